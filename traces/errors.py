@@ -1,0 +1,34 @@
+"""The one exception a user of Headway is meant to see.
+
+Everything a user can get wrong (a scenario, a trace, a model configuration, a policy name) is raised as an
+`InputError`. The command line turns it into one message and exit code 2. Any other exception is a defect of
+Headway and is allowed to crash loudly.
+"""
+
+_LONGEST_SHOWN = 80
+
+
+class InputError(ValueError):
+    """Something a user wrote cannot be used.
+
+    Attributes:
+        where: the file, with line or key path, in which the mistake sits.
+        found: what stands there, in a few words.
+        accepted: what would be accepted instead.
+    """
+
+    def __init__(self, where: str, found: str, accepted: str) -> None:
+        self.where = where
+        self.found = found
+        self.accepted = accepted
+        super().__init__(f"{where}: found {found}; accepted: {accepted}")
+
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str]]:
+        """Survive the trip back from a worker process, which a custom `__init__` otherwise does not."""
+        return type(self), (self.where, self.found, self.accepted)
+
+
+def shown(value: object) -> str:
+    """The value as it may appear in a message: quoted, on one line and short, however long it is."""
+    text = repr(value if not isinstance(value, str) else value[: 2 * _LONGEST_SHOWN])
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."

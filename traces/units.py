@@ -1,0 +1,83 @@
+"""Quantities with units, as users write them, turned into SI numbers.
+
+Inside Headway everything is seconds, bytes, FLOP, bytes per second and FLOP per second, all float64. At the border
+a number carries its unit: "100 Mbit/s", "4 GiB", "50 GFLOP/s", "2 ms". Decimal prefixes are powers of ten and
+binary prefixes (Ki, Mi, Gi, Ti) powers of two, as in IEC 80000-13. Spellings that are used for two different
+things in the wild ("Mb", "Mbps" against "MBps") are refused rather than guessed: a factor of eight hides there.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from traces.errors import InputError, shown
+
+Quantity = Literal["time", "size", "rate", "compute", "fraction"]
+
+_DECIMAL = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+_BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
+_PREFIXES = _DECIMAL | _BINARY
+
+UNITS: Mapping[Quantity, Mapping[str, float]] = {
+    "time": {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0},
+    "size": {prefix + "B": factor for prefix, factor in _PREFIXES.items()},
+    "rate": {prefix + "bit/s": factor / 8 for prefix, factor in _PREFIXES.items()}
+    | {prefix + "B/s": factor for prefix, factor in _PREFIXES.items()},
+    "compute": {prefix + "FLOP/s": factor for prefix, factor in _DECIMAL.items()},
+    "fraction": {"": 1.0, "%": 0.01},
+}
+"""For each quantity, every accepted unit and the SI value of one of it."""
+
+ACCEPTED: Mapping[Quantity, str] = {
+    "time": 'a time with its unit, such as "2 ms", "0.5 s" or "3 min"',
+    "size": 'a size with its unit, such as "4 GiB" (2**30 bytes) or "512 MB" (1e6 bytes)',
+    "rate": 'a rate with its unit, such as "100 Mbit/s" or "12.5 MB/s"',
+    "compute": 'a speed with its unit, such as "50 GFLOP/s"',
+    "fraction": 'a fraction such as 0.25 or "25 %"',
+}
+"""For each quantity, the sentence a message shows to someone who wrote it wrongly."""
+
+_FORM = re.compile(r"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\s\d].*?)?\s*")
+
+
+def parse(value: object, quantity: Quantity, where: str) -> float:
+    """The SI value of a quantity as a user wrote it.
+
+    Args:
+        value: text with a unit; for a fraction, a bare number too.
+        quantity: what it must measure.
+        where: file and key path, for the message.
+
+    Raises:
+        InputError: no unit, an unknown unit, a unit of another quantity, or a value that is negative or not finite.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if quantity != "fraction":
+            raise InputError(where, f"the bare number {value}", ACCEPTED[quantity])
+        return _checked(float(value), value, quantity, where)
+    if not isinstance(value, str):
+        raise InputError(where, shown(value), ACCEPTED[quantity])
+    form = _FORM.fullmatch(value) if len(value) <= 200 else None
+    if form is None:
+        raise InputError(where, shown(value), ACCEPTED[quantity])
+    return _checked(float(form[1]) * factor(form[2] or "", quantity, where), value, quantity, where)
+
+
+def factor(unit: str, quantity: Quantity, where: str) -> float:
+    """The SI value of one `unit`.
+
+    Raises:
+        InputError: the unit is unknown, ambiguous, or measures something else.
+    """
+    known = UNITS[quantity]
+    if unit in known:
+        return known[unit]
+    found = f"the unit {shown(unit)}" if unit else "a number without a unit"
+    raise InputError(where, found, f"{ACCEPTED[quantity]} (units: {', '.join(u for u in known if u)})")
+
+
+def _checked(number: float, value: object, quantity: Quantity, where: str) -> float:
+    if not math.isfinite(number) or number < 0:
+        raise InputError(where, shown(value), ACCEPTED[quantity] + ", finite and not negative")
+    return number
