@@ -1,7 +1,7 @@
 """A decoder-only transformer, as far as its shape decides what it costs to run.
 
-Symbols used by the cost models: N layers, width D, h query heads, h_kv key/value heads of size d, FFN width F,
-vocabulary V.
+Symbols used by the cost models: N layers, width D, h query heads, h_kv key/value heads of size d, FFN
+width F, vocabulary V.
 """
 
 import math
@@ -16,15 +16,16 @@ _BYTES = ("bytes_per_weight", "bytes_per_kv", "bytes_per_activation")
 class ModelSpec:
     """The shape and number formats of a dense decoder.
 
-    Query and output projections are D x (h * d), key and value projections D x (h_kv * d). h * d need not equal D:
-    Qwen3 and Gemma choose the head size freely.
+    Query and output projections are D x (h * d), key and value projections D x (h_kv * d). h * d need not
+    equal D: Qwen3 and Gemma choose the head size freely.
 
     Attributes:
         name: what results call the model.
         layers: N, decoder layers, all alike.
         width: D, numbers in the hidden state of one token.
         heads: h, query heads per layer.
-        kv_heads: h_kv, key/value heads per layer; divides h. Equal to h in multi-head attention, 1 in multi-query.
+        kv_heads: h_kv, key/value heads per layer; divides h. Equal to h in multi-head attention, 1 in
+            multi-query attention.
         head_size: d, numbers in one head's query, key or value.
         ffn_width: F, numbers between the FFN's matrices.
         gated_ffn: three D x F matrices (gate, up, down) rather than two.
@@ -35,8 +36,8 @@ class ModelSpec:
             (32 * 4 + 16) / 8 / 32 = 0.5625 bytes each.
         bytes_per_kv: of one number in the key/value cache.
         bytes_per_activation: of one number sent between devices.
-        extra_parameters: norms, biases and learned position embeddings of the whole model. They are counted in
-            `parameters` and nowhere else: their cost is negligible, so the cost models leave them out.
+        extra_parameters: norms, biases and learned position embeddings of the whole model. They are counted
+            in `parameters` and nowhere else: their cost is negligible, so the cost models leave them out.
     """
 
     name: str
