@@ -291,7 +291,7 @@ class Trace:
         n = len(self._levels)
         target = self._sums[i] + amount
         # The large sums are rounded: they only narrow the search, which accurate differences then decide.
-        first = bisect_left(self._sums, target * (1 - _ROUNDING), i + 1, n)
+        first = bisect_left(self._sums, (target - slack) * (1 - _ROUNDING), i + 1, n)
         last = bisect_right(self._sums, target * (1 + _ROUNDING), first, n)
         if first < last:
             first = bisect_left(range(last), amount - slack, first, last, key=lambda j: self._between(i, j))
