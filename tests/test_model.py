@@ -1,0 +1,575 @@
+"""Model shapes: what they imply, how configs become them, and how wrong configs are told.
+
+Expected parameter counts are the published ones of the named repositories on huggingface.co: the
+Safetensors total of the model page where there is one, else the sum over `model.parameters()` in the
+`transformers` library, which counts shared tensors once.
+The configs are those repositories' `config.json`, shortened to the keys that are read and a few that are not.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simcore.huggingface import from_config
+from simcore.model import ModelSpec
+from simcore.presets import PRESETS, preset
+from traces.errors import InputError
+
+Config = dict[str, object]
+
+TINY = {
+    "name": "tiny",
+    "layers": 2,
+    "width": 8,
+    "heads": 4,
+    "kv_heads": 2,
+    "head_size": 3,
+    "ffn_width": 16,
+    "gated_ffn": True,
+    "vocabulary": 10,
+}
+
+
+def decoder(**sizes: int) -> Config:
+    """Keys that most families share."""
+    names = {
+        "layers": "num_hidden_layers",
+        "width": "hidden_size",
+        "heads": "num_attention_heads",
+        "kv_heads": "num_key_value_heads",
+        "head_size": "head_dim",
+        "ffn": "intermediate_size",
+        "vocabulary": "vocab_size",
+    }
+    shared: Config = {
+        "use_cache": True,
+        "rms_norm_eps": 1e-05,
+        "max_position_embeddings": 4096,
+        "rope_scaling": None,
+    }
+    return shared | {names[key]: value for key, value in sizes.items()}
+
+
+LLAMA_2_7B = decoder(layers=32, width=4096, heads=32, kv_heads=32, ffn=11008, vocabulary=32000) | {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "tie_word_embeddings": False,
+    "torch_dtype": "float16",
+}
+LLAMA_2_13B = decoder(layers=40, width=5120, heads=40, kv_heads=40, ffn=13824, vocabulary=32000) | {
+    "model_type": "llama",
+    "torch_dtype": "float16",
+}
+LLAMA_3_8B = decoder(layers=32, width=4096, heads=32, kv_heads=8, ffn=14336, vocabulary=128256) | {
+    "model_type": "llama",
+    "attention_bias": False,
+    "rope_theta": 500000.0,
+    "torch_dtype": "bfloat16",
+}
+TINYLLAMA = decoder(layers=22, width=2048, heads=32, kv_heads=4, ffn=5632, vocabulary=32000) | {
+    "model_type": "llama",
+    "torch_dtype": "bfloat16",
+}
+MISTRAL_7B = decoder(layers=32, width=4096, heads=32, kv_heads=8, ffn=14336, vocabulary=32000) | {
+    "model_type": "mistral",
+    "sliding_window": 4096,
+    "torch_dtype": "bfloat16",
+}
+QWEN_2_5_7B = decoder(layers=28, width=3584, heads=28, kv_heads=4, ffn=18944, vocabulary=152064) | {
+    "model_type": "qwen2",
+    "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+}
+QWEN_2_5_0_5B = decoder(layers=24, width=896, heads=14, kv_heads=2, ffn=4864, vocabulary=151936) | {
+    "model_type": "qwen2",
+    "tie_word_embeddings": True,
+    "torch_dtype": "bfloat16",
+}
+QWEN_3_8B = decoder(
+    layers=36, width=4096, heads=32, kv_heads=8, head_size=128, ffn=12288, vocabulary=151936
+) | {
+    "model_type": "qwen3",
+    "attention_bias": False,
+    "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+}
+GEMMA_2B = decoder(
+    layers=18, width=2048, heads=8, kv_heads=1, head_size=256, ffn=16384, vocabulary=256000
+) | {
+    "model_type": "gemma",
+    "torch_dtype": "bfloat16",
+}
+GEMMA_2_2B = decoder(
+    layers=26, width=2304, heads=8, kv_heads=4, head_size=256, ffn=9216, vocabulary=256000
+) | {
+    "model_type": "gemma2",
+    "sliding_window": 4096,
+    "dtype": "float32",
+}
+PHI_3_MINI = decoder(layers=32, width=3072, heads=32, kv_heads=32, ffn=8192, vocabulary=32064) | {
+    "model_type": "phi3",
+    "sliding_window": 2047,
+    "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+}
+GPT2: Config = {
+    "architectures": ["GPT2LMHeadModel"],
+    "model_type": "gpt2",
+    "n_ctx": 1024,
+    "n_embd": 768,
+    "n_head": 12,
+    "n_layer": 12,
+    "n_positions": 1024,
+    "vocab_size": 50257,
+}
+OPT_1_3B: Config = {
+    "model_type": "opt",
+    "_remove_final_layer_norm": False,
+    "do_layer_norm_before": True,
+    "ffn_dim": 8192,
+    "hidden_size": 2048,
+    "max_position_embeddings": 2048,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 24,
+    "torch_dtype": "float16",
+    "vocab_size": 50272,
+    "word_embed_proj_dim": 2048,
+}
+
+# Repository on huggingface.co, its config, its published number of parameters.
+PUBLISHED: dict[str, tuple[Config, int]] = {
+    "TinyLlama/TinyLlama-1.1B-Chat-v1.0": (TINYLLAMA, 1_100_048_384),
+    "meta-llama/Llama-2-7b-hf": (LLAMA_2_7B, 6_738_415_616),
+    "meta-llama/Llama-2-13b-hf": (LLAMA_2_13B, 13_015_864_320),
+    "meta-llama/Meta-Llama-3-8B": (LLAMA_3_8B, 8_030_261_248),
+    "mistralai/Mistral-7B-v0.1": (MISTRAL_7B, 7_241_732_096),
+    "Qwen/Qwen2.5-7B": (QWEN_2_5_7B, 7_615_616_512),
+    "Qwen/Qwen2.5-0.5B": (QWEN_2_5_0_5B, 494_032_768),
+    "Qwen/Qwen3-8B": (QWEN_3_8B, 8_190_735_360),
+    "google/gemma-2b": (GEMMA_2B, 2_506_172_416),
+    "google/gemma-2-2b": (GEMMA_2_2B, 2_614_341_888),
+    "microsoft/Phi-3-mini-4k-instruct": (PHI_3_MINI, 3_821_079_552),
+    "openai-community/gpt2": (GPT2, 124_439_808),
+    "facebook/opt-1.3b": (OPT_1_3B, 1_315_758_080),
+}
+
+RELEASED: dict[str, Config] = {
+    "tinyllama-1.1b": TINYLLAMA,
+    "llama-2-7b": LLAMA_2_7B,
+    "llama-2-13b": LLAMA_2_13B,
+    "llama-3-8b": LLAMA_3_8B,
+    "mistral-7b": MISTRAL_7B,
+    "qwen2.5-7b": QWEN_2_5_7B,
+    "qwen3-8b": QWEN_3_8B,
+    "gpt2": GPT2,
+    "opt-1.3b": OPT_1_3B,
+}
+
+_SHARED_KEYS = ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size", "vocab_size")
+REQUIRED: list[tuple[Config, tuple[str, ...]]] = [
+    (LLAMA_3_8B, _SHARED_KEYS),
+    (MISTRAL_7B, (*_SHARED_KEYS, "num_key_value_heads")),
+    (QWEN_2_5_7B, (*_SHARED_KEYS, "num_key_value_heads")),
+    (QWEN_3_8B, (*_SHARED_KEYS, "num_key_value_heads", "head_dim")),
+    (GEMMA_2B, (*_SHARED_KEYS, "num_key_value_heads", "head_dim")),
+    (GEMMA_2_2B, (*_SHARED_KEYS, "num_key_value_heads", "head_dim")),
+    (PHI_3_MINI, _SHARED_KEYS),
+    (GPT2, ("n_layer", "n_embd", "n_head", "n_positions", "vocab_size")),
+    (
+        OPT_1_3B,
+        (
+            "num_hidden_layers",
+            "hidden_size",
+            "num_attention_heads",
+            "ffn_dim",
+            "max_position_embeddings",
+            "vocab_size",
+        ),
+    ),
+]
+EACH_REQUIRED = [
+    pytest.param(config, key, id=f"{config['model_type']}-{key}") for config, keys in REQUIRED for key in keys
+]
+
+
+def without(config: Config, key: str) -> Config:
+    return {k: v for k, v in config.items() if k != key}
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[str | bytes], Path]:
+    """Writes text as a config file and tells where."""
+
+    def write(content: str | bytes) -> Path:
+        path = tmp_path / "config.json"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def refused(source: Path | Config) -> InputError:
+    with pytest.raises(InputError) as caught:
+        from_config(source)
+    return caught.value
+
+
+def imported(source: Path | Config) -> ModelSpec | InputError:
+    try:
+        return from_config(source)
+    except InputError as error:
+        return error
+
+
+class TestModelSpec:
+    def test_parameters_are_the_sum_over_matrices_written_out(self) -> None:
+        spec = ModelSpec(**TINY, extra_parameters=7)  # type: ignore[arg-type]
+        query, key, value, output = 8 * 4 * 3, 8 * 2 * 3, 8 * 2 * 3, 4 * 3 * 8
+        gate, up, down = 8 * 16, 8 * 16, 16 * 8
+        embedding, head = 10 * 8, 10 * 8
+        assert spec.parameters == 2 * (query + key + value + output + gate + up + down) + embedding + head + 7
+
+    def test_tying_saves_one_vocabulary_matrix_and_a_gate_costs_one_ffn_matrix_per_layer(self) -> None:
+        spec = ModelSpec(**TINY)  # type: ignore[arg-type]
+        assert spec.parameters - dataclasses.replace(spec, tied_embeddings=True).parameters == 10 * 8
+        assert spec.parameters - dataclasses.replace(spec, gated_ffn=False).parameters == 2 * 8 * 16
+
+    def test_a_model_without_vocabulary_has_layers_only(self) -> None:
+        spec = dataclasses.replace(PRESETS["paper-8x512"], layers=3)
+        assert spec.vocabulary == 0
+        assert spec.parameters == 3 * PRESETS["paper-8x512"].parameters == 3 * 12 * 512**2
+
+    def test_four_bit_groups_with_scales_take_their_fraction_of_a_byte_per_weight(self) -> None:
+        """A group of 32 four-bit weights with one 16-bit scale is 18 bytes."""
+        spec = dataclasses.replace(preset("llama-2-7b"), bytes_per_weight=0.5625)
+        assert spec.weight_bytes == pytest.approx(6_738_415_616 / 32 * 18, rel=1e-12)
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            *[(f, 0) for f in ("layers", "width", "heads", "kv_heads", "head_size", "ffn_width")],
+            ("vocabulary", -1),
+            ("extra_parameters", -5),
+            ("layers", 2.5),
+            ("width", True),
+            ("kv_heads", 3),
+            ("bytes_per_weight", 0.0),
+            ("bytes_per_weight", float("inf")),
+            ("bytes_per_kv", float("nan")),
+            ("bytes_per_activation", -2.0),
+        ],
+    )
+    def test_an_impossible_value_is_refused_by_field_and_value(self, field: str, value: object) -> None:
+        with pytest.raises(ValueError, match=field) as caught:
+            ModelSpec(**(TINY | {field: value}))  # type: ignore[arg-type]
+        assert str(value) in str(caught.value)
+
+    @given(kv_heads=st.integers(1, 16), group=st.integers(1, 16), head_size=st.integers(1, 256))
+    def test_cache_grows_with_key_value_heads_and_not_with_query_heads(
+        self, kv_heads: int, group: int, head_size: int
+    ) -> None:
+        shape = TINY | {"heads": kv_heads * group, "kv_heads": kv_heads, "head_size": head_size}
+        spec = ModelSpec(**shape)  # type: ignore[arg-type]
+        assert spec.group == group
+        assert spec.kv_bytes_per_token == 2 * 2 * kv_heads * head_size * 2.0
+
+
+class TestPresets:
+    @pytest.mark.parametrize(("name", "config"), RELEASED.items())
+    def test_released_models_equal_the_import_of_their_published_config(
+        self, name: str, config: Config
+    ) -> None:
+        assert preset(name) == from_config(config, name=name)
+
+    @pytest.mark.parametrize(
+        ("name", "bytes_per_token"),
+        [
+            ("tinyllama-1.1b", 22_528),
+            ("llama-2-7b", 524_288),
+            ("llama-2-13b", 819_200),
+            ("llama-3-8b", 131_072),
+            ("mistral-7b", 131_072),
+            ("qwen2.5-7b", 57_344),
+            ("qwen3-8b", 147_456),
+            ("gpt2", 36_864),
+            ("opt-1.3b", 196_608),
+            ("paper-8x512", 4_096),
+        ],
+    )
+    def test_cache_bytes_per_token_are_exact(self, name: str, bytes_per_token: int) -> None:
+        """2 (key and value) x layers x key/value heads x head size x bytes per number, multiplied by hand."""
+        assert preset(name).kv_bytes_per_token == bytes_per_token
+
+    @pytest.mark.parametrize(("heads", "width"), [(8, 512), (16, 1024), (32, 2048), (64, 4096)])
+    def test_paper_shapes_are_one_float32_layer_whose_heads_tile_the_width(
+        self, heads: int, width: int
+    ) -> None:
+        spec = preset(f"paper-{heads}x{width}")
+        assert spec.heads == spec.kv_heads == heads
+        assert spec.heads * spec.head_size == width
+        assert (spec.layers, spec.ffn_width, spec.gated_ffn, spec.vocabulary) == (1, 4 * width, False, 0)
+        assert spec.weight_bytes == 4 * 12 * width**2
+        assert spec.bytes_per_kv == spec.bytes_per_activation == 4.0
+
+    def test_every_preset_is_found_under_the_name_it_carries(self) -> None:
+        assert set(RELEASED) < set(PRESETS)
+        assert all(preset(name).name == name for name in PRESETS)
+
+    def test_a_misspelt_name_is_told_the_closest(self) -> None:
+        with pytest.raises(InputError, match=r"'lama-3-8b'.*did you mean llama-3-8b\?"):
+            preset("lama-3-8b")
+
+    def test_a_name_like_none_is_told_all(self) -> None:
+        with pytest.raises(InputError, match=r"tinyllama-1\.1b") as caught:
+            preset("zzz" * 1000)
+        assert "did you mean" not in str(caught.value)
+
+
+class TestFamilies:
+    @pytest.mark.parametrize(("config", "parameters"), PUBLISHED.values(), ids=PUBLISHED)
+    def test_parameters_equal_the_published_count(self, config: Config, parameters: int) -> None:
+        assert from_config(config).parameters == parameters
+
+    def test_biases_of_a_llama_follow_its_switches(self) -> None:
+        plain = from_config(LLAMA_3_8B).parameters
+        attention = from_config(LLAMA_3_8B | {"attention_bias": True}).parameters
+        ffn = from_config(LLAMA_3_8B | {"mlp_bias": True}).parameters
+        assert attention - plain == 32 * (4096 + 1024 + 1024 + 4096)
+        assert ffn - plain == 32 * (14336 + 14336 + 4096)
+
+    def test_opt_without_biases_keeps_those_of_its_norms(self) -> None:
+        difference = (
+            from_config(OPT_1_3B).parameters - from_config(OPT_1_3B | {"enable_bias": False}).parameters
+        )
+        assert difference == 24 * (5 * 2048 + 8192)
+
+    def test_a_head_size_that_is_given_wins_over_width_by_heads(self) -> None:
+        """Mistral Nemo (mistralai/Mistral-Nemo-Base-2407): width 5120, 32 heads of 128."""
+        spec = from_config(MISTRAL_7B | {"hidden_size": 5120, "head_dim": 128})
+        assert (spec.head_size, spec.width) == (128, 5120)
+
+    @pytest.mark.parametrize("config", [LLAMA_2_7B, PHI_3_MINI])
+    def test_without_key_value_heads_a_llama_or_phi_is_multi_head(self, config: Config) -> None:
+        assert from_config(without(config, "num_key_value_heads")) == from_config(config)
+        assert from_config(config | {"num_key_value_heads": None}) == from_config(config)
+
+    def test_the_ffn_of_gpt2_is_four_widths_unless_given(self) -> None:
+        assert from_config(GPT2 | {"n_inner": None}).ffn_width == 3072
+        assert from_config(GPT2 | {"n_inner": 1000}).ffn_width == 1000
+
+    @pytest.mark.parametrize(
+        ("key", "dtype", "expected"),
+        [
+            ("dtype", "float32", 4.0),
+            ("torch_dtype", "float32", 4.0),
+            ("dtype", "bfloat16", 2.0),
+            ("torch_dtype", "float16", 2.0),
+            ("torch_dtype", None, 2.0),
+        ],
+    )
+    def test_every_number_takes_the_bytes_of_the_named_format(
+        self, key: str, dtype: str | None, expected: float
+    ) -> None:
+        spec = from_config(GPT2 | {key: dtype})
+        assert spec.bytes_per_weight == spec.bytes_per_kv == spec.bytes_per_activation == expected
+
+    def test_the_newer_name_of_the_format_wins(self) -> None:
+        assert from_config(GPT2 | {"dtype": "float32", "torch_dtype": "float16"}).bytes_per_weight == 4.0
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(("config", "key"), EACH_REQUIRED)
+    def test_a_missing_or_null_key_is_named_with_the_file(
+        self, config: Config, key: str, written: Callable[[str], Path]
+    ) -> None:
+        for wrong in (without(config, key), config | {key: None}):
+            path = written(json.dumps(wrong))
+            error = refused(path)
+            assert error.where == str(path)
+            assert error.found == f"no {key}"
+
+    @pytest.mark.parametrize("value", ["4096", True, 4096.0, -1, 0, [4096], {"a": 1}, 2**31, 10**30])
+    @pytest.mark.parametrize(("config", "key"), EACH_REQUIRED)
+    def test_a_value_of_the_wrong_kind_is_told_with_its_key(
+        self, config: Config, key: str, value: object
+    ) -> None:
+        error = refused(config | {key: value})
+        assert error.where == f"config: {key}"
+        assert error.found in (repr(value), f"a value of type {type(value).__name__}")
+
+    def test_a_number_too_long_to_print_is_still_told(self) -> None:
+        assert refused(GPT2 | {"n_embd": 10**6000}).where == "config: n_embd"
+
+    @pytest.mark.parametrize(
+        ("config", "key", "value"),
+        [
+            (LLAMA_3_8B, "num_key_value_heads", 5),
+            (GPT2, "n_head", 7),
+            (LLAMA_3_8B, "attention_bias", "no"),
+            (LLAMA_3_8B, "tie_word_embeddings", 0),
+            (LLAMA_3_8B, "torch_dtype", "float8_e4m3fn"),
+            (LLAMA_3_8B, "dtype", 16),
+            (GPT2, "add_cross_attention", True),
+            (OPT_1_3B, "do_layer_norm_before", False),
+            (OPT_1_3B, "word_embed_proj_dim", 512),
+        ],
+    )
+    def test_a_value_the_family_cannot_have_is_told_with_its_key(
+        self, config: Config, key: str, value: object
+    ) -> None:
+        error = refused(config | {key: value})
+        assert error.where == f"config: {key}"
+        assert str(value).lower() in error.found.lower()
+
+    @pytest.mark.parametrize(
+        "config",
+        [
+            MISTRAL_7B | {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2},
+            QWEN_3_8B | {"model_type": "qwen3_moe", "num_experts": 128},
+            QWEN_3_8B | {"model_type": "qwen3_moe"},
+            LLAMA_3_8B | {"model_type": "deepseek_v3", "n_routed_experts": 256},
+        ],
+    )
+    def test_a_mixture_of_experts_is_refused_as_such(self, config: Config) -> None:
+        error = refused(config)
+        assert "mixture of experts" in error.found
+        assert error.accepted == "dense decoders only"
+
+    def test_a_quantised_model_is_sent_to_the_unquantised_config(self) -> None:
+        error = refused(LLAMA_2_7B | {"quantization_config": {"bits": 4, "quant_method": "gptq"}})
+        assert error.where == "config: quantization_config"
+        assert "bytes_per_weight" in error.accepted
+
+    def test_gemma_3_is_refused_for_its_windows(self) -> None:
+        assert "window" in refused(GEMMA_2_2B | {"model_type": "gemma3_text", "sliding_window": 512}).accepted
+
+    def test_an_unknown_family_is_told_all_and_the_closest(self) -> None:
+        error = refused(LLAMA_2_7B | {"model_type": "lama"})
+        assert "gpt2" in error.accepted
+        assert "did you mean llama?" in error.accepted
+
+    @pytest.mark.parametrize(
+        "config", [without(LLAMA_2_7B, "model_type"), LLAMA_2_7B | {"model_type": 7}, {}]
+    )
+    def test_a_config_without_a_family_is_told_all(self, config: Config) -> None:
+        assert "llama" in refused(config).accepted
+
+
+class TestFiles:
+    def test_a_file_reads_as_its_contents_do_and_lends_its_folder_name(self, tmp_path: Path) -> None:
+        (tmp_path / "llama-2-7b").mkdir()
+        path = tmp_path / "llama-2-7b" / "config.json"
+        path.write_text(json.dumps(LLAMA_2_7B))
+        assert from_config(path) == from_config(str(path)) == preset("llama-2-7b")
+        assert from_config(path, name="mine").name == "mine"
+
+    def test_a_file_of_another_name_lends_its_stem(self, tmp_path: Path) -> None:
+        path = tmp_path / "small.json"
+        path.write_text(json.dumps(GPT2))
+        assert from_config(path).name == "small"
+
+    def test_a_config_already_parsed_is_called_by_its_family(self) -> None:
+        assert from_config(GPT2).name == "gpt2"
+
+    @pytest.mark.parametrize("name", ["absent.json", ".", "\0"])
+    def test_a_path_that_is_no_readable_file_is_told(self, tmp_path: Path, name: str) -> None:
+        path = tmp_path / name
+        assert refused(path).where == str(path)
+
+    def test_invalid_json_is_told_with_its_line(self, written: Callable[[str], Path]) -> None:
+        path = written('{\n  "model_type": "gpt2",\n  "n_layer": ,\n}')
+        assert refused(path).where == f"{path}, line 3"
+
+    @pytest.mark.parametrize(
+        ("content", "found"),
+        [
+            (b"", "invalid JSON"),
+            (b"[1, 2]", "a value of type list"),
+            (b"null", "None"),
+            (b'"llama"', "'llama'"),
+            (b'{"model_type": "gpt2", "n_layer": 1, "n_layer": 2}', "'n_layer' more than once"),
+            (b'{"model_type": "gpt2", "inner": {"a": 1, "a": 1}}', "'a' more than once"),
+            (b'{"n_layer": 1' + b"0" * 5000 + b"}", "an unusable number"),
+            (b'{"a": "\xff"}', "not UTF-8"),
+            (b"[" * 400_000, "nested too deeply"),
+            (b'{"a":' * 150_000, "nested too deeply"),
+            (b" " * 1_000_001, "a file above 1 MB"),
+        ],
+    )
+    def test_a_file_that_is_no_plain_config_is_told(
+        self, written: Callable[[bytes], Path], content: bytes, found: str
+    ) -> None:
+        path = written(content)
+        error = refused(path)
+        assert error.where.startswith(str(path))
+        assert found in error.found
+
+    def test_a_megabyte_of_distinct_keys_before_a_duplicate_is_read_in_linear_time(
+        self, written: Callable[[str], Path]
+    ) -> None:
+        """A quadratic search would take minutes here, far beyond any patience of a test run."""
+        keys = ",".join(f'"{i:x}":1' for i in range(90_000))
+        assert "'a' more than once" in refused(written("{" + keys + ',"a":1}')).found
+
+
+LETTERS = 'az_ \n"é\0'
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 2**70)
+    | st.floats()
+    | st.text(LETTERS, max_size=20)
+    | st.sampled_from(["llama", "gpt2", "opt", "float32"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(LETTERS, max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+READ_KEYS = sorted(
+    {key for _, keys in REQUIRED for key in keys}
+    | {"model_type", "num_key_value_heads", "head_dim", "n_inner", "dtype", "torch_dtype", "mlp_bias"}
+    | {"attention_bias", "tie_word_embeddings", "enable_bias", "do_layer_norm_before", "word_embed_proj_dim"}
+    | {"quantization_config", "num_experts", "num_local_experts", "add_cross_attention"}
+)
+
+
+@given(
+    base=st.sampled_from([config for config, _ in REQUIRED]),
+    changes=st.dictionaries(st.sampled_from(READ_KEYS), VALUES, max_size=3),
+    dropped=st.sets(st.sampled_from(READ_KEYS), max_size=2),
+)
+def test_a_mutated_config_is_a_model_or_an_input_error(
+    base: Config, changes: Config, dropped: set[str]
+) -> None:
+    config = {key: value for key, value in (base | changes).items() if key not in dropped}
+    outcome = imported(config)
+    if isinstance(outcome, InputError):
+        assert outcome.where.startswith("config")
+        assert len(str(outcome)) < 1000
+    else:
+        assert outcome.parameters > 0
+        assert outcome.weight_bytes < float("inf")
+
+
+@given(
+    base=st.sampled_from([config for config, _ in REQUIRED]),
+    start=st.integers(0, 400),
+    length=st.integers(0, 20),
+    inserted=st.binary(max_size=10),
+)
+def test_a_damaged_file_is_a_model_or_an_input_error(
+    tmp_path_factory: pytest.TempPathFactory, base: Config, start: int, length: int, inserted: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.json"
+    raw = json.dumps(base).encode()
+    path.write_bytes(raw[:start] + inserted + raw[start + length :])
+    outcome = imported(path)
+    if isinstance(outcome, InputError):
+        assert outcome.where.startswith(str(path))
+    else:
+        assert outcome.parameters > 0
