@@ -29,6 +29,10 @@ class InputError(ValueError):
 
 
 def shown(value: object) -> str:
-    """The value as it may appear in a message: quoted, on one line and short, however long it is."""
-    text = repr(value if not isinstance(value, str) else value[: 2 * _LONGEST_SHOWN])
+    """The value as it may appear in a message: quoted, on one line and short, however long or deep it is."""
+    try:
+        text = repr(value[: 2 * _LONGEST_SHOWN] if isinstance(value, str) else value)
+    except (ValueError, RecursionError):
+        # Python refuses to spell out integers of thousands of digits and structures nested hundreds deep.
+        return f"a {type(value).__name__} too long to show"
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
