@@ -1,0 +1,1 @@
+"""Everything that happens in simulated time: the model, the world, the engine, the results."""

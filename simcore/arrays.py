@@ -1,0 +1,16 @@
+"""The two array types of the project, and how an array becomes a value."""
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Sealable = TypeVar("Sealable", bound=NDArray[Any])
+
+
+def sealed(array: Sealable) -> Sealable:
+    """The same array, read-only from now on: whoever writes to it gets an error instead of a silent change."""
+    array.setflags(write=False)
+    return array

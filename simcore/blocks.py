@@ -1,0 +1,96 @@
+"""The block table: what can be placed, and which block feeds which.
+
+A block is the unit of placement: a key/value head with its query heads and its cache, the output projection of a
+layer, the feed-forward network of a layer, the embedding, the output head. Policies see the blocks as arrays; a
+placement is one device index per row of the table.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+
+import numpy as np
+
+from simcore.arrays import IntArray, sealed
+from simcore.model import ModelSpec
+
+
+class Kind(IntEnum):
+    """What a block is. All blocks of one kind cost the same, so costs are arrays indexed by kind."""
+
+    HEAD = 0
+    PROJ = 1
+    FFN = 2
+    EMBED = 3
+    LM_HEAD = 4
+
+
+@dataclass(frozen=True, eq=False)
+class BlockTable:
+    """The blocks of one model, in the order in which a token meets them.
+
+    Attributes:
+        kind: `Kind` of each block, shape (blocks,).
+        layer: layer of each block; -1 for the embedding, the number of layers for the output head, shape (blocks,).
+        heads: rows of the heads of each layer, shape (layers, heads per layer).
+        proj: row of each layer's projection, shape (layers,).
+        ffn: row of each layer's feed-forward network, shape (layers,).
+        embed: row of the embedding, or None when it is not placed (the source then holds the first layer's input).
+        lm_head: row of the output head, or None when it is not placed (the last layer's output returns to the source).
+    """
+
+    kind: IntArray
+    layer: IntArray
+    heads: IntArray
+    proj: IntArray
+    ffn: IntArray
+    embed: int | None
+    lm_head: int | None
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    @property
+    def layers(self) -> int:
+        """Number of decoder layers."""
+        return len(self.proj)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """One readable name per block: `embed`, `L0.head3`, `L0.proj`, `L0.ffn`, `lm_head`."""
+        names = [""] * len(self)
+        for layer, row in enumerate(self.heads):
+            for number, block in enumerate(row):
+                names[block] = f"L{layer}.head{number}"
+            names[self.proj[layer]] = f"L{layer}.proj"
+            names[self.ffn[layer]] = f"L{layer}.ffn"
+        if self.embed is not None:
+            names[self.embed] = "embed"
+        if self.lm_head is not None:
+            names[self.lm_head] = "lm_head"
+        return tuple(names)
+
+
+def block_table(model: ModelSpec, *, embed: bool = True, lm_head: bool = True) -> BlockTable:
+    """The block table of a model.
+
+    Args:
+        model: the decoder; each of its layers gives `kv_heads` head blocks, one projection and one feed-forward block.
+        embed: whether the embedding is a block of its own.
+        lm_head: whether the output head is a block of its own.
+    """
+    per_layer = model.kv_heads + 2
+    first = int(embed)
+    rows = first + np.arange(model.layers * per_layer, dtype=np.int64).reshape(model.layers, per_layer)
+    layer_kinds = [Kind.HEAD] * model.kv_heads + [Kind.PROJ, Kind.FFN]
+    kinds = [Kind.EMBED] * embed + layer_kinds * model.layers + [Kind.LM_HEAD] * lm_head
+    layers = [-1] * embed + [n for n in range(model.layers) for _ in layer_kinds] + [model.layers] * lm_head
+    return BlockTable(
+        kind=sealed(np.array(kinds, dtype=np.int64)),
+        layer=sealed(np.array(layers, dtype=np.int64)),
+        heads=sealed(rows[:, :-2]),
+        proj=sealed(rows[:, -2]),
+        ffn=sealed(rows[:, -1]),
+        embed=0 if embed else None,
+        lm_head=len(kinds) - 1 if lm_head else None,
+    )

@@ -1,0 +1,152 @@
+"""What a block costs: two models behind one interface.
+
+`DecodeCost` is what a K/V-cached decoder really does for one new token. `PaperCost` counts as *Large Language Model
+Partitioning for Low-Latency Inference at the Edge* (arXiv 2505.02533) does: the whole sequence is recomputed and
+shipped at every token. Both answer with a `StepCost`, so nothing else in the project knows which one is in force.
+
+A *step* makes one token. Step n has n tokens generated before it, and the sequence it works on has length
+L = prompt + n. Step 0 is the prefill: it processes the whole prompt and makes the first token.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from simcore.arrays import FloatArray, sealed
+from simcore.blocks import Kind
+from simcore.model import ModelSpec
+
+TOKEN_ID_BYTES = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class StepCost:
+    """The cost of one step, per kind of block; every array has shape (5,) and is indexed by `Kind`.
+
+    Attributes:
+        memory_bytes: what a block holds in memory by the end of the step.
+        work_flop: floating-point work of a block.
+        touched_bytes: bytes a block must read from memory.
+        out_bytes: what a block sends on: a head to the projection, the projection to the feed-forward network, the
+            last feed-forward network to the output head (or the source), the output head to the source.
+        input_bytes: a layer's input, sent once to every device that hosts a head of the layer.
+        prompt_bytes: token ids sent from the source to the embedding.
+    """
+
+    memory_bytes: FloatArray
+    work_flop: FloatArray
+    touched_bytes: FloatArray
+    out_bytes: FloatArray
+    input_bytes: float
+    prompt_bytes: float
+
+
+class CostModel(Protocol):
+    """How much memory, work and traffic each kind of block costs."""
+
+    @property
+    def idle_memory_bytes(self) -> FloatArray:
+        """What a block holds while no sequence is served, shape (5,)."""
+        ...
+
+    def step(self, prompt: int, generated: int) -> StepCost:
+        """The cost of the step that follows `generated` tokens after a prompt of `prompt` tokens."""
+        ...
+
+
+@dataclass(frozen=True)
+class DecodeCost:
+    """One new token of a K/V-cached decoder; one multiply-accumulate is 2 FLOP.
+
+    Normalisation, residual and rotary terms are negligible and left out. In the prefill every block works on the whole
+    prompt with its weights read once, except the output head, which needs the last position only.
+    """
+
+    model: ModelSpec
+
+    @property
+    def idle_memory_bytes(self) -> FloatArray:
+        """Weights alone, shape (5,)."""
+        m = self.model
+        head = m.width * m.head_size * (m.group + 2)
+        proj = m.heads * m.head_size * m.width
+        vocabulary = m.vocabulary * m.width
+        return np.array([head, proj, self._ffn_weights, vocabulary, vocabulary]) * m.bytes_per_weight
+
+    def step(self, prompt: int, generated: int) -> StepCost:
+        """The cost of one step, see `CostModel.step`."""
+        m = self.model
+        length = prompt + generated
+        tokens = prompt if generated == 0 else 1
+        # In the prefill position i attends to i earlier ones: P^2 / 2 pairs in all.
+        pairs = prompt * prompt / 2 if generated == 0 else length
+        cache = 2.0 * length * m.head_size * m.bytes_per_kv
+        weights = self.idle_memory_bytes
+        memory = weights + np.array([cache, 0.0, 0.0, 0.0, 0.0])
+        head = 2.0 * m.width * m.head_size * (m.group + 2) * tokens + 4.0 * m.head_size * m.group * pairs
+        proj = 2.0 * m.heads * m.head_size * m.width * tokens
+        work = np.array([head, proj, 2.0 * self._ffn_weights * tokens, 0.0, 2.0 * m.vocabulary * m.width])
+        touched = memory.copy()
+        touched[Kind.EMBED] = m.width * m.bytes_per_weight * tokens
+        row = m.width * m.bytes_per_activation
+        heads_out = m.group * m.head_size * m.bytes_per_activation * tokens
+        return StepCost(
+            memory_bytes=sealed(memory),
+            work_flop=sealed(work),
+            touched_bytes=sealed(touched),
+            out_bytes=sealed(np.array([heads_out, row * tokens, row, row * tokens, TOKEN_ID_BYTES])),
+            input_bytes=row * tokens,
+            prompt_bytes=TOKEN_ID_BYTES * tokens,
+        )
+
+    @property
+    def _ffn_weights(self) -> int:
+        return (3 if self.model.gated_ffn else 2) * self.model.width * self.model.ffn_width
+
+
+@dataclass(frozen=True)
+class PaperCost:
+    """The paper's cost of one decoder layer, one FLOP per multiply-accumulate, as its author's published code counts.
+
+    The cache of one head is counted over the full width and only for generated tokens; it costs memory and saves no
+    work. The embedding and the output head do not exist in that model and cost nothing here.
+
+    Attributes:
+        model: one or more layers; `bytes_per_activation` is the paper's bytes per number.
+        ffn_factor: work of the feed-forward network in units of L * D^2. Two D x 4D matrices give 8; the author's code
+            has 0.8, kept reachable so that its influence on the paper's claims can be shown.
+    """
+
+    model: ModelSpec
+    ffn_factor: float = 8.0
+
+    @property
+    def idle_memory_bytes(self) -> FloatArray:
+        """The weights that the paper counts: W_Q, W_K and W_V of each head, shape (5,)."""
+        m = self.model
+        head = 3.0 * m.width * self._head_width * m.bytes_per_activation
+        return np.array([head, 0.0, 0.0, 0.0, 0.0])
+
+    def step(self, prompt: int, generated: int) -> StepCost:
+        """The cost of one step, see `CostModel.step`."""
+        m, b = self.model, self.model.bytes_per_activation
+        length = float(prompt + generated)
+        slice_bytes = length * self._head_width * b
+        full_bytes = length * m.width * b
+        cache = float(generated) * m.width * b * m.group
+        activations = np.array([3.0 * slice_bytes + cache, full_bytes, 4.0 * full_bytes, 0.0, 0.0])
+        head_flop = 3.0 * length * m.width * self._head_width + length * length * self._head_width
+        proj_flop = length * m.width * m.width
+        return StepCost(
+            memory_bytes=sealed(self.idle_memory_bytes + activations),
+            work_flop=sealed(np.array([head_flop, proj_flop, self.ffn_factor * proj_flop, 0.0, 0.0])),
+            touched_bytes=sealed(np.zeros(len(Kind))),
+            out_bytes=sealed(np.array([slice_bytes, full_bytes, full_bytes, full_bytes, TOKEN_ID_BYTES])),
+            input_bytes=full_bytes,
+            prompt_bytes=TOKEN_ID_BYTES * length,
+        )
+
+    @property
+    def _head_width(self) -> float:
+        return self.model.width / self.model.kv_heads
