@@ -1,0 +1,167 @@
+"""The only words that the simulator and the policies share.
+
+A policy is any object with a `decide` method that takes an `Observation` and returns a `Placement`, `Keep` or
+`Infeasible`. It sees the world as read-only arrays at one instant and nothing of the future.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+
+from simcore.arrays import FloatArray, IntArray, sealed
+from simcore.blocks import BlockTable
+from simcore.cost import StepCost
+
+Overflow: TypeAlias = Literal["fail", "swap"]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A run of `count` steps that cost the same.
+
+    An interval is described by at most two: the prefill, and the remaining tokens at their mean length.
+    """
+
+    cost: StepCost
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What a policy may see, for `D` devices and `B` blocks. All arrays are read-only.
+
+    Attributes:
+        time_s: simulated time.
+        request: number of the request that is being served.
+        generated: tokens generated for it so far.
+        blocks: the block table.
+        device_names: shape (D,).
+        source: index of the device that holds the prompt and receives each token.
+        capacity_bytes: memory of each device, shape (D,).
+        available_bytes: what others do not take of it now, whether the model occupies it or not, shape (D,).
+        flops: peak speed [FLOP/s], shape (D,).
+        memory_bandwidth: [bytes/s], shape (D,).
+        overhead_s: fixed time per block and step, shape (D,).
+        disk_bandwidth: [bytes/s], 0 without a disk, shape (D,).
+        availability: share of each device that is free now, in [0, 1], shape (D,).
+        rate: bytes/s between devices now, infinite on the diagonal, shape (D, D).
+        latency_s: latency and per-message overhead between devices, 0 on the diagonal, shape (D, D).
+        steps: the costs of the interval that begins now.
+        memory_bytes: m_i, what each block will hold by the end of the interval, shape (B,).
+        moving_bytes: what each block holds now, which is what a migration sends, shape (B,).
+        placement: device of each block now, shape (B,); None before the first placement.
+        overflow: what happens to a device that holds more than it can: the run fails, or it swaps to disk.
+    """
+
+    time_s: float
+    request: int
+    generated: int
+    blocks: BlockTable
+    device_names: tuple[str, ...]
+    source: int
+    capacity_bytes: FloatArray
+    available_bytes: FloatArray
+    flops: FloatArray
+    memory_bandwidth: FloatArray
+    overhead_s: FloatArray
+    disk_bandwidth: FloatArray
+    availability: FloatArray
+    rate: FloatArray
+    latency_s: FloatArray
+    steps: tuple[Step, ...]
+    memory_bytes: FloatArray
+    moving_bytes: FloatArray
+    placement: IntArray | None
+    overflow: Overflow
+
+    @property
+    def devices(self) -> int:
+        """Number of devices, D."""
+        return len(self.device_names)
+
+    @property
+    def tokens(self) -> int:
+        """Number of tokens in the interval."""
+        return sum(step.count for step in self.steps)
+
+    @cached_property
+    def step_seconds(self) -> tuple[FloatArray, ...]:
+        """For each of `steps`, the seconds that a block of each kind takes on each device now, shape (5, D).
+
+        Infinite on a device that is not available.
+        """
+        return tuple(sealed(self._seconds(step.cost)) for step in self.steps)
+
+    @cached_property
+    def kind_seconds(self) -> FloatArray:
+        """Seconds of a block of each kind on each device, summed over the interval, shape (5, D)."""
+        total = np.zeros((5, self.devices))
+        for step, seconds in zip(self.steps, self.step_seconds, strict=True):
+            total += step.count * seconds
+        return sealed(total)
+
+    @cached_property
+    def per_byte_s(self) -> FloatArray:
+        """Seconds per byte between devices, 0 on the diagonal, infinite where nothing flows, shape (D, D)."""
+        with np.errstate(divide="ignore"):
+            return sealed(1.0 / self.rate)
+
+    def _seconds(self, cost: StepCost) -> FloatArray:
+        nominal = nominal_seconds(cost, self.flops, self.memory_bandwidth, self.overhead_s)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # A task of no length is over at once, also on a device that is down.
+            return np.where(nominal > 0.0, nominal / self.availability, 0.0)
+
+
+def nominal_seconds(
+    cost: StepCost, flops: FloatArray, memory_bandwidth: FloatArray, overhead_s: FloatArray
+) -> FloatArray:
+    """Seconds that a block of each kind takes on each fully available device, shape (5, D).
+
+    The roofline: the longer of computing at peak speed and reading the touched bytes from memory (Williams, Waterman
+    and Patterson, CACM 52(4), 2009), plus the fixed overhead. Kinds without work or bytes take no time.
+    """
+    work = cost.work_flop[:, None] / flops
+    touched = cost.touched_bytes[:, None] / memory_bandwidth
+    something = (cost.work_flop > 0.0) | (cost.touched_bytes > 0.0)
+    return np.where(something[:, None], np.maximum(work, touched) + overhead_s, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """A decision: block i shall be on device `devices[i]`; shape (B,), device indices."""
+
+    devices: IntArray
+
+
+@dataclass(frozen=True)
+class Keep:
+    """A decision: leave every block where it is."""
+
+
+@dataclass(frozen=True)
+class Infeasible:
+    """A decision: the policy found no placement that fits, and says why."""
+
+    reason: str
+
+
+Decision: TypeAlias = Placement | Keep | Infeasible
+
+
+class Policy(Protocol):
+    """Decides where blocks live.
+
+    A policy that is a dataclass has its fields recorded as its parameters in the results.
+    """
+
+    @property
+    def name(self) -> str:
+        """How the policy is called in results and figures."""
+        ...
+
+    def decide(self, seen: Observation) -> Decision:
+        """Where each block shall be during the interval that begins now."""
+        ...

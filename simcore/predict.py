@@ -1,0 +1,117 @@
+"""The closed form of what a placement costs: inference delay, migration delay, memory.
+
+For dedicated links and a world that stands still during the interval the predictions equal the event simulation; the
+tests hold the two against each other to 1e-9. Policies use them to compare placements.
+
+With the notation of arXiv 2505.02533, generalised to N layers: layer by layer, the slowest branch (input to a head
+device, its heads one after another, their outputs to the projection), then projection, transfer, feed-forward network;
+at the end the output head and the way back to the source.
+"""
+
+import numpy as np
+
+from simcore.arrays import FloatArray, IntArray
+from simcore.blocks import Kind
+from simcore.cost import StepCost
+from simcore.observe import Observation
+
+
+def interval_delay(seen: Observation, devices: IntArray) -> float:
+    """Predicted D_T [s]: inference delay of all tokens of the interval under the placement `devices`, shape (B,)."""
+    return sum(
+        step.count * _step_delay(seen, devices, step.cost, seconds)
+        for step, seconds in zip(seen.steps, seen.step_seconds, strict=True)
+    )
+
+
+def migration_delay(seen: Observation, devices: IntArray) -> float:
+    """Predicted D_mig [s]: the moves from the placement in force to `devices`, one after another; 0 for a first one."""
+    if seen.placement is None:
+        return 0.0
+    moved = np.flatnonzero(seen.placement != devices)
+    old, new = seen.placement[moved], devices[moved]
+    size = seen.moving_bytes[moved]
+    # A block that holds nothing yet moves for nothing, even over a dead link.
+    with np.errstate(invalid="ignore"):
+        seconds = seen.latency_s[old, new] + size * seen.per_byte_s[old, new]
+    return float(np.where(size > 0.0, seconds, 0.0).sum())
+
+
+def objective(seen: Observation, devices: IntArray) -> float:
+    """D_T + D_mig [s], which the policies of the paper minimise."""
+    return interval_delay(seen, devices) + migration_delay(seen, devices)
+
+
+def held_bytes(seen: Observation, devices: IntArray) -> FloatArray:
+    """What each device holds by the end of the interval under the placement `devices` [bytes], shape (D,)."""
+    return _sum_by_device(seen, devices, seen.memory_bytes)
+
+
+def fits(seen: Observation, devices: IntArray) -> bool:
+    """Whether no device holds more than is available to the model now."""
+    return bool(np.all(held_bytes(seen, devices) <= seen.available_bytes))
+
+
+def _step_delay(seen: Observation, devices: IntArray, cost: StepCost, seconds: FloatArray) -> float:
+    """Delay of one step [s]; `seconds` as in `Observation.step_seconds`."""
+    blocks = seen.blocks
+    if seen.overflow == "swap":
+        seconds = seconds + swap_seconds(seen, devices, cost)
+    proj, ffn = devices[blocks.proj], devices[blocks.ffn]
+    first = seen.source if blocks.embed is None else int(devices[blocks.embed])
+    holder = np.concatenate(([first], ffn[:-1]))
+    heads = _heads_per_device(devices[blocks.heads], seen.devices)
+    with np.errstate(invalid="ignore"):
+        branch = (
+            _transfer(seen, holder, slice(None), cost.input_bytes)
+            + heads * seconds[Kind.HEAD]
+            + _transfer(seen, slice(None), proj, heads.T * cost.out_bytes[Kind.HEAD]).T
+        )
+    delay = np.where(heads > 0, branch, 0.0).max(axis=1).sum()
+    delay += seconds[Kind.PROJ, proj].sum() + seconds[Kind.FFN, ffn].sum()
+    delay += _transfer(seen, proj, ffn, cost.out_bytes[Kind.PROJ]).sum()
+    if blocks.embed is not None:
+        delay += _transfer(seen, seen.source, first, cost.prompt_bytes) + seconds[Kind.EMBED, first]
+    last = int(ffn[-1])
+    if blocks.lm_head is None:
+        return float(delay + _transfer(seen, last, seen.source, cost.out_bytes[Kind.FFN]))
+    head = int(devices[blocks.lm_head])
+    delay += _transfer(seen, last, head, cost.out_bytes[Kind.FFN]) + seconds[Kind.LM_HEAD, head]
+    return float(delay + _transfer(seen, head, seen.source, cost.out_bytes[Kind.LM_HEAD]))
+
+
+def swap_seconds(seen: Observation, devices: IntArray, cost: StepCost) -> FloatArray:
+    """Seconds that a block of each kind waits for the disk on each device under `swap`, shape (5, D).
+
+    Of what a device holds, the share that does not fit is read from disk on every step; each block waits for its own
+    share when it is computed.
+    """
+    held = _sum_by_device(seen, devices, cost.memory_bytes[seen.blocks.kind])
+    return disk_seconds(cost, held, seen.available_bytes, seen.disk_bandwidth)
+
+
+def disk_seconds(
+    cost: StepCost, held: FloatArray, available: FloatArray, disk_bandwidth: FloatArray
+) -> FloatArray:
+    """Disk time of a block of each kind on each device, shape (5, D), from held and available bytes, shape (D,)."""
+    excess = np.minimum(np.maximum(held - available, 0.0), held)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        per_byte = np.where(excess > 0.0, excess / held / disk_bandwidth, 0.0)
+        return np.where(cost.memory_bytes[:, None] > 0.0, cost.memory_bytes[:, None] * per_byte, 0.0)
+
+
+def _sum_by_device(seen: Observation, devices: IntArray, amount: FloatArray) -> FloatArray:
+    return np.bincount(devices, weights=amount, minlength=seen.devices).astype(np.float64)
+
+
+def _heads_per_device(head_devices: IntArray, devices: int) -> IntArray:
+    """How many heads of each layer each device hosts, shape (layers, D), from shape (layers, heads)."""
+    layers = len(head_devices)
+    flat = (head_devices + devices * np.arange(layers)[:, None]).ravel()
+    return np.bincount(flat, minlength=layers * devices).reshape(layers, devices)
+
+
+def _transfer(seen: Observation, start: object, end: object, size: object) -> FloatArray:
+    """Latency plus bytes over rate between devices, indexed as a matrix is."""
+    where = (start, end)
+    return seen.latency_s[where] + size * seen.per_byte_s[where]  # type: ignore[no-any-return,index,operator]
