@@ -1,0 +1,84 @@
+"""Messages on links in simulated time."""
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import simpy
+
+from simcore.cluster import Cluster
+from simcore.outcome import RunEndedError
+
+
+@dataclass
+class Carried:
+    """What one direction of one link has carried.
+
+    Attributes:
+        messages: number of messages that have arrived.
+        size_bytes: their bytes.
+        busy_s: summed time in which their bytes flowed.
+    """
+
+    messages: int = 0
+    size_bytes: float = 0.0
+    busy_s: float = 0.0
+
+
+class Network(Protocol):
+    """Carries messages between devices; the engine knows no more of it than this."""
+
+    @property
+    def carried(self) -> dict[tuple[int, bool], Carried]:
+        """Traffic so far by link index and direction (True: from the first of the link's ends to the second)."""
+        ...
+
+    def send(self, start: int, end: int, size_bytes: float) -> Generator[simpy.Event, Any, None]:
+        """Pass `size_bytes` as one message from one device to another; the generator ends when it has arrived.
+
+        What a device sends to itself takes no time.
+
+        Raises:
+            RunEndedError: the message can never arrive.
+        """
+        ...
+
+
+class DedicatedNetwork:
+    """Every message has its route for itself, as the paper assumes: no message ever slows another.
+
+    A message first pays the latency and the per-message overhead of its route, then flows at the rate of the narrowest
+    link, exactly as that rate changes.
+    """
+
+    def __init__(self, env: simpy.Environment, cluster: Cluster) -> None:
+        self._env = env
+        self._cluster = cluster
+        self.carried: dict[tuple[int, bool], Carried] = {}
+
+    def send(self, start: int, end: int, size_bytes: float) -> Generator[simpy.Event, Any, None]:
+        """See `Network.send`."""
+        route = self._cluster.routes[start][end]
+        if route is None:
+            return
+        now = self._env.now
+        flow_start = now + route.latency_s
+        arrival = route.reach(flow_start, size_bytes)
+        if math.isinf(arrival):
+            names = self._cluster.names
+            raise RunEndedError(
+                "stalled",
+                f"{size_bytes:.0f} bytes from {names[start]!r} to {names[end]!r} at {now:.6g} s never arrive: "
+                f"link {', '.join(repr(self._cluster.links[i].name) for i in route.links)} stays at rate 0",
+            )
+        yield self._env.timeout(arrival - now)
+        at = self._cluster.names[start]
+        for i in route.links:
+            ends = self._cluster.links[i].ends
+            forward = ends[0] == at
+            at = ends[forward]
+            carried = self.carried.setdefault((i, forward), Carried())
+            carried.messages += 1
+            carried.size_bytes += size_bytes
+            carried.busy_s += arrival - flow_start
