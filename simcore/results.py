@@ -1,0 +1,230 @@
+"""What comes out of a run: tidy tables of one versioned schema.
+
+Everything but the wall-clock times of `timings` is a function of scenario, policy and seed: the same bytes on every
+machine. That is why wall-clock times have a table of their own.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from traces import InputError
+
+SCHEMA_VERSION = 1
+
+_TEXT, _INT, _REAL = pa.string(), pa.int64(), pa.float64()
+
+TABLES: dict[str, pa.Schema] = {
+    name: pa.schema(
+        [pa.field(column, kind) for column, kind in columns], {"headway.schema": str(SCHEMA_VERSION)}
+    )
+    for name, columns in {
+        "runs": [
+            ("run", _TEXT),
+            ("scenario", _TEXT),
+            ("policy", _TEXT),
+            ("parameters", _TEXT),
+            ("seed", _INT),
+            ("status", _TEXT),
+            ("detail", _TEXT),
+            ("tokens", _INT),
+            ("end_s", _REAL),
+            ("headway_version", _TEXT),
+            ("schema_version", _INT),
+        ],
+        "requests": [
+            ("run", _TEXT),
+            ("request", _INT),
+            ("arrival_s", _REAL),
+            ("start_s", _REAL),
+            ("first_token_s", _REAL),
+            ("finish_s", _REAL),
+            ("prompt", _INT),
+            ("output", _INT),
+            ("generated", _INT),
+        ],
+        "tokens": [
+            ("run", _TEXT),
+            ("request", _INT),
+            ("token", _INT),
+            ("start_s", _REAL),
+            ("latency_s", _REAL),
+            ("compute_s", _REAL),
+            ("transfer_s", _REAL),
+            ("wait_s", _REAL),
+            ("migration_s", _REAL),
+            ("decision_s", _REAL),
+        ],
+        "decisions": [
+            ("run", _TEXT),
+            ("request", _INT),
+            ("token", _INT),
+            ("time_s", _REAL),
+            ("outcome", _TEXT),
+            ("reason", _TEXT),
+            ("moved_blocks", _INT),
+            ("predicted_delay_s", _REAL),
+            ("predicted_migration_s", _REAL),
+        ],
+        "migrations": [
+            ("run", _TEXT),
+            ("request", _INT),
+            ("token", _INT),
+            ("block", _TEXT),
+            ("from_device", _TEXT),
+            ("to_device", _TEXT),
+            ("size_bytes", _REAL),
+            ("start_s", _REAL),
+            ("duration_s", _REAL),
+        ],
+        "devices": [
+            ("run", _TEXT),
+            ("request", _INT),
+            ("token", _INT),
+            ("device", _TEXT),
+            ("held_bytes", _REAL),
+            ("available_bytes", _REAL),
+            ("swapped_bytes", _REAL),
+            ("busy_s", _REAL),
+        ],
+        "links": [
+            ("run", _TEXT),
+            ("link", _TEXT),
+            ("from_device", _TEXT),
+            ("to_device", _TEXT),
+            ("messages", _INT),
+            ("size_bytes", _REAL),
+            ("busy_s", _REAL),
+        ],
+        "placements": [
+            ("run", _TEXT),
+            ("request", _INT),
+            ("token", _INT),
+            ("block", _TEXT),
+            ("device", _TEXT),
+        ],
+        "timings": [
+            ("run", _TEXT),
+            ("request", _INT),
+            ("token", _INT),
+            ("decision_wall_s", _REAL),
+        ],
+    }.items()
+}
+"""Name and schema of every table, in the order in which they are written."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The tables of one run, or of several under distinct `run` names; `docs/results.md` describes every column.
+
+    Attributes:
+        runs: one row per run: scenario, policy, seed, versions, and how the run ended.
+        requests: one row per request that was begun; times of what has not happened are missing.
+        tokens: one row per generated token; the parts of a latency sum to it.
+        decisions: one row per question to the policy.
+        migrations: one row per moved block.
+        devices: one row per token and device.
+        links: one row per link and direction that carried something.
+        placements: one row per block whenever the placement changed.
+        timings: wall-clock time of each decision; the only table that differs from run to run.
+    """
+
+    runs: pd.DataFrame
+    requests: pd.DataFrame
+    tokens: pd.DataFrame
+    decisions: pd.DataFrame
+    migrations: pd.DataFrame
+    devices: pd.DataFrame
+    links: pd.DataFrame
+    placements: pd.DataFrame
+    timings: pd.DataFrame
+
+    def save(self, folder: Path) -> None:
+        """Write one Parquet file per table into a new or existing folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in TABLES:
+            pq.write_table(_table(name, getattr(self, name)), folder / f"{name}.parquet")
+
+
+def load_result(folder: str | os.PathLike[str]) -> Result:
+    """Read the tables that `Result.save` wrote.
+
+    Raises:
+        InputError: the folder does not hold the tables of this schema version.
+    """
+    frames = {}
+    for name, schema in TABLES.items():
+        path = Path(folder) / f"{name}.parquet"
+        try:
+            table = pq.read_table(path)
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(str(path), str(error).splitlines()[0], "a table written by headway") from error
+        if table.schema.metadata != schema.metadata or not table.schema.equals(schema):
+            raise InputError(str(path), "a table of another schema", f"schema version {SCHEMA_VERSION}")
+        frames[name] = _frame(table)
+    return Result(**frames)
+
+
+def combine(results: Sequence[Result]) -> Result:
+    """The tables of several runs in one.
+
+    Raises:
+        ValueError: there is none, or two have the same `run` name.
+    """
+    if not results:
+        raise ValueError("there is no result to combine")
+    runs = [name for result in results for name in result.runs["run"]]
+    if len(set(runs)) < len(runs):
+        raise ValueError(f"run names must be distinct, not {runs}")
+    return Result(
+        **{name: _frame(pa.concat_tables(_table(name, getattr(r, name)) for r in results)) for name in TABLES}
+    )
+
+
+class Recorder:
+    """Collects rows while a run goes on; nothing reads them before it has ended."""
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._columns: dict[str, list[list[Any]]] = {
+            name: [[] for _ in schema][1:] for name, schema in TABLES.items()
+        }
+
+    def add(self, table: str, *row: object) -> None:
+        """Append one row, without its `run`."""
+        for column, value in zip(self._columns[table], row, strict=True):
+            column.append(value)
+
+    def add_many(self, table: str, count: int, *columns: object) -> None:
+        """Append `count` rows given by columns; a column that is not a list is the same in every row."""
+        for column, values in zip(self._columns[table], columns, strict=True):
+            column.extend(values if isinstance(values, list) else [values] * count)
+
+    def result(self) -> Result:
+        """All rows as tables."""
+        frames = {}
+        for name, schema in TABLES.items():
+            columns = self._columns[name]
+            run = [self._run] * len(columns[0])
+            arrays = [
+                pa.array(values, field.type) for values, field in zip([run, *columns], schema, strict=True)
+            ]
+            frames[name] = _frame(pa.Table.from_arrays(arrays, schema=schema))
+        return Result(**frames)
+
+
+def _table(name: str, frame: pd.DataFrame) -> pa.Table:
+    table = pa.Table.from_pandas(frame, schema=TABLES[name], preserve_index=False)
+    return table.replace_schema_metadata(TABLES[name].metadata)
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas()
+    return frame

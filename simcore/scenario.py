@@ -1,0 +1,98 @@
+"""A scenario: everything that determines a run except the policy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+from simcore.blocks import BlockTable, block_table
+from simcore.cluster import Cluster
+from simcore.cost import CostModel
+from simcore.model import ModelSpec
+from simcore.observe import Overflow
+
+OnInfeasible: TypeAlias = Literal["keep", "fail"]
+DecisionTime: TypeAlias = Literal["free", "measured"] | float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One sequence to generate.
+
+    Attributes:
+        prompt: tokens of the prompt, at least 1.
+        output: tokens to generate, at least 1.
+        arrival_s: when it arrives at the source.
+    """
+
+    prompt: int
+    output: int
+    arrival_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.prompt < 1 or self.output < 1 or not 0.0 <= self.arrival_s < float("inf"):
+            raise ValueError(
+                f"a request needs a prompt, an output and an arrival that is not negative, not {self}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyChoice:
+    """A policy as a scenario names it: its registered name, its parameters, and its label in results."""
+
+    name: str
+    label: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scenario:
+    """A world and what is asked of it. Immutable, so that every policy sees the same.
+
+    Attributes:
+        name: of the scenario, in results and figures.
+        model: the decoder.
+        cost: how its blocks are costed.
+        cluster: devices and links.
+        requests: served whole, one after another, in order of arrival.
+        embed: whether the embedding is a block of its own.
+        lm_head: whether the output head is a block of its own.
+        interval: tokens from one decision to the next.
+        overflow: what happens to a device that holds more than it can: `fail` ends the run, `swap` reads the excess
+            from disk on every step.
+        on_infeasible: what follows an infeasible decision: `keep` the placement in force, or `fail` the run.
+        decision_time: what a decision costs in simulated time: nothing, as long as it really took (which makes results
+            differ from run to run), or a fixed number of seconds.
+        seed: from which the random parts of the world were drawn.
+        policies: to compare, where the scenario says so.
+    """
+
+    name: str
+    model: ModelSpec
+    cost: CostModel
+    cluster: Cluster
+    requests: tuple[Request, ...]
+    embed: bool = True
+    lm_head: bool = True
+    interval: int = 1
+    overflow: Overflow = "fail"
+    on_infeasible: OnInfeasible = "keep"
+    decision_time: DecisionTime = "free"
+    seed: int = 0
+    policies: tuple[PolicyChoice, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.interval < 1:
+            raise ValueError(f"interval must be at least 1 token, not {self.interval}")
+        if not self.requests:
+            raise ValueError("a scenario needs at least one request")
+        diskless = [d.name for d in self.cluster.devices if d.disk_bandwidth <= 0.0]
+        if self.overflow == "swap" and diskless:
+            raise ValueError(
+                f"overflow 'swap' needs a disk bandwidth on every device; without one: {diskless}"
+            )
+
+    @cached_property
+    def blocks(self) -> BlockTable:
+        """The block table of the model."""
+        return block_table(self.model, embed=self.embed, lm_head=self.lm_head)

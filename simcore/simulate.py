@@ -1,0 +1,217 @@
+"""The one door: a scenario and a policy in, tables out."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Generator
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import simpy
+
+from simcore.arrays import FloatArray
+from simcore.compute import FifoProcessor
+from simcore.controller import Controller
+from simcore.cost import StepCost
+from simcore.decode import Decoder, Parts
+from simcore.memory import MemoryLedger
+from simcore.network import DedicatedNetwork
+from simcore.observe import Policy, nominal_seconds
+from simcore.outcome import RunEndedError, Status
+from simcore.predict import disk_seconds
+from simcore.results import SCHEMA_VERSION, Recorder, Result
+from simcore.scenario import Request, Scenario
+
+_LEDGER_TOLERANCE_BYTES = 1.0
+
+
+def simulate(
+    scenario: Scenario,
+    policy: Policy,
+    *,
+    run: str | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Result:
+    """Emulate a scenario under a policy.
+
+    Args:
+        scenario: the world and the requests.
+        policy: decides where blocks live.
+        run: the name of the run in the tables; the policy's name by default.
+        progress: called after every token with the number of tokens made so far.
+
+    Returns:
+        The tables of the run. A run that cannot go on (out of memory, nothing feasible, a dead link) is a result too:
+        its `status` in the table `runs` says so, and the rows up to that moment are kept.
+    """
+    recorder = Recorder(run if run is not None else policy.name)
+    engine = _Engine(scenario, policy, recorder, progress)
+    status, detail = engine.go()
+    recorder.add(
+        "runs",
+        scenario.name,
+        policy.name,
+        json.dumps(_parameters(policy), sort_keys=True, default=str),
+        scenario.seed,
+        status,
+        detail,
+        engine.tokens,
+        engine.env.now,
+        metadata.version("headway"),
+        SCHEMA_VERSION,
+    )
+    return recorder.result()
+
+
+class _Engine:
+    """One run: a SimPy environment, and what lives in it."""
+
+    def __init__(
+        self, scenario: Scenario, policy: Policy, recorder: Recorder, progress: Callable[[int], None] | None
+    ) -> None:
+        self.env = simpy.Environment()
+        self.tokens = 0
+        self._scenario = scenario
+        self._recorder = recorder
+        self._progress = progress
+        self._network = DedicatedNetwork(self.env, scenario.cluster)
+        self._ledger = MemoryLedger(len(scenario.cluster.devices), scenario.blocks)
+        self._controller = Controller(self.env, scenario, policy, self._network, self._ledger, recorder)
+        self._decoder = Decoder(
+            self.env, self._network, [FifoProcessor(self.env, d) for d in scenario.cluster.devices]
+        )
+
+    def go(self) -> tuple[Status, str]:
+        """Serve all requests; how it ended."""
+        try:
+            self.env.run(self.env.process(self._serve_all()))
+        except RunEndedError as end:
+            return end.status, end.detail
+        finally:
+            self._record_links()
+        return "complete", ""
+
+    def _serve_all(self) -> Generator[simpy.Event, Any, None]:
+        in_order = sorted(enumerate(self._scenario.requests), key=lambda pair: pair[1].arrival_s)
+        for number, request in in_order:
+            yield from self._serve(number, request)
+        self._controller.release()
+
+    def _serve(self, number: int, request: Request) -> Generator[simpy.Event, Any, None]:
+        """Generate one sequence, from its turn to its last token."""
+        if request.arrival_s > self.env.now:
+            yield self.env.timeout(request.arrival_s - self.env.now)
+        started_s = self.env.now
+        first_s: float | None = None
+        generated = 0
+        try:
+            for generated in range(request.output):
+                yield from self._token(number, request, generated)
+                first_s = self.env.now if first_s is None else first_s
+            generated = request.output
+        finally:
+            self._recorder.add(
+                "requests",
+                number,
+                request.arrival_s,
+                started_s,
+                first_s,
+                self.env.now if generated == request.output else None,
+                request.prompt,
+                request.output,
+                generated,
+            )
+
+    def _token(self, number: int, request: Request, generated: int) -> Generator[simpy.Event, Any, None]:
+        """Make one token: decide and migrate if it is time to, settle the memory, decode, and write the rows."""
+        # The first token is waited for since the arrival of its request, the others since the one before.
+        start_s = self.env.now if generated else request.arrival_s
+        parts = Parts(wait_s=self.env.now - start_s)
+        decision_s = migration_s = 0.0
+        if generated == 0:
+            self._ledger.resize(self._scenario.cost.idle_memory_bytes)
+        if generated % self._scenario.interval == 0:
+            decision_s, migration_s = yield from self._controller.plan(number, request, generated)
+        cost = self._scenario.cost.step(request.prompt, generated)
+        self._ledger.resize(cost.memory_bytes)
+        use = self._memory_use(number, generated)
+        busy_before = [processor.busy_s for processor in self._decoder.processors]
+        yield from self._decode(cost, use, parts)
+        self.tokens += 1
+        self._recorder.add(
+            "tokens",
+            number,
+            generated,
+            start_s,
+            self.env.now - start_s,
+            parts.compute_s,
+            parts.transfer_s,
+            parts.wait_s,
+            migration_s,
+            decision_s,
+        )
+        busy_after = [processor.busy_s for processor in self._decoder.processors]
+        self._recorder.add_many(
+            "devices",
+            len(busy_after),
+            number,
+            generated,
+            list(self._scenario.cluster.names),
+            use.held.tolist(),
+            use.available.tolist(),
+            use.swapped.tolist(),
+            [after - before for after, before in zip(busy_after, busy_before, strict=True)],
+        )
+        if self._progress is not None:
+            self._progress(self.tokens)
+
+    def _memory_use(self, number: int, generated: int) -> "_MemoryUse":
+        """Who holds what during the token that begins now.
+
+        Raises:
+            RunEndedError: a device holds more than it can and the scenario does not let it swap.
+        """
+        use = _MemoryUse(self._ledger.held(), self._scenario.cluster.available_bytes(self.env.now))
+        worst = int(use.swapped.argmax())
+        if self._scenario.overflow == "fail" and use.swapped[worst] > _LEDGER_TOLERANCE_BYTES:
+            raise RunEndedError(
+                "out-of-memory",
+                f"device {self._scenario.cluster.names[worst]!r} lacks {use.swapped[worst]:.0f} bytes "
+                f"for token {generated} of request {number} at {self.env.now:.6g} s",
+            )
+        return use
+
+    def _decode(self, cost: StepCost, use: "_MemoryUse", parts: Parts) -> Generator[simpy.Event, Any, None]:
+        cluster = self._scenario.cluster
+        nominal_s = nominal_seconds(cost, cluster.flops, cluster.memory_bandwidth, cluster.overhead_s)
+        if self._scenario.overflow == "swap":
+            disk_s = disk_seconds(cost, use.held, use.available, cluster.disk_bandwidth)
+        else:
+            disk_s = np.zeros_like(nominal_s)
+        yield from self._decoder.token(self._controller.way, cost, nominal_s, disk_s, parts)
+
+    def _record_links(self) -> None:
+        for (i, forward), carried in sorted(self._network.carried.items()):
+            link = self._scenario.cluster.links[i]
+            start, end = link.ends if forward else link.ends[::-1]
+            self._recorder.add(
+                "links", link.name, start, end, carried.messages, carried.size_bytes, carried.busy_s
+            )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _MemoryUse:
+    """Bytes per device during one token, shape (devices,)."""
+
+    held: FloatArray
+    available: FloatArray
+
+    @property
+    def swapped(self) -> FloatArray:
+        return np.minimum(np.maximum(self.held - self.available, 0.0), self.held)
+
+
+def _parameters(policy: Policy) -> dict[str, object]:
+    if dataclasses.is_dataclass(policy) and not isinstance(policy, type):
+        return dataclasses.asdict(policy)
+    return {}
