@@ -1,13 +1,15 @@
 """Quantities with units, as users write them, turned into SI numbers.
 
-Inside Headway everything is seconds, bytes, FLOP, bytes per second and FLOP per second, all float64. At the border
-a number carries its unit: "100 Mbit/s", "4 GiB", "50 GFLOP/s", "2 ms". Decimal prefixes are powers of ten and
-binary prefixes (Ki, Mi, Gi, Ti) powers of two, as in IEC 80000-13. Spellings that are used for two different
-things in the wild ("Mb", "Mbps" against "MBps") are refused rather than guessed: a factor of eight hides there.
+Inside Headway everything is seconds, bytes, FLOP, bytes per second and FLOP per second, all float64. At the
+border a number carries its unit: "100 Mbit/s", "4 GiB", "50 GFLOP/s", "2 ms". Decimal prefixes are powers
+of ten and binary prefixes (Ki, Mi, Gi, Ti) powers of two, as in IEC 80000-13. Spellings that are used for
+two different things in the wild ("Mb", "Mbps" against "MBps") are refused rather than guessed: a factor of
+eight hides there.
 """
 
 import math
 import re
+import sys
 from collections.abc import Mapping
 from typing import Literal
 
@@ -20,7 +22,16 @@ _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
 _PREFIXES = _DECIMAL | _BINARY
 
 UNITS: Mapping[Quantity, Mapping[str, float]] = {
-    "time": {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0},
+    "time": {
+        "ns": 1e-9,
+        "us": 1e-6,
+        "µs": 1e-6,
+        "ms": 1e-3,
+        "s": 1.0,
+        "min": 60.0,
+        "h": 3600.0,
+        "d": 86400.0,
+    },
     "size": {prefix + "B": factor for prefix, factor in _PREFIXES.items()},
     "rate": {prefix + "bit/s": factor / 8 for prefix, factor in _PREFIXES.items()}
     | {prefix + "B/s": factor for prefix, factor in _PREFIXES.items()},
@@ -38,7 +49,7 @@ ACCEPTED: Mapping[Quantity, str] = {
 }
 """For each quantity, the sentence a message shows to someone who wrote it wrongly."""
 
-_FORM = re.compile(r"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\s\d].*?)?\s*")
+_FORM = re.compile(r"\s*([-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*([^\s\d].*?)?\s*")
 
 
 def parse(value: object, quantity: Quantity, where: str) -> float:
@@ -50,18 +61,21 @@ def parse(value: object, quantity: Quantity, where: str) -> float:
         where: file and key path, for the message.
 
     Raises:
-        InputError: no unit, an unknown unit, a unit of another quantity, or a value that is negative or not finite.
+        InputError: no unit, an unknown unit, a unit of another quantity, a value that is negative or not
+        finite.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if quantity != "fraction":
             raise InputError(where, f"the bare number {value}", ACCEPTED[quantity])
-        return _checked(float(value), value, quantity, where)
+        number = float(value) if abs(value) <= sys.float_info.max else math.inf
+        return _checked(number, value, quantity, where)
     if not isinstance(value, str):
         raise InputError(where, shown(value), ACCEPTED[quantity])
     form = _FORM.fullmatch(value) if len(value) <= 200 else None
     if form is None:
         raise InputError(where, shown(value), ACCEPTED[quantity])
-    return _checked(float(form[1]) * factor(form[2] or "", quantity, where), value, quantity, where)
+    number = convert(float(form[1]), factor(form[2] or "", quantity, where))
+    return _checked(number, value, quantity, where)
 
 
 def factor(unit: str, quantity: Quantity, where: str) -> float:
@@ -75,6 +89,15 @@ def factor(unit: str, quantity: Quantity, where: str) -> float:
         return known[unit]
     found = f"the unit {shown(unit)}" if unit else "a number without a unit"
     raise InputError(where, found, f"{ACCEPTED[quantity]} (units: {', '.join(u for u in known if u)})")
+
+
+def convert(number: float, unit_factor: float) -> float:
+    """The SI value of `number` units, correctly rounded also where the unit is a decimal fraction.
+
+    0.01 and 1e-3 have no exact float64 but their inverses have, so 57 % is divided by 100: times 0.01 it
+    would be 0.5700000000000001.
+    """
+    return number * unit_factor if unit_factor >= 1 else number / round(1 / unit_factor)
 
 
 def _checked(number: float, value: object, quantity: Quantity, where: str) -> float:
