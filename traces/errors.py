@@ -5,7 +5,11 @@ Everything a user can get wrong (a scenario, a trace, a model configuration, a p
 Headway and is allowed to crash loudly.
 """
 
+import difflib
+from collections.abc import Iterable
+
 _LONGEST_SHOWN = 80
+_MOST_NAMES = 40
 
 
 class InputError(ValueError):
@@ -36,3 +40,12 @@ def shown(value: object) -> str:
         # Python refuses to spell out integers of thousands of digits and structures nested hundreds deep.
         return f"a {type(value).__name__} too long to show"
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
+
+
+def one_of(value: str, names: Iterable[str]) -> str:
+    """What is accepted where a name is looked up, with a hint when one of them is nearly what was written."""
+    known = list(names)
+    near = difflib.get_close_matches(value, known, 1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    more = ", ..." if len(known) > _MOST_NAMES else ""
+    return f"one of {', '.join(known[:_MOST_NAMES])}{more}{hint}"

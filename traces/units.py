@@ -11,10 +11,14 @@ import math
 import re
 import sys
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from traces.errors import InputError, shown
 
+Number = TypeVar("Number", float, npt.NDArray[np.float64])
 Quantity = Literal["time", "size", "rate", "compute", "fraction"]
 
 _DECIMAL = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
@@ -91,8 +95,8 @@ def factor(unit: str, quantity: Quantity, where: str) -> float:
     raise InputError(where, found, f"{ACCEPTED[quantity]} (units: {', '.join(u for u in known if u)})")
 
 
-def convert(number: float, unit_factor: float) -> float:
-    """The SI value of `number` units, correctly rounded also where the unit is a decimal fraction.
+def convert(number: Number, unit_factor: float) -> Number:
+    """The SI value of a number of units, or of an array of them, each of which is worth `unit_factor`.
 
     0.01 and 1e-3 have no exact float64 but their inverses have, so 57 % is divided by 100: times 0.01 it
     would be 0.5700000000000001.

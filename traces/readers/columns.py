@@ -15,6 +15,7 @@ import re
 from array import array
 from collections.abc import Callable, Iterator
 from itertools import chain
+from operator import methodcaller
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def _splitter(line: str) -> Split:
     """How to split lines like this one: at the first separator that it holds, in order of precedence."""
     for separator in ";,\t":
         if separator in line:
-            return lambda text: [field.strip() for field in text.split(separator)]
+            return methodcaller("split", separator)
     return str.split
 
 
@@ -80,7 +81,7 @@ def _header(first: Row, path: str) -> tuple[str, str] | None:
     number, line = first
     split = _splitter(line)
     fields = split(line)
-    if any(_is_number(field) for field in fields):
+    if any(_float(field) is not None for field in fields):
         return None
     if split is str.split:
         fields = _BLANKS_BEFORE_NO_BRACKET.split(line)
@@ -88,14 +89,6 @@ def _header(first: Row, path: str) -> tuple[str, str] | None:
         raise InputError(f"{path}:{number}", f"a header of {len(fields)} columns: {shown(line)}", _FORM)
     time, value = (_UNIT_IN_HEADER.fullmatch(field) for field in fields)
     return (time[1].strip() if time else "", value[1].strip() if value else "")
-
-
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True
 
 
 def _factor(unit: str | None, quantity: Quantity, where: str, option: str) -> float:
@@ -120,22 +113,31 @@ def _parse(
             raise InputError(f"{path}:{number}", f"{len(fields)} columns in {shown(line)}", _FORM)
         time = convert(_number(fields[0], number, path), time_factor)
         if time <= before:
-            raise InputError(f"{path}:{number}", f"the time {fields[0]}", "a time after the row before")
+            raise InputError(
+                f"{path}:{number}", f"the time {fields[0].strip()}", "a time after the row before"
+            )
         times.append(time)
-        values.append(convert(_number(fields[1], number, path), value_factor))
+        values.append(_number(fields[1], number, path))
         before = time
     if not times:
         raise InputError(path, "a header without rows", _FORM)
-    return np.asarray(times), np.asarray(values)
+    return np.asarray(times), convert(np.asarray(values), value_factor)
+
+
+def _float(field: str) -> float | None:
+    """The number in a field, None if it is none."""
+    try:
+        return float(field)
+    except ValueError:
+        return None
 
 
 def _number(field: str, line_number: int, path: str) -> float:
-    # Python's float() also takes "1_000" and the digits of other scripts: more likely damage than numbers.
-    if field.isascii() and "_" not in field and _is_number(field):
-        value = float(field)
-        if 0 <= value < _LARGEST:
-            return value
-    raise InputError(f"{path}:{line_number}", shown(field), _NUMBER)
+    value = _float(field)
+    # float() also takes "1_000" and the digits of other scripts: in a trace, more likely damage than numbers.
+    if value is None or not 0 <= value < _LARGEST or not field.isascii() or "_" in field:
+        raise InputError(f"{path}:{line_number}", shown(field.strip()), _NUMBER)
+    return value
 
 
 def _duration(times: FloatArray, end: EndRule | None, path: str) -> float | None:

@@ -68,10 +68,18 @@ def _stamps(path: str) -> IntArray:
 
 
 def _spread(stamps: IntArray, end: EndRule) -> Trace:
+    """The trace that lets k packets leave evenly over the millisecond that ends with their stamp."""
     period = int(stamps[-1])
-    slots, packets = np.unique(np.where(stamps == 0, period, stamps) - 1, return_counts=True)
-    edges = np.unique(np.concatenate(([0], slots, slots + 1)))
-    edges = edges[edges < period]
-    rates = np.zeros(len(edges))
-    rates[np.searchsorted(edges, slots)] = packets * (PACKET_BYTES * 1000.0)
+    firsts = np.flatnonzero(np.diff(stamps, prepend=-1))
+    ends, packets = stamps[firsts], np.diff(firsts, append=len(stamps))
+    if ends[0] == 0:
+        packets[-1] += packets[0]
+        ends, packets = ends[1:], packets[1:]
+    # Each busy millisecond starts a segment; so does the gap after it, unless the next one follows at once.
+    edges = np.column_stack((ends - 1, ends)).ravel()
+    rates = np.column_stack((packets * (PACKET_BYTES * 1000.0), np.zeros(len(ends)))).ravel()
+    kept = np.diff(edges, append=period) > 0
+    edges, rates = edges[kept], rates[kept]
+    if edges[0] > 0:
+        edges, rates = np.append(0, edges), np.append(0.0, rates)
     return Trace(edges / 1000, rates, end, period / 1000)

@@ -1,0 +1,24 @@
+"""The traces that come with Headway. All are synthetic, made by `traces.data.make`."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from traces.errors import InputError, shown
+
+_SUFFIXES = (".csv", ".mahimahi")
+
+
+def shipped_names() -> list[str]:
+    """The names of all traces that come with Headway, sorted."""
+    return sorted(entry.name for entry in files(__name__).iterdir() if entry.name.endswith(_SUFFIXES))
+
+
+def shipped(name: str) -> Path:
+    """The file of a trace that comes with Headway.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if name not in shipped_names():
+        raise InputError("shipped trace", shown(name), f"one of {', '.join(shipped_names())}")
+    return Path(str(files(__name__) / name))
