@@ -70,7 +70,7 @@ def parse(value: object, quantity: Quantity, where: str) -> float:
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if quantity != "fraction":
-            raise InputError(where, f"the bare number {value}", ACCEPTED[quantity])
+            raise InputError(where, f"the bare number {shown(value)}", ACCEPTED[quantity])
         number = float(value) if abs(value) <= sys.float_info.max else math.inf
         return _checked(number, value, quantity, where)
     if not isinstance(value, str):

@@ -1,0 +1,129 @@
+"""Quantities with units: exact round values, and no guess where a spelling means two things."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traces.errors import InputError, shown
+from traces.units import UNITS, Quantity, convert, factor, parse
+
+
+@pytest.mark.parametrize(
+    ("text", "quantity", "value"),
+    [
+        ("100 Mbit/s", "rate", 12_500_000.0),
+        ("12.5MB/s", "rate", 12_500_000.0),
+        ("1 bit/s", "rate", 0.125),
+        ("1 MiB/s", "rate", 2.0**20),
+        ("4 GiB", "size", 4 * 2.0**30),
+        ("512 MB", "size", 512e6),
+        ("0 B", "size", 0.0),
+        ("2 ms", "time", 0.002),
+        ("  3 min ", "time", 180.0),
+        ("1e3 us", "time", 0.001),
+        ("5 µs", "time", 0.000005),
+        (".5 s", "time", 0.5),
+        ("5. s", "time", 5.0),
+        ("50 GFLOP/s", "compute", 50e9),
+        ("25 %", "fraction", 0.25),
+        ("57 %", "fraction", 0.57),
+        ("0.3", "fraction", 0.3),
+        (1, "fraction", 1.0),
+        (0.25, "fraction", 0.25),
+    ],
+)
+def test_a_quantity_has_exactly_the_si_value_that_is_written(
+    text: object, quantity: Quantity, value: float
+) -> None:
+    assert parse(text, quantity, "here") == value
+
+
+@given(st.integers(0, 10**6))
+def test_whole_numbers_of_small_units_lose_nothing(number: int) -> None:
+    assert parse(f"{number} ms", "time", "here") == number / 1000
+    assert parse(f"{number} ns", "time", "here") == number / 10**9
+    assert parse(f"{number} %", "fraction", "here") == number / 100
+    assert parse(f"{number} kbit/s", "rate", "here") == number * 125
+
+
+@pytest.mark.parametrize("unit", ["Mb", "Mbps", "MBps", "Mb/s", "mbit/s", "gb", "Gb", "gbps", "mbps", "KB/s"])
+@pytest.mark.parametrize("quantity", ["rate", "size"])
+def test_a_spelling_in_use_for_bits_and_bytes_is_refused(unit: str, quantity: Quantity) -> None:
+    with pytest.raises(InputError, match=unit):
+        parse(f"8 {unit}", quantity, "here")
+
+
+@pytest.mark.parametrize("quantity", ["time", "size", "rate", "compute"])
+@pytest.mark.parametrize("bare", [5, 5.0, "5", "5 ", 0])
+def test_a_bare_number_is_refused_where_a_unit_is_needed(quantity: Quantity, bare: object) -> None:
+    with pytest.raises(InputError):
+        parse(bare, quantity, "here")
+
+
+@pytest.mark.parametrize("quantity", list(UNITS))
+@pytest.mark.parametrize(
+    "value",
+    [
+        True,
+        False,
+        None,
+        [],
+        "",
+        " ",
+        "fast",
+        "s",
+        "-1",
+        "-1 s",
+        "-2 MB/s",
+        "nan",
+        "nan s",
+        "inf",
+        "inf B",
+        math.nan,
+        math.inf,
+        -0.5,
+        10**400,
+        "1e400",
+        "1e308 TB",
+        "1e308 TB/s",
+        "1_000 s",
+        "1,5 s",
+        "1 2 s",
+        "٣ s",
+        "1" * 300 + " s",
+    ],
+)
+def test_what_is_no_finite_non_negative_quantity_is_refused(quantity: Quantity, value: object) -> None:
+    with pytest.raises(InputError, match="here") as caught:
+        parse(value, quantity, "here")
+    assert len(str(caught.value)) < 500
+
+
+def test_a_unit_of_another_quantity_is_refused_and_the_right_ones_are_shown() -> None:
+    with pytest.raises(InputError, match=r"GiB.*Mbit/s"):
+        parse("4 GiB", "rate", "link.bandwidth")
+
+
+@given(st.text(max_size=30) | st.floats() | st.integers() | st.booleans(), st.sampled_from(sorted(UNITS)))
+def test_any_input_is_either_a_finite_quantity_or_an_input_error(value: object, quantity: Quantity) -> None:
+    try:
+        number = parse(value, quantity, "here")
+    except InputError:
+        return
+    assert 0 <= number < math.inf
+
+
+@given(st.floats(1e-6, 1e12))
+def test_conversion_there_and_back_is_the_identity_up_to_rounding(number: float) -> None:
+    for quantity, units in UNITS.items():
+        for unit in units:
+            value = convert(number, factor(unit, quantity, "here"))
+            assert value / units[unit] == pytest.approx(number, rel=1e-15)
+
+
+@given(st.text() | st.lists(st.integers()))
+def test_a_value_in_a_message_is_short_and_on_one_line(value: object) -> None:
+    assert len(shown(value)) <= 80
+    assert "\n" not in shown(value)
