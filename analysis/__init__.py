@@ -1,0 +1,16 @@
+"""What people run and look at: the `headway` command, the numbers that summarise a run, and its figures.
+
+Each room is imported by its own name (`from analysis.metrics import metrics`), and only then: pandas and matplotlib
+take longer to import than `headway --help` takes to answer.
+"""
+
+import importlib
+from types import ModuleType
+
+__all__ = ["cli", "compare", "metrics", "output", "plots", "tables"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
+        return importlib.import_module(f"analysis.{name}")
+    raise AttributeError(f"module 'analysis' has no attribute {name!r}")

@@ -1,0 +1,224 @@
+"""The `headway` command.
+
+Exit codes: 0, it is done (also when a simulated run ended early: that is a result); 1, the reader of standard output
+went away; 2, something the user wrote cannot be used; 130, interrupted. Anything else is a defect and shows its
+traceback.
+
+Only what `--help` needs is imported here; each command imports the rest when it is called.
+"""
+
+# ruff: noqa: PLC0415
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from simcore.observe import Policy
+    from simcore.results import Result
+    from simcore.scenario import Scenario
+
+DEFAULT_SCENARIO = "home-cluster"
+
+app = typer.Typer(
+    help="Emulate the inference of large language models that are split across edge devices.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+_Scenario = Annotated[
+    str,
+    typer.Argument(
+        metavar="SCENARIO",
+        help="Name of a shipped scenario (see `headway run --list`), or path of a YAML file; ./NAME is always a path.",
+    ),
+]
+
+
+def main() -> None:
+    """Entry point of the `headway` command."""
+    app(prog_name="headway")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"headway {metadata.version('headway')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _headway(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    scenario: _Scenario = DEFAULT_SCENARIO,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Run this policy, with its default parameters, instead of those in the scenario; may be repeated. "
+            "A scenario without policies is run under resource-aware.",
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Use this seed instead of the scenario's.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for the results of this run, results/<scenario name> by default. It is replaced as a whole if "
+            "it holds results of an earlier run.",
+        ),
+    ] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="List shipped scenarios, models and policies.")
+    ] = False,
+) -> None:
+    """Emulate a scenario under each of its policies, and save tables and a figure.
+
+    A run that ends early, for example out of memory, is a result like any other: the table says how it ended and the
+    exit code is 0.
+    """
+    with _reported():
+        if list_:
+            _list()
+            return
+        from analysis.compare import choose, create_all
+        from analysis.output import results_folder, write_results
+
+        world = _load(scenario, seed)
+        by_label = create_all(choose(world, policy or []))
+        target = out if out is not None else Path("results") / world.name
+        with results_folder(target) as folder:
+            result = _compare(world, by_label)
+            write_results(folder, result, world.text)
+        _show(world, result, target)
+
+
+@app.command()
+def validate(scenario: _Scenario) -> None:
+    """Check a scenario and say what it contains."""
+    with _reported():
+        from analysis.compare import choose, create_all, total_tokens
+
+        world = _load(scenario, None)
+        by_label = create_all(choose(world, []))
+        model, cluster = world.model, world.cluster
+        lines = {
+            "scenario": world.name,
+            "model": f"{model.name}: {model.layers} layers, width {model.width}, {model.heads} heads",
+            "blocks": f"{len(world.blocks):,}",
+            "devices": f"{len(cluster.devices)}: {', '.join(cluster.names)} (source: {cluster.source})",
+            "links": f"{len(cluster.links)}",
+            "requests": f"{len(world.requests):,}, {total_tokens(world):,} tokens to generate",
+            "policies": ", ".join(by_label),
+        }
+        _print(*(f"{key + ':':<10} {value}" for key, value in lines.items()))
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Turn a user's mistake and an interruption into one line on standard error and an exit code."""
+    from traces.errors import InputError
+
+    try:
+        yield
+    except InputError as error:
+        typer.echo(f"headway: {error}", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("headway: interrupted", err=True)
+        raise typer.Exit(130) from None
+
+
+def _load(scenario: str, seed: int | None) -> "Scenario":
+    """A shipped scenario, or one from a file."""
+    import simcore
+    from traces.errors import InputError, shown
+
+    if scenario in simcore.shipped_scenarios():
+        return simcore.load_scenario(simcore.shipped_scenario(scenario), seed=seed)
+    if not Path(scenario).exists():
+        names = ", ".join(simcore.shipped_scenarios())
+        raise InputError("SCENARIO", shown(scenario), f"the path of a YAML file, or one of {names}")
+    return simcore.load_scenario(scenario, seed=seed)
+
+
+def _compare(world: "Scenario", by_label: "dict[str, Policy]") -> "Result":
+    """All runs, under a progress bar if somebody is watching."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from analysis.compare import compare, total_tokens
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("tokens"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_console(), transient=True, disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task("", total=len(by_label) * total_tokens(world))
+
+        def step(label: str, tokens: int) -> None:
+            bar.update(task, description=label, completed=tokens)
+
+        return compare(world, by_label, step)
+
+
+def _show(world: "Scenario", result: "Result", target: Path) -> None:
+    from analysis.tables import endings, memory_table, summary_table
+
+    _print(summary_table(result), *endings(result), memory_table(result, world), f"Results: {target}")
+
+
+def _list() -> None:
+    import policies
+    import simcore
+
+    _print("Scenarios:", *(f"  {name}" for name in simcore.shipped_scenarios()))
+    _print("Models:", *(f"  {name}" for name in simcore.PRESETS))
+    _print("Policies:", *(f"  {name:<16} {policies.summary(name)}" for name in policies.names()))
+
+
+def _console() -> "Console":
+    """Standard output; wide enough for every table where it is not a terminal, so that nothing is cut in a file."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 10_000)
+
+
+def _print(*what: "Table | str") -> None:
+    """Write tables and lines to standard output.
+
+    Raises:
+        InputError: it leads to a file that cannot be written.
+        SystemExit: with code 1, its reader has gone away, as in `headway run | head -1`.
+    """
+    from traces.errors import InputError
+
+    console = _console()
+    try:
+        for part in what:
+            console.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
+    except OSError as error:
+        # What is still buffered can never be written, and Python would try once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise InputError("standard output", error.strerror or str(error), "a place with room left") from error

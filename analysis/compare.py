@@ -1,0 +1,74 @@
+"""Several policies in one and the same world."""
+
+from collections.abc import Callable, Sequence
+
+import policies
+import simcore
+from simcore.observe import Policy
+from simcore.results import Result
+from simcore.scenario import PolicyChoice, Scenario
+from traces.errors import InputError
+
+DEFAULT_POLICY = "resource-aware"
+"""What a scenario without policies is run under."""
+
+
+def choose(scenario: Scenario, names: Sequence[str]) -> tuple[PolicyChoice, ...]:
+    """The policies to run: those called `names`, else those of the scenario, else `DEFAULT_POLICY`.
+
+    Policies given by name have their default parameters, whatever the scenario says.
+
+    Raises:
+        InputError: a name is given twice.
+    """
+    twice = sorted({name for name in names if list(names).count(name) > 1})
+    if twice:
+        raise InputError("--policy", f"{twice[0]!r} more than once", "every policy at most once")
+    if scenario.policies and not names:
+        return scenario.policies
+    return tuple(PolicyChoice(name=name, label=name) for name in names or [DEFAULT_POLICY])
+
+
+def create_all(choices: Sequence[PolicyChoice]) -> dict[str, Policy]:
+    """The chosen policies by label.
+
+    Raises:
+        InputError: a policy or one of its parameters is unknown.
+    """
+    return {choice.label: policies.create(choice.name, **choice.parameters) for choice in choices}
+
+
+def total_tokens(scenario: Scenario) -> int:
+    """Tokens that one policy generates if nothing ends its run early."""
+    return sum(request.output for request in scenario.requests)
+
+
+def compare(
+    scenario: Scenario, by_label: dict[str, Policy], progress: Callable[[str, int], None] | None = None
+) -> Result:
+    """Emulate a scenario under one policy after another.
+
+    Args:
+        scenario: the world, the same for all.
+        by_label: policies under the names of their runs, at least one.
+        progress: called after every token with the label and the tokens made so far by all policies together, where a
+            run that has ended counts whole.
+
+    Returns:
+        The tables of all runs, in the order of the policies.
+    """
+    results = []
+    for number, (label, policy) in enumerate(by_label.items()):
+        before = number * total_tokens(scenario)
+        results.append(
+            simcore.simulate(scenario, policy, run=label, progress=_counter(label, before, progress))
+        )
+    return simcore.combine(results)
+
+
+def _counter(
+    label: str, before: int, progress: Callable[[str, int], None] | None
+) -> Callable[[int], None] | None:
+    if progress is None:
+        return None
+    return lambda tokens: progress(label, before + tokens)

@@ -1,0 +1,123 @@
+"""The folder that a run writes: all of it or nothing.
+
+Files go to a hidden folder beside the target, which takes the target's place when everything is written. Until that
+moment older results stay where they are; a failure or an interruption leaves them, and nothing else.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from analysis.plots import latency_cdf, save_figure
+from simcore.results import TABLES, Result
+from traces.errors import InputError
+
+_FIGURE = "latency_cdf"
+_SCENARIO = "scenario.yaml"
+_MARK = "runs.parquet"
+_FILES = {f"{name}.parquet" for name in TABLES} | {_SCENARIO, f"{_FIGURE}.svg", f"{_FIGURE}.png"}
+
+
+def write_results(folder: Path, result: Result, scenario_text: str) -> None:
+    """Write the tables, the scenario as the user wrote it, and the figure into an existing folder."""
+    result.save(folder)
+    (folder / _SCENARIO).write_text(scenario_text, encoding="utf-8", newline="")
+    save_figure(latency_cdf(result), folder, _FIGURE)
+
+
+@contextmanager
+def results_folder(target: Path) -> Iterator[Path]:
+    """A new empty folder that becomes `target` when the block ends without an exception.
+
+    Only an empty folder or one that holds nothing but Headway's results is replaced. What is known to stand in the way
+    is told before the block begins, so that nobody waits for a run that cannot be saved.
+
+    Raises:
+        InputError: the target is something else, or cannot be written.
+    """
+    place = Path(os.path.realpath(target))
+    _check_replaceable(place, target)
+    with _parents(place, target), _holder(place, target) as holder:
+        new = holder / "new"
+        with writing(target):
+            new.mkdir()
+        yield new
+        _check_replaceable(place, target)
+        with writing(target):
+            _replace(place, new, holder / "old")
+
+
+@contextmanager
+def writing(target: Path | str) -> Iterator[None]:
+    """Tell a user why the system refuses to write a path of theirs.
+
+    Raises:
+        InputError: in place of an `OSError`, such as a full disk or a read-only file system.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error).splitlines()[0]
+        raise InputError(str(target), reason, "a place that can be written to, with room left") from error
+
+
+def _check_replaceable(place: Path, target: Path) -> None:
+    if not os.path.lexists(place):
+        return
+    accepted = "a new folder, an empty one, or one that holds only results of headway"
+    if not place.is_dir():
+        raise InputError(str(target), "something that is not a folder", accepted)
+    if os.path.ismount(place) or Path.cwd().is_relative_to(place):
+        raise InputError(
+            str(target), "a mount point or the current folder, which cannot be replaced", accepted
+        )
+    with writing(target):
+        names = set(os.listdir(place))
+    foreign = sorted(names - _FILES)
+    if foreign or (names and _MARK not in names):
+        found = f"a folder with {', '.join(foreign[:3] or sorted(names)[:3])}, which is not from headway"
+        raise InputError(str(target), found, accepted)
+
+
+@contextmanager
+def _parents(place: Path, target: Path) -> Iterator[None]:
+    """Make the folders above `place`; remove those that were made if they are not needed in the end."""
+    missing = [folder for folder in place.parents if not folder.exists()]
+    try:
+        with writing(target):
+            place.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+@contextmanager
+def _holder(place: Path, target: Path) -> Iterator[Path]:
+    """A hidden temporary folder beside `place`, gone when the block ends."""
+    with writing(target):
+        holder = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".partial", dir=place.parent))
+    try:
+        yield holder
+    finally:
+        with writing(target):
+            shutil.rmtree(holder)
+
+
+def _replace(place: Path, new: Path, old: Path) -> None:
+    """Put `new` at `place`; what was there goes to `old`, and comes back if that fails half-way."""
+    if not place.exists():
+        new.rename(place)
+        return
+    try:
+        place.rename(old)
+        new.rename(place)
+    except BaseException:
+        if old.exists() and not place.exists():
+            old.rename(place)
+        raise
