@@ -146,7 +146,7 @@ class _Config:
             raise InputError(self.where, f"no {key}", accepted)
         value = self.values[key]
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LARGEST_NUMBER:
-            raise InputError(self.at(key), _told(value), accepted)
+            raise InputError(self.at(key), shown(value), accepted)
         return value
 
     def switch(self, switch: bool | _Switch) -> bool:
@@ -156,7 +156,7 @@ class _Config:
             return switch.default
         value = self.values[switch.key]
         if not isinstance(value, bool):
-            raise InputError(self.at(switch.key), _told(value), f"{switch.key} as true or false")
+            raise InputError(self.at(switch.key), shown(value), f"{switch.key} as true or false")
         return value
 
     def at(self, key: str) -> str:
@@ -199,7 +199,7 @@ def _read(path: Path) -> _Config:
         raise InputError(where, "a file above 1 MB", "a Hugging Face config.json of at most 1 MB")
     values = _parse(raw, where)
     if not isinstance(values, dict):
-        raise InputError(where, _told(values), "a JSON object")
+        raise InputError(where, shown(values), "a JSON object")
     return _Config(values, where)
 
 
@@ -251,7 +251,7 @@ def _family(config: _Config) -> tuple[str, _Family]:
         raise InputError(config.where, "no model_type", accepted)
     model_type = config.values["model_type"]
     if not isinstance(model_type, str):
-        raise InputError(config.at("model_type"), _told(model_type), accepted)
+        raise InputError(config.at("model_type"), shown(model_type), accepted)
     if model_type not in _FAMILIES:
         close = difflib.get_close_matches(model_type[:80], _FAMILIES, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
@@ -322,7 +322,7 @@ def _number_bytes(config: _Config) -> float:
         return 2.0
     dtype = config.values[key]
     if not isinstance(dtype, str) or dtype not in _BYTES:
-        raise InputError(config.at(key), _told(dtype), f"{key} as one of {', '.join(_BYTES)}, or no such key")
+        raise InputError(config.at(key), shown(dtype), f"{key} as one of {', '.join(_BYTES)}, or no such key")
     return _BYTES[dtype]
 
 
@@ -340,12 +340,3 @@ def _extra_parameters(config: _Config, family: _Family, spec: ModelSpec) -> int:
         per_layer += (2 if spec.gated_ffn else 1) * spec.ffn_width + spec.width
     positions = config.whole(family.positions) + family.spare_positions if family.positions else 0
     return spec.layers * per_layer + norm + positions * spec.width
-
-
-def _told(value: object) -> str:
-    """A wrong value as a message shows it: nested or enormous ones by type, as printing them can fail."""
-    if isinstance(value, (str, bool, float)) or value is None:
-        return shown(value)
-    if isinstance(value, int) and value.bit_length() <= 64:
-        return shown(value)
-    return f"a value of type {type(value).__name__}"

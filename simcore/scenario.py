@@ -38,11 +38,19 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyChoice:
-    """A policy as a scenario names it: its registered name, its parameters, and its label in results."""
+    """A policy as a user names it.
+
+    Attributes:
+        name: under which it is registered.
+        label: its name in results.
+        parameters: as the policy documents them.
+        where: file and line that name it, for messages.
+    """
 
     name: str
     label: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    where: str = "policy"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,6 +73,7 @@ class Scenario:
             differ from run to run), or a fixed number of seconds.
         seed: from which the random parts of the world were drawn.
         policies: to compare, where the scenario says so.
+        text: of the file it was read from; empty when it was built in Python.
     """
 
     name: str
@@ -80,6 +89,7 @@ class Scenario:
     decision_time: DecisionTime = "free"
     seed: int = 0
     policies: tuple[PolicyChoice, ...] = ()
+    text: str = ""
 
     def __post_init__(self) -> None:
         if self.interval < 1:

@@ -1,0 +1,373 @@
+"""From a scenario file to a `Scenario`: names are resolved, traces read, random worlds drawn, mistakes told."""
+
+import functools
+import itertools
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from simcore import schema
+from simcore.cluster import Cluster, Device, Link
+from simcore.cost import CostModel, DecodeCost, PaperCost
+from simcore.document import Document, KeyPath, read_document
+from simcore.huggingface import from_config
+from simcore.model import ModelSpec
+from simcore.presets import preset
+from simcore.scenario import PolicyChoice, Request, Scenario
+from simcore.streams import stream
+from traces import InputError, Trace, read, shipped, walk
+from traces.errors import one_of, shown
+from traces.units import Quantity, parse
+
+_MOST_BLOCKS = 1_000_000
+_Built = TypeVar("_Built")
+
+
+def load_scenario(path: str | os.PathLike[str], *, seed: int | None = None) -> Scenario:
+    """Read a scenario file.
+
+    Args:
+        path: of the YAML file; the traces and model configurations it names are looked for beside it.
+        seed: takes the place of the seed in the file.
+
+    Raises:
+        InputError: anything in it, or in a file it names, cannot be used.
+    """
+    document = read_document(path)
+    try:
+        file = schema.ScenarioFile.model_validate(document.values)
+    except ValidationError as error:
+        _tell(document, error)
+    return _Builder(document, file, file.seed if seed is None else seed).scenario()
+
+
+def shipped_scenarios() -> tuple[str, ...]:
+    """Names of the scenarios that come with Headway."""
+    folder = resources.files("simcore") / "scenarios"
+    return tuple(
+        sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
+    )
+
+
+def shipped_scenario(name: str) -> Path:
+    """The file of a scenario that comes with Headway.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    if name not in shipped_scenarios():
+        raise InputError("scenario", shown(name), one_of(name, shipped_scenarios()))
+    return Path(str(resources.files("simcore") / "scenarios" / f"{name}.yaml"))
+
+
+class _Builder:
+    """Turns one validated file into one scenario."""
+
+    def __init__(self, document: Document, file: schema.ScenarioFile, seed: int) -> None:
+        self._document = document
+        self._file = file
+        self._seed = seed
+        self._folder = Path(document.path).parent
+        # One file may drive hundreds of links: it is read once, and they share the trace.
+        self._read = functools.cache(read)
+
+    def scenario(self) -> Scenario:
+        file = self._file
+        model = self._model()
+        cost: CostModel = (
+            DecodeCost(model) if file.cost.model == "decode" else PaperCost(model, file.cost.ffn_factor)
+        )
+        default = file.cost.model == "decode" and model.vocabulary > 0
+        embed = default if file.blocks.embed is None else file.blocks.embed
+        lm_head = default if file.blocks.lm_head is None else file.blocks.lm_head
+        if model.layers * (model.kv_heads + 2) > _MOST_BLOCKS:
+            self._fail(
+                ("model",),
+                f"{model.layers} layers of {model.kv_heads} heads",
+                f"at most {_MOST_BLOCKS} blocks",
+            )
+        devices = self._devices()
+        scenario = Scenario(
+            name=file.name or self._name_of_file(),
+            model=model,
+            cost=cost,
+            cluster=self._cluster(devices),
+            requests=tuple(
+                Request(prompt=r.prompt, output=r.output, arrival_s=r.arrival) for r in file.workload
+            ),
+            embed=embed,
+            lm_head=lm_head,
+            interval=file.controller.interval,
+            overflow=file.memory.overflow,
+            on_infeasible=file.controller.on_infeasible,
+            decision_time=file.controller.decision_time,
+            seed=self._seed,
+            policies=tuple(self._policies()),
+            text=self._document.text,
+        )
+        self._check_size(scenario)
+        return scenario
+
+    def _model(self) -> ModelSpec:
+        section = self._file.model
+        given = [key for key in ("preset", "config", "shape") if getattr(section, key) is not None]
+        if len(given) != 1:
+            self._fail(
+                ("model",),
+                f"{' and '.join(given) or 'none'} of preset, config and shape",
+                "exactly one of them",
+            )
+        if section.preset is not None:
+            name = section.preset
+            model = _Located(self._document, ("model", "preset")).call(lambda: preset(name))
+        elif section.config is not None:
+            model = from_config(self._folder / section.config)
+        else:
+            model = self._shape()
+        formats = {
+            key: value
+            for key in ("bytes_per_weight", "bytes_per_kv", "bytes_per_activation")
+            if (value := getattr(section, key)) is not None
+        }
+        return replace(model, **formats)
+
+    def _shape(self) -> ModelSpec:
+        shape = self._file.model.shape
+        assert shape is not None
+        head_size = shape.head_size
+        if head_size is None:
+            if shape.width % shape.heads:
+                found = f"width {shape.width} that {shape.heads} heads do not divide"
+                self._fail(("model", "shape", "width"), found, "a multiple of heads, or a head_size")
+            head_size = shape.width // shape.heads
+        kv_heads = shape.kv_heads or shape.heads
+        if shape.heads % kv_heads:
+            self._fail(("model", "shape", "kv_heads"), str(kv_heads), f"a divisor of heads ({shape.heads})")
+        return ModelSpec(
+            name=self._file.name or self._name_of_file(),
+            layers=shape.layers,
+            width=shape.width,
+            heads=shape.heads,
+            kv_heads=kv_heads,
+            head_size=head_size,
+            ffn_width=shape.ffn_width or 4 * shape.width,
+            gated_ffn=shape.gated_ffn,
+            vocabulary=shape.vocabulary,
+        )
+
+    def _devices(self) -> dict[str, list[Device]]:
+        """Every device, by the name under which the file describes it."""
+        sections = self._file.devices
+        total = sum(section.count for section in sections.values())
+        if total > schema.MOST_DEVICES:
+            self._fail(("devices",), f"{total} devices", f"at most {schema.MOST_DEVICES}")
+        groups = {name: list(self._device_group(name, section)) for name, section in sections.items()}
+        met: set[str] = set()
+        for group, device in (
+            (group, device.name) for group, members in groups.items() for device in members
+        ):
+            if device in met:
+                self._fail(("devices", group), f"two devices called {shown(device)}", "distinct names")
+            met.add(device)
+        return groups
+
+    def _device_group(self, name: str, section: schema.DeviceSection) -> Iterator[Device]:
+        key: KeyPath = ("devices", name)
+        for what in ("memory", "compute", "memory_bandwidth"):
+            if getattr(section, what) == 0.0:
+                self._fail((*key, what), "0", "more than 0")
+        if self._file.memory.overflow == "swap" and not section.disk:
+            self._fail((*key, "disk"), "no disk", "a rate above 0, because memory.overflow is swap")
+        for member in _members(name, section.count):
+            yield Device(
+                name=member,
+                memory_bytes=section.memory,
+                flops=section.compute,
+                memory_bandwidth=section.memory_bandwidth or float("inf"),
+                overhead_s=section.overhead,
+                disk_bandwidth=section.disk or 0.0,
+                availability=self._availability(member, (*key, "availability"), section.availability),
+                used_bytes=self._trace(member, (*key, "memory_used"), section.memory_used, "size"),
+            )
+
+    def _availability(self, member: str, key: KeyPath, section: Any) -> Trace:
+        trace = self._trace(member, key, section, "fraction")
+        if trace.values.max() > 1.0:
+            self._fail(
+                key, f"the value {trace.values.max():.6g}", "a share of the device, at most 1 (or 100 %)"
+            )
+        return trace
+
+    def _cluster(self, groups: Mapping[str, list[Device]]) -> Cluster:
+        devices = tuple(device for members in groups.values() for device in members)
+        names = [device.name for device in devices]
+        source = self._file.source or names[0]
+        if source not in names:
+            self._fail(("source",), shown(source), one_of(source, names))
+        links = tuple(
+            link
+            for name, section in self._file.links.items()
+            for link in self._link_group(name, section, groups)
+        )
+        located = _Located(self._document, ("links",), "links that connect all devices, each named once")
+        return located.call(lambda: Cluster(devices, links, source))
+
+    def _link_group(
+        self, name: str, section: schema.LinkSection, groups: Mapping[str, list[Device]]
+    ) -> Iterator[Link]:
+        key: KeyPath = ("links", name)
+        pairs = list(self._pairs(key, section.connect, groups))
+        for a, b in pairs:
+            member = name if len(pairs) == 1 else f"{name}:{a}-{b}"
+            yield Link(
+                name=member,
+                ends=(a, b),
+                bandwidth=self._trace(member, (*key, "bandwidth"), section.bandwidth, "rate"),
+                latency_s=section.latency,
+                overhead_s=section.overhead,
+            )
+
+    def _pairs(
+        self, key: KeyPath, connect: str | list[list[str]], groups: Mapping[str, list[Device]]
+    ) -> Iterator[tuple[str, str]]:
+        """The pairs of devices that a link section joins."""
+        members = {name: [device.name for device in group] for name, group in groups.items()}
+        each = {name: [name] for group in members.values() for name in group}
+        if isinstance(connect, str):
+            yield from itertools.combinations(each, 2)
+            return
+        known = members | each
+        for number, pair in enumerate(connect):
+            for side, name in enumerate(pair):
+                if name not in known:
+                    self._fail((*key, "connect", number, side), shown(name), one_of(name, known))
+            if pair[0] == pair[1]:
+                yield from itertools.combinations(known[pair[0]], 2)
+            else:
+                yield from ((a, b) for a in known[pair[0]] for b in known[pair[1]] if a != b)
+
+    def _trace(self, owner: str, key: KeyPath, section: Any, quantity: Quantity) -> Trace:
+        """The trace that a section describes, for one link or device."""
+        if isinstance(section, schema.FileTrace):
+            path = self._folder / section.file
+            options = {"format": section.format, "unit": section.unit, "time_unit": section.time_unit}
+            return self._read(path, quantity, end=section.end, **options)
+        if isinstance(section, schema.ShippedTrace):
+            located = _Located(self._document, (*key, "shipped"))
+            return located.call(lambda: self._read(shipped(section.shipped), quantity, end=section.end))
+        if isinstance(section, schema.StepsTrace):
+            return self._steps(key, section, quantity)
+        if isinstance(section, schema.WalkTrace):
+            mean = parse(section.walk_mean, quantity, self._document.where((*key, "walk_mean")))
+            accepted = "a mean, a step and a duration above 0, the duration not below the step"
+            return _Located(self._document, key, accepted).call(
+                lambda: walk(
+                    stream(self._seed, f"{'.'.join(map(str, key))}/{owner}"),
+                    mean=mean,
+                    sigma=section.sigma,
+                    step_s=section.step,
+                    duration_s=section.duration,
+                    correlation=section.correlation,
+                    end="loop",
+                )
+            )
+        return Trace.constant(parse(section, quantity, self._document.where(key)))
+
+    def _steps(self, key: KeyPath, section: schema.StepsTrace, quantity: Quantity) -> Trace:
+        times, values = [], []
+        for number, (time, value) in enumerate(section.steps):
+            times.append(parse(time, "time", self._document.where((*key, "steps", number, 0))))
+            values.append(parse(value, quantity, self._document.where((*key, "steps", number, 1))))
+        accepted = "times that rise from 0, and a duration after the last of them with the ends loop and zero"
+        return _Located(self._document, key, accepted).call(
+            lambda: Trace(times, values, end=section.end, duration=section.duration)
+        )
+
+    def _policies(self) -> Iterator[PolicyChoice]:
+        met: set[str] = set()
+        for number, section in enumerate(self._file.policies):
+            label = section.label or section.name
+            if label in met:
+                self._fail(
+                    ("policies", number), f"a second policy labelled {shown(label)}", "distinct labels"
+                )
+            met.add(label)
+            where = self._document.where(("policies", number))
+            yield PolicyChoice(name=section.name, label=label, parameters=section.parameters, where=where)
+
+    def _check_size(self, scenario: Scenario) -> None:
+        """Refuse a model that no placement could ever hold."""
+        if scenario.overflow == "swap":
+            return
+        first = min(scenario.requests, key=lambda request: request.prompt)
+        memory = scenario.cost.step(first.prompt, 0).memory_bytes
+        per_block = memory[scenario.blocks.kind]
+        needed = float(per_block.sum())
+        capacity = scenario.cluster.memory_bytes
+        if needed > capacity.sum():
+            self._fail(
+                ("model",),
+                f"a model of {needed:.4g} bytes",
+                f"at most the {capacity.sum():.4g} bytes of all devices",
+            )
+        largest = int(per_block.argmax())
+        if per_block[largest] > capacity.max():
+            found = f"the block {scenario.blocks.names[largest]} of {per_block[largest]:.4g} bytes"
+            self._fail(("model",), found, f"at most the {capacity.max():.4g} bytes of the largest device")
+
+    def _name_of_file(self) -> str:
+        return Path(self._document.path).stem
+
+    def _fail(self, key: KeyPath, found: str, accepted: str) -> NoReturn:
+        raise InputError(self._document.where(key), found, accepted)
+
+
+class _Located:
+    """Tells a mistake that a deeper room found as one of the scenario file."""
+
+    def __init__(self, document: Document, key: KeyPath, accepted: str = "") -> None:
+        self._where = document.where(key)
+        self._accepted = accepted
+
+    def call(self, build: Callable[[], _Built]) -> _Built:
+        try:
+            return build()
+        except InputError as error:
+            raise InputError(self._where, error.found, error.accepted) from error
+        except ValueError as error:
+            raise InputError(self._where, str(error), self._accepted) from error
+
+
+def _members(name: str, count: int) -> list[str]:
+    return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
+
+
+def _tell(document: Document, error: ValidationError) -> NoReturn:
+    """Turn the first mistake that the schema found into one message."""
+    found = [(_key(document, details), details) for details in error.errors(include_url=False)]
+    key, details = min(found, key=lambda pair: document.line(pair[0]))
+    context = details.get("ctx", {})
+    if details["type"] == "missing":
+        raise InputError(document.where(key[:-1]), f"no key {shown(key[-1])}", f"the key {key[-1]} here")
+    if details["type"] == "told":
+        raise InputError(document.where(key), context["found"], context["accepted"])
+    message = details["msg"].removeprefix("Input should be ").removeprefix("Value should be ")
+    raise InputError(document.where(key), shown(details["input"]), message[0].lower() + message[1:])
+
+
+def _key(document: Document, details: ErrorDetails) -> KeyPath:
+    """The key path of a mistake: pydantic's, without the alternatives of unions that it threads into it."""
+    key: KeyPath = ()
+    for part in details["loc"]:
+        if (*key, part) in document.lines:
+            key = (*key, part)
+    if details["type"] == "missing":
+        return (*key, details["loc"][-1])
+    extra = details.get("ctx", {}).get("key")
+    return key if extra is None else (*key, extra)

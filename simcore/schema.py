@@ -1,0 +1,281 @@
+"""What can be written in a scenario file.
+
+These classes are the file format: names, units, defaults, bounds. `docs/scenario.md` is generated from them.
+"""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from traces.errors import InputError, one_of, shown
+from traces.units import Quantity, parse
+
+MOST_DEVICES = 1000
+MOST_TOKENS = 1_000_000
+
+
+def _quantity(quantity: Quantity) -> BeforeValidator:
+    def read(value: object) -> float:
+        try:
+            return parse(value, quantity, "")
+        except InputError as error:
+            raise _told(error.found, error.accepted) from error
+
+    return BeforeValidator(read, json_schema_input_type=str)
+
+
+def _told(found: str, accepted: str) -> PydanticCustomError:
+    """A mistake in the words of an `InputError`; `load.py` adds where it stands."""
+    return PydanticCustomError("told", "{accepted}", {"found": found, "accepted": accepted})
+
+
+def _decision_time(value: object) -> object:
+    if value in ("free", "measured"):
+        return value
+    try:
+        return parse(value, "time", "")
+    except InputError as error:
+        raise _told(error.found, f'"free", "measured", or {error.accepted}') from error
+
+
+def _connect(value: object) -> object:
+    if value == "all":
+        return value
+    if isinstance(value, list) and value and all(_is_pair(pair) for pair in value):
+        return value
+    raise _told(shown(value), '"all", or a list of pairs of device names such as [[laptop, pi], [pi, phone]]')
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(name, str) for name in value)
+
+
+def _policy(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+Seconds: TypeAlias = Annotated[float, _quantity("time")]
+Bytes: TypeAlias = Annotated[float, _quantity("size")]
+Rate: TypeAlias = Annotated[float, _quantity("rate")]
+Compute: TypeAlias = Annotated[float, _quantity("compute")]
+Count: TypeAlias = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
+Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+End: TypeAlias = Literal["hold", "loop", "zero"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _knows_its_keys(cls, values: object) -> object:
+        """Refuse an unknown key with the known ones; pydantic's own message does not name them."""
+        for key in values if isinstance(values, dict) else ():
+            if key not in cls.model_fields:
+                problem = {"key": key, "found": f"the unknown key {shown(key)}"}
+                raise PydanticCustomError(
+                    "told", "{accepted}", problem | {"accepted": one_of(str(key), cls.model_fields)}
+                )
+        return values
+
+
+class FileTrace(_Section):
+    """A trace read from a file."""
+
+    file: str = Field(description="path, relative to the scenario file")
+    format: str | None = Field(None, description="its format, where it is not recognised from the content")
+    unit: str | None = Field(None, description="unit of the values, where the file does not say")
+    time_unit: str | None = Field(None, description="unit of the times, where the file does not say")
+    end: End | None = Field(None, description="what follows the last value; by default what the format says")
+
+
+class ShippedTrace(_Section):
+    """A trace that comes with Headway; `headway run --list` names them."""
+
+    shipped: str = Field(description="its name")
+    end: End | None = Field(None, description="what follows the last value; by default what the format says")
+
+
+class StepsTrace(_Section):
+    """A trace written out as pairs of time and value."""
+
+    steps: Annotated[list[Annotated[list[Any], Field(min_length=2, max_length=2)]], Field(min_length=1)] = (
+        Field(
+            description='pairs such as ["10 s", "50 Mbit/s"]; the first at "0 s", each value holds until the next'
+        )
+    )
+    end: End = Field("hold", description="what follows the last value")
+    duration: Seconds | None = Field(None, description="length of one round (loop) or of the whole (zero)")
+
+
+class WalkTrace(_Section):
+    """A seeded log-normal random walk; every link and device draws its own."""
+
+    walk_mean: Any = Field(description="mean value, with its unit")
+    sigma: float = Field(gt=0, le=3, description="standard deviation of the logarithm of the values")
+    step: Seconds = Field(description="time from one value to the next")
+    duration: Seconds = Field(description="length of one round; the walk then repeats")
+    correlation: float = Field(0.9, ge=0, lt=1, description="correlation of one logarithm with the next")
+
+
+def _trace_kind(value: object) -> str:
+    if isinstance(value, dict):
+        for tag, key in (("file", "file"), ("shipped", "shipped"), ("steps", "steps"), ("walk", "walk_mean")):
+            if key in value:
+                return tag
+        accepted = "a value with its unit, or a trace with one of the keys file, shipped, steps, walk_mean"
+        raise _told(f"the keys {shown(list(value))}", accepted)
+    return "constant"
+
+
+TraceSection: TypeAlias = Annotated[
+    Annotated[Any, Tag("constant")]
+    | Annotated[FileTrace, Tag("file")]
+    | Annotated[ShippedTrace, Tag("shipped")]
+    | Annotated[StepsTrace, Tag("steps")]
+    | Annotated[WalkTrace, Tag("walk")],
+    Discriminator(_trace_kind),
+]
+
+
+class Shape(_Section):
+    """A decoder described by its shape."""
+
+    layers: int = Field(ge=1, le=1000, description="decoder layers, N")
+    width: int = Field(ge=1, le=1_000_000, description="model width, D")
+    heads: int = Field(ge=1, le=10_000, description="query heads per layer, h")
+    kv_heads: int | None = Field(
+        None, ge=1, le=10_000, description="key/value heads per layer; as many as heads"
+    )
+    head_size: int | None = Field(None, ge=1, le=100_000, description="size of a head, d; width / heads")
+    ffn_width: int | None = Field(None, ge=1, le=10_000_000, description="feed-forward width, F; 4 * width")
+    gated_ffn: bool = Field(False, description="three matrices in the feed-forward network instead of two")
+    vocabulary: int = Field(0, ge=0, le=100_000_000, description="size of the vocabulary, V")
+
+
+class ModelSection(_Section):
+    """The decoder: exactly one of `preset`, `config`, `shape`; number formats may be set beside it."""
+
+    preset: str | None = Field(
+        None, description="a model that comes with Headway; `headway run --list` names them"
+    )
+    config: str | None = Field(
+        None, description="path of a Hugging Face config.json, relative to the scenario file"
+    )
+    shape: Shape | None = Field(None, description="the shape, written out")
+    bytes_per_weight: float | None = Field(
+        None, gt=0, le=16, description="4-bit groups with scales are 0.5625"
+    )
+    bytes_per_kv: float | None = Field(None, gt=0, le=16, description="bytes per entry of the K/V cache")
+    bytes_per_activation: float | None = Field(None, gt=0, le=16, description="bytes per number on the wire")
+
+
+class CostSection(_Section):
+    """How blocks are costed."""
+
+    model: Literal["decode", "paper"] = Field("decode", description="see docs/model.md")
+    ffn_factor: float = Field(8.0, gt=0, description="`paper` only: feed-forward work in units of L * D^2")
+
+
+class BlocksSection(_Section):
+    """Which blocks there are beside heads, projections and feed-forward networks."""
+
+    embed: bool | None = Field(None, description="the embedding is a block; by default under `decode`")
+    lm_head: bool | None = Field(None, description="the output head is a block; by default under `decode`")
+
+
+class DeviceSection(_Section):
+    """A device, or several of a kind."""
+
+    count: int = Field(1, ge=1, le=MOST_DEVICES, description="more than one are called NAME-1, NAME-2, ...")
+    memory: Bytes = Field(description="capacity")
+    compute: Compute = Field(description="peak speed")
+    memory_bandwidth: Rate | None = Field(None, description="unlimited by default")
+    overhead: Seconds = Field(0.0, description="fixed time per block and step")
+    disk: Rate | None = Field(
+        None, description="rate at which swapped bytes are read; needed where memory may swap"
+    )
+    availability: TraceSection = Field(1.0, description="share that is free for the model, 0 to 1 or in %")
+    memory_used: TraceSection = Field("0 B", description="memory taken by others")
+
+
+class LinkSection(_Section):
+    """A link between two devices, or links of one kind between several pairs."""
+
+    connect: Annotated[Literal["all"] | list[list[str]], BeforeValidator(_connect)] = Field(
+        description='"all" for every pair of devices, or a list of pairs; a device with a count stands for all of them'
+    )
+    bandwidth: TraceSection = Field(description="rate in each direction")
+    latency: Seconds = Field(0.0, description="one-way")
+    overhead: Seconds = Field(0.0, description="fixed time per message")
+
+
+class NetworkSection(_Section):
+    """How messages share links."""
+
+    sharing: Literal["dedicated"] = Field("dedicated", description="every message has its links for itself")
+
+
+class RequestSection(_Section):
+    """A sequence to generate."""
+
+    prompt: Count = Field(description="tokens of the prompt")
+    output: Count = Field(description="tokens to generate")
+    arrival: Seconds = Field(0.0, description="when it arrives at the source")
+
+
+class ControllerSection(_Section):
+    """When the policy is asked, and what follows."""
+
+    interval: Count = Field(1, description="tokens from one decision to the next")
+    migration: Literal["blocking"] = Field("blocking", description="decoding waits until all moves are done")
+    on_infeasible: Literal["keep", "fail"] = Field(
+        "keep", description="keep the placement in force, or end the run"
+    )
+    decision_time: Annotated[Literal["free", "measured"] | float, BeforeValidator(_decision_time)] = Field(
+        "free",
+        description='what a decision costs in simulated time: nothing, what it really took, or a time ("5 ms")',
+    )
+
+
+class MemorySection(_Section):
+    """What happens when a device holds more than it can."""
+
+    overflow: Literal["fail", "swap"] = Field(
+        "fail", description="end the run, or read the excess from disk every step"
+    )
+
+
+class PolicySection(_Section):
+    """A policy with parameters."""
+
+    name: str = Field(description="a registered policy; `headway run --list` names them")
+    label: str | None = Field(
+        None, min_length=1, max_length=64, description="its name in results; the policy's name by default"
+    )
+    parameters: dict[str, Any] = Field(default_factory=dict, description="as the policy documents them")
+
+
+class ScenarioFile(_Section):
+    """A scenario file."""
+
+    headway: Literal[1] = Field(1, description="version of this format")
+    name: Name | None = Field(None, description="letters, digits and `._-`; the name of the file by default")
+    description: str = Field("", description="for people")
+    seed: int = Field(0, ge=0, lt=2**63, description="of everything random in the world")
+    model: ModelSection
+    cost: CostSection = CostSection()
+    blocks: BlocksSection = BlocksSection()
+    source: str | None = Field(
+        None, description="device with the prompt, to which tokens return; the first by default"
+    )
+    devices: dict[Name, DeviceSection] = Field(min_length=1)
+    links: dict[Name, LinkSection] = Field(default_factory=dict)
+    network: NetworkSection = NetworkSection()
+    workload: list[RequestSection] = Field(min_length=1, max_length=100_000)
+    controller: ControllerSection = ControllerSection()
+    memory: MemorySection = MemorySection()
+    policies: list[Annotated[PolicySection, BeforeValidator(_policy)]] = Field(
+        default_factory=list, description="to compare; a name alone stands for a policy without parameters"
+    )
