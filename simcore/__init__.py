@@ -1,1 +1,61 @@
-"""Everything that happens in simulated time: the model, the world, the engine, the results."""
+"""Everything that happens in simulated time: the model, the world, the engine, the results.
+
+`load_scenario` reads a scenario file, `simulate` runs it under a policy, and a `Result` holds the tables that come out.
+The same worlds can be built from `ModelSpec`, `Cluster`, `Device`, `Link`, `Request` and `Scenario` in Python.
+"""
+
+from simcore import predict
+from simcore.arrays import FloatArray, IntArray
+from simcore.blocks import BlockTable, Kind, block_table
+from simcore.cluster import Cluster, Device, Link, Route
+from simcore.cost import CostModel, DecodeCost, PaperCost, StepCost
+from simcore.huggingface import from_config
+from simcore.load import load_scenario, shipped_scenario, shipped_scenarios
+from simcore.model import ModelSpec
+from simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy, Step
+from simcore.presets import PRESETS, preset
+from simcore.results import SCHEMA_VERSION, TABLES, Result, combine, load_result
+from simcore.scenario import PolicyChoice, Request, Scenario
+from simcore.simulate import simulate
+from simcore.streams import stream
+
+__all__ = [
+    "PRESETS",
+    "SCHEMA_VERSION",
+    "TABLES",
+    "BlockTable",
+    "Cluster",
+    "CostModel",
+    "Decision",
+    "DecodeCost",
+    "Device",
+    "FloatArray",
+    "Infeasible",
+    "IntArray",
+    "Keep",
+    "Kind",
+    "Link",
+    "ModelSpec",
+    "Observation",
+    "PaperCost",
+    "Placement",
+    "Policy",
+    "PolicyChoice",
+    "Request",
+    "Result",
+    "Route",
+    "Scenario",
+    "Step",
+    "StepCost",
+    "block_table",
+    "combine",
+    "from_config",
+    "load_result",
+    "load_scenario",
+    "predict",
+    "preset",
+    "shipped_scenario",
+    "shipped_scenarios",
+    "simulate",
+    "stream",
+]

@@ -1,0 +1,71 @@
+"""Policies by name."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from policies.baselines import Greedy, RoundRobin, Single, Static
+from policies.resource_aware import ResourceAware
+from simcore import Policy, PolicyChoice
+from traces import InputError
+from traces.errors import one_of, shown
+
+_POLICIES: Mapping[str, Callable[..., Policy]] = {
+    policy.name: policy for policy in (ResourceAware, Greedy, RoundRobin, Static, Single)
+}
+
+
+def names() -> tuple[str, ...]:
+    """Names of all registered policies, sorted."""
+    return tuple(sorted(_POLICIES))
+
+
+def summary(name: str) -> str:
+    """The policy in one line.
+
+    Raises:
+        InputError: there is no policy of this name.
+    """
+    return (_find(name, "policy").__doc__ or "").strip().splitlines()[0]
+
+
+def create(name: str, **parameters: Any) -> Policy:
+    """A fresh policy.
+
+    Raises:
+        InputError: there is no policy of this name, or it does not take these parameters.
+    """
+    return chosen(PolicyChoice(name=name, label=name, parameters=parameters))
+
+
+def chosen(choice: PolicyChoice) -> Policy:
+    """The policy that a scenario names.
+
+    Raises:
+        InputError: as `create`, and says where the policy is named.
+    """
+    policy = _find(choice.name, choice.where)
+    where = f"{choice.where}: {choice.name}"
+    hints = get_type_hints(policy)
+    known = [field.name for field in dataclasses.fields(policy)]  # type: ignore[arg-type]
+    values = {}
+    for key, value in choice.parameters.items():
+        if key not in known:
+            accepted = one_of(str(key), known) if known else "no parameters"
+            raise InputError(where, f"the parameter {shown(key)}", accepted)
+        try:
+            values[key] = TypeAdapter(hints[key]).validate_python(value)
+        except ValidationError as error:
+            raise InputError(f"{where}.{key}", shown(value), error.errors()[0]["msg"]) from error
+    try:
+        return policy(**values)
+    except ValueError as error:
+        raise InputError(where, str(error), "parameters as documented") from error
+
+
+def _find(name: str, where: str) -> Callable[..., Policy]:
+    if name not in _POLICIES:
+        raise InputError(where, f"the policy {shown(name)}", one_of(name, names()))
+    return _POLICIES[name]

@@ -1,0 +1,266 @@
+"""The resource-aware, myopic policy of *Large Language Model Partitioning for Low-Latency Inference at the Edge*.
+
+At every interval it places the blocks anew, the most demanding first, each on the device with the lowest score; the
+score of block i on device j is the largest of the shares that i would take of j's free memory, of the deadline by
+computing, and of the deadline by moving data. When no device is left with a score of at most 1, smaller blocks are
+moved off a device to make room, and if that fails the last choices are taken back. The new placement is adopted only
+if inference and migration together are predicted to be faster than staying.
+
+Ours, because the paper leaves it open (arXiv 2505.02533):
+
+- The paper has one layer. With several, layers are placed in the order in which a token meets them, and blocks by
+  decreasing demand within a layer, so that what a block talks to is mostly known; where the next neighbour has no place
+  yet, the nearest one upstream that has stands for it.
+- The deadline is by default what a token would take with every block on the slowest device that is up, so that a device
+  is refused for its speed only if the data cannot move. It is shared equally among the layers.
+- The search is bounded by counts and not by wall-clock time, which would make results depend on the machine.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Kind, Observation, Placement, predict
+
+_NOWHERE = -1
+
+
+@dataclass(frozen=True)
+class ResourceAware:
+    """Score-based head-level placement, replanned at every interval.
+
+    Attributes:
+        deadline_s: time that one token may take, as the yardstick of scores; by default derived, see above.
+        weights: of memory, computing and moving data; with weights the score is their weighted sum instead of the
+            largest. Memory must fit all the same.
+        most_evictions: blocks that may be moved to make room for one block.
+        most_backtracks: choices that may be taken back in one decision.
+    """
+
+    name: ClassVar[str] = "resource-aware"
+
+    deadline_s: float | None = None
+    weights: tuple[float, float, float] | None = None
+    most_evictions: int = 64
+    most_backtracks: int = 32
+
+    def __post_init__(self) -> None:
+        if self.deadline_s is not None and not self.deadline_s > 0.0:
+            raise ValueError(f"deadline_s must be above 0, not {self.deadline_s}")
+        if self.weights is not None and not (min(self.weights) >= 0.0 and sum(self.weights) > 0.0):
+            raise ValueError(f"weights must not be negative or all 0, not {self.weights}")
+        if self.most_evictions < 0 or self.most_backtracks < 0:
+            raise ValueError("most_evictions and most_backtracks must not be negative")
+
+    def decide(self, seen: Observation) -> Decision:
+        """Place all blocks anew, and stay if that is not predicted to be slower."""
+        target = self._search(seen)
+        if target is None:
+            return Infeasible("no device has the room for a block, even after moving smaller ones")
+        return Keep() if _may_stay(seen, target) else Placement(target)
+
+    def _search(self, seen: Observation) -> IntArray | None:
+        draft = _Draft(seen, self.deadline_s, self.weights)
+        order = draft.order()
+        refused: dict[int, set[int]] = {}
+        backtracks = 0
+        position = 0
+        while position < len(order):
+            block = order[position]
+            device = draft.best(block, refused.get(position, set()))
+            if device == _NOWHERE:
+                device = draft.make_room(block, self.most_evictions)
+            if device != _NOWHERE:
+                draft.put(block, device)
+                position += 1
+                continue
+            if position == 0 or backtracks == self.most_backtracks:
+                return None
+            # Take the last choice back and forbid it; whatever was forbidden after it is open again.
+            backtracks += 1
+            refused.pop(position, None)
+            position -= 1
+            refused.setdefault(position, set()).add(draft.take(order[position]))
+        return draft.devices
+
+
+def _may_stay(seen: Observation, target: IntArray) -> bool:
+    """Whether the placement in force may go on and is not predicted to be slower than moving to `target`."""
+    if seen.placement is None or (seen.overflow == "fail" and not predict.fits(seen, seen.placement)):
+        return False
+    return predict.interval_delay(seen, seen.placement) <= predict.objective(seen, target)
+
+
+class _Draft:
+    """A placement in the making.
+
+    Attributes:
+        devices: device of each block, -1 while it has none, shape (B,).
+    """
+
+    def __init__(
+        self, seen: Observation, deadline_s: float | None, weights: tuple[float, float, float] | None
+    ) -> None:
+        self.devices: IntArray = np.full(len(seen.blocks), _NOWHERE, dtype=np.int64)
+        self._seen = seen
+        self._weights = weights
+        self._memory = seen.memory_bytes
+        self._free = seen.available_bytes.copy()
+        self._seconds = seen.kind_seconds
+        # Heads of one layer on one device run one after another: what is already queued there.
+        self._queue = np.zeros((seen.blocks.layers, seen.devices))
+        self._deadline_s = self._interval_deadline(deadline_s)
+        self._input_s = self._moving([step.cost.input_bytes for step in seen.steps])
+        self._output_s = [
+            self._moving([float(step.cost.out_bytes[kind]) for step in seen.steps]) for kind in Kind
+        ]
+
+    def order(self) -> list[int]:
+        """Blocks layer by layer, the most demanding of a layer first."""
+        seen = self._seen
+        usable = np.isfinite(self._seconds).all(axis=0)
+        fastest = self._seconds[:, usable].min(axis=1) if usable.any() else np.zeros(len(Kind))
+        demand = np.maximum(
+            self._memory / max(seen.available_bytes.max(), 1.0), fastest[seen.blocks.kind] / self._deadline_s
+        )
+        return [int(block) for block in np.lexsort((-demand, seen.blocks.layer))]
+
+    def best(self, block: int, refused: set[int]) -> int:
+        """The device with the lowest score, if that is at most 1 and not refused."""
+        score = self._score(block)
+        if refused:
+            score[list(refused)] = np.inf
+        device = int(score.argmin())
+        return device if score[device] <= 1.0 else _NOWHERE
+
+    def put(self, block: int, device: int) -> None:
+        """Give a block its place."""
+        self.devices[block] = device
+        self._free[device] -= self._memory[block]
+        self._count_head(block, device, 1)
+
+    def take(self, block: int) -> int:
+        """Take a block from its place, and say which it was."""
+        device = int(self.devices[block])
+        self.devices[block] = _NOWHERE
+        self._free[device] += self._memory[block]
+        self._count_head(block, device, -1)
+        return device
+
+    def make_room(self, block: int, most: int) -> int:
+        """Move smaller blocks off a device until `block` fits there; the device, or -1 with nothing changed."""
+        for device in np.argsort(self._score_without_memory(block), kind="stable").tolist():
+            moved: list[tuple[int, int]] = []
+            on_it = np.flatnonzero(self.devices == device)
+            smaller = on_it[self._memory[on_it] < self._memory[block]]
+            for small in smaller[np.argsort(-self._memory[smaller], kind="stable")].tolist():
+                if self._memory[block] <= self._free[device] or len(moved) == most:
+                    break
+                self.take(small)
+                other = self.best(small, {device})
+                self.put(small, device if other == _NOWHERE else other)
+                if other != _NOWHERE:
+                    moved.append((small, other))
+            if self._memory[block] <= self._free[device]:
+                return int(device)
+            for small, _ in reversed(moved):
+                self.take(small)
+                self.put(small, device)
+        return _NOWHERE
+
+    def _score(self, block: int) -> FloatArray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            memory = np.where(
+                self._memory[block] <= self._free,
+                self._memory[block] / np.maximum(self._free, 1e-300),
+                np.inf,
+            )
+        compute, moving = self._times(block)
+        if self._weights is None:
+            return np.maximum(np.maximum(memory, compute), moving)
+        total = sum(self._weights)
+        shares = [weight / total for weight in self._weights]
+        weighted = shares[0] * memory + shares[1] * compute + shares[2] * moving
+        return np.where(np.isfinite(memory), weighted, np.inf)
+
+    def _score_without_memory(self, block: int) -> FloatArray:
+        return np.maximum(*self._times(block))
+
+    def _times(self, block: int) -> tuple[FloatArray, FloatArray]:
+        """Computing and moving data as shares of the deadline, on each device, shape (D,) each."""
+        seen = self._seen
+        kind = Kind(seen.blocks.kind[block])
+        compute = self._seconds[kind]
+        if kind == Kind.HEAD:
+            compute = compute + self._queue[seen.blocks.layer[block]]
+        moving = self._arriving(block, kind) + self._leaving(block, kind)
+        if seen.placement is not None:
+            old = seen.placement[block]
+            moving = moving + seen.latency_s[old] + seen.moving_bytes[block] * seen.per_byte_s[old]
+        return compute / self._deadline_s, moving / self._deadline_s
+
+    def _arriving(self, block: int, kind: Kind) -> FloatArray:
+        """Seconds for the block's input to reach each device, from the nearest upstream block that has a place."""
+        blocks = self._seen.blocks
+        layer = int(blocks.layer[block])
+        seconds: FloatArray
+        if kind == Kind.EMBED:
+            # A few bytes of token ids; the source is where they are.
+            return np.zeros(self._seen.devices)
+        if kind == Kind.LM_HEAD:
+            seconds = self._output_s[Kind.FFN][self.devices[blocks.ffn[-1]]]
+        elif kind == Kind.FFN and self._placed(blocks.proj[layer]):
+            seconds = self._output_s[Kind.PROJ][self.devices[blocks.proj[layer]]]
+        elif kind == Kind.PROJ and self._placed(blocks.heads[layer]):
+            seconds = self._output_s[Kind.HEAD][self.devices[blocks.heads[layer]]].max(axis=0)
+        else:
+            seconds = self._input_s[self._holder(layer)]
+        return seconds
+
+    def _leaving(self, block: int, kind: Kind) -> FloatArray:
+        """Seconds for the block's output to reach, from each device, the next block downstream that has a place."""
+        blocks = self._seen.blocks
+        layer = int(blocks.layer[block])
+        seconds: FloatArray = np.zeros(self._seen.devices)
+        if kind == Kind.LM_HEAD or (
+            kind == Kind.FFN and layer == blocks.layers - 1 and blocks.lm_head is None
+        ):
+            seconds = self._output_s[kind][:, self._seen.source]
+        elif kind == Kind.HEAD and self._placed(blocks.proj[layer]):
+            seconds = self._output_s[kind][:, self.devices[blocks.proj[layer]]]
+        elif kind in {Kind.HEAD, Kind.PROJ} and self._placed(blocks.ffn[layer]):
+            seconds = self._output_s[kind][:, self.devices[blocks.ffn[layer]]]
+        return seconds
+
+    def _placed(self, rows: IntArray | np.int64) -> bool:
+        return bool(np.all(self.devices[rows] != _NOWHERE))
+
+    def _holder(self, layer: int) -> int:
+        """The device with a layer's input."""
+        blocks = self._seen.blocks
+        if layer > 0:
+            return int(self.devices[blocks.ffn[layer - 1]])
+        return self._seen.source if blocks.embed is None else int(self.devices[blocks.embed])
+
+    def _count_head(self, block: int, device: int, sign: int) -> None:
+        if self._seen.blocks.kind[block] == Kind.HEAD:
+            self._queue[self._seen.blocks.layer[block], device] += sign * self._seconds[Kind.HEAD, device]
+
+    def _moving(self, sizes: list[float]) -> FloatArray:
+        """Seconds that one message per step takes between devices over the interval, shape (D, D)."""
+        seen = self._seen
+        total = np.zeros((seen.devices, seen.devices))
+        for step, size in zip(seen.steps, sizes, strict=True):
+            total += step.count * (seen.latency_s + size * seen.per_byte_s)
+        return total
+
+    def _interval_deadline(self, deadline_s: float | None) -> float:
+        """Seconds that one layer may take over the whole interval."""
+        seen = self._seen
+        if deadline_s is not None:
+            return deadline_s * seen.tokens / seen.blocks.layers
+        per_device = self._seconds[seen.blocks.kind].sum(axis=0)
+        up = per_device[np.isfinite(per_device)]
+        # A world in which nothing takes any time needs no yardstick.
+        return float(up.max()) / seen.blocks.layers if up.size and up.max() > 0.0 else 1.0
