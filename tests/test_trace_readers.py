@@ -1,0 +1,359 @@
+"""Trace files: what is read, what is refused, and that nothing but `InputError` comes of a broken one."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from traces import InputError, Trace, read, shipped, shipped_names, write_csv
+from traces.readers.lines import LONGEST_LINE
+from traces.units import Quantity
+
+MBIT_S = 125_000.0
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "log.txt"
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One file for tests with many examples, each of which overwrites it."""
+    return tmp_path_factory.mktemp("scratch") / "log.txt"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "time [s],rate [Mbit/s]\n0,8\n1,16\n3,0\n",
+        "time (s),rate (Mbit/s)\n0,8\n1,16\n3,0\n",
+        "time [ms];rate [kbit/s]\n0;8e3\n1000;16e3\n3000;0\n",
+        "time [ms];\trate [kbit/s]\n0;\t8e3\n1000;\t16e3\n3000;\t0\n",
+        "time [s]\trate [Mbit/s]\n0\t8\n1\t16\n3\t0\n",
+        "time [s]   rate [Mbit/s]\n0 8\n1   16\n 3 0 \n",
+        "Seconds since start [s], down-link rate (old) [Mbit/s]\n0, 8\n1, 16\n3, 0\n",
+        "# logged at home\n\ntime [s],rate [MB/s]\n# start\n0,1\n\n1,2\n3,0\n\n",
+        "time [s],rate [Mbit/s]\r\n0,8\r\n1,16\r\n3,0\r\n",
+        "\ufefftime [s],rate [Mbit/s]\n0,8\n1,16\n3,0",
+        "time [s],rate [Mbit/s]\n100.5,8\n101.5,16\n103.5,0\n",
+    ],
+)
+def test_every_spelling_of_two_columns_gives_the_same_trace(file: Path, text: str) -> None:
+    file.write_text(text, encoding="utf-8", newline="")
+    assert read(file, "rate") == Trace([0.0, 1.0, 3.0], [1e6, 2e6, 0.0])
+
+
+def test_units_may_come_from_the_caller_whose_word_counts_more(file: Path) -> None:
+    file.write_text("0 8\n1 16\n")
+    assert read(file, "rate", unit="Mbit/s", time_unit="min") == Trace([0.0, 60.0], [1e6, 2e6])
+    assert read(file, "size", unit="KiB", time_unit="s") == Trace([0.0, 1.0], [8192.0, 16384.0])
+    file.write_text("Timestamp [ms],rate [bit/s]\n1372629804,8\n1372630104,16\n")
+    assert read(file, "rate", unit="kbit/s", time_unit="s") == Trace([0.0, 300.0], [1000.0, 2000.0])
+
+
+def test_a_fraction_needs_no_unit_and_takes_per_cent(file: Path) -> None:
+    file.write_text("time [s],load\n0,0.57\n1,1\n")
+    assert read(file, "fraction") == Trace([0.0, 1.0], [0.57, 1.0])
+    file.write_text("time [s],load [%]\n0,57\n1,100\n")
+    assert read(file, "fraction") == Trace([0.0, 1.0], [0.57, 1.0])
+
+
+def test_the_end_rule_of_columns_is_hold_and_a_step_is_the_median_one(file: Path) -> None:
+    file.write_text("time [s],load\n5,0.5\n6,0.6\n8,0.7\n9,0.8\n")
+    assert read(file, "fraction").end == "hold"
+    assert read(file, "fraction", end="loop").duration == 5.0
+    assert read(file, "fraction", end="zero").duration == 5.0
+    file.write_text("time [s],load\n0,0.5\n1e-9,0.6\n2e-9,0.6\n1e10,0.7\n")
+    assert read(file, "fraction", end="loop").duration == np.nextafter(1e10, np.inf)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "times_ms", "packets", "period_ms"),
+    [
+        ([1], [0], [1], 1),
+        ([1, 1, 1], [0], [3], 1),
+        ([3], [0, 2], [0, 1], 3),
+        ([0, 3], [0, 2], [0, 2], 3),
+        ([0, 0, 1], [0], [3], 1),
+        ([1, 2, 2, 5, 7, 7], [0, 1, 2, 4, 5, 6], [1, 2, 0, 1, 0, 2], 7),
+    ],
+)
+def test_packets_leave_in_the_millisecond_that_ends_with_their_stamp(
+    file: Path, stamps: list[int], times_ms: list[int], packets: list[int], period_ms: int
+) -> None:
+    file.write_text("".join(f"{stamp}\n" for stamp in stamps))
+    expected = Trace(np.array(times_ms) / 1000, np.array(packets) * 1.5e6, "loop", period_ms / 1000)
+    assert read(file, "rate") == expected
+    assert read(file, "rate", end="zero") == Trace(expected.times, expected.values, "zero", period_ms / 1000)
+
+
+def test_one_packet_each_millisecond_is_12_mbit_per_second(file: Path) -> None:
+    file.write_text("1")
+    trace = read(file, "rate", format="mahimahi")
+    assert trace.is_constant
+    assert trace.value(123.4) == 12 * MBIT_S
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=50))
+def test_a_period_carries_each_packet_by_its_stamp_and_no_more(scratch: Path, gaps_ms: list[int]) -> None:
+    stamps = np.cumsum([*gaps_ms, 1])
+    scratch.write_text("".join(f"{stamp}\n" for stamp in stamps))
+    trace = read(scratch, "rate")
+    period = float(stamps[-1]) / 1000
+    assert trace.integral(0.0, period) == pytest.approx(1500 * len(stamps), rel=1e-12)
+    assert trace.integral(7 * period, 9 * period) == pytest.approx(2 * 1500 * len(stamps), rel=1e-11)
+    positive = stamps[stamps > 0]
+    for count, stamp in enumerate(positive[:-1], 1):
+        due = count if stamp < positive[count] else None
+        if due is not None:
+            assert trace.integral(0.0, stamp / 1000) == pytest.approx(1500 * due, rel=1e-9)
+            assert trace.reach(0.0, 1500.0 * due) == pytest.approx(stamp / 1000, rel=1e-9)
+
+
+BROKEN_COLUMNS = {
+    "empty": ("", None, "empty"),
+    "only a mark": ("\ufeff", None, "no line of data"),
+    "only comments": ("# a\n\n# b\n", None, "no line of data"),
+    "only a header": ("time [s],rate [Mbit/s]\n", None, "header without rows"),
+    "one column": ("rate\n0\n1\n", 1, "a trace as one of"),
+    "one column with a unit": ("time [s]\n0\n1\n", 1, "header of 1 columns"),
+    "three columns": ("a [s],b [Mbit/s],c [B]\n0,1,2\n", 1, "header of 3 columns"),
+    "no unit for time": ("time,rate [Mbit/s]\n0,1\n", 1, "time_unit="),
+    "no unit for value": ("time [s],rate\n0,1\n", 1, 'option unit="Mbit/s"'),
+    "no header": ("0,1\n1,2\n", None, "no unit for the time"),
+    "ambiguous unit": ("time [s],rate [Mbps]\n0,1\n", 1, "Mbps"),
+    "unit of another thing": ("time [s],rate [MiB]\n0,1\n", 1, "MiB"),
+    "time in bytes": ("time [B],rate [Mbit/s]\n0,1\n", 1, "'B'"),
+    "empty unit": ("time [s],rate []\n0,1\n", 1, "no unit"),
+    "missing field": ("time [s],rate [Mbit/s]\n0,1\n1\n", 3, "1 columns"),
+    "blank field": ("time [s],rate [Mbit/s]\n0,1\n1,\n", 3, "''"),
+    "extra field": ("time [s],rate [Mbit/s]\n0,1\n1,2,3\n", 3, "3 columns"),
+    "text": ("time [s],rate [Mbit/s]\n0,1\n1,fast\n", 3, "fast"),
+    "second header": ("time [s],rate [Mbit/s]\n0,1\ntime [s],rate [Mbit/s]\n", 3, "time"),
+    "nan": ("time [s],rate [Mbit/s]\n0,1\n1,nan\n", 3, "nan"),
+    "nan time": ("time [s],rate [Mbit/s]\n0,1\nnan,1\n", 3, "nan"),
+    "infinite": ("time [s],rate [Mbit/s]\n0,inf\n", 2, "inf"),
+    "overflowing": ("time [s],rate [Mbit/s]\n0,1e999\n", 2, "1e999"),
+    "huge": ("time [s],rate [Mbit/s]\n0,1e300\n1e200,0\n", 2, "1e300"),
+    "negative": ("time [s],rate [Mbit/s]\n0,1\n1,-2\n", 3, "-2"),
+    "negative time": ("time [s],rate [Mbit/s]\n-1,1\n1,2\n", 2, "-1"),
+    "backward": ("time [s],rate [Mbit/s]\n0,1\n2,1\n1,1\n", 4, "the time 1"),
+    "twice": ("time [s],rate [Mbit/s]\n0,1\n2,1\n2,1\n", 4, "the time 2"),
+    "twice when scaled": ("time [ns],rate [Mbit/s]\n2100000000,1\n2100000000.0000002,1\n", 3, "time after"),
+    "decimal comma": ("time [s];rate [Mbit/s]\n0;1,5\n", 2, "1,5"),
+    "underscore": ("time [s],rate [Mbit/s]\n0,1_000\n", 2, "1_000"),
+    "digits of another script": ("time [s],rate [Mbit/s]\n0,٣\n", 2, "٣"),
+    "hexadecimal": ("time [s],rate [Mbit/s]\n0,0x10\n", 2, "0x10"),
+    "another separator": ("time [s],rate [Mbit/s]\n0;1\n", 2, "1 columns"),
+    "long line": ("time [s],rate [Mbit/s]\n0,1\n" + "1" * 5000 + "\n", 3, "very long line"),
+    "zero byte": ("time [s],rate [Mbit/s]\n0,1\n1,\0\n", 3, "zero byte"),
+}
+
+
+@pytest.mark.parametrize(("text", "line", "found"), BROKEN_COLUMNS.values(), ids=BROKEN_COLUMNS)
+def test_broken_columns_are_refused_with_file_and_line(
+    file: Path, text: str, line: int | None, found: str
+) -> None:
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read(file, "rate")
+    assert caught.value.where == (str(file) if line is None else f"{file}:{line}")
+    assert found in str(caught.value)
+
+
+BROKEN_STAMPS = {
+    "empty": ("", None, "empty"),
+    "decreasing": ("1\n5\n4\n", 3, "4 after 5"),
+    "ends at 0": ("0\n0\n", 2, "0 as the last"),
+    "blank line": ("1\n\n2\n", 2, "an empty line"),
+    "blank end": ("1\n2\n\n", 3, "an empty line"),
+    "fraction": ("1\n2.5\n", 2, "2.5"),
+    "negative": ("-1\n2\n", 1, "-1"),
+    "signed": ("1\n+2\n", 2, "+2"),
+    "two numbers": ("1\n2 3\n", 2, "2 3"),
+    "comment": ("1\n# 2\n", 2, "# 2"),
+    "underscore": ("1\n1_0\n", 2, "1_0"),
+    "digits of another script": ("1\n٣\n", 2, "٣"),
+    "superscript": ("1\n²\n", 2, "²"),
+    "huge": ("1\n" + "9" * 30 + "\n", 2, "999"),
+    "long line": ("1\n" + "2" * (LONGEST_LINE + 1), 2, "very long line"),
+}
+
+
+@pytest.mark.parametrize(("text", "line", "found"), BROKEN_STAMPS.values(), ids=BROKEN_STAMPS)
+def test_broken_stamps_are_refused_with_file_and_line(
+    file: Path, text: str, line: int | None, found: str
+) -> None:
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read(file, "rate", format="mahimahi")
+    assert caught.value.where == (str(file) if line is None else f"{file}:{line}")
+    assert found in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [None, "csv", "mahimahi"])
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 1),
+        (b"\x7fELF\x02\x01\x01" + bytes(100), 1),
+        ("0,1\n".encode("utf-16"), 1),
+        ("0,1\n".encode("utf-16-le"), 1),
+        (b"time [\xb5s],rate [Mbit/s]\n", 1),
+        (b"\0" * 100_000, 1),
+    ],
+)
+def test_what_is_no_text_is_refused_in_every_format(
+    file: Path, name: str | None, content: bytes, line: int
+) -> None:
+    file.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read(file, "rate", format=name)
+    assert caught.value.where == f"{file}:{line}"
+
+
+def test_the_line_of_a_wrong_byte_is_counted_across_blocks(file: Path) -> None:
+    rows = 200_000
+    file.write_bytes(b"time [s],rate [B/s]\n" + b"".join(b"%d,1\n" % i for i in range(rows)) + b"\xff,1\n")
+    with pytest.raises(InputError, match=rf"log\.txt:{rows + 2}: .*0xff"):
+        read(file, "rate")
+
+
+def test_an_endless_line_is_refused_without_reading_it_all(file: Path) -> None:
+    with file.open("wb") as out:
+        out.write(b"1\n")
+        out.truncate(4 << 30)
+    with pytest.raises(InputError, match=r"log\.txt:2: found a very long line"):
+        read(file, "rate")
+
+
+def test_a_file_that_cannot_be_opened_is_an_input_error(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing.csv", tmp_path / "a\0b", tmp_path / ("x" * 5000)):
+        with pytest.raises(InputError) as caught:
+            read(path, "rate")
+        assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "quantity", "options", "found"),
+    [
+        ("1\n", "fraction", {}, "a file with a fraction"),
+        ("1\n", "rate", {"unit": "Mbit/s"}, "Mbit/s"),
+        ("1\n", "rate", {"time_unit": "s"}, "'s'"),
+        ("1\n", "rate", {"end": "hold"}, "hold"),
+        ("1\n", "rate", {"format": "pcap"}, "csv"),
+        ("1\n", "rate", {"end": "stop"}, "stop"),
+        ("1\n", "rate", {"format": "csv", "unit": "B/s", "time_unit": "s"}, "1 columns"),
+        ("0 1\n", "rate", {"unit": "Mb", "time_unit": "s"}, "Mb"),
+        ("0 1\n", "rate", {"unit": "B/s"}, "time_unit"),
+        ("0 1\n", "rate", {"time_unit": "s"}, "unit="),
+        ("0 1\n", "rate", {"unit": "B/s", "time_unit": "s", "end": "loop"}, "single row"),
+        ("0 1\n", "rate", {"unit": "B/s", "time_unit": "s", "end": "zero"}, "single row"),
+    ],
+)
+def test_an_option_that_does_not_fit_the_file_is_refused(
+    file: Path, text: str, quantity: Quantity, options: dict[str, Any], found: str
+) -> None:
+    file.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read(file, quantity, **options)
+    assert str(file) in caught.value.where
+    assert found in str(caught.value)
+
+
+VALID = [
+    (b"time [s],rate [Mbit/s]\n0,310.5\n0.5,287\n1,12e1\n2.5,0\n", "csv"),
+    ("\ufeff# log\r\ntime [µs]\trate (kB/s)\r\n10\t1\r\n20\t2\r\n".encode(), "csv"),
+    (b"0\n0\n1\n5\n5\n17\n", "mahimahi"),
+]
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(VALID),
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.3), st.binary(max_size=6)), min_size=1, max_size=4),
+    st.booleans(),
+    st.sampled_from([None, "hold", "loop", "zero"]),
+)
+@example((b"0,1\n", "csv"), [(0.0, 0.0, b"time [s],rate [B/s]\n0,1e99\n1e99,1e99\n2e99,1\n")], True, "loop")
+def test_a_damaged_file_gives_a_trace_or_an_input_error(
+    scratch: Path,
+    valid: tuple[bytes, str],
+    edits: list[tuple[float, float, bytes]],
+    named: bool,
+    end: Any,
+) -> None:
+    content, name = valid
+    for at, length, spliced in edits:
+        start = int(at * len(content))
+        content = content[:start] + spliced + content[start + int(length * len(content)) :]
+    scratch.write_bytes(content)
+    try:
+        trace = read(scratch, "rate", format=name if named else None, end=end)
+    except InputError as error:
+        where = error.where
+    else:
+        assert trace.times[0] == 0
+        return
+    assert str(scratch) in where
+
+
+@pytest.mark.parametrize("quantity", ["rate", "size", "fraction"])
+@given(
+    st.lists(st.floats(1e-6, 1e6), max_size=8),
+    st.lists(st.floats(0, 1e12), min_size=9, max_size=9),
+)
+def test_what_is_written_reads_back_the_same(
+    scratch: Path, quantity: Quantity, spans: list[float], values: list[float]
+) -> None:
+    times = np.cumsum([0.0, *spans])
+    trace = Trace(times, values[: len(times)])
+    write_csv(trace, scratch, quantity)
+    assert read(scratch, quantity) == trace
+
+
+def test_a_regular_trace_reads_back_with_its_end_rule(file: Path) -> None:
+    trace = Trace([0.0, 0.5, 1.0], [1.0, 2.0, 3.0], "loop", 1.5)
+    write_csv(trace, file, "size")
+    assert read(file, "size", end="loop") == trace
+
+
+def test_a_file_may_be_written_in_a_unit_for_readers(file: Path) -> None:
+    write_csv(Trace([0.0, 0.5], [310.5 * MBIT_S, 0.0]), file, "rate", unit="Mbit/s")
+    assert file.read_bytes() == b"time [s],rate [Mbit/s]\n0,310.5\n0.5,0\n"
+    with pytest.raises(InputError, match="Mbps"):
+        write_csv(Trace.constant(1.0), file, "rate", unit="Mbps")
+
+
+SHIPPED_MBIT_S = {"wifi-near.csv": 320, "wifi-far.csv": 140, "wifi-fading.csv": 200, "cellular.mahimahi": 6}
+
+
+@pytest.mark.parametrize(("name", "mean_mbit_s"), SHIPPED_MBIT_S.items())
+def test_a_shipped_rate_has_its_stated_mean_and_never_stays_at_zero(name: str, mean_mbit_s: float) -> None:
+    trace = read(shipped(name), "rate")
+    length = trace.duration or 600.0
+    assert trace.mean(0.0, length) == pytest.approx(mean_mbit_s * MBIT_S, rel=1e-3)
+    if name.startswith("wifi"):
+        assert trace.values.min() > 0
+        assert trace.times[-1] == 599.5
+    if name == "wifi-fading.csv":
+        assert trace.values.min() < 0.05 * trace.values.max()
+
+
+def test_the_shipped_load_leaves_a_share_between_15_per_cent_and_all() -> None:
+    trace = read(shipped("cpu-load.csv"), "fraction")
+    assert 0.15 <= trace.values.min() < 0.4
+    assert 0.95 < trace.values.max() <= 1
+    assert trace.times[-1] == 599.0
+
+
+def test_shipped_traces_are_small_and_asked_for_by_name() -> None:
+    assert shipped_names() == sorted([*SHIPPED_MBIT_S, "cpu-load.csv"])
+    assert all(shipped(name).stat().st_size < 40_000 for name in shipped_names())
+    for name in ("wifi.csv", "", "make.py", "../errors.py"):
+        with pytest.raises(InputError, match=r"wifi-near\.csv"):
+            shipped(name)
