@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Generator
 from importlib import metadata
 from typing import Any
@@ -99,8 +100,9 @@ class _Engine:
 
     def _serve(self, number: int, request: Request) -> Generator[simpy.Event, Any, None]:
         """Generate one sequence, from its turn to its last token."""
-        if request.arrival_s > self.env.now:
-            yield self.env.timeout(request.arrival_s - self.env.now)
+        while self.env.now < request.arrival_s:
+            # SimPy adds a delay to the present time; rounding may let that sum fall just short of the arrival.
+            yield self.env.timeout(math.nextafter(request.arrival_s - self.env.now, math.inf))
         started_s = self.env.now
         first_s: float | None = None
         generated = 0

@@ -1,0 +1,481 @@
+"""The laws of the event engine, on random worlds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from worlds import Scripted, Shuffled, clusters, reals, scenarios
+
+from simcore import (
+    Cluster,
+    Decision,
+    DecodeCost,
+    Device,
+    Keep,
+    Kind,
+    Link,
+    ModelSpec,
+    Observation,
+    PaperCost,
+    Placement,
+    Request,
+    Result,
+    Scenario,
+    simulate,
+)
+from traces import Trace
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def total_parts(tokens: pd.DataFrame) -> pd.Series:
+    parts = ["compute_s", "transfer_s", "wait_s", "migration_s", "decision_s"]
+    return tokens[parts].sum(axis=1)
+
+
+@given(scenarios(), SEEDS)
+@settings(max_examples=150, deadline=None)
+def test_events_equal_the_closed_form(scenario: Scenario, seed: int) -> None:
+    """Dedicated links, a steady world, a decision before every token, blocks moving at random."""
+    result = simulate(replace(scenario, interval=1), Shuffled(seed))
+    tokens, decisions = result.tokens, result.decisions
+    assert result.runs.status[0] == "complete"
+    inference_s = tokens.latency_s - tokens.migration_s - tokens.wait_s
+    np.testing.assert_allclose(inference_s, decisions.predicted_delay_s, rtol=1e-9)
+    np.testing.assert_allclose(tokens.migration_s, decisions.predicted_migration_s, rtol=1e-9, atol=1e-15)
+
+
+@given(scenarios(cluster=clusters(memory_bytes=2e4)), SEEDS)
+@settings(max_examples=100, deadline=None)
+def test_events_equal_the_closed_form_while_swapping(scenario: Scenario, seed: int) -> None:
+    scenario = replace(scenario, interval=1, overflow="swap", requests=(Request(prompt=20, output=1),))
+    result = simulate(scenario, Shuffled(seed))
+    np.testing.assert_allclose(result.tokens.latency_s, result.decisions.predicted_delay_s, rtol=1e-9)
+    held = result.devices.held_bytes
+    swapped = np.clip(held - result.devices.available_bytes, 0.0, held)
+    np.testing.assert_allclose(result.devices.swapped_bytes, swapped)
+
+
+def test_the_papers_formula_by_hand() -> None:
+    """D_T and D_mig of arXiv 2505.02533 for one layer, two heads, three devices, worked out on paper."""
+    model = ModelSpec(
+        name="tiny", layers=1, width=4, heads=2, kv_heads=2, head_size=2, ffn_width=16, gated_ffn=False,
+        vocabulary=0, bytes_per_weight=4, bytes_per_kv=4, bytes_per_activation=4,
+    )  # fmt: skip
+    speeds = (100.0, 200.0, 400.0)
+    devices = tuple(Device(name=f"d{i}", memory_bytes=1e9, flops=speed) for i, speed in enumerate(speeds))
+    rates = {(0, 1): 10.0, (0, 2): 20.0, (1, 2): 40.0}
+    links = tuple(
+        Link(name=f"{a}{b}", ends=(f"d{a}", f"d{b}"), bandwidth=Trace.constant(rate))
+        for (a, b), rate in rates.items()
+    )
+    scenario = Scenario(
+        name="by-hand", model=model, cost=PaperCost(model), cluster=Cluster(devices, links, "d0"),
+        requests=(Request(prompt=3, output=2),), embed=False, lm_head=False,
+    )  # fmt: skip
+    # Blocks: head 0, head 1, proj, ffn.
+    result = simulate(scenario, Scripted(np.array([0, 1, 1, 2]), np.array([2, 1, 1, 2])))
+    # L = 3: input 3*4*4 = 48 B, head output 24 B, head work 3*3*4*2 + 9*2 = 90, proj 48, ffn 384 FLOP.
+    first = max(0 + 90 / 100 + 24 / 10, 48 / 10 + 90 / 200 + 0) + 48 / 200 + 48 / 40 + 384 / 400 + 48 / 20
+    # Head 0 holds 3*3*2*4 + 3*4*2*4 + 0 = 168 B before it moves from d0 to d2.
+    moving = 168 / 20
+    # L = 4: input 64 B, head output 32 B, head work 3*4*4*2 + 16*2 = 128, proj 64, ffn 512 FLOP.
+    second = (
+        max(64 / 20 + 128 / 400 + 32 / 40, 64 / 10 + 128 / 200) + 64 / 200 + 64 / 40 + 512 / 400 + 64 / 20
+    )
+    np.testing.assert_allclose(result.tokens.latency_s, [first, moving + second], rtol=1e-12)
+    np.testing.assert_allclose(result.tokens.migration_s, [0.0, moving], rtol=1e-12)
+    assert result.migrations[["block", "from_device", "to_device", "size_bytes"]].to_numpy().tolist() == [
+        ["L0.head0", "d0", "d2", 168.0]
+    ]
+
+
+@given(scenarios(cluster=clusters(steady=False), requests=3), SEEDS)
+@settings(max_examples=100, deadline=None)
+def test_time_runs_forward_and_parts_sum_to_the_whole(scenario: Scenario, seed: int) -> None:
+    result = simulate(scenario, Shuffled(seed))
+    tokens = result.tokens
+    assert (tokens.latency_s > 0).all()
+    assert (tokens[["compute_s", "transfer_s", "wait_s", "migration_s", "decision_s"]] >= 0).all(axis=None)
+    np.testing.assert_allclose(total_parts(tokens), tokens.latency_s, rtol=1e-9)
+    made_s = tokens.start_s + tokens.latency_s
+    assert made_s.is_monotonic_increasing
+    later = tokens.token > 0
+    np.testing.assert_allclose(tokens.start_s[later], made_s.shift(1)[later], rtol=1e-12)
+    requests = result.requests.sort_values("request")
+    first = tokens[tokens.token == 0].sort_values("request")
+    np.testing.assert_allclose(first.start_s, requests.arrival_s)
+    np.testing.assert_allclose(first.start_s + first.latency_s, requests.first_token_s)
+    assert (requests.generated == requests.output).all()
+    assert result.runs.end_s[0] == pytest.approx(made_s.iloc[-1])
+
+
+@given(scenarios(cluster=clusters(steady=False), requests=2), SEEDS)
+@settings(max_examples=100, deadline=None)
+def test_links_carry_what_blocks_and_migrations_send(scenario: Scenario, seed: int) -> None:
+    """Recount every byte from the placements, independently of the engine."""
+    result = simulate(scenario, Shuffled(seed))
+    expected: dict[tuple[str, str], float] = {}
+    for start, end, size in sent(scenario, result):
+        route = scenario.cluster.routes[start][end]
+        at = scenario.cluster.names[start]
+        for link in [scenario.cluster.links[i] for i in route.links] if route else []:
+            to = link.ends[link.ends[0] == at]
+            expected[at, to] = expected.get((at, to), 0.0) + size
+            at = to
+    counted = {(row.from_device, row.to_device): row.size_bytes for row in result.links.itertuples()}
+    assert counted == pytest.approx(expected)
+
+
+def sent(scenario: Scenario, result: Result) -> list[tuple[int, int, float]]:
+    """Every message of a run as (from, to, bytes), from the table of placements and the table of costs."""
+    index = {name: i for i, name in enumerate(scenario.cluster.names)}
+    blocks, source = scenario.blocks, scenario.cluster.source_index
+    messages = [
+        (index[m.from_device], index[m.to_device], m.size_bytes) for m in result.migrations.itertuples()
+    ]
+    changes = {
+        key: [index[d] for d in group.device]
+        for key, group in result.placements.groupby(["request", "token"])
+    }
+    where: list[int] = []
+    for row in result.tokens.itertuples():
+        where = changes.get((row.request, row.token), where)
+        cost = scenario.cost.step(scenario.requests[row.request].prompt, row.token)
+        out = cost.out_bytes
+        at = source
+        if blocks.embed is not None:
+            at = where[blocks.embed]
+            messages.append((source, at, cost.prompt_bytes))
+        for heads, proj, ffn in zip(blocks.heads, blocks.proj, blocks.ffn, strict=True):
+            hosts = [where[head] for head in heads]
+            messages += [(at, host, cost.input_bytes) for host in set(hosts)]
+            messages += [(host, where[proj], float(out[Kind.HEAD])) for host in hosts]
+            messages.append((where[proj], where[ffn], float(out[Kind.PROJ])))
+            at = where[ffn]
+        if blocks.lm_head is None:
+            messages.append((at, source, float(out[Kind.FFN])))
+        else:
+            messages.append((at, where[blocks.lm_head], float(out[Kind.FFN])))
+            messages.append((where[blocks.lm_head], source, float(out[Kind.LM_HEAD])))
+    return [message for message in messages if message[0] != message[1]]
+
+
+@given(scenarios(cluster=clusters(steady=False), requests=2), SEEDS)
+@settings(max_examples=100, deadline=None)
+def test_no_device_works_more_than_it_is_available(scenario: Scenario, seed: int) -> None:
+    """What the blocks ask for, recounted, is at most the integral of the availability over the run."""
+    result = simulate(scenario, Shuffled(seed))
+    devices = scenario.cluster.devices
+    index = {name: i for i, name in enumerate(scenario.cluster.names)}
+    asked = np.zeros(len(devices))
+    changes = dict(list(result.placements.groupby(["request", "token"])))
+    where = pd.DataFrame()
+    for row in result.tokens.itertuples():
+        where = changes.get((row.request, row.token), where)
+        cost = scenario.cost.step(scenario.requests[row.request].prompt, row.token)
+        for block, name in enumerate(where.device):
+            device, kind = devices[index[name]], scenario.blocks.kind[block]
+            work, touched = cost.work_flop[kind], cost.touched_bytes[kind]
+            if work or touched:
+                asked[index[name]] += (
+                    max(work / device.flops, touched / device.memory_bandwidth) + device.overhead_s
+                )
+    end_s = float(result.runs.end_s[0])
+    busy = result.devices.groupby("device").busy_s.sum()
+    for i, device in enumerate(devices):
+        assert asked[i] <= device.availability.integral(0.0, end_s) * (1 + 1e-9)
+        assert asked[i] <= busy[device.name] * (1 + 1e-9) + 1e-12
+        assert busy[device.name] <= end_s * (1 + 1e-9)
+
+
+@given(scenarios(requests=2), SEEDS)
+@settings(max_examples=100, deadline=None)
+def test_memory_equals_a_recount_and_every_block_has_one_place(scenario: Scenario, seed: int) -> None:
+    result = simulate(scenario, Shuffled(seed))
+    changes = dict(list(result.placements.groupby(["request", "token"])))
+    where = pd.DataFrame()
+    for (request, token), rows in result.devices.groupby(["request", "token"], sort=False):
+        where = changes.get((request, token), where)
+        assert list(where.block) == list(scenario.blocks.names)
+        memory = scenario.cost.step(scenario.requests[request].prompt, token).memory_bytes
+        held = dict.fromkeys(scenario.cluster.names, 0.0)
+        for name, kind in zip(where.device, scenario.blocks.kind, strict=True):
+            held[name] += memory[kind]
+        assert dict(zip(rows.device, rows.held_bytes, strict=True)) == pytest.approx(held)
+    moved = result.decisions.moved_blocks.sum()
+    assert moved == len(result.migrations)
+    assert (result.migrations.from_device != result.migrations.to_device).all()
+
+
+@given(scenarios(cluster=clusters(fixed_times=False)), SEEDS, reals(0.1, 10.0))
+@settings(max_examples=100, deadline=None)
+def test_a_world_k_times_faster_is_k_times_faster(scenario: Scenario, seed: int, factor: float) -> None:
+    cluster = scenario.cluster
+    faster = Cluster(
+        tuple(
+            replace(d, flops=d.flops * factor, memory_bandwidth=d.memory_bandwidth * factor)
+            for d in cluster.devices
+        ),
+        tuple(
+            replace(link, bandwidth=Trace.constant(link.bandwidth.value(0.0) * factor))
+            for link in cluster.links
+        ),
+        cluster.source,
+    )
+    scenario = replace(scenario, requests=(replace(scenario.requests[0], arrival_s=0.0),))
+    slow = simulate(scenario, Shuffled(seed)).tokens.latency_s
+    fast = simulate(replace(scenario, cluster=faster), Shuffled(seed)).tokens.latency_s
+    np.testing.assert_allclose(fast * factor, slow, rtol=1e-9)
+
+
+@given(scenarios(cluster=clusters(most=5)), SEEDS, st.data())
+@settings(max_examples=100, deadline=None)
+def test_a_better_device_or_link_never_hurts_a_fixed_placement(
+    scenario: Scenario, seed: int, data: st.DataObject
+) -> None:
+    cluster = scenario.cluster
+    factor = data.draw(reals(1.0, 10.0))
+    devices, links = list(cluster.devices), list(cluster.links)
+    if links and data.draw(st.booleans()):
+        i = data.draw(st.integers(0, len(links) - 1))
+        links[i] = replace(links[i], bandwidth=Trace.constant(links[i].bandwidth.value(0.0) * factor))
+    else:
+        i = data.draw(st.integers(0, len(devices) - 1))
+        devices[i] = replace(
+            devices[i],
+            flops=devices[i].flops * factor,
+            memory_bandwidth=devices[i].memory_bandwidth * factor,
+        )
+    placement = np.random.default_rng(seed).integers(0, len(devices), len(scenario.blocks))
+    before = simulate(scenario, Scripted(placement)).tokens.latency_s
+    better = replace(scenario, cluster=Cluster(tuple(devices), tuple(links), cluster.source))
+    after = simulate(better, Scripted(placement)).tokens.latency_s
+    assert (after <= before * (1 + 1e-9)).all()
+
+
+@given(scenarios(cluster=clusters(steady=False, mesh=True)), SEEDS, st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_the_order_of_devices_changes_nothing(scenario: Scenario, seed: int, random: object) -> None:
+    """Reorder devices and links; the same blocks on the same machines take the same time."""
+    cluster = scenario.cluster
+    order = np.random.default_rng(seed).permutation(len(cluster.devices))
+    shuffled = Cluster(tuple(cluster.devices[i] for i in order), cluster.links[::-1], cluster.source)
+    placement = np.random.default_rng(seed + 1).integers(0, len(order), len(scenario.blocks))
+    before = simulate(scenario, Scripted(placement))
+    after = simulate(replace(scenario, cluster=shuffled), Scripted(np.argsort(order)[placement]))
+    np.testing.assert_allclose(after.tokens.latency_s, before.tokens.latency_s, rtol=1e-9)
+    assert list(after.placements.device) == list(before.placements.device)
+
+
+def world(**changes: object) -> Scenario:
+    """Two devices and a link, small enough to reason about; one layer of two heads."""
+    model = ModelSpec(
+        name="small", layers=1, width=8, heads=2, kv_heads=2, head_size=4, ffn_width=8, gated_ffn=False,
+        vocabulary=10, bytes_per_weight=1, bytes_per_kv=1, bytes_per_activation=1,
+    )  # fmt: skip
+    fast = Device(name="fast", memory_bytes=1e6, flops=1e3, disk_bandwidth=1e3)
+    slow = Device(name="slow", memory_bytes=1e6, flops=1e2, disk_bandwidth=1e3)
+    link = Link(name="link", ends=("fast", "slow"), bandwidth=Trace.constant(100.0), latency_s=0.5)
+    settings_: dict[str, object] = {
+        "name": "small",
+        "model": model,
+        "cost": DecodeCost(model),
+        "cluster": Cluster((fast, slow), (link,), "fast"),
+        "requests": (Request(prompt=2, output=4),),
+        "embed": False,
+        "lm_head": False,
+    }
+    return Scenario(**(settings_ | changes))  # type: ignore[arg-type]
+
+
+ON_FAST = np.array([0, 0, 0, 0])
+FFN_AWAY = np.array([0, 0, 0, 1])
+
+
+def with_device(scenario: Scenario, i: int, **changes: object) -> Scenario:
+    devices = list(scenario.cluster.devices)
+    devices[i] = replace(devices[i], **changes)  # type: ignore[arg-type]
+    cluster = scenario.cluster
+    return replace(scenario, cluster=Cluster(tuple(devices), cluster.links, cluster.source))
+
+
+def with_bandwidth(scenario: Scenario, trace: Trace) -> Scenario:
+    cluster = scenario.cluster
+    return replace(
+        scenario,
+        cluster=Cluster(cluster.devices, (replace(cluster.links[0], bandwidth=trace),), cluster.source),
+    )
+
+
+def test_zero_bandwidth_stalls_a_message_and_lets_it_go_on_later() -> None:
+    steady = simulate(world(), Scripted(FFN_AWAY)).tokens
+    gap = Trace([0.0, 1.6, 11.6], [100.0, 0.0, 100.0])  # the first message flows from 1.588 s to 1.748 s
+    held_up = simulate(with_bandwidth(world(), gap), Scripted(FFN_AWAY)).tokens
+    assert held_up.latency_s.sum() == pytest.approx(steady.latency_s.sum() + 10.0)
+
+
+def test_a_change_of_rate_in_mid_flow_counts() -> None:
+    """8 * 2 bytes leave at 0.96 s + 0.5 s: 4 bytes at 10 B/s until 1.86 s, the remaining 12 at 100 B/s."""
+    change = Trace([0.0, 1.86], [10.0, 100.0])
+    scenario = with_bandwidth(replace(world(), requests=(Request(prompt=2, output=1),)), change)
+    tokens = simulate(scenario, Scripted(FFN_AWAY)).tokens
+    heads_s = 2 * (2 * 8 * 4 * 3 * 2 + 4 * 4 * 2) / 1e3
+    proj_s = 2 * 8 * 8 * 2 / 1e3
+    started_s = heads_s + proj_s + 0.5
+    sent_before = (1.86 - started_s) * 10.0
+    arrived_s = 1.86 + (16 - sent_before) / 100.0
+    ffn_s = 2 * 2 * 8 * 8 * 2 / 1e2
+    back_s = 0.5 + 8 / 100.0
+    assert 0 < sent_before < 16
+    assert tokens.latency_s[0] == pytest.approx(arrived_s + ffn_s + back_s)
+
+
+def test_latency_is_paid_once_per_message() -> None:
+    without = with_bandwidth(world(), Trace.constant(100.0))
+    cluster = without.cluster
+    instant = replace(cluster.links[0], latency_s=0.0)
+    without = replace(without, cluster=Cluster(cluster.devices, (instant,), cluster.source))
+    with_latency = simulate(world(), Scripted(FFN_AWAY)).tokens.latency_s
+    np.testing.assert_allclose(with_latency - simulate(without, Scripted(FFN_AWAY)).tokens.latency_s, 2 * 0.5)
+
+
+def test_a_dead_link_ends_the_run_and_names_it() -> None:
+    dying = Trace([0.0], [100.0], end="zero", duration=12.0)
+    result = simulate(with_bandwidth(world(), dying), Scripted(FFN_AWAY))
+    run = result.runs.iloc[0]
+    assert run.status == "stalled"
+    assert "'link'" in run.detail
+    assert 0 < len(result.tokens) == run.tokens < 4
+    assert result.requests.generated[0] == run.tokens
+    assert np.isnan(result.requests.finish_s[0])
+
+
+def test_a_dead_device_ends_the_run_and_names_it() -> None:
+    gone = with_device(world(), 0, availability=Trace([0.0], [1.0], end="zero", duration=2.0))
+    run = simulate(gone, Scripted(ON_FAST)).runs.iloc[0]
+    assert run.status == "stalled"
+    assert "'fast'" in run.detail
+
+
+def test_out_of_memory_ends_the_run_with_device_token_and_bytes() -> None:
+    """The cache of two heads grows by 2 * 2 * 4 bytes a token; only the first two tokens fit."""
+    scenario = world()
+    fits_two = float(scenario.cost.step(2, 1).memory_bytes[scenario.blocks.kind].sum())
+    full = with_device(replace(scenario, interval=4), 0, memory_bytes=fits_two)
+    result = simulate(full, Scripted(ON_FAST))
+    run = result.runs.iloc[0]
+    assert run.status == "out-of-memory"
+    assert "'fast' lacks 16 bytes for token 2 of request 0" in run.detail
+    assert run.tokens == 2
+    assert result.decisions.outcome[0] == "infeasible"
+
+
+def test_swapping_slows_down_by_the_excess_over_the_disk_rate() -> None:
+    scenario = world(requests=(Request(prompt=2, output=1),))
+    needed = float(scenario.cost.step(2, 0).memory_bytes[scenario.blocks.kind].sum())
+    roomy = simulate(scenario, Scripted(ON_FAST)).tokens.latency_s[0]
+    tight = with_device(replace(scenario, overflow="swap"), 0, memory_bytes=needed - 100.0)
+    result = simulate(tight, Scripted(ON_FAST))
+    assert result.tokens.latency_s[0] == pytest.approx(roomy + 100.0 / 1e3)
+    assert result.devices.swapped_bytes.tolist() == [100.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (np.array([0, 0, 0]), "3"),
+        (np.array([0, 0, 0, 2]), "0 to 1"),
+        (np.array([0, 0, 0, -1]), "0 to 1"),
+        (np.array([0.0, 0, 0, 0]), "whole numbers"),
+        (np.array([[0, 0], [0, 0]]), "(2, 2)"),
+    ],
+)
+def test_an_invalid_placement_is_recorded_and_the_old_one_kept(answer: np.ndarray, reason: str) -> None:
+    result = simulate(world(), Scripted(ON_FAST, answer))
+    assert result.decisions.outcome.tolist() == ["adopted", "infeasible", "kept", "kept"]
+    assert reason in result.decisions.reason[1]
+    assert len(result.migrations) == 0
+    failing = simulate(world(on_infeasible="fail"), Scripted(ON_FAST, answer))
+    assert failing.runs.status[0] == "infeasible"
+    assert failing.runs.tokens[0] == 1
+
+
+def test_without_a_first_placement_the_run_ends() -> None:
+    result = simulate(world(), Scripted())
+    assert result.runs.status[0] == "infeasible"
+    assert len(result.tokens) == 0
+    assert result.requests.generated[0] == 0
+
+
+def test_too_large_a_first_placement_is_handled_by_the_overflow_rule() -> None:
+    small = with_device(world(), 0, memory_bytes=100.0)
+    assert simulate(small, Scripted(ON_FAST)).runs.status[0] == "out-of-memory"
+    swapping = simulate(replace(small, overflow="swap"), Scripted(ON_FAST))
+    assert swapping.runs.status[0] == "complete"
+    assert swapping.decisions.outcome[0] == "infeasible"
+
+
+def test_requests_are_served_one_after_another_and_the_wait_counts() -> None:
+    one = simulate(world(), Scripted(ON_FAST)).tokens.latency_s
+    early = (Request(prompt=2, output=4, arrival_s=0.25), Request(prompt=2, output=4, arrival_s=0.0))
+    result = simulate(world(requests=early), Scripted(ON_FAST))
+    assert result.requests.request.tolist() == [1, 0]
+    second = result.tokens[result.tokens.request == 0]
+    np.testing.assert_allclose(second.latency_s.iloc[0], one.sum() - 0.25 + one[0])
+    np.testing.assert_allclose(second.wait_s.iloc[0], one.sum() - 0.25)
+    np.testing.assert_allclose(second.latency_s.iloc[1:], one[1:])
+
+
+def test_between_requests_blocks_move_without_a_cache() -> None:
+    twice = world(requests=(Request(prompt=2, output=1), Request(prompt=2, output=1)))
+    result = simulate(twice, Scripted(ON_FAST, np.array([1, 0, 0, 0])))
+    weights = 8 * 4 * 3
+    assert result.migrations.size_bytes.tolist() == [weights]
+
+
+@pytest.mark.parametrize(("rule", "charged_s"), [("free", 0.0), (0.25, 0.25)])
+def test_decisions_cost_what_the_scenario_says(rule: object, charged_s: float) -> None:
+    tokens = simulate(world(decision_time=rule, interval=2), Scripted(ON_FAST)).tokens
+    assert tokens.decision_s.tolist() == [charged_s, 0.0, charged_s, 0.0]
+
+
+def test_measured_decisions_cost_their_wall_time() -> None:
+    result = simulate(world(decision_time="measured"), Scripted(ON_FAST))
+    np.testing.assert_array_equal(result.tokens.decision_s, result.timings.decision_wall_s)
+    assert (result.tokens.decision_s > 0).all()
+
+
+def test_observations_cannot_be_written_to() -> None:
+    policy = Scripted(ON_FAST)
+    simulate(world(), policy)
+    seen = policy.seen[1]
+    arrays = [value for value in vars(seen).values() if isinstance(value, np.ndarray)]
+    arrays += [getattr(seen.blocks, name) for name in ("kind", "layer", "heads", "proj", "ffn")]
+    arrays += [
+        array for step in seen.steps for array in vars(step.cost).values() if isinstance(array, np.ndarray)
+    ]
+    arrays += [seen.kind_seconds, seen.per_byte_s, *seen.step_seconds]
+    assert len(arrays) > 20
+    assert not any(array.flags.writeable for array in arrays)
+
+
+def test_a_policy_cannot_reach_back_into_the_run_through_its_answer() -> None:
+    answer = ON_FAST.copy()
+
+    class Sly:
+        name = "sly"
+
+        def decide(self, seen: Observation) -> Decision:
+            if seen.placement is None:
+                return Placement(answer)
+            answer[:] = 1
+            return Keep()
+
+    honest = simulate(world(), Scripted(ON_FAST))
+    sly = simulate(world(), Sly())
+    np.testing.assert_array_equal(sly.tokens.latency_s, honest.tokens.latency_s)
+    assert set(sly.placements.device) == {"fast"}
