@@ -31,6 +31,19 @@ from traces import Trace
 SEEDS = st.integers(0, 2**32 - 1)
 
 
+def changes_of_place(result: Result) -> dict[tuple[int, int], list[str]]:
+    """Device of every block from the token of each change on."""
+    changes: dict[tuple[int, int], list[str]] = {}
+    for request, token, device in result.placements[["request", "token", "device"]].to_numpy():
+        changes.setdefault((request, token), []).append(device)
+    return changes
+
+
+def made(result: Result) -> list[tuple[int, int]]:
+    """Request and number of every token, in order."""
+    return [(int(request), int(token)) for request, token in result.tokens[["request", "token"]].to_numpy()]
+
+
 def total_parts(tokens: pd.DataFrame) -> pd.Series:
     parts = ["compute_s", "transfer_s", "wait_s", "migration_s", "decision_s"]
     return tokens[parts].sum(axis=1)
@@ -134,17 +147,17 @@ def sent(scenario: Scenario, result: Result) -> list[tuple[int, int, float]]:
     """Every message of a run as (from, to, bytes), from the table of placements and the table of costs."""
     index = {name: i for i, name in enumerate(scenario.cluster.names)}
     blocks, source = scenario.blocks, scenario.cluster.source_index
+    moves = result.migrations
     messages = [
-        (index[m.from_device], index[m.to_device], m.size_bytes) for m in result.migrations.itertuples()
+        (index[old], index[new], float(size))
+        for old, new, size in zip(moves.from_device, moves.to_device, moves.size_bytes, strict=True)
     ]
-    changes = {
-        key: [index[d] for d in group.device]
-        for key, group in result.placements.groupby(["request", "token"])
-    }
+    changes = changes_of_place(result)
     where: list[int] = []
-    for row in result.tokens.itertuples():
-        where = changes.get((row.request, row.token), where)
-        cost = scenario.cost.step(scenario.requests[row.request].prompt, row.token)
+    for request, token in made(result):
+        if (request, token) in changes:
+            where = [index[name] for name in changes[request, token]]
+        cost = scenario.cost.step(scenario.requests[request].prompt, token)
         out = cost.out_bytes
         at = source
         if blocks.embed is not None:
@@ -172,12 +185,12 @@ def test_no_device_works_more_than_it_is_available(scenario: Scenario, seed: int
     devices = scenario.cluster.devices
     index = {name: i for i, name in enumerate(scenario.cluster.names)}
     asked = np.zeros(len(devices))
-    changes = dict(list(result.placements.groupby(["request", "token"])))
-    where = pd.DataFrame()
-    for row in result.tokens.itertuples():
-        where = changes.get((row.request, row.token), where)
-        cost = scenario.cost.step(scenario.requests[row.request].prompt, row.token)
-        for block, name in enumerate(where.device):
+    changes = changes_of_place(result)
+    where: list[str] = []
+    for request, token in made(result):
+        where = changes.get((request, token), where)
+        cost = scenario.cost.step(scenario.requests[request].prompt, token)
+        for block, name in enumerate(where):
             device, kind = devices[index[name]], scenario.blocks.kind[block]
             work, touched = cost.work_flop[kind], cost.touched_bytes[kind]
             if work or touched:
@@ -196,16 +209,17 @@ def test_no_device_works_more_than_it_is_available(scenario: Scenario, seed: int
 @settings(max_examples=100, deadline=None)
 def test_memory_equals_a_recount_and_every_block_has_one_place(scenario: Scenario, seed: int) -> None:
     result = simulate(scenario, Shuffled(seed))
-    changes = dict(list(result.placements.groupby(["request", "token"])))
-    where = pd.DataFrame()
-    for (request, token), rows in result.devices.groupby(["request", "token"], sort=False):
+    changes = changes_of_place(result)
+    where: list[str] = []
+    for request, token in made(result):
         where = changes.get((request, token), where)
-        assert list(where.block) == list(scenario.blocks.names)
+        rows = result.devices[(result.devices.request == request) & (result.devices.token == token)]
         memory = scenario.cost.step(scenario.requests[request].prompt, token).memory_bytes
         held = dict.fromkeys(scenario.cluster.names, 0.0)
-        for name, kind in zip(where.device, scenario.blocks.kind, strict=True):
+        for name, kind in zip(where, scenario.blocks.kind, strict=True):
             held[name] += memory[kind]
         assert dict(zip(rows.device, rows.held_bytes, strict=True)) == pytest.approx(held)
+    assert list(result.placements.block) == list(scenario.blocks.names) * len(changes)
     moved = result.decisions.moved_blocks.sum()
     assert moved == len(result.migrations)
     assert (result.migrations.from_device != result.migrations.to_device).all()
@@ -240,8 +254,9 @@ def test_a_better_device_or_link_never_hurts_a_fixed_placement(
     cluster = scenario.cluster
     factor = data.draw(reals(1.0, 10.0))
     devices, links = list(cluster.devices), list(cluster.links)
-    if links and data.draw(st.booleans()):
-        i = data.draw(st.integers(0, len(links) - 1))
+    better_link: bool = data.draw(st.booleans())
+    if links and better_link:
+        i = int(data.draw(st.integers(0, len(links) - 1)))
         links[i] = replace(links[i], bandwidth=Trace.constant(links[i].bandwidth.value(0.0) * factor))
     else:
         i = data.draw(st.integers(0, len(devices) - 1))
