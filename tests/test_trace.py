@@ -102,9 +102,9 @@ def test_reach_is_the_earliest_time_with_the_amount(case: tuple[Trace, list[floa
         return
     resolution = float(trace.values.max()) * math.ulp(t1)
     carried = float(exact_content(trace, t1) - exact_content(trace, t0))
-    assert carried == pytest.approx(amount, rel=1e-12, abs=4 * resolution)
+    assert carried == pytest.approx(amount, rel=1e-12, abs=40 * resolution)
     # Only if the slack of `reach` is more than the clock can show, t1 is visibly off the end of an outage.
-    if 1e-14 * amount > 4 * resolution:
+    if 1e-12 * amount > 4 * resolution:
         assert any(trace.value(t1 - ulps * math.ulp(t1)) > 0 for ulps in (1, 2, 8))
 
 
@@ -181,6 +181,8 @@ def test_a_whole_number_of_passes_ends_with_a_pass_not_after_the_next_pause(pass
     assert pausing.integral(0.0, 4.0 * passes) == 5.0 * passes
     assert pausing.reach(0.0, 5.0 * passes) == max(0.0, 4.0 * (passes - 1) + 1.0)
     delayed = Trace([0.0, 3.0], [0.0, 5.0], "loop", 4.0)
+    both = Trace([0.0, 1.0, 2.0], [0.0, 5.0, 0.0], "loop", 4.0)
+    assert both.reach(0.0, 5.0 * passes * (1 + 1e-14)) == max(0.0, 4.0 * (passes - 1) + 2.0)
     assert delayed.reach(0.0, 5.0 * passes) == 4.0 * passes
     assert delayed.reach(4.0, 5.0 * passes) == 4.0 * (passes + 1 if passes else 1)
 
@@ -191,6 +193,26 @@ def test_what_is_complete_when_an_outage_begins_does_not_wait_for_its_end() -> N
     assert trace.reach(0.1, amount) == pytest.approx(1.0)
     assert trace.reach(0.1, math.nextafter(trace.integral(0.1, 1.0), math.inf)) == pytest.approx(1.0)
     assert trace.reach(0.1, 2.7001) > 101
+
+
+@given(
+    st.lists(st.integers(1, 400), min_size=1, max_size=60),
+    st.integers(0, 5),
+    st.integers(2, 10**6),
+)
+def test_packets_leave_in_their_slots_however_late_and_however_decimal_the_clock(
+    gaps_ms: list[int], passes: int, first_ms: int
+) -> None:
+    """Slots of 1 ms carry 1500 bytes each; no float64 clock shows them exactly, yet none may slip to the next."""
+    ends = np.cumsum([first_ms, *(gap + 1 for gap in gaps_ms)])
+    edges = np.column_stack((ends - 1, ends)).ravel() / 1000
+    trace = Trace([0.0, *edges[:-1]], [0.0, *[1.5e6, 0.0] * (len(ends) - 1), 1.5e6], "loop", edges[-1])
+    period, t = float(edges[-1]), float(edges[-1]) * passes
+    for end in ends / 1000 + period * passes:
+        t = trace.reach(t, 1500.0)
+        assert t == pytest.approx(end, abs=1e-8)
+    for count, end in enumerate(ends / 1000, 1):
+        assert trace.reach(0.0, 1500.0 * count) == pytest.approx(end, abs=1e-8)
 
 
 def test_nothing_is_reached_at_once_and_the_impossible_never() -> None:

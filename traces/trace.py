@@ -15,8 +15,14 @@ EndRule = Literal["hold", "loop", "zero"]
 FloatArray = npt.NDArray[np.float64]
 
 _INF = math.inf
-_ROUNDING = 1e-14
-"""Share of an amount that counts as rounding error: `reach` does not wait through an outage for less."""
+_ROUNDING = 1e-12
+"""Share of an amount that counts as rounding error where an outage begins."""
+
+_TICKS = 32
+"""Steps of the clock, at its float64 resolution, whose content counts as rounding error there."""
+
+_BRACKET = 1e-9
+"""Relative width of the first search in the running sums; far above their rounding errors."""
 
 
 class Trace:
@@ -167,8 +173,8 @@ class Trace:
     def reach(self, t0: float | FloatArray, amount: float | FloatArray) -> float | FloatArray:
         """The earliest t1 >= t0 with `integral(t0, t1) >= amount`, or infinity if there is none.
 
-        A shortfall of less than 1e-14 of the amount is taken for the rounding error it is: what is complete
-        when an outage begins is complete then, not after it.
+        What is complete when an outage begins is complete then, not after it: a shortfall of up to 1e-12 of
+        the amount, or of what 32 steps of the float64 clock would still bring, is taken for rounding error.
 
         Args:
             t0: where to start [s].
@@ -255,51 +261,58 @@ class Trace:
         """Answer `reach` where the segment i, in which t0 lies, does not hold the whole amount."""
         if amount in (0, _INF):
             return _never_unless_nothing(t0, amount)
-        left = self._ends[i] - phase
-        rest = amount - self._levels[i] * left if self._levels[i] > 0 else amount
-        slack = amount * _ROUNDING
-        if rest <= slack:
-            return t0 + left
-        return max(t0, t0 - phase + self._reach_from(i + 1, rest, slack))
+        pass_start = t0 - phase
+        rest = amount - self._levels[i] * (self._ends[i] - phase) if self._levels[i] > 0 else amount
+        to_end = self._between(i + 1, len(self._levels))
+        if rest <= to_end:
+            j = self._segment_with(i + 1, rest)
+            rest -= self._between(i + 1, j)
+        elif self._period is None:
+            j, rest = len(self._levels), rest - to_end
+        else:
+            passes, rest = self._split_into_passes(rest - to_end)
+            pass_start += (passes + 1) * self._period
+            j = self._segment_with(0, rest)
+            rest -= self._between(0, j)
+        if self._levels[j - 1] == 0 and rest < amount:
+            outage, level_before = self._outage_before(j, pass_start)
+            if rest <= amount * _ROUNDING + level_before * _TICKS * math.ulp(outage):
+                return max(t0, outage)
+        if j == len(self._levels):
+            return _INF
+        return max(t0, pass_start + (self._starts[j] + max(0.0, rest) / self._levels[j]))
 
-    def _reach_from(self, i: int, amount: float, slack: float) -> float:
-        """When the amount, counted from the start of segment i, is reached [s from the start of the pass].
+    def _outage_before(self, j: int, pass_start: float) -> tuple[float, float]:
+        """When the outage that ends with the start of segment j began, and the level before it."""
+        k = j - 1
+        if self._period is None:
+            return self._starts[k], self._levels[k - 1]
+        # An outage at the start of a pass may go on from the end of the pass before.
+        if k == 0 and self._levels[-1] == 0:
+            k = -1
+        return pass_start + self._starts[k] - (self._period if k < 0 else 0.0), self._levels[k - 1]
 
-        Args:
-            i: a segment, or the number of segments for the end of the pass.
-            amount: what is needed from there on, more than `slack`.
-            slack: the part of it that may be rounding error.
-        """
-        to_end = self._between(i, len(self._levels))
-        if amount - slack <= to_end:
-            return self._reach_in_pass(i, amount, slack)
+    def _split_into_passes(self, amount: float) -> tuple[float, float]:
+        """How many passes are complete before the one that completes the amount, and what that one adds."""
         per_pass = self._between(0, len(self._levels))
-        if self._period is None or per_pass == 0:
-            return _INF
-        passes = (amount - to_end - slack) / per_pass
-        if passes == _INF:
-            return _INF
+        quotient = amount / per_pass if per_pass > 0 else _INF
+        if quotient == _INF:
+            return _INF, per_pass
         # A whole number of passes is complete within the last of them, not at the start of the next.
-        before = math.ceil(passes) - 1
-        rest = amount - to_end - before * per_pass
-        if rest <= slack:
-            before, rest = before - 1, rest + per_pass
-        return (before + 1) * self._period + self._reach_in_pass(0, rest, slack)
+        passes = math.ceil(quotient) - 1
+        rest = amount - passes * per_pass
+        return (passes, min(rest, per_pass)) if rest > 0 else (passes - 1, per_pass)
 
-    def _reach_in_pass(self, i: int, amount: float, slack: float) -> float:
-        """When the amount, counted from the start of segment i, is reached within the same pass."""
+    def _segment_with(self, i: int, amount: float) -> int:
+        """The segment in which the amount, > 0 and counted from the start of segment i, is reached."""
         n = len(self._levels)
         target = self._sums[i] + amount
-        # The large sums are rounded: they only narrow the search, which accurate differences then decide.
-        first = bisect_left(self._sums, (target - slack) * (1 - _ROUNDING), i + 1, n)
-        last = bisect_right(self._sums, target * (1 + _ROUNDING), first, n)
+        # The running sums are rounded: they only narrow the search, which accurate differences then decide.
+        first = bisect_left(self._sums, target * (1 - _BRACKET), i + 1, n)
+        last = bisect_right(self._sums, target * (1 + _BRACKET), first, n)
         if first < last:
-            first = bisect_left(range(last), amount - slack, first, last, key=lambda j: self._between(i, j))
-        j = first - 1
-        if self._levels[j] == 0:
-            return self._starts[j]
-        rest = max(0.0, amount - self._between(i, j))
-        return min(self._starts[j] + rest / self._levels[j], self._ends[j])
+            first = bisect_left(range(last), amount, first, last, key=lambda j: self._between(i, j))
+        return first - 1
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Trace):
