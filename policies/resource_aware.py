@@ -61,7 +61,10 @@ class ResourceAware:
         return Keep() if _may_stay(seen, target) else Placement(target)
 
     def _search(self, seen: Observation) -> IntArray | None:
-        draft = _Draft(seen, self.deadline_s, self.weights)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return self._place_all(_Draft(seen, self.deadline_s, self.weights))
+
+    def _place_all(self, draft: "_Draft") -> IntArray | None:
         order = draft.order()
         refused: dict[int, set[int]] = {}
         backtracks = 0
@@ -102,29 +105,36 @@ class _Draft:
     def __init__(
         self, seen: Observation, deadline_s: float | None, weights: tuple[float, float, float] | None
     ) -> None:
-        self.devices: IntArray = np.full(len(seen.blocks), _NOWHERE, dtype=np.int64)
+        blocks = seen.blocks
+        self.devices: IntArray = np.full(len(blocks), _NOWHERE, dtype=np.int64)
         self._seen = seen
         self._weights = weights
-        self._memory = seen.memory_bytes
+        self._kind: list[int] = blocks.kind.tolist()
+        self._layer: list[int] = blocks.layer.tolist()
+        self._memory: list[float] = seen.memory_bytes.tolist()
         self._free = seen.available_bytes.copy()
-        self._seconds = seen.kind_seconds
+        # From here on times are shares of what one layer may take over the whole interval.
+        self._deadline_s = _layer_deadline(seen, deadline_s)
+        self._compute = seen.kind_seconds / self._deadline_s
         # Heads of one layer on one device run one after another: what is already queued there.
-        self._queue = np.zeros((seen.blocks.layers, seen.devices))
-        self._deadline_s = self._interval_deadline(deadline_s)
-        self._input_s = self._moving([step.cost.input_bytes for step in seen.steps])
-        self._output_s = [
+        self._queue = np.zeros((blocks.layers, seen.devices))
+        self._input = self._moving([step.cost.input_bytes for step in seen.steps])
+        self._output = [
             self._moving([float(step.cost.out_bytes[kind]) for step in seen.steps]) for kind in Kind
         ]
+        self._migrate = np.zeros((len(blocks), 1))
+        if seen.placement is not None:
+            self._migrate = predict.move_seconds(seen) / self._deadline_s
 
     def order(self) -> list[int]:
         """Blocks layer by layer, the most demanding of a layer first."""
         seen = self._seen
-        usable = np.isfinite(self._seconds).all(axis=0)
-        fastest = self._seconds[:, usable].min(axis=1) if usable.any() else np.zeros(len(Kind))
-        demand = np.maximum(
-            self._memory / max(seen.available_bytes.max(), 1.0), fastest[seen.blocks.kind] / self._deadline_s
-        )
-        return [int(block) for block in np.lexsort((-demand, seen.blocks.layer))]
+        up = np.isfinite(self._compute).all(axis=0)
+        fastest = self._compute[:, up].min(axis=1) if up.any() else np.zeros(len(Kind))
+        memory = seen.memory_bytes / max(seen.available_bytes.max(), 1.0)
+        demand = np.maximum(memory, fastest[seen.blocks.kind])
+        order: list[int] = np.lexsort((-demand, seen.blocks.layer)).tolist()
+        return order
 
     def best(self, block: int, refused: set[int]) -> int:
         """The device with the lowest score, if that is at most 1 and not refused."""
@@ -152,9 +162,10 @@ class _Draft:
         """Move smaller blocks off a device until `block` fits there; the device, or -1 with nothing changed."""
         for device in np.argsort(self._score_without_memory(block), kind="stable").tolist():
             moved: list[tuple[int, int]] = []
-            on_it = np.flatnonzero(self.devices == device)
-            smaller = on_it[self._memory[on_it] < self._memory[block]]
-            for small in smaller[np.argsort(-self._memory[smaller], kind="stable")].tolist():
+            smaller = [
+                b for b in np.flatnonzero(self.devices == device) if self._memory[b] < self._memory[block]
+            ]
+            for small in sorted(smaller, key=lambda other: -self._memory[other]):
                 if self._memory[block] <= self._free[device] or len(moved) == most:
                     break
                 self.take(small)
@@ -170,97 +181,89 @@ class _Draft:
         return _NOWHERE
 
     def _score(self, block: int) -> FloatArray:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            memory = np.where(
-                self._memory[block] <= self._free,
-                self._memory[block] / np.maximum(self._free, 1e-300),
-                np.inf,
-            )
+        # More than 1 where the block does not fit, also where nothing is free.
+        memory = self._memory[block] / np.maximum(self._free, 1e-300)
         compute, moving = self._times(block)
         if self._weights is None:
             return np.maximum(np.maximum(memory, compute), moving)
         total = sum(self._weights)
-        shares = [weight / total for weight in self._weights]
-        weighted = shares[0] * memory + shares[1] * compute + shares[2] * moving
-        return np.where(np.isfinite(memory), weighted, np.inf)
+        weighted = self._weights[0] * memory + self._weights[1] * compute + self._weights[2] * moving
+        return np.where(memory <= 1.0, weighted / total, np.inf)
 
     def _score_without_memory(self, block: int) -> FloatArray:
         return np.maximum(*self._times(block))
 
     def _times(self, block: int) -> tuple[FloatArray, FloatArray]:
         """Computing and moving data as shares of the deadline, on each device, shape (D,) each."""
-        seen = self._seen
-        kind = Kind(seen.blocks.kind[block])
-        compute = self._seconds[kind]
+        kind, layer = self._kind[block], self._layer[block]
+        compute = self._compute[kind]
         if kind == Kind.HEAD:
-            compute = compute + self._queue[seen.blocks.layer[block]]
-        moving = self._arriving(block, kind) + self._leaving(block, kind)
-        if seen.placement is not None:
-            old = seen.placement[block]
-            moving = moving + seen.latency_s[old] + seen.moving_bytes[block] * seen.per_byte_s[old]
-        return compute / self._deadline_s, moving / self._deadline_s
+            compute = compute + self._queue[layer]
+        return compute, self._arriving(kind, layer) + self._leaving(kind, layer) + self._migrate[block]
 
-    def _arriving(self, block: int, kind: Kind) -> FloatArray:
-        """Seconds for the block's input to reach each device, from the nearest upstream block that has a place."""
+    def _arriving(self, kind: int, layer: int) -> FloatArray:
+        """Time for a block's input to reach each device, from the nearest upstream block that has a place."""
         blocks = self._seen.blocks
-        layer = int(blocks.layer[block])
-        seconds: FloatArray
         if kind == Kind.EMBED:
             # A few bytes of token ids; the source is where they are.
             return np.zeros(self._seen.devices)
         if kind == Kind.LM_HEAD:
-            seconds = self._output_s[Kind.FFN][self.devices[blocks.ffn[-1]]]
-        elif kind == Kind.FFN and self._placed(blocks.proj[layer]):
-            seconds = self._output_s[Kind.PROJ][self.devices[blocks.proj[layer]]]
-        elif kind == Kind.PROJ and self._placed(blocks.heads[layer]):
-            seconds = self._output_s[Kind.HEAD][self.devices[blocks.heads[layer]]].max(axis=0)
+            message, start = self._output[Kind.FFN], self._device(blocks.ffn[-1])
+        elif kind == Kind.FFN and self._device(blocks.proj[layer]) != _NOWHERE:
+            message, start = self._output[Kind.PROJ], self._device(blocks.proj[layer])
+        elif kind == Kind.PROJ and (self.devices[blocks.heads[layer]] != _NOWHERE).all():
+            farthest: FloatArray = self._output[Kind.HEAD][self.devices[blocks.heads[layer]]].max(axis=0)
+            return farthest
         else:
-            seconds = self._input_s[self._holder(layer)]
-        return seconds
+            message, start = self._input, self._holder(layer)
+        arriving: FloatArray = message[start]
+        return arriving
 
-    def _leaving(self, block: int, kind: Kind) -> FloatArray:
-        """Seconds for the block's output to reach, from each device, the next block downstream that has a place."""
+    def _leaving(self, kind: int, layer: int) -> FloatArray:
+        """Time for a block's output to reach, from each device, the next block downstream that has a place."""
         blocks = self._seen.blocks
-        layer = int(blocks.layer[block])
-        seconds: FloatArray = np.zeros(self._seen.devices)
+        end = _NOWHERE
         if kind == Kind.LM_HEAD or (
             kind == Kind.FFN and layer == blocks.layers - 1 and blocks.lm_head is None
         ):
-            seconds = self._output_s[kind][:, self._seen.source]
-        elif kind == Kind.HEAD and self._placed(blocks.proj[layer]):
-            seconds = self._output_s[kind][:, self.devices[blocks.proj[layer]]]
-        elif kind in {Kind.HEAD, Kind.PROJ} and self._placed(blocks.ffn[layer]):
-            seconds = self._output_s[kind][:, self.devices[blocks.ffn[layer]]]
-        return seconds
-
-    def _placed(self, rows: IntArray | np.int64) -> bool:
-        return bool(np.all(self.devices[rows] != _NOWHERE))
+            end = self._seen.source
+        elif kind == Kind.HEAD and self._device(blocks.proj[layer]) != _NOWHERE:
+            end = self._device(blocks.proj[layer])
+        elif kind in {Kind.HEAD, Kind.PROJ}:
+            end = self._device(blocks.ffn[layer])
+        if end == _NOWHERE:
+            return np.zeros(self._seen.devices)
+        leaving: FloatArray = self._output[kind][:, end]
+        return leaving
 
     def _holder(self, layer: int) -> int:
         """The device with a layer's input."""
         blocks = self._seen.blocks
         if layer > 0:
-            return int(self.devices[blocks.ffn[layer - 1]])
-        return self._seen.source if blocks.embed is None else int(self.devices[blocks.embed])
+            return self._device(blocks.ffn[layer - 1])
+        return self._seen.source if blocks.embed is None else self._device(blocks.embed)
+
+    def _device(self, block: int | np.int64) -> int:
+        return int(self.devices[block])
 
     def _count_head(self, block: int, device: int, sign: int) -> None:
-        if self._seen.blocks.kind[block] == Kind.HEAD:
-            self._queue[self._seen.blocks.layer[block], device] += sign * self._seconds[Kind.HEAD, device]
+        if self._kind[block] == Kind.HEAD:
+            self._queue[self._layer[block], device] += sign * self._compute[Kind.HEAD, device]
 
     def _moving(self, sizes: list[float]) -> FloatArray:
-        """Seconds that one message per step takes between devices over the interval, shape (D, D)."""
+        """Time that one message per step takes between devices over the interval, shape (D, D)."""
         seen = self._seen
         total = np.zeros((seen.devices, seen.devices))
         for step, size in zip(seen.steps, sizes, strict=True):
             total += step.count * (seen.latency_s + size * seen.per_byte_s)
-        return total
+        return total / self._deadline_s
 
-    def _interval_deadline(self, deadline_s: float | None) -> float:
-        """Seconds that one layer may take over the whole interval."""
-        seen = self._seen
-        if deadline_s is not None:
-            return deadline_s * seen.tokens / seen.blocks.layers
-        per_device = self._seconds[seen.blocks.kind].sum(axis=0)
-        up = per_device[np.isfinite(per_device)]
-        # A world in which nothing takes any time needs no yardstick.
-        return float(up.max()) / seen.blocks.layers if up.size and up.max() > 0.0 else 1.0
+
+def _layer_deadline(seen: Observation, deadline_s: float | None) -> float:
+    """Seconds that one layer may take over the whole interval."""
+    if deadline_s is not None:
+        return deadline_s * seen.tokens / seen.blocks.layers
+    per_device = seen.kind_seconds[seen.blocks.kind].sum(axis=0)
+    up = per_device[np.isfinite(per_device)]
+    # A world in which nothing takes any time needs no yardstick.
+    return float(up.max()) / seen.blocks.layers if up.size and up.max() > 0.0 else 1.0

@@ -137,7 +137,7 @@ class Cluster:
         if unreached:
             raise ValueError(f"no path of links leads from {names[0]!r} to {', '.join(sorted(unreached))}")
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Device names in order of their index."""
         return tuple(device.name for device in self.devices)

@@ -1,13 +1,14 @@
 """Messages on links in simulated time."""
 
 import math
-from collections.abc import Generator
+from collections import defaultdict
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import simpy
 
-from simcore.cluster import Cluster
+from simcore.cluster import Cluster, Route
 from simcore.outcome import RunEndedError
 
 
@@ -30,7 +31,7 @@ class Network(Protocol):
     """Carries messages between devices; the engine knows no more of it than this."""
 
     @property
-    def carried(self) -> dict[tuple[int, bool], Carried]:
+    def carried(self) -> Mapping[tuple[int, bool], Carried]:
         """Traffic so far by link index and direction (True: from the first of the link's ends to the second)."""
         ...
 
@@ -55,7 +56,13 @@ class DedicatedNetwork:
     def __init__(self, env: simpy.Environment, cluster: Cluster) -> None:
         self._env = env
         self._cluster = cluster
-        self.carried: dict[tuple[int, bool], Carried] = {}
+        self._carried: defaultdict[tuple[int, bool], Carried] = defaultdict(Carried)
+        self._books: dict[tuple[int, int], list[Carried]] = {}
+
+    @property
+    def carried(self) -> Mapping[tuple[int, bool], Carried]:
+        """See `Network.carried`."""
+        return self._carried
 
     def send(self, start: int, end: int, size_bytes: float) -> Generator[simpy.Event, Any, None]:
         """See `Network.send`."""
@@ -66,19 +73,29 @@ class DedicatedNetwork:
         flow_start = now + route.latency_s
         arrival = route.reach(flow_start, size_bytes)
         if math.isinf(arrival):
-            names = self._cluster.names
-            raise RunEndedError(
-                "stalled",
-                f"{size_bytes:.0f} bytes from {names[start]!r} to {names[end]!r} at {now:.6g} s never arrive: "
-                f"link {', '.join(repr(self._cluster.links[i].name) for i in route.links)} stays at rate 0",
-            )
+            raise RunEndedError("stalled", self._complaint(route, start, end, size_bytes))
         yield self._env.timeout(arrival - now)
+        for carried in self._books.get((start, end)) or self._open_books(route, start, end):
+            carried.messages += 1
+            carried.size_bytes += size_bytes
+            carried.busy_s += arrival - flow_start
+
+    def _open_books(self, route: Route, start: int, end: int) -> list[Carried]:
+        """What is carried on each link of a route in the direction of travel."""
+        books = []
         at = self._cluster.names[start]
         for i in route.links:
             ends = self._cluster.links[i].ends
             forward = ends[0] == at
             at = ends[forward]
-            carried = self.carried.setdefault((i, forward), Carried())
-            carried.messages += 1
-            carried.size_bytes += size_bytes
-            carried.busy_s += arrival - flow_start
+            books.append(self._carried[i, forward])
+        self._books[start, end] = books
+        return books
+
+    def _complaint(self, route: Route, start: int, end: int, size_bytes: float) -> str:
+        names = self._cluster.names
+        links = ", ".join(repr(self._cluster.links[i].name) for i in route.links)
+        return (
+            f"{size_bytes:.0f} bytes from {names[start]!r} to {names[end]!r} at {self._env.now:.6g} s "
+            f"never arrive over {links}: the rate stays at 0"
+        )

@@ -29,12 +29,14 @@ def migration_delay(seen: Observation, devices: IntArray) -> float:
     if seen.placement is None:
         return 0.0
     moved = np.flatnonzero(seen.placement != devices)
-    old, new = seen.placement[moved], devices[moved]
-    size = seen.moving_bytes[moved]
-    # A block that holds nothing yet moves for nothing, even over a dead link.
-    with np.errstate(invalid="ignore"):
-        seconds = seen.latency_s[old, new] + size * seen.per_byte_s[old, new]
-    return float(np.where(size > 0.0, seconds, 0.0).sum())
+    return float(_move_seconds(seen, moved, devices[moved]).sum())
+
+
+def move_seconds(seen: Observation) -> FloatArray:
+    """Seconds to move each block from where it is to each device, shape (B, D); all 0 before the first placement."""
+    if seen.placement is None:
+        return np.zeros((len(seen.blocks), seen.devices))
+    return _move_seconds(seen, np.arange(len(seen.blocks))[:, None], np.arange(seen.devices))
 
 
 def objective(seen: Observation, devices: IntArray) -> float:
@@ -98,6 +100,16 @@ def disk_seconds(
     with np.errstate(divide="ignore", invalid="ignore"):
         per_byte = np.where(excess > 0.0, excess / held / disk_bandwidth, 0.0)
         return np.where(cost.memory_bytes[:, None] > 0.0, cost.memory_bytes[:, None] * per_byte, 0.0)
+
+
+def _move_seconds(seen: Observation, blocks: IntArray, new: IntArray) -> FloatArray:
+    """Seconds that blocks take to their new devices, by row of the block table and device index."""
+    assert seen.placement is not None
+    size = seen.moving_bytes[blocks]
+    with np.errstate(invalid="ignore"):
+        seconds = _transfer(seen, seen.placement[blocks], new, size)
+    # A block that holds nothing yet moves for nothing, even over a dead link.
+    return np.where(size > 0.0, seconds, 0.0)
 
 
 def _sum_by_device(seen: Observation, devices: IntArray, amount: FloatArray) -> FloatArray:
