@@ -88,7 +88,8 @@ def run(
         ),
     ] = None,
     list_: Annotated[
-        bool, typer.Option("--list", help="List shipped scenarios, models and policies.")
+        bool,
+        typer.Option("--list", help="List what comes with Headway: scenarios, models, traces, policies."),
     ] = False,
 ) -> None:
     """Emulate a scenario under each of its policies, and save tables and a figure.
@@ -186,15 +187,17 @@ def _compare(world: "Scenario", by_label: "dict[str, Policy]") -> "Result":
 def _show(world: "Scenario", result: "Result", target: Path) -> None:
     from analysis.tables import endings, memory_table, summary_table
 
-    _print(summary_table(result), *endings(result), memory_table(result, world), f"Results: {target}")
+    _print(summary_table(result), *endings(result), "", memory_table(result, world), "", f"Results: {target}")
 
 
 def _list() -> None:
     import policies
     import simcore
+    import traces
 
     _print("Scenarios:", *(f"  {name}" for name in simcore.shipped_scenarios()))
     _print("Models:", *(f"  {name}" for name in simcore.PRESETS))
+    _print("Traces:", *(f"  {name}" for name in traces.shipped_names()))
     _print("Policies:", *(f"  {name:<16} {policies.summary(name)}" for name in policies.names()))
 
 

@@ -26,7 +26,7 @@ def choose(scenario: Scenario, names: Sequence[str]) -> tuple[PolicyChoice, ...]
         raise InputError("--policy", f"{twice[0]!r} more than once", "every policy at most once")
     if scenario.policies and not names:
         return scenario.policies
-    return tuple(PolicyChoice(name=name, label=name) for name in names or [DEFAULT_POLICY])
+    return tuple(PolicyChoice(name=name, label=name, where="--policy") for name in names or [DEFAULT_POLICY])
 
 
 def create_all(choices: Sequence[PolicyChoice]) -> dict[str, Policy]:
@@ -35,7 +35,7 @@ def create_all(choices: Sequence[PolicyChoice]) -> dict[str, Policy]:
     Raises:
         InputError: a policy or one of its parameters is unknown.
     """
-    return {choice.label: policies.create(choice.name, **choice.parameters) for choice in choices}
+    return {choice.label: policies.chosen(choice) for choice in choices}
 
 
 def total_tokens(scenario: Scenario) -> int:

@@ -45,13 +45,16 @@ def latency_cdf(result: Result) -> Figure:
     """
     with _style():
         labels = _labels(result)
-        figure = Figure(figsize=(7.5, 4.6 + 0.22 * _rows(labels)), layout="constrained")
+        rows = max(1, _rows(labels))
+        figure = Figure(figsize=(7.5, 4.6 + 0.22 * rows), layout="constrained")
         axes = figure.subplots()
         _draw(axes, result, labels)
         axes.set_ylabel("Share of tokens")
         axes.set_ylim(0.0, 1.02)
         axes.set_title(_literal(", ".join(dict.fromkeys(result.runs["scenario"]))), loc="left")
-        figure.legend(loc="outside lower left", ncols=_columns(labels), frameon=False, handlelength=3.5)
+        figure.legend(
+            loc="outside lower left", ncols=math.ceil(len(labels) / rows), frameon=False, handlelength=3.5
+        )
     return figure
 
 
@@ -90,14 +93,10 @@ def _tokens(count: int) -> str:
     return f"{count:,} token" if count == 1 else f"{count:,} tokens"
 
 
-def _columns(labels: dict[str, str]) -> int:
-    """Columns of the legend: as many as the longest label leaves room for."""
-    longest = max(map(len, labels.values()), default=0)
-    return max(1, min(3, 90 // (longest + 9)))
-
-
 def _rows(labels: dict[str, str]) -> int:
-    return math.ceil(len(labels) / _columns(labels))
+    """Rows of the legend, where the longest label decides how many stand side by side."""
+    longest = max(map(len, labels.values()), default=0)
+    return math.ceil(len(labels) / max(1, min(3, 90 // (longest + 9))))
 
 
 def _draw(axes: Axes, result: Result, labels: dict[str, str]) -> None:

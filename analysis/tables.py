@@ -14,24 +14,22 @@ from simcore.scenario import Scenario
 
 _NOTHING = "-"
 
+_SECONDS_FROM_S = 0.3
+"""TPOT is shown in seconds when the largest median is this long; in milliseconds otherwise."""
+
 
 def summary_table(result: Result) -> Table:
     """One row per run."""
-    milliseconds = ["tpot_p50_s", "tpot_p95_s", "tpot_p99_s"]
-    heads = [
-        "TTFT [s]",
-        "TPOT p50 [ms]",
-        "TPOT p95 [ms]",
-        "TPOT p99 [ms]",
-        "Tokens/s",
-        "Migrations",
-        "Infeasible",
-    ]
+    numbers = metrics(result)
+    factor, unit = (1.0, "s") if numbers["tpot_p50_s"].max() >= _SECONDS_FROM_S else (1e-3, "ms")
+    tpot = [f"TPOT\n{p}\n[{unit}]" for p in ("p50", "p95", "p99")]
+    heads = ["TTFT\n[s]", *tpot, "Tokens\nper s", "Migra-\ntions", "Infeasible\ndecisions"]
     table = _table("Latency", ["Policy", "Status"], heads)
-    for row in metrics(result).to_dict("records"):
-        times = [row["ttft_s"], *(row[column] * 1e3 for column in milliseconds), row["tokens_per_s"]]
+    for row in numbers.to_dict("records"):
+        tpots = [row[f"tpot_{p}_s"] / factor for p in ("p50", "p95", "p99")]
         counts = [f"{row['migrations']:,}", f"{row['infeasible_decisions']:,} of {row['decisions']:,}"]
-        table.add_row(Text(row["run"]), Text(row["status"]), *map(_number, times), *counts)
+        cells = map(_number, [row["ttft_s"], *tpots, row["tokens_per_s"]])
+        table.add_row(Text(row["run"]), Text(row["status"]), *cells, *counts)
     return table
 
 
@@ -59,9 +57,8 @@ def endings(result: Result) -> list[str]:
 
 
 def _table(title: str, left: list[str], right: list[str]) -> Table:
-    table = Table(
-        title=Text(title), title_justify="left", caption_justify="left", box=SIMPLE_HEAD, pad_edge=False
-    )
+    table = Table(title=Text(title), box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False)
+    table.title_justify = table.caption_justify = "left"
     for head in left:
         table.add_column(Text(head), overflow="fold")
     for head in right:
@@ -76,10 +73,9 @@ def _peak(row: dict[Hashable, Any] | None, factor: float) -> str:
 
 
 def _byte_unit(most: float) -> tuple[float, str]:
-    """The binary unit in which the largest number is at least 1."""
-    return next(
-        ((f, u) for f, u in ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB")) if most >= f), (1.0, "B")
-    )
+    """The unit in which the largest number is at least 1."""
+    units = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+    return next(((factor, unit) for factor, unit in units if most >= factor), (1.0, "B"))
 
 
 def _number(value: float) -> str:
