@@ -71,9 +71,10 @@ class ResourceAware:
         position = 0
         while position < len(order):
             block = order[position]
-            device = draft.best(block, refused.get(position, set()))
+            forbidden = refused.get(position, set())
+            device = draft.best(block, forbidden)
             if device == _NOWHERE:
-                device = draft.make_room(block, self.most_evictions)
+                device = draft.make_room(block, forbidden, self.most_evictions)
             if device != _NOWHERE:
                 draft.put(block, device)
                 position += 1
@@ -158,27 +159,33 @@ class _Draft:
         self._count_head(block, device, -1)
         return device
 
-    def make_room(self, block: int, most: int) -> int:
+    def make_room(self, block: int, refused: set[int], most: int) -> int:
         """Move smaller blocks off a device until `block` fits there; the device, or -1 with nothing changed."""
-        for device in np.argsort(self._score_without_memory(block), kind="stable").tolist():
-            moved: list[tuple[int, int]] = []
-            smaller = [
-                b for b in np.flatnonzero(self.devices == device) if self._memory[b] < self._memory[block]
-            ]
-            for small in sorted(smaller, key=lambda other: -self._memory[other]):
-                if self._memory[block] <= self._free[device] or len(moved) == most:
-                    break
-                self.take(small)
-                other = self.best(small, {device})
-                self.put(small, device if other == _NOWHERE else other)
-                if other != _NOWHERE:
-                    moved.append((small, other))
-            if self._memory[block] <= self._free[device]:
+        score = self._score_without_memory(block)
+        for device in np.argsort(score, kind="stable").tolist():
+            if score[device] <= 1.0 and device not in refused and self._evict(block, device, most):
                 return int(device)
-            for small, _ in reversed(moved):
-                self.take(small)
-                self.put(small, device)
         return _NOWHERE
+
+    def _evict(self, block: int, device: int, most: int) -> bool:
+        """Move up to `most` smaller blocks off a device; whether `block` fits then (if not, nothing has moved)."""
+        on_it: list[int] = np.flatnonzero(self.devices == device).tolist()
+        smaller = [other for other in on_it if self._memory[other] < self._memory[block]]
+        moved = []
+        for other in sorted(smaller, key=lambda candidate: -self._memory[candidate]):
+            if self._memory[block] <= self._free[device] or len(moved) == most:
+                break
+            self.take(other)
+            elsewhere = self.best(other, {device})
+            self.put(other, device if elsewhere == _NOWHERE else elsewhere)
+            if elsewhere != _NOWHERE:
+                moved.append(other)
+        if self._memory[block] <= self._free[device]:
+            return True
+        for other in reversed(moved):
+            self.take(other)
+            self.put(other, device)
+        return False
 
     def _score(self, block: int) -> FloatArray:
         # More than 1 where the block does not fit, also where nothing is free.

@@ -219,6 +219,6 @@ def _complaint(seen: Observation, decision: Placement) -> str:
         return f"devices must be whole numbers from 0 to {seen.devices - 1}"
     excess = predict.held_bytes(seen, devices) - seen.available_bytes
     worst = int(excess.argmax())
-    if excess[worst] > 0.0:
+    if excess[worst] > predict.TOLERANCE_BYTES:
         return f"{excess[worst]:.0f} bytes too many on {seen.device_names[worst]!r}"
     return ""

@@ -15,6 +15,9 @@ from simcore.blocks import Kind
 from simcore.cost import StepCost
 from simcore.observe import Observation
 
+TOLERANCE_BYTES = 1.0
+"""By how much a device may seem to be overfull: sums of a thousand fractional sizes depend on their order."""
+
 
 def interval_delay(seen: Observation, devices: IntArray) -> float:
     """Predicted D_T [s]: inference delay of all tokens of the interval under the placement `devices`, shape (B,)."""
@@ -50,8 +53,8 @@ def held_bytes(seen: Observation, devices: IntArray) -> FloatArray:
 
 
 def fits(seen: Observation, devices: IntArray) -> bool:
-    """Whether no device holds more than is available to the model now."""
-    return bool(np.all(held_bytes(seen, devices) <= seen.available_bytes))
+    """Whether no device holds more than is available to the model now, to a byte."""
+    return bool(np.all(held_bytes(seen, devices) - seen.available_bytes <= TOLERANCE_BYTES))
 
 
 def _step_delay(seen: Observation, devices: IntArray, cost: StepCost, seconds: FloatArray) -> float:

@@ -19,11 +19,9 @@ from simcore.memory import MemoryLedger
 from simcore.network import DedicatedNetwork
 from simcore.observe import Policy, nominal_seconds
 from simcore.outcome import RunEndedError, Status
-from simcore.predict import disk_seconds
+from simcore.predict import TOLERANCE_BYTES, disk_seconds
 from simcore.results import SCHEMA_VERSION, Recorder, Result
 from simcore.scenario import Request, Scenario
-
-_LEDGER_TOLERANCE_BYTES = 1.0
 
 
 def simulate(
@@ -175,7 +173,7 @@ class _Engine:
         """
         use = _MemoryUse(self._ledger.held(), self._scenario.cluster.available_bytes(self.env.now))
         worst = int(use.swapped.argmax())
-        if self._scenario.overflow == "fail" and use.swapped[worst] > _LEDGER_TOLERANCE_BYTES:
+        if self._scenario.overflow == "fail" and use.swapped[worst] > TOLERANCE_BYTES:
             raise RunEndedError(
                 "out-of-memory",
                 f"device {self._scenario.cluster.names[worst]!r} lacks {use.swapped[worst]:.0f} bytes "

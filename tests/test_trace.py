@@ -36,7 +36,7 @@ def trace_and_times(draw: st.DrawFn, count: int = 2) -> tuple[Trace, list[float]
     on_breakpoint = st.builds(
         lambda k, t: k * period + t, st.integers(0, 4), st.sampled_from(trace.times.tolist())
     )
-    anywhere = st.floats(0, 5 * period) | st.floats(0, 1e6)
+    anywhere = st.floats(1e-9, 5 * period) | st.floats(1e-9, 1e6)
     times = draw(st.lists(on_breakpoint | anywhere, min_size=count, max_size=count))
     return trace, sorted(times)
 

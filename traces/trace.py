@@ -280,7 +280,9 @@ class Trace:
                 return max(t0, outage)
         if j == len(self._levels):
             return _INF
-        return max(t0, pass_start + (self._starts[j] + max(0.0, rest) / self._levels[j]))
+        # Where the level is tiny beside the amount, the rounding of the rest may point beyond the segment.
+        reached = min(self._starts[j] + max(0.0, rest) / self._levels[j], self._ends[j])
+        return max(t0, pass_start + reached)
 
     def _outage_before(self, j: int, pass_start: float) -> tuple[float, float]:
         """When the outage that ends with the start of segment j began, and the level before it."""
