@@ -102,14 +102,15 @@ def run(
             _list()
             return
         from analysis.compare import choose, create_all
-        from analysis.output import results_folder, write_results
+        from analysis.output import results_folder, write_results, writing
 
         world = _load(scenario, seed)
         by_label = create_all(choose(world, policy or []))
         target = out if out is not None else Path("results") / world.name
         with results_folder(target) as folder:
             result = _compare(world, by_label)
-            write_results(folder, result, world.text)
+            with writing(target):
+                write_results(folder, result, world.text)
         _show(world, result, target)
 
 

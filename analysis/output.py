@@ -60,7 +60,8 @@ def writing(target: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error).splitlines()[0]
+        # The number says it in the system's words, where a library has wrapped them in its own.
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise InputError(str(target), reason, "a place that can be written to, with room left") from error
 
 

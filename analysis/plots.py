@@ -52,9 +52,10 @@ def latency_cdf(result: Result) -> Figure:
         axes.set_ylabel("Share of tokens")
         axes.set_ylim(0.0, 1.02)
         axes.set_title(_literal(", ".join(dict.fromkeys(result.runs["scenario"]))), loc="left")
-        figure.legend(
-            loc="outside lower left", ncols=math.ceil(len(labels) / rows), frameon=False, handlelength=3.5
-        )
+        if labels:
+            figure.legend(
+                loc="outside lower left", ncols=math.ceil(len(labels) / rows), frameon=False, handlelength=3.5
+            )
     return figure
 
 

@@ -3,8 +3,8 @@
 At every interval it places the blocks anew, the most demanding first, each on the device with the lowest score; the
 score of block i on device j is the largest of the shares that i would take of j's free memory, of the deadline by
 computing, and of the deadline by moving data. When no device is left with a score of at most 1, smaller blocks are
-moved off a device to make room, and if that fails the last choices are taken back. The new placement is adopted only
-if inference and migration together are predicted to be faster than staying.
+moved off a device to make room, and if no device can be freed the last choices are taken back. The new placement is
+adopted only if inference and migration together are predicted to be faster than staying.
 
 Ours, because the paper leaves it open (arXiv 2505.02533):
 
@@ -13,6 +13,8 @@ Ours, because the paper leaves it open (arXiv 2505.02533):
   yet, the nearest one upstream that has stands for it.
 - The deadline is by default what a token would take with every block on the slowest device that is up, so that a device
   is refused for its speed only if the data cannot move. It is shared equally among the layers.
+- Before choices are taken back, a device is accepted that has the memory but misses the deadline: late is not the same
+  as impossible, and a block that must leave a full device over a slow link is always late.
 - The search is bounded by counts and not by wall-clock time, which would make results depend on the machine.
 """
 
@@ -75,6 +77,8 @@ class ResourceAware:
             device = draft.best(block, forbidden)
             if device == _NOWHERE:
                 device = draft.make_room(block, forbidden, self.most_evictions)
+            if device == _NOWHERE:
+                device = draft.best(block, forbidden, late=True)
             if device != _NOWHERE:
                 draft.put(block, device)
                 position += 1
@@ -137,13 +141,18 @@ class _Draft:
         order: list[int] = np.lexsort((-demand, seen.blocks.layer)).tolist()
         return order
 
-    def best(self, block: int, refused: set[int]) -> int:
-        """The device with the lowest score, if that is at most 1 and not refused."""
+    def best(self, block: int, refused: set[int], *, late: bool = False) -> int:
+        """The device with the lowest score that is not refused; -1 if it is above 1.
+
+        With `late`, only memory must fit: time may exceed the deadline, as long as the block gets done at all.
+        """
         score = self._score(block)
         if refused:
             score[list(refused)] = np.inf
+        if late:
+            score[self._memory[block] > self._free] = np.inf
         device = int(score.argmin())
-        return device if score[device] <= 1.0 else _NOWHERE
+        return device if score[device] <= 1.0 or (late and np.isfinite(score[device])) else _NOWHERE
 
     def put(self, block: int, device: int) -> None:
         """Give a block its place."""
@@ -171,7 +180,7 @@ class _Draft:
         """Move up to `most` smaller blocks off a device; whether `block` fits then (if not, nothing has moved)."""
         on_it: list[int] = np.flatnonzero(self.devices == device).tolist()
         smaller = [other for other in on_it if self._memory[other] < self._memory[block]]
-        moved = []
+        moved: list[int] = []
         for other in sorted(smaller, key=lambda candidate: -self._memory[candidate]):
             if self._memory[block] <= self._free[device] or len(moved) == most:
                 break
