@@ -66,6 +66,9 @@ def writing(target: Path | str) -> Iterator[None]:
 
 
 def _check_replaceable(place: Path, target: Path) -> None:
+    above = next(folder for folder in place.parents if os.path.lexists(folder))
+    if not above.is_dir():
+        raise InputError(str(target), f"{above}, which is not a folder", "a path through folders")
     if not os.path.lexists(place):
         return
     accepted = "a new folder, an empty one, or one that holds only results of headway"

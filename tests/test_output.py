@@ -1,0 +1,195 @@
+"""A results folder is written whole or not at all, and nothing of somebody else's is replaced."""
+
+import errno
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from analysis.output import results_folder, write_results, writing
+from simcore import TABLES, Result, load_result
+from traces import InputError
+
+
+def empty_result() -> Result:
+    return Result(**{name: schema.empty_table().to_pandas() for name, schema in TABLES.items()})
+
+
+def save(target: Path, text: str = "") -> None:
+    with results_folder(target) as folder, writing(target):
+        write_results(folder, empty_result(), text)
+
+
+def begin_and_fail(target: Path, failure: type[BaseException]) -> None:
+    with results_folder(target) as folder:
+        (folder / "scenario.yaml").write_text("new")
+        raise failure
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {name: (folder / name).read_bytes() for name in below(folder) if (folder / name).is_file()}
+
+
+def below(folder: Path) -> list[str]:
+    """Everything in a folder, hidden or not."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_a_complete_folder_holds_tables_scenario_and_figure(tmp_path: Path) -> None:
+    save(tmp_path / "out")
+    names = [f"{name}.parquet" for name in TABLES] + ["scenario.yaml", "latency_cdf.svg", "latency_cdf.png"]
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(names)
+    assert below(tmp_path) == sorted(["out", *(f"out/{name}" for name in names)])
+    assert load_result(tmp_path / "out").runs.empty
+
+
+def test_the_scenario_is_copied_byte_for_byte(tmp_path: Path) -> None:
+    save(tmp_path / "out", "name: Küche\r\nseed: 1\n")
+    assert (tmp_path / "out" / "scenario.yaml").read_bytes() == "name: Küche\r\nseed: 1\n".encode()
+
+
+def test_the_folder_has_the_permissions_of_any_new_folder(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    save(tmp_path / "out")
+    assert (tmp_path / "out").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_nothing_is_at_the_target_before_the_block_has_ended(tmp_path: Path) -> None:
+    with results_folder(tmp_path / "out") as folder:
+        (folder / "runs.parquet").touch()
+        assert not (tmp_path / "out").exists()
+    assert below(tmp_path / "out") == ["runs.parquet"]
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+def test_a_failure_leaves_nothing_not_even_the_folders_above(
+    tmp_path: Path, failure: type[BaseException]
+) -> None:
+    with pytest.raises(failure):
+        begin_and_fail(tmp_path / "a" / "b" / "out", failure)
+    assert below(tmp_path) == []
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+def test_older_results_survive_a_failure_unchanged(tmp_path: Path, failure: type[BaseException]) -> None:
+    save(tmp_path / "out", "old")
+    before = contents(tmp_path)
+    with pytest.raises(failure):
+        begin_and_fail(tmp_path / "out", failure)
+    assert contents(tmp_path) == before
+
+
+def test_older_results_are_replaced_as_a_whole(tmp_path: Path) -> None:
+    save(tmp_path / "out", "old")
+    with results_folder(tmp_path / "out") as folder:
+        assert (tmp_path / "out" / "scenario.yaml").read_text() == "old"
+        (folder / "runs.parquet").touch()
+    assert below(tmp_path) == ["out", "out/runs.parquet"]
+
+
+def test_older_results_come_back_when_the_new_ones_cannot_take_their_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "out", "old")
+    rename = Path.rename
+
+    def refuse_new(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_new)
+    with pytest.raises(InputError, match=os.strerror(errno.EIO)):
+        save(tmp_path / "out", "new")
+    assert (tmp_path / "out" / "scenario.yaml").read_text() == "old"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_an_empty_folder_is_used(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    save(tmp_path / "out")
+    assert (tmp_path / "out" / "runs.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    "names", [["thesis.tex"], ["runs.parquet", "notes.md"], ["tokens.parquet"], ["runs.parquet", ".git"]]
+)
+def test_a_folder_with_anything_that_headway_did_not_write_is_refused_at_once(
+    tmp_path: Path, names: list[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    for name in names:
+        (tmp_path / "out" / name).write_text("mine")
+    with pytest.raises(InputError, match="not from headway"):
+        save(tmp_path / "out")
+    assert below(tmp_path) == sorted(["out", *(f"out/{name}" for name in names)])
+
+
+def test_a_folder_that_became_foreign_during_the_run_is_not_replaced(tmp_path: Path) -> None:
+    def run_while_somebody_writes_there() -> None:
+        with results_folder(tmp_path / "out"):
+            (tmp_path / "out").mkdir()
+            (tmp_path / "out" / "thesis.tex").write_text("mine")
+
+    with pytest.raises(InputError, match="thesis"):
+        run_while_somebody_writes_there()
+    assert below(tmp_path) == ["out", "out/thesis.tex"]
+
+
+def test_a_file_at_the_target_or_above_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="not a folder"):
+        save(tmp_path / "file")
+    with pytest.raises(InputError, match="file/out"):
+        save(tmp_path / "file" / "out")
+    assert below(tmp_path) == ["file"]
+
+
+def test_the_current_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="current folder"):
+        save(Path())
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk")
+    save(tmp_path / "out")
+    assert (tmp_path / "out").is_symlink()
+    assert (tmp_path / "disk" / "runs.parquet").exists()
+
+
+def test_a_refusal_by_the_system_names_path_and_reason() -> None:
+    with pytest.raises(InputError) as caught, writing("some/path"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert caught.value.where == "some/path"
+    assert caught.value.found == "No space left on device"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 16 KiB, which holds less than a result."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    command = [mount or "", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
+    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("this system does not let the test mount a small file system")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_is_told_with_its_path_and_leaves_nothing(small_disk: Path) -> None:
+    with pytest.raises(InputError, match="No space left") as caught:
+        save(small_disk / "out")
+    assert caught.value.where.startswith(str(small_disk / "out"))
+    assert below(small_disk) == []
+
+
+def test_a_mount_point_is_refused_before_the_run(small_disk: Path) -> None:
+    with pytest.raises(InputError, match="mount point"):
+        save(small_disk)
