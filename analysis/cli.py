@@ -78,7 +78,9 @@ def run(
             "A scenario without policies is run under resource-aware.",
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Use this seed instead of the scenario's.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Use this seed instead of the scenario's.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -138,13 +140,14 @@ def validate(scenario: _Scenario) -> None:
 @contextmanager
 def _reported() -> Iterator[None]:
     """Turn a user's mistake and an interruption into one line on standard error and an exit code."""
-    from traces.errors import InputError
-
     try:
-        yield
-    except InputError as error:
-        typer.echo(f"headway: {error}", err=True)
-        raise typer.Exit(2) from None
+        from traces.errors import InputError
+
+        try:
+            yield
+        except InputError as error:
+            typer.echo(f"headway: {error}", err=True)
+            raise typer.Exit(2) from None
     except KeyboardInterrupt:
         typer.echo("headway: interrupted", err=True)
         raise typer.Exit(130) from None
@@ -157,7 +160,7 @@ def _load(scenario: str, seed: int | None) -> "Scenario":
 
     if scenario in simcore.shipped_scenarios():
         return simcore.load_scenario(simcore.shipped_scenario(scenario), seed=seed)
-    if not Path(scenario).exists():
+    if not os.path.exists(scenario):
         names = ", ".join(simcore.shipped_scenarios())
         raise InputError("SCENARIO", shown(scenario), f"the path of a YAML file, or one of {names}")
     return simcore.load_scenario(scenario, seed=seed)

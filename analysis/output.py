@@ -89,7 +89,7 @@ def _check_replaceable(place: Path, target: Path) -> None:
 @contextmanager
 def _parents(place: Path, target: Path) -> Iterator[None]:
     """Make the folders above `place`; remove those that were made if they are not needed in the end."""
-    missing = [folder for folder in place.parents if not folder.exists()]
+    missing = [folder for folder in place.parents if not os.path.lexists(folder)]
     try:
         with writing(target):
             place.parent.mkdir(parents=True, exist_ok=True)
