@@ -1,14 +1,17 @@
 """A YAML file as plain values that know on which line they stand.
 
 Scenarios travel between people, so a file is read as data and nothing else: no tags, no aliases (which let a small file
-unfold into a huge one), no repeated keys (of which plain YAML silently takes the last), bounded size and depth.
+unfold into a huge one), no repeated keys (of which plain YAML silently takes the last), bounded size and depth. Plain
+scalars mean what the core schema of YAML 1.2 says, in decimal notation: `no`, `on`, `1:30`, `010` and 2024-01-31 are
+text and not, as in YAML 1.1, false, true, 90, 8 and a date; and 1e9 is a number.
 """
 
 import os
-from collections.abc import Hashable, Iterator
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import yaml
 
@@ -18,6 +21,16 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 
 _MOST_BYTES = 1_000_000
 _MOST_DEPTH = 20
+_SIMPLE_KEY = re.compile(r"[\w.-]{1,64}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_PLAIN = (
+    ("null", r"~|null|Null|NULL|", ("~", "n", "N", "")),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    # A longer one is text: Python takes time quadratic in the digits to read it, and no key wants it.
+    ("int", r"[-+]?(?:0|[1-9][0-9]{0,99})", "-+0123456789"),
+    ("float", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+."),
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,7 @@ class Document:
 
     def where(self, key: KeyPath) -> str:
         """File, line and key path, for a message."""
-        dotted = ".".join(str(part) for part in key)
+        dotted = ".".join(str(part) if _SIMPLE_KEY.fullmatch(str(part)) else shown(part) for part in key)
         return f"{self.path}:{self.line(key)}" + (f": {dotted}" if dotted else "")
 
 
@@ -57,28 +70,61 @@ def read_document(path: str | os.PathLike[str]) -> Document:
     name = os.fspath(path)
     text = _read_text(name)
     try:
-        _check_events(name, text)
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.SafeLoader("").construct_document(root) if root is not None else None
+        loader = _Loader(name, text)
+        root = loader.get_single_node()
+        lines = {} if root is None else dict(_lines(name, root, ()))
+        values = None if root is None else loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1
-        raise InputError(f"{name}:{line}", error.problem or "a YAML error", "valid YAML") from error
-    except yaml.YAMLError as error:
-        raise InputError(name, shown(" ".join(str(error).split())), "valid YAML") from error
-    except ValueError as error:
-        raise InputError(name, str(error), "values that Python can read") from error
-    if root is None or not isinstance(values, dict):
+        problem = (error.problem or "a YAML error").removeprefix("but ").removeprefix("found ")
+        raise InputError(f"{name}:{line}", problem, "valid YAML") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        found = f"the character {shown(text[error.position])}"
+        raise InputError(f"{name}:{line}", found, "text without control characters") from error
+    if not isinstance(values, dict):
         raise InputError(name, "no mapping of keys to values", "a scenario, see docs/scenario.md")
-    return Document(name, text, values, dict(_lines(name, root, ())))
+    return Document(name, text, values, lines)
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader of PyYAML, cut down to what a scenario may hold."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text)
+        self._name = name
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """The next value, unless it is of a kind that a scenario may not hold."""
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        where = f"{self._name}:{event.start_mark.line + 1}"
+        if isinstance(event, yaml.AliasEvent):
+            raise InputError(where, f"the alias {shown(event.anchor)}", "the value itself, written out")
+        if event.tag not in (None, "!"):
+            raise InputError(where, f"the tag {shown(event.tag)}", "plain values without tags")
+        if self._depth == _MOST_DEPTH:
+            raise InputError(where, f"more than {_MOST_DEPTH} levels of nesting", "a flatter file")
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+for _tag, _pattern, _first in _PLAIN:
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})\\Z"), list(_first))
 
 
 def _read_text(name: str) -> str:
     try:
         with Path(name).open("rb") as file:
             raw = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise InputError(name, (error.strerror or str(error)).lower(), "a readable YAML file") from error
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise InputError(name, (reason or str(error)).lower(), "a readable YAML file") from error
     if len(raw) > _MOST_BYTES:
         raise InputError(name, f"more than {_MOST_BYTES} bytes", "a smaller YAML file")
     try:
@@ -88,38 +134,26 @@ def _read_text(name: str) -> str:
         raise InputError(f"{name}:{line}", "bytes that are not UTF-8 text", "a YAML file in UTF-8") from error
 
 
-def _check_events(name: str, text: str) -> None:
-    depth = documents = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        where = f"{name}:{event.start_mark.line + 1}" if event.start_mark else name
-        if isinstance(event, yaml.AliasEvent):
-            raise InputError(where, f"the alias *{event.anchor}", "the value itself, written out")
-        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag not in (None, "!"):
-            raise InputError(where, f"the tag {shown(event.tag)}", "plain values without tags")
-        if isinstance(event, yaml.DocumentStartEvent):
-            documents += 1
-            if documents > 1:
-                raise InputError(where, "a second document", "one document per file")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _MOST_DEPTH:
-            raise InputError(where, f"more than {_MOST_DEPTH} levels of nesting", "a flatter file")
-
-
 def _lines(name: str, node: yaml.Node, path: KeyPath) -> Iterator[tuple[KeyPath, int]]:
     """The line of every key path below a node.
 
     Raises:
-        InputError: a key repeats or is not text.
+        InputError: a key repeats or is not text, or a text holds a control character.
     """
     yield path, node.start_mark.line + 1
-    if isinstance(node, yaml.SequenceNode):
+    if isinstance(node, yaml.ScalarNode):
+        _check_text(name, node)
+    elif isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
             yield from _lines(name, item, (*path, number))
     elif isinstance(node, yaml.MappingNode):
-        met: set[Hashable] = set()
+        met: set[str] = set()
         for key, item in node.value:
             where = f"{name}:{key.start_mark.line + 1}"
-            if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
+            if not isinstance(key, yaml.ScalarNode):
+                raise InputError(where, f"a {key.id} as a key", "keys that are text")
+            _check_text(name, key)
+            if key.tag != "tag:yaml.org,2002:str":
                 raise InputError(where, f"the key {shown(key.value)}", "keys that are text (quote it)")
             if key.value in met:
                 raise InputError(where, f"the key {shown(key.value)} a second time", "each key once")
@@ -127,3 +161,10 @@ def _lines(name: str, node: yaml.Node, path: KeyPath) -> Iterator[tuple[KeyPath,
             yield from _lines(name, item, (*path, key.value))
             # A value may begin on a later line than its key; a message should lead to the key.
             yield (*path, key.value), key.start_mark.line + 1
+
+
+def _check_text(name: str, node: yaml.ScalarNode) -> None:
+    """Refuse what only an escape sequence can bring into a text, and no terminal or file name can take."""
+    if met := _CONTROL.search(node.value):
+        where = f"{name}:{node.start_mark.line + 1}"
+        raise InputError(where, f"the character {shown(met[0])}", "text without control characters")

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -23,10 +24,24 @@ from simcore.scenario import PolicyChoice, Request, Scenario
 from simcore.streams import stream
 from traces import InputError, Trace, read, shipped, walk
 from traces.errors import one_of, shown
-from traces.units import Quantity, parse
+from traces.units import ACCEPTED, Quantity
 
 _MOST_BLOCKS = 1_000_000
+_MOST_WALKED = 1_000_000  # values of all walks together
+_ENOUGH = schema.MOST_LINKS + 1
 _Built = TypeVar("_Built")
+_ACCEPTED = {
+    "string_type": "text; what YAML takes for something else needs quotes",
+    "int_type": "a whole number, written in digits",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "keys with values",
+    "model_type": "keys with values",
+    "string_pattern_mismatch": "letters, digits and ._- (at most 64, the first a letter or a digit)",
+    "string_too_short": "a text that is not empty",
+}
+"""In our words, what pydantic tells in Python's."""
 
 
 def load_scenario(path: str | os.PathLike[str], *, seed: int | None = None) -> Scenario:
@@ -39,6 +54,8 @@ def load_scenario(path: str | os.PathLike[str], *, seed: int | None = None) -> S
     Raises:
         InputError: anything in it, or in a file it names, cannot be used.
     """
+    if seed is not None and not 0 <= seed < schema.MOST_SEEDS:
+        raise InputError("seed", shown(seed), f"a whole number from 0 to {schema.MOST_SEEDS - 1}")
     document = read_document(path)
     try:
         file = schema.ScenarioFile.model_validate(document.values)
@@ -76,6 +93,8 @@ class _Builder:
         self._folder = Path(document.path).parent
         # One file may drive hundreds of links: it is read once, and they share the trace.
         self._read = functools.cache(read)
+        self._fixed: dict[KeyPath, Trace] = {}
+        self._walked = 0
 
     def scenario(self) -> Scenario:
         file = self._file
@@ -179,11 +198,9 @@ class _Builder:
 
     def _device_group(self, name: str, section: schema.DeviceSection) -> Iterator[Device]:
         key: KeyPath = ("devices", name)
-        for what in ("memory", "compute", "memory_bandwidth"):
-            if getattr(section, what) == 0.0:
-                self._fail((*key, what), "0", "more than 0")
-        if self._file.memory.overflow == "swap" and not section.disk:
-            self._fail((*key, "disk"), "no disk", "a rate above 0, because memory.overflow is swap")
+        if self._file.memory.overflow == "swap" and section.disk is None:
+            accepted = f"{ACCEPTED['rate']}, because memory.overflow is swap"
+            self._fail((*key, "disk"), "no disk", accepted)
         for member in _members(name, section.count):
             yield Device(
                 name=member,
@@ -210,19 +227,20 @@ class _Builder:
         source = self._file.source or names[0]
         if source not in names:
             self._fail(("source",), shown(source), one_of(source, names))
-        links = tuple(
-            link
-            for name, section in self._file.links.items()
-            for link in self._link_group(name, section, groups)
-        )
+        links: list[Link] = []
+        for name, section in self._file.links.items():
+            pairs = list(itertools.islice(self._pairs(("links", name), section.connect, groups), _ENOUGH))
+            if len(links) + len(pairs) > schema.MOST_LINKS:
+                found = f"more than {schema.MOST_LINKS} links with those of {name}"
+                self._fail(("links", name), found, f"at most {schema.MOST_LINKS} links in all")
+            links.extend(self._link_group(name, section, pairs))
         located = _Located(self._document, ("links",), "links that connect all devices, each named once")
-        return located.call(lambda: Cluster(devices, links, source))
+        return located.call(lambda: Cluster(devices, tuple(links), source))
 
     def _link_group(
-        self, name: str, section: schema.LinkSection, groups: Mapping[str, list[Device]]
+        self, name: str, section: schema.LinkSection, pairs: list[tuple[str, str]]
     ) -> Iterator[Link]:
         key: KeyPath = ("links", name)
-        pairs = list(self._pairs(key, section.connect, groups))
         for a, b in pairs:
             member = name if len(pairs) == 1 else f"{name}:{a}-{b}"
             yield Link(
@@ -248,42 +266,67 @@ class _Builder:
                 if name not in known:
                     self._fail((*key, "connect", number, side), shown(name), one_of(name, known))
             if pair[0] == pair[1]:
+                if len(known[pair[0]]) == 1:
+                    found = f"a link from {shown(pair[0])} to itself"
+                    self._fail((*key, "connect", number), found, "pairs of two different devices")
                 yield from itertools.combinations(known[pair[0]], 2)
             else:
                 yield from ((a, b) for a in known[pair[0]] for b in known[pair[1]] if a != b)
 
     def _trace(self, owner: str, key: KeyPath, section: Any, quantity: Quantity) -> Trace:
         """The trace that a section describes, for one link or device."""
+        if isinstance(section, schema.WalkTrace):
+            return self._walk(owner, key, section, quantity)
+        if key not in self._fixed:
+            self._fixed[key] = self._fixed_trace(key, section, quantity)
+        return self._fixed[key]
+
+    def _fixed_trace(self, key: KeyPath, section: Any, quantity: Quantity) -> Trace:
+        """A trace that is the same for all links or devices of its section."""
         if isinstance(section, schema.FileTrace):
             path = self._folder / section.file
             options = {"format": section.format, "unit": section.unit, "time_unit": section.time_unit}
-            return self._read(path, quantity, end=section.end, **options)
+            return self._bounded(key, quantity, self._read(path, quantity, end=section.end, **options))
         if isinstance(section, schema.ShippedTrace):
             located = _Located(self._document, (*key, "shipped"))
             return located.call(lambda: self._read(shipped(section.shipped), quantity, end=section.end))
         if isinstance(section, schema.StepsTrace):
             return self._steps(key, section, quantity)
-        if isinstance(section, schema.WalkTrace):
-            mean = parse(section.walk_mean, quantity, self._document.where((*key, "walk_mean")))
-            accepted = "a mean, a step and a duration above 0, the duration not below the step"
-            return _Located(self._document, key, accepted).call(
-                lambda: walk(
-                    stream(self._seed, f"{'.'.join(map(str, key))}/{owner}"),
-                    mean=mean,
-                    sigma=section.sigma,
-                    step_s=section.step,
-                    duration_s=section.duration,
-                    correlation=section.correlation,
-                    end="loop",
-                )
+        return Trace.constant(schema.bounded(section, quantity, self._document.where(key)))
+
+    def _bounded(self, key: KeyPath, quantity: Quantity, trace: Trace) -> Trace:
+        largest = trace.values.max()
+        if largest > schema.LARGEST:
+            accepted = f"values of at most {schema.LARGEST:g} in SI units"
+            self._fail(key, f"a {quantity} of {largest:g}", accepted)
+        return trace
+
+    def _walk(self, owner: str, key: KeyPath, section: schema.WalkTrace, quantity: Quantity) -> Trace:
+        if section.step > 0.0:
+            values = section.duration / section.step
+            self._walked += math.ceil(min(values, _MOST_WALKED + 1))
+            if self._walked > _MOST_WALKED:
+                found = f"a walk of {values:.4g} values, which makes more than {_MOST_WALKED} of all walks together"
+                self._fail(key, found, "a shorter duration or a longer step")
+        mean = schema.bounded(section.walk_mean, quantity, self._document.where((*key, "walk_mean")))
+        accepted = "a mean, a step and a duration above 0, the duration not below the step"
+        return _Located(self._document, key, accepted).call(
+            lambda: walk(
+                stream(self._seed, f"{'.'.join(map(str, key))}/{owner}"),
+                mean=mean,
+                sigma=section.sigma,
+                step_s=section.step,
+                duration_s=section.duration,
+                correlation=section.correlation,
+                end="loop",
             )
-        return Trace.constant(parse(section, quantity, self._document.where(key)))
+        )
 
     def _steps(self, key: KeyPath, section: schema.StepsTrace, quantity: Quantity) -> Trace:
         times, values = [], []
         for number, (time, value) in enumerate(section.steps):
-            times.append(parse(time, "time", self._document.where((*key, "steps", number, 0))))
-            values.append(parse(value, quantity, self._document.where((*key, "steps", number, 1))))
+            times.append(schema.bounded(time, "time", self._document.where((*key, "steps", number, 0))))
+            values.append(schema.bounded(value, quantity, self._document.where((*key, "steps", number, 1))))
         accepted = "times that rise from 0, and a duration after the last of them with the ends loop and zero"
         return _Located(self._document, key, accepted).call(
             lambda: Trace(times, values, end=section.end, duration=section.duration)
@@ -322,7 +365,8 @@ class _Builder:
             self._fail(("model",), found, f"at most the {capacity.max():.4g} bytes of the largest device")
 
     def _name_of_file(self) -> str:
-        return Path(self._document.path).stem
+        # A file name need not be text on every system, but a name in results must.
+        return Path(self._document.path).stem.encode("utf-8", "replace").decode()
 
     def _fail(self, key: KeyPath, found: str, accepted: str) -> NoReturn:
         raise InputError(self._document.where(key), found, accepted)
@@ -357,8 +401,17 @@ def _tell(document: Document, error: ValidationError) -> NoReturn:
         raise InputError(document.where(key[:-1]), f"no key {shown(key[-1])}", f"the key {key[-1]} here")
     if details["type"] == "told":
         raise InputError(document.where(key), context["found"], context["accepted"])
-    message = details["msg"].removeprefix("Input should be ").removeprefix("Value should be ")
-    raise InputError(document.where(key), shown(details["input"]), message[0].lower() + message[1:])
+    accepted = _ACCEPTED.get(details["type"])
+    if accepted is None:
+        message = details["msg"].removeprefix("Input should be ").removeprefix("Value should be ")
+        accepted = message[0].lower() + message[1:]
+    raise InputError(document.where(key), _written(details["input"]), accepted)
+
+
+def _written(value: object) -> str:
+    """A value as a user of YAML would write it."""
+    plain = {None: "nothing", True: "true", False: "false"}
+    return plain[value] if value is None or isinstance(value, bool) else shown(value)
 
 
 def _key(document: Document, details: ErrorDetails) -> KeyPath:

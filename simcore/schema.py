@@ -9,18 +9,38 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from pydantic_core import PydanticCustomError
 
 from traces.errors import InputError, one_of, shown
-from traces.units import Quantity, parse
+from traces.units import ACCEPTED, UNITS, Quantity, parse
 
 MOST_DEVICES = 1000
+MOST_LINKS = 5000
 MOST_TOKENS = 1_000_000
+MOST_SEEDS = 2**63
+LARGEST = 1e18
 
 
-def _quantity(quantity: Quantity) -> BeforeValidator:
+def bounded(value: object, quantity: Quantity, where: str) -> float:
+    """A quantity as a user wrote it, in SI units; so small that sums and products of a few stay far from infinity."""
+    number = parse(value, quantity, where)
+    if number > LARGEST:
+        accepted = f"{ACCEPTED[quantity]}, at most {LARGEST:g} {_base(quantity)}".rstrip()
+        raise InputError(where, shown(value), accepted)
+    return number
+
+
+def _base(quantity: Quantity) -> str:
+    """The unit in which a quantity is kept."""
+    return next(unit for unit, factor in UNITS[quantity].items() if factor == 1.0)
+
+
+def _quantity(quantity: Quantity, least: float = 0.0) -> BeforeValidator:
     def read(value: object) -> float:
         try:
-            return parse(value, quantity, "")
+            number = bounded(value, quantity, "")
         except InputError as error:
             raise _told(error.found, error.accepted) from error
+        if number < least:
+            raise _told(shown(value), f"{ACCEPTED[quantity]}, at least {least:g} {_base(quantity)}")
+        return number
 
     return BeforeValidator(read, json_schema_input_type=str)
 
@@ -34,7 +54,7 @@ def _decision_time(value: object) -> object:
     if value in ("free", "measured"):
         return value
     try:
-        return parse(value, "time", "")
+        return bounded(value, "time", "")
     except InputError as error:
         raise _told(error.found, f'"free", "measured", or {error.accepted}') from error
 
@@ -58,7 +78,9 @@ def _policy(value: object) -> object:
 Seconds: TypeAlias = Annotated[float, _quantity("time")]
 Bytes: TypeAlias = Annotated[float, _quantity("size")]
 Rate: TypeAlias = Annotated[float, _quantity("rate")]
-Compute: TypeAlias = Annotated[float, _quantity("compute")]
+SomeBytes: TypeAlias = Annotated[float, _quantity("size", least=1.0)]
+SomeRate: TypeAlias = Annotated[float, _quantity("rate", least=1.0)]
+SomeCompute: TypeAlias = Annotated[float, _quantity("compute", least=1.0)]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 End: TypeAlias = Literal["hold", "loop", "zero"]
@@ -83,7 +105,7 @@ class _Section(BaseModel):
 class FileTrace(_Section):
     """A trace read from a file."""
 
-    file: str = Field(description="path, relative to the scenario file")
+    file: str = Field(min_length=1, description="path, relative to the scenario file")
     format: str | None = Field(None, description="its format, where it is not recognised from the content")
     unit: str | None = Field(None, description="unit of the values, where the file does not say")
     time_unit: str | None = Field(None, description="unit of the times, where the file does not say")
@@ -119,22 +141,27 @@ class WalkTrace(_Section):
     correlation: float = Field(0.9, ge=0, lt=1, description="correlation of one logarithm with the next")
 
 
+_TRACE_KEYS = ("file", "shipped", "steps", "walk_mean")
+
+
 def _trace_kind(value: object) -> str:
     if isinstance(value, dict):
-        for tag, key in (("file", "file"), ("shipped", "shipped"), ("steps", "steps"), ("walk", "walk_mean")):
-            if key in value:
-                return tag
-        accepted = "a value with its unit, or a trace with one of the keys file, shipped, steps, walk_mean"
-        raise _told(f"the keys {shown(list(value))}", accepted)
-    return "constant"
+        return next((f"({key})" for key in _TRACE_KEYS if key in value), "(unknown)")
+    return "(constant)"
+
+
+def _unknown_trace(value: dict[str, object]) -> object:
+    found = f"the keys {shown(list(value))}" if value else "no keys"
+    raise _told(found, f"a value with its unit, or a trace with one of the keys {', '.join(_TRACE_KEYS)}")
 
 
 TraceSection: TypeAlias = Annotated[
-    Annotated[Any, Tag("constant")]
-    | Annotated[FileTrace, Tag("file")]
-    | Annotated[ShippedTrace, Tag("shipped")]
-    | Annotated[StepsTrace, Tag("steps")]
-    | Annotated[WalkTrace, Tag("walk")],
+    Annotated[Any, Tag("(constant)")]
+    | Annotated[FileTrace, Tag("(file)")]
+    | Annotated[ShippedTrace, Tag("(shipped)")]
+    | Annotated[StepsTrace, Tag("(steps)")]
+    | Annotated[WalkTrace, Tag("(walk_mean)")]
+    | Annotated[Any, BeforeValidator(_unknown_trace), Tag("(unknown)")],
     Discriminator(_trace_kind),
 ]
 
@@ -161,7 +188,7 @@ class ModelSection(_Section):
         None, description="a model that comes with Headway; `headway run --list` names them"
     )
     config: str | None = Field(
-        None, description="path of a Hugging Face config.json, relative to the scenario file"
+        None, min_length=1, description="path of a Hugging Face config.json, relative to the scenario file"
     )
     shape: Shape | None = Field(None, description="the shape, written out")
     bytes_per_weight: float | None = Field(
@@ -175,7 +202,9 @@ class CostSection(_Section):
     """How blocks are costed."""
 
     model: Literal["decode", "paper"] = Field("decode", description="see docs/model.md")
-    ffn_factor: float = Field(8.0, gt=0, description="`paper` only: feed-forward work in units of L * D^2")
+    ffn_factor: float = Field(
+        8.0, gt=0, le=1e6, description="`paper` only: feed-forward work in units of L * D^2"
+    )
 
 
 class BlocksSection(_Section):
@@ -189,11 +218,11 @@ class DeviceSection(_Section):
     """A device, or several of a kind."""
 
     count: int = Field(1, ge=1, le=MOST_DEVICES, description="more than one are called NAME-1, NAME-2, ...")
-    memory: Bytes = Field(description="capacity")
-    compute: Compute = Field(description="peak speed")
-    memory_bandwidth: Rate | None = Field(None, description="unlimited by default")
+    memory: SomeBytes = Field(description="capacity")
+    compute: SomeCompute = Field(description="peak speed")
+    memory_bandwidth: SomeRate | None = Field(None, description="unlimited by default")
     overhead: Seconds = Field(0.0, description="fixed time per block and step")
-    disk: Rate | None = Field(
+    disk: SomeRate | None = Field(
         None, description="rate at which swapped bytes are read; needed where memory may swap"
     )
     availability: TraceSection = Field(1.0, description="share that is free for the model, 0 to 1 or in %")
@@ -263,7 +292,7 @@ class ScenarioFile(_Section):
     headway: Literal[1] = Field(1, description="version of this format")
     name: Name | None = Field(None, description="letters, digits and `._-`; the name of the file by default")
     description: str = Field("", description="for people")
-    seed: int = Field(0, ge=0, lt=2**63, description="of everything random in the world")
+    seed: int = Field(0, ge=0, lt=MOST_SEEDS, description="of everything random in the world")
     model: ModelSection
     cost: CostSection = CostSection()
     blocks: BlocksSection = BlocksSection()

@@ -1,0 +1,472 @@
+"""Whatever a user gets wrong, the command says so in one message and leaves nothing behind.
+
+Every case is a scenario, a trace or an option that cannot be used. The command must end with exit code 2 and one line
+on standard error that names the file, quotes what it found and shows what it would take.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from analysis.cli import app
+
+GOOD = """\
+name: lab
+model:
+  shape: {layers: 1, width: 64, heads: 4}
+devices:
+  left: {memory: 1 GB, compute: 1 GFLOP/s}
+  right: {memory: 1 GB, compute: 1 GFLOP/s}
+links:
+  cable: {connect: [[left, right]], bandwidth: 100 Mbit/s}
+workload:
+  - {prompt: 4, output: 2}
+"""
+SHAPE = "shape: {layers: 1, width: 64, heads: 4}"
+RATE = "bandwidth: 100 Mbit/s"
+RATE_FORM = '"100 Mbit/s"'
+WALK = "{{walk_mean: {mean}, sigma: {sigma}, step: {step}, duration: {duration}}}"
+SHARE_WALK = WALK.format(mean=0.9, sigma=1, step="1 s", duration="99 s")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A broken input and what the message must contain."""
+
+    id: str
+    text: str | bytes
+    says: tuple[str, ...]
+    file: str = "scenario.yaml"
+    beside: Mapping[str, str | bytes] = field(default_factory=dict)
+
+
+def changed(old: str, new: str) -> str:
+    """The good scenario with one thing replaced."""
+    assert old in GOOD
+    return GOOD.replace(old, new, 1)
+
+
+def with_rate(trace: str) -> str:
+    return changed(RATE, f"bandwidth: {trace}")
+
+
+def walk(mean: str = "1 Mbit/s", sigma: str = "0.1", step: str = "1 s", duration: str = "9 s") -> str:
+    return with_rate(WALK.format(mean=mean, sigma=sigma, step=step, duration=duration))
+
+
+def in_file(id_: str, content: str | bytes, *says: str, name: str = "log.csv", options: str = "") -> Case:
+    """A trace file that cannot be used; the message leads to it and not to the scenario."""
+    return Case(id_, with_rate(f"{{file: {name}{options}}}"), says, file=name, beside={name: content})
+
+
+def config(id_: str, content: str | bytes, *says: str) -> Case:
+    """A model configuration that cannot be used."""
+    return Case(id_, changed(SHAPE, "config: model.json"), says, "model.json", {"model.json": content})
+
+
+NOT_YAML = [
+    Case("empty file", "", ("no mapping of keys to values", "a scenario")),
+    Case("comments alone", "# nothing yet\n", ("no mapping of keys to values",)),
+    Case("list at the top", "- a\n- b\n", ("no mapping of keys to values",)),
+    Case("one word", "hello\n", ("no mapping of keys to values",)),
+    Case("binary garbage", bytes(range(256)) * 8, ("not UTF-8",)),
+    Case("invalid UTF-8", GOOD.encode() + b"description: caf\xe9\n", (":11", "not UTF-8", "UTF-8")),
+    Case("UTF-16", GOOD.encode("utf-16"), ("not UTF-8",)),
+    Case("zero bytes", GOOD.encode() + b"\0\0", (":11", r"'\x00'", "without control characters")),
+    Case("escaped control character", GOOD + '"\\e[31m": 1\n', (":11", r"'\x1b'")),
+    Case("lone surrogate", GOOD + 'description: "\\ud800"\n', (":11", r"'\ud800'")),
+    Case("tab as indentation", changed("  left", "\tleft"), (":5", r"'\t'", "valid YAML")),
+    Case("open quote", GOOD + 'description: "never closed\n', ("end of stream", "valid YAML")),
+    Case("open bracket", GOOD + "policies: [greedy\n", ("valid YAML",)),
+    Case("repeated key", GOOD + "seed: 1\nseed: 2\n", (":12", "'seed' a second time", "each key once")),
+    Case("repeated device", changed("  right:", "  left:"), (":6", "'left' a second time")),
+    Case("alias", GOOD + "seed: &n 1\ncontroller: {interval: *n}\n", (":12", "the alias 'n'", "written out")),
+    Case(
+        "alias bomb",
+        "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60)),
+        (":2", "the alias 'a0'"),
+    ),
+    Case(
+        "python tag",
+        GOOD + "x: !!python/object/apply:os.system [exit]\n",
+        (":11", "the tag", "python/object"),
+    ),
+    Case("binary tag", GOOD + "description: !!binary aGk=\n", (":11", "the tag", "without tags")),
+    Case("merge key", changed("{memory: 1 GB", "{<<: {memory: 2 GB}"), ("devices.left", "'<<'", "memory")),
+    Case("deep lists", "a: " + "[" * 200_000, ("more than 20 levels of nesting", "flatter")),
+    Case("deep mappings", "a: " + "{a: " * 5_000, ("more than 20 levels of nesting",)),
+    Case("second document", GOOD + "---\nseed: 1\n", (":11", "another document")),
+    Case("file above 1 MB", GOOD + "#" * 1_000_001, ("more than 1000000 bytes", "smaller")),
+]
+
+KEYS = [
+    Case("unknown key", changed("workload", "worklod"), (":9", "'worklod'", "did you mean 'workload'?")),
+    Case("unknown key deep down", changed("memory:", "memroy:"), ("devices.left", "did you mean 'memory'?")),
+    Case("unknown key unlike any", GOOD + "zzz: 1\n", (":11", "'zzz'", "one of headway, name")),
+    Case("very long unknown key", GOOD + f"{'k' * 1000}: 1\n", (":11", "kkk...")),
+    Case("missing model", GOOD.replace("model:\n  " + SHAPE, ""), ("no key 'model'", "the key model")),
+    Case(
+        "missing devices",
+        "model: {preset: llama-2-7b}\nworkload: []\n",
+        (":1", "no key 'devices'", "the key devices"),
+    ),
+    Case("missing bandwidth", changed(f", {RATE}", ""), (":8", "links.cable", "no key 'bandwidth'")),
+    Case("missing prompt", changed("prompt: 4, ", ""), (":10", "workload.0", "no key 'prompt'")),
+    Case("number as a device", changed("  left:", "  1:"), (":5", "the key '1'", "quote it")),
+    Case("null as a device", changed("  left:", "  ~:"), (":5", "the key '~'", "text")),
+    Case("list as a key", changed("  left:", "  [a]:"), (":5", "sequence", "text")),
+    Case(
+        "device without description", changed("{memory: 1 GB, compute: 1 GFLOP/s}", ""), ("nothing", "keys")
+    ),
+    Case(
+        "no devices",
+        "model: {preset: llama-2-7b}\ndevices: {}\nworkload: [{prompt: 1, output: 1}]",
+        ("devices",),
+    ),
+    Case("no requests", changed("\n  - {prompt: 4, output: 2}", " []"), ("workload", "at least 1")),
+    Case("format of the future", GOOD + "headway: 2\n", (":11", "headway", "2", "1")),
+    Case(
+        "name that leads elsewhere", changed("name: lab", 'name: "../../x"'), (":1", "'../../x'", "letters")
+    ),
+    Case("name that is a number", changed("name: lab", "name: 7"), (":1", "name", "7", "text")),
+    Case("device with a colon", changed("  left:", "  1:30:"), (":5", "'1:30'", "letters")),
+    Case("device with an accent", changed("  left:", "  küche:"), (":5", "'küche'", "letters")),
+    Case("list of links", changed("  cable: ", "  - "), ("links", "keys with values")),
+    Case("seed below 0", GOOD + "seed: -1\n", (":11", "-1", "greater than or equal to 0")),
+    Case("seed that is no number", GOOD + "seed: yes\n", (":11", "'yes'", "a whole number")),
+    Case(
+        "unknown choice",
+        GOOD + "memory: {overflow: explode}\n",
+        ("overflow", "'explode'", "'fail' or 'swap'"),
+    ),
+    Case(
+        "bad decision time",
+        GOOD + "controller: {decision_time: 5}\n",
+        ("the bare number 5", '"free"', '"2 ms"'),
+    ),
+    Case("interval 0", GOOD + "controller: {interval: 0}\n", ("controller.interval", "0", "equal to 1")),
+]
+
+QUANTITIES = [
+    Case("bare number", with_rate("100"), (":8", "cable.bandwidth", "the bare number 100", RATE_FORM)),
+    Case("not a number", with_rate(".nan"), ("bandwidth", "nan", RATE_FORM)),
+    Case("infinity", with_rate(".inf"), ("bandwidth", "inf", RATE_FORM)),
+    Case("negative rate", with_rate("-5 Mbit/s"), ("'-5 Mbit/s'", RATE_FORM, "not negative")),
+    Case("wrong unit", with_rate("5 GB"), ("'GB'", RATE_FORM)),
+    Case("ambiguous Mbps", with_rate("5 Mbps"), ("'Mbps'", RATE_FORM, "Mbit/s")),
+    Case("ambiguous Mb", changed("memory: 1 GB", "memory: 1 Mb"), ("left.memory", "'Mb'", '"4 GiB"')),
+    Case("overflowing rate", with_rate("1e999 Mbit/s"), ("'1e999 Mbit/s'", "finite")),
+    Case("enormous rate", with_rate("1e30 Mbit/s"), ("'1e30 Mbit/s'", "at most 1e+18 B/s")),
+    Case("enormous latency", changed(RATE, f"{RATE}, latency: 1e300 s"), ("cable.latency", "'1e300 s'", "1e+18 s")),
+    Case("no bandwidth at all", with_rate(""), ("bandwidth", "None", RATE_FORM)),
+    Case("list as a rate", with_rate("[100 Mbit/s]"), ("bandwidth", "['100 Mbit/s']", RATE_FORM)),
+    Case("no memory", changed("memory: 1 GB", "memory: 0 GB"), (":5", "left.memory", "'0 GB'", '"4 GiB"')),
+    Case("no compute", changed("1 GFLOP/s", "0 FLOP/s"), (":5", "left.compute", "'0 FLOP/s'", '"50 GFLOP/s"')),
+    Case("hardly any compute", changed("1 GFLOP/s", "1e-320 FLOP/s"), ("'1e-320 FLOP/s'", "at least 1 FLOP/s")),
+    Case("1:30 as a prompt", changed("prompt: 4", "prompt: 1:30"), ("prompt", "'1:30'", "a whole number")),
+    Case("010 as a prompt", changed("prompt: 4", "prompt: 010"), ("prompt", "'010'", "a whole number")),
+    Case("prompt 0", changed("prompt: 4", "prompt: 0"), (":10", "workload.0.prompt", "0", "equal to 1")),
+    Case("output 0", changed("output: 2", "output: 0"), (":10", "workload.0.output", "0", "equal to 1")),
+    Case("prompt of halves", changed("prompt: 4", "prompt: 4.5"), ("prompt", "4.5", "a whole number")),
+    Case("10^12 tokens", changed("output: 2", "output: 1000000000000"), ("output", "1000000")),
+    Case("number of 5000 digits", changed("output: 2", f"output: {'9' * 5000}"), ("output", "999...")),
+    Case("10^9 devices", changed("{memory", "{count: 1000000000, memory"), ("left.count", "1000")),
+    Case(
+        "many groups of devices",
+        changed("  left:", "  d: {count: 999, memory: 1 GB, compute: 1 GFLOP/s}\n  left:"),
+        ("devices", "1001 devices", "at most 1000"),
+    ),
+    Case("share above 1", changed("{memory", "{availability: 1.5, memory"), ("left.availability", "1.5", "at most 1")),
+    Case("share above 100 %", changed("{memory", "{availability: 150 %, memory"), ("1.5", "100 %")),
+]  # fmt: skip
+
+TRACES = [
+    Case("no kind of trace", with_rate("{}"), ("bandwidth", "no keys", "file, shipped, steps, walk_mean")),
+    Case("unknown kind of trace", with_rate("{foo: 1}"), ("['foo']", "file, shipped, steps, walk_mean")),
+    Case("two kinds of trace", with_rate("{file: a, shipped: b}"), ("cable.bandwidth.shipped", "'shipped'", "format")),
+    Case("unknown shipped trace", with_rate("{shipped: wifi-naer.csv}"), (":8", "'wifi-naer.csv'", "wifi-near.csv")),
+    Case("missing trace file", with_rate("{file: gone.csv}"), ("cannot be read", "a readable"), "gone.csv"),
+    Case("folder as a trace", with_rate("{file: .}"), ("cannot be read", "a readable"), ""),
+    Case("no trace file named", with_rate('{file: ""}'), ("bandwidth.file", "''", "not empty")),
+    Case("trace file with a zero", with_rate('{file: "a\\0b"}'), (":8", r"'\x00'")),
+    Case("steps not from 0", with_rate('{steps: [["1 s", "5 MB/s"]]}'), ("bandwidth", "1.0", "rise from 0")),
+    Case("steps that repeat", with_rate('{steps: [["0 s", "5 MB/s"], ["0 s", "1 B/s"]]}'), ("0.0", "rise from 0")),
+    Case("steps backwards", with_rate('{steps: [["0 s", "5 MB/s"], ["2 s", "1 B/s"], ["1 s", "1 B/s"]]}'), ("2.0",)),
+    Case("steps without a unit", with_rate('{steps: [["0 s", 5]]}'), ("steps.0.1", "number 5", RATE_FORM)),
+    Case("steps without a time", with_rate('{steps: [[0, "5 MB/s"]]}'), ("steps.0.0", "number 0", '"2 ms"')),
+    Case("steps of three", with_rate('{steps: [["0 s", "5 MB/s", "1 B/s"]]}'), ("steps.0", "at most 2")),
+    Case("no steps", with_rate("{steps: []}"), ("bandwidth.steps", "at least 1")),
+    Case("loop without duration", with_rate('{steps: [["0 s", "5 MB/s"]], end: loop}'), ("'loop'", "a duration")),
+    Case("unknown end", with_rate('{steps: [["0 s", "5 MB/s"]], end: stop}'), ("end", "'stop'", "'hold'")),
+    Case("walk with step 0", walk(step="0 s"), (":8", "cable.bandwidth", "above 0")),
+    Case("walk shorter than a step", walk(duration="0.5 s"), ("bandwidth", "not below the step")),
+    Case("walk around 0", walk(mean="0 B/s"), ("bandwidth", "0.0", "above 0")),
+    Case("walk without a unit", walk(mean="5"), ("walk_mean", "number 5", RATE_FORM)),
+    Case("walk without spread", walk(sigma="0"), ("sigma", "0", "greater than 0")),
+    Case("walk of 10^12 values", walk(step="1 ns", duration="1000 s"), ("1e+12 values", "a longer step")),
+    Case("walk of 10^300 values", walk(step="1e-290 s", duration="1e10 s"), ("1e+300 values", "a longer step")),
+    Case("walk of a share", changed("{memory", f"{{availability: {SHARE_WALK}, memory"), ("availability", "at most 1")),
+    in_file("empty trace", "", "empty file", "at least one line"),
+    in_file("trace without rows", "time [s],rate [Mbit/s]\n", "without rows", "two columns"),
+    in_file("trace of comments", "# nothing\n", "no line of data"),
+    in_file("trace of prose", "hello\n", ":1", "'hello'", "csv"),
+    in_file("binary trace", bytes(range(256)) * 9, ":"),
+    in_file("trace backwards", "time [s],rate [Mbit/s]\n0,1\n2,1\n1,1\n", ":4", "the time 1", "after the row"),
+    in_file("trace with a time twice", "time [s],rate [Mbit/s]\n0,1\n0,2\n", ":3", "the time 0", "after"),
+    in_file("trace with nan", "time [s],rate [Mbit/s]\n0,1\n1,nan\n", ":3", "'nan'", "12.5"),
+    in_file("trace with inf", "time [s],rate [Mbit/s]\n0,1\n1,inf\n", ":3", "'inf'", "12.5"),
+    in_file("trace below 0", "time [s],rate [Mbit/s]\n0,1\n1,-3\n", ":3", "'-3'", ">= 0"),
+    in_file("trace with three columns", "time [s],rate [Mbit/s]\n0,1,2\n", ":2", "3 columns", "two columns"),
+    in_file("trace without units", "0,1\n1,2\n", "no unit", "time_unit"),
+    in_file("trace without a rate's unit", "time [s],rate\n0,1\n", ":1", "no unit for the rate", "Mbit/s"),
+    in_file("trace of another quantity", "time [s],size [MB]\n0,1\n", ":1", "'MB'", RATE_FORM),
+    in_file("trace of unknown format", "0,1\n", "'xml'", "csv", options=", format: xml"),
+    in_file("Mahimahi backwards", "5\n3\n", ":2", "3 after 5", "milliseconds", name="up.mahimahi"),
+    in_file("Mahimahi of fractions", "5\n6.5\n", ":2", "'6.5'", "milliseconds", name="up.mahimahi"),
+    in_file("Mahimahi that holds", "5\n6\n", "hold", "loop", name="up.mahimahi", options=", end: hold"),
+    Case(
+        "enormous values in a trace",
+        with_rate("{file: log.csv}"),
+        (":8", "cable.bandwidth", "1e+18"),
+        beside={"log.csv": "time [s],rate [GB/s]\n0,1e40\n"},
+    ),
+    Case(
+        "Mahimahi as availability",
+        changed("{memory", "{availability: {file: up.mahimahi}, memory"),
+        ("a link's rate", "fraction"),
+        file="up.mahimahi",
+        beside={"up.mahimahi": "1\n"},
+    ),
+]  # fmt: skip
+
+MODELS = [
+    Case("unknown preset", changed(SHAPE, "preset: lama-2-7b"), (":3", "model.preset", "'lama-2-7b'", "llama-2-7b?")),
+    Case("two models", changed(SHAPE, f"preset: llama-2-7b\n  {SHAPE}"), (":2", "preset and shape", "exactly one")),
+    Case("no model", changed(f"\n  {SHAPE}", " {}"), (":2", "none of preset, config and shape", "exactly one")),
+    Case("no heads", changed("heads: 4", "heads: 0"), ("model.shape.heads", "0", "equal to 1")),
+    Case("heads do not divide width", changed("heads: 4", "heads: 5"), (":3", "64", "5 heads", "a multiple")),
+    Case("kv_heads do not divide heads", changed("heads: 4", "heads: 4, kv_heads: 3"), ("kv_heads", "3", "divisor")),
+    Case("weights of no bytes", changed(SHAPE, f"{SHAPE}\n  bytes_per_weight: 0"), ("per_weight", "0", "greater")),
+    Case("10^7 blocks", changed(SHAPE, "shape: {layers: 1000, width: 10000, heads: 10000}"), ("10000 heads", "blocks")),
+    Case("too big for all", changed(SHAPE, "preset: llama-2-7b"), (":2", "model", "1.3", "2e+09", "of all devices")),
+    Case(
+        "a block too big for any",
+        changed("width: 64, heads: 4", "width: 10000, heads: 100, ffn_width: 55000").replace(
+            "  right: {", "  right: {count: 3, "
+        ),
+        (":2", "L0.ffn", "2.2e+09", "1e+09 bytes of the largest device"),
+    ),
+    Case("missing config", changed(SHAPE, "config: gone.json"), ("no readable file", "config.json"), "gone.json"),
+    config("broken JSON config", "{", "line 1", "invalid JSON", "a JSON object"),
+    config("list as config", "[]", "[]", "a JSON object"),
+    config("config without model_type", "{}", "no model_type", "llama"),
+    config("config of unknown model_type", '{"model_type": "lama"}', "'lama'", "did you mean llama?"),
+    config("config without layers", '{"model_type": "opt", "hidden_size": 8, "num_attention_heads": 2}', "num_hidden"),
+    config("config of experts", '{"model_type": "mixtral"}', "mixture of experts", "dense"),
+    config("binary config", b"\xff\xfe\x00", "not UTF-8", "UTF-8"),
+]  # fmt: skip
+
+WORLDS = [
+    Case("unknown device in a link", changed("[left, right]", "[left, rihgt]"), ("connect.0.1", "mean 'right'?")),
+    Case("link to itself", changed("[left, right]", "[left, left]"), (":8", "connect.0", "itself", "different")),
+    Case("link of three", changed("[left, right]", "[left, right, left]"), ("cable.connect", '"all"')),
+    Case("link of numbers", changed("[left, right]", "[left, 1]"), ("cable.connect", '"all"')),
+    Case("link to all but misspelt", changed("[[left, right]]", "al"), ("cable.connect", "'al'", '"all"')),
+    Case("the same link twice", changed("[[left, right]]", "[[left, right], [left, right]]"), (":7", "left-right")),
+    Case("disconnected", changed("connect: [[left, right]]", "connect: []"), ("connect", "[]", '"all"')),
+    Case("no links", GOOD.replace("\n  cable: {connect: [[left, right]], bandwidth: 100 Mbit/s}", " {}"), ("right",)),
+    Case(
+        "unreached device",
+        changed("  left:", "  far: {memory: 1 GB, compute: 1 GFLOP/s}\n  left:"),
+        (":8", "links", "'far'", "connect all"),
+    ),
+    Case("unknown source", GOOD + "source: lef\n", (":11", "'lef'", "did you mean 'left'?")),
+    Case("source that is a number", GOOD + "source: 1\n", (":11", "source", "1", "text")),
+    Case(
+        "two devices of one name",
+        changed("  left: {", "  right-1: {").replace("  right: {", "  right: {count: 2, "),
+        (":6", "'right-1'", "distinct names"),
+    ),
+    Case("too many links", changed("{memory", "{count: 999, memory").replace("[[left, right]]", "all"), (":8", "5000")),
+    Case("swap without disk", GOOD + "memory: {overflow: swap}\n", ("left.disk", "no disk", RATE_FORM)),
+    Case("unknown policy", GOOD + "policies: [greddy]\n", (":11", "'greddy'", "did you mean 'greedy'?")),
+    Case("unknown parameter", GOOD + "policies: [{name: greedy, parameters: {x: 1}}]\n", (":11", "'x'", "no param")),
+    Case("parameter called name", GOOD + "policies: [{name: greedy, parameters: {name: x}}]\n", (":11", "'name'")),
+    Case(
+        "misspelt policy parameter",
+        GOOD + "policies: [{name: resource-aware, parameters: {dedline_s: 1}}]\n",
+        (":11", "'dedline_s'", "did you mean 'deadline_s'?"),
+    ),
+    Case(
+        "policy parameter of a wrong type",
+        GOOD + "policies: [{name: resource-aware, parameters: {deadline_s: soon}}]\n",
+        (":11", "'soon'", "number"),
+    ),
+    Case(
+        "policy parameter out of range",
+        GOOD + "policies: [{name: resource-aware, parameters: {deadline_s: -1}}]\n",
+        (":11", "-1", "above 0"),
+    ),
+    Case("repeated policy", GOOD + "policies: [greedy, greedy]\n", (":11", "policies.1", "'greedy'", "distinct")),
+    Case(
+        "repeated label",
+        GOOD + "policies: [{name: greedy, label: a}, {name: static, label: a}]\n",
+        (":11", "policies.1", "'a'", "distinct"),
+    ),
+    Case("number as a policy", GOOD + "policies: [5]\n", (":11", "policies.0", "5", "keys with values")),
+    Case("empty label", GOOD + 'policies: [{name: greedy, label: ""}]\n', ("label", "''", "not empty")),
+]  # fmt: skip
+
+CASES = NOT_YAML + KEYS + QUANTITIES + TRACES + MODELS + WORLDS
+
+
+def put(folder: Path, case: Case) -> Path:
+    """The case's scenario, with the files beside it."""
+    folder.mkdir()
+    for name, content in {"scenario.yaml": case.text, **case.beside}.items():
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder / "scenario.yaml"
+
+
+def check_message(code: int, out: str, err: str) -> None:
+    """Exit code 2, nothing on standard output, and one line that quotes and suggests."""
+    assert code == 2, (out, err)
+    assert out == ""
+    assert err.endswith("\n")
+    assert len(err.splitlines()) == 1, err
+    assert err.startswith("headway: ")
+    assert ": found " in err
+    assert "; accepted: " in err
+    assert len(err) < 1500
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    """The command, in this process; what is not a mistake of a user is raised."""
+    result = CliRunner().invoke(app, ["run", *map(str, arguments)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_the_scenario_that_the_cases_break_is_good(tmp_path: Path) -> None:
+    path = put(tmp_path / "in", Case("good", GOOD, ()))
+    code, _, err = run(path, "--policy", "single", "--out", tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert (tmp_path / "out" / "tokens.parquet").is_file()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_broken_input_is_told_in_one_message(case: Case, tmp_path: Path) -> None:
+    path = put(tmp_path / "in", case)
+    code, out, err = run(path, "--out", tmp_path / "out")
+    check_message(code, out, err)
+    assert str(path.parent / case.file) in err
+    for part in case.says:
+        assert part in err.removeprefix(f"headway: {path}"), err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in"]
+
+
+def test_every_case_has_a_name_of_its_own() -> None:
+    assert len({case.id for case in CASES}) == len(CASES) >= 50
+
+
+def test_missing_scenario(tmp_path: Path) -> None:
+    code, out, err = run(tmp_path / "gone.yaml", "--out", tmp_path / "out")
+    check_message(code, out, err)
+    assert str(tmp_path / "gone.yaml") in err
+    assert "home-cluster" in err
+
+
+@pytest.mark.parametrize("name", ["a\0b", ""], ids=["with a zero", "empty"])
+def test_impossible_scenario_name(name: str, tmp_path: Path) -> None:
+    check_message(*run(name, "--out", tmp_path / "out"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_folder_as_scenario(tmp_path: Path) -> None:
+    code, out, err = run(tmp_path, "--out", tmp_path / "out")
+    check_message(code, out, err)
+    assert str(tmp_path) in err
+    assert "is a directory" in err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("trace", [False, True], ids=["scenario", "trace"])
+def test_a_line_of_200_mb_is_refused_unread(trace: bool, tmp_path: Path) -> None:
+    path = put(tmp_path / "in", Case("", with_rate("{file: log.csv}"), ()))
+    huge = path.parent / "log.csv" if trace else path
+    with huge.open("wb") as file:
+        file.truncate(200_000_000)
+    started = time.perf_counter()
+    code, out, err = run(path, "--out", tmp_path / "out")
+    assert time.perf_counter() - started < 1.0
+    check_message(code, out, err)
+    assert str(huge) in err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--policy", "greddy"], "did you mean 'greedy'?"),
+        (["--policy", ""], "one of"),
+        (["--policy", "greedy", "--policy", "greedy"], "--policy: found 'greedy' more than once"),
+    ],
+    ids=["unknown policy", "empty policy", "policy twice"],
+)
+def test_unusable_option_is_told_in_one_message(options: list[str], says: str, tmp_path: Path) -> None:
+    path = put(tmp_path / "in", Case("", GOOD, ()))
+    code, out, err = run(path, *options, "--out", tmp_path / "out")
+    check_message(code, out, err)
+    assert says in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--seed", "-1"], "'--seed'"),
+        (["--seed", "x"], "'--seed'"),
+        (["--seed", "1.5"], "'--seed'"),
+        (["--seed", "9223372036854775808"], "'--seed'"),
+        (["--sed", "1"], "--sed"),
+        (["--policy"], "'--policy' requires an argument"),
+        (["extra"], "extra"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_malformed_option_is_a_usage_error(options: list[str], says: str, tmp_path: Path) -> None:
+    path = put(tmp_path / "in", Case("", GOOD, ()))
+    code, out, err = run(path, "--out", tmp_path / "out", *options)
+    assert (code, out) == (2, "")
+    assert says in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        case
+        for case in CASES
+        if case.id in {"binary garbage", "lone surrogate", "trace with nan", "unknown key"}
+    ],
+    ids=lambda case: case.id,
+)
+def test_the_installed_command_shows_no_traceback(case: Case, tmp_path: Path) -> None:
+    """In a process of its own, where nothing stands between an exception and the user."""
+    path = put(tmp_path / "in", case)
+    done = subprocess.run(
+        [sys.executable, "-m", "analysis", "run", str(path), "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    check_message(done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in"]
