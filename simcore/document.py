@@ -104,7 +104,7 @@ class _Loader(yaml.SafeLoader):
         where = f"{self._name}:{event.start_mark.line + 1}"
         if isinstance(event, yaml.AliasEvent):
             raise InputError(where, f"the alias {shown(event.anchor)}", "the value itself, written out")
-        if event.tag not in (None, "!"):
+        if event.tag is not None:
             raise InputError(where, f"the tag {shown(event.tag)}", "plain values without tags")
         if self._depth == _MOST_DEPTH:
             raise InputError(where, f"more than {_MOST_DEPTH} levels of nesting", "a flatter file")
