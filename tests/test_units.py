@@ -1,12 +1,13 @@
 """Quantities with units: exact round values, and no guess where a spelling means two things."""
 
 import math
+import pickle
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traces.errors import InputError, shown
+from traces.errors import InputError, one_of, shown
 from traces.units import UNITS, Quantity, convert, factor, parse
 
 
@@ -127,3 +128,25 @@ def test_conversion_there_and_back_is_the_identity_up_to_rounding(number: float)
 def test_a_value_in_a_message_is_short_and_on_one_line(value: object) -> None:
     assert len(shown(value)) <= 80
     assert "\n" not in shown(value)
+
+
+def test_what_cannot_be_spelled_out_is_still_named_in_a_message() -> None:
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    assert shown(nested) == "a list too long to show"
+    assert shown(10**5000) == "a int too long to show"
+    with pytest.raises(InputError):
+        parse(10**5000, "fraction", "here")
+
+
+def test_an_input_error_keeps_its_three_parts_through_a_worker_process() -> None:
+    error = pickle.loads(pickle.dumps(InputError("a.yaml:3", "'fast'", "a rate")))
+    assert (error.where, error.found, error.accepted) == ("a.yaml:3", "'fast'", "a rate")
+    assert str(error) == "a.yaml:3: found 'fast'; accepted: a rate"
+
+
+def test_a_nearly_right_name_is_answered_with_the_right_one() -> None:
+    assert one_of("ccv", ["csv", "mahimahi"]) == "one of csv, mahimahi (did you mean 'csv'?)"
+    assert one_of("pcap", ["csv", "mahimahi"]) == "one of csv, mahimahi"
+    assert one_of("zzz", [f"name{k}" for k in range(1000)]).endswith(", ...")

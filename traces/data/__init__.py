@@ -3,7 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
-from traces.errors import InputError, shown
+from traces.errors import InputError, one_of, shown
 
 _SUFFIXES = (".csv", ".mahimahi")
 
@@ -20,5 +20,5 @@ def shipped(name: str) -> Path:
         InputError: there is none of that name.
     """
     if name not in shipped_names():
-        raise InputError("shipped trace", shown(name), f"one of {', '.join(shipped_names())}")
+        raise InputError("shipped trace", shown(name), one_of(name, shipped_names()))
     return Path(str(files(__name__) / name))

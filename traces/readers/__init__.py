@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, get_args
 
-from traces.errors import InputError, shown
+from traces.errors import InputError, one_of, shown
 from traces.readers import columns, mahimahi
 from traces.readers.lines import lines
 from traces.trace import EndRule, Trace
@@ -61,7 +61,7 @@ def read(
         raise InputError(f"{path} (option end)", shown(end), '"hold", "loop" or "zero"')
     name = _recognised(path) if format is None else format
     if name not in FORMATS:
-        raise InputError(f"{path} (option format)", shown(name), f"one of {', '.join(FORMATS)}")
+        raise InputError(f"{path} (option format)", shown(name), one_of(name, FORMATS))
     return FORMATS[name].read(str(path), quantity, unit, time_unit, end)
 
 
