@@ -1,0 +1,680 @@
+"""Laws of loading: every key arrives where it should, and every text is either a scenario or a told mistake."""
+
+import copy
+import json
+import string
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydantic
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import policies
+from simcore import (
+    PRESETS,
+    DecodeCost,
+    PaperCost,
+    Scenario,
+    from_config,
+    load_scenario,
+    schema,
+    shipped_scenario,
+    shipped_scenarios,
+    simulate,
+)
+from traces import InputError, Trace, read, shipped, shipped_names
+
+Document = dict[str, Any]
+
+SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=2000)
+
+SMALL: Document = {
+    "model": {"shape": {"layers": 2, "width": 64, "heads": 4}},
+    "devices": {
+        "a": {"memory": "1 GB", "compute": "1 GFLOP/s"},
+        "b": {"memory": "2 GB", "compute": "3 GFLOP/s"},
+    },
+    "links": {"wire": {"connect": [["a", "b"]], "bandwidth": "8 Mbit/s"}},
+    "workload": [{"prompt": 3, "output": 5}],
+}
+
+LARGE: Document = {
+    "headway": 1,
+    "name": "everything",
+    "description": "Uses every key there is.",
+    "seed": 11,
+    "model": {
+        "shape": {
+            "layers": 3,
+            "width": 60,
+            "heads": 6,
+            "kv_heads": 2,
+            "head_size": 16,
+            "ffn_width": 100,
+            "gated_ffn": True,
+            "vocabulary": 50,
+        },
+        "bytes_per_weight": 0.5625,
+        "bytes_per_kv": 1,
+        "bytes_per_activation": 4,
+    },
+    "cost": {"model": "paper", "ffn_factor": 0.8},
+    "blocks": {"embed": True, "lm_head": False},
+    "source": "box",
+    "devices": {
+        "pi": {
+            "count": 3,
+            "memory": "4 GiB",
+            "compute": "30 GFLOP/s",
+            "memory_bandwidth": "8 GB/s",
+            "overhead": "20 us",
+            "disk": "90 MB/s",
+            "availability": {"walk_mean": "40 %", "sigma": 0.1, "step": "1 s", "duration": "8 s", "correlation": 0.5},
+            "memory_used": "512 MB",
+        },
+        "box": {
+            "memory": "16 GB",
+            "compute": "1 TFLOP/s",
+            "disk": "1 GB/s",
+            "availability": {"shipped": "cpu-load.csv", "end": "loop"},
+            "memory_used": {"steps": [["0 s", "1 GB"], ["1 min", "2 GB"]], "end": "loop", "duration": "90 s"},
+        },
+    },
+    "links": {
+        "cell": {
+            "connect": [["pi", "pi"]],
+            "bandwidth": {"file": "data/log.txt", "format": "csv", "unit": "Mbit/s", "time_unit": "ms", "end": "zero"},
+            "latency": "2 ms",
+            "overhead": "100 us",
+        },
+        "radio": {"connect": [["pi-2", "box"]], "bandwidth": {"file": "data/up.mahimahi"}},
+    },
+    "network": {"sharing": "dedicated"},
+    "workload": [{"prompt": 3, "output": 5}, {"prompt": 2, "output": 4, "arrival": "1.5 s"}],
+    "controller": {"interval": 2, "migration": "blocking", "on_infeasible": "fail", "decision_time": "5 ms"},
+    "memory": {"overflow": "swap"},
+    "policies": ["greedy", {"name": "resource-aware", "label": "eager", "parameters": {"deadline_s": 2.0}}],
+}  # fmt: skip
+
+OTHER_MODELS: tuple[Document, ...] = ({"preset": "tinyllama-1.1b"}, {"config": "data/model.json"})
+
+FILES = {
+    "data/log.txt": "0 10\n250 20\n500 0\n",
+    "data/up.mahimahi": "1\n2\n2\n4\n",
+    "data/model.json": json.dumps(
+        {
+            "model_type": "gpt2",
+            "n_layer": 2,
+            "n_embd": 64,
+            "n_head": 4,
+            "n_positions": 128,
+            "vocab_size": 100,
+        }
+    ),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, content in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    return tmp_path
+
+
+def load(folder: Path, document: Document, **options: Any) -> Scenario:
+    """The scenario of a document; JSON is YAML too."""
+    path = folder / "lab.yaml"
+    path.write_text(json.dumps(document, indent=1))
+    return load_scenario(path, **options)
+
+
+def merged(base: Document, changes: Document) -> Document:
+    """A copy of `base` with some values replaced, those in nested mappings one by one."""
+    result = copy.deepcopy(base)
+    for key, value in changes.items():
+        inner = result.get(key)
+        result[key] = merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return result
+
+
+def small(folder: Path, changes: Document, **options: Any) -> Scenario:
+    return load(folder, merged(SMALL, changes), **options)
+
+
+def rate(folder: Path, bandwidth: object) -> Trace:
+    """What the only link's bandwidth becomes."""
+    return small(folder, {"links": {"wire": {"bandwidth": bandwidth}}}).cluster.links[0].bandwidth
+
+
+def same(one: Trace, other: Trace) -> bool:
+    return (
+        np.array_equal(one.times, other.times)
+        and np.array_equal(one.values, other.values)
+        and (one.end, one.duration) == (other.end, other.duration)
+    )
+
+
+# Every key
+
+
+def keys_of(section: type[pydantic.BaseModel]) -> Iterator[tuple[str, str]]:
+    for name, field in section.model_fields.items():
+        yield section.__name__, name
+        for inner in sections_in(field.annotation, *field.metadata):
+            yield from keys_of(inner)
+
+
+def sections_in(*annotations: Any) -> Iterator[type[pydantic.BaseModel]]:
+    for annotation in annotations:
+        if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+            yield annotation
+        yield from sections_in(*typing.get_args(annotation))
+
+
+def keys_set(section: object) -> Iterator[tuple[str, str]]:
+    """The keys that a file really wrote, in a section and in all below it."""
+    if isinstance(section, pydantic.BaseModel):
+        for name in section.model_fields_set:
+            yield type(section).__name__, name
+            yield from keys_set(getattr(section, name))
+    elif isinstance(section, Mapping):
+        for value in section.values():
+            yield from keys_set(value)
+    elif isinstance(section, list):
+        for value in section:
+            yield from keys_set(value)
+
+
+def test_the_scenarios_here_use_every_key_of_the_schema(folder: Path) -> None:
+    big = {"devices": {name: {"memory": "16 GB"} for name in SMALL["devices"]}}
+    documents = [LARGE, *(merged(SMALL, big) | {"model": model} for model in OTHER_MODELS)]
+    for document in documents:
+        load(folder, document)
+    used = {key for document in documents for key in keys_set(schema.ScenarioFile.model_validate(document))}
+    assert used == set(keys_of(schema.ScenarioFile))
+
+
+def test_keys_arrive_in_the_scenario(folder: Path) -> None:
+    world = load(folder, LARGE)
+    assert (world.name, world.seed) == ("everything", 11)
+    assert world.text == (folder / "lab.yaml").read_text()
+    model = world.model
+    assert (model.layers, model.width, model.heads, model.kv_heads) == (3, 60, 6, 2)
+    assert (model.head_size, model.ffn_width, model.gated_ffn, model.vocabulary) == (16, 100, True, 50)
+    assert (model.bytes_per_weight, model.bytes_per_kv, model.bytes_per_activation) == (0.5625, 1.0, 4.0)
+    assert world.cost == PaperCost(model, 0.8)
+    assert (world.embed, world.lm_head) == (True, False)
+    assert [(r.prompt, r.output, r.arrival_s) for r in world.requests] == [(3, 5, 0.0), (2, 4, 1.5)]
+    assert (world.interval, world.on_infeasible, world.overflow) == (2, "fail", "swap")
+    assert world.decision_time == 0.005
+    assert [(p.name, p.label, p.parameters) for p in world.policies] == [
+        ("greedy", "greedy", {}),
+        ("resource-aware", "eager", {"deadline_s": 2.0}),
+    ]
+    for number, choice in enumerate(world.policies):
+        assert choice.where.startswith(f"{folder / 'lab.yaml'}:")
+        assert choice.where.endswith(f": policies.{number}")
+
+
+def test_keys_arrive_in_the_devices(folder: Path) -> None:
+    cluster = load(folder, LARGE).cluster
+    assert cluster.names == ("pi-1", "pi-2", "pi-3", "box")
+    assert cluster.source == "box"
+    for pi in cluster.devices[:3]:
+        assert (pi.memory_bytes, pi.flops, pi.memory_bandwidth) == (4 * 2**30, 30e9, 8e9)
+        assert (pi.overhead_s, pi.disk_bandwidth) == (20e-6, 90e6)
+        assert same(pi.used_bytes, Trace.constant(512e6))
+        assert (pi.availability.end, pi.availability.duration) == ("loop", 8.0)
+        assert len(pi.availability.times) == 8
+    box = cluster.devices[3]
+    assert (box.memory_bytes, box.flops, box.memory_bandwidth) == (16e9, 1e12, float("inf"))
+    assert (box.overhead_s, box.disk_bandwidth) == (0.0, 1e9)
+    assert same(box.used_bytes, Trace([0, 60], [1e9, 2e9], "loop", 90))
+    assert same(box.availability, read(shipped("cpu-load.csv"), "fraction", end="loop"))
+
+
+def test_keys_arrive_in_the_links(folder: Path) -> None:
+    links = load(folder, LARGE).cluster.links
+    assert [(link.name, link.ends) for link in links] == [
+        ("cell:pi-1-pi-2", ("pi-1", "pi-2")),
+        ("cell:pi-1-pi-3", ("pi-1", "pi-3")),
+        ("cell:pi-2-pi-3", ("pi-2", "pi-3")),
+        ("radio", ("pi-2", "box")),
+    ]
+    for link in links[:3]:
+        assert (link.latency_s, link.overhead_s) == (2e-3, 100e-6)
+        assert same(link.bandwidth, Trace([0, 0.25, 0.5], [1.25e6, 2.5e6, 0], "zero", 0.75))
+    assert (links[3].latency_s, links[3].overhead_s) == (0.0, 0.0)
+    assert same(links[3].bandwidth, read(folder / "data/up.mahimahi", "rate"))
+
+
+# Devices and links
+
+
+@given(a=st.integers(1, 6), b=st.integers(1, 6))
+@SHARED_FOLDER
+def test_all_joins_every_pair_of_devices_once(a: int, b: int, folder: Path) -> None:
+    devices = {"a": {"count": a}, "b": {"count": b}}
+    cluster = small(folder, {"devices": devices, "links": {"wire": {"connect": "all"}}}).cluster
+    n = a + b
+    assert len(cluster.devices) == n
+    assert len({frozenset(link.ends) for link in cluster.links}) == len(cluster.links) == n * (n - 1) // 2
+
+
+@given(a=st.integers(1, 5), b=st.integers(1, 5))
+@SHARED_FOLDER
+def test_a_pair_of_groups_joins_each_of_one_to_each_of_the_other(a: int, b: int, folder: Path) -> None:
+    devices = {"a": {"count": a}, "b": {"count": b}, "hub": SMALL["devices"]["a"]}
+    links = {"wire": {"connect": [["a", "b"], ["hub", "a"]]}}
+    cluster = small(folder, {"devices": devices, "links": links}).cluster
+    ends = [frozenset(link.ends) for link in cluster.links]
+    assert len(ends) == len(set(ends)) == a * b + a
+    assert sum("hub" in pair for pair in ends) == a
+
+
+def test_a_member_of_a_group_can_be_named_alone(folder: Path) -> None:
+    changes = {"devices": {"a": {"count": 2}}, "links": {"wire": {"connect": [["a-2", "b"], ["a", "a-1"]]}}}
+    cluster = small(folder, changes).cluster
+    assert [link.ends for link in cluster.links] == [("a-2", "b"), ("a-2", "a-1")]
+
+
+def test_one_device_needs_no_links(folder: Path) -> None:
+    document = copy.deepcopy(SMALL)
+    del document["links"], document["devices"]["b"]
+    assert load(folder, document).cluster.links == ()
+
+
+def test_the_first_device_is_the_source(folder: Path) -> None:
+    assert small(folder, {}).cluster.source == "a"
+    assert small(folder, {"source": "b"}).cluster.source == "b"
+    assert (
+        small(folder, {"devices": {"a": {"count": 2}}, "links": {"wire": {"connect": "all"}}}).cluster.source
+        == "a-1"
+    )
+
+
+@pytest.mark.parametrize("name", ["no", "on", "yes", "y", "0x1", "1_0", "2024-01-31", "a.b-c_d", "1e"])
+def test_names_that_older_yaml_takes_for_something_else(name: str, tmp_path: Path) -> None:
+    device = "{memory: 1 GB, compute: 1 GFLOP/s}"
+    text = (
+        f"name: {name}\nsource: {name}\nmodel: {{shape: {{layers: 1, width: 8, heads: 2}}}}\n"
+        f"devices:\n  other: {device}\n  {name}: {device}\n"
+        f"links: {{{name}: {{connect: [[{name}, other]], bandwidth: 1 MB/s}}}}\nworkload: [{{prompt: 1, output: 1}}]\n"
+    )
+    (tmp_path / "s.yaml").write_text(text)
+    world = load_scenario(tmp_path / "s.yaml")
+    assert (world.name, world.cluster.source, world.cluster.links[0].ends) == (name, name, (name, "other"))
+
+
+# Quantities and traces
+
+
+@pytest.mark.parametrize(
+    ("spelling", "bytes_per_s"),
+    [
+        ("8 bit/s", 1.0),
+        ("8 Mbit/s", 1e6),
+        ("8Mbit/s", 1e6),
+        ("0.008 Gbit/s", 1e6),
+        ("8e3 kbit/s", 1e6),
+        ("1 MB/s", 1e6),
+        ("1 MiB/s", 2.0**20),
+        ("  1   MB/s ", 1e6),
+        ("0 B/s", 0.0),
+    ],
+)
+def test_spellings_of_a_rate(spelling: str, bytes_per_s: float, folder: Path) -> None:
+    assert same(rate(folder, spelling), Trace.constant(bytes_per_s))
+
+
+@pytest.mark.parametrize("share", [0.25, "0.25", "25 %", "25%"])
+def test_spellings_of_a_share(share: object, folder: Path) -> None:
+    device = small(folder, {"devices": {"a": {"availability": share}}}).cluster.devices[0]
+    assert same(device.availability, Trace.constant(0.25))
+
+
+@pytest.mark.parametrize(
+    ("latency", "seconds"), [("2 ms", 2e-3), ("2 us", 2e-6), ("2 µs", 2e-6), ("1 min", 60.0)]
+)
+def test_spellings_of_a_time(latency: str, seconds: float, folder: Path) -> None:
+    assert small(folder, {"links": {"wire": {"latency": latency}}}).cluster.links[0].latency_s == seconds
+
+
+def test_steps(folder: Path) -> None:
+    steps = [["0 s", "8 Mbit/s"], ["500 ms", "0 B/s"], ["1 min", "2 MB/s"]]
+    assert same(rate(folder, {"steps": steps}), Trace([0, 0.5, 60], [1e6, 0, 2e6]))
+    assert same(
+        rate(folder, {"steps": steps, "end": "zero", "duration": "2 min"}),
+        Trace([0, 0.5, 60], [1e6, 0, 2e6], "zero", 120),
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_names() if name != "cpu-load.csv"])
+def test_shipped_traces(name: str, folder: Path) -> None:
+    assert same(rate(folder, {"shipped": name}), read(shipped(name), "rate"))
+    assert same(rate(folder, {"shipped": name, "end": "loop"}), read(shipped(name), "rate", end="loop"))
+
+
+def test_files_are_looked_for_beside_the_scenario(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = merged(SMALL, {"links": {"wire": {"bandwidth": {"file": "data/up.mahimahi"}}}})
+    (folder / "lab.yaml").write_text(json.dumps(document))
+    expected = read(folder / "data/up.mahimahi", "rate")
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert same(load_scenario(folder / "lab.yaml").cluster.links[0].bandwidth, expected)
+    monkeypatch.chdir(folder)
+    assert same(load_scenario("lab.yaml").cluster.links[0].bandwidth, expected)
+
+
+WALK = {"walk_mean": "8 Mbit/s", "sigma": 0.3, "step": "1 s", "duration": "20 s"}
+
+
+def walks(folder: Path, changes: Document, **options: Any) -> dict[str, bytes]:
+    """The values of every link's walk."""
+    links = {"wire": {"connect": "all", "bandwidth": WALK}}
+    cluster = small(folder, merged({"links": links}, changes), **options).cluster
+    return {link.name: link.bandwidth.values.tobytes() for link in cluster.links}
+
+
+def test_every_link_and_device_walks_on_its_own(folder: Path) -> None:
+    share = {**WALK, "walk_mean": 0.1, "sigma": 0.1}
+    devices = {"a": {"count": 3, "availability": share}, "b": {"count": 2, "availability": share}}
+    cluster = small(
+        folder, {"devices": devices, "links": {"wire": {"connect": "all", "bandwidth": WALK}}}
+    ).cluster
+    traces = [link.bandwidth for link in cluster.links] + [device.availability for device in cluster.devices]
+    assert len({trace.values.tobytes() for trace in traces}) == len(traces) == 10 + 5
+    logs = np.log(np.array([link.bandwidth.values for link in cluster.links]))
+    assert abs(np.corrcoef(logs) - np.eye(10)).max() < 0.95
+
+
+def test_one_seed_gives_one_world_and_another_seed_another(folder: Path) -> None:
+    assert walks(folder, {"seed": 3}) == walks(folder, {"seed": 3}) == walks(folder, {"seed": 4}, seed=3)
+    assert walks(folder, {"seed": 3}) != walks(folder, {"seed": 4})
+    assert walks(folder, {}) == walks(folder, {"seed": 0})
+    assert small(folder, {"seed": 4}, seed=3).seed == 3
+
+
+def test_what_is_added_to_a_scenario_leaves_its_walks_alone(folder: Path) -> None:
+    """Streams go by name and not by the order of use, so a comparison of two worlds is paired."""
+    devices = {"a": {"count": 3}}
+    before = walks(folder, {"devices": devices})
+    added = {"c": {**SMALL["devices"]["a"], "memory_used": {**WALK, "walk_mean": "1 MB"}}}
+    after = walks(
+        folder,
+        {"devices": {**added, **devices}, "links": {"new": {"connect": [["c", "a"]], "bandwidth": WALK}}},
+    )
+    assert len(before) == 6
+    assert {name: after[name] for name in before} == before
+
+
+@given(seed=st.integers(0, 2**63 - 1))
+@SHARED_FOLDER
+def test_walks_have_the_mean_they_are_given(seed: int, folder: Path) -> None:
+    """The standard error of the mean of 10 000 independent values with sigma 0.3 is 0.3 %; eight are allowed."""
+    walk = {**WALK, "duration": "10000 s", "correlation": 0.0}
+    trace = small(folder, {"links": {"wire": {"bandwidth": walk}}}, seed=seed).cluster.links[0].bandwidth
+    assert trace.values.mean() == pytest.approx(1e6, rel=0.025)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_beyond_its_bounds_is_told(seed: int, folder: Path) -> None:
+    with pytest.raises(InputError, match=rf"^seed: found {seed}; accepted: a whole number from 0"):
+        small(folder, {}, seed=seed)
+
+
+# Models, costs and blocks
+
+
+def test_a_shape_fills_in_what_follows_from_the_rest(folder: Path) -> None:
+    model = small(folder, {}).model
+    assert (model.kv_heads, model.head_size, model.ffn_width) == (4, 16, 256)
+    assert (model.gated_ffn, model.vocabulary, model.name) == (False, 0, "lab")
+    assert (model.bytes_per_weight, model.bytes_per_kv, model.bytes_per_activation) == (2.0, 2.0, 2.0)
+
+
+def test_a_head_size_frees_the_width_from_the_heads(folder: Path) -> None:
+    assert small(folder, {"model": {"shape": {"width": 65, "head_size": 10}}}).model.head_size == 10
+
+
+def with_model(folder: Path, model: Document) -> Scenario:
+    big = {name: {"memory": "16 GB"} for name in "ab"}
+    return load(folder, {**merged(SMALL, {"devices": big}), "model": model})
+
+
+def test_a_model_comes_from_a_preset_or_a_config(folder: Path) -> None:
+    assert with_model(folder, {"preset": "tinyllama-1.1b"}).model == PRESETS["tinyllama-1.1b"]
+    assert with_model(folder, {"config": "data/model.json"}).model == from_config(folder / "data/model.json")
+
+
+@pytest.mark.parametrize("model", OTHER_MODELS, ids=lambda model: next(iter(model)))
+def test_number_formats_take_the_place_of_the_models_own(model: Document, folder: Path) -> None:
+    own = with_model(folder, model).model
+    changed = with_model(folder, {**model, "bytes_per_kv": 1}).model
+    assert (changed.bytes_per_weight, changed.bytes_per_kv) == (own.bytes_per_weight, 1.0)
+    assert changed.bytes_per_activation == own.bytes_per_activation
+    assert with_model(folder, {**model, "bytes_per_weight": 0.5625}).model.bytes_per_weight == 0.5625
+
+
+@pytest.mark.parametrize(
+    ("cost", "vocabulary", "blocks", "expected"),
+    [
+        ("decode", 50, {}, (True, True)),
+        ("decode", 0, {}, (False, False)),
+        ("paper", 50, {}, (False, False)),
+        ("paper", 50, {"embed": True}, (True, False)),
+        ("decode", 50, {"embed": False}, (False, True)),
+        ("decode", 50, {"lm_head": False}, (True, False)),
+    ],
+)
+def test_embedding_and_output_head_are_blocks_by_default_under_decode(
+    cost: str, vocabulary: int, blocks: Document, expected: tuple[bool, bool], folder: Path
+) -> None:
+    changes = {"cost": {"model": cost}, "blocks": blocks, "model": {"shape": {"vocabulary": vocabulary}}}
+    world = small(folder, changes)
+    assert (world.embed, world.lm_head) == expected
+    assert (world.blocks.embed is not None, world.blocks.lm_head is not None) == expected
+
+
+def test_costs(folder: Path) -> None:
+    world = small(folder, {})
+    assert world.cost == DecodeCost(world.model)
+    world = small(folder, {"cost": {"model": "paper"}})
+    assert world.cost == PaperCost(world.model, 8.0)
+
+
+# Controller, policies, name
+
+
+@pytest.mark.parametrize(
+    ("written", "means"), [("free", "free"), ("measured", "measured"), ("0 s", 0.0), ("1 h", 3600.0)]
+)
+def test_forms_of_decision_time(written: str, means: object, folder: Path) -> None:
+    assert small(folder, {"controller": {"decision_time": written}}).decision_time == means
+
+
+def test_defaults_of_the_controller(folder: Path) -> None:
+    world = small(folder, {})
+    assert (world.interval, world.on_infeasible, world.decision_time, world.overflow) == (
+        1,
+        "keep",
+        "free",
+        "fail",
+    )
+    assert (world.policies, world.seed) == ((), 0)
+
+
+def test_one_policy_twice_under_two_labels(folder: Path) -> None:
+    chosen = ["static", {"name": "static", "label": "again"}]
+    assert [choice.label for choice in small(folder, {"policies": chosen}).policies] == ["static", "again"]
+
+
+def test_a_scenario_without_a_name_has_the_name_of_its_file(folder: Path) -> None:
+    assert small(folder, {}).name == "lab"
+    assert small(folder, {"name": "x.1"}).name == "x.1"
+
+
+def test_a_file_name_that_is_no_text_gives_a_name_that_is(tmp_path: Path) -> None:
+    path = tmp_path / "caf\udce9.yaml"
+    path.write_text(json.dumps(SMALL))
+    assert load_scenario(path).name == "caf?"
+
+
+# Shipped scenarios
+
+
+@pytest.mark.parametrize("name", shipped_scenarios())
+def test_shipped_scenarios_load_and_name_known_policies(name: str) -> None:
+    world = load_scenario(shipped_scenario(name))
+    assert world.name == name
+    for choice in world.policies:
+        assert policies.chosen(choice).name == choice.name
+
+
+def test_an_unknown_shipped_scenario_is_told() -> None:
+    with pytest.raises(InputError, match="did you mean 'home-cluster'"):
+        shipped_scenario("home-clutser")
+
+
+# Mutations
+
+Place = tuple[str | int, ...]
+
+
+def places(value: object, place: Place = ()) -> Iterator[Place]:
+    yield place
+    if isinstance(value, Mapping | list):
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from places(item, (*place, key))
+
+
+def parent_of(document: Any, place: Place) -> Any:
+    for part in place[:-1]:
+        document = document[part]
+    return document
+
+
+def nested(depth: int) -> object:
+    value: object = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+WRONG = st.one_of(
+    st.sampled_from([None, True, False, 0, 1, -1, 10**9, 10**40, 1e300, 1e-300, float("inf"), float("nan")]),
+    st.sampled_from(["", " ", "x", "1", "no", "all", "a", "pi", "../..", "/dev/zero", ".", "data", "x" * 3000, "é"]),
+    st.sampled_from(["1 s", "0 s", "1e-12 s", "1e17 s", "1e300 s", "1 GB", "0 B", "1 B/s", "1 FLOP/s", "50 %"]),
+    st.sampled_from([[], {}, [[]], [{}], {"": None}, {"file": 1}, {"steps": [[]]}, {"shipped": "x"}, {"walk_mean": 1}]),
+    st.integers(1, 30).map(nested),
+    st.text(max_size=5),
+)  # fmt: skip
+
+
+def drop(document: Document, place: Place, _: object) -> None:
+    del parent_of(document, place)[place[-1]]
+
+
+def put(document: Document, place: Place, value: object) -> None:
+    parent_of(document, place)[place[-1]] = value
+
+
+def wrap(document: Document, place: Place, _: object) -> None:
+    parent = parent_of(document, place)
+    parent[place[-1]] = [parent[place[-1]]]
+
+
+def rename(document: Document, place: Place, value: object) -> None:
+    parent = parent_of(document, place)
+    if isinstance(parent, dict):
+        parent[str(value)] = parent.pop(place[-1])
+
+
+def double(document: Document, place: Place, value: object) -> None:
+    parent = parent_of(document, place)
+    if isinstance(parent, list):
+        parent.append(parent[int(place[-1])])
+    else:
+        parent[str(value)] = parent[place[-1]]
+
+
+MUTATIONS: tuple[Callable[[Document, Place, object], None], ...] = (drop, put, put, put, wrap, rename, double)
+
+
+@st.composite
+def mutated_documents(draw: st.DrawFn) -> Document:
+    document = copy.deepcopy(draw(st.sampled_from([SMALL, LARGE])))
+    for _ in range(draw(st.integers(1, 3))):
+        known = [place for place in places(document) if place]
+        if known:
+            mutation = draw(st.sampled_from(MUTATIONS))
+            mutation(document, draw(st.sampled_from(known)), copy.deepcopy(draw(WRONG)))
+    return document
+
+
+def check_loads_or_tells(path: Path) -> None:
+    """Either a scenario comes out, in which at least the first cost can be computed, or one line for the user."""
+    try:
+        world = load_scenario(path)
+    except InputError as error:
+        assert len(str(error).splitlines()) == 1  # noqa: PT017
+        assert len(str(error)) < 2000  # noqa: PT017
+        assert error.found  # noqa: PT017
+        assert error.accepted  # noqa: PT017
+    else:
+        assert np.isfinite(world.cluster.latency_s).all()
+        assert np.isfinite(world.cost.step(world.requests[0].prompt, 0).memory_bytes).all()
+
+
+@given(document=mutated_documents())
+@settings(SHARED_FOLDER, max_examples=400)
+def test_a_mutated_document_loads_or_is_told(document: Document, folder: Path) -> None:
+    path = folder / "lab.yaml"
+    # JSON's own words for numbers that are none are not YAML's.
+    text = json.dumps(document, indent=1).replace("Infinity", ".inf").replace("NaN", ".nan")
+    path.write_text(text)
+    check_loads_or_tells(path)
+
+
+SHIPPED_TEXT = shipped_scenario("home-cluster").read_bytes()
+
+
+@st.composite
+def mutated_bytes(draw: st.DrawFn) -> bytes:
+    raw = SHIPPED_TEXT
+    for _ in range(draw(st.integers(1, 4))):
+        i, j = sorted((draw(st.integers(0, len(raw))), draw(st.integers(0, len(raw)))))
+        j = min(j, i + draw(st.sampled_from([1, 8, 400])))
+        match draw(st.sampled_from(["flip", "cut", "double", "splice", "structure"])):
+            case "flip" if i < len(raw):
+                raw = raw[:i] + bytes([raw[i] ^ (1 << draw(st.integers(0, 7)))]) + raw[i + 1 :]
+            case "cut":
+                raw = raw[:i] + raw[j:]
+            case "double":
+                raw = raw[:j] + raw[i:j] + raw[j:]
+            case "splice":
+                raw = raw[:i] + draw(st.binary(max_size=4)) + raw[i:]
+            case _:
+                raw = raw[:i] + draw(st.sampled_from(list(string.punctuation + "\t\n "))).encode() + raw[i:]
+    return raw
+
+
+@given(raw=mutated_bytes())
+@settings(SHARED_FOLDER, max_examples=150, deadline=5000)
+def test_mutated_bytes_load_or_are_told(raw: bytes, folder: Path) -> None:
+    path = folder / "lab.yaml"
+    path.write_bytes(raw)
+    check_loads_or_tells(path)
+
+
+@pytest.mark.parametrize("document", [SMALL, LARGE], ids=["small", "large"])
+def test_the_documents_that_are_mutated_can_be_run(document: Document, folder: Path) -> None:
+    world = load(folder, document)
+    assert simulate(world, policies.create("greedy")).runs["tokens"].item() > 0
