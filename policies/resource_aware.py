@@ -146,12 +146,12 @@ class _Draft:
 
         With `late`, only memory must fit: time may exceed the deadline, as long as the block gets done at all.
         """
-        score = self._score(block)
+        score, rest = self._score(block)
         if refused:
             score[list(refused)] = np.inf
         if late:
             score[self._memory[block] > self._free] = np.inf
-        device = int(score.argmin())
+        device = int((score + 1e-9 * rest).argmin())
         return device if score[device] <= 1.0 or (late and np.isfinite(score[device])) else _NOWHERE
 
     def put(self, block: int, device: int) -> None:
@@ -196,15 +196,20 @@ class _Draft:
             self.put(other, device)
         return False
 
-    def _score(self, block: int) -> FloatArray:
+    def _score(self, block: int) -> tuple[FloatArray, FloatArray]:
+        """The score of each device, and the sum of all shares, which decides between equal scores.
+
+        Equal ones are common: a head at either end of a link pays for crossing it once.
+        """
         # More than 1 where the block does not fit, also where nothing is free.
         memory = self._memory[block] / np.maximum(self._free, 1e-300)
         compute, moving = self._times(block)
+        rest = memory + compute + moving
         if self._weights is None:
-            return np.maximum(np.maximum(memory, compute), moving)
+            return np.maximum(np.maximum(memory, compute), moving), rest
         total = sum(self._weights)
         weighted = self._weights[0] * memory + self._weights[1] * compute + self._weights[2] * moving
-        return np.where(memory <= 1.0, weighted / total, np.inf)
+        return np.where(memory <= 1.0, weighted / total, np.inf), rest
 
     def _score_without_memory(self, block: int) -> FloatArray:
         return np.maximum(*self._times(block))
