@@ -1,0 +1,65 @@
+"""A world built in Python, and the prediction of a token beside its simulation."""
+
+import dataclasses
+
+import numpy as np
+
+from simcore import (
+    Cluster,
+    Decision,
+    DecodeCost,
+    Device,
+    Link,
+    Observation,
+    Placement,
+    Request,
+    Scenario,
+    predict,
+    preset,
+    simulate,
+)
+from traces import Trace, parse, steps
+
+
+def rate(text: str) -> float:
+    """Bytes per second."""
+    return parse(text, "rate", "example")
+
+
+class HalfAndHalf:
+    """Even heads here, odd heads there, and everything else on the first device; says what it expects."""
+
+    name = "half-and-half"
+
+    def __init__(self) -> None:
+        self.expected_s: list[float] = []
+
+    def decide(self, seen: Observation) -> Decision:
+        devices = np.zeros(len(seen.blocks), dtype=np.int64)
+        devices[seen.blocks.heads[:, 1::2]] = 1
+        self.expected_s.append(predict.interval_delay(seen, devices))
+        return Placement(devices)
+
+
+model = dataclasses.replace(preset("gpt2"), bytes_per_weight=1.0)
+desk = Device(name="desk", memory_bytes=1e9, flops=50e9, memory_bandwidth=10e9)
+shelf = Device(name="shelf", memory_bytes=1e9, flops=20e9, memory_bandwidth=5e9)
+# 200 Mbit/s for a fifth of a second, then 20.
+fading = steps([rate("200 Mbit/s"), rate("20 Mbit/s")], step_s=0.2)
+
+for title, bandwidth in (("steady", Trace.constant(rate("200 Mbit/s"))), ("fading", fading)):
+    cable = Link(name="cable", ends=("desk", "shelf"), bandwidth=bandwidth, latency_s=0.5e-3)
+    scenario = Scenario(
+        name=title,
+        model=model,
+        cost=DecodeCost(model),
+        cluster=Cluster(devices=(desk, shelf), links=(cable,), source="desk"),
+        requests=(Request(prompt=20, output=6),),
+    )
+    policy = HalfAndHalf()
+    result = simulate(scenario, policy)
+    print(f"{title}: token, predicted [ms], simulated [ms]")
+    for token, expected_s, took_s in zip(
+        result.tokens["token"], policy.expected_s, result.tokens["latency_s"], strict=True
+    ):
+        print(f"{token:5} {1e3 * expected_s:10.3f} {1e3 * took_s:10.3f}")

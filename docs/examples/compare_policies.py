@@ -1,0 +1,20 @@
+"""Every shipped policy in the same world, with the parts of what a token took."""
+
+import policies
+from analysis.compare import compare
+from analysis.metrics import metrics
+from simcore import load_scenario, shipped_scenario
+
+scenario = load_scenario(shipped_scenario("home-cluster"))
+result = compare(scenario, {name: policies.create(name) for name in policies.names()})
+
+numbers = metrics(result)[["run", "status", "tokens", "tpot_p50_s", "tpot_p99_s", "migrations"]]
+print(numbers.round(2).to_string(index=False))
+
+print()
+for run in result.runs.to_dict("records"):
+    print(f"{run['run']}: {run['detail'] or 'every token generated'}")
+
+print()
+parts = ["compute_s", "transfer_s", "wait_s", "migration_s"]
+print(result.tokens.groupby("run", sort=False)[parts].sum().round(1).to_string())

@@ -1,0 +1,35 @@
+"""The examples of docs/examples print what stands beside them.
+
+After a change that is meant: `cd docs/examples && for e in *.py; do python $e > ${e%.py}.out; done`, and read the diff.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
+
+
+@pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_an_example_prints_what_stands_beside_it(script: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONUTF8": "1"},
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert done.stderr == ""
+    assert done.returncode == 0
+    assert done.stdout == script.with_suffix(".out").read_text(encoding="utf-8")
+    assert list(tmp_path.iterdir()) == [], "an example leaves nothing behind"
+
+
+def test_every_expected_output_belongs_to_an_example() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.out")} == {path.stem for path in EXAMPLES.glob("*.py")}
+    assert len(list(EXAMPLES.glob("*.py"))) >= 5
