@@ -19,4 +19,7 @@ class RunEndedError(Exception):
     def __init__(self, status: Status, detail: str) -> None:
         self.status: Status = status
         self.detail = detail
-        super().__init__(f"{status}: {detail}")
+        super().__init__(status, detail)
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.detail}"

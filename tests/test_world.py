@@ -1,0 +1,291 @@
+"""Blocks, costs, routes, devices, links and the ledger, each against a hand-made or brute-force oracle."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import simpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from worlds import clusters, models, reals, varying
+
+from simcore import Cluster, CostModel, DecodeCost, Device, Kind, Link, PaperCost, block_table, preset
+from simcore.compute import FifoProcessor
+from simcore.memory import MemoryLedger
+from simcore.network import DedicatedNetwork
+from simcore.outcome import RunEndedError
+from traces import Trace
+
+
+@given(models(), st.booleans(), st.booleans())
+@settings(deadline=None)
+def test_every_row_of_the_block_table_is_one_block(model: object, embed: bool, lm_head: bool) -> None:
+    table = block_table(model, embed=embed, lm_head=lm_head)  # type: ignore[arg-type]
+    rows = [*table.heads.ravel(), *table.proj, *table.ffn]
+    rows += [row for row in (table.embed, table.lm_head) if row is not None]
+    assert sorted(rows) == list(range(len(table)))
+    assert len(set(table.names)) == len(table)
+    assert (table.kind[table.heads] == Kind.HEAD).all()
+    assert (table.kind[table.proj] == Kind.PROJ).all()
+    assert (table.kind[table.ffn] == Kind.FFN).all()
+    assert (table.layer[table.heads] == np.arange(table.layers)[:, None]).all()
+    assert (np.diff(table.layer) >= 0).all()
+
+
+def test_decode_costs_of_llama_2_7b_by_hand() -> None:
+    """D = 4096, h = h_kv = 32, d = 128, F = 11008, V = 32000, two bytes per number; the table of docs/model.md."""
+    cost = DecodeCost(preset("llama-2-7b")).step(prompt=100, generated=28)
+    weights = np.array([4096 * 128 * 3, 32 * 128 * 4096, 3 * 4096 * 11008, 32000 * 4096, 32000 * 4096]) * 2.0
+    cache = 2 * 128 * 128 * 2.0
+    np.testing.assert_array_equal(cost.memory_bytes, weights + np.array([cache, 0, 0, 0, 0]))
+    work = [2 * 4096 * 128 * 3 + 4 * 128 * 128, 2 * 4096 * 4096, 2 * 3 * 4096 * 11008, 0, 2 * 32000 * 4096]
+    np.testing.assert_array_equal(cost.work_flop, work)
+    np.testing.assert_array_equal(
+        cost.touched_bytes, [weights[0] + cache, *weights[1:3], 4096 * 2, weights[4]]
+    )
+    np.testing.assert_array_equal(cost.out_bytes, [128 * 2, 4096 * 2, 4096 * 2, 4096 * 2, 4])
+    assert (cost.input_bytes, cost.prompt_bytes) == (4096 * 2, 4)
+
+
+def test_prefill_costs_of_llama_3_8b_by_hand() -> None:
+    """A group of four query heads per key/value head; a prompt of 10 tokens."""
+    cost = DecodeCost(preset("llama-3-8b")).step(prompt=10, generated=0)
+    head = 2 * 4096 * 128 * (4 + 2) * 10 + 4 * 128 * 4 * 50
+    work = [head, 2 * 32 * 128 * 4096 * 10, 2 * 3 * 4096 * 14336 * 10, 0, 2 * 128256 * 4096]
+    np.testing.assert_array_equal(cost.work_flop, work)
+    assert cost.memory_bytes[Kind.HEAD] == 4096 * 128 * 6 * 2 + 2 * 10 * 128 * 2
+    np.testing.assert_array_equal(
+        cost.out_bytes, [4 * 128 * 2 * 10, 4096 * 2 * 10, 4096 * 2, 4096 * 2 * 10, 4]
+    )
+    assert (cost.input_bytes, cost.prompt_bytes) == (4096 * 2 * 10, 40)
+
+
+def test_paper_costs_by_hand() -> None:
+    """D = 2048, h = 32, four bytes per number, L = 64 + 36; the table of docs/model.md."""
+    cost = PaperCost(preset("paper-32x2048")).step(prompt=64, generated=36)
+    b, width, head, length = 4.0, 2048, 64, 100
+    memory = [
+        3 * length * head * b + 3 * width * head * b + 36 * width * b,
+        length * width * b,
+        4 * length * width * b,
+    ]
+    np.testing.assert_array_equal(cost.memory_bytes, [*memory, 0, 0])
+    work = [3 * length * width * head + length**2 * head, length * width**2, 8 * length * width**2]
+    np.testing.assert_array_equal(cost.work_flop, [*work, 0, 0])
+    np.testing.assert_array_equal(
+        cost.out_bytes[:3], [length * head * b, length * width * b, length * width * b]
+    )
+    assert cost.input_bytes == length * width * b
+    assert not cost.touched_bytes.any()
+    thin = PaperCost(preset("paper-32x2048"), ffn_factor=0.8).step(prompt=64, generated=36)
+    assert thin.work_flop[Kind.FFN] == pytest.approx(cost.work_flop[Kind.FFN] / 10)
+
+
+@pytest.mark.parametrize("name", ["llama-2-7b", "llama-3-8b", "qwen2.5-7b", "tinyllama-1.1b", "mistral-7b"])
+def test_blocks_carry_the_weights_of_the_whole_model(name: str) -> None:
+    """All blocks together weigh what the model does, but for norms and biases."""
+    model = preset(name)
+    weights = DecodeCost(model).idle_memory_bytes[block_table(model).kind].sum()
+    assert weights == pytest.approx(model.weight_bytes - model.extra_parameters * model.bytes_per_weight)
+    cached = DecodeCost(model).step(1, 999).memory_bytes - DecodeCost(model).idle_memory_bytes
+    assert cached[block_table(model).kind].sum() == pytest.approx(1000 * model.kv_bytes_per_token)
+
+
+@given(models().flatmap(lambda model: st.tuples(st.just(DecodeCost(model)), st.just(PaperCost(model)))))
+@settings(deadline=None)
+def test_blocks_only_grow_while_a_sequence_does(costs: tuple[CostModel, ...]) -> None:
+    for cost in costs:
+        steps = [cost.step(5, generated).memory_bytes for generated in range(4)]
+        assert (np.diff([cost.idle_memory_bytes, *steps], axis=0) >= 0).all()
+
+
+@given(clusters(most=8))
+@settings(max_examples=60, deadline=None)
+def test_routes_are_the_fastest_and_shortest(cluster: Cluster) -> None:
+    """Against Floyd and Warshall's algorithm on (latency, number of links)."""
+    count = len(cluster.devices)
+    best = {(i, j): (0.0, 0) if i == j else (math.inf, 0) for i in range(count) for j in range(count)}
+    for link in cluster.links:
+        i, j = (cluster.names.index(end) for end in link.ends)
+        best[i, j] = best[j, i] = (link.latency_s + link.overhead_s, 1)
+    for k in range(count):
+        for i in range(count):
+            for j in range(count):
+                via = (best[i, k][0] + best[k, j][0], best[i, k][1] + best[k, j][1])
+                best[i, j] = min(best[i, j], via)
+    for (i, j), (latency_s, _) in best.items():
+        assert cluster.latency_s[i, j] == pytest.approx(latency_s, abs=1e-12)
+        route = cluster.routes[i][j]
+        assert (route is None) == (i == j)
+        if route is not None:
+            at = cluster.names[i]
+            for number in route.links:
+                ends = set(cluster.links[number].ends)
+                assert at in ends
+                (at,) = ends - {at}
+            assert at == cluster.names[j]
+            rates = [cluster.links[number].bandwidth.value(0.0) for number in route.links]
+            assert cluster.rates(0.0)[i, j] == min(rates)
+
+
+def test_of_equally_fast_routes_the_one_with_fewer_links_is_taken() -> None:
+    devices = tuple(Device(name=name, memory_bytes=1.0, flops=1.0) for name in "abc")
+    fast = Trace.constant(1.0)
+    links = tuple(Link(name=x + y, ends=(x, y), bandwidth=fast) for x, y in ("ab", "bc", "ac"))
+    assert Cluster(devices, links, "a").routes[0][2].links == (2,)  # type: ignore[union-attr]
+
+
+def test_of_parallel_links_the_one_of_least_latency_is_taken() -> None:
+    devices = tuple(Device(name=name, memory_bytes=1.0, flops=1.0) for name in "ab")
+    links = tuple(
+        Link(name=f"{latency}", ends=("a", "b"), bandwidth=Trace.constant(1.0), latency_s=latency)
+        for latency in (3.0, 1.0, 2.0)
+    )
+    assert Cluster(devices, links, "a").routes[0][1].links == (1,)  # type: ignore[union-attr]
+
+
+def narrowest(traces: list[Trace], start: float, end: float) -> float:
+    """Integral of the least of several traces, from breakpoint to breakpoint."""
+    total, now = 0.0, start
+    while now < end:
+        until = min(end, *(trace.next_change(now) for trace in traces))
+        total += min(trace.value(now) for trace in traces) * (until - now)
+        now = until
+    return total
+
+
+@given(st.lists(varying(0.0, 5.0), min_size=2, max_size=4), reals(0.0, 2.0), reals(0.01, 3.0))
+@settings(max_examples=100, deadline=None)
+def test_a_message_over_several_links_flows_at_the_narrowest(
+    traces: list[Trace], start: float, length: float
+) -> None:
+    route = line_of(traces).routes[0][-1]
+    assert route is not None
+    size = narrowest(traces, start, start + length)
+    if size > 0.0:
+        end = route.reach(start, size)
+        # Where nothing flows at the end of the span, the message was through before it.
+        assert end <= start + length + 1e-9
+        assert narrowest(traces, start, end) == pytest.approx(size)
+
+
+def line_of(traces: list[Trace]) -> Cluster:
+    names = [f"d{i}" for i in range(len(traces) + 1)]
+    devices = tuple(Device(name=name, memory_bytes=1.0, flops=1.0) for name in names)
+    links = tuple(
+        Link(name=f"l{i}", ends=(names[i], names[i + 1]), bandwidth=trace) for i, trace in enumerate(traces)
+    )
+    return Cluster(devices, links, names[0])
+
+
+def test_links_that_are_never_up_together_carry_nothing() -> None:
+    first = Trace([0.0, 1.0], [1.0, 0.0], end="loop", duration=2.0)
+    second = Trace([0.0, 1.0], [0.0, 1.0], end="loop", duration=2.0)
+    route = line_of([first, second]).routes[0][2]
+    assert route is not None
+    assert route.reach(0.0, 1.0) == math.inf
+
+
+def test_routes_through_a_link_that_dies_never_end() -> None:
+    route = line_of([Trace.constant(0.5), Trace([0.0], [1.0], end="zero", duration=2.0)]).routes[0][2]
+    assert route is not None
+    assert route.reach(0.0, 1.0) == 2.0
+    assert route.reach(0.0, 1.001) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("devices", "links", "source", "message"),
+    [
+        ("", "", "a", "at least one device"),
+        ("aa", "", "a", "repeat: a"),
+        ("ab", "ab ab", "a", "repeat: ab"),
+        ("ab", "ac", "a", "must join two different devices"),
+        ("ab", "aa", "a", "must join two different devices"),
+        ("ab", "ab", "x", "'x' is not one of"),
+        ("abc", "ab", "a", "no path of links leads from 'a' to c"),
+    ],
+)
+def test_impossible_clusters_are_refused(devices: str, links: str, source: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Cluster(
+            tuple(Device(name=name, memory_bytes=1.0, flops=1.0) for name in devices),
+            tuple(
+                Link(name=ends, ends=(ends[0], ends[1]), bandwidth=Trace.constant(1.0))
+                for ends in links.split()
+            ),
+            source,
+        )
+
+
+@given(
+    varying(0.05, 1.0),
+    st.lists(st.tuples(reals(0.0, 0.5), reals(0.001, 0.3), reals(0.0, 0.05)), min_size=1, max_size=8),
+)
+@settings(max_examples=150, deadline=None)
+def test_fifo_serves_in_order_and_exactly(
+    availability: Trace, tasks: list[tuple[float, float, float]]
+) -> None:
+    """Each task starts when it has come and the one before it is done, and gets just its nominal seconds."""
+    env = simpy.Environment()
+    processor = FifoProcessor(env, Device(name="d", memory_bytes=1.0, flops=1.0, availability=availability))
+    ends: list[float] = []
+    starts: list[float] = []
+
+    def submit() -> simpy.events.ProcessGenerator:
+        for gap, nominal_s, disk_s in tasks:
+            yield env.timeout(gap)
+            event, wait_s = processor.submit(nominal_s, disk_s)
+            starts.append(env.now + wait_s)
+            event.callbacks.append(lambda _: ends.append(env.now))
+
+    env.process(submit())
+    env.run()
+    comes = np.cumsum([gap for gap, _, _ in tasks])
+    free = 0.0
+    for come, start, end, (_, nominal_s, disk_s) in zip(comes, starts, ends, tasks, strict=True):
+        assert start == pytest.approx(max(come, free), abs=1e-9)
+        assert availability.integral(start + disk_s, end) == pytest.approx(nominal_s, abs=1e-9)
+        free = end
+    assert processor.nominal_s == pytest.approx(sum(nominal_s for _, nominal_s, _ in tasks))
+    assert processor.busy_s <= ends[-1] * (1 + 1e-9)
+
+
+def test_a_message_that_never_arrives_ends_the_run() -> None:
+    devices = tuple(Device(name=name, memory_bytes=1.0, flops=1.0) for name in "ab")
+    links = (Link(name="dead", ends=("a", "b"), bandwidth=Trace.constant(0.0)),)
+    env = simpy.Environment()
+    network = DedicatedNetwork(env, Cluster(devices, links, "a"))
+    with pytest.raises(RunEndedError, match="'dead'"):
+        env.run(env.process(network.send(0, 1, 1.0)))
+    assert env.run(env.process(network.send(0, 0, 1.0))) is None
+    assert env.now == 0.0
+
+
+@given(models(), st.integers(1, 5), st.integers(0, 2**32 - 1))
+@settings(deadline=None)
+def test_the_ledger_equals_a_recount_and_returns_to_zero(model: object, devices: int, seed: int) -> None:
+    blocks = block_table(model)  # type: ignore[arg-type]
+    cost = DecodeCost(model)  # type: ignore[arg-type]
+    random = np.random.default_rng(seed)
+    ledger = MemoryLedger(devices, blocks)
+    where = random.integers(0, devices, len(blocks))
+    ledger.load(where)
+    for generated in range(6):
+        memory = cost.step(3, generated).memory_bytes
+        ledger.resize(memory)
+        block, new = int(random.integers(len(blocks))), int(random.integers(devices))
+        ledger.move(block, int(where[block]), new)
+        where[block] = new
+        recount = np.bincount(where, weights=memory[blocks.kind], minlength=devices)
+        np.testing.assert_allclose(ledger.held(), recount, rtol=1e-12)
+    ledger.unload(where)
+    assert (ledger.held() == 0.0).all()
+
+
+def test_the_ledger_gives_nothing_back_that_it_does_not_hold() -> None:
+    blocks = block_table(replace(preset("gpt2"), layers=1))
+    ledger = MemoryLedger(2, blocks)
+    ledger.load(np.zeros(len(blocks), dtype=np.int64))
+    with pytest.raises(ValueError, match="does not hold"):
+        ledger.move(0, 1, 0)
