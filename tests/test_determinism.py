@@ -1,0 +1,128 @@
+"""The same scenario and seed give the same bytes; another seed gives others."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import policies
+from simcore import TABLES, combine, load_result, load_scenario, simulate
+from traces import InputError
+
+SCENARIO = """
+model: {preset: gpt2}
+devices:
+  a: {memory: 1 GB, compute: 20 GFLOP/s, memory_bandwidth: 5 GB/s}
+  b:
+    count: 3
+    memory: 200 MB
+    compute: 5 GFLOP/s
+    memory_bandwidth: 2 GB/s
+    availability: {walk_mean: 0.4, sigma: 0.2, step: 1 s, duration: 30 s}
+links:
+  mesh: {connect: all, latency: 1 ms, bandwidth: {walk_mean: 50 Mbit/s, sigma: 0.5, step: 0.5 s, duration: 20 s}}
+workload: [{prompt: 8, output: 12}, {prompt: 4, output: 5, arrival: 1 s}]
+controller: {interval: 3}
+"""
+
+RUN = """
+import sys
+from pathlib import Path
+import policies
+from simcore import combine, load_scenario, simulate
+scenario = load_scenario(sys.argv[1], seed=int(sys.argv[2]))
+combine([simulate(scenario, policies.create(name)) for name in policies.names()]).save(Path(sys.argv[3]))
+"""
+
+SAME = [name for name in TABLES if name != "timings"]
+
+
+@pytest.fixture
+def scenario_file(tmp_path: Path) -> Path:
+    path = tmp_path / "mesh.yaml"
+    path.write_text(SCENARIO)
+    return path
+
+
+def tables(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / f"{name}.parquet").read_bytes() for name in SAME}
+
+
+def test_other_processes_and_hash_seeds_give_the_same_bytes_and_other_seeds_do_not(
+    scenario_file: Path, tmp_path: Path
+) -> None:
+    def run(hash_seed: str, seed: str) -> dict[str, bytes]:
+        out = tmp_path / f"{hash_seed}-{seed}"
+        environment = os.environ | {"PYTHONHASHSEED": hash_seed}
+        subprocess.run(
+            [sys.executable, "-c", RUN, str(scenario_file), seed, str(out)], check=True, env=environment
+        )
+        return tables(out)
+
+    first = run("1", "7")
+    assert run("2", "7") == first
+    other = run("1", "8")
+    assert [name for name in SAME if other[name] == first[name]] == []
+
+
+def test_two_simulations_in_one_process_do_not_touch_each_other(scenario_file: Path) -> None:
+    """One after another in either order, and at the same time in two threads over the same scenario object."""
+    scenario = load_scenario(scenario_file)
+
+    def run(name: str) -> pd.DataFrame:
+        return simulate(scenario, policies.create(name)).tokens
+
+    alone = {name: run(name) for name in ("resource-aware", "greedy")}
+    together: dict[str, pd.DataFrame] = {}
+    threads = [
+        threading.Thread(target=lambda name=name: together.update({name: run(name)}))
+        for name in ("greedy", "resource-aware")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for name, tokens in alone.items():
+        assert tokens.equals(together[name])
+
+
+def test_policies_under_one_seed_meet_the_same_world(scenario_file: Path) -> None:
+    one, two = load_scenario(scenario_file), load_scenario(scenario_file)
+    assert [link.bandwidth for link in one.cluster.links] == [link.bandwidth for link in two.cluster.links]
+    assert len({link.bandwidth for link in one.cluster.links}) == len(one.cluster.links)
+
+
+def test_saved_results_read_back_the_same(scenario_file: Path, tmp_path: Path) -> None:
+    scenario = load_scenario(scenario_file)
+    result = combine([simulate(scenario, policies.create(name)) for name in ("greedy", "single")])
+    result.save(tmp_path / "out")
+    back = load_result(tmp_path / "out")
+    for name in TABLES:
+        assert getattr(back, name).equals(getattr(result, name)), name
+    back.save(tmp_path / "again")
+    assert tables(tmp_path / "again") == tables(tmp_path / "out")
+
+
+def test_foreign_and_missing_tables_are_told(tmp_path: Path, scenario_file: Path) -> None:
+    with pytest.raises(InputError, match=r"runs\.parquet"):
+        load_result(tmp_path)
+    scenario = load_scenario(scenario_file)
+    simulate(scenario, policies.create("greedy")).save(tmp_path / "out")
+    (tmp_path / "out" / "tokens.parquet").write_bytes(b"not a table")
+    with pytest.raises(InputError, match=r"tokens\.parquet"):
+        load_result(tmp_path / "out")
+    (tmp_path / "out" / "runs.parquet").write_bytes((tmp_path / "out" / "links.parquet").read_bytes())
+    with pytest.raises(InputError, match="another schema"):
+        load_result(tmp_path / "out")
+
+
+def test_runs_of_one_name_cannot_be_combined(scenario_file: Path) -> None:
+    result = simulate(load_scenario(scenario_file), policies.create("greedy"))
+    with pytest.raises(ValueError, match="distinct"):
+        combine([result, result])
+    with pytest.raises(ValueError, match="no result"):
+        combine([])
