@@ -19,6 +19,8 @@ Blanks at the ends of lines do not count. Links to other pages and to headings m
 """
 
 import contextlib
+import dataclasses
+import functools
 import importlib.util
 import io
 import re
@@ -29,14 +31,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
+import policies
 from analysis.cli import app
-from simcore import TABLES, load_scenario
+from simcore import TABLES, BlockTable, Observation, load_scenario
+from simcore.outcome import Status
 from traces import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -233,6 +237,34 @@ def test_every_column_of_every_table_is_described_and_no_other() -> None:
             table = section.partition("| column | unit | meaning |\n")[2].partition("\n\n")[0]
             described[head[1]] = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
     assert described == {name: schema.names for name, schema in TABLES.items()}
+
+
+def first_cells(page: str, heading: str) -> set[str]:
+    """What stands in code marks in the first cells of all tables below a heading of the second level."""
+    section = (
+        (DOCS / page).read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    )
+    rows = re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE)
+    return {found for row in rows for found in re.findall(r"`([\w-]+)`", row)}
+
+
+def test_every_field_of_an_observation_is_described_and_no_other() -> None:
+    fields = {field.name for kind in (Observation, BlockTable) for field in dataclasses.fields(kind)}
+    derived = {
+        key
+        for key, value in vars(Observation).items()
+        if isinstance(value, property | functools.cached_property)
+    }
+    assert first_cells("policies.md", "What an observation holds") == fields | derived | {"names"}
+
+
+def test_every_shipped_policy_and_its_parameters_are_described() -> None:
+    parameters = {field.name for field in dataclasses.fields(policies.ResourceAware)}
+    assert first_cells("policies.md", "The shipped policies") == {*policies.names(), *parameters}
+
+
+def test_every_status_of_a_run_is_described() -> None:
+    assert set(get_args(Status)) <= first_cells("results.md", "`runs`")
 
 
 @pytest.mark.parametrize(
