@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+import numpy as np
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -215,6 +216,10 @@ class _Builder:
 
     def _availability(self, member: str, key: KeyPath, section: Any) -> Trace:
         trace = self._trace(member, key, section, "fraction")
+        if isinstance(section, schema.WalkTrace):
+            # A log-normal walk has no upper end, a device has.
+            values = np.minimum(trace.values, 1.0)
+            return Trace(trace.times, values, end=trace.end, duration=trace.duration)
         if trace.values.max() > 1.0:
             self._fail(
                 key, f"the value {trace.values.max():.6g}", "a share of the device, at most 1 (or 100 %)"

@@ -225,7 +225,9 @@ class DeviceSection(_Section):
     disk: SomeRate | None = Field(
         None, description="rate at which swapped bytes are read; needed where memory may swap"
     )
-    availability: TraceSection = Field(1.0, description="share that is free for the model, 0 to 1 or in %")
+    availability: TraceSection = Field(
+        1.0, description="share that is free for the model, 0 to 1 or in %; a walk is cut off at 1"
+    )
     memory_used: TraceSection = Field("0 B", description="memory taken by others")
 
 
