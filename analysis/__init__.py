@@ -5,12 +5,12 @@ take longer to import than `headway --help` takes to answer.
 """
 
 import importlib
-from types import ModuleType
+import types as _types
 
 __all__ = ["cli", "compare", "metrics", "output", "plots", "tables"]
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> _types.ModuleType:
     if name in __all__:
         return importlib.import_module(f"analysis.{name}")
     raise AttributeError(f"module 'analysis' has no attribute {name!r}")

@@ -19,9 +19,9 @@ def metrics(result: Result) -> pd.DataFrame:
     Returns:
         Columns `run`; `status`; `tokens` generated; `ttft_s`, the mean over the requests that got a first token;
         `tpot_p50_s`, `tpot_p95_s` and `tpot_p99_s`, percentiles over all tokens but each request's first, interpolated
-        linearly; `tokens_per_s`, generated tokens over the time from the first arrival to the last token; `decisions`
-        and how many of them were infeasible (`infeasible_decisions`); `migrations`, blocks moved, and
-        `migrated_bytes`; `peak_bytes`, the most that any one device held.
+        linearly, and `tpot_max_s`, the longest of these; `tokens_per_s`, generated tokens over the time from the first
+        arrival to the last token; `decisions` and how many of them were infeasible (`infeasible_decisions`);
+        `migrations`, blocks moved, and `migrated_bytes`; `peak_bytes`, the most that any one device held.
     """
     runs = pd.Index(result.runs["run"], name="run")
     infeasible = result.decisions[result.decisions["outcome"] == "infeasible"]
@@ -76,7 +76,8 @@ def _ttft(requests: pd.DataFrame, runs: pd.Index) -> "pd.Series[float]":
 
 def _tpot(result: Result, runs: pd.Index) -> "dict[str, pd.Series[float]]":
     latency = later_tokens(result).groupby("run")["latency_s"]
-    return {f"tpot_p{p}_s": latency.quantile(p / 100).reindex(runs) for p in _PERCENTILES}
+    shares = {f"tpot_p{p}_s": latency.quantile(p / 100).reindex(runs) for p in _PERCENTILES}
+    return shares | {"tpot_max_s": latency.max().reindex(runs)}
 
 
 def _throughput(result: Result, runs: pd.Index) -> "pd.Series[float]":

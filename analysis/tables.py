@@ -13,6 +13,7 @@ from simcore.results import Result
 from simcore.scenario import Scenario
 
 _NOTHING = "-"
+_TPOT = ("p50", "p95", "p99", "max")
 
 _SECONDS_FROM_S = 0.3
 """TPOT is shown in seconds when the largest median is this long; in milliseconds otherwise."""
@@ -22,29 +23,40 @@ def summary_table(result: Result) -> Table:
     """One row per run."""
     numbers = metrics(result)
     factor, unit = (1.0, "s") if numbers["tpot_p50_s"].max() >= _SECONDS_FROM_S else (1e-3, "ms")
-    tpot = [f"TPOT\n{p}\n[{unit}]" for p in ("p50", "p95", "p99")]
-    heads = ["TTFT\n[s]", *tpot, "Tokens\nper s", "Migra-\ntions", "Infeasible\ndecisions"]
-    table = _table("Latency", ["Policy", "Status"], heads)
+    tpot = [f"TPOT\n{p}\n[{unit}]" for p in _TPOT]
+    heads = ["TTFT\n[s]", *tpot, "Tokens\nper s", "Migra-\ntions", "Infeas-\nible"]
+    table = _table("Latency", ["Policy"], heads)
     for row in numbers.to_dict("records"):
-        tpots = [row[f"tpot_{p}_s"] / factor for p in ("p50", "p95", "p99")]
+        tpots = [row[f"tpot_{p}_s"] / factor for p in _TPOT]
         counts = [f"{row['migrations']:,}", f"{row['infeasible_decisions']:,} of {row['decisions']:,}"]
         cells = map(_number, [row["ttft_s"], *tpots, row["tokens_per_s"]])
-        table.add_row(Text(row["run"]), Text(row["status"]), *cells, *counts)
+        table.add_row(Text(_name(row)), *cells, *counts)
     return table
 
 
 def memory_table(result: Result, scenario: Scenario) -> Table:
-    """One row per device, one column per run."""
+    """One row per device, one column per run; beside them what there is, and the least that others left free of it."""
     peaks = {(row["run"], row["device"]): row for row in peak_memory(result).to_dict("records")}
     factor, unit = _byte_unit(float(scenario.cluster.memory_bytes.max()))
     runs = list(result.runs["run"])
-    table = _table(f"Peak memory [{unit}]", ["Device"], ["Capacity", *runs])
+    table = _table(f"Peak memory [{unit}]", ["Device"], ["Capacity", "Least\nfree", *runs])
     for device in scenario.cluster.devices:
+        free = min(
+            (row["least_available_bytes"] for (_, name), row in peaks.items() if name == device.name),
+            default=math.nan,
+        )
         cells = [_peak(peaks.get((run, device.name)), factor) for run in runs]
-        table.add_row(Text(device.name), _number(device.memory_bytes / factor), *cells)
+        table.add_row(
+            Text(device.name), _number(device.memory_bytes / factor), _number(free / factor), *cells
+        )
     if any(row["peak_swapped_bytes"] > 0.0 for row in peaks.values()):
         table.caption = "* more than was free at some time; the excess was swapped"
     return table
+
+
+def _name(row: dict[Hashable, Any]) -> str:
+    """The run, and how it ended if not with its last token."""
+    return row["run"] if row["status"] == "complete" else f"{row['run']} ({row['status']})"
 
 
 def endings(result: Result) -> list[str]:

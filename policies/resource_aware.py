@@ -59,7 +59,7 @@ class ResourceAware:
         """Place all blocks anew, and stay if that is not predicted to be slower."""
         target = self._search(seen)
         if target is None:
-            return Infeasible("no device has the room for a block, even after moving smaller ones")
+            return Infeasible("no device has the memory for some block, even after moving smaller ones")
         return Keep() if _may_stay(seen, target) else Placement(target)
 
     def _search(self, seen: Observation) -> IntArray | None:
@@ -144,14 +144,17 @@ class _Draft:
     def best(self, block: int, refused: set[int], *, late: bool = False) -> int:
         """The device with the lowest score that is not refused; -1 if it is above 1.
 
-        With `late`, only memory must fit: time may exceed the deadline, as long as the block gets done at all.
+        With `late` only memory must fit, and time may exceed the deadline: even a device that cannot be reached now may
+        be when its turn comes.
         """
         score, rest = self._score(block)
         if refused:
             score[list(refused)] = np.inf
         if late:
-            score[self._memory[block] > self._free] = np.inf
-        device = int((score + 1e-9 * rest).argmin())
+            fits = self._memory[block] <= self._free
+            fits[list(refused)] = False
+            score = np.where(fits, np.minimum(score, 1e300), np.inf)
+        device = int((score + 1e-9 * np.minimum(rest, 1e300)).argmin())
         return device if score[device] <= 1.0 or (late and np.isfinite(score[device])) else _NOWHERE
 
     def put(self, block: int, device: int) -> None:

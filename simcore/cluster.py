@@ -178,9 +178,11 @@ class Cluster:
         """Disk bandwidth of each device [bytes/s], 0 without a disk, shape (devices,)."""
         return self._column("disk_bandwidth")
 
-    def availability(self, time_s: float) -> FloatArray:
-        """Share of each device that is free at an instant, shape (devices,)."""
-        return sealed(np.array([device.availability.value(time_s) for device in self.devices]))
+    def availability(self, time_s: float, window_s: float) -> FloatArray:
+        """Share of each device that was free over the last `window_s` seconds (0: is free now), shape (devices,)."""
+        return sealed(
+            np.array([device.availability.mean_before(time_s, window_s) for device in self.devices])
+        )
 
     def available_bytes(self, time_s: float) -> FloatArray:
         """Memory of each device that others do not take at an instant, never below 0, shape (devices,)."""
@@ -219,14 +221,15 @@ class Cluster:
             )
         )
 
-    def rates(self, time_s: float) -> FloatArray:
-        """Rate of the narrowest link between devices at an instant [bytes/s], shape (devices, devices).
+    def rates(self, time_s: float, window_s: float) -> FloatArray:
+        """Rate of the narrowest link between devices [bytes/s], shape (devices, devices).
 
-        Infinite on the diagonal: what a device sends to itself is free.
+        The rate of a link is its mean over the last `window_s` seconds, or with a window of 0 what it is now. Infinite
+        on the diagonal: what a device sends to itself is free.
         """
         rates = self._fixed_rates.copy()
         varying = self._varying_links
-        rates[varying] = [self.links[i].bandwidth.value(time_s) for i in varying]
+        rates[varying] = [self.links[i].bandwidth.mean_before(time_s, window_s) for i in varying]
         count = len(self.devices)
         matrix = np.full(count * count, np.inf)
         crossed, starts, pairs = self._crossings

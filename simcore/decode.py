@@ -26,12 +26,14 @@ class Parts:
     """Where the time of a token went, along the chain of tasks and messages that ended last."""
 
     compute_s: float = 0.0
+    disk_s: float = 0.0
     transfer_s: float = 0.0
     wait_s: float = 0.0
 
     def add(self, other: "Parts") -> None:
         """Lengthen the chain by another one."""
         self.compute_s += other.compute_s
+        self.disk_s += other.disk_s
         self.transfer_s += other.transfer_s
         self.wait_s += other.wait_s
 
@@ -157,12 +159,12 @@ class _Step:
     def compute(self, device: int, kind: Kind, count: int, parts: Parts) -> Events:
         """`count` blocks of one kind, one after another."""
         begin = self.env.now
-        end, wait_s = self.processors[device].submit(
-            count * self.nominal_s[kind][device], count * self.disk_s[kind][device]
-        )
+        disk_s = count * self.disk_s[kind][device]
+        end, wait_s = self.processors[device].submit(count * self.nominal_s[kind][device], disk_s)
         yield end
         parts.wait_s += wait_s
-        parts.compute_s += self.env.now - begin - wait_s
+        parts.disk_s += disk_s
+        parts.compute_s += self.env.now - begin - wait_s - disk_s
 
     def send(self, start: int, end: int, size_bytes: float, parts: Parts) -> Events:
         """One message."""

@@ -124,6 +124,7 @@ class _Builder:
             embed=embed,
             lm_head=lm_head,
             interval=file.controller.interval,
+            window_s=file.controller.window,
             overflow=file.memory.overflow,
             on_infeasible=file.controller.on_infeasible,
             decision_time=file.controller.decision_time,
@@ -289,15 +290,22 @@ class _Builder:
     def _fixed_trace(self, key: KeyPath, section: Any, quantity: Quantity) -> Trace:
         """A trace that is the same for all links or devices of its section."""
         if isinstance(section, schema.FileTrace):
-            path = self._folder / section.file
-            options = {"format": section.format, "unit": section.unit, "time_unit": section.time_unit}
-            return self._bounded(key, quantity, self._read(path, quantity, end=section.end, **options))
+            return self._bounded(key, quantity, self._file_trace(key, section, quantity))
         if isinstance(section, schema.ShippedTrace):
             located = _Located(self._document, (*key, "shipped"))
             return located.call(lambda: self._read(shipped(section.shipped), quantity, end=section.end))
         if isinstance(section, schema.StepsTrace):
             return self._steps(key, section, quantity)
         return Trace.constant(schema.bounded(section, quantity, self._document.where(key)))
+
+    def _file_trace(self, key: KeyPath, section: schema.FileTrace, quantity: Quantity) -> Trace:
+        path = self._folder / section.file
+        options = {"format": section.format, "unit": section.unit, "time_unit": section.time_unit}
+        try:
+            return self._read(path, quantity, end=section.end, **options)
+        except InputError as error:
+            where = f"{self._document.where((*key, 'file'))}: {error.where}"
+            raise InputError(where, error.found, error.accepted) from error
 
     def _bounded(self, key: KeyPath, quantity: Quantity, trace: Trace) -> Trace:
         largest = trace.values.max()

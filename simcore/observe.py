@@ -45,8 +45,9 @@ class Observation:
         memory_bandwidth: [bytes/s], shape (D,).
         overhead_s: fixed time per block and step, shape (D,).
         disk_bandwidth: [bytes/s], 0 without a disk, shape (D,).
-        availability: share of each device that is free now, in [0, 1], shape (D,).
-        rate: bytes/s between devices now, infinite on the diagonal, shape (D, D).
+        availability: share of each device that has been free lately, in [0, 1], shape (D,).
+        rate: bytes/s that have been possible between devices lately, infinite on the diagonal, shape (D, D).
+            Lately means over the last `window_s` of the scenario.
         latency_s: latency and per-message overhead between devices, 0 on the diagonal, shape (D, D).
         steps: the costs of the interval that begins now.
         memory_bytes: m_i, what each block will hold by the end of the interval, shape (B,).

@@ -56,6 +56,7 @@ TABLES: dict[str, pa.Schema] = {
             ("start_s", _REAL),
             ("latency_s", _REAL),
             ("compute_s", _REAL),
+            ("disk_s", _REAL),
             ("transfer_s", _REAL),
             ("wait_s", _REAL),
             ("migration_s", _REAL),

@@ -1,5 +1,6 @@
 """A scenario: everything that determines a run except the policy."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,7 +31,7 @@ class Request:
     arrival_s: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.prompt < 1 or self.output < 1 or not 0.0 <= self.arrival_s < float("inf"):
+        if self.prompt < 1 or self.output < 1 or not 0.0 <= self.arrival_s < math.inf:
             raise ValueError(
                 f"a request needs a prompt, an output and an arrival that is not negative, not {self}"
             )
@@ -66,6 +67,8 @@ class Scenario:
         embed: whether the embedding is a block of its own.
         lm_head: whether the output head is a block of its own.
         interval: tokens from one decision to the next.
+        window_s: what a policy sees of rates and availabilities is their mean over so many seconds before the decision;
+            0 shows the very instant, which says little of a link that delivers packet by packet.
         overflow: what happens to a device that holds more than it can: `fail` ends the run, `swap` reads the excess
             from disk on every step.
         on_infeasible: what follows an infeasible decision: `keep` the placement in force, or `fail` the run.
@@ -84,6 +87,7 @@ class Scenario:
     embed: bool = True
     lm_head: bool = True
     interval: int = 1
+    window_s: float = 1.0
     overflow: Overflow = "fail"
     on_infeasible: OnInfeasible = "keep"
     decision_time: DecisionTime = "free"
@@ -94,6 +98,8 @@ class Scenario:
     def __post_init__(self) -> None:
         if self.interval < 1:
             raise ValueError(f"interval must be at least 1 token, not {self.interval}")
+        if not 0.0 <= self.window_s < math.inf:
+            raise ValueError(f"window_s must not be negative or infinite, not {self.window_s}")
         if not self.requests:
             raise ValueError("a scenario needs at least one request")
         diskless = [d.name for d in self.cluster.devices if d.disk_bandwidth <= 0.0]

@@ -260,6 +260,10 @@ class ControllerSection(_Section):
     """When the policy is asked, and what follows."""
 
     interval: Count = Field(1, description="tokens from one decision to the next")
+    window: Seconds = Field(
+        1.0,
+        description="policies see rates and availabilities as means over this time; 0 s shows the very instant",
+    )
     migration: Literal["blocking"] = Field("blocking", description="decoding waits until all moves are done")
     on_infeasible: Literal["keep", "fail"] = Field(
         "keep", description="keep the placement in force, or end the run"

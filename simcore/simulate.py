@@ -145,6 +145,7 @@ class _Engine:
             start_s,
             self.env.now - start_s,
             parts.compute_s,
+            parts.disk_s,
             parts.transfer_s,
             parts.wait_s,
             migration_s,

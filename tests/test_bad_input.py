@@ -211,7 +211,6 @@ TRACES = [
     Case("walk without spread", walk(sigma="0"), ("sigma", "0", "greater than 0")),
     Case("walk of 10^12 values", walk(step="1 ns", duration="1000 s"), ("1e+12 values", "a longer step")),
     Case("walk of 10^300 values", walk(step="1e-290 s", duration="1e10 s"), ("1e+300 values", "a longer step")),
-    Case("walk of a share", changed("{memory", f"{{availability: {SHARE_WALK}, memory"), ("availability", "at most 1")),
     in_file("empty trace", "", "empty file", "at least one line"),
     in_file("trace without rows", "time [s],rate [Mbit/s]\n", "without rows", "two columns"),
     in_file("trace of comments", "# nothing\n", "no line of data"),

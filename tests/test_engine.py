@@ -45,7 +45,7 @@ def made(result: Result) -> list[tuple[int, int]]:
 
 
 def total_parts(tokens: pd.DataFrame) -> pd.Series:
-    parts = ["compute_s", "transfer_s", "wait_s", "migration_s", "decision_s"]
+    parts = ["compute_s", "disk_s", "transfer_s", "wait_s", "migration_s", "decision_s"]
     return tokens[parts].sum(axis=1)
 
 
@@ -112,7 +112,9 @@ def test_time_runs_forward_and_parts_sum_to_the_whole(scenario: Scenario, seed: 
     result = simulate(scenario, Shuffled(seed))
     tokens = result.tokens
     assert (tokens.latency_s > 0).all()
-    assert (tokens[["compute_s", "transfer_s", "wait_s", "migration_s", "decision_s"]] >= 0).all(axis=None)
+    assert (tokens[["compute_s", "disk_s", "transfer_s", "wait_s", "migration_s", "decision_s"]] >= 0).all(
+        axis=None
+    )
     np.testing.assert_allclose(total_parts(tokens), tokens.latency_s, rtol=1e-9)
     made_s = tokens.start_s + tokens.latency_s
     assert made_s.is_monotonic_increasing
@@ -334,6 +336,26 @@ def test_zero_bandwidth_stalls_a_message_and_lets_it_go_on_later() -> None:
     assert held_up.latency_s.sum() == pytest.approx(steady.latency_s.sum() + 10.0)
 
 
+def test_policies_see_what_was_measured_over_the_window() -> None:
+    """A link that is up for 1 s and down for 3 s, and a device that is free for half of every second."""
+    busy = Trace([0.0, 0.5], [1.0, 0.0], end="loop", duration=1.0)
+    blinking = Trace([0.0, 1.0], [100.0, 0.0], end="loop", duration=4.0)
+    scenario = with_device(with_bandwidth(world(), blinking), 0, availability=busy)
+    scenario = replace(scenario, requests=(Request(prompt=2, output=1, arrival_s=8.0),))
+
+    def rate_and_share(window_s: float) -> list[float]:
+        policy = Scripted()
+        simulate(replace(scenario, window_s=window_s), policy)
+        seen = policy.seen[0]
+        return [float(seen.rate[0, 1]), float(seen.availability[0])]
+
+    assert rate_and_share(0.0) == [100.0, 1.0]
+    assert rate_and_share(1.0) == pytest.approx([0.0, 0.5])
+    assert rate_and_share(4.0) == pytest.approx([25.0, 0.5])
+    # Before time 0 a loop has looped already.
+    assert rate_and_share(10.0) == pytest.approx([20.0, 0.5])
+
+
 def test_a_change_of_rate_in_mid_flow_counts() -> None:
     """8 * 2 bytes leave at 0.96 s + 0.5 s: 4 bytes at 10 B/s until 1.86 s, the remaining 12 at 100 B/s."""
     change = Trace([0.0, 1.86], [10.0, 100.0])
@@ -410,6 +432,7 @@ def test_swapping_slows_down_by_the_excess_over_the_disk_rate() -> None:
     tight = with_device(replace(scenario, overflow="swap"), 0, memory_bytes=needed - 100.0)
     result = simulate(tight, Scripted(ON_FAST))
     assert result.tokens.latency_s[0] == pytest.approx(roomy + 100.0 / 1e3)
+    assert result.tokens.disk_s[0] == pytest.approx(100.0 / 1e3)
     assert result.devices.swapped_bytes.tolist() == [100.0, 0.0]
 
 

@@ -489,7 +489,7 @@ class TestFiles:
         ("content", "found"),
         [
             (b"", "invalid JSON"),
-            (b"[1, 2]", "a value of type list"),
+            (b"[1, 2]", "[1, 2]"),
             (b"null", "None"),
             (b'"llama"', "'llama'"),
             (b'{"model_type": "gpt2", "n_layer": 1, "n_layer": 2}', "'n_layer' more than once"),

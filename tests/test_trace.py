@@ -363,3 +363,26 @@ def test_the_repr_is_one_short_line() -> None:
 def test_the_public_names_are_sorted_and_there() -> None:
     assert traces.__all__ == sorted(traces.__all__)
     assert all(hasattr(traces, name) for name in traces.__all__)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.01, 2.0), st.floats(0.0, 9.0)), min_size=1, max_size=5),
+    st.floats(0, 9),
+    st.floats(0.01, 20),
+)
+def test_the_mean_before_a_moment_is_that_of_a_trace_that_began_earlier(
+    steps: list[tuple[float, float]], t: float, window_s: float
+) -> None:
+    """Against the same trace put off by whole periods (loop), or led in by its first value (hold)."""
+    lengths, values = zip(*steps, strict=True)
+    times = np.concatenate(([0.0], np.cumsum(lengths)[:-1]))
+    period = float(sum(lengths))
+    looping = Trace(times, values, end="loop", duration=period)
+    rounds = math.ceil(window_s / period) * period
+    assert looping.mean_before(t, window_s) == pytest.approx(
+        looping.mean(t + rounds - window_s, t + rounds), abs=1e-9
+    )
+    holding = Trace(times, values)
+    late = Trace(np.concatenate(([0.0], times + window_s)), np.concatenate(([values[0]], values)))
+    assert holding.mean_before(t, window_s) == pytest.approx(late.mean(t, t + window_s), abs=1e-9)
+    assert holding.mean_before(t, 0.0) == holding.value(t)

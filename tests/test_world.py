@@ -126,7 +126,7 @@ def test_routes_are_the_fastest_and_shortest(cluster: Cluster) -> None:
                 (at,) = ends - {at}
             assert at == cluster.names[j]
             rates = [cluster.links[number].bandwidth.value(0.0) for number in route.links]
-            assert cluster.rates(0.0)[i, j] == min(rates)
+            assert cluster.rates(0.0, 1.0)[i, j] == min(rates)
 
 
 def test_of_equally_fast_routes_the_one_with_fewer_links_is_taken() -> None:

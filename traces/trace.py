@@ -164,6 +164,22 @@ class Trace:
             return _elementwise(self._mean, t0, t1)
         return self._mean(t0, t1)
 
+    def mean_before(self, t: float, window_s: float) -> float:
+        """The mean value over the `window_s` seconds before t, as somebody who measures would know it at t.
+
+        The value at t itself where the window is 0. Before time 0 a looping trace counts as having looped already, and
+        any other as having had its first value.
+        """
+        if window_s == 0.0 or self._constant is not None:
+            return self._value(t)
+        start = t - window_s
+        if start >= 0.0:
+            return self._mean(start, t)
+        if self._duration is not None and self._end == "loop":
+            ahead = math.ceil(-start / self._duration) * self._duration
+            return self._mean(start + ahead, t + ahead)
+        return (self._value(0.0) * -start + self._integral(0.0, t)) / window_s
+
     @overload
     def reach(self, t0: float, amount: float) -> float: ...
     @overload

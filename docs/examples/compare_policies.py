@@ -16,5 +16,5 @@ for run in result.runs.to_dict("records"):
     print(f"{run['run']}: {run['detail'] or 'every token generated'}")
 
 print()
-parts = ["compute_s", "transfer_s", "wait_s", "migration_s"]
+parts = ["compute_s", "disk_s", "transfer_s", "wait_s", "migration_s"]
 print(result.tokens.groupby("run", sort=False)[parts].sum().round(1).to_string())
