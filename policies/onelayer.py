@@ -1,0 +1,201 @@
+"""The placement problem of a model with one layer, as arrays, for the policies that solve it to the optimum.
+
+The heads of a layer are interchangeable except for where they are now. So a placement is: the device of the embedding
+(the layer's input is with the source if that is no block), of the projection, of the feed-forward network and of the
+output head, and for each head, told apart by its present device only, a device. What it costs is a sum of terms of one
+or two of the single blocks, plus for each step the slowest branch of the heads, plus the moves of the heads.
+
+Memory is as `predict` counts it, to the last bit: the sums are taken in the same order.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Kind, Observation, Placement, predict
+
+EMBED, PROJ, FFN, LM_HEAD = 1, 2, 4, 8
+"""The single blocks as bits: sets of them index `OneLayer.room`."""
+
+NO_ROOM = -(2**40)
+"""Stands for the number of heads that fit where already the single blocks do not; sums of it stay below 0."""
+
+SEVERAL_LAYERS = "solves models of one layer; memory couples the layers of this one"
+NO_PLACEMENT = "no placement fits into memory (proven)"
+
+
+@dataclass(frozen=True, eq=False)
+class OneLayer:
+    """One interval of a model with one layer of `H` heads on `D` devices, in `S` steps.
+
+    All times are in seconds and for all tokens of their step; infinite where something cannot be done. `E` and `L` are
+    the numbers of places for the embedding and the output head: D where they are blocks, else 1.
+
+    Attributes:
+        origin: group of each head, that is its device now; all 0 before the first placement, shape (H,).
+        moves: time to move each head to each device, shape (H, D).
+        holders: device that holds the layer's input, for each place of the embedding, shape (E,).
+        arrive: from each holder to each device with heads, shape (S, E, D).
+        leave: latency of the message from a device with heads to the projection, shape (S, D, D).
+        each: computing one head on a device and sending its output to the projection, shape (S, D, D).
+        embed: what the place of the embedding costs by itself, shape (E,).
+        proj: what the place of the projection costs by itself, shape (D,).
+        between: from the projection to the feed-forward network, shape (D, D).
+        ffn: what the place of the feed-forward network costs by itself, shape (D,).
+        tail: from the feed-forward network through the output head to the source, shape (D, L).
+        room: how many heads fit on each device beside each set of single blocks, shape (16, D).
+    """
+
+    origin: IntArray
+    moves: FloatArray
+    holders: IntArray
+    arrive: FloatArray
+    leave: FloatArray
+    each: FloatArray
+    embed: FloatArray
+    proj: FloatArray
+    between: FloatArray
+    ffn: FloatArray
+    tail: FloatArray
+    room: IntArray
+
+    @property
+    def heads(self) -> int:
+        """Number of heads, H."""
+        return len(self.origin)
+
+    def timeless(self) -> "OneLayer":
+        """The same memory in a world where nothing takes time: any placement that fits is optimal."""
+        times = [field.name for field in fields(self) if getattr(self, field.name).dtype == np.float64]
+        return replace(self, **{name: np.zeros_like(getattr(self, name)) for name in times})
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """What a solver found.
+
+    Attributes:
+        devices: device of each block, shape (B,); None when there is none.
+        objective_s: `predict.objective` of it; infinite when there is none, or when no finite one fits.
+        gap: how far below `objective_s` the optimum may be, as a share of it; 0 is a proof.
+        status: `optimal`, `time limit`, `infeasible` (proven), or why the solver does not apply.
+    """
+
+    devices: IntArray | None
+    objective_s: float
+    gap: float
+    status: str
+
+
+def decision(seen: Observation, solution: Solution) -> Decision:
+    """The answer of a policy that has found `solution`: stay if that is as good."""
+    if solution.devices is None:
+        return Infeasible(solution.status)
+    if seen.placement is not None and (seen.overflow == "swap" or fits(seen, seen.placement)):
+        staying = predict.interval_delay(seen, seen.placement)
+        if staying <= solution.objective_s or np.array_equal(seen.placement, solution.devices):
+            return Keep()
+    return Placement(solution.devices)
+
+
+def fits(seen: Observation, devices: IntArray) -> bool:
+    """Whether a placement fits into memory; under `swap`, whether it needs no swapping at all."""
+    return bool(np.all(predict.held_bytes(seen, devices) - seen.available_bytes <= _tolerance(seen)))
+
+
+def one_layer(seen: Observation) -> OneLayer:
+    """The problem that an observation of a model with one layer poses."""
+    assert seen.blocks.layers == 1
+    blocks, devices = seen.blocks, np.arange(seen.devices)
+    move = predict.move_seconds(seen)
+    heads = blocks.heads[0]
+    holders = devices if blocks.embed is not None else np.array([seen.source])
+    with np.errstate(invalid="ignore"):
+        messages = np.stack([_message(seen, step.cost.input_bytes) * step.count for step in seen.steps])
+        return OneLayer(
+            origin=np.zeros(len(heads), np.int64) if seen.placement is None else seen.placement[heads],
+            moves=move[heads],
+            holders=holders,
+            arrive=messages[:, holders],
+            leave=np.stack([seen.latency_s * step.count for step in seen.steps]),
+            each=_each_head(seen),
+            embed=_embed_cost(seen, move),
+            proj=seen.kind_seconds[Kind.PROJ] + move[blocks.proj[0]],
+            between=_sent(seen, Kind.PROJ),
+            ffn=seen.kind_seconds[Kind.FFN] + move[blocks.ffn[0]],
+            tail=_tail_cost(seen, move),
+            room=_room(seen),
+        )
+
+
+def blocks_on(seen: Observation, heads: IntArray, embed: int, proj: int, ffn: int, lm_head: int) -> IntArray:
+    """A placement, shape (B,), from the devices of its parts; those that are no blocks are ignored."""
+    blocks = seen.blocks
+    devices = np.empty(len(blocks), dtype=np.int64)
+    devices[blocks.heads[0]] = heads
+    devices[blocks.proj[0]], devices[blocks.ffn[0]] = proj, ffn
+    if blocks.embed is not None:
+        devices[blocks.embed] = embed
+    if blocks.lm_head is not None:
+        devices[blocks.lm_head] = lm_head
+    return devices
+
+
+def _tolerance(seen: Observation) -> float:
+    # Under `swap` a byte too many is read from disk at every step, so there it is no rounding.
+    return predict.TOLERANCE_BYTES if seen.overflow == "fail" else 0.0
+
+
+def _message(seen: Observation, size: float) -> FloatArray:
+    """Time of one message between devices, shape (D, D)."""
+    return seen.latency_s + size * seen.per_byte_s
+
+
+def _sent(seen: Observation, kind: Kind) -> FloatArray:
+    """Time that the outputs of a block of this kind take between devices over the interval, shape (D, D)."""
+    total = np.zeros((seen.devices, seen.devices))
+    for step in seen.steps:
+        total += step.count * _message(seen, float(step.cost.out_bytes[kind]))
+    return total
+
+
+def _each_head(seen: Observation) -> FloatArray:
+    each = [
+        step.count * (seconds[Kind.HEAD][:, None] + float(step.cost.out_bytes[Kind.HEAD]) * seen.per_byte_s)
+        for step, seconds in zip(seen.steps, seen.step_seconds, strict=True)
+    ]
+    return np.stack(each)
+
+
+def _embed_cost(seen: Observation, move: FloatArray) -> FloatArray:
+    if seen.blocks.embed is None:
+        return np.zeros(1)
+    cost = seen.kind_seconds[Kind.EMBED] + move[seen.blocks.embed]
+    for step in seen.steps:
+        cost = cost + step.count * _message(seen, step.cost.prompt_bytes)[seen.source]
+    return cost
+
+
+def _tail_cost(seen: Observation, move: FloatArray) -> FloatArray:
+    out = _sent(seen, Kind.FFN)
+    if seen.blocks.lm_head is None:
+        return out[:, [seen.source]]
+    out += seen.kind_seconds[Kind.LM_HEAD] + move[seen.blocks.lm_head]
+    out += _sent(seen, Kind.LM_HEAD)[:, seen.source]
+    return out
+
+
+def _room(seen: Observation) -> IntArray:
+    """`OneLayer.room`, by adding up what a device would hold in the order of the block table, as `predict` does."""
+    blocks, size = seen.blocks, seen.memory_bytes
+    head = float(size[blocks.heads[0, 0]])
+    room = np.empty((16, seen.devices), dtype=np.int64)
+    for held in range(16):
+        first = float(size[blocks.embed]) if held & EMBED and blocks.embed is not None else 0.0
+        total = np.cumsum([first] + [head] * blocks.heads.shape[1])
+        for bit, block in ((PROJ, blocks.proj[0]), (FFN, blocks.ffn[0]), (LM_HEAD, blocks.lm_head)):
+            if held & bit and block is not None:
+                total = total + size[block]
+        fitting = (total[:, None] - seen.available_bytes <= _tolerance(seen)).sum(axis=0)
+        room[held] = np.where(fitting > 0, fitting - 1, NO_ROOM)
+    return room
