@@ -96,7 +96,7 @@ LARGE: Document = {
     },
     "network": {"sharing": "dedicated"},
     "workload": [{"prompt": 3, "output": 5}, {"prompt": 2, "output": 4, "arrival": "1.5 s"}],
-    "controller": {"interval": 2, "migration": "blocking", "on_infeasible": "fail", "decision_time": "5 ms"},
+    "controller": {"interval": 2, "window": "250 ms", "migration": "blocking", "on_infeasible": "fail", "decision_time": "5 ms"},
     "memory": {"overflow": "swap"},
     "policies": ["greedy", {"name": "resource-aware", "label": "eager", "parameters": {"deadline_s": 2.0}}],
 }  # fmt: skip
@@ -213,6 +213,7 @@ def test_keys_arrive_in_the_scenario(folder: Path) -> None:
     assert [(r.prompt, r.output, r.arrival_s) for r in world.requests] == [(3, 5, 0.0), (2, 4, 1.5)]
     assert (world.interval, world.on_infeasible, world.overflow) == (2, "fail", "swap")
     assert world.decision_time == 0.005
+    assert world.window_s == 0.25
     assert [(p.name, p.label, p.parameters) for p in world.policies] == [
         ("greedy", "greedy", {}),
         ("resource-aware", "eager", {"deadline_s": 2.0}),
