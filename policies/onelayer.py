@@ -9,6 +9,7 @@ Memory is as `predict` counts it, to the last bit: the sums are taken in the sam
 """
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -63,6 +64,14 @@ class OneLayer:
     def heads(self) -> int:
         """Number of heads, H."""
         return len(self.origin)
+
+    @cached_property
+    def ceiling(self) -> float:
+        """More than any placement takes that takes a finite time."""
+        steps = len(self.each) * (_largest(self.arrive) + _largest(self.leave))
+        heads = self.heads * (_largest(self.moves) + len(self.each) * _largest(self.each))
+        singles = (self.embed, self.proj, self.between, self.ffn, self.tail)
+        return 1.0 + steps + heads + sum(_largest(seconds) for seconds in singles)
 
     def timeless(self) -> "OneLayer":
         """The same memory in a world where nothing takes time: any placement that fits is optimal."""
@@ -141,6 +150,11 @@ def blocks_on(seen: Observation, heads: IntArray, embed: int, proj: int, ffn: in
     return devices
 
 
+def _largest(seconds: FloatArray) -> float:
+    """The largest finite one."""
+    return float(seconds[np.isfinite(seconds)].max(initial=0.0))
+
+
 def _tolerance(seen: Observation) -> float:
     # Under `swap` a byte too many is read from disk at every step, so there it is no rounding.
     return predict.TOLERANCE_BYTES if seen.overflow == "fail" else 0.0
@@ -148,7 +162,8 @@ def _tolerance(seen: Observation) -> float:
 
 def _message(seen: Observation, size: float) -> FloatArray:
     """Time of one message between devices, shape (D, D)."""
-    return seen.latency_s + size * seen.per_byte_s
+    seconds: FloatArray = seen.latency_s + size * seen.per_byte_s
+    return seconds
 
 
 def _sent(seen: Observation, kind: Kind) -> FloatArray:
@@ -170,7 +185,7 @@ def _each_head(seen: Observation) -> FloatArray:
 def _embed_cost(seen: Observation, move: FloatArray) -> FloatArray:
     if seen.blocks.embed is None:
         return np.zeros(1)
-    cost = seen.kind_seconds[Kind.EMBED] + move[seen.blocks.embed]
+    cost: FloatArray = seen.kind_seconds[Kind.EMBED] + move[seen.blocks.embed]
     for step in seen.steps:
         cost = cost + step.count * _message(seen, step.cost.prompt_bytes)[seen.source]
     return cost

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from policies import exact_milp
+from policies import exact, exact_milp
 from policies.onelayer import Solution
 from simcore import (
     DecodeCost,
@@ -125,3 +125,10 @@ def check(seen: Observation, best: float | None, found: Solution) -> None:
     assert predict.fits(seen, found.devices)
     assert predict.objective(seen, found.devices) == found.objective_s
     assert found.objective_s == pytest.approx(best, rel=1e-9)
+
+
+@pytest.mark.parametrize("start", range(4))
+def test_the_search_equals_brute_force(start: int) -> None:
+    for number in range(start, 400, 4):
+        seen = small(number)
+        check(seen, brute_force(seen), exact.solve(seen))

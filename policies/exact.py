@@ -1,0 +1,153 @@
+"""The optimal placement of a model with one layer, found by a search that proves it.
+
+Places of the single blocks are tried in the order of what they cost at least, until that is more than the best
+placement found so far. For each, `headstage` finds the best devices of the heads.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from policies.headstage import HeadStage
+from policies.onelayer import (
+    EMBED,
+    FFN,
+    LM_HEAD,
+    NO_PLACEMENT,
+    PROJ,
+    SEVERAL_LAYERS,
+    OneLayer,
+    Solution,
+    blocks_on,
+    decision,
+    fits,
+    one_layer,
+)
+from simcore import Decision, FloatArray, IntArray, Observation, predict
+
+
+@dataclass(frozen=True)
+class Exact:
+    """The optimum of a model with one layer: no placement that fits has less predicted delay, migration included.
+
+    Exact, to twelve digits, for one layer with or without embedding and output head, intervals of any number of steps,
+    and with or without a placement in force. No sampling, no gap, no time limit. Where no placement takes a finite
+    time, any that fits into memory. It is not for several layers, where it answers `Infeasible`: memory couples layers,
+    and a layer's input is where the feed-forward network of the layer before is. Under `swap` it does as if memory were
+    a limit: it never plans to swap, but stays if that is better than any placement without swapping.
+    """
+
+    name: ClassVar[str] = "exact"
+
+    def decide(self, seen: Observation) -> Decision:
+        """The best placement, or to stay if that is as good."""
+        return decision(seen, solve(seen))
+
+
+def solve(seen: Observation) -> Solution:
+    """The placement of one layer that minimises `predict.objective`."""
+    if seen.blocks.layers > 1:
+        return Solution(None, np.inf, np.inf, f"exact {SEVERAL_LAYERS}")
+    with np.errstate(invalid="ignore"):
+        devices = _optimum(seen, one_layer(seen))
+    if devices is None:
+        return Solution(None, np.inf, 0.0, NO_PLACEMENT)
+    return Solution(devices, predict.objective(seen, devices), 0.0, "optimal")
+
+
+def _optimum(seen: Observation, layer: OneLayer) -> IntArray | None:
+    staying, limit = None, layer.ceiling
+    if seen.placement is not None and fits(seen, seen.placement):
+        staying = seen.placement
+        # What is better by rounding only is not better.
+        limit = min(limit, predict.interval_delay(seen, staying) * (1.0 - 1e-12))
+    found = _Search(layer, limit).run()
+    if found is None and staying is not None:
+        return staying
+    if found is None:
+        timeless = layer.timeless()
+        found = _Search(timeless, timeless.ceiling).run()
+    return None if found is None else blocks_on(seen, *found)
+
+
+class _Search:
+    """Tries places of the single blocks, for placements that take less than `limit` seconds."""
+
+    def __init__(self, layer: OneLayer, limit: float) -> None:
+        self._layer = layer
+        self._stage = HeadStage(layer)
+        self._limit = limit
+        self._best: tuple[IntArray, int, int, int, int] | None = None
+
+    def run(self) -> tuple[IntArray, int, int, int, int] | None:
+        """Devices of the heads, the embedding, the projection, the feed-forward network, the output head."""
+        layer = self._layer
+        alone = layer.proj + (layer.between + (layer.ffn + layer.tail.min(axis=1))).min(axis=1)
+        for embed in np.argsort(layer.embed, kind="stable").tolist():
+            if layer.embed[embed] + alone.min() >= self._limit:
+                break
+            self._with_embed(embed, alone)
+        return self._best
+
+    def _with_embed(self, embed: int, alone: FloatArray) -> None:
+        layer, devices = self._layer, len(self._layer.proj)
+        held = np.zeros((devices, devices), dtype=np.int64)
+        held[:, layer.holders[embed]] |= EMBED
+        held[np.diag_indices(devices)] |= PROJ
+        room = layer.room[held, np.arange(devices)]
+        bounds = layer.embed[embed] + alone + self._stage.bounds(embed, room)
+        for proj in np.argsort(bounds, kind="stable").tolist():
+            if bounds[proj] >= self._limit:
+                break
+            self._with_proj(embed, proj, held[proj])
+
+    def _with_proj(self, embed: int, proj: int, held: IntArray) -> None:
+        """Place the heads as if the other blocks needed no memory; where they do not fit beside these, again."""
+        layer, stage = self._layer, self._stage
+        before = float(layer.embed[embed] + layer.proj[proj])
+        ends = before + np.where(self._total_room(held) >= layer.heads, self._ends(proj), np.inf)
+        tables = stage.within(stage.tables(embed, proj), layer.room[held, np.arange(len(held))])
+        free = stage.best(tables, self._limit - float(ends.min()))
+        if free is None:
+            return
+        least, heads = free
+        count = np.bincount(heads, minlength=len(held))
+        for place in np.argsort(ends, axis=None, kind="stable").tolist():
+            ffn, lm_head = divmod(place, ends.shape[1])
+            seconds = float(ends[ffn, lm_head])
+            if seconds + least >= self._limit:
+                break
+            room = self._room(held, ffn, lm_head)
+            found = (
+                free
+                if (count <= room).all()
+                else stage.best(stage.within(tables, room), self._limit - seconds)
+            )
+            if found is not None:
+                self._limit = seconds + found[0]
+                self._best = found[1], int(layer.holders[embed]), proj, ffn, lm_head
+
+    def _ends(self, proj: int) -> FloatArray:
+        """From the projection to the source through each pair of places, shape (D, L)."""
+        ends: FloatArray = (self._layer.between[proj] + self._layer.ffn)[:, None] + self._layer.tail
+        return ends
+
+    def _room(self, held: IntArray, ffn: int, lm_head: int) -> IntArray:
+        held = held.copy()
+        held[ffn] |= FFN
+        held[lm_head] |= LM_HEAD
+        return self._layer.room[held, np.arange(len(held))]
+
+    def _total_room(self, held: IntArray) -> IntArray:
+        """How many heads fit in all for each place of the last two blocks, beside those `held`, shape (D, L)."""
+        layer, index = self._layer, np.arange(len(held))
+        room = layer.room[held, index]
+        less_ffn = room - layer.room[held | FFN, index]
+        less_lm_head = room - layer.room[held | LM_HEAD, index]
+        less_both = room - layer.room[held | FFN | LM_HEAD, index]
+        places = layer.tail.shape[1]
+        less = less_ffn[:, None] + less_lm_head[:places]
+        less[index[:places], index[:places]] = less_both[:places]
+        total: IntArray = room.sum() - less
+        return total

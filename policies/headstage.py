@@ -1,0 +1,165 @@
+"""The best devices for the heads of one layer, once the single blocks have their places.
+
+The slowest branch decides how long a step takes, so a threshold on the branches says how many heads each device may
+take at most: it has that many *slots*. What is then left is to move the heads into slots as cheaply as possible, an
+assignment problem, which has an exact and fast solver. The delay of the best placement is one of the finitely many
+times that a device with some number of heads can take; the search goes over these.
+
+A *table* holds the time of the branch over each device with 1, 2, ..., H heads, shape (D, H): ascending along its rows,
+infinite beyond the room there is.
+"""
+
+from typing import TypeAlias
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from policies.onelayer import OneLayer
+from simcore import FloatArray, IntArray
+
+Found: TypeAlias = tuple[float, IntArray] | None
+"""Seconds of the slowest branches and of the moves together, and the device of each head, shape (H,)."""
+
+
+class HeadStage:
+    """Places the heads of one layer."""
+
+    def __init__(self, layer: OneLayer) -> None:
+        self._layer = layer
+        self._numbers = np.arange(1, layer.heads + 1)
+        self._now = np.bincount(layer.origin, minlength=len(layer.proj))
+        # Of the heads on one device, each is counted as one of the first, second, ... there.
+        order = np.argsort(layer.origin, kind="stable")
+        before = np.cumsum(self._now) - self._now
+        self._rank = np.empty(layer.heads, dtype=np.int64)
+        self._rank[order] = np.arange(layer.heads) - before[layer.origin[order]]
+        elsewhere = layer.moves.copy()
+        elsewhere[np.arange(layer.heads), layer.origin] = np.inf
+        elsewhere[:, layer.room[0] < 1] = np.inf
+        self._leaving = np.minimum(elsewhere.min(axis=1), layer.ceiling)
+        self._moving_costs = bool(layer.moves.any())
+
+    def tables(self, embed: int, proj: int) -> FloatArray:
+        """A table for each step, shape (S, D, H), if memory did not matter."""
+        layer = self._layer
+        once = layer.arrive[:, embed] + layer.leave[:, :, proj]
+        return once[:, :, None] + layer.each[:, :, proj, None] * self._numbers
+
+    def within(self, tables: FloatArray, room: IntArray) -> FloatArray:
+        """The tables with no more heads on each device than `room`, shape (D,)."""
+        return np.where(self._numbers > room[:, None], np.inf, tables)
+
+    def bounds(self, embed: int, room: IntArray) -> FloatArray:
+        """What the heads take at least for each place of the projection, shape (D,).
+
+        The threshold T cannot be lower than what leaves H slots; and each head that has no slot where it is now pays at
+        least for its cheapest move. The second only changes where T passes the time of a slot that is in use.
+
+        Args:
+            embed: place of the embedding.
+            room: heads that fit on each device for each place of the projection, shape (D, D).
+        """
+        layer = self._layer
+        once = (layer.arrive[:, embed, :, None] + layer.leave).sum(axis=0).T
+        table = once[:, :, None] + layer.each.sum(axis=0).T[:, :, None] * self._numbers
+        table = np.where(self._numbers > room[:, :, None], np.inf, table)
+        lowest = self._lowest(table)[:, None]
+        if not self._moving_costs:
+            return lowest[:, 0]
+        used = table[:, layer.origin, self._rank]
+        thresholds = np.maximum(np.concatenate((lowest, used), axis=1), lowest)
+        forced = (used[:, None, :] > thresholds[:, :, None]) @ self._leaving
+        return (thresholds + forced).min(axis=1)  # type: ignore[no-any-return]
+
+    def best(self, tables: FloatArray, limit: float) -> Found:
+        """The devices of the heads at which slowest branches and moves take least, if that is below `limit` seconds.
+
+        With several steps, each has a slowest branch of its own. Often one branch is the slowest in all of them; then
+        the problem is that of one step with the sums of the times. That is tried first, and bounds the rest.
+        """
+        if len(tables) == 1:
+            return self._one_step(tables[0], limit)
+        joint = self._one_step(tables.sum(axis=0), limit)
+        if joint is None:
+            return None
+        least, heads = joint
+        value = self._moves(heads) + sum(self._slowest(table, heads) for table in tables)
+        if value <= least * (1.0 + 1e-13):
+            return value, heads
+        better = self._several_steps(tables, min(value, limit))
+        return better if better is not None or value >= limit else (value, heads)
+
+    def _several_steps(self, tables: FloatArray, limit: float) -> Found:
+        """The best for thresholds of all steps: the first one falls, and for each the others are solved."""
+        if len(tables) == 1:
+            return self._one_step(tables[0], limit)
+        first, rest = tables[0], tables[1:]
+        lowest = float(self._lowest(first))
+        best: Found = None
+        while (found := self._several_steps(rest, limit - lowest)) is not None:
+            seconds, heads = found
+            slowest = self._slowest(first, heads)
+            if slowest + seconds < limit:
+                limit = slowest + seconds
+                best = limit, heads
+            # No threshold of the first step between `slowest` and the last one changes what the others can do.
+            rest = np.where(first < slowest, rest, np.inf)
+        return best
+
+    def _one_step(self, table: FloatArray, limit: float) -> Found:
+        """The best for one threshold.
+
+        Moves cost less the higher the threshold is. So what they cost at one threshold bounds them at all lower ones;
+        thresholds are tried from the middle of those that may still be better than the best so far.
+        """
+        lowest = float(self._lowest(table))
+        if lowest >= limit:
+            return None
+        if not self._moving_costs:
+            return lowest, np.argsort(table, axis=None, kind="stable")[: self._layer.heads] // table.shape[1]
+        thresholds = np.unique(table[(table >= lowest) & (table < limit)])
+        bounds = thresholds + self._forced(table, thresholds)
+        best: Found = None
+        while len(open_ones := np.flatnonzero(bounds < limit)):
+            middle = int(open_ones[len(open_ones) // 2])
+            heads, moves = self._cheapest(table, float(thresholds[middle]), limit)
+            value = self._slowest(table, heads) + moves
+            if value < limit:
+                limit = value
+                best = value, heads
+            bounds[:middle] = np.maximum(bounds[:middle], thresholds[:middle] + moves)
+            bounds[middle] = np.inf
+        return best
+
+    def _lowest(self, table: FloatArray) -> FloatArray:
+        """The lowest threshold that leaves H slots, of each table in shape (..., D, H)."""
+        flat = table.reshape(*table.shape[:-2], -1)
+        return np.partition(flat, self._layer.heads - 1, axis=-1)[..., self._layer.heads - 1]
+
+    def _forced(self, table: FloatArray, thresholds: FloatArray) -> FloatArray:
+        """What moves cost at least at each threshold: the cheapest move of each head without a slot where it is."""
+        used = table[self._layer.origin, self._rank]
+        order = np.argsort(used)
+        leaving = np.concatenate((np.cumsum(self._leaving[order][::-1])[::-1], [0.0]))
+        return leaving[np.searchsorted(used[order], thresholds, side="right")]
+
+    def _cheapest(self, table: FloatArray, threshold: float, limit: float) -> tuple[IntArray, float]:
+        """The cheapest moves into the slots at a threshold; what they cost is too little where that is above `limit`.
+
+        In the cheapest solution no device gains more heads than lose their slots in all: each of them makes a chain of
+        moves that ends with one more head on one device. That saves most slots.
+        """
+        excess = int((table[self._layer.origin, self._rank] > threshold).sum())
+        gain = self._numbers <= (self._now + excess)[:, None]
+        slots = np.nonzero((table <= threshold) & gain)[0]
+        cost = np.minimum(self._layer.moves[:, slots], limit)
+        rows, columns = linear_sum_assignment(cost)
+        return slots[columns], float(cost[rows, columns].sum())
+
+    def _slowest(self, table: FloatArray, heads: IntArray) -> float:
+        count = np.bincount(heads, minlength=len(table))
+        used = np.flatnonzero(count)
+        return float(table[used, count[used] - 1].max())
+
+    def _moves(self, heads: IntArray) -> float:
+        return float(self._layer.moves[np.arange(len(heads)), heads].sum())
