@@ -84,23 +84,26 @@ class _Search:
         """Devices of the heads, the embedding, the projection, the feed-forward network, the output head."""
         layer = self._layer
         alone = layer.proj + (layer.between + (layer.ffn + layer.tail.min(axis=1))).min(axis=1)
+        # At best the input comes to each device from wherever it comes soonest.
+        least = alone + self._stage.bounds(layer.arrive.min(axis=1), self._room_beside_proj(0))
         for embed in np.argsort(layer.embed, kind="stable").tolist():
-            if layer.embed[embed] + alone.min() >= self._limit:
+            if layer.embed[embed] + least.min() >= self._limit:
                 break
             self._with_embed(embed, alone)
         return self._best
 
     def _with_embed(self, embed: int, alone: FloatArray) -> None:
-        layer, devices = self._layer, len(self._layer.proj)
-        held = np.zeros((devices, devices), dtype=np.int64)
-        held[:, layer.holders[embed]] |= EMBED
-        held[np.diag_indices(devices)] |= PROJ
-        room = layer.room[held, np.arange(devices)]
-        bounds = layer.embed[embed] + alone + self._stage.bounds(embed, room)
+        layer = self._layer
+        held = np.zeros(len(layer.proj), dtype=np.int64)
+        held[layer.holders[embed]] = EMBED
+        room = self._room_beside_proj(held)
+        bounds = layer.embed[embed] + alone + self._stage.bounds(layer.arrive[:, embed], room)
         for proj in np.argsort(bounds, kind="stable").tolist():
             if bounds[proj] >= self._limit:
                 break
-            self._with_proj(embed, proj, held[proj])
+            beside = held.copy()
+            beside[proj] |= PROJ
+            self._with_proj(embed, proj, beside)
 
     def _with_proj(self, embed: int, proj: int, held: IntArray) -> None:
         """Place the heads as if the other blocks needed no memory; where they do not fit beside these, again."""
@@ -132,6 +135,13 @@ class _Search:
         """From the projection to the source through each pair of places, shape (D, L)."""
         ends: FloatArray = (self._layer.between[proj] + self._layer.ffn)[:, None] + self._layer.tail
         return ends
+
+    def _room_beside_proj(self, held: IntArray | int) -> IntArray:
+        """How many heads fit on each device beside the blocks `held` there, for each place of the projection (first)."""
+        everywhere = np.arange(len(self._layer.proj))
+        sets = np.where(np.eye(len(everywhere), dtype=bool), held | PROJ, held)
+        room: IntArray = self._layer.room[sets, everywhere]
+        return room
 
     def _room(self, held: IntArray, ffn: int, lm_head: int) -> IntArray:
         held = held.copy()

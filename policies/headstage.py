@@ -49,27 +49,31 @@ class HeadStage:
         """The tables with no more heads on each device than `room`, shape (D,)."""
         return np.where(self._numbers > room[:, None], np.inf, tables)
 
-    def bounds(self, embed: int, room: IntArray) -> FloatArray:
+    def bounds(self, arrive: FloatArray, room: IntArray) -> FloatArray:
         """What the heads take at least for each place of the projection, shape (D,).
 
         The threshold T cannot be lower than what leaves H slots; and each head that has no slot where it is now pays at
         least for its cheapest move. The second only changes where T passes the time of a slot that is in use.
 
         Args:
-            embed: place of the embedding.
+            arrive: time in which the input comes to each device in each step, shape (S, D).
             room: heads that fit on each device for each place of the projection, shape (D, D).
         """
         layer = self._layer
-        once = (layer.arrive[:, embed, :, None] + layer.leave).sum(axis=0).T
-        table = once[:, :, None] + layer.each.sum(axis=0).T[:, :, None] * self._numbers
-        table = np.where(self._numbers > room[:, :, None], np.inf, table)
+        bounds = np.full(len(room), np.inf)
+        possible = np.flatnonzero(room.sum(axis=1) >= layer.heads)
+        once = (arrive[:, :, None] + layer.leave).sum(axis=0).T[possible]
+        table = once[:, :, None] + layer.each.sum(axis=0).T[possible][:, :, None] * self._numbers
+        table = np.where(self._numbers > room[possible][:, :, None], np.inf, table)
         lowest = self._lowest(table)[:, None]
         if not self._moving_costs:
-            return lowest[:, 0]
+            bounds[possible] = lowest[:, 0]
+            return bounds
         used = table[:, layer.origin, self._rank]
         thresholds = np.maximum(np.concatenate((lowest, used), axis=1), lowest)
         forced = (used[:, None, :] > thresholds[:, :, None]) @ self._leaving
-        return (thresholds + forced).min(axis=1)  # type: ignore[no-any-return]
+        bounds[possible] = (thresholds + forced).min(axis=1)
+        return bounds
 
     def best(self, tables: FloatArray, limit: float) -> Found:
         """The devices of the heads at which slowest branches and moves take least, if that is below `limit` seconds.
