@@ -84,10 +84,13 @@ class _Search:
         """Devices of the heads, the embedding, the projection, the feed-forward network, the output head."""
         layer = self._layer
         alone = layer.proj + (layer.between + (layer.ffn + layer.tail.min(axis=1))).min(axis=1)
-        # At best the input comes to each device from wherever it comes soonest.
-        least = alone + self._stage.bounds(layer.arrive.min(axis=1), self._room_beside_proj(0))
+        least = float(alone.min())
+        if len(layer.holders) > 1:
+            # At best the input comes to each device from wherever it comes soonest.
+            soonest = layer.arrive.min(axis=1)
+            least = float((alone + self._stage.bounds(soonest, self._room_beside_proj(0))).min())
         for embed in np.argsort(layer.embed, kind="stable").tolist():
-            if layer.embed[embed] + least.min() >= self._limit:
+            if layer.embed[embed] + least >= self._limit:
                 break
             self._with_embed(embed, alone)
         return self._best
@@ -137,7 +140,7 @@ class _Search:
         return ends
 
     def _room_beside_proj(self, held: IntArray | int) -> IntArray:
-        """How many heads fit on each device beside the blocks `held` there, for each place of the projection (first)."""
+        """How many heads fit on each device beside the blocks `held` there, by place of the projection, (D, D)."""
         everywhere = np.arange(len(self._layer.proj))
         sets = np.where(np.eye(len(everywhere), dtype=bool), held | PROJ, held)
         room: IntArray = self._layer.room[sets, everywhere]

@@ -137,7 +137,7 @@ class HeadStage:
 
     def _lowest(self, table: FloatArray) -> FloatArray:
         """The lowest threshold that leaves H slots, of each table in shape (..., D, H)."""
-        flat = table.reshape(*table.shape[:-2], -1)
+        flat = table.reshape(*table.shape[:-2], table.shape[-2] * table.shape[-1])
         return np.partition(flat, self._layer.heads - 1, axis=-1)[..., self._layer.heads - 1]
 
     def _forced(self, table: FloatArray, thresholds: FloatArray) -> FloatArray:
