@@ -1,0 +1,323 @@
+"""Layer-wise placement by dynamic programming, after *EdgeShard* (arXiv 2405.14371, doi 10.1109/JIOT.2024.3524255).
+
+EdgeShard cuts a model into runs of consecutive layers and chooses, jointly, which devices take part and where the
+cuts are. A dynamic programme over layers and devices minimises either the latency of a token (computing of every layer,
+every move of the activations from device to device, and the way back to the source) or the slowest stage of a pipeline.
+The first layer stays on the source, so that no raw input leaves it.
+
+Ours, where the paper leaves it open, where its text was not at hand in full, or where this world is different:
+
+- Each device holds one run of consecutive units. A programme over (layer, device) alone cannot say which devices a path
+  has used and how much memory it took on them, so a state here also carries the set of devices used and where the run
+  of the current one began. Of two states with the same device and set, only what is cheaper or began its run later is
+  kept. The result is exact until there are more than `most_states` of them; then those are kept that promise the
+  lowest cost, estimated for latency by the programme without memory, run backwards, and for throughput by work that can
+  be divided at will among the devices still free. Larger worlds thus get a good plan and not certainly the best one.
+- A model of one layer is cut into attention (all heads), projection and feed-forward network instead of layers.
+- The embedding belongs to the first unit; the output head is a unit of its own, the last.
+- The first unit is pinned to the source as long as a plan is found that ever ends; a source that is too small, down or
+  cut off is passed over, since a comparison of policies is not served by giving up.
+- Costs are those of the interval at hand, so at the start of a request mostly those of the prefill. The paper measures
+  layers in advance.
+- The plan is made once and kept. It is made anew, ignoring what moving costs, only when it no longer fits and the
+  scenario does not swap.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore import (
+    BlockTable,
+    Decision,
+    FloatArray,
+    Infeasible,
+    IntArray,
+    Keep,
+    Kind,
+    Observation,
+    Placement,
+    StepCost,
+    predict,
+)
+
+Objective: TypeAlias = Literal["latency", "throughput"]
+
+
+@dataclass(frozen=True)
+class EdgeShard:
+    """Runs of consecutive layers on devices, chosen by dynamic programming, and kept.
+
+    Attributes:
+        objective: `latency` of one token, or `throughput` of a pipeline, which its slowest stage or transfer limits.
+        most_states: states kept per layer; below it the plan is the best one of its form.
+    """
+
+    name: ClassVar[str] = "edgeshard"
+
+    objective: Objective = "latency"
+    most_states: int = 2048
+
+    def __post_init__(self) -> None:
+        if self.most_states < 1:
+            raise ValueError(f"most_states must be at least 1, not {self.most_states}")
+
+    def decide(self, seen: Observation) -> Decision:
+        """Plan once; again only when the plan does not fit any more."""
+        if seen.placement is not None and (seen.overflow == "swap" or predict.fits(seen, seen.placement)):
+            return Keep()
+        parts = units(seen.blocks)
+        chain = _chain(seen, parts)
+        plan = self._plan(chain)
+        if plan is None:
+            return Infeasible(
+                "no cut into runs of consecutive layers was found that fits, one run per device"
+            )
+        devices = np.empty(len(seen.blocks), dtype=np.int64)
+        for rows, device in zip(parts, plan, strict=True):
+            devices[rows] = device
+        return Placement(devices)
+
+    def _plan(self, chain: "_Chain") -> IntArray | None:
+        """The device of each unit; None if nothing was found that fits."""
+        cost, plan = _search(chain, self.objective, self.most_states, chain.source)
+        if np.isinf(cost):
+            elsewhere, other = _search(chain, self.objective, self.most_states, None)
+            if plan is None or elsewhere < cost:
+                return other
+        return plan
+
+
+def units(blocks: BlockTable) -> tuple[IntArray, ...]:
+    """The parts that layer-wise policies place as one: rows of the block table, in the order a token meets them.
+
+    One part per layer, or attention, projection and feed-forward network when there is one layer only; the embedding
+    belongs to the first part, the output head is the last.
+    """
+    only = blocks.layers == 1
+    part = np.array([0, 1, 2, 0, 3])[blocks.kind] if only else np.maximum(blocks.layer, 0)
+    return tuple(np.flatnonzero(part == number) for number in range(part.max() + 1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Chain:
+    """The units as a chain of tasks, for U units and D devices; times are totals over the interval.
+
+    Attributes:
+        seconds: of each unit on each device, shape (U, D).
+        bytes_held: by each unit, shape (U,).
+        moving: seconds of the message into each unit, and of the one back to the source, shape (U + 1, D, D).
+        memory: free bytes of each device, shape (D,).
+        source: index of the source.
+    """
+
+    seconds: FloatArray
+    bytes_held: FloatArray
+    moving: FloatArray
+    memory: FloatArray
+    source: int
+
+
+def _chain(seen: Observation, parts: tuple[IntArray, ...]) -> _Chain:
+    moving = np.zeros((len(parts) + 1, seen.devices, seen.devices))
+    for step in seen.steps:
+        sizes = np.array(_messages(seen.blocks, step.cost))[:, None, None]
+        moving += step.count * (seen.latency_s + sizes * seen.per_byte_s)
+    return _Chain(
+        seconds=np.array([seen.kind_seconds[seen.blocks.kind[rows]].sum(axis=0) for rows in parts]),
+        bytes_held=np.array([seen.memory_bytes[rows].sum() for rows in parts]),
+        moving=moving,
+        memory=seen.available_bytes,
+        source=seen.source,
+    )
+
+
+def _messages(blocks: BlockTable, cost: StepCost) -> list[float]:
+    """Bytes of the message into each unit, and of the one back to the source."""
+    first = cost.input_bytes if blocks.embed is None else cost.prompt_bytes
+    if blocks.layers == 1:
+        inner = [blocks.heads.shape[1] * cost.out_bytes[Kind.HEAD], cost.out_bytes[Kind.PROJ]]
+    else:
+        inner = [cost.input_bytes] * (blocks.layers - 1)
+    last = [cost.out_bytes[Kind.FFN]] + [cost.out_bytes[Kind.LM_HEAD]] * (blocks.lm_head is not None)
+    return [first, *inner, *last]
+
+
+@dataclass(frozen=True, eq=False)
+class _States:
+    """Ways to place the units up to some unit, one per row.
+
+    Attributes:
+        finished: latency so far; or, for throughput, the slowest of the finished stages and transfers [s], shape (n,).
+        stage: seconds of the run in progress, 0 for latency, shape (n,).
+        held: bytes of the run in progress, shape (n,).
+        start: unit with which it began, shape (n,).
+        device: that has it, shape (n,).
+        used: devices that have a run, shape (n, D).
+        parent: row of the state one unit before, shape (n,).
+    """
+
+    finished: FloatArray
+    stage: FloatArray
+    held: FloatArray
+    start: IntArray
+    device: IntArray
+    used: NDArray[np.bool_]
+    parent: IntArray
+
+    @property
+    def cost(self) -> FloatArray:
+        """What the objective is so far [s], shape (n,)."""
+        return np.maximum(self.finished, self.stage)
+
+    def __getitem__(self, rows: IntArray) -> "_States":
+        return _States(
+            self.finished[rows], self.stage[rows], self.held[rows], self.start[rows],
+            self.device[rows], self.used[rows], self.parent[rows],
+        )  # fmt: skip
+
+
+def _search(
+    chain: _Chain, objective: Objective, most: int, first: int | None
+) -> tuple[float, IntArray | None]:
+    """The lowest cost found and the device of each unit; the first unit on device `first`, if one is given."""
+    states = _begin(chain, objective, first)
+    history = [states]
+    for unit in range(len(chain.seconds)):
+        if unit:
+            states = _extend(chain, objective, states, unit)
+        states = states[_undominated(states, len(chain.seconds))]
+        states = states[_promising(chain, objective, states, unit, most)]
+        history[unit:] = [states]
+    cost = _close(chain, objective, states)
+    if not len(cost):
+        return np.inf, None
+    row = int(cost.argmin())
+    plan = np.empty(len(history), dtype=np.int64)
+    best = float(cost[row])
+    for unit in reversed(range(len(history))):
+        plan[unit] = history[unit].device[row]
+        row = int(history[unit].parent[row])
+    return best, plan
+
+
+def _begin(chain: _Chain, objective: Objective, first: int | None) -> _States:
+    """The first unit on every device that may have it and has the room."""
+    count = len(chain.memory)
+    device = np.flatnonzero(chain.bytes_held[0] <= chain.memory)
+    if first is not None:
+        device = device[device == first]
+    zeros = np.zeros(len(device))
+    arrival, seconds = chain.moving[0, chain.source, device], chain.seconds[0, device]
+    finished, stage = _joined(objective, zeros, zeros, arrival, seconds)
+    return _States(
+        finished, stage, np.full(len(device), chain.bytes_held[0]), np.zeros(len(device), dtype=np.int64),
+        device, np.eye(count, dtype=np.bool_)[device], np.full(len(device), -1, dtype=np.int64),
+    )  # fmt: skip
+
+
+def _extend(chain: _Chain, objective: Objective, old: _States, unit: int) -> _States:
+    """Every state with the next unit on the same device, or on one that has none yet, where there is room."""
+    size, seconds = chain.bytes_held[unit], chain.seconds[unit]
+    stay = np.flatnonzero(old.held + size <= chain.memory[old.device])
+    parent, device = np.nonzero(~old.used & (size <= chain.memory))
+    message = chain.moving[unit, old.device[parent], device]
+    same = (old.finished[stay], old.stage[stay])
+    if objective == "latency":
+        same = (same[0] + seconds[old.device[stay]], same[1])
+    else:
+        same = (same[0], same[1] + seconds[old.device[stay]])
+    moved = _joined(objective, old.finished[parent], old.stage[parent], message, seconds[device])
+    used = old.used[parent]
+    used[np.arange(len(parent)), device] = True
+    return _States(
+        finished=np.concatenate((same[0], moved[0])),
+        stage=np.concatenate((same[1], moved[1])),
+        held=np.concatenate((old.held[stay] + size, np.full(len(parent), size))),
+        start=np.concatenate((old.start[stay], np.full(len(parent), unit))),
+        device=np.concatenate((old.device[stay], device)),
+        used=np.concatenate((old.used[stay], used)),
+        parent=np.concatenate((stay, parent)),
+    )
+
+
+def _joined(
+    objective: Objective, finished: FloatArray, stage: FloatArray, message: FloatArray, seconds: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """`finished` and `stage` after a message to a new device and the first unit there."""
+    if objective == "latency":
+        return finished + message + seconds, np.zeros(len(seconds))
+    return np.maximum(np.maximum(finished, stage), message), seconds
+
+
+def _close(chain: _Chain, objective: Objective, states: _States) -> FloatArray:
+    """The cost of complete plans, with the way back to the source, shape (n,)."""
+    back = chain.moving[-1, states.device, chain.source]
+    cost: FloatArray = states.finished + back if objective == "latency" else np.maximum(states.cost, back)
+    return cost
+
+
+def _undominated(states: _States, count: int) -> IntArray:
+    """Rows for which no state with the same device and set costs no more and began its run no earlier.
+
+    A run that began later holds fewer bytes and has taken less time.
+    """
+    bits = np.packbits(states.used, axis=1)
+    words = np.zeros((len(bits), -(-bits.shape[1] // 8) * 8), dtype=np.uint8)
+    words[:, : bits.shape[1]] = bits
+    sets = [*words.view(np.uint64).T, states.device]
+    order = np.lexsort((-states.start, states.finished, *sets))
+    fresh = np.zeros(len(order), dtype=np.bool_)
+    for key in sets:
+        fresh[1:] |= key[order][1:] != key[order][:-1]
+    # The latest start so far within each set: the offset grows from set to set by more than any start.
+    latest = np.maximum.accumulate(np.cumsum(fresh) * count + states.start[order])
+    better = np.ones(len(order), dtype=np.bool_)
+    better[1:] = latest[1:] > latest[:-1]
+    return order[better]
+
+
+def _promising(chain: _Chain, objective: Objective, states: _States, unit: int, most: int) -> IntArray:
+    """Rows that can be completed as far as memory tells, at most `most` of them, of the lowest estimates."""
+    rows = np.flatnonzero(_room(chain, states, unit))
+    if len(rows) <= most:
+        return rows
+    kept = states[rows]
+    if objective == "latency":
+        estimate = kept.finished + _latency_to_go(chain, unit)[kept.device]
+    else:
+        estimate = np.maximum(kept.cost, _divided(chain, kept, unit))
+    return rows[np.argsort(estimate, kind="stable")[:most]]
+
+
+def _room(chain: _Chain, states: _States, unit: int) -> NDArray[np.bool_]:
+    """Whether the units to come could be held by what is left, counted in bytes and in units of the usual size."""
+    left = chain.bytes_held[unit + 1 :]
+    slack = predict.TOLERANCE_BYTES
+    here = chain.memory[states.device] - states.held
+    enough: NDArray[np.bool_] = ~states.used @ chain.memory + here + slack >= left.sum()
+    usual = float(np.median(chain.bytes_held))
+    if usual > 0.0:
+        slots = np.floor(chain.memory / usual + 1e-9)
+        here = np.floor(here / usual + 1e-9)
+        enough &= ~states.used @ slots + here >= (left >= usual * (1.0 - 1e-9)).sum()
+    return enough
+
+
+def _latency_to_go(chain: _Chain, unit: int) -> FloatArray:
+    """The least latency from the end of a unit on each device, if memory were no matter, shape (D,)."""
+    to_go: FloatArray = chain.moving[-1, :, chain.source]
+    for later in reversed(range(unit + 1, len(chain.seconds))):
+        to_go = (chain.moving[later] + chain.seconds[later] + to_go).min(axis=1)
+    return to_go
+
+
+def _divided(chain: _Chain, states: _States, unit: int) -> FloatArray:
+    """The slowest stage if the work to come could be divided at will among the devices still free, shape (n,)."""
+    speed = 1.0 / np.maximum(chain.seconds[unit + 1 :].sum(axis=0), 1e-300)
+    here = speed[states.device]
+    begun = np.where(np.isfinite(states.stage), states.stage, 0.0) * here
+    slowest: FloatArray = (1.0 + begun) / np.maximum(~states.used @ speed + here, 1e-300)
+    return slowest
