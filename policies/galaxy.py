@@ -1,0 +1,173 @@
+"""Tensor-parallel placement in proportion to speed, after *Galaxy* (arXiv 2405.17245; IEEE INFOCOM 2024).
+
+Galaxy splits the attention heads and the columns of the feed-forward network of every layer over all devices, in two
+steps: first in proportion to how fast a device computes, then what does not fit into a device's memory is moved to
+those with room.
+
+Ours, where the paper leaves it open, where its text was not at hand in full, or where this world is different:
+
+- The speed of a device is one over its seconds for all blocks of one layer, as observed when the plan is made; a device
+  that is down, or from or to which the source can send nothing, counts as having none. Links do not matter otherwise.
+- Heads are whole, so their numbers are rounded by largest remainders, alike in every layer: each device is less than
+  one head from its exact share. Feed-forward networks in several shards are split like heads.
+- The projection, and a feed-forward network that is one block, cannot be split. They are dealt out over the layers
+  instead: each device gets both of a run of layers, as many as its speed says, again by largest remainders. In a model
+  of one layer the fastest device thus has both.
+- Embedding and output head, which the paper does not split, start on the source.
+- Step two takes one block at a time from the device that is most overfull: the smallest that cures it, or else the
+  largest that fits elsewhere, to the device with room that would be done with all its blocks first. If this gets stuck,
+  proportions are given up and a search over all ways to pack the blocks takes over. So `Infeasible` is certain as long
+  as that search ends within its bound on choices, as it does for small worlds; it is bounded for large ones.
+- Galaxy shares the norms between blocks by position in the sequence, and overlaps sending with computing; this world
+  has neither.
+- The plan is made once and kept. It is made anew, ignoring what moving costs, only when it no longer fits and the
+  scenario does not swap.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Kind, Observation, Placement, predict
+
+_MOST_CHOICES = 20_000
+
+
+@dataclass(frozen=True)
+class Galaxy:
+    """Heads and feed-forward networks over all devices in proportion to their speed, as far as memory allows."""
+
+    name: ClassVar[str] = "galaxy"
+
+    def decide(self, seen: Observation) -> Decision:
+        """Plan once; again only when the plan does not fit any more."""
+        if seen.placement is not None and (seen.overflow == "swap" or predict.fits(seen, seen.placement)):
+            return Keep()
+        devices = _unload(seen, _in_proportion(seen))
+        if devices is None:
+            devices = packed(seen.memory_bytes, seen.available_bytes, usable(seen))
+        return Infeasible("found no way to fit all blocks") if devices is None else Placement(devices)
+
+
+def usable(seen: Observation) -> NDArray[np.bool_]:
+    """Which devices are up, and can be reached from the source and back, shape (D,)."""
+    source = seen.source
+    connected: NDArray[np.bool_] = (seen.rate[source] > 0.0) & (seen.rate[:, source] > 0.0)
+    return connected & np.isfinite(seen.kind_seconds).all(axis=0)
+
+
+def shares(count: int, speed: FloatArray) -> IntArray:
+    """How many of `count` equal things each device gets, in proportion to `speed`, by largest remainders, shape (D,).
+
+    Of equal remainders the faster device goes first, then the one listed first.
+    """
+    exact = count * speed / speed.sum()
+    whole: IntArray = np.floor(exact).astype(np.int64)
+    first = np.lexsort((-speed, whole - exact))
+    whole[first[: count - int(whole.sum())]] += 1
+    return whole
+
+
+def packed(sizes: FloatArray, room: FloatArray, preferred: NDArray[np.bool_]) -> IntArray | None:
+    """A device for each item so that none holds more than its room, shape (items,); None if none was found.
+
+    The largest items go first, each to the preferred device where it leaves the least room. What has failed once is not
+    tried again: equal items are the same to the rest. None is certain unless choices ran out.
+    """
+    order = np.argsort(-sizes, kind="stable")
+    to_come = sizes[order][::-1].cumsum()[::-1]
+    free = room.copy()
+    devices = np.empty(len(sizes), dtype=np.int64)
+    failed: set[tuple[int, bytes]] = set()
+    options = [_options(sizes[order[0]], free, preferred)]
+    for _ in range(_MOST_CHOICES):
+        while not options[-1]:
+            options.pop()
+            failed.add((len(options), free.tobytes()))
+            if not options:
+                return None
+            _take_back(free, sizes, devices, order[: len(options)], room)
+        depth = len(options)
+        item = order[depth - 1]
+        devices[item] = options[-1].pop()
+        free[devices[item]] -= sizes[item]
+        if depth == len(order):
+            return devices
+        hopeless = free.sum() + predict.TOLERANCE_BYTES < to_come[depth] or (depth, free.tobytes()) in failed
+        options.append([] if hopeless else _options(sizes[order[depth]], free, preferred))
+    return None
+
+
+def _take_back(
+    free: FloatArray, sizes: FloatArray, devices: IntArray, items: IntArray, room: FloatArray
+) -> None:
+    """Take back the last of `items`, to the very bytes that were free before it."""
+    device = devices[items[-1]]
+    free[device] = room[device]
+    for item in items[:-1][devices[items[:-1]] == device]:
+        free[device] -= sizes[item]
+
+
+def _options(size: float, free: FloatArray, preferred: NDArray[np.bool_]) -> list[int]:
+    """Devices that have the room, the best last."""
+    rank = np.lexsort((-np.arange(len(free)), -free, preferred))
+    options: list[int] = rank[free[rank] >= size].tolist()
+    return options
+
+
+def _in_proportion(seen: Observation) -> IntArray:
+    """The first step: as the devices' speeds say, whatever their memory, shape (B,)."""
+    blocks = seen.blocks
+    speed = _speed(seen)
+    numbers = np.arange(seen.devices)
+    owner = np.repeat(numbers, shares(blocks.layers, speed))
+    devices = np.full(len(blocks), seen.source, dtype=np.int64)
+    for layer in range(blocks.layers):
+        for kind in (Kind.HEAD, Kind.PROJ, Kind.FFN):
+            rows = np.flatnonzero((blocks.layer == layer) & (blocks.kind == kind))
+            alone = kind != Kind.HEAD and len(rows) == 1
+            devices[rows] = owner[layer] if alone else np.repeat(numbers, shares(len(rows), speed))
+    return devices
+
+
+def _speed(seen: Observation) -> FloatArray:
+    """Layers per second of each device; all alike if none can be used, shape (D,)."""
+    layer = seen.kind_seconds[seen.blocks.kind[seen.blocks.layer == 0]].sum(axis=0)
+    speed: FloatArray = np.where(usable(seen), 1.0 / layer, 0.0)
+    return speed if speed.any() else np.ones(seen.devices)
+
+
+def _unload(seen: Observation, devices: IntArray) -> IntArray | None:
+    """The second step: move blocks off overfull devices, shape (B,); None when stuck."""
+    devices = devices.copy()
+    held = predict.held_bytes(seen, devices)
+    while (held - seen.available_bytes > predict.TOLERANCE_BYTES).any():
+        old = int((held - seen.available_bytes).argmax())
+        block = _to_move(seen, np.flatnonzero(devices == old), held, old)
+        if block is None:
+            return None
+        devices[block] = _soonest(seen, devices, block, held)
+        held = predict.held_bytes(seen, devices)
+    return devices
+
+
+def _to_move(seen: Observation, candidates: IntArray, held: FloatArray, old: int) -> int | None:
+    """The block to take off an overfull device; None if none fits elsewhere."""
+    elsewhere = np.delete(seen.available_bytes - held, old)
+    size = seen.memory_bytes[candidates]
+    movable = (size > 0.0) & (size <= elsewhere.max(initial=-np.inf))
+    cures = movable & (held[old] - size <= seen.available_bytes[old])
+    if cures.any():
+        return int(candidates[np.where(cures, size, np.inf).argmin()])
+    return int(candidates[np.where(movable, size, -np.inf).argmax()]) if movable.any() else None
+
+
+def _soonest(seen: Observation, devices: IntArray, block: int, held: FloatArray) -> int:
+    """The device with room for a block that would be done with all its blocks first; usable ones before others."""
+    kind = seen.blocks.kind
+    busy = np.bincount(devices, seen.kind_seconds[kind, devices], seen.devices)
+    done = busy + seen.kind_seconds[kind[block]]
+    room = np.flatnonzero(seen.memory_bytes[block] <= seen.available_bytes - held)
+    return int(room[np.lexsort((done[room], ~usable(seen)[room]))[0]])
