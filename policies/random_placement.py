@@ -1,0 +1,62 @@
+"""Random placement: what a policy that knows nothing but memory would reach."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from policies.galaxy import usable
+from simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, predict, stream
+
+_MOST_DRAWS = 100
+
+
+@dataclass(frozen=True)
+class Random:
+    """Every block on a random device with room, chosen once and kept.
+
+    Blocks are drawn largest first; each device with room is equally likely, those that are up and in reach of the
+    source before any other. A draw that runs out of room is thrown away, a hundred times at most, so in a very tight
+    world `Infeasible` does not mean that no placement exists. A placement that no longer fits is drawn anew, unless the
+    scenario swaps.
+
+    Attributes:
+        seed: of the draws; beside it they depend only on the request and the number of tokens generated.
+        replan: draw anew at every interval.
+    """
+
+    name: ClassVar[str] = "random"
+
+    seed: int = 0
+    replan: bool = False
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, not {self.seed}")
+
+    def decide(self, seen: Observation) -> Decision:
+        """Draw once, or at every interval."""
+        now = seen.placement
+        if now is not None and not self.replan and (seen.overflow == "swap" or predict.fits(seen, now)):
+            return Keep()
+        random = stream(self.seed, f"random/{seen.request}/{seen.generated}")
+        for _ in range(_MOST_DRAWS):
+            devices = _draw(seen, random)
+            if devices is not None:
+                return Placement(devices)
+        return Infeasible(f"no room for all blocks in {_MOST_DRAWS} random placements")
+
+
+def _draw(seen: Observation, random: np.random.Generator) -> IntArray | None:
+    """A random placement, shape (B,); None if it ran out of room."""
+    devices = np.empty(len(seen.blocks), dtype=np.int64)
+    free = seen.available_bytes.copy()
+    good = usable(seen)
+    for block in np.argsort(-seen.memory_bytes, kind="stable"):
+        room = seen.memory_bytes[block] <= free
+        candidates = np.flatnonzero(room & good if (room & good).any() else room)
+        if not len(candidates):
+            return None
+        devices[block] = random.choice(candidates)
+        free[devices[block]] -= seen.memory_bytes[block]
+    return devices
