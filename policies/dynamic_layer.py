@@ -1,0 +1,163 @@
+"""Layer-wise placement that moves whole layers away from devices under pressure.
+
+The dynamic layer-wise baseline to which *Large Language Model Partitioning for Low-Latency Inference at the Edge*
+(arXiv 2505.02533) compares its head-wise migration: whole layers migrate when a device runs short. How it decides was
+not to be had, so all of the following is ours.
+
+- Units are those of `edgeshard`: layers, or attention, projection and feed-forward network of a single one.
+- The first placement fills the devices one after another: the source, then the others from the fastest to the slowest,
+  each up to the memory threshold, or to the brim if that is not enough. Devices that are down or cut off come last.
+- A device is short of memory when the blocks it will hold by the end of the interval pass `memory_threshold` of what
+  is available, and short of compute when others take more than `compute_threshold` of it, or when it is down or cut
+  off. A device's share of the work is no such sign: layers run one after another, so an even share does not make a
+  token any faster.
+- A device short of memory gives up its smallest unit that helps, or the largest if none alone does, to the device with
+  most room; one short of compute gives up its last unit to the device with the least load from others. Only devices
+  that are short of nothing, also afterwards, take units in; so no unit comes back while the world stands still. If
+  there is none, a device that is overfull or down may go on to fill others to the brim.
+- At most `most_moves` units move in one decision, of overfull devices first. If that is not enough for everything to
+  fit, the answer is `Infeasible`, or keep when the scenario swaps.
+- A placement in force that splits a unit, left by another policy, is replaced by a first placement.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.edgeshard import units
+from policies.galaxy import packed, usable
+from simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Observation, Placement, predict
+
+
+@dataclass(frozen=True)
+class DynamicLayer:
+    """Whole layers, filled in at first, and moved off devices that run short of memory or compute.
+
+    Attributes:
+        memory_threshold: share of the available memory of a device that may be held, in (0, 1].
+        compute_threshold: share of a device that others may take, in [0, 1].
+        most_moves: units that may move in one decision.
+    """
+
+    name: ClassVar[str] = "dynamic-layer"
+
+    memory_threshold: float = 0.9
+    compute_threshold: float = 0.8
+    most_moves: int = 4
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.memory_threshold <= 1.0:
+            raise ValueError(f"memory_threshold must be above 0 and at most 1, not {self.memory_threshold}")
+        if not 0.0 <= self.compute_threshold <= 1.0:
+            raise ValueError(f"compute_threshold must be from 0 to 1, not {self.compute_threshold}")
+        if self.most_moves < 1:
+            raise ValueError(f"most_moves must be at least 1, not {self.most_moves}")
+
+    def decide(self, seen: Observation) -> Decision:
+        """Fill the devices at first; later move units off devices that run short."""
+        parts = units(seen.blocks)
+        sizes = np.array([seen.memory_bytes[rows].sum() for rows in parts])
+        plan = _plan_in_force(seen, parts)
+        target = self._filled(seen, sizes) if plan is None else self._moved(seen, sizes, plan)
+        if target is not None:
+            devices = np.empty(len(seen.blocks), dtype=np.int64)
+            for rows, device in zip(parts, target, strict=True):
+                devices[rows] = device
+            if predict.fits(seen, devices):
+                return Keep() if plan is not None and np.array_equal(target, plan) else Placement(devices)
+        if seen.placement is not None and seen.overflow == "swap":
+            return Keep()
+        return Infeasible("no placement of whole layers was found that fits, or it takes too many moves")
+
+    def _filled(self, seen: Observation, sizes: FloatArray) -> IntArray | None:
+        """A first placement, the device of each unit; None if none was found."""
+        seconds = seen.kind_seconds[seen.blocks.kind].sum(axis=0)
+        order = np.lexsort((seconds, np.arange(seen.devices) != seen.source, self._busy(seen)))
+        for limit in (self.memory_threshold, 1.0):
+            plan = _first_fit(sizes, limit * seen.available_bytes, order)
+            if plan is not None:
+                return plan
+        return packed(sizes, seen.available_bytes, usable(seen))
+
+    def _busy(self, seen: Observation) -> NDArray[np.bool_]:
+        """Which devices are short of compute, shape (D,)."""
+        return (1.0 - seen.availability > self.compute_threshold) | ~usable(seen)
+
+    def _moved(self, seen: Observation, sizes: FloatArray, plan: IntArray) -> IntArray:
+        """The placement in force with up to `most_moves` units on other devices."""
+        target = plan.copy()
+        for _ in range(self.most_moves):
+            move = self._next_move(seen, sizes, target)
+            if move is None:
+                break
+            unit, device = move
+            target[unit] = device
+        return target
+
+    def _next_move(self, seen: Observation, sizes: FloatArray, plan: IntArray) -> tuple[int, int] | None:
+        """A unit, and the device it goes to; None when no device needs to give one up, or none can take it."""
+        held = np.bincount(plan, sizes, seen.devices).astype(np.float64)
+        excess = held - self.memory_threshold * seen.available_bytes
+        full = excess > predict.TOLERANCE_BYTES
+        over = held - seen.available_bytes > predict.TOLERANCE_BYTES
+        pressed = np.flatnonzero((full | self._busy(seen)) & np.isin(np.arange(seen.devices), plan))
+        for old in pressed[np.lexsort((-excess[pressed], ~full[pressed], ~over[pressed]))].tolist():
+            for room in self._rooms(seen, held, old, over=bool(over[old])):
+                needed = float(excess[old]) if full[old] else None
+                unit = _to_move(sizes, np.flatnonzero(plan == old), float(room.max()), needed)
+                if unit is not None:
+                    return unit, _taker(seen, room, float(sizes[unit]), by_room=bool(full[old]))
+        return None
+
+    def _rooms(self, seen: Observation, held: FloatArray, old: int, *, over: bool) -> list[FloatArray]:
+        """Bytes that each device may take in from `old`, shape (D,) each, the last resort last."""
+        rooms = [np.where(self._busy(seen), -np.inf, self.memory_threshold * seen.available_bytes - held)]
+        if over or not usable(seen)[old]:
+            rooms.append(np.where(usable(seen), seen.available_bytes - held, -np.inf))
+        if over:
+            rooms.append(seen.available_bytes - held)
+        for room in rooms:
+            room[old] = -np.inf
+        return rooms
+
+
+def _plan_in_force(seen: Observation, parts: tuple[IntArray, ...]) -> IntArray | None:
+    """The device of each unit; None when there is no placement, or one that splits a unit."""
+    if seen.placement is None:
+        return None
+    plan = np.array([seen.placement[rows[0]] for rows in parts])
+    whole = all((seen.placement[rows] == device).all() for rows, device in zip(parts, plan, strict=True))
+    return plan if whole else None
+
+
+def _first_fit(sizes: FloatArray, room: FloatArray, order: IntArray) -> IntArray | None:
+    """Each unit on the first device of `order` with room; None if one has no place."""
+    free = room.copy()
+    plan = np.empty(len(sizes), dtype=np.int64)
+    for unit, size in enumerate(sizes):
+        fitting = order[free[order] >= size]
+        if not len(fitting):
+            return None
+        plan[unit] = fitting[0]
+        free[fitting[0]] -= size
+    return plan
+
+
+def _to_move(sizes: FloatArray, candidates: IntArray, most: float, needed: float | None) -> int | None:
+    """The unit to take off a device, of at most `most` bytes; `needed` bytes shall go if it is short of memory."""
+    later_first = candidates[sizes[candidates] <= most][::-1]
+    if needed is not None:
+        later_first = later_first[sizes[later_first] > 0.0]
+        enough = later_first[sizes[later_first] >= needed]
+        by_size = enough[sizes[enough].argsort(kind="stable")]
+        later_first = by_size if len(enough) else later_first[(-sizes[later_first]).argsort(kind="stable")]
+    return int(later_first[0]) if len(later_first) else None
+
+
+def _taker(seen: Observation, room: FloatArray, size: float, *, by_room: bool) -> int:
+    """The device with most room for a unit, or with the least load from others; of equal ones the other decides."""
+    candidates = np.flatnonzero(size <= room)
+    keys = (-room[candidates], -seen.availability[candidates])
+    return int(candidates[np.lexsort(keys[::-1] if by_room else keys)[0]])

@@ -1,0 +1,521 @@
+"""What the layer-wise, proportional and random policies guarantee, each held against an oracle of its own."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from worlds import Scripted, clusters, models, reals, scenarios
+
+from policies.dynamic_layer import DynamicLayer
+from policies.edgeshard import EdgeShard, Objective, units
+from policies.galaxy import Galaxy, packed, shares
+from policies.random_placement import Random
+from simcore import (
+    Cluster,
+    Decision,
+    DecodeCost,
+    Device,
+    Infeasible,
+    Keep,
+    Kind,
+    Link,
+    ModelSpec,
+    Observation,
+    PaperCost,
+    Placement,
+    Policy,
+    Request,
+    Scenario,
+    block_table,
+    predict,
+    preset,
+    simulate,
+)
+from traces import Trace
+
+SEEDS = st.integers(0, 2**32 - 1)
+OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput")
+
+
+def observe(scenario: Scenario, placement: np.ndarray | None = None, interval: int = 1) -> Observation:
+    """What a policy sees at the first token, or at the second decision with a placement in force."""
+    spy = Scripted() if placement is None else Scripted(placement)
+    request = Request(prompt=4, output=2 * interval)
+    simulate(replace(scenario, requests=(request,), interval=interval, overflow="swap"), spy)
+    return replace(spy.seen[0 if placement is None else 1], overflow="fail")
+
+
+def with_memory(seen: Observation, parts: np.ndarray) -> Observation:
+    return replace(seen, available_bytes=parts, capacity_bytes=parts)
+
+
+def tight(seen: Observation, share: float, seed: int) -> Observation:
+    """The same world, its devices of random size and together 1 / `share` times as large as the model."""
+    parts = np.random.default_rng(seed).dirichlet(np.ones(seen.devices))
+    return with_memory(seen, parts * seen.memory_bytes.sum() / share)
+
+
+def placed(decision: Decision) -> np.ndarray:
+    assert isinstance(decision, Placement)
+    return decision.devices
+
+
+def runs(parts: int, devices: int) -> Iterator[list[int]]:
+    """Every way to cut a chain of parts into runs and give them to different devices."""
+    for cuts in range(min(parts, devices)):
+        for ends in itertools.combinations(range(1, parts), cuts):
+            lengths = np.diff([0, *ends, parts])
+            for order in itertools.permutations(range(devices), cuts + 1):
+                yield np.repeat(order, lengths).tolist()
+
+
+def spread(seen: Observation, plan: list[int]) -> np.ndarray:
+    devices = np.empty(len(seen.blocks), dtype=np.int64)
+    for rows, device in zip(units(seen.blocks), plan, strict=True):
+        devices[rows] = device
+    return devices
+
+
+def bottleneck(seen: Observation, plan: list[int]) -> float:
+    """The slowest stage or transfer of a pipeline, over the interval."""
+    blocks, parts = seen.blocks, units(seen.blocks)
+    stages = [0.0] * seen.devices
+    for rows, device in zip(parts, plan, strict=True):
+        stages[device] += sum(float(seen.kind_seconds[blocks.kind[row], device]) for row in rows)
+    transfers = np.zeros(len(parts) + 1)
+    for step in seen.steps:
+        sizes = [step.cost.input_bytes if blocks.embed is None else step.cost.prompt_bytes]
+        for rows, following in itertools.zip_longest(parts, parts[1:]):
+            sender = Kind(blocks.kind[rows[-1]])
+            size = float(step.cost.out_bytes[sender]) * (len(blocks.heads[0]) if sender == Kind.HEAD else 1)
+            if following is not None and Kind.HEAD in blocks.kind[following]:
+                size = step.cost.input_bytes
+            sizes.append(size)
+        way = itertools.pairwise([seen.source, *plan, seen.source])
+        for number, (start, end) in enumerate(way):
+            transfers[number] += step.count * (
+                seen.latency_s[start, end] + sizes[number] / seen.rate[start, end]
+            )
+    return max(*stages, *transfers.tolist())
+
+
+def best_runs(seen: Observation, objective: Objective) -> float:
+    """The lowest cost of all cuts that fit, with the first part on the source; without that if none fits."""
+    fitting = [
+        plan for plan in runs(len(units(seen.blocks)), seen.devices) if predict.fits(seen, spread(seen, plan))
+    ]
+    pinned = [plan for plan in fitting if plan[0] == seen.source]
+    return min((cost_of(seen, plan, objective) for plan in pinned or fitting), default=np.inf)
+
+
+def cost_of(seen: Observation, plan: list[int], objective: Objective) -> float:
+    if objective == "throughput":
+        return bottleneck(seen, plan)
+    return predict.interval_delay(seen, spread(seen, plan))
+
+
+def assert_best_runs(seen: Observation, objective: Objective) -> None:
+    decision = EdgeShard(objective=objective).decide(seen)
+    best = best_runs(seen, objective)
+    if isinstance(decision, Infeasible):
+        assert np.isinf(best)
+        return
+    devices = placed(decision)
+    plan = [int(devices[rows[0]]) for rows in units(seen.blocks)]
+    np.testing.assert_array_equal(devices, spread(seen, plan))
+    assert predict.fits(seen, devices)
+    assert len(list(itertools.groupby(plan))) == len(set(plan)), "one run per device"
+    assert cost_of(seen, plan, objective) == pytest.approx(best, rel=1e-9)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@given(scenarios(cluster=clusters(most=4)), reals(0.1, 1.0), SEEDS, st.integers(1, 3))
+@settings(max_examples=200, deadline=None)
+def test_edgeshard_is_the_best_of_all_runs(
+    objective: Objective, scenario: Scenario, share: float, seed: int, interval: int
+) -> None:
+    """Dynamic programming against brute force; for latency also against the closed form of the delay."""
+    assert_best_runs(tight(observe(scenario, interval=interval), share, seed), objective)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@given(st.integers(2, 5), st.integers(3, 6), reals(0.2, 0.9), SEEDS)
+@settings(max_examples=25, deadline=None)
+def test_edgeshard_is_the_best_of_all_runs_over_more_layers(
+    objective: Objective, devices: int, layers: int, share: float, seed: int
+) -> None:
+    assert_best_runs(tight(observe(large(devices, layers, 2, seed)), share, seed), objective)
+
+
+def large(devices: int, layers: int, heads: int, seed: int, memory_bytes: float = 1e15) -> Scenario:
+    """Different devices, all linked to each other, and a model with embedding and output head."""
+    random = np.random.default_rng(seed)
+    model = ModelSpec(
+        name="large", layers=layers, width=64 * heads, heads=heads, kv_heads=heads, head_size=64,
+        ffn_width=200 * heads, gated_ffn=True, vocabulary=1000,
+    )  # fmt: skip
+    members = tuple(
+        Device(
+            name=f"d{i}",
+            memory_bytes=memory_bytes,
+            flops=float(random.uniform(1e9, 1e10)),
+            memory_bandwidth=float(random.uniform(1e9, 1e10)),
+            disk_bandwidth=1e8,
+        )
+        for i in range(devices)
+    )
+    links = tuple(
+        Link(
+            name=f"l{i}-{j}",
+            ends=(f"d{i}", f"d{j}"),
+            bandwidth=Trace.constant(float(random.uniform(1e7, 1e9))),
+            latency_s=float(random.uniform(0.0, 1e-4)),
+        )
+        for j in range(devices)
+        for i in range(j)
+    )
+    return Scenario(
+        name="large", model=model, cost=DecodeCost(model), cluster=Cluster(members, links, "d0"),
+        requests=(Request(prompt=4, output=2),),
+    )  # fmt: skip
+
+
+def test_units_are_layers_or_the_three_parts_of_a_single_one() -> None:
+    model = replace(preset("paper-8x512"), layers=3)
+    layers = block_table(model, embed=True, lm_head=True)
+    assert [[layers.names[row].split(".")[0] for row in rows] for rows in units(layers)] == [
+        ["embed"] + ["L0"] * 10, ["L1"] * 10, ["L2"] * 10, ["lm_head"],
+    ]  # fmt: skip
+    single = block_table(
+        replace(model, layers=1, heads=2, kv_heads=2, head_size=256), embed=True, lm_head=True
+    )
+    assert [[single.names[row] for row in rows] for rows in units(single)] == [
+        ["embed", "L0.head0", "L0.head1"], ["L0.proj"], ["L0.ffn"], ["lm_head"],
+    ]  # fmt: skip
+
+
+def test_edgeshard_holds_the_first_unit_on_the_source_unless_it_cannot() -> None:
+    seen = observe(large(4, 3, 2, seed=1))
+    slow_source = replace(seen, flops=seen.flops * [1e-3, 1, 1, 1])
+    devices = placed(EdgeShard().decide(slow_source))
+    assert set(devices[units(seen.blocks)[0]]) == {0}
+    assert 0 not in devices[units(seen.blocks)[1]]
+    too_small = with_memory(seen, seen.available_bytes * [0, 1, 1, 1])
+    assert 0 not in placed(EdgeShard().decide(too_small))
+    down = replace(seen, availability=np.array([0.0, 1.0, 1.0, 1.0]))
+    assert 0 not in placed(EdgeShard().decide(down))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_edgeshard_with_few_states_still_fits_and_is_never_better(objective: Objective) -> None:
+    for seed in range(10):
+        seen = tight(observe(large(6, 8, 2, seed)), 0.5, seed)
+        costs = []
+        for most in (1, 10, 2048):
+            decision = EdgeShard(objective=objective, most_states=most).decide(seen)
+            if isinstance(decision, Placement):
+                assert predict.fits(seen, decision.devices)
+                plan = [int(decision.devices[rows[0]]) for rows in units(seen.blocks)]
+                costs.append(cost_of(seen, plan, objective))
+        assert min(costs, default=0.0) == (costs[-1] if costs else 0.0)
+
+
+def test_edgeshard_of_a_large_world_is_no_slower_than_any_split_over_two_devices() -> None:
+    seen = observe(large(25, 32, 2, seed=3))
+    parts = len(units(seen.blocks))
+    splits = [[0] * cut + [other] * (parts - cut) for cut in range(1, parts + 1) for other in range(1, 25)]
+    latency = predict.interval_delay(seen, placed(EdgeShard().decide(seen)))
+    assert latency <= min(predict.interval_delay(seen, spread(seen, plan)) for plan in splits) * (1 + 1e-9)
+    plan = placed(EdgeShard(objective="throughput").decide(seen))[[rows[0] for rows in units(seen.blocks)]]
+    assert bottleneck(seen, plan.tolist()) <= min(bottleneck(seen, plan) for plan in splits[::7]) / 2
+
+
+@given(st.integers(0, 200), st.lists(reals(0.0, 1e9), min_size=1, max_size=30))
+@settings(max_examples=200, deadline=None)
+def test_largest_remainders_add_up_and_stay_within_one_of_proportional(
+    count: int, speed: list[float]
+) -> None:
+    fast = np.array(speed) + 1e-3
+    parts = shares(count, fast)
+    assert parts.sum() == count
+    assert (np.abs(parts - count * fast / fast.sum()) < 1.0 + 1e-9).all()
+
+
+@given(scenarios(cluster=clusters(most=6)))
+@settings(max_examples=60, deadline=None)
+def test_galaxy_splits_every_layer_in_proportion_when_memory_allows(scenario: Scenario) -> None:
+    """Heads within one of the exact share in each layer; projections and feed-forward networks over all layers."""
+    seen = observe(scenario)
+    blocks, devices = seen.blocks, placed(Galaxy().decide(seen))
+    speed = 1.0 / seen.kind_seconds[blocks.kind[blocks.layer == 0]].sum(axis=0)
+    exact = speed / speed.sum()
+    for rows in [*blocks.heads, blocks.proj, blocks.ffn]:
+        found = np.bincount(devices[rows], minlength=seen.devices)
+        assert found.sum() == len(rows)
+        assert (np.abs(found - len(rows) * exact) < 1.0 + 1e-9).all()
+    np.testing.assert_array_equal(devices[blocks.proj], devices[blocks.ffn])
+    assert all(devices[block] == seen.source for block in (blocks.embed, blocks.lm_head) if block is not None)
+
+
+def can_pack(sizes: np.ndarray, room: np.ndarray) -> bool:
+    """Whether items fit into bins: all assignments, one by one."""
+    choices = np.array(list(itertools.product(range(len(room)), repeat=len(sizes))))
+    held = np.stack([(choices == device) @ sizes for device in range(len(room))], axis=1)
+    return bool((held <= room).all(axis=1).any())
+
+
+@given(models(), st.integers(1, 3), st.booleans(), st.booleans(), reals(0.5, 1.0), SEEDS)
+@settings(max_examples=150, deadline=None)
+def test_galaxy_and_dynamic_layer_find_a_placement_whenever_there_is_one(
+    model: ModelSpec, devices: int, embed: bool, paper: bool, share: float, seed: int
+) -> None:
+    model = replace(
+        model, layers=1, kv_heads=min(model.kv_heads, 4), heads=min(model.kv_heads, 4) * model.group
+    )
+    cost = PaperCost(model) if paper else DecodeCost(model)
+    world = replace(large(devices, 1, 2, seed), model=model, cost=cost, embed=embed, lm_head=False)
+    seen = tight(observe(world), share, seed)
+    possible = can_pack(seen.memory_bytes, seen.available_bytes)
+    decision = Galaxy().decide(seen)
+    assert isinstance(decision, Placement) == possible
+    parts = np.array([seen.memory_bytes[rows].sum() for rows in units(seen.blocks)])
+    layered = DynamicLayer().decide(seen)
+    assert isinstance(layered, Placement) == can_pack(parts, seen.available_bytes)
+
+
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=7), st.lists(st.integers(0, 20), min_size=1, max_size=3)
+)
+@settings(max_examples=200, deadline=None)
+def test_the_search_for_a_packing_is_exact(sizes: list[int], room: list[int]) -> None:
+    items, bins = np.array(sizes, dtype=float), np.array(room, dtype=float)
+    found = packed(items, bins, np.ones(len(bins), dtype=np.bool_))
+    assert (found is not None) == can_pack(items, bins)
+    if found is not None:
+        assert (np.bincount(found, items, len(bins)) <= bins).all()
+
+
+def test_galaxy_moves_what_overflows_and_leaves_the_rest() -> None:
+    """A device one and a half heads too small gives two heads away, and nothing else moves."""
+    seen = observe(large(3, 4, 8, seed=2))
+    free = placed(Galaxy().decide(seen))
+    held = predict.held_bytes(seen, free)
+    crowded = int(np.bincount(free[seen.blocks.heads.ravel()], minlength=3).argmax())
+    head = seen.memory_bytes[seen.blocks.heads[0, 0]]
+    room = np.full(3, 1e15)
+    room[crowded] = held[crowded] - 0.9 * head
+    squeezed = placed(Galaxy().decide(with_memory(seen, room)))
+    moved = np.flatnonzero(free != squeezed)
+    assert len(moved) == 1
+    assert seen.blocks.kind[moved[0]] in {Kind.HEAD, Kind.PROJ}
+    assert predict.fits(with_memory(seen, room), squeezed)
+
+
+def three(
+    availability: tuple[float, ...] = (1, 1, 1), room: tuple[float, ...] = (1e15, 1e15, 1e15)
+) -> Observation:
+    """Six layers on three devices, two on each, without embedding and output head."""
+    world = replace(large(3, 6, 2, seed=5), embed=False, lm_head=False)
+    seen = observe(world, spread(observe(world), [0, 0, 1, 1, 2, 2]))
+    layer = seen.memory_bytes[units(seen.blocks)[0]].sum()
+    changed = with_memory(seen, np.array(room) * layer)
+    return replace(changed, availability=np.array(availability, dtype=float))
+
+
+def plan_of(seen: Observation, decision: Decision) -> list[int]:
+    devices = placed(decision)
+    return [int(devices[rows[0]]) for rows in units(seen.blocks)]
+
+
+def test_dynamic_layer_moves_a_layer_off_a_device_past_its_memory_threshold_only() -> None:
+    below, above = three(room=(2.3, 4, 5)), three(room=(2.1, 4, 5))
+    assert DynamicLayer().decide(below) == Keep()
+    assert plan_of(above, DynamicLayer().decide(above)) == [0, 2, 1, 1, 2, 2], "to the device with most room"
+    assert DynamicLayer(memory_threshold=1.0).decide(above) == Keep()
+    nowhere = three(room=(2.1, 3, 3))
+    assert DynamicLayer().decide(nowhere) == Keep(), "nobody may pass the threshold to relieve another"
+    overfull = three(room=(1.9, 3, 3))
+    assert plan_of(overfull, DynamicLayer().decide(overfull)) == [0, 1, 1, 1, 2, 2], (
+        "what must go may fill up"
+    )
+
+
+def test_dynamic_layer_leaves_a_device_that_others_take_only_past_its_threshold() -> None:
+    calm, loaded, down = three((1, 0.21, 0.9)), three((1, 0.19, 0.9)), three((1, 0.0, 0.9))
+    assert DynamicLayer().decide(calm) == Keep()
+    for seen in (loaded, down):
+        assert plan_of(seen, DynamicLayer().decide(seen)) == [0, 0, 0, 0, 2, 2], (
+            "to the device with least load"
+        )
+    assert plan_of(loaded, DynamicLayer(most_moves=1).decide(loaded)) == [0, 0, 1, 0, 2, 2]
+    assert DynamicLayer(compute_threshold=0.9).decide(loaded) == Keep()
+
+
+def test_dynamic_layer_says_when_its_moves_are_not_enough() -> None:
+    seen = three(room=(0.5, 9, 9))
+    assert isinstance(DynamicLayer(most_moves=1).decide(seen), Infeasible)
+    assert DynamicLayer(most_moves=1).decide(replace(seen, overflow="swap")) == Keep()
+    assert 0 not in placed(DynamicLayer(most_moves=2).decide(seen))
+
+
+@given(st.integers(2, 5), st.integers(1, 6), st.integers(1, 4), SEEDS)
+@settings(max_examples=60, deadline=None)
+def test_dynamic_layer_moves_only_off_pressed_devices_and_comes_to_rest(
+    devices: int, layers: int, most: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    policy = DynamicLayer(most_moves=most)
+    seen = observe(large(devices, layers, 2, seed))
+    plan = placed(
+        policy.decide(with_memory(seen, random.dirichlet(np.ones(devices)) * seen.memory_bytes.sum() * 4))
+    )
+    room = random.dirichlet(np.ones(devices)) * seen.memory_bytes.sum() * 3
+    seen = replace(with_memory(seen, room), availability=random.uniform(0.1, 1.0, devices))
+    for _ in range(layers + 3):
+        seen = replace(seen, placement=plan)
+        decision = policy.decide(seen)
+        if not isinstance(decision, Placement):
+            break
+        moved = [rows for rows in units(seen.blocks) if (plan[rows] != decision.devices[rows]).any()]
+        pressed = (predict.held_bytes(seen, plan) > 0.9 * room) | (seen.availability < 0.2)
+        assert 1 <= len(moved) <= most
+        assert all(pressed[plan[rows]].all() for rows in moved)
+        plan = decision.devices
+    else:
+        pytest.fail("still moving although nothing changes")
+
+
+def test_random_goes_by_its_seed() -> None:
+    seen = observe(large(5, 4, 8, seed=0))
+    first = placed(Random().decide(seen))
+    np.testing.assert_array_equal(first, placed(Random().decide(seen)))
+    assert not np.array_equal(first, placed(Random(seed=1).decide(seen)))
+    assert not np.array_equal(first, placed(Random().decide(replace(seen, request=1))))
+
+
+def test_random_gives_every_device_with_room_its_share() -> None:
+    """Of 200 seeds a block meets each of four devices 50 times, give or take five standard deviations."""
+    seen = observe(large(5, 1, 8, seed=0))
+    seen = with_memory(seen, seen.available_bytes * [1, 1, 0, 1, 1])
+    draws = np.array([placed(Random(seed=seed).decide(seen)) for seed in range(200)])
+    counts = np.stack([(draws == device).sum(axis=0) for device in range(5)])
+    assert (counts[2] == 0).all()
+    assert (np.abs(counts[[0, 1, 3, 4]] - 50) <= 5 * np.sqrt(200 * 0.25 * 0.75)).all()
+
+
+def test_random_draws_again_only_when_told() -> None:
+    world = large(5, 4, 8, seed=0)
+    once = simulate(replace(world, interval=1), Random())
+    again = simulate(replace(world, interval=1), Random(replan=True))
+    assert once.decisions.outcome.tolist() == ["adopted", "kept"]
+    assert again.decisions.outcome.tolist() == ["adopted", "adopted"]
+
+
+STATIC: tuple[Policy, ...] = (EdgeShard(), EdgeShard(objective="throughput"), Galaxy(), Random())
+ALL: tuple[Policy, ...] = (*STATIC, DynamicLayer(), Random(replan=True))
+
+
+@pytest.mark.parametrize("policy", STATIC, ids=repr)
+def test_a_static_plan_is_kept_while_it_fits_or_swaps(policy: Policy) -> None:
+    world = large(3, 4, 4, seed=7)
+    first = placed(policy.decide(observe(world)))
+    seen = observe(world, first)
+    slower = replace(seen, flops=seen.flops[::-1].copy(), availability=np.array([0.0, 0.3, 1.0]))
+    assert policy.decide(slower) == Keep()
+    used = int(first[0])
+    full = with_memory(seen, np.where(np.arange(3) == used, 10.0, 1e15))
+    assert used not in placed(policy.decide(full))
+    assert policy.decide(replace(full, overflow="swap")) == Keep()
+
+
+@pytest.mark.parametrize("policy", ALL, ids=repr)
+@given(scenarios(cluster=clusters(most=6)), reals(0.2, 1.2), SEEDS, st.booleans(), st.booleans())
+@settings(max_examples=50, deadline=None)
+def test_an_answer_fits_or_is_infeasible(
+    policy: Policy, scenario: Scenario, share: float, seed: int, again: bool, long: bool
+) -> None:
+    random = np.random.default_rng(seed)
+    placement = random.integers(0, len(scenario.cluster.devices), len(scenario.blocks)) if again else None
+    seen = tight(observe(scenario, placement, interval=3 if long else 1), share, seed)
+    decision = policy.decide(seen)
+    if isinstance(decision, Placement):
+        assert decision.devices.shape == (len(seen.blocks),)
+        assert ((decision.devices >= 0) & (decision.devices < seen.devices)).all()
+        assert predict.fits(seen, decision.devices)
+    elif isinstance(decision, Keep):
+        assert placement is not None
+        assert predict.fits(seen, placement)
+    else:
+        assert decision.reason
+
+
+@pytest.mark.parametrize("policy", ALL, ids=repr)
+@given(scenarios(cluster=clusters(most=6)), SEEDS)
+@settings(max_examples=30, deadline=None)
+def test_a_device_that_can_hold_everything_gets_everything(
+    policy: Policy, scenario: Scenario, seed: int
+) -> None:
+    seen = observe(scenario)
+    only = seed % seen.devices
+    capacity = np.where(np.arange(seen.devices) == only, seen.memory_bytes.sum() * 1.001, 0.0)
+    devices = placed(policy.decide(with_memory(seen, capacity)))
+    assert set(devices[seen.memory_bytes > 0]) == {only}
+
+
+@pytest.mark.parametrize("policy", ALL, ids=repr)
+@given(scenarios(cluster=clusters(steady=False)))
+@settings(max_examples=15, deadline=None)
+def test_neither_history_nor_names_matter(policy: Policy, scenario: Scenario) -> None:
+    cluster = scenario.cluster
+    other = {d.name: f"z{len(cluster.devices) - i}" for i, d in enumerate(cluster.devices)}
+    renamed = Cluster(
+        tuple(replace(d, name=other[d.name]) for d in cluster.devices),
+        tuple(replace(link, ends=(other[link.ends[0]], other[link.ends[1]])) for link in cluster.links),
+        other[cluster.source],
+    )
+    used = simulate(scenario, policy)
+    fresh = simulate(replace(scenario, cluster=renamed), replace(policy))  # type: ignore[type-var]
+    assert used.tokens.equals(fresh.tokens)
+    assert list(used.placements.device.map(other)) == list(fresh.placements.device)
+
+
+@pytest.mark.parametrize("policy", ALL, ids=repr)
+def test_devices_that_are_down_or_cut_off_are_avoided(policy: Policy) -> None:
+    seen = observe(large(4, 3, 4, seed=4))
+    down = replace(seen, availability=np.array([1.0, 0.0, 1.0, 1.0]))
+    assert 1 not in placed(policy.decide(down))
+    rate = seen.rate.copy()
+    rate[3, :3] = rate[:3, 3] = 0.0
+    assert 3 not in placed(policy.decide(replace(seen, rate=rate)))
+    nothing = replace(seen, availability=np.zeros(4))
+    assert predict.fits(nothing, placed(policy.decide(nothing)))
+
+
+@pytest.mark.parametrize("policy", ALL, ids=repr)
+@pytest.mark.parametrize("share", [1e-3, 0.5, 0.98])
+def test_a_decision_is_fast_in_a_large_world(policy: Policy, share: float) -> None:
+    """25 devices, 32 layers, 32 heads; ample, tight and hopeless memory."""
+    seen = tight(observe(large(25, 32, 32, seed=6)), share, seed=6)
+    begun = time.process_time()
+    policy.decide(seen)
+    assert time.process_time() - begun < 1.0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: EdgeShard(most_states=0),
+        lambda: Random(seed=-1),
+        lambda: DynamicLayer(memory_threshold=0.0),
+        lambda: DynamicLayer(compute_threshold=1.5),
+        lambda: DynamicLayer(most_moves=0),
+    ],
+)
+def test_parameters_out_of_bounds_are_refused(wrong: Callable[[], Policy]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        wrong()
