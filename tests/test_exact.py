@@ -25,7 +25,7 @@ def world(
     *,
     devices: tuple[int, int],
     heads: tuple[int, int],
-    share: tuple[float, float] = (0.3, 1.3),
+    share: tuple[float, float] = (0.1, 1.1),
     placed: bool | None = None,
     faults: bool = True,
 ) -> Observation:
