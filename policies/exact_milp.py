@@ -164,14 +164,18 @@ def _state(programme: Programme, layer: OneLayer) -> _Places:
 
 
 def _state_branches(programme: Programme, layer: OneLayer, places: _Places) -> None:
-    """Let one variable per step be as large as the slowest branch."""
+    """Let one variable per step be as large as the slowest branch.
+
+    Counts and products are whole anyway where what they are made of is. The solver is told so because it rounds only
+    what it is told of, and 1e-6 of a head is not nothing when a head takes 1e4 units of time.
+    """
     steps, devices, _ = layer.each.shape
     slowest = programme.variables(np.full(steps, programme.unit), np.inf, whole=False)
     possible = programme.possible((layer.leave + layer.each).sum(axis=0))
     pair = programme.variables(np.zeros((devices, devices)), possible, whole=True)
-    count = programme.variables(np.zeros((devices, devices)), possible * layer.heads, whole=False)
+    count = programme.variables(np.zeros((devices, devices)), possible * layer.heads, whole=True)
     reached = programme.possible(layer.arrive.sum(axis=0))
-    arrive = programme.variables(np.zeros(reached.shape), reached, whole=False)
+    arrive = programme.variables(np.zeros(reached.shape), reached, whole=True)
     for device in range(devices):
         here = (pair[device], -1.0)
         programme.row([(places.flow[:, device], 1.0), (count[device], -1.0)], 0.0, 0.0)
