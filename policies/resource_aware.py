@@ -121,12 +121,15 @@ class _Draft:
         # From here on times are shares of what one layer may take over the whole interval.
         self._deadline_s = _layer_deadline(seen, deadline_s)
         self._compute = seen.kind_seconds / self._deadline_s
-        # Heads of one layer on one device run one after another: what is already queued there.
-        self._queue = np.zeros((blocks.layers, seen.devices))
+        # Heads of one layer on one device run one after another, shards likewise: what is already queued there.
+        self._queue = {kind: np.zeros((blocks.layers, seen.devices)) for kind in (Kind.HEAD, Kind.FFN)}
         self._input = self._moving([step.cost.input_bytes for step in seen.steps])
         self._output = [
             self._moving([float(step.cost.out_bytes[kind]) for step in seen.steps]) for kind in Kind
         ]
+        head_bytes = [float(step.cost.out_bytes[Kind.HEAD]) + step.cost.head_sum_bytes for step in seen.steps]
+        self._head_output = self._moving(head_bytes)
+        self._shard_output = self._moving([step.cost.ffn_sum_bytes for step in seen.steps])
         self._migrate = np.zeros((len(blocks), 1))
         if seen.placement is not None:
             self._migrate = predict.move_seconds(seen) / self._deadline_s
@@ -161,14 +164,14 @@ class _Draft:
         """Give a block its place."""
         self.devices[block] = device
         self._free[device] -= self._memory[block]
-        self._count_head(block, device, 1)
+        self._count(block, device, 1)
 
     def take(self, block: int) -> int:
         """Take a block from its place, and say which it was."""
         device = int(self.devices[block])
         self.devices[block] = _NOWHERE
         self._free[device] += self._memory[block]
-        self._count_head(block, device, -1)
+        self._count(block, device, -1)
         return device
 
     def make_room(self, block: int, refused: set[int], most: int) -> int:
@@ -221,9 +224,9 @@ class _Draft:
         """Computing and moving data as shares of the deadline, on each device, shape (D,) each."""
         kind, layer = self._kind[block], self._layer[block]
         compute = self._compute[kind]
-        if kind == Kind.HEAD:
-            compute = compute + self._queue[layer]
-        return compute, self._arriving(kind, layer) + self._leaving(kind, layer) + self._migrate[block]
+        if kind in self._queue:
+            compute = compute + self._queue[Kind(kind)][layer]
+        return compute, self._arriving(kind, layer) + self._leaving(block) + self._migrate[block]
 
     def _arriving(self, kind: int, layer: int) -> FloatArray:
         """Time for a block's input to reach each device, from the nearest upstream block that has a place."""
@@ -236,18 +239,20 @@ class _Draft:
         elif kind == Kind.FFN and self._device(blocks.proj[layer]) != _NOWHERE:
             message, start = self._output[Kind.PROJ], self._device(blocks.proj[layer])
         elif kind == Kind.PROJ and (self.devices[blocks.heads[layer]] != _NOWHERE).all():
-            farthest: FloatArray = self._output[Kind.HEAD][self.devices[blocks.heads[layer]]].max(axis=0)
+            farthest: FloatArray = self._head_output[self.devices[blocks.heads[layer]]].max(axis=0)
             return farthest
         else:
             message, start = self._input, self._holder(layer)
         arriving: FloatArray = message[start]
         return arriving
 
-    def _leaving(self, kind: int, layer: int) -> FloatArray:
+    def _leaving(self, block: int) -> FloatArray:
         """Time for a block's output to reach, from each device, the next block downstream that has a place."""
-        blocks = self._seen.blocks
-        end = _NOWHERE
-        if kind == Kind.LM_HEAD or (
+        blocks, kind, layer = self._seen.blocks, self._kind[block], self._layer[block]
+        end, message = _NOWHERE, self._head_output if kind == Kind.HEAD else self._output[kind]
+        if kind == Kind.FFN and block != blocks.ffn[layer]:
+            end, message = self._device(blocks.ffn[layer]), self._shard_output
+        elif kind == Kind.LM_HEAD or (
             kind == Kind.FFN and layer == blocks.layers - 1 and blocks.lm_head is None
         ):
             end = self._seen.source
@@ -257,7 +262,7 @@ class _Draft:
             end = self._device(blocks.ffn[layer])
         if end == _NOWHERE:
             return np.zeros(self._seen.devices)
-        leaving: FloatArray = self._output[kind][:, end]
+        leaving: FloatArray = message[:, end]
         return leaving
 
     def _holder(self, layer: int) -> int:
@@ -270,9 +275,10 @@ class _Draft:
     def _device(self, block: int | np.int64) -> int:
         return int(self.devices[block])
 
-    def _count_head(self, block: int, device: int, sign: int) -> None:
-        if self._kind[block] == Kind.HEAD:
-            self._queue[self._layer[block], device] += sign * self._compute[Kind.HEAD, device]
+    def _count(self, block: int, device: int, sign: int) -> None:
+        kind = self._kind[block]
+        if kind in self._queue:
+            self._queue[Kind(kind)][self._layer[block], device] += sign * self._compute[kind, device]
 
     def _moving(self, sizes: list[float]) -> FloatArray:
         """Time that one message per step takes between devices over the interval, shape (D, D)."""

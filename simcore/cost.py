@@ -9,7 +9,7 @@ L = prompt + n. Step 0 is the prefill: it processes the whole prompt and makes t
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from simcore.blocks import Kind
 from simcore.model import ModelSpec
 
 TOKEN_ID_BYTES = 4.0
+
+Projection: TypeAlias = Literal["gathered", "sharded"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +30,12 @@ class StepCost:
         memory_bytes: what a block holds in memory by the end of the step.
         work_flop: floating-point work of a block.
         touched_bytes: bytes a block must read from memory.
-        out_bytes: what a block sends on: a head to the projection, the projection to the feed-forward network, the
-            last feed-forward network to the output head (or the source), the output head to the source.
+        out_bytes: what a block sends on: a head to the projection, the projection to each device with a shard of the
+            feed-forward network, the last feed-forward network to the output head (or the source), the output head to
+            the source.
+        head_sum_bytes: what a device sends to the projection for all its heads together, beside their `out_bytes`: a
+            partial sum where each head carries its rows of W_O, otherwise nothing.
+        ffn_sum_bytes: the partial sum that a device sends for all its shards of a feed-forward network together.
         input_bytes: a layer's input, sent once to every device that hosts a head of the layer.
         prompt_bytes: token ids sent from the source to the embedding.
     """
@@ -38,12 +44,19 @@ class StepCost:
     work_flop: FloatArray
     touched_bytes: FloatArray
     out_bytes: FloatArray
+    head_sum_bytes: float
+    ffn_sum_bytes: float
     input_bytes: float
     prompt_bytes: float
 
 
 class CostModel(Protocol):
     """How much memory, work and traffic each kind of block costs."""
+
+    @property
+    def ffn_shards(self) -> int:
+        """Into how many blocks each feed-forward network is cut."""
+        ...
 
     @property
     def idle_memory_bytes(self) -> FloatArray:
@@ -61,18 +74,27 @@ class DecodeCost:
 
     Normalisation, residual and rotary terms are negligible and left out. In the prefill every block works on the whole
     prompt with its weights read once, except the output head, which needs the last position only.
+
+    Attributes:
+        model: the decoder.
+        ffn_shards: into how many blocks of columns each feed-forward network is cut; each has its share of the weights
+            and gives a partial sum.
+        projection: `gathered`, heads send their outputs to a projection that holds W_O; or `sharded`, each head carries
+            its rows of W_O, devices send partial sums, and the projection block only adds them up (Shoeybi et al.,
+            arXiv 1909.08053).
     """
 
     model: ModelSpec
+    ffn_shards: int = 1
+    projection: Projection = "gathered"
+
+    def __post_init__(self) -> None:
+        _check_shards(self.ffn_shards, self.model)
 
     @property
     def idle_memory_bytes(self) -> FloatArray:
         """Weights alone, shape (5,)."""
-        m = self.model
-        head = m.width * m.head_size * (m.group + 2)
-        proj = m.heads * m.head_size * m.width
-        vocabulary = m.vocabulary * m.width
-        return np.array([head, proj, self._ffn_weights, vocabulary, vocabulary]) * m.bytes_per_weight
+        return self._weights * self.model.bytes_per_weight
 
     def step(self, prompt: int, generated: int) -> StepCost:
         """The cost of one step, see `CostModel.step`."""
@@ -81,28 +103,38 @@ class DecodeCost:
         tokens = prompt if generated == 0 else 1
         # In the prefill position i attends to i earlier ones: P^2 / 2 pairs in all.
         pairs = prompt * prompt / 2 if generated == 0 else length
-        cache = 2.0 * length * m.head_size * m.bytes_per_kv
-        weights = self.idle_memory_bytes
-        memory = weights + np.array([cache, 0.0, 0.0, 0.0, 0.0])
-        head = 2.0 * m.width * m.head_size * (m.group + 2) * tokens + 4.0 * m.head_size * m.group * pairs
-        proj = 2.0 * m.heads * m.head_size * m.width * tokens
-        work = np.array([head, proj, 2.0 * self._ffn_weights * tokens, 0.0, 2.0 * m.vocabulary * m.width])
+        memory = self.idle_memory_bytes
+        memory[Kind.HEAD] += 2.0 * length * m.head_size * m.bytes_per_kv
+        work = 2.0 * self._weights * tokens
+        work[Kind.HEAD] += 4.0 * m.head_size * m.group * pairs
+        work[Kind.EMBED] = 0.0
+        work[Kind.LM_HEAD] /= tokens
         touched = memory.copy()
         touched[Kind.EMBED] = m.width * m.bytes_per_weight * tokens
         row = m.width * m.bytes_per_activation
-        heads_out = m.group * m.head_size * m.bytes_per_activation * tokens
+        gathered = self.projection == "gathered"
+        head_out = m.group * m.head_size * m.bytes_per_activation * tokens if gathered else 0.0
         return StepCost(
             memory_bytes=sealed(memory),
             work_flop=sealed(work),
             touched_bytes=sealed(touched),
-            out_bytes=sealed(np.array([heads_out, row * tokens, row, row * tokens, TOKEN_ID_BYTES])),
+            out_bytes=sealed(np.array([head_out, row * tokens, row, row * tokens, TOKEN_ID_BYTES])),
+            head_sum_bytes=0.0 if gathered else row * tokens,
+            ffn_sum_bytes=row * tokens,
             input_bytes=row * tokens,
             prompt_bytes=TOKEN_ID_BYTES * tokens,
         )
 
     @property
-    def _ffn_weights(self) -> int:
-        return (3 if self.model.gated_ffn else 2) * self.model.width * self.model.ffn_width
+    def _weights(self) -> FloatArray:
+        """Weights of a block of each kind, in numbers, shape (5,)."""
+        m = self.model
+        head = m.width * m.head_size * (m.group + 2)
+        proj = m.heads * m.head_size * m.width
+        if self.projection == "sharded":
+            head, proj = head + m.group * m.head_size * m.width, 0
+        ffn = (3 if m.gated_ffn else 2) * m.width * m.ffn_width / self.ffn_shards
+        return np.array([head, proj, ffn, m.vocabulary * m.width, m.vocabulary * m.width], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -116,10 +148,17 @@ class PaperCost:
         model: one or more layers; `bytes_per_activation` is the paper's bytes per number.
         ffn_factor: work of the feed-forward network in units of L * D^2. Two D x 4D matrices give 8; the author's code
             has 0.8, kept reachable so that its influence on the paper's claims can be shown.
+        ffn_shards: as in `DecodeCost`; beyond the paper.
+        projection: as in `DecodeCost`; beyond the paper.
     """
 
     model: ModelSpec
     ffn_factor: float = 8.0
+    ffn_shards: int = 1
+    projection: Projection = "gathered"
+
+    def __post_init__(self) -> None:
+        _check_shards(self.ffn_shards, self.model)
 
     @property
     def idle_memory_bytes(self) -> FloatArray:
@@ -135,14 +174,22 @@ class PaperCost:
         slice_bytes = length * self._head_width * b
         full_bytes = length * m.width * b
         cache = float(generated) * m.width * b * m.group
-        activations = np.array([3.0 * slice_bytes + cache, full_bytes, 4.0 * full_bytes, 0.0, 0.0])
+        ffn_bytes = 4.0 * full_bytes / self.ffn_shards
+        activations = np.array([3.0 * slice_bytes + cache, full_bytes, ffn_bytes, 0.0, 0.0])
         head_flop = 3.0 * length * m.width * self._head_width + length * length * self._head_width
         proj_flop = length * m.width * m.width
+        ffn_flop = self.ffn_factor * proj_flop / self.ffn_shards
+        gathered = self.projection == "gathered"
+        if not gathered:
+            head_flop, proj_flop = head_flop + length * self._head_width * m.width, 0.0
+        head_out = slice_bytes if gathered else 0.0
         return StepCost(
             memory_bytes=sealed(self.idle_memory_bytes + activations),
-            work_flop=sealed(np.array([head_flop, proj_flop, self.ffn_factor * proj_flop, 0.0, 0.0])),
+            work_flop=sealed(np.array([head_flop, proj_flop, ffn_flop, 0.0, 0.0])),
             touched_bytes=sealed(np.zeros(len(Kind))),
-            out_bytes=sealed(np.array([slice_bytes, full_bytes, full_bytes, full_bytes, TOKEN_ID_BYTES])),
+            out_bytes=sealed(np.array([head_out, full_bytes, full_bytes, full_bytes, TOKEN_ID_BYTES])),
+            head_sum_bytes=0.0 if gathered else full_bytes,
+            ffn_sum_bytes=full_bytes,
             input_bytes=full_bytes,
             prompt_bytes=TOKEN_ID_BYTES * length,
         )
@@ -150,3 +197,10 @@ class PaperCost:
     @property
     def _head_width(self) -> float:
         return self.model.width / self.model.kv_heads
+
+
+def _check_shards(ffn_shards: int, model: ModelSpec) -> None:
+    if not 1 <= ffn_shards <= model.ffn_width:
+        raise ValueError(
+            f"ffn_shards must be from 1 to the feed-forward width {model.ffn_width}, not {ffn_shards}"
+        )

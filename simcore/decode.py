@@ -1,11 +1,13 @@
 """One token, as events.
 
 Layer by layer: the device with the layer's input sends it to every device that hosts a head; each computes its heads
-and sends their outputs to the projection, which starts when the last has come; the projection sends to the
-feed-forward network, where the result stays as the next layer's input. In the end the output head computes and the
-token returns to the source.
+and sends their outputs to the projection, which starts when the last has come; the projection sends to every device
+that hosts a shard of the feed-forward network (of which there is one, unless it is cut into several); their sums meet
+at the first shard and stay there as the next layer's input. In the end the output head computes and the token returns
+to the source.
 """
 
+from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -40,10 +42,18 @@ class Parts:
 
 @dataclass(frozen=True)
 class Layer:
-    """Where one layer lives: how many heads on which device, the projection, the feed-forward network."""
+    """Where one layer lives.
+
+    Attributes:
+        heads: how many heads are on which device, as pairs of device and count.
+        proj: device of the projection.
+        shards: how many shards of the feed-forward network are on which device, likewise.
+        ffn: device of the first shard, which holds the layer's output.
+    """
 
     heads: tuple[tuple[int, int], ...]
     proj: int
+    shards: tuple[tuple[int, int], ...]
     ffn: int
 
 
@@ -60,17 +70,25 @@ class Pipeline:
 def pipeline(blocks: BlockTable, devices: IntArray, source: int) -> Pipeline:
     """The way of a token under the placement `devices`, shape (blocks,)."""
     layers = []
-    for heads, proj, ffn in zip(blocks.heads, blocks.proj, blocks.ffn, strict=True):
-        hosts: dict[int, int] = {}
-        for device in devices[heads].tolist():
-            hosts[device] = hosts.get(device, 0) + 1
-        layers.append(Layer(tuple(sorted(hosts.items())), int(devices[proj]), int(devices[ffn])))
+    for heads, proj, shards in zip(blocks.heads, blocks.proj, blocks.shards, strict=True):
+        layers.append(
+            Layer(
+                heads=_counted(devices[heads]),
+                proj=int(devices[proj]),
+                shards=_counted(devices[shards]),
+                ffn=int(devices[shards[0]]),
+            )
+        )
     return Pipeline(
         source=source,
         embed=None if blocks.embed is None else int(devices[blocks.embed]),
         layers=tuple(layers),
         lm_head=None if blocks.lm_head is None else int(devices[blocks.lm_head]),
     )
+
+
+def _counted(devices: IntArray) -> tuple[tuple[int, int], ...]:
+    return tuple(sorted(Counter(devices.tolist()).items()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,10 +124,9 @@ class Decoder:
             yield from step.compute(way.embed, Kind.EMBED, 1, parts)
             holder = way.embed
         for layer in way.layers:
-            yield from step.attention(holder, layer, parts)
+            yield from step.side_by_side(step.heads, holder, layer.heads, layer.proj, parts)
             yield from step.compute(layer.proj, Kind.PROJ, 1, parts)
-            yield from step.send(layer.proj, layer.ffn, step.out[Kind.PROJ], parts)
-            yield from step.compute(layer.ffn, Kind.FFN, 1, parts)
+            yield from step.side_by_side(step.shards, layer.proj, layer.shards, layer.ffn, parts)
             holder = layer.ffn
         last = Kind.FFN
         if way.lm_head is not None:
@@ -117,6 +134,23 @@ class Decoder:
             yield from step.compute(way.lm_head, Kind.LM_HEAD, 1, parts)
             holder, last = way.lm_head, Kind.LM_HEAD
         yield from step.send(holder, way.source, step.out[last], parts)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Blocks of one kind that work side by side, and their messages [bytes].
+
+    Attributes:
+        kind: of the blocks.
+        input_bytes: what each of their devices receives.
+        block_bytes: what a device sends on for each of its blocks.
+        sum_bytes: what it sends on for all of them together.
+    """
+
+    kind: Kind
+    input_bytes: float
+    block_bytes: float
+    sum_bytes: float
 
 
 class _Step:
@@ -129,31 +163,34 @@ class _Step:
         self.network = decoder.network
         self.processors = decoder.processors
         self.out: list[float] = cost.out_bytes.tolist()
-        self.input_bytes = cost.input_bytes
+        self.heads = _Stage(Kind.HEAD, cost.input_bytes, self.out[Kind.HEAD], cost.head_sum_bytes)
+        self.shards = _Stage(Kind.FFN, self.out[Kind.PROJ], 0.0, cost.ffn_sum_bytes)
         self.nominal_s = nominal_s
         self.disk_s = disk_s
 
-    def attention(self, holder: int, layer: Layer, parts: Parts) -> Events:
-        """All heads of a layer, in parallel on their devices, until the last output is at the projection."""
-        if len(layer.heads) == 1:
-            yield from self.branch(holder, *layer.heads[0], layer.proj, parts)
+    def side_by_side(
+        self, stage: _Stage, start: int, hosts: tuple[tuple[int, int], ...], end: int, parts: Parts
+    ) -> Events:
+        """All blocks of a stage, in parallel on their devices, until the last output has come to `end`."""
+        if len(hosts) == 1:
+            yield from self.branch(stage, start, *hosts[0], end, parts)
             return
-        chains = [Parts() for _ in layer.heads]
+        chains = [Parts() for _ in hosts]
         ends = [
-            self.env.process(self.branch(holder, device, heads, layer.proj, chain))
-            for (device, heads), chain in zip(layer.heads, chains, strict=True)
+            self.env.process(self.branch(stage, start, device, count, end, chain))
+            for (device, count), chain in zip(hosts, chains, strict=True)
         ]
         arrivals = (yield self.env.all_of(ends)).values()
         _, critical = max(zip(arrivals, chains, strict=True), key=lambda pair: pair[0])
         parts.add(critical)
 
     def branch(
-        self, holder: int, device: int, heads: int, proj: int, parts: Parts
+        self, stage: _Stage, start: int, device: int, count: int, end: int, parts: Parts
     ) -> Generator[simpy.Event, Any, float]:
-        """The heads of one layer on one device; returns when their outputs have reached the projection."""
-        yield from self.send(holder, device, self.input_bytes, parts)
-        yield from self.compute(device, Kind.HEAD, heads, parts)
-        yield from self.send(device, proj, heads * self.out[Kind.HEAD], parts)
+        """The blocks of a stage on one device; returns when their outputs have come to `end`."""
+        yield from self.send(start, device, stage.input_bytes, parts)
+        yield from self.compute(device, stage.kind, count, parts)
+        yield from self.send(device, end, count * stage.block_bytes + stage.sum_bytes, parts)
         return self.env.now
 
     def compute(self, device: int, kind: Kind, count: int, parts: Parts) -> Events:

@@ -100,18 +100,14 @@ class _Builder:
     def scenario(self) -> Scenario:
         file = self._file
         model = self._model()
-        cost: CostModel = (
-            DecodeCost(model) if file.cost.model == "decode" else PaperCost(model, file.cost.ffn_factor)
-        )
+        cost = self._cost(model)
         default = file.cost.model == "decode" and model.vocabulary > 0
         embed = default if file.blocks.embed is None else file.blocks.embed
         lm_head = default if file.blocks.lm_head is None else file.blocks.lm_head
-        if model.layers * (model.kv_heads + 2) > _MOST_BLOCKS:
-            self._fail(
-                ("model",),
-                f"{model.layers} layers of {model.kv_heads} heads",
-                f"at most {_MOST_BLOCKS} blocks",
-            )
+        per_layer = model.kv_heads + 1 + cost.ffn_shards
+        if model.layers * per_layer > _MOST_BLOCKS:
+            found = f"{model.layers} layers of {per_layer} blocks"
+            self._fail(("model",), found, f"at most {_MOST_BLOCKS} blocks")
         devices = self._devices()
         scenario = Scenario(
             name=file.name or self._name_of_file(),
@@ -134,6 +130,17 @@ class _Builder:
         )
         self._check_size(scenario)
         return scenario
+
+    def _cost(self, model: ModelSpec) -> CostModel:
+        section = self._file.cost
+        if section.ffn_shards > model.ffn_width:
+            accepted = f"at most the feed-forward width {model.ffn_width}"
+            self._fail(("cost", "ffn_shards"), str(section.ffn_shards), accepted)
+        if section.model == "decode":
+            return DecodeCost(model, ffn_shards=section.ffn_shards, projection=section.projection)
+        return PaperCost(
+            model, ffn_factor=section.ffn_factor, ffn_shards=section.ffn_shards, projection=section.projection
+        )
 
     def _model(self) -> ModelSpec:
         section = self._file.model

@@ -8,6 +8,8 @@ device, its heads one after another, their outputs to the projection), then proj
 at the end the output head and the way back to the source.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from simcore.arrays import FloatArray, IntArray
@@ -65,16 +67,18 @@ def _step_delay(seen: Observation, devices: IntArray, cost: StepCost, seconds: F
     proj, ffn = devices[blocks.proj], devices[blocks.ffn]
     first = seen.source if blocks.embed is None else int(devices[blocks.embed])
     holder = np.concatenate(([first], ffn[:-1]))
-    heads = _heads_per_device(devices[blocks.heads], seen.devices)
-    with np.errstate(invalid="ignore"):
-        branch = (
-            _transfer(seen, holder, slice(None), cost.input_bytes)
-            + heads * seconds[Kind.HEAD]
-            + _transfer(seen, slice(None), proj, heads.T * cost.out_bytes[Kind.HEAD]).T
-        )
-    delay = np.where(heads > 0, branch, 0.0).max(axis=1).sum()
-    delay += seconds[Kind.PROJ, proj].sum() + seconds[Kind.FFN, ffn].sum()
-    delay += _transfer(seen, proj, ffn, cost.out_bytes[Kind.PROJ]).sum()
+    heads = _Stage(
+        devices[blocks.heads],
+        cost.input_bytes,
+        seconds[Kind.HEAD],
+        cost.out_bytes[Kind.HEAD],
+        cost.head_sum_bytes,
+    )
+    shards = _Stage(
+        devices[blocks.shards], cost.out_bytes[Kind.PROJ], seconds[Kind.FFN], 0.0, cost.ffn_sum_bytes
+    )
+    delay = _stage_delay(seen, heads, holder, proj) + seconds[Kind.PROJ, proj].sum()
+    delay += _stage_delay(seen, shards, proj, ffn)
     if blocks.embed is not None:
         delay += _transfer(seen, seen.source, first, cost.prompt_bytes) + seconds[Kind.EMBED, first]
     last = int(ffn[-1])
@@ -83,6 +87,37 @@ def _step_delay(seen: Observation, devices: IntArray, cost: StepCost, seconds: F
     head = int(devices[blocks.lm_head])
     delay += _transfer(seen, last, head, cost.out_bytes[Kind.FFN]) + seconds[Kind.LM_HEAD, head]
     return float(delay + _transfer(seen, head, seen.source, cost.out_bytes[Kind.LM_HEAD]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Stage:
+    """Blocks of one kind that work side by side in every layer, and the messages to and from their devices.
+
+    Attributes:
+        devices: of the blocks, shape (layers, blocks of the stage).
+        input_bytes: what each device receives.
+        seconds: of one block on each device, shape (D,).
+        block_bytes: what a device sends on for each of its blocks.
+        sum_bytes: what it sends on for all of them together.
+    """
+
+    devices: IntArray
+    input_bytes: float
+    seconds: FloatArray
+    block_bytes: float
+    sum_bytes: float
+
+
+def _stage_delay(seen: Observation, stage: _Stage, start: IntArray, end: IntArray) -> float:
+    """Seconds from `start` over the slowest branch to `end`, summed over layers; device indices, shape (layers,)."""
+    counts = _count_per_device(stage.devices, seen.devices)
+    with np.errstate(invalid="ignore"):
+        branch = (
+            _transfer(seen, start, slice(None), stage.input_bytes)
+            + counts * stage.seconds
+            + _transfer(seen, slice(None), end, counts.T * stage.block_bytes + stage.sum_bytes).T
+        )
+    return float(np.where(counts > 0, branch, 0.0).max(axis=1).sum())
 
 
 def swap_seconds(seen: Observation, devices: IntArray, cost: StepCost) -> FloatArray:
@@ -119,10 +154,10 @@ def _sum_by_device(seen: Observation, devices: IntArray, amount: FloatArray) -> 
     return np.bincount(devices, weights=amount, minlength=seen.devices).astype(np.float64)
 
 
-def _heads_per_device(head_devices: IntArray, devices: int) -> IntArray:
-    """How many heads of each layer each device hosts, shape (layers, D), from shape (layers, heads)."""
-    layers = len(head_devices)
-    flat = (head_devices + devices * np.arange(layers)[:, None]).ravel()
+def _count_per_device(placed: IntArray, devices: int) -> IntArray:
+    """How many blocks of each layer each device hosts, shape (layers, D), from shape (layers, blocks)."""
+    layers = len(placed)
+    flat = (placed + devices * np.arange(layers)[:, None]).ravel()
     return np.bincount(flat, minlength=layers * devices).reshape(layers, devices)
 
 

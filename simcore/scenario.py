@@ -111,4 +111,6 @@ class Scenario:
     @cached_property
     def blocks(self) -> BlockTable:
         """The block table of the model."""
-        return block_table(self.model, embed=self.embed, lm_head=self.lm_head)
+        return block_table(
+            self.model, embed=self.embed, lm_head=self.lm_head, ffn_shards=self.cost.ffn_shards
+        )

@@ -202,6 +202,10 @@ class CostSection(_Section):
     """How blocks are costed."""
 
     model: Literal["decode", "paper"] = Field("decode", description="see docs/model.md")
+    ffn_shards: int = Field(1, ge=1, le=10_000, description="blocks of columns of each feed-forward network")
+    projection: Literal["gathered", "sharded"] = Field(
+        "gathered", description="W_O in a block of its own, or each head's rows of it with the head"
+    )
     ffn_factor: float = Field(
         8.0, gt=0, le=1e6, description="`paper` only: feed-forward work in units of L * D^2"
     )

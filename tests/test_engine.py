@@ -49,7 +49,7 @@ def total_parts(tokens: pd.DataFrame) -> pd.Series:
     return tokens[parts].sum(axis=1)
 
 
-@given(scenarios(), SEEDS)
+@given(scenarios(most_shards=4), SEEDS)
 @settings(max_examples=150, deadline=None)
 def test_events_equal_the_closed_form(scenario: Scenario, seed: int) -> None:
     """Dedicated links, a steady world, a decision before every token, blocks moving at random."""
@@ -61,7 +61,7 @@ def test_events_equal_the_closed_form(scenario: Scenario, seed: int) -> None:
     np.testing.assert_allclose(tokens.migration_s, decisions.predicted_migration_s, rtol=1e-9, atol=1e-15)
 
 
-@given(scenarios(cluster=clusters(memory_bytes=2e4)), SEEDS)
+@given(scenarios(cluster=clusters(memory_bytes=2e4), most_shards=4), SEEDS)
 @settings(max_examples=100, deadline=None)
 def test_events_equal_the_closed_form_while_swapping(scenario: Scenario, seed: int) -> None:
     scenario = replace(scenario, interval=1, overflow="swap", requests=(Request(prompt=20, output=1),))
@@ -128,7 +128,7 @@ def test_time_runs_forward_and_parts_sum_to_the_whole(scenario: Scenario, seed: 
     assert result.runs.end_s[0] == pytest.approx(made_s.iloc[-1])
 
 
-@given(scenarios(cluster=clusters(steady=False), requests=2), SEEDS)
+@given(scenarios(cluster=clusters(steady=False), requests=2, most_shards=4), SEEDS)
 @settings(max_examples=100, deadline=None)
 def test_links_carry_what_blocks_and_migrations_send(scenario: Scenario, seed: int) -> None:
     """Recount every byte from the placements, independently of the engine."""
@@ -165,12 +165,14 @@ def sent(scenario: Scenario, result: Result) -> list[tuple[int, int, float]]:
         if blocks.embed is not None:
             at = where[blocks.embed]
             messages.append((source, at, cost.prompt_bytes))
-        for heads, proj, ffn in zip(blocks.heads, blocks.proj, blocks.ffn, strict=True):
+        for heads, proj, shards in zip(blocks.heads, blocks.proj, blocks.shards, strict=True):
             hosts = [where[head] for head in heads]
             messages += [(at, host, cost.input_bytes) for host in set(hosts)]
             messages += [(host, where[proj], float(out[Kind.HEAD])) for host in hosts]
-            messages.append((where[proj], where[ffn], float(out[Kind.PROJ])))
-            at = where[ffn]
+            messages += [(host, where[proj], cost.head_sum_bytes) for host in set(hosts)]
+            at = where[shards[0]]
+            for host in {where[shard] for shard in shards}:
+                messages += [(where[proj], host, float(out[Kind.PROJ])), (host, at, cost.ffn_sum_bytes)]
         if blocks.lm_head is None:
             messages.append((at, source, float(out[Kind.FFN])))
         else:
@@ -180,7 +182,7 @@ def sent(scenario: Scenario, result: Result) -> list[tuple[int, int, float]]:
     return [message for message in messages if message[0] != message[1] and message[2] > 0.0]
 
 
-@given(scenarios(cluster=clusters(steady=False), requests=2), SEEDS)
+@given(scenarios(cluster=clusters(steady=False), requests=2, most_shards=4), SEEDS)
 @settings(max_examples=100, deadline=None)
 def test_no_device_works_more_than_it_is_available(scenario: Scenario, seed: int) -> None:
     """What the blocks ask for, recounted, is at most the integral of the availability over the run."""
@@ -208,7 +210,7 @@ def test_no_device_works_more_than_it_is_available(scenario: Scenario, seed: int
         assert busy[device.name] <= end_s * (1 + 1e-9)
 
 
-@given(scenarios(requests=2), SEEDS)
+@given(scenarios(requests=2, most_shards=4), SEEDS)
 @settings(max_examples=100, deadline=None)
 def test_memory_equals_a_recount_and_every_block_has_one_place(scenario: Scenario, seed: int) -> None:
     result = simulate(scenario, Shuffled(seed))
@@ -506,7 +508,7 @@ def test_observations_cannot_be_written_to() -> None:
     simulate(world(), policy)
     seen = policy.seen[1]
     arrays = [value for value in vars(seen).values() if isinstance(value, np.ndarray)]
-    arrays += [getattr(seen.blocks, name) for name in ("kind", "layer", "heads", "proj", "ffn")]
+    arrays += [getattr(seen.blocks, name) for name in ("kind", "layer", "heads", "proj", "ffn", "shards")]
     arrays += [
         array for step in seen.steps for array in vars(step.cost).values() if isinstance(array, np.ndarray)
     ]

@@ -53,7 +53,12 @@ def tight(scenario: Scenario, share: float, seed: int) -> Scenario:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@given(scenario=scenarios(cluster=clusters(most=6)), share=reals(0.2, 1.2), seed=SEEDS, again=st.booleans())
+@given(
+    scenario=scenarios(cluster=clusters(most=6), most_shards=3),
+    share=reals(0.2, 1.2),
+    seed=SEEDS,
+    again=st.booleans(),
+)
 @settings(max_examples=40, deadline=None)
 def test_an_answer_is_a_placement_that_fits_or_infeasible(
     name: str, scenario: Scenario, share: float, seed: int, again: bool
@@ -80,7 +85,7 @@ def test_an_answer_is_a_placement_that_fits_or_infeasible(
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "single"])
-@given(scenario=scenarios(cluster=clusters(most=6)), seed=SEEDS)
+@given(scenario=scenarios(cluster=clusters(most=6), most_shards=3), seed=SEEDS)
 @settings(max_examples=40, deadline=None)
 def test_a_placement_is_found_when_one_device_could_hold_everything(
     name: str, scenario: Scenario, seed: int
@@ -150,7 +155,7 @@ def test_the_order_of_devices_permutes_the_placement(name: str, scenario: Scenar
     np.testing.assert_allclose(after.tokens.latency_s, before.tokens.latency_s, rtol=1e-9)
 
 
-@given(scenario=scenarios(cluster=clusters()), seed=SEEDS)
+@given(scenario=scenarios(cluster=clusters(), most_shards=3), seed=SEEDS)
 @settings(max_examples=60, deadline=None)
 def test_resource_aware_never_moves_for_nothing(scenario: Scenario, seed: int) -> None:
     """A migration is adopted only if it is predicted to pay within the interval; and twice is once."""

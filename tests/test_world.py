@@ -10,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import clusters, models, reals, varying
 
-from simcore import Cluster, CostModel, DecodeCost, Device, Kind, Link, PaperCost, block_table, preset
+from simcore import (
+    Cluster,
+    CostModel,
+    DecodeCost,
+    Device,
+    Kind,
+    Link,
+    ModelSpec,
+    PaperCost,
+    block_table,
+    preset,
+)
 from simcore.compute import FifoProcessor
 from simcore.memory import MemoryLedger
 from simcore.network import DedicatedNetwork
@@ -18,17 +29,20 @@ from simcore.outcome import RunEndedError
 from traces import Trace
 
 
-@given(models(), st.booleans(), st.booleans())
+@given(models(), st.booleans(), st.booleans(), st.integers(1, 4))
 @settings(deadline=None)
-def test_every_row_of_the_block_table_is_one_block(model: object, embed: bool, lm_head: bool) -> None:
-    table = block_table(model, embed=embed, lm_head=lm_head)  # type: ignore[arg-type]
-    rows = [*table.heads.ravel(), *table.proj, *table.ffn]
+def test_every_row_of_the_block_table_is_one_block(
+    model: ModelSpec, embed: bool, lm_head: bool, shards: int
+) -> None:
+    table = block_table(model, embed=embed, lm_head=lm_head, ffn_shards=shards)
+    rows = [*table.heads.ravel(), *table.proj, *table.shards.ravel()]
     rows += [row for row in (table.embed, table.lm_head) if row is not None]
     assert sorted(rows) == list(range(len(table)))
     assert len(set(table.names)) == len(table)
     assert (table.kind[table.heads] == Kind.HEAD).all()
     assert (table.kind[table.proj] == Kind.PROJ).all()
-    assert (table.kind[table.ffn] == Kind.FFN).all()
+    assert (table.kind[table.shards] == Kind.FFN).all()
+    assert (table.ffn == table.shards[:, 0]).all()
     assert (table.layer[table.heads] == np.arange(table.layers)[:, None]).all()
     assert (np.diff(table.layer) >= 0).all()
 
@@ -59,6 +73,33 @@ def test_prefill_costs_of_llama_3_8b_by_hand() -> None:
         cost.out_bytes, [4 * 128 * 2 * 10, 4096 * 2 * 10, 4096 * 2, 4096 * 2 * 10, 4]
     )
     assert (cost.input_bytes, cost.prompt_bytes) == (4096 * 2 * 10, 40)
+
+
+@given(models(), st.integers(1, 8))
+@settings(deadline=None)
+def test_sharding_divides_weights_and_work_and_loses_none(model: ModelSpec, shards: int) -> None:
+    """Summed over a layer, sharding changes neither; under `paper` the projection's activations stay where they are."""
+    shards = min(shards, model.ffn_width)
+    for build in (DecodeCost, PaperCost):
+        whole = build(model)
+        cut = build(model, ffn_shards=shards, projection="sharded")
+        kinds = [block_table(model, ffn_shards=cost.ffn_shards).kind for cost in (whole, cut)]
+        for generated in (0, 7):
+            steps = [cost.step(5, generated) for cost in (whole, cut)]
+            work, memory = (
+                [getattr(step, name)[kind].sum() for step, kind in zip(steps, kinds, strict=True)]
+                for name in ("work_flop", "memory_bytes")
+            )
+            assert work[0] == pytest.approx(work[1])
+            assert memory[0] == pytest.approx(memory[1])
+            assert steps[1].head_sum_bytes == steps[1].out_bytes[Kind.PROJ]
+
+
+@pytest.mark.parametrize("shards", [0, 3073])
+def test_as_many_shards_as_columns_at_most(shards: int) -> None:
+    for build in (DecodeCost, PaperCost):
+        with pytest.raises(ValueError, match="from 1 to the feed-forward width 3072"):
+            build(preset("gpt2"), ffn_shards=shards)
 
 
 def test_paper_costs_by_hand() -> None:
@@ -271,9 +312,9 @@ def test_a_message_that_never_arrives_ends_the_run() -> None:
 
 @given(models(), st.integers(1, 5), st.integers(0, 2**32 - 1))
 @settings(deadline=None)
-def test_the_ledger_equals_a_recount_and_returns_to_zero(model: object, devices: int, seed: int) -> None:
-    blocks = block_table(model)  # type: ignore[arg-type]
-    cost = DecodeCost(model)  # type: ignore[arg-type]
+def test_the_ledger_equals_a_recount_and_returns_to_zero(model: ModelSpec, devices: int, seed: int) -> None:
+    blocks = block_table(model)
+    cost = DecodeCost(model)
     random = np.random.default_rng(seed)
     ledger = MemoryLedger(devices, blocks)
     where = random.integers(0, devices, len(blocks))

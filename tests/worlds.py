@@ -19,6 +19,7 @@ from simcore import (
     Request,
     Scenario,
 )
+from simcore.cost import Projection
 from traces import Trace
 
 
@@ -52,9 +53,14 @@ def models() -> st.SearchStrategy[ModelSpec]:
     )
 
 
-def costs(model: ModelSpec) -> st.SearchStrategy[CostModel]:
+def costs(model: ModelSpec, *, most_shards: int = 1) -> st.SearchStrategy[CostModel]:
+    """Either cost model; with more than one shard allowed, also sharded projections."""
+    shards = st.integers(1, min(most_shards, model.ffn_width))
+    projections: list[Projection] = ["gathered", "sharded"] if most_shards > 1 else ["gathered"]
+    projection = st.sampled_from(projections)
     return st.one_of(
-        st.just(DecodeCost(model)), st.builds(PaperCost, st.just(model), st.sampled_from([8.0, 0.8]))
+        st.builds(DecodeCost, st.just(model), shards, projection),
+        st.builds(PaperCost, st.just(model), st.sampled_from([8.0, 0.8]), shards, projection),
     )
 
 
@@ -123,13 +129,14 @@ def scenarios(
     cluster: st.SearchStrategy[Cluster] | None = None,
     requests: int = 1,
     most_tokens: int = 4,
+    most_shards: int = 1,
 ) -> Scenario:
     model = draw(models())
     embed, lm_head = draw(st.booleans()), draw(st.booleans())
     return Scenario(
         name="random",
         model=model,
-        cost=draw(costs(model)),
+        cost=draw(costs(model, most_shards=most_shards)),
         cluster=draw(clusters() if cluster is None else cluster),
         requests=tuple(
             Request(
