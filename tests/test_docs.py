@@ -274,7 +274,7 @@ def test_every_field_of_an_observation_is_described_and_no_other() -> None:
         for key, value in vars(Observation).items()
         if isinstance(value, property | functools.cached_property)
     }
-    assert first_cells("policies.md", "What an observation holds") == fields | derived | {"names"}
+    assert first_cells("policies.md", "What an observation holds") == fields | derived | {"names", "ffn"}
 
 
 def test_every_shipped_policy_and_its_parameters_are_described() -> None:

@@ -63,7 +63,7 @@ LARGE: Document = {
         "bytes_per_kv": 1,
         "bytes_per_activation": 4,
     },
-    "cost": {"model": "paper", "ffn_factor": 0.8},
+    "cost": {"model": "paper", "ffn_factor": 0.8, "ffn_shards": 3, "projection": "sharded"},
     "blocks": {"embed": True, "lm_head": False},
     "source": "box",
     "devices": {
@@ -208,7 +208,8 @@ def test_keys_arrive_in_the_scenario(folder: Path) -> None:
     assert (model.layers, model.width, model.heads, model.kv_heads) == (3, 60, 6, 2)
     assert (model.head_size, model.ffn_width, model.gated_ffn, model.vocabulary) == (16, 100, True, 50)
     assert (model.bytes_per_weight, model.bytes_per_kv, model.bytes_per_activation) == (0.5625, 1.0, 4.0)
-    assert world.cost == PaperCost(model, 0.8)
+    assert world.cost == PaperCost(model, 0.8, ffn_shards=3, projection="sharded")
+    assert world.blocks.shards.shape == (3, 3)
     assert (world.embed, world.lm_head) == (True, False)
     assert [(r.prompt, r.output, r.arrival_s) for r in world.requests] == [(3, 5, 0.0), (2, 4, 1.5)]
     assert (world.interval, world.on_infeasible, world.overflow) == (2, "fail", "swap")
