@@ -8,7 +8,7 @@ import numpy as np
 from policies.galaxy import usable
 from simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, predict, stream
 
-_MOST_DRAWS = 100
+_MOST_DRAWS = 20
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Random:
     """Every block on a random device with room, chosen once and kept.
 
     Blocks are drawn largest first; each device with room is equally likely, those that are up and in reach of the
-    source before any other. A draw that runs out of room is thrown away, a hundred times at most, so in a very tight
+    source before any other. A draw that runs out of room is thrown away, twenty times at most, so in a very tight
     world `Infeasible` does not mean that no placement exists. A placement that no longer fits is drawn anew, unless the
     scenario swaps.
 
@@ -57,6 +57,6 @@ def _draw(seen: Observation, random: np.random.Generator) -> IntArray | None:
         candidates = np.flatnonzero(room & good if (room & good).any() else room)
         if not len(candidates):
             return None
-        devices[block] = random.choice(candidates)
+        devices[block] = candidates[random.integers(len(candidates))]
         free[devices[block]] -= seen.memory_bytes[block]
     return devices

@@ -106,8 +106,11 @@ def bottleneck(seen: Observation, plan: list[int]) -> float:
 
 def best_runs(seen: Observation, objective: Objective) -> float:
     """The lowest cost of all cuts that fit, with the first part on the source; without that if none fits."""
+    sizes = np.array([seen.memory_bytes[rows].sum() for rows in units(seen.blocks)])
     fitting = [
-        plan for plan in runs(len(units(seen.blocks)), seen.devices) if predict.fits(seen, spread(seen, plan))
+        plan
+        for plan in runs(len(sizes), seen.devices)
+        if (np.bincount(plan, sizes, seen.devices) <= seen.available_bytes).all()
     ]
     pinned = [plan for plan in fitting if plan[0] == seen.source]
     return min((cost_of(seen, plan, objective) for plan in pinned or fitting), default=np.inf)
@@ -134,7 +137,7 @@ def assert_best_runs(seen: Observation, objective: Objective) -> None:
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-@given(scenarios(cluster=clusters(most=4)), reals(0.1, 1.0), SEEDS, st.integers(1, 3))
+@given(scenarios(cluster=clusters(most=4)), reals(0.1, 0.99), SEEDS, st.integers(1, 3))
 @settings(max_examples=200, deadline=None)
 def test_edgeshard_is_the_best_of_all_runs(
     objective: Objective, scenario: Scenario, share: float, seed: int, interval: int
@@ -269,7 +272,7 @@ def can_pack(sizes: np.ndarray, room: np.ndarray) -> bool:
     return bool((held <= room).all(axis=1).any())
 
 
-@given(models(), st.integers(1, 3), st.booleans(), st.booleans(), reals(0.5, 1.0), SEEDS)
+@given(models(), st.integers(1, 3), st.booleans(), st.booleans(), reals(0.5, 0.99), SEEDS)
 @settings(max_examples=150, deadline=None)
 def test_galaxy_and_dynamic_layer_find_a_placement_whenever_there_is_one(
     model: ModelSpec, devices: int, embed: bool, paper: bool, share: float, seed: int
@@ -435,7 +438,7 @@ def test_a_static_plan_is_kept_while_it_fits_or_swaps(policy: Policy) -> None:
 
 @pytest.mark.parametrize("policy", ALL, ids=repr)
 @given(scenarios(cluster=clusters(most=6)), reals(0.2, 1.2), SEEDS, st.booleans(), st.booleans())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_an_answer_fits_or_is_infeasible(
     policy: Policy, scenario: Scenario, share: float, seed: int, again: bool, long: bool
 ) -> None:
@@ -468,8 +471,8 @@ def test_a_device_that_can_hold_everything_gets_everything(
 
 
 @pytest.mark.parametrize("policy", ALL, ids=repr)
-@given(scenarios(cluster=clusters(steady=False)))
-@settings(max_examples=15, deadline=None)
+@given(scenarios(cluster=clusters(most=6, steady=False)))
+@settings(max_examples=12, deadline=None)
 def test_neither_history_nor_names_matter(policy: Policy, scenario: Scenario) -> None:
     cluster = scenario.cluster
     other = {d.name: f"z{len(cluster.devices) - i}" for i, d in enumerate(cluster.devices)}
