@@ -69,12 +69,14 @@ class Programme:
         """HiGHS's status, the values of the variables if it has any, and its bound on the cost, in units."""
         row, column, value = (np.concatenate(part) for part in zip(*self.entries, strict=True))
         matrix = coo_array((value, (row, column)), shape=(len(self.limits), self.columns)).tocsr()
+        # Presolving, HiGHS 1.12 takes some feasible programmes for infeasible (its issue 3090 is of that kind), and
+        # programmes like these are solved as fast without.
         result = milp(
             np.concatenate(self.cost),
             integrality=np.concatenate(self.whole),
             bounds=Bounds(np.zeros(self.columns), np.concatenate(self.upper)),
             constraints=LinearConstraint(matrix, *np.array(self.limits).T),
-            options={"time_limit": time_limit_s, "mip_rel_gap": gap},
+            options={"time_limit": time_limit_s, "mip_rel_gap": gap, "presolve": False},
         )
         bound = result.mip_dual_bound
         return int(result.status), result.x, -np.inf if bound is None else float(bound)
