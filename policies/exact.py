@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from policies.headstage import HeadStage
+from policies.headstage import Found, HeadStage
 from policies.onelayer import (
     EMBED,
     FFN,
@@ -61,7 +61,7 @@ def _optimum(seen: Observation, layer: OneLayer) -> IntArray | None:
     if seen.placement is not None and fits(seen, seen.placement):
         staying = seen.placement
         # What is better by rounding only is not better.
-        pass
+        limit = min(limit, predict.interval_delay(seen, staying) * (1.0 - 1e-12))
     found = _Search(layer, limit).run()
     if found is None and staying is not None:
         return staying
@@ -125,11 +125,9 @@ class _Search:
             if seconds + least >= self._limit:
                 break
             room = self._room(held, ffn, lm_head)
-            found = (
-                free
-                if (count <= room).all()
-                else stage.best(stage.within(tables, room), self._limit - seconds)
-            )
+            found: Found = free
+            if (count > room).any():
+                found = stage.best(stage.within(tables, room), self._limit - seconds)
             if found is not None:
                 self._limit = seconds + found[0]
                 self._best = found[1], int(layer.holders[embed]), proj, ffn, lm_head
