@@ -1,0 +1,150 @@
+"""What is run: small worlds beside the optimum, 25 devices over 1000 tokens, and one assumption at a time changed."""
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, get_args
+
+from analysis.paper.runs import SLOWEST, Case
+from analysis.paper.worlds import World
+from simcore import PRESETS, PolicyChoice
+from traces.errors import InputError, one_of, shown
+
+Experiment: TypeAlias = Literal["small", "medium", "sensitivity"]
+EXPERIMENTS: tuple[Experiment, ...] = get_args(Experiment)
+
+SHAPES = tuple(name for name in PRESETS if name.startswith("paper-"))
+DEVICES = (3, 4, 5)
+
+
+def _choice(label: str, **parameters: object) -> PolicyChoice:
+    return PolicyChoice(name=label.split(" ", maxsplit=1)[0], label=label, parameters=parameters)
+
+
+POLICIES = (
+    *map(_choice, ("exact", "resource-aware", "static", "galaxy", "single", "edgeshard")),
+    _choice("edgeshard (throughput)", objective="throughput"),
+    *map(_choice, ("greedy", "random", "round-robin", "dynamic-layer", SLOWEST)),
+)
+"""All policies of the comparisons, in the order in which tables and figures show them."""
+
+SHARDED = tuple(map(_choice, ("resource-aware", "galaxy", "single")))
+"""Those that know what to do with shards, and one that shows what it is without."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything is run.
+
+    Attributes:
+        small_worlds: worlds per number of devices and shape.
+        small_tokens: tokens in each of them.
+        shapes: models of the small worlds.
+        medium_worlds: worlds of 25 devices.
+        medium_tokens: tokens in each of them.
+        other_worlds: worlds per changed assumption.
+        other_tokens: tokens in each of them.
+    """
+
+    small_worlds: int
+    small_tokens: int
+    shapes: tuple[str, ...]
+    medium_worlds: int
+    medium_tokens: int
+    other_worlds: int
+    other_tokens: int
+
+
+FULL = Scale(100, 10, SHAPES, 32, 1000, 20, 100)
+QUICK = Scale(4, 5, SHAPES[1:3], 2, 60, 2, 10)
+
+
+def chosen(name: str) -> tuple[Experiment, ...]:
+    """The experiments that a user means.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    if name == "all":
+        return EXPERIMENTS
+    found = tuple(experiment for experiment in EXPERIMENTS if experiment == name)
+    if not found:
+        raise InputError("experiment", shown(name), one_of(name, (*EXPERIMENTS, "all")))
+    return found
+
+
+def scale(quick: bool) -> Scale:
+    """How much to run."""
+    return QUICK if quick else FULL
+
+
+def cases(experiment: Experiment, scale: Scale) -> tuple[Case, ...]:
+    """The cases of an experiment."""
+    return {"small": small, "medium": medium, "sensitivity": sensitivity}[experiment](scale)
+
+
+def small(scale: Scale) -> tuple[Case, ...]:
+    """3, 4 and 5 devices, a few tokens, every decision beside the exact optimum."""
+    return tuple(
+        Case(
+            variant=f"{devices} devices, {shape}",
+            world=World(devices=devices, shape=shape, tokens=scale.small_tokens),
+            # Other seeds for every shape: worlds that are put together in a table share no device.
+            seeds=tuple(range(number * scale.small_worlds, (number + 1) * scale.small_worlds)),
+            choices=POLICIES,
+        )
+        for devices in DEVICES
+        for number, shape in enumerate(scale.shapes)
+    )
+
+
+def medium(scale: Scale) -> tuple[Case, ...]:
+    """25 devices and many tokens."""
+    world = World(devices=25, tokens=scale.medium_tokens)
+    seeds = tuple(range(scale.medium_worlds))
+    return (
+        Case(
+            variant="25 devices", world=world, seeds=seeds, choices=POLICIES, every_token=True, judge_every=10
+        ),
+    )
+
+
+def sensitivity(scale: Scale) -> tuple[Case, ...]:
+    """25 devices, with one assumption at a time changed; then shards, on devices without load from others."""
+    base = World(devices=25, tokens=scale.other_tokens)
+    changed = {
+        "as described": base,
+        "FFN work 0.8 L D², as in the author's code": replace(base, ffn_factor=0.8),
+        "K/V-cached decode costs": replace(base, cost="decode"),
+        "no load from others": replace(base, load=0.0, memory_load=0.0),
+        "load lasts 10 times as long": replace(base, load_tokens=10.0),
+        "links 10 times slower": replace(base, link_scale=0.1),
+        "links 10 times faster": replace(base, link_scale=10.0),
+        "source is the fastest device": replace(base, source="fastest"),
+        "source is the slowest device": replace(base, source="slowest"),
+        "a decision every 5 tokens": replace(base, interval=5),
+        "a decision every 25 tokens": replace(base, interval=25),
+        "memory half full, run fails": replace(base, memory_fill=0.5),
+        "memory half full, devices swap": replace(base, memory_fill=0.5, overflow="swap"),
+    }
+    seeds = tuple(range(scale.other_worlds))
+    plain = [
+        Case(variant=name, world=world, seeds=seeds, choices=POLICIES, judge_every=5)
+        for name, world in changed.items()
+    ]
+    idle = replace(base, load=0.0, memory_load=0.0)
+    sharded = [
+        Case(
+            variant=shard_variant(shards, sharded),
+            world=replace(idle, ffn_shards=shards, sharded=sharded),
+            seeds=seeds,
+            choices=SHARDED,
+            judge_every=0,
+        )
+        for sharded in (False, True)
+        for shards in (1, 4, 16)
+    ]
+    return (*plain, *sharded)
+
+
+def shard_variant(shards: int, sharded: bool) -> str:
+    """What a case with shards is called."""
+    return f"{shards} FFN shards, projection {'with the heads' if sharded else 'in one place'}"

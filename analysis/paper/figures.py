@@ -1,0 +1,240 @@
+"""What the experiments came to, as figures. Every policy has the same colour and line style in all of them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from analysis.paper.experiments import POLICIES, shard_variant
+from analysis.paper.runs import Tables
+from analysis.paper.tables import BEST, ORDER, OURS, decision_gaps, ratios
+from analysis.stats import Interval, bootstrap
+
+_CLAIMED_GAP = (15.0, 20.0)
+_CLAIMED_SPEEDUP = (9.0, 10.0)
+_CURVES = (OURS, BEST, "static", "galaxy", "single", "edgeshard", "greedy", "dynamic-layer", "slowest-device")
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
+_SMOOTHED_OVER = 25
+"""Curves over tokens show the median over worlds, averaged over so many tokens."""
+
+
+def small(tables: Tables) -> dict[str, Figure]:
+    """The gap to the optimum, per decision and per run."""
+    gaps = decision_gaps(tables.decisions)
+    totals = ratios(tables.runs, BEST)
+    totals["gap"] = totals["ratio"] - 1.0
+    with _style():
+        figure = Figure(figsize=(9.0, 4.8), layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=True)
+        for axes, rows, title in ((left, gaps, "Each decision"), (right, totals, "Whole run")):
+            sized = rows.assign(size=rows["variant"].str.partition(",")[0], percent=100.0 * rows["gap"])
+            _dots(axes, sized[sized["policy"] != BEST], "size", "percent")
+            axes.axvspan(*_CLAIMED_GAP, color="0.88", zorder=0)
+            axes.set_title(title, loc="left")
+            axes.set_xlabel("Delay above that of the optimum [%]")
+            axes.set_xlim(left=-1.0)
+        right.legend(loc="upper right", title="grey: the paper's 15–20 %", frameon=True)
+    return {"paper-small-gap": figure}
+
+
+def medium(tables: Tables) -> dict[str, Figure]:
+    """Delay and memory over tokens, the delays' distribution, and how many times faster."""
+    return {
+        "paper-medium-delay": _over_tokens(tables.tokens, "delay_s", 1.0, "Delay of a token [s]", log=True),
+        "paper-medium-cdf": _distribution(tables.tokens),
+        "paper-medium-memory": _over_tokens(
+            tables.tokens, "peak_bytes", 1e6, "Most that one device holds [MB]", log=False
+        ),
+        "paper-medium-speedup": _speedup(ratios(tables.runs, OURS)),
+    }
+
+
+def sensitivity(tables: Tables) -> dict[str, Figure]:
+    """Ratios under changed assumptions, and speed-ups with shards."""
+    sharded = tables.runs["variant"].str.contains("FFN shards")
+    return {
+        "paper-sensitivity": _assumptions(ratios(tables.runs[~sharded], OURS)),
+        "paper-sharding": _sharding(tables.runs[sharded]),
+    }
+
+
+def _over_tokens(tokens: pd.DataFrame, column: str, unit: float, label: str, *, log: bool) -> Figure:
+    with _style():
+        figure = Figure(figsize=(7.5, 4.8), layout="constrained")
+        axes = figure.subplots()
+        for policy in _CURVES:
+            median = tokens[tokens["policy"] == policy].groupby("token")[column].median() / unit
+            smooth = median.rolling(_SMOOTHED_OVER, center=True, min_periods=1).mean()
+            axes.plot(smooth.index, smooth, label=policy, **_look(policy))
+        axes.set_xlabel("Tokens generated")
+        axes.set_ylabel(label)
+        axes.set_xlim(0, max(1, int(tokens["token"].max())))
+        if log:
+            axes.set_yscale("log")
+            _plain_ticks(axes.yaxis)
+        else:
+            axes.set_ylim(bottom=0.0)
+        figure.legend(loc="outside right upper", frameon=False, handlelength=3.2)
+    return figure
+
+
+def _distribution(tokens: pd.DataFrame) -> Figure:
+    shares = np.linspace(0.0, 1.0, 201)
+    with _style():
+        figure = Figure(figsize=(7.5, 4.8), layout="constrained")
+        axes = figure.subplots()
+        for policy in _CURVES:
+            delays = tokens["delay_s"][tokens["policy"] == policy]
+            if len(delays):
+                axes.plot(np.quantile(delays, shares), shares, label=policy, **_look(policy))
+        axes.set_xscale("log")
+        _plain_ticks(axes.xaxis)
+        axes.set_xlabel("Delay of a token [s]")
+        axes.set_ylabel("Share of tokens, all worlds")
+        axes.set_ylim(0.0, 1.01)
+        figure.legend(loc="outside right upper", frameon=False, handlelength=3.2)
+    return figure
+
+
+def _speedup(totals: pd.DataFrame) -> Figure:
+    """One dot per world."""
+    shown = [policy for policy in ORDER if policy != OURS]
+    with _style():
+        figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+        axes = figure.subplots()
+        axes.axvspan(*_CLAIMED_SPEEDUP, color="0.88", zorder=0)
+        axes.axvline(1.0, color="0.4", linewidth=1.0)
+        for row, policy in enumerate(shown):
+            ratio = totals["ratio"][totals["policy"] == policy].dropna().to_numpy()
+            height = row + np.linspace(-0.25, 0.25, max(2, len(ratio)))[: len(ratio)]
+            axes.plot(ratio, height, ".", color=_look(policy)["color"], alpha=0.6, markersize=6)
+            if len(ratio):
+                axes.plot([np.median(ratio)] * 2, [row - 0.35, row + 0.35], color="black", linewidth=1.6)
+        axes.set_xscale("log")
+        _plain_ticks(axes.xaxis)
+        axes.set_yticks(range(len(shown)), shown)
+        axes.invert_yaxis()
+        axes.set_xlabel(f"Total delay as a multiple of {OURS}'s: dots are worlds, bars medians, grey is 9–10")
+    return figure
+
+
+def _assumptions(totals: pd.DataFrame) -> Figure:
+    compared = ("static", "galaxy", "edgeshard", "slowest-device")
+    variants = list(dict.fromkeys(totals["variant"]))
+    with _style():
+        figure = Figure(figsize=(8.5, 5.4), layout="constrained")
+        axes = figure.subplots()
+        axes.axvspan(*_CLAIMED_SPEEDUP, color="0.88", zorder=0)
+        axes.axvline(1.0, color="0.4", linewidth=1.0)
+        for number, policy in enumerate(compared):
+            rows = totals[totals["policy"] == policy]
+            found = {v: _interval(rows["ratio"][rows["variant"] == v]) for v in variants}
+            _bars(
+                axes,
+                {row: found[v] for row, v in enumerate(variants)},
+                (number - 1.5) * 0.17,
+                policy,
+                _look(policy)["color"],
+            )
+        axes.set_xscale("log")
+        _plain_ticks(axes.xaxis)
+        axes.set_yticks(range(len(variants)), variants)
+        axes.set_ylim(len(variants) - 0.5, -0.5)
+        axes.set_xlabel(f"Total delay as a multiple of {OURS}'s; grey is the paper's 9–10")
+        figure.legend(loc="outside lower right", ncols=4, frameon=False)
+    return figure
+
+
+def _sharding(runs: pd.DataFrame) -> Figure:
+    """Speed-up over the fastest device alone, beside its bound."""
+    done = runs["delay_s"].where(runs["status"] == "complete")
+    rows = runs.assign(speedup=runs["alone_s"] / done, bound=runs["alone_s"] / runs["bound_s"])
+    shards = (1, 4, 16)
+    with _style():
+        figure = Figure(figsize=(8.0, 3.9), layout="constrained")
+        for axes, sharded in zip(figure.subplots(1, 2, sharey=True), (False, True), strict=True):
+            variants = [shard_variant(count, sharded) for count in shards]
+            for number, (column, policy, label) in enumerate(
+                (
+                    ("bound", OURS, "Amdahl's bound"),
+                    ("speedup", "galaxy", "galaxy"),
+                    ("speedup", OURS, OURS),
+                    ("speedup", "single", "single"),
+                )
+            ):
+                here = rows[rows["policy"] == policy]
+                values = [_interval(here[column][here["variant"] == v]) for v in variants]
+                heights = [np.nan if found is None else found.value for found in values]
+                colour = "0.75" if column == "bound" else _look(policy)["color"]
+                at = np.arange(3) + (number - 1.5) * 0.2
+                axes.bar(at, heights, 0.2, color=colour, label=label if not sharded else None)
+            axes.set_xticks(range(3), [f"{count}" for count in shards])
+            axes.set_xlabel("Blocks of the feed-forward network")
+            where = "with the heads" if sharded else "in one place"
+            axes.set_title(f"Projection {where}", loc="left")
+            axes.grid(visible=False, axis="x")
+        figure.axes[0].set_ylabel("Speed-up over the fastest device")
+        figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _dots(axes: Axes, rows: pd.DataFrame, group: str, value: str) -> None:
+    """Medians with intervals, one row per policy and one colour per group."""
+    groups = list(dict.fromkeys(rows[group]))
+    shown = [policy for policy in ORDER if policy in set(rows["policy"])]
+    colours = sns.color_palette("colorblind")
+    for number, name in enumerate(groups):
+        here = rows[rows[group] == name]
+        found = {row: _interval(here[value][here["policy"] == policy]) for row, policy in enumerate(shown)}
+        _bars(axes, found, (number - (len(groups) - 1) / 2) * 0.22, name, colours[number])
+    axes.set_yticks(range(len(shown)), shown)
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+
+
+def _bars(axes: Axes, by_row: dict[int, Interval | None], offset: float, label: str, colour: object) -> None:
+    """Dots with horizontal error bars; nothing where there is no value."""
+    present = [(row, found) for row, found in by_row.items() if found is not None]
+    values = [found.value for _, found in present]
+    ends = [[f.value - f.low for _, f in present], [f.high - f.value for _, f in present]]
+    look: dict[str, Any] = {"color": colour, "fmt": "o", "markersize": 4.5, "linewidth": 1.6}
+    axes.errorbar(values, [row + offset for row, _ in present], xerr=ends, label=label, **look)
+
+
+def _interval(values: "pd.Series[float]") -> Interval | None:
+    present = values[np.isfinite(values)]
+    return bootstrap(present) if len(present) else None
+
+
+def _look(policy: str) -> dict[str, Any]:
+    number = [choice.label for choice in POLICIES].index(policy)
+    wide = 2.4 if policy == OURS else 1.5
+    palette = sns.color_palette("colorblind")
+    return {
+        "color": palette[number % len(palette)],
+        "linestyle": _DASHES[number % len(_DASHES)],
+        "linewidth": wide,
+    }
+
+
+def _plain_ticks(axis: Any) -> None:
+    """Numbers as they are at 1, 2, 5, 10 of a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=20))
+    plain: Callable[[float, int | None], str] = lambda value, _: f"{value:,.10g}"  # noqa: E731
+    axis.set_major_formatter(FuncFormatter(plain))
+    axis.set_minor_formatter(NullFormatter())
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        look: dict[Any, Any] = dict(sns.axes_style("whitegrid"))
+        mpl.rcParams.update(look | {"axes.edgecolor": "0.4", "grid.color": "0.9"})
+        yield

@@ -1,0 +1,112 @@
+"""Files of the experiments, and the page that shows them.
+
+The page is prose around regions `<!-- table:NAME -->` ... `<!-- end -->`; only what stands between the marks is
+replaced. So a sentence can be mended without running anything, and no figure is typed by hand.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis.output import writing
+from analysis.paper import figures, tables
+from analysis.paper.experiments import Experiment
+from analysis.paper.runs import Tables
+from analysis.plots import save_figure
+from traces.errors import InputError
+
+_REGION = re.compile(r"(?P<begin><!-- table:(?P<name>[\w-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
+
+TABLES = {"small": tables.small, "medium": tables.medium, "sensitivity": tables.sensitivity}
+FIGURES = {"small": figures.small, "medium": figures.medium, "sensitivity": figures.sensitivity}
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the page can show.
+
+    Attributes:
+        tables: Markdown by name.
+        figures: names of the figures in the folder of the results.
+    """
+
+    tables: dict[str, str]
+    figures: tuple[str, ...]
+
+
+def write(experiment: Experiment, results: Tables, folder: Path) -> Written:
+    """Write the tables and figures of an experiment into a new or existing folder.
+
+    Files of the same names are replaced, and no other is touched.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    shown = {name: tables.markdown(table) for name, table in TABLES[experiment](results).items()}
+    drawn = FIGURES[experiment](results)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for table in fields(Tables):
+            _write_table(getattr(results, table.name), folder / f"{experiment}-{table.name}.parquet")
+        for name, text in shown.items():
+            (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8", newline="\n")
+        for name, figure in drawn.items():
+            save_figure(figure, folder, name)
+    return Written(shown, tuple(drawn))
+
+
+def fill(page: Path, written: Sequence[Written], results: Path) -> None:
+    """Put tables into their regions of a page, and figures into the folder `images` beside it.
+
+    Args:
+        page: a Markdown file.
+        written: what to show; regions of other names are left as they are.
+        results: the folder with the figures.
+
+    Raises:
+        InputError: the page cannot be read or written, or lacks a region for a table.
+    """
+    text = read(page)
+    shown = {name: table for part in written for name, table in part.tables.items()}
+    missing = sorted(set(shown) - regions(text))
+    if missing:
+        raise InputError(
+            str(page), f"no region for {', '.join(missing)}", "<!-- table:NAME --> ... <!-- end -->"
+        )
+
+    def filled(match: "re.Match[str]") -> str:
+        name = match["name"]
+        return f"{match['begin']}\n{shown[name]}\n\n{match['end']}" if name in shown else match[0]
+
+    images = page.parent / "images"
+    with writing(page):
+        page.write_text(_REGION.sub(filled, text), encoding="utf-8", newline="\n")
+        images.mkdir(exist_ok=True)
+        for name in (name for part in written for name in part.figures):
+            (images / f"{name}.svg").write_bytes((results / f"{name}.svg").read_bytes())
+
+
+def read(page: Path) -> str:
+    """The text of a page.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError("--page", str(page), "a Markdown file with regions for tables") from error
+
+
+def regions(text: str) -> set[str]:
+    """Names of the regions of a page."""
+    return {match["name"] for match in _REGION.finditer(text)}
+
+
+def _write_table(frame: pd.DataFrame, path: Path) -> None:
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path)

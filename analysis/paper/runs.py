@@ -1,0 +1,161 @@
+"""All policies in all worlds, on several processes, as rows of tables.
+
+One task is one world under every policy, so that a world is built once. Tasks share nothing and come back in their
+order: the tables are the same bytes for any number of processes. Wall-clock times are a table of their own.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import policies
+from analysis.paper.placements import SlowestDevice
+from analysis.paper.witness import Witness
+from analysis.paper.worlds import World, alone_seconds, bound_seconds, draw
+from simcore import Policy, PolicyChoice, Result, simulate
+
+SLOWEST = SlowestDevice.name
+"""A yardstick and no policy that anybody would want, so it is not registered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One kind of world under some policies.
+
+    Attributes:
+        variant: what the case is called in tables.
+        world: the kind of world.
+        seeds: one world each.
+        choices: the policies.
+        every_token: whether to keep a row per token.
+        judge_every: hold the first of so many decisions against the exact optimum; 0 for none.
+    """
+
+    variant: str
+    world: World
+    seeds: tuple[int, ...]
+    choices: tuple[PolicyChoice, ...]
+    every_token: bool = False
+    judge_every: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """What came out, in the order of cases, seeds and policies. Each begins with `variant`, `world` and `policy`.
+
+    Attributes:
+        runs: one row per world and policy.
+        decisions: one row per decision that was judged, as in `Judgement`.
+        tokens: one row per token of the cases that keep them.
+        timings: one row per world and policy: wall times of decisions, which differ from run to run.
+    """
+
+    runs: pd.DataFrame
+    decisions: pd.DataFrame
+    tokens: pd.DataFrame
+    timings: pd.DataFrame
+
+
+def run_all(cases: Sequence[Case], *, workers: int = 1, progress: Callable[[], None] | None = None) -> Tables:
+    """Run every world of every case under its policies.
+
+    Args:
+        cases: what to run.
+        workers: processes; with 1 everything happens in this one.
+        progress: called after every world.
+    """
+    parts: list[Tables] = []
+    for part in _mapped([(case, seed) for case in cases for seed in case.seeds], workers):
+        parts.append(part)
+        if progress is not None:
+            progress()
+    return Tables(*(_stacked([getattr(part, table.name) for part in parts]) for table in fields(Tables)))
+
+
+def run_world(task: tuple[Case, int]) -> Tables:
+    """One world under every policy of its case."""
+    case, seed = task
+    scenario = draw(case.world, seed)
+    limits = alone_seconds(case.world, scenario), bound_seconds(case.world, scenario)
+    runs: list[dict[str, Any]] = []
+    decisions: list[dict[str, Any]] = []
+    tokens: list[pd.DataFrame] = []
+    timings: list[dict[str, Any]] = []
+    for choice in case.choices:
+        witness = Witness(_create(choice), case.judge_every)
+        result = simulate(scenario, witness, run=choice.label)
+        about = {"variant": case.variant, "world": seed, "policy": choice.label}
+        runs.append(about | _run_row(case.world, result) | {"alone_s": limits[0], "bound_s": limits[1]})
+        decisions.extend(about | asdict(judgement) for judgement in witness.judgements)
+        timings.append(about | _timing_row(witness))
+        if case.every_token:
+            tokens.append(_token_rows(about, result))
+    return Tables(pd.DataFrame(runs), pd.DataFrame(decisions), _stacked(tokens), pd.DataFrame(timings))
+
+
+def _mapped(tasks: Sequence[tuple[Case, int]], workers: int) -> Iterator[Tables]:
+    if workers == 1:
+        yield from map(run_world, tasks)
+        return
+    # New interpreters and not forks: the same on every system, and nothing is inherited by accident.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield from pool.map(run_world, tasks)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    filled = [frame for frame in frames if len(frame)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+
+
+def _create(choice: PolicyChoice) -> Policy:
+    return SlowestDevice() if choice.name == SLOWEST else policies.chosen(choice)
+
+
+def _run_row(world: World, result: Result) -> dict[str, Any]:
+    """What one run came to. `delay_s` is D_T + D_mig of all its tokens, as it happened."""
+    tokens, outcomes = result.tokens, result.decisions["outcome"]
+    held = result.devices.groupby("token")["held_bytes"]
+    return {
+        "devices": world.devices,
+        "shape": world.shape,
+        "status": result.runs["status"][0],
+        "tokens": len(tokens),
+        "delay_s": float((tokens["latency_s"] - tokens["wait_s"]).sum()),
+        **{part: float(tokens[part].sum()) for part in ("compute_s", "transfer_s", "disk_s", "migration_s")},
+        "decisions": len(outcomes),
+        "infeasible_decisions": int((outcomes == "infeasible").sum()),
+        "migrations": len(result.migrations),
+        "peak_bytes": float(held.max().max()),
+        "total_bytes": float(held.sum().max()),
+    }
+
+
+def _timing_row(witness: Witness) -> dict[str, float]:
+    wall_s = np.array(witness.wall_s)
+    return {"decision_p50_s": float(np.median(wall_s)), "decision_max_s": float(wall_s.max())}
+
+
+def _token_rows(about: dict[str, Any], result: Result) -> pd.DataFrame:
+    tokens = result.tokens
+    number = tokens["token"].to_numpy()
+    peak = result.devices.groupby("token")["held_bytes"].max()
+    moved = result.decisions.set_index("token")["moved_blocks"].reindex(number, fill_value=0)
+    return pd.DataFrame(
+        about
+        | {
+            "token": number,
+            "delay_s": (tokens["latency_s"] - tokens["wait_s"]).to_numpy(),
+            "migration_s": tokens["migration_s"].to_numpy(),
+            "peak_bytes": peak.reindex(number).to_numpy(),
+            "moved_blocks": moved.to_numpy(),
+        }
+    )

@@ -1,0 +1,319 @@
+"""What the experiments came to, as tables for the page.
+
+A cell is a median over worlds with its 95 % bootstrap interval. Runs that ended early have no total to compare: such
+worlds are left out of a cell, and the cell then says how many are in it.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.paper.experiments import POLICIES, SHAPES, shard_variant
+from analysis.paper.runs import Tables
+from analysis.paper.worlds import World, model_bytes, work_flop
+from analysis.stats import Interval, bootstrap
+from simcore import Kind
+
+ORDER = tuple(choice.label for choice in POLICIES)
+OURS = "resource-aware"
+BEST = "exact"
+
+_KEYS = ["variant", "world", "policy"]
+
+
+def decision_gaps(decisions: pd.DataFrame) -> pd.DataFrame:
+    """How much more than the optimum a policy's own decisions are predicted to take in a world.
+
+    Returns:
+        Columns `variant`, `world`, `policy`; `gap`, sum of D_T + D_mig decided over the sum of the optima, less 1;
+        `judged`, the decisions in these sums, which are those where something that fits was decided and exists; `all`.
+    """
+    both = np.isfinite(decisions["predicted_s"]) & np.isfinite(decisions["optimum_s"])
+    fine = decisions[both].groupby(_KEYS, sort=False)[["predicted_s", "optimum_s"]].sum()
+    table = pd.DataFrame({"gap": fine["predicted_s"] / fine["optimum_s"] - 1.0})
+    table["judged"] = decisions[both].groupby(_KEYS, sort=False).size()
+    every = decisions.groupby(_KEYS, sort=False).size().rename("all")
+    return table.reindex(every.index).assign(all=every).fillna({"judged": 0}).reset_index()
+
+
+def ratios(runs: pd.DataFrame, to: str) -> pd.DataFrame:
+    """`runs` with a column `ratio`: the total delay over that of policy `to` in the same world; NaN if either ended."""
+    done = runs["delay_s"].where(runs["status"] == "complete")
+    reference = runs.assign(done=done)[runs["policy"] == to].set_index(["variant", "world"])["done"]
+    index = pd.MultiIndex.from_frame(runs[["variant", "world"]])
+    return runs.assign(ratio=done.to_numpy() / reference.reindex(index).to_numpy())
+
+
+def small(tables: Tables) -> dict[str, pd.DataFrame]:
+    """Tables of the small worlds."""
+    size = tables.runs["variant"].str.partition(",")[0]
+    gaps = decision_gaps(tables.decisions)
+    gaps["size"] = gaps["variant"].str.partition(",")[0]
+    totals = ratios(tables.runs, BEST).assign(size=size)
+    totals["gap"] = totals["ratio"] - 1.0
+    return {
+        "small-decisions": _by_policy(gaps, "size", "gap", percent),
+        "small-totals": _by_policy(totals, "size", "gap", percent),
+        "small-within": _within(gaps),
+        "small-ended": ended(tables.runs.assign(variant=size)),
+        "small-why": why(tables.decisions[tables.decisions["policy"] == OURS]),
+    }
+
+
+def medium(tables: Tables) -> dict[str, pd.DataFrame]:
+    """Tables of 25 devices."""
+    totals = ratios(tables.runs, OURS)
+    gaps = decision_gaps(tables.decisions)
+    rows = []
+    for policy in _present(tables.runs):
+        run, ratio = _of(tables.runs, policy), _of(totals, policy)["ratio"]
+        delay_ms = _of(tables.tokens, policy).groupby("token")["delay_s"].median() * 1e3
+        rows.append(
+            {
+                "policy": policy,
+                "total / resource-aware": cell(ratio, times),
+                "largest": times_plain(ratio.max()),
+                "decisions above optimum": cell(_of(gaps, policy)["gap"], percent),
+                "first token": f"{delay_ms.iloc[0]:,.0f} ms",
+                "last token": f"{delay_ms.iloc[-1]:,.0f} ms",
+                "blocks moved": f"{run['migrations'].median():,.0f}",
+                "time per decision": f"{_of(tables.timings, policy)['decision_p50_s'].median() * 1e3:.2f} ms",
+            }
+        )
+    return {
+        "medium": pd.DataFrame(rows),
+        "medium-memory": _memory(tables.runs),
+        "medium-ended": ended(tables.runs),
+        "medium-why": why(tables.decisions[tables.decisions["policy"] == OURS]),
+        "shapes": _shapes(),
+        "shares": _shares(),
+    }
+
+
+def sensitivity(tables: Tables) -> dict[str, pd.DataFrame]:
+    """Tables of changed assumptions and of shards."""
+    sharded = tables.runs["variant"].str.contains("FFN shards")
+    plain = tables.runs[~sharded]
+    gaps = decision_gaps(tables.decisions)
+    totals = ratios(plain, OURS)
+    rows = []
+    for variant in dict.fromkeys(plain["variant"]):
+        here = totals[totals["variant"] == variant]
+        gap = gaps[(gaps["variant"] == variant) & (gaps["policy"] == OURS)]["gap"]
+        compared = [policy for policy in _present(here) if policy != OURS]
+        rows.append(
+            {"assumption": variant, "decisions above optimum": cell(gap, percent)}
+            | {policy: cell(_of(here, policy)["ratio"], times) for policy in compared}
+        )
+    return {
+        "sensitivity": pd.DataFrame(rows),
+        "sensitivity-ended": ended(plain),
+        "sharding": _sharding(tables.runs[sharded]),
+    }
+
+
+def ended(runs: pd.DataFrame) -> pd.DataFrame:
+    """How many runs did not complete, and how many decisions were infeasible; rows without either are left out."""
+    rows = []
+    for (variant, policy), here in runs.groupby(["variant", "policy"], sort=False):
+        status = here["status"][here["status"] != "complete"].value_counts()
+        infeasible, asked = here["infeasible_decisions"].sum(), here["decisions"].sum()
+        if len(status) or infeasible:
+            how = ", ".join(f"{count} {name}" for name, count in status.sort_index().items()) or "none"
+            rows.append(
+                {
+                    "world": variant,
+                    "policy": policy,
+                    "runs": f"{len(here)}",
+                    "ended early": how,
+                    "infeasible decisions": f"{infeasible:,} of {asked:,}",
+                }
+            )
+    if not rows:
+        return pd.DataFrame([{"runs": f"all {len(runs):,} completed, and no decision was infeasible"}])
+    return pd.DataFrame(rows)
+
+
+def why(decisions: pd.DataFrame) -> pd.DataFrame:
+    """Decisions after the first by what the policy did and what the optimum does, and what each kind costs."""
+    fine = decisions[np.isfinite(decisions["predicted_s"]) & np.isfinite(decisions["optimum_s"])]
+    excess = fine["predicted_s"] - fine["optimum_s"]
+    first = fine["token"] == 0
+    kinds = {"the first placement": first}
+    for ours, moved in (("stays", fine["moved"] == 0), ("moves blocks", fine["moved"] > 0)):
+        for best, better in (("stays", fine["best_moved"] == 0), ("moves blocks", fine["best_moved"] > 0)):
+            kinds[f"policy {ours}, optimum {best}"] = ~first & moved & better
+    return pd.DataFrame(
+        [
+            {
+                "decision": name,
+                "share of decisions": f"{which.mean():.0%}",
+                "above optimum": f"{_share(excess[which].sum(), fine['optimum_s'][which].sum()):.1%}",
+                "share of all excess": f"{_share(excess[which].sum(), excess.sum()):.0%}",
+                "blocks moved by policy / optimum": f"{_mean(fine['moved'][which]):.1f} / "
+                f"{_mean(fine['best_moved'][which]):.1f}",
+            }
+            for name, which in kinds.items()
+        ]
+    )
+
+
+def cell(values: "pd.Series[float]", shown: Callable[[Interval], str]) -> str:
+    """The median of what there is, with its interval; and how many are in it, if not all."""
+    present = values[np.isfinite(values)]
+    if present.empty:
+        return f"none of {len(values)}"
+    count = "" if len(present) == len(values) else f", {len(present)} of {len(values)}"
+    return f"{shown(bootstrap(present))}{count}"
+
+
+def percent(interval: Interval) -> str:
+    """As a percentage."""
+    value, low, high = (f"{100.0 * part + 0.0:.1f}" for part in (interval.value, interval.low, interval.high))
+    return f"{value} % ({low}–{high})"
+
+
+def times(interval: Interval) -> str:
+    """As a factor."""
+    return f"{interval.value:.2f} ({interval.low:.2f}–{interval.high:.2f})"
+
+
+def megabytes(interval: Interval) -> str:
+    """As 10^6 bytes."""
+    return f"{interval.value / 1e6:.1f} ({interval.low / 1e6:.1f}–{interval.high / 1e6:.1f})"
+
+
+def times_plain(value: float) -> str:
+    """As a factor without an interval."""
+    return f"{value:.2f}" if np.isfinite(value) else "-"
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table as GitHub shows it."""
+    lines = [list(table.columns), ["---"] + ["---:"] * (len(table.columns) - 1), *table.to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def _by_policy(rows: pd.DataFrame, column: str, value: str, shown: Callable[[Interval], str]) -> pd.DataFrame:
+    """One row per policy, one column per value of `column`."""
+    columns = list(dict.fromkeys(rows[column]))
+    return pd.DataFrame(
+        [
+            {"policy": policy}
+            | {name: cell(_of(rows, policy)[value][rows[column] == name], shown) for name in columns}
+            for policy in _present(rows)
+            if policy != BEST
+        ]
+    )
+
+
+def _within(gaps: pd.DataFrame) -> pd.DataFrame:
+    """In how many worlds a policy's decisions stay within a distance of the optimum."""
+    return pd.DataFrame(
+        [
+            {"policy": policy}
+            | {f"within {most:.0%}": f"{(gap <= most).mean():.0%}" for most in (0.05, 0.1, 0.15, 0.2)}
+            | {"worst world": f"{gap.max():.0%}"}
+            for policy in _present(gaps)
+            if policy != BEST
+            for gap in [_of(gaps, policy)["gap"]]
+        ]
+    )
+
+
+def _memory(runs: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "policy": policy,
+                "most on one device [MB]": cell(_of(runs, policy)["peak_bytes"], megabytes),
+                "all devices together [MB]": cell(_of(runs, policy)["total_bytes"], megabytes),
+            }
+            for policy in _present(runs)
+        ]
+    )
+
+
+def _shapes() -> pd.DataFrame:
+    """What one layer of the paper's model holds, which no placement changes."""
+    rows = []
+    for shape in SHAPES:
+        world = World(devices=1, shape=shape)
+        rows.append(
+            {
+                "model": shape,
+                "after 1000 tokens": f"{model_bytes(world, 999) / 1e9:.2f} GB",
+                "holds 6 GB after": f"{_tokens_until(world, 6e9):,} tokens",
+                "holds 7 GB after": f"{_tokens_until(world, 7e9):,} tokens",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _tokens_until(world: World, size_bytes: float) -> int:
+    """Tokens after which the model holds so many bytes; under `paper` costs what it holds is linear in their number."""
+    start = model_bytes(world, 0)
+    return int(np.ceil((size_bytes - start) / (model_bytes(world, 1) - start)))
+
+
+def _shares() -> pd.DataFrame:
+    """What is parallel, and what Amdahl's law makes of it with any number of devices as fast as the fastest."""
+    rows = []
+    for length in (128, 640, 1127):
+        for factor in (8.0, 0.8):
+            world = World(devices=1, ffn_factor=factor)
+            work = work_flop(world, length - world.prompt)
+            head = work[Kind.HEAD] / work.sum()
+            rows.append(
+                {
+                    "L": f"{length}",
+                    "FFN work": f"{factor:g} L D²",
+                    "heads": f"{head:.0%}",
+                    "projection": f"{work[Kind.PROJ] / work.sum():.0%}",
+                    "FFN": f"{work[Kind.FFN] / work.sum():.0%}",
+                    "heads in parallel: at most": f"{1.0 / (1.0 - head):.2f} ×",
+                    "FFN in 16 shards too": f"{1.0 / (work[Kind.PROJ] + work[Kind.FFN] / 16) * work.sum():.1f} ×",
+                    "and the projection with the heads": f"{16 * work.sum() / work[Kind.FFN]:.1f} ×",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _sharding(runs: pd.DataFrame) -> pd.DataFrame:
+    """Speed-up over the fastest device alone, beside the bound for the devices of each world."""
+    rows = []
+    for sharded in (False, True):
+        for shards in (1, 4, 16):
+            here = runs[runs["variant"] == shard_variant(shards, sharded)]
+            if here.empty:
+                continue
+            done = here["delay_s"].where(here["status"] == "complete")
+            speedup = here.assign(speedup=here["alone_s"] / done, bound=here["alone_s"] / here["bound_s"])
+            rows.append(
+                {
+                    "FFN shards": f"{shards}",
+                    "projection": "with the heads" if sharded else "in one place",
+                    "Amdahl's bound": cell(_of(speedup, OURS)["bound"], times),
+                }
+                | {policy: cell(_of(speedup, policy)["speedup"], times) for policy in _present(here)}
+            )
+    return pd.DataFrame(rows)
+
+
+def _present(rows: pd.DataFrame) -> Sequence[str]:
+    """The policies in a table, in the order of all tables."""
+    found = set(rows["policy"])
+    return [policy for policy in ORDER if policy in found]
+
+
+def _of(rows: pd.DataFrame, policy: str) -> pd.DataFrame:
+    return rows[rows["policy"] == policy]
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole > 0.0 else 0.0
+
+
+def _mean(values: "pd.Series[int]") -> float:
+    return float(values.mean()) if len(values) else 0.0
