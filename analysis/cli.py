@@ -11,7 +11,7 @@ Only what `--help` needs is imported here; each command imports the rest when it
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -135,6 +135,70 @@ def validate(scenario: _Scenario) -> None:
             "policies": ", ".join(by_label),
         }
         _print(*(f"{key + ':':<10} {value}" for key, value in lines.items()))
+
+
+@app.command()
+def paper(
+    which: Annotated[
+        str,
+        typer.Argument(metavar="[small|medium|sensitivity|all]", help="The experiment, all by default."),
+    ] = "all",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few small worlds: to see that it works, not to learn from.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for tables and figures; other files in it are kept.")
+    ] = Path("results/paper"),
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Processes; one per processor by default. Results are the same for any number."
+        ),
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Put the tables and figures into this page too, as in docs/paper.md."
+        ),
+    ] = None,
+) -> None:
+    """Repeat the experiments of arXiv 2505.02533 in random worlds, and say how sure the results are."""
+    with _reported():
+        from analysis.paper import page as pages
+        from analysis.paper.experiments import cases, chosen, scale
+        from analysis.paper.runs import run_all
+
+        experiments = chosen(which)
+        if page is not None:
+            pages.read(page)
+        with pages.writing(out):
+            out.mkdir(parents=True, exist_ok=True)
+        written = []
+        for name in experiments:
+            todo = cases(name, scale(quick))
+            with _worlds_done(name, sum(len(case.seeds) for case in todo)) as step:
+                results = run_all(todo, workers=workers or os.cpu_count() or 1, progress=step)
+            written.append(pages.write(name, results, out))
+        if page is not None:
+            pages.fill(page, written, out)
+        _print(f"Results: {out}")
+
+
+@contextmanager
+def _worlds_done(name: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar over worlds, if somebody is watching; call what it gives after each."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(name),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("worlds"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_console(), transient=True, disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda: bar.advance(task)
 
 
 @contextmanager
