@@ -16,9 +16,9 @@ from policies.onelayer import (
     LM_HEAD,
     NO_PLACEMENT,
     PROJ,
-    SEVERAL_LAYERS,
     OneLayer,
     Solution,
+    beyond,
     blocks_on,
     decision,
     fits,
@@ -31,11 +31,13 @@ from simcore import Decision, FloatArray, IntArray, Observation, predict
 class Exact:
     """The optimum of a model with one layer: no placement that fits has less predicted delay, migration included.
 
-    Exact, to twelve digits, for one layer with or without embedding and output head, intervals of any number of steps,
-    and with or without a placement in force. No sampling, no gap, no time limit. Where no placement takes a finite
-    time, any that fits into memory. It is not for several layers, where it answers `Infeasible`: memory couples layers,
-    and a layer's input is where the feed-forward network of the layer before is. Under `swap` it does as if memory were
-    a limit: it never plans to swap, but stays if that is better than any placement without swapping.
+    Exact, to twelve digits, for one layer with or without embedding and output head, with a gathered or a sharded
+    projection, for intervals of any number of steps, and with or without a placement in force. No sampling, no gap, no
+    time limit. Where no placement takes a finite time, any that fits into memory.
+
+    It answers `Infeasible` for several layers, since memory couples layers and a layer's input is where the
+    feed-forward network of the layer before is, and for a feed-forward network in several shards. Under `swap` it does
+    as if memory were a limit: it never plans to swap, but stays if that is better than any placement without swapping.
     """
 
     name: ClassVar[str] = "exact"
@@ -47,8 +49,8 @@ class Exact:
 
 def solve(seen: Observation) -> Solution:
     """The placement of one layer that minimises `predict.objective`."""
-    if seen.blocks.layers > 1:
-        return Solution(None, np.inf, np.inf, f"exact {SEVERAL_LAYERS}")
+    if reason := beyond(seen):
+        return Solution(None, np.inf, np.inf, f"exact {reason}")
     with np.errstate(invalid="ignore"):
         devices = _optimum(seen, one_layer(seen))
     if devices is None:

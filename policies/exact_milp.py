@@ -23,15 +23,15 @@ from policies.onelayer import (
     LM_HEAD,
     NO_PLACEMENT,
     PROJ,
-    SEVERAL_LAYERS,
     OneLayer,
     Solution,
+    beyond,
     blocks_on,
     decision,
     one_layer,
 )
 from policies.programme import Programme
-from simcore import Decision, FloatArray, IntArray, Observation, predict
+from simcore import Decision, FloatArray, Infeasible, IntArray, Observation, predict
 
 _SCALE = 1e4
 """The optimum in the solver's units. HiGHS takes 1e-6 for nothing, so this leaves ten digits."""
@@ -44,9 +44,10 @@ _STATUS = {0: "optimal", 1: "time limit", 2: "infeasible"}
 class ExactMilp:
     """The optimum of a model with one layer by mixed-integer linear programming (HiGHS), or the best within a time.
 
-    Exact, up to the gap that is set and the solver's tolerances, for one layer with or without embedding and output
-    head, intervals of any number of steps, and with or without a placement in force. Answers `Infeasible` for several
-    layers. Under `swap` it does as if memory were a limit: it never plans to swap.
+    Exact, up to the gap that is set and the solver's tolerances, for the same models as `exact`: one layer, with or
+    without embedding and output head, with a gathered or a sharded projection, for intervals of any number of steps,
+    and with or without a placement in force. Answers `Infeasible` for several layers and for a feed-forward network in
+    several shards. Under `swap` it does as if memory were a limit: it never plans to swap.
 
     Attributes:
         time_limit_s: wall time for one solve; above it the best placement found by then counts, and results may differ
@@ -67,7 +68,10 @@ class ExactMilp:
 
     def decide(self, seen: Observation) -> Decision:
         """The best placement that the solver finds, or to stay if that is as good."""
-        return decision(seen, solve(seen, self.time_limit_s, self.mip_rel_gap))
+        solution = solve(seen, self.time_limit_s, self.mip_rel_gap)
+        if solution.devices is None and solution.status == "time limit":
+            return Infeasible(f"no placement found within {self.time_limit_s} s")
+        return decision(seen, solution)
 
 
 def solve(seen: Observation, time_limit_s: float = 60.0, mip_rel_gap: float = 0.0) -> Solution:
@@ -76,10 +80,10 @@ def solve(seen: Observation, time_limit_s: float = 60.0, mip_rel_gap: float = 0.
     The programme is solved twice, since the solver's tolerances are absolute: roughly, to learn the size of the
     optimum, and in units of that.
     """
-    if seen.blocks.layers > 1:
-        return Solution(None, np.inf, np.inf, f"exact-milp {SEVERAL_LAYERS}")
+    if reason := beyond(seen):
+        return Solution(None, np.inf, np.inf, f"exact-milp {reason}")
     layer = one_layer(seen)
-    rough = _attempt(seen, layer, _typical(layer), np.inf, time_limit_s, max(mip_rel_gap, 0.05))
+    rough = _attempt(seen, layer, _typical(layer) / _SCALE, np.inf, time_limit_s, max(mip_rel_gap, 0.05))
     if rough.status == "infeasible":
         return _any_that_fits(seen, layer, time_limit_s)
     if rough.devices is None or rough.objective_s == 0.0:
@@ -87,7 +91,8 @@ def solve(seen: Observation, time_limit_s: float = 60.0, mip_rel_gap: float = 0.
     bound = rough.objective_s * (1.0 + 1e-9)
     fine = _attempt(seen, layer, rough.objective_s / _SCALE, bound, time_limit_s, mip_rel_gap)
     if fine.devices is None or fine.objective_s > rough.objective_s:
-        return Solution(rough.devices, rough.objective_s, min(rough.gap, fine.gap), fine.status)
+        status = "time limit" if fine.status == "time limit" else rough.status
+        return Solution(rough.devices, rough.objective_s, min(rough.gap, fine.gap), status)
     return fine
 
 
@@ -103,7 +108,7 @@ def _typical(layer: OneLayer) -> float:
     """A first guess at the size of the optimum: the slowest of the fastest ways to do each part."""
     least = [layer.each.min(axis=(1, 2)).max() * layer.heads, layer.proj.min(), layer.ffn.min()]
     finite = [float(value) for value in least if 0.0 < value < np.inf]
-    return max(finite, default=1.0) / _SCALE
+    return max(finite, default=1.0)
 
 
 def _attempt(

@@ -21,7 +21,6 @@ EMBED, PROJ, FFN, LM_HEAD = 1, 2, 4, 8
 NO_ROOM = -(2**40)
 """Stands for the number of heads that fit where already the single blocks do not; sums of it stay below 0."""
 
-SEVERAL_LAYERS = "solves models of one layer; memory couples the layers of this one"
 NO_PLACEMENT = "no placement fits into memory (proven)"
 
 
@@ -37,7 +36,7 @@ class OneLayer:
         moves: time to move each head to each device, shape (H, D).
         holders: device that holds the layer's input, for each place of the embedding, shape (E,).
         arrive: from each holder to each device with heads, shape (S, E, D).
-        leave: latency of the message from a device with heads to the projection, shape (S, D, D).
+        leave: from a device with heads to the projection, what does not depend on their number, shape (S, D, D).
         each: computing one head on a device and sending its output to the projection, shape (S, D, D).
         embed: what the place of the embedding costs by itself, shape (E,).
         proj: what the place of the projection costs by itself, shape (D,).
@@ -112,9 +111,17 @@ def fits(seen: Observation, devices: IntArray) -> bool:
     return bool(np.all(predict.held_bytes(seen, devices) - seen.available_bytes <= _tolerance(seen)))
 
 
+def beyond(seen: Observation) -> str:
+    """Why this is not the problem that is solved here; empty if it is."""
+    if seen.blocks.layers > 1:
+        return "solves models of one layer; memory couples the layers of this one"
+    if seen.blocks.shards.shape[1] > 1:
+        return "solves models whose feed-forward network is one block; this one has several"
+    return ""
+
+
 def one_layer(seen: Observation) -> OneLayer:
-    """The problem that an observation of a model with one layer poses."""
-    assert seen.blocks.layers == 1
+    """The problem that an observation of a model with one layer poses; there must be nothing `beyond` it."""
     blocks, devices = seen.blocks, np.arange(seen.devices)
     move = predict.move_seconds(seen)
     heads = blocks.heads[0]
@@ -126,7 +133,7 @@ def one_layer(seen: Observation) -> OneLayer:
             moves=move[heads],
             holders=holders,
             arrive=messages[:, holders],
-            leave=np.stack([seen.latency_s * step.count for step in seen.steps]),
+            leave=np.stack([_message(seen, step.cost.head_sum_bytes) * step.count for step in seen.steps]),
             each=_each_head(seen),
             embed=_embed_cost(seen, move),
             proj=seen.kind_seconds[Kind.PROJ] + move[blocks.proj[0]],
@@ -162,8 +169,12 @@ def _tolerance(seen: Observation) -> float:
 
 def _message(seen: Observation, size: float) -> FloatArray:
     """Time of one message between devices, shape (D, D)."""
-    seconds: FloatArray = seen.latency_s + size * seen.per_byte_s
-    return seconds
+    return seen.latency_s + _carried(seen, size)
+
+
+def _carried(seen: Observation, size: float) -> FloatArray:
+    """Time of some bytes without latency, shape (D, D); nothing takes none, even over a dead link."""
+    return size * seen.per_byte_s if size > 0.0 else np.zeros((seen.devices, seen.devices))
 
 
 def _sent(seen: Observation, kind: Kind) -> FloatArray:
@@ -176,7 +187,7 @@ def _sent(seen: Observation, kind: Kind) -> FloatArray:
 
 def _each_head(seen: Observation) -> FloatArray:
     each = [
-        step.count * (seconds[Kind.HEAD][:, None] + float(step.cost.out_bytes[Kind.HEAD]) * seen.per_byte_s)
+        step.count * (seconds[Kind.HEAD][:, None] + _carried(seen, float(step.cost.out_bytes[Kind.HEAD])))
         for step, seconds in zip(seen.steps, seen.step_seconds, strict=True)
     ]
     return np.stack(each)
