@@ -52,7 +52,9 @@ def write(experiment: Experiment, results: Tables, folder: Path) -> Written:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for table in fields(Tables):
-            _write_table(getattr(results, table.name), folder / f"{experiment}-{table.name}.parquet")
+            frame = getattr(results, table.name)
+            if len(frame):
+                _write_table(frame, folder / f"{experiment}-{table.name}.parquet")
         for name, text in shown.items():
             (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8", newline="\n")
         for name, figure in drawn.items():

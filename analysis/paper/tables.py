@@ -127,6 +127,7 @@ def ended(runs: pd.DataFrame) -> pd.DataFrame:
                     "policy": policy,
                     "runs": f"{len(here)}",
                     "ended early": how,
+                    "tokens made, median": f"{here['tokens'].median():,.0f}",
                     "infeasible decisions": f"{infeasible:,} of {asked:,}",
                 }
             )
