@@ -138,7 +138,8 @@ def _messages(blocks: BlockTable, cost: StepCost) -> list[float]:
     """Bytes of the message into each unit, and of the one back to the source."""
     first = cost.input_bytes if blocks.embed is None else cost.prompt_bytes
     if blocks.layers == 1:
-        inner = [blocks.heads.shape[1] * cost.out_bytes[Kind.HEAD], cost.out_bytes[Kind.PROJ]]
+        from_heads = blocks.heads.shape[1] * cost.out_bytes[Kind.HEAD] + cost.head_sum_bytes
+        inner = [from_heads, cost.out_bytes[Kind.PROJ]]
     else:
         inner = [cost.input_bytes] * (blocks.layers - 1)
     last = [cost.out_bytes[Kind.FFN]] + [cost.out_bytes[Kind.LM_HEAD]] * (blocks.lm_head is not None)

@@ -9,7 +9,8 @@ Ours, where the paper leaves it open, where its text was not at hand in full, or
 - The speed of a device is one over its seconds for all blocks of one layer, as observed when the plan is made; a device
   that is down, or from or to which the source can send nothing, counts as having none. Links do not matter otherwise.
 - Heads are whole, so their numbers are rounded by largest remainders, alike in every layer: each device is less than
-  one head from its exact share. Feed-forward networks in several shards are split like heads.
+  one head from its exact share. Feed-forward networks in several shards are split like heads; the shard that gathers
+  the sums of the others is with the projection, if the device of that has a share.
 - The projection, and a feed-forward network that is one block, cannot be split. They are dealt out over the layers
   instead: each device gets both of a run of layers, as many as its speed says, again by largest remainders. In a model
   of one layer the fastest device thus has both.
@@ -125,10 +126,13 @@ def _in_proportion(seen: Observation) -> IntArray:
     owner = np.repeat(numbers, shares(blocks.layers, speed))
     devices = np.full(len(blocks), seen.source, dtype=np.int64)
     for layer in range(blocks.layers):
+        owner_first = np.argsort(numbers != owner[layer], kind="stable")
         for kind in (Kind.HEAD, Kind.PROJ, Kind.FFN):
             rows = np.flatnonzero((blocks.layer == layer) & (blocks.kind == kind))
             alone = kind != Kind.HEAD and len(rows) == 1
-            devices[rows] = owner[layer] if alone else np.repeat(numbers, shares(len(rows), speed))
+            devices[rows] = (
+                owner[layer] if alone else np.repeat(owner_first, shares(len(rows), speed)[owner_first])
+            )
     return devices
 
 
@@ -143,7 +147,8 @@ def _unload(seen: Observation, devices: IntArray) -> IntArray | None:
     """The second step: move blocks off overfull devices, shape (B,); None when stuck."""
     devices = devices.copy()
     held = predict.held_bytes(seen, devices)
-    while (held - seen.available_bytes > predict.TOLERANCE_BYTES).any():
+    # Sums depend on their order by a rounding: what fitted by one must not overflow by the other.
+    while (held > seen.available_bytes * (1.0 + 1e-12)).any():
         old = int((held - seen.available_bytes).argmax())
         block = _to_move(seen, np.flatnonzero(devices == old), held, old)
         if block is None:

@@ -92,7 +92,9 @@ def bottleneck(seen: Observation, plan: list[int]) -> float:
         sizes = [step.cost.input_bytes if blocks.embed is None else step.cost.prompt_bytes]
         for rows, following in itertools.zip_longest(parts, parts[1:]):
             sender = Kind(blocks.kind[rows[-1]])
-            size = float(step.cost.out_bytes[sender]) * (len(blocks.heads[0]) if sender == Kind.HEAD else 1)
+            size = float(step.cost.out_bytes[sender])
+            if sender == Kind.HEAD:
+                size = len(blocks.heads[0]) * size + step.cost.head_sum_bytes
             if following is not None and Kind.HEAD in blocks.kind[following]:
                 size = step.cost.input_bytes
             sizes.append(size)
@@ -137,7 +139,7 @@ def assert_best_runs(seen: Observation, objective: Objective) -> None:
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-@given(scenarios(cluster=clusters(most=4)), reals(0.1, 0.99), SEEDS, st.integers(1, 3))
+@given(scenarios(cluster=clusters(most=4), most_shards=3), reals(0.1, 0.99), SEEDS, st.integers(1, 3))
 @settings(max_examples=200, deadline=None)
 def test_edgeshard_is_the_best_of_all_runs(
     objective: Objective, scenario: Scenario, share: float, seed: int, interval: int
@@ -249,19 +251,22 @@ def test_largest_remainders_add_up_and_stay_within_one_of_proportional(
     assert (np.abs(parts - count * fast / fast.sum()) < 1.0 + 1e-9).all()
 
 
-@given(scenarios(cluster=clusters(most=6)))
+@given(scenarios(cluster=clusters(most=6), most_shards=5))
 @settings(max_examples=60, deadline=None)
 def test_galaxy_splits_every_layer_in_proportion_when_memory_allows(scenario: Scenario) -> None:
-    """Heads within one of the exact share in each layer; projections and feed-forward networks over all layers."""
+    """Heads and shards within one of the exact share in each layer; what cannot be split, over all layers."""
     seen = observe(scenario)
     blocks, devices = seen.blocks, placed(Galaxy().decide(seen))
     speed = 1.0 / seen.kind_seconds[blocks.kind[blocks.layer == 0]].sum(axis=0)
     exact = speed / speed.sum()
-    for rows in [*blocks.heads, blocks.proj, blocks.ffn]:
+    sharded = blocks.shards.shape[1] > 1
+    for rows in [*blocks.heads, blocks.proj, *(blocks.shards if sharded else blocks.shards.T)]:
         found = np.bincount(devices[rows], minlength=seen.devices)
         assert found.sum() == len(rows)
         assert (np.abs(found - len(rows) * exact) < 1.0 + 1e-9).all()
-    np.testing.assert_array_equal(devices[blocks.proj], devices[blocks.ffn])
+    for proj, ffn in zip(blocks.proj, blocks.shards, strict=True):
+        assert devices[proj] in {devices[ffn[0]]} | (set(range(seen.devices)) - set(devices[ffn]))
+        assert sharded or devices[proj] == devices[ffn[0]]
     assert all(devices[block] == seen.source for block in (blocks.embed, blocks.lm_head) if block is not None)
 
 
@@ -437,7 +442,9 @@ def test_a_static_plan_is_kept_while_it_fits_or_swaps(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize("policy", ALL, ids=repr)
-@given(scenarios(cluster=clusters(most=6)), reals(0.2, 1.2), SEEDS, st.booleans(), st.booleans())
+@given(
+    scenarios(cluster=clusters(most=6), most_shards=3), reals(0.2, 1.2), SEEDS, st.booleans(), st.booleans()
+)
 @settings(max_examples=40, deadline=None)
 def test_an_answer_fits_or_is_infeasible(
     policy: Policy, scenario: Scenario, share: float, seed: int, again: bool, long: bool
@@ -458,7 +465,7 @@ def test_an_answer_fits_or_is_infeasible(
 
 
 @pytest.mark.parametrize("policy", ALL, ids=repr)
-@given(scenarios(cluster=clusters(most=6)), SEEDS)
+@given(scenarios(cluster=clusters(most=6), most_shards=3), SEEDS)
 @settings(max_examples=30, deadline=None)
 def test_a_device_that_can_hold_everything_gets_everything(
     policy: Policy, scenario: Scenario, seed: int
@@ -471,7 +478,7 @@ def test_a_device_that_can_hold_everything_gets_everything(
 
 
 @pytest.mark.parametrize("policy", ALL, ids=repr)
-@given(scenarios(cluster=clusters(most=6, steady=False)))
+@given(scenarios(cluster=clusters(most=6, steady=False), most_shards=3))
 @settings(max_examples=12, deadline=None)
 def test_neither_history_nor_names_matter(policy: Policy, scenario: Scenario) -> None:
     cluster = scenario.cluster
