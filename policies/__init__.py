@@ -5,11 +5,23 @@ how to write one in twenty lines.
 """
 
 from policies.baselines import Greedy, RoundRobin, Single, Static
+from policies.dynamic_layer import DynamicLayer
+from policies.edgeshard import EdgeShard
+from policies.exact import Exact
+from policies.exact_milp import ExactMilp
+from policies.galaxy import Galaxy
+from policies.random_placement import Random
 from policies.registry import chosen, create, names, summary
 from policies.resource_aware import ResourceAware
 
 __all__ = [
+    "DynamicLayer",
+    "EdgeShard",
+    "Exact",
+    "ExactMilp",
+    "Galaxy",
     "Greedy",
+    "Random",
     "ResourceAware",
     "RoundRobin",
     "Single",

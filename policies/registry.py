@@ -7,13 +7,24 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from policies.baselines import Greedy, RoundRobin, Single, Static
+from policies.dynamic_layer import DynamicLayer
+from policies.edgeshard import EdgeShard
+from policies.exact import Exact
+from policies.exact_milp import ExactMilp
+from policies.galaxy import Galaxy
+from policies.random_placement import Random
 from policies.resource_aware import ResourceAware
 from simcore import Policy, PolicyChoice
 from traces import InputError
 from traces.errors import one_of, shown
 
 _POLICIES: Mapping[str, Callable[..., Policy]] = {
-    policy.name: policy for policy in (ResourceAware, Greedy, RoundRobin, Static, Single)
+    policy.name: policy
+    for policy in (
+        *(ResourceAware, Greedy, RoundRobin, Static, Single, Random),
+        *(EdgeShard, Galaxy, DynamicLayer),
+        *(Exact, ExactMilp),
+    )
 }
 
 

@@ -280,6 +280,10 @@ def test_every_field_of_an_observation_is_described_and_no_other() -> None:
 def test_every_shipped_policy_and_its_parameters_are_described() -> None:
     parameters = {field.name for field in dataclasses.fields(policies.ResourceAware)}
     assert first_cells("policies.md", "The shipped policies") == {*policies.names(), *parameters}
+    page = (DOCS / "policies.md").read_text(encoding="utf-8")
+    for name in policies.names():
+        for field in dataclasses.fields(policies.create(name)):  # type: ignore[arg-type]
+            assert f"`{field.name}`" in page
 
 
 def test_every_status_of_a_run_is_described() -> None:
