@@ -22,6 +22,23 @@ TOKEN_ID_BYTES = 4.0
 Projection: TypeAlias = Literal["gathered", "sharded"]
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Blocks of one kind that work side by side in a layer, and their messages.
+
+    Attributes:
+        kind: of the blocks.
+        input_bytes: what each device with such blocks receives.
+        block_bytes: what a device sends on for each of its blocks.
+        sum_bytes: what it sends on for all of them together.
+    """
+
+    kind: Kind
+    input_bytes: float
+    block_bytes: float
+    sum_bytes: float
+
+
 @dataclass(frozen=True, eq=False)
 class StepCost:
     """The cost of one step, per kind of block; every array has shape (5,) and is indexed by `Kind`.
@@ -48,6 +65,16 @@ class StepCost:
     ffn_sum_bytes: float
     input_bytes: float
     prompt_bytes: float
+
+    @property
+    def attention(self) -> Stage:
+        """The heads of a layer, between its input and the projection."""
+        return Stage(Kind.HEAD, self.input_bytes, float(self.out_bytes[Kind.HEAD]), self.head_sum_bytes)
+
+    @property
+    def feed_forward(self) -> Stage:
+        """The shards of a layer's feed-forward network, between the projection and the first of them."""
+        return Stage(Kind.FFN, float(self.out_bytes[Kind.PROJ]), 0.0, self.ffn_sum_bytes)
 
 
 class CostModel(Protocol):

@@ -17,7 +17,7 @@ import simpy
 from simcore.arrays import FloatArray, IntArray
 from simcore.blocks import BlockTable, Kind
 from simcore.compute import FifoProcessor
-from simcore.cost import StepCost
+from simcore.cost import Stage, StepCost
 from simcore.network import Network
 
 Events: TypeAlias = Generator[simpy.Event, Any, None]
@@ -123,10 +123,11 @@ class Decoder:
             yield from step.send(way.source, way.embed, cost.prompt_bytes, parts)
             yield from step.compute(way.embed, Kind.EMBED, 1, parts)
             holder = way.embed
+        attention, feed_forward = cost.attention, cost.feed_forward
         for layer in way.layers:
-            yield from step.side_by_side(step.heads, holder, layer.heads, layer.proj, parts)
+            yield from step.side_by_side(attention, holder, layer.heads, layer.proj, parts)
             yield from step.compute(layer.proj, Kind.PROJ, 1, parts)
-            yield from step.side_by_side(step.shards, layer.proj, layer.shards, layer.ffn, parts)
+            yield from step.side_by_side(feed_forward, layer.proj, layer.shards, layer.ffn, parts)
             holder = layer.ffn
         last = Kind.FFN
         if way.lm_head is not None:
@@ -134,23 +135,6 @@ class Decoder:
             yield from step.compute(way.lm_head, Kind.LM_HEAD, 1, parts)
             holder, last = way.lm_head, Kind.LM_HEAD
         yield from step.send(holder, way.source, step.out[last], parts)
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """Blocks of one kind that work side by side, and their messages [bytes].
-
-    Attributes:
-        kind: of the blocks.
-        input_bytes: what each of their devices receives.
-        block_bytes: what a device sends on for each of its blocks.
-        sum_bytes: what it sends on for all of them together.
-    """
-
-    kind: Kind
-    input_bytes: float
-    block_bytes: float
-    sum_bytes: float
 
 
 class _Step:
@@ -163,13 +147,11 @@ class _Step:
         self.network = decoder.network
         self.processors = decoder.processors
         self.out: list[float] = cost.out_bytes.tolist()
-        self.heads = _Stage(Kind.HEAD, cost.input_bytes, self.out[Kind.HEAD], cost.head_sum_bytes)
-        self.shards = _Stage(Kind.FFN, self.out[Kind.PROJ], 0.0, cost.ffn_sum_bytes)
         self.nominal_s = nominal_s
         self.disk_s = disk_s
 
     def side_by_side(
-        self, stage: _Stage, start: int, hosts: tuple[tuple[int, int], ...], end: int, parts: Parts
+        self, stage: Stage, start: int, hosts: tuple[tuple[int, int], ...], end: int, parts: Parts
     ) -> Events:
         """All blocks of a stage, in parallel on their devices, until the last output has come to `end`."""
         if len(hosts) == 1:
@@ -185,7 +167,7 @@ class _Step:
         parts.add(critical)
 
     def branch(
-        self, stage: _Stage, start: int, device: int, count: int, end: int, parts: Parts
+        self, stage: Stage, start: int, device: int, count: int, end: int, parts: Parts
     ) -> Generator[simpy.Event, Any, float]:
         """The blocks of a stage on one device; returns when their outputs have come to `end`."""
         yield from self.send(start, device, stage.input_bytes, parts)

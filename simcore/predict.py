@@ -8,13 +8,11 @@ device, its heads one after another, their outputs to the projection), then proj
 at the end the output head and the way back to the source.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from simcore.arrays import FloatArray, IntArray
 from simcore.blocks import Kind
-from simcore.cost import StepCost
+from simcore.cost import Stage, StepCost
 from simcore.observe import Observation
 
 TOLERANCE_BYTES = 1.0
@@ -67,18 +65,9 @@ def _step_delay(seen: Observation, devices: IntArray, cost: StepCost, seconds: F
     proj, ffn = devices[blocks.proj], devices[blocks.ffn]
     first = seen.source if blocks.embed is None else int(devices[blocks.embed])
     holder = np.concatenate(([first], ffn[:-1]))
-    heads = _Stage(
-        devices[blocks.heads],
-        cost.input_bytes,
-        seconds[Kind.HEAD],
-        cost.out_bytes[Kind.HEAD],
-        cost.head_sum_bytes,
-    )
-    shards = _Stage(
-        devices[blocks.shards], cost.out_bytes[Kind.PROJ], seconds[Kind.FFN], 0.0, cost.ffn_sum_bytes
-    )
-    delay = _stage_delay(seen, heads, holder, proj) + seconds[Kind.PROJ, proj].sum()
-    delay += _stage_delay(seen, shards, proj, ffn)
+    delay = _stage_delay(seen, cost.attention, devices[blocks.heads], seconds, holder, proj)
+    delay += seconds[Kind.PROJ, proj].sum()
+    delay += _stage_delay(seen, cost.feed_forward, devices[blocks.shards], seconds, proj, ffn)
     if blocks.embed is not None:
         delay += _transfer(seen, seen.source, first, cost.prompt_bytes) + seconds[Kind.EMBED, first]
     last = int(ffn[-1])
@@ -89,32 +78,24 @@ def _step_delay(seen: Observation, devices: IntArray, cost: StepCost, seconds: F
     return float(delay + _transfer(seen, head, seen.source, cost.out_bytes[Kind.LM_HEAD]))
 
 
-@dataclass(frozen=True, eq=False)
-class _Stage:
-    """Blocks of one kind that work side by side in every layer, and the messages to and from their devices.
+def _stage_delay(
+    seen: Observation, stage: Stage, placed: IntArray, seconds: FloatArray, start: IntArray, end: IntArray
+) -> float:
+    """Seconds from `start` over the slowest branch to `end`, summed over layers.
 
-    Attributes:
-        devices: of the blocks, shape (layers, blocks of the stage).
-        input_bytes: what each device receives.
-        seconds: of one block on each device, shape (D,).
-        block_bytes: what a device sends on for each of its blocks.
-        sum_bytes: what it sends on for all of them together.
+    Args:
+        seen: the world.
+        stage: what is sent.
+        placed: device of each block, shape (layers, blocks of the stage).
+        seconds: as in `Observation.step_seconds`.
+        start: device with the input of each layer, shape (layers,).
+        end: device that gathers the outputs of each layer, shape (layers,).
     """
-
-    devices: IntArray
-    input_bytes: float
-    seconds: FloatArray
-    block_bytes: float
-    sum_bytes: float
-
-
-def _stage_delay(seen: Observation, stage: _Stage, start: IntArray, end: IntArray) -> float:
-    """Seconds from `start` over the slowest branch to `end`, summed over layers; device indices, shape (layers,)."""
-    counts = _count_per_device(stage.devices, seen.devices)
+    counts = _count_per_device(placed, seen.devices)
     with np.errstate(invalid="ignore"):
         branch = (
             _transfer(seen, start, slice(None), stage.input_bytes)
-            + counts * stage.seconds
+            + counts * seconds[stage.kind]
             + _transfer(seen, slice(None), end, counts.T * stage.block_bytes + stage.sum_bytes).T
         )
     return float(np.where(counts > 0, branch, 0.0).max(axis=1).sum())
