@@ -12,7 +12,6 @@ infinite beyond the room there is.
 from typing import TypeAlias
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from policies.onelayer import OneLayer
 from simcore import FloatArray, IntArray
@@ -157,6 +156,8 @@ class HeadStage:
         gain = self._numbers <= (self._now + excess)[:, None]
         slots = np.nonzero((table <= threshold) & gain)[0]
         cost = np.minimum(self._layer.moves[:, slots], limit)
+        from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 (half a second of import that only the exact policies need)
+
         rows, columns = linear_sum_assignment(cost)
         return slots[columns], float(cost[rows, columns].sum())
 

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import coo_array
 
 from simcore import FloatArray, IntArray
 
@@ -67,6 +65,9 @@ class Programme:
 
     def solve(self, time_limit_s: float, gap: float) -> tuple[int, FloatArray | None, float]:
         """HiGHS's status, the values of the variables if it has any, and its bound on the cost, in units."""
+        from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415 (half a second of import that only the exact policies need)
+        from scipy.sparse import coo_array  # noqa: PLC0415
+
         row, column, value = (np.concatenate(part) for part in zip(*self.entries, strict=True))
         matrix = coo_array((value, (row, column)), shape=(len(self.limits), self.columns)).tocsr()
         # Presolving, HiGHS 1.12 takes some feasible programmes for infeasible (its issue 3090 is of that kind), and
