@@ -152,12 +152,12 @@ class HeadStage:
         In the cheapest solution no device gains more heads than lose their slots in all: each of them makes a chain of
         moves that ends with one more head on one device. That saves most slots.
         """
+        from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 (half a second of import that only the exact policies need)
+
         excess = int((table[self._layer.origin, self._rank] > threshold).sum())
         gain = self._numbers <= (self._now + excess)[:, None]
         slots = np.nonzero((table <= threshold) & gain)[0]
         cost = np.minimum(self._layer.moves[:, slots], limit)
-        from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 (half a second of import that only the exact policies need)
-
         rows, columns = linear_sum_assignment(cost)
         return slots[columns], float(cost[rows, columns].sum())
 
