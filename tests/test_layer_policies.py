@@ -308,8 +308,36 @@ def test_the_search_for_a_packing_is_exact(sizes: list[int], room: list[int]) ->
         assert (np.bincount(found, items, len(bins)) <= bins).all()
 
 
+@given(st.lists(st.lists(st.integers(1, 9), max_size=4), min_size=2, max_size=3).filter(any))
+@settings(max_examples=300, deadline=None)
+def test_the_search_for_a_packing_finds_one_that_leaves_no_room(contents: list[list[int]]) -> None:
+    items = np.array([item for content in contents for item in content], dtype=float)
+    bins = np.array([sum(content) for content in contents], dtype=float)
+    found = packed(items, bins, np.ones(len(bins), dtype=np.bool_))
+    assert found is not None
+    np.testing.assert_array_equal(np.bincount(found, items, len(bins)), bins)
+
+
+def test_the_search_for_a_packing_prefers_the_devices_it_is_told_to() -> None:
+    found = packed(np.ones(2), np.array([2.0, 2.0]), np.array([False, True]))
+    assert found is not None
+    assert found.tolist() == [1, 1]
+
+
+@given(st.integers(2, 3), st.integers(1, 3), st.integers(1, 3), SEEDS)
+@settings(max_examples=100, deadline=None)
+def test_galaxy_finds_a_placement_that_leaves_no_room(
+    devices: int, layers: int, heads: int, seed: int
+) -> None:
+    """Capacities that a random placement fills to the last byte."""
+    seen = observe(large(devices, layers, heads, seed))
+    hidden = np.random.default_rng(seed).integers(0, devices, len(seen.blocks))
+    full = with_memory(seen, predict.held_bytes(seen, hidden) * (1.0 + 1e-9))
+    assert predict.fits(full, placed(Galaxy().decide(full)))
+
+
 def test_galaxy_moves_what_overflows_and_leaves_the_rest() -> None:
-    """A device one and a half heads too small gives two heads away, and nothing else moves."""
+    """A device that is nearly one head too small gives one block away, to where it is done first."""
     seen = observe(large(3, 4, 8, seed=2))
     free = placed(Galaxy().decide(seen))
     held = predict.held_bytes(seen, free)
@@ -322,6 +350,19 @@ def test_galaxy_moves_what_overflows_and_leaves_the_rest() -> None:
     assert len(moved) == 1
     assert seen.blocks.kind[moved[0]] in {Kind.HEAD, Kind.PROJ}
     assert predict.fits(with_memory(seen, room), squeezed)
+    seconds = seen.kind_seconds[seen.blocks.kind]
+    done = np.bincount(free, seconds[np.arange(len(free)), free], 3) + seconds[moved[0]]
+    done[crowded] = np.inf
+    assert squeezed[moved[0]] == done.argmin()
+
+
+def test_galaxy_moves_nothing_to_a_device_that_is_down() -> None:
+    seen = observe(large(3, 4, 8, seed=2))
+    for down in (1, 2):
+        world = replace(seen, availability=np.where(np.arange(3) == down, 0.0, 1.0))
+        held = predict.held_bytes(world, placed(Galaxy().decide(world)))
+        squeezed = with_memory(world, np.where(np.arange(3) == 0, 0.8 * held[0], 1e15))
+        assert down not in placed(Galaxy().decide(squeezed))
 
 
 def three(
@@ -362,6 +403,19 @@ def test_dynamic_layer_leaves_a_device_that_others_take_only_past_its_threshold(
         )
     assert plan_of(loaded, DynamicLayer(most_moves=1).decide(loaded)) == [0, 0, 1, 0, 2, 2]
     assert DynamicLayer(compute_threshold=0.9).decide(loaded) == Keep()
+
+
+def test_dynamic_layer_fills_others_to_the_brim_for_devices_that_are_overfull_or_down() -> None:
+    down = three((1, 0, 0.9), room=(3.1, 9, 3.1))
+    assert plan_of(down, DynamicLayer().decide(down)) == [0, 0, 2, 0, 2, 2]
+    nowhere_else = three((1, 0, 1), room=(1.5, 4, 2.1))
+    assert plan_of(nowhere_else, DynamicLayer().decide(nowhere_else)) == [0, 1, 1, 1, 2, 2]
+
+
+def test_dynamic_layer_fills_the_source_up_to_its_threshold_first() -> None:
+    seen = replace(three(room=(3.1, 9, 9)), placement=None)
+    assert plan_of(seen, DynamicLayer().decide(seen)).count(0) == 2
+    assert plan_of(seen, DynamicLayer(memory_threshold=1.0).decide(seen)).count(0) == 3
 
 
 def test_dynamic_layer_says_when_its_moves_are_not_enough() -> None:
