@@ -112,14 +112,15 @@ class DynamicLayer:
         return None
 
     def _rooms(self, seen: Observation, held: FloatArray, old: int, *, over: bool) -> list[FloatArray]:
-        """Bytes that each device may take in from `old`, shape (D,) each, the last resort last."""
+        """Bytes that each device may take in from `old`, shape (D,) each, the last resort last.
+
+        `old` itself is never among them: it is past the very bound that makes it give something up.
+        """
         rooms = [np.where(self._busy(seen), -np.inf, self.memory_threshold * seen.available_bytes - held)]
         if over or not usable(seen)[old]:
             rooms.append(np.where(usable(seen), seen.available_bytes - held, -np.inf))
         if over:
             rooms.append(seen.available_bytes - held)
-        for room in rooms:
-            room[old] = -np.inf
         return rooms
 
 
