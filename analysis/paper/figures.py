@@ -39,7 +39,7 @@ def small(tables: Tables) -> dict[str, Figure]:
             axes.axvspan(*_CLAIMED_GAP, color="0.88", zorder=0)
             axes.set_title(title, loc="left")
             axes.set_xlabel("Delay above that of the optimum [%]")
-            axes.set_xlim(left=-1.0)
+        left.set_xlim(left=-1.0)
         right.legend(loc="upper right", title="grey: the paper's 15–20 %")
     return {"paper-small-gap": figure}
 
