@@ -208,7 +208,11 @@ TRACES = [
     Case("walk shorter than a step", walk(duration="0.5 s"), ("bandwidth", "not below the step")),
     Case("walk around 0", walk(mean="0 B/s"), ("bandwidth", "0.0", "above 0")),
     Case("walk without a unit", walk(mean="5"), ("walk_mean", "number 5", RATE_FORM)),
-    Case("more shards than columns", changed("devices:", "cost: {ffn_shards: 9999}\ndevices:"), ("cost.ffn_shards", "9999", "256")),
+    Case(
+        "more shards than columns",
+        changed("devices:", "cost: {ffn_shards: 9999}\ndevices:"),
+        ("cost.ffn_shards", "9999", "256"),
+    ),
     Case("walk without spread", walk(sigma="0"), ("sigma", "0", "greater than 0")),
     Case("walk of 10^12 values", walk(step="1 ns", duration="1000 s"), ("1e+12 values", "a longer step")),
     Case("walk of 10^300 values", walk(step="1e-290 s", duration="1e10 s"), ("1e+300 values", "a longer step")),
@@ -253,7 +257,11 @@ MODELS = [
     Case("heads do not divide width", changed("heads: 4", "heads: 5"), (":3", "64", "5 heads", "a multiple")),
     Case("kv_heads do not divide heads", changed("heads: 4", "heads: 4, kv_heads: 3"), ("kv_heads", "3", "divisor")),
     Case("weights of no bytes", changed(SHAPE, f"{SHAPE}\n  bytes_per_weight: 0"), ("per_weight", "0", "greater")),
-    Case("10^7 blocks", changed(SHAPE, "shape: {layers: 1000, width: 10000, heads: 10000}"), ("10002 blocks", "at most 1000000 blocks")),
+    Case(
+        "10^7 blocks",
+        changed(SHAPE, "shape: {layers: 1000, width: 10000, heads: 10000}"),
+        ("10002 blocks", "at most 1000000 blocks"),
+    ),
     Case("too big for all", changed(SHAPE, "preset: llama-2-7b"), (":2", "model", "1.3", "2e+09", "of all devices")),
     Case(
         "a block too big for any",

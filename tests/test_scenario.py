@@ -96,7 +96,13 @@ LARGE: Document = {
     },
     "network": {"sharing": "dedicated"},
     "workload": [{"prompt": 3, "output": 5}, {"prompt": 2, "output": 4, "arrival": "1.5 s"}],
-    "controller": {"interval": 2, "window": "250 ms", "migration": "blocking", "on_infeasible": "fail", "decision_time": "5 ms"},
+    "controller": {
+        "interval": 2,
+        "window": "250 ms",
+        "migration": "blocking",
+        "on_infeasible": "fail",
+        "decision_time": "5 ms",
+    },
     "memory": {"overflow": "swap"},
     "policies": ["greedy", {"name": "resource-aware", "label": "eager", "parameters": {"deadline_s": 2.0}}],
 }  # fmt: skip
