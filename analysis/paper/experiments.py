@@ -108,7 +108,10 @@ def medium(scale: Scale) -> tuple[Case, ...]:
 
 
 def sensitivity(scale: Scale) -> tuple[Case, ...]:
-    """25 devices, with one assumption at a time changed; then shards, on devices without load from others."""
+    """25 devices, with one assumption at a time changed; then shards, on devices without load from others.
+
+    Scarce memory is also tried with few devices, since that is what head-wise placement is meant for.
+    """
     base = World(devices=25, tokens=scale.other_tokens)
     changed = {
         "as described": base,
@@ -124,6 +127,8 @@ def sensitivity(scale: Scale) -> tuple[Case, ...]:
         "a decision every 25 tokens": replace(base, interval=25),
         "memory half full, run fails": replace(base, memory_fill=0.5),
         "memory half full, devices swap": replace(base, memory_fill=0.5, overflow="swap"),
+        "3 devices, memory half full, run fails": replace(base, devices=3, memory_fill=0.5),
+        "5 devices, memory half full, run fails": replace(base, devices=5, memory_fill=0.5),
     }
     seeds = tuple(range(scale.other_worlds))
     plain = [

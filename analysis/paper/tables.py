@@ -109,6 +109,12 @@ def sensitivity(tables: Tables) -> dict[str, pd.DataFrame]:
     return {
         "sensitivity": pd.DataFrame(rows),
         "sensitivity-ended": ended(plain),
+        "scarce-why": why(
+            tables.decisions[
+                (tables.decisions["policy"] == OURS)
+                & tables.decisions["variant"].str.endswith("memory half full, run fails")
+            ]
+        ),
         "sharding": _sharding(tables.runs[sharded]),
     }
 
