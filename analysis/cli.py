@@ -164,6 +164,7 @@ def paper(
 ) -> None:
     """Repeat the experiments of arXiv 2505.02533 in random worlds, and say how sure the results are."""
     with _reported():
+        from analysis.output import writing
         from analysis.paper import page as pages
         from analysis.paper.experiments import cases, chosen, scale
         from analysis.paper.runs import run_all
@@ -171,7 +172,7 @@ def paper(
         experiments = chosen(which)
         if page is not None:
             pages.read(page)
-        with pages.writing(out):
+        with writing(out):
             out.mkdir(parents=True, exist_ok=True)
         written = []
         for name in experiments:
