@@ -140,7 +140,7 @@ def assert_best_runs(seen: Observation, objective: Objective) -> None:
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @given(scenarios(cluster=clusters(most=4), most_shards=3), reals(0.1, 0.99), SEEDS, st.integers(1, 3))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_edgeshard_is_the_best_of_all_runs(
     objective: Objective, scenario: Scenario, share: float, seed: int, interval: int
 ) -> None:
@@ -241,7 +241,7 @@ def test_edgeshard_of_a_large_world_is_no_slower_than_any_split_over_two_devices
 
 
 @given(st.integers(0, 200), st.lists(reals(0.0, 1e9), min_size=1, max_size=30))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_largest_remainders_add_up_and_stay_within_one_of_proportional(
     count: int, speed: list[float]
 ) -> None:
@@ -278,7 +278,7 @@ def can_pack(sizes: np.ndarray, room: np.ndarray) -> bool:
 
 
 @given(models(), st.integers(1, 3), st.booleans(), st.booleans(), reals(0.5, 0.99), SEEDS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_galaxy_and_dynamic_layer_find_a_placement_whenever_there_is_one(
     model: ModelSpec, devices: int, embed: bool, paper: bool, share: float, seed: int
 ) -> None:
@@ -299,7 +299,7 @@ def test_galaxy_and_dynamic_layer_find_a_placement_whenever_there_is_one(
 @given(
     st.lists(st.integers(1, 9), min_size=1, max_size=7), st.lists(st.integers(0, 20), min_size=1, max_size=3)
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_search_for_a_packing_is_exact(sizes: list[int], room: list[int]) -> None:
     items, bins = np.array(sizes, dtype=float), np.array(room, dtype=float)
     found = packed(items, bins, np.ones(len(bins), dtype=np.bool_))
@@ -309,7 +309,7 @@ def test_the_search_for_a_packing_is_exact(sizes: list[int], room: list[int]) ->
 
 
 @given(st.lists(st.lists(st.integers(1, 9), max_size=4), min_size=2, max_size=3).filter(any))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_the_search_for_a_packing_finds_one_that_leaves_no_room(contents: list[list[int]]) -> None:
     items = np.array([item for content in contents for item in content], dtype=float)
     bins = np.array([sum(content) for content in contents], dtype=float)
@@ -325,7 +325,7 @@ def test_the_search_for_a_packing_prefers_the_devices_it_is_told_to() -> None:
 
 
 @given(st.integers(2, 3), st.integers(1, 3), st.integers(1, 3), SEEDS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_galaxy_finds_a_placement_that_leaves_no_room(
     devices: int, layers: int, heads: int, seed: int
 ) -> None:

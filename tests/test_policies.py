@@ -61,7 +61,7 @@ def tight(scenario: Scenario, share: float, seed: int) -> Scenario:
     seed=SEEDS,
     again=st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_an_answer_is_a_placement_that_fits_or_infeasible(
     name: str, scenario: Scenario, share: float, seed: int, again: bool
 ) -> None:
@@ -97,7 +97,7 @@ def entitled(name: str, scenario: Scenario) -> Scenario:
 
 @pytest.mark.parametrize("name", [name for name in QUICK if name != "single"])
 @given(scenario=scenarios(cluster=clusters(most=6), most_shards=3), seed=SEEDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_placement_is_found_when_one_device_could_hold_everything(
     name: str, scenario: Scenario, seed: int
 ) -> None:
@@ -116,7 +116,7 @@ def test_a_placement_is_found_when_one_device_could_hold_everything(
 
 @pytest.mark.parametrize("name", QUICK)
 @given(scenario=scenarios(cluster=clusters(steady=False)))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_fresh_and_reused_policies_give_the_same_run(name: str, scenario: Scenario) -> None:
     policy = policies.create(name)
     first = simulate(scenario, policy)
@@ -129,7 +129,7 @@ def test_fresh_and_reused_policies_give_the_same_run(name: str, scenario: Scenar
 
 @pytest.mark.parametrize("name", QUICK)
 @given(scenario=scenarios(cluster=clusters(steady=False)))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_names_of_devices_change_nothing(name: str, scenario: Scenario) -> None:
     cluster = scenario.cluster
     other = {d.name: f"z{len(cluster.devices) - i}" for i, d in enumerate(cluster.devices)}
@@ -146,7 +146,7 @@ def test_names_of_devices_change_nothing(name: str, scenario: Scenario) -> None:
 
 @pytest.mark.parametrize("name", ["greedy", "resource-aware", "single", "static"])
 @given(scenario=scenarios(cluster=clusters(mesh=True)), seed=SEEDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_order_of_devices_permutes_the_placement(name: str, scenario: Scenario, seed: int) -> None:
     """For the policies that do not go by the order of devices; ties between devices are left out.
 
