@@ -234,7 +234,8 @@ def interrupt(process: "subprocess.Popen[str]", folder: Path) -> tuple[str, str]
     while not list(folder.glob(".*.partial")) and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    time.sleep(0.2)
+    # What is imported only then must be through, or Python itself is interrupted.
+    time.sleep(1.0)
     process.send_signal(signal.SIGINT)
     return process.communicate(timeout=30)
 
