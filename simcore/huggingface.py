@@ -14,7 +14,6 @@ caches, the whole sequence. Cache and attention work are exact up to the window 
 """
 
 import dataclasses
-import difflib
 import functools
 import json
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from simcore.model import ModelSpec
-from traces.errors import InputError, shown
+from traces.errors import InputError, nearest, shown
 
 _LARGEST_FILE = 1_000_000  # bytes; published configs are a few kilobytes
 _LARGEST_NUMBER = 2**31 - 1
@@ -253,8 +252,8 @@ def _family(config: _Config) -> tuple[str, _Family]:
     if not isinstance(model_type, str):
         raise InputError(config.at("model_type"), shown(model_type), accepted)
     if model_type not in _FAMILIES:
-        close = difflib.get_close_matches(model_type[:80], _FAMILIES, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
+        near = nearest(model_type, _FAMILIES)
+        hint = f" (did you mean {near}?)" if near else ""
         raise InputError(config.at("model_type"), shown(model_type), accepted + hint)
     return model_type, _FAMILIES[model_type]
 

@@ -5,12 +5,11 @@ each, with its published number of parameters, and take 2 bytes per number: the 
 run at.
 """
 
-import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from simcore.model import ModelSpec
-from traces.errors import InputError, shown
+from traces.errors import InputError, nearest, shown
 
 
 def preset(name: str) -> ModelSpec:
@@ -21,8 +20,8 @@ def preset(name: str) -> ModelSpec:
     """
     if name in PRESETS:
         return PRESETS[name]
-    close = difflib.get_close_matches(name[:80], PRESETS, n=1)
-    hint = f" (did you mean {close[0]}?)" if close else ""
+    near = nearest(name, PRESETS)
+    hint = f" (did you mean {near}?)" if near else ""
     raise InputError("model preset", shown(name), f"one of {', '.join(PRESETS)}{hint}")
 
 

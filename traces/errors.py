@@ -45,7 +45,13 @@ def shown(value: object) -> str:
 def one_of(value: str, names: Iterable[str]) -> str:
     """What is accepted where a name is looked up, with a hint when one of them is nearly what was written."""
     known = list(names)
-    near = difflib.get_close_matches(value, known, 1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    near = nearest(value, known)
+    hint = f" (did you mean {near!r}?)" if near else ""
     more = ", ..." if len(known) > _MOST_NAMES else ""
     return f"one of {', '.join(known[:_MOST_NAMES])}{more}{hint}"
+
+
+def nearest(value: str, names: Iterable[str]) -> str:
+    """The name that is nearly what was written, however long that is; empty if none is."""
+    near = difflib.get_close_matches(value[:_LONGEST_SHOWN], names, 1)
+    return near[0] if near else ""
