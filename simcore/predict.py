@@ -111,11 +111,16 @@ def swap_seconds(seen: Observation, devices: IntArray, cost: StepCost) -> FloatA
     return disk_seconds(cost, held, seen.available_bytes, seen.disk_bandwidth)
 
 
+def swapped_bytes(held: FloatArray, available: FloatArray) -> FloatArray:
+    """What of the held bytes does not fit on each device, shape (D,)."""
+    return np.minimum(np.maximum(held - available, 0.0), held)
+
+
 def disk_seconds(
     cost: StepCost, held: FloatArray, available: FloatArray, disk_bandwidth: FloatArray
 ) -> FloatArray:
     """Disk time of a block of each kind on each device, shape (5, D), from held and available bytes, shape (D,)."""
-    excess = np.minimum(np.maximum(held - available, 0.0), held)
+    excess = swapped_bytes(held, available)
     with np.errstate(divide="ignore", invalid="ignore"):
         per_byte = np.where(excess > 0.0, excess / held / disk_bandwidth, 0.0)
         return np.where(cost.memory_bytes[:, None] > 0.0, cost.memory_bytes[:, None] * per_byte, 0.0)

@@ -19,7 +19,7 @@ from simcore.memory import MemoryLedger
 from simcore.network import DedicatedNetwork
 from simcore.observe import Policy, nominal_seconds
 from simcore.outcome import RunEndedError, Status
-from simcore.predict import TOLERANCE_BYTES, disk_seconds
+from simcore.predict import TOLERANCE_BYTES, disk_seconds, swapped_bytes
 from simcore.results import SCHEMA_VERSION, Recorder, Result
 from simcore.scenario import Request, Scenario
 
@@ -209,7 +209,7 @@ class _MemoryUse:
 
     @property
     def swapped(self) -> FloatArray:
-        return np.minimum(np.maximum(self.held - self.available, 0.0), self.held)
+        return swapped_bytes(self.held, self.available)
 
 
 def _parameters(policy: Policy) -> dict[str, object]:
