@@ -1,8 +1,9 @@
 """The world as functions of time: link rates, device availability, memory taken by others.
 
 `Trace` answers what a link carries and when; `read` loads one from a file and `write_csv` saves it; `constant`,
-`steps` and `walk` make synthetic ones; `shipped` finds those that come with Headway. `parse` turns "100 Mbit/s"
-into a number, and `InputError` is what every mistake of a user is raised as.
+`steps` and `walk` make synthetic ones; `shipped` finds those that come with Headway. `clipped`, `complement`,
+`multiplied`, `scaled`, `shifted` and `spliced` make traces from traces, and `on_off` one from outages. `parse` turns
+"100 Mbit/s" into a number, and `InputError` is what every mistake of a user is raised as.
 """
 
 from traces.data import shipped, shipped_names
@@ -10,6 +11,7 @@ from traces.errors import InputError
 from traces.generate import constant, steps, walk
 from traces.readers import read
 from traces.trace import EndRule, Trace
+from traces.transform import averaged, clipped, complement, multiplied, on_off, scaled, shifted, spliced
 from traces.units import Quantity, parse
 from traces.write import write_csv
 
@@ -18,11 +20,19 @@ __all__ = [
     "InputError",
     "Quantity",
     "Trace",
+    "averaged",
+    "clipped",
+    "complement",
     "constant",
+    "multiplied",
+    "on_off",
     "parse",
     "read",
+    "scaled",
+    "shifted",
     "shipped",
     "shipped_names",
+    "spliced",
     "steps",
     "walk",
     "write_csv",
