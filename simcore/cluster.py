@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import networkx as nx
 import numpy as np
@@ -38,6 +38,7 @@ class Device:
         disk_bandwidth: [bytes/s] at which what does not fit in memory is read on every token; 0 when there is no disk.
         availability: share of the device that is free for the model over time, in [0, 1].
         used_bytes: memory taken by others over time.
+        discipline: tasks run one after another (`fifo`) or all at once, each on an equal share (`ps`).
     """
 
     name: str
@@ -48,6 +49,7 @@ class Device:
     disk_bandwidth: float = 0.0
     availability: Trace = _ALWAYS_ON
     used_bytes: Trace = _NOTHING
+    discipline: Literal["fifo", "ps"] = "fifo"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ import simpy
 
 from simcore.arrays import FloatArray, IntArray
 from simcore.blocks import BlockTable, Kind
-from simcore.compute import FifoProcessor
+from simcore.compute import Processor
 from simcore.cost import Stage, StepCost
 from simcore.network import Network
 
@@ -103,7 +103,7 @@ class Decoder:
 
     env: simpy.Environment
     network: Network
-    processors: Sequence[FifoProcessor]
+    processors: Sequence[Processor]
 
     def token(
         self, way: Pipeline, cost: StepCost, nominal_s: FloatArray, disk_s: FloatArray, parts: Parts
@@ -178,12 +178,12 @@ class _Step:
     def compute(self, device: int, kind: Kind, count: int, parts: Parts) -> Events:
         """`count` blocks of one kind, one after another."""
         begin = self.env.now
-        disk_s = count * self.disk_s[kind][device]
-        end, wait_s = self.processors[device].submit(count * self.nominal_s[kind][device], disk_s)
-        yield end
-        parts.wait_s += wait_s
-        parts.disk_s += disk_s
-        parts.compute_s += self.env.now - begin - wait_s - disk_s
+        delays = yield self.processors[device].submit(
+            count * self.nominal_s[kind][device], count * self.disk_s[kind][device]
+        )
+        parts.wait_s += delays.wait_s
+        parts.disk_s += delays.disk_s
+        parts.compute_s += self.env.now - begin - delays.wait_s - delays.disk_s
 
     def send(self, start: int, end: int, size_bytes: float, parts: Parts) -> Events:
         """One message."""

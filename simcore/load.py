@@ -220,6 +220,7 @@ class _Builder:
                 disk_bandwidth=section.disk or 0.0,
                 availability=self._availability(member, (*key, "availability"), section.availability),
                 used_bytes=self._trace(member, (*key, "memory_used"), section.memory_used, "size"),
+                discipline=section.discipline,
             )
 
     def _availability(self, member: str, key: KeyPath, section: Any) -> Trace:

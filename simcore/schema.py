@@ -233,6 +233,9 @@ class DeviceSection(_Section):
         1.0, description="share that is free for the model, 0 to 1 or in %; a walk is cut off at 1"
     )
     memory_used: TraceSection = Field("0 B", description="memory taken by others")
+    discipline: Literal["fifo", "ps"] = Field(
+        "fifo", description="tasks run one after another, or all at once on equal shares"
+    )
 
 
 class LinkSection(_Section):

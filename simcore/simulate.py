@@ -11,7 +11,7 @@ import numpy as np
 import simpy
 
 from simcore.arrays import FloatArray
-from simcore.compute import FifoProcessor
+from simcore.compute import processor
 from simcore.controller import Controller
 from simcore.cost import StepCost
 from simcore.decode import Decoder, Parts
@@ -77,16 +77,19 @@ class _Engine:
         self._ledger = MemoryLedger(len(scenario.cluster.devices), scenario.blocks)
         self._controller = Controller(self.env, scenario, policy, self._network, self._ledger, recorder)
         self._decoder = Decoder(
-            self.env, self._network, [FifoProcessor(self.env, d) for d in scenario.cluster.devices]
+            self.env, self._network, [processor(self.env, device) for device in scenario.cluster.devices]
         )
 
     def go(self) -> tuple[Status, str]:
         """Serve all requests; how it ended."""
+        serving = self._serve_all()
         try:
-            self.env.run(self.env.process(self._serve_all()))
+            self.env.run(self.env.process(serving))
         except RunEndedError as end:
             return end.status, end.detail
         finally:
+            # Where several things end the run at one moment, SimPy tells the caller before the process that serves.
+            serving.close()
             self._record_links()
         return "complete", ""
 
@@ -135,7 +138,7 @@ class _Engine:
         cost = self._scenario.cost.step(request.prompt, generated)
         self._ledger.resize(cost.memory_bytes)
         use = self._memory_use(number, generated)
-        busy_before = [processor.busy_s for processor in self._decoder.processors]
+        busy_before = [one.busy_s for one in self._decoder.processors]
         yield from self._decode(cost, use, parts)
         self.tokens += 1
         self._recorder.add(
@@ -151,7 +154,7 @@ class _Engine:
             migration_s,
             decision_s,
         )
-        busy_after = [processor.busy_s for processor in self._decoder.processors]
+        busy_after = [one.busy_s for one in self._decoder.processors]
         self._recorder.add_many(
             "devices",
             len(busy_after),

@@ -230,6 +230,21 @@ def test_memory_equals_a_recount_and_every_block_has_one_place(scenario: Scenari
     assert (result.migrations.from_device != result.migrations.to_device).all()
 
 
+@given(scenarios(cluster=clusters(steady=False), requests=2, most_shards=4), SEEDS)
+@settings(max_examples=40, deadline=None)
+def test_one_token_at_a_time_is_the_same_under_both_disciplines(scenario: Scenario, seed: int) -> None:
+    """A token gives a device one task at a time, and there is one token: nothing ever shares a device with another."""
+    cluster = scenario.cluster
+    sharing = Cluster(
+        tuple(replace(device, discipline="ps") for device in cluster.devices), cluster.links, cluster.source
+    )
+    fifo = simulate(scenario, Shuffled(seed))
+    ps = simulate(replace(scenario, cluster=sharing), Shuffled(seed))
+    np.testing.assert_allclose(ps.tokens.latency_s, fifo.tokens.latency_s, rtol=1e-9)
+    np.testing.assert_allclose(total_parts(ps.tokens), ps.tokens.latency_s, rtol=1e-9)
+    np.testing.assert_allclose(ps.devices.busy_s, fifo.devices.busy_s, rtol=1e-6, atol=1e-12)
+
+
 @given(scenarios(cluster=clusters(fixed_times=False)), SEEDS, reals(0.1, 10.0))
 @settings(max_examples=60, deadline=None)
 def test_a_world_k_times_faster_is_k_times_faster(scenario: Scenario, seed: int, factor: float) -> None:
@@ -402,9 +417,11 @@ def test_two_messages_that_stall_at_once_end_the_run_like_one() -> None:
     devices = tuple(Device(name=name, memory_bytes=1e6, flops=1e3) for name in names)
     links = tuple(Link(name=name, ends=("hub", name), bandwidth=dying) for name in names[1:])
     stalling = replace(scenario, cluster=Cluster(devices, links, "hub"))
-    run = simulate(stalling, Scripted(np.array([1, 2, 0, 0]))).runs.iloc[0]
+    result = simulate(stalling, Scripted(np.array([1, 2, 0, 0])))
+    run = result.runs.iloc[0]
     assert run.status == "stalled"
     assert "never arrive" in run.detail
+    assert result.requests.generated.tolist() == [0]
 
 
 def test_a_dead_device_ends_the_run_and_names_it() -> None:

@@ -76,6 +76,7 @@ LARGE: Document = {
             "disk": "90 MB/s",
             "availability": {"walk_mean": "40 %", "sigma": 0.1, "step": "1 s", "duration": "8 s", "correlation": 0.5},
             "memory_used": "512 MB",
+            "discipline": "ps",
         },
         "box": {
             "memory": "16 GB",
@@ -236,7 +237,7 @@ def test_keys_arrive_in_the_devices(folder: Path) -> None:
     assert cluster.source == "box"
     for pi in cluster.devices[:3]:
         assert (pi.memory_bytes, pi.flops, pi.memory_bandwidth) == (4 * 2**30, 30e9, 8e9)
-        assert (pi.overhead_s, pi.disk_bandwidth) == (20e-6, 90e6)
+        assert (pi.overhead_s, pi.disk_bandwidth, pi.discipline) == (20e-6, 90e6, "ps")
         assert same(pi.used_bytes, Trace.constant(512e6))
         assert (pi.availability.end, pi.availability.duration) == ("loop", 8.0)
         assert len(pi.availability.times) == 8

@@ -22,7 +22,6 @@ from simcore import (
     block_table,
     preset,
 )
-from simcore.compute import FifoProcessor
 from simcore.memory import MemoryLedger
 from simcore.network import DedicatedNetwork
 from simcore.outcome import RunEndedError
@@ -264,39 +263,6 @@ def test_impossible_clusters_are_refused(devices: str, links: str, source: str, 
             ),
             source,
         )
-
-
-@given(
-    varying(0.05, 1.0),
-    st.lists(st.tuples(reals(0.0, 0.5), reals(0.001, 0.3), reals(0.0, 0.05)), min_size=1, max_size=8),
-)
-@settings(max_examples=150, deadline=None)
-def test_fifo_serves_in_order_and_exactly(
-    availability: Trace, tasks: list[tuple[float, float, float]]
-) -> None:
-    """Each task starts when it has come and the one before it is done, and gets just its nominal seconds."""
-    env = simpy.Environment()
-    processor = FifoProcessor(env, Device(name="d", memory_bytes=1.0, flops=1.0, availability=availability))
-    ends: list[float] = []
-    starts: list[float] = []
-
-    def submit() -> simpy.events.ProcessGenerator:
-        for gap, nominal_s, disk_s in tasks:
-            yield env.timeout(gap)
-            event, wait_s = processor.submit(nominal_s, disk_s)
-            starts.append(env.now + wait_s)
-            event.callbacks.append(lambda _: ends.append(env.now))
-
-    env.process(submit())
-    env.run()
-    comes = np.cumsum([gap for gap, _, _ in tasks])
-    free = 0.0
-    for come, start, end, (_, nominal_s, disk_s) in zip(comes, starts, ends, tasks, strict=True):
-        assert start == pytest.approx(max(come, free), abs=1e-9)
-        assert availability.integral(start + disk_s, end) == pytest.approx(nominal_s, abs=1e-9)
-        free = end
-    assert processor.nominal_s == pytest.approx(sum(nominal_s for _, nominal_s, _ in tasks))
-    assert processor.busy_s <= ends[-1] * (1 + 1e-9)
 
 
 def test_a_message_that_never_arrives_ends_the_run() -> None:
