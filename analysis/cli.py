@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from simcore.observe import Policy
+    from simcore.pacing import Lateness
     from simcore.results import Result
     from simcore.scenario import Scenario
 
@@ -89,6 +90,14 @@ def run(
             "it holds results of an earlier run.",
         ),
     ] = None,
+    realtime: Annotated[
+        float | None,
+        typer.Option(
+            metavar="FACTOR",
+            help="Pace the runs by the wall clock: seconds of wall time per simulated second, so 1 is real time and "
+            "0.1 ten times as fast. The results are the same; how late events were is told afterwards.",
+        ),
+    ] = None,
     list_: Annotated[
         bool,
         typer.Option("--list", help="List what comes with Headway: scenarios, models, traces, policies."),
@@ -110,10 +119,10 @@ def run(
         by_label = create_all(choose(world, policy or []))
         target = out if out is not None else Path("results") / world.name
         with results_folder(target) as folder:
-            result = _compare(world, by_label)
+            result, late = _compare(world, by_label, realtime)
             with writing(target):
                 write_results(folder, result, world.text)
-        _show(world, result, target)
+        _show(world, result, late, target)
 
 
 @app.command()
@@ -231,8 +240,10 @@ def _load(scenario: str, seed: int | None) -> "Scenario":
     return simcore.load_scenario(scenario, seed=seed)
 
 
-def _compare(world: "Scenario", by_label: "dict[str, Policy]") -> "Result":
-    """All runs, under a progress bar if somebody is watching."""
+def _compare(
+    world: "Scenario", by_label: "dict[str, Policy]", realtime: float | None
+) -> "tuple[Result, dict[str, Lateness]]":
+    """All runs, under a progress bar if somebody is watching; and if they are paced, how late each was."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from analysis.compare import compare, total_tokens
@@ -250,13 +261,15 @@ def _compare(world: "Scenario", by_label: "dict[str, Policy]") -> "Result":
         def step(label: str, tokens: int) -> None:
             bar.update(task, description=label, completed=tokens)
 
-        return compare(world, by_label, step)
+        late: dict[str, Lateness] = {}
+        return compare(world, by_label, step, realtime=realtime, on_lateness=late.__setitem__), late
 
 
-def _show(world: "Scenario", result: "Result", target: Path) -> None:
-    from analysis.tables import endings, memory_table, summary_table
+def _show(world: "Scenario", result: "Result", late: "dict[str, Lateness]", target: Path) -> None:
+    from analysis.tables import endings, lateness, memory_table, summary_table
 
-    _print(summary_table(result), *endings(result), "", memory_table(result, world), "", f"Results: {target}")
+    _print(summary_table(result), *endings(result), "", memory_table(result, world), "")
+    _print(*lateness(late), f"Results: {target}")
 
 
 def _list() -> None:

@@ -1,10 +1,12 @@
 """Several policies in one and the same world."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import policies
 import simcore
 from simcore.observe import Policy
+from simcore.pacing import Lateness
 from simcore.results import Result
 from simcore.scenario import PolicyChoice, Scenario
 from traces.errors import InputError
@@ -44,7 +46,12 @@ def total_tokens(scenario: Scenario) -> int:
 
 
 def compare(
-    scenario: Scenario, by_label: dict[str, Policy], progress: Callable[[str, int], None] | None = None
+    scenario: Scenario,
+    by_label: dict[str, Policy],
+    progress: Callable[[str, int], None] | None = None,
+    *,
+    realtime: float | None = None,
+    on_lateness: Callable[[str, Lateness], None] | None = None,
 ) -> Result:
     """Emulate a scenario under one policy after another.
 
@@ -53,6 +60,8 @@ def compare(
         by_label: policies under the names of their runs, at least one.
         progress: called after every token with the label and the tokens made so far by all policies together, where a
             run that has ended counts whole.
+        realtime: seconds of wall time per simulated second, if the runs are to be paced; see `simulate`.
+        on_lateness: called after every paced run with its label and how far it fell behind the wall clock.
 
     Returns:
         The tables of all runs, in the order of the policies.
@@ -61,7 +70,14 @@ def compare(
     for number, (label, policy) in enumerate(by_label.items()):
         before = number * total_tokens(scenario)
         results.append(
-            simcore.simulate(scenario, policy, run=label, progress=_counter(label, before, progress))
+            simcore.simulate(
+                scenario,
+                policy,
+                run=label,
+                progress=_counter(label, before, progress),
+                realtime=realtime,
+                on_lateness=None if on_lateness is None else partial(on_lateness, label),
+            )
         )
     return simcore.combine(results)
 

@@ -1,7 +1,7 @@
 """What a run came to, as tables for a terminal."""
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.metrics import metrics, peak_memory
+from simcore.pacing import Lateness
 from simcore.results import Result
 from simcore.scenario import Scenario
 
@@ -66,6 +67,20 @@ def endings(result: Result) -> list[str]:
         f"{row['run']}: {row['status']} after {row['tokens']:,} tokens: {row['detail']}"
         for row in ended.to_dict("records")
     ]
+
+
+def lateness(late: Mapping[str, Lateness]) -> list[str]:
+    """One line for each paced run, by label, and an empty one after them; nothing where no run was paced."""
+    lines = [
+        f"Behind the wall clock under {label}: median {_milliseconds(one.median_s)}, p99 {_milliseconds(one.p99_s)}, "
+        f"at most {_milliseconds(one.worst_s)}, over {one.events:,} events"
+        for label, one in late.items()
+    ]
+    return [*lines, ""] if lines else []
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{_number(seconds * 1e3)} ms"
 
 
 def _table(title: str, left: list[str], right: list[str]) -> Table:

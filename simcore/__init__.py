@@ -13,6 +13,7 @@ from simcore.huggingface import from_config
 from simcore.load import load_scenario, shipped_scenario, shipped_scenarios
 from simcore.model import ModelSpec
 from simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy, Step
+from simcore.pacing import Lateness
 from simcore.presets import PRESETS, preset
 from simcore.results import SCHEMA_VERSION, TABLES, Result, combine, load_result
 from simcore.scenario import PolicyChoice, Request, Scenario
@@ -34,6 +35,7 @@ __all__ = [
     "IntArray",
     "Keep",
     "Kind",
+    "Lateness",
     "Link",
     "ModelSpec",
     "Observation",

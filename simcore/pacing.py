@@ -8,6 +8,8 @@ from time import monotonic, sleep
 import numpy as np
 from simpy.rt import RealtimeEnvironment
 
+from traces.errors import InputError, shown
+
 _LONGEST_NAP_S = 3600.0
 """`sleep` refuses very long times; what is left is slept afterwards."""
 
@@ -32,18 +34,29 @@ class Lateness:
 class PacedEnvironment(RealtimeEnvironment):
     """Lets each event happen when its time has come on the wall clock, or as soon as possible after it.
 
-    It never skips, drops or reorders an event to catch up: what happens in simulated time is the same as without pacing.
+    Simulated time 0 is the moment of the first event. No event is skipped, dropped or moved to catch up: what happens
+    in simulated time is the same as without pacing.
 
     Args:
-        factor: seconds of wall time per simulated second, as in SimPy's `RealtimeEnvironment`; above 0.
+        factor: seconds of wall time per simulated second, as in SimPy's `RealtimeEnvironment`.
+
+    Raises:
+        InputError: the factor is not a finite number above 0.
     """
 
     def __init__(self, factor: float) -> None:
+        if not 0.0 < factor < math.inf:
+            accepted = (
+                "seconds of wall time per simulated second, above 0: 1 is real time, 0.1 ten times as fast"
+            )
+            raise InputError("realtime", shown(factor), accepted)
         super().__init__(factor=factor, strict=False)
         self._late_s = array("d")
 
     def step(self) -> None:
         """Wait until the next event is due, note how late that is, and process it."""
+        if not self._late_s:
+            self.sync()
         at = self.peek()
         if at < math.inf:
             due = self.real_start + (at - self.env_start) * self.factor
@@ -55,6 +68,5 @@ class PacedEnvironment(RealtimeEnvironment):
     @property
     def lateness(self) -> Lateness:
         """Of all events until now."""
-        late = np.frombuffer(self._late_s) if self._late_s else np.zeros(1)
-        median, p99, worst = np.quantile(late, [0.5, 0.99, 1.0]).tolist()
+        median, p99, worst = np.quantile(np.array(self._late_s or [0.0]), [0.5, 0.99, 1.0]).tolist()
         return Lateness(len(self._late_s), median, p99, worst)

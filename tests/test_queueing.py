@@ -27,7 +27,7 @@ from simcore import (
     simulate,
     stream,
 )
-from simcore.compute import Delays, processor
+from simcore.compute import processor
 from traces import Trace
 
 Sizes = Callable[[np.random.Generator, int], FloatArray]
@@ -58,8 +58,8 @@ def deterministic(random: np.random.Generator, count: int) -> FloatArray:
 def hyperexponential(random: np.random.Generator, count: int) -> FloatArray:
     """Mean 1, second moment 5 (variance 4): balanced means, each half of the work in tasks of one of two kinds."""
     short = (1.0 + np.sqrt(3.0 / 5.0)) / 2.0
-    means = np.where(random.random(count) < short, 0.5 / short, 0.5 / (1.0 - short))
-    return random.exponential(1.0, count) * means
+    means: FloatArray = np.where(random.random(count) < short, 0.5 / short, 0.5 / (1.0 - short))
+    return means * random.exponential(1.0, count)
 
 
 def three_sizes(random: np.random.Generator, count: int) -> FloatArray:
@@ -67,7 +67,7 @@ def three_sizes(random: np.random.Generator, count: int) -> FloatArray:
     return random.choice([0.25, 1.0, 3.0], count, p=[0.5, 0.3125, 0.1875])
 
 
-SECOND_MOMENTS = {exponential: 2.0, deterministic: 1.0, hyperexponential: 5.0}
+SECOND_MOMENTS: dict[Sizes, float] = {exponential: 2.0, deterministic: 1.0, hyperexponential: 5.0}
 DISTRIBUTIONS = [pytest.param(sizes, id=sizes.__name__) for sizes in SECOND_MOMENTS]
 
 
@@ -82,15 +82,15 @@ def serve(
     )
     response_s, wait_s = np.zeros(len(comes_s)), np.zeros(len(comes_s))
 
-    def note(number: int, came_s: float, delays: Delays) -> None:
+    def one(number: int, size_s: float) -> simpy.events.ProcessGenerator:
+        came_s = env.now
+        delays = yield device.submit(size_s)
         response_s[number], wait_s[number] = env.now - came_s, delays.wait_s
 
     def arrive() -> simpy.events.ProcessGenerator:
         for number, (at_s, size_s) in enumerate(zip(comes_s.tolist(), sizes_s.tolist(), strict=True)):
             yield env.timeout(max(0.0, at_s - env.now))
-            device.submit(size_s).callbacks.append(
-                lambda end, number=number, came_s=env.now: note(number, came_s, end.value)
-            )
+            env.process(one(number, size_s))
 
     env.process(arrive())
     env.run()
