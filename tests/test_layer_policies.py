@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Scripted, clusters, models, reals, scenarios
+from worlds import clusters, models, observe, reals, scenarios
 
 from policies.dynamic_layer import DynamicLayer
 from policies.edgeshard import EdgeShard, Objective, units
@@ -40,14 +40,6 @@ from traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
 OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput")
-
-
-def observe(scenario: Scenario, placement: np.ndarray | None = None, interval: int = 1) -> Observation:
-    """What a policy sees at the first token, or at the second decision with a placement in force."""
-    spy = Scripted() if placement is None else Scripted(placement)
-    request = Request(prompt=4, output=2 * interval)
-    simulate(replace(scenario, requests=(request,), interval=interval, overflow="swap"), spy)
-    return replace(spy.seen[0 if placement is None else 1], overflow="fail")
 
 
 def with_memory(seen: Observation, parts: np.ndarray) -> Observation:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Scripted, clusters, reals, scenarios
+from worlds import clusters, observe, reals, scenarios
 
 import policies
 from simcore import (
@@ -19,7 +19,6 @@ from simcore import (
     Kind,
     Link,
     ModelSpec,
-    Observation,
     PaperCost,
     Placement,
     PolicyChoice,
@@ -35,13 +34,6 @@ NAMES = policies.names()
 # `exact-milp` takes a tenth of a second for each decision; tests/test_exact.py holds it to `exact`.
 QUICK = [name for name in NAMES if name != "exact-milp"]
 SEEDS = st.integers(0, 2**32 - 1)
-
-
-def observe(scenario: Scenario, placement: np.ndarray | None = None) -> Observation:
-    """What a policy sees at the first token, or at the second one with a placement in force."""
-    spy = Scripted() if placement is None else Scripted(placement)
-    simulate(replace(scenario, requests=(Request(prompt=4, output=2),), interval=1), spy)
-    return spy.seen[0 if placement is None else 1]
 
 
 def tight(scenario: Scenario, share: float, seed: int) -> Scenario:

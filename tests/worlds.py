@@ -1,5 +1,7 @@
 """Random small worlds for the tests: Hypothesis strategies that are valid by construction."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -18,8 +20,10 @@ from simcore import (
     Placement,
     Request,
     Scenario,
+    simulate,
 )
 from simcore.cost import Projection
+from simcore.observe import Overflow
 from traces import Trace
 
 
@@ -176,3 +180,17 @@ class Shuffled:
 
     def decide(self, seen: Observation) -> Decision:
         return Placement(self._random.integers(0, seen.devices, len(seen.blocks)))
+
+
+def observe(scenario: Scenario, placement: IntArray | None = None, interval: int = 1) -> Observation:
+    """What a policy sees at the first token, or at the second decision with a placement in force.
+
+    The world is shown as one that cannot swap. Where there are disks it swaps until then, so that no placement in force
+    is too large to be shown.
+    """
+    spy = Scripted() if placement is None else Scripted(placement)
+    request = Request(prompt=4, output=2 * interval)
+    swaps = all(device.disk_bandwidth > 0.0 for device in scenario.cluster.devices)
+    overflow: Overflow = "swap" if swaps else "fail"
+    simulate(replace(scenario, requests=(request,), interval=interval, overflow=overflow), spy)
+    return replace(spy.seen[0 if placement is None else 1], overflow="fail")
