@@ -5,6 +5,7 @@ how to write one in twenty lines.
 """
 
 from policies.baselines import Greedy, RoundRobin, Single, Static
+from policies.bound import lower_bound
 from policies.dynamic_layer import DynamicLayer
 from policies.edgeshard import EdgeShard
 from policies.exact import Exact
@@ -28,6 +29,7 @@ __all__ = [
     "Static",
     "chosen",
     "create",
+    "lower_bound",
     "names",
     "summary",
 ]

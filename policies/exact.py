@@ -36,8 +36,9 @@ class Exact:
     time limit. Where no placement takes a finite time, any that fits into memory.
 
     It answers `Infeasible` for several layers, since memory couples layers and a layer's input is where the
-    feed-forward network of the layer before is, and for a feed-forward network in several shards. Under `swap` it does
-    as if memory were a limit: it never plans to swap, but stays if that is better than any placement without swapping.
+    feed-forward network of the layer before is, and for a feed-forward network in several shards; `lower_bound` says
+    what can be known there. Under `swap` it does as if memory were a limit: it never plans to swap, but stays if that
+    is better than any placement without swapping.
     """
 
     name: ClassVar[str] = "exact"

@@ -127,13 +127,13 @@ def one_layer(seen: Observation) -> OneLayer:
     heads = blocks.heads[0]
     holders = devices if blocks.embed is not None else np.array([seen.source])
     with np.errstate(invalid="ignore"):
-        messages = np.stack([_message(seen, step.cost.input_bytes) * step.count for step in seen.steps])
+        messages = np.stack([message(seen, step.cost.input_bytes) * step.count for step in seen.steps])
         return OneLayer(
             origin=np.zeros(len(heads), np.int64) if seen.placement is None else seen.placement[heads],
             moves=move[heads],
             holders=holders,
             arrive=messages[:, holders],
-            leave=np.stack([_message(seen, step.cost.head_sum_bytes) * step.count for step in seen.steps]),
+            leave=np.stack([message(seen, step.cost.head_sum_bytes) * step.count for step in seen.steps]),
             each=_each_head(seen),
             embed=_embed_cost(seen, move),
             proj=seen.kind_seconds[Kind.PROJ] + move[blocks.proj[0]],
@@ -167,12 +167,12 @@ def _tolerance(seen: Observation) -> float:
     return predict.TOLERANCE_BYTES if seen.overflow == "fail" else 0.0
 
 
-def _message(seen: Observation, size: float) -> FloatArray:
+def message(seen: Observation, size: float) -> FloatArray:
     """Time of one message between devices, shape (D, D)."""
-    return seen.latency_s + _carried(seen, size)
+    return seen.latency_s + carried(seen, size)
 
 
-def _carried(seen: Observation, size: float) -> FloatArray:
+def carried(seen: Observation, size: float) -> FloatArray:
     """Time of some bytes without latency, shape (D, D); nothing takes none, even over a dead link."""
     return size * seen.per_byte_s if size > 0.0 else np.zeros((seen.devices, seen.devices))
 
@@ -181,13 +181,13 @@ def _sent(seen: Observation, kind: Kind) -> FloatArray:
     """Time that the outputs of a block of this kind take between devices over the interval, shape (D, D)."""
     total = np.zeros((seen.devices, seen.devices))
     for step in seen.steps:
-        total += step.count * _message(seen, float(step.cost.out_bytes[kind]))
+        total += step.count * message(seen, float(step.cost.out_bytes[kind]))
     return total
 
 
 def _each_head(seen: Observation) -> FloatArray:
     each = [
-        step.count * (seconds[Kind.HEAD][:, None] + _carried(seen, float(step.cost.out_bytes[Kind.HEAD])))
+        step.count * (seconds[Kind.HEAD][:, None] + carried(seen, float(step.cost.out_bytes[Kind.HEAD])))
         for step, seconds in zip(seen.steps, seen.step_seconds, strict=True)
     ]
     return np.stack(each)
@@ -198,7 +198,7 @@ def _embed_cost(seen: Observation, move: FloatArray) -> FloatArray:
         return np.zeros(1)
     cost: FloatArray = seen.kind_seconds[Kind.EMBED] + move[seen.blocks.embed]
     for step in seen.steps:
-        cost = cost + step.count * _message(seen, step.cost.prompt_bytes)[seen.source]
+        cost = cost + step.count * message(seen, step.cost.prompt_bytes)[seen.source]
     return cost
 
 

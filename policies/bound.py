@@ -1,0 +1,203 @@
+"""What no placement can beat, for models of any number of layers.
+
+Layers meet in two places only: a layer's input is where the feed-forward network of the layer before is, and all layers
+share the memory of the devices. The first is a shortest path from layer to layer over the device that holds the
+activations. The second is priced (Lagrangian relaxation; Geoffrion, Mathematical Programming Study 2, 1974): every
+block pays for the bytes it takes of a device, and what the memory of all devices is worth is paid back. Whatever the
+prices, the cheapest placement then costs no more than the best one that fits. Subgradient steps improve the prices
+(Held, Wolfe and Crowder, Mathematical Programming 6, 1974).
+
+At given prices a layer is solved exactly: for a threshold on the branches of a stage each device has so many slots, of
+which the cheapest are taken; thresholds are the finitely many times of the branches.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from policies.onelayer import carried, message
+from simcore import FloatArray, IntArray, Kind, Observation, predict
+from simcore.cost import Stage
+
+ROUNDS = 100
+"""Improvements of the prices. In the shipped scenario ten times as many raise the bound by less than 0.1 %."""
+
+_Priced: TypeAlias = tuple[float, FloatArray]
+"""Seconds and payments of the cheapest placement, and the bytes it takes of each device, shape (D,)."""
+
+
+def lower_bound(seen: Observation, *, rounds: int = ROUNDS) -> float:
+    """Seconds below which no placement that fits has its predicted D_T, let alone D_T + D_mig.
+
+    It is the least D_T itself where memory does not bind and all steps of the interval cost the same. Otherwise it may
+    be lower: where memory binds, because a relaxation may share out what whole blocks cannot; and in the interval that
+    begins with the prefill, because one branch is taken to be the slowest in the prefill and in the steps that follow.
+    Under `swap` memory limits nothing, and the bound is that of a placement that never swaps.
+
+    Args:
+        seen: the interval and the world.
+        rounds: how often the prices of memory are improved; with 0, memory is free.
+
+    Returns:
+        The bound [s]; infinite when no placement takes a finite time.
+    """
+    relaxed = _Relaxed(seen)
+    least, used = relaxed.cheapest(np.zeros(seen.devices))
+    if seen.overflow == "swap" or not np.isfinite(least):
+        return least
+    room = seen.available_bytes + predict.TOLERANCE_BYTES
+    best, worth = least, np.zeros(seen.devices)
+    for number in range(rounds):
+        lack = used / room - 1.0
+        steepness = float(np.linalg.norm(lack[(lack > 0.0) | (worth > 0.0)]))
+        if steepness == 0.0:
+            break
+        worth = np.maximum(worth + 2.0 * best / (number + 2.0) * lack / steepness, 0.0)
+        paid, used = relaxed.cheapest(worth / room)
+        best = max(best, paid - float(worth.sum()))
+    return best
+
+
+class _Relaxed:
+    """The interval with prices on memory in place of limits."""
+
+    def __init__(self, seen: Observation) -> None:
+        blocks, steps = seen.blocks, seen.steps
+        self._seen = seen
+        self._heads = _stage(seen, [step.cost.attention for step in steps], blocks.heads.shape[1])
+        self._shards = _stage(seen, [step.cost.feed_forward for step in steps], blocks.shards.shape[1])
+        self._bytes = np.zeros(len(Kind))
+        self._bytes[blocks.kind] = seen.memory_bytes
+
+    def cheapest(self, prices: FloatArray) -> _Priced:
+        """The placement that is cheapest at these prices of a byte of each device [s], shape (D,)."""
+        paid = self._bytes[:, None] * prices
+        single = self._seen.kind_seconds + paid
+        heads, head_counts = self._heads.cheapest(paid[Kind.HEAD], gathered=False)
+        shards, shard_counts = self._shards.cheapest(paid[Kind.FFN], gathered=True)
+        over = heads[:, :, None] + single[Kind.PROJ][None, :, None] + shards
+        proj, layer = over.argmin(axis=1), over.min(axis=1)
+        end, befores, least = self._path(single, layer)
+        used = np.zeros(self._seen.devices)
+        used[end[1]] += self._bytes[Kind.LM_HEAD]
+        holder = end[0]
+        for before in reversed(befores):
+            start = int(before[holder])
+            middle = int(proj[start, holder])
+            used[middle] += self._bytes[Kind.PROJ]
+            used += head_counts[start, middle] * self._bytes[Kind.HEAD]
+            used += shard_counts[middle, holder] * self._bytes[Kind.FFN]
+            holder = start
+        used[holder] += self._bytes[Kind.EMBED]
+        return least, used
+
+    def _path(self, single: FloatArray, layer: FloatArray) -> tuple[tuple[int, int], list[IntArray], float]:
+        """The cheapest way through all layers: last holder and output head, holders before each layer, its cost."""
+        seen, blocks = self._seen, self._seen.blocks
+        reached = np.full(seen.devices, np.inf)
+        reached[seen.source] = 0.0
+        if blocks.embed is not None:
+            reached = (
+                self._sent([step.cost.prompt_bytes for step in seen.steps])[seen.source] + single[Kind.EMBED]
+            )
+        befores = []
+        for _ in range(blocks.layers):
+            through = reached[:, None] + layer
+            befores.append(through.argmin(axis=0))
+            reached = through.min(axis=0)
+        onward = self._sent([float(step.cost.out_bytes[Kind.FFN]) for step in seen.steps])
+        if blocks.lm_head is None:
+            last = reached + onward[:, seen.source]
+            return (int(last.argmin()), seen.source), befores, float(last.min())
+        home = self._sent([float(step.cost.out_bytes[Kind.LM_HEAD]) for step in seen.steps])
+        ends = reached[:, None] + onward + single[Kind.LM_HEAD] + home[:, seen.source]
+        holder, lm_head = divmod(int(ends.argmin()), seen.devices)
+        return (holder, lm_head), befores, float(ends.min())
+
+    def _sent(self, sizes: list[float]) -> FloatArray:
+        """Time between devices of a message of each of these sizes in its step, over the interval, shape (D, D)."""
+        total = np.zeros((self._seen.devices, self._seen.devices))
+        for step, size in zip(self._seen.steps, sizes, strict=True):
+            total += step.count * message(self._seen, size)
+        return total
+
+
+@dataclass(frozen=True, eq=False)
+class _SideBySide:
+    """Blocks of one kind that share a layer's input and whose outputs meet on one device.
+
+    Attributes:
+        count: number of blocks, H.
+        once: what a branch takes whatever the number of its blocks, by start, device and end, shape (D, D, D).
+        each: what it takes for each of them, by device and end, shape (D, D).
+    """
+
+    count: int
+    once: FloatArray
+    each: FloatArray
+
+    def cheapest(self, paid: FloatArray, *, gathered: bool) -> tuple[FloatArray, FloatArray]:
+        """For each start and end: slowest branch plus payments, shape (D, D), and the blocks on each device, (D, D, D).
+
+        Args:
+            paid: for a block on each device [s], shape (D,).
+            gathered: whether one of the blocks must be on the device at the end.
+        """
+        devices = len(paid)
+        seconds = np.full((devices, devices), np.inf)
+        counts = np.zeros((devices, devices, devices))
+        for start in range(devices):
+            for end in range(devices):
+                found = self._between(start, end, paid, gathered=gathered)
+                if found is not None:
+                    seconds[start, end], counts[start, end] = found
+        return seconds, counts
+
+    def _between(
+        self, start: int, end: int, paid: FloatArray, *, gathered: bool
+    ) -> tuple[float, FloatArray] | None:
+        """As `cheapest`, for one start and end; None where it takes for ever."""
+        numbers = np.arange(1, self.count + 1)
+        table = self.once[start, :, end, None] + self.each[:, end, None] * numbers
+        lowest = np.partition(table, self.count - 1, axis=None)[self.count - 1]
+        if gathered:
+            lowest = max(lowest, table[end, 0])
+        if not np.isfinite(lowest):
+            return None
+        if not paid.any():
+            thresholds = np.array([lowest])
+        else:
+            # Beyond this a threshold costs more than all blocks can save.
+            most = lowest + self.count * (paid.max() - paid.min())
+            thresholds = np.unique(table[(table >= lowest) & (table <= most)])
+        taken = self._cheapest_slots(table, thresholds, paid, end if gathered else None)
+        sums = thresholds + taken @ paid
+        best = int(sums.argmin())
+        return float(sums[best]), taken[best]
+
+    def _cheapest_slots(
+        self, table: FloatArray, thresholds: FloatArray, paid: FloatArray, end: int | None
+    ) -> FloatArray:
+        """How many blocks each device takes at each threshold, shape (thresholds, D); at least one on `end`."""
+        slots = np.stack([np.searchsorted(row, thresholds, side="right") for row in table], axis=1)
+        reserved = np.zeros(len(paid))
+        if end is not None:
+            reserved[end] = 1.0
+        order = np.argsort(paid, kind="stable")
+        filled = np.minimum(np.cumsum((slots - reserved)[:, order], axis=1), self.count - reserved.sum())
+        taken: FloatArray = np.empty_like(filled)
+        taken[:, order] = np.diff(filled, axis=1, prepend=0.0)
+        taken += reserved
+        return taken
+
+
+def _stage(seen: Observation, stages: list[Stage], count: int) -> _SideBySide:
+    """A stage of the interval, summed over its steps."""
+    devices = seen.devices
+    once, each = np.zeros((devices, devices, devices)), np.zeros((devices, devices))
+    for step, seconds, stage in zip(seen.steps, seen.step_seconds, stages, strict=True):
+        once += step.count * message(seen, stage.input_bytes)[:, :, None]
+        once += step.count * message(seen, stage.sum_bytes)[None]
+        each += step.count * (seconds[stage.kind][:, None] + carried(seen, stage.block_bytes))
+    return _SideBySide(count, once, each)

@@ -1,0 +1,151 @@
+"""The bound for several layers: nobody is below it, and where it claims to be the optimum, it is."""
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from worlds import clusters, observe, reals, scenarios
+
+import policies
+from policies import exact, lower_bound, onelayer
+from simcore import (
+    Cluster,
+    DecodeCost,
+    Device,
+    Infeasible,
+    IntArray,
+    Link,
+    ModelSpec,
+    Observation,
+    PaperCost,
+    Placement,
+    Request,
+    Scenario,
+    predict,
+)
+from traces import Trace
+
+SEEDS = st.integers(0, 2**32 - 1)
+MOST_PLACEMENTS = 5000
+
+
+def tight(seen: Observation, share: float, seed: int) -> Observation:
+    """The same world, its devices of random size and together 1 / `share` times as large as the model."""
+    parts = np.random.default_rng(seed).dirichlet(np.ones(seen.devices))
+    return replace(seen, available_bytes=parts * seen.memory_bytes.sum() / share)
+
+
+def least(seen: Observation) -> float:
+    """The least D_T of all placements that fit, by trying all; infinite if none does."""
+    best = np.inf
+    for choice in product(range(seen.devices), repeat=len(seen.blocks)):
+        devices: IntArray = np.array(choice)
+        if onelayer.fits(seen, devices):
+            best = min(best, predict.interval_delay(seen, devices))
+    return best
+
+
+def small(seen: Observation) -> bool:
+    return bool(seen.devices ** len(seen.blocks) <= MOST_PLACEMENTS)
+
+
+@given(scenario=scenarios(cluster=clusters(most=3), most_shards=2), interval=st.integers(1, 3))
+@settings(max_examples=40)
+def test_with_ample_memory_and_equal_steps_the_bound_is_the_least_delay(
+    scenario: Scenario, interval: int
+) -> None:
+    seen = observe(scenario, interval=interval)
+    assume(small(seen) and len(seen.steps) == 1)
+    assert lower_bound(seen) == pytest.approx(least(seen), rel=1e-12)
+
+
+@given(
+    scenario=scenarios(cluster=clusters(most=3), most_shards=2),
+    interval=st.integers(1, 3),
+    share=reals(0.2, 1.0),
+    seed=SEEDS,
+)
+@settings(max_examples=40)
+def test_no_placement_that_fits_is_below_the_bound(
+    scenario: Scenario, interval: int, share: float, seed: int
+) -> None:
+    seen = tight(observe(scenario, interval=interval), share, seed)
+    assume(small(seen))
+    best = least(seen)
+    for rounds in (0, 1, 7, 100):
+        assert lower_bound(seen, rounds=rounds) <= best * (1.0 + 1e-12)
+
+
+@given(
+    scenario=scenarios(cluster=clusters(most=6), most_shards=3),
+    share=reals(0.2, 1.0),
+    seed=SEEDS,
+    again=st.booleans(),
+)
+@settings(max_examples=25)
+def test_no_policy_is_below_the_bound(scenario: Scenario, share: float, seed: int, again: bool) -> None:
+    placement = None
+    if again:
+        first = observe(scenario)
+        placement = np.random.default_rng(seed).integers(0, first.devices, len(first.blocks))
+    seen = tight(observe(scenario, placement), share, seed)
+    bound = lower_bound(seen, rounds=20)
+    for name in policies.names():
+        decision = policies.create(name).decide(seen) if name != "exact-milp" else Infeasible("left out")
+        if isinstance(decision, Placement):
+            assert bound <= predict.objective(seen, decision.devices) * (1.0 + 1e-12)
+
+
+@given(scenario=scenarios(cluster=clusters(most=5)), share=reals(0.2, 1.0), seed=SEEDS)
+@settings(max_examples=40)
+def test_for_one_layer_the_bound_is_not_above_the_optimum_and_equals_it_with_ample_memory(
+    scenario: Scenario, share: float, seed: int
+) -> None:
+    model = replace(scenario.model, layers=1)
+    cost = PaperCost(model) if isinstance(scenario.cost, PaperCost) else DecodeCost(model)
+    scenario = replace(scenario, model=model, cost=cost)
+    seen = observe(scenario)
+    assert lower_bound(seen) == pytest.approx(exact.solve(seen).objective_s, rel=1e-12)
+    seen = tight(seen, share, seed)
+    assert lower_bound(seen) <= exact.solve(seen).objective_s * (1.0 + 1e-12)
+
+
+def two_machines(*, availability: float = 1.0) -> Observation:
+    """A fast source and a machine a tenth as fast, and a model of four layers."""
+    model = ModelSpec(
+        name="four", layers=4, width=64, heads=2, kv_heads=2, head_size=32, ffn_width=256, gated_ffn=False,
+        vocabulary=0, bytes_per_weight=2.0, bytes_per_kv=2.0, bytes_per_activation=2.0,
+    )  # fmt: skip
+    trace = Trace.constant(availability)
+    devices = (
+        Device(name="fast", memory_bytes=1e9, flops=1e9, availability=trace),
+        Device(name="slow", memory_bytes=1e9, flops=1e8, availability=trace),
+    )
+    link = Link(name="link", ends=("fast", "slow"), bandwidth=Trace.constant(1e9))
+    scenario = Scenario(
+        name="two", model=model, cost=DecodeCost(model), cluster=Cluster(devices, (link,), "fast"),
+        requests=(Request(prompt=1, output=1),), embed=False, lm_head=False,
+    )  # fmt: skip
+    return observe(scenario)
+
+
+def test_the_price_of_memory_is_what_the_slow_machine_costs_more() -> None:
+    seen = two_machines()
+    total = seen.memory_bytes.sum()
+    free = lower_bound(seen)
+    half = lower_bound(replace(seen, available_bytes=np.array([0.5 * total, total])))
+    # Half of the work, whichever, takes ten times as long: bytes and work go together but for the attention itself.
+    assert half == pytest.approx(0.5 * free + 5.0 * free, rel=0.05)
+
+
+def test_where_nothing_can_be_computed_the_bound_is_infinite() -> None:
+    seen = two_machines()
+    assert lower_bound(replace(seen, availability=np.zeros(2))) == np.inf
+
+
+def test_where_memory_is_free_prices_are_not_asked_for() -> None:
+    seen = replace(two_machines(), available_bytes=np.array([1.0, 1.0]), overflow="swap")
+    assert lower_bound(seen) == lower_bound(seen, rounds=0)
