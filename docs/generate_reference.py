@@ -114,7 +114,7 @@ otherwise write a mapping with one of the keys `file`, `shipped`, `steps` or `wa
 
 ```yaml
 bandwidth: {file: logs/hall.csv, end: loop}
-availability: {shipped: cpu-load.csv, end: loop}
+availability: {shipped: cpu-load.csv, end: loop, scale: 0.8, shift: 1 min}
 memory_used: {steps: [["0 s", "1 GB"], ["40 s", "3 GB"]]}
 latency: 2 ms # not a trace: latencies are fixed
 ```
@@ -122,7 +122,8 @@ latency: 2 ms # not a trace: latencies are fixed
 The end rule says what follows the last value: `hold` keeps it for ever, `loop` starts again from the beginning, `zero`
 means nothing from then on (a dead link). Files may be Mahimahi packet-delivery logs (format `mahimahi`; they loop by
 default) or text in two columns, time and value (format `csv`; the last value holds by default). Which one it is, is
-seen from the content.
+seen from the content. Beside the keys of its form every trace may have `scale`, by which all its values are multiplied,
+and `shift`: at the beginning of the run the trace is where it would have been so much later.
 """
 
 QUANTITY_OF: Mapping[object, Quantity] = {
@@ -152,7 +153,7 @@ def reference() -> str:
     parts += [_section(f"`{path}`", section, path) for path, section in _sections("", schema.ScenarioFile)]
     parts.append(TRACES)
     traces = (schema.FileTrace, schema.ShippedTrace, schema.StepsTrace, schema.WalkTrace)
-    parts += [_section(f"`{next(iter(trace.model_fields))}`", trace, level=3) for trace in traces]
+    parts += [_section(f"`{next(iter(_fields(trace)))}`", trace, level=3) for trace in traces]
     return "\n".join(parts)
 
 
@@ -198,9 +199,15 @@ def _section(title: str, section: type[BaseModel], path: str = "", level: int = 
 
 def _rows(section: type[BaseModel], path: str) -> Iterator[str]:
     hints = get_type_hints(section, include_extras=True)
-    for key, field in section.model_fields.items():
+    for key, field in _fields(section).items():
         kind = SPECIAL.get((section.__name__, key)) or _type(key, hints[key], field, path)
         yield f"| `{key}` | {kind} | {_default(field, kind)} | {_meaning(field)} |"
+
+
+def _fields(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The keys of a section, those that all traces have after its own."""
+    common = schema.TraceForm.model_fields
+    return dict(sorted(section.model_fields.items(), key=lambda item: item[0] in common))
 
 
 def _type(key: str, hint: object, field: FieldInfo, path: str) -> str:

@@ -1,12 +1,14 @@
 """Everything that happens in simulated time: the model, the world, the engine, the results.
 
 `load_scenario` reads a scenario file, `simulate` runs it under a policy, and a `Result` holds the tables that come out.
+`load_scenario` also takes changes: `Set`, `Scale`, `Drop`, `ShiftTraces`, or the text of one.
 The same worlds can be built from `ModelSpec`, `Cluster`, `Device`, `Link`, `Request` and `Scenario` in Python.
 """
 
 from simcore import predict
 from simcore.arrays import FloatArray, IntArray
 from simcore.blocks import BlockTable, Kind, block_table
+from simcore.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
 from simcore.cluster import Cluster, Device, Link, Route
 from simcore.cost import CostModel, DecodeCost, PaperCost, StepCost
 from simcore.huggingface import from_config
@@ -25,11 +27,13 @@ __all__ = [
     "SCHEMA_VERSION",
     "TABLES",
     "BlockTable",
+    "Change",
     "Cluster",
     "CostModel",
     "Decision",
     "DecodeCost",
     "Device",
+    "Drop",
     "FloatArray",
     "Infeasible",
     "IntArray",
@@ -46,7 +50,10 @@ __all__ = [
     "Request",
     "Result",
     "Route",
+    "Scale",
     "Scenario",
+    "Set",
+    "ShiftTraces",
     "Step",
     "StepCost",
     "block_table",
@@ -54,6 +61,7 @@ __all__ = [
     "from_config",
     "load_result",
     "load_scenario",
+    "parse_change",
     "predict",
     "preset",
     "shipped_scenario",

@@ -9,7 +9,7 @@ text and not, as in YAML 1.1, false, true, 90, 8 and a date; and 1e9 is a number
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
@@ -21,7 +21,7 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 
 _MOST_BYTES = 1_000_000
 _MOST_DEPTH = 20
-_SIMPLE_KEY = re.compile(r"[\w.-]{1,64}")
+_SIMPLE_KEY = re.compile(r"[\w-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _PLAIN = (
     ("null", r"~|null|Null|NULL|", ("~", "n", "N", "")),
@@ -42,23 +42,43 @@ class Document:
         text: as it stands in the file.
         values: the mapping at its top.
         lines: line number of every key path.
+        places: for key paths that come from elsewhere, what to say instead of file and line.
     """
 
     path: str
     text: str
     values: dict[str, Any]
     lines: dict[KeyPath, int]
+    places: dict[KeyPath, str] = field(default_factory=dict)
+
+    def knows(self, key: KeyPath) -> bool:
+        """Whether something stands at a key path."""
+        return key in self.lines or key in self.places
 
     def line(self, key: KeyPath) -> int:
-        """The line of a key path, or of the nearest one above it that stands in the file."""
-        while key not in self.lines:
-            key = key[:-1]
-        return self.lines[key]
+        """The line of a key path, or of the nearest one above it; 0 if that does not come from the file."""
+        nearest = self._nearest(key)
+        return 0 if nearest in self.places else self.lines[nearest]
 
     def where(self, key: KeyPath) -> str:
-        """File, line and key path, for a message."""
-        dotted = ".".join(str(part) if _SIMPLE_KEY.fullmatch(str(part)) else shown(part) for part in key)
-        return f"{self.path}:{self.line(key)}" + (f": {dotted}" if dotted else "")
+        """File and line, or what else a key path comes from, and the path itself, for a message."""
+        nearest = self._nearest(key)
+        place = self.places.get(nearest) or f"{self.path}:{self.lines[nearest]}"
+        return f"{place}: {spelled(key)}" if key else place
+
+    def _nearest(self, key: KeyPath) -> KeyPath:
+        while not self.knows(key):
+            key = key[:-1]
+        return key
+
+
+def spelled(key: KeyPath) -> str:
+    """A key path as messages show it and changes are given it: dots between keys, and quotes about odd ones."""
+    return ".".join(str(part) if _SIMPLE_KEY.fullmatch(str(part)) else _quoted(str(part)) for part in key)
+
+
+def _quoted(key: str) -> str:
+    return '"' + key.replace('"', '""') + '"' if len(key) <= 64 and key.isprintable() else shown(key)
 
 
 def read_document(path: str | os.PathLike[str]) -> Document:
@@ -69,6 +89,31 @@ def read_document(path: str | os.PathLike[str]) -> Document:
     """
     name = os.fspath(path)
     text = _read_text(name)
+    values, lines = _read_yaml(name, text)
+    if not isinstance(values, dict):
+        raise InputError(name, "no mapping of keys to values", "a scenario, see docs/scenario.md")
+    return Document(name, text, values, lines)
+
+
+def read_value(text: str, where: str) -> Any:
+    """The value that a text would have in a file.
+
+    Args:
+        text: YAML.
+        where: it comes from, for messages.
+
+    Raises:
+        InputError: it is not plain YAML.
+    """
+    try:
+        value, _ = _read_yaml(where, text)
+    except InputError as error:
+        # One line in one place needs no line number.
+        raise InputError(where, error.found, error.accepted) from error
+    return value
+
+
+def _read_yaml(name: str, text: str) -> tuple[Any, dict[KeyPath, int]]:
     try:
         loader = _Loader(name, text)
         root = loader.get_single_node()
@@ -83,9 +128,7 @@ def read_document(path: str | os.PathLike[str]) -> Document:
         line = text.count("\n", 0, error.position) + 1
         found = f"the character {shown(text[error.position])}"
         raise InputError(f"{name}:{line}", found, "text without control characters") from error
-    if not isinstance(values, dict):
-        raise InputError(name, "no mapping of keys to values", "a scenario, see docs/scenario.md")
-    return Document(name, text, values, lines)
+    return values, lines
 
 
 class _Loader(yaml.SafeLoader):

@@ -4,7 +4,7 @@ import functools
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -15,16 +15,19 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from simcore import schema
+from simcore.changes import Change, apply_changes, parse_change
 from simcore.cluster import Cluster, Device, Link
 from simcore.cost import CostModel, DecodeCost, PaperCost
 from simcore.document import Document, KeyPath, read_document
 from simcore.huggingface import from_config
 from simcore.model import ModelSpec
+from simcore.outcome import DoesNotFitError
 from simcore.presets import preset
 from simcore.scenario import PolicyChoice, Request, Scenario
 from simcore.streams import stream
 from traces import InputError, Trace, read, shipped, walk
 from traces.errors import one_of, shown
+from traces.transform import scaled, shifted
 from traces.units import ACCEPTED, Quantity
 
 _MOST_BLOCKS = 1_000_000
@@ -45,24 +48,29 @@ _ACCEPTED = {
 """In our words, what pydantic tells in Python's."""
 
 
-def load_scenario(path: str | os.PathLike[str], *, seed: int | None = None) -> Scenario:
+def load_scenario(
+    path: str | os.PathLike[str], *, seed: int | None = None, changes: Sequence[Change | str] = ()
+) -> Scenario:
     """Read a scenario file.
 
     Args:
         path: of the YAML file; the traces and model configurations it names are looked for beside it.
         seed: takes the place of the seed in the file.
+        changes: made to what the file says, one after another; as text, or as `parse_change` reads it.
 
     Raises:
         InputError: anything in it, or in a file it names, cannot be used.
     """
     if seed is not None and not 0 <= seed < schema.MOST_SEEDS:
         raise InputError("seed", shown(seed), f"a whole number from 0 to {schema.MOST_SEEDS - 1}")
-    document = read_document(path)
+    parsed = [parse_change(change) if isinstance(change, str) else change for change in changes]
+    document = apply_changes(read_document(path), parsed)
     try:
         file = schema.ScenarioFile.model_validate(document.values)
     except ValidationError as error:
         _tell(document, error)
-    return _Builder(document, file, file.seed if seed is None else seed).scenario()
+    scenario = _Builder(document, file, file.seed if seed is None else seed).scenario()
+    return replace(scenario, changes=tuple(change.text for change in parsed))
 
 
 def shipped_scenarios() -> tuple[str, ...]:
@@ -290,10 +298,21 @@ class _Builder:
     def _trace(self, owner: str, key: KeyPath, section: Any, quantity: Quantity) -> Trace:
         """The trace that a section describes, for one link or device."""
         if isinstance(section, schema.WalkTrace):
-            return self._walk(owner, key, section, quantity)
+            return self._adjusted(key, section, quantity, self._walk(owner, key, section, quantity))
         if key not in self._fixed:
-            self._fixed[key] = self._fixed_trace(key, section, quantity)
+            self._fixed[key] = self._adjusted(
+                key, section, quantity, self._fixed_trace(key, section, quantity)
+            )
         return self._fixed[key]
+
+    def _adjusted(self, key: KeyPath, section: Any, quantity: Quantity, trace: Trace) -> Trace:
+        """The trace as `scale` and `shift` of its section make it."""
+        if not isinstance(section, schema.TraceForm) or (section.scale, section.shift) == (1.0, 0.0):
+            return trace
+        located = _Located(self._document, key, "a scale and a shift that leave all values finite")
+        return self._bounded(
+            key, quantity, located.call(lambda: scaled(shifted(trace, section.shift), section.scale))
+        )
 
     def _fixed_trace(self, key: KeyPath, section: Any, quantity: Quantity) -> Trace:
         """A trace that is the same for all links or devices of its section."""
@@ -374,16 +393,15 @@ class _Builder:
         per_block = memory[scenario.blocks.kind]
         needed = float(per_block.sum())
         capacity = scenario.cluster.memory_bytes
+        where = self._document.where(("model",))
         if needed > capacity.sum():
-            self._fail(
-                ("model",),
-                f"a model of {needed:.4g} bytes",
-                f"at most the {capacity.sum():.4g} bytes of all devices",
-            )
+            found = f"a model of {needed:.4g} bytes"
+            raise DoesNotFitError(where, found, f"at most the {capacity.sum():.4g} bytes of all devices")
         largest = int(per_block.argmax())
         if per_block[largest] > capacity.max():
             found = f"the block {scenario.blocks.names[largest]} of {per_block[largest]:.4g} bytes"
-            self._fail(("model",), found, f"at most the {capacity.max():.4g} bytes of the largest device")
+            accepted = f"at most the {capacity.max():.4g} bytes of the largest device"
+            raise DoesNotFitError(where, found, accepted)
 
     def _name_of_file(self) -> str:
         # A file name need not be text on every system, but a name in results must.
@@ -439,7 +457,7 @@ def _key(document: Document, details: ErrorDetails) -> KeyPath:
     """The key path of a mistake: pydantic's, without the alternatives of unions that it threads into it."""
     key: KeyPath = ()
     for part in details["loc"]:
-        if (*key, part) in document.lines:
+        if document.knows((*key, part)):
             key = (*key, part)
     if details["type"] == "missing":
         return (*key, details["loc"][-1])

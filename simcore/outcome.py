@@ -5,6 +5,8 @@ These are findings about the simulated world, not mistakes of the user: the run 
 
 from typing import Literal, TypeAlias
 
+from traces.errors import InputError
+
 Status: TypeAlias = Literal["complete", "out-of-memory", "infeasible", "stalled"]
 
 
@@ -23,3 +25,7 @@ class RunEndedError(Exception):
 
     def __str__(self) -> str:
         return f"{self.status}: {self.detail}"
+
+
+class DoesNotFitError(InputError):
+    """A model that no placement could ever hold: a mistake in one scenario, and a finding where many are tried."""

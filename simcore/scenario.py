@@ -77,6 +77,7 @@ class Scenario:
         seed: from which the random parts of the world were drawn.
         policies: to compare, where the scenario says so.
         text: of the file it was read from; empty when it was built in Python.
+        changes: made to what the file says, as they are written.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Scenario:
     seed: int = 0
     policies: tuple[PolicyChoice, ...] = ()
     text: str = ""
+    changes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.interval < 1:

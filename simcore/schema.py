@@ -102,7 +102,14 @@ class _Section(BaseModel):
         return values
 
 
-class FileTrace(_Section):
+class TraceForm(_Section):
+    """What every form of a trace that varies may have beside its own keys."""
+
+    scale: float = Field(1.0, ge=0, description="every value is multiplied by it")
+    shift: Seconds = Field(0.0, description="the trace begins so much later in itself")
+
+
+class FileTrace(TraceForm):
     """A trace read from a file."""
 
     file: str = Field(min_length=1, description="path, relative to the scenario file")
@@ -112,14 +119,14 @@ class FileTrace(_Section):
     end: End | None = Field(None, description="what follows the last value; by default what the format says")
 
 
-class ShippedTrace(_Section):
+class ShippedTrace(TraceForm):
     """A trace that comes with Headway; `headway run --list` names them."""
 
     shipped: str = Field(description="its name")
     end: End | None = Field(None, description="what follows the last value; by default what the format says")
 
 
-class StepsTrace(_Section):
+class StepsTrace(TraceForm):
     """A trace written out as pairs of time and value."""
 
     steps: Annotated[list[Annotated[list[Any], Field(min_length=2, max_length=2)]], Field(min_length=1)] = (
@@ -131,7 +138,7 @@ class StepsTrace(_Section):
     duration: Seconds | None = Field(None, description="length of one round (loop) or of the whole (zero)")
 
 
-class WalkTrace(_Section):
+class WalkTrace(TraceForm):
     """A seeded log-normal random walk; every link and device draws its own."""
 
     walk_mean: Any = Field(description="mean value, with its unit")

@@ -28,6 +28,7 @@ from simcore import (
     simulate,
 )
 from traces import InputError, Trace, read, shipped, shipped_names
+from traces.transform import scaled, shifted
 
 Document = dict[str, Any]
 
@@ -74,7 +75,8 @@ LARGE: Document = {
             "memory_bandwidth": "8 GB/s",
             "overhead": "20 us",
             "disk": "90 MB/s",
-            "availability": {"walk_mean": "40 %", "sigma": 0.1, "step": "1 s", "duration": "8 s", "correlation": 0.5},
+            "availability": {"walk_mean": "40 %", "sigma": 0.1, "step": "1 s", "duration": "8 s", "correlation": 0.5,
+                             "scale": 0.5, "shift": "1 s"},
             "memory_used": "512 MB",
             "discipline": "ps",
         },
@@ -82,8 +84,9 @@ LARGE: Document = {
             "memory": "16 GB",
             "compute": "1 TFLOP/s",
             "disk": "1 GB/s",
-            "availability": {"shipped": "cpu-load.csv", "end": "loop"},
-            "memory_used": {"steps": [["0 s", "1 GB"], ["1 min", "2 GB"]], "end": "loop", "duration": "90 s"},
+            "availability": {"shipped": "cpu-load.csv", "end": "loop", "scale": 0.5, "shift": "1 min"},
+            "memory_used": {"steps": [["0 s", "1 GB"], ["1 min", "2 GB"]], "end": "loop", "duration": "90 s",
+                            "scale": 2, "shift": "10 s"},
         },
     },
     "links": {
@@ -93,7 +96,10 @@ LARGE: Document = {
             "latency": "2 ms",
             "overhead": "100 us",
         },
-        "radio": {"connect": [["pi-2", "box"]], "bandwidth": {"file": "data/up.mahimahi"}},
+        "radio": {
+            "connect": [["pi-2", "box"]],
+            "bandwidth": {"file": "data/up.mahimahi", "scale": 0.25, "shift": "1 ms"},
+        },
     },
     "network": {"sharing": "dedicated"},
     "workload": [{"prompt": 3, "output": 5}, {"prompt": 2, "output": 4, "arrival": "1.5 s"}],
@@ -244,8 +250,9 @@ def test_keys_arrive_in_the_devices(folder: Path) -> None:
     box = cluster.devices[3]
     assert (box.memory_bytes, box.flops, box.memory_bandwidth) == (16e9, 1e12, float("inf"))
     assert (box.overhead_s, box.disk_bandwidth) == (0.0, 1e9)
-    assert same(box.used_bytes, Trace([0, 60], [1e9, 2e9], "loop", 90))
-    assert same(box.availability, read(shipped("cpu-load.csv"), "fraction", end="loop"))
+    assert same(box.used_bytes, Trace([0, 50, 80], [2e9, 4e9, 2e9], "loop", 90))
+    load_of_others = read(shipped("cpu-load.csv"), "fraction", end="loop")
+    assert same(box.availability, scaled(shifted(load_of_others, 60.0), 0.5))
 
 
 def test_keys_arrive_in_the_links(folder: Path) -> None:
@@ -260,7 +267,7 @@ def test_keys_arrive_in_the_links(folder: Path) -> None:
         assert (link.latency_s, link.overhead_s) == (2e-3, 100e-6)
         assert same(link.bandwidth, Trace([0, 0.25, 0.5], [1.25e6, 2.5e6, 0], "zero", 0.75))
     assert (links[3].latency_s, links[3].overhead_s) == (0.0, 0.0)
-    assert same(links[3].bandwidth, read(folder / "data/up.mahimahi", "rate"))
+    assert same(links[3].bandwidth, scaled(shifted(read(folder / "data/up.mahimahi", "rate"), 1e-3), 0.25))
 
 
 # Devices and links

@@ -73,13 +73,17 @@ def parse(value: object, quantity: Quantity, where: str) -> float:
             raise InputError(where, f"the bare number {shown(value)}", ACCEPTED[quantity])
         number = float(value) if abs(value) <= sys.float_info.max else math.inf
         return _checked(number, value, quantity, where)
-    if not isinstance(value, str):
+    parts = number_and_unit(value) if isinstance(value, str) else None
+    if parts is None:
         raise InputError(where, shown(value), ACCEPTED[quantity])
-    form = _FORM.fullmatch(value) if len(value) <= 200 else None
-    if form is None:
-        raise InputError(where, shown(value), ACCEPTED[quantity])
-    number = convert(float(form[1]), factor(form[2] or "", quantity, where))
+    number = convert(parts[0], factor(parts[1], quantity, where))
     return _checked(number, value, quantity, where)
+
+
+def number_and_unit(text: str) -> tuple[float, str] | None:
+    """The two parts of a quantity, whatever the unit may be; None if the text does not have this form."""
+    form = _FORM.fullmatch(text) if len(text) <= 200 else None
+    return (float(form[1]), form[2] or "") if form else None
 
 
 def factor(unit: str, quantity: Quantity, where: str) -> float:
