@@ -7,7 +7,18 @@ take longer to import than `headway --help` takes to answer.
 import importlib
 import types as _types
 
-__all__ = ["cli", "compare", "metrics", "output", "paper", "plots", "stats", "tables"]
+__all__ = [
+    "cli",
+    "compare",
+    "metrics",
+    "output",
+    "paper",
+    "plots",
+    "processes",
+    "stats",
+    "tables",
+    "terminal",
+]
 
 
 def __getattr__(name: str) -> _types.ModuleType:

@@ -11,18 +11,15 @@ Only what `--help` needs is imported here; each command imports the rest when it
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+from analysis.terminal import console, counted, reported, scenario_file, show
 
+if TYPE_CHECKING:
     from simcore.observe import Policy
     from simcore.pacing import Lateness
     from simcore.results import Result
@@ -108,7 +105,7 @@ def run(
     A run that ends early, for example out of memory, is a result like any other: the table says how it ended and the
     exit code is 0.
     """
-    with _reported():
+    with reported():
         if list_:
             _list()
             return
@@ -128,7 +125,7 @@ def run(
 @app.command()
 def validate(scenario: _Scenario) -> None:
     """Check a scenario and say what it contains."""
-    with _reported():
+    with reported():
         from analysis.compare import choose, create_all, total_tokens
 
         world = _load(scenario, None)
@@ -143,7 +140,7 @@ def validate(scenario: _Scenario) -> None:
             "requests": f"{len(world.requests):,}, {total_tokens(world):,} tokens to generate",
             "policies": ", ".join(by_label),
         }
-        _print(*(f"{key + ':':<10} {value}" for key, value in lines.items()))
+        show(*(f"{key + ':':<10} {value}" for key, value in lines.items()))
 
 
 @app.command()
@@ -172,7 +169,7 @@ def paper(
     ] = None,
 ) -> None:
     """Repeat the experiments of arXiv 2505.02533 in random worlds, and say how sure the results are."""
-    with _reported():
+    with reported():
         from analysis.output import writing
         from analysis.paper import page as pages
         from analysis.paper.experiments import cases, chosen, scale
@@ -186,58 +183,19 @@ def paper(
         written = []
         for name in experiments:
             todo = cases(name, scale(quick))
-            with _worlds_done(name, sum(len(case.seeds) for case in todo)) as step:
+            with counted(name, sum(len(case.seeds) for case in todo), "worlds") as step:
                 results = run_all(todo, workers=workers or os.cpu_count() or 1, progress=step)
             written.append(pages.write(name, results, out))
         if page is not None:
             pages.fill(page, written, out)
-        _print(f"Results: {out}")
-
-
-@contextmanager
-def _worlds_done(name: str, total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar over worlds, if somebody is watching; call what it gives after each."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn(name),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("worlds"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=_console(), transient=True, disable=not sys.stdout.isatty()) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda: bar.advance(task)
-
-
-@contextmanager
-def _reported() -> Iterator[None]:
-    """Turn a user's mistake and an interruption into one line on standard error and an exit code."""
-    try:
-        from traces.errors import InputError
-
-        try:
-            yield
-        except InputError as error:
-            typer.echo(f"headway: {error}", err=True)
-            raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("headway: interrupted", err=True)
-        raise typer.Exit(130) from None
+        show(f"Results: {out}")
 
 
 def _load(scenario: str, seed: int | None) -> "Scenario":
     """A shipped scenario, or one from a file."""
     import simcore
-    from traces.errors import InputError, shown
 
-    if scenario in simcore.shipped_scenarios():
-        return simcore.load_scenario(simcore.shipped_scenario(scenario), seed=seed)
-    if not os.path.exists(scenario):
-        names = ", ".join(simcore.shipped_scenarios())
-        raise InputError("SCENARIO", shown(scenario), f"the path of a YAML file, or one of {names}")
-    return simcore.load_scenario(scenario, seed=seed)
+    return simcore.load_scenario(scenario_file(scenario), seed=seed)
 
 
 def _compare(
@@ -255,7 +213,7 @@ def _compare(
         TextColumn("tokens"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=_console(), transient=True, disable=not sys.stdout.isatty()) as bar:
+    with Progress(*columns, console=console(), transient=True, disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task("", total=len(by_label) * total_tokens(world))
 
         def step(label: str, tokens: int) -> None:
@@ -268,8 +226,8 @@ def _compare(
 def _show(world: "Scenario", result: "Result", late: "dict[str, Lateness]", target: Path) -> None:
     from analysis.tables import endings, lateness, memory_table, summary_table
 
-    _print(summary_table(result), *endings(result), "", memory_table(result, world), "")
-    _print(*lateness(late), f"Results: {target}")
+    show(summary_table(result), *endings(result), "", memory_table(result, world), "")
+    show(*lateness(late), f"Results: {target}")
 
 
 def _list() -> None:
@@ -277,33 +235,7 @@ def _list() -> None:
     import simcore
     import traces
 
-    _print("Scenarios:", *(f"  {name}" for name in simcore.shipped_scenarios()))
-    _print("Models:", *(f"  {name}" for name in simcore.PRESETS))
-    _print("Traces:", *(f"  {name}" for name in traces.shipped_names()))
-    _print("Policies:", *(f"  {name:<16} {policies.summary(name)}" for name in policies.names()))
-
-
-def _console() -> "Console":
-    """Standard output; wide enough for every table where it is not a terminal, so that nothing is cut in a file."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 10_000)
-
-
-def _print(*what: "Table | str") -> None:
-    """Write tables and lines to standard output.
-
-    Raises:
-        InputError: it leads to a file that cannot be written.
-        SystemExit: with code 1, its reader has gone away, as in `headway run | head -1`.
-    """
-    from traces.errors import InputError
-
-    console = _console()
-    try:
-        for part in what:
-            console.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
-    except OSError as error:
-        # What is still buffered can never be written, and Python would try once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise InputError("standard output", error.strerror or str(error), "a place with room left") from error
+    show("Scenarios:", *(f"  {name}" for name in simcore.shipped_scenarios()))
+    show("Models:", *(f"  {name}" for name in simcore.PRESETS))
+    show("Traces:", *(f"  {name}" for name in traces.shipped_names()))
+    show("Policies:", *(f"  {name:<16} {policies.summary(name)}" for name in policies.names()))

@@ -4,9 +4,7 @@ One task is one world under every policy, so that a world is built once. Tasks s
 order: the tables are the same bytes for any number of processes. Wall-clock times are a table of their own.
 """
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -17,6 +15,7 @@ import policies
 from analysis.paper.placements import SlowestDevice
 from analysis.paper.witness import Witness
 from analysis.paper.worlds import World, alone_seconds, bound_seconds, draw
+from analysis.processes import mapped
 from simcore import Policy, PolicyChoice, Result, simulate
 
 SLOWEST = SlowestDevice.name
@@ -70,7 +69,7 @@ def run_all(cases: Sequence[Case], *, workers: int = 1, progress: Callable[[], N
         progress: called after every world.
     """
     parts: list[Tables] = []
-    for part in _mapped([(case, seed) for case in cases for seed in case.seeds], workers):
+    for part in mapped(run_world, [(case, seed) for case in cases for seed in case.seeds], workers):
         parts.append(part)
         if progress is not None:
             progress()
@@ -96,19 +95,6 @@ def run_world(task: tuple[Case, int]) -> Tables:
         if case.every_token:
             tokens.append(_token_rows(about, result))
     return Tables(pd.DataFrame(runs), pd.DataFrame(decisions), _stacked(tokens), pd.DataFrame(timings))
-
-
-def _mapped(tasks: Sequence[tuple[Case, int]], workers: int) -> Iterator[Tables]:
-    if workers == 1:
-        yield from map(run_world, tasks)
-        return
-    # New interpreters and not forks: the same on every system, and nothing is inherited by accident.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            yield from pool.map(run_world, tasks)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def _stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -1,0 +1,98 @@
+"""How commands meet a terminal: mistakes in one line, tables that are not cut, progress where somebody is watching.
+
+Only what `headway --help` needs is imported here; the rest is imported when it is called.
+"""
+
+# ruff: noqa: PLC0415
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+    from rich.table import Table
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn a user's mistake and an interruption into one line on standard error and an exit code."""
+    try:
+        from traces.errors import InputError
+
+        try:
+            yield
+        except InputError as error:
+            typer.echo(f"headway: {error}", err=True)
+            raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("headway: interrupted", err=True)
+        raise typer.Exit(130) from None
+
+
+def scenario_file(name: str) -> "Path":
+    """The file of a shipped scenario, or the one at a path.
+
+    Raises:
+        InputError: there is neither.
+    """
+    from pathlib import Path
+
+    import simcore
+    from traces.errors import InputError, shown
+
+    if name in simcore.shipped_scenarios():
+        return simcore.shipped_scenario(name)
+    if not os.path.exists(name):
+        names = ", ".join(simcore.shipped_scenarios())
+        raise InputError("SCENARIO", shown(name), f"the path of a YAML file, or one of {names}")
+    return Path(name)
+
+
+@contextmanager
+def counted(name: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
+    """A progress bar over `total` units of work, if somebody is watching; call what it gives after each."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console(), transient=True, disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task(name, total=total)
+        yield lambda: bar.advance(task)
+
+
+def console() -> "Console":
+    """Standard output; wide enough for every table where it is not a terminal, so that nothing is cut in a file."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 10_000)
+
+
+def show(*what: "Table | str") -> None:
+    """Write tables and lines to standard output.
+
+    Raises:
+        InputError: it leads to a file that cannot be written.
+        SystemExit: with code 1, its reader has gone away, as in `headway run | head -1`.
+    """
+    from traces.errors import InputError
+
+    output = console()
+    try:
+        for part in what:
+            output.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
+    except OSError as error:
+        # What is still buffered can never be written, and Python would try once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise InputError("standard output", error.strerror or str(error), "a place with room left") from error
