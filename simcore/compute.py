@@ -230,6 +230,7 @@ class _Share:
                 # The first task is through, but for rounding, however events of one instant are ordered.
                 self._got = max(self._got, self._goals[0][0])
         else:
+            # Numbers that stay small keep their digits.
             self._got = 0.0
         self._counted_to_s = now
 

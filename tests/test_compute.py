@@ -210,6 +210,13 @@ def test_sharing_by_hand() -> None:
     assert ends_of("fifo", availability, [Task(0.0, 3.0), Task(1.0, 1.0)]) == [4.0, 6.0]
 
 
+def test_what_is_through_when_an_outage_begins_is_through_even_if_something_joins_just_then() -> None:
+    """A third of 0.3 is less than 0.1 in floating point; that must not cost the length of the outage."""
+    outage = Trace([0.0, 0.3, 1.3], [1.0, 0.0, 1.0])
+    work = [Task(0.0, 0.1)] * 3 + [Task(0.3, 0.2)]
+    assert ends_of("ps", outage, work) == [0.3, 0.3, 0.3, 1.5]
+
+
 @given(BOTH, varying(0.05, 1.0), tasks(disk=True), reals(0.01, 3.0), tasks())
 @settings(max_examples=100, deadline=None)
 def test_an_abort_drops_what_is_unfinished_and_frees_the_device(
@@ -260,6 +267,37 @@ def test_who_waited_for_an_aborted_task_can_be_interrupted(discipline: Disciplin
     env.run()
     assert told == [2.0]
     assert device.busy_s == 2.0
+
+
+@pytest.mark.parametrize("discipline", ["fifo", "ps"])
+def test_an_abort_drops_tasks_at_the_disk_too(discipline: Discipline) -> None:
+    env, device, done = start(discipline, Trace.constant(1.0), [Task(0.0, 1.0), Task(0.1, 1.0, disk_s=1.0)])
+    env.run(0.5)
+    device.abort()
+    env.run(10.0)
+    assert done == {}
+    assert device.busy_s == 0.5
+
+
+@pytest.mark.parametrize("discipline", ["fifo", "ps"])
+def test_each_task_that_comes_to_a_dead_device_is_told(discipline: Discipline) -> None:
+    env = simpy.Environment()
+    gone = Trace([0.0], [1.0], end="zero", duration=2.0)
+    device = processor(
+        env, Device(name="d", memory_bytes=1.0, flops=1.0, availability=gone, discipline=discipline)
+    )
+    told: list[float] = []
+
+    def wait() -> simpy.events.ProcessGenerator:
+        yield env.timeout(3.0)
+        with pytest.raises(RunEndedError, match="stalled"):
+            yield device.submit(1.0)
+        told.append(env.now)
+
+    for _ in range(3):
+        env.process(wait())
+    env.run()
+    assert told == [3.0] * 3
 
 
 @pytest.mark.parametrize("discipline", ["fifo", "ps"])

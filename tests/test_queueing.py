@@ -43,7 +43,7 @@ class Scale:
 
 
 SHORT = Scale(20, 2_500, 0.10)
-LONG = Scale(40, 40_000, 0.02)
+LONG = Scale(40, 20_000, 0.03)
 SCALES = [pytest.param(SHORT, id="short"), pytest.param(LONG, id="long", marks=pytest.mark.slow)]
 
 
@@ -171,7 +171,7 @@ class Alone:
     "scale",
     [
         pytest.param(Scale(20, 250, 0.25), id="short"),
-        pytest.param(Scale(40, 4_000, 0.05), id="long", marks=pytest.mark.slow),
+        pytest.param(Scale(40, 2_000, 0.08), id="long", marks=pytest.mark.slow),
     ],
 )
 def test_requests_of_one_length_wait_as_in_m_d_1(scale: Scale) -> None:
