@@ -1,14 +1,17 @@
 """The world as functions of time: link rates, device availability, memory taken by others.
 
-`Trace` answers what a link carries and when; `read` loads one from a file and `write_csv` saves it; `constant`,
-`steps` and `walk` make synthetic ones; `shipped` finds those that come with Headway. `clipped`, `complement`,
-`multiplied`, `scaled`, `shifted` and `spliced` make traces from traces, and `on_off` one from outages. `parse` turns
-"100 Mbit/s" into a number, and `InputError` is what every mistake of a user is raised as.
+`Trace` answers what a link carries and when; `read` loads one from a file and `write_csv` saves it; `shipped` finds
+those that come with Headway. `constant`, `steps`, `walk`, `ornstein_uhlenbeck`, `gilbert_elliott`, `diurnal` and
+`fading` make synthetic ones; `fit` finds the parameters with which one of them is like a real one, as a `Fit`, and
+`fit_all` ranks all kinds. `averaged`, `clipped`, `complement`, `multiplied`, `scaled`, `shifted` and `spliced` make
+traces from traces, and `on_off` one from outages. `parse` turns "100 Mbit/s" into a number, and `InputError` is what
+every mistake of a user is raised as.
 """
 
 from traces.data import shipped, shipped_names
 from traces.errors import InputError
-from traces.generate import constant, steps, walk
+from traces.fit import Fit, fit, fit_all
+from traces.generate import constant, diurnal, fading, gilbert_elliott, ornstein_uhlenbeck, steps, walk
 from traces.readers import read
 from traces.trace import EndRule, Trace
 from traces.transform import averaged, clipped, complement, multiplied, on_off, scaled, shifted, spliced
@@ -17,6 +20,7 @@ from traces.write import write_csv
 
 __all__ = [
     "EndRule",
+    "Fit",
     "InputError",
     "Quantity",
     "Trace",
@@ -24,8 +28,14 @@ __all__ = [
     "clipped",
     "complement",
     "constant",
+    "diurnal",
+    "fading",
+    "fit",
+    "fit_all",
+    "gilbert_elliott",
     "multiplied",
     "on_off",
+    "ornstein_uhlenbeck",
     "parse",
     "read",
     "scaled",
