@@ -102,15 +102,22 @@ NAMES: Mapping[Quantity, str] = {
     "fraction": "share",
 }
 
-TRACED: Mapping[str, Quantity] = {"bandwidth": "rate", "availability": "fraction", "memory_used": "size"}
+TRACED: Mapping[str, Quantity] = {
+    "bandwidth": "rate",
+    "availability": "fraction",
+    "memory_used": "size",
+    "nic_up": "rate",
+    "nic_down": "rate",
+}
 """What the values of each trace in a file measure; the schema leaves that to the reader of the trace."""
 
 TRACES = """\
 ## Traces
 
-What changes with time is a trace: `bandwidth` of a link, `availability` and `memory_used` of a device. Its value is
-constant between given moments and jumps there. A plain quantity such as `100 Mbit/s` is a trace that never changes;
-otherwise write a mapping with one of the keys `file`, `shipped`, `steps` or `walk_mean`:
+What changes with time is a trace: `bandwidth` of a link or medium; `availability`, `memory_used`, `nic_up` and
+`nic_down` of a device. Its value is constant between given moments and jumps there. A plain quantity such as
+`100 Mbit/s` is a trace that never changes; otherwise write a mapping with one of the keys `file`, `shipped`, `steps` or
+`walk_mean`:
 
 ```yaml
 bandwidth: {file: logs/hall.csv, end: loop}
@@ -137,6 +144,8 @@ QUANTITY_OF: Mapping[object, Quantity] = {
 
 SPECIAL: Mapping[tuple[str, str], str] = {
     ("LinkSection", "connect"): "`all`, or list of pairs of names",
+    ("ScenarioFile", "relays"): "list of names",
+    ("ScenarioFile", "routes"): "list of lists of names",
     ("ControllerSection", "decision_time"): "`free`, `measured`, or time",
     ("WalkTrace", "walk_mean"): "quantity of the trace",
     ("StepsTrace", "steps"): "list of pairs of time and value",

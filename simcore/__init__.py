@@ -2,14 +2,14 @@
 
 `load_scenario` reads a scenario file, `simulate` runs it under a policy, and a `Result` holds the tables that come out.
 `load_scenario` also takes changes: `Set`, `Scale`, `Drop`, `ShiftTraces`, or the text of one.
-The same worlds can be built from `ModelSpec`, `Cluster`, `Device`, `Link`, `Request` and `Scenario` in Python.
+In Python the same worlds are built from `ModelSpec`, `Cluster`, `Device`, `Medium`, `Link`, `Request`, `Scenario`.
 """
 
 from simcore import predict
 from simcore.arrays import FloatArray, IntArray
 from simcore.blocks import BlockTable, Kind, block_table
 from simcore.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
-from simcore.cluster import Cluster, Device, Link, Route
+from simcore.cluster import Cluster, Device, Link, Medium
 from simcore.cost import CostModel, DecodeCost, PaperCost, StepCost
 from simcore.huggingface import from_config
 from simcore.load import load_scenario, shipped_scenario, shipped_scenarios
@@ -18,6 +18,7 @@ from simcore.observe import Decision, Infeasible, Keep, Observation, Placement, 
 from simcore.pacing import Lateness
 from simcore.presets import PRESETS, preset
 from simcore.results import SCHEMA_VERSION, TABLES, Result, combine, load_result
+from simcore.route import Resource, Route
 from simcore.scenario import PolicyChoice, Request, Scenario
 from simcore.simulate import simulate
 from simcore.streams import stream
@@ -41,6 +42,7 @@ __all__ = [
     "Kind",
     "Lateness",
     "Link",
+    "Medium",
     "ModelSpec",
     "Observation",
     "PaperCost",
@@ -48,6 +50,7 @@ __all__ = [
     "Policy",
     "PolicyChoice",
     "Request",
+    "Resource",
     "Result",
     "Route",
     "Scale",

@@ -1,4 +1,4 @@
-"""What is in the lab: devices, the links between them, and the way a message takes.
+"""What is in the lab: devices, relays, the links between them, and the way a message takes.
 
 A `Cluster` is a value. Two simulations of one cluster never influence each other, because nothing here changes while
 simulated time passes: what varies with time is a `Trace`.
@@ -6,23 +6,24 @@ simulated time passes: what varies with time is a `Trace`.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import networkx as nx
 import numpy as np
 
 from simcore.arrays import FloatArray, IntArray, sealed
+from simcore.route import Resource, Route, divided
 from traces import Trace
+
+_Key: TypeAlias = tuple[str, str, bool]
+"""What a resource belongs to: "link", "nic" or "medium", its name, and a direction."""
 
 _ALWAYS_ON = Trace.constant(1.0)
 _NOTHING = Trace.constant(0.0)
-_MOST_IDLE_CHANGES = 100_000
-# What is through but for rounding when an outage begins does not wait for its end; `Trace.reach` has the same rule.
-_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,9 @@ class Device:
         availability: share of the device that is free for the model over time, in [0, 1].
         used_bytes: memory taken by others over time.
         discipline: tasks run one after another (`fifo`) or all at once, each on an equal share (`ps`).
+        nic_up: rate at which its network interface sends over time [bytes/s], over all its links together; None when
+            only the links limit it. What the device forwards for others counts too.
+        nic_down: likewise for what it receives.
     """
 
     name: str
@@ -50,100 +54,122 @@ class Device:
     availability: Trace = _ALWAYS_ON
     used_bytes: Trace = _NOTHING
     discipline: Literal["fifo", "ps"] = "fifo"
+    nic_up: Trace | None = None
+    nic_down: Trace | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Medium:
+    """Half-duplex air or cable: all links on it, in both directions, have one budget together.
+
+    Attributes:
+        name: unique among the media of its cluster.
+        bandwidth: rate over time [bytes/s].
+    """
+
+    name: str
+    bandwidth: Trace
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """A full-duplex connection between two devices: each direction has the whole bandwidth.
+    """A connection between two nodes (devices or relays).
 
     Attributes:
         name: unique in its cluster.
-        ends: names of the two devices.
-        bandwidth: rate over time [bytes/s].
+        ends: names of the two nodes.
+        bandwidth: rate over time [bytes/s], the whole of it in each direction; None when only the medium limits it.
         latency_s: one-way latency.
         overhead_s: fixed time per message.
+        medium: name of the medium that the link is on, whose budget it shares with all others there. With a bandwidth
+            beside it, the narrower of the two counts.
+
+    Raises:
+        ValueError: there is neither a bandwidth nor a medium.
     """
 
     name: str
     ends: tuple[str, str]
-    bandwidth: Trace
+    bandwidth: Trace | None = None
     latency_s: float = 0.0
     overhead_s: float = 0.0
+    medium: str | None = None
 
-
-@dataclass(frozen=True)
-class Route:
-    """The links that a message crosses from one device to another.
-
-    Attributes:
-        links: indices into `Cluster.links`, in order of travel.
-        latency_s: latency and per-message overhead of all of them, paid once before the first byte arrives.
-        bandwidths: their bandwidth traces.
-    """
-
-    links: tuple[int, ...]
-    latency_s: float
-    bandwidths: tuple[Trace, ...]
-
-    def reach(self, start_s: float, size_bytes: float) -> float:
-        """When the last of `size_bytes` leaves the route if they start to flow at `start_s`; inf when never.
-
-        The rate at any moment is that of the narrowest link. Exact: between two breakpoints of the traces the rate is
-        constant, so it is enough to go from breakpoint to breakpoint. Links whose ups never meet would be followed for
-        ever; after `_MOST_IDLE_CHANGES` breakpoints in a row without a byte the message is taken never to arrive.
-        """
-        if len(self.bandwidths) == 1:
-            return self.bandwidths[0].reach(start_s, size_bytes)
-        now, left, idle = start_s, size_bytes, 0
-        while idle < _MOST_IDLE_CHANGES:
-            rate = min(trace.value(now) for trace in self.bandwidths)
-            change = min(trace.next_change(now) for trace in self.bandwidths)
-            end = now + left / rate if rate > 0.0 else math.inf
-            if end <= change:
-                return end
-            left -= rate * (change - now)
-            if left <= _ROUNDING * size_bytes:
-                return change
-            idle = 0 if rate > 0.0 else idle + 1
-            now = change
-        return math.inf
+    def __post_init__(self) -> None:
+        if self.bandwidth is None and self.medium is None:
+            raise ValueError(f"link {self.name!r} needs a bandwidth or a medium")
 
 
 @dataclass(frozen=True, eq=False)
 class Cluster:
-    """Devices, links and the device at which tokens are read and written.
+    """Devices, relays, links and the device at which tokens are read and written.
 
     Attributes:
         devices: at least one, with distinct names.
-        links: between devices of the cluster; any two devices must be connected.
+        links: between nodes of the cluster; all nodes must be connected.
         source: name of the device that holds the prompt and receives each token.
+        relays: names of the nodes that are no devices, such as switches and access points: links end there and messages
+            pass, but nothing is placed there.
+        media: what several links share, with distinct names.
+        pinned: routes that messages take instead of the latency-shortest ones, each as the names of its nodes from one
+            device to another. It holds for both directions, unless the other direction is pinned too.
 
     Raises:
-        ValueError: names repeat or are unknown, or the graph is not connected.
+        ValueError: names repeat or are unknown, the graph is not connected, or a pinned route is none.
     """
 
     devices: tuple[Device, ...]
     links: tuple[Link, ...]
     source: str
+    relays: tuple[str, ...] = ()
+    media: tuple[Medium, ...] = ()
+    pinned: tuple[tuple[str, ...], ...] = ()
     _index: dict[str, int] = field(init=False, repr=False)
+    _shares: dict[tuple[int, int], Trace] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [device.name for device in self.devices]
         if not names:
             raise ValueError("a cluster needs at least one device")
-        _unique(names, "device")
+        _unique([*names, *self.relays], "node" if self.relays else "device")
         _unique([link.name for link in self.links], "link")
+        _unique([medium.name for medium in self.media], "medium")
         object.__setattr__(self, "_index", {name: i for i, name in enumerate(names)})
-        for link in self.links:
-            if link.ends[0] == link.ends[1] or not set(link.ends) <= set(names):
-                raise ValueError(
-                    f"link {link.name!r} must join two different devices of {names}, not {link.ends}"
-                )
+        self._check_links([*names, *self.relays])
         if self.source not in self._index:
             raise ValueError(f"the source {self.source!r} is not one of the devices {names}")
-        unreached = set(names) - set(nx.node_connected_component(self.graph, names[0]))
+        unreached = {*names, *self.relays} - set(nx.node_connected_component(self.graph, names[0]))
         if unreached:
             raise ValueError(f"no path of links leads from {names[0]!r} to {', '.join(sorted(unreached))}")
+        self._check_pinned()
+
+    def _check_links(self, nodes: Sequence[str]) -> None:
+        known, media = set(nodes), {medium.name for medium in self.media}
+        what = "nodes" if self.relays else "devices"
+        for link in self.links:
+            if link.ends[0] == link.ends[1] or not set(link.ends) <= known:
+                raise ValueError(
+                    f"link {link.name!r} must join two different {what} of {list(nodes)}, not {link.ends}"
+                )
+            if link.medium is not None and link.medium not in media:
+                raise ValueError(f"link {link.name!r} is on {link.medium!r}, which is not one of the media")
+
+    def _check_pinned(self) -> None:
+        for path in self.pinned:
+            self._check_path(path)
+        repeated = [ends for ends, n in Counter((path[0], path[-1]) for path in self.pinned).items() if n > 1]
+        if repeated:
+            raise ValueError(f"the route from {repeated[0][0]!r} to {repeated[0][1]!r} is pinned twice")
+
+    def _check_path(self, path: Sequence[str]) -> None:
+        way = " - ".join(path)
+        if len(path) < 2 or not {path[0], path[-1]} <= set(self._index) or len(set(path)) < len(path):
+            raise ValueError(
+                f"the pinned route {way} must lead from one device to another and meet no node twice"
+            )
+        for a, b in pairwise(path):
+            if not self.graph.has_edge(a, b):
+                raise ValueError(f"the pinned route {way} needs a link between {a!r} and {b!r}")
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -193,24 +219,54 @@ class Cluster:
 
     @cached_property
     def graph(self) -> "nx.Graph[Any]":
-        """Devices as nodes and links as edges; the edge attribute `link` is an index into `links`.
+        """Devices and relays as nodes, links as edges; the edge attribute `link` is an index into `links`.
 
         Of several links between the same two devices the one of least latency counts.
         """
         graph: nx.Graph[Any] = nx.Graph()
         graph.add_nodes_from(device.name for device in self.devices)
+        graph.add_nodes_from(self.relays)
         order = sorted(range(len(self.links)), key=lambda i: -_delay(self.links[i]))
         for i in order:
             graph.add_edge(*self.links[i].ends, link=i, weight=_weight(self.links[i]))
         return graph
 
     @cached_property
+    def resources(self) -> tuple[Resource, ...]:
+        """All that messages may share: links by direction, network interfaces by direction, media."""
+        return tuple(self._resources.values())
+
+    @cached_property
+    def _resources(self) -> dict[_Key, Resource]:
+        """Resources by what they belong to."""
+        found: dict[_Key, Resource] = {}
+        for link in self.links:
+            if link.bandwidth is not None:
+                for forward in (True, False):
+                    found["link", link.name, forward] = Resource(f"link {link.name!r}", link.bandwidth)
+        for device in self.devices:
+            if device.nic_up is not None:
+                found["nic", device.name, True] = Resource(f"nic_up of {device.name!r}", device.nic_up)
+            if device.nic_down is not None:
+                found["nic", device.name, False] = Resource(f"nic_down of {device.name!r}", device.nic_down)
+        for medium in self.media:
+            found["medium", medium.name, True] = Resource(f"medium {medium.name!r}", medium.bandwidth)
+        return found
+
+    @cached_property
     def routes(self) -> tuple[tuple[Route | None, ...], ...]:
-        """`routes[i][j]` is the latency-shortest route from device i to device j; None for i = j."""
+        """`routes[i][j]` is the route from device i to device j, pinned or latency-shortest; None for i = j."""
+        pinned = {(path[-1], path[0]): path[::-1] for path in self.pinned}
+        pinned |= {(path[0], path[-1]): path for path in self.pinned}
         rows = []
         for start in self.names:
             paths = nx.single_source_dijkstra_path(self.graph, start, weight="weight")
-            rows.append(tuple(self._route(paths[end]) if end != start else None for end in self.names))
+            rows.append(
+                tuple(
+                    self._route(pinned.get((start, end), paths[end])) if end != start else None
+                    for end in self.names
+                )
+            )
         return tuple(rows)
 
     @cached_property
@@ -224,14 +280,14 @@ class Cluster:
         )
 
     def rates(self, time_s: float, window_s: float) -> FloatArray:
-        """Rate of the narrowest link between devices [bytes/s], shape (devices, devices).
+        """Rate of the narrowest resource between devices [bytes/s], shape (devices, devices).
 
-        The rate of a link is its mean over the last `window_s` seconds, or with a window of 0 what it is now. Infinite
-        on the diagonal: what a device sends to itself is free.
+        The rate of a resource is its mean over the last `window_s` seconds, or with a window of 0 what it is now,
+        whoever else uses it. Infinite on the diagonal: what a device sends to itself is free.
         """
         rates = self._fixed_rates.copy()
-        varying = self._varying_links
-        rates[varying] = [self.links[i].bandwidth.mean_before(time_s, window_s) for i in varying]
+        varying = self._varying_traces
+        rates[varying] = [self._traces[i].mean_before(time_s, window_s) for i in varying]
         count = len(self.devices)
         matrix = np.full(count * count, np.inf)
         crossed, starts, pairs = self._crossings
@@ -240,25 +296,37 @@ class Cluster:
         return sealed(matrix.reshape(count, count))
 
     @cached_property
-    def _varying_links(self) -> list[int]:
-        return [i for i, link in enumerate(self.links) if not link.bandwidth.is_constant]
+    def _traces(self) -> list[Trace]:
+        """The distinct traces on all routes; many links may be driven by one."""
+        return list({id(trace): trace for _, route in self._pairs for trace in route.bandwidths}.values())
+
+    @cached_property
+    def _varying_traces(self) -> list[int]:
+        return [i for i, trace in enumerate(self._traces) if not trace.is_constant]
 
     @cached_property
     def _fixed_rates(self) -> FloatArray:
-        return np.array([link.bandwidth.value(0.0) for link in self.links], dtype=np.float64)
+        return np.array([trace.value(0.0) for trace in self._traces], dtype=np.float64)
 
-    @cached_property
-    def _crossings(self) -> tuple[IntArray, IntArray, IntArray]:
-        """All routes end to end: links crossed, where each route begins among them, and its cell in the matrix."""
-        crossed: list[int] = []
-        starts: list[int] = []
-        pairs: list[int] = []
+    @property
+    def _pairs(self) -> Iterator[tuple[int, Route]]:
+        """The routes between different devices, each with its cell in a matrix of all devices."""
         for i, row in enumerate(self.routes):
             for j, route in enumerate(row):
                 if route:
-                    starts.append(len(crossed))
-                    pairs.append(i * len(self.devices) + j)
-                    crossed.extend(route.links)
+                    yield i * len(self.devices) + j, route
+
+    @cached_property
+    def _crossings(self) -> tuple[IntArray, IntArray, IntArray]:
+        """All routes end to end: traces met, where each route begins among them, and its cell in the matrix."""
+        number = {id(trace): i for i, trace in enumerate(self._traces)}
+        crossed: list[int] = []
+        starts: list[int] = []
+        pairs: list[int] = []
+        for cell, route in self._pairs:
+            starts.append(len(crossed))
+            pairs.append(cell)
+            crossed.extend(number[id(trace)] for trace in route.bandwidths)
         return (
             np.array(crossed, dtype=np.int64),
             np.array(starts, dtype=np.int64),
@@ -268,10 +336,38 @@ class Cluster:
     def _column(self, name: str) -> FloatArray:
         return sealed(np.array([getattr(device, name) for device in self.devices], dtype=np.float64))
 
+    @cached_property
+    def _place(self) -> dict[_Key, int]:
+        return {key: i for i, key in enumerate(self._resources)}
+
     def _route(self, path: Sequence[str]) -> Route:
-        hops = tuple(self.graph.edges[a, b]["link"] for a, b in pairwise(path))
-        links = [self.links[i] for i in hops]
-        return Route(hops, math.fsum(_delay(link) for link in links), tuple(link.bandwidth for link in links))
+        hops: list[int] = []
+        used: Counter[int] = Counter()
+        for a, b in pairwise(path):
+            i = self.graph.edges[a, b]["link"]
+            link = self.links[i]
+            medium = "" if link.medium is None else link.medium
+            keys: list[_Key] = [
+                ("nic", a, True),
+                ("link", link.name, link.ends[0] == a),
+                ("medium", medium, True),
+                ("nic", b, False),
+            ]
+            used.update(self._place[key] for key in keys if key in self._place)
+            hops.append(i)
+        return Route(
+            tuple(hops),
+            math.fsum(_delay(self.links[i]) for i in hops),
+            tuple(used),
+            tuple(used.values()),
+            tuple(self._share(i, uses) for i, uses in used.items()),
+        )
+
+    def _share(self, resource: int, uses: int) -> Trace:
+        """What a resource lets through of a message that crosses it so often; one trace for all such messages."""
+        if (resource, uses) not in self._shares:
+            self._shares[resource, uses] = divided(self.resources[resource].bandwidth, uses)
+        return self._shares[resource, uses]
 
 
 def _delay(link: Link) -> float:

@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from simcore import schema
 from simcore.changes import Change, apply_changes, parse_change
-from simcore.cluster import Cluster, Device, Link
+from simcore.cluster import Cluster, Device, Link, Medium
 from simcore.cost import CostModel, DecodeCost, PaperCost
 from simcore.document import Document, KeyPath, read_document
 from simcore.huggingface import from_config
@@ -211,6 +211,10 @@ class _Builder:
             if device in met:
                 self._fail(("devices", group), f"two devices called {shown(device)}", "distinct names")
             met.add(device)
+        for number, relay in enumerate(self._file.relays):
+            if relay in met:
+                self._fail(("relays", number), f"a second node called {shown(relay)}", "distinct names")
+            met.add(relay)
         return groups
 
     def _device_group(self, name: str, section: schema.DeviceSection) -> Iterator[Device]:
@@ -229,6 +233,8 @@ class _Builder:
                 availability=self._availability(member, (*key, "availability"), section.availability),
                 used_bytes=self._trace(member, (*key, "memory_used"), section.memory_used, "size"),
                 discipline=section.discipline,
+                nic_up=self._rate(member, key, section, "nic_up"),
+                nic_down=self._rate(member, key, section, "nic_down"),
             )
 
     def _availability(self, member: str, key: KeyPath, section: Any) -> Trace:
@@ -249,6 +255,12 @@ class _Builder:
         source = self._file.source or names[0]
         if source not in names:
             self._fail(("source",), shown(source), one_of(source, names))
+        media = tuple(
+            Medium(
+                name=name, bandwidth=self._trace(name, ("media", name, "bandwidth"), medium.bandwidth, "rate")
+            )
+            for name, medium in self._file.media.items()
+        )
         links: list[Link] = []
         for name, section in self._file.links.items():
             pairs = list(itertools.islice(self._pairs(("links", name), section.connect, groups), _ENOUGH))
@@ -256,33 +268,52 @@ class _Builder:
                 found = f"more than {schema.MOST_LINKS} links with those of {name}"
                 self._fail(("links", name), found, f"at most {schema.MOST_LINKS} links in all")
             links.extend(self._link_group(name, section, pairs))
-        located = _Located(self._document, ("links",), "links that connect all devices, each named once")
-        return located.call(lambda: Cluster(devices, tuple(links), source))
+        relays = tuple(self._file.relays)
+        what = "nodes" if relays else "devices"
+        located = _Located(self._document, ("links",), f"links that connect all {what}, each named once")
+        cluster = located.call(lambda: Cluster(devices, tuple(links), source, relays, media))
+        return self._with_pinned(cluster)
+
+    def _with_pinned(self, cluster: Cluster) -> Cluster:
+        if not self._file.routes:
+            return cluster
+        nodes = dict.fromkeys((*cluster.names, *cluster.relays))
+        for number, path in enumerate(self._file.routes):
+            for place, name in enumerate(path):
+                if name not in nodes:
+                    self._fail(("routes", number, place), shown(name), one_of(name, nodes))
+        located = _Located(self._document, ("routes",), "paths of linked nodes between two devices")
+        return located.call(lambda: replace(cluster, pinned=tuple(map(tuple, self._file.routes))))
 
     def _link_group(
         self, name: str, section: schema.LinkSection, pairs: list[tuple[str, str]]
     ) -> Iterator[Link]:
         key: KeyPath = ("links", name)
+        if section.medium is not None and section.medium not in self._file.media:
+            self._fail((*key, "medium"), shown(section.medium), one_of(section.medium, self._file.media))
+        if section.medium is None and "bandwidth" not in section.model_fields_set:
+            self._fail(key, "no key 'bandwidth'", "the key bandwidth here, or a medium")
         for a, b in pairs:
             member = name if len(pairs) == 1 else f"{name}:{a}-{b}"
             yield Link(
                 name=member,
                 ends=(a, b),
-                bandwidth=self._trace(member, (*key, "bandwidth"), section.bandwidth, "rate"),
+                bandwidth=self._rate(member, key, section, "bandwidth"),
                 latency_s=section.latency,
                 overhead_s=section.overhead,
+                medium=section.medium,
             )
 
     def _pairs(
         self, key: KeyPath, connect: str | list[list[str]], groups: Mapping[str, list[Device]]
     ) -> Iterator[tuple[str, str]]:
-        """The pairs of devices that a link section joins."""
+        """The pairs of nodes that a link section joins."""
         members = {name: [device.name for device in group] for name, group in groups.items()}
         each = {name: [name] for group in members.values() for name in group}
         if isinstance(connect, str):
             yield from itertools.combinations(each, 2)
             return
-        known = members | each
+        known = members | each | {relay: [relay] for relay in self._file.relays}
         for number, pair in enumerate(connect):
             for side, name in enumerate(pair):
                 if name not in known:
@@ -294,6 +325,12 @@ class _Builder:
                 yield from itertools.combinations(known[pair[0]], 2)
             else:
                 yield from ((a, b) for a in known[pair[0]] for b in known[pair[1]] if a != b)
+
+    def _rate(self, owner: str, key: KeyPath, section: Any, name: str) -> Trace | None:
+        """The rate under a key that may be left out."""
+        if name not in section.model_fields_set:
+            return None
+        return self._trace(owner, (*key, name), getattr(section, name), "rate")
 
     def _trace(self, owner: str, key: KeyPath, section: Any, quantity: Quantity) -> Trace:
         """The trace that a section describes, for one link or device."""

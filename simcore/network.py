@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 import simpy
 
-from simcore.cluster import Cluster, Route
+from simcore.cluster import Cluster
 from simcore.outcome import RunEndedError
+from simcore.route import Route
 
 
 @dataclass
@@ -50,7 +51,7 @@ class DedicatedNetwork:
     """Every message has its route for itself, as the paper assumes: no message ever slows another.
 
     A message first pays the latency and the per-message overhead of its route, then flows at the rate of the narrowest
-    link, exactly as that rate changes.
+    resource, exactly as that rate changes.
     """
 
     def __init__(self, env: simpy.Environment, cluster: Cluster) -> None:
@@ -94,7 +95,7 @@ class DedicatedNetwork:
 
     def _complaint(self, route: Route, start: int, end: int, size_bytes: float) -> str:
         names = self._cluster.names
-        links = ", ".join(repr(self._cluster.links[i].name) for i in route.links)
+        links = ", ".join(self._cluster.resources[i].name for i in route.resources)
         return (
             f"{size_bytes:.0f} bytes from {names[start]!r} to {names[end]!r} at {self._env.now:.6g} s "
             f"never arrive over {links}: the rate stays at 0"

@@ -71,6 +71,16 @@ def _is_pair(value: object) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(isinstance(name, str) for name in value)
 
 
+def _routes(value: object) -> object:
+    if isinstance(value, list) and all(_is_path(path) for path in value):
+        return value
+    raise _told(shown(value), "a list of lists of node names such as [[laptop, switch, pi]]")
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, list) and len(value) >= 2 and all(isinstance(name, str) for name in value)
+
+
 def _policy(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
@@ -243,15 +253,30 @@ class DeviceSection(_Section):
     discipline: Literal["fifo", "ps"] = Field(
         "fifo", description="tasks run one after another, or all at once on equal shares"
     )
+    nic_up: TraceSection = Field(
+        None, description="rate at which it sends over all its links together; by default only they limit it"
+    )
+    nic_down: TraceSection = Field(None, description="rate at which it receives, likewise")
+
+
+class MediumSection(_Section):
+    """A half-duplex medium, such as a Wi-Fi cell: all links on it, in both directions, have one budget together."""
+
+    bandwidth: TraceSection = Field(description="the budget")
 
 
 class LinkSection(_Section):
-    """A link between two devices, or links of one kind between several pairs."""
+    """A link between two nodes (devices or relays), or links of one kind between several pairs."""
 
     connect: Annotated[Literal["all"] | list[list[str]], BeforeValidator(_connect)] = Field(
         description='"all" for every pair of devices, or a list of pairs; a device with a count stands for all of them'
     )
-    bandwidth: TraceSection = Field(description="rate in each direction")
+    bandwidth: TraceSection = Field(
+        None, description="rate in each direction; may only be left out where `medium` gives one"
+    )
+    medium: str | None = Field(
+        None, description="what it shares with all links that name the same medium, one of `media`"
+    )
     latency: Seconds = Field(0.0, description="one-way")
     overhead: Seconds = Field(0.0, description="fixed time per message")
 
@@ -320,7 +345,19 @@ class ScenarioFile(_Section):
         None, description="device with the prompt, to which tokens return; the first by default"
     )
     devices: dict[Name, DeviceSection] = Field(min_length=1)
+    relays: list[Name] = Field(
+        default_factory=list,
+        max_length=MOST_DEVICES,
+        description="nodes at which links meet and nothing is placed: switches, access points",
+    )
+    media: dict[Name, MediumSection] = Field(default_factory=dict, max_length=MOST_DEVICES)
     links: dict[Name, LinkSection] = Field(default_factory=dict)
+    routes: Annotated[list[list[str]], BeforeValidator(_routes)] = Field(
+        default_factory=list,
+        max_length=MOST_LINKS,
+        description="paths of nodes that messages between the first and the last take, in both directions; "
+        "every other route is the one of least latency",
+    )
     network: NetworkSection = NetworkSection()
     workload: list[RequestSection] = Field(min_length=1, max_length=100_000)
     controller: ControllerSection = ControllerSection()

@@ -116,7 +116,9 @@ KEYS = [
         "model: {preset: llama-2-7b}\nworkload: []\n",
         (":1", "no key 'devices'", "the key devices"),
     ),
-    Case("missing bandwidth", changed(f", {RATE}", ""), (":8", "links.cable", "no key 'bandwidth'")),
+    Case(
+        "missing bandwidth", changed(f", {RATE}", ""), (":8", "links.cable", "no key 'bandwidth'", "medium")
+    ),
     Case("missing prompt", changed("prompt: 4, ", ""), (":10", "workload.0", "no key 'prompt'")),
     Case("number as a device", changed("  left:", "  1:"), (":5", "the key '1'", "quote it")),
     Case("null as a device", changed("  left:", "  ~:"), (":5", "the key '~'", "text")),
@@ -137,6 +139,24 @@ KEYS = [
     Case("name that is a number", changed("name: lab", "name: 7"), (":1", "name", "7", "text")),
     Case("device with a colon", changed("  left:", "  1:30:"), (":5", "'1:30'", "letters")),
     Case("device with an accent", changed("  left:", "  küche:"), (":5", "'küche'", "letters")),
+    Case("unknown medium", changed(RATE, "medium: air"), (":8", "cable.medium", "'air'")),
+    Case("medium of nothing", changed(RATE, "medium:"), (":8", "links.cable", "no key 'bandwidth'")),
+    Case(
+        "routes of no list", GOOD + "routes: [left, right]\n", ("routes", "'left'", "[[laptop, switch, pi]]")
+    ),
+    Case(
+        "route without links",
+        GOOD + "relays: [hub]\n" + "routes: [[left, hub, right]]\n",
+        ("links", "to hub"),
+    ),
+    Case("route of one", GOOD + "routes: [[left]]\n", ("routes", "[[laptop, switch, pi]]")),
+    Case("route to nowhere", GOOD + "routes: [[left, rihgt]]\n", ("routes.0.1", "'rihgt'", "mean 'right'?")),
+    Case(
+        "route in a circle",
+        GOOD + "routes: [[left, right, left]]\n",
+        ("routes", "left - right - left", "linked"),
+    ),
+    Case("relay like a device", GOOD + "relays: [left]\n", ("relays.0", "'left'", "distinct")),
     Case("list of links", changed("  cable: ", "  - "), ("links", "keys with values")),
     Case("seed below 0", GOOD + "seed: -1\n", (":11", "-1", "greater than or equal to 0")),
     Case("seed that is no number", GOOD + "seed: yes\n", (":11", "'yes'", "a whole number")),

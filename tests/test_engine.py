@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Scripted, Shuffled, clusters, reals, scenarios
+from worlds import Scripted, Shuffled, clusters, rate_of, reals, scenarios
 
 from simcore import (
     Cluster,
@@ -255,7 +255,7 @@ def test_a_world_k_times_faster_is_k_times_faster(scenario: Scenario, seed: int,
             for d in cluster.devices
         ),
         tuple(
-            replace(link, bandwidth=Trace.constant(link.bandwidth.value(0.0) * factor))
+            replace(link, bandwidth=Trace.constant(rate_of(link).value(0.0) * factor))
             for link in cluster.links
         ),
         cluster.source,
@@ -277,7 +277,7 @@ def test_a_better_device_or_link_never_hurts_a_fixed_placement(
     better_link: bool = data.draw(st.booleans())
     if links and better_link:
         i = int(data.draw(st.integers(0, len(links) - 1)))
-        links[i] = replace(links[i], bandwidth=Trace.constant(links[i].bandwidth.value(0.0) * factor))
+        links[i] = replace(links[i], bandwidth=Trace.constant(rate_of(links[i]).value(0.0) * factor))
     else:
         i = data.draw(st.integers(0, len(devices) - 1))
         devices[i] = replace(

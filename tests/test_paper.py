@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
+from worlds import rate_of
 
 import analysis
 import policies
@@ -51,7 +52,7 @@ def test_worlds_are_within_the_ranges_that_the_paper_states(world: World, seed: 
     assert ((MEMORY_BYTES[0] <= cluster.memory_bytes) & (cluster.memory_bytes <= MEMORY_BYTES[1])).all()
     assert ((FLOPS[0] <= cluster.flops) & (cluster.flops <= FLOPS[1])).all()
     for link in cluster.links:
-        assert LINK_BYTES_PER_S[0] <= link.bandwidth.value(0.0) <= LINK_BYTES_PER_S[1]
+        assert LINK_BYTES_PER_S[0] <= rate_of(link).value(0.0) <= LINK_BYTES_PER_S[1]
     assert len(cluster.links) == world.devices * (world.devices - 1) // 2
     for device in cluster.devices:
         assert 0.3 <= device.availability.value(1.0) <= 1.0
@@ -73,8 +74,8 @@ def test_more_devices_and_other_options_leave_the_draws_of_the_others_alone() ->
     few, many = draw(World(devices=3), 5).cluster, draw(World(devices=9, link_scale=2.0), 5).cluster
     assert few.flops.tolist() == many.flops[:3].tolist()
     assert few.devices[2].availability.value(1.3) == many.devices[2].availability.value(1.3)
-    rates = {link.name: link.bandwidth.value(0.0) for link in many.links}
-    assert all(2.0 * link.bandwidth.value(0.0) == rates[link.name] for link in few.links)
+    rates = {link.name: rate_of(link).value(0.0) for link in many.links}
+    assert all(2.0 * rate_of(link).value(0.0) == rates[link.name] for link in few.links)
 
 
 def test_scarce_memory_is_as_scarce_as_asked_for() -> None:

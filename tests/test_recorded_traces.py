@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from worlds import Shuffled
+from worlds import Shuffled, rate_of
 
 from simcore import load_scenario, simulate
 
@@ -26,7 +26,7 @@ def test_a_mahimahi_recording_drives_a_link_by_its_name_in_a_scenario(name: str,
     path = tmp_path / "cellular.yaml"
     path.write_text(SCENARIO.replace("FILE", str(FOLDER / name)))
     scenario = load_scenario(path)
-    trace = scenario.cluster.links[0].bandwidth
+    trace = rate_of(scenario.cluster.links[0])
     opportunities = (FOLDER / name).read_text().split()
     period_s = int(opportunities[-1]) / 1000
     assert trace.duration == pytest.approx(period_s)

@@ -13,6 +13,7 @@ import pydantic
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from worlds import rate_of
 
 import policies
 from simcore import (
@@ -79,6 +80,8 @@ LARGE: Document = {
                              "scale": 0.5, "shift": "1 s"},
             "memory_used": "512 MB",
             "discipline": "ps",
+            "nic_up": "300 Mbit/s",
+            "nic_down": {"steps": [["0 s", "300 Mbit/s"], ["1 s", "100 Mbit/s"]]},
         },
         "box": {
             "memory": "16 GB",
@@ -100,7 +103,11 @@ LARGE: Document = {
             "connect": [["pi-2", "box"]],
             "bandwidth": {"file": "data/up.mahimahi", "scale": 0.25, "shift": "1 ms"},
         },
+        "air": {"connect": [["ap", "pi"], ["box", "ap"]], "medium": "wifi", "latency": "4 ms"},
     },
+    "relays": ["ap"],
+    "media": {"wifi": {"bandwidth": {"shipped": "wifi-near.csv", "end": "loop"}}},
+    "routes": [["pi-1", "ap", "box"]],
     "network": {"sharing": "dedicated"},
     "workload": [{"prompt": 3, "output": 5}, {"prompt": 2, "output": 4, "arrival": "1.5 s"}],
     "controller": {
@@ -162,11 +169,11 @@ def small(folder: Path, changes: Document, **options: Any) -> Scenario:
 
 def rate(folder: Path, bandwidth: object) -> Trace:
     """What the only link's bandwidth becomes."""
-    return small(folder, {"links": {"wire": {"bandwidth": bandwidth}}}).cluster.links[0].bandwidth
+    return rate_of(small(folder, {"links": {"wire": {"bandwidth": bandwidth}}}).cluster.links[0])
 
 
-def same(one: Trace, other: Trace) -> bool:
-    return (
+def same(one: Trace | None, other: Trace) -> bool:
+    return one is not None and (
         np.array_equal(one.times, other.times)
         and np.array_equal(one.values, other.values)
         and (one.end, one.duration) == (other.end, other.duration)
@@ -262,12 +269,32 @@ def test_keys_arrive_in_the_links(folder: Path) -> None:
         ("cell:pi-1-pi-3", ("pi-1", "pi-3")),
         ("cell:pi-2-pi-3", ("pi-2", "pi-3")),
         ("radio", ("pi-2", "box")),
+        ("air:ap-pi-1", ("ap", "pi-1")),
+        ("air:ap-pi-2", ("ap", "pi-2")),
+        ("air:ap-pi-3", ("ap", "pi-3")),
+        ("air:box-ap", ("box", "ap")),
     ]
     for link in links[:3]:
         assert (link.latency_s, link.overhead_s) == (2e-3, 100e-6)
         assert same(link.bandwidth, Trace([0, 0.25, 0.5], [1.25e6, 2.5e6, 0], "zero", 0.75))
+        assert link.medium is None
     assert (links[3].latency_s, links[3].overhead_s) == (0.0, 0.0)
     assert same(links[3].bandwidth, scaled(shifted(read(folder / "data/up.mahimahi", "rate"), 1e-3), 0.25))
+    for link in links[4:]:
+        assert (link.bandwidth, link.medium, link.latency_s) == (None, "wifi", 4e-3)
+
+
+def test_relays_media_and_routes_arrive(folder: Path) -> None:
+    cluster = load(folder, LARGE).cluster
+    assert cluster.relays == ("ap",)
+    assert [medium.name for medium in cluster.media] == ["wifi"]
+    assert same(cluster.media[0].bandwidth, read(shipped("wifi-near.csv"), "rate", end="loop"))
+    assert cluster.pinned == (("pi-1", "ap", "box"),)
+    assert cluster.routes[0][3].links == (4, 7)  # type: ignore[union-attr]
+    pi, box = cluster.devices[0], cluster.devices[3]
+    assert same(pi.nic_up, Trace.constant(37.5e6))
+    assert same(pi.nic_down, Trace([0, 1], [37.5e6, 12.5e6]))
+    assert (box.nic_up, box.nic_down) == (None, None)
 
 
 # Devices and links
@@ -396,7 +423,7 @@ def walks(folder: Path, changes: Document, **options: Any) -> dict[str, bytes]:
     """The values of every link's walk."""
     links = {"wire": {"connect": "all", "bandwidth": WALK}}
     cluster = small(folder, merged({"links": links}, changes), **options).cluster
-    return {link.name: link.bandwidth.values.tobytes() for link in cluster.links}
+    return {link.name: link.bandwidth.values.tobytes() for link in cluster.links if link.bandwidth}
 
 
 def test_every_link_and_device_walks_on_its_own(folder: Path) -> None:
@@ -405,9 +432,10 @@ def test_every_link_and_device_walks_on_its_own(folder: Path) -> None:
     cluster = small(
         folder, {"devices": devices, "links": {"wire": {"connect": "all", "bandwidth": WALK}}}
     ).cluster
-    traces = [link.bandwidth for link in cluster.links] + [device.availability for device in cluster.devices]
+    rates = [link.bandwidth for link in cluster.links if link.bandwidth]
+    traces = rates + [device.availability for device in cluster.devices]
     assert len({trace.values.tobytes() for trace in traces}) == len(traces) == 10 + 5
-    logs = np.log(np.array([link.bandwidth.values for link in cluster.links]))
+    logs = np.log(np.array([rate.values for rate in rates]))
     assert abs(np.corrcoef(logs) - np.eye(10)).max() < 0.95
 
 
@@ -444,7 +472,7 @@ def test_what_is_added_to_a_scenario_leaves_its_walks_alone(folder: Path) -> Non
 def test_walks_have_the_mean_they_are_given(seed: int, folder: Path) -> None:
     """The standard error of the mean of 10 000 independent values with sigma 0.3 is 0.3 %; eight are allowed."""
     walk = {**WALK, "duration": "10000 s", "correlation": 0.0}
-    trace = small(folder, {"links": {"wire": {"bandwidth": walk}}}, seed=seed).cluster.links[0].bandwidth
+    trace = rate_of(small(folder, {"links": {"wire": {"bandwidth": walk}}}, seed=seed).cluster.links[0])
     assert trace.values.mean() == pytest.approx(1e6, rel=0.025)
 
 

@@ -8,7 +8,7 @@ import pytest
 import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import clusters, models, reals, varying
+from worlds import clusters, models, rate_of, reals, varying
 
 from simcore import (
     Cluster,
@@ -165,7 +165,7 @@ def test_routes_are_the_fastest_and_shortest(cluster: Cluster) -> None:
                 assert at in ends
                 (at,) = ends - {at}
             assert at == cluster.names[j]
-            rates = [cluster.links[number].bandwidth.value(0.0) for number in route.links]
+            rates = [rate_of(cluster.links[number]).value(0.0) for number in route.links]
             assert cluster.rates(0.0, 1.0)[i, j] == min(rates)
 
 

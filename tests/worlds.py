@@ -31,6 +31,12 @@ def reals(low: float, high: float) -> st.SearchStrategy[float]:
     return st.floats(low, high, allow_nan=False, allow_infinity=False)
 
 
+def rate_of(link: Link) -> Trace:
+    """The bandwidth of a link that has one of its own."""
+    assert link.bandwidth is not None
+    return link.bandwidth
+
+
 def models() -> st.SearchStrategy[ModelSpec]:
     return st.builds(
         lambda layers, kv_heads, group, head_size, ffn_width, gated, precision: ModelSpec(

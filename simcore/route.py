@@ -1,0 +1,80 @@
+"""The way a message takes, and what it must share on it.
+
+Everything with a rate that messages compete for is a `Resource`: one direction of a link, one direction of a device's
+network interface, a medium. A `Route` is a list of them; whoever asks how fast a message can be, in whatever
+discipline, asks about these.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from traces import Trace
+
+_MOST_IDLE_CHANGES = 100_000
+# What is through but for rounding when an outage begins does not wait for its end; `Trace.reach` has the same rule.
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Resource:
+    """Something with a rate that messages share.
+
+    Attributes:
+        name: for people, such as "link 'wifi'".
+        bandwidth: rate over time [bytes/s].
+    """
+
+    name: str
+    bandwidth: Trace
+
+
+@dataclass(frozen=True)
+class Route:
+    """The links that a message crosses from one device to another, and the resources that it takes from others.
+
+    Attributes:
+        links: indices into `Cluster.links`, in order of travel.
+        latency_s: latency and per-message overhead of all of them, paid once before the first byte arrives.
+        resources: indices into `Cluster.resources`, each once, in order of first use.
+        uses: how often the route crosses each of these: a message that enters and leaves an access point by the same
+            medium takes twice its rate from it.
+        bandwidths: what each of the resources lets through if nobody else uses it: its trace, divided by the uses.
+    """
+
+    links: tuple[int, ...]
+    latency_s: float
+    resources: tuple[int, ...]
+    uses: tuple[int, ...]
+    bandwidths: tuple[Trace, ...]
+
+    def reach(self, start_s: float, size_bytes: float) -> float:
+        """When the last of `size_bytes` leaves the route if they start to flow at `start_s`; inf when never.
+
+        The rate at any moment is that of the narrowest resource. Exact: between two breakpoints of the traces the rate
+        is constant, so it is enough to go from breakpoint to breakpoint. Links whose ups never meet would be followed
+        for ever; after `_MOST_IDLE_CHANGES` breakpoints in a row without a byte the message is taken never to arrive.
+        """
+        if len(self.bandwidths) == 1:
+            return self.bandwidths[0].reach(start_s, size_bytes)
+        now, left, idle = start_s, size_bytes, 0
+        while idle < _MOST_IDLE_CHANGES:
+            rate = min(trace.value(now) for trace in self.bandwidths)
+            change = min(trace.next_change(now) for trace in self.bandwidths)
+            end = now + left / rate if rate > 0.0 else math.inf
+            if end <= change:
+                return end
+            left -= rate * (change - now)
+            if left <= _ROUNDING * size_bytes:
+                return change
+            idle = 0 if rate > 0.0 else idle + 1
+            now = change
+        return math.inf
+
+
+def divided(trace: Trace, parts: int) -> Trace:
+    """One of `parts` equal shares of a trace."""
+    if parts == 1:
+        return trace
+    return Trace(trace.times, np.asarray(trace.values) / parts, end=trace.end, duration=trace.duration)
