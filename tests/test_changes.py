@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from worlds import rate_of
 
 from simcore import Cluster, Scenario, load_scenario, schema
 from simcore.changes import Change, Drop, Scale, Set, ShiftTraces, apply_changes, parse_change
@@ -152,9 +153,9 @@ def test_walks_of_devices_that_stay_do_not_change_with_the_count(folder: Path) -
 
 
 TRACES: dict[str, Callable[[Cluster], Trace]] = {
-    "links.wifi.bandwidth": lambda cluster: cluster.links[0].bandwidth,
-    "links.wire.bandwidth": lambda cluster: cluster.links[3].bandwidth,
-    "links.log.bandwidth": lambda cluster: cluster.links[4].bandwidth,
+    "links.wifi.bandwidth": lambda cluster: rate_of(cluster.links[0]),
+    "links.wire.bandwidth": lambda cluster: rate_of(cluster.links[3]),
+    "links.log.bandwidth": lambda cluster: rate_of(cluster.links[4]),
     "devices.desk.availability": lambda cluster: cluster.devices[0].availability,
     "devices.pi.availability": lambda cluster: cluster.devices[1].availability,
     "devices.pi.memory_used": lambda cluster: cluster.devices[2].used_bytes,
@@ -216,7 +217,7 @@ def test_traces_are_met_later(folder: Path) -> None:
     base, later = changed(folder), changed(folder, "shift-trace 2.5 s")
     times = np.linspace(0.0, 40.0, 97)
     for before, after in zip(base.cluster.links, later.cluster.links, strict=True):
-        assert np.array_equal(after.bandwidth.value(times), before.bandwidth.value(times + 2.5))
+        assert np.array_equal(rate_of(after).value(times), rate_of(before).value(times + 2.5))
     for old, new in zip(base.cluster.devices, later.cluster.devices, strict=True):
         assert np.array_equal(new.availability.value(times), old.availability.value(times + 2.5))
         assert np.array_equal(new.used_bytes.value(times), old.used_bytes.value(times + 2.5))
