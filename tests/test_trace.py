@@ -386,3 +386,10 @@ def test_the_mean_before_a_moment_is_that_of_a_trace_that_began_earlier(
     late = Trace(np.concatenate(([0.0], times + window_s)), np.concatenate(([values[0]], values)))
     assert holding.mean_before(t, window_s) == pytest.approx(late.mean(t, t + window_s), abs=1e-9)
     assert holding.mean_before(t, 0.0) == holding.value(t)
+
+
+def test_whole_rounds_that_rounding_makes_too_short_still_give_a_mean() -> None:
+    """10 * 0.09 is a hair below 0.9."""
+    looping = Trace([0.0, 0.02], [1.0, 3.0], end="loop", duration=0.09)
+    assert 10 * 0.09 < 0.9
+    assert looping.mean_before(0.0, 0.9) == pytest.approx(looping.mean(0.0, 0.09))

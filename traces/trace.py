@@ -177,7 +177,8 @@ class Trace:
             return self._mean(start, t)
         if self._duration is not None and self._end == "loop":
             ahead = math.ceil(-start / self._duration) * self._duration
-            return self._mean(start + ahead, t + ahead)
+            # Of a duration that float64 does not hold exactly, whole rounds may end just short of the start.
+            return self._mean(max(0.0, start + ahead), t + ahead)
         return (self._value(0.0) * -start + self._integral(0.0, t)) / window_s
 
     @overload
