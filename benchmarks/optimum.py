@@ -60,8 +60,10 @@ def paper_instant(devices: int, model_name: str, seed: int, *, settled: bool) ->
             steps=(Step(step, 1),),
             memory_bytes=memory,
             moving_bytes=before.memory_bytes[blocks.kind],
+            load_seconds=np.zeros((5, devices)),
             placement=placement,
             overflow="fail",
+            migration="blocking",
         )
 
     flops = random.uniform(5e9, 50e9, devices)

@@ -1,113 +1,111 @@
 """When policies are asked, what they are shown, and what becomes of their answers."""
 
 import time
-from collections.abc import Generator
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import simpy
 
 from simcore import predict
-from simcore.arrays import FloatArray, IntArray, sealed
-from simcore.decode import Pipeline, pipeline
-from simcore.memory import MemoryLedger
-from simcore.network import Network
+from simcore.arrays import IntArray, sealed
+from simcore.decode import Events
+from simcore.deployment import Deployment
+from simcore.migration import Mover, load_seconds
 from simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy, Step
 from simcore.outcome import RunEndedError
 from simcore.results import Recorder
-from simcore.scenario import Request, Scenario
+from simcore.scenario import Request, Scenario, Turn
+
+
+@dataclass
+class Standstill:
+    """Time in which decoding stood still before a token."""
+
+    decision_s: float = 0.0
+    migration_s: float = 0.0
 
 
 class Controller:
-    """Observes, asks the policy, and moves blocks before decoding goes on."""
+    """Observes, asks the policy, and has blocks moved."""
 
     def __init__(
         self,
         env: simpy.Environment,
         scenario: Scenario,
         policy: Policy,
-        network: Network,
-        ledger: MemoryLedger,
+        deployment: Deployment,
+        mover: Mover,
         recorder: Recorder,
     ) -> None:
         self._env = env
         self._scenario = scenario
         self._policy = policy
-        self._network = network
-        self._ledger = ledger
+        self._deployment = deployment
+        self._mover = mover
         self._recorder = recorder
-        self._placement: IntArray | None = None
-        self._way: Pipeline | None = None
+        self._load_seconds = sealed(load_seconds(scenario))
+        self._recorded: IntArray | None = None
 
-    @property
-    def way(self) -> Pipeline:
-        """The placement in force, as a token meets it; there is one as soon as `plan` has been called."""
-        assert self._way is not None
-        return self._way
+    def prepare(self, turn: Turn, still: Standstill) -> Events:
+        """See to it that the token can be made: complete a migration, decide and migrate if it is time to.
 
-    def plan(
-        self, number: int, request: Request, generated: int
-    ) -> Generator[simpy.Event, Any, tuple[float, float]]:
-        """Decide on the interval that begins after `generated` tokens of a request, and migrate.
+        While blocks move beside the decoding the policy is not asked.
 
-        Returns:
-            How long the decision and the migration took in simulated time [s].
+        Args:
+            turn: the token.
+            still: receives the time that passes.
 
         Raises:
             RunEndedError: there is no placement to go on with.
         """
-        seen = self.observe(number, request, generated)
+        begun_s = self._env.now
+        if self._mover.ready:
+            yield from self._mover.switch()
+        still.migration_s += self._env.now - begun_s
+        if turn.generated % self._scenario.interval == 0 and not self._mover.busy:
+            yield from self._plan(turn, still)
+        self._record_placement(turn)
+
+    def _plan(self, turn: Turn, still: Standstill) -> Events:
+        seen = self.observe(turn)
         begun = time.perf_counter()
         decision = self._policy.decide(seen)
         wall_s = time.perf_counter() - begun
-        self._recorder.add("timings", number, generated, wall_s)
+        self._recorder.add("timings", turn.number, turn.generated, wall_s)
         charged_s = self._charge(wall_s)
         if charged_s > 0.0:
             yield self._env.timeout(charged_s)
+        still.decision_s += charged_s
         target, outcome, reason = self._judge(seen, decision)
+        self._record_decision(seen, target, outcome, reason)
         if target is None:
-            self._recorder.add("decisions", number, generated, seen.time_s, outcome, reason, 0, None, None)
             raise RunEndedError(
-                "infeasible", f"no placement at token {generated} of request {number}: {reason}"
+                "infeasible", f"no placement at token {turn.generated} of request {turn.number}: {reason}"
             )
-        moved = (
-            np.flatnonzero(target != seen.placement) if seen.placement is not None else np.array([], np.int64)
-        )
-        self._recorder.add(
-            "decisions",
-            number,
-            generated,
-            seen.time_s,
-            outcome,
-            reason,
-            len(moved),
-            predict.interval_delay(seen, target),
-            predict.migration_delay(seen, target),
-        )
         begun_s = self._env.now
+        yield from self._put_in_force(turn, seen, target)
+        still.migration_s += self._env.now - begun_s
+
+    def _put_in_force(self, turn: Turn, seen: Observation, target: IntArray) -> Events:
         if seen.placement is None:
-            self._ledger.load(target)
-        for block in moved.tolist():
-            yield from self._migrate(seen, block, int(target[block]))
-        if seen.placement is None or len(moved):
-            self._adopt(number, generated, target)
-        return charged_s, self._env.now - begun_s
+            self._deployment.place(target)
+            return
+        moved = np.flatnonzero(target != seen.placement)
+        if self._scenario.migration == "blocking":
+            yield from self._mover.move(turn, moved, target[moved])
+        elif len(moved):
+            self._mover.start(turn, moved, target[moved])
 
-    def release(self) -> None:
-        """Give all memory back; there is no placement any more."""
-        if self._placement is not None:
-            self._ledger.unload(self._placement)
-        self._placement = self._way = None
-
-    def observe(self, number: int, request: Request, generated: int) -> Observation:
-        """What the policy may see before the token that follows `generated` ones."""
+    def observe(self, turn: Turn) -> Observation:
+        """What the policy may see before the token."""
         scenario, now = self._scenario, self._env.now
         cluster, kind = scenario.cluster, scenario.blocks.kind
+        request, generated = turn.request, turn.generated
         count = min(scenario.interval, request.output - generated)
         last = scenario.cost.step(request.prompt, generated + count - 1)
         return Observation(
             time_s=now,
-            request=number,
+            request=turn.number,
             generated=generated,
             blocks=scenario.blocks,
             device_names=cluster.names,
@@ -123,9 +121,11 @@ class Controller:
             latency_s=cluster.latency_s,
             steps=self._steps(request, generated, count),
             memory_bytes=sealed(last.memory_bytes[kind]),
-            moving_bytes=sealed(self._holding(request, generated)[kind]),
-            placement=self._placement,
+            moving_bytes=sealed(self._deployment.moving_bytes),
+            load_seconds=self._load_seconds,
+            placement=self._deployment.placement,
             overflow=scenario.overflow,
+            migration=scenario.migration,
         )
 
     def _steps(self, request: Request, generated: int, count: int) -> tuple[Step, ...]:
@@ -136,11 +136,6 @@ class Controller:
                 return (prefill,)
             return (prefill, Step(cost.step(request.prompt, count // 2), count - 1))
         return (Step(cost.step(request.prompt, generated + (count - 1) // 2), count),)
-
-    def _holding(self, request: Request, generated: int) -> FloatArray:
-        """What a block of each kind holds between two tokens, shape (5,)."""
-        cost = self._scenario.cost
-        return cost.step(request.prompt, generated - 1).memory_bytes if generated else cost.idle_memory_bytes
 
     def _charge(self, wall_s: float) -> float:
         rule = self._scenario.decision_time
@@ -167,37 +162,34 @@ class Controller:
             return np.array(decision.devices, dtype=np.int64), "infeasible", reason
         return seen.placement, "infeasible", reason
 
-    def _migrate(self, seen: Observation, block: int, new: int) -> Generator[simpy.Event, Any, None]:
-        """Send one block to its new device; it is held by the old one until its last byte has arrived."""
-        assert seen.placement is not None
-        old, size = int(seen.placement[block]), float(seen.moving_bytes[block])
-        begun_s = self._env.now
-        if size > 0.0:
-            yield from self._network.send(old, new, size)
-        self._ledger.move(block, old, new)
+    def _record_decision(self, seen: Observation, target: IntArray | None, outcome: str, reason: str) -> None:
+        moved = 0 if target is None or seen.placement is None else int((target != seen.placement).sum())
         self._recorder.add(
-            "migrations",
+            "decisions",
             seen.request,
             seen.generated,
-            seen.blocks.names[block],
-            seen.device_names[old],
-            seen.device_names[new],
-            size,
-            begun_s,
-            self._env.now - begun_s,
+            seen.time_s,
+            outcome,
+            reason,
+            moved,
+            None if target is None else predict.interval_delay(seen, target),
+            None if target is None else predict.migration_delay(seen, target),
         )
 
-    def _adopt(self, number: int, generated: int, target: IntArray) -> None:
+    def _record_placement(self, turn: Turn) -> None:
+        """Write down the placement of the token, if it is not that of the token before."""
+        placement = self._deployment.placement
+        if placement is None or placement is self._recorded:
+            return
+        self._recorded = placement
         names = self._scenario.cluster.names
-        self._placement = sealed(target)
-        self._way = pipeline(self._scenario.blocks, target, self._scenario.cluster.source_index)
         self._recorder.add_many(
             "placements",
-            len(target),
-            number,
-            generated,
+            len(placement),
+            turn.number,
+            turn.generated,
             list(self._scenario.blocks.names),
-            [names[device] for device in target.tolist()],
+            [names[device] for device in placement.tolist()],
         )
 
 
@@ -221,4 +213,8 @@ def _complaint(seen: Observation, decision: Placement) -> str:
     worst = int(excess.argmax())
     if excess[worst] > predict.TOLERANCE_BYTES:
         return f"{excess[worst]:.0f} bytes too many on {seen.device_names[worst]!r}"
+    excess = predict.excess_on_the_way(seen, devices)
+    worst = int(excess.argmax())
+    if excess[worst] > predict.TOLERANCE_BYTES:
+        return f"{excess[worst]:.0f} bytes too many on {seen.device_names[worst]!r} while blocks move"
     return ""

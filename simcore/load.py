@@ -129,6 +129,8 @@ class _Builder:
             lm_head=lm_head,
             interval=file.controller.interval,
             window_s=file.controller.window,
+            migration=file.controller.migration,
+            weights_on_disk=file.controller.weights_on_disk,
             overflow=file.memory.overflow,
             on_infeasible=file.controller.on_infeasible,
             decision_time=file.controller.decision_time,
@@ -219,9 +221,13 @@ class _Builder:
 
     def _device_group(self, name: str, section: schema.DeviceSection) -> Iterator[Device]:
         key: KeyPath = ("devices", name)
-        if self._file.memory.overflow == "swap" and section.disk is None:
-            accepted = f"{ACCEPTED['rate']}, because memory.overflow is swap"
-            self._fail((*key, "disk"), "no disk", accepted)
+        needing = {
+            "memory.overflow is swap": self._file.memory.overflow == "swap",
+            "controller.weights_on_disk is true": self._file.controller.weights_on_disk,
+        }
+        for why, needed in needing.items():
+            if needed and section.disk is None:
+                self._fail((*key, "disk"), "no disk", f"{ACCEPTED['rate']}, because {why}")
         for member in _members(name, section.count):
             yield Device(
                 name=member,

@@ -18,17 +18,17 @@ class MemoryLedger:
         self._counts: IntArray = np.zeros((devices, len(Kind)), dtype=np.int64)
         self._bytes_per_block: FloatArray = np.zeros(len(Kind))
 
-    def load(self, devices: IntArray) -> None:
-        """Put every block on its device; `devices` has shape (blocks,)."""
-        np.add.at(self._counts, (devices, self._blocks.kind), 1)
+    def load(self, devices: IntArray, blocks: IntArray | None = None) -> None:
+        """Put blocks, all by default, on devices; both of shape (blocks,)."""
+        np.add.at(self._counts, (devices, self._kinds(blocks)), 1)
 
-    def unload(self, devices: IntArray) -> None:
-        """Take every block from its device.
+    def unload(self, devices: IntArray, blocks: IntArray | None = None) -> None:
+        """Take blocks, all by default, from devices; both of shape (blocks,).
 
         Raises:
             ValueError: a block is not there.
         """
-        self._take(devices, self._blocks.kind)
+        self._take(devices, self._kinds(blocks))
 
     def move(self, block: int, old: int, new: int) -> None:
         """Book one block from one device to another.
@@ -48,6 +48,9 @@ class MemoryLedger:
         """Bytes held on each device, shape (devices,)."""
         held: FloatArray = self._counts @ self._bytes_per_block
         return held
+
+    def _kinds(self, blocks: IntArray | None) -> IntArray:
+        return self._blocks.kind if blocks is None else self._blocks.kind[blocks]
 
     def _take(self, devices: IntArray, kinds: IntArray) -> None:
         np.subtract.at(self._counts, (devices, kinds), 1)

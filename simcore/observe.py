@@ -15,6 +15,7 @@ from simcore.blocks import BlockTable
 from simcore.cost import StepCost
 
 Overflow: TypeAlias = Literal["fail", "swap"]
+Migration: TypeAlias = Literal["blocking", "live"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +52,14 @@ class Observation:
         latency_s: latency and per-message overhead between devices, 0 on the diagonal, shape (D, D).
         steps: the costs of the interval that begins now.
         memory_bytes: m_i, what each block will hold by the end of the interval, shape (B,).
-        moving_bytes: what each block holds now, which is what a migration sends, shape (B,).
+        moving_bytes: what a migration of each block sends now: what it holds, or its cache alone where weights are on
+            disk, shape (B,).
+        load_seconds: time in which the weights of a block of each kind come from the disk of each device when it moves
+            there, beside what is sent; 0 unless weights are on disk, shape (5, D).
         placement: device of each block now, shape (B,); None before the first placement.
         overflow: what happens to a device that holds more than it can: the run fails, or it swaps to disk.
+        migration: decoding waits while blocks move (`blocking`), or goes on where they were (`live`), for which they
+            need room at both ends.
     """
 
     time_s: float
@@ -74,8 +80,10 @@ class Observation:
     steps: tuple[Step, ...]
     memory_bytes: FloatArray
     moving_bytes: FloatArray
+    load_seconds: FloatArray
     placement: IntArray | None
     overflow: Overflow
+    migration: Migration
 
     @property
     def devices(self) -> int:

@@ -52,9 +52,24 @@ def held_bytes(seen: Observation, devices: IntArray) -> FloatArray:
     return _sum_by_device(seen, devices, seen.memory_bytes)
 
 
+def excess_on_the_way(seen: Observation, devices: IntArray) -> FloatArray:
+    """By how much the moves to the placement `devices` overfill each device [bytes], shape (D,).
+
+    In a `live` migration a block takes room at both ends. On a device to which nothing moves nothing is in excess,
+    however full it is: moves away from it must remain possible. 0 for `blocking` migrations and first placements.
+    """
+    if seen.migration == "blocking" or seen.placement is None:
+        return np.zeros(seen.devices)
+    moved = np.flatnonzero(seen.placement != devices)
+    coming = _sum_by_device(seen, devices[moved], seen.memory_bytes[moved])
+    excess = held_bytes(seen, seen.placement) + coming - seen.available_bytes
+    return np.where(coming > 0.0, np.maximum(excess, 0.0), 0.0)
+
+
 def fits(seen: Observation, devices: IntArray) -> bool:
-    """Whether no device holds more than is available to the model now, to a byte."""
-    return bool(np.all(held_bytes(seen, devices) - seen.available_bytes <= TOLERANCE_BYTES))
+    """Whether no device holds more than is available to the model now, then and on the way there, to a byte."""
+    then = held_bytes(seen, devices) - seen.available_bytes
+    return bool(np.all(np.maximum(then, excess_on_the_way(seen, devices)) <= TOLERANCE_BYTES))
 
 
 def _step_delay(seen: Observation, devices: IntArray, cost: StepCost, seconds: FloatArray) -> float:
@@ -129,11 +144,12 @@ def disk_seconds(
 def _move_seconds(seen: Observation, blocks: IntArray, new: IntArray) -> FloatArray:
     """Seconds that blocks take to their new devices, by row of the block table and device index."""
     assert seen.placement is not None
-    size = seen.moving_bytes[blocks]
+    size, old = seen.moving_bytes[blocks], seen.placement[blocks]
     with np.errstate(invalid="ignore"):
-        seconds = _transfer(seen, seen.placement[blocks], new, size)
+        sending = _transfer(seen, old, new, size)
+    loading = np.where(old != new, seen.load_seconds[seen.blocks.kind[blocks], new], 0.0)
     # A block that holds nothing yet moves for nothing, even over a dead link.
-    return np.where(size > 0.0, seconds, 0.0)
+    return np.maximum(np.where(size > 0.0, sending, 0.0), loading)
 
 
 def _sum_by_device(seen: Observation, devices: IntArray, amount: FloatArray) -> FloatArray:

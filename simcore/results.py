@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from traces import InputError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _TEXT, _INT, _REAL = pa.string(), pa.int64(), pa.float64()
 
@@ -80,7 +80,10 @@ TABLES: dict[str, pa.Schema] = {
             ("block", _TEXT),
             ("from_device", _TEXT),
             ("to_device", _TEXT),
+            ("outcome", _TEXT),
             ("size_bytes", _REAL),
+            ("caught_up_bytes", _REAL),
+            ("load_s", _REAL),
             ("start_s", _REAL),
             ("duration_s", _REAL),
         ],

@@ -10,7 +10,7 @@ from simcore.blocks import BlockTable, block_table
 from simcore.cluster import Cluster
 from simcore.cost import CostModel
 from simcore.model import ModelSpec
-from simcore.observe import Overflow
+from simcore.observe import Migration, Overflow
 
 OnInfeasible: TypeAlias = Literal["keep", "fail"]
 DecisionTime: TypeAlias = Literal["free", "measured"] | float
@@ -35,6 +35,21 @@ class Request:
             raise ValueError(
                 f"a request needs a prompt, an output and an arrival that is not negative, not {self}"
             )
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A token whose turn it is.
+
+    Attributes:
+        number: of its request in the scenario.
+        request: for which it is made.
+        generated: tokens made for the request before it.
+    """
+
+    number: int
+    request: Request
+    generated: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +84,9 @@ class Scenario:
         interval: tokens from one decision to the next.
         window_s: what a policy sees of rates and availabilities is their mean over so many seconds before the decision;
             0 shows the very instant, which says little of a link that delivers packet by packet.
+        migration: decoding waits until blocks have moved (`blocking`), or goes on under the old placement meanwhile and
+            waits only for what they have gained by then (`live`).
+        weights_on_disk: a block that moves sends its cache only and loads its weights from the disk of its new device.
         overflow: what happens to a device that holds more than it can: `fail` ends the run, `swap` reads the excess
             from disk on every step.
         on_infeasible: what follows an infeasible decision: `keep` the placement in force, or `fail` the run.
@@ -89,6 +107,8 @@ class Scenario:
     lm_head: bool = True
     interval: int = 1
     window_s: float = 1.0
+    migration: Migration = "blocking"
+    weights_on_disk: bool = False
     overflow: Overflow = "fail"
     on_infeasible: OnInfeasible = "keep"
     decision_time: DecisionTime = "free"
@@ -105,10 +125,10 @@ class Scenario:
         if not self.requests:
             raise ValueError("a scenario needs at least one request")
         diskless = [d.name for d in self.cluster.devices if d.disk_bandwidth <= 0.0]
-        if self.overflow == "swap" and diskless:
-            raise ValueError(
-                f"overflow 'swap' needs a disk bandwidth on every device; without one: {diskless}"
-            )
+        needing = {"overflow 'swap'": self.overflow == "swap", "weights_on_disk": self.weights_on_disk}
+        for what, needed in needing.items():
+            if needed and diskless:
+                raise ValueError(f"{what} needs a disk bandwidth on every device; without one: {diskless}")
 
     @cached_property
     def blocks(self) -> BlockTable:

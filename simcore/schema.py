@@ -244,7 +244,8 @@ class DeviceSection(_Section):
     memory_bandwidth: SomeRate | None = Field(None, description="unlimited by default")
     overhead: Seconds = Field(0.0, description="fixed time per block and step")
     disk: SomeRate | None = Field(
-        None, description="rate at which swapped bytes are read; needed where memory may swap"
+        None,
+        description="rate at which swapped bytes and weights are read; needed where memory may swap or weights load",
     )
     availability: TraceSection = Field(
         1.0, description="share that is free for the model, 0 to 1 or in %; a walk is cut off at 1"
@@ -303,7 +304,14 @@ class ControllerSection(_Section):
         1.0,
         description="policies see rates and availabilities as means over this time; 0 s shows the very instant",
     )
-    migration: Literal["blocking"] = Field("blocking", description="decoding waits until all moves are done")
+    migration: Literal["blocking", "live"] = Field(
+        "blocking",
+        description="decoding waits until all moves are done, or goes on meanwhile and waits for the rest only",
+    )
+    weights_on_disk: bool = Field(
+        False,
+        description="blocks that move send their cache only; their weights come from the `disk` of the new device",
+    )
     on_infeasible: Literal["keep", "fail"] = Field(
         "keep", description="keep the placement in force, or end the run"
     )

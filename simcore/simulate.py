@@ -3,26 +3,26 @@
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from importlib import metadata
-from typing import Any
 
 import numpy as np
 import simpy
 
 from simcore.arrays import FloatArray
 from simcore.compute import processor
-from simcore.controller import Controller
+from simcore.controller import Controller, Standstill
 from simcore.cost import StepCost
-from simcore.decode import Decoder, Parts
-from simcore.memory import MemoryLedger
+from simcore.decode import Decoder, Events, Parts
+from simcore.deployment import Deployment
+from simcore.migration import Mover
 from simcore.network import DedicatedNetwork
 from simcore.observe import Policy, nominal_seconds
 from simcore.outcome import RunEndedError, Status
 from simcore.pacing import Lateness, PacedEnvironment
 from simcore.predict import TOLERANCE_BYTES, disk_seconds, swapped_bytes
 from simcore.results import SCHEMA_VERSION, Recorder, Result
-from simcore.scenario import Request, Scenario
+from simcore.scenario import Request, Scenario, Turn
 
 
 def simulate(
@@ -91,8 +91,9 @@ class _Engine:
         self._recorder = recorder
         self._progress = progress
         self._network = DedicatedNetwork(self.env, scenario.cluster)
-        self._ledger = MemoryLedger(len(scenario.cluster.devices), scenario.blocks)
-        self._controller = Controller(self.env, scenario, policy, self._network, self._ledger, recorder)
+        self._deployment = Deployment(scenario)
+        self._mover = Mover(self.env, scenario, self._network, self._deployment, recorder)
+        self._controller = Controller(self.env, scenario, policy, self._deployment, self._mover, recorder)
         self._decoder = Decoder(
             self.env, self._network, [processor(self.env, device) for device in scenario.cluster.devices]
         )
@@ -107,16 +108,18 @@ class _Engine:
         finally:
             # Where several things end the run at one moment, SimPy tells the caller before the process that serves.
             serving.close()
+            self._mover.abandon()
             self._record_links()
         return "complete", ""
 
-    def _serve_all(self) -> Generator[simpy.Event, Any, None]:
+    def _serve_all(self) -> Events:
         in_order = sorted(enumerate(self._scenario.requests), key=lambda pair: pair[1].arrival_s)
         for number, request in in_order:
             yield from self._serve(number, request)
-        self._controller.release()
+        self._mover.abandon()
+        self._deployment.release()
 
-    def _serve(self, number: int, request: Request) -> Generator[simpy.Event, Any, None]:
+    def _serve(self, number: int, request: Request) -> Events:
         """Generate one sequence, from its turn to its last token."""
         while self.env.now < request.arrival_s:
             # SimPy adds a delay to the present time; rounding may let that sum fall just short of the arrival.
@@ -126,7 +129,7 @@ class _Engine:
         generated = 0
         try:
             for generated in range(request.output):
-                yield from self._token(number, request, generated)
+                yield from self._token(Turn(number, request, generated))
                 first_s = self.env.now if first_s is None else first_s
             generated = request.output
         finally:
@@ -142,25 +145,27 @@ class _Engine:
                 generated,
             )
 
-    def _token(self, number: int, request: Request, generated: int) -> Generator[simpy.Event, Any, None]:
-        """Make one token: decide and migrate if it is time to, settle the memory, decode, and write the rows."""
+    def _token(self, turn: Turn) -> Events:
+        """Make one token: have everything in its place, settle the memory, decode, and write the rows."""
+        request, generated = turn.request, turn.generated
         # The first token is waited for since the arrival of its request, the others since the one before.
         start_s = self.env.now if generated else request.arrival_s
         parts = Parts(wait_s=self.env.now - start_s)
-        decision_s = migration_s = 0.0
+        still = Standstill()
         if generated == 0:
-            self._ledger.resize(self._scenario.cost.idle_memory_bytes)
-        if generated % self._scenario.interval == 0:
-            decision_s, migration_s = yield from self._controller.plan(number, request, generated)
+            self._deployment.empty_caches()
+            self._mover.forget_caches()
+        yield from self._controller.prepare(turn, still)
         cost = self._scenario.cost.step(request.prompt, generated)
-        self._ledger.resize(cost.memory_bytes)
-        use = self._memory_use(number, generated)
+        self._deployment.make_room(cost)
+        use = self._memory_use(turn)
         busy_before = [one.busy_s for one in self._decoder.processors]
         yield from self._decode(cost, use, parts)
+        self._deployment.hold(cost.memory_bytes)
         self.tokens += 1
         self._recorder.add(
             "tokens",
-            number,
+            turn.number,
             generated,
             start_s,
             self.env.now - start_s,
@@ -168,14 +173,14 @@ class _Engine:
             parts.disk_s,
             parts.transfer_s,
             parts.wait_s,
-            migration_s,
-            decision_s,
+            still.migration_s,
+            still.decision_s,
         )
         busy_after = [one.busy_s for one in self._decoder.processors]
         self._recorder.add_many(
             "devices",
             len(busy_after),
-            number,
+            turn.number,
             generated,
             list(self._scenario.cluster.names),
             use.held.tolist(),
@@ -186,30 +191,30 @@ class _Engine:
         if self._progress is not None:
             self._progress(self.tokens)
 
-    def _memory_use(self, number: int, generated: int) -> "_MemoryUse":
+    def _memory_use(self, turn: Turn) -> "_MemoryUse":
         """Who holds what during the token that begins now.
 
         Raises:
             RunEndedError: a device holds more than it can and the scenario does not let it swap.
         """
-        use = _MemoryUse(self._ledger.held(), self._scenario.cluster.available_bytes(self.env.now))
+        use = _MemoryUse(self._deployment.ledger.held(), self._scenario.cluster.available_bytes(self.env.now))
         worst = int(use.swapped.argmax())
         if self._scenario.overflow == "fail" and use.swapped[worst] > TOLERANCE_BYTES:
             raise RunEndedError(
                 "out-of-memory",
                 f"device {self._scenario.cluster.names[worst]!r} lacks {use.swapped[worst]:.0f} bytes "
-                f"for token {generated} of request {number} at {self.env.now:.6g} s",
+                f"for token {turn.generated} of request {turn.number} at {self.env.now:.6g} s",
             )
         return use
 
-    def _decode(self, cost: StepCost, use: "_MemoryUse", parts: Parts) -> Generator[simpy.Event, Any, None]:
+    def _decode(self, cost: StepCost, use: "_MemoryUse", parts: Parts) -> Events:
         cluster = self._scenario.cluster
         nominal_s = nominal_seconds(cost, cluster.flops, cluster.memory_bandwidth, cluster.overhead_s)
         if self._scenario.overflow == "swap":
             disk_s = disk_seconds(cost, use.held, use.available, cluster.disk_bandwidth)
         else:
             disk_s = np.zeros_like(nominal_s)
-        yield from self._decoder.token(self._controller.way, cost, nominal_s, disk_s, parts)
+        yield from self._decoder.token(self._deployment.way, cost, nominal_s, disk_s, parts)
 
     def _record_links(self) -> None:
         for (i, forward), carried in sorted(self._network.carried.items()):

@@ -94,8 +94,10 @@ def world(
         steps=tuple(steps),
         memory_bytes=memory,
         moving_bytes=cost.step(prompt, max(generated - 1, 0)).memory_bytes[blocks.kind],
+        load_seconds=np.zeros((5, count)),
         placement=random.integers(0, count, len(blocks)) if placed else None,
         overflow="fail",
+        migration="blocking",
     )
 
 

@@ -113,7 +113,8 @@ LARGE: Document = {
     "controller": {
         "interval": 2,
         "window": "250 ms",
-        "migration": "blocking",
+        "migration": "live",
+        "weights_on_disk": True,
         "on_infeasible": "fail",
         "decision_time": "5 ms",
     },

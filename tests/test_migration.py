@@ -1,0 +1,324 @@
+"""Laws of migration: blocking or live, weights sent or on disk, on random worlds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from worlds import Scripted, Shuffled, clusters, scenarios
+
+from simcore import (
+    Cluster,
+    DecodeCost,
+    Device,
+    IntArray,
+    Link,
+    ModelSpec,
+    Observation,
+    Placement,
+    Request,
+    Result,
+    Scenario,
+    predict,
+    simulate,
+)
+from simcore.deployment import Deployment
+from simcore.observe import Migration
+from traces import Trace
+
+SEEDS = st.integers(0, 2**32 - 1)
+MODEL = ModelSpec(
+    name="small", layers=1, width=8, heads=2, kv_heads=2, head_size=4, ffn_width=8, gated_ffn=False,
+    vocabulary=10, bytes_per_weight=1, bytes_per_kv=1, bytes_per_activation=1,
+)  # fmt: skip
+HEAD_WEIGHTS, CACHE_PER_TOKEN = 8 * 4 * 3, 2 * 4
+AT_HOME, HEAD_AWAY, FFN_AWAY = np.array([0, 0, 0, 0]), np.array([1, 0, 0, 0]), np.array([0, 0, 0, 1])
+
+
+def world(**changes: object) -> Scenario:
+    """Two equal devices and a link of 100 bytes/s; one layer of two heads, a projection and a feed-forward network."""
+    devices = tuple(Device(name=name, memory_bytes=1e6, flops=1e3, disk_bandwidth=40.0) for name in "ab")
+    link = Link(name="link", ends=("a", "b"), bandwidth=Trace.constant(100.0))
+    settings_: dict[str, object] = {
+        "name": "small",
+        "model": MODEL,
+        "cost": DecodeCost(MODEL),
+        "cluster": Cluster(devices, (link,), "a"),
+        "requests": (Request(prompt=2, output=8),),
+        "embed": False,
+        "lm_head": False,
+    }
+    return Scenario(**(settings_ | changes))  # type: ignore[arg-type]
+
+
+def inference_bytes(scenario: Scenario, result: Result) -> float:
+    """What is sent for tokens, recounted from the placements of a world in which every message crosses one link."""
+    blocks, source = scenario.blocks, scenario.cluster.source_index
+    index = {name: i for i, name in enumerate(scenario.cluster.names)}
+    total, where = 0.0, np.array([])
+    changes = {
+        (request, token): np.array([index[name] for name in rows.device])
+        for (request, token), rows in result.placements.groupby(["request", "token"], sort=False)
+    }
+    for request, token in result.tokens[["request", "token"]].to_numpy().tolist():
+        where = changes.get((request, token), where)
+        cost = scenario.cost.step(scenario.requests[request].prompt, token)
+        # (heads, proj, ffn) of one layer, without embedding and output head, not sharded.
+        heads, proj, ffn = where[blocks.heads[0]], where[blocks.proj[0]], where[blocks.ffn[0]]
+        total += sum(cost.input_bytes for host in set(heads.tolist()) if host != source)
+        total += float(cost.out_bytes[0]) * int((heads != proj).sum())
+        total += float(cost.out_bytes[1]) * (proj != ffn) + float(cost.out_bytes[2]) * (ffn != source)
+    return total
+
+
+def plain(scenario: Scenario, migration: Migration, on_disk: bool) -> Scenario:
+    """A scenario whose traffic `inference_bytes` can recount, with a decision before every token."""
+    model = replace(scenario.model, layers=1)
+    return replace(
+        scenario, model=model, cost=DecodeCost(model), embed=False, lm_head=False, interval=1,
+        migration=migration, weights_on_disk=on_disk,
+    )  # fmt: skip
+
+
+MODES = [("blocking", False), ("blocking", True), ("live", False), ("live", True)]
+LONG = st.integers(4, 12)
+
+
+@pytest.mark.parametrize(("migration", "on_disk"), MODES)
+@given(
+    scenario=scenarios(cluster=clusters(most=5, steady=False, mesh=True, fixed_times=False), requests=2),
+    seed=SEEDS,
+    output=LONG,
+)
+@settings(max_examples=25, deadline=None)
+def test_the_table_of_migrations_holds_all_traffic_but_that_of_tokens(
+    migration: Migration, on_disk: bool, scenario: Scenario, seed: int, output: int
+) -> None:
+    scenario = plain(scenario, migration, on_disk)
+    scenario = replace(scenario, requests=tuple(replace(r, output=output) for r in scenario.requests))
+    if migration == "live":
+        # What a migration that the end of the run cut off has sent of a block is in no book but that of its links.
+        scenario = replace(
+            scenario, requests=(*scenario.requests, Request(prompt=1, output=1, arrival_s=1e6))
+        )
+    result = simulate(scenario, Calm(seed, until=output * 2))
+    assert result.runs.status[0] == "complete"
+    assert set(result.migrations.outcome) <= {"moved"}
+    sent = result.migrations.size_bytes.sum()
+    np.testing.assert_allclose(
+        result.links.size_bytes.sum() - inference_bytes(scenario, result), sent, rtol=1e-9, atol=1e-6
+    )
+
+
+class Calm(Shuffled):
+    """As `Shuffled`, but decides nothing new for the last request, so that all moves end."""
+
+    def __init__(self, seed: int, until: int) -> None:
+        super().__init__(seed)
+        self._last: IntArray | None = None
+
+    def decide(self, seen: Observation) -> Placement:
+        if seen.time_s < 1e6 or seen.placement is None:
+            return Placement(self._random.integers(0, seen.devices, len(seen.blocks)))
+        return Placement(seen.placement)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+@given(scenario=scenarios(cluster=clusters(most=5, steady=False)), seed=SEEDS, output=LONG)
+@settings(max_examples=40, deadline=None)
+def test_a_live_migration_loses_no_byte_and_sends_none_twice(
+    on_disk: bool, scenario: Scenario, seed: int, output: int
+) -> None:
+    """For one sequence: the bytes sent of a block, copy and rest, are what it holds at the switch."""
+    requests = (Request(prompt=scenario.requests[0].prompt, output=output),)
+    scenario = replace(scenario, requests=requests, migration="live", weights_on_disk=on_disk, interval=1)
+    result = simulate(scenario, Shuffled(seed))
+    moved = result.migrations[result.migrations.outcome == "moved"]
+    switches = result.placements.token.unique()[1:]
+    decided = sorted(moved.token.unique())
+    assert len(switches) == len(decided)
+    names = {name: i for i, name in enumerate(scenario.blocks.names)}
+    idle = scenario.cost.idle_memory_bytes
+    for token, switch in zip(decided, switches, strict=True):
+        assert token < switch
+        for row in moved[moved.token == token].itertuples():
+            kind = scenario.blocks.kind[names[str(row.block)]]
+            holding = scenario.cost.step(requests[0].prompt, int(switch) - 1).memory_bytes[kind]
+            assert row.size_bytes == pytest.approx(holding - idle[kind] * on_disk)
+            assert 0.0 <= row.caught_up_bytes <= row.size_bytes * (1 + 1e-12)
+            assert row.load_s == 0.0 or on_disk
+
+
+@given(scenario=scenarios(), seed=SEEDS)
+@settings(max_examples=60, deadline=None)
+def test_events_equal_the_closed_form_with_weights_on_disk(scenario: Scenario, seed: int) -> None:
+    """Dedicated links, a steady world: what a policy is told of a migration is what it takes."""
+    result = simulate(replace(scenario, interval=1, weights_on_disk=True), Shuffled(seed))
+    predicted_s = result.decisions.predicted_migration_s
+    np.testing.assert_allclose(result.tokens.migration_s, predicted_s, rtol=1e-9, atol=1e-15)
+
+
+@given(scenario=scenarios(cluster=clusters(steady=False)), seed=SEEDS, output=LONG)
+@settings(max_examples=40, deadline=None)
+def test_until_the_switch_tokens_cost_the_same_as_without_a_move(
+    scenario: Scenario, seed: int, output: int
+) -> None:
+    """Under dedicated links nothing contends; after the switch the world is another."""
+    scenario = replace(scenario, requests=(Request(prompt=4, output=output),), migration="live", interval=1)
+    random = np.random.default_rng(seed)
+    first, second = random.integers(0, len(scenario.cluster.devices), (2, len(scenario.blocks)))
+    still, moving = simulate(scenario, Scripted(first)), simulate(scenario, Scripted(first, second))
+    changes = moving.placements.token.unique()
+    until = int(changes[1]) if len(changes) > 1 else output
+    assert until >= 2
+    for column in ("start_s", "latency_s"):
+        assert (
+            moving.tokens[column].tolist()[:until][: until - 1] == still.tokens[column].tolist()[: until - 1]
+        )
+    pause_s = moving.tokens.migration_s
+    assert (pause_s[:until] == 0.0).all()
+
+
+def test_a_live_migration_by_hand() -> None:
+    """A head goes from a to b at token 1, while a token takes 0.688 s or a little more."""
+    result = simulate(world(migration="live"), Scripted(AT_HOME, HEAD_AWAY))
+    tokens, row = result.tokens, result.migrations.iloc[0]
+    copied = HEAD_WEIGHTS + 2 * CACHE_PER_TOKEN  # after token 0 the cache holds the prompt
+    began_s = tokens.start_s[1]
+    assert row.start_s == began_s
+    copied_s = began_s + copied / 100.0
+    switch = int(np.searchsorted(tokens.start_s, copied_s))
+    assert result.placements.token.unique().tolist() == [0, switch]
+    assert 1 < switch < 8
+    gained = (switch - 1) * CACHE_PER_TOKEN
+    assert (row.size_bytes, row.caught_up_bytes) == (copied + gained, gained)
+    assert tokens.migration_s[switch] == pytest.approx(gained / 100.0)
+    assert tokens.migration_s.drop(switch).sum() == 0.0
+    assert row.duration_s == pytest.approx((copied + gained) / 100.0)
+
+
+def test_weights_load_beside_the_sending_of_the_cache() -> None:
+    """96 bytes from a disk of 40 bytes/s outlast 16 bytes over a link of 100 bytes/s, a faster disk does not."""
+    result = simulate(world(weights_on_disk=True), Scripted(AT_HOME, HEAD_AWAY))
+    row = result.migrations.iloc[0]
+    assert (row.size_bytes, row.load_s) == (2 * CACHE_PER_TOKEN, pytest.approx(HEAD_WEIGHTS / 40.0))
+    assert [row.duration_s, result.tokens.migration_s[1]] == pytest.approx([HEAD_WEIGHTS / 40.0] * 2)
+    fast = world(weights_on_disk=True)
+    quick = tuple(replace(device, disk_bandwidth=1e6) for device in fast.cluster.devices)
+    fast = replace(fast, cluster=Cluster(quick, fast.cluster.links, "a"))
+    assert simulate(fast, Scripted(AT_HOME, HEAD_AWAY)).tokens.migration_s[1] == pytest.approx(0.16)
+
+
+def test_nothing_is_asked_while_blocks_move_and_a_move_outlives_its_request() -> None:
+    """The second request begins under the old placement; the cache that was copied is of no use to it."""
+    requests = (Request(prompt=2, output=2), Request(prompt=4, output=3))
+    policy = Scripted(AT_HOME, HEAD_AWAY)
+    slow = world(requests=requests, migration="live")
+    link = replace(slow.cluster.links[0], bandwidth=Trace.constant(60.0))
+    slow = replace(slow, cluster=Cluster(slow.cluster.devices, (link,), "a"))
+    result = simulate(slow, policy)
+    changes = result.placements[["request", "token"]].drop_duplicates().to_numpy().tolist()
+    assert changes == [[0, 0], [1, 1]]
+    assert [(seen.request, seen.generated) for seen in policy.seen] == [(0, 0), (0, 1), (1, 1), (1, 2)]
+    row = result.migrations.iloc[0]
+    # In vain: the cache of the first prompt; caught up: that of the second one, whose first token has been made.
+    assert row.size_bytes == HEAD_WEIGHTS + 2 * CACHE_PER_TOKEN + 4 * CACHE_PER_TOKEN
+    assert row.caught_up_bytes == 4 * CACHE_PER_TOKEN
+
+
+def test_a_move_that_the_end_of_the_run_cuts_off_is_recorded_as_abandoned() -> None:
+    short = world(requests=(Request(prompt=2, output=2),), migration="live")
+    result = simulate(short, Scripted(AT_HOME, np.array([1, 1, 0, 0])))
+    assert result.runs.status[0] == "complete"
+    assert result.migrations[["block", "outcome"]].to_numpy().tolist() == [["L0.head0", "abandoned"]]
+    assert len(result.placements) == 4
+
+
+@given(scenario=scenarios(cluster=clusters(most=4)), seed=SEEDS, output=LONG)
+@settings(max_examples=40, deadline=None)
+def test_room_is_held_at_both_ends_while_blocks_move(scenario: Scenario, seed: int, output: int) -> None:
+    """Recount the ledger: the placement, and on their new devices the blocks that are under way."""
+    scenario = replace(scenario, requests=(Request(prompt=4, output=output),), migration="live", interval=1)
+    result = simulate(scenario, Shuffled(seed))
+    names = {name: i for i, name in enumerate(scenario.cluster.names)}
+    where, coming = np.array([]), np.array([], dtype=np.int64)
+    changes = {token: [names[d] for d in rows.device] for token, rows in result.placements.groupby("token")}
+    answers = Shuffled(seed)
+    asked = set(result.decisions.token.tolist())
+    moving = np.array([], dtype=bool)
+    for token in range(output):
+        if token in changes:
+            where, moving = np.array(changes[token]), np.zeros(len(scenario.blocks), dtype=bool)
+        if token in asked:
+            coming = answers._random.integers(0, len(names), len(scenario.blocks))
+            moving = coming != where
+        memory = scenario.cost.step(4, token).memory_bytes[scenario.blocks.kind]
+        held = np.bincount(where, weights=memory, minlength=len(names))
+        held += np.bincount(coming[moving], weights=memory[moving], minlength=len(names))
+        rows = result.devices[result.devices.token == token]
+        np.testing.assert_allclose(rows.held_bytes, held)
+
+
+def test_a_live_move_without_room_at_both_ends_is_infeasible() -> None:
+    """a holds 96 + 96 + 64 + 128 bytes of weights; b has room for one head at the end, not for a swap of two."""
+    apart = np.array([0, 1, 0, 0])
+    scenario = world(requests=(Request(prompt=2, output=3),))
+    head = HEAD_WEIGHTS + 4 * CACHE_PER_TOKEN
+    small = replace(scenario.cluster.devices[1], memory_bytes=1.5 * head)
+    scenario = replace(
+        scenario, cluster=Cluster((scenario.cluster.devices[0], small), scenario.cluster.links, "a")
+    )
+    swapped = np.array([1, 0, 0, 0])
+    blocking = simulate(scenario, Scripted(apart, swapped))
+    assert blocking.decisions.outcome.tolist() == ["adopted", "adopted", "kept"]
+    policy = Scripted(apart, swapped)
+    live = simulate(replace(scenario, migration="live"), policy)
+    assert live.decisions.outcome.tolist() == ["adopted", "infeasible", "kept"]
+    assert "'b' while blocks move" in live.decisions.reason[1]
+    assert not predict.fits(policy.seen[1], swapped)
+    assert predict.fits(policy.seen[1], AT_HOME)
+
+
+@given(scenario=scenarios(cluster=clusters(most=4)), seed=SEEDS)
+@settings(max_examples=30, deadline=None)
+def test_what_is_deployed_is_released_to_the_last_byte(scenario: Scenario, seed: int) -> None:
+    """Whatever was moved, reserved and freed in between, and however blocks grew."""
+    random = np.random.default_rng(seed)
+    devices, blocks = len(scenario.cluster.devices), len(scenario.blocks)
+    deployment = Deployment(scenario)
+    deployment.place(random.integers(0, devices, blocks))
+    for generated in range(4):
+        deployment.hold(scenario.cost.step(3, generated).memory_bytes)
+        deployment.move(int(random.integers(blocks)), int(random.integers(devices)))
+        some, there = random.integers(0, blocks, 3), random.integers(0, devices, 3)
+        deployment.reserve(some, there)
+        assert (deployment.ledger.held() >= 0.0).all()
+        deployment.free(some, there)
+        assert deployment.placement is not None
+        recount = np.bincount(
+            deployment.placement, weights=deployment.holding[scenario.blocks.kind], minlength=devices
+        )
+        np.testing.assert_allclose(deployment.ledger.held(), recount)
+    deployment.release()
+    assert (deployment.ledger.held() == 0.0).all()
+    assert deployment.placement is None
+
+
+@pytest.mark.parametrize(("migration", "on_disk"), MODES)
+@given(scenario=scenarios(cluster=clusters(most=5, steady=False), requests=2), seed=SEEDS)
+@settings(max_examples=15, deadline=None)
+def test_the_same_run_twice_gives_the_same_rows(
+    migration: Migration, on_disk: bool, scenario: Scenario, seed: int
+) -> None:
+    scenario = replace(scenario, migration=migration, weights_on_disk=on_disk)
+    one, two = simulate(scenario, Shuffled(seed)), simulate(scenario, Shuffled(seed))
+    for table in ("runs", "tokens", "decisions", "migrations", "devices", "links", "placements"):
+        assert getattr(one, table).equals(getattr(two, table))
+
+
+def test_weights_on_disk_need_a_disk() -> None:
+    diskless = world().cluster
+    bare = tuple(replace(device, disk_bandwidth=0.0) for device in diskless.devices)
+    with pytest.raises(ValueError, match="weights_on_disk needs a disk"):
+        world(cluster=Cluster(bare, diskless.links, "a"), weights_on_disk=True)
