@@ -221,12 +221,12 @@ class Cluster:
     def graph(self) -> "nx.Graph[Any]":
         """Devices and relays as nodes, links as edges; the edge attribute `link` is an index into `links`.
 
-        Of several links between the same two devices the one of least latency counts.
+        Of several links between the same two nodes the one of least latency counts. Everything is added in the order of
+        names: which of several equal routes is found depends on that order, and must not on that of the devices.
         """
         graph: nx.Graph[Any] = nx.Graph()
-        graph.add_nodes_from(device.name for device in self.devices)
-        graph.add_nodes_from(self.relays)
-        order = sorted(range(len(self.links)), key=lambda i: -_delay(self.links[i]))
+        graph.add_nodes_from(sorted([*self.names, *self.relays]))
+        order = sorted(range(len(self.links)), key=lambda i: (-_delay(self.links[i]), self.links[i].name))
         for i in order:
             graph.add_edge(*self.links[i].ends, link=i, weight=_weight(self.links[i]))
         return graph

@@ -303,3 +303,25 @@ def test_the_ledger_gives_nothing_back_that_it_does_not_hold() -> None:
     ledger.load(np.zeros(len(blocks), dtype=np.int64))
     with pytest.raises(ValueError, match="does not hold"):
         ledger.move(0, 1, 0)
+
+
+@given(st.permutations(range(4)), st.permutations(range(6)))
+def test_which_of_equally_fast_routes_is_taken_does_not_depend_on_the_order_of_devices_or_links(
+    device_order: list[int], link_order: list[int]
+) -> None:
+    """Two ways over one device are equally fast, and each link is there twice."""
+    devices = [Device(name=name, memory_bytes=1.0, flops=1.0) for name in "abcd"]
+    slow = [
+        Link(name=f"slow {a}{b}", ends=(a, b), bandwidth=Trace.constant(1.0)) for a, b in ("ab", "bd", "ac")
+    ]
+    fast = [
+        Link(name=f"fast {a}{b}", ends=(a, b), bandwidth=Trace.constant(2.0)) for a, b in ("ab", "ac", "cd")
+    ]
+    links = [*slow, *fast]
+    cluster = Cluster(
+        tuple(devices[i] for i in device_order), tuple(links[i] for i in link_order), source="a"
+    )
+    start, end = cluster.names.index("a"), cluster.names.index("d")
+    route = cluster.routes[start][end]
+    assert route is not None
+    assert [cluster.links[i].name for i in route.links] == ["slow ab", "slow bd"]
