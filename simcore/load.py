@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from simcore import schema
 from simcore.changes import Change, apply_changes, parse_change
@@ -20,6 +18,7 @@ from simcore.cluster import Cluster, Device, Link, Medium
 from simcore.cost import CostModel, DecodeCost, PaperCost
 from simcore.document import Document, KeyPath, read_document
 from simcore.huggingface import from_config
+from simcore.mistakes import validated
 from simcore.model import ModelSpec
 from simcore.outcome import DoesNotFitError
 from simcore.presets import preset
@@ -34,18 +33,6 @@ _MOST_BLOCKS = 1_000_000
 _MOST_WALKED = 1_000_000  # values of all walks together
 _ENOUGH = schema.MOST_LINKS + 1
 _Built = TypeVar("_Built")
-_ACCEPTED = {
-    "string_type": "text; what YAML takes for something else needs quotes",
-    "int_type": "a whole number, written in digits",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "dict_type": "keys with values",
-    "model_type": "keys with values",
-    "string_pattern_mismatch": "letters, digits and ._- (at most 64, the first a letter or a digit)",
-    "string_too_short": "a text that is not empty",
-}
-"""In our words, what pydantic tells in Python's."""
 
 
 def load_scenario(
@@ -65,10 +52,7 @@ def load_scenario(
         raise InputError("seed", shown(seed), f"a whole number from 0 to {schema.MOST_SEEDS - 1}")
     parsed = [parse_change(change) if isinstance(change, str) else change for change in changes]
     document = apply_changes(read_document(path), parsed)
-    try:
-        file = schema.ScenarioFile.model_validate(document.values)
-    except ValidationError as error:
-        _tell(document, error)
+    file = validated(document, schema.ScenarioFile)
     scenario = _Builder(document, file, file.seed if seed is None else seed).scenario()
     return replace(scenario, changes=tuple(change.text for change in parsed))
 
@@ -472,37 +456,3 @@ class _Located:
 
 def _members(name: str, count: int) -> list[str]:
     return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
-
-
-def _tell(document: Document, error: ValidationError) -> NoReturn:
-    """Turn the first mistake that the schema found into one message."""
-    found = [(_key(document, details), details) for details in error.errors(include_url=False)]
-    key, details = min(found, key=lambda pair: document.line(pair[0]))
-    context = details.get("ctx", {})
-    if details["type"] == "missing":
-        raise InputError(document.where(key[:-1]), f"no key {shown(key[-1])}", f"the key {key[-1]} here")
-    if details["type"] == "told":
-        raise InputError(document.where(key), context["found"], context["accepted"])
-    accepted = _ACCEPTED.get(details["type"])
-    if accepted is None:
-        message = details["msg"].removeprefix("Input should be ").removeprefix("Value should be ")
-        accepted = message[0].lower() + message[1:]
-    raise InputError(document.where(key), _written(details["input"]), accepted)
-
-
-def _written(value: object) -> str:
-    """A value as a user of YAML would write it."""
-    plain = {None: "nothing", True: "true", False: "false"}
-    return plain[value] if value is None or isinstance(value, bool) else shown(value)
-
-
-def _key(document: Document, details: ErrorDetails) -> KeyPath:
-    """The key path of a mistake: pydantic's, without the alternatives of unions that it threads into it."""
-    key: KeyPath = ()
-    for part in details["loc"]:
-        if document.knows((*key, part)):
-            key = (*key, part)
-    if details["type"] == "missing":
-        return (*key, details["loc"][-1])
-    extra = details.get("ctx", {}).get("key")
-    return key if extra is None else (*key, extra)

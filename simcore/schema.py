@@ -5,10 +5,11 @@ These classes are the file format: names, units, defaults, bounds. `docs/scenari
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from traces.errors import InputError, one_of, shown
+from simcore.section import Section as _Section
+from traces.errors import InputError, shown
 from traces.units import ACCEPTED, UNITS, Quantity, parse
 
 MOST_DEVICES = 1000
@@ -94,22 +95,6 @@ SomeCompute: TypeAlias = Annotated[float, _quantity("compute", least=1.0)]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 End: TypeAlias = Literal["hold", "loop", "zero"]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _knows_its_keys(cls, values: object) -> object:
-        """Refuse an unknown key with the known ones; pydantic's own message does not name them."""
-        for key in values if isinstance(values, dict) else ():
-            if key not in cls.model_fields:
-                problem = {"key": key, "found": f"the unknown key {shown(key)}"}
-                raise PydanticCustomError(
-                    "told", "{accepted}", problem | {"accepted": one_of(str(key), cls.model_fields)}
-                )
-        return values
 
 
 class TraceForm(_Section):
