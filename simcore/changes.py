@@ -141,6 +141,30 @@ def parse_change(text: str, place: str | None = None) -> Change:
     raise InputError(place, shown(text), _FORMS)
 
 
+def parse_settings(text: str, place: str) -> tuple[Set | Scale, ...]:
+    """A change for each of several values or factors of one path.
+
+    Args:
+        text: `PATH=VALUE,VALUE,...` or `PATH*FACTOR,FACTOR,...`; values as in a YAML list.
+        place: where it was written, for messages.
+
+    Raises:
+        InputError: it has neither form, there are fewer than two of them, or one twice.
+    """
+    match = _ASSIGNED.fullmatch(text) if len(text) <= _LONGEST else None
+    if match is None:
+        raise InputError(place, shown(text), "PATH=VALUE,VALUE,... or PATH*FACTOR,FACTOR,...")
+    path, operand = match["path"], match["operand"]
+    settings: tuple[Set | Scale, ...]
+    if match["sign"] == "*":
+        settings = tuple(Scale(path, _factor(part, place), place) for part in operand.split(","))
+    else:
+        settings = tuple(Set(path, value, place) for value in read_value(f"[{operand}]", place))
+    if len({change.text for change in settings}) < max(2, len(settings)):
+        raise InputError(place, shown(operand), "two or more of them between commas, each once")
+    return settings
+
+
 def _factor(text: str, place: str) -> float:
     try:
         return parse(text, "fraction", place)

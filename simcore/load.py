@@ -309,7 +309,9 @@ class _Builder:
                 if name not in known:
                     self._fail((*key, "connect", number, side), shown(name), one_of(name, known))
             if pair[0] == pair[1]:
-                if len(known[pair[0]]) == 1:
+                section = self._file.devices.get(pair[0])
+                # A group that somebody has made as small as one stays a group; it has no pairs.
+                if section is None or "count" not in section.model_fields_set:
                     found = f"a link from {shown(pair[0])} to itself"
                     self._fail((*key, "connect", number), found, "pairs of two different devices")
                 yield from itertools.combinations(known[pair[0]], 2)

@@ -1,0 +1,90 @@
+"""The two questions, from Python."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from analysis.whatif.runs import Findings, run_study
+from analysis.whatif.study import REPLICATIONS, Study
+from simcore.changes import Change, parse_change, parse_settings
+
+
+def what_if(
+    base: str | os.PathLike[str],
+    variants: Mapping[str, Sequence[Change | str]] | None = None,
+    policies: Sequence[str] = (),
+    replications: int = REPLICATIONS,
+    *,
+    seed: int | None = None,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Findings:
+    """Run a scenario and variants of it in the same worlds, and compare them pair by pair.
+
+    Args:
+        base: path of the scenario file.
+        variants: changes by label; without any, the policies are compared with the first of them.
+        policies: names; those of the scenario if there are none.
+        replications: worlds, of the seeds `seed`, `seed` + 1, ...; one, if nothing depends on the seed.
+        seed: of the first world; that of the scenario by default.
+        workers: processes; the findings are the same for any number. A script that asks for more than one must be
+            importable (`if __name__ == "__main__":`), as always with `multiprocessing`.
+        progress: called after every case and world with those done and those there are.
+
+    Raises:
+        InputError: anything cannot be used.
+    """
+    study = Study(
+        scenario=Path(base),
+        variants={
+            label: _changes(changes, f"variant {label}") for label, changes in (variants or {}).items()
+        },
+        policies=tuple(policies),
+        replications=replications,
+        seed=seed,
+    )
+    return run_study(study, workers=workers, progress=progress)
+
+
+def sweep(
+    base: str | os.PathLike[str],
+    knob: str,
+    changes: Sequence[Change | str] = (),
+    policies: Sequence[str] = (),
+    replications: int = REPLICATIONS,
+    *,
+    seed: int | None = None,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Findings:
+    """Run a scenario with one value after another of one knob, in the same worlds.
+
+    Args:
+        base: path of the scenario file.
+        knob: `PATH=VALUE,VALUE,...` or `PATH*FACTOR,FACTOR,...`.
+        changes: made before, whatever the value.
+        policies: as in `what_if`, like all that follow.
+        replications: worlds.
+        seed: of the first world.
+        workers: processes.
+        progress: called after every value and world.
+
+    Raises:
+        InputError: anything cannot be used.
+    """
+    study = Study(
+        scenario=Path(base),
+        changes=_changes(changes, "changes"),
+        knob=parse_settings(knob, f"sweep {knob}"),
+        policies=tuple(policies),
+        replications=replications,
+        seed=seed,
+    )
+    return run_study(study, workers=workers, progress=progress)
+
+
+def _changes(changes: Sequence[Change | str], place: str) -> tuple[Change, ...]:
+    return tuple(
+        parse_change(change, f"{place}: {change}") if isinstance(change, str) else change
+        for change in changes
+    )
