@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from analysis.terminal import console, counted, reported, scenario_file, show
+from analysis.whatif_command import whatif
 
 if TYPE_CHECKING:
     from simcore.observe import Policy
@@ -189,6 +190,9 @@ def paper(
         if page is not None:
             pages.fill(page, written, out)
         show(f"Results: {out}")
+
+
+app.command()(whatif)
 
 
 def _load(scenario: str, seed: int | None) -> "Scenario":

@@ -7,9 +7,14 @@ moment older results stay where they are; a failure or an interruption leaves th
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from matplotlib.figure import Figure
 
 from analysis.plots import latency_cdf, save_figure
 from simcore.results import TABLES, Result
@@ -18,7 +23,14 @@ from traces.errors import InputError
 _FIGURE = "latency_cdf"
 _SCENARIO = "scenario.yaml"
 _MARK = "runs.parquet"
-_FILES = {f"{name}.parquet" for name in TABLES} | {_SCENARIO, f"{_FIGURE}.svg", f"{_FIGURE}.png"}
+_FIGURES = (_FIGURE, "sweep")
+_FRAMES = ("runs", "tokens", "differences", "levels")
+_FILES = (
+    {f"{name}.parquet" for name in (*TABLES, *_FRAMES)}
+    | {f"{name}.csv" for name in _FRAMES}
+    | {f"{name}.{kind}" for name in _FIGURES for kind in ("svg", "png")}
+    | {_SCENARIO}
+)
 
 
 def write_results(folder: Path, result: Result, scenario_text: str) -> None:
@@ -26,6 +38,19 @@ def write_results(folder: Path, result: Result, scenario_text: str) -> None:
     result.save(folder)
     (folder / _SCENARIO).write_text(scenario_text, encoding="utf-8", newline="")
     save_figure(latency_cdf(result), folder, _FIGURE)
+
+
+def write_findings(
+    folder: Path, frames: Mapping[str, pd.DataFrame], figures: Mapping[str, Figure], scenario_text: str
+) -> None:
+    """Write what came out of many runs: tables as Parquet and CSV, figures, the scenario as the user wrote it."""
+    for name, frame in frames.items():
+        pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), folder / f"{name}.parquet")
+        if name != "tokens":
+            frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    for name, figure in figures.items():
+        save_figure(figure, folder, name)
+    (folder / _SCENARIO).write_text(scenario_text, encoding="utf-8", newline="")
 
 
 @contextmanager

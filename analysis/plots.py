@@ -25,7 +25,7 @@ _SECONDS_FROM_S = 0.3
 _LEAST_WIDTH = 0.02
 """The x axis spans at least this share of its middle: differences far below one percent are not worth magnifying."""
 
-_DASHES = (
+DASHES = (
     "-",
     (0, (5, 1.5)),
     (0, (1.2, 1.2)),
@@ -43,7 +43,7 @@ def latency_cdf(result: Result) -> Figure:
     The x axis shows every token. It is logarithmic when the slowest took more than 20 times as long as the fastest.
     Runs that did not complete say so in the legend; runs without a token to show have no curve.
     """
-    with _style():
+    with styled():
         labels = _labels(result)
         rows = max(1, _rows(labels))
         figure = Figure(figsize=(7.5, 4.6 + 0.22 * rows), layout="constrained")
@@ -51,7 +51,7 @@ def latency_cdf(result: Result) -> Figure:
         _draw(axes, result, labels)
         axes.set_ylabel("Share of tokens")
         axes.set_ylim(0.0, 1.02)
-        axes.set_title(_literal(", ".join(dict.fromkeys(result.runs["scenario"]))), loc="left")
+        axes.set_title(literal(", ".join(dict.fromkeys(result.runs["scenario"]))), loc="left")
         if labels:
             figure.legend(
                 loc="outside lower left", ncols=math.ceil(len(labels) / rows), frameon=False, handlelength=3.5
@@ -61,13 +61,13 @@ def latency_cdf(result: Result) -> Figure:
 
 def save_figure(figure: Figure, folder: Path, name: str) -> None:
     """Write `<name>.svg` and `<name>.png` into a folder; equal figures give equal bytes."""
-    with _style():
+    with styled():
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
         figure.savefig(folder / f"{name}.png", metadata={"Software": None}, dpi=150)
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def styled() -> Iterator[None]:
     """The look of all figures, whatever a user's matplotlibrc says; element ids in SVG come from a fixed salt."""
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -81,11 +81,11 @@ def _labels(result: Result) -> dict[str, str]:
     labels = {}
     for row in result.runs.to_dict("records"):
         ended = "" if row["status"] == "complete" else f" ({row['status']} after {_tokens(row['tokens'])})"
-        labels[row["run"]] = _literal(f"{row['run']}{ended}")
+        labels[row["run"]] = literal(f"{row['run']}{ended}")
     return labels
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """Text that matplotlib shows as it is: `$` would begin a formula, and a leading `_` would hide the label."""
     return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
 
@@ -105,8 +105,8 @@ def _draw(axes: Axes, result: Result, labels: dict[str, str]) -> None:
     if tokens.empty:
         _draw_nothing(axes, labels)
         return
-    unit_s, unit = _set_scale(axes, float(tokens["latency_s"].min()), float(tokens["latency_s"].max()))
-    colours, dashes = cycle(sns.color_palette("colorblind")), cycle(_DASHES)
+    unit_s, unit = set_latency_scale(axes, float(tokens["latency_s"].min()), float(tokens["latency_s"].max()))
+    colours, dashes = cycle(sns.color_palette("colorblind")), cycle(DASHES)
     for run, label in labels.items():
         times = tokens.loc[tokens["run"] == run, "latency_s"] / unit_s
         style: dict[str, Any] = {
@@ -131,7 +131,7 @@ def _draw_nothing(axes: Axes, labels: dict[str, str]) -> None:
     axes.set_xticks([])
 
 
-def _set_scale(axes: Axes, fastest_s: float, slowest_s: float) -> tuple[float, str]:
+def set_latency_scale(axes: Axes, fastest_s: float, slowest_s: float) -> tuple[float, str]:
     """Give the x axis its scale, limits and ticks; its unit in seconds, and the name of the unit."""
     unit_s, unit = (1.0, "s") if math.sqrt(fastest_s * slowest_s) >= _SECONDS_FROM_S else (1e-3, "ms")
     low, high = fastest_s / unit_s, slowest_s / unit_s
@@ -152,9 +152,10 @@ def _set_log(axes: Axes, low: float, high: float) -> None:
     axes.xaxis.set_major_locator(
         LogLocator(subs=(1.0, 2.0, 5.0) if high / low <= 1e4 else (1.0,), numticks=20)
     )
-    axes.xaxis.set_major_formatter(FuncFormatter(_plain))
+    axes.xaxis.set_major_formatter(FuncFormatter(plain))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _plain(value: float, _position: int | None = None) -> str:
+def plain(value: float, _position: int | None = None) -> str:
+    """A number as a tick shows it."""
     return f"{value:,.10g}"

@@ -1,6 +1,7 @@
 """Many tasks on several processes, with the same results for any number of them."""
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
@@ -21,11 +22,15 @@ def mapped(function: Callable[[_Task], _Done], tasks: Sequence[_Task], workers: 
         yield from map(function, tasks)
         return
     # New interpreters and not forks: the same on every system, and nothing is inherited by accident.
-    with ProcessPoolExecutor(
-        min(workers, len(tasks)), mp_context=multiprocessing.get_context("spawn")
-    ) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(tasks)), context, _end_quietly) as pool:
         try:
             yield from pool.map(function, tasks)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _end_quietly() -> None:
+    """Let Ctrl-C, which a terminal sends to workers too, end them without a traceback each."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -13,24 +13,24 @@ from simcore.pacing import Lateness
 from simcore.results import Result
 from simcore.scenario import Scenario
 
-_NOTHING = "-"
+NOTHING = "-"
 _TPOT = ("p50", "p95", "p99", "max")
 
-_SECONDS_FROM_S = 0.3
+SECONDS_FROM_S = 0.3
 """TPOT is shown in seconds when the largest median is this long; in milliseconds otherwise."""
 
 
 def summary_table(result: Result) -> Table:
     """One row per run."""
     numbers = metrics(result)
-    factor, unit = (1.0, "s") if numbers["tpot_p50_s"].max() >= _SECONDS_FROM_S else (1e-3, "ms")
+    factor, unit = (1.0, "s") if numbers["tpot_p50_s"].max() >= SECONDS_FROM_S else (1e-3, "ms")
     tpot = [f"TPOT\n{p}\n[{unit}]" for p in _TPOT]
     heads = ["TTFT\n[s]", *tpot, "Tokens\nper s", "Migra-\ntions", "Infeas-\nible"]
-    table = _table("Latency", ["Policy"], heads)
+    table = grid("Latency", ["Policy"], heads)
     for row in numbers.to_dict("records"):
         tpots = [row[f"tpot_{p}_s"] / factor for p in _TPOT]
         counts = [f"{row['migrations']:,}", f"{row['infeasible_decisions']:,} of {row['decisions']:,}"]
-        cells = map(_number, [row["ttft_s"], *tpots, row["tokens_per_s"]])
+        cells = map(number, [row["ttft_s"], *tpots, row["tokens_per_s"]])
         table.add_row(Text(_name(row)), *cells, *counts)
     return table
 
@@ -38,18 +38,16 @@ def summary_table(result: Result) -> Table:
 def memory_table(result: Result, scenario: Scenario) -> Table:
     """One row per device, one column per run; beside them what there is, and the least that others left free of it."""
     peaks = {(row["run"], row["device"]): row for row in peak_memory(result).to_dict("records")}
-    factor, unit = _byte_unit(float(scenario.cluster.memory_bytes.max()))
+    factor, unit = byte_unit(float(scenario.cluster.memory_bytes.max()))
     runs = list(result.runs["run"])
-    table = _table(f"Peak memory [{unit}]", ["Device"], ["Capacity", "Least\nfree", *runs])
+    table = grid(f"Peak memory [{unit}]", ["Device"], ["Capacity", "Least\nfree", *runs])
     for device in scenario.cluster.devices:
         free = min(
             (row["least_available_bytes"] for (_, name), row in peaks.items() if name == device.name),
             default=math.nan,
         )
         cells = [_peak(peaks.get((run, device.name)), factor) for run in runs]
-        table.add_row(
-            Text(device.name), _number(device.memory_bytes / factor), _number(free / factor), *cells
-        )
+        table.add_row(Text(device.name), number(device.memory_bytes / factor), number(free / factor), *cells)
     if any(row["peak_swapped_bytes"] > 0.0 for row in peaks.values()):
         table.caption = "* more than was free at some time; the excess was swapped"
     return table
@@ -80,11 +78,14 @@ def lateness(late: Mapping[str, Lateness]) -> list[str]:
 
 
 def _milliseconds(seconds: float) -> str:
-    return f"{_number(seconds * 1e3)} ms"
+    return f"{number(seconds * 1e3)} ms"
 
 
-def _table(title: str, left: list[str], right: list[str]) -> Table:
-    table = Table(title=Text(title), box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False)
+def grid(title: str | None, left: list[str], right: list[str]) -> Table:
+    """An empty table: its title, if any, and the heads of columns that are text and of those that are numbers."""
+    table = Table(
+        title=None if title is None else Text(title), box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False
+    )
     table.title_justify = table.caption_justify = "left"
     for head in left:
         table.add_column(Text(head), overflow="fold")
@@ -95,19 +96,19 @@ def _table(title: str, left: list[str], right: list[str]) -> Table:
 
 def _peak(row: dict[Hashable, Any] | None, factor: float) -> str:
     if row is None:
-        return _NOTHING
-    return _number(row["peak_bytes"] / factor) + ("*" if row["peak_swapped_bytes"] > 0.0 else "")
+        return NOTHING
+    return number(row["peak_bytes"] / factor) + ("*" if row["peak_swapped_bytes"] > 0.0 else "")
 
 
-def _byte_unit(most: float) -> tuple[float, str]:
+def byte_unit(most: float) -> tuple[float, str]:
     """The unit in which the largest number is at least 1."""
     units = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
     return next(((factor, unit) for factor, unit in units if most >= factor), (1.0, "B"))
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three significant digits or all before the point, never an exponent."""
     if not math.isfinite(value):
-        return _NOTHING
+        return NOTHING
     digits = 2 - math.floor(math.log10(abs(value))) if value else 0
     return f"{value:,.{min(max(digits, 0), 9)}f}"

@@ -31,6 +31,7 @@ TABLES: dict[str, pa.Schema] = {
             ("policy", _TEXT),
             ("parameters", _TEXT),
             ("seed", _INT),
+            ("changes", _TEXT),
             ("status", _TEXT),
             ("detail", _TEXT),
             ("tokens", _INT),

@@ -64,6 +64,7 @@ def simulate(
         policy.name,
         json.dumps(_parameters(policy), sort_keys=True, default=str),
         scenario.seed,
+        "; ".join(scenario.changes),
         status,
         detail,
         engine.tokens,

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from analysis.whatif.runs import Findings, run_study
+from analysis.whatif.runs import Findings, prepare, run
 from analysis.whatif.study import REPLICATIONS, Study
 from simcore.changes import Change, parse_change, parse_settings
 
@@ -17,7 +17,7 @@ def what_if(
     *,
     seed: int | None = None,
     workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[], None] | None = None,
 ) -> Findings:
     """Run a scenario and variants of it in the same worlds, and compare them pair by pair.
 
@@ -29,7 +29,7 @@ def what_if(
         seed: of the first world; that of the scenario by default.
         workers: processes; the findings are the same for any number. A script that asks for more than one must be
             importable (`if __name__ == "__main__":`), as always with `multiprocessing`.
-        progress: called after every case and world with those done and those there are.
+        progress: called after every case in every world.
 
     Raises:
         InputError: anything cannot be used.
@@ -43,7 +43,7 @@ def what_if(
         replications=replications,
         seed=seed,
     )
-    return run_study(study, workers=workers, progress=progress)
+    return run(prepare(study), workers=workers, progress=progress)
 
 
 def sweep(
@@ -55,7 +55,7 @@ def sweep(
     *,
     seed: int | None = None,
     workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[], None] | None = None,
 ) -> Findings:
     """Run a scenario with one value after another of one knob, in the same worlds.
 
@@ -67,7 +67,7 @@ def sweep(
         replications: worlds.
         seed: of the first world.
         workers: processes.
-        progress: called after every value and world.
+        progress: called after every value in every world.
 
     Raises:
         InputError: anything cannot be used.
@@ -80,7 +80,7 @@ def sweep(
         replications=replications,
         seed=seed,
     )
-    return run_study(study, workers=workers, progress=progress)
+    return run(prepare(study), workers=workers, progress=progress)
 
 
 def _changes(changes: Sequence[Change | str], place: str) -> tuple[Change, ...]:

@@ -63,9 +63,15 @@ class Findings:
         """The level of each metric in each case under each policy. See `levels`."""
         return levels(self.runs)
 
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """All tables by name, but those that a study of this kind does not have."""
+        compared = {} if self.study.kind == "sweep" else {"differences": self.differences}
+        return {"runs": self.runs, "tokens": self.tokens, "levels": self.levels, **compared}
+
 
 @dataclass(frozen=True)
-class _Task:
+class Task:
     """One case in one world, under every policy."""
 
     scenario: Path
@@ -76,15 +82,25 @@ class _Task:
     labels: tuple[str, ...]
 
 
-def run_study(
-    study: Study, *, workers: int = 1, progress: Callable[[int, int], None] | None = None
-) -> Findings:
-    """Run every case of a study in every world.
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A study of which every case has been loaded once, so that no mistake is left to be told later.
 
-    Args:
-        study: the question.
-        workers: processes; the findings are the same for any number.
-        progress: called after every task with the tasks done and the tasks there are.
+    Attributes:
+        study: with its seed, and as many replications as there are different worlds.
+        base: the scenario under the changes that hold everywhere.
+        random: as in `Findings`.
+        tasks: one per case and world.
+    """
+
+    study: Study
+    base: Scenario
+    random: bool
+    tasks: tuple[Task, ...]
+
+
+def prepare(study: Study) -> Prepared:
+    """Load every case of a study.
 
     Raises:
         InputError: the study, the scenario, or a change cannot be used. A variant whose model fits nowhere is no
@@ -99,18 +115,30 @@ def run_study(
     study = replace(study, seed=base.seed, replications=study.replications if random else 1)
     if base.seed + study.replications > MOST_SEEDS:
         raise InputError("seed", str(base.seed), f"at most {MOST_SEEDS - study.replications}")
-    tasks = [
-        _Task(study.scenario, variant, changes, seed, study.policies, labels)
+    tasks = tuple(
+        Task(study.scenario, variant, changes, seed, study.policies, labels)
         for variant, changes in study.cases.items()
         for seed in range(base.seed, base.seed + study.replications)
-    ]
+    )
+    return Prepared(study=study, base=base, random=random, tasks=tasks)
+
+
+def run(prepared: Prepared, *, workers: int = 1, progress: Callable[[], None] | None = None) -> Findings:
+    """Run every case of a study in every world.
+
+    Args:
+        prepared: the study.
+        workers: processes; the findings are the same for any number.
+        progress: called after every task.
+    """
     parts = []
-    for part in mapped(_run, tasks, workers):
+    for part in mapped(_run, prepared.tasks, workers):
         parts.append(part)
         if progress is not None:
-            progress(len(parts), len(tasks))
+            progress()
     runs, tokens = (_stacked([part[i] for part in parts]) for i in range(2))
-    return Findings(study, base.name, base.text, random, runs, tokens)
+    base = prepared.base
+    return Findings(prepared.study, base.name, base.text, prepared.random, runs, tokens)
 
 
 def _labels(choices: tuple[PolicyChoice, ...]) -> tuple[str, ...]:
@@ -145,7 +173,7 @@ def _content(world: Scenario) -> bytes:
     return pickle.dumps(replace(world, seed=0))
 
 
-def _run(task: _Task) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _run(task: Task) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of one case in one world."""
     about: dict[str, object] = {"variant": task.variant, "changes": "; ".join(c.text for c in task.changes)}
     try:
@@ -162,7 +190,7 @@ def _run(task: _Task) -> tuple[pd.DataFrame, pd.DataFrame]:
     return _stacked(runs), _stacked(tokens)
 
 
-def _unfitting(task: _Task, about: Mapping[str, object], detail: str) -> pd.DataFrame:
+def _unfitting(task: Task, about: Mapping[str, object], detail: str) -> pd.DataFrame:
     """Rows of runs that could not begin."""
     return pd.DataFrame(
         [

@@ -1,0 +1,210 @@
+"""What a study came to, as a figure: distributions over each other, or a metric against a knob."""
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.plots import DASHES, literal, plain, set_latency_scale, styled
+from analysis.tables import SECONDS_FROM_S
+from analysis.whatif.differences import ended
+from analysis.whatif.runs import Findings
+from simcore.changes import Scale, Set
+from traces.units import UNITS, number_and_unit
+
+_WIDEST = 60
+_LOG_FROM_RATIO = 8.0
+"""A knob is drawn on a logarithmic axis if its largest value is so many times its smallest."""
+
+_SWEPT = (
+    ("ttft_s", "Time to first token [{}]"),
+    ("tpot_p50_s", "Time per output token, median [{}]"),
+    ("tpot_p99_s", "Time per output token, p99 [{}]"),
+    ("tokens_per_s", "Tokens per second"),
+)
+_MARKERS = "osD^vP*X"
+
+
+def figures(findings: Findings) -> dict[str, Figure]:
+    """The figure of a study by the name of its file."""
+    if findings.study.kind == "sweep":
+        return {"sweep": sweep_figure(findings)}
+    return {"latency_cdf": cdf_figure(findings)}
+
+
+def cdf_figure(findings: Findings) -> Figure:
+    """The share of tokens that came within a time: a panel per policy, a curve per variant.
+
+    Where policies are compared there is one panel, with a curve per policy. Tokens of all worlds count together; the
+    first of each request is left out. Variants of which runs ended early say so in the legend.
+    """
+    by, other = ("policy", "variant") if findings.study.kind == "policies" else ("variant", "policy")
+    panels = list(dict.fromkeys(findings.runs[other]))
+    labels = list(dict.fromkeys(findings.runs[by]))
+    columns = min(2, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    with styled():
+        size = (7.5 if columns == 1 else 10.0, (4.4 if rows == 1 else 3.4 * rows) + 0.25 * len(labels))
+        figure = Figure(figsize=size, layout="constrained")
+        grid = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
+        for axes, panel in zip(grid, panels, strict=False):
+            tokens = findings.tokens[findings.tokens[other] == panel]
+            curves = {label: tokens.loc[tokens[by] == label, "latency_s"] for label in labels}
+            lines = _draw_cdfs(axes, curves)
+            axes.set_title(literal(str(panel) if by == "variant" else findings.name), loc="left")
+        for axes in grid[len(panels) :]:
+            axes.set_axis_off()
+        for axes in grid[::columns]:
+            axes.set_ylabel("Share of tokens")
+        names = [_legend(label, findings.runs[findings.runs[by] == label]) for label in labels]
+        figure.legend(lines, names, loc="outside lower left", frameon=False, handlelength=3.5)
+    return figure
+
+
+def _draw_cdfs(axes: Axes, curves: "Mapping[str, pd.Series[float]]") -> list[Line2D]:
+    """One curve per label; where there is no token, an empty one for the legend."""
+    axes.set_ylim(0.0, 1.02)
+    latency_s = pd.concat(list(curves.values()))
+    unit_s, unit = 1.0, "s"
+    if latency_s.empty:
+        axes.text(0.5, 0.5, "no token followed another", transform=axes.transAxes, ha="center")
+    else:
+        unit_s, unit = set_latency_scale(axes, float(latency_s.min()), float(latency_s.max()))
+    axes.set_xlabel(f"Time per output token [{unit}]")
+    colours, dashes = cycle(["0.2", *sns.color_palette("colorblind")]), cycle(DASHES)
+    for times in curves.values():
+        look: dict[str, Any] = {"color": next(colours), "linestyle": next(dashes), "linewidth": 1.8}
+        if times.empty:
+            axes.plot([], [], **look)
+        else:
+            sns.ecdfplot(x=times / unit_s, ax=axes, **look)
+    return list(axes.get_lines())
+
+
+def _legend(label: str, runs: pd.DataFrame) -> str:
+    """The label of a curve; of one whose runs ended early, how many."""
+    early = int((runs["status"] != "complete").sum())
+    note = f" ({ended(runs)}, {early} of {len(runs)} runs)" if early else ""
+    return literal("\n".join(textwrap.wrap(f"{label}{note}", _WIDEST)))
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """Where the values of a knob stand.
+
+    Attributes:
+        at: one place per value.
+        names: one tick per value.
+        label: of the axis.
+        log: whether it is logarithmic.
+    """
+
+    at: list[float]
+    names: list[str]
+    label: str
+    log: bool
+
+
+def sweep_figure(findings: Findings) -> Figure:
+    """Four metrics against the values of the knob, a line per policy with the band of its 95 % intervals.
+
+    A value at which no run was complete has no point; a cross at the bottom marks it.
+    """
+    levels = findings.levels
+    axis = _axis(findings.study.knob)
+    with styled():
+        policies = list(dict.fromkeys(levels["policy"]))
+        figure = Figure(figsize=(10.0, 7.0 + 0.25 * math.ceil(len(policies) / 3)), layout="constrained")
+        for axes, (metric, name) in zip(figure.subplots(2, 2).flat, _SWEPT, strict=True):
+            unit = _sweep_panel(axes, levels[levels["metric"] == metric], axis, metric)
+            axes.set_title(name.format(unit), loc="left")
+            axes.set_xlabel(literal(axis.label))
+        handles = figure.axes[0].get_lines()[: len(policies)]
+        columns = min(3, len(policies))
+        figure.legend(
+            handles, list(map(literal, policies)), loc="outside lower left", ncols=columns, frameon=False
+        )
+        figure.suptitle(literal(findings.name), x=0.01, ha="left")
+    return figure
+
+
+def _sweep_panel(axes: Axes, rows: pd.DataFrame, axis: _Axis, metric: str) -> str:
+    """Draw one metric; the unit in which it is shown."""
+    colours, dashes, markers = cycle(sns.color_palette("colorblind")), cycle(DASHES), cycle(_MARKERS)
+    unit_s, unit = _unit(metric, float(rows["mean"].max()))
+    missing: list[tuple[list[float], Any]] = []
+    for _, line in rows.groupby("policy", sort=False):
+        colour = next(colours)
+        mean, low, high = (
+            line[column].to_numpy(dtype=np.float64) / unit_s for column in ("mean", "low", "high")
+        )
+        axes.plot(axis.at, mean, color=colour, linestyle=next(dashes), marker=next(markers), markersize=5)
+        axes.fill_between(axis.at, low, high, color=colour, alpha=0.2, linewidth=0)
+        missing.append(([x for x, y in zip(axis.at, mean, strict=True) if not np.isfinite(y)], colour))
+    axes.set_ylim(0.0, 1.08 * _highest(rows) / unit_s)
+    for number, (places, colour) in enumerate(missing):
+        heights = [0.03 + 0.045 * number] * len(places)
+        axes.plot(places, heights, "x", color=colour, transform=axes.get_xaxis_transform())
+    if axis.log:
+        axes.set_xscale("log")
+    axes.set_xticks(axis.at, list(map(literal, axis.names)))
+    axes.set_xticks([], minor=True)
+    return unit
+
+
+def _highest(rows: pd.DataFrame) -> float:
+    """The top of all points and bands; 1 where there is none above 0."""
+    ends = rows[["mean", "high"]].to_numpy(dtype=np.float64)
+    return float(ends[np.isfinite(ends)].max(initial=0.0)) or 1.0
+
+
+def _unit(metric: str, most: float) -> tuple[float, str]:
+    if metric == "tokens_per_s":
+        return 1.0, "1/s"
+    return (1e-3, "ms") if most < SECONDS_FROM_S else (1.0, "s")
+
+
+def _axis(knob: Sequence[Set | Scale]) -> _Axis:
+    """The axis of a knob: its values where they are numbers, else their order."""
+    path = knob[0].path
+    if all(isinstance(change, Scale) for change in knob):
+        factors = [change.factor for change in knob if isinstance(change, Scale)]
+        return _numeric(factors, f"Factor of {path}")
+    values = [change.value for change in knob if isinstance(change, Set)]
+    numbers = [_number(value) for value in values]
+    units = [unit for _, unit in filter(None, numbers)]
+    if None in numbers or not _alike(units):
+        names = [change.text.removeprefix(f"{path}=") for change in knob]
+        return _Axis([float(i) for i in range(len(knob))], names, path, False)
+    factors = [_worth(unit) / _worth(units[0]) for unit in units]
+    at = [pair[0] * factor for pair, factor in zip(filter(None, numbers), factors, strict=True)]
+    return _numeric(at, f"{path} [{units[0]}]" if units[0] else path)
+
+
+def _numeric(at: list[float], label: str) -> _Axis:
+    log = min(at) > 0.0 and max(at) / min(at) >= _LOG_FROM_RATIO
+    return _Axis(at, [plain(value) for value in at], label, log)
+
+
+def _number(value: object) -> tuple[float, str] | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value), ""
+    return number_and_unit(value) if isinstance(value, str) else None
+
+
+def _alike(units: Sequence[str]) -> bool:
+    """Whether quantities of these units measure the same."""
+    return any(set(units) <= known.keys() for known in UNITS.values())
+
+
+def _worth(unit: str) -> float:
+    return next((known[unit] for known in UNITS.values() if unit in known), 1.0)

@@ -1,0 +1,609 @@
+"""Laws of "what if": worlds are shared, pairs are honest, and neither order nor processes matter."""
+
+import contextlib
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from typer.testing import CliRunner, Result
+
+import analysis
+from analysis.cli import app
+from analysis.metrics import metrics
+from analysis.stats import bootstrap
+from analysis.whatif import Findings, Study, sweep, what_if
+from analysis.whatif.differences import METRICS, differences, levels
+from analysis.whatif.figures import cdf_figure, sweep_figure
+from policies import create
+from simcore import load_scenario, shipped_scenario, simulate
+from traces import InputError
+
+RANDOM = """\
+name: lab
+seed: 3
+model: {shape: {layers: 2, width: 64, heads: 4}}
+source: desk
+devices:
+  desk: {memory: 100 MB, compute: 10 GFLOP/s}
+  shelf: {memory: 100 MB, compute: 5 GFLOP/s}
+  attic: {memory: 100 MB, compute: 5 GFLOP/s}
+links:
+  wifi:
+    connect: [[desk, shelf], [shelf, attic]]
+    bandwidth: {walk_mean: 20 Mbit/s, sigma: 0.5, step: 20 ms, duration: 2 s}
+workload:
+  - {prompt: 4, output: 12}
+  - {prompt: 4, output: 5}
+policies: [greedy, round-robin]
+"""
+FIXED = RANDOM.replace("{walk_mean: 20 Mbit/s, sigma: 0.5, step: 20 ms, duration: 2 s}", "20 Mbit/s")
+TIGHT = [f"devices.{name}.memory=200 kB" for name in ("desk", "shelf", "attic")]
+"""A device then holds the model alone for three tokens."""
+
+SLOW = {"slow": ["links.wifi.bandwidth*0.5"]}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    path = tmp_path / "lab.yaml"
+    path.write_text(RANDOM)
+    return path
+
+
+@pytest.fixture
+def fixed(tmp_path: Path) -> Path:
+    path = tmp_path / "fixed.yaml"
+    path.write_text(FIXED)
+    return path
+
+
+def same(one: Findings, other: Findings) -> None:
+    for name, frame in one.tables.items():
+        pd.testing.assert_frame_equal(frame, other.tables[name], check_exact=True)
+
+
+def sorted_by_labels(frame: pd.DataFrame) -> pd.DataFrame:
+    keys = [key for key in ("variant", "policy", "metric", "seed") if key in frame]
+    return frame.sort_values(keys, kind="stable").reset_index(drop=True)
+
+
+# Runs
+
+
+def test_runs_are_those_of_simulate(lab: Path) -> None:
+    """Each row is the run that a user would make by hand from the edited file and the seed."""
+    found = what_if(lab, SLOW, replications=2)
+    assert list(found.runs["seed"].unique()) == [3, 4]
+    for row in found.runs.to_dict("records"):
+        changes = SLOW["slow"] if row["variant"] == "slow" else []
+        world = load_scenario(lab, seed=row["seed"], changes=changes)
+        result = simulate(world, create(row["policy"]))
+        assert result.runs["changes"][0] == row["changes"] == "; ".join(changes)
+        by_hand = metrics(result).iloc[0]
+        for metric in METRICS:
+            assert row[metric.column] == by_hand[metric.column]
+
+
+def test_tokens_are_those_that_followed_another(lab: Path) -> None:
+    found = what_if(lab, SLOW, ["greedy"], replications=2)
+    counts = found.tokens.groupby(["variant", "seed"]).size()
+    assert set(counts) == {11 + 4}
+    medians = found.tokens.groupby(["variant", "seed"])["latency_s"].median()
+    assert list(medians) == list(found.runs["tpot_p50_s"])
+
+
+def test_a_variant_that_changes_nothing_differs_by_nothing(lab: Path) -> None:
+    found = what_if(lab, {"same": ["devices.desk.compute*1"]}, replications=3).differences
+    assert (found["difference"] == 0.0).all()
+    assert (found[["low", "high"]] == 0.0).all(axis=None)
+    assert set(found["verdict"]) == {"same"}
+
+
+def test_the_order_of_variants_and_policies_does_not_matter(lab: Path) -> None:
+    variants = SLOW | {"small": ["workload.0.output=6"]}
+    one = what_if(lab, variants, ["greedy", "round-robin"], replications=2)
+    other = what_if(lab, dict(reversed(variants.items())), ["round-robin", "greedy"], replications=2)
+    for name, frame in one.tables.items():
+        pd.testing.assert_frame_equal(sorted_by_labels(frame), sorted_by_labels(other.tables[name]))
+
+
+def test_the_number_of_processes_does_not_matter(lab: Path) -> None:
+    same(what_if(lab, SLOW, replications=2), what_if(lab, SLOW, replications=2, workers=2))
+
+
+def test_replications_are_seeds_in_a_row(lab: Path) -> None:
+    three = what_if(lab, SLOW, ["greedy"], 3, seed=7).runs
+    one = what_if(lab, SLOW, ["greedy"], 1, seed=8).runs
+    pd.testing.assert_frame_equal(three[three["seed"] == 8].reset_index(drop=True), one)
+
+
+def test_where_nothing_is_random_one_world_is_run_and_no_interval_pretended(fixed: Path) -> None:
+    found = what_if(fixed, SLOW, replications=10)
+    assert not found.random
+    assert found.study.replications == 1
+    assert len(found.runs) == 4
+    assert found.differences[["low", "high"]].isna().all(axis=None)
+    slower = found.differences[found.differences["metric"] == "tpot_p50_s"]
+    assert set(slower["verdict"]) == {"worse"}
+
+
+def test_a_variant_alone_can_be_random(fixed: Path) -> None:
+    walk = "links.wifi.bandwidth={walk_mean: 20 Mbit/s, sigma: 0.5, step: 20 ms, duration: 2 s}"
+    found = what_if(fixed, {"wandering": [walk]}, ["greedy"], 2)
+    assert found.random
+    assert len(found.runs) == 4
+    assert found.runs["tpot_p50_s"].nunique() == 3
+
+
+def test_decisions_that_cost_what_they_take_are_random(fixed: Path) -> None:
+    assert what_if(fixed, {"timed": ["controller.decision_time=measured"]}, ["greedy"], 2).random
+
+
+def test_without_variants_policies_are_compared_with_the_first(lab: Path) -> None:
+    found = what_if(lab, policies=["round-robin", "greedy", "static"], replications=2)
+    assert list(found.differences["policy"].unique()) == ["greedy", "static"]
+    assert set(found.differences["against"]) == {"round-robin"}
+    runs = found.runs.set_index(["policy", "seed"])["ttft_s"]
+    row = found.differences.query("policy == 'greedy' and metric == 'ttft_s'").iloc[0]
+    assert row["difference"] == pytest.approx((runs["greedy"] - runs["round-robin"]).mean(), rel=1e-12)
+
+
+# A variant that fails
+
+
+def test_a_variant_that_runs_out_of_memory_is_a_row(lab: Path) -> None:
+    found = what_if(lab, {"tight": TIGHT, **SLOW}, ["single", "round-robin"], 2)
+    ended = found.runs[found.runs["status"] != "complete"]
+    assert set(zip(ended["variant"], ended["policy"], strict=True)) == {("tight", "single")}
+    assert set(ended["status"]) == {"out-of-memory"}
+    rows = found.differences.query("variant == 'tight' and policy == 'single'")
+    assert set(rows["pairs"]) == {0}
+    assert set(rows["verdict"]) == {"out-of-memory"}
+    assert rows[["before", "after", "difference"]].isna().all(axis=None)
+
+
+def test_a_model_that_fits_nowhere_is_infeasible_and_no_mistake(lab: Path) -> None:
+    tiny = ["devices.desk.memory=1 kB", "devices.shelf.memory=1 kB", "devices.attic.memory=1 kB"]
+    found = what_if(lab, {"tiny": tiny}, replications=2)
+    rows = found.runs[found.runs["variant"] == "tiny"]
+    assert list(rows["status"]) == ["infeasible"] * 4
+    assert rows["detail"].str.contains("lab.yaml").all()
+    assert set(found.differences["verdict"]) == {"infeasible"}
+
+
+def test_only_complete_pairs_are_compared() -> None:
+    runs = made_runs({"base": [1.0, 2.0, 3.0], "new": [2.0, 2.5, 9.0]})
+    runs.loc[(runs["variant"] == "new") & (runs["seed"] == 2), "status"] = "stalled"
+    row = differences(runs, "variant").set_index("metric").loc["ttft_s"]
+    assert (row["pairs"], row["worlds"]) == (2, 3)
+    assert (row["before"], row["after"], row["difference"]) == (1.5, 2.25, 0.75)
+
+
+# Differences
+
+
+def made_runs(values: dict[str, list[float]]) -> pd.DataFrame:
+    """Runs of one policy of which every metric has the same values."""
+    return pd.DataFrame(
+        [
+            {"variant": variant, "policy": "p", "seed": seed, "status": "complete"}
+            | {metric.column: value for metric in METRICS}
+            for variant, row in values.items()
+            for seed, value in enumerate(row)
+        ]
+    )
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 100.0), st.floats(0.0, 100.0)), min_size=2, max_size=12))
+@settings(max_examples=20, deadline=None)
+def test_intervals_are_those_of_the_differences_within_worlds(pairs: list[tuple[float, float]]) -> None:
+    first, second = map(list, zip(*pairs, strict=True))
+    row = differences(made_runs({"base": first, "new": second}), "variant").iloc[0]
+    expected = bootstrap(np.array(second) - np.array(first), "mean")
+    assert (row["difference"], row["low"], row["high"]) == (expected.value, expected.low, expected.high)
+
+
+@pytest.mark.parametrize(
+    ("after", "latency", "throughput"),
+    [
+        ([2.0, 3.0, 4.0], "worse", "better"),
+        ([0.0, 1.0, 2.0], "better", "worse"),
+        ([1.0, 2.0, 3.0], "same", "same"),
+        ([0.0, 2.0, 4.5], "unsure", "unsure"),
+    ],
+)
+def test_the_verdict_follows_the_interval(after: list[float], latency: str, throughput: str) -> None:
+    found = differences(made_runs({"base": [1.0, 2.0, 3.0], "new": after}), "variant")
+    verdicts = found.set_index("metric")["verdict"]
+    assert (verdicts["tpot_p99_s"], verdicts["tokens_per_s"]) == (latency, throughput)
+
+
+def test_levels_are_means_over_complete_runs() -> None:
+    runs = made_runs({"base": [1.0, 2.0, 6.0]})
+    runs.loc[runs["seed"] == 2, "status"] = "stalled"
+    row = levels(runs).iloc[0]
+    assert (row["mean"], row["complete"], row["worlds"], row["status"]) == (1.5, 2, 3, "stalled")
+
+
+# Sweeps
+
+
+def test_a_sweep_is_a_variant_per_value(lab: Path) -> None:
+    found = sweep(lab, "links.wifi.bandwidth*0.5,1,2", policies=["greedy"], replications=2)
+    assert list(found.runs["variant"].unique()) == [f"links.wifi.bandwidth*{f}" for f in ("0.5", "1", "2")]
+    other = what_if(lab, SLOW, ["greedy"], 2).runs
+    for metric in METRICS:
+        halved = found.runs[metric.column].iloc[:2]
+        assert list(halved) == list(other.loc[other["variant"] == "slow", metric.column])
+    assert "differences" not in found.tables
+
+
+def test_changes_hold_for_every_value_of_a_sweep(lab: Path) -> None:
+    found = sweep(lab, "workload.0.output=3,4", ["drop workload.1"], ["greedy"], 1)
+    assert list(found.runs["tokens"]) == [3, 4]
+    assert list(found.runs["changes"]) == [f"drop workload.1; workload.0.output={n}" for n in (3, 4)]
+
+
+@pytest.mark.parametrize(
+    ("knob", "ticks", "scale"),
+    [
+        ("links.wifi.bandwidth*0.25,1,4", [0.25, 1.0, 4.0], "log"),
+        ("links.wifi.bandwidth*1,2", [1.0, 2.0], "linear"),
+        ("controller.window=500 ms,1 s,2 s", [500.0, 1000.0, 2000.0], "linear"),
+        ("workload.0.output=2,5", [2.0, 5.0], "linear"),
+        ("network.sharing=dedicated,dedicated ", None, ""),
+        ("controller.on_infeasible=keep,fail", [0.0, 1.0], "linear"),
+    ],
+)
+def test_a_knob_is_drawn_where_its_values_are(
+    knob: str, ticks: list[float] | None, scale: str, lab: Path
+) -> None:
+    if ticks is None:
+        with pytest.raises(InputError, match="each once"):
+            sweep(lab, knob)
+        return
+    figure = sweep_figure(sweep(lab, knob, policies=["greedy"], replications=1))
+    for axes in figure.axes:
+        assert list(axes.get_xticks()) == ticks
+        assert axes.get_xscale() == scale
+
+
+def test_a_value_that_fails_is_marked(lab: Path) -> None:
+    rest = ["devices.shelf.memory=1 kB", "devices.attic.memory=1 kB"]
+    found = sweep(lab, "devices.desk.memory=200 kB,1 MB", rest, ["single"], 1)
+    axes = sweep_figure(found).axes[0]
+    line, crosses = axes.get_lines()
+    assert np.isnan(line.get_ydata()[0])  # type: ignore[index]
+    assert np.asarray(crosses.get_xdata()).tolist() == [200.0]
+
+
+# Figures
+
+
+def curves(figure: Figure) -> list[tuple[str, int]]:
+    return [(to_hex(line.get_color()), len(line.get_xdata())) for line in figure.axes[0].get_lines()]  # type: ignore[arg-type]
+
+
+def test_a_panel_per_policy_has_a_curve_per_variant_over_the_tokens_of_all_worlds(lab: Path) -> None:
+    figure = cdf_figure(what_if(lab, SLOW | {"tight": TIGHT}, ["single", "round-robin"], 2))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["single", "round-robin"]
+    assert len({colour for colour, _ in curves(figure)}) == 3
+    assert [count for _, count in curves(figure)][:2] == [31, 31]  # a step per token, and the foot
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[:2] == ["base", "slow"]
+    assert names[2] == "tight (out-of-memory, 2 of 4 runs)"
+
+
+def test_policies_share_a_panel(lab: Path) -> None:
+    figure = cdf_figure(what_if(lab, policies=["single", "static"], replications=2))
+    assert len(figure.axes) == 1
+    assert len(curves(figure)) == 2
+
+
+def test_figures_of_nothing_say_so(lab: Path) -> None:
+    changes = ["workload=[{prompt: 2, output: 1}]"]
+    found = what_if(lab, {"one": changes}, ["greedy"], 1)
+    assert curves(cdf_figure(found))
+    nothing = dataclasses.replace(found, tokens=found.tokens.iloc[:0])
+    assert "no token" in cdf_figure(nothing).axes[0].texts[0].get_text()
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("variants", "options", "words"),
+    [
+        ({"a": ["devices.dosk.memory=1 GB"]}, {}, ["variant a: devices.dosk.memory=1 GB", "did you mean 'desk'?"]),
+        ({"a": ["devices.desk"]}, {}, ["variant a: devices.desk: found", "PATH=VALUE"]),
+        ({"a": []}, {}, ["no change in 'a'"]),
+        ({"base": ["seed=1"]}, {}, ["the label 'base'"]),
+        ({"\n": ["seed=1"]}, {}, ["the label"]),
+        ({"a": ["drop links.wifi"]}, {}, ["variant a: drop links.wifi", "no path of links"]),
+        ({"a": ["policies=[static]"]}, {}, ["variant a: found other policies", "greedy, round-robin"]),
+        ({}, {"policies": ["greedy"]}, ["nothing to compare", "two policies"]),
+        ({"a": ["seed=1"]}, {"policies": ["wizard"]}, ["wizard", "resource-aware"]),
+        ({"a": ["seed=1"]}, {"replications": 0}, ["replications: found 0"]),
+        ({"a": ["seed=1"]}, {"seed": -1}, ["seed: found -1"]),
+        ({"a": ["seed=1"]}, {"seed": 2**63 - 2, "replications": 5}, ["seed: found", "at most"]),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_before_anything_is_run(
+    variants: dict[str, list[str]], options: dict[str, object], words: list[str], lab: Path
+) -> None:
+    ticks: list[None] = []
+    with pytest.raises(InputError) as caught:
+        what_if(lab, variants, progress=lambda: ticks.append(None), **options)  # type: ignore[arg-type]
+    assert not ticks
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_base_that_fits_nowhere_is_a_mistake(lab: Path) -> None:
+    lab.write_text(RANDOM.replace("100 MB", "1 kB"))
+    with pytest.raises(InputError, match="a model of"):
+        what_if(lab, SLOW)
+
+
+def test_a_study_has_variants_or_a_knob() -> None:
+    variants = {"a": ()}
+    with pytest.raises(InputError, match="no change in 'a'"):
+        Study(scenario=Path("x"), variants=variants)
+
+
+# The command
+
+
+def headway(folder: Path, *arguments: object) -> Result:
+    with contextlib.chdir(folder):
+        workers = () if "--workers" in arguments else ("--workers", "1")
+        return CliRunner().invoke(app, ["whatif", *map(str, arguments), *workers])
+
+
+def assert_refused(done: Result, *words: str) -> None:
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("headway: ")
+    assert done.stderr.count("\n") == 1
+    for word in words:
+        assert word in done.stderr
+
+
+GOLDEN = """\
+devices.desk.compute*0.5
+ Policy  Metric                Base   Variant  Difference    Change  Verdict
+────────────────────────────────────────────────────────────────────────────
+ single  TTFT [s]          0.000230  0.000459   +0.000230  +100.0 %  worse
+         TPOT p50 [ms]       0.0201    0.0401     +0.0201  +100.0 %  worse
+         TPOT p95 [ms]       0.0204    0.0408     +0.0204  +100.0 %  worse
+         TPOT p99 [ms]       0.0204    0.0408     +0.0204  +100.0 %  worse
+         Tokens per s        36,958    18,479     -18,479   -50.0 %  worse
+         Migrations               0         0           0         -  same
+         Peak memory [kB]       204       204           0     0.0 %  same
+
+Nothing here depends on the seed: one run of each tells all.
+
+Results: results/whatif-lab
+"""
+
+SWEPT = """\
+Sweep of devices.desk.compute
+                     TTFT  TPOT p50  TPOT p95  TPOT p99                            Peak memory
+ Change  Policy       [s]      [ms]      [ms]      [ms]  Tokens per s  Migrations         [kB]
+──────────────────────────────────────────────────────────────────────────────────────────────
+ *1      single  0.000230    0.0201    0.0204    0.0204        36,958           0          204
+ *2      single  0.000115    0.0100    0.0102    0.0102        73,916           0          204
+
+Everywhere: seed=5
+Nothing here depends on the seed: one run of each tells all.
+
+Results: swept
+"""
+
+
+def printed(done: Result) -> str:
+    return "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_the_command_prints_what_differs_and_writes_its_folder(fixed: Path) -> None:
+    """One device computes alone: at half the speed, every time doubles."""
+    done = headway(fixed.parent, "fixed.yaml", "--set", "devices.desk.compute*0.5", "--policy", "single")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert printed(done) == GOLDEN
+    folder = fixed.parent / "results" / "whatif-lab"
+    assert names_in(folder) == {
+        "scenario.yaml", "latency_cdf.svg", "latency_cdf.png", "tokens.parquet",
+        *(f"{name}.{kind}" for name in ("runs", "levels", "differences") for kind in ("parquet", "csv")),
+    }  # fmt: skip
+    assert (folder / "scenario.yaml").read_text() == FIXED
+    assert names_in(fixed.parent) == {"fixed.yaml", "results"}
+
+
+def test_the_command_sweeps(fixed: Path) -> None:
+    done = headway(
+        fixed.parent, "fixed.yaml", "--sweep", "devices.desk.compute*1,2", "--set", "seed=5",
+        "--policy", "single", "--out", "swept",
+    )  # fmt: skip
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert printed(done) == SWEPT
+    assert {"sweep.svg", "sweep.png", "levels.csv"} <= names_in(fixed.parent / "swept")
+
+
+def test_the_tables_in_the_folder_are_the_findings(lab: Path) -> None:
+    done = headway(lab.parent, "lab.yaml", "--variant", "slow: links.wifi.bandwidth*0.5", "--replications", 2)
+    assert done.exit_code == 0
+    for name, frame in what_if(lab, SLOW, replications=2).tables.items():
+        saved = pq.read_table(lab.parent / "results" / "whatif-lab" / f"{name}.parquet").to_pandas()
+        pd.testing.assert_frame_equal(saved, frame)
+    table = pd.read_csv(lab.parent / "results" / "whatif-lab" / "differences.csv")
+    assert list(table["metric"].unique()) == [metric.column for metric in METRICS]
+
+
+def test_two_studies_give_the_same_bytes(lab: Path) -> None:
+    for out, workers in (("one", 1), ("two", 2)):
+        arguments = ["--set", "links.wifi.bandwidth*0.5", "--replications", "2", "--workers", workers]
+        assert headway(lab.parent, "lab.yaml", *arguments, "--out", out).exit_code == 0
+    for name in names_in(lab.parent / "one"):
+        assert (lab.parent / "one" / name).read_bytes() == (lab.parent / "two" / name).read_bytes(), name
+
+
+def test_options_and_study_files_ask_the_same(lab: Path) -> None:
+    (lab.parent / "study.yaml").write_text(
+        "base: lab.yaml\n"
+        "changes: [workload.0.output=6]\n"
+        "variants:\n"
+        "  slow: [links.wifi.bandwidth*0.5]\n"
+        "  'few; slow': ['links.wifi.bandwidth*0.5', drop devices.attic]\n"
+        "policies: [greedy]\nreplications: 2\nseed: 4\n"
+    )
+    one = headway(lab.parent, "study.yaml")
+    other = headway(
+        lab.parent, "lab.yaml", "--set", "workload.0.output=6", "--variant", "slow: links.wifi.bandwidth*0.5",
+        "--variant", "few; slow: links.wifi.bandwidth*0.5; drop devices.attic",
+        "--policy", "greedy", "--replications", 2, "--seed", 4,
+    )  # fmt: skip
+    assert (one.exit_code, one.stderr) == (0, "")
+    assert one.stdout == other.stdout
+    assert "few; slow: links.wifi.bandwidth*0.5; drop devices.attic" in one.stdout
+    assert "Means over 2 worlds, of seeds 4 to 5" in one.stdout
+
+
+def test_options_take_the_place_of_what_a_study_says(lab: Path) -> None:
+    (lab.parent / "study.yaml").write_text(
+        "base: lab.yaml\nsweep: devices.desk.compute*1,2\nreplications: 9\n"
+    )
+    done = headway(lab.parent, "study.yaml", "--replications", 1, "--policy", "single", "--seed", 8)
+    assert done.exit_code == 0
+    assert "One world, of seed 8" in done.stdout
+    assert "greedy" not in done.stdout
+
+
+def test_a_study_can_start_from_a_shipped_scenario(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(
+        "base: home-cluster\nchanges: ['workload.0.output=3']\nvariants: {a: [links.wired.latency*2]}\n"
+        "policies: [static]\nreplications: 1\n"
+    )
+    done = headway(tmp_path, "study.yaml")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "Results: results/whatif-home-cluster" in done.stdout
+    assert shipped_scenario("home-cluster").read_text() == (
+        (tmp_path / "results" / "whatif-home-cluster" / "scenario.yaml").read_text()
+    )
+
+
+def test_a_failing_variant_does_not_end_the_study(lab: Path) -> None:
+    tight = "; ".join(TIGHT)
+    variants = ["--variant", f"tight: {tight}", "--variant", "slow: links.wifi.bandwidth*0.5"]
+    done = headway(lab.parent, "lab.yaml", *variants, "--policy", "single", "--replications", 2)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "tight, single: out-of-memory in 2 of 2 worlds: device 'desk' lacks" in done.stdout
+    assert f"tight: {tight}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--set", "devices.dosk.memory=1 GB"], ["--set devices.dosk.memory=1 GB: found no key 'dosk'", "'desk'"]),
+        (["--set", "devices.desk.memory=4"], ["--set devices.desk.memory=4: devices.desk.memory: found the bare"]),
+        (["--set", "links.wifi.bandwidth"], ["--set links.wifi.bandwidth: found", "PATH=VALUE"]),
+        (["--drop", "devices.desk"], ["--drop devices.desk: found 'desk', the source"]),
+        (["--drop", "devices.desk=3"], ["--drop devices.desk=3: found"]),
+        (["--drop", "devices.shelf"], ["--drop devices.shelf: links: found no path of links"]),
+        (["--shift-trace", "soon"], ["--shift-trace soon: found"]),
+        (["--shift-trace", "devices 3 s"], ["--shift-trace devices 3 s: found no trace that varies in devices"]),
+        (["--variant", "seed=3"], ["--variant: found 'seed=3'", "a label and changes"]),
+        (["--variant", "a: sed=3"], ["--variant a: sed=3: sed: found the unknown key 'sed'", "did you mean 'seed'?"]),
+        (["--variant", "a:"], ["--variant a:", "PATH=VALUE"]),
+        (["--variant", "base: seed=3"], ["the label 'base'"]),
+        (["--variant", "a: seed=3", "--variant", "a: seed=4"], ["--variant: found a second variant 'a'"]),
+        (["--sweep", "seed=1,2", "--variant", "a: seed=3"], ["sweep: found variants beside it"]),
+        (["--sweep", "seed=1"], ["--sweep seed=1: found '1'", "two or more"]),
+        (["--sweep", "drop seed"], ["--sweep drop seed: found", "PATH*FACTOR,FACTOR"]),
+        (["--sweep", "links.wifi.bandwidth*1,x"], ["a factor such as 0.5"]),
+        ([], ["whatif: found nothing to compare"] ),
+        (["--policy", "wizard", "--set", "seed=1"], ["wizard", "resource-aware"]),
+        (["--set", "seed=1", "--out", "mine"], ["mine: found a folder with thesis.tex"]),
+    ],
+)  # fmt: skip
+def test_the_command_tells_mistakes_in_one_line_and_leaves_nothing(
+    arguments: list[str], words: list[str], lab: Path
+) -> None:
+    (lab.parent / "mine").mkdir()
+    (lab.parent / "mine" / "thesis.tex").write_text("mine")
+    policy = [] if "--policy" in arguments else ["--policy", "greedy"]
+    assert_refused(headway(lab.parent, "lab.yaml", *arguments, *policy), *words)
+    assert names_in(lab.parent) == {"lab.yaml", "mine"}
+    assert names_in(lab.parent / "mine") == {"thesis.tex"}
+
+
+@pytest.mark.parametrize(
+    ("study", "words"),
+    [
+        ("base: nowhere.yaml\nvariants: {a: [seed=1]}\n", ["nowhere.yaml", "no such file"]),
+        ("base: lab.yaml\nvarants: {a: [seed=1]}\n", ["study.yaml:2: varants", "did you mean 'variants'?"]),
+        ("base: lab.yaml\nvariants:\n  a:\n  - sed=1\n", ["study.yaml:4: variants.a.0: sed: found", "'seed'"]),
+        ("base: lab.yaml\nvariants: {a: seed=1}\n", ["study.yaml:2: variants.a", "a list"]),
+        ("base: lab.yaml\nvariants: {a: []}\n", ["no change in 'a'"]),
+        ("base: lab.yaml\nsweep: seed\n", ["study.yaml:2: sweep: found 'seed'"]),
+        ("base: lab.yaml\nsweep: seed=1,2\nvariants: {a: [seed=1]}\n", ["sweep: found variants beside it"]),
+        ("base: lab.yaml\nsweep: seed=1,2\nreplications: 0\n", ["study.yaml:3: replications: found 0"]),
+        ("base: lab.yaml\nsweep: seed=1,2\npolicies: wizard\n", ["study.yaml:3: policies", "a list"]),
+    ],
+)  # fmt: skip
+def test_mistakes_in_a_study_are_told_with_file_and_line(study: str, words: list[str], lab: Path) -> None:
+    (lab.parent / "study.yaml").write_text(study)
+    assert_refused(headway(lab.parent, "study.yaml"), *words)
+    assert names_in(lab.parent) == {"lab.yaml", "study.yaml"}
+
+
+@pytest.mark.parametrize(("workers", "imports_s"), [(1, 1.0), pytest.param(2, 6.0, marks=pytest.mark.slow)])
+def test_ctrl_c_ends_a_study_with_130_and_leaves_nothing(workers: int, imports_s: float, lab: Path) -> None:
+    lab.write_text(FIXED.replace("output: 12", "output: 900000"))
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "analysis",
+            "whatif",
+            "lab.yaml",
+            "--set",
+            "devices.desk.compute*2",
+            "--out",
+            "a/b",
+            "--workers",
+            str(workers),
+        ],
+        cwd=lab.parent,
+        env=os.environ | {"PYTHONPATH": str(Path(next(iter(analysis.__path__))).parent)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 30.0
+    while not list(lab.parent.glob("a/.*.partial")) and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    # What is imported only then must be through, in the workers too, or Python itself is interrupted.
+    time.sleep(imports_s)
+    # A terminal interrupts the workers too.
+    os.killpg(process.pid, signal.SIGINT)
+    shown, complaint = process.communicate(timeout=30)
+    assert (process.returncode, shown) == (130, "")
+    assert complaint == "headway: interrupted\n"
+    assert names_in(lab.parent) == {"lab.yaml"}
