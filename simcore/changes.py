@@ -34,6 +34,9 @@ _SHIFTED = re.compile(rf"\s*shift-trace\s+(?:(?P<path>{_PATH})\s+)??(?P<seconds>
 _FORMS = "PATH=VALUE, PATH*FACTOR, drop PATH, shift-trace TIME or shift-trace PATH TIME"
 _FACTOR = 'a factor such as 0.5, 2 or "80 %"'
 _LONGEST = 100_000
+_NAMELESS = ("description", "model", "devices", "workload", "policies")
+"""Sections in which no device is named; in any other a text in a list that is the name of one means it."""
+
 _Kept = TypeVar("_Kept")
 
 
@@ -397,22 +400,32 @@ def _drop_device(draft: _Draft, name: str, place: str) -> None:
     if source in gone:
         other = next(other for other in devices if other != name)
         raise InputError(place, f"{shown(name)}, the source", f"another device, or source={other} before it")
-    for link, section in list(_mapping(draft.values.get("links")).items()):
-        _drop_ends(draft, ("links", link), _mapping(section).get("connect"), gone, place)
+    for section in [section for section in draft.values if section not in _NAMELESS]:
+        _forget(draft, (section,), gone, place)
 
 
-def _drop_ends(draft: _Draft, key: KeyPath, connect: Any, gone: set[str], place: str) -> None:
-    """Take the pairs with a lost device from a link, and the link if it had no other."""
-    if not isinstance(connect, list):
-        return
-    lost = [
-        number for number, pair in enumerate(connect) if isinstance(pair, list) and not gone.isdisjoint(pair)
-    ]
-    if lost and len(lost) == len(connect):
-        draft.remove(key, place)
-        return
-    for number in reversed(lost):
-        draft.remove((*key, "connect", number), place)
+def _forget(draft: _Draft, key: KeyPath, gone: set[str], place: str) -> bool:
+    """Take what needs a lost device from a value; whether a section there has lost the last item of a list.
+
+    A pair to link or a route goes as a whole, since it ends at the device or passes through it; from any other list
+    goes the name. A list without items goes too, and the section it was in.
+    """
+    value, hollow = draft.get(key), False
+    for part, inner in reversed(_items(value)):
+        at, full = (*key, part), isinstance(inner, list) and bool(inner)
+        if isinstance(value, list) and _needs(key, inner, gone):
+            draft.remove(at, place)
+        elif _forget(draft, at, gone, place) or (full and not inner):
+            draft.remove(at, place)
+            hollow = hollow or (isinstance(value, dict) and full)
+    return hollow
+
+
+def _needs(key: KeyPath, item: Any, gone: set[str]) -> bool:
+    """Whether an item of the list at a key path is nothing without the lost devices."""
+    if isinstance(item, list) and key[-1] in ("connect", "routes"):
+        return any(isinstance(name, str) and name in gone for name in item)
+    return isinstance(item, str) and item in gone
 
 
 def _members(name: str, section: Any) -> Iterator[str]:

@@ -259,6 +259,36 @@ def test_a_link_keeps_the_pairs_that_are_left(folder: Path) -> None:
     assert [link.ends for link in world.cluster.links] == [("desk", "a.b")]
 
 
+def test_routes_through_a_device_and_links_of_relays_to_it_go_with_it(folder: Path) -> None:
+    values = copy.deepcopy(BASE)
+    values["relays"] = ["switch"]
+    pairs = [["desk", "switch"], ["pi", "switch"], ["a.b", "switch"]]
+    values["links"]["lan"] = {"connect": pairs, "bandwidth": "1 MB/s"}
+    values["routes"] = [["desk", "switch", "a.b"], ["desk", "switch", "pi-2"], ["pi-1", "pi-2", "a.b"]]
+    world = load_scenario(written(folder, values), changes=["drop devices.pi"])
+    assert world.cluster.pinned == (("desk", "switch", "a.b"),)
+    assert [link.ends for link in world.cluster.links] == [
+        ("desk", "a.b"),
+        ("desk", "switch"),
+        ("a.b", "switch"),
+    ]
+    del values["routes"][0]
+    assert load_scenario(written(folder, values), changes=["drop devices.pi"]).cluster.pinned == ()
+
+
+def test_media_and_interfaces_are_scaled_like_any_trace(folder: Path) -> None:
+    values = copy.deepcopy(BASE)
+    values["media"] = {"cell": {"bandwidth": {"shipped": "wifi-near.csv"}}}
+    values["links"]["wifi"]["medium"] = "cell"
+    values["devices"]["desk"]["nic_up"] = "30 Mbit/s"
+    path = written(folder, values)
+    before = load_scenario(path).cluster
+    after = load_scenario(path, changes=["media.cell.bandwidth*2", "devices.desk.nic_up*0.5"]).cluster
+    (old,), (new,) = before.media, after.media
+    assert np.array_equal(new.bandwidth.values, 2.0 * old.bandwidth.values)
+    assert after.devices[0].nic_up == Trace.constant(15e6 / 8)
+
+
 def test_any_key_and_any_item_can_be_dropped(folder: Path) -> None:
     assert changed(folder, "drop devices.desk.availability").cluster.devices[
         0
