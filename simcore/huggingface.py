@@ -14,13 +14,12 @@ caches, the whole sequence. Cache and attention work are exact up to the window 
 """
 
 import dataclasses
-import functools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from simcore.jsonfile import parse_json, read_text
 from simcore.model import ModelSpec
 from traces.errors import InputError, nearest, shown
 
@@ -188,46 +187,8 @@ def _file_name(path: Path) -> str:
 
 
 def _read(path: Path) -> _Config:
-    where = str(path)
-    try:
-        with path.open("rb") as file:
-            raw = file.read(_LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:  # ValueError: a path with a null character
-        raise InputError(where, f"no readable file ({error})", "a Hugging Face config.json") from error
-    if len(raw) > _LARGEST_FILE:
-        raise InputError(where, "a file above 1 MB", "a Hugging Face config.json of at most 1 MB")
-    values = _parse(raw, where)
-    if not isinstance(values, dict):
-        raise InputError(where, shown(values), "a JSON object")
-    return _Config(values, where)
-
-
-def _parse(raw: bytes, where: str) -> object:
-    try:
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=functools.partial(_unique, where))
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{where}, line {error.lineno}", f"invalid JSON ({error.msg})", "a JSON object"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            where, f"bytes that are not UTF-8 ({error.reason})", "a JSON object in UTF-8"
-        ) from error
-    except RecursionError as error:
-        raise InputError(where, "JSON nested too deeply", "a Hugging Face config.json") from error
-    except InputError:
-        raise
-    except ValueError as error:  # an integer of more digits than Python converts
-        raise InputError(where, f"an unusable number ({error})", "a Hugging Face config.json") from error
-
-
-def _unique(where: str, pairs: list[tuple[str, object]]) -> dict[str, object]:
-    values: dict[str, object] = {}
-    for key, value in pairs:
-        if key in values:
-            raise InputError(where, f"the key {shown(key)} more than once", "each key once")
-        values[key] = value
-    return values
+    text = read_text(path, _LARGEST_FILE, "a Hugging Face config.json")
+    return _Config(parse_json(text, str(path), "a Hugging Face config.json"), str(path))
 
 
 def _refuse_other_architectures(config: _Config) -> None:

@@ -1,0 +1,68 @@
+"""Text and JSON out of files that others made: bounded in size and depth, and without repeated keys."""
+
+import functools
+import json
+from pathlib import Path
+
+from traces.errors import InputError, shown
+
+
+def read_text(path: Path, most_bytes: int, accepted: str) -> str:
+    """The text of a file.
+
+    Args:
+        path: of the file.
+        most_bytes: whole millions; a file above it is refused unread.
+        accepted: what is expected, for the message.
+
+    Raises:
+        InputError: it cannot be read, is too large or is not UTF-8.
+    """
+    where = str(path)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(most_bytes + 1)
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        raise InputError(where, f"no readable file ({error})", accepted) from error
+    if len(raw) > most_bytes:
+        limit = f"{most_bytes // 1_000_000} MB"
+        raise InputError(where, f"a file above {limit}", f"{accepted} of at most {limit}")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            where, f"bytes that are not UTF-8 ({error.reason})", f"{accepted} in UTF-8"
+        ) from error
+
+
+def parse_json(text: str, where: str, accepted: str) -> dict[str, object]:
+    """The object at the top of a JSON text.
+
+    Raises:
+        InputError: the text is not JSON, repeats a key, nests too deeply, holds an integer of more digits than Python
+            converts, or has something else at its top.
+    """
+    try:
+        values = json.loads(text, object_pairs_hook=functools.partial(_unique, where))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{where}, line {error.lineno}", f"invalid JSON ({error.msg})", "a JSON object"
+        ) from error
+    except RecursionError as error:
+        raise InputError(where, "JSON nested too deeply", accepted) from error
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(where, f"an unusable number ({error})", accepted) from error
+    if not isinstance(values, dict):
+        raise InputError(where, shown(values), "a JSON object")
+    return values
+
+
+def _unique(where: str, pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for key, value in pairs:
+        if key in values:
+            raise InputError(where, f"the key {shown(key)} more than once", "each key once")
+        values[key] = value
+    return values
