@@ -5,12 +5,13 @@
 In Python the same worlds are built from `ModelSpec`, `Cluster`, `Device`, `Medium`, `Link`, `Request`, `Scenario`.
 """
 
-from simcore import predict
+from simcore import predict, topology
 from simcore.arrays import FloatArray, IntArray
 from simcore.blocks import BlockTable, Kind, block_table
 from simcore.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
 from simcore.cluster import Cluster, Device, Link, Medium
 from simcore.cost import CostModel, DecodeCost, PaperCost, StepCost
+from simcore.graphs import from_networkx
 from simcore.huggingface import from_config
 from simcore.load import load_scenario, shipped_scenario, shipped_scenarios
 from simcore.model import ModelSpec
@@ -62,6 +63,7 @@ __all__ = [
     "block_table",
     "combine",
     "from_config",
+    "from_networkx",
     "load_result",
     "load_scenario",
     "parse_change",
@@ -71,4 +73,5 @@ __all__ = [
     "shipped_scenarios",
     "simulate",
     "stream",
+    "topology",
 ]
