@@ -137,11 +137,15 @@ def validate(scenario: _Scenario) -> None:
             "model": f"{model.name}: {model.layers} layers, width {model.width}, {model.heads} heads",
             "blocks": f"{len(world.blocks):,}",
             "devices": f"{len(cluster.devices)}: {', '.join(cluster.names)} (source: {cluster.source})",
+            "relays": f"{len(cluster.relays)}: {', '.join(cluster.relays)}" if cluster.relays else "",
+            "media": f"{len(cluster.media)}: {', '.join(m.name for m in cluster.media)}"
+            if cluster.media
+            else "",
             "links": f"{len(cluster.links)}",
             "requests": f"{len(world.requests):,}, {total_tokens(world):,} tokens to generate",
             "policies": ", ".join(by_label),
         }
-        show(*(f"{key + ':':<10} {value}" for key, value in lines.items()))
+        show(*(f"{key + ':':<10} {value}" for key, value in lines.items() if value))
 
 
 @app.command()

@@ -133,6 +133,24 @@ seen from the content. Beside the keys of its form every trace may have `scale`,
 and `shift`: at the beginning of the run the trace is where it would have been so much later.
 """
 
+TOPOLOGIES = """\
+## Topologies
+
+Networks of a known shape, each under a name of your choice; [write a topology](topology.md) shows them. The link
+between a and b is called `NAME:a-b`. A topology can use the relays of the file and of the topologies above it, `links`
+and `routes` can use those of all; topologies that name the same relay meet there.
+"""
+
+TOPOLOGY_KINDS: Mapping[str, type[BaseModel]] = {
+    "`kind: mesh`, `line` or `ring`": schema.PlainTopology,
+    "`kind: star`": schema.StarTopology,
+    "`kind: tree`": schema.TreeTopology,
+    "`kind: geometric`": schema.GeometricTopology,
+    "`kind: cells`": schema.CellsTopology,
+    "`backbone`": schema.BackboneSection,
+    "`file` of a graph": schema.FileTopology,
+}
+
 QUANTITY_OF: Mapping[object, Quantity] = {
     schema.Seconds: "time",
     schema.Bytes: "size",
@@ -145,6 +163,11 @@ QUANTITY_OF: Mapping[object, Quantity] = {
 SPECIAL: Mapping[tuple[str, str], str] = {
     ("LinkSection", "connect"): "`all`, or list of pairs of names",
     ("ScenarioFile", "relays"): "list of names",
+    ("ScenarioFile", "topology"): "[mapping of names to topologies](#topologies)",
+    **{(section.__name__, "members"): "list of names" for section in TOPOLOGY_KINDS.values()},
+    ("FileTopology", "ignore"): "list of names",
+    ("CellsTopology", "cells"): "list of lists of names",
+    ("CellsTopology", "backbone"): "[section](#backbone)",
     ("ScenarioFile", "routes"): "list of lists of names",
     ("ControllerSection", "decision_time"): "`free`, `measured`, or time",
     ("WalkTrace", "walk_mean"): "quantity of the trace",
@@ -160,6 +183,8 @@ def reference() -> str:
     """The whole page."""
     parts = [INTRO + "\n".join(_units()) + "\n", _section("Top level", schema.ScenarioFile)]
     parts += [_section(f"`{path}`", section, path) for path, section in _sections("", schema.ScenarioFile)]
+    parts.append(TOPOLOGIES)
+    parts += [_section(title, kind, level=3) for title, kind in TOPOLOGY_KINDS.items()]
     parts.append(TRACES)
     traces = (schema.FileTrace, schema.ShippedTrace, schema.StepsTrace, schema.WalkTrace)
     parts += [_section(f"`{next(iter(_fields(trace)))}`", trace, level=3) for trace in traces]
@@ -185,10 +210,11 @@ def _sections(above: str, section: type[BaseModel]) -> Iterator[tuple[str, type[
 
 
 def _section_in(annotation: object) -> type[BaseModel] | None:
-    """The section class that an annotation holds, if any but a trace."""
+    """The section class that an annotation holds, if any but those that have a chapter of their own."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    if annotation in (schema.TraceSection, *get_args(schema.TraceSection)):
+    apart = (schema.TraceSection, schema.TopologySection)
+    if annotation in (*apart, *get_args(schema.TraceSection)):
         return None
     return next((found for arg in get_args(annotation) if (found := _section_in(arg))), None)
 

@@ -18,6 +18,7 @@ from simcore.cluster import Cluster, Device, Link, Medium
 from simcore.cost import CostModel, DecodeCost, PaperCost
 from simcore.document import Document, KeyPath, read_document
 from simcore.huggingface import from_config
+from simcore.load_topology import Topologies
 from simcore.mistakes import validated
 from simcore.model import ModelSpec
 from simcore.outcome import DoesNotFitError
@@ -251,18 +252,28 @@ class _Builder:
             )
             for name, medium in self._file.media.items()
         )
-        links: list[Link] = []
+        topologies = self._topologies(groups)
+        links = list(topologies.links)
         for name, section in self._file.links.items():
-            pairs = list(itertools.islice(self._pairs(("links", name), section.connect, groups), _ENOUGH))
+            pairs = list(itertools.islice(self._pairs(("links", name), section.connect, topologies), _ENOUGH))
             if len(links) + len(pairs) > schema.MOST_LINKS:
                 found = f"more than {schema.MOST_LINKS} links with those of {name}"
                 self._fail(("links", name), found, f"at most {schema.MOST_LINKS} links in all")
+            topologies.check_rate(("links", name), section)
             links.extend(self._link_group(name, section, pairs))
-        relays = tuple(self._file.relays)
+        relays = tuple(topologies.relays)
         what = "nodes" if relays else "devices"
         located = _Located(self._document, ("links",), f"links that connect all {what}, each named once")
-        cluster = located.call(lambda: Cluster(devices, tuple(links), source, relays, media))
+        cluster = located.call(
+            lambda: Cluster(devices, tuple(links), source, relays, (*media, *topologies.media))
+        )
         return self._with_pinned(cluster)
+
+    def _topologies(self, groups: Mapping[str, list[Device]]) -> Topologies:
+        devices = {name: [device.name for device in members] for name, members in groups.items()}
+        topologies = Topologies(self._document, self._file, self._seed, self._trace, devices)
+        topologies.build()
+        return topologies
 
     def _with_pinned(self, cluster: Cluster) -> Cluster:
         if not self._file.routes:
@@ -279,10 +290,6 @@ class _Builder:
         self, name: str, section: schema.LinkSection, pairs: list[tuple[str, str]]
     ) -> Iterator[Link]:
         key: KeyPath = ("links", name)
-        if section.medium is not None and section.medium not in self._file.media:
-            self._fail((*key, "medium"), shown(section.medium), one_of(section.medium, self._file.media))
-        if section.medium is None and "bandwidth" not in section.model_fields_set:
-            self._fail(key, "no key 'bandwidth'", "the key bandwidth here, or a medium")
         for a, b in pairs:
             member = name if len(pairs) == 1 else f"{name}:{a}-{b}"
             yield Link(
@@ -295,15 +302,13 @@ class _Builder:
             )
 
     def _pairs(
-        self, key: KeyPath, connect: str | list[list[str]], groups: Mapping[str, list[Device]]
+        self, key: KeyPath, connect: str | list[list[str]], topologies: Topologies
     ) -> Iterator[tuple[str, str]]:
         """The pairs of nodes that a link section joins."""
-        members = {name: [device.name for device in group] for name, group in groups.items()}
-        each = {name: [name] for group in members.values() for name in group}
         if isinstance(connect, str):
-            yield from itertools.combinations(each, 2)
+            yield from itertools.combinations(topologies.devices, 2)
             return
-        known = members | each | {relay: [relay] for relay in self._file.relays}
+        known = topologies.nodes
         for number, pair in enumerate(connect):
             for side, name in enumerate(pair):
                 if name not in known:

@@ -122,11 +122,28 @@ LARGE: Document = {
     "policies": ["greedy", {"name": "resource-aware", "label": "eager", "parameters": {"deadline_s": 2.0}}],
 }  # fmt: skip
 
+WIRE = {"bandwidth": "8 Mbit/s", "latency": "2 ms", "overhead": "1 us"}
+MEMBERS = WIRE | {"members": ["a", "b"], "medium": "wifi"}
+NETWORKS: Document = {
+    "topology": {
+        "loop": MEMBERS | {"kind": "ring"},
+        "air": MEMBERS | {"kind": "star", "relay": "ap"},
+        "branches": MEMBERS | {"kind": "tree", "branching": 3},
+        "field": MEMBERS | {"kind": "geometric", "radius": 0.5},
+        "rooms": WIRE | {"kind": "cells", "cells": [["a"], ["b"]], "backbone": WIRE},
+        "lab": WIRE | {"file": "data/lab.json", "ignore": ["pos"], "medium": "wifi"},
+    },
+    "media": {"wifi": {"bandwidth": "50 Mbit/s"}},
+}
+
 OTHER_MODELS: tuple[Document, ...] = ({"preset": "tinyllama-1.1b"}, {"config": "data/model.json"})
 
 FILES = {
     "data/log.txt": "0 10\n250 20\n500 0\n",
     "data/up.mahimahi": "1\n2\n2\n4\n",
+    "data/lab.json": json.dumps(
+        {"nodes": [{"id": "a", "pos": 1}, {"id": "b"}], "edges": [{"source": "a", "target": "b"}]}
+    ),
     "data/model.json": json.dumps(
         {
             "model_type": "gpt2",
@@ -214,7 +231,11 @@ def keys_set(section: object) -> Iterator[tuple[str, str]]:
 
 def test_the_scenarios_here_use_every_key_of_the_schema(folder: Path) -> None:
     big = {"devices": {name: {"memory": "16 GB"} for name in SMALL["devices"]}}
-    documents = [LARGE, *(merged(SMALL, big) | {"model": model} for model in OTHER_MODELS)]
+    documents = [
+        LARGE,
+        merged(SMALL, NETWORKS),
+        *(merged(SMALL, big) | {"model": model} for model in OTHER_MODELS),
+    ]
     for document in documents:
         load(folder, document)
     used = {key for document in documents for key in keys_set(schema.ScenarioFile.model_validate(document))}
