@@ -13,10 +13,11 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from simcore import schema
-from simcore.changes import Change, apply_changes, parse_change
+from simcore.changes import Change, parse_change
 from simcore.cluster import Cluster, Device, Link, Medium
 from simcore.cost import CostModel, DecodeCost, PaperCost
 from simcore.document import Document, KeyPath, read_document
+from simcore.edit import apply_changes
 from simcore.huggingface import from_config
 from simcore.load_topology import Topologies
 from simcore.mistakes import validated

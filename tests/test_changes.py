@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from worlds import rate_of
 
 from simcore import Cluster, Scenario, load_scenario, schema
-from simcore.changes import Change, Drop, Scale, Set, ShiftTraces, apply_changes, parse_change
+from simcore.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
 from simcore.document import Document, read_document, spelled
+from simcore.edit import apply_changes
 from simcore.keys import sections
 from traces import InputError, Trace
 
