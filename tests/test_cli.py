@@ -334,7 +334,7 @@ def test_version_is_that_of_the_installed_package(tmp_path: Path) -> None:
     assert (done.exit_code, done.stdout) == (0, f"headway {metadata.version('headway')}\n")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["whatif", "--help"], ["--version"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys; from analysis.cli import app; app(sys.argv[1:], standalone_mode=False);"

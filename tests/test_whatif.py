@@ -283,10 +283,11 @@ def test_a_knob_is_drawn_where_its_values_are(
 def test_a_value_that_fails_is_marked(lab: Path) -> None:
     rest = ["devices.shelf.memory=1 kB", "devices.attic.memory=1 kB"]
     found = sweep(lab, "devices.desk.memory=200 kB,1 MB", rest, ["single"], 1)
-    axes = sweep_figure(found).axes[0]
-    line, crosses = axes.get_lines()
+    figure = sweep_figure(found)
+    line, crosses = figure.axes[0].get_lines()
     assert np.isnan(line.get_ydata()[0])  # type: ignore[index]
     assert np.asarray(crosses.get_xdata()).tolist() == [200.0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["single", "no run was complete"]
 
 
 # Figures

@@ -123,16 +123,16 @@ def sweep_figure(findings: Findings) -> Figure:
     axis = _axis(findings.study.knob)
     with styled():
         policies = list(dict.fromkeys(levels["policy"]))
-        figure = Figure(figsize=(10.0, 7.0 + 0.25 * math.ceil(len(policies) / 3)), layout="constrained")
+        figure = Figure(figsize=(10.0, 7.0 + 0.25 * math.ceil((len(policies) + 1) / 3)), layout="constrained")
         for axes, (metric, name) in zip(figure.subplots(2, 2).flat, _SWEPT, strict=True):
             unit = _sweep_panel(axes, levels[levels["metric"] == metric], axis, metric)
             axes.set_title(name.format(unit), loc="left")
             axes.set_xlabel(literal(axis.label))
-        handles = figure.axes[0].get_lines()[: len(policies)]
-        columns = min(3, len(policies))
-        figure.legend(
-            handles, list(map(literal, policies)), loc="outside lower left", ncols=columns, frameon=False
-        )
+        handles, names = list(figure.axes[0].get_lines()[: len(policies)]), list(map(literal, policies))
+        if (levels["complete"] == 0).any():
+            handles.append(Line2D([], [], color="0.4", marker="x", linestyle="none"))
+            names.append("no run was complete")
+        figure.legend(handles, names, loc="outside lower left", ncols=min(3, len(names)), frameon=False)
         figure.suptitle(literal(findings.name), x=0.01, ha="left")
     return figure
 
