@@ -3,6 +3,8 @@
 import itertools
 import json
 import math
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -606,7 +608,9 @@ def test_the_seed_of_the_scenario_places_the_members(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["lab.json", "lab.graphml"])
 def test_a_graph_beside_a_scenario_is_imported(name: str, tmp_path: Path) -> None:
-    graph = nx.Graph([("laptop", "s"), ("s", "pi-1", {"latency": "3 ms"}), ("s", "pi-2", {"medium": "air"})])
+    graph: nx.Graph[str] = nx.Graph([("laptop", "s"), ("s", "pi-1"), ("s", "pi-2")])
+    graph.edges["s", "pi-1"]["latency"] = "3 ms"
+    graph.edges["s", "pi-2"]["medium"] = "air"
     graph.add_edge("pi-1", "pi-2", bandwidth="16 Mbit/s", color="red")
     text = (
         "\n".join(nx.generate_graphml(graph))
@@ -729,3 +733,20 @@ def test_what_if_a_topology_were_slower(tmp_path: Path) -> None:
     scenario(tmp_path, f"topology: {{n: {{{STAR}}}}}")
     slow = load_scenario(tmp_path / "lab.yaml", changes=["topology.n.bandwidth*0.5"]).cluster
     assert {link.bandwidth.value(0.0) for link in slow.links if link.bandwidth} == {5e5}
+
+
+# Figures of the documentation
+
+
+@pytest.mark.parametrize("name", ["topologies"])
+def test_the_figures_of_the_page_can_be_drawn(name: str, tmp_path: Path) -> None:
+    script = Path(__file__).parents[1] / "docs" / "examples" / f"{name}.py"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script), str(tmp_path)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == script.with_suffix(".out").read_text(encoding="utf-8")
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".png", ".svg"]
