@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from simcore import schema
+from traces.generate import KINDS
 from traces.units import ACCEPTED, UNITS, Quantity
 
 PAGE = Path(__file__).parent / "scenario.md"
@@ -86,9 +87,10 @@ repeated keys are refused. Paths of other files are relative to the scenario fil
 
 ## Quantities
 
-Where a table says *time*, *size*, *rate*, *speed* or *share*, write a number and its unit, with or without a blank
-between them. A bare number is refused, except for a share: whoever reads `100` cannot know whether it was megabits or
-megabytes. Prefixes are k, M, G, T, P (powers of 1000), and for sizes and rates also Ki, Mi, Gi, Ti (powers of 1024).
+Where a table says *time*, *size*, *rate*, *speed*, *share* or *frequency*, write a number and its unit, with or without
+a blank between them. A bare number is refused, except for a share: whoever reads `100` cannot know whether it was
+megabits or megabytes. Prefixes are k, M, G, T, P (powers of 1000), and for sizes and rates also Ki, Mi, Gi, Ti (powers
+of 1024).
 
 | quantity | write | units |
 |---|---|---|
@@ -100,6 +102,7 @@ NAMES: Mapping[Quantity, str] = {
     "rate": "rate",
     "compute": "speed",
     "fraction": "share",
+    "frequency": "frequency",
 }
 
 TRACED: Mapping[str, Quantity] = {
@@ -116,8 +119,7 @@ TRACES = """\
 
 What changes with time is a trace: `bandwidth` of a link or medium; `availability`, `memory_used`, `nic_up` and
 `nic_down` of a device. Its value is constant between given moments and jumps there. A plain quantity such as
-`100 Mbit/s` is a trace that never changes; otherwise write a mapping with one of the keys `file`, `shipped`, `steps` or
-`walk_mean`:
+`100 Mbit/s` is a trace that never changes; otherwise write a mapping with the first key of one of the sections below:
 
 ```yaml
 bandwidth: {file: logs/hall.csv, end: loop}
@@ -131,6 +133,27 @@ means nothing from then on (a dead link). Files may be Mahimahi packet-delivery 
 default) or text in two columns, time and value (format `csv`; the last value holds by default). Which one it is, is
 seen from the content. Beside the keys of its form every trace may have `scale`, by which all its values are multiplied,
 and `shift`: at the beginning of the run the trace is where it would have been so much later.
+
+Synthetic traces are drawn from the seed of the scenario; `traces.fit` finds the one that is most like a recorded
+trace, and [their page](generators.md) says what each is.
+
+```yaml
+bandwidth: {good: 40 Mbit/s, bad: 1 Mbit/s, good_time: 20 s, bad_time: 2 s, duration: 10 min}
+```
+"""
+
+LENGTHS = """\
+### Distributions of lengths
+
+Prompts and outputs of a Poisson workload have a fixed number of tokens or one drawn for each request:
+
+```yaml
+workload:
+  poisson: 6 /min
+  count: 200
+  prompt: {lognormal_mean: 300, sigma: 0.9, most: 2000}
+  output: {geometric_mean: 120}
+```
 """
 
 TOPOLOGIES = """\
@@ -158,6 +181,7 @@ QUANTITY_OF: Mapping[object, Quantity] = {
     schema.Rate: "rate",
     schema.SomeRate: "rate",
     schema.SomeCompute: "compute",
+    schema.Frequency: "frequency",
 }
 
 SPECIAL: Mapping[tuple[str, str], str] = {
@@ -170,9 +194,18 @@ SPECIAL: Mapping[tuple[str, str], str] = {
     ("CellsTopology", "backbone"): "[section](#backbone)",
     ("ScenarioFile", "routes"): "list of lists of names",
     ("ControllerSection", "decision_time"): "`free`, `measured`, or time",
-    ("WalkTrace", "walk_mean"): "quantity of the trace",
+    **{
+        (section.__name__, schema.generated_key(section, name)): "quantity of the trace"
+        for section in get_args(schema.Generated)
+        for name, measure in KINDS[section.kind].parameters.items()
+        if measure == "value"
+    },
     ("StepsTrace", "steps"): "list of pairs of time and value",
     ("PolicySection", "parameters"): "keys with values",
+    ("ScenarioFile", "workload"): "[list of requests](#workload), or [Poisson process](#workload-poisson)",
+    ("PoissonWorkload", "prompt"): "whole number, or [distribution](#distributions-of-lengths)",
+    ("PoissonWorkload", "output"): "whole number, or [distribution](#distributions-of-lengths)",
+    ("UniformLength", "uniform"): "pair of whole numbers",
 }
 """Types that the schema checks by hand, and that its annotations therefore do not tell."""
 
@@ -182,13 +215,24 @@ PLAIN: Mapping[object, str] = {int: "whole number", float: "number", str: "text"
 def reference() -> str:
     """The whole page."""
     parts = [INTRO + "\n".join(_units()) + "\n", _section("Top level", schema.ScenarioFile)]
-    parts += [_section(f"`{path}`", section, path) for path, section in _sections("", schema.ScenarioFile)]
+    for path, section in _sections("", schema.ScenarioFile):
+        parts.append(_section(f"`{path}`", section, path))
+        if section is schema.RequestSection:
+            parts += _random_requests()
     parts.append(TOPOLOGIES)
     parts += [_section(title, kind, level=3) for title, kind in TOPOLOGY_KINDS.items()]
     parts.append(TRACES)
-    traces = (schema.FileTrace, schema.ShippedTrace, schema.StepsTrace, schema.WalkTrace)
+    traces = (schema.FileTrace, schema.ShippedTrace, schema.StepsTrace, *get_args(schema.Generated))
     parts += [_section(f"`{next(iter(_fields(trace)))}`", trace, level=3) for trace in traces]
     return "\n".join(parts)
+
+
+def _random_requests() -> Iterator[str]:
+    """What may stand in place of a list of requests."""
+    yield _section("`workload: {poisson}`", schema.PoissonWorkload)
+    yield LENGTHS
+    for section in (schema.UniformLength, schema.LogNormalLength, schema.GeometricLength):
+        yield _section(f"`{next(iter(section.model_fields))}`", section, level=4)
 
 
 def _units() -> Iterator[str]:
@@ -221,6 +265,10 @@ def _section_in(annotation: object) -> type[BaseModel] | None:
 
 def _place(annotation: object) -> str:
     """How the members of a mapping or a list of sections are called."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        # What may be written in several ways is named after the first.
+        first = get_args(annotation)[0]
+        annotation = get_args(first)[0] if get_origin(first) is Annotated else first
     return {dict: ".NAME", list: "[]"}.get(get_origin(annotation), "")  # type: ignore[arg-type]
 
 

@@ -10,8 +10,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-import numpy as np
-
 from simcore import schema
 from simcore.changes import Change, parse_change
 from simcore.cluster import Cluster, Device, Link, Medium
@@ -26,9 +24,11 @@ from simcore.outcome import DoesNotFitError
 from simcore.presets import preset
 from simcore.scenario import PolicyChoice, Request, Scenario
 from simcore.streams import stream
-from traces import InputError, Trace, read, shipped, walk
+from simcore.workload import poisson_requests
+from traces import InputError, Trace, read, shipped
 from traces.errors import one_of, shown
-from traces.transform import scaled, shifted
+from traces.generate import KINDS
+from traces.transform import clipped, scaled, shifted
 from traces.units import ACCEPTED, Quantity
 
 _MOST_BLOCKS = 1_000_000
@@ -108,9 +108,7 @@ class _Builder:
             model=model,
             cost=cost,
             cluster=self._cluster(devices),
-            requests=tuple(
-                Request(prompt=r.prompt, output=r.output, arrival_s=r.arrival) for r in file.workload
-            ),
+            requests=tuple(self._requests()),
             embed=embed,
             lm_head=lm_head,
             interval=file.controller.interval,
@@ -126,6 +124,18 @@ class _Builder:
         )
         self._check_size(scenario)
         return scenario
+
+    def _requests(self) -> Iterator[Request]:
+        workload = self._file.workload
+        if not isinstance(workload, schema.PoissonWorkload):
+            yield from (Request(prompt=r.prompt, output=r.output, arrival_s=r.arrival) for r in workload)
+            return
+        for side in ("prompt", "output"):
+            section = getattr(workload, side)
+            if isinstance(section, schema.UniformLength) and section.uniform[0] > section.uniform[1]:
+                key = ("workload", side, "uniform")
+                self._fail(key, shown(section.uniform), "the least number of tokens and then the most")
+        yield from poisson_requests(workload, self._seed)
 
     def _cost(self, model: ModelSpec) -> CostModel:
         section = self._file.cost
@@ -231,10 +241,9 @@ class _Builder:
 
     def _availability(self, member: str, key: KeyPath, section: Any) -> Trace:
         trace = self._trace(member, key, section, "fraction")
-        if isinstance(section, schema.WalkTrace):
-            # A log-normal walk has no upper end, a device has.
-            values = np.minimum(trace.values, 1.0)
-            return Trace(trace.times, values, end=trace.end, duration=trace.duration)
+        if isinstance(section, schema.Generated):
+            # Most synthetic traces have no upper end, a device has.
+            return clipped(trace, most=1.0)
         if trace.values.max() > 1.0:
             self._fail(
                 key, f"the value {trace.values.max():.6g}", "a share of the device, at most 1 (or 100 %)"
@@ -332,8 +341,8 @@ class _Builder:
 
     def _trace(self, owner: str, key: KeyPath, section: Any, quantity: Quantity) -> Trace:
         """The trace that a section describes, for one link or device."""
-        if isinstance(section, schema.WalkTrace):
-            return self._adjusted(key, section, quantity, self._walk(owner, key, section, quantity))
+        if isinstance(section, schema.Generated):
+            return self._adjusted(key, section, quantity, self._generated(owner, key, section, quantity))
         if key not in self._fixed:
             self._fixed[key] = self._adjusted(
                 key, section, quantity, self._fixed_trace(key, section, quantity)
@@ -376,26 +385,31 @@ class _Builder:
             self._fail(key, f"a {quantity} of {largest:g}", accepted)
         return trace
 
-    def _walk(self, owner: str, key: KeyPath, section: schema.WalkTrace, quantity: Quantity) -> Trace:
-        if section.step > 0.0:
-            values = section.duration / section.step
+    def _generated(self, owner: str, key: KeyPath, section: schema.Generated, quantity: Quantity) -> Trace:
+        """The synthetic trace of one link or device."""
+        kind = KINDS[section.kind]
+        parameters = {"duration_s": section.duration}
+        if not isinstance(section, schema.TwoStateTrace):
+            parameters["step_s"] = section.step
+        for name, measure in kind.parameters.items():
+            at = schema.generated_key(type(section), name)
+            value = getattr(section, at)
+            if measure == "value":
+                value = schema.bounded(value, quantity, self._document.where((*key, at)))
+            parameters[name] = value
+        self._count_values(key, section)
+        rng = stream(self._seed, f"{'.'.join(map(str, key))}/{owner}")
+        return _Located(self._document, key, section.needs).call(lambda: kind.make(rng, **parameters))
+
+    def _count_values(self, key: KeyPath, section: schema.Generated) -> None:
+        """Refuse a world of too many random values before they are drawn."""
+        spacing = _spacing(section)
+        if spacing > 0.0:
+            values = section.duration / spacing
             self._walked += math.ceil(min(values, _MOST_WALKED + 1))
             if self._walked > _MOST_WALKED:
                 found = f"a walk of {values:.4g} values, which makes more than {_MOST_WALKED} of all walks together"
                 self._fail(key, found, "a shorter duration or a longer step")
-        mean = schema.bounded(section.walk_mean, quantity, self._document.where((*key, "walk_mean")))
-        accepted = "a mean, a step and a duration above 0, the duration not below the step"
-        return _Located(self._document, key, accepted).call(
-            lambda: walk(
-                stream(self._seed, f"{'.'.join(map(str, key))}/{owner}"),
-                mean=mean,
-                sigma=section.sigma,
-                step_s=section.step,
-                duration_s=section.duration,
-                correlation=section.correlation,
-                end="loop",
-            )
-        )
 
     def _steps(self, key: KeyPath, section: schema.StepsTrace, quantity: Quantity) -> Trace:
         times, values = [], []
@@ -460,6 +474,13 @@ class _Located:
             raise InputError(self._where, error.found, error.accepted) from error
         except ValueError as error:
             raise InputError(self._where, str(error), self._accepted) from error
+
+
+def _spacing(section: schema.Generated) -> float:
+    """The mean time between two values of a synthetic trace [s]."""
+    if isinstance(section, schema.TwoStateTrace):
+        return (section.good_time + section.bad_time) / 2
+    return section.step
 
 
 def _members(name: str, count: int) -> list[str]:

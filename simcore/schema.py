@@ -3,7 +3,7 @@
 These classes are the file format: names, units, defaults, bounds. `docs/scenario.md` is generated from them.
 """
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
@@ -15,6 +15,7 @@ from traces.units import ACCEPTED, UNITS, Quantity, parse
 MOST_DEVICES = 1000
 MOST_LINKS = 5000
 MOST_TOKENS = 1_000_000
+MOST_REQUESTS = 100_000
 MOST_SEEDS = 2**63
 LARGEST = 1e18
 
@@ -91,6 +92,7 @@ Bytes: TypeAlias = Annotated[float, _quantity("size")]
 Rate: TypeAlias = Annotated[float, _quantity("rate")]
 SomeBytes: TypeAlias = Annotated[float, _quantity("size", least=1.0)]
 SomeRate: TypeAlias = Annotated[float, _quantity("rate", least=1.0)]
+Frequency: TypeAlias = Annotated[float, _quantity("frequency", least=1e-9)]
 SomeCompute: TypeAlias = Annotated[float, _quantity("compute", least=1.0)]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -133,8 +135,23 @@ class StepsTrace(TraceForm):
     duration: Seconds | None = Field(None, description="length of one round (loop) or of the whole (zero)")
 
 
-class WalkTrace(TraceForm):
+class GeneratedTrace(TraceForm):
+    """A seeded synthetic trace; every link and device draws its own.
+
+    Attributes:
+        kind: its name in `traces.generate.KINDS`.
+        needs: what its values must be to one another.
+    """
+
+    kind: ClassVar[str]
+    needs: ClassVar[str]
+
+
+class WalkTrace(GeneratedTrace):
     """A seeded log-normal random walk; every link and device draws its own."""
+
+    kind: ClassVar[str] = "walk"
+    needs: ClassVar[str] = "a mean, a step and a duration above 0, the duration not below the step"
 
     walk_mean: Any = Field(description="mean value, with its unit")
     sigma: float = Field(gt=0, le=3, description="standard deviation of the logarithm of the values")
@@ -143,18 +160,116 @@ class WalkTrace(TraceForm):
     correlation: float = Field(0.9, ge=0, lt=1, description="correlation of one logarithm with the next")
 
 
-_TRACE_KEYS = ("file", "shipped", "steps", "walk_mean")
+class RevertingTrace(GeneratedTrace):
+    """A seeded Ornstein-Uhlenbeck process, cut off at 0; every link and device draws its own."""
+
+    kind: ClassVar[str] = "ornstein-uhlenbeck"
+    needs: ClassVar[str] = "a step and a duration above 0, the duration not below the step"
+
+    reverting_mean: Any = Field(description="mean before values below 0 are cut off, with its unit")
+    deviation: Any = Field(description="standard deviation before that, with its unit")
+    relaxation: Seconds = Field(description="time in which the distance from the mean falls to 1/e")
+    step: Seconds = Field(description="time from one value to the next")
+    duration: Seconds = Field(description="length of one round; the trace then repeats")
 
 
-def _trace_kind(value: object) -> str:
-    if isinstance(value, dict):
-        return next((f"({key})" for key in _TRACE_KEYS if key in value), "(unknown)")
-    return "(constant)"
+class TwoStateTrace(GeneratedTrace):
+    """A seeded Gilbert-Elliott process: two values in turn, each for an exponentially distributed time."""
+
+    kind: ClassVar[str] = "gilbert-elliott"
+    needs: ClassVar[str] = "a bad value below the good one, and mean times and a duration above 0"
+
+    good: Any = Field(description="value in the good state, with its unit")
+    bad: Any = Field(description="value in the bad state, with its unit")
+    good_time: Seconds = Field(description="mean time in the good state until the next change")
+    bad_time: Seconds = Field(description="mean time in the bad state")
+    duration: Seconds = Field(description="length of one round; the trace then repeats")
 
 
-def _unknown_trace(value: dict[str, object]) -> object:
-    found = f"the keys {shown(list(value))}" if value else "no keys"
-    raise _told(found, f"a value with its unit, or a trace with one of the keys {', '.join(_TRACE_KEYS)}")
+class DiurnalTrace(GeneratedTrace):
+    """A daily wave, with seeded noise on request; every link and device draws its own."""
+
+    kind: ClassVar[str] = "diurnal"
+    needs: ClassVar[str] = (
+        "a mean and a step above 0, an amplitude of at most the mean, a period of at least two steps, a duration of at "
+        "least one"
+    )
+
+    diurnal_mean: Any = Field(description="mean value, with its unit")
+    amplitude: Any = Field(description="height of the wave over the mean, with its unit")
+    period: Seconds = Field(description="length of a wave")
+    peak: Seconds = Field(0.0, description="when the wave is highest")
+    sigma: float = Field(0.0, ge=0, le=3, description="standard deviation of the logarithm of the noise")
+    correlation: float = Field(0.0, ge=0, lt=1, description="correlation of one logarithm with the next")
+    step: Seconds = Field(description="time from one value to the next")
+    duration: Seconds = Field(description="length of one round; the trace then repeats")
+
+
+class FadingTrace(GeneratedTrace):
+    """A seeded Rayleigh or Rician fading channel; every link and device draws its own."""
+
+    kind: ClassVar[str] = "fading"
+    needs: ClassVar[str] = (
+        "a mean, a step and a duration above 0, the duration not below the step, the step not above two coherence times"
+    )
+
+    fading_mean: Any = Field(description="mean value, with its unit")
+    coherence: Seconds = Field(
+        description="time over which the correlation of the diffuse power falls to 1/2"
+    )
+    rice_factor: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="power of the direct wave over that of all others; 0 is Rayleigh fading",
+    )
+    step: Seconds = Field(description="time from one value to the next")
+    duration: Seconds = Field(description="length of one round; the trace then repeats")
+
+
+Generated: TypeAlias = WalkTrace | RevertingTrace | TwoStateTrace | DiurnalTrace | FadingTrace
+"""The section of a synthetic trace, of any kind."""
+
+
+def generated_key(section: type[Generated], parameter: str) -> str:
+    """The key under which a section has a parameter of its kind, for example `walk_mean` for the mean of a walk."""
+    name = parameter.removesuffix("_s")
+    return next(
+        key for key in section.model_fields if key == name or (name == "mean" and key.endswith("_mean"))
+    )
+
+
+_TRACE_KEYS = (
+    "file",
+    "shipped",
+    "steps",
+    "walk_mean",
+    "reverting_mean",
+    "good",
+    "diurnal_mean",
+    "fading_mean",
+)
+
+
+def _keyed(keys: tuple[str, ...], otherwise: str) -> Discriminator:
+    """Tells sections apart by the key that only one of them has; what is no mapping is tagged `otherwise`."""
+
+    def tag(value: object) -> str:
+        if isinstance(value, dict):
+            return next((f"({key})" for key in keys if key in value), "(unknown)")
+        return otherwise
+
+    return Discriminator(tag)
+
+
+def _unknown(what: str, keys: tuple[str, ...]) -> BeforeValidator:
+    """Refuses a mapping with none of the keys."""
+
+    def refuse(value: dict[str, object]) -> object:
+        found = f"the keys {shown(list(value))}" if value else "no keys"
+        raise _told(found, f"{what} one of the keys {', '.join(keys)}")
+
+    return BeforeValidator(refuse)
 
 
 TraceSection: TypeAlias = Annotated[
@@ -163,8 +278,12 @@ TraceSection: TypeAlias = Annotated[
     | Annotated[ShippedTrace, Tag("(shipped)")]
     | Annotated[StepsTrace, Tag("(steps)")]
     | Annotated[WalkTrace, Tag("(walk_mean)")]
-    | Annotated[Any, BeforeValidator(_unknown_trace), Tag("(unknown)")],
-    Discriminator(_trace_kind),
+    | Annotated[RevertingTrace, Tag("(reverting_mean)")]
+    | Annotated[TwoStateTrace, Tag("(good)")]
+    | Annotated[DiurnalTrace, Tag("(diurnal_mean)")]
+    | Annotated[FadingTrace, Tag("(fading_mean)")]
+    | Annotated[Any, _unknown("a value with its unit, or a trace with", _TRACE_KEYS), Tag("(unknown)")],
+    _keyed(_TRACE_KEYS, "(constant)"),
 ]
 
 
@@ -233,7 +352,7 @@ class DeviceSection(_Section):
         description="rate at which swapped bytes and weights are read; needed where memory may swap or weights load",
     )
     availability: TraceSection = Field(
-        1.0, description="share that is free for the model, 0 to 1 or in %; a walk is cut off at 1"
+        1.0, description="share that is free for the model, 0 to 1 or in %; synthetic traces are cut off at 1"
     )
     memory_used: TraceSection = Field("0 B", description="memory taken by others")
     discipline: Literal["fifo", "ps"] = Field(
@@ -402,6 +521,61 @@ class RequestSection(_Section):
     arrival: Seconds = Field(0.0, description="when it arrives at the source")
 
 
+class UniformLength(_Section):
+    """A number of tokens between two, all equally likely."""
+
+    uniform: Annotated[list[Count], Field(min_length=2, max_length=2)] = Field(
+        description="the least and the most, both possible"
+    )
+
+
+class LogNormalLength(_Section):
+    """A number of tokens whose logarithm is normal: most are short, a few are long."""
+
+    lognormal_mean: float = Field(ge=1, le=MOST_TOKENS, description="mean, before rounding and cutting off")
+    sigma: float = Field(gt=0, le=3, description="standard deviation of the logarithm")
+    most: Count = Field(MOST_TOKENS, description="longer ones are cut off there")
+
+
+class GeometricLength(_Section):
+    """A number of tokens after each of which the text ends with the same probability."""
+
+    geometric_mean: float = Field(ge=1, le=MOST_TOKENS, description="mean, before cutting off")
+    most: Count = Field(MOST_TOKENS, description="longer ones are cut off there")
+
+
+_LENGTH_KEYS = ("uniform", "lognormal_mean", "geometric_mean")
+
+
+Length: TypeAlias = Annotated[
+    Annotated[Count, Tag("(fixed)")]
+    | Annotated[UniformLength, Tag("(uniform)")]
+    | Annotated[LogNormalLength, Tag("(lognormal_mean)")]
+    | Annotated[GeometricLength, Tag("(geometric_mean)")]
+    | Annotated[Any, _unknown("a number of tokens, or a distribution with", _LENGTH_KEYS), Tag("(unknown)")],
+    _keyed(_LENGTH_KEYS, "(fixed)"),
+]
+
+
+class PoissonWorkload(_Section):
+    """Requests that arrive independently of each other, with seeded times and lengths."""
+
+    poisson: Frequency = Field(description="mean number of arrivals in a time")
+    count: int = Field(ge=1, le=MOST_REQUESTS, description="how many requests")
+    prompt: Length = Field(description="tokens of each prompt")
+    output: Length = Field(description="tokens to generate for each")
+
+
+_WORKLOAD_KEYS = ("poisson",)
+
+Workload: TypeAlias = Annotated[
+    Annotated[list[RequestSection], Field(min_length=1, max_length=MOST_REQUESTS), Tag("(requests)")]
+    | Annotated[PoissonWorkload, Tag("(poisson)")]
+    | Annotated[Any, _unknown("a list of requests, or a mapping with", _WORKLOAD_KEYS), Tag("(unknown)")],
+    _keyed(_WORKLOAD_KEYS, "(requests)"),
+]
+
+
 class ControllerSection(_Section):
     """When the policy is asked, and what follows."""
 
@@ -477,7 +651,7 @@ class ScenarioFile(_Section):
         "every other route is the one of least latency",
     )
     network: NetworkSection = NetworkSection()
-    workload: list[RequestSection] = Field(min_length=1, max_length=100_000)
+    workload: Workload = Field(description="the requests, one by one or as a Poisson process")
     controller: ControllerSection = ControllerSection()
     memory: MemorySection = MemorySection()
     policies: list[Annotated[PolicySection, BeforeValidator(_policy)]] = Field(

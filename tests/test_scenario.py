@@ -136,6 +136,77 @@ NETWORKS: Document = {
     "media": {"wifi": {"bandwidth": "50 Mbit/s"}},
 }
 
+RANDOM: Document = {
+    "model": {"shape": {"layers": 2, "width": 64, "heads": 4}},
+    "devices": {
+        "a": {
+            "memory": "1 GB",
+            "compute": "1 GFLOP/s",
+            "availability": {
+                "scale": 0.9,
+                "shift": "1 s",
+                "diurnal_mean": "60 %",
+                "amplitude": "30 %",
+                "period": "20 s",
+                "peak": "3 s",
+                "sigma": 0.2,
+                "correlation": 0.5,
+                "step": "1 s",
+                "duration": "40 s",
+            },
+        },
+        "b": {
+            "memory": "2 GB",
+            "compute": "3 GFLOP/s",
+            "memory_used": {
+                "scale": 0.9,
+                "shift": "1 s",
+                "reverting_mean": "500 MB",
+                "deviation": "100 MB",
+                "relaxation": "3 s",
+                "step": "1 s",
+                "duration": "20 s",
+            },
+        },
+        "c": {"memory": "1 GB", "compute": "1 GFLOP/s"},
+    },
+    "links": {
+        "wire": {
+            "connect": [["a", "b"]],
+            "bandwidth": {
+                "scale": 0.9,
+                "shift": "1 s",
+                "good": "8 Mbit/s",
+                "bad": "1 Mbit/s",
+                "good_time": "2 s",
+                "bad_time": "500 ms",
+                "duration": "20 s",
+            },
+        },
+        "radio": {
+            "connect": [["c", "b"]],
+            "bandwidth": {
+                "scale": 0.9,
+                "shift": "1 s",
+                "fading_mean": "8 Mbit/s",
+                "coherence": "2 s",
+                "rice_factor": 3,
+                "step": "1 s",
+                "duration": "20 s",
+            },
+        },
+    },
+    "workload": {
+        "poisson": "30 /min",
+        "count": 3,
+        "prompt": {"lognormal_mean": 4, "sigma": 0.5, "most": 9},
+        "output": {"geometric_mean": 2.5, "most": 6},
+    },
+}
+"""One synthetic trace of every kind but the walk, and random requests."""
+
+OTHER_WORKLOAD: Document = {"poisson": "1 /s", "count": 2, "prompt": 3, "output": {"uniform": [1, 4]}}
+
 OTHER_MODELS: tuple[Document, ...] = ({"preset": "tinyllama-1.1b"}, {"config": "data/model.json"})
 
 FILES = {
@@ -231,11 +302,8 @@ def keys_set(section: object) -> Iterator[tuple[str, str]]:
 
 def test_the_scenarios_here_use_every_key_of_the_schema(folder: Path) -> None:
     big = {"devices": {name: {"memory": "16 GB"} for name in SMALL["devices"]}}
-    documents = [
-        LARGE,
-        merged(SMALL, NETWORKS),
-        *(merged(SMALL, big) | {"model": model} for model in OTHER_MODELS),
-    ]
+    documents = [LARGE, merged(SMALL, NETWORKS), RANDOM, SMALL | {"workload": OTHER_WORKLOAD}]
+    documents += [merged(SMALL, big) | {"model": model} for model in OTHER_MODELS]
     for document in documents:
         load(folder, document)
     used = {key for document in documents for key in keys_set(schema.ScenarioFile.model_validate(document))}
@@ -684,7 +752,7 @@ MUTATIONS: tuple[Callable[[Document, Place, object], None], ...] = (drop, put, p
 
 @st.composite
 def mutated_documents(draw: st.DrawFn) -> Document:
-    document = copy.deepcopy(draw(st.sampled_from([SMALL, LARGE])))
+    document = copy.deepcopy(draw(st.sampled_from([SMALL, LARGE, RANDOM])))
     for _ in range(draw(st.integers(1, 3))):
         known = [place for place in places(document) if place]
         if known:
@@ -748,7 +816,7 @@ def test_mutated_bytes_load_or_are_told(raw: bytes, folder: Path) -> None:
     check_loads_or_tells(path)
 
 
-@pytest.mark.parametrize("document", [SMALL, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("document", [SMALL, LARGE, RANDOM], ids=["small", "large", "random"])
 def test_the_documents_that_are_mutated_can_be_run(document: Document, folder: Path) -> None:
     world = load(folder, document)
     assert simulate(world, policies.create("greedy")).runs["tokens"].item() > 0

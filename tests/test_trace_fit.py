@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traces import InputError, Trace, fit, fit_all, laws, on_off, read, scaled, shipped, steps
+from traces import InputError, Trace, fit, fit_all, laws, on_off, scaled, steps
 from traces.generate import KINDS
 
 ROUND_TRIPS: list[tuple[str, dict[str, float], float]] = [
@@ -78,9 +78,11 @@ def test_every_kind_is_told_from_the_others(kind: str, parameters: dict[str, flo
     assert all(best.score < other.score for other in others)
 
 
-@given(st.sampled_from(list(KINDS)), st.floats(1e-6, 1e12))
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("factor", [1e-6, 3.7, 1e12])
 def test_the_unit_does_not_matter(kind: str, factor: float) -> None:
-    trace = read(shipped("wifi-fading.csv"), "rate")
+    parameters = next(parameters for name, parameters, _ in ROUND_TRIPS if name == kind)
+    trace = KINDS[kind].make(np.random.default_rng(2), **parameters, duration_s=2500.0)
     one, other = fit(trace, kind), fit(scaled(trace, factor), kind)
     for name, measure in KINDS[kind].parameters.items():
         expected = one.parameters[name] * (factor if measure == "value" else 1.0)
@@ -171,10 +173,43 @@ def test_a_single_change_is_not_a_process_with_two_states() -> None:
     with pytest.raises(InputError, match="only once"):
         fit(steps(values, step_s=1.0), "gilbert-elliott")
     fits, refused = fit_all(steps(values, step_s=1.0))
-    assert refused.keys() == {"gilbert-elliott"}
-    assert len(fits) == len(KINDS) - 1
+    assert refused.keys() == {"gilbert-elliott", "diurnal"}
+    assert len(fits) == len(KINDS) - 2
     # A loop comes back.
     assert fit(steps(values, step_s=1.0, end="loop"), "gilbert-elliott").parameters["good_time_s"] == 10.0
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.8, 0.99])
+def test_noise_is_not_taken_for_a_wave(correlation: float) -> None:
+    """Not more often than in one of a hundred traces; of a hundred, six would be rare."""
+    parameters = {"mean": 1.0, "sigma": 0.2, "correlation": correlation, "step_s": 1.0}
+    taken = 0
+    for seed in range(100):
+        trace = KINDS["walk"].make(np.random.default_rng(seed), **parameters, duration_s=1000.0)
+        try:
+            fit(trace, "diurnal")
+            taken += 1
+        except InputError as error:
+            assert error.found == "no wave that stands out from noise"  # noqa: PT017
+    assert taken < 6
+
+
+def test_a_wave_is_seen_in_noise_as_large_as_it() -> None:
+    found = fit(
+        KINDS["diurnal"].make(
+            np.random.default_rng(1),
+            mean=1.0,
+            amplitude=0.3,
+            period_s=100.0,
+            sigma=0.3,
+            correlation=0.5,
+            step_s=1.0,
+            duration_s=1000.0,
+        ),
+        "diurnal",
+    )
+    assert found.parameters["period_s"] == pytest.approx(100.0, rel=0.03)
+    assert found.parameters["amplitude"] == pytest.approx(0.3, abs=0.1)
 
 
 def test_an_unknown_kind_and_a_step_that_is_none_are_told() -> None:

@@ -27,6 +27,9 @@ _POINTS = 4000
 _ROUNDING = 1e-9
 """Relative differences between values that count for none: averages of equal values have some."""
 
+_CHANCE = 0.01
+"""Of taking noise for a wave."""
+
 _LARGEST_RICE_FACTOR = 1000.0
 _LARGEST_SIGMA = 3.0
 """What a scenario accepts."""
@@ -299,11 +302,11 @@ def _diurnal(sample: _Sample) -> dict[str, float]:
     """A wave by least squares, at the frequency that leaves least; what is left, relative to the wave, is the noise.
 
     Raises:
-        InputError: the trace is too short to see a wave twice.
+        InputError: the trace is too short to see a wave twice, or has none.
     """
     x, step = sample.regular, sample.step_s
     times = _middles(len(x), step)
-    period = _period(x, times, step)
+    period = _period(x, step)
     level, cosine, sine = _harmonic(x, times, period)
     level = level if level > 0 else sample.mean
     size = float(np.hypot(cosine, sine))
@@ -319,25 +322,44 @@ def _diurnal(sample: _Sample) -> dict[str, float]:
     return {"mean": level, "amplitude": amplitude, "period_s": period, "peak_s": peak, **noise}
 
 
-def _period(x: FloatArray, times: FloatArray, step: float) -> float:
-    """The period of the wave that explains most, at least four steps long and seen at least twice."""
+def _period(x: FloatArray, step: float) -> float:
+    """The period of the wave that stands out most, at least four steps long and seen at least twice.
+
+    Traces without a wave are nearly always red: slow changes are larger than fast ones. So the periodogram is measured
+    against that of a first-order autoregression with the same correlation of neighbours, over which it is exponentially
+    distributed where there is nothing but noise (Torrence & Compo 1998, section 4).
+
+    Raises:
+        InputError: noise would have as high a peak in more than one of a hundred traces.
+    """
+    n = len(x)
+    waves = np.arange(2, n // 4 + 1)
+    if len(waves) == 0:
+        raise InputError("trace", f"{n} steps", "more of them, to see a wave twice")
+    power = np.abs(np.fft.rfft(x - x.mean())[2 : n // 4 + 1]) ** 2 / (n * np.var(x))
+    correlation = _lagged(x - x.mean(), 1) / np.var(x)
+    noise = (1 - correlation**2) / (1 + correlation**2 - 2 * correlation * np.cos(2 * np.pi * waves / n))
+    most = int(np.argmax(power / noise))
+    if power[most] / noise[most] < np.log(len(waves) / _CHANCE):
+        raise InputError(
+            "trace", "no wave that stands out from noise", "a trace with one, seen at least twice"
+        )
+    return _refined(x, step, int(waves[most]))
+
+
+def _refined(x: FloatArray, step: float, peak: int) -> float:
+    """The period that leaves least by least squares, among those nearest to `peak` waves in the whole trace."""
     from scipy.optimize import minimize_scalar  # noqa: PLC0415
 
     n = len(x)
-    most = n // 4
-    power = np.abs(np.fft.rfft(x - x.mean())[2 : most + 1])
-    if len(power) == 0 or power.max() == 0:
-        raise InputError("trace", f"{n} steps", "more of them, to see a wave twice")
-    peak = 2 + int(np.argmax(power))
+    times = _middles(n, step)
 
     def left(frequency: float) -> float:
         level, cosine, sine = _harmonic(x, times, 1 / frequency)
         phase = 2 * np.pi * frequency * times
         return float(np.square(x - level - cosine * np.cos(phase) - sine * np.sin(phase)).sum())
 
-    bounds = (max(peak - 1, 2) / (n * step), min(peak + 1, most) / (n * step))
-    if bounds[0] == bounds[1]:
-        return 1 / bounds[0]
+    bounds = (max(peak - 1, 2) / (n * step), (peak + 1) / (n * step))
     found = minimize_scalar(left, bounds=bounds, method="bounded", options={"xatol": 1e-6 / (n * step)})
     return float(1 / found.x)
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from traces.errors import InputError, shown
 
 Number = TypeVar("Number", float, npt.NDArray[np.float64])
-Quantity = Literal["time", "size", "rate", "compute", "fraction"]
+Quantity = Literal["time", "size", "rate", "compute", "fraction", "frequency"]
 
 _DECIMAL = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
 _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
@@ -41,6 +41,7 @@ UNITS: Mapping[Quantity, Mapping[str, float]] = {
     | {prefix + "B/s": factor for prefix, factor in _PREFIXES.items()},
     "compute": {prefix + "FLOP/s": factor for prefix, factor in _DECIMAL.items()},
     "fraction": {"": 1.0, "%": 0.01},
+    "frequency": {"/s": 1.0, "/min": 1 / 60, "/h": 1 / 3600, "/d": 1 / 86400},
 }
 """For each quantity, every accepted unit and the SI value of one of it."""
 
@@ -50,6 +51,7 @@ ACCEPTED: Mapping[Quantity, str] = {
     "rate": 'a rate with its unit, such as "100 Mbit/s" or "12.5 MB/s"',
     "compute": 'a speed with its unit, such as "50 GFLOP/s"',
     "fraction": 'a fraction such as 0.25 or "25 %"',
+    "frequency": 'a number in a time, such as "0.5 /s" or "30 /min"',
 }
 """For each quantity, the sentence a message shows to someone who wrote it wrongly."""
 
