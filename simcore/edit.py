@@ -6,7 +6,7 @@ it, not with a line that says something else.
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -217,29 +217,35 @@ def _shift(draft: _Draft, change: ShiftTraces, place: str) -> None:
 
 def _drop(draft: _Draft, change: Drop, place: str) -> None:
     key = _existing(draft, change.path, place)
+    links = set(_mapping(draft.values.get("links")))
     if len(key) == 2 and key[0] == "devices":
-        _drop_device(draft, str(key[1]), place)
+        _leave_device(draft, str(key[1]), place)
     draft.remove(key, place)
+    lost = links.difference(_mapping(draft.values.get("links")))
+    if lost and "faults" in draft.values:
+        # A member of a group of links is called after the group, a colon, and its ends.
+        _forget(draft, ("faults",), lambda name: name.partition(":")[0] in lost, place)
 
 
-def _drop_device(draft: _Draft, name: str, place: str) -> None:
+def _leave_device(draft: _Draft, name: str, place: str) -> None:
     """Take away what ends at a device, before the device itself goes."""
-    devices = draft.values["devices"]
-    if len(devices) == 1:
+    devices = _mapping(draft.values["devices"])
+    if len(devices) <= 1:
         raise InputError(place, f"{shown(name)}, the only device", "a device that is not the last one")
     gone = {name, *_members(name, devices[name])}
     source = draft.values.get("source", next(iter(devices)))
-    if source in gone:
+    if isinstance(source, str) and source in gone:
         other = next(other for other in devices if other != name)
         raise InputError(place, f"{shown(name)}, the source", f"another device, or source={other} before it")
     for section in [section for section in draft.values if section not in _NAMELESS]:
-        _forget(draft, (section,), gone, place)
+        _forget(draft, (section,), gone.__contains__, place)
+    draft.mark(("links",), place)
 
 
-def _forget(draft: _Draft, key: KeyPath, gone: set[str], place: str) -> bool:
-    """Take what needs a lost device from a value; whether a section there has lost the last item of a list.
+def _forget(draft: _Draft, key: KeyPath, gone: Callable[[str], bool], place: str) -> bool:
+    """Take what needs something lost from a value; whether a section there has lost the last item of a list.
 
-    A pair to link or a route goes as a whole, since it ends at the device or passes through it; from any other list
+    A pair to link, a route or a fault goes as a whole, since it is nothing without what it names; from any other list
     goes the name. A list without items goes too, and the section it was in.
     """
     value, hollow = draft.get(key), False
@@ -253,11 +259,11 @@ def _forget(draft: _Draft, key: KeyPath, gone: set[str], place: str) -> bool:
     return hollow
 
 
-def _needs(key: KeyPath, item: Any, gone: set[str]) -> bool:
-    """Whether an item of the list at a key path is nothing without the lost devices."""
-    if isinstance(item, list) and key[-1] in ("connect", "routes"):
-        return any(isinstance(name, str) and name in gone for name in item)
-    return isinstance(item, str) and item in gone
+def _needs(key: KeyPath, item: Any, gone: Callable[[str], bool]) -> bool:
+    """Whether an item of the list at a key path names something lost."""
+    if isinstance(item, dict) or (isinstance(item, list) and key[-1] in ("connect", "routes")):
+        return any(isinstance(inner, str) and gone(inner) for _, inner in _items(item))
+    return isinstance(item, str) and gone(item)
 
 
 def _members(name: str, section: Any) -> Iterator[str]:

@@ -277,6 +277,74 @@ def test_routes_through_a_device_and_links_of_relays_to_it_go_with_it(folder: Pa
     assert load_scenario(written(folder, values), changes=["drop devices.pi"]).cluster.pinned == ()
 
 
+def test_topologies_lose_their_member(folder: Path) -> None:
+    values = copy.deepcopy(BASE)
+    values["links"] = {}
+    wire = {"bandwidth": "1 MB/s"}
+    values["topology"] = {
+        "star": wire | {"kind": "star", "members": ["desk", "pi", "a.b"]},
+        "rooms": wire | {"kind": "cells", "cells": [["desk", "a.b"], ["pi-2"]], "backbone": wire},
+    }
+    edited = copy.deepcopy(values)
+    edited["topology"]["star"]["members"].remove("pi")
+    del edited["topology"]["rooms"]["cells"][1], edited["devices"]["pi"]
+    after = load_scenario(written(folder, values), changes=["drop devices.pi"])
+    assert content(after) == content(load_scenario(written(folder, edited)))
+
+
+def test_what_a_list_says_of_a_lost_device_or_link_goes_with_it() -> None:
+    """Faults are such a list."""
+    faults = [
+        {"device": "pi-2", "down": "1 s"},
+        {"link": "wifi"},
+        {"link": "wifi:a-b"},
+        {"link": "wire"},
+        {"device": "b"},
+    ]
+    links = {"wifi": {"connect": [["pi", "a"]]}, "wire": {"connect": [["a", "b"], ["b", "pi-1"]]}}
+    values = {"devices": {"a": {}, "b": {}, "pi": {"count": 2}}, "links": links, "faults": faults}
+    document = dataclasses.replace(EMPTY, values=values)
+    found = apply_changes(document, [Drop("devices.pi")]).values
+    assert found["links"] == {"wire": {"connect": [["a", "b"]]}}
+    assert found["faults"] == [{"link": "wire"}, {"device": "b"}]
+    assert apply_changes(document, [Drop("links.wire")]).values["faults"] == [*faults[:3], faults[4]]
+
+
+@given(
+    section=st.sampled_from(sorted(BASE)),
+    wrong=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["pi", "desk", "1 s", "x"]),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["pi", "wifi", "shift", "scale", "connect", "file"]), inner, max_size=3
+            )
+        ),
+        max_leaves=6,
+    ),
+    change=st.sampled_from(
+        [
+            "drop devices.pi",
+            "shift-trace 1 s",
+            "links.wifi.bandwidth*2",
+            "devices.pi.count=3",
+            "drop links.wifi",
+        ]
+    ),
+)
+@SHARED_FOLDER
+def test_a_change_of_a_broken_file_is_a_told_mistake_too(
+    section: str, wrong: object, change: str, folder: Path
+) -> None:
+    document = read_document(written(folder, BASE))
+    try:
+        apply_changes(
+            dataclasses.replace(document, values=document.values | {section: wrong}), [parse_change(change)]
+        )
+    except InputError as error:
+        assert_told(error)
+
+
 def test_media_and_interfaces_are_scaled_like_any_trace(folder: Path) -> None:
     values = copy.deepcopy(BASE)
     values["media"] = {"cell": {"bandwidth": {"shipped": "wifi-near.csv"}}}
