@@ -14,11 +14,15 @@ _TEXT = "a text file in UTF-8"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def lines(path: str | Path) -> Iterator[tuple[int, str]]:
+def lines(path: str | Path, longest: int = LONGEST_LINE) -> Iterator[tuple[int, str]]:
     """Yield (line number, line without surrounding blanks), reading no more than one block ahead.
 
+    Args:
+        path: the file.
+        longest: longest line that is read, in bytes.
+
     Raises:
-        InputError: the file cannot be read, is empty, is not UTF-8, or holds a line beyond `LONGEST_LINE`.
+        InputError: the file cannot be read, is empty, is not UTF-8, or holds a longer line.
     """
     with _opened(path) as file:
         block = _next_block(file, path)
@@ -27,13 +31,13 @@ def lines(path: str | Path) -> Iterator[tuple[int, str]]:
         number, rest = 1, block.removeprefix(_BYTE_ORDER_MARK)
         while block:
             *complete, rest = rest.split(b"\n")
-            yield from _decoded(complete, number, path)
+            yield from _decoded(complete, number, path, longest)
             number += len(complete)
-            _check_length([rest], number, path)
+            _check_length([rest], number, path, longest)
             block = _next_block(file, path)
             rest += block
     if rest:
-        yield from _decoded([rest], number, path)
+        yield from _decoded([rest], number, path, longest)
 
 
 def _opened(path: str | Path) -> BinaryIO:
@@ -55,10 +59,10 @@ def _unreadable(path: str | Path, error: OSError | ValueError) -> InputError:
     return InputError(str(path), f"a file that cannot be read ({reason or error})", "a readable text file")
 
 
-def _decoded(raw: list[bytes], first: int, path: str | Path) -> Iterator[tuple[int, str]]:
+def _decoded(raw: list[bytes], first: int, path: str | Path, longest: int) -> Iterator[tuple[int, str]]:
     if not raw:
         return iter(())
-    _check_length(raw, first, path)
+    _check_length(raw, first, path, longest)
     whole = b"\n".join(raw)
     try:
         text = whole.decode()
@@ -71,8 +75,8 @@ def _decoded(raw: list[bytes], first: int, path: str | Path) -> Iterator[tuple[i
     return enumerate((line.strip() for line in text.split("\n")), first)
 
 
-def _check_length(raw: list[bytes], first: int, path: str | Path) -> None:
-    if max(map(len, raw)) <= LONGEST_LINE:
+def _check_length(raw: list[bytes], first: int, path: str | Path, longest: int) -> None:
+    if max(map(len, raw)) <= longest:
         return
-    at = next(i for i, line in enumerate(raw) if len(line) > LONGEST_LINE)
-    raise InputError(f"{path}:{first + at}", "a very long line", f"lines of at most {LONGEST_LINE} bytes")
+    at = next(i for i, line in enumerate(raw) if len(line) > longest)
+    raise InputError(f"{path}:{first + at}", "a very long line", f"lines of at most {longest} bytes")

@@ -1,0 +1,194 @@
+"""Request logs: every format, its quirks, and that nothing but an `InputError` comes of a broken file."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from traces import InputError
+from traces.requests import FORMATS, read_requests
+
+# Small logs of our own in the forms of the published ones.
+AZURE = (
+    "TIMESTAMP,ContextTokens,GeneratedTokens\r\n"
+    "2023-11-16 18:17:03.9799600,4808,10\r\n"
+    "2023-11-16 18:17:04.0319601,3180,8\r\n"
+    "2023-11-17 18:17:03.9799600,110,27"  # no end of line
+)
+AZURE_2024 = (
+    "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+    "2024-05-10 00:00:00.009930+00:00,2162,5\n"
+    "2024-05-10 02:00:01.509930+02:00,2399,6\n"
+)
+BURSTGPT = (
+    "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+    "5,ChatGPT,472,18,490,Conversation log\n"
+    "45,GPT-4,1087,0,1087,API log\n"
+    '118.5,"Chat,GPT",417,276,693,Conversation log\n'
+)
+BURSTGPT_3 = (
+    "Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+    "5,abc,1.5,ChatGPT,472,18,490,Conversation log\n"
+)
+MOONCAKE = (
+    '{"timestamp": 0, "input_length": 6758, "output_length": 500, "hash_ids": [0, 1]}\n'
+    '{"timestamp": 3001, "input_length": 7322, "output_length": 490, "hash_ids": [0, 2]}\n'
+)
+VIDUR = "arrived_at,num_prefill_tokens,num_decode_tokens\n0.5,10,20\n1.5,11,21\n"
+GENERIC = "arrival [ms],user,prompt,output\n100,a,3,4\n2100,b,5,6\n600,c,7,8\n"
+ALL = {
+    "azure": AZURE,
+    "burstgpt": BURSTGPT,
+    "mooncake": MOONCAKE,
+    "vidur": VIDUR,
+    "csv": GENERIC,
+}
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "log"
+    path.write_bytes(text.encode())
+    return path
+
+
+def test_every_format_has_a_sample_here() -> None:
+    assert set(ALL) == set(FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "arrivals", "prompts", "outputs"),
+    [
+        ("azure", AZURE, [0.0, 0.0520001, 86400.0], [4808, 3180, 110], [10, 8, 27]),
+        ("azure", AZURE_2024, [0.0, 1.5], [2162, 2399], [5, 6]),
+        ("burstgpt", BURSTGPT, [0.0, 113.5], [472, 417], [18, 276]),
+        ("burstgpt", BURSTGPT_3, [0.0], [472], [18]),
+        ("mooncake", MOONCAKE, [0.0, 3.001], [6758, 7322], [500, 490]),
+        ("vidur", VIDUR, [0.0, 1.0], [10, 11], [20, 21]),
+        ("csv", GENERIC, [0.0, 0.5, 2.0], [3, 7, 5], [4, 8, 6]),
+    ],
+)
+@pytest.mark.parametrize("told", [True, False])
+def test_each_format_is_recognised_or_told_and_read(
+    name: str,
+    text: str,
+    arrivals: list[float],
+    prompts: list[int],
+    outputs: list[int],
+    told: bool,
+    tmp_path: Path,
+) -> None:
+    log = read_requests(written(tmp_path, text), format=name if told else None)
+    assert log.format == name
+    # Between dates a day apart 1e-7 s is still told.
+    np.testing.assert_allclose(log.arrival_s, arrivals, rtol=0.0, atol=1.2e-7)
+    assert log.prompt.tolist() == prompts
+    assert log.output.tolist() == outputs
+
+
+def test_failed_requests_and_wrong_order_are_counted(tmp_path: Path) -> None:
+    log = read_requests(written(tmp_path, BURSTGPT))
+    assert (log.failed, log.out_of_order) == (1, 0)
+    log = read_requests(written(tmp_path, GENERIC))
+    assert (log.failed, log.out_of_order) == (0, 1)
+
+
+def test_a_limit_stops_before_what_follows_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path, MOONCAKE + "not a request\n")
+    assert len(read_requests(path, limit=2).prompt) == 2
+    with pytest.raises(InputError, match=r"log:3"):
+        read_requests(path, limit=3)
+
+
+def test_a_start_leaves_out_what_came_before_and_counts_from_what_is_left(tmp_path: Path) -> None:
+    path = written(tmp_path, AZURE)
+    log = read_requests(path, start_s=0.01)
+    assert log.prompt.tolist() == [3180, 110]
+    assert log.arrival_s[0] == 0.0
+    assert log.arrival_s[1] == pytest.approx(86400.0 - 0.0520001, abs=1.2e-7)
+    with pytest.raises(InputError, match="no request with a prompt and an output from 100000 s on"):
+        read_requests(path, start_s=1e5)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "an empty file"),
+        ("\n\n", "no row of data"),
+        ("a,b,c\n1,2,3\n", "log:1.*azure"),
+        ("arrival,prompt,output\n1,2,3\n", "log:1.*no unit for the column arrival"),
+        ("arrival [Mbit],prompt,output\n1,2,3\n", "log:1.*unit"),
+        ("arrival [s],prompt,output\n", "no request"),
+        ("arrival [s],prompt,output\n1,2\n", "log:2.*2 columns"),
+        ("arrival [s],prompt,output\n-1,2,3\n", "log:2.*time"),
+        ("arrival [s],prompt,output\nnan,2,3\n", "log:2.*time"),
+        ("arrival [s],prompt,output\n1,2.5,3\n", "log:2.*whole number"),
+        ("arrival [s],prompt,output\n1,99999999999999999999,3\n", "log:2.*whole number"),
+        ("arrival [s],prompt,output\n1,²,3\n", "log:2.*whole number"),
+        ("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-02-30 00:00:00,1,1\n", "log:2.*date"),
+        ("TIMESTAMP,ContextTokens,GeneratedTokens\n12:00,1,1\n", "log:2.*date"),
+        ('{"timestamp": 0, "input_length": 1, "output_length": 1}\n{}\n', "log:2.*object"),
+        ('{"timestamp": 0, "input_length": 1, "output_length": 1}\n[1]\n', "log:2.*object"),
+        ('{"timestamp": 0, "input_length": true, "output_length": 1}\n', "log:1, input_length"),
+        ('{"timestamp": NaN, "input_length": 1, "output_length": 1}\n', "log:1.*milliseconds"),
+        ('{"timestamp": 0, "input_length": 1, "output_length": ' + "[" * 20000 + "}", "log:1"),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_its_line(text: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=says):
+        read_requests(written(tmp_path, text))
+
+
+def test_a_format_that_the_file_does_not_have_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, MOONCAKE)
+    with pytest.raises(InputError, match="a header with the columns of"):
+        read_requests(path, format="azure")
+    with pytest.raises(InputError, match="option format"):
+        read_requests(path, format="azur")
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
+    """A valid log with bytes changed, cut out, or taken from another one."""
+    name = draw(st.sampled_from(sorted(ALL)))
+    content = ALL[name].encode()
+    for _ in range(draw(st.integers(1, 4))):
+        a, b = sorted(draw(st.tuples(st.integers(0, len(content)), st.integers(0, len(content)))))
+        other = ALL[draw(st.sampled_from(sorted(ALL)))].encode()
+        middle = draw(st.one_of(st.binary(max_size=8), st.just(b""), st.just(other)))
+        content = content[:a] + middle + content[b:]
+    return name, content
+
+
+@given(damaged(), st.booleans())
+@settings(max_examples=300)
+def test_a_damaged_log_is_read_or_refused_and_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory, log: tuple[str, bytes], told: bool
+) -> None:
+    name, content = log
+    path = tmp_path_factory.mktemp("damaged") / "log"
+    path.write_bytes(content)
+    try:
+        read = read_requests(path, format=name if told else None)
+    except InputError as error:
+        assert str(path) in error.where  # noqa: PT017 (either outcome is right)
+    else:
+        assert (np.diff(read.arrival_s) >= 0.0).all()
+        assert (read.prompt > 0).all()
+        assert (read.output > 0).all()
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 10**5), st.integers(1, 10**5)), min_size=1))
+def test_a_log_of_ours_is_read_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, requests: list[tuple[int, int, int]]
+) -> None:
+    path = tmp_path_factory.mktemp("written") / "log"
+    keys = ("timestamp", "input_length", "output_length")
+    path.write_text("\n".join(json.dumps(dict(zip(keys, request, strict=True))) for request in requests))
+    log = read_requests(path)
+    ordered = sorted(requests, key=lambda request: request[0])
+    np.testing.assert_allclose(log.arrival_s * 1e3, [r[0] - ordered[0][0] for r in ordered], atol=1e-6)
+    assert log.prompt.tolist() == [r[1] for r in ordered]
+    assert log.output.tolist() == [r[2] for r in ordered]

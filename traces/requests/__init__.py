@@ -1,0 +1,135 @@
+"""Logs of requests to language models: when each arrived, how long its prompt was, how many tokens it was given.
+
+A format is one line in `FORMATS`: how its first line is recognised, and what becomes of its rows.
+"""
+
+from array import array
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from traces.errors import InputError, one_of, shown
+from traces.readers.lines import lines
+from traces.requests import columns, mooncake
+from traces.requests.row import Row
+
+__all__ = ["FORMATS", "RequestLog", "read_requests"]
+
+LONGEST_LINE = 1 << 20
+"""Longest line of a log, in bytes: each names the cached blocks of its prompt."""
+
+MOST_REQUESTS = 10_000_000
+
+Rows: TypeAlias = Iterator[tuple[int, str]]
+
+
+class Format(NamedTuple):
+    """What a module for one format offers."""
+
+    recognises: Callable[[str], bool]
+    rows: Callable[[str, Rows], Iterator[Row]]
+
+
+FORMATS: Mapping[str, Format] = {
+    "mooncake": Format(mooncake.recognises, mooncake.rows),
+    **{name: Format(form.recognises, form.rows) for name, form in columns.FORMS.items()},
+}
+"""Every format by name, in the order in which they are tried."""
+
+
+@dataclass(frozen=True, eq=False)
+class RequestLog:
+    """Requests in order of arrival.
+
+    Attributes:
+        format: a name in `FORMATS`.
+        arrival_s: seconds since the first request that was read, shape (n,), n >= 1, never falling from 0 on.
+        prompt: tokens of each prompt, shape (n,).
+        output: tokens that were generated, shape (n,).
+        failed: rows that were left out because no token was asked or generated.
+        out_of_order: rows that arrived before the row above them.
+    """
+
+    format: str
+    arrival_s: npt.NDArray[np.float64]
+    prompt: npt.NDArray[np.int64]
+    output: npt.NDArray[np.int64]
+    failed: int
+    out_of_order: int
+
+
+def read_requests(
+    path: str | Path,
+    *,
+    format: str | None = None,  # noqa: A002 (the word a user looks for; the builtin is not needed here)
+    start_s: float = 0.0,
+    limit: int | None = None,
+) -> RequestLog:
+    """Read a log of requests.
+
+    Args:
+        path: the file.
+        format: a name in `FORMATS`; recognised from the first line if None.
+        start_s: what arrived sooner than this after the first row is left out.
+        limit: stop after so many requests, at least 1; what follows is not read.
+
+    Raises:
+        InputError: the file or an option cannot be used; says where, and what would be accepted.
+    """
+    given = ((number, line) for number, line in lines(path, LONGEST_LINE) if line)
+    first = next(given, None)
+    if first is None:
+        raise InputError(str(path), "no row of data", f"a log as one of {', '.join(FORMATS)}")
+    name = _recognised(path, *first) if format is None else format
+    if name not in FORMATS:
+        raise InputError(f"{path} (option format)", shown(name), one_of(name, FORMATS))
+    return _collected(str(path), name, FORMATS[name].rows(str(path), chain([first], given)), start_s, limit)
+
+
+def _recognised(path: str | Path, number: int, line: str) -> str:
+    for name, form in FORMATS.items():
+        if form.recognises(line):
+            return name
+    raise InputError(
+        f"{path}:{number}", shown(line), f"the first line of a log as one of {', '.join(FORMATS)}"
+    )
+
+
+def _collected(path: str, name: str, rows: Iterator[Row], start_s: float, limit: int | None) -> RequestLog:
+    arrivals, prompts, outputs = array("d"), array("q"), array("q")
+    failed = out_of_order = 0
+    zero = before = -np.inf
+    for row in rows:
+        zero = row.arrival_s if zero == -np.inf else zero
+        out_of_order += row.arrival_s < before
+        before = row.arrival_s
+        if start_s > 0.0 and row.arrival_s - zero < start_s:
+            continue
+        if row.prompt == 0 or row.output == 0:
+            failed += 1
+            continue
+        arrivals.append(row.arrival_s)
+        prompts.append(row.prompt)
+        outputs.append(row.output)
+        if len(arrivals) == limit:
+            break
+        if len(arrivals) > MOST_REQUESTS:
+            raise InputError(path, f"more than {MOST_REQUESTS} requests", "a limit, or a shorter log")
+    if not arrivals:
+        after = f" from {start_s:g} s on" if start_s > 0.0 else ""
+        raise InputError(path, f"no request with a prompt and an output{after}", "at least one")
+    times = np.asarray(arrivals)
+    order = np.argsort(times, kind="stable")
+    return RequestLog(
+        format=name,
+        arrival_s=times[order] - times[order[0]],
+        prompt=np.asarray(prompts)[order],
+        output=np.asarray(outputs)[order],
+        failed=failed,
+        out_of_order=out_of_order,
+    )

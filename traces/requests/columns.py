@@ -1,0 +1,135 @@
+"""Logs of requests in columns with a header. Columns that are not needed may be there, in any order.
+
+| name | columns | time |
+|---|---|---|
+| `azure` | `TIMESTAMP,ContextTokens,GeneratedTokens` | date and time, up to seven digits of a second |
+| `burstgpt` | `Timestamp,...,Request tokens,Response tokens,...` | seconds |
+| `vidur` | `arrived_at,num_prefill_tokens,num_decode_tokens` | seconds |
+| `csv` | `arrival [unit],prompt,output` | in the unit of the header |
+
+Azure: the LLM inference traces of 2023 and 2024 (Patel et al., Splitwise, ISCA 2024). BurstGPT: Wang et al., 2024; a
+response of no tokens is a failed request. Vidur: Agrawal et al., MLSys 2024, who keep converted traces so.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+
+from traces.errors import InputError, shown
+from traces.requests.row import Row, tokens
+from traces.units import convert, factor
+
+_CLOCK = re.compile(r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
+_NUMBER = re.compile(r"\d{1,15}(\.\d{0,30})?([eE][+-]?\d{1,2})?", re.ASCII)
+_NAME_AND_UNIT = re.compile(r"\s*(.*?)\s*(?:\[([^\[\]]*)\])?\s*")
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
+
+Time: TypeAlias = Callable[[str, str], float]
+"""From a field, and where it stands, to seconds."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """Names of the columns that are read, and whether times are dates or, in seconds if None, carry a unit.
+
+    Attributes:
+        arrival: column with the time of arrival.
+        prompt: column with the tokens of the prompt.
+        output: column with the tokens generated.
+        dated: times are dates and times of day.
+        unit: unit of the times; the header has it if None.
+    """
+
+    arrival: str
+    prompt: str
+    output: str
+    dated: bool = False
+    unit: str | None = None
+
+    @property
+    def example(self) -> str:
+        """A header of this form."""
+        time = self.arrival if self.dated or self.unit else f"{self.arrival} [s]"
+        return f'"{time},{self.prompt},{self.output}"'
+
+    def recognises(self, first_line: str) -> bool:
+        """Whether this is a header with all columns."""
+        names = [name for name, _ in _header(first_line)]
+        return {self.arrival, self.prompt, self.output} <= set(names)
+
+    def rows(self, path: str, given: Iterator[tuple[int, str]]) -> Iterator[Row]:
+        """The requests in the lines of a file, the first of which is the header."""
+        number, line = next(given)
+        if not self.recognises(line):
+            raise InputError(f"{path}:{number}", shown(line), f"a header with the columns of {self.example}")
+        header = _header(line)
+        time, prompt, output = (
+            next(i for i, (name, _) in enumerate(header) if name == wanted)
+            for wanted in (self.arrival, self.prompt, self.output)
+        )
+        seconds = self._times(header[time][1], f"{path}:{number}")
+        for number, line in given:
+            where = f"{path}:{number}"
+            fields = _fields(line)
+            if len(fields) != len(header):
+                found = f"{len(fields)} columns in {shown(line)}"
+                raise InputError(where, found, f"{len(header)} columns, as in the header")
+            yield Row(
+                seconds(fields[time], where), tokens(fields[prompt], where), tokens(fields[output], where)
+            )
+
+    def _times(self, unit: str | None, where: str) -> Time:
+        if self.dated:
+            return _clock
+        if self.unit is None and not unit:
+            accepted = f"a header with the unit, such as {self.example}"
+            raise InputError(where, f"no unit for the column {self.arrival}", accepted)
+        return _number_of(factor(self.unit or unit or "", "time", where))
+
+
+FORMS = {
+    "azure": Form("TIMESTAMP", "ContextTokens", "GeneratedTokens", dated=True),
+    "burstgpt": Form("Timestamp", "Request tokens", "Response tokens", unit="s"),
+    "vidur": Form("arrived_at", "num_prefill_tokens", "num_decode_tokens", unit="s"),
+    "csv": Form("arrival", "prompt", "output"),
+}
+"""Every form by the name of its format."""
+
+
+def _fields(line: str) -> list[str]:
+    """The fields of a line; none where its quotes or line ends make no sense."""
+    try:
+        return [field.strip() for field in next(csv.reader([line]), [])]
+    except csv.Error:
+        return []
+
+
+def _header(line: str) -> list[tuple[str, str | None]]:
+    """Names and units of the columns."""
+    parts = [_NAME_AND_UNIT.fullmatch(field) for field in _fields(line)]
+    return [(part[1], part[2]) for part in parts if part]
+
+
+def _number_of(unit_s: float) -> Time:
+    def seconds(text: str, where: str) -> float:
+        if not _NUMBER.fullmatch(text):
+            raise InputError(where, f"the time {shown(text)}", "a number that is not negative")
+        return convert(float(text), unit_s)
+
+    return seconds
+
+
+def _clock(text: str, where: str) -> float:
+    """Seconds since the year 2000 of a date and time; UTC where it names no zone."""
+    match = _CLOCK.fullmatch(text)
+    try:
+        if match is None:
+            raise ValueError
+        whole = datetime.fromisoformat(match[1] + (match[3] or "+00:00"))
+    except ValueError as error:
+        raise InputError(where, shown(text), "a date and time such as 2023-11-16 18:17:03.9799600") from error
+    return (whole - _EPOCH) // _SECOND + float(match[2] or 0.0)

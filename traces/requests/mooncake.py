@@ -1,0 +1,47 @@
+"""The traces of Mooncake (Qin et al., FAST 2025): one JSON object a line.
+
+    {"timestamp": 27482, "input_length": 6955, "output_length": 52, "hash_ids": [46, 47]}
+
+Times are milliseconds. They are rounded to about three seconds in the published files, so that several requests arrive
+at once; they are taken as they are. `hash_ids` names cached parts of the prompt and is not used.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+
+from traces.errors import InputError, shown
+from traces.requests.row import Row, tokens
+
+_FORM = '{"timestamp": 0, "input_length": 10, "output_length": 10}'
+_KEYS = ("timestamp", "input_length", "output_length")
+
+
+def recognises(first_line: str) -> bool:
+    """Whether this is such an object."""
+    return first_line.startswith("{") and all(f'"{key}"' in first_line for key in _KEYS)
+
+
+def rows(path: str, given: Iterator[tuple[int, str]]) -> Iterator[Row]:
+    """The requests in the lines of a file."""
+    for number, line in given:
+        where = f"{path}:{number}"
+        record = _record(line, where)
+        time = record["timestamp"]
+        if isinstance(time, bool) or not isinstance(time, (int, float)) or not 0 <= time < math.inf:
+            raise InputError(where, f"the timestamp {shown(time)}", "a number of milliseconds")
+        yield Row(
+            time / 1000.0,
+            tokens(record["input_length"], f"{where}, input_length"),
+            tokens(record["output_length"], f"{where}, output_length"),
+        )
+
+
+def _record(line: str, where: str) -> dict[str, object]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(where, shown(line), f"an object such as {_FORM}") from error
+    if not isinstance(record, dict) or not all(key in record for key in _KEYS):
+        raise InputError(where, shown(line), f"an object such as {_FORM}")
+    return record

@@ -1,0 +1,23 @@
+"""One row of a log of requests."""
+
+from typing import NamedTuple
+
+from traces.errors import InputError, shown
+
+MOST_TOKENS = 2**31
+
+
+class Row(NamedTuple):
+    """A request as logged: arrival [s] after a time that is the same for all rows, and numbers of tokens."""
+
+    arrival_s: float
+    prompt: int
+    output: int
+
+
+def tokens(value: object, where: str) -> int:
+    """A number of tokens, 0 included, from text or JSON."""
+    number = int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
+    if type(number) is not int or not 0 <= number < MOST_TOKENS:
+        raise InputError(where, shown(value), f"a whole number of tokens from 0 to {MOST_TOKENS - 1}")
+    return number
