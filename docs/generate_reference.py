@@ -142,6 +142,17 @@ bandwidth: {good: 40 Mbit/s, bad: 1 Mbit/s, good_time: 20 s, bad_time: 2 s, dura
 ```
 """
 
+LOG = """
+`format` is one of `azure` (the LLM inference traces of 2023 and 2024), `burstgpt`, `mooncake`, `vidur`, or `csv` for a
+header with the columns `arrival [unit]`, `prompt` and `output`; the first request arrives at 0 s. Requests that failed
+(no tokens) are left out. Logs of data centres ask more of a few edge devices than they can do: take some, stretch the
+time between them, and cut off what is too long.
+
+```yaml
+workload: {file: AzureLLMInferenceTrace_conv.csv, start: 10 min, limit: 50, stretch: 20, most_prompt: 1024}
+```
+"""
+
 LENGTHS = """\
 ### Distributions of lengths
 
@@ -202,7 +213,10 @@ SPECIAL: Mapping[tuple[str, str], str] = {
     },
     ("StepsTrace", "steps"): "list of pairs of time and value",
     ("PolicySection", "parameters"): "keys with values",
-    ("ScenarioFile", "workload"): "[list of requests](#workload), or [Poisson process](#workload-poisson)",
+    (
+        "ScenarioFile",
+        "workload",
+    ): "[list of requests](#workload), [Poisson process](#workload-poisson), or [log](#workload-file)",
     ("PoissonWorkload", "prompt"): "whole number, or [distribution](#distributions-of-lengths)",
     ("PoissonWorkload", "output"): "whole number, or [distribution](#distributions-of-lengths)",
     ("UniformLength", "uniform"): "pair of whole numbers",
@@ -233,6 +247,8 @@ def _random_requests() -> Iterator[str]:
     yield LENGTHS
     for section in (schema.UniformLength, schema.LogNormalLength, schema.GeometricLength):
         yield _section(f"`{next(iter(section.model_fields))}`", section, level=4)
+    yield _section("`workload: {file}`", schema.FileWorkload)
+    yield LOG
 
 
 def _units() -> Iterator[str]:

@@ -5,6 +5,7 @@ import itertools
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -24,7 +25,7 @@ from simcore.outcome import DoesNotFitError
 from simcore.presets import preset
 from simcore.scenario import PolicyChoice, Request, Scenario
 from simcore.streams import stream
-from simcore.workload import poisson_requests
+from simcore.workload import logged_requests, poisson_requests
 from traces import InputError, Trace, read, shipped
 from traces.errors import one_of, shown
 from traces.generate import KINDS
@@ -127,6 +128,10 @@ class _Builder:
 
     def _requests(self) -> Iterator[Request]:
         workload = self._file.workload
+        if isinstance(workload, schema.FileWorkload):
+            with self._told_of(("workload", "file")):
+                yield from logged_requests(workload, self._folder / workload.file)
+            return
         if not isinstance(workload, schema.PoissonWorkload):
             yield from (Request(prompt=r.prompt, output=r.output, arrival_s=r.arrival) for r in workload)
             return
@@ -372,10 +377,16 @@ class _Builder:
     def _file_trace(self, key: KeyPath, section: schema.FileTrace, quantity: Quantity) -> Trace:
         path = self._folder / section.file
         options = {"format": section.format, "unit": section.unit, "time_unit": section.time_unit}
-        try:
+        with self._told_of((*key, "file")):
             return self._read(path, quantity, end=section.end, **options)
+
+    @contextmanager
+    def _told_of(self, key: KeyPath) -> Iterator[None]:
+        """Say of a mistake in a file which key names that file."""
+        try:
+            yield
         except InputError as error:
-            where = f"{self._document.where((*key, 'file'))}: {error.where}"
+            where = f"{self._document.where(key)}: {error.where}"
             raise InputError(where, error.found, error.accepted) from error
 
     def _bounded(self, key: KeyPath, quantity: Quantity, trace: Trace) -> Trace:

@@ -566,11 +566,29 @@ class PoissonWorkload(_Section):
     output: Length = Field(description="tokens to generate for each")
 
 
-_WORKLOAD_KEYS = ("poisson",)
+class FileWorkload(_Section):
+    """Requests as a log has them."""
+
+    file: str = Field(min_length=1, description="path, relative to the scenario file")
+    format: str | None = Field(None, description="its format, where it is not recognised from the first line")
+    start: Seconds = Field(0.0, description="leave out what came sooner than this after the first row")
+    limit: int | None = Field(None, ge=1, le=MOST_REQUESTS, description="take so many and no more")
+    stretch: float = Field(
+        1.0,
+        gt=0,
+        le=1e6,
+        description="make times between arrivals longer by this; logs of large clusters are dense",
+    )
+    most_prompt: Count = Field(MOST_TOKENS, description="longer prompts are cut off there")
+    most_output: Count = Field(MOST_TOKENS, description="longer outputs are cut off there")
+
+
+_WORKLOAD_KEYS = ("poisson", "file")
 
 Workload: TypeAlias = Annotated[
     Annotated[list[RequestSection], Field(min_length=1, max_length=MOST_REQUESTS), Tag("(requests)")]
     | Annotated[PoissonWorkload, Tag("(poisson)")]
+    | Annotated[FileWorkload, Tag("(file)")]
     | Annotated[Any, _unknown("a list of requests, or a mapping with", _WORKLOAD_KEYS), Tag("(unknown)")],
     _keyed(_WORKLOAD_KEYS, "(requests)"),
 ]
@@ -651,7 +669,7 @@ class ScenarioFile(_Section):
         "every other route is the one of least latency",
     )
     network: NetworkSection = NetworkSection()
-    workload: Workload = Field(description="the requests, one by one or as a Poisson process")
+    workload: Workload = Field(description="the requests: one by one, as a Poisson process, or from a log")
     controller: ControllerSection = ControllerSection()
     memory: MemorySection = MemorySection()
     policies: list[Annotated[PolicySection, BeforeValidator(_policy)]] = Field(

@@ -1,7 +1,8 @@
-"""Requests drawn at random: when they arrive, and how long they are."""
+"""Requests that are not written out: drawn at random, or taken from a log."""
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,8 @@ import numpy.typing as npt
 from simcore import schema
 from simcore.scenario import Request
 from simcore.streams import stream
+from traces import InputError
+from traces.requests import read_requests
 
 
 def poisson_requests(section: schema.PoissonWorkload, seed: int) -> Iterator[Request]:
@@ -21,6 +24,23 @@ def poisson_requests(section: schema.PoissonWorkload, seed: int) -> Iterator[Req
     arrivals = np.cumsum(gaps) / section.poisson
     prompts = lengths(stream(seed, "workload/prompt"), section.prompt, section.count)
     outputs = lengths(stream(seed, "workload/output"), section.output, section.count)
+    for arrival_s, prompt, output in zip(arrivals.tolist(), prompts.tolist(), outputs.tolist(), strict=True):
+        yield Request(prompt=prompt, output=output, arrival_s=arrival_s)
+
+
+def logged_requests(section: schema.FileWorkload, path: Path) -> Iterator[Request]:
+    """The requests of a log.
+
+    Raises:
+        InputError: the log cannot be read, or holds more requests than a scenario can.
+    """
+    most = schema.MOST_REQUESTS
+    log = read_requests(path, format=section.format, start_s=section.start, limit=section.limit or most + 1)
+    if len(log.prompt) > most:
+        raise InputError(str(path), f"more than {most} requests", "a limit, such as limit: 100")
+    arrivals = log.arrival_s * section.stretch
+    prompts = np.minimum(log.prompt, section.most_prompt)
+    outputs = np.minimum(log.output, section.most_output)
     for arrival_s, prompt, output in zip(arrivals.tolist(), prompts.tolist(), outputs.tolist(), strict=True):
         yield Request(prompt=prompt, output=output, arrival_s=arrival_s)
 

@@ -207,10 +207,21 @@ RANDOM: Document = {
 
 OTHER_WORKLOAD: Document = {"poisson": "1 /s", "count": 2, "prompt": 3, "output": {"uniform": [1, 4]}}
 
+LOGGED_WORKLOAD: Document = {
+    "file": "data/requests.csv",
+    "format": "csv",
+    "start": "1 s",
+    "limit": 2,
+    "stretch": 3,
+    "most_prompt": 40,
+    "most_output": 7,
+}
+
 OTHER_MODELS: tuple[Document, ...] = ({"preset": "tinyllama-1.1b"}, {"config": "data/model.json"})
 
 FILES = {
     "data/log.txt": "0 10\n250 20\n500 0\n",
+    "data/requests.csv": "arrival [s],prompt,output\n0,1,1\n2,30,9\n3.5,50,6\n9,9,9\n",
     "data/up.mahimahi": "1\n2\n2\n4\n",
     "data/lab.json": json.dumps(
         {"nodes": [{"id": "a", "pos": 1}, {"id": "b"}], "edges": [{"source": "a", "target": "b"}]}
@@ -302,12 +313,34 @@ def keys_set(section: object) -> Iterator[tuple[str, str]]:
 
 def test_the_scenarios_here_use_every_key_of_the_schema(folder: Path) -> None:
     big = {"devices": {name: {"memory": "16 GB"} for name in SMALL["devices"]}}
-    documents = [LARGE, merged(SMALL, NETWORKS), RANDOM, SMALL | {"workload": OTHER_WORKLOAD}]
+    documents = [LARGE, merged(SMALL, NETWORKS), RANDOM]
+    documents += [SMALL | {"workload": workload} for workload in (OTHER_WORKLOAD, LOGGED_WORKLOAD)]
     documents += [merged(SMALL, big) | {"model": model} for model in OTHER_MODELS]
     for document in documents:
         load(folder, document)
     used = {key for document in documents for key in keys_set(schema.ScenarioFile.model_validate(document))}
     assert used == set(keys_of(schema.ScenarioFile))
+
+
+def test_a_log_is_taken_from_its_start_stretched_and_cut_off(folder: Path) -> None:
+    world = load(folder, SMALL | {"workload": LOGGED_WORKLOAD})
+    assert [(r.arrival_s, r.prompt, r.output) for r in world.requests] == [(0.0, 30, 7), (4.5, 40, 6)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"file": "data/none.csv"}, r"lab.yaml.*workload.file: .*none.csv.*cannot be read"),
+        ({"format": "azur"}, r"workload.file: .*option format.*azur"),
+        ({"start": "1 h"}, r"workload.file: .*no request"),
+        ({"limit": 0}, r"workload.limit"),
+        ({"stretch": 0}, r"workload.stretch"),
+        ({"prompt": 3}, r"workload.*unknown key 'prompt'"),
+    ],
+)
+def test_a_log_that_gives_no_requests_is_told(changes: Document, says: str, folder: Path) -> None:
+    with pytest.raises(InputError, match=says):
+        load(folder, SMALL | {"workload": LOGGED_WORKLOAD | changes})
 
 
 def test_keys_arrive_in_the_scenario(folder: Path) -> None:
