@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import simpy
 
 from simcore.cluster import Cluster
+from simcore.fluid import Fluid, NeverError
 from simcore.outcome import RunEndedError
 from simcore.route import Route
 
@@ -57,13 +58,12 @@ class DedicatedNetwork:
     def __init__(self, env: simpy.Environment, cluster: Cluster) -> None:
         self._env = env
         self._cluster = cluster
-        self._carried: defaultdict[tuple[int, bool], Carried] = defaultdict(Carried)
-        self._books: dict[tuple[int, int], list[Carried]] = {}
+        self._books = _Books(cluster)
 
     @property
     def carried(self) -> Mapping[tuple[int, bool], Carried]:
         """See `Network.carried`."""
-        return self._carried
+        return self._books.carried
 
     def send(self, start: int, end: int, size_bytes: float) -> Generator[simpy.Event, Any, None]:
         """See `Network.send`."""
@@ -74,12 +74,70 @@ class DedicatedNetwork:
         flow_start = now + route.latency_s
         arrival = route.reach(flow_start, size_bytes)
         if math.isinf(arrival):
-            raise RunEndedError("stalled", self._complaint(route, start, end, size_bytes))
+            raise _stalled(self._cluster, route, start, end, size_bytes, now)
         yield self._env.timeout(arrival - now)
-        for carried in self._books.get((start, end)) or self._open_books(route, start, end):
+        self._books.enter(route, start, end, size_bytes, arrival - flow_start)
+
+
+class FairNetwork:
+    """Messages share what they meet on their ways, max-min fair at every moment.
+
+    A message first pays the latency and the per-message overhead of its route, during which it loads nothing, then flows
+    as fast as the others leave it to (`simcore.fluid`).
+    """
+
+    def __init__(self, env: simpy.Environment, cluster: Cluster) -> None:
+        self._env = env
+        self._cluster = cluster
+        self._books = _Books(cluster)
+        self._fluid = Fluid(env, cluster.resources)
+
+    @property
+    def carried(self) -> Mapping[tuple[int, bool], Carried]:
+        """See `Network.carried`."""
+        return self._books.carried
+
+    def send(
+        self, start: int, end: int, size_bytes: float, weight: float = 1.0
+    ) -> Generator[simpy.Event, Any, None]:
+        """See `Network.send`.
+
+        Args:
+            start: device index.
+            end: device index.
+            size_bytes: of the message.
+            weight: its claim beside that of others, whose weight is 1 unless said otherwise.
+
+        Raises:
+            RunEndedError: the message can never arrive.
+        """
+        route = self._cluster.routes[start][end]
+        if route is None:
+            return
+        if route.latency_s > 0.0:
+            yield self._env.timeout(route.latency_s)
+        flow_start = self._env.now
+        try:
+            yield from self._fluid.carry(route, size_bytes, weight)
+        except NeverError:
+            raise _stalled(self._cluster, route, start, end, size_bytes, self._env.now) from None
+        self._books.enter(route, start, end, size_bytes, self._env.now - flow_start)
+
+
+class _Books:
+    """Who has carried what."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.carried: defaultdict[tuple[int, bool], Carried] = defaultdict(Carried)
+        self._on_route: dict[tuple[int, int], list[Carried]] = {}
+
+    def enter(self, route: Route, start: int, end: int, size_bytes: float, busy_s: float) -> None:
+        """Note a message that has arrived."""
+        for carried in self._on_route.get((start, end)) or self._open_books(route, start, end):
             carried.messages += 1
             carried.size_bytes += size_bytes
-            carried.busy_s += arrival - flow_start
+            carried.busy_s += busy_s
 
     def _open_books(self, route: Route, start: int, end: int) -> list[Carried]:
         """What is carried on each link of a route in the direction of travel."""
@@ -89,14 +147,18 @@ class DedicatedNetwork:
             ends = self._cluster.links[i].ends
             forward = ends[0] == at
             at = ends[forward]
-            books.append(self._carried[i, forward])
-        self._books[start, end] = books
+            books.append(self.carried[i, forward])
+        self._on_route[start, end] = books
         return books
 
-    def _complaint(self, route: Route, start: int, end: int, size_bytes: float) -> str:
-        names = self._cluster.names
-        links = ", ".join(self._cluster.resources[i].name for i in route.resources)
-        return (
-            f"{size_bytes:.0f} bytes from {names[start]!r} to {names[end]!r} at {self._env.now:.6g} s "
-            f"never arrive over {links}: the rate stays at 0"
-        )
+
+def _stalled(
+    cluster: Cluster, route: Route, start: int, end: int, size_bytes: float, time_s: float
+) -> RunEndedError:
+    names = cluster.names
+    links = ", ".join(cluster.resources[i].name for i in route.resources)
+    return RunEndedError(
+        "stalled",
+        f"{size_bytes:.0f} bytes from {names[start]!r} to {names[end]!r} at {time_s:.6g} s "
+        f"never arrive over {links}: the rate stays at 0",
+    )

@@ -58,6 +58,8 @@ class Route:
         """
         if len(self.bandwidths) == 1:
             return self.bandwidths[0].reach(start_s, size_bytes)
+        if size_bytes == 0.0:
+            return start_s
         now, left, idle = start_s, size_bytes, 0
         while idle < _MOST_IDLE_CHANGES:
             rate = min(trace.value(now) for trace in self.bandwidths)
@@ -70,6 +72,29 @@ class Route:
                 return change
             idle = 0 if rate > 0.0 else idle + 1
             now = change
+        return math.inf
+
+    def integral(self, start_s: float, end_s: float) -> float:
+        """What flows from `start_s` to `end_s` if nobody else uses the route [bytes]."""
+        if len(self.bandwidths) == 1:
+            return self.bandwidths[0].integral(start_s, end_s)
+        total, now = 0.0, start_s
+        while now < end_s:
+            until = min(end_s, *(trace.next_change(now) for trace in self.bandwidths))
+            total += min(trace.value(now) for trace in self.bandwidths) * (until - now)
+            now = until
+        return total
+
+    def wakes(self, now: float) -> float:
+        """The first moment from `now` on at which anything can flow; inf when none comes, by the rule of `reach`."""
+        for _ in range(_MOST_IDLE_CHANGES):
+            dead = [trace for trace in self.bandwidths if trace.value(now) == 0.0]
+            if not dead:
+                return now
+            # Nothing flows before the last of those that stand still has changed.
+            now = max(trace.next_change(now) for trace in dead)
+            if now == math.inf:
+                break
         return math.inf
 
 

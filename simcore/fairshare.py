@@ -1,0 +1,78 @@
+"""Max-min fair rates: who gets how much of what is shared at one instant.
+
+Progressive filling (Bertsekas and Gallager, Data Networks, 2nd ed., section 6.5.2): the rates of all flows rise together,
+each in proportion to its weight, until a resource is full; the flows on it keep what they have, the others rise on. In
+the end every flow has a bottleneck: a resource that is full and on which nobody has more than it, by weight.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from typing import TypeAlias
+
+Path: TypeAlias = Sequence[tuple[int, int]]
+"""The resources of a flow, each once, and how often the flow uses it."""
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """The rates of flows, and what that leaves.
+
+    Attributes:
+        rates: of each flow, in the unit of the capacities.
+        spare: what is left of each resource on a path; the flows that have their bottleneck there are stopped by it even
+            where rounding leaves something.
+        bottlenecks: the resources that stopped a flow.
+    """
+
+    rates: list[float]
+    spare: dict[int, float]
+    bottlenecks: set[int]
+
+
+def max_min(capacity: Mapping[int, float], paths: Sequence[Path], weights: Sequence[float]) -> Allocation:
+    """Share capacities among flows.
+
+    The result does not depend on the order of the flows (with weights that are not whole, but for rounding).
+
+    Args:
+        capacity: of each resource that occurs on a path, not negative.
+        paths: of each flow, not empty.
+        weights: of each flow, above 0.
+    """
+    rates = [-1.0] * len(paths)
+    members: dict[int, list[int]] = {}
+    demand: dict[int, float] = {}
+    for flow, path in enumerate(paths):
+        for resource, uses in path:
+            members.setdefault(resource, []).append(flow)
+            demand[resource] = demand.get(resource, 0.0) + weights[flow] * uses
+    spare = {resource: capacity[resource] for resource in members}
+    rising = {resource: len(flows) for resource, flows in members.items()}
+    levels = [(spare[resource] / demand[resource], resource) for resource in members]
+    heapify(levels)
+    bottlenecks: set[int] = set()
+    left, level = len(paths), 0.0
+    while left:
+        noted, resource = heappop(levels)
+        if not rising[resource]:
+            continue
+        # Since the level was noted, flows may have stopped elsewhere; what they left can only have raised it.
+        present = max(level, spare[resource] / demand[resource])
+        if present > noted and levels and present > levels[0][0]:
+            heappush(levels, (present, resource))
+            continue
+        level = present
+        bottlenecks.add(resource)
+        stopped: dict[int, float] = {}
+        for flow in members[resource]:
+            if rates[flow] < 0.0:
+                rates[flow] = level * weights[flow]
+                left -= 1
+                for crossed, uses in paths[flow]:
+                    rising[crossed] -= 1
+                    stopped[crossed] = stopped.get(crossed, 0.0) + weights[flow] * uses
+        for crossed, weight in stopped.items():
+            spare[crossed] = max(0.0, spare[crossed] - level * weight)
+            demand[crossed] -= weight
+    return Allocation(rates, spare, bottlenecks)

@@ -1,0 +1,113 @@
+"""Flows on shared links with their completion times: a file format, and an independent slow solver for it.
+
+A case is a JSON object with
+
+- `links`: by name, `bandwidth_Bps`, `latency_s`, and `profile`, null or pairs of a time and the bandwidth from then on;
+- `routes`: by "a-b" (a < b, host numbers), the names of the links on the way, used in both directions: links are
+  half-duplex;
+- `flows`: `src`, `dst`, `start_s`, `bytes`, and `finish_s`, the answer.
+
+A flow waits for the latencies of its links, then moves; at every moment rates are max-min fair.
+"""
+
+import json
+import math
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import simpy
+
+from simcore import Resource, Route
+from simcore.fluid import Fluid
+from traces import Trace
+
+Case = dict[str, Any]
+
+
+def read_case(path: Path) -> Case:
+    case: Case = json.loads(path.read_text())
+    return case
+
+
+def links_of(case: Case, flow: Case) -> list[str]:
+    low, high = sorted((flow["src"], flow["dst"]))
+    links: list[str] = case["routes"][f"{low}-{high}"]
+    return links
+
+
+def profile_of(link: Case) -> list[tuple[float, float]]:
+    """Pairs of a time and the bandwidth from then on, from 0 on."""
+    later = [(float(time), float(rate)) for time, rate in link["profile"] or []]
+    return later if later and later[0][0] == 0.0 else [(0.0, float(link["bandwidth_Bps"])), *later]
+
+
+def simulated(case: Case) -> list[float]:
+    """When each flow ends, by the fluid network."""
+    env = simpy.Environment()
+    number = {name: i for i, name in enumerate(case["links"])}
+    resources = [
+        Resource(name, Trace(*zip(*profile_of(link), strict=True))) for name, link in case["links"].items()
+    ]
+    fluid = Fluid(env, resources)
+    ends = [math.nan] * len(case["flows"])
+
+    def flow(i: int, described: Case) -> simpy.events.ProcessGenerator:
+        links = [number[name] for name in links_of(case, described)]
+        latency_s = math.fsum(case["links"][name]["latency_s"] for name in links_of(case, described))
+        route = Route(
+            (), latency_s, tuple(links), (1,) * len(links), tuple(resources[n].bandwidth for n in links)
+        )
+        yield env.timeout(described["start_s"] + latency_s)
+        yield from fluid.carry(route, described["bytes"])
+        ends[i] = env.now
+
+    for i, described in enumerate(case["flows"]):
+        env.process(flow(i, described))
+    env.run()
+    return ends
+
+
+def solved(case: Case) -> list[float]:
+    """When each flow ends, in exact fractions, by the definition: from event to event, all rates anew."""
+    flows = case["flows"]
+    paths = [links_of(case, flow) for flow in flows]
+    begin = [
+        Fraction(flow["start_s"]) + sum(Fraction(case["links"][name]["latency_s"]) for name in path)
+        for flow, path in zip(flows, paths, strict=True)
+    ]
+    left = [Fraction(flow["bytes"]) for flow in flows]
+    end: list[Fraction | None] = [None] * len(flows)
+    profiles = {name: profile_of(link) for name, link in case["links"].items()}
+    moments = {Fraction(time) for profile in profiles.values() for time, _ in profile} | set(begin)
+    now = Fraction(0)
+    while None in end:
+        moving = [i for i in range(len(flows)) if begin[i] <= now and end[i] is None]
+        capacity = {
+            name: Fraction([rate for time, rate in profile if time <= now][-1])
+            for name, profile in profiles.items()
+        }
+        rates = filled(capacity, [paths[i] for i in moving])
+        through = [now + left[i] / rate for i, rate in zip(moving, rates, strict=True) if rate > 0]
+        until = min([*through, *(moment for moment in moments if moment > now)])
+        for i, rate in zip(moving, rates, strict=True):
+            left[i] -= rate * (until - now)
+            if left[i] == 0:
+                end[i] = until
+        now = until
+    return [float(time) for time in end if time is not None]
+
+
+def filled(capacity: dict[str, Fraction], paths: list[list[str]]) -> list[Fraction]:
+    """Max-min fair rates by the bottleneck algorithm: again and again, serve the flows of the scarcest link."""
+    rates: dict[int, Fraction] = {}
+    while len(rates) < len(paths):
+        shares = {}
+        for name, whole in capacity.items():
+            open_ = [i for i, path in enumerate(paths) if name in path and i not in rates]
+            taken = sum(rates[i] for i, path in enumerate(paths) if name in path and i in rates)
+            if open_:
+                shares[name] = (whole - taken) / len(open_)
+        scarcest = min(shares, key=lambda name: shares[name])
+        rates |= {i: shares[scarcest] for i, path in enumerate(paths) if scarcest in path and i not in rates}
+    return [rates[i] for i in range(len(paths))]
