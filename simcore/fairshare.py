@@ -1,8 +1,9 @@
 """Max-min fair rates: who gets how much of what is shared at one instant.
 
-Progressive filling (Bertsekas and Gallager, Data Networks, 2nd ed., section 6.5.2): the rates of all flows rise together,
-each in proportion to its weight, until a resource is full; the flows on it keep what they have, the others rise on. In
-the end every flow has a bottleneck: a resource that is full and on which nobody has more than it, by weight.
+Progressive filling (Bertsekas and Gallager, Data Networks, 2nd ed., section 6.5.2): the rates of all flows rise
+together, each in proportion to its weight, until a resource is full; the flows on it keep what they have, the others
+rise on. In the end every flow has a bottleneck: a resource that is full and on which nobody has more than it for its
+weight.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,8 +21,7 @@ class Allocation:
 
     Attributes:
         rates: of each flow, in the unit of the capacities.
-        spare: what is left of each resource on a path; the flows that have their bottleneck there are stopped by it even
-            where rounding leaves something.
+        spare: what is left of each resource on a path; of a bottleneck, no more than rounding.
         bottlenecks: the resources that stopped a flow.
     """
 

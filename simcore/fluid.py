@@ -11,11 +11,12 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 import simpy
+from simpy.events import EventPriority
 
 from simcore.fairshare import max_min
 from simcore.route import Resource, Route
 
-_LAST = 2
+_LAST = EventPriority(2)
 """A priority behind SimPy's own: after everything else that happens at one moment."""
 
 # What is through but for rounding when rates change does not wait for the next one; `Trace.reach` has the same rule.
@@ -269,31 +270,30 @@ class Fluid:
 
     def _wait(self, component: _Component) -> None:
         """Come back when something happens to the component."""
-        component.next = min((flow.end for flow in component.flows if flow.active), default=math.inf)
+        moments = [flow.end for flow in component.flows if flow.active]
         if len(component.flows) > 1:
-            component.next = min(
-                component.next, min(self._states[resource].until for resource in component.resources)
-            )
+            moments += [self._states[resource].until for resource in component.resources]
+        component.next = min(moments, default=math.inf)
         if component.next < math.inf:
             delay = max(0.0, component.next - self._env.now)
             self._env.timeout(delay, component).callbacks.append(self._wake)
 
     def _wake(self, event: simpy.Event) -> None:
         """Something happens to a component, unless it has become another one since it was expected."""
-        component: _Component = event.value
+        component = event.value
+        assert isinstance(component, _Component)
         if not component.current:
             return
         self._clock = max(self._clock, component.next)
         ended = [flow for flow in component.flows if flow.active and flow.end <= component.next]
         self._end(ended)
-        if len(component.flows) > 1:
-            self._notice_changes(component.resources)
-        if not ended and not self._touched:
+        changed = len(component.flows) > 1 and self._notice_changes(component.resources)
+        if not ended and not changed:
             self._wait(component)
 
-    def _notice_changes(self, resources: Iterable[int]) -> None:
-        """Touch those resources whose capacity has become another one, where that makes a difference."""
-        now = self._now()
+    def _notice_changes(self, resources: Iterable[int]) -> bool:
+        """Touch those resources whose capacity has become another one, where that makes a difference; are there any?"""
+        now, found = self._now(), False
         for resource in resources:
             state = self._states[resource]
             if state.until <= now:
@@ -301,6 +301,8 @@ class Fluid:
                 state.refresh(now)
                 if state.capacity != before and (state.binding or state.capacity < state.load):
                     self._touch(resource)
+                    found = True
+        return found
 
     def _end(self, flows: Iterable[_Flow]) -> None:
         for flow in flows:

@@ -113,6 +113,7 @@ class _Builder:
             embed=embed,
             lm_head=lm_head,
             interval=file.controller.interval,
+            sharing=file.network.sharing,
             window_s=file.controller.window,
             migration=file.controller.migration,
             weights_on_disk=file.controller.weights_on_disk,

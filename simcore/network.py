@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import simpy
 
@@ -12,6 +12,8 @@ from simcore.cluster import Cluster
 from simcore.fluid import Fluid, NeverError
 from simcore.outcome import RunEndedError
 from simcore.route import Route
+
+Sharing: TypeAlias = Literal["dedicated", "fair"]
 
 
 @dataclass
@@ -82,8 +84,8 @@ class DedicatedNetwork:
 class FairNetwork:
     """Messages share what they meet on their ways, max-min fair at every moment.
 
-    A message first pays the latency and the per-message overhead of its route, during which it loads nothing, then flows
-    as fast as the others leave it to (`simcore.fluid`).
+    A message first pays the latency and the per-message overhead of its route, during which it loads nothing, then
+    flows as fast as the others leave it to (`simcore.fluid`).
     """
 
     def __init__(self, env: simpy.Environment, cluster: Cluster) -> None:
@@ -122,6 +124,11 @@ class FairNetwork:
         except NeverError:
             raise _stalled(self._cluster, route, start, end, size_bytes, self._env.now) from None
         self._books.enter(route, start, end, size_bytes, self._env.now - flow_start)
+
+
+def network(env: simpy.Environment, cluster: Cluster, sharing: Sharing) -> Network:
+    """The network of a cluster under a way of sharing."""
+    return FairNetwork(env, cluster) if sharing == "fair" else DedicatedNetwork(env, cluster)
 
 
 class _Books:

@@ -10,6 +10,7 @@ from simcore.blocks import BlockTable, block_table
 from simcore.cluster import Cluster
 from simcore.cost import CostModel
 from simcore.model import ModelSpec
+from simcore.network import Sharing
 from simcore.observe import Migration, Overflow
 
 OnInfeasible: TypeAlias = Literal["keep", "fail"]
@@ -82,6 +83,8 @@ class Scenario:
         embed: whether the embedding is a block of its own.
         lm_head: whether the output head is a block of its own.
         interval: tokens from one decision to the next.
+        sharing: how messages share links, interfaces and media: max-min `fair`, or `dedicated`, each as if it were
+            alone.
         window_s: what a policy sees of rates and availabilities is their mean over so many seconds before the decision;
             0 shows the very instant, which says little of a link that delivers packet by packet.
         migration: decoding waits until blocks have moved (`blocking`), or goes on under the old placement meanwhile and
@@ -106,6 +109,7 @@ class Scenario:
     embed: bool = True
     lm_head: bool = True
     interval: int = 1
+    sharing: Sharing = "fair"
     window_s: float = 1.0
     migration: Migration = "blocking"
     weights_on_disk: bool = False

@@ -510,7 +510,10 @@ TopologySection: TypeAlias = Annotated[
 class NetworkSection(_Section):
     """How messages share links."""
 
-    sharing: Literal["dedicated"] = Field("dedicated", description="every message has its links for itself")
+    sharing: Literal["fair", "dedicated"] = Field(
+        "fair",
+        description="messages share what they meet, max-min fair, or each has its whole way for itself",
+    )
 
 
 class RequestSection(_Section):

@@ -16,7 +16,7 @@ from simcore.cost import StepCost
 from simcore.decode import Decoder, Events, Parts
 from simcore.deployment import Deployment
 from simcore.migration import Mover
-from simcore.network import DedicatedNetwork
+from simcore.network import network
 from simcore.observe import Policy, nominal_seconds
 from simcore.outcome import RunEndedError, Status
 from simcore.pacing import Lateness, PacedEnvironment
@@ -91,7 +91,7 @@ class _Engine:
         self._scenario = scenario
         self._recorder = recorder
         self._progress = progress
-        self._network = DedicatedNetwork(self.env, scenario.cluster)
+        self._network = network(self.env, scenario.cluster, scenario.sharing)
         self._deployment = Deployment(scenario)
         self._mover = Mover(self.env, scenario, self._network, self._deployment, recorder)
         self._controller = Controller(self.env, scenario, policy, self._deployment, self._mover, recorder)

@@ -42,13 +42,16 @@ def profile_of(link: Case) -> list[tuple[float, float]]:
     return later if later and later[0][0] == 0.0 else [(0.0, float(link["bandwidth_Bps"])), *later]
 
 
+def trace_of(link: Case) -> Trace:
+    profile = profile_of(link)
+    return Trace([time for time, _ in profile], [rate for _, rate in profile])
+
+
 def simulated(case: Case) -> list[float]:
     """When each flow ends, by the fluid network."""
     env = simpy.Environment()
     number = {name: i for i, name in enumerate(case["links"])}
-    resources = [
-        Resource(name, Trace(*zip(*profile_of(link), strict=True))) for name, link in case["links"].items()
-    ]
+    resources = [Resource(name, trace_of(link)) for name, link in case["links"].items()]
     fluid = Fluid(env, resources)
     ends = [math.nan] * len(case["flows"])
 

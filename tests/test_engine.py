@@ -87,7 +87,7 @@ def test_the_papers_formula_by_hand() -> None:
     )
     scenario = Scenario(
         name="by-hand", model=model, cost=PaperCost(model), cluster=Cluster(devices, links, "d0"),
-        requests=(Request(prompt=3, output=2),), embed=False, lm_head=False,
+        requests=(Request(prompt=3, output=2),), embed=False, lm_head=False, sharing="dedicated",
     )  # fmt: skip
     # Blocks: head 0, head 1, proj, ffn.
     result = simulate(scenario, Scripted(np.array([0, 1, 1, 2]), np.array([2, 1, 1, 2])))

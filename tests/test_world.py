@@ -8,7 +8,7 @@ import pytest
 import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import clusters, models, rate_of, reals, varying
+from worlds import blinking, clusters, models, rate_of, reals
 
 from simcore import (
     Cluster,
@@ -193,13 +193,6 @@ def narrowest(traces: list[Trace], start: float, end: float) -> float:
         total += min(trace.value(now) for trace in traces) * (until - now)
         now = until
     return total
-
-
-def blinking() -> st.SearchStrategy[Trace]:
-    """Zero or a sizeable rate: at a rate near zero a rounding error of bytes is a long time."""
-    return varying(0.0, 5.0).map(
-        lambda t: Trace(t.times, np.where(t.values < 0.1, 0.0, t.values), end=t.end, duration=t.duration)
-    )
 
 
 @given(st.lists(blinking(), min_size=2, max_size=4), reals(0.0, 2.0), reals(0.01, 3.0))

@@ -23,6 +23,7 @@ from simcore import (
     simulate,
 )
 from simcore.cost import Projection
+from simcore.network import Sharing
 from simcore.observe import Overflow
 from traces import Trace
 
@@ -88,6 +89,13 @@ def varying(low: float, high: float) -> st.SearchStrategy[Trace]:
     )
 
 
+def blinking() -> st.SearchStrategy[Trace]:
+    """Zero or a sizeable rate: at a rate near zero a rounding error of bytes is a long time."""
+    return varying(0.0, 5.0).map(
+        lambda t: Trace(t.times, np.where(t.values < 0.1, 0.0, t.values), end=t.end, duration=t.duration)
+    )
+
+
 def constant(low: float, high: float) -> st.SearchStrategy[Trace]:
     return reals(low, high).map(Trace.constant)
 
@@ -140,7 +148,9 @@ def scenarios(
     requests: int = 1,
     most_tokens: int = 4,
     most_shards: int = 1,
+    sharing: Sharing = "dedicated",
 ) -> Scenario:
+    """Scenarios under the paper's assumption, in which the closed form holds; or under another `sharing`."""
     model = draw(models())
     embed, lm_head = draw(st.booleans()), draw(st.booleans())
     return Scenario(
@@ -159,6 +169,7 @@ def scenarios(
         embed=embed,
         lm_head=lm_head,
         interval=draw(st.integers(1, 3)),
+        sharing=sharing,
     )
 
 

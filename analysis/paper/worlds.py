@@ -116,7 +116,8 @@ def draw(world: World, seed: int) -> Scenario:
         embed=False,
         lm_head=False,
         interval=world.interval,
-        # The paper's policies see the present instant.
+        # The paper gives every transfer its link for itself, and its policies see the present instant.
+        sharing="dedicated",
         window_s=0.0,
         overflow=world.overflow,
         seed=seed,

@@ -1,0 +1,82 @@
+"""Completion times of flows under max-min fair sharing, computed by others: every one of them must come out."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flowcases import Case, read_case, simulated, solved
+
+OURS = Path(__file__).parent / "flows"
+THEIRS = Path(os.environ.get("HEADWAY_REFERENCE_FLOWS") or OURS)
+
+
+@pytest.mark.parametrize(
+    "path", sorted({*OURS.glob("*.json"), *THEIRS.glob("*.json")}), ids=lambda path: path.stem
+)
+def test_every_flow_ends_when_the_reference_says(path: Path) -> None:
+    case = read_case(path)
+    expected = [flow["finish_s"] for flow in case["flows"]]
+    np.testing.assert_allclose(simulated(case), expected, rtol=1e-6)
+
+
+def test_the_folder_of_references_holds_some() -> None:
+    assert any(THEIRS.glob("*.json"))
+
+
+@pytest.mark.parametrize("path", sorted(OURS.glob("*.json")), ids=lambda path: path.stem)
+def test_our_cases_hold_what_the_slow_solver_finds_in_them(path: Path) -> None:
+    case = read_case(path)
+    np.testing.assert_allclose(solved(case), [flow["finish_s"] for flow in case["flows"]], rtol=1e-12)
+    np.testing.assert_allclose(simulated(case), solved(case), rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(100, 120))
+def test_random_cases_agree_with_exact_fractions(seed: int) -> None:
+    case = drawn(seed)
+    np.testing.assert_allclose(simulated(case), solved(case), rtol=1e-9)
+
+
+def drawn(seed: int) -> Case:
+    """Hosts in a row, with links that vary and go down, and flows between any two of them."""
+    random = np.random.default_rng(seed)
+    hosts = int(random.integers(3, 6))
+    links = {}
+    for i in range(hosts - 1):
+        whole = float(random.integers(10, 100)) * 1e4
+        times = np.cumsum(random.integers(50, 400, 6)) / 1e3
+        shares = [*random.choice([0.0, 0.1, 0.5, 1.0, 2.0], 5), 1.0]
+        profile = [[float(t), float(share) * whole] for t, share in zip(times, shares, strict=True)]
+        links[f"l{i}"] = {
+            "bandwidth_Bps": whole,
+            "latency_s": float(random.integers(0, 10)) / 1e3,
+            "profile": profile if random.random() < 0.6 else None,
+        }
+    routes = {f"{a}-{b}": [f"l{i}" for i in range(a, b)] for b in range(hosts) for a in range(b)}
+    flows = []
+    for _ in range(int(random.integers(4, 14))):
+        source, sink = (int(host) for host in random.choice(hosts, 2, replace=False))
+        flows.append(
+            {
+                "src": source,
+                "dst": sink,
+                "start_s": float(random.integers(0, 8)) / 4.0,
+                "bytes": float(random.integers(1, 500)) * 1e3,
+            }
+        )
+    return {"links": links, "routes": routes, "flows": flows}
+
+
+def write_ours() -> None:
+    """Make the shipped cases; `python tests/test_network_reference.py` does."""
+    OURS.mkdir(exist_ok=True)
+    for seed in range(6):
+        case = drawn(seed)
+        for flow, finish_s in zip(case["flows"], solved(case), strict=True):
+            flow["finish_s"] = finish_s
+        (OURS / f"row_{seed}.json").write_text(json.dumps(case, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    write_ours()
