@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from analysis.terminal import console, counted, reported, scenario_file, show
+from analysis.trace_command import trace
 from analysis.whatif_command import whatif
 
 if TYPE_CHECKING:
@@ -197,6 +198,7 @@ def paper(
 
 
 app.command()(whatif)
+app.add_typer(trace, name="trace")
 
 
 def _load(scenario: str, seed: int | None) -> "Scenario":

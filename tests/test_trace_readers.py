@@ -241,7 +241,7 @@ def test_a_file_that_cannot_be_opened_is_an_input_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "quantity", "options", "found"),
     [
-        ("1\n", "fraction", {}, "a file with a fraction"),
+        ("1\n", "fraction", {"format": "mahimahi"}, "a file with a fraction"),
         ("1\n", "rate", {"unit": "Mbit/s"}, "Mbit/s"),
         ("1\n", "rate", {"time_unit": "s"}, "'s'"),
         ("1\n", "rate", {"end": "hold"}, "hold"),

@@ -1,7 +1,8 @@
 """The world as functions of time: link rates, device availability, memory taken by others.
 
-`Trace` answers what a link carries and when; `read` loads one from a file and `write_csv` saves it; `shipped` finds
-those that come with Headway. `constant`, `steps`, `walk`, `ornstein_uhlenbeck`, `gilbert_elliott`, `diurnal` and
+`Trace` answers what a link carries and when; `read` loads one from a file in one of `FORMATS` and `write_csv` saves it;
+`record` gives a `Recording`, which also tells what had to be repaired, and takes `Options`; `shipped` finds the traces
+that come with Headway. `constant`, `steps`, `walk`, `ornstein_uhlenbeck`, `gilbert_elliott`, `diurnal` and
 `fading` make synthetic ones; `fit` finds the parameters with which one of them is like a real one, as a `Fit`, and
 `fit_all` ranks all kinds. `averaged`, `clipped`, `complement`, `multiplied`, `scaled`, `shifted` and `spliced` make
 traces from traces, and `on_off` one from outages. `parse` turns "100 Mbit/s" into a number, and `InputError` is what
@@ -12,17 +13,20 @@ from traces.data import shipped, shipped_names
 from traces.errors import InputError
 from traces.fit import Fit, fit, fit_all
 from traces.generate import constant, diurnal, fading, gilbert_elliott, ornstein_uhlenbeck, steps, walk
-from traces.readers import read
+from traces.readers import FORMATS, Options, Recording, read, record
 from traces.trace import EndRule, Trace
 from traces.transform import averaged, clipped, complement, multiplied, on_off, scaled, shifted, spliced
 from traces.units import Quantity, parse
 from traces.write import write_csv
 
 __all__ = [
+    "FORMATS",
     "EndRule",
     "Fit",
     "InputError",
+    "Options",
     "Quantity",
+    "Recording",
     "Trace",
     "averaged",
     "clipped",
@@ -38,6 +42,7 @@ __all__ = [
     "ornstein_uhlenbeck",
     "parse",
     "read",
+    "record",
     "scaled",
     "shifted",
     "shipped",

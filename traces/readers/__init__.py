@@ -1,37 +1,51 @@
 """Traces from files: one module per format, and one front door that recognises them.
 
-A format is a module with two functions, `recognises` and `read`, and one line in `FORMATS`. Formats are
+A format is a module with a name and two functions, `recognises` and `read`, and one place in `FORMATS`. Formats are
 tried in that order, the more particular ones first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, get_args
 
 from traces.errors import InputError, one_of, shown
-from traces.readers import columns, mahimahi
-from traces.readers.lines import lines
+from traces.readers import columns, mahimahi, planetlab
+from traces.readers.lines import head
+from traces.readers.options import Options
+from traces.recording import Recording
 from traces.trace import EndRule, Trace
+from traces.transform import complement
 from traces.units import Quantity
 
-__all__ = ["FORMATS", "Format", "read"]
+__all__ = ["FORMATS", "Format", "Options", "Recording", "read", "record"]
 
 
 class Format(Protocol):
     """What a module for one format offers."""
 
-    def recognises(self, first_line: str, /) -> bool:
-        """Whether a file whose first line of data this is looks like the format."""
+    @property
+    def NAME(self) -> str:  # noqa: N802 (a constant of a module)
+        """Its name, as users write it."""
         ...
 
-    def read(
-        self, path: str, quantity: Quantity, unit: str | None, time_unit: str | None, end: EndRule | None, /
-    ) -> Trace:
-        """The trace in the file, in SI units; every problem of the file is an `InputError`."""
+    def recognises(self, head: Sequence[str], quantity: Quantity | None, /) -> bool:
+        """Whether a file that begins with these lines looks like the format, and holds what is asked for."""
+        ...
+
+    def read(self, path: str, quantity: Quantity | None, options: Options, /) -> Recording:
+        """The recording in the file, in SI units; every problem of the file is an `InputError`."""
         ...
 
 
-FORMATS: Mapping[str, Format] = {"mahimahi": mahimahi, "csv": columns}
+FORMATS: Mapping[str, Format] = {
+    module.NAME: module
+    for module in (
+        mahimahi,
+        planetlab,
+        columns,
+    )
+}
 """Every format by name, in the order in which they are tried."""
 
 
@@ -43,6 +57,12 @@ def read(
     unit: str | None = None,
     time_unit: str | None = None,
     end: EndRule | None = None,
+    column: str | None = None,
+    time_column: str | None = None,
+    load: bool | None = None,
+    repair: bool | None = None,
+    max_gap_s: float | None = None,
+    select: str | None = None,
 ) -> Trace:
     """Read a trace from a file.
 
@@ -53,23 +73,80 @@ def read(
         unit: unit of the values, where the file does not say it or says it wrongly.
         time_unit: unit of the times, likewise.
         end: what follows the last row; each format has its own default.
+        column: the column with the values, by name or number (from 1), where there are several.
+        time_column: the column with the times, likewise.
+        load: True where the file tells the share of a device that others use, for the share that is left; False for
+            the load itself. It must be said of formats that hold a load.
+        repair: leave out or merge rows of a file in columns that are not in order, instead of refusing it.
+        max_gap_s: shorten longer steps to this; longer ones are kept if None.
+        select: which recording, in formats that have several in one file.
 
     Raises:
         InputError: the file or an option cannot be used; says where, and what would be accepted.
     """
-    if end is not None and end not in get_args(EndRule):
-        raise InputError(f"{path} (option end)", shown(end), '"hold", "loop" or "zero"')
-    name = _recognised(path) if format is None else format
+    options = Options(unit, time_unit, end, column, time_column, load, repair, max_gap_s, select)
+    found = record(path, quantity, format=format, options=options)
+    if found.is_load and load is None:
+        raise InputError(
+            f"{path} (option load)",
+            "a file of load",
+            "load=True for the share that is left, or load=False for the load",
+        )
+    return found.trace
+
+
+def record(
+    path: str | Path,
+    quantity: Quantity | None = None,
+    *,
+    format: str | None = None,  # noqa: A002
+    options: Options = Options(),  # noqa: B008 (it is immutable)
+) -> Recording:
+    """Read a trace from a file, with the story of its reading.
+
+    Args:
+        path: the file.
+        quantity: what the values measure; what the format holds, or the unit in the file says, if None.
+        format: a name in `FORMATS`; recognised from the content if None.
+        options: what else there is to say; without `load`, a load is given as it is.
+
+    Raises:
+        InputError: as for `read`.
+    """
+    _check(path, options)
+    name = recognised(path, quantity) if format is None else format
     if name not in FORMATS:
         raise InputError(f"{path} (option format)", shown(name), one_of(name, FORMATS))
-    return FORMATS[name].read(str(path), quantity, unit, time_unit, end)
+    found = FORMATS[name].read(str(path), quantity, options)
+    return _free(path, found) if options.load else found
 
 
-def _recognised(path: str | Path) -> str:
-    for number, line in lines(path):
-        if line and not line.startswith("#"):
-            for name, candidate in FORMATS.items():
-                if candidate.recognises(line):
-                    return name
-            raise InputError(f"{path}:{number}", shown(line), f"a trace as one of {', '.join(FORMATS)}")
-    raise InputError(str(path), "no line of data", f"a trace as one of {', '.join(FORMATS)}")
+def recognised(path: str | Path, quantity: Quantity | None) -> str:
+    """The name of the format of a file.
+
+    Raises:
+        InputError: it is in none, or cannot be read.
+    """
+    first = head(path)
+    accepted = f"a trace as one of {', '.join(FORMATS)}"
+    if not first:
+        raise InputError(str(path), "no line of data", accepted)
+    for name, candidate in FORMATS.items():
+        if candidate.recognises(first, quantity):
+            return name
+    raise InputError(f"{path}:1", shown(first[0]), accepted)
+
+
+def _check(path: str | Path, options: Options) -> None:
+    if options.end is not None and options.end not in get_args(EndRule):
+        raise InputError(f"{path} (option end)", shown(options.end), '"hold", "loop" or "zero"')
+    if options.max_gap_s is not None and not 0 < options.max_gap_s < float("inf"):
+        raise InputError(f"{path} (option max_gap_s)", shown(options.max_gap_s), "a finite time above 0")
+
+
+def _free(path: str | Path, found: Recording) -> Recording:
+    """What a load leaves."""
+    if found.quantity != "fraction" or found.trace.values.max() > 1:
+        accepted = "a share of at most 1 (or 100 %); perhaps the unit is %"
+        raise InputError(f"{path} (option load)", f"a load of {found.trace.values.max():g}", accepted)
+    return replace(found, trace=complement(found.trace), is_load=False)

@@ -1,4 +1,4 @@
-"""Text in two columns, time and value: what most loggers write, and what Headway itself writes.
+"""Text in columns, with a time and a value in each row: what most loggers write, and what Headway itself writes.
 
     # comments and blank lines are skipped
     time [s],rate [Mbit/s]
@@ -6,144 +6,216 @@
     0.5,287
 
 Columns are separated by commas, semicolons, tabs or blanks. The header is optional; it gives the units in
-square or round brackets, unless the caller does, whose word counts more (logs with a wrong header exist). A
-value holds until the next row's time. Times are shifted so that the first is 0.
+square or round brackets, unless the caller does, whose word counts more (logs with a wrong header exist). Times may be
+dates as in ISO 8601. Of more than two columns the caller names the one with the values, and the one with the times if
+it is not the first. A value holds until the next row's time. Times are shifted so that the first is 0.
+
+Times must rise from row to row, and no value may be missing: such a file may be another than it is taken for. Whoever
+knows that it is the right one says `repair`.
 """
 
-import math
 import re
-from array import array
-from collections.abc import Callable, Iterator
-from itertools import chain
-from operator import methodcaller
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import numpy as np
-
-from traces.errors import InputError, shown
+from traces.errors import InputError, one_of, shown
+from traces.readers.assemble import assembled, tidied
+from traces.readers.clock import ISO, Clock
 from traces.readers.lines import lines
-from traces.trace import EndRule, FloatArray, Trace
-from traces.units import Quantity, convert, factor
+from traces.readers.options import Options
+from traces.readers.table import BLANKS, Layout, numeral_or_none, read_table, separator_of, splitter
+from traces.recording import Recording
+from traces.units import UNITS, Quantity, convert, factor
+
+NAME = "csv"
+MISSING = frozenset({"", "-", "NULL", "null", "None", "NaN", "nan", "NA", "n/a"})
+"""What stands for a missing value in a file that is repaired."""
 
 _FORM = 'two columns, such as "time [s],rate [Mbit/s]" over "0,310.5"'
-_LARGEST = 1e100
-_NUMBER = f"a finite number >= 0 and below {_LARGEST:g}, written like 12.5 or 1e-3"
-_EXAMPLE_UNIT = {"time": "s", "size": "MB", "rate": "Mbit/s", "compute": "GFLOP/s", "fraction": "%"}
-_UNIT_IN_HEADER = re.compile(r".*[\[(]([^\[\]()]*)[\])]\s*")
+_EXAMPLE_UNIT = {
+    "time": "s",
+    "size": "MB",
+    "rate": "Mbit/s",
+    "compute": "GFLOP/s",
+    "fraction": "%",
+    "frequency": "/s",
+}
+_UNIT_IN_HEADER = re.compile(r"(.*?)\s*[\[(]([^\[\]()]*)[\])]\s*")
 _BLANKS_BEFORE_NO_BRACKET = re.compile(r"\s+(?![\s\[(])")
 
-Split = Callable[[str], list[str]]
-Row = tuple[int, str]
+
+@dataclass(frozen=True)
+class Column:
+    """A column that is wanted.
+
+    Attributes:
+        index: its number, from 0.
+        unit: in which it is, "" if nobody says it.
+    """
+
+    index: int
+    unit: str
 
 
-def recognises(first_line: str) -> bool:
-    """Whether a file with this first line of data can be read: it has at least two columns."""
-    return len(_splitter(first_line)(first_line)) >= 2
+@dataclass(frozen=True)
+class Plan:
+    """Where times and values are in a file.
+
+    Attributes:
+        line: number of the header, or of the first row if there is no header.
+        separator: between columns.
+        width: number of columns.
+        has_header: whether the first line of data is one.
+        time: the column of times.
+        value: the column of values.
+        clock: how times are written, None for numbers.
+    """
+
+    line: int
+    separator: str
+    width: int
+    has_header: bool
+    time: Column
+    value: Column
+    clock: Clock | None
 
 
-def read(
-    path: str, quantity: Quantity, unit: str | None, time_unit: str | None, end: EndRule | None
-) -> Trace:
-    """A trace of any quantity, in SI units; it holds its last value unless `end` says otherwise.
+def recognises(head: Sequence[str], quantity: Quantity | None) -> bool:
+    """Whether a file that begins with these lines can be read: it has at least two columns."""
+    return len(splitter(separator_of(head[0]))(head[0])) >= 2
 
-    "loop" and "zero" end one step after the last row, the step being the median of all: how long the last
-    value was valid is not in the file.
+
+def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
+    """A recording of any quantity, which the unit of the values tells if the caller does not.
 
     Raises:
         InputError: the file, or what is asked of it, breaks the format.
     """
-    rows = ((number, line) for number, line in lines(path) if line and not line.startswith("#"))
-    first = next(rows, None)
-    if first is None:
-        raise InputError(path, "no row of data", _FORM)
-    header = _header(first, path)
-    units = (time_unit or header[0], unit or header[1]) if header else (time_unit, unit)
-    where = f"{path}:{first[0]}" if header else path
-    times, values = _parse(
-        rows if header else chain([first], rows),
-        _splitter(first[1]),
-        _factor(units[0], "time", where, "time_unit"),
-        _factor(units[1], quantity, where, "unit"),
-        path,
+    options.allow(path, "unit", "time_unit", "end", "column", "time_column", "load", "repair", "max_gap_s")
+    plan = _plan(path, options)
+    where = f"{path}:{plan.line}" if plan.has_header else path
+    measured = quantity or quantity_of(plan.value.unit)
+    layout = Layout(
+        plan.separator,
+        plan.width,
+        (plan.value.index,),
+        _FORM if plan.width == 2 else f"{plan.width} columns, as in the first line",
+        time=plan.time.index,
+        header=plan.line if plan.has_header else 0,
+        clock=plan.clock,
+        time_factor=1.0 if plan.clock else unit_factor(plan.time.unit, "time", where, "time_unit"),
+        missing=MISSING if options.repair else frozenset(),
+        rising=not options.repair,
     )
-    return Trace(times - times[0], values, end or "hold", _duration(times, end, path))
+    unit = unit_factor(plan.value.unit, measured, where, "unit")
+    times, values = read_table(path, layout)
+    if not len(times):
+        raise InputError(path, "a header without rows", _FORM)
+    rows, repairs = len(times), Counter[str]()
+    if options.repair:
+        times, values, repairs = tidied(times, values)
+    return assembled(
+        path,
+        times,
+        convert(values, unit),
+        options,
+        format=NAME,
+        quantity=measured,
+        rows=rows,
+        repairs=repairs,
+        is_load=options.load is not None,
+    )
 
 
-def _splitter(line: str) -> Split:
-    """How to split lines like this one: at the first separator that it holds, in order of precedence."""
-    for separator in ";,\t":
-        if separator in line:
-            return methodcaller("split", separator)
-    return str.split
+def quantity_of(unit: str) -> Quantity:
+    """What values of a unit measure; a share if there is none, or none that is known."""
+    return next((quantity for quantity, units in UNITS.items() if unit in units), "fraction")
 
 
-def _header(first: Row, path: str) -> tuple[str, str] | None:
-    """The units that the first row names, "" where it names none; None if that row is data."""
-    number, line = first
-    split = _splitter(line)
-    fields = split(line)
-    if any(_float(field) is not None for field in fields):
-        return None
-    if split is str.split:
-        fields = _BLANKS_BEFORE_NO_BRACKET.split(line)
-    if len(fields) != 2:
-        raise InputError(f"{path}:{number}", f"a header of {len(fields)} columns: {shown(line)}", _FORM)
-    time, value = (_UNIT_IN_HEADER.fullmatch(field) for field in fields)
-    return (time[1].strip() if time else "", value[1].strip() if value else "")
+def unit_factor(unit: str, quantity: Quantity, where: str, option: str) -> float:
+    """The SI value of a unit that a header or an option must give, except for a share.
 
-
-def _factor(unit: str | None, quantity: Quantity, where: str, option: str) -> float:
+    Raises:
+        InputError: it is missing, or measures something else.
+    """
     if not unit and quantity != "fraction":
         example = _EXAMPLE_UNIT[quantity]
         accepted = (
             f'a header with the unit, such as "{quantity} [{example}]", or the option {option}="{example}"'
         )
         raise InputError(where, f"no unit for the {quantity}", accepted)
-    return factor(unit or "", quantity, where)
+    return factor(unit, quantity, where)
 
 
-def _parse(
-    rows: Iterator[Row], split: Split, time_factor: float, value_factor: float, path: str
-) -> tuple[FloatArray, FloatArray]:
-    """Times [s], strictly increasing, and values [SI] of all rows."""
-    times, values = array("d"), array("d")
-    before = -1.0
-    for number, line in rows:
-        fields = split(line)
-        if len(fields) != 2:
-            raise InputError(f"{path}:{number}", f"{len(fields)} columns in {shown(line)}", _FORM)
-        time = convert(_number(fields[0], number, path), time_factor)
-        if time <= before:
-            raise InputError(
-                f"{path}:{number}", f"the time {fields[0].strip()}", "a time after the row before"
-            )
-        times.append(time)
-        values.append(_number(fields[1], number, path))
-        before = time
-    if not times:
-        raise InputError(path, "a header without rows", _FORM)
-    return np.asarray(times), convert(np.asarray(values), value_factor)
+def split_header(heading: str) -> tuple[str, str]:
+    """A heading without its unit, and the unit, "" if it has none."""
+    match = _UNIT_IN_HEADER.fullmatch(heading)
+    return (match[1].strip(), match[2].strip()) if match else (heading.strip(), "")
 
 
-def _float(field: str) -> float | None:
-    """The number in a field, None if it is none."""
-    try:
-        return float(field)
-    except ValueError:
-        return None
+def find_column(headings: Sequence[str], wanted: str, option: str, path: str) -> int:
+    """The number, from 0, of the column with a heading, with or without the unit, or of that number from 1.
+
+    Raises:
+        InputError: there is none.
+    """
+    for spelled in (list(map(str.strip, headings)), [split_header(heading)[0] for heading in headings]):
+        if wanted in spelled:
+            return spelled.index(wanted)
+    if wanted.isdecimal() and wanted.isascii() and 1 <= int(wanted[:9]) <= len(headings):
+        return int(wanted) - 1
+    names = [split_header(heading)[0] for heading in headings]
+    accepted = f"{one_of(wanted, names)}, or a number from 1 to {len(headings)}"
+    raise InputError(f"{path} (option {option})", f"no column {shown(wanted)}", accepted)
 
 
-def _number(field: str, line_number: int, path: str) -> float:
-    value = _float(field)
-    # float() also takes "1_000" and the digits of other scripts: in a trace, more likely damage than numbers.
-    if value is None or not 0 <= value < _LARGEST or not field.isascii() or "_" in field:
-        raise InputError(f"{path}:{line_number}", shown(field.strip()), _NUMBER)
-    return value
+def _plan(path: str, options: Options) -> Plan:
+    rows = ((number, line) for number, line in lines(path) if line and not line.startswith("#"))
+    first = next(rows, None)
+    if first is None:
+        raise InputError(path, "no row of data", _FORM)
+    number, line = first
+    separator = separator_of(line)
+    fields = splitter(separator)(line)
+    has_header = not any(_is_datum(field) for field in fields)
+    if has_header and separator == BLANKS:
+        fields = _BLANKS_BEFORE_NO_BRACKET.split(line)
+    if has_header and len(fields) != 2 and options.column is None:
+        found = f"a header of {len(fields)} columns: {shown(line)}"
+        raise InputError(
+            f"{path}:{number}", found, f"{_FORM}; or the option column, one of its names or numbers"
+        )
+    if len(fields) != 2 and options.column is None:
+        found = f"{len(fields)} columns in {shown(line)}"
+        raise InputError(f"{path}:{number}", found, f"{_FORM}; or the option column, a number from 1")
+    sample = next(rows, first) if has_header else first
+    return _chosen(path, number, separator, fields, has_header, sample[1], options)
 
 
-def _duration(times: FloatArray, end: EndRule | None, path: str) -> float | None:
-    if end is None or end == "hold":
-        return None
-    if len(times) == 1:
-        raise InputError(path, f'a single row, and end="{end}"', 'at least two rows, or end="hold"')
-    last = float(times[-1] - times[0])
-    return max(last + float(np.median(np.diff(times))), math.nextafter(last, math.inf))
+def _chosen(
+    path: str, number: int, separator: str, fields: list[str], has_header: bool, sample: str, options: Options
+) -> Plan:
+    """The plan for a file whose first line, and first row, are known."""
+    headings = fields if has_header else [""] * len(fields)
+    time = (
+        0 if options.time_column is None else find_column(headings, options.time_column, "time_column", path)
+    )
+    value = (
+        1 - min(time, 1) if options.column is None else find_column(headings, options.column, "column", path)
+    )
+    cells = splitter(separator)(sample)
+    written = cells[time].strip() if time < len(cells) else ""
+    return Plan(
+        number,
+        separator,
+        len(fields),
+        has_header,
+        Column(time, options.time_unit or split_header(headings[time])[1]),
+        Column(value, options.unit or split_header(headings[value])[1]),
+        ISO if ISO.nanoseconds(written) is not None else None,
+    )
+
+
+def _is_datum(field: str) -> bool:
+    return numeral_or_none(field) is not None or ISO.nanoseconds(field.strip()) is not None

@@ -4,12 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from traces.errors import InputError
 
 LONGEST_LINE = 4096
 """Longest line that is read, in bytes. A trace has short lines; a longer one is another kind of file."""
 
 _BLOCK = 1 << 20
+_HEAD = 1 << 16
+_EMPTY, _NOT_EMPTY = "an empty file", "at least one line"
 _TEXT = "a text file in UTF-8"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -17,66 +21,103 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 def lines(path: str | Path, longest: int = LONGEST_LINE) -> Iterator[tuple[int, str]]:
     """Yield (line number, line without surrounding blanks), reading no more than one block ahead.
 
-    Args:
-        path: the file.
-        longest: longest line that is read, in bytes.
+    Raises:
+        InputError: the file cannot be read, is empty, is not UTF-8, or holds a line beyond `longest`.
+    """
+    for first, block in blocks(path, longest):
+        yield from lines_of(first, block)
+
+
+def lines_of(first: int, block: bytes) -> Iterator[tuple[int, str]]:
+    """The lines of a block, as `lines` yields them."""
+    return enumerate((line.strip() for line in block.decode().split("\n")), first)
+
+
+def blocks(path: str | Path, longest: int = LONGEST_LINE) -> Iterator[tuple[int, bytes]]:
+    r"""Yield (number of the first line, whole lines without the last "\n"), about a megabyte at a time.
 
     Raises:
-        InputError: the file cannot be read, is empty, is not UTF-8, or holds a longer line.
+        InputError: as `lines` does.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         block = _next_block(file, path)
         if not block:
-            raise InputError(str(path), "an empty file", "at least one line")
+            raise InputError(str(path), _EMPTY, _NOT_EMPTY)
         number, rest = 1, block.removeprefix(_BYTE_ORDER_MARK)
         while block:
-            *complete, rest = rest.split(b"\n")
-            yield from _decoded(complete, number, path, longest)
-            number += len(complete)
-            _check_length([rest], number, path, longest)
+            complete, newline, rest = rest.rpartition(b"\n")
+            if newline:
+                yield number, _checked(complete, number, path, longest)
+                number += complete.count(b"\n") + 1
+            _check_lengths(rest, number, path, longest)
             block = _next_block(file, path)
             rest += block
     if rest:
-        yield from _decoded([rest], number, path, longest)
+        yield number, _checked(rest, number, path, longest)
 
 
-def _opened(path: str | Path) -> BinaryIO:
+def head(path: str | Path) -> list[str]:
+    """The first lines, at most a few thousand, that are neither empty nor comments; of any length.
+
+    Raises:
+        InputError: the file cannot be read, is empty, or does not begin with text.
+    """
+    with opened(path) as file:
+        block = _next_block(file, path, _HEAD)
+    if not block:
+        raise InputError(str(path), _EMPTY, _NOT_EMPTY)
+    if len(block) == _HEAD:
+        whole, newline, rest = block.rpartition(b"\n")
+        # The last character may be cut in two as well.
+        block = whole if newline else rest.decode(errors="ignore").encode()
+    text = _checked(block.removeprefix(_BYTE_ORDER_MARK), 1, path, _HEAD)
+    return [line for _, line in lines_of(1, text) if line and not line.startswith("#")]
+
+
+def opened(path: str | Path) -> BinaryIO:
+    """The file, for reading bytes.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
     try:
         return open(path, "rb")
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
-def _next_block(file: BinaryIO, path: str | Path) -> bytes:
-    try:
-        return file.read(_BLOCK)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: str | Path, error: OSError | ValueError) -> InputError:
+def unreadable(path: str | Path, error: OSError | ValueError) -> InputError:
+    """The mistake of naming a file that the system does not open or read."""
     reason = error.strerror if isinstance(error, OSError) else None
-    return InputError(str(path), f"a file that cannot be read ({reason or error})", "a readable text file")
+    return InputError(str(path), f"a file that cannot be read ({reason or error})", "a readable file")
 
 
-def _decoded(raw: list[bytes], first: int, path: str | Path, longest: int) -> Iterator[tuple[int, str]]:
-    if not raw:
-        return iter(())
-    _check_length(raw, first, path, longest)
-    whole = b"\n".join(raw)
+def _next_block(file: BinaryIO, path: str | Path, size: int = _BLOCK) -> bytes:
     try:
-        text = whole.decode()
+        return file.read(size)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _checked(block: bytes, first: int, path: str | Path, longest: int) -> bytes:
+    _check_lengths(block, first, path, longest)
+    try:
+        block.decode()
     except UnicodeDecodeError as error:
-        at = first + whole.count(b"\n", 0, error.start)
-        raise InputError(f"{path}:{at}", f"the byte 0x{whole[error.start]:02x}, not UTF-8", _TEXT) from error
-    if "\0" in text:
-        at = first + text.count("\n", 0, text.index("\0"))
+        at = first + block.count(b"\n", 0, error.start)
+        raise InputError(f"{path}:{at}", f"the byte 0x{block[error.start]:02x}, not UTF-8", _TEXT) from error
+    zero = block.find(b"\0")
+    if zero >= 0:
+        at = first + block.count(b"\n", 0, zero)
         raise InputError(f"{path}:{at}", "a zero byte, as in a binary file", _TEXT)
-    return enumerate((line.strip() for line in text.split("\n")), first)
+    return block
 
 
-def _check_length(raw: list[bytes], first: int, path: str | Path, longest: int) -> None:
-    if max(map(len, raw)) <= longest:
+def _check_lengths(block: bytes, first: int, path: str | Path, longest: int) -> None:
+    if len(block) <= longest:
         return
-    at = next(i for i, line in enumerate(raw) if len(line) > longest)
-    raise InputError(f"{path}:{first + at}", "a very long line", f"lines of at most {longest} bytes")
+    ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("\n"))
+    lengths = np.diff(ends, prepend=-1, append=len(block)) - 1
+    if lengths.max() > longest:
+        at = first + int(np.argmax(lengths > longest))
+        raise InputError(f"{path}:{at}", "a very long line", f"lines of at most {longest} bytes")

@@ -13,58 +13,103 @@ Mbit/s.
 """
 
 from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import csv
 
 from traces.errors import InputError, shown
-from traces.readers.lines import lines
+from traces.readers.assemble import gaps_of
+from traces.readers.lines import blocks, lines_of
+from traces.readers.options import Options
+from traces.recording import Recording
 from traces.trace import EndRule, Trace
 from traces.units import Quantity
 
 IntArray = npt.NDArray[np.int64]
 
+NAME = "mahimahi"
 PACKET_BYTES = 1500
 _STAMP = "a whole number of milliseconds, at most 15 digits, not less than the one before"
+_CLEAN: Mapping[str, Any] = {
+    "read_options": csv.ReadOptions(column_names=["ms"], use_threads=False, block_size=1 << 24),
+    "parse_options": csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
+    "convert_options": csv.ConvertOptions(column_types={"ms": pa.int64()}, null_values=[]),
+}
 
 
-def recognises(first_line: str) -> bool:
-    """Whether a file with this first line of data is in the format: a single whole number."""
-    return first_line.isascii() and first_line.isdigit()
+def recognises(head: Sequence[str], quantity: Quantity | None) -> bool:
+    """Whether a file that begins with these lines is in the format: whole numbers that do not decrease, or are rates.
+
+    A load in per cent may be written as whole numbers too (format `planetlab`), but hardly ever rises all the time.
+    """
+    if quantity not in (None, "rate") or not is_whole(head[0]):
+        return False
+    stamps = [int(line) if is_whole(line) else -1 for line in head]
+    return quantity == "rate" or (stamps == sorted(stamps) and stamps[-1] > 0)
 
 
-def read(
-    path: str, quantity: Quantity, unit: str | None, time_unit: str | None, end: EndRule | None
-) -> Trace:
+def is_whole(line: str) -> bool:
+    """Whether a line is a whole number of at most 15 digits."""
+    return line.isascii() and line.isdigit() and len(line) <= 15
+
+
+def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     """A link's rate [bytes/s]; after the last stamp it repeats, or is dead if `end` is "zero".
+
+    Nothing is missing between two stamps: that no packet could leave is what was recorded.
 
     Raises:
         InputError: the file breaks the format, or something is asked of it that it cannot give.
     """
-    if quantity != "rate":
+    if quantity not in (None, "rate"):
         raise InputError(path, "a Mahimahi file, which holds a link's rate", f"a file with a {quantity}")
-    if unit is not None or time_unit is not None:
-        raise InputError(path, f"the unit {shown(unit or time_unit)}", "none: the format fixes its units")
-    if end == "hold":
+    options.allow(path, "end")
+    if options.end == "hold":
         raise InputError(path, 'end="hold"', '"loop" or "zero": the last packet does not go on for ever')
-    return _spread(_stamps(path), end or "loop")
+    stamps = _stamps(path)
+    trace = _spread(stamps, options.end or "loop")
+    step, _, longest = gaps_of(np.diff(stamps) / 1000)
+    length = float(stamps[-1]) / 1000
+    return Recording(trace, NAME, "rate", len(stamps), length, step, 0, longest, window_s=1.0)
 
 
 def _stamps(path: str) -> IntArray:
     """The stamps [ms], never decreasing, the last above 0."""
     stamps = array("q")
-    before = 0
-    for number, line in lines(path):
-        if not (line.isdigit() and line.isascii() and len(line) <= 15):
-            raise InputError(f"{path}:{number}", shown(line) if line else "an empty line", _STAMP)
-        stamp = int(line)
-        if stamp < before:
-            raise InputError(f"{path}:{number}", f"{stamp} after {before}", _STAMP)
-        stamps.append(stamp)
-        before = stamp
-    if before == 0:
+    for first, block in blocks(path):
+        before = stamps[-1] if stamps else 0
+        stamps.frombytes(_block(path, first, block, before).tobytes())
+    if stamps[-1] == 0:
         raise InputError(f"{path}:{len(stamps)}", "0 as the last stamp", "a last stamp, the period, above 0")
-    return np.asarray(stamps)
+    return np.frombuffer(stamps, dtype=np.int64)
+
+
+def _block(path: str, first: int, block: bytes, before: int) -> IntArray:
+    """The stamps of a block of lines: at once if it is clean, line by line if it is not."""
+    try:
+        found = csv.read_csv(pa.BufferReader(block), **_CLEAN).column(0).combine_chunks().to_numpy()
+    except pa.ArrowException:
+        found = np.empty(0, dtype=np.int64)
+    clean = len(found) == block.count(b"\n") + 1 and found[-1] < 10**15
+    if clean and (np.diff(found, prepend=before) >= 0).all():
+        return np.ascontiguousarray(found)
+    return _checked(path, first, block, before)
+
+
+def _checked(path: str, first: int, block: bytes, before: int) -> IntArray:
+    stamps = array("q")
+    for number, line in lines_of(first, block):
+        if not is_whole(line):
+            raise InputError(f"{path}:{number}", shown(line) if line else "an empty line", _STAMP)
+        if int(line) < before:
+            raise InputError(f"{path}:{number}", f"{int(line)} after {before}", _STAMP)
+        before = int(line)
+        stamps.append(before)
+    return np.frombuffer(stamps, dtype=np.int64)
 
 
 def _spread(stamps: IntArray, end: EndRule) -> Trace:

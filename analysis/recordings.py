@@ -1,0 +1,138 @@
+"""What is in recordings, in numbers."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from analysis.tables import grid, number
+from traces import Quantity, Recording
+from traces.recording import quantiles
+from traces.trace import FloatArray
+
+SHARES = (0.05, 0.5, 0.95)
+UNITS: Mapping[Quantity, tuple[float, str]] = {
+    "rate": (125_000.0, "Mbit/s"),
+    "fraction": (0.01, "%"),
+    "size": (1e6, "MB"),
+}
+"""The unit in which each quantity is shown, and its SI value."""
+
+_KINDS: tuple[tuple[Quantity, bool, str], ...] = (
+    ("rate", False, "Rate"),
+    ("fraction", True, "Load"),
+    ("fraction", False, "Share"),
+    ("size", False, "Size"),
+)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Figures of one recording, in SI units.
+
+    Attributes:
+        mean: of the values.
+        least: smallest value.
+        p5: 5 % of the time, or of the rows, have at most this value.
+        p50: 50 % have.
+        p95: 95 % have.
+        most: largest value.
+        zeros: number of values that are 0.
+    """
+
+    mean: float
+    least: float
+    p5: float
+    p50: float
+    p95: float
+    most: float
+    zeros: int
+
+
+def summary(recording: Recording, *, by_row: bool = False, step_s: float | None = None) -> Summary:
+    """Figures of a recording.
+
+    Args:
+        recording: what was read.
+        by_row: every value counts the same, as in most publications; otherwise it counts for as long as it holds.
+        step_s: values are averaged over so long before; as long as the format suggests if None.
+    """
+    values, weights = _values(recording, recording.window_s if step_s is None else step_s)
+    if by_row or not weights.any():
+        weights = np.ones(len(values))
+    p5, p50, p95 = quantiles(values, weights, np.array(SHARES)).tolist()
+    mean = float(np.average(values, weights=weights))
+    zeros = int(np.count_nonzero(values == 0))
+    return Summary(mean, float(values.min()), p5, p50, p95, float(values.max()), zeros)
+
+
+def _values(recording: Recording, step_s: float) -> tuple[FloatArray, FloatArray]:
+    """Values, and for how long each holds; of steps only whole ones, if there is one."""
+    if step_s <= 0:
+        return recording.trace.values, recording.weights()
+    times = step_s * np.arange(float(max(1, int(recording.length_s / step_s * (1 + 1e-12)))))
+    ends = np.minimum(times + step_s, max(recording.length_s, step_s))
+    return recording.trace.mean(times, ends), ends - times
+
+
+def recordings_tables(
+    found: Mapping[str, Recording], *, by_row: bool = False, step_s: float | None = None
+) -> Iterator[Table]:
+    """A table for each quantity that there is, with one row for each file."""
+    for quantity, load, title in _KINDS:
+        chosen = {
+            name: recording
+            for name, recording in found.items()
+            if recording.quantity == quantity and recording.is_load == load
+        }
+        if chosen:
+            yield _table(f"{title} [{UNITS[quantity][1]}]", chosen, by_row, step_s)
+
+
+def _table(title: str, found: Mapping[str, Recording], by_row: bool, step_s: float | None) -> Table:
+    heads = [
+        "Rows",
+        "Length\n[s]",
+        "Mean",
+        "Least",
+        "p5",
+        "p50",
+        "p95",
+        "Most",
+        "Zeros",
+        "Gaps",
+        "Longest\nstep [s]",
+    ]
+    table = grid(title, ["File", "Format"], heads)
+    for name, recording in found.items():
+        figures = summary(recording, by_row=by_row, step_s=step_s)
+        factor, _ = UNITS[recording.quantity]
+        levels = (figures.mean, figures.least, figures.p5, figures.p50, figures.p95, figures.most)
+        table.add_row(
+            Text(name),
+            recording.format,
+            f"{recording.rows:,}",
+            seconds(recording.length_s),
+            *(number(level / factor) for level in levels),
+            f"{figures.zeros:,}",
+            f"{recording.gaps:,}",
+            seconds(recording.longest_step_s),
+        )
+    return table
+
+
+def seconds(value: float) -> str:
+    """A time, with milliseconds where they can be seen."""
+    return number(value) if value < 1000 else f"{value:,.0f}"
+
+
+def repairs(found: Mapping[str, Recording]) -> list[str]:
+    """A line for each file in which something was put right, and an empty one before them."""
+    lines = [
+        f"{name}: {', '.join(f'{count:,} {kind}' for kind, count in recording.repairs.items())}"
+        for name, recording in found.items()
+        if recording.repairs
+    ]
+    return ["", *lines] if lines else []

@@ -1,0 +1,174 @@
+"""`headway trace`: recorded traces at the command line."""
+
+# ruff: noqa: PLC0415
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from analysis.terminal import reported, show
+
+if TYPE_CHECKING:
+    from traces import Options, Quantity, Recording
+
+trace = typer.Typer(
+    help="Look at recorded traces, and make traces.", no_args_is_help=True, rich_markup_mode=None
+)
+
+_WORDS: "dict[str, Quantity]" = {
+    "rate": "rate",
+    "load": "fraction",
+    "availability": "fraction",
+    "size": "size",
+}
+
+Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Recorded traces.")]
+Format = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Format, where it is not recognised; a wrong name lists all."),
+]
+As = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        metavar="QUANTITY",
+        help="What the values measure: rate, load, availability or size; by default what the file says. A file of load "
+        "as availability gives what the load leaves.",
+    ),
+]
+Unit = Annotated[
+    str | None, typer.Option(metavar="UNIT", help="Of the values, where the file does not say it.")
+]
+TimeUnit = Annotated[str | None, typer.Option(metavar="UNIT", help="Of the times, likewise.")]
+End = Annotated[
+    str | None, typer.Option(metavar="RULE", help="What follows the last row: hold, loop or zero.")
+]
+ColumnName = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Column with the values, or its number from 1.")
+]
+TimeColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column with the times, likewise.")]
+Repair = Annotated[
+    bool, typer.Option("--repair", help="Merge or leave out rows in columns that are not in order.")
+]
+MaxGap = Annotated[
+    str | None, typer.Option(metavar="TIME", help='Shorten longer gaps to this, such as "10 s".')
+]
+Select = Annotated[
+    str | None, typer.Option(metavar="WHICH", help="The recording to use, in formats with several in a file.")
+]
+
+
+@trace.callback()
+def _trace() -> None:
+    pass
+
+
+@trace.command()
+def info(
+    files: Files,
+    format: Format = None,  # noqa: A002
+    quantity: As = None,
+    unit: Unit = None,
+    time_unit: TimeUnit = None,
+    column: ColumnName = None,
+    time_column: TimeColumn = None,
+    repair: Repair = False,
+    max_gap: MaxGap = None,
+    select: Select = None,
+    rows: Annotated[
+        bool,
+        typer.Option(
+            "--rows",
+            help="Every row counts the same, as in most publications, and not for as long as it holds.",
+        ),
+    ] = False,
+    step: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Average over this before; 1 s for logs of packets by default."),
+    ] = None,
+) -> None:
+    """Say what is in recorded traces: length, mean, percentiles, gaps, and what had to be repaired."""
+    with reported():
+        from analysis.recordings import recordings_tables, repairs
+
+        options = reading(unit, time_unit, None, column, time_column, repair, max_gap, select)
+        found = {name: recording(name, quantity, format, options) for name in files}
+        for position, table in enumerate(
+            recordings_tables(found, by_row=rows, step_s=duration(step, "--step"))
+        ):
+            show(*([""] if position else []), table)
+        show(*repairs(found))
+
+
+def reading(
+    unit: str | None,
+    time_unit: str | None,
+    end: str | None,
+    column: str | None,
+    time_column: str | None,
+    repair: bool,
+    max_gap: str | None,
+    select: str | None,
+) -> "Options":
+    """What the command line says about files.
+
+    Raises:
+        InputError: one of it cannot be used.
+    """
+    from typing import get_args
+
+    from traces import EndRule, InputError, Options
+    from traces.errors import shown
+
+    if end is not None and end not in get_args(EndRule):
+        raise InputError("--end", shown(end), "hold, loop or zero")
+    return Options(
+        unit=unit,
+        time_unit=time_unit,
+        end=end,  # type: ignore[arg-type]
+        column=column,
+        time_column=time_column,
+        repair=repair or None,
+        max_gap_s=duration(max_gap, "--max-gap"),
+        select=select,
+    )
+
+
+def recording(name: str, quantity: str | None, format: str | None, options: "Options") -> "Recording":  # noqa: A002
+    """A recording in a file as what a word of the command line says.
+
+    Raises:
+        InputError: the word is unknown, or the file holds something else.
+    """
+    from dataclasses import replace
+
+    from traces import InputError, record
+    from traces.errors import one_of, shown
+
+    if quantity is not None and quantity not in _WORDS:
+        raise InputError("--as", shown(quantity), one_of(quantity, _WORDS))
+    measured = None if quantity is None else _WORDS[quantity]
+    if quantity == "load":
+        options = replace(options, load=False)
+    found = record(name, measured, format=format, options=options)
+    if quantity == "availability" and found.is_load:
+        return record(name, measured, format=found.format, options=replace(options, load=True))
+    return found
+
+
+def duration(text: str | None, option: str) -> float | None:
+    """The seconds in an option.
+
+    Raises:
+        InputError: it is not a time above 0.
+    """
+    from traces import InputError, parse
+    from traces.errors import shown
+    from traces.units import ACCEPTED
+
+    if text is None:
+        return None
+    seconds = parse(text, "time", option)
+    if seconds == 0:
+        raise InputError(option, shown(text), f"{ACCEPTED['time']}, above 0")
+    return seconds

@@ -1,0 +1,122 @@
+"""From rows to a recording: what times and values mean, and what is put right when they do not fit together."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from traces.errors import InputError
+from traces.readers.options import Options
+from traces.recording import Recording
+from traces.trace import EndRule, FloatArray, Trace
+from traces.units import Quantity
+
+_MISSING_FROM = 1.5
+"""Rows are missing in a step of this many median steps: the least that is nearer to two of them than to one."""
+
+
+def tidied(times: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray, Counter[str]]:
+    """Rows in order.
+
+    Rows without a value, or with a time before that of an earlier row, are left out; rows with one time become one row
+    with their mean.
+
+    Args:
+        times: shape (n,).
+        values: shape (n,), NaN where one is missing.
+
+    Returns:
+        Times that rise strictly, values, and how many rows were missing, backward and duplicate.
+    """
+    there = ~np.isnan(values)
+    times, values = times[there], values[there]
+    forward = times >= np.maximum.accumulate(times) if len(times) else there[:0]
+    times, values = times[forward], values[forward]
+    firsts = np.flatnonzero(np.diff(times, prepend=-np.inf))
+    counts = np.diff(firsts, append=len(times))
+    repairs = Counter(
+        {
+            "missing values": int(np.count_nonzero(~there)),
+            "backward times": int(np.count_nonzero(~forward)),
+            "duplicate times": len(times) - len(firsts),
+        }
+    )
+    if len(firsts) < len(times):
+        values = np.add.reduceat(values, firsts) / counts
+    return times[firsts], values, +repairs
+
+
+def shortened(times: FloatArray, longest_s: float | None) -> tuple[FloatArray, Counter[str]]:
+    """Times, from 0, without the part of each step that is beyond `longest_s`."""
+    times = times - times[0]
+    if longest_s is None:
+        return times, Counter()
+    steps = np.diff(times, prepend=0.0)
+    long = steps > longest_s
+    if not long.any():
+        return times, Counter()
+    return np.cumsum(np.where(long, longest_s, steps)), Counter({"gaps shortened": int(long.sum())})
+
+
+def assembled(
+    path: str,
+    times: FloatArray,
+    values: FloatArray,
+    options: Options,
+    *,
+    format: str,  # noqa: A002 (as in `read`)
+    quantity: Quantity,
+    rows: int,
+    repairs: Mapping[str, int],
+    is_load: bool = False,
+) -> Recording:
+    """A recording in which each value holds until the next time.
+
+    Where there is a time more than values, it is the end, and the recording loops by default. Where there is not, it
+    holds its last value by default, and ends, if it is told to, one median step after the last row.
+
+    Args:
+        path: of the file, for messages.
+        times: strictly increasing, shape (n,) or (n + 1,), n >= 1; the first becomes 0.
+        values: shape (n,), in SI units.
+        options: of which the end rule and the longest gap count.
+        format: as in `Recording`, like the others.
+        quantity: likewise.
+        rows: likewise.
+        repairs: likewise, without those made here.
+        is_load: likewise.
+
+    Raises:
+        InputError: it must end, and a single row does not say when; or the numbers are too extreme for a trace.
+    """
+    if not len(values):
+        raise InputError(path, "no row with a value", "at least one")
+    times, cuts = shortened(times, options.max_gap_s)
+    has_end = len(times) > len(values)
+    end: EndRule = options.end or ("loop" if has_end else "hold")
+    step, gaps, longest = gaps_of(np.diff(times))
+    length = float(times[-1]) if has_end else _end_after(float(times[-1]), step)
+    if end != "hold" and len(times) == 1:
+        raise InputError(path, f'a single row, and end="{end}"', 'at least two rows, or end="hold"')
+    try:
+        trace = Trace(times[: len(values)], values, end, None if end == "hold" else length)
+    except ValueError as error:
+        raise InputError(
+            path, f"rows of which no trace can be made: {error}", "rows of plausible size"
+        ) from error
+    return Recording(
+        trace, format, quantity, rows, length, step, gaps, longest, dict(Counter(repairs) + cuts), is_load
+    )
+
+
+def _end_after(last: float, step: float) -> float:
+    return last + step if step == 0 else max(last + step, math.nextafter(last, math.inf))
+
+
+def gaps_of(steps: FloatArray) -> tuple[float, int, float]:
+    """The median step, how many steps lack rows, and the longest step; zeros where there is no step."""
+    if not len(steps):
+        return 0.0, 0, 0.0
+    median = float(np.median(steps))
+    return median, int(np.count_nonzero(steps >= _MISSING_FROM * median)), float(steps.max())

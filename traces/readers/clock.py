@@ -1,0 +1,53 @@
+"""Wall-clock times as logs write them."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from pyarrow import csv
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_YEAR, _LAST_YEAR = 1678, 2261
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A way to write a date and a time of day.
+
+    Attributes:
+        form: a regular expression whose groups are year, month, day, hour, minute, second, and digits of a fraction.
+        parser: how pyarrow reads it.
+        example: for messages.
+    """
+
+    form: re.Pattern[str]
+    parser: object
+    example: str
+
+    def nanoseconds(self, text: str) -> int | None:
+        """Since 1970, by a calendar without time zones or leap seconds; None if the text is no such time."""
+        match = self.form.fullmatch(text) if text.isascii() else None
+        if match is None or not _FIRST_YEAR <= int(match[1]) <= _LAST_YEAR:
+            return None
+        *whole, fraction = match.groups()
+        try:
+            moment = datetime(*(int(part or 0) for part in whole), tzinfo=UTC)  # type: ignore[arg-type, misc]
+        except ValueError:
+            return None
+        since = moment - _EPOCH
+        return (since.days * 86_400 + since.seconds) * 1_000_000_000 + int((fraction or "").ljust(9, "0"))
+
+
+ISO = Clock(
+    re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?Z?)?"),
+    csv.ISO8601,
+    "2023-11-16 18:17:03.9799600",
+)
+DOTTED = Clock(
+    re.compile(r"(\d{4})\.(\d\d)\.(\d\d)_(\d\d)\.(\d\d)\.(\d\d)()"),
+    "%Y.%m.%d_%H.%M.%S",
+    "2019.12.16_11.49.59",
+)
+
+NANOSECONDS = pa.timestamp("ns")

@@ -1,0 +1,47 @@
+"""What a user may say about a file beside its name."""
+
+from dataclasses import dataclass, fields
+
+from traces.errors import InputError, shown
+from traces.trace import EndRule
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that some format can be told; None leaves it to the format.
+
+    Attributes:
+        unit: of the values.
+        time_unit: of the times.
+        end: what follows the last row.
+        column: name or number (from 1) of the column with the values.
+        time_column: likewise with the times.
+        load: the values are the share of a device that others use; True gives the share that they leave, False the
+            load itself.
+        repair: put rows in order where the format would refuse the file.
+        max_gap_s: steps longer than this are shortened to it.
+        select: which of the recordings in one file.
+    """
+
+    unit: str | None = None
+    time_unit: str | None = None
+    end: EndRule | None = None
+    column: str | None = None
+    time_column: str | None = None
+    load: bool | None = None
+    repair: bool | None = None
+    max_gap_s: float | None = None
+    select: str | None = None
+
+    def allow(self, path: str, *names: str) -> None:
+        """Refuse every option that is given and not among these.
+
+        Raises:
+            InputError: names it.
+        """
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and field.name not in names:
+                accepted = f"of options only {', '.join(names)}" if names else "no options"
+                found = f"{field.name}={shown(value)}, for which this format has no use"
+                raise InputError(f"{path} (option {field.name})", found, accepted)

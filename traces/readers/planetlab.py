@@ -1,0 +1,54 @@
+"""PlanetLab's CPU load: one whole number per line, the load of a machine in per cent, every 300 seconds.
+
+The files of the CoMon project that CloudSim made known (Beloglazov & Buyya 2012, "Optimal online deterministic
+algorithms and adaptive heuristics for energy and performance efficient dynamic consolidation of virtual machines in
+cloud data centers") have 288 lines, a day. A row holds for the 300 seconds that it begins (CloudSim draws lines between
+them), and the day repeats. A first line `#<count>`, as days that were joined have it, is passed over.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from traces.errors import InputError
+from traces.readers.assemble import assembled
+from traces.readers.mahimahi import is_whole
+from traces.readers.options import Options
+from traces.readers.table import Layout, read_table
+from traces.recording import Recording
+from traces.units import Quantity
+
+NAME = "planetlab"
+STEP_S = 300.0
+
+
+def recognises(head: Sequence[str], quantity: Quantity | None) -> bool:
+    """Whether a file that begins with these lines is in the format: whole numbers up to 100."""
+    return quantity in (None, "fraction") and all(is_whole(line) and int(line) <= 100 for line in head)
+
+
+def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
+    """A load.
+
+    Raises:
+        InputError: the file breaks the format, or something is asked of it that it cannot give.
+    """
+    if quantity not in (None, "fraction"):
+        raise InputError(path, "a PlanetLab file, which holds a load", f"a file with a {quantity}")
+    options.allow(path, "load", "end", "time_unit")
+    layout = Layout(",", 1, (0,), "a whole number of per cent", time=None)
+    (percent,) = read_table(path, layout)
+    if percent.size and percent.max() > 100:
+        raise InputError(path, f"a load of {percent.max():g} %", "loads of at most 100 %")
+    times = STEP_S * np.arange(len(percent) + 1.0)
+    return assembled(
+        path,
+        times,
+        percent / 100,
+        options,
+        format=NAME,
+        quantity="fraction",
+        rows=len(percent),
+        repairs={},
+        is_load=True,
+    )

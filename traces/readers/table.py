@@ -1,0 +1,242 @@
+"""Columns of numbers out of text of any size.
+
+pyarrow turns a clean block of lines into arrays. A block that it refuses, or in which a number is out of range, is gone
+through again row by row; that slower reading defines what is accepted, and tells the line of a mistake.
+"""
+
+import csv as quoted
+import re
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from operator import methodcaller
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import csv
+
+from traces.errors import InputError, shown
+from traces.readers.clock import NANOSECONDS, Clock
+from traces.readers.lines import LONGEST_LINE, blocks, lines_of
+from traces.trace import FloatArray
+from traces.units import convert
+
+LARGEST = 1e100
+NUMBER = f"a finite number >= 0 and below {LARGEST:g}, written like 12.5 or 1e-3"
+BLANKS = " "
+"""The separator of columns between which there are blanks, tabs, or several of them."""
+
+_RUN_OF_BLANKS = re.compile(rb"[ \t]+")
+_BLANK_AT_END = re.compile(rb" ?(\r?\n|\r?\Z|\A) ?")
+
+Split = Callable[[str], list[str]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the rows of a file look, and what is wanted of them.
+
+    Attributes:
+        separator: between columns; `BLANKS` for any number of blanks and tabs.
+        width: columns of a row.
+        values: numbers, from 0, of the columns with values that are wanted.
+        time: number of the column with times; None if there is none.
+        header: lines up to this one are not rows.
+        clock: how times are written; numbers of a unit worth `time_factor` seconds if None.
+        time_factor: unit of the times [s].
+        missing: what stands where a value is missing; empty if none may.
+        rising: whether each time must be after the one before.
+        form: what a row looks like, for messages.
+    """
+
+    separator: str
+    width: int
+    values: tuple[int, ...]
+    form: str
+    time: int | None = 0
+    header: int = 0
+    clock: Clock | None = None
+    time_factor: float = 1.0
+    missing: frozenset[str] = field(default_factory=frozenset)
+    rising: bool = False
+
+    @property
+    def wanted(self) -> tuple[int, ...]:
+        """The wanted columns, times first."""
+        return self.values if self.time is None else (self.time, *self.values)
+
+    @cached_property
+    def arrow(self) -> dict[str, object]:
+        """Options with which pyarrow reads a clean block."""
+        names = [str(number) for number in range(self.width)]
+        types = {str(number): pa.float64() for number in self.wanted}
+        if self.clock is not None:
+            types[str(self.time)] = NANOSECONDS
+        return {
+            "read_options": csv.ReadOptions(column_names=names, use_threads=False, block_size=1 << 24),
+            "parse_options": csv.ParseOptions(delimiter=self.separator),
+            "convert_options": csv.ConvertOptions(
+                column_types=types,
+                include_columns=[str(number) for number in self.wanted],
+                null_values=sorted(self.missing),
+                timestamp_parsers=[csv.ISO8601 if self.clock is None else self.clock.parser],
+            ),
+        }
+
+
+def read_table(path: str, layout: Layout) -> list[FloatArray]:
+    """The wanted columns, shape (rows,) each: times [s] if there are any, then values, NaN where one is missing.
+
+    Wall-clock times are counted from the first row. Memory is that of the result and a few blocks.
+
+    Raises:
+        InputError: the file cannot be read, or a row breaks the layout; tells which.
+    """
+    reader = _Reader(path, layout)
+    columns = [array("d") for _ in layout.wanted]
+    for first, block in blocks(path, LONGEST_LINE):
+        for column, part in zip(columns, reader.parts(*_below(layout.header, first, block)), strict=True):
+            column.frombytes(part.tobytes())
+    return [np.frombuffer(column) if column else np.empty(0) for column in columns]
+
+
+def _below(header: int, first: int, block: bytes) -> tuple[int, bytes]:
+    """What of a block is below the header."""
+    if first > header:
+        return first, block
+    return header + 1, b"\n".join(block.split(b"\n")[header + 1 - first :])
+
+
+class _Reader:
+    """Reads one block after another, and remembers where the times were."""
+
+    def __init__(self, path: str, layout: Layout) -> None:
+        self._path = path
+        self._layout = layout
+        self._split = splitter(layout.separator)
+        self._origin: int | None = None
+        self._before = -1.0
+
+    def parts(self, first: int, block: bytes) -> list[FloatArray]:
+        """The columns of a block."""
+        found = self._fast(block) or self._slow(first, block)
+        if self._layout.time is not None and len(found[0]):
+            self._before = float(found[0][-1])
+        return found
+
+    def _fast(self, block: bytes) -> list[FloatArray] | None:
+        """The columns of a block that is clean; None for any other."""
+        if self._layout.separator == BLANKS:
+            block = _BLANK_AT_END.sub(rb"\1", _RUN_OF_BLANKS.sub(b" ", block))
+        try:
+            table = csv.read_csv(pa.BufferReader(block), **self._layout.arrow)
+        except pa.ArrowException:
+            return None
+        # A quotation mark may hide the end of a line from pyarrow.
+        if b'"' in block and table.num_rows != block.count(b"\n") + (not block.endswith(b"\n")):
+            return None
+        columns = [column.combine_chunks() for column in table.columns]
+        times = [] if self._layout.time is None else [columns.pop(0)]
+        if any(column.null_count for column in times) or not self._rise(found := [*map(self._times, times)]):
+            return None
+        values = [column.to_numpy(zero_copy_only=False) for column in columns]
+        missing = [column.null_count for column in columns]
+        return [*found, *values] if all(map(_is_clean, values, missing)) else None
+
+    def _times(self, times: pa.Array) -> FloatArray:
+        if self._layout.clock is None:
+            return convert(times.to_numpy(), self._layout.time_factor)
+        return self._since_first(times.to_numpy().astype(np.int64))
+
+    def _since_first(self, nanoseconds: npt.NDArray[np.int64]) -> FloatArray:
+        if self._origin is None and len(nanoseconds):
+            self._origin = int(nanoseconds[0])
+        seconds: FloatArray = (nanoseconds - (self._origin or 0)) / 1e9
+        return seconds
+
+    def _rise(self, times: list[FloatArray]) -> bool:
+        """Whether times, if there are any, are in range and as they have to be."""
+        least = -np.inf if self._layout.clock else 0.0
+        return all(
+            bool(((column >= least) & (column < LARGEST)).all())
+            and (not self._layout.rising or bool((np.diff(column, prepend=self._before) > 0).all()))
+            for column in times
+        )
+
+    def _slow(self, first: int, block: bytes) -> list[FloatArray]:
+        columns = [array("d") for _ in self._layout.wanted]
+        for number, line in lines_of(first, block):
+            if line and not line.startswith("#"):
+                for column, value in zip(columns, self._row(number, line), strict=True):
+                    column.append(value)
+        return [np.array(column) for column in columns]
+
+    def _row(self, number: int, line: str) -> Iterator[float]:
+        fields = self._split(line)
+        if len(fields) != self._layout.width:
+            found = f"{len(fields)} columns in {shown(line)}"
+            raise InputError(f"{self._path}:{number}", found, self._layout.form)
+        if self._layout.time is not None:
+            yield self._time(number, fields[self._layout.time].strip())
+        for column in self._layout.values:
+            text = fields[column].strip()
+            yield np.nan if text in self._layout.missing else numeral(text, number, self._path)
+
+    def _time(self, number: int, text: str) -> float:
+        clock = self._layout.clock
+        if clock is None:
+            time = convert(numeral(text, number, self._path), self._layout.time_factor)
+        else:
+            nanoseconds = clock.nanoseconds(text)
+            if nanoseconds is None:
+                raise InputError(f"{self._path}:{number}", shown(text), f"a time such as {clock.example}")
+            time = float(self._since_first(np.array([nanoseconds]))[0])
+        if self._layout.rising and time <= self._before:
+            raise InputError(f"{self._path}:{number}", f"the time {text}", "a time after the row before")
+        self._before = time
+        return time
+
+
+def _is_clean(values: FloatArray, missing: int) -> bool:
+    """Whether all values but the missing ones, which are NaN, are in range."""
+    return bool(np.count_nonzero((values >= 0) & (values < LARGEST)) + missing == len(values))
+
+
+def splitter(separator: str) -> Split:
+    """How to split a line into columns; a column in double quotes may hold the separator."""
+    if separator == BLANKS:
+        return str.split
+    plain = methodcaller("split", separator)
+
+    def split(line: str) -> list[str]:
+        return next(quoted.reader([line], delimiter=separator)) if '"' in line else plain(line)
+
+    return split
+
+
+def separator_of(line: str) -> str:
+    """What separates the columns of lines like this one: the first of these that it holds."""
+    return next((separator for separator in ";,\t" if separator in line), BLANKS)
+
+
+def numeral_or_none(text: str) -> float | None:
+    """The number in a text, None if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def numeral(text: str, line: int, path: str) -> float:
+    """The number, not negative, that stands in a line.
+
+    Raises:
+        InputError: it is something else.
+    """
+    value = numeral_or_none(text)
+    # float() also takes "1_000" and the digits of other scripts: in a trace, more likely damage than numbers.
+    if value is None or not 0 <= value < LARGEST or not text.isascii() or "_" in text:
+        raise InputError(f"{path}:{line}", shown(text), NUMBER)
+    return value
