@@ -76,8 +76,8 @@ class Topologies:
     def check_room(self, key: KeyPath, count: int) -> None:
         """Refuse more links than a cluster may have, before they are made."""
         if len(self.links) + count > schema.MOST_LINKS:
-            found = f"{count} links where there are {len(self.links)}"
-            self._fail(key, found, f"at most {schema.MOST_LINKS} links in all")
+            others = f" beside {len(self.links)} others" if self.links else ""
+            self._fail(key, f"{count} links{others}", f"at most {schema.MOST_LINKS} links in all")
 
     def _check_medium(self, key: KeyPath, name: str | None) -> None:
         if name is not None and name not in self._media:
