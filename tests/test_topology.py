@@ -13,12 +13,24 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import pytest
+import simpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simcore import Cluster, Device, Link, Scenario, load_scenario, topology
+import policies
+from simcore import (
+    Cluster,
+    Device,
+    Link,
+    Scenario,
+    load_scenario,
+    shipped_scenario,
+    simulate,
+    topology,
+)
 from simcore.graphfile import read_graph
 from simcore.graphs import from_networkx, wiring
+from simcore.network import network
 from simcore.topology import Pair, Wire, Wiring
 from traces import InputError, Trace
 
@@ -735,10 +747,41 @@ def test_what_if_a_topology_were_slower(tmp_path: Path) -> None:
     assert {link.bandwidth.value(0.0) for link in slow.links if link.bandwidth} == {5e5}
 
 
+# The shipped cell
+
+
+def wifi_cell(sharing: str) -> Scenario:
+    return load_scenario(shipped_scenario("wifi-cell"), changes=[f"network.sharing={sharing}"])
+
+
+@pytest.mark.parametrize("senders", range(1, 8))
+def test_those_who_send_at_once_share_half_of_the_air(senders: int) -> None:
+    """Every message crosses the air to the access point and from it; `dedicated` gives each its half alone."""
+    for sharing, share in (("fair", senders), ("dedicated", 1)):
+        world = wifi_cell(sharing)
+        env = simpy.Environment()
+        net = network(env, world.cluster, world.sharing)
+        sent = [env.process(net.send(start, 0, 1e6)) for start in range(1, senders + 1)]
+        env.run(env.all_of(sent))
+        assert env.now == pytest.approx(1e-3 + share * 1e6 / (80e6 / 8 / 2), rel=1e-9)
+
+
+def test_a_spread_model_collapses_in_a_cell_and_only_there() -> None:
+    """What `dedicated` recommends, to spread, is the worse choice once the air is shared."""
+
+    def token_s(sharing: str, policy: str) -> float:
+        tokens = simulate(wifi_cell(sharing), policies.create(policy)).tokens
+        return float(tokens.loc[tokens["token"] > 0, "latency_s"].mean())
+
+    assert token_s("dedicated", "round-robin") < token_s("dedicated", "single")
+    assert token_s("fair", "single") == pytest.approx(token_s("dedicated", "single"))
+    assert token_s("fair", "round-robin") > 2.5 * token_s("fair", "single")
+
+
 # Figures of the documentation
 
 
-@pytest.mark.parametrize("name", ["topologies"])
+@pytest.mark.parametrize("name", ["topologies", "wifi_cell"])
 def test_the_figures_of_the_page_can_be_drawn(name: str, tmp_path: Path) -> None:
     script = Path(__file__).parents[1] / "docs" / "examples" / f"{name}.py"
     done = subprocess.run(
