@@ -1,13 +1,23 @@
-"""How sure a number is: bootstrap intervals over worlds.
+"""How sure a number is: bootstrap intervals over worlds, and what a comparison of policies in the same worlds shows.
 
-Policies are compared in the same worlds, so what is resampled is the difference or the ratio within a world and not the
-policies' numbers on their own: most of the spread between worlds is common to all policies and cancels.
+The units are runs, each in a world of its own. Tokens of one run share its world and are no independent sample: a
+percentile over many tokens is resampled by whole runs. Policies are compared in the same worlds, so what is resampled
+is the difference or the ratio within a world and not the policies' numbers on their own: most of the spread between
+worlds is common to all policies and cancels.
 
-The intervals are percentile bootstrap intervals (Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993,
-chapter 13): the statistic of many resamples of the same size, drawn with replacement, and of these the middle 95 %.
+Intervals, but those of percentiles over tokens, are percentile bootstrap intervals (Efron and Tibshirani, *An
+Introduction to the Bootstrap*, 1993, chapter 13): the statistic of many resamples of the same size, drawn with
+replacement, and of these the middle 95 %.
+Means get somewhat more than the middle 95 % (Hesterberg, *What Teachers Should Know About the Bootstrap*, The American
+Statistician 69, 2015): resampled means of n values spread too little, by the factor sqrt((n - 1) / n) and by what
+separates the normal law from Student's. Intervals of fewer than `FEW` worlds cannot be widened enough, as no resample
+leaves the range of the sample.
 """
 
-from collections.abc import Callable
+# ruff: noqa: PLC0415 - scipy.stats takes longer to import than most of what is done with it
+
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -19,8 +29,12 @@ Statistic: TypeAlias = Literal["mean", "median"]
 RESAMPLES = 4000
 LEVEL = 0.95
 
+FEW = 6
+"""With fewer worlds no interval keeps its promise, and no signed-rank test can come below 5 %."""
+
 _STATISTICS: dict[str, Callable[..., Any]] = {"mean": np.mean, "median": np.median}
 _CHUNK = 1_000_000
+_EXACT_UP_TO = 100
 
 
 @dataclass(frozen=True)
@@ -56,9 +70,35 @@ def bootstrap(sample: npt.ArrayLike, statistic: Statistic = "median", *, seed: i
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
         raise ValueError(f"needs a row of finite values, got {values!r}")
     of = _STATISTICS[statistic]
-    resampled = np.sort(_resampled(values, of, np.random.default_rng(seed)))
-    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(of(values)), float(low), float(high), values.size)
+    resampled = _resampled(values, of, np.random.default_rng(seed))
+    tail = (1 - LEVEL) / 2 if statistic == "median" else _tail(values.size)
+    return _interval(float(of(values)), resampled, tail, values.size)
+
+
+def percentile_over_runs(samples: Sequence[npt.ArrayLike], percent: float) -> Interval:
+    """A percentile over the values of all runs together, with a 95 % interval in which the runs are the units.
+
+    How sure the share of values at or below the percentile is follows from how much that share differs from run to run,
+    by Student's law; the percentiles of the shares at either end are the ends (Woodruff, Journal of the American
+    Statistical Association 47, 1952). For percentiles this keeps its promise where resampling whole runs does not.
+
+    Args:
+        samples: the values of each run, such as the latencies of its tokens, each of shape (tokens,), finite. Runs
+            without a value do not count.
+        percent: from 0 to 100; between two values it is interpolated linearly.
+
+    Raises:
+        ValueError: there is no value at all, or one is not finite.
+    """
+    runs = [run for run in (np.asarray(sample, dtype=np.float64) for sample in samples) if run.size]
+    values = np.concatenate(runs) if runs else np.empty(0)
+    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
+        raise ValueError("needs rows of finite values, at least one value in all")
+    share = percent / 100
+    value = float(np.quantile(values, share))
+    error = _share_error(runs, value)
+    low, high = np.quantile(values, [max(0.0, share - error), min(1.0, share + error)])
+    return Interval(value, float(low), float(high), len(runs))
 
 
 def paired_difference(
@@ -85,6 +125,175 @@ def paired_ratio(
     if not (second > 0.0).all():
         raise ValueError("needs values above 0 to divide by")
     return bootstrap(first / second, statistic, seed=seed)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two policies in the same worlds tell about each other.
+
+    Attributes:
+        difference: of the first from the second within a world.
+        p_value: of Wilcoxon's signed-rank test: how often differences as one-sided as these come about if each world's
+            could as well have had the other sign.
+        effect: rank-biserial correlation of the pairs, from -1 (the first is lower in all worlds) through 0 to 1.
+    """
+
+    difference: Interval
+    p_value: float
+    effect: float
+
+
+def compare_pairs(
+    a: npt.ArrayLike, b: npt.ArrayLike, statistic: Statistic = "mean", *, seed: int = 0
+) -> Comparison:
+    """The difference a - b over worlds, its interval, a test and an effect size.
+
+    Worlds without a difference have no sign and take no part in the test and the effect (Wilcoxon's own rule). The
+    effect is the sum of ranks of the positive differences minus that of the negative ones, over the sum of all (Kerby,
+    *The simple difference formula*, Comprehensive Psychology 3, 2014).
+
+    Args:
+        a: one value per world, shape (n,), finite.
+        b: the same worlds in the same order.
+        statistic: of the differences.
+        seed: of the resampling.
+
+    Raises:
+        ValueError: as `paired_difference`.
+    """
+    first, second = _pair(a, b)
+    found = bootstrap(first - second, statistic, seed=seed)
+    changes = (first - second)[first != second]
+    return Comparison(found, _signed_rank_p(changes), _rank_biserial(changes))
+
+
+def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """P-values that account for how many there are (Holm, Scandinavian Journal of Statistics 6, 1979).
+
+    The smallest of n is multiplied by n, the next by n - 1, and so on; none may come below one that was smaller before,
+    or above 1. If all that is at most 5 % afterwards is believed, the chance of a wrong belief among them is at most
+    5 %, however the tests depend on each other.
+
+    Args:
+        p_values: shape (n,).
+
+    Returns:
+        In the same order, shape (n,).
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    if values.ndim != 1 or not ((values >= 0.0) & (values <= 1.0)).all():
+        raise ValueError(f"needs a row of values from 0 to 1, got {values!r}")
+    order = np.argsort(values, kind="stable")
+    raised = values[order] * np.arange(values.size, 0, -1)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(np.maximum.accumulate(raised), 1.0)
+    return adjusted
+
+
+def replications_needed(sample: npt.ArrayLike, half_width: float) -> int:
+    """How many worlds give a mean whose 95 % interval reaches so far to either side.
+
+    The least n at which Student's interval, with the spread of the sample at hand, is no wider (Law, *Simulation
+    Modeling and Analysis*, 5th edition 2015, section 9.4.1). It is as good as that spread: from a handful of worlds,
+    take it for a first guess.
+
+    Args:
+        sample: one value per world, shape (n,), n >= 2, finite; differences, if a difference is to be told.
+        half_width: wished, in the unit of the values, above 0.
+
+    Returns:
+        At least 2, those at hand included.
+
+    Raises:
+        ValueError: there are fewer than two values, one is not finite, or the half width is not above 0.
+    """
+    values = np.asarray(sample, dtype=np.float64)
+    if values.ndim != 1 or values.size < 2 or not np.isfinite(values).all():
+        raise ValueError(f"needs a row of at least two finite values, got {values!r}")
+    if not half_width > 0.0:
+        raise ValueError(f"needs a half width above 0, got {half_width!r}")
+    spread = float(values.std(ddof=1))
+
+    def enough(count: int) -> bool:
+        return _student(count) * spread <= half_width * math.sqrt(count)
+
+    low, high = 1, 2
+    while not enough(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def _share_error(runs: Sequence[npt.NDArray[np.float64]], value: float) -> float:
+    """How far the share of values at or below one may be off, to either side; 0 for a single run.
+
+    The share is a ratio of sums over runs, and its error that of the mean of what each run adds beyond its due.
+    """
+    if len(runs) < 2:
+        return 0.0
+    sizes = np.array([run.size for run in runs])
+    below = np.array([(run <= value).sum() for run in runs])
+    beyond = (below - below.sum() / sizes.sum() * sizes) / sizes.mean()
+    return _student(len(runs)) * float(beyond.std(ddof=1)) / math.sqrt(len(runs))
+
+
+def _student(count: int) -> float:
+    """How many standard errors the interval of a mean of `count` values reaches to either side."""
+    from scipy.stats import t
+
+    return float(t.ppf((1 + LEVEL) / 2, count - 1))
+
+
+def _tail(count: int) -> float:
+    """What is cut off at either end of the resampled means of `count` values."""
+    from scipy.stats import norm
+
+    if count < 2:
+        return 0.0
+    return float(norm.sf(_student(count) * math.sqrt(count / (count - 1))))
+
+
+def _interval(value: float, resampled: npt.NDArray[np.float64], tail: float, count: int) -> Interval:
+    low, high = np.quantile(resampled, [tail, 1.0 - tail])
+    return Interval(value, float(low), float(high), count)
+
+
+def _rank_biserial(changes: npt.NDArray[np.float64]) -> float:
+    """From differences other than 0, shape (n,)."""
+    if not changes.size:
+        return 0.0
+    ranks = _ranks(changes)
+    return float(ranks @ np.sign(changes) / ranks.sum())
+
+
+def _signed_rank_p(changes: npt.NDArray[np.float64]) -> float:
+    """Both sides, from differences other than 0, shape (n,); exact for up to 100, also where they tie.
+
+    The law of the sum of positive ranks is built rank by rank: with probability 1/2 each it grows by that rank.
+    """
+    if changes.size > _EXACT_UP_TO:
+        from scipy.stats import wilcoxon
+
+        return float(wilcoxon(changes, method="approx").pvalue)
+    doubled = np.rint(2.0 * _ranks(changes)).astype(np.int64)
+    law = np.zeros(int(doubled.sum()) + 1)
+    law[0] = 1.0
+    for rank in doubled:
+        law[rank:] = (law[rank:] + law[: law.size - rank]) / 2.0
+        law[:rank] /= 2.0
+    positive = int(doubled[changes > 0.0].sum())
+    smaller = min(positive, law.size - 1 - positive)
+    return min(1.0, 2.0 * float(law[: smaller + 1].sum()))
+
+
+def _ranks(changes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Ranks of the sizes from 1, ties sharing their mean."""
+    from scipy.stats import rankdata
+
+    ranks: npt.NDArray[np.float64] = np.asarray(rankdata(np.abs(changes)), dtype=np.float64)
+    return ranks
 
 
 def _pair(a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -7,13 +7,11 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
+from analysis.stats import FEW
 from analysis.tables import NOTHING, SECONDS_FROM_S, byte_unit, grid, number
 from analysis.whatif.differences import METRICS
 from analysis.whatif.runs import Findings
 from simcore.changes import Change
-
-_FEW = 10
-"""Bootstrap intervals of fewer worlds than this are told to be too narrow: see docs/whatif.md."""
 
 
 def summary(findings: Findings) -> list[Table | str]:
@@ -150,7 +148,7 @@ def _worlds(findings: Findings) -> list[str]:
         return [*common, f"One world, of seed {study.seed}; another may tell otherwise (--replications)."]
     last = (study.seed or 0) + study.replications - 1
     means = f"Means over {study.replications} worlds, of seeds {study.seed} to {last}"
-    few = "; intervals of so few are too narrow." if study.replications < _FEW else "."
+    few = "; intervals of so few are too narrow." if study.replications < FEW else "."
     return [*common, means + few]
 
 
