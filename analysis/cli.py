@@ -19,6 +19,7 @@ import typer
 
 from analysis.terminal import console, counted, reported, scenario_file, show
 from analysis.trace_command import trace
+from analysis.trace_generate import fit, generate
 from analysis.whatif_command import whatif
 
 if TYPE_CHECKING:
@@ -198,6 +199,8 @@ def paper(
 
 
 app.command()(whatif)
+trace.command()(generate)
+trace.command()(fit)
 app.add_typer(trace, name="trace")
 
 

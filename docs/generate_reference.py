@@ -134,7 +134,7 @@ default) or text in two columns, time and value (format `csv`; the last value ho
 seen from the content. Beside the keys of its form every trace may have `scale`, by which all its values are multiplied,
 and `shift`: at the beginning of the run the trace is where it would have been so much later.
 
-Synthetic traces are drawn from the seed of the scenario; `traces.fit` finds the one that is most like a recorded
+Synthetic traces are drawn from the seed of the scenario; `headway trace fit` finds the one that is most like a recorded
 trace, and [their page](generators.md) says what each is.
 
 ```yaml

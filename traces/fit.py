@@ -24,7 +24,7 @@ _CLOSEST_TO_ONE = 0.999999
 _POINTS = 4000
 """Values at which two distributions are compared; their distance is then found to within 1 / 4000."""
 
-_ROUNDING = 1e-9
+_ROUNDING = 1e-6
 """Relative differences between values that count for none: averages of equal values have some."""
 
 _CHANCE = 0.01
@@ -62,6 +62,7 @@ class Fit:
         distance: largest difference of the two cumulative distributions over time (Kolmogorov-Smirnov), 0 to 1.
         memory: mean absolute difference of the two autocorrelations over lags of 1, 2, 4, ... steps, up to a quarter of
             the trace.
+        length_s: of the trace.
     """
 
     kind: str
@@ -70,6 +71,7 @@ class Fit:
     expected: Moments
     distance: float
     memory: float
+    length_s: float
 
     @property
     def score(self) -> float:
@@ -202,6 +204,7 @@ def _fit(sample: _Sample, kind: str) -> Fit:
         Moments(law.mean, law.deviation, float(expected[0])),
         _distance(sample, law),
         float(np.abs(expected - observed).mean()),
+        float(sample.spans.sum()),
     )
 
 
