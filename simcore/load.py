@@ -215,6 +215,8 @@ class _Builder:
             if device in met:
                 self._fail(("devices", group), f"two devices called {shown(device)}", "distinct names")
             met.add(device)
+        # A relay with the name of a group would take the group's place in `connect`.
+        met.update(groups)
         for number, relay in enumerate(self._file.relays):
             if relay in met:
                 self._fail(("relays", number), f"a second node called {shown(relay)}", "distinct names")

@@ -156,6 +156,12 @@ KEYS = [
         GOOD + "routes: [[left, right, left]]\n",
         ("routes", "left - right - left", "linked"),
     ),
+    Case(
+        "relay like a group of devices",
+        GOOD.replace("  right:", "  pi: {count: 2, memory: 1 GB, compute: 1 GFLOP/s}\n  right:")
+        + "relays: [pi]\n",
+        ("relays.0", "'pi'", "distinct"),
+    ),
     Case("relay like a device", GOOD + "relays: [left]\n", ("relays.0", "'left'", "distinct")),
     Case("list of links", changed("  cable: ", "  - "), ("links", "keys with values")),
     Case("seed below 0", GOOD + "seed: -1\n", (":11", "-1", "greater than or equal to 0")),
