@@ -61,6 +61,8 @@ def paper_instant(devices: int, model_name: str, seed: int, *, settled: bool) ->
             memory_bytes=memory,
             moving_bytes=before.memory_bytes[blocks.kind],
             load_seconds=np.zeros((5, devices)),
+            up=np.ones(devices, dtype=np.bool_),
+            lost=np.zeros(len(blocks), dtype=np.bool_),
             placement=placement,
             overflow="fail",
             migration="blocking",

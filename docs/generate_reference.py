@@ -220,6 +220,8 @@ SPECIAL: Mapping[tuple[str, str], str] = {
     ("PoissonWorkload", "prompt"): "whole number, or [distribution](#distributions-of-lengths)",
     ("PoissonWorkload", "output"): "whole number, or [distribution](#distributions-of-lengths)",
     ("UniformLength", "uniform"): "pair of whole numbers",
+    ("FaultSection", "slowed_to"): "share",
+    ("FaultSection", "online"): "[trace](#traces)",
 }
 """Types that the schema checks by hand, and that its annotations therefore do not tell."""
 

@@ -1,4 +1,4 @@
-"""The two array types of the project, and how an array becomes a value."""
+"""The array types of the project, and how an array becomes a value."""
 
 from typing import Any, TypeVar
 
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 Sealable = TypeVar("Sealable", bound=NDArray[Any])
 
 

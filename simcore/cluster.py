@@ -15,15 +15,16 @@ from typing import Any, Literal, TypeAlias
 import networkx as nx
 import numpy as np
 
-from simcore.arrays import FloatArray, IntArray, sealed
+from simcore.arrays import BoolArray, FloatArray, IntArray, sealed
 from simcore.route import Resource, Route, divided
-from traces import Trace
+from traces import Trace, scaled
 
 _Key: TypeAlias = tuple[str, str, bool]
-"""What a resource belongs to: "link", "nic" or "medium", its name, and a direction."""
+"""What a resource belongs to: "link", "nic", "medium" or "up", its name, and a direction."""
 
 _ALWAYS_ON = Trace.constant(1.0)
 _NOTHING = Trace.constant(0.0)
+_WIDE_OPEN = 1e30  # [bytes/s] more than anything asks for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,8 @@ class Device:
         nic_up: rate at which its network interface sends over time [bytes/s], over all its links together; None when
             only the links limit it. What the device forwards for others counts too.
         nic_down: likewise for what it receives.
+        up: 1 while the device is there and 0 while it is down. When it goes down it loses all that the model has on it;
+            while it is down it neither computes nor sends, receives or forwards.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Device:
     discipline: Literal["fifo", "ps"] = "fifo"
     nic_up: Trace | None = None
     nic_down: Trace | None = None
+    up: Trace = _ALWAYS_ON
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +87,7 @@ class Link:
         overhead_s: fixed time per message.
         medium: name of the medium that the link is on, whose budget it shares with all others there. With a bandwidth
             beside it, the narrower of the two counts.
+        up: 1 while the link is there and 0 while it is down, when it carries nothing.
 
     Raises:
         ValueError: there is neither a bandwidth nor a medium.
@@ -94,6 +99,7 @@ class Link:
     latency_s: float = 0.0
     overhead_s: float = 0.0
     medium: str | None = None
+    up: Trace = _ALWAYS_ON
 
     def __post_init__(self) -> None:
         if self.bandwidth is None and self.medium is None:
@@ -206,16 +212,22 @@ class Cluster:
         """Disk bandwidth of each device [bytes/s], 0 without a disk, shape (devices,)."""
         return self._column("disk_bandwidth")
 
+    def up(self, time_s: float) -> BoolArray:
+        """Whether each device is there at an instant, shape (devices,)."""
+        return sealed(np.array([device.up.value(time_s) > 0.0 for device in self.devices]))
+
     def availability(self, time_s: float, window_s: float) -> FloatArray:
-        """Share of each device that was free over the last `window_s` seconds (0: is free now), shape (devices,)."""
-        return sealed(
-            np.array([device.availability.mean_before(time_s, window_s) for device in self.devices])
-        )
+        """Share of each device that was free over the last `window_s` seconds (0: is free now), shape (devices,).
+
+        0 for a device that is down now; its outages do not count while it is up.
+        """
+        shares = np.array([device.availability.mean_before(time_s, window_s) for device in self.devices])
+        return sealed(shares * self.up(time_s))
 
     def available_bytes(self, time_s: float) -> FloatArray:
-        """Memory of each device that others do not take at an instant, never below 0, shape (devices,)."""
+        """Memory of each device that others do not take at an instant, 0 while it is down, shape (devices,)."""
         others = np.array([device.used_bytes.value(time_s) for device in self.devices])
-        return sealed(np.maximum(self.memory_bytes - others, 0.0))
+        return sealed(np.maximum(self.memory_bytes - others, 0.0) * self.up(time_s))
 
     @cached_property
     def graph(self) -> "nx.Graph[Any]":
@@ -233,7 +245,10 @@ class Cluster:
 
     @cached_property
     def resources(self) -> tuple[Resource, ...]:
-        """All that messages may share: links by direction, network interfaces by direction, media."""
+        """All that messages may share: links by direction, network interfaces by direction, media.
+
+        A device or a link that may go down is one too, so wide that it never limits anything while it is up.
+        """
         return tuple(self._resources.values())
 
     @cached_property
@@ -251,6 +266,13 @@ class Cluster:
                 found["nic", device.name, False] = Resource(f"nic_down of {device.name!r}", device.nic_down)
         for medium in self.media:
             found["medium", medium.name, True] = Resource(f"medium {medium.name!r}", medium.bandwidth)
+        for what, one in [("device", device) for device in self.devices] + [
+            ("link", link) for link in self.links
+        ]:
+            if one.up != _ALWAYS_ON:
+                found["up", f"{what} {one.name}", True] = Resource(
+                    f"{what} {one.name!r}", scaled(one.up, _WIDE_OPEN)
+                )
         return found
 
     @cached_property
@@ -283,11 +305,13 @@ class Cluster:
         """Rate of the narrowest resource between devices [bytes/s], shape (devices, devices).
 
         The rate of a resource is its mean over the last `window_s` seconds, or with a window of 0 what it is now,
-        whoever else uses it. Infinite on the diagonal: what a device sends to itself is free.
+        whoever else uses it; 0 while a device or a link on the way is down. Infinite on the diagonal: what a device
+        sends to itself is free.
         """
         rates = self._fixed_rates.copy()
-        varying = self._varying_traces
+        varying, switches = self._varying_traces, self._switches
         rates[varying] = [self._traces[i].mean_before(time_s, window_s) for i in varying]
+        rates[switches] = [self._traces[i].value(time_s) for i in switches]
         count = len(self.devices)
         matrix = np.full(count * count, np.inf)
         crossed, starts, pairs = self._crossings
@@ -303,6 +327,12 @@ class Cluster:
     @cached_property
     def _varying_traces(self) -> list[int]:
         return [i for i, trace in enumerate(self._traces) if not trace.is_constant]
+
+    @cached_property
+    def _switches(self) -> list[int]:
+        """Those that only say whether a device or a link is up."""
+        switches = {id(self._share(self._place[key], 1)) for key in self._resources if key[0] == "up"}
+        return [i for i, trace in enumerate(self._traces) if id(trace) in switches]
 
     @cached_property
     def _fixed_rates(self) -> FloatArray:
@@ -348,6 +378,7 @@ class Cluster:
             link = self.links[i]
             medium = "" if link.medium is None else link.medium
             keys: list[_Key] = [
+                ("up", f"link {link.name}", True),
                 ("nic", a, True),
                 ("link", link.name, link.ends[0] == a),
                 ("medium", medium, True),
@@ -355,6 +386,8 @@ class Cluster:
             ]
             used.update(self._place[key] for key in keys if key in self._place)
             hops.append(i)
+        ends: list[_Key] = [("up", f"device {node}", True) for node in path]
+        used.update(self._place[key] for key in ends if key in self._place)
         return Route(
             tuple(hops),
             math.fsum(_delay(self.links[i]) for i in hops),

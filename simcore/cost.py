@@ -8,7 +8,7 @@ A *step* makes one token. Step n has n tokens generated before it, and the seque
 L = prompt + n. Step 0 is the prefill: it processes the whole prompt and makes the first token.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -224,6 +224,16 @@ class PaperCost:
     @property
     def _head_width(self) -> float:
         return self.model.width / self.model.kv_heads
+
+
+def refill(model: CostModel, prompt: int, generated: int) -> StepCost:
+    """The cost of the step that follows `generated` tokens if the caches were lost: a prefill of the whole sequence.
+
+    It works on prompt and generated tokens together and makes the next token; afterwards blocks hold what they would
+    have held anyway.
+    """
+    memory = model.step(prompt, generated).memory_bytes
+    return replace(model.step(prompt + generated, 0), memory_bytes=memory)
 
 
 def _check_shards(ffn_shards: int, model: ModelSpec) -> None:

@@ -158,11 +158,18 @@ class _Step:
             yield from self.branch(stage, start, *hosts[0], end, parts)
             return
         chains = [Parts() for _ in hosts]
-        ends = [
-            self.env.process(self.branch(stage, start, device, count, end, chain))
+        branches = [
+            self.branch(stage, start, device, count, end, chain)
             for (device, count), chain in zip(hosts, chains, strict=True)
         ]
-        arrivals = (yield self.env.all_of(ends)).values()
+        ends = [self.env.process(branch) for branch in branches]
+        for one in ends:
+            one.defused = True  # what goes wrong on one branch is told here, where all are waited for
+        try:
+            arrivals = (yield self.env.all_of(ends)).values()
+        finally:
+            for branch in branches:
+                branch.close()
         _, critical = max(zip(arrivals, chains, strict=True), key=lambda pair: pair[0])
         parts.add(critical)
 

@@ -18,6 +18,7 @@ from simcore.cost import CostModel, DecodeCost, PaperCost
 from simcore.document import Document, KeyPath, read_document
 from simcore.edit import apply_changes
 from simcore.huggingface import from_config
+from simcore.load_faults import with_faults
 from simcore.load_topology import Topologies
 from simcore.mistakes import validated
 from simcore.model import ModelSpec
@@ -285,7 +286,8 @@ class _Builder:
         cluster = located.call(
             lambda: Cluster(devices, tuple(links), source, relays, (*media, *topologies.media))
         )
-        return self._with_pinned(cluster)
+        cluster = self._with_pinned(cluster)
+        return with_faults(cluster, self._file.faults, groups, self._document, self._trace)
 
     def _topologies(self, groups: Mapping[str, list[Device]]) -> Topologies:
         devices = {name: [device.name for device in members] for name, members in groups.items()}

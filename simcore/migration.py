@@ -13,6 +13,7 @@ from simcore.arrays import FloatArray, IntArray
 from simcore.blocks import Kind
 from simcore.decode import Events
 from simcore.deployment import Deployment
+from simcore.faults import Outages, unless_failing
 from simcore.network import Network
 from simcore.results import Recorder
 from simcore.scenario import Scenario, Turn
@@ -24,7 +25,7 @@ class _Move:
 
     Attributes:
         block: its row in the block table.
-        old: the device that it leaves.
+        old: the device from which it comes.
         new: the device to which it goes.
         load_s: time in which its weights come from the disk of the new device.
         copied_bytes: what has been sent of it that it still holds.
@@ -75,8 +76,10 @@ class Mover:
         network: Network,
         deployment: Deployment,
         recorder: Recorder,
+        outages: Outages,
     ) -> None:
         self._env = env
+        self._outages = outages
         self._names = scenario.cluster.names
         self._blocks = scenario.blocks
         self._load_s = load_seconds(scenario)
@@ -89,6 +92,11 @@ class Mover:
     def busy(self) -> bool:
         """Whether a `live` migration is under way."""
         return self._copying is not None
+
+    @property
+    def targets(self) -> list[int]:
+        """Devices to which blocks are under way in one."""
+        return [] if self._copying is None else self._copying.targets.tolist()
 
     @property
     def ready(self) -> bool:
@@ -111,7 +119,7 @@ class Mover:
         self._deployment.reserve(blocks, targets)
         self._copying = copying = _Copying(turn, self._moves(blocks, targets))
         copying.work = self._copy_all(copying)
-        self._env.process(copying.work)
+        self._env.process(self._copy_beside(copying))
 
     def switch(self) -> Events:
         """Send what blocks have gained since they were copied; then all of them are on their new devices."""
@@ -145,12 +153,19 @@ class Mover:
                 self._record(copying.turn, move, "abandoned")
 
     def _moves(self, blocks: IntArray, targets: IntArray) -> list[_Move]:
-        placement = self._deployment.placement
-        assert placement is not None
         return [
-            _Move(block, int(placement[block]), new, float(self._load_s[self._blocks.kind[block], new]))
+            _Move(
+                block, self._deployment.origin(block), new, float(self._load_s[self._blocks.kind[block], new])
+            )
             for block, new in zip(blocks.tolist(), targets.tolist(), strict=True)
         ]
+
+    def _copy_beside(self, copying: _Copying) -> Events:
+        """Copy all blocks, unless a device that has or gets one of them goes down."""
+        devices = {device for move in copying.moves for device in (move.old, move.new)}
+        done = yield from unless_failing(self._env, self._outages, devices, copying.work)
+        if not done and self._copying is copying:
+            self.abandon()
 
     def _copy_all(self, copying: _Copying) -> Events:
         for move in copying.moves:
@@ -161,7 +176,7 @@ class Mover:
         """Send what a block holds, and load its weights where they are on disk."""
         move.start_s = self._env.now
         move.copied_bytes = self._deployment.to_send(move.block)
-        if move.copied_bytes > 0.0:
+        if move.copied_bytes > 0.0 and move.old != move.new:
             yield from self._send(move, move.copied_bytes)
         still_s = move.start_s + move.load_s - self._env.now
         if still_s > 0.0:

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from simcore.arrays import FloatArray, IntArray, sealed
+from simcore.arrays import BoolArray, FloatArray, IntArray, sealed
 from simcore.blocks import BlockTable
 from simcore.cost import StepCost
 
@@ -54,9 +54,13 @@ class Observation:
         memory_bytes: m_i, what each block will hold by the end of the interval, shape (B,).
         moving_bytes: what a migration of each block sends now: what it holds, or its cache alone where weights are on
             disk, shape (B,).
+        up: whether each device is there; nothing can be placed on one that is down, and it has no memory, no speed and
+            no rates, shape (D,).
+        lost: blocks that went down with their device: wherever they are placed, even where they were, they come from
+            the source, shape (B,).
         load_seconds: time in which the weights of a block of each kind come from the disk of each device when it moves
             there, beside what is sent; 0 unless weights are on disk, shape (5, D).
-        placement: device of each block now, shape (B,); None before the first placement.
+        placement: device of each block now, of a lost one the last, shape (B,); None before the first placement.
         overflow: what happens to a device that holds more than it can: the run fails, or it swaps to disk.
         migration: decoding waits while blocks move (`blocking`), or goes on where they were (`live`), for which they
             need room at both ends.
@@ -81,9 +85,16 @@ class Observation:
     memory_bytes: FloatArray
     moving_bytes: FloatArray
     load_seconds: FloatArray
+    up: BoolArray
+    lost: BoolArray
     placement: IntArray | None
     overflow: Overflow
     migration: Migration
+
+    @cached_property
+    def origin(self) -> IntArray | None:
+        """The device from which each block comes when it moves, shape (B,); None before the first placement."""
+        return None if self.placement is None else sealed(np.where(self.lost, self.source, self.placement))
 
     @property
     def devices(self) -> int:

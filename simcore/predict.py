@@ -31,7 +31,7 @@ def migration_delay(seen: Observation, devices: IntArray) -> float:
     """Predicted D_mig [s]: the moves from the placement in force to `devices`, one after another; 0 for a first one."""
     if seen.placement is None:
         return 0.0
-    moved = np.flatnonzero(seen.placement != devices)
+    moved = np.flatnonzero((seen.placement != devices) | seen.lost)
     return float(_move_seconds(seen, moved, devices[moved]).sum())
 
 
@@ -56,9 +56,10 @@ def excess_on_the_way(seen: Observation, devices: IntArray) -> FloatArray:
     """By how much the moves to the placement `devices` overfill each device [bytes], shape (D,).
 
     In a `live` migration a block takes room at both ends. On a device to which nothing moves nothing is in excess,
-    however full it is: moves away from it must remain possible. 0 for `blocking` migrations and first placements.
+    however full it is: moves away from it must remain possible. 0 for first placements and migrations that are
+    `blocking`, as all are after blocks were lost.
     """
-    if seen.migration == "blocking" or seen.placement is None:
+    if seen.migration == "blocking" or seen.placement is None or seen.lost.any():
         return np.zeros(seen.devices)
     moved = np.flatnonzero(seen.placement != devices)
     coming = _sum_by_device(seen, devices[moved], seen.memory_bytes[moved])
@@ -67,7 +68,9 @@ def excess_on_the_way(seen: Observation, devices: IntArray) -> FloatArray:
 
 
 def fits(seen: Observation, devices: IntArray) -> bool:
-    """Whether no device holds more than is available to the model now, then and on the way there, to a byte."""
+    """Whether all devices are up and none holds more than is available now, then and on the way there, to a byte."""
+    if not seen.up[devices].all():
+        return False
     then = held_bytes(seen, devices) - seen.available_bytes
     return bool(np.all(np.maximum(then, excess_on_the_way(seen, devices)) <= TOLERANCE_BYTES))
 
@@ -144,10 +147,12 @@ def disk_seconds(
 def _move_seconds(seen: Observation, blocks: IntArray, new: IntArray) -> FloatArray:
     """Seconds that blocks take to their new devices, by row of the block table and device index."""
     assert seen.placement is not None
-    size, old = seen.moving_bytes[blocks], seen.placement[blocks]
+    assert seen.origin is not None
+    size, old = seen.moving_bytes[blocks], seen.origin[blocks]
     with np.errstate(invalid="ignore"):
         sending = _transfer(seen, old, new, size)
-    loading = np.where(old != new, seen.load_seconds[seen.blocks.kind[blocks], new], 0.0)
+    coming = (seen.placement[blocks] != new) | seen.lost[blocks]
+    loading = np.where(coming, seen.load_seconds[seen.blocks.kind[blocks], new], 0.0)
     # A block that holds nothing yet moves for nothing, even over a dead link.
     return np.maximum(np.where(size > 0.0, sending, 0.0), loading)
 

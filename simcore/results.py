@@ -18,7 +18,7 @@ from traces import InputError
 
 SCHEMA_VERSION = 2
 
-_TEXT, _INT, _REAL = pa.string(), pa.int64(), pa.float64()
+_TEXT, _INT, _REAL, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
 TABLES: dict[str, pa.Schema] = {
     name: pa.schema(
@@ -62,12 +62,14 @@ TABLES: dict[str, pa.Schema] = {
             ("wait_s", _REAL),
             ("migration_s", _REAL),
             ("decision_s", _REAL),
+            ("fault_s", _REAL),
         ],
         "decisions": [
             ("run", _TEXT),
             ("request", _INT),
             ("token", _INT),
             ("time_s", _REAL),
+            ("trigger", _TEXT),
             ("outcome", _TEXT),
             ("reason", _TEXT),
             ("moved_blocks", _INT),
@@ -87,6 +89,15 @@ TABLES: dict[str, pa.Schema] = {
             ("load_s", _REAL),
             ("start_s", _REAL),
             ("duration_s", _REAL),
+        ],
+        "faults": [
+            ("run", _TEXT),
+            ("request", _INT),
+            ("token", _INT),
+            ("time_s", _REAL),
+            ("device", _TEXT),
+            ("lost_blocks", _INT),
+            ("lost_cache", _BOOL),
         ],
         "devices": [
             ("run", _TEXT),
@@ -135,6 +146,7 @@ class Result:
         tokens: one row per generated token; the parts of a latency sum to it.
         decisions: one row per question to the policy.
         migrations: one row per moved block.
+        faults: one row per device that went down while it was in use.
         devices: one row per token and device.
         links: one row per link and direction that carried something.
         placements: one row per block whenever the placement changed.
@@ -146,6 +158,7 @@ class Result:
     tokens: pd.DataFrame
     decisions: pd.DataFrame
     migrations: pd.DataFrame
+    faults: pd.DataFrame
     devices: pd.DataFrame
     links: pd.DataFrame
     placements: pd.DataFrame

@@ -507,6 +507,21 @@ TopologySection: TypeAlias = Annotated[
 ]
 
 
+class FaultSection(_Section):
+    """Something that happens to a device or a link: one of `down`, `slowed_to` and `online`."""
+
+    device: str | None = Field(None, description="which device; one with a count stands for all of them")
+    link: str | None = Field(None, description="which link; one that stands for several, for all of them")
+    down: Seconds | None = Field(None, description="when it goes down; a device loses all that it holds")
+    up: Seconds | None = Field(None, description="when it is back; never by default")
+    slowed_to: Any = Field(None, description="share of its speed or bandwidth that is left, 0 to 1 or in %")
+    since: Seconds = Field(0.0, description="when it is slowed down")
+    until: Seconds | None = Field(None, description="when it no longer is; never by default")
+    online: TraceSection | None = Field(
+        None, description="a trace that is 1 while it is up and 0 while it is down"
+    )
+
+
 class NetworkSection(_Section):
     """How messages share links."""
 
@@ -672,6 +687,9 @@ class ScenarioFile(_Section):
         "every other route is the one of least latency",
     )
     network: NetworkSection = NetworkSection()
+    faults: list[FaultSection] = Field(
+        default_factory=list, max_length=10_000, description="devices and links that fail or are slowed down"
+    )
     workload: Workload = Field(description="the requests: one by one, as a Poisson process, or from a log")
     controller: ControllerSection = ControllerSection()
     memory: MemorySection = MemorySection()

@@ -3,8 +3,9 @@
 import dataclasses
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from importlib import metadata
+from typing import Any
 
 import numpy as np
 import simpy
@@ -15,6 +16,7 @@ from simcore.controller import Controller, Standstill
 from simcore.cost import StepCost
 from simcore.decode import Decoder, Events, Parts
 from simcore.deployment import Deployment
+from simcore.faults import Outages, unless_failing
 from simcore.migration import Mover
 from simcore.network import network
 from simcore.observe import Policy, nominal_seconds
@@ -93,8 +95,11 @@ class _Engine:
         self._progress = progress
         self._network = network(self.env, scenario.cluster, scenario.sharing)
         self._deployment = Deployment(scenario)
-        self._mover = Mover(self.env, scenario, self._network, self._deployment, recorder)
-        self._controller = Controller(self.env, scenario, policy, self._deployment, self._mover, recorder)
+        self._outages = Outages(scenario.cluster.devices)
+        self._mover = Mover(self.env, scenario, self._network, self._deployment, recorder, self._outages)
+        self._controller = Controller(
+            self.env, scenario, policy, self._deployment, self._mover, recorder, self._outages
+        )
         self._decoder = Decoder(
             self.env, self._network, [processor(self.env, device) for device in scenario.cluster.devices]
         )
@@ -151,18 +156,17 @@ class _Engine:
         request, generated = turn.request, turn.generated
         # The first token is waited for since the arrival of its request, the others since the one before.
         start_s = self.env.now if generated else request.arrival_s
-        parts = Parts(wait_s=self.env.now - start_s)
+        waited_s = self.env.now - start_s
         still = Standstill()
         if generated == 0:
-            self._deployment.empty_caches()
+            self._deployment.begin_sequence()
             self._mover.forget_caches()
-        yield from self._controller.prepare(turn, still)
-        cost = self._scenario.cost.step(request.prompt, generated)
-        self._deployment.make_room(cost)
-        use = self._memory_use(turn)
         busy_before = [one.busy_s for one in self._decoder.processors]
-        yield from self._decode(cost, use, parts)
-        self._deployment.hold(cost.memory_bytes)
+        use: _MemoryUse | None = None
+        while use is None:
+            yield from self._controller.prepare(turn, still)
+            parts = Parts(wait_s=waited_s)
+            use = yield from self._attempt(turn, parts, still)
         self.tokens += 1
         self._recorder.add(
             "tokens",
@@ -176,6 +180,7 @@ class _Engine:
             parts.wait_s,
             still.migration_s,
             still.decision_s,
+            still.fault_s,
         )
         busy_after = [one.busy_s for one in self._decoder.processors]
         self._recorder.add_many(
@@ -191,6 +196,25 @@ class _Engine:
         )
         if self._progress is not None:
             self._progress(self.tokens)
+
+    def _attempt(
+        self, turn: Turn, parts: Parts, still: Standstill
+    ) -> Generator[simpy.Event, Any, "_MemoryUse | None"]:
+        """Make a token where everything is in its place: who held what, or None if a device went down meanwhile."""
+        begun_s = self.env.now
+        cost = self._deployment.step(turn)
+        self._deployment.make_room(cost)
+        use = self._memory_use(turn)
+        decoding = self._decode(cost, use, parts)
+        if (yield from unless_failing(self.env, self._outages, self._deployment.in_use, decoding)):
+            self._deployment.hold(cost.memory_bytes)
+            self._controller.made()
+            return use
+        for one in self._decoder.processors:
+            one.abort()
+        self._deployment.give_up_step()
+        still.fault_s += self.env.now - begun_s
+        return None
 
     def _memory_use(self, turn: Turn) -> "_MemoryUse":
         """Who holds what during the token that begins now.

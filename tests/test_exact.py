@@ -95,6 +95,8 @@ def world(
         memory_bytes=memory,
         moving_bytes=cost.step(prompt, max(generated - 1, 0)).memory_bytes[blocks.kind],
         load_seconds=np.zeros((5, count)),
+        up=np.ones(count, dtype=np.bool_),
+        lost=np.zeros(len(blocks), dtype=np.bool_),
         placement=random.integers(0, count, len(blocks)) if placed else None,
         overflow="fail",
         migration="blocking",
@@ -167,6 +169,7 @@ def unlike(seed: int) -> Observation:
         steps=(Step(cost.step(40, 0), 1), Step(cost.step(40, 4), int(random.integers(1, 12)))),
         memory_bytes=size,
         moving_bytes=size * float(random.choice([1e-3, 1e-2])),
+        lost=np.zeros(len(blocks), dtype=np.bool_),
         memory_bandwidth=random.uniform(1e9, 1e11, count),
         flops=random.uniform(5e9, 5e11, count),
         rate=seen.rate * 10.0,
@@ -300,6 +303,7 @@ def test_two_short_moves_replace_a_long_one() -> None:
     seen = replace(
         seen, blocks=blocks, steps=(Step(step, 1),), memory_bytes=size, moving_bytes=size, rate=rate, source=1,
         available_bytes=np.array([0.0, size.sum() - size[0], size[0]]), placement=np.array([0, 1, 1, 1]),
+        lost=np.zeros(4, dtype=np.bool_),
     )  # fmt: skip
     for found in (exact.solve(seen), exact_milp.solve(seen)):
         assert found.devices is not None

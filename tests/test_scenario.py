@@ -109,6 +109,11 @@ LARGE: Document = {
     "media": {"wifi": {"bandwidth": {"shipped": "wifi-near.csv", "end": "loop"}}},
     "routes": [["pi-1", "ap", "box"]],
     "network": {"sharing": "dedicated"},
+    "faults": [
+        {"device": "pi", "down": "10 s", "up": "25 s"},
+        {"device": "box", "slowed_to": "30 %", "since": "10 s", "until": "20 s"},
+        {"link": "radio", "online": {"steps": [["0 s", 1], ["5 s", 0]], "end": "loop", "duration": "6 s"}},
+    ],
     "workload": [{"prompt": 3, "output": 5}, {"prompt": 2, "output": 4, "arrival": "1.5 s"}],
     "controller": {
         "interval": 2,
@@ -382,7 +387,14 @@ def test_keys_arrive_in_the_devices(folder: Path) -> None:
     assert (box.overhead_s, box.disk_bandwidth) == (0.0, 1e9)
     assert same(box.used_bytes, Trace([0, 50, 80], [2e9, 4e9, 2e9], "loop", 90))
     load_of_others = read(shipped("cpu-load.csv"), "fraction", end="loop")
-    assert same(box.availability, scaled(shifted(load_of_others, 60.0), 0.5))
+    spared = scaled(shifted(load_of_others, 60.0), 0.5)
+    for t, left in ((9.5, 1.0), (10.5, 0.3), (19.5, 0.3), (20.5, 1.0), (610.5, 1.0)):
+        assert box.availability.value(t) == pytest.approx(spared.value(t) * left)
+    for pi in cluster.devices[:3]:
+        assert same(pi.up, Trace([0, 10, 25], [1, 0, 1]))
+    assert same(box.up, Trace.constant(1.0))
+    radio = next(link for link in cluster.links if link.name == "radio")
+    assert same(radio.up, Trace([0, 5], [1, 0], "loop", 6))
 
 
 def test_keys_arrive_in_the_links(folder: Path) -> None:
