@@ -122,6 +122,7 @@ def faulty(draw: st.DrawFn, most: int = 4) -> Scenario:
     return replace(
         scenario,
         cluster=Cluster(devices, links, cluster.source),
+        sharing=draw(st.sampled_from(["dedicated", "fair"])),
         migration=migration,
         weights_on_disk=on_disk,
         on_infeasible=draw(st.sampled_from(["keep", "keep", "fail"])),
@@ -145,7 +146,7 @@ class Anything(Shuffled):
 
 
 @given(faulty(), SEEDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_whatever_fails_a_run_ends_with_a_status_and_true_rows(scenario: Scenario, seed: int) -> None:
     """Tokens are made once and in order, time rises, parts sum to the whole."""
     result = simulate(scenario, Anything(seed))
@@ -165,7 +166,7 @@ def test_whatever_fails_a_run_ends_with_a_status_and_true_rows(scenario: Scenari
 
 
 @given(faulty(), SEEDS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_the_same_faults_twice_give_the_same_rows(scenario: Scenario, seed: int) -> None:
     one, two = simulate(scenario, Anything(seed)), simulate(scenario, Anything(seed))
     for table in TABLES:
@@ -224,7 +225,7 @@ def test_what_is_down_neither_computes_nor_sends(scenario: Scenario, seed: int) 
 
 
 @given(faulty(), SEEDS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_device_that_nobody_uses_may_fail(scenario: Scenario, seed: int) -> None:
     """Only the policy sees it come and go."""
     cluster = scenario.cluster

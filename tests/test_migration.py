@@ -98,7 +98,7 @@ def test_the_table_of_migrations_holds_all_traffic_but_that_of_tokens(
     scenario = plain(scenario, migration, on_disk)
     scenario = replace(scenario, requests=tuple(replace(r, output=output) for r in scenario.requests))
     if migration == "live":
-        # What a migration that the end of the run cut off has sent of a block is in no book but that of its links.
+        # A last request long after all others, so that no migration is cut off by the end of the run.
         scenario = replace(
             scenario, requests=(*scenario.requests, Request(prompt=1, output=1, arrival_s=1e6))
         )
