@@ -26,6 +26,7 @@ from simcore.outcome import DoesNotFitError
 from simcore.presets import preset
 from simcore.scenario import PolicyChoice, Request, Scenario
 from simcore.streams import stream
+from simcore.transport import Transporting
 from simcore.workload import logged_requests, poisson_requests
 from traces import InputError, Trace, read, shipped
 from traces.errors import one_of, shown
@@ -115,6 +116,9 @@ class _Builder:
             lm_head=lm_head,
             interval=file.controller.interval,
             sharing=file.network.sharing,
+            transport=Transporting(
+                file.network.transport, file.network.connection, file.network.idle_restart
+            ),
             window_s=file.controller.window,
             migration=file.controller.migration,
             weights_on_disk=file.controller.weights_on_disk,

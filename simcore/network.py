@@ -12,6 +12,7 @@ from simcore.cluster import Cluster
 from simcore.fluid import Fluid, NeverError
 from simcore.outcome import RunEndedError
 from simcore.route import Route
+from simcore.transport import IDEAL, Transport, Transporting
 
 Sharing: TypeAlias = Literal["dedicated", "fair"]
 
@@ -22,7 +23,7 @@ class Carried:
 
     Attributes:
         messages: number of messages that have arrived.
-        size_bytes: their bytes.
+        size_bytes: their bytes, as many as flowed: under `tcp` with the headers.
         busy_s: summed time in which their bytes flowed.
     """
 
@@ -57,9 +58,10 @@ class DedicatedNetwork:
     resource, exactly as that rate changes.
     """
 
-    def __init__(self, env: simpy.Environment, cluster: Cluster) -> None:
+    def __init__(self, env: simpy.Environment, cluster: Cluster, transporting: Transporting = IDEAL) -> None:
         self._env = env
         self._cluster = cluster
+        self._transport = transporting.open()
         self._books = _Books(cluster)
 
     @property
@@ -73,12 +75,14 @@ class DedicatedNetwork:
         if route is None:
             return
         now = self._env.now
-        flow_start = now + route.latency_s
-        arrival = route.reach(flow_start, size_bytes)
+        wait_s, wire_bytes = _begin(self._transport, self._cluster, start, end, size_bytes, now)
+        flow_start = now + wait_s
+        arrival = route.reach(flow_start, wire_bytes)
         if math.isinf(arrival):
             raise _stalled(self._cluster, route, start, end, size_bytes, now)
         yield self._env.timeout(arrival - now)
-        self._books.enter(route, start, end, size_bytes, arrival - flow_start)
+        self._transport.end((start, end), self._env.now)
+        self._books.enter(route, start, end, wire_bytes, arrival - flow_start)
 
 
 class FairNetwork:
@@ -88,9 +92,10 @@ class FairNetwork:
     flows as fast as the others leave it to (`simcore.fluid`).
     """
 
-    def __init__(self, env: simpy.Environment, cluster: Cluster) -> None:
+    def __init__(self, env: simpy.Environment, cluster: Cluster, transporting: Transporting = IDEAL) -> None:
         self._env = env
         self._cluster = cluster
+        self._transport = transporting.open()
         self._books = _Books(cluster)
         self._fluid = Fluid(env, cluster.resources)
 
@@ -116,19 +121,36 @@ class FairNetwork:
         route = self._cluster.routes[start][end]
         if route is None:
             return
-        if route.latency_s > 0.0:
-            yield self._env.timeout(route.latency_s)
+        wait_s, wire_bytes = _begin(self._transport, self._cluster, start, end, size_bytes, self._env.now)
+        if wait_s > 0.0:
+            yield self._env.timeout(wait_s)
         flow_start = self._env.now
         try:
-            yield from self._fluid.carry(route, size_bytes, weight)
+            yield from self._fluid.carry(route, wire_bytes, weight)
         except NeverError:
             raise _stalled(self._cluster, route, start, end, size_bytes, self._env.now) from None
-        self._books.enter(route, start, end, size_bytes, self._env.now - flow_start)
+        self._transport.end((start, end), self._env.now)
+        self._books.enter(route, start, end, wire_bytes, self._env.now - flow_start)
 
 
-def network(env: simpy.Environment, cluster: Cluster, sharing: Sharing) -> Network:
-    """The network of a cluster under a way of sharing."""
-    return FairNetwork(env, cluster) if sharing == "fair" else DedicatedNetwork(env, cluster)
+def network(
+    env: simpy.Environment, cluster: Cluster, sharing: Sharing, transporting: Transporting = IDEAL
+) -> Network:
+    """The network of a cluster under a way of sharing and a transport."""
+    kind = FairNetwork if sharing == "fair" else DedicatedNetwork
+    return kind(env, cluster, transporting)
+
+
+def _begin(
+    transport: Transport, cluster: Cluster, start: int, end: int, size_bytes: float, now: float
+) -> tuple[float, float]:
+    """How long a message waits for its first byte to flow, and how many flow."""
+    route, back = cluster.routes[start][end], cluster.routes[end][start]
+    assert route is not None
+    assert back is not None
+    round_trip_s = route.latency_s + back.latency_s
+    wait_s, wire_bytes = transport.begin((start, end), route, round_trip_s, size_bytes, now)
+    return route.latency_s + wait_s, wire_bytes
 
 
 class _Books:

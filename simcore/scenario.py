@@ -12,6 +12,7 @@ from simcore.cost import CostModel
 from simcore.model import ModelSpec
 from simcore.network import Sharing
 from simcore.observe import Migration, Overflow
+from simcore.transport import IDEAL, Transporting
 
 OnInfeasible: TypeAlias = Literal["keep", "fail"]
 DecisionTime: TypeAlias = Literal["free", "measured"] | float
@@ -85,6 +86,7 @@ class Scenario:
         interval: tokens from one decision to the next.
         sharing: how messages share links, interfaces and media: max-min `fair`, or `dedicated`, each as if it were
             alone.
+        transport: what a message pays beside its latency and its bytes.
         window_s: what a policy sees of rates and availabilities is their mean over so many seconds before the decision;
             0 shows the very instant, which says little of a link that delivers packet by packet.
         migration: decoding waits until blocks have moved (`blocking`), or goes on under the old placement meanwhile and
@@ -110,6 +112,7 @@ class Scenario:
     lm_head: bool = True
     interval: int = 1
     sharing: Sharing = "fair"
+    transport: Transporting = IDEAL
     window_s: float = 1.0
     migration: Migration = "blocking"
     weights_on_disk: bool = False

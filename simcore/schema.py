@@ -529,6 +529,15 @@ class NetworkSection(_Section):
         "fair",
         description="messages share what they meet, max-min fair, or each has its whole way for itself",
     )
+    transport: Literal["ideal", "tcp"] = Field(
+        "ideal", description="latency and bytes over rate, or also handshake, headers and slow start"
+    )
+    connection: Literal["fresh", "persistent"] = Field(
+        "fresh", description="`tcp` only: one for every message, or one that is kept for each pair of devices"
+    )
+    idle_restart: bool = Field(
+        True, description="a `persistent` connection that was idle starts again with a small window"
+    )
 
 
 class RequestSection(_Section):

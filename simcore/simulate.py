@@ -93,7 +93,7 @@ class _Engine:
         self._scenario = scenario
         self._recorder = recorder
         self._progress = progress
-        self._network = network(self.env, scenario.cluster, scenario.sharing)
+        self._network = network(self.env, scenario.cluster, scenario.sharing, scenario.transport)
         self._deployment = Deployment(scenario)
         self._outages = Outages(scenario.cluster.devices)
         self._mover = Mover(self.env, scenario, self._network, self._deployment, recorder, self._outages)

@@ -108,12 +108,12 @@ LARGE: Document = {
     "relays": ["ap"],
     "media": {"wifi": {"bandwidth": {"shipped": "wifi-near.csv", "end": "loop"}}},
     "routes": [["pi-1", "ap", "box"]],
-    "network": {"sharing": "dedicated"},
     "faults": [
         {"device": "pi", "down": "10 s", "up": "25 s"},
         {"device": "box", "slowed_to": "30 %", "since": "10 s", "until": "20 s"},
         {"link": "radio", "online": {"steps": [["0 s", 1], ["5 s", 0]], "end": "loop", "duration": "6 s"}},
     ],
+    "network": {"sharing": "dedicated", "transport": "tcp", "connection": "persistent", "idle_restart": False},
     "workload": [{"prompt": 3, "output": 5}, {"prompt": 2, "output": 4, "arrival": "1.5 s"}],
     "controller": {
         "interval": 2,
