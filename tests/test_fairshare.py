@@ -66,6 +66,29 @@ def test_rates_agree_with_the_bottleneck_algorithm(capacities: list[float], shar
     )
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_rates_of_many_flows_agree_with_the_bottleneck_algorithm(seed: int) -> None:
+    """Dozens of flows of three weights, some resources at 0."""
+    random = np.random.default_rng(seed)
+    capacities = random.uniform(0.0, 10.0, 12) * (random.random(12) < 0.9)
+    shared: list[Flow] = [
+        (
+            [
+                (int(r), int(random.integers(1, 3)))
+                for r in random.choice(12, random.integers(1, 4), replace=False)
+            ],
+            float(random.choice([1.0, 2.5, 0.3])),
+        )
+        for _ in range(int(random.integers(32, 90)))
+    ]
+    np.testing.assert_allclose(
+        rates_of(capacities.tolist(), shared),
+        bottleneck_algorithm(capacities.tolist(), shared),
+        rtol=1e-9,
+        atol=1e-12,
+    )
+
+
 def bottleneck_algorithm(capacities: list[float], shared: list[Flow]) -> list[float]:
     """The slow way: again and again, serve the flows of the resource that gives the least for a weight."""
     rates: dict[int, float] = {}

@@ -1,4 +1,4 @@
-"""Queueing theory as an oracle: Poisson arrivals at one device, mean times within 99 % confidence intervals.
+"""Queueing theory as an oracle: Poisson arrivals at one device or link, mean times within 99 % confidence intervals.
 
 Independent replications, each with a stream of its own; the interval is Student's t over their means. Every check also
 asks that the interval be narrow: a wide one would accept anything.
@@ -18,6 +18,7 @@ from simcore import (
     Decision,
     Device,
     FloatArray,
+    Link,
     ModelSpec,
     Observation,
     PaperCost,
@@ -28,6 +29,7 @@ from simcore import (
     stream,
 )
 from simcore.compute import processor
+from simcore.network import FairNetwork
 from traces import Trace
 
 Sizes = Callable[[np.random.Generator, int], FloatArray]
@@ -139,6 +141,41 @@ def test_the_mean_response_under_sharing_depends_on_the_mean_size_alone(sizes: S
         return float(settled(serve("ps", comes_s, sizes(random, scale.tasks))[0]).mean())
 
     assert_mean(replicate(f"ps {sizes.__name__}", scale, mean_response), 1.0 / (1.0 - rate), scale.narrow)
+
+
+def carry(comes_s: FloatArray, sizes: FloatArray) -> FloatArray:
+    """Time from sending to arrival of each message on one fair link of 1 byte/s, shape (messages,)."""
+    env = simpy.Environment()
+    devices = tuple(Device(name=name, memory_bytes=1.0, flops=1.0) for name in "ab")
+    link = Link(name="l", ends=("a", "b"), bandwidth=Trace.constant(1.0))
+    network = FairNetwork(env, Cluster(devices, (link,), "a"))
+    response_s = np.zeros(len(comes_s))
+
+    def one(number: int, at_s: float, size: float) -> simpy.events.ProcessGenerator:
+        yield env.timeout(at_s)
+        yield from network.send(0, 1, size)
+        response_s[number] = env.now - at_s
+
+    for number, (at_s, size) in enumerate(zip(comes_s.tolist(), sizes.tolist(), strict=True)):
+        env.process(one(number, at_s, size))
+    env.run()
+    return response_s
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [pytest.param(Scale(20, 1_000, 0.15), id="short"), pytest.param(LONG, id="long", marks=pytest.mark.slow)],
+)
+@pytest.mark.parametrize("sizes", DISTRIBUTIONS)
+def test_the_mean_response_of_a_fair_link_depends_on_the_mean_size_alone(sizes: Sizes, scale: Scale) -> None:
+    """A link that messages share is M/G/1 processor sharing too, found by other means than that of a device."""
+    rate = 0.5
+
+    def mean_response(random: np.random.Generator) -> float:
+        comes_s = random.exponential(1.0 / rate, scale.tasks).cumsum()
+        return float(settled(carry(comes_s, sizes(random, scale.tasks))).mean())
+
+    assert_mean(replicate(f"link {sizes.__name__}", scale, mean_response), 1.0 / (1.0 - rate), scale.narrow)
 
 
 @pytest.mark.parametrize("scale", SCALES)
