@@ -1,6 +1,6 @@
 """The world as functions of time: link rates, device availability, memory taken by others.
 
-`Trace` answers what a link carries and when; `read` loads one from a file in one of `FORMATS` and `write_csv` saves it;
+`Trace` answers what a link carries and when; `read` loads one from a file, in many formats, and `write_csv` saves it;
 `record` gives a `Recording`, which also tells what had to be repaired, and takes `Options`; `shipped` finds the traces
 that come with Headway. `constant`, `steps`, `walk`, `ornstein_uhlenbeck`, `gilbert_elliott`, `diurnal` and
 `fading` make synthetic ones; `fit` finds the parameters with which one of them is like a real one, as a `Fit`, and
@@ -13,14 +13,13 @@ from traces.data import shipped, shipped_names
 from traces.errors import InputError
 from traces.fit import Fit, fit, fit_all
 from traces.generate import constant, diurnal, fading, gilbert_elliott, ornstein_uhlenbeck, steps, walk
-from traces.readers import FORMATS, Options, Recording, read, record
+from traces.readers import Options, Recording, read, record
 from traces.trace import EndRule, Trace
 from traces.transform import averaged, clipped, complement, multiplied, on_off, scaled, shifted, spliced
 from traces.units import Quantity, parse
 from traces.write import write_csv
 
 __all__ = [
-    "FORMATS",
     "EndRule",
     "Fit",
     "InputError",

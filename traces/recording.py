@@ -15,7 +15,7 @@ class Recording:
 
     Attributes:
         trace: in SI units, from the first row on.
-        format: its name in `traces.FORMATS`.
+        format: its name in `traces.readers.FORMATS`.
         quantity: what the values measure.
         rows: rows of data in the file, those that a repair left out included.
         length_s: how long it is [s]; where the last row has no end, it counts for one median step.

@@ -6,6 +6,7 @@ carried 3 MB?" is `reach`: it is computed from prefix sums by bisection, never b
 
 import math
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -23,6 +24,10 @@ _TICKS = 32
 
 _BRACKET = 1e-9
 """Relative width of the first search in the running sums; far above their rounding errors."""
+
+
+_LONGEST_LIST = 200_000
+"""Numbers are kept in plain lists up to this length, where one takes four times the room it takes in an array."""
 
 
 class Trace:
@@ -78,7 +83,7 @@ class Trace:
         self._index()
 
     def _index(self) -> None:
-        """Build the plain lists that the scalar methods search.
+        """Build the sequences that the scalar methods search.
 
         Segments of equal value are merged, so that a plateau is one segment. `_sums[i] + _lows[i]` is the
         integral from 0 to the start of segment i. The low parts are the rounding errors of the running sum
@@ -89,15 +94,17 @@ class Trace:
         if self._end == "zero":
             starts, levels = np.append(starts, float(self._duration or 0)), np.append(levels, 0.0)
         kept = np.append(True, levels[1:] != levels[:-1])
-        starts, levels = starts[kept], levels[kept]
+        if not kept.all():
+            starts, levels = starts[kept], levels[kept]
         self._period: float | None = self._duration if self._end == "loop" else None
-        ends = np.append(starts[1:], _INF if self._period is None else self._period)
+        edges = np.append(starts, _INF if self._period is None else self._period)
+        starts, ends = edges[:-1], edges[1:]
         sums, lows = _prefix_sums(levels, ends - starts)
-        self._starts: list[float] = starts.tolist()
-        self._levels: list[float] = levels.tolist()
-        self._ends: list[float] = ends.tolist()
-        self._sums: list[float] = sums.tolist()
-        self._lows: list[float] = lows.tolist()
+        self._starts: Sequence[float] = _searchable(starts)
+        self._levels: Sequence[float] = _searchable(levels)
+        self._ends: Sequence[float] = _searchable(ends)
+        self._sums: Sequence[float] = _searchable(sums)
+        self._lows: Sequence[float] = _searchable(lows)
         self._constant: float | None = self._levels[0] if len(self._levels) == 1 else None
 
     @classmethod
@@ -354,6 +361,11 @@ class Trace:
         return f"<Trace of {len(self._times)} values, {self._end}{span}>"
 
 
+def _searchable(numbers: FloatArray) -> Sequence[float]:
+    """The numbers for scalar code: a list, which is faster, or the array itself where a list would take gigabytes."""
+    return numbers.tolist() if len(numbers) <= _LONGEST_LIST else memoryview(numbers)  # type: ignore[arg-type]
+
+
 def _check_breakpoints(times: FloatArray, values: FloatArray) -> None:
     if times.ndim != 1 or times.shape != values.shape or len(times) == 0:
         raise ValueError(
@@ -395,8 +407,12 @@ def _prefix_sums(levels: FloatArray, spans: FloatArray) -> tuple[FloatArray, Flo
         if not np.isfinite(sums[: -1 if endless else None]).all():
             raise ValueError("the integral of the trace overflows float64")
         before, after = sums[:-1], sums[1:]
+        # In place, (before - (after - added)) + (contents - added): long traces are as long as memory allows.
         added = after - before
-        lost = (before - (after - added)) + (contents - added)
+        contents -= added
+        lost = np.subtract(after, added, out=added)
+        np.subtract(before, lost, out=lost)
+        lost += contents
     if endless:
         lost[-1] = 0.0
     return sums, np.append(0.0, np.cumsum(lost))

@@ -10,7 +10,22 @@ from pathlib import Path
 from typing import Protocol, get_args
 
 from traces.errors import InputError, one_of, shown
-from traces.readers import columns, mahimahi, planetlab
+from traces.readers import (
+    alibaba,
+    bitbrains,
+    cellular,
+    churn,
+    cloudwatch,
+    columns,
+    gnettrack,
+    intervals,
+    iperf3,
+    mahimahi,
+    mecperf,
+    parquet,
+    pensieve,
+    planetlab,
+)
 from traces.readers.lines import head
 from traces.readers.options import Options
 from traces.recording import Recording
@@ -29,8 +44,11 @@ class Format(Protocol):
         """Its name, as users write it."""
         ...
 
-    def recognises(self, head: Sequence[str], quantity: Quantity | None, /) -> bool:
-        """Whether a file that begins with these lines looks like the format, and holds what is asked for."""
+    def recognises(self, head: Sequence[str], quantity: Quantity | None, options: Options, /) -> bool:
+        """Whether a file that begins with these lines looks like the format, and may be what is asked for.
+
+        There is at least one line; empty ones and comments are left out.
+        """
         ...
 
     def read(self, path: str, quantity: Quantity | None, options: Options, /) -> Recording:
@@ -41,8 +59,19 @@ class Format(Protocol):
 FORMATS: Mapping[str, Format] = {
     module.NAME: module
     for module in (
+        parquet,
+        iperf3,
+        gnettrack,
+        bitbrains,
+        alibaba,
+        cloudwatch,
+        intervals,
+        mecperf,
+        churn,
+        cellular,
         mahimahi,
         planetlab,
+        pensieve,
         columns,
     )
 }
@@ -114,25 +143,27 @@ def record(
         InputError: as for `read`.
     """
     _check(path, options)
-    name = recognised(path, quantity) if format is None else format
+    name = recognised(path, quantity, options) if format is None else format
     if name not in FORMATS:
         raise InputError(f"{path} (option format)", shown(name), one_of(name, FORMATS))
     found = FORMATS[name].read(str(path), quantity, options)
     return _free(path, found) if options.load else found
 
 
-def recognised(path: str | Path, quantity: Quantity | None) -> str:
+def recognised(path: str | Path, quantity: Quantity | None, options: Options) -> str:
     """The name of the format of a file.
 
     Raises:
         InputError: it is in none, or cannot be read.
     """
+    if parquet.is_parquet(str(path)):
+        return parquet.NAME
     first = head(path)
     accepted = f"a trace as one of {', '.join(FORMATS)}"
     if not first:
         raise InputError(str(path), "no line of data", accepted)
     for name, candidate in FORMATS.items():
-        if candidate.recognises(first, quantity):
+        if candidate.recognises(first, quantity, options):
             return name
     raise InputError(f"{path}:1", shown(first[0]), accepted)
 

@@ -49,7 +49,7 @@ def tidied(times: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArra
 
 def shortened(times: FloatArray, longest_s: float | None) -> tuple[FloatArray, Counter[str]]:
     """Times, from 0, without the part of each step that is beyond `longest_s`."""
-    times = times - times[0]
+    times = times if times[0] == 0 else times - times[0]
     if longest_s is None:
         return times, Counter()
     steps = np.diff(times, prepend=0.0)
@@ -70,6 +70,7 @@ def assembled(
     rows: int,
     repairs: Mapping[str, int],
     is_load: bool = False,
+    sampled: bool = True,
 ) -> Recording:
     """A recording in which each value holds until the next time.
 
@@ -86,6 +87,7 @@ def assembled(
         rows: likewise.
         repairs: likewise, without those made here.
         is_load: likewise.
+        sampled: rows come at about equal steps, so that some are missing in a long one; not where each is a change.
 
     Raises:
         InputError: it must end, and a single row does not say when; or the numbers are too extreme for a trace.
@@ -106,7 +108,16 @@ def assembled(
             path, f"rows of which no trace can be made: {error}", "rows of plausible size"
         ) from error
     return Recording(
-        trace, format, quantity, rows, length, step, gaps, longest, dict(Counter(repairs) + cuts), is_load
+        trace,
+        format,
+        quantity,
+        rows,
+        length,
+        step,
+        gaps if sampled else 0,
+        longest,
+        dict(Counter(repairs) + cuts),
+        is_load,
     )
 
 
@@ -120,3 +131,15 @@ def gaps_of(steps: FloatArray) -> tuple[float, int, float]:
         return 0.0, 0, 0.0
     median = float(np.median(steps))
     return median, int(np.count_nonzero(steps >= _MISSING_FROM * median)), float(steps.max())
+
+
+def check_quantity(path: str, name: str, holds: Quantity, wanted: Quantity | None) -> None:
+    """Refuse a file of one quantity where another is wanted.
+
+    Raises:
+        InputError: they differ.
+    """
+    if wanted not in (None, holds):
+        raise InputError(
+            path, f"a file of the format {name}, which holds a {holds}", f"a file with a {wanted}"
+        )

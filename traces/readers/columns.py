@@ -81,7 +81,7 @@ class Plan:
     clock: Clock | None
 
 
-def recognises(head: Sequence[str], quantity: Quantity | None) -> bool:
+def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
     """Whether a file that begins with these lines can be read: it has at least two columns."""
     return len(splitter(separator_of(head[0]))(head[0])) >= 2
 

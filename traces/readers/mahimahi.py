@@ -22,7 +22,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from traces.errors import InputError, shown
-from traces.readers.assemble import gaps_of
+from traces.readers.assemble import check_quantity, gaps_of
 from traces.readers.lines import blocks, lines_of
 from traces.readers.options import Options
 from traces.recording import Recording
@@ -41,7 +41,7 @@ _CLEAN: Mapping[str, Any] = {
 }
 
 
-def recognises(head: Sequence[str], quantity: Quantity | None) -> bool:
+def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
     """Whether a file that begins with these lines is in the format: whole numbers that do not decrease, or are rates.
 
     A load in per cent may be written as whole numbers too (format `planetlab`), but hardly ever rises all the time.
@@ -65,8 +65,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     Raises:
         InputError: the file breaks the format, or something is asked of it that it cannot give.
     """
-    if quantity not in (None, "rate"):
-        raise InputError(path, "a Mahimahi file, which holds a link's rate", f"a file with a {quantity}")
+    check_quantity(path, NAME, "rate", quantity)
     options.allow(path, "end")
     if options.end == "hold":
         raise InputError(path, 'end="hold"', '"loop" or "zero": the last packet does not go on for ever')

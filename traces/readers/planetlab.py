@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from traces.errors import InputError
-from traces.readers.assemble import assembled
+from traces.readers.assemble import assembled, check_quantity
 from traces.readers.mahimahi import is_whole
 from traces.readers.options import Options
 from traces.readers.table import Layout, read_table
@@ -22,7 +22,7 @@ NAME = "planetlab"
 STEP_S = 300.0
 
 
-def recognises(head: Sequence[str], quantity: Quantity | None) -> bool:
+def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
     """Whether a file that begins with these lines is in the format: whole numbers up to 100."""
     return quantity in (None, "fraction") and all(is_whole(line) and int(line) <= 100 for line in head)
 
@@ -33,9 +33,8 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     Raises:
         InputError: the file breaks the format, or something is asked of it that it cannot give.
     """
-    if quantity not in (None, "fraction"):
-        raise InputError(path, "a PlanetLab file, which holds a load", f"a file with a {quantity}")
-    options.allow(path, "load", "end", "time_unit")
+    check_quantity(path, NAME, "fraction", quantity)
+    options.allow(path, "load", "end")
     layout = Layout(",", 1, (0,), "a whole number of per cent", time=None)
     (percent,) = read_table(path, layout)
     if percent.size and percent.max() > 100:

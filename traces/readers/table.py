@@ -5,7 +5,6 @@ through again row by row; that slower reading defines what is accepted, and tell
 """
 
 import csv as quoted
-import re
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -28,8 +27,6 @@ NUMBER = f"a finite number >= 0 and below {LARGEST:g}, written like 12.5 or 1e-3
 BLANKS = " "
 """The separator of columns between which there are blanks, tabs, or several of them."""
 
-_RUN_OF_BLANKS = re.compile(rb"[ \t]+")
-_BLANK_AT_END = re.compile(rb" ?(\r?\n|\r?\Z|\A) ?")
 
 Split = Callable[[str], list[str]]
 
@@ -129,7 +126,7 @@ class _Reader:
     def _fast(self, block: bytes) -> list[FloatArray] | None:
         """The columns of a block that is clean; None for any other."""
         if self._layout.separator == BLANKS:
-            block = _BLANK_AT_END.sub(rb"\1", _RUN_OF_BLANKS.sub(b" ", block))
+            block = _single_blanks(block)
         try:
             table = csv.read_csv(pa.BufferReader(block), **self._layout.arrow)
         except pa.ArrowException:
@@ -202,6 +199,14 @@ class _Reader:
 def _is_clean(values: FloatArray, missing: int) -> bool:
     """Whether all values but the missing ones, which are NaN, are in range."""
     return bool(np.count_nonzero((values >= 0) & (values < LARGEST)) + missing == len(values))
+
+
+def _single_blanks(block: bytes) -> bytes:
+    """The lines with one blank between two columns, and none at their ends."""
+    block = block.replace(b"\t", b" ").replace(b"\r\n", b"\n")
+    while b"  " in block:
+        block = block.replace(b"  ", b" ")
+    return block.replace(b" \n", b"\n").replace(b"\n ", b"\n").strip(b" ")
 
 
 def splitter(separator: str) -> Split:

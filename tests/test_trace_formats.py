@@ -1,0 +1,450 @@
+"""Public trace formats: small files of our own making, what they mean, and that damage gives nothing but an error."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from traces import InputError, Options, Trace, read, record, trace
+from traces.readers import FORMATS
+from traces.units import Quantity
+
+MBIT_S = 125_000.0
+KBIT_S = 125.0
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "log"
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scratch") / "log"
+
+
+def iperf3(*sums: tuple[float, float, float], **more: object) -> str:
+    intervals = [
+        {"streams": [], "sum": {"start": start, "end": end, "bits_per_second": rate, "omitted": False}}
+        for start, end, rate in sums
+    ]
+    document = {"start": {"connected": [], "version": "iperf 3.12"}, "intervals": intervals, "end": {}}
+    return json.dumps(document | more, indent=2)
+
+
+BITBRAINS_HEADER = (
+    "Timestamp [ms];\tCPU cores;\tCPU capacity provisioned [MHZ];\tCPU usage [MHZ];\tCPU usage [%];\t"
+    "Memory capacity provisioned [KB];\tMemory usage [KB];\tDisk read throughput [KB/s];\t"
+    "Disk write throughput [KB/s];\tNetwork received throughput [KB/s];\tNetwork transmitted throughput [KB/s]\n"
+)
+GNETTRACK_HEADER = "Timestamp,Longitude,Latitude,NetworkMode,SNR,DL_bitrate,UL_bitrate,State\n"
+PODS_HEADER = (
+    "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,"
+    "creation_time,deletion_time,scheduled_time\n"
+)
+
+FILES: Mapping[str, tuple[str, Quantity, dict[str, Any], Trace, dict[str, int]]] = {
+    "pensieve": (
+        "0.0\t1.5\n2.5\t3.0\n4.0\t0.0\n",
+        "rate",
+        {},
+        Trace([0.0, 2.5], [3 * MBIT_S, 0.0], "loop", 4.0),
+        {},
+    ),
+    "cellular": (
+        "1300000001 1000 59.1 10.2  1000 1000\n1300000002 2000 59.1 10.2 500 0999\n"
+        "1300000002 1500 59.1 10.2 9 500\n1300000003 2000 59.1 10.2 9 0\n1300000004 3500 59.1 -10.2 3000 1500\n",
+        "rate",
+        {},
+        Trace([0.0, 1.0, 2.0], [1000.0, 500 / 0.999, 2000.0], "loop", 3.5),
+        {"backward times": 1, "missing values": 1},
+    ),
+    "gnettrack": (
+        GNETTRACK_HEADER
+        + "2020.02.28_23.59.58,-8.4,51.9,5G,-,800,80,D\n2020.02.28_23.59.59,-8.4,51.9,LTE,1.0,0,8,I\n"
+        "2020.02.28_23.59.59,-8.4,51.9,LTE,1.0,400,8,D\n2020.02.29_00.00.02,-8.4,51.9,LTE,-,-,-,D\n"
+        "2020.02.29_00.00.03,-8.4,51.9,LTE,-,16,-,D\n",
+        "rate",
+        {},
+        Trace([0.0, 1.0, 5.0], [800 * KBIT_S, 200 * KBIT_S, 16 * KBIT_S]),
+        {"duplicate times": 1, "missing values": 1},
+    ),
+    "mecperf": (
+        "2020-01-24 15:37:25.000000_8.0,2020-01-24 15:37:27.500000_16.0,2020-01-24 16:37:25.000000_4\n",
+        "rate",
+        {},
+        Trace([0.0, 2.5, 3600.0], [8 * MBIT_S, 16 * MBIT_S, 4 * MBIT_S]),
+        {},
+    ),
+    "iperf3": (
+        iperf3((0, 1.0, 8e6), (1.0, 2.5, 0), (2.5, 3.0, 4e6)),
+        "rate",
+        {},
+        Trace([0.0, 1.0, 2.5], [1e6, 0.0, 5e5], "loop", 3.0),
+        {},
+    ),
+    "bitbrains": (
+        BITBRAINS_HEADER + "1372629804;\t2;\t5200.0;\t0.0;\t50.0;\t1.6703488E7;\t1024.0;\t0;\t0;\t0;\t0\n"
+        "1372630104;\t0;\t0.0;\t0.0;\t0.0;\t0.0;\t0.0;\t0;\t0;\t0;\t0\n"
+        "1372630404;\t2;\t5200.0;\t0.0;\t107.0;\t0.0;\t2048.0;\t0;\t0;\t0;\t0\n"
+        "1372630404;\t2;\t5200.0;\t0.0;\t20.0;\t0.0;\t2048.0;\t0;\t0;\t0;\t0\n"
+        "1372630704;\t2;\t5200.0;\t0.0;\t106.0;\t0.0;\t2048.0;\t0;\t0;\t0;\t0\n",
+        "fraction",
+        {"load": False},
+        Trace([0.0, 300.0, 600.0, 900.0], [0.5, 0.0, 0.635, 1.0]),
+        {"duplicate times": 1, "rows of a machine that is off": 1, "loads above 100 %": 1},
+    ),
+    "planetlab": (
+        "13\n0\n100\n7\n",
+        "fraction",
+        {"load": False},
+        Trace([0.0, 300.0, 600.0, 900.0], [0.13, 0.0, 1.0, 0.07], "loop", 1200.0),
+        {},
+    ),
+    "cloudwatch": (
+        "timestamp,value\n2014-02-28 23:55:00,25.0\n2014-03-01 00:00:00,0.5\n2014-03-01 00:05:00,100\n",
+        "fraction",
+        {"load": False},
+        Trace([0.0, 300.0, 600.0], [0.25, 0.005, 1.0]),
+        {},
+    ),
+    "alibaba-pods": (
+        PODS_HEADER + "a,1,1,1,500,,LS,Running,0,100,10\nb,1,1,2,1000,V100|P100,BE,Succeeded,5,60,20\n"
+        "c,1,1,1,1000,,BE,Pending,6,90,\nd,1,1,1,1000,,BE,Failed,7,30,30\n",
+        "fraction",
+        {"load": False},
+        Trace([0.0, 10.0, 50.0], [0.2, 1.0, 0.2], "loop", 90.0),
+        {"pods that never ran": 2},
+    ),
+    "churn": (
+        "x/anna 1 1400000000000 2 1000 2000 3000\nx/bert 0 1400000000000 -1 500 500\nx/bert 1 1400000003000 -1 1000\n",
+        "fraction",
+        {},
+        Trace([0.0, 1.0, 3.0], [1.0, 0.0, 1.0], "loop", 6.0),
+        {},
+    ),
+    "intervals": (
+        "start [s],end [s]\n30,40\n10,20\n15,25\n",
+        "fraction",
+        {},
+        Trace([0.0, 10.0, 25.0, 30.0, 40.0], [0.0, 1.0, 0.0, 1.0, 0.0]),
+        {"overlapping intervals": 1},
+    ),
+    "mahimahi": ("1\n1\n4\n", "rate", {}, Trace([0.0, 0.001, 0.003], [3e6, 0.0, 1.5e6], "loop", 0.004), {}),
+    "csv": (
+        'when;speed [Mbit/s];note\n2024-01-01T00:00:00.5;8;"a;b"\n2024-01-01T00:00:02;16;\n',
+        "rate",
+        {"column": "speed"},
+        Trace([0.0, 1.5], [1e6, 2e6]),
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("told", [False, True])
+def test_a_file_is_recognised_and_means_what_its_format_says(file: Path, name: str, told: bool) -> None:
+    text, quantity, options, expected, repairs = FILES[name]
+    file.write_text(text)
+    found = record(file, quantity, format=name if told else None, options=Options(**options))
+    assert (found.format, dict(found.repairs)) == (name, repairs)
+    assert found.trace.times == pytest.approx(expected.times, abs=1e-12)
+    assert found.trace.values == pytest.approx(expected.values, rel=1e-12)
+    assert (found.trace.end, found.trace.duration) == (expected.end, expected.duration)
+    assert record(file, options=Options(column=options.get("column"))).quantity == quantity
+    assert read(file, quantity, **options) == found.trace
+
+
+def test_every_format_has_a_file_here() -> None:
+    assert {*FILES, "parquet"} == set(FORMATS)
+
+
+@pytest.mark.parametrize("name", ["bitbrains", "planetlab", "cloudwatch", "alibaba-pods"])
+def test_a_load_becomes_the_share_that_is_left_only_when_asked(file: Path, name: str) -> None:
+    text, *_, expected, _ = FILES[name]
+    file.write_text(text)
+    with pytest.raises(InputError, match="load=True for the share that is left"):
+        read(file, "fraction")
+    assert read(file, "fraction", load=True).values == pytest.approx(1 - expected.values)
+    with pytest.raises(InputError, match="holds a fraction"):
+        read(file, "rate", format=name)
+
+
+def test_a_load_in_columns_is_turned_into_availability_when_asked(file: Path) -> None:
+    file.write_text("time [s],cpu [%]\n0,25\n1,100\n")
+    assert read(file, "fraction", load=True) == Trace([0.0, 1.0], [0.75, 0.0])
+    assert read(file, "fraction") == Trace([0.0, 1.0], [0.25, 1.0])
+    file.write_text("time [s],cpu\n0,25\n1,100\n")
+    with pytest.raises(InputError, match="perhaps the unit is %"):
+        read(file, "fraction", load=True)
+
+
+def test_bitbrains_memory_is_a_size(file: Path) -> None:
+    file.write_text(FILES["bitbrains"][0])
+    assert read(file, "size").values.tolist() == [1024.0**2, 0.0, 2048 * 1024.0, 2048 * 1024.0]
+
+
+def test_uplink_and_other_columns_are_chosen_by_name(file: Path) -> None:
+    file.write_text(FILES["gnettrack"][0])
+    assert read(file, "rate", column="UL") == Trace([0.0, 1.0], [80 * KBIT_S, 8 * KBIT_S])
+    assert read(file, "rate", column="UL_bitrate") == read(file, "rate", column="7")
+    with pytest.raises(InputError, match=r"no column 'bitrate'.*DL_bitrate"):
+        read(file, "rate", column="bitrate")
+
+
+def test_a_line_or_all_lines_of_a_telephone_are_chosen(file: Path) -> None:
+    file.write_text(FILES["churn"][0])
+    assert read(file, "fraction", select="2") == Trace([0.0, 0.5], [0.0, 1.0], "loop", 1.0)
+    bert = record(file, "fraction", options=Options(select="bert"))
+    assert bert.trace == Trace([0.0, 0.5, 1.0, 3.0], [0.0, 1.0, 0.0, 1.0], "loop", 4.0)
+    assert bert.repairs == {"times without record": 1}
+    for unknown in ("4", "carl", ""):
+        with pytest.raises(InputError, match="option select"):
+            read(file, "fraction", select=unknown)
+
+
+def test_intervals_may_be_outages(file: Path) -> None:
+    file.write_text("start [min]\tend [min]\n0\t1\n2\t3\n")
+    assert read(file, "fraction", select="off") == Trace([0.0, 60.0, 120.0, 180.0], [0.0, 1.0, 0.0, 1.0])
+    assert read(file, "fraction", end="loop") == Trace([0.0, 60.0, 120.0], [1.0, 0.0, 1.0], "loop", 180.0)
+
+
+def test_gaps_are_kept_unless_they_are_to_be_shortened(file: Path) -> None:
+    file.write_text(FILES["mecperf"][0])
+    found = record(file, "rate", options=Options(max_gap_s=10.0))
+    assert found.trace.times.tolist() == [0.0, 2.5, 12.5]
+    assert found.repairs == {"gaps shortened": 1}
+
+
+def test_a_cut_out_part_begins_at_0(file: Path) -> None:
+    file.write_text("180.5\t1.0\n185.5\t2.0\n190.5\t3.0\n")
+    assert read(file, "rate") == Trace([0.0, 5.0], [2 * MBIT_S, 3 * MBIT_S], "loop", 10.0)
+    assert read(file, "rate", format="pensieve", unit="MB/s").values.tolist() == [2e6, 3e6]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.0,1.5\n1.0,2.5\n",
+        "0.0 1.5\n1.0 2.5\n",
+        "0\t1\n1\t2\n",
+        "0.0\t1500.5\n1.0\t2500.5\n",
+        "0.0\t1.5\n",
+        "1.0\t1.5\n0.5\t2.5\n",
+        "1300000000.5\t1.5\n1300000001.5\t2.5\n",
+        "time [s]\trate [kbit/s]\n0.0\t1.5\n1.0\t2.5\n",
+        "0.0\t1.5\t1.0\n1.0\t2.5\t1.0\n",
+    ],
+)
+def test_two_columns_that_may_be_anything_are_not_taken_for_pensieve(file: Path, text: str) -> None:
+    """Comma or blank for a tab, whole numbers, kbit/s by size, one row, falling or epoch times, headers, others."""
+    file.write_text(text)
+    try:
+        name = record(file, "rate").format
+    except InputError:
+        name = "none"
+    assert name != "pensieve"
+
+
+def test_units_of_a_caller_keep_a_file_from_being_taken_for_pensieve(file: Path) -> None:
+    file.write_text(FILES["pensieve"][0])
+    kbit = read(file, "rate", unit="kbit/s", time_unit="ms")
+    assert kbit == Trace([0.0, 0.0025, 0.004], [1.5 * KBIT_S, 3 * KBIT_S, 0.0])
+
+
+def test_omitted_intervals_of_iperf3_are_left_out_and_failures_told(file: Path) -> None:
+    document = json.loads(iperf3((0, 1, 8.0), (0, 1, 16.0), (1, 2, 24.0)))
+    document["intervals"][0]["sum"]["omitted"] = True
+    file.write_text(json.dumps(document))
+    found = record(file)
+    assert found.trace == Trace([0.0, 1.0], [2.0, 3.0], "loop", 2.0)
+    assert found.repairs == {"omitted intervals": 1}
+    file.write_text(iperf3(error="unable to connect to server"))
+    with pytest.raises(InputError, match="a test that failed: 'unable to connect"):
+        read(file, "rate")
+    file.write_text(iperf3((0, 1, 8.0))[:-60])
+    with pytest.raises(InputError, match=r"log:\d+: found JSON that is broken or cut off"):
+        read(file, "rate")
+    file.write_text(iperf3((0, 1, 8.0), (0.5, 2, 8.0), (0.5, 3, 8.0)))
+    with pytest.raises(InputError, match=r"intervals\.2"):
+        read(file, "rate")
+
+
+@pytest.mark.parametrize(
+    ("name", "broken", "where"),
+    [
+        ("pensieve", "0.0\t1.0\n2.0\t1.0\n1.0\t2.0\n", ":3"),
+        ("pensieve", "0.0\t1.0\n", ""),
+        ("cellular", FILES["cellular"][0] + "1 2 3\n", ":6"),
+        ("gnettrack", "a,b\n1,2\n", ":1"),
+        ("gnettrack", GNETTRACK_HEADER + "2020.02.32_23.59.58,1,1,5G,-,1,1,D\n", ":2"),
+        ("mecperf", "2020-01-24 15:37:25.000000\n", ":1"),
+        ("bitbrains", BITBRAINS_HEADER + "1;\t2\n", ":2"),
+        ("planetlab", "1\n2.x\n", ":2"),
+        ("planetlab", "1\n200\n", ""),
+        ("cloudwatch", "timestamp,value\n2014-02-14 14:30:00,1e6\n", ""),
+        ("cloudwatch", "timestamp,value\n2014-02-14 25:30:00,1\n", ":2"),
+        ("alibaba-pods", PODS_HEADER + "a,1,1,1,1000,,BE,Pending,6,90,\n", ""),
+        ("churn", "anna 1 1400000000000 2 1000 x\n", ":1"),
+        ("intervals", "start [s],end [s]\n3,3\n", ""),
+        ("intervals", "start [s],end [s]\n3,x\n", ":2"),
+        ("intervals", "start,end\n3,4\n", ":1"),
+        ("iperf3", "[1]", ""),
+    ],
+)
+def test_a_broken_file_is_refused_with_file_and_line(file: Path, name: str, broken: str, where: str) -> None:
+    file.write_text(broken)
+    with pytest.raises(InputError) as caught:
+        record(file, format=name)
+    assert caught.value.where == f"{file}{where}"
+
+
+def test_round_trip_times_are_not_taken_for_rates(tmp_path: Path) -> None:
+    path = tmp_path / "wifi-TCPRTT-noise0M_Client_edge.txt"
+    path.write_text(FILES["mecperf"][0])
+    with pytest.raises(InputError, match="round-trip times"):
+        read(path, "rate")
+
+
+def test_columns_out_of_order_are_put_in_order_when_asked(file: Path) -> None:
+    file.write_text("time [s],rate [B/s]\n0,10\n1,\n2,6\n2,8\n1,3\n3,1\n")
+    with pytest.raises(InputError, match=r"log:3:"):
+        read(file, "rate")
+    assert read(file, "rate", repair=True) == Trace([0.0, 2.0, 3.0], [10.0, 7.0, 1.0])
+
+
+def test_a_block_that_is_not_clean_is_read_as_a_clean_one(file: Path) -> None:
+    """Comments and blank lines send a block through the slow reader, which must come to the same."""
+    rng = np.random.default_rng(1)
+    rows = [
+        f"{time!r},{value!r}"
+        for time, value in zip(np.cumsum(rng.random(500)), rng.random(500) * 1e9, strict=True)
+    ]
+    rows = [row.replace("np.float64(", "").replace(")", "") for row in rows]
+    file.write_text("\n".join(rows))
+    clean = read(file, "rate", unit="kbit/s", time_unit="ms")
+    file.write_text("\n".join([*rows[:250], "# pause", "", *rows[250:]]))
+    assert read(file, "rate", unit="kbit/s", time_unit="ms") == clean
+
+
+def test_a_long_file_is_read_across_blocks_with_the_line_of_a_mistake(file: Path) -> None:
+    rows = [f"{number} {number % 7}" for number in range(300_000)]
+    file.write_text("\n".join(rows))
+    found = read(file, "rate", unit="B/s", time_unit="s")
+    assert (len(found.times), found.integral(0.0, 7.0)) == (300_000, 21.0)
+    rows[250_000] = "250000 x"
+    file.write_text("\n".join(rows))
+    with pytest.raises(InputError, match=r"log:250001: found 'x'"):
+        read(file, "rate", unit="B/s", time_unit="s")
+
+
+def test_long_traces_answer_as_short_ones_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond some length a trace keeps arrays instead of lists."""
+    rng = np.random.default_rng(2)
+    arguments = np.arange(50.0), rng.random(50), "loop", 51.0
+    lists = Trace(*arguments)  # type: ignore[arg-type]
+    monkeypatch.setattr(trace, "_LONGEST_LIST", 10)
+    arrays = Trace(*arguments)  # type: ignore[arg-type]
+    times = np.sort(rng.random(200) * 300)
+    assert (lists.value(times) == arrays.value(times)).all()
+    assert (lists.integral(times[:-1], times[1:]) == arrays.integral(times[:-1], times[1:])).all()
+    assert (lists.reach(times, 7.0) == arrays.reach(times, 7.0)).all()
+    assert isinstance(arrays.value(3.0), float)
+
+
+def parquet(path: Path, columns: Mapping[str, Any]) -> None:
+    pq.write_table(pa.table(columns), path)
+
+
+def test_parquet_files_are_read_by_the_names_of_their_columns(file: Path) -> None:
+    parquet(file, {"time [ms]": [0, 500, 2000], "rate [Mbit/s]": [8.0, 0.0, 16.0]})
+    assert read(file, "rate") == Trace([0.0, 0.5, 2.0], [1e6, 0.0, 2e6])
+    dates = np.array(["2024-01-01T00:00:00", "2024-01-01T00:00:05"], dtype="datetime64[ms]")
+    parquet(file, {"note": ["a", "b"], "cpu [%]": [50, 100], "when": dates})
+    found = read(file, "fraction", column="cpu", time_column="when", load=True)
+    assert found == Trace([0.0, 5.0], [0.5, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("columns", "found"),
+    [
+        ({"time [s]": [0, 1]}, "1 columns"),
+        ({"time [s]": [0, 1], "a": [1, 1], "b": [2, 2]}, "3 columns"),
+        ({"time [s]": [0, 0], "rate [B/s]": [1, 1]}, r"row 2\): found the time 0"),
+        ({"time [s]": [0, 1], "rate [B/s]": [1, None]}, r"row 2\): found the value nan"),
+        ({"time [s]": [0, 1], "rate [B/s]": [1, -1]}, r"row 2\): found the value -1"),
+        ({"time [s]": [0, 1], "rate": [1, 1]}, "no unit for the rate"),
+        ({"time [s]": ["a", "b"], "rate [B/s]": [1, 1]}, "cannot be read"),
+        ({"time [s]": [[0], [1]], "rate [B/s]": [1, 1]}, "cannot be read"),
+        ({"time [s]": [], "rate [B/s]": []}, "no row with a value|cannot be read"),
+    ],
+)
+def test_a_parquet_file_that_does_not_fit_is_refused(file: Path, columns: dict[str, Any], found: str) -> None:
+    parquet(file, columns)
+    with pytest.raises(InputError, match=found):
+        read(file, "rate")
+
+
+EDITS = st.lists(
+    st.tuples(
+        st.sampled_from(["flip", "cut", "double", "swap", "splice"]),
+        st.floats(0, 1),
+        st.floats(0, 1),
+        st.binary(max_size=4),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def damaged(content: bytes, edits: list[tuple[str, float, float, bytes]], newline: bytes) -> bytes:
+    """Lines cut, doubled and swapped, bytes flipped, and bytes put in."""
+    for kind, at, other, extra in edits:
+        lines = content.split(newline)
+        first, second = int(at * (len(lines) - 1)), int(other * (len(lines) - 1))
+        position = int(at * max(0, len(content) - 1))
+        if kind == "flip" and content:
+            content = (
+                content[:position]
+                + bytes([content[position] ^ (1 << int(other * 7))])
+                + content[position + 1 :]
+            )
+        elif kind == "splice":
+            content = content[:position] + extra + content[position + int(other * 5) :]
+        else:
+            picked = {"cut": [], "double": [lines[first]] * 2, "swap": [lines[second]]}[kind]
+            content = newline.join([*lines[:first], *picked, *lines[first + 1 :]])
+    return content
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("name", [*FILES, "parquet"])
+@given(EDITS, st.booleans(), st.sampled_from([None, "hold", "loop", "zero"]), st.booleans())
+def test_a_damaged_file_gives_a_recording_or_an_input_error_with_the_file(
+    scratch: Path, name: str, edits: list[tuple[str, float, float, bytes]], told: bool, end: Any, load: bool
+) -> None:
+    if name == "parquet":
+        parquet(scratch, {"time [s]": [0.0, 1.0, 2.0], "rate [B/s]": [1.0, 2.0, 3.0]})
+        options: dict[str, Any] = {}
+    else:
+        text, _, options, *_ = FILES[name]
+        scratch.write_text(text)
+    newline = {"mecperf": b",", "parquet": b"P"}.get(name, b"\n")
+    scratch.write_bytes(damaged(scratch.read_bytes(), edits, newline))
+    given_options = Options(**(options | {"end": end, "load": True if load and "load" in options else None}))
+    try:
+        found = record(scratch, format=name if told else None, options=given_options)
+    except InputError as error:
+        where = error.where
+    else:
+        assert found.trace.times[0] == 0
+        assert found.length_s >= found.trace.times[-1]
+        return
+    assert str(scratch) in where

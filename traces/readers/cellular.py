@@ -1,0 +1,58 @@
+"""Logs of downloads on the way: the 4G logs of Ghent, and the HSDPA logs of Norway that came before them.
+
+Six columns, separated by blanks: time since 1970 (seconds in Norway, milliseconds in Ghent; not used), milliseconds
+since the start, latitude, longitude, bytes received since the line before, milliseconds since the line before (van der
+Hooft et al. 2016, "HTTP/2-Based Adaptive Streaming of HEVC Video Over 4G/LTE Networks"; Riiser et al. 2013, "Commute
+path bandwidth traces from 3G networks"). The rate of a line, bytes over milliseconds, holds for the time that ends
+with it. Lines whose time is before an earlier line's, which whole logs from Norway have, and lines without duration are
+left out. The trace repeats after the last line.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from traces.errors import InputError
+from traces.readers.assemble import assembled, check_quantity, tidied
+from traces.readers.options import Options
+from traces.readers.table import BLANKS, Layout, numeral_or_none, read_table
+from traces.recording import Recording
+from traces.units import Quantity
+
+NAME = "cellular"
+_FORM = "six columns: epoch, milliseconds, latitude, longitude, bytes, milliseconds since the line before"
+_EPOCH_FROM = 1e9
+"""Logs are from after September 2001."""
+
+
+def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
+    """Whether a file that begins with these lines is in the format: six numbers, the first an epoch."""
+    fields = [numeral_or_none(field) for field in head[0].split()]
+    return len(fields) == 6 and None not in fields and (fields[0] or 0) >= _EPOCH_FROM and "," not in head[0]
+
+
+def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
+    """A link's rate [bytes/s], as it was used by one download.
+
+    Raises:
+        InputError: the file breaks the format, or something is asked of it that it cannot give.
+    """
+    check_quantity(path, NAME, "rate", quantity)
+    options.allow(path, "end", "max_gap_s")
+    ends, received, spans_ms = read_table(path, Layout(BLANKS, 6, (4, 5), _FORM, time=1, time_factor=1e-3))
+    rates = np.full(len(ends), np.nan)
+    np.divide(received * 1000, spans_ms, out=rates, where=spans_ms > 0)
+    if np.isnan(rates).all():
+        raise InputError(path, "no line with a duration", _FORM)
+    first = int(np.argmin(np.isnan(rates)))
+    times, values, repairs = tidied(ends, rates)
+    return assembled(
+        path,
+        np.append(times[0] - spans_ms[first] / 1000, times),
+        values,
+        options,
+        format=NAME,
+        quantity="rate",
+        rows=len(ends),
+        repairs=repairs,
+    )

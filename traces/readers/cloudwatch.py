@@ -1,0 +1,55 @@
+"""CPU loads from AWS CloudWatch, as in the Numenta Anomaly Benchmark: `timestamp,value` every 300 seconds.
+
+Times are like `2014-02-14 14:30:00`, values per cent of one instance (Lavin & Ahmad 2015, "Evaluating real-time anomaly
+detection algorithms"). A row holds until the next. The benchmark has other metrics in the same form: a value above 100
+tells them apart, and is refused.
+"""
+
+from collections.abc import Sequence
+
+from traces.errors import InputError
+from traces.readers.assemble import assembled, check_quantity, tidied
+from traces.readers.clock import ISO
+from traces.readers.options import Options
+from traces.readers.table import Layout, read_table
+from traces.recording import Recording
+from traces.units import Quantity
+
+NAME = "cloudwatch"
+_HEADER = "timestamp,value"
+
+
+def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
+    """Whether a file that begins with these lines is in the format: its header, then a date."""
+    told = options.unit or options.time_unit or quantity not in (None, "fraction")
+    dated = len(head) > 1 and ISO.nanoseconds(head[1].split(",")[0]) is not None
+    return not told and head[0] == _HEADER and dated
+
+
+def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
+    """A load.
+
+    Raises:
+        InputError: the file breaks the format, or something is asked of it that it cannot give.
+    """
+    check_quantity(path, NAME, "fraction", quantity)
+    options.allow(path, "end", "load", "max_gap_s")
+    times, percent = read_table(
+        path, Layout(",", 2, (1,), f"two columns under {_HEADER}", header=1, clock=ISO)
+    )
+    if percent.size and percent.max() > 100:
+        accepted = 'loads of at most 100 %; anything else as format="csv" with its unit'
+        raise InputError(path, f"a value of {percent.max():g}", accepted)
+    rows = len(times)
+    times, percent, repairs = tidied(times, percent)
+    return assembled(
+        path,
+        times,
+        percent / 100,
+        options,
+        format=NAME,
+        quantity="fraction",
+        rows=rows,
+        repairs=repairs,
+        is_load=True,
+    )

@@ -1,0 +1,93 @@
+"""Intervals in which something is there, or in which it is not: two columns, start and end.
+
+    start [s],end [s]
+    0,3600
+    5400,7200
+
+The first line names the columns `start` and `end`, with their units unless the caller gives one. The trace is 1
+within intervals and 0 elsewhere; with `select="off"` the intervals are outages and it is 1 elsewhere. Times count
+from 0 as they stand there, since the first interval need not begin with the record. Intervals in any order are put in
+order, and those that overlap joined. After the last one its outside holds.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from traces.errors import InputError, shown
+from traces.readers.assemble import check_quantity, gaps_of
+from traces.readers.columns import split_header, unit_factor
+from traces.readers.lines import lines
+from traces.readers.options import Options
+from traces.readers.table import Layout, read_table, separator_of, splitter
+from traces.recording import Recording
+from traces.trace import EndRule, FloatArray, Trace
+from traces.units import Quantity, convert
+
+NAME = "intervals"
+_FORM = 'two columns, under a header such as "start [s],end [s]"'
+
+
+def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
+    """Whether a file that begins with these lines is in the format, by its header."""
+    return [name.lower() for name, _ in _headings(head[0])] == ["start", "end"]
+
+
+def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
+    """An availability, 0 or 1.
+
+    Raises:
+        InputError: the file breaks the format, or something is asked of it that it cannot give.
+    """
+    check_quantity(path, NAME, "fraction", quantity)
+    options.allow(path, "end", "time_unit", "select")
+    if options.select not in (None, "on", "off"):
+        raise InputError(f"{path} (option select)", shown(options.select), '"on" or "off"')
+    number, first = next(
+        ((number, line) for number, line in lines(path) if line and not line.startswith("#")), (1, "")
+    )
+    if not recognises([first], None, options):
+        raise InputError(f"{path}:{number}", shown(first), _FORM)
+    units = [options.time_unit or unit for _, unit in _headings(first)]
+    factors = [unit_factor(unit, "time", f"{path}:{number}", "time_unit") for unit in units]
+    layout = Layout(separator_of(first), 2, (1,), _FORM, header=number, time_factor=factors[0])
+    starts, ends = read_table(path, layout)
+    return _recording(path, starts, convert(ends, factors[1]), options)
+
+
+def _recording(path: str, starts: FloatArray, ends: FloatArray, options: Options) -> Recording:
+    if not len(starts) or not (ends > starts).all():
+        found = (
+            "no interval"
+            if not len(starts)
+            else f"an interval from {starts[ends <= starts][0]:g} s to no later"
+        )
+        raise InputError(path, found, "intervals that end after they start")
+    rows = len(starts)
+    starts, ends = _merged(starts, ends)
+    inside = 0.0 if options.select == "off" else 1.0
+    times = np.append(0.0, np.column_stack((starts, ends)).ravel())
+    values = np.append(1 - inside, np.tile([inside, 1 - inside], len(starts)))
+    if starts[0] == 0:
+        times, values = times[1:], values[1:]
+    end: EndRule = options.end or "hold"
+    length = float(ends[-1])
+    if end != "hold":
+        times, values = times[:-1], values[:-1]
+    trace = Trace(times, values, end, None if end == "hold" else length)
+    step, _, longest = gaps_of(np.diff(times))
+    repairs = Counter({"overlapping intervals": rows - len(starts)})
+    return Recording(trace, NAME, "fraction", rows, length, step, 0, longest, +repairs)
+
+
+def _merged(starts: FloatArray, ends: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The same times in as few intervals as there can be, in order."""
+    order = np.argsort(starts, kind="stable")
+    starts, reached = starts[order], np.maximum.accumulate(ends[order])
+    first = np.append(True, starts[1:] > reached[:-1])
+    return starts[first], reached[np.append(first[1:], True)]
+
+
+def _headings(line: str) -> list[tuple[str, str]]:
+    return [split_header(field) for field in splitter(separator_of(line))(line)]

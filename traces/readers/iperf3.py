@@ -1,0 +1,108 @@
+"""iperf3's JSON output (`iperf3 -J`), of the sender or the server: the rate of each interval.
+
+Of each element of `intervals` the `sum` over all streams counts, with `start` and `end` in seconds and
+`bits_per_second`. A rate holds for its interval; the trace repeats after the last one. Intervals that iperf3 was told
+to omit are left out.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from traces.errors import InputError, shown
+from traces.readers.assemble import assembled, check_quantity
+from traces.readers.lines import opened, unreadable
+from traces.readers.options import Options
+from traces.recording import Recording
+from traces.units import Quantity
+
+NAME = "iperf3"
+LARGEST_FILE = 1 << 28
+"""Largest file that is read, in bytes; JSON has to be in memory as a whole."""
+
+_FORM = 'the output of iperf3 -J, a JSON object with "intervals"'
+_LARGEST = 1e100
+
+
+def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
+    """Whether a file that begins with these lines is in the format: an object that names iperf3's parts."""
+    text = "".join(head)
+    return head[0].startswith("{") and ('"intervals"' in text or '"iperf 3' in text)
+
+
+def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
+    """A link's rate [bytes/s], as iperf3 got it.
+
+    Raises:
+        InputError: the file breaks the format, or something is asked of it that it cannot give.
+    """
+    check_quantity(path, NAME, "rate", quantity)
+    options.allow(path, "end", "max_gap_s")
+    sums = _sums(path, _document(path))
+    kept = [(number, one) for number, one in enumerate(sums) if not one.get("omitted")]
+    if not kept:
+        raise InputError(path, "no interval", _FORM)
+    starts = [_number(path, number, one, "start") for number, one in kept]
+    rates = [_number(path, number, one, "bits_per_second") / 8 for number, one in kept]
+    edges = np.array([*starts, _number(path, *kept[-1], "end")])
+    if not (np.diff(edges) > 0).all():
+        number, _ = kept[min(int(np.argmin(np.diff(edges) > 0)) + 1, len(kept) - 1)]
+        raise InputError(
+            f"{path} (intervals.{number})", "a time that is not after the one before", "rising times"
+        )
+    return assembled(
+        path,
+        edges,
+        np.array(rates),
+        options,
+        format=NAME,
+        quantity="rate",
+        rows=len(sums),
+        repairs={"omitted intervals": len(sums) - len(kept)} if len(kept) < len(sums) else {},
+    )
+
+
+def _document(path: str) -> dict[str, Any]:
+    with opened(path) as file:
+        try:
+            text = file.read(LARGEST_FILE + 1)
+        except OSError as error:
+            raise unreadable(path, error) from error
+    if len(text) > LARGEST_FILE:
+        raise InputError(path, "a very large file", f"at most {LARGEST_FILE:,} bytes")
+    try:
+        document = json.loads(text, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        found = f"JSON that is broken or cut off ({error.msg})"
+        raise InputError(f"{path}:{error.lineno}", found, _FORM) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(path, f"JSON that cannot be read ({error})", _FORM) from error
+    if not isinstance(document, dict):
+        raise InputError(path, f"a {type(document).__name__}", _FORM)
+    return document
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"the number {constant}")
+
+
+def _sums(path: str, document: dict[str, Any]) -> list[dict[str, Any]]:
+    intervals = document.get("intervals")
+    if document.get("error") and not intervals:
+        raise InputError(path, f"a test that failed: {shown(document['error'])}", "a test that was done")
+    if not isinstance(intervals, list):
+        raise InputError(path, 'no list "intervals"', _FORM)
+    for number, interval in enumerate(intervals):
+        if not isinstance(interval, dict) or not isinstance(interval.get("sum"), dict):
+            raise InputError(f"{path} (intervals.{number})", 'no object "sum"', _FORM)
+    return [interval["sum"] for interval in intervals]
+
+
+def _number(path: str, interval: int, one: dict[str, Any], key: str) -> float:
+    value = one.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST:
+        accepted = f"a number from 0 to below {_LARGEST:g}"
+        raise InputError(f"{path} (intervals.{interval}.sum.{key})", shown(value), accepted)
+    return float(value)

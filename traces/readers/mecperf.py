@@ -1,0 +1,60 @@
+"""MECPerf's measurements of access networks: one line of items like `2020-01-24 15:37:25.000000_15.767`.
+
+Values of the bandwidth files are in Mbit/s, each the mean of one test (Caiazza et al., MECPerf, University of Pisa).
+A value holds until the next test; tests come in batches with hours between them, for which there is `max_gap_s`.
+Files of round-trip times look the same and have `RTT` in their name, by which they are refused. Files of UDP tests
+are what their sender saw, and no capacity.
+"""
+
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from traces.errors import InputError, shown
+from traces.readers.assemble import assembled, check_quantity, tidied
+from traces.readers.clock import ISO
+from traces.readers.lines import lines
+from traces.readers.options import Options
+from traces.readers.table import numeral, numeral_or_none
+from traces.recording import Recording
+from traces.units import Quantity
+
+NAME = "mecperf"
+_MBIT_S = 125_000.0
+_LONGEST = 1 << 26
+_FORM = "items such as 2020-01-24 15:37:25.000000_15.767, separated by commas"
+
+
+def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
+    """Whether a file that begins with these lines is in the format, by its first item."""
+    time, _, value = head[0].split(",", 1)[0].partition("_")
+    return ISO.nanoseconds(time) is not None and numeral_or_none(value) is not None
+
+
+def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
+    """A link's rate [bytes/s].
+
+    Raises:
+        InputError: the file breaks the format, or something is asked of it that it cannot give.
+    """
+    check_quantity(path, NAME, "rate", quantity)
+    options.allow(path, "end", "max_gap_s")
+    if "RTT" in Path(path).name:
+        raise InputError(path, "round-trip times, by its name", "a file of bandwidths")
+    stamps, rates = array("q"), array("d")
+    for number, line in lines(path, _LONGEST):
+        for item in line.split(",") if line else ():
+            time, _, value = item.partition("_")
+            stamp = ISO.nanoseconds(time.strip())
+            if stamp is None:
+                raise InputError(f"{path}:{number}", shown(item), _FORM)
+            stamps.append(stamp)
+            rates.append(numeral(value, number, path) * _MBIT_S)
+    if not stamps:
+        raise InputError(path, "no item", _FORM)
+    times, values, repairs = tidied((np.array(stamps) - stamps[0]) / 1e9, np.array(rates))
+    return assembled(
+        path, times, values, options, format=NAME, quantity="rate", rows=len(rates), repairs=repairs
+    )

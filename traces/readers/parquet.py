@@ -1,0 +1,128 @@
+"""Parquet files with a time and a value in each row; names of columns are like the header of a text file.
+
+As in text, a value holds until the next row's time, times are shifted so that the first is 0, they must rise unless
+`repair` is said, and of more than two columns the caller names which. Times may be of a timestamp type.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from traces.errors import InputError, shown
+from traces.readers.assemble import assembled, tidied
+from traces.readers.columns import find_column, quantity_of, split_header, unit_factor
+from traces.readers.lines import opened, unreadable
+from traces.readers.options import Options
+from traces.readers.table import LARGEST, NUMBER
+from traces.recording import Recording
+from traces.trace import FloatArray
+from traces.units import Quantity, convert
+
+NAME = "parquet"
+_MAGIC = b"PAR1"
+_BATCH = 1 << 16
+_FORM = "a Parquet file with a column of times and one of values"
+
+
+def is_parquet(path: str) -> bool:
+    """Whether a file begins as Parquet files do."""
+    with opened(path) as file:
+        try:
+            return file.read(len(_MAGIC)) == _MAGIC
+        except OSError as error:
+            raise unreadable(path, error) from error
+
+
+def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
+    """Never: a Parquet file has no lines; see `is_parquet`."""
+    return False
+
+
+def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
+    """A recording of any quantity, which the unit of the values tells if the caller does not.
+
+    Raises:
+        InputError: the file, or what is asked of it, breaks the format.
+    """
+    options.allow(path, "unit", "time_unit", "end", "column", "time_column", "load", "repair", "max_gap_s")
+    with opened(path) as file:
+        try:
+            return _read(path, pq.ParquetFile(file), quantity, options)
+        except (pa.ArrowException, OSError) as error:
+            reason = str(error).partition("\n")[0]
+            raise InputError(path, f"a file that cannot be read ({reason})", _FORM) from error
+
+
+def _read(path: str, file: pq.ParquetFile, quantity: Quantity | None, options: Options) -> Recording:
+    names = file.schema_arrow.names
+    if len(names) != 2 and (options.column is None or len(names) < 2):
+        raise InputError(path, f"{len(names)} columns", f"{_FORM}; of more than two, the option column")
+    time = 0 if options.time_column is None else find_column(names, options.time_column, "time_column", path)
+    value = 1 - min(time, 1) if options.column is None else find_column(names, options.column, "column", path)
+    value_unit = options.unit or split_header(names[value])[1]
+    time_unit = options.time_unit or split_header(names[time])[1]
+    measured = quantity or quantity_of(value_unit)
+    unit = unit_factor(value_unit, measured, path, "unit")
+    dated = pa.types.is_timestamp(file.schema_arrow.field(time).type)
+    if dated:
+        times = _moments(path, file, time)
+    else:
+        times = convert(_numbers(file, time), unit_factor(time_unit, "time", path, "time_unit"))
+    values = convert(_numbers(file, value), unit)
+    rows, repairs = len(times), Counter[str]()
+    if options.repair:
+        there = ~np.isnan(times)
+        times, values, repairs = tidied(times[there], values[there])
+        repairs += Counter({"missing times": int(np.count_nonzero(~there))})
+    _check(path, times, values, dated)
+    return assembled(
+        path,
+        times,
+        values,
+        options,
+        format=NAME,
+        quantity=measured,
+        rows=rows,
+        repairs=repairs,
+        is_load=options.load is not None,
+    )
+
+
+def _numbers(file: pq.ParquetFile, column: int) -> FloatArray:
+    """A column of numbers, NaN where one is missing."""
+    found = array("d")
+    for batch in file.iter_batches(_BATCH, columns=[file.schema_arrow.names[column]]):
+        found.frombytes(batch.column(0).cast(pa.float64()).to_numpy(zero_copy_only=False).tobytes())
+    return np.frombuffer(found) if found else np.empty(0)
+
+
+def _moments(path: str, file: pq.ParquetFile, column: int) -> FloatArray:
+    """A column of times of a timestamp type, in seconds since the first."""
+    found = array("q")
+    for batch in file.iter_batches(_BATCH, columns=[file.schema_arrow.names[column]]):
+        cells = batch.column(0)
+        if cells.null_count:
+            raise InputError(path, "a row without a time", "a time in each row")
+        found.frombytes(cells.cast(pa.timestamp("ns")).cast(pa.int64()).to_numpy().tobytes())
+    nanoseconds = np.frombuffer(found, dtype=np.int64) if found else np.empty(0, dtype=np.int64)
+    seconds: FloatArray = (nanoseconds - nanoseconds[:1]) / 1e9
+    return seconds
+
+
+def _check(path: str, times: FloatArray, values: FloatArray, dated: bool) -> None:
+    """Refuse a row in which a number is out of range, or a time not after the one before."""
+    for what, column in (("time", times), ("value", values)):
+        good = (column >= 0) & (column < LARGEST) if what == "value" or not dated else np.isfinite(column)
+        if not good.all():
+            at = int(np.argmin(good))
+            raise InputError(f"{path} (row {at + 1})", f"the {what} {shown(float(column[at]))}", NUMBER)
+    rising = np.diff(times, prepend=-np.inf) > 0
+    if not rising.all():
+        at = int(np.argmin(rising))
+        raise InputError(
+            f"{path} (row {at + 1})", f"the time {times[at]:.10g} s", "a time after the row before"
+        )

@@ -1,0 +1,66 @@
+"""Pensieve's "cooked" traces: seconds and Mbit/s in two columns without a header.
+
+Made known by Mao et al. 2017, "Neural Adaptive Video Streaming with Pensieve", for rates from Norway (HSDPA) and the
+FCC; traces from Oboe and Puffer are passed around in the same form. In Pensieve's simulator the rate of a row holds
+for the time from the row before to this one; so the first row's rate is never used, and n rows tell n - 1 rates. The
+trace repeats after the last row. Parts cut out of longer traces begin at a time above 0, which becomes 0. Nothing is
+taken off for headers (Pensieve's simulator takes 5 %).
+
+Such a file says nothing of itself, and two columns of numbers may be anything. It is recognised only if no unit is
+given, columns are separated by a tab, every number of the beginning is written with a point as Python writes floats,
+times rise from below a day, and rates are below 1000. Everything else must be told: `format="pensieve"`.
+"""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from traces.errors import InputError
+from traces.readers.assemble import assembled, check_quantity
+from traces.readers.options import Options
+from traces.readers.table import BLANKS, Layout, read_table
+from traces.recording import Recording
+from traces.units import Quantity, convert, factor
+
+NAME = "pensieve"
+_FORM = "seconds and Mbit/s in two columns"
+_ROW = re.compile(r"(\d+\.\d+(?:e-?\d+)?)\t(\d+\.\d+(?:e-?\d+)?)")
+_LATEST_START_S = 86_400.0
+_LARGEST_RATE = 1000.0
+
+
+def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
+    """Whether a file that begins with these lines can hardly be anything else."""
+    rows = [_ROW.fullmatch(line) for line in head]
+    if quantity not in (None, "rate") or options.unit or options.time_unit or len(rows) < 2:
+        return False
+    numbers = [(float(row[1]), float(row[2])) for row in rows if row is not None]
+    rising = all(before < after for (before, _), (after, _) in pairwise(numbers))
+    small = all(rate < _LARGEST_RATE for _, rate in numbers)
+    return len(numbers) == len(rows) and rising and small and numbers[0][0] < _LATEST_START_S
+
+
+def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
+    """A link's rate [bytes/s]; another unit than Mbit/s may be told, as Puffer's files need (MB/s).
+
+    Raises:
+        InputError: the file breaks the format, or something is asked of it that it cannot give.
+    """
+    check_quantity(path, NAME, "rate", quantity)
+    options.allow(path, "unit", "end", "max_gap_s")
+    times, rates = read_table(path, Layout(BLANKS, 2, (1,), _FORM, rising=True))
+    if len(times) < 2:
+        raise InputError(
+            path, f"{len(times)} rows", "at least two: a rate holds from the row before to its own"
+        )
+    unit = factor(options.unit or "Mbit/s", "rate", f"{path} (option unit)")
+    return assembled(
+        path,
+        times,
+        convert(rates[1:], unit),
+        options,
+        format=NAME,
+        quantity="rate",
+        rows=len(times),
+        repairs={},
+    )
