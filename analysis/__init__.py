@@ -10,6 +10,7 @@ import types as _types
 __all__ = [
     "cli",
     "compare",
+    "figures",
     "metrics",
     "output",
     "paper",

@@ -1,0 +1,28 @@
+"""Figures of one run, of several, and of a campaign, all in one style and from tables alone.
+
+Every function takes data frames and gives a matplotlib figure; `analysis.plots.save_figure` writes it. `policy` is the
+column that is told apart by colour, and `run` names the world-and-policy that a row belongs to.
+"""
+
+from analysis.figures.across import difference_figure, gap_figure, heat_map
+from analysis.figures.devices import memory_figure, utilisation_figure
+from analysis.figures.latency import boxen_figure, by_token_figure, distribution_figure
+from analysis.figures.placement import migration_figure, placement_figure
+from analysis.figures.style import COLUMN, PAGE, SLIDE, Size
+
+__all__ = [
+    "COLUMN",
+    "PAGE",
+    "SLIDE",
+    "Size",
+    "boxen_figure",
+    "by_token_figure",
+    "difference_figure",
+    "distribution_figure",
+    "gap_figure",
+    "heat_map",
+    "memory_figure",
+    "migration_figure",
+    "placement_figure",
+    "utilisation_figure",
+]

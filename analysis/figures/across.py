@@ -1,0 +1,97 @@
+"""Policies over many worlds: differences with intervals, gaps to an optimum, and maps of policies and axes."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.figures.devices import draw_map
+from analysis.figures.style import PAGE, Size, finish, lettered, looks, new_figure, note, shortened
+from analysis.plots import literal
+from analysis.stats import Interval, bootstrap
+
+
+def difference_figure(changes: Mapping[str, Interval], label: str, size: Size = PAGE) -> Figure:
+    """How far each policy is from one that they are compared with; what reaches the line at 0 is no difference.
+
+    Args:
+        changes: by policy, in percent.
+        label: of the axis.
+        size: what the figure is made for.
+    """
+    with lettered(size):
+        figure = new_figure(size, size.line_in * (5 + 1.4 * len(changes)))
+        axes = figure.subplots()
+        axes.axvline(0.0, color="0.4", linewidth=1.0)
+        _intervals(axes, list(changes), [changes[name] for name in changes])
+        axes.set_xlabel(label)
+    return finish(figure, size)
+
+
+def gap_figure(gaps: pd.DataFrame, label: str, size: Size = PAGE) -> Figure:
+    """How far above the least possible each policy is: a dot per run, and the median with its 95 % interval.
+
+    Args:
+        gaps: rows with `policy` and `gap`, a share: 0.1 is 10 % above; missing where nothing is known.
+        label: of the axis.
+        size: what the figure is made for.
+    """
+    known = gaps[np.isfinite(gaps["gap"])]
+    names = list(dict.fromkeys(gaps["policy"]))
+    with lettered(size):
+        figure = new_figure(size, size.line_in * (5 + 1.4 * max(1, len(names))))
+        axes = figure.subplots()
+        if known.empty:
+            note(axes, "no optimum is known")
+            return finish(figure, size)
+        percents = [100.0 * known.loc[known["policy"] == name, "gap"].to_numpy() for name in names]
+        for row, values in enumerate(percents):
+            height = row + np.linspace(-0.25, 0.25, len(values) + 2)[1:-1]
+            axes.plot(values, height, ".", color="0.55", markersize=3, alpha=0.6)
+        _intervals(axes, names, [bootstrap(values) if len(values) else None for values in percents])
+        axes.set_xlim(left=min(0.0, *(float(v.min()) for v in percents if len(v))))
+        axes.set_xlabel(label)
+    return finish(figure, size)
+
+
+def _intervals(axes: Axes, names: list[str], found: list[Interval | None]) -> None:
+    """A dot and a bar per row, the first on top."""
+    for row, (look, one) in enumerate(zip(looks(names).values(), found, strict=True)):
+        if one is not None:
+            ends = [[one.value - one.low], [one.high - one.value]]
+            axes.errorbar(
+                [one.value], [row], xerr=ends, fmt="o", color=look["color"], markersize=5, capsize=3
+            )
+    axes.set_yticks(range(len(names)), [literal(shortened(name, 28)) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    sns.despine(ax=axes, left=True)
+
+
+def heat_map(table: pd.DataFrame, axis: str, label: str, size: Size = PAGE) -> Figure:
+    """A number for each policy at each level of an axis, such as how many times the best it is.
+
+    Args:
+        table: one row per policy, one column per level; missing where no run came to its end.
+        axis: what the columns are.
+        label: of the numbers.
+        size: what the figure is made for.
+    """
+    values = table.to_numpy(dtype=np.float64)
+    with lettered(size):
+        figure = new_figure(size, size.line_in * (7 + 1.5 * len(table)))
+        axes = figure.subplots()
+        if not np.isfinite(values).any():
+            note(axes, "no run came to its end")
+            return finish(figure, size)
+        ends = (float(np.nanmin(values)), float(np.nanpercentile(values, 95)))
+        texts = [["–" if not np.isfinite(value) else f"{value:.3g}" for value in row] for row in values]
+        axes.set_facecolor("0.85")
+        image = draw_map(axes, table, texts, size, (ends[0], max(ends[1], ends[0] + 1e-9)))
+        axes.set_xlabel(literal(axis))
+        axes.set_title(literal(label), loc="left")
+        figure.colorbar(image, ax=axes, fraction=0.04, extend="max")
+    return finish(figure, size)

@@ -1,0 +1,183 @@
+"""What devices and links did: memory over time, and how busy each was."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.figures.style import (
+    COLOURS,
+    PAGE,
+    Size,
+    add_legend,
+    finish,
+    label_below,
+    label_left,
+    lettered,
+    looks,
+    new_figure,
+    note,
+    panels,
+    shortened,
+)
+from analysis.plots import literal
+from analysis.tables import byte_unit
+
+_MOST_LINES = 8
+"""More lines than this cannot be told apart."""
+
+
+def memory_figure(devices: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
+    """What the model holds on each device over time, a panel per run; crosses mark tokens that read swapped bytes.
+
+    Up to eight devices are lines; more are rows of a heat map.
+
+    Args:
+        devices: rows with `policy`, `run`, `request`, `token`, `device`, `held_bytes` and `swapped_bytes`.
+        tokens: rows with `run`, `request`, `token` and `start_s`.
+        size: what the figure is made for.
+    """
+    rows = devices.merge(tokens[["run", "request", "token", "start_s"]], on=["run", "request", "token"])
+    runs = rows.drop_duplicates("run").set_index("run")["policy"] if len(rows) else pd.Series(dtype=str)
+    names = list(dict.fromkeys(rows["device"]))
+    unit_bytes, unit = byte_unit(float(rows["held_bytes"].max()) if len(rows) else 1.0)
+    with lettered(size):
+        if rows.empty:
+            return _empty(size, "no token")
+        if len(names) > _MOST_LINES:
+            return _memory_maps(rows, runs, names, (unit_bytes, unit), size)
+        height = 0.26 * size.width_in
+        figure, axes = panels(size, list(runs), height, legend=names, sharey=True)
+        lines: dict[str, Any] = {}
+        for one, run in zip(axes, runs.index, strict=True):
+            lines |= _memory_lines(one, rows[rows["run"] == run], names, unit_bytes)
+            one.set_ylim(bottom=0.0)
+        label_below(axes, "Simulated time [s]")
+        label_left(axes, f"Held [{unit}]")
+        add_legend(figure, size, [lines[name] for name in names], names)
+    return finish(figure, size)
+
+
+def _memory_lines(axes: Axes, rows: pd.DataFrame, names: list[str], unit_bytes: float) -> dict[str, Any]:
+    lines = {}
+    for name, look in looks(names).items():
+        here = rows[rows["device"] == name].sort_values("start_s")
+        marker = "o" if len(here) == 1 else None
+        (lines[name],) = axes.plot(
+            here["start_s"], here["held_bytes"] / unit_bytes, marker=marker, markersize=3, **look
+        )
+        swapped = here[here["swapped_bytes"] > 0.0]
+        swapped = swapped.iloc[:: max(1, math.ceil(len(swapped) / 12))]
+        axes.plot(
+            swapped["start_s"], swapped["held_bytes"] / unit_bytes, "x", color=look["color"], markersize=4
+        )
+    return lines
+
+
+def _memory_maps(
+    rows: pd.DataFrame, runs: "pd.Series[str]", names: list[str], unit: tuple[float, str], size: Size
+) -> Figure:
+    height = max(1.0, 0.75 * size.line_in * len(names))
+    figure, axes = panels(size, list(runs), height, sharey=True)
+    most = float(rows["held_bytes"].max()) / unit[0]
+    image = None
+    for one, run in zip(axes, runs.index, strict=True):
+        here = rows[rows["run"] == run].sort_values("start_s", kind="stable")
+        order = list(dict.fromkeys(zip(here["request"], here["token"], strict=True)))
+        table = here.pivot_table(index="device", columns=["request", "token"], values="held_bytes")
+        table = table.reindex(index=names, columns=pd.MultiIndex.from_tuples(order))
+        image = one.imshow(
+            table.to_numpy() / unit[0],
+            aspect="auto",
+            interpolation="nearest",
+            cmap=COLOURS,
+            vmin=0.0,
+            vmax=most,
+        )
+        one.set_yticks(range(len(names)), [literal(shortened(name, 18)) for name in names])
+        one.grid(visible=False)
+    label_below(axes, "Tokens, one after another")
+    if image is not None:
+        figure.colorbar(image, ax=axes, label=f"Held by the model [{unit[1]}]", fraction=0.04)
+    return finish(figure, size)
+
+
+def utilisation_figure(
+    devices: pd.DataFrame, links: pd.DataFrame, ends_s: "pd.Series[float]", size: Size = PAGE
+) -> Figure:
+    """The share of each run's time in which devices worked and bytes flowed on links, as a map of runs and places.
+
+    Where messages do not share a link its share may exceed 100 %.
+
+    Args:
+        devices: rows with `policy`, `run`, `device` and `busy_s`.
+        links: rows with `policy`, `run`, `link`, `from_device`, `to_device` and `busy_s`.
+        ends_s: how long each run took, by `run`.
+        size: what the figure is made for.
+    """
+    directions = links.assign(link=links["from_device"] + " → " + links["to_device"])
+    places = ((devices, "device", "Devices"), (directions, "link", "Links"))
+    tables = {title: _shares(rows, place, ends_s) for rows, place, title in places if len(rows)}
+    with lettered(size):
+        if not tables:
+            return _empty(size, "nothing worked")
+        heights = [max(2, len(table)) for table in tables.values()]
+        longest = max(len(str(name)) for table in tables.values() for name in table.columns)
+        figure = new_figure(size, size.line_in * (sum(heights) + 6 + 0.25 * longest))
+        grid = figure.subplots(len(tables), 1, squeeze=False, sharex=True, height_ratios=heights)
+        for axes, (title, table) in zip(grid.flat, tables.items(), strict=True):
+            draw_map(axes, table, _percents(table), size, (0.0, 1.0))
+            axes.set_title(f"{title}: share of the time at work [%]", loc="left")
+        grid.flat[-1].tick_params(axis="x", labelbottom=True)
+    return finish(figure, size)
+
+
+def _percents(table: pd.DataFrame) -> list[list[str]]:
+    return [[f"{100.0 * value:.0f}" for value in row] for row in table.to_numpy()]
+
+
+def _shares(rows: pd.DataFrame, place: str, ends_s: "pd.Series[float]") -> pd.DataFrame:
+    """One row per place, one column per policy: the mean over its runs."""
+    busy = rows.groupby(["policy", "run", place], sort=False)["busy_s"].sum().reset_index()
+    busy["share"] = busy["busy_s"] / busy["run"].map(ends_s.where(ends_s > 0.0))
+    columns, index = list(dict.fromkeys(rows["policy"])), list(dict.fromkeys(rows[place]))
+    table = busy.pivot_table(index=place, columns="policy", values="share")
+    return table.reindex(index=index, columns=columns).fillna(0.0)
+
+
+def draw_map(
+    axes: Axes, table: pd.DataFrame, texts: list[list[str]], size: Size, ends: tuple[float, float]
+) -> Any:
+    """A heat map with a text in each cell where there is room for it."""
+    image = axes.imshow(
+        table.to_numpy(dtype=np.float64),
+        aspect="auto",
+        interpolation="nearest",
+        cmap=COLOURS,
+        vmin=ends[0],
+        vmax=ends[1],
+    )
+    columns = [literal(shortened(str(name), 22)) for name in table.columns]
+    crowded = sum(map(len, columns)) * size.font_pt / 110 > size.width_in
+    turned: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+    axes.set_xticks(range(len(columns)), columns, **turned)
+    axes.set_yticks(range(len(table)), [literal(shortened(str(name), 38)) for name in table.index])
+    axes.grid(visible=False)
+    longest = max((len(text) for row in texts for text in row), default=0)
+    if longest * size.font_pt / 100 * table.shape[1] > size.width_in:
+        return image
+    shades = np.asarray(image.norm(table.to_numpy(dtype=np.float64)))
+    for y, row in enumerate(texts):
+        for x, text in enumerate(row):
+            colour = "#fdfdfd" if shades[y, x] < 0.55 else "#111111"
+            axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=0.85 * size.font_pt)
+    return image
+
+
+def _empty(size: Size, text: str) -> Figure:
+    figure = new_figure(size, 0.3 * size.width_in)
+    note(figure.subplots(), text)
+    return finish(figure, size)

@@ -1,0 +1,182 @@
+"""How long tokens took: distributions, and latency against the number of the token."""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from analysis.figures.style import (
+    PAGE,
+    Size,
+    add_legend,
+    finish,
+    label_below,
+    label_left,
+    lettered,
+    log_if_wide,
+    looks,
+    note,
+    panels,
+    seconds,
+    shortened,
+)
+from analysis.plots import literal, plain, set_latency_scale
+
+_MOST_STEPS = 1000
+_MOST_TOGETHER = 6
+_NO_TOKEN = "no token followed another"
+
+
+def distribution_figure(tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
+    """The share of tokens that came within a time, and, on a logarithmic scale, of those that took longer.
+
+    Args:
+        tokens: rows with `policy`, `token` and `latency_s`; each request's first is left out. Worlds count together.
+        size: what the figure is made for.
+    """
+    later = tokens[tokens["token"] > 0]
+    labels = list(dict.fromkeys(tokens["policy"]))
+    with lettered(size):
+        figure, axes = panels(size, ["Share within", "Share above"], 0.36 * size.width_in, legend=labels)
+        if later.empty:
+            for one in axes:
+                note(one, _NO_TOKEN)
+            return finish(figure, size)
+        low, high = float(later["latency_s"].min()), float(later["latency_s"].max())
+        lines = [
+            _curves(one, later, labels, low, high, above=above)
+            for one, above in zip(axes, (False, True), strict=True)
+        ]
+        axes[0].set_ylim(0.0, 1.02)
+        axes[1].set_yscale("log")
+        axes[1].set_ylim(top=1.2)
+        axes[1].yaxis.set_major_formatter(FuncFormatter(plain))
+        add_legend(figure, size, lines[0], labels)
+    return finish(figure, size)
+
+
+def _curves(
+    axes: Axes, later: pd.DataFrame, labels: list[str], low: float, high: float, *, above: bool
+) -> list[Any]:
+    """A step curve per label; empty ones keep their place in the legend."""
+    unit_s, unit = set_latency_scale(axes, low, high)
+    axes.set_xlabel(f"Time per output token [{unit}]")
+    axes.set_ylabel("Share of tokens")
+    lines = []
+    for label, look in looks(labels).items():
+        times = np.sort(later.loc[later["policy"] == label, "latency_s"].to_numpy(dtype=np.float64))
+        x, y = _steps(times, above=above)
+        lines += axes.plot(x / unit_s, y, drawstyle="steps-post", **look)
+    return lines
+
+
+def _steps(
+    times: npt.NDArray[np.float64], *, above: bool
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Times at which the curve steps and shares from there on; at most `_MOST_STEPS` of them."""
+    count = len(times)
+    if not count:
+        return np.empty(0), np.empty(0)
+    kept = np.unique(np.linspace(0, count - 1, min(count, _MOST_STEPS)).astype(np.int64))
+    within = np.searchsorted(times, times[kept], side="right") / count
+    x, y = np.append(times[0], times[kept]), np.append(0.0, within)
+    # The last token has none above it, and no place on a logarithmic axis.
+    return (x, np.where(y < 1.0, 1.0 - y, np.nan)) if above else (x, y)
+
+
+def boxen_figure(requests: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
+    """Time to first token and time per output token as letter values (Hofmann, Wickham and Kafadar 2017).
+
+    Args:
+        requests: rows with `policy` and `ttft_s`, one per request or, where only means are known, one per run.
+        tokens: as in `distribution_figure`.
+        size: what the figure is made for.
+    """
+    labels = list(dict.fromkeys([*requests["policy"], *tokens["policy"]]))
+    later = tokens[tokens["token"] > 0]
+    with lettered(size):
+        height = max(1.0, 1.3 * size.line_in * len(labels))
+        names = ["Time to first token", "Time per output token"]
+        figure, axes = panels(size, names, height, sharey=True)
+        _boxen(axes[0], requests["policy"], requests["ttft_s"], labels)
+        _boxen(axes[1], later["policy"], later["latency_s"], labels)
+    return finish(figure, size)
+
+
+def _boxen(axes: Axes, policy: "pd.Series[str]", times: "pd.Series[float]", labels: list[str]) -> None:
+    present = times.notna()
+    if not present.any():
+        note(axes, "no token")
+        axes.set_yticks(range(len(labels)), [literal(shortened(label, 24)) for label in labels])
+        return
+    unit_s, unit = set_latency_scale(axes, float(times[present].min()), float(times[present].max()))
+    sns.boxenplot(
+        x=times[present].to_numpy() / unit_s,
+        y=policy[present].to_numpy(),
+        order=labels,
+        hue=policy[present].to_numpy(),
+        hue_order=labels,
+        palette=[look["color"] for look in looks(labels).values()],
+        legend=False,
+        flier_kws={"s": 4, "linewidth": 0.4},
+        linewidth=0.6,
+        ax=axes,
+    )
+    axes.set_yticks(range(len(labels)), [literal(shortened(label, 24)) for label in labels])
+    axes.set_ylabel("")
+    axes.set_xlabel(f"[{unit}]")
+
+
+def by_token_figure(tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
+    """The latency of tokens by their number; over several runs the median, in a band of the middle 80 %.
+
+    Up to six policies share a panel; more have one each.
+
+    Args:
+        tokens: rows with `policy`, `run`, `token` and `latency_s`; tokens of the same number count together.
+        size: what the figure is made for.
+    """
+    labels = list(dict.fromkeys(tokens["policy"]))
+    later = tokens[tokens["token"] > 0]
+    alone = len(labels) > _MOST_TOGETHER
+    with lettered(size):
+        titles, height = (labels, 0.2) if alone else ([""], 0.4)
+        figure, axes = panels(
+            size, titles, height * size.width_in, legend=() if alone else labels, sharey=True
+        )
+        if later.empty:
+            for one in axes:
+                note(one, _NO_TOKEN)
+            return finish(figure, size)
+        unit_s, unit = seconds([float(later["latency_s"].median())])
+        lines = [
+            _band(axes[number if alone else 0], later[later["policy"] == label], unit_s, look)
+            for number, (label, look) in enumerate(looks(labels).items())
+        ]
+        for one in axes:
+            log_if_wide(
+                one, float(later["latency_s"].min()) / unit_s, float(later["latency_s"].max()) / unit_s
+            )
+            one.set_xlim(0, max(2, math.ceil(later["token"].max() * 1.01)))
+        label_below(axes, "Number of the token in its request")
+        label_left(axes, f"Latency [{unit}]")
+        if not alone:
+            add_legend(figure, size, lines, labels)
+    return finish(figure, size)
+
+
+def _band(axes: Axes, rows: pd.DataFrame, unit_s: float, look: dict[str, Any]) -> Any:
+    by_token = rows.groupby("token")["latency_s"]
+    middle = by_token.median() / unit_s
+    if by_token.size().max() >= 2:
+        low, high = by_token.quantile(0.1) / unit_s, by_token.quantile(0.9) / unit_s
+        axes.fill_between(middle.index, low, high, color=look["color"], alpha=0.2, linewidth=0)
+    # A single token is no line.
+    marker = "o" if len(middle) == 1 else None
+    return axes.plot(middle.index, middle, marker=marker, markersize=3, **look)[0]

@@ -1,0 +1,142 @@
+"""Where blocks live over time, and what moving them took."""
+
+import math
+import re
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import seaborn as sns
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from analysis.figures.style import (
+    PAGE,
+    Size,
+    add_legend,
+    finish,
+    label_below,
+    label_left,
+    lettered,
+    looks,
+    new_figure,
+    note,
+    panels,
+)
+from analysis.tables import byte_unit
+
+_HEAD = re.compile(r"L(\d+)\.head(\d+)")
+
+
+def placement_figure(placements: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
+    """Which device each head lives on: a panel per run, a line per head, first layer on top, tokens from left to right.
+
+    Args:
+        placements: rows with `policy`, `run`, `request`, `token`, `block` and `device`; blocks other than heads are not
+            shown.
+        tokens: rows with `run`, `request` and `token`, in the order in which they were generated.
+        size: what the figure is made for.
+    """
+    heads = placements[placements["block"].str.fullmatch(_HEAD)]
+    runs = heads.drop_duplicates("run").set_index("run")["policy"]
+    devices = sorted(set(heads["device"]), key=_natural)
+    with lettered(size):
+        if heads.empty:
+            figure = new_figure(size, 0.3 * size.width_in)
+            note(figure.subplots(), "no head was placed")
+            return finish(figure, size)
+        figure, axes = panels(size, list(runs), 0.28 * size.width_in, legend=devices, sharey=True)
+        colours = device_colours(len(devices))
+        for one, run in zip(axes, runs.index, strict=True):
+            table = _homes(heads[heads["run"] == run], tokens[tokens["run"] == run], devices)
+            one.imshow(
+                table,
+                aspect="auto",
+                interpolation="nearest",
+                cmap=ListedColormap(colours),
+                vmin=-0.5,
+                vmax=len(devices) - 0.5,
+            )
+            one.grid(visible=False)
+        label_below(axes, "Tokens, one after another")
+        label_left(axes, "Heads, layer by layer")
+        add_legend(figure, size, [Patch(color=colour) for colour in colours], devices)
+    return finish(figure, size)
+
+
+def device_colours(count: int) -> list[tuple[float, float, float]]:
+    """A colour per device: distinct for up to ten, a scale from dark to light beyond."""
+    palette = "colorblind" if count <= 10 else "viridis"
+    return [(red, green, blue) for red, green, blue in sns.color_palette(palette, count)]
+
+
+def _homes(heads: pd.DataFrame, tokens: pd.DataFrame, devices: list[str]) -> npt.NDArray[np.float64]:
+    """Number of the device of each head at each token, shape (heads, tokens)."""
+    order = list(zip(tokens["request"], tokens["token"], strict=True))
+    changes = heads.assign(device=heads["device"].map({name: i for i, name in enumerate(devices)}))
+    table = changes.pivot_table(
+        index="block", columns=["request", "token"], values="device", aggfunc="last", sort=False
+    )
+    if order:
+        table = table.reindex(columns=pd.MultiIndex.from_tuples(order)).ffill(axis=1)
+    homes: npt.NDArray[np.float64] = table.loc[sorted(table.index, key=_natural)].to_numpy(dtype=np.float64)
+    return homes
+
+
+def migration_figure(migrations: pd.DataFrame, policies: list[str], size: Size = PAGE) -> Figure:
+    """Bytes moved between devices over time, added up, a line per policy; each step is a decision that moved blocks.
+
+    Args:
+        migrations: rows with `policy`, `run`, `start_s`, `duration_s` and `size_bytes`.
+        policies: all that ran, also those that moved nothing.
+        size: what the figure is made for.
+    """
+    unit_bytes, unit = byte_unit(_most(migrations))
+    with lettered(size):
+        figure = new_figure(size, 0.42 * size.width_in + size.line_in * (1 + math.ceil(len(policies) / 3)))
+        axes = figure.subplots()
+        if migrations.empty:
+            note(axes, "no block moved")
+            return finish(figure, size)
+        lines, names = [], []
+        last_s = float((migrations["start_s"] + migrations["duration_s"]).max())
+        for policy, look in looks(policies).items():
+            here = migrations[migrations["policy"] == policy]
+            line = None
+            for _, rows in here.groupby("run", sort=False):
+                ordered = rows.assign(end_s=rows["start_s"] + rows["duration_s"]).sort_values(
+                    "end_s", kind="stable"
+                )
+                x, y = _thinned(
+                    ordered["end_s"].to_numpy(), ordered["size_bytes"].cumsum().to_numpy() / unit_bytes
+                )
+                x, y = np.concatenate([[0.0], x, [last_s]]), np.concatenate([[0.0], y, y[-1:]])
+                (line,) = axes.plot(x, y, drawstyle="steps-post", **look)
+            if line is None:
+                (line,) = axes.plot([0.0, last_s], [0.0, 0.0], **look)
+            lines.append(line)
+            names.append(f"{policy}: {len(here):,} blocks")
+        axes.set_xlabel("Simulated time [s]")
+        axes.set_ylabel(f"Moved [{unit}]")
+        axes.set_ylim(bottom=0.0)
+        add_legend(figure, size, lines, names)
+    return finish(figure, size)
+
+
+def _thinned(
+    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), 500)).astype(np.int64))
+    return x[kept], y[kept]
+
+
+def _most(migrations: pd.DataFrame) -> float:
+    return float(migrations.groupby("run")["size_bytes"].sum().max()) if len(migrations) else 1.0
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """Names in the order of the numbers in them."""
+    return [
+        (0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part
+    ]
