@@ -67,7 +67,7 @@ class DynamicLayer:
                 devices[rows] = device
             if predict.fits(seen, devices):
                 return Keep() if plan is not None and np.array_equal(target, plan) else Placement(devices)
-        if seen.placement is not None and seen.overflow == "swap":
+        if seen.overflow == "swap" and predict.can_stay(seen):
             return Keep()
         return Infeasible("no placement of whole layers was found that fits, or it takes too many moves")
 

@@ -66,7 +66,7 @@ class EdgeShard:
 
     def decide(self, seen: Observation) -> Decision:
         """Plan once; again only when the plan does not fit any more."""
-        if seen.placement is not None and (seen.overflow == "swap" or predict.fits(seen, seen.placement)):
+        if predict.can_stay(seen):
             return Keep()
         parts = units(seen.blocks)
         chain = _chain(seen, parts)

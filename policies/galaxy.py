@@ -44,7 +44,7 @@ class Galaxy:
 
     def decide(self, seen: Observation) -> Decision:
         """Plan once; again only when the plan does not fit any more."""
-        if seen.placement is not None and (seen.overflow == "swap" or predict.fits(seen, seen.placement)):
+        if predict.can_stay(seen):
             return Keep()
         devices = _unload(seen, _in_proportion(seen))
         if devices is None:

@@ -99,7 +99,8 @@ def decision(seen: Observation, solution: Solution) -> Decision:
     """The answer of a policy that has found `solution`: stay if that is as good."""
     if solution.devices is None:
         return Infeasible(solution.status)
-    if seen.placement is not None and (seen.overflow == "swap" or fits(seen, seen.placement)):
+    swaps = seen.overflow == "swap" and predict.can_stay(seen)
+    if seen.placement is not None and (swaps or fits(seen, seen.placement)):
         staying = predict.interval_delay(seen, seen.placement)
         if staying <= solution.objective_s or np.array_equal(seen.placement, solution.devices):
             return Keep()
@@ -107,8 +108,9 @@ def decision(seen: Observation, solution: Solution) -> Decision:
 
 
 def fits(seen: Observation, devices: IntArray) -> bool:
-    """Whether a placement fits into memory; under `swap`, whether it needs no swapping at all."""
-    return bool(np.all(predict.held_bytes(seen, devices) - seen.available_bytes <= _tolerance(seen)))
+    """Whether a placement is on devices that are up and fits; under `swap`, whether it needs no swapping at all."""
+    held = predict.held_bytes(seen, devices)
+    return bool(seen.up[devices].all() and np.all(held - seen.available_bytes <= _tolerance(seen)))
 
 
 def beyond(seen: Observation) -> str:

@@ -36,8 +36,7 @@ class Random:
 
     def decide(self, seen: Observation) -> Decision:
         """Draw once, or at every interval."""
-        now = seen.placement
-        if now is not None and not self.replan and (seen.overflow == "swap" or predict.fits(seen, now)):
+        if not self.replan and predict.can_stay(seen):
             return Keep()
         random = stream(self.seed, f"random/{seen.request}/{seen.generated}")
         for _ in range(_MOST_DRAWS):

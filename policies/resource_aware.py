@@ -95,7 +95,7 @@ class ResourceAware:
 
 def _may_stay(seen: Observation, target: IntArray) -> bool:
     """Whether the placement in force may go on and is not predicted to be slower than moving to `target`."""
-    if seen.placement is None or (seen.overflow == "fail" and not predict.fits(seen, seen.placement)):
+    if seen.placement is None or not predict.can_stay(seen):
         return False
     return predict.interval_delay(seen, seen.placement) <= predict.objective(seen, target)
 

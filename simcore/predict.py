@@ -75,6 +75,13 @@ def fits(seen: Observation, devices: IntArray) -> bool:
     return bool(np.all(np.maximum(then, excess_on_the_way(seen, devices)) <= TOLERANCE_BYTES))
 
 
+def can_stay(seen: Observation) -> bool:
+    """Whether the run can go on with the placement in force: all its devices are up, and it fits or may swap."""
+    if seen.placement is None or not seen.up[seen.placement].all():
+        return False
+    return seen.overflow == "swap" or fits(seen, seen.placement)
+
+
 def _step_delay(seen: Observation, devices: IntArray, cost: StepCost, seconds: FloatArray) -> float:
     """Delay of one step [s]; `seconds` as in `Observation.step_seconds`."""
     blocks = seen.blocks

@@ -19,8 +19,10 @@ from simcore import (
     Kind,
     Link,
     ModelSpec,
+    Observation,
     PaperCost,
     Placement,
+    Policy,
     PolicyChoice,
     Request,
     Scenario,
@@ -28,7 +30,8 @@ from simcore import (
     preset,
     simulate,
 )
-from traces import InputError, Trace
+from simcore.observe import Overflow
+from traces import InputError, Trace, on_off
 
 NAMES = policies.names()
 # `exact-milp` takes a tenth of a second for each decision; tests/test_exact.py holds it to `exact`.
@@ -251,6 +254,39 @@ def test_resource_aware_with_weights_places_everything(
 ) -> None:
     seen = observe(scenario)
     assert predict.fits(seen, placed(policies.ResourceAware(weights=weights).decide(seen)))
+
+
+class AfterAFailure:
+    """Puts everything on the last device, and then asks another policy."""
+
+    name = "after-a-failure"
+
+    def __init__(self, other: Policy) -> None:
+        self._other = other
+        self.decision: Decision | None = None
+
+    def decide(self, seen: Observation) -> Decision:
+        if seen.placement is None:
+            return Placement(np.full(len(seen.blocks), seen.devices - 1))
+        self.decision = self._other.decide(seen)
+        return self.decision
+
+
+@pytest.mark.parametrize("overflow", ["fail", "swap"])
+@pytest.mark.parametrize("name", NAMES)
+def test_blocks_of_a_device_that_failed_are_put_elsewhere(name: str, overflow: Overflow) -> None:
+    """Also where memory may swap, and whatever a policy thinks of moving; `static` waits for the device to return."""
+    scenario = line(1e9, 1e9, 1e9, disk_bandwidth=1e6)
+    *others, last = scenario.cluster.devices
+    devices = (*others, replace(last, up=on_off([(1e-6, np.inf)])))
+    failing = replace(scenario, overflow=overflow, cluster=Cluster(devices, scenario.cluster.links, "d0"))
+    policy = AfterAFailure(policies.create(name))
+    simulate(failing, policy)
+    if name == "static":
+        assert policy.decision == Keep()
+    else:
+        assert isinstance(policy.decision, Placement)
+        assert 2 not in policy.decision.devices
 
 
 def test_a_device_that_is_down_or_cut_off_is_avoided() -> None:
