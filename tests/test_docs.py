@@ -128,6 +128,7 @@ class Reader:
     def note(self, expected: str, printed: str) -> None:
         """What the page shows is not what is printed: to be put right, or a failure."""
         assert "HEADWAY_WRITE_PAGES" in os.environ, f"printed:\n{printed}\nexpected:\n{expected}"
+        assert expected.strip(), "to be found, what is to be replaced must have a line: write any"
         self.outdated.append((expected, tidy(printed)))
 
     def headway(self, arguments: list[str]) -> tuple[int, str]:
