@@ -18,6 +18,7 @@ from simcore.faults import Outages, reached, unless_failing
 from simcore.migration import Mover, load_seconds
 from simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy, Step
 from simcore.outcome import RunEndedError
+from simcore.probe import Asked, Cause, Probe, Standing
 from simcore.results import Recorder
 from simcore.scenario import Request, Scenario, Turn
 
@@ -52,8 +53,10 @@ class Controller:
         mover: Mover,
         recorder: Recorder,
         outages: Outages,
+        probe: Probe | None = None,
     ) -> None:
         self._env = env
+        self._probe = probe
         self._scenario = scenario
         self._policy = policy
         self._deployment = deployment
@@ -144,6 +147,7 @@ class Controller:
         begun_s = self._env.now
         yield reached(self._env, until_s)
         still.fault_s += self._env.now - begun_s
+        self._tell_standing("fault", begun_s)
 
     def _plan(self, turn: Turn, still: Standstill) -> Generator[simpy.Event, Any, bool]:
         """Ask the policy and do what it says; whether that was possible, or it must be asked again."""
@@ -190,7 +194,12 @@ class Controller:
         needed = self._deployment.in_use.union(devices, self._mover.targets)
         done = yield from unless_failing(self._env, self._outages, needed, moves)
         still.migration_s += self._env.now - begun_s
+        self._tell_standing("migration", begun_s)
         return done
+
+    def _tell_standing(self, cause: Cause, begun_s: float) -> None:
+        if self._probe is not None and self._env.now > begun_s:
+            self._probe(Standing(cause, begun_s, self._env.now))
 
     def _put_in_force(self, turn: Turn, seen: Observation, target: IntArray) -> Events:
         if seen.placement is None:
@@ -287,6 +296,10 @@ class Controller:
             None if target is None else predict.interval_delay(seen, target),
             None if target is None else predict.migration_delay(seen, target),
         )
+        if self._probe is not None:
+            self._probe(
+                Asked(seen.request, seen.generated, seen.time_s, self._env.now, outcome, reason, moved)
+            )
 
     def _record_placement(self, turn: Turn) -> None:
         """Write down the placement of the token, if it is not that of the token before."""

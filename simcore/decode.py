@@ -19,6 +19,7 @@ from simcore.blocks import BlockTable, Kind
 from simcore.compute import Processor
 from simcore.cost import Stage, StepCost
 from simcore.network import Network
+from simcore.probe import Compute, Message, Probe
 
 Events: TypeAlias = Generator[simpy.Event, Any, None]
 
@@ -99,11 +100,13 @@ class Decoder:
         env: the SimPy environment.
         network: carries the messages.
         processors: one per device.
+        probe: is told of every computation and message, if there is one.
     """
 
     env: simpy.Environment
     network: Network
     processors: Sequence[Processor]
+    probe: Probe | None = None
 
     def token(
         self, way: Pipeline, cost: StepCost, nominal_s: FloatArray, disk_s: FloatArray, parts: Parts
@@ -124,13 +127,15 @@ class Decoder:
             yield from step.compute(way.embed, Kind.EMBED, 1, parts)
             holder = way.embed
         attention, feed_forward = cost.attention, cost.feed_forward
-        for layer in way.layers:
+        for number, layer in enumerate(way.layers):
+            step.layer = number
             yield from step.side_by_side(attention, holder, layer.heads, layer.proj, parts)
             yield from step.compute(layer.proj, Kind.PROJ, 1, parts)
             yield from step.side_by_side(feed_forward, layer.proj, layer.shards, layer.ffn, parts)
             holder = layer.ffn
         last = Kind.FFN
         if way.lm_head is not None:
+            step.layer = len(way.layers)
             yield from step.send(holder, way.lm_head, step.out[Kind.FFN], parts)
             yield from step.compute(way.lm_head, Kind.LM_HEAD, 1, parts)
             holder, last = way.lm_head, Kind.LM_HEAD
@@ -146,6 +151,8 @@ class _Step:
         self.env = decoder.env
         self.network = decoder.network
         self.processors = decoder.processors
+        self.probe = decoder.probe
+        self.layer = -1
         self.out: list[float] = cost.out_bytes.tolist()
         self.nominal_s = nominal_s
         self.disk_s = disk_s
@@ -185,12 +192,14 @@ class _Step:
     def compute(self, device: int, kind: Kind, count: int, parts: Parts) -> Events:
         """`count` blocks of one kind, one after another."""
         begin = self.env.now
-        delays = yield self.processors[device].submit(
-            count * self.nominal_s[kind][device], count * self.disk_s[kind][device]
-        )
+        nominal_s = count * self.nominal_s[kind][device]
+        delays = yield self.processors[device].submit(nominal_s, count * self.disk_s[kind][device])
         parts.wait_s += delays.wait_s
         parts.disk_s += delays.disk_s
         parts.compute_s += self.env.now - begin - delays.wait_s - delays.disk_s
+        if self.probe is not None:
+            start, end = begin + delays.wait_s, self.env.now
+            self.probe(Compute(device, kind, self.layer, count, begin, start, delays.disk_s, end, nominal_s))
 
     def send(self, start: int, end: int, size_bytes: float, parts: Parts) -> Events:
         """One message."""
@@ -199,3 +208,5 @@ class _Step:
         begin = self.env.now
         yield from self.network.send(start, end, size_bytes)
         parts.transfer_s += self.env.now - begin
+        if self.probe is not None:
+            self.probe(Message(start, end, size_bytes, begin, self.env.now))

@@ -15,6 +15,7 @@ from simcore.decode import Events
 from simcore.deployment import Deployment
 from simcore.faults import Outages, unless_failing
 from simcore.network import Network
+from simcore.probe import Message, Move, Probe
 from simcore.results import Recorder
 from simcore.scenario import Scenario, Turn
 
@@ -77,9 +78,11 @@ class Mover:
         deployment: Deployment,
         recorder: Recorder,
         outages: Outages,
+        probe: Probe | None = None,
     ) -> None:
         self._env = env
         self._outages = outages
+        self._probe = probe
         self._names = scenario.cluster.names
         self._blocks = scenario.blocks
         self._load_s = load_seconds(scenario)
@@ -188,6 +191,8 @@ class Mover:
         yield from self._network.send(move.old, move.new, size_bytes)
         move.sent_bytes += size_bytes
         move.duration_s += self._env.now - begun_s
+        if self._probe is not None:
+            self._probe(Message(move.old, move.new, size_bytes, begun_s, self._env.now, move.block))
 
     def _record(self, turn: Turn, move: _Move, outcome: str) -> None:
         self._recorder.add(
@@ -204,6 +209,9 @@ class Mover:
             move.start_s,
             move.duration_s,
         )
+        if self._probe is not None and move.start_s is not None:
+            of = (turn.number, turn.generated, move.block, move.old, move.new)
+            self._probe(Move(*of, move.start_s, self._env.now, move.load_s, outcome))
 
 
 def load_seconds(scenario: Scenario) -> FloatArray:

@@ -23,6 +23,7 @@ from simcore.observe import Policy, nominal_seconds
 from simcore.outcome import RunEndedError, Status
 from simcore.pacing import Lateness, PacedEnvironment
 from simcore.predict import TOLERANCE_BYTES, disk_seconds, swapped_bytes
+from simcore.probe import Attempt, Probe, Standing
 from simcore.results import SCHEMA_VERSION, Recorder, Result
 from simcore.scenario import Request, Scenario, Turn
 
@@ -35,6 +36,7 @@ def simulate(
     progress: Callable[[int], None] | None = None,
     realtime: float | None = None,
     on_lateness: Callable[[Lateness], None] | None = None,
+    probe: Probe | None = None,
 ) -> Result:
     """Emulate a scenario under a policy.
 
@@ -46,6 +48,7 @@ def simulate(
         realtime: seconds of wall time per simulated second, if the run is to be paced by the wall clock: 1 is real
             time, 0.1 ten times as fast. The tables are the same as without it.
         on_lateness: called once after a paced run with how far its events fell behind the wall clock.
+        probe: called with what happened, span by span, each when it has ended (`simcore.probe`).
 
     Returns:
         The tables of the run. A run that cannot go on (out of memory, nothing feasible, a dead link) is a result too:
@@ -56,7 +59,7 @@ def simulate(
     """
     recorder = Recorder(run if run is not None else policy.name)
     env = simpy.Environment() if realtime is None else PacedEnvironment(realtime)
-    engine = _Engine(env, scenario, policy, recorder, progress)
+    engine = _Engine(env, scenario, policy, recorder, progress, probe)
     status, detail = engine.go()
     if on_lateness is not None and isinstance(env, PacedEnvironment):
         on_lateness(env.lateness)
@@ -87,8 +90,10 @@ class _Engine:
         policy: Policy,
         recorder: Recorder,
         progress: Callable[[int], None] | None,
+        probe: Probe | None,
     ) -> None:
         self.env = env
+        self._probe = probe
         self.tokens = 0
         self._scenario = scenario
         self._recorder = recorder
@@ -96,12 +101,17 @@ class _Engine:
         self._network = network(self.env, scenario.cluster, scenario.sharing, scenario.transport)
         self._deployment = Deployment(scenario)
         self._outages = Outages(scenario.cluster.devices)
-        self._mover = Mover(self.env, scenario, self._network, self._deployment, recorder, self._outages)
+        self._mover = Mover(
+            self.env, scenario, self._network, self._deployment, recorder, self._outages, probe
+        )
         self._controller = Controller(
-            self.env, scenario, policy, self._deployment, self._mover, recorder, self._outages
+            self.env, scenario, policy, self._deployment, self._mover, recorder, self._outages, probe
         )
         self._decoder = Decoder(
-            self.env, self._network, [processor(self.env, device) for device in scenario.cluster.devices]
+            self.env,
+            self._network,
+            [processor(self.env, device) for device in scenario.cluster.devices],
+            probe,
         )
 
     def go(self) -> tuple[Status, str]:
@@ -205,6 +215,7 @@ class _Engine:
         cost = self._deployment.step(turn)
         self._deployment.make_room(cost)
         use = self._memory_use(turn)
+        self._tell(turn)
         decoding = self._decode(cost, use, parts)
         if (yield from unless_failing(self.env, self._outages, self._deployment.in_use, decoding)):
             self._deployment.hold(cost.memory_bytes)
@@ -214,7 +225,15 @@ class _Engine:
             one.abort()
         self._deployment.give_up_step()
         still.fault_s += self.env.now - begun_s
+        if self._probe is not None:
+            self._probe(Standing("fault", begun_s, self.env.now))
         return None
+
+    def _tell(self, turn: Turn) -> None:
+        """Say that decoding begins, if somebody wants to know."""
+        placement = self._deployment.placement
+        if self._probe is not None and placement is not None:
+            self._probe(Attempt(turn.number, turn.generated, self.env.now, placement))
 
     def _memory_use(self, turn: Turn) -> "_MemoryUse":
         """Who holds what during the token that begins now.

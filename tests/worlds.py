@@ -1,6 +1,7 @@
 """Random small worlds for the tests: Hypothesis strategies that are valid by construction."""
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from hypothesis import strategies as st
@@ -25,7 +26,7 @@ from simcore import (
 from simcore.cost import Projection
 from simcore.network import Sharing
 from simcore.observe import Overflow
-from traces import Trace
+from traces import Trace, on_off
 
 
 def reals(low: float, high: float) -> st.SearchStrategy[float]:
@@ -170,6 +171,41 @@ def scenarios(
         lm_head=lm_head,
         interval=draw(st.integers(1, 3)),
         sharing=sharing,
+    )
+
+
+@st.composite
+def eventful(draw: st.DrawFn, *, faults: bool = False) -> Scenario:
+    """Worlds in which all that takes time happens: prefill, sharing, migrations of both kinds, charged decisions.
+
+    With `faults`, devices go down and come back as well, about as fast as tokens are made.
+    """
+    sharing: Sharing = draw(st.sampled_from(["dedicated", "fair"]))
+    memory_bytes = draw(st.sampled_from([1e15, 1e4]))
+    cluster = clusters(most=5, steady=False, memory_bytes=memory_bytes)
+    scenario = draw(scenarios(cluster=cluster, requests=2, most_tokens=5, most_shards=2, sharing=sharing))
+    scenario = replace(scenario, overflow="swap")
+    discipline: Literal["fifo", "ps"] = draw(st.sampled_from(["fifo", "ps"]))
+    devices = [replace(device, discipline=discipline) for device in scenario.cluster.devices]
+    if faults:
+        calm_s = float(simulate(scenario, Shuffled(1)).runs.end_s[0])
+        devices = [
+            replace(one, up=draw(st.one_of(st.just(one.up), _coming_and_going(calm_s)))) for one in devices
+        ]
+    return replace(
+        scenario,
+        cluster=replace(scenario.cluster, devices=tuple(devices)),
+        migration=draw(st.sampled_from(["blocking", "live"])),
+        weights_on_disk=draw(st.booleans()),
+        overflow="swap",
+        decision_time=draw(st.sampled_from(["free", 0.01])),
+    )
+
+
+def _coming_and_going(end_s: float) -> st.SearchStrategy[Trace]:
+    """Up at first, and at the end."""
+    return st.builds(
+        lambda up, down: on_off([(up * end_s, (up + down) * end_s)]), reals(0.01, 0.9), reals(0.01, 0.3)
     )
 
 

@@ -1,0 +1,146 @@
+"""Laws of the probe: it changes nothing, and what it is told is what the tables say."""
+
+from collections import defaultdict
+from itertools import pairwise
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from worlds import Shuffled, eventful
+
+from simcore import TABLES, Result, Scenario, simulate
+from simcore.probe import Asked, Attempt, Compute, Message, Move, Span, Standing
+
+FEW = settings(max_examples=15, deadline=None)
+
+
+def probed(scenario: Scenario, seed: int) -> tuple[Result, list[Span]]:
+    spans: list[Span] = []
+    return simulate(scenario, Shuffled(seed), probe=spans.append), spans
+
+
+def ends(span: Span) -> tuple[float, float]:
+    """When a span begins and ends."""
+    match span:
+        case Attempt():
+            return span.begun_s, span.begun_s
+        case Compute():
+            return span.submitted_s, span.end_s
+        case Message():
+            return span.sent_s, span.arrived_s
+        case Asked():
+            return span.asked_s, span.answered_s
+        case Move() | Standing():
+            return span.start_s, span.end_s
+
+
+@given(eventful(faults=True), st.integers(0, 100))
+@FEW
+def test_a_run_is_the_same_with_and_without_a_probe(scenario: Scenario, seed: int) -> None:
+    plain, (watched, _) = simulate(scenario, Shuffled(seed)), probed(scenario, seed)
+    for table in TABLES.keys() - {"timings"}:
+        pd.testing.assert_frame_equal(getattr(plain, table), getattr(watched, table), check_exact=True)
+
+
+@given(eventful(faults=True), st.integers(0, 100))
+@FEW
+def test_spans_come_when_they_have_ended(scenario: Scenario, seed: int) -> None:
+    _, spans = probed(scenario, seed)
+    last = [ends(span)[1] for span in spans]
+    assert last == sorted(last)
+    assert all(begin <= end for begin, end in map(ends, spans))
+
+
+@given(eventful(), st.integers(0, 100))
+@FEW
+def test_spans_add_up_to_the_tables(scenario: Scenario, seed: int) -> None:
+    """Attempts are tokens, questions are decisions, moves are migrations, messages are what links carried."""
+    result, spans = probed(scenario, seed)
+    attempts = [(s.request, s.token) for s in spans if isinstance(s, Attempt)]
+    assert attempts == list(zip(result.tokens.request, result.tokens.token, strict=True))
+    asked = [(s.token, s.asked_s, s.outcome, s.moved) for s in spans if isinstance(s, Asked)]
+    columns = ["token", "time_s", "outcome", "moved_blocks"]
+    assert asked == list(result.decisions[columns].itertuples(index=False, name=None))
+    moves = [(scenario.blocks.names[s.block], s.outcome, s.start_s) for s in spans if isinstance(s, Move)]
+    columns = ["block", "outcome", "start_s"]
+    assert moves == list(result.migrations[columns].itertuples(index=False, name=None))
+    carried: defaultdict[str, float] = defaultdict(float)
+    for span in spans:
+        if isinstance(span, Message):
+            route = scenario.cluster.routes[span.sender][span.receiver]
+            assert route is not None
+            for link in route.links:
+                carried[scenario.cluster.links[link].name] += span.size_bytes
+    said = result.links.groupby("link").size_bytes.sum()
+    assert carried.keys() == set(said.index)
+    assert all(carried[name] == pytest.approx(said[name]) for name in carried)
+
+
+@given(eventful(), st.integers(0, 100))
+@FEW
+def test_a_device_is_busy_while_spans_say_so(scenario: Scenario, seed: int) -> None:
+    """On a `fifo` device computations come one after another, and the sum of them is its busy time."""
+    result, spans = probed(scenario, seed)
+    busy = result.devices.groupby("device").busy_s.sum()
+    for i, device in enumerate(scenario.cluster.devices):
+        mine = [s for s in spans if isinstance(s, Compute) and s.device == i]
+        if device.discipline == "fifo":
+            assert sum(s.end_s - s.start_s for s in mine) == pytest.approx(busy.get(device.name, 0.0))
+            assert all(b.start_s >= a.end_s - 1e-12 for a, b in pairwise(mine))
+        for s in mine:
+            share = device.availability.integral(s.start_s + s.disk_s, s.end_s)
+            assert share >= s.nominal_s * (1 - 1e-9)
+
+
+@given(eventful(), st.integers(0, 100))
+@FEW
+def test_every_block_computes_once_per_token_where_it_is(scenario: Scenario, seed: int) -> None:
+    _, spans = probed(scenario, seed)
+    made: list[tuple[Attempt, list[Compute]]] = []
+    for span in spans:
+        if isinstance(span, Attempt):
+            made.append((span, []))
+        elif isinstance(span, Compute):
+            made[-1][1].append(span)
+    blocks = scenario.blocks
+    for attempt, computes in made:
+        counted: defaultdict[tuple[int, int, int], int] = defaultdict(int)
+        for one in computes:
+            counted[one.kind, one.layer, one.device] += one.blocks
+        expected: defaultdict[tuple[int, int, int], int] = defaultdict(int)
+        for row in zip(blocks.kind.tolist(), blocks.layer.tolist(), attempt.placement.tolist(), strict=True):
+            expected[row] += 1
+        assert counted == expected
+
+
+@given(eventful(), st.integers(0, 100))
+@FEW
+def test_a_move_ends_when_its_block_may_be_used(scenario: Scenario, seed: int) -> None:
+    """A `live` migration is over when decoding switches to it, not when the copies are there."""
+    _, spans = probed(scenario, seed)
+    for i, span in enumerate(spans):
+        if isinstance(span, Move) and span.outcome == "moved":
+            attempt = next(s for s in spans[i:] if isinstance(s, Attempt))
+            before = [s for s in spans[:i] if isinstance(s, Attempt)]
+            assert attempt.begun_s >= span.end_s
+            assert attempt.placement[span.block] == span.new
+            assert not before or before[-1].placement[span.block] == span.old
+
+
+@given(eventful(faults=True), st.integers(0, 100))
+@FEW
+def test_between_the_wait_and_the_attempt_that_made_it_a_token_stands_still(
+    scenario: Scenario, seed: int
+) -> None:
+    """Standing spans of each cause and charged decisions add up to the columns of the token."""
+    result, spans = probed(scenario, seed)
+    sums = {"migration": 0.0, "fault": 0.0, "decision": 0.0}
+    for span in spans:
+        if isinstance(span, Standing):
+            sums[span.cause] += span.end_s - span.start_s
+        elif isinstance(span, Asked):
+            sums["decision"] += span.answered_s - span.asked_s
+    if result.runs.status[0] == "complete":
+        for cause, total in sums.items():
+            assert total == pytest.approx(result.tokens[f"{cause}_s"].sum())
