@@ -8,6 +8,7 @@ import importlib
 import types as _types
 
 __all__ = [
+    "campaign",
     "cli",
     "compare",
     "figures",
@@ -17,6 +18,7 @@ __all__ = [
     "plots",
     "processes",
     "stats",
+    "sweep_command",
     "tables",
     "terminal",
 ]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analysis.sweep_command import sweep
 from analysis.terminal import console, counted, reported, scenario_file, show
 from analysis.trace_command import trace
 from analysis.trace_generate import fit, generate
@@ -202,6 +203,7 @@ app.command()(whatif)
 trace.command()(generate)
 trace.command()(fit)
 app.add_typer(trace, name="trace")
+app.add_typer(sweep, name="sweep")
 
 
 def _load(scenario: str, seed: int | None) -> "Scenario":

@@ -29,7 +29,7 @@ _FILES = (
     {f"{name}.parquet" for name in (*TABLES, *_FRAMES)}
     | {f"{name}.csv" for name in _FRAMES}
     | {f"{name}.{kind}" for name in _FIGURES for kind in ("svg", "png")}
-    | {_SCENARIO}
+    | {_SCENARIO, "campaign.yaml", "cases.parquet", "metrics.parquet"}
 )
 
 

@@ -664,6 +664,9 @@ class PolicySection(_Section):
     parameters: dict[str, Any] = Field(default_factory=dict, description="as the policy documents them")
 
 
+Policies: TypeAlias = list[Annotated[PolicySection, BeforeValidator(_policy)]]
+
+
 class ScenarioFile(_Section):
     """A scenario file."""
 
@@ -702,6 +705,6 @@ class ScenarioFile(_Section):
     workload: Workload = Field(description="the requests: one by one, as a Poisson process, or from a log")
     controller: ControllerSection = ControllerSection()
     memory: MemorySection = MemorySection()
-    policies: list[Annotated[PolicySection, BeforeValidator(_policy)]] = Field(
+    policies: Policies = Field(
         default_factory=list, description="to compare; a name alone stands for a policy without parameters"
     )

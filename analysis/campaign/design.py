@@ -1,0 +1,178 @@
+"""What a campaign is: a scenario, the axes along which it is varied, policies, and seeds."""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from simcore.changes import Change, Scale, Set, parse_change
+from simcore.results import TABLES
+from simcore.scenario import PolicyChoice
+from simcore.schema import MOST_SEEDS
+from traces.errors import InputError, one_of, shown
+
+MOST_RUNS = 1_000_000
+"""Runs of one campaign."""
+
+KEEP = ("runs", "tokens")
+"""The tables that are kept of every run if nothing is said."""
+
+CASE = ("number", "run", "scenario", "changes", "policy", "seed")
+"""Columns of the table of cases beside those of the axes."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One thing that is varied.
+
+    Attributes:
+        levels: the changes at each level, by label; labels are all numbers or all text.
+    """
+
+    levels: Mapping[float | str, tuple[Change, ...]]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One combination of levels.
+
+    Attributes:
+        labels: of the levels, by axis.
+        changes: that make the scenario what it is here.
+    """
+
+    labels: Mapping[str, float | str]
+    changes: tuple[Change, ...]
+
+
+def values(path: str | Sequence[str], levels: Sequence[Any], place: str = "axis") -> Axis:
+    """An axis that sets a key, or several keys to the same, to one value after another."""
+    numbers = all(_is_number(value) for value in levels)
+    labels = [float(value) if numbers else Set("", value).text.removeprefix("=") for value in levels]
+    return _axis(labels, [[Set(key, value, place) for key in _paths(path)] for value in levels], place)
+
+
+def factors(path: str | Sequence[str], levels: Sequence[float], place: str = "axis") -> Axis:
+    """An axis that multiplies a key, or several keys, by one factor after another."""
+    changes = [[Scale(key, float(factor), place) for key in _paths(path)] for factor in levels]
+    return _axis([float(factor) for factor in levels], changes, place)
+
+
+def variants(levels: Mapping[str, Sequence[Change | str]], place: str = "axis") -> Axis:
+    """An axis of named variants, each of as many changes as it needs, also none."""
+    changes = [
+        [parse_change(change, f"{place}: {change}") if isinstance(change, str) else change for change in each]
+        for each in levels.values()
+    ]
+    return _axis(list(levels), changes, place)
+
+
+def _axis(labels: Sequence[float | str], changes: Sequence[Sequence[Change]], place: str) -> Axis:
+    if not labels or len(set(labels)) < len(labels):
+        raise InputError(place, f"the levels {shown(list(labels))}", "at least one, each once")
+    return Axis({label: tuple(each) for label, each in zip(labels, changes, strict=True)})
+
+
+def _paths(path: str | Sequence[str]) -> Sequence[str]:
+    return (path,) if isinstance(path, str) else path
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Campaign:
+    """Many runs of variants of one scenario.
+
+    Attributes:
+        name: letters, digits and `._-`; of its files in a store.
+        scenario: path of the scenario file.
+        seeds: one world each, at every point.
+        changes: made to the scenario before everything else.
+        product: axes, by name, every level of which meets every level of the others.
+        zipped: axes, by name, that advance together; their row of levels is one more factor of the product.
+        policies: with parameters; those of the scenario if there are none.
+        keep: the tables to keep of every run; `runs` is always kept.
+        text: of the file it was read from; empty if it was made in Python.
+
+    Raises:
+        InputError: these do not make a campaign.
+    """
+
+    name: str
+    scenario: Path
+    seeds: tuple[int, ...]
+    changes: tuple[Change, ...] = ()
+    product: Mapping[str, Axis] = field(default_factory=dict)
+    zipped: Mapping[str, Axis] = field(default_factory=dict)
+    policies: tuple[PolicyChoice, ...] = ()
+    keep: tuple[str, ...] = KEEP
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        self._check_axes()
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise InputError("seeds", shown(list(self.seeds)), "at least one seed, each once")
+        if not all(0 <= seed < MOST_SEEDS for seed in self.seeds):
+            raise InputError("seeds", shown(list(self.seeds)), f"whole numbers from 0 to {MOST_SEEDS - 1}")
+        for table in self.keep:
+            if table not in TABLES:
+                raise InputError("keep", shown(table), one_of(table, TABLES))
+        check_size(self.points * len(self.seeds) * max(1, len(self.policies)))
+
+    def _check_axes(self) -> None:
+        for name in self.axes:
+            if name in CASE or not name.strip() or not name.isprintable():
+                accepted = f"printable text other than {', '.join(CASE)}"
+                raise InputError("axes", f"the axis {shown(name)}", accepted)
+        if twice := sorted(self.product.keys() & self.zipped.keys()):
+            raise InputError("axes", f"the axis {shown(twice[0])} twice", "axes with distinct names")
+        sizes = {name: len(axis.levels) for name, axis in self.zipped.items()}
+        if len(set(sizes.values())) > 1:
+            found = ", ".join(f"{size} in {name}" for name, size in sizes.items())
+            raise InputError("axes: zip", f"different numbers of levels: {found}", "as many levels in each")
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of all axes."""
+        return (*self.product, *self.zipped)
+
+    @property
+    def points(self) -> int:
+        """How many combinations of levels there are."""
+        zipped = [len(axis.levels) for axis in self.zipped.values()]
+        return math.prod([*(len(axis.levels) for axis in self.product.values()), *zipped[:1]])
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables to keep, in their usual order."""
+        return tuple(name for name in TABLES if name == "runs" or name in self.keep)
+
+    def at(self) -> Iterator[Point]:
+        """Every combination of levels; the last axis varies fastest."""
+        factors_: list[list[tuple[tuple[str, float | str, tuple[Change, ...]], ...]]] = [
+            [((name, label, changes),) for label, changes in axis.levels.items()]
+            for name, axis in self.product.items()
+        ]
+        if self.zipped:
+            rows = zip(*(axis.levels.items() for axis in self.zipped.values()), strict=True)
+            factors_.append(
+                [tuple((name, *level) for name, level in zip(self.zipped, row, strict=True)) for row in rows]
+            )
+        for chosen in itertools.product(*factors_):
+            levels = [level for group in chosen for level in group]
+            changes = itertools.chain(self.changes, *(each for _, _, each in levels))
+            yield Point({name: label for name, label, _ in levels}, tuple(changes))
+
+
+def check_size(runs: int) -> None:
+    """Refuse a campaign that nobody can mean.
+
+    Raises:
+        InputError: it has more than `MOST_RUNS`.
+    """
+    if runs > MOST_RUNS:
+        raise InputError("campaign", f"{runs:,} runs", f"at most {MOST_RUNS:,}")

@@ -1,0 +1,92 @@
+"""What the missing runs of a campaign will take."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.campaign import parts
+from analysis.campaign.identity import engine_code
+from analysis.campaign.plan import Plan
+from analysis.campaign.store import Store
+from analysis.campaign.survey import Survey
+from analysis.campaign.tables import Tables, merged
+from analysis.campaign.worker import Bundle, Task, work
+from analysis.campaign.world import packed
+
+_SAMPLES = 3
+_ENOUGH_S = 10.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is to be expected of missing runs.
+
+    Attributes:
+        work_s: of one worker [s].
+        size_bytes: on the disk.
+        basis: runs that were measured for it.
+        from_store: whether those are in the store, or were made just now.
+    """
+
+    work_s: float
+    size_bytes: float
+    basis: int
+    from_store: bool
+
+
+def estimate(plan: Plan, store: Store, survey: Survey) -> Estimate:
+    """Measure runs that there are, or a few at even distances if there are none of some policy."""
+    walls = _stored(plan, store)
+    if set(survey.missing) <= set(walls):
+        size = store.size_bytes() / max(1, len(store.known()))
+        return _of(survey, walls, size, from_store=True)
+    batches = list(_samples(plan, survey))
+    walls = {}
+    for label, _, wall_s in batches:
+        walls.setdefault(label, []).append(wall_s)
+    return _of(survey, walls, _marginal_bytes([tables for _, tables, _ in batches]), from_store=False)
+
+
+def _of(survey: Survey, walls: Mapping[str, list[float]], run_bytes: float, *, from_store: bool) -> Estimate:
+    means = {label: sum(each) / len(each) for label, each in walls.items()}
+    work_s = sum(count * means[label] for label, count in survey.missing.items())
+    size = run_bytes * survey.missing.total()
+    return Estimate(work_s, size, sum(map(len, walls.values())), from_store)
+
+
+def _stored(plan: Plan, store: Store) -> dict[str, list[float]]:
+    """Wall times of the campaign's runs in the store, by label of the policy."""
+    effort = store.read("effort")
+    wall_s = dict(zip(effort["run"].to_pylist(), effort["wall_s"].to_pylist(), strict=True))
+    walls: dict[str, list[float]] = {}
+    for number, run in plan.cases():
+        if run in wall_s:
+            walls.setdefault(plan.choice(number).label, []).append(wall_s.pop(run))
+    return walls
+
+
+def _samples(plan: Plan, survey: Survey) -> Iterator[tuple[str, Tables, float]]:
+    """Label, tables and wall time of some runs: one world after another under all policies, until it is enough."""
+    begun, count = time.perf_counter(), len(plan.policies)
+    worlds = plan.runs // count
+    chosen = {(2 * i + 1) * worlds // (2 * _SAMPLES) for i in range(_SAMPLES)}
+    cases = (case for case in plan.cases() if case[0] // count in chosen)
+    for number, (world, inside) in enumerate(plan.worlds(cases)):
+        if number and time.perf_counter() - begun > _ENOUGH_S:
+            return
+        data, apart = packed(world.content, plan.fixed)
+        for i, run in inside:
+            bundle = Bundle(data, (Task(run, plan.choice(i), survey.tables),))
+            batch = work((bundle,), apart, engine_code())
+            yield plan.choice(i).label, batch.tables, batch.wall_s
+
+
+def _marginal_bytes(runs: list[Tables]) -> float:
+    """What one run more takes in a file of several."""
+    with tempfile.TemporaryDirectory(prefix="headway-plan-") as folder:
+        one, all_ = (
+            parts.size_bytes(parts.write_part(Path(folder), merged(some))) for some in (runs[:1], runs)
+        )
+    return one if len(runs) == 1 else (all_ - one) / (len(runs) - 1)

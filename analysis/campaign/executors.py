@@ -1,0 +1,183 @@
+"""Who makes the runs: processes of this machine, a Dask cluster, or any `concurrent.futures.Executor`.
+
+`Workers` is what the runner needs of any of them.
+"""
+
+import importlib
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from analysis.campaign.identity import engine_code
+from analysis.campaign.worker import probe, save_trace
+from traces import Trace
+from traces.errors import InputError, shown
+
+_PATIENCE_S = 30.0
+
+
+@dataclass
+class Workers:
+    """An executor, and what the runner must know of it.
+
+    Attributes:
+        executor: takes calls.
+        count: how many calls it can make at a time, at present.
+        share: lets a trace travel to every worker once; gives what stands for it in a call.
+        restart: a new executor in place of one that is broken; None if there cannot be one.
+        has_insisted: whether an exception says that the executor itself has tried a call on several workers that died.
+    """
+
+    executor: Executor
+    count: Callable[[], int]
+    share: Callable[[str, Trace], Any] = lambda _, trace: trace
+    restart: Callable[[], Executor] | None = None
+    has_insisted: Callable[[BaseException], bool] = lambda _: False
+    _shared: dict[str, Any] = field(default_factory=dict)
+
+    def shared(self, name: str, trace: Trace) -> Any:
+        """What stands for a trace in a call."""
+        if name not in self._shared:
+            self._shared[name] = self.share(name, trace)
+        return self._shared[name]
+
+    def forget(self) -> None:
+        """Let traces travel anew: something was lost that may have held them."""
+        self._shared.clear()
+
+    def renew(self) -> bool:
+        """Replace a broken executor; whether that could be done."""
+        if self.restart is None:
+            return False
+        self.forget()
+        self.executor = self.restart()
+        return True
+
+
+def given_workers(executor: Executor, count: int) -> Workers:
+    """Any executor; traces travel with every call.
+
+    Args:
+        executor: takes calls; is not shut down in the end.
+        count: how many calls it can make at a time.
+    """
+    return Workers(executor, lambda: count)
+
+
+@contextmanager
+def processes(count: int | None = None) -> Iterator[Workers]:
+    """Processes of this machine, one per processor by default; they end with the block, and with this process.
+
+    They are new interpreters and not forks: nothing is inherited by accident, whatever threads this process has.
+    """
+    number = count or os.cpu_count() or 1
+    with tempfile.TemporaryDirectory(prefix="headway-traces-") as folder:
+
+        def share(name: str, trace: Trace) -> Path:
+            path = Path(folder) / name
+            save_trace(trace, path)
+            return path
+
+        pool = _Pool(number)
+        try:
+            yield Workers(pool.executor, lambda: number, share, pool.restart)
+        finally:
+            pool.end()
+
+
+class _Pool:
+    """A pool of processes that can be begun anew."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._context = multiprocessing.get_context("spawn")
+        self.executor = self._start()
+
+    def restart(self) -> Executor:
+        self.end()
+        self.executor = self._start()
+        return self.executor
+
+    def end(self) -> None:
+        """End all processes at once; when nothing is being made any more, that loses nothing."""
+        self._ours.close()
+        self.executor.shutdown(wait=True, cancel_futures=True)
+
+    def _start(self) -> ProcessPoolExecutor:
+        # Workers wait for the end of a pipe of which only we hold the other side: however we end, so do they.
+        theirs, self._ours = self._context.Pipe(duplex=False)
+        return ProcessPoolExecutor(self._count, self._context, _follow, (theirs,))
+
+
+def _follow(parent: "Connection[Any, Any]") -> None:
+    """Leave Ctrl-C to the parent, and end with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: "Connection[Any, Any]") -> None:
+    parent.poll(None)
+    os._exit(1)
+
+
+@contextmanager
+def dask_workers(address: str) -> Iterator[Workers]:
+    """The workers of a Dask cluster; they must have the same version of Headway installed.
+
+    Args:
+        address: of the scheduler, such as "tcp://127.0.0.1:8786".
+
+    Raises:
+        InputError: there is no such cluster, it has no workers, they have other code, or Dask is not installed here.
+    """
+    try:
+        distributed: Any = importlib.import_module("distributed")
+    except ImportError as error:
+        accepted = "Dask installed: pip install 'headway[dask]'"
+        raise InputError("--dask", "no module distributed", accepted) from error
+    try:
+        client = distributed.Client(address, timeout=_PATIENCE_S, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        found = f"no answer from {shown(address)}"
+        raise InputError("--dask", found, 'the address of a scheduler, such as "tcp://host:8786"') from error
+    with client:
+        _check_dask(client)
+
+        def count() -> int:
+            return sum(client.nthreads().values())
+
+        def share(_: str, trace: Trace) -> Any:
+            return client.scatter(trace, broadcast=True)
+
+        yield Workers(
+            client.get_executor(retries=0, pure=False),
+            count,
+            share,
+            lambda: client.get_executor(retries=0, pure=False),
+            lambda error: isinstance(error, distributed.KilledWorker),
+        )
+
+
+def _check_dask(client: Any) -> None:
+    try:
+        client.wait_for_workers(1, timeout=_PATIENCE_S)
+    except TimeoutError as error:
+        raise InputError(
+            "--dask", "a scheduler without workers", "one with workers: dask worker ADDRESS"
+        ) from error
+    found = client.run(probe, on_error="return")
+    for worker, answer in found.items():
+        if answer != engine_code():
+            said = f"an error, {answer!r}," if isinstance(answer, BaseException) else "another headway"
+            raise InputError(
+                "--dask", f"{said} at the worker {worker}", "workers with this version of headway"
+            )

@@ -1,0 +1,129 @@
+"""Folders of Parquet files that appear at once or not at all.
+
+A part is written under a hidden name, brought to the disk, and then renamed: that one step makes it visible, all
+its tables together. Nothing that is visible is ever changed.
+"""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis.campaign.tables import STORED, Tables
+
+_ROWS = 1 << 17
+"""Rows that are held in memory while journal entries are put together, about."""
+
+_FOLDED = "folded.json"
+
+
+def parts_in(folder: Path) -> list[Path]:
+    """The visible parts in a folder, in order of their names."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def write_part(folder: Path, tables: Tables) -> Path:
+    """Write tables as a new part; those without rows are left out.
+
+    Raises:
+        OSError: it cannot be written; then nothing is visible.
+    """
+    with _hidden(folder) as hidden:
+        for name, table in tables.items():
+            if table.num_rows:
+                with _writer(hidden, name) as file:
+                    file.write_table(table)
+        return _show(hidden, folder)
+
+
+def fold(entries: Sequence[Path], folder: Path) -> Path:
+    """Put the tables of many parts together into a new one, which knows what it was made from.
+
+    Raises:
+        OSError: it cannot be written; then nothing is visible.
+    """
+    with _hidden(folder) as hidden:
+        for name in STORED:
+            files = [path for entry in entries if (path := entry / f"{name}.parquet").exists()]
+            if files:
+                with _writer(hidden, name) as file:
+                    for table in _batches(files):
+                        file.write_table(table)
+        (hidden / _FOLDED).write_text(json.dumps([entry.name for entry in entries]), encoding="utf-8")
+        return _show(hidden, folder)
+
+
+def folded(parts: Iterable[Path]) -> set[str]:
+    """Names of the parts that are in others of these."""
+    lists = (part / _FOLDED for part in parts)
+    return {name for path in lists if path.exists() for name in json.loads(path.read_text(encoding="utf-8"))}
+
+
+def size_bytes(part: Path) -> int:
+    """What a part takes on the disk."""
+    return sum(path.stat().st_size for path in part.iterdir())
+
+
+def remove(part: Path) -> None:
+    """Remove a part whose rows are in another one."""
+    shutil.rmtree(part)
+
+
+def clear_hidden(folder: Path) -> None:
+    """Remove what was being written when a runner died."""
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            shutil.rmtree(path)
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _hidden(folder: Path) -> Iterator[Path]:
+    hidden = folder / f".{uuid.uuid4().hex}"
+    hidden.mkdir()
+    try:
+        yield hidden
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _show(hidden: Path, folder: Path) -> Path:
+    for path in hidden.iterdir():
+        sync(path)
+    sync(hidden)
+    # The random end keeps names unique after entries were removed: a fold remembers its entries by name.
+    last = max((int(path.name.partition("-")[0]) for path in parts_in(folder)), default=0)
+    shown = folder / f"{last + 1:06}-{hidden.name[1:9]}"
+    hidden.rename(shown)
+    sync(folder)
+    return shown
+
+
+def _writer(folder: Path, name: str) -> pq.ParquetWriter:
+    return pq.ParquetWriter(folder / f"{name}.parquet", STORED[name], compression="zstd")
+
+
+def _batches(files: Sequence[Path]) -> Iterator[pa.Table]:
+    """The rows of all files, many at a time but not all."""
+    tables: list[pa.Table] = []
+    for path in files:
+        tables.append(pq.read_table(path))
+        if sum(table.num_rows for table in tables) >= _ROWS:
+            yield pa.concat_tables(tables)
+            tables.clear()
+    if tables:
+        yield pa.concat_tables(tables)

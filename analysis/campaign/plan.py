@@ -1,0 +1,143 @@
+"""Every run of a campaign by its name, in order: all worlds are read once, so that no mistake is left for later."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import policies
+import simcore
+from analysis.campaign.design import CASE, Campaign, Point, check_size
+from analysis.campaign.identity import policy_digest, run_id
+from analysis.campaign.world import Misfit, World, big_traces
+from analysis.compare import choose
+from simcore.outcome import DoesNotFitError
+from simcore.scenario import PolicyChoice
+from traces.errors import InputError
+
+_ROWS = 5_000
+"""Cases that are held in memory at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A campaign of which every run has a name.
+
+    Attributes:
+        campaign: what is planned.
+        scenario: name of the scenario.
+        policies: by label.
+        path: of the table of cases: one row per run, with `CASE` and the axes as columns.
+        runs: rows of the table.
+        fixed: digests of the larger traces that do not depend on the seed.
+    """
+
+    campaign: Campaign
+    scenario: str
+    policies: Mapping[str, PolicyChoice]
+    path: Path
+    runs: int
+    fixed: frozenset[str]
+
+    def cases(self) -> Iterator[tuple[int, str]]:
+        """Number and name of every run, in order; a few are read at a time."""
+        with pq.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(_ROWS, columns=["number", "run"]):
+                yield from zip(batch["number"].to_pylist(), batch["run"].to_pylist(), strict=True)
+
+    def choice(self, number: int) -> PolicyChoice:
+        """The policy of a case."""
+        labels = tuple(self.policies)
+        return self.policies[labels[number % len(labels)]]
+
+    def worlds(self, cases: Iterable[tuple[int, str]]) -> Iterator[tuple[World, list[tuple[int, str]]]]:
+        """The worlds of some cases in their order, each with its cases; one world is in memory at a time.
+
+        Raises:
+            InputError: a file has changed since the runs were named.
+        """
+        count = len(self.policies)
+        places = enumerate((point, seed) for point in self.campaign.at() for seed in self.campaign.seeds)
+        for wanted, group in itertools.groupby(cases, lambda case: case[0] // count):
+            point, seed = next(place for index, place in places if index == wanted)
+            world, inside = load_world(self.campaign, point, seed), list(group)
+            number, name = inside[0]
+            if run_id(world.digest, policy_digest(policies.chosen(self.choice(number)))) != name:
+                found = "another content than when the campaign began"
+                raise InputError(str(self.campaign.scenario), found, "files that stay as they are")
+            yield world, inside
+
+
+def prepare(campaign: Campaign, path: Path, step: Callable[[int], None] | None = None) -> Plan:
+    """Read every world of a campaign and name its runs.
+
+    Args:
+        campaign: what to plan.
+        path: where the table of cases shall be written.
+        step: called after every world with the number of its runs.
+
+    Raises:
+        InputError: the campaign, or one of its scenarios, cannot be used. A world that no placement could hold is no
+            mistake: its runs are `infeasible`.
+    """
+    base = simcore.load_scenario(campaign.scenario, seed=campaign.seeds[0], changes=campaign.changes)
+    choices = {choice.label: choice for choice in campaign.policies or choose(base, ())}
+    runs = campaign.points * len(campaign.seeds) * len(choices)
+    check_size(runs)
+    names = {label: policy_digest(policies.chosen(choice)) for label, choice in choices.items()}
+    fixed: set[str] = set()
+    with pq.ParquetWriter(path, _schema(campaign), compression="zstd") as table:
+        rows: list[dict[str, Any]] = []
+        for number, (point, world) in enumerate(_read(campaign, fixed)):
+            about = {"scenario": base.name, "changes": "; ".join(c.text for c in point.changes)}
+            for i, (label, policy) in enumerate(names.items()):
+                case = {"number": number * len(names) + i, "run": run_id(world.digest, policy)}
+                rows.append(case | about | {"policy": label, "seed": world.seed, **point.labels})
+            if len(rows) >= _ROWS:
+                table.write_table(pa.Table.from_pylist(rows, _schema(campaign)))
+                rows.clear()
+            if step is not None:
+                step(len(names))
+        table.write_table(pa.Table.from_pylist(rows, _schema(campaign)))
+    return Plan(
+        campaign=campaign, scenario=base.name, policies=choices, path=path, runs=runs, fixed=frozenset(fixed)
+    )
+
+
+def load_world(campaign: Campaign, point: Point, seed: int) -> World:
+    """The world at a point, or why it cannot be.
+
+    Raises:
+        InputError: as `load_scenario`, if it is a mistake.
+    """
+    try:
+        return World.of(simcore.load_scenario(campaign.scenario, seed=seed, changes=point.changes))
+    except DoesNotFitError as error:
+        changes = tuple(change.text for change in point.changes)
+        detail = f"found {error.found}; accepted: {error.accepted}"
+        return World.of(Misfit(campaign.scenario.stem, seed, detail, changes))
+
+
+def _read(campaign: Campaign, fixed: set[str]) -> Iterator[tuple[Point, World]]:
+    """Every world; the traces that the first two at a point have in common go to `fixed`."""
+    for point in campaign.at():
+        first: set[str] | None = None
+        for number, seed in enumerate(campaign.seeds):
+            world = load_world(campaign, point, seed)
+            if number < 2:
+                found = set(big_traces(world.content))
+                fixed |= found if len(campaign.seeds) == 1 else found & (first or set())
+                first = found
+            yield point, world
+
+
+def _schema(campaign: Campaign) -> pa.Schema:
+    kinds = dict.fromkeys(CASE, pa.string()) | {"number": pa.int64(), "seed": pa.int64()}
+    for name, axis in {**campaign.product, **campaign.zipped}.items():
+        numeric = all(isinstance(label, float) for label in axis.levels)
+        kinds[name] = pa.float64() if numeric else pa.string()
+    return pa.schema(list(kinds.items()))

@@ -1,0 +1,205 @@
+"""Where runs are kept: one folder to which is only added.
+
+    store.json                 the version of this layout
+    parts/NUMBER/TABLE.parquet the tables, one row group of many runs after another; for anybody to read
+    journal/                   what was finished last; put together into a part now and then, and at the end
+    campaigns/NAME.parquet     which runs a campaign consists of; NAME.yaml is its file
+    log.txt                    what happened
+    lock                       who is at work
+
+A run is in the store as soon as a part or journal entry that tells so is visible, with all its tables at once.
+"""
+
+import json
+import os
+import time
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from analysis.campaign import parts
+from analysis.campaign.lock import Lock, locked
+from analysis.campaign.tables import STORED, Tables, merged
+from analysis.output import writing
+from traces.errors import InputError
+
+_FORMAT = 1
+_MARK = "store.json"
+_COMMIT_S = 0.5
+_FOLD_RUNS = 500
+_FOLD_BYTES = 64_000_000
+
+
+class Store:
+    """A store, to be read; `writer` gives what adds to it.
+
+    Args:
+        folder: where it is, or shall be.
+
+    Raises:
+        InputError: something else is there.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        mark = self.folder / _MARK
+        if mark.exists():
+            if _version(mark) != _FORMAT:
+                raise InputError(str(mark), "a store of another version of headway", f"version {_FORMAT}")
+        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise InputError(
+                str(folder), "something that is not a store", "a store, or a new or empty folder"
+            )
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever written."""
+        return (self.folder / _MARK).exists()
+
+    def known(self, tables: Collection[str] = ("runs",)) -> set[str]:
+        """Names of the runs of which all these tables are kept."""
+        kept = self.read("kept")
+        kept = kept.filter(pc.is_in(kept["table"], pa.array(list(tables), pa.string())))
+        counts = pa.TableGroupBy(kept, "run").aggregate([("table", "count_distinct")])
+        whole = counts.filter(pc.equal(counts["table_count_distinct"], len(set(tables))))
+        return set(whole["run"].to_pylist())
+
+    def failed(self, known: Collection[str]) -> dict[str, str]:
+        """The last error of every run that failed and is not known."""
+        failures = self.read("failures")
+        pairs = zip(failures["run"].to_pylist(), failures["error"].to_pylist(), strict=True)
+        return {run: error for run, error in pairs if run not in known}
+
+    def read(self, table: str, runs: Collection[str] | None = None) -> pa.Table:
+        """The rows of a table, of all runs or of some, in the order in which they were added."""
+        schema = STORED[table]
+        chosen = None if runs is None else pc.field("run").isin(pa.array(list(runs), pa.string()))
+        files = [path for part in self._visible() if (path := part / f"{table}.parquet").exists()]
+        if not files:
+            return schema.empty_table()
+        return ds.dataset(files, schema=schema, format="parquet").to_table(filter=chosen)
+
+    def size_bytes(self) -> int:
+        """What all parts take on the disk."""
+        return sum(map(parts.size_bytes, self._visible()))
+
+    def cases(self, campaign: str) -> Path:
+        """Where the table of cases of a campaign is."""
+        return self.folder / "campaigns" / f"{campaign}.parquet"
+
+    @contextmanager
+    def writer(self) -> Iterator["Writer"]:
+        """Hold the store's lock, and what is needed to add to it.
+
+        Raises:
+            InputError: somebody else holds it, or the folder cannot be written.
+        """
+        with writing(self.folder):
+            for name in ("parts", "journal", "campaigns"):
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+            mark = self.folder / _MARK
+            if not mark.exists():
+                _replace(mark, json.dumps({"headway store": _FORMAT}).encode())
+        with ExitStack() as held:
+            with writing(self.folder):
+                writer = Writer(self, held.enter_context(locked(self.folder)))
+            yield writer
+
+    def _visible(self) -> list[Path]:
+        """Parts and journal entries, each run in one of them only."""
+        if not self.exists:
+            return []
+        journal = parts.parts_in(self.folder / "journal")
+        done = parts.parts_in(self.folder / "parts")
+        gone = parts.folded(done)
+        return [*done, *(entry for entry in journal if entry.name not in gone)]
+
+
+class Writer:
+    """Adds to a store; only one at a time can.
+
+    What comes in is committed to the journal after `_COMMIT_S`, and the journal is folded into a part when it holds
+    `_FOLD_RUNS` or `_FOLD_BYTES`: a loss of power costs little, and there are few files.
+    """
+
+    def __init__(self, store: Store, lock: Lock) -> None:
+        self._store = store
+        self._lock = lock
+        self._waiting: list[Tables] = []
+        self._committed = time.monotonic()
+        self._runs = self._bytes = 0
+        self._journal, self._parts = store.folder / "journal", store.folder / "parts"
+        self._recover()
+
+    def add(self, tables: Tables) -> None:
+        """Take in finished runs."""
+        self._waiting.append(tables)
+
+    def turn(self) -> None:
+        """Commit and fold if it is time; to be called every second or so.
+
+        Raises:
+            InputError: the disk takes no more, or somebody else has taken the lock.
+        """
+        with writing(self._store.folder):
+            self._lock.check()
+        if time.monotonic() - self._committed >= _COMMIT_S:
+            self.commit()
+        if self._runs >= _FOLD_RUNS or self._bytes >= _FOLD_BYTES:
+            self.fold()
+
+    def commit(self) -> None:
+        """Make visible what came in."""
+        if self._waiting:
+            tables = merged(self._waiting)
+            self._waiting.clear()
+            with writing(self._store.folder):
+                entry = parts.write_part(self._journal, tables)
+            self._bytes += parts.size_bytes(entry)
+            self._runs += tables["kept"].num_rows if "kept" in tables else 0
+        self._committed = time.monotonic()
+
+    def fold(self) -> None:
+        """Put the journal together into a part."""
+        with writing(self._store.folder):
+            entries = parts.parts_in(self._journal)
+            if entries:
+                parts.fold(entries, self._parts)
+            self._recover()
+
+    def describe(self, campaign: str, cases: Path, text: str) -> None:
+        """Save what a campaign consists of."""
+        with writing(self._store.folder):
+            target = self._store.cases(campaign)
+            _replace(target, cases.read_bytes())
+            _replace(target.with_suffix(".yaml"), text.encode())
+
+    def _recover(self) -> None:
+        """Remove what a part has taken in, and what was being written when a runner died."""
+        gone = parts.folded(parts.parts_in(self._parts))
+        for entry in parts.parts_in(self._journal):
+            if entry.name in gone:
+                parts.remove(entry)
+        for folder in (self._journal, self._parts):
+            parts.clear_hidden(folder)
+        left = parts.parts_in(self._journal)
+        self._runs, self._bytes = len(left), sum(map(parts.size_bytes, left))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file so that its old content is there until the new one is."""
+    new = path.with_name(f".{path.name}")
+    new.write_bytes(content)
+    parts.sync(new)
+    new.replace(path)
+
+
+def _version(mark: Path) -> object:
+    try:
+        return json.loads(mark.read_text(encoding="utf-8")).get("headway store")
+    except (ValueError, AttributeError):
+        return None

@@ -1,0 +1,296 @@
+"""`headway sweep`: plan, run, status, resume, export."""
+
+# ruff: noqa: PLC0415
+
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from analysis.terminal import console, reported, show
+
+if TYPE_CHECKING:
+    from analysis.campaign import Campaign, Plan, Store, Tally, Workers
+
+sweep = typer.Typer(
+    help="Make the runs of a campaign: a scenario, varied along axes, under policies, with many seeds.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+_File = Annotated[
+    str, typer.Argument(metavar="FILE", help="A campaign file, or the name of one that comes with Headway.")
+]
+_Store = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        metavar="DIR",
+        help="Folder of the store, results/campaigns/<campaign name> by default; may hold several campaigns.",
+    ),
+]
+_Count = Annotated[int | None, typer.Option(min=1, help="Processes; one per processor by default.")]
+_Dask = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Use the workers of this Dask scheduler, such as tcp://host:8786."),
+]
+_Retry = Annotated[bool, typer.Option("--retry-failed", help="Try again what failed earlier.")]
+
+
+@sweep.command()
+def plan(file: _File, store: _Store = None, workers: _Count = None) -> None:
+    """Say how many runs there are, how many are missing, and what they will take."""
+    with reported(), _planned(file, store) as (planned, place):
+        from analysis.campaign.estimate import estimate
+        from analysis.campaign.survey import look
+
+        survey = look(planned, place)
+        count = workers or os.cpu_count() or 1
+        lines = _described(planned) | {
+            "runs": f"{survey.total:,}: {survey.present:,} in the store, {survey.failed:,} failed, "
+            f"{survey.missing.total():,} to make",
+            "store": str(place.folder),
+        }
+        if survey.missing:
+            expected = estimate(planned, place, survey)
+            source = f"{expected.basis} runs " + (
+                "in the store" if expected.from_store else "made as samples"
+            )
+            lines |= {
+                "time": f"about {_duration(expected.work_s / count)} on {count} workers, by {source}",
+                "disk": f"about {_size(expected.size_bytes)}",
+            }
+        show(*(f"{key + ':':<10} {value}" for key, value in lines.items()))
+
+
+@sweep.command()
+def run(
+    file: _File,
+    store: _Store = None,
+    workers: _Count = None,
+    dask: _Dask = None,
+    retry_failed: _Retry = False,
+) -> None:
+    """Make the runs that the store does not hold yet.
+
+    A run that fails is recorded and does not end the campaign. Ctrl-C finishes what is under way; what is done stays
+    done, whatever happens.
+    """
+    with reported(), _planned(file, store) as (planned, place):
+        _make(file, planned, place, _crew(workers, dask), retry_failed)
+
+
+@sweep.command()
+def resume(
+    file: _File,
+    store: _Store = None,
+    workers: _Count = None,
+    dask: _Dask = None,
+    retry_failed: _Retry = False,
+) -> None:
+    """Go on with a campaign: as `run`, but only where there is a store."""
+    with reported(), _planned(file, store, needed=True) as (planned, place):
+        _make(file, planned, place, _crew(workers, dask), retry_failed)
+
+
+@sweep.command()
+def status(file: _File, store: _Store = None) -> None:
+    """Say what the store has of a campaign, and what failed."""
+    with reported(), _planned(file, store, needed=True) as (planned, place):
+        from analysis.campaign.lock import holder_of
+        from analysis.campaign.survey import look
+
+        survey = look(planned, place)
+        holder = holder_of(place.folder)
+        busy = "nobody" if holder is None else f"process {holder.pid} on {holder.host}"
+        lines = {
+            "campaign": planned.campaign.name,
+            "runs": f"{survey.total:,}",
+            "done": f"{survey.present:,}",
+            "failed": f"{survey.failed:,}",
+            "missing": f"{survey.missing.total():,}",
+            "store": f"{place.folder}, {_size(place.size_bytes())}",
+            "at work": busy,
+        }
+        show(*(f"{key + ':':<10} {value}" for key, value in lines.items()), *_failures(planned, place))
+
+
+@sweep.command()
+def export(
+    file: _File,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the tables; replaced as a whole if it holds some.")
+    ],
+    store: _Store = None,
+) -> None:
+    """Write the tables of a campaign, as far as it is made, as one Parquet file each."""
+    with reported(), _planned(file, store, needed=True) as (planned, place):
+        from analysis.campaign.export import export as write
+
+        count = write(planned, place, out)
+        show(f"{count:,} runs: {out}")
+
+
+@contextmanager
+def _planned(file: str, store: Path | None, *, needed: bool = False) -> "Iterator[tuple[Plan, Store]]":
+    """The plan of a campaign file, and its store."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from analysis.campaign import Store, prepare
+    from traces.errors import InputError
+
+    campaign = _campaign(file)
+    place = Store(store if store is not None else Path("results") / "campaigns" / campaign.name)
+    if needed and not place.exists:
+        raise InputError(str(place.folder), "no store", f"one that `headway sweep run {file}` has made")
+    columns = (TextColumn("reading worlds"), BarColumn(), MofNCompleteColumn(), TextColumn("runs"))
+    hidden = not sys.stdout.isatty()
+    with tempfile.TemporaryDirectory(prefix="headway-sweep-") as folder:
+        with Progress(*columns, console=console(), transient=True, disable=hidden) as bar:
+            task = bar.add_task(
+                "", total=campaign.points * len(campaign.seeds) * max(1, len(campaign.policies))
+            )
+            planned = prepare(campaign, Path(folder) / "cases.parquet", lambda n: bar.advance(task, n))
+        yield planned, place
+
+
+def _campaign(file: str) -> "Campaign":
+    from analysis.campaign import read_campaign, shipped_campaign, shipped_campaigns
+    from traces.errors import InputError, shown
+
+    if file in shipped_campaigns():
+        return read_campaign(shipped_campaign(file))
+    if not os.path.exists(file):
+        names = ", ".join(shipped_campaigns())
+        raise InputError("FILE", shown(file), f"the path of a campaign file, or one of {names}")
+    return read_campaign(file)
+
+
+def _crew(workers: int | None, dask: str | None) -> "AbstractContextManager[Workers]":
+    from analysis.campaign import dask_workers, processes
+    from traces.errors import InputError
+
+    if dask is None:
+        return processes(workers)
+    if workers is not None:
+        raise InputError(
+            "--workers", "a number beside --dask", "one of the two: the cluster has its own workers"
+        )
+    return dask_workers(dask)
+
+
+def _make(
+    file: str, planned: "Plan", place: "Store", crew: "AbstractContextManager[Workers]", retry_failed: bool
+) -> None:
+    from analysis.campaign import run as make
+
+    with crew as workers, _interruptible() as stop, _watched() as progress:
+        tally = make(planned, place, workers, retry_failed=retry_failed, progress=progress, stop=stop)
+    again = f"headway sweep resume {file} --store {place.folder}"
+    if tally.stopped:
+        typer.echo(f"headway: stopped with {tally.left:,} of {tally.total:,} runs to make", err=True)
+        typer.echo(f"headway: to go on: {again}", err=True)
+        raise typer.Exit(130)
+    show(
+        f"{tally.total:,} runs: {tally.before:,} were in the store, {tally.done:,} made now, "
+        f"{tally.failed + tally.skipped:,} failed",
+        f"Store: {place.folder}",
+    )
+    if tally.failed or tally.skipped:
+        show(f"To see why: headway sweep status {file} --store {place.folder}")
+        show(f"To try again: {again} --retry-failed")
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Let a first Ctrl-C (or SIGTERM) ask for an orderly end, and a second one have it at once."""
+    asked: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        typer.echo("headway: finishing the runs under way; once more to leave them", err=True)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _watched() -> "Iterator[Callable[[Tally], None]]":
+    """A progress bar with rate, time left and failures, if somebody is watching."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("runs"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[failed]}"),
+    )
+    with Progress(*columns, console=console(), transient=True, disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task("", total=None, rate="", failed="")
+
+        def step(tally: "Tally") -> None:
+            made = tally.done + tally.failed
+            bar.update(
+                task,
+                total=tally.total - tally.before - tally.skipped,
+                completed=made,
+                rate=f"{made / (bar.tasks[0].elapsed or 1.0):.1f} per s",
+                failed=f"{tally.failed} failed" if tally.failed else "",
+            )
+
+        yield step
+
+
+def _described(planned: "Plan") -> dict[str, str]:
+    campaign = planned.campaign
+    product = [f"{name} ({len(axis.levels)})" for name, axis in campaign.product.items()]
+    zipped = [f"{name} ({len(axis.levels)})" for name, axis in campaign.zipped.items()]
+    axes = [*product, *(["zip of " + ", ".join(zipped)] if zipped else [])]
+    return {
+        "campaign": f"{campaign.name}, of the scenario {planned.scenario}",
+        "axes": " x ".join(axes) or "none",
+        "seeds": f"{len(campaign.seeds):,}",
+        "policies": ", ".join(planned.policies),
+        "keeps": ", ".join(campaign.tables),
+    }
+
+
+def _failures(planned: "Plan", place: "Store") -> list[str]:
+    """One line for each kind of error, with a run that met it."""
+    known = place.known(planned.campaign.tables)
+    errors = place.failed(known)
+    first: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    for _, run_ in planned.cases():
+        error = errors.pop(run_, None)
+        if error is not None:
+            first.setdefault(error, run_)
+            counts[error] = counts.get(error, 0) + 1
+    return [f"{count:,} x {error} (first: run {first[error]})" for error, count in counts.items()]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90.0:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400.0 else f"{seconds / 3600:.1f} h"
+
+
+def _size(size_bytes: float) -> str:
+    from analysis.tables import byte_unit, number
+
+    factor, unit = byte_unit(size_bytes)
+    return f"{number(size_bytes / factor)} {unit}"
