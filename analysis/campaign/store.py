@@ -160,7 +160,7 @@ class Writer:
             with writing(self._store.folder):
                 entry = parts.write_part(self._journal, tables)
             self._bytes += parts.size_bytes(entry)
-            self._runs += tables["kept"].num_rows if "kept" in tables else 0
+            self._runs += pc.count_distinct(tables["kept"]["run"]).as_py() if "kept" in tables else 0
         self._committed = time.monotonic()
 
     def fold(self) -> None:

@@ -1,0 +1,91 @@
+"""A small campaign for the tests, and ways to make it and to look at what came out."""
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.campaign import Campaign, Plan, Store, Tally, given_workers, prepare, read_campaign, run
+
+LAB = """\
+name: lab
+seed: 3
+model: {shape: {layers: 2, width: 64, heads: 4}}
+source: desk
+devices:
+  desk: {memory: 100 MB, compute: 10 GFLOP/s}
+  shelf: {memory: 100 MB, compute: 5 GFLOP/s, availability: {file: load.csv, end: loop}}
+links:
+  cable: {connect: all, bandwidth: {walk_mean: 100 Mbit/s, sigma: 0.5, step: 1 s, duration: 20 s}}
+workload:
+  - {prompt: 4, output: 5}
+"""
+
+CAMPAIGN = """\
+name: small
+scenario: lab.yaml
+axes:
+  product:
+    cable: {path: links.cable.bandwidth, factors: [0.5, 1, 2]}
+  zip:
+    prompt: {path: workload.0.prompt, values: [4, 8]}
+    output: {path: workload.0.output, values: [5, 6]}
+policies: [greedy, {name: round-robin, label: in-turn}]
+replications: 3
+"""
+
+RUNS = 3 * 2 * 2 * 3
+
+
+def write(folder: Path, campaign: str = CAMPAIGN, lab: str = LAB) -> Path:
+    """The campaign file, beside its scenario and a trace of 200 breakpoints."""
+    (folder / "lab.yaml").write_text(lab)
+    rows = [f"{i},{0.5 + (i % 7) / 20}" for i in range(200)]
+    (folder / "load.csv").write_text("\n".join(["time [s],share", *rows]) + "\n")
+    path = folder / "small.yaml"
+    path.write_text(campaign)
+    return path
+
+
+def small(folder: Path, campaign: str = CAMPAIGN, lab: str = LAB) -> Campaign:
+    return read_campaign(write(folder, campaign, lab))
+
+
+def planned(campaign: Campaign, folder: Path) -> Plan:
+    return prepare(campaign, folder / "cases.parquet")
+
+
+def names(plan: Plan) -> list[str]:
+    return [name for _, name in plan.cases()]
+
+
+def make(campaign: Campaign, folder: Path, store: Store, *, threads: int = 2, **options: Any) -> Tally:
+    """Make a campaign in threads of this process."""
+    with ThreadPoolExecutor(threads) as executor:
+        return run(planned(campaign, folder), store, given_workers(executor, threads), **options)
+
+
+def rows(store: Store, table: str) -> pd.DataFrame:
+    """A table of a store in an order that does not depend on how it came about."""
+    frame = store.read(table).to_pandas()
+    keys = [column for column in ("run", "request", "token", "table") if column in frame]
+    result: pd.DataFrame = frame.sort_values(keys, kind="stable").reset_index(drop=True)
+    return result
+
+
+def assert_same(one: Store, other: Store) -> None:
+    """The tables that do not depend on the clock hold the same rows, bit for bit."""
+    for table in ("runs", "metrics", "tokens", "kept"):
+        pd.testing.assert_frame_equal(rows(one, table), rows(other, table), check_exact=True)
+
+
+def apart(target: Callable[..., None], *arguments: object) -> "multiprocessing.process.BaseProcess":
+    """A process of its own that begins quickly, with everything imported."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["analysis.campaign"])
+    process = context.Process(target=target, args=arguments)
+    process.start()
+    return process

@@ -1,0 +1,512 @@
+"""Laws of campaign files, of the names of runs, of stores and their locks."""
+
+import errno
+import json
+import os
+import random
+import re
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from campaigns import CAMPAIGN, LAB, RUNS, make, planned, rows, small, write
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import policies
+from analysis.campaign import (
+    Campaign,
+    Store,
+    factors,
+    parts,
+    read_campaign,
+    shipped_campaign,
+    shipped_campaigns,
+    values,
+    variants,
+)
+from analysis.campaign.identity import code, digest, policy_digest, run_id
+from analysis.campaign.lock import Holder, holder_of
+from analysis.campaign.tables import METRICS, STORED, Tables
+from analysis.metrics import metrics
+from simcore import PolicyChoice, load_scenario, simulate
+from traces import InputError
+
+SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+# The file
+
+
+def test_a_campaign_is_every_level_with_every_other_and_zipped_axes_advance_together(tmp_path: Path) -> None:
+    campaign = small(tmp_path)
+    plan = planned(campaign, tmp_path)
+    cases = pq.read_table(plan.path).to_pandas()
+    assert plan.runs == len(cases) == RUNS == len(set(cases["run"]))
+    assert list(cases["number"]) == list(range(RUNS))
+    assert set(zip(cases["prompt"], cases["output"], strict=True)) == {(4.0, 5.0), (8.0, 6.0)}
+    for column, levels in {
+        "cable": {0.5, 1.0, 2.0},
+        "policy": {"greedy", "in-turn"},
+        "seed": {3, 4, 5},
+    }.items():
+        assert set(cases[column]) == levels
+        assert set(cases.groupby(column).size()) == {RUNS // len(levels)}
+    assert cases["changes"][0] == "links.cable.bandwidth*0.5; workload.0.prompt=4; workload.0.output=5"
+
+
+def test_a_campaign_from_python_is_the_one_from_a_file(tmp_path: Path) -> None:
+    campaign = Campaign(
+        name="small",
+        scenario=write(tmp_path).with_name("lab.yaml"),
+        seeds=(3, 4, 5),
+        product={"cable": factors("links.cable.bandwidth", [0.5, 1, 2])},
+        zipped={
+            "prompt": values("workload.0.prompt", [4, 8]),
+            "output": values("workload.0.output", [5, 6]),
+        },
+        policies=(
+            PolicyChoice(name="greedy", label="greedy"),
+            PolicyChoice(name="round-robin", label="in-turn"),
+        ),
+    )
+    one = pq.read_table(planned(campaign, tmp_path).path)
+    assert one.equals(pq.read_table(planned(small(tmp_path), tmp_path).path))
+
+
+def test_several_paths_and_named_variants_make_one_axis_each(tmp_path: Path) -> None:
+    write(tmp_path)
+    campaign = Campaign(
+        name="both",
+        scenario=tmp_path / "lab.yaml",
+        seeds=(1,),
+        product={
+            "speed": factors(["devices.desk.compute", "devices.shelf.compute"], [0.5, 2]),
+            "machines": variants({"both": [], "one": ["drop devices.shelf"]}),
+        },
+    )
+    points = list(campaign.at())
+    assert [dict(point.labels) for point in points] == [
+        {"speed": 0.5, "machines": "both"},
+        {"speed": 0.5, "machines": "one"},
+        {"speed": 2.0, "machines": "both"},
+        {"speed": 2.0, "machines": "one"},
+    ]
+    assert [change.text for change in points[3].changes] == [
+        "devices.desk.compute*2",
+        "devices.shelf.compute*2",
+        "drop devices.shelf",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("scenario: lab.yaml", "scenario: nowhere.yaml", 2, ["scenario", "'nowhere.yaml'", "home-cluster"]),
+        ("replications: 3", "replications: 0", 10, ["replications", "0"]),
+        ("replications: 3", "seeds: [1, 1]", None, ["seeds", "each once"]),
+        ("replications: 3", "", 1, ["neither seeds nor replications"]),
+        ("replications: 3", "replications: 3\nseeds: [1]", 1, ["seeds and replications"]),
+        ("replications: 3", "seeds: [1]\nseed: 3", 11, ["seed"]),
+        ("replications: 3", "repetitions: 3", 10, ["'repetitions'", "replications"]),
+        ("replications: 3", "replications: 3\nkeep: [token]", None, ["keep", "tokens"]),
+        ("replications: 3", "replications: 900000", None, ["10,800,000 runs", "1,000,000"]),
+        ("factors: [0.5, 1, 2]", "factors: [0.5, 0.5]", 5, ["axes.product.cable", "each once"]),
+        ("factors: [0.5, 1, 2]", "factors: [-1]", 5, ["axes.product.cable.factors.0"]),
+        ("factors: [0.5, 1, 2]", "steps: [1]", 5, ["'steps'"]),
+        ("factors: [0.5, 1, 2]", "factors: [1], values: [2]", 5, ["factors, values", "variants"]),
+        ("path: links.cable.bandwidth, ", "", 5, ["path with factors"]),
+        ("links.cable", "links.cabel", 5, ["cable"]),
+        ("values: [4, 8]", "values: [4, 8, 9]", None, ["zip", "3 in prompt, 2 in output"]),
+        ("values: [4, 8]", "values: [4, none]", 7, ["workload.0.prompt"]),
+        ("cable: {", "policy: {", None, ["'policy'"]),
+        ("[greedy, ", "[greedy, greedy, ", 9, ["policies.1", "labelled"]),
+        ("[greedy, ", "[gredy, ", 9, ["policies.0", "greedy"]),
+    ],
+)
+def test_mistakes_are_told_with_file_line_and_key(
+    tmp_path: Path, old: str, new: str, line: int | None, words: list[str]
+) -> None:
+    assert old in CAMPAIGN
+    path = write(tmp_path, CAMPAIGN.replace(old, new))
+    with pytest.raises(InputError) as told:
+        planned(read_campaign(path), tmp_path)
+    text = str(told.value)
+    assert line is None or text.startswith(f"{path}:{line}")
+    for word in words:
+        assert word in text
+
+
+def test_shipped_campaigns_can_be_planned_and_one_has_a_thousand_runs() -> None:
+    sizes = []
+    for name in shipped_campaigns():
+        campaign = read_campaign(shipped_campaign(name))
+        for point in campaign.at():
+            load_scenario(campaign.scenario, seed=campaign.seeds[0], changes=point.changes)
+        sizes.append(campaign.points * len(campaign.seeds) * len(campaign.policies))
+    assert max(sizes) >= 1000
+
+
+# The names of runs
+
+Edit = Callable[[dict[str, Any], random.Random], None]
+
+
+def put(path: str, value: object) -> Edit:
+    def edit(document: dict[str, Any], _: random.Random) -> None:
+        *above, last = path.split(".")
+        at: Any = document
+        for part in above:
+            at = at[int(part)] if isinstance(at, list) else at[part]
+        at[last] = value
+
+    return edit
+
+
+def shuffle(document: dict[str, Any], chance: random.Random) -> None:
+    """Another order of keys, but of those that are names."""
+    for section in (document, *document["devices"].values(), *document["links"].values()):
+        items = list(section.items())
+        chance.shuffle(items)
+        section.clear()
+        section.update(items)
+
+
+def reverse_devices(document: dict[str, Any], _: random.Random) -> None:
+    document["devices"] = dict(reversed(document["devices"].items()))
+
+
+COSMETIC: dict[str, Edit] = {
+    "order of keys": shuffle,
+    "name": put("name", "another"),
+    "description": put("description", "said better"),
+    "policies": put("policies", ["static"]),
+    "unit of a size": put("devices.desk.memory", "0.1 GB"),
+    "unit of a speed": put("devices.desk.compute", "10000 MFLOP/s"),
+    "unit of a mean": put("links.cable.bandwidth.walk_mean", "12.5 MB/s"),
+    "a default": put("devices.desk.overhead", "0 s"),
+    "a default section": put("controller", {"interval": 1, "window": "1 s"}),
+    "a neutral scale": put("devices.shelf.availability.scale", 1.0),
+    "version": put("headway", 1),
+}
+"""What changes nothing that is simulated."""
+
+MEANT: dict[str, Edit] = {
+    "seed": put("seed", 4),
+    "memory": put("devices.desk.memory", "99 MB"),
+    "compute": put("devices.shelf.compute", "5.1 GFLOP/s"),
+    "overhead": put("devices.shelf.overhead", "1 us"),
+    "discipline": put("devices.desk.discipline", "ps"),
+    "trace": put("devices.shelf.availability.file", "other.csv"),
+    "shift": put("devices.shelf.availability.shift", "1 s"),
+    "order of devices": reverse_devices,
+    "source": put("source", "shelf"),
+    "latency": put("links.cable.latency", "1 ms"),
+    "sigma": put("links.cable.bandwidth.sigma", 0.51),
+    "layers": put("model.shape.layers", 3),
+    "cost": put("cost", {"model": "paper"}),
+    "prompt": put("workload.0.prompt", 5),
+    "interval": put("controller", {"interval": 2}),
+    "overflow": put("memory", {"overflow": "fail"}),
+    "weights": put("model.bytes_per_weight", 1.0),
+}
+"""What may change a result. The overflow rule is the default one: it belongs to the others, and is here to be told."""
+COSMETIC["the default rule"] = MEANT.pop("overflow")
+
+
+def world_digest(folder: Path, document: dict[str, Any], comment: str = "") -> str:
+    path = folder / "edited.yaml"
+    path.write_text(f"# {comment}\n{yaml.safe_dump(document, sort_keys=False)}")
+    return digest(load_scenario(path))
+
+
+@SHARED_FOLDER
+@given(
+    cosmetic=st.lists(st.sampled_from(sorted(COSMETIC)), unique=True),
+    meant=st.lists(st.sampled_from(sorted(MEANT)), unique=True, max_size=2),
+    chance=st.randoms(use_true_random=False),
+    comment=st.text("abc #:", max_size=10),
+)
+def test_the_name_of_a_run_changes_with_its_meaning_and_with_nothing_else(
+    tmp_path: Path, cosmetic: list[str], meant: list[str], chance: random.Random, comment: str
+) -> None:
+    write(tmp_path)
+    (tmp_path / "other.csv").write_text((tmp_path / "load.csv").read_text().replace("\n100,", "\n100.5,"))
+    plain = world_digest(tmp_path, yaml.safe_load(LAB))
+    document = yaml.safe_load(LAB)
+    for name in [*cosmetic, *meant]:
+        (MEANT | COSMETIC)[name](document, chance)
+    assert (world_digest(tmp_path, document, comment) == plain) == (not meant)
+
+
+def test_worlds_of_equal_digests_have_equal_results(tmp_path: Path) -> None:
+    """The other direction: what is called cosmetic here is."""
+    write(tmp_path)
+    results = []
+    for edits in ({}, COSMETIC):
+        document = yaml.safe_load(LAB)
+        for edit in edits.values():
+            edit(document, random.Random(1))
+        path = tmp_path / "edited.yaml"
+        path.write_text(yaml.safe_dump(document, sort_keys=False))
+        results.append(simulate(load_scenario(path), policies.create("greedy")))
+    assert results[0].tokens.equals(results[1].tokens)
+    assert results[0].devices.equals(results[1].devices)
+
+
+def test_a_trace_counts_by_its_breakpoints_and_not_by_its_text(tmp_path: Path) -> None:
+    write(tmp_path)
+    path = tmp_path / "load.csv"
+    plain = digest(load_scenario(tmp_path / "lab.yaml"))
+    text = path.read_text()
+    path.write_text("# measured on a Tuesday\n" + text.replace(",0.5\n", ",0.50\n"))
+    assert digest(load_scenario(tmp_path / "lab.yaml")) == plain
+    path.write_text(text.replace("\n50,", "\n50.5,"))
+    assert digest(load_scenario(tmp_path / "lab.yaml")) != plain
+
+
+def test_a_policy_counts_by_class_and_parameters_with_their_defaults() -> None:
+    plain = policy_digest(policies.create("resource-aware"))
+    default = policies.create("resource-aware").deadline_s  # type: ignore[attr-defined]
+    assert policy_digest(policies.create("resource-aware", deadline_s=default)) == plain
+    assert policy_digest(policies.create("resource-aware", deadline_s=0.05)) != plain
+    assert policy_digest(policies.create("greedy")) != policy_digest(policies.create("static"))
+    assert run_id("world", plain) != run_id("other world", plain)
+
+
+def test_code_counts_by_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "campaign_test_policies"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "mine.py").write_text("DEADLINE_S = 1\n")
+    first = code.__wrapped__(package.name)
+    (tmp_path / "campaign_test_policies" / "mine.py").write_text("DEADLINE_S = 2\n")
+    second = code.__wrapped__(package.name)
+    assert first[0] == second[0] == ""
+    assert first[1] != second[1]
+    del sys.modules[package.name]
+
+
+def test_what_cannot_be_told_apart_has_no_digest() -> None:
+    with pytest.raises(TypeError, match="cannot tell"):
+        digest((1, object()))
+    assert digest(("ab", "c")) != digest(("a", "bc"))
+    assert digest(1) != digest(True) != digest("1") != digest(1.0)
+    assert digest(0.0) == digest(-0.0)
+
+
+# The store
+
+
+def fake(run: str, tokens: int = 1) -> Tables:
+    """What a finished run leaves, as far as a store cares."""
+    return {
+        "kept": pa.table({"run": [run] * 2, "table": ["runs", "tokens"]}, STORED["kept"]),
+        "runs": pa.Table.from_pylist([{"run": run}], STORED["runs"]),
+        "tokens": pa.Table.from_pylist([{"run": run, "token": i} for i in range(tokens)], STORED["tokens"]),
+    }
+
+
+def files(folder: Path) -> int:
+    return sum(path.is_file() for path in folder.rglob("*.parquet"))
+
+
+def test_many_runs_are_few_files(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    with store.writer() as writer:
+        for i in range(60):
+            writer.add(fake(f"run-{i:03}"))
+            writer.commit()
+        assert store.known(("runs", "tokens")) == {f"run-{i:03}" for i in range(60)}
+        assert files(store.folder) == 3 * 60
+        writer.fold()
+    assert files(store.folder) == 3
+    assert list(rows(store, "tokens")["run"]) == [f"run-{i:03}" for i in range(60)]
+    assert store.known(("runs", "tokens", "devices")) == set()
+
+
+def test_the_journal_is_folded_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analysis.campaign.store._COMMIT_S", 0.0)
+    monkeypatch.setattr("analysis.campaign.store._FOLD_RUNS", 10)
+    store = Store(tmp_path / "store")
+    with store.writer() as writer:
+        for i in range(35):
+            writer.add(fake(f"run-{i}"))
+            writer.turn()
+    assert len(list((store.folder / "parts").iterdir())) == 3
+    assert len(list((store.folder / "journal").iterdir())) == 5
+    assert len(rows(store, "runs")) == 35
+
+
+def test_a_runner_that_dies_between_folding_and_clearing_leaves_every_run_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "store")
+
+    def die(_: Path) -> None:
+        raise RuntimeError("killed")
+
+    with store.writer() as writer:
+        for i in range(3):
+            writer.add(fake(f"run-{i}"))
+            writer.commit()
+        monkeypatch.setattr(parts, "remove", die)
+        with pytest.raises(RuntimeError, match="killed"):
+            writer.fold()
+    monkeypatch.undo()
+    assert len(list((store.folder / "parts").iterdir())) == 1
+    assert len(list((store.folder / "journal").iterdir())) == 3
+    assert sorted(rows(store, "runs")["run"]) == ["run-0", "run-1", "run-2"]
+    with store.writer() as writer:
+        assert list((store.folder / "journal").iterdir()) == []
+        writer.add(fake("run-3"))
+        writer.commit()
+        writer.fold()
+    assert sorted(rows(store, "runs")["run"]) == ["run-0", "run-1", "run-2", "run-3"]
+
+
+def test_what_was_being_written_when_a_runner_died_is_invisible_and_goes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    with store.writer() as writer:
+        writer.add(fake("run"))
+        writer.commit()
+    (half,) = (store.folder / "journal").iterdir()
+    half.rename(half.with_name(".half"))
+    assert store.known() == set()
+    assert rows(store, "runs").empty
+    with store.writer():
+        assert list((store.folder / "journal").iterdir()) == []
+
+
+def test_metrics_of_a_store_are_those_of_a_run(tmp_path: Path) -> None:
+    write(tmp_path)
+    result = simulate(load_scenario(tmp_path / "lab.yaml"), policies.create("greedy"))
+    assert METRICS.names == list(metrics(result).columns)
+
+
+def test_other_folders_and_other_versions_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "diary.txt").write_text("dear diary")
+    with pytest.raises(InputError, match="not a store"):
+        Store(tmp_path)
+    with pytest.raises(InputError, match="not a store"):
+        Store(tmp_path / "diary.txt")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "store.json").write_text('{"headway store": 99}')
+    with pytest.raises(InputError, match="another version"):
+        Store(tmp_path / "store")
+
+
+# Disks that take no more
+
+
+def test_a_full_disk_is_told_and_the_store_stays_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every file that is written, one after the other."""
+    campaign = small(tmp_path, CAMPAIGN.replace("replications: 3", "replications: 1"))
+    whole = Store(tmp_path / "whole")
+    make(campaign, tmp_path, whole)
+    for last in (0, 2, 5, 9):
+        store = Store(tmp_path / f"store-{last}")
+        left = [last]
+
+        def full(*_: Any, left: list[int] = left) -> None:
+            if not left[0]:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            left[0] -= 1
+
+        with monkeypatch.context() as patch:
+            patch.setattr("analysis.campaign.store._COMMIT_S", 0.0)
+            patch.setattr(parts, "sync", full)
+            with pytest.raises(InputError, match="No space left on device"):
+                make(campaign, tmp_path, store)
+        assert len(rows(store, "runs")) == len(store.known()) < RUNS // 3
+        assert holder_of(store.folder) is None
+        make(campaign, tmp_path, store)
+        assert rows(store, "tokens").equals(rows(whole, "tokens"))
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(InputError, match="Read-only file system"), Store(tmp_path / "store").writer():
+        pass
+
+
+# The lock
+
+
+def test_two_runners_are_kept_apart(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    with store.writer():
+        with (
+            pytest.raises(InputError, match=re.escape(f"process {os.getpid()}")),
+            Store(store.folder).writer(),
+        ):
+            pass
+        holder = holder_of(store.folder)
+        assert holder is not None
+        assert holder.pid == os.getpid()
+    assert holder_of(store.folder) is None
+    with store.writer():
+        pass
+
+
+DEAD = 2**22 + 1  # above the largest number that Linux gives a process
+
+
+@pytest.mark.parametrize(
+    ("changed", "silent_s", "stale"),
+    [
+        ({}, 1e9, False),
+        ({"pid": DEAD}, 0.0, True),
+        ({"boot": "an earlier one"}, 0.0, True),
+        ({"started": "1"}, 0.0, True),
+        ({"host": "elsewhere", "pid": DEAD}, 1.0, False),
+        ({"host": "elsewhere"}, 1000.0, True),
+    ],
+)
+def test_a_stale_lock_is_recognised(
+    tmp_path: Path, changed: dict[str, Any], silent_s: float, stale: bool
+) -> None:
+    """Of a dead process, from before a reboot, with a number used again, and of a host that fell silent."""
+    assert socket.gethostname() != "elsewhere"
+    store = Store(tmp_path / "store")
+    with store.writer():
+        pass
+    other = replace(Holder.this(), **changed)
+    path = store.folder / "lock"
+    path.write_text(json.dumps(asdict(other)))
+    then = path.stat().st_mtime - silent_s
+    os.utime(path, (then, then))
+    assert (holder_of(store.folder) is None) == stale
+    if stale:
+        with store.writer():
+            assert json.loads(path.read_text())["pid"] == os.getpid()
+        assert not path.exists()
+    else:
+        with pytest.raises(InputError, match="at work"), store.writer():
+            pass
+        assert json.loads(path.read_text()) == asdict(other)
+
+
+def test_a_runner_that_was_taken_for_dead_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analysis.campaign.lock._TOUCH_S", 0.0)
+    store = Store(tmp_path / "store")
+    with store.writer() as writer:
+        writer.turn()
+        theirs = json.dumps(asdict(replace(Holder.this(), token="theirs")))
+        (store.folder / "lock").write_text(theirs)
+        with pytest.raises(InputError, match="another runner's lock"):
+            writer.turn()
+    assert (store.folder / "lock").read_text() == theirs
