@@ -23,7 +23,7 @@ import policies
 from analysis.campaign import Store, Workers, export, given_workers, processes, read_campaign, run
 from analysis.cli import app
 from policies import registry
-from simcore import TABLES, Observation, Placement, load_scenario, simulate
+from simcore import TABLES, Decision, Observation, load_scenario, simulate
 from traces import InputError, Trace
 
 ONE_SEED = CAMPAIGN.replace("replications: 3", "replications: 1")
@@ -154,7 +154,7 @@ class Moody:
     name = "moody"
     good = False
 
-    def decide(self, observation: Observation) -> Placement:
+    def decide(self, observation: Observation) -> Decision:
         if not Moody.good:
             raise ZeroDivisionError("in no mood")
         return policies.create("greedy").decide(observation)
