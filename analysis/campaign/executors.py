@@ -10,7 +10,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -94,6 +94,18 @@ def processes(count: int | None = None) -> Iterator[Workers]:
             pool.end()
 
 
+class _Processes(ProcessPoolExecutor):
+    """A pool whose processes leave Ctrl-C, which a terminal sends to them too, to this one from their first moment."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """As any pool; it is here that processes begin, and they inherit which signals are blocked."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Pool:
     """A pool of processes that can be begun anew."""
 
@@ -115,12 +127,11 @@ class _Pool:
     def _start(self) -> ProcessPoolExecutor:
         # Workers wait for the end of a pipe of which only we hold the other side: however we end, so do they.
         theirs, self._ours = self._context.Pipe(duplex=False)
-        return ProcessPoolExecutor(self._count, self._context, _follow, (theirs,))
+        return _Processes(self._count, self._context, _follow, (theirs,))
 
 
 def _follow(parent: "Connection[Any, Any]") -> None:
-    """Leave Ctrl-C to the parent, and end with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """End when the parent does."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
