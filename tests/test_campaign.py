@@ -32,11 +32,12 @@ from analysis.campaign import (
     values,
     variants,
 )
+from analysis.campaign.file import AxesSection, AxisSection, CampaignFile
 from analysis.campaign.identity import code, digest, policy_digest, run_id
 from analysis.campaign.lock import Holder, holder_of
 from analysis.campaign.tables import METRICS, STORED, Tables
 from analysis.metrics import metrics
-from simcore import PolicyChoice, load_scenario, simulate
+from simcore import TABLES, PolicyChoice, load_scenario, simulate
 from traces import InputError
 
 SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -152,6 +153,15 @@ def test_shipped_campaigns_can_be_planned_and_one_has_a_thousand_runs() -> None:
             load_scenario(campaign.scenario, seed=campaign.seeds[0], changes=point.changes)
         sizes.append(campaign.points * len(campaign.seeds) * len(campaign.policies))
     assert max(sizes) >= 1000
+
+
+def test_every_key_is_explained() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "campaigns.md").read_text()
+    for section in (CampaignFile, AxesSection, AxisSection):
+        for key in section.model_fields:
+            assert re.search(rf"`(\w+\.)?{key}`|{{{key}:|, {key}:", page), key
+    for name in set(STORED) - set(TABLES):
+        assert f"| `{name}` |" in page
 
 
 # The names of runs
