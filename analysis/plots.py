@@ -25,6 +25,9 @@ _SECONDS_FROM_S = 0.3
 _LEAST_WIDTH = 0.02
 """The x axis spans at least this share of its middle: differences far below one percent are not worth magnifying."""
 
+METADATA: dict[str, dict[str, None]] = {".svg": {"Date": None, "Creator": None}, ".png": {"Software": None}}
+"""The kinds of image files, with what matplotlib is not to say about itself in each."""
+
 DASHES = (
     "-",
     (0, (5, 1.5)),
@@ -61,9 +64,14 @@ def latency_cdf(result: Result) -> Figure:
 
 def save_figure(figure: Figure, folder: Path, name: str) -> None:
     """Write `<name>.svg` and `<name>.png` into a folder; equal figures give equal bytes."""
+    for suffix in METADATA:
+        save_as(figure, folder / f"{name}{suffix}")
+
+
+def save_as(figure: Figure, path: Path) -> None:
+    """Write a file whose suffix is one of `METADATA`; equal figures give equal bytes."""
     with styled():
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
-        figure.savefig(folder / f"{name}.png", metadata={"Software": None}, dpi=150)
+        figure.savefig(path, metadata=METADATA[path.suffix], dpi=150 if path.suffix == ".png" else "figure")
 
 
 @contextmanager

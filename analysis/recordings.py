@@ -59,7 +59,7 @@ def summary(recording: Recording, *, by_row: bool = False, step_s: float | None 
         by_row: every value counts the same, as in most publications; otherwise it counts for as long as it holds.
         step_s: values are averaged over so long before; as long as the format suggests if None.
     """
-    values, weights = _values(recording, recording.window_s if step_s is None else step_s)
+    values, weights = values_and_weights(recording, recording.window_s if step_s is None else step_s)
     if by_row or not weights.any():
         weights = np.ones(len(values))
     p5, p50, p95 = quantiles(values, weights, np.array(SHARES)).tolist()
@@ -68,8 +68,8 @@ def summary(recording: Recording, *, by_row: bool = False, step_s: float | None 
     return Summary(mean, float(values.min()), p5, p50, p95, float(values.max()), zeros)
 
 
-def _values(recording: Recording, step_s: float) -> tuple[FloatArray, FloatArray]:
-    """Values, and for how long each holds; of steps only whole ones, if there is one."""
+def values_and_weights(recording: Recording, step_s: float) -> tuple[FloatArray, FloatArray]:
+    """Values, and for how long each holds; means over whole steps of `step_s` if it is above 0."""
     if step_s <= 0:
         return recording.trace.values, recording.weights()
     times = step_s * np.arange(float(max(1, int(recording.length_s / step_s * (1 + 1e-12)))))
@@ -121,6 +121,12 @@ def _table(title: str, found: Mapping[str, Recording], by_row: bool, step_s: flo
             seconds(recording.longest_step_s),
         )
     return table
+
+
+def title(recording: Recording) -> str:
+    """What the values of a recording are called."""
+    kind = (recording.quantity, recording.is_load)
+    return next(name for quantity, load, name in _KINDS if (quantity, load) == kind)
 
 
 def seconds(value: float) -> str:

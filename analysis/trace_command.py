@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,8 @@ import typer
 from analysis.terminal import reported, show
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from traces import Options, Quantity, Recording
 
 trace = typer.Typer(
@@ -98,6 +101,98 @@ def info(
         ):
             show(*([""] if position else []), table)
         show(*repairs(found))
+
+
+@trace.command()
+def plot(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A recorded trace.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="IMAGE", help="File to write, .svg or .png.")],
+    format: Format = None,  # noqa: A002
+    quantity: As = None,
+    unit: Unit = None,
+    time_unit: TimeUnit = None,
+    column: ColumnName = None,
+    time_column: TimeColumn = None,
+    repair: Repair = False,
+    max_gap: MaxGap = None,
+    select: Select = None,
+) -> None:
+    """Draw a recorded trace over time, with the distribution of its values."""
+    with reported():
+        from analysis.output import writing
+        from analysis.plots import METADATA, save_as
+        from analysis.trace_figure import trace_figure
+
+        check_suffix(out, METADATA)
+        options = reading(unit, time_unit, None, column, time_column, repair, max_gap, select)
+        figure = trace_figure(Path(file).name, recording(file, quantity, format, options))
+        with writing(out):
+            save_as(figure, out)
+        show(f"Figure: {out}")
+
+
+@trace.command()
+def convert(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A recorded trace.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write: .csv, .parquet or .mahimahi.")],
+    format: Format = None,  # noqa: A002
+    quantity: As = None,
+    unit: Unit = None,
+    time_unit: TimeUnit = None,
+    column: ColumnName = None,
+    time_column: TimeColumn = None,
+    repair: Repair = False,
+    max_gap: MaxGap = None,
+    select: Select = None,
+) -> None:
+    """Write a recorded trace, repaired, in SI units or as packets for Mahimahi."""
+    with reported():
+        from analysis.output import writing
+        from traces import InputError, write_csv, write_mahimahi, write_parquet
+
+        check_suffix(out, (".csv", ".parquet", ".mahimahi"))
+        options = reading(unit, time_unit, None, column, time_column, repair, max_gap, select)
+        found = recording(file, quantity, format, options)
+        with writing(out):
+            if out.suffix == ".mahimahi":
+                if found.quantity != "rate":
+                    raise InputError(file, f"a {found.quantity}", "a rate, for a .mahimahi file")
+                write_mahimahi(found.trace, out, found.length_s)
+            else:
+                write = {".csv": write_csv, ".parquet": write_parquet}[out.suffix]
+                write(found.trace, out, found.quantity)
+        show(f"{out}: {found.length_s:.10g} s", *(() if out.suffix == ".mahimahi" else _ending(found)))
+
+
+def _ending(found: "Recording") -> list[str]:
+    """What a file of rows does not say of the end of a recording."""
+    import numpy as np
+
+    times, end, length = found.trace.times, found.trace.end, found.trace.duration
+    if length is None:
+        return []
+    if len(times) == 1:
+        return ["One row has no end; it holds for ever."]
+    last, median = length - float(times[-1]), float(np.median(np.diff(times)))
+    longer = (
+        ""
+        if abs(last - median) <= 1e-9 * length
+        else f"; its last value then holds {median:.4g} s, not {last:.4g} s"
+    )
+    return [f"The file does not say that it ends with {end!r}: say `end: {end}` where it is used{longer}."]
+
+
+def check_suffix(path: Path, accepted: "Collection[str]") -> None:
+    """Refuse a file of a kind that is not written.
+
+    Raises:
+        InputError: tells which are.
+    """
+    from traces import InputError
+    from traces.errors import shown
+
+    if path.suffix not in accepted:
+        raise InputError(str(path), f"the suffix {shown(path.suffix)}", f"one of {', '.join(accepted)}")
 
 
 def reading(

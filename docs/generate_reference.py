@@ -129,9 +129,9 @@ latency: 2 ms # not a trace: latencies are fixed
 ```
 
 The end rule says what follows the last value: `hold` keeps it for ever, `loop` starts again from the beginning, `zero`
-means nothing from then on (a dead link). Files may be Mahimahi packet-delivery logs (format `mahimahi`; they loop by
-default) or text in two columns, time and value (format `csv`; the last value holds by default). Which one it is, is
-seen from the content. Beside the keys of its form every trace may have `scale`, by which all its values are multiplied,
+means nothing from then on (a dead link). Files may be in [many formats](traces.md#formats), which are recognised from
+the content and have end rules of their own: text in columns (format `csv`) holds its last value, and a log of packets
+(`mahimahi`) loops. Beside the keys of its form every trace may have `scale`, by which all its values are multiplied,
 and `shift`: at the beginning of the run the trace is where it would have been so much later.
 
 Synthetic traces are drawn from the seed of the scenario; `headway trace fit` finds the one that is most like a recorded

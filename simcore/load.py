@@ -385,9 +385,21 @@ class _Builder:
 
     def _file_trace(self, key: KeyPath, section: schema.FileTrace, quantity: Quantity) -> Trace:
         path = self._folder / section.file
-        options = {"format": section.format, "unit": section.unit, "time_unit": section.time_unit}
         with self._told_of((*key, "file")):
-            return self._read(path, quantity, end=section.end, **options)
+            return self._read(
+                path,
+                quantity,
+                format=section.format,
+                unit=section.unit,
+                time_unit=section.time_unit,
+                end=section.end,
+                column=section.column,
+                time_column=section.time_column,
+                load=section.load,
+                repair=section.repair,
+                max_gap_s=section.max_gap,
+                select=section.select,
+            )
 
     @contextmanager
     def _told_of(self, key: KeyPath) -> Iterator[None]:

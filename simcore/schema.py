@@ -114,6 +114,17 @@ class FileTrace(TraceForm):
     unit: str | None = Field(None, description="unit of the values, where the file does not say")
     time_unit: str | None = Field(None, description="unit of the times, where the file does not say")
     end: End | None = Field(None, description="what follows the last value; by default what the format says")
+    column: str | None = Field(None, description="column with the values, by name or number from 1")
+    time_column: str | None = Field(None, description="column with the times, likewise")
+    load: bool | None = Field(
+        None,
+        description="the file has the share of a device that others use: `true` for what they leave of it",
+    )
+    repair: bool | None = Field(
+        None, description="rows in columns that are not in order are left out or merged, and not refused"
+    )
+    max_gap: Seconds | None = Field(None, description="longer steps from row to row are shortened to this")
+    select: str | None = Field(None, description="which recording, in formats with several in one file")
 
 
 class ShippedTrace(TraceForm):

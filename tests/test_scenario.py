@@ -210,6 +210,15 @@ RANDOM: Document = {
 }
 """One synthetic trace of every kind but the walk, and random requests."""
 
+RECORDED: Document = {
+    "devices": {
+        "a": {"availability": {"file": "data/load.csv", "column": "cpu", "time_column": "2", "load": True,
+                               "repair": True, "max_gap": "10 s"}},
+        "b": {"availability": {"file": "data/churn.txt", "select": "2"}},
+    },
+}  # fmt: skip
+"""What can be said of files of recorded traces."""
+
 OTHER_WORKLOAD: Document = {"poisson": "1 /s", "count": 2, "prompt": 3, "output": {"uniform": [1, 4]}}
 
 LOGGED_WORKLOAD: Document = {
@@ -227,6 +236,8 @@ OTHER_MODELS: tuple[Document, ...] = ({"preset": "tinyllama-1.1b"}, {"config": "
 FILES = {
     "data/log.txt": "0 10\n250 20\n500 0\n",
     "data/requests.csv": "arrival [s],prompt,output\n0,1,1\n2,30,9\n3.5,50,6\n9,9,9\n",
+    "data/load.csv": "cpu [%],time [s],note\n10,0,\n20,1,\n30,1,\n40,99,\n",
+    "data/churn.txt": "x/anna 1 0 2 500 500\nx/bert 0 0 2 1000 2000\n",
     "data/up.mahimahi": "1\n2\n2\n4\n",
     "data/lab.json": json.dumps(
         {"nodes": [{"id": "a", "pos": 1}, {"id": "b"}], "edges": [{"source": "a", "target": "b"}]}
@@ -318,7 +329,7 @@ def keys_set(section: object) -> Iterator[tuple[str, str]]:
 
 def test_the_scenarios_here_use_every_key_of_the_schema(folder: Path) -> None:
     big = {"devices": {name: {"memory": "16 GB"} for name in SMALL["devices"]}}
-    documents = [LARGE, merged(SMALL, NETWORKS), RANDOM]
+    documents = [LARGE, merged(SMALL, NETWORKS), merged(SMALL, RECORDED), RANDOM]
     documents += [SMALL | {"workload": workload} for workload in (OTHER_WORKLOAD, LOGGED_WORKLOAD)]
     documents += [merged(SMALL, big) | {"model": model} for model in OTHER_MODELS]
     for document in documents:
@@ -395,6 +406,18 @@ def test_keys_arrive_in_the_devices(folder: Path) -> None:
     assert same(box.up, Trace.constant(1.0))
     radio = next(link for link in cluster.links if link.name == "radio")
     assert same(radio.up, Trace([0, 5], [1, 0], "loop", 6))
+
+
+def test_what_is_said_of_recorded_traces_arrives_at_their_readers(folder: Path) -> None:
+    busy, churning = load(folder, merged(SMALL, RECORDED)).cluster.devices
+    assert same(busy.availability, Trace([0, 1, 11], [0.9, 0.75, 0.6]))
+    assert same(churning.availability, Trace([0, 1], [0, 1], "loop", 3))
+    unsaid = merged(
+        SMALL, {"devices": {"a": {"availability": {"file": "data/vm.txt", "format": "planetlab"}}}}
+    )
+    (folder / "data/vm.txt").write_text("1\n5\n2\n")
+    with pytest.raises(InputError, match=r"devices.a.availability.file: .*vm.txt.*load=True for the share"):
+        load(folder, unsaid)
 
 
 def test_keys_arrive_in_the_links(folder: Path) -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.recordings import summary
-from traces import record
+from traces import Options, record
 from traces.recording import quantiles
 
 
@@ -55,6 +55,65 @@ def test_a_mistake_is_told_in_one_line_with_exit_code_2(file: Path) -> None:
     assert printed.startswith(f"headway: {file}:3: found the time 0;")
     assert trace("info", file, "--as", "speed")[1].startswith("headway: --as: found 'speed'")
     assert trace("info", file, "--max-gap", "0 s")[0] == 2
+
+
+def test_converted_files_hold_the_same_trace(file: Path) -> None:
+    file.write_text("0.0\t1.5\n2.5\t3.25\n4.0\t0.0\n5.5\t7.0\n")
+    expected = record(file, "rate").trace
+    for suffix in ("csv", "parquet"):
+        out = file.with_suffix(f".{suffix}.{suffix}")
+        code, printed = trace("convert", file, out)
+        assert code == 0
+        assert "say `end: loop` where it is used" in printed
+        assert "holds 1.5 s" not in printed
+        found = record(out, "rate", options=Options(end="loop")).trace
+        assert (found.times == expected.times).all()
+        assert (found.values == expected.values).all()
+    assert trace("convert", file, file.with_suffix(".txt"))[0] == 2
+
+
+def test_a_file_for_mahimahi_carries_the_same_bytes_to_within_a_packet(file: Path) -> None:
+    file.write_text("time [s],rate [Mbit/s]\n0,12\n0.5,0\n1,6\n1.5,0\n")
+    out = file.with_suffix(".mahimahi")
+    assert trace("convert", file, out)[0] == 0
+    stamps = [int(line) for line in out.read_text().split()]
+    # 12 Mbit/s are a packet each millisecond; the last of all leaves at the end.
+    assert stamps[:500] == list(range(1, 501))
+    assert stamps[500:749] == list(range(1002, 1500, 2))
+    assert stamps[749:] == [2000]
+    source, back = record(file).trace, record(out).trace
+    times = np.linspace(0.0, 1.9, 50)
+    assert (
+        np.abs(source.integral(np.zeros(50), times) - back.integral(np.zeros(50), times)).max()
+        <= 1500 * 1.001
+    )
+    file.write_text("time [s],rate [Mbit/s]\n0,0\n1,0\n")
+    assert "from 1 to 20,000,000 packets" in trace("convert", file, out)[1]
+    assert (
+        "a rate, for a .mahimahi file"
+        in trace("convert", file, out, "--as", "availability", "--unit", "%")[1]
+    )
+
+
+def test_a_plot_is_written_in_the_kind_that_is_asked_for(file: Path) -> None:
+    file.write_text("".join(f"{stamp}\n" for stamp in range(1, 3000)))
+    for suffix, begins in ((".svg", b"<?xml"), (".png", b"\x89PNG")):
+        out = file.with_suffix(suffix)
+        assert trace("plot", file, "-o", out) == (0, f"Figure: {out}\n")
+        first = out.read_bytes()
+        assert first.startswith(begins)
+        assert trace("plot", file, "-o", out)[0] == 0
+        assert out.read_bytes() == first
+    assert "Rate [Mbit/s], mean over 1 s" in file.with_suffix(".svg").read_text()
+    assert trace("plot", file, "-o", file.with_suffix(".gif"))[0] == 2
+
+
+def test_a_load_is_shown_as_it_is_or_as_what_it_leaves(file: Path) -> None:
+    file.write_text("10\n30\n0\n0\n")
+    assert "Load [%]" in trace("info", file)[1]
+    shown = trace("info", file, "--as", "availability")[1]
+    assert "Share [%]" in shown
+    assert "90.0" in shown
 
 
 def test_what_was_repaired_is_told(file: Path) -> None:

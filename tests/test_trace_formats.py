@@ -1,6 +1,7 @@
 """Public trace formats: small files of our own making, what they mean, and that damage gives nothing but an error."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,12 @@ def test_a_file_is_recognised_and_means_what_its_format_says(file: Path, name: s
 
 def test_every_format_has_a_file_here() -> None:
     assert {*FILES, "parquet"} == set(FORMATS)
+
+
+def test_every_format_is_described_in_the_order_in_which_it_is_tried() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "traces.md").read_text(encoding="utf-8")
+    table = page.partition("\n## Formats\n")[2]
+    assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(FORMATS)
 
 
 @pytest.mark.parametrize("name", ["bitbrains", "planetlab", "cloudwatch", "alibaba-pods"])

@@ -1,6 +1,7 @@
 """The world as functions of time: link rates, device availability, memory taken by others.
 
-`Trace` answers what a link carries and when; `read` loads one from a file, in many formats, and `write_csv` saves it;
+`Trace` answers what a link carries and when; `read` loads one from a file, in many formats, and `write_csv`,
+`write_parquet` and `write_mahimahi` save it;
 `record` gives a `Recording`, which also tells what had to be repaired, and takes `Options`; `shipped` finds the traces
 that come with Headway. `constant`, `steps`, `walk`, `ornstein_uhlenbeck`, `gilbert_elliott`, `diurnal` and
 `fading` make synthetic ones; `fit` finds the parameters with which one of them is like a real one, as a `Fit`, and
@@ -17,7 +18,7 @@ from traces.readers import Options, Recording, read, record
 from traces.trace import EndRule, Trace
 from traces.transform import averaged, clipped, complement, multiplied, on_off, scaled, shifted, spliced
 from traces.units import Quantity, parse
-from traces.write import write_csv
+from traces.write import write_csv, write_mahimahi, write_parquet
 
 __all__ = [
     "EndRule",
@@ -50,4 +51,6 @@ __all__ = [
     "steps",
     "walk",
     "write_csv",
+    "write_mahimahi",
+    "write_parquet",
 ]

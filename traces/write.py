@@ -1,10 +1,19 @@
-"""Traces to files, in the column text that `traces.readers` reads back."""
+"""Traces to files that `traces.readers` reads back: column text, Parquet, Mahimahi."""
 
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from traces.errors import InputError
 from traces.trace import Trace
 from traces.units import Quantity, factor
 
+MOST_PACKETS = 20_000_000
+"""The most lines of a Mahimahi file that is written."""
+
+_PACKET_BYTES = 1500
 _SI_UNITS = {"time": "s", "size": "B", "rate": "B/s", "compute": "FLOP/s", "fraction": ""}
 
 
@@ -29,6 +38,45 @@ def write_csv(trace: Trace, path: str | Path, quantity: Quantity, *, unit: str |
     header = f"{quantity} [{chosen}]" if chosen else quantity
     rows = (f"{_short(t)},{_short(v)}" for t, v in zip(trace.times.tolist(), levels.tolist(), strict=True))
     Path(path).write_text("\n".join([f"time [s],{header}", *rows, ""]), encoding="utf-8", newline="\n")
+
+
+def write_parquet(trace: Trace, path: str | Path, quantity: Quantity) -> None:
+    """Write the breakpoints as two columns, in SI units that their names tell; the end rule is not in the file.
+
+    Args:
+        trace: what to write.
+        path: the file, replaced if it exists.
+        quantity: what the values measure.
+    """
+    unit = _SI_UNITS[quantity]
+    names = ["time [s]", f"{quantity} [{unit}]" if unit else quantity]
+    pq.write_table(pa.table([trace.times, trace.values], names=names), path)
+
+
+def write_mahimahi(rate: Trace, path: str | Path, length_s: float) -> None:
+    """Write the times at which packets of 1500 bytes have been carried, as milliseconds, rounded up.
+
+    What is left of a packet at the end is lost, and the last packet leaves at the end: the last stamp of a file is the
+    period with which Mahimahi repeats it.
+
+    Args:
+        rate: of a link [bytes/s].
+        path: the file, replaced if it exists.
+        length_s: how much of the rate to write, at least a millisecond; rounded to milliseconds.
+
+    Raises:
+        InputError: fewer packets than one, or more than `MOST_PACKETS`.
+    """
+    period = round(length_s * 1000)
+    packets = int(rate.integral(0.0, period / 1000) * (1 + 1e-12) // _PACKET_BYTES) if period else 0
+    if not 1 <= packets <= MOST_PACKETS:
+        found = f"{packets:,} packets of {_PACKET_BYTES} bytes in {period:,} ms"
+        raise InputError(str(path), found, f"from 1 to {MOST_PACKETS:,} packets")
+    reached = rate.reach(0.0, _PACKET_BYTES * np.arange(1.0, packets + 1))
+    # The time of a packet is rounded: it must not be pushed into the next millisecond by that.
+    stamps = np.minimum(np.ceil(reached * 1000 - 1e-6), period).astype(np.int64)
+    stamps[-1] = period
+    Path(path).write_bytes(b"".join(b"%d\n" % stamp for stamp in stamps.tolist()))
 
 
 def _short(number: float) -> str:
