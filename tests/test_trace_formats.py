@@ -414,10 +414,12 @@ EDITS = st.lists(
 def damaged(content: bytes, edits: list[tuple[str, float, float, bytes]], newline: bytes) -> bytes:
     """Lines cut, doubled and swapped, bytes flipped, and bytes put in."""
     for kind, at, other, extra in edits:
+        if not content:
+            return content
         lines = content.split(newline)
         first, second = int(at * (len(lines) - 1)), int(other * (len(lines) - 1))
-        position = int(at * max(0, len(content) - 1))
-        if kind == "flip" and content:
+        position = int(at * (len(content) - 1))
+        if kind == "flip":
             content = (
                 content[:position]
                 + bytes([content[position] ^ (1 << int(other * 7))])

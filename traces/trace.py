@@ -402,7 +402,8 @@ def _prefix_sums(levels: FloatArray, spans: FloatArray) -> tuple[FloatArray, Flo
     contents = np.zeros(len(levels))
     with np.errstate(over="ignore", invalid="ignore"):
         np.multiply(levels, spans, out=contents, where=levels > 0)
-        sums = np.append(0.0, np.cumsum(contents))
+        sums = np.zeros(len(levels) + 1)
+        np.cumsum(contents, out=sums[1:])
         endless = np.isinf(spans[-1]) and levels[-1] > 0
         if not np.isfinite(sums[: -1 if endless else None]).all():
             raise ValueError("the integral of the trace overflows float64")
@@ -415,7 +416,9 @@ def _prefix_sums(levels: FloatArray, spans: FloatArray) -> tuple[FloatArray, Flo
         lost += contents
     if endless:
         lost[-1] = 0.0
-    return sums, np.append(0.0, np.cumsum(lost))
+    lows = np.zeros(len(levels) + 1)
+    np.cumsum(lost, out=lows[1:])
+    return sums, lows
 
 
 def _never_unless_nothing(t0: float, amount: float) -> float:

@@ -115,10 +115,11 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     rows, repairs = len(times), Counter[str]()
     if options.repair:
         times, values, repairs = tidied(times, values)
+    values = convert(values, unit)
     return assembled(
         path,
         times,
-        convert(values, unit),
+        values,
         options,
         format=NAME,
         quantity=measured,
