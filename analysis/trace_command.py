@@ -90,17 +90,26 @@ def info(
         typer.Option(metavar="TIME", help="Average over this before; 1 s for logs of packets by default."),
     ] = None,
 ) -> None:
-    """Say what is in recorded traces: length, mean, percentiles, gaps, and what had to be repaired."""
+    """Say what is in recorded traces: length, mean, percentiles, gaps, and what had to be repaired.
+
+    Of a log of requests: how many there are, and how long prompts and outputs are.
+    """
     with reported():
         from analysis.recordings import recordings_tables, repairs
+        from analysis.request_logs import is_request_log, left_out, requests_table
+        from traces.requests import read_requests
 
         options = reading(unit, time_unit, None, column, time_column, repair, max_gap, select)
-        found = {name: recording(name, quantity, format, options) for name in files}
+        logs = [name for name in files if quantity is None and is_request_log(name, format)]
+        requests = {name: read_requests(name, format=format) for name in logs}
+        found = {name: recording(name, quantity, format, options) for name in files if name not in logs}
         for position, table in enumerate(
             recordings_tables(found, by_row=rows, step_s=duration(step, "--step"))
         ):
             show(*([""] if position else []), table)
-        show(*repairs(found))
+        if requests:
+            show(*([""] if found else []), requests_table(requests))
+        show(*repairs(found), *left_out(requests))
 
 
 @trace.command()

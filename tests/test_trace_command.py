@@ -116,6 +116,25 @@ def test_a_load_is_shown_as_it_is_or_as_what_it_leaves(file: Path) -> None:
     assert "90.0" in shown
 
 
+def test_info_tells_logs_of_requests_from_traces(file: Path, tmp_path: Path) -> None:
+    file.write_text("time [s],rate [Mbit/s]\n0,10\n1,20\n")
+    log = tmp_path / "chat.csv"
+    log.write_text(
+        "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03.9799600,100,10\n"
+        "2023-11-16 18:17:05.9799600,300,0\n2023-11-16 18:17:07.9799600,200,30\n"
+    )
+    code, printed = trace("info", file, log)
+    assert code == 0
+    words = printed.split()
+    assert words[words.index("azure") + 1 :][:13] == [
+        "2", "4.00", "0.500", "150", "105", "150", "195", "200", "20.0", "11.0", "20.0", "29.0", "30.0"
+    ]  # fmt: skip
+    assert "1 failed requests" in printed
+    assert "Rate [Mbit/s]" in printed
+    assert trace("info", log, "--as", "rate")[0] == 2
+    assert trace("info", log, "--format", "azure") == trace("info", log)
+
+
 def test_what_was_repaired_is_told(file: Path) -> None:
     file.write_text("time [s],rate [Mbit/s]\n0,10\n1,\n2,6\n2,8\n1,3\n3,1\n")
     code, printed = trace("info", file, "--repair")

@@ -17,11 +17,13 @@ class Clock:
 
     Attributes:
         form: a regular expression whose groups are year, month, day, hour, minute, second, and digits of a fraction.
+        doubtful: what a block may hold only if pyarrow does not read it, which takes 31 February for 3 March.
         parser: how pyarrow reads it.
         example: for messages.
     """
 
     form: re.Pattern[str]
+    doubtful: re.Pattern[bytes]
     parser: object
     example: str
 
@@ -41,11 +43,13 @@ class Clock:
 
 ISO = Clock(
     re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?Z?)?"),
+    re.compile(rb"(?!)"),
     csv.ISO8601,
     "2023-11-16 18:17:03.9799600",
 )
 DOTTED = Clock(
     re.compile(r"(\d{4})\.(\d\d)\.(\d\d)_(\d\d)\.(\d\d)\.(\d\d)()"),
+    re.compile(rb"\.(?:02\.(?:29|3\d)|(?:04|06|09|11)\.31)_|_\d\d\.\d\d\.6\d"),
     "%Y.%m.%d_%H.%M.%S",
     "2019.12.16_11.49.59",
 )

@@ -127,6 +127,8 @@ class _Reader:
         """The columns of a block that is clean; None for any other."""
         if self._layout.separator == BLANKS:
             block = _single_blanks(block)
+        if self._layout.clock is not None and self._layout.clock.doubtful.search(block):
+            return None
         try:
             table = csv.read_csv(pa.BufferReader(block), **self._layout.arrow)
         except pa.ArrowException:
@@ -213,10 +215,16 @@ def splitter(separator: str) -> Split:
     """How to split a line into columns; a column in double quotes may hold the separator."""
     if separator == BLANKS:
         return str.split
-    plain = methodcaller("split", separator)
+    plain: Split = methodcaller("split", separator)
 
     def split(line: str) -> list[str]:
-        return next(quoted.reader([line], delimiter=separator)) if '"' in line else plain(line)
+        if '"' not in line:
+            return plain(line)
+        try:
+            fields: list[str] = next(quoted.reader([line], delimiter=separator))
+        except quoted.Error:
+            return []
+        return fields
 
     return split
 
