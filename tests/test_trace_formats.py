@@ -2,6 +2,7 @@
 
 import json
 import re
+import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -355,6 +356,20 @@ def test_a_long_file_is_read_across_blocks_with_the_line_of_a_mistake(file: Path
     file.write_text("\n".join(rows))
     with pytest.raises(InputError, match=r"log:250001: found 'x'"):
         read(file, "rate", unit="B/s", time_unit="s")
+
+
+def test_memory_is_that_of_arrays_and_not_of_objects_for_each_row(file: Path) -> None:
+    """A Python float takes 24 bytes and its place in a list 8; here times, values and what searches them are arrays."""
+    rows = 400_000
+    file.write_text("".join(f"{number}\t{number % 97}.5\n" for number in range(rows)))
+    tracemalloc.start()
+    try:
+        found = read(file, "rate", format="pensieve")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(found.times) == rows - 1
+    assert peak <= 120 * rows + 20e6
 
 
 def test_long_traces_answer_as_short_ones_do(monkeypatch: pytest.MonkeyPatch) -> None:
