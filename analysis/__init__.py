@@ -17,6 +17,7 @@ __all__ = [
     "paper",
     "plots",
     "processes",
+    "replay",
     "stats",
     "sweep_command",
     "tables",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analysis.replay_commands import explain, timeline
 from analysis.sweep_command import sweep
 from analysis.terminal import console, counted, reported, scenario_file, show
 from analysis.trace_command import trace
@@ -122,7 +123,7 @@ def run(
         with results_folder(target) as folder:
             result, late = _compare(world, by_label, realtime)
             with writing(target):
-                write_results(folder, result, world.text)
+                write_results(folder, result, world.text, scenario_file(scenario).resolve())
         _show(world, result, late, target)
 
 
@@ -200,6 +201,8 @@ def paper(
 
 
 app.command()(whatif)
+app.command()(timeline)
+app.command()(explain)
 trace.command()(generate)
 trace.command()(fit)
 app.add_typer(trace, name="trace")

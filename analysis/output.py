@@ -4,6 +4,7 @@ Files go to a hidden folder beside the target, which takes the target's place wh
 moment older results stay where they are; a failure or an interruption leaves them, and nothing else.
 """
 
+import json
 import os
 import shutil
 import tempfile
@@ -21,7 +22,8 @@ from simcore.results import TABLES, Result
 from traces.errors import InputError
 
 _FIGURE = "latency_cdf"
-_SCENARIO = "scenario.yaml"
+SCENARIO = "scenario.yaml"
+ORIGIN = "origin.json"
 _MARK = "runs.parquet"
 _FIGURES = (_FIGURE, "sweep")
 _FRAMES = ("runs", "tokens", "differences", "levels")
@@ -29,14 +31,23 @@ _FILES = (
     {f"{name}.parquet" for name in (*TABLES, *_FRAMES)}
     | {f"{name}.csv" for name in _FRAMES}
     | {f"{name}.{kind}" for name in _FIGURES for kind in ("svg", "png")}
-    | {_SCENARIO, "campaign.yaml", "cases.parquet", "metrics.parquet"}
+    | {SCENARIO, ORIGIN, "campaign.yaml", "cases.parquet", "metrics.parquet"}
 )
 
 
-def write_results(folder: Path, result: Result, scenario_text: str) -> None:
-    """Write the tables, the scenario as the user wrote it, and the figure into an existing folder."""
+def write_results(folder: Path, result: Result, scenario_text: str, origin: Path | None = None) -> None:
+    """Write the tables, the scenario as the user wrote it, and the figure into an existing folder.
+
+    Args:
+        folder: where.
+        result: the tables.
+        scenario_text: of the scenario file.
+        origin: where that file is, so that what it reads can be found again.
+    """
     result.save(folder)
-    (folder / _SCENARIO).write_text(scenario_text, encoding="utf-8", newline="")
+    if origin is not None:
+        (folder / ORIGIN).write_text(json.dumps({"scenario": os.fspath(origin)}), encoding="utf-8")
+    (folder / SCENARIO).write_text(scenario_text, encoding="utf-8", newline="")
     save_figure(latency_cdf(result), folder, _FIGURE)
 
 
@@ -50,7 +61,7 @@ def write_findings(
             frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     for name, figure in figures.items():
         save_figure(figure, folder, name)
-    (folder / _SCENARIO).write_text(scenario_text, encoding="utf-8", newline="")
+    (folder / SCENARIO).write_text(scenario_text, encoding="utf-8", newline="")
 
 
 @contextmanager

@@ -41,7 +41,11 @@ _Built = TypeVar("_Built")
 
 
 def load_scenario(
-    path: str | os.PathLike[str], *, seed: int | None = None, changes: Sequence[Change | str] = ()
+    path: str | os.PathLike[str],
+    *,
+    seed: int | None = None,
+    changes: Sequence[Change | str] = (),
+    origin: str | os.PathLike[str] | None = None,
 ) -> Scenario:
     """Read a scenario file.
 
@@ -49,6 +53,7 @@ def load_scenario(
         path: of the YAML file; the traces and model configurations it names are looked for beside it.
         seed: takes the place of the seed in the file.
         changes: made to what the file says, one after another; as text, or as `parse_change` reads it.
+        origin: of what this file is a copy; what it names is then looked for beside that one.
 
     Raises:
         InputError: anything in it, or in a file it names, cannot be used.
@@ -56,7 +61,10 @@ def load_scenario(
     if seed is not None and not 0 <= seed < schema.MOST_SEEDS:
         raise InputError("seed", shown(seed), f"a whole number from 0 to {schema.MOST_SEEDS - 1}")
     parsed = [parse_change(change) if isinstance(change, str) else change for change in changes]
-    document = apply_changes(read_document(path), parsed)
+    document = read_document(path)
+    if origin is not None:
+        document = replace(document, path=os.fspath(origin))
+    document = apply_changes(document, parsed)
     file = validated(document, schema.ScenarioFile)
     scenario = _Builder(document, file, file.seed if seed is None else seed).scenario()
     return replace(scenario, changes=tuple(change.text for change in parsed))

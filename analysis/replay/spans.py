@@ -1,0 +1,95 @@
+"""The spans of a run, token by token, with names for people."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from simcore.blocks import BlockTable, Kind
+from simcore.probe import Asked, Attempt, Compute, Message, Move, Span, Standing
+
+Work = Compute | Message
+"""What the decoding of a token is made of."""
+
+STAGES = {
+    Kind.HEAD: "heads",
+    Kind.PROJ: "proj",
+    Kind.FFN: "ffn",
+    Kind.EMBED: "embed",
+    Kind.LM_HEAD: "lm_head",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class TokenSpans:
+    """What happened for one token.
+
+    Attributes:
+        request: number of the request.
+        token: of it.
+        attempts: to decode it; the last one succeeded.
+        work: the computations and messages of each attempt.
+        before: decisions and standstills, those between attempts included, in order.
+    """
+
+    request: int
+    token: int
+    attempts: list[Attempt] = field(default_factory=list)
+    work: list[list[Work]] = field(default_factory=list)
+    before: list[Asked | Standing] = field(default_factory=list)
+
+
+def by_token(spans: Iterable[Span]) -> dict[tuple[int, int], TokenSpans]:
+    """The spans of every token that was begun, by request and token, without those of migrations beside it."""
+    tokens: dict[tuple[int, int], TokenSpans] = {}
+    before: list[Asked | Standing] = []
+    now: TokenSpans | None = None
+    for span in spans:
+        match span:
+            case Attempt():
+                key = span.request, span.token
+                now = tokens.setdefault(key, TokenSpans(*key))
+                now.attempts.append(span)
+                now.work.append([])
+                now.before.extend(before)
+                before = []
+            case Asked() | Standing():
+                before.append(span)
+            case Compute() | Message(block=None):
+                # Messages that nobody waits for any more are no part of a token.
+                if now is not None:
+                    now.work[-1].append(span)
+            case Message() | Move():
+                pass
+    return tokens
+
+
+def block_names(blocks: BlockTable, attempt: Attempt, span: Compute) -> str:
+    """The blocks that a computation was about, such as `L3.head0-2,5`."""
+    if span.kind is Kind.HEAD:
+        rows, stem = blocks.heads[span.layer], f"L{span.layer}.head"
+    elif span.kind is Kind.FFN and blocks.shards.shape[1] > 1:
+        rows, stem = blocks.shards[span.layer], f"L{span.layer}.ffn"
+    elif span.kind in (Kind.EMBED, Kind.LM_HEAD):
+        return STAGES[span.kind]
+    else:
+        return f"L{span.layer}.{STAGES[span.kind]}"
+    mine = [i for i, device in enumerate(attempt.placement[rows].tolist()) if device == span.device]
+    return stem + ranges(mine)
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Rising whole numbers in short: `0-2,5`."""
+    runs = []
+    for _, members in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
+        run = [number for _, number in members]
+        runs.append(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}")
+    return ",".join(runs)
+
+
+def carried(work: Sequence[Work], message: Message) -> Compute | None:
+    """What made the content of a message: the last that its sender had computed; None for the token's input."""
+    made = None
+    for span in work:
+        if isinstance(span, Compute) and span.device == message.sender and span.end_s <= message.sent_s:
+            made = span
+    return made

@@ -1,0 +1,132 @@
+"""A run once more, this time watched.
+
+Nothing but tables is kept of a run, and nothing more is needed: a run is a function of scenario, policy and seed, so
+whoever wants to know when and where everything happened has it repeated under a probe.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import policies
+import simcore
+from analysis.compare import choose
+from analysis.output import ORIGIN, SCENARIO
+from simcore.observe import Policy
+from simcore.probe import Span
+from simcore.results import Result, load_result
+from simcore.scenario import PolicyChoice, Scenario
+from traces.errors import InputError, one_of, shown
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """A run with all that happened in it.
+
+    Attributes:
+        scenario: the world and the requests.
+        result: the tables of the one run.
+        spans: what a probe was told, in order.
+    """
+
+    scenario: Scenario
+    result: Result
+    spans: Sequence[Span]
+
+
+def watch(scenario: Scenario, policy: Policy, label: str) -> Replay:
+    """Run a scenario under a policy and keep everything."""
+    spans: list[Span] = []
+    return Replay(scenario, simcore.simulate(scenario, policy, run=label, probe=spans.append), spans)
+
+
+def watch_scenario(scenario: Scenario, name: str | None) -> Replay:
+    """Run a scenario under its policy of that label or name; under its only or first one if none is said."""
+    choices = choose(scenario, [])
+    if name is None:
+        choice = choices[0]
+    else:
+        by_label = {one.label: one for one in choices}
+        choice = by_label.get(name) or PolicyChoice(name=name, label=name, where="--policy")
+    return watch(scenario, policies.chosen(choice), choice.label)
+
+
+def is_results(path: Path) -> bool:
+    """Whether there is a folder of results at a path."""
+    return (path / "runs.parquet").is_file()
+
+
+def watch_again(folder: Path, name: str | None) -> Replay:
+    """Repeat a run of `headway run`, and make sure that it is the same.
+
+    Args:
+        folder: that it wrote.
+        name: of the run in its tables; None if it is the first.
+
+    Raises:
+        InputError: the folder has no such run, or the run cannot be repeated as it was.
+    """
+    stored = load_result(folder)
+    runs = list(stored.runs["run"])
+    if not runs:
+        raise InputError(str(folder), "tables without a run", "results of headway run")
+    label = str(runs[0]) if name is None else name
+    if label not in runs:
+        raise InputError(f"{folder}: --policy", shown(label), one_of(label, runs))
+    row = stored.runs.set_index("run", drop=False).loc[label].to_dict()
+    scenario = _scenario(folder, row)
+    if scenario.decision_time == "measured":
+        accepted = "a run that can be repeated (decision_time: free, or a fixed time)"
+        raise InputError(str(folder), "decisions that were charged the time they really took", accepted)
+    again = watch(scenario, _policy(folder, row), label)
+    _check_same(folder, label, stored.tokens, again.result.tokens, row)
+    return again
+
+
+def _scenario(folder: Path, row: dict[Any, Any]) -> Scenario:
+    """The scenario as it was, from the copy in the folder; what it reads is looked for where the original was."""
+    copy = folder / SCENARIO
+    changes = [text for text in row["changes"].split("; ") if text]
+    scenario = simcore.load_scenario(
+        copy, seed=int(row["seed"]), changes=changes, origin=_origin(folder) or copy
+    )
+    return replace(scenario, name=row["scenario"])
+
+
+def _origin(folder: Path) -> str | None:
+    """Where the scenario file was; None if the folder does not say."""
+    path = folder / ORIGIN
+    if not path.exists():
+        return None
+    try:
+        origin = json.loads(path.read_text(encoding="utf-8"))["scenario"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(str(path), str(error), "what headway run wrote") from error
+    return str(origin)
+
+
+def _policy(folder: Path, row: dict[Any, Any]) -> Policy:
+    where = f"{folder}: policy"
+    parameters = json.loads(row["parameters"])
+    return policies.chosen(
+        PolicyChoice(name=row["policy"], label=row["run"], parameters=parameters, where=where)
+    )
+
+
+def _check_same(
+    folder: Path, label: str, stored: pd.DataFrame, again: pd.DataFrame, row: dict[Any, Any]
+) -> None:
+    before = stored[stored["run"] == label].reset_index(drop=True)
+    if before.equals(again):
+        return
+    version = row["headway_version"]
+    found = f"a run {shown(label)} that comes out differently when it is repeated"
+    accepted = (
+        f"the same files that the scenario reads beside {_origin(folder) or folder / SCENARIO}, and the same Headway "
+        f"({version}); or give the scenario itself in place of its results"
+    )
+    raise InputError(str(folder), found, accepted)

@@ -1,0 +1,104 @@
+"""`headway timeline` and `headway explain`."""
+
+# ruff: noqa: PLC0415
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from analysis.terminal import reported, scenario_file, show
+
+if TYPE_CHECKING:
+    from analysis.replay.watch import Replay
+
+_Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="Folder that `headway run` wrote; or a scenario, as `headway run` takes it. The run is repeated.",
+    ),
+]
+_Policy = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Which run of those in it, by its policy; the first by default."),
+]
+_Seed = Annotated[
+    int | None,
+    typer.Option(min=0, max=2**63 - 1, help="Use this seed instead of the scenario's; not for a folder."),
+]
+_Request = Annotated[int | None, typer.Option(min=0, help="Number of the request, 0 by default.")]
+
+
+def timeline(
+    run: _Run,
+    tokens: Annotated[
+        str, typer.Option(metavar="FIRST-LAST", help="Which tokens of the request to show.")
+    ] = "0-9",
+    request: _Request = None,
+    policy: _Policy = None,
+    seed: _Seed = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="Where to write; replaced if it is there.")
+    ] = Path("timeline.json"),
+) -> None:
+    """Write what happened during some tokens as a timeline for ui.perfetto.dev or chrome://tracing."""
+    with reported():
+        from analysis.replay.timeline import trace_events, window, write_timeline
+
+        first, last = _range(tokens)
+        replay = _replay(run, policy, seed)
+        events = trace_events(replay, window(replay, request or 0, first, last))
+        write_timeline(out, events)
+        slices = sum(event["ph"] == "X" for event in events["traceEvents"])
+        show(f"Timeline: {out} ({slices:,} slices); open it in https://ui.perfetto.dev or chrome://tracing")
+
+
+def explain(
+    run: _Run,
+    token: Annotated[
+        int | None, typer.Option(min=0, help="The token to explain; the slowest by default.")
+    ] = None,
+    slowest: Annotated[
+        int | None, typer.Option(min=1, help="Explain so many tokens, the slowest of the run or request.")
+    ] = None,
+    request: _Request = None,
+    policy: _Policy = None,
+    seed: _Seed = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Every piece of the critical path, not layers together.")
+    ] = False,
+) -> None:
+    """Say why a token took as long as it did: its critical path, stage by stage, and the reasons."""
+    with reported():
+        from analysis.replay.explain import explain as explained
+        from analysis.replay.explain import pick
+        from traces.errors import InputError
+
+        if token is not None and slowest is not None:
+            raise InputError("--slowest", "it beside --token", "one of the two")
+        replay = _replay(run, policy, seed)
+        for number, chosen in enumerate(pick(replay, request, token, slowest)):
+            show(*([""] if number else []), *explained(replay, *chosen, full=full))
+
+
+def _range(text: str) -> tuple[int, int]:
+    from traces.errors import InputError, shown
+
+    found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", text)
+    if found is None or int(found[2] or found[1]) < int(found[1]):
+        raise InputError("--tokens", shown(text), "a number such as 7, or two such as 50-60")
+    return int(found[1]), int(found[2] or found[1])
+
+
+def _replay(run: str, policy: str | None, seed: int | None) -> "Replay":
+    import simcore
+    from analysis.replay.watch import is_results, watch_again, watch_scenario
+    from traces.errors import InputError
+
+    if not is_results(Path(run)):
+        return watch_scenario(simcore.load_scenario(scenario_file(run), seed=seed), policy)
+    if seed is not None:
+        raise InputError("--seed", "it beside a folder of results", "a scenario in its place")
+    return watch_again(Path(run), policy)

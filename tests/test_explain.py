@@ -1,0 +1,307 @@
+"""Laws of explanations: the pieces of a token's way are its latency, and the reasons given are those of the world."""
+
+import contextlib
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from rich.table import Table
+from typer.testing import CliRunner, Result
+from worlds import Scripted, Shuffled, eventful
+
+from analysis.cli import app
+from analysis.replay.critical import Path as Way
+from analysis.replay.critical import critical_path
+from analysis.replay.explain import explain, pick, stages
+from analysis.replay.spans import ranges
+from analysis.replay.watch import Replay, watch
+from simcore import Cluster, DecodeCost, Device, Link, Medium, ModelSpec, Request, Scenario
+from traces import InputError, Trace, on_off
+
+FEW = settings(max_examples=20, deadline=None)
+PARTS = ("compute", "disk", "transfer", "wait", "migration", "decision", "fault")
+
+
+def paths(replay: Replay) -> list[Way]:
+    tokens = replay.result.tokens
+    return [critical_path(replay, int(r), int(t)) for r, t in zip(tokens.request, tokens.token, strict=True)]
+
+
+@given(eventful(), st.integers(0, 100))
+@FEW
+def test_the_pieces_of_a_way_follow_each_other_from_the_begin_of_the_token_to_its_end(
+    scenario: Scenario, seed: int
+) -> None:
+    _check_ways(watch(scenario, Shuffled(seed), "run"))
+
+
+@given(eventful(faults=True), st.integers(0, 100))
+@FEW
+def test_the_same_where_devices_go_down(scenario: Scenario, seed: int) -> None:
+    _check_ways(watch(scenario, Shuffled(seed), "run"))
+
+
+def _check_ways(replay: Replay) -> None:
+    rows = replay.result.tokens.to_dict("records")
+    for row, way in zip(rows, paths(replay), strict=True):
+        last = way.start_s + way.latency_s
+
+        def exactly(value: object, least: float = last) -> object:
+            return pytest.approx(value, rel=1e-9, abs=1e-9 * max(1.0, least))
+
+        edges = [way.start_s, *(piece.end_s for piece in way.pieces)]
+        assert [piece.start_s for piece in way.pieces] == exactly(edges[:-1])
+        assert edges[-1] == exactly(last)
+        assert sum(one.length_s for one in stages(replay, way)) == exactly(way.latency_s)
+        for part in PARTS:
+            total = sum(piece.length_s for piece in way.pieces if piece.part == part)
+            assert total == exactly(row[f"{part}_s"]), part
+
+
+@given(eventful(), st.integers(0, 100))
+@FEW
+def test_nothing_flows_faster_than_it_would_alone(scenario: Scenario, seed: int) -> None:
+    """What the reasons say of rates: got by the message, by itself, offered by the narrowest resource."""
+    replay = watch(scenario, Shuffled(seed), "run")
+    for way in paths(replay):
+        for stage in stages(replay, way, full=True):
+            why = stage.reasons
+            assert why.size_bytes <= why.alone_bytes * (1 + 1e-6) or why.flow_s == 0.0
+            for then, _ in why.offered.values():
+                assert why.size_bytes <= then * why.flow_s * (1 + 1e-6)
+            assert why.nominal_s <= why.free_s * (1 + 1e-6)
+            if scenario.sharing == "dedicated" and stage.part == "transfer":
+                assert not why.beside
+
+
+def test_a_full_way_has_a_stage_for_every_piece() -> None:
+    replay = watch(world(), Scripted(HEADS_AWAY), "run")
+    way = critical_path(replay, 0, 1)
+    assert len(stages(replay, way, full=True)) == len(way.pieces) > len(stages(replay, way))
+
+
+MODEL = ModelSpec(
+    name="small", layers=2, width=8, heads=2, kv_heads=2, head_size=4, ffn_width=8, gated_ffn=False,
+    vocabulary=10, bytes_per_weight=1, bytes_per_kv=1, bytes_per_activation=1,
+)  # fmt: skip
+#                      heads proj ffn, of each layer
+HEADS_AWAY = np.array([1, 2, 0, 0] * 2)
+ONE_AWAY = np.array([1, 1, 0, 0] * 2)
+
+
+def world(rate: Trace | None = None, **changes: object) -> Scenario:
+    """A desk and two boards in one cell of Wi-Fi."""
+    devices = tuple(
+        Device(name=n, memory_bytes=1e6, flops=1e3, disk_bandwidth=1e3) for n in ("desk", "b1", "b2")
+    )
+    links = tuple(Link(name=f"to-{n}", ends=("desk", n), medium="wifi") for n in ("b1", "b2"))
+    media = (Medium(name="wifi", bandwidth=rate or Trace.constant(10.0)),)
+    plain = {
+        "name": "small",
+        "model": MODEL,
+        "cost": DecodeCost(MODEL),
+        "cluster": Cluster(devices, links, "desk", media=media),
+        "requests": (Request(prompt=2, output=4),),
+        "embed": False,
+        "lm_head": False,
+    }
+    return Scenario(**(plain | changes))  # type: ignore[arg-type]
+
+
+def told(replay: Replay, request: int, token: int) -> str:
+    """The explanation as text."""
+    file = io.StringIO()
+    console = Console(file=file, width=400)
+    for part in explain(replay, request, token):
+        console.print(part, markup=False, highlight=False)
+    assert any(isinstance(part, Table) for part in explain(replay, request, token))
+    return file.getvalue()
+
+
+def test_messages_that_share_a_cell_say_with_whom() -> None:
+    """Input goes to both boards at once: each gets half of 10 bytes/s."""
+    text = told(watch(world(), Scripted(HEADS_AWAY), "run"), 0, 1)
+    assert "got 50% of what it would have had alone" in text
+    assert "beside desk → b2" in text or "beside desk → b1" in text
+    alone = told(watch(world(), Scripted(ONE_AWAY), "run"), 0, 1)
+    assert "beside" not in alone
+    dedicated = told(watch(world(sharing="dedicated"), Scripted(HEADS_AWAY), "run"), 0, 1)
+    assert "beside" not in dedicated
+
+
+def test_a_link_that_offers_less_than_usual_says_so() -> None:
+    plain = watch(world(), Scripted(ONE_AWAY), "run").result.tokens
+    slow_from = float(plain.start_s[3])
+    dip = Trace([0.0, slow_from], [10.0, 1.0])
+    text = told(watch(world(dip), Scripted(ONE_AWAY), "run"), 0, 3)
+    assert "medium 'wifi' offered 8.00 bit/s (" in text
+    assert "the most came from messages" in text
+
+
+def test_an_outage_on_the_way_is_told() -> None:
+    plain = watch(world(), Scripted(ONE_AWAY), "run").result.tokens
+    gap = Trace([0.0, float(plain.start_s[3]) + 0.1, float(plain.start_s[3]) + 5.1], [10.0, 0.0, 10.0])
+    assert "stood still for 5.00 s" in told(watch(world(gap), Scripted(ONE_AWAY), "run"), 0, 3)
+
+
+def test_a_busy_device_is_told() -> None:
+    scenario = world()
+    half = replace(scenario.cluster.devices[0], availability=Trace.constant(0.5))
+    cluster = replace(scenario.cluster, devices=(half, *scenario.cluster.devices[1:]))
+    text = told(watch(replace(scenario, cluster=cluster), Scripted(ONE_AWAY), "run"), 0, 1)
+    assert "50% of the device was free" in text
+
+
+def test_a_request_behind_another_says_behind_which() -> None:
+    twice = world(requests=(Request(prompt=2, output=2), Request(prompt=2, output=1)))
+    text = told(watch(twice, Scripted(ONE_AWAY), "run"), 1, 0)
+    assert "behind request 0" in text
+    assert "It is the first" in text
+
+
+def test_moves_and_devices_that_were_down_are_named() -> None:
+    moving = watch(world(), Scripted(ONE_AWAY, np.array([1, 2, 0, 0] * 2)), "run")
+    assert "move of L1.head1" in told(moving, 0, 1)
+    calm = watch(world(interval=10), Scripted(ONE_AWAY), "run").result.tokens
+    down = on_off([(float(calm.start_s[2]) + 0.01, float(calm.start_s[2]) + 9.0)])
+    scenario = world(interval=10)
+    gone = replace(scenario.cluster.devices[1], up=down)
+    devices = (scenario.cluster.devices[0], gone, scenario.cluster.devices[2])
+    failing = replace(scenario, cluster=replace(scenario.cluster, devices=devices))
+    assert "b1 went down or was waited for" in told(watch(failing, Scripted(ONE_AWAY), "run"), 0, 2)
+
+
+def test_swapped_bytes_and_charged_decisions_are_told() -> None:
+    scenario = world(overflow="swap", decision_time=0.5)
+    full = tuple(replace(device, memory_bytes=10.0) for device in scenario.cluster.devices)
+    swapping = replace(scenario, cluster=replace(scenario.cluster, devices=full))
+    text = told(watch(swapping, Scripted(ONE_AWAY), "run"), 0, 1)
+    assert "swapped bytes came from disk" in text
+    assert "charged to simulated time" in text
+
+
+def test_the_slowest_come_first() -> None:
+    replay = watch(world(), Shuffled(3), "run")
+    tokens = replay.result.tokens
+    slowest = [int(t) for t in tokens.sort_values("latency_s", ascending=False).token]
+    assert pick(replay, None, None, 3) == [(0, t) for t in slowest[:3]]
+    assert pick(replay, None, None, None) == [(0, slowest[0])]
+    assert pick(replay, None, 2, None) == [(0, 2)]
+    with pytest.raises(InputError, match="no token 4 of request 0; accepted: request 0: 0 to 3"):
+        pick(replay, None, 4, None)
+
+
+@given(st.sets(st.integers(0, 60), min_size=1))
+def test_ranges_name_every_number_once(numbers: set[int]) -> None:
+    found: list[int] = []
+    for part in ranges(sorted(numbers)).split(","):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    assert found == sorted(numbers)
+
+
+# On the command line
+
+SCENARIO = """\
+seed: 3
+model: {shape: {layers: 2, width: 64, heads: 4}}
+source: desk
+devices:
+  desk: {memory: 100 MB, compute: 10 GFLOP/s}
+  shelf: {memory: 100 MB, compute: 5 GFLOP/s}
+links:
+  cable: {connect: all, bandwidth: {file: rates.csv}}
+workload:
+  - {prompt: 4, output: 5}
+policies: [resource-aware, {name: round-robin, label: in-turn}]
+"""
+RATES = "time [s],rate [Mbit/s]\n0,100\n1,50\n"
+
+
+def lab(folder: Path) -> Path:
+    (folder / "there").mkdir()
+    (folder / "there" / "lab.yaml").write_text(SCENARIO)
+    (folder / "there" / "rates.csv").write_text(RATES)
+    assert headway(folder, "run", "there/lab.yaml", "--out", "out").exit_code == 0
+    return folder / "out"
+
+
+def headway(folder: Path, *arguments: object) -> Result:
+    with contextlib.chdir(folder):
+        return CliRunner().invoke(app, [*map(str, arguments)])
+
+
+def test_a_folder_of_results_is_explained_from_anywhere(tmp_path: Path) -> None:
+    """What the scenario reads is found beside the original, wherever the command is called and the folder is."""
+    folder = lab(tmp_path)
+    (tmp_path / "else").mkdir()
+    folder.rename(tmp_path / "else" / "moved")
+    done = headway(tmp_path / "else", "explain", "moved", "--token", 2, "--policy", "in-turn")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "Token 2 of request 0 took" in done.stdout
+    other = headway(tmp_path, "explain", "there/lab.yaml", "--token", 2, "--policy", "in-turn")
+    assert other.stdout == done.stdout
+    two = headway(tmp_path, "explain", "else/moved", "--slowest", 2)
+    assert two.stdout.count("Critical path") == 2
+
+
+def test_a_run_that_comes_out_differently_is_refused(tmp_path: Path) -> None:
+    """A trace that has changed since is noticed, and one that is gone is named."""
+    lab(tmp_path)
+    (tmp_path / "there" / "rates.csv").write_text("time [s],rate [Mbit/s]\n0,10\n1,5\n")
+    done = headway(tmp_path, "explain", "out", "--policy", "in-turn")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "comes out differently when it is repeated" in done.stderr
+    assert str(tmp_path / "there" / "lab.yaml") in done.stderr
+    (tmp_path / "there" / "rates.csv").unlink()
+    done = headway(tmp_path, "explain", "out")
+    assert done.exit_code == 2
+    assert f"{tmp_path / 'there' / 'lab.yaml'}" in done.stderr
+    assert "rates.csv" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["explain", "out", "--policy", "greedy"], "one of resource-aware, in-turn"),
+        (["explain", "out", "--token", "9"], "no token 9 of request 0"),
+        (["explain", "out", "--token", "1", "--slowest", "2"], "--slowest: found it beside --token"),
+        (["explain", "out", "--seed", "1"], "--seed: found it beside a folder of results"),
+        (["explain", "nowhere"], "SCENARIO: found 'nowhere'"),
+        (["timeline", "out", "--tokens", "5-1"], "--tokens: found '5-1'"),
+        (["timeline", "out", "--tokens", "all"], "--tokens: found 'all'"),
+        (["timeline", "out", "--tokens", "7"], "no token 7-7 of request 0; accepted: tokens from 0 to 4"),
+        (["timeline", "out", "-o", "no/where.json"], "no/where.json"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_told(arguments: list[str], told: str, tmp_path: Path) -> None:
+    lab(tmp_path)
+    done = headway(tmp_path, *arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_origin_that_is_not_ours_is_told(tmp_path: Path) -> None:
+    folder = lab(tmp_path)
+    for content in ("{", json.dumps({"other": 1}), "[]"):
+        (folder / "origin.json").write_text(content)
+        done = headway(tmp_path, "explain", "out")
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert "origin.json" in done.stderr
+
+
+def test_decisions_that_took_real_time_cannot_be_repeated(tmp_path: Path) -> None:
+    lab(tmp_path)
+    path = tmp_path / "there" / "lab.yaml"
+    path.write_text(path.read_text() + "controller: {decision_time: measured}\n")
+    assert headway(tmp_path, "run", path, "--out", "out").exit_code == 0
+    done = headway(tmp_path, "explain", "out")
+    assert done.exit_code == 2
+    assert "the time they really took" in done.stderr
