@@ -334,7 +334,7 @@ def test_columns_out_of_order_are_put_in_order_when_asked(file: Path) -> None:
 
 
 def test_a_block_that_is_not_clean_is_read_as_a_clean_one(file: Path) -> None:
-    """Comments and blank lines send a block through the slow reader, which must come to the same."""
+    """Quotes and foreign blanks send a block through the slow reader, which must come to the same; so must comments."""
     rng = np.random.default_rng(1)
     rows = [
         f"{time!r},{value!r}"
@@ -343,8 +343,14 @@ def test_a_block_that_is_not_clean_is_read_as_a_clean_one(file: Path) -> None:
     rows = [row.replace("np.float64(", "").replace(")", "") for row in rows]
     file.write_text("\n".join(rows))
     clean = read(file, "rate", unit="kbit/s", time_unit="ms")
-    file.write_text("\n".join([*rows[:250], "# pause", "", *rows[250:]]))
-    assert read(file, "rate", unit="kbit/s", time_unit="ms") == clean
+    for unclean in (
+        ["# pause", "", " # 7,8"],
+        ["\u00a0"],
+        [f'"{rows[250].partition(",")[0]}",{rows[250].partition(",")[2]}'],
+    ):
+        rest = rows[251:] if unclean[0].startswith('"') else rows[250:]
+        file.write_text("\n".join([*rows[:250], *unclean, *rest, "#"]), encoding="utf-8")
+        assert read(file, "rate", unit="kbit/s", time_unit="ms") == clean
 
 
 def test_a_long_file_is_read_across_blocks_with_the_line_of_a_mistake(file: Path) -> None:

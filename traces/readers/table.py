@@ -5,6 +5,7 @@ through again row by row; that slower reading defines what is accepted, and tell
 """
 
 import csv as quoted
+import re
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ NUMBER = f"a finite number >= 0 and below {LARGEST:g}, written like 12.5 or 1e-3
 BLANKS = " "
 """The separator of columns between which there are blanks, tabs, or several of them."""
 
+
+_COMMENT = re.compile(rb"^[ \t]*#[^\n]*(?:\n|\Z)", re.MULTILINE)
 
 Split = Callable[[str], list[str]]
 
@@ -125,6 +128,8 @@ class _Reader:
 
     def _fast(self, block: bytes) -> list[FloatArray] | None:
         """The columns of a block that is clean; None for any other."""
+        if b"#" in block:
+            block = _COMMENT.sub(b"", block)
         if self._layout.separator == BLANKS:
             block = _single_blanks(block)
         if self._layout.clock is not None and self._layout.clock.doubtful.search(block):
