@@ -18,6 +18,7 @@ __all__ = [
     "plots",
     "processes",
     "replay",
+    "report",
     "stats",
     "sweep_command",
     "tables",

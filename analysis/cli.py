@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from analysis.replay_commands import explain, timeline
+from analysis.report_command import report
 from analysis.sweep_command import sweep
 from analysis.terminal import console, counted, reported, scenario_file, show
 from analysis.trace_command import trace
@@ -203,6 +204,7 @@ def paper(
 app.command()(whatif)
 app.command()(timeline)
 app.command()(explain)
+app.command()(report)
 trace.command()(generate)
 trace.command()(fit)
 app.add_typer(trace, name="trace")

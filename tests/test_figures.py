@@ -208,7 +208,7 @@ def test_moved_bytes_add_up_and_policies_that_moved_nothing_are_named() -> None:
 
 def test_a_map_marks_what_did_not_come_to_its_end() -> None:
     (axes, _bar) = across(figures.PAGE)["map"].axes
-    assert [text.get_text() for text in axes.texts] == ["1", "2", "1.5", "–"]
+    assert [text.get_text() for text in axes.texts] == ["1.00", "2.00", "1.50", "–"]
 
 
 def test_an_optimum_that_nobody_knows_is_told() -> None:

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.devices import draw_map
-from analysis.figures.style import PAGE, Size, finish, lettered, looks, new_figure, note, shortened
+from analysis.figures.style import PAGE, Size, finish, lettered, new_figure, note, shortened
 from analysis.plots import literal
 from analysis.stats import Interval, bootstrap
+from analysis.tables import number
 
 
 def difference_figure(changes: Mapping[str, Interval], label: str, size: Size = PAGE) -> Figure:
@@ -59,12 +60,10 @@ def gap_figure(gaps: pd.DataFrame, label: str, size: Size = PAGE) -> Figure:
 
 def _intervals(axes: Axes, names: list[str], found: list[Interval | None]) -> None:
     """A dot and a bar per row, the first on top."""
-    for row, (look, one) in enumerate(zip(looks(names).values(), found, strict=True)):
+    for row, one in enumerate(found):
         if one is not None:
             ends = [[one.value - one.low], [one.high - one.value]]
-            axes.errorbar(
-                [one.value], [row], xerr=ends, fmt="o", color=look["color"], markersize=5, capsize=3
-            )
+            axes.errorbar([one.value], [row], xerr=ends, fmt="o", color="#262626", markersize=5, capsize=3)
     axes.set_yticks(range(len(names)), [literal(shortened(name, 28)) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
@@ -88,7 +87,7 @@ def heat_map(table: pd.DataFrame, axis: str, label: str, size: Size = PAGE) -> F
             note(axes, "no run came to its end")
             return finish(figure, size)
         ends = (float(np.nanmin(values)), float(np.nanpercentile(values, 95)))
-        texts = [["–" if not np.isfinite(value) else f"{value:.3g}" for value in row] for row in values]
+        texts = [["–" if not np.isfinite(value) else number(value) for value in row] for row in values]
         axes.set_facecolor("0.85")
         image = draw_map(axes, table, texts, size, (ends[0], max(ends[1], ends[0] + 1e-9)))
         axes.set_xlabel(literal(axis))

@@ -1,0 +1,225 @@
+"""What a report stands on: the runs of a folder, one row each, and what is kept of them in detail.
+
+Three kinds of folders are read: that of `headway run`, where policies ran once in one world; the store of a campaign;
+and that of `headway sweep export`. In the latter two runs have axes and seeds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from analysis.campaign.design import CASE
+from analysis.campaign.store import Store
+from analysis.metrics import metrics
+from simcore import load_result
+from simcore.results import Result
+from traces.errors import InputError, one_of
+
+_DETAILS = ("requests", "tokens", "devices", "links", "placements", "migrations")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evidence:
+    """Runs that are to be compared.
+
+    Attributes:
+        name: of the scenario, or of the campaign.
+        description: what it is about, in the user's words; may be empty.
+        runs: one row per run: `run`, `policy` (its label), `seed`, `status`, `detail`, `end_s`, the axes, and the
+            metrics of `analysis.metrics`.
+        axes: columns of `runs` that were varied.
+        tables: what is kept in detail, by the names of docs/results.md, each with the `policy` of its run.
+        documents: YAML files as the user wrote them, by name.
+        command: what makes these runs again.
+        versions: of Headway, that made the runs.
+        warm_up: tokens that were left out at the beginning of every run.
+        missing: runs of a campaign that are not made yet, or failed.
+    """
+
+    name: str
+    description: str
+    runs: pd.DataFrame
+    axes: tuple[str, ...] = ()
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    documents: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+    versions: tuple[str, ...] = ()
+    warm_up: int = 0
+    missing: int = 0
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Labels, in the order of the runs."""
+        return tuple(dict.fromkeys(self.runs["policy"]))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds of the worlds, ascending."""
+        return tuple(sorted(set(map(int, self.runs["seed"]))))
+
+    @property
+    def settings(self) -> pd.DataFrame:
+        """Every combination of levels of the axes that was run, one row each."""
+        return self.runs[list(self.axes)].drop_duplicates(ignore_index=True)
+
+
+def read_evidence(folder: Path, campaign: str | None = None) -> Evidence:
+    """What a folder of results holds.
+
+    Args:
+        folder: of `headway run` or `headway sweep`.
+        campaign: which one, where a store has several.
+
+    Raises:
+        InputError: it holds nothing that a report could be made of.
+    """
+    if (folder / "store.json").exists():
+        return _of_store(Store(folder), campaign)
+    if (folder / "cases.parquet").exists():
+        kept = {path.stem: _table(path) for path in sorted(folder.glob("*.parquet"))}
+        return _of_campaign(folder.name, kept.pop("cases"), kept, _text(folder / "campaign.yaml"))
+    if not (folder / "runs.parquet").exists():
+        accepted = "a folder of `headway run`, `headway sweep run` or `headway sweep export`"
+        raise InputError(str(folder), "no results" if folder.is_dir() else "no such folder", accepted)
+    return of_result(load_result(folder), _text(folder / "scenario.yaml"))
+
+
+def of_result(result: Result, scenario: str = "") -> Evidence:
+    """The runs of one world.
+
+    Args:
+        result: what `simulate` or `combine` gave.
+        scenario: the YAML that it was made from.
+    """
+    about = result.runs[["run", "seed", "detail", "end_s"]].assign(policy=result.runs["run"])
+    runs = about.merge(metrics(result), on="run")
+    document = described(scenario)
+    seeds = " ".join(f"--seed {seed}" for seed in dict.fromkeys(result.runs["seed"]))
+    names = dict.fromkeys(result.runs["scenario"])
+    return Evidence(
+        name=", ".join(names),
+        description=str(document.get("description") or "").strip(),
+        runs=runs,
+        tables=_detailed({name: getattr(result, name) for name in _DETAILS}, runs),
+        documents={"scenario.yaml": scenario} if scenario else {},
+        command=f"headway run {'scenario.yaml' if scenario else ' '.join(names)} {seeds}{_chosen(result, document)}",
+        versions=tuple(dict.fromkeys(result.runs["headway_version"])),
+    )
+
+
+def after_warm_up(evidence: Evidence, tokens: int) -> Evidence:
+    """The same without the first so many tokens of every run, as if watching had begun later.
+
+    Time per output token and tokens per second are those of the rest; time to first token is that of the requests whose
+    first token is among the rest.
+
+    Raises:
+        InputError: the tokens of the runs are not kept.
+    """
+    if not tokens:
+        return evidence
+    if "tokens" not in evidence.tables:
+        raise InputError("--warm-up", "results without a table of tokens", "results that keep `tokens`")
+    rest = evidence.tables["tokens"]
+    rest = rest[rest.groupby("run").cumcount() >= tokens]
+    begun = set(rest.loc[rest["token"] == 0, ["run", "request"]].itertuples(index=False, name=None))
+    tables = {**evidence.tables, "tokens": rest}
+    if "requests" in tables:
+        requests = tables["requests"]
+        pairs = zip(requests["run"], requests["request"], strict=True)
+        tables["requests"] = requests[[pair in begun for pair in pairs]]
+    measured = evidence.runs["run"].map
+    runs = evidence.runs.assign(**{name: measured(column) for name, column in _measured(rest).items()})
+    return replace(evidence, runs=runs, tables=tables, warm_up=tokens)
+
+
+def _measured(tokens: pd.DataFrame) -> "dict[str, pd.Series[float]]":
+    """The metrics that change when tokens are left out, by run."""
+    later = tokens[tokens["token"] > 0].groupby("run")["latency_s"]
+    runs = tokens.groupby("run")
+    span_s = (tokens["start_s"] + tokens["latency_s"]).groupby(tokens["run"]).max() - runs["start_s"].min()
+    first = tokens[tokens["token"] == 0].groupby("run")["latency_s"].mean()
+    percentiles = {f"tpot_p{p}_s": later.quantile(p / 100) for p in (50, 95, 99)}
+    return {**percentiles, "tpot_max_s": later.max(), "ttft_s": first, "tokens_per_s": runs.size() / span_s}
+
+
+def described(text: str) -> dict[str, Any]:
+    """The keys of a YAML text, none if it is not one."""
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _chosen(result: Result, document: dict[str, Any]) -> str:
+    """The options that choose the policies, unless they are those of the scenario."""
+    named = document.get("policies") or []
+    listed = [one if isinstance(one, str) else one.get("label", one.get("name")) for one in named]
+    ran = list(result.runs["run"])
+    return "" if listed == ran else "".join(f" --policy {name}" for name in ran)
+
+
+def _of_store(store: Store, campaign: str | None) -> Evidence:
+    names = sorted(path.stem for path in (store.folder / "campaigns").glob("*.parquet"))
+    name = names[0] if campaign is None and len(names) == 1 else campaign
+    if name not in names:
+        found = "a store of several campaigns" if campaign is None and names else repr(campaign)
+        raise InputError(
+            "--campaign", found if names else "a store without a campaign", one_of(str(name), names)
+        )
+    path = store.cases(str(name))
+    cases = _table(path)
+    wanted = set(cases["run"])
+    tables = {table: store.read(table, wanted).to_pandas() for table in ("runs", "metrics", *_DETAILS)}
+    kept = {table: rows for table, rows in tables.items() if len(rows)}
+    return _of_campaign(str(name), cases, kept, _text(path.with_suffix(".yaml")))
+
+
+def _of_campaign(name: str, cases: pd.DataFrame, tables: Mapping[str, pd.DataFrame], text: str) -> Evidence:
+    if not {"runs", "metrics"} <= set(tables):
+        raise InputError(name, "no run that has ended", "a campaign of which some runs are made")
+    ended = tables["runs"].drop_duplicates("run")
+    runs = cases.merge(tables["metrics"].drop_duplicates("run"), on="run").merge(
+        ended[["run", "detail", "end_s"]], on="run"
+    )
+    document = described(text)
+    return Evidence(
+        name=str(document.get("name") or name),
+        description=str(document.get("description") or "").strip(),
+        runs=runs,
+        axes=tuple(column for column in cases.columns if column not in CASE),
+        tables=_detailed({table: tables[table] for table in _DETAILS if table in tables}, runs),
+        documents={"campaign.yaml": text} if text else {},
+        command="headway sweep run campaign.yaml",
+        versions=tuple(dict.fromkeys(ended["headway_version"])),
+        missing=len(cases) - len(runs),
+    )
+
+
+def _detailed(tables: Mapping[str, pd.DataFrame], runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Tables of runs that have the policy, and time to first token where it is known."""
+    policy = runs.drop_duplicates("run").set_index("run")["policy"]
+    found = {name: table.assign(policy=table["run"].map(policy)) for name, table in tables.items()}
+    if "requests" in found:
+        requests = found["requests"]
+        found["requests"] = requests.assign(ttft_s=requests["first_token_s"] - requests["arrival_s"])
+    return found
+
+
+def _table(path: Path) -> pd.DataFrame:
+    try:
+        frame: pd.DataFrame = pq.read_table(path).to_pandas()
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(str(path), str(error).splitlines()[0], "a table written by headway") from error
+    return frame
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""

@@ -1,0 +1,256 @@
+"""Which policy is best, how sure that is, and the sentence that says so.
+
+Runs are compared within a world: the same setting of the axes and the same seed. What is compared is the logarithm of
+a metric, so a difference is a percentage and a policy that is always 10 % slower is so in fast worlds and slow ones
+alike. Settings under one seed share its random draws; they count once, by their mean.
+
+A difference is told only where the 95 % interval excludes 0 and the signed-rank test, after Holm's correction for all
+pairs of policies, is at most 5 %. All pairs count, and not only those with the best: which is best was seen in the same
+runs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analysis.report.evidence import Evidence
+from analysis.stats import FEW, Comparison, Interval, bootstrap, compare_pairs, holm, replications_needed
+from analysis.tables import number
+from traces.errors import InputError, one_of
+
+BELIEVED = 0.05
+_WISHED = 0.05
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number by which policies can be ranked.
+
+    Attributes:
+        column: in the table of runs.
+        name: in a sentence.
+        short: at the head of a column.
+        unit: of the column.
+        lower: whether less is better.
+    """
+
+    column: str
+    name: str
+    short: str
+    unit: str
+    lower: bool = True
+
+
+METRICS = {
+    metric.column: metric
+    for metric in (
+        Metric("tpot_p50_s", "median time per output token", "TPOT p50", "s"),
+        Metric("tpot_p95_s", "95th percentile of the time per output token", "TPOT p95", "s"),
+        Metric("tpot_p99_s", "99th percentile of the time per output token", "TPOT p99", "s"),
+        Metric("ttft_s", "time to first token", "TTFT", "s"),
+        Metric("tokens_per_s", "rate of tokens", "Tokens per s", "tokens/s", lower=False),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A policy against the best.
+
+    Attributes:
+        percent: how far its metric is from that of the best.
+        p_value: after Holm's correction.
+        effect: rank-biserial correlation.
+        told: whether it can be told from the best.
+        needed: worlds for an interval of the difference that reaches 5 % to either side; None if unknown.
+    """
+
+    percent: Interval
+    p_value: float
+    effect: float
+    told: bool
+    needed: int | None
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Policies by one metric.
+
+    Attributes:
+        metric: what counts.
+        levels: the mean of each policy's metric over the worlds that it completed; None if there is none.
+        complete: how many runs of each policy came to their last token, and how many there are.
+        best: the policy with the best metric among those that completed most runs; None if none completed any.
+        changes: the others against the best, where both completed a world.
+        worlds: seeds.
+    """
+
+    metric: Metric
+    levels: Mapping[str, Interval | None]
+    complete: Mapping[str, tuple[int, int]]
+    best: str | None
+    changes: Mapping[str, Change]
+    worlds: int
+
+
+def metric_named(column: str) -> Metric:
+    """The metric of a column.
+
+    Raises:
+        InputError: there is none.
+    """
+    if column not in METRICS:
+        raise InputError("--metric", repr(column), one_of(column, METRICS))
+    return METRICS[column]
+
+
+def contest(evidence: Evidence, metric: Metric, runs: pd.DataFrame | None = None) -> Contest:
+    """Weigh all policies by one metric.
+
+    Args:
+        evidence: what there is.
+        metric: what counts.
+        runs: some of its runs, such as those of one setting; all by default.
+    """
+    rows = evidence.runs if runs is None else runs
+    policies = list(dict.fromkeys(rows["policy"]))
+    done = rows[rows["status"] == "complete"]
+    worlds = [*evidence.axes, "seed"]
+    values = done[done[metric.column] > 0.0].pivot_table(index=worlds, columns="policy", values=metric.column)
+    values = values.reindex(columns=policies)
+    complete = {p: (int((done["policy"] == p).sum()), int((rows["policy"] == p).sum())) for p in policies}
+    best = _best(values, complete, metric)
+    changes = {} if best is None else _changes(values, best)
+    levels = {policy: _level(values[policy]) for policy in policies}
+    return Contest(metric, levels, complete, best, changes, rows["seed"].nunique())
+
+
+def level(runs: pd.DataFrame, column: str) -> Interval | None:
+    """The mean of a column over the seeds of some runs, with its interval; None if no run has it."""
+    present = runs[np.isfinite(runs[column].to_numpy(dtype=np.float64))]
+    return bootstrap(present.groupby("seed")[column].mean(), "mean") if len(present) else None
+
+
+def _level(values: "pd.Series[float]") -> Interval | None:
+    known = values.dropna()
+    return bootstrap(known.groupby(level="seed").mean(), "mean") if len(known) else None
+
+
+def _best(values: pd.DataFrame, complete: Mapping[str, tuple[int, int]], metric: Metric) -> str | None:
+    most = max((done for done, _ in complete.values()), default=0)
+    candidates = [p for p, (done, _) in complete.items() if done == most and values[p].notna().any()]
+    if not candidates:
+        return None
+    common = values[candidates].dropna()
+    logs = np.log(common if len(common) else values[candidates]).mean()
+    return str(logs.idxmin() if metric.lower else logs.idxmax())
+
+
+def _changes(values: pd.DataFrame, best: str) -> dict[str, Change]:
+    found = {}
+    for a, b in combinations(values.columns, 2):
+        logs = _log_ratio(values[a], values[b])
+        if logs.size:
+            found[a, b] = logs, compare_pairs(logs, np.zeros(logs.size))
+    corrected = dict(zip(found, holm([one.p_value for _, one in found.values()]), strict=True))
+    changes = {}
+    for policy in values.columns:
+        for pair, sign in (((policy, best), 1.0), ((best, policy), -1.0)):
+            if pair in found:
+                logs, one = found[pair]
+                changes[str(policy)] = _change(sign * logs, one, sign, float(corrected[pair]))
+    return changes
+
+
+def _log_ratio(a: "pd.Series[float]", b: "pd.Series[float]") -> npt.NDArray[np.float64]:
+    """One value per seed: the mean over the settings that both completed."""
+    both = pd.concat([a, b], axis=1).dropna()
+    logs = np.log(both.to_numpy(dtype=np.float64))
+    ratio = pd.Series(logs[:, 0] - logs[:, 1], index=both.index.get_level_values("seed"))
+    means: npt.NDArray[np.float64] = ratio.groupby(level=0).mean().to_numpy(dtype=np.float64)
+    return means
+
+
+def _change(logs: npt.NDArray[np.float64], one: Comparison, sign: float, p_value: float) -> Change:
+    ends = sorted((sign * one.difference.low, sign * one.difference.high))
+    value, low, high = (100.0 * float(np.expm1(end)) for end in (sign * one.difference.value, *ends))
+    told = p_value <= BELIEVED and not ends[0] <= 0.0 <= ends[1]
+    needed = replications_needed(logs, float(np.log1p(_WISHED))) if logs.size >= 2 else None
+    return Change(Interval(value, low, high, logs.size), p_value, sign * one.effect + 0.0, told, needed)
+
+
+def verdict(found: Contest) -> str:
+    """The outcome in a sentence or two, which claim no more than the runs show."""
+    name = found.metric.name
+    if found.best is None:
+        return f"No run came to its end with a {name} to compare."
+    shown = _shown(found.levels[found.best], found.metric)
+    best, others = found.best, {p: c for p, c in found.changes.items() if p != found.best}
+    failed = _failures(found)
+    if not others:
+        alone = (
+            "Only one policy ran" if len(found.levels) == 1 else "No two policies completed the same world"
+        )
+        return f"{alone}, so there is nothing to compare; {best} has a {name} of {shown}.{failed}"
+    if found.worlds == 1:
+        return (
+            f"In the one world that was run, {best} has the best {name}, {shown}; "
+            f"{listed([_against(p, c, interval=False) for p, c in _by_size(others)])}. "
+            f"One world does not tell whether that holds in others.{failed}"
+        )
+    told = [(p, c) for p, c in _by_size(others) if c.told]
+    same = [p for p, c in _by_size(others) if not c.told]
+    parts = []
+    if told:
+        parts.append(f"{best} has the best {name}, {shown}; {listed([_against(p, c) for p, c in told])}.")
+    if same:
+        parts.append(
+            f"{'Between' if not told else 'But between'} {best} and {listed(same, 'or')} no difference can be told."
+        )
+    if found.worlds < FEW:
+        parts.append(f"{found.worlds} worlds are too few to tell any; at least {FEW} are needed.")
+    return " ".join(parts) + failed
+
+
+def listed(parts: Sequence[str], last: str = "and") -> str:
+    """Parts of a sentence in a row."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}"
+
+
+def percent(value: float) -> str:
+    """A change with its sign."""
+    sign = "+" if value > 0.0 else "−" if value < 0.0 else ""
+    return f"{sign}{number(abs(value))} %"
+
+
+def _by_size(changes: Mapping[str, Change]) -> list[tuple[str, Change]]:
+    return sorted(changes.items(), key=lambda pair: abs(pair[1].percent.value))
+
+
+def _against(policy: str, change: Change, *, interval: bool = True) -> str:
+    found = change.percent
+    if found.value == 0.0:
+        return f"that of {policy} is the same"
+    word = "higher" if found.value > 0.0 else "lower"
+    near, far = sorted((abs(found.low), abs(found.high)))
+    ends = f" (95 % interval {number(near)} % to {number(far)} %)" if interval else ""
+    return f"that of {policy} is {number(abs(found.value))} % {word}{ends}"
+
+
+def _shown(found: Interval | None, metric: Metric) -> str:
+    return "nothing" if found is None else f"{number(found.value)} {metric.unit}"
+
+
+def _failures(found: Contest) -> str:
+    early = [
+        f"{p} in {total - done} of {total}" for p, (done, total) in found.complete.items() if done < total
+    ]
+    return (
+        f" Runs that ended early: {listed(early)}; a world counts for a pair if both completed it."
+        if early
+        else ""
+    )

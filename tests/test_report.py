@@ -1,0 +1,392 @@
+"""What a report claims, that its page is sound, and that a browser agrees."""
+
+import base64
+import hashlib
+import importlib.util
+import re
+import shutil
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import html5lib
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import policies as shipped
+from analysis.cli import app
+from analysis.report import Evidence, contest, page, read_evidence, verdict
+from analysis.report.evidence import after_warm_up, of_result
+from analysis.report.sights import gaps_to_optimum, relative
+from analysis.report.verdict import METRICS, metric_named
+from simcore import TABLES, Result, combine, load_scenario, simulate
+from traces.errors import InputError
+
+P50 = METRICS["tpot_p50_s"]
+
+EVIL = {
+    "lab": "lab $x^ <script>alert(1)</script>",
+    "static": "<img src=x onerror=alert(2)>",
+    "board-1": "<i>board</i> & 'co'",
+}
+
+SCENARIO = """
+name: lab
+description: "Is <b>this</b> bold & safe? </script></style>"
+seed: 3
+model: {preset: tinyllama-1.1b, bytes_per_weight: 1.0625}
+source: laptop
+devices:
+  laptop: {memory: 4 GB, memory_used: 2.8 GB, compute: 200 GFLOP/s, memory_bandwidth: 30 GB/s}
+  board: {count: 2, memory: 1 GB, compute: 20 GFLOP/s, memory_bandwidth: 6 GB/s}
+links:
+  wifi: {connect: [[laptop, board], [board, board]], bandwidth: 60 Mbit/s, latency: 3 ms}
+workload:
+  - {prompt: 16, output: 6}
+policies:
+  - static
+  - resource-aware
+"""
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """Two policies in one small world; the tables of others may call things what no scenario file may."""
+    path = tmp_path_factory.mktemp("lab") / "lab.yaml"
+    path.write_text(SCENARIO)
+    scenario = load_scenario(path)
+    made = combine([simulate(scenario, shipped.chosen(choice)) for choice in scenario.policies])
+    return Result(**{name: getattr(made, name).replace(EVIL) for name in TABLES})
+
+
+@pytest.fixture(scope="module")
+def html(result: Result) -> str:
+    return page(of_result(result, SCENARIO))
+
+
+def runs(tpot: dict[str, list[float]], **columns: Any) -> pd.DataFrame:
+    """Runs of policies with these medians, one per seed from 1."""
+    rows = [
+        {"run": f"{policy}-{seed}", "policy": policy, "seed": seed, "tpot_p50_s": value, "tpot_p99_s": value}
+        for policy, values in tpot.items()
+        for seed, value in enumerate(values, start=1)
+    ]
+    filled: dict[str, Any] = {
+        "status": "complete",
+        "detail": "",
+        "end_s": 10.0,
+        "tokens": 5,
+        "ttft_s": 1.0,
+        "tpot_p95_s": 1.0,
+        "tokens_per_s": 2.0,
+        "migrations": 0,
+        "infeasible_decisions": 0,
+        "peak_bytes": 1e9,
+    }
+    return pd.DataFrame(rows).assign(**(filled | columns))
+
+
+def evidence(frame: pd.DataFrame, *axes: str) -> Evidence:
+    return Evidence(name="lab", description="", runs=frame, axes=axes)
+
+
+def world(count: int, seed: int = 1) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.random.default_rng(seed).lognormal(0.0, 0.7, count)
+
+
+def said(frame: pd.DataFrame, *axes: str) -> str:
+    return verdict(contest(evidence(frame, *axes), P50))
+
+
+def test_a_policy_that_is_always_faster_is_said_to_be_with_its_interval() -> None:
+    """Worlds differ by a factor of two and more, policies by 20 %: pairs tell them apart."""
+    slow = world(12)
+    found = contest(evidence(runs({"a": list(1.2 * slow), "b": list(slow)})), P50)
+    change = found.changes["a"]
+    assert found.best == "b"
+    assert (change.percent.value, change.percent.low, change.percent.high) == pytest.approx(
+        (20.0, 20.0, 20.0)
+    )
+    assert change.told
+    assert change.effect == 1.0
+    assert "b has the best median time per output token" in verdict(found)
+    assert "that of a is 20.0 % higher (95 % interval 20.0 % to 20.0 %)" in verdict(found)
+
+
+def test_where_the_interval_spans_nought_no_difference_can_be_told() -> None:
+    noise = np.random.default_rng(2).normal(0.0, 0.2, 12)
+    text = said(runs({"a": list(world(12) * np.exp(noise - noise.mean())), "b": list(world(12) * 1.01)}))
+    assert text.startswith("Between ")
+    assert text.endswith(" no difference can be told.")
+
+
+def test_policies_that_are_the_same_are_not_told_apart() -> None:
+    assert said(runs({"a": [1.0] * 9, "b": [1.0] * 9})) == "Between a and b no difference can be told."
+
+
+def test_one_world_tells_nothing_of_others_and_few_worlds_tell_nothing() -> None:
+    text = said(runs({"a": [1.0], "b": [2.0]}))
+    assert text.startswith("In the one world that was run, a has the best")
+    assert "that of b is 100 % higher;" not in text
+    assert text.endswith("One world does not tell whether that holds in others.")
+    few = said(runs({"a": [1.0, 1.1, 1.2], "b": [2.0, 2.1, 2.2]}))
+    assert "no difference can be told" in few
+    assert "3 worlds are too few to tell any; at least 6 are needed." in few
+
+
+def test_among_equal_policies_a_best_is_seldom_told() -> None:
+    """The best was picked in the same runs, so all pairs count: at most one report in twenty may claim a difference."""
+    rng, claims = np.random.default_rng(3), 0
+    for _ in range(40):
+        found = contest(evidence(runs({name: list(rng.lognormal(0.0, 0.1, 10)) for name in "abcd"})), P50)
+        claims += any(change.told for change in found.changes.values())
+    # 2 expected; more than 7 has a probability below 0.001.
+    assert claims <= 7
+
+
+def test_a_policy_that_fails_is_not_the_best_however_fast_it_was() -> None:
+    frame = runs({"a": [1.0] * 8, "b": [2.0] * 8})
+    frame.loc[frame["run"] == "a-3", ["status", "detail"]] = ["out-of-memory", "laptop lacked 3 bytes"]
+    found = contest(evidence(frame), P50)
+    assert found.best == "b"
+    assert "Runs that ended early: a in 1 of 8" in verdict(found)
+    assert found.changes["a"].percent.count == 7
+
+
+def test_settings_under_one_seed_count_once() -> None:
+    """Twice as many settings are no more worlds."""
+    frame = runs({"a": list(world(8)), "b": list(world(8, 2))})
+    both = pd.concat([frame.assign(wifi=1.0), frame.assign(wifi=2.0, run=frame["run"] + "-wifi")])
+    once, twice = contest(evidence(frame), P50), contest(evidence(both, "wifi"), P50)
+    assert twice.changes["a"].percent == once.changes["a"].percent
+    assert twice.changes["a"].p_value == once.changes["a"].p_value
+
+
+def test_more_is_better_where_tokens_per_second_count() -> None:
+    frame = runs({"a": [1.0] * 6, "b": [2.0] * 6})
+    frame["tokens_per_s"] = 1.0 / frame["tpot_p50_s"]
+    assert contest(evidence(frame), METRICS["tokens_per_s"]).best == "a"
+
+
+def test_nothing_that_ended_and_nothing_to_compare_are_told() -> None:
+    nothing = runs({"a": [1.0] * 3, "b": [1.0] * 3}, status="infeasible")
+    assert said(nothing).startswith("No run came to its end")
+    assert said(runs({"a": [1.0, 2.0]})).startswith("Only one policy ran")
+    page(evidence(nothing))
+    page(evidence(runs({"a": [1.0, 2.0]})))
+    page(evidence(runs({"a": [np.nan]})))
+
+
+def test_a_map_of_an_axis_is_relative_to_the_best_at_each_level() -> None:
+    frame = pd.concat(
+        [
+            runs({"a": [1.0] * 3, "b": [2.0] * 3}).assign(wifi=0.5),
+            runs({"a": [3.0] * 3, "b": [2.0] * 3}).assign(wifi=1.0),
+        ]
+    )
+    proof = evidence(frame, "wifi")
+    table = relative(proof, contest(proof, P50), "wifi")
+    assert list(table.columns) == ["0.5", "1"]
+    assert table.to_numpy() == pytest.approx(np.array([[1.0, 1.5], [2.0, 1.0]]))
+
+
+def test_the_gap_to_the_optimum_is_of_all_tokens_in_the_same_world() -> None:
+    frame = runs({"exact": [1.0, 1.0], "a": [1.0, 1.0]})
+    seconds = {"exact-1": [1.0, 1.0], "exact-2": [2.0, 2.0], "a-1": [1.0, 1.5], "a-2": [2.0, 4.0]}
+    tokens = pd.DataFrame([{"run": run, "latency_s": s} for run, each in seconds.items() for s in each])
+    found = gaps_to_optimum(Evidence(name="", description="", runs=frame, tables={"tokens": tokens}))
+    assert found is not None
+    assert found["gap"].tolist() == pytest.approx([0.25, 0.5])
+    assert gaps_to_optimum(evidence(frame)) is None
+
+
+def test_a_warm_up_leaves_out_the_first_tokens_of_every_run(result: Result) -> None:
+    whole = of_result(result, SCENARIO)
+    cut = after_warm_up(whole, 3)
+    assert cut.tables["tokens"]["token"].min() == 3
+    assert cut.runs["ttft_s"].isna().all()
+    for row in cut.runs.to_dict("records"):
+        kept = result.tokens[(result.tokens["run"] == row["run"]) & (result.tokens["token"] >= 3)]
+        assert row["tpot_p50_s"] == pytest.approx(kept["latency_s"].median())
+        span_s = (kept["start_s"] + kept["latency_s"]).max() - kept["start_s"].min()
+        assert row["tokens_per_s"] == pytest.approx(3 / span_s)
+    assert after_warm_up(whole, 0) is whole
+    assert "without the first 3 tokens" in page(cut)
+    with pytest.raises(InputError, match="tokens"):
+        after_warm_up(evidence(runs({"a": [1.0]})), 1)
+
+
+def test_a_metric_that_is_none_is_refused() -> None:
+    with pytest.raises(InputError, match="tpot_p50_s"):
+        metric_named("tpot_p50")
+
+
+def test_the_page_is_valid_and_has_no_id_twice(html: str) -> None:
+    html5lib.HTMLParser(strict=True).parse(html)
+    ids = re.findall(r'\bid="([^"]*)"', html)
+    assert len(ids) == len(set(ids))
+    used = set(re.findall(r"url\(#([^)]*)\)", html)) | set(re.findall(r'href="#([^"]*)"', html))
+    assert used <= set(ids)
+
+
+def test_names_and_texts_stay_text(html: str) -> None:
+    """What a scenario calls things is in the page as text, and never as an element."""
+    tree = html5lib.parse(html, namespaceHTMLElements=False)
+    elements = {str(element.tag) for element in tree.iter()}
+    assert not elements & {"img", "b", "i"}
+    assert len(tree.findall(".//script")) == 1
+    text = "".join(tree.itertext())
+    assert "lab $x^ <script>alert(1)</script>" in text
+    assert "<img src=x onerror=alert(2)>" in text
+    assert "<i>board</i> & 'co'" in text
+    assert "Is <b>this</b> bold & safe? </script></style>" in text
+
+
+def test_the_page_names_no_address_but_those_of_xml(html: str) -> None:
+    assert set(re.findall(r"https?://[^\s\"'<)]+", html)) <= {
+        "http://www.w3.org/2000/svg",
+        "http://www.w3.org/1999/xlink",
+    }
+    assert "@import" not in html
+    links = re.findall(r'(?:src|href)="([^"]*)"', html)
+    assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
+
+
+def test_only_the_pages_own_script_may_run(html: str) -> None:
+    script = html.partition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    content = unescape(html)
+    assert f"script-src 'sha256-{digest}'" in content
+    assert "default-src 'none'" in content
+
+
+def test_equal_results_give_equal_pages(result: Result, html: str) -> None:
+    assert page(of_result(result, SCENARIO)) == html
+
+
+def test_the_page_says_how_to_make_it_again(html: str) -> None:
+    text = "".join(html5lib.parse(html, namespaceHTMLElements=False).itertext())
+    assert "headway run scenario.yaml --seed 3 --policy" in text
+    assert "Runs made by Headway" in text
+    assert "60 Mbit/s" in text
+
+
+def test_the_command_writes_a_page_and_its_figures(result: Result, tmp_path: Path) -> None:
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    result.save(folder)
+    done = CliRunner().invoke(app, ["report", str(folder), "--figures", str(tmp_path / "figures")])
+    assert done.exit_code == 0, done.output
+    assert "In the one world that was run" in done.output
+    assert (tmp_path / "lab.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert {"memory.svg", "memory.png", "placement.svg", "latency-distribution.png"} <= names
+
+
+@pytest.mark.parametrize("option", [[], ["--metric", "speed"]])
+def test_mistakes_are_one_line(option: list[str], tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["report", str(tmp_path), *option])
+    assert done.exit_code == 2
+    assert done.output.count("\n") == 1
+    assert done.output.startswith("headway: ")
+
+
+def _export(folder: Path, frame: pd.DataFrame) -> None:
+    """What `headway sweep export` leaves of a campaign without tokens."""
+    cases = frame[["run", "policy", "seed", "wifi"]].assign(
+        number=range(len(frame)), scenario="lab", changes=""
+    )
+    cases.to_parquet(folder / "cases.parquet")
+    ended = frame[["run", "detail", "end_s"]].assign(headway_version="9.9")
+    ended.to_parquet(folder / "runs.parquet")
+    frame.drop(columns=["policy", "seed", "wifi", "detail", "end_s"]).to_parquet(folder / "metrics.parquet")
+    (folder / "campaign.yaml").write_text("name: weak\ndescription: Weak Wi-Fi.\n")
+
+
+def test_an_export_of_a_campaign_has_its_axes_and_tells_what_is_missing(tmp_path: Path) -> None:
+    frame = pd.concat(
+        [runs({"a": list(world(6)), "b": list(2 * world(6))}).assign(wifi=wifi) for wifi in (0.5, 1.0)]
+    )
+    frame["run"] += frame["wifi"].astype(str)
+    _export(tmp_path, frame)
+    metrics = pd.read_parquet(tmp_path / "metrics.parquet")
+    metrics.iloc[:-2].to_parquet(tmp_path / "metrics.parquet")
+    found = read_evidence(tmp_path)
+    assert (found.name, found.axes, found.missing, len(found.settings)) == ("weak", ("wifi",), 2, 2)
+    text = page(found)
+    html5lib.HTMLParser(strict=True).parse(text)
+    for piece in (
+        "2 runs are missing",
+        "Setting by setting",
+        "Policies along wifi",
+        "Weak Wi-Fi.",
+        "Headway 9.9",
+    ):
+        assert piece in text
+
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    if BROWSER is None:
+        pytest.skip("no Chromium on this machine")
+    if importlib.util.find_spec("playwright") is None:
+        pytest.skip("Playwright is not installed; it is one of the `dev` extras")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+
+    with sync_playwright() as driver:
+        # Chromium's own sandbox needs rights that a container seldom gives.
+        started = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "light"), (390, "dark")])
+def test_a_browser_shows_the_page_without_complaint(
+    browser: Any, html: str, tmp_path: Path, width: int, scheme: str
+) -> None:
+    """No message, no request but for the file itself, nothing wider than the window, no name that runs."""
+    path = tmp_path / "report.html"
+    path.write_text(html, encoding="utf-8")
+    view = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    messages: list[str] = []
+    requests: list[str] = []
+    view.on("console", lambda message: messages.append(message.text))
+    view.on("pageerror", lambda error: messages.append(str(error)))
+    view.on("dialog", lambda dialog: messages.append(dialog.message))
+    view.on("request", lambda request: requests.append(request.url))
+    view.goto(path.as_uri())
+    assert messages == []
+    assert requests == [path.as_uri()]
+    assert view.evaluate("document.documentElement.scrollWidth") <= width
+    background = view.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (background == "rgb(255, 255, 255)") == (scheme == "light")
+    assert len(view.screenshot(full_page=True)) > 10_000
+
+
+@pytest.mark.slow
+def test_tables_are_sorted_by_keyboard(browser: Any, html: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(html, encoding="utf-8")
+    view = browser.new_page()
+    view.goto(path.as_uri())
+    table = view.locator("table.sortable").nth(1)
+    button = table.get_by_role("button", name="TPOT p50")
+    orders = []
+    for _ in range(2):
+        button.focus()
+        view.keyboard.press("Enter")
+        cells = table.locator("tbody tr td:nth-child(3)")
+        orders.append(
+            [float(value) for value in cells.evaluate_all("cells => cells.map(c => c.dataset.value)")]
+        )
+    head = table.locator("thead th:nth-child(3)")
+    assert orders[0] == sorted(orders[0])
+    assert orders[1] == orders[0][::-1]
+    assert head.get_attribute("aria-sort") == "descending"
