@@ -19,7 +19,7 @@ from simcore.outcome import DoesNotFitError
 from simcore.scenario import PolicyChoice
 from traces.errors import InputError
 
-_ROWS = 5_000
+_ROWS = 1_000
 """Cases that are held in memory at a time."""
 
 
