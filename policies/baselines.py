@@ -18,7 +18,9 @@ class Greedy:
     def decide(self, seen: Observation) -> Decision:
         """Place all blocks anew; what it costs to move them is ignored too."""
         devices = np.empty(len(seen.blocks), dtype=np.int64)
-        free = seen.available_bytes.copy()
+        free = np.where(
+            seen.up, seen.available_bytes, -1.0
+        )  # not even a block without bytes fits where nothing is
         busy = np.zeros(seen.devices)
         seconds = seen.kind_seconds[seen.blocks.kind]
         for block in np.argsort(-seen.memory_bytes, kind="stable"):
@@ -41,7 +43,7 @@ class RoundRobin:
     def decide(self, seen: Observation) -> Decision:
         """Deal the blocks out anew; as long as memory allows the same, nothing moves."""
         devices = np.empty(len(seen.blocks), dtype=np.int64)
-        free = seen.available_bytes.copy()
+        free = np.where(seen.up, seen.available_bytes, -1.0)
         turn = 0
         for block, size in enumerate(seen.memory_bytes):
             with_room = (turn + np.flatnonzero(np.roll(free, -turn) >= size)) % seen.devices

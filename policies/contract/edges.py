@@ -1,0 +1,78 @@
+"""Worlds at the edge of what there can be."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from policies.contract.question import Question
+from policies.contract.strategies import block_bytes, needed_bytes, with_memory
+from simcore import Cluster, DecodeCost, Device, Link, ModelSpec, Request, Scenario
+from traces import Trace
+
+
+def edges() -> tuple[Question, ...]:
+    """One device, one head, a dead link, devices that are down or vanish, memory at the brim, a hundred devices."""
+    return (
+        Question(_world("one-device", 1)),
+        Question(_world("one-head", 2, heads=1)),
+        Question(_world("dead-link", 2, bandwidth=0.0)),
+        _vanished(),
+        _alone(),
+        _brim(),
+        _full(),
+        Question(_world("hundred-devices", 100, heads=2)),
+    )
+
+
+def _world(name: str, devices: int, *, heads: int = 4, bandwidth: float = 1e6) -> Scenario:
+    """One layer, and a star of unequal devices around the source."""
+    model = ModelSpec(
+        name="edge", layers=1, width=16 * heads, heads=heads, kv_heads=heads, head_size=16,
+        ffn_width=64, gated_ffn=False, vocabulary=0,
+    )  # fmt: skip
+    cluster = Cluster(
+        tuple(
+            Device(name=f"d{i}", memory_bytes=1e9, flops=1e8 * (1 + i % 7), disk_bandwidth=1e8)
+            for i in range(devices)
+        ),
+        tuple(
+            Link(name=f"l{i}", ends=("d0", f"d{i}"), bandwidth=Trace.constant(bandwidth), latency_s=1e-4 * i)
+            for i in range(1, devices)
+        ),
+        "d0",
+    )
+    request = Request(prompt=4, output=2)
+    return Scenario(
+        name=name, model=model, cost=DecodeCost(model), cluster=cluster, requests=(request,),
+        embed=False, lm_head=False,
+    )  # fmt: skip
+
+
+def _with_up(scenario: Scenario, up: dict[int, Trace]) -> Scenario:
+    cluster = scenario.cluster
+    devices = tuple(replace(d, up=up.get(i, d.up)) for i, d in enumerate(cluster.devices))
+    return replace(scenario, cluster=replace(cluster, devices=devices))
+
+
+def _vanished() -> Question:
+    """The device that held everything goes down while the first token is made."""
+    world = _with_up(_world("vanished", 3), {1: Trace([0.0, 1e-6], [1.0, 0.0])})
+    return Question(world, np.ones(len(world.blocks), dtype=np.int64))
+
+
+def _alone() -> Question:
+    """All devices but the source are down."""
+    return Question(_with_up(_world("alone", 3), {1: Trace.constant(0.0), 2: Trace.constant(0.0)}))
+
+
+def _brim() -> Question:
+    """The devices have room for every other block each, to the byte."""
+    world = _world("brim", 2)
+    sizes = block_bytes(world)
+    return Question(with_memory(world, [float(sizes[::2].sum()), float(sizes[1::2].sum())]))
+
+
+def _full() -> Question:
+    """Nothing fits anywhere."""
+    world = _world("full", 2)
+    return Question(with_memory(world, [needed_bytes(world) / 1000.0] * 2))

@@ -1,0 +1,121 @@
+"""How the time of a decision grows with the problem.
+
+Decisions are timed by the processor time of the thread, the least of three, in worlds of one layer that become wider
+and in worlds that become deeper, with more devices at the same time. A policy is too slow when the time grows faster
+than the fourth power of blocks times devices from one world to the next, or when a single decision takes too long; the
+next world is then not tried. A decision that never ends is not interrupted.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from policies.contract.question import Question
+from policies.contract.subject import Subject
+from policies.contract.views import thawed
+from simcore import Cluster, DecodeCost, Device, Link, ModelSpec, Request, Scenario
+from traces import Trace
+
+MOST_SECONDS = 10.0
+"""Processor time that one decision may take."""
+
+MOST_EXPONENT = 4.0
+
+_NOISE_S = 0.02
+"""Times below this say nothing about growth."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One timed decision."""
+
+    blocks: int
+    devices: int
+    seconds: float
+
+    @property
+    def size(self) -> int:
+        """Blocks times devices."""
+        return self.blocks * self.devices
+
+
+def measured(subject: Subject, *, rungs: int) -> tuple[list[Timing], str]:
+    """Timings of ever larger decisions, and what is wrong with them; empty when nothing is.
+
+    Args:
+        subject: the policy. One that raises is not timed further.
+        rungs: worlds of each kind; the last has 2**rungs devices.
+    """
+    timings = []
+    for wide in (True, False):
+        before: Timing | None = None
+        for rung in range(1, rungs + 1):
+            now = _timed(subject, Question(_world(2**rung, wide=wide)))
+            if now is None:
+                break
+            timings.append(now)
+            if complaint := _complaint(before, now):
+                return timings, complaint
+            before = now
+    return timings, ""
+
+
+def exponent(timings: list[Timing]) -> float:
+    """P of the best fit of seconds ~ (blocks * devices)**p; nan without two sizes."""
+    if len({timing.size for timing in timings}) < 2:
+        return math.nan
+    sizes, seconds = (np.log([getattr(t, key) for t in timings]) for key in ("size", "seconds"))
+    return float(np.polyfit(sizes, seconds, 1)[0])
+
+
+def _complaint(before: Timing | None, now: Timing) -> str:
+    if now.seconds > MOST_SECONDS:
+        return f"a decision about {now.blocks} blocks and {now.devices} devices takes {now.seconds:.3g} s"
+    if before is None or now.seconds < _NOISE_S:
+        return ""
+    steepness = math.log(now.seconds / max(before.seconds, _NOISE_S / 10)) / math.log(now.size / before.size)
+    if steepness <= MOST_EXPONENT:
+        return ""
+    return (
+        f"from {before.blocks} blocks and {before.devices} devices to {now.blocks} and {now.devices} "
+        f"a decision takes {now.seconds / before.seconds:.3g} times as long, {now.seconds:.3g} s"
+    )
+
+
+def _timed(subject: Subject, question: Question) -> Timing | None:
+    seen = question.seen
+    assert seen is not None
+    best = math.inf
+    for _ in range(3):
+        policy, given = subject.factory(), thawed(seen)
+        begun = time.thread_time()
+        try:
+            policy.decide(given)
+        except Exception:  # `answers` tells of it
+            return None
+        best = min(best, time.thread_time() - begun)
+        if best > 1.0:
+            break
+    return Timing(len(seen.blocks), seen.devices, max(best, 1e-9))
+
+
+def _world(devices: int, *, wide: bool) -> Scenario:
+    heads, layers = (2 * devices, 1) if wide else (2, devices)
+    model = ModelSpec(
+        name="grown", layers=layers, width=16 * heads, heads=heads, kv_heads=heads, head_size=16,
+        ffn_width=64, gated_ffn=False, vocabulary=0,
+    )  # fmt: skip
+    cluster = Cluster(
+        tuple(Device(name=f"d{i}", memory_bytes=1e9, flops=1e9 / (1 + i)) for i in range(devices)),
+        tuple(
+            Link(name=f"l{i}", ends=("d0", f"d{i}"), bandwidth=Trace.constant(1e7 / i), latency_s=1e-4)
+            for i in range(1, devices)
+        ),
+        "d0",
+    )
+    return Scenario(
+        name="grown", model=model, cost=DecodeCost(model), cluster=cluster,
+        requests=(Request(prompt=4, output=1),), embed=False, lm_head=False,
+    )  # fmt: skip

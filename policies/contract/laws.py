@@ -1,0 +1,248 @@
+"""What every policy must keep, or declare that it does not. One function for each law.
+
+A law is asked about one question. It returns whether there was anything to judge, and raises `BrokenError` with what is
+wrong. A policy that answers nonsense breaks `answers` or `complete` alone: the other laws are about decisions.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from policies.contract.question import Question, shown
+from policies.contract.subject import Subject, devices_of, malformed, same, settled_in, told
+from policies.contract.views import changed, renamed, reordered, rescaled, thawed
+from simcore import IntArray, Keep, Observation, Placement, predict, simulate
+
+Family: TypeAlias = Literal["asked", "again", "edges", "one large", "untied", "runs"]
+"""Sets of questions; `policies.contract.check` draws them."""
+
+_ROUNDING = 1e-9
+"""Relative difference of seconds that may be rounding."""
+
+
+class BrokenError(AssertionError):
+    """A law is broken; says how."""
+
+
+def answers(subject: Subject, question: Question) -> bool:
+    """Answers every question with a decision, and raises nothing, in edge worlds too."""
+    seen = shown(question)
+    decision = subject.said(question)
+    if isinstance(decision, Exception):
+        raise BrokenError(f"raises {type(decision).__name__}: {decision}") from decision
+    if not isinstance(decision, Placement) and (complaint := malformed(seen, decision)):
+        raise BrokenError(complaint)
+    return True
+
+
+def complete(subject: Subject, question: Question) -> bool:
+    """Gives each block it was asked about one device that exists."""
+    seen, decision = shown(question), subject.said(question)
+    if isinstance(decision, Placement) and (complaint := malformed(seen, decision)):
+        raise BrokenError(complaint)
+    return isinstance(decision, Placement)
+
+
+def present(subject: Subject, question: Question) -> bool:
+    """Places no block on a device that is down, nor keeps one there."""
+    seen, decision = shown(question), subject.answer(question)
+    devices = None if decision is None else devices_of(seen, decision)
+    if devices is None or seen.up.all():
+        return False
+    down = np.flatnonzero(~seen.up[devices])
+    if len(down):
+        block, device = seen.blocks.names[down[0]], seen.device_names[devices[down[0]]]
+        raise BrokenError(f"{block} is to be on {device}, which is down")
+    return True
+
+
+def within_memory(subject: Subject, question: Question) -> bool:
+    """Puts no more on a device than is available there; where it finds nothing that fits, it says `Infeasible`."""
+    seen, decision = shown(question), subject.answer(question)
+    devices = None if decision is None else devices_of(seen, decision)
+    if decision is None or devices is None:
+        return False
+    excess = predict.held_bytes(seen, devices) - seen.available_bytes
+    excess = np.where(seen.up, np.maximum(excess, predict.excess_on_the_way(seen, devices)), 0.0)
+    worst = int(excess.argmax())
+    if excess[worst] > predict.TOLERANCE_BYTES:
+        name = seen.device_names[worst]
+        raise BrokenError(f"{excess[worst]:.4g} bytes too many on {name}: {told(seen, decision)}")
+    return True
+
+
+def finds_room(subject: Subject, question: Question) -> bool:
+    """Finds a placement where one device alone could hold everything."""
+    seen, decision = shown(question), subject.answer(question)
+    if decision is None:
+        return False
+    if devices_of(seen, decision) is None:
+        large = seen.device_names[int(seen.available_bytes.argmax())]
+        raise BrokenError(f"{decision}, but {large} has room for all blocks")
+    return True
+
+
+def deterministic(subject: Subject, question: Question) -> bool:
+    """Two fresh policies decide the same about the same observation."""
+    seen, first, second = shown(question), subject.answer(question), subject.second(question)
+    if first is None or second is None:
+        return False
+    if not same(seen, first, second):
+        raise BrokenError(f"first {told(seen, first)}; then {told(seen, second)}")
+    return True
+
+
+def reusable(subject: Subject, question: Question) -> bool:
+    """Takes nothing from one run to the next: a policy that has been used makes the same run as a fresh one."""
+    used = subject.factory()
+    try:
+        first, fresh = (simulate(question.scenario, each) for each in (used, subject.factory()))
+        if not first.tokens.equals(fresh.tokens):  # `deterministic` tells of it
+            return False
+        again = simulate(question.scenario, used)
+    except Exception:  # `answers` tells of it
+        return False
+    for name in ("placements", "decisions", "tokens"):
+        if not getattr(first, name).equals(getattr(again, name)):
+            raise BrokenError(
+                f"the table {name} of a second run under the same object is not that of the first"
+            )
+    return True
+
+
+def read_only(subject: Subject, question: Question) -> bool:
+    """Leaves the observation as it is."""
+    seen = shown(question)
+    given = thawed(seen)
+    try:
+        subject.factory().decide(given)
+    except Exception:  # `answers` tells of it
+        return False
+    if name := changed(seen, given):
+        raise BrokenError(
+            f"changes `{name}` of the observation; in a run that array is read-only and this raises"
+        )
+    return True
+
+
+def renaming(subject: Subject, question: Question) -> bool:
+    """Decides the same whatever the devices are called."""
+    seen, before = shown(question), subject.settled(question)
+    after = subject.usable(renamed(seen))
+    if before is None or after is None:
+        return False
+    if not same(seen, before, after):
+        raise BrokenError(f"{told(seen, before)}; under other names {told(renamed(seen), after)}")
+    return True
+
+
+def reordering(subject: Subject, question: Question) -> bool:
+    """Decides as well whatever the order in which devices are listed, where no two are alike."""
+    seen, before = shown(question), subject.settled(question)
+    order = np.arange(seen.devices)[::-1]
+    after = subject.usable(reordered(seen, order))
+    if before is None or after is None or seen.devices == 1:
+        return False
+    listed, devices = devices_of(seen, before), devices_of(reordered(seen, order), after)
+    if listed is None or devices is None:
+        if listed is not devices:
+            raise BrokenError(f"{told(seen, before)}; in reverse order {told(reordered(seen, order), after)}")
+        return True
+    one_s, other_s = predict.interval_delay(seen, listed), predict.interval_delay(seen, order[devices])
+    if not np.isclose(one_s, other_s, rtol=_ROUNDING, atol=0.0):
+        raise BrokenError(
+            f"predicted {one_s:.6g} s; with the devices listed in reverse order {other_s:.6g} s"
+        )
+    return True
+
+
+def units(subject: Subject, question: Question) -> bool:
+    """Decides the same when all times, sizes and work are scaled alike: no hidden thresholds in seconds or bytes."""
+    seen, before = shown(question), subject.settled(question)
+    if before is None:
+        return False
+    for second, byte, flop in ((2.0**-12, 1.0, 1.0), (2.0**12, 1.0, 1.0), (1.0, 2.0**12, 2.0**12)):
+        after = subject.usable(rescaled(seen, second=second, byte=byte, flop=flop))
+        if after is not None and not same(seen, before, after):
+            what = "times" if byte == 1.0 else "sizes and work"
+            factor = second if byte == 1.0 else byte
+            raise BrokenError(f"{told(seen, before)}; with {what} times {factor:g} {told(seen, after)}")
+    return True
+
+
+def stable(subject: Subject, question: Question) -> bool:
+    """Moves nothing when it sees the same again with its own placement in force."""
+    seen, first = shown(question), subject.settled(question)
+    devices = None if first is None else devices_of(seen, first)
+    if first is None or devices is None:
+        return False
+    again = settled_in(seen, devices)
+    second = subject.usable(again)
+    if second is None:
+        return False
+    after = devices_of(again, second)
+    if after is not None and (moved := np.flatnonzero(after != devices)).size:
+        what = ", ".join(_move(seen, block, devices, after) for block in moved.tolist())
+        raise BrokenError(f"first {told(seen, first)}; then moves {what}")
+    return True
+
+
+def worth_moving(subject: Subject, question: Question) -> bool:
+    """Pays for no migration that is predicted to cost more than it saves within the interval."""
+    seen, decision = shown(question), subject.answer(question)
+    now = seen.placement
+    devices = None if decision is None else devices_of(seen, decision)
+    if now is None or devices is None or not _can_stay(seen, now):
+        return False
+    if isinstance(decision, Keep):
+        return True
+    stay_s, go_s = predict.interval_delay(seen, now), predict.objective(seen, devices)
+    if go_s > stay_s * (1.0 + _ROUNDING):
+        moves_s = predict.migration_delay(seen, devices)
+        moved = int((devices != now).sum())
+        raise BrokenError(
+            f"moves {moved} blocks in {moves_s:.6g} s, and in all takes {go_s:.6g} s; staying takes {stay_s:.6g} s"
+        )
+    return True
+
+
+@dataclass(frozen=True)
+class Law:
+    """A law, and the questions about which it is asked."""
+
+    broken: Callable[[Subject, Question], bool]
+    families: tuple[Family, ...]
+
+    @property
+    def guards(self) -> str:
+        """What it guards, in one line."""
+        return (self.broken.__doc__ or "").strip()
+
+
+LAWS: Mapping[str, Law] = {
+    "answers": Law(answers, ("asked", "edges")),
+    "complete": Law(complete, ("asked", "edges")),
+    "present": Law(present, ("asked", "edges")),
+    "within-memory": Law(within_memory, ("asked", "edges")),
+    "finds-room": Law(finds_room, ("one large",)),
+    "deterministic": Law(deterministic, ("asked",)),
+    "reusable": Law(reusable, ("runs",)),
+    "read-only": Law(read_only, ("asked",)),
+    "renaming": Law(renaming, ("asked",)),
+    "reordering": Law(reordering, ("untied",)),
+    "units": Law(units, ("asked",)),
+    "stable": Law(stable, ("asked", "again")),
+    "worth-moving": Law(worth_moving, ("again",)),
+}
+"""All laws about answers; how long an answer takes is measured by `policies.contract.growth`."""
+
+
+def _can_stay(seen: Observation, now: IntArray) -> bool:
+    return bool(seen.up[now].all()) and not seen.lost.any() and predict.fits(seen, now)
+
+
+def _move(seen: Observation, block: int, old: IntArray, new: IntArray) -> str:
+    names = seen.device_names
+    return f"{seen.blocks.names[block]} from {names[old[block]]} to {names[new[block]]}"

@@ -1,0 +1,70 @@
+"""A question to a policy: a world, and the placement in force when it is asked."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from simcore import Decision, IntArray, Keep, Observation, Placement, Scenario, simulate
+
+
+class Scripted:
+    """A policy that gives out prepared placements one after another, then keeps the last.
+
+    Attributes:
+        seen: what it was shown, in order.
+    """
+
+    name = "scripted"
+
+    def __init__(self, *placements: IntArray) -> None:
+        self._left = list(placements)
+        self.seen: list[Observation] = []
+
+    def decide(self, seen: Observation) -> Decision:
+        """The next of the placements."""
+        self.seen.append(seen)
+        return Placement(self._left.pop(0)) if self._left else Keep()
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What a policy is asked: to place the blocks of a scenario for the first time, or anew.
+
+    Attributes:
+        scenario: the world, and the requests.
+        in_force: device of each block, shape (B,): the first decision of the run, after which the policy is asked; None
+            when it is asked for the first decision itself.
+    """
+
+    scenario: Scenario
+    in_force: IntArray | None = None
+
+    @cached_property
+    def seen(self) -> Observation | None:
+        """What the policy sees; None where the run does not come that far.
+
+        Where there are disks the run swaps until then, so that no placement in force is too large to be shown.
+        """
+        swaps = all(device.disk_bandwidth > 0.0 for device in self.scenario.cluster.devices)
+        overflow = "swap" if swaps else self.scenario.overflow
+        spy = Scripted() if self.in_force is None else Scripted(self.in_force)
+        simulate(replace(self.scenario, overflow=overflow), spy)
+        asked = 0 if self.in_force is None else 1
+        return replace(spy.seen[asked], overflow=self.scenario.overflow) if len(spy.seen) > asked else None
+
+    def __str__(self) -> str:
+        if self.in_force is None:
+            return "asked before the first token"
+        names = self.scenario.cluster.names
+        where = zip(self.scenario.blocks.names, self.in_force.tolist(), strict=True)
+        return "asked with " + ", ".join(f"{block} on {names[device]}" for block, device in where)
+
+
+def shown(question: Question) -> Observation:
+    """What the policy sees in a question that the run comes to.
+
+    Raises:
+        ValueError: it does not come that far.
+    """
+    if question.seen is None:
+        raise ValueError("the run ends before the policy is asked")
+    return question.seen

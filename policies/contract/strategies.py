@@ -1,0 +1,318 @@
+"""Hypothesis strategies for worlds, and for what policies are asked in them.
+
+Everything is valid by construction, small unless an argument says otherwise, and shrinks towards few devices, one layer
+and constant traces.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import strategies as st
+
+from policies.contract.question import Question, shown
+from simcore import (
+    Cluster,
+    CostModel,
+    DecodeCost,
+    Device,
+    FloatArray,
+    IntArray,
+    Link,
+    ModelSpec,
+    Observation,
+    PaperCost,
+    Request,
+    Scenario,
+)
+from simcore.cost import Projection
+from simcore.network import Sharing
+from traces import Trace
+
+
+def reals(low: float, high: float) -> st.SearchStrategy[float]:
+    """Finite numbers from `low` to `high`."""
+    return st.floats(low, high, allow_nan=False, allow_infinity=False)
+
+
+def models() -> st.SearchStrategy[ModelSpec]:
+    """Models of at most three layers and six key/value heads, with or without grouped queries and gates."""
+    return st.builds(
+        lambda layers, kv_heads, group, head_size, ffn_width, gated, precision: ModelSpec(
+            name="random",
+            layers=layers,
+            width=kv_heads * group * head_size,
+            heads=kv_heads * group,
+            kv_heads=kv_heads,
+            head_size=head_size,
+            ffn_width=ffn_width,
+            gated_ffn=gated,
+            vocabulary=100,
+            bytes_per_weight=precision,
+            bytes_per_kv=2.0,
+            bytes_per_activation=precision,
+        ),
+        st.integers(1, 3),
+        st.integers(1, 6),
+        st.integers(1, 3),
+        st.sampled_from([4, 16, 64]),
+        st.integers(1, 300),
+        st.booleans(),
+        st.sampled_from([0.5625, 2.0, 4.0]),
+    )
+
+
+def costs(model: ModelSpec, *, most_shards: int = 1) -> st.SearchStrategy[CostModel]:
+    """Either cost model; with more than one shard allowed, also sharded projections."""
+    shards = st.integers(1, min(most_shards, model.ffn_width))
+    projections: list[Projection] = ["gathered", "sharded"] if most_shards > 1 else ["gathered"]
+    projection = st.sampled_from(projections)
+    return st.one_of(
+        st.builds(DecodeCost, st.just(model), shards, projection),
+        st.builds(PaperCost, st.just(model), st.sampled_from([8.0, 0.8]), shards, projection),
+    )
+
+
+def constant(low: float, high: float) -> st.SearchStrategy[Trace]:
+    """Traces that have one value, from `low` to `high`, forever."""
+    return reals(low, high).map(Trace.constant)
+
+
+def varying(low: float, high: float) -> st.SearchStrategy[Trace]:
+    """Looping traces with a few steps between `low` and `high`."""
+    return st.builds(
+        lambda steps, last: Trace(
+            np.concatenate(([0.0], np.cumsum([step for step, _ in steps]))),
+            [value for _, value in steps] + [last],
+            end="loop",
+            duration=sum(step for step, _ in steps) + 0.01,
+        ),
+        st.lists(st.tuples(reals(0.001, 0.05), reals(low, high)), min_size=1, max_size=5),
+        reals(low, high),
+    )
+
+
+def blinking() -> st.SearchStrategy[Trace]:
+    """Zero or a sizeable rate: at a rate near zero a rounding error of bytes is a long time."""
+    return varying(0.0, 5.0).map(
+        lambda t: Trace(t.times, np.where(t.values < 0.1, 0.0, t.values), end=t.end, duration=t.duration)
+    )
+
+
+@st.composite
+def clusters(
+    draw: st.DrawFn,
+    *,
+    most: int = 12,
+    steady: bool = True,
+    mesh: bool | None = None,
+    fixed_times: bool = True,
+    memory_bytes: float = 1e15,
+) -> Cluster:
+    """Connected clusters of devices `d0`, `d1`, ...
+
+    Args:
+        draw: given by Hypothesis.
+        most: devices.
+        steady: traces are constant.
+        mesh: there is a link between every pair, not only a tree; None for either.
+        fixed_times: latencies and overheads are not all 0.
+        memory_bytes: of each device.
+    """
+    count = draw(st.integers(1, most))
+    trace = constant if steady else varying
+    devices = tuple(
+        Device(
+            name=f"d{i}",
+            memory_bytes=memory_bytes,
+            flops=draw(reals(1e8, 1e10)),
+            memory_bandwidth=draw(reals(1e8, 1e10)),
+            overhead_s=draw(reals(0.0, 1e-4)) if fixed_times else 0.0,
+            disk_bandwidth=1e8,
+            availability=draw(trace(0.1, 1.0)),
+        )
+        for i in range(count)
+    )
+    full = draw(st.booleans()) if mesh is None else mesh
+    pairs = [(i, j) for j in range(count) for i in range(j) if full or i == (j - 1) // 2]
+    links = tuple(
+        Link(
+            name=f"l{i}-{j}",
+            ends=(f"d{i}", f"d{j}"),
+            bandwidth=draw(trace(1e5, 1e8)),
+            latency_s=draw(reals(0.0, 1e-2)) if fixed_times else 0.0,
+            overhead_s=draw(reals(0.0, 1e-3)) if fixed_times else 0.0,
+        )
+        for i, j in pairs
+    )
+    return Cluster(devices, links, f"d{draw(st.integers(0, count - 1))}")
+
+
+@st.composite
+def scenarios(
+    draw: st.DrawFn,
+    *,
+    cluster: st.SearchStrategy[Cluster] | None = None,
+    requests: int = 1,
+    most_tokens: int = 4,
+    most_shards: int = 1,
+    sharing: Sharing = "dedicated",
+) -> Scenario:
+    """Scenarios under the paper's assumption, in which the closed form holds; or under another `sharing`.
+
+    Args:
+        draw: given by Hypothesis.
+        cluster: of which clusters; `clusters()` by default.
+        requests: at most so many.
+        most_tokens: to generate for each.
+        most_shards: of each feed-forward network.
+        sharing: of links.
+    """
+    model = draw(models())
+    embed, lm_head = draw(st.booleans()), draw(st.booleans())
+    return Scenario(
+        name="random",
+        model=model,
+        cost=draw(costs(model, most_shards=most_shards)),
+        cluster=draw(clusters() if cluster is None else cluster),
+        requests=tuple(
+            Request(
+                prompt=draw(st.integers(1, 20)),
+                output=draw(st.integers(1, most_tokens)),
+                arrival_s=draw(reals(0.0, 0.1)),
+            )
+            for _ in range(draw(st.integers(1, requests)))
+        ),
+        embed=embed,
+        lm_head=lm_head,
+        interval=draw(st.integers(1, 3)),
+        sharing=sharing,
+    )
+
+
+@st.composite
+def faults(draw: st.DrawFn, scenario: Scenario, *, at_once: bool) -> Scenario:
+    """The scenario with one of its devices down for good; never the source, and as it is where that is all there is.
+
+    Args:
+        draw: given by Hypothesis.
+        scenario: in which nothing has failed.
+        at_once: from the beginning, or else soon after it.
+    """
+    cluster = scenario.cluster
+    others = [i for i in range(len(cluster.devices)) if i != cluster.source_index]
+    if not others:
+        return scenario
+    device = draw(st.sampled_from(others))
+    up = Trace.constant(0.0) if at_once else Trace([0.0, draw(reals(1e-6, 1e-2))], [1.0, 0.0])
+    devices = list(cluster.devices)
+    devices[device] = replace(devices[device], up=up)
+    return replace(scenario, cluster=replace(cluster, devices=tuple(devices)))
+
+
+def placements(blocks: int, devices: int) -> st.SearchStrategy[IntArray]:
+    """A device for each block, shape (blocks,)."""
+    chosen = st.lists(st.integers(0, devices - 1), min_size=blocks, max_size=blocks)
+    return chosen.map(lambda values: np.array(values, dtype=np.int64))
+
+
+@st.composite
+def questions(
+    draw: st.DrawFn,
+    *,
+    most: int = 5,
+    mesh: bool | None = None,
+    tight: bool = False,
+    faulty: bool = False,
+    again: bool | None = None,
+    most_shards: int = 2,
+) -> Question:
+    """What a policy may be asked before a token.
+
+    Args:
+        draw: given by Hypothesis.
+        most: devices.
+        mesh: there is a link between every pair of devices, not only a tree; None for either.
+        tight: memory is scarce: together the devices have from half to thrice what is needed.
+        faulty: a device is down, or goes down while the first tokens are made.
+        again: a placement is in force; None for either.
+        most_shards: of each feed-forward network; with more than one, projections may be sharded too.
+    """
+    scenario = draw(scenarios(cluster=clusters(most=most, mesh=mesh), most_shards=most_shards, most_tokens=2))
+    request = replace(scenario.requests[0], output=scenario.interval * 2, arrival_s=0.0)
+    scenario = replace(
+        scenario,
+        requests=(request,),
+        migration=draw(st.sampled_from(["blocking", "live"])),
+        weights_on_disk=draw(st.booleans()),
+    )
+    count = len(scenario.cluster.devices)
+    if tight:
+        shares = np.array(draw(st.lists(reals(0.01, 1.0), min_size=count, max_size=count)))
+        room = draw(reals(0.5, 3.0)) * needed_bytes(scenario) * shares / shares.sum()
+        scenario = with_memory(scenario, room.tolist())
+    anew = draw(st.booleans()) if again is None else again
+    if faulty:
+        scenario = draw(faults(scenario, at_once=not anew))
+    question = Question(scenario, draw(placements(len(scenario.blocks), count)) if anew else None)
+    return question if question.seen is not None else Question(scenario)
+
+
+def observations(**arguments: bool | None) -> st.SearchStrategy[Observation]:
+    """What a policy may see, with the arguments of `questions`."""
+    return questions(**arguments).map(shown)  # type: ignore[arg-type]
+
+
+@st.composite
+def one_large(draw: st.DrawFn) -> Question:
+    """First decisions in worlds where one device alone could just hold everything, and all others together not."""
+    question = draw(questions(again=False))
+    scenario = question.scenario
+    count = len(scenario.cluster.devices)
+    needed = needed_bytes(scenario)
+    room = [needed * draw(reals(0.0, 0.9)) / count for _ in range(count)]
+    room[draw(st.integers(0, count - 1))] = needed * 1.001
+    return Question(with_memory(scenario, room))
+
+
+@st.composite
+def untied(draw: st.DrawFn) -> Question:
+    """Questions in which no two devices or links are alike, so that nothing depends on how ties are broken.
+
+    Ties come from the simple values that Hypothesis likes, and from blocks that cost nothing.
+    """
+    question = draw(questions(mesh=True, again=False, most_shards=1))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    cluster = question.scenario.cluster
+    devices = tuple(replace(d, overhead_s=float(random.uniform(1e-6, 1e-3))) for d in cluster.devices)
+    links = tuple(replace(link, latency_s=float(random.uniform(1e-4, 1e-2))) for link in cluster.links)
+    cluster = replace(cluster, devices=devices, links=links)
+    return Question(replace(question.scenario, cluster=cluster, embed=False, lm_head=False))
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> Question:
+    """Whole runs of a few decisions in worlds that change meanwhile."""
+    cluster = clusters(most=5, steady=False)
+    scenario = draw(scenarios(cluster=cluster, requests=2, most_tokens=4, most_shards=2))
+    return Question(replace(scenario, window_s=0.0))
+
+
+def needed_bytes(scenario: Scenario) -> float:
+    """What all blocks hold together by the end of the first interval."""
+    return float(block_bytes(scenario).sum())
+
+
+def block_bytes(scenario: Scenario) -> FloatArray:
+    """What each block holds by the end of the first interval of the first request [bytes], shape (B,)."""
+    request = scenario.requests[0]
+    last = scenario.cost.step(request.prompt, min(scenario.interval, request.output) - 1)
+    held: FloatArray = last.memory_bytes[scenario.blocks.kind]
+    return held
+
+
+def with_memory(scenario: Scenario, room: Sequence[float]) -> Scenario:
+    """The scenario with devices of these capacities [bytes]."""
+    cluster = scenario.cluster
+    devices = tuple(replace(d, memory_bytes=each) for d, each in zip(cluster.devices, room, strict=True))
+    return replace(scenario, cluster=replace(cluster, devices=devices))

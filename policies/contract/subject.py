@@ -1,0 +1,111 @@
+"""The policy under examination, and what it answers."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+
+from policies.contract.question import Question, shown
+from policies.contract.views import thawed
+from simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, Policy
+
+Factory: TypeAlias = Callable[[], Policy]
+"""Makes a fresh policy, such as a class without required parameters."""
+
+
+class Subject:
+    """Asks fresh policies, and remembers what the first two answered to each question."""
+
+    def __init__(self, factory: Factory) -> None:
+        self.factory = factory
+        self._said: dict[Question, object] = {}
+        self._second: dict[Question, Decision | None] = {}
+
+    def said(self, question: Question) -> object:
+        """What the first policy asked returned, or the exception that it raised."""
+        if question not in self._said:
+            self._said[question] = self._ask(shown(question))
+        return self._said[question]
+
+    def answer(self, question: Question) -> Decision | None:
+        """The same where it is a decision; None otherwise, which is for two laws of their own to tell."""
+        return _decision(shown(question), self.said(question))
+
+    def second(self, question: Question) -> Decision | None:
+        """The decision of another fresh policy."""
+        if question not in self._second:
+            self._second[question] = self.usable(shown(question))
+        return self._second[question]
+
+    def settled(self, question: Question) -> Decision | None:
+        """As `answer`; None also when the second policy decides otherwise, which is for one law only to tell."""
+        first, second = self.answer(question), self.second(question)
+        if first is None or second is None:
+            return None
+        return first if same(shown(question), first, second) else None
+
+    def usable(self, seen: Observation) -> Decision | None:
+        """The decision of a fresh policy about any observation; None when it gives none."""
+        return _decision(seen, self._ask(seen))
+
+    def _ask(self, seen: Observation) -> object:
+        """What a fresh policy returns or raises; it gets a copy, so that whoever writes to it spoils nothing else."""
+        try:
+            return self.factory().decide(thawed(seen))
+        except Exception as error:
+            return error
+
+
+def _decision(seen: Observation, said: object) -> Decision | None:
+    return said if isinstance(said, Placement | Keep | Infeasible) and not malformed(seen, said) else None
+
+
+def malformed(seen: Observation, decision: object) -> str:
+    """Why an answer is not a decision that can be judged; empty when it is one."""
+    if isinstance(decision, Infeasible):
+        return ""
+    if isinstance(decision, Keep):
+        return "" if seen.placement is not None else "keeps a placement before there is one"
+    if not isinstance(decision, Placement):
+        return f"answers {type(decision).__name__}, which is not a decision"
+    devices = np.asarray(decision.devices)
+    if devices.shape != (len(seen.blocks),):
+        return f"gives devices of shape {devices.shape} for {len(seen.blocks)} blocks"
+    if not np.issubdtype(devices.dtype, np.integer):
+        return f"gives devices of type {devices.dtype}, not whole numbers"
+    strange = devices[(devices < 0) | (devices >= seen.devices)]
+    return f"places a block on device {strange[0]} of {seen.devices}" if len(strange) else ""
+
+
+def devices_of(seen: Observation, decision: Decision) -> IntArray | None:
+    """Where the blocks are to be, shape (B,); None when the decision is `Infeasible`."""
+    if isinstance(decision, Infeasible):
+        return None
+    return seen.placement if isinstance(decision, Keep) else np.asarray(decision.devices)
+
+
+def same(seen: Observation, one: Decision, other: Decision) -> bool:
+    """Whether two decisions come to the same."""
+    first, second = devices_of(seen, one), devices_of(seen, other)
+    if first is None or second is None:
+        return first is second
+    return bool(np.array_equal(first, second))
+
+
+def told(seen: Observation, decision: Decision) -> str:
+    """A decision in words: runs of blocks with their device."""
+    devices = devices_of(seen, decision)
+    if devices is None:
+        return str(decision)
+    by_device = {
+        name: [block for block, j in zip(seen.blocks.names, devices, strict=True) if j == i]
+        for i, name in enumerate(seen.device_names)
+    }
+    parts = [f"{' '.join(blocks)} on {name}" for name, blocks in by_device.items() if blocks]
+    return ("keep: " if isinstance(decision, Keep) else "") + ", ".join(parts)
+
+
+def settled_in(seen: Observation, devices: IntArray) -> Observation:
+    """The same observation with the placement `devices` in force, shape (B,), and no block lost."""
+    return replace(seen, placement=devices, lost=np.zeros(len(seen.blocks), dtype=np.bool_))

@@ -1,0 +1,95 @@
+"""The same observation in other words: copied, with other names, in another order, in other units."""
+
+from dataclasses import fields, is_dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from simcore import FloatArray, IntArray, Observation, Step, StepCost
+
+Value = TypeVar("Value")
+
+_PER_DEVICE = (
+    *("capacity_bytes", "available_bytes", "flops", "memory_bandwidth", "overhead_s", "disk_bandwidth"),
+    *("availability", "up"),
+)
+
+
+def thawed(value: Value) -> Value:
+    """A copy of an observation down to its last array, and every array writable."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, tuple):
+        return tuple(thawed(each) for each in value)  # type: ignore[return-value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{field.name: thawed(getattr(value, field.name)) for field in fields(value)})
+    return value
+
+
+def changed(before: object, after: object, name: str = "") -> str:
+    """The first field in which a copy differs from what it was copied from; empty when none does."""
+    if isinstance(before, np.ndarray):
+        same = isinstance(after, np.ndarray) and np.array_equal(
+            before, after, equal_nan=before.dtype == float
+        )
+        return "" if same else name
+    if isinstance(before, tuple) and isinstance(after, tuple) and len(before) == len(after):
+        parts = [(f"{name}[{i}]", *pair) for i, pair in enumerate(zip(before, after, strict=True))]
+    elif is_dataclass(before) and type(before) is type(after):
+        prefix = f"{name}." if name else ""
+        keys = [field.name for field in fields(before)]
+        parts = [(prefix + key, getattr(before, key), getattr(after, key)) for key in keys]
+    else:
+        return "" if before == after else name
+    return next((found for key, old, new in parts if (found := changed(old, new, key))), "")
+
+
+def renamed(seen: Observation) -> Observation:
+    """With other names of devices, whose alphabetical order is the reverse of the order of devices."""
+    return replace(seen, device_names=tuple(f"x{seen.devices - i:04}" for i in range(seen.devices)))
+
+
+def reordered(seen: Observation, order: IntArray) -> Observation:
+    """With the devices listed in another order: what was device `order[i]` is device i; shape (D,)."""
+    place = np.argsort(order)
+    return replace(
+        seen,
+        **{key: getattr(seen, key)[order] for key in _PER_DEVICE},
+        device_names=tuple(seen.device_names[i] for i in order),
+        source=int(place[seen.source]),
+        rate=seen.rate[np.ix_(order, order)],
+        latency_s=seen.latency_s[np.ix_(order, order)],
+        load_seconds=seen.load_seconds[:, order],
+        placement=None if seen.placement is None else place[seen.placement],
+    )
+
+
+def rescaled(seen: Observation, *, second: float, byte: float, flop: float) -> Observation:
+    """With all times, sizes and work in other units: one of ours is `second`, `byte` or `flop` of those.
+
+    With powers of two nothing is rounded otherwise than before.
+    """
+    return replace(
+        seen,
+        time_s=seen.time_s * second,
+        capacity_bytes=seen.capacity_bytes * byte,
+        available_bytes=seen.available_bytes * byte,
+        flops=seen.flops * (flop / second),
+        memory_bandwidth=seen.memory_bandwidth * (byte / second),
+        overhead_s=seen.overhead_s * second,
+        disk_bandwidth=seen.disk_bandwidth * (byte / second),
+        rate=seen.rate * (byte / second),
+        latency_s=seen.latency_s * second,
+        steps=tuple(Step(_rescaled_cost(step.cost, byte, flop), step.count) for step in seen.steps),
+        memory_bytes=seen.memory_bytes * byte,
+        moving_bytes=seen.moving_bytes * byte,
+        load_seconds=seen.load_seconds * second,
+    )
+
+
+def _rescaled_cost(cost: StepCost, byte: float, flop: float) -> StepCost:
+    def scaled(value: FloatArray | float, by: float) -> FloatArray | float:
+        return value * by
+
+    factors = {field.name: flop if field.name.endswith("_flop") else byte for field in fields(cost)}
+    return replace(cost, **{key: scaled(getattr(cost, key), by) for key, by in factors.items()})  # type: ignore[arg-type]
