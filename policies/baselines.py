@@ -1,5 +1,6 @@
 """The simple policies against which the others are measured."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -14,13 +15,15 @@ class Greedy:
     """Each block, largest first, to the device with room where it would finish soonest, ignoring links."""
 
     name: ClassVar[str] = "greedy"
+    declares: ClassVar[Mapping[str, str]] = {
+        "worth-moving": "it ignores what a move costs",
+    }
 
     def decide(self, seen: Observation) -> Decision:
         """Place all blocks anew; what it costs to move them is ignored too."""
         devices = np.empty(len(seen.blocks), dtype=np.int64)
-        free = np.where(
-            seen.up, seen.available_bytes, -1.0
-        )  # not even a block without bytes fits where nothing is
+        # Where nothing is there is no room, not even for a block without bytes.
+        free = np.where(seen.up, seen.available_bytes, -1.0)
         busy = np.zeros(seen.devices)
         seconds = seen.kind_seconds[seen.blocks.kind]
         for block in np.argsort(-seen.memory_bytes, kind="stable"):
@@ -39,6 +42,10 @@ class RoundRobin:
     """Block after block to device after device, passing over those without room."""
 
     name: ClassVar[str] = "round-robin"
+    declares: ClassVar[Mapping[str, str]] = {
+        "reordering": "blocks are dealt out in the order in which devices are listed",
+        "worth-moving": "it ignores what a move costs",
+    }
 
     def decide(self, seen: Observation) -> Decision:
         """Deal the blocks out anew; as long as memory allows the same, nothing moves."""
@@ -60,6 +67,9 @@ class Single:
     """Everything on the one device where a token is fastest, among those that can hold it all."""
 
     name: ClassVar[str] = "single"
+    declares: ClassVar[Mapping[str, str]] = {
+        "worth-moving": "it ignores what a move costs",
+    }
 
     def decide(self, seen: Observation) -> Decision:
         """Choose the device anew at every interval."""
@@ -77,6 +87,10 @@ class Static:
     """The placement that `resource-aware` finds first, kept for good."""
 
     name: ClassVar[str] = "static"
+    declares: ClassVar[Mapping[str, str]] = {
+        "present": "it never decides again, so a run waits until the device is back",
+        "within-memory": "it never decides again, whatever becomes of memory",
+    }
 
     first: ResourceAware = field(default_factory=ResourceAware)
 

@@ -20,6 +20,7 @@ not to be had, so all of the following is ours.
 - A placement in force that splits a unit, left by another policy, is replaced by a first placement.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -42,6 +43,9 @@ class DynamicLayer:
     """
 
     name: ClassVar[str] = "dynamic-layer"
+    declares: ClassVar[Mapping[str, str]] = {
+        "worth-moving": "thresholds decide when layers move, not what it costs",
+    }
 
     memory_threshold: float = 0.9
     compute_threshold: float = 0.8

@@ -4,6 +4,7 @@ Places of the single blocks are tried in the order of what they cost at least, u
 placement found so far. For each, `headstage` finds the best devices of the heads.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -42,6 +43,9 @@ class Exact:
     """
 
     name: ClassVar[str] = "exact"
+    declares: ClassVar[Mapping[str, str]] = {
+        "finds-room": "it is for models of one layer and one feed-forward block, and says so elsewhere",
+    }
 
     def decide(self, seen: Observation) -> Decision:
         """The best placement, or to stay if that is as good."""

@@ -12,6 +12,7 @@ a gap when time runs out. What is linearised:
 - Memory: beside a set of single blocks a device has room for a whole number of heads, one row per device and set.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -56,6 +57,9 @@ class ExactMilp:
     """
 
     name: ClassVar[str] = "exact-milp"
+    declares: ClassVar[Mapping[str, str]] = {
+        "finds-room": "it is for models of one layer and one feed-forward block, and says so elsewhere",
+    }
 
     time_limit_s: float = 60.0
     mip_rel_gap: float = 0.0

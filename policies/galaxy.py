@@ -25,6 +25,7 @@ Ours, where the paper leaves it open, where its text was not at hand in full, or
   scenario does not swap.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -41,6 +42,9 @@ class Galaxy:
     """Heads and feed-forward networks over all devices in proportion to their speed, as far as memory allows."""
 
     name: ClassVar[str] = "galaxy"
+    declares: ClassVar[Mapping[str, str]] = {
+        "reordering": "layers are dealt out in runs, in the order in which devices are listed",
+    }
 
     def decide(self, seen: Observation) -> Decision:
         """Plan once; again only when the plan does not fit any more."""

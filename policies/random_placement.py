@@ -1,5 +1,6 @@
 """Random placement: what a policy that knows nothing but memory would reach."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,6 +27,9 @@ class Random:
     """
 
     name: ClassVar[str] = "random"
+    declares: ClassVar[Mapping[str, str]] = {
+        "reordering": "the same draw is another device in another order",
+    }
 
     seed: int = 0
     replan: bool = False

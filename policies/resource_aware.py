@@ -18,6 +18,7 @@ Ours, because the paper leaves it open (arXiv 2505.02533):
 - The search is bounded by counts and not by wall-clock time, which would make results depend on the machine.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -41,6 +42,9 @@ class ResourceAware:
     """
 
     name: ClassVar[str] = "resource-aware"
+    declares: ClassVar[Mapping[str, str]] = {
+        "stable": "scores count moves from where blocks are, so a second look may find something better still",
+    }
 
     deadline_s: float | None = None
     weights: tuple[float, float, float] | None = None

@@ -210,10 +210,17 @@ def worth_moving(subject: Subject, question: Question) -> bool:
 
 @dataclass(frozen=True)
 class Law:
-    """A law, and the questions about which it is asked."""
+    """A law.
+
+    Attributes:
+        broken: asks about one question; see above.
+        families: the questions about which it is asked.
+        settled: it compares decisions, and so has nothing to say about a policy that is not `deterministic`.
+    """
 
     broken: Callable[[Subject, Question], bool]
     families: tuple[Family, ...]
+    settled: bool = False
 
     @property
     def guards(self) -> str:
@@ -228,12 +235,12 @@ LAWS: Mapping[str, Law] = {
     "within-memory": Law(within_memory, ("asked", "edges")),
     "finds-room": Law(finds_room, ("one large",)),
     "deterministic": Law(deterministic, ("asked",)),
-    "reusable": Law(reusable, ("runs",)),
+    "reusable": Law(reusable, ("runs",), settled=True),
     "read-only": Law(read_only, ("asked",)),
-    "renaming": Law(renaming, ("asked",)),
-    "reordering": Law(reordering, ("untied",)),
-    "units": Law(units, ("asked",)),
-    "stable": Law(stable, ("asked", "again")),
+    "renaming": Law(renaming, ("asked",), settled=True),
+    "reordering": Law(reordering, ("untied",), settled=True),
+    "units": Law(units, ("asked",), settled=True),
+    "stable": Law(stable, ("asked", "again"), settled=True),
     "worth-moving": Law(worth_moving, ("again",)),
 }
 """All laws about answers; how long an answer takes is measured by `policies.contract.growth`."""

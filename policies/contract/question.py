@@ -25,6 +25,20 @@ class Scripted:
         return Placement(self._left.pop(0)) if self._left else Keep()
 
 
+class _ShownError(Exception):
+    """The run has come to the question; what would follow is of no interest."""
+
+
+class _Spy(Scripted):
+    """Gives out its placements, and ends the run when it is asked once more."""
+
+    def decide(self, seen: Observation) -> Decision:
+        decision = super().decide(seen)
+        if isinstance(decision, Keep):
+            raise _ShownError
+        return decision
+
+
 @dataclass(frozen=True, eq=False)
 class Question:
     """What a policy is asked: to place the blocks of a scenario for the first time, or anew.
@@ -46,10 +60,12 @@ class Question:
         """
         swaps = all(device.disk_bandwidth > 0.0 for device in self.scenario.cluster.devices)
         overflow = "swap" if swaps else self.scenario.overflow
-        spy = Scripted() if self.in_force is None else Scripted(self.in_force)
-        simulate(replace(self.scenario, overflow=overflow), spy)
-        asked = 0 if self.in_force is None else 1
-        return replace(spy.seen[asked], overflow=self.scenario.overflow) if len(spy.seen) > asked else None
+        spy = _Spy(*(() if self.in_force is None else (self.in_force,)))
+        try:
+            simulate(replace(self.scenario, overflow=overflow), spy)
+        except _ShownError:
+            return replace(spy.seen[-1], overflow=self.scenario.overflow)
+        return None
 
     def __str__(self) -> str:
         if self.in_force is None:

@@ -1,0 +1,350 @@
+"""The contract of policies: shipped ones keep it or say where not, and each law catches who breaks it, and only it."""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import policies
+from policies.contract import LAWS, Question, check_law, check_policy, policy_contract, strategies
+from policies.contract.check import TIME
+from policies.contract.report import Level, Report
+from policies.contract.written import scenario_yaml
+from simcore import (
+    Cluster,
+    Decision,
+    DecodeCost,
+    Device,
+    Infeasible,
+    Keep,
+    Link,
+    Observation,
+    Placement,
+    Policy,
+    Request,
+    Scenario,
+    load_scenario,
+    predict,
+    preset,
+    simulate,
+)
+from traces import InputError, Trace
+
+DOWN = Trace.constant(0.0)
+# Its solver takes a tenth of a second for each decision, and it is asked hundreds of times.
+QUICK = [name for name in policies.names() if name != "exact-milp"]
+
+
+def assert_as_declared(report: Report) -> None:
+    assert report.ok, str(report)
+    assert {f.law for f in report.findings if f.outcome in {"declared", "unfounded"}} == set(
+        getattr(policies.create(report.policy), "declares", {})
+    )
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_shipped_policy_keeps_the_laws_or_declares(name: str) -> None:
+    assert_as_declared(check_policy(lambda: policies.create(name)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", policies.names())
+def test_a_shipped_policy_keeps_the_laws_or_declares_thoroughly(name: str) -> None:
+    level: Level = "quick" if name == "exact-milp" else "thorough"
+    assert_as_declared(check_policy(lambda: policies.create(name), level))
+
+
+def fits_on_one(seen: Observation) -> list[int]:
+    """Devices that can hold everything, the fastest first."""
+    seconds = seen.kind_seconds[seen.blocks.kind].sum(axis=0)
+    able = [j for j in np.argsort(seconds, kind="stable").tolist() if seen.up[j]]
+    return [j for j in able if predict.fits(seen, everything_on(seen, j))]
+
+
+def everything_on(seen: Observation, device: int) -> np.ndarray:
+    return np.full(len(seen.blocks), device, dtype=np.int64)
+
+
+class Sound:
+    """Everything on the fastest device that can hold it all, if moving there pays. Keeps every law."""
+
+    name = "sound"
+
+    def decide(self, seen: Observation) -> Decision:
+        now, devices = seen.placement, self.choose(seen)
+        stays = now is not None and seen.up[now].all() and not seen.lost.any() and predict.fits(seen, now)
+        if devices is None:
+            return Keep() if stays else Infeasible("no device can hold everything")
+        if now is not None and stays and not self.pays(seen, devices, now):
+            return Keep()
+        return Placement(devices)
+
+    def choose(self, seen: Observation) -> np.ndarray | None:
+        able = fits_on_one(seen)
+        return everything_on(seen, able[0]) if able else None
+
+    def pays(self, seen: Observation, devices: np.ndarray, now: np.ndarray) -> bool:
+        return predict.objective(seen, devices) < predict.interval_delay(seen, now)
+
+
+class RaisesOnOneDevice(Sound):
+    def choose(self, seen: Observation) -> np.ndarray | None:
+        return super().choose(seen) if 1 / (seen.devices - 1) else None
+
+
+class AnswersNothingOverDeadLinks(Sound):
+    def decide(self, seen: Observation) -> Decision:
+        return super().decide(seen) if np.isfinite(seen.per_byte_s).all() else None  # type: ignore[return-value]
+
+
+class ForgetsTheLastBlock(Sound):
+    def decide(self, seen: Observation) -> Decision:
+        decision = super().decide(seen)
+        forgets = isinstance(decision, Placement) and seen.blocks.layers > 1
+        return Placement(decision.devices[:-1]) if forgets else decision  # type: ignore[union-attr]
+
+
+class CountsDevicesFromOne(Sound):
+    def decide(self, seen: Observation) -> Decision:
+        decision = super().decide(seen)
+        return Placement(decision.devices + 1) if isinstance(decision, Placement) else decision
+
+
+class DoesNotNoticeFailures(Sound):
+    def choose(self, seen: Observation) -> np.ndarray | None:
+        devices = super().choose(seen)
+        if devices is not None and not seen.up.all():
+            devices[-1] = int(np.flatnonzero(~seen.up)[0])
+        return devices
+
+
+class DoesNotLookAtMemory(Sound):
+    def choose(self, seen: Observation) -> np.ndarray | None:
+        seconds = seen.kind_seconds[seen.blocks.kind].sum(axis=0)
+        return everything_on(seen, int(np.where(seen.up, seconds, np.inf).argmin()))
+
+
+class GivesUpTooSoon(Sound):
+    def choose(self, seen: Observation) -> np.ndarray | None:
+        scarce = seen.memory_bytes.sum() > 0.5 * seen.available_bytes.max()
+        return None if scarce else super().choose(seen)
+
+
+class RollsDice(Sound):
+    """With the dice of everybody, so that no seed of its own decides."""
+
+    def choose(self, seen: Observation) -> np.ndarray | None:
+        able = fits_on_one(seen)
+        return everything_on(seen, able[np.random.randint(len(able))]) if able else None  # noqa: NPY002
+
+
+class RemembersTheLastRun(Sound):
+    def __init__(self) -> None:
+        self._runs = 0
+
+    def choose(self, seen: Observation) -> np.ndarray | None:
+        self._runs += seen.placement is None and seen.request == 0
+        able = fits_on_one(seen)
+        return everything_on(seen, able[-1 if self._runs > 1 else 0]) if able else None
+
+
+class TakesNotes(Sound):
+    """In the margin of the observation."""
+
+    def decide(self, seen: Observation) -> Decision:
+        decision = super().decide(seen)
+        seen.available_bytes[0] /= 2.0
+        return decision
+
+
+class GoesByTheAlphabet(Sound):
+    def choose(self, seen: Observation) -> np.ndarray | None:
+        able = fits_on_one(seen)
+        return everything_on(seen, min(able, key=lambda j: seen.device_names[j])) if able else None
+
+
+class GoesByTheList(Sound):
+    def choose(self, seen: Observation) -> np.ndarray | None:
+        able = fits_on_one(seen)
+        return everything_on(seen, min(able)) if able else None
+
+
+class ThinksInMilliseconds(Sound):
+    """Slow worlds, by the clock, are left to the slowest device."""
+
+    def choose(self, seen: Observation) -> np.ndarray | None:
+        able = fits_on_one(seen)
+        if not able:
+            return None
+        seconds = seen.kind_seconds[seen.blocks.kind, able[0]].sum()
+        return everything_on(seen, able[-1 if seconds > 1e-3 else 0])
+
+
+class CannotSitStill(Sound):
+    """Thinks better of its very first placement."""
+
+    def decide(self, seen: Observation) -> Decision:
+        able = fits_on_one(seen)
+        if seen.placement is not None and seen.generated == 0 and not seen.lost.any() and able:
+            return Placement(everything_on(seen, able[-1]))
+        return super().decide(seen)
+
+
+class MovesAtAnyPrice(Sound):
+    def pays(self, seen: Observation, devices: np.ndarray, now: np.ndarray) -> bool:
+        return True
+
+
+class TakesItsTime(Sound):
+    """As the sixth power of blocks times devices."""
+
+    def decide(self, seen: Observation) -> Decision:
+        until = time.thread_time() + 0.6 * (len(seen.blocks) * seen.devices / 544) ** 6
+        while time.thread_time() < until:
+            pass
+        return super().decide(seen)
+
+
+BROKEN: Mapping[Callable[[], Policy], str] = {
+    RaisesOnOneDevice: "answers",
+    AnswersNothingOverDeadLinks: "answers",
+    ForgetsTheLastBlock: "complete",
+    CountsDevicesFromOne: "complete",
+    DoesNotNoticeFailures: "present",
+    DoesNotLookAtMemory: "within-memory",
+    GivesUpTooSoon: "finds-room",
+    RollsDice: "deterministic",
+    RemembersTheLastRun: "reusable",
+    TakesNotes: "read-only",
+    GoesByTheAlphabet: "renaming",
+    GoesByTheList: "reordering",
+    ThinksInMilliseconds: "units",
+    CannotSitStill: "stable",
+    MovesAtAnyPrice: "worth-moving",
+    TakesItsTime: TIME,
+}
+
+
+def test_a_sound_policy_keeps_every_law_and_every_law_is_reached() -> None:
+    assert [finding.outcome for finding in check_policy(Sound).findings] == ["kept"] * (len(LAWS) + 1)
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_broken_policy_breaks_its_law_and_no_other(broken: Callable[[], Policy]) -> None:
+    report = check_policy(broken)
+    assert [finding.law for finding in report.findings if finding.outcome == "broken"] == [BROKEN[broken]]
+    assert not report.ok
+    assert report.broken[0].complaint
+
+
+def test_every_law_has_a_policy_that_breaks_it() -> None:
+    assert set(BROKEN.values()) == {*LAWS, TIME}
+
+
+class Confessed(DoesNotLookAtMemory):
+    declares: ClassVar[Mapping[str, str]] = {"within-memory": "memory is plenty here"}
+
+
+class Modest(Sound):
+    declares: ClassVar[Mapping[str, str]] = {"units": "who knows"}
+
+
+class Mistaken(Sound):
+    declares: ClassVar[Mapping[str, str]] = {"within-memry": "a slip of the pen"}
+
+
+def test_a_declared_law_is_told_as_declared_with_its_reason_and_example() -> None:
+    finding = check_law(Confessed, "within-memory")
+    assert (finding.outcome, finding.reason) == ("declared", "memory is plenty here")
+    assert finding.question is not None
+
+
+def test_a_declaration_that_nothing_bears_out_is_unfounded() -> None:
+    assert check_law(Modest, "units").outcome == "unfounded"
+
+
+def test_a_declaration_of_no_law_is_refused() -> None:
+    with pytest.raises(InputError, match="did you mean 'within-memory'"):
+        check_policy(Mistaken)
+
+
+def test_an_examination_finds_the_same_again() -> None:
+    first, second = (check_law(GoesByTheAlphabet, "renaming") for _ in range(2))
+    assert first.complaint == second.complaint
+    assert first.scenario == second.scenario
+
+
+def test_the_example_of_a_broken_law_replays_as_a_scenario_file(tmp_path: Path) -> None:
+    """What the run then shows is the complaint: the same device, overfull."""
+    finding = check_law(DoesNotLookAtMemory, "within-memory")
+    path = tmp_path / "counter-example.yaml"
+    path.write_text(finding.scenario or "", encoding="utf-8")
+    decisions = simulate(load_scenario(path), DoesNotLookAtMemory()).decisions
+    assert "infeasible" in set(decisions.outcome)
+    assert decisions.reason.str.contains("bytes too many").any()
+
+
+def test_the_smallest_example_is_small() -> None:
+    question = check_law(DoesNotLookAtMemory, "within-memory").question
+    assert question is not None
+    assert len(question.scenario.cluster.devices) <= 2
+
+
+test_sound = policy_contract(Sound)
+
+
+def test_a_module_of_tests_fails_with_the_complaint_and_the_scenario() -> None:
+    contract = policy_contract(CountsDevicesFromOne)
+    with pytest.raises(AssertionError, match="places a block on device") as failure:
+        contract(law="complete")
+    assert "devices:" in str(failure.value)
+
+
+@pytest.mark.parametrize("name", ["greedy", "round-robin"])
+def test_blocks_without_bytes_are_not_put_on_a_device_that_is_down(name: str) -> None:
+    """Where each head carries its rows of the projection, the projection itself holds nothing and takes no time."""
+    model = replace(preset("paper-8x512"), layers=1)
+    scenario = Scenario(
+        name="down",
+        model=model,
+        cost=DecodeCost(model, projection="sharded"),
+        cluster=Cluster(
+            (Device(name="a", memory_bytes=1e9, flops=1e9), Device(name="b", memory_bytes=1e9, flops=1e9, up=DOWN)),
+            (Link(name="l", ends=("a", "b"), bandwidth=Trace.constant(1e6)),),
+            "a",
+        ),
+        requests=(Request(prompt=4, output=1),),
+        embed=False,
+        lm_head=False,
+    )  # fmt: skip
+    assert set(simulate(scenario, policies.create(name)).decisions.outcome) == {"adopted"}
+
+
+@given(strategies.questions(tight=True), strategies.runs())
+@settings(max_examples=10)
+def test_a_written_scenario_loads_to_the_same_run(question: Question, run: Question) -> None:
+    for scenario in (question.scenario, run.scenario):
+        assert_same_run(scenario)
+
+
+@given(strategies.questions(faulty=True))
+@settings(max_examples=10)
+def test_a_written_scenario_keeps_its_faults(question: Question) -> None:
+    assert_same_run(question.scenario)
+
+
+def assert_same_run(scenario: Scenario) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "written.yaml")
+        path.write_text(scenario_yaml(scenario), encoding="utf-8")
+        read = load_scenario(path)
+    before, after = (simulate(each, policies.create("greedy")) for each in (scenario, read))
+    assert before.tokens.equals(after.tokens)
+    assert before.decisions.equals(after.decisions)
+    assert scenario_yaml(replace(read, text="")) == scenario_yaml(scenario)
