@@ -1,8 +1,8 @@
 """The `headway` command.
 
 Exit codes: 0, it is done (also when a simulated run ended early: that is a result); 1, the reader of standard output
-went away; 2, something the user wrote cannot be used; 130, interrupted. Anything else is a defect and shows its
-traceback.
+went away; 2, something the user wrote cannot be used; 3, a policy breaks the contract; 130, interrupted. Anything else
+is a defect and shows its traceback.
 
 Only what `--help` needs is imported here; each command imports the rest when it is called.
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analysis.policy_command import policy
 from analysis.replay_commands import explain, timeline
 from analysis.report_command import report
 from analysis.sweep_command import sweep
@@ -209,6 +210,7 @@ trace.command()(generate)
 trace.command()(fit)
 app.add_typer(trace, name="trace")
 app.add_typer(sweep, name="sweep")
+app.add_typer(policy, name="policy")
 
 
 def _load(scenario: str, seed: int | None) -> "Scenario":

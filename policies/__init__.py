@@ -12,7 +12,7 @@ from policies.exact import Exact
 from policies.exact_milp import ExactMilp
 from policies.galaxy import Galaxy
 from policies.random_placement import Random
-from policies.registry import chosen, create, names, summary
+from policies.registry import chosen, create, found, names, summary
 from policies.resource_aware import ResourceAware
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Static",
     "chosen",
     "create",
+    "found",
     "lower_bound",
     "names",
     "summary",

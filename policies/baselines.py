@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from policies.resource_aware import ResourceAware
+from policies.resource_aware import ResourceAware, in_reach
 from simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement
 
 
@@ -34,7 +34,7 @@ class Greedy:
             devices[block] = device
             free[device] -= seen.memory_bytes[block]
             busy[device] += seconds[block, device]
-        return Placement(devices)
+        return _moved(seen, devices)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class RoundRobin:
             devices[block] = with_room[0]
             free[with_room[0]] -= size
             turn = (int(with_room[0]) + 1) % seen.devices
-        return Placement(devices)
+        return _moved(seen, devices)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Single:
         device = int(candidates.argmin())
         if needed > seen.available_bytes[device]:
             return Infeasible("no device alone can hold the model")
-        return Placement(_all_on(device, seen))
+        return _moved(seen, _all_on(device, seen))
 
 
 @dataclass(frozen=True)
@@ -101,3 +101,12 @@ class Static:
 
 def _all_on(device: int, seen: Observation) -> IntArray:
     return np.full(len(seen.blocks), device, dtype=np.int64)
+
+
+def _moved(seen: Observation, devices: IntArray) -> Decision:
+    """To have the blocks there, shape (B,), if there is room for them on the way."""
+    return (
+        Placement(devices)
+        if in_reach(seen, devices)
+        else Infeasible("no room at both ends while blocks move")
+    )

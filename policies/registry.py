@@ -1,7 +1,9 @@
 """Policies by name."""
 
 import dataclasses
+import importlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -74,6 +76,40 @@ def chosen(choice: PolicyChoice) -> Policy:
         return policy(**values)
     except ValueError as error:
         raise InputError(where, str(error), "parameters as documented") from error
+
+
+def found(name: str, where: str = "policy") -> Callable[[], Policy]:
+    """What makes a policy: a registered one by its name, any other as `module:Class`, which imports the module.
+
+    For the command line and for Python. What a file says is never given to this: a file must not import code.
+
+    Raises:
+        InputError: there is no such policy.
+    """
+    module_name, colon, class_name = name.partition(":")
+    if not colon:
+        return _find(name, where)
+    try:
+        module = importlib.import_module(module_name)
+    except (ModuleNotFoundError, ValueError) as error:
+        accepted = "the name of a module on Python's path, a colon, and a class in it"
+        raise InputError(where, f"{shown(name)} ({error})", accepted) from error
+    made = getattr(module, class_name, None)
+    if not callable(made):
+        offered = [key for key, value in vars(module).items() if isinstance(value, type)]
+        raise InputError(where, f"{shown(class_name)} in {module_name}", one_of(class_name, offered))
+    return partial(_made, made, name, where)
+
+
+def _made(make: Callable[[], Any], name: str, where: str) -> Policy:
+    """A policy of somebody else's making, seen to be one."""
+    try:
+        policy: Policy = make()
+    except TypeError as error:
+        raise InputError(where, f"{shown(name)} ({error})", "a class that needs no arguments") from error
+    if not isinstance(getattr(policy, "name", None), str) or not callable(getattr(policy, "decide", None)):
+        raise InputError(where, shown(name), "a class with a name and a method decide")
+    return policy
 
 
 def _find(name: str, where: str) -> Callable[..., Policy]:

@@ -64,7 +64,11 @@ class ResourceAware:
         target = self._search(seen)
         if target is None:
             return Infeasible("no device has the memory for some block, even after moving smaller ones")
-        return Keep() if _may_stay(seen, target) else Placement(target)
+        if _may_stay(seen, target):
+            return Keep()
+        if not in_reach(seen, target):
+            return Infeasible("no room for blocks at both ends while they move")
+        return Placement(target)
 
     def _search(self, seen: Observation) -> IntArray | None:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -98,10 +102,17 @@ class ResourceAware:
 
 
 def _may_stay(seen: Observation, target: IntArray) -> bool:
-    """Whether the placement in force may go on and is not predicted to be slower than moving to `target`."""
+    """Whether the placement in force may go on, and moving to `target` is impossible or not predicted to be faster."""
     if seen.placement is None or not predict.can_stay(seen):
         return False
+    if not in_reach(seen, target):
+        return True
     return predict.interval_delay(seen, seen.placement) <= predict.objective(seen, target)
+
+
+def in_reach(seen: Observation, target: IntArray) -> bool:
+    """Whether `live` moves to `target` find room at both ends."""
+    return bool((predict.excess_on_the_way(seen, target) <= predict.TOLERANCE_BYTES).all())
 
 
 class _Draft:
@@ -121,10 +132,11 @@ class _Draft:
         self._kind: list[int] = blocks.kind.tolist()
         self._layer: list[int] = blocks.layer.tolist()
         self._memory: list[float] = seen.memory_bytes.tolist()
-        self._free = seen.available_bytes.copy()
+        # Where nothing is there is no room and no speed, not even for a block without bytes or work.
+        self._free = np.where(seen.up, seen.available_bytes, -1.0)
         # From here on times are shares of what one layer may take over the whole interval.
         self._deadline_s = _layer_deadline(seen, deadline_s)
-        self._compute = seen.kind_seconds / self._deadline_s
+        self._compute = np.where(seen.up, seen.kind_seconds, np.inf) / self._deadline_s
         # Heads of one layer on one device run one after another, shards likewise: what is already queued there.
         self._queue = {kind: np.zeros((blocks.layers, seen.devices)) for kind in (Kind.HEAD, Kind.FFN)}
         self._input = self._moving([step.cost.input_bytes for step in seen.steps])

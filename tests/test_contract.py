@@ -306,7 +306,7 @@ def test_a_module_of_tests_fails_with_the_complaint_and_the_scenario() -> None:
     assert "devices:" in str(failure.value)
 
 
-@pytest.mark.parametrize("name", ["greedy", "round-robin"])
+@pytest.mark.parametrize("name", ["greedy", "round-robin", "resource-aware"])
 def test_blocks_without_bytes_are_not_put_on_a_device_that_is_down(name: str) -> None:
     """Where each head carries its rows of the projection, the projection itself holds nothing and takes no time."""
     model = replace(preset("paper-8x512"), layers=1)

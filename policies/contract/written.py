@@ -33,7 +33,12 @@ def _document(scenario: Scenario) -> dict[str, Any]:
         "media": {medium.name: {"bandwidth": _trace(medium.bandwidth, "B/s")} for medium in cluster.media},
         "links": {link.name: _link(link) for link in cluster.links},
         "routes": [list(path) for path in cluster.pinned],
-        "network": {"sharing": scenario.sharing},
+        "network": {
+            "sharing": scenario.sharing,
+            "transport": scenario.transport.kind,
+            "connection": scenario.transport.connection,
+            "idle_restart": scenario.transport.idle_restart,
+        },
         "faults": [
             *({"device": d.name, "online": _online(d.up)} for d in cluster.devices if not _is(d.up, 1.0)),
             *({"link": x.name, "online": _online(x.up)} for x in cluster.links if not _is(x.up, 1.0)),

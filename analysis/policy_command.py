@@ -1,0 +1,138 @@
+"""`headway policy`: what policies there are, and whether one keeps the contract."""
+
+# ruff: noqa: PLC0415
+
+import inspect
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from analysis.terminal import reported, show
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from policies.contract import Finding, Report
+    from policies.contract.subject import Factory
+
+policy = typer.Typer(
+    help="List policies, and examine whether one keeps the contract.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Name = Annotated[
+    str, typer.Argument(metavar="POLICY", help="A name as in `headway policy list`, or module:Class.")
+]
+
+_WORDS = {
+    "kept": "kept",
+    "broken": "BROKEN",
+    "declared": "declared",
+    "unfounded": "declared, not seen",
+    "not reached": "not reached",
+}
+
+
+@policy.command("list")
+def list_() -> None:
+    """List the policies that scenario files can name."""
+    with reported():
+        import policies
+
+        table = _table("policy", "how it decides", "laws it does not keep")
+        for name in policies.names():
+            declared = ", ".join(getattr(policies.create(name), "declares", {}))
+            table.add_row(name, policies.summary(name), declared)
+        show(table)
+
+
+@policy.command("show")
+def show_(name: Name) -> None:
+    """Say how a policy decides, which parameters it has, and which laws it does not keep."""
+    with reported():
+        found = _found(name)
+        example = found()
+        show(inspect.getdoc(type(example)) or f"{example.name} does not say how it decides.")
+        parameters = _table("parameter", "default")
+        for key, value in _parameters(example).items():
+            parameters.add_row(key, repr(value))
+        declared = _table("law it does not keep", "why")
+        for law, reason in getattr(example, "declares", {}).items():
+            declared.add_row(law, reason)
+        for table in (parameters, declared):
+            if table.row_count:
+                show("", table)
+
+
+@policy.command()
+def check(
+    name: Name,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Ask hundreds of questions for each law, not dozens.")
+    ] = False,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Folder for an example of each broken law, as a scenario file."),
+    ] = Path("counter-examples"),
+) -> None:
+    """Examine a policy under every law. The exit code is 3 if it breaks one without declaring it."""
+    with reported():
+        from policies.contract import check_policy
+
+        report = check_policy(_found(name), "thorough" if thorough else "quick")
+        show(_laws(report), f"Time of a decision grows as {report.growth}.")
+        for finding in report.broken:
+            show("", str(finding), *_saved(finding, name.replace(":", "."), out))
+    if not report.ok:
+        raise typer.Exit(3)
+
+
+def _found(name: str) -> "Factory":
+    """A registered policy, or one from a module on Python's path or in the working directory."""
+    import policies
+
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    return policies.found(name)
+
+
+def _parameters(example: object) -> dict[str, Any]:
+    import dataclasses
+
+    if not dataclasses.is_dataclass(example):
+        return {}
+    return {field.name: getattr(example, field.name) for field in dataclasses.fields(example)}
+
+
+def _laws(report: "Report") -> "Table":
+    table = _table("law", report.policy, "examples", "what it guards, or why not")
+    for finding in report.findings:
+        why = finding.reason or finding.guards
+        table.add_row(finding.law, _WORDS[finding.outcome], f"{finding.judged} of {finding.examples}", why)
+    return table
+
+
+def _saved(finding: "Finding", name: str, out: Path) -> list[str]:
+    """Write the example of a broken law; lines that say where it is."""
+    from analysis.output import writing
+
+    if finding.scenario is None:
+        return []
+    path = out / f"{name}-{finding.law}.yaml"
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        path.write_text(finding.scenario, encoding="utf-8")
+    return [f"  world: {path}"]
+
+
+def _table(*columns: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE)
+    for column in columns:
+        table.add_column(column)
+    return table
