@@ -110,10 +110,12 @@ class ForgetsTheLastBlock(Sound):
         return Placement(decision.devices[:-1]) if forgets else decision  # type: ignore[union-attr]
 
 
-class CountsDevicesFromOne(Sound):
-    def decide(self, seen: Observation) -> Decision:
-        decision = super().decide(seen)
-        return Placement(decision.devices + 1) if isinstance(decision, Placement) else decision
+class CountsOneDeviceTooMany(Sound):
+    def choose(self, seen: Observation) -> np.ndarray | None:
+        return everything_on(seen, seen.devices) if fits_on_one(seen) else None
+
+    def pays(self, seen: Observation, devices: np.ndarray, now: np.ndarray) -> bool:
+        return True
 
 
 class DoesNotNoticeFailures(Sound):
@@ -215,7 +217,7 @@ BROKEN: Mapping[Callable[[], Policy], str] = {
     RaisesOnOneDevice: "answers",
     AnswersNothingOverDeadLinks: "answers",
     ForgetsTheLastBlock: "complete",
-    CountsDevicesFromOne: "complete",
+    CountsOneDeviceTooMany: "complete",
     DoesNotNoticeFailures: "present",
     DoesNotLookAtMemory: "within-memory",
     GivesUpTooSoon: "finds-room",
@@ -300,7 +302,7 @@ test_sound = policy_contract(Sound)
 
 
 def test_a_module_of_tests_fails_with_the_complaint_and_the_scenario() -> None:
-    contract = policy_contract(CountsDevicesFromOne)
+    contract = policy_contract(CountsOneDeviceTooMany)
     with pytest.raises(AssertionError, match="places a block on device") as failure:
         contract(law="complete")
     assert "devices:" in str(failure.value)
