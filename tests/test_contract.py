@@ -295,7 +295,8 @@ def test_the_example_of_a_broken_law_replays_as_a_scenario_file(tmp_path: Path) 
 def test_the_smallest_example_is_small() -> None:
     question = check_law(DoesNotLookAtMemory, "within-memory").question
     assert question is not None
-    assert len(question.scenario.cluster.devices) <= 2
+    assert len(question.scenario.blocks) <= 4
+    assert len(question.scenario.cluster.devices) <= 3
 
 
 test_sound = policy_contract(Sound)

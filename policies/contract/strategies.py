@@ -233,7 +233,8 @@ def questions(
         draw: given by Hypothesis.
         most: devices.
         mesh: there is a link between every pair of devices, not only a tree; None for either.
-        tight: memory is scarce: together the devices have from half to thrice what is needed.
+        tight: memory is scarce: together the devices have from once to thrice what is needed, and one has room for the
+            largest block. Scenario files in which they have less are refused.
         faulty: a device is down, or goes down while the first tokens are made.
         again: a placement is in force; None for either.
         most_shards: of each feed-forward network; with more than one, projections may be sharded too.
@@ -249,7 +250,8 @@ def questions(
     count = len(scenario.cluster.devices)
     if tight:
         shares = np.array(draw(st.lists(reals(0.01, 1.0), min_size=count, max_size=count)))
-        room = draw(reals(0.5, 3.0)) * needed_bytes(scenario) * shares / shares.sum()
+        room = draw(reals(1.01, 3.0)) * needed_bytes(scenario) * shares / shares.sum()
+        room[room.argmax()] = max(room.max(), block_bytes(scenario).max())
         scenario = with_memory(scenario, room.tolist())
     anew = draw(st.booleans()) if again is None else again
     if faulty:
