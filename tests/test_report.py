@@ -196,7 +196,9 @@ def test_a_map_of_an_axis_is_relative_to_the_best_at_each_level() -> None:
 def test_the_gap_to_the_optimum_is_of_all_tokens_in_the_same_world() -> None:
     frame = runs({"exact": [1.0, 1.0], "a": [1.0, 1.0]})
     seconds = {"exact-1": [1.0, 1.0], "exact-2": [2.0, 2.0], "a-1": [1.0, 1.5], "a-2": [2.0, 4.0]}
-    tokens = pd.DataFrame([{"run": run, "latency_s": s} for run, each in seconds.items() for s in each])
+    tokens = pd.DataFrame(
+        [{"case": case, "latency_s": s} for case, each in enumerate(seconds.values()) for s in each]
+    )
     found = gaps_to_optimum(Evidence(name="", description="", runs=frame, tables={"tokens": tokens}))
     assert found is not None
     assert found["gap"].tolist() == pytest.approx([0.25, 0.5])
@@ -326,6 +328,27 @@ def test_an_export_of_a_campaign_has_its_axes_and_tells_what_is_missing(tmp_path
         "Headway 9.9",
     ):
         assert piece in text
+
+
+def test_a_run_that_several_cases_share_counts_for_each(tmp_path: Path) -> None:
+    """In a campaign without boards the Wi-Fi changes nothing, and the store has one run for all its levels."""
+    frame = pd.concat([runs({"a": [1.0, 2.0], "b": [3.0, 4.0]}).assign(wifi=wifi) for wifi in (0.5, 1.0)])
+    _export(tmp_path, frame)
+    tokens = pd.DataFrame(
+        [
+            {"run": run, "request": 0, "token": token, "start_s": 1.0 * token, "latency_s": 1.0}
+            for run in ("b-1", "b-2", "a-1", "a-2")
+            for token in range(4)
+        ]
+    )
+    tokens.to_parquet(tmp_path / "tokens.parquet")
+    found = read_evidence(tmp_path)
+    assert len(found.runs) == 8
+    assert len(found.tables["tokens"]) == 2 * len(tokens)
+    # In the order of the campaign, so that a policy has one colour in all figures.
+    assert tuple(dict.fromkeys(found.tables["tokens"]["policy"])) == found.policies == ("a", "b")
+    cut = after_warm_up(found, 2)
+    assert cut.runs["tokens_per_s"].tolist() == pytest.approx([1.0] * 8)
 
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

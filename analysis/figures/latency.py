@@ -126,6 +126,7 @@ def _boxen(axes: Axes, policy: "pd.Series[str]", times: "pd.Series[float]", labe
         legend=False,
         flier_kws={"s": 4, "linewidth": 0.4},
         linewidth=0.6,
+        linecolor="0.4",
         ax=axes,
     )
     axes.set_yticks(range(len(labels)), [literal(shortened(label, 24)) for label in labels])

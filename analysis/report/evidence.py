@@ -34,7 +34,8 @@ class Evidence:
         runs: one row per run: `run`, `policy` (its label), `seed`, `status`, `detail`, `end_s`, the axes, and the
             metrics of `analysis.metrics`.
         axes: columns of `runs` that were varied.
-        tables: what is kept in detail, by the names of docs/results.md, each with the `policy` of its run.
+        tables: what is kept in detail, by the names of docs/results.md, each with the `policy` of its run and its
+            `case`, the row of `runs`.
         documents: YAML files as the user wrote them, by name.
         command: what makes these runs again.
         versions: of Headway, that made the runs.
@@ -127,26 +128,26 @@ def after_warm_up(evidence: Evidence, tokens: int) -> Evidence:
     if "tokens" not in evidence.tables:
         raise InputError("--warm-up", "results without a table of tokens", "results that keep `tokens`")
     rest = evidence.tables["tokens"]
-    rest = rest[rest.groupby("run").cumcount() >= tokens]
+    rest = rest[rest.groupby("case").cumcount() >= tokens]
     begun = set(rest.loc[rest["token"] == 0, ["run", "request"]].itertuples(index=False, name=None))
     tables = {**evidence.tables, "tokens": rest}
     if "requests" in tables:
         requests = tables["requests"]
         pairs = zip(requests["run"], requests["request"], strict=True)
         tables["requests"] = requests[[pair in begun for pair in pairs]]
-    measured = evidence.runs["run"].map
-    runs = evidence.runs.assign(**{name: measured(column) for name, column in _measured(rest).items()})
+    index = evidence.runs.index
+    runs = evidence.runs.assign(**{name: column.reindex(index) for name, column in _measured(rest).items()})
     return replace(evidence, runs=runs, tables=tables, warm_up=tokens)
 
 
 def _measured(tokens: pd.DataFrame) -> "dict[str, pd.Series[float]]":
-    """The metrics that change when tokens are left out, by run."""
-    later = tokens[tokens["token"] > 0].groupby("run")["latency_s"]
-    runs = tokens.groupby("run")
-    span_s = (tokens["start_s"] + tokens["latency_s"]).groupby(tokens["run"]).max() - runs["start_s"].min()
-    first = tokens[tokens["token"] == 0].groupby("run")["latency_s"].mean()
+    """The metrics that change when tokens are left out, by case."""
+    later = tokens[tokens["token"] > 0].groupby("case")["latency_s"]
+    cases = tokens.groupby("case")
+    span_s = (tokens["start_s"] + tokens["latency_s"]).groupby(tokens["case"]).max() - cases["start_s"].min()
+    first = tokens[tokens["token"] == 0].groupby("case")["latency_s"].mean()
     percentiles = {f"tpot_p{p}_s": later.quantile(p / 100) for p in (50, 95, 99)}
-    return {**percentiles, "tpot_max_s": later.max(), "ttft_s": first, "tokens_per_s": runs.size() / span_s}
+    return {**percentiles, "tpot_max_s": later.max(), "ttft_s": first, "tokens_per_s": cases.size() / span_s}
 
 
 def described(text: str) -> dict[str, Any]:
@@ -204,9 +205,12 @@ def _of_campaign(name: str, cases: pd.DataFrame, tables: Mapping[str, pd.DataFra
 
 
 def _detailed(tables: Mapping[str, pd.DataFrame], runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Tables of runs that have the policy, and time to first token where it is known."""
-    policy = runs.drop_duplicates("run").set_index("run")["policy"]
-    found = {name: table.assign(policy=table["run"].map(policy)) for name, table in tables.items()}
+    """Tables with the policy and the case of each row, in the order of the runs; requests have a time to first token.
+
+    A run that several cases share, because their worlds are the same, counts for each of them.
+    """
+    cases = runs[["run", "policy"]].assign(case=runs.index)
+    found = {name: cases.merge(table, on="run") for name, table in tables.items()}
     if "requests" in found:
         requests = found["requests"]
         found["requests"] = requests.assign(ttft_s=requests["first_token_s"] - requests["arrival_s"])

@@ -95,6 +95,8 @@ def _also(evidence: Evidence, found: Contest) -> list[str]:
     tail = contest(evidence, other)
     if tail.best is None or tail.best == found.best:
         return []
+    if tail.worlds > 1 and not any(change.told for change in tail.changes.values()):
+        return []
     return [f"By another measure the answer is another: {verdict(tail)}"]
 
 

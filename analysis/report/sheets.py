@@ -54,7 +54,7 @@ def comparison(found: Contest) -> Sheet:
     level_name = f"{found.metric.short} [{found.metric.unit}]"
     heads = [Head("Policy", number=False), Head(level_name), Head("Against the best")]
     heads += [Head("p"), Head("Effect"), Head("Worlds for ±5 %")] if several else []
-    heads += [Head("Completed"), Head("Told from the best?", number=False)]
+    heads += [Head("Completed"), Head("Told apart", number=False)]
     rows = []
     for policy, one in found.levels.items():
         done, total = found.complete[policy]
@@ -76,7 +76,7 @@ def numbers(evidence: Evidence) -> Sheet:
         "tokens_per_s": ("Tokens per s", 1.0),
         "migrations": ("Migrations", 1.0),
         "infeasible_decisions": ("Infeasible", 1.0),
-        "peak_bytes": (f"Peak memory [{unit}]", factor),
+        "peak_bytes": (f"Peak [{unit}]", factor),
     }
     rows = []
     for policy in evidence.policies:
@@ -93,7 +93,7 @@ def settings(evidence: Evidence, found: Contest) -> Sheet | None:
         return None
     heads = [Head(name, number=_numeric(evidence.runs[name])) for name in evidence.axes]
     heads += [Head("Best", number=False), Head(f"{found.metric.short} [{found.metric.unit}]")]
-    heads += [Head("Not told from", number=False), Head("Completed")]
+    heads += [Head("Not told apart from", number=False), Head("Completed")]
     rows = []
     for labels, runs in evidence.runs.groupby(list(evidence.axes), sort=False):
         here = contest(evidence, found.metric, runs)
@@ -195,7 +195,7 @@ def _told(policy: str, found: Contest) -> str:
         return "no world to compare"
     if found.worlds == 1:
         return "one world"
-    return "yes" if change.told else "no difference can be told"
+    return "yes" if change.told else "no"
 
 
 def _level(found: Interval | None, factor: float = 1.0) -> Cell:

@@ -157,9 +157,9 @@ def gaps_to_optimum(evidence: Evidence) -> pd.DataFrame | None:
     optimum = next((name for name in _OPTIMA if name in evidence.policies), None)
     if optimum is None or "tokens" not in evidence.tables:
         return None
-    total_s = evidence.tables["tokens"].groupby("run")["latency_s"].sum()
+    total_s = evidence.tables["tokens"].groupby("case")["latency_s"].sum()
     runs = evidence.runs[evidence.runs["status"] == "complete"]
-    worlds = runs.assign(total_s=runs["run"].map(total_s)).set_index([*evidence.axes, "seed"])
+    worlds = runs.assign(total_s=total_s.reindex(runs.index)).set_index([*evidence.axes, "seed"])
     least = worlds.loc[worlds["policy"] == optimum, "total_s"].rename("least_s")
     joined = worlds.join(least).reset_index()
     joined["gap"] = joined["total_s"] / joined["least_s"] - 1.0
