@@ -206,7 +206,7 @@ class _Step:
         if start == end:
             return
         begin = self.env.now
-        yield from self.network.send(start, end, size_bytes)
+        flow = yield from self.network.send(start, end, size_bytes)
         parts.transfer_s += self.env.now - begin
-        if self.probe is not None:
-            self.probe(Message(start, end, size_bytes, begin, self.env.now))
+        if self.probe is not None and flow is not None:
+            self.probe(Message(start, end, size_bytes, begin, *flow, self.env.now))

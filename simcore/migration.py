@@ -188,11 +188,11 @@ class Mover:
 
     def _send(self, move: _Move, size_bytes: float) -> Events:
         begun_s = self._env.now
-        yield from self._network.send(move.old, move.new, size_bytes)
+        flow = yield from self._network.send(move.old, move.new, size_bytes)
         move.sent_bytes += size_bytes
         move.duration_s += self._env.now - begun_s
-        if self._probe is not None:
-            self._probe(Message(move.old, move.new, size_bytes, begun_s, self._env.now, move.block))
+        if self._probe is not None and flow is not None:
+            self._probe(Message(move.old, move.new, size_bytes, begun_s, *flow, self._env.now, move.block))
 
     def _record(self, turn: Turn, move: _Move, outcome: str) -> None:
         self._recorder.add(

@@ -15,6 +15,8 @@ from simcore.route import Route
 from simcore.transport import IDEAL, Transport, Transporting
 
 Sharing: TypeAlias = Literal["dedicated", "fair"]
+Sending: TypeAlias = Generator[simpy.Event, Any, tuple[float, float] | None]
+"""Ends with the begin of the flow [s] and the bytes on the wire."""
 
 
 @dataclass
@@ -40,10 +42,13 @@ class Network(Protocol):
         """Traffic so far by link index and direction (True: from the first of the link's ends to the second)."""
         ...
 
-    def send(self, start: int, end: int, size_bytes: float) -> Generator[simpy.Event, Any, None]:
+    def send(self, start: int, end: int, size_bytes: float) -> Sending:
         """Pass `size_bytes` as one message from one device to another; the generator ends when it has arrived.
 
         What a device sends to itself takes no time.
+
+        Returns:
+            When its bytes began to flow, and how many flowed; None if it did not leave the device.
 
         Raises:
             RunEndedError: the message can never arrive.
@@ -69,11 +74,11 @@ class DedicatedNetwork:
         """See `Network.carried`."""
         return self._books.carried
 
-    def send(self, start: int, end: int, size_bytes: float) -> Generator[simpy.Event, Any, None]:
+    def send(self, start: int, end: int, size_bytes: float) -> Sending:
         """See `Network.send`."""
         route = self._cluster.routes[start][end]
         if route is None:
-            return
+            return None
         now = self._env.now
         wait_s, wire_bytes = _begin(self._transport, self._cluster, start, end, size_bytes, now)
         flow_start = now + wait_s
@@ -83,6 +88,7 @@ class DedicatedNetwork:
         yield self._env.timeout(arrival - now)
         self._transport.end((start, end), self._env.now)
         self._books.enter(route, start, end, wire_bytes, arrival - flow_start)
+        return flow_start, wire_bytes
 
 
 class FairNetwork:
@@ -104,9 +110,7 @@ class FairNetwork:
         """See `Network.carried`."""
         return self._books.carried
 
-    def send(
-        self, start: int, end: int, size_bytes: float, weight: float = 1.0
-    ) -> Generator[simpy.Event, Any, None]:
+    def send(self, start: int, end: int, size_bytes: float, weight: float = 1.0) -> Sending:
         """See `Network.send`.
 
         Args:
@@ -120,7 +124,7 @@ class FairNetwork:
         """
         route = self._cluster.routes[start][end]
         if route is None:
-            return
+            return None
         wait_s, wire_bytes = _begin(self._transport, self._cluster, start, end, size_bytes, self._env.now)
         if wait_s > 0.0:
             yield self._env.timeout(wait_s)
@@ -131,6 +135,7 @@ class FairNetwork:
             raise _stalled(self._cluster, route, start, end, size_bytes, self._env.now) from None
         self._transport.end((start, end), self._env.now)
         self._books.enter(route, start, end, wire_bytes, self._env.now - flow_start)
+        return flow_start, wire_bytes
 
 
 def network(

@@ -65,7 +65,9 @@ class Message:
         sender: device index.
         receiver: device index.
         size_bytes: what was sent.
-        sent_s: when it left; the latency of the route is over before its bytes flow.
+        sent_s: when it left.
+        flow_s: when its bytes began to flow; until then it paid for latency and transport.
+        wire_bytes: that flowed, those of the transport included.
         arrived_s: when the last of it had come.
         block: row of the block that moved by it; None for what a token needs.
     """
@@ -74,6 +76,8 @@ class Message:
     receiver: int
     size_bytes: float
     sent_s: float
+    flow_s: float
+    wire_bytes: float
     arrived_s: float
     block: int | None = None
 

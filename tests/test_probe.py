@@ -1,5 +1,6 @@
 """Laws of the probe: it changes nothing, and what it is told is what the tables say."""
 
+import math
 from collections import defaultdict
 from itertools import pairwise
 
@@ -71,7 +72,7 @@ def test_spans_add_up_to_the_tables(scenario: Scenario, seed: int) -> None:
             route = scenario.cluster.routes[span.sender][span.receiver]
             assert route is not None
             for link in route.links:
-                carried[scenario.cluster.links[link].name] += span.size_bytes
+                carried[scenario.cluster.links[link].name] += span.wire_bytes
     said = result.links.groupby("link").size_bytes.sum()
     assert carried.keys() == set(said.index)
     assert all(carried[name] == pytest.approx(said[name]) for name in carried)
@@ -90,7 +91,8 @@ def test_a_device_is_busy_while_spans_say_so(scenario: Scenario, seed: int) -> N
             assert all(b.start_s >= a.end_s - 1e-12 for a, b in pairwise(mine))
         for s in mine:
             share = device.availability.integral(s.start_s + s.disk_s, s.end_s)
-            assert share >= s.nominal_s * (1 - 1e-9)
+            # Of a very short computation the times are too coarse.
+            assert share >= s.nominal_s * (1 - 1e-9) - 4 * math.ulp(s.end_s)
 
 
 @given(eventful(), st.integers(0, 100))

@@ -19,6 +19,7 @@ from policies.contract.strategies import (
 )
 from simcore import Decision, IntArray, Link, Observation, Placement, Request, Scenario, simulate
 from simcore.network import Sharing
+from simcore.transport import IDEAL, Transporting
 from traces import Trace, on_off
 
 __all__ = [
@@ -89,7 +90,11 @@ def eventful(draw: st.DrawFn, *, faults: bool = False) -> Scenario:
         cluster=replace(scenario.cluster, devices=tuple(devices)),
         migration=draw(st.sampled_from(["blocking", "live"])),
         weights_on_disk=draw(st.booleans()),
-        overflow="swap",
+        transport=draw(
+            st.sampled_from(
+                [IDEAL, Transporting(kind="tcp"), Transporting(kind="tcp", connection="persistent")]
+            )
+        ),
         decision_time=draw(st.sampled_from(["free", 0.01])),
     )
 

@@ -14,6 +14,8 @@ from analysis.replay.watch import Replay
 from analysis.tables import grid
 from traces.errors import InputError
 
+_WHY = 60  # characters of a line, so that rows can be read side by side
+
 PARTS = {
     "compute_s": "computing",
     "disk_s": "reading what was swapped",
@@ -152,7 +154,7 @@ def label(stage: Stage) -> str:
 def table(path: Path, found: Sequence[Stage]) -> Table:
     """The critical path, stage by stage."""
     rows = grid("Critical path", ["Part", "What", "Where"], ["Time", "Share"])
-    rows.add_column(Text("Why"), overflow="fold")
+    rows.add_column(Text("Why"), overflow="fold", max_width=_WHY)
     for stage in found:
         rows.add_row(
             *map(Text, (stage.part, label(stage), stage.where)),
@@ -160,5 +162,6 @@ def table(path: Path, found: Sequence[Stage]) -> Table:
             f"{stage.length_s / path.latency_s:.1%}",
             Text(stage.reasons.words()),
         )
-    rows.add_row("", "in all", "", seconds(sum(stage.length_s for stage in found)), "100.0%", "")
+    total_s = sum(stage.length_s for stage in found)
+    rows.add_row("", "in all", "", seconds(total_s), f"{total_s / path.latency_s:.1%}", "")
     return rows

@@ -25,10 +25,13 @@ class Reasons:
 
     Attributes:
         size_bytes: sent.
+        wire_bytes: that flowed, those of the transport included.
         latency_s: of routes, before bytes flow.
+        transport_s: that the transport waited before, for handshakes and acknowledgements.
         flow_s: in which bytes flowed.
         alone_bytes: what would have flowed then without other messages.
-        offered: by name of the narrowest resource: what it offered then [bytes], and would on average.
+        offered: by name of the narrowest resource: what it offered then [bytes], what it would have offered on average,
+            and for how long.
         still_s: in which nothing could flow.
         busy_s: of computing.
         nominal_s: the same work on the whole device.
@@ -39,10 +42,12 @@ class Reasons:
     """
 
     size_bytes: float = 0.0
+    wire_bytes: float = 0.0
     latency_s: float = 0.0
+    transport_s: float = 0.0
     flow_s: float = 0.0
     alone_bytes: float = 0.0
-    offered: dict[str, tuple[float, float]] = field(default_factory=dict)
+    offered: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     still_s: float = 0.0
     busy_s: float = 0.0
     nominal_s: float = 0.0
@@ -67,14 +72,17 @@ class Reasons:
         parts = [f"{number(self.size_bytes / factor)} {unit}"]
         if self.flow_s > 0.0:
             parts[0] += f" at {_rate(self.size_bytes / self.flow_s)}"
-        for name, (then, usual) in self.offered.items():
+        for name, (then_bytes, usual_bytes, length_s) in self.offered.items():
+            then, usual = then_bytes / length_s, usual_bytes / length_s
             parts.append(f"{name} offered {_rate(then)}" + _against(then, usual, _rate(usual)))
-        if self.size_bytes < _NEARLY * self.alone_bytes:
-            parts.append(f"got {self.size_bytes / self.alone_bytes:.0%} of what it would have had alone")
+        if self.wire_bytes < _NEARLY * self.alone_bytes:
+            parts.append(f"got {self.wire_bytes / self.alone_bytes:.0%} of what it would have had alone")
         if self.still_s > 0.0:
             parts.append(f"stood still for {seconds(self.still_s)}")
         if self.latency_s > 0.0:
             parts.append(f"latency {seconds(self.latency_s)}")
+        if self.transport_s > 1e-9 * self.flow_s:
+            parts.append(f"the transport waited {seconds(self.transport_s)}")
         return parts
 
     def _compute(self) -> list[str]:
@@ -215,9 +223,11 @@ class Explainer:
     def _of_message(self, message: Message, reasons: Reasons) -> None:
         route = self._cluster.routes[message.sender][message.receiver]
         assert route is not None
-        start_s, end_s = flowing(route, message)
+        start_s, end_s = message.flow_s, message.arrived_s
         reasons.size_bytes += message.size_bytes
-        reasons.latency_s += start_s - message.sent_s
+        reasons.wire_bytes += message.wire_bytes
+        reasons.latency_s += min(route.latency_s, start_s - message.sent_s)
+        reasons.transport_s += max(0.0, start_s - message.sent_s - route.latency_s)
         reasons.flow_s += end_s - start_s
         if end_s <= start_s:
             return
@@ -227,8 +237,11 @@ class Explainer:
         narrow = min(range(len(route.bandwidths)), key=lambda i: route.bandwidths[i].integral(start_s, end_s))
         trace = route.bandwidths[narrow]
         name = self._cluster.resources[route.resources[narrow]].name
-        reasons.offered[name] = trace.mean(start_s, end_s), trace.mean(0.0, self._end_s)
-        if message.size_bytes < _NEARLY * alone:
+        length_s = end_s - start_s
+        before = reasons.offered.get(name, (0.0, 0.0, 0.0))
+        now = trace.integral(start_s, end_s), trace.mean(0.0, self._end_s) * length_s, length_s
+        reasons.offered[name] = before[0] + now[0], before[1] + now[1], before[2] + now[2]
+        if message.wire_bytes < _NEARLY * alone:
             reasons.beside.update(self._flowing(message, route, start_s, end_s))
 
     def _flowing(self, message: Message, route: Route, start_s: float, end_s: float) -> list[str]:
@@ -238,8 +251,7 @@ class Explainer:
             way = self._cluster.routes[other.sender][other.receiver]
             if other is message or way is None or not set(way.resources) & set(route.resources):
                 continue
-            begun_s, ended_s = flowing(way, other)
-            if begun_s < end_s and start_s < ended_s:
+            if other.flow_s < end_s and start_s < other.arrived_s:
                 found.append(self._named(other))
         return found
 
@@ -265,11 +277,6 @@ def _meeting(
             case Compute() if span.start_s < end_s and start_s < span.end_s and attempt is not None:
                 computes.append((attempt, span))
     return messages, computes
-
-
-def flowing(route: Route, message: Message) -> tuple[float, float]:
-    """From when to when the bytes of a message flowed."""
-    return min(message.sent_s + route.latency_s, message.arrived_s), message.arrived_s
 
 
 def _still(route: Route, start_s: float, end_s: float) -> float:

@@ -164,8 +164,8 @@ def _sent(replay: Replay, name: str, kind: str, message: Message) -> Iterator[Sl
     details = {
         "from": cluster.names[message.sender],
         "to": cluster.names[message.receiver],
-        "bytes": message.size_bytes,
-        "latency [s]": route.latency_s,
+        "bytes": message.wire_bytes,
+        "flows after [s]": message.flow_s - message.sent_s,
     }
     at = cluster.names[message.sender]
     for i in route.links:
@@ -296,7 +296,7 @@ def _use(slices: Sequence[Slice]) -> Iterator[Event]:
     changes: defaultdict[str, dict[float, float]] = defaultdict(lambda: defaultdict(float))
     for one in slices:
         if one.group == "links" and "bytes" in one.details:
-            flow_s = min(one.start_s + one.details["latency [s]"], one.end_s)
+            flow_s = min(one.start_s + one.details["flows after [s]"], one.end_s)
             if one.end_s > flow_s:
                 rate = one.details["bytes"] / (one.end_s - flow_s)
                 changes[one.track][flow_s] += rate

@@ -7,6 +7,7 @@ whoever wants to know when and where everything happened has it repeated under a
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -123,10 +124,16 @@ def _check_same(
     before = stored[stored["run"] == label].reset_index(drop=True)
     if before.equals(again):
         return
-    version = row["headway_version"]
     found = f"a run {shown(label)} that comes out differently when it is repeated"
+    then = str(row["headway_version"])
+    version = "" if then == metadata.version("headway") else f", and Headway {then}"
     accepted = (
-        f"the same files that the scenario reads beside {_origin(folder) or folder / SCENARIO}, and the same Headway "
-        f"({version}); or give the scenario itself in place of its results"
+        f"what {_nearby(_origin(folder) or folder / SCENARIO)} read then{version}; or that scenario for RUN"
     )
     raise InputError(str(folder), found, accepted)
+
+
+def _nearby(path: str | Path) -> str:
+    """A path as it would be typed here, if it leads to below the current folder."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else str(path)
