@@ -21,13 +21,13 @@ class Allocation:
 
     Attributes:
         rates: of each flow, in the unit of the capacities.
-        spare: what is left of each resource on a path; of a bottleneck, no more than rounding.
-        bottlenecks: the resources that stopped a flow.
+        spare: what is left of each resource on a path; of a bottleneck, no more than rounding, which may be below 0.
+        bottlenecks: the resource that stopped each flow.
     """
 
     rates: list[float]
     spare: dict[int, float]
-    bottlenecks: set[int]
+    bottlenecks: list[int]
 
 
 def max_min(capacity: Mapping[int, float], paths: Sequence[Path], weights: Sequence[float]) -> Allocation:
@@ -51,7 +51,7 @@ def max_min(capacity: Mapping[int, float], paths: Sequence[Path], weights: Seque
     rising = {resource: len(flows) for resource, flows in members.items()}
     levels = [(spare[resource] / demand[resource], resource) for resource in members]
     heapify(levels)
-    bottlenecks: set[int] = set()
+    bottlenecks = [-1] * len(paths)
     left, level = len(paths), 0.0
     while left:
         noted, resource = heappop(levels)
@@ -63,16 +63,14 @@ def max_min(capacity: Mapping[int, float], paths: Sequence[Path], weights: Seque
             heappush(levels, (present, resource))
             continue
         level = present
-        bottlenecks.add(resource)
-        stopped: dict[int, float] = {}
         for flow in members[resource]:
             if rates[flow] < 0.0:
-                rates[flow] = level * weights[flow]
+                weight = weights[flow]
+                rates[flow] = level * weight
+                bottlenecks[flow] = resource
                 left -= 1
                 for crossed, uses in paths[flow]:
                     rising[crossed] -= 1
-                    stopped[crossed] = stopped.get(crossed, 0.0) + weights[flow] * uses
-        for crossed, weight in stopped.items():
-            spare[crossed] = max(0.0, spare[crossed] - level * weight)
-            demand[crossed] -= weight
+                    demand[crossed] -= weight * uses
+                    spare[crossed] -= level * (weight * uses)
     return Allocation(rates, spare, bottlenecks)

@@ -1,121 +1,35 @@
 """Flows that share resources in simulated time.
 
 Between two changes every rate is constant, so all that happens is: a flow starts, a flow ends, a capacity changes. Then
-the rates of those flows that are connected with the change by shared resources are found anew; nothing else is touched,
-and nothing is ever polled. A flow that meets nobody on its way is one inverse integral (`Route.reach`) and one event,
-until another joins it.
+the rates of those flows that the change reaches are found anew (`simcore.refill`); nothing else is touched, and nothing
+is ever polled. A flow that meets nobody on its way is one inverse integral (`Route.reach`) and one event, until another
+joins it.
 """
 
 import math
 from collections.abc import Generator, Iterable, Sequence
+from itertools import count
 from typing import Any
 
 import simpy
 from simpy.events import EventPriority
 
-from simcore.fairshare import max_min
+from simcore.agenda import Agenda
+from simcore.flow import Flow, State
+from simcore.refill import refill
 from simcore.route import Resource, Route
 
 _LAST = EventPriority(2)
 """A priority behind SimPy's own: after everything else that happens at one moment."""
 
-# What is through but for rounding when rates change does not wait for the next one; `Trace.reach` has the same rule.
-_ROUNDING = 1e-12
+
+# Where changes have so often in a row reached all that is connected, how far they reach is rarely asked.
+_OFTEN = 2
+_RARELY = 16
 
 
 class NeverError(Exception):
     """A flow will never end: what it needs stays at 0."""
-
-
-class _Flow:
-    """Bytes on their way.
-
-    Attributes:
-        route: which way.
-        path: resources and how often it uses each.
-        weight: its claim when rates are shared.
-        size: bytes when it started.
-        left: bytes that were still to come at `since`.
-        since: when that was.
-        rate: since then; unused while it is alone on its way, where the route knows.
-        end: when it will have ended if nothing changes.
-        alone: whether nobody else is on its way.
-        component: with whom it shares; None when it never has.
-        done: fires when it has ended, or fails if it never will.
-        active: whether it has not ended yet.
-    """
-
-    __slots__ = (
-        "active", "alone", "component", "done", "end", "left", "path", "rate", "route", "since", "size", "weight",
-    )  # fmt: skip
-
-    def __init__(self, route: Route, size: float, weight: float, now: float, done: simpy.Event) -> None:
-        self.route = route
-        self.path = tuple(zip(route.resources, route.uses, strict=True))
-        self.weight = weight
-        self.size = self.left = size
-        self.since = now
-        self.rate = 0.0
-        self.end = math.inf
-        self.alone = True
-        self.component: _Component | None = None
-        self.done = done
-        self.active = True
-
-    def advance(self, now: float) -> None:
-        """Bring what is left up to date."""
-        if now > self.since:
-            flown = self.route.integral(self.since, now) if self.alone else self.rate * (now - self.since)
-            self.left = max(0.0, self.left - flown)
-            self.since = now
-
-
-class _State:
-    """A resource at this moment.
-
-    Attributes:
-        bandwidth: its trace.
-        capacity: rate now.
-        until: when that may change.
-        load: what flows take of it.
-        binding: whether it is the bottleneck of a flow.
-        flows: on it, in order of arrival.
-    """
-
-    __slots__ = ("bandwidth", "binding", "capacity", "flows", "load", "until")
-
-    def __init__(self, resource: Resource) -> None:
-        self.bandwidth = resource.bandwidth
-        self.capacity = self.bandwidth.value(0.0)
-        self.until = self.bandwidth.next_change(0.0)
-        self.load = 0.0
-        self.binding = False
-        self.flows: dict[_Flow, None] = {}
-
-    def refresh(self, now: float) -> None:
-        """Bring the capacity up to date."""
-        if self.until <= now:
-            self.capacity = self.bandwidth.value(now)
-            self.until = self.bandwidth.next_change(now)
-
-
-class _Component:
-    """Flows that share with each other, directly or by way of others, and with nobody else.
-
-    Attributes:
-        flows: all of them.
-        resources: all that they use.
-        next: when one of them ends or a capacity changes.
-        current: whether its flows have not come to share with others or fewer.
-    """
-
-    __slots__ = ("current", "flows", "next", "resources")
-
-    def __init__(self, flows: list[_Flow], resources: list[int]) -> None:
-        self.flows = flows
-        self.resources = resources
-        self.next = math.inf
-        self.current = True
 
 
 class _Moment(simpy.Event):
@@ -138,9 +52,13 @@ class Fluid:
 
     def __init__(self, env: simpy.Environment, resources: Sequence[Resource]) -> None:
         self._env = env
-        self._states = [_State(resource) for resource in resources]
-        self._touched: dict[int, None] = {}
+        self._states = [State(i, resource) for i, resource in enumerate(resources)]
+        self._numbers = count()
+        self._changed: dict[Flow, None] = {}
         self._settling = False
+        self._far = 0
+        self._agenda = Agenda()
+        self._waking = math.inf
         self._clock = 0.0
 
     def carry(
@@ -153,13 +71,13 @@ class Fluid:
         Raises:
             NeverError: the flow can never end.
         """
-        flow = _Flow(route, size_bytes, weight, self._now(), simpy.Event(self._env))
-        alone_s = self._join(flow)
+        flow = Flow(next(self._numbers), route, size_bytes, weight, self._now(), simpy.Event(self._env))
+        self._join(flow)
         try:
             if flow.alone:
                 # Company can only make it later: the flow never ends before it would have ended alone.
-                yield self._env.timeout(alone_s - self._env.now)
-            if flow.active and (flow.component is not None or not flow.alone):
+                yield self._env.timeout(max(flow.end - self._env.now, 0.0))
+            if flow.active and flow.shared:
                 yield flow.done
         finally:
             flow.done.defused = True
@@ -170,147 +88,111 @@ class Fluid:
         # SimPy adds delays to the present time; rounding may let that sum fall just short of the moment that is meant.
         return max(self._env.now, self._clock)
 
-    def _join(self, flow: _Flow) -> float:
-        """Put a flow on its way; when it ends if it stays alone."""
+    def _join(self, flow: Flow) -> None:
+        """Put a flow on its way."""
         states = [self._states[resource] for resource, _ in flow.path]
-        flow.alone = not any(state.flows for state in states)
-        if flow.alone:
+        others = [other for state in states for other in state.flows]
+        if others:
+            flow.alone, flow.shared = False, True
+            self._change([flow, *(other for other in others if other.alone)])
+            for other in others:
+                other.shared = True
+        else:
             flow.end = flow.route.reach(flow.since, flow.size)
             if flow.end == math.inf:
                 raise NeverError
-        else:
-            self._touch(flow.path[0][0])
-        for state in states:
-            state.flows[flow] = None
-        return max(flow.end, self._env.now)
+        for state, (_, uses) in zip(states, flow.path, strict=True):
+            state.flows[flow] = uses
 
-    def _remove(self, flow: _Flow) -> None:
+    def _remove(self, flow: Flow) -> None:
         """Take a flow off its way and leave its share to the others."""
         flow.active = False
+        self._changed.pop(flow, None)
         for resource, _ in flow.path:
             state = self._states[resource]
             del state.flows[flow]
-            if state.flows:
-                self._touch(resource)
+            # The last one there may be alone now.
+            self._change(state.held if len(state.flows) > 1 else state.flows)
 
-    def _touch(self, resource: int) -> None:
-        """Find the rates around a resource anew before time goes on."""
-        self._touched[resource] = None
-        if not self._settling:
+    def _change(self, flows: Iterable[Flow]) -> None:
+        """Find the rates of some flows anew before time goes on."""
+        self._changed.update(dict.fromkeys(flows))
+        if self._changed and not self._settling:
             self._settling = True
             _Moment(self._env).callbacks.append(self._settle)
 
     def _settle(self, _: simpy.Event) -> None:
-        """Find the rates around all that was touched at this moment."""
+        """Find the rates of all flows that something has changed for at this moment."""
         self._settling = False
-        touched, self._touched = self._touched, {}
-        seen: set[int] = set()
-        for resource in touched:
-            if resource not in seen and self._states[resource].flows:
-                component = self._around(resource)
-                seen.update(component.resources)
-                self._share(component)
-
-    def _around(self, resource: int) -> _Component:
-        """The component of a resource."""
-        resources = {resource: None}
-        flows: dict[_Flow, None] = {}
-        new = [resource]
-        while new:
-            for flow in self._states[new.pop()].flows:
-                if flow not in flows:
-                    flows[flow] = None
-                    for crossed, _ in flow.path:
-                        if crossed not in resources:
-                            resources[crossed] = None
-                            new.append(crossed)
-        return _Component(list(flows), list(resources))
-
-    def _share(self, component: _Component) -> None:
-        """Give the flows of a new component their rates, from now on."""
+        changed, self._changed = self._changed, {}
         now = self._now()
-        for flow in component.flows:
-            flow.advance(now)
-            if flow.component is not None:
-                flow.component.current = False
-            flow.component = component
-        through = [flow for flow in component.flows if flow.left <= _ROUNDING * flow.size]
-        if through:
-            self._end(through)
-            return
-        if len(component.flows) == 1:
-            self._leave_alone(component.flows[0])
-        else:
-            self._fill(component, now)
-        self._wait(component)
+        together = []
+        for flow in sorted(changed, key=lambda flow: flow.number):
+            if all(len(self._states[resource].flows) == 1 for resource, _ in flow.path):
+                flow.go_alone(now)
+                self._expect([flow])
+            else:
+                together.append(flow)
+        if together:
+            self._share(together, now)
+        self._plan()
 
-    def _leave_alone(self, flow: _Flow) -> None:
-        flow.alone = True
-        flow.end = flow.route.reach(flow.since, flow.left)
-        if flow.end == math.inf:
-            self._give_up(flow)
+    def _share(self, changed: Iterable[Flow], now: float) -> None:
+        """Give flows that share, and whom they disturb, their rates from now on."""
+        far = self._far >= _OFTEN and self._far % _RARELY != 0
+        found = refill(self._states, changed, now, whole=far)
+        self._far = self._far + 1 if found.whole else 0
+        for flow, rate, bottleneck in zip(found.flows, found.rates, found.bottlenecks, strict=True):
+            flow.go_at(rate, bottleneck, now)
+        for resource in found.resources:
+            self._watch(self._states[resource], now)
+        self._expect(found.flows)
 
-    def _fill(self, component: _Component, now: float) -> None:
-        """Find the max-min fair rates of several flows, and when each would end."""
-        flows, states = component.flows, self._states
-        for resource in component.resources:
-            states[resource].refresh(now)
-        capacity = {resource: states[resource].capacity for resource in component.resources}
-        allocation = max_min(capacity, [flow.path for flow in flows], [flow.weight for flow in flows])
-        for resource, spare in allocation.spare.items():
-            state = states[resource]
-            state.load = state.capacity - spare
-            state.binding = resource in allocation.bottlenecks
-        for flow, rate in zip(flows, allocation.rates, strict=True):
-            flow.alone = False
-            flow.rate = rate
-            flow.end = now + flow.left / rate if rate > 0.0 else math.inf
-            if rate == 0.0 and flow.route.wakes(now) == math.inf:
-                self._give_up(flow)
+    def _expect(self, flows: list[Flow]) -> None:
+        """Come back when flows end; end those now that never will."""
+        self._agenda.note_ends(flows)
+        for flow in flows:
+            if flow.end == math.inf and (flow.alone or flow.route.wakes(self._now()) == math.inf):
+                self._remove(flow)
+                flow.done.fail(NeverError())
 
-    def _wait(self, component: _Component) -> None:
-        """Come back when something happens to the component."""
-        moments = [flow.end for flow in component.flows if flow.active]
-        if len(component.flows) > 1:
-            moments += [self._states[resource].until for resource in component.resources]
-        component.next = min(moments, default=math.inf)
-        if component.next < math.inf:
-            delay = max(0.0, component.next - self._env.now)
-            self._env.timeout(delay, component).callbacks.append(self._wake)
+    def _watch(self, state: State, now: float) -> None:
+        """Come back when a capacity changes."""
+        state.refresh(now)
+        if state.watched == math.inf:
+            state.noticed = state.capacity
+        if state.until < state.watched:
+            state.watched = state.until
+            self._agenda.note_change(state.until, state)
+
+    def _plan(self) -> None:
+        """Wake up for what comes first."""
+        time = self._agenda.first()
+        if time < self._waking:
+            self._waking = time
+            self._env.timeout(max(0.0, time - self._env.now), time).callbacks.append(self._wake)
 
     def _wake(self, event: simpy.Event) -> None:
-        """Something happens to a component, unless it has become another one since it was expected."""
-        component = event.value
-        assert isinstance(component, _Component)
-        if not component.current:
+        """Do what was noted for this moment, unless an earlier one has come to be planned since."""
+        if event.value != self._waking:
             return
-        self._clock = max(self._clock, component.next)
-        ended = [flow for flow in component.flows if flow.active and flow.end <= component.next]
-        self._end(ended)
-        changed = len(component.flows) > 1 and self._notice_changes(component.resources)
-        if not ended and not changed:
-            self._wait(component)
-
-    def _notice_changes(self, resources: Iterable[int]) -> bool:
-        """Touch those resources whose capacity has become another one, where that makes a difference; are there any?"""
-        now, found = self._now(), False
-        for resource in resources:
-            state = self._states[resource]
-            if state.until <= now:
-                before = state.capacity
-                state.refresh(now)
-                if state.capacity != before and (state.binding or state.capacity < state.load):
-                    self._touch(resource)
-                    found = True
-        return found
-
-    def _end(self, flows: Iterable[_Flow]) -> None:
-        for flow in flows:
+        self._clock = max(self._clock, self._waking)
+        self._waking = math.inf
+        ending, changing = self._agenda.take(self._clock)
+        for state in changing:
+            self._notice(state)
+        for flow in ending:
             self._remove(flow)
             flow.done.succeed()
+        self._plan()
 
-    def _give_up(self, flow: _Flow) -> None:
-        """End a flow that will never move again; it takes nothing from anybody."""
-        flow.end = math.inf
-        self._remove(flow)
-        flow.done.fail(NeverError())
+    def _notice(self, state: State) -> None:
+        """Find rates anew where a capacity that has become another one makes a difference."""
+        before, state.watched = state.noticed, math.inf
+        if all(flow.alone for flow in state.flows):
+            return
+        self._watch(state, self._clock)
+        if state.capacity > before:
+            self._change(state.held)
+        elif state.capacity < before and state.load > state.capacity:
+            self._change(state.flows)

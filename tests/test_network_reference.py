@@ -1,12 +1,18 @@
 """Completion times of flows under max-min fair sharing, computed by others: every one of them must come out."""
 
 import json
+import math
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from flowcases import Case, read_case, simulated, solved
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import simcore.fluid
+import simcore.refill
 
 OURS = Path(__file__).parent / "flows"
 THEIRS = Path(os.environ.get("HEADWAY_REFERENCE_FLOWS") or OURS)
@@ -36,6 +42,52 @@ def test_our_cases_hold_what_the_slow_solver_finds_in_them(path: Path) -> None:
 def test_random_cases_agree_with_exact_fractions(seed: int) -> None:
     case = drawn(seed)
     np.testing.assert_allclose(simulated(case), solved(case), rtol=1e-9)
+
+
+@st.composite
+def crowds(draw: st.DrawFn) -> Case:
+    """Up to forty flows that come at a few moments, over up to ten links that change, go down and come back."""
+    moments = st.sampled_from([0.0, 0.5, 1.0, 1.25])
+    rates = st.sampled_from([0.0, 1.0, 3.0, 10.0])
+    links = {}
+    for i in range(draw(st.integers(1, 10))):
+        changes = draw(st.lists(st.tuples(st.sampled_from([0.5, 1.0, 1.5, 2.0, 3.0]), rates), max_size=3))
+        profile = [[time, rate] for time, rate in sorted(dict(changes).items())]
+        links[f"l{i}"] = {
+            "bandwidth_Bps": draw(st.sampled_from([1.0, 3.0, 10.0])),
+            "latency_s": 0.0,
+            "profile": [*profile, [4.0, 5.0]],
+        }
+    path = st.lists(st.sampled_from(sorted(links)), min_size=1, max_size=4, unique=True)
+    paths = draw(st.lists(path, min_size=1, max_size=40))
+    flows = [
+        {
+            "src": i,
+            "dst": i + 1,
+            "start_s": draw(moments),
+            "bytes": draw(st.sampled_from([0.5, 1.0, 2.0, 7.0])),
+        }
+        for i in range(len(paths))
+    ]
+    return {"links": links, "routes": {f"{i}-{i + 1}": way for i, way in enumerate(paths)}, "flows": flows}
+
+
+@given(crowds(), st.sampled_from([0, 1, 3]))
+@settings(max_examples=60)
+def test_rates_found_around_a_change_are_those_of_all_flows_found_anew(case: Case, far: int) -> None:
+    """The short cut of the fluid network against itself without it, and taken more or less often."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simcore.fluid, "_OFTEN", far)
+        patch.setattr(simcore.fluid, "_RARELY", 2)
+        some = simulated(case)
+        patch.setattr(simcore.fluid, "_OFTEN", math.inf)
+        patch.setattr(simcore.refill, "_FEW", math.inf)
+        never_all = simulated(case)
+        patch.setattr(simcore.fluid, "_OFTEN", 0)
+        patch.setattr(simcore.fluid, "_RARELY", 10**9)
+        always_all = simulated(case)
+    np.testing.assert_allclose(some, always_all, rtol=1e-9)
+    np.testing.assert_allclose(never_all, always_all, rtol=1e-9)
 
 
 def drawn(seed: int) -> Case:
