@@ -21,7 +21,7 @@ from analysis.policy_command import policy
 from analysis.replay_commands import explain, timeline
 from analysis.report_command import report
 from analysis.sweep_command import sweep
-from analysis.terminal import console, counted, reported, scenario_file, show
+from analysis.terminal import console, counted, look_here, reported, scenario_file, show
 from analysis.trace_command import trace
 from analysis.trace_generate import fit, generate
 from analysis.whatif_command import whatif
@@ -79,7 +79,8 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Run this policy, with its default parameters, instead of those in the scenario; may be repeated. "
+            help="Run this policy (a name, or module:Class), with its default parameters, instead of those in the "
+            "scenario; may be repeated. "
             "A scenario without policies is run under resource-aware.",
         ),
     ] = None,
@@ -116,11 +117,12 @@ def run(
         if list_:
             _list()
             return
-        from analysis.compare import choose, create_all
+        from analysis.compare import choose, create_all, given
         from analysis.output import results_folder, write_results, writing
 
         world = _load(scenario, seed)
-        by_label = create_all(choose(world, policy or []))
+        look_here()
+        by_label = given(policy) if policy else create_all(choose(world, []))
         target = out if out is not None else Path("results") / world.name
         with results_folder(target) as folder:
             result, late = _compare(world, by_label, realtime)

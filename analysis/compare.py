@@ -23,9 +23,7 @@ def choose(scenario: Scenario, names: Sequence[str]) -> tuple[PolicyChoice, ...]
     Raises:
         InputError: a name is given twice.
     """
-    twice = sorted({name for name in names if list(names).count(name) > 1})
-    if twice:
-        raise InputError("--policy", f"{twice[0]!r} more than once", "every policy at most once")
+    _distinct(names)
     if scenario.policies and not names:
         return scenario.policies
     return tuple(PolicyChoice(name=name, label=name, where="--policy") for name in names or [DEFAULT_POLICY])
@@ -38,6 +36,22 @@ def create_all(choices: Sequence[PolicyChoice]) -> dict[str, Policy]:
         InputError: a policy or one of its parameters is unknown.
     """
     return {choice.label: policies.chosen(choice) for choice in choices}
+
+
+def given(names: Sequence[str]) -> dict[str, Policy]:
+    """Policies as the command line names them, with default parameters; `module:Class` too, which no file can name.
+
+    Raises:
+        InputError: a policy is unknown, or given twice.
+    """
+    _distinct(names)
+    return {name: policies.found(name, "--policy")() for name in names}
+
+
+def _distinct(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if list(names).count(name) > 1})
+    if twice:
+        raise InputError("--policy", f"{twice[0]!r} more than once", "every policy at most once")
 
 
 def total_tokens(scenario: Scenario) -> int:

@@ -3,13 +3,12 @@
 # ruff: noqa: PLC0415
 
 import inspect
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from analysis.terminal import reported, show
+from analysis.terminal import look_here, reported, show
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -94,8 +93,7 @@ def _found(name: str) -> "Factory":
     """A registered policy, or one from a module on Python's path or in the working directory."""
     import policies
 
-    if "" not in sys.path:
-        sys.path.insert(0, "")
+    look_here()
     return policies.found(name)
 
 

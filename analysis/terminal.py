@@ -36,6 +36,12 @@ def reported() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
+def look_here() -> None:
+    """Let `module:Class` on the command line mean a module in the working directory, too, as `python` does."""
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+
+
 def scenario_file(name: str) -> "Path":
     """The file of a shipped scenario, or the one at a path.
 

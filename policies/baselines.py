@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from policies.resource_aware import ResourceAware, in_reach
+from policies.resource_aware import NO_ROOM_ON_THE_WAY, ResourceAware, in_reach
 from simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement
 
 
@@ -105,8 +105,4 @@ def _all_on(device: int, seen: Observation) -> IntArray:
 
 def _moved(seen: Observation, devices: IntArray) -> Decision:
     """To have the blocks there, shape (B,), if there is room for them on the way."""
-    return (
-        Placement(devices)
-        if in_reach(seen, devices)
-        else Infeasible("no room at both ends while blocks move")
-    )
+    return Placement(devices) if in_reach(seen, devices) else Infeasible(NO_ROOM_ON_THE_WAY)

@@ -32,6 +32,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.resource_aware import NO_ROOM_ON_THE_WAY, in_reach
 from simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Kind, Observation, Placement, predict
 
 _MOST_CHOICES = 20_000
@@ -53,7 +54,9 @@ class Galaxy:
         devices = _unload(seen, _in_proportion(seen))
         if devices is None:
             devices = packed(seen.memory_bytes, seen.available_bytes, usable(seen))
-        return Infeasible("found no way to fit all blocks") if devices is None else Placement(devices)
+        if devices is None:
+            return Infeasible("found no way to fit all blocks")
+        return Placement(devices) if in_reach(seen, devices) else Infeasible(NO_ROOM_ON_THE_WAY)
 
 
 def usable(seen: Observation) -> NDArray[np.bool_]:

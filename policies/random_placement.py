@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from policies.galaxy import usable
+from policies.resource_aware import in_reach
 from simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, predict, stream
 
 _MOST_DRAWS = 20
@@ -45,7 +46,7 @@ class Random:
         random = stream(self.seed, f"random/{seen.request}/{seen.generated}")
         for _ in range(_MOST_DRAWS):
             devices = _draw(seen, random)
-            if devices is not None:
+            if devices is not None and in_reach(seen, devices):
                 return Placement(devices)
         return Infeasible(f"no room for all blocks in {_MOST_DRAWS} random placements")
 

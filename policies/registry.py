@@ -3,7 +3,8 @@
 import dataclasses
 import importlib
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -30,9 +31,28 @@ _POLICIES: Mapping[str, Callable[..., Policy]] = {
 }
 
 
+_GROUP = "headway.policies"
+
+
+@cache
+def _installed() -> Mapping[str, EntryPoint]:
+    """Policies that installed packages register as entry points; nothing of theirs is imported yet.
+
+    Raises:
+        InputError: two policies have one name.
+    """
+    known: dict[str, EntryPoint] = {}
+    for entry in sorted(entry_points(group=_GROUP), key=lambda entry: (entry.name, entry.value)):
+        if entry.name in _POLICIES or known.get(entry.name, entry).value != entry.value:
+            found = f"the policy {shown(entry.name)} once more, as {entry.value}"
+            raise InputError(f"entry points {_GROUP}", found, "a name that is not taken")
+        known[entry.name] = entry
+    return known
+
+
 def names() -> tuple[str, ...]:
-    """Names of all registered policies, sorted."""
-    return tuple(sorted(_POLICIES))
+    """Names of all registered policies, shipped or installed, sorted."""
+    return tuple(sorted({*_POLICIES, *_installed()}))
 
 
 def summary(name: str) -> str:
@@ -62,7 +82,7 @@ def chosen(choice: PolicyChoice) -> Policy:
     policy = _find(choice.name, choice.where)
     where = f"{choice.where}: {choice.name}"
     hints = get_type_hints(policy)
-    known = [field.name for field in dataclasses.fields(policy)]  # type: ignore[arg-type]
+    known = _parameters(policy)
     values = {}
     for key, value in choice.parameters.items():
         if key not in known:
@@ -101,6 +121,13 @@ def found(name: str, where: str = "policy") -> Callable[[], Policy]:
     return partial(_made, made, name, where)
 
 
+def _parameters(policy: object) -> list[str]:
+    """The fields of a dataclass; nothing else has parameters that a file can set."""
+    if not isinstance(policy, type) or not dataclasses.is_dataclass(policy):
+        return []
+    return [field.name for field in dataclasses.fields(policy)]
+
+
 def _made(make: Callable[[], Any], name: str, where: str) -> Policy:
     """A policy of somebody else's making, seen to be one."""
     try:
@@ -113,6 +140,15 @@ def _made(make: Callable[[], Any], name: str, where: str) -> Policy:
 
 
 def _find(name: str, where: str) -> Callable[..., Policy]:
-    if name not in _POLICIES:
+    if name not in names():
         raise InputError(where, f"the policy {shown(name)}", one_of(name, names()))
-    return _POLICIES[name]
+    return _POLICIES[name] if name in _POLICIES else _loaded(_installed()[name])
+
+
+def _loaded(entry: EntryPoint) -> Callable[..., Policy]:
+    try:
+        make: Callable[..., Policy] = entry.load()
+    except (ImportError, AttributeError) as error:
+        where, found = f"entry points {_GROUP}", f"{entry.name} = {entry.value} ({error})"
+        raise InputError(where, found, "a class that can be imported") from error
+    return make

@@ -28,6 +28,8 @@ from simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Kind, Obse
 
 _NOWHERE = -1
 
+NO_ROOM_ON_THE_WAY = "no room for blocks at both ends while they move"
+
 
 @dataclass(frozen=True)
 class ResourceAware:
@@ -67,7 +69,7 @@ class ResourceAware:
         if _may_stay(seen, target):
             return Keep()
         if not in_reach(seen, target):
-            return Infeasible("no room for blocks at both ends while they move")
+            return Infeasible(NO_ROOM_ON_THE_WAY)
         return Placement(target)
 
     def _search(self, seen: Observation) -> IntArray | None:

@@ -1,17 +1,22 @@
 """The contract of policies: shipped ones keep it or say where not, and each law catches who breaks it, and only it."""
 
+import runpy
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from typer.testing import CliRunner
 
 import policies
+from analysis.cli import app
+from policies import registry
 from policies.contract import LAWS, Question, check_law, check_policy, policy_contract, strategies
 from policies.contract.check import TIME
 from policies.contract.report import Level, Report
@@ -27,6 +32,7 @@ from simcore import (
     Observation,
     Placement,
     Policy,
+    PolicyChoice,
     Request,
     Scenario,
     load_scenario,
@@ -351,3 +357,96 @@ def assert_same_run(scenario: Scenario) -> None:
     assert before.tokens.equals(after.tokens)
     assert before.decisions.equals(after.decisions)
     assert scenario_yaml(replace(read, text="")) == scenario_yaml(scenario)
+
+
+def headway(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["policy", *arguments], prog_name="headway")
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    return done.exit_code, done.output
+
+
+MODULE = '''
+from simcore import Placement
+import numpy as np
+
+
+class Careless:
+    """Everything on the last device."""
+
+    name = "careless"
+
+    def decide(self, seen):
+        return Placement(np.full(len(seen.blocks), seen.devices - 1))
+'''
+
+
+def test_the_command_tells_broken_laws_and_writes_worlds_that_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("careless_policy.py").write_text(MODULE)
+    code, printed = headway("check", "careless_policy:Careless")
+    assert code == 3
+    assert "BROKEN" in printed
+    examples = sorted(Path("counter-examples").iterdir())
+    assert "careless_policy.Careless-within-memory.yaml" in {path.name for path in examples}
+    arguments = ["run", str(examples[0]), "--policy", "careless_policy:Careless", "--out", "results"]
+    assert CliRunner().invoke(app, arguments, prog_name="headway").exit_code == 0
+
+
+def test_the_command_shows_parameters_and_declarations() -> None:
+    code, printed = headway("show", "static")
+    assert code == 0
+    assert "never decides again" in printed
+    assert "most_evictions" in headway("show", "resource-aware")[1]
+    assert all(name in headway("list")[1] for name in policies.names())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("greddy", "did you mean 'greedy'?"),
+        ("no_such_module:X", "No module named 'no_such_module'"),
+        ("policies:Gredy", "did you mean 'Greedy'?"),
+        ("simcore:Device", "a class that needs no arguments"),
+        ("collections:OrderedDict", "a class with a name and a method decide"),
+        (":X", "Python's path"),
+    ],
+)
+def test_what_is_no_policy_is_told(name: str, said: str) -> None:
+    code, printed = headway("check", name)
+    assert code == 2
+    assert said in printed
+
+
+def test_a_file_cannot_name_a_module(tmp_path: Path) -> None:
+    """Reading somebody's scenario never imports code of their choosing."""
+    with pytest.raises(InputError, match="one of"):
+        policies.chosen(PolicyChoice(name="policies:Greedy", label="x"))
+
+
+def test_an_installed_policy_is_known_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = EntryPoint("mine", "policies.baselines:Greedy", "headway.policies")
+    monkeypatch.setattr(registry, "_installed", lambda: {"mine": mine})
+    assert "mine" in policies.names()
+    assert policies.create("mine") == policies.Greedy()
+    lost = EntryPoint("lost", "policies.baselines:Gredy", "headway.policies")
+    monkeypatch.setattr(registry, "_installed", lambda: {"lost": lost})
+    with pytest.raises(InputError, match="can be imported"):
+        policies.create("lost")
+
+
+def test_a_name_that_is_taken_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = EntryPoint("greedy", "somewhere:Else", "headway.policies")
+    monkeypatch.setattr(registry, "entry_points", lambda **_: [twice])
+    registry._installed.cache_clear()
+    try:
+        with pytest.raises(InputError, match="once more"):
+            policies.names()
+    finally:
+        registry._installed.cache_clear()
+
+
+def test_the_page_has_the_table_of_policies_and_laws() -> None:
+    generator = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "generate_policies.py"))
+    assert generator["page"]() == generator["PAGE"].read_text(encoding="utf-8")
