@@ -29,6 +29,7 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.resource_aware import NO_ROOM_ON_THE_WAY, in_reach
 from simcore import (
     BlockTable,
     Decision,
@@ -78,7 +79,7 @@ class EdgeShard:
         devices = np.empty(len(seen.blocks), dtype=np.int64)
         for rows, device in zip(parts, plan, strict=True):
             devices[rows] = device
-        return Placement(devices)
+        return Placement(devices) if in_reach(seen, devices) else Infeasible(NO_ROOM_ON_THE_WAY)
 
     def _plan(self, chain: "_Chain") -> IntArray | None:
         """The device of each unit; None if nothing was found that fits."""

@@ -19,6 +19,7 @@ from analysis.cli import app
 from policies import registry
 from policies.contract import LAWS, Question, check_law, check_policy, policy_contract, strategies
 from policies.contract.check import TIME
+from policies.contract.question import shown
 from policies.contract.report import Level, Report
 from policies.contract.written import scenario_yaml
 from simcore import (
@@ -313,6 +314,18 @@ def test_a_module_of_tests_fails_with_the_complaint_and_the_scenario() -> None:
     with pytest.raises(AssertionError, match="places a block on device") as failure:
         contract(law="complete")
     assert "devices:" in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["edgeshard", "galaxy", "greedy", "random", "resource-aware", "round-robin", "single"]
+)
+@given(strategies.questions(tight=True, faulty=True, again=True))
+@settings(max_examples=15)
+def test_what_moves_live_has_room_at_both_ends(name: str, question: Question) -> None:
+    seen = replace(shown(question), migration="live")
+    decision = policies.create(name).decide(seen)
+    if isinstance(decision, Placement):
+        assert (predict.excess_on_the_way(seen, decision.devices) <= predict.TOLERANCE_BYTES).all()
 
 
 @pytest.mark.parametrize("name", ["greedy", "round-robin", "resource-aware"])
