@@ -167,7 +167,7 @@ def test_a_request_behind_another_says_behind_which() -> None:
 
 def test_moves_and_devices_that_were_down_are_named() -> None:
     moving = watch(world(), Scripted(ONE_AWAY, np.array([1, 2, 0, 0] * 2)), "run")
-    assert "move of L1.head1" in told(moving, 0, 1)
+    assert "move of heads of L0-1: " in told(moving, 0, 1)
     calm = watch(world(interval=10), Scripted(ONE_AWAY), "run").result.tokens
     down = on_off([(float(calm.start_s[2]) + 0.01, float(calm.start_s[2]) + 9.0)])
     scenario = world(interval=10)

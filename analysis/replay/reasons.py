@@ -147,12 +147,17 @@ class Explainer:
                 return f"output of {STAGES[made.kind]}", made.layer if made.kind in _IN_LAYERS else None
             case Message() | Move():
                 assert cause.block is not None
-                return f"move of {self._replay.scenario.blocks.names[cause.block]}", None
+                return self._moved(cause.block)
             case Asked():
                 return "decision", None
         return {"wait": "turn of the request", "migration": "move given up"}.get(
             piece.part, "device down"
         ), None
+
+    def _moved(self, block: int) -> tuple[str, int | None]:
+        blocks = self._replay.scenario.blocks
+        kind = Kind(blocks.kind[block])
+        return f"move of {STAGES[kind]}", int(blocks.layer[block]) if kind in _IN_LAYERS else None
 
     def where(self, piece: Piece) -> str:
         """The device, or the two between which something was sent."""
