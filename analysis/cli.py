@@ -27,8 +27,8 @@ from analysis.trace_generate import fit, generate
 from analysis.whatif_command import whatif
 
 if TYPE_CHECKING:
+    from simcore.engine.pacing import Lateness
     from simcore.observe import Policy
-    from simcore.pacing import Lateness
     from simcore.results import Result
     from simcore.scenario import Scenario
 

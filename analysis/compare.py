@@ -5,8 +5,8 @@ from functools import partial
 
 import policies
 import simcore
+from simcore.engine.pacing import Lateness
 from simcore.observe import Policy
-from simcore.pacing import Lateness
 from simcore.results import Result
 from simcore.scenario import PolicyChoice, Scenario
 from traces.errors import InputError

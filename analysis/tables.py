@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.metrics import metrics, peak_memory
-from simcore.pacing import Lateness
+from simcore.engine.pacing import Lateness
 from simcore.results import Result
 from simcore.scenario import Scenario
 

@@ -27,7 +27,7 @@ from analysis.trace_command import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from simcore import schema
+    from simcore.files import schema
     from traces import Fit, Quantity, Trace
 
 _WORDS: "Mapping[str, Quantity]" = {
@@ -107,7 +107,7 @@ def _drawn(given: Mapping[str, Any]) -> "Trace":
     """
     import numpy as np
 
-    from simcore import schema
+    from simcore.files import schema
     from traces import InputError
     from traces.errors import one_of, shown
     from traces.generate import KINDS
@@ -160,7 +160,7 @@ def _flag(option: str) -> str:
 
 def _section(kind: str) -> "type[schema.Generated]":
     """The section of a scenario file that is a trace of this kind."""
-    from simcore import schema
+    from simcore.files import schema
 
     section: type[schema.Generated] = next(s for s in get_args(schema.Generated) if s.kind == kind)
     return section
@@ -270,7 +270,7 @@ def _yaml(found: "Fit", quantity: "Quantity") -> Iterator[str]:
 def _written(found: "Fit", quantity: "Quantity", *, digits: int) -> Iterator[tuple[str, str]]:
     """The keys of the section and their values, with units."""
     from analysis.recordings import UNITS
-    from simcore import schema
+    from simcore.files import schema
     from traces.generate import KINDS
 
     measures = dict(KINDS[found.kind].parameters) | {"step_s": "time"}

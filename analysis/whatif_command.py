@@ -13,7 +13,7 @@ from analysis.terminal import counted, reported, scenario_file, show
 
 if TYPE_CHECKING:
     from analysis.whatif.study import Study
-    from simcore.changes import Change
+    from simcore.files.changes import Change
 
 _Texts = list[str] | None
 
@@ -106,7 +106,7 @@ def whatif(
 def _study(name: str) -> "Study":
     """The study in a file, or one of a scenario that asks nothing yet."""
     from analysis.whatif.study import Study, is_study, read_study
-    from simcore.document import read_document
+    from simcore.files.document import read_document
 
     path = scenario_file(name)
     document = read_document(path)
@@ -114,7 +114,7 @@ def _study(name: str) -> "Study":
 
 
 def _changes(set_: list[str], drop: list[str], shift_trace: list[str]) -> "tuple[Change, ...]":
-    from simcore.changes import parse_change
+    from simcore.files.changes import parse_change
 
     return (
         *(parse_change(text, f"--set {text}") for text in set_),
@@ -126,7 +126,7 @@ def _changes(set_: list[str], drop: list[str], shift_trace: list[str]) -> "tuple
 def _asked(study: "Study", changes: "tuple[Change, ...]", variant: list[str], sweep: str | None) -> "Study":
     """The study with what the command line asks."""
     from analysis.whatif.study import parse_variant
-    from simcore.changes import parse_settings
+    from simcore.files.changes import parse_settings
     from traces.errors import InputError, shown
 
     variants = dict(study.variants)

@@ -18,7 +18,7 @@ import numpy as np
 
 from policies.onelayer import carried, message
 from simcore import FloatArray, IntArray, Kind, Observation, predict
-from simcore.cost import Stage
+from simcore.world.cost import Stage
 
 ROUNDS = 100
 """Improvements of the prices. In the shipped scenario ten times as many raise the bound by less than 0.1 %."""

@@ -5,24 +5,25 @@
 In Python the same worlds are built from `ModelSpec`, `Cluster`, `Device`, `Medium`, `Link`, `Request`, `Scenario`.
 """
 
-from simcore import predict, topology
+from simcore import predict
 from simcore.arrays import FloatArray, IntArray
-from simcore.blocks import BlockTable, Kind, block_table
-from simcore.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
-from simcore.cluster import Cluster, Device, Link, Medium
-from simcore.cost import CostModel, DecodeCost, PaperCost, StepCost
-from simcore.graphs import from_networkx
-from simcore.huggingface import from_config
-from simcore.load import load_scenario, shipped_scenario, shipped_scenarios
-from simcore.model import ModelSpec
+from simcore.engine.pacing import Lateness
+from simcore.files.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
+from simcore.files.graphs import from_networkx
+from simcore.files.huggingface import from_config
+from simcore.files.load import load_scenario, shipped_scenario, shipped_scenarios
 from simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy, Step
-from simcore.pacing import Lateness
-from simcore.presets import PRESETS, preset
 from simcore.results import SCHEMA_VERSION, TABLES, Result, combine, load_result
-from simcore.route import Resource, Route
 from simcore.scenario import PolicyChoice, Request, Scenario
 from simcore.simulate import simulate
 from simcore.streams import stream
+from simcore.world import topology
+from simcore.world.blocks import BlockTable, Kind, block_table
+from simcore.world.cluster import Cluster, Device, Link, Medium
+from simcore.world.cost import CostModel, DecodeCost, PaperCost, StepCost
+from simcore.world.model import ModelSpec
+from simcore.world.presets import PRESETS, preset
+from simcore.world.route import Resource, Route
 
 __all__ = [
     "PRESETS",

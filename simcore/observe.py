@@ -11,8 +11,8 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 
 from simcore.arrays import BoolArray, FloatArray, IntArray, sealed
-from simcore.blocks import BlockTable
-from simcore.cost import StepCost
+from simcore.world.blocks import BlockTable
+from simcore.world.cost import StepCost
 
 Overflow: TypeAlias = Literal["fail", "swap"]
 Migration: TypeAlias = Literal["blocking", "live"]

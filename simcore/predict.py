@@ -11,9 +11,9 @@ at the end the output head and the way back to the source.
 import numpy as np
 
 from simcore.arrays import FloatArray, IntArray
-from simcore.blocks import Kind
-from simcore.cost import Stage, StepCost
 from simcore.observe import Observation
+from simcore.world.blocks import Kind
+from simcore.world.cost import Stage, StepCost
 
 TOLERANCE_BYTES = 1.0
 """By how much a device may seem to be overfull: sums of a thousand fractional sizes depend on their order."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from simcore.arrays import IntArray
-from simcore.blocks import Kind
+from simcore.world.blocks import Kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
-from simcore.blocks import BlockTable, block_table
-from simcore.cluster import Cluster
-from simcore.cost import CostModel
-from simcore.model import ModelSpec
-from simcore.network import Sharing
+from simcore.engine.network import Sharing
+from simcore.engine.transport import IDEAL, Transporting
 from simcore.observe import Migration, Overflow
-from simcore.transport import IDEAL, Transporting
+from simcore.world.blocks import BlockTable, block_table
+from simcore.world.cluster import Cluster
+from simcore.world.cost import CostModel
+from simcore.world.model import ModelSpec
 
 OnInfeasible: TypeAlias = Literal["keep", "fail"]
 DecisionTime: TypeAlias = Literal["free", "measured"] | float

@@ -11,21 +11,21 @@ import numpy as np
 import simpy
 
 from simcore.arrays import FloatArray
-from simcore.compute import processor
-from simcore.controller import Controller, Standstill
-from simcore.cost import StepCost
-from simcore.decode import Decoder, Events, Parts
-from simcore.deployment import Deployment
-from simcore.faults import Outages, unless_failing
-from simcore.migration import Mover
-from simcore.network import network
+from simcore.engine.compute import processor
+from simcore.engine.controller import Controller, Standstill
+from simcore.engine.decode import Decoder, Events, Parts
+from simcore.engine.deployment import Deployment
+from simcore.engine.faults import Outages, unless_failing
+from simcore.engine.migration import Mover
+from simcore.engine.network import network
+from simcore.engine.pacing import Lateness, PacedEnvironment
 from simcore.observe import Policy, nominal_seconds
 from simcore.outcome import RunEndedError, Status
-from simcore.pacing import Lateness, PacedEnvironment
 from simcore.predict import TOLERANCE_BYTES, disk_seconds, swapped_bytes
 from simcore.probe import Attempt, Probe, Standing
 from simcore.results import SCHEMA_VERSION, Recorder, Result
 from simcore.scenario import Request, Scenario, Turn
+from simcore.world.cost import StepCost
 
 
 def simulate(

@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from worlds import rate_of
 
-from simcore import Cluster, Scenario, load_scenario, schema
-from simcore.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
-from simcore.document import Document, read_document, spelled
-from simcore.edit import apply_changes
-from simcore.keys import sections
+from simcore import Cluster, Scenario, load_scenario
+from simcore.files import schema
+from simcore.files.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
+from simcore.files.document import Document, read_document, spelled
+from simcore.files.edit import apply_changes
+from simcore.files.keys import sections
 from traces import InputError, Trace
 
 BASE: dict[str, Any] = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from worlds import reals, varying
 
 from simcore import Device
-from simcore.compute import Delays, Processor, processor
+from simcore.engine.compute import Delays, Processor, processor
 from simcore.outcome import RunEndedError
 from traces import Trace
 

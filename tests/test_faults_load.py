@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from worlds import reals, varying
 
 from simcore import Cluster, load_scenario
-from simcore.load_faults import _product
+from simcore.files.load_faults import _product
 from traces import InputError, Trace, on_off
 
 WORLD = """

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simcore.huggingface import from_config
-from simcore.model import ModelSpec
-from simcore.presets import PRESETS, preset
+from simcore.files.huggingface import from_config
+from simcore.world.model import ModelSpec
+from simcore.world.presets import PRESETS, preset
 from traces.errors import InputError
 
 Config = dict[str, object]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from worlds import Shuffled, blinking, clusters, reals, scenarios
 
 from simcore import Cluster, Device, Link, Medium, Scenario, simulate
-from simcore.network import DedicatedNetwork, FairNetwork, Network
+from simcore.engine.network import DedicatedNetwork, FairNetwork, Network
 from simcore.outcome import RunEndedError
 from traces import Trace
 

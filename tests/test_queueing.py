@@ -28,8 +28,8 @@ from simcore import (
     simulate,
     stream,
 )
-from simcore.compute import processor
-from simcore.network import FairNetwork
+from simcore.engine.compute import processor
+from simcore.engine.network import FairNetwork
 from traces import Trace
 
 Sizes = Callable[[np.random.Generator, int], FloatArray]

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simcore import Request, Scenario, load_scenario, schema
+from simcore import Request, Scenario, load_scenario
+from simcore.files import schema
+from simcore.files.workload import lengths
 from simcore.streams import stream
-from simcore.workload import lengths
 from traces import InputError, Trace
 from traces.generate import KINDS
 

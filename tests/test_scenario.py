@@ -23,11 +23,11 @@ from simcore import (
     Scenario,
     from_config,
     load_scenario,
-    schema,
     shipped_scenario,
     shipped_scenarios,
     simulate,
 )
+from simcore.files import schema
 from traces import InputError, Trace, read, shipped, shipped_names
 from traces.transform import scaled, shifted
 

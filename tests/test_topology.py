@@ -26,12 +26,12 @@ from simcore import (
     load_scenario,
     shipped_scenario,
     simulate,
-    topology,
 )
-from simcore.graphfile import read_graph
-from simcore.graphs import from_networkx, wiring
-from simcore.network import network
-from simcore.topology import Pair, Wire, Wiring
+from simcore.engine.network import network
+from simcore.files.graphfile import read_graph
+from simcore.files.graphs import from_networkx, wiring
+from simcore.world import topology
+from simcore.world.topology import Pair, Wire, Wiring
 from traces import InputError, Trace
 
 SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -22,8 +22,8 @@ from simcore import (
     block_table,
     preset,
 )
-from simcore.memory import MemoryLedger
-from simcore.network import DedicatedNetwork
+from simcore.engine.memory import MemoryLedger
+from simcore.engine.network import DedicatedNetwork
 from simcore.outcome import RunEndedError
 from traces import Trace
 

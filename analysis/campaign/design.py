@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simcore.changes import Change, Scale, Set, parse_change
+from simcore.files.changes import Change, Scale, Set, parse_change
+from simcore.files.schema import MOST_SEEDS
 from simcore.results import TABLES
 from simcore.scenario import PolicyChoice
-from simcore.schema import MOST_SEEDS
 from traces.errors import InputError, one_of, shown
 
 MOST_RUNS = 1_000_000

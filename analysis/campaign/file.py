@@ -9,12 +9,12 @@ from pydantic import Field
 
 import simcore
 from analysis.campaign.design import KEEP, MOST_RUNS, Axis, Campaign, check_size, factors, values, variants
-from simcore.changes import Change, parse_change
-from simcore.document import Document, KeyPath, read_document
-from simcore.mistakes import validated
+from simcore.files.changes import Change, parse_change
+from simcore.files.document import Document, KeyPath, read_document
+from simcore.files.mistakes import validated
+from simcore.files.schema import MOST_SEEDS, Name, Policies
+from simcore.files.section import Section
 from simcore.scenario import PolicyChoice
-from simcore.schema import MOST_SEEDS, Name, Policies
-from simcore.section import Section
 from traces.errors import InputError, one_of, shown
 
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from simcore.model import ModelSpec
 from simcore.observe import Policy
 from simcore.results import SCHEMA_VERSION
 from simcore.scenario import Scenario
+from simcore.world.model import ModelSpec
 from traces import Trace
 
 _LABELS: Mapping[type, frozenset[str]] = {

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from simcore.blocks import BlockTable, Kind
 from simcore.probe import Asked, Attempt, Compute, Message, Move, Span, Standing
+from simcore.world.blocks import BlockTable, Kind
 
 Work = Compute | Message
 """What the decoding of a token is made of."""

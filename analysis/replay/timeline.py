@@ -20,7 +20,7 @@ from analysis.output import writing
 from analysis.replay.spans import TokenSpans, Work, block_names, by_token, carried
 from analysis.replay.watch import Replay
 from simcore.probe import Asked, Attempt, Message, Move, Standing
-from simcore.route import Route
+from simcore.world.route import Route
 from traces import Trace
 from traces.errors import InputError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from analysis.whatif.runs import Findings, prepare, run
 from analysis.whatif.study import REPLICATIONS, Study
-from simcore.changes import Change, parse_change, parse_settings
+from simcore.files.changes import Change, parse_change, parse_settings
 
 
 def what_if(

@@ -18,7 +18,7 @@ from analysis.plots import DASHES, literal, plain, set_latency_scale, styled
 from analysis.tables import SECONDS_FROM_S
 from analysis.whatif.differences import ended
 from analysis.whatif.runs import Findings
-from simcore.changes import Scale, Set
+from simcore.files.changes import Scale, Set
 from traces.units import UNITS, number_and_unit
 
 _WIDEST = 60

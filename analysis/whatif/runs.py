@@ -15,9 +15,9 @@ from analysis.processes import mapped
 from analysis.whatif.differences import differences, levels
 from analysis.whatif.study import BASE, Study
 from simcore import PolicyChoice, Scenario, load_scenario, simulate
-from simcore.changes import Change
+from simcore.files.changes import Change
+from simcore.files.schema import MOST_SEEDS
 from simcore.outcome import DoesNotFitError
-from simcore.schema import MOST_SEEDS
 from traces.errors import InputError
 
 _TOKENS = ["variant", "policy", "seed", "request", "token", "latency_s"]

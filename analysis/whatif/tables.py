@@ -11,7 +11,7 @@ from analysis.stats import FEW
 from analysis.tables import NOTHING, SECONDS_FROM_S, byte_unit, grid, number
 from analysis.whatif.differences import METRICS
 from analysis.whatif.runs import Findings
-from simcore.changes import Change
+from simcore.files.changes import Change
 
 
 def summary(findings: Findings) -> list[Table | str]:

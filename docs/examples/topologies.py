@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.plots import save_figure
-from simcore import Cluster, Device, topology
+from simcore import Cluster, Device
+from simcore.world import topology
 from traces import Trace
 
 names = [f"d{number}" for number in range(1, 9)]

@@ -25,8 +25,8 @@ from simcore import (
     Request,
     Scenario,
 )
-from simcore.cost import Projection
-from simcore.network import Sharing
+from simcore.engine.network import Sharing
+from simcore.world.cost import Projection
 from traces import Trace
 
 

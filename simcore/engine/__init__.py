@@ -1,0 +1,1 @@
+"""What happens in simulated time: work, messages, memory, tokens, decisions, migrations, failures."""

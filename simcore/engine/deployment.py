@@ -1,0 +1,160 @@
+"""Where the blocks are, and what devices hold because of it."""
+
+import numpy as np
+
+from simcore.arrays import BoolArray, FloatArray, IntArray, sealed
+from simcore.engine.decode import Pipeline, pipeline
+from simcore.engine.memory import MemoryLedger
+from simcore.scenario import Scenario, Turn
+from simcore.world.blocks import Kind
+from simcore.world.cost import StepCost, refill
+
+
+class Deployment:
+    """The placement in force, with the memory that it takes. Nothing is placed at first.
+
+    Attributes:
+        ledger: what each device holds.
+        holding: what a block of each kind has in memory between two tokens, shape (5,). While a token is made, the
+            ledger counts what blocks will hold by its end.
+        lost: blocks whose device went down with them, shape (blocks,). They keep their place, but nothing is there.
+        cache_lost: whether the caches of the sequence are gone, because a head was lost.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._blocks = scenario.blocks
+        self._cost = scenario.cost
+        self._source = scenario.cluster.source_index
+        self._weights: FloatArray = np.asarray(scenario.cost.idle_memory_bytes)
+        self._on_disk: FloatArray = self._weights * scenario.weights_on_disk
+        self._devices: IntArray | None = None
+        self._placement: IntArray | None = None
+        self._way: Pipeline | None = None
+        self._in_use: frozenset[int] | None = None
+        self.lost: BoolArray = np.zeros(len(scenario.blocks), dtype=np.bool_)
+        self.ledger = MemoryLedger(len(scenario.cluster.devices), scenario.blocks)
+        self.begin_sequence()
+
+    @property
+    def placement(self) -> IntArray | None:
+        """Device of each block, shape (blocks,), read-only; the same array until something moves. None: not placed."""
+        if self._placement is None and self._devices is not None:
+            self._placement = sealed(self._devices.copy())
+        return self._placement
+
+    @property
+    def way(self) -> Pipeline:
+        """The placement as a token meets it; there must be one."""
+        if self._way is None:
+            assert self.placement is not None
+            self._way = pipeline(self._blocks, self.placement, self._source)
+        return self._way
+
+    @property
+    def moving_bytes(self) -> FloatArray:
+        """What a migration of each block has to send if it happens now, shape (blocks,)."""
+        kind = self._blocks.kind
+        whole: FloatArray = np.where(self.lost, self._weights[kind], self.holding[kind])
+        return whole - self._on_disk[kind]
+
+    def to_send(self, block: int) -> float:
+        """The same for one block."""
+        kind = self._blocks.kind[block]
+        return self.lasting(block) if self.lost[block] else float(self.holding[kind] - self._on_disk[kind])
+
+    def lasting(self, block: int) -> float:
+        """What of `to_send` outlives the sequence [bytes]: the weights, unless they are on disk."""
+        kind = self._blocks.kind[block]
+        return float(self._weights[kind] - self._on_disk[kind])
+
+    @property
+    def in_use(self) -> frozenset[int]:
+        """Devices that are needed to make a token: the source, and all that have blocks."""
+        if self._in_use is None:
+            there = [] if self._devices is None else np.unique(self._devices[~self.lost]).tolist()
+            self._in_use = frozenset([self._source, *there])
+        return self._in_use
+
+    def origin(self, block: int) -> int:
+        """The device from which a block comes when it moves: a lost one from the source, which has all files."""
+        assert self._devices is not None
+        return self._source if self.lost[block] else int(self._devices[block])
+
+    def begin_sequence(self) -> None:
+        """Caches are empty: blocks hold their weights alone."""
+        self.hold(self._weights)
+
+    def hold(self, memory_bytes: FloatArray) -> None:
+        """Let blocks of each kind hold so much between two tokens, shape (5,); all caches are there."""
+        self.holding = memory_bytes
+        self.cache_lost = False
+        self.ledger.resize(memory_bytes)
+
+    def step(self, turn: Turn) -> StepCost:
+        """The cost of a token: of a step, or of a prefill of the whole sequence if its caches are lost."""
+        if self.cache_lost:
+            return refill(self._cost, turn.request.prompt, turn.generated)
+        return self._cost.step(turn.request.prompt, turn.generated)
+
+    def make_room(self, cost: StepCost) -> None:
+        """Let blocks grow to what they hold by the end of a step."""
+        self.ledger.resize(cost.memory_bytes)
+
+    def give_up_step(self) -> None:
+        """Back to what blocks held before a step that was not finished."""
+        self.ledger.resize(self.holding)
+
+    def place(self, devices: IntArray) -> None:
+        """Put every block on a device for the first time; shape (blocks,)."""
+        self.ledger.load(devices)
+        self._changed(devices.copy())
+
+    def move(self, block: int, device: int) -> None:
+        """Book one block to another device, or a lost one to any."""
+        assert self._devices is not None
+        old = int(self._devices[block])
+        if self.lost[block]:
+            self.ledger.load(np.array([device]), np.array([block]))
+            self.lost[block] = False
+            self._in_use = None
+        else:
+            self.ledger.move(block, old, device)
+        if device != old:
+            self._devices[block] = device
+            self._changed(self._devices)
+
+    def lose(self, device: int) -> int:
+        """Lose all blocks on a device; how many there were.
+
+        With a head goes its part of the sequence, and what the other heads have of it is of no use any more.
+        """
+        if self._devices is None:
+            return 0
+        gone = np.flatnonzero((self._devices == device) & ~self.lost)
+        self.ledger.unload(self._devices[gone], gone)
+        self.lost[gone] = True
+        self._in_use = None
+        if np.any(self._blocks.kind[gone] == Kind.HEAD):
+            self.hold(self._weights)
+            self.cache_lost = True
+        return len(gone)
+
+    def reserve(self, blocks: IntArray, devices: IntArray) -> None:
+        """Hold room for blocks, shape (n,), on devices to which they are under way, shape (n,)."""
+        self.ledger.load(devices, blocks)
+
+    def free(self, blocks: IntArray, devices: IntArray) -> None:
+        """Give back what `reserve` held."""
+        self.ledger.unload(devices, blocks)
+
+    def release(self) -> None:
+        """Give all memory back; nothing is placed any more."""
+        if self._devices is not None:
+            left = np.flatnonzero(~self.lost)
+            self.ledger.unload(self._devices[left], left)
+        self.lost[:] = False
+        self._changed(None)
+
+    def _changed(self, devices: IntArray | None) -> None:
+        self._devices = devices
+        self._placement = self._way = self._in_use = None

@@ -1,0 +1,106 @@
+"""Devices that go down and come back, and what that interrupts."""
+
+import math
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any
+
+import simpy
+
+from simcore.engine.decode import Events
+from simcore.outcome import RunEndedError
+from simcore.world.cluster import Device
+from traces import Trace
+
+
+class Outages:
+    """When which devices are down. What is down when the simulation begins has not gone down in it.
+
+    Attributes:
+        devices: indices of those that are not always up.
+    """
+
+    def __init__(self, devices: Sequence[Device]) -> None:
+        self._up = {i: device.up for i, device in enumerate(devices) if not _always_up(device.up)}
+        self.devices = frozenset(self._up)
+
+    def back(self, device: int, time_s: float) -> float:
+        """The first moment from `time_s` on at which a device is up; inf when it never is again."""
+        return _first(self._up[device], time_s, up=True) if device in self._up else time_s
+
+    def failure(self, device: int, time_s: float) -> float:
+        """The first moment after `time_s` at which a device goes down; inf when it never does again."""
+        back_s = self.back(device, time_s)
+        if device not in self._up or math.isinf(back_s):
+            return math.inf
+        return _first(self._up[device], back_s, up=False)
+
+    def next_failure(self, devices: Iterable[int], time_s: float) -> float:
+        """The first moment after `time_s` at which one of several devices goes down; inf when none does again."""
+        return min(
+            (self.failure(device, time_s) for device in self.devices.intersection(devices)), default=math.inf
+        )
+
+    def next_change(self, time_s: float) -> float:
+        """The first moment after `time_s` at which a device goes down or comes back; inf when none does again."""
+        down = [device for device, up in self._up.items() if up.value(time_s) == 0.0]
+        back_s = min((self.back(device, time_s) for device in down), default=math.inf)
+        return min(back_s, self.next_failure(self.devices, time_s))
+
+    def end_for_good(self, devices: Iterable[int]) -> bool:
+        """Whether one of several devices goes down some day and never comes back."""
+        return any(_ends_down(self._up[device]) for device in self.devices.intersection(devices))
+
+
+def reached(env: simpy.Environment, time_s: float) -> simpy.Timeout:
+    """The event that a moment has come."""
+    delay_s = max(0.0, time_s - env.now)
+    # SimPy adds a delay to the present time; rounding may let that sum fall just short of the moment.
+    return env.timeout(delay_s if env.now + delay_s >= time_s else math.nextafter(delay_s, math.inf))
+
+
+def unless_failing(
+    env: simpy.Environment, outages: Outages, devices: Iterable[int], work: Events
+) -> Generator[simpy.Event, Any, bool]:
+    """Do some work, and give it up at the moment at which one of the devices that it needs goes down.
+
+    To give it up is to close its generator, and with it whatever it waits for.
+
+    Returns:
+        Whether the work was done.
+
+    Raises:
+        RunEndedError: it can never be done, and no device will put an end to it.
+    """
+    failure_s = outages.next_failure(devices, env.now)
+    if math.isinf(failure_s):
+        yield from work
+        return True
+    doing, failing = env.process(work), reached(env, failure_s)
+    doing.defused = True  # whoever waits for it here is told of its failure
+    try:
+        yield doing | failing
+    except RunEndedError:
+        # What is stuck because a device will go for good is stuck until then; what else is stuck ends the run.
+        if not outages.end_for_good(devices):
+            raise
+        yield failing
+    finally:
+        work.close()
+    return doing.triggered and doing.ok
+
+
+def _always_up(up: Trace) -> bool:
+    return up.end != "zero" and bool(up.values.min() > 0.0)
+
+
+def _ends_down(up: Trace) -> bool:
+    return up.end == "zero" or (up.end == "hold" and up.values[-1] == 0.0)
+
+
+def _first(trace: Trace, time_s: float, *, up: bool) -> float:
+    """The first moment from `time_s` on at which a device is up or down; inf when there is none."""
+    if trace.end == "loop" and not ((trace.values > 0.0) == up).any():
+        return math.inf
+    while time_s < math.inf and (trace.value(time_s) > 0.0) != up:
+        time_s = trace.next_change(time_s)
+    return time_s

@@ -1,0 +1,198 @@
+"""Flows that share resources in simulated time.
+
+Between two changes every rate is constant, so all that happens is: a flow starts, a flow ends, a capacity changes. Then
+the rates of those flows that the change reaches are found anew (`simcore.engine.refill`); nothing else is touched, and
+nothing is ever polled. A flow that meets nobody on its way is one inverse integral (`Route.reach`) and one event, until another
+joins it.
+"""
+
+import math
+from collections.abc import Generator, Iterable, Sequence
+from itertools import count
+from typing import Any
+
+import simpy
+from simpy.events import EventPriority
+
+from simcore.engine.agenda import Agenda
+from simcore.engine.flow import Flow, State
+from simcore.engine.refill import refill
+from simcore.world.route import Resource, Route
+
+_LAST = EventPriority(2)
+"""A priority behind SimPy's own: after everything else that happens at one moment."""
+
+
+# Where changes have so often in a row reached all that is connected, how far they reach is rarely asked.
+_OFTEN = 2
+_RARELY = 16
+
+
+class NeverError(Exception):
+    """A flow will never end: what it needs stays at 0."""
+
+
+class _Moment(simpy.Event):
+    """An event after everything else that happens at this moment."""
+
+    def __init__(self, env: simpy.Environment) -> None:
+        super().__init__(env)
+        self._ok = True
+        self._value = None
+        env.schedule(self, priority=_LAST)
+
+
+class Fluid:
+    """Shares resources among flows, max-min fair at every moment.
+
+    Args:
+        env: the SimPy environment.
+        resources: what there is to share; routes refer to them by index.
+    """
+
+    def __init__(self, env: simpy.Environment, resources: Sequence[Resource]) -> None:
+        self._env = env
+        self._states = [State(i, resource) for i, resource in enumerate(resources)]
+        self._numbers = count()
+        self._changed: dict[Flow, None] = {}
+        self._settling = False
+        self._far = 0
+        self._agenda = Agenda()
+        self._waking = math.inf
+        self._clock = 0.0
+
+    def carry(
+        self, route: Route, size_bytes: float, weight: float = 1.0
+    ) -> Generator[simpy.Event, Any, None]:
+        """Let bytes flow from now on; the generator ends when the last is through.
+
+        Closing the generator, or throwing into it, takes the flow off its way at once.
+
+        Raises:
+            NeverError: the flow can never end.
+        """
+        flow = Flow(next(self._numbers), route, size_bytes, weight, self._now(), simpy.Event(self._env))
+        self._join(flow)
+        try:
+            if flow.alone:
+                # Company can only make it later: the flow never ends before it would have ended alone.
+                yield self._env.timeout(max(flow.end - self._env.now, 0.0))
+            if flow.active and flow.shared:
+                yield flow.done
+        finally:
+            flow.done.defused = True
+            if flow.active:
+                self._remove(flow)
+
+    def _now(self) -> float:
+        # SimPy adds delays to the present time; rounding may let that sum fall just short of the moment that is meant.
+        return max(self._env.now, self._clock)
+
+    def _join(self, flow: Flow) -> None:
+        """Put a flow on its way."""
+        states = [self._states[resource] for resource, _ in flow.path]
+        others = [other for state in states for other in state.flows]
+        if others:
+            flow.alone, flow.shared = False, True
+            self._change([flow, *(other for other in others if other.alone)])
+            for other in others:
+                other.shared = True
+        else:
+            flow.end = flow.route.reach(flow.since, flow.size)
+            if flow.end == math.inf:
+                raise NeverError
+        for state, (_, uses) in zip(states, flow.path, strict=True):
+            state.flows[flow] = uses
+
+    def _remove(self, flow: Flow) -> None:
+        """Take a flow off its way and leave its share to the others."""
+        flow.active = False
+        self._changed.pop(flow, None)
+        for resource, _ in flow.path:
+            state = self._states[resource]
+            del state.flows[flow]
+            # The last one there may be alone now.
+            self._change(state.held if len(state.flows) > 1 else state.flows)
+
+    def _change(self, flows: Iterable[Flow]) -> None:
+        """Find the rates of some flows anew before time goes on."""
+        self._changed.update(dict.fromkeys(flows))
+        if self._changed and not self._settling:
+            self._settling = True
+            _Moment(self._env).callbacks.append(self._settle)
+
+    def _settle(self, _: simpy.Event) -> None:
+        """Find the rates of all flows that something has changed for at this moment."""
+        self._settling = False
+        changed, self._changed = self._changed, {}
+        now = self._now()
+        together = []
+        for flow in sorted(changed, key=lambda flow: flow.number):
+            if all(len(self._states[resource].flows) == 1 for resource, _ in flow.path):
+                flow.go_alone(now)
+                self._expect([flow])
+            else:
+                together.append(flow)
+        if together:
+            self._share(together, now)
+        self._plan()
+
+    def _share(self, changed: Iterable[Flow], now: float) -> None:
+        """Give flows that share, and whom they disturb, their rates from now on."""
+        far = self._far >= _OFTEN and self._far % _RARELY != 0
+        found = refill(self._states, changed, now, whole=far)
+        self._far = self._far + 1 if found.whole else 0
+        for flow, rate, bottleneck in zip(found.flows, found.rates, found.bottlenecks, strict=True):
+            flow.go_at(rate, bottleneck, now)
+        for resource in found.resources:
+            self._watch(self._states[resource], now)
+        self._expect(found.flows)
+
+    def _expect(self, flows: list[Flow]) -> None:
+        """Come back when flows end; end those now that never will."""
+        self._agenda.note_ends(flows)
+        for flow in flows:
+            if flow.end == math.inf and (flow.alone or flow.route.wakes(self._now()) == math.inf):
+                self._remove(flow)
+                flow.done.fail(NeverError())
+
+    def _watch(self, state: State, now: float) -> None:
+        """Come back when a capacity changes."""
+        state.refresh(now)
+        if state.watched == math.inf:
+            state.noticed = state.capacity
+        if state.until < state.watched:
+            state.watched = state.until
+            self._agenda.note_change(state.until, state)
+
+    def _plan(self) -> None:
+        """Wake up for what comes first."""
+        time = self._agenda.first()
+        if time < self._waking:
+            self._waking = time
+            self._env.timeout(max(0.0, time - self._env.now), time).callbacks.append(self._wake)
+
+    def _wake(self, event: simpy.Event) -> None:
+        """Do what was noted for this moment, unless an earlier one has come to be planned since."""
+        if event.value != self._waking:
+            return
+        self._clock = max(self._clock, self._waking)
+        self._waking = math.inf
+        ending, changing = self._agenda.take(self._clock)
+        for state in changing:
+            self._notice(state)
+        for flow in ending:
+            self._remove(flow)
+            flow.done.succeed()
+        self._plan()
+
+    def _notice(self, state: State) -> None:
+        """Find rates anew where a capacity that has become another one makes a difference."""
+        before, state.watched = state.noticed, math.inf
+        if all(flow.alone for flow in state.flows):
+            return
+        self._watch(state, self._clock)
+        if state.capacity > before:
+            self._change(state.held)
+        elif state.capacity < before and state.load > state.capacity:
+            self._change(state.flows)

@@ -1,0 +1,58 @@
+"""The ledger: who holds which bytes."""
+
+import numpy as np
+
+from simcore.arrays import FloatArray, IntArray
+from simcore.world.blocks import BlockTable, Kind
+
+
+class MemoryLedger:
+    """Bytes held for the model on each device.
+
+    The books are kept in whole blocks per device and kind, and turned into bytes only when read. Counting in integers
+    is what makes the ledger return to exactly zero, whatever was moved in between.
+    """
+
+    def __init__(self, devices: int, blocks: BlockTable) -> None:
+        self._blocks = blocks
+        self._counts: IntArray = np.zeros((devices, len(Kind)), dtype=np.int64)
+        self._bytes_per_block: FloatArray = np.zeros(len(Kind))
+
+    def load(self, devices: IntArray, blocks: IntArray | None = None) -> None:
+        """Put blocks, all by default, on devices; both of shape (blocks,)."""
+        np.add.at(self._counts, (devices, self._kinds(blocks)), 1)
+
+    def unload(self, devices: IntArray, blocks: IntArray | None = None) -> None:
+        """Take blocks, all by default, from devices; both of shape (blocks,).
+
+        Raises:
+            ValueError: a block is not there.
+        """
+        self._take(devices, self._kinds(blocks))
+
+    def move(self, block: int, old: int, new: int) -> None:
+        """Book one block from one device to another.
+
+        Raises:
+            ValueError: the block is not on the old device.
+        """
+        kind = self._blocks.kind[block]
+        self._take(np.array([old]), np.array([kind]))
+        self._counts[new, kind] += 1
+
+    def resize(self, bytes_per_block: FloatArray) -> None:
+        """Let blocks grow or shrink: what one block of each kind holds from now on, shape (5,)."""
+        self._bytes_per_block = bytes_per_block
+
+    def held(self) -> FloatArray:
+        """Bytes held on each device, shape (devices,)."""
+        held: FloatArray = self._counts @ self._bytes_per_block
+        return held
+
+    def _kinds(self, blocks: IntArray | None) -> IntArray:
+        return self._blocks.kind if blocks is None else self._blocks.kind[blocks]
+
+    def _take(self, devices: IntArray, kinds: IntArray) -> None:
+        np.subtract.at(self._counts, (devices, kinds), 1)
+        if np.any(self._counts < 0):
+            raise ValueError("the ledger was asked to give back a block that it does not hold")

@@ -1,0 +1,225 @@
+"""Blocks on their way from one device to another.
+
+Blocks move one after another, so a migration takes the sum of what they take alone. A block is there when what is sent
+of it has arrived and, where weights are on disk, its new device has loaded them, which goes on beside the sending.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import simpy
+
+from simcore.arrays import FloatArray, IntArray
+from simcore.engine.decode import Events
+from simcore.engine.deployment import Deployment
+from simcore.engine.faults import Outages, unless_failing
+from simcore.engine.network import Network
+from simcore.probe import Message, Move, Probe
+from simcore.results import Recorder
+from simcore.scenario import Scenario, Turn
+from simcore.world.blocks import Kind
+
+
+@dataclass
+class _Move:
+    """One block on its way.
+
+    Attributes:
+        block: its row in the block table.
+        old: the device from which it comes.
+        new: the device to which it goes.
+        load_s: time in which its weights come from the disk of the new device.
+        copied_bytes: what has been sent of it that it still holds.
+        sent_bytes: all that has been sent for it.
+        caught_up_bytes: of that, what was sent while decoding waited for a `live` migration.
+        start_s: when its way began; None: not yet.
+        duration_s: how long it has been on its way.
+    """
+
+    block: int
+    old: int
+    new: int
+    load_s: float
+    copied_bytes: float = 0.0
+    sent_bytes: float = 0.0
+    caught_up_bytes: float = 0.0
+    start_s: float | None = None
+    duration_s: float = 0.0
+
+
+@dataclass(eq=False)
+class _Copying:
+    """A `live` migration: decided before which token, its moves, and whether all copies are there."""
+
+    turn: Turn
+    moves: list[_Move]
+    done: bool = False
+    work: Events = field(init=False)
+
+    @property
+    def blocks(self) -> IntArray:
+        """Rows of the moving blocks, shape (n,)."""
+        return np.array([move.block for move in self.moves], dtype=np.int64)
+
+    @property
+    def targets(self) -> IntArray:
+        """Their new devices, shape (n,)."""
+        return np.array([move.new for move in self.moves], dtype=np.int64)
+
+
+class Mover:
+    """Moves blocks, at once (`blocking`) or beside the decoding (`live`), and writes down what it moved."""
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        scenario: Scenario,
+        network: Network,
+        deployment: Deployment,
+        recorder: Recorder,
+        outages: Outages,
+        probe: Probe | None = None,
+    ) -> None:
+        self._env = env
+        self._outages = outages
+        self._probe = probe
+        self._names = scenario.cluster.names
+        self._blocks = scenario.blocks
+        self._load_s = load_seconds(scenario)
+        self._network = network
+        self._deployment = deployment
+        self._recorder = recorder
+        self._copying: _Copying | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a `live` migration is under way."""
+        return self._copying is not None
+
+    @property
+    def targets(self) -> list[int]:
+        """Devices to which blocks are under way in one."""
+        return [] if self._copying is None else self._copying.targets.tolist()
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is one whose copies are all there, so that decoding can switch to them."""
+        return self._copying is not None and self._copying.done
+
+    def move(self, turn: Turn, blocks: IntArray, targets: IntArray) -> Events:
+        """Move blocks, shape (n,), to devices, shape (n,); each is held by the old one until its last byte has come."""
+        for move in self._moves(blocks, targets):
+            outcome = "abandoned"
+            try:
+                yield from self._copy(move)
+                self._deployment.move(move.block, move.new)
+                outcome = "moved"
+            finally:
+                self._record(turn, move, outcome)
+
+    def start(self, turn: Turn, blocks: IntArray, targets: IntArray) -> None:
+        """Begin to copy blocks beside the decoding; room for all of them is held on their new devices from now on."""
+        self._deployment.reserve(blocks, targets)
+        self._copying = copying = _Copying(turn, self._moves(blocks, targets))
+        copying.work = self._copy_all(copying)
+        self._env.process(self._copy_beside(copying))
+
+    def switch(self) -> Events:
+        """Send what blocks have gained since they were copied; then all of them are on their new devices."""
+        assert self._copying is not None
+        copying = self._copying
+        for move in copying.moves:
+            gained = float(self._deployment.moving_bytes[move.block]) - move.copied_bytes
+            if gained > 0.0:
+                yield from self._send(move, gained)
+                move.caught_up_bytes = gained
+        self._copying = None
+        self._deployment.free(copying.blocks, copying.targets)
+        for move in copying.moves:
+            self._deployment.move(move.block, move.new)
+            self._record(copying.turn, move, "moved")
+
+    def forget_caches(self) -> None:
+        """A sequence has ended: of what has been copied only weights are still of use."""
+        for move in self._copying.moves if self._copying else ():
+            move.copied_bytes = min(move.copied_bytes, self._deployment.lasting(move.block))
+
+    def abandon(self) -> None:
+        """Give up a `live` migration, if there is one: blocks stay where they are, copies are dropped."""
+        if self._copying is None:
+            return
+        copying, self._copying = self._copying, None
+        copying.work.close()
+        self._deployment.free(copying.blocks, copying.targets)
+        for move in copying.moves:
+            if move.start_s is not None:
+                self._record(copying.turn, move, "abandoned")
+
+    def _moves(self, blocks: IntArray, targets: IntArray) -> list[_Move]:
+        return [
+            _Move(
+                block, self._deployment.origin(block), new, float(self._load_s[self._blocks.kind[block], new])
+            )
+            for block, new in zip(blocks.tolist(), targets.tolist(), strict=True)
+        ]
+
+    def _copy_beside(self, copying: _Copying) -> Events:
+        """Copy all blocks, unless a device that has or gets one of them goes down."""
+        devices = {device for move in copying.moves for device in (move.old, move.new)}
+        done = yield from unless_failing(self._env, self._outages, devices, copying.work)
+        if not done and self._copying is copying:
+            self.abandon()
+
+    def _copy_all(self, copying: _Copying) -> Events:
+        for move in copying.moves:
+            yield from self._copy(move)
+        copying.done = True
+
+    def _copy(self, move: _Move) -> Events:
+        """Send what a block holds, and load its weights where they are on disk."""
+        move.start_s = self._env.now
+        move.copied_bytes = self._deployment.to_send(move.block)
+        if move.copied_bytes > 0.0 and move.old != move.new:
+            yield from self._send(move, move.copied_bytes)
+        still_s = move.start_s + move.load_s - self._env.now
+        if still_s > 0.0:
+            yield self._env.timeout(still_s)
+            move.duration_s += still_s
+
+    def _send(self, move: _Move, size_bytes: float) -> Events:
+        begun_s = self._env.now
+        flow = yield from self._network.send(move.old, move.new, size_bytes)
+        move.sent_bytes += size_bytes
+        move.duration_s += self._env.now - begun_s
+        if self._probe is not None and flow is not None:
+            self._probe(Message(move.old, move.new, size_bytes, begun_s, *flow, self._env.now, move.block))
+
+    def _record(self, turn: Turn, move: _Move, outcome: str) -> None:
+        self._recorder.add(
+            "migrations",
+            turn.number,
+            turn.generated,
+            self._blocks.names[move.block],
+            self._names[move.old],
+            self._names[move.new],
+            outcome,
+            move.sent_bytes,
+            move.caught_up_bytes,
+            move.load_s,
+            move.start_s,
+            move.duration_s,
+        )
+        if self._probe is not None and move.start_s is not None:
+            of = (turn.number, turn.generated, move.block, move.old, move.new)
+            self._probe(Move(*of, move.start_s, self._env.now, move.load_s, outcome))
+
+
+def load_seconds(scenario: Scenario) -> FloatArray:
+    """Time in which the weights of a block of each kind come from the disk of each device, shape (5, devices).
+
+    0 where they are not on disk but move with the block.
+    """
+    cluster = scenario.cluster
+    if not scenario.weights_on_disk:
+        return np.zeros((len(Kind), len(cluster.devices)))
+    return np.asarray(scenario.cost.idle_memory_bytes)[:, None] / cluster.disk_bandwidth

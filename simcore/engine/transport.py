@@ -1,0 +1,163 @@
+"""What a message pays before and beside its bytes: nothing more, or what TCP makes it pay.
+
+The form of TCP has no fitted constants: a handshake of one round trip; headers, which leave 1448 of 1502 bytes on the
+wire to the payload; and the time in which the sender has sent its window and waits for the first acknowledgement, while
+a window that starts at 10 segments (RFC 6928) doubles per round trip up to the bandwidth-delay product. Loss, delayed
+acknowledgements and what congestion control does later are left out.
+
+Checked against the packet-level simulator ns-3 3.44 (TCP CUBIC, a fresh connection, one flow alone, no loss): within
+6 % from 10 kB to 10 MB, at 10 and 100 Mbit/s, 10 and 50 ms. Persistent connections were checked against nothing.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from simcore.world.route import Route
+
+Connection: TypeAlias = Literal["fresh", "persistent"]
+
+SEGMENT_BYTES = 1448
+"""Payload of a full segment: 1500 bytes less 20 of IPv4, 20 of TCP and 12 of its timestamps."""
+WIRE_BYTES = 1502
+"""What the segment takes of the link in the runs that the form was checked against: 1500 and the 2 of a PPP header."""
+FIRST_WINDOW = 10
+"""Segments (RFC 6928, and Linux since 2.6.39)."""
+LEAST_VARIANCE_S = 0.2
+"""What Linux adds at least to the round-trip time for the retransmission timeout (TCP_RTO_MIN)."""
+
+
+@dataclass(frozen=True)
+class Transporting:
+    """Which transport messages use.
+
+    Attributes:
+        kind: `ideal` is latency and bytes over rate.
+        connection: of `tcp`, see `Tcp`.
+        idle_restart: likewise.
+    """
+
+    kind: Literal["ideal", "tcp"] = "ideal"
+    connection: Connection = "fresh"
+    idle_restart: bool = True
+
+    def open(self) -> "Transport":
+        """The transport of one run, without any connection yet."""
+        return Tcp(self.connection, idle_restart=self.idle_restart) if self.kind == "tcp" else Ideal()
+
+
+IDEAL = Transporting()
+
+
+class Transport(Protocol):
+    """Turns a message into a wait and bytes on the wire."""
+
+    def begin(
+        self, ends: tuple[int, int], route: Route, round_trip_s: float, size_bytes: float, now: float
+    ) -> tuple[float, float]:
+        """What a message that is sent now pays beside the latency of its route.
+
+        Args:
+            ends: sender and receiver.
+            route: the way of the message.
+            round_trip_s: latency there and back.
+            size_bytes: payload.
+            now: simulated time.
+
+        Returns:
+            How long it waits in which nothing flows [s], and the bytes that flow.
+        """
+        ...
+
+    def end(self, ends: tuple[int, int], now: float) -> None:
+        """A message has arrived."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ideal:
+    """Latency and bytes over rate, nothing else."""
+
+    def begin(
+        self, ends: tuple[int, int], route: Route, round_trip_s: float, size_bytes: float, now: float
+    ) -> tuple[float, float]:
+        """See `Transport.begin`."""
+        return 0.0, size_bytes
+
+    def end(self, ends: tuple[int, int], now: float) -> None:
+        """See `Transport.end`."""
+
+
+@dataclass
+class _Connection:
+    """A connection that is kept.
+
+    Attributes:
+        window: segments that may be under way.
+        used_s: when it was last in use.
+    """
+
+    window: float
+    used_s: float
+
+
+class Tcp:
+    """TCP by the form above.
+
+    The bandwidth-delay product is that of the narrowest resource of the route when the message starts, whoever else is
+    on it; the waits are taken together before the bytes flow.
+
+    Args:
+        connection: a `fresh` one for every message, or one per sender and receiver that is `persistent`: the first
+            message opens it, later ones find the window where the one before left it. Checked for `fresh` alone.
+        idle_restart: whether the window of a connection that has been idle for longer than the retransmission timeout,
+            a round trip and 200 ms, starts again (RFC 5681 section 4.1; on by default in Linux,
+            `tcp_slow_start_after_idle`, which halves it per timeout where here it falls at once).
+    """
+
+    def __init__(self, connection: Connection = "fresh", *, idle_restart: bool = True) -> None:
+        self._connection = connection
+        self._idle_restart = idle_restart
+        self._kept: dict[tuple[int, int], _Connection] = {}
+
+    def begin(
+        self, ends: tuple[int, int], route: Route, round_trip_s: float, size_bytes: float, now: float
+    ) -> tuple[float, float]:
+        """See `Transport.begin`."""
+        window, handshake_s = self._opened(ends, round_trip_s, now)
+        rate = min(trace.value(now + route.latency_s) for trace in route.bandwidths)
+        idle_s, window = slow_start(size_bytes, rate, round_trip_s, window)
+        if self._connection == "persistent":
+            self._kept[ends] = _Connection(window, math.inf)
+        return handshake_s + idle_s, size_bytes * WIRE_BYTES / SEGMENT_BYTES
+
+    def end(self, ends: tuple[int, int], now: float) -> None:
+        """See `Transport.end`."""
+        if ends in self._kept:
+            self._kept[ends].used_s = now
+
+    def _opened(self, ends: tuple[int, int], round_trip_s: float, now: float) -> tuple[float, float]:
+        """The window with which a message starts, and what it waits for a handshake."""
+        kept = self._kept.get(ends)
+        if kept is None:
+            return FIRST_WINDOW, round_trip_s
+        if self._idle_restart and now - kept.used_s > round_trip_s + LEAST_VARIANCE_S:
+            return min(kept.window, FIRST_WINDOW), 0.0
+        return kept.window, 0.0
+
+
+def slow_start(size_bytes: float, rate: float, round_trip_s: float, window: float) -> tuple[float, float]:
+    """How long a sender waits for acknowledgements in all, and the window that it ends with.
+
+    Args:
+        size_bytes: payload.
+        rate: of the narrowest resource [bytes/s].
+        round_trip_s: latency there and back.
+        window: segments at the start.
+    """
+    idle_s, left = 0.0, size_bytes / SEGMENT_BYTES
+    while window * WIRE_BYTES < rate * round_trip_s and left > window:
+        idle_s += round_trip_s - window * WIRE_BYTES / rate
+        left -= window
+        window *= 2.0
+    return idle_s, window

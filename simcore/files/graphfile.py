@@ -1,0 +1,213 @@
+"""Files that hold a graph: node-link JSON and GraphML, as networkx and many drawing programs write them.
+
+The readers are our own because those of networkx trust the file: they leave edges to nodes that are not there, second
+nodes of one name and unknown parts unnoticed, end in a `KeyError` or an `AttributeError` where something is missing,
+and read XML with entities in it. Here a document type declaration is refused, so that there are no entities to expand.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from simcore.files.graphs import Edge, Graph, Node
+from simcore.files.jsonfile import parse_json, read_text
+from traces.errors import InputError, one_of, shown
+
+_MOST_BYTES = 5_000_000
+_MOST_DEPTH = 20
+_ACCEPTED = "a graph as GraphML or node-link JSON"
+_JSON_KEYS = ("directed", "multigraph", "graph", "nodes", "edges", "links")
+_UNDIRECTED = "an undirected graph: a link carries both directions"
+_CHILDREN: Mapping[str, tuple[str, ...]] = {
+    "graphml": ("key", "graph", "desc", "data"),
+    "key": ("desc", "default"),
+    "graph": ("node", "edge", "desc", "data"),
+    "node": ("desc", "data"),
+    "edge": ("desc", "data"),
+}
+"""What may stand in an element of GraphML (http://graphml.graphdrawing.org) that describes a flat, simple graph."""
+
+
+def read_graph(path: str | os.PathLike[str]) -> Graph:
+    """Read a graph from GraphML or node-link JSON, whichever it is.
+
+    Raises:
+        InputError: the file cannot be read, is above 5 MB, is neither, or says that edges have a direction.
+    """
+    name = os.fspath(path)
+    text = read_text(Path(name), _MOST_BYTES, _ACCEPTED).removeprefix("\ufeff")
+    first = text.lstrip()[:1]
+    if first == "<":
+        return _graphml(text, name)
+    if first == "{":
+        return _node_link(parse_json(text, name, _ACCEPTED), name)
+    raise InputError(name, f"a file that begins with {shown(text[:20])}", _ACCEPTED)
+
+
+def _node_link(values: Mapping[str, object], name: str) -> Graph:
+    """The graph of node-link data; edges are called `edges`, or as older versions of networkx did, `links`."""
+    for key in values:
+        if key not in _JSON_KEYS:
+            raise InputError(name, f"the unknown key {shown(key)}", one_of(key, _JSON_KEYS))
+    if values.get("directed", False) is not False:
+        raise InputError(f"{name}: directed", shown(values["directed"]), f"false; {_UNDIRECTED}")
+    given = [key for key in ("edges", "links") if key in values]
+    if len(given) != 1:
+        raise InputError(name, f"{' and '.join(given) or 'none'} of edges and links", "exactly one of them")
+    nodes = tuple(_node(item, where) for item, where in _items(values, "nodes", name))
+    edges = tuple(_edge(item, where) for item, where in _items(values, given[0], name))
+    return Graph(nodes, edges)
+
+
+def _items(values: Mapping[str, object], key: str, name: str) -> list[tuple[dict[str, object], str]]:
+    """The objects of a list, and where each of them stands."""
+    items = values.get(key)
+    if not isinstance(items, list):
+        raise InputError(f"{name}: {key}", shown(items), "a list of objects")
+    for number, item in enumerate(items):
+        if not isinstance(item, dict):
+            raise InputError(f"{name}: {key}.{number}", shown(item), "an object")
+    return [(item, f"{name}: {key}.{number}") for number, item in enumerate(items)]
+
+
+def _node(item: Mapping[str, object], where: str) -> Node:
+    return Node(where, _required(item, "id", where), _without(item, "id"))
+
+
+def _edge(item: Mapping[str, object], where: str) -> Edge:
+    ends = (_required(item, "source", where), _required(item, "target", where))
+    # `key` numbers the parallel edges of a multigraph.
+    return Edge(where, ends, _without(item, "source", "target", "key"))
+
+
+def _required(item: Mapping[str, object], key: str, where: str) -> object:
+    if key not in item:
+        raise InputError(where, f"no {key}", f"the {key} here")
+    return item[key]
+
+
+def _without(item: Mapping[str, object], *keys: str) -> dict[str, object]:
+    return {key: value for key, value in item.items() if key not in keys}
+
+
+class _Tree(ElementTree.TreeBuilder):
+    """Builds the tree of a document that is neither deep nor declares anything."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+        self._depth = 0
+
+    def doctype(self, *_: object) -> None:
+        """Refuse a declaration when it begins, before any entity in it is read."""
+        raise InputError(self._path, "a document type declaration", "GraphML without one")
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> Element:
+        """An element begins."""
+        self._depth += 1
+        if self._depth > _MOST_DEPTH:
+            raise InputError(self._path, f"more than {_MOST_DEPTH} elements inside each other", _ACCEPTED)
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> Element:
+        """An element ends."""
+        self._depth -= 1
+        return super().end(tag)
+
+
+class _Key(NamedTuple):
+    """What GraphML declares of an attribute; one without a name is for a drawing program only."""
+
+    name: str | None
+    domain: str
+    default: str | None
+
+
+def _graphml(text: str, path: str) -> Graph:
+    """The graph of a GraphML document."""
+    parser = ElementTree.XMLParser(target=_Tree(path))
+    try:
+        parser.feed(text)
+        root = parser.close()
+    except ElementTree.ParseError as error:
+        where = f"{path}:{error.position[0]}"
+        raise InputError(where, f"broken XML ({error.msg.partition(':')[0]})", "GraphML") from error
+    if _tag(root) != "graphml":
+        raise InputError(path, f"the element <{_tag(root)}>", "<graphml>")
+    keys = {_named(key, "id", path): _key(key, path) for key in _children(root, "key", path)}
+    graphs = _children(root, "graph", path)
+    if len(graphs) != 1:
+        raise InputError(path, f"{len(graphs)} graphs", "one graph")
+    return _only_graph(graphs[0], keys, path)
+
+
+def _only_graph(graph: Element, keys: Mapping[str, _Key], path: str) -> Graph:
+    if graph.get("edgedefault") == "directed":
+        raise InputError(path, 'edgedefault="directed"', _UNDIRECTED)
+    nodes, edges = [], []
+    for item in _children(graph, "node", path):
+        name = _named(item, "id", path)
+        nodes.append(Node(path, name, _attributes(item, keys, f"{path}: node {shown(name)}")))
+    for item in _children(graph, "edge", path):
+        ends = (_named(item, "source", path), _named(item, "target", path))
+        where = f"{path}: edge {shown(ends[0])} - {shown(ends[1])}"
+        if item.get("directed") == "true":
+            raise InputError(where, 'directed="true"', _UNDIRECTED)
+        edges.append(Edge(path, ends, _attributes(item, keys, where)))
+    return Graph(tuple(nodes), tuple(edges))
+
+
+def _key(key: Element, path: str) -> _Key:
+    defaults = _children(key, "default", path)
+    return _Key(key.get("attr.name"), key.get("for", "all"), _text(defaults[0]) if defaults else None)
+
+
+def _attributes(item: Element, keys: Mapping[str, _Key], where: str) -> dict[str, object]:
+    """The attributes of a node or an edge; for those it does not have, the declared defaults."""
+    own: dict[str, object] = {}
+    for data in _children(item, "data", where):
+        key = keys.get(data.get("key", ""))
+        if key is None:
+            raise InputError(
+                where, f"data for the key {shown(data.get('key'))}", one_of(data.get("key", ""), keys)
+            )
+        if key.name in own:
+            raise InputError(where, f"the attribute {shown(key.name)} more than once", "each attribute once")
+        if key.name is not None:
+            own[key.name] = _text(data)
+    domains = (_tag(item), "all")
+    defaults = {
+        key.name: key.default for key in keys.values() if key.domain in domains and key.default is not None
+    }
+    return {name: value for name, value in (defaults | own).items() if name is not None}
+
+
+def _children(parent: Element, tag: str, where: str) -> list[Element]:
+    """The children of one kind, after a look at all of them."""
+    known = _CHILDREN[_tag(parent)]
+    for child in parent:
+        if _tag(child) not in known:
+            accepted = " or ".join(f"<{name}>" for name in known)
+            raise InputError(where, f"<{shown(_tag(child))[1:-1]}> in <{_tag(parent)}>", accepted)
+    return [child for child in parent if _tag(child) == tag]
+
+
+def _tag(element: Element) -> str:
+    """The name of an element, without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
+def _named(element: Element, attribute: str, path: str) -> str:
+    value = element.get(attribute)
+    if value is None:
+        raise InputError(
+            path, f"<{_tag(element)}> without {attribute}", f"{attribute} on each <{_tag(element)}>"
+        )
+    return value
+
+
+def _text(element: Element) -> str:
+    return (element.text or "").strip()

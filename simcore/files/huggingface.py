@@ -1,0 +1,302 @@
+"""Model shapes from Hugging Face `config.json` files.
+
+Key names, the meaning of an absent key, and which projections and norms carry weights follow the
+configuration and modelling classes of the `transformers` library, one table row per `model_type`. What
+decides the cost of a model is read or refused, never guessed: an absent key falls back only where the
+library derives it from other keys (a head size from the width, for instance) or where a yes/no switch has a
+documented default.
+
+Number formats follow `dtype` (or its older name `torch_dtype`): float32 is 4 bytes, float16 and bfloat16 are
+2, for weights, key/value cache and activations alike. A config that names no format is taken to run at 2.
+
+Sliding attention windows (Mistral 7B v0.1, Phi-3, Gemma 2) are not represented: every layer attends to, and
+caches, the whole sequence. Cache and attention work are exact up to the window and an upper bound beyond it.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from simcore.files.jsonfile import parse_json, read_text
+from simcore.world.model import ModelSpec
+from traces.errors import InputError, nearest, shown
+
+_LARGEST_FILE = 1_000_000  # bytes; published configs are a few kilobytes
+_LARGEST_NUMBER = 2**31 - 1
+_BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}
+_EXPERT_KEYS = ("num_local_experts", "num_experts", "n_routed_experts", "num_experts_per_tok")
+
+
+class _Switch(NamedTuple):
+    """A yes/no key, and what its absence means in the configuration class of the family."""
+
+    key: str
+    default: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Family:
+    """How the configs of one `model_type` describe a decoder.
+
+    The first six attributes name keys; `None` where the family has no such key. A key listed in `derivable`
+    may be absent or null: key/value heads are then as many as query heads, a head is width / heads wide, and
+    the FFN four times the width.
+    """
+
+    layers: str = "num_hidden_layers"
+    width: str = "hidden_size"
+    heads: str = "num_attention_heads"
+    kv_heads: str | None = "num_key_value_heads"
+    head_size: str | None = "head_dim"
+    ffn_width: str = "intermediate_size"
+    derivable: frozenset[str] = frozenset()
+    tied: _Switch
+    gated_ffn: bool = True
+    qkv_bias: bool | _Switch = False
+    output_bias: bool | _Switch = False
+    ffn_bias: bool | _Switch = False
+    norms_per_layer: int = 2
+    norm_has_bias: bool = False
+    query_key_norms: bool = False
+    positions: str | None = None
+    spare_positions: int = 0
+    only: tuple[_Switch, ...] = ()
+    """Switches that must stand at their default, because the other position is another architecture."""
+    embedding_width: str | None = None
+    """Key that must be absent or equal the width."""
+
+
+_UNTIED = _Switch("tie_word_embeddings", default=False)
+_TIED = _Switch("tie_word_embeddings", default=True)
+_ATTENTION_BIAS = _Switch("attention_bias", default=False)
+_OPT_BIAS = _Switch("enable_bias", default=True)
+
+_FAMILIES: Mapping[str, _Family] = {
+    "llama": _Family(
+        derivable=frozenset({"num_key_value_heads", "head_dim"}),
+        tied=_UNTIED,
+        qkv_bias=_ATTENTION_BIAS,
+        output_bias=_ATTENTION_BIAS,
+        ffn_bias=_Switch("mlp_bias", default=False),
+    ),
+    "mistral": _Family(derivable=frozenset({"head_dim"}), tied=_UNTIED),
+    "qwen2": _Family(derivable=frozenset({"head_dim"}), tied=_UNTIED, qkv_bias=True),
+    "qwen3": _Family(
+        tied=_UNTIED, qkv_bias=_ATTENTION_BIAS, output_bias=_ATTENTION_BIAS, query_key_norms=True
+    ),
+    "gemma": _Family(tied=_TIED, qkv_bias=_ATTENTION_BIAS, output_bias=_ATTENTION_BIAS),
+    "gemma2": _Family(tied=_TIED, qkv_bias=_ATTENTION_BIAS, output_bias=_ATTENTION_BIAS, norms_per_layer=4),
+    "phi3": _Family(derivable=frozenset({"num_key_value_heads", "head_dim"}), tied=_UNTIED),
+    "gpt2": _Family(
+        layers="n_layer",
+        width="n_embd",
+        heads="n_head",
+        kv_heads=None,
+        head_size=None,
+        ffn_width="n_inner",
+        derivable=frozenset({"n_inner"}),
+        tied=_TIED,
+        gated_ffn=False,
+        qkv_bias=True,
+        output_bias=True,
+        ffn_bias=True,
+        norm_has_bias=True,
+        positions="n_positions",
+        only=(_Switch("add_cross_attention", default=False),),
+    ),
+    "opt": _Family(
+        kv_heads=None,
+        head_size=None,
+        ffn_width="ffn_dim",
+        tied=_TIED,
+        gated_ffn=False,
+        qkv_bias=_OPT_BIAS,
+        output_bias=_OPT_BIAS,
+        ffn_bias=_OPT_BIAS,
+        norm_has_bias=True,
+        positions="max_position_embeddings",
+        spare_positions=2,  # the first two rows of the table stand for padding
+        only=(
+            _Switch("do_layer_norm_before", default=True),
+            _Switch("layer_norm_elementwise_affine", default=True),
+            _Switch("_remove_final_layer_norm", default=False),
+        ),
+        embedding_width="word_embed_proj_dim",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Config:
+    """The values of one config and where they stand, for messages."""
+
+    values: Mapping[str, object]
+    where: str
+
+    def has(self, key: str) -> bool:
+        return self.values.get(key) is not None
+
+    def whole(self, key: str) -> int:
+        accepted = f"{key} as a whole number from 1 to {_LARGEST_NUMBER}"
+        if not self.has(key):
+            raise InputError(self.where, f"no {key}", accepted)
+        value = self.values[key]
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LARGEST_NUMBER:
+            raise InputError(self.at(key), shown(value), accepted)
+        return value
+
+    def switch(self, switch: bool | _Switch) -> bool:
+        if isinstance(switch, bool):
+            return switch
+        if not self.has(switch.key):
+            return switch.default
+        value = self.values[switch.key]
+        if not isinstance(value, bool):
+            raise InputError(self.at(switch.key), shown(value), f"{switch.key} as true or false")
+        return value
+
+    def at(self, key: str) -> str:
+        return f"{self.where}: {key}"
+
+
+def from_config(source: str | Path | Mapping[str, object], name: str | None = None) -> ModelSpec:
+    """The model a Hugging Face `config.json` describes.
+
+    Args:
+        source: path of the file, or its contents already parsed.
+        name: what to call the model. By default the folder of a file called `config.json`, the stem of a file
+            called otherwise, and the `model_type` for parsed contents.
+
+    Raises:
+        InputError: the file cannot be read, the family is unknown or not a dense decoder, the weights are
+            quantised, or a key is missing or unusable.
+    """
+    config = _Config(source, "config") if isinstance(source, Mapping) else _read(Path(source))
+    _refuse_other_architectures(config)
+    model_type, family = _family(config)
+    if name is None:
+        name = model_type if isinstance(source, Mapping) else _file_name(Path(source))
+    spec = _shape(config, family, name)
+    return dataclasses.replace(spec, extra_parameters=_extra_parameters(config, family, spec))
+
+
+def _file_name(path: Path) -> str:
+    return path.absolute().parent.name if path.name == "config.json" else path.stem
+
+
+def _read(path: Path) -> _Config:
+    text = read_text(path, _LARGEST_FILE, "a Hugging Face config.json")
+    return _Config(parse_json(text, str(path), "a Hugging Face config.json"), str(path))
+
+
+def _refuse_other_architectures(config: _Config) -> None:
+    model_type = config.values.get("model_type")
+    experts = [key for key in _EXPERT_KEYS if config.values.get(key)]
+    if experts or (isinstance(model_type, str) and ("moe" in model_type or model_type == "mixtral")):
+        found = f"a mixture of experts ({experts[0] if experts else model_type})"
+        raise InputError(config.where, found, "dense decoders only")
+    if isinstance(model_type, str) and model_type.startswith("gemma3"):
+        accepted = "models whose layers are alike; most layers of Gemma 3 cache only a short window"
+        raise InputError(config.at("model_type"), shown(model_type), accepted)
+    if config.has("quantization_config"):
+        accepted = "the config of the unquantised model, with bytes_per_weight set in the scenario"
+        raise InputError(config.at("quantization_config"), "a quantised model", accepted)
+
+
+def _family(config: _Config) -> tuple[str, _Family]:
+    accepted = f"model_type as one of {', '.join(_FAMILIES)}"
+    if not config.has("model_type"):
+        raise InputError(config.where, "no model_type", accepted)
+    model_type = config.values["model_type"]
+    if not isinstance(model_type, str):
+        raise InputError(config.at("model_type"), shown(model_type), accepted)
+    if model_type not in _FAMILIES:
+        near = nearest(model_type, _FAMILIES)
+        hint = f" (did you mean {near}?)" if near else ""
+        raise InputError(config.at("model_type"), shown(model_type), accepted + hint)
+    return model_type, _FAMILIES[model_type]
+
+
+def _shape(config: _Config, family: _Family, name: str) -> ModelSpec:
+    _check_architecture(config, family)
+    width, heads = config.whole(family.width), config.whole(family.heads)
+    number_bytes = _number_bytes(config)
+    return ModelSpec(
+        name=name,
+        layers=config.whole(family.layers),
+        width=width,
+        heads=heads,
+        kv_heads=_kv_heads(config, family, heads),
+        head_size=_head_size(config, family, width, heads),
+        ffn_width=4 * width if _derived(config, family, family.ffn_width) else config.whole(family.ffn_width),
+        gated_ffn=family.gated_ffn,
+        vocabulary=config.whole("vocab_size"),
+        tied_embeddings=config.switch(family.tied),
+        bytes_per_weight=number_bytes,
+        bytes_per_kv=number_bytes,
+        bytes_per_activation=number_bytes,
+    )
+
+
+def _check_architecture(config: _Config, family: _Family) -> None:
+    for switch in family.only:
+        if config.switch(switch) != switch.default:
+            found = str(not switch.default).lower()
+            raise InputError(config.at(switch.key), found, f"{str(switch.default).lower()} or no such key")
+    key = family.embedding_width
+    if key is not None and config.has(key) and config.whole(key) != config.whole(family.width):
+        found = f"{config.whole(key)}, but {family.width} {config.whole(family.width)}"
+        raise InputError(
+            config.at(key), found, "embeddings as wide as the hidden state, without a projection between"
+        )
+
+
+def _derived(config: _Config, family: _Family, key: str | None) -> bool:
+    return key is None or (key in family.derivable and not config.has(key))
+
+
+def _kv_heads(config: _Config, family: _Family, heads: int) -> int:
+    key = family.kv_heads
+    if key is None or _derived(config, family, key):
+        return heads
+    kv_heads = config.whole(key)
+    if heads % kv_heads:
+        raise InputError(config.at(key), f"{kv_heads}", f"a divisor of {family.heads} ({heads})")
+    return kv_heads
+
+
+def _head_size(config: _Config, family: _Family, width: int, heads: int) -> int:
+    key = family.head_size
+    if key is not None and not _derived(config, family, key):
+        return config.whole(key)
+    if width % heads:
+        raise InputError(config.at(family.heads), f"{heads}", f"a divisor of {family.width} ({width})")
+    return width // heads
+
+
+def _number_bytes(config: _Config) -> float:
+    key = "dtype" if config.has("dtype") else "torch_dtype"
+    if not config.has(key):
+        return 2.0
+    dtype = config.values[key]
+    if not isinstance(dtype, str) or dtype not in _BYTES:
+        raise InputError(config.at(key), shown(dtype), f"{key} as one of {', '.join(_BYTES)}, or no such key")
+    return _BYTES[dtype]
+
+
+def _extra_parameters(config: _Config, family: _Family, spec: ModelSpec) -> int:
+    """Weights outside the matrices: norms, biases and learned positions."""
+    norm = spec.width * (2 if family.norm_has_bias else 1)
+    per_layer = family.norms_per_layer * norm
+    if family.query_key_norms:
+        per_layer += 2 * spec.head_size
+    if config.switch(family.qkv_bias):
+        per_layer += (spec.heads + 2 * spec.kv_heads) * spec.head_size
+    if config.switch(family.output_bias):
+        per_layer += spec.width
+    if config.switch(family.ffn_bias):
+        per_layer += (2 if spec.gated_ffn else 1) * spec.ffn_width + spec.width
+    positions = config.whole(family.positions) + family.spare_positions if family.positions else 0
+    return spec.layers * per_layer + norm + positions * spec.width

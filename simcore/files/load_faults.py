@@ -1,0 +1,173 @@
+"""From the section `faults` of a scenario file to devices and links that fail or are slowed down."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NoReturn, TypeVar
+
+import numpy as np
+
+from simcore.files import schema
+from simcore.files.document import Document, KeyPath
+from simcore.files.load_topology import ReadTrace
+from simcore.world.cluster import Cluster, Device, Link
+from traces import InputError, Trace, multiplied, on_off
+from traces.errors import one_of, shown
+
+_MANY_VALUES = 100_000
+"""So many values a product that has no end is followed for at least, where that is longer than needed."""
+
+_Built = TypeVar("_Built", Device, Link)
+
+
+def with_faults(
+    cluster: Cluster,
+    faults: Sequence[schema.FaultSection],
+    groups: Mapping[str, Sequence[Device]],
+    document: Document,
+    trace: ReadTrace,
+) -> Cluster:
+    """The cluster with what happens to its devices and links.
+
+    Args:
+        cluster: without faults.
+        faults: of the file.
+        groups: every device, by the name under which the file describes it.
+        document: the file.
+        trace: reads a trace section.
+
+    Raises:
+        InputError: a fault cannot be used.
+    """
+    damage = _Damage(cluster, groups, document, trace)
+    for number, section in enumerate(faults):
+        damage.add(("faults", number), section)
+    return damage.cluster() if faults else cluster
+
+
+class _Damage:
+    """Applies faults one after another."""
+
+    def __init__(
+        self, cluster: Cluster, groups: Mapping[str, Sequence[Device]], document: Document, trace: ReadTrace
+    ) -> None:
+        self._cluster = cluster
+        self._groups = {name: [device.name for device in members] for name, members in groups.items()}
+        self._document = document
+        self._trace = trace
+        self._devices = {device.name: device for device in cluster.devices}
+        self._links = {link.name: link for link in cluster.links}
+
+    def cluster(self) -> Cluster:
+        """The cluster with all faults that were added."""
+        return replace(
+            self._cluster, devices=tuple(self._devices.values()), links=tuple(self._links.values())
+        )
+
+    def add(self, key: KeyPath, section: schema.FaultSection) -> None:
+        """Apply one fault."""
+        self._only_one(key, section, "device", "link")
+        what = self._only_one(key, section, "down", "slowed_to", "online")
+        self._belongs(key, section, "up", to="down")
+        self._belongs(key, section, "since", to="slowed_to")
+        self._belongs(key, section, "until", to="slowed_to")
+        slowed = what == "slowed_to"
+        if section.device is not None:
+            for name in self._members(key, section.device):
+                device = self._devices[name]
+                self._devices[name] = (self._slowed_device if slowed else self._switched)(
+                    key, section, device
+                )
+        else:
+            for name in self._wires(key, str(section.link)):
+                link = self._links[name]
+                self._links[name] = (self._slowed_link if slowed else self._switched)(key, section, link)
+
+    def _switched(self, key: KeyPath, section: schema.FaultSection, one: _Built) -> _Built:
+        up = self._online(key, section, one.name) if section.down is None else self._outage(key, section)
+        return replace(one, up=self._product(key, one.up, up))
+
+    def _slowed_device(self, key: KeyPath, section: schema.FaultSection, device: Device) -> Device:
+        left = self._left(key, section)
+        return replace(device, availability=self._product(key, device.availability, left))
+
+    def _slowed_link(self, key: KeyPath, section: schema.FaultSection, link: Link) -> Link:
+        if link.bandwidth is None:
+            found = f"{shown(link.name)}, whose rate is that of its medium"
+            self._fail((*key, "link"), found, "a link with a bandwidth")
+        return replace(link, bandwidth=self._product(key, link.bandwidth, self._left(key, section)))
+
+    def _outage(self, key: KeyPath, section: schema.FaultSection) -> Trace:
+        begin, end = section.down or 0.0, math.inf if section.up is None else section.up
+        if not begin < end:
+            self._fail((*key, "up"), f"{end:g} s", f"a time after it goes down at {begin:g} s")
+        return on_off([(begin, end)])
+
+    def _left(self, key: KeyPath, section: schema.FaultSection) -> Trace:
+        share = schema.bounded(section.slowed_to, "fraction", self._document.where((*key, "slowed_to")))
+        if share > 1.0:
+            self._fail(
+                (*key, "slowed_to"),
+                shown(section.slowed_to),
+                "what is left of the speed, at most 1 (or 100 %)",
+            )
+        begin, end = section.since, math.inf if section.until is None else section.until
+        if not begin < end:
+            self._fail((*key, "until"), f"{end:g} s", f"a time after it begins at {begin:g} s")
+        away = on_off([(begin, end)])
+        return Trace(away.times, np.where(away.values > 0.0, 1.0, share))
+
+    def _online(self, key: KeyPath, section: schema.FaultSection, owner: str) -> Trace:
+        trace = self._trace(owner, (*key, "online"), section.online, "fraction")
+        odd = trace.values[(trace.values != 0.0) & (trace.values != 1.0)]
+        if len(odd):
+            self._fail((*key, "online"), f"the value {odd[0]:.6g}", "a trace of ones (up) and zeros (down)")
+        return trace
+
+    def _members(self, key: KeyPath, name: str) -> Sequence[str]:
+        known = self._groups | {device: [device] for device in self._devices}
+        if name not in known:
+            self._fail((*key, "device"), shown(name), one_of(name, known))
+        return known[name]
+
+    def _wires(self, key: KeyPath, name: str) -> Sequence[str]:
+        """The links of one name; one that stands for several is the part of theirs before the colon."""
+        found = [link for link in self._links if link == name or link.partition(":")[0] == name]
+        if not found:
+            known = dict.fromkeys(part for link in self._links for part in (link.partition(":")[0], link))
+            self._fail((*key, "link"), shown(name), one_of(name, known))
+        return found
+
+    def _only_one(self, key: KeyPath, section: schema.FaultSection, *names: str) -> str:
+        given = [name for name in names if name in section.model_fields_set]
+        if len(given) != 1:
+            self._fail(key, f"{' and '.join(given) or 'none'} of {', '.join(names)}", "exactly one of them")
+        return given[0]
+
+    def _belongs(self, key: KeyPath, section: schema.FaultSection, name: str, *, to: str) -> None:
+        if name in section.model_fields_set and to not in section.model_fields_set:
+            self._fail((*key, name), f"{name} without {to}", f"{name} beside {to} only")
+
+    def _product(self, key: KeyPath, trace: Trace, factor: Trace) -> Trace:
+        try:
+            return _product(trace, factor)
+        except ValueError as error:
+            raise InputError(
+                self._document.where(key), str(error), "a shorter trace, or fewer faults"
+            ) from error
+
+    def _fail(self, key: KeyPath, found: str, accepted: str) -> NoReturn:
+        raise InputError(self._document.where(key), found, accepted)
+
+
+def _product(trace: Trace, factor: Trace) -> Trace:
+    """The product of two traces, where it must be exact for long enough to be followed.
+
+    A looping trace that fails once does not repeat any more. Its product is written out until long after the last
+    change of what does not loop, and then repeats as a whole.
+    """
+    loops = [one for one in (trace, factor) if one.end == "loop" and one.duration]
+    rest = [float(one.times[-1]) for one in (trace, factor) if one.end != "loop"]
+    density = sum(len(one.times) / (one.duration or 1.0) for one in loops)
+    horizon_s = max([2.0 * last_s for last_s in rest] + [_MANY_VALUES / density]) if loops else None
+    return multiplied(trace, factor, horizon_s=horizon_s)

@@ -1,0 +1,182 @@
+"""From the section `topology` of a scenario file to relays, links and media."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeAlias, TypeVar
+
+from simcore.files import graphs, schema
+from simcore.files.document import Document, KeyPath
+from simcore.files.graphfile import read_graph
+from simcore.streams import stream
+from simcore.world import topology
+from simcore.world.cluster import Link, Medium
+from simcore.world.topology import Pair, Wire, Wiring
+from traces import InputError, Trace
+from traces.errors import one_of, shown
+from traces.units import Quantity
+
+ReadTrace: TypeAlias = Callable[[str, KeyPath, Any, Quantity], Trace]
+"""The trace that a section under a key describes, for the owner whose name comes first."""
+
+_Built = TypeVar("_Built")
+_PLAIN: Mapping[str, Callable[[Sequence[str]], list[Pair]]] = {
+    "mesh": topology.mesh,
+    "line": topology.line,
+    "ring": topology.ring,
+}
+
+
+class Topologies:
+    """Builds the topologies of one file one after another, so that each can use the relays of those before.
+
+    Attributes:
+        devices: names of all devices.
+        nodes: the devices or the relay that each name in the file stands for, as far as they are built.
+        relays: names of relays: those of the file, then those that topologies add.
+        links: what the topologies add.
+        media: what the topologies add.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        file: schema.ScenarioFile,
+        seed: int,
+        trace: ReadTrace,
+        devices: Mapping[str, Sequence[str]],
+    ) -> None:
+        self._document = document
+        self._file = file
+        self._seed = seed
+        self._trace = trace
+        self.devices = tuple(name for members in devices.values() for name in members)
+        self.relays = list(file.relays)
+        self.links: list[Link] = []
+        self.media: list[Medium] = []
+        each = {name: [name] for name in (*self.devices, *self.relays)}
+        self.nodes: dict[str, Sequence[str]] = {**devices, **each}
+
+    def build(self) -> None:
+        """Build all of them.
+
+        Raises:
+            InputError: one cannot be used.
+        """
+        for name, section in self._file.topology.items():
+            wiring = self._wiring(name, section)
+            self._add_relays(("topology", name), wiring.relays)
+            self.links.extend(wiring.links)
+            self.media.extend(wiring.media)
+
+    def check_rate(self, key: KeyPath, section: Any) -> None:
+        """Refuse links that are on an unknown medium, or have neither a medium nor a bandwidth."""
+        self._check_medium(key, section.medium)
+        if section.medium is None and "bandwidth" not in section.model_fields_set:
+            self._fail(key, "no key 'bandwidth'", "the key bandwidth here, or a medium")
+
+    def check_room(self, key: KeyPath, count: int) -> None:
+        """Refuse more links than a cluster may have, before they are made."""
+        if len(self.links) + count > schema.MOST_LINKS:
+            others = f" beside {len(self.links)} others" if self.links else ""
+            self._fail(key, f"{count} links{others}", f"at most {schema.MOST_LINKS} links in all")
+
+    def _check_medium(self, key: KeyPath, name: str | None) -> None:
+        if name is not None and name not in self._media:
+            self._fail((*key, "medium"), shown(name), one_of(name, self._media))
+
+    def _add_relays(self, key: KeyPath, names: Sequence[str]) -> None:
+        """Add relays that are not there yet; topologies that name the same one meet in it."""
+        for name in names:
+            if name in self.nodes and name not in self.relays:
+                self._fail(key, f"a relay called {shown(name)}, like a device", "distinct names")
+            if name not in self.nodes:
+                self.nodes[name] = [name]
+                self.relays.append(name)
+
+    def _wiring(self, name: str, section: Any) -> Wiring:
+        if isinstance(section, schema.FileTopology):
+            return self._graph(name, section)
+        if isinstance(section, schema.CellsTopology):
+            return self._cells(name, section)
+        key: KeyPath = ("topology", name)
+        self.check_rate(key, section)
+        pairs = self._pairs(name, section, self._members((*key, "members"), section.members))
+        self.check_room(key, len(pairs))
+        relays = (section.relay or name,) if isinstance(section, schema.StarTopology) else ()
+        return Wiring(relays, topology.join(name, pairs, self._wire(key, section, section.medium)))
+
+    def _pairs(self, name: str, section: Any, members: Sequence[str]) -> list[Pair]:
+        match section:
+            case schema.StarTopology():
+                return topology.star(section.relay or name, members)
+            case schema.TreeTopology():
+                return topology.tree(members, section.branching)
+            case schema.GeometricTopology():
+                places = stream(self._seed, f"topology.{name}/places")
+                return topology.geometric(members, section.radius, places)
+        return _PLAIN[section.kind](members)
+
+    def _cells(self, name: str, section: schema.CellsTopology) -> Wiring:
+        key: KeyPath = ("topology", name)
+        members = [self._members((*key, "cells", i), cell) for i, cell in enumerate(section.cells)]
+        self.check_room(key, sum(map(len, members)) + len(members))
+        backbone = self._wire((*key, "backbone"), section.backbone, None)
+        wiring = topology.cells(name, members, self._wire(key, section, None), backbone)
+        for medium in wiring.media:
+            if medium.name in self._media:
+                self._fail(key, f"a second medium called {shown(medium.name)}", "distinct names")
+        return wiring
+
+    def _graph(self, name: str, section: schema.FileTopology) -> Wiring:
+        key: KeyPath = ("topology", name)
+        self._check_medium(key, section.medium)
+        graph = self._told(key, lambda: read_graph(Path(self._document.path).parent / section.file))
+        self.check_room(key, len(graph.edges))
+        wire = self._wire(key, section, section.medium)
+        return self._told(
+            key,
+            lambda: graphs.wiring(
+                name, graph, self.devices, media=self._media, wire=wire, ignore=section.ignore
+            ),
+        )
+
+    def _told(self, key: KeyPath, build: Callable[[], _Built]) -> _Built:
+        """Put before a mistake in a graph's file the place that names the file."""
+        try:
+            return build()
+        except InputError as error:
+            where = f"{self._document.where((*key, 'file'))}: {error.where}"
+            raise InputError(where, error.found, error.accepted) from error
+
+    def _wire(self, key: KeyPath, section: Any, medium: str | None) -> Wire:
+        given = "bandwidth" in section.model_fields_set
+        return Wire(
+            bandwidth=(lambda owner: self._trace(owner, (*key, "bandwidth"), section.bandwidth, "rate"))
+            if given
+            else None,
+            latency_s=section.latency,
+            overhead_s=section.overhead,
+            medium=medium,
+        )
+
+    def _members(self, key: KeyPath, names: Sequence[str] | None) -> Sequence[str]:
+        """The nodes that a list of names stands for, each once."""
+        if names is None:
+            return self.devices
+        found: dict[str, None] = {}
+        for number, name in enumerate(names):
+            if name not in self.nodes:
+                self._fail((*key, number), shown(name), one_of(name, self.nodes))
+            for node in self.nodes[name]:
+                if node in found:
+                    self._fail((*key, number), f"{shown(node)} a second time", "each member once")
+                found[node] = None
+        return tuple(found)
+
+    @property
+    def _media(self) -> list[str]:
+        """Names of all media so far."""
+        return [*self._file.media, *(medium.name for medium in self.media)]
+
+    def _fail(self, key: KeyPath, found: str, accepted: str) -> NoReturn:
+        raise InputError(self._document.where(key), found, accepted)

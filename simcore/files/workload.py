@@ -1,0 +1,64 @@
+"""Requests that are not written out: drawn at random, or taken from a log."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from simcore.files import schema
+from simcore.scenario import Request
+from simcore.streams import stream
+from traces import InputError
+from traces.requests import read_requests
+
+
+def poisson_requests(section: schema.PoissonWorkload, seed: int) -> Iterator[Request]:
+    """The requests of a Poisson workload.
+
+    Arrivals, prompts and outputs have a stream each: under one seed, a changed rate stretches the same arrivals, and
+    changed outputs leave the prompts alone.
+    """
+    gaps = stream(seed, "workload/arrival").standard_exponential(section.count)
+    arrivals = np.cumsum(gaps) / section.poisson
+    prompts = lengths(stream(seed, "workload/prompt"), section.prompt, section.count)
+    outputs = lengths(stream(seed, "workload/output"), section.output, section.count)
+    for arrival_s, prompt, output in zip(arrivals.tolist(), prompts.tolist(), outputs.tolist(), strict=True):
+        yield Request(prompt=prompt, output=output, arrival_s=arrival_s)
+
+
+def logged_requests(section: schema.FileWorkload, path: Path) -> Iterator[Request]:
+    """The requests of a log.
+
+    Raises:
+        InputError: the log cannot be read, or holds more requests than a scenario can.
+    """
+    most = schema.MOST_REQUESTS
+    log = read_requests(path, format=section.format, start_s=section.start, limit=section.limit or most + 1)
+    if len(log.prompt) > most:
+        raise InputError(str(path), f"more than {most} requests", "a limit, such as limit: 100")
+    arrivals = log.arrival_s * section.stretch
+    prompts = np.minimum(log.prompt, section.most_prompt)
+    outputs = np.minimum(log.output, section.most_output)
+    for arrival_s, prompt, output in zip(arrivals.tolist(), prompts.tolist(), outputs.tolist(), strict=True):
+        yield Request(prompt=prompt, output=output, arrival_s=arrival_s)
+
+
+def lengths(rng: np.random.Generator, section: schema.Length, count: int) -> npt.NDArray[np.int64]:
+    """Independent numbers of tokens, shape (count,), each at least 1.
+
+    A log-normal length is rounded to the nearest whole number, and has the mean it is given before that: the mean of
+    the logarithm is ln(mean) - sigma**2 / 2. A geometric length is n with the probability (1 - p)**(n - 1) * p, p = 1 /
+    mean.
+    """
+    match section:
+        case schema.UniformLength(uniform=[least, most]):
+            return rng.integers(least, most, size=count, endpoint=True)
+        case schema.LogNormalLength(lognormal_mean=mean, sigma=sigma, most=most):
+            drawn = rng.lognormal(math.log(mean) - sigma**2 / 2, sigma, size=count)
+            return np.clip(np.rint(drawn), 1, most).astype(np.int64)
+        case schema.GeometricLength(geometric_mean=mean, most=most):
+            return np.minimum(rng.geometric(1 / mean, size=count), most)
+        case _:
+            return np.full(count, section)

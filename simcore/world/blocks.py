@@ -1,0 +1,106 @@
+"""The block table: what can be placed, and which block feeds which.
+
+A block is the unit of placement: a key/value head with its query heads and its cache, the output projection of a
+layer, the feed-forward network of a layer, the embedding, the output head. Policies see the blocks as arrays; a
+placement is one device index per row of the table.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+
+import numpy as np
+
+from simcore.arrays import IntArray, sealed
+from simcore.world.model import ModelSpec
+
+
+class Kind(IntEnum):
+    """What a block is. All blocks of one kind cost the same, so costs are arrays indexed by kind."""
+
+    HEAD = 0
+    PROJ = 1
+    FFN = 2
+    EMBED = 3
+    LM_HEAD = 4
+
+
+@dataclass(frozen=True, eq=False)
+class BlockTable:
+    """The blocks of one model, in the order in which a token meets them.
+
+    Attributes:
+        kind: `Kind` of each block, shape (blocks,).
+        layer: layer of each block; -1 for the embedding, the number of layers for the output head, shape (blocks,).
+        heads: rows of the heads of each layer, shape (layers, heads per layer).
+        proj: row of each layer's projection, shape (layers,).
+        shards: rows of each layer's feed-forward network, shape (layers, shards); one of them if it is not sharded. The
+            first gathers the sums of all and holds the layer's output.
+        embed: row of the embedding, or None when it is not placed (the source then holds the first layer's input).
+        lm_head: row of the output head, or None when it is not placed (the last layer's output returns to the source).
+    """
+
+    kind: IntArray
+    layer: IntArray
+    heads: IntArray
+    proj: IntArray
+    shards: IntArray
+    embed: int | None
+    lm_head: int | None
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    @property
+    def layers(self) -> int:
+        """Number of decoder layers."""
+        return len(self.proj)
+
+    @property
+    def ffn(self) -> IntArray:
+        """Row of the feed-forward block that holds each layer's output, shape (layers,)."""
+        return self.shards[:, 0]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """One readable name per block: `embed`, `L0.head3`, `L0.proj`, `L0.ffn` (of several `L0.ffn2`), `lm_head`."""
+        names = [""] * len(self)
+        for layer, row in enumerate(self.heads):
+            for number, block in enumerate(row):
+                names[block] = f"L{layer}.head{number}"
+            names[self.proj[layer]] = f"L{layer}.proj"
+            for number, block in enumerate(self.shards[layer]):
+                names[block] = f"L{layer}.ffn" + (str(number) if self.shards.shape[1] > 1 else "")
+        if self.embed is not None:
+            names[self.embed] = "embed"
+        if self.lm_head is not None:
+            names[self.lm_head] = "lm_head"
+        return tuple(names)
+
+
+def block_table(
+    model: ModelSpec, *, embed: bool = True, lm_head: bool = True, ffn_shards: int = 1
+) -> BlockTable:
+    """The block table of a model.
+
+    Args:
+        model: the decoder; each of its layers gives `kv_heads` head blocks, a projection and its feed-forward blocks.
+        embed: whether the embedding is a block of its own.
+        lm_head: whether the output head is a block of its own.
+        ffn_shards: into how many blocks of columns each feed-forward network is cut.
+    """
+    per_layer = model.kv_heads + 1 + ffn_shards
+    first = int(embed)
+    rows = first + np.arange(model.layers * per_layer, dtype=np.int64).reshape(model.layers, per_layer)
+    layer_kinds = [Kind.HEAD] * model.kv_heads + [Kind.PROJ] + [Kind.FFN] * ffn_shards
+    kinds = [Kind.EMBED] * embed + layer_kinds * model.layers + [Kind.LM_HEAD] * lm_head
+    layers = [-1] * embed + [n for n in range(model.layers) for _ in layer_kinds] + [model.layers] * lm_head
+    return BlockTable(
+        kind=sealed(np.array(kinds, dtype=np.int64)),
+        layer=sealed(np.array(layers, dtype=np.int64)),
+        heads=sealed(rows[:, : model.kv_heads]),
+        proj=sealed(rows[:, model.kv_heads]),
+        shards=sealed(rows[:, model.kv_heads + 1 :]),
+        embed=0 if embed else None,
+        lm_head=len(kinds) - 1 if lm_head else None,
+    )

@@ -1,0 +1,421 @@
+"""What is in the lab: devices, relays, the links between them, and the way a message takes.
+
+A `Cluster` is a value. Two simulations of one cluster never influence each other, because nothing here changes while
+simulated time passes: what varies with time is a `Trace`.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Literal, TypeAlias
+
+import networkx as nx
+import numpy as np
+
+from simcore.arrays import BoolArray, FloatArray, IntArray, sealed
+from simcore.world.route import Resource, Route, divided
+from traces import Trace, scaled
+
+_Key: TypeAlias = tuple[str, str, bool]
+"""What a resource belongs to: "link", "nic", "medium" or "up", its name, and a direction."""
+
+_ALWAYS_ON = Trace.constant(1.0)
+_NOTHING = Trace.constant(0.0)
+_WIDE_OPEN = 1e30  # [bytes/s] more than anything asks for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """A machine that holds and computes blocks.
+
+    Attributes:
+        name: unique in its cluster.
+        memory_bytes: capacity.
+        flops: peak speed [FLOP/s].
+        memory_bandwidth: [bytes/s]; infinite when only the peak speed shall count.
+        overhead_s: fixed time per block and step.
+        disk_bandwidth: [bytes/s] at which what does not fit in memory is read on every token; 0 when there is no disk.
+        availability: share of the device that is free for the model over time, in [0, 1].
+        used_bytes: memory taken by others over time.
+        discipline: tasks run one after another (`fifo`) or all at once, each on an equal share (`ps`).
+        nic_up: rate at which its network interface sends over time [bytes/s], over all its links together; None when
+            only the links limit it. What the device forwards for others counts too.
+        nic_down: likewise for what it receives.
+        up: 1 while the device is there and 0 while it is down. When it goes down it loses all that the model has on it;
+            while it is down it neither computes nor sends, receives or forwards.
+    """
+
+    name: str
+    memory_bytes: float
+    flops: float
+    memory_bandwidth: float = math.inf
+    overhead_s: float = 0.0
+    disk_bandwidth: float = 0.0
+    availability: Trace = _ALWAYS_ON
+    used_bytes: Trace = _NOTHING
+    discipline: Literal["fifo", "ps"] = "fifo"
+    nic_up: Trace | None = None
+    nic_down: Trace | None = None
+    up: Trace = _ALWAYS_ON
+
+
+@dataclass(frozen=True, kw_only=True)
+class Medium:
+    """Half-duplex air or cable: all links on it, in both directions, have one budget together.
+
+    Attributes:
+        name: unique among the media of its cluster.
+        bandwidth: rate over time [bytes/s].
+    """
+
+    name: str
+    bandwidth: Trace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A connection between two nodes (devices or relays).
+
+    Attributes:
+        name: unique in its cluster.
+        ends: names of the two nodes.
+        bandwidth: rate over time [bytes/s], the whole of it in each direction; None when only the medium limits it.
+        latency_s: one-way latency.
+        overhead_s: fixed time per message.
+        medium: name of the medium that the link is on, whose budget it shares with all others there. With a bandwidth
+            beside it, the narrower of the two counts.
+        up: 1 while the link is there and 0 while it is down, when it carries nothing.
+
+    Raises:
+        ValueError: there is neither a bandwidth nor a medium.
+    """
+
+    name: str
+    ends: tuple[str, str]
+    bandwidth: Trace | None = None
+    latency_s: float = 0.0
+    overhead_s: float = 0.0
+    medium: str | None = None
+    up: Trace = _ALWAYS_ON
+
+    def __post_init__(self) -> None:
+        if self.bandwidth is None and self.medium is None:
+            raise ValueError(f"link {self.name!r} needs a bandwidth or a medium")
+
+
+@dataclass(frozen=True, eq=False)
+class Cluster:
+    """Devices, relays, links and the device at which tokens are read and written.
+
+    Attributes:
+        devices: at least one, with distinct names.
+        links: between nodes of the cluster; all nodes must be connected.
+        source: name of the device that holds the prompt and receives each token.
+        relays: names of the nodes that are no devices, such as switches and access points: links end there and messages
+            pass, but nothing is placed there.
+        media: what several links share, with distinct names.
+        pinned: routes that messages take instead of the latency-shortest ones, each as the names of its nodes from one
+            device to another. It holds for both directions, unless the other direction is pinned too.
+
+    Raises:
+        ValueError: names repeat or are unknown, the graph is not connected, or a pinned route is none.
+    """
+
+    devices: tuple[Device, ...]
+    links: tuple[Link, ...]
+    source: str
+    relays: tuple[str, ...] = ()
+    media: tuple[Medium, ...] = ()
+    pinned: tuple[tuple[str, ...], ...] = ()
+    _index: dict[str, int] = field(init=False, repr=False)
+    _shares: dict[tuple[int, int], Trace] = field(init=False, repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = [device.name for device in self.devices]
+        if not names:
+            raise ValueError("a cluster needs at least one device")
+        _unique([*names, *self.relays], "node" if self.relays else "device")
+        _unique([link.name for link in self.links], "link")
+        _unique([medium.name for medium in self.media], "medium")
+        object.__setattr__(self, "_index", {name: i for i, name in enumerate(names)})
+        self._check_links([*names, *self.relays])
+        if self.source not in self._index:
+            raise ValueError(f"the source {self.source!r} is not one of the devices {names}")
+        unreached = {*names, *self.relays} - set(nx.node_connected_component(self.graph, names[0]))
+        if unreached:
+            raise ValueError(f"no path of links leads from {names[0]!r} to {', '.join(sorted(unreached))}")
+        self._check_pinned()
+
+    def _check_links(self, nodes: Sequence[str]) -> None:
+        known, media = set(nodes), {medium.name for medium in self.media}
+        what = "nodes" if self.relays else "devices"
+        for link in self.links:
+            if link.ends[0] == link.ends[1] or not set(link.ends) <= known:
+                raise ValueError(
+                    f"link {link.name!r} must join two different {what} of {list(nodes)}, not {link.ends}"
+                )
+            if link.medium is not None and link.medium not in media:
+                raise ValueError(f"link {link.name!r} is on {link.medium!r}, which is not one of the media")
+
+    def _check_pinned(self) -> None:
+        for path in self.pinned:
+            self._check_path(path)
+        repeated = [ends for ends, n in Counter((path[0], path[-1]) for path in self.pinned).items() if n > 1]
+        if repeated:
+            raise ValueError(f"the route from {repeated[0][0]!r} to {repeated[0][1]!r} is pinned twice")
+
+    def _check_path(self, path: Sequence[str]) -> None:
+        way = " - ".join(path)
+        if len(path) < 2 or not {path[0], path[-1]} <= set(self._index) or len(set(path)) < len(path):
+            raise ValueError(
+                f"the pinned route {way} must lead from one device to another and meet no node twice"
+            )
+        for a, b in pairwise(path):
+            if not self.graph.has_edge(a, b):
+                raise ValueError(f"the pinned route {way} needs a link between {a!r} and {b!r}")
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Device names in order of their index."""
+        return tuple(device.name for device in self.devices)
+
+    @property
+    def source_index(self) -> int:
+        """Index of the source."""
+        return self._index[self.source]
+
+    @cached_property
+    def memory_bytes(self) -> FloatArray:
+        """Capacity of each device, shape (devices,)."""
+        return self._column("memory_bytes")
+
+    @cached_property
+    def flops(self) -> FloatArray:
+        """Peak speed of each device [FLOP/s], shape (devices,)."""
+        return self._column("flops")
+
+    @cached_property
+    def memory_bandwidth(self) -> FloatArray:
+        """Memory bandwidth of each device [bytes/s], shape (devices,)."""
+        return self._column("memory_bandwidth")
+
+    @cached_property
+    def overhead_s(self) -> FloatArray:
+        """Fixed time per block and step of each device, shape (devices,)."""
+        return self._column("overhead_s")
+
+    @cached_property
+    def disk_bandwidth(self) -> FloatArray:
+        """Disk bandwidth of each device [bytes/s], 0 without a disk, shape (devices,)."""
+        return self._column("disk_bandwidth")
+
+    def up(self, time_s: float) -> BoolArray:
+        """Whether each device is there at an instant, shape (devices,)."""
+        return sealed(np.array([device.up.value(time_s) > 0.0 for device in self.devices]))
+
+    def availability(self, time_s: float, window_s: float) -> FloatArray:
+        """Share of each device that was free over the last `window_s` seconds (0: is free now), shape (devices,).
+
+        0 for a device that is down now; its outages do not count while it is up.
+        """
+        shares = np.array([device.availability.mean_before(time_s, window_s) for device in self.devices])
+        return sealed(shares * self.up(time_s))
+
+    def available_bytes(self, time_s: float) -> FloatArray:
+        """Memory of each device that others do not take at an instant, 0 while it is down, shape (devices,)."""
+        others = np.array([device.used_bytes.value(time_s) for device in self.devices])
+        return sealed(np.maximum(self.memory_bytes - others, 0.0) * self.up(time_s))
+
+    @cached_property
+    def graph(self) -> "nx.Graph[Any]":
+        """Devices and relays as nodes, links as edges; the edge attribute `link` is an index into `links`.
+
+        Of several links between the same two nodes the one of least latency counts. Everything is added in the order of
+        names: which of several equal routes is found depends on that order, and must not on that of the devices.
+        """
+        graph: nx.Graph[Any] = nx.Graph()
+        graph.add_nodes_from(sorted([*self.names, *self.relays]))
+        order = sorted(range(len(self.links)), key=lambda i: (-_delay(self.links[i]), self.links[i].name))
+        for i in order:
+            graph.add_edge(*self.links[i].ends, link=i, weight=_weight(self.links[i]))
+        return graph
+
+    @cached_property
+    def resources(self) -> tuple[Resource, ...]:
+        """All that messages may share: links by direction, network interfaces by direction, media.
+
+        A device or a link that may go down is one too, so wide that it never limits anything while it is up.
+        """
+        return tuple(self._resources.values())
+
+    @cached_property
+    def _resources(self) -> dict[_Key, Resource]:
+        """Resources by what they belong to."""
+        found: dict[_Key, Resource] = {}
+        for link in self.links:
+            if link.bandwidth is not None:
+                for forward in (True, False):
+                    found["link", link.name, forward] = Resource(f"link {link.name!r}", link.bandwidth)
+        for device in self.devices:
+            if device.nic_up is not None:
+                found["nic", device.name, True] = Resource(f"nic_up of {device.name!r}", device.nic_up)
+            if device.nic_down is not None:
+                found["nic", device.name, False] = Resource(f"nic_down of {device.name!r}", device.nic_down)
+        for medium in self.media:
+            found["medium", medium.name, True] = Resource(f"medium {medium.name!r}", medium.bandwidth)
+        for what, one in [("device", device) for device in self.devices] + [
+            ("link", link) for link in self.links
+        ]:
+            if one.up != _ALWAYS_ON:
+                found["up", f"{what} {one.name}", True] = Resource(
+                    f"{what} {one.name!r}", scaled(one.up, _WIDE_OPEN)
+                )
+        return found
+
+    @cached_property
+    def routes(self) -> tuple[tuple[Route | None, ...], ...]:
+        """`routes[i][j]` is the route from device i to device j, pinned or latency-shortest; None for i = j."""
+        pinned = {(path[-1], path[0]): path[::-1] for path in self.pinned}
+        pinned |= {(path[0], path[-1]): path for path in self.pinned}
+        rows = []
+        for start in self.names:
+            paths = nx.single_source_dijkstra_path(self.graph, start, weight="weight")
+            rows.append(
+                tuple(
+                    self._route(pinned.get((start, end), paths[end])) if end != start else None
+                    for end in self.names
+                )
+            )
+        return tuple(rows)
+
+    @cached_property
+    def latency_s(self) -> FloatArray:
+        """Latency plus per-message overhead between devices, shape (devices, devices), 0 on the diagonal."""
+        return sealed(
+            np.array(
+                [[route.latency_s if route else 0.0 for route in row] for row in self.routes],
+                dtype=np.float64,
+            )
+        )
+
+    def rates(self, time_s: float, window_s: float) -> FloatArray:
+        """Rate of the narrowest resource between devices [bytes/s], shape (devices, devices).
+
+        The rate of a resource is its mean over the last `window_s` seconds, or with a window of 0 what it is now,
+        whoever else uses it; 0 while a device or a link on the way is down. Infinite on the diagonal: what a device
+        sends to itself is free.
+        """
+        rates = self._fixed_rates.copy()
+        varying, switches = self._varying_traces, self._switches
+        rates[varying] = [self._traces[i].mean_before(time_s, window_s) for i in varying]
+        rates[switches] = [self._traces[i].value(time_s) for i in switches]
+        count = len(self.devices)
+        matrix = np.full(count * count, np.inf)
+        crossed, starts, pairs = self._crossings
+        if len(pairs):
+            matrix[pairs] = np.minimum.reduceat(rates[crossed], starts)
+        return sealed(matrix.reshape(count, count))
+
+    @cached_property
+    def _traces(self) -> list[Trace]:
+        """The distinct traces on all routes; many links may be driven by one."""
+        return list({id(trace): trace for _, route in self._pairs for trace in route.bandwidths}.values())
+
+    @cached_property
+    def _varying_traces(self) -> list[int]:
+        return [i for i, trace in enumerate(self._traces) if not trace.is_constant]
+
+    @cached_property
+    def _switches(self) -> list[int]:
+        """Those that only say whether a device or a link is up."""
+        switches = {id(self._share(self._place[key], 1)) for key in self._resources if key[0] == "up"}
+        return [i for i, trace in enumerate(self._traces) if id(trace) in switches]
+
+    @cached_property
+    def _fixed_rates(self) -> FloatArray:
+        return np.array([trace.value(0.0) for trace in self._traces], dtype=np.float64)
+
+    @property
+    def _pairs(self) -> Iterator[tuple[int, Route]]:
+        """The routes between different devices, each with its cell in a matrix of all devices."""
+        for i, row in enumerate(self.routes):
+            for j, route in enumerate(row):
+                if route:
+                    yield i * len(self.devices) + j, route
+
+    @cached_property
+    def _crossings(self) -> tuple[IntArray, IntArray, IntArray]:
+        """All routes end to end: traces met, where each route begins among them, and its cell in the matrix."""
+        number = {id(trace): i for i, trace in enumerate(self._traces)}
+        crossed: list[int] = []
+        starts: list[int] = []
+        pairs: list[int] = []
+        for cell, route in self._pairs:
+            starts.append(len(crossed))
+            pairs.append(cell)
+            crossed.extend(number[id(trace)] for trace in route.bandwidths)
+        return (
+            np.array(crossed, dtype=np.int64),
+            np.array(starts, dtype=np.int64),
+            np.array(pairs, dtype=np.int64),
+        )
+
+    def _column(self, name: str) -> FloatArray:
+        return sealed(np.array([getattr(device, name) for device in self.devices], dtype=np.float64))
+
+    @cached_property
+    def _place(self) -> dict[_Key, int]:
+        return {key: i for i, key in enumerate(self._resources)}
+
+    def _route(self, path: Sequence[str]) -> Route:
+        hops: list[int] = []
+        used: Counter[int] = Counter()
+        for a, b in pairwise(path):
+            i = self.graph.edges[a, b]["link"]
+            link = self.links[i]
+            medium = "" if link.medium is None else link.medium
+            keys: list[_Key] = [
+                ("up", f"link {link.name}", True),
+                ("nic", a, True),
+                ("link", link.name, link.ends[0] == a),
+                ("medium", medium, True),
+                ("nic", b, False),
+            ]
+            used.update(self._place[key] for key in keys if key in self._place)
+            hops.append(i)
+        ends: list[_Key] = [("up", f"device {node}", True) for node in path]
+        used.update(self._place[key] for key in ends if key in self._place)
+        return Route(
+            tuple(hops),
+            math.fsum(_delay(self.links[i]) for i in hops),
+            tuple(used),
+            tuple(used.values()),
+            tuple(self._share(i, uses) for i, uses in used.items()),
+        )
+
+    def _share(self, resource: int, uses: int) -> Trace:
+        """What a resource lets through of a message that crosses it so often; one trace for all such messages."""
+        if (resource, uses) not in self._shares:
+            self._shares[resource, uses] = divided(self.resources[resource].bandwidth, uses)
+        return self._shares[resource, uses]
+
+
+def _delay(link: Link) -> float:
+    return link.latency_s + link.overhead_s
+
+
+def _weight(link: Link) -> int:
+    """Path weight: latency in femtoseconds first, then number of links.
+
+    Whole numbers keep the order exact, so that of two equally fast routes the one with fewer links is taken.
+    """
+    return (round(_delay(link) * 1e15) << 20) + 1
+
+
+def _unique(names: Sequence[str], what: str) -> None:
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
+    if repeated:
+        raise ValueError(f"{what} names repeat: {', '.join(repeated)}")

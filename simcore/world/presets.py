@@ -1,0 +1,175 @@
+"""Models that can be called by name.
+
+Released models have the shape in the `config.json` of the repository on huggingface.co that is named beside
+each, with its published number of parameters, and take 2 bytes per number: the precision they are commonly
+run at.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from simcore.world.model import ModelSpec
+from traces.errors import InputError, nearest, shown
+
+
+def preset(name: str) -> ModelSpec:
+    """The preset called `name`.
+
+    Raises:
+        InputError: there is none; the message lists all and the closest.
+    """
+    if name in PRESETS:
+        return PRESETS[name]
+    near = nearest(name, PRESETS)
+    hint = f" (did you mean {near}?)" if near else ""
+    raise InputError("model preset", shown(name), f"one of {', '.join(PRESETS)}{hint}")
+
+
+def _paper(heads: int, width: int) -> ModelSpec:
+    """One float32 decoder layer as the paper simulates it: FFN four times the width, no vocabulary."""
+    return ModelSpec(
+        name=f"paper-{heads}x{width}",
+        layers=1,
+        width=width,
+        heads=heads,
+        kv_heads=heads,
+        head_size=width // heads,
+        ffn_width=4 * width,
+        gated_ffn=False,
+        vocabulary=0,
+        bytes_per_weight=4.0,
+        bytes_per_kv=4.0,
+        bytes_per_activation=4.0,
+    )
+
+
+_MODELS = (
+    # TinyLlama/TinyLlama-1.1B-Chat-v1.0: 1,100,048,384 parameters.
+    ModelSpec(
+        name="tinyllama-1.1b",
+        layers=22,
+        width=2048,
+        heads=32,
+        kv_heads=4,
+        head_size=64,
+        ffn_width=5632,
+        gated_ffn=True,
+        vocabulary=32000,
+        extra_parameters=(2 * 22 + 1) * 2048,  # norms
+    ),
+    # meta-llama/Llama-2-7b-hf: 6,738,415,616 parameters.
+    ModelSpec(
+        name="llama-2-7b",
+        layers=32,
+        width=4096,
+        heads=32,
+        kv_heads=32,
+        head_size=128,
+        ffn_width=11008,
+        gated_ffn=True,
+        vocabulary=32000,
+        extra_parameters=(2 * 32 + 1) * 4096,  # norms
+    ),
+    # meta-llama/Llama-2-13b-hf: 13,015,864,320 parameters.
+    ModelSpec(
+        name="llama-2-13b",
+        layers=40,
+        width=5120,
+        heads=40,
+        kv_heads=40,
+        head_size=128,
+        ffn_width=13824,
+        gated_ffn=True,
+        vocabulary=32000,
+        extra_parameters=(2 * 40 + 1) * 5120,  # norms
+    ),
+    # meta-llama/Meta-Llama-3-8B: 8,030,261,248 parameters.
+    ModelSpec(
+        name="llama-3-8b",
+        layers=32,
+        width=4096,
+        heads=32,
+        kv_heads=8,
+        head_size=128,
+        ffn_width=14336,
+        gated_ffn=True,
+        vocabulary=128256,
+        extra_parameters=(2 * 32 + 1) * 4096,  # norms
+    ),
+    # mistralai/Mistral-7B-v0.1: 7,241,732,096 parameters. Its window of 4096 tokens is not represented.
+    ModelSpec(
+        name="mistral-7b",
+        layers=32,
+        width=4096,
+        heads=32,
+        kv_heads=8,
+        head_size=128,
+        ffn_width=14336,
+        gated_ffn=True,
+        vocabulary=32000,
+        extra_parameters=(2 * 32 + 1) * 4096,  # norms
+    ),
+    # Qwen/Qwen2.5-7B: 7,615,616,512 parameters.
+    ModelSpec(
+        name="qwen2.5-7b",
+        layers=28,
+        width=3584,
+        heads=28,
+        kv_heads=4,
+        head_size=128,
+        ffn_width=18944,
+        gated_ffn=True,
+        vocabulary=152064,
+        extra_parameters=(2 * 28 + 1) * 3584 + 28 * (28 + 2 * 4) * 128,  # norms; query, key and value biases
+    ),
+    # Qwen/Qwen3-8B: 8,190,735,360 parameters.
+    ModelSpec(
+        name="qwen3-8b",
+        layers=36,
+        width=4096,
+        heads=32,
+        kv_heads=8,
+        head_size=128,
+        ffn_width=12288,
+        gated_ffn=True,
+        vocabulary=151936,
+        extra_parameters=(2 * 36 + 1) * 4096 + 36 * 2 * 128,  # norms; query and key norms
+    ),
+    # openai-community/gpt2: 124,439,808 parameters.
+    ModelSpec(
+        name="gpt2",
+        layers=12,
+        width=768,
+        heads=12,
+        kv_heads=12,
+        head_size=64,
+        ffn_width=3072,
+        gated_ffn=False,
+        vocabulary=50257,
+        tied_embeddings=True,
+        # positions; norms with bias; biases of query, key, value, output, FFN down and FFN up
+        extra_parameters=1024 * 768 + (2 * 12 + 1) * 2 * 768 + 12 * (5 * 768 + 3072),
+    ),
+    # facebook/opt-1.3b: 1,315,758,080 parameters.
+    ModelSpec(
+        name="opt-1.3b",
+        layers=24,
+        width=2048,
+        heads=32,
+        kv_heads=32,
+        head_size=64,
+        ffn_width=8192,
+        gated_ffn=False,
+        vocabulary=50272,
+        tied_embeddings=True,
+        # positions, of which 2 stand for padding; norms with bias; biases as in GPT-2
+        extra_parameters=(2048 + 2) * 2048 + (2 * 24 + 1) * 2 * 2048 + 24 * (5 * 2048 + 8192),
+    ),
+    _paper(heads=8, width=512),
+    _paper(heads=16, width=1024),
+    _paper(heads=32, width=2048),
+    _paper(heads=64, width=4096),
+)
+
+PRESETS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in _MODELS})
+"""All presets by name."""

@@ -1,0 +1,170 @@
+"""Shapes of networks: which nodes are joined, one function per shape, and the links that join them.
+
+A shape is a list of pairs of names, in an order that depends on nothing but the order of the names. `join` makes links
+of it, called `NAME:A-B`; `cells`, which has links of two kinds, does both at once. A node may be a device or a relay
+wherever nothing else is said.
+
+    links = join("backbone", ring(["s1", "s2", "s3"]), Wire(bandwidth=Trace.constant(125e6)))
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from simcore.arrays import FloatArray
+from simcore.world.cluster import Link, Medium
+from traces import Trace
+
+Pair: TypeAlias = tuple[str, str]
+Rate: TypeAlias = Trace | Callable[[str], Trace]
+"""A bandwidth [bytes/s] that is the same trace everywhere, or a trace for each name of a link or medium."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wire:
+    """What the links of one shape have in common.
+
+    Attributes:
+        bandwidth: rate over time [bytes/s], one for all links or by the name of the link; None when only the medium
+            limits them.
+        latency_s: one-way latency of each link.
+        overhead_s: fixed time per message and link.
+        medium: name of the medium on which all of them are, if they share one.
+    """
+
+    bandwidth: Rate | None = None
+    latency_s: float = 0.0
+    overhead_s: float = 0.0
+    medium: str | None = None
+
+    def link(self, name: str, ends: Pair) -> Link:
+        """A link of this kind."""
+        return Link(
+            name=name,
+            ends=ends,
+            bandwidth=None if self.bandwidth is None else _rate(self.bandwidth, name),
+            latency_s=self.latency_s,
+            overhead_s=self.overhead_s,
+            medium=self.medium,
+        )
+
+
+class Wiring(NamedTuple):
+    """What a network adds to the devices of a cluster.
+
+    Attributes:
+        relays: names of nodes that are no devices.
+        links: between devices and relays.
+        media: that links share.
+    """
+
+    relays: tuple[str, ...]
+    links: tuple[Link, ...]
+    media: tuple[Medium, ...] = ()
+
+
+def join(name: str, pairs: Iterable[Pair], wire: Wire) -> tuple[Link, ...]:
+    """A link for every pair; the one between a and b is called `name:a-b`."""
+    return tuple(wire.link(f"{name}:{a}-{b}", (a, b)) for a, b in pairs)
+
+
+def mesh(nodes: Sequence[str]) -> list[Pair]:
+    """Every node with every other: n (n - 1) / 2 pairs, each in the order of the nodes."""
+    return list(itertools.combinations(nodes, 2))
+
+
+def star(relay: str, nodes: Sequence[str]) -> list[Pair]:
+    """Every node with one relay, a switch or an access point: n pairs, the relay first."""
+    return [(relay, node) for node in nodes]
+
+
+def line(nodes: Sequence[str]) -> list[Pair]:
+    """Every node with the next: n - 1 pairs."""
+    return list(itertools.pairwise(nodes))
+
+
+def ring(nodes: Sequence[str]) -> list[Pair]:
+    """A line closed between its last node and its first: n pairs, or n - 1 where n is below 3."""
+    closing = [(nodes[-1], nodes[0])] if len(nodes) > 2 else []
+    return line(nodes) + closing
+
+
+def tree(nodes: Sequence[str], branching: int) -> list[Pair]:
+    """Every node but the first with its parent: n - 1 pairs, the parent first.
+
+    The tree is filled level by level: the first node is the root, the next `branching` are its children, and so on.
+    """
+    return [(nodes[(i - 1) // branching], nodes[i]) for i in range(1, len(nodes))]
+
+
+def geometric(nodes: Sequence[str], radius: float, random: np.random.Generator) -> list[Pair]:
+    """Nodes at random places of a unit square, joined where they are no farther apart than `radius`.
+
+    Where that leaves parts of the network alone, they are joined by the shortest links that do it: those of the
+    Euclidean minimum spanning tree, which are beyond the radius only between parts. So there are as many pairs beyond
+    the radius as there are parts, less one.
+
+    Args:
+        nodes: names; the first is placed first.
+        radius: in sides of the square.
+        random: from which the places are drawn.
+    """
+    distance = _distances(random.random((len(nodes), 2)))
+    joined = distance <= radius
+    for i, j in _spanning_tree(distance):
+        joined[i, j] = joined[j, i] = True
+    return [(nodes[i], nodes[j]) for i, j in np.argwhere(np.triu(joined, 1))]
+
+
+def cells(name: str, members: Sequence[Sequence[str]], radio: Wire, backbone: Wire) -> Wiring:
+    """Wi-Fi cells whose access points hang on one wired switch.
+
+    Cell k, counted from 1, is a star over the access point `name-k`, and all its links are on the medium `name-k`: one
+    station alone has all of its rate, and what several send or receive at a time they share. Each access point has a
+    link of the kind `backbone` to the switch, which is called `name`.
+
+    Args:
+        name: of the switch; the names of everything else begin with it.
+        members: the nodes of each cell.
+        radio: the links in the cells; its bandwidth is that of the medium, for the name of the medium.
+        backbone: the links of the access points with the switch.
+    """
+    points = [f"{name}-{number}" for number in range(1, len(members) + 1)]
+    links: list[Link] = []
+    for point, cell in zip(points, members, strict=True):
+        links.extend(join(name, star(point, cell), replace(radio, bandwidth=None, medium=point)))
+    links.extend(join(name, star(name, points), backbone))
+    media = tuple(Medium(name=point, bandwidth=_rate(radio.bandwidth, point)) for point in points)
+    return Wiring((name, *points), tuple(links), media)
+
+
+def _rate(bandwidth: Rate | None, name: str) -> Trace:
+    if bandwidth is None:
+        raise ValueError(f"{name!r} needs a bandwidth")
+    return bandwidth if isinstance(bandwidth, Trace) else bandwidth(name)
+
+
+def _distances(places: FloatArray) -> FloatArray:
+    """Between all places, shape (n, n), from coordinates of shape (n, 2)."""
+    apart = places[:, np.newaxis, :] - places
+    return np.hypot(apart[..., 0], apart[..., 1])
+
+
+def _spanning_tree(distance: FloatArray) -> list[tuple[int, int]]:
+    """The edges of the minimum spanning tree, by Prim's algorithm: the nearest node outside comes next."""
+    near = distance[0].copy() if len(distance) else np.empty(0)
+    parent = np.zeros(len(distance), dtype=np.int64)
+    outside = np.ones(len(distance), dtype=np.bool_)
+    outside[:1] = False
+    edges = []
+    for _ in range(len(distance) - 1):
+        node = int(np.where(outside, near, np.inf).argmin())
+        edges.append((int(parent[node]), node))
+        outside[node] = False
+        closer = distance[node] < near
+        near = np.where(closer, distance[node], near)
+        parent[closer] = node
+    return edges
