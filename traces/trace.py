@@ -198,7 +198,7 @@ class Trace:
         """The earliest t1 >= t0 with `integral(t0, t1) >= amount`, or infinity if there is none.
 
         What is complete when an outage begins is complete then, not after it: a shortfall of up to 1e-12 of
-        the amount, or of what 32 steps of the float64 clock would still bring, is taken for rounding error.
+        the amount and what 32 steps of the float64 clock would still bring is taken for rounding error.
 
         Args:
             t0: where to start [s].
