@@ -2,8 +2,8 @@
 
 Between two changes every rate is constant, so all that happens is: a flow starts, a flow ends, a capacity changes. Then
 the rates of those flows that the change reaches are found anew (`simcore.engine.refill`); nothing else is touched, and
-nothing is ever polled. A flow that meets nobody on its way is one inverse integral (`Route.reach`) and one event, until another
-joins it.
+nothing is ever polled. A flow that meets nobody on its way is one inverse integral (`Route.reach`) and one event, until
+another joins it.
 """
 
 import math
