@@ -268,10 +268,17 @@ TRACES = [
     ),
     Case(
         "Mahimahi as availability",
-        changed("{memory", "{availability: {file: up.mahimahi}, memory"),
+        changed("{memory", "{availability: {file: up.mahimahi, format: mahimahi}, memory"),
         ("a link's rate", "fraction"),
         file="up.mahimahi",
         beside={"up.mahimahi": "1\n"},
+    ),
+    Case(
+        "whole numbers as availability, which are a load or what it leaves",
+        changed("{memory", "{availability: {file: cpu}, memory"),
+        ("option load", "load=True", "load=False"),
+        file="cpu",
+        beside={"cpu": "1\n"},
     ),
 ]  # fmt: skip
 
