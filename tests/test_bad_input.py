@@ -269,7 +269,7 @@ TRACES = [
     Case(
         "Mahimahi as availability",
         changed("{memory", "{availability: {file: up.mahimahi, format: mahimahi}, memory"),
-        ("a link's rate", "fraction"),
+        ("mahimahi, which holds a rate", "fraction"),
         file="up.mahimahi",
         beside={"up.mahimahi": "1\n"},
     ),
