@@ -44,6 +44,7 @@ class DynamicLayer:
 
     name: ClassVar[str] = "dynamic-layer"
     declares: ClassVar[Mapping[str, str]] = {
+        "stable": "thresholds are looked at again when layers have moved, and then more may have to",
         "worth-moving": "thresholds decide when layers move, not what it costs",
     }
 

@@ -60,7 +60,7 @@ def test_a_shipped_policy_keeps_the_laws_or_declares(name: str) -> None:
     assert_as_declared(check_policy(lambda: policies.create(name)))
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", policies.names())
 def test_a_shipped_policy_keeps_the_laws_or_declares_thoroughly(name: str) -> None:
     level: Level = "quick" if name == "exact-milp" else "thorough"
@@ -328,16 +328,21 @@ def test_what_moves_live_has_room_at_both_ends(name: str, question: Question) ->
         assert (predict.excess_on_the_way(seen, decision.devices) <= predict.TOLERANCE_BYTES).all()
 
 
-@pytest.mark.parametrize("name", ["greedy", "round-robin", "resource-aware"])
-def test_blocks_without_bytes_are_not_put_on_a_device_that_is_down(name: str) -> None:
+@pytest.mark.parametrize("name", ["edgeshard", "greedy", "round-robin", "resource-aware"])
+@pytest.mark.parametrize("first", [True, False])
+def test_blocks_without_bytes_are_not_put_on_a_device_that_is_down(name: str, first: bool) -> None:
     """Where each head carries its rows of the projection, the projection itself holds nothing and takes no time."""
+    devices = [
+        Device(name="a", memory_bytes=1e9, flops=1e9),
+        Device(name="b", memory_bytes=1e9, flops=1e9, up=DOWN),
+    ]
     model = replace(preset("paper-8x512"), layers=1)
     scenario = Scenario(
         name="down",
         model=model,
         cost=DecodeCost(model, projection="sharded"),
         cluster=Cluster(
-            (Device(name="a", memory_bytes=1e9, flops=1e9), Device(name="b", memory_bytes=1e9, flops=1e9, up=DOWN)),
+            tuple(devices if first else devices[::-1]),
             (Link(name="l", ends=("a", "b"), bandwidth=Trace.constant(1e6)),),
             "a",
         ),
