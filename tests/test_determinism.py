@@ -66,7 +66,8 @@ def test_other_processes_and_hash_seeds_give_the_same_bytes_and_other_seeds_do_n
     first = run("1", "7")
     assert run("2", "7") == first
     other = run("1", "8")
-    assert [name for name in SAME if other[name] == first[name]] == []
+    # Nothing fails in this world.
+    assert [name for name in SAME if other[name] == first[name]] == ["faults"]
 
 
 def test_two_simulations_in_one_process_do_not_touch_each_other(scenario_file: Path) -> None:
