@@ -115,7 +115,7 @@ def _joining(states: Sequence[State], inside: dict[Flow, None], allocation: Allo
         least = top * (1.0 - _ROUNDING) if full else float("inf")
         for flow in state.flows:
             if flow not in inside:
-                level = flow.rate / flow.weight
+                level = flow.level
                 if level > most or (flow.bottleneck == resource and level < least):
                     joining.add(flow)
     return joining
