@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from worlds import clusters, observe, reals, scenarios
+from worlds import clusters, observe, reals, scenarios, tight
 
 import policies
 from policies import exact, lower_bound, onelayer
@@ -30,12 +30,6 @@ from traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
 MOST_PLACEMENTS = 5000
-
-
-def tight(seen: Observation, share: float, seed: int) -> Observation:
-    """The same world, its devices of random size and together 1 / `share` times as large as the model."""
-    parts = np.random.default_rng(seed).dirichlet(np.ones(seen.devices))
-    return replace(seen, available_bytes=parts * seen.memory_bytes.sum() / share)
 
 
 def least(seen: Observation) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import clusters, models, observe, reals, scenarios
+from worlds import clusters, models, observe, reals, scenarios, tight, with_memory
 
 from policies.dynamic_layer import DynamicLayer
 from policies.edgeshard import EdgeShard, Objective, units
@@ -40,16 +40,6 @@ from traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
 OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput")
-
-
-def with_memory(seen: Observation, parts: np.ndarray) -> Observation:
-    return replace(seen, available_bytes=parts, capacity_bytes=parts)
-
-
-def tight(seen: Observation, share: float, seed: int) -> Observation:
-    """The same world, its devices of random size and together 1 / `share` times as large as the model."""
-    parts = np.random.default_rng(seed).dirichlet(np.ones(seen.devices))
-    return with_memory(seen, parts * seen.memory_bytes.sum() / share)
 
 
 def placed(decision: Decision) -> np.ndarray:

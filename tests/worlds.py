@@ -104,3 +104,14 @@ def _coming_and_going(end_s: float) -> st.SearchStrategy[Trace]:
     return st.builds(
         lambda up, down: on_off([(up * end_s, (up + down) * end_s)]), reals(0.01, 0.9), reals(0.01, 0.3)
     )
+
+
+def with_memory(seen: Observation, parts: np.ndarray) -> Observation:
+    """The same world with devices of these sizes, which nobody else uses."""
+    return replace(seen, available_bytes=parts, capacity_bytes=parts)
+
+
+def tight(seen: Observation, share: float, seed: int) -> Observation:
+    """The same world, its devices of random size and together 1 / `share` times as large as the model."""
+    parts = np.random.default_rng(seed).dirichlet(np.ones(seen.devices))
+    return with_memory(seen, parts * seen.memory_bytes.sum() / share)
