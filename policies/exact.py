@@ -39,7 +39,8 @@ class Exact:
     It answers `Infeasible` for several layers, since memory couples layers and a layer's input is where the
     feed-forward network of the layer before is, and for a feed-forward network in several shards; `lower_bound` says
     what can be known there. Under `swap` it does as if memory were a limit: it never plans to swap, but stays if that
-    is better than any placement without swapping.
+    is better than any placement without swapping. Where blocks need room at both ends while they move, only placements
+    that can be reached in one step count.
     """
 
     name: ClassVar[str] = "exact"
@@ -120,21 +121,22 @@ class _Search:
         layer, stage = self._layer, self._stage
         before = float(layer.embed[embed] + layer.proj[proj])
         ends = before + np.where(self._total_room(held) >= layer.heads, self._ends(proj), np.inf)
-        tables = stage.within(stage.tables(embed, proj), layer.room[held, np.arange(len(held))])
-        free = stage.best(tables, self._limit - float(ends.min()))
+        index = np.arange(len(held))
+        tables = stage.within(stage.tables(embed, proj), layer.room[held, index])
+        free = stage.best(tables, layer.guests[held, index], self._limit - float(ends.min()))
         if free is None:
             return
         least, heads = free
-        count = np.bincount(heads, minlength=len(held))
+        count, coming = np.bincount(heads, minlength=len(held)), stage.coming(heads)
         for place in np.argsort(ends, axis=None, kind="stable").tolist():
             ffn, lm_head = divmod(place, ends.shape[1])
             seconds = float(ends[ffn, lm_head])
             if seconds + least >= self._limit:
                 break
-            room = self._room(held, ffn, lm_head)
+            room, guests = self._room(held, ffn, lm_head)
             found: Found = free
-            if (count > room).any():
-                found = stage.best(stage.within(tables, room), self._limit - seconds)
+            if (count > room).any() or (coming > guests).any():
+                found = stage.best(stage.within(tables, room), guests, self._limit - seconds)
             if found is not None:
                 self._limit = seconds + found[0]
                 self._best = found[1], int(layer.holders[embed]), proj, ffn, lm_head
@@ -151,11 +153,13 @@ class _Search:
         room: IntArray = self._layer.room[sets, everywhere]
         return room
 
-    def _room(self, held: IntArray, ffn: int, lm_head: int) -> IntArray:
+    def _room(self, held: IntArray, ffn: int, lm_head: int) -> tuple[IntArray, IntArray]:
+        """How many heads fit on each device beside the single blocks, and how many of them may come, shape (D,)."""
         held = held.copy()
         held[ffn] |= FFN
         held[lm_head] |= LM_HEAD
-        return self._layer.room[held, np.arange(len(held))]
+        index = np.arange(len(held))
+        return self._layer.room[held, index], self._layer.guests[held, index]
 
     def _total_room(self, held: IntArray) -> IntArray:
         """How many heads fit in all for each place of the last two blocks, beside those `held`, shape (D, L)."""

@@ -213,7 +213,11 @@ def _state_branches(programme: Programme, layer: OneLayer, places: _Places) -> N
 
 
 def _state_memory(programme: Programme, layer: OneLayer, places: _Places) -> None:
-    """Let no device hold more heads than it has room for beside each set of single blocks that may be there."""
+    """Let no device hold more heads than it has room for beside each set of single blocks that may be there.
+
+    Nor let more come to it, from groups that are elsewhere, than have room while they move.
+    """
+    groups = np.unique(layer.origin)
     singles = [
         (EMBED, dict(zip(layer.holders.tolist(), places.embed, strict=True))),
         (PROJ, dict(enumerate(places.proj))),
@@ -221,14 +225,18 @@ def _state_memory(programme: Programme, layer: OneLayer, places: _Places) -> Non
         (LM_HEAD, dict(enumerate(places.lm_head))),
     ]
     for held in range(16):
-        for device, room in enumerate(layer.room[held].tolist()):
+        for device, (room, guests) in enumerate(
+            zip(layer.room[held].tolist(), layer.guests[held].tolist(), strict=True)
+        ):
             there = [columns[device] for bit, columns in singles if held & bit and device in columns]
-            if room >= layer.heads or len(there) < held.bit_count():
+            if len(there) < held.bit_count():
                 continue
             blocks = np.array(there, dtype=np.int64)
             if room < 0:
                 programme.row([(blocks, 1.0)], -np.inf, len(there) - 1.0)
-            else:
-                most = float(room + layer.heads * len(there))
-                heads = (places.flow[:, device], 1.0)
-                programme.row([heads, (blocks, float(layer.heads))], -np.inf, most)
+                continue
+            here, coming = places.flow[:, device], places.flow[groups != device, device]
+            for heads, most in ((here, room), (coming, guests)):
+                if most < layer.heads:
+                    terms = [(heads, 1.0), (blocks, float(layer.heads))]
+                    programme.row(terms, -np.inf, float(most + layer.heads * len(there)))

@@ -5,13 +5,18 @@ The heads of a layer are interchangeable except for where they are now. So a pla
 output head, and for each head, told apart by its present device only, a device. What it costs is a sum of terms of one
 or two of the single blocks, plus for each step the slowest branch of the heads, plus the moves of the heads.
 
-Memory is as `predict` counts it, to the last bit: the sums are taken in the same order.
+Memory is as `predict` counts it, to the last bit: the sums are taken in the same order. Where blocks need room at both
+ends while they move, what comes to a device must find room beside all that is there now; so there a second limit, on
+the heads that come, stands beside the one on all heads.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Kind, Observation, Placement, predict
 
@@ -44,6 +49,7 @@ class OneLayer:
         ffn: what the place of the feed-forward network costs by itself, shape (D,).
         tail: from the feed-forward network through the output head to the source, shape (D, L).
         room: how many heads fit on each device beside each set of single blocks, shape (16, D).
+        guests: how many of them may come from other devices, shape (16, D).
     """
 
     origin: IntArray
@@ -58,6 +64,7 @@ class OneLayer:
     ffn: FloatArray
     tail: FloatArray
     room: IntArray
+    guests: IntArray
 
     @property
     def heads(self) -> int:
@@ -108,9 +115,13 @@ def decision(seen: Observation, solution: Solution) -> Decision:
 
 
 def fits(seen: Observation, devices: IntArray) -> bool:
-    """Whether a placement is on devices that are up and fits; under `swap`, whether it needs no swapping at all."""
-    held = predict.held_bytes(seen, devices)
-    return bool(seen.up[devices].all() and np.all(held - seen.available_bytes <= _tolerance(seen)))
+    """Whether a placement is on devices that are up and fits, then and on the way there.
+
+    Under `swap`, whether it needs no swapping at all.
+    """
+    then = predict.held_bytes(seen, devices) - seen.available_bytes
+    excess = np.maximum(then, predict.excess_on_the_way(seen, devices))
+    return bool(seen.up[devices].all() and np.all(excess <= _tolerance(seen)))
 
 
 def beyond(seen: Observation) -> str:
@@ -128,6 +139,7 @@ def one_layer(seen: Observation) -> OneLayer:
     move = predict.move_seconds(seen)
     heads = blocks.heads[0]
     holders = devices if blocks.embed is not None else np.array([seen.source])
+    room, guests = _room(seen)
     with np.errstate(invalid="ignore"):
         messages = np.stack([message(seen, step.cost.input_bytes) * step.count for step in seen.steps])
         return OneLayer(
@@ -142,7 +154,8 @@ def one_layer(seen: Observation) -> OneLayer:
             between=_sent(seen, Kind.PROJ),
             ffn=seen.kind_seconds[Kind.FFN] + move[blocks.ffn[0]],
             tail=_tail_cost(seen, move),
-            room=_room(seen),
+            room=room,
+            guests=guests,
         )
 
 
@@ -213,17 +226,47 @@ def _tail_cost(seen: Observation, move: FloatArray) -> FloatArray:
     return out
 
 
-def _room(seen: Observation) -> IntArray:
-    """`OneLayer.room`, by adding up what a device would hold in the order of the block table, as `predict` does."""
-    blocks, size = seen.blocks, seen.memory_bytes
-    head = float(size[blocks.heads[0, 0]])
+def _room(seen: Observation) -> tuple[IntArray, IntArray]:
+    """`OneLayer.room` and `OneLayer.guests`."""
+    blocks, everywhere = seen.blocks, np.arange(seen.devices)
+    bits = {EMBED: blocks.embed, PROJ: blocks.proj[0], FFN: blocks.ffn[0], LM_HEAD: blocks.lm_head}
+    now = None if seen.migration == "blocking" or seen.lost.any() else seen.placement
+    before = np.zeros(seen.devices) if now is None else predict.held_bytes(seen, now)
     room = np.empty((16, seen.devices), dtype=np.int64)
+    guests = np.full_like(room, blocks.heads.shape[1])
     for held in range(16):
-        first = float(size[blocks.embed]) if held & EMBED and blocks.embed is not None else 0.0
-        total = np.cumsum([first] + [head] * blocks.heads.shape[1])
-        for bit, block in ((PROJ, blocks.proj[0]), (FFN, blocks.ffn[0]), (LM_HEAD, blocks.lm_head)):
-            if held & bit and block is not None:
-                total = total + size[block]
-        fitting = (total[:, None] - seen.available_bytes <= _tolerance(seen)).sum(axis=0)
-        room[held] = np.where(fitting > 0, fitting - 1, NO_ROOM)
-    return room
+        singles = [block for bit, block in bits.items() if held & bit and block is not None]
+        then = _sums(seen, {block: np.ones(seen.devices) for block in singles})
+        room[held] = _most(then - seen.available_bytes <= _tolerance(seen))
+        if singles:
+            room[held] = np.where(seen.up, room[held], NO_ROOM)
+        if now is not None:
+            coming = _sums(seen, {block: now[block] != everywhere for block in singles})
+            most = _most((coming == 0.0) | (before + coming - seen.available_bytes <= _tolerance(seen)))
+            guests[held] = np.maximum(most, 0)
+            room[held] = np.where(most < 0, NO_ROOM, room[held])
+    return room, guests
+
+
+def _sums(seen: Observation, singles: Mapping[int, NDArray[Any]]) -> FloatArray:
+    """Bytes of single blocks on the devices where they count, and of 0, 1, ..., H heads, shape (H + 1, D).
+
+    Added up in the order of the block table, as `predict` does.
+    """
+    heads = seen.blocks.heads[0]
+    parts = np.zeros((len(heads) + 1, seen.devices))
+    parts[1:] = seen.memory_bytes[heads[0]]
+    parts[0] += sum(
+        seen.memory_bytes[block] * counts for block, counts in singles.items() if block < heads[0]
+    )
+    total = np.cumsum(parts, axis=0)
+    for block, counts in singles.items():
+        if block > heads[0]:
+            total += seen.memory_bytes[block] * counts
+    return total
+
+
+def _most(possible: NDArray[np.bool_]) -> IntArray:
+    """How many heads are possible on each device, from shape (H + 1, D) for 0, 1, ..., H; `NO_ROOM` if not even 0."""
+    count = possible.sum(axis=0)
+    return np.where(count > 0, count - 1, NO_ROOM)

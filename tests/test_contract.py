@@ -316,9 +316,7 @@ def test_a_module_of_tests_fails_with_the_complaint_and_the_scenario() -> None:
     assert "devices:" in str(failure.value)
 
 
-@pytest.mark.parametrize(
-    "name", ["edgeshard", "galaxy", "greedy", "random", "resource-aware", "round-robin", "single"]
-)
+@pytest.mark.parametrize("name", policies.names())
 @given(strategies.questions(tight=True, faulty=True, again=True))
 @settings(max_examples=15)
 def test_what_moves_live_has_room_at_both_ends(name: str, question: Question) -> None:
@@ -328,7 +326,7 @@ def test_what_moves_live_has_room_at_both_ends(name: str, question: Question) ->
         assert (predict.excess_on_the_way(seen, decision.devices) <= predict.TOLERANCE_BYTES).all()
 
 
-@pytest.mark.parametrize("name", ["edgeshard", "greedy", "round-robin", "resource-aware"])
+@pytest.mark.parametrize("name", policies.names())
 @pytest.mark.parametrize("first", [True, False])
 def test_blocks_without_bytes_are_not_put_on_a_device_that_is_down(name: str, first: bool) -> None:
     """Where each head carries its rows of the projection, the projection itself holds nothing and takes no time."""
