@@ -8,11 +8,14 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.tables import grid, number
-from traces import Quantity, Recording
+from traces import InputError, Quantity, Recording
 from traces.recording import quantiles
 from traces.trace import FloatArray
 
 SHARES = (0.05, 0.5, 0.95)
+MOST_STEPS = 10_000_000
+"""The most steps over which a recording is averaged; counted before they are made."""
+
 UNITS: Mapping[Quantity, tuple[float, str]] = {
     "rate": (125_000.0, "Mbit/s"),
     "fraction": (0.01, "%"),
@@ -69,10 +72,18 @@ def summary(recording: Recording, *, by_row: bool = False, step_s: float | None 
 
 
 def values_and_weights(recording: Recording, step_s: float) -> tuple[FloatArray, FloatArray]:
-    """Values, and for how long each holds; means over whole steps of `step_s` if it is above 0."""
+    """Values, and for how long each holds; means over whole steps of `step_s` if it is above 0.
+
+    Raises:
+        InputError: there are more than `MOST_STEPS`.
+    """
     if step_s <= 0:
         return recording.trace.values, recording.weights()
-    times = step_s * np.arange(float(max(1, int(recording.length_s / step_s * (1 + 1e-12)))))
+    steps = recording.length_s / step_s * (1 + 1e-12)
+    if steps > MOST_STEPS:
+        found = f"{steps:.4g} steps of {step_s:g} s in a recording of {recording.length_s:g} s"
+        raise InputError("--step", found, f"a step that makes at most {MOST_STEPS:,} of them")
+    times = step_s * np.arange(float(max(1, int(steps))))
     ends = np.minimum(times + step_s, max(recording.length_s, step_s))
     return recording.trace.mean(times, ends), ends - times
 

@@ -7,9 +7,12 @@ Headway and is allowed to crash loudly.
 
 import difflib
 from collections.abc import Iterable
+from itertools import islice
 
 _LONGEST_SHOWN = 80
+_LONGEST_REASON = 400
 _MOST_NAMES = 40
+_MOST_COMPARED = 5_000
 
 
 class InputError(ValueError):
@@ -42,6 +45,13 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
 
 
+def reason(error: Exception) -> str:
+    """What a library or the system has against a file, on one line and printable; its name if it says nothing."""
+    first = next(iter(str(error).splitlines()), "").strip()
+    shown_ = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in first)
+    return shown_[:_LONGEST_REASON] or type(error).__name__
+
+
 def one_of(value: str, names: Iterable[str]) -> str:
     """What is accepted where a name is looked up, with a hint when one of them is nearly what was written."""
     known = list(names)
@@ -53,5 +63,5 @@ def one_of(value: str, names: Iterable[str]) -> str:
 
 def nearest(value: str, names: Iterable[str]) -> str:
     """The name that is nearly what was written, however long that is; empty if none is."""
-    near = difflib.get_close_matches(value[:_LONGEST_SHOWN], names, 1)
+    near = difflib.get_close_matches(value[:_LONGEST_SHOWN], islice(names, _MOST_COMPARED), 1)
     return near[0] if near else ""

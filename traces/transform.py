@@ -289,7 +289,7 @@ def _product(a: FloatArray, b: FloatArray | float) -> FloatArray:
 
 
 def _check_size(values: float) -> None:
-    _check(values <= MOST_VALUES, f"a result of at most {MOST_VALUES} values", values)
+    _check(values <= MOST_VALUES, f"a result of at most {MOST_VALUES} values", float(values))
 
 
 def _check(holds: bool, needed: str, given: object) -> None:

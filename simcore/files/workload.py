@@ -39,6 +39,9 @@ def logged_requests(section: schema.FileWorkload, path: Path) -> Iterator[Reques
     if len(log.prompt) > most:
         raise InputError(str(path), f"more than {most} requests", "a limit, such as limit: 100")
     arrivals = log.arrival_s * section.stretch
+    if arrivals[-1] > schema.LARGEST:
+        found = f"a request {arrivals[-1]:g} s after the first"
+        raise InputError(str(path), found, f"requests within {schema.LARGEST:g} s")
     prompts = np.minimum(log.prompt, section.most_prompt)
     outputs = np.minimum(log.output, section.most_output)
     for arrival_s, prompt, output in zip(arrivals.tolist(), prompts.tolist(), outputs.tolist(), strict=True):

@@ -19,8 +19,8 @@ from traces.recording import Recording
 from traces.units import Quantity
 
 NAME = "iperf3"
-LARGEST_FILE = 1 << 28
-"""Largest file that is read, in bytes; JSON has to be in memory as a whole."""
+LARGEST_FILE = 1 << 26
+"""Largest file that is read, in bytes; JSON has to be in memory as a whole, and may take twenty times as much there."""
 
 _FORM = 'the output of iperf3 -J, a JSON object with "intervals"'
 _LARGEST = 1e100

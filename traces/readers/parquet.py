@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from traces.errors import InputError, shown
+from traces.errors import InputError, reason, shown
 from traces.readers.assemble import assembled, tidied
 from traces.readers.columns import find_column, quantity_of, split_header, unit_factor
 from traces.readers.lines import opened, unreadable
@@ -26,6 +26,9 @@ NAME = "parquet"
 _MAGIC = b"PAR1"
 _BATCH = 1 << 16
 _FORM = "a Parquet file with a column of times and one of values"
+
+MOST_ROWS = 20_000_000
+"""The most rows that are read: unlike in text, a row may take next to no room in the file."""
 
 
 def is_parquet(path: str) -> bool:
@@ -53,8 +56,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
         try:
             return _read(path, pq.ParquetFile(file), quantity, options)
         except (pa.ArrowException, OSError) as error:
-            reason = str(error).partition("\n")[0]
-            raise InputError(path, f"a file that cannot be read ({reason})", _FORM) from error
+            raise InputError(path, f"a file that cannot be read ({reason(error)})", _FORM) from error
 
 
 def _read(path: str, file: pq.ParquetFile, quantity: Quantity | None, options: Options) -> Recording:
@@ -67,6 +69,7 @@ def _read(path: str, file: pq.ParquetFile, quantity: Quantity | None, options: O
     time_unit = options.time_unit or split_header(names[time])[1]
     measured = quantity or quantity_of(value_unit)
     unit = unit_factor(value_unit, measured, path, "unit")
+    _check_kinds(path, file, time, value)
     dated = pa.types.is_timestamp(file.schema_arrow.field(time).type)
     if dated:
         times = _moments(path, file, time)
@@ -90,6 +93,19 @@ def _read(path: str, file: pq.ParquetFile, quantity: Quantity | None, options: O
         repairs=repairs,
         is_load=options.load is not None,
     )
+
+
+def _check_kinds(path: str, file: pq.ParquetFile, time: int, value: int) -> None:
+    """Refuse, before anything is read, columns that would have to be unfolded or would fill the memory."""
+    rows = sum(file.metadata.row_group(number).num_rows for number in range(file.num_row_groups))
+    if max(rows, file.metadata.num_rows) > MOST_ROWS:
+        raise InputError(path, f"{rows:,} rows", f"at most {MOST_ROWS:,}")
+    for column in (time, value):
+        kind = file.schema_arrow.field(column).type
+        plain = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+        if not plain and not (column == time and pa.types.is_timestamp(kind)):
+            name = file.schema_arrow.names[column]
+            raise InputError(path, f"the column {shown(name)} of type {shown(str(kind))[1:-1]}", "numbers")
 
 
 def _numbers(file: pq.ParquetFile, column: int) -> FloatArray:

@@ -7,10 +7,10 @@ at once; they are taken as they are. `hash_ids` names cached parts of the prompt
 """
 
 import json
-import math
 from collections.abc import Iterator
 
 from traces.errors import InputError, shown
+from traces.readers.table import LARGEST
 from traces.requests.row import Row, tokens
 
 _FORM = '{"timestamp": 0, "input_length": 10, "output_length": 10}'
@@ -28,8 +28,9 @@ def rows(path: str, given: Iterator[tuple[int, str]]) -> Iterator[Row]:
         where = f"{path}:{number}"
         record = _record(line, where)
         time = record["timestamp"]
-        if isinstance(time, bool) or not isinstance(time, (int, float)) or not 0 <= time < math.inf:
-            raise InputError(where, f"the timestamp {shown(time)}", "a number of milliseconds")
+        if isinstance(time, bool) or not isinstance(time, (int, float)) or not 0 <= time < LARGEST:
+            accepted = f"a number of milliseconds below {LARGEST:g}"
+            raise InputError(where, f"the timestamp {shown(time)}", accepted)
         yield Row(
             time / 1000.0,
             tokens(record["input_length"], f"{where}, input_length"),

@@ -1,10 +1,12 @@
 """One row of a log of requests."""
 
+import re
 from typing import NamedTuple
 
 from traces.errors import InputError, shown
 
 MOST_TOKENS = 2**31
+_WHOLE = re.compile(r"[0-9]{1,100}")  # of thousands of digits Python makes no number
 
 
 class Row(NamedTuple):
@@ -17,7 +19,7 @@ class Row(NamedTuple):
 
 def tokens(value: object, where: str) -> int:
     """A number of tokens, 0 included, from text or JSON."""
-    number = int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
+    number = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
     if type(number) is not int or not 0 <= number < MOST_TOKENS:
         raise InputError(where, shown(value), f"a whole number of tokens from 0 to {MOST_TOKENS - 1}")
     return number

@@ -1,0 +1,280 @@
+"""Damage to files, for tests that a damaged file is either used or refused in one message, and never anything else.
+
+Documents are trees of mappings, lists and plain values. A mutation deletes, doubles, renames, wraps or moves a part of
+one, or puts an extreme in its place; bytes are cut, flipped, joined and repeated.
+"""
+
+import contextlib
+import copy
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+import policies
+from analysis.metrics import metrics
+from simcore import Scenario, simulate
+from traces import InputError
+
+_Made = TypeVar("_Made")
+
+SETTINGS = settings(
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=False,
+)
+MOST_CELLS = 20_000
+"""Blocks times devices of a world that is worth a run here."""
+
+LONGEST_MESSAGE = 4000
+MOST_SECONDS = 20.0
+"""More than any example takes on a busy machine, and less than somebody waits."""
+
+NUMBERS: tuple[Any, ...] = (
+    *(
+        math.nan,
+        math.inf,
+        -math.inf,
+        -0.0,
+        0,
+        -1,
+        1,
+        2,
+        3,
+        0.5,
+        1.0,
+        7,
+        100,
+        1000,
+        10_000,
+        10**6,
+        10**9,
+        10**12,
+    ),
+    *(1e308, -1e308, 1e-320, 5e-324, 1e18, 1e-18, 2**31, 2**63 - 1, 2**63, 2**64, 10**30, 10**99, -(10**30)),
+)
+QUANTITIES = tuple(
+    f"{number} {unit}".strip()
+    for number in ("0", "1", "1e18", "1e-320", "1e-9", "1e308", "-1", "1e999", "0.3", "nan")
+    for unit in ("", "s", "ns", "B", "GB", "bit/s", "Gbit/s", "FLOP/s", "TFLOP/s", "%", "/s")
+)
+TEXTS = (
+    *(
+        "",
+        " ",
+        "x",
+        "é漢",
+        "\u202e",
+        "\x00",
+        "\x1b[31m",
+        "\ud800",
+        "x" * 70,
+        "x" * 5000,
+        "=",
+        "{}",
+        "'",
+        '"',
+        "%s",
+    ),
+    *(
+        "../../x",
+        "/etc/passwd",
+        "~",
+        "a/b",
+        "nul",
+        "con.txt",
+        ".",
+        "..",
+        "a.",
+        "module:Class",
+        "os:system",
+        "\\",
+    ),
+    *(
+        "left",
+        "right",
+        "pi",
+        "hub",
+        "air",
+        "greedy",
+        "resource-aware",
+        "loop",
+        "zero",
+        "hold",
+        "paper",
+        "log.csv",
+    ),
+    *("all", "true"),
+)
+SHAPES: tuple[Any, ...] = (
+    True,
+    False,
+    None,
+    [],
+    {},
+    [[]],
+    [None],
+    {"a": {"b": {}}},
+    {"": 1},
+    [[[[[[[[]]]]]]]],
+)
+BLOWS = ("number", "number", "number", "word", "cut", "drop", "flip", "insert", "repeat", "splice")
+EXTREMES = (*NUMBERS, *QUANTITIES, *TEXTS, *SHAPES)
+
+
+def extremes() -> st.SearchStrategy[Any]:
+    """A value that few have thought of, or one of the right kind."""
+    return st.sampled_from(EXTREMES) | st.integers(-5, 5000) | st.floats() | st.text(max_size=8)
+
+
+def parts(tree: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The key paths of everything in a tree but its top."""
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, item in items:
+        yield (*at, key)
+        yield from parts(item, (*at, key))
+
+
+def at(tree: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        tree = tree[key]
+    return tree
+
+
+@st.composite
+def damaged(draw: st.DrawFn, trees: list[Any], most: int = 3) -> Any:
+    """One of some trees, after up to so many mutations."""
+    tree = copy.deepcopy(draw(st.sampled_from(trees)))
+    for _ in range(draw(st.integers(1, most))):
+        paths = list(parts(tree))
+        if paths:
+            _mutate(draw, tree, draw(st.sampled_from(paths)), paths)
+    return tree
+
+
+def _mutate(draw: st.DrawFn, tree: Any, path: tuple[Any, ...], paths: list[tuple[Any, ...]]) -> None:
+    above, key = at(tree, path[:-1]), path[-1]
+    match draw(
+        st.sampled_from(["value", "value", "value", "value", "delete", "rename", "double", "move", "wrap"])
+    ):
+        case "value":
+            above[key] = copy.deepcopy(draw(extremes()))
+        case "delete":
+            del above[key]
+        case "rename" if isinstance(above, dict):
+            known = [part[-1] for part in paths if isinstance(part[-1], str)]
+            name = draw(st.sampled_from([*known, *TEXTS]))
+            above[name] = above.pop(key)
+        case "double" if isinstance(above, list):
+            above.extend(copy.deepcopy(above[key]) for _ in range(draw(st.sampled_from([1, 2, 50]))))
+        case "double":
+            above[f"{key}-2"] = copy.deepcopy(above[key])
+        case "move":
+            above[key] = copy.deepcopy(at(tree, draw(st.sampled_from(paths))))
+        case _:
+            above[key] = [above[key]] if draw(st.booleans()) else {"a": above[key]}
+
+
+def yaml_of(tree: Any) -> str:
+    """A tree as YAML in flow style; texts as JSON writes them, extremes as YAML does."""
+    if isinstance(tree, dict):
+        return "{" + ", ".join(f"{_quoted(str(k))}: {yaml_of(v)}" for k, v in tree.items()) + "}"
+    if isinstance(tree, list):
+        return "[" + ", ".join(map(yaml_of, tree)) + "]"
+    if isinstance(tree, str):
+        return _quoted(tree)
+    if isinstance(tree, float) and not math.isfinite(tree):
+        return ".nan" if math.isnan(tree) else ".inf" if tree > 0 else "-.inf"
+    return "null" if tree is None else str(tree).lower() if isinstance(tree, bool) else repr(tree)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text)
+
+
+@st.composite
+def broken(draw: st.DrawFn, samples: list[bytes], most: int = 3) -> bytes:
+    """The bytes of one of some files, after up to so many blows."""
+    data = draw(st.sampled_from(samples))
+    for _ in range(draw(st.integers(1, most))):
+        data = _struck(draw, data, samples)
+    return data
+
+
+def _struck(draw: st.DrawFn, data: bytes, samples: list[bytes]) -> bytes:
+    first, last = sorted(draw(st.tuples(*[st.integers(0, len(data))] * 2)))
+    head, middle, tail = data[:first], data[first:last], data[last:]
+    match draw(st.sampled_from(BLOWS)):
+        case "number":
+            pattern = rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
+            data = _swapped(draw, data, pattern, [*NUMBERS, "", "9" * 400, "1e-400", "x"])
+        case "word":
+            data = _swapped(draw, data, rb"[A-Za-z_]+", [*TEXTS, *NUMBERS])
+        case "cut":
+            data = head
+        case "drop":
+            data = head + tail
+        case "flip":
+            data = head + bytes([draw(st.integers(0, 255))]) + data[first + 1 :]
+        case "insert":
+            new = draw(st.binary(max_size=4) | st.sampled_from([b"\n", b"\r", b",", b'"', b"\0"]))
+            data = head + new + middle + tail
+        case "repeat":
+            data = head + middle * draw(st.sampled_from([2, 4, 40])) + tail
+        case _:
+            data = head + draw(st.sampled_from(samples))[last:]
+    return data
+
+
+def _swapped(draw: st.DrawFn, data: bytes, pattern: bytes, values: list[Any]) -> bytes:
+    found = list(re.finditer(pattern, data))
+    if not found:
+        return data
+    match = draw(st.sampled_from(found))
+    value = str(draw(st.sampled_from(values))).encode("utf-8", "replace")
+    return data[: match.start()] + value + data[match.end() :]
+
+
+def attempt(make: Callable[[], _Made], *names: str) -> _Made | None:
+    """What is made, or None if it is refused in one readable line that names one of these, and soon."""
+    begun = time.monotonic()
+    try:
+        return make()
+    except InputError as error:
+        message = str(error)
+        assert len(message.splitlines()) == 1, message
+        assert message.isprintable(), message
+        assert len(message) < LONGEST_MESSAGE, message
+        assert not names or any(name in message for name in names), message
+        return None
+    finally:
+        assert time.monotonic() - begun < MOST_SECONDS
+
+
+@contextlib.contextmanager
+def clean(folder: Any) -> Iterator[None]:
+    """Whatever happens inside, a folder afterwards holds what it held before, and nothing else."""
+    before = sorted(str(path) for path in folder.rglob("*"))
+    yield
+    assert sorted(str(path) for path in folder.rglob("*")) == before
+
+
+def try_out(scenario: Scenario | None) -> None:
+    """Run a world for a few tokens; whatever it says, a run ends in tables."""
+    if scenario is None or len(scenario.blocks) * len(scenario.cluster.devices) > MOST_CELLS:
+        return
+    requests = tuple(replace(one, output=min(one.output, 2)) for one in scenario.requests[:2])
+    short = replace(scenario, requests=requests)
+    for choice in scenario.policies[:2]:
+        policy = attempt(partial(policies.chosen, choice))
+        if policy is not None and choice.name not in ("exact", "exact-milp"):
+            metrics(simulate(short, policy, run=choice.label))
