@@ -7,6 +7,7 @@ In Python the same worlds are built from `ModelSpec`, `Cluster`, `Device`, `Medi
 
 from simcore import predict
 from simcore.arrays import FloatArray, IntArray
+from simcore.audit import Audit, AuditError
 from simcore.engine.pacing import Lateness
 from simcore.files.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
 from simcore.files.graphs import from_networkx
@@ -29,6 +30,8 @@ __all__ = [
     "PRESETS",
     "SCHEMA_VERSION",
     "TABLES",
+    "Audit",
+    "AuditError",
     "BlockTable",
     "Change",
     "Cluster",

@@ -11,6 +11,7 @@ import numpy as np
 import simpy
 
 from simcore.arrays import FloatArray
+from simcore.audit import Audit, Auditor
 from simcore.engine.compute import processor
 from simcore.engine.controller import Controller, Standstill
 from simcore.engine.decode import Decoder, Events, Parts
@@ -37,6 +38,8 @@ def simulate(
     realtime: float | None = None,
     on_lateness: Callable[[Lateness], None] | None = None,
     probe: Probe | None = None,
+    audit: bool = False,
+    on_audit: Callable[[Audit], None] | None = None,
 ) -> Result:
     """Emulate a scenario under a policy.
 
@@ -49,6 +52,9 @@ def simulate(
             time, 0.1 ten times as fast. The tables are the same as without it.
         on_lateness: called once after a paced run with how far its events fell behind the wall clock.
         probe: called with what happened, span by span, each when it has ended (`simcore.probe`).
+        audit: check after every event that no law of the simulation is broken (`simcore.audit`). The tables are the
+            same as without it.
+        on_audit: called once after an audited run with how much was checked.
 
     Returns:
         The tables of the run. A run that cannot go on (out of memory, nothing feasible, a dead link) is a result too:
@@ -56,11 +62,20 @@ def simulate(
 
     Raises:
         InputError: `realtime` is not a finite number above 0.
+        AuditError: a law is broken, in an audited run: a mistake in the simulator.
     """
-    recorder = Recorder(run if run is not None else policy.name)
+    name = run if run is not None else policy.name
+    auditor = Auditor(scenario, probe) if audit else None
+    recorder = Recorder(name) if auditor is None else auditor.recorder(name)
     env = simpy.Environment() if realtime is None else PacedEnvironment(realtime)
-    engine = _Engine(env, scenario, policy, recorder, progress, probe)
+    engine = _Engine(env, scenario, policy, recorder, progress, auditor.probe if auditor else probe)
+    if auditor is not None:
+        engine.watched_by(auditor)
     status, detail = engine.go()
+    if auditor is not None:
+        audited = auditor.end(env.now, status)
+        if on_audit is not None:
+            on_audit(audited)
     if on_lateness is not None and isinstance(env, PacedEnvironment):
         on_lateness(env.lateness)
     recorder.add(
@@ -113,6 +128,10 @@ class _Engine:
             [processor(self.env, device) for device in scenario.cluster.devices],
             probe,
         )
+
+    def watched_by(self, auditor: Auditor) -> None:
+        """Let an auditor look at what there is after every event."""
+        auditor.watch(self.env, self._deployment, self._mover, self._network)
 
     def go(self) -> tuple[Status, str]:
         """Serve all requests; how it ended."""

@@ -61,6 +61,17 @@ class Fluid:
         self._waking = math.inf
         self._clock = 0.0
 
+    @property
+    def flows(self) -> list[Flow]:
+        """All that are on their way, in order of arrival, to be looked at only."""
+        there = {flow for state in self._states for flow in state.flows}
+        return sorted(there, key=lambda flow: flow.number)
+
+    @property
+    def settled(self) -> bool:
+        """Whether all rates are those of this moment; otherwise they are found anew before time goes on."""
+        return not self._settling
+
     def carry(
         self, route: Route, size_bytes: float, weight: float = 1.0
     ) -> Generator[simpy.Event, Any, None]:

@@ -102,6 +102,11 @@ class Mover:
         return [] if self._copying is None else self._copying.targets.tolist()
 
     @property
+    def under_way(self) -> list[tuple[int, int]]:
+        """Rows of the blocks that are under way in one, each with its new device, on which room is held for it."""
+        return [] if self._copying is None else [(move.block, move.new) for move in self._copying.moves]
+
+    @property
     def ready(self) -> bool:
         """Whether there is one whose copies are all there, so that decoding can switch to them."""
         return self._copying is not None and self._copying.done

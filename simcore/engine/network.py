@@ -2,12 +2,13 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
 import simpy
 
+from simcore.engine.flow import Flow
 from simcore.engine.fluid import Fluid, NeverError
 from simcore.engine.transport import IDEAL, Transport, Transporting
 from simcore.outcome import RunEndedError
@@ -42,6 +43,16 @@ class Network(Protocol):
         """Traffic so far by link index and direction (True: from the first of the link's ends to the second)."""
         ...
 
+    @property
+    def flows(self) -> Sequence[Flow]:
+        """What flows now and shares what it meets, to be looked at only; nothing where all have their ways alone."""
+        ...
+
+    @property
+    def settled(self) -> bool:
+        """Whether the rates of `flows` are those of this moment; if not they will be before time goes on."""
+        ...
+
     def send(self, start: int, end: int, size_bytes: float) -> Sending:
         """Pass `size_bytes` as one message from one device to another; the generator ends when it has arrived.
 
@@ -73,6 +84,16 @@ class DedicatedNetwork:
     def carried(self) -> Mapping[tuple[int, bool], Carried]:
         """See `Network.carried`."""
         return self._books.carried
+
+    @property
+    def flows(self) -> Sequence[Flow]:
+        """See `Network.flows`."""
+        return ()
+
+    @property
+    def settled(self) -> bool:
+        """See `Network.settled`."""
+        return True
 
     def send(self, start: int, end: int, size_bytes: float) -> Sending:
         """See `Network.send`."""
@@ -109,6 +130,16 @@ class FairNetwork:
     def carried(self) -> Mapping[tuple[int, bool], Carried]:
         """See `Network.carried`."""
         return self._books.carried
+
+    @property
+    def flows(self) -> Sequence[Flow]:
+        """See `Network.flows`."""
+        return self._fluid.flows
+
+    @property
+    def settled(self) -> bool:
+        """See `Network.settled`."""
+        return self._fluid.settled
 
     def send(self, start: int, end: int, size_bytes: float, weight: float = 1.0) -> Sending:
         """See `Network.send`.

@@ -1,0 +1,121 @@
+"""Who hears all news of a run, looks at the engine after every event, and asks every law."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import simpy
+
+from simcore.audit.checks import Checks
+from simcore.audit.clock import ClockLaws
+from simcore.audit.fairness import FairnessLaws
+from simcore.audit.moves import MoveLaws
+from simcore.audit.news import News, Overheard
+from simcore.audit.place import PlaceLaws
+from simcore.audit.story import Story
+from simcore.audit.traffic import TrafficLaws
+from simcore.audit.work import WorkLaws
+from simcore.engine.deployment import Deployment
+from simcore.engine.migration import Mover
+from simcore.engine.network import Network
+from simcore.outcome import Status
+from simcore.probe import Attempt, Move, Probe, Span
+from simcore.results import Recorder
+from simcore.scenario import Scenario
+
+_AFTER_PLACING = (Attempt, Move)
+"""What is heard only when blocks have been placed."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """How thoroughly a run was audited.
+
+    Attributes:
+        events: after which everything was checked.
+        checks: that were made.
+    """
+
+    events: int
+    checks: int
+
+
+class Auditor:
+    """Checks one run. Give the run its `recorder` and its `probe`, and let it `watch` the engine.
+
+    News are collected while an event happens and judged when it is over, so that nothing is raised in the midst of it.
+
+    Args:
+        scenario: of the run.
+        probe: is told of every span as well, if there is one.
+    """
+
+    def __init__(self, scenario: Scenario, probe: Probe | None = None) -> None:
+        self._scenario = scenario
+        self._probe = probe
+        self._news: list[News] = []
+        self._checks = Checks()
+        self._events = 0
+        self._story = Story(scenario)
+        self._clock = ClockLaws(scenario, self._checks)
+        self._place = PlaceLaws(scenario, self._story, self._checks)
+        self._work = WorkLaws(scenario, self._story, self._checks)
+        self._traffic = TrafficLaws(scenario, self._story, self._checks)
+        self._moves = MoveLaws(scenario, self._story, self._checks)
+
+    def recorder(self, run: str) -> Recorder:
+        """The recorder of the run, of which the auditor hears every row."""
+        return Overheard(run, self._news.append)
+
+    def probe(self, span: Span) -> None:
+        """The probe of the run."""
+        self._news.append(span)
+        if self._probe is not None:
+            self._probe(span)
+
+    def watch(self, env: simpy.Environment, deployment: Deployment, mover: Mover, network: Network) -> None:
+        """Look at the engine after every event from now on, in the way that SimPy documents for monitoring."""
+        self._deployment, self._mover, self._network = deployment, mover, network
+        self._fairness = FairnessLaws(self._scenario, network, self._checks)
+        env.step = partial(self._step, env, env.step)  # type: ignore[method-assign]
+
+    def end(self, now_s: float, status: Status) -> Audit:
+        """The run has ended, maybe in the midst of an event.
+
+        Raises:
+            AuditError: a law is broken.
+        """
+        self._hear(now_s)
+        # A device that cannot hold what a token needs has been asked to, but the token was never begun.
+        if status != "out-of-memory":
+            self._place.count(self._deployment)
+        self._traffic.end(self._network.carried)
+        return Audit(self._events, self._checks.made)
+
+    def _step(self, env: simpy.Environment, step: Callable[[], None]) -> None:
+        step()
+        self._events += 1
+        self._hear(env.now)
+        self._place.begin(self._deployment)
+        self._place.settle(self._deployment)
+        self._traffic.settle(self._network.carried)
+        self._fairness.settle(env.peek())
+
+    def _hear(self, now_s: float) -> None:
+        """Let every law judge what an event has done."""
+        self._clock.advance(now_s)
+        self._checks.now_s = now_s
+        self._fairness.advance(now_s)
+        story = self._story
+        story.under_way = self._mover.under_way
+        story.turn(now_s, self._deployment.holding)
+        for news in self._news:
+            if isinstance(news, _AFTER_PLACING):
+                self._place.begin(self._deployment)
+            if isinstance(news, Attempt):
+                story.tell(news, now_s)
+            for laws in (self._clock, self._place, self._work, self._traffic, self._moves, self._fairness):
+                laws.tell(news)
+            if not isinstance(news, Attempt):
+                story.tell(news, now_s)
+        self._news.clear()

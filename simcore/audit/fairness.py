@@ -1,0 +1,140 @@
+"""Laws of sharing: rates are max-min fair whenever time passes, and what flows at them is what arrives."""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from simcore.audit.checks import Checks, grain
+from simcore.audit.news import News
+from simcore.engine.flow import Flow
+from simcore.engine.network import Network
+from simcore.probe import Message
+from simcore.scenario import Scenario
+from simcore.world.route import Route
+
+_ROUNDING = 1e-9
+
+
+@dataclass
+class _Account:
+    """What has flowed of a message.
+
+    Attributes:
+        route: its way.
+        start_s: since when.
+        until_s: until when it was seen on its way.
+        flown: bytes until now.
+        slack: by how much rounding of times may have changed that.
+    """
+
+    route: Route
+    start_s: float
+    until_s: float
+    flown: float = 0.0
+    slack: float = 0.0
+
+
+class FairnessLaws:
+    """What must hold of flows that share what they meet; where each has its way for itself there are none."""
+
+    def __init__(self, scenario: Scenario, network: Network, checks: Checks) -> None:
+        self._shared = scenario.sharing == "fair"
+        self._routes = scenario.cluster.routes
+        self._names = scenario.cluster.names
+        self._resources = scenario.cluster.resources
+        self._network = network
+        self._checks = checks
+        self._seen_s = 0.0
+        self._flowing: list[tuple[Flow, float | None]] = []
+        self._accounts: dict[int, _Account] = {}
+        self._settled = True
+
+    def advance(self, now_s: float) -> None:
+        """Time has passed since the last event: things flowed at the rates that were in force."""
+        begun_s, self._seen_s = self._seen_s, now_s
+        if not self._shared or now_s <= begun_s:
+            return
+        self._checks.that(self._settled, "fairness", "rates when time goes on", "found anew", "not yet")
+        for flow, rate in self._flowing:
+            account = self._accounts[flow.number]
+            account.until_s = now_s
+            if rate is None:
+                account.flown += flow.route.integral(begun_s, now_s)
+                most = max(_narrowest(flow.route, begun_s), _narrowest(flow.route, now_s))
+            else:
+                account.flown += rate * (now_s - begun_s)
+                most = rate
+            account.slack += grain(now_s) * most
+        # Of what is off its way and did not arrive at that moment, or a grain later, nothing will be heard.
+        gone = [
+            number for number, account in self._accounts.items() if account.until_s < now_s - grain(now_s)
+        ]
+        for number in gone:
+            del self._accounts[number]
+
+    def tell(self, news: News) -> None:
+        """A message has arrived: all of it must have flowed."""
+        if not self._shared or not isinstance(news, Message):
+            return
+        route = self._routes[news.sender][news.receiver]
+        flowing = {flow.number for flow in self._network.flows}
+        found = [
+            number
+            for number, account in self._accounts.items()
+            if account.route is route and account.start_s == news.flow_s and number not in flowing
+        ]
+        # Several may have begun and ended at once on one way.
+        found.sort(key=lambda number: abs(self._accounts[number].flown - news.wire_bytes))
+        account = (
+            self._accounts.pop(found[0]) if found else _Account(self._any(route), news.flow_s, news.flow_s)
+        )
+        slack = account.slack + grain(news.arrived_s) * _narrowest(account.route, news.arrived_s)
+        what = f"bytes that flowed from {self._names[news.sender]!r} to {self._names[news.receiver]!r}"
+        self._checks.equal("bytes", what, news.wire_bytes, account.flown, slack)
+
+    def _any(self, route: Route | None) -> Route:
+        assert route is not None
+        return route
+
+    def settle(self, next_s: float) -> None:
+        """All that an event did was told; the next one comes at `next_s`."""
+        if not self._shared:
+            return
+        now_s = self._checks.now_s
+        flows, self._settled = self._network.flows, self._network.settled
+        self._flowing = [(flow, None if flow.alone else flow.rate) for flow in flows]
+        for flow in flows:
+            if flow.number not in self._accounts:
+                self._accounts[flow.number] = _Account(flow.route, now_s, now_s)
+        # Breakpoints of traces are met within a grain of time, when the last event of a moment is over.
+        if flows and next_s - now_s > 2 * grain(now_s) and self._settled:
+            self._fair(flows, now_s + (next_s - now_s) / 2 if math.isfinite(next_s) else now_s)
+
+    def _fair(self, flows: Sequence[Flow], at_s: float) -> None:
+        """Nothing is shared beyond its capacity, and every flow has a bottleneck.
+
+        That is a resource that is full, and on which nobody has more for its weight.
+        """
+        rates = [_narrowest(flow.route, at_s) if flow.alone else flow.rate for flow in flows]
+        load: defaultdict[int, float] = defaultdict(float)
+        top: defaultdict[int, float] = defaultdict(float)
+        for flow, rate in zip(flows, rates, strict=True):
+            for resource, uses in flow.path:
+                load[resource] += rate * uses
+                top[resource] = max(top[resource], rate / flow.weight)
+        capacity = {resource: self._resources[resource].bandwidth.value(at_s) for resource in load}
+        for resource, taken in load.items():
+            what = f"bytes/s over {self._resources[resource].name}"
+            self._checks.at_most("fairness", what, capacity[resource], taken)
+        full = {r for r, taken in load.items() if taken >= capacity[r] * (1.0 - _ROUNDING)}
+        for flow, rate in zip(flows, rates, strict=True):
+            least = rate / flow.weight * (1.0 + _ROUNDING)
+            stopped = any(resource in full and top[resource] <= least for resource, _ in flow.path)
+            what = f"{rate!r} bytes/s over {', '.join(self._resources[r].name for r, _ in flow.path)}"
+            self._checks.that(stopped, "fairness", what, "full where nobody has more", "no bottleneck")
+
+
+def _narrowest(route: Route, time_s: float) -> float:
+    """The rate of a flow that is alone on its way [bytes/s]."""
+    return min(trace.value(time_s) for trace in route.bandwidths)

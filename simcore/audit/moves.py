@@ -1,0 +1,71 @@
+"""Laws of bytes of blocks that move: with a block goes all that it holds, and no more."""
+
+from collections import defaultdict
+
+from simcore.audit.checks import Checks
+from simcore.audit.news import News, Row
+from simcore.audit.story import Story
+from simcore.probe import Message, Move
+from simcore.scenario import Scenario
+
+
+class MoveLaws:
+    """What must hold of migrations."""
+
+    def __init__(self, scenario: Scenario, story: Story, checks: Checks) -> None:
+        self._live = scenario.migration == "live"
+        self._names = scenario.blocks.names
+        self._story = story
+        self._checks = checks
+        self._sent: defaultdict[int, list[Message]] = defaultdict(list)
+
+    def tell(self, news: News) -> None:
+        """Something has happened."""
+        match news:
+            case Message(block=int(block)):
+                self._message(news, block)
+            case Row(table="migrations"):
+                self._row(news)
+            case Move():
+                self._move(news)
+
+    def _message(self, span: Message, block: int) -> None:
+        """What is sent first of a block is what it held when that began."""
+        known = self._sent[block]
+        if not known:
+            story = self._story
+            if self._live and not story.lost[block]:
+                could = story.carried(block, span.sent_s)
+            else:
+                could = [story.carries(block)]
+            expected = min(could, key=lambda size: abs(size - span.size_bytes))
+            self._checks.equal("bytes", f"bytes sent of {self._names[block]}", expected, span.size_bytes)
+        known.append(span)
+
+    def _row(self, row: Row) -> None:
+        sent = sum(span.size_bytes for span in self._sent[self._story.row(row["block"])])
+        self._checks.equal("bytes", f"size_bytes of the move of {row['block']}", sent, row["size_bytes"])
+
+    def _move(self, move: Move) -> None:
+        """A block that has moved has brought what it holds: what was copied and still counts, and what it gained."""
+        story, checks, name = self._story, self._checks, self._names[move.block]
+        sent = self._sent.pop(move.block, [])
+        for span in sent:
+            ends = (span.sender, span.receiver)
+            checks.that(ends == (move.old, move.new), "bytes", f"way of {name}", (move.old, move.new), ends)
+        if move.outcome != "moved" or move.old == move.new:
+            checks.that(
+                move.old != move.new or not sent, "bytes", f"messages of {name}, which stays", 0, len(sent)
+            )
+            return
+        holds = story.carries(move.block)
+        copied = sent[0].size_bytes if sent else 0.0
+        if self._live and sent and sent[0].sent_s <= story.turned_s:
+            # The sequence whose cache was copied has ended.
+            copied = min(copied, story.lasting(move.block))
+        gained = sum(span.size_bytes for span in sent[1:])
+        due = max(0.0, holds - copied)
+        slack = 1e-9 * holds
+        checks.equal("bytes", f"bytes sent of {name} after its copy", due, gained, slack)
+        if not self._live:
+            checks.equal("bytes", f"bytes sent of {name}", holds, copied)

@@ -1,0 +1,52 @@
+"""What an auditor hears: spans, and rows of the tables as they are written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from simcore.probe import Span
+from simcore.results import TABLES, Recorder
+
+_COLUMNS = {name: schema.names[1:] for name, schema in TABLES.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """A row was written, or several at once.
+
+    Attributes:
+        table: its name.
+        values: by column, without the `run`; of several rows some are lists with one value for each.
+    """
+
+    table: str
+    values: dict[str, Any]
+
+    def __getitem__(self, column: str) -> Any:
+        return self.values[column]
+
+
+News: TypeAlias = Span | Row
+
+
+class Overheard(Recorder):
+    """A recorder of which somebody hears every row.
+
+    Args:
+        run: name of the run.
+        hear: told of each row after it was written.
+    """
+
+    def __init__(self, run: str, hear: Callable[[Row], None]) -> None:
+        super().__init__(run)
+        self._hear = hear
+
+    def add(self, table: str, *row: object) -> None:
+        """See `Recorder.add`."""
+        super().add(table, *row)
+        self._hear(Row(table, dict(zip(_COLUMNS[table], row, strict=True))))
+
+    def add_many(self, table: str, count: int, *columns: object) -> None:
+        """See `Recorder.add_many`."""
+        super().add_many(table, count, *columns)
+        self._hear(Row(table, dict(zip(_COLUMNS[table], columns, strict=True))))

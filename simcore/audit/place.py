@@ -1,0 +1,126 @@
+"""Laws of place and memory: every block is where it was put, and devices hold what that comes to."""
+
+import numpy as np
+
+from simcore.audit.checks import Checks
+from simcore.audit.news import News, Row
+from simcore.audit.story import Story
+from simcore.engine.deployment import Deployment
+from simcore.predict import TOLERANCE_BYTES
+from simcore.probe import Attempt, Move
+from simcore.scenario import Scenario
+
+
+class PlaceLaws:
+    """What must hold of placements and of the memory that they take."""
+
+    def __init__(self, scenario: Scenario, story: Story, checks: Checks) -> None:
+        self._scenario = scenario
+        self._cluster = scenario.cluster
+        self._story = story
+        self._checks = checks
+        self._available = np.zeros(len(self._cluster.devices))
+
+    def tell(self, news: News) -> None:
+        """Something has happened."""
+        match news:
+            case Attempt():
+                self._attempt(news)
+            case Move():
+                self._move(news)
+            case Row(table="faults"):
+                self._fault(news)
+            case Row(table="devices"):
+                self._devices(news)
+            case Row(table="placements"):
+                self._placement(news)
+
+    def _attempt(self, news: Attempt) -> None:
+        story, checks = self._story, self._checks
+        checks.that(
+            not story.lost.any(), "place", "lost blocks while a token is made", 0, int(story.lost.sum())
+        )
+        same = story.placement is not None and np.array_equal(news.placement, story.placement)
+        checks.that(same, "place", "placement of a token", story.placement, news.placement)
+        self._available = self._cluster.available_bytes(news.begun_s)
+        if self._scenario.overflow == "fail":
+            for name, most, held in zip(self._cluster.names, self._available, story.held, strict=True):
+                checks.at_most("memory", f"bytes on {name!r}", most, held, TOLERANCE_BYTES)
+
+    def _move(self, news: Move) -> None:
+        """A block comes from where it is; a lost one from the source."""
+        story = self._story
+        if story.placement is not None:
+            lost = story.lost[news.block]
+            old = self._cluster.source_index if lost else int(story.placement[news.block])
+            what = f"device from which {self._scenario.blocks.names[news.block]} moves"
+            self._checks.that(news.old == old, "place", what, old, news.old)
+
+    def _fault(self, row: Row) -> None:
+        story, device = self._story, self._story.device(row["device"])
+        if story.placement is not None:
+            gone = int(((story.placement == device) & ~story.lost).sum())
+            what = f"blocks lost with {row['device']!r}"
+            self._checks.that(row["lost_blocks"] == gone, "place", what, gone, row["lost_blocks"])
+
+    def _devices(self, rows: Row) -> None:
+        story, checks = self._story, self._checks
+        swapped = np.clip(story.held - self._available, 0.0, story.held)
+        for column, expected in (
+            ("held_bytes", story.held),
+            ("available_bytes", self._available),
+            ("swapped_bytes", swapped),
+        ):
+            for name, bytes_, found in zip(rows["device"], expected, rows[column], strict=True):
+                checks.equal("memory", f"{column} of {name!r}", bytes_, found, 1e-9 * self._largest)
+
+    def _placement(self, rows: Row) -> None:
+        story = self._story
+        if story.placement is not None:
+            names = [self._cluster.names[device] for device in story.placement.tolist()]
+            self._checks.that(rows["device"] == names, "place", "table of placements", names, rows["device"])
+
+    @property
+    def _largest(self) -> float:
+        """Sums of large numbers whose difference is small are as coarse as they are."""
+        return float(self._story.held.max())
+
+    def begin(self, deployment: Deployment) -> None:
+        """Learn the first placement: nothing else tells it."""
+        story, placed = self._story, deployment.placement
+        if story.placement is None and placed is not None and not story.done:
+            known = (placed >= 0) & (placed < len(self._cluster.devices))
+            whole = placed.shape == story.lost.shape and known.all()
+            self._checks.that(whole, "place", "first placement", "a device for each block", placed)
+            story.placement = placed.copy()
+
+    def settle(self, deployment: Deployment) -> None:
+        """All that an event did was told: the engine must agree with it."""
+        story, checks = self._story, self._checks
+        placed = deployment.placement
+        if story.done:
+            checks.that(placed is None, "place", "placement when all is done", None, placed)
+            story.placement = None
+            story.lost[:] = False
+        if placed is None or story.placement is None:
+            same = placed is story.placement
+        else:
+            same = np.array_equal(placed, story.placement)
+        checks.that(same, "place", "placement", story.placement, placed)
+        lost = deployment.lost
+        checks.that(np.array_equal(lost, story.lost), "place", "lost blocks", story.lost, lost)
+        self.count(deployment)
+
+    def count(self, deployment: Deployment) -> None:
+        """Devices hold what a recount gives, never less than nothing, and nothing in the end."""
+        story, checks = self._story, self._checks
+        held = deployment.ledger.held()
+        checks.that(held.min() >= 0.0, "memory", "bytes held", "none below 0", held)
+        if story.done:
+            checks.that(not held.any(), "memory", "bytes held when all is done", 0.0, held)
+            return
+        expected = story.recount()
+        if not np.array_equal(held, expected):
+            for name, bytes_, found in zip(self._cluster.names, expected, held, strict=True):
+                checks.equal("memory", f"bytes on {name!r}", bytes_, found)
+        checks.made += len(held)

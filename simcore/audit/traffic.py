@@ -1,0 +1,165 @@
+"""Laws of bytes: what is sent is what must be, what arrives is what was sent, and links carried all of it."""
+
+from collections import defaultdict, deque
+from collections.abc import Mapping
+
+from simcore.audit.checks import Checks, grain
+from simcore.audit.messages import Sent, messages
+from simcore.audit.news import News, Row
+from simcore.audit.story import Story
+from simcore.engine.network import Carried
+from simcore.engine.transport import SEGMENT_BYTES, WIRE_BYTES
+from simcore.probe import Attempt, Message
+from simcore.scenario import Scenario
+from simcore.world.route import Route
+
+_MOST_REMEMBERED = 32
+"""Messages per resource with which a new one is held against what the resource could carry."""
+
+
+class TrafficLaws:
+    """What must hold of the messages of tokens, and of links."""
+
+    def __init__(self, scenario: Scenario, story: Story, checks: Checks) -> None:
+        self._scenario = scenario
+        self._cluster = scenario.cluster
+        self._story = story
+        self._checks = checks
+        self._per_byte = WIRE_BYTES / SEGMENT_BYTES if scenario.transport.kind == "tcp" else 1.0
+        self._sent: list[Sent] = []
+        self._carried: defaultdict[tuple[int, bool], Carried] = defaultdict(Carried)
+        self._touched: set[tuple[int, bool]] = set()
+        self._on: defaultdict[int, deque[tuple[float, float, float]]] = defaultdict(
+            lambda: deque(maxlen=_MOST_REMEMBERED)
+        )
+
+    def tell(self, news: News) -> None:
+        """Something has happened."""
+        match news:
+            case Attempt():
+                self._sent = []
+            case Message():
+                self._message(news)
+            case Row(table="tokens"):
+                self._token()
+            case Row(table="links"):
+                self._link(news)
+
+    def _message(self, span: Message) -> None:
+        checks, what = self._checks, self.name(span)
+        route = self._cluster.routes[span.sender][span.receiver]
+        checks.that(route is not None, "bytes", f"way of {what}", "one from a device to another", None)
+        if route is None:
+            return
+        if span.block is None:
+            self._sent.append((span.sender, span.receiver, span.size_bytes))
+        checks.equal(
+            "bytes", f"bytes on the wire of {what}", span.size_bytes * self._per_byte, span.wire_bytes
+        )
+        self._delay(span, route, what)
+        slack = grain(span.arrived_s) * _widest(route)
+        if self._scenario.sharing == "dedicated":
+            flown = route.integral(span.flow_s, max(span.flow_s, span.arrived_s))
+            checks.equal("bytes", f"bytes that flowed of {what}", span.wire_bytes, flown, slack)
+        else:
+            self._within_traces(span, route, what)
+        self._enter(span, route)
+
+    def _delay(self, span: Message, route: Route, what: str) -> None:
+        """Bytes flow when the latency is paid; a transport may make them wait longer."""
+        checks, waited_s = self._checks, span.flow_s - span.sent_s
+        law_s, slack = route.latency_s, grain(span.arrived_s)
+        if self._scenario.transport.kind == "ideal":
+            checks.equal("bytes", f"seconds before {what} flows", law_s, waited_s, slack)
+        else:
+            checks.that(waited_s >= law_s - slack, "bytes", f"seconds before {what} flows", law_s, waited_s)
+
+    def _within_traces(self, span: Message, route: Route, what: str) -> None:
+        """Between any start and this end, no resource carried more than the integral of its trace.
+
+        Only as far back as messages hang together; where nothing flowed, nothing was carried.
+        """
+        for number, uses in zip(route.resources, route.uses, strict=True):
+            resource, known = self._cluster.resources[number], self._on[number]
+            known.append((span.flow_s, span.arrived_s, uses * span.wire_bytes))
+            carried, since_s = 0.0, span.arrived_s
+            slack = grain(span.arrived_s) * float(resource.bandwidth.values.max())
+            for start_s, end_s, bytes_ in sorted(known, reverse=True):
+                if end_s < since_s:
+                    break
+                since_s, carried = start_s, carried + bytes_
+                most = resource.bandwidth.integral(start_s, max(start_s, span.arrived_s))
+                self._checks.at_most(
+                    "bytes", f"bytes over {resource.name} until the end of {what}", most, carried, slack
+                )
+
+    def _enter(self, span: Message, route: Route) -> None:
+        """Keep books of links, in the direction of travel."""
+        at = self._cluster.names[span.sender]
+        for number in route.links:
+            first, second = self._cluster.links[number].ends
+            key = (number, first == at)
+            at = second if first == at else first
+            carried = self._carried[key]
+            carried.messages += 1
+            carried.size_bytes += span.wire_bytes
+            carried.busy_s += span.arrived_s - span.flow_s
+            self._touched.add(key)
+
+    def _token(self) -> None:
+        """The messages of a token are those that its placement and cost ask for, to the byte."""
+        story = self._story
+        if story.attempt is None or story.cost is None:
+            return
+        source = self._cluster.source_index
+        expected = messages(self._scenario.blocks, story.attempt.placement, source, story.cost)
+        found = sorted(self._sent)
+        wrong = [pair for pair in zip(expected, found, strict=False) if not _alike(*pair)]
+        if len(expected) != len(found) or wrong:
+            law, told = wrong[0] if wrong else (f"{len(expected)} messages", f"{len(found)} messages")
+            self._checks.that(False, "bytes", "messages (from, to, bytes) of a token", law, told)
+        self._checks.made += len(found)
+
+    def settle(self, carried: Mapping[tuple[int, bool], Carried]) -> None:
+        """All that an event did was told: the books of links that carried something must agree."""
+        for key in self._touched:
+            self._compare(key, carried[key] if key in carried else Carried())
+        self._touched.clear()
+
+    def end(self, carried: Mapping[tuple[int, bool], Carried]) -> None:
+        """The books of all links must agree, those too that nothing was told of."""
+        for key in sorted(self._carried.keys() | carried.keys()):
+            self._compare(key, carried[key] if key in carried else Carried())
+
+    def _compare(self, key: tuple[int, bool], found: Carried) -> None:
+        self._same(key, found.messages, found.size_bytes, found.busy_s)
+
+    def _link(self, row: Row) -> None:
+        numbers = {link.name: number for number, link in enumerate(self._cluster.links)}
+        number = numbers[row["link"]]
+        forward = self._cluster.links[number].ends == (row["from_device"], row["to_device"])
+        self._same((number, forward), row["messages"], row["size_bytes"], row["busy_s"])
+
+    def _same(self, key: tuple[int, bool], number: int, size_bytes: float, busy_s: float) -> None:
+        link, expected = self._cluster.links[key[0]], self._carried[key]
+        start, end = link.ends if key[1] else link.ends[::-1]
+        where = f"link {link.name!r} from {start!r} to {end!r}"
+        checks = self._checks
+        checks.that(number == expected.messages, "bytes", f"messages over {where}", expected.messages, number)
+        checks.equal("bytes", f"bytes over {where}", expected.size_bytes, size_bytes)
+        slack = grain(checks.now_s) * (1 + number)
+        checks.equal("bytes", f"busy seconds of {where}", expected.busy_s, busy_s, slack)
+
+    def name(self, span: Message) -> str:
+        """What a message is called in a finding."""
+        names = self._cluster.names
+        return f"{span.size_bytes:.9g} bytes from {names[span.sender]!r} to {names[span.receiver]!r}"
+
+
+def _widest(route: Route) -> float:
+    """More than this no moment brings [bytes/s]."""
+    return min(float(trace.values.max()) for trace in route.bandwidths)
+
+
+def _alike(one: Sent, other: Sent) -> bool:
+    return one[:2] == other[:2] and abs(one[2] - other[2]) <= 1e-9 * max(one[2], other[2])

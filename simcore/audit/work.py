@@ -1,0 +1,152 @@
+"""Laws of work: every block is computed once per token, where it is, in the time that it takes there."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from simcore.audit.checks import Checks, grain
+from simcore.audit.news import News, Row
+from simcore.audit.story import Story
+from simcore.probe import Attempt, Compute
+from simcore.scenario import Scenario
+
+_Place: TypeAlias = tuple[int, int, int]
+"""Kind, layer, device."""
+
+
+class WorkLaws:
+    """What must hold of computations."""
+
+    def __init__(self, scenario: Scenario, story: Story, checks: Checks) -> None:
+        self._scenario = scenario
+        self._devices = scenario.cluster.devices
+        self._story = story
+        self._checks = checks
+        self._computed: Counter[_Place] = Counter()
+        self._since: list[list[Compute]] = [[] for _ in self._devices]
+        self._busy_s = [0.0] * len(self._devices)
+        self._in_vain = False
+
+    def tell(self, news: News) -> None:
+        """Something has happened."""
+        match news:
+            case Attempt():
+                self._in_vain |= self._computed.total() > 0
+                self._computed.clear()
+            case Compute():
+                self._compute(news)
+            case Row(table="tokens"):
+                self._token()
+            case Row(table="devices"):
+                self._busy(news)
+            case Row(table="faults"):
+                self._in_vain = True
+
+    def _compute(self, span: Compute) -> None:
+        device, what = self._devices[span.device], self._name(span)
+        attempt = self._story.attempt
+        begun = attempt is not None and span.submitted_s >= attempt.begun_s
+        self._checks.that(begun, "work", f"begin of {what}", "within the making of a token", span.submitted_s)
+        self._computed[span.kind, span.layer, span.device] += span.blocks
+        self._checks.equal("work", f"nominal seconds of {what}", self._nominal(span), span.nominal_s)
+        slack = grain(span.end_s)
+        there = device.up.integral(span.start_s, span.end_s)
+        self._checks.equal(
+            "work", f"seconds of {what} with the device up", span.end_s - span.start_s, there, slack
+        )
+        if device.discipline == "fifo":
+            self._one_by_one(span, what)
+        else:
+            self._together(span, what)
+
+    def _one_by_one(self, span: Compute, what: str) -> None:
+        """On a `fifo` device a task begins when the one before it has ended, and has the device for itself."""
+        checks, earlier, slack = self._checks, self._since[span.device], grain(span.end_s)
+        free_s = earlier[-1].end_s if earlier else 0.0
+        checks.equal("work", f"start of {what}", max(free_s, span.submitted_s), span.start_s, slack)
+        checks.equal("work", f"disk seconds of {what}", self._disk(span), span.disk_s, slack)
+        checks.equal("work", f"seconds available to {what}", span.nominal_s, self._available(span), slack)
+        self._since[span.device] = [span]
+        self._busy_s[span.device] += span.end_s - span.start_s
+
+    def _together(self, span: Compute, what: str) -> None:
+        """On a `ps` device tasks that meet never do more together than is available, and one alone does just that."""
+        checks, slack = self._checks, grain(span.end_s)
+        earlier = self._since[span.device]
+        if earlier and span.start_s >= max(one.end_s for one in earlier):
+            earlier.clear()
+        checks.at_most("work", f"disk seconds of {what}", span.disk_s, self._disk(span), slack)
+        checks.at_most("work", f"work of {what}", self._available(span), span.nominal_s, slack)
+        if not earlier:
+            self._busy_s[span.device] += span.end_s - span.start_s
+        else:
+            known_s = max(one.end_s for one in earlier)
+            self._busy_s[span.device] += max(0.0, span.end_s - known_s)
+        earlier.append(span)
+        availability = self._devices[span.device].availability
+        for one in earlier:
+            begin_s = one.start_s + one.disk_s
+            done_s = sum(each.nominal_s for each in earlier if each.start_s + each.disk_s >= begin_s)
+            share = availability.integral(begin_s, max(begin_s, span.end_s))
+            checks.at_most("work", f"work until the end of {what}", share, done_s, slack * len(earlier))
+
+    def _token(self) -> None:
+        """Together the computations of a token are all blocks, each once, where it is."""
+        attempt, blocks = self._story.attempt, self._scenario.blocks
+        self._checks.that(attempt is not None, "work", "token", "made by an attempt", None)
+        if attempt is None:
+            return
+        places = zip(blocks.kind.tolist(), blocks.layer.tolist(), attempt.placement.tolist(), strict=True)
+        expected = Counter(places)
+        wrong = sorted((expected - self._computed).keys() | (self._computed - expected).keys())
+        first = wrong[0] if wrong else (0, 0, 0)
+        what = "blocks computed of kind {}, layer {}, on device {}".format(*first)
+        self._checks.that(not wrong, "work", what, expected[first], self._computed[first])
+        self._computed.clear()
+
+    def _busy(self, rows: Row) -> None:
+        """A device was busy while it computed; tasks that were dropped are not told."""
+        busy_s: Sequence[float] = rows["busy_s"]
+        if not self._in_vain:
+            # Each is a difference of sums over the whole run.
+            slack = grain(self._checks.now_s) * len(self._scenario.blocks)
+            for name, expected, found in zip(rows["device"], self._busy_s, busy_s, strict=True):
+                self._checks.equal("work", f"busy seconds of {name!r}", expected, found, slack)
+        self._busy_s = [0.0] * len(self._devices)
+        self._in_vain = False
+
+    def _nominal(self, span: Compute) -> float:
+        """The roofline of the blocks on their device [s]."""
+        cost, device = self._story.cost, self._devices[span.device]
+        if cost is None:
+            return 0.0
+        flop, touched = float(cost.work_flop[span.kind]), float(cost.touched_bytes[span.kind])
+        if flop == touched == 0.0:
+            return 0.0
+        return span.blocks * (max(flop / device.flops, touched / device.memory_bandwidth) + device.overhead_s)
+
+    def _disk(self, span: Compute) -> float:
+        """How long the disk is read for the blocks, alone: the share of them that does not fit [s]."""
+        story, device = self._story, self._devices[span.device]
+        if self._scenario.overflow == "fail" or story.cost is None or story.attempt is None:
+            return 0.0
+        held = float(story.held[span.device])
+        excess = min(held, held - self._free(span.device, story.attempt.begun_s))
+        if excess <= 0.0:
+            return 0.0
+        return (
+            span.blocks * float(story.cost.memory_bytes[span.kind]) * (excess / held) / device.disk_bandwidth
+        )
+
+    def _free(self, device: int, time_s: float) -> float:
+        one = self._devices[device]
+        return max(0.0, one.memory_bytes - one.used_bytes.value(time_s)) if one.up.value(time_s) else 0.0
+
+    def _available(self, span: Compute) -> float:
+        """The integral of the availability over a computation [s]."""
+        begin_s = span.start_s + span.disk_s
+        return self._devices[span.device].availability.integral(begin_s, max(begin_s, span.end_s))
+
+    def _name(self, span: Compute) -> str:
+        name = self._devices[span.device].name
+        return f"{span.blocks} x {span.kind.name.lower()} of layer {span.layer} on {name!r}"
