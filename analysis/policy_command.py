@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from policies.contract import Finding, Report
+    from policies.contract.report import Level
     from policies.contract.subject import Factory
 
 policy = typer.Typer(
@@ -37,14 +39,15 @@ _WORDS = {
 
 @policy.command("list")
 def list_() -> None:
-    """List the policies that scenario files can name."""
+    """List the policies that scenario files can name; of those that cannot be used it says why."""
     with reported():
         import policies
 
         table = _table("policy", "how it decides", "laws it does not keep")
         for name in policies.names():
-            declared = ", ".join(getattr(policies.create(name), "declares", {}))
-            table.add_row(name, policies.summary(name), declared)
+            usable = not policies.trouble(name)
+            declared = ", ".join(getattr(policies.create(name), "declares", {})) if usable else ""
+            table.add_row(name, policies.described(name), declared)
         show(table)
 
 
@@ -79,9 +82,8 @@ def check(
 ) -> None:
     """Examine a policy under every law. The exit code is 3 if it breaks one without declaring it."""
     with reported():
-        from policies.contract import check_policy
-
-        report = check_policy(_found(name), "thorough" if thorough else "quick")
+        factory, check_policy = _found(name), _examiner()
+        report = check_policy(factory, "thorough" if thorough else "quick")
         show(_laws(report), f"Time of a decision grows as {report.growth}.")
         for finding in report.broken:
             show("", str(finding), *_saved(finding, name.replace(":", "."), out))
@@ -95,6 +97,18 @@ def _found(name: str) -> "Factory":
 
     look_here()
     return policies.found(name)
+
+
+def _examiner() -> "Callable[[Factory, Level], Report]":
+    """`check_policy`, which needs more than the other commands do."""
+    from traces import InputError
+
+    try:
+        from policies.contract import check_policy
+    except ModuleNotFoundError as error:
+        accepted = "the extra with which policies are checked: pip install 'headway[test]'"
+        raise InputError("policy check", f"no module {error.name}", accepted) from error
+    return check_policy
 
 
 def _parameters(example: object) -> dict[str, Any]:

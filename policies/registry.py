@@ -35,23 +35,19 @@ _GROUP = "headway.policies"
 
 
 @cache
-def _installed() -> Mapping[str, EntryPoint]:
-    """Policies that installed packages register as entry points; nothing of theirs is imported yet.
+def _installed() -> Mapping[str, tuple[EntryPoint, ...]]:
+    """Policies that installed packages register as entry points, by name; nothing of theirs is imported yet.
 
-    Raises:
-        InputError: two policies have one name.
+    Entry points of one name that lead to the same object count once; others contradict each other.
     """
-    known: dict[str, EntryPoint] = {}
+    known: dict[str, dict[str, EntryPoint]] = {}
     for entry in sorted(entry_points(group=_GROUP), key=lambda entry: (entry.name, entry.value)):
-        if entry.name in _POLICIES or known.get(entry.name, entry).value != entry.value:
-            found = f"the policy {shown(entry.name)} once more, as {entry.value}"
-            raise InputError(f"entry points {_GROUP}", found, "a name that is not taken")
-        known[entry.name] = entry
-    return known
+        known.setdefault(entry.name, {}).setdefault(entry.value, entry)
+    return {name: tuple(entries.values()) for name, entries in known.items()}
 
 
 def names() -> tuple[str, ...]:
-    """Names of all registered policies, shipped or installed, sorted."""
+    """Names of all registered policies, shipped or installed, sorted; those that cannot be used among them."""
     return tuple(sorted({*_POLICIES, *_installed()}))
 
 
@@ -59,9 +55,25 @@ def summary(name: str) -> str:
     """The policy in one line.
 
     Raises:
-        InputError: there is no policy of this name.
+        InputError: there is no policy of this name, or it cannot be used.
     """
-    return (_find(name, "policy").__doc__ or "").strip().splitlines()[0]
+    lines = (_find(name, "policy").__doc__ or "").strip().splitlines()
+    return lines[0] if lines else "It does not say how it decides."
+
+
+def described(name: str) -> str:
+    """The policy in one line for a list of all: how it decides, or why it cannot be used."""
+    why_not = trouble(name)
+    return f"BROKEN: {why_not}" if why_not else summary(name)
+
+
+def trouble(name: str) -> str:
+    """Why a registered policy cannot even be created, in a few words; empty where it can."""
+    try:
+        create(name)
+    except Exception as error:
+        return error.found if isinstance(error, InputError) else _told(error)
+    return ""
 
 
 def create(name: str, **parameters: Any) -> Policy:
@@ -81,7 +93,6 @@ def chosen(choice: PolicyChoice) -> Policy:
     """
     policy = _find(choice.name, choice.where)
     where = f"{choice.where}: {choice.name}"
-    hints = get_type_hints(policy)
     known = _parameters(policy)
     values = {}
     for key, value in choice.parameters.items():
@@ -89,11 +100,13 @@ def chosen(choice: PolicyChoice) -> Policy:
             accepted = one_of(str(key), known) if known else "no parameters"
             raise InputError(where, f"the parameter {shown(key)}", accepted)
         try:
-            values[key] = TypeAdapter(hints[key]).validate_python(value)
+            values[key] = TypeAdapter(get_type_hints(policy)[key]).validate_python(value)
         except ValidationError as error:
             raise InputError(f"{where}.{key}", shown(value), error.errors()[0]["msg"]) from error
     try:
-        return policy(**values)
+        return _made(partial(policy, **values), choice.name, choice.where)
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(where, str(error), "parameters as documented") from error
 
@@ -108,10 +121,10 @@ def found(name: str, where: str = "policy") -> Callable[[], Policy]:
     """
     module_name, colon, class_name = name.partition(":")
     if not colon:
-        return _find(name, where)
+        return partial(_made, _find(name, where), name, where)
     try:
         module = importlib.import_module(module_name)
-    except (ModuleNotFoundError, ValueError) as error:
+    except (ImportError, SyntaxError, ValueError) as error:
         accepted = "the name of a module on Python's path, a colon, and a class in it"
         raise InputError(where, f"{shown(name)} ({error})", accepted) from error
     made = getattr(module, class_name, None)
@@ -142,13 +155,33 @@ def _made(make: Callable[[], Any], name: str, where: str) -> Policy:
 def _find(name: str, where: str) -> Callable[..., Policy]:
     if name not in names():
         raise InputError(where, f"the policy {shown(name)}", one_of(name, names()))
-    return _POLICIES[name] if name in _POLICIES else _loaded(_installed()[name])
+    entries = _installed().get(name, ())
+    if len(entries) + (name in _POLICIES) > 1:
+        shipped = ["Headway itself"] if name in _POLICIES else []
+        by = " and by ".join([*shipped, *map(_origin, entries)])
+        found = f"the policy {shown(name)}, which is registered by {by}"
+        raise InputError(where, found, "a name that is registered once: uninstall or rename the others")
+    return _POLICIES[name] if name in _POLICIES else _loaded(entries[0], where)
 
 
-def _loaded(entry: EntryPoint) -> Callable[..., Policy]:
+def _origin(entry: EntryPoint) -> str:
+    """Whose entry point it is, and what it leads to."""
+    return f"{entry.dist.name} ({entry.value})" if entry.dist is not None else entry.value
+
+
+def _told(error: Exception) -> str:
+    """An exception of somebody else's code on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _loaded(entry: EntryPoint, where: str) -> Callable[..., Policy]:
     try:
-        make: Callable[..., Policy] = entry.load()
-    except (ImportError, AttributeError) as error:
-        where, found = f"entry points {_GROUP}", f"{entry.name} = {entry.value} ({error})"
+        make = entry.load()
+    except Exception as error:  # whatever the code of somebody else does when it is imported
+        found = f"the policy {shown(entry.name)} of {_origin(entry)} ({_told(error)})"
         raise InputError(where, found, "a class that can be imported") from error
-    return make
+    if not callable(make):
+        found = f"the policy {shown(entry.name)} of {_origin(entry)}, which is no class"
+        raise InputError(where, found, "a class with a name and a method decide")
+    policy: Callable[..., Policy] = make
+    return policy

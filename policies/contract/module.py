@@ -1,6 +1,7 @@
 """The contract as a pytest module: one test for each law."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,10 +11,14 @@ from policies.contract.report import Level
 from policies.contract.subject import Factory
 
 
-def policy_contract(factory: Factory, level: Level = "quick") -> Callable[..., None]:
+def policy_contract(factory: Factory, level: Level = "quick") -> Callable[..., Any]:
     """A test for each law.
 
-    `test_my_policy = policy_contract(MyPolicy)` is a whole test module.
+    This is a whole test module, after its imports; so is `test_my_policy = policy_contract(MyPolicy)`:
+
+        @policy_contract(MyPolicy)
+        def test_my_policy() -> None:
+            pass
 
     Args:
         factory: makes a fresh policy, such as its class.
@@ -21,9 +26,13 @@ def policy_contract(factory: Factory, level: Level = "quick") -> Callable[..., N
     """
 
     @pytest.mark.parametrize("law", [*LAWS, TIME])
-    def test_policy_contract(law: str) -> None:
+    def test_policy_contract(law: str | Callable[..., Any]) -> Any:
+        if callable(law):  # a function that is decorated: it lends its name, and no more
+            return test_policy_contract
         finding = check_law(factory, law, level)
         wrong = {"broken", "unfounded"} if level == "thorough" else {"broken"}
         assert finding.outcome not in wrong, f"{finding}\n\n{finding.scenario or ''}"
+        return None
 
-    return test_policy_contract
+    made: Callable[..., Any] = test_policy_contract
+    return made

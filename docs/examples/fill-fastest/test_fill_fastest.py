@@ -1,0 +1,8 @@
+from fill_fastest import FillFastest
+
+from policies.contract import policy_contract
+
+
+@policy_contract(FillFastest)
+def test_fill_fastest() -> None:
+    pass
