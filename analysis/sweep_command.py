@@ -104,7 +104,7 @@ def status(file: _File, store: _Store = None) -> None:
     """Say what the store has of a campaign, and what failed."""
     with reported(), _planned(file, store, needed=True) as (planned, place):
         from analysis.campaign.lock import holder_of
-        from analysis.campaign.survey import look
+        from analysis.campaign.survey import failures_of, look
 
         survey = look(planned, place)
         holder = holder_of(place.folder)
@@ -118,7 +118,9 @@ def status(file: _File, store: _Store = None) -> None:
             "store": f"{place.folder}, {_size(place.size_bytes())}",
             "at work": busy,
         }
-        show(*(f"{key + ':':<10} {value}" for key, value in lines.items()), *_failures(planned, place))
+        show(*(f"{key + ':':<10} {value}" for key, value in lines.items()))
+        for one in failures_of(planned, place, survey):
+            show(f"{one.count:,} x {one.error} (first: run {one.run})")
 
 
 @sweep.command()
@@ -267,20 +269,6 @@ def _described(planned: "Plan") -> dict[str, str]:
         "policies": ", ".join(planned.policies),
         "keeps": ", ".join(campaign.tables),
     }
-
-
-def _failures(planned: "Plan", place: "Store") -> list[str]:
-    """One line for each kind of error, with a run that met it."""
-    known = place.known(planned.campaign.tables)
-    errors = place.failed(known)
-    first: dict[str, str] = {}
-    counts: dict[str, int] = {}
-    for _, run_ in planned.cases():
-        error = errors.pop(run_, None)
-        if error is not None:
-            first.setdefault(error, run_)
-            counts[error] = counts.get(error, 0) + 1
-    return [f"{count:,} x {error} (first: run {first[error]})" for error, count in counts.items()]
 
 
 def _duration(seconds: float) -> str:

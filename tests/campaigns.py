@@ -76,6 +76,15 @@ def rows(store: Store, table: str) -> pd.DataFrame:
     return result
 
 
+def known(store: Store, *tables: str) -> set[str]:
+    """Names of the runs of which all these tables are kept."""
+    kept = rows(store, "kept")
+    whole = kept[kept["table"].isin(tables or ["runs"])].groupby("run")["table"].nunique() == len(
+        tables or "1"
+    )
+    return set(whole[whole].index)
+
+
 def assert_same(one: Store, other: Store) -> None:
     """The tables that do not depend on the clock hold the same rows, bit for bit."""
     for table in ("runs", "metrics", "tokens", "kept"):

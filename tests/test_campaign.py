@@ -7,16 +7,18 @@ import random
 import re
 import socket
 import sys
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from campaigns import CAMPAIGN, LAB, RUNS, make, planned, rows, small, write
+from campaigns import CAMPAIGN, LAB, RUNS, known, make, planned, rows, small, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +27,7 @@ from analysis.campaign import (
     Campaign,
     Store,
     factors,
+    index,
     parts,
     read_campaign,
     shipped_campaign,
@@ -35,6 +38,7 @@ from analysis.campaign import (
 from analysis.campaign.file import AxesSection, AxisSection, CampaignFile
 from analysis.campaign.identity import code, digest, policy_digest, run_id
 from analysis.campaign.lock import Holder, holder_of
+from analysis.campaign.survey import look
 from analysis.campaign.tables import METRICS, STORED, Tables
 from analysis.metrics import metrics
 from simcore import TABLES, PolicyChoice, load_scenario, simulate
@@ -338,12 +342,12 @@ def test_many_runs_are_few_files(tmp_path: Path) -> None:
         for i in range(60):
             writer.add(fake(f"run-{i:03}"))
             writer.commit()
-        assert store.known(("runs", "tokens")) == {f"run-{i:03}" for i in range(60)}
+        assert known(store, "runs", "tokens") == {f"run-{i:03}" for i in range(60)}
         assert files(store.folder) == 3 * 60
         writer.fold()
     assert files(store.folder) == 3
     assert list(rows(store, "tokens")["run"]) == [f"run-{i:03}" for i in range(60)]
-    assert store.known(("runs", "tokens", "devices")) == set()
+    assert known(store, "runs", "tokens", "devices") == set()
 
 
 def test_the_journal_is_folded_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,6 +361,48 @@ def test_the_journal_is_folded_by_itself(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(list((store.folder / "parts").iterdir())) == 3
     assert len(list((store.folder / "journal").iterdir())) == 5
     assert len(rows(store, "runs")) == 35
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 7)), max_size=30), st.integers(1, 9))
+def test_an_index_is_a_dictionary(pairs: list[tuple[str, int]], size: int) -> None:
+    """Whatever batches its names come in."""
+    batches = [pairs[i : i + size] for i in range(0, len(pairs), size)]
+    columns = [([name for name, _ in batch], [number for _, number in batch]) for batch in batches]
+    firsts, lasts = dict(reversed(pairs)), dict(pairs)
+    unions = {name: 0 for name, _ in pairs}
+    for name, number in pairs:
+        unions[name] |= number
+    for join, expected in ((index.first, firsts), (index.last, lasts), (index.union, unions)):
+        made = index.Index.of(columns, np.uint16, join)
+        assert len(made) == len(expected)
+        names = list("abcdefghij")
+        assert made.find(names, 99).tolist() == [expected.get(name, 99) for name in names]
+
+
+def test_comparing_a_campaign_with_a_store_takes_few_bytes_per_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.campaign.store._ROWS", 1000)
+    plan = planned(small(tmp_path), tmp_path)
+
+    def peak(runs: int) -> int:
+        names, numbers = [f"{i:032x}" for i in range(runs)], range(runs)
+        cases, store = tmp_path / f"{runs}.parquet", Store(tmp_path / f"{runs}")
+        pq.write_table(pa.table({"number": numbers, "run": names}), cases, row_group_size=1000)
+        with store.writer() as writer:
+            kept = {"run": names[: runs // 2] * 2, "table": ["runs"] * (runs // 2) + ["tokens"] * (runs // 2)}
+            writer.add({"kept": pa.table(kept, STORED["kept"])})
+            writer.commit()
+        large = replace(plan, path=cases, runs=runs)
+        tracemalloc.start()
+        survey = look(large, store)
+        assert sum(1 for _ in survey.todo(large)) == sum(survey.missing.values()) == runs // 2
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(40)
+    assert peak(24_000) - peak(8_000) < 64 * 16_000
 
 
 def test_a_runner_that_dies_between_folding_and_clearing_leaves_every_run_once(
@@ -393,7 +439,7 @@ def test_what_was_being_written_when_a_runner_died_is_invisible_and_goes(tmp_pat
         writer.commit()
     (half,) = (store.folder / "journal").iterdir()
     half.rename(half.with_name(".half"))
-    assert store.known() == set()
+    assert known(store) == set()
     assert rows(store, "runs").empty
     with store.writer():
         assert list((store.folder / "journal").iterdir()) == []
@@ -441,7 +487,7 @@ def test_a_full_disk_is_told_and_the_store_stays_valid(
             patch.setattr(parts, "sync", full)
             with pytest.raises(InputError, match="No space left on device"):
                 make(campaign, tmp_path, store)
-        assert len(rows(store, "runs")) == len(store.known()) < RUNS // 3
+        assert len(rows(store, "runs")) == len(known(store)) < RUNS // 3
         assert holder_of(store.folder) is None
         make(campaign, tmp_path, store)
         assert rows(store, "tokens").equals(rows(whole, "tokens"))

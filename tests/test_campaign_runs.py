@@ -15,12 +15,26 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from campaigns import CAMPAIGN, LAB, RUNS, apart, assert_same, make, names, planned, rows, small, write
+from campaigns import (
+    CAMPAIGN,
+    LAB,
+    RUNS,
+    apart,
+    assert_same,
+    known,
+    make,
+    names,
+    planned,
+    rows,
+    small,
+    write,
+)
 from typer.testing import CliRunner
 
 import analysis
 import policies
 from analysis.campaign import Store, Workers, export, given_workers, processes, read_campaign, run
+from analysis.campaign.survey import failures_of, look
 from analysis.cli import app
 from policies import registry
 from simcore import TABLES, Decision, Observation, load_scenario, simulate
@@ -113,6 +127,20 @@ def test_an_export_is_what_simulate_gives(tmp_path: Path) -> None:
     export(plan, store, tmp_path / "out")
 
 
+def test_an_export_in_many_piles_is_the_same(
+    tmp_path: Path, whole: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(small(tmp_path), tmp_path)
+    assert export(plan, whole, tmp_path / "one") == RUNS
+    monkeypatch.setattr(sys.modules["analysis.campaign.export"], "_PILE", 7)
+    assert export(plan, whole, tmp_path / "many") == RUNS
+    for path in sorted((tmp_path / "one").glob("*.parquet")):
+        pd.testing.assert_frame_equal(pd.read_parquet(path), pd.read_parquet(tmp_path / "many" / path.name))
+    assert sorted(p.name for p in (tmp_path / "one").iterdir()) == sorted(
+        p.name for p in (tmp_path / "many").iterdir()
+    )
+
+
 def test_an_export_calls_scenarios_as_its_campaign_does(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     make(small(tmp_path, ONE_SEED), tmp_path, store)
@@ -183,7 +211,8 @@ def test_failed_runs_are_recorded_and_tried_again_on_request(
     tally = make(campaign, tmp_path, store, retry_failed=True)
     assert (tally.done, tally.failed, tally.skipped) == (6, 0, 0)
     assert len(rows(store, "runs")) == 18
-    assert store.failed(store.known()) == {}
+    plan = planned(campaign, tmp_path)
+    assert failures_of(plan, store, look(plan, store)) == []
 
 
 class Fragile(Executor):
@@ -387,7 +416,7 @@ def test_a_real_disk_that_is_full_or_read_only_is_told_and_the_store_stays_valid
         filler.write_bytes(bytes(60_000))
         with pytest.raises(InputError, match="No space left on device"):
             make(campaign, tmp_path, store)
-        assert len(rows(store, "runs")) == len(store.known()) < RUNS
+        assert len(rows(store, "runs")) == len(known(store)) < RUNS
         filler.unlink()
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         with pytest.raises(InputError, match="Read-only file system"):

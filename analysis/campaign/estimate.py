@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from analysis.campaign import parts
 from analysis.campaign.identity import engine_code
+from analysis.campaign.index import Index, last
 from analysis.campaign.plan import Plan
 from analysis.campaign.store import Store
-from analysis.campaign.survey import Survey
+from analysis.campaign.survey import State, Survey
 from analysis.campaign.tables import Tables, merged
 from analysis.campaign.worker import Bundle, Task, work
 from analysis.campaign.world import packed
@@ -38,33 +41,37 @@ class Estimate:
 
 def estimate(plan: Plan, store: Store, survey: Survey) -> Estimate:
     """Measure runs that there are, or a few at even distances if there are none of some policy."""
-    walls = _stored(plan, store)
-    if set(survey.missing) <= set(walls):
-        size = store.size_bytes() / max(1, len(store.known()))
-        return _of(survey, walls, size, from_store=True)
+    stored = _stored(plan, store, survey)
+    if set(survey.missing) <= set(stored):
+        return _of(survey, stored, store.size_bytes() / max(1, survey.stored), from_store=True)
     batches = list(_samples(plan, survey))
-    walls = {}
+    walls: dict[str, list[float]] = {}
     for label, _, wall_s in batches:
         walls.setdefault(label, []).append(wall_s)
-    return _of(survey, walls, _marginal_bytes([tables for _, tables, _ in batches]), from_store=False)
+    means = {label: (sum(each) / len(each), len(each)) for label, each in walls.items()}
+    return _of(survey, means, _marginal_bytes([tables for _, tables, _ in batches]), from_store=False)
 
 
-def _of(survey: Survey, walls: Mapping[str, list[float]], run_bytes: float, *, from_store: bool) -> Estimate:
-    means = {label: sum(each) / len(each) for label, each in walls.items()}
-    work_s = sum(count * means[label] for label, count in survey.missing.items())
+def _of(
+    survey: Survey, means: Mapping[str, tuple[float, int]], run_bytes: float, *, from_store: bool
+) -> Estimate:
+    work_s = sum(count * means[label][0] for label, count in survey.missing.items())
     size = run_bytes * survey.missing.total()
-    return Estimate(work_s, size, sum(map(len, walls.values())), from_store)
+    return Estimate(work_s, size, sum(count for _, count in means.values()), from_store)
 
 
-def _stored(plan: Plan, store: Store) -> dict[str, list[float]]:
-    """Wall times of the campaign's runs in the store, by label of the policy."""
-    effort = store.read("effort")
-    wall_s = dict(zip(effort["run"].to_pylist(), effort["wall_s"].to_pylist(), strict=True))
-    walls: dict[str, list[float]] = {}
-    for number, run in plan.cases():
-        if run in wall_s:
-            walls.setdefault(plan.choice(number).label, []).append(wall_s.pop(run))
-    return walls
+def _stored(plan: Plan, store: Store, survey: Survey) -> dict[str, tuple[float, int]]:
+    """Mean wall time of the campaign's runs in the store and how many there are, by label of the policy."""
+    effort = store.batches("effort", ("run", "wall_s"))
+    walls = Index.of(((batch["run"].to_pylist(), batch["wall_s"]) for batch in effort), np.float64, last)
+    count = len(plan.policies)
+    sums, runs = np.zeros(count), np.zeros(count, np.int64)
+    for numbers, names in plan.batches():
+        wall_s = walls.find(names, np.nan)
+        found = ~np.isnan(wall_s) & (survey.states[numbers] != State.REPEATED)
+        np.add.at(sums, numbers[found] % count, wall_s[found])
+        np.add.at(runs, numbers[found] % count, 1)
+    return {plan.choice(i).label: (sums[i] / n, n) for i, n in enumerate(runs.tolist()) if n}
 
 
 def _samples(plan: Plan, survey: Survey) -> Iterator[tuple[str, Tables, float]]:

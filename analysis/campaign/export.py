@@ -1,23 +1,40 @@
-"""The tables of one campaign, out of a store that may hold many."""
+"""The tables of one campaign, out of a store that may hold many.
+
+A store has runs in the order in which they ended, an export in the order of the campaign, and neither fits into memory.
+So the rows of a table are dealt out to piles, each of runs that follow each other in the campaign; then one pile after
+another is put in order and written.
+"""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from analysis.campaign.index import Index, first
 from analysis.campaign.plan import Plan
 from analysis.campaign.store import Store
+from analysis.campaign.survey import State, look
+from analysis.campaign.tables import STORED
 from analysis.output import results_folder, writing
+
+_PILE = 1 << 17
+"""Rows of a table that are put in order in memory, about."""
+
+_MOST_PILES = 500
+_PLACE = "place"
 
 
 def export(plan: Plan, store: Store, target: Path) -> int:
     """Write the tables of a campaign, as far as it is made, into a folder of its own.
 
     Runs stand in the order of the campaign, and are called as in the store; the table `cases` says what each is. What
-    `runs` says of scenario and changes is what this campaign calls them. One table is in memory at a time.
+    `runs` says of scenario and changes is what this campaign calls them.
 
     Args:
         plan: of the campaign.
@@ -30,32 +47,62 @@ def export(plan: Plan, store: Store, target: Path) -> int:
     Raises:
         InputError: the target cannot be written.
     """
-    known = store.known(plan.campaign.tables)
-    places: dict[str, int] = {}
-    for number, run in plan.cases():
-        if run in known:
-            places.setdefault(run, number)
+    places = _places(plan, store)
     with results_folder(target) as folder, writing(target):
         shutil.copyfile(plan.path, folder / "cases.parquet")
         (folder / "campaign.yaml").write_text(plan.campaign.text, encoding="utf-8", newline="")
         for name in (*plan.campaign.tables, "metrics"):
-            table = _in_order(store.read(name, places), places)
-            if name == "runs":
-                table = _named(table, plan.path, places)
-            pq.write_table(table, folder / f"{name}.parquet")
+            with pq.ParquetWriter(folder / f"{name}.parquet", STORED[name]) as file:
+                for rows in _in_order(plan, store, name, places, folder):
+                    table = rows.drop_columns(_PLACE)
+                    if name == "runs":
+                        table = _named(table, plan, rows[_PLACE].to_numpy())
+                    file.write_table(table)
     return len(places)
 
 
-def _in_order(table: pa.Table, places: Mapping[str, int]) -> pa.Table:
-    at = np.array([places[run] for run in table["run"].to_pylist()], dtype=np.int64)
-    return table.take(pa.array(np.argsort(at, kind="stable")))
+def _places(plan: Plan, store: Store) -> Index:
+    """The number of the first case of every run that is whole in the store."""
+    return Index.of(_present(plan, store), np.int64, first)
 
 
-def _named(runs: pa.Table, cases: Path, places: Mapping[str, int]) -> pa.Table:
-    """The table of runs with the names that this campaign has for them."""
-    table = pq.read_table(cases, columns=["scenario", "changes"])
-    rows = pa.array([places[run] for run in runs["run"].to_pylist()], pa.int64())
-    for column in table.column_names:
+def _present(plan: Plan, store: Store) -> Iterator[tuple[list[str], NDArray[np.int64]]]:
+    states = look(plan, store, retry_failed=True).states
+    for numbers, runs in plan.batches():
+        there = states[numbers] == State.PRESENT
+        yield [runs[i] for i in np.flatnonzero(there)], numbers[there]
+
+
+def _in_order(plan: Plan, store: Store, name: str, places: Index, folder: Path) -> Iterator[pa.Table]:
+    """The rows of a table by the place of their run in the campaign, which is one more column; pile by pile."""
+    count = min(_MOST_PILES, 1 + store.rows(name) // _PILE)
+    with TemporaryDirectory(dir=folder) as piles:
+        for path in _dealt(plan, store, name, places, [Path(piles) / str(i) for i in range(count)]):
+            with pa.OSFile(str(path)) as source:
+                rows = pa.ipc.open_stream(source).read_all()
+            yield rows.take(pa.array(np.argsort(rows[_PLACE].to_numpy(), kind="stable")))
+
+
+def _dealt(plan: Plan, store: Store, name: str, places: Index, paths: list[Path]) -> list[Path]:
+    """Write the rows of a table to as many files as there are paths, each with the cases of one range."""
+    schema = STORED[name].append(pa.field(_PLACE, pa.int64()))
+    with ExitStack() as stack:
+        files = [stack.enter_context(pa.ipc.new_stream(str(path), schema)) for path in paths]
+        for batch in store.batches(name):
+            at: NDArray[np.int64] = places.find(batch["run"].to_pylist(), -1)
+            pile = np.where(at < 0, -1, at * len(paths) // plan.runs)
+            table = pa.Table.from_batches([batch]).append_column(_PLACE, pa.array(at))
+            for i in np.unique(pile[pile >= 0]).tolist():
+                files[i].write_table(table.filter(pa.array(pile == i)))
+    return paths
+
+
+def _named(runs: pa.Table, plan: Plan, places: NDArray[np.int64]) -> pa.Table:
+    """Some rows of the table of runs, with the names that this campaign has for them."""
+    begin, end = (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
+    names = plan.table(begin, end, ["scenario", "changes"])
+    rows = pa.array(places - begin)
+    for column in names.column_names:
         place = runs.schema.get_field_index(column)
-        runs = runs.set_column(place, runs.schema.field(place), table[column].take(rows))
+        runs = runs.set_column(place, runs.schema.field(place), names[column].take(rows))
     return runs

@@ -59,10 +59,14 @@ def fold(entries: Sequence[Path], folder: Path) -> Path:
         return _show(hidden, folder)
 
 
-def folded(parts: Iterable[Path]) -> set[str]:
-    """Names of the parts that are in others of these."""
-    lists = (part / _FOLDED for part in parts)
-    return {name for path in lists if path.exists() for name in json.loads(path.read_text(encoding="utf-8"))}
+def folded(entries: Sequence[Path], parts: Iterable[Path]) -> set[str]:
+    """Names of those entries that parts were made from."""
+    names, found = {entry.name for entry in entries}, set[str]()
+    if names:
+        for path in (part / _FOLDED for part in parts):
+            if path.exists():
+                found |= names.intersection(json.loads(path.read_text(encoding="utf-8")))
+    return found
 
 
 def size_bytes(part: Path) -> int:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 import policies
 import simcore
@@ -45,9 +47,23 @@ class Plan:
 
     def cases(self) -> Iterator[tuple[int, str]]:
         """Number and name of every run, in order; a few are read at a time."""
+        for numbers, runs in self.batches():
+            yield from zip(numbers.tolist(), runs, strict=True)
+
+    def batches(self) -> Iterator[tuple[NDArray[np.int64], list[str]]]:
+        """The same, some at a time."""
         with pq.ParquetFile(self.path) as file:
             for batch in file.iter_batches(_ROWS, columns=["number", "run"]):
-                yield from zip(batch["number"].to_pylist(), batch["run"].to_pylist(), strict=True)
+                yield batch["number"].to_numpy(), batch["run"].to_pylist()
+
+    def table(self, begin: int, end: int, columns: list[str]) -> pa.Table:
+        """Some columns of the table of cases, from one case to before another."""
+        with pq.ParquetFile(self.path) as file:
+            sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+            starts = [0, *itertools.accumulate(sizes)]
+            wanted = [i for i, size in enumerate(sizes) if starts[i] < end and starts[i] + size > begin]
+            rows = file.read_row_groups(wanted, columns=columns)
+            return rows.slice(begin - starts[wanted[0]] if wanted else 0, end - begin)
 
     def choice(self, number: int) -> PolicyChoice:
         """The policy of a case."""

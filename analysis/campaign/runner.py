@@ -158,7 +158,7 @@ class _Runner:
         room = self._room()
         for world, cases in self._plan.worlds(survey.todo(self._plan)):
             data, apart = packed(world.content, self._plan.fixed)
-            tasks = [Task(name, self._plan.choice(i), survey.lacks(name)) for i, name in cases]
+            tasks = [Task(name, self._plan.choice(i), survey.lacks(i)) for i, name in cases]
             while tasks:
                 bundles.append(Bundle(data, tuple(tasks[:room])))
                 traces |= apart

@@ -12,19 +12,24 @@ A run is in the store as soon as a part or journal entry that tells so is visibl
 
 import json
 import os
+import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from analysis.campaign import parts
+from analysis.campaign.index import Index, union
 from analysis.campaign.lock import Lock, locked
 from analysis.campaign.tables import STORED, Tables, merged
 from analysis.output import writing
+from simcore.results import TABLES
 from traces.errors import InputError
 
 _FORMAT = 1
@@ -32,6 +37,20 @@ _MARK = "store.json"
 _COMMIT_S = 0.5
 _FOLD_RUNS = 500
 _FOLD_BYTES = 64_000_000
+_ROWS = 1 << 14
+"""Rows that are read at a time where not all are needed at once."""
+
+_BITS = {table: 1 << i for i, table in enumerate(TABLES)}
+
+
+def bits(tables: Iterable[str]) -> int:
+    """A set of tables of a run as one number."""
+    return sum(_BITS[table] for table in set(tables))
+
+
+def named(number: int) -> tuple[str, ...]:
+    """The tables of which `bits` made a number, in their usual order."""
+    return tuple(table for table, bit in _BITS.items() if number & bit)
 
 
 class Store:
@@ -60,28 +79,40 @@ class Store:
         """Whether anything was ever written."""
         return (self.folder / _MARK).exists()
 
-    def known(self, tables: Collection[str] = ("runs",)) -> set[str]:
-        """Names of the runs of which all these tables are kept."""
-        kept = self.read("kept")
-        kept = kept.filter(pc.is_in(kept["table"], pa.array(list(tables), pa.string())))
-        counts = pa.TableGroupBy(kept, "run").aggregate([("table", "count_distinct")])
-        whole = counts.filter(pc.equal(counts["table_count_distinct"], len(set(tables))))
-        return set(whole["run"].to_pylist())
+    def contents(self) -> Index:
+        """Which tables are kept of each run, as `bits`."""
+        batches = (
+            (batch["run"].to_pylist(), [_BITS.get(table, 0) for table in batch["table"].to_pylist()])
+            for batch in self.batches("kept", ("run", "table"))
+        )
+        return Index.of(batches, np.uint16, union)
 
-    def failed(self, known: Collection[str]) -> dict[str, str]:
-        """The last error of every run that failed and is not known."""
-        failures = self.read("failures")
-        pairs = zip(failures["run"].to_pylist(), failures["error"].to_pylist(), strict=True)
-        return {run: error for run, error in pairs if run not in known}
+    def batches(self, table: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows of a table in the order in which they were added, some at a time.
+
+        Args:
+            table: its name.
+            columns: those that are wanted; all by default.
+        """
+        for path in self._files(table):
+            with pq.ParquetFile(path) as file:
+                yield from file.iter_batches(_ROWS, columns=columns)
+
+    def rows(self, table: str) -> int:
+        """How many rows a table has."""
+        return sum(pq.read_metadata(path).num_rows for path in self._files(table))
 
     def read(self, table: str, runs: Collection[str] | None = None) -> pa.Table:
         """The rows of a table, of all runs or of some, in the order in which they were added."""
         schema = STORED[table]
         chosen = None if runs is None else pc.field("run").isin(pa.array(list(runs), pa.string()))
-        files = [path for part in self._visible() if (path := part / f"{table}.parquet").exists()]
+        files = self._files(table)
         if not files:
             return schema.empty_table()
         return ds.dataset(files, schema=schema, format="parquet").to_table(filter=chosen)
+
+    def _files(self, table: str) -> list[Path]:
+        return [path for part in self._visible() if (path := part / f"{table}.parquet").exists()]
 
     def size_bytes(self) -> int:
         """What all parts take on the disk."""
@@ -115,7 +146,7 @@ class Store:
             return []
         journal = parts.parts_in(self.folder / "journal")
         done = parts.parts_in(self.folder / "parts")
-        gone = parts.folded(done)
+        gone = parts.folded(journal, done)
         return [*done, *(entry for entry in journal if entry.name not in gone)]
 
 
@@ -175,13 +206,14 @@ class Writer:
         """Save what a campaign consists of."""
         with writing(self._store.folder):
             target = self._store.cases(campaign)
-            _replace(target, cases.read_bytes())
+            _replace(target, cases)
             _replace(target.with_suffix(".yaml"), text.encode())
 
     def _recover(self) -> None:
         """Remove what a part has taken in, and what was being written when a runner died."""
-        gone = parts.folded(parts.parts_in(self._parts))
-        for entry in parts.parts_in(self._journal):
+        entries = parts.parts_in(self._journal)
+        gone = parts.folded(entries, parts.parts_in(self._parts))
+        for entry in entries:
             if entry.name in gone:
                 parts.remove(entry)
         for folder in (self._journal, self._parts):
@@ -190,10 +222,13 @@ class Writer:
         self._runs, self._bytes = len(left), sum(map(parts.size_bytes, left))
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that its old content is there until the new one is."""
+def _replace(path: Path, content: bytes | Path) -> None:
+    """Write a file, or copy one, so that its old content is there until the new one is."""
     new = path.with_name(f".{path.name}")
-    new.write_bytes(content)
+    if isinstance(content, Path):
+        shutil.copyfile(content, new)
+    else:
+        new.write_bytes(content)
     parts.sync(new)
     new.replace(path)
 

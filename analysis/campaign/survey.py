@@ -1,14 +1,29 @@
 """What a store has of a campaign."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.campaign.index import Index, first, last
 from analysis.campaign.plan import Plan
-from analysis.campaign.store import Store
+from analysis.campaign.store import Store, bits, named
 
 
-@dataclass(frozen=True, kw_only=True)
+class State(IntEnum):
+    """What has become of a case."""
+
+    MISSING = 0
+    PRESENT = 1
+    FAILED = 2
+    REPEATED = 3
+    """It means the same as an earlier one, and is no run of its own."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Survey:
     """How a campaign and a store compare. Two cases that mean the same world are one run.
 
@@ -17,8 +32,9 @@ class Survey:
         present: those of which every wanted table is in the store.
         failed: those that failed and are not to be tried again.
         missing: the others, by label of their policy.
-        settled: names of all runs in the store that need no more.
-        lacking: the tables that are missing of runs of which the store has others.
+        stored: runs in the store, whosever they are.
+        states: one `State` per case, by its number.
+        lacking: bits of the tables that are missing of each case.
         tables: the tables that are wanted.
     """
 
@@ -26,53 +42,89 @@ class Survey:
     present: int
     failed: int
     missing: Counter[str]
-    settled: Collection[str]
-    lacking: Mapping[str, tuple[str, ...]]
+    stored: int
+    states: NDArray[np.uint8]
+    lacking: NDArray[np.uint16]
     tables: tuple[str, ...]
 
-    def lacks(self, run: str) -> tuple[str, ...]:
-        """The tables that are missing of a run."""
-        return self.lacking.get(run, self.tables)
+    def lacks(self, number: int) -> tuple[str, ...]:
+        """The tables that are missing of a case."""
+        return named(int(self.lacking[number]))
 
     def todo(self, plan: Plan) -> Iterator[tuple[int, str]]:
         """Number and name of every missing run, each run once."""
-        met: set[str] = set()
+        return self.in_state(plan, State.MISSING)
+
+    def in_state(self, plan: Plan, state: State) -> Iterator[tuple[int, str]]:
+        """Number and name of every case in a state."""
         for number, run in plan.cases():
-            if run not in self.settled and run not in met:
-                met.add(run)
+            if self.states[number] == state:
                 yield number, run
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error that runs of a campaign ended with.
+
+    Attributes:
+        error: in words.
+        count: how many runs.
+        run: the first of them.
+    """
+
+    error: str
+    count: int
+    run: str
 
 
 def look(plan: Plan, store: Store, *, retry_failed: bool = False) -> Survey:
     """Compare a campaign with a store."""
     tables = plan.campaign.tables
-    whole = store.known(tables)
-    lacking = _lacking(store, whole, tables)
-    failed = set() if retry_failed else set(store.failed(whole))
-    counts: Counter[str] = Counter()
-    missing: Counter[str] = Counter()
-    met: set[str] = set()
-    for number, run in plan.cases():
-        if run not in met:
-            met.add(run)
-            found = "present" if run in whole else "failed" if run in failed else "missing"
-            counts[found] += 1
-            if found == "missing":
-                missing[plan.choice(number).label] += 1
+    wanted = bits(tables)
+    kept = store.contents()
+    failures = Index.of(_failures(store, retry_failed=retry_failed), bool, first)
+    places = Index.of(((runs, numbers) for numbers, runs in plan.batches()), np.uint32, first)
+    states = np.full(plan.runs, State.MISSING, np.uint8)
+    lacking = np.full(plan.runs, wanted, np.uint16)
+    for numbers, runs in plan.batches():
+        lacks = wanted & ~kept.find(runs, 0)
+        lacking[numbers] = lacks
+        repeated = places.find(runs, 0) != numbers
+        failed = failures.find(runs, False)
+        states[numbers] = np.select(
+            [repeated, lacks == 0, failed], [State.REPEATED, State.PRESENT, State.FAILED], State.MISSING
+        )
+    counts = np.bincount(states, minlength=len(State))
+    by_policy = np.bincount(np.flatnonzero(states == State.MISSING) % len(plan.policies))
     return Survey(
-        total=len(met),
-        present=counts["present"],
-        failed=counts["failed"],
-        missing=missing,
-        settled=whole | failed,
+        total=len(places),
+        present=int(counts[State.PRESENT]),
+        failed=int(counts[State.FAILED]),
+        missing=Counter({plan.choice(i).label: int(count) for i, count in enumerate(by_policy) if count}),
+        stored=int(np.count_nonzero(kept.numbers & bits(("runs",)))),
+        states=states,
         lacking=lacking,
         tables=tables,
     )
 
 
-def _lacking(store: Store, whole: set[str], tables: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    partial = store.known() - whole
-    if not partial:
-        return {}
-    kept = {table: store.known((table,)) for table in tables}
-    return {run: tuple(table for table in tables if run not in kept[table]) for run in partial}
+def failures_of(plan: Plan, store: Store, survey: Survey) -> list[Failure]:
+    """The last errors of the runs that failed, equal ones together."""
+    kinds: dict[str, int] = {}
+    batches = (
+        (batch["run"].to_pylist(), [kinds.setdefault(e, len(kinds)) for e in batch["error"].to_pylist()])
+        for batch in store.batches("failures", ("run", "error"))
+    )
+    errors = Index.of(batches, np.uint32, last)
+    found: dict[int, tuple[int, str]] = {}
+    for _, run in survey.in_state(plan, State.FAILED):
+        kind = int(errors.find([run], 0)[0])
+        count, example = found.get(kind, (0, run))
+        found[kind] = (count + 1, example)
+    texts = list(kinds)
+    return [Failure(texts[kind], count, run) for kind, (count, run) in found.items()]
+
+
+def _failures(store: Store, *, retry_failed: bool) -> Iterator[tuple[list[str], list[bool]]]:
+    for batch in () if retry_failed else store.batches("failures", ("run",)):
+        yield batch["run"].to_pylist(), [True] * batch.num_rows

@@ -6,13 +6,14 @@ import pickle
 import socket
 import time
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 import policies
@@ -21,8 +22,8 @@ from analysis.campaign.tables import METRICS, STORED, Tables, merged
 from analysis.campaign.world import Misfit, unpacked
 from analysis.metrics import metrics
 from simcore import simulate
-from simcore.results import SCHEMA_VERSION, TABLES
-from simcore.scenario import PolicyChoice
+from simcore.results import SCHEMA_VERSION, TABLES, Result
+from simcore.scenario import PolicyChoice, Scenario
 from traces import Trace
 
 
@@ -94,23 +95,24 @@ def work(bundles: tuple[Bundle, ...], traces: Mapping[str, Trace | Path], engine
     begun = time.perf_counter()
     if engine != engine_code():
         raise WrongCodeError("this worker has another version of headway than the runner")
-    done: list[Tables] = []
+    attempts: list[_Attempt] = []
     for bundle in bundles:
         world = unpacked(bundle.world, lambda name: _trace(traces[name]))
-        done += [_attempt(world, task) for task in bundle.tasks]
-    failed = {run: error for tables in done for run, error in _errors(tables)}
-    return Batch(merged(done), len(done) - len(failed), failed, time.perf_counter() - begun)
+        attempts += [_attempt(world, task) for task in bundle.tasks]
+    tables = merged([*(one.tables for one in attempts), *_together(attempts)])
+    wall_s = time.perf_counter() - begun
+    done = [one for one in attempts if not one.error]
+    # What was done for all of them at once counts for each alike.
+    shared_s = (wall_s - sum(one.wall_s for one in attempts)) / len(attempts)
+    efforts = [_effort(one.task.run, one.wall_s + shared_s) for one in done if "runs" in one.task.tables]
+    failed = {one.task.run: one.error for one in attempts if one.error}
+    return Batch(merged([tables, *efforts]), len(done), failed, wall_s)
 
 
 def failure(run: str, error: str, details: str = "") -> Tables:
     """The row of a run that failed."""
     columns = {"run": [run], "error": [error], "traceback": [details], "finished_utc": [_now()]}
     return {"failures": pa.table(columns, STORED["failures"])}
-
-
-def _errors(tables: Tables) -> list[tuple[str, str]]:
-    rows = tables["failures"].to_pylist() if "failures" in tables else []
-    return [(row["run"], row["error"]) for row in rows]
 
 
 def save_trace(trace: Trace, path: Path) -> None:
@@ -129,27 +131,67 @@ def _read_trace(path: Path) -> Trace:
     return trace
 
 
-def _attempt(world: Any, task: Task) -> Tables:
+@dataclass(frozen=True, eq=False)
+class _Attempt:
+    """What became of a run.
+
+    Attributes:
+        task: the run.
+        wall_s: how long it took.
+        result: of the simulation; None where there was none.
+        tables: rows beside it.
+        error: why it failed; empty if it did not.
+    """
+
+    task: Task
+    wall_s: float
+    result: Result | None = None
+    tables: Tables = field(default_factory=dict)
+    error: str = ""
+
+
+def _attempt(world: Scenario | Misfit, task: Task) -> _Attempt:
     """One run; whatever goes wrong in it is a row too, and not the end of the others."""
     begun = time.perf_counter()
     try:
-        tables = _misfit(world, task) if isinstance(world, Misfit) else _simulated(world, task)
+        result, tables = None, _kept(task)
+        if isinstance(world, Misfit):
+            tables |= _misfit(world, task)
+        else:
+            result = simulate(world, policies.chosen(task.choice), run=task.run)
     except Exception as error:
-        return failure(task.run, f"{type(error).__name__}: {error}", traceback.format_exc())
-    names = task.tables
-    if "runs" in names:
-        tables["effort"] = _effort(task.run, time.perf_counter() - begun)
-    return {name: table for name, table in tables.items() if name in names or name not in TABLES} | {
-        "kept": pa.table({"run": [task.run] * len(names), "table": list(names)}, STORED["kept"])
-    }
+        told = f"{type(error).__name__}: {error}"
+        row = failure(task.run, told, traceback.format_exc())
+        return _Attempt(task, time.perf_counter() - begun, tables=row, error=told)
+    return _Attempt(task, time.perf_counter() - begun, result, tables)
 
 
-def _simulated(world: Any, task: Task) -> Tables:
-    result = simulate(world, policies.chosen(task.choice), run=task.run)
-    tables = {name: _table(name, getattr(result, name)) for name in task.tables}
-    if "runs" in task.tables:
-        tables["metrics"] = _table("metrics", metrics(result))
-    return tables
+def _kept(task: Task) -> Tables:
+    columns = {"run": [task.run] * len(task.tables), "table": list(task.tables)}
+    return {"kept": pa.table(columns, STORED["kept"])}
+
+
+def _together(attempts: Sequence[_Attempt]) -> Iterator[Tables]:
+    """The tables of all results; those that lack the same tables at once, because that takes little longer than one."""
+    groups: dict[tuple[str, ...], list[Result]] = {}
+    for one in attempts:
+        if one.result is not None:
+            groups.setdefault(one.task.tables, []).append(one.result)
+    for names, results in groups.items():
+        result = _joined(results)
+        tables = {name: _table(name, getattr(result, name)) for name in names}
+        yield tables | ({"metrics": _table("metrics", metrics(result))} if "runs" in names else {})
+
+
+def _joined(results: Sequence[Result]) -> Result:
+    """The rows of all results; as `simcore.combine`, which makes sure of more."""
+    if len(results) == 1:
+        return results[0]
+    frames = {}
+    for name in TABLES:
+        rows = [frame for result in results if len(frame := getattr(result, name))]
+        frames[name] = pd.concat(rows, ignore_index=True) if rows else getattr(results[0], name)
+    return Result(**frames)
 
 
 def _misfit(world: Misfit, task: Task) -> Tables:
@@ -177,10 +219,10 @@ def _misfit(world: Misfit, task: Task) -> Tables:
     return tables
 
 
-def _effort(run: str, wall_s: float) -> pa.Table:
+def _effort(run: str, wall_s: float) -> Tables:
     worker = f"{socket.gethostname()}:{os.getpid()}"
     columns = {"run": [run], "wall_s": [wall_s], "worker": [worker], "finished_utc": [_now()]}
-    return pa.table(columns, STORED["effort"])
+    return {"effort": pa.table(columns, STORED["effort"])}
 
 
 def _table(name: str, frame: Any) -> pa.Table:
