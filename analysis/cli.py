@@ -21,7 +21,8 @@ from analysis.policy_command import policy
 from analysis.replay_commands import explain, timeline
 from analysis.report_command import report
 from analysis.sweep_command import sweep
-from analysis.terminal import console, counted, look_here, reported, scenario_file, show
+from analysis.terminal import DecisionLimit, console, counted, look_here, reported, scenario_file, show
+from analysis.terminal import decision_limit as allowed
 from analysis.trace_command import trace
 from analysis.trace_generate import fit, generate
 from analysis.whatif_command import whatif
@@ -103,6 +104,7 @@ def run(
             "0.1 ten times as fast. The results are the same; how late events were is told afterwards.",
         ),
     ] = None,
+    decision_limit: DecisionLimit = None,
     list_: Annotated[
         bool,
         typer.Option("--list", help="List what comes with Headway: scenarios, models, traces, policies."),
@@ -120,12 +122,13 @@ def run(
         from analysis.compare import choose, create_all, given
         from analysis.output import results_folder, write_results, writing
 
+        limit_s = allowed(decision_limit)
         world = _load(scenario, seed)
         look_here()
         by_label = given(policy) if policy else create_all(choose(world, []))
         target = out if out is not None else Path("results") / world.name
         with results_folder(target) as folder:
-            result, late = _compare(world, by_label, realtime)
+            result, late = _compare(world, by_label, realtime, limit_s)
             with writing(target):
                 write_results(folder, result, world.text, scenario_file(scenario).resolve())
         _show(world, result, late, target)
@@ -223,7 +226,7 @@ def _load(scenario: str, seed: int | None) -> "Scenario":
 
 
 def _compare(
-    world: "Scenario", by_label: "dict[str, Policy]", realtime: float | None
+    world: "Scenario", by_label: "dict[str, Policy]", realtime: float | None, limit_s: float | None
 ) -> "tuple[Result, dict[str, Lateness]]":
     """All runs, under a progress bar if somebody is watching; and if they are paced, how late each was."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -244,7 +247,15 @@ def _compare(
             bar.update(task, description=label, completed=tokens)
 
         late: dict[str, Lateness] = {}
-        return compare(world, by_label, step, realtime=realtime, on_lateness=late.__setitem__), late
+        result = compare(
+            world,
+            by_label,
+            step,
+            realtime=realtime,
+            on_lateness=late.__setitem__,
+            decision_limit_s=limit_s,
+        )
+        return result, late
 
 
 def _show(world: "Scenario", result: "Result", late: "dict[str, Lateness]", target: Path) -> None:

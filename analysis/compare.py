@@ -5,6 +5,7 @@ from functools import partial
 
 import policies
 import simcore
+from simcore.engine.deadline import DEFAULT_LIMIT_S
 from simcore.engine.pacing import Lateness
 from simcore.observe import Policy
 from simcore.results import Result
@@ -66,6 +67,7 @@ def compare(
     *,
     realtime: float | None = None,
     on_lateness: Callable[[str, Lateness], None] | None = None,
+    decision_limit_s: float | None = DEFAULT_LIMIT_S,
 ) -> Result:
     """Emulate a scenario under one policy after another.
 
@@ -76,6 +78,7 @@ def compare(
             run that has ended counts whole.
         realtime: seconds of wall time per simulated second, if the runs are to be paced; see `simulate`.
         on_lateness: called after every paced run with its label and how far it fell behind the wall clock.
+        decision_limit_s: wall time that a policy may take for one decision; see `simulate`.
 
     Returns:
         The tables of all runs, in the order of the policies.
@@ -91,6 +94,7 @@ def compare(
                 progress=_counter(label, before, progress),
                 realtime=realtime,
                 on_lateness=None if on_lateness is None else partial(on_lateness, label),
+                decision_limit_s=decision_limit_s,
             )
         )
     return simcore.combine(results)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.terminal import console, reported, show
+from analysis.terminal import DecisionLimit, console, reported, show
+from analysis.terminal import decision_limit as allowed
 
 if TYPE_CHECKING:
     from analysis.campaign import Campaign, Plan, Store, Tally, Workers
@@ -76,14 +77,17 @@ def run(
     workers: _Count = None,
     dask: _Dask = None,
     retry_failed: _Retry = False,
+    decision_limit: DecisionLimit = None,
 ) -> None:
     """Make the runs that the store does not hold yet.
 
     A run that fails is recorded and does not end the campaign. Ctrl-C finishes what is under way; what is done stays
     done, whatever happens.
     """
-    with reported(), _planned(file, store) as (planned, place):
-        _make(file, planned, place, _crew(workers, dask), retry_failed)
+    with reported():
+        limit_s = allowed(decision_limit)
+        with _planned(file, store) as (planned, place):
+            _make(file, planned, place, _crew(workers, dask), retry_failed, limit_s)
 
 
 @sweep.command()
@@ -93,10 +97,13 @@ def resume(
     workers: _Count = None,
     dask: _Dask = None,
     retry_failed: _Retry = False,
+    decision_limit: DecisionLimit = None,
 ) -> None:
     """Go on with a campaign: as `run`, but only where there is a store."""
-    with reported(), _planned(file, store, needed=True) as (planned, place):
-        _make(file, planned, place, _crew(workers, dask), retry_failed)
+    with reported():
+        limit_s = allowed(decision_limit)
+        with _planned(file, store, needed=True) as (planned, place):
+            _make(file, planned, place, _crew(workers, dask), retry_failed, limit_s)
 
 
 @sweep.command()
@@ -188,12 +195,25 @@ def _crew(workers: int | None, dask: str | None) -> "AbstractContextManager[Work
 
 
 def _make(
-    file: str, planned: "Plan", place: "Store", crew: "AbstractContextManager[Workers]", retry_failed: bool
+    file: str,
+    planned: "Plan",
+    place: "Store",
+    crew: "AbstractContextManager[Workers]",
+    retry_failed: bool,
+    limit_s: float | None,
 ) -> None:
     from analysis.campaign import run as make
 
     with crew as workers, _interruptible() as stop, _watched() as progress:
-        tally = make(planned, place, workers, retry_failed=retry_failed, progress=progress, stop=stop)
+        tally = make(
+            planned,
+            place,
+            workers,
+            retry_failed=retry_failed,
+            decision_limit_s=limit_s,
+            progress=progress,
+            stop=stop,
+        )
     again = f"headway sweep resume {file} --store {place.folder}"
     if tally.stopped:
         typer.echo(f"headway: stopped with {tally.left:,} of {tally.total:,} runs to make", err=True)

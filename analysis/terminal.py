@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 
     from rich.console import Console
     from rich.table import Table
+
+DecisionLimit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Wall time that a policy may take for one decision, 300 s by default, or none. A run that comes to it "
+        "fails; it has no part in results.",
+    ),
+]
 
 
 @contextmanager
@@ -59,6 +68,26 @@ def scenario_file(name: str) -> "Path":
         names = ", ".join(simcore.shipped_scenarios())
         raise InputError("SCENARIO", shown(name), f"the path of a YAML file, or one of {names}")
     return Path(name)
+
+
+def decision_limit(text: str | None) -> float | None:
+    """The wall time that a policy may take for one decision [s], as `--decision-limit` says; None for any.
+
+    Raises:
+        InputError: it is neither a time above 0 nor `none`.
+    """
+    from simcore.engine.deadline import DEFAULT_LIMIT_S
+    from traces.errors import InputError, shown
+    from traces.units import parse
+
+    if text is None:
+        return DEFAULT_LIMIT_S
+    if text == "none":
+        return None
+    limit_s = parse(text, "time", "--decision-limit")
+    if limit_s == 0.0:
+        raise InputError("--decision-limit", shown(text), 'a time above 0, such as "30 s", or none')
+    return limit_s
 
 
 @contextmanager

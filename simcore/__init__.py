@@ -14,6 +14,7 @@ from simcore.files.graphs import from_networkx
 from simcore.files.huggingface import from_config
 from simcore.files.load import load_scenario, shipped_scenario, shipped_scenarios
 from simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy, Step
+from simcore.outcome import PolicyError
 from simcore.results import SCHEMA_VERSION, TABLES, Result, combine, load_result
 from simcore.scenario import PolicyChoice, Request, Scenario
 from simcore.simulate import simulate
@@ -54,6 +55,7 @@ __all__ = [
     "Placement",
     "Policy",
     "PolicyChoice",
+    "PolicyError",
     "Request",
     "Resource",
     "Result",

@@ -1,11 +1,12 @@
 """How a run can end before its last token.
 
-These are findings about the simulated world, not mistakes of the user: the run stops, keeps its rows, and says why.
+A `RunEndedError` is a finding about the simulated world, not a mistake of the user: the run stops, keeps its rows, and
+says why. A `PolicyError` is a mistake in a policy: there is no result.
 """
 
 from typing import Literal, TypeAlias
 
-from traces.errors import InputError
+from traces.errors import InputError, shown
 
 Status: TypeAlias = Literal["complete", "out-of-memory", "infeasible", "stalled"]
 
@@ -29,3 +30,28 @@ class RunEndedError(Exception):
 
 class DoesNotFitError(InputError):
     """A model that no placement could ever hold: a mistake in one scenario, and a finding where many are tried."""
+
+
+class PolicyError(InputError):
+    """A policy raised an exception when it was asked, which is the cause of this one, or took too long to answer.
+
+    Attributes:
+        policy: its name.
+        request: number of the request that was served.
+        token: tokens generated for it so far.
+        time_s: simulated time at which it was asked.
+    """
+
+    def __init__(
+        self, policy: str, request: int, token: int, time_s: float, found: str, accepted: str
+    ) -> None:
+        self.policy = policy
+        self.request = request
+        self.token = token
+        self.time_s = time_s
+        where = f"policy {shown(policy)}, asked at token {token} of request {request} at {time_s:.6g} s"
+        super().__init__(where, found, accepted)
+
+    def __reduce__(self) -> tuple[type["PolicyError"], tuple[str, int, int, float, str, str]]:  # type: ignore[override]
+        """Survive the trip back from a worker process."""
+        return type(self), (self.policy, self.request, self.token, self.time_s, self.found, self.accepted)

@@ -12,8 +12,10 @@ import simpy
 
 from simcore.arrays import FloatArray
 from simcore.audit import Audit, Auditor
+from simcore.engine.answers import name_of
 from simcore.engine.compute import processor
 from simcore.engine.controller import Controller, Standstill
+from simcore.engine.deadline import DEFAULT_LIMIT_S
 from simcore.engine.decode import Decoder, Events, Parts
 from simcore.engine.deployment import Deployment
 from simcore.engine.faults import Outages, unless_failing
@@ -40,6 +42,7 @@ def simulate(
     probe: Probe | None = None,
     audit: bool = False,
     on_audit: Callable[[Audit], None] | None = None,
+    decision_limit_s: float | None = DEFAULT_LIMIT_S,
 ) -> Result:
     """Emulate a scenario under a policy.
 
@@ -55,20 +58,25 @@ def simulate(
         audit: check after every event that no law of the simulation is broken (`simcore.audit`). The tables are the
             same as without it.
         on_audit: called once after an audited run with how much was checked.
+        decision_limit_s: wall time that the policy may take for one decision; None for any. It is a safety net and
+            has no part in results: a run that comes to it fails.
 
     Returns:
         The tables of the run. A run that cannot go on (out of memory, nothing feasible, a dead link) is a result too:
         its `status` in the table `runs` says so, and the rows up to that moment are kept.
 
     Raises:
-        InputError: `realtime` is not a finite number above 0.
+        InputError: `realtime` or `decision_limit_s` is not a finite number above 0, or the policy has no name.
+        PolicyError: the policy raises an exception, or comes to the limit of time.
         AuditError: a law is broken, in an audited run: a mistake in the simulator.
     """
-    name = run if run is not None else policy.name
+    name = name_of(policy)
+    title = run if run is not None else name
     auditor = Auditor(scenario, probe) if audit else None
-    recorder = Recorder(name) if auditor is None else auditor.recorder(name)
+    recorder = Recorder(title) if auditor is None else auditor.recorder(title)
     env = simpy.Environment() if realtime is None else PacedEnvironment(realtime)
-    engine = _Engine(env, scenario, policy, recorder, progress, auditor.probe if auditor else probe)
+    told = auditor.probe if auditor else probe
+    engine = _Engine(env, scenario, policy, recorder, progress, told, decision_limit_s)
     if auditor is not None:
         engine.watched_by(auditor)
     status, detail = engine.go()
@@ -81,8 +89,8 @@ def simulate(
     recorder.add(
         "runs",
         scenario.name,
-        policy.name,
-        json.dumps(_parameters(policy), sort_keys=True, default=str),
+        name,
+        _parameters(policy),
         scenario.seed,
         "; ".join(scenario.changes),
         status,
@@ -106,6 +114,7 @@ class _Engine:
         recorder: Recorder,
         progress: Callable[[int], None] | None,
         probe: Probe | None,
+        decision_limit_s: float | None,
     ) -> None:
         self.env = env
         self._probe = probe
@@ -120,8 +129,9 @@ class _Engine:
             self.env, scenario, self._network, self._deployment, recorder, self._outages, probe
         )
         self._controller = Controller(
-            self.env, scenario, policy, self._deployment, self._mover, recorder, self._outages, probe
-        )
+            self.env, scenario, policy, self._deployment, self._mover, recorder, self._outages, probe,
+            decision_limit_s,
+        )  # fmt: skip
         self._decoder = Decoder(
             self.env,
             self._network,
@@ -143,6 +153,7 @@ class _Engine:
         finally:
             # Where several things end the run at one moment, SimPy tells the caller before the process that serves.
             serving.close()
+            self._controller.close()
             self._mover.abandon()
             self._record_links()
         return "complete", ""
@@ -300,7 +311,14 @@ class _MemoryUse:
         return swapped_bytes(self.held, self.available)
 
 
-def _parameters(policy: Policy) -> dict[str, object]:
-    if dataclasses.is_dataclass(policy) and not isinstance(policy, type):
-        return dataclasses.asdict(policy)
-    return {}
+def _parameters(policy: Policy) -> str:
+    """The fields of a policy that is a dataclass, as JSON."""
+    if not dataclasses.is_dataclass(policy) or isinstance(policy, type):
+        return "{}"
+    try:
+        return json.dumps(dataclasses.asdict(policy), sort_keys=True, default=str)
+    except Exception:  # Fields may hold anything; of what JSON does not know, the class is told.
+        fields = [field.name for field in dataclasses.fields(policy)]
+        return json.dumps(
+            {name: type(getattr(policy, name, None)).__name__ for name in fields}, sort_keys=True
+        )

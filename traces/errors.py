@@ -52,6 +52,17 @@ def reason(error: Exception) -> str:
     return shown_[:_LONGEST_REASON] or type(error).__name__
 
 
+def told(error: BaseException) -> str:
+    """An exception as it may appear in a message: its class and what it says, on one line and short."""
+    try:
+        words = " ".join(str(error)[: 4 * _LONGEST_SHOWN].split())
+    except Exception:  # of somebody else's class, whose words are its own affair
+        words = ""
+    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in words)
+    text = text if len(text) <= 2 * _LONGEST_SHOWN else text[: 2 * _LONGEST_SHOWN - 3] + "..."
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def one_of(value: str, names: Iterable[str]) -> str:
     """What is accepted where a name is looked up, with a hint when one of them is nearly what was written."""
     known = list(names)

@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from dataclasses import dataclass, replace
+from functools import partial
 
 from analysis.campaign.executors import Workers
 from analysis.campaign.identity import engine_code
@@ -19,6 +20,7 @@ from analysis.campaign.store import Store, Writer
 from analysis.campaign.survey import Survey, look
 from analysis.campaign.worker import Batch, Bundle, Task, WrongCodeError, failure, probe, work
 from analysis.campaign.world import packed
+from simcore.engine.deadline import DEFAULT_LIMIT_S
 from traces import Trace
 
 _STRIKES = 3
@@ -59,6 +61,7 @@ def run(
     workers: Workers,
     *,
     retry_failed: bool = False,
+    decision_limit_s: float | None = DEFAULT_LIMIT_S,
     progress: Callable[[Tally], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Tally:
@@ -69,6 +72,7 @@ def run(
         store: may hold runs of other campaigns too.
         workers: who makes them; results are the same for any.
         retry_failed: try again what failed earlier.
+        decision_limit_s: wall time that a policy may take for one decision; a run that comes to it fails.
         progress: called whenever something has come back.
         stop: asked every half second whether to finish what is under way, and leave the rest.
 
@@ -77,7 +81,8 @@ def run(
     """
     with store.writer() as writer, logged(store.folder) as log:
         survey = look(plan, store, retry_failed=retry_failed)
-        return _Runner(plan, workers, writer, log, progress or (lambda _: None)).go(survey, stop)
+        limited = partial(work, decision_limit_s=decision_limit_s)
+        return _Runner(plan, workers, writer, log, limited, progress or (lambda _: None)).go(survey, stop)
 
 
 @dataclass(frozen=True)
@@ -106,8 +111,10 @@ class _Runner:
         workers: Workers,
         writer: Writer,
         log: Log,
+        work: Callable[..., Batch],
         progress: Callable[[Tally], None],
     ) -> None:
+        self._work = work
         self._plan = plan
         self._workers = workers
         self._writer = writer
@@ -191,7 +198,7 @@ class _Runner:
         executor = self._workers.executor
         traces = {name: self._workers.shared(name, trace) for name, trace in call.traces.items()}
         try:
-            future = executor.submit(work, call.bundles, traces, engine_code())
+            future = executor.submit(self._work, call.bundles, traces, engine_code())
         except BrokenExecutor as error:
             future = Future()
             future.set_exception(error)

@@ -22,6 +22,7 @@ from analysis.campaign.tables import METRICS, STORED, Tables, merged
 from analysis.campaign.world import Misfit, unpacked
 from analysis.metrics import metrics
 from simcore import simulate
+from simcore.engine.deadline import DEFAULT_LIMIT_S
 from simcore.results import SCHEMA_VERSION, TABLES, Result
 from simcore.scenario import PolicyChoice, Scenario
 from traces import Trace
@@ -81,13 +82,20 @@ def probe() -> str:
     return engine_code()
 
 
-def work(bundles: tuple[Bundle, ...], traces: Mapping[str, Trace | Path], engine: str) -> Batch:
+def work(
+    bundles: tuple[Bundle, ...],
+    traces: Mapping[str, Trace | Path],
+    engine: str,
+    *,
+    decision_limit_s: float | None = DEFAULT_LIMIT_S,
+) -> Batch:
     """Make some runs.
 
     Args:
         bundles: the runs.
         traces: what was packed apart from worlds, or the files it is in.
         engine: digest of the code that shall make them.
+        decision_limit_s: wall time that a policy may take for one decision; a run that comes to it fails.
 
     Raises:
         WrongCodeError: this worker has other code.
@@ -98,7 +106,7 @@ def work(bundles: tuple[Bundle, ...], traces: Mapping[str, Trace | Path], engine
     attempts: list[_Attempt] = []
     for bundle in bundles:
         world = unpacked(bundle.world, lambda name: _trace(traces[name]))
-        attempts += [_attempt(world, task) for task in bundle.tasks]
+        attempts += [_attempt(world, task, decision_limit_s) for task in bundle.tasks]
     tables = merged([*(one.tables for one in attempts), *_together(attempts)])
     wall_s = time.perf_counter() - begun
     done = [one for one in attempts if not one.error]
@@ -150,7 +158,7 @@ class _Attempt:
     error: str = ""
 
 
-def _attempt(world: Scenario | Misfit, task: Task) -> _Attempt:
+def _attempt(world: Scenario | Misfit, task: Task, limit_s: float | None) -> _Attempt:
     """One run; whatever goes wrong in it is a row too, and not the end of the others."""
     begun = time.perf_counter()
     try:
@@ -158,7 +166,8 @@ def _attempt(world: Scenario | Misfit, task: Task) -> _Attempt:
         if isinstance(world, Misfit):
             tables |= _misfit(world, task)
         else:
-            result = simulate(world, policies.chosen(task.choice), run=task.run)
+            policy = policies.chosen(task.choice)
+            result = simulate(world, policy, run=task.run, decision_limit_s=limit_s)
     except Exception as error:
         told = f"{type(error).__name__}: {error}"
         row = failure(task.run, told, traceback.format_exc())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from simcore import Decision, IntArray, Keep, Observation, Placement, Scenario, simulate
+from simcore import Decision, IntArray, Keep, Observation, Placement, PolicyError, Scenario, simulate
 
 
 class Scripted:
@@ -63,7 +63,9 @@ class Question:
         spy = _Spy(*(() if self.in_force is None else (self.in_force,)))
         try:
             simulate(replace(self.scenario, overflow=overflow), spy)
-        except _ShownError:
+        except PolicyError as end:
+            if not isinstance(end.__cause__, _ShownError):
+                raise
             return replace(spy.seen[-1], overflow=self.scenario.overflow)
         return None
 

@@ -11,16 +11,18 @@ import simpy
 
 from simcore import predict
 from simcore.arrays import IntArray, sealed
+from simcore.engine import answers, deadline
 from simcore.engine.decode import Events
 from simcore.engine.deployment import Deployment
 from simcore.engine.faults import Outages, reached, unless_failing
 from simcore.engine.migration import Mover, load_seconds
-from simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy, Step
-from simcore.outcome import RunEndedError
+from simcore.observe import Decision, Keep, Observation, Placement, Policy, Step
+from simcore.outcome import PolicyError, RunEndedError
 from simcore.probe import Asked, Cause, Probe, Standing
 from simcore.results import Recorder
 from simcore.scenario import Request, Scenario, Turn
 from simcore.world.cost import refill
+from traces.errors import told
 
 _MOST_SETBACKS = 1000
 """So often in a row a token may be held up by devices that go down; then it is taken never to be made."""
@@ -54,15 +56,18 @@ class Controller:
         recorder: Recorder,
         outages: Outages,
         probe: Probe | None = None,
+        decision_limit_s: float | None = None,
     ) -> None:
         self._env = env
         self._probe = probe
         self._scenario = scenario
         self._policy = policy
+        self._name = answers.name_of(policy)
         self._deployment = deployment
         self._mover = mover
         self._recorder = recorder
         self._outages = outages
+        self._deadline = deadline.Deadline(decision_limit_s)
         self._load_seconds = sealed(load_seconds(scenario))
         self._recorded: IntArray | None = None
         self._noticed_s = 0.0
@@ -101,6 +106,10 @@ class Controller:
     def made(self) -> None:
         """The token was made."""
         self._setbacks = 0
+
+    def close(self) -> None:
+        """The policy will not be asked any more."""
+        self._deadline.close()
 
     def _notice(self, turn: Turn) -> None:
         """Find out what has gone down since the last time, and what is lost by that."""
@@ -153,7 +162,7 @@ class Controller:
         """Ask the policy and do what it says; whether that was possible, or it must be asked again."""
         seen = self.observe(turn)
         begun = time.perf_counter()
-        decision = self._policy.decide(seen)
+        decision = self._ask(seen)
         wall_s = time.perf_counter() - begun
         self._recorder.add("timings", turn.number, turn.generated, wall_s)
         charged_s = self._charge(wall_s)
@@ -174,6 +183,31 @@ class Controller:
         if not done:
             self._set_back(turn)
         return done
+
+    def _ask(self, seen: Observation) -> Decision:
+        """What the policy decides.
+
+        Raises:
+            PolicyError: it raises instead, or takes too long.
+        """
+        try:
+            # What the policy has numpy do about overflows and the like is its own affair.
+            with np.errstate():
+                return self._deadline.call(lambda: answers.decided(self._policy, seen))
+        except (KeyboardInterrupt, deadline.Interruption):
+            raise
+        except deadline.OverdueError as error:
+            place = "" if error.__cause__ is None else _place(error.__cause__)
+            found = f"no answer within {self._deadline.limit_s:g} s" + (place and f", stopped at {place}")
+            accepted = "an answer in time; --decision-limit, or decision_limit_s in Python, allows more"
+            raise self._mistake(seen, found, accepted) from error.__cause__
+        except BaseException as error:
+            place = _place(error)
+            found = told(error) + (place and f", raised at {place}")
+            raise self._mistake(seen, found, "a Placement, Keep or Infeasible, and no exception") from error
+
+    def _mistake(self, seen: Observation, found: str, accepted: str) -> PolicyError:
+        return PolicyError(self._name, seen.request, seen.generated, seen.time_s, found, accepted)
 
     def _wait_for_change(self, turn: Turn, reason: str, still: Standstill) -> Events:
         """Wait until a device comes back or goes down: only then may there be another answer."""
@@ -262,20 +296,19 @@ class Controller:
 
     def _judge(self, seen: Observation, decision: Decision) -> tuple[IntArray | None, str, str]:
         """The placement to go on with (None: there is none), the outcome, and the reason for it."""
-        reason = _objection(seen, decision)
+        reason = answers.objection(seen, decision)
         if isinstance(decision, Keep) and not reason:
             return seen.placement, "kept", ""
         if isinstance(decision, Placement) and not reason:
-            chosen = np.array(decision.devices, dtype=np.int64)
-            same = seen.placement is not None and np.array_equal(chosen, seen.placement)
-            return chosen, "kept" if same else "adopted", ""
+            same = seen.placement is not None and np.array_equal(decision.devices, seen.placement)
+            return decision.devices, "kept" if same else "adopted", ""
         if self._scenario.on_infeasible == "fail":
             return None, "infeasible", reason
         target = seen.placement
-        if target is None and isinstance(decision, Placement) and _is_placement(seen, decision):
+        if target is None and isinstance(decision, Placement):
             # A complete placement that is only too large: there is nothing else to go on with, so the
             # overflow rule decides what becomes of it.
-            target = np.array(decision.devices, dtype=np.int64)
+            target = decision.devices
         if target is not None and not seen.up[target].all():
             target = None
         return target, "infeasible", reason
@@ -318,47 +351,20 @@ class Controller:
         )
 
 
-def _is_placement(seen: Observation, decision: Placement) -> bool:
-    devices = np.asarray(decision.devices)
-    return (
-        devices.shape == (len(seen.blocks),)
-        and np.issubdtype(devices.dtype, np.integer)
-        and bool(np.all((devices >= 0) & (devices < seen.devices)))
-    )
+def _place(error: BaseException) -> str:
+    """Where in the policy's own code something was raised, as FILE:LINE; empty if it has none."""
+    own: str | None = None
+    line = 0
+    step = error.__traceback__
+    while step is not None:
+        file = step.tb_frame.f_code.co_filename
+        if own is None and file not in _OURS:
+            own = file
+        if file == own:
+            line = step.tb_lineno
+        step = step.tb_next
+    return "" if own is None else f"{own}:{line}"
 
 
-def _objection(seen: Observation, decision: Decision) -> str:
-    """Why a decision cannot be followed; empty when it can."""
-    if isinstance(decision, Infeasible):
-        return decision.reason
-    if isinstance(decision, Placement):
-        return _complaint(seen, decision)
-    if seen.placement is None:
-        return "asked to keep a placement before there is one"
-    return _absent(seen, seen.placement)
-
-
-def _absent(seen: Observation, devices: IntArray) -> str:
-    """Says which of the devices are down; empty when none is."""
-    down = sorted(set(devices[~seen.up[devices]].tolist()))
-    return ", ".join(f"device {seen.device_names[device]!r} is down" for device in down)
-
-
-def _complaint(seen: Observation, decision: Placement) -> str:
-    """What is wrong with a placement; empty when nothing is."""
-    devices = np.asarray(decision.devices)
-    if devices.shape != (len(seen.blocks),):
-        return f"{devices.shape} devices given for {len(seen.blocks)} blocks"
-    if not _is_placement(seen, decision):
-        return f"devices must be whole numbers from 0 to {seen.devices - 1}"
-    if absent := _absent(seen, devices):
-        return absent
-    excess = predict.held_bytes(seen, devices) - seen.available_bytes
-    worst = int(excess.argmax())
-    if excess[worst] > predict.TOLERANCE_BYTES:
-        return f"{excess[worst]:.0f} bytes too many on {seen.device_names[worst]!r}"
-    excess = predict.excess_on_the_way(seen, devices)
-    worst = int(excess.argmax())
-    if excess[worst] > predict.TOLERANCE_BYTES:
-        return f"{excess[worst]:.0f} bytes too many on {seen.device_names[worst]!r} while blocks move"
-    return ""
+_OURS = frozenset((__file__, answers.__file__, deadline.__file__))
+"""Through these files the way leads to a policy's code."""
