@@ -17,7 +17,8 @@ _Run = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="Folder that `headway run` wrote; or a scenario, as `headway run` takes it. The run is repeated.",
+        help="Folder that `headway run` wrote; the store of a campaign, with --run; or a scenario, as `headway run` "
+        "takes it. The run is repeated.",
     ),
 ]
 _Policy = Annotated[
@@ -28,6 +29,10 @@ _Seed = Annotated[
     int | None,
     typer.Option(min=0, max=2**63 - 1, help="Use this seed instead of the scenario's; not for a folder."),
 ]
+_Name = Annotated[
+    str | None,
+    typer.Option("--run", metavar="ID", help="Which run of a store: its name, or the begin of it."),
+]
 _Request = Annotated[int | None, typer.Option(min=0, help="Number of the request, 0 by default.")]
 
 
@@ -37,6 +42,7 @@ def timeline(
         str, typer.Option(metavar="FIRST-LAST", help="Which tokens of the request to show.")
     ] = "0-9",
     request: _Request = None,
+    name: _Name = None,
     policy: _Policy = None,
     seed: _Seed = None,
     out: Annotated[
@@ -48,7 +54,7 @@ def timeline(
         from analysis.replay.timeline import trace_events, window, write_timeline
 
         first, last = _range(tokens)
-        replay = _replay(run, policy, seed)
+        replay = _replay(run, name, policy, seed)
         events = trace_events(replay, window(replay, request or 0, first, last))
         write_timeline(out, events)
         slices = sum(event["ph"] == "X" for event in events["traceEvents"])
@@ -64,6 +70,7 @@ def explain(
         int | None, typer.Option(min=1, help="Explain so many tokens, the slowest of the run or request.")
     ] = None,
     request: _Request = None,
+    name: _Name = None,
     policy: _Policy = None,
     seed: _Seed = None,
     full: Annotated[
@@ -78,7 +85,7 @@ def explain(
 
         if token is not None and slowest is not None:
             raise InputError("--slowest", "it beside --token", "one of the two")
-        replay = _replay(run, policy, seed)
+        replay = _replay(run, name, policy, seed)
         for number, chosen in enumerate(pick(replay, request, token, slowest)):
             show(*([""] if number else []), *explained(replay, *chosen, full=full))
 
@@ -92,13 +99,21 @@ def _range(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2] or found[1])
 
 
-def _replay(run: str, policy: str | None, seed: int | None) -> "Replay":
+def _replay(run: str, name: str | None, policy: str | None, seed: int | None) -> "Replay":
     import simcore
+    from analysis.replay.stored import is_store, watch_stored
     from analysis.replay.watch import is_results, watch_again, watch_scenario
     from traces.errors import InputError
 
-    if not is_results(Path(run)):
-        return watch_scenario(simcore.load_scenario(scenario_file(run), seed=seed), policy)
-    if seed is not None:
+    stored = is_store(Path(run))
+    if stored and policy is not None:
+        raise InputError("--policy", "it beside the store of a campaign", "--run with the name of a run")
+    if name is not None and not stored:
+        raise InputError("--run", f"it beside {run}", "the store of a campaign for RUN")
+    if seed is not None and (stored or is_results(Path(run))):
         raise InputError("--seed", "it beside a folder of results", "a scenario in its place")
-    return watch_again(Path(run), policy)
+    if stored:
+        return watch_stored(Path(run), name)
+    if is_results(Path(run)):
+        return watch_again(Path(run), policy)
+    return watch_scenario(simcore.load_scenario(scenario_file(run), seed=seed), policy)

@@ -62,7 +62,7 @@ def tiny(folder: Path, runs: int) -> Path:
     path = folder / "campaign.yaml"
     factors = [round(1 + i / 10, 1) for i in range(10)]
     axes = "".join(
-        f"    {i}: {{path: {key}, factors: {factors}}}\n"
+        f"    axis-{i}: {{path: {key}, factors: {factors}}}\n"
         for i, key in enumerate(AXES[: max(1, round(math.log10(runs / 10)))])
     )
     path.write_text(

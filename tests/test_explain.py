@@ -3,10 +3,12 @@
 import contextlib
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,13 +16,27 @@ from rich.table import Table
 from typer.testing import CliRunner, Result
 from worlds import Scripted, Shuffled, eventful
 
+import policies
+from analysis.campaign import Store, given_workers, prepare, read_campaign, run
 from analysis.cli import app
 from analysis.replay.critical import Path as Way
 from analysis.replay.critical import critical_path
 from analysis.replay.explain import explain, label, pick, stages
+from analysis.replay.reasons import seconds
 from analysis.replay.spans import ranges
 from analysis.replay.watch import Replay, watch
-from simcore import Cluster, DecodeCost, Device, Link, Medium, ModelSpec, Request, Scenario
+from simcore import (
+    Cluster,
+    DecodeCost,
+    Device,
+    Link,
+    Medium,
+    ModelSpec,
+    Request,
+    Scenario,
+    load_scenario,
+    simulate,
+)
 from traces import InputError, Trace, on_off
 
 FEW = settings(max_examples=20, deadline=None)
@@ -305,3 +321,69 @@ def test_decisions_that_took_real_time_cannot_be_repeated(tmp_path: Path) -> Non
     done = headway(tmp_path, "explain", "out")
     assert done.exit_code == 2
     assert "the time they really took" in done.stderr
+
+
+# Runs of a campaign
+
+CAMPAIGN = """\
+name: lab
+scenario: lab.yaml
+axes: {product: {rate: {path: links.cable.bandwidth, factors: [0.5, 1]}}}
+replications: 2
+"""
+
+
+def stored(folder: Path, keep: str = "runs, tokens") -> pd.DataFrame:
+    """Make the campaign in `folder`; its runs."""
+    lab(folder)
+    (folder / "there" / "lab-runs.yaml").write_text(f"{CAMPAIGN}keep: [{keep}]\n")
+    campaign, store = read_campaign(folder / "there" / "lab-runs.yaml"), Store(folder / "store")
+    with ThreadPoolExecutor(1) as executor:
+        run(prepare(campaign, folder / "cases.parquet"), store, given_workers(executor, 1))
+    frame: pd.DataFrame = store.read("runs").to_pandas()
+    return frame
+
+
+@pytest.mark.parametrize("keep", ["runs, tokens", "runs"])
+def test_a_run_of_a_campaign_is_repeated_from_its_store(tmp_path: Path, keep: str) -> None:
+    runs = stored(tmp_path, keep)
+    for row in runs.to_dict("records"):
+        done = headway(tmp_path, "explain", "store", "--run", row["run"][:9], "--token", 3)
+        assert (done.exit_code, done.stderr) == (0, "")
+        scenario = load_scenario(
+            tmp_path / "there" / "lab.yaml",
+            seed=row["seed"],
+            changes=[row["changes"]] if row["changes"] else [],
+        )
+        tokens = simulate(scenario, policies.create(row["policy"])).tokens
+        assert f"Token 3 of request 0 took {seconds(tokens['latency_s'][3])}" in done.stdout
+    done = headway(tmp_path, "timeline", "store", "--run", runs["run"][0], "--tokens", 1)
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("keep", ["runs, tokens", "runs"])
+def test_a_run_of_a_campaign_that_comes_out_differently_is_refused(tmp_path: Path, keep: str) -> None:
+    runs = stored(tmp_path, keep)
+    (tmp_path / "there" / "rates.csv").write_text("time [s],rate [Mbit/s]\n0,10\n1,5\n")
+    in_turn = runs.loc[runs["policy"] == "round-robin", "run"].iloc[0]
+    done = headway(tmp_path, "explain", "store", "--run", in_turn)
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "comes out differently when it is repeated; accepted: what there/lab.yaml read then" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["store"], "--run: found no run; accepted: the name of one, such as "),
+        (["store", "--run", "none"], "'none', with which no runs begin"),
+        (["store", "--run", ""], "'', with which 8 runs begin"),
+        (["store", "--policy", "greedy"], "--policy: found it beside the store"),
+        (["store", "--seed", "1"], "--seed: found it beside"),
+        (["out", "--run", "1"], "--run: found it beside out"),
+    ],
+)
+def test_mistakes_with_a_store_are_told(arguments: list[str], told: str, tmp_path: Path) -> None:
+    stored(tmp_path)
+    done = headway(tmp_path, "explain", *arguments)
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert told in done.stderr

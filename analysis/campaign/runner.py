@@ -149,12 +149,12 @@ class _Runner:
         return self._tally
 
     def _begin(self, survey: Survey) -> None:
-        name, count = self._plan.campaign.name, self._workers.count()
+        campaign, count = self._plan.campaign, self._workers.count()
         self._log.say(
-            f"{name}: {survey.total} runs, {survey.present} of them in the store, {survey.failed} failed earlier; "
-            f"up to {count} at a time"
+            f"{campaign.name}: {survey.total} runs, {survey.present} of them in the store, "
+            f"{survey.failed} failed earlier; up to {count} at a time"
         )
-        self._writer.describe(name, self._plan.path, self._plan.campaign.text)
+        self._writer.describe(campaign.name, self._plan.path, campaign.text, campaign.scenario)
         if survey.missing and self._workers.executor.submit(probe).result() != engine_code():
             raise WrongCodeError("workers have another version of headway than the runner")
 

@@ -3,7 +3,7 @@
     store.json                 the version of this layout
     parts/NUMBER/TABLE.parquet the tables, one row group of many runs after another; for anybody to read
     journal/                   what was finished last; put together into a part now and then, and at the end
-    campaigns/NAME.parquet     which runs a campaign consists of; NAME.yaml is its file
+    campaigns/NAME.parquet     which runs a campaign consists of; NAME.yaml is its file, NAME.scenario its scenario's
     log.txt                    what happened
     lock                       who is at work
 
@@ -31,6 +31,9 @@ from analysis.campaign.tables import STORED, Tables, merged
 from analysis.output import writing
 from simcore.results import TABLES
 from traces.errors import InputError
+
+SCENARIO, ORIGIN = ".scenario", ".origin.json"
+"""Ends of the names of a campaign's copy of its scenario, and of the file that says where that was."""
 
 _FORMAT = 1
 _MARK = "store.json"
@@ -202,12 +205,15 @@ class Writer:
                 parts.fold(entries, self._parts)
             self._recover()
 
-    def describe(self, campaign: str, cases: Path, text: str) -> None:
-        """Save what a campaign consists of."""
+    def describe(self, campaign: str, cases: Path, text: str, scenario: Path) -> None:
+        """Save what a campaign consists of: the table of its cases, its file, and its scenario's."""
         with writing(self._store.folder):
             target = self._store.cases(campaign)
             _replace(target, cases)
             _replace(target.with_suffix(".yaml"), text.encode())
+            _replace(target.with_suffix(SCENARIO), scenario)
+            origin = json.dumps({"scenario": os.path.abspath(scenario)})
+            _replace(target.with_suffix(ORIGIN), origin.encode())
 
     def _recover(self) -> None:
         """Remove what a part has taken in, and what was being written when a runner died."""

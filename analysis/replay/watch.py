@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -22,6 +22,9 @@ from simcore.probe import Span
 from simcore.results import Result, load_result
 from simcore.scenario import PolicyChoice, Scenario
 from traces.errors import InputError, one_of, shown
+
+Row: TypeAlias = dict[Any, Any]
+"""Of the table `runs`, by column."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,28 +82,62 @@ def watch_again(folder: Path, name: str | None) -> Replay:
     if label not in runs:
         raise InputError(f"{folder}: --policy", shown(label), one_of(label, runs))
     row = stored.runs.set_index("run", drop=False).loc[label].to_dict()
-    scenario = _scenario(folder, row)
+    scenario = scenario_of(row, folder / SCENARIO, folder / ORIGIN)
+    return repeated(folder, row, scenario, stored.tokens, origin_of(folder / ORIGIN) or folder / SCENARIO)
+
+
+def repeated(
+    folder: Path, row: Row, scenario: Scenario, tokens: pd.DataFrame | None, origin: str | Path
+) -> Replay:
+    """Repeat a run, and make sure that it is the same.
+
+    Args:
+        folder: that holds it.
+        row: of the run in the table `runs`.
+        scenario: in which it was made.
+        tokens: the table, with rows of this run; None if none are kept.
+        origin: where the scenario file is.
+
+    Raises:
+        InputError: it comes out differently, or cannot be repeated.
+    """
     if scenario.decision_time == "measured":
         accepted = "a run that can be repeated (decision_time: free, or a fixed time)"
         raise InputError(str(folder), "decisions that were charged the time they really took", accepted)
-    again = watch(scenario, _policy(folder, row), label)
-    _check_same(folder, label, stored.tokens, again.result.tokens, row)
+    again = watch(scenario, policy_of(folder, row), row["run"])
+    if tokens is not None:
+        before = tokens[tokens["run"] == row["run"]].reset_index(drop=True)
+        if not before.equals(again.result.tokens):
+            raise different(folder, row, origin)
     return again
 
 
-def _scenario(folder: Path, row: dict[Any, Any]) -> Scenario:
-    """The scenario as it was, from the copy in the folder; what it reads is looked for where the original was."""
-    copy = folder / SCENARIO
+def different(folder: Path, row: Row, origin: str | Path) -> InputError:
+    """That a run comes out differently when it is repeated."""
+    found = f"a run {shown(row['run'])} that comes out differently when it is repeated"
+    then = str(row["headway_version"])
+    version = "" if then == metadata.version("headway") else f", and Headway {then}"
+    accepted = f"what {_nearby(origin)} read then{version}; or that scenario for RUN"
+    return InputError(str(folder), found, accepted)
+
+
+def scenario_of(row: Row, copy: Path, origin: Path) -> Scenario:
+    """The scenario of a run as it was, from a copy of its file; what it reads is looked for where the original was.
+
+    Args:
+        row: of the run in the table `runs`.
+        copy: of the scenario file.
+        origin: file that says where the original is; the copy itself if there is none.
+    """
     changes = [text for text in row["changes"].split("; ") if text]
     scenario = simcore.load_scenario(
-        copy, seed=int(row["seed"]), changes=changes, origin=_origin(folder) or copy
+        copy, seed=int(row["seed"]), changes=changes, origin=origin_of(origin) or copy
     )
     return replace(scenario, name=row["scenario"])
 
 
-def _origin(folder: Path) -> str | None:
-    """Where the scenario file was; None if the folder does not say."""
-    path = folder / ORIGIN
+def origin_of(path: Path) -> str | None:
+    """What a file says of where a scenario file was; None if there is no such file."""
     if not path.exists():
         return None
     try:
@@ -110,27 +147,13 @@ def _origin(folder: Path) -> str | None:
     return str(origin)
 
 
-def _policy(folder: Path, row: dict[Any, Any]) -> Policy:
+def policy_of(folder: Path, row: Row) -> Policy:
+    """The policy of a run."""
     where = f"{folder}: policy"
     parameters = json.loads(row["parameters"])
     return policies.chosen(
         PolicyChoice(name=row["policy"], label=row["run"], parameters=parameters, where=where)
     )
-
-
-def _check_same(
-    folder: Path, label: str, stored: pd.DataFrame, again: pd.DataFrame, row: dict[Any, Any]
-) -> None:
-    before = stored[stored["run"] == label].reset_index(drop=True)
-    if before.equals(again):
-        return
-    found = f"a run {shown(label)} that comes out differently when it is repeated"
-    then = str(row["headway_version"])
-    version = "" if then == metadata.version("headway") else f", and Headway {then}"
-    accepted = (
-        f"what {_nearby(_origin(folder) or folder / SCENARIO)} read then{version}; or that scenario for RUN"
-    )
-    raise InputError(str(folder), found, accepted)
 
 
 def _nearby(path: str | Path) -> str:
