@@ -81,7 +81,7 @@ def simulate(
         engine.watched_by(auditor)
     status, detail = engine.go()
     if auditor is not None:
-        audited = auditor.end(env.now, status)
+        audited = auditor.end(env.now)
         if on_audit is not None:
             on_audit(audited)
     if on_lateness is not None and isinstance(env, PacedEnvironment):
@@ -274,6 +274,7 @@ class _Engine:
         use = _MemoryUse(self._deployment.ledger.held(), self._scenario.cluster.available_bytes(self.env.now))
         worst = int(use.swapped.argmax())
         if self._scenario.overflow == "fail" and use.swapped[worst] > TOLERANCE_BYTES:
+            self._deployment.give_up_step()
             raise RunEndedError(
                 "out-of-memory",
                 f"device {self._scenario.cluster.names[worst]!r} lacks {use.swapped[worst]:.0f} bytes "

@@ -18,7 +18,6 @@ from simcore.audit.work import WorkLaws
 from simcore.engine.deployment import Deployment
 from simcore.engine.migration import Mover
 from simcore.engine.network import Network
-from simcore.outcome import Status
 from simcore.probe import Attempt, Move, Probe, Span
 from simcore.results import Recorder
 from simcore.scenario import Scenario
@@ -79,16 +78,14 @@ class Auditor:
         self._fairness = FairnessLaws(self._scenario, network, self._checks)
         env.step = partial(self._step, env, env.step)  # type: ignore[method-assign]
 
-    def end(self, now_s: float, status: Status) -> Audit:
+    def end(self, now_s: float) -> Audit:
         """The run has ended, maybe in the midst of an event.
 
         Raises:
             AuditError: a law is broken.
         """
         self._hear(now_s)
-        # A device that cannot hold what a token needs has been asked to, but the token was never begun.
-        if status != "out-of-memory":
-            self._place.count(self._deployment)
+        self._place.count(self._deployment)
         self._traffic.end(self._network.carried)
         return Audit(self._events, self._checks.made)
 
@@ -107,7 +104,7 @@ class Auditor:
         self._checks.now_s = now_s
         self._fairness.advance(now_s)
         story = self._story
-        story.under_way = self._mover.under_way
+        story.copy_beside(self._mover.under_way)
         story.turn(now_s, self._deployment.holding)
         for news in self._news:
             if isinstance(news, _AFTER_PLACING):

@@ -32,10 +32,8 @@ class AuditError(Exception):
         super().__init__(time_s, law, what, expected, found)
 
     def __str__(self) -> str:
-        return (
-            f"a law of {self.law} is broken at {self.time_s:.9g} s: {self.what}: "
-            f"expected {self.expected}, found {self.found}"
-        )
+        told = f"{self.what}: expected {self.expected}, found {self.found}"
+        return f"a law of {self.law} is broken at {self.time_s:.9g} s: {' '.join(told.split())}"
 
 
 @dataclass

@@ -8,7 +8,7 @@ import numpy as np
 from simcore.arrays import BoolArray, FloatArray, IntArray
 from simcore.audit.checks import grain
 from simcore.audit.news import News, Row
-from simcore.probe import Attempt, Move, Standing
+from simcore.probe import Attempt, Compute, Message, Move, Standing
 from simcore.scenario import Scenario
 from simcore.world.blocks import Kind
 from simcore.world.cost import StepCost, refill
@@ -41,6 +41,7 @@ class Story:
         self._between = True
         self._held_at: list[float] = [0.0]
         self._held: list[FloatArray] = [self._weights]
+        self._counted: FloatArray | None = None
         self.placement: IntArray | None = None
         self.lost: BoolArray = np.zeros(len(scenario.blocks), dtype=np.bool_)
         self.cache_lost = False
@@ -66,7 +67,12 @@ class Story:
         return self._devices[name]
 
     def recount(self) -> FloatArray:
-        """What each device must hold now, shape (devices,), counted from nothing."""
+        """What each device must hold now, shape (devices,), counted from nothing if the story has gone on since."""
+        if self._counted is None:
+            self._counted = self._count()
+        return self._counted
+
+    def _count(self) -> FloatArray:
         counts = np.zeros((len(self._devices), len(Kind)))
         if self.placement is not None:
             there = ~self.lost
@@ -95,6 +101,21 @@ class Story:
         kind = self._kind[block]
         return float(self._weights[kind] - self._on_disk[kind])
 
+    def begin(self, placement: IntArray) -> None:
+        """The first placement, shape (blocks,)."""
+        self.placement = placement.copy()
+        self._counted = None
+
+    def end(self) -> None:
+        """Nothing is placed any more."""
+        self.placement = self._counted = None
+        self.lost[:] = False
+
+    def copy_beside(self, under_way: list[tuple[int, int]]) -> None:
+        """These blocks move beside the decoding."""
+        if under_way != self.under_way:
+            self.under_way, self._counted = under_way, None
+
     def turn(self, now_s: float, holding: FloatArray) -> None:
         """The next sequence begins if its time has come; when exactly, only what blocks hold can tell."""
         if self._between and self._arrivals and now_s >= self._arrivals[0] - grain(now_s):
@@ -104,6 +125,9 @@ class Story:
 
     def tell(self, news: News, now_s: float) -> None:
         """Something has happened."""
+        if isinstance(news, Compute | Message):
+            return
+        self._counted = None
         match news:
             case Attempt():
                 if self._between:
@@ -138,6 +162,7 @@ class Story:
         self.turned_s = now_s
 
     def _hold(self, holding: FloatArray, now_s: float) -> None:
+        self._counted = None
         self.holding, self.cache_lost = holding, False
         self._held_at.append(now_s)
         self._held.append(holding)
