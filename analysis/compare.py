@@ -5,6 +5,7 @@ from functools import partial
 
 import policies
 import simcore
+from simcore.audit import Audit
 from simcore.engine.deadline import DEFAULT_LIMIT_S
 from simcore.engine.pacing import Lateness
 from simcore.observe import Policy
@@ -68,6 +69,8 @@ def compare(
     realtime: float | None = None,
     on_lateness: Callable[[str, Lateness], None] | None = None,
     decision_limit_s: float | None = DEFAULT_LIMIT_S,
+    audit: bool = False,
+    on_audit: Callable[[str, Audit], None] | None = None,
 ) -> Result:
     """Emulate a scenario under one policy after another.
 
@@ -79,6 +82,8 @@ def compare(
         realtime: seconds of wall time per simulated second, if the runs are to be paced; see `simulate`.
         on_lateness: called after every paced run with its label and how far it fell behind the wall clock.
         decision_limit_s: wall time that a policy may take for one decision; see `simulate`.
+        audit: check after every event that no law of the simulation is broken; see `simulate`.
+        on_audit: called after every audited run with its label and how much was checked.
 
     Returns:
         The tables of all runs, in the order of the policies.
@@ -95,6 +100,8 @@ def compare(
                 realtime=realtime,
                 on_lateness=None if on_lateness is None else partial(on_lateness, label),
                 decision_limit_s=decision_limit_s,
+                audit=audit,
+                on_audit=None if on_audit is None else partial(on_audit, label),
             )
         )
     return simcore.combine(results)

@@ -1,7 +1,7 @@
 """What a run came to, as tables for a terminal."""
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.metrics import metrics, peak_memory
+from simcore.audit import Audit
 from simcore.engine.pacing import Lateness
 from simcore.results import Result
 from simcore.scenario import Scenario
@@ -75,6 +76,12 @@ def lateness(late: Mapping[str, Lateness]) -> list[str]:
         for label, one in late.items()
     ]
     return [*lines, ""] if lines else []
+
+
+def audited(audits: Collection[Audit]) -> list[str]:
+    """One line on all audited runs together; nothing where no run was audited."""
+    events, checks = sum(one.events for one in audits), sum(one.checks for one in audits)
+    return [f"Audited: no law broken in {checks:,} checks after {events:,} events"] if audits else []
 
 
 def _milliseconds(seconds: float) -> str:

@@ -1,17 +1,32 @@
 """Laws of the auditor: it finds nothing in sound runs, changes nothing, and tells how much it has checked."""
 
+import re
+from dataclasses import replace
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 from worlds import Shuffled, eventful
 
+from analysis.cli import app
+from analysis.compare import choose, create_all
+from policies.contract.question import Question
+from policies.contract.strategies import runs
 from simcore import (
     TABLES,
+    Audit,
+    AuditError,
     Result,
     Scenario,
+    load_scenario,
+    shipped_scenario,
+    shipped_scenarios,
     simulate,
 )
+from simcore.engine.memory import MemoryLedger
 from simcore.probe import Span
 
 FEW = settings(max_examples=12, deadline=None)
@@ -23,10 +38,25 @@ def assert_same(one: Result, other: Result) -> None:
         pd.testing.assert_frame_equal(getattr(one, table), getattr(other, table), check_exact=True)
 
 
+def beginning(name: str, requests: int, tokens: int) -> Scenario:
+    """A shipped scenario with its first requests cut short."""
+    scenario = load_scenario(shipped_scenario(name))
+    shorter = (replace(one, output=min(one.output, tokens)) for one in scenario.requests[:requests])
+    return replace(scenario, requests=tuple(shorter))
+
+
 @given(eventful(), st.integers(0, 100))
 @FEW
 def test_sound_runs_pass(scenario: Scenario, seed: int) -> None:
     simulate(scenario, Shuffled(seed), audit=True)
+
+
+@given(runs(), st.integers(0, 100))
+@FEW
+def test_sound_runs_pass_where_memory_may_not_be_exceeded(question: Question, seed: int) -> None:
+    """With the strategies that authors of policies have; a migration of either kind."""
+    for migration in ("blocking", "live"):
+        simulate(replace(question.scenario, migration=migration), Shuffled(seed), audit=True)
 
 
 @given(eventful(faults=True), st.integers(0, 100))
@@ -46,3 +76,73 @@ def test_an_audited_run_has_the_same_tables_and_spans(scenario: Scenario, seed: 
 @MANY
 def test_many_sound_runs_pass(scenario: Scenario, seed: int) -> None:
     simulate(scenario, Shuffled(seed), audit=True)
+
+
+@pytest.mark.parametrize("name", shipped_scenarios())
+def test_shipped_scenarios_pass(name: str) -> None:
+    scenario = beginning(name, requests=2, tokens=3)
+    for policy in create_all(choose(scenario, [])).values():
+        simulate(scenario, policy, audit=True)
+
+
+def test_a_paced_run_can_be_audited() -> None:
+    scenario = beginning("home-cluster", requests=1, tokens=2)
+    audits: list[Audit] = []
+    results = [
+        simulate(scenario, Shuffled(1), realtime=realtime, audit=True, on_audit=audits.append)
+        for realtime in (None, 1e-6)
+    ]
+    assert_same(*results)
+    assert audits[0] == audits[1]
+    assert audits[0].checks > audits[0].events > 0
+
+
+def test_a_run_that_ends_early_is_audited_too() -> None:
+    scenario = beginning("home-cluster", requests=1, tokens=2)
+    tiny = tuple(replace(device, memory_bytes=1e3) for device in scenario.cluster.devices)
+    scenario = replace(scenario, cluster=replace(scenario.cluster, devices=tiny), overflow="fail")
+    audits: list[Audit] = []
+    result = simulate(scenario, Shuffled(1), audit=True, on_audit=audits.append)
+    assert result.runs.status[0] == "out-of-memory"
+    assert len(audits) == 1
+
+
+def test_without_an_audit_none_is_told() -> None:
+    audits: list[Audit] = []
+    simulate(beginning("home-cluster", requests=1, tokens=1), Shuffled(1), on_audit=audits.append)
+    assert audits == []
+
+
+def test_the_command_says_how_much_was_checked(tmp_path: Path) -> None:
+    """And saves what it saves without an audit."""
+    small = "model: {shape: {layers: 2, width: 64, heads: 4}}"
+    device = "{memory: 100 MB, compute: 1 GFLOP/s}"
+    (tmp_path / "lab.yaml").write_text(
+        f"name: lab\n{small}\ndevices: {{a: {device}, b: {device}}}\n"
+        "links: {wire: {connect: all, bandwidth: 8 Mbit/s}}\nworkload: [{prompt: 3, output: 4}]\n"
+    )
+    plain, audited = (
+        CliRunner().invoke(app, ["run", str(tmp_path / "lab.yaml"), "--out", str(tmp_path / out), *more])
+        for out, more in (("plain", []), ("audited", ["--audit"]))
+    )
+    assert plain.exit_code == audited.exit_code == 0
+    assert "Audited" not in plain.stdout
+    assert re.search(
+        r"^Audited: no law broken in [\d,]+ checks after [\d,]+ events$", audited.stdout, re.MULTILINE
+    )
+    for name in TABLES.keys() - {"timings"}:
+        file = f"{name}.parquet"
+        assert (tmp_path / "plain" / file).read_bytes() == (tmp_path / "audited" / file).read_bytes()
+
+
+def test_a_broken_law_is_one_line_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryLedger, "unload", lambda self, devices, blocks=None: None)
+    with pytest.raises(AuditError) as caught:
+        simulate(beginning("home-cluster", requests=1, tokens=1), Shuffled(1), audit=True)
+    error = caught.value
+    assert error.law == "memory"
+    assert error.time_s > 0.0
+    assert str(error).startswith(
+        f"a law of memory is broken at {error.time_s:.9g} s: bytes held when all is done: "
+    )
+    assert "\n" not in str(error)
