@@ -111,7 +111,7 @@ def run(
         typer.Option(
             "--audit",
             help="Check after every event that no law of the simulation is broken, and say how much was checked. The "
-            "results are the same; it takes about ten times as long.",
+            "results are the same; it takes five to ten times as long.",
         ),
     ] = False,
     list_: Annotated[
