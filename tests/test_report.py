@@ -6,6 +6,7 @@ import importlib.util
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from typer.testing import CliRunner
 import policies as shipped
 from analysis.cli import app
 from analysis.report import Evidence, contest, page, read_evidence, verdict
+from analysis.report.closer import fault_sheet, slowest_sheet
 from analysis.report.evidence import after_warm_up, of_result
 from analysis.report.sights import gaps_to_optimum, relative
 from analysis.report.verdict import METRICS, metric_named
-from simcore import TABLES, Result, combine, load_scenario, simulate
+from simcore import TABLES, Result, combine, load_scenario, shipped_scenario, simulate
 from traces.errors import InputError
 
 P50 = METRICS["tpot_p50_s"]
@@ -70,7 +72,14 @@ def html(result: Result) -> str:
 def runs(tpot: dict[str, list[float]], **columns: Any) -> pd.DataFrame:
     """Runs of policies with these medians, one per seed from 1."""
     rows = [
-        {"run": f"{policy}-{seed}", "policy": policy, "seed": seed, "tpot_p50_s": value, "tpot_p99_s": value}
+        {
+            "run": f"{policy}-{seed}",
+            "policy": policy,
+            "seed": seed,
+            "tpot_p50_s": value,
+            "tpot_p99_s": value,
+            "tpot_max_s": value,
+        }
         for policy, values in tpot.items()
         for seed, value in enumerate(values, start=1)
     ]
@@ -351,6 +360,44 @@ def test_a_run_that_several_cases_share_counts_for_each(tmp_path: Path) -> None:
     assert cut.runs["tokens_per_s"].tolist() == pytest.approx([1.0] * 8)
 
 
+def test_the_slowest_run_of_each_policy_is_named(tmp_path: Path) -> None:
+    cases = pd.DataFrame(
+        {"number": range(4), "run": list("wxyz"), "scenario": "s", "changes": "", "policy": ["a", "b"] * 2}
+    ).assign(seed=[1, 1, 2, 2], rate=[0.5, 0.5, 2.0, 2.0])
+    numbers = {"ttft_s": 1.0, "tpot_p50_s": 0.1, "tpot_p95_s": 0.2, "tpot_p99_s": 0.3, "tokens_per_s": 5.0}
+    counts = {"tokens": 9, "decisions": 1, "infeasible_decisions": 0, "migrations": 0, "migrated_bytes": 0.0}
+    metrics = cases[["run"]].assign(
+        status="complete", peak_bytes=1.0, tpot_max_s=[3.0, 5.0, 4.0, 2.0], **numbers, **counts
+    )
+    runs = cases[["run"]].assign(detail="", end_s=1.0, headway_version="0")
+    for name, table in {"cases": cases, "metrics": metrics, "runs": runs}.items():
+        table.to_parquet(tmp_path / f"{name}.parquet")
+    found = slowest_sheet(read_evidence(tmp_path))
+    assert found is not None
+    assert [[cell.text for cell in row] for row in found.rows] == [
+        ["a", "4.00", "2", "2", "headway explain STORE --run y"],
+        ["b", "5.00", "0.5", "1", "headway explain STORE --run x"],
+    ]
+
+
+def test_faults_are_shown_with_the_tokens_they_hit() -> None:
+    scenario = load_scenario(shipped_scenario("phone-leaves"))
+    results = [simulate(scenario, shipped.create(name), run=name) for name in ("resource-aware", "static")]
+    evidence = of_result(combine(results))
+    each = fault_sheet(evidence)
+    assert each is not None
+    assert [row[0].text for row in each.rows] == ["resource-aware", "static"]
+    assert {row[2].text for row in each.rows} == {"phone"}
+    tokens = evidence.tables["tokens"]
+    longest = tokens.groupby("policy")["latency_s"].max()
+    assert [float(row[5].value) for row in each.rows] == longest.tolist()
+    together = fault_sheet(replace(evidence, is_campaign=True))
+    assert together is not None
+    lost = tokens.groupby("policy")["fault_s"].sum()
+    assert [float(row[3].value) for row in together.rows] == lost.tolist()
+    assert "<h2>Faults</h2>" in page(evidence)
+
+
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -391,6 +438,30 @@ def test_a_browser_shows_the_page_without_complaint(
     background = view.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(255, 255, 255)") == (scheme == "light")
     assert len(view.screenshot(full_page=True)) > 10_000
+
+
+@pytest.mark.slow
+def test_paper_is_light_and_nothing_is_wider_than_it(browser: Any, html: str, tmp_path: Path) -> None:
+    """Also for who reads in the dark; what is folded on the screen is printed, and all that can be scrolled to."""
+    path = tmp_path / "report.html"
+    path.write_text(html, encoding="utf-8")
+    a4_px = round((210 - 2 * 14) / 25.4 * 96)
+    view = browser.new_page(viewport={"width": a4_px, "height": 1000}, color_scheme="dark")
+    view.goto(path.as_uri())
+    view.emulate_media(media="print", color_scheme="dark")
+    view.evaluate("dispatchEvent(new Event('beforeprint'))")
+    colours = view.evaluate(
+        "(({color, backgroundColor}) => [color, backgroundColor])(getComputedStyle(document.body))"
+    )
+    assert colours == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
+    assert view.locator("details:not([open])").count() == 0
+    wide = "[...document.querySelectorAll('html, .scroll, pre')].filter(e => e.scrollWidth > e.clientWidth + 1).length"
+    assert view.evaluate(wide) == 0
+    heads = "[...document.querySelectorAll('thead')].every(e => getComputedStyle(e).breakInside === 'avoid')"
+    assert view.evaluate(heads)
+    view.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert view.locator("details:not([open])").count() == view.locator("details").count() > 0
+    assert view.pdf(format="A4", prefer_css_page_size=True).startswith(b"%PDF")
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from simcore import load_result
 from simcore.results import Result
 from traces.errors import InputError, one_of
 
-_DETAILS = ("requests", "tokens", "devices", "links", "placements", "migrations")
+_DETAILS = ("requests", "tokens", "devices", "links", "placements", "migrations", "faults")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,6 +41,7 @@ class Evidence:
         versions: of Headway, that made the runs.
         warm_up: tokens that were left out at the beginning of every run.
         missing: runs of a campaign that are not made yet, or failed.
+        is_campaign: whether these are cases of a campaign, not the policies of one `headway run`.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Evidence:
     versions: tuple[str, ...] = ()
     warm_up: int = 0
     missing: int = 0
+    is_campaign: bool = False
 
     @property
     def policies(self) -> tuple[str, ...]:
@@ -201,6 +203,7 @@ def _of_campaign(name: str, cases: pd.DataFrame, tables: Mapping[str, pd.DataFra
         command="headway sweep run campaign.yaml",
         versions=tuple(dict.fromkeys(ended["headway_version"])),
         missing=len(cases) - len(runs),
+        is_campaign=True,
     )
 
 

@@ -17,3 +17,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+// Paper cannot be clicked on.
+const closed = () => document.querySelectorAll("details:not([open])");
+addEventListener("beforeprint", () => closed().forEach((one) => { one.open = true; one.dataset.closed = ""; }));
+addEventListener("afterprint", () => {
+  document.querySelectorAll("details[data-closed]").forEach((one) => { one.open = false; delete one.dataset.closed; });
+});

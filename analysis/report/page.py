@@ -6,6 +6,7 @@ import platform
 from collections.abc import Sequence
 from importlib import metadata, resources
 
+from analysis.report.closer import fault_sheet, slowest_sheet
 from analysis.report.drawing import inline_svg
 from analysis.report.evidence import Evidence
 from analysis.report.sheets import comparison, numbers, run_sheet, scenario_sheets, settings
@@ -54,6 +55,8 @@ def page(evidence: Evidence, metric: Metric | None = None, pictures: Sequence[Si
             {"title": one.title, "caption": one.caption, "svg": inline_svg(one.figure, f"f{i}", one.title)}
             for i, one in enumerate(sights(evidence, found) if pictures is None else pictures)
         ],
+        faults=fault_sheet(evidence),
+        slowest=slowest_sheet(evidence),
         runs=run_sheet(evidence),
         scenario=scenario_sheets(scenario),
         command=evidence.command,

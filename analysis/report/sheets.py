@@ -91,7 +91,7 @@ def settings(evidence: Evidence, found: Contest) -> Sheet | None:
     """The best policy in each combination of levels, and whether it can be told from the next."""
     if not evidence.axes or len(evidence.settings) < 2:
         return None
-    heads = [Head(name, number=_numeric(evidence.runs[name])) for name in evidence.axes]
+    heads = [Head(name, number=is_numeric(evidence.runs[name])) for name in evidence.axes]
     heads += [Head("Best", number=False), Head(f"{found.metric.short} [{found.metric.unit}]")]
     heads += [Head("Not told apart from", number=False), Head("Completed")]
     rows = []
@@ -101,7 +101,7 @@ def settings(evidence: Evidence, found: Contest) -> Sheet | None:
         done, total = (sum(count[i] for count in here.complete.values()) for i in (0, 1))
         best = None if here.best is None else here.levels[here.best]
         cells = [Cell(here.best or "–"), _level(best), Cell(", ".join(close) or "–")]
-        rows.append([*map(_label, labels), *cells, Cell(f"{done:,} of {total:,}", str(done / total))])
+        rows.append([*map(level_cell, labels), *cells, Cell(f"{done:,} of {total:,}", str(done / total))])
     return Sheet("The best policy in each setting", heads, rows)
 
 
@@ -112,16 +112,16 @@ def run_sheet(evidence: Evidence) -> Sheet:
         early = runs[runs["status"] != "complete"]
         runs = early.head(MOST_RUNS)
         title = f"Runs that ended early, {len(runs):,} of {len(early):,}; {len(evidence.runs):,} runs in all"
-    axes = [Head(name, number=_numeric(evidence.runs[name])) for name in evidence.axes]
+    axes = [Head(name, number=is_numeric(evidence.runs[name])) for name in evidence.axes]
     heads = [*axes, Head("Policy", number=False), Head("Seed"), Head("Status", number=False), Head("Tokens")]
     heads += [Head("TTFT [s]"), Head("TPOT p50 [s]"), Head("TPOT p99 [s]"), Head("Migrations")]
     rows = []
     for row in runs.to_dict("records"):
         status = Cell(str(row["status"]), small=str(row["detail"] or ""))
-        measured = [_real(row[name]) for name in ("ttft_s", "tpot_p50_s", "tpot_p99_s")]
-        cells = [Cell(str(row["policy"])), _count(row["seed"], grouped=False), status, _count(row["tokens"])]
+        measured = [real(row[name]) for name in ("ttft_s", "tpot_p50_s", "tpot_p99_s")]
+        cells = [Cell(str(row["policy"])), count(row["seed"], grouped=False), status, count(row["tokens"])]
         rows.append(
-            [*(_label(row[name]) for name in evidence.axes), *cells, *measured, _count(row["migrations"])]
+            [*(level_cell(row[name]) for name in evidence.axes), *cells, *measured, count(row["migrations"])]
         )
     return Sheet(title, heads, rows)
 
@@ -184,7 +184,7 @@ def _change(change: Change | None, *, several: bool) -> Iterator[Cell]:
     if several:
         yield Cell("< 0.001" if change.p_value < 0.001 else f"{change.p_value:.3f}", str(change.p_value))
         yield Cell(f"{change.effect:+.2f}", str(change.effect))
-        yield _count(change.needed)
+        yield count(change.needed)
 
 
 def _told(policy: str, found: Contest) -> str:
@@ -205,19 +205,23 @@ def _level(found: Interval | None, factor: float = 1.0) -> Cell:
     return Cell(number(found.value / factor), str(found.value), small)
 
 
-def _real(value: float) -> Cell:
+def real(value: float) -> Cell:
+    """A measured number; a dash where there is none."""
     return Cell(number(value), str(value)) if math.isfinite(value) else Cell("–")
 
 
-def _count(value: int | None, *, grouped: bool = True) -> Cell:
+def count(value: int | None, *, grouped: bool = True) -> Cell:
+    """A whole number; a dash where there is none."""
     if value is None:
         return Cell("–")
     return Cell(f"{value:,}" if grouped else str(value), str(value))
 
 
-def _label(value: object) -> Cell:
+def level_cell(value: object) -> Cell:
+    """A level of an axis."""
     return Cell(f"{value:g}", str(value)) if isinstance(value, float) else Cell(str(value))
 
 
-def _numeric(values: "pd.Series[Any]") -> bool:
+def is_numeric(values: "pd.Series[Any]") -> bool:
+    """Whether a column is one of numbers."""
     return bool(pd.api.types.is_numeric_dtype(values))
