@@ -1,6 +1,7 @@
 """A policy that never answers fails its run in time, and the limit has no other effect on anything."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ import policies
 from analysis.campaign import Store, given_workers, prepare, run
 from analysis.cli import app
 from policies import registry
+from policies.contract import check_policy, subject
 from simcore import (
     Decision,
     Observation,
@@ -165,6 +167,28 @@ def test_a_long_sleep_in_a_thread_hears_nothing_afterwards() -> None:
         return 0.0
 
     elsewhere(calls)
+
+
+def test_python_traces_as_before_after_an_interruption() -> None:
+    """CPython 3.11 hangs at the first call that is traced if it has been told of an exception that never came."""
+
+    def calls() -> float:
+        deadline = Deadline(1e-3)
+        for call in (loops, lambda: time.sleep(0.01), returns_late):
+            with pytest.raises(OverdueError):
+                deadline.call(call)
+        deadline.close()
+        return 0.0
+
+    elsewhere(calls)
+    traced: list[str] = []
+    before = sys.gettrace()
+    sys.settrace(lambda frame, *_: traced.append(frame.f_code.co_name))
+    try:
+        Deadline(PATIENCE_S).call(lambda: None)
+    finally:
+        sys.settrace(before)
+    assert "<lambda>" in traced
 
 
 def test_an_outer_limit_passes_through_an_inner_one() -> None:
@@ -378,3 +402,22 @@ def test_a_campaign_records_the_run_as_failed_and_goes_on(
     (error,) = rows(store, "failures")["error"]
     assert error.startswith("PolicyError: policy 'brooding', asked at token ")
     assert "no answer within 0.05 s" in error
+
+
+def test_a_policy_under_examination_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its world of two devices it never answers: that takes one limit of time, not one for each question and law."""
+    monkeypatch.setattr(subject.Subject.__init__, "__defaults__", (0.5,))
+
+    @dataclass(frozen=True)
+    class Stuck:
+        name: ClassVar[str] = "stuck"
+
+        def decide(self, seen: Observation) -> Decision:
+            if seen.devices == 2:
+                loops()
+            return policies.create("single").decide(seen)
+
+    broken = {finding.law: finding.complaint for finding in check_policy(Stuck).broken}
+    assert set(broken) == {"answers", "time"}
+    assert "no answer within 0.5 s" in broken["answers"]
+    assert "takes 60 s" in broken["time"]

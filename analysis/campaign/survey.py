@@ -1,5 +1,6 @@
 """What a store has of a campaign."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -108,11 +109,21 @@ def look(plan: Plan, store: Store, *, retry_failed: bool = False) -> Survey:
     )
 
 
+_NUMBER = re.compile(r"\d+(\.\d+)?(e[-+]?\d+)?")
+
+
 def failures_of(plan: Plan, store: Store, survey: Survey) -> list[Failure]:
-    """The last errors of the runs that failed, equal ones together."""
+    """The last errors of the runs that failed; those that differ in numbers only, such as times, together."""
     kinds: dict[str, int] = {}
+    texts: list[str] = []
+
+    def kind_of(error: str) -> int:
+        kind = kinds.setdefault(_NUMBER.sub("", error), len(kinds))
+        texts.extend([error] * (kind == len(texts)))
+        return kind
+
     batches = (
-        (batch["run"].to_pylist(), [kinds.setdefault(e, len(kinds)) for e in batch["error"].to_pylist()])
+        (batch["run"].to_pylist(), [kind_of(error) for error in batch["error"].to_pylist()])
         for batch in store.batches("failures", ("run", "error"))
     )
     errors = Index.of(batches, np.uint32, last)
@@ -121,7 +132,6 @@ def failures_of(plan: Plan, store: Store, survey: Survey) -> list[Failure]:
         kind = int(errors.find([run], 0)[0])
         count, example = found.get(kind, (0, run))
         found[kind] = (count + 1, example)
-    texts = list(kinds)
     return [Failure(texts[kind], count, run) for kind, (count, run) in found.items()]
 
 

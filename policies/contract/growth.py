@@ -3,7 +3,7 @@
 Decisions are timed by the processor time of the thread, the least of three, in worlds of one layer that become wider
 and in worlds that become deeper, with more devices at the same time. A policy is too slow when the time grows faster
 than the fourth power of blocks times devices from one world to the next, or when a single decision takes too long; the
-next world is then not tried. A decision that never ends is not interrupted.
+next world is then not tried. A decision that never ends counts as long as it was waited for.
 """
 
 import math
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from policies.contract.question import Question
-from policies.contract.subject import Subject
+from policies.contract.subject import MOST_WAIT_S, Subject
 from policies.contract.views import thawed
 from simcore import Cluster, DecodeCost, Device, Link, ModelSpec, Request, Scenario
+from simcore.engine.deadline import OverdueError
 from traces import Trace
 
 MOST_SECONDS = 10.0
@@ -93,6 +94,8 @@ def _timed(subject: Subject, question: Question) -> Timing | None:
         begun = time.thread_time()
         try:
             policy.decide(given)
+        except OverdueError:
+            return Timing(len(seen.blocks), seen.devices, MOST_WAIT_S)
         except Exception:  # `answers` tells of it
             return None
         best = min(best, time.thread_time() - begun)

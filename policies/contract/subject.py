@@ -1,7 +1,7 @@
 """The policy under examination, and what it answers."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -9,18 +9,43 @@ import numpy as np
 from policies.contract.question import Question, shown
 from policies.contract.views import thawed
 from simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, Policy
+from simcore.engine.deadline import Deadline, OverdueError
 
 Factory: TypeAlias = Callable[[], Policy]
 """Makes a fresh policy, such as a class without required parameters."""
 
 
+MOST_WAIT_S = 60.0
+"""Wall time after which a decision is waited for no longer. A subject that comes to it is not asked again."""
+
+
 class Subject:
     """Asks fresh policies, and remembers what the first two answered to each question."""
 
-    def __init__(self, factory: Factory) -> None:
-        self.factory = factory
+    def __init__(self, factory: Factory, wait_s: float = MOST_WAIT_S) -> None:
+        self._factory = factory
+        self._deadline = Deadline(wait_s)
+        self._overdue: OverdueError | None = None
         self._said: dict[Question, object] = {}
         self._second: dict[Question, Decision | None] = {}
+
+    def factory(self) -> Policy:
+        """A fresh policy that raises `OverdueError` where it does not decide."""
+        return _Limited(self._factory(), self)
+
+    def ask(self, policy: Policy, seen: Observation) -> Decision:
+        """What a policy decides.
+
+        Raises:
+            OverdueError: nothing, and no policy of this kind is waited for again.
+        """
+        if self._overdue is not None:
+            raise OverdueError(*self._overdue.args)
+        try:
+            return self._deadline.call(lambda: policy.decide(seen))
+        except OverdueError as error:
+            self._overdue = error.with_traceback(None)
+            raise
 
     def said(self, question: Question) -> object:
         """What the first policy asked returned, or the exception that it raised."""
@@ -55,6 +80,21 @@ class Subject:
             return self.factory().decide(thawed(seen))
         except Exception as error:
             return error
+
+
+@dataclass(frozen=True, eq=False)
+class _Limited:
+    """A policy that is not waited for longer than its subject allows."""
+
+    policy: Policy
+    subject: Subject
+
+    @property
+    def name(self) -> str:
+        return self.policy.name
+
+    def decide(self, seen: Observation) -> Decision:
+        return self.subject.ask(self.policy, seen)
 
 
 def _decision(seen: Observation, said: object) -> Decision | None:

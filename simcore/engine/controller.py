@@ -198,7 +198,7 @@ class Controller:
             raise
         except deadline.OverdueError as error:
             place = "" if error.__cause__ is None else _place(error.__cause__)
-            found = f"no answer within {self._deadline.limit_s:g} s" + (place and f", stopped at {place}")
+            found = f"{error}" + (place and f", stopped at {place}")
             accepted = "an answer in time; --decision-limit, or decision_limit_s in Python, allows more"
             raise self._mistake(seen, found, accepted) from error.__cause__
         except BaseException as error:

@@ -7,7 +7,6 @@ back in the end is refused for being late. Nothing helps against C code that nev
 that sleeps all the time and catches everything.
 """
 
-import contextlib
 import ctypes
 import math
 import signal
@@ -52,17 +51,13 @@ class Deadline:
         InputError: the limit is not a finite number above 0.
     """
 
+    _bell: "_Alarm | _Watchdog | None" = None
+
     def __init__(self, limit_s: float | None) -> None:
         if limit_s is not None and not 0.0 < limit_s < math.inf:
             accepted = "seconds above 0, or None for no limit"
             raise InputError("decision_limit_s", shown(limit_s), accepted)
         self._limit_s = None if limit_s is None else min(limit_s, _LONGEST_S)
-        self._bell: _Alarm | _Watchdog | None = None
-
-    @property
-    def limit_s(self) -> float | None:
-        """What a call may take [s]."""
-        return self._limit_s
 
     def call(self, function: Callable[[], Answer]) -> Answer:
         """What a function returns, if it does so in time.
@@ -81,10 +76,10 @@ class Deadline:
             raise
         except BaseException as error:
             if bell.rung:  # Whatever became of the interruption on its way here.
-                raise OverdueError from error
+                raise self._overdue() from error
             raise
         if bell.rung or time.monotonic() - begun > self._limit_s:
-            raise OverdueError
+            raise self._overdue()
         return answer
 
     def close(self) -> None:
@@ -92,6 +87,13 @@ class Deadline:
         if isinstance(self._bell, _Watchdog):
             self._bell.close()
         self._bell = None
+
+    def __del__(self) -> None:
+        """Whoever forgets a deadline has no use for its watchdog."""
+        self.close()
+
+    def _overdue(self) -> OverdueError:
+        return OverdueError(f"no answer within {self._limit_s:g} s")
 
     def _chosen(self, limit_s: float) -> "_Alarm | _Watchdog":
         if _alarm_is_free():
@@ -183,14 +185,25 @@ class _Watchdog:
         self._closed.set()
 
     def _hush(self) -> None:
-        """Wait until the watchdog has barked, and forget what it said if it was not heard yet."""
+        """Wait until the watchdog has barked, and hear what it said.
+
+        What was said is heard and not unsaid, for which CPython 3.11 has no way: it would look out for it ever after,
+        and hang where it traces.
+        """
         while True:
-            # What was said before may still be heard here, once.
-            with contextlib.suppress(Interruption):
+            try:
                 while self._barking:
                     time.sleep(1e-5)
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(self._master, None)
-                return
+                self._say()
+                while True:
+                    time.sleep(1e-5)
+            except Interruption:
+                if not self._barking:
+                    return
+
+    def _say(self) -> None:
+        """Have the caller's thread raise an `Interruption` before long; said twice before it is heard, that is one."""
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._master, ctypes.py_object(Interruption))
 
     def _watch(self) -> None:
         pause_s = self._limit_s
@@ -207,7 +220,7 @@ class _Watchdog:
             if (left_s := due_s - time.monotonic()) > 0.0:
                 return left_s
             self.rung = True
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(self._master, ctypes.py_object(Interruption))
+            self._say()
             pause_s, self._pause_s = self._pause_s, max(self._pause_s / 2, _SOONEST_S)
             return pause_s
         finally:
