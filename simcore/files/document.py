@@ -6,9 +6,11 @@ scalars mean what the core schema of YAML 1.2 says, in decimal notation: `no`, `
 text and not, as in YAML 1.1, false, true, 90, 8 and a date; and 1e9 is a number.
 """
 
+import functools
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
@@ -89,10 +91,11 @@ def read_document(path: str | os.PathLike[str]) -> Document:
     """
     name = os.fspath(path)
     text = _read_text(name)
-    values, lines = _read_yaml(name, text)
+    root, lines = _composed(name, text)
+    values = _constructed(name, text, root)
     if not isinstance(values, dict):
         raise InputError(name, "no mapping of keys to values", "a scenario, see docs/scenario.md")
-    return Document(name, text, values, lines)
+    return Document(name, text, values, dict(lines))
 
 
 def read_value(text: str, where: str) -> Any:
@@ -106,19 +109,35 @@ def read_value(text: str, where: str) -> Any:
         InputError: it is not plain YAML.
     """
     try:
-        value, _ = _read_yaml(where, text)
+        value = _constructed(where, text, _compose(where, text)[0])
     except InputError as error:
         # One line in one place needs no line number.
         raise InputError(where, error.found, error.accepted) from error
     return value
 
 
-def _read_yaml(name: str, text: str) -> tuple[Any, dict[KeyPath, int]]:
+def _compose(name: str, text: str) -> tuple[yaml.Node | None, dict[KeyPath, int]]:
+    """The nodes of a text, and the lines of its keys."""
+    with _told(name, text):
+        root: yaml.Node | None = _Loader(name, text).get_single_node()
+        return root, {} if root is None else dict(_lines(name, root, ()))
+
+
+_composed = functools.lru_cache(maxsize=1)(_compose)
+"""Who makes thousands of variants of one file reads it as often, and reading text is what takes longest."""
+
+
+def _constructed(name: str, text: str, root: yaml.Node | None) -> Any:
+    """The values of nodes, new ones each time."""
+    with _told(name, text):
+        return None if root is None else _Loader(name, "").construct_document(root)
+
+
+@contextmanager
+def _told(name: str, text: str) -> Iterator[None]:
+    """Tell a user what is wrong with the YAML of theirs."""
     try:
-        loader = _Loader(name, text)
-        root = loader.get_single_node()
-        lines = {} if root is None else dict(_lines(name, root, ()))
-        values = None if root is None else loader.construct_document(root)
+        yield
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1
@@ -128,7 +147,6 @@ def _read_yaml(name: str, text: str) -> tuple[Any, dict[KeyPath, int]]:
         line = text.count("\n", 0, error.position) + 1
         found = f"the character {shown(text[error.position])}"
         raise InputError(f"{name}:{line}", found, "text without control characters") from error
-    return values, lines
 
 
 class _Loader(yaml.SafeLoader):
