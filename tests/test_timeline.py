@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from hypothesis import strategies as st
 from test_explain import HEADS_AWAY, ONE_AWAY, headway, lab, world
 from worlds import Scripted, Shuffled, eventful
 
-from analysis.replay.timeline import Window, levels, steps, trace_events, window
-from analysis.replay.watch import Replay, watch
-from simcore import Scenario
+from analysis.replay.timeline import Window, _micro, levels, steps, trace_events, window
+from analysis.replay.watch import Replay, watch, watch_scenario
+from simcore import Scenario, load_scenario, shipped_scenario
 from simcore.probe import Compute, Message
 from traces import InputError, Trace, on_off
 
@@ -45,7 +46,12 @@ def check_format(document: dict[str, Any]) -> None:
     for slices in by_track(events).values():
         assert all(one["dur"] >= 0.0 for one in slices)
         for before, after in itertools.pairwise(slices):
-            assert before["ts"] + before["dur"] <= after["ts"] + ROUNDING
+            assert nano(before["ts"]) + nano(before["dur"]) <= nano(after["ts"])
+
+
+def nano(micro: float) -> int:
+    """As Perfetto reads a time: a number of microseconds, times a thousand, cut off."""
+    return int(micro * 1000.0)
 
 
 def by_track(events: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -168,6 +174,25 @@ def test_outages_are_slices() -> None:
     gone = replace(scenario, cluster=replace(scenario.cluster, devices=(*devices[:2], spare)))
     tracks = by_track(whole(watch(gone, Scripted(ONE_AWAY), "run"))["traceEvents"])
     assert [(one["ts"], one["dur"]) for one in tracks["2 b2 (down)"]] == [(1e6, 1e6)]
+
+
+def test_the_outage_of_a_device_in_use_tells_what_was_lost() -> None:
+    replay = watch_scenario(load_scenario(shipped_scenario("phone-leaves")), "static")
+    seen = window(replay, 0, 120, 130)
+    document = trace_events(replay, seen)
+    check_format(document)
+    (outage,) = by_track(document["traceEvents"])["2 phone (down)"]
+    (fault,) = replay.result.faults.to_dict("records")
+    assert (outage["ts"], outage["dur"]) == (10e6, 120e6)
+    assert outage["args"] == {"blocks lost": fault["lost_blocks"], "cache lost": fault["lost_cache"]}
+
+
+@given(st.integers(0, 10**15))
+def test_no_nanosecond_is_lost_on_the_way_to_a_viewer(time_ns: int) -> None:
+    """However it is read: cut off after a multiplication, or digit by digit."""
+    shown = json.loads(json.dumps(_micro(time_ns)))
+    assert nano(shown) == time_ns
+    assert int(Decimal(repr(shown)) * 1000) == time_ns
 
 
 def test_steps_join_what_is_equal() -> None:

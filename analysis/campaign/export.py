@@ -23,7 +23,7 @@ from analysis.campaign.survey import State, look
 from analysis.campaign.tables import STORED
 from analysis.output import results_folder, writing
 
-_PILE = 1 << 17
+_PILE = 1 << 15
 """Rows of a table that are put in order in memory, about."""
 
 _MOST_PILES = 500

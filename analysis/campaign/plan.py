@@ -53,7 +53,7 @@ class Plan:
     def batches(self) -> Iterator[tuple[NDArray[np.int64], list[str]]]:
         """The same, some at a time."""
         with pq.ParquetFile(self.path) as file:
-            for batch in file.iter_batches(_ROWS, columns=["number", "run"]):
+            for batch in file.iter_batches(_ROWS, columns=["number", "run"], use_threads=False):
                 yield batch["number"].to_numpy(), batch["run"].to_pylist()
 
     def table(self, begin: int, end: int, columns: list[str]) -> pa.Table:

@@ -99,7 +99,7 @@ class Store:
         """
         for path in self._files(table):
             with pq.ParquetFile(path) as file:
-                yield from file.iter_batches(_ROWS, columns=columns)
+                yield from file.iter_batches(_ROWS, columns=columns, use_threads=False)
 
     def rows(self, table: str) -> int:
         """How many rows a table has."""

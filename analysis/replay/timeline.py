@@ -27,7 +27,7 @@ from traces.errors import InputError
 Event: TypeAlias = dict[str, Any]
 
 _GROUPS = ("run", "devices", "links")
-_MICRO = 1e6
+_NANO = 1e9
 _MEGABIT = 8e-6
 _MOST_LEVELS = 1000
 
@@ -199,7 +199,18 @@ def _outages(replay: Replay, seen: Window) -> Iterator[Slice]:
         for one in ones:
             for start_s, until_s, up in steps(one.up, seen):
                 if up == 0.0:
-                    yield Slice(group, f"{one.name} (down)", "down", "outage", start_s, until_s)
+                    lost = _lost(replay, one.name, start_s, until_s) if group == "devices" else {}
+                    yield Slice(group, f"{one.name} (down)", "down", "outage", start_s, until_s, lost)
+
+
+def _lost(replay: Replay, device: str, start_s: float, end_s: float) -> dict[str, Any]:
+    """What was lost with a device that went down while it was in use."""
+    faults = replay.result.faults
+    for row in faults[(faults["device"] == device) & faults["time_s"].between(start_s, end_s)].to_dict(
+        "records"
+    ):
+        return {"blocks lost": row["lost_blocks"], "cache lost": row["lost_cache"]}
+    return {}
 
 
 def steps(trace: Trace, seen: Window) -> Iterator[tuple[float, float, float]]:
@@ -243,15 +254,15 @@ def _numbers(laid: Sequence[tuple[int, Slice]]) -> dict[tuple[str, str, int], in
 def _drawn(laid: Sequence[tuple[int, Slice]]) -> Iterator[Event]:
     numbers = _numbers(laid)
     for lane, one in laid:
-        ts = _micro(one.start_s)
+        start_ns = _nano(one.start_s)
         yield {
             "ph": "X",
             "pid": _GROUPS.index(one.group) + 1,
             "tid": numbers[one.group, one.track, lane],
             "name": one.name,
             "cat": one.kind,
-            "ts": ts,
-            "dur": round(_micro(one.end_s) - ts, 3),
+            "ts": _micro(start_ns),
+            "dur": _micro(_nano(one.end_s) - start_ns),
             "args": one.details,
         }
 
@@ -316,11 +327,21 @@ def _counter(group: str, name: str, at_s: float, values: dict[str, float]) -> Ev
         "pid": _GROUPS.index(group) + 1,
         "tid": 0,
         "name": name,
-        "ts": _micro(at_s),
+        "ts": _micro(_nano(at_s)),
         "args": values,
     }
 
 
-def _micro(time_s: float) -> float:
-    """In microseconds, to the nanosecond: viewers keep no more."""
-    return round(time_s * _MICRO, 3)
+def _nano(time_s: float) -> int:
+    """In whole nanoseconds: viewers keep no less."""
+    return round(time_s * _NANO)
+
+
+def _micro(time_ns: int) -> float:
+    """In microseconds, as the format has it.
+
+    Perfetto multiplies by a thousand and cuts off what is behind the point. A number that came out a little too small
+    would begin a nanosecond early, inside the slice before.
+    """
+    found = time_ns / 1000
+    return found if int(found * 1000.0) >= time_ns else math.nextafter(found, math.inf)
