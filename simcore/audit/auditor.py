@@ -11,6 +11,7 @@ from simcore.audit.clock import ClockLaws
 from simcore.audit.fairness import FairnessLaws
 from simcore.audit.moves import MoveLaws
 from simcore.audit.news import News, Overheard
+from simcore.audit.order import OrderLaws
 from simcore.audit.place import PlaceLaws
 from simcore.audit.story import Story
 from simcore.audit.traffic import TrafficLaws
@@ -60,6 +61,7 @@ class Auditor:
         self._place = PlaceLaws(scenario, self._story, self._checks)
         self._work = WorkLaws(scenario, self._story, self._checks)
         self._traffic = TrafficLaws(scenario, self._story, self._checks)
+        self._order = OrderLaws(scenario, self._story, self._checks)
         self._moves = MoveLaws(scenario, self._story, self._checks)
 
     def recorder(self, run: str) -> Recorder:
@@ -111,7 +113,15 @@ class Auditor:
                 self._place.begin(self._deployment)
             if isinstance(news, Attempt):
                 story.tell(news, now_s)
-            for laws in (self._clock, self._place, self._work, self._traffic, self._moves, self._fairness):
+            for laws in (
+                self._clock,
+                self._place,
+                self._work,
+                self._traffic,
+                self._order,
+                self._moves,
+                self._fairness,
+            ):
                 laws.tell(news)
             if not isinstance(news, Attempt):
                 story.tell(news, now_s)

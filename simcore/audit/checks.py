@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Law: TypeAlias = Literal["clock", "place", "memory", "work", "bytes", "fairness"]
-"""Which kind of law: times and the parts of a token; where blocks are; who holds which bytes; what is computed; what is
-sent; how it is shared."""
+Law: TypeAlias = Literal["clock", "order", "place", "memory", "work", "bytes", "fairness"]
+"""Which kind of law: times and the parts of a token; what begins when; where blocks are; who holds which bytes; what is
+computed; what is sent; how it is shared."""
 
 _CLOSE = 1e-9
 _ULPS = 64

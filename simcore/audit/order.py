@@ -1,0 +1,138 @@
+"""Laws of order: each thing of a token begins when what it needs is there, and the longest chain is its latency."""
+
+from collections import defaultdict, deque
+from dataclasses import dataclass
+
+from simcore.audit.checks import Checks, grain
+from simcore.audit.news import News, Row
+from simcore.audit.story import Story
+from simcore.probe import Attempt, Compute, Message
+from simcore.scenario import Scenario
+from simcore.world.blocks import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """What has led to a moment, one thing after another.
+
+    Attributes:
+        end_s: the moment.
+        compute_s: of it, time in which blocks were computed, and so on.
+    """
+
+    end_s: float
+    compute_s: float = 0.0
+    disk_s: float = 0.0
+    transfer_s: float = 0.0
+    wait_s: float = 0.0
+
+
+class OrderLaws:
+    """What must hold of the order of computations and messages of one token."""
+
+    def __init__(self, scenario: Scenario, story: Story, checks: Checks) -> None:
+        self._scenario = scenario
+        self._blocks = scenario.blocks
+        self._names = scenario.cluster.names
+        self._story = story
+        self._checks = checks
+        self._ended_s = 0.0
+        self._computed: dict[tuple[int, int, int], Compute] = {}
+        self._sent: defaultdict[tuple[int, int], deque[Message]] = defaultdict(deque)
+
+    def tell(self, news: News) -> None:
+        """Something has happened."""
+        match news:
+            case Attempt():
+                self._computed.clear()
+                self._sent.clear()
+            case Compute():
+                self._computed[news.kind, news.layer, news.device] = news
+            case Message(block=None):
+                self._sent[news.sender, news.receiver].append(news)
+            case Row(table="tokens"):
+                self._token(news)
+
+    def _token(self, row: Row) -> None:
+        """The parts of a latency are those of the chain that ended last; before it, a request has waited its turn."""
+        attempt, checks = self._story.attempt, self._checks
+        if attempt is None:
+            return
+        for messages in self._sent.values():
+            # Told as they arrive; one sent later may have overtaken.
+            messages_in_order = sorted(messages, key=lambda span: span.sent_s)
+            messages.clear()
+            messages.extend(messages_in_order)
+        chain = self._walk(attempt)
+        what = f"token {row['token']} of request {row['request']}"
+        slack = grain(checks.now_s) * len(self._blocks)
+        checks.equal("order", f"end of {what}", chain.end_s, checks.now_s, slack)
+        waited_s = 0.0
+        if row["token"] == 0:
+            waited_s = max(0.0, self._ended_s - self._scenario.requests[row["request"]].arrival_s)
+        self._ended_s = checks.now_s
+        for part in ("compute_s", "disk_s", "transfer_s", "wait_s"):
+            expected = getattr(chain, part) + (waited_s if part == "wait_s" else 0.0)
+            checks.equal("order", f"{part} of {what}", expected, row[part], slack)
+
+    def _walk(self, attempt: Attempt) -> _Chain:
+        """From the begin of a token to its end."""
+        blocks, where = self._blocks, attempt.placement.tolist()
+        source = holder = self._scenario.cluster.source_index
+        chain = _Chain(attempt.begun_s)
+        if blocks.embed is not None:
+            chain = self._send(source, where[blocks.embed], chain)
+            holder = where[blocks.embed]
+            chain = self._compute(Kind.EMBED, -1, holder, chain)
+        for layer in range(blocks.layers):
+            proj = where[blocks.proj[layer]]
+            heads = [where[row] for row in blocks.heads[layer].tolist()]
+            shards = [where[row] for row in blocks.shards[layer].tolist()]
+            chain = self._stage(Kind.HEAD, layer, (holder, heads, proj), chain)
+            chain = self._compute(Kind.PROJ, layer, proj, chain)
+            chain = self._stage(Kind.FFN, layer, (proj, shards, shards[0]), chain)
+            holder = shards[0]
+        if blocks.lm_head is not None:
+            chain = self._send(holder, where[blocks.lm_head], chain)
+            holder = where[blocks.lm_head]
+            chain = self._compute(Kind.LM_HEAD, blocks.layers, holder, chain)
+        return self._send(holder, source, chain)
+
+    def _stage(self, kind: Kind, layer: int, way: tuple[int, list[int], int], chain: _Chain) -> _Chain:
+        """Side by side on all devices with blocks of a kind; the next stage begins when the last output has come."""
+        start, hosts, end = way
+        # What comes in left before what goes out, where both have one way.
+        begun = {device: self._send(start, device, chain) for device in sorted(set(hosts))}
+        ends = [
+            self._send(device, end, self._compute(kind, layer, device, one)) for device, one in begun.items()
+        ]
+        return max(ends, key=lambda each: each.end_s)
+
+    def _compute(self, kind: Kind, layer: int, device: int, chain: _Chain) -> _Chain:
+        span = self._computed.get((kind, layer, device))
+        what = f"{kind.name.lower()} of layer {layer} on {self._names[device]!r}"
+        self._checks.that(span is not None, "order", f"computation of {what}", "one", None)
+        assert span is not None
+        self._begin(what, chain.end_s, span.submitted_s)
+        wait_s = span.start_s - span.submitted_s
+        return _Chain(
+            span.end_s,
+            chain.compute_s + span.end_s - span.start_s - span.disk_s,
+            chain.disk_s + span.disk_s,
+            chain.transfer_s,
+            chain.wait_s + wait_s,
+        )
+
+    def _send(self, start: int, end: int, chain: _Chain) -> _Chain:
+        if start == end:
+            return chain
+        waiting = self._sent[start, end]
+        what = f"message from {self._names[start]!r} to {self._names[end]!r}"
+        self._checks.that(waiting, "order", what, "one more", "none")
+        span = waiting.popleft()
+        self._begin(what, chain.end_s, span.sent_s)
+        transfer_s = chain.transfer_s + span.arrived_s - span.sent_s
+        return _Chain(span.arrived_s, chain.compute_s, chain.disk_s, transfer_s, chain.wait_s)
+
+    def _begin(self, what: str, due_s: float, begun_s: float) -> None:
+        self._checks.equal("order", f"begin of a {what}", due_s, begun_s, grain(begun_s))
