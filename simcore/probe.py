@@ -82,7 +82,7 @@ class Message:
     block: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Asked:
     """The policy was asked.
 
@@ -94,6 +94,7 @@ class Asked:
         outcome: as in the table `decisions`.
         reason: why the answer could not be used, otherwise empty.
         moved: blocks that it moves.
+        target: device of each block from then on, shape (blocks,); None: there is no placement to go on with.
     """
 
     request: int
@@ -103,6 +104,7 @@ class Asked:
     outcome: str
     reason: str
     moved: int
+    target: IntArray | None
 
 
 @dataclass(frozen=True, slots=True)

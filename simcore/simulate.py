@@ -11,7 +11,7 @@ import numpy as np
 import simpy
 
 from simcore.arrays import FloatArray
-from simcore.audit import Audit, Auditor
+from simcore.audit import Audit, AuditError, Auditor
 from simcore.engine.answers import name_of
 from simcore.engine.compute import processor
 from simcore.engine.controller import Controller, Standstill
@@ -146,16 +146,21 @@ class _Engine:
     def go(self) -> tuple[Status, str]:
         """Serve all requests; how it ended."""
         serving = self._serve_all()
+        sound = True
         try:
             self.env.run(self.env.process(serving))
         except RunEndedError as end:
             return end.status, end.detail
+        except AuditError:
+            sound = False
+            raise
         finally:
             # Where several things end the run at one moment, SimPy tells the caller before the process that serves.
             serving.close()
             self._controller.close()
-            self._mover.abandon()
-            self._record_links()
+            if sound:  # otherwise it might fail, and hide what was found
+                self._mover.abandon()
+                self._record_links()
         return "complete", ""
 
     def _serve_all(self) -> Events:

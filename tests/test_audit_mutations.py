@@ -28,7 +28,7 @@ from simcore import (
 )
 from simcore.audit import Law
 from simcore.engine.compute import FifoProcessor, SharedProcessor
-from simcore.engine.decode import Decoder, Parts, Pipeline
+from simcore.engine.decode import Decoder, Parts, Pipeline, _Step
 from simcore.engine.deployment import Deployment
 from simcore.engine.fairshare import Allocation, max_min
 from simcore.engine.flow import Flow
@@ -36,6 +36,8 @@ from simcore.engine.fluid import Fluid
 from simcore.engine.memory import MemoryLedger
 from simcore.engine.migration import Mover
 from simcore.engine.network import FairNetwork, _Books
+from simcore.world.blocks import Kind
+from simcore.world.cost import Stage
 from simcore.world.route import Route
 from traces import Trace, on_off
 
@@ -407,6 +409,49 @@ def forget_that_a_cache_is_of_no_use(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Mover, "forget_caches", lambda self: None)
 
 
+def move_elsewhere(patch: pytest.MonkeyPatch) -> None:
+    moves = Mover._moves
+    patch.setattr(Mover, "_moves", lambda self, blocks, targets: moves(self, blocks, (targets + 1) % 3))
+
+
+def leave_one_where_it_is(patch: pytest.MonkeyPatch) -> None:
+    moves = Mover._moves
+    patch.setattr(Mover, "_moves", lambda self, blocks, targets: moves(self, blocks, targets)[1:])
+
+
+# Faults of order
+
+
+def compute_before_the_input_is_there(patch: pytest.MonkeyPatch) -> None:
+    def hasty(self: _Step, stage: Stage, start: int, device: int, count: int, end: int, parts: Parts) -> Any:
+        yield from self.compute(device, stage.kind, count, parts)
+        yield from self.send(start, device, stage.input_bytes, parts)
+        yield from self.send(device, end, count * stage.block_bytes + stage.sum_bytes, parts)
+        return self.env.now
+
+    patch.setattr(_Step, "branch", hasty)
+
+
+def dawdle(patch: pytest.MonkeyPatch) -> None:
+    compute = _Step.compute
+
+    def idle(self: _Step, device: int, kind: Kind, count: int, parts: Parts) -> Any:
+        yield self.env.timeout(1e-3)
+        parts.compute_s += 1e-3
+        yield from compute(self, device, kind, count, parts)
+
+    patch.setattr(_Step, "compute", idle)
+
+
+def take_computing_for_sending(patch: pytest.MonkeyPatch) -> None:
+    add = Parts.add
+
+    def wrong(self: Parts, other: Parts) -> None:
+        add(self, Parts(0.0, other.disk_s, other.transfer_s + other.compute_s, other.wait_s))
+
+    patch.setattr(Parts, "add", wrong)
+
+
 # Faults of the clock and of tables
 
 
@@ -486,6 +531,12 @@ FAULTS: list[tuple[Fault, Law, Change]] = [
     (overlook_that_it_is_too_much, "memory", too_small),
     (book_elsewhere, "place", as_it_is),
     (forget_what_is_lost, "place", failing),
+    (move_elsewhere, "place", as_it_is),
+    (move_elsewhere, "memory", live),
+    (leave_one_where_it_is, "place", as_it_is),
+    (compute_before_the_input_is_there, "order", as_it_is),
+    (dawdle, "order", dedicated),
+    (take_computing_for_sending, "order", as_it_is),
     (leave_out_a_part, "clock", as_it_is),
     (take_the_shortest_branch, "clock", as_it_is),
     (keep_a_wait_to_itself, "clock", as_it_is),

@@ -17,7 +17,7 @@ class ClockLaws:
     def __init__(self, scenario: Scenario, checks: Checks) -> None:
         self._scenario = scenario
         self._checks = checks
-        self._ended_s = 0.0
+        self._ended_s = self._done_s = 0.0
         self._still = dict.fromkeys(_STILL, 0.0)
         self._spans = 1
 
@@ -48,6 +48,8 @@ class ClockLaws:
                 self._stood(f"{news.cause}_s", news.end_s - news.start_s)
             case Row(table="tokens"):
                 self._token(news)
+            case Row(table="requests"):
+                self._request(news)
 
     def _times(self, what: str, *times_s: float) -> None:
         """Moments of a span that is told now come one after another, and the last is now."""
@@ -59,6 +61,21 @@ class ClockLaws:
     def _stood(self, part: str, duration_s: float) -> None:
         self._still[part] += duration_s
         self._spans += 1
+
+    def _request(self, row: Row) -> None:
+        """A request is begun when it has arrived and the one before it is done, and ends with its last token."""
+        checks, what = self._checks, f"request {row['request']}"
+        turn_s = max(row["arrival_s"], self._done_s)
+        checks.equal("clock", f"start of {what}", turn_s, row["start_s"], grain(turn_s))
+        times = [
+            time_s for time_s in (row["start_s"], row["first_token_s"], row["finish_s"]) if time_s is not None
+        ]
+        checks.that(times == sorted(times), "clock", f"moments of {what}", "one after another", times)
+        if row["finish_s"] is not None:
+            checks.that(
+                row["finish_s"] == self._ended_s, "clock", f"end of {what}", self._ended_s, row["finish_s"]
+            )
+            self._done_s = row["finish_s"]
 
     def _token(self, row: Row) -> None:
         checks, now_s = self._checks, self._checks.now_s

@@ -8,7 +8,7 @@ from simcore.audit.news import News, Row
 from simcore.audit.story import Story
 from simcore.engine.deployment import Deployment
 from simcore.predict import TOLERANCE_BYTES
-from simcore.probe import Attempt, Move
+from simcore.probe import Asked, Attempt, Move
 from simcore.scenario import Scenario
 
 
@@ -21,10 +21,13 @@ class PlaceLaws:
         self._story = story
         self._checks = checks
         self._available = np.zeros(len(self._cluster.devices))
+        self._target: IntArray | None = None
 
     def tell(self, news: News) -> None:
         """Something has happened."""
         match news:
+            case Asked(target=target) if target is not None:
+                self._target = target
             case Attempt():
                 self._attempt(news)
             case Move():
@@ -43,6 +46,9 @@ class PlaceLaws:
         )
         same = story.placement is not None and np.array_equal(news.placement, story.placement)
         checks.that(same, "place", "placement of a token", story.placement, news.placement)
+        if self._scenario.migration == "blocking":
+            done = _bytes(news.placement) == _bytes(self._target)
+            checks.that(done, "place", "placement of a token", f"as decided, {self._target}", news.placement)
         self._available = self._cluster.available_bytes(news.begun_s)
         if self._scenario.overflow == "fail":
             for name, most, held in zip(self._cluster.names, self._available, story.held, strict=True):
@@ -56,6 +62,10 @@ class PlaceLaws:
             old = self._cluster.source_index if lost else int(story.placement[news.block])
             what = f"device from which {self._scenario.blocks.names[news.block]} moves"
             self._checks.that(news.old == old, "place", what, old, news.old)
+        if news.outcome == "moved" and self._target is not None:
+            due = int(self._target[news.block])
+            what = f"device to which {self._scenario.blocks.names[news.block]} moves"
+            self._checks.that(news.new == due, "place", what, due, news.new)
 
     def _fault(self, row: Row) -> None:
         story, device = self._story, self._story.device(row["device"])
@@ -93,6 +103,8 @@ class PlaceLaws:
             known = (placed >= 0) & (placed < len(self._cluster.devices))
             whole = placed.shape == story.lost.shape and known.all()
             self._checks.that(whole, "place", "first placement", "a device for each block", placed)
+            decided = _bytes(placed) == _bytes(self._target)
+            self._checks.that(decided, "place", "first placement", f"as decided, {self._target}", placed)
             story.begin(placed)
 
     def settle(self, deployment: Deployment) -> None:

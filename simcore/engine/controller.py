@@ -331,7 +331,9 @@ class Controller:
         )
         if self._probe is not None:
             self._probe(
-                Asked(seen.request, seen.generated, seen.time_s, self._env.now, outcome, reason, moved)
+                Asked(
+                    seen.request, seen.generated, seen.time_s, self._env.now, outcome, reason, moved, target
+                )
             )
 
     def _record_placement(self, turn: Turn) -> None:
