@@ -3,7 +3,7 @@
 import runpy
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -30,7 +30,6 @@ from simcore import (
     Link,
     Observation,
     Placement,
-    Policy,
     PolicyChoice,
     Request,
     Scenario,
@@ -42,6 +41,7 @@ from simcore import (
 from traces import InputError, Trace
 
 DOWN = Trace.constant(0.0)
+generator = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "generate_policies.py"))
 # Its solver takes a tenth of a second for each decision, and it is asked hundreds of times.
 QUICK = [name for name in policies.names() if name != "exact-milp"]
 
@@ -217,7 +217,7 @@ class TakesItsTime(Sound):
         return super().decide(seen)
 
 
-BROKEN: Mapping[Callable[[], Policy], str] = {
+BROKEN: Mapping[type[Sound], str] = {
     RaisesOnOneDevice: "answers",
     AnswersNothingOverDeadLinks: "answers",
     ForgetsTheLastBlock: "complete",
@@ -241,12 +241,28 @@ def test_a_sound_policy_keeps_every_law_and_every_law_is_reached() -> None:
     assert [finding.outcome for finding in check_policy(Sound).findings] == ["kept"] * (len(LAWS) + 1)
 
 
+# They raise in a run, too.
+ENDS_THE_RUN = {RaisesOnOneDevice, TakesNotes}
+
+
 @pytest.mark.parametrize("broken", BROKEN)
-def test_a_broken_policy_breaks_its_law_and_no_other(broken: Callable[[], Policy]) -> None:
-    report = check_policy(broken)
-    assert [finding.law for finding in report.findings if finding.outcome == "broken"] == [BROKEN[broken]]
-    assert not report.ok
-    assert report.broken[0].complaint
+def test_a_broken_policy_breaks_its_law_and_no_other(
+    broken: type[Sound], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the command line; and the world of the example is a scenario file in which the policy can be watched."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    law, name = BROKEN[broken], f"test_contract:{broken.__name__}"
+    code, printed = headway("check", name)
+    assert code == 3
+    assert [line.split()[0] for line in printed.splitlines() if "BROKEN" in line] == [law]
+    assert f"{law}: broken\n" in printed
+    written = sorted(path.name for path in tmp_path.glob("counter-examples/*"))
+    assert written == ([] if law == TIME else [f"test_contract.{broken.__name__}-{law}.yaml"])
+    for file in written:
+        arguments = ["run", f"counter-examples/{file}", "--policy", name, "--out", "results"]
+        done = CliRunner().invoke(app, arguments, prog_name="headway")
+        assert done.exit_code == 0 or broken in ENDS_THE_RUN, done.output
 
 
 def test_every_law_has_a_policy_that_breaks_it() -> None:
@@ -440,6 +456,21 @@ def test_a_file_cannot_name_a_module(tmp_path: Path) -> None:
         policies.chosen(PolicyChoice(name="policies:Greedy", label="x"))
 
 
-def test_the_page_has_the_table_of_policies_and_laws() -> None:
-    generator = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "generate_policies.py"))
-    assert generator["page"]() == generator["PAGE"].read_text(encoding="utf-8")
+def test_the_page_tells_what_every_law_guards_and_who_declares_not_to_keep_it() -> None:
+    page = generator["PAGE"].read_text(encoding="utf-8")
+    assert generator["with_part"](page, "laws", generator["laws"]()) == page
+
+
+def test_the_page_tells_of_every_policy_and_law_what_became_of_it() -> None:
+    """As the declarations say; the numbers are those of the last thorough examination."""
+    page = generator["PAGE"].read_text(encoding="utf-8")
+    part = page.partition(generator["BEGIN"].format("outcomes"))[2].partition(
+        generator["END"].format("outcomes")
+    )[0]
+    head, _, *rows = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("|")]
+    assert head == ["law", "asked", *policies.names()]
+    assert [row[0] for row in rows] == [*LAWS, TIME]
+    for name, *cells in zip(*(head[2:], *(row[2:] for row in rows)), strict=True):
+        declares = getattr(policies.create(name), "declares", {})
+        for law, cell in zip([*LAWS, TIME], cells, strict=True):
+            assert cell.split()[0] == ("declared" if law in declares else "kept"), (name, law)

@@ -69,6 +69,11 @@ class Question:
             return replace(spy.seen[-1], overflow=self.scenario.overflow)
         return None
 
+    @property
+    def size(self) -> int:
+        """Blocks and devices, as a measure of how much there is to read."""
+        return len(self.scenario.blocks) + len(self.scenario.cluster.devices)
+
     def __str__(self) -> str:
         if self.in_force is None:
             return "asked before the first token"

@@ -26,6 +26,7 @@ from simcore import (
     Scenario,
 )
 from simcore.engine.network import Sharing
+from simcore.observe import Migration
 from simcore.world.cost import Projection
 from traces import Trace
 
@@ -294,10 +295,12 @@ def untied(draw: st.DrawFn) -> Question:
 
 @st.composite
 def runs(draw: st.DrawFn) -> Question:
-    """Whole runs of a few decisions in worlds that change meanwhile."""
+    """Whole runs of a few decisions in worlds that change meanwhile, with either sharing and either migration."""
+    sharing: Sharing = draw(st.sampled_from(["dedicated", "fair"]))
     cluster = clusters(most=5, steady=False)
-    scenario = draw(scenarios(cluster=cluster, requests=2, most_tokens=4, most_shards=2))
-    return Question(replace(scenario, window_s=0.0))
+    scenario = draw(scenarios(cluster=cluster, requests=2, most_tokens=4, most_shards=2, sharing=sharing))
+    migration: Migration = draw(st.sampled_from(["blocking", "live"]))
+    return Question(replace(scenario, window_s=0.0, migration=migration, weights_on_disk=draw(st.booleans())))
 
 
 def needed_bytes(scenario: Scenario) -> float:
