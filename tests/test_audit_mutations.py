@@ -131,6 +131,10 @@ def failing(scenario: Scenario) -> Scenario:
     return replace(scenario, cluster=replace(scenario.cluster, devices=(first, second, third)))
 
 
+def live_failing(scenario: Scenario) -> Scenario:
+    return live(failing(scenario))
+
+
 # Faults of messages
 
 
@@ -270,6 +274,11 @@ def serve_all_at_full_speed(patch: pytest.MonkeyPatch) -> None:
     """Where devices are to be shared by the tasks that are there."""
     serve_two_at_once(patch)
     patch.setattr(SIMULATE, "processor", FifoProcessor)
+
+
+def rest_between_tasks(patch: pytest.MonkeyPatch) -> None:
+    submit = SharedProcessor.submit
+    patch.setattr(SharedProcessor, "submit", lambda self, s, disk=0.0: submit(self, 1.1 * s, disk))
 
 
 def one_by_one(patch: pytest.MonkeyPatch) -> None:
@@ -514,6 +523,7 @@ FAULTS: list[tuple[Fault, Law, Change]] = [
     (ignore_background_load, "work", dedicated),
     (serve_two_at_once, "work", as_it_is),
     (serve_all_at_full_speed, "work", shared),
+    (rest_between_tasks, "work", shared),
     (skip_a_block, "work", as_it_is),
     (compute_a_block_twice, "work", as_it_is),
     (compute_elsewhere, "work", as_it_is),
@@ -548,7 +558,7 @@ def run(change: Change) -> None:
     simulate(change(world()), Shuffled(3), audit=True)
 
 
-@pytest.mark.parametrize("change", [as_it_is, dedicated, live, shared, small, failing])
+@pytest.mark.parametrize("change", [as_it_is, dedicated, live, shared, small, failing, live_failing])
 def test_the_engine_as_it_is_passes(change: Change) -> None:
     run(change)
 

@@ -24,6 +24,7 @@ class WorkLaws:
         self._checks = checks
         self._computed: Counter[_Place] = Counter()
         self._since: list[list[Compute]] = [[] for _ in self._devices]
+        self._tasks: list[list[Compute]] = [[] for _ in self._devices]
         self._busy_s = [0.0] * len(self._devices)
         self._in_vain = False
 
@@ -33,10 +34,13 @@ class WorkLaws:
             case Attempt():
                 self._in_vain |= self._computed.total() > 0
                 self._computed.clear()
+                for tasks in self._tasks:
+                    tasks.clear()
             case Compute():
                 self._compute(news)
             case Row(table="tokens"):
                 self._token()
+                self._never_idle()
             case Row(table="devices"):
                 self._busy(news)
             case Row(table="faults"):
@@ -70,7 +74,7 @@ class WorkLaws:
         self._busy_s[span.device] += span.end_s - span.start_s
 
     def _together(self, span: Compute, what: str) -> None:
-        """On a `ps` device tasks that meet never do more together than is available, and one alone does just that."""
+        """On a `ps` device tasks that meet never do more together than is available."""
         checks, slack = self._checks, grain(span.end_s)
         earlier = self._since[span.device]
         if earlier and span.start_s >= max(one.end_s for one in earlier):
@@ -83,12 +87,33 @@ class WorkLaws:
             known_s = max(one.end_s for one in earlier)
             self._busy_s[span.device] += max(0.0, span.end_s - known_s)
         earlier.append(span)
+        self._tasks[span.device].append(span)
         availability = self._devices[span.device].availability
         for one in earlier:
             begin_s = one.start_s + one.disk_s
             done_s = sum(each.nominal_s for each in earlier if each.start_s + each.disk_s >= begin_s)
             share = availability.integral(begin_s, max(begin_s, span.end_s))
             checks.at_most("work", f"work until the end of {what}", share, done_s, slack * len(earlier))
+
+    def _never_idle(self) -> None:
+        """As long as a `ps` device had tasks, they did all that was available; where several read, nobody can tell."""
+        for number, tasks in enumerate(self._tasks):
+            availability = self._devices[number].availability
+            tasks.sort(key=lambda task: task.start_s)
+            while tasks:
+                together = [tasks.pop(0)]
+                end_s = together[0].end_s
+                while tasks and tasks[0].start_s < end_s:
+                    together.append(tasks.pop(0))
+                    end_s = max(end_s, together[-1].end_s)
+                begin_s = together[0].start_s + together[0].disk_s
+                if len(together) == 1 or not any(task.disk_s for task in together):
+                    what = (
+                        f"seconds available to tasks on {self._devices[number].name!r} from {begin_s!r} s on"
+                    )
+                    nominal_s = sum(task.nominal_s for task in together)
+                    share_s = availability.integral(begin_s, max(begin_s, end_s))
+                    self._checks.equal("work", what, nominal_s, share_s, grain(end_s) * len(together))
 
     def _token(self) -> None:
         """Together the computations of a token are all blocks, each once, where it is."""
