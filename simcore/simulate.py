@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Generator
 from importlib import metadata
 from typing import Any
@@ -322,9 +323,17 @@ def _parameters(policy: Policy) -> str:
     if not dataclasses.is_dataclass(policy) or isinstance(policy, type):
         return "{}"
     try:
-        return json.dumps(dataclasses.asdict(policy), sort_keys=True, default=str)
+        return json.dumps(dataclasses.asdict(policy), sort_keys=True, default=_lasting)
     except Exception:  # Fields may hold anything; of what JSON does not know, the class is told.
         fields = [field.name for field in dataclasses.fields(policy)]
         return json.dumps(
             {name: type(getattr(policy, name, None)).__name__ for name in fields}, sort_keys=True
         )
+
+
+def _lasting(value: object) -> str:
+    """What JSON does not know, in words, without where in memory it was, which is another place in each run."""
+    return _ADDRESS.sub("", str(value))
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")

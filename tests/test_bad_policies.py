@@ -427,6 +427,13 @@ def test_parameters_may_be_anything() -> None:
     assert recorded == '{"lock": "lock", "name": "str", "table": "dict"}'
 
 
+def test_parameters_are_the_same_in_each_run() -> None:
+    """Where in memory a function is has no place in results."""
+    one, other = (simulate(WORLD, Does(Does(by_greedy).decide)).runs.parameters[0] for _ in range(2))
+    assert one == other
+    assert "decide" in one
+
+
 # On the command line
 
 MODULE = """\
