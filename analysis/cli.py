@@ -133,7 +133,7 @@ def run(
 
         limit_s = allowed(decision_limit)
         world = _load(scenario, seed)
-        look_here()
+        look_here(policy or ())
         by_label = given(policy) if policy else create_all(choose(world, []))
         target = out if out is not None else Path("results") / world.name
         with results_folder(target) as folder:
@@ -183,7 +183,9 @@ def paper(
     workers: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Processes; one per processor by default. Results are the same for any number."
+            min=1,
+            max=1024,
+            help="Processes; one per processor by default. Results are the same for any number.",
         ),
     ] = None,
     page: Annotated[

@@ -95,7 +95,7 @@ def _found(name: str) -> "Factory":
     """A registered policy, or one from a module on Python's path or in the working directory."""
     import policies
 
-    look_here()
+    look_here([name])
     return policies.found(name)
 
 

@@ -7,7 +7,7 @@ Only what `headway --help` needs is imported here; the rest is imported when it 
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,9 +45,13 @@ def reported() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def look_here() -> None:
-    """Let `module:Class` on the command line mean a module in the working directory, too, as `python` does."""
-    if "" not in sys.path:
+def look_here(names: Iterable[str]) -> None:
+    """Let `module:Class` on the command line mean a module in the working directory, too, as `python` does.
+
+    Only if there is such a name: a folder is somebody else's more often than not, and must not bring modules, or
+    packages that register policies, to a command that asks for none.
+    """
+    if any(":" in name for name in names) and "" not in sys.path:
         sys.path.insert(0, "")
 
 

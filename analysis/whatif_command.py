@@ -75,7 +75,9 @@ def whatif(
     workers: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Processes; one per processor by default. Results are the same for any number."
+            min=1,
+            max=1024,
+            help="Processes; one per processor by default. Results are the same for any number.",
         ),
     ] = None,
 ) -> None:

@@ -3,6 +3,7 @@
 Run it as `python docs/generate_reference.py`; a test fails when the page and the schema differ.
 """
 
+import inspect
 import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from simcore.files import schema
+from simcore.files import bounds, schema
 from traces.generate import KINDS
 from traces.units import ACCEPTED, UNITS, Quantity
 
@@ -83,7 +84,8 @@ Only `model`, `devices` and `workload` must be there. Every other key has the de
 that there is none, and the meaning says what holds without the key. Keys that do not exist are refused, not ignored.
 
 The file is read as plain data: text, numbers, `true`, `false`, lists and mappings, as in YAML 1.2. Tags, anchors and
-repeated keys are refused. Paths of other files are relative to the scenario file.
+repeated keys are refused. Paths of other files are relative to the scenario file. [How much a file may ask
+for](#how-much-a-file-may-ask-for) is bounded.
 
 ## Quantities
 
@@ -94,6 +96,16 @@ of 1024).
 
 | quantity | write | units |
 |---|---|---|
+"""
+
+BOUNDS = """\
+## How much a file may ask for
+
+Each bound is checked before anything of that size is made, so that a file from somebody else ends in a message and not
+in a full memory. The tables above have the bounds of single keys.
+
+| at most | of what |
+|---|---|
 """
 
 NAMES: Mapping[Quantity, str] = {
@@ -240,7 +252,17 @@ def reference() -> str:
     parts.append(TRACES)
     traces = (schema.FileTrace, schema.ShippedTrace, schema.StepsTrace, *get_args(schema.Generated))
     parts += [_section(f"`{next(iter(_fields(trace)))}`", trace, level=3) for trace in traces]
+    parts.append(BOUNDS + "\n".join(_bound(name) for name in vars(bounds) if name.isupper()) + "\n")
     return "\n".join(parts)
+
+
+def _bound(name: str) -> str:
+    """One row of the table of bounds: what `simcore.files.bounds` says below a name, and its value."""
+    source = inspect.getsource(bounds)
+    meaning = source.partition(f"\n{name} = ")[2].split('"""')[1]
+    value = getattr(bounds, name)
+    number = "2^63" if value == 2**63 else f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    return f"| {number} | {' '.join(meaning.split()).rstrip('.')} |"
 
 
 def _random_requests() -> Iterator[str]:

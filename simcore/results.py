@@ -10,13 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simcore.arrays import FloatArray
 from traces import InputError
+from traces.errors import reason, shown
 
 SCHEMA_VERSION = 2
+
+MOST_ROWS = 200_000_000
+"""The most rows of a table that is read at once: a file of a few kilobytes may say that it has any number."""
+
+_LARGEST = 1e60
+"""What a scenario can hold is at most 1e18 of something, and no sum or quotient of such numbers comes near this."""
+
+_MAYBE_INFINITE = "predicted_"
+_MAYBE_MISSING = "parameters"  # of a run that could not begin
 
 _TEXT, _INT, _REAL, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
@@ -177,17 +189,77 @@ def load_result(folder: str | os.PathLike[str]) -> Result:
     Raises:
         InputError: the folder does not hold the tables of this schema version.
     """
-    frames = {}
-    for name, schema in TABLES.items():
-        path = Path(folder) / f"{name}.parquet"
-        try:
-            table = pq.read_table(path)
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(str(path), str(error).splitlines()[0], "a table written by headway") from error
-        if table.schema.metadata != schema.metadata or not table.schema.equals(schema):
-            raise InputError(str(path), "a table of another schema", f"schema version {SCHEMA_VERSION}")
-        frames[name] = _frame(table)
-    return Result(**frames)
+    result = Result(
+        **{
+            name: _frame(read_table(Path(folder) / f"{name}.parquet", schema, versioned=True))
+            for name, schema in TABLES.items()
+        }
+    )
+    runs = list(result.runs["run"])
+    if len(set(runs)) < len(runs):
+        raise InputError(str(Path(folder) / "runs.parquet"), "two runs of one name", "each run once")
+    return result
+
+
+def read_table(path: Path, schema: pa.Schema | None = None, *, versioned: bool = False) -> pa.Table:
+    """A table from a Parquet file that anybody may have written; its size and columns are looked at before its rows.
+
+    Args:
+        path: of the file.
+        schema: the columns that it must have, names and types; any if None.
+        versioned: it must also say that it is of this schema version.
+
+    Raises:
+        InputError: it cannot be read, has other columns or too many rows, or lacks something that is never missing.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            _check_columns(path, file.schema_arrow, schema, versioned)
+            if file.metadata.num_rows > MOST_ROWS:
+                raise InputError(str(path), f"{file.metadata.num_rows:,} rows", f"at most {MOST_ROWS:,}")
+            table = file.read()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(str(path), reason(error), "a table written by headway") from error
+    check_table(table, str(path))
+    return table
+
+
+def _check_columns(path: Path, found: pa.Schema, schema: pa.Schema | None, versioned: bool) -> None:
+    if versioned and schema is not None and found.metadata != schema.metadata:
+        raise InputError(str(path), "a table of another schema", f"schema version {SCHEMA_VERSION}")
+    if schema is not None and not found.equals(schema):
+        raise InputError(str(path), "a table of another schema", "a table written by headway")
+
+
+def check_table(table: pa.Table, where: str) -> None:
+    """Refuse a table in which something is missing or beyond measure.
+
+    Text, whole numbers and truth values are always there; other numbers may be missing, and what was predicted may be
+    infinite.
+
+    Raises:
+        InputError: tells the column.
+    """
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if not pa.types.is_floating(field.type):
+            if column.null_count and field.name != _MAYBE_MISSING:
+                raise InputError(where, f"a row without {shown(field.name)}", "a table written by headway")
+            continue
+        odd = _odd(column.to_numpy(), field.name.startswith(_MAYBE_INFINITE))
+        if odd is not None:
+            found = f"the number {odd:g} in {shown(field.name)}"
+            raise InputError(where, found, "numbers that a run can come to")
+
+
+def _odd(column: FloatArray, maybe_infinite: bool) -> float | None:
+    """The first number that cannot come of a run; what is missing is NaN."""
+    size = np.abs(column)
+    good = (size < _LARGEST) & ((size > 1.0 / _LARGEST) | (size == 0.0)) | np.isnan(size)
+    if maybe_infinite:
+        good |= np.isinf(size)
+    return None if good.all() else float(column[np.argmin(good)])
 
 
 def combine(results: Sequence[Result]) -> Result:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from fuzzing import SETTINGS, attempt, broken, damaged, extremes, parts, try_out, yaml_of
+from fuzzing import SETTINGS, Some, attempt, broken, damaged, extremes, parts, try_out, yaml_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ from simcore import load_scenario, shipped_scenario, shipped_scenarios
 from simcore.files.graphfile import read_graph
 from simcore.files.huggingface import from_config
 
-WORLDS: list[Any] = [
+WORLDS: Some[Any] = Some(
     yaml.safe_load(text)
     for text in (
         """
@@ -81,7 +81,7 @@ network: {sharing: dedicated}
 policies: [single, random]
 """,
     )
-]
+)
 CONFIG = {
     "model_type": "llama",
     "hidden_size": 64,
@@ -147,8 +147,8 @@ def check(folder: Path, data: str | bytes, changes: tuple[str, ...] = ()) -> Non
     try_out(attempt(lambda: load_scenario(path, changes=changes), str(folder), "change"))
 
 
-def shipped() -> list[Any]:
-    return [yaml.safe_load(shipped_scenario(name).read_text()) for name in shipped_scenarios()]
+def shipped() -> Some[Any]:
+    return Some(yaml.safe_load(shipped_scenario(name).read_text()) for name in shipped_scenarios())
 
 
 PATHS = [".".join(map(str, path)) for tree in WORLDS for path in parts(tree)]
@@ -198,7 +198,7 @@ def fuzz_shipped(folder: Path) -> Any:
 def fuzz_bytes(folder: Path) -> Any:
     texts = [shipped_scenario(name).read_bytes() for name in shipped_scenarios()]
 
-    @given(data=broken([*texts, *(yaml_of(tree).encode() for tree in WORLDS)]))
+    @given(data=broken(Some([*texts, *(yaml_of(tree).encode() for tree in WORLDS)])))
     def check_bytes(data: bytes) -> None:
         check(folder, data)
 
@@ -219,7 +219,8 @@ def fuzz_config(folder: Path) -> Any:
     path = place / "config.json"
 
     @given(
-        data=damaged([CONFIG, OPT]).map(json.dumps).map(str.encode) | broken([json.dumps(CONFIG).encode()])
+        data=damaged(Some([CONFIG, OPT])).map(json.dumps).map(str.encode)
+        | broken(Some([json.dumps(CONFIG).encode()]))
     )
     def check_config(data: bytes) -> None:
         path.write_bytes(data)
@@ -238,7 +239,8 @@ def fuzz_graph(folder: Path) -> Any:
     }
 
     @given(
-        data=damaged([GRAPH]).map(json.dumps).map(str.encode) | broken([json.dumps(GRAPH).encode(), GRAPHML])
+        data=damaged(Some([GRAPH])).map(json.dumps).map(str.encode)
+        | broken(Some([json.dumps(GRAPH).encode(), GRAPHML]))
     )
     def check_graph(data: bytes) -> None:
         (folder / "drawn").write_bytes(data)

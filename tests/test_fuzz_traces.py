@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fuzzing import EXTREMES, NUMBERS, SETTINGS, attempt, broken, clean, yaml_of
+from fuzzing import EXTREMES, NUMBERS, SETTINGS, Some, attempt, broken, clean, yaml_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_fuzz_scenario import check
@@ -24,8 +24,8 @@ from traces.readers import FORMATS
 from traces.requests import read_requests
 from traces.trace import Trace
 
-TRACES = [text.encode() for text, *_ in FILES.values()]
-LOGS = [text.encode() for text in ALL.values()]
+TRACES = Some(text.encode() for text, *_ in FILES.values())
+LOGS = Some(text.encode() for text in ALL.values())
 UNITS = st.sampled_from(["Mbit/s", "B", "%", "s", "ms", "x", ""])
 OPTIONS = st.builds(
     Options,
@@ -163,7 +163,7 @@ def parquet_bytes(draw: st.DrawFn) -> bytes:
     except pa.ArrowException:
         pq.write_table(pa.table({"a": [1.0]}), target)
     data: bytes = target.getvalue().to_pybytes()
-    return draw(broken([data])) if draw(st.booleans()) else data
+    return draw(broken(Some([data]))) if draw(st.booleans()) else data
 
 
 def fuzz_parquet(folder: Path) -> Any:

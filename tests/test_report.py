@@ -14,10 +14,13 @@ from typing import Any
 import html5lib
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 import policies as shipped
+from analysis.campaign.tables import STORED
 from analysis.cli import app
 from analysis.report import Evidence, contest, page, read_evidence, verdict
 from analysis.report.closer import fault_sheet, slowest_sheet
@@ -305,15 +308,23 @@ def test_mistakes_are_one_line(option: list[str], tmp_path: Path) -> None:
     assert done.output.startswith("headway: ")
 
 
+def _write(folder: Path, name: str, frame: pd.DataFrame) -> None:
+    """A table as a store has it; what the frame does not have is empty, 0 or missing."""
+    empty: dict[Any, Any] = {pa.string(): "", pa.int64(): 0, pa.float64(): None}
+    columns = {
+        field.name: frame.get(field.name, pd.Series(empty[field.type], frame.index)) for field in STORED[name]
+    }
+    pq.write_table(pa.Table.from_pydict(columns, STORED[name]), folder / f"{name}.parquet")
+
+
 def _export(folder: Path, frame: pd.DataFrame) -> None:
     """What `headway sweep export` leaves of a campaign without tokens."""
     cases = frame[["run", "policy", "seed", "wifi"]].assign(
         number=range(len(frame)), scenario="lab", changes=""
     )
-    cases.to_parquet(folder / "cases.parquet")
-    ended = frame[["run", "detail", "end_s"]].assign(headway_version="9.9")
-    ended.to_parquet(folder / "runs.parquet")
-    frame.drop(columns=["policy", "seed", "wifi", "detail", "end_s"]).to_parquet(folder / "metrics.parquet")
+    cases.to_parquet(folder / "cases.parquet", index=False)
+    _write(folder, "runs", frame.assign(headway_version="9.9"))
+    _write(folder, "metrics", frame)
     (folder / "campaign.yaml").write_text("name: weak\ndescription: Weak Wi-Fi.\n")
 
 
@@ -323,8 +334,7 @@ def test_an_export_of_a_campaign_has_its_axes_and_tells_what_is_missing(tmp_path
     )
     frame["run"] += frame["wifi"].astype(str)
     _export(tmp_path, frame)
-    metrics = pd.read_parquet(tmp_path / "metrics.parquet")
-    metrics.iloc[:-2].to_parquet(tmp_path / "metrics.parquet")
+    _write(tmp_path, "metrics", frame.iloc[:-2])
     found = read_evidence(tmp_path)
     assert (found.name, found.axes, found.missing, len(found.settings)) == ("weak", ("wifi",), 2, 2)
     text = page(found)
@@ -350,7 +360,7 @@ def test_a_run_that_several_cases_share_counts_for_each(tmp_path: Path) -> None:
             for token in range(4)
         ]
     )
-    tokens.to_parquet(tmp_path / "tokens.parquet")
+    _write(tmp_path, "tokens", tokens)
     found = read_evidence(tmp_path)
     assert len(found.runs) == 8
     assert len(found.tables["tokens"]) == 2 * len(tokens)

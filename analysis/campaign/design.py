@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from simcore.files.bounds import MOST_SEEDS
 from simcore.files.changes import Change, Scale, Set, parse_change
-from simcore.files.schema import MOST_SEEDS
 from simcore.results import TABLES
 from simcore.scenario import PolicyChoice
 from traces.errors import InputError, one_of, shown

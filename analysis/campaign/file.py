@@ -9,10 +9,11 @@ from pydantic import Field
 
 import simcore
 from analysis.campaign.design import KEEP, MOST_RUNS, Axis, Campaign, check_size, factors, values, variants
+from simcore.files.bounds import MOST_SEEDS
 from simcore.files.changes import Change, parse_change
-from simcore.files.document import Document, KeyPath, read_document
+from simcore.files.document import Document, KeyPath, name_of_file, read_document
 from simcore.files.mistakes import validated
-from simcore.files.schema import MOST_SEEDS, Name, Policies
+from simcore.files.schema import FileName, Name, Policies
 from simcore.files.section import Section
 from simcore.scenario import PolicyChoice
 from traces.errors import InputError, one_of, shown
@@ -42,7 +43,7 @@ class CampaignFile(Section):
     """A campaign file."""
 
     campaign: Literal[1] = Field(1, description="version of this format")
-    name: Name | None = Field(None, description="by default the name of the file")
+    name: FileName | None = Field(None, description="by default the name of the file")
     description: str = Field("", description="for people")
     scenario: str = Field(min_length=1, description="a shipped scenario, or a path relative to this file")
     changes: list[str] = Field(default_factory=list, description="made to the scenario first, everywhere")
@@ -95,7 +96,7 @@ def read_campaign(path: str | os.PathLike[str]) -> Campaign:
     check_size(runs)
     scenario = _scenario(document, file.scenario)
     return Campaign(
-        name=file.name or Path(document.path).stem,
+        name=file.name or name_of_file(document.path),
         scenario=scenario,
         seeds=_seeds(document, file, scenario),
         changes=_changes(document, ("changes",), file.changes),

@@ -21,6 +21,8 @@ from traces.errors import InputError
 
 _SILENCE_S = 120.0
 _TOUCH_S = 5.0
+_MOST_BYTES = 10_000
+_MOST_PID = 2**31
 
 
 @dataclass(frozen=True)
@@ -133,11 +135,15 @@ def _silent_s(path: Path, fresh: Path) -> float:
 def _read(path: Path) -> Holder | None:
     if not path.exists():
         return None
-    text = path.read_text(encoding="utf-8")
     try:
-        return Holder(**json.loads(text))
-    except (ValueError, TypeError) as error:
+        with path.open("rb") as file:
+            holder = Holder(**json.loads(file.read(_MOST_BYTES)))
+        kinds = [type(value) for value in asdict(holder).values()]
+        if kinds != [str, str, int, str, str] or not 0 < holder.pid < _MOST_PID:
+            raise ValueError
+    except (ValueError, TypeError, RecursionError, IsADirectoryError) as error:
         raise InputError(str(path), "a file that is not a lock of headway", "no such file") from error
+    return holder
 
 
 def _boot() -> str:

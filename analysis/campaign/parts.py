@@ -6,6 +6,7 @@ its tables together. Nothing that is visible is ever changed.
 
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,16 +17,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.campaign.tables import STORED, Tables
+from traces.errors import InputError, reason, shown
 
 _ROWS = 1 << 17
 """Rows that are held in memory while journal entries are put together, about."""
 
 _FOLDED = "folded.json"
+_PART = re.compile(r"[0-9]{6,12}-[0-9a-f]{8}")
 
 
 def parts_in(folder: Path) -> list[Path]:
-    """The visible parts in a folder, in order of their names."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    """The visible parts in a folder, in order of their names; what no runner has made is left alone."""
+    return sorted(path for path in folder.iterdir() if _PART.fullmatch(path.name) and path.is_dir())
 
 
 def write_part(folder: Path, tables: Tables) -> Path:
@@ -65,8 +68,23 @@ def folded(entries: Sequence[Path], parts: Iterable[Path]) -> set[str]:
     if names:
         for path in (part / _FOLDED for part in parts):
             if path.exists():
-                found |= names.intersection(json.loads(path.read_text(encoding="utf-8")))
+                found |= names.intersection(_names(path))
     return found
+
+
+def _names(path: Path) -> list[str]:
+    """The names in a list that a fold has left.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(str(path), reason(error), "a list of names written by headway") from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(str(path), shown(names), "a list of names written by headway")
+    return names
 
 
 def size_bytes(part: Path) -> int:
@@ -82,7 +100,7 @@ def remove(part: Path) -> None:
 def clear_hidden(folder: Path) -> None:
     """Remove what was being written when a runner died."""
     for path in folder.iterdir():
-        if path.name.startswith("."):
+        if path.name.startswith(".") and path.is_dir():
             shutil.rmtree(path)
 
 

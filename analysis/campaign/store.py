@@ -29,8 +29,8 @@ from analysis.campaign.index import Index, union
 from analysis.campaign.lock import Lock, locked
 from analysis.campaign.tables import STORED, Tables, merged
 from analysis.output import writing
-from simcore.results import TABLES
-from traces.errors import InputError
+from simcore.results import TABLES, check_table
+from traces.errors import InputError, reason
 
 SCENARIO, ORIGIN = ".scenario", ".origin.json"
 """Ends of the names of a campaign's copy of its scenario, and of the file that says where that was."""
@@ -69,6 +69,7 @@ class Store:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         mark = self.folder / _MARK
+        _check_inside(self.folder)
         if mark.exists():
             if _version(mark) != _FORMAT:
                 raise InputError(str(mark), "a store of another version of headway", f"version {_FORMAT}")
@@ -112,7 +113,12 @@ class Store:
         files = self._files(table)
         if not files:
             return schema.empty_table()
-        return ds.dataset(files, schema=schema, format="parquet").to_table(filter=chosen)
+        try:
+            found = ds.dataset(files, schema=schema, format="parquet").to_table(filter=chosen)
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(str(self.folder), reason(error), "tables written by headway") from error
+        check_table(found.select(["run"]), f"{self.folder}: {table}")
+        return found
 
     def _files(self, table: str) -> list[Path]:
         return [path for part in self._visible() if (path := part / f"{table}.parquet").exists()]
@@ -147,6 +153,8 @@ class Store:
         """Parts and journal entries, each run in one of them only."""
         if not self.exists:
             return []
+        if missing := [name for name in ("journal", "parts") if not (self.folder / name).is_dir()]:
+            raise InputError(str(self.folder), f"a store without its folder {missing[0]}", "a whole store")
         journal = parts.parts_in(self.folder / "journal")
         done = parts.parts_in(self.folder / "parts")
         gone = parts.folded(journal, done)
@@ -242,5 +250,19 @@ def _replace(path: Path, content: bytes | Path) -> None:
 def _version(mark: Path) -> object:
     try:
         return json.loads(mark.read_text(encoding="utf-8")).get("headway store")
-    except (ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return None
+
+
+def _check_inside(folder: Path) -> None:
+    """Refuse a store with a link in it: what is written and removed in a store of somebody's stays in its folder.
+
+    Raises:
+        InputError: names the link.
+    """
+    inner = [folder, folder / "parts", folder / "journal", folder / "campaigns"]
+    paths = [path for place in inner if place.is_dir() for path in place.iterdir()]
+    if links := sorted(path for path in paths if path.is_symlink()):
+        raise InputError(str(links[0]), "a link in a store", "files and folders that are there themselves")
+    if broken := [path for path in inner[1:] if path.exists() and not path.is_dir()]:
+        raise InputError(str(broken[0]), "a file", "a folder")

@@ -21,7 +21,9 @@ from simcore.observe import Policy
 from simcore.probe import Span
 from simcore.results import Result, load_result
 from simcore.scenario import PolicyChoice, Scenario
-from traces.errors import InputError, one_of, shown
+from traces.errors import InputError, one_of, reason, shown
+
+_MOST_BYTES = 100_000
 
 Row: TypeAlias = dict[Any, Any]
 """Of the table `runs`, by column."""
@@ -141,16 +143,24 @@ def origin_of(path: Path) -> str | None:
     if not path.exists():
         return None
     try:
-        origin = json.loads(path.read_text(encoding="utf-8"))["scenario"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(str(path), str(error), "what headway run wrote") from error
-    return str(origin)
+        with path.open("rb") as file:
+            origin = json.loads(file.read(_MOST_BYTES))["scenario"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(str(path), reason(error), "what headway run wrote") from error
+    if not isinstance(origin, str) or not origin.isprintable():
+        raise InputError(str(path), shown(origin), "the path of a scenario")
+    return origin
 
 
 def policy_of(folder: Path, row: Row) -> Policy:
     """The policy of a run."""
     where = f"{folder}: policy"
-    parameters = json.loads(row["parameters"])
+    try:
+        parameters = json.loads(row["parameters"])
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(where, reason(error), "parameters as headway run wrote them") from error
+    if not isinstance(parameters, dict):
+        raise InputError(where, shown(parameters), "parameters as headway run wrote them")
     return policies.chosen(
         PolicyChoice(name=row["policy"], label=row["run"], parameters=parameters, where=where)
     )

@@ -4,23 +4,26 @@ Three kinds of folders are read: that of `headway run`, where policies ran once 
 and that of `headway sweep export`. In the latter two runs have axes and seeds.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
-import yaml
 
 from analysis.campaign.design import CASE
 from analysis.campaign.store import Store
+from analysis.campaign.tables import STORED
 from analysis.metrics import metrics
 from simcore import load_result
-from simcore.results import Result
-from traces.errors import InputError, one_of
+from simcore.files.document import read_value
+from simcore.results import Result, check_table, read_table
+from traces.errors import InputError, one_of, reason, shown
 
+_MOST_BYTES = 1_000_000
+_NUMBERS = ("number", "seed")
 _DETAILS = ("requests", "tokens", "devices", "links", "placements", "migrations", "faults")
 
 
@@ -85,8 +88,10 @@ def read_evidence(folder: Path, campaign: str | None = None) -> Evidence:
     if (folder / "store.json").exists():
         return _of_store(Store(folder), campaign)
     if (folder / "cases.parquet").exists():
-        kept = {path.stem: _table(path) for path in sorted(folder.glob("*.parquet"))}
-        return _of_campaign(folder.name, kept.pop("cases"), kept, _text(folder / "campaign.yaml"))
+        paths = {name: folder / f"{name}.parquet" for name in ("runs", "metrics", *_DETAILS)}
+        kept = {name: _table(path, STORED[name]) for name, path in paths.items() if path.exists()}
+        cases = _cases(folder / "cases.parquet")
+        return _of_campaign(folder.name, cases, kept, _text(folder / "campaign.yaml"))
     if not (folder / "runs.parquet").exists():
         accepted = "a folder of `headway run`, `headway sweep run` or `headway sweep export`"
         raise InputError(str(folder), "no results" if folder.is_dir() else "no such folder", accepted)
@@ -153,20 +158,24 @@ def _measured(tokens: pd.DataFrame) -> "dict[str, pd.Series[float]]":
 
 
 def described(text: str) -> dict[str, Any]:
-    """The keys of a YAML text, none if it is not one."""
+    """The keys of a YAML text, none if it is not one that Headway would read."""
     try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError:
+        found = read_value(text, "")
+    except InputError:
         return {}
     return found if isinstance(found, dict) else {}
 
 
 def _chosen(result: Result, document: dict[str, Any]) -> str:
     """The options that choose the policies, unless they are those of the scenario."""
-    named = document.get("policies") or []
-    listed = [one if isinstance(one, str) else one.get("label", one.get("name")) for one in named]
+    named = document.get("policies")
+    listed = [_label(one) for one in named] if isinstance(named, list) else []
     ran = list(result.runs["run"])
     return "" if listed == ran else "".join(f" --policy {name}" for name in ran)
+
+
+def _label(policy: object) -> object:
+    return policy.get("label", policy.get("name")) if isinstance(policy, dict) else policy
 
 
 def _of_store(store: Store, campaign: str | None) -> Evidence:
@@ -178,9 +187,9 @@ def _of_store(store: Store, campaign: str | None) -> Evidence:
             "--campaign", found if names else "a store without a campaign", one_of(str(name), names)
         )
     path = store.cases(str(name))
-    cases = _table(path)
+    cases = _cases(path)
     wanted = set(cases["run"])
-    tables = {table: store.read(table, wanted).to_pandas() for table in ("runs", "metrics", *_DETAILS)}
+    tables = {table: _read(store, table, wanted) for table in ("runs", "metrics", *_DETAILS)}
     kept = {table: rows for table, rows in tables.items() if len(rows)}
     return _of_campaign(str(name), cases, kept, _text(path.with_suffix(".yaml")))
 
@@ -220,13 +229,42 @@ def _detailed(tables: Mapping[str, pd.DataFrame], runs: pd.DataFrame) -> dict[st
     return found
 
 
-def _table(path: Path) -> pd.DataFrame:
-    try:
-        frame: pd.DataFrame = pq.read_table(path).to_pandas()
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(str(path), str(error).splitlines()[0], "a table written by headway") from error
+def _read(store: Store, table: str, runs: Collection[str]) -> pd.DataFrame:
+    found = store.read(table, runs)
+    check_table(found, f"{store.folder}: {table}")
+    frame: pd.DataFrame = found.to_pandas()
+    return frame
+
+
+def _cases(path: Path) -> pd.DataFrame:
+    """The table that says what each run of a campaign is: columns that are always there, then one for each axis."""
+    table = read_table(path)
+    if twice := [name for name, count in Counter(table.column_names).items() if count > 1]:
+        raise InputError(str(path), f"two columns {shown(twice[0])}", "each column once")
+    kinds = dict(zip(table.column_names, table.schema.types, strict=True))
+    texts = {name for name, kind in kinds.items() if kind in (pa.string(), pa.large_string())}
+    numbers = {name for name, kind in kinds.items() if kind == pa.float64()}
+    whole = {name for name, kind in kinds.items() if kind == pa.int64()}
+    if not set(CASE) <= texts | whole or whole != set(_NUMBERS) or kinds.keys() - texts - numbers - whole:
+        raise InputError(str(path), "a table of another schema", "a table of cases written by headway")
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def _table(path: Path, schema: pa.Schema) -> pd.DataFrame:
+    frame: pd.DataFrame = read_table(path, schema).to_pandas()
     return frame
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    """What is in a file beside the tables; nothing if there is none."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise InputError(str(path), reason(error), "a text written by headway") from error
+    if len(raw) > _MOST_BYTES:
+        raise InputError(str(path), f"more than {_MOST_BYTES} bytes", "a text written by headway")
+    return raw.decode("utf-8", "replace")

@@ -1,6 +1,7 @@
 """The figures of a report: whichever its tables allow."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from analysis.figures import PAGE, Size
 from analysis.report.evidence import Evidence
 from analysis.report.verdict import Contest
 
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _OPTIMA = ("exact", "exact-milp")
 """Policies that find the best placement of each interval."""
 
@@ -53,14 +55,17 @@ def _of_policies(evidence: Evidence, found: Contest, size: Size) -> Iterator[Sig
             caption = "One world: there is no interval."
         title = f"How far the others are from {found.best}"
         yield Sight("differences", title, caption, figures.difference_figure(others, label, size))
-    for axis in evidence.axes:
+    for number, axis in enumerate(evidence.axes):
         if len(set(evidence.runs[axis])) > 1:
             table, label = relative(evidence, found, axis), f"{found.metric.name}, times that of the best"
             caption = (
                 "Geometric mean over completed worlds and the other axes. A dash: no run came to its end."
             )
             yield Sight(
-                f"map-{axis}", f"Policies along {axis}", caption, figures.heat_map(table, axis, label, size)
+                f"map-{axis if _FILE_NAME.fullmatch(axis) else number}",
+                f"Policies along {axis}",
+                caption,
+                figures.heat_map(table, axis, label, size),
             )
     gaps = gaps_to_optimum(evidence)
     if gaps is not None:

@@ -15,8 +15,8 @@ from analysis.processes import mapped
 from analysis.whatif.differences import differences, levels
 from analysis.whatif.study import BASE, Study
 from simcore import PolicyChoice, Scenario, load_scenario, simulate
+from simcore.files.bounds import MOST_SEEDS
 from simcore.files.changes import Change
-from simcore.files.schema import MOST_SEEDS
 from simcore.outcome import DoesNotFitError
 from traces.errors import InputError
 

@@ -8,10 +8,10 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 import simcore
+from simcore.files.bounds import MOST_SEEDS
 from simcore.files.changes import Change, Scale, Set, parse_change, parse_settings
 from simcore.files.document import Document, KeyPath
 from simcore.files.mistakes import validated
-from simcore.files.schema import MOST_SEEDS
 from simcore.files.section import Section
 from traces.errors import InputError, shown
 

@@ -1,9 +1,9 @@
 """A YAML file as plain values that know on which line they stand.
 
 Scenarios travel between people, so a file is read as data and nothing else: no tags, no aliases (which let a small file
-unfold into a huge one), no repeated keys (of which plain YAML silently takes the last), bounded size and depth. Plain
-scalars mean what the core schema of YAML 1.2 says, in decimal notation: `no`, `on`, `1:30`, `010` and 2024-01-31 are
-text and not, as in YAML 1.1, false, true, 90, 8 and a date; and 1e9 is a number.
+unfold into a huge one), no repeated keys (of which plain YAML silently takes the last), bounded size, depth and number
+of values. Plain scalars mean what the core schema of YAML 1.2 says, in decimal notation: `no`, `on`, `1:30`, `010` and
+2024-01-31 are text and not, as in YAML 1.1, false, true, 90, 8 and a date; and 1e9 is a number.
 """
 
 import functools
@@ -17,12 +17,12 @@ from typing import Any, ClassVar, TypeAlias
 
 import yaml
 
+from simcore.files.bounds import MOST_BYTES, MOST_DEPTH, MOST_VALUES
 from traces.errors import InputError, shown
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
-_MOST_BYTES = 1_000_000
-_MOST_DEPTH = 20
+_LONGEST_NAME = 64
 _SIMPLE_KEY = re.compile(r"[\w-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _PLAIN = (
@@ -81,6 +81,12 @@ def spelled(key: KeyPath) -> str:
 
 def _quoted(key: str) -> str:
     return '"' + key.replace('"', '""') + '"' if len(key) <= 64 and key.isprintable() else shown(key)
+
+
+def name_of_file(path: str) -> str:
+    """What a file without a name of its own is called: as the file is, but fit to be the name of a folder, too."""
+    stem = re.sub(r"[^\w .()+,=@-]", "-", Path(path).stem).strip(" .")
+    return stem[:_LONGEST_NAME] or "unnamed"
 
 
 def read_document(path: str | os.PathLike[str]) -> Document:
@@ -158,6 +164,7 @@ class _Loader(yaml.SafeLoader):
         super().__init__(text)
         self._name = name
         self._depth = 0
+        self._values = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """The next value, unless it is of a kind that a scenario may not hold."""
@@ -167,8 +174,11 @@ class _Loader(yaml.SafeLoader):
             raise InputError(where, f"the alias {shown(event.anchor)}", "the value itself, written out")
         if event.tag is not None:
             raise InputError(where, f"the tag {shown(event.tag)}", "plain values without tags")
-        if self._depth == _MOST_DEPTH:
-            raise InputError(where, f"more than {_MOST_DEPTH} levels of nesting", "a flatter file")
+        if self._depth == MOST_DEPTH:
+            raise InputError(where, f"more than {MOST_DEPTH} levels of nesting", "a flatter file")
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise InputError(where, f"more than {MOST_VALUES} keys and values", "a smaller file")
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -182,12 +192,12 @@ for _tag, _pattern, _first in _PLAIN:
 def _read_text(name: str) -> str:
     try:
         with Path(name).open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
+            raw = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         reason = error.strerror if isinstance(error, OSError) else None
         raise InputError(name, (reason or str(error)).lower(), "a readable YAML file") from error
-    if len(raw) > _MOST_BYTES:
-        raise InputError(name, f"more than {_MOST_BYTES} bytes", "a smaller YAML file")
+    if len(raw) > MOST_BYTES:
+        raise InputError(name, f"more than {MOST_BYTES} bytes", "a smaller YAML file")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from simcore.files import schema
+from simcore.files import bounds
 from simcore.files.changes import (
     FACTORS,
     Change,
@@ -279,7 +279,7 @@ def _needs(key: KeyPath, item: Any, gone: Callable[[str], bool]) -> bool:
 def _members(name: str, section: Any) -> Iterator[str]:
     """The names of the devices of a section, other than its own."""
     count = _mapping(section).get("count")
-    if isinstance(count, int) and 1 < count <= schema.MOST_DEVICES:
+    if isinstance(count, int) and 1 < count <= bounds.MOST_DEVICES:
         yield from (f"{name}-{number}" for number in range(1, count + 1))
 
 

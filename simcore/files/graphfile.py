@@ -12,12 +12,11 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+from simcore.files.bounds import MOST_DEPTH, MOST_GRAPH_BYTES
 from simcore.files.graphs import Edge, Graph, Node
 from simcore.files.jsonfile import parse_json, read_text
 from traces.errors import InputError, one_of, shown
 
-_MOST_BYTES = 5_000_000
-_MOST_DEPTH = 20
 _ACCEPTED = "a graph as GraphML or node-link JSON"
 _JSON_KEYS = ("directed", "multigraph", "graph", "nodes", "edges", "links")
 _UNDIRECTED = "an undirected graph: a link carries both directions"
@@ -38,7 +37,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         InputError: the file cannot be read, is above 5 MB, is neither, or says that edges have a direction.
     """
     name = os.fspath(path)
-    text = read_text(Path(name), _MOST_BYTES, _ACCEPTED).removeprefix("\ufeff")
+    text = read_text(Path(name), MOST_GRAPH_BYTES, _ACCEPTED).removeprefix("\ufeff")
     first = text.lstrip()[:1]
     if first == "<":
         return _graphml(text, name)
@@ -108,8 +107,8 @@ class _Tree(ElementTree.TreeBuilder):
     def start(self, tag: str, attrs: dict[str, str], /) -> Element:
         """An element begins."""
         self._depth += 1
-        if self._depth > _MOST_DEPTH:
-            raise InputError(self._path, f"more than {_MOST_DEPTH} elements inside each other", _ACCEPTED)
+        if self._depth > MOST_DEPTH:
+            raise InputError(self._path, f"more than {MOST_DEPTH} elements inside each other", _ACCEPTED)
         return super().start(tag, attrs)
 
     def end(self, tag: str, /) -> Element:

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from simcore.files.bounds import MOST_CONFIG_BYTES
 from simcore.files.jsonfile import parse_json, read_text
 from simcore.world.model import ModelSpec
 from traces.errors import InputError, nearest, shown
 
-_LARGEST_FILE = 1_000_000  # bytes; published configs are a few kilobytes
 _LARGEST_NUMBER = 2**31 - 1
 _BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}
 _EXPERT_KEYS = ("num_local_experts", "num_experts", "n_routed_experts", "num_experts_per_tok")
@@ -187,7 +187,7 @@ def _file_name(path: Path) -> str:
 
 
 def _read(path: Path) -> _Config:
-    text = read_text(path, _LARGEST_FILE, "a Hugging Face config.json")
+    text = read_text(path, MOST_CONFIG_BYTES, "a Hugging Face config.json")
     return _Config(parse_json(text, str(path), "a Hugging Face config.json"), str(path))
 
 

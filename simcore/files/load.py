@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from simcore.engine.transport import Transporting
-from simcore.files import schema
+from simcore.files import bounds, schema
 from simcore.files.changes import Change, parse_change
-from simcore.files.document import Document, KeyPath, read_document
+from simcore.files.document import Document, KeyPath, name_of_file, read_document
 from simcore.files.edit import apply_changes
 from simcore.files.huggingface import from_config
 from simcore.files.load_faults import with_faults
@@ -34,9 +34,7 @@ from traces.generate import KINDS
 from traces.transform import clipped, scaled, shifted
 from traces.units import ACCEPTED, Quantity
 
-_MOST_BLOCKS = 1_000_000
-_MOST_WALKED = 1_000_000  # values of all walks together
-_ENOUGH = schema.MOST_LINKS + 1
+_ENOUGH = bounds.MOST_LINKS + 1
 _Built = TypeVar("_Built")
 
 
@@ -58,8 +56,8 @@ def load_scenario(
     Raises:
         InputError: anything in it, or in a file it names, cannot be used.
     """
-    if seed is not None and not 0 <= seed < schema.MOST_SEEDS:
-        raise InputError("seed", shown(seed), f"a whole number from 0 to {schema.MOST_SEEDS - 1}")
+    if seed is not None and not 0 <= seed < bounds.MOST_SEEDS:
+        raise InputError("seed", shown(seed), f"a whole number from 0 to {bounds.MOST_SEEDS - 1}")
     parsed = [parse_change(change) if isinstance(change, str) else change for change in changes]
     document = read_document(path)
     if origin is not None:
@@ -110,16 +108,25 @@ class _Builder:
         embed = default if file.blocks.embed is None else file.blocks.embed
         lm_head = default if file.blocks.lm_head is None else file.blocks.lm_head
         per_layer = model.kv_heads + 1 + cost.ffn_shards
-        if model.layers * per_layer > _MOST_BLOCKS:
+        if model.layers * per_layer > bounds.MOST_BLOCKS:
             found = f"{model.layers} layers of {per_layer} blocks"
-            self._fail(("model",), found, f"at most {_MOST_BLOCKS} blocks")
+            self._fail(("model",), found, f"at most {bounds.MOST_BLOCKS} blocks")
         devices = self._devices()
+        count = sum(map(len, devices.values()))
+        if model.layers * per_layer * count > bounds.MOST_PAIRS:
+            found = f"{model.layers * per_layer:,} blocks for {count:,} devices"
+            self._fail(("model",), found, f"at most {bounds.MOST_PAIRS:,} pairs of them")
+        requests = tuple(self._requests())
+        tokens = sum(request.output for request in requests)
+        if tokens * count > bounds.MOST_PAIRS:
+            found = f"{tokens:,} tokens on {count:,} devices"
+            self._fail(("workload",), found, f"at most {bounds.MOST_PAIRS:,} pairs of them")
         scenario = Scenario(
-            name=file.name or self._name_of_file(),
+            name=file.name or name_of_file(self._document.path),
             model=model,
             cost=cost,
             cluster=self._cluster(devices),
-            requests=tuple(self._requests()),
+            requests=requests,
             embed=embed,
             lm_head=lm_head,
             interval=file.controller.interval,
@@ -203,7 +210,7 @@ class _Builder:
         if shape.heads % kv_heads:
             self._fail(("model", "shape", "kv_heads"), str(kv_heads), f"a divisor of heads ({shape.heads})")
         return ModelSpec(
-            name=self._file.name or self._name_of_file(),
+            name=self._file.name or name_of_file(self._document.path),
             layers=shape.layers,
             width=shape.width,
             heads=shape.heads,
@@ -218,8 +225,8 @@ class _Builder:
         """Every device, by the name under which the file describes it."""
         sections = self._file.devices
         total = sum(section.count for section in sections.values())
-        if total > schema.MOST_DEVICES:
-            self._fail(("devices",), f"{total} devices", f"at most {schema.MOST_DEVICES}")
+        if total > bounds.MOST_DEVICES:
+            self._fail(("devices",), f"{total} devices", f"at most {bounds.MOST_DEVICES}")
         groups = {name: list(self._device_group(name, section)) for name, section in sections.items()}
         met: set[str] = set()
         for group, device in (
@@ -287,9 +294,9 @@ class _Builder:
         links = list(topologies.links)
         for name, section in self._file.links.items():
             pairs = list(itertools.islice(self._pairs(("links", name), section.connect, topologies), _ENOUGH))
-            if len(links) + len(pairs) > schema.MOST_LINKS:
-                found = f"more than {schema.MOST_LINKS} links with those of {name}"
-                self._fail(("links", name), found, f"at most {schema.MOST_LINKS} links in all")
+            if len(links) + len(pairs) > bounds.MOST_LINKS:
+                found = f"more than {bounds.MOST_LINKS} links with those of {name}"
+                self._fail(("links", name), found, f"at most {bounds.MOST_LINKS} links in all")
             topologies.check_rate(("links", name), section)
             links.extend(self._link_group(name, section, pairs))
         relays = tuple(topologies.relays)
@@ -420,8 +427,8 @@ class _Builder:
 
     def _bounded(self, key: KeyPath, quantity: Quantity, trace: Trace) -> Trace:
         largest = trace.values.max()
-        if largest > schema.LARGEST:
-            accepted = f"values of at most {schema.LARGEST:g} in SI units"
+        if largest > bounds.LARGEST:
+            accepted = f"values of at most {bounds.LARGEST:g} in SI units"
             self._fail(key, f"a {quantity} of {largest:g}", accepted)
         return trace
 
@@ -446,9 +453,10 @@ class _Builder:
         spacing = _spacing(section)
         if spacing > 0.0:
             values = section.duration / spacing
-            self._walked += math.ceil(min(values, _MOST_WALKED + 1))
-            if self._walked > _MOST_WALKED:
-                found = f"a walk of {values:.4g} values, which makes more than {_MOST_WALKED} of all walks together"
+            self._walked += math.ceil(min(values, bounds.MOST_DRAWN + 1))
+            if self._walked > bounds.MOST_DRAWN:
+                most = bounds.MOST_DRAWN
+                found = f"a walk of {values:.4g} values, which makes more than {most} of all walks together"
                 self._fail(key, found, "a shorter duration or a longer step")
 
     def _steps(self, key: KeyPath, section: schema.StepsTrace, quantity: Quantity) -> Trace:
@@ -491,10 +499,6 @@ class _Builder:
             found = f"the block {scenario.blocks.names[largest]} of {per_block[largest]:.4g} bytes"
             accepted = f"at most the {capacity.max():.4g} bytes of the largest device"
             raise DoesNotFitError(where, found, accepted)
-
-    def _name_of_file(self) -> str:
-        # A file name need not be text on every system, but a name in results must.
-        return Path(self._document.path).stem.encode("utf-8", "replace").decode()
 
     def _fail(self, key: KeyPath, found: str, accepted: str) -> NoReturn:
         raise InputError(self._document.where(key), found, accepted)

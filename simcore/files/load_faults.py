@@ -7,7 +7,7 @@ from typing import NoReturn, TypeVar
 
 import numpy as np
 
-from simcore.files import schema
+from simcore.files import bounds, schema
 from simcore.files.document import Document, KeyPath
 from simcore.files.load_topology import ReadTrace
 from simcore.world.cluster import Cluster, Device, Link
@@ -16,6 +16,8 @@ from traces.errors import one_of, shown
 
 _MANY_VALUES = 100_000
 """So many values a product that has no end is followed for at least, where that is longer than needed."""
+
+_VALUES_OF_A_FAULT = 5000  # even the shortest trace takes as long as so many values of a long one
 
 _Built = TypeVar("_Built", Device, Link)
 
@@ -57,6 +59,7 @@ class _Damage:
         self._trace = trace
         self._devices = {device.name: device for device in cluster.devices}
         self._links = {link.name: link for link in cluster.links}
+        self._values = 0
 
     def cluster(self) -> Cluster:
         """The cluster with all faults that were added."""
@@ -150,11 +153,16 @@ class _Damage:
 
     def _product(self, key: KeyPath, trace: Trace, factor: Trace) -> Trace:
         try:
-            return _product(trace, factor)
+            product = _product(trace, factor)
         except ValueError as error:
             raise InputError(
                 self._document.where(key), str(error), "a shorter trace, or fewer faults"
             ) from error
+        self._values += len(product.times) + _VALUES_OF_A_FAULT
+        if self._values > bounds.MOST_FAULT_VALUES:
+            found = f"faults that make more than {bounds.MOST_FAULT_VALUES:,} values of traces"
+            self._fail(key, found, "fewer faults, shorter traces, or fewer devices and links that they meet")
+        return product
 
     def _fail(self, key: KeyPath, found: str, accepted: str) -> NoReturn:
         raise InputError(self._document.where(key), found, accepted)

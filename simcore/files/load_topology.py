@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
-from simcore.files import graphs, schema
+from simcore.files import bounds, graphs, schema
 from simcore.files.document import Document, KeyPath
 from simcore.files.graphfile import read_graph
 from simcore.streams import stream
@@ -76,9 +76,9 @@ class Topologies:
 
     def check_room(self, key: KeyPath, count: int) -> None:
         """Refuse more links than a cluster may have, before they are made."""
-        if len(self.links) + count > schema.MOST_LINKS:
+        if len(self.links) + count > bounds.MOST_LINKS:
             others = f" beside {len(self.links)} others" if self.links else ""
-            self._fail(key, f"{count} links{others}", f"at most {schema.MOST_LINKS} links in all")
+            self._fail(key, f"{count} links{others}", f"at most {bounds.MOST_LINKS} links in all")
 
     def _check_medium(self, key: KeyPath, name: str | None) -> None:
         if name is not None and name not in self._media:
@@ -132,6 +132,8 @@ class Topologies:
         self._check_medium(key, section.medium)
         graph = self._told(key, lambda: read_graph(Path(self._document.path).parent / section.file))
         self.check_room(key, len(graph.edges))
+        if len(graph.nodes) > bounds.MOST_LINKS:
+            self._fail((*key, "file"), f"{len(graph.nodes)} nodes", f"at most {bounds.MOST_LINKS}")
         wire = self._wire(key, section, section.medium)
         return self._told(
             key,

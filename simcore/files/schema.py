@@ -5,19 +5,18 @@ These classes are the file format: names, units, defaults, bounds. `docs/scenari
 
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
+from simcore.files.bounds import LARGEST, MOST_DEVICES, MOST_LINKS, MOST_REQUESTS, MOST_SEEDS, MOST_TOKENS
 from simcore.files.section import Section as _Section
 from traces.errors import InputError, one_of, shown
 from traces.units import ACCEPTED, UNITS, Quantity, parse
 
-MOST_DEVICES = 1000
-MOST_LINKS = 5000
-MOST_TOKENS = 1_000_000
-MOST_REQUESTS = 100_000
-MOST_SEEDS = 2**63
-LARGEST = 1e18
+RESERVED = frozenset(
+    ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)))
+)
+"""Names that Windows keeps for devices, whatever follows them after a dot."""
 
 
 def bounded(value: object, quantity: Quantity, where: str) -> float:
@@ -95,7 +94,19 @@ SomeRate: TypeAlias = Annotated[float, _quantity("rate", least=1.0)]
 Frequency: TypeAlias = Annotated[float, _quantity("frequency", least=1e-9)]
 SomeCompute: TypeAlias = Annotated[float, _quantity("compute", least=1.0)]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
+
+
+def _file_name(name: str) -> str:
+    if name.endswith(".") or name.partition(".")[0].lower() in RESERVED:
+        raise _told(
+            shown(name),
+            "a name that can be that of a file on every system: not con or nul, no dot at its end",
+        )
+    return name
+
+
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+FileName: TypeAlias = Annotated[Name, AfterValidator(_file_name)]
 End: TypeAlias = Literal["hold", "loop", "zero"]
 
 
@@ -682,7 +693,9 @@ class ScenarioFile(_Section):
     """A scenario file."""
 
     headway: Literal[1] = Field(1, description="version of this format")
-    name: Name | None = Field(None, description="letters, digits and `._-`; the name of the file by default")
+    name: FileName | None = Field(
+        None, description="letters, digits and `._-`; the name of the file by default"
+    )
     description: str = Field("", description="for people")
     seed: int = Field(0, ge=0, lt=MOST_SEEDS, description="of everything random in the world")
     model: ModelSection

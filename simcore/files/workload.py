@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from simcore.files import schema
+from simcore.files import bounds, schema
 from simcore.scenario import Request
 from simcore.streams import stream
 from traces import InputError
@@ -34,14 +34,14 @@ def logged_requests(section: schema.FileWorkload, path: Path) -> Iterator[Reques
     Raises:
         InputError: the log cannot be read, or holds more requests than a scenario can.
     """
-    most = schema.MOST_REQUESTS
+    most = bounds.MOST_REQUESTS
     log = read_requests(path, format=section.format, start_s=section.start, limit=section.limit or most + 1)
     if len(log.prompt) > most:
         raise InputError(str(path), f"more than {most} requests", "a limit, such as limit: 100")
     arrivals = log.arrival_s * section.stretch
-    if arrivals[-1] > schema.LARGEST:
+    if arrivals[-1] > bounds.LARGEST:
         found = f"a request {arrivals[-1]:g} s after the first"
-        raise InputError(str(path), found, f"requests within {schema.LARGEST:g} s")
+        raise InputError(str(path), found, f"requests within {bounds.LARGEST:g} s")
     prompts = np.minimum(log.prompt, section.most_prompt)
     outputs = np.minimum(log.output, section.most_output)
     for arrival_s, prompt, output in zip(arrivals.tolist(), prompts.tolist(), outputs.tolist(), strict=True):

@@ -1,0 +1,267 @@
+"""Results and stores that somebody has damaged, or that come from elsewhere, are shown or refused in one message."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from campaigns import LAB, make, write
+from fuzzing import NUMBERS, SETTINGS, TEXTS, Some, any_of, attempt, broken, clean
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from analysis.campaign import Store, read_campaign
+from analysis.cli import app
+from analysis.output import write_results
+from analysis.report import contest, read_evidence, verdict
+from analysis.report.evidence import after_warm_up
+from analysis.report.verdict import METRICS
+from policies import create
+from simcore import combine, load_scenario, simulate
+
+SMALL = """\
+name: small
+scenario: lab.yaml
+axes:
+  product:
+    cable: {path: links.cable.bandwidth, factors: [0.5, 1]}
+policies: [greedy, round-robin]
+replications: 2
+"""
+VALUES = [*NUMBERS, *TEXTS, None, "nan", "greedy", "[]", "{}", '{"a": 1}', "x; y"]
+HOLDER = {"host": "x", "boot": "", "pid": 1, "started": "", "token": ""}
+JSON = Some(
+    [
+        *(b"", b"{", b"[]", b"null", b"5", b'"x"', b"{}", b"[" * 100_000, b"\xff", b"9" * 5000),
+        *(b'["x"]', b"[[]]", b"[null]", b'{"headway store": 1}', b'{"headway store": 2}'),
+        *(b'{"scenario": 5}', b'{"scenario": "/nowhere/\\u0000x"}'),
+        *(json.dumps(HOLDER | {"pid": pid}).encode() for pid in (0, -1, "x", 10**30, True, None)),
+        json.dumps(HOLDER | {"host": 5, "token": None}).encode(),
+    ]
+)
+YAML = Some(
+    [
+        *(
+            b"",
+            b"a: [",
+            b"- x",
+            b"5",
+            b"\xff\xfe",
+            b"a: " + b"[" * 5000,
+            b"when: 2024-13-45",
+            b"x" * 1_000_001,
+        ),
+        *(b"policies: 7", b"policies: [7]", b"policies: {a: b}", b"description: [x]", b"name: {a: b}"),
+        *(b"x: !!python/name:os.system", b"name: " + b"9" * 5000, b"a: &a [x, x]\ndescription: [*a, *a]"),
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def undamaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with results of a run, a store, and an export."""
+    place = tmp_path_factory.mktemp("results")
+    write(place, SMALL)
+    (place / "scenario.yaml").write_text(LAB)
+    scenario = load_scenario(place / "scenario.yaml")
+    (place / "run").mkdir()
+    result = combine([simulate(scenario, create(name)) for name in ("greedy", "round-robin")])
+    write_results(place / "run", result, LAB, place / "scenario.yaml")
+    make(read_campaign(place / "small.yaml"), place, Store(place / "store"))
+    invoke("sweep", "export", place / "small.yaml", "--store", place / "store", "--out", place / "export")
+    return place
+
+
+@pytest.fixture(scope="module")
+def folder(undamaged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("fuzz") / "all"
+    shutil.copytree(undamaged, place)
+    return place
+
+
+def invoke(*arguments: object) -> None:
+    """The command, which ends well or with one line that tells a mistake; everything else is raised."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code in (0, 2), result.output
+    if result.exit_code == 2:
+        assert result.stderr.startswith("headway: "), result.stderr
+        assert len(result.stderr.splitlines()) == 1, result.stderr
+        assert result.stderr.strip().isprintable(), result.stderr
+        assert len(result.stderr) < 4000, result.stderr
+
+
+@st.composite
+def damage(draw: st.DrawFn, files: Some[tuple[str, bytes]]) -> tuple[str, bytes | None]:
+    """A file, and what it holds instead; None if it is gone."""
+    name, data = draw(any_of(files))
+    if draw(st.integers(0, 9)) == 0:
+        return name, None
+    if name.endswith(".parquet"):
+        kind = draw(st.sampled_from(["cells", "cells", "cells", "columns", "bytes", "other"]))
+        if kind == "other":
+            return name, draw(any_of(Some(one for path, one in files if path.endswith(".parquet"))))
+        return name, draw(broken(Some([data]))) if kind == "bytes" else _table(draw, data, kind)
+    made = JSON if name.endswith((".json", "lock")) else YAML
+    return name, draw(any_of(made) | broken(Some([data])))
+
+
+def _table(draw: st.DrawFn, data: bytes, kind: str) -> bytes:
+    table = pq.read_table(pa.BufferReader(data))
+    number = draw(st.integers(0, table.num_columns - 1))
+    name, cells = table.column_names[number], table.column(number).to_pylist()
+    if kind == "columns":
+        match draw(st.sampled_from(["drop", "rename", "retype", "none", "empty", "twice"])):
+            case "drop":
+                table = table.drop_columns([name])
+            case "rename":
+                names = table.column_names
+                table = table.rename_columns([*names[:number], "../../x", *names[number + 1 :]])
+            case "retype":
+                field = pa.field(name, pa.list_(pa.int64()))
+                table = table.set_column(number, field, pa.array([[1]] * len(cells), field.type))
+            case "none":
+                nothing = pa.nulls(len(cells), table.field(number).type)
+                table = table.set_column(number, table.field(number), nothing)
+            case "empty":
+                table = table.slice(0, 0)
+            case _:
+                table = pa.concat_tables([table, table])
+    elif cells:
+        cells[draw(st.integers(0, len(cells) - 1))] = draw(st.sampled_from(VALUES))
+        try:
+            column = pa.array(cells, table.field(number).type)
+        except (pa.ArrowException, TypeError, OverflowError, ValueError):
+            column = pa.nulls(len(cells), table.field(number).type)
+        table = table.set_column(number, table.field(number), column)
+    target = pa.BufferOutputStream()
+    pq.write_table(table, target)
+    done: bytes = target.getvalue().to_pybytes()
+    return done
+
+
+def files_in(place: Path) -> Some[tuple[str, bytes]]:
+    kept = (".parquet", ".json", ".yaml", "lock")
+    paths = [path for path in sorted(place.rglob("*")) if path.is_file() and path.name.endswith(kept)]
+    return Some((str(path.relative_to(place)), path.read_bytes()) for path in paths)
+
+
+def restored(place: Path, origin: Path) -> None:
+    shutil.rmtree(place)
+    shutil.copytree(origin, place)
+
+
+def fuzz_run(folder: Path, undamaged: Path) -> Any:
+    @given(
+        damages=st.lists(damage(files_in(undamaged / "run")), min_size=1, max_size=2),
+        what=st.sampled_from(["weigh", "weigh", "weigh", "report", "explain", "timeline"]),
+    )
+    def check_run(damages: list[tuple[str, bytes | None]], what: str) -> None:
+        place, out = folder / "run", folder / "out.html"
+        restored(place, undamaged / "run")
+        hit(place, damages)
+        out.unlink(missing_ok=True)
+        with clean(folder, out):
+            if what == "weigh":
+                attempt(lambda: weighed(place), str(place))
+            else:
+                invoke(what, place, *(() if what == "explain" else ("-o", out)))
+
+    return check_run
+
+
+def fuzz_store(folder: Path, undamaged: Path) -> Any:
+    """Also what the folders in a store hold beside parts, and what is left of a lock."""
+    odd = (
+        "parts/.DS_Store",
+        "journal/x",
+        "journal/.x",
+        "campaigns/x.parquet",
+        "parts/x.txt",
+        "parts/000001-abcdef01/x",
+    )
+    pq_bytes = (undamaged / "run" / "runs.parquet").read_bytes()
+    files = Some(
+        [
+            *files_in(undamaged / "store"),
+            *(("lock", b"{}"), ("store.json", b"{}"), ("parts/000001-abcdef01/folded.json", b"[]")),
+            *((name, pq_bytes) for name in odd),
+        ]
+    )
+
+    @given(
+        damages=st.lists(damage(files), min_size=1, max_size=2),
+        what=st.sampled_from(["weigh", "weigh", "status", "plan", "export", "write", "write"]),
+    )
+    def check_store(damages: list[tuple[str, bytes | None]], what: str) -> None:
+        place, out = folder / "store", folder / "out"
+        restored(place, undamaged / "store")
+        hit(place, damages)
+        if what == "weigh":
+            attempt(lambda: weighed(place))
+        elif what == "export":
+            invoke("sweep", "export", folder / "small.yaml", "--store", place, "--out", out)
+            shutil.rmtree(out, ignore_errors=True)
+        elif what == "write":
+            attempt(lambda: taken(place), str(place))
+        else:
+            invoke("sweep", what, folder / "small.yaml", "--store", place)
+
+    return check_store
+
+
+def fuzz_export(folder: Path, undamaged: Path) -> Any:
+    @given(
+        damages=st.lists(damage(files_in(undamaged / "export")), min_size=1, max_size=2),
+        page=st.integers(0, 7).map(lambda number: number == 7),
+    )
+    def check_export(damages: list[tuple[str, bytes | None]], page: bool) -> None:
+        place, out = folder / "export", folder / "out.html"
+        restored(place, undamaged / "export")
+        hit(place, damages)
+        if attempt(lambda: weighed(place)) and page:
+            out.unlink(missing_ok=True)
+            with clean(folder, out):
+                invoke("report", place, "-o", out)
+
+    return check_export
+
+
+def weighed(place: Path) -> str:
+    """What a report says first, without its figures, which take a second."""
+    return verdict(contest(after_warm_up(read_evidence(place), 1), METRICS["tpot_p50_s"]))
+
+
+def taken(place: Path) -> None:
+    with Store(place).writer() as writer:
+        writer.fold()
+
+
+def hit(place: Path, damages: list[tuple[str, bytes | None]]) -> None:
+    for name, data in damages:
+        path = place / name
+        if data is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+
+
+FUZZ = {fuzz_run: 25, fuzz_store: 30, fuzz_export: 20}
+"""Every kind of folder, with the examples of a quick run."""
+
+
+@pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
+def test_damaged_results_are_shown_or_told(fuzz: Any, folder: Path, undamaged: Path) -> None:
+    settings(SETTINGS, max_examples=FUZZ[fuzz])(fuzz(folder, undamaged))()
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
+def test_hundreds_of_damaged_results(fuzz: Any, folder: Path, undamaged: Path) -> None:
+    settings(SETTINGS, max_examples=20 * FUZZ[fuzz], derandomize=False)(fuzz(folder, undamaged))()
