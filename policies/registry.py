@@ -124,7 +124,12 @@ def found(name: str, where: str = "policy") -> Callable[[], Policy]:
         return partial(_made, _find(name, where), name, where)
     try:
         module = importlib.import_module(module_name)
-    except (ImportError, SyntaxError, ValueError) as error:
+    except (
+        ImportError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+    ) as error:  # TypeError: a name that begins with a dot
         accepted = "the name of a module on Python's path, a colon, and a class in it"
         raise InputError(where, f"{shown(name)} ({error})", accepted) from error
     made = getattr(module, class_name, None)

@@ -97,14 +97,26 @@ class Store:
         Args:
             table: its name.
             columns: those that are wanted; all by default.
+
+        Raises:
+            InputError: a file of it is broken, or from elsewhere.
         """
         for path in self._files(table):
-            with pq.ParquetFile(path) as file:
-                yield from file.iter_batches(_ROWS, columns=columns, use_threads=False)
+            with _told_of(path), pq.ParquetFile(path) as file:
+                if not file.schema_arrow.equals(STORED[table]):
+                    raise InputError(str(path), "a table of another schema", "a table written by headway")
+                for batch in file.iter_batches(_ROWS, columns=columns, use_threads=False):
+                    if batch["run"].null_count:
+                        raise InputError(str(path), "a row without its run", "a table written by headway")
+                    yield batch
 
     def rows(self, table: str) -> int:
         """How many rows a table has."""
-        return sum(pq.read_metadata(path).num_rows for path in self._files(table))
+        count = 0
+        for path in self._files(table):
+            with _told_of(path):
+                count += pq.read_metadata(path).num_rows
+        return count
 
     def read(self, table: str, runs: Collection[str] | None = None) -> pa.Table:
         """The rows of a table, of all runs or of some, in the order in which they were added."""
@@ -113,10 +125,8 @@ class Store:
         files = self._files(table)
         if not files:
             return schema.empty_table()
-        try:
+        with _told_of(self.folder):
             found = ds.dataset(files, schema=schema, format="parquet").to_table(filter=chosen)
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(str(self.folder), reason(error), "tables written by headway") from error
         check_table(found.select(["run"]), f"{self.folder}: {table}")
         return found
 
@@ -234,6 +244,19 @@ class Writer:
             parts.clear_hidden(folder)
         left = parts.parts_in(self._journal)
         self._runs, self._bytes = len(left), sum(map(parts.size_bytes, left))
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    """Tell what is wrong with a file that somebody else may have written.
+
+    Raises:
+        InputError: in place of what the library says.
+    """
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(str(path), reason(error), "a table written by headway") from error
 
 
 def _replace(path: Path, content: bytes | Path) -> None:
