@@ -380,8 +380,9 @@ def test_the_slowest_run_of_each_policy_is_named(tmp_path: Path) -> None:
         status="complete", peak_bytes=1.0, tpot_max_s=[3.0, 5.0, 4.0, 2.0], **numbers, **counts
     )
     runs = cases[["run"]].assign(detail="", end_s=1.0, headway_version="0")
-    for name, table in {"cases": cases, "metrics": metrics, "runs": runs}.items():
-        table.to_parquet(tmp_path / f"{name}.parquet")
+    cases.to_parquet(tmp_path / "cases.parquet", index=False)
+    _write(tmp_path, "metrics", metrics)
+    _write(tmp_path, "runs", runs)
     found = slowest_sheet(read_evidence(tmp_path))
     assert found is not None
     assert [[cell.text for cell in row] for row in found.rows] == [
