@@ -27,7 +27,7 @@ class PlaceLaws:
         """Something has happened."""
         match news:
             case Asked(target=target) if target is not None:
-                self._target = target
+                self._asked(news, target)
             case Attempt():
                 self._attempt(news)
             case Move():
@@ -38,6 +38,19 @@ class PlaceLaws:
                 self._devices(news)
             case Row(table="placements"):
                 self._placement(news)
+
+    def _asked(self, news: Asked, target: IntArray) -> None:
+        """What is adopted is another placement; otherwise blocks stay, or lost ones come back."""
+        placed, checks = self._story.placement, self._checks
+        self._target = target
+        if placed is not None:
+            moved = int(((target != placed) | self._story.lost).sum())
+            checks.that(news.moved == moved, "place", "blocks that a decision moves", moved, news.moved)
+            same = _bytes(target) == _bytes(placed)
+            adopted = news.outcome == "adopted"
+            checks.that(
+                adopted != same, "place", "outcome of a decision", "adopted if it differs", news.outcome
+            )
 
     def _attempt(self, news: Attempt) -> None:
         story, checks = self._story, self._checks
