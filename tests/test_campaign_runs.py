@@ -419,7 +419,8 @@ def test_a_real_disk_that_is_full_or_read_only_is_told_and_the_store_stays_valid
         filler.write_bytes(bytes(60_000))
         with pytest.raises(InputError, match="No space left on device"):
             make(campaign, tmp_path, store)
-        assert len(rows(store, "runs")) == len(known(store)) < RUNS
+        # How many runs come before the end depends on how many are committed at a time: all, if only the fold fails.
+        assert len(rows(store, "runs")) == len(known(store)) <= RUNS
         filler.unlink()
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         with pytest.raises(InputError, match="Read-only file system"):
