@@ -59,6 +59,7 @@ class ExactMilp:
     name: ClassVar[str] = "exact-milp"
     declares: ClassVar[Mapping[str, str]] = {
         "finds-room": "it is for models of one layer and one feed-forward block, and says so elsewhere",
+        "stable": "each interval is the optimum by itself, and two moves may cost less than one",
     }
 
     time_limit_s: float = 60.0

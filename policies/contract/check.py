@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
 
 from policies.contract import strategies
-from policies.contract.edges import edges
+from policies.contract.edges import detour, edges
 from policies.contract.growth import measured
 from policies.contract.laws import LAWS, BrokenError, Family, Law
 from policies.contract.question import Question
@@ -35,6 +35,9 @@ _DRAWN: Mapping[Family, Callable[[], st.SearchStrategy[Question]]] = {
     "untied": strategies.untied,
     "runs": strategies.runs,
 }
+
+_MADE: Mapping[Family, Callable[[], tuple[Question, ...]]] = {"edges": edges, "detour": detour}
+"""Families that are not drawn."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def _examine(name: str, subject: Subject, declared: Mapping[str, str], scale: _S
             except BrokenError as broken:
                 judged += 1
                 if worst is None:
-                    small = family == "edges" or reason
+                    small = family in _MADE or reason
                     worst = (question, str(broken)) if small else _smallest(law, subject, family, scale)
     outcome = _outcome(worst is not None, reason, judged)
     found = Finding(name, law.guards, outcome, examples, judged, reason)
@@ -138,8 +141,8 @@ def _outcome(broken: bool, reason: str, judged: int) -> Outcome:
 @cache
 def _questions(family: Family, count: int) -> tuple[Question, ...]:
     """The questions of a family, always the same; they do not depend on the policy, so they are drawn once."""
-    if family == "edges":
-        return edges()
+    if family in _MADE:
+        return _MADE[family]()
     drawn: list[Question] = []
     _draw(family, count, drawn.append)
     return tuple(drawn)

@@ -76,3 +76,20 @@ def _full() -> Question:
     """Nothing fits anywhere."""
     world = _world("full", 2)
     return Question(with_memory(world, [needed_bytes(world) / 1000.0] * 2))
+
+
+def detour() -> tuple[Question, ...]:
+    """A world in which two moves, one after another, cost less than one, so that who weighs each by itself makes both.
+
+    All blocks are on a device from which there is a quick link to one that is faster, and from that a quick one to the
+    fastest of all; the direct link is slow, and the way that messages take.
+    """
+    world = _world("detour", 3, heads=1)
+    speeds, ends = (1e5, 1e6, 1e9), ((0, 1, 1e8, 1e-4), (1, 2, 1e8, 1e-4), (0, 2, 1e4, 0.0))
+    devices = tuple(replace(d, flops=f) for d, f in zip(world.cluster.devices, speeds, strict=True))
+    links = tuple(
+        Link(name=f"l{i}-{j}", ends=(f"d{i}", f"d{j}"), bandwidth=Trace.constant(rate), latency_s=latency_s)
+        for i, j, rate, latency_s in ends
+    )
+    world = replace(world, cluster=Cluster(devices, links, "d1"), interval=1)
+    return (Question(world, np.zeros(len(world.blocks), dtype=np.int64)),)
