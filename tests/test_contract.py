@@ -287,6 +287,14 @@ def test_a_declared_law_is_told_as_declared_with_its_reason_and_example() -> Non
     assert finding.question is not None
 
 
+@pytest.mark.parametrize("name", ["exact", "resource-aware"])
+def test_who_weighs_each_move_by_itself_makes_two_where_one_is_slow(name: str) -> None:
+    """That is no mistake of theirs, and shown every time: the best of each interval need not be where the last led."""
+    finding = check_law(lambda: policies.create(name), "stable")
+    assert finding.outcome == "declared"
+    assert finding.question is not None
+
+
 def test_a_declaration_that_nothing_bears_out_is_unfounded() -> None:
     assert check_law(Modest, "units").outcome == "unfounded"
 
