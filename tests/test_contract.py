@@ -287,9 +287,9 @@ def test_a_declared_law_is_told_as_declared_with_its_reason_and_example() -> Non
     assert finding.question is not None
 
 
-@pytest.mark.parametrize("name", ["exact", "resource-aware"])
-def test_who_weighs_each_move_by_itself_makes_two_where_one_is_slow(name: str) -> None:
-    """That is no mistake of theirs, and shown every time: the best of each interval need not be where the last led."""
+@pytest.mark.parametrize("name", ["exact", "resource-aware", "dynamic-layer"])
+def test_who_says_that_it_thinks_twice_is_seen_to_every_time(name: str) -> None:
+    """Where two moves cost less than one, or devices are fuller than a threshold; not in random worlds alone."""
     finding = check_law(lambda: policies.create(name), "stable")
     assert finding.outcome == "declared"
     assert finding.question is not None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
 
 from policies.contract import strategies
-from policies.contract.edges import detour, edges
+from policies.contract.edges import edges, second_thoughts
 from policies.contract.growth import measured
 from policies.contract.laws import LAWS, BrokenError, Family, Law
 from policies.contract.question import Question
@@ -36,7 +36,10 @@ _DRAWN: Mapping[Family, Callable[[], st.SearchStrategy[Question]]] = {
     "runs": strategies.runs,
 }
 
-_MADE: Mapping[Family, Callable[[], tuple[Question, ...]]] = {"edges": edges, "detour": detour}
+_MADE: Mapping[Family, Callable[[], tuple[Question, ...]]] = {
+    "edges": edges,
+    "second thoughts": second_thoughts,
+}
 """Families that are not drawn."""
 
 

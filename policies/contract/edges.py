@@ -78,8 +78,13 @@ def _full() -> Question:
     return Question(with_memory(world, [needed_bytes(world) / 1000.0] * 2))
 
 
-def detour() -> tuple[Question, ...]:
-    """A world in which two moves, one after another, cost less than one, so that who weighs each by itself makes both.
+def second_thoughts() -> tuple[Question, ...]:
+    """Worlds in which it is easy to think better of what has just been decided."""
+    return _detour(), _threshold()
+
+
+def _detour() -> Question:
+    """Two moves, one after another, cost less than one, so that who weighs each by itself makes both.
 
     All blocks are on a device from which there is a quick link to one that is faster, and from that a quick one to the
     fastest of all; the direct link is slow, and the way that messages take.
@@ -92,4 +97,11 @@ def detour() -> tuple[Question, ...]:
         for i, j, rate, latency_s in ends
     )
     world = replace(world, cluster=Cluster(devices, links, "d1"), interval=1)
-    return (Question(world, np.zeros(len(world.blocks), dtype=np.int64)),)
+    return Question(world, np.zeros(len(world.blocks), dtype=np.int64))
+
+
+def _threshold() -> Question:
+    """Two devices have to be filled to the byte, and then a third has room for something, but not for much."""
+    world = _world("threshold", 3, heads=1)
+    head, proj, ffn = block_bytes(world).tolist()
+    return Question(with_memory(world, [head + proj, ffn, 1.25 * proj]))

@@ -15,7 +15,7 @@ from policies.contract.subject import Subject, devices_of, malformed, same, sett
 from policies.contract.views import changed, renamed, reordered, rescaled, thawed
 from simcore import AuditError, IntArray, Keep, Observation, Placement, predict, simulate
 
-Family: TypeAlias = Literal["asked", "again", "edges", "detour", "one large", "untied", "runs"]
+Family: TypeAlias = Literal["asked", "again", "edges", "second thoughts", "one large", "untied", "runs"]
 """Sets of questions; `policies.contract.check` draws them."""
 
 _ROUNDING = 1e-9
@@ -244,7 +244,7 @@ LAWS: Mapping[str, Law] = {
     "renaming": Law(renaming, ("asked",), settled=True),
     "reordering": Law(reordering, ("untied",), settled=True),
     "units": Law(units, ("asked",), settled=True),
-    "stable": Law(stable, ("asked", "again", "detour"), settled=True),
+    "stable": Law(stable, ("asked", "again", "second thoughts"), settled=True),
     "worth-moving": Law(worth_moving, ("again",)),
 }
 """All laws about answers; how long an answer takes is measured by `policies.contract.growth`."""
