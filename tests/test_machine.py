@@ -484,7 +484,7 @@ def test_all_laws_hold_in_any_world_under_any_policy() -> None:
 
 @pytest.mark.slow
 def test_all_laws_hold_in_more_worlds() -> None:
-    run_state_machine_as_test(Machine, settings=settings(COMMON, max_examples=30, stateful_step_count=20))
+    run_state_machine_as_test(Machine, settings=settings(COMMON, max_examples=20, stateful_step_count=20))
 
 
 @pytest.mark.thorough
