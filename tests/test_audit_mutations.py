@@ -428,6 +428,14 @@ def leave_one_where_it_is(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Mover, "_moves", lambda self, blocks, targets: moves(self, blocks, targets)[1:])
 
 
+def give_up_for_nothing(patch: pytest.MonkeyPatch) -> None:
+    def tiring(self: Mover, copying: Any) -> Any:
+        yield from copying.work
+        self.abandon()
+
+    patch.setattr(Mover, "_copy_beside", tiring)
+
+
 # Faults of order
 
 
@@ -543,6 +551,7 @@ FAULTS: list[tuple[Fault, Law, Change]] = [
     (forget_what_is_lost, "place", failing),
     (move_elsewhere, "place", as_it_is),
     (move_elsewhere, "memory", live),
+    (give_up_for_nothing, "place", live),
     (leave_one_where_it_is, "place", as_it_is),
     (compute_before_the_input_is_there, "order", as_it_is),
     (dawdle, "order", dedicated),

@@ -86,6 +86,7 @@ class Auditor:
         Raises:
             AuditError: a law is broken.
         """
+        self._moves.ending = True
         self._hear(now_s)
         self._place.count(self._deployment)
         self._traffic.end(self._network.carried)

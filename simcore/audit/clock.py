@@ -17,7 +17,7 @@ class ClockLaws:
     def __init__(self, scenario: Scenario, checks: Checks) -> None:
         self._scenario = scenario
         self._checks = checks
-        self._ended_s = self._done_s = 0.0
+        self._ended_s = self._done_s = self._first_s = 0.0
         self._still = dict.fromkeys(_STILL, 0.0)
         self._spans = 1
 
@@ -67,6 +67,9 @@ class ClockLaws:
         checks, what = self._checks, f"request {row['request']}"
         turn_s = max(row["arrival_s"], self._done_s)
         checks.equal("clock", f"start of {what}", turn_s, row["start_s"], grain(turn_s))
+        first_s = row["first_token_s"]
+        if first_s is not None:
+            checks.that(first_s == self._first_s, "clock", f"first token of {what}", self._first_s, first_s)
         times = [
             time_s for time_s in (row["start_s"], row["first_token_s"], row["finish_s"]) if time_s is not None
         ]
@@ -96,5 +99,7 @@ class ClockLaws:
         for part, stood_s in self._still.items():
             checks.equal("clock", f"{part} of {what}", stood_s, row[part], slack)
         self._ended_s = now_s
+        if row["token"] == 0:
+            self._first_s = now_s
         self._still = dict.fromkeys(_STILL, 0.0)
         self._spans = 1

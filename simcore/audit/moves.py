@@ -2,19 +2,26 @@
 
 from collections import defaultdict
 
-from simcore.audit.checks import Checks
+from simcore.audit.checks import Checks, grain
 from simcore.audit.news import News, Row
 from simcore.audit.story import Story
 from simcore.probe import Message, Move
 from simcore.scenario import Scenario
+from traces import Trace
 
 
 class MoveLaws:
-    """What must hold of migrations."""
+    """What must hold of migrations.
+
+    Attributes:
+        ending: whether the run has come to its end, early or not.
+    """
 
     def __init__(self, scenario: Scenario, story: Story, checks: Checks) -> None:
         self._live = scenario.migration == "live"
+        self._failing = any(device.up != Trace.constant(1.0) for device in scenario.cluster.devices)
         self._names = scenario.blocks.names
+        self.ending = False
         self._story = story
         self._checks = checks
         self._sent: defaultdict[int, list[Message]] = defaultdict(list)
@@ -43,8 +50,17 @@ class MoveLaws:
         known.append(span)
 
     def _row(self, row: Row) -> None:
-        sent = sum(span.size_bytes for span in self._sent[self._story.row(row["block"])])
-        self._checks.equal("bytes", f"size_bytes of the move of {row['block']}", sent, row["size_bytes"])
+        """A move is as large as its messages, and as long, but for what the disk takes beyond them."""
+        checks, block = self._checks, row["block"]
+        spans = self._sent[self._story.row(block)]
+        sent, sending_s = (
+            sum(span.size_bytes for span in spans),
+            sum(span.arrived_s - span.sent_s for span in spans),
+        )
+        checks.equal("bytes", f"size_bytes of the move of {block}", sent, row["size_bytes"])
+        slack = grain(checks.now_s) * (1 + len(spans))
+        checks.at_most("clock", f"sending of {block}", row["duration_s"], sending_s, slack)
+        checks.at_most("clock", f"move of {block}", sending_s + row["load_s"], row["duration_s"], slack)
 
     def _move(self, move: Move) -> None:
         """A block that has moved has brought what it holds: what was copied and still counts, and what it gained."""
@@ -53,6 +69,11 @@ class MoveLaws:
         for span in sent:
             ends = (span.sender, span.receiver)
             checks.that(ends == (move.old, move.new), "bytes", f"way of {name}", (move.old, move.new), ends)
+        if move.outcome == "abandoned":
+            over = self._story.done or self.ending or self._failing
+            checks.that(
+                over, "place", f"move of {name}", "given up only for a device or at the end", move.outcome
+            )
         if move.outcome != "moved" or move.old == move.new:
             checks.that(
                 move.old != move.new or not sent, "bytes", f"messages of {name}, which stays", 0, len(sent)

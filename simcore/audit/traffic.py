@@ -28,6 +28,7 @@ class TrafficLaws:
         self._per_byte = WIRE_BYTES / SEGMENT_BYTES if scenario.transport.kind == "tcp" else 1.0
         self._sent: list[Sent] = []
         self._carried: defaultdict[tuple[int, bool], Carried] = defaultdict(Carried)
+        self._written = 0
         self._touched: set[tuple[int, bool]] = set()
         self._on: defaultdict[int, deque[tuple[float, float, float]]] = defaultdict(
             lambda: deque(maxlen=_MOST_REMEMBERED)
@@ -130,11 +131,14 @@ class TrafficLaws:
         """The books of all links must agree, those too that nothing was told of."""
         for key in sorted(self._carried.keys() | carried.keys()):
             self._compare(key, carried[key] if key in carried else Carried())
+        used = sum(each.messages > 0 for each in self._carried.values())
+        self._checks.that(self._written == used, "bytes", "rows of the table links", used, self._written)
 
     def _compare(self, key: tuple[int, bool], found: Carried) -> None:
         self._same(key, found.messages, found.size_bytes, found.busy_s)
 
     def _link(self, row: Row) -> None:
+        self._written += 1
         numbers = {link.name: number for number, link in enumerate(self._cluster.links)}
         number = numbers[row["link"]]
         forward = self._cluster.links[number].ends == (row["from_device"], row["to_device"])
