@@ -21,7 +21,8 @@ from analysis.report.evidence import described
 from simcore import load_scenario
 from simcore.files import bounds
 from simcore.results import read_table
-from traces import InputError, read
+from traces import InputError, Trace, read
+from traces.fit import fit_all
 from traces.readers import parquet
 from traces.requests import read_requests
 
@@ -243,6 +244,11 @@ class TestTraces:
         assert "np.float64" not in refused("trace", "fit", path, *options)
         if not options:
             assert command("trace", "plot", path, "-o", tmp_path / "figure.png") == (0, "")
+
+    def test_a_trace_of_numbers_beyond_measure_is_fitted_by_nothing(self) -> None:
+        values = [5.6e16, 1e99, 1.8e98, 0.0, 1.8e98, 2.0] * 3
+        with pytest.raises(InputError, match=r"values of 1e\+99"):
+            fit_all(Trace(np.arange(float(len(values))), values))
 
 
 class TestNames:

@@ -24,6 +24,7 @@ _CLOSEST_TO_ONE = 0.999999
 _POINTS = 4000
 """Values at which two distributions are compared; their distance is then found to within 1 / 4000."""
 
+_PLAUSIBLE = 1e30
 _ROUNDING = 1e-6
 """Relative differences between values that count for none: averages of equal values have some."""
 
@@ -153,6 +154,15 @@ class _Sample:
         return min(max(self.correlation(1), 0.0), _CLOSEST_TO_ONE)
 
 
+def _check_plausible(trace: Trace, length_s: float) -> None:
+    """Refuse numbers whose products, of which statistics are made, float64 does not hold."""
+    positive = trace.values[trace.values > 0.0]
+    for what, number in (("values", positive.max()), ("values", positive.min()), ("a length [s]", length_s)):
+        if not 1 / _PLAUSIBLE < number < _PLAUSIBLE:
+            accepted = f"numbers from {1 / _PLAUSIBLE:g} to {_PLAUSIBLE:g}"
+            raise InputError("trace", f"{what} of {number:g}", accepted)
+
+
 def _sampled(trace: Trace, step_s: float | None) -> _Sample:
     if step_s is not None:
         try:
@@ -168,6 +178,7 @@ def _sampled(trace: Trace, step_s: float | None) -> _Sample:
     last = float(np.median(between)) if trace.duration is None else trace.duration - float(trace.times[-1])
     spans = np.append(between, last).astype(np.float64)
     length = float(spans.sum())
+    _check_plausible(trace, length)
     shortest = float(np.quantile(spans, 0.1, method="lower"))
     step = max(shortest if step_s is None else step_s, length / _MOST_STEPS)
     # A length of a whole number of steps may be a little less in float64.
