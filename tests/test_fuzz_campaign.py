@@ -1,0 +1,144 @@
+"""A campaign or study file that somebody has damaged is planned and made, or refused in one message."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from campaigns import CAMPAIGN, LAB, make, planned, write
+from fuzzing import SETTINGS, Some, attempt, broken, clean, damaged, yaml_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.campaign import Store, read_campaign
+from analysis.whatif.runs import prepare
+from analysis.whatif.study import read_study
+from simcore.files.document import read_document
+
+MOST_RUNS = 40
+"""Of a campaign that is worth being made here."""
+MOST_WORLDS = 200
+
+CAMPAIGNS: Some[Any] = Some(
+    [
+        yaml.safe_load(CAMPAIGN),
+        {
+            "campaign": 1,
+            "name": "other",
+            "description": "text",
+            "scenario": "lab.yaml",
+            "changes": ["links.cable.bandwidth*0.5", "shift-trace 1 s"],
+            "axes": {
+                "product": {
+                    "where": {"variants": {"near": [], "far": ["links.cable.latency=9 ms"]}},
+                    "both": {"path": ["devices.desk.compute", "devices.shelf.compute"], "factors": [0.5, 2]},
+                }
+            },
+            "policies": ["greedy", {"name": "resource-aware", "label": "ours", "parameters": {"deadline_s": 1}}],
+            "seeds": [3, 5],
+            "keep": ["runs", "tokens", "decisions"],
+        },
+        {"scenario": "home-cluster", "replications": 2, "seed": 7, "policies": ["static"]},
+    ]
+)  # fmt: skip
+STUDIES: Some[Any] = Some(
+    [
+        {
+            "base": "lab.yaml",
+            "changes": ["links.cable.bandwidth*0.5"],
+            "variants": {"slow": ["links.cable.bandwidth*0.5"], "alone": ["drop devices.shelf"]},
+            "policies": ["greedy"],
+            "replications": 2,
+            "seed": 3,
+        },
+        {"base": "lab.yaml", "sweep": "links.cable.bandwidth*0.5,1,2", "replications": 2},
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("fuzz")
+    write(place)
+    return place
+
+
+def encoded(tree: Any) -> bytes:
+    return yaml_of(tree).encode("utf-8", "replace")
+
+
+def files(trees: Some[Any]) -> st.SearchStrategy[bytes]:
+    return damaged(trees, 1).map(encoded) | broken(Some([encoded(tree) for tree in trees]), 1)
+
+
+def check_campaign(folder: Path, data: bytes, lab: bytes = LAB.encode()) -> int:
+    """What can be read and planned can be made, and every run is in the store or has an error there: how many."""
+    (folder / "lab.yaml").write_bytes(lab)
+    path = folder / "campaign.yaml"
+    path.write_bytes(data)
+    with clean(folder, folder / "cases.parquet"):
+        campaign = attempt(lambda: read_campaign(path), str(folder), "change", "axis", "axes", "keep", "seed")
+        if campaign is None or campaign.points * len(campaign.seeds) > MOST_WORLDS:
+            return 0
+        plan = attempt(lambda: planned(campaign, folder))
+    if plan is None or plan.runs > MOST_RUNS or campaign.scenario != folder / "lab.yaml":
+        return 0
+    store = Store(folder.parent / f"store-{len(list(folder.parent.iterdir()))}")
+    tally = make(campaign, folder, store)
+    assert tally.done + tally.failed == tally.total
+    assert make(campaign, folder, store).done == 0
+    return tally.total
+
+
+def fuzz_campaign(folder: Path) -> Any:
+    @given(data=files(CAMPAIGNS))
+    def check(data: bytes) -> None:
+        check_campaign(folder, data)
+
+    return check
+
+
+def fuzz_its_scenario(folder: Path) -> Any:
+    """The scenario is damaged, and the campaign whole."""
+
+    @given(number=st.integers(0, 1), data=files(Some([yaml.safe_load(LAB)])))
+    def check(number: int, data: bytes) -> None:
+        check_campaign(folder, encoded(CAMPAIGNS[number]), data)
+
+    return check
+
+
+def fuzz_study(folder: Path) -> Any:
+    @given(data=files(STUDIES))
+    def check(data: bytes) -> None:
+        (folder / "lab.yaml").write_text(LAB)
+        path = folder / "study.yaml"
+        path.write_bytes(data)
+        with clean(folder):
+            study = attempt(lambda: read_study(read_document(path)), str(folder), "variants", "sweep", "seed")
+            if study is not None and study.replications <= MOST_WORLDS:
+                attempt(lambda: prepare(study))
+
+    return check
+
+
+FUZZ = {fuzz_campaign: 50, fuzz_its_scenario: 25, fuzz_study: 100}
+"""Every kind of file, with the examples of a quick run."""
+
+
+def test_undamaged_files_are_used(folder: Path) -> None:
+    assert [check_campaign(folder, encoded(tree)) for tree in CAMPAIGNS] == [36, 16, 0]
+    for tree in STUDIES:
+        (folder / "study.yaml").write_bytes(encoded(tree))
+        prepare(read_study(read_document(folder / "study.yaml")))
+
+
+@pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
+def test_a_damaged_file_is_used_or_refused_in_one_message(fuzz: Any, folder: Path) -> None:
+    settings(SETTINGS, max_examples=FUZZ[fuzz])(fuzz(folder))()
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
+def test_thousands_of_damaged_files(fuzz: Any, folder: Path) -> None:
+    settings(SETTINGS, max_examples=50 * FUZZ[fuzz], derandomize=False)(fuzz(folder))()
