@@ -468,7 +468,8 @@ class TestNoPickles:
             "",
         )
         files = [path for path in tmp_path.rglob("*") if path.is_file()]
-        assert {path.suffix for path in files} <= {".yaml", ".parquet", ".json", ".txt", ".svg", ".png", ""}
+        texts = {".yaml", ".scenario", ".json", ".txt", ".svg", ""}
+        assert {path.suffix for path in files} <= {*texts, ".parquet", ".png"}
         for path in files:
             if path.suffix == ".parquet":
                 kinds = pq.read_schema(path).types
