@@ -18,8 +18,10 @@ from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 import policies
+from analysis.cli import app
 from analysis.metrics import metrics
 from simcore import Scenario, simulate
 from traces import InputError
@@ -274,6 +276,30 @@ def attempt(make: Callable[[], _Made], *names: str) -> _Made | None:
         return None
     finally:
         assert time.monotonic() - begun < MOST_SECONDS
+
+
+def examine(check: Callable[..., None], examples: int, *, at_random: bool = False) -> None:
+    """Make a check with so many examples, the same every time unless they are to be drawn at random."""
+    settings(SETTINGS, max_examples=examples, derandomize=not at_random)(check)()
+
+
+def invoke(*arguments: object, usage: bool = False) -> str:
+    """What the command says, which ends well or with one line that tells a mistake; everything else is raised.
+
+    Args:
+        arguments: of the command.
+        usage: whether it may also find that it is not called as it can be.
+    """
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code in (0, 2), result.output
+    if result.exit_code == 2 and not (usage and result.stderr.startswith("Usage")):
+        assert result.stderr.startswith("headway: "), result.stderr
+        assert len(result.stderr.splitlines()) == 1, result.stderr
+        assert result.stderr.strip().isprintable(), result.stderr
+        assert len(result.stderr) < LONGEST_MESSAGE, result.stderr
+    return result.output
 
 
 @contextlib.contextmanager

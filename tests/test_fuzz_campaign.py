@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 from campaigns import CAMPAIGN, LAB, make, planned, write
-from fuzzing import SETTINGS, Some, attempt, broken, clean, damaged, yaml_of
-from hypothesis import given, settings
+from fuzzing import Some, attempt, broken, clean, damaged, examine, yaml_of
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.campaign import Store, read_campaign
@@ -135,10 +135,10 @@ def test_undamaged_files_are_used(folder: Path) -> None:
 
 @pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
 def test_a_damaged_file_is_used_or_refused_in_one_message(fuzz: Any, folder: Path) -> None:
-    settings(SETTINGS, max_examples=FUZZ[fuzz])(fuzz(folder))()
+    examine(fuzz(folder), FUZZ[fuzz])
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
 def test_thousands_of_damaged_files(fuzz: Any, folder: Path) -> None:
-    settings(SETTINGS, max_examples=50 * FUZZ[fuzz], derandomize=False)(fuzz(folder))()
+    examine(fuzz(folder), 50 * FUZZ[fuzz], at_random=True)

@@ -9,13 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from campaigns import LAB, make, write
-from fuzzing import NUMBERS, SETTINGS, TEXTS, Some, any_of, attempt, broken, clean
-from hypothesis import given, settings
+from fuzzing import NUMBERS, TEXTS, Some, any_of, attempt, broken, clean, examine, invoke
+from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 from analysis.campaign import Store, read_campaign
-from analysis.cli import app
 from analysis.output import write_results
 from analysis.report import contest, read_evidence, verdict
 from analysis.report.evidence import after_warm_up
@@ -81,19 +79,6 @@ def folder(undamaged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("fuzz") / "all"
     shutil.copytree(undamaged, place)
     return place
-
-
-def invoke(*arguments: object) -> None:
-    """The command, which ends well or with one line that tells a mistake; everything else is raised."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code in (0, 2), result.output
-    if result.exit_code == 2:
-        assert result.stderr.startswith("headway: "), result.stderr
-        assert len(result.stderr.splitlines()) == 1, result.stderr
-        assert result.stderr.strip().isprintable(), result.stderr
-        assert len(result.stderr) < 4000, result.stderr
 
 
 @st.composite
@@ -258,10 +243,10 @@ FUZZ = {fuzz_run: 25, fuzz_store: 30, fuzz_export: 20}
 
 @pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
 def test_damaged_results_are_shown_or_told(fuzz: Any, folder: Path, undamaged: Path) -> None:
-    settings(SETTINGS, max_examples=FUZZ[fuzz])(fuzz(folder, undamaged))()
+    examine(fuzz(folder, undamaged), FUZZ[fuzz])
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
 def test_hundreds_of_damaged_results(fuzz: Any, folder: Path, undamaged: Path) -> None:
-    settings(SETTINGS, max_examples=20 * FUZZ[fuzz], derandomize=False)(fuzz(folder, undamaged))()
+    examine(fuzz(folder, undamaged), 20 * FUZZ[fuzz], at_random=True)

@@ -6,8 +6,18 @@ from typing import Any
 
 import pytest
 import yaml
-from fuzzing import SETTINGS, Some, attempt, broken, damaged, extremes, parts, try_out, yaml_of
-from hypothesis import given, settings
+from fuzzing import (
+    Some,
+    attempt,
+    broken,
+    damaged,
+    examine,
+    extremes,
+    parts,
+    try_out,
+    yaml_of,
+)
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simcore import load_scenario, shipped_scenario, shipped_scenarios
@@ -263,10 +273,10 @@ FUZZ = {
 
 @pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
 def test_a_damaged_file_makes_a_world_or_one_message(fuzz: Any, folder: Path) -> None:
-    settings(SETTINGS, max_examples=FUZZ[fuzz])(fuzz(folder))()
+    examine(fuzz(folder), FUZZ[fuzz])
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
 def test_thousands_of_damaged_files(fuzz: Any, folder: Path) -> None:
-    settings(SETTINGS, max_examples=50 * FUZZ[fuzz], derandomize=False)(fuzz(folder))()
+    examine(fuzz(folder), 50 * FUZZ[fuzz], at_random=True)

@@ -9,15 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fuzzing import EXTREMES, NUMBERS, SETTINGS, Some, attempt, broken, clean, yaml_of
-from hypothesis import given, settings
+from fuzzing import EXTREMES, NUMBERS, Some, attempt, broken, clean, examine, invoke, yaml_of
+from hypothesis import given
 from hypothesis import strategies as st
 from test_fuzz_scenario import check
 from test_request_logs import ALL
 from test_trace_formats import FILES
-from typer.testing import CliRunner
 
-from analysis.cli import app
 from traces import Options, record
 from traces.fit import fit_all
 from traces.readers import FORMATS
@@ -54,18 +52,6 @@ def use(path: Path, quantity: Any, name: str | None, options: Options) -> None:
         assert np.isfinite(found.trace.integral(0.0, found.length_s))
 
 
-def invoke(*arguments: object) -> str:
-    """The command, which ends well or with one line that tells a mistake; everything else is raised."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code in (0, 2), result.output
-    if result.exit_code == 2:
-        assert result.stderr.startswith(("headway: ", "Usage")), result.stderr
-        assert result.stderr.startswith("Usage") or len(result.stderr.splitlines()) == 1, result.stderr
-    return result.output
-
-
 def fuzz_readers(folder: Path) -> Any:
     @given(
         data=broken(TRACES),
@@ -95,11 +81,11 @@ def fuzz_commands(folder: Path) -> Any:
         stepped = [] if step is None else ["--step", step]
         if what in ("info", "fit"):
             with clean(folder):
-                invoke("trace", what, path, *stepped)
+                invoke("trace", what, path, *stepped, usage=True)
         elif what == "plot":
-            invoke("trace", "plot", path, "-o", out / "figure.png")
+            invoke("trace", "plot", path, "-o", out / "figure.png", usage=True)
         else:
-            invoke("trace", "convert", path, out / f"log{what}")
+            invoke("trace", "convert", path, out / f"log{what}", usage=True)
 
     return check_command
 
@@ -214,7 +200,7 @@ def fuzz_generate(folder: Path) -> Any:
         options = [f"--{name}={value}" for name, value in given_.items()]
         path = folder / "made.csv"
         path.unlink(missing_ok=True)
-        invoke("trace", "generate", kind, "-o", path, *options)
+        invoke("trace", "generate", kind, "-o", path, *options, usage=True)
         if path.exists() and given_.get("as", "rate") == "rate":
             use(path, "rate", "csv", Options())
 
@@ -253,10 +239,10 @@ FUZZ = {
 
 @pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
 def test_a_damaged_recording_is_read_or_told(fuzz: Any, folder: Path) -> None:
-    settings(SETTINGS, max_examples=FUZZ[fuzz])(fuzz(folder))()
+    examine(fuzz(folder), FUZZ[fuzz])
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
 def test_thousands_of_damaged_recordings(fuzz: Any, folder: Path) -> None:
-    settings(SETTINGS, max_examples=50 * FUZZ[fuzz], derandomize=False)(fuzz(folder))()
+    examine(fuzz(folder), 50 * FUZZ[fuzz], at_random=True)
