@@ -21,7 +21,16 @@ from analysis.policy_command import policy
 from analysis.replay_commands import explain, timeline
 from analysis.report_command import report
 from analysis.sweep_command import sweep
-from analysis.terminal import DecisionLimit, console, counted, look_here, reported, scenario_file, show
+from analysis.terminal import (
+    MOST_PROCESSES,
+    DecisionLimit,
+    console,
+    counted,
+    look_here,
+    reported,
+    scenario_file,
+    show,
+)
 from analysis.terminal import decision_limit as allowed
 from analysis.trace_command import trace
 from analysis.trace_generate import fit, generate
@@ -184,7 +193,7 @@ def paper(
         int | None,
         typer.Option(
             min=1,
-            max=1024,
+            max=MOST_PROCESSES,
             help="Processes; one per processor by default. Results are the same for any number.",
         ),
     ] = None,

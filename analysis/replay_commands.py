@@ -101,7 +101,8 @@ def _range(text: str) -> tuple[int, int]:
 
 def _replay(run: str, name: str | None, policy: str | None, seed: int | None) -> "Replay":
     import simcore
-    from analysis.replay.stored import is_store, watch_stored
+    from analysis.campaign.store import is_store
+    from analysis.replay.stored import watch_stored
     from analysis.replay.watch import is_results, watch_again, watch_scenario
     from traces.errors import InputError
 

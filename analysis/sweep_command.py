@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.terminal import DecisionLimit, console, reported, show
+from analysis.terminal import MOST_PROCESSES, DecisionLimit, console, reported, show
 from analysis.terminal import decision_limit as allowed
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ _Store = Annotated[
         help="Folder of the store, results/campaigns/<campaign name> by default; may hold several campaigns.",
     ),
 ]
-_Count = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes; one per processor by default.")]
+_Count = Annotated[
+    int | None, typer.Option(min=1, max=MOST_PROCESSES, help="Processes; one per processor by default.")
+]
 _Dask = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="Use the workers of this Dask scheduler, such as tcp://host:8786."),

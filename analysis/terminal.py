@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+MOST_PROCESSES = 1024
+
 DecisionLimit = Annotated[
     str | None,
     typer.Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.terminal import counted, reported, scenario_file, show
+from analysis.terminal import MOST_PROCESSES, counted, reported, scenario_file, show
 
 if TYPE_CHECKING:
     from analysis.whatif.study import Study
@@ -76,7 +76,7 @@ def whatif(
         int | None,
         typer.Option(
             min=1,
-            max=1024,
+            max=MOST_PROCESSES,
             help="Processes; one per processor by default. Results are the same for any number.",
         ),
     ] = None,

@@ -19,7 +19,7 @@ from policies.random_placement import Random
 from policies.resource_aware import ResourceAware
 from simcore import Policy, PolicyChoice
 from traces import InputError
-from traces.errors import one_of, shown
+from traces.errors import one_of, shown, told
 
 _POLICIES: Mapping[str, Callable[..., Policy]] = {
     policy.name: policy
@@ -72,7 +72,7 @@ def trouble(name: str) -> str:
     try:
         create(name)
     except Exception as error:
-        return error.found if isinstance(error, InputError) else _told(error)
+        return error.found if isinstance(error, InputError) else told(error)
     return ""
 
 
@@ -174,16 +174,11 @@ def _origin(entry: EntryPoint) -> str:
     return f"{entry.dist.name} ({entry.value})" if entry.dist is not None else entry.value
 
 
-def _told(error: Exception) -> str:
-    """An exception of somebody else's code on one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
 def _loaded(entry: EntryPoint, where: str) -> Callable[..., Policy]:
     try:
         make = entry.load()
     except Exception as error:  # whatever the code of somebody else does when it is imported
-        found = f"the policy {shown(entry.name)} of {_origin(entry)} ({_told(error)})"
+        found = f"the policy {shown(entry.name)} of {_origin(entry)} ({told(error)})"
         raise InputError(where, found, "a class that can be imported") from error
     if not callable(make):
         found = f"the policy {shown(entry.name)} of {_origin(entry)}, which is no class"

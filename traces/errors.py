@@ -42,14 +42,18 @@ def shown(value: object) -> str:
     except (ValueError, RecursionError):
         # Python refuses to spell out integers of thousands of digits and structures nested hundreds deep.
         return f"a {type(value).__name__} too long to show"
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
+    return shortened(text, _LONGEST_SHOWN)
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many letters, with dots for what was cut off."""
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def reason(error: Exception) -> str:
     """What a library or the system has against a file, on one line and printable; its name if it says nothing."""
     first = next(iter(str(error).splitlines()), "").strip()
-    shown_ = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in first)
-    return shown_[:_LONGEST_REASON] or type(error).__name__
+    return _printable(first)[:_LONGEST_REASON] or type(error).__name__
 
 
 def told(error: BaseException) -> str:
@@ -58,9 +62,13 @@ def told(error: BaseException) -> str:
         words = " ".join(str(error)[: 4 * _LONGEST_SHOWN].split())
     except Exception:  # of somebody else's class, whose words are its own affair
         words = ""
-    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in words)
-    text = text if len(text) <= 2 * _LONGEST_SHOWN else text[: 2 * _LONGEST_SHOWN - 3] + "..."
+    text = shortened(_printable(words), 2 * _LONGEST_SHOWN)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _printable(text: str) -> str:
+    """A text with escape sequences for what no terminal can take."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def one_of(value: str, names: Iterable[str]) -> str:

@@ -56,6 +56,11 @@ def named(number: int) -> tuple[str, ...]:
     return tuple(table for table, bit in _BITS.items() if number & bit)
 
 
+def is_store(folder: Path) -> bool:
+    """Whether there is a store in a folder, whatever its version."""
+    return (folder / _MARK).exists()
+
+
 class Store:
     """A store, to be read; `writer` gives what adds to it.
 
@@ -81,7 +86,7 @@ class Store:
     @property
     def exists(self) -> bool:
         """Whether anything was ever written."""
-        return (self.folder / _MARK).exists()
+        return is_store(self.folder)
 
     def contents(self) -> Index:
         """Which tables are kept of each run, as `bits`."""

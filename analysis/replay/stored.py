@@ -14,11 +14,6 @@ from analysis.replay.watch import Replay, Row, different, origin_of, policy_of, 
 from traces.errors import InputError, shown
 
 
-def is_store(path: Path) -> bool:
-    """Whether there is the store of a campaign at a path."""
-    return (path / "store.json").is_file()
-
-
 def watch_stored(folder: Path, name: str | None) -> Replay:
     """Repeat a run of a campaign, and make sure that it is the same.
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis.campaign.design import CASE
-from analysis.campaign.store import Store
+from analysis.campaign.store import Store, is_store
 from analysis.campaign.tables import STORED
 from analysis.metrics import metrics
 from simcore import load_result
@@ -85,7 +85,7 @@ def read_evidence(folder: Path, campaign: str | None = None) -> Evidence:
     Raises:
         InputError: it holds nothing that a report could be made of.
     """
-    if (folder / "store.json").exists():
+    if is_store(folder):
         return _of_store(Store(folder), campaign)
     if (folder / "cases.parquet").exists():
         paths = {name: folder / f"{name}.parquet" for name in ("runs", "metrics", *_DETAILS)}

@@ -14,8 +14,9 @@ from analysis import figures
 from analysis.figures import PAGE, Size
 from analysis.report.evidence import Evidence
 from analysis.report.verdict import Contest
+from simcore.files.bounds import NAME
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_FILE_NAME = re.compile(NAME)
 _OPTIMA = ("exact", "exact-milp")
 """Policies that find the best placement of each interval."""
 

@@ -5,7 +5,7 @@ import numpy as np
 from simcore import predict
 from simcore.arrays import IntArray
 from simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy
-from traces.errors import InputError, shown, told
+from traces.errors import InputError, shortened, shown, told
 
 _LONGEST_REASON = 500
 
@@ -69,9 +69,7 @@ def _placement(devices: object, blocks: int, count: int) -> Placement | Infeasib
 def _reason(reason: object) -> str:
     """A reason that fits into a table."""
     text = _written(reason) if isinstance(reason, str) else shown(reason)
-    return (
-        text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 3] + "..."
-    ) or "no reason given"
+    return shortened(text, _LONGEST_REASON) or "no reason given"
 
 
 def _written(text: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 import networkx as nx
 
+from simcore.files.bounds import NAME
 from simcore.files.schema import bounded
 from simcore.world.cluster import Link
 from simcore.world.topology import Wire, Wiring
@@ -23,7 +24,7 @@ from traces import Trace
 from traces.errors import InputError, one_of, shown
 from traces.units import ACCEPTED, Quantity
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = re.compile(NAME)
 _NAME_FORM = "letters, digits and ._- (at most 64, the first a letter or a digit)"
 _QUANTITIES: Mapping[str, Quantity] = {"bandwidth": "rate", "latency": "time", "overhead": "time"}
 _OF_NODES = ("device",)

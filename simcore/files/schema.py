@@ -8,7 +8,15 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from simcore.files.bounds import LARGEST, MOST_DEVICES, MOST_LINKS, MOST_REQUESTS, MOST_SEEDS, MOST_TOKENS
+from simcore.files.bounds import (
+    LARGEST,
+    MOST_DEVICES,
+    MOST_LINKS,
+    MOST_REQUESTS,
+    MOST_SEEDS,
+    MOST_TOKENS,
+    NAME,
+)
 from simcore.files.section import Section as _Section
 from traces.errors import InputError, one_of, shown
 from traces.units import ACCEPTED, UNITS, Quantity, parse
@@ -105,7 +113,7 @@ def _file_name(name: str) -> str:
     return name
 
 
-Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Name: TypeAlias = Annotated[str, Field(pattern=f"^{NAME}$")]
 FileName: TypeAlias = Annotated[Name, AfterValidator(_file_name)]
 End: TypeAlias = Literal["hold", "loop", "zero"]
 
