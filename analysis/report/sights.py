@@ -14,7 +14,7 @@ from analysis import figures
 from analysis.figures import PAGE, Size
 from analysis.report.evidence import Evidence
 from analysis.report.verdict import Contest
-from simcore.files.bounds import NAME
+from simcore.files.schema import NAME
 
 _FILE_NAME = re.compile(NAME)
 _OPTIMA = ("exact", "exact-milp")

@@ -3,9 +3,6 @@
 Bounds are far above what anybody means and below what fills a memory. The reference of scenario files lists them.
 """
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-"""What a name is made of, as a pattern: nothing that means something to a shell, or leads out of a folder."""
-
 MOST_BYTES = 1_000_000
 """Bytes of a YAML file."""
 

@@ -16,8 +16,7 @@ from typing import Any
 
 import networkx as nx
 
-from simcore.files.bounds import NAME
-from simcore.files.schema import bounded
+from simcore.files.schema import NAME, bounded
 from simcore.world.cluster import Link
 from simcore.world.topology import Wire, Wiring
 from traces import Trace

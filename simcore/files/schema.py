@@ -8,18 +8,13 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from simcore.files.bounds import (
-    LARGEST,
-    MOST_DEVICES,
-    MOST_LINKS,
-    MOST_REQUESTS,
-    MOST_SEEDS,
-    MOST_TOKENS,
-    NAME,
-)
+from simcore.files.bounds import LARGEST, MOST_DEVICES, MOST_LINKS, MOST_REQUESTS, MOST_SEEDS, MOST_TOKENS
 from simcore.files.section import Section as _Section
 from traces.errors import InputError, one_of, shown
 from traces.units import ACCEPTED, UNITS, Quantity, parse
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+"""What a name is made of, as a pattern: nothing that means something to a shell, or leads out of a folder."""
 
 RESERVED = frozenset(
     ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)))
