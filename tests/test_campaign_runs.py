@@ -408,7 +408,24 @@ def small_disk(folder: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        # Lazily: threads of Arrow may close what they have read a moment after they have given the rows.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def open_for_writing(folder: Path) -> list[str]:
+    """What this process has open for writing there, removed or not."""
+    found = []
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            path, kind = (
+                os.readlink(f"/proc/self/fd/{number}"),
+                Path(f"/proc/self/fdinfo/{number}").read_text(),
+            )
+        except FileNotFoundError:
+            continue
+        if path.startswith(str(folder)) and int(kind.split("flags:")[1].split()[0], 8) & os.O_ACCMODE:
+            found.append(path)
+    return found
 
 
 def test_a_real_disk_that_is_full_or_read_only_is_told_and_the_store_stays_valid(tmp_path: Path) -> None:
@@ -417,8 +434,10 @@ def test_a_real_disk_that_is_full_or_read_only_is_told_and_the_store_stays_valid
         store = Store(disk / "store")
         filler = disk / "filler"
         filler.write_bytes(bytes(60_000))
-        with pytest.raises(InputError, match="No space left on device"):
+        with pytest.raises(InputError, match="No space left on device") as told:
             make(campaign, tmp_path, store)
+        assert told.traceback
+        assert open_for_writing(disk) == []
         # How many runs come before the end depends on how many are committed at a time: all, if only the fold fails.
         assert len(rows(store, "runs")) == len(known(store)) <= RUNS
         filler.unlink()
@@ -428,6 +447,17 @@ def test_a_real_disk_that_is_full_or_read_only_is_told_and_the_store_stays_valid
         subprocess.run(["mount", "-o", "remount,rw,size=8m", str(disk)], check=True)
         assert make(campaign, tmp_path, store).left == 0
         assert len(rows(store, "runs")) == RUNS
+
+
+@pytest.mark.parametrize("taken", [43_000, 58_000, 76_000, 88_000, 121_000, 126_000])
+def test_a_disk_that_is_full_at_any_moment_is_told_and_nothing_stays_open(tmp_path: Path, taken: int) -> None:
+    campaign = small(tmp_path, ONE_SEED)
+    with small_disk(tmp_path / "disk") as disk:
+        (disk / "filler").write_bytes(bytes(taken))
+        with pytest.raises(InputError, match="No space left on device") as told:
+            make(campaign, tmp_path, Store(disk / "store"))
+        assert told.traceback
+        assert open_for_writing(disk) == []
 
 
 # The command

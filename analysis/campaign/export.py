@@ -13,14 +13,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from analysis.campaign.index import Index, first
 from analysis.campaign.plan import Plan
 from analysis.campaign.store import Store
 from analysis.campaign.survey import State, look
-from analysis.campaign.tables import STORED
+from analysis.campaign.tables import STORED, table_file
 from analysis.output import results_folder, writing
 
 _PILE = 1 << 15
@@ -52,7 +51,7 @@ def export(plan: Plan, store: Store, target: Path) -> int:
         shutil.copyfile(plan.path, folder / "cases.parquet")
         (folder / "campaign.yaml").write_text(plan.campaign.text, encoding="utf-8", newline="")
         for name in (*plan.campaign.tables, "metrics"):
-            with pq.ParquetWriter(folder / f"{name}.parquet", STORED[name]) as file:
+            with table_file(folder / f"{name}.parquet", STORED[name]) as file:
                 for rows in _in_order(plan, store, name, places, folder):
                     table = rows.drop_columns(_PLACE)
                     if name == "runs":

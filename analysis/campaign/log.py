@@ -1,41 +1,26 @@
 """What happened in a store, line by line, with times: a file, always."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
 
 from analysis.output import writing
 
 
 class Log:
-    """An open log."""
+    """The log of a store, to be added to; no line stays in memory if the disk takes no more.
 
-    def __init__(self, file: TextIO, path: Path) -> None:
-        self._file = file
-        self._path = path
+    Args:
+        folder: of the store.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "log.txt"
 
     def say(self, text: str) -> None:
         """Add a line.
 
         Raises:
-            InputError: the disk takes no more.
+            InputError: it cannot be written.
         """
-        with writing(self._path):
-            self._file.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {text}\n")
-            self._file.flush()
-
-
-@contextmanager
-def logged(folder: Path) -> Iterator[Log]:
-    """The log of a store, to be added to.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    path = folder / "log.txt"
-    with writing(path):
-        file = path.open("a", encoding="utf-8")
-    with file:
-        yield Log(file, path)
+        with writing(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {text}\n")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.campaign.tables import STORED, Tables
+from analysis.campaign.tables import STORED, Tables, table_file
 from traces.errors import InputError, reason, shown
 
 _ROWS = 1 << 17
@@ -40,7 +40,7 @@ def write_part(folder: Path, tables: Tables) -> Path:
     with _hidden(folder) as hidden:
         for name, table in tables.items():
             if table.num_rows:
-                with _writer(hidden, name) as file:
+                with table_file(hidden / f"{name}.parquet", STORED[name]) as file:
                     file.write_table(table)
         return _show(hidden, folder)
 
@@ -55,7 +55,7 @@ def fold(entries: Sequence[Path], folder: Path) -> Path:
         for name in STORED:
             files = [path for entry in entries if (path := entry / f"{name}.parquet").exists()]
             if files:
-                with _writer(hidden, name) as file:
+                with table_file(hidden / f"{name}.parquet", STORED[name]) as file:
                     for table in _batches(files):
                         file.write_table(table)
         (hidden / _FOLDED).write_text(json.dumps([entry.name for entry in entries]), encoding="utf-8")
@@ -133,10 +133,6 @@ def _show(hidden: Path, folder: Path) -> Path:
     hidden.rename(shown)
     sync(folder)
     return shown
-
-
-def _writer(folder: Path, name: str) -> pq.ParquetWriter:
-    return pq.ParquetWriter(folder / f"{name}.parquet", STORED[name], compression="zstd")
 
 
 def _batches(files: Sequence[Path]) -> Iterator[pa.Table]:

@@ -15,6 +15,7 @@ import policies
 import simcore
 from analysis.campaign.design import CASE, Campaign, Point, check_size
 from analysis.campaign.identity import policy_digest, run_id
+from analysis.campaign.tables import table_file
 from analysis.campaign.world import Misfit, World, big_traces
 from analysis.compare import choose
 from simcore.outcome import DoesNotFitError
@@ -106,7 +107,7 @@ def prepare(campaign: Campaign, path: Path, step: Callable[[int], None] | None =
     check_size(runs)
     names = {label: policy_digest(policies.chosen(choice)) for label, choice in choices.items()}
     fixed: set[str] = set()
-    with pq.ParquetWriter(path, _schema(campaign), compression="zstd") as table:
+    with table_file(path, _schema(campaign)) as table:
         rows: list[dict[str, Any]] = []
         for number, (point, world) in enumerate(_read(campaign, fixed)):
             about = {"scenario": base.name, "changes": "; ".join(c.text for c in point.changes)}

@@ -14,7 +14,7 @@ from functools import partial
 
 from analysis.campaign.executors import Workers
 from analysis.campaign.identity import engine_code
-from analysis.campaign.log import Log, logged
+from analysis.campaign.log import Log
 from analysis.campaign.plan import Plan
 from analysis.campaign.store import Store, Writer
 from analysis.campaign.survey import Survey, look
@@ -79,10 +79,12 @@ def run(
     Raises:
         InputError: the store cannot be written, or workers have other code.
     """
-    with store.writer() as writer, logged(store.folder) as log:
+    with store.writer() as writer:
         survey = look(plan, store, retry_failed=retry_failed)
         limited = partial(work, decision_limit_s=decision_limit_s)
-        return _Runner(plan, workers, writer, log, limited, progress or (lambda _: None)).go(survey, stop)
+        return _Runner(plan, workers, writer, Log(store.folder), limited, progress or (lambda _: None)).go(
+            survey, stop
+        )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,11 @@
 """The tables of a store: those of a run, and what a campaign knows beside them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from simcore.results import TABLES
 
@@ -51,3 +56,17 @@ def merged(parts: list[Tables]) -> Tables:
     """The rows of several parts, table by table."""
     names = dict.fromkeys(name for part in parts for name in part)
     return {name: pa.concat_tables([part[name] for part in parts if name in part]) for name in names}
+
+
+@contextmanager
+def table_file(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """A Parquet file to which tables of a schema can be added.
+
+    It is closed in any case: left to itself, a writer that meets a full disk keeps the file open, and with it the room
+    that it takes, although the file may have been removed.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with pa.OSFile(str(path), "wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        yield writer
