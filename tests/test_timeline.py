@@ -125,6 +125,8 @@ def test_a_range_shows_what_happened_in_it(scenario: Scenario, seed: int, first:
     )
     names = {one["name"] for one in slices if one["cat"] == "token"}
     assert {f"token {t}" for t in tokens.token if first <= t <= first + more} <= names
+    lasting = tokens[tokens.latency_s > 0.0].token
+    assert not names & {f"token {t}" for t in lasting if not first <= t <= first + more}
 
 
 def test_tracks_have_names_and_slices_those_of_blocks() -> None:
@@ -142,6 +144,20 @@ def test_tracks_have_names_and_slices_those_of_blocks() -> None:
     assert {one["name"] for one in tracks["1 decisions"]} == {"adopted", "kept"}
     counters = {event["name"] for event in events if event["ph"] == "C"}
     assert {"memory of desk [MB]", "wifi offers [Mbit/s]", "to-b1: desk → b1 carries [Mbit/s]"} <= counters
+
+
+def test_no_track_has_the_number_of_its_group() -> None:
+    events = whole(watch(world(), Scripted(ONE_AWAY), "run"))["traceEvents"]
+    tracks = {event["tid"] for event in events if event["ph"] == "X"}
+    assert not tracks & {event["pid"] for event in events}
+
+
+def test_what_a_link_offers_is_drawn_to_the_end() -> None:
+    replay = watch(world(), Scripted(ONE_AWAY), "run")
+    seen = window(replay, 0, 1, 2)
+    offers = [e for e in trace_events(replay, seen)["traceEvents"] if e["name"] == "wifi offers [Mbit/s]"]
+    assert [offers[0]["ts"], offers[-1]["ts"]] == pytest.approx([seen.start_s * 1e6, seen.end_s * 1e6])
+    assert offers[-1]["args"] == offers[-2]["args"]
 
 
 def test_messages_that_share_a_link_lie_in_lanes() -> None:
@@ -214,7 +230,9 @@ def test_the_command_writes_a_small_file(tmp_path: Path) -> None:
     folder = lab(tmp_path)
     done = headway(tmp_path, "timeline", folder, "--policy", "in-turn", "--tokens", "1-2", "-o", "t.json")
     assert (done.exit_code, done.stderr) == (0, "")
-    document = json.loads((tmp_path / "t.json").read_text())
+    text = (tmp_path / "t.json").read_text(encoding="utf-8")
+    assert " → " in text
+    document = json.loads(text)
     check_format(document)
     assert document["otherData"] == {"scenario": "lab", "run": "in-turn"}
     slices = sum(event["ph"] == "X" for event in document["traceEvents"])

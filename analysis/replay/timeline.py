@@ -63,8 +63,10 @@ class Window:
     end_s: float
 
     def meets(self, start_s: float, end_s: float) -> bool:
-        """Whether something that lasts from `start_s` to `end_s` is seen."""
-        return start_s <= self.end_s and self.start_s <= end_s
+        """Whether something that lasts from `start_s` to `end_s` is seen for some time, or at all if a moment."""
+        if start_s == end_s:
+            return self.start_s <= start_s <= self.end_s
+        return start_s < self.end_s and self.start_s < end_s
 
 
 def window(replay: Replay, request: int, first: int, last: int) -> Window:
@@ -102,7 +104,8 @@ def write_timeline(path: Path, events: dict[str, Any]) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    text = json.dumps(events, separators=(",", ":"), allow_nan=False)
+    # Not in ASCII: Perfetto shows the escapes of other characters as they are.
+    text = json.dumps(events, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     with writing(path):
         path.write_text(text, encoding="utf-8")
 
@@ -246,9 +249,12 @@ def _lanes(slices: Sequence[Slice]) -> Iterator[tuple[int, Slice]]:
 
 
 def _numbers(laid: Sequence[tuple[int, Slice]]) -> dict[tuple[str, str, int], int]:
-    """The number of each lane, in the order of names within its group."""
+    """The number of each lane, in the order of names within its group; none is the number of a group.
+
+    Perfetto takes the thread that has the number of its process for the main one, and says so.
+    """
     lanes = sorted({(_GROUPS.index(one.group), one.track, lane) for lane, one in laid})
-    return {(_GROUPS[g], track, lane): i for i, (g, track, lane) in enumerate(lanes, start=1)}
+    return {(_GROUPS[g], track, lane): i for i, (g, track, lane) in enumerate(lanes, start=len(_GROUPS) + 1)}
 
 
 def _drawn(laid: Sequence[tuple[int, Slice]]) -> Iterator[Event]:
@@ -298,8 +304,11 @@ def _bandwidth(replay: Replay, seen: Window, slices: Sequence[Slice]) -> Iterato
     media = [medium for medium in cluster.media if any(link.medium == medium.name for link in links)]
     offers = [(one.name, one.bandwidth) for one in links] + [(one.name, one.bandwidth) for one in media]
     for name, trace in offers:
-        for start_s, value in levels(trace, seen) if trace is not None else ():
-            yield _counter("links", f"{name} offers [Mbit/s]", start_s, {"rate": value * _MEGABIT})
+        if trace is not None:
+            shown = levels(trace, seen)
+            # Trace Viewer draws a counter up to its last value.
+            for at_s, value in (*shown, (seen.end_s, shown[-1][1])):
+                yield _counter("links", f"{name} offers [Mbit/s]", at_s, {"rate": value * _MEGABIT})
     yield from _use(slices)
 
 
