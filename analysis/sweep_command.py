@@ -53,7 +53,8 @@ def plan(file: _File, store: _Store = None, workers: _Count = None) -> None:
         from analysis.campaign.estimate import estimate
         from analysis.campaign.survey import look
 
-        survey = look(planned, place)
+        view = place.view()
+        survey = look(planned, view)
         count = workers or os.cpu_count() or 1
         lines = _described(planned) | {
             "runs": f"{survey.total:,}: {survey.present:,} in the store, {survey.failed:,} failed, "
@@ -61,7 +62,7 @@ def plan(file: _File, store: _Store = None, workers: _Count = None) -> None:
             "store": str(place.folder),
         }
         if survey.missing:
-            expected = estimate(planned, place, survey)
+            expected = estimate(planned, view, survey)
             source = f"{expected.basis} runs " + (
                 "in the store" if expected.from_store else "made as samples"
             )
@@ -115,7 +116,8 @@ def status(file: _File, store: _Store = None) -> None:
         from analysis.campaign.lock import holder_of
         from analysis.campaign.survey import failures_of, look
 
-        survey = look(planned, place)
+        view = place.view()
+        survey = look(planned, view)
         holder = holder_of(place.folder)
         busy = "nobody" if holder is None else f"process {holder.pid} on {holder.host}"
         lines = {
@@ -124,11 +126,11 @@ def status(file: _File, store: _Store = None) -> None:
             "done": f"{survey.present:,}",
             "failed": f"{survey.failed:,}",
             "missing": f"{survey.missing.total():,}",
-            "store": f"{place.folder}, {_size(place.size_bytes())}",
+            "store": f"{place.folder}, {_size(view.size_bytes())}",
             "at work": busy,
         }
         show(*(f"{key + ':':<10} {value}" for key, value in lines.items()))
-        for one in failures_of(planned, place, survey):
+        for one in failures_of(planned, view, survey):
             show(f"{one.count:,} x {one.error} (first: run {one.run})")
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from analysis.campaign import Campaign, Plan, Store, Tally, given_workers, prepare, read_campaign, run
+from analysis.campaign.tables import STORED, Tables
 
 LAB = """\
 name: lab
@@ -70,7 +72,7 @@ def make(campaign: Campaign, folder: Path, store: Store, *, threads: int = 2, **
 
 def rows(store: Store, table: str) -> pd.DataFrame:
     """A table of a store in an order that does not depend on how it came about."""
-    frame = store.read(table).to_pandas()
+    frame = store.view().read(table).to_pandas()
     keys = [column for column in ("run", "request", "token", "table") if column in frame]
     result: pd.DataFrame = frame.sort_values(keys, kind="stable").reset_index(drop=True)
     return result
@@ -98,3 +100,12 @@ def apart(target: Callable[..., None], *arguments: object) -> "multiprocessing.p
     process = context.Process(target=target, args=arguments)
     process.start()
     return process
+
+
+def fake(run: str, tokens: int = 1) -> Tables:
+    """What a finished run leaves, as far as a store cares."""
+    return {
+        "kept": pa.table({"run": [run] * 2, "table": ["runs", "tokens"]}, STORED["kept"]),
+        "runs": pa.Table.from_pylist([{"run": run}], STORED["runs"]),
+        "tokens": pa.Table.from_pylist([{"run": run, "token": i} for i in range(tokens)], STORED["tokens"]),
+    }

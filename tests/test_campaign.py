@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from campaigns import CAMPAIGN, LAB, RUNS, known, make, planned, rows, small, write
+from campaigns import CAMPAIGN, LAB, RUNS, fake, known, make, planned, rows, small, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -39,7 +39,7 @@ from analysis.campaign.file import AxesSection, AxisSection, CampaignFile
 from analysis.campaign.identity import code, digest, policy_digest, run_id
 from analysis.campaign.lock import Holder, holder_of
 from analysis.campaign.survey import look
-from analysis.campaign.tables import METRICS, STORED, Tables
+from analysis.campaign.tables import METRICS, STORED
 from analysis.metrics import metrics
 from simcore import TABLES, PolicyChoice, load_scenario, simulate
 from traces import InputError
@@ -323,15 +323,6 @@ def test_what_cannot_be_told_apart_has_no_digest() -> None:
 # The store
 
 
-def fake(run: str, tokens: int = 1) -> Tables:
-    """What a finished run leaves, as far as a store cares."""
-    return {
-        "kept": pa.table({"run": [run] * 2, "table": ["runs", "tokens"]}, STORED["kept"]),
-        "runs": pa.Table.from_pylist([{"run": run}], STORED["runs"]),
-        "tokens": pa.Table.from_pylist([{"run": run, "token": i} for i in range(tokens)], STORED["tokens"]),
-    }
-
-
 def files(folder: Path) -> int:
     return sum(path.is_file() for path in folder.rglob("*.parquet"))
 
@@ -382,7 +373,7 @@ def test_an_index_is_a_dictionary(pairs: list[tuple[str, int]], size: int) -> No
 def test_comparing_a_campaign_with_a_store_takes_few_bytes_per_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analysis.campaign.store._ROWS", 1000)
+    monkeypatch.setattr("analysis.campaign.view._ROWS", 1000)
     plan = planned(small(tmp_path), tmp_path)
 
     def peak(runs: int) -> int:
@@ -395,7 +386,7 @@ def test_comparing_a_campaign_with_a_store_takes_few_bytes_per_run(
             writer.commit()
         large = replace(plan, path=cases, runs=runs)
         tracemalloc.start()
-        survey = look(large, store)
+        survey = look(large, store.view())
         assert sum(1 for _ in survey.todo(large)) == sum(survey.missing.values()) == runs // 2
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
@@ -438,11 +429,11 @@ def test_what_was_being_written_when_a_runner_died_is_invisible_and_goes(tmp_pat
         writer.add(fake("run"))
         writer.commit()
     (half,) = (store.folder / "journal").iterdir()
-    half.rename(half.with_name(".half"))
+    half.rename(store.folder / ".unfinished" / "half")
     assert known(store) == set()
     assert rows(store, "runs").empty
     with store.writer():
-        assert list((store.folder / "journal").iterdir()) == []
+        assert list((store.folder / ".unfinished").iterdir()) == []
 
 
 def test_metrics_of_a_store_are_those_of_a_run(tmp_path: Path) -> None:
@@ -489,7 +480,7 @@ def test_a_full_disk_is_told_and_the_store_stays_valid(
                 make(campaign, tmp_path, store)
         assert len(rows(store, "runs")) == len(known(store)) < RUNS // 3
         assert holder_of(store.folder) is None
-        make(campaign, tmp_path, store)
+        make(campaign, tmp_path, Store(store.folder))
         assert rows(store, "tokens").equals(rows(whole, "tokens"))
 
 

@@ -215,7 +215,7 @@ def test_failed_runs_are_recorded_and_tried_again_on_request(
     assert (tally.done, tally.failed, tally.skipped) == (6, 0, 0)
     assert len(rows(store, "runs")) == 18
     plan = planned(campaign, tmp_path)
-    assert failures_of(plan, store, look(plan, store)) == []
+    assert failures_of(plan, store.view(), look(plan, store.view())) == []
 
 
 class Fragile(Executor):

@@ -340,7 +340,7 @@ def stored(folder: Path, keep: str = "runs, tokens") -> pd.DataFrame:
     campaign, store = read_campaign(folder / "there" / "lab-runs.yaml"), Store(folder / "store")
     with ThreadPoolExecutor(1) as executor:
         run(prepare(campaign, folder / "cases.parquet"), store, given_workers(executor, 1))
-    frame: pd.DataFrame = store.read("runs").to_pandas()
+    frame: pd.DataFrame = store.view().read("runs").to_pandas()
     return frame
 
 

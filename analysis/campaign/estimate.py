@@ -12,9 +12,9 @@ from analysis.campaign import parts
 from analysis.campaign.identity import engine_code
 from analysis.campaign.index import Index, last
 from analysis.campaign.plan import Plan
-from analysis.campaign.store import Store
 from analysis.campaign.survey import State, Survey
 from analysis.campaign.tables import Tables, merged
+from analysis.campaign.view import View
 from analysis.campaign.worker import Bundle, Task, work
 from analysis.campaign.world import packed
 
@@ -39,11 +39,11 @@ class Estimate:
     from_store: bool
 
 
-def estimate(plan: Plan, store: Store, survey: Survey) -> Estimate:
+def estimate(plan: Plan, view: View, survey: Survey) -> Estimate:
     """Measure runs that there are, or a few at even distances if there are none of some policy."""
-    stored = _stored(plan, store, survey)
+    stored = _stored(plan, view, survey)
     if set(survey.missing) <= set(stored):
-        return _of(survey, stored, store.size_bytes() / max(1, survey.stored), from_store=True)
+        return _of(survey, stored, view.size_bytes() / max(1, survey.stored), from_store=True)
     batches = list(_samples(plan, survey))
     walls: dict[str, list[float]] = {}
     for label, _, wall_s in batches:
@@ -60,9 +60,9 @@ def _of(
     return Estimate(work_s, size, sum(count for _, count in means.values()), from_store)
 
 
-def _stored(plan: Plan, store: Store, survey: Survey) -> dict[str, tuple[float, int]]:
+def _stored(plan: Plan, view: View, survey: Survey) -> dict[str, tuple[float, int]]:
     """Mean wall time of the campaign's runs in the store and how many there are, by label of the policy."""
-    effort = store.batches("effort", ("run", "wall_s"))
+    effort = view.batches("effort", ("run", "wall_s"))
     walls = Index.of(((batch["run"].to_pylist(), batch["wall_s"]) for batch in effort), np.float64, last)
     count = len(plan.policies)
     sums, runs = np.zeros(count), np.zeros(count, np.int64)
@@ -94,6 +94,7 @@ def _marginal_bytes(runs: list[Tables]) -> float:
     """What one run more takes in a file of several."""
     with tempfile.TemporaryDirectory(prefix="headway-plan-") as folder:
         one, all_ = (
-            parts.size_bytes(parts.write_part(Path(folder), merged(some))) for some in (runs[:1], runs)
+            parts.size_bytes(parts.write_part(Path(folder), merged(some), Path(folder)))
+            for some in (runs[:1], runs)
         )
     return one if len(runs) == 1 else (all_ - one) / (len(runs) - 1)

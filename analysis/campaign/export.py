@@ -20,6 +20,7 @@ from analysis.campaign.plan import Plan
 from analysis.campaign.store import Store
 from analysis.campaign.survey import State, look
 from analysis.campaign.tables import STORED, table_file
+from analysis.campaign.view import View
 from analysis.output import results_folder, writing
 
 _PILE = 1 << 15
@@ -46,13 +47,14 @@ def export(plan: Plan, store: Store, target: Path) -> int:
     Raises:
         InputError: the target cannot be written.
     """
-    places = _places(plan, store)
+    view = store.view()
+    places = _places(plan, view)
     with results_folder(target) as folder, writing(target):
         shutil.copyfile(plan.path, folder / "cases.parquet")
         (folder / "campaign.yaml").write_text(plan.campaign.text, encoding="utf-8", newline="")
         for name in (*plan.campaign.tables, "metrics"):
             with table_file(folder / f"{name}.parquet", STORED[name]) as file:
-                for rows in _in_order(plan, store, name, places, folder):
+                for rows in _in_order(plan, view, name, places, folder):
                     table = rows.drop_columns(_PLACE)
                     if name == "runs":
                         table = _named(table, plan, rows[_PLACE].to_numpy())
@@ -60,34 +62,34 @@ def export(plan: Plan, store: Store, target: Path) -> int:
     return len(places)
 
 
-def _places(plan: Plan, store: Store) -> Index:
+def _places(plan: Plan, view: View) -> Index:
     """The number of the first case of every run that is whole in the store."""
-    return Index.of(_present(plan, store), np.int64, first)
+    return Index.of(_present(plan, view), np.int64, first)
 
 
-def _present(plan: Plan, store: Store) -> Iterator[tuple[list[str], NDArray[np.int64]]]:
-    states = look(plan, store, retry_failed=True).states
+def _present(plan: Plan, view: View) -> Iterator[tuple[list[str], NDArray[np.int64]]]:
+    states = look(plan, view, retry_failed=True).states
     for numbers, runs in plan.batches():
         there = states[numbers] == State.PRESENT
         yield [runs[i] for i in np.flatnonzero(there)], numbers[there]
 
 
-def _in_order(plan: Plan, store: Store, name: str, places: Index, folder: Path) -> Iterator[pa.Table]:
+def _in_order(plan: Plan, view: View, name: str, places: Index, folder: Path) -> Iterator[pa.Table]:
     """The rows of a table by the place of their run in the campaign, which is one more column; pile by pile."""
-    count = min(_MOST_PILES, 1 + store.rows(name) // _PILE)
+    count = min(_MOST_PILES, 1 + view.rows(name) // _PILE)
     with TemporaryDirectory(dir=folder) as piles:
-        for path in _dealt(plan, store, name, places, [Path(piles) / str(i) for i in range(count)]):
+        for path in _dealt(plan, view, name, places, [Path(piles) / str(i) for i in range(count)]):
             with pa.OSFile(str(path)) as source:
                 rows = pa.ipc.open_stream(source).read_all()
             yield rows.take(pa.array(np.argsort(rows[_PLACE].to_numpy(), kind="stable")))
 
 
-def _dealt(plan: Plan, store: Store, name: str, places: Index, paths: list[Path]) -> list[Path]:
+def _dealt(plan: Plan, view: View, name: str, places: Index, paths: list[Path]) -> list[Path]:
     """Write the rows of a table to as many files as there are paths, each with the cases of one range."""
     schema = STORED[name].append(pa.field(_PLACE, pa.int64()))
     with ExitStack() as stack:
         files = [stack.enter_context(pa.ipc.new_stream(str(path), schema)) for path in paths]
-        for batch in store.batches(name):
+        for batch in view.batches(name):
             at: NDArray[np.int64] = places.find(batch["run"].to_pylist(), -1)
             pile = np.where(at < 0, -1, at * len(paths) // plan.runs)
             table = pa.Table.from_batches([batch]).append_column(_PLACE, pa.array(at))

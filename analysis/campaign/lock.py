@@ -19,6 +19,9 @@ from pathlib import Path
 
 from traces.errors import InputError
 
+LOCK_FILES, LOCK_BEGUN = ("lock", ".judging"), ".lock-"
+"""Names of files of a lock, and how those begin of which there may be many."""
+
 _SILENCE_S = 120.0
 _TOUCH_S = 5.0
 _MOST_BYTES = 10_000
@@ -90,9 +93,9 @@ def locked(folder: Path) -> Iterator[Lock]:
         InputError: somebody else holds it.
     """
     path, holder = folder / "lock", Holder.this()
-    mine = folder / f".lock-{holder.token}"
+    mine = folder / f"{LOCK_BEGUN}{holder.token}"
     with _alone(folder):
-        for left in folder.glob(".lock-*"):
+        for left in folder.glob(f"{LOCK_BEGUN}*"):
             left.unlink()
         try:
             mine.write_text(json.dumps(asdict(holder)), encoding="utf-8")
@@ -114,10 +117,11 @@ def locked(folder: Path) -> Iterator[Lock]:
 def holder_of(folder: Path) -> Holder | None:
     """Who is at work in a store, if anybody is."""
     path = folder / "lock"
-    other = _read(path)
-    if other is None or other.is_gone(time.time() - path.stat().st_mtime):
+    try:
+        other, silent_s = _read(path), time.time() - path.stat().st_mtime
+    except FileNotFoundError:
         return None
-    return other
+    return None if other is None or other.is_gone(silent_s) else other
 
 
 @contextmanager
@@ -133,14 +137,14 @@ def _silent_s(path: Path, fresh: Path) -> float:
 
 
 def _read(path: Path) -> Holder | None:
-    if not path.exists():
-        return None
     try:
         with path.open("rb") as file:
             holder = Holder(**json.loads(file.read(_MOST_BYTES)))
         kinds = [type(value) for value in asdict(holder).values()]
         if kinds != [str, str, int, str, str] or not 0 < holder.pid < _MOST_PID:
             raise ValueError
+    except FileNotFoundError:
+        return None
     except (ValueError, TypeError, RecursionError, IsADirectoryError) as error:
         raise InputError(str(path), "a file that is not a lock of headway", "no such file") from error
     return holder

@@ -1,7 +1,7 @@
 """Folders of Parquet files that appear at once or not at all.
 
-A part is written under a hidden name, brought to the disk, and then renamed: that one step makes it visible, all
-its tables together. Nothing that is visible is ever changed.
+A part is written elsewhere, where no reader looks, brought to the disk, and then renamed: that one step makes it
+visible, all its tables together. Nothing that is visible is ever changed.
 """
 
 import json
@@ -31,13 +31,19 @@ def parts_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if _PART.fullmatch(path.name) and path.is_dir())
 
 
-def write_part(folder: Path, tables: Tables) -> Path:
+def write_part(folder: Path, tables: Tables, unfinished: Path) -> Path:
     """Write tables as a new part; those without rows are left out.
+
+    Args:
+        folder: where it shall appear.
+        tables: what shall be in it.
+        unfinished: a folder on the same disk for what is being written. A hidden one in `folder` would not do: DuckDB
+            and polars look into hidden folders too.
 
     Raises:
         OSError: it cannot be written; then nothing is visible.
     """
-    with _hidden(folder) as hidden:
+    with _hidden(unfinished) as hidden:
         for name, table in tables.items():
             if table.num_rows:
                 with table_file(hidden / f"{name}.parquet", STORED[name]) as file:
@@ -45,13 +51,13 @@ def write_part(folder: Path, tables: Tables) -> Path:
         return _show(hidden, folder)
 
 
-def fold(entries: Sequence[Path], folder: Path) -> Path:
-    """Put the tables of many parts together into a new one, which knows what it was made from.
+def fold(entries: Sequence[Path], folder: Path, unfinished: Path) -> Path:
+    """Put the tables of many parts together into a new one, which knows what it was made from; as `write_part`.
 
     Raises:
         OSError: it cannot be written; then nothing is visible.
     """
-    with _hidden(folder) as hidden:
+    with _hidden(unfinished) as hidden:
         for name in STORED:
             files = [path for entry in entries if (path := entry / f"{name}.parquet").exists()]
             if files:
@@ -97,11 +103,13 @@ def remove(part: Path) -> None:
     shutil.rmtree(part)
 
 
-def clear_hidden(folder: Path) -> None:
+def clear(unfinished: Path) -> None:
     """Remove what was being written when a runner died."""
-    for path in folder.iterdir():
-        if path.name.startswith(".") and path.is_dir():
+    for path in unfinished.iterdir():
+        if path.is_dir():
             shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def sync(path: Path) -> None:
@@ -114,8 +122,8 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def _hidden(folder: Path) -> Iterator[Path]:
-    hidden = folder / f".{uuid.uuid4().hex}"
+def _hidden(unfinished: Path) -> Iterator[Path]:
+    hidden = unfinished / uuid.uuid4().hex
     hidden.mkdir()
     try:
         yield hidden
@@ -129,7 +137,7 @@ def _show(hidden: Path, folder: Path) -> Path:
     sync(hidden)
     # The random end keeps names unique after entries were removed: a fold remembers its entries by name.
     last = max((int(path.name.partition("-")[0]) for path in parts_in(folder)), default=0)
-    shown = folder / f"{last + 1:06}-{hidden.name[1:9]}"
+    shown = folder / f"{last + 1:06}-{hidden.name[:8]}"
     hidden.rename(shown)
     sync(folder)
     return shown

@@ -80,7 +80,7 @@ def run(
         InputError: the store cannot be written, or workers have other code.
     """
     with store.writer() as writer:
-        survey = look(plan, store, retry_failed=retry_failed)
+        survey = look(plan, store.view(), retry_failed=retry_failed)
         limited = partial(work, decision_limit_s=decision_limit_s)
         return _Runner(plan, workers, writer, Log(store.folder), limited, progress or (lambda _: None)).go(
             survey, stop

@@ -3,6 +3,7 @@
     store.json                 the version of this layout
     parts/NUMBER/TABLE.parquet the tables, one row group of many runs after another; for anybody to read
     journal/                   what was finished last; put together into a part now and then, and at the end
+    .unfinished/               what is being written
     campaigns/NAME.parquet     which runs a campaign consists of; NAME.yaml is its file, NAME.scenario its scenario's
     log.txt                    what happened
     lock                       who is at work
@@ -14,46 +15,29 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import uuid
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
 from analysis.campaign import parts
-from analysis.campaign.index import Index, union
-from analysis.campaign.lock import Lock, locked
-from analysis.campaign.tables import STORED, Tables, merged
+from analysis.campaign.lock import LOCK_BEGUN, LOCK_FILES, Lock, locked
+from analysis.campaign.tables import Tables, merged
+from analysis.campaign.view import View, look_at
 from analysis.output import writing
-from simcore.results import TABLES, check_table
-from traces.errors import InputError, reason
+from traces.errors import InputError
 
 SCENARIO, ORIGIN = ".scenario", ".origin.json"
 """Ends of the names of a campaign's copy of its scenario, and of the file that says where that was."""
 
 _FORMAT = 1
 _MARK = "store.json"
+_JOURNAL, _PARTS, _CAMPAIGNS, _UNFINISHED = _FOLDERS = ("journal", "parts", "campaigns", ".unfinished")
 _COMMIT_S = 0.5
 _FOLD_RUNS = 500
 _FOLD_BYTES = 64_000_000
-_ROWS = 1 << 14
-"""Rows that are read at a time where not all are needed at once."""
-
-_BITS = {table: 1 << i for i, table in enumerate(TABLES)}
-
-
-def bits(tables: Iterable[str]) -> int:
-    """A set of tables of a run as one number."""
-    return sum(_BITS[table] for table in set(tables))
-
-
-def named(number: int) -> tuple[str, ...]:
-    """The tables of which `bits` made a number, in their usual order."""
-    return tuple(table for table, bit in _BITS.items() if number & bit)
 
 
 def is_store(folder: Path) -> bool:
@@ -78,7 +62,7 @@ class Store:
         if mark.exists():
             if _version(mark) != _FORMAT:
                 raise InputError(str(mark), "a store of another version of headway", f"version {_FORMAT}")
-        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        elif self.folder.exists() and not _is_begun(self.folder):
             raise InputError(
                 str(folder), "something that is not a store", "a store, or a new or empty folder"
             )
@@ -88,63 +72,21 @@ class Store:
         """Whether anything was ever written."""
         return is_store(self.folder)
 
-    def contents(self) -> Index:
-        """Which tables are kept of each run, as `bits`."""
-        batches = (
-            (batch["run"].to_pylist(), [_BITS.get(table, 0) for table in batch["table"].to_pylist()])
-            for batch in self.batches("kept", ("run", "table"))
-        )
-        return Index.of(batches, np.uint16, union)
-
-    def batches(self, table: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows of a table in the order in which they were added, some at a time.
-
-        Args:
-            table: its name.
-            columns: those that are wanted; all by default.
+    def view(self) -> View:
+        """What is in it at this moment.
 
         Raises:
-            InputError: a file of it is broken, or from elsewhere.
+            InputError: it is not whole, or cannot be read.
         """
-        for path in self._files(table):
-            with _told_of(path), pq.ParquetFile(path) as file:
-                if not file.schema_arrow.equals(STORED[table]):
-                    raise InputError(str(path), "a table of another schema", "a table written by headway")
-                for batch in file.iter_batches(_ROWS, columns=columns, use_threads=False):
-                    if batch["run"].null_count:
-                        raise InputError(str(path), "a row without its run", "a table written by headway")
-                    yield batch
-
-    def rows(self, table: str) -> int:
-        """How many rows a table has."""
-        count = 0
-        for path in self._files(table):
-            with _told_of(path):
-                count += pq.read_metadata(path).num_rows
-        return count
-
-    def read(self, table: str, runs: Collection[str] | None = None) -> pa.Table:
-        """The rows of a table, of all runs or of some, in the order in which they were added."""
-        schema = STORED[table]
-        chosen = None if runs is None else pc.field("run").isin(pa.array(list(runs), pa.string()))
-        files = self._files(table)
-        if not files:
-            return schema.empty_table()
-        with _told_of(self.folder):
-            found = ds.dataset(files, schema=schema, format="parquet").to_table(filter=chosen)
-        check_table(found.select(["run"]), f"{self.folder}: {table}")
-        return found
-
-    def _files(self, table: str) -> list[Path]:
-        return [path for part in self._visible() if (path := part / f"{table}.parquet").exists()]
-
-    def size_bytes(self) -> int:
-        """What all parts take on the disk."""
-        return sum(map(parts.size_bytes, self._visible()))
+        if not self.exists:
+            return View(self.folder)
+        if missing := [name for name in (_JOURNAL, _PARTS) if not (self.folder / name).is_dir()]:
+            raise InputError(str(self.folder), f"a store without its folder {missing[0]}", "a whole store")
+        return look_at(self.folder, self.folder / _JOURNAL, self.folder / _PARTS)
 
     def cases(self, campaign: str) -> Path:
         """Where the table of cases of a campaign is."""
-        return self.folder / "campaigns" / f"{campaign}.parquet"
+        return self.folder / _CAMPAIGNS / f"{campaign}.parquet"
 
     @contextmanager
     def writer(self) -> Iterator["Writer"]:
@@ -154,26 +96,33 @@ class Store:
             InputError: somebody else holds it, or the folder cannot be written.
         """
         with writing(self.folder):
-            for name in ("parts", "journal", "campaigns"):
+            for name in _FOLDERS:
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
-            mark = self.folder / _MARK
-            if not mark.exists():
-                _replace(mark, json.dumps({"headway store": _FORMAT}).encode())
         with ExitStack() as held:
             with writing(self.folder):
-                writer = Writer(self, held.enter_context(locked(self.folder)))
+                lock = held.enter_context(locked(self.folder))
+                if not self.exists:
+                    self.save(self.folder / _MARK, json.dumps({"headway store": _FORMAT}).encode())
+                writer = Writer(self, lock)
             yield writer
 
-    def _visible(self) -> list[Path]:
-        """Parts and journal entries, each run in one of them only."""
-        if not self.exists:
-            return []
-        if missing := [name for name in ("journal", "parts") if not (self.folder / name).is_dir()]:
-            raise InputError(str(self.folder), f"a store without its folder {missing[0]}", "a whole store")
-        journal = parts.parts_in(self.folder / "journal")
-        done = parts.parts_in(self.folder / "parts")
-        gone = parts.folded(journal, done)
-        return [*done, *(entry for entry in journal if entry.name not in gone)]
+    def save(self, path: Path, content: bytes | Path) -> None:
+        """Write a file of the store, or copy one, so that its old content is there until the new one is.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        new = self.folder / _UNFINISHED / uuid.uuid4().hex
+        try:
+            if isinstance(content, Path):
+                shutil.copyfile(content, new)
+            else:
+                new.write_bytes(content)
+            parts.sync(new)
+            new.replace(path)
+            parts.sync(path.parent)
+        finally:
+            new.unlink(missing_ok=True)
 
 
 class Writer:
@@ -189,7 +138,8 @@ class Writer:
         self._waiting: list[Tables] = []
         self._committed = time.monotonic()
         self._runs = self._bytes = 0
-        self._journal, self._parts = store.folder / "journal", store.folder / "parts"
+        self._journal, self._parts = store.folder / _JOURNAL, store.folder / _PARTS
+        self._unfinished = store.folder / _UNFINISHED
         self._recover()
 
     def add(self, tables: Tables) -> None:
@@ -215,9 +165,10 @@ class Writer:
             tables = merged(self._waiting)
             self._waiting.clear()
             with writing(self._store.folder):
-                entry = parts.write_part(self._journal, tables)
+                entry = parts.write_part(self._journal, tables, self._unfinished)
             self._bytes += parts.size_bytes(entry)
-            self._runs += pc.count_distinct(tables["kept"]["run"]).as_py() if "kept" in tables else 0
+            names = [tables[name]["run"] for name in ("kept", "failures") if name in tables]
+            self._runs += sum(pc.count_distinct(each).as_py() for each in names)
         self._committed = time.monotonic()
 
     def fold(self) -> None:
@@ -225,18 +176,18 @@ class Writer:
         with writing(self._store.folder):
             entries = parts.parts_in(self._journal)
             if entries:
-                parts.fold(entries, self._parts)
+                parts.fold(entries, self._parts, self._unfinished)
             self._recover()
 
     def describe(self, campaign: str, cases: Path, text: str, scenario: Path) -> None:
         """Save what a campaign consists of: the table of its cases, its file, and its scenario's."""
         with writing(self._store.folder):
             target = self._store.cases(campaign)
-            _replace(target, cases)
-            _replace(target.with_suffix(".yaml"), text.encode())
-            _replace(target.with_suffix(SCENARIO), scenario)
             origin = json.dumps({"scenario": os.path.abspath(scenario)})
-            _replace(target.with_suffix(ORIGIN), origin.encode())
+            self._store.save(target, cases)
+            self._store.save(target.with_suffix(".yaml"), text.encode())
+            self._store.save(target.with_suffix(SCENARIO), scenario)
+            self._store.save(target.with_suffix(ORIGIN), origin.encode())
 
     def _recover(self) -> None:
         """Remove what a part has taken in, and what was being written when a runner died."""
@@ -245,34 +196,9 @@ class Writer:
         for entry in entries:
             if entry.name in gone:
                 parts.remove(entry)
-        for folder in (self._journal, self._parts):
-            parts.clear_hidden(folder)
+        parts.clear(self._unfinished)
         left = parts.parts_in(self._journal)
         self._runs, self._bytes = len(left), sum(map(parts.size_bytes, left))
-
-
-@contextmanager
-def _told_of(path: Path) -> Iterator[None]:
-    """Tell what is wrong with a file that somebody else may have written.
-
-    Raises:
-        InputError: in place of what the library says.
-    """
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(str(path), reason(error), "a table written by headway") from error
-
-
-def _replace(path: Path, content: bytes | Path) -> None:
-    """Write a file, or copy one, so that its old content is there until the new one is."""
-    new = path.with_name(f".{path.name}")
-    if isinstance(content, Path):
-        shutil.copyfile(content, new)
-    else:
-        new.write_bytes(content)
-    parts.sync(new)
-    new.replace(path)
 
 
 def _version(mark: Path) -> object:
@@ -282,13 +208,23 @@ def _version(mark: Path) -> object:
         return None
 
 
+def _is_begun(folder: Path) -> bool:
+    """Whether a folder is empty, or is what a runner leaves that dies before it can write the mark."""
+    if not folder.is_dir():
+        return False
+    known = {*_FOLDERS, *LOCK_FILES}
+    if any(path.name not in known and not path.name.startswith(LOCK_BEGUN) for path in folder.iterdir()):
+        return False
+    return not any(any((folder / name).glob("*")) for name in (_JOURNAL, _PARTS, _CAMPAIGNS))
+
+
 def _check_inside(folder: Path) -> None:
     """Refuse a store with a link in it: what is written and removed in a store of somebody's stays in its folder.
 
     Raises:
         InputError: names the link.
     """
-    inner = [folder, folder / "parts", folder / "journal", folder / "campaigns"]
+    inner = [folder, *(folder / name for name in _FOLDERS)]
     paths = [path for place in inner if place.is_dir() for path in place.iterdir()]
     if links := sorted(path for path in paths if path.is_symlink()):
         raise InputError(str(links[0]), "a link in a store", "files and folders that are there themselves")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.campaign.index import Index, first, last
 from analysis.campaign.plan import Plan
-from analysis.campaign.store import Store, bits, named
+from analysis.campaign.view import View, bits, named
 
 
 class State(IntEnum):
@@ -26,7 +26,7 @@ class State(IntEnum):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Survey:
-    """How a campaign and a store compare. Two cases that mean the same world are one run.
+    """How a campaign and what a store holds compare. Two cases that mean the same world are one run.
 
     Attributes:
         total: runs of the campaign.
@@ -78,12 +78,12 @@ class Failure:
     run: str
 
 
-def look(plan: Plan, store: Store, *, retry_failed: bool = False) -> Survey:
-    """Compare a campaign with a store."""
+def look(plan: Plan, view: View, *, retry_failed: bool = False) -> Survey:
+    """Compare a campaign with what a store holds."""
     tables = plan.campaign.tables
     wanted = bits(tables)
-    kept = store.contents()
-    failures = Index.of(_failures(store, retry_failed=retry_failed), bool, first)
+    kept = view.contents()
+    failures = Index.of(_failures(view, retry_failed=retry_failed), bool, first)
     places = Index.of(((runs, numbers) for numbers, runs in plan.batches()), np.uint32, first)
     states = np.full(plan.runs, State.MISSING, np.uint8)
     lacking = np.full(plan.runs, wanted, np.uint16)
@@ -112,7 +112,7 @@ def look(plan: Plan, store: Store, *, retry_failed: bool = False) -> Survey:
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[-+]?\d+)?")
 
 
-def failures_of(plan: Plan, store: Store, survey: Survey) -> list[Failure]:
+def failures_of(plan: Plan, view: View, survey: Survey) -> list[Failure]:
     """The last errors of the runs that failed; those that differ in numbers only, such as times, together."""
     kinds: dict[str, int] = {}
     texts: list[str] = []
@@ -124,7 +124,7 @@ def failures_of(plan: Plan, store: Store, survey: Survey) -> list[Failure]:
 
     batches = (
         (batch["run"].to_pylist(), [kind_of(error) for error in batch["error"].to_pylist()])
-        for batch in store.batches("failures", ("run", "error"))
+        for batch in view.batches("failures", ("run", "error"))
     )
     errors = Index.of(batches, np.uint32, last)
     found: dict[int, tuple[int, str]] = {}
@@ -135,6 +135,6 @@ def failures_of(plan: Plan, store: Store, survey: Survey) -> list[Failure]:
     return [Failure(texts[kind], count, run) for kind, (count, run) in found.items()]
 
 
-def _failures(store: Store, *, retry_failed: bool) -> Iterator[tuple[list[str], list[bool]]]:
-    for batch in () if retry_failed else store.batches("failures", ("run",)):
+def _failures(view: View, *, retry_failed: bool) -> Iterator[tuple[list[str], list[bool]]]:
+    for batch in () if retry_failed else view.batches("failures", ("run",)):
         yield batch["run"].to_pylist(), [True] * batch.num_rows

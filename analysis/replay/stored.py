@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from analysis.campaign.identity import policy_digest, run_id
 from analysis.campaign.store import ORIGIN, SCENARIO, Store
+from analysis.campaign.view import View
 from analysis.campaign.world import World
 from analysis.replay.watch import Replay, Row, different, origin_of, policy_of, repeated, scenario_of
 from traces.errors import InputError, shown
@@ -28,13 +29,14 @@ def watch_stored(folder: Path, name: str | None) -> Replay:
         InputError: the store has no such run, or it cannot be repeated as it was.
     """
     store = Store(folder)
-    row = _row(store, name)
+    view = store.view()
+    row = _row(view, name)
     copy, case = _case(store, row["run"])
     row |= case
     origin = copy.with_suffix(ORIGIN)
     scenario = scenario_of(row, copy, origin)
     where = origin_of(origin) or copy
-    tokens = store.read("tokens", [row["run"]]).to_pandas()
+    tokens = view.read("tokens", [row["run"]]).to_pandas()
     if (
         tokens.empty
         and run_id(World.of(scenario).digest, policy_digest(policy_of(folder, row))) != row["run"]
@@ -43,29 +45,29 @@ def watch_stored(folder: Path, name: str | None) -> Replay:
     return repeated(folder, row, scenario, None if tokens.empty else tokens, where)
 
 
-def _row(store: Store, name: str | None) -> Row:
+def _row(view: View, name: str | None) -> Row:
     """The run of a name, out of the table `runs`."""
-    where = f"{store.folder}: --run"
+    where = f"{view.folder}: --run"
     if name is None:
-        raise InputError(where, "no run", f"the name of one{_for_example(store)}")
-    runs = sorted(_called(store, name))
+        raise InputError(where, "no run", f"the name of one{_for_example(view)}")
+    runs = sorted(_called(view, name))
     if len(runs) != 1:
         found = f"{shown(name)}, with which {len(runs) or 'no'} runs begin"
-        raise InputError(where, found, f"the name of one run{_for_example(store)}")
-    row: Row = store.read("runs", runs).to_pylist()[0]
+        raise InputError(where, found, f"the name of one run{_for_example(view)}")
+    row: Row = view.read("runs", runs).to_pylist()[0]
     return row
 
 
-def _called(store: Store, name: str) -> Iterator[str]:
+def _called(view: View, name: str) -> Iterator[str]:
     """Names of the runs that begin so."""
-    for batch in store.batches("runs", ("run",)):
+    for batch in view.batches("runs", ("run",)):
         yield from batch.filter(pc.starts_with(batch["run"], name))["run"].to_pylist()
 
 
-def _for_example(store: Store) -> str:
+def _for_example(view: View) -> str:
     """The run with the slowest token."""
     slowest, example = -np.inf, ""
-    for batch in store.batches("metrics", ("run", "tpot_max_s")):
+    for batch in view.batches("metrics", ("run", "tpot_max_s")):
         longest = pc.max(batch["tpot_max_s"]).as_py()
         if longest is not None and longest > slowest:
             slowest = longest

@@ -16,6 +16,7 @@ import pyarrow as pa
 from analysis.campaign.design import CASE
 from analysis.campaign.store import Store, is_store
 from analysis.campaign.tables import STORED
+from analysis.campaign.view import View
 from analysis.metrics import metrics
 from simcore import load_result
 from simcore.files.document import read_value
@@ -186,10 +187,10 @@ def _of_store(store: Store, campaign: str | None) -> Evidence:
         raise InputError(
             "--campaign", found if names else "a store without a campaign", one_of(str(name), names)
         )
-    path = store.cases(str(name))
+    path, view = store.cases(str(name)), store.view()
     cases = _cases(path)
     wanted = set(cases["run"])
-    tables = {table: _read(store, table, wanted) for table in ("runs", "metrics", *_DETAILS)}
+    tables = {table: _read(view, table, wanted) for table in ("runs", "metrics", *_DETAILS)}
     kept = {table: rows for table, rows in tables.items() if len(rows)}
     return _of_campaign(str(name), cases, kept, _text(path.with_suffix(".yaml")))
 
@@ -229,9 +230,9 @@ def _detailed(tables: Mapping[str, pd.DataFrame], runs: pd.DataFrame) -> dict[st
     return found
 
 
-def _read(store: Store, table: str, runs: Collection[str]) -> pd.DataFrame:
-    found = store.read(table, runs)
-    check_table(found, f"{store.folder}: {table}")
+def _read(view: View, table: str, runs: Collection[str]) -> pd.DataFrame:
+    found = view.read(table, runs)
+    check_table(found, f"{view.folder}: {table}")
     frame: pd.DataFrame = found.to_pandas()
     return frame
 

@@ -1,0 +1,156 @@
+"""What a store holds at one moment, whatever a runner does to it meanwhile.
+
+Parts never go away. An entry of the journal does when a part has taken it in, and the reader of a thousand files would
+meet that part, and no entry, half-way. So the journal, which is small, is taken into memory at once, and that again if
+a part has appeared meanwhile. From then on nothing that a runner does is seen: each run is there once, with all its
+tables.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from analysis.campaign import parts
+from analysis.campaign.index import Index, union
+from analysis.campaign.tables import STORED
+from simcore.results import TABLES
+from traces.errors import InputError, reason
+
+_ROWS = 1 << 14
+"""Rows that are read at a time where not all are needed at once."""
+
+_BITS = {table: 1 << i for i, table in enumerate(TABLES)}
+
+
+def bits(tables: Iterable[str]) -> int:
+    """A set of tables of a run as one number."""
+    return sum(_BITS[table] for table in set(tables))
+
+
+def named(number: int) -> tuple[str, ...]:
+    """The tables of which `bits` made a number, in their usual order."""
+    return tuple(table for table, bit in _BITS.items() if number & bit)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The rows of a store as they were when it was looked at.
+
+    Attributes:
+        folder: of the store.
+        done: its parts.
+        journal: the files of those entries that no part has taken in, by path.
+    """
+
+    folder: Path
+    done: Sequence[Path] = ()
+    journal: Mapping[Path, bytes] = field(default_factory=dict)
+
+    def contents(self) -> Index:
+        """Which tables are kept of each run, as `bits`."""
+        batches = (
+            (batch["run"].to_pylist(), [_BITS.get(table, 0) for table in batch["table"].to_pylist()])
+            for batch in self.batches("kept", ("run", "table"))
+        )
+        return Index.of(batches, np.uint16, union)
+
+    def batches(self, table: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows of a table in the order in which they were added, some at a time.
+
+        Args:
+            table: its name.
+            columns: those that are wanted; all by default.
+
+        Raises:
+            InputError: a file of it is broken, or from elsewhere.
+        """
+        for path, source in self._files(table):
+            with _told_of(path), pq.ParquetFile(source) as file:
+                if not file.schema_arrow.equals(STORED[table]):
+                    raise InputError(str(path), "a table of another schema", "a table written by headway")
+                for batch in file.iter_batches(_ROWS, columns=columns, use_threads=False):
+                    if batch["run"].null_count:
+                        raise InputError(str(path), "a row without its run", "a table written by headway")
+                    yield batch
+
+    def rows(self, table: str) -> int:
+        """How many rows a table has."""
+        count = 0
+        for path, source in self._files(table):
+            with _told_of(path):
+                count += pq.read_metadata(source).num_rows
+        return count
+
+    def read(self, table: str, runs: Collection[str] | None = None) -> pa.Table:
+        """The rows of a table, of all runs or of some, in the order in which they were added."""
+        batches = self.batches(table)
+        if runs is not None:
+            chosen = pa.array(list(runs), pa.string())
+            batches = (batch.filter(pc.is_in(batch["run"], chosen)) for batch in batches)
+        return pa.Table.from_batches(batches, STORED[table])
+
+    def size_bytes(self) -> int:
+        """What all of it takes on the disk."""
+        return sum(map(parts.size_bytes, self.done)) + sum(map(len, self.journal.values()))
+
+    def _files(self, table: str) -> Iterator[tuple[Path, Path | pa.BufferReader]]:
+        """The files of a table, and where to read each."""
+        name = f"{table}.parquet"
+        for path in (part / name for part in self.done):
+            if path.exists():
+                yield path, path
+        for path, data in self.journal.items():
+            if path.name == name:
+                yield path, pa.BufferReader(data)
+
+
+def look_at(folder: Path, journal: Path, done: Path) -> View:
+    """The present view of a store.
+
+    Args:
+        folder: of the store.
+        journal: its folder of entries.
+        done: its folder of parts.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    with _told_of(folder):
+        while True:
+            # No entry that counts can go away, wholly or in part, before a part that has taken it in is visible.
+            before = parts.parts_in(done)
+            try:
+                view = View(folder, before, _files_of(journal, before))
+            except FileNotFoundError:
+                if parts.parts_in(done) == before:
+                    raise
+            else:
+                if parts.parts_in(done) == before:
+                    return view
+
+
+def _files_of(journal: Path, done: Sequence[Path]) -> dict[Path, bytes]:
+    """All files of the entries that no part has taken in, in order."""
+    entries = parts.parts_in(journal)
+    gone = parts.folded(entries, done)
+    paths = (path for entry in entries if entry.name not in gone for path in sorted(entry.iterdir()))
+    return {path: path.read_bytes() for path in paths if path.stem in STORED}
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    """Tell what is wrong with a file that somebody else may have written.
+
+    Raises:
+        InputError: in place of what the library says.
+    """
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(str(path), reason(error), "a table written by headway") from error
