@@ -3,11 +3,13 @@
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ProcessPoolExecutor
+from typing import Any, TypeVar
 
 _Task = TypeVar("_Task")
 _Done = TypeVar("_Done")
+
+_CAN_BLOCK = hasattr(signal, "pthread_sigmask")  # not on Windows
 
 
 def mapped(function: Callable[[_Task], _Done], tasks: Sequence[_Task], workers: int) -> Iterator[_Done]:
@@ -23,7 +25,7 @@ def mapped(function: Callable[[_Task], _Done], tasks: Sequence[_Task], workers: 
         return
     # New interpreters and not forks: the same on every system, and nothing is inherited by accident.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(tasks)), context, _end_quietly) as pool:
+    with Processes(min(workers, len(tasks)), context, _end_quietly) as pool:
         try:
             yield from pool.map(function, tasks)
         except BaseException:
@@ -31,6 +33,25 @@ def mapped(function: Callable[[_Task], _Done], tasks: Sequence[_Task], workers: 
             raise
 
 
+class Processes(ProcessPoolExecutor):
+    """A pool whose processes do not hear Ctrl-C, which a terminal sends to them too, from their first moment.
+
+    What begins is told in a traceback otherwise; a process that is to end by Ctrl-C can listen for it when it is ready.
+    """
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """As any pool; it is here that processes begin, and they inherit which signals are blocked."""
+        if not _CAN_BLOCK:
+            return super().submit(fn, *args, **kwargs)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _end_quietly() -> None:
-    """Let Ctrl-C, which a terminal sends to workers too, end them without a traceback each."""
+    """Let Ctrl-C end workers without a traceback each; also one that came while they began."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if _CAN_BLOCK:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -3,15 +3,14 @@
 import contextlib
 import os
 import pty
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from interrupts import interrupted
 from typer.testing import CliRunner, Result
 
 import analysis
@@ -223,54 +222,31 @@ def test_a_reader_that_has_gone_away_is_no_reason_to_complain(tmp_path: Path, ar
         command(arguments), cwd=tmp_path, env=environment(), stdout=writing, stderr=subprocess.PIPE, text=True
     )
     os.close(writing)
-    _, complaint = process.communicate(timeout=60)
+    _, complaint = process.communicate()
     assert complaint == ""
     assert process.returncode == 1
 
 
-def interrupt(process: "subprocess.Popen[str]", folder: Path) -> tuple[str, str]:
-    """Press Ctrl-C as soon as the run has begun to work on its output folder."""
-    deadline = time.monotonic() + 30.0
-    while not list(folder.glob(".*.partial")) and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    # What is imported only then must be through, or Python itself is interrupted.
-    time.sleep(1.0)
-    process.send_signal(signal.SIGINT)
-    return process.communicate(timeout=30)
-
-
-def test_ctrl_c_ends_a_run_with_130_and_leaves_what_was_there(tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_run_with_130_and_leaves_what_was_there(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = scenario(tmp_path)
     assert headway(tmp_path, "run", path, "--out", "out").exit_code == 0
     before = (tmp_path / "out" / "tokens.parquet").read_bytes()
     scenario(tmp_path, output=1_000_000)
-    process = subprocess.Popen(
-        command(["run", path, "--out", "out"]),
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    shown, complaint = interrupt(process, tmp_path)
-    assert (process.returncode, shown, complaint) == (130, "", "headway: interrupted\n")
+    done = interrupted(tmp_path_factory.mktemp("site"), tmp_path, "run", str(path), "--out", "out")
+    assert done == (130, "", "headway: interrupted\n")
     assert hidden_and_shown(tmp_path) == {"lab.yaml", "out"}
     assert (tmp_path / "out" / "tokens.parquet").read_bytes() == before
 
 
-def test_ctrl_c_leaves_no_folder_where_there_was_none(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_no_folder_where_there_was_none(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = scenario(tmp_path, output=1_000_000)
     (tmp_path / "a").mkdir()
-    process = subprocess.Popen(
-        command(["run", path, "--out", "a/b/c"]),
-        cwd=tmp_path,
-        env=environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    interrupt(process, tmp_path / "a" / "b")
-    assert process.returncode == 130
+    done = interrupted(tmp_path_factory.mktemp("site"), tmp_path, "run", str(path), "--out", "a/b/c")
+    assert done == (130, "", "headway: interrupted\n")
     assert hidden_and_shown(tmp_path / "a") == set()
 
 

@@ -2,11 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interrupts import interrupted
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from typer.testing import CliRunner, Result
 
-import analysis
 from analysis.cli import app
 from analysis.metrics import metrics
 from analysis.stats import bootstrap
@@ -572,39 +567,30 @@ def test_mistakes_in_a_study_are_told_with_file_and_line(study: str, words: list
     assert names_in(lab.parent) == {"lab.yaml", "study.yaml"}
 
 
-@pytest.mark.parametrize(("workers", "imports_s"), [(1, 1.0), pytest.param(2, 6.0, marks=pytest.mark.slow)])
-def test_ctrl_c_ends_a_study_with_130_and_leaves_nothing(workers: int, imports_s: float, lab: Path) -> None:
+@pytest.mark.parametrize(
+    ("workers", "processes", "sign"),
+    [
+        (1, 1, "asked"),
+        pytest.param(2, 2, "asked", marks=pytest.mark.slow),
+        pytest.param(2, 4, "begun", marks=pytest.mark.slow),
+    ],
+)
+def test_ctrl_c_ends_a_study_with_130_and_leaves_nothing(
+    workers: int, processes: int, sign: str, lab: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Also while workers begin: the command, the two of them, and what tracks their resources."""
     lab.write_text(FIXED.replace("output: 12", "output: 900000"))
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "analysis",
-            "whatif",
-            "lab.yaml",
-            "--set",
-            "devices.desk.compute*2",
-            "--out",
-            "a/b",
-            "--workers",
-            str(workers),
-        ],
-        cwd=lab.parent,
-        env=os.environ | {"PYTHONPATH": str(Path(next(iter(analysis.__path__))).parent)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+    study = (
+        "whatif",
+        "lab.yaml",
+        "--set",
+        "devices.desk.compute*2",
+        "--out",
+        "a/b",
+        "--workers",
+        str(workers),
     )
-    deadline = time.monotonic() + 30.0
-    while not list(lab.parent.glob("a/.*.partial")) and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    # What is imported only then must be through, in the workers too, or Python itself is interrupted.
-    time.sleep(imports_s)
-    # A terminal interrupts the workers too.
-    os.killpg(process.pid, signal.SIGINT)
-    shown, complaint = process.communicate(timeout=30)
-    assert (process.returncode, shown) == (130, "")
-    assert complaint == "headway: interrupted\n"
+    site = tmp_path_factory.mktemp("site")
+    done = interrupted(site, lab.parent, *study, processes=processes, sign=sign)
+    assert done == (130, "", "headway: interrupted\n")
     assert names_in(lab.parent) == {"lab.yaml"}

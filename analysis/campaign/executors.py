@@ -6,11 +6,10 @@
 import importlib
 import multiprocessing
 import os
-import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -19,6 +18,7 @@ from typing import Any
 
 from analysis.campaign.identity import engine_code
 from analysis.campaign.worker import probe, save_trace
+from analysis.processes import Processes
 from traces import Trace
 from traces.errors import InputError, shown
 
@@ -94,18 +94,6 @@ def processes(count: int | None = None) -> Iterator[Workers]:
             pool.end()
 
 
-class _Processes(ProcessPoolExecutor):
-    """A pool whose processes leave Ctrl-C, which a terminal sends to them too, to this one from their first moment."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        """As any pool; it is here that processes begin, and they inherit which signals are blocked."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            return super().submit(fn, *args, **kwargs)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 class _Pool:
     """A pool of processes that can be begun anew."""
 
@@ -124,10 +112,10 @@ class _Pool:
         self._ours.close()
         self.executor.shutdown(wait=True, cancel_futures=True)
 
-    def _start(self) -> ProcessPoolExecutor:
+    def _start(self) -> Executor:
         # Workers wait for the end of a pipe of which only we hold the other side: however we end, so do they.
         theirs, self._ours = self._context.Pipe(duplex=False)
-        return _Processes(self._count, self._context, _follow, (theirs,))
+        return Processes(self._count, self._context, _follow, (theirs,))
 
 
 def _follow(parent: "Connection[Any, Any]") -> None:
