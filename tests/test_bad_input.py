@@ -6,7 +6,7 @@ on standard error that names the file, quotes what it found and shows what it wo
 
 import subprocess
 import sys
-import time
+import tracemalloc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -444,11 +444,17 @@ def test_a_line_of_200_mb_is_refused_unread(trace: bool, tmp_path: Path) -> None
     huge = path.parent / "log.csv" if trace else path
     with huge.open("wb") as file:
         file.truncate(200_000_000)
-    started = time.perf_counter()
     code, out, err = run(path, "--out", tmp_path / "out")
-    assert time.perf_counter() - started < 1.0
     check_message(code, out, err)
     assert str(huge) in err
+    # Once more, with everything imported.
+    tracemalloc.start()
+    try:
+        assert run(path, "--out", tmp_path / "out") == (code, out, err)
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most_bytes < 50_000_000
 
 
 @pytest.mark.parametrize(
@@ -506,7 +512,7 @@ def test_the_installed_command_shows_no_traceback(case: Case, tmp_path: Path) ->
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
     )
     check_message(done.returncode, done.stdout, done.stderr)
     assert "Traceback" not in done.stderr

@@ -62,7 +62,7 @@ def headway(
         check=True,
         stdout=subprocess.PIPE,
         encoding="utf-8",
-        timeout=120,
+        timeout=600,
     )
     return {each: Done(*parts) for each, parts in zip(commands, json.loads(done.stdout), strict=True)}
 

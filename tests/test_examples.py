@@ -22,7 +22,7 @@ def test_an_example_prints_what_stands_beside_it(script: Path, tmp_path: Path) -
         check=False,
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=600,
     )
     assert done.stderr == ""
     assert done.returncode == 0

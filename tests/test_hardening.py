@@ -67,7 +67,7 @@ def in_little_memory(code: str, folder: Path, megabytes: int = 1500) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
         cwd=folder,
     )
     return done.stdout + done.stderr

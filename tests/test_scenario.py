@@ -33,7 +33,7 @@ from traces.transform import scaled, shifted
 
 Document = dict[str, Any]
 
-SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=2000)
+SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 SMALL: Document = {
     "model": {"shape": {"layers": 2, "width": 64, "heads": 4}},
@@ -877,7 +877,7 @@ def mutated_bytes(draw: st.DrawFn) -> bytes:
 
 
 @given(raw=mutated_bytes())
-@settings(SHARED_FOLDER, max_examples=150, deadline=5000)
+@settings(SHARED_FOLDER, max_examples=150)
 def test_mutated_bytes_load_or_are_told(raw: bytes, folder: Path) -> None:
     path = folder / "lab.yaml"
     path.write_bytes(raw)
