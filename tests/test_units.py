@@ -56,6 +56,23 @@ def test_a_spelling_in_use_for_bits_and_bytes_is_refused(unit: str, quantity: Qu
         parse(f"8 {unit}", quantity, "here")
 
 
+@pytest.mark.parametrize("quantity", ["rate", "size"])
+@pytest.mark.parametrize("unit", ["Mb", "Mbps", "MBps", "Mb/s", "mbit/s", "gb"])
+def test_what_may_be_bits_or_bytes_is_not_hinted_at_either(unit: str, quantity: Quantity) -> None:
+    with pytest.raises(InputError) as error:
+        factor(unit, quantity, "here")
+    assert "did you mean" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("unit", "quantity", "meant"),
+    [("GFLOPS", "compute", "GFLOP/s"), ("msec", "time", "ms"), ("minutes", "time", "min")],
+)
+def test_a_unit_that_is_nearly_right_is_hinted_at(unit: str, quantity: Quantity, meant: str) -> None:
+    with pytest.raises(InputError, match=f"did you mean '{meant}'"):
+        factor(unit, quantity, "here")
+
+
 @pytest.mark.parametrize("quantity", ["time", "size", "rate", "compute"])
 @pytest.mark.parametrize("bare", [5, 5.0, "5", "5 ", 0])
 def test_a_bare_number_is_refused_where_a_unit_is_needed(quantity: Quantity, bare: object) -> None:

@@ -10,13 +10,13 @@ eight hides there.
 import math
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from traces.errors import InputError, shown
+from traces.errors import InputError, nearest, shown
 
 Number = TypeVar("Number", float, npt.NDArray[np.float64])
 Quantity = Literal["time", "size", "rate", "compute", "fraction", "frequency"]
@@ -54,6 +54,9 @@ ACCEPTED: Mapping[Quantity, str] = {
     "frequency": 'a number in a time, such as "0.5 /s" or "30 /min"',
 }
 """For each quantity, the sentence a message shows to someone who wrote it wrongly."""
+
+_SPELLED = {"rate": "bit/s and B/s, with k, M, G, T, P, Ki, Mi, Gi or Ti before them"}
+"""The units of a quantity that has too many to list."""
 
 _FORM = re.compile(r"\s*([-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*([^\s\d].*?)?\s*")
 
@@ -98,7 +101,14 @@ def factor(unit: str, quantity: Quantity, where: str) -> float:
     if unit in known:
         return known[unit]
     found = f"the unit {shown(unit)}" if unit else "a number without a unit"
-    raise InputError(where, found, f"{ACCEPTED[quantity]} (units: {', '.join(u for u in known if u)})")
+    units = _SPELLED.get(quantity) or ", ".join(u for u in known if u)
+    raise InputError(where, found, f"{ACCEPTED[quantity]} (units: {units}){_hint(unit, known)}")
+
+
+def _hint(unit: str, known: Iterable[str]) -> str:
+    """A unit that was nearly written; none where there is a "b", which may be of bits or of bytes."""
+    near = "" if "b" in unit.lower() else nearest(unit, known)
+    return f" (did you mean {near!r}?)" if near else ""
 
 
 def convert(number: Number, unit_factor: float) -> Number:
