@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from traces import InputError, Trace, read, shipped, shipped_names, write_csv
+from traces import InputError, Options, Trace, read, record, shipped, shipped_names, write_csv
 from traces.readers.lines import LONGEST_LINE
 from traces.units import Quantity
 
@@ -148,10 +148,30 @@ BROKEN_COLUMNS = {
     "underscore": ("time [s],rate [Mbit/s]\n0,1_000\n", 2, "1_000"),
     "digits of another script": ("time [s],rate [Mbit/s]\n0,٣\n", 2, "٣"),
     "hexadecimal": ("time [s],rate [Mbit/s]\n0,0x10\n", 2, "0x10"),
+    "date of another order": ("time,rate [Mbit/s]\n01/03/2024 10:00,1\n", 2, "the time '01/03/2024 10:00'"),
+    "date with semicolons": ("t;rate [Mbit/s]\n01.03.2024;1\n", 2, 'a date such as "2023-11-16 18:17:03"'),
     "another separator": ("time [s],rate [Mbit/s]\n0;1\n", 2, "1 columns"),
     "long line": ("time [s],rate [Mbit/s]\n0,1\n" + "1" * 5000 + "\n", 3, "very long line"),
     "zero byte": ("time [s],rate [Mbit/s]\n0,1\n1,\0\n", 3, "zero byte"),
 }
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("rate", "values up to 40 without a unit"),
+        ("rate [Mbps]", "the unit 'Mbps'"),
+        ("compute [GFLOP/s]", "the unit 'GFLOP/s'"),
+    ],
+)
+def test_where_nobody_says_what_values_are_no_unit_is_guessed(file: Path, header: str, found: str) -> None:
+    file.write_text(f"time [s],{header}\n0,40\n1,10\n")
+    with pytest.raises(InputError) as error:
+        record(file)
+    assert error.value.where == f"{file}:1"
+    assert error.value.found == found
+    assert '"Mbit/s" or "MB/s"' in error.value.accepted
+    assert record(file, options=Options(unit="%")).trace.values.tolist() == [0.4, 0.1]
 
 
 @pytest.mark.parametrize(("text", "line", "found"), BROKEN_COLUMNS.values(), ids=BROKEN_COLUMNS)

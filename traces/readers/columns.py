@@ -41,6 +41,8 @@ _EXAMPLE_UNIT = {
     "fraction": "%",
     "frequency": "/s",
 }
+_MEASURED: tuple[Quantity, ...] = ("fraction", "rate", "size")
+_ANY_UNIT = 'the unit of a rate, such as "Mbit/s" or "MB/s", of a size, such as "MB", or of a share, "%"'
 _UNIT_IN_HEADER = re.compile(r"(.*?)\s*[\[(]([^\[\]()]*)[\])]\s*")
 _BLANKS_BEFORE_NO_BRACKET = re.compile(r"\s+(?![\s\[(])")
 
@@ -95,7 +97,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     options.allow(path, "unit", "time_unit", "end", "column", "time_column", "load", "repair", "max_gap_s")
     plan = _plan(path, options)
     where = f"{path}:{plan.line}" if plan.has_header else path
-    measured = quantity or quantity_of(plan.value.unit)
+    measured = quantity or quantity_of(plan.value.unit, where)
     layout = Layout(
         plan.separator,
         plan.width,
@@ -116,6 +118,8 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     if options.repair:
         times, values, repairs = tidied(times, values)
     values = convert(values, unit)
+    if quantity is None:
+        check_guessed(where, plan.value.unit, float(values.max()))
     return assembled(
         path,
         times,
@@ -129,9 +133,27 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     )
 
 
-def quantity_of(unit: str) -> Quantity:
-    """What values of a unit measure; a share if there is none, or none that is known."""
-    return next((quantity for quantity, units in UNITS.items() if unit in units), "fraction")
+def quantity_of(unit: str, where: str) -> Quantity:
+    """What values of a unit measure; a share if there is none.
+
+    Raises:
+        InputError: nothing that a trace can hold has this unit.
+    """
+    found: Quantity | None = next((quantity for quantity in _MEASURED if unit in UNITS[quantity]), None)
+    if found is None:
+        raise InputError(where, f"the unit {shown(unit)}", _ANY_UNIT)
+    return found
+
+
+def check_guessed(where: str, unit: str, most: float) -> None:
+    """Refuse values that were taken for shares because nobody says what they are, and can be none.
+
+    Raises:
+        InputError: the largest is above 1.
+    """
+    if not unit and most > 1.0:
+        accepted = f'a header with the unit, such as "rate [Mbit/s]", or the option unit: {_ANY_UNIT}'
+        raise InputError(where, f"values up to {most:g} without a unit", accepted)
 
 
 def unit_factor(unit: str, quantity: Quantity, where: str, option: str) -> float:
@@ -190,14 +212,23 @@ def _plan(path: str, options: Options) -> Plan:
     if len(fields) != 2 and options.column is None:
         found = f"{len(fields)} columns in {shown(line)}"
         raise InputError(f"{path}:{number}", found, f"{_FORM}; or the option column, a number from 1")
-    sample = next(rows, first) if has_header else first
-    return _chosen(path, number, separator, fields, has_header, sample[1], options)
+    sample = next(rows, None) if has_header else first
+    if sample is None:
+        raise InputError(path, "a header without rows", _FORM)
+    return _chosen(path, number, separator, fields, has_header, sample, options)
 
 
 def _chosen(
-    path: str, number: int, separator: str, fields: list[str], has_header: bool, sample: str, options: Options
+    path: str,
+    number: int,
+    separator: str,
+    fields: list[str],
+    has_header: bool,
+    sample: tuple[int, str],
+    options: Options,
 ) -> Plan:
-    """The plan for a file whose first line, and first row, are known."""
+    """The plan for a file whose first line, and first row with its number, are known."""
+    line, row = sample
     headings = fields if has_header else [""] * len(fields)
     time = (
         0 if options.time_column is None else find_column(headings, options.time_column, "time_column", path)
@@ -205,8 +236,12 @@ def _chosen(
     value = (
         1 - min(time, 1) if options.column is None else find_column(headings, options.column, "column", path)
     )
-    cells = splitter(separator)(sample)
-    written = cells[time].strip() if time < len(cells) else ""
+    cells = splitter(separator)(row)
+    written = cells[time].strip() if len(cells) == len(fields) else ""
+    dated = ISO.nanoseconds(written) is not None
+    if not dated and written not in MISSING and numeral_or_none(written) is None:
+        accepted = f'a number, with its unit in the header, or a date such as "{ISO.example[:19]}"'
+        raise InputError(f"{path}:{line}", f"the time {shown(written)}", accepted)
     return Plan(
         number,
         separator,
@@ -214,7 +249,7 @@ def _chosen(
         has_header,
         Column(time, options.time_unit or split_header(headings[time])[1]),
         Column(value, options.unit or split_header(headings[value])[1]),
-        ISO if ISO.nanoseconds(written) is not None else None,
+        ISO if dated else None,
     )
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from traces.errors import InputError, reason, shown
 from traces.readers.assemble import assembled, tidied
-from traces.readers.columns import find_column, quantity_of, split_header, unit_factor
+from traces.readers.columns import check_guessed, find_column, quantity_of, split_header, unit_factor
 from traces.readers.lines import opened, unreadable
 from traces.readers.options import Options
 from traces.readers.table import LARGEST, NUMBER
@@ -67,7 +67,7 @@ def _read(path: str, file: pq.ParquetFile, quantity: Quantity | None, options: O
     value = 1 - min(time, 1) if options.column is None else find_column(names, options.column, "column", path)
     value_unit = options.unit or split_header(names[value])[1]
     time_unit = options.time_unit or split_header(names[time])[1]
-    measured = quantity or quantity_of(value_unit)
+    measured = quantity or quantity_of(value_unit, path)
     unit = unit_factor(value_unit, measured, path, "unit")
     _check_kinds(path, file, time, value)
     dated = pa.types.is_timestamp(file.schema_arrow.field(time).type)
@@ -82,6 +82,8 @@ def _read(path: str, file: pq.ParquetFile, quantity: Quantity | None, options: O
         times, values, repairs = tidied(times[there], values[there])
         repairs += Counter({"missing times": int(np.count_nonzero(~there))})
     _check(path, times, values, dated)
+    if quantity is None and len(values):
+        check_guessed(path, value_unit, float(values.max()))
     return assembled(
         path,
         times,
