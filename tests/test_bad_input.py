@@ -81,7 +81,7 @@ NOT_YAML = [
     Case("zero bytes", GOOD.encode() + b"\0\0", (":11", r"'\x00'", "without control characters")),
     Case("escaped control character", GOOD + '"\\e[31m": 1\n', (":11", r"'\x1b'")),
     Case("lone surrogate", GOOD + 'description: "\\ud800"\n', (":11", r"'\ud800'")),
-    Case("tab as indentation", changed("  left", "\tleft"), (":5", r"'\t'", "valid YAML")),
+    Case("tab as indentation", changed("  left", "\tleft"), (":5", "a tab", "blanks")),
     Case("open quote", GOOD + 'description: "never closed\n', ("end of stream", "valid YAML")),
     Case("open bracket", GOOD + "policies: [greedy\n", ("valid YAML",)),
     Case("repeated key", GOOD + "seed: 1\nseed: 2\n", (":12", "'seed' a second time", "each key once")),
@@ -295,13 +295,13 @@ MODELS = [
         changed(SHAPE, "shape: {layers: 1000, width: 10000, heads: 10000}"),
         ("10002 blocks", "at most 1000000 blocks"),
     ),
-    Case("too big for all", changed(SHAPE, "preset: llama-2-7b"), (":2", "model", "1.3", "2e+09", "of all devices")),
+    Case("too big for all", changed(SHAPE, "preset: llama-2-7b"), (":2", "13.48 GB", "the 2 GB of all devices")),
     Case(
         "a block too big for any",
         changed("width: 64, heads: 4", "width: 10000, heads: 100, ffn_width: 55000").replace(
             "  right: {", "  right: {count: 3, "
         ),
-        (":2", "L0.ffn", "2.2e+09", "1e+09 bytes of the largest device"),
+        (":2", "L0.ffn", "2.2 GB", "the 1 GB of the largest device"),
     ),
     Case("missing config", changed(SHAPE, "config: gone.json"), ("no readable file", "config.json"), "gone.json"),
     config("broken JSON config", "{", "line 1", "invalid JSON", "a JSON object"),

@@ -527,9 +527,7 @@ def test_a_mistake_in_the_file_still_names_file_and_line(folder: Path) -> None:
 
 def test_a_graph_that_falls_apart_is_told_with_the_change(folder: Path) -> None:
     message = refusal(folder, "drop links.log", "drop links.wire")
-    assert message.startswith(
-        "change 'drop links.wire': links: found no path of links leads from 'desk' to a.b"
-    )
+    assert message.startswith("change 'drop links.wire': links: found no path of links from 'desk' to a.b")
     values = copy.deepcopy(BASE)
     del values["links"]["wire"]
     with pytest.raises(InputError, match=r"change 'drop devices.pi': links: found no path"):

@@ -119,7 +119,7 @@ def test_each_direction_can_be_pinned_on_its_own() -> None:
     ("changes", "message"),
     [
         ({"relays": ("a", "p")}, "node names repeat: a"),
-        ({"relays": ("p", "q")}, "no path of links leads from 'a' to q"),
+        ({"relays": ("p", "q")}, "no path of links from 'a' to q"),
         ({"media": (Medium(name="air", bandwidth=FAST),) * 2}, "medium names repeat: air"),
         ({"media": ()}, "'ap' is on 'air', which is not one of the media"),
         ({"links": (link("ap"), link("bp"), link("sx"))}, "'sx' must join two different nodes"),

@@ -243,7 +243,7 @@ def test_routes_through_a_link_that_dies_never_end() -> None:
         ("ab", "ac", "a", "must join two different devices"),
         ("ab", "aa", "a", "must join two different devices"),
         ("ab", "ab", "x", "'x' is not one of"),
-        ("abc", "ab", "a", "no path of links leads from 'a' to c"),
+        ("abc", "ab", "a", "no path of links from 'a' to c"),
     ],
 )
 def test_impossible_clusters_are_refused(devices: str, links: str, source: str, message: str) -> None:

@@ -147,6 +147,8 @@ def _told(name: str, text: str) -> Iterator[None]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1
+        if "'\\t' that cannot start any token" in (error.problem or ""):
+            raise InputError(f"{name}:{line}", "a tab", "blanks: YAML indents with nothing else") from error
         problem = (error.problem or "a YAML error").removeprefix("but ").removeprefix("found ")
         raise InputError(f"{name}:{line}", problem, "valid YAML") from error
     except yaml.reader.ReaderError as error:

@@ -492,12 +492,12 @@ class _Builder:
         capacity = scenario.cluster.memory_bytes
         where = self._document.where(("model",))
         if needed > capacity.sum():
-            found = f"a model of {needed:.4g} bytes"
-            raise DoesNotFitError(where, found, f"at most the {capacity.sum():.4g} bytes of all devices")
+            found = f"a model of {needed / 1e9:.4g} GB"
+            raise DoesNotFitError(where, found, f"at most the {capacity.sum() / 1e9:.4g} GB of all devices")
         largest = int(per_block.argmax())
         if per_block[largest] > capacity.max():
-            found = f"the block {scenario.blocks.names[largest]} of {per_block[largest]:.4g} bytes"
-            accepted = f"at most the {capacity.max():.4g} bytes of the largest device"
+            found = f"the block {scenario.blocks.names[largest]} of {per_block[largest] / 1e9:.4g} GB"
+            accepted = f"at most the {capacity.max() / 1e9:.4g} GB of the largest device"
             raise DoesNotFitError(where, found, accepted)
 
     def _fail(self, key: KeyPath, found: str, accepted: str) -> NoReturn:

@@ -146,7 +146,7 @@ class Cluster:
             raise ValueError(f"the source {self.source!r} is not one of the devices {names}")
         unreached = {*names, *self.relays} - set(nx.node_connected_component(self.graph, names[0]))
         if unreached:
-            raise ValueError(f"no path of links leads from {names[0]!r} to {', '.join(sorted(unreached))}")
+            raise ValueError(f"no path of links from {names[0]!r} to {', '.join(sorted(unreached))}")
         self._check_pinned()
 
     def _check_links(self, nodes: Sequence[str]) -> None:
