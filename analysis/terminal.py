@@ -127,12 +127,16 @@ def show(*what: "Table | str") -> None:
         InputError: it leads to a file that cannot be written.
         SystemExit: with code 1, its reader has gone away, as in `headway run | head -1`.
     """
+    from analysis.narrow import fitted
     from traces.errors import InputError
 
     output = console()
     try:
         for part in what:
-            output.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
+            for number, piece in enumerate([part] if isinstance(part, str) else fitted(part, output.width)):
+                if number:
+                    output.print()
+                output.print(piece, markup=False, highlight=False, soft_wrap=isinstance(piece, str))
     except OSError as error:
         # What is still buffered can never be written, and Python would try once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
