@@ -24,6 +24,8 @@ SCHEMA_VERSION = 2
 MOST_ROWS = 200_000_000
 """The most rows of a table that is read at once: a file of a few kilobytes may say that it has any number."""
 
+_MOST_TOLD = 10
+
 _LARGEST = 1e60
 """What a scenario can hold is at most 1e18 of something, and no sum or quotient of such numbers comes near this."""
 
@@ -176,11 +178,19 @@ class Result:
     placements: pd.DataFrame
     timings: pd.DataFrame
 
-    def save(self, folder: Path) -> None:
+    def __repr__(self) -> str:
+        """One line: a notebook shows what it names, and the tables are asked for by their names."""
+        rows = self.runs[["run", "status", "tokens"]].head(_MOST_TOLD).itertuples(index=False)
+        told = [f"{run} ({status}, {tokens:,} tokens)" for run, status, tokens in rows]
+        more = [f"{len(self.runs):,} runs in all"] if len(self.runs) > len(told) else []
+        return f"<Result: {', '.join([*told, *more]) or 'no runs'}>"
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
         """Write one Parquet file per table into a new or existing folder."""
-        folder.mkdir(parents=True, exist_ok=True)
+        place = Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
         for name in TABLES:
-            pq.write_table(_table(name, getattr(self, name)), folder / f"{name}.parquet")
+            pq.write_table(_table(name, getattr(self, name)), place / f"{name}.parquet")
 
 
 def load_result(folder: str | os.PathLike[str]) -> Result:

@@ -121,7 +121,7 @@ class Scenario:
     decision_time: DecisionTime = "free"
     seed: int = 0
     policies: tuple[PolicyChoice, ...] = ()
-    text: str = ""
+    text: str = field(default="", repr=False)
     changes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -1,5 +1,6 @@
 """A results folder is written whole or not at all, and nothing of somebody else's is replaced."""
 
+import dataclasses
 import errno
 import os
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from analysis.output import results_folder, write_results, writing
@@ -45,6 +47,20 @@ def test_a_complete_folder_holds_tables_scenario_and_figure(tmp_path: Path) -> N
     assert sorted(os.listdir(tmp_path / "out")) == sorted(names)
     assert below(tmp_path) == sorted(["out", *(f"out/{name}" for name in names)])
     assert load_result(tmp_path / "out").runs.empty
+
+
+def test_tables_are_saved_and_loaded_by_a_path_written_as_text(tmp_path: Path) -> None:
+    folder = str(tmp_path / "new" / "out")
+    empty_result().save(folder)
+    assert load_result(folder).runs.empty
+
+
+def test_a_result_names_its_runs_in_one_line() -> None:
+    runs = pd.DataFrame({"run": ["a", "b"] * 10, "status": "complete", "tokens": 1200})
+    assert repr(empty_result()) == "<Result: no runs>"
+    one = dataclasses.replace(empty_result(), runs=runs[:2])
+    assert repr(one) == "<Result: a (complete, 1,200 tokens), b (complete, 1,200 tokens)>"
+    assert repr(dataclasses.replace(one, runs=runs)).endswith(", 20 runs in all>")
 
 
 def test_the_scenario_is_copied_byte_for_byte(tmp_path: Path) -> None:
