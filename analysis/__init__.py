@@ -26,6 +26,11 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    """Complete the rooms that are not imported yet, too."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> _types.ModuleType:
     if name in __all__:
         return importlib.import_module(f"analysis.{name}")

@@ -37,6 +37,10 @@ def test_every_name_in_all_can_be_imported(package: ModuleType) -> None:
         assert getattr(package, name) is not None
 
 
+def test_every_name_in_all_is_completed(package: ModuleType) -> None:
+    assert set(package.__all__) <= set(dir(package))
+
+
 def test_every_public_name_that_is_not_a_module_is_in_all(package: ModuleType) -> None:
     found = {
         name
