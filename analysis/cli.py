@@ -120,7 +120,7 @@ def run(
         typer.Option(
             "--audit",
             help="Check after every event that no law of the simulation is broken, and say how much was checked. The "
-            "results are the same; it takes five to ten times as long.",
+            "results are the same; it takes five to nine times as long.",
         ),
     ] = False,
     list_: Annotated[
@@ -128,7 +128,7 @@ def run(
         typer.Option("--list", help="List what comes with Headway: scenarios, models, traces, policies."),
     ] = False,
 ) -> None:
-    """Emulate a scenario under each of its policies, and save tables and a figure.
+    """Emulate a scenario under its policies; save tables and a figure.
 
     A run that ends early, for example out of memory, is a result like any other: the table says how it ended and the
     exit code is 0.
@@ -204,7 +204,10 @@ def paper(
         ),
     ] = None,
 ) -> None:
-    """Repeat the experiments of arXiv 2505.02533 in random worlds, and say how sure the results are."""
+    """Repeat the experiments of arXiv 2505.02533 in random worlds.
+
+    Tables and figures say how sure the results are.
+    """
     with reported():
         from analysis.output import writing
         from analysis.paper import page as pages
@@ -234,7 +237,9 @@ app.command()(report)
 trace.command()(generate)
 trace.command()(fit)
 app.add_typer(trace, name="trace")
-app.add_typer(sweep, name="sweep")
+app.add_typer(
+    sweep, name="sweep", short_help="Make the runs of a campaign, thousands of them, and resume it."
+)
 app.add_typer(policy, name="policy")
 
 

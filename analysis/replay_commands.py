@@ -49,7 +49,10 @@ def timeline(
         Path, typer.Option("--out", "-o", metavar="FILE", help="Where to write; replaced if it is there.")
     ] = Path("timeline.json"),
 ) -> None:
-    """Write what happened during some tokens as a timeline for ui.perfetto.dev or chrome://tracing."""
+    """Write a timeline of what happened during some tokens.
+
+    ui.perfetto.dev and chrome://tracing show it.
+    """
     with reported():
         from analysis.replay.timeline import trace_events, window, write_timeline
 
@@ -77,7 +80,10 @@ def explain(
         bool, typer.Option("--full", help="Every piece of the critical path, not layers together.")
     ] = False,
 ) -> None:
-    """Say why a token took as long as it did: its critical path, stage by stage, and the reasons."""
+    """Say why a token took as long as it did.
+
+    The table is its critical path, stage by stage, with the reasons.
+    """
     with reported():
         from analysis.replay.explain import explain as explained
         from analysis.replay.explain import pick

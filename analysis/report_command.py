@@ -61,9 +61,9 @@ def report(
         SizeName, typer.Option(help="What these files are made for: a column of a paper, a page, or a slide.")
     ] = SizeName.COLUMN,
 ) -> None:
-    """Write a report on results: one HTML file with a verdict, intervals, figures and tables.
+    """Write a report on results, as one HTML file.
 
-    It needs no network and opens from disk.
+    It has a verdict, intervals, figures and tables, needs no network and opens from disk.
     """
     with reported():
         from analysis.output import writing

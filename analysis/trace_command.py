@@ -25,7 +25,8 @@ _WORDS: "dict[str, Quantity]" = {
     "size": "size",
 }
 
-Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Recorded traces.")]
+File = Annotated[str, typer.Argument(metavar="FILE", help="A recorded trace.")]
+Files = Annotated[list[str], typer.Argument(metavar="FILE", help="Recorded traces.")]
 Format = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Format, where it is not recognised; a wrong name lists all."),
@@ -43,9 +44,6 @@ Unit = Annotated[
     str | None, typer.Option(metavar="UNIT", help="Of the values, where the file does not say it.")
 ]
 TimeUnit = Annotated[str | None, typer.Option(metavar="UNIT", help="Of the times, likewise.")]
-End = Annotated[
-    str | None, typer.Option(metavar="RULE", help="What follows the last row: hold, loop or zero.")
-]
 ColumnName = Annotated[
     str | None, typer.Option(metavar="NAME", help="Column with the values, or its number from 1.")
 ]
@@ -58,6 +56,10 @@ MaxGap = Annotated[
 ]
 Select = Annotated[
     str | None, typer.Option(metavar="WHICH", help="The recording to use, in formats with several in a file.")
+]
+Step = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Average over this before; 1 s for logs of packets by default."),
 ]
 
 
@@ -85,21 +87,18 @@ def info(
             help="Every row counts the same, as in most publications, and not for as long as it holds.",
         ),
     ] = False,
-    step: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Average over this before; 1 s for logs of packets by default."),
-    ] = None,
+    step: Step = None,
 ) -> None:
-    """Say what is in recorded traces: length, mean, percentiles, gaps, and what had to be repaired.
+    """Say what is in recorded traces: length, mean, percentiles, gaps.
 
-    Of a log of requests: how many there are, and how long prompts and outputs are.
+    What had to be repaired follows. Of a log of requests: how many there are, and how long prompts and outputs are.
     """
     with reported():
         from analysis.recordings import recordings_tables, repairs
         from analysis.request_logs import is_request_log, left_out, requests_table
         from traces.requests import read_requests
 
-        options = reading(unit, time_unit, None, column, time_column, repair, max_gap, select)
+        options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
         logs = [name for name in files if quantity is None and is_request_log(name, format)]
         requests = {name: read_requests(name, format=format) for name in logs}
         found = {name: recording(name, quantity, format, options) for name in files if name not in logs}
@@ -114,7 +113,7 @@ def info(
 
 @trace.command()
 def plot(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A recorded trace.")],
+    file: File,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="IMAGE", help="File to write, .svg or .png.")],
     format: Format = None,  # noqa: A002
     quantity: As = None,
@@ -126,14 +125,14 @@ def plot(
     max_gap: MaxGap = None,
     select: Select = None,
 ) -> None:
-    """Draw a recorded trace over time, with the distribution of its values."""
+    """Draw a recorded trace over time and as a distribution."""
     with reported():
         from analysis.output import writing
         from analysis.plots import METADATA, save_as
         from analysis.trace_figure import trace_figure
 
         check_suffix(out, METADATA)
-        options = reading(unit, time_unit, None, column, time_column, repair, max_gap, select)
+        options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
         figure = trace_figure(Path(file).name, recording(file, quantity, format, options))
         with writing(out):
             save_as(figure, out)
@@ -142,7 +141,7 @@ def plot(
 
 @trace.command()
 def convert(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A recorded trace.")],
+    file: File,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write: .csv, .parquet or .mahimahi.")],
     format: Format = None,  # noqa: A002
     quantity: As = None,
@@ -154,13 +153,16 @@ def convert(
     max_gap: MaxGap = None,
     select: Select = None,
 ) -> None:
-    """Write a recorded trace, repaired, in SI units or as packets for Mahimahi."""
+    """Write a recorded trace, repaired, to another file.
+
+    CSV and Parquet have SI units; files for Mahimahi have packets.
+    """
     with reported():
         from analysis.output import writing
         from traces import InputError, write_csv, write_mahimahi, write_parquet
 
         check_suffix(out, (".csv", ".parquet", ".mahimahi"))
-        options = reading(unit, time_unit, None, column, time_column, repair, max_gap, select)
+        options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
         found = recording(file, quantity, format, options)
         with writing(out):
             if out.suffix == ".mahimahi":
@@ -207,7 +209,6 @@ def check_suffix(path: Path, accepted: "Collection[str]") -> None:
 def reading(
     unit: str | None,
     time_unit: str | None,
-    end: str | None,
     column: str | None,
     time_column: str | None,
     repair: bool,
@@ -219,17 +220,11 @@ def reading(
     Raises:
         InputError: one of it cannot be used.
     """
-    from typing import get_args
+    from traces import Options
 
-    from traces import EndRule, InputError, Options
-    from traces.errors import shown
-
-    if end is not None and end not in get_args(EndRule):
-        raise InputError("--end", shown(end), "hold, loop or zero")
     return Options(
         unit=unit,
         time_unit=time_unit,
-        end=end,  # type: ignore[arg-type]
         column=column,
         time_column=time_column,
         repair=repair or None,
@@ -246,18 +241,29 @@ def recording(name: str, quantity: str | None, format: str | None, options: "Opt
     """
     from dataclasses import replace
 
-    from traces import InputError, record
-    from traces.errors import one_of, shown
+    from traces import record
 
-    if quantity is not None and quantity not in _WORDS:
-        raise InputError("--as", shown(quantity), one_of(quantity, _WORDS))
-    measured = None if quantity is None else _WORDS[quantity]
+    measured = None if quantity is None else known(quantity)
     if quantity == "load":
         options = replace(options, load=False)
     found = record(name, measured, format=format, options=options)
     if quantity == "availability" and found.is_load:
         return record(name, measured, format=found.format, options=replace(options, load=True))
     return found
+
+
+def known(word: str) -> "Quantity":
+    """What a word of the command line stands for.
+
+    Raises:
+        InputError: it is unknown.
+    """
+    from traces import InputError
+    from traces.errors import one_of, shown
+
+    if word not in _WORDS:
+        raise InputError("--as", shown(word), one_of(word, _WORDS))
+    return _WORDS[word]
 
 
 def duration(text: str | None, option: str) -> float | None:

@@ -5,7 +5,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from analysis.plots import literal, styled
-from analysis.recordings import UNITS, title, values_and_weights
+from analysis.recordings import UNITS, seconds, title, values_and_weights
 from traces import Recording
 
 _MOST_VALUES = 2000
@@ -36,7 +36,7 @@ def trace_figure(name: str, recording: Recording) -> Figure:
         over_time.set_xlim(0.0, float(ends[-1]) / scale or None)
         over_time.set_ylim(bottom=0.0)
         over_time.set_xlabel(f"Time [{unit}]")
-        averaged = f", mean over {step_s:.3g} s" if step_s > 0 else ""
+        averaged = f", mean over {seconds(step_s).removesuffix('.00')} s" if step_s > 0 else ""
         over_time.set_ylabel(f"{title(recording)} [{value_unit}]{averaged}")
         over_time.set_title(literal(name), loc="left")
         sns.ecdfplot(

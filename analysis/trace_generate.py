@@ -12,14 +12,17 @@ from analysis.terminal import reported, show
 from analysis.trace_command import (
     As,
     ColumnName,
+    File,
     Format,
     MaxGap,
     Repair,
     Select,
+    Step,
     TimeColumn,
     TimeUnit,
     Unit,
     duration,
+    known,
     reading,
     recording,
 )
@@ -29,13 +32,6 @@ if TYPE_CHECKING:
 
     from simcore.files import schema
     from traces import Fit, Quantity, Trace
-
-_WORDS: "Mapping[str, Quantity]" = {
-    "rate": "rate",
-    "load": "fraction",
-    "availability": "fraction",
-    "size": "size",
-}
 
 _Text = str | None
 _Number = float | None
@@ -82,7 +78,7 @@ def generate(
     coherence: Annotated[_Text, typer.Option(metavar="TIME", help="fading.")] = None,
     rice_factor: Annotated[_Number, typer.Option(help="fading; 0 by default.")] = None,
 ) -> None:
-    """Draw a synthetic trace and write it to a file that a scenario can name.
+    """Draw a synthetic trace into a file that a scenario can name.
 
     docs/generators.md says what the kinds and their parameters are.
     """
@@ -92,7 +88,7 @@ def generate(
         from analysis.recordings import UNITS
         from traces import write_csv
 
-        measured = _known(quantity)
+        measured = known(quantity)
         trace = _drawn(given | {"quantity": measured})
         with writing(out):
             write_csv(trace, out, measured, unit=UNITS[measured][1] if unit is None else unit)
@@ -166,31 +162,14 @@ def _section(kind: str) -> "type[schema.Generated]":
     return section
 
 
-def _known(word: str) -> "Quantity":
-    """What a word of the command line stands for.
-
-    Raises:
-        InputError: it is unknown.
-    """
-    from traces import InputError
-    from traces.errors import one_of, shown
-
-    if word not in _WORDS:
-        raise InputError("--as", shown(word), one_of(word, _WORDS))
-    return _WORDS[word]
-
-
 def fit(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A recorded trace.")],
+    file: File,
     kind: Annotated[_Text, typer.Option(metavar="KIND", help="Only this kind; all by default.")] = None,
     yaml: Annotated[
         bool,
         typer.Option("--yaml", help="Print the trace for a scenario file: of the kind, or of the best one."),
     ] = False,
-    step: Annotated[
-        _Text,
-        typer.Option(metavar="TIME", help="Average over this before; 1 s for logs of packets by default."),
-    ] = None,
+    step: Step = None,
     format: Format = None,  # noqa: A002
     quantity: As = None,
     unit: Unit = None,
@@ -201,18 +180,18 @@ def fit(
     max_gap: MaxGap = None,
     select: Select = None,
 ) -> None:
-    """Find the synthetic traces that are most like a recorded one, and say how like they are.
+    """Find the synthetic traces that are most like a recorded one.
 
-    The best comes first. `distance` is between the distributions of the values, `memory` between the autocorrelations;
-    both are 0 for a perfect imitation. Then come the errors of mean and standard deviation, and the correlations of
-    values one step apart, in the file and in the imitation.
+    The best comes first. Distance is between the distributions of the values, memory between the autocorrelations; both
+    are 0 for a perfect imitation. Then come the errors of mean and standard deviation, the correlations of values one
+    step apart, in the file and in the imitation, and the parameters.
     """
     with reported():
         from traces import InputError
         from traces import fit as fitted
         from traces.fit import fit_all
 
-        options = reading(unit, time_unit, None, column, time_column, repair, max_gap, select)
+        options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
         found = recording(file, quantity, format, options)
         step_s = duration(step, "--step") or found.window_s or None
         refused: dict[str, InputError] = {}
@@ -227,27 +206,28 @@ def fit(
         if yaml:
             show(*_yaml(fits[0], found.quantity))
         else:
-            show(_table(fits, found.quantity), *(f"{name}: {error.found}" for name, error in refused.items()))
+            show(_table(fits), "")
+            for one in fits:
+                values = ", ".join(f"{key} {value}" for key, value in _written(one, found.quantity, digits=4))
+                show(f"{one.kind}: {values}")
+            show(*(f"{name}: {error.found}" for name, error in refused.items()))
 
 
-def _table(fits: "list[Fit]", quantity: "Quantity") -> "Table":
-    from rich.table import Table
+def _table(fits: "list[Fit]") -> "Table":
+    from analysis.tables import grid
 
-    table = Table()
-    for heading in ("kind", "parameters"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("distance", "memory", "mean", "deviation", "next step"):
-        table.add_column(heading, justify="right")
+    errors = ("Error of\nmean", "Error of\ndeviation")
+    table = grid(None, ["Kind"], ["Distance", "Memory", *errors, "Next step\nin file", "Next step\nimitated"])
     for found in fits:
         observed, expected = found.observed, found.expected
         table.add_row(
             found.kind,
-            ", ".join(f"{key} {value}" for key, value in _written(found, quantity, digits=4)),
             f"{found.distance:.3f}",
             f"{found.memory:.3f}",
             _percent(expected.mean / observed.mean - 1),
             _percent(expected.deviation / observed.deviation - 1),
-            f"{observed.correlation:.3f} / {expected.correlation:.3f}",
+            f"{observed.correlation:.3f}",
+            f"{expected.correlation:.3f}",
         )
     return table
 

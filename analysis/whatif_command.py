@@ -81,7 +81,9 @@ def whatif(
         ),
     ] = None,
 ) -> None:
-    """Run a scenario and variants of it in the same worlds, and say what is better and what worse.
+    """Compare a scenario with variants of it, run in the same worlds.
+
+    What is better and what is worse is said, and how sure that is.
 
     Changes are made in the order --set, --drop, --shift-trace. A variant that ends early, for example out of memory, is
     a result like any other.

@@ -310,6 +310,16 @@ def test_version_is_that_of_the_installed_package(tmp_path: Path) -> None:
     assert (done.exit_code, done.stdout) == (0, f"headway {metadata.version('headway')}\n")
 
 
+@pytest.mark.parametrize("group", [[], ["trace"]])
+def test_what_commands_are_for_is_told_whole_in_a_narrow_terminal(
+    group: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, _, commands = CliRunner().invoke(app, [*group, "--help"]).output.partition("Commands:")
+    assert commands
+    assert "..." not in commands
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["whatif", "--help"], ["--version"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
