@@ -235,6 +235,18 @@ def test_what_is_no_decision_is_infeasible_with_a_reason(what: str, tmp_path: Pa
     later.save(tmp_path)
 
 
+def anything() -> Any:
+    return object()
+
+
+@pytest.mark.parametrize("deed", [lambda _: iter(()), lambda _: anything(), lambda _: Infeasible(anything())])
+def test_what_is_no_decision_is_told_the_same_way_in_every_run(deed: Callable[[Observation], Any]) -> None:
+    """Where in memory it is has no place in results."""
+    one, other = (under(deed).decisions.reason.iloc[0] for _ in range(2))
+    assert one == other
+    assert "0x" not in one
+
+
 @pytest.mark.parametrize(
     "answer", [Disguised(), Placement(Trap(OwnError())), Placement(Trap(SystemExit()))]  # type: ignore[arg-type]
 )  # fmt: skip

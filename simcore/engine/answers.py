@@ -1,5 +1,8 @@
 """What a policy answers: made sure of, whatever it is, and held against what was shown to it."""
 
+import re
+from collections.abc import Collection
+
 import numpy as np
 
 from simcore import predict
@@ -37,7 +40,7 @@ def decided(policy: Policy, seen: Observation) -> Decision:
         return Infeasible(_reason(said.reason))
     if isinstance(said, Keep):
         return Keep()
-    return Infeasible(f"{shown(said)} is no decision: a Placement, Keep or Infeasible is")
+    return Infeasible(f"{_shown(said)} is no decision: a Placement, Keep or Infeasible is")
 
 
 def objection(seen: Observation, decision: Decision) -> str:
@@ -49,6 +52,26 @@ def objection(seen: Observation, decision: Decision) -> str:
     if seen.placement is None:
         return "asked to keep a placement before there is one"
     return _absent(seen, seen.placement)
+
+
+def place(error: BaseException, through: Collection[str]) -> str:
+    """Where in the policy's own code something was raised, as FILE:LINE; empty if it has none.
+
+    Args:
+        error: what was raised.
+        through: files of ours through which the way leads to the policy's code.
+    """
+    own: str | None = None
+    line = 0
+    step = error.__traceback__
+    while step is not None:
+        file = step.tb_frame.f_code.co_filename
+        if own is None and file not in through:
+            own = file
+        if file == own:
+            line = step.tb_lineno
+        step = step.tb_next
+    return "" if own is None else f"{own}:{line}"
 
 
 def _placement(devices: object, blocks: int, count: int) -> Placement | Infeasible:
@@ -68,8 +91,13 @@ def _placement(devices: object, blocks: int, count: int) -> Placement | Infeasib
 
 def _reason(reason: object) -> str:
     """A reason that fits into a table."""
-    text = _written(reason) if isinstance(reason, str) else shown(reason)
+    text = _written(reason) if isinstance(reason, str) else _shown(reason)
     return shortened(text, _LONGEST_REASON) or "no reason given"
+
+
+def _shown(value: object) -> str:
+    """The value as in a message, without where in memory it is: that is another place in every run."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", shown(value))
 
 
 def _written(text: str) -> str:

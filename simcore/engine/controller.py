@@ -197,12 +197,12 @@ class Controller:
         except (KeyboardInterrupt, deadline.Interruption):
             raise
         except deadline.OverdueError as error:
-            place = "" if error.__cause__ is None else _place(error.__cause__)
+            place = "" if error.__cause__ is None else answers.place(error.__cause__, _OURS)
             found = f"{error}" + (place and f", stopped at {place}")
             accepted = "an answer in time; --decision-limit, or decision_limit_s in Python, allows more"
             raise self._mistake(seen, found, accepted) from error.__cause__
         except BaseException as error:
-            place = _place(error)
+            place = answers.place(error, _OURS)
             found = told(error) + (place and f", raised at {place}")
             raise self._mistake(seen, found, "a Placement, Keep or Infeasible, and no exception") from error
 
@@ -351,21 +351,6 @@ class Controller:
             list(self._scenario.blocks.names),
             [names[device] for device in placement.tolist()],
         )
-
-
-def _place(error: BaseException) -> str:
-    """Where in the policy's own code something was raised, as FILE:LINE; empty if it has none."""
-    own: str | None = None
-    line = 0
-    step = error.__traceback__
-    while step is not None:
-        file = step.tb_frame.f_code.co_filename
-        if own is None and file not in _OURS:
-            own = file
-        if file == own:
-            line = step.tb_lineno
-        step = step.tb_next
-    return "" if own is None else f"{own}:{line}"
 
 
 _OURS = frozenset((__file__, answers.__file__, deadline.__file__))
