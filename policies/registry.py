@@ -2,9 +2,11 @@
 
 import dataclasses
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -105,10 +107,10 @@ def chosen(choice: PolicyChoice) -> Policy:
             raise InputError(f"{where}.{key}", shown(value), error.errors()[0]["msg"]) from error
     try:
         return _made(partial(policy, **values), choice.name, choice.where)
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(where, str(error), "parameters as documented") from error
+    except InputError as error:
+        if not values or not isinstance(error.__cause__, ValueError):
+            raise
+        raise InputError(where, str(error.__cause__), "parameters as documented") from error.__cause__
 
 
 def found(name: str, where: str = "policy") -> Callable[[], Policy]:
@@ -124,19 +126,21 @@ def found(name: str, where: str = "policy") -> Callable[[], Policy]:
         return partial(_made, _find(name, where), name, where)
     try:
         module = importlib.import_module(module_name)
-    except (
-        ImportError,
-        SyntaxError,
-        TypeError,
-        ValueError,
-    ) as error:  # TypeError: a name that begins with a dot
-        accepted = "the name of a module on Python's path, a colon, and a class in it"
-        raise InputError(where, f"{shown(name)} ({error})", accepted) from error
+    except (Exception, SystemExit) as error:  # whatever somebody's code does when it is imported
+        accepted = "the name of a module on Python's path that can be imported, a colon, and a class in it"
+        raise InputError(where, f"{shown(name)} ({told(error)})", accepted) from error
     made = getattr(module, class_name, None)
     if not callable(made):
-        offered = [key for key, value in vars(module).items() if isinstance(value, type)]
-        raise InputError(where, f"{shown(class_name)} in {module_name}", one_of(class_name, offered))
+        what = "" if made is None else f", an object of the class {type(made).__name__}"
+        raise InputError(where, f"{shown(class_name)} in {module_name}{what}", _offered(module, class_name))
     return partial(_made, made, name, where)
+
+
+def _offered(module: ModuleType, name: str) -> str:
+    """The classes of a module that look like policies; its own and those that it has from elsewhere."""
+    classes = [key for key, value in vars(module).items() if isinstance(value, type)]
+    policies = [key for key in classes if callable(getattr(getattr(module, key), "decide", None))]
+    return one_of(name, policies) if policies else "a class with a name and a method decide"
 
 
 def _parameters(policy: object) -> list[str]:
@@ -151,10 +155,32 @@ def _made(make: Callable[[], Any], name: str, where: str) -> Policy:
     try:
         policy: Policy = make()
     except TypeError as error:
-        raise InputError(where, f"{shown(name)} ({error})", "a class that needs no arguments") from error
-    if not isinstance(getattr(policy, "name", None), str) or not callable(getattr(policy, "decide", None)):
-        raise InputError(where, shown(name), "a class with a name and a method decide")
+        accepted = "a class that needs no arguments, or a function without any that makes a policy"
+        raise InputError(where, f"{shown(name)} ({error})", accepted) from error
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise InputError(where, f"{shown(name)} ({told(error)})", "a policy that can be made") from error
+    if lack := _lack(policy):
+        raise InputError(where, f"{shown(name)}, which has {lack}", "a class with a name and a method decide")
     return policy
+
+
+def _lack(policy: object) -> str:
+    """What an object lacks to be a policy, in words; empty where it lacks nothing."""
+    if not isinstance(getattr(policy, "name", None), str):
+        return "no name, or one that is no text"
+    decide = getattr(policy, "decide", None)
+    if not callable(decide):
+        return "no method decide"
+    if inspect.ismethod(decide) or inspect.isfunction(
+        decide
+    ):  # of others Python does not know the arguments well
+        try:
+            inspect.signature(decide).bind(None)
+        except TypeError:
+            return "a method decide that does not take one observation"
+    return ""
 
 
 def _find(name: str, where: str) -> Callable[..., Policy]:
@@ -177,7 +203,7 @@ def _origin(entry: EntryPoint) -> str:
 def _loaded(entry: EntryPoint, where: str) -> Callable[..., Policy]:
     try:
         make = entry.load()
-    except Exception as error:  # whatever the code of somebody else does when it is imported
+    except (Exception, SystemExit) as error:  # whatever the code of somebody else does when it is imported
         found = f"the policy {shown(entry.name)} of {_origin(entry)} ({told(error)})"
         raise InputError(where, found, "a class that can be imported") from error
     if not callable(make):
