@@ -3,7 +3,11 @@
 # ruff: noqa: PLC0415
 
 import inspect
-from collections.abc import Callable
+import re
+import shlex
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,12 +87,34 @@ def check(
     """Examine a policy under every law. The exit code is 3 if it breaks one without declaring it."""
     with reported():
         factory, check_policy = _found(name), _examiner()
-        report = check_policy(factory, "thorough" if thorough else "quick")
-        show(_laws(report), f"Time of a decision grows as {report.growth}.")
+        with _each_warning_once():
+            report = check_policy(factory, "thorough" if thorough else "quick")
+        show(_laws(report), report.growth)
+        if any(finding.outcome == "not reached" for finding in report.findings):
+            show("Not reached: there was nothing to judge, as a rule because another law is broken.")
         for finding in report.broken:
-            show("", str(finding), *_saved(finding, name.replace(":", "."), out))
+            show("", str(finding), *_saved(finding, name, out))
     if not report.ok:
         raise typer.Exit(3)
+
+
+@contextmanager
+def _each_warning_once() -> Iterator[None]:
+    """Python forgets which warnings it has shown whenever somebody catches some; hundreds would be of the same line."""
+    shown: set[tuple[str, str, int]] = set()
+    with warnings.catch_warnings():
+        tell = warnings.showwarning
+
+        def tell_once(
+            message: Warning | str, category: type[Warning], file: str, line: int, *more: Any
+        ) -> None:
+            if (str(message), file, line) not in shown:
+                shown.add((str(message), file, line))
+                tell(message, category, file, line, *more)
+
+        settable: Any = warnings
+        settable.showwarning = tell_once
+        yield
 
 
 def _found(name: str) -> "Factory":
@@ -128,16 +154,28 @@ def _laws(report: "Report") -> "Table":
 
 
 def _saved(finding: "Finding", name: str, out: Path) -> list[str]:
-    """Write the example of a broken law; lines that say where it is."""
+    """Write the example of a broken law; lines that say how to run it.
+
+    Where a placement is in force in it there is a module as well, whose policy begins with that one.
+    """
     from analysis.output import writing
 
     if finding.scenario is None:
         return []
-    path = out / f"{name}-{finding.law}.yaml"
+    stem = f"{name}-{finding.law}".replace(":", ".")
+    path, module = out / f"{stem}.yaml", re.sub(r"\W", "_", stem)
+    asked = finding.module(name)
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
         path.write_text(finding.scenario, encoding="utf-8")
-    return [f"  world: {path}"]
+        if asked is not None:
+            (out / f"{module}.py").write_text(asked, encoding="utf-8")
+    if asked is None:
+        return [f"  headway run {shlex.quote(str(path))} --policy {name}"]
+    inside = not out.is_absolute() and ".." not in out.parts
+    found = "" if inside else f"PYTHONPATH={shlex.quote(str(out))} "
+    policy = ".".join([*(out.parts if inside else ()), f"{module}:asked"])
+    return [f"  {found}headway run {shlex.quote(str(path))} --policy {shlex.quote(policy)}"]
 
 
 def _table(*columns: str) -> "Table":

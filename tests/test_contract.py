@@ -1,5 +1,6 @@
 """The contract of policies: shipped ones keep it or say where not, and each law catches who breaks it, and only it."""
 
+import re
 import runpy
 import tempfile
 import time
@@ -33,6 +34,7 @@ from simcore import (
     PolicyChoice,
     Request,
     Scenario,
+    load_result,
     load_scenario,
     predict,
     preset,
@@ -257,12 +259,31 @@ def test_a_broken_policy_breaks_its_law_and_no_other(
     assert code == 3
     assert [line.split()[0] for line in printed.splitlines() if "BROKEN" in line] == [law]
     assert f"{law}: broken\n" in printed
-    written = sorted(path.name for path in tmp_path.glob("counter-examples/*"))
-    assert written == ([] if law == TIME else [f"test_contract.{broken.__name__}-{law}.yaml"])
-    for file in written:
-        arguments = ["run", f"counter-examples/{file}", "--policy", name, "--out", "results"]
-        done = CliRunner().invoke(app, arguments, prog_name="headway")
+    written = {path.name for path in tmp_path.glob("counter-examples/*.yaml")}
+    assert written == (set() if law == TIME else {f"test_contract.{broken.__name__}-{law}.yaml"})
+    commands = [line.split()[1:] for line in printed.splitlines() if line.startswith("  headway run ")]
+    assert [Path(command[1]).name for command in commands] == list(written)
+    for command in commands:
+        done = CliRunner().invoke(app, [*command, "--out", "results"], prog_name="headway")
         assert done.exit_code == 0 or broken in ENDS_THE_RUN, done.output
+
+
+def test_a_move_that_does_not_pay_is_seen_in_the_run_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the placement that is in force in the example; wherever the examples are put."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    _, printed = headway("check", "test_contract:MovesAtAnyPrice", "--out", str(tmp_path / "else where"))
+    found = re.search(r"^  PYTHONPATH='(.*)' headway run '(.*)' --policy (\S+)$", printed, re.MULTILINE)
+    assert found is not None
+    monkeypatch.syspath_prepend(found[1])
+    arguments = ["run", found[2], "--policy", found[3], "--out", "results"]
+    assert CliRunner().invoke(app, arguments, prog_name="headway").exit_code == 0
+    decisions = load_result("results").decisions
+    assert decisions.moved_blocks.iloc[1] > 0
+    together_s = float((decisions.predicted_delay_s + decisions.predicted_migration_s).iloc[1])
+    assert f": {together_s:.6g} s with the interval thereafter; staying takes" in printed
 
 
 def test_every_law_has_a_policy_that_breaks_it() -> None:

@@ -8,12 +8,13 @@ from policies.contract import strategies
 from policies.contract.check import check_law, check_policy, declarations
 from policies.contract.laws import LAWS, Law
 from policies.contract.module import policy_contract
-from policies.contract.question import Question, Scripted
+from policies.contract.question import AskedWith, Question, Scripted
 from policies.contract.report import Finding, Report
 from policies.contract.written import scenario_yaml
 
 __all__ = [
     "LAWS",
+    "AskedWith",
     "Finding",
     "Law",
     "Question",

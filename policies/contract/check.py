@@ -1,9 +1,10 @@
 """Examine a policy: every law, and for each that is broken the smallest example that was found."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any, TypeAlias
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from hypothesis.errors import HypothesisException
 
 from policies.contract import strategies
 from policies.contract.edges import edges, second_thoughts
-from policies.contract.growth import measured
+from policies.contract.growth import Timing, measured
 from policies.contract.laws import LAWS, BrokenError, Family, Law
 from policies.contract.question import Question
 from policies.contract.report import Finding, Level, Outcome, Report
@@ -26,15 +27,19 @@ _TIME_GUARDS = (
     "Decides in bounded time: no decision takes too long, nor does time grow too fast with the problem."
 )
 
-_DRAWN: Mapping[Family, Callable[[], st.SearchStrategy[Question]]] = {
-    "asked": lambda: st.builds(dict, tight=st.booleans(), faulty=st.booleans()).flatmap(
-        lambda kind: strategies.questions(**kind)
+_Example: TypeAlias = tuple[Question, str]
+"""A question about which a law is broken, and how."""
+
+_DRAWN: Mapping[Family, Callable[..., st.SearchStrategy[Question]]] = {
+    "asked": lambda **size: st.builds(dict, tight=st.booleans(), faulty=st.booleans()).flatmap(
+        lambda kind: strategies.questions(**kind, **size)
     ),
-    "again": lambda: strategies.questions(again=True),
+    "again": lambda **size: strategies.questions(again=True, **size),
     "one large": strategies.one_large,
     "untied": strategies.untied,
     "runs": strategies.runs,
 }
+"""Families that are drawn, of the arguments `most` and `model`."""
 
 _MADE: Mapping[Family, Callable[[], tuple[Question, ...]]] = {
     "edges": edges,
@@ -52,6 +57,13 @@ class _Scale:
     rungs: int
 
 
+_SIZES: Sequence[Mapping[str, Any]] = (
+    {"most": 2, "model": strategies.models(most_layers=1, most_heads=1)},
+    {"most": 3, "model": strategies.models(most_layers=2, most_heads=2)},
+    {},
+)
+"""Sizes of the worlds in which examples are looked for where a law is broken, one after another."""
+
 _SCALES: Mapping[Level, _Scale] = {"quick": _Scale(24, 150, 4), "thorough": _Scale(400, 1000, 5)}
 
 
@@ -68,59 +80,77 @@ def check_policy(factory: Factory, level: Level = "quick") -> Report:
     Raises:
         InputError: there is no such level, or the policy declares a law that does not exist.
     """
-    if level not in _SCALES:
-        raise InputError("level", shown(level), one_of(str(level), list(_SCALES)))
-    scale = _SCALES[level]
-    subject = Subject(factory)
-    declared = declarations(factory)
+    subject, declared, scale = Subject(factory), declarations(factory), _scale(level)
     found = [_examine(name, subject, declared, scale) for name in LAWS]
-    timings, complaint = measured(subject, rungs=scale.rungs)
-    reason = declared.get(TIME, "")
-    outcome = _outcome(bool(complaint), reason, len(timings))
-    found.append(Finding(TIME, _TIME_GUARDS, outcome, len(timings), len(timings), reason, complaint))
-    return Report(factory().name, level, tuple(found), tuple(timings))
+    last, timings = _timed(subject, declared, scale)
+    return Report(factory().name, level, (*found, last), tuple(timings))
 
 
 def check_law(factory: Factory, law: str, level: Level = "quick") -> Finding:
     """Examine a policy under one law; arguments and errors as of `check_policy`."""
-    if law == TIME:
-        return check_policy(factory, level).findings[-1]
-    return _examine(law, Subject(factory), declarations(factory), _SCALES[level])
+    subject, declared, scale = Subject(factory), declarations(factory), _scale(level)
+    return _timed(subject, declared, scale)[0] if law == TIME else _examine(law, subject, declared, scale)
+
+
+def _scale(level: Level) -> _Scale:
+    if level not in _SCALES:
+        raise InputError("level", shown(level), one_of(str(level), list(_SCALES)))
+    return _SCALES[level]
 
 
 def declarations(factory: Factory) -> Mapping[str, str]:
     """The laws that a policy says it does not keep, each with the reason.
 
     Raises:
-        InputError: one of them does not exist.
+        InputError: one of them does not exist, or there is no reason.
     """
     policy = factory()
-    declared: Mapping[str, str] = getattr(policy, "declares", {})
-    for name in declared:
+    where = f"{policy.name}.declares"
+    declared: object = getattr(policy, "declares", {})
+    if not isinstance(declared, Mapping):
+        raise InputError(
+            where, shown(declared), 'the reason for each law, such as {"stable": "it thinks twice"}'
+        )
+    for name, reason in declared.items():
         if name not in LAWS and name != TIME:
-            raise InputError(f"{policy.name}.declares", shown(name), one_of(name, [*LAWS, TIME]))
+            raise InputError(where, shown(name), one_of(str(name), [*LAWS, TIME]))
+        if not isinstance(reason, str) or not reason.strip():
+            raise InputError(
+                f"{where}[{name!r}]", shown(reason), "a text that says why it does not keep this law"
+            )
     return declared
 
 
 def _examine(name: str, subject: Subject, declared: Mapping[str, str], scale: _Scale) -> Finding:
     law, reason = LAWS[name], declared.get(name, "")
     if law.settled and _wavers(subject, scale):
-        return Finding(name, law.guards, _outcome(False, reason, 0), 0, 0, reason)
+        return Finding(name, law.guards, "not reached", 0, 0, reason)
     examples = judged = 0
-    worst: tuple[Question, str] | None = None
+    broken: list[_Example] = []
+    drawn: Family | None = None
     for family in law.families:
         for question in _questions(family, scale.questions):
             examples += 1
             try:
                 judged += law.broken(subject, question)
-            except BrokenError as broken:
+            except BrokenError as complaint:
                 judged += 1
-                if worst is None:
-                    small = family in _MADE or reason
-                    worst = (question, str(broken)) if small else _smallest(law, subject, family, scale)
-    outcome = _outcome(worst is not None, reason, judged)
-    found = Finding(name, law.guards, outcome, examples, judged, reason)
-    return found if worst is None else replace(found, question=worst[0], complaint=worst[1])
+                broken.append((question, str(complaint)))
+                drawn = drawn or (family if family in _DRAWN else None)
+    found = Finding(name, law.guards, _outcome(bool(broken), reason, judged), examples, judged, reason)
+    if drawn is not None and not reason:
+        broken = [*_smaller(law, subject, drawn, scale), *broken]
+    if not broken:
+        return found
+    question, how = min(broken, key=lambda example: example[0].size)
+    return replace(found, question=question, complaint=how)
+
+
+def _timed(subject: Subject, declared: Mapping[str, str], scale: _Scale) -> tuple[Finding, list[Timing]]:
+    timings, complaint = measured(subject, rungs=scale.rungs)
+    count, reason = len(timings), declared.get(TIME, "")
+    outcome = _outcome(bool(complaint), reason, count)
+    return Finding(TIME, _TIME_GUARDS, outcome, count, count, reason, complaint), timings
 
 
 def _wavers(subject: Subject, scale: _Scale) -> bool:
@@ -147,11 +177,11 @@ def _questions(family: Family, count: int) -> tuple[Question, ...]:
     if family in _MADE:
         return _MADE[family]()
     drawn: list[Question] = []
-    _draw(family, count, drawn.append)
+    _draw(_DRAWN[family](), count, drawn.append)
     return tuple(drawn)
 
 
-def _draw(family: Family, count: int, use: Callable[[Question], None]) -> None:
+def _draw(drawn: st.SearchStrategy[Question], count: int, use: Callable[[Question], None]) -> None:
     """Call `use` with one question after another; where it raises, with ever smaller ones that make it raise."""
 
     @seed(2505)
@@ -165,7 +195,7 @@ def _draw(family: Family, count: int, use: Callable[[Question], None]) -> None:
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    @given(_DRAWN[family]())
+    @given(drawn)
     def each(question: Question) -> None:
         use(question)
 
@@ -176,13 +206,12 @@ class _EnoughError(BaseException):
     """The example has been made smaller often enough; no `Exception`, so that Hypothesis lets it through."""
 
 
-def _smallest(law: Law, subject: Subject, family: Family, scale: _Scale) -> tuple[Question, str]:
-    """The smallest question in which a law is broken, and how.
+def _smaller(law: Law, subject: Subject, family: Family, scale: _Scale) -> list[_Example]:
+    """Examples in which a law is broken, the simplest first, in the smallest worlds of a family that have any.
 
-    Hypothesis tries ever simpler ones, but where it is stopped the last that breaks the law need not have least blocks
-    and devices; of those that have as many, it is the simplest.
+    In large worlds Hypothesis would spend its tries on getting to small ones.
     """
-    broken: list[tuple[Question, str]] = []
+    broken: list[_Example] = []
     tries = 0
 
     def use(question: Question) -> None:
@@ -196,7 +225,10 @@ def _smallest(law: Law, subject: Subject, family: Family, scale: _Scale) -> tupl
             broken.append((question, str(complaint)))
             raise
 
-    # Hypothesis itself complains of policies that decide otherwise when they are asked again.
-    with suppress(BrokenError, _EnoughError, HypothesisException):
-        _draw(family, scale.questions, use)
-    return min(reversed(broken), key=lambda found: found[0].size)
+    for size in _SIZES:
+        # Hypothesis itself complains of policies that decide otherwise when they are asked again.
+        with suppress(BrokenError, _EnoughError, HypothesisException):
+            _draw(_DRAWN[family](**size), scale.questions, use)
+        if broken:
+            break
+    return broken[::-1]

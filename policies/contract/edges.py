@@ -1,6 +1,7 @@
 """Worlds at the edge of what there can be."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from traces import Trace
 
 
 def edges() -> tuple[Question, ...]:
-    """One device, one head, a dead link, devices that are down or vanish, memory at the brim, a hundred devices."""
+    """One device, one head, a dead link, devices down or vanishing, memory at the brim or gone, a hundred devices."""
     return (
         Question(_world("one-device", 1)),
         Question(_world("one-head", 2, heads=1)),
@@ -20,6 +21,7 @@ def edges() -> tuple[Question, ...]:
         _alone(),
         _brim(),
         _full(),
+        _outgrown(),
         Question(_world("hundred-devices", 100, heads=2)),
     )
 
@@ -76,6 +78,21 @@ def _full() -> Question:
     """Nothing fits anywhere."""
     world = _world("full", 2)
     return Question(with_memory(world, [needed_bytes(world) / 1000.0] * 2))
+
+
+def _outgrown() -> Question:
+    """All blocks are on a device that has room for half of them; another has room for all."""
+    world = _world("outgrown", 2)
+    needed = needed_bytes(world)
+    return Question(
+        with_memory(world, [needed * 2.0, needed / 2.0]), np.ones(len(world.blocks), dtype=np.int64)
+    )
+
+
+@cache
+def elsewhere() -> Scenario:
+    """A world of three decisions, for a policy to have been in before it comes to another."""
+    return replace(_world("elsewhere", 2, heads=2), requests=(Request(prompt=4, output=3),), interval=1)
 
 
 def second_thoughts() -> tuple[Question, ...]:

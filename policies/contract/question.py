@@ -1,9 +1,12 @@
 """A question to a policy: a world, and the placement in force when it is asked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from simcore import Decision, IntArray, Keep, Observation, Placement, PolicyError, Scenario, simulate
+import numpy as np
+
+from simcore import Decision, IntArray, Keep, Observation, Placement, Policy, PolicyError, Scenario, simulate
 
 
 class Scripted:
@@ -37,6 +40,25 @@ class _Spy(Scripted):
         if isinstance(decision, Keep):
             raise _ShownError
         return decision
+
+
+class AskedWith:
+    """A policy that is asked with a placement in force: its first decision is that one, all others are its own.
+
+    Args:
+        policy: decides.
+        in_force: device of each block.
+    """
+
+    def __init__(self, policy: Policy, in_force: Sequence[int]) -> None:
+        self.name = policy.name
+        self._policy = policy
+        self._first: Decision | None = Placement(np.array(in_force, dtype=np.int64))
+
+    def decide(self, seen: Observation) -> Decision:
+        """The placement in force, and from then on what the policy decides."""
+        first, self._first = self._first, None
+        return self._policy.decide(seen) if first is None else first
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,12 +3,23 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from policies.contract.growth import Timing, exponent
+from policies.contract.growth import Timing, told
 from policies.contract.question import Question
 from policies.contract.written import scenario_yaml
 
 Level: TypeAlias = Literal["quick", "thorough"]
 Outcome: TypeAlias = Literal["kept", "broken", "declared", "unfounded", "not reached"]
+
+
+_MODULE = '''"""An example of the law {}: {}."""
+
+from policies import found
+from policies.contract import AskedWith
+
+
+def asked() -> AskedWith:
+    return AskedWith(found({!r})(), {})
+'''
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +51,18 @@ class Finding:
     def scenario(self) -> str | None:
         """The world of the example as the text of a scenario file; None where there is none."""
         return None if self.question is None else scenario_yaml(self.question.scenario)
+
+    def module(self, policy: str) -> str | None:
+        """The text of a module whose function `asked` makes the policy, to be asked as in the example.
+
+        None where the example has no placement in force: then the policy itself is asked at first.
+
+        Args:
+            policy: a registered name, or `module:Class`.
+        """
+        if self.question is None or self.question.in_force is None:
+            return None
+        return _MODULE.format(self.law, self.question, policy, self.question.in_force.tolist())
 
     def __str__(self) -> str:
         lines = [f"{self.law}: {self.outcome}", f"  {self.guards}"]
@@ -83,12 +106,8 @@ class Report:
 
     @property
     def growth(self) -> str:
-        """How the time of decisions grows, in words."""
-        if not self.timings:
-            return "not measured"
-        slowest = max(self.timings, key=lambda timing: timing.seconds)
-        size = f"{slowest.blocks} blocks x {slowest.devices} devices"
-        return f"(blocks x devices)^{exponent(list(self.timings)):.1f}, at most {slowest.seconds * 1e3:.1f} ms ({size})"
+        """How long decisions take, and how that grows, in a sentence."""
+        return told(self.timings)
 
     def __str__(self) -> str:
         parts = [str(finding) for finding in self.findings if finding.outcome != "kept"]

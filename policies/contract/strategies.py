@@ -4,8 +4,11 @@ Everything is valid by construction, small unless an argument says otherwise, an
 and constant traces.
 """
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
@@ -28,7 +31,38 @@ from simcore import (
 from simcore.engine.network import Sharing
 from simcore.observe import Migration
 from simcore.world.cost import Projection
-from traces import Trace
+from traces import InputError, Trace, scaled
+from traces.errors import shown as quoted
+
+Wanted = ParamSpec("Wanted")
+Drawn = TypeVar("Drawn")
+
+
+def _checked(
+    strategy: Callable[Wanted, st.SearchStrategy[Drawn]],
+) -> Callable[Wanted, st.SearchStrategy[Drawn]]:
+    """A strategy that complains of its arguments when it is made, not when something is drawn.
+
+    Those that count something are the whole ones.
+
+    Raises:
+        InputError: there is less than one of something.
+        TypeError: there is no such argument.
+    """
+    signature = inspect.signature(strategy)
+    counts = [key for key, each in signature.parameters.items() if each.annotation in (int, "int")]
+
+    @wraps(strategy)
+    def checked(*args: Wanted.args, **kwargs: Wanted.kwargs) -> st.SearchStrategy[Drawn]:
+        given = signature.bind(*args, **kwargs).arguments
+        for key in counts:
+            value: Any = given.get(key, 1)
+            if not isinstance(value, int) or value < 1:
+                where = f"{strategy.__name__}({key}=...)"
+                raise InputError(where, quoted(value), "a whole number of at least 1")
+        return strategy(*args, **kwargs)
+
+    return checked
 
 
 def reals(low: float, high: float) -> st.SearchStrategy[float]:
@@ -36,8 +70,14 @@ def reals(low: float, high: float) -> st.SearchStrategy[float]:
     return st.floats(low, high, allow_nan=False, allow_infinity=False)
 
 
-def models() -> st.SearchStrategy[ModelSpec]:
-    """Models of at most three layers and six key/value heads, with or without grouped queries and gates."""
+@_checked
+def models(*, most_layers: int = 3, most_heads: int = 6) -> st.SearchStrategy[ModelSpec]:
+    """Models with or without grouped queries and gates.
+
+    Args:
+        most_layers: layers.
+        most_heads: key/value heads of each layer, every one with up to three query heads.
+    """
     return st.builds(
         lambda layers, kv_heads, group, head_size, ffn_width, gated, precision: ModelSpec(
             name="random",
@@ -53,8 +93,8 @@ def models() -> st.SearchStrategy[ModelSpec]:
             bytes_per_kv=2.0,
             bytes_per_activation=precision,
         ),
-        st.integers(1, 3),
-        st.integers(1, 6),
+        st.integers(1, most_layers),
+        st.integers(1, most_heads),
         st.integers(1, 3),
         st.sampled_from([4, 16, 64]),
         st.integers(1, 300),
@@ -63,6 +103,7 @@ def models() -> st.SearchStrategy[ModelSpec]:
     )
 
 
+@_checked
 def costs(model: ModelSpec, *, most_shards: int = 1) -> st.SearchStrategy[CostModel]:
     """Either cost model; with more than one shard allowed, also sharded projections."""
     shards = st.integers(1, min(most_shards, model.ffn_width))
@@ -100,6 +141,7 @@ def blinking() -> st.SearchStrategy[Trace]:
     )
 
 
+@_checked
 @st.composite
 def clusters(
     draw: st.DrawFn,
@@ -149,11 +191,13 @@ def clusters(
     return Cluster(devices, links, f"d{draw(st.integers(0, count - 1))}")
 
 
+@_checked
 @st.composite
 def scenarios(
     draw: st.DrawFn,
     *,
     cluster: st.SearchStrategy[Cluster] | None = None,
+    model: st.SearchStrategy[ModelSpec] | None = None,
     requests: int = 1,
     most_tokens: int = 4,
     most_shards: int = 1,
@@ -164,17 +208,18 @@ def scenarios(
     Args:
         draw: given by Hypothesis.
         cluster: of which clusters; `clusters()` by default.
+        model: of which models; `models()` by default.
         requests: at most so many.
         most_tokens: to generate for each.
         most_shards: of each feed-forward network.
         sharing: of links.
     """
-    model = draw(models())
+    shape = draw(models() if model is None else model)
     embed, lm_head = draw(st.booleans()), draw(st.booleans())
     return Scenario(
         name="random",
-        model=model,
-        cost=draw(costs(model, most_shards=most_shards)),
+        model=shape,
+        cost=draw(costs(shape, most_shards=most_shards)),
         cluster=draw(clusters() if cluster is None else cluster),
         requests=tuple(
             Request(
@@ -191,6 +236,7 @@ def scenarios(
     )
 
 
+@_checked
 @st.composite
 def faults(draw: st.DrawFn, scenario: Scenario, *, at_once: bool) -> Scenario:
     """The scenario with one of its devices down for good; never the source, and as it is where that is all there is.
@@ -211,17 +257,20 @@ def faults(draw: st.DrawFn, scenario: Scenario, *, at_once: bool) -> Scenario:
     return replace(scenario, cluster=replace(cluster, devices=tuple(devices)))
 
 
+@_checked
 def placements(blocks: int, devices: int) -> st.SearchStrategy[IntArray]:
     """A device for each block, shape (blocks,)."""
     chosen = st.lists(st.integers(0, devices - 1), min_size=blocks, max_size=blocks)
     return chosen.map(lambda values: np.array(values, dtype=np.int64))
 
 
+@_checked
 @st.composite
 def questions(
     draw: st.DrawFn,
     *,
     most: int = 5,
+    model: st.SearchStrategy[ModelSpec] | None = None,
     mesh: bool | None = None,
     tight: bool = False,
     faulty: bool = False,
@@ -233,6 +282,7 @@ def questions(
     Args:
         draw: given by Hypothesis.
         most: devices.
+        model: of which models; `models()` by default.
         mesh: there is a link between every pair of devices, not only a tree; None for either.
         tight: memory is scarce: together the devices have from once to thrice what is needed, and one has room for the
             largest block. Scenario files in which they have less are refused.
@@ -240,7 +290,8 @@ def questions(
         again: a placement is in force; None for either.
         most_shards: of each feed-forward network; with more than one, projections may be sharded too.
     """
-    scenario = draw(scenarios(cluster=clusters(most=most, mesh=mesh), most_shards=most_shards, most_tokens=2))
+    cluster = clusters(most=most, mesh=mesh)
+    scenario = draw(scenarios(cluster=cluster, model=model, most_shards=most_shards, most_tokens=2))
     request = replace(scenario.requests[0], output=scenario.interval * 2, arrival_s=0.0)
     scenario = replace(
         scenario,
@@ -261,15 +312,24 @@ def questions(
     return question if question.seen is not None else Question(scenario)
 
 
-def observations(**arguments: bool | None) -> st.SearchStrategy[Observation]:
+def observations(**arguments: Any) -> st.SearchStrategy[Observation]:
     """What a policy may see, with the arguments of `questions`."""
-    return questions(**arguments).map(shown)  # type: ignore[arg-type]
+    return questions(**arguments).map(shown)
 
 
+@_checked
 @st.composite
-def one_large(draw: st.DrawFn) -> Question:
-    """First decisions in worlds where one device alone could just hold everything, and all others together not."""
-    question = draw(questions(again=False))
+def one_large(
+    draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] | None = None
+) -> Question:
+    """First decisions in worlds where one device alone could just hold everything, and all others together not.
+
+    Args:
+        draw: given by Hypothesis.
+        most: devices.
+        model: of which models; `models()` by default.
+    """
+    question = draw(questions(most=most, model=model, again=False))
     scenario = question.scenario
     count = len(scenario.cluster.devices)
     needed = needed_bytes(scenario)
@@ -278,27 +338,58 @@ def one_large(draw: st.DrawFn) -> Question:
     return Question(with_memory(scenario, room))
 
 
+@_checked
 @st.composite
-def untied(draw: st.DrawFn) -> Question:
+def untied(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] | None = None) -> Question:
     """Questions in which no two devices or links are alike, so that nothing depends on how ties are broken.
 
     Ties come from the simple values that Hypothesis likes, and from blocks that cost nothing.
+
+    Args:
+        draw: given by Hypothesis.
+        most: devices.
+        model: of which models; `models()` by default.
     """
-    question = draw(questions(mesh=True, again=False, most_shards=1))
+    question = draw(questions(most=most, model=model, mesh=True, again=False, most_shards=1))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+
+    def near(value: float) -> float:
+        return value * float(random.uniform(0.8, 1.0))
+
     cluster = question.scenario.cluster
-    devices = tuple(replace(d, overhead_s=float(random.uniform(1e-6, 1e-3))) for d in cluster.devices)
-    links = tuple(replace(link, latency_s=float(random.uniform(1e-4, 1e-2))) for link in cluster.links)
+    devices = tuple(
+        replace(
+            device,
+            memory_bytes=near(device.memory_bytes),
+            flops=near(device.flops),
+            memory_bandwidth=near(device.memory_bandwidth),
+            overhead_s=near(1e-3),
+            disk_bandwidth=near(device.disk_bandwidth),
+        )
+        for device in cluster.devices
+    )
+    links = tuple(
+        replace(link, bandwidth=scaled(link.bandwidth, near(1.0)), latency_s=near(1e-2))
+        for link in cluster.links
+        if link.bandwidth is not None
+    )
     cluster = replace(cluster, devices=devices, links=links)
     return Question(replace(question.scenario, cluster=cluster, embed=False, lm_head=False))
 
 
+@_checked
 @st.composite
-def runs(draw: st.DrawFn) -> Question:
-    """Whole runs of a few decisions in worlds that change meanwhile, with either sharing and either migration."""
+def runs(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] | None = None) -> Question:
+    """Whole runs of a few decisions in worlds that change meanwhile, with either sharing and either migration.
+
+    Args:
+        draw: given by Hypothesis.
+        most: devices.
+        model: of which models; `models()` by default.
+    """
     sharing: Sharing = draw(st.sampled_from(["dedicated", "fair"]))
-    cluster = clusters(most=5, steady=False)
-    scenario = draw(scenarios(cluster=cluster, requests=2, most_tokens=4, most_shards=2, sharing=sharing))
+    cluster = clusters(most=most, steady=False)
+    scenario = draw(scenarios(cluster=cluster, model=model, requests=2, most_shards=2, sharing=sharing))
     migration: Migration = draw(st.sampled_from(["blocking", "live"]))
     return Question(replace(scenario, window_s=0.0, migration=migration, weights_on_disk=draw(st.booleans())))
 

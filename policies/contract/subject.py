@@ -1,5 +1,6 @@
 """The policy under examination, and what it answers."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -9,7 +10,9 @@ import numpy as np
 from policies.contract.question import Question, shown
 from policies.contract.views import thawed
 from simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, Policy
-from simcore.engine.deadline import Deadline, OverdueError
+from simcore.engine import answers, deadline
+from simcore.engine.deadline import Deadline, Interruption, OverdueError
+from traces.errors import told as error_told
 
 Factory: TypeAlias = Callable[[], Policy]
 """Makes a fresh policy, such as a class without required parameters."""
@@ -19,11 +22,16 @@ MOST_WAIT_S = 60.0
 """Wall time after which a decision is waited for no longer. A subject that comes to it is not asked again."""
 
 
+_PATIENCE = 5.0
+"""How much longer one is waited for that had less than such a share of the processor."""
+
+
 class Subject:
     """Asks fresh policies, and remembers what the first two answered to each question."""
 
     def __init__(self, factory: Factory, wait_s: float = MOST_WAIT_S) -> None:
         self._factory = factory
+        self._wait_s = wait_s
         self._deadline = Deadline(wait_s)
         self._overdue: OverdueError | None = None
         self._said: dict[Question, object] = {}
@@ -41,11 +49,27 @@ class Subject:
         """
         if self._overdue is not None:
             raise OverdueError(*self._overdue.args)
+        begun_s = time.thread_time()
         try:
-            return self._deadline.call(lambda: policy.decide(seen))
+            try:
+                return _decided(policy, seen, self._deadline)
+            except OverdueError:
+                if time.thread_time() - begun_s > self._wait_s / _PATIENCE:
+                    raise
+                # It has hardly been computing: it sleeps, or the machine has much else to do.
+                return _decided(policy, seen, Deadline(self._wait_s * _PATIENCE))
         except OverdueError as error:
             self._overdue = error.with_traceback(None)
             raise
+
+    def reply(self, seen: Observation) -> object:
+        """What a fresh policy returns, or the exception that it raises, of whatever class."""
+        try:
+            return _as_it_is_now(self.factory().decide(seen))
+        except (KeyboardInterrupt, Interruption):
+            raise
+        except BaseException as error:
+            return error
 
     def said(self, question: Question) -> object:
         """What the first policy asked returned, or the exception that it raised."""
@@ -75,11 +99,8 @@ class Subject:
         return _decision(seen, self._ask(seen))
 
     def _ask(self, seen: Observation) -> object:
-        """What a fresh policy returns or raises; it gets a copy, so that whoever writes to it spoils nothing else."""
-        try:
-            return self.factory().decide(thawed(seen))
-        except Exception as error:
-            return error
+        """The reply to a copy, so that whoever writes to it spoils nothing else."""
+        return self.reply(thawed(seen))
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,25 +118,53 @@ class _Limited:
         return self.subject.ask(self.policy, seen)
 
 
+def _decided(policy: Policy, seen: Observation, limit: Deadline) -> Decision:
+    # What the policy has numpy do about overflows and the like is its own affair.
+    with np.errstate():
+        return limit.call(lambda: policy.decide(seen))
+
+
+def _as_it_is_now(said: object) -> object:
+    """The answer, whatever the policy does to its array later."""
+    if not isinstance(said, Placement):
+        return said
+    try:
+        return Placement(np.array(said.devices))
+    except Exception:  # `malformed` tells of it
+        return said
+
+
 def _decision(seen: Observation, said: object) -> Decision | None:
     return said if isinstance(said, Placement | Keep | Infeasible) and not malformed(seen, said) else None
 
 
-def malformed(seen: Observation, decision: object) -> str:
+def malformed(seen: Observation, said: object) -> str:
     """Why an answer is not a decision that can be judged; empty when it is one."""
-    if isinstance(decision, Infeasible):
-        return ""
-    if isinstance(decision, Keep):
+    if isinstance(said, BaseException):
+        place = answers.place(said, _OURS)
+        return f"raises {error_told(said)}" + (place and f", at {place}")
+    if isinstance(said, Placement):
+        return _misplaced(seen, said.devices)
+    if isinstance(said, Keep):
         return "" if seen.placement is not None else "keeps a placement before there is one"
-    if not isinstance(decision, Placement):
-        return f"answers {type(decision).__name__}, which is not a decision"
-    devices = np.asarray(decision.devices)
-    if devices.shape != (len(seen.blocks),):
-        return f"gives devices of shape {devices.shape} for {len(seen.blocks)} blocks"
-    if not np.issubdtype(devices.dtype, np.integer):
+    if isinstance(said, Infeasible):
+        return ""
+    what = "None" if said is None else f"an object of the class {type(said).__name__}"
+    return f"answers {what}; a decision is a Placement, Keep or Infeasible"
+
+
+def _misplaced(seen: Observation, given: object) -> str:
+    try:
+        devices = np.asarray(given)
+    except Exception as error:
+        return f"gives devices that are no array: {error_told(error)}"
+    count = len(seen.blocks)
+    if devices.shape != (count,):
+        return f"gives devices of shape {devices.shape}; for {count} blocks it is ({count},)"
+    if devices.dtype.kind not in "iu":  # to numpy, times are whole numbers as well
         return f"gives devices of type {devices.dtype}, not whole numbers"
     strange = devices[(devices < 0) | (devices >= seen.devices)]
-    return f"places a block on device {strange[0]} of {seen.devices}" if len(strange) else ""
+    return f"places a block on device {strange[0]}; there are 0 to {seen.devices - 1}" if len(strange) else ""
 
 
 def devices_of(seen: Observation, decision: Decision) -> IntArray | None:
@@ -149,3 +198,7 @@ def told(seen: Observation, decision: Decision) -> str:
 def settled_in(seen: Observation, devices: IntArray) -> Observation:
     """The same observation with the placement `devices` in force, shape (B,), and no block lost."""
     return replace(seen, placement=devices, lost=np.zeros(len(seen.blocks), dtype=np.bool_))
+
+
+_OURS = frozenset((__file__, deadline.__file__))
+"""Through these files the way leads to a policy's code."""
