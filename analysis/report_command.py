@@ -68,7 +68,8 @@ def report(
     with reported():
         from analysis.output import writing
         from analysis.plots import save_figure
-        from analysis.report.evidence import after_warm_up, read_evidence
+        from analysis.report.evidence import after_warm_up
+        from analysis.report.folder import read_evidence
         from analysis.report.page import page
         from analysis.report.sights import sights
         from analysis.report.verdict import contest, metric_named, verdict

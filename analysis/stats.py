@@ -32,6 +32,9 @@ LEVEL = 0.95
 FEW = 6
 """With fewer worlds no interval keeps its promise, and no signed-rank test can come below 5 %."""
 
+ROUNDING = 1e-9
+"""Relative differences up to this are none: the simulation is exact to nine digits."""
+
 _STATISTICS: dict[str, Callable[..., Any]] = {"mean": np.mean, "median": np.median}
 _CHUNK = 1_000_000
 _EXACT_UP_TO = 100
@@ -125,6 +128,20 @@ def paired_ratio(
     if not (second > 0.0).all():
         raise ValueError("needs values above 0 to divide by")
     return bootstrap(first / second, statistic, seed=seed)
+
+
+def without_rounding(differences: npt.ArrayLike, size: npt.ArrayLike = 1.0) -> npt.NDArray[np.float64]:
+    """Differences, with 0 for those that are no more than what rounding leaves of equal numbers.
+
+    Two runs that come to the same by another order of sums would differ by the last digits, maybe in all worlds with
+    the same sign, and a test of signs would be sure that they differ.
+
+    Args:
+        differences: of logarithms, or of anything else.
+        size: of the numbers that they are differences of; 1 for logarithms.
+    """
+    found = np.asarray(differences, dtype=np.float64)
+    return np.where(np.abs(found) <= ROUNDING * np.asarray(size, dtype=np.float64), 0.0, found)
 
 
 @dataclass(frozen=True)

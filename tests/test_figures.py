@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -92,7 +92,7 @@ def drawn(tables: Tables, size: figures.Size) -> dict[str, Figure]:
 
 def across(size: figures.Size) -> dict[str, Figure]:
     """Every figure of many worlds."""
-    gaps = pd.DataFrame({"policy": ["a", "a", "b", "c"], "gap": [0.0, 0.1, 0.3, np.nan]})
+    gaps = pd.DataFrame({"policy": ["a", "a", "b", "c"], "seed": 1, "gap": [0.0, 0.1, 0.3, np.nan]})
     table = pd.DataFrame([[1.0, 2.0], [1.5, np.nan]], index=["a", "b"], columns=["0.5", "1"])
     return {
         "difference": figures.difference_figure({"b": Interval(5.0, -1.0, 11.0, 9)}, "against a [%]", size),
@@ -212,8 +212,21 @@ def test_a_map_marks_what_did_not_come_to_its_end() -> None:
 
 
 def test_an_optimum_that_nobody_knows_is_told() -> None:
-    gaps = pd.DataFrame({"policy": ["a"], "gap": [np.nan]})
+    gaps = pd.DataFrame({"policy": ["a"], "seed": [1], "gap": [np.nan]})
     assert texts(figures.gap_figure(gaps, "above exact [%]")) == "no optimum is known"
+
+
+def test_the_gap_of_more_settings_is_no_surer_and_its_dots_have_an_end() -> None:
+    """Settings under one seed share its random draws: a thousand times each gap is no more than once."""
+    gaps = pd.DataFrame({"policy": "a", "seed": range(12), "gap": np.linspace(0.1, 0.6, 12)})
+    once, often = (figures.gap_figure(pd.concat([gaps] * times), "gap").axes[0] for times in (1, 1000))
+    ends: list[Any] = [axes.collections[0] for axes in (once, often)]
+    widths = [np.ptp(bars.get_segments()[0][:, 0]) for bars in ends]
+    assert widths[1] == pytest.approx(widths[0], rel=0.05)
+    assert widths[1] > 25.0
+    dots = np.asarray(often.get_lines()[0].get_xdata())
+    assert len(dots) <= 500
+    assert [min(dots), max(dots)] == pytest.approx([10.0, 60.0])
 
 
 def test_equal_tables_give_equal_bytes_whatever_the_process(tmp_path: Path) -> None:

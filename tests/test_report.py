@@ -17,6 +17,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import policies as shipped
@@ -25,8 +27,8 @@ from analysis.cli import app
 from analysis.report import Evidence, contest, page, read_evidence, verdict
 from analysis.report.closer import fault_sheet, slowest_sheet
 from analysis.report.evidence import after_warm_up, of_result
-from analysis.report.sights import gaps_to_optimum, relative
-from analysis.report.verdict import METRICS, metric_named
+from analysis.report.sights import gaps_to_optimum, relative, sights
+from analysis.report.verdict import METRICS, effects, metric_named
 from simcore import TABLES, Result, combine, load_scenario, shipped_scenario, simulate
 from traces.errors import InputError
 
@@ -168,6 +170,80 @@ def test_a_policy_that_fails_is_not_the_best_however_fast_it_was() -> None:
     assert found.changes["a"].percent.count == 7
 
 
+def test_a_faster_policy_that_failed_is_named_beside_the_best_of_the_others() -> None:
+    frame = runs({"a": [1.0] * 8, "b": [2.0] * 8})
+    frame.loc[frame["run"] == "a-3", "status"] = "out-of-memory"
+    text = said(frame)
+    assert text.startswith("Among those that completed most of their runs, b has the best ")
+    assert "that of a is 50.0 % lower" in text
+
+
+def test_runs_that_are_not_made_yet_are_no_failures() -> None:
+    """A campaign that was interrupted has a run more of its first policies than of its last."""
+    found = contest(replace(evidence(runs({"a": [2.0] * 8, "b": [1.0] * 7})), missing=1), P50)
+    assert found.best == "b"
+    assert found.changes["a"].told
+    assert verdict(found).endswith(" Of the campaign, 1 run is missing.")
+    assert "ended early" not in verdict(found)
+
+
+def test_a_policy_is_not_fast_for_having_completed_the_easy_worlds_only() -> None:
+    """In the world that both completed, b is slower; a alone has completed the hard one."""
+    frame = runs({"a": [1.0, 10.0], "b": [1.2, np.nan]}).assign(wifi=1.0)
+    frame.loc[frame["tpot_p50_s"].isna(), "status"] = "infeasible"
+    proof = evidence(frame, "wifi")
+    assert relative(proof, contest(proof, P50), "wifi")["1"].tolist() == pytest.approx([1.0, 1.2])
+
+
+@given(
+    worlds=st.integers(1, 6),
+    policies=st.integers(1, 4),
+    data=st.data(),
+)
+def test_effects_are_those_of_the_policies_whatever_is_missing(
+    worlds: int, policies: int, data: st.DataObject
+) -> None:
+    """Times that are a world's by a policy's: of those that a chain of worlds connects the latter come out."""
+    draws = st.floats(-3.0, 3.0)
+    of_world = np.array(data.draw(st.lists(draws, min_size=worlds, max_size=worlds)))
+    of_policy = np.array(data.draw(st.lists(draws, min_size=policies, max_size=policies)))
+    there = np.array(
+        data.draw(st.lists(st.booleans(), min_size=worlds * policies, max_size=worlds * policies))
+    )
+    times = np.where(there.reshape(worlds, policies), np.exp(of_world[:, None] + of_policy), np.nan)
+    seeds = pd.MultiIndex.from_tuples([(i, i % 3) for i in range(worlds)], names=["wifi", "seed"])
+    found = effects(pd.DataFrame(times, index=seeds, columns=list("abcd")[:policies]))
+    ran = there.reshape(worlds, policies).any(axis=0)
+    assert not np.isfinite(found.to_numpy())[~ran].any()
+    known = found.notna().to_numpy()
+    assert known.any() == there.any()
+    offsets = (found.to_numpy() - of_policy)[known]
+    assert np.ptp(offsets) < 1e-9 if known.any() else True
+    if there.all():
+        assert known.all()
+
+
+def test_what_rounding_leaves_is_no_difference() -> None:
+    """The same sums in another order, with the same sign in every world: a test of signs alone would be sure."""
+    same = world(12)
+    found = contest(evidence(runs({"a": list(same), "b": list(same * (1.0 + 1e-13))})), P50)
+    change = found.changes["b" if found.best == "a" else "a"]
+    assert (change.percent.value, change.p_value, change.effect, change.told) == (0.0, 1.0, 0.0, False)
+
+
+def test_another_measure_gives_another_answer_only_where_it_tells_the_two_apart() -> None:
+    """By the tail b is a little ahead of a, which cannot be told, and far ahead of c, which can."""
+    noise = np.exp(np.random.default_rng(4).normal(0.0, 0.3, 12))
+    tail = {"a": list(1.02 * noise), "b": [1.0] * 12, "c": [9.0] * 12}
+    frame = runs({"a": [1.0] * 12, "b": [1.1] * 12, "c": [9.0] * 12})
+    frame["tpot_p99_s"] = runs(tail)["tpot_p50_s"]
+    assert contest(evidence(frame), P50).best == "a"
+    assert contest(evidence(frame), METRICS["tpot_p99_s"]).best == "b"
+    assert "By another measure" not in page(evidence(frame), pictures=[])
+    frame.loc[frame["policy"] == "a", "tpot_p99_s"] *= 2.0
+    assert "By another measure the answer is another: b has the best" in page(evidence(frame), pictures=[])
+
+
 def test_settings_under_one_seed_count_once() -> None:
     """Twice as many settings are no more worlds."""
     frame = runs({"a": list(world(8)), "b": list(world(8, 2))})
@@ -175,6 +251,15 @@ def test_settings_under_one_seed_count_once() -> None:
     once, twice = contest(evidence(frame), P50), contest(evidence(both, "wifi"), P50)
     assert twice.changes["a"].percent == once.changes["a"].percent
     assert twice.changes["a"].p_value == once.changes["a"].p_value
+
+
+def test_settings_under_one_seed_are_no_world_each() -> None:
+    frame = runs({"a": [1.0], "b": [2.0]})
+    both = pd.concat([frame.assign(wifi=1.0), frame.assign(wifi=2.0, run=frame["run"] + "-wifi")])
+    assert said(frame).startswith("In the one world that was run, a has the best")
+    text = said(both, "wifi")
+    assert text.startswith("Under the one seed that was run, a has the best")
+    assert text.endswith("One seed does not tell whether that holds under others.")
 
 
 def test_more_is_better_where_tokens_per_second_count() -> None:
@@ -209,7 +294,7 @@ def test_the_gap_to_the_optimum_is_of_all_tokens_in_the_same_world() -> None:
     frame = runs({"exact": [1.0, 1.0], "a": [1.0, 1.0]})
     seconds = {"exact-1": [1.0, 1.0], "exact-2": [2.0, 2.0], "a-1": [1.0, 1.5], "a-2": [2.0, 4.0]}
     tokens = pd.DataFrame(
-        [{"case": case, "latency_s": s} for case, each in enumerate(seconds.values()) for s in each]
+        [{"run": run, "latency_s": s} for run, each in enumerate(seconds.values()) for s in each]
     )
     found = gaps_to_optimum(Evidence(name="", description="", runs=frame, tables={"tokens": tokens}))
     assert found is not None
@@ -231,6 +316,15 @@ def test_a_warm_up_leaves_out_the_first_tokens_of_every_run(result: Result) -> N
     assert "without the first 3 tokens" in page(cut)
     with pytest.raises(InputError, match="tokens"):
         after_warm_up(evidence(runs({"a": [1.0]})), 1)
+
+
+def test_a_warm_up_does_not_count_the_wait_of_those_who_came_before_it_ended() -> None:
+    """Both requests came at once. The second's first token waited for three others, of which two are left out."""
+    times = [(0, 0, 0.0, 1.0), (0, 1, 1.0, 1.0), (0, 2, 2.0, 1.0), (1, 0, 0.0, 4.0), (1, 1, 4.0, 1.0)]
+    tokens = pd.DataFrame(times, columns=["request", "token", "start_s", "latency_s"]).assign(run=0)
+    whole = replace(evidence(runs({"a": [1.0]})), tables={"tokens": tokens})
+    assert after_warm_up(whole, 2).runs["tokens_per_s"].tolist() == [3 / (5.0 - 2.0)]
+    assert after_warm_up(whole, 3).runs["tokens_per_s"].tolist() == [2 / (5.0 - 3.0)]
 
 
 def test_a_metric_that_is_none_is_refused() -> None:
@@ -317,9 +411,9 @@ def _write(folder: Path, name: str, frame: pd.DataFrame) -> None:
     pq.write_table(pa.Table.from_pydict(columns, STORED[name]), folder / f"{name}.parquet")
 
 
-def _export(folder: Path, frame: pd.DataFrame) -> None:
+def _export(folder: Path, frame: pd.DataFrame, *axes: str) -> None:
     """What `headway sweep export` leaves of a campaign without tokens."""
-    cases = frame[["run", "policy", "seed", "wifi"]].assign(
+    cases = frame[["run", "policy", "seed", *axes]].assign(
         number=range(len(frame)), scenario="lab", changes=""
     )
     cases.to_parquet(folder / "cases.parquet", index=False)
@@ -328,19 +422,31 @@ def _export(folder: Path, frame: pd.DataFrame) -> None:
     (folder / "campaign.yaml").write_text("name: weak\ndescription: Weak Wi-Fi.\n")
 
 
+def _write_tokens(folder: Path, *names: str) -> pd.DataFrame:
+    """Four tokens of each run, a second each."""
+    rows = [
+        {"run": run, "request": 0, "token": token, "start_s": 1.0 * token, "latency_s": 1.0}
+        for run in names
+        for token in range(4)
+    ]
+    tokens = pd.DataFrame(rows)
+    _write(folder, "tokens", tokens)
+    return tokens
+
+
 def test_an_export_of_a_campaign_has_its_axes_and_tells_what_is_missing(tmp_path: Path) -> None:
     frame = pd.concat(
         [runs({"a": list(world(6)), "b": list(2 * world(6))}).assign(wifi=wifi) for wifi in (0.5, 1.0)]
     )
     frame["run"] += frame["wifi"].astype(str)
-    _export(tmp_path, frame)
+    _export(tmp_path, frame, "wifi")
     _write(tmp_path, "metrics", frame.iloc[:-2])
     found = read_evidence(tmp_path)
     assert (found.name, found.axes, found.missing, len(found.settings)) == ("weak", ("wifi",), 2, 2)
     text = page(found)
     html5lib.HTMLParser(strict=True).parse(text)
     for piece in (
-        "2 runs are missing",
+        "2 missing",
         "Setting by setting",
         "Policies along wifi",
         "Weak Wi-Fi.",
@@ -352,15 +458,8 @@ def test_an_export_of_a_campaign_has_its_axes_and_tells_what_is_missing(tmp_path
 def test_a_run_that_several_cases_share_counts_for_each(tmp_path: Path) -> None:
     """In a campaign without boards the Wi-Fi changes nothing, and the store has one run for all its levels."""
     frame = pd.concat([runs({"a": [1.0, 2.0], "b": [3.0, 4.0]}).assign(wifi=wifi) for wifi in (0.5, 1.0)])
-    _export(tmp_path, frame)
-    tokens = pd.DataFrame(
-        [
-            {"run": run, "request": 0, "token": token, "start_s": 1.0 * token, "latency_s": 1.0}
-            for run in ("b-1", "b-2", "a-1", "a-2")
-            for token in range(4)
-        ]
-    )
-    _write(tmp_path, "tokens", tokens)
+    _export(tmp_path, frame, "wifi")
+    tokens = _write_tokens(tmp_path, "b-1", "b-2", "a-1", "a-2")
     found = read_evidence(tmp_path)
     assert len(found.runs) == 8
     assert len(found.tables["tokens"]) == 2 * len(tokens)
@@ -368,6 +467,70 @@ def test_a_run_that_several_cases_share_counts_for_each(tmp_path: Path) -> None:
     assert tuple(dict.fromkeys(found.tables["tokens"]["policy"])) == found.policies == ("a", "b")
     cut = after_warm_up(found, 2)
     assert cut.runs["tokens_per_s"].tolist() == pytest.approx([1.0] * 8)
+
+
+def test_runs_that_raised_an_exception_are_told_with_it(tmp_path: Path) -> None:
+    """A policy that crashes in hard worlds has not completed them, and may not be the best for that."""
+    frame = runs({"a": [1.0] * 8, "b": [2.0] * 8})
+    _export(tmp_path, frame)
+    crashed = frame["run"].isin(["a-3", "a-4"])
+    _write(tmp_path, "runs", frame[~crashed])
+    _write(tmp_path, "metrics", frame[~crashed])
+    _write(
+        tmp_path, "failures", pd.DataFrame({"run": ["a-3", "a-3"], "error": ["at first", "no <b>luck</b>"]})
+    )
+    found = read_evidence(tmp_path)
+    assert (len(found.runs), found.missing) == (15, 1)
+    text = page(found)
+    assert "Runs that ended early: a in 1 of 7;" in text
+    assert "no &lt;b&gt;luck&lt;/b&gt;" in text
+    assert "at first" not in text
+    assert contest(found, P50).best == "b"
+
+
+def test_policies_that_share_a_run_are_both_shown(tmp_path: Path) -> None:
+    """One policy under two labels: the store has one run for both, with what its devices and links did."""
+    frame = runs({"a": [1.0], "b": [1.0]}).assign(run="same")
+    _export(tmp_path, frame)
+    _write_tokens(tmp_path, "same")
+    _write(tmp_path, "devices", pd.DataFrame({"run": ["same"], "device": ["board"], "busy_s": [5.0]}))
+    link = {"run": "same", "link": "wifi", "from_device": "board", "to_device": "desk", "busy_s": 2.5}
+    _write(tmp_path, "links", pd.DataFrame([link]))
+    found = read_evidence(tmp_path)
+    assert found.tables["links"]["policy"].tolist() == ["a", "b"]
+    names = [sight.name for sight in sights(found, contest(found, P50))]
+    assert {"memory", "utilisation"} <= set(names)
+
+
+def test_of_many_runs_no_more_is_read_than_is_shown(tmp_path: Path) -> None:
+    """Ten thousand runs fit into memory with their tokens, not with all that their devices and links did."""
+    _export(tmp_path, runs({"a": [1.0, 2.0], "b": [3.0, 4.0]}))
+    _write_tokens(tmp_path, "a-1", "a-2", "b-1", "b-2")
+    _write(tmp_path, "devices", pd.DataFrame({"run": ["a-1"], "device": ["board"], "busy_s": [5.0]}))
+    found = read_evidence(tmp_path)
+    assert set(found.tables) == {"tokens"}
+    row_bytes = found.tables["tokens"].memory_usage(deep=True, index=False).drop("policy").sum() / 16
+    assert row_bytes <= 44
+    assert found.tables["tokens"]["policy"].dtype == "category"
+
+
+@pytest.mark.parametrize("axis", ["tokens", "tpot_p50_s", "detail", "log", "total_s"])
+def test_an_axis_may_be_called_like_anything(axis: str, tmp_path: Path) -> None:
+    """Axes have names of the user's, and the tables columns of ours."""
+    frame = runs({"a": list(world(2)), "exact": list(world(2))})
+    levels = [frame.assign(run=frame["run"] + level, level=level) for level in ("lo", "hi")]
+    both = pd.concat(levels, ignore_index=True)
+    cases = both[["run", "policy", "seed"]].assign(number=range(8), scenario="lab", changes="")
+    cases.assign(**{axis: both["level"]}).to_parquet(tmp_path / "cases.parquet", index=False)
+    _write(tmp_path, "runs", both)
+    _write(tmp_path, "metrics", both)
+    _write_tokens(tmp_path, *both["run"])
+    found = read_evidence(tmp_path)
+    assert found.axes[0].startswith(axis)
+    assert found.settings.iloc[:, 0].tolist() == ["lo", "hi"]
+    text = page(found)
+    assert f"Policies along {axis}" in text
+    assert "Above the optimum" in text
 
 
 def test_the_slowest_run_of_each_policy_is_named(tmp_path: Path) -> None:

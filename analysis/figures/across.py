@@ -9,10 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.devices import draw_map
-from analysis.figures.style import PAGE, Size, finish, lettered, new_figure, note, shortened
+from analysis.figures.style import PAGE, Size, finish, lettered, new_figure, note, shortened, thinned
 from analysis.plots import literal
-from analysis.stats import Interval, bootstrap
+from analysis.stats import Interval, percentile_over_runs
 from analysis.tables import number
+
+_MOST_DOTS = 500
+"""Dots of a policy; more lie on each other, and each takes room in a file."""
 
 
 def difference_figure(changes: Mapping[str, Interval], label: str, size: Size = PAGE) -> Figure:
@@ -36,7 +39,8 @@ def gap_figure(gaps: pd.DataFrame, label: str, size: Size = PAGE) -> Figure:
     """How far above the least possible each policy is: a dot per run, and the median with its 95 % interval.
 
     Args:
-        gaps: rows with `policy` and `gap`, a share: 0.1 is 10 % above; missing where nothing is known.
+        gaps: rows with `policy`, `seed` and `gap`, a share: 0.1 is 10 % above; missing where nothing is known. Runs
+            under one seed share its random draws, so the interval is one over seeds.
         label: of the axis.
         size: what the figure is made for.
     """
@@ -48,12 +52,16 @@ def gap_figure(gaps: pd.DataFrame, label: str, size: Size = PAGE) -> Figure:
         if known.empty:
             note(axes, "no optimum is known")
             return finish(figure, size)
-        percents = [100.0 * known.loc[known["policy"] == name, "gap"].to_numpy() for name in names]
-        for row, values in enumerate(percents):
-            height = row + np.linspace(-0.25, 0.25, len(values) + 2)[1:-1]
-            axes.plot(values, height, ".", color="0.55", markersize=3, alpha=0.6)
-        _intervals(axes, names, [bootstrap(values) if len(values) else None for values in percents])
-        axes.set_xlim(left=min(0.0, *(float(v.min()) for v in percents if len(v))))
+        found: list[Interval | None] = []
+        for row, name in enumerate(names):
+            here = known[known["policy"] == name]
+            dots = thinned(np.sort(here["gap"].to_numpy()), _MOST_DOTS)
+            height = row + np.linspace(-0.25, 0.25, len(dots) + 2)[1:-1]
+            axes.plot(100.0 * dots, height, ".", color="0.55", markersize=3, alpha=0.6)
+            by_seed = [100.0 * gap.to_numpy() for _, gap in here.groupby("seed")["gap"]]
+            found.append(percentile_over_runs(by_seed, 50) if by_seed else None)
+        _intervals(axes, names, found)
+        axes.set_xlim(left=min(0.0, 100.0 * float(known["gap"].min())))
         axes.set_xlabel(label)
     return finish(figure, size)
 

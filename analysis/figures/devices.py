@@ -141,7 +141,7 @@ def _percents(table: pd.DataFrame) -> list[list[str]]:
 
 def _shares(rows: pd.DataFrame, place: str, ends_s: "pd.Series[float]") -> pd.DataFrame:
     """One row per place, one column per policy: the mean over its runs."""
-    busy = rows.groupby(["policy", "run", place], sort=False)["busy_s"].sum().reset_index()
+    busy = rows.groupby(["policy", "run", place], sort=False, observed=True)["busy_s"].sum().reset_index()
     busy["share"] = busy["busy_s"] / busy["run"].map(ends_s.where(ends_s > 0.0))
     columns, index = list(dict.fromkeys(rows["policy"])), list(dict.fromkeys(rows[place]))
     table = busy.pivot_table(index=place, columns="policy", values="share")

@@ -40,8 +40,8 @@ def distribution_figure(tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
         tokens: rows with `policy`, `token` and `latency_s`; each request's first is left out. Worlds count together.
         size: what the figure is made for.
     """
-    later = tokens[tokens["token"] > 0]
-    labels = list(dict.fromkeys(tokens["policy"]))
+    later = tokens.loc[tokens["token"] > 0, ["policy", "latency_s"]]
+    labels = list(tokens["policy"].unique())
     with lettered(size):
         figure, axes = panels(size, ["Share within", "Share above"], 0.36 * size.width_in, legend=labels)
         if later.empty:
@@ -98,8 +98,8 @@ def boxen_figure(requests: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE
         tokens: as in `distribution_figure`.
         size: what the figure is made for.
     """
-    labels = list(dict.fromkeys([*requests["policy"], *tokens["policy"]]))
-    later = tokens[tokens["token"] > 0]
+    labels = list(dict.fromkeys([*requests["policy"].unique(), *tokens["policy"].unique()]))
+    later = tokens.loc[tokens["token"] > 0, ["policy", "latency_s"]]
     with lettered(size):
         height = max(1.0, 1.3 * size.line_in * len(labels))
         names = ["Time to first token", "Time per output token"]
@@ -110,26 +110,31 @@ def boxen_figure(requests: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE
 
 
 def _boxen(axes: Axes, policy: "pd.Series[str]", times: "pd.Series[float]", labels: list[str]) -> None:
+    names = [literal(shortened(label, 24)) for label in labels]
     present = times.notna()
     if not present.any():
-        note(axes, "no token")
-        axes.set_yticks(range(len(labels)), [literal(shortened(label, 24)) for label in labels])
+        note(axes, "no token").set_yticks(range(len(labels)), names)
         return
-    unit_s, unit = set_latency_scale(axes, float(times[present].min()), float(times[present].max()))
-    sns.boxenplot(
-        x=times[present].to_numpy() / unit_s,
-        y=policy[present].to_numpy(),
-        order=labels,
-        hue=policy[present].to_numpy(),
-        hue_order=labels,
-        palette=[look["color"] for look in looks(labels).values()],
-        legend=False,
-        flier_kws={"s": 4, "linewidth": 0.4},
-        linewidth=0.6,
-        linecolor="0.4",
-        ax=axes,
-    )
-    axes.set_yticks(range(len(labels)), [literal(shortened(label, 24)) for label in labels])
+    unit_s, unit = set_latency_scale(axes, float(times.min()), float(times.max()))
+    # One label after another: all at once, seaborn would copy every value and its label several times.
+    for row, (label, look) in enumerate(looks(labels).items()):
+        here = times[present & (policy == label)]
+        if here.empty:
+            continue
+        sns.boxenplot(
+            x=here.to_numpy() / unit_s,
+            y=row,
+            orient="y",
+            native_scale=True,
+            color=look["color"],
+            flier_kws={"s": 4, "linewidth": 0.4},
+            linewidth=0.6,
+            linecolor="0.4",
+            ax=axes,
+        )
+    axes.set_yticks(range(len(labels)), names)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
     axes.set_ylabel("")
     axes.set_xlabel(f"[{unit}]")
 
@@ -143,8 +148,8 @@ def by_token_figure(tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
         tokens: rows with `policy`, `run`, `token` and `latency_s`; tokens of the same number count together.
         size: what the figure is made for.
     """
-    labels = list(dict.fromkeys(tokens["policy"]))
-    later = tokens[tokens["token"] > 0]
+    labels = list(tokens["policy"].unique())
+    later = tokens.loc[tokens["token"] > 0, ["policy", "token", "latency_s"]]
     alone = len(labels) > _MOST_TOGETHER
     with lettered(size):
         titles, height = (labels, 0.2) if alone else ([""], 0.4)

@@ -23,9 +23,11 @@ from analysis.figures.style import (
     new_figure,
     note,
     panels,
+    thinned,
 )
 from analysis.tables import byte_unit
 
+_MOST_STEPS = 500
 _HEAD = re.compile(r"L(\d+)\.head(\d+)")
 
 
@@ -108,9 +110,8 @@ def migration_figure(migrations: pd.DataFrame, policies: list[str], size: Size =
                 ordered = rows.assign(end_s=rows["start_s"] + rows["duration_s"]).sort_values(
                     "end_s", kind="stable"
                 )
-                x, y = _thinned(
-                    ordered["end_s"].to_numpy(), ordered["size_bytes"].cumsum().to_numpy() / unit_bytes
-                )
+                x = thinned(ordered["end_s"].to_numpy(), _MOST_STEPS)
+                y = thinned(ordered["size_bytes"].cumsum().to_numpy(), _MOST_STEPS) / unit_bytes
                 x, y = np.concatenate([[0.0], x, [last_s]]), np.concatenate([[0.0], y, y[-1:]])
                 (line,) = axes.plot(x, y, drawstyle="steps-post", **look)
             if line is None:
@@ -122,13 +123,6 @@ def migration_figure(migrations: pd.DataFrame, policies: list[str], size: Size =
         axes.set_ylim(bottom=0.0)
         add_legend(figure, size, lines, names)
     return finish(figure, size)
-
-
-def _thinned(
-    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), 500)).astype(np.int64))
-    return x[kept], y[kept]
 
 
 def _most(migrations: pd.DataFrame) -> float:

@@ -8,6 +8,8 @@ from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -155,6 +157,12 @@ def log_if_wide(axes: Axes, low: float, high: float) -> None:
     )
     axes.yaxis.set_major_formatter(FuncFormatter(plain))
     axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def thinned(values: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.float64]:
+    """So many of some values at most, at even distances; always the first and the last."""
+    kept = np.unique(np.linspace(0, len(values) - 1, min(len(values), most)).astype(np.int64))
+    return values[kept]
 
 
 def shortened(text: str, letters: int) -> str:

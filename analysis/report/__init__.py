@@ -3,7 +3,8 @@
 `read_evidence` reads the folder, `contest` weighs the policies, `page` writes the file.
 """
 
-from analysis.report.evidence import Evidence, read_evidence
+from analysis.report.evidence import Evidence
+from analysis.report.folder import read_evidence
 from analysis.report.page import page
 from analysis.report.verdict import Contest, contest, verdict
 

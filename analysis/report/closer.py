@@ -61,7 +61,7 @@ def fault_sheet(evidence: Evidence) -> Sheet | None:
         here = tokens[tokens["policy"] == policy]
         hit = here[here["fault_s"] > 0.0]
         runs = int((evidence.runs["policy"] == policy).sum())
-        numbers = [count(hit["case"].nunique()), count(len(hit)), real(here["fault_s"].sum() / runs)]
+        numbers = [count(hit["run"].nunique()), count(len(hit)), real(here["fault_s"].sum() / runs)]
         rows.append([Cell(policy), *numbers, real(here["fault_s"].max())])
     return Sheet(
         "Time in which devices that were down were waited for, or that was lost with them", heads, rows

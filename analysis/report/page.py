@@ -80,7 +80,7 @@ def _facts(evidence: Evidence) -> list[str]:
     facts = [f"{count:,} {one if count == 1 else many}" for count, one, many in counts if count]
     span = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds):,} seeds, {seeds[0]} to {seeds[-1]}"
     left_out = [f"without the first {evidence.warm_up:,} tokens of each run"] if evidence.warm_up else []
-    missing = [f"{evidence.missing:,} runs are missing"] if evidence.missing else []
+    missing = [f"{evidence.missing:,} missing"] if evidence.missing else []
     return [*facts, span, *left_out, *missing]
 
 
@@ -96,19 +96,18 @@ def _also(evidence: Evidence, found: Contest) -> list[str]:
     """The verdict by the tail, where that is another."""
     other = METRICS["tpot_p99_s" if found.metric.column != "tpot_p99_s" else "tpot_p50_s"]
     tail = contest(evidence, other)
-    if tail.best is None or tail.best == found.best:
-        return []
-    if tail.worlds > 1 and not any(change.told for change in tail.changes.values()):
+    beaten = tail.changes.get(found.best) if found.best not in (None, tail.best) else None
+    if beaten is None or not (beaten.told or tail.worlds == 1):
         return []
     return [f"By another measure the answer is another: {verdict(tail)}"]
 
 
 def _method(found: Contest) -> str:
     if found.worlds == 1:
-        return (
-            "One world was run, so there is nothing that an interval could be made of: "
-            "the tokens of one run depend on each other."
-        )
+        one, why = ("world", "the tokens of one run depend on each other")
+        if found.settings > 1:
+            one, why = ("seed", "settings under one seed share its random draws")
+        return f"One {one} was run, so there is nothing that an interval could be made of: {why}."
     return (
         "Policies are compared within a world, that is under the same seed and setting, by the ratio of their metrics; "
         f"the seeds are the units. Intervals: 95 %, bootstrap over {found.worlds} seeds, {RESAMPLES:,} resamples. p: "

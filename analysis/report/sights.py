@@ -1,10 +1,8 @@
 """The figures of a report: whichever its tables allow."""
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,8 +10,8 @@ from matplotlib.figure import Figure
 
 from analysis import figures
 from analysis.figures import PAGE, Size
-from analysis.report.evidence import Evidence
-from analysis.report.verdict import Contest
+from analysis.report.evidence import Evidence, alone
+from analysis.report.verdict import Contest, by_world, effects
 from simcore.files.schema import NAME
 
 _FILE_NAME = re.compile(NAME)
@@ -60,7 +58,8 @@ def _of_policies(evidence: Evidence, found: Contest, size: Size) -> Iterator[Sig
         if len(set(evidence.runs[axis])) > 1:
             table, label = relative(evidence, found, axis), f"{found.metric.name}, times that of the best"
             caption = (
-                "Geometric mean over completed worlds and the other axes. A dash: no run came to its end."
+                "Geometric mean over completed worlds and the other axes. A dash: no run came to its end, or none in a "
+                "world that others completed."
             )
             yield Sight(
                 f"map-{axis if _FILE_NAME.fullmatch(axis) else number}",
@@ -70,7 +69,10 @@ def _of_policies(evidence: Evidence, found: Contest, size: Size) -> Iterator[Sig
             )
     gaps = gaps_to_optimum(evidence)
     if gaps is not None:
-        caption = "A dot per run, and their median with its 95 % interval. The optimum is that of each interval alone."
+        caption = (
+            "A dot per run, and their median with its 95 % interval, in which the seeds are the units. The optimum is "
+            "that of each interval alone."
+        )
         yield Sight(
             "gaps",
             "Above the optimum",
@@ -83,11 +85,7 @@ def _of_tokens(evidence: Evidence, size: Size) -> Iterator[Sight]:
     tokens = evidence.tables.get("tokens")
     if tokens is None:
         return
-    together = (
-        "Tokens of all worlds and settings together. "
-        if evidence.runs["run"].nunique() > len(evidence.policies)
-        else ""
-    )
+    together = "Tokens of all worlds and settings together. " if not alone(evidence.runs) else ""
     yield Sight(
         "latency-distribution",
         "Time per output token",
@@ -111,7 +109,7 @@ def _of_tokens(evidence: Evidence, size: Size) -> Iterator[Sight]:
 
 def _of_places(evidence: Evidence, size: Size) -> Iterator[Sight]:
     tables = evidence.tables
-    if evidence.runs["run"].nunique() > len(evidence.policies):
+    if not alone(evidence.runs):
         # What a device did in one world of many is no finding of the campaign.
         return
     if {"devices", "tokens"} <= set(tables):
@@ -122,7 +120,7 @@ def _of_places(evidence: Evidence, size: Size) -> Iterator[Sight]:
             figures.memory_figure(tables["devices"], tables["tokens"], size),
         )
     if {"devices", "links"} <= set(tables):
-        ends_s = evidence.runs.set_index("run")["end_s"]
+        ends_s = evidence.runs["end_s"]
         yield Sight(
             "utilisation",
             "How busy devices and links were",
@@ -147,15 +145,12 @@ def _of_places(evidence: Evidence, size: Size) -> Iterator[Sight]:
 
 def relative(evidence: Evidence, found: Contest, axis: str) -> pd.DataFrame:
     """How many times the best each policy is at each level of an axis: a row per policy, a column per level."""
-    column = found.metric.column
-    done = evidence.runs[(evidence.runs["status"] == "complete") & (evidence.runs[column] > 0.0)]
-    logs = done.assign(log=np.log(done[column])).pivot_table(index="policy", columns=axis, values="log")
-    levels: list[Any] = list(dict.fromkeys(evidence.runs[axis]))
-    table = logs.reindex(index=list(evidence.policies), columns=levels).map(math.exp)
-    shown = table.div(table.agg("min" if found.metric.lower else "max"), axis="columns")
-    return shown.set_axis(
-        [f"{one:g}" if isinstance(one, float) else str(one) for one in levels], axis="columns"
-    )
+    levels = {}
+    for level, runs in evidence.runs.groupby(axis, sort=False):
+        logs = effects(by_world(evidence, found.metric, runs))
+        logs -= logs.min() if found.metric.lower else logs.max()
+        levels[f"{level:g}" if isinstance(level, float) else str(level)] = np.exp(logs)
+    return pd.DataFrame(levels).reindex(list(evidence.policies))
 
 
 def gaps_to_optimum(evidence: Evidence) -> pd.DataFrame | None:
@@ -163,10 +158,10 @@ def gaps_to_optimum(evidence: Evidence) -> pd.DataFrame | None:
     optimum = next((name for name in _OPTIMA if name in evidence.policies), None)
     if optimum is None or "tokens" not in evidence.tables:
         return None
-    total_s = evidence.tables["tokens"].groupby("case")["latency_s"].sum()
+    total_s = evidence.tables["tokens"].groupby("run")["latency_s"].sum()
     runs = evidence.runs[evidence.runs["status"] == "complete"]
-    worlds = runs.assign(total_s=total_s.reindex(runs.index)).set_index([*evidence.axes, "seed"])
-    least = worlds.loc[worlds["policy"] == optimum, "total_s"].rename("least_s")
-    joined = worlds.join(least).reset_index()
-    joined["gap"] = joined["total_s"] / joined["least_s"] - 1.0
-    return joined.loc[joined["policy"] != optimum, ["policy", "gap"]]
+    worlds = pd.MultiIndex.from_frame(runs[[*evidence.axes, "seed"]])
+    times = pd.Series(total_s.reindex(runs.index).to_numpy(), worlds)
+    best = (runs["policy"] == optimum).to_numpy()
+    gap = times.to_numpy() / times[best].reindex(worlds).to_numpy() - 1.0
+    return runs[["policy", "seed"]].assign(gap=gap)[~best]

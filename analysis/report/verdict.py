@@ -18,7 +18,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.report.evidence import Evidence
-from analysis.stats import FEW, Comparison, Interval, bootstrap, compare_pairs, holm, replications_needed
+from analysis.stats import (
+    FEW,
+    Comparison,
+    Interval,
+    bootstrap,
+    compare_pairs,
+    holm,
+    replications_needed,
+    without_rounding,
+)
 from analysis.tables import number
 from traces.errors import InputError, one_of
 
@@ -84,9 +93,12 @@ class Contest:
         metric: what counts.
         levels: the mean of each policy's metric over the worlds that it completed; None if there is none.
         complete: how many runs of each policy came to their last token, and how many there are.
-        best: the policy with the best metric among those that completed most runs; None if none completed any.
+        best: the policy with the best metric among those that completed the largest share of their runs; None if none
+            completed any.
         changes: the others against the best, where both completed a world.
         worlds: seeds.
+        settings: combinations of levels of the axes.
+        missing: runs that are not made yet.
     """
 
     metric: Metric
@@ -95,6 +107,8 @@ class Contest:
     best: str | None
     changes: Mapping[str, Change]
     worlds: int
+    settings: int = 1
+    missing: int = 0
 
 
 def metric_named(column: str) -> Metric:
@@ -119,14 +133,22 @@ def contest(evidence: Evidence, metric: Metric, runs: pd.DataFrame | None = None
     rows = evidence.runs if runs is None else runs
     policies = list(dict.fromkeys(rows["policy"]))
     done = rows[rows["status"] == "complete"]
-    worlds = [*evidence.axes, "seed"]
-    values = done[done[metric.column] > 0.0].pivot_table(index=worlds, columns="policy", values=metric.column)
-    values = values.reindex(columns=policies)
+    values = by_world(evidence, metric, rows)
     complete = {p: (int((done["policy"] == p).sum()), int((rows["policy"] == p).sum())) for p in policies}
     best = _best(values, complete, metric)
     changes = {} if best is None else _changes(values, best)
     levels = {policy: _level(values[policy]) for policy in policies}
-    return Contest(metric, levels, complete, best, changes, rows["seed"].nunique())
+    seeds, settings = rows["seed"].nunique(), 1
+    if evidence.axes:
+        settings = len(rows.drop_duplicates(list(evidence.axes)))
+    return Contest(metric, levels, complete, best, changes, seeds, settings, evidence.missing)
+
+
+def by_world(evidence: Evidence, metric: Metric, runs: pd.DataFrame) -> pd.DataFrame:
+    """A metric of completed runs where it is above 0: a row per setting and seed, a column per policy of the runs."""
+    known = runs[(runs["status"] == "complete") & (runs[metric.column] > 0.0)]
+    table = known.pivot_table(index=[*evidence.axes, "seed"], columns="policy", values=metric.column)
+    return table.reindex(columns=list(dict.fromkeys(runs["policy"])))
 
 
 def level(runs: pd.DataFrame, column: str) -> Interval | None:
@@ -141,13 +163,48 @@ def _level(values: "pd.Series[float]") -> Interval | None:
 
 
 def _best(values: pd.DataFrame, complete: Mapping[str, tuple[int, int]], metric: Metric) -> str | None:
-    most = max((done for done, _ in complete.values()), default=0)
-    candidates = [p for p, (done, _) in complete.items() if done == most and values[p].notna().any()]
+    shares = {p: done / total for p, (done, total) in complete.items() if values[p].notna().any()}
+    candidates = [p for p, share in shares.items() if share == max(shares.values())]
     if not candidates:
         return None
-    common = values[candidates].dropna()
-    logs = np.log(common if len(common) else values[candidates]).mean()
+    logs = effects(values[candidates])
     return str(logs.idxmin() if metric.lower else logs.idxmax())
+
+
+def effects(values: pd.DataFrame) -> "pd.Series[float]":
+    """How the policies' logarithms differ, whichever worlds each of them completed.
+
+    Where all completed all, these are the differences of the means. Otherwise a policy that completed the easy worlds
+    only would seem to be fast: so the logarithms are taken for sums of what is the world's and what the policy's, and
+    the latter fitted by least squares, in which every seed counts once.
+
+    Args:
+        values: as `by_world` gives them.
+
+    Returns:
+        By policy; missing for those that no chain of shared worlds connects with most of the others.
+    """
+    known = values.dropna(how="all")
+    seeds = known.index.get_level_values("seed")
+    weight = 1.0 / seeds.value_counts()[seeds].to_numpy(dtype=np.float64)[:, None]
+    there = known.notna().to_numpy(dtype=np.float64)
+    shares = there / there.sum(axis=1, keepdims=True)
+    logs = np.log(known.fillna(1.0).to_numpy(dtype=np.float64))
+    beyond = there * (logs - (logs * shares).sum(axis=1, keepdims=True))
+    # The normal equations, from which the worlds are eliminated.
+    joint: npt.NDArray[np.float64] = np.diag((weight * there).sum(axis=0)) - there.T @ (weight * shares)
+    found = np.linalg.lstsq(joint, (weight * beyond).sum(axis=0), rcond=None)[0]
+    return pd.Series(np.where(_connected(there), found, np.nan), index=values.columns)
+
+
+def _connected(there: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which columns of a table of worlds and policies belong to its largest connected part."""
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
+    _, part = connected_components(there.T @ there > 0.0, directed=False)
+    sizes = np.bincount(part, weights=there.sum(axis=0))
+    largest: npt.NDArray[np.bool_] = (part == sizes.argmax()) & (there.sum(axis=0) > 0.0)
+    return largest
 
 
 def _changes(values: pd.DataFrame, best: str) -> dict[str, Change]:
@@ -170,9 +227,8 @@ def _log_ratio(a: "pd.Series[float]", b: "pd.Series[float]") -> npt.NDArray[np.f
     """One value per seed: the mean over the settings that both completed."""
     both = pd.concat([a, b], axis=1).dropna()
     logs = np.log(both.to_numpy(dtype=np.float64))
-    ratio = pd.Series(logs[:, 0] - logs[:, 1], index=both.index.get_level_values("seed"))
-    means: npt.NDArray[np.float64] = ratio.groupby(level=0).mean().to_numpy(dtype=np.float64)
-    return means
+    ratio = pd.Series(without_rounding(logs[:, 0] - logs[:, 1]), index=both.index.get_level_values("seed"))
+    return np.asarray(ratio.groupby(level=0).mean(), dtype=np.float64)
 
 
 def _change(logs: npt.NDArray[np.float64], one: Comparison, sign: float, p_value: float) -> Change:
@@ -190,30 +246,36 @@ def verdict(found: Contest) -> str:
         return f"No run came to its end with a {name} to compare."
     shown = _shown(found.levels[found.best], found.metric)
     best, others = found.best, {p: c for p, c in found.changes.items() if p != found.best}
-    failed = _failures(found)
+    more = _failures(found) + _missing(found)
     if not others:
         alone = (
             "Only one policy ran" if len(found.levels) == 1 else "No two policies completed the same world"
         )
-        return f"{alone}, so there is nothing to compare; {best} has a {name} of {shown}.{failed}"
+        return f"{alone}, so there is nothing to compare; {best} has a {name} of {shown}.{more}"
     if found.worlds == 1:
-        return (
-            f"In the one world that was run, {best} has the best {name}, {shown}; "
-            f"{listed([_against(p, c, interval=False) for p, c in _by_size(others)])}. "
-            f"One world does not tell whether that holds in others.{failed}"
-        )
+        where, one = ("Under", "seed") if found.settings > 1 else ("In", "world")
+        leads = f"{where} the one {one} that was run, {_lead(found, best)}{best} has the best {name}, {shown}"
+        against = listed([_against(p, c, interval=False) for p, c in _by_size(others)])
+        return f"{leads}; {against}. One {one} does not tell whether that holds {where.lower()} others.{more}"
     told = [(p, c) for p, c in _by_size(others) if c.told]
     same = [p for p, c in _by_size(others) if not c.told]
     parts = []
     if told:
-        parts.append(f"{best} has the best {name}, {shown}; {listed([_against(p, c) for p, c in told])}.")
+        leads = f"{_lead(found, best).capitalize()}{best} has the best {name}, {shown}"
+        parts.append(f"{leads}; {listed([_against(p, c) for p, c in told])}.")
     if same:
         parts.append(
             f"{'Between' if not told else 'But between'} {best} and {listed(same, 'or')} no difference can be told."
         )
     if found.worlds < FEW:
         parts.append(f"{found.worlds} worlds are too few to tell any; at least {FEW} are needed.")
-    return " ".join(parts) + failed
+    return " ".join(parts) + more
+
+
+def _lead(found: Contest, best: str) -> str:
+    """That others, which may even be better, were left out because they completed less."""
+    shares = {policy: done / total for policy, (done, total) in found.complete.items()}
+    return "among those that completed most of their runs, " if min(shares.values()) < shares[best] else ""
 
 
 def listed(parts: Sequence[str], last: str = "and") -> str:
@@ -254,3 +316,9 @@ def _failures(found: Contest) -> str:
         if early
         else ""
     )
+
+
+def _missing(found: Contest) -> str:
+    if not found.missing:
+        return ""
+    return f" Of the campaign, {found.missing:,} {'run is' if found.missing == 1 else 'runs are'} missing."
