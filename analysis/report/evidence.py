@@ -172,8 +172,9 @@ def detailed(tables: Mapping[str, pd.DataFrame], runs: pd.DataFrame) -> dict[str
     places = pd.DataFrame({"name": names.get_indexer(runs["run"]), "run": runs.index})
     found = {}
     for table, rows in tables.items():
-        named = rows["run"].astype(pd.CategoricalDtype(names)).cat.codes.to_numpy()
-        order = places.merge(pd.DataFrame({"name": named, "row": np.arange(len(rows))}), on="name")
+        column = pd.Categorical(rows["run"])
+        named = pd.DataFrame({"name": names.get_indexer(column.categories)[column.codes]})
+        order = places.merge(named.assign(row=np.arange(len(rows))), on="name")
         numbers = order["run"].to_numpy(dtype=np.int32)
         found[table] = (
             rows.drop(columns="run")
