@@ -123,4 +123,5 @@ def _replay(run: str, name: str | None, policy: str | None, seed: int | None) ->
         return watch_stored(Path(run), name)
     if is_results(Path(run)):
         return watch_again(Path(run), policy)
-    return watch_scenario(simcore.load_scenario(scenario_file(run), seed=seed), policy)
+    path = scenario_file(run, "RUN", "a folder of results, the store of a campaign, ")
+    return watch_scenario(simcore.load_scenario(path, seed=seed), policy)

@@ -57,8 +57,13 @@ def look_here(names: Iterable[str]) -> None:
         sys.path.insert(0, "")
 
 
-def scenario_file(name: str) -> "Path":
+def scenario_file(name: str, where: str = "SCENARIO", beside: str = "") -> "Path":
     """The file of a shipped scenario, or the one at a path.
+
+    Args:
+        name: of a shipped scenario, or the path.
+        where: the argument of the command that it is, for a message.
+        beside: what else that could be, likewise.
 
     Raises:
         InputError: there is neither.
@@ -72,7 +77,7 @@ def scenario_file(name: str) -> "Path":
         return simcore.shipped_scenario(name)
     if not os.path.exists(name):
         names = ", ".join(simcore.shipped_scenarios())
-        raise InputError("SCENARIO", shown(name), f"the path of a YAML file, or one of {names}")
+        raise InputError(where, shown(name), f"{beside}the path of a YAML file, or one of {names}")
     return Path(name)
 
 

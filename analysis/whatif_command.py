@@ -112,7 +112,7 @@ def _study(name: str) -> "Study":
     from analysis.whatif.study import Study, is_study, read_study
     from simcore.files.document import read_document
 
-    path = scenario_file(name)
+    path = scenario_file(name, "BASE")
     document = read_document(path)
     return read_study(document) if is_study(document) else Study(scenario=path)
 

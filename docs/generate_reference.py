@@ -4,6 +4,7 @@ Run it as `python docs/generate_reference.py`; a test fails when the page and th
 """
 
 import inspect
+import re
 import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from pydantic.fields import FieldInfo
 from simcore.files import bounds, schema
 from traces.generate import KINDS
 from traces.units import ACCEPTED, UNITS, Quantity
+
+_PREFIXED = re.compile(r"(?:[kKMGTP]i?)(?:B|bit|FLOP)")
 
 PAGE = Path(__file__).parent / "scenario.md"
 
@@ -91,8 +94,8 @@ for](#how-much-a-file-may-ask-for) is bounded.
 
 Where a table says *time*, *size*, *rate*, *speed*, *share* or *frequency*, write a number and its unit, with or without
 a blank between them. A bare number is refused, except for a share: whoever reads `100` cannot know whether it was
-megabits or megabytes. Prefixes are k, M, G, T, P (powers of 1000), and for sizes and rates also Ki, Mi, Gi, Ti (powers
-of 1024).
+megabits or megabytes. Before `B`, `bit` and `FLOP` may stand k, M, G, T or P (powers of 1000), and before `B` and `bit`
+also Ki, Mi, Gi or Ti (powers of 1024).
 
 | quantity | write | units |
 |---|---|---|
@@ -279,7 +282,7 @@ def _units() -> Iterator[str]:
     """One row per quantity."""
     for quantity, name in NAMES.items():
         accepted = ACCEPTED[quantity].split(" such as ")[-1]
-        units = ", ".join(f"`{unit}`" for unit in UNITS[quantity] if unit)
+        units = ", ".join(f"`{unit}`" for unit in UNITS[quantity] if unit and not _PREFIXED.match(unit))
         yield f"| {name} | {accepted} | {units} |"
 
 

@@ -289,7 +289,7 @@ def test_a_run_that_comes_out_differently_is_refused(tmp_path: Path) -> None:
         (["explain", "out", "--token", "9"], "no token 9 of request 0"),
         (["explain", "out", "--token", "1", "--slowest", "2"], "--slowest: found it beside --token"),
         (["explain", "out", "--seed", "1"], "--seed: found it beside a folder of results"),
-        (["explain", "nowhere"], "SCENARIO: found 'nowhere'"),
+        (["explain", "nowhere"], "RUN: found 'nowhere'; accepted: a folder of results"),
         (["timeline", "out", "--tokens", "5-1"], "--tokens: found '5-1'"),
         (["timeline", "out", "--tokens", "all"], "--tokens: found 'all'"),
         (["timeline", "out", "--tokens", "7"], "no token 7-7 of request 0; accepted: tokens from 0 to 4"),
