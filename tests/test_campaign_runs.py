@@ -33,7 +33,7 @@ from typer.testing import CliRunner
 
 import analysis
 import policies
-from analysis.campaign import Store, Workers, export, given_workers, processes, read_campaign, run
+from analysis.campaign import Store, Tally, Workers, export, given_workers, processes, read_campaign, run
 from analysis.campaign.survey import failures_of, look
 from analysis.cli import app
 from policies import registry
@@ -275,20 +275,27 @@ def test_a_broken_executor_that_cannot_be_replaced_ends_the_campaign_but_not_the
 
 
 class Counting(ThreadPoolExecutor):
-    """Counts the calls that are under way at a time."""
+    """Counts the calls that are under way at a time: until they are made, which is before anybody can know it."""
 
-    under_way = most = calls = 0
+    most = calls = made = 0
 
     def submit(self, fn: Any, /, *arguments: Any, **named: Any) -> "Future[Any]":
-        future = super().submit(fn, *arguments, **named)
+        def make() -> Any:
+            try:
+                return fn(*arguments, **named)
+            finally:
+                self.made += 1
+
         self.calls += 1
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
-        future.add_done_callback(lambda _: setattr(self, "under_way", self.under_way - 1))
-        return future
+        self.most = max(self.most, self.calls - self.made)
+        return super().submit(make)
 
 
-def test_few_calls_are_under_way_and_small_runs_share_one(tmp_path: Path) -> None:
+def test_few_calls_are_under_way_and_small_runs_share_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is small is a matter of time, and these runs are for any machine."""
+    monkeypatch.setattr("analysis.campaign.runner._CALL_S", 1e6)
     plan = planned(small(tmp_path), tmp_path)
     with Counting(1) as executor:
         run(plan, Store(tmp_path / "store"), given_workers(executor, 1))
@@ -311,8 +318,8 @@ def test_a_trace_travels_once_for_all_worlds(tmp_path: Path) -> None:
 
 def test_stopping_leaves_what_is_done_and_resuming_makes_the_rest(tmp_path: Path, whole: Store) -> None:
     campaign, store = small(tmp_path), Store(tmp_path / "store")
-    asked = iter([False])
-    tally = make(campaign, tmp_path, store, stop=lambda: next(asked, True))
+    told: list[Tally] = []
+    tally = make(campaign, tmp_path, store, progress=told.append, stop=lambda: any(one.done for one in told))
     assert tally.stopped
     assert 0 < tally.done < RUNS
     assert len(rows(store, "runs")) == tally.done
@@ -502,40 +509,39 @@ def test_the_command_plans_runs_and_exports(tmp_path: Path, monkeypatch: pytest.
         assert (code, told.startswith("headway: ")) == (2, True)
 
 
-def test_ctrl_c_ends_in_order_and_says_how_to_go_on(tmp_path: Path, whole: Store) -> None:
-    write(tmp_path)
-    root = Path(next(iter(analysis.__path__))).parent
-    command = [
-        sys.executable,
-        "-m",
-        "analysis",
-        "sweep",
-        "run",
-        "small.yaml",
-        "--workers",
-        "1",
-        "--store",
-        "store",
-    ]
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(root)},
-        stdout=subprocess.PIPE,
+def interrupted(folder: Path) -> tuple[int, str]:
+    """Exit code and complaint of a campaign that is interrupted, as from a terminal, once it is under way."""
+    write(folder)
+    options = ("small.yaml", "--workers", "1", "--store", "store")
+    with subprocess.Popen(
+        [sys.executable, "-m", "analysis", "sweep", "run", *options],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(Path(next(iter(analysis.__path__))).parent)},
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    log = tmp_path / "store" / "log.txt"
-    while not log.exists() or not log.stat().st_size:
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 130, told
+    ) as process:
+        log = folder / "store" / "log.txt"
+        while process.poll() is None and (not log.exists() or not log.stat().st_size):
+            time.sleep(0.01)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate()
+    return process.returncode, told
+
+
+def test_ctrl_c_ends_in_order_and_says_how_to_go_on(tmp_path: Path, whole: Store) -> None:
+    code, number = 0, 0
+    while code == 0:  # It came to its end before anybody could press a key.
+        number += 1
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        code, told = interrupted(folder)
+    assert code == 130, told
     assert "to go on: headway sweep resume small.yaml --store store" in told
     assert "Traceback" not in told
-    store = Store(tmp_path / "store")
+    store = Store(folder / "store")
     assert list((store.folder / "journal").iterdir()) == []
-    assert make(read_campaign(tmp_path / "small.yaml"), tmp_path, store).left == 0
+    assert make(read_campaign(folder / "small.yaml"), folder, store).left == 0
     assert_same(store, whole)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 from campaigns import CAMPAIGN, rows, small
 from hypothesis import given, settings
@@ -25,6 +26,7 @@ from policies.contract import check_policy, subject
 from simcore import (
     Decision,
     Observation,
+    Placement,
     PolicyError,
     Scenario,
     load_scenario,
@@ -33,8 +35,10 @@ from simcore import (
 )
 from simcore.engine.deadline import Deadline, OverdueError
 from traces import InputError
+from traces.units import parse
 
 LIMIT_S = 0.05
+AMPLE = "1 s"  # Where others must not come to it: a thousand times what they take.
 PATIENCE_S = 30.0  # The limit is 0.05 s; the rest is for machines with much else to do.
 
 
@@ -260,23 +264,25 @@ def test_the_handler_of_somebody_else_is_back_afterwards() -> None:
         signal.signal(signal.SIGALRM, before)
 
 
+def watchdogs() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "headway-watchdog"}
+
+
 def test_watchdogs_end_with_their_calls() -> None:
+    before = watchdogs()  # Of other tests: closed, and about to end.
+    seen: set[threading.Thread] = set()
+
     def calls() -> float:
         deadline = Deadline(60.0)
-        watchdogs = 0
         for _ in range(3):
-            watchdogs = deadline.call(
-                lambda: sum(t.name == "headway-watchdog" for t in threading.enumerate())
-            )
+            seen.update(deadline.call(watchdogs) - before)
         deadline.close()
-        return watchdogs
+        return len(seen)
 
-    before = sum(t.name == "headway-watchdog" for t in threading.enumerate())
-    assert elsewhere(calls) == before + 1
-    until = time.monotonic() + PATIENCE_S
-    while time.monotonic() < until and any(t.name == "headway-watchdog" for t in threading.enumerate()):
-        time.sleep(0.01)
-    assert not any(t.name == "headway-watchdog" for t in threading.enumerate())
+    assert elsewhere(calls) == 1
+    (watchdog,) = seen
+    watchdog.join(PATIENCE_S)
+    assert not watchdog.is_alive()
 
 
 @pytest.mark.parametrize("limit_s", [0.0, -1.0, float("nan"), float("inf")])
@@ -299,16 +305,17 @@ def test_a_limit_may_be_as_long_as_one_likes(limit_s: float | None) -> None:
 # In runs
 
 
-@dataclass(frozen=True)
+@dataclass
 class Brooding:
-    """Decides once, then never again."""
+    """Decides once, then never again; knows what it was asked last."""
 
     name: ClassVar[str] = "brooding"
 
     def decide(self, seen: Observation) -> Decision:
+        self.asked = seen
         if seen.placement is not None:
             loops()
-        return policies.create("greedy").decide(seen)
+        return Placement(np.full(len(seen.blocks), seen.available_bytes.argmax()))
 
 
 def scenario() -> Scenario:
@@ -317,13 +324,15 @@ def scenario() -> Scenario:
 
 def test_the_run_fails_with_policy_limit_token_and_time() -> None:
     def fails() -> float:
+        policy = Brooding()
         with pytest.raises(PolicyError) as told:
-            simulate(scenario(), Brooding(), decision_limit_s=LIMIT_S)
+            simulate(scenario(), policy, decision_limit_s=LIMIT_S)
         error = told.value
-        assert (error.policy, error.request, error.token) == ("brooding", 0, scenario().interval)
+        assert (error.policy, error.request, error.token) == ("brooding", 0, policy.asked.generated)
         assert "no answer within 0.05 s, stopped at " in error.found
         assert f"{__file__}:" in error.found
         assert f"{error.time_s:.6g} s" in error.where
+        assert error.time_s == policy.asked.time_s
         return error.time_s
 
     assert fails() == elsewhere(fails) > 0.0
@@ -358,12 +367,12 @@ def test_the_command_says_it_in_one_line_and_writes_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("brooding_policy.py").write_text(MODULE)
-    arguments = ("--policy", "greedy", "--policy", "brooding_policy:Brooding", "--decision-limit", "50 ms")
+    arguments = ("--policy", "single", "--policy", "brooding_policy:Brooding", "--decision-limit", AMPLE)
     code, printed = headway("run", *arguments)
     assert code == 2
     assert printed.count("\n") == 1
     assert "'brooding'" in printed
-    assert "no answer within 0.05 s" in printed
+    assert f"no answer within {AMPLE}" in printed
     assert "brooding_policy.py:5" in printed or "brooding_policy.py:6" in printed
     assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"brooding_policy.py"}
 
@@ -397,11 +406,11 @@ def test_a_campaign_records_the_run_as_failed_and_goes_on(
     plan = prepare(small(tmp_path, text), tmp_path / "cases.parquet")
     store = Store(tmp_path / "store")
     with ThreadPoolExecutor(2) as executor:
-        tally = run(plan, store, given_workers(executor, 2), decision_limit_s=LIMIT_S)
+        tally = run(plan, store, given_workers(executor, 2), decision_limit_s=parse(AMPLE, "time", "limit"))
     assert (tally.total, tally.done, tally.failed) == (3, 2, 1)
     (error,) = rows(store, "failures")["error"]
     assert error.startswith("PolicyError: policy 'brooding', asked at token ")
-    assert "no answer within 0.05 s" in error
+    assert f"no answer within {AMPLE}" in error
 
 
 def test_a_policy_under_examination_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
