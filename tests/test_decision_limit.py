@@ -1,5 +1,7 @@
 """A policy that never answers fails its run in time, and the limit has no other effect on anything."""
 
+import ctypes
+import io
 import signal
 import sys
 import threading
@@ -12,6 +14,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from campaigns import CAMPAIGN, rows, small
 from hypothesis import given, settings
@@ -171,6 +175,31 @@ def test_a_long_sleep_in_a_thread_hears_nothing_afterwards() -> None:
         return 0.0
 
     elsewhere(calls)
+
+
+def test_a_signal_that_reaches_another_thread_is_heard() -> None:
+    """As when the process was stopped meanwhile. CPython does not look for it if that thread is none of its own."""
+    pq.read_table(io.BytesIO(written()))
+    assert pa.io_thread_count() > 0, "Arrow has threads now"
+    libc = ctypes.PyDLL(None)  # Whose functions are called without letting anybody else run.
+    alarm = ctypes.create_string_buffer(1024)
+    libc.sigemptyset(alarm)
+    libc.sigaddset(alarm, signal.SIGALRM)
+
+    def works() -> None:
+        libc.pthread_sigmask(signal.SIG_BLOCK, alarm, None)
+        spins(time.monotonic() + 2 * LIMIT_S)
+        libc.pthread_sigmask(signal.SIG_UNBLOCK, alarm, None)
+        spins(time.monotonic() + PATIENCE_S)
+
+    assert LIMIT_S <= overdue(works) < PATIENCE_S
+
+
+def written() -> bytes:
+    """A small Parquet file."""
+    file = io.BytesIO()
+    pq.write_table(pa.table({"a": [1.0]}), file)
+    return file.getvalue()
 
 
 def test_python_traces_as_before_after_an_interruption() -> None:

@@ -136,7 +136,7 @@ class _Alarm:
         before = signal.signal(signal.SIGALRM, self._ring)
         try:
             self._armed = True
-            signal.setitimer(signal.ITIMER_REAL, self._limit_s)
+            signal.setitimer(signal.ITIMER_REAL, self._limit_s, _AGAIN_S)
             return function()
         finally:
             self._armed = False
@@ -146,7 +146,7 @@ class _Alarm:
     def _ring(self, _: int, frame: FrameType | None) -> None:
         if self._armed:
             self.rung = True
-            signal.setitimer(signal.ITIMER_REAL, self._pause_s)
+            signal.setitimer(signal.ITIMER_REAL, self._pause_s, _AGAIN_S)
             self._pause_s = max(self._pause_s / 2, _SOONEST_S)
             raise Interruption
 
