@@ -2,6 +2,7 @@
 
 import ctypes
 import io
+import re
 import signal
 import sys
 import threading
@@ -457,5 +458,6 @@ def test_a_policy_under_examination_is_not_waited_for_twice(monkeypatch: pytest.
 
     broken = {finding.law: finding.complaint for finding in check_policy(Stuck).broken}
     assert set(broken) == {"answers", "time"}
-    assert "no answer within 0.5 s" in broken["answers"]
+    # Five times as long where the loop had less than a fifth of a processor.
+    assert re.search(r"no answer within (0\.5|2\.5) s", broken["answers"])
     assert "takes 60 s" in broken["time"]
