@@ -178,7 +178,7 @@ def test_every_format_is_described_in_the_order_in_which_it_is_tried() -> None:
 def test_a_load_becomes_the_share_that_is_left_only_when_asked(file: Path, name: str) -> None:
     text, *_, expected, _ = FILES[name]
     file.write_text(text)
-    with pytest.raises(InputError, match="load=True for the share that is left"):
+    with pytest.raises(InputError, match="true for the share that they leave"):
         read(file, "fraction")
     assert read(file, "fraction", load=True).values == pytest.approx(1 - expected.values)
     with pytest.raises(InputError, match="holds a fraction"):

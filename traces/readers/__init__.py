@@ -118,8 +118,8 @@ def read(
     if found.is_load and load is None:
         raise InputError(
             f"{path} (option load)",
-            "a file of load",
-            "load=True for the share that is left, or load=False for the load",
+            "a file of the load of others",
+            "true for the share that they leave, or false for the load itself",
         )
     return found.trace
 
