@@ -81,6 +81,10 @@ def trouble(name: str) -> str:
 def create(name: str, **parameters: Any) -> Policy:
     """A fresh policy.
 
+    Args:
+        name: under which it is registered; `names` lists them.
+        parameters: other than the defaults, as the policy documents them (`headway policy show NAME`).
+
     Raises:
         InputError: there is no policy of this name, or it does not take these parameters.
     """

@@ -416,7 +416,9 @@ def test_what_is_said_of_recorded_traces_arrives_at_their_readers(folder: Path) 
         SMALL, {"devices": {"a": {"availability": {"file": "data/vm.txt", "format": "planetlab"}}}}
     )
     (folder / "data/vm.txt").write_text("1\n5\n2\n")
-    with pytest.raises(InputError, match=r"devices.a.availability.file: .*vm.txt.*true for the share that they leave"):
+    with pytest.raises(
+        InputError, match=r"devices.a.availability.file: .*vm.txt.*true for the share that they leave"
+    ):
         load(folder, unsaid)
 
 
