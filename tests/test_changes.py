@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from worlds import rate_of
 
@@ -430,6 +430,8 @@ CHANGES = st.one_of(
 
 
 @given(CHANGES)
+@example(ShiftTraces(0.0, "0"))
+@example(ShiftTraces(0.5, '0¹."a b"'))
 def test_the_text_of_a_change_means_the_change(change: Change) -> None:
     assert parse_change(change.text) == change
 

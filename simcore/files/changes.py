@@ -24,7 +24,8 @@ _KEY = r"""(?:[\w-]+|"(?:[^"]|"")*"|'(?:[^']|'')*')"""
 _PATH = rf"{_KEY}(?:\.{_KEY})*"
 _ASSIGNED = re.compile(rf"\s*(?P<path>{_PATH})\s*(?P<sign>[=*])(?P<operand>.*)", re.DOTALL)
 _DROPPED = re.compile(rf"\s*drop\s+(?P<path>{_PATH})\s*")
-_SHIFTED = re.compile(rf"\s*shift-trace\s+(?:(?P<path>{_PATH})\s+)??(?P<seconds>\d.*)", re.DOTALL)
+# Two words at most are a time, or a path of digits would be taken for one.
+_SHIFTED = re.compile(rf"\s*shift-trace\s+(?:(?P<path>{_PATH})\s+)??(?P<seconds>\d\S*(?:\s+\S+)?)\s*")
 _FORMS = "PATH=VALUE, PATH*FACTOR, drop PATH, shift-trace TIME or shift-trace PATH TIME"
 FACTORS = 'a factor such as 0.5, 2 or "80 %"'
 _LONGEST = 100_000
