@@ -71,7 +71,9 @@ class Programme:
         row, column, value = (np.concatenate(part) for part in zip(*self.entries, strict=True))
         matrix = coo_array((value, (row, column)), shape=(len(self.limits), self.columns)).tocsr()
         # Presolving, HiGHS 1.12 takes some feasible programmes for infeasible (its issue 3090 is of that kind), and
-        # programmes like these are solved as fast without.
+        # programmes like these are solved as fast without. Now and then it prints to standard output that it solves for
+        # whole numbers once more, `HighsMipSolverData::transformNewIntegerFeasibleSolution tmpSolver.run();`: a trace
+        # left in that release, which no option keeps back (its issue 2783).
         result = milp(
             np.concatenate(self.cost),
             integrality=np.concatenate(self.whole),

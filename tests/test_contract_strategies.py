@@ -1,5 +1,6 @@
 """The public strategies of the contract: what they draw is valid and of the size that is asked for, and shrinks."""
 
+from collections.abc import Callable
 from random import Random
 from typing import TypeVar
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from policies.contract import Question, Scripted, check_law, strategies
 from policies.contract.question import shown
@@ -15,6 +17,7 @@ from simcore import (
     CostModel,
     Decision,
     DecodeCost,
+    Device,
     IntArray,
     ModelSpec,
     Observation,
@@ -25,7 +28,7 @@ from simcore import (
     preset,
     simulate,
 )
-from traces import Trace
+from traces import InputError, Trace
 
 Value = TypeVar("Value")
 
@@ -170,6 +173,68 @@ def test_where_nothing_is_tied_no_two_devices_or_links_are_alike(question: Quest
     cluster = question.scenario.cluster
     for values in ([d.overhead_s for d in cluster.devices], [link.latency_s for link in cluster.links]):
         assert len(set(values)) == len(values)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda: strategies.clusters(most=0), r"clusters\(most=...\): found 0; accepted: a whole number of at least 1"),
+        (lambda: strategies.models(most_layers=-1), "whole number of at least 1"),
+        (lambda: strategies.placements(3, 0), r"placements\(devices=...\)"),
+        (lambda: strategies.scenarios(most_tokens=2.5), "found 2.5"),  # type: ignore[arg-type]
+        (lambda: strategies.scenarios(sharing="unfair"), "did you mean 'fair'"),  # type: ignore[arg-type]
+        (lambda: strategies.clusters(memory_bytes=-5.0), "a number of at least 0"),
+        (lambda: strategies.observations(most=0), r"questions\(most=...\)"),
+    ],
+)  # fmt: skip
+def test_arguments_that_make_no_sense_are_refused_when_a_strategy_is_made(
+    made: Callable[[], object], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        made()
+    with pytest.raises(TypeError, match="mots"):
+        strategies.clusters(mots=3)  # type: ignore[call-arg]
+
+
+@given(strategies.runs(most=2, model=strategies.models(most_layers=1, most_heads=2)))
+@few
+def test_questions_are_of_the_size_that_is_asked_for(question: Question) -> None:
+    scenario = question.scenario
+    assert scenario.model.layers == 1
+    assert scenario.model.kv_heads <= 2
+    assert len(scenario.cluster.devices) <= 2
+
+
+@given(
+    strategies.clusters(most=3)
+    .filter(lambda cluster: len(cluster.devices) > 1)
+    .map(lambda cluster: cluster.devices),
+    st.data(),
+)
+@settings(max_examples=10)
+def test_strategies_are_filtered_mapped_and_drawn_from_in_the_midst_of_a_test(
+    devices: tuple[Device, ...], data: st.DataObject
+) -> None:
+    """And no health check complains."""
+    scenario = data.draw(strategies.scenarios(cluster=strategies.clusters(most=3)))
+    placement = data.draw(strategies.placements(len(scenario.blocks), len(devices)))
+    assert placement.max() < len(devices)
+
+
+class Machine(RuleBasedStateMachine):
+    @rule(question=strategies.questions(most=3))
+    def asks(self, question: Question) -> None:
+        assert shown(question).devices <= 3
+
+    @rule(data=st.data())
+    def draws(self, data: st.DataObject) -> None:
+        assert data.draw(strategies.models(most_layers=1)).layers == 1
+
+
+def test_strategies_can_be_used_in_a_state_machine() -> None:
+    run_state_machine_as_test(
+        Machine, settings=settings(max_examples=5, stateful_step_count=4, database=None)
+    )
 
 
 def test_everything_shrinks_to_what_is_read_at_a_glance() -> None:

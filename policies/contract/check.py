@@ -64,7 +64,7 @@ _SIZES: Sequence[Mapping[str, Any]] = (
 )
 """Sizes of the worlds in which examples are looked for where a law is broken, one after another."""
 
-_SCALES: Mapping[Level, _Scale] = {"quick": _Scale(24, 150, 4), "thorough": _Scale(400, 1000, 5)}
+_SCALES: Mapping[Level, _Scale] = {"quick": _Scale(24, 60, 4), "thorough": _Scale(400, 1000, 5)}
 
 
 def check_policy(factory: Factory, level: Level = "quick") -> Report:
@@ -138,7 +138,7 @@ def _examine(name: str, subject: Subject, declared: Mapping[str, str], scale: _S
                 broken.append((question, str(complaint)))
                 drawn = drawn or (family if family in _DRAWN else None)
     found = Finding(name, law.guards, _outcome(bool(broken), reason, judged), examples, judged, reason)
-    if drawn is not None and not reason:
+    if drawn is not None and not reason and subject.overdue is None:
         broken = [*_smaller(law, subject, drawn, scale), *broken]
     if not broken:
         return found

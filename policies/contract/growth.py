@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from policies.contract.question import Question
-from policies.contract.subject import MOST_WAIT_S, Subject
+from policies.contract.subject import MOST_WAIT_S, NotAskedError, Subject
 from policies.contract.views import thawed
 from simcore import Cluster, DecodeCost, Device, Link, ModelSpec, Request, Scenario
 from simcore.engine.deadline import Interruption, OverdueError
@@ -78,7 +78,8 @@ def told(timings: Sequence[Timing]) -> str:
         return "How long a decision takes was not measured: the policy raises."
     slowest = max(timings, key=lambda timing: timing.seconds)
     size = f"{slowest.blocks} blocks x {slowest.devices} devices"
-    most = f"A decision takes at most {slowest.seconds * 1e3:.2g} ms of processor time ({size})"
+    long = f"{slowest.seconds:.3g} s" if slowest.seconds >= 1.0 else f"{slowest.seconds * 1e3:.3g} ms"
+    most = f"A decision takes at most {long} of processor time ({size})"
     power = exponent([timing for timing in timings if timing.wide is slowest.wide])
     return f"{most}." if math.isnan(power) else f"{most}; that grows as (blocks x devices)^{power:.1f}."
 
@@ -115,8 +116,9 @@ def _timed(subject: Subject, question: Question, *, wide: bool) -> Timing | None
         begun = time.thread_time()
         try:
             policy.decide(given)
-        except OverdueError:
-            return Timing(len(seen.blocks), seen.devices, MOST_WAIT_S, wide)
+        except (OverdueError, NotAskedError):
+            late = subject.overdue or seen
+            return Timing(len(late.blocks), late.devices, MOST_WAIT_S, wide)
         except (KeyboardInterrupt, Interruption):
             raise
         except BaseException:  # `answers` tells of it

@@ -13,7 +13,7 @@ from pandas import DataFrame
 
 from policies.contract.edges import elsewhere
 from policies.contract.question import Question, shown
-from policies.contract.subject import Subject, devices_of, malformed, same, settled_in, told
+from policies.contract.subject import NotAskedError, Subject, devices_of, malformed, same, settled_in, told
 from policies.contract.views import changed, renamed, reordered, rescaled, thawed
 from simcore import AuditError, IntArray, Keep, Observation, Placement, Result, predict, simulate
 
@@ -32,6 +32,8 @@ def answers(subject: Subject, question: Question) -> bool:
     """Answers every question with a decision, and raises nothing, in edge worlds too."""
     seen = shown(question)
     said = subject.said(question)
+    if isinstance(said, NotAskedError):
+        return False
     if not isinstance(said, Placement) and (complaint := malformed(seen, said)):
         raise BrokenError(complaint) from (said if isinstance(said, BaseException) else None)
     return True
@@ -231,7 +233,7 @@ LAWS: Mapping[str, Law] = {
     "present": Law(present, ("asked", "edges")),
     "within-memory": Law(within_memory, ("asked", "edges")),
     "finds-room": Law(finds_room, ("one large",)),
-    "deterministic": Law(deterministic, ("asked",)),
+    "deterministic": Law(deterministic, ("asked", "again", "untied")),
     "reusable": Law(reusable, ("runs",), settled=True),
     "read-only": Law(read_only, ("asked",)),
     "renaming": Law(renaming, ("asked",), settled=True),

@@ -7,8 +7,8 @@ and constant traces.
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from functools import cache, wraps
+from typing import Any, Literal, ParamSpec, TypeVar, get_args, get_origin
 
 import numpy as np
 from hypothesis import strategies as st
@@ -32,6 +32,7 @@ from simcore.engine.network import Sharing
 from simcore.observe import Migration
 from simcore.world.cost import Projection
 from traces import InputError, Trace, scaled
+from traces.errors import one_of
 from traces.errors import shown as quoted
 
 Wanted = ParamSpec("Wanted")
@@ -43,34 +44,41 @@ def _checked(
 ) -> Callable[Wanted, st.SearchStrategy[Drawn]]:
     """A strategy that complains of its arguments when it is made, not when something is drawn.
 
-    Those that count something are the whole ones.
-
     Raises:
-        InputError: there is less than one of something.
+        InputError: an argument makes no sense.
         TypeError: there is no such argument.
     """
     signature = inspect.signature(strategy)
-    counts = [key for key, each in signature.parameters.items() if each.annotation in (int, "int")]
 
     @wraps(strategy)
     def checked(*args: Wanted.args, **kwargs: Wanted.kwargs) -> st.SearchStrategy[Drawn]:
-        given = signature.bind(*args, **kwargs).arguments
-        for key in counts:
-            value: Any = given.get(key, 1)
-            if not isinstance(value, int) or value < 1:
-                where = f"{strategy.__name__}({key}=...)"
-                raise InputError(where, quoted(value), "a whole number of at least 1")
+        for key, value in signature.bind(*args, **kwargs).arguments.items():
+            if accepted := _objection(signature.parameters[key].annotation, value):
+                raise InputError(f"{strategy.__name__}({key}=...)", quoted(value), accepted)
         return strategy(*args, **kwargs)
 
     return checked
 
 
+def _objection(annotation: object, value: Any) -> str:
+    """What would be accepted instead of an argument; empty where it makes sense. All whole numbers count something."""
+    if annotation is int:
+        return "" if isinstance(value, int) and value >= 1 else "a whole number of at least 1"
+    if annotation is float:
+        return "" if isinstance(value, int | float) and value >= 0.0 else "a number of at least 0"
+    if get_origin(annotation) is Literal:
+        return "" if value in get_args(annotation) else one_of(str(value), get_args(annotation))
+    return ""
+
+
+@cache
 def reals(low: float, high: float) -> st.SearchStrategy[float]:
     """Finite numbers from `low` to `high`."""
     return st.floats(low, high, allow_nan=False, allow_infinity=False)
 
 
 @_checked
+@cache
 def models(*, most_layers: int = 3, most_heads: int = 6) -> st.SearchStrategy[ModelSpec]:
     """Models with or without grouped queries and gates.
 
@@ -115,11 +123,13 @@ def costs(model: ModelSpec, *, most_shards: int = 1) -> st.SearchStrategy[CostMo
     )
 
 
+@cache
 def constant(low: float, high: float) -> st.SearchStrategy[Trace]:
     """Traces that have one value, from `low` to `high`, forever."""
     return reals(low, high).map(Trace.constant)
 
 
+@cache
 def varying(low: float, high: float) -> st.SearchStrategy[Trace]:
     """Looping traces with a few steps between `low` and `high`."""
     return st.builds(
@@ -134,6 +144,7 @@ def varying(low: float, high: float) -> st.SearchStrategy[Trace]:
     )
 
 
+@cache
 def blinking() -> st.SearchStrategy[Trace]:
     """Zero or a sizeable rate: at a rate near zero a rounding error of bytes is a long time."""
     return varying(0.0, 5.0).map(

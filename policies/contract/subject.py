@@ -19,47 +19,57 @@ Factory: TypeAlias = Callable[[], Policy]
 
 
 MOST_WAIT_S = 60.0
-"""Wall time after which a decision is waited for no longer. A subject that comes to it is not asked again."""
+"""Wall time after which a decision is waited for no longer."""
 
 
 _PATIENCE = 5.0
 """How much longer one is waited for that had less than such a share of the processor."""
 
 
+class NotAskedError(Exception):
+    """The policy is not asked any more: it has once not answered in time."""
+
+
 class Subject:
-    """Asks fresh policies, and remembers what the first two answered to each question."""
+    """Asks fresh policies, and remembers what the first two answered to each question.
+
+    Attributes:
+        overdue: what a policy saw when it gave no answer in time; none is asked again thereafter.
+    """
 
     def __init__(self, factory: Factory, wait_s: float = MOST_WAIT_S) -> None:
         self._factory = factory
         self._wait_s = wait_s
         self._deadline = Deadline(wait_s)
-        self._overdue: OverdueError | None = None
+        self.overdue: Observation | None = None
         self._said: dict[Question, object] = {}
         self._second: dict[Question, Decision | None] = {}
 
     def factory(self) -> Policy:
-        """A fresh policy that raises `OverdueError` where it does not decide."""
+        """A fresh policy that raises `OverdueError` where it does not decide, and `NotAskedError` ever after."""
         return _Limited(self._factory(), self)
 
     def ask(self, policy: Policy, seen: Observation) -> Decision:
         """What a policy decides.
 
         Raises:
-            OverdueError: nothing, and no policy of this kind is waited for again.
+            OverdueError: nothing.
+            NotAskedError: it has come to that before.
         """
-        if self._overdue is not None:
-            raise OverdueError(*self._overdue.args)
+        if self.overdue is not None:
+            raise NotAskedError
         begun_s = time.thread_time()
         try:
-            try:
-                return _decided(policy, seen, self._deadline)
-            except OverdueError:
-                if time.thread_time() - begun_s > self._wait_s / _PATIENCE:
-                    raise
-                # It has hardly been computing: it sleeps, or the machine has much else to do.
-                return _decided(policy, seen, Deadline(self._wait_s * _PATIENCE))
-        except OverdueError as error:
-            self._overdue = error.with_traceback(None)
+            return _decided(policy, seen, self._deadline)
+        except OverdueError:
+            if time.thread_time() - begun_s > self._wait_s / _PATIENCE:
+                self.overdue = seen
+                raise
+        # It has hardly been computing: it sleeps, or the machine has much else to do.
+        try:
+            return _decided(policy, seen, Deadline(self._wait_s * _PATIENCE))
+        except OverdueError:
+            self.overdue = seen
             raise
 
     def reply(self, seen: Observation) -> object:
@@ -141,8 +151,7 @@ def _decision(seen: Observation, said: object) -> Decision | None:
 def malformed(seen: Observation, said: object) -> str:
     """Why an answer is not a decision that can be judged; empty when it is one."""
     if isinstance(said, BaseException):
-        place = answers.place(said, _OURS)
-        return f"raises {error_told(said)}" + (place and f", at {place}")
+        return _raised(said)
     if isinstance(said, Placement):
         return _misplaced(seen, said.devices)
     if isinstance(said, Keep):
@@ -151,6 +160,15 @@ def malformed(seen: Observation, said: object) -> str:
         return ""
     what = "None" if said is None else f"an object of the class {type(said).__name__}"
     return f"answers {what}; a decision is a Placement, Keep or Infeasible"
+
+
+def _raised(error: BaseException) -> str:
+    """What a policy raised, and where in its code."""
+    if isinstance(error, OverdueError):
+        place = answers.place(error.__cause__, _OURS) if error.__cause__ is not None else ""
+        return f"gives {error}" + (place and f", stopped at {place}")
+    place = answers.place(error, _OURS)
+    return f"raises {error_told(error)}" + (place and f", at {place}")
 
 
 def _misplaced(seen: Observation, given: object) -> str:
