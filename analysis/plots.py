@@ -1,26 +1,31 @@
 """Figures, drawn without any global state and saved to the same bytes every time."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import cycle
+from itertools import chain, cycle
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from analysis.metrics import later_tokens
+from analysis.tables import time_unit
 from simcore.results import Result
 
 _LOG_FROM_RATIO = 20.0
 """The x axis is logarithmic when the slowest token takes this many times as long as the fastest."""
 
-_SECONDS_FROM_S = 0.3
-"""The x axis is in seconds when the geometric mean of fastest and slowest is this long; in milliseconds otherwise."""
+_MOST_STEPS = 1000
+"""Steps of a curve; more cannot be seen, and each takes room in a file."""
 
 _LEAST_WIDTH = 0.02
 """The x axis spans at least this share of its middle: differences far below one percent are not worth magnifying."""
@@ -28,7 +33,7 @@ _LEAST_WIDTH = 0.02
 METADATA: dict[str, dict[str, None]] = {".svg": {"Date": None, "Creator": None}, ".png": {"Software": None}}
 """The kinds of image files, with what matplotlib is not to say about itself in each."""
 
-DASHES = (
+_DASHES = (
     "-",
     (0, (5, 1.5)),
     (0, (1.2, 1.2)),
@@ -47,19 +52,99 @@ def latency_cdf(result: Result) -> Figure:
     Runs that did not complete say so in the legend; runs without a token to show have no curve.
     """
     with styled():
-        labels = _labels(result)
+        labels, tokens = _labels(result), later_tokens(result)
         rows = max(1, _rows(labels))
         figure = Figure(figsize=(7.5, 4.6 + 0.22 * rows), layout="constrained")
         axes = figure.subplots()
-        _draw(axes, result, labels)
+        curves = {run: tokens.loc[tokens["run"] == run, "latency_s"] for run in labels}
+        lines = draw_shares(axes, curves, looks(curves))
         axes.set_ylabel("Share of tokens")
-        axes.set_ylim(0.0, 1.02)
         axes.set_title(literal(", ".join(dict.fromkeys(result.runs["scenario"]))), loc="left")
         if labels:
             figure.legend(
-                loc="outside lower left", ncols=math.ceil(len(labels) / rows), frameon=False, handlelength=3.5
+                lines,
+                list(labels.values()),
+                loc="outside lower left",
+                ncols=math.ceil(len(labels) / rows),
+                frameon=False,
+                handlelength=3.5,
             )
     return figure
+
+
+def looks(labels: Iterable[str], *first: Any) -> dict[str, dict[str, Any]]:
+    """Colour and line style of each label, distinct in both from its neighbours'; `first` are the first's colours."""
+    pairs = zip(chain(first, cycle(sns.color_palette("colorblind"))), cycle(_DASHES), strict=False)
+    return {
+        label: {"color": colour, "linestyle": dash, "linewidth": 1.5}
+        for label, (colour, dash) in zip(labels, pairs, strict=False)
+    }
+
+
+def draw_shares(
+    axes: Axes,
+    curves: "Mapping[str, pd.Series[float]]",
+    styles: Mapping[str, Mapping[str, Any]],
+    *,
+    above: bool = False,
+) -> list[Line2D]:
+    """The share of tokens that came within a time or, on a logarithmic axis, took longer: a step curve per label.
+
+    Args:
+        axes: where to draw; gets its scales and labels.
+        curves: times in seconds by label.
+        styles: of the lines, by label.
+        above: show the share of those that took longer.
+
+    Returns:
+        A line per label, empty where there is no token.
+    """
+    known = [each for each in curves.values() if len(each)]
+    unit_s, unit = 1.0, ""
+    if known:
+        unit_s, name = set_latency_scale(axes, *_ends(known))
+        unit = f" [{name}]"
+    else:
+        axes.text(0.5, 0.5, "no token followed another", transform=axes.transAxes, ha="center", va="center")
+        axes.set_xticks([])
+    axes.set_xlabel(f"Time per output token{unit}")
+    lines = []
+    for label, each in curves.items():
+        x, y = _steps(np.sort(each.to_numpy(dtype=np.float64)), above=above)
+        lines += axes.plot(x / unit_s, y, drawstyle="steps-post", **styles[label])
+    if not above:
+        axes.set_ylim(0.0, 1.02)
+    elif known:
+        axes.set_yscale("log")
+        axes.set_ylim(top=1.2)
+        axes.yaxis.set_major_formatter(FuncFormatter(plain))
+    return lines
+
+
+def _ends(known: "Sequence[pd.Series[float]]") -> tuple[float, float]:
+    return min(float(each.min()) for each in known), max(float(each.max()) for each in known)
+
+
+def _steps(
+    times: npt.NDArray[np.float64], *, above: bool
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Where a curve steps and its shares from there on; of many steps `_MOST_STEPS`, which look like all of them.
+
+    Shares within a time are kept at even distances. Of those above, on a logarithmic axis, the last are the longest
+    steps, so that distances from the end rise in proportion.
+    """
+    count = len(times)
+    if not count:
+        return np.empty(0), np.empty(0)
+    ranks: npt.NDArray[np.int64] = np.arange(count)
+    if count > _MOST_STEPS and above:
+        ranks = np.unique(count - np.geomspace(1, count, _MOST_STEPS).astype(np.int64))
+    elif count > _MOST_STEPS:
+        ranks = np.linspace(0, count - 1, _MOST_STEPS).astype(np.int64)
+    within = np.searchsorted(times, times[ranks], side="right") / count
+    x, y = np.append(times[0], times[ranks]), np.append(0.0, within)
+    # The last token has none above it, and no place on a logarithmic axis.
+    return (x, np.where(y < 1.0, 1.0 - y, np.nan)) if above else (x, y)
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> None:
@@ -108,40 +193,9 @@ def _rows(labels: dict[str, str]) -> int:
     return math.ceil(len(labels) / max(1, min(3, 90 // (longest + 9))))
 
 
-def _draw(axes: Axes, result: Result, labels: dict[str, str]) -> None:
-    tokens = later_tokens(result)
-    if tokens.empty:
-        _draw_nothing(axes, labels)
-        return
-    unit_s, unit = set_latency_scale(axes, float(tokens["latency_s"].min()), float(tokens["latency_s"].max()))
-    colours, dashes = cycle(sns.color_palette("colorblind")), cycle(DASHES)
-    for run, label in labels.items():
-        times = tokens.loc[tokens["run"] == run, "latency_s"] / unit_s
-        style: dict[str, Any] = {
-            "color": next(colours),
-            "linestyle": next(dashes),
-            "linewidth": 1.8,
-            "label": label,
-        }
-        if times.empty:
-            axes.plot([], [], **style)
-        else:
-            sns.ecdfplot(x=times, ax=axes, **style)
-    axes.set_xlabel(f"Time per output token [{unit}]")
-
-
-def _draw_nothing(axes: Axes, labels: dict[str, str]) -> None:
-    """A figure without curves still names its runs."""
-    for label in labels.values():
-        axes.plot([], [], linestyle="none", label=label)
-    axes.text(0.5, 0.5, "no token followed another", transform=axes.transAxes, ha="center")
-    axes.set_xlabel("Time per output token")
-    axes.set_xticks([])
-
-
 def set_latency_scale(axes: Axes, fastest_s: float, slowest_s: float) -> tuple[float, str]:
     """Give the x axis its scale, limits and ticks; its unit in seconds, and the name of the unit."""
-    unit_s, unit = (1.0, "s") if math.sqrt(fastest_s * slowest_s) >= _SECONDS_FROM_S else (1e-3, "ms")
+    unit_s, unit = time_unit([math.sqrt(fastest_s * slowest_s)])
     low, high = fastest_s / unit_s, slowest_s / unit_s
     if low > 0.0 and high / low > _LOG_FROM_RATIO:
         _set_log(axes, low, high)
@@ -165,5 +219,5 @@ def _set_log(axes: Axes, low: float, high: float) -> None:
 
 
 def plain(value: float, _position: int | None = None) -> str:
-    """A number as a tick shows it."""
-    return f"{value:,.10g}"
+    """A number as a tick shows it, never with an exponent."""
+    return f"{value:,.10f}".rstrip("0").rstrip(".") if 0.0 < abs(value) < 1e-3 else f"{value:,.10g}"

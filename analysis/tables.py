@@ -1,7 +1,7 @@
 """What a run came to, as tables for a terminal."""
 
 import math
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -17,14 +17,14 @@ from simcore.scenario import Scenario
 NOTHING = "-"
 _TPOT = ("p50", "p95", "p99", "max")
 
-SECONDS_FROM_S = 0.3
-"""TPOT is shown in seconds when the largest median is this long; in milliseconds otherwise."""
+_SECONDS_FROM_S = 0.3
+"""Times are shown in seconds when the longest is this long; in milliseconds otherwise."""
 
 
 def summary_table(result: Result) -> Table:
     """One row per run."""
     numbers = metrics(result)
-    factor, unit = (1.0, "s") if numbers["tpot_p50_s"].max() >= SECONDS_FROM_S else (1e-3, "ms")
+    factor, unit = time_unit([numbers["tpot_p50_s"].max()])
     tpot = [f"TPOT\n{p}\n[{unit}]" for p in _TPOT]
     heads = ["TTFT\n[s]", *tpot, "Tokens\nper s", "Migra-\ntions", "Infeas-\nible"]
     table = grid("Latency", ["Policy"], heads)
@@ -111,6 +111,11 @@ def byte_unit(most: float) -> tuple[float, str]:
     """The unit in which the largest number is at least 1."""
     units = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
     return next(((factor, unit) for factor, unit in units if most >= factor), (1.0, "B"))
+
+
+def time_unit(seconds: Iterable[float]) -> tuple[float, str]:
+    """The unit in which some times are shown, in seconds, and its name: that which suits the longest."""
+    return (1.0, "s") if max(seconds, default=1.0) >= _SECONDS_FROM_S else (1e-3, "ms")
 
 
 def number(value: float) -> str:

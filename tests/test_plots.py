@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from analysis.plots import latency_cdf, save_figure
+from analysis.plots import draw_shares, latency_cdf, looks, save_figure
 from simcore import TABLES, Result
 
 
@@ -60,7 +60,26 @@ def test_a_curve_is_the_share_of_later_tokens_at_or_below_each_latency() -> None
     figure = latency_cdf(made({"a": [2.0, 1.0, 4.0, 2.0]}))
     xs, ys = (np.asarray(data) for data in axes_of(figure).get_lines()[0].get_data())
     share_at = {float(x): float(y) for x, y in zip(xs, ys, strict=True)}
-    assert share_at == {-np.inf: 0.0, 1.0: 0.25, 2.0: 0.75, 4.0: 1.0}
+    assert share_at == {1.0: 0.25, 2.0: 0.75, 4.0: 1.0}
+    assert (xs[0], ys[0]) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("above", [False, True])
+def test_a_curve_of_many_tokens_has_few_steps_and_shows_its_tail(above: bool) -> None:
+    """Of a million tokens, the share of those that took longer is told down to the last of them."""
+    times = np.random.default_rng(1).pareto(1.5, 1_000_000) + 1.0
+    axes = Figure().subplots()
+    (line,) = draw_shares(axes, {"a": pd.Series(times)}, looks(["a"]), above=above)
+    x, y = (np.asarray(data) for data in line.get_data())
+    assert len(x) <= 1001
+    exact = np.searchsorted(np.sort(times), x[1:], side="right") / len(times)
+    shown = (1.0 - exact)[:-1] if above else exact
+    assert y[1 : 1 + len(shown)] == pytest.approx(shown, rel=1e-12)
+    if above:
+        # No step is longer than a fiftieth, but the last of all, from token to token.
+        steps = y[1:-2] / y[2:-1]
+        assert steps[y[2:-1] > 1e-4].max() < 1.02
+        assert y[-2] == pytest.approx(1e-6)
 
 
 @pytest.mark.parametrize("latencies", [[0.011, 0.012], [0.002, 2.0], [3.0, 4.0], [0.5]])

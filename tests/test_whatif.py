@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from analysis.cli import app
 from analysis.metrics import metrics
-from analysis.stats import bootstrap
+from analysis.stats import bootstrap, without_rounding
 from analysis.whatif import Findings, Study, sweep, what_if
 from analysis.whatif.differences import METRICS, differences, levels
 from analysis.whatif.figures import cdf_figure, sweep_figure
@@ -186,6 +186,24 @@ def test_only_complete_pairs_are_compared() -> None:
     assert (row["before"], row["after"], row["difference"]) == (1.5, 2.25, 0.75)
 
 
+def test_one_pair_that_is_left_of_several_worlds_tells_nothing() -> None:
+    runs = made_runs({"base": [1.0, 2.0, 3.0], "new": [2.0, 2.5, 9.0]})
+    runs.loc[(runs["variant"] == "new") & (runs["seed"] > 0), "status"] = "stalled"
+    assert set(differences(runs, "variant")["verdict"]) == {"unsure"}
+    alone = differences(made_runs({"base": [1.0], "new": [2.0]}), "variant").set_index("metric")
+    assert alone.loc["ttft_s", "verdict"] == "worse"
+
+
+def test_what_rounding_leaves_is_the_same_and_what_is_missing_no_verdict() -> None:
+    base = [1.0, 2.0, 3.0]
+    nearly = [value * (1.0 + 1e-14) for value in base]
+    found = differences(made_runs({"base": base, "new": nearly}), "variant")
+    assert set(found["verdict"]) == {"same"}
+    assert not found[["difference", "low", "high"]].any(axis=None)
+    found = differences(made_runs({"base": base, "new": [1.5, np.nan, 4.0]}), "variant")
+    assert set(found["verdict"]) == {"-"}
+
+
 # Differences
 
 
@@ -206,7 +224,8 @@ def made_runs(values: dict[str, list[float]]) -> pd.DataFrame:
 def test_intervals_are_those_of_the_differences_within_worlds(pairs: list[tuple[float, float]]) -> None:
     first, second = map(list, zip(*pairs, strict=True))
     row = differences(made_runs({"base": first, "new": second}), "variant").iloc[0]
-    expected = bootstrap(np.array(second) - np.array(first), "mean")
+    size = np.maximum(first, second)
+    expected = bootstrap(without_rounding(np.array(second) - np.array(first), size), "mean")
     assert (row["difference"], row["low"], row["high"]) == (expected.value, expected.low, expected.high)
 
 

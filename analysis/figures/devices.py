@@ -17,13 +17,12 @@ from analysis.figures.style import (
     label_below,
     label_left,
     lettered,
-    looks,
     new_figure,
     note,
     panels,
     shortened,
 )
-from analysis.plots import literal
+from analysis.plots import literal, looks
 from analysis.tables import byte_unit
 
 _MOST_LINES = 8

@@ -3,13 +3,10 @@
 import math
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from analysis.figures.style import (
     PAGE,
@@ -20,17 +17,14 @@ from analysis.figures.style import (
     label_left,
     lettered,
     log_if_wide,
-    looks,
     note,
     panels,
-    seconds,
     shortened,
 )
-from analysis.plots import literal, plain, set_latency_scale
+from analysis.plots import draw_shares, literal, looks, set_latency_scale
+from analysis.tables import time_unit
 
-_MOST_STEPS = 1000
 _MOST_TOGETHER = 6
-_NO_TOKEN = "no token followed another"
 
 
 def distribution_figure(tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
@@ -44,50 +38,14 @@ def distribution_figure(tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
     labels = list(tokens["policy"].unique())
     with lettered(size):
         figure, axes = panels(size, ["Share within", "Share above"], 0.36 * size.width_in, legend=labels)
-        if later.empty:
-            for one in axes:
-                note(one, _NO_TOKEN)
-            return finish(figure, size)
-        low, high = float(later["latency_s"].min()), float(later["latency_s"].max())
-        lines = [
-            _curves(one, later, labels, low, high, above=above)
-            for one, above in zip(axes, (False, True), strict=True)
-        ]
-        axes[0].set_ylim(0.0, 1.02)
-        axes[1].set_yscale("log")
-        axes[1].set_ylim(top=1.2)
-        axes[1].yaxis.set_major_formatter(FuncFormatter(plain))
-        add_legend(figure, size, lines[0], labels)
+        curves = {label: later.loc[later["policy"] == label, "latency_s"] for label in labels}
+        for one in axes:
+            one.set_ylabel("Share of tokens")
+        draw_shares(axes[1], curves, looks(labels), above=True)
+        lines = draw_shares(axes[0], curves, looks(labels))
+        if labels:
+            add_legend(figure, size, lines, labels)
     return finish(figure, size)
-
-
-def _curves(
-    axes: Axes, later: pd.DataFrame, labels: list[str], low: float, high: float, *, above: bool
-) -> list[Any]:
-    """A step curve per label; empty ones keep their place in the legend."""
-    unit_s, unit = set_latency_scale(axes, low, high)
-    axes.set_xlabel(f"Time per output token [{unit}]")
-    axes.set_ylabel("Share of tokens")
-    lines = []
-    for label, look in looks(labels).items():
-        times = np.sort(later.loc[later["policy"] == label, "latency_s"].to_numpy(dtype=np.float64))
-        x, y = _steps(times, above=above)
-        lines += axes.plot(x / unit_s, y, drawstyle="steps-post", **look)
-    return lines
-
-
-def _steps(
-    times: npt.NDArray[np.float64], *, above: bool
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Times at which the curve steps and shares from there on; at most `_MOST_STEPS` of them."""
-    count = len(times)
-    if not count:
-        return np.empty(0), np.empty(0)
-    kept = np.unique(np.linspace(0, count - 1, min(count, _MOST_STEPS)).astype(np.int64))
-    within = np.searchsorted(times, times[kept], side="right") / count
-    x, y = np.append(times[0], times[kept]), np.append(0.0, within)
-    # The last token has none above it, and no place on a logarithmic axis.
-    return (x, np.where(y < 1.0, 1.0 - y, np.nan)) if above else (x, y)
 
 
 def boxen_figure(requests: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
@@ -158,9 +116,9 @@ def by_token_figure(tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
         )
         if later.empty:
             for one in axes:
-                note(one, _NO_TOKEN)
+                note(one, "no token followed another")
             return finish(figure, size)
-        unit_s, unit = seconds([float(later["latency_s"].median())])
+        unit_s, unit = time_unit([float(later["latency_s"].median())])
         lines = [
             _band(axes[number if alone else 0], later[later["policy"] == label], unit_s, look)
             for number, (label, look) in enumerate(looks(labels).items())

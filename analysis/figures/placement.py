@@ -19,12 +19,12 @@ from analysis.figures.style import (
     label_below,
     label_left,
     lettered,
-    looks,
     new_figure,
     note,
     panels,
     thinned,
 )
+from analysis.plots import looks
 from analysis.tables import byte_unit
 
 _MOST_STEPS = 500

@@ -4,18 +4,16 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from analysis.plots import DASHES, literal, plain, styled
+from analysis.plots import literal, plain, styled
 
 LOG_FROM_RATIO = 20.0
 """Times are drawn on a logarithmic axis if the longest is so many times the shortest."""
@@ -52,15 +50,6 @@ def lettered(size: Size) -> Iterator[None]:
     """The style of all figures, with letters of this size."""
     with styled(), mpl.rc_context({"font.size": size.font_pt, "axes.titlesize": "medium"}):
         yield
-
-
-def looks(labels: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour and line style of each label; neighbours differ in both."""
-    pairs = zip(cycle(sns.color_palette("colorblind")), cycle(DASHES), strict=False)
-    return {
-        label: {"color": colour, "linestyle": dash, "linewidth": 1.5}
-        for label, (colour, dash) in zip(labels, pairs, strict=False)
-    }
 
 
 def new_figure(size: Size, height_in: float) -> Figure:
@@ -139,11 +128,6 @@ def note(axes: Axes, text: str) -> Axes:
     axes.set_xticks([])
     axes.set_yticks([])
     return axes
-
-
-def seconds(values: Sequence[float]) -> tuple[float, str]:
-    """The unit for some times, and its name."""
-    return (1.0, "s") if max(values, default=1.0) >= 0.3 else (1e-3, "ms")
 
 
 def log_if_wide(axes: Axes, low: float, high: float) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.report.evidence import Evidence, described
 from analysis.report.verdict import Change, Contest, contest, level, percent
 from analysis.stats import Interval
-from analysis.tables import byte_unit, number
+from analysis.tables import byte_unit, number, time_unit
 
 MOST_RUNS = 200
 """A longer table of runs would bury the rest; the folder has all."""
@@ -51,14 +51,14 @@ class Sheet:
 def comparison(found: Contest) -> Sheet:
     """Every policy against the best."""
     several = found.worlds > 1
-    level_name = f"{found.metric.short} [{found.metric.unit}]"
-    heads = [Head("Policy", number=False), Head(level_name), Head("Against the best")]
+    factor, unit = found.unit
+    heads = [Head("Policy", number=False), Head(f"{found.metric.short} [{unit}]"), Head("Against the best")]
     heads += [Head("p"), Head("Effect"), Head("Worlds for ±5 %")] if several else []
     heads += [Head("Completed"), Head("Told apart", number=False)]
     rows = []
     for policy, one in found.levels.items():
         done, total = found.complete[policy]
-        cells = [Cell(policy), _level(one), *_change(found.changes.get(policy), several=several)]
+        cells = [Cell(policy), _level(one, factor), *_change(found.changes.get(policy), several=several)]
         rows.append([*cells, Cell(f"{done:,} of {total:,}", str(done / total)), Cell(_told(policy, found))])
     return Sheet(f"Policies by {found.metric.name}", heads, rows)
 
@@ -68,11 +68,12 @@ def numbers(evidence: Evidence) -> Sheet:
     runs = evidence.runs
     done = runs[runs["status"] == "complete"]
     factor, unit = byte_unit(float(runs["peak_bytes"].max()) if runs["peak_bytes"].notna().any() else 1.0)
+    tpot_s, tpot = _tpot_unit(evidence)
     columns = {
         "ttft_s": ("TTFT [s]", 1.0),
-        "tpot_p50_s": ("TPOT p50 [s]", 1.0),
-        "tpot_p95_s": ("TPOT p95 [s]", 1.0),
-        "tpot_p99_s": ("TPOT p99 [s]", 1.0),
+        "tpot_p50_s": (f"TPOT p50 [{tpot}]", tpot_s),
+        "tpot_p95_s": (f"TPOT p95 [{tpot}]", tpot_s),
+        "tpot_p99_s": (f"TPOT p99 [{tpot}]", tpot_s),
         "tokens_per_s": ("Tokens per s", 1.0),
         "migrations": ("Migrations", 1.0),
         "infeasible_decisions": ("Infeasible", 1.0),
@@ -87,12 +88,18 @@ def numbers(evidence: Evidence) -> Sheet:
     return Sheet("Means over completed runs, with 95 % intervals where worlds were repeated", heads, rows)
 
 
+def _tpot_unit(evidence: Evidence) -> tuple[float, str]:
+    done = evidence.runs[evidence.runs["status"] == "complete"]
+    return time_unit(done.groupby("policy")["tpot_p50_s"].mean().dropna())
+
+
 def settings(evidence: Evidence, found: Contest) -> Sheet | None:
     """The best policy in each combination of levels, and whether it can be told from the next."""
     if not evidence.axes or len(evidence.settings) < 2:
         return None
     heads = [Head(name, number=is_numeric(evidence.runs[name])) for name in evidence.axes]
-    heads += [Head("Best", number=False), Head(f"{found.metric.short} [{found.metric.unit}]")]
+    factor, unit = found.unit
+    heads += [Head("Best", number=False), Head(f"{found.metric.short} [{unit}]")]
     heads += [Head("Not told apart from", number=False), Head("Completed")]
     rows = []
     for labels, runs in evidence.runs.groupby(list(evidence.axes), sort=False):
@@ -100,25 +107,28 @@ def settings(evidence: Evidence, found: Contest) -> Sheet | None:
         close = [p for p, c in here.changes.items() if p != here.best and not c.told]
         done, total = (sum(count[i] for count in here.complete.values()) for i in (0, 1))
         best = None if here.best is None else here.levels[here.best]
-        cells = [Cell(here.best or "–"), _level(best), Cell(", ".join(close) or "–")]
+        cells = [Cell(here.best or "–"), _level(best, factor), Cell(", ".join(close) or "–")]
         rows.append([*map(level_cell, labels), *cells, Cell(f"{done:,} of {total:,}", str(done / total))])
-    return Sheet("The best policy in each setting", heads, rows)
+    return Sheet("The best policy in each setting, every setting weighed by itself", heads, rows)
 
 
-def run_sheet(evidence: Evidence) -> Sheet:
-    """Every run; of many, those that ended early."""
+def run_sheet(evidence: Evidence) -> Sheet | None:
+    """Every run; of many, those that ended early, if any did."""
     runs, title = evidence.runs, "All runs"
     if len(runs) > MOST_RUNS:
         early = runs[runs["status"] != "complete"]
+        if early.empty:
+            return None
         runs = early.head(MOST_RUNS)
         title = f"Runs that ended early, {len(runs):,} of {len(early):,}; {len(evidence.runs):,} runs in all"
     axes = [Head(name, number=is_numeric(evidence.runs[name])) for name in evidence.axes]
     heads = [*axes, Head("Policy", number=False), Head("Seed"), Head("Status", number=False), Head("Tokens")]
-    heads += [Head("TTFT [s]"), Head("TPOT p50 [s]"), Head("TPOT p99 [s]"), Head("Migrations")]
+    tpot_s, tpot = _tpot_unit(evidence)
+    heads += [Head("TTFT [s]"), Head(f"TPOT p50 [{tpot}]"), Head(f"TPOT p99 [{tpot}]"), Head("Migrations")]
     rows = []
     for row in runs.to_dict("records"):
         status = Cell(str(row["status"]), small=str(row["detail"] or ""))
-        measured = [real(row[name]) for name in ("ttft_s", "tpot_p50_s", "tpot_p99_s")]
+        measured = [real(row["ttft_s"]), *(real(row[name] / tpot_s) for name in ("tpot_p50_s", "tpot_p99_s"))]
         cells = [Cell(str(row["policy"])), count(row["seed"], grouped=False), status, count(row["tokens"])]
         rows.append(
             [*(level_cell(row[name]) for name in evidence.axes), *cells, *measured, count(row["migrations"])]
@@ -183,7 +193,7 @@ def _change(change: Change | None, *, several: bool) -> Iterator[Cell]:
     yield Cell(percent(found.value), str(found.value), small)
     if several:
         yield Cell("< 0.001" if change.p_value < 0.001 else f"{change.p_value:.3f}", str(change.p_value))
-        yield Cell(f"{change.effect:+.2f}", str(change.effect))
+        yield Cell(f"{change.effect:+.2f}".replace("-", "−"), str(change.effect))
         yield count(change.needed)
 
 

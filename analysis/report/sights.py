@@ -85,24 +85,29 @@ def _of_tokens(evidence: Evidence, size: Size) -> Iterator[Sight]:
     tokens = evidence.tables.get("tokens")
     if tokens is None:
         return
-    together = "Tokens of all worlds and settings together. " if not alone(evidence.runs) else ""
+    together = "" if alone(evidence.runs) else "Tokens of all worlds and settings together. "
+    early = ""
+    if (evidence.runs["status"] != "complete").any():
+        early = " Runs that ended early are there with the tokens that they made."
     yield Sight(
         "latency-distribution",
         "Time per output token",
-        f"{together}Left, the share of tokens that came within a time; right, of those that took longer.",
+        f"{together}Left, the share of tokens that came within a time; right, of those that took longer.{early}",
         figures.distribution_figure(tokens, size),
     )
     requests = evidence.tables.get("requests", evidence.runs)
     yield Sight(
         "letter-values",
         "Times to first token and per output token",
-        f"{together}Each box holds half of what the next wider one leaves out; the line in the middle is the median.",
+        f"{together}Each box holds half of what the next wider one leaves out; the line in the middle is the median."
+        f"{early}",
         figures.boxen_figure(requests, tokens, size),
     )
     yield Sight(
         "latency-by-token",
         "Latency of every token",
-        "The median over runs, in the band of their middle 80 %." if together else "One run per policy.",
+        ("The median over runs, in the band of their middle 80 %." if together else "One run per policy.")
+        + early,
         figures.by_token_figure(tokens, size),
     )
 

@@ -28,7 +28,7 @@ from analysis.stats import (
     replications_needed,
     without_rounding,
 )
-from analysis.tables import number
+from analysis.tables import number, time_unit
 from traces.errors import InputError, one_of
 
 BELIEVED = 0.05
@@ -109,6 +109,14 @@ class Contest:
     worlds: int
     settings: int = 1
     missing: int = 0
+
+    @property
+    def unit(self) -> tuple[float, str]:
+        """In which levels are shown: its size in the unit of the metric, and its name."""
+        known = [level.value for level in self.levels.values() if level is not None]
+        if self.metric.unit == "s":
+            return time_unit(known)
+        return 1.0, self.metric.unit
 
 
 def metric_named(column: str) -> Metric:
@@ -244,7 +252,7 @@ def verdict(found: Contest) -> str:
     name = found.metric.name
     if found.best is None:
         return f"No run came to its end with a {name} to compare."
-    shown = _shown(found.levels[found.best], found.metric)
+    shown = _shown(found.levels[found.best], *found.unit)
     best, others = found.best, {p: c for p, c in found.changes.items() if p != found.best}
     more = _failures(found) + _missing(found)
     if not others:
@@ -303,8 +311,8 @@ def _against(policy: str, change: Change, *, interval: bool = True) -> str:
     return f"that of {policy} is {number(abs(found.value))} % {word}{ends}"
 
 
-def _shown(found: Interval | None, metric: Metric) -> str:
-    return "nothing" if found is None else f"{number(found.value)} {metric.unit}"
+def _shown(found: Interval | None, factor: float, unit: str) -> str:
+    return "nothing" if found is None else f"{number(found.value / factor)} {unit}"
 
 
 def _failures(found: Contest) -> str:

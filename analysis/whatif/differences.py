@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.stats import bootstrap
+from analysis.stats import bootstrap, without_rounding
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def differences(runs: pd.DataFrame, by: Literal["variant", "policy"]) -> pd.Data
         One row per comparison and metric: `variant`, `policy`; `against`, the label compared with; `metric`; `before`
         and `after`, means over the pairs; `difference`, the mean of after - before, with the ends `low` and `high` of
         its interval, NaN with fewer than two pairs; `pairs` of the `worlds` there are; `verdict`: better or worse
-        (fewer or more), "same" if no pair differs, "unsure" if the interval holds 0, and how runs ended if no pair was
-        complete.
+        (fewer or more), "same" if no pair differs by more than rounding, "unsure" if the interval holds 0 or one
+        pair is left of several worlds, and how runs ended if no pair was complete.
     """
     other = "policy" if by == "variant" else "variant"
     reference = runs[by].iloc[0]
@@ -102,9 +102,10 @@ def _compared(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[dict[str, A
     for metric in METRICS:
         first = before.loc[seeds, metric.column].to_numpy(dtype=np.float64)
         second = after.loc[seeds, metric.column].to_numpy(dtype=np.float64)
-        interval = _interval("difference", second - first)
+        changes = without_rounding(second - first, np.maximum(np.abs(first), np.abs(second)))
+        interval = _interval("difference", changes)
         means = {"before": _mean(first), "after": _mean(second)}
-        verdict = _verdict(metric, second - first, interval) if len(seeds) else _why_none(before, after)
+        verdict = _verdict(metric, changes, interval, len(before)) if len(seeds) else _why_none(before, after)
         yield {"metric": metric.column, **means, **interval, **counts, "verdict": verdict}
 
 
@@ -120,14 +121,17 @@ def _mean(values: npt.NDArray[np.float64]) -> float:
     return float(values.mean()) if len(values) else np.nan
 
 
-def _verdict(metric: Metric, changes: npt.NDArray[np.float64], interval: dict[str, float]) -> str:
+def _verdict(
+    metric: Metric, changes: npt.NDArray[np.float64], interval: dict[str, float], worlds: int
+) -> str:
+    if np.isnan(changes).any():
+        return "-"
     if not changes.any():
         return SAME
     low, high = interval["low"], interval["high"]
-    if np.isnan(low):
-        low = high = interval["difference"]
-    if np.isnan(low):
-        return "-"
+    if len(changes) == 1:
+        # One world may be all there is; but one that is left of many tells nothing of the others.
+        low = high = interval["difference"] if worlds == 1 else 0.0
     if low <= 0.0 <= high:
         return UNSURE
     return metric.words[int(low > 0.0)]

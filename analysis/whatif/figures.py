@@ -2,20 +2,19 @@
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.plots import DASHES, literal, plain, set_latency_scale, styled
-from analysis.tables import SECONDS_FROM_S
+from analysis.plots import draw_shares, literal, looks, plain, styled
+from analysis.tables import time_unit
 from analysis.whatif.differences import ended
 from analysis.whatif.runs import Findings
 from simcore.files.changes import Scale, Set
@@ -59,7 +58,7 @@ def cdf_figure(findings: Findings) -> Figure:
         for axes, panel in zip(grid, panels, strict=False):
             tokens = findings.tokens[findings.tokens[other] == panel]
             curves = {label: tokens.loc[tokens[by] == label, "latency_s"] for label in labels}
-            lines = _draw_cdfs(axes, curves)
+            lines = draw_shares(axes, curves, looks(labels, "0.2"))
             axes.set_title(literal(str(panel) if by == "variant" else findings.name), loc="left")
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
@@ -68,26 +67,6 @@ def cdf_figure(findings: Findings) -> Figure:
         names = [_legend(label, findings.runs[findings.runs[by] == label]) for label in labels]
         figure.legend(lines, names, loc="outside lower left", frameon=False, handlelength=3.5)
     return figure
-
-
-def _draw_cdfs(axes: Axes, curves: "Mapping[str, pd.Series[float]]") -> list[Line2D]:
-    """One curve per label; where there is no token, an empty one for the legend."""
-    axes.set_ylim(0.0, 1.02)
-    latency_s = pd.concat(list(curves.values()))
-    unit_s, unit = 1.0, "s"
-    if latency_s.empty:
-        axes.text(0.5, 0.5, "no token followed another", transform=axes.transAxes, ha="center")
-    else:
-        unit_s, unit = set_latency_scale(axes, float(latency_s.min()), float(latency_s.max()))
-    axes.set_xlabel(f"Time per output token [{unit}]")
-    colours, dashes = cycle(["0.2", *sns.color_palette("colorblind")]), cycle(DASHES)
-    for times in curves.values():
-        look: dict[str, Any] = {"color": next(colours), "linestyle": next(dashes), "linewidth": 1.8}
-        if times.empty:
-            axes.plot([], [], **look)
-        else:
-            sns.ecdfplot(x=times / unit_s, ax=axes, **look)
-    return list(axes.get_lines())
 
 
 def _legend(label: str, runs: pd.DataFrame) -> str:
@@ -139,17 +118,19 @@ def sweep_figure(findings: Findings) -> Figure:
 
 def _sweep_panel(axes: Axes, rows: pd.DataFrame, axis: _Axis, metric: str) -> str:
     """Draw one metric; the unit in which it is shown."""
-    colours, dashes, markers = cycle(sns.color_palette("colorblind")), cycle(DASHES), cycle(_MARKERS)
+    styles = looks(rows["policy"].unique())
     unit_s, unit = _unit(metric, float(rows["mean"].max()))
     missing: list[tuple[list[float], Any]] = []
-    for _, line in rows.groupby("policy", sort=False):
-        colour = next(colours)
+    for (policy, line), marker in zip(rows.groupby("policy", sort=False), cycle(_MARKERS), strict=False):
+        style = styles[str(policy)]
         mean, low, high = (
             line[column].to_numpy(dtype=np.float64) / unit_s for column in ("mean", "low", "high")
         )
-        axes.plot(axis.at, mean, color=colour, linestyle=next(dashes), marker=next(markers), markersize=5)
-        axes.fill_between(axis.at, low, high, color=colour, alpha=0.2, linewidth=0)
-        missing.append(([x for x, y in zip(axis.at, mean, strict=True) if not np.isfinite(y)], colour))
+        axes.plot(axis.at, mean, marker=marker, markersize=5, **style)
+        axes.fill_between(axis.at, low, high, color=style["color"], alpha=0.2, linewidth=0)
+        missing.append(
+            ([x for x, y in zip(axis.at, mean, strict=True) if not np.isfinite(y)], style["color"])
+        )
     axes.set_ylim(0.0, 1.08 * _highest(rows) / unit_s)
     for number, (places, colour) in enumerate(missing):
         heights = [0.03 + 0.045 * number] * len(places)
@@ -170,7 +151,7 @@ def _highest(rows: pd.DataFrame) -> float:
 def _unit(metric: str, most: float) -> tuple[float, str]:
     if metric == "tokens_per_s":
         return 1.0, "1/s"
-    return (1e-3, "ms") if most < SECONDS_FROM_S else (1.0, "s")
+    return time_unit([most])
 
 
 def _axis(knob: Sequence[Set | Scale]) -> _Axis:

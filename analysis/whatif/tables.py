@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.stats import FEW
-from analysis.tables import NOTHING, SECONDS_FROM_S, byte_unit, grid, number
+from analysis.tables import NOTHING, byte_unit, grid, number, time_unit
 from analysis.whatif.differences import METRICS
 from analysis.whatif.runs import Findings
 from simcore.files.changes import Change
@@ -29,7 +29,7 @@ class _Units:
 
     def __init__(self, levels: pd.DataFrame) -> None:
         most = levels.groupby("metric")["mean"].max()
-        seconds = (1.0, "s") if most["tpot_p50_s"] >= SECONDS_FROM_S else (1e-3, "ms")
+        seconds = time_unit([most["tpot_p50_s"]])
         self._units = {"ttft_s": (1.0, "s"), "peak_bytes": byte_unit(float(most["peak_bytes"]))}
         self._units |= dict.fromkeys(("tpot_p50_s", "tpot_p95_s", "tpot_p99_s"), seconds)
 
