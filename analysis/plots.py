@@ -207,12 +207,12 @@ def set_latency_scale(axes: Axes, fastest_s: float, slowest_s: float) -> tuple[f
 
 
 def _set_log(axes: Axes, low: float, high: float) -> None:
-    """A logarithmic x axis with plain numbers at 1, 2, 5, 10, ... or, beyond four decades, at powers of ten."""
+    """A logarithmic x axis with plain numbers at 1, 2, 5, 10, ... or, beyond three decades, at powers of ten."""
     axes.set_xscale("log")
     margin = (high / low) ** 0.03
     axes.set_xlim(low / margin, high * margin)
     axes.xaxis.set_major_locator(
-        LogLocator(subs=(1.0, 2.0, 5.0) if high / low <= 1e4 else (1.0,), numticks=20)
+        LogLocator(subs=(1.0, 2.0, 5.0) if high / low <= 1e3 else (1.0,), numticks=20)
     )
     axes.xaxis.set_major_formatter(FuncFormatter(plain))
     axes.xaxis.set_minor_formatter(NullFormatter())

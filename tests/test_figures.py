@@ -196,6 +196,37 @@ def test_shares_of_time_are_busy_seconds_over_the_length_of_the_run() -> None:
     assert [text.get_text() for text in links.texts] == ["10", "5"]
 
 
+def test_devices_and_links_have_the_same_columns_also_of_policies_that_sent_nothing() -> None:
+    devices = pd.DataFrame({"policy": list("abc"), "run": list("abc"), "device": "d", "busy_s": 1.0})
+    links = pd.DataFrame({"policy": ["c"], "run": ["c"], "link": "l", "from_device": "d", "to_device": "e"})
+    ends_s = pd.Series(2.0, index=list("abc"))
+    upper, lower = figures.utilisation_figure(devices, links.assign(busy_s=1.0), ends_s).axes
+    assert [axes.images[0].get_array().shape for axes in (upper, lower)] == [(1, 3), (1, 3)]  # type: ignore[union-attr]
+    assert [text.get_text() for text in lower.texts] == ["0", "0", "50"]
+    assert upper.get_xlim() == (-0.5, 2.5)
+
+
+def test_no_panel_of_memory_is_cut_off() -> None:
+    rows = [
+        {
+            "policy": run,
+            "run": run,
+            "request": 0,
+            "token": token,
+            "device": "d",
+            "held_bytes": held * (1.0 + token),
+        }
+        for run, held in (("little", 1e6), ("much", 5e6))
+        for token in range(3)
+    ]
+    devices = pd.DataFrame(rows).assign(swapped_bytes=0.0)
+    tokens = devices[["run", "request", "token"]].assign(start_s=devices["token"] * 1.0)
+    for axes in figures.memory_figure(devices, tokens).axes:
+        low, high = axes.get_ylim()
+        assert low == 0.0
+        assert high > 15.0
+
+
 def test_moved_bytes_add_up_and_policies_that_moved_nothing_are_named() -> None:
     tables = made(2, 2, 20)
     figure = figures.migration_figure(tables.migrations, ["policy-0", "policy-1"])

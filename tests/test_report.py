@@ -19,14 +19,16 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import to_hex
 from typer.testing import CliRunner
 
 import policies as shipped
 from analysis.campaign.tables import STORED
 from analysis.cli import app
+from analysis.plots import looks
 from analysis.report import Evidence, contest, page, read_evidence, verdict
 from analysis.report.closer import fault_sheet, slowest_sheet
-from analysis.report.evidence import after_warm_up, of_result
+from analysis.report.evidence import after_warm_up, detailed, of_result
 from analysis.report.sights import gaps_to_optimum, relative, sights
 from analysis.report.verdict import METRICS, effects, metric_named
 from simcore import TABLES, Result, combine, load_scenario, shipped_scenario, simulate
@@ -148,7 +150,7 @@ def test_one_world_tells_nothing_of_others_and_few_worlds_tell_nothing() -> None
     assert text.endswith("One world does not tell whether that holds in others.")
     few = said(runs({"a": [1.0, 1.1, 1.2], "b": [2.0, 2.1, 2.2]}))
     assert "no difference can be told" in few
-    assert "3 worlds are too few to tell any; at least 6 are needed." in few
+    assert "3 seeds are too few to tell any; at least 6 are needed." in few
 
 
 def test_among_equal_policies_a_best_is_seldom_told() -> None:
@@ -242,6 +244,45 @@ def test_another_measure_gives_another_answer_only_where_it_tells_the_two_apart(
     assert "By another measure" not in page(evidence(frame), pictures=[])
     frame.loc[frame["policy"] == "a", "tpot_p99_s"] *= 2.0
     assert "By another measure the answer is another: b has the best" in page(evidence(frame), pictures=[])
+
+
+@pytest.mark.parametrize(("policies", "fewest"), [(2, 6), (3, 7), (4, 8), (6, 10)])
+def test_the_more_policies_the_more_seeds_it_takes_to_tell_any(policies: int, fewest: int) -> None:
+    """The signed-rank test cannot come below 2 in 2 ** seeds, and Holm multiplies that by the number of pairs."""
+    for seeds in (fewest - 1, fewest):
+        noise = 1.0 + np.arange(seeds) / 100.0
+        frame = runs({name: list(2.0**i * noise**i) for i, name in enumerate("abcdef"[:policies])})
+        found = contest(evidence(frame), P50)
+        assert any(change.told for change in found.changes.values()) == (seeds == fewest)
+        assert (f"at least {fewest} are needed" in verdict(found)) == (seeds < fewest)
+
+
+def test_policies_without_a_token_keep_their_colours() -> None:
+    frame = runs({"a": [np.nan] * 2, "b": [1.0] * 2}).reset_index(drop=True)
+    tokens = pd.DataFrame({"run": "b-1", "token": range(4), "latency_s": 1.0})
+    found = replace(evidence(frame), tables=detailed({"tokens": tokens}, frame))
+    colours = [
+        {line.get_color() for line in sight.figure.axes[0].get_lines() if len(line.get_xdata())}  # type: ignore[arg-type]
+        for sight in sights(found, contest(found, P50))
+        if sight.name in ("latency-distribution", "latency-by-token")
+    ]
+    assert colours[0] == colours[1] == {looks("ab")["b"]["color"]}
+
+
+def test_a_device_has_one_colour_in_the_figures_of_memory_and_of_places(result: Result) -> None:
+    found = of_result(result, SCENARIO)
+    seen = {}
+    for sight in sights(found, contest(found, P50)):
+        if sight.name in ("memory", "placement"):
+            (legend,) = sight.figure.legends
+            handles: list[Any] = legend.legend_handles
+            colours = [
+                one.get_facecolor() if sight.name == "placement" else one.get_color() for one in handles
+            ]
+            names = [text.get_text() for text in legend.get_texts()]
+            seen[sight.name] = dict(zip(names, map(to_hex, colours), strict=True))
+    assert len(seen) == 2
+    assert seen["memory"] == seen["placement"]
 
 
 def test_settings_under_one_seed_count_once() -> None:

@@ -20,6 +20,7 @@ from analysis.figures.style import (
     new_figure,
     note,
     panels,
+    policies_in,
     shortened,
 )
 from analysis.plots import literal, looks
@@ -53,7 +54,8 @@ def memory_figure(devices: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE
         lines: dict[str, Any] = {}
         for one, run in zip(axes, runs.index, strict=True):
             lines |= _memory_lines(one, rows[rows["run"] == run], names, unit_bytes)
-            one.set_ylim(bottom=0.0)
+        # Once all are drawn: the panels have one scale, and a limit set earlier would hold for what is drawn later.
+        axes[0].set_ylim(bottom=0.0)
         label_below(axes, "Simulated time [s]")
         label_left(axes, f"Held [{unit}]")
         add_legend(figure, size, [lines[name] for name in names], names)
@@ -119,7 +121,9 @@ def utilisation_figure(
     """
     directions = links.assign(link=links["from_device"] + " → " + links["to_device"])
     places = ((devices, "device", "Devices"), (directions, "link", "Links"))
-    tables = {title: _shares(rows, place, ends_s) for rows, place, title in places if len(rows)}
+    seen = {*devices["policy"].unique(), *links["policy"].unique()}
+    policies = [policy for policy in policies_in(devices["policy"], links["policy"]) if policy in seen]
+    tables = {title: _shares(rows, place, policies, ends_s) for rows, place, title in places if len(rows)}
     with lettered(size):
         if not tables:
             return _empty(size, "nothing worked")
@@ -138,13 +142,12 @@ def _percents(table: pd.DataFrame) -> list[list[str]]:
     return [[f"{100.0 * value:.0f}" for value in row] for row in table.to_numpy()]
 
 
-def _shares(rows: pd.DataFrame, place: str, ends_s: "pd.Series[float]") -> pd.DataFrame:
+def _shares(rows: pd.DataFrame, place: str, policies: list[str], ends_s: "pd.Series[float]") -> pd.DataFrame:
     """One row per place, one column per policy: the mean over its runs."""
     busy = rows.groupby(["policy", "run", place], sort=False, observed=True)["busy_s"].sum().reset_index()
     busy["share"] = busy["busy_s"] / busy["run"].map(ends_s.where(ends_s > 0.0))
-    columns, index = list(dict.fromkeys(rows["policy"])), list(dict.fromkeys(rows[place]))
-    table = busy.pivot_table(index=place, columns="policy", values="share")
-    return table.reindex(index=index, columns=columns).fillna(0.0)
+    table = busy.pivot_table(index=place, columns="policy", values="share", observed=True)
+    return table.reindex(index=list(dict.fromkeys(rows[place])), columns=policies).fillna(0.0)
 
 
 def draw_map(

@@ -19,6 +19,7 @@ from analysis.figures.style import (
     log_if_wide,
     note,
     panels,
+    policies_in,
     shortened,
 )
 from analysis.plots import draw_shares, literal, looks, set_latency_scale
@@ -35,7 +36,7 @@ def distribution_figure(tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
         size: what the figure is made for.
     """
     later = tokens.loc[tokens["token"] > 0, ["policy", "latency_s"]]
-    labels = list(tokens["policy"].unique())
+    labels = policies_in(tokens["policy"])
     with lettered(size):
         figure, axes = panels(size, ["Share within", "Share above"], 0.36 * size.width_in, legend=labels)
         curves = {label: later.loc[later["policy"] == label, "latency_s"] for label in labels}
@@ -56,7 +57,7 @@ def boxen_figure(requests: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE
         tokens: as in `distribution_figure`.
         size: what the figure is made for.
     """
-    labels = list(dict.fromkeys([*requests["policy"].unique(), *tokens["policy"].unique()]))
+    labels = policies_in(requests["policy"], tokens["policy"])
     later = tokens.loc[tokens["token"] > 0, ["policy", "latency_s"]]
     with lettered(size):
         height = max(1.0, 1.3 * size.line_in * len(labels))
@@ -106,7 +107,7 @@ def by_token_figure(tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
         tokens: rows with `policy`, `run`, `token` and `latency_s`; tokens of the same number count together.
         size: what the figure is made for.
     """
-    labels = list(tokens["policy"].unique())
+    labels = policies_in(tokens["policy"])
     later = tokens.loc[tokens["token"] > 0, ["policy", "token", "latency_s"]]
     alone = len(labels) > _MOST_TOGETHER
     with lettered(size):

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,9 @@ _MOST_STEPS = 500
 _HEAD = re.compile(r"L(\d+)\.head(\d+)")
 
 
-def placement_figure(placements: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
+def placement_figure(
+    placements: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE, *, first: Sequence[str] = ()
+) -> Figure:
     """Which device each head lives on: a panel per run, a line per head, first layer on top, tokens from left to right.
 
     Args:
@@ -39,10 +42,11 @@ def placement_figure(placements: pd.DataFrame, tokens: pd.DataFrame, size: Size 
             shown.
         tokens: rows with `run`, `request` and `token`, in the order in which they were generated.
         size: what the figure is made for.
+        first: devices that have the first colours, whether they hold a head or not, as in a figure beside this one.
     """
     heads = placements[placements["block"].str.fullmatch(_HEAD)]
     runs = heads.drop_duplicates("run").set_index("run")["policy"]
-    devices = sorted(set(heads["device"]), key=_natural)
+    devices = [*first, *sorted(set(heads["device"]).difference(first), key=_natural)]
     with lettered(size):
         if heads.empty:
             figure = new_figure(size, 0.3 * size.width_in)

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -141,6 +142,18 @@ def log_if_wide(axes: Axes, low: float, high: float) -> None:
     )
     axes.yaxis.set_major_formatter(FuncFormatter(plain))
     axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def policies_in(*columns: "pd.Series[Any]") -> list[str]:
+    """All labels of some columns in their order; categories are labels also where no row has them.
+
+    A policy without a token keeps its place and its colour.
+    """
+    labels: dict[str, None] = {}
+    for column in columns:
+        known = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column.unique()
+        labels |= dict.fromkeys(known)
+    return list(labels)
 
 
 def thinned(values: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.float64]:

@@ -68,7 +68,7 @@ def _of_policies(evidence: Evidence, found: Contest, size: Size) -> Iterator[Sig
                 figures.heat_map(table, axis, label, size),
             )
     gaps = gaps_to_optimum(evidence)
-    if gaps is not None:
+    if gaps is not None and gaps["gap"].notna().any():
         caption = (
             "A dot per run, and their median with its 95 % interval, in which the seeds are the units. The optimum is "
             "that of each interval alone."
@@ -133,11 +133,12 @@ def _of_places(evidence: Evidence, size: Size) -> Iterator[Sight]:
             figures.utilisation_figure(tables["devices"], tables["links"], ends_s, size),
         )
     if {"placements", "tokens"} <= set(tables):
+        devices = list(tables["devices"]["device"].unique()) if "devices" in tables else []
         yield Sight(
             "placement",
             "Which head lives where",
             "A line per attention head, the first layer on top; its colour is the device that holds it and its cache.",
-            figures.placement_figure(tables["placements"], tables["tokens"], size),
+            figures.placement_figure(tables["placements"], tables["tokens"], size, first=devices),
         )
     if "migrations" in tables:
         yield Sight(

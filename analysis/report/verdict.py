@@ -9,6 +9,7 @@ pairs of policies, is at most 5 %. All pairs count, and not only those with the 
 runs.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -97,6 +98,8 @@ class Contest:
             completed any.
         changes: the others against the best, where both completed a world.
         worlds: seeds.
+        fewest: seeds with which a difference can be told at all: as many as it takes for one sign in all of them to be
+            believed among so many pairs of policies.
         settings: combinations of levels of the axes.
         missing: runs that are not made yet.
     """
@@ -107,6 +110,7 @@ class Contest:
     best: str | None
     changes: Mapping[str, Change]
     worlds: int
+    fewest: int = FEW
     settings: int = 1
     missing: int = 0
 
@@ -149,7 +153,8 @@ def contest(evidence: Evidence, metric: Metric, runs: pd.DataFrame | None = None
     seeds, settings = rows["seed"].nunique(), 1
     if evidence.axes:
         settings = len(rows.drop_duplicates(list(evidence.axes)))
-    return Contest(metric, levels, complete, best, changes, seeds, settings, evidence.missing)
+    fewest = _fewest(values)
+    return Contest(metric, levels, complete, best, changes, seeds, fewest, settings, evidence.missing)
 
 
 def by_world(evidence: Evidence, metric: Metric, runs: pd.DataFrame) -> pd.DataFrame:
@@ -177,6 +182,12 @@ def _best(values: pd.DataFrame, complete: Mapping[str, tuple[int, int]], metric:
         return None
     logs = effects(values[candidates])
     return str(logs.idxmin() if metric.lower else logs.idxmax())
+
+
+def _fewest(values: pd.DataFrame) -> int:
+    """How many seeds it takes to tell a difference between two of the policies."""
+    pairs = math.comb(int(values.notna().any().sum()), 2)
+    return max(FEW, math.ceil(1.0 - math.log2(BELIEVED / max(1, pairs))))
 
 
 def effects(values: pd.DataFrame) -> "pd.Series[float]":
@@ -275,14 +286,17 @@ def verdict(found: Contest) -> str:
         parts.append(
             f"{'Between' if not told else 'But between'} {best} and {listed(same, 'or')} no difference can be told."
         )
-    if found.worlds < FEW:
-        parts.append(f"{found.worlds} worlds are too few to tell any; at least {FEW} are needed.")
+    if found.worlds < found.fewest:
+        among = "" if found.fewest == FEW else " among so many policies"
+        parts.append(
+            f"{found.worlds} seeds are too few to tell any{among}; at least {found.fewest} are needed."
+        )
     return " ".join(parts) + more
 
 
 def _lead(found: Contest, best: str) -> str:
     """That others, which may even be better, were left out because they completed less."""
-    shares = {policy: done / total for policy, (done, total) in found.complete.items()}
+    shares = {p: done / total for p, (done, total) in found.complete.items() if found.levels[p] is not None}
     return "among those that completed most of their runs, " if min(shares.values()) < shares[best] else ""
 
 
