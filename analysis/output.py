@@ -4,6 +4,7 @@ Files go to a hidden folder beside the target, which takes the target's place wh
 moment older results stay where they are; a failure or an interruption leaves them, and nothing else.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -98,11 +99,12 @@ def writing(target: Path | str) -> Iterator[None]:
     except OSError as error:
         # The number says it in the system's words, where a library has wrapped them in its own.
         reason = os.strerror(error.errno) if error.errno else str(error)
+        reason = {errno.EISDIR: "a folder", errno.ENOENT: "no such folder"}.get(error.errno or 0, reason)
         raise InputError(str(target), reason, "a place that can be written to, with room left") from error
 
 
 def _check_replaceable(place: Path, target: Path) -> None:
-    above = next(folder for folder in place.parents if os.path.lexists(folder))
+    above = next((folder for folder in place.parents if os.path.lexists(folder)), place)
     if not above.is_dir():
         raise InputError(str(target), f"{above}, which is not a folder", "a path through folders")
     if not os.path.lexists(place):

@@ -434,7 +434,7 @@ def test_folder_as_scenario(tmp_path: Path) -> None:
     code, out, err = run(tmp_path, "--out", tmp_path / "out")
     check_message(code, out, err)
     assert str(tmp_path) in err
-    assert "is a directory" in err
+    assert "found a folder" in err
     assert not list(tmp_path.iterdir())
 
 

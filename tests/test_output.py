@@ -206,6 +206,19 @@ def test_a_full_disk_is_told_with_its_path_and_leaves_nothing(small_disk: Path) 
     assert below(small_disk) == []
 
 
+def test_the_root_of_all_folders_is_refused_before_the_run() -> None:
+    with pytest.raises(InputError, match="mount point"), results_folder(Path("/")):
+        pytest.fail("there is nothing to wait for")
+
+
 def test_a_mount_point_is_refused_before_the_run(small_disk: Path) -> None:
     with pytest.raises(InputError, match="mount point"):
         save(small_disk)
+
+
+@pytest.mark.parametrize(("path", "found"), [("", "a folder"), ("missing/a.csv", "no such folder")])
+def test_a_place_where_no_file_can_be_is_told_as_what_it_is(path: str, found: str, tmp_path: Path) -> None:
+    place = tmp_path / path
+    with pytest.raises(InputError) as caught, writing(place):
+        place.write_text("")
+    assert (caught.value.where, caught.value.found) == (str(place), found)

@@ -197,7 +197,8 @@ def _read_text(name: str) -> str:
             raw = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         reason = error.strerror if isinstance(error, OSError) else None
-        raise InputError(name, (reason or str(error)).lower(), "a readable YAML file") from error
+        found = "a folder" if isinstance(error, IsADirectoryError) else (reason or str(error)).lower()
+        raise InputError(name, found, "a readable YAML file") from error
     if len(raw) > MOST_BYTES:
         raise InputError(name, f"more than {MOST_BYTES} bytes", "a smaller YAML file")
     try:
