@@ -276,7 +276,7 @@ TRACES = [
     Case(
         "whole numbers as availability, which are a load or what it leaves",
         changed("{memory", "{availability: {file: cpu}, memory"),
-        ("option load", "load=True", "load=False"),
+        ("option load", "true for the share that they leave", "false for"),
         file="cpu",
         beside={"cpu": "1\n"},
     ),

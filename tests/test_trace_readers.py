@@ -1,7 +1,7 @@
 """Trace files: what is read, what is refused, and that nothing but `InputError` comes of a broken one."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -154,6 +154,12 @@ BROKEN_COLUMNS = {
     "long line": ("time [s],rate [Mbit/s]\n0,1\n" + "1" * 5000 + "\n", 3, "very long line"),
     "zero byte": ("time [s],rate [Mbit/s]\n0,1\n1,\0\n", 3, "zero byte"),
 }
+
+
+def test_a_quantity_that_no_trace_holds_is_refused(file: Path) -> None:
+    file.write_text("time [s],rate [Mbit/s]\n0,40\n")
+    with pytest.raises(InputError, match=r"found 'speed'; accepted: 'fraction' or 'rate' or 'size'"):
+        read(file, cast("Quantity", "speed"))
 
 
 @pytest.mark.parametrize(

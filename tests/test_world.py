@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -256,6 +257,22 @@ def test_impossible_clusters_are_refused(devices: str, links: str, source: str, 
             ),
             source,
         )
+
+
+@pytest.mark.parametrize("value", [-1.0, math.nan, "4 GB", None])
+@pytest.mark.parametrize(
+    "field", ["memory_bytes", "flops", "memory_bandwidth", "overhead_s", "disk_bandwidth"]
+)
+def test_a_device_of_impossible_numbers_is_refused_by_name(field: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{field} of the device 'desk' must be a number"):
+        Device(**{"name": "desk", "memory_bytes": 1.0, "flops": 1.0, field: value})
+
+
+@pytest.mark.parametrize("field", ["latency_s", "overhead_s"])
+def test_a_link_of_negative_time_is_refused_by_name(field: str) -> None:
+    times: dict[str, Any] = {field: -1e-3}
+    with pytest.raises(ValueError, match=f"{field} of the link 'air'"):
+        Link(name="air", ends=("a", "b"), bandwidth=Trace.constant(1.0), **times)
 
 
 def test_a_message_that_never_arrives_ends_the_run() -> None:

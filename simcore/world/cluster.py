@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from numbers import Real
 from typing import Any, Literal, TypeAlias
 
 import networkx as nx
@@ -46,6 +47,9 @@ class Device:
         nic_down: likewise for what it receives.
         up: 1 while the device is there and 0 while it is down. When it goes down it loses all that the model has on it;
             while it is down it neither computes nor sends, receives or forwards.
+
+    Raises:
+        ValueError: a number is negative, or none.
     """
 
     name: str
@@ -60,6 +64,10 @@ class Device:
     nic_up: Trace | None = None
     nic_down: Trace | None = None
     up: Trace = _ALWAYS_ON
+
+    def __post_init__(self) -> None:
+        for name in ("memory_bytes", "flops", "memory_bandwidth", "overhead_s", "disk_bandwidth"):
+            _not_negative(f"{name} of the device {self.name!r}", getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +98,7 @@ class Link:
         up: 1 while the link is there and 0 while it is down, when it carries nothing.
 
     Raises:
-        ValueError: there is neither a bandwidth nor a medium.
+        ValueError: there is neither a bandwidth nor a medium, or a time is negative, or none.
     """
 
     name: str
@@ -104,6 +112,8 @@ class Link:
     def __post_init__(self) -> None:
         if self.bandwidth is None and self.medium is None:
             raise ValueError(f"link {self.name!r} needs a bandwidth or a medium")
+        for name in ("latency_s", "overhead_s"):
+            _not_negative(f"{name} of the link {self.name!r}", getattr(self, name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -419,3 +429,9 @@ def _unique(names: Sequence[str], what: str) -> None:
     repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise ValueError(f"{what} names repeat: {', '.join(repeated)}")
+
+
+def _not_negative(what: str, value: object) -> None:
+    """Refuse what a world built in Python may hold and a scenario file cannot."""
+    if not isinstance(value, Real) or not float(value) >= 0.0:
+        raise ValueError(f"{what} must be a number that is not negative, not {value!r}")

@@ -142,7 +142,7 @@ def record(
     Raises:
         InputError: as for `read`.
     """
-    _check(path, options)
+    _check(path, quantity, options)
     name = recognised(path, quantity, options) if format is None else format
     if name not in FORMATS:
         raise InputError(f"{path} (option format)", shown(name), one_of(name, FORMATS))
@@ -168,7 +168,9 @@ def recognised(path: str | Path, quantity: Quantity | None, options: Options) ->
     raise InputError(f"{path}:1", shown(first[0]), accepted)
 
 
-def _check(path: str | Path, options: Options) -> None:
+def _check(path: str | Path, quantity: str | None, options: Options) -> None:
+    if quantity not in (None, *columns.MEASURED):
+        raise InputError(f"{path} (quantity)", shown(quantity), " or ".join(map(repr, columns.MEASURED)))
     if options.end is not None and options.end not in get_args(EndRule):
         raise InputError(f"{path} (option end)", shown(options.end), '"hold", "loop" or "zero"')
     if options.max_gap_s is not None and not 0 < options.max_gap_s < float("inf"):

@@ -41,7 +41,8 @@ _EXAMPLE_UNIT = {
     "fraction": "%",
     "frequency": "/s",
 }
-_MEASURED: tuple[Quantity, ...] = ("fraction", "rate", "size")
+MEASURED: tuple[Quantity, ...] = ("fraction", "rate", "size")
+"""What a trace may hold."""
 _ANY_UNIT = 'the unit of a rate, such as "Mbit/s" or "MB/s", of a size, such as "MB", or of a share, "%"'
 _UNIT_IN_HEADER = re.compile(r"(.*?)\s*[\[(]([^\[\]()]*)[\])]\s*")
 _BLANKS_BEFORE_NO_BRACKET = re.compile(r"\s+(?![\s\[(])")
@@ -139,7 +140,7 @@ def quantity_of(unit: str, where: str) -> Quantity:
     Raises:
         InputError: nothing that a trace can hold has this unit.
     """
-    found: Quantity | None = next((quantity for quantity in _MEASURED if unit in UNITS[quantity]), None)
+    found: Quantity | None = next((quantity for quantity in MEASURED if unit in UNITS[quantity]), None)
     if found is None:
         raise InputError(where, f"the unit {shown(unit)}", _ANY_UNIT)
     return found
