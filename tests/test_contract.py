@@ -18,8 +18,11 @@ import policies
 from analysis.cli import app
 from policies.contract import LAWS, Question, check_law, check_policy, policy_contract, strategies
 from policies.contract.check import TIME
+from policies.contract.edges import edges, second_thoughts
+from policies.contract.laws import BrokenError
 from policies.contract.question import shown
 from policies.contract.report import Report
+from policies.contract.subject import Subject
 from policies.contract.written import scenario_yaml
 from simcore import (
     Cluster,
@@ -400,6 +403,26 @@ def test_blocks_without_bytes_are_not_put_on_a_device_that_is_down(name: str, fi
 def test_a_written_scenario_loads_to_the_same_run(question: Question, run: Question) -> None:
     for scenario in (question.scenario, run.scenario):
         assert_same_run(scenario)
+
+
+@pytest.mark.parametrize(
+    "question", [*edges(), *second_thoughts()], ids=lambda question: question.scenario.name
+)
+def test_worlds_at_the_edge_can_be_written_and_asked_about(question: Question) -> None:
+    """Also those in which there is no room: a file of which nothing can come would be refused."""
+    assert question.seen is not None
+    assert_same_run(question.scenario)
+
+
+def test_who_flees_to_devices_that_are_down_is_found_out_whatever_is_drawn() -> None:
+    class Flees(Sound):
+        def choose(self, seen: Observation) -> np.ndarray | None:
+            roomy = np.where(seen.up, seen.available_bytes - seen.memory_bytes.sum(), 0.0)
+            return everything_on(seen, int(roomy.argmax()))
+
+    (nowhere,) = (question for question in edges() if question.scenario.name == "nowhere")
+    with pytest.raises(BrokenError, match="which is down"):
+        LAWS["present"].broken(Subject(Flees), nowhere)
 
 
 @given(strategies.questions(faulty=True))

@@ -19,6 +19,7 @@ def edges() -> tuple[Question, ...]:
         Question(_world("dead-link", 2, bandwidth=0.0)),
         _vanished(),
         _alone(),
+        _nowhere(),
         _brim(),
         _full(),
         _outgrown(),
@@ -67,6 +68,13 @@ def _alone() -> Question:
     return Question(_with_up(_world("alone", 3), {1: Trace.constant(0.0), 2: Trace.constant(0.0)}))
 
 
+def _nowhere() -> Question:
+    """All devices but the source are down, and that has room for half of the blocks."""
+    world = replace(_alone().scenario, name="nowhere")
+    needed = needed_bytes(world)
+    return Question(with_memory(world, [needed / 2.0, needed, needed]))
+
+
 def _brim() -> Question:
     """The devices have room for every other block each, to the byte."""
     world = _world("brim", 2)
@@ -75,9 +83,11 @@ def _brim() -> Question:
 
 
 def _full() -> Question:
-    """Nothing fits anywhere."""
+    """Nothing fits anywhere: others take nearly all memory. Files in which there is too little of it are refused."""
     world = _world("full", 2)
-    return Question(with_memory(world, [needed_bytes(world) / 1000.0] * 2))
+    used = Trace.constant(1e9 - needed_bytes(world) / 1000.0)
+    devices = tuple(replace(device, used_bytes=used) for device in world.cluster.devices)
+    return Question(replace(world, cluster=replace(world.cluster, devices=devices)))
 
 
 def _outgrown() -> Question:
