@@ -50,7 +50,7 @@ def list_() -> None:
         table = _table("policy", "how it decides", "laws it does not keep")
         for name in policies.names():
             usable = not policies.trouble(name)
-            declared = ", ".join(getattr(policies.create(name), "declares", {})) if usable else ""
+            declared = ", ".join(policies.declared(policies.create(name))) if usable else ""
             table.add_row(name, policies.described(name), declared)
         show(table)
 
@@ -59,14 +59,16 @@ def list_() -> None:
 def show_(name: Name) -> None:
     """Say how a policy decides, which parameters it has, and which laws it does not keep."""
     with reported():
-        found = _found(name)
-        example = found()
+        import policies
+
+        example = _found(name)()
+        declares = policies.declared(example)
         show(inspect.getdoc(type(example)) or f"{example.name} does not say how it decides.")
         parameters = _table("parameter", "default")
         for key, value in _parameters(example).items():
             parameters.add_row(key, repr(value))
         declared = _table("law it does not keep", "why")
-        for law, reason in getattr(example, "declares", {}).items():
+        for law, reason in declares.items():
             declared.add_row(law, reason)
         for table in (parameters, declared):
             if table.row_count:

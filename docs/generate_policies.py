@@ -22,7 +22,7 @@ def laws() -> str:
         declared = [
             f"`{name}` ({reason})"
             for name in names
-            if (reason := getattr(policies.create(name), "declares", {}).get(law))
+            if (reason := policies.declared(policies.create(name)).get(law))
         ]
         guards = LAWS[law].guards if law in LAWS else "Decides in bounded time."
         rows.append(f"| {law} | {guards} | {'; '.join(declared) or '–'} |")

@@ -12,7 +12,7 @@ from policies.exact import Exact
 from policies.exact_milp import ExactMilp
 from policies.galaxy import Galaxy
 from policies.random_placement import Random
-from policies.registry import chosen, create, described, found, names, summary, trouble
+from policies.registry import chosen, create, declared, described, found, names, summary, trouble
 from policies.resource_aware import ResourceAware
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Static",
     "chosen",
     "create",
+    "declared",
     "described",
     "found",
     "lower_bound",

@@ -72,10 +72,30 @@ def described(name: str) -> str:
 def trouble(name: str) -> str:
     """Why a registered policy cannot even be created, in a few words; empty where it can."""
     try:
-        create(name)
+        declared(create(name))
     except Exception as error:
         return error.found if isinstance(error, InputError) else told(error)
     return ""
+
+
+def declared(policy: Policy) -> Mapping[str, str]:
+    """The laws that a policy says it does not keep, each with the reason; `policies.contract` knows which there are.
+
+    Raises:
+        InputError: there is no reason.
+    """
+    where = f"{policy.name}.declares"
+    declares: object = getattr(policy, "declares", {})
+    if not isinstance(declares, Mapping):
+        raise InputError(
+            where, shown(declares), 'the reason for each law, such as {"stable": "it thinks twice"}'
+        )
+    for law, why in declares.items():
+        if not isinstance(why, str) or not why.strip():
+            raise InputError(
+                f"{where}[{law!r}]", shown(why), "a text that says why it does not keep this law"
+            )
+    return declares
 
 
 def create(name: str, **parameters: Any) -> Policy:
@@ -170,6 +190,9 @@ def _made(make: Callable[[], Any], name: str, where: str) -> Policy:
     return policy
 
 
+_LATE = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+
+
 def _lack(policy: object) -> str:
     """What an object lacks to be a policy, in words; empty where it lacks nothing."""
     if not isinstance(getattr(policy, "name", None), str):
@@ -177,6 +200,8 @@ def _lack(policy: object) -> str:
     decide = getattr(policy, "decide", None)
     if not callable(decide):
         return "no method decide"
+    if any(is_late(decide) for is_late in _LATE):
+        return "a method decide that yields or is awaited, and so returns no decision"
     if inspect.ismethod(decide) or inspect.isfunction(
         decide
     ):  # of others Python does not know the arguments well

@@ -1,5 +1,6 @@
 """Policies as people write them on a first day: each is told what is wrong with it, in a small world, and no more."""
 
+import re
 import sys
 import time
 import warnings
@@ -172,11 +173,11 @@ def by_chance(seen: Observation) -> Decision:
 
 def test_who_decides_by_chance_is_told_in_a_small_world_too() -> None:
     """Hypothesis gives up on what fails only now and then, so it has to begin with small worlds."""
-    for law in ("deterministic", "present"):
+    for law in ("deterministic", "within-memory"):
         finding = examined(by_chance, law)
         assert finding.outcome == "broken"
         assert finding.question is not None
-        assert finding.question.size <= 8
+        assert finding.question.size <= 9
 
 
 def test_laws_that_compare_decisions_have_not_seen_those_of_who_decides_by_chance() -> None:
@@ -228,6 +229,18 @@ def test_a_policy_that_hardly_got_the_processor_is_waited_for() -> None:
 
     question = edges()[0]
     assert isinstance(Subject(lambda: Does(sleeps), wait_s=0.2).said(question), Placement)
+
+
+def careful(seen: Observation) -> Decision:
+    """At the source, unless that has less than 1 GB."""
+    return everything_on(seen, seen.source if seen.available_bytes[seen.source] > 1e9 else 0)
+
+
+def test_a_threshold_far_from_the_sizes_at_hand_is_found_as_well() -> None:
+    """In worlds of some hundred bytes."""
+    finding = examined(careful, "units")
+    assert finding.outcome == "broken"
+    assert re.search(r"with sizes and work times (4096|1.07374e\+09) ", finding.complaint)
 
 
 # Declarations
@@ -321,6 +334,17 @@ class Unmakeable:
         return None
 
 
+class Awaited:
+    name = "awaited"
+
+    async def decide(self, seen):
+        return None
+
+
+class Undeclared(Warns):
+    declares = {"stable"}
+
+
 def function(seen):
     return None
 
@@ -351,10 +375,11 @@ NO_POLICIES = {
     "first_day:Nameless": "'first_day:Nameless', which has no name, or one that is no text; accepted: a class with",
     "first_day:Mute": "'first_day:Mute', which has no method decide",
     "first_day:Demanding": "'first_day:Demanding', which has a method decide that does not take one observation",
+    "first_day:Awaited": "a method decide that yields or is awaited, and so returns no decision",
     "first_day:Unmakeable": "(ValueError: no accelerator)",
     "first_day:function": "or a function without any that makes a policy",
     "first_day:instance": "'instance' in first_day, an object of the class Warns; accepted: one of Warns, ",
-    "first_day:Wanrs": "accepted: one of Warns, Nameless, Demanding, Unmakeable (did you mean 'Warns'?)",
+    "first_day:Wanrs": "accepted: one of Warns, Nameless, Demanding, Unmakeable, Awaited, Undeclared (did",
     "garbled:X": "(SyntaxError: invalid syntax (garbled.py, line 1))",
     "exploding:X": "(OSError: no accelerator)",
     "leaving:X": "(SystemExit: 0)",
@@ -371,6 +396,15 @@ def test_what_is_no_policy_is_told_in_one_line(command: tuple[str, ...], name: s
     assert done.exit_code == 2
     assert done.output.count("\n") == 1
     assert NO_POLICIES[name] in done.output
+
+
+@pytest.mark.parametrize("command", ["check", "show"])
+@pytest.mark.usefixtures("here")
+def test_a_declaration_without_reasons_is_told_in_one_line(command: str) -> None:
+    done = CliRunner().invoke(app, ["policy", command, "first_day:Undeclared"], prog_name="headway")
+    assert done.exit_code == 2
+    assert "headway: warns.declares: found {'stable'}; accepted: the reason for each law" in done.output
+    assert done.output.count("\n") == 1
 
 
 @pytest.mark.usefixtures("here")

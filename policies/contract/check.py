@@ -17,6 +17,7 @@ from policies.contract.laws import LAWS, BrokenError, Family, Law
 from policies.contract.question import Question
 from policies.contract.report import Finding, Level, Outcome, Report
 from policies.contract.subject import Factory, Subject
+from policies.registry import declared
 from traces import InputError
 from traces.errors import one_of, shown
 
@@ -105,20 +106,11 @@ def declarations(factory: Factory) -> Mapping[str, str]:
         InputError: one of them does not exist, or there is no reason.
     """
     policy = factory()
-    where = f"{policy.name}.declares"
-    declared: object = getattr(policy, "declares", {})
-    if not isinstance(declared, Mapping):
-        raise InputError(
-            where, shown(declared), 'the reason for each law, such as {"stable": "it thinks twice"}'
-        )
-    for name, reason in declared.items():
+    declares = declared(policy)
+    for name in declares:
         if name not in LAWS and name != TIME:
-            raise InputError(where, shown(name), one_of(str(name), [*LAWS, TIME]))
-        if not isinstance(reason, str) or not reason.strip():
-            raise InputError(
-                f"{where}[{name!r}]", shown(reason), "a text that says why it does not keep this law"
-            )
-    return declared
+            raise InputError(f"{policy.name}.declares", shown(name), one_of(str(name), [*LAWS, TIME]))
+    return declares
 
 
 def _examine(name: str, subject: Subject, declared: Mapping[str, str], scale: _Scale) -> Finding:

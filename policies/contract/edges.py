@@ -19,6 +19,7 @@ def edges() -> tuple[Question, ...]:
         Question(_world("dead-link", 2, bandwidth=0.0)),
         _vanished(),
         _alone(),
+        _empty(),
         _nowhere(),
         _brim(),
         _full(),
@@ -66,6 +67,13 @@ def _vanished() -> Question:
 def _alone() -> Question:
     """All devices but the source are down."""
     return Question(_with_up(_world("alone", 3), {1: Trace.constant(0.0), 2: Trace.constant(0.0)}))
+
+
+def _empty() -> Question:
+    """All devices but the last are down, and the projection is empty: each head carries its rows of it."""
+    world = _with_up(_world("empty", 3), {0: Trace.constant(0.0), 1: Trace.constant(0.0)})
+    cluster = replace(world.cluster, source=world.cluster.names[-1])
+    return Question(replace(world, cost=DecodeCost(world.model, projection="sharded"), cluster=cluster))
 
 
 def _nowhere() -> Question:

@@ -24,6 +24,10 @@ _ROUNDING = 1e-9
 """Relative difference of seconds that may be rounding."""
 
 
+_UNITS = (*((2.0**power, 1.0) for power in (-12, 12, -30, 30)), (1.0, 2.0**12), (1.0, 2.0**30))
+"""Units of time, and of sizes and work. Sizes are not made smaller: a millionth of a byte may be rounding."""
+
+
 class BrokenError(AssertionError):
     """A law is broken; says how."""
 
@@ -166,8 +170,8 @@ def units(subject: Subject, question: Question) -> bool:
     seen, before = shown(question), subject.settled(question)
     if before is None:
         return False
-    for second, byte, flop in ((2.0**-12, 1.0, 1.0), (2.0**12, 1.0, 1.0), (1.0, 2.0**12, 2.0**12)):
-        after = subject.usable(rescaled(seen, second=second, byte=byte, flop=flop))
+    for second, byte in _UNITS:
+        after = subject.usable(rescaled(seen, second=second, byte=byte, flop=byte))
         if after is not None and not same(seen, before, after):
             what = "times" if byte == 1.0 else "sizes and work"
             factor = second if byte == 1.0 else byte

@@ -31,7 +31,8 @@ def policy_contract(factory: Factory, level: Level = "quick") -> Callable[..., A
             return test_policy_contract
         finding = check_law(factory, law, level)
         wrong = {"broken", "unfounded"} if level == "thorough" else {"broken"}
-        assert finding.outcome not in wrong, f"{finding}\n\n{finding.scenario or ''}"
+        if finding.outcome in wrong:
+            pytest.fail(f"{finding}\n\n{finding.scenario or ''}", pytrace=False)
         return None
 
     made: Callable[..., Any] = test_policy_contract
