@@ -8,6 +8,5 @@ from hypothesis import settings
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes depends on what else the machine does, and no test here is about time.
-_given = settings.get_profile(settings.get_current_profile_name())
-settings.register_profile("headway", parent=_given, deadline=None)
+settings.register_profile("headway", parent=settings.default, deadline=None)
 settings.load_profile("headway")
