@@ -1,7 +1,10 @@
 """What holds for all tests."""
 
+import os
 import signal
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
 # A shell starts what runs in its background with Ctrl-C ignored, and so would run the commands that tests interrupt.
@@ -10,3 +13,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes depends on what else the machine does, and no test here is about time.
 settings.register_profile("headway", parent=settings.default, deadline=None)
 settings.load_profile("headway")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_processor() -> Iterator[None]:
+    """Commands called here begin no other processes unless asked to: each would import everything anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "cpu_count", lambda: 1)
+        yield

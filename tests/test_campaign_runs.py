@@ -381,7 +381,7 @@ def kill_and_resume(folder: Path, whole: Store, chance: random.Random) -> int:
 
 def test_a_killed_campaign_resumes_with_nothing_lost_and_nothing_twice(tmp_path: Path, whole: Store) -> None:
     chance, killed, number = random.Random(os.urandom(4)), 0, 0
-    while killed < 5:
+    while killed < 3:
         number += 1
         folder = tmp_path / str(number)
         folder.mkdir()

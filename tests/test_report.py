@@ -613,6 +613,7 @@ def test_faults_are_shown_with_the_tokens_they_hit() -> None:
 
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PATIENCE_MS = 600_000
 
 
 @pytest.fixture
@@ -625,7 +626,7 @@ def browser() -> Iterator[Any]:
 
     with sync_playwright() as driver:
         # Chromium's own sandbox needs rights that a container seldom gives.
-        started = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        started = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"], timeout=PATIENCE_MS)
         yield started
         started.close()
 
@@ -639,6 +640,7 @@ def test_a_browser_shows_the_page_without_complaint(
     path = tmp_path / "report.html"
     path.write_text(html, encoding="utf-8")
     view = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    view.set_default_timeout(PATIENCE_MS)
     messages: list[str] = []
     requests: list[str] = []
     view.on("console", lambda message: messages.append(message.text))
@@ -661,6 +663,7 @@ def test_paper_is_light_and_nothing_is_wider_than_it(browser: Any, html: str, tm
     path.write_text(html, encoding="utf-8")
     a4_px = round((210 - 2 * 14) / 25.4 * 96)
     view = browser.new_page(viewport={"width": a4_px, "height": 1000}, color_scheme="dark")
+    view.set_default_timeout(PATIENCE_MS)
     view.goto(path.as_uri())
     view.emulate_media(media="print", color_scheme="dark")
     view.evaluate("dispatchEvent(new Event('beforeprint'))")
@@ -683,6 +686,7 @@ def test_tables_are_sorted_by_keyboard(browser: Any, html: str, tmp_path: Path) 
     path = tmp_path / "report.html"
     path.write_text(html, encoding="utf-8")
     view = browser.new_page()
+    view.set_default_timeout(PATIENCE_MS)
     view.goto(path.as_uri())
     table = view.locator("table.sortable").nth(1)
     button = table.get_by_role("button", name="TPOT p50")
