@@ -28,7 +28,7 @@ __all__ = [
 
 def __dir__() -> list[str]:
     """Complete the rooms that are not imported yet, too."""
-    return sorted({*globals(), *__all__})
+    return sorted({*(name for name in globals() if name.startswith("_")), *__all__})
 
 
 def __getattr__(name: str) -> _types.ModuleType:

@@ -755,6 +755,14 @@ def test_an_unknown_shipped_scenario_is_told() -> None:
         shipped_scenario("home-clutser")
 
 
+def test_the_name_of_a_shipped_scenario_is_no_path_and_the_way_to_its_path_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"shipped_scenario\('home-cluster'\)"):
+        load_scenario("home-cluster")
+
+
 # Mutations
 
 Place = tuple[str | int, ...]

@@ -48,7 +48,8 @@ def load_scenario(
     """Read a scenario file.
 
     Args:
-        path: of the YAML file; the traces and model configurations it names are looked for beside it.
+        path: of the YAML file (`shipped_scenario` gives that of a shipped one); the traces and model configurations it
+            names are looked for beside it.
         seed: takes the place of the seed in the file.
         changes: made to what the file says, one after another; as text, or as `parse_change` reads it.
         origin: of what this file is a copy; what it names is then looked for beside that one.
@@ -58,6 +59,9 @@ def load_scenario(
     """
     if seed is not None and not 0 <= seed < bounds.MOST_SEEDS:
         raise InputError("seed", shown(seed), f"a whole number from 0 to {bounds.MOST_SEEDS - 1}")
+    name = os.fspath(path)
+    if name in shipped_scenarios() and not os.path.exists(name):
+        raise InputError(name, "the name of a shipped scenario", f"a path; shipped_scenario({name!r}) is its")
     parsed = [parse_change(change) if isinstance(change, str) else change for change in changes]
     document = read_document(path)
     if origin is not None:
