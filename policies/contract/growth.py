@@ -30,7 +30,7 @@ _NOISE_S = 0.02
 """Times below this break no law, however they grow."""
 
 _TELLING_S = 1e-3
-"""Times below this are of calling functions, not of what they do, and say nothing about growth."""
+"""Times below this are of calling functions, not of what they do: of what takes no longer, growth is not told."""
 
 
 @dataclass(frozen=True)
@@ -81,15 +81,22 @@ def told(timings: Sequence[Timing]) -> str:
     long = f"{slowest.seconds:.3g} s" if slowest.seconds >= 1.0 else f"{slowest.seconds * 1e3:.3g} ms"
     most = f"A decision takes at most {long} of processor time ({size})"
     power = exponent([timing for timing in timings if timing.wide is slowest.wide])
-    return f"{most}." if math.isnan(power) else f"{most}; that grows as (blocks x devices)^{power:.1f}."
+    return (
+        f"{most}."
+        if slowest.seconds < _TELLING_S or math.isnan(power)
+        else f"{most}; that grows as (blocks x devices)^{power:.1f}."
+    )
 
 
 def exponent(timings: Sequence[Timing]) -> float:
-    """P of the best fit of seconds ~ (blocks * devices)**p; nan without three times that are long enough to tell."""
-    telling = [timing for timing in timings if timing.seconds >= _TELLING_S]
-    if len({timing.size for timing in telling}) < 3:
+    """P of the best fit of seconds ~ (blocks * devices)**p to the three largest; nan where there are fewer sizes.
+
+    Always the same three, so that it does not hang on how busy the machine is which count.
+    """
+    largest = sorted(timings, key=lambda timing: timing.size)[-3:]
+    if len({timing.size for timing in largest}) < 3:
         return math.nan
-    sizes, seconds = (np.log([getattr(t, key) for t in telling]) for key in ("size", "seconds"))
+    sizes, seconds = (np.log([getattr(t, key) for t in largest]) for key in ("size", "seconds"))
     return float(np.polyfit(sizes, seconds, 1)[0])
 
 

@@ -4,15 +4,15 @@ Everything is valid by construction, small unless an argument says otherwise, an
 and constant traces.
 """
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, wraps
-from typing import Any, Literal, ParamSpec, TypeVar, get_args, get_origin
+from functools import cache
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
+from policies.contract.arguments import checked
 from policies.contract.question import Question, shown
 from simcore import (
     Cluster,
@@ -31,44 +31,7 @@ from simcore import (
 from simcore.engine.network import Sharing
 from simcore.observe import Migration
 from simcore.world.cost import Projection
-from traces import InputError, Trace, scaled
-from traces.errors import one_of
-from traces.errors import shown as quoted
-
-Wanted = ParamSpec("Wanted")
-Drawn = TypeVar("Drawn")
-
-
-def _checked(
-    strategy: Callable[Wanted, st.SearchStrategy[Drawn]],
-) -> Callable[Wanted, st.SearchStrategy[Drawn]]:
-    """A strategy that complains of its arguments when it is made, not when something is drawn.
-
-    Raises:
-        InputError: an argument makes no sense.
-        TypeError: there is no such argument.
-    """
-    signature = inspect.signature(strategy)
-
-    @wraps(strategy)
-    def checked(*args: Wanted.args, **kwargs: Wanted.kwargs) -> st.SearchStrategy[Drawn]:
-        for key, value in signature.bind(*args, **kwargs).arguments.items():
-            if accepted := _objection(signature.parameters[key].annotation, value):
-                raise InputError(f"{strategy.__name__}({key}=...)", quoted(value), accepted)
-        return strategy(*args, **kwargs)
-
-    return checked
-
-
-def _objection(annotation: object, value: Any) -> str:
-    """What would be accepted instead of an argument; empty where it makes sense. All whole numbers count something."""
-    if annotation is int:
-        return "" if isinstance(value, int) and value >= 1 else "a whole number of at least 1"
-    if annotation is float:
-        return "" if isinstance(value, int | float) and value >= 0.0 else "a number of at least 0"
-    if get_origin(annotation) is Literal:
-        return "" if value in get_args(annotation) else one_of(str(value), get_args(annotation))
-    return ""
+from traces import Trace, scaled
 
 
 @cache
@@ -77,7 +40,7 @@ def reals(low: float, high: float) -> st.SearchStrategy[float]:
     return st.floats(low, high, allow_nan=False, allow_infinity=False)
 
 
-@_checked
+@checked
 @cache
 def models(*, most_layers: int = 3, most_heads: int = 6) -> st.SearchStrategy[ModelSpec]:
     """Models with or without grouped queries and gates.
@@ -111,7 +74,7 @@ def models(*, most_layers: int = 3, most_heads: int = 6) -> st.SearchStrategy[Mo
     )
 
 
-@_checked
+@checked
 def costs(model: ModelSpec, *, most_shards: int = 1) -> st.SearchStrategy[CostModel]:
     """Either cost model; with more than one shard allowed, also sharded projections."""
     shards = st.integers(1, min(most_shards, model.ffn_width))
@@ -152,7 +115,7 @@ def blinking() -> st.SearchStrategy[Trace]:
     )
 
 
-@_checked
+@checked
 @st.composite
 def clusters(
     draw: st.DrawFn,
@@ -202,7 +165,7 @@ def clusters(
     return Cluster(devices, links, f"d{draw(st.integers(0, count - 1))}")
 
 
-@_checked
+@checked
 @st.composite
 def scenarios(
     draw: st.DrawFn,
@@ -247,7 +210,7 @@ def scenarios(
     )
 
 
-@_checked
+@checked
 @st.composite
 def faults(draw: st.DrawFn, scenario: Scenario, *, at_once: bool) -> Scenario:
     """The scenario with one of its devices down for good; never the source, and as it is where that is all there is.
@@ -268,14 +231,14 @@ def faults(draw: st.DrawFn, scenario: Scenario, *, at_once: bool) -> Scenario:
     return replace(scenario, cluster=replace(cluster, devices=tuple(devices)))
 
 
-@_checked
+@checked
 def placements(blocks: int, devices: int) -> st.SearchStrategy[IntArray]:
     """A device for each block, shape (blocks,)."""
     chosen = st.lists(st.integers(0, devices - 1), min_size=blocks, max_size=blocks)
     return chosen.map(lambda values: np.array(values, dtype=np.int64))
 
 
-@_checked
+@checked
 @st.composite
 def questions(
     draw: st.DrawFn,
@@ -328,7 +291,7 @@ def observations(**arguments: Any) -> st.SearchStrategy[Observation]:
     return questions(**arguments).map(shown)
 
 
-@_checked
+@checked
 @st.composite
 def one_large(
     draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] | None = None
@@ -349,7 +312,7 @@ def one_large(
     return Question(with_memory(scenario, room))
 
 
-@_checked
+@checked
 @st.composite
 def untied(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] | None = None) -> Question:
     """Questions in which no two devices or links are alike, so that nothing depends on how ties are broken.
@@ -388,7 +351,7 @@ def untied(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec
     return Question(replace(question.scenario, cluster=cluster, embed=False, lm_head=False))
 
 
-@_checked
+@checked
 @st.composite
 def runs(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] | None = None) -> Question:
     """Whole runs of a few decisions in worlds that change meanwhile, with either sharing and either migration.
