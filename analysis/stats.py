@@ -19,6 +19,7 @@ leaves the range of the sample.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -72,6 +73,9 @@ def bootstrap(sample: npt.ArrayLike, statistic: Statistic = "median", *, seed: i
     values = np.asarray(sample, dtype=np.float64)
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
         raise ValueError(f"needs a row of finite values, got {values!r}")
+    if values.size == 1:
+        only = float(values[0])
+        return Interval(only, only, only, 1)
     of = _STATISTICS[statistic]
     resampled = _resampled(values, of, np.random.default_rng(seed))
     tail = (1 - LEVEL) / 2 if statistic == "median" else _tail(values.size)
@@ -256,6 +260,7 @@ def _share_error(runs: Sequence[npt.NDArray[np.float64]], value: float) -> float
     return _student(len(runs)) * float(beyond.std(ddof=1)) / math.sqrt(len(runs))
 
 
+@cache
 def _student(count: int) -> float:
     """How many standard errors the interval of a mean of `count` values reaches to either side."""
     from scipy.stats import t
@@ -267,8 +272,6 @@ def _tail(count: int) -> float:
     """What is cut off at either end of the resampled means of `count` values."""
     from scipy.stats import norm
 
-    if count < 2:
-        return 0.0
     return float(norm.sf(_student(count) * math.sqrt(count / (count - 1))))
 
 

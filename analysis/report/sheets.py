@@ -82,7 +82,7 @@ def numbers(evidence: Evidence) -> Sheet:
     rows = []
     for policy in evidence.policies:
         here = done[done["policy"] == policy]
-        found = [_level(level(here, column), scale) for column, (_, scale) in columns.items()]
+        found = [_level(level(here[column], here["seed"]), scale) for column, (_, scale) in columns.items()]
         rows.append([Cell(policy), *found])
     heads = [Head("Policy", number=False), *(Head(name) for name, _ in columns.values())]
     return Sheet("Means over completed runs, with 95 % intervals where worlds were repeated", heads, rows)

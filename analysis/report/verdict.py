@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -149,7 +150,8 @@ def contest(evidence: Evidence, metric: Metric, runs: pd.DataFrame | None = None
     complete = {p: (int((done["policy"] == p).sum()), int((rows["policy"] == p).sum())) for p in policies}
     best = _best(values, complete, metric)
     changes = {} if best is None else _changes(values, best)
-    levels = {policy: _level(values[policy]) for policy in policies}
+    of_seed = values.index.get_level_values("seed")
+    levels = {policy: level(values[policy], of_seed) for policy in policies}
     seeds, settings = rows["seed"].nunique(), 1
     if evidence.axes:
         settings = len(rows.drop_duplicates(list(evidence.axes)))
@@ -164,15 +166,18 @@ def by_world(evidence: Evidence, metric: Metric, runs: pd.DataFrame) -> pd.DataF
     return table.reindex(columns=list(dict.fromkeys(runs["policy"])))
 
 
-def level(runs: pd.DataFrame, column: str) -> Interval | None:
-    """The mean of a column over the seeds of some runs, with its interval; None if no run has it."""
-    present = runs[np.isfinite(runs[column].to_numpy(dtype=np.float64))]
-    return bootstrap(present.groupby("seed")[column].mean(), "mean") if len(present) else None
+def level(values: npt.ArrayLike, seeds: npt.ArrayLike) -> Interval | None:
+    """The mean of some values over the seeds that they belong to, with its interval; None if none is known."""
+    known = _per_seed(np.asarray(values, dtype=np.float64), np.asarray(seeds))
+    return bootstrap(known, "mean") if known.size else None
 
 
-def _level(values: "pd.Series[float]") -> Interval | None:
-    known = values.dropna()
-    return bootstrap(known.groupby(level="seed").mean(), "mean") if len(known) else None
+def _per_seed(values: npt.NDArray[np.float64], seeds: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """The means of the known values under each seed that has any, shape (seeds,)."""
+    known = np.isfinite(values)
+    _, seed = np.unique(seeds[known], return_inverse=True)
+    means: npt.NDArray[np.float64] = np.bincount(seed, values[known]) / np.bincount(seed)
+    return means
 
 
 def _best(values: pd.DataFrame, complete: Mapping[str, tuple[int, int]], metric: Metric) -> str | None:
@@ -227,27 +232,21 @@ def _connected(there: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
 
 
 def _changes(values: pd.DataFrame, best: str) -> dict[str, Change]:
-    found = {}
-    for a, b in combinations(values.columns, 2):
-        logs = _log_ratio(values[a], values[b])
-        if logs.size:
-            found[a, b] = logs, compare_pairs(logs, np.zeros(logs.size))
+    seeds, found = values.index.get_level_values("seed").to_numpy(), {}
+    logs = {str(policy): np.log(column.to_numpy(dtype=np.float64)) for policy, column in values.items()}
+    for a, b in combinations(logs, 2):
+        # One value per seed: the mean over the settings that both completed.
+        ratios = _per_seed(without_rounding(logs[a] - logs[b]), seeds)
+        if ratios.size:
+            found[a, b] = ratios, compare_pairs(ratios, np.zeros(ratios.size))
     corrected = dict(zip(found, holm([one.p_value for _, one in found.values()]), strict=True))
     changes = {}
-    for policy in values.columns:
+    for policy in logs:
         for pair, sign in (((policy, best), 1.0), ((best, policy), -1.0)):
             if pair in found:
-                logs, one = found[pair]
-                changes[str(policy)] = _change(sign * logs, one, sign, float(corrected[pair]))
+                ratios, one = found[pair]
+                changes[policy] = _change(sign * ratios, one, sign, float(corrected[pair]))
     return changes
-
-
-def _log_ratio(a: "pd.Series[float]", b: "pd.Series[float]") -> npt.NDArray[np.float64]:
-    """One value per seed: the mean over the settings that both completed."""
-    both = pd.concat([a, b], axis=1).dropna()
-    logs = np.log(both.to_numpy(dtype=np.float64))
-    ratio = pd.Series(without_rounding(logs[:, 0] - logs[:, 1]), index=both.index.get_level_values("seed"))
-    return np.asarray(ratio.groupby(level=0).mean(), dtype=np.float64)
 
 
 def _change(logs: npt.NDArray[np.float64], one: Comparison, sign: float, p_value: float) -> Change:
@@ -331,7 +330,7 @@ def _shown(found: Interval | None, factor: float, unit: str) -> str:
 
 def _failures(found: Contest) -> str:
     early = [
-        f"{p} in {total - done} of {total}" for p, (done, total) in found.complete.items() if done < total
+        f"{p} in {total - done:,} of {total:,}" for p, (done, total) in found.complete.items() if done < total
     ]
     return (
         f" Runs that ended early: {listed(early)}; a world counts for a pair if both completed it."
