@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -240,6 +241,20 @@ def test_moved_bytes_add_up_and_policies_that_moved_nothing_are_named() -> None:
 def test_a_map_marks_what_did_not_come_to_its_end() -> None:
     (axes, _bar) = across(figures.PAGE)["map"].axes
     assert [text.get_text() for text in axes.texts] == ["1.00", "2.00", "1.50", "–"]
+
+
+@pytest.mark.parametrize("levels", [3, 12, 50, 200])
+def test_the_levels_of_a_map_do_not_run_into_each_other(levels: int) -> None:
+    table = pd.DataFrame(
+        np.ones((2, levels)), index=["a", "b"], columns=[str(1000 + i) for i in range(levels)]
+    )
+    figure = figures.heat_map(table, "axis", "times the best")
+    figure.draw_without_rendering()
+    labels = [one for one in figure.axes[0].get_xticklabels() if one.get_text()]
+    turned = labels[0].get_rotation() != 0.0
+    for left, right in pairwise(one.get_window_extent() for one in labels):
+        # Turned labels lie side by side: there must be room for the height of a line between their ends.
+        assert right.x1 - left.x1 > 9.0 if turned else right.x0 > left.x1
 
 
 def test_an_optimum_that_nobody_knows_is_told() -> None:

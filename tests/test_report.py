@@ -30,7 +30,8 @@ from analysis.report import Evidence, contest, page, read_evidence, verdict
 from analysis.report.closer import fault_sheet, slowest_sheet
 from analysis.report.evidence import after_warm_up, detailed, of_result
 from analysis.report.sights import gaps_to_optimum, relative, sights
-from analysis.report.verdict import METRICS, effects, metric_named
+from analysis.report.verdict import METRICS, metric_named
+from analysis.report.worlds import effects
 from simcore import TABLES, Result, combine, load_scenario, shipped_scenario, simulate
 from traces.errors import InputError
 

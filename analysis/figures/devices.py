@@ -163,9 +163,10 @@ def draw_map(
         vmax=ends[1],
     )
     columns = [literal(shortened(str(name), 22)) for name in table.columns]
-    crowded = sum(map(len, columns)) * size.font_pt / 110 > size.width_in
+    every = math.ceil(len(columns) * size.font_pt / (40.0 * size.width_in))
+    crowded = sum(len(name) + 1 for name in columns[::every]) * size.font_pt / 100 > 0.85 * size.width_in
     turned: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
-    axes.set_xticks(range(len(columns)), columns, **turned)
+    axes.set_xticks(range(0, len(columns), every), columns[::every], **turned)
     axes.set_yticks(range(len(table)), [literal(shortened(str(name), 38)) for name in table.index])
     axes.grid(visible=False)
     longest = max((len(text) for row in texts for text in row), default=0)

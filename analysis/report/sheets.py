@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.report.evidence import Evidence, described
-from analysis.report.verdict import Change, Contest, contest, level, percent
+from analysis.report.verdict import Change, Contest, contest, percent
+from analysis.report.worlds import level
 from analysis.stats import Interval
 from analysis.tables import byte_unit, number, time_unit
 
@@ -109,7 +110,8 @@ def settings(evidence: Evidence, found: Contest) -> Sheet | None:
         best = None if here.best is None else here.levels[here.best]
         cells = [Cell(here.best or "–"), _level(best, factor), Cell(", ".join(close) or "–")]
         rows.append([*map(level_cell, labels), *cells, Cell(f"{done:,} of {total:,}", str(done / total))])
-    return Sheet("The best policy in each setting, every setting weighed by itself", heads, rows)
+    title = "The best policy in each setting by itself, among those that completed most of their runs"
+    return Sheet(title, heads, rows)
 
 
 def run_sheet(evidence: Evidence) -> Sheet | None:

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from analysis import figures
 from analysis.figures import PAGE, Size
 from analysis.report.evidence import Evidence, alone
-from analysis.report.verdict import Contest, by_world, effects
+from analysis.report.verdict import Contest
+from analysis.report.worlds import by_world, effects
 from simcore.files.schema import NAME
 
 _FILE_NAME = re.compile(NAME)
@@ -153,7 +154,7 @@ def relative(evidence: Evidence, found: Contest, axis: str) -> pd.DataFrame:
     """How many times the best each policy is at each level of an axis: a row per policy, a column per level."""
     levels = {}
     for level, runs in evidence.runs.groupby(axis, sort=False):
-        logs = effects(by_world(evidence, found.metric, runs))
+        logs = effects(by_world(evidence, found.metric.column, runs))
         logs -= logs.min() if found.metric.lower else logs.max()
         levels[f"{level:g}" if isinstance(level, float) else str(level)] = np.exp(logs)
     return pd.DataFrame(levels).reindex(list(evidence.policies))
