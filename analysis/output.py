@@ -87,6 +87,16 @@ def results_folder(target: Path) -> Iterator[Path]:
             _replace(place, new, holder / "old")
 
 
+def scratch(prefix: str) -> tempfile.TemporaryDirectory[str]:
+    """A folder for what is needed for a while only.
+
+    Raises:
+        InputError: the system has no place for one.
+    """
+    with writing("the folder for temporary files"):
+        return tempfile.TemporaryDirectory(prefix=prefix)
+
+
 @contextmanager
 def writing(target: Path | str) -> Iterator[None]:
     """Tell a user why the system refuses to write a path of theirs.

@@ -5,10 +5,10 @@
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -44,6 +44,14 @@ _Dask = Annotated[
     typer.Option(metavar="ADDRESS", help="Use the workers of this Dask scheduler, such as tcp://host:8786."),
 ]
 _Retry = Annotated[bool, typer.Option("--retry-failed", help="Try again what failed earlier.")]
+_Audit = Annotated[
+    bool,
+    typer.Option(
+        "--audit",
+        help="Watch every run that is made for broken laws of the simulation; one that breaks a law fails. Takes "
+        "longer, and gives the same results.",
+    ),
+]
 
 
 @sweep.command()
@@ -81,6 +89,7 @@ def run(
     dask: _Dask = None,
     retry_failed: _Retry = False,
     decision_limit: DecisionLimit = None,
+    audit: _Audit = False,
 ) -> None:
     """Make the runs that the store does not hold yet.
 
@@ -90,7 +99,7 @@ def run(
     with reported():
         limit_s = allowed(decision_limit)
         with _planned(file, store) as (planned, place):
-            _make(file, planned, place, _crew(workers, dask), retry_failed, limit_s)
+            _make(file, planned, place, _crew(workers, dask), retry_failed, limit_s, audit)
 
 
 @sweep.command()
@@ -101,12 +110,13 @@ def resume(
     dask: _Dask = None,
     retry_failed: _Retry = False,
     decision_limit: DecisionLimit = None,
+    audit: _Audit = False,
 ) -> None:
     """Go on with a campaign: as `run`, but only where there is a store."""
     with reported():
         limit_s = allowed(decision_limit)
         with _planned(file, store, needed=True) as (planned, place):
-            _make(file, planned, place, _crew(workers, dask), retry_failed, limit_s)
+            _make(file, planned, place, _crew(workers, dask), retry_failed, limit_s, audit)
 
 
 @sweep.command()
@@ -156,6 +166,7 @@ def _planned(file: str, store: Path | None, *, needed: bool = False) -> "Iterato
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from analysis.campaign import Store, prepare
+    from analysis.output import scratch
     from traces.errors import InputError
 
     campaign = _campaign(file)
@@ -164,7 +175,7 @@ def _planned(file: str, store: Path | None, *, needed: bool = False) -> "Iterato
         raise InputError(str(place.folder), "no store", f"one that `headway sweep run {file}` has made")
     columns = (TextColumn("reading worlds"), BarColumn(), MofNCompleteColumn(), TextColumn("runs"))
     hidden = not sys.stdout.isatty()
-    with tempfile.TemporaryDirectory(prefix="headway-sweep-") as folder:
+    with _handled(signal.default_int_handler), scratch("headway-sweep-") as folder:
         with Progress(*columns, console=console(), transient=True, disable=hidden) as bar:
             task = bar.add_task(
                 "", total=campaign.points * len(campaign.seeds) * max(1, len(campaign.policies))
@@ -205,23 +216,25 @@ def _make(
     crew: "AbstractContextManager[Workers]",
     retry_failed: bool,
     limit_s: float | None,
+    audit: bool,
 ) -> None:
     from analysis.campaign import run as make
 
-    with crew as workers, _interruptible() as stop, _watched() as progress:
+    with _interruptible() as stop, crew as workers, _watched() as progress:
         tally = make(
             planned,
             place,
             workers,
             retry_failed=retry_failed,
             decision_limit_s=limit_s,
+            audit=audit,
             progress=progress,
             stop=stop,
         )
     again = f"headway sweep resume {file} --store {place.folder}"
     if tally.stopped:
-        typer.echo(f"headway: stopped with {tally.left:,} of {tally.total:,} runs to make", err=True)
-        typer.echo(f"headway: to go on: {again}", err=True)
+        _say(f"stopped with {tally.left:,} of {tally.total:,} runs to make")
+        _say(f"to go on: {again}")
         raise typer.Exit(130)
     show(
         f"{tally.total:,} runs: {tally.before:,} were in the store, {tally.done:,} made now, "
@@ -235,21 +248,39 @@ def _make(
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Let a first Ctrl-C (or SIGTERM) ask for an orderly end, and a second one have it at once."""
+    """Let a first Ctrl-C ask for an orderly end, and a second one have it at once; a third has nothing to add."""
     asked: list[int] = []
 
     def note(number: int, _: object) -> None:
-        if asked:
-            raise KeyboardInterrupt
         asked.append(number)
-        typer.echo("headway: finishing the runs under way; once more to leave them", err=True)
+        if len(asked) == 1:
+            _say("finishing the runs under way; once more to leave them")
+        elif len(asked) == 2:
+            raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _handled(note):
         yield lambda: bool(asked)
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """Let this be called for Ctrl-C, SIGTERM and the end of the terminal; not for what the caller lets be ignored."""
+    asking = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in asking}
+    heard = [number for number in asking if before[number] is not signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, handler)
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in heard:
+            signal.signal(number, before[number])
+
+
+def _say(text: str) -> None:
+    """Tell something on standard error, if anybody is there: it may be the terminal that has gone away."""
+    with suppress(OSError):
+        typer.echo(f"headway: {text}", err=True)
 
 
 @contextmanager

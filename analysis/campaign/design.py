@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from simcore.files.bounds import MOST_SEEDS
 from simcore.files.changes import Change, Scale, Set, parse_change
+from simcore.files.schema import NAME
 from simcore.results import TABLES
 from simcore.scenario import PolicyChoice
 from traces.errors import InputError, one_of, shown
@@ -113,6 +115,11 @@ class Campaign:
     text: str = ""
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(NAME, self.name):
+            raise InputError("name", shown(self.name), "letters, digits and ._-, first a letter or a digit")
+        labels = [choice.label for choice in self.policies]
+        if len(set(labels)) < len(labels):
+            raise InputError("policies", f"the labels {shown(labels)}", "distinct labels")
         self._check_axes()
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise InputError("seeds", shown(list(self.seeds)), "at least one seed, each once")

@@ -1,6 +1,5 @@
 """What the missing runs of a campaign will take."""
 
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from analysis.campaign.plan import Plan
 from analysis.campaign.survey import State, Survey
 from analysis.campaign.tables import Tables, merged
 from analysis.campaign.view import View
-from analysis.campaign.worker import Bundle, Task, work
+from analysis.campaign.worker import Bundle, work
 from analysis.campaign.world import packed
+from analysis.output import scratch, writing
 
 _SAMPLES = 3
 _ENOUGH_S = 10.0
@@ -85,14 +85,14 @@ def _samples(plan: Plan, survey: Survey) -> Iterator[tuple[str, Tables, float]]:
             return
         data, apart = packed(world.content, plan.fixed)
         for i, run in inside:
-            bundle = Bundle(data, (Task(run, plan.choice(i), survey.tables),))
+            bundle = Bundle(data, (plan.task(i, run, survey.tables),))
             batch = work((bundle,), apart, engine_code())
             yield plan.choice(i).label, batch.tables, batch.wall_s
 
 
 def _marginal_bytes(runs: list[Tables]) -> float:
     """What one run more takes in a file of several."""
-    with tempfile.TemporaryDirectory(prefix="headway-plan-") as folder:
+    with scratch("headway-plan-") as folder, writing(folder):
         one, all_ = (
             parts.size_bytes(parts.write_part(Path(folder), merged(some), Path(folder)))
             for some in (runs[:1], runs)

@@ -6,10 +6,10 @@
 import importlib
 import multiprocessing
 import os
-import tempfile
+import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import CancelledError, Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -18,9 +18,10 @@ from typing import Any
 
 from analysis.campaign.identity import engine_code
 from analysis.campaign.worker import probe, save_trace
+from analysis.output import scratch, writing
 from analysis.processes import Processes
 from traces import Trace
-from traces.errors import InputError, shown
+from traces.errors import InputError, shown, told
 
 _PATIENCE_S = 30.0
 
@@ -80,11 +81,12 @@ def processes(count: int | None = None) -> Iterator[Workers]:
     They are new interpreters and not forks: nothing is inherited by accident, whatever threads this process has.
     """
     number = count or os.cpu_count() or 1
-    with tempfile.TemporaryDirectory(prefix="headway-traces-") as folder:
+    with scratch("headway-traces-") as folder:
 
         def share(name: str, trace: Trace) -> Path:
             path = Path(folder) / name
-            save_trace(trace, path)
+            with writing(path):
+                save_trace(trace, path)
             return path
 
         pool = _Pool(number)
@@ -119,8 +121,14 @@ class _Pool:
 
 
 def _follow(parent: "Connection[Any, Any]") -> None:
-    """End when the parent does."""
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    """End when the parent does and not with its terminal; so do processes that a policy may fork off."""
+
+    def watch() -> None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.register_at_fork(after_in_child=watch)
+    watch()
 
 
 def _end_with(parent: "Connection[Any, Any]") -> None:
@@ -149,13 +157,16 @@ def dask_workers(address: str) -> Iterator[Workers]:
         found = f"no answer from {shown(address)}"
         raise InputError("--dask", found, 'the address of a scheduler, such as "tcp://host:8786"') from error
     with client:
-        _check_dask(client)
+        _check_dask(client, address)
 
         def count() -> int:
-            return sum(client.nthreads().values())
+            with _answering(address):
+                return sum(client.nthreads().values())
 
         def share(_: str, trace: Trace) -> Any:
-            return client.scatter(trace, broadcast=True)
+            _wait_for_workers(client, address)
+            with _answering(address):
+                return client.scatter(trace, broadcast=True)
 
         yield Workers(
             client.get_executor(retries=0, pure=False),
@@ -166,14 +177,33 @@ def dask_workers(address: str) -> Iterator[Workers]:
         )
 
 
-def _check_dask(client: Any) -> None:
+@contextmanager
+def _answering(address: str) -> Iterator[None]:
+    """Tell that a scheduler has gone away.
+
+    Raises:
+        InputError: in place of what Dask says.
+    """
     try:
-        client.wait_for_workers(1, timeout=_PATIENCE_S)
-    except TimeoutError as error:
-        raise InputError(
-            "--dask", "a scheduler without workers", "one with workers: dask worker ADDRESS"
-        ) from error
-    found = client.run(probe, on_error="return")
+        yield
+    except (OSError, CancelledError, RuntimeError) as error:
+        found = f"no answer from {shown(address)} any more ({told(error)})"
+        raise InputError("--dask", found, "a scheduler that stays; what is done is in the store") from error
+
+
+def _wait_for_workers(client: Any, address: str) -> None:
+    with _answering(address):
+        try:
+            client.wait_for_workers(1, timeout=_PATIENCE_S)
+        except TimeoutError as error:
+            found = f"no workers at {shown(address)} for {_PATIENCE_S:.0f} s"
+            raise InputError("--dask", found, "a scheduler with workers: dask worker ADDRESS") from error
+
+
+def _check_dask(client: Any, address: str) -> None:
+    _wait_for_workers(client, address)
+    with _answering(address):
+        found = client.run(probe, on_error="return")
     for worker, answer in found.items():
         if answer != engine_code():
             said = f"an error, {answer!r}," if isinstance(answer, BaseException) else "another headway"

@@ -74,7 +74,10 @@ class Lock:
         """
         if time.monotonic() - self._touched < _TOUCH_S:
             return
-        if _read(self._path) != self._holder:
+        other = _read(self._path)
+        if other is None:
+            raise InputError(str(self._path), "no lock any more", "a store that nobody removes or moves")
+        if other != self._holder:
             raise InputError(str(self._path), "another runner's lock", "one runner at a time")
         os.utime(self._path)
         self._touched = time.monotonic()

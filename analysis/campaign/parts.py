@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.campaign.tables import STORED, Tables, table_file
+from analysis.campaign.tables import STORED, Tables, table_file, told_of
 from traces.errors import InputError, reason, shown
 
 _ROWS = 1 << 17
@@ -56,6 +56,7 @@ def fold(entries: Sequence[Path], folder: Path, unfinished: Path) -> Path:
 
     Raises:
         OSError: it cannot be written; then nothing is visible.
+        InputError: an entry is broken.
     """
     with _hidden(unfinished) as hidden:
         for name in STORED:
@@ -147,7 +148,8 @@ def _batches(files: Sequence[Path]) -> Iterator[pa.Table]:
     """The rows of all files, many at a time but not all."""
     tables: list[pa.Table] = []
     for path in files:
-        tables.append(pq.read_table(path))
+        with told_of(path):
+            tables.append(pq.read_table(path))
         if sum(table.num_rows for table in tables) >= _ROWS:
             yield pa.concat_tables(tables)
             tables.clear()

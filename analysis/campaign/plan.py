@@ -16,8 +16,10 @@ import simcore
 from analysis.campaign.design import CASE, Campaign, Point, check_size
 from analysis.campaign.identity import policy_digest, run_id
 from analysis.campaign.tables import table_file
+from analysis.campaign.worker import Task
 from analysis.campaign.world import Misfit, World, big_traces
 from analysis.compare import choose
+from analysis.output import writing
 from simcore.outcome import DoesNotFitError
 from simcore.scenario import PolicyChoice
 from traces.errors import InputError
@@ -37,11 +39,13 @@ class Plan:
         path: of the table of cases: one row per run, with `CASE` and the axes as columns.
         runs: rows of the table.
         fixed: digests of the larger traces that do not depend on the seed.
+        digests: of the policies, by label.
     """
 
     campaign: Campaign
     scenario: str
     policies: Mapping[str, PolicyChoice]
+    digests: Mapping[str, str]
     path: Path
     runs: int
     fixed: frozenset[str]
@@ -71,6 +75,11 @@ class Plan:
         labels = tuple(self.policies)
         return self.policies[labels[number % len(labels)]]
 
+    def task(self, number: int, run: str, tables: tuple[str, ...]) -> Task:
+        """What a worker has to do for a case, of which these tables are missing."""
+        choice = self.choice(number)
+        return Task(run, choice, self.digests[choice.label], tables)
+
     def worlds(self, cases: Iterable[tuple[int, str]]) -> Iterator[tuple[World, list[tuple[int, str]]]]:
         """The worlds of some cases in their order, each with its cases; one world is in memory at a time.
 
@@ -83,7 +92,7 @@ class Plan:
             point, seed = next(place for index, place in places if index == wanted)
             world, inside = load_world(self.campaign, point, seed), list(group)
             number, name = inside[0]
-            if run_id(world.digest, policy_digest(policies.chosen(self.choice(number)))) != name:
+            if run_id(world.digest, self.digests[self.choice(number).label]) != name:
                 found = "another content than when the campaign began"
                 raise InputError(str(self.campaign.scenario), found, "files that stay as they are")
             yield world, inside
@@ -99,7 +108,7 @@ def prepare(campaign: Campaign, path: Path, step: Callable[[int], None] | None =
 
     Raises:
         InputError: the campaign, or one of its scenarios, cannot be used. A world that no placement could hold is no
-            mistake: its runs are `infeasible`.
+            mistake: its runs are `infeasible`. Or the table cannot be written.
     """
     base = simcore.load_scenario(campaign.scenario, seed=campaign.seeds[0], changes=campaign.changes)
     choices = {choice.label: choice for choice in campaign.policies or choose(base, ())}
@@ -107,7 +116,7 @@ def prepare(campaign: Campaign, path: Path, step: Callable[[int], None] | None =
     check_size(runs)
     names = {label: policy_digest(policies.chosen(choice)) for label, choice in choices.items()}
     fixed: set[str] = set()
-    with table_file(path, _schema(campaign)) as table:
+    with writing(path), table_file(path, _schema(campaign)) as table:
         rows: list[dict[str, Any]] = []
         for number, (point, world) in enumerate(_read(campaign, fixed)):
             about = {"scenario": base.name, "changes": "; ".join(c.text for c in point.changes)}
@@ -121,7 +130,13 @@ def prepare(campaign: Campaign, path: Path, step: Callable[[int], None] | None =
                 step(len(names))
         table.write_table(pa.Table.from_pylist(rows, _schema(campaign)))
     return Plan(
-        campaign=campaign, scenario=base.name, policies=choices, path=path, runs=runs, fixed=frozenset(fixed)
+        campaign=campaign,
+        scenario=base.name,
+        policies=choices,
+        digests=names,
+        path=path,
+        runs=runs,
+        fixed=frozenset(fixed),
     )
 
 

@@ -22,6 +22,7 @@ from analysis.campaign.worker import Batch, Bundle, Task, WrongCodeError, failur
 from analysis.campaign.world import packed
 from simcore.engine.deadline import DEFAULT_LIMIT_S
 from traces import Trace
+from traces.errors import InputError, told
 
 _STRIKES = 3
 _CALL_S = 1.0
@@ -62,6 +63,7 @@ def run(
     *,
     retry_failed: bool = False,
     decision_limit_s: float | None = DEFAULT_LIMIT_S,
+    audit: bool = False,
     progress: Callable[[Tally], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Tally:
@@ -73,15 +75,17 @@ def run(
         workers: who makes them; results are the same for any.
         retry_failed: try again what failed earlier.
         decision_limit_s: wall time that a policy may take for one decision; a run that comes to it fails.
+        audit: watch every run that is made for broken laws of the simulation; one that breaks a law fails. Names and
+            results of runs are the same.
         progress: called whenever something has come back.
         stop: asked every half second whether to finish what is under way, and leave the rest.
 
     Raises:
-        InputError: the store cannot be written, or workers have other code.
+        InputError: the store cannot be written, or workers have other code, do not live, or are gone for good.
     """
     with store.writer() as writer:
         survey = look(plan, store.view(), retry_failed=retry_failed)
-        limited = partial(work, decision_limit_s=decision_limit_s)
+        limited = partial(work, decision_limit_s=decision_limit_s, audit=audit)
         return _Runner(plan, workers, writer, Log(store.folder), limited, progress or (lambda _: None)).go(
             survey, stop
         )
@@ -157,8 +161,21 @@ class _Runner:
             f"{survey.failed} failed earlier; up to {count} at a time"
         )
         self._writer.describe(campaign.name, self._plan.path, campaign.text, campaign.scenario)
-        if survey.missing and self._workers.executor.submit(probe).result() != engine_code():
-            raise WrongCodeError("workers have another version of headway than the runner")
+        if survey.missing and self._probe() != engine_code():
+            raise _other_code("another version of headway at a worker than at the runner")
+
+    def _probe(self) -> str:
+        """What workers would compute with; a worker may be ended before it has said so, but not one after another."""
+        for _ in range(_STRIKES):
+            self._workers.count()
+            try:
+                return self._workers.executor.submit(probe).result()
+            except (BrokenExecutor, CancelledError) as error:
+                self._log.say(f"a worker ended before its first run: {error!r}")
+                if not self._workers.renew():
+                    raise
+                last = error
+        raise InputError("workers", f"none that lives: {told(last)}", "workers that can be started")
 
     def _calls(self, survey: Survey) -> Iterator[_Call]:
         """Calls for all missing runs, so large that the way there and back does not matter."""
@@ -167,7 +184,7 @@ class _Runner:
         room = self._room()
         for world, cases in self._plan.worlds(survey.todo(self._plan)):
             data, apart = packed(world.content, self._plan.fixed)
-            tasks = [Task(name, self._plan.choice(i), survey.lacks(i)) for i, name in cases]
+            tasks = [self._plan.task(i, name, survey.lacks(i)) for i, name in cases]
             while tasks:
                 bundles.append(Bundle(data, tuple(tasks[:room])))
                 traces |= apart
@@ -186,11 +203,13 @@ class _Runner:
 
     def _send(self, calls: Iterator[_Call]) -> None:
         """Let every worker have something to do, and one call more; suspects go alone."""
+        # Whoever is gone altogether says so here, before a run is blamed for it.
+        room = 2 * max(1, self._workers.count())
         if self._suspects:
             if not self._under_way:
                 self._submit(self._suspects.popleft())
             return
-        while len(self._under_way) < 2 * max(1, self._workers.count()):
+        while len(self._under_way) < room:
             call = next(calls, None)
             if call is None:
                 return
@@ -216,7 +235,7 @@ class _Runner:
         if error is None:
             self._take(future.result())
         elif isinstance(error, WrongCodeError):
-            raise error
+            raise _other_code(str(error)) from error
         else:
             self._lose(call, executor, error)
 
@@ -243,8 +262,12 @@ class _Runner:
         if self._strikes[name] < _STRIKES:
             self._suspects.append(call)
         else:
-            told = f"no worker survived it, or none could make it: {error!r}"
-            self._take(Batch(failure(name, told), 0, {name: told}, 0.0))
+            words = f"no worker survived it, or none could make it: {told(error)}"
+            self._take(Batch(failure(name, words), 0, {name: words}, 0.0))
+
+
+def _other_code(found: str) -> InputError:
+    return InputError("workers", found, "the runner's code, which stays as it is while a campaign runs")
 
 
 def _summary(tally: Tally) -> str:

@@ -166,7 +166,7 @@ class Writer:
             self._waiting.clear()
             with writing(self._store.folder):
                 entry = parts.write_part(self._journal, tables, self._unfinished)
-            self._bytes += parts.size_bytes(entry)
+                self._bytes += parts.size_bytes(entry)
             names = [tables[name]["run"] for name in ("kept", "failures") if name in tables]
             self._runs += sum(pc.count_distinct(each).as_py() for each in names)
         self._committed = time.monotonic()

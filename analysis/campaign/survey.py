@@ -88,10 +88,12 @@ def look(plan: Plan, view: View, *, retry_failed: bool = False) -> Survey:
     states = np.full(plan.runs, State.MISSING, np.uint8)
     lacking = np.full(plan.runs, wanted, np.uint16)
     for numbers, runs in plan.batches():
-        lacks = wanted & ~kept.find(runs, 0)
+        there = kept.find(runs, 0)
+        lacks = wanted & ~there
         lacking[numbers] = lacks
         repeated = places.find(runs, 0) != numbers
-        failed = failures.find(runs, False)
+        # Who succeeded after a failure, and shall keep more now, has not failed.
+        failed = failures.find(runs, False) & (there & bits(("runs",)) == 0)
         states[numbers] = np.select(
             [repeated, lacks == 0, failed], [State.REPEATED, State.PRESENT, State.FAILED], State.MISSING
         )

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simcore.results import TABLES
+from traces.errors import InputError, reason
 
 _TEXT, _INT, _REAL = pa.string(), pa.int64(), pa.float64()
 
@@ -70,3 +71,16 @@ def table_file(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """
     with pa.OSFile(str(path), "wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         yield writer
+
+
+@contextmanager
+def told_of(path: Path) -> Iterator[None]:
+    """Tell what is wrong with a file that somebody else may have written.
+
+    Raises:
+        InputError: in place of what the library says.
+    """
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(str(path), reason(error), "a table written by headway") from error

@@ -7,7 +7,6 @@ tables.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,9 +17,9 @@ import pyarrow.parquet as pq
 
 from analysis.campaign import parts
 from analysis.campaign.index import Index, union
-from analysis.campaign.tables import STORED
+from analysis.campaign.tables import STORED, told_of
 from simcore.results import TABLES
-from traces.errors import InputError, reason
+from traces.errors import InputError
 
 _ROWS = 1 << 14
 """Rows that are read at a time where not all are needed at once."""
@@ -71,7 +70,7 @@ class View:
             InputError: a file of it is broken, or from elsewhere.
         """
         for path, source in self._files(table):
-            with _told_of(path), pq.ParquetFile(source) as file:
+            with told_of(path), pq.ParquetFile(source) as file:
                 if not file.schema_arrow.equals(STORED[table]):
                     raise InputError(str(path), "a table of another schema", "a table written by headway")
                 for batch in file.iter_batches(_ROWS, columns=columns, use_threads=False):
@@ -83,7 +82,7 @@ class View:
         """How many rows a table has."""
         count = 0
         for path, source in self._files(table):
-            with _told_of(path):
+            with told_of(path):
                 count += pq.read_metadata(source).num_rows
         return count
 
@@ -121,7 +120,7 @@ def look_at(folder: Path, journal: Path, done: Path) -> View:
     Raises:
         InputError: it cannot be read.
     """
-    with _told_of(folder):
+    with told_of(folder):
         while True:
             # No entry that counts can go away, wholly or in part, before a part that has taken it in is visible.
             before = parts.parts_in(done)
@@ -141,16 +140,3 @@ def _files_of(journal: Path, done: Sequence[Path]) -> dict[Path, bytes]:
     gone = parts.folded(entries, done)
     paths = (path for entry in entries if entry.name not in gone for path in sorted(entry.iterdir()))
     return {path: path.read_bytes() for path in paths if path.stem in STORED}
-
-
-@contextmanager
-def _told_of(path: Path) -> Iterator[None]:
-    """Tell what is wrong with a file that somebody else may have written.
-
-    Raises:
-        InputError: in place of what the library says.
-    """
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(str(path), reason(error), "a table written by headway") from error

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 import policies
-from analysis.campaign.identity import engine_code
+from analysis.campaign.identity import engine_code, policy_digest
 from analysis.campaign.tables import METRICS, STORED, Tables, merged
 from analysis.campaign.world import Misfit, unpacked
 from analysis.metrics import metrics
@@ -26,6 +26,10 @@ from simcore.engine.deadline import DEFAULT_LIMIT_S
 from simcore.results import SCHEMA_VERSION, TABLES, Result
 from simcore.scenario import PolicyChoice, Scenario
 from traces import Trace
+from traces.errors import shown
+
+_LONGEST = 20_000
+"""Characters of an error, or of its traceback, that are stored."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,13 @@ class Task:
     Attributes:
         run: its name.
         choice: the policy.
+        policy: digest of that policy, as the runner has it.
         tables: what is missing of it in the store.
     """
 
     run: str
     choice: PolicyChoice
+    policy: str
     tables: tuple[str, ...]
 
 
@@ -88,6 +94,7 @@ def work(
     engine: str,
     *,
     decision_limit_s: float | None = DEFAULT_LIMIT_S,
+    audit: bool = False,
 ) -> Batch:
     """Make some runs.
 
@@ -96,17 +103,18 @@ def work(
         traces: what was packed apart from worlds, or the files it is in.
         engine: digest of the code that shall make them.
         decision_limit_s: wall time that a policy may take for one decision; a run that comes to it fails.
+        audit: watch every run for broken laws; one that breaks a law fails.
 
     Raises:
-        WrongCodeError: this worker has other code.
+        WrongCodeError: this worker has other code, of the simulator or of a policy.
     """
     begun = time.perf_counter()
     if engine != engine_code():
-        raise WrongCodeError("this worker has another version of headway than the runner")
+        raise WrongCodeError("another version of headway at a worker than at the runner")
     attempts: list[_Attempt] = []
     for bundle in bundles:
         world = unpacked(bundle.world, lambda name: _trace(traces[name]))
-        attempts += [_attempt(world, task, decision_limit_s) for task in bundle.tasks]
+        attempts += [_attempt(world, task, decision_limit_s, audit) for task in bundle.tasks]
     tables = merged([*(one.tables for one in attempts), *_together(attempts)])
     wall_s = time.perf_counter() - begun
     done = [one for one in attempts if not one.error]
@@ -119,8 +127,14 @@ def work(
 
 def failure(run: str, error: str, details: str = "") -> Tables:
     """The row of a run that failed."""
-    columns = {"run": [run], "error": [error], "traceback": [details], "finished_utc": [_now()]}
-    return {"failures": pa.table(columns, STORED["failures"])}
+    told = {"run": [run], "error": [_storable(error)], "traceback": [_storable(details)]}
+    return {"failures": pa.table(told | {"finished_utc": [_now()]}, STORED["failures"])}
+
+
+def _storable(text: str) -> str:
+    """A text as a table takes it: of what a policy says, no more than anybody reads, and no halves of characters."""
+    short = text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
+    return short.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def save_trace(trace: Trace, path: Path) -> None:
@@ -158,21 +172,33 @@ class _Attempt:
     error: str = ""
 
 
-def _attempt(world: Scenario | Misfit, task: Task, limit_s: float | None) -> _Attempt:
+def _attempt(world: Scenario | Misfit, task: Task, limit_s: float | None, audit: bool) -> _Attempt:
     """One run; whatever goes wrong in it is a row too, and not the end of the others."""
     begun = time.perf_counter()
     try:
         result, tables = None, _kept(task)
+        policy = policies.chosen(task.choice)
+        if policy_digest(policy) != task.policy:
+            raise WrongCodeError(f"another {shown(task.choice.name)} at a worker than at the runner")
         if isinstance(world, Misfit):
-            tables |= _misfit(world, task)
+            tables |= _misfit(world, task, policy.name)
         else:
-            policy = policies.chosen(task.choice)
-            result = simulate(world, policy, run=task.run, decision_limit_s=limit_s)
+            result = simulate(world, policy, run=task.run, decision_limit_s=limit_s, audit=audit)
+    except WrongCodeError:
+        raise
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"
+        told = _storable(_words(error))
         row = failure(task.run, told, traceback.format_exc())
         return _Attempt(task, time.perf_counter() - begun, tables=row, error=told)
     return _Attempt(task, time.perf_counter() - begun, result, tables)
+
+
+def _words(error: Exception) -> str:
+    """What an exception says, also one of somebody else's class that cannot say it."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
 
 
 def _kept(task: Task) -> Tables:
@@ -203,13 +229,12 @@ def _joined(results: Sequence[Result]) -> Result:
     return Result(**frames)
 
 
-def _misfit(world: Misfit, task: Task) -> Tables:
+def _misfit(world: Misfit, task: Task, policy: str) -> Tables:
     """Rows of a run that cannot begin, because its model fits nowhere."""
-    policy = policies.chosen(task.choice)
     run = {
         "run": task.run,
         "scenario": world.scenario,
-        "policy": policy.name,
+        "policy": policy,
         "seed": world.seed,
         "changes": "; ".join(world.changes),
         "status": "infeasible",
