@@ -42,6 +42,7 @@ from analysis.campaign.survey import look
 from analysis.campaign.tables import METRICS, STORED
 from analysis.metrics import metrics
 from simcore import TABLES, PolicyChoice, load_scenario, simulate
+from simcore.files.load import open_scenario
 from traces import InputError
 
 SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -287,6 +288,30 @@ def test_a_trace_counts_by_its_breakpoints_and_not_by_its_text(tmp_path: Path) -
     assert digest(load_scenario(tmp_path / "lab.yaml")) == plain
     path.write_text(text.replace("\n50,", "\n50.5,"))
     assert digest(load_scenario(tmp_path / "lab.yaml")) != plain
+
+
+def test_a_trace_that_changes_and_looks_as_it_did_is_read_anew(tmp_path: Path) -> None:
+    """Traces are remembered from world to world, by what is in their files and not by time and size of these."""
+    write(tmp_path)
+    path = tmp_path / "load.csv"
+    plain, text, told = digest(load_scenario(tmp_path / "lab.yaml")), path.read_text(), path.stat()
+    for content in (text.replace("0.55", "0.56"), text):
+        path.write_text(content)
+        os.utime(path, ns=(told.st_atime_ns, told.st_mtime_ns))
+        assert path.stat().st_size == told.st_size
+        assert (digest(load_scenario(tmp_path / "lab.yaml")) == plain) == (content == text)
+    path.unlink()
+    with pytest.raises(InputError, match=r"load\.csv"):
+        load_scenario(tmp_path / "lab.yaml")
+
+
+def test_a_scenario_that_is_opened_once_is_the_same_for_every_seed(tmp_path: Path) -> None:
+    path = write(tmp_path).with_name("lab.yaml")
+    world = open_scenario(path, changes=["links.cable.bandwidth*0.5"])
+    for seed in (3, None, 4, 3):
+        alone = load_scenario(path, seed=seed, changes=["links.cable.bandwidth*0.5"])
+        assert digest(world(seed)) == digest(alone)
+        assert world(seed).changes == alone.changes
 
 
 def test_a_policy_counts_by_class_and_parameters_with_their_defaults() -> None:

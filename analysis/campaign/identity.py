@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import hashlib
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -41,12 +41,9 @@ def digest(value: object) -> str:
     Raises:
         TypeError: it holds something else, of which nobody knows what it means.
     """
-    sink = hashlib.blake2b(digest_size=16)
-    for part in _parts(value):
-        # Lengths keep parts apart: ("ab", "c") is not ("a", "bc").
-        sink.update(len(part).to_bytes(8, "little"))
-        sink.update(part)
-    return sink.hexdigest()
+    data = bytearray()
+    _write(value, data)
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def run_id(world: str, policy: str) -> str:
@@ -83,38 +80,50 @@ def _version(name: str) -> str:
     return ", ".join(f"{owner} {metadata.version(owner)}" for owner in sorted(set(owners)))
 
 
-def _parts(value: object) -> Iterator[bytes]:
-    match value:
-        case None | bool() | int() | str() | bytes():
-            yield type(value).__name__.encode()
-            yield value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
-        case float():
-            yield b"float"
-            yield (value + 0.0).hex().encode()  # a negative zero is a zero
-        case Trace():
-            yield from _parts(("Trace", value.times, value.values, value.end, value.duration))
-        case np.ndarray():
-            yield f"array {value.dtype.str} {value.shape}".encode()
-            yield value.tobytes()
-        case tuple() | list():
-            yield f"sequence {len(value)}".encode()
-            for item in value:
-                yield from _parts(item)
-        case Mapping():
-            yield f"mapping {len(value)}".encode()
-            for key, item in sorted((digest(key), digest(item)) for key, item in value.items()):
-                yield from (key.encode(), item.encode())
-        case _:
-            yield from _fields(value)
+def _write(value: object, data: bytearray) -> None:
+    """Add the parts of a value. Every run of a campaign is named so: it is one plain walk, common kinds first."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        _add(kind.__name__.encode(), data)
+        _add(str(value).encode("utf-8", "surrogatepass"), data)
+    elif isinstance(value, float):
+        _add(b"float", data)
+        _add((value + 0.0).hex().encode(), data)  # a negative zero is a zero
+    elif isinstance(value, int | str | bytes):
+        _add(kind.__name__.encode(), data)
+        _add(value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass"), data)
+    elif isinstance(value, Trace):
+        _write(("Trace", value.times, value.values, value.end, value.duration), data)
+    elif isinstance(value, np.ndarray):
+        _add(f"array {value.dtype.str} {value.shape}".encode(), data)
+        _add(value.tobytes(), data)
+    elif isinstance(value, tuple | list):
+        _add(f"sequence {len(value)}".encode(), data)
+        for item in value:
+            _write(item, data)
+    elif isinstance(value, Mapping):
+        _add(f"mapping {len(value)}".encode(), data)
+        for key, item in sorted((digest(key), digest(item)) for key, item in value.items()):
+            _add(key.encode(), data)
+            _add(item.encode(), data)
+    else:
+        head, fields = _fields(kind)  # type: ignore[arg-type]
+        _add(head, data)
+        for name, field in fields:
+            _add(name, data)
+            _write(getattr(value, field), data)
 
 
-def _fields(value: object) -> Iterator[bytes]:
-    if not dataclasses.is_dataclass(value) or isinstance(value, type):
-        raise TypeError(f"cannot tell what determines {value!r}")
-    names = [
-        f.name for f in dataclasses.fields(value) if f.init and f.name not in _LABELS.get(type(value), ())
-    ]
-    yield f"{type(value).__name__} {len(names)}".encode()
-    for name in names:
-        yield name.encode()
-        yield from _parts(getattr(value, name))
+def _add(part: bytes, data: bytearray) -> None:
+    # Lengths keep parts apart: ("ab", "c") is not ("a", "bc").
+    data += len(part).to_bytes(8, "little")
+    data += part
+
+
+@functools.cache
+def _fields(kind: type) -> tuple[bytes, tuple[tuple[bytes, str], ...]]:
+    """How the parts of a dataclass begin, and the fields that count."""
+    if not dataclasses.is_dataclass(kind):
+        raise TypeError(f"cannot tell what determines a {kind.__name__}")
+    names = [f.name for f in dataclasses.fields(kind) if f.init and f.name not in _LABELS.get(kind, ())]
+    return f"{kind.__name__} {len(names)}".encode(), tuple((name.encode(), name) for name in names)

@@ -1,8 +1,10 @@
 """Every run of a campaign by its name, in order: all worlds are read once, so that no mistake is left for later."""
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,9 @@ from analysis.campaign.worker import Task
 from analysis.campaign.world import Misfit, World, big_traces
 from analysis.compare import choose
 from analysis.output import writing
+from simcore.files.load import open_scenario
 from simcore.outcome import DoesNotFitError
-from simcore.scenario import PolicyChoice
+from simcore.scenario import PolicyChoice, Scenario
 from traces.errors import InputError
 
 _ROWS = 1_000
@@ -87,10 +90,10 @@ class Plan:
             InputError: a file has changed since the runs were named.
         """
         count = len(self.policies)
-        places = enumerate((point, seed) for point in self.campaign.at() for seed in self.campaign.seeds)
+        places = enumerate(_places(self.campaign))
         for wanted, group in itertools.groupby(cases, lambda case: case[0] // count):
-            point, seed = next(place for index, place in places if index == wanted)
-            world, inside = load_world(self.campaign, point, seed), list(group)
+            _, load = next(place for index, place in places if index == wanted)
+            world, inside = load(), list(group)
             number, name = inside[0]
             if run_id(world.digest, self.digests[self.choice(number).label]) != name:
                 found = "another content than when the campaign began"
@@ -140,14 +143,24 @@ def prepare(campaign: Campaign, path: Path, step: Callable[[int], None] | None =
     )
 
 
-def load_world(campaign: Campaign, point: Point, seed: int) -> World:
+def _places(campaign: Campaign) -> Iterator[tuple[Point, Callable[[], World]]]:
+    """Every point with every seed, and how to load the world there; the file is read once for all seeds of a point."""
+    for point in campaign.at():
+        opened = functools.cache(partial(open_scenario, campaign.scenario, changes=point.changes))
+        for seed in campaign.seeds:
+            yield point, partial(load_world, campaign, point, seed, opened)
+
+
+def load_world(
+    campaign: Campaign, point: Point, seed: int, opened: Callable[[], Callable[[int], Scenario]]
+) -> World:
     """The world at a point, or why it cannot be.
 
     Raises:
         InputError: as `load_scenario`, if it is a mistake.
     """
     try:
-        return World.of(simcore.load_scenario(campaign.scenario, seed=seed, changes=point.changes))
+        return World.of(opened()(seed))
     except DoesNotFitError as error:
         changes = tuple(change.text for change in point.changes)
         detail = f"found {error.found}; accepted: {error.accepted}"
@@ -156,15 +169,14 @@ def load_world(campaign: Campaign, point: Point, seed: int) -> World:
 
 def _read(campaign: Campaign, fixed: set[str]) -> Iterator[tuple[Point, World]]:
     """Every world; the traces that the first two at a point have in common go to `fixed`."""
-    for point in campaign.at():
-        first: set[str] | None = None
-        for number, seed in enumerate(campaign.seeds):
-            world = load_world(campaign, point, seed)
-            if number < 2:
-                found = set(big_traces(world.content))
-                fixed |= found if len(campaign.seeds) == 1 else found & (first or set())
-                first = found
-            yield point, world
+    first: set[str] = set()
+    for number, (point, load) in enumerate(_places(campaign)):
+        world, place = load(), number % len(campaign.seeds)
+        if place < 2:
+            found = set(big_traces(world.content))
+            fixed |= found if len(campaign.seeds) == 1 else found & first if place else set()
+            first = found
+        yield point, world
 
 
 def _schema(campaign: Campaign) -> pa.Schema:

@@ -20,6 +20,7 @@ from simcore.files.huggingface import from_config
 from simcore.files.load_faults import with_faults
 from simcore.files.load_topology import Topologies
 from simcore.files.mistakes import validated
+from simcore.files.tracefiles import read_trace
 from simcore.files.workload import logged_requests, poisson_requests
 from simcore.outcome import DoesNotFitError
 from simcore.scenario import PolicyChoice, Request, Scenario
@@ -28,7 +29,7 @@ from simcore.world.cluster import Cluster, Device, Link, Medium
 from simcore.world.cost import CostModel, DecodeCost, PaperCost
 from simcore.world.model import ModelSpec
 from simcore.world.presets import preset
-from traces import InputError, Trace, read, shipped
+from traces import InputError, Trace, shipped
 from traces.errors import one_of, shown
 from traces.generate import KINDS
 from traces.transform import clipped, scaled, shifted
@@ -57,10 +58,18 @@ def load_scenario(
     Raises:
         InputError: anything in it, or in a file it names, cannot be used.
     """
-    if seed is not None and not 0 <= seed < bounds.MOST_SEEDS:
-        raise InputError("seed", shown(seed), f"a whole number from 0 to {bounds.MOST_SEEDS - 1}")
+    return open_scenario(path, changes=changes, origin=origin)(seed)
+
+
+def open_scenario(
+    path: str | os.PathLike[str],
+    *,
+    changes: Sequence[Change | str] = (),
+    origin: str | os.PathLike[str] | None = None,
+) -> Callable[[int | None], Scenario]:
+    """Read a scenario file for many seeds: as `load_scenario`, which this gives but for the seed."""
     name = os.fspath(path)
-    if name in shipped_scenarios() and not os.path.exists(name):
+    if not os.path.exists(name) and name in shipped_scenarios():
         raise InputError(name, "the name of a shipped scenario", f"a path; shipped_scenario({name!r}) is its")
     parsed = [parse_change(change) if isinstance(change, str) else change for change in changes]
     document = read_document(path)
@@ -68,8 +77,14 @@ def load_scenario(
         document = replace(document, path=os.fspath(origin))
     document = apply_changes(document, parsed)
     file = validated(document, schema.ScenarioFile)
-    scenario = _Builder(document, file, file.seed if seed is None else seed).scenario()
-    return replace(scenario, changes=tuple(change.text for change in parsed))
+
+    def world(seed: int | None) -> Scenario:
+        if seed is not None and not 0 <= seed < bounds.MOST_SEEDS:
+            raise InputError("seed", shown(seed), f"a whole number from 0 to {bounds.MOST_SEEDS - 1}")
+        scenario = _Builder(document, file, file.seed if seed is None else seed).scenario()
+        return replace(scenario, changes=tuple(change.text for change in parsed))
+
+    return world
 
 
 def shipped_scenarios() -> tuple[str, ...]:
@@ -91,6 +106,10 @@ def shipped_scenario(name: str) -> Path:
     return Path(str(resources.files("simcore") / "scenarios" / f"{name}.yaml"))
 
 
+# The same few numbers stand in every world of a campaign.
+_constant = functools.lru_cache(maxsize=1024)(Trace.constant)
+
+
 class _Builder:
     """Turns one validated file into one scenario."""
 
@@ -100,7 +119,7 @@ class _Builder:
         self._seed = seed
         self._folder = Path(document.path).parent
         # One file may drive hundreds of links: it is read once, and they share the trace.
-        self._read = functools.cache(read)
+        self._read = functools.cache(read_trace)
         self._fixed: dict[KeyPath, Trace] = {}
         self._walked = 0
 
@@ -400,7 +419,7 @@ class _Builder:
             return located.call(lambda: self._read(shipped(section.shipped), quantity, end=section.end))
         if isinstance(section, schema.StepsTrace):
             return self._steps(key, section, quantity)
-        return Trace.constant(schema.bounded(section, quantity, self._document.where(key)))
+        return _constant(schema.bounded(section, quantity, self._document.where(key)))
 
     def _file_trace(self, key: KeyPath, section: schema.FileTrace, quantity: Quantity) -> Trace:
         path = self._folder / section.file
