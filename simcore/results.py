@@ -284,9 +284,13 @@ def combine(results: Sequence[Result]) -> Result:
     runs = [name for result in results for name in result.runs["run"]]
     if len(set(runs)) < len(runs):
         raise ValueError(f"run names must be distinct, not {runs}")
-    return Result(
-        **{name: _frame(pa.concat_tables(_table(name, getattr(r, name)) for r in results)) for name in TABLES}
-    )
+    if len(results) == 1:
+        return results[0]
+    frames = {}
+    for name in TABLES:
+        rows = [frame for result in results if len(frame := getattr(result, name))]
+        frames[name] = pd.concat(rows, ignore_index=True) if rows else getattr(results[0], name)
+    return Result(**frames)
 
 
 class Recorder:

@@ -13,7 +13,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 
 import policies
@@ -21,9 +20,9 @@ from analysis.campaign.identity import engine_code, policy_digest
 from analysis.campaign.tables import METRICS, STORED, Tables, merged
 from analysis.campaign.world import Misfit, unpacked
 from analysis.metrics import metrics
-from simcore import simulate
+from simcore import combine, simulate
 from simcore.engine.deadline import DEFAULT_LIMIT_S
-from simcore.results import SCHEMA_VERSION, TABLES, Result
+from simcore.results import SCHEMA_VERSION, Result
 from simcore.scenario import PolicyChoice, Scenario
 from traces import Trace
 from traces.errors import shown
@@ -213,20 +212,9 @@ def _together(attempts: Sequence[_Attempt]) -> Iterator[Tables]:
         if one.result is not None:
             groups.setdefault(one.task.tables, []).append(one.result)
     for names, results in groups.items():
-        result = _joined(results)
+        result = combine(results)
         tables = {name: _table(name, getattr(result, name)) for name in names}
         yield tables | ({"metrics": _table("metrics", metrics(result))} if "runs" in names else {})
-
-
-def _joined(results: Sequence[Result]) -> Result:
-    """The rows of all results; as `simcore.combine`, which makes sure of more."""
-    if len(results) == 1:
-        return results[0]
-    frames = {}
-    for name in TABLES:
-        rows = [frame for result in results if len(frame := getattr(result, name))]
-        frames[name] = pd.concat(rows, ignore_index=True) if rows else getattr(results[0], name)
-    return Result(**frames)
 
 
 def _misfit(world: Misfit, task: Task, policy: str) -> Tables:
