@@ -16,8 +16,13 @@ settings.load_profile("headway")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_processor() -> Iterator[None]:
-    """Commands called here begin no other processes unless asked to: each would import everything anew."""
+def _any_machine() -> Iterator[None]:
+    """No test depends on what a user likes, and commands called here begin no processes unless asked to.
+
+    Each would import everything anew, which this one has done.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "cpu_count", lambda: 1)
+        for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "PYTHONWARNINGS"):
+            patch.delenv(name, raising=False)
         yield
