@@ -261,4 +261,6 @@ def _written(found: "Fit", quantity: "Quantity", *, digits: int) -> Iterator[tup
             "time": (value, "s"),
             "number": (value, ""),
         }[measures[parameter]]
-        yield schema.generated_key(_section(found.kind), parameter), f"{shown:.{digits}g} {suffix}".strip()
+        # A correlation below 1 is another world than 1, which no scenario may have.
+        number = f"{shown:.{9 if shown < 1.0 == float(f'{shown:.{digits}g}') else digits}g}"
+        yield schema.generated_key(_section(found.kind), parameter), f"{number} {suffix}".strip()

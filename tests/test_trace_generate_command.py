@@ -120,6 +120,17 @@ def test_what_was_generated_is_fitted_best_by_its_kind(kind: str, tmp_path: Path
         assert other in done.stdout
 
 
+def test_a_correlation_just_below_1_is_not_told_as_1(tmp_path: Path) -> None:
+    path = tmp_path / "slow.csv"
+    slow = 5.0 + 2.0 * np.sin(2 * np.pi * np.arange(20_000) / 20_000)
+    rows = (f"{second},{value:.9f}" for second, value in enumerate(slow))
+    path.write_text("\n".join(["time [s],rate [Mbit/s]", *rows]))
+    told = trace("fit", path, "--kind", "walk").stdout
+    correlation = re.search(r"correlation ([0-9.]+)", told)
+    assert correlation is not None
+    assert 0.99 < float(correlation[1]) < 1.0, told
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_section_that_is_printed_loads_and_is_like_the_file(kind: str, tmp_path: Path) -> None:
     path = generated(tmp_path, kind, "--duration", "2 h")
