@@ -167,6 +167,26 @@ def test_what_is_taken_from_one_world_to_another_is_told(policy: type[Keeps | Co
     assert finding.complaint.endswith("that of a fresh one adopted (token 0 of request 0)")
 
 
+class Likens:
+    """Asks whether the world is like the one that it saw last."""
+
+    name = "likens"
+
+    def __init__(self) -> None:
+        self._before: np.ndarray[Any, Any] | None = None
+
+    def decide(self, seen: Observation) -> Decision:
+        before, self._before = self._before, seen.availability
+        alike = before is None or before @ seen.availability > 0.0
+        return fastest(seen) if alike else Keep()
+
+
+def test_what_fails_only_in_a_second_world_is_told() -> None:
+    finding = check_law(Likens, "reusable")
+    assert finding.outcome == "broken"
+    assert "it ends the run, and a fresh one does not: ValueError: " in finding.complaint
+
+
 def by_chance(seen: Observation) -> Decision:
     return everything_on(seen, np.random.randint(seen.devices))  # noqa: NPY002
 

@@ -15,7 +15,19 @@ from policies.contract.edges import elsewhere
 from policies.contract.question import Question, shown
 from policies.contract.subject import NotAskedError, Subject, devices_of, malformed, same, settled_in, told
 from policies.contract.views import changed, renamed, reordered, rescaled, thawed
-from simcore import AuditError, IntArray, Keep, Observation, Placement, Result, predict, simulate
+from simcore import (
+    AuditError,
+    IntArray,
+    Keep,
+    Observation,
+    Placement,
+    Policy,
+    PolicyError,
+    Result,
+    Scenario,
+    predict,
+    simulate,
+)
 
 Family: TypeAlias = Literal["asked", "again", "edges", "second thoughts", "one large", "untied", "runs"]
 """Sets of questions; `policies.contract.check` draws them."""
@@ -107,8 +119,7 @@ def reusable(subject: Subject, question: Question) -> bool:
         # Audited on the way: if a policy brings the simulator to break a law, that is no fault of the policy.
         fresh = simulate(world, subject.factory(), audit=True)
         simulate(elsewhere(), used)
-        again = simulate(world, used)
-        difference = _difference(fresh, again)
+        difference = _reused(world, used, fresh)
         if difference and _difference(fresh, simulate(world, subject.factory())):
             return False  # `deterministic` tells of it
     except AuditError:
@@ -116,7 +127,7 @@ def reusable(subject: Subject, question: Question) -> bool:
     except Exception:  # `answers` tells of it
         return False
     if difference:
-        raise BrokenError(difference)
+        raise BrokenError(f"used before in another world, {difference}")
     return True
 
 
@@ -263,25 +274,29 @@ def _moves(seen: Observation, old: IntArray, new: IntArray) -> str:
     return ", ".join(f"{' '.join(blocks)} from {names[i]} to {names[j]}" for i, j, blocks in ways)
 
 
+def _reused(world: Scenario, used: Policy, fresh: Result) -> str:
+    """What a policy that has been used does in a world that a fresh one does not."""
+    try:
+        return _difference(fresh, simulate(world, used))
+    except PolicyError as error:
+        return f"it ends the run, and a fresh one does not: {error.found}"
+
+
 def _difference(fresh: Result, used: Result) -> str:
     """What a policy that has been used does first that a fresh one does not, in words; empty when there is nothing."""
     for one, other in _pairs(fresh.decisions, used.decisions):
         if (one.outcome, one.reason, one.moved_blocks) != (other.outcome, other.reason, other.moved_blocks):
             said, expected = (row.outcome + (row.reason and f" ({row.reason})") for row in (other, one))
-            return _used(one, f"its answer is {said}, that of a fresh one {expected}")
+            return f"its answer is {said}, that of a fresh one {expected} {_when(one)}"
     for one, other in _pairs(fresh.placements, used.placements):
         if one.device != other.device:
-            return _used(one, f"it has {one.block} on {other.device}, a fresh one on {one.device}")
-    return (
-        ""
-        if fresh.tokens.equals(used.tokens)
-        else "used before in another world, its tokens take other times"
-    )
+            return f"it has {one.block} on {other.device}, a fresh one on {one.device} {_when(one)}"
+    return "" if fresh.tokens.equals(used.tokens) else "its tokens take other times"
 
 
 def _pairs(one: DataFrame, other: DataFrame) -> Iterator[tuple[Any, Any]]:
     return zip(one.itertuples(), other.itertuples(), strict=False)
 
 
-def _used(row: Any, what: str) -> str:
-    return f"used before in another world, {what} (token {row.token} of request {row.request})"
+def _when(row: Any) -> str:
+    return f"(token {row.token} of request {row.request})"
