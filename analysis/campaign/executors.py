@@ -117,7 +117,12 @@ class _Pool:
     def _start(self) -> Executor:
         # Workers wait for the end of a pipe of which only we hold the other side: however we end, so do they.
         theirs, self._ours = self._context.Pipe(duplex=False)
-        return Processes(self._count, self._context, _follow, (theirs,))
+        # Python begins a process here that counts semaphores, and tells of each if it ends with the terminal.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            return Processes(self._count, self._context, _follow, (theirs,))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _follow(parent: "Connection[Any, Any]") -> None:
