@@ -387,6 +387,20 @@ def headway(*arguments: object) -> tuple[int, str]:
 ASKING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Let signals do what they do in a terminal, whatever whoever began these tests lets be ignored."""
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, signal.SIG_DFL),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", ASKING, ids=lambda number: number.name)
 @pytest.mark.parametrize("command", ["plan", "run", "status", "export"])
 def test_who_is_asked_to_stop_while_worlds_are_read_leaves_nothing(
@@ -431,6 +445,7 @@ def asking(patch: pytest.MonkeyPatch, *signals: signal.Signals) -> None:
     patch.setattr("analysis.sweep_command._crew", crews)
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", ASKING, ids=lambda number: number.name)
 @pytest.mark.parametrize("terminal", ["there", "gone"])
 def test_who_is_asked_once_ends_in_order_and_twice_at_once(
