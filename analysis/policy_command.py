@@ -43,7 +43,10 @@ _WORDS = {
 
 @policy.command("list")
 def list_() -> None:
-    """List the policies that scenario files can name; of those that cannot be used it says why."""
+    """List the policies that scenario files can name.
+
+    Of those that cannot be used it says why.
+    """
     with reported():
         import policies
 
@@ -57,7 +60,7 @@ def list_() -> None:
 
 @policy.command("show")
 def show_(name: Name) -> None:
-    """Say how a policy decides, which parameters it has, and which laws it does not keep."""
+    """Say how a policy decides, with which parameters and exceptions."""
     with reported():
         import policies
 

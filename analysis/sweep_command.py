@@ -56,7 +56,7 @@ _Audit = Annotated[
 
 @sweep.command()
 def plan(file: _File, store: _Store = None, workers: _Count = None) -> None:
-    """Say how many runs there are, how many are missing, and what they will take."""
+    """Say how many runs there are, how many are missing, and their cost."""
     with reported(), _planned(file, store) as (planned, place):
         from analysis.campaign.estimate import estimate
         from analysis.campaign.survey import look
@@ -152,7 +152,7 @@ def export(
     ],
     store: _Store = None,
 ) -> None:
-    """Write the tables of a campaign, as far as it is made, as one Parquet file each."""
+    """Write the tables of a campaign, as far as it is made, to a folder."""
     with reported(), _planned(file, store, needed=True) as (planned, place):
         from analysis.campaign.export import export as write
 

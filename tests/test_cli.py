@@ -310,7 +310,7 @@ def test_version_is_that_of_the_installed_package(tmp_path: Path) -> None:
     assert (done.exit_code, done.stdout) == (0, f"headway {metadata.version('headway')}\n")
 
 
-@pytest.mark.parametrize("group", [[], ["trace"]])
+@pytest.mark.parametrize("group", [[], ["trace"], ["sweep"], ["policy"]])
 def test_what_commands_are_for_is_told_whole_in_a_narrow_terminal(
     group: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
