@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -21,8 +22,8 @@ from analysis.metrics import later_tokens
 from analysis.tables import time_unit
 from simcore.results import Result
 
-_LOG_FROM_RATIO = 20.0
-"""The x axis is logarithmic when the slowest token takes this many times as long as the fastest."""
+LOG_FROM_RATIO = 20.0
+"""Times are drawn on a logarithmic axis if the longest is so many times the shortest."""
 
 _MOST_STEPS = 1000
 """Steps of a curve; more cannot be seen, and each takes room in a file."""
@@ -197,7 +198,7 @@ def set_latency_scale(axes: Axes, fastest_s: float, slowest_s: float) -> tuple[f
     """Give the x axis its scale, limits and ticks; its unit in seconds, and the name of the unit."""
     unit_s, unit = time_unit([math.sqrt(fastest_s * slowest_s)])
     low, high = fastest_s / unit_s, slowest_s / unit_s
-    if low > 0.0 and high / low > _LOG_FROM_RATIO:
+    if low > 0.0 and high / low > LOG_FROM_RATIO:
         _set_log(axes, low, high)
     else:
         middle, half = (low + high) / 2, max((high - low) / 2 * 1.05, (low + high) / 4 * _LEAST_WIDTH)
@@ -207,15 +208,17 @@ def set_latency_scale(axes: Axes, fastest_s: float, slowest_s: float) -> tuple[f
 
 
 def _set_log(axes: Axes, low: float, high: float) -> None:
-    """A logarithmic x axis with plain numbers at 1, 2, 5, 10, ... or, beyond three decades, at powers of ten."""
     axes.set_xscale("log")
     margin = (high / low) ** 0.03
     axes.set_xlim(low / margin, high * margin)
-    axes.xaxis.set_major_locator(
-        LogLocator(subs=(1.0, 2.0, 5.0) if high / low <= 1e3 else (1.0,), numticks=20)
-    )
-    axes.xaxis.set_major_formatter(FuncFormatter(plain))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    log_ticks(axes.xaxis, low, high)
+
+
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Plain numbers on a logarithmic axis, at 1, 2, 5, 10, ... or, beyond three decades, at powers of ten."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low <= 1e3 else (1.0,), numticks=20))
+    axis.set_major_formatter(FuncFormatter(plain))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def plain(value: float, _position: int | None = None) -> str:

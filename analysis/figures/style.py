@@ -12,12 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from analysis.plots import literal, plain, styled
-
-LOG_FROM_RATIO = 20.0
-"""Times are drawn on a logarithmic axis if the longest is so many times the shortest."""
+from analysis.plots import LOG_FROM_RATIO, literal, log_ticks, styled
 
 COLOURS = "cividis"
 """The scale of heat maps, made for readers with any colour vision (Nuñez, Anderton and Renslow, PLoS ONE 13, 2018)."""
@@ -137,11 +133,7 @@ def log_if_wide(axes: Axes, low: float, high: float) -> None:
         axes.set_ylim(bottom=0.0)
         return
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(
-        LogLocator(subs=(1.0, 2.0, 5.0) if high / low <= 1e3 else (1.0,), numticks=20)
-    )
-    axes.yaxis.set_major_formatter(FuncFormatter(plain))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    log_ticks(axes.yaxis, low, high)
 
 
 def policies_in(*columns: "pd.Series[Any]") -> list[str]:
