@@ -19,7 +19,7 @@ from typing import Any
 from analysis.campaign.identity import engine_code
 from analysis.campaign.worker import probe, save_trace
 from analysis.output import scratch, writing
-from analysis.processes import Processes
+from analysis.processes import Processes, blocked
 from traces import Trace
 from traces.errors import InputError, shown, told
 
@@ -118,11 +118,8 @@ class _Pool:
         # Workers wait for the end of a pipe of which only we hold the other side: however we end, so do they.
         theirs, self._ours = self._context.Pipe(duplex=False)
         # Python begins a process here that counts semaphores, and tells of each if it ends with the terminal.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-        try:
+        with blocked("SIGHUP"):
             return Processes(self._count, self._context, _follow, (theirs,))
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _follow(parent: "Connection[Any, Any]") -> None:
