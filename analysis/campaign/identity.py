@@ -83,15 +83,12 @@ def _version(name: str) -> str:
 def _write(value: object, data: bytearray) -> None:
     """Add the parts of a value. Every run of a campaign is named so: it is one plain walk, common kinds first."""
     kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None:
+    if value is None or isinstance(value, (int, str, bytes)):
         _add(kind.__name__.encode(), data)
-        _add(str(value).encode("utf-8", "surrogatepass"), data)
+        _add(value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass"), data)
     elif isinstance(value, float):
         _add(b"float", data)
         _add((value + 0.0).hex().encode(), data)  # a negative zero is a zero
-    elif isinstance(value, int | str | bytes):
-        _add(kind.__name__.encode(), data)
-        _add(value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass"), data)
     elif isinstance(value, Trace):
         _write(("Trace", value.times, value.values, value.end, value.duration), data)
     elif isinstance(value, np.ndarray):

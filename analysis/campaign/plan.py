@@ -1,10 +1,9 @@
 """Every run of a campaign by its name, in order: all worlds are read once, so that no mistake is left for later."""
 
-import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +145,7 @@ def prepare(campaign: Campaign, path: Path, step: Callable[[int], None] | None =
 def _places(campaign: Campaign) -> Iterator[tuple[Point, Callable[[], World]]]:
     """Every point with every seed, and how to load the world there; the file is read once for all seeds of a point."""
     for point in campaign.at():
-        opened = functools.cache(partial(open_scenario, campaign.scenario, changes=point.changes))
+        opened = cache(partial(open_scenario, campaign.scenario, changes=point.changes))
         for seed in campaign.seeds:
             yield point, partial(load_world, campaign, point, seed, opened)
 
@@ -174,7 +173,10 @@ def _read(campaign: Campaign, fixed: set[str]) -> Iterator[tuple[Point, World]]:
         world, place = load(), number % len(campaign.seeds)
         if place < 2:
             found = set(big_traces(world.content))
-            fixed |= found if len(campaign.seeds) == 1 else found & first if place else set()
+            if len(campaign.seeds) == 1:
+                fixed |= found
+            elif place == 1:
+                fixed |= found & first
             first = found
         yield point, world
 

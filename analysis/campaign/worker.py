@@ -186,8 +186,8 @@ def _attempt(world: Scenario | Misfit, task: Task, limit_s: float | None, audit:
     except WrongCodeError:
         raise
     except Exception as error:
-        told = _storable(_words(error))
-        row = failure(task.run, told, traceback.format_exc())
+        row = failure(task.run, _words(error), traceback.format_exc())
+        told: str = row["failures"]["error"][0].as_py()
         return _Attempt(task, time.perf_counter() - begun, tables=row, error=told)
     return _Attempt(task, time.perf_counter() - begun, result, tables)
 

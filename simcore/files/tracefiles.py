@@ -23,8 +23,9 @@ def read_trace(path: str | Path, *arguments: Any, **options: Any) -> Trace:
     before = _hash(path)
     if before is None:
         return read(path, *arguments, **options)
+    misses = _remembered.cache_info().misses
     trace = _remembered(os.fspath(path), before, *arguments, **options)
-    if _hash(path) != before:
+    if _remembered.cache_info().misses > misses and _hash(path) != before:
         # It changed while it was read; what that gave may be remembered under the wrong hash.
         _remembered.cache_clear()
     return trace
