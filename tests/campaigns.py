@@ -8,9 +8,11 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from typer.testing import CliRunner
 
 from analysis.campaign import Campaign, Plan, Store, Tally, given_workers, prepare, read_campaign, run
 from analysis.campaign.tables import STORED, Tables
+from analysis.cli import app
 
 LAB = """\
 name: lab
@@ -109,3 +111,11 @@ def fake(run: str, tokens: int = 1) -> Tables:
         "runs": pa.Table.from_pylist([{"run": run}], STORED["runs"]),
         "tokens": pa.Table.from_pylist([{"run": run, "token": i} for i in range(tokens)], STORED["tokens"]),
     }
+
+
+def headway(*arguments: object) -> tuple[int, str]:
+    """The exit code of `headway sweep`, and what it printed."""
+    done = CliRunner().invoke(
+        app, ["sweep", *map(str, arguments)], prog_name="headway", catch_exceptions=False
+    )
+    return done.exit_code, done.output

@@ -21,6 +21,7 @@ from campaigns import (
     RUNS,
     apart,
     assert_same,
+    headway,
     known,
     make,
     names,
@@ -29,13 +30,11 @@ from campaigns import (
     small,
     write,
 )
-from typer.testing import CliRunner
 
 import analysis
 import policies
 from analysis.campaign import Store, Tally, Workers, export, given_workers, processes, read_campaign, run
 from analysis.campaign.survey import failures_of, look
-from analysis.cli import app
 from policies import registry
 from simcore import TABLES, Decision, Observation, load_scenario, simulate
 from traces import InputError, Trace
@@ -468,13 +467,6 @@ def test_a_disk_that_is_full_at_any_moment_is_told_and_nothing_stays_open(tmp_pa
 
 
 # The command
-
-
-def headway(*arguments: object) -> tuple[int, str]:
-    done = CliRunner().invoke(
-        app, ["sweep", *map(str, arguments)], prog_name="headway", catch_exceptions=False
-    )
-    return done.exit_code, done.output
 
 
 def test_the_command_plans_runs_and_exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

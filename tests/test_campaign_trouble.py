@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 import typer
-from campaigns import CAMPAIGN, assert_same, fake, known, make, planned, rows, small, write
-from typer.testing import CliRunner
+from campaigns import CAMPAIGN, assert_same, fake, headway, known, make, planned, rows, small, write
 
 import policies
 from analysis import cli
@@ -375,13 +374,6 @@ def test_runs_that_fail_are_put_into_parts_too(tmp_path: Path, monkeypatch: pyte
 
 
 # Whoever asks to stop
-
-
-def headway(*arguments: object) -> tuple[int, str]:
-    done = CliRunner().invoke(
-        cli.app, ["sweep", *map(str, arguments)], prog_name="headway", catch_exceptions=False
-    )
-    return done.exit_code, done.output
 
 
 ASKING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
