@@ -38,7 +38,7 @@ from analysis.whatif_command import whatif
 
 if TYPE_CHECKING:
     from simcore.audit import Audit
-    from simcore.engine.pacing import Lateness
+    from simcore.engine.realtime import Lateness
     from simcore.observe import Policy
     from simcore.results import Result
     from simcore.scenario import Scenario

@@ -6,8 +6,8 @@ from functools import partial
 import policies
 import simcore
 from simcore.audit import Audit
-from simcore.engine.deadline import DEFAULT_LIMIT_S
-from simcore.engine.pacing import Lateness
+from simcore.engine.placement.policy_timeout import DEFAULT_LIMIT_S
+from simcore.engine.realtime import Lateness
 from simcore.observe import Policy
 from simcore.results import Result
 from simcore.scenario import PolicyChoice, Scenario

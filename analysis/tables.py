@@ -10,7 +10,7 @@ from rich.text import Text
 
 from analysis.metrics import metrics, peak_memory
 from simcore.audit import Audit
-from simcore.engine.pacing import Lateness
+from simcore.engine.realtime import Lateness
 from simcore.results import Result
 from simcore.scenario import Scenario
 

@@ -87,7 +87,7 @@ def decision_limit(text: str | None) -> float | None:
     Raises:
         InputError: it is neither a time above 0 nor `none`.
     """
-    from simcore.engine.deadline import DEFAULT_LIMIT_S
+    from simcore.engine.placement.policy_timeout import DEFAULT_LIMIT_S
     from traces.errors import InputError, shown
     from traces.units import parse
 

@@ -15,7 +15,7 @@ import numpy as np
 import simpy
 
 from simcore import Cluster, Device, Link
-from simcore.engine.network import Sharing, network
+from simcore.engine.network.network import Sharing, network
 from traces import Trace
 
 NODES = 50

@@ -14,8 +14,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from policies import exact, exact_milp
-from policies.onelayer import Solution
+from policies.optimal import exact, exact_milp
+from policies.optimal.single_layer import Solution
 from simcore import Observation, PaperCost, Step, block_table, preset
 
 LARGEST_PROGRAMME = 25

@@ -5,12 +5,12 @@ how to write one in twenty lines.
 """
 
 from policies.baselines import Greedy, RoundRobin, Single, Static
-from policies.bound import lower_bound
 from policies.dynamic_layer import DynamicLayer
 from policies.edgeshard import EdgeShard
-from policies.exact import Exact
-from policies.exact_milp import ExactMilp
 from policies.galaxy import Galaxy
+from policies.optimal.exact import Exact
+from policies.optimal.exact_milp import ExactMilp
+from policies.optimal.lower_bound import lower_bound
 from policies.random_placement import Random
 from policies.registry import chosen, create, declared, described, found, names, summary, trouble
 from policies.resource_aware import ResourceAware

@@ -14,9 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 from policies.baselines import Greedy, RoundRobin, Single, Static
 from policies.dynamic_layer import DynamicLayer
 from policies.edgeshard import EdgeShard
-from policies.exact import Exact
-from policies.exact_milp import ExactMilp
 from policies.galaxy import Galaxy
+from policies.optimal.exact import Exact
+from policies.optimal.exact_milp import ExactMilp
 from policies.random_placement import Random
 from policies.resource_aware import ResourceAware
 from simcore import Policy, PolicyChoice

@@ -8,17 +8,17 @@ In Python the same worlds are built from `ModelSpec`, `Cluster`, `Device`, `Medi
 from simcore import predict
 from simcore.arrays import FloatArray, IntArray
 from simcore.audit import Audit, AuditError
-from simcore.engine.pacing import Lateness
+from simcore.engine.realtime import Lateness
+from simcore.errors import PolicyError
 from simcore.files.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
 from simcore.files.graphs import from_networkx
 from simcore.files.huggingface import from_config
 from simcore.files.load import load_scenario, shipped_scenario, shipped_scenarios
 from simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy, Step
-from simcore.outcome import PolicyError
 from simcore.results import SCHEMA_VERSION, TABLES, Result, combine, load_result
+from simcore.rng import stream
 from simcore.scenario import PolicyChoice, Request, Scenario
 from simcore.simulate import simulate
-from simcore.streams import stream
 from simcore.world import topology
 from simcore.world.blocks import BlockTable, Kind, block_table
 from simcore.world.cluster import Cluster, Device, Link, Medium

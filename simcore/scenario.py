@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
-from simcore.engine.network import Sharing
-from simcore.engine.transport import IDEAL, Transporting
+from simcore.engine.network.network import Sharing
+from simcore.engine.network.transport import IDEAL, Transporting
 from simcore.observe import Migration, Overflow
 from simcore.world.blocks import BlockTable, block_table
 from simcore.world.cluster import Cluster

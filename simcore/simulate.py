@@ -13,20 +13,20 @@ import simpy
 
 from simcore.arrays import FloatArray
 from simcore.audit import Audit, AuditError, Auditor
-from simcore.engine.answers import name_of
 from simcore.engine.compute import processor
-from simcore.engine.controller import Controller, Standstill
-from simcore.engine.deadline import DEFAULT_LIMIT_S
 from simcore.engine.decode import Decoder, Events, Parts
-from simcore.engine.deployment import Deployment
-from simcore.engine.faults import Outages, unless_failing
-from simcore.engine.migration import Mover
-from simcore.engine.network import network
-from simcore.engine.pacing import Lateness, PacedEnvironment
+from simcore.engine.network.network import network
+from simcore.engine.outages import Outages, unless_failing
+from simcore.engine.placement.controller import Controller, Standstill
+from simcore.engine.placement.decision_validation import name_of
+from simcore.engine.placement.deployment import Deployment
+from simcore.engine.placement.migration import Mover
+from simcore.engine.placement.policy_timeout import DEFAULT_LIMIT_S
+from simcore.engine.realtime import Lateness, PacedEnvironment
+from simcore.errors import RunEndedError, Status
+from simcore.instrument import Attempt, Probe, Standing
 from simcore.observe import Policy, nominal_seconds
-from simcore.outcome import RunEndedError, Status
 from simcore.predict import TOLERANCE_BYTES, disk_seconds, swapped_bytes
-from simcore.probe import Attempt, Probe, Standing
 from simcore.results import SCHEMA_VERSION, Recorder, Result
 from simcore.scenario import Request, Scenario, Turn
 from simcore.world.cost import StepCost
@@ -55,7 +55,7 @@ def simulate(
         realtime: seconds of wall time per simulated second, if the run is to be paced by the wall clock: 1 is real
             time, 0.1 ten times as fast. The tables are the same as without it.
         on_lateness: called once after a paced run with how far its events fell behind the wall clock.
-        probe: called with what happened, span by span, each when it has ended (`simcore.probe`).
+        probe: called with what happened, span by span, each when it has ended (`simcore.instrument`).
         audit: check after every event that no law of the simulation is broken (`simcore.audit`). The tables are the
             same as without it.
         on_audit: called once after an audited run with how much was checked.

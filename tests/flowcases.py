@@ -19,7 +19,7 @@ from typing import Any
 import simpy
 
 from simcore import Resource, Route
-from simcore.engine.fluid import Fluid
+from simcore.engine.network.fluid import Fluid
 from traces import Trace
 
 Case = dict[str, Any]

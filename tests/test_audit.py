@@ -26,8 +26,8 @@ from simcore import (
     shipped_scenarios,
     simulate,
 )
-from simcore.engine.memory import MemoryLedger
-from simcore.probe import Span
+from simcore.engine.placement.memory import MemoryLedger
+from simcore.instrument import Span
 
 FEW = settings(max_examples=12, deadline=None)
 MANY = settings(max_examples=80, deadline=None)

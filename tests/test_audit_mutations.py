@@ -11,8 +11,8 @@ import simpy
 from worlds import Shuffled
 
 import simcore.engine.decode
-import simcore.engine.network
-import simcore.engine.refill
+import simcore.engine.network.maxmin_incremental
+import simcore.engine.network.network
 from simcore import (
     AuditError,
     Cluster,
@@ -29,13 +29,13 @@ from simcore import (
 from simcore.audit import Law
 from simcore.engine.compute import FifoProcessor, SharedProcessor
 from simcore.engine.decode import Decoder, Parts, Pipeline, _Step
-from simcore.engine.deployment import Deployment
-from simcore.engine.fairshare import Allocation, max_min
-from simcore.engine.flow import Flow
-from simcore.engine.fluid import Fluid
-from simcore.engine.memory import MemoryLedger
-from simcore.engine.migration import Mover
-from simcore.engine.network import FairNetwork, _Books
+from simcore.engine.network.flow import Flow
+from simcore.engine.network.fluid import Fluid
+from simcore.engine.network.maxmin import Allocation, max_min
+from simcore.engine.network.network import FairNetwork, _Books
+from simcore.engine.placement.deployment import Deployment
+from simcore.engine.placement.memory import MemoryLedger
+from simcore.engine.placement.migration import Mover
 from simcore.world.blocks import Kind
 from simcore.world.cost import Stage
 from simcore.world.route import Route
@@ -180,8 +180,8 @@ def deliver_elsewhere(patch: pytest.MonkeyPatch) -> None:
 
 
 def do_not_pay_latency(patch: pytest.MonkeyPatch) -> None:
-    begin = simcore.engine.network._begin
-    patch.setattr(simcore.engine.network, "_begin", lambda *what: (0.0, begin(*what)[1]))
+    begin = simcore.engine.network.network._begin
+    patch.setattr(simcore.engine.network.network, "_begin", lambda *what: (0.0, begin(*what)[1]))
 
 
 def record_on_the_wrong_link(patch: pytest.MonkeyPatch) -> None:
@@ -205,21 +205,21 @@ def share_more_than_there_is(patch: pytest.MonkeyPatch) -> None:
     def generous(capacity: dict[int, float], *what: Any) -> Allocation:
         return max_min({resource: 1.5 * each for resource, each in capacity.items()}, *what)
 
-    patch.setattr(simcore.engine.refill, "max_min", generous)
+    patch.setattr(simcore.engine.network.maxmin_incremental, "max_min", generous)
 
 
 def prefer_the_first(patch: pytest.MonkeyPatch) -> None:
     def unfair(capacity: Any, paths: Any, weights: Sequence[float]) -> Allocation:
         return max_min(capacity, paths, [2.0 * weights[0], *weights[1:]])
 
-    patch.setattr(simcore.engine.refill, "max_min", unfair)
+    patch.setattr(simcore.engine.network.maxmin_incremental, "max_min", unfair)
 
 
 def waste_some(patch: pytest.MonkeyPatch) -> None:
     def wasteful(capacity: dict[int, float], *what: Any) -> Allocation:
         return max_min({resource: 0.9 * each for resource, each in capacity.items()}, *what)
 
-    patch.setattr(simcore.engine.refill, "max_min", wasteful)
+    patch.setattr(simcore.engine.network.maxmin_incremental, "max_min", wasteful)
 
 
 def overlook_breakpoints(patch: pytest.MonkeyPatch) -> None:
@@ -314,7 +314,7 @@ def compute_elsewhere(patch: pytest.MonkeyPatch) -> None:
         layers = tuple(replace(layer, proj=(layer.proj + 1) % 3) for layer in way.layers)
         return replace(way, layers=layers)
 
-    patch.setattr("simcore.engine.deployment.pipeline", moved)
+    patch.setattr("simcore.engine.placement.deployment.pipeline", moved)
 
 
 def forget_the_overhead(patch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ from simcore import (
     shipped_scenario,
     simulate,
 )
-from simcore.engine.answers import decided
+from simcore.engine.placement.decision_validation import decided
 from traces import InputError
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from worlds import clusters, observe, reals, scenarios, tight
 
 import policies
-from policies import exact, lower_bound, onelayer
+from policies import lower_bound
+from policies.optimal import exact, single_layer
 from simcore import (
     Cluster,
     DecodeCost,
@@ -37,7 +38,7 @@ def least(seen: Observation) -> float:
     best = np.inf
     for choice in product(range(seen.devices), repeat=len(seen.blocks)):
         devices: IntArray = np.array(choice)
-        if onelayer.fits(seen, devices):
+        if single_layer.fits(seen, devices):
             best = min(best, predict.interval_delay(seen, devices))
     return best
 

@@ -34,7 +34,7 @@ from analysis.campaign.survey import look
 from analysis.campaign.worker import failure
 from policies import registry
 from simcore import Decision, Observation, PolicyChoice
-from simcore.engine.memory import MemoryLedger
+from simcore.engine.placement.memory import MemoryLedger
 from traces import InputError, Trace
 
 ONE_SEED = CAMPAIGN.replace("replications: 3", "replications: 1")

@@ -13,7 +13,7 @@ from worlds import reals, varying
 
 from simcore import Device
 from simcore.engine.compute import Delays, Processor, processor
-from simcore.outcome import RunEndedError
+from simcore.errors import RunEndedError
 from traces import Trace
 
 Discipline = Literal["fifo", "ps"]

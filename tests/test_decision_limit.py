@@ -38,7 +38,7 @@ from simcore import (
     shipped_scenario,
     simulate,
 )
-from simcore.engine.deadline import Deadline, OverdueError
+from simcore.engine.placement.policy_timeout import Deadline, OverdueError
 from traces import InputError
 from traces.units import parse
 

@@ -44,7 +44,7 @@ from typer.testing import CliRunner
 import policies
 from analysis.cli import app
 from simcore import TABLES, BlockTable, Observation, load_scenario
-from simcore.outcome import Status
+from simcore.errors import Status
 from traces import InputError
 
 ROOT = Path(__file__).parents[1]

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from worlds import clusters, scenarios
 
 import policies
-from policies import exact, exact_milp, onelayer
-from policies.exact import Exact
-from policies.exact_milp import ExactMilp
-from policies.onelayer import Solution
+from policies.optimal import exact, exact_milp, single_layer
+from policies.optimal.exact import Exact
+from policies.optimal.exact_milp import ExactMilp
+from policies.optimal.single_layer import Solution
 from simcore import (
     Decision,
     DecodeCost,
@@ -116,7 +116,7 @@ def _model(random: np.random.Generator, heads: int) -> ModelSpec:
 def brute_force(seen: Observation) -> float | None:
     """The least objective of all placements that fit; None if none does."""
     best: float | None = None
-    fits = onelayer.fits if seen.overflow == "swap" else predict.fits
+    fits = single_layer.fits if seen.overflow == "swap" else predict.fits
     for choice in product(range(seen.devices), repeat=len(seen.blocks)):
         devices: IntArray = np.array(choice)
         if fits(seen, devices):
@@ -145,7 +145,7 @@ def check(seen: Observation, best: float | None, found: Solution) -> None:
         assert found.devices is None
         return
     assert found.devices is not None
-    assert onelayer.fits(seen, found.devices)
+    assert single_layer.fits(seen, found.devices)
     assert predict.objective(seen, found.devices) == found.objective_s
     assert found.objective_s == pytest.approx(best, rel=1e-9)
 
@@ -240,7 +240,7 @@ def check_programme(numbers: Iterable[int]) -> None:
         programme = exact_milp.solve(seen)
         check(seen, None if found.devices is None else found.objective_s, programme)
         assert programme.gap <= 1e-8 or programme.devices is None
-        assert programme.status in {"optimal", onelayer.NO_PLACEMENT}
+        assert programme.status in {"optimal", single_layer.NO_PLACEMENT}
 
 
 @pytest.mark.parametrize("start", range(4))

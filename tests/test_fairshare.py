@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from worlds import reals
 
-from simcore.engine.fairshare import max_min
+from simcore.engine.network.maxmin import max_min
 
 Flow = tuple[list[tuple[int, int]], float]
 

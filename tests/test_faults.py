@@ -28,8 +28,8 @@ from simcore import (
     predict,
     simulate,
 )
-from simcore.engine.deployment import Deployment
-from simcore.engine.faults import Outages, reached
+from simcore.engine.outages import Outages, reached
+from simcore.engine.placement.deployment import Deployment
 from simcore.observe import Migration
 from traces import Trace, on_off
 

@@ -23,7 +23,7 @@ from simcore import (
     predict,
     simulate,
 )
-from simcore.engine.deployment import Deployment
+from simcore.engine.placement.deployment import Deployment
 from simcore.observe import Migration
 from traces import Trace
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from worlds import Shuffled, blinking, clusters, reals, scenarios
 
 from simcore import Cluster, Device, Link, Medium, Scenario, simulate
-from simcore.engine.network import DedicatedNetwork, FairNetwork, Network
-from simcore.outcome import RunEndedError
+from simcore.engine.network.network import DedicatedNetwork, FairNetwork, Network
+from simcore.errors import RunEndedError
 from traces import Trace
 
 Message = tuple[float, int, int, float]

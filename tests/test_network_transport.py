@@ -4,8 +4,8 @@ import pytest
 import simpy
 
 from simcore import Cluster, Device, Link
-from simcore.engine.network import Sharing, network
-from simcore.engine.transport import SEGMENT_BYTES, WIRE_BYTES, Transporting, slow_start
+from simcore.engine.network.network import Sharing, network
+from simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES, Transporting, slow_start
 from traces import Trace
 
 MBIT = 1e6 / 8

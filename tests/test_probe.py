@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from worlds import Shuffled, eventful
 
 from simcore import TABLES, Result, Scenario, simulate
-from simcore.probe import Asked, Attempt, Compute, Message, Move, Span, Standing
+from simcore.instrument import Asked, Attempt, Compute, Message, Move, Span, Standing
 
 FEW = settings(max_examples=15, deadline=None)
 

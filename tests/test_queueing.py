@@ -29,7 +29,7 @@ from simcore import (
     stream,
 )
 from simcore.engine.compute import processor
-from simcore.engine.network import FairNetwork
+from simcore.engine.network.network import FairNetwork
 from traces import Trace
 
 Sizes = Callable[[np.random.Generator, int], FloatArray]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from simcore import Request, Scenario, load_scenario
 from simcore.files import schema
 from simcore.files.workload import lengths
-from simcore.streams import stream
+from simcore.rng import stream
 from traces import InputError, Trace
 from traces.generate import KINDS
 

@@ -23,7 +23,7 @@ from simcore import (
     load_scenario,
     simulate,
 )
-from simcore.engine.pacing import PacedEnvironment
+from simcore.engine.realtime import PacedEnvironment
 from traces import InputError
 
 DETERMINISTIC = [name for name in TABLES if name != "timings"]
@@ -57,7 +57,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in ("simpy.rt", "simcore.engine.pacing"):
+    for module in ("simpy.rt", "simcore.engine.realtime"):
         monkeypatch.setattr(f"{module}.monotonic", clock.monotonic)
         monkeypatch.setattr(f"{module}.sleep", clock.sleep)
     return clock
@@ -177,7 +177,7 @@ def test_a_slow_policy_makes_events_late_unless_its_time_is_charged(
     scenario: Scenario, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In real time a measured decision takes as long on both clocks."""
-    monkeypatch.setattr("simcore.engine.controller.time.perf_counter", clock.monotonic)
+    monkeypatch.setattr("simcore.engine.placement.controller.time.perf_counter", clock.monotonic)
     free = paced(scenario, Slow(clock, 0.5), 1.0)
     assert free.worst_s >= 0.5
     measured = replace(scenario, decision_time="measured")
@@ -256,7 +256,7 @@ def test_ctrl_c_while_waiting_for_the_clock_ends_the_run_cleanly(
     def pressed(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("simcore.engine.pacing.sleep", pressed)
+    monkeypatch.setattr("simcore.engine.realtime.sleep", pressed)
     done = headway(tmp_path, monkeypatch, "--realtime", "1", "--out", "out")
     assert (done.exit_code, done.stdout, done.stderr) == (130, "", "headway: interrupted\n")
     assert {path.name for path in tmp_path.iterdir()} == {"world.yaml"}

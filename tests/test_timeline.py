@@ -19,7 +19,7 @@ from worlds import Scripted, Shuffled, eventful
 from analysis.replay.timeline import Window, _micro, levels, steps, trace_events, window
 from analysis.replay.watch import Replay, watch, watch_scenario
 from simcore import Scenario, load_scenario, shipped_scenario
-from simcore.probe import Compute, Message
+from simcore.instrument import Compute, Message
 from traces import InputError, Trace, on_off
 
 FEW = settings(max_examples=20, deadline=None)

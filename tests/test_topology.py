@@ -27,7 +27,7 @@ from simcore import (
     shipped_scenario,
     simulate,
 )
-from simcore.engine.network import network
+from simcore.engine.network.network import network
 from simcore.files.graphfile import read_graph
 from simcore.files.graphs import from_networkx, wiring
 from simcore.world import topology

@@ -23,9 +23,9 @@ from simcore import (
     block_table,
     preset,
 )
-from simcore.engine.memory import MemoryLedger
-from simcore.engine.network import DedicatedNetwork
-from simcore.outcome import RunEndedError
+from simcore.engine.network.network import DedicatedNetwork
+from simcore.engine.placement.memory import MemoryLedger
+from simcore.errors import RunEndedError
 from traces import Trace
 
 

@@ -18,8 +18,8 @@ from policies.contract.strategies import (
     varying,
 )
 from simcore import Decision, IntArray, Link, Observation, Placement, Request, Scenario, simulate
-from simcore.engine.network import Sharing
-from simcore.engine.transport import IDEAL, Transporting
+from simcore.engine.network.network import Sharing
+from simcore.engine.network.transport import IDEAL, Transporting
 from traces import Trace, on_off
 
 __all__ = [

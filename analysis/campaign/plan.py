@@ -21,8 +21,8 @@ from analysis.campaign.worker import Task
 from analysis.campaign.world import Misfit, World, big_traces
 from analysis.compare import choose
 from analysis.output import writing
+from simcore.errors import DoesNotFitError
 from simcore.files.load import open_scenario
-from simcore.outcome import DoesNotFitError
 from simcore.scenario import PolicyChoice, Scenario
 from traces.errors import InputError
 

@@ -20,7 +20,7 @@ from analysis.campaign.store import Store, Writer
 from analysis.campaign.survey import Survey, look
 from analysis.campaign.worker import Batch, Bundle, Task, WrongCodeError, failure, probe, work
 from analysis.campaign.world import packed
-from simcore.engine.deadline import DEFAULT_LIMIT_S
+from simcore.engine.placement.policy_timeout import DEFAULT_LIMIT_S
 from traces import Trace
 from traces.errors import InputError, told
 

@@ -21,7 +21,7 @@ from analysis.campaign.tables import METRICS, STORED, Tables, merged
 from analysis.campaign.world import Misfit, unpacked
 from analysis.metrics import metrics
 from simcore import combine, simulate
-from simcore.engine.deadline import DEFAULT_LIMIT_S
+from simcore.engine.placement.policy_timeout import DEFAULT_LIMIT_S
 from simcore.results import SCHEMA_VERSION, Result
 from simcore.scenario import PolicyChoice, Scenario
 from traces import Trace

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from policies.exact import solve
+from policies.optimal.exact import solve
 from simcore import Decision, Infeasible, IntArray, Observation, Placement, Policy, predict
 
 

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from analysis.replay.spans import TokenSpans, Work, by_token
 from analysis.replay.watch import Replay
-from simcore.probe import Asked, Compute, Message, Move, Standing
+from simcore.instrument import Asked, Compute, Message, Move, Standing
 
 Part: TypeAlias = Literal["compute", "disk", "transfer", "wait", "migration", "decision", "fault"]
 """As the columns of the table `tokens`."""

@@ -9,7 +9,7 @@ from analysis.replay.critical import Path, Piece
 from analysis.replay.spans import STAGES, block_names, carried
 from analysis.replay.watch import Replay
 from analysis.tables import byte_unit, number
-from simcore.probe import Asked, Attempt, Compute, Message, Move
+from simcore.instrument import Asked, Attempt, Compute, Message, Move
 from simcore.world.blocks import Kind
 from simcore.world.route import Route
 from traces import Trace

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from simcore.probe import Asked, Attempt, Compute, Message, Move, Span, Standing
+from simcore.instrument import Asked, Attempt, Compute, Message, Move, Span, Standing
 from simcore.world.blocks import BlockTable, Kind
 
 Work = Compute | Message

@@ -19,7 +19,7 @@ import numpy as np
 from analysis.output import writing
 from analysis.replay.spans import TokenSpans, Work, block_names, by_token, carried
 from analysis.replay.watch import Replay
-from simcore.probe import Asked, Attempt, Message, Move, Standing
+from simcore.instrument import Asked, Attempt, Message, Move, Standing
 from simcore.world.route import Route
 from traces import Trace
 from traces.errors import InputError

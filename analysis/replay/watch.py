@@ -17,8 +17,8 @@ import policies
 import simcore
 from analysis.compare import choose
 from analysis.output import ORIGIN, SCENARIO
+from simcore.instrument import Span
 from simcore.observe import Policy
-from simcore.probe import Span
 from simcore.results import Result, load_result
 from simcore.scenario import PolicyChoice, Scenario
 from traces.errors import InputError, one_of, reason, shown

@@ -15,9 +15,9 @@ from analysis.processes import mapped
 from analysis.whatif.differences import differences, levels
 from analysis.whatif.study import BASE, Study
 from simcore import PolicyChoice, Scenario, load_scenario, simulate
+from simcore.errors import DoesNotFitError
 from simcore.files.bounds import MOST_SEEDS
 from simcore.files.changes import Change
-from simcore.outcome import DoesNotFitError
 from traces.errors import InputError
 
 _TOKENS = ["variant", "policy", "seed", "request", "token", "latency_s"]

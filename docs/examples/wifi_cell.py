@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 import policies
 from analysis.plots import save_figure
 from simcore import Scenario, load_scenario, shipped_scenario, simulate
-from simcore.engine.network import network
+from simcore.engine.network.network import network
 
 MESSAGE = 8192  # bytes; the input of a layer of the model, 4096 numbers of two bytes
 WAYS = ("dedicated", "fair")

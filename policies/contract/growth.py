@@ -18,7 +18,7 @@ from policies.contract.question import Question
 from policies.contract.subject import MOST_WAIT_S, NotAskedError, Subject
 from policies.contract.views import thawed
 from simcore import Cluster, DecodeCost, Device, Link, ModelSpec, Request, Scenario
-from simcore.engine.deadline import Interruption, OverdueError
+from simcore.engine.placement.policy_timeout import Interruption, OverdueError
 from traces import Trace
 
 MOST_SECONDS = 10.0

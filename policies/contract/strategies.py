@@ -28,7 +28,7 @@ from simcore import (
     Request,
     Scenario,
 )
-from simcore.engine.network import Sharing
+from simcore.engine.network.network import Sharing
 from simcore.observe import Migration
 from simcore.world.cost import Projection
 from traces import Trace, scaled

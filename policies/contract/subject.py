@@ -1,4 +1,4 @@
-"""The policy under examination, and what it answers."""
+"""The policy under examination, and what it decision_validation."""
 
 import time
 from collections.abc import Callable
@@ -10,8 +10,8 @@ import numpy as np
 from policies.contract.question import Question, shown
 from policies.contract.views import thawed
 from simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, Policy
-from simcore.engine import answers, deadline
-from simcore.engine.deadline import Deadline, Interruption, OverdueError
+from simcore.engine.placement import decision_validation, policy_timeout
+from simcore.engine.placement.policy_timeout import Deadline, Interruption, OverdueError
 from traces.errors import told as error_told
 
 Factory: TypeAlias = Callable[[], Policy]
@@ -165,9 +165,9 @@ def malformed(seen: Observation, said: object) -> str:
 def _raised(error: BaseException) -> str:
     """What a policy raised, and where in its code."""
     if isinstance(error, OverdueError):
-        place = answers.place(error.__cause__, _OURS) if error.__cause__ is not None else ""
+        place = decision_validation.place(error.__cause__, _OURS) if error.__cause__ is not None else ""
         return f"gives {error}" + (place and f", stopped at {place}")
-    place = answers.place(error, _OURS)
+    place = decision_validation.place(error, _OURS)
     return f"raises {error_told(error)}" + (place and f", at {place}")
 
 
@@ -218,5 +218,5 @@ def settled_in(seen: Observation, devices: IntArray) -> Observation:
     return replace(seen, placement=devices, lost=np.zeros(len(seen.blocks), dtype=np.bool_))
 
 
-_OURS = frozenset((__file__, deadline.__file__))
+_OURS = frozenset((__file__, policy_timeout.__file__))
 """Through these files the way leads to a policy's code."""

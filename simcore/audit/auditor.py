@@ -13,13 +13,13 @@ from simcore.audit.moves import MoveLaws
 from simcore.audit.news import News, Overheard
 from simcore.audit.order import OrderLaws
 from simcore.audit.place import PlaceLaws
-from simcore.audit.story import Story
+from simcore.audit.reference_state import ReferenceState
 from simcore.audit.traffic import TrafficLaws
 from simcore.audit.work import WorkLaws
-from simcore.engine.deployment import Deployment
-from simcore.engine.migration import Mover
-from simcore.engine.network import Network
-from simcore.probe import Attempt, Move, Probe, Span
+from simcore.engine.network.network import Network
+from simcore.engine.placement.deployment import Deployment
+from simcore.engine.placement.migration import Mover
+from simcore.instrument import Attempt, Move, Probe, Span
 from simcore.results import Recorder
 from simcore.scenario import Scenario
 
@@ -56,13 +56,13 @@ class Auditor:
         self._news: list[News] = []
         self._checks = Checks()
         self._events = 0
-        self._story = Story(scenario)
+        self._state = ReferenceState(scenario)
         self._clock = ClockLaws(scenario, self._checks)
-        self._place = PlaceLaws(scenario, self._story, self._checks)
-        self._work = WorkLaws(scenario, self._story, self._checks)
-        self._traffic = TrafficLaws(scenario, self._story, self._checks)
-        self._order = OrderLaws(scenario, self._story, self._checks)
-        self._moves = MoveLaws(scenario, self._story, self._checks)
+        self._place = PlaceLaws(scenario, self._state, self._checks)
+        self._work = WorkLaws(scenario, self._state, self._checks)
+        self._traffic = TrafficLaws(scenario, self._state, self._checks)
+        self._order = OrderLaws(scenario, self._state, self._checks)
+        self._moves = MoveLaws(scenario, self._state, self._checks)
 
     def recorder(self, run: str) -> Recorder:
         """The recorder of the run, of which the auditor hears every row."""
@@ -106,14 +106,14 @@ class Auditor:
         self._clock.advance(now_s)
         self._checks.now_s = now_s
         self._fairness.advance(now_s)
-        story = self._story
-        story.copy_beside(self._mover.under_way)
-        story.turn(now_s, self._deployment.holding)
+        state = self._state
+        state.copy_beside(self._mover.under_way)
+        state.turn(now_s, self._deployment.holding)
         for news in self._news:
             if isinstance(news, _AFTER_PLACING):
                 self._place.begin(self._deployment)
             if isinstance(news, Attempt):
-                story.tell(news, now_s)
+                state.tell(news, now_s)
             for laws in (
                 self._clock,
                 self._place,
@@ -125,5 +125,5 @@ class Auditor:
             ):
                 laws.tell(news)
             if not isinstance(news, Attempt):
-                story.tell(news, now_s)
+                state.tell(news, now_s)
         self._news.clear()

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from simcore.audit.checks import Checks, grain
 from simcore.audit.news import News, Row
-from simcore.probe import Asked, Attempt, Compute, Message, Move, Standing
+from simcore.instrument import Asked, Attempt, Compute, Message, Move, Standing
 from simcore.scenario import Scenario
 
 _CHAIN = ("compute_s", "disk_s", "transfer_s", "wait_s")

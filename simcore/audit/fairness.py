@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from simcore.audit.checks import Checks, grain
 from simcore.audit.news import News
-from simcore.engine.flow import Flow
-from simcore.engine.network import Network
-from simcore.probe import Message
+from simcore.engine.network.flow import Flow
+from simcore.engine.network.network import Network
+from simcore.instrument import Message
 from simcore.scenario import Scenario
 from simcore.world.route import Route
 

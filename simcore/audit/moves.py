@@ -4,8 +4,8 @@ from collections import defaultdict
 
 from simcore.audit.checks import Checks, grain
 from simcore.audit.news import News, Row
-from simcore.audit.story import Story
-from simcore.probe import Message, Move
+from simcore.audit.reference_state import ReferenceState
+from simcore.instrument import Message, Move
 from simcore.scenario import Scenario
 from traces import Trace
 
@@ -17,12 +17,12 @@ class MoveLaws:
         ending: whether the run has come to its end, early or not.
     """
 
-    def __init__(self, scenario: Scenario, story: Story, checks: Checks) -> None:
+    def __init__(self, scenario: Scenario, state: ReferenceState, checks: Checks) -> None:
         self._live = scenario.migration == "live"
         self._failing = any(device.up != Trace.constant(1.0) for device in scenario.cluster.devices)
         self._names = scenario.blocks.names
         self.ending = False
-        self._story = story
+        self._state = state
         self._checks = checks
         self._sent: defaultdict[int, list[Message]] = defaultdict(list)
 
@@ -40,11 +40,11 @@ class MoveLaws:
         """What is sent first of a block is what it held when that began."""
         known = self._sent[block]
         if not known:
-            story = self._story
-            if self._live and not story.lost[block]:
-                could = story.carried(block, span.sent_s)
+            state = self._state
+            if self._live and not state.lost[block]:
+                could = state.carried(block, span.sent_s)
             else:
-                could = [story.carries(block)]
+                could = [state.carries(block)]
             expected = min(could, key=lambda size: abs(size - span.size_bytes))
             self._checks.equal("bytes", f"bytes sent of {self._names[block]}", expected, span.size_bytes)
         known.append(span)
@@ -52,7 +52,7 @@ class MoveLaws:
     def _row(self, row: Row) -> None:
         """A move is as large as its messages, and as long, but for what the disk takes beyond them."""
         checks, block = self._checks, row["block"]
-        spans = self._sent[self._story.row(block)]
+        spans = self._sent[self._state.row(block)]
         sent, sending_s = (
             sum(span.size_bytes for span in spans),
             sum(span.arrived_s - span.sent_s for span in spans),
@@ -64,13 +64,13 @@ class MoveLaws:
 
     def _move(self, move: Move) -> None:
         """A block that has moved has brought what it holds: what was copied and still counts, and what it gained."""
-        story, checks, name = self._story, self._checks, self._names[move.block]
+        state, checks, name = self._state, self._checks, self._names[move.block]
         sent = self._sent.pop(move.block, [])
         for span in sent:
             ends = (span.sender, span.receiver)
             checks.that(ends == (move.old, move.new), "bytes", f"way of {name}", (move.old, move.new), ends)
         if move.outcome == "abandoned":
-            over = self._story.done or self.ending or self._failing
+            over = self._state.done or self.ending or self._failing
             checks.that(
                 over, "place", f"move of {name}", "given up only for a device or at the end", move.outcome
             )
@@ -79,11 +79,11 @@ class MoveLaws:
                 move.old != move.new or not sent, "bytes", f"messages of {name}, which stays", 0, len(sent)
             )
             return
-        holds = story.carries(move.block)
+        holds = state.carries(move.block)
         copied = sent[0].size_bytes if sent else 0.0
-        if self._live and sent and sent[0].sent_s <= story.turned_s:
+        if self._live and sent and sent[0].sent_s <= state.turned_s:
             # The sequence whose cache was copied has ended.
-            copied = min(copied, story.lasting(move.block))
+            copied = min(copied, state.lasting(move.block))
         gained = sum(span.size_bytes for span in sent[1:])
         due = max(0.0, holds - copied)
         slack = 1e-9 * holds

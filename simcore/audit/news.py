@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from simcore.probe import Span
+from simcore.instrument import Span
 from simcore.results import TABLES, Recorder
 
 _COLUMNS = {name: schema.names[1:] for name, schema in TABLES.items()}

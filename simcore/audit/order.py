@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from simcore.audit.checks import Checks, grain
 from simcore.audit.news import News, Row
-from simcore.audit.story import Story
-from simcore.probe import Attempt, Compute, Message
+from simcore.audit.reference_state import ReferenceState
+from simcore.instrument import Attempt, Compute, Message
 from simcore.scenario import Scenario
 from simcore.world.blocks import Kind
 
@@ -30,11 +30,11 @@ class _Chain:
 class OrderLaws:
     """What must hold of the order of computations and messages of one token."""
 
-    def __init__(self, scenario: Scenario, story: Story, checks: Checks) -> None:
+    def __init__(self, scenario: Scenario, state: ReferenceState, checks: Checks) -> None:
         self._scenario = scenario
         self._blocks = scenario.blocks
         self._names = scenario.cluster.names
-        self._story = story
+        self._state = state
         self._checks = checks
         self._ended_s = 0.0
         self._computed: dict[tuple[int, int, int], Compute] = {}
@@ -55,7 +55,7 @@ class OrderLaws:
 
     def _token(self, row: Row) -> None:
         """The parts of a latency are those of the chain that ended last; before it, a request has waited its turn."""
-        attempt, checks = self._story.attempt, self._checks
+        attempt, checks = self._state.attempt, self._checks
         if attempt is None:
             return
         for messages in self._sent.values():

@@ -5,20 +5,20 @@ import numpy as np
 from simcore.arrays import BoolArray, IntArray
 from simcore.audit.checks import Checks
 from simcore.audit.news import News, Row
-from simcore.audit.story import Story
-from simcore.engine.deployment import Deployment
+from simcore.audit.reference_state import ReferenceState
+from simcore.engine.placement.deployment import Deployment
+from simcore.instrument import Asked, Attempt, Move
 from simcore.predict import TOLERANCE_BYTES
-from simcore.probe import Asked, Attempt, Move
 from simcore.scenario import Scenario
 
 
 class PlaceLaws:
     """What must hold of placements and of the memory that they take."""
 
-    def __init__(self, scenario: Scenario, story: Story, checks: Checks) -> None:
+    def __init__(self, scenario: Scenario, state: ReferenceState, checks: Checks) -> None:
         self._scenario = scenario
         self._cluster = scenario.cluster
-        self._story = story
+        self._state = state
         self._checks = checks
         self._available = np.zeros(len(self._cluster.devices))
         self._target: IntArray | None = None
@@ -41,10 +41,10 @@ class PlaceLaws:
 
     def _asked(self, news: Asked, target: IntArray) -> None:
         """What is adopted is another placement; otherwise blocks stay, or lost ones come back."""
-        placed, checks = self._story.placement, self._checks
+        placed, checks = self._state.placement, self._checks
         self._target = target
         if placed is not None:
-            moved = int(((target != placed) | self._story.lost).sum())
+            moved = int(((target != placed) | self._state.lost).sum())
             checks.that(news.moved == moved, "place", "blocks that a decision moves", moved, news.moved)
             same = _bytes(target) == _bytes(placed)
             adopted = news.outcome == "adopted"
@@ -53,26 +53,26 @@ class PlaceLaws:
             )
 
     def _attempt(self, news: Attempt) -> None:
-        story, checks = self._story, self._checks
+        state, checks = self._state, self._checks
         checks.that(
-            not story.lost.any(), "place", "lost blocks while a token is made", 0, int(story.lost.sum())
+            not state.lost.any(), "place", "lost blocks while a token is made", 0, int(state.lost.sum())
         )
-        same = story.placement is not None and np.array_equal(news.placement, story.placement)
-        checks.that(same, "place", "placement of a token", story.placement, news.placement)
+        same = state.placement is not None and np.array_equal(news.placement, state.placement)
+        checks.that(same, "place", "placement of a token", state.placement, news.placement)
         if self._scenario.migration == "blocking":
             done = _bytes(news.placement) == _bytes(self._target)
             checks.that(done, "place", "placement of a token", f"as decided, {self._target}", news.placement)
         self._available = self._cluster.available_bytes(news.begun_s)
         if self._scenario.overflow == "fail":
-            for name, most, held in zip(self._cluster.names, self._available, story.held, strict=True):
+            for name, most, held in zip(self._cluster.names, self._available, state.held, strict=True):
                 checks.at_most("memory", f"bytes on {name!r}", most, held, TOLERANCE_BYTES)
 
     def _move(self, news: Move) -> None:
         """A block comes from where it is; a lost one from the source."""
-        story = self._story
-        if story.placement is not None:
-            lost = story.lost[news.block]
-            old = self._cluster.source_index if lost else int(story.placement[news.block])
+        state = self._state
+        if state.placement is not None:
+            lost = state.lost[news.block]
+            old = self._cluster.source_index if lost else int(state.placement[news.block])
             what = f"device from which {self._scenario.blocks.names[news.block]} moves"
             self._checks.that(news.old == old, "place", what, old, news.old)
         if news.outcome == "moved" and self._target is not None:
@@ -81,17 +81,17 @@ class PlaceLaws:
             self._checks.that(news.new == due, "place", what, due, news.new)
 
     def _fault(self, row: Row) -> None:
-        story, device = self._story, self._story.device(row["device"])
-        if story.placement is not None:
-            gone = int(((story.placement == device) & ~story.lost).sum())
+        state, device = self._state, self._state.device(row["device"])
+        if state.placement is not None:
+            gone = int(((state.placement == device) & ~state.lost).sum())
             what = f"blocks lost with {row['device']!r}"
             self._checks.that(row["lost_blocks"] == gone, "place", what, gone, row["lost_blocks"])
 
     def _devices(self, rows: Row) -> None:
-        story, checks = self._story, self._checks
-        swapped = np.clip(story.held - self._available, 0.0, story.held)
+        state, checks = self._state, self._checks
+        swapped = np.clip(state.held - self._available, 0.0, state.held)
         for column, expected in (
-            ("held_bytes", story.held),
+            ("held_bytes", state.held),
             ("available_bytes", self._available),
             ("swapped_bytes", swapped),
         ):
@@ -99,49 +99,49 @@ class PlaceLaws:
                 checks.equal("memory", f"{column} of {name!r}", bytes_, found, 1e-9 * self._largest)
 
     def _placement(self, rows: Row) -> None:
-        story = self._story
-        if story.placement is not None:
-            names = [self._cluster.names[device] for device in story.placement.tolist()]
+        state = self._state
+        if state.placement is not None:
+            names = [self._cluster.names[device] for device in state.placement.tolist()]
             self._checks.that(rows["device"] == names, "place", "table of placements", names, rows["device"])
 
     @property
     def _largest(self) -> float:
         """Sums of large numbers whose difference is small are as coarse as they are."""
-        return float(self._story.held.max())
+        return float(self._state.held.max())
 
     def begin(self, deployment: Deployment) -> None:
         """Learn the first placement: nothing else tells it."""
-        story, placed = self._story, deployment.placement
-        if story.placement is None and placed is not None and not story.done:
+        state, placed = self._state, deployment.placement
+        if state.placement is None and placed is not None and not state.done:
             known = (placed >= 0) & (placed < len(self._cluster.devices))
-            whole = placed.shape == story.lost.shape and known.all()
+            whole = placed.shape == state.lost.shape and known.all()
             self._checks.that(whole, "place", "first placement", "a device for each block", placed)
             decided = _bytes(placed) == _bytes(self._target)
             self._checks.that(decided, "place", "first placement", f"as decided, {self._target}", placed)
-            story.begin(placed)
+            state.begin(placed)
 
     def settle(self, deployment: Deployment) -> None:
         """All that an event did was told: the engine must agree with it."""
-        story, checks = self._story, self._checks
+        state, checks = self._state, self._checks
         placed = deployment.placement
-        if story.done:
+        if state.done:
             checks.that(placed is None, "place", "placement when all is done", None, placed)
-            story.end()
-        same = _bytes(placed) == _bytes(story.placement)
-        checks.that(same, "place", "placement", story.placement, placed)
+            state.end()
+        same = _bytes(placed) == _bytes(state.placement)
+        checks.that(same, "place", "placement", state.placement, placed)
         lost = deployment.lost
-        checks.that(_bytes(lost) == _bytes(story.lost), "place", "lost blocks", story.lost, lost)
+        checks.that(_bytes(lost) == _bytes(state.lost), "place", "lost blocks", state.lost, lost)
         self.count(deployment)
 
     def count(self, deployment: Deployment) -> None:
         """Devices hold what a recount gives, never less than nothing, and nothing in the end."""
-        story, checks = self._story, self._checks
+        state, checks = self._state, self._checks
         held = deployment.ledger.held()
         checks.that(held.min() >= 0.0, "memory", "bytes held", "none below 0", held)
-        if story.done:
+        if state.done:
             checks.that(not held.any(), "memory", "bytes held when all is done", 0.0, held)
             return
-        expected = story.recount()
+        expected = state.recount()
         if not (held == expected).all():
             for name, bytes_, found in zip(self._cluster.names, expected, held, strict=True):
                 checks.equal("memory", f"bytes on {name!r}", bytes_, found)

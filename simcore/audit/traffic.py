@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from simcore.audit.checks import Checks, grain
 from simcore.audit.messages import Sent, messages
 from simcore.audit.news import News, Row
-from simcore.audit.story import Story
-from simcore.engine.network import Carried
-from simcore.engine.transport import SEGMENT_BYTES, WIRE_BYTES
-from simcore.probe import Attempt, Message
+from simcore.audit.reference_state import ReferenceState
+from simcore.engine.network.network import Carried
+from simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES
+from simcore.instrument import Attempt, Message
 from simcore.scenario import Scenario
 from simcore.world.route import Route
 
@@ -20,10 +20,10 @@ _MOST_REMEMBERED = 32
 class TrafficLaws:
     """What must hold of the messages of tokens, and of links."""
 
-    def __init__(self, scenario: Scenario, story: Story, checks: Checks) -> None:
+    def __init__(self, scenario: Scenario, state: ReferenceState, checks: Checks) -> None:
         self._scenario = scenario
         self._cluster = scenario.cluster
-        self._story = story
+        self._state = state
         self._checks = checks
         self._per_byte = WIRE_BYTES / SEGMENT_BYTES if scenario.transport.kind == "tcp" else 1.0
         self._sent: list[Sent] = []
@@ -109,11 +109,11 @@ class TrafficLaws:
 
     def _token(self) -> None:
         """The messages of a token are those that its placement and cost ask for, to the byte."""
-        story = self._story
-        if story.attempt is None or story.cost is None:
+        state = self._state
+        if state.attempt is None or state.cost is None:
             return
         source = self._cluster.source_index
-        expected = messages(self._scenario.blocks, story.attempt.placement, source, story.cost)
+        expected = messages(self._scenario.blocks, state.attempt.placement, source, state.cost)
         found = sorted(self._sent)
         wrong = [pair for pair in zip(expected, found, strict=False) if not _alike(*pair)]
         if len(expected) != len(found) or wrong:

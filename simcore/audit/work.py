@@ -6,8 +6,8 @@ from typing import TypeAlias
 
 from simcore.audit.checks import Checks, grain
 from simcore.audit.news import News, Row
-from simcore.audit.story import Story
-from simcore.probe import Attempt, Compute
+from simcore.audit.reference_state import ReferenceState
+from simcore.instrument import Attempt, Compute
 from simcore.scenario import Scenario
 
 _Place: TypeAlias = tuple[int, int, int]
@@ -17,10 +17,10 @@ _Place: TypeAlias = tuple[int, int, int]
 class WorkLaws:
     """What must hold of computations."""
 
-    def __init__(self, scenario: Scenario, story: Story, checks: Checks) -> None:
+    def __init__(self, scenario: Scenario, state: ReferenceState, checks: Checks) -> None:
         self._scenario = scenario
         self._devices = scenario.cluster.devices
-        self._story = story
+        self._state = state
         self._checks = checks
         self._computed: Counter[_Place] = Counter()
         self._since: list[list[Compute]] = [[] for _ in self._devices]
@@ -48,7 +48,7 @@ class WorkLaws:
 
     def _compute(self, span: Compute) -> None:
         device, what = self._devices[span.device], self._name(span)
-        attempt = self._story.attempt
+        attempt = self._state.attempt
         begun = attempt is not None and span.submitted_s >= attempt.begun_s
         self._checks.that(begun, "work", f"begin of {what}", "within the making of a token", span.submitted_s)
         self._computed[span.kind, span.layer, span.device] += span.blocks
@@ -117,7 +117,7 @@ class WorkLaws:
 
     def _token(self) -> None:
         """Together the computations of a token are all blocks, each once, where it is."""
-        attempt, blocks = self._story.attempt, self._scenario.blocks
+        attempt, blocks = self._state.attempt, self._scenario.blocks
         self._checks.that(attempt is not None, "work", "token", "made by an attempt", None)
         if attempt is None:
             return
@@ -142,7 +142,7 @@ class WorkLaws:
 
     def _nominal(self, span: Compute) -> float:
         """The roofline of the blocks on their device [s]."""
-        cost, device = self._story.cost, self._devices[span.device]
+        cost, device = self._state.cost, self._devices[span.device]
         if cost is None:
             return 0.0
         flop, touched = float(cost.work_flop[span.kind]), float(cost.touched_bytes[span.kind])
@@ -152,15 +152,15 @@ class WorkLaws:
 
     def _disk(self, span: Compute) -> float:
         """How long the disk is read for the blocks, alone: the share of them that does not fit [s]."""
-        story, device = self._story, self._devices[span.device]
-        if self._scenario.overflow == "fail" or story.cost is None or story.attempt is None:
+        state, device = self._state, self._devices[span.device]
+        if self._scenario.overflow == "fail" or state.cost is None or state.attempt is None:
             return 0.0
-        held = float(story.held[span.device])
-        excess = min(held, held - self._free(span.device, story.attempt.begun_s))
+        held = float(state.held[span.device])
+        excess = min(held, held - self._free(span.device, state.attempt.begun_s))
         if excess <= 0.0:
             return 0.0
         return (
-            span.blocks * float(story.cost.memory_bytes[span.kind]) * (excess / held) / device.disk_bandwidth
+            span.blocks * float(state.cost.memory_bytes[span.kind]) * (excess / held) / device.disk_bandwidth
         )
 
     def _free(self, device: int, time_s: float) -> float:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import simpy
 
-from simcore.outcome import RunEndedError
+from simcore.errors import RunEndedError
 from simcore.world.cluster import Device
 from traces import Trace
 

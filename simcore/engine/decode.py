@@ -16,8 +16,8 @@ import simpy
 
 from simcore.arrays import FloatArray, IntArray
 from simcore.engine.compute import Processor
-from simcore.engine.network import Network
-from simcore.probe import Compute, Message, Probe
+from simcore.engine.network.network import Network
+from simcore.instrument import Compute, Message, Probe
 from simcore.world.blocks import BlockTable, Kind
 from simcore.world.cost import Stage, StepCost
 

@@ -11,7 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from simcore.engine.transport import Transporting
+from simcore.engine.network.transport import Transporting
+from simcore.errors import DoesNotFitError
 from simcore.files import bounds, schema
 from simcore.files.changes import Change, parse_change
 from simcore.files.document import Document, KeyPath, name_of_file, read_document
@@ -22,9 +23,8 @@ from simcore.files.load_topology import Topologies
 from simcore.files.mistakes import validated
 from simcore.files.tracefiles import read_trace
 from simcore.files.workload import logged_requests, poisson_requests
-from simcore.outcome import DoesNotFitError
+from simcore.rng import stream
 from simcore.scenario import PolicyChoice, Request, Scenario
-from simcore.streams import stream
 from simcore.world.cluster import Cluster, Device, Link, Medium
 from simcore.world.cost import CostModel, DecodeCost, PaperCost
 from simcore.world.model import ModelSpec

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 from simcore.files import bounds, graphs, schema
 from simcore.files.document import Document, KeyPath
 from simcore.files.graphfile import read_graph
-from simcore.streams import stream
+from simcore.rng import stream
 from simcore.world import topology
 from simcore.world.cluster import Link, Medium
 from simcore.world.topology import Pair, Wire, Wiring

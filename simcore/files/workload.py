@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from simcore.files import bounds, schema
+from simcore.rng import stream
 from simcore.scenario import Request
-from simcore.streams import stream
 from traces import InputError
 from traces.requests import read_requests
 

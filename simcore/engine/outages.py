@@ -7,7 +7,7 @@ from typing import Any
 import simpy
 
 from simcore.engine.decode import Events
-from simcore.outcome import RunEndedError
+from simcore.errors import RunEndedError
 from simcore.world.cluster import Device
 from traces import Trace
 

@@ -1,4 +1,4 @@
-"""When policies are asked, what they are shown, and what becomes of their answers."""
+"""When policies are asked, what they are shown, and what becomes of their decision_validation."""
 
 import math
 import time
@@ -11,14 +11,14 @@ import simpy
 
 from simcore import predict
 from simcore.arrays import IntArray, sealed
-from simcore.engine import answers, deadline
 from simcore.engine.decode import Events
-from simcore.engine.deployment import Deployment
-from simcore.engine.faults import Outages, reached, unless_failing
-from simcore.engine.migration import Mover, load_seconds
+from simcore.engine.outages import Outages, reached, unless_failing
+from simcore.engine.placement import decision_validation, policy_timeout
+from simcore.engine.placement.deployment import Deployment
+from simcore.engine.placement.migration import Mover, load_seconds
+from simcore.errors import PolicyError, RunEndedError
+from simcore.instrument import Asked, Cause, Probe, Standing
 from simcore.observe import Decision, Keep, Observation, Placement, Policy, Step
-from simcore.outcome import PolicyError, RunEndedError
-from simcore.probe import Asked, Cause, Probe, Standing
 from simcore.results import Recorder
 from simcore.scenario import Request, Scenario, Turn
 from simcore.world.cost import refill
@@ -62,12 +62,12 @@ class Controller:
         self._probe = probe
         self._scenario = scenario
         self._policy = policy
-        self._name = answers.name_of(policy)
+        self._name = decision_validation.name_of(policy)
         self._deployment = deployment
         self._mover = mover
         self._recorder = recorder
         self._outages = outages
-        self._deadline = deadline.Deadline(decision_limit_s)
+        self._deadline = policy_timeout.Deadline(decision_limit_s)
         self._load_seconds = sealed(load_seconds(scenario))
         self._recorded: IntArray | None = None
         self._noticed_s = 0.0
@@ -193,16 +193,16 @@ class Controller:
         try:
             # What the policy has numpy do about overflows and the like is its own affair.
             with np.errstate():
-                return self._deadline.call(lambda: answers.decided(self._policy, seen))
-        except (KeyboardInterrupt, deadline.Interruption):
+                return self._deadline.call(lambda: decision_validation.decided(self._policy, seen))
+        except (KeyboardInterrupt, policy_timeout.Interruption):
             raise
-        except deadline.OverdueError as error:
-            place = "" if error.__cause__ is None else answers.place(error.__cause__, _OURS)
+        except policy_timeout.OverdueError as error:
+            place = "" if error.__cause__ is None else decision_validation.place(error.__cause__, _OURS)
             found = f"{error}" + (place and f", stopped at {place}")
             accepted = "an answer in time; --decision-limit, or decision_limit_s in Python, allows more"
             raise self._mistake(seen, found, accepted) from error.__cause__
         except BaseException as error:
-            place = answers.place(error, _OURS)
+            place = decision_validation.place(error, _OURS)
             found = told(error) + (place and f", raised at {place}")
             raise self._mistake(seen, found, "a Placement, Keep or Infeasible, and no exception") from error
 
@@ -296,7 +296,7 @@ class Controller:
 
     def _judge(self, seen: Observation, decision: Decision) -> tuple[IntArray | None, str, str]:
         """The placement to go on with (None: there is none), the outcome, and the reason for it."""
-        reason = answers.objection(seen, decision)
+        reason = decision_validation.objection(seen, decision)
         if isinstance(decision, Keep) and not reason:
             return seen.placement, "kept", ""
         if isinstance(decision, Placement) and not reason:
@@ -353,5 +353,5 @@ class Controller:
         )
 
 
-_OURS = frozenset((__file__, answers.__file__, deadline.__file__))
+_OURS = frozenset((__file__, decision_validation.__file__, policy_timeout.__file__))
 """Through these files the way leads to a policy's code."""

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from policies.headstage import Found, HeadStage
-from policies.onelayer import (
+from policies.optimal.head_assignment import Found, HeadStage
+from policies.optimal.single_layer import (
     EMBED,
     FFN,
     LM_HEAD,

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from policies.onelayer import OneLayer
+from policies.optimal.single_layer import OneLayer
 from simcore import FloatArray, IntArray
 
 Found: TypeAlias = tuple[float, IntArray] | None

@@ -18,7 +18,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from policies.onelayer import (
+from policies.optimal.milp import Programme
+from policies.optimal.single_layer import (
     EMBED,
     FFN,
     LM_HEAD,
@@ -31,7 +32,6 @@ from policies.onelayer import (
     decision,
     one_layer,
 )
-from policies.programme import Programme
 from simcore import Decision, FloatArray, Infeasible, IntArray, Observation, predict
 
 _SCALE = 1e4

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from policies.onelayer import carried, message
+from policies.optimal.single_layer import carried, message
 from simcore import FloatArray, IntArray, Kind, Observation, predict
 from simcore.world.cost import Stage
 

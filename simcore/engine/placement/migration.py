@@ -11,10 +11,10 @@ import simpy
 
 from simcore.arrays import FloatArray, IntArray
 from simcore.engine.decode import Events
-from simcore.engine.deployment import Deployment
-from simcore.engine.faults import Outages, unless_failing
-from simcore.engine.network import Network
-from simcore.probe import Message, Move, Probe
+from simcore.engine.network.network import Network
+from simcore.engine.outages import Outages, unless_failing
+from simcore.engine.placement.deployment import Deployment
+from simcore.instrument import Message, Move, Probe
 from simcore.results import Recorder
 from simcore.scenario import Scenario, Turn
 from simcore.world.blocks import Kind

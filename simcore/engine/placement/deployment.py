@@ -4,7 +4,7 @@ import numpy as np
 
 from simcore.arrays import BoolArray, FloatArray, IntArray, sealed
 from simcore.engine.decode import Pipeline, pipeline
-from simcore.engine.memory import MemoryLedger
+from simcore.engine.placement.memory import MemoryLedger
 from simcore.scenario import Scenario, Turn
 from simcore.world.blocks import Kind
 from simcore.world.cost import StepCost, refill

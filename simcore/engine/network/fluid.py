@@ -1,9 +1,9 @@
 """Flows that share resources in simulated time.
 
 Between two changes every rate is constant, so all that happens is: a flow starts, a flow ends, a capacity changes. Then
-the rates of those flows that the change reaches are found anew (`simcore.engine.refill`); nothing else is touched, and
-nothing is ever polled. A flow that meets nobody on its way is one inverse integral (`Route.reach`) and one event, until
-another joins it.
+the rates of those flows that the change reaches are found anew (`simcore.engine.network.maxmin_incremental`); nothing
+else is touched, and nothing is ever polled. A flow that meets nobody on its way is one inverse integral (`Route.reach`)
+and one event, until another joins it.
 """
 
 import math
@@ -14,9 +14,9 @@ from typing import Any
 import simpy
 from simpy.events import EventPriority
 
-from simcore.engine.agenda import Agenda
-from simcore.engine.flow import Flow, State
-from simcore.engine.refill import refill
+from simcore.engine.network.event_calendar import EventCalendar
+from simcore.engine.network.flow import Flow, State
+from simcore.engine.network.maxmin_incremental import refill
 from simcore.world.route import Resource, Route
 
 _LAST = EventPriority(2)
@@ -57,7 +57,7 @@ class Fluid:
         self._changed: dict[Flow, None] = {}
         self._settling = False
         self._far = 0
-        self._agenda = Agenda()
+        self._calendar = EventCalendar()
         self._waking = math.inf
         self._clock = 0.0
 
@@ -161,7 +161,7 @@ class Fluid:
 
     def _expect(self, flows: list[Flow]) -> None:
         """Come back when flows end; end those now that never will."""
-        self._agenda.note_ends(flows)
+        self._calendar.note_ends(flows)
         for flow in flows:
             if flow.end == math.inf and (flow.alone or flow.route.wakes(self._now()) == math.inf):
                 self._remove(flow)
@@ -174,11 +174,11 @@ class Fluid:
             state.noticed = state.capacity
         if state.until < state.watched:
             state.watched = state.until
-            self._agenda.note_change(state.until, state)
+            self._calendar.note_change(state.until, state)
 
     def _plan(self) -> None:
         """Wake up for what comes first."""
-        time = self._agenda.first()
+        time = self._calendar.first()
         if time < self._waking:
             self._waking = time
             self._env.timeout(max(0.0, time - self._env.now), time).callbacks.append(self._wake)
@@ -189,7 +189,7 @@ class Fluid:
             return
         self._clock = max(self._clock, self._waking)
         self._waking = math.inf
-        ending, changing = self._agenda.take(self._clock)
+        ending, changing = self._calendar.take(self._clock)
         for state in changing:
             self._notice(state)
         for flow in ending:

@@ -8,13 +8,13 @@ import numpy as np
 from simcore.arrays import BoolArray, FloatArray, IntArray
 from simcore.audit.checks import grain
 from simcore.audit.news import News, Row
-from simcore.probe import Attempt, Compute, Message, Move, Standing
+from simcore.instrument import Attempt, Compute, Message, Move, Standing
 from simcore.scenario import Scenario
 from simcore.world.blocks import Kind
 from simcore.world.cost import StepCost, refill
 
 
-class Story:
+class ReferenceState:
     """Where blocks are by now, what they hold, and which token is made.
 
     Attributes:
@@ -67,7 +67,7 @@ class Story:
         return self._devices[name]
 
     def recount(self) -> FloatArray:
-        """What each device must hold now, shape (devices,), counted from nothing if the story has gone on since."""
+        """What each device must hold now, shape (devices,), counted from nothing if the state has gone on since."""
         if self._counted is None:
             self._counted = self._count()
         return self._counted

@@ -6,13 +6,13 @@ from heapq import heappop, heappush, heapreplace
 from itertools import count
 from typing import TypeAlias
 
-from simcore.engine.flow import Flow, State
+from simcore.engine.network.flow import Flow, State
 
 _End: TypeAlias = tuple[float, int, Flow, int]
 """When a flow ends, its number, and the stamp with which that is meant."""
 
 
-class Agenda:
+class EventCalendar:
     """Ends of flows and changes of capacities.
 
     Flows whose rates are found together are noted together, as one list with the first end at its back: most of their

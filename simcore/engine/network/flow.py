@@ -1,4 +1,4 @@
-"""A flow, and a resource as flows find it, while simulated time passes; `simcore.engine.fluid` moves them."""
+"""A flow, and a resource as flows find it, while simulated time passes; `simcore.engine.network.fluid` moves them."""
 
 import math
 

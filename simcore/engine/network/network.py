@@ -8,10 +8,10 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import simpy
 
-from simcore.engine.flow import Flow
-from simcore.engine.fluid import Fluid, NeverError
-from simcore.engine.transport import IDEAL, Transport, Transporting
-from simcore.outcome import RunEndedError
+from simcore.engine.network.flow import Flow
+from simcore.engine.network.fluid import Fluid, NeverError
+from simcore.engine.network.transport import IDEAL, Transport, Transporting
+from simcore.errors import RunEndedError
 from simcore.world.cluster import Cluster
 from simcore.world.route import Route
 
@@ -116,7 +116,7 @@ class FairNetwork:
     """Messages share what they meet on their ways, max-min fair at every moment.
 
     A message first pays the latency and the per-message overhead of its route, during which it loads nothing, then
-    flows as fast as the others leave it to (`simcore.engine.fluid`).
+    flows as fast as the others leave it to (`simcore.engine.network.fluid`).
     """
 
     def __init__(self, env: simpy.Environment, cluster: Cluster, transporting: Transporting = IDEAL) -> None:

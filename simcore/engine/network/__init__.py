@@ -1,0 +1,1 @@
+"""Messages on links: routes shared by rules, transports, and exact fluid rates."""

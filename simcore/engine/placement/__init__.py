@@ -1,0 +1,1 @@
+"""Where blocks are: decisions of policies, migrations, and the memory they take."""
