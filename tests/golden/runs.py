@@ -1,0 +1,104 @@
+"""The recorded runs, each by its name.
+
+The scripts in `docs/examples` are not among them: `tests/test_examples.py` compares what they print.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import TypeAlias
+
+import pandas as pd
+
+import policies
+from analysis.paper.experiments import EXPERIMENTS, cases, scale
+from analysis.paper.page import TABLES as PAGE
+from analysis.paper.runs import run_all
+from simcore import (
+    TABLES,
+    Policy,
+    Result,
+    Scenario,
+    load_scenario,
+    shipped_scenario,
+    shipped_scenarios,
+    simulate,
+)
+
+from . import worlds
+
+Tables: TypeAlias = Mapping[str, pd.DataFrame]
+
+TWO_BOARDS = Path(__file__).parents[2] / "docs" / "examples" / "fill-fastest" / "two-boards.yaml"
+
+PAPER = "paper"
+
+_WALL_TIMES = "timings"
+_OF_THE_PROGRAM = ["headway_version", "schema_version"]
+_TIME_PER_DECISION = "time per decision"
+
+
+def tables_of(name: str) -> Tables:
+    """The tables of a run, without wall-clock times and without what tells the version of the program."""
+    return _makers()[name]()
+
+
+def names() -> tuple[str, ...]:
+    """Of all runs, in the order in which they are recorded."""
+    return tuple(_makers())
+
+
+def result_of(number: int) -> Result:
+    """All that comes out of a random world."""
+    world = worlds.world(number)
+    return simulate(world.scenario, world.policy())
+
+
+def world_name(number: int) -> str:
+    """What the run in a random world is called."""
+    return f"world/{number:02}"
+
+
+@cache
+def _makers() -> Mapping[str, Callable[[], Tables]]:
+    makers: dict[str, Callable[[], Tables]] = {}
+    for name in shipped_scenarios():
+        scenario = load_scenario(shipped_scenario(name))
+        for choice in scenario.policies:
+            makers[f"shipped/{name}/{choice.label}"] = partial(
+                _run, scenario, partial(policies.chosen, choice), choice.label
+            )
+    two_boards = load_scenario(TWO_BOARDS)
+    for policy in ("resource-aware", "static"):
+        makers[f"two-boards/{policy}"] = partial(_run, two_boards, partial(policies.create, policy), policy)
+    for number in range(worlds.COUNT):
+        makers[world_name(number)] = partial(_world, number)
+    makers[PAPER] = _paper
+    return makers
+
+
+def _run(scenario: Scenario, make: Callable[[], Policy], label: str) -> Tables:
+    return _kept(simulate(scenario, make(), run=label))
+
+
+def _world(number: int) -> Tables:
+    return _kept(result_of(number))
+
+
+def _kept(result: Result) -> Tables:
+    tables = {name: getattr(result, name) for name in TABLES if name != _WALL_TIMES}
+    return tables | {"runs": result.runs.drop(columns=_OF_THE_PROGRAM)}
+
+
+def _paper() -> Tables:
+    """The tables that `headway paper --quick` writes: those of the runs, and those of the page."""
+    tables: dict[str, pd.DataFrame] = {}
+    for experiment in EXPERIMENTS:
+        results = run_all(cases(experiment, scale(quick=True)))
+        for part in ("runs", "decisions", "tokens"):
+            frame = getattr(results, part)
+            if len(frame):
+                tables[f"paper {experiment} {part}"] = frame
+        for name, shown in PAGE[experiment](results).items():
+            tables[f"page {name}"] = shown.drop(columns=_TIME_PER_DECISION, errors="ignore")
+    return tables
