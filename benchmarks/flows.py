@@ -15,7 +15,8 @@ import numpy as np
 import simpy
 
 from simcore import Cluster, Device, Link
-from simcore.engine.network.network import Sharing, network
+from simcore.engine.network.network import network
+from simcore.world.options import Sharing
 from traces import Trace
 
 NODES = 50

@@ -6,16 +6,14 @@ A policy is any object with a `decide` method that takes an `Observation` and re
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from simcore.arrays import BoolArray, FloatArray, IntArray, sealed
 from simcore.world.blocks import BlockTable
 from simcore.world.cost import StepCost
-
-Overflow: TypeAlias = Literal["fail", "swap"]
-Migration: TypeAlias = Literal["blocking", "live"]
+from simcore.world.options import Migration, Overflow
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,18 +4,21 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from simcore.engine.network.network import Sharing
-from simcore.engine.network.transport import IDEAL, Transporting
-from simcore.observe import Migration, Overflow
 from simcore.world.blocks import BlockTable, block_table
 from simcore.world.cluster import Cluster
 from simcore.world.cost import CostModel
 from simcore.world.model import ModelSpec
-
-OnInfeasible: TypeAlias = Literal["keep", "fail"]
-DecisionTime: TypeAlias = Literal["free", "measured"] | float
+from simcore.world.options import (
+    IDEAL,
+    DecisionTime,
+    Migration,
+    OnInfeasible,
+    Overflow,
+    Sharing,
+    Transporting,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

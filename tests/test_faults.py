@@ -30,7 +30,7 @@ from simcore import (
 )
 from simcore.engine.outages import Outages, reached
 from simcore.engine.placement.deployment import Deployment
-from simcore.observe import Migration
+from simcore.world.options import Migration
 from traces import Trace, on_off
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -44,7 +44,7 @@ from simcore import (
     Scenario,
     simulate,
 )
-from simcore.engine.network.transport import IDEAL, Transporting
+from simcore.world.options import IDEAL, Transporting
 from traces import Trace, on_off, scaled
 
 FOREVER = Trace.constant(1.0)

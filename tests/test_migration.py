@@ -24,7 +24,7 @@ from simcore import (
     simulate,
 )
 from simcore.engine.placement.deployment import Deployment
-from simcore.observe import Migration
+from simcore.world.options import Migration
 from traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -4,8 +4,9 @@ import pytest
 import simpy
 
 from simcore import Cluster, Device, Link
-from simcore.engine.network.network import Sharing, network
-from simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES, Transporting, slow_start
+from simcore.engine.network.network import network
+from simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES, slow_start
+from simcore.world.options import Sharing, Transporting
 from traces import Trace
 
 MBIT = 1e6 / 8

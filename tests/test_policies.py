@@ -30,7 +30,7 @@ from simcore import (
     preset,
     simulate,
 )
-from simcore.observe import Overflow
+from simcore.world.options import Overflow
 from traces import InputError, Trace, on_off
 
 NAMES = policies.names()

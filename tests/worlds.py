@@ -18,8 +18,7 @@ from policies.contract.strategies import (
     varying,
 )
 from simcore import Decision, IntArray, Link, Observation, Placement, Request, Scenario, simulate
-from simcore.engine.network.network import Sharing
-from simcore.engine.network.transport import IDEAL, Transporting
+from simcore.world.options import IDEAL, Sharing, Transporting
 from traces import Trace, on_off
 
 __all__ = [

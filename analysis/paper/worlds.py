@@ -30,8 +30,8 @@ from simcore import (
     preset,
     stream,
 )
-from simcore.observe import Overflow
 from simcore.world.blocks import block_table
+from simcore.world.options import Overflow
 from traces import Trace
 
 MEMORY_BYTES = (2e9, 8e9)

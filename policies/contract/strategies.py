@@ -28,9 +28,8 @@ from simcore import (
     Request,
     Scenario,
 )
-from simcore.engine.network.network import Sharing
-from simcore.observe import Migration
 from simcore.world.cost import Projection
+from simcore.world.options import Migration, Sharing
 from traces import Trace, scaled
 
 

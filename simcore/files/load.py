@@ -11,7 +11,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from simcore.engine.network.transport import Transporting
 from simcore.errors import DoesNotFitError
 from simcore.files import bounds, schema
 from simcore.files.changes import Change, parse_change
@@ -28,6 +27,7 @@ from simcore.scenario import PolicyChoice, Request, Scenario
 from simcore.world.cluster import Cluster, Device, Link, Medium
 from simcore.world.cost import CostModel, DecodeCost, PaperCost
 from simcore.world.model import ModelSpec
+from simcore.world.options import Transporting
 from simcore.world.presets import preset
 from traces import InputError, Trace, shipped
 from traces.errors import one_of, shown

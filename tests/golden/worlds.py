@@ -25,7 +25,7 @@ from simcore import (
     Request,
     Scenario,
 )
-from simcore.engine.network.transport import IDEAL, Transporting
+from simcore.world.options import IDEAL, Transporting
 from traces import Trace, on_off
 
 T = TypeVar("T")

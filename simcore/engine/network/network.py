@@ -4,18 +4,18 @@ import math
 from collections import defaultdict
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import simpy
 
 from simcore.engine.network.flow import Flow
 from simcore.engine.network.fluid import Fluid, NeverError
-from simcore.engine.network.transport import IDEAL, Transport, Transporting
+from simcore.engine.network.transport import Transport, open_transport
 from simcore.errors import RunEndedError
 from simcore.world.cluster import Cluster
+from simcore.world.options import IDEAL, Sharing, Transporting
 from simcore.world.route import Route
 
-Sharing: TypeAlias = Literal["dedicated", "fair"]
 Sending: TypeAlias = Generator[simpy.Event, Any, tuple[float, float] | None]
 """Ends with the begin of the flow [s] and the bytes on the wire."""
 
@@ -77,7 +77,7 @@ class DedicatedNetwork:
     def __init__(self, env: simpy.Environment, cluster: Cluster, transporting: Transporting = IDEAL) -> None:
         self._env = env
         self._cluster = cluster
-        self._transport = transporting.open()
+        self._transport = open_transport(transporting)
         self._books = _Books(cluster)
 
     @property
@@ -122,7 +122,7 @@ class FairNetwork:
     def __init__(self, env: simpy.Environment, cluster: Cluster, transporting: Transporting = IDEAL) -> None:
         self._env = env
         self._cluster = cluster
-        self._transport = transporting.open()
+        self._transport = open_transport(transporting)
         self._books = _Books(cluster)
         self._fluid = Fluid(env, cluster.resources)
 

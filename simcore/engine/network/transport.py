@@ -11,11 +11,10 @@ Checked against the packet-level simulator ns-3 3.44 (TCP CUBIC, a fresh connect
 
 import math
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
+from simcore.world.options import Connection, Transporting
 from simcore.world.route import Route
-
-Connection: TypeAlias = Literal["fresh", "persistent"]
 
 SEGMENT_BYTES = 1448
 """Payload of a full segment: 1500 bytes less 20 of IPv4, 20 of TCP and 12 of its timestamps."""
@@ -25,28 +24,6 @@ FIRST_WINDOW = 10
 """Segments (RFC 6928, and Linux since 2.6.39)."""
 LEAST_VARIANCE_S = 0.2
 """What Linux adds at least to the round-trip time for the retransmission timeout (TCP_RTO_MIN)."""
-
-
-@dataclass(frozen=True)
-class Transporting:
-    """Which transport messages use.
-
-    Attributes:
-        kind: `ideal` is latency and bytes over rate.
-        connection: of `tcp`, see `Tcp`.
-        idle_restart: likewise.
-    """
-
-    kind: Literal["ideal", "tcp"] = "ideal"
-    connection: Connection = "fresh"
-    idle_restart: bool = True
-
-    def open(self) -> "Transport":
-        """The transport of one run, without any connection yet."""
-        return Tcp(self.connection, idle_restart=self.idle_restart) if self.kind == "tcp" else Ideal()
-
-
-IDEAL = Transporting()
 
 
 class Transport(Protocol):
@@ -144,6 +121,11 @@ class Tcp:
         if self._idle_restart and now - kept.used_s > round_trip_s + LEAST_VARIANCE_S:
             return min(kept.window, FIRST_WINDOW), 0.0
         return kept.window, 0.0
+
+
+def open_transport(spec: Transporting) -> Transport:
+    """The transport of one run, without any connection yet."""
+    return Tcp(spec.connection, idle_restart=spec.idle_restart) if spec.kind == "tcp" else Ideal()
 
 
 def slow_start(size_bytes: float, rate: float, round_trip_s: float, window: float) -> tuple[float, float]:
