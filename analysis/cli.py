@@ -166,7 +166,7 @@ def validate(scenario: _Scenario) -> None:
         lines = {
             "scenario": world.name,
             "model": f"{model.name}: {model.layers} layers, width {model.width}, {model.heads} heads",
-            "blocks": f"{len(world.blocks):,}",
+            "blocks": f"{len(world.block_table):,}",
             "devices": f"{len(cluster.devices)}: {', '.join(cluster.names)} (source: {cluster.source})",
             "relays": f"{len(cluster.relays)}: {', '.join(cluster.relays)}" if cluster.relays else "",
             "media": f"{len(cluster.media)}: {', '.join(m.name for m in cluster.media)}"

@@ -45,7 +45,7 @@ class Watched:
 def second_interval(seed: int) -> Observation:
     """What a policy sees there; as if nothing had been placed, so that no move holds it back."""
     scenario = load_scenario(shipped_scenario("home-cluster"), seed=seed)
-    request = Request(prompt=64, output=2 * scenario.interval)
+    request = Request(prompt=64, output=2 * scenario.controller.interval)
     watched = Watched()
     simulate(replace(scenario, requests=(request,)), watched)
     return replace(watched.seen[1], placement=None, overflow="fail")

@@ -18,6 +18,7 @@ import simpy
 
 import policies
 from simcore import (
+    BlockOptions,
     Cluster,
     Device,
     Link,
@@ -66,8 +67,7 @@ def paper_world(devices: int = 25, tokens: int = 1000, seed: int = 1) -> Scenari
         cost=PaperCost(model),
         cluster=Cluster(machines, links, "d0"),
         requests=(Request(prompt=64, output=tokens),),
-        embed=False,
-        lm_head=False,
+        blocks=BlockOptions(embed=False, lm_head=False),
     )
 
 

@@ -2,7 +2,8 @@
 
 `load_scenario` reads a scenario file, `simulate` runs it under a policy, and a `Result` holds the tables that come out.
 `load_scenario` also takes changes: `Set`, `Scale`, `Drop`, `ShiftTraces`, or the text of one.
-In Python the same worlds are built from `ModelSpec`, `Cluster`, `Device`, `Medium`, `Link`, `Request`, `Scenario`.
+In Python the same worlds are built from `ModelSpec`, `Cluster`, `Device`, `Medium`, `Link`, `Request`, `Scenario`;
+its options are in the groups that its file has: `BlockOptions`, `NetworkOptions`, `ControllerOptions`, `MemoryOptions`.
 """
 
 from simcore import predict
@@ -24,18 +25,29 @@ from simcore.world.blocks import BlockTable, Kind, block_table
 from simcore.world.cluster import Cluster, Device, Link, Medium
 from simcore.world.cost import CostModel, DecodeCost, PaperCost, StepCost
 from simcore.world.model import ModelSpec
+from simcore.world.options import (
+    IDEAL,
+    BlockOptions,
+    ControllerOptions,
+    MemoryOptions,
+    NetworkOptions,
+    Transporting,
+)
 from simcore.world.presets import PRESETS, preset
 from simcore.world.route import Resource, Route
 
 __all__ = [
+    "IDEAL",
     "PRESETS",
     "SCHEMA_VERSION",
     "TABLES",
     "Audit",
     "AuditError",
+    "BlockOptions",
     "BlockTable",
     "Change",
     "Cluster",
+    "ControllerOptions",
     "CostModel",
     "Decision",
     "DecodeCost",
@@ -49,7 +61,9 @@ __all__ = [
     "Lateness",
     "Link",
     "Medium",
+    "MemoryOptions",
     "ModelSpec",
+    "NetworkOptions",
     "Observation",
     "PaperCost",
     "Placement",
@@ -66,6 +80,7 @@ __all__ = [
     "ShiftTraces",
     "Step",
     "StepCost",
+    "Transporting",
     "block_table",
     "combine",
     "from_config",

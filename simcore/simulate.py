@@ -123,7 +123,9 @@ class _Engine:
         self._scenario = scenario
         self._recorder = recorder
         self._progress = progress
-        self._network = network(self.env, scenario.cluster, scenario.sharing, scenario.transport)
+        self._network = network(
+            self.env, scenario.cluster, scenario.network.sharing, scenario.network.transport
+        )
         self._deployment = Deployment(scenario)
         self._outages = Outages(scenario.cluster.devices)
         self._mover = Mover(
@@ -279,7 +281,7 @@ class _Engine:
         """
         use = _MemoryUse(self._deployment.ledger.held(), self._scenario.cluster.available_bytes(self.env.now))
         worst = int(use.swapped.argmax())
-        if self._scenario.overflow == "fail" and use.swapped[worst] > TOLERANCE_BYTES:
+        if self._scenario.memory.overflow == "fail" and use.swapped[worst] > TOLERANCE_BYTES:
             self._deployment.give_up_step()
             raise RunEndedError(
                 "out-of-memory",
@@ -291,7 +293,7 @@ class _Engine:
     def _decode(self, cost: StepCost, use: "_MemoryUse", parts: Parts) -> Events:
         cluster = self._scenario.cluster
         nominal_s = nominal_seconds(cost, cluster.flops, cluster.memory_bandwidth, cluster.overhead_s)
-        if self._scenario.overflow == "swap":
+        if self._scenario.memory.overflow == "swap":
             disk_s = disk_seconds(cost, use.held, use.available, cluster.disk_bandwidth)
         else:
             disk_s = np.zeros_like(nominal_s)

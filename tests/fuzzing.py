@@ -312,7 +312,7 @@ def clean(folder: Path, *but: Path) -> Iterator[None]:
 
 def try_out(scenario: Scenario | None) -> None:
     """Run a world for a few tokens; whatever it says, a run ends in tables."""
-    if scenario is None or len(scenario.blocks) * len(scenario.cluster.devices) > MOST_CELLS:
+    if scenario is None or len(scenario.block_table) * len(scenario.cluster.devices) > MOST_CELLS:
         return
     requests = tuple(replace(one, output=min(one.output, 2)) for one in scenario.requests[:2])
     short = replace(scenario, requests=requests)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
-from worlds import Shuffled, eventful
+from worlds import Shuffled, eventful, varied
 
 from analysis.cli import app
 from analysis.compare import choose, create_all
@@ -56,7 +56,7 @@ def test_sound_runs_pass(scenario: Scenario, seed: int) -> None:
 def test_sound_runs_pass_where_memory_may_not_be_exceeded(question: Question, seed: int) -> None:
     """With the strategies that authors of policies have; a migration of either kind."""
     for migration in ("blocking", "live"):
-        simulate(replace(question.scenario, migration=migration), Shuffled(seed), audit=True)
+        simulate(varied(question.scenario, migration=migration), Shuffled(seed), audit=True)
 
 
 @given(eventful(faults=True), st.integers(0, 100))
@@ -100,7 +100,7 @@ def test_a_paced_run_can_be_audited() -> None:
 def test_a_run_that_ends_early_is_audited_too() -> None:
     scenario = beginning("home-cluster", requests=1, tokens=2)
     tiny = tuple(replace(device, memory_bytes=1e3) for device in scenario.cluster.devices)
-    scenario = replace(scenario, cluster=replace(scenario.cluster, devices=tiny), overflow="fail")
+    scenario = varied(scenario, cluster=replace(scenario.cluster, devices=tiny), overflow="fail")
     audits: list[Audit] = []
     result = simulate(scenario, Shuffled(1), audit=True, on_audit=audits.append)
     assert result.runs.status[0] == "out-of-memory"

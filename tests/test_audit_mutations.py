@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pytest
 import simpy
-from worlds import Shuffled
+from worlds import Shuffled, varied
 
 import simcore.engine.decode
 import simcore.engine.network.maxmin_incremental
@@ -16,6 +16,7 @@ import simcore.engine.network.network
 from simcore import (
     AuditError,
     Cluster,
+    ControllerOptions,
     DecodeCost,
     Device,
     IntArray,
@@ -91,7 +92,7 @@ def world() -> Scenario:
         cost=DecodeCost(MODEL),
         cluster=Cluster(devices, links, "d0", relays=("hub",), media=(air,)),
         requests=(Request(prompt=6, output=6), Request(prompt=3, output=4, arrival_s=0.02)),
-        interval=2,
+        controller=ControllerOptions(interval=2),
     )
 
 
@@ -100,11 +101,11 @@ def as_it_is(scenario: Scenario) -> Scenario:
 
 
 def live(scenario: Scenario) -> Scenario:
-    return replace(scenario, migration="live")
+    return varied(scenario, migration="live")
 
 
 def dedicated(scenario: Scenario) -> Scenario:
-    return replace(scenario, sharing="dedicated")
+    return varied(scenario, sharing="dedicated")
 
 
 def devices(scenario: Scenario, **changes: Any) -> Scenario:
@@ -117,7 +118,7 @@ def shared(scenario: Scenario) -> Scenario:
 
 
 def small(scenario: Scenario) -> Scenario:
-    return devices(replace(scenario, overflow="swap"), memory_bytes=2e5)
+    return devices(varied(scenario, overflow="swap"), memory_bytes=2e5)
 
 
 def too_small(scenario: Scenario) -> Scenario:

@@ -129,7 +129,9 @@ def test_long_words_are_cut_and_lines_joined() -> None:
 
 
 def test_it_is_told_when_a_policy_is_asked_the_second_time() -> None:
-    with pytest.raises(PolicyError, match=rf"asked at token {WORLD.interval} of request 0 at [1-9]"):
+    with pytest.raises(
+        PolicyError, match=rf"asked at token {WORLD.controller.interval} of request 0 at [1-9]"
+    ):
         under(lambda seen: by_greedy(seen) if seen.placement is None else 1 // 0)
 
 
@@ -158,7 +160,7 @@ class Fickle(Placement):
         if name != "devices":
             return super().__getattribute__(name)
         Fickle.looks += 1
-        return np.zeros(len(WORLD.blocks), dtype=np.int64) + (0 if Fickle.looks % 2 else 10**6)
+        return np.zeros(len(WORLD.block_table), dtype=np.int64) + (0 if Fickle.looks % 2 else 10**6)
 
 
 class Trap:
@@ -364,7 +366,7 @@ def test_a_policy_that_changes_its_answer_afterwards_changes_nothing() -> None:
 
 def test_a_policy_that_changes_its_answer_from_a_thread_cannot_get_past_the_checks() -> None:
     stop = threading.Event()
-    devices = np.zeros(len(WORLD.blocks), dtype=np.int64)
+    devices = np.zeros(len(WORLD.block_table), dtype=np.int64)
 
     def meddle() -> None:
         while not stop.is_set():

@@ -13,6 +13,7 @@ import policies
 from policies import lower_bound
 from policies.optimal import exact, single_layer
 from simcore import (
+    BlockOptions,
     Cluster,
     DecodeCost,
     Device,
@@ -122,7 +123,7 @@ def two_machines(*, availability: float = 1.0) -> Observation:
     link = Link(name="link", ends=("fast", "slow"), bandwidth=Trace.constant(1e9))
     scenario = Scenario(
         name="two", model=model, cost=DecodeCost(model), cluster=Cluster(devices, (link,), "fast"),
-        requests=(Request(prompt=1, output=1),), embed=False, lm_head=False,
+        requests=(Request(prompt=1, output=1),), blocks=BlockOptions(embed=False, lm_head=False),
     )  # fmt: skip
     return observe(scenario)
 

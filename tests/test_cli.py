@@ -283,7 +283,7 @@ def test_validate_says_what_a_scenario_contains_and_writes_nothing(tmp_path: Pat
     assert (done.exit_code, done.stderr) == (0, "")
     for words in ("lab", "2 layers", "desk, shelf", "5 tokens", "greedy, static"):
         assert words in done.stdout
-    blocks = len(simcore.load_scenario(tmp_path / "lab.yaml").blocks)
+    blocks = len(simcore.load_scenario(tmp_path / "lab.yaml").block_table)
     assert f"blocks:    {blocks}\n" in done.stdout
     assert hidden_and_shown(tmp_path) == {"lab.yaml"}
 

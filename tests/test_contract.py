@@ -25,6 +25,7 @@ from policies.contract.report import Report
 from policies.contract.subject import Subject
 from policies.contract.written import scenario_yaml
 from simcore import (
+    BlockOptions,
     Cluster,
     Decision,
     DecodeCost,
@@ -347,7 +348,7 @@ def test_the_example_of_a_broken_law_replays_as_a_scenario_file(tmp_path: Path) 
 def test_the_smallest_example_is_small() -> None:
     question = check_law(DoesNotLookAtMemory, "within-memory").question
     assert question is not None
-    assert len(question.scenario.blocks) <= 4
+    assert len(question.scenario.block_table) <= 4
     assert len(question.scenario.cluster.devices) <= 3
 
 
@@ -392,8 +393,7 @@ def test_blocks_without_bytes_are_not_put_on_a_device_that_is_down(name: str, fi
             "a",
         ),
         requests=(Request(prompt=4, output=1),),
-        embed=False,
-        lm_head=False,
+        blocks=BlockOptions(embed=False, lm_head=False),
     )  # fmt: skip
     assert set(simulate(scenario, policies.create(name)).decisions.outcome) == {"adopted"}
 

@@ -102,10 +102,10 @@ def test_clusters_may_be_trees_that_change_and_where_nothing_takes_fixed_times(c
 @given(strategies.scenarios(requests=3, most_tokens=2, most_shards=2, sharing="fair"))
 @few
 def test_scenarios_run_to_their_end(scenario: Scenario) -> None:
-    assert scenario.sharing == "fair"
+    assert scenario.network.sharing == "fair"
     assert 1 <= len(scenario.requests) <= 3
     assert all(1 <= request.output <= 2 for request in scenario.requests)
-    nowhere = np.zeros(len(scenario.blocks), dtype=np.int64)
+    nowhere = np.zeros(len(scenario.block_table), dtype=np.int64)
     result = simulate(scenario, Scripted(nowhere))
     assert result.runs.status[0] == "complete"
 
@@ -217,7 +217,7 @@ def test_strategies_are_filtered_mapped_and_drawn_from_in_the_midst_of_a_test(
 ) -> None:
     """And no health check complains."""
     scenario = data.draw(strategies.scenarios(cluster=strategies.clusters(most=3)))
-    placement = data.draw(strategies.placements(len(scenario.blocks), len(devices)))
+    placement = data.draw(strategies.placements(len(scenario.block_table), len(devices)))
     assert placement.max() < len(devices)
 
 
@@ -245,7 +245,7 @@ def test_everything_shrinks_to_what_is_read_at_a_glance() -> None:
     assert len(smallest(strategies.varying(0.0, 1.0)).values) == 2
     assert len(smallest(strategies.clusters()).devices) == 1
     scenario = smallest(strategies.scenarios())
-    assert (len(scenario.blocks), len(scenario.cluster.devices), len(scenario.requests)) == (3, 1, 1)
+    assert (len(scenario.block_table), len(scenario.cluster.devices), len(scenario.requests)) == (3, 1, 1)
 
 
 def test_a_property_of_two_devices_shrinks_to_two_devices() -> None:
@@ -255,13 +255,13 @@ def test_a_property_of_two_devices_shrinks_to_two_devices() -> None:
         settings=finding,
         random=Random(1),
     )
-    assert (len(scenario.blocks), len(scenario.cluster.devices)) == (3, 2)
+    assert (len(scenario.block_table), len(scenario.cluster.devices)) == (3, 2)
 
 
 def test_a_question_shrinks_to_a_small_world() -> None:
     question = check_law(Homeless, "complete").question
     assert question is not None
-    assert (len(question.scenario.blocks), len(question.scenario.cluster.devices)) == (3, 1)
+    assert (len(question.scenario.block_table), len(question.scenario.cluster.devices)) == (3, 1)
 
 
 class Homeless:

@@ -464,5 +464,5 @@ def test_a_policy_under_examination_is_not_waited_for_twice(monkeypatch: pytest.
     world = broken["answers"].question
     assert world is not None
     assert len(world.scenario.cluster.devices) == 2
-    blocks = len(world.scenario.blocks)
+    blocks = len(world.scenario.block_table)
     assert broken["time"].complaint == f"a decision about {blocks} blocks and 2 devices takes 60 s"

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Scripted, Shuffled, clusters, rate_of, reals, scenarios
+from worlds import Scripted, Shuffled, clusters, rate_of, reals, scenarios, varied
 
 from simcore import (
+    BlockOptions,
     Cluster,
     Decision,
     DecodeCost,
@@ -18,6 +19,7 @@ from simcore import (
     Kind,
     Link,
     ModelSpec,
+    NetworkOptions,
     Observation,
     PaperCost,
     Placement,
@@ -53,7 +55,7 @@ def total_parts(tokens: pd.DataFrame) -> pd.Series:
 @settings(max_examples=120, deadline=None)
 def test_events_equal_the_closed_form(scenario: Scenario, seed: int) -> None:
     """Dedicated links, a steady world, a decision before every token, blocks moving at random."""
-    result = simulate(replace(scenario, interval=1), Shuffled(seed))
+    result = simulate(varied(scenario, interval=1), Shuffled(seed))
     tokens, decisions = result.tokens, result.decisions
     assert result.runs.status[0] == "complete"
     inference_s = tokens.latency_s - tokens.migration_s - tokens.wait_s
@@ -64,7 +66,7 @@ def test_events_equal_the_closed_form(scenario: Scenario, seed: int) -> None:
 @given(scenarios(cluster=clusters(memory_bytes=2e4), most_shards=4), SEEDS)
 @settings(max_examples=60, deadline=None)
 def test_events_equal_the_closed_form_while_swapping(scenario: Scenario, seed: int) -> None:
-    scenario = replace(scenario, interval=1, overflow="swap", requests=(Request(prompt=20, output=1),))
+    scenario = varied(scenario, interval=1, overflow="swap", requests=(Request(prompt=20, output=1),))
     result = simulate(scenario, Shuffled(seed))
     np.testing.assert_allclose(result.tokens.latency_s, result.decisions.predicted_delay_s, rtol=1e-9)
     held = result.devices.held_bytes
@@ -87,7 +89,8 @@ def test_the_papers_formula_by_hand() -> None:
     )
     scenario = Scenario(
         name="by-hand", model=model, cost=PaperCost(model), cluster=Cluster(devices, links, "d0"),
-        requests=(Request(prompt=3, output=2),), embed=False, lm_head=False, sharing="dedicated",
+        requests=(Request(prompt=3, output=2),), blocks=BlockOptions(embed=False, lm_head=False),
+        network=NetworkOptions(sharing="dedicated"),
     )  # fmt: skip
     # Blocks: head 0, head 1, proj, ffn.
     result = simulate(scenario, Scripted(np.array([0, 1, 1, 2]), np.array([2, 1, 1, 2])))
@@ -148,7 +151,7 @@ def test_links_carry_what_blocks_and_migrations_send(scenario: Scenario, seed: i
 def sent(scenario: Scenario, result: Result) -> list[tuple[int, int, float]]:
     """Every message of a run as (from, to, bytes), from the table of placements and the table of costs."""
     index = {name: i for i, name in enumerate(scenario.cluster.names)}
-    blocks, source = scenario.blocks, scenario.cluster.source_index
+    blocks, source = scenario.block_table, scenario.cluster.source_index
     moves = result.migrations
     messages = [
         (index[old], index[new], float(size))
@@ -196,7 +199,7 @@ def test_no_device_works_more_than_it_is_available(scenario: Scenario, seed: int
         where = changes.get((request, token), where)
         cost = scenario.cost.step(scenario.requests[request].prompt, token)
         for block, name in enumerate(where):
-            device, kind = devices[index[name]], scenario.blocks.kind[block]
+            device, kind = devices[index[name]], scenario.block_table.kind[block]
             work, touched = cost.work_flop[kind], cost.touched_bytes[kind]
             if work or touched:
                 asked[index[name]] += (
@@ -221,10 +224,10 @@ def test_memory_equals_a_recount_and_every_block_has_one_place(scenario: Scenari
         rows = result.devices[(result.devices.request == request) & (result.devices.token == token)]
         memory = scenario.cost.step(scenario.requests[request].prompt, token).memory_bytes
         held = dict.fromkeys(scenario.cluster.names, 0.0)
-        for name, kind in zip(where, scenario.blocks.kind, strict=True):
+        for name, kind in zip(where, scenario.block_table.kind, strict=True):
             held[name] += memory[kind]
         assert dict(zip(rows.device, rows.held_bytes, strict=True)) == pytest.approx(held)
-    assert list(result.placements.block) == list(scenario.blocks.names) * len(changes)
+    assert list(result.placements.block) == list(scenario.block_table.names) * len(changes)
     moved = result.decisions.moved_blocks.sum()
     assert moved == len(result.migrations)
     assert (result.migrations.from_device != result.migrations.to_device).all()
@@ -285,7 +288,7 @@ def test_a_better_device_or_link_never_hurts_a_fixed_placement(
             flops=devices[i].flops * factor,
             memory_bandwidth=devices[i].memory_bandwidth * factor,
         )
-    placement = np.random.default_rng(seed).integers(0, len(devices), len(scenario.blocks))
+    placement = np.random.default_rng(seed).integers(0, len(devices), len(scenario.block_table))
     before = simulate(scenario, Scripted(placement)).tokens.latency_s
     better = replace(scenario, cluster=Cluster(tuple(devices), tuple(links), cluster.source))
     after = simulate(better, Scripted(placement)).tokens.latency_s
@@ -299,7 +302,7 @@ def test_the_order_of_devices_changes_nothing(scenario: Scenario, seed: int, ran
     cluster = scenario.cluster
     order = np.random.default_rng(seed).permutation(len(cluster.devices))
     shuffled = Cluster(tuple(cluster.devices[i] for i in order), cluster.links[::-1], cluster.source)
-    placement = np.random.default_rng(seed + 1).integers(0, len(order), len(scenario.blocks))
+    placement = np.random.default_rng(seed + 1).integers(0, len(order), len(scenario.block_table))
     before = simulate(scenario, Scripted(placement))
     after = simulate(replace(scenario, cluster=shuffled), Scripted(np.argsort(order)[placement]))
     np.testing.assert_allclose(after.tokens.latency_s, before.tokens.latency_s, rtol=1e-9)
@@ -315,16 +318,15 @@ def world(**changes: object) -> Scenario:
     fast = Device(name="fast", memory_bytes=1e6, flops=1e3, disk_bandwidth=1e3)
     slow = Device(name="slow", memory_bytes=1e6, flops=1e2, disk_bandwidth=1e3)
     link = Link(name="link", ends=("fast", "slow"), bandwidth=Trace.constant(100.0), latency_s=0.5)
-    settings_: dict[str, object] = {
-        "name": "small",
-        "model": model,
-        "cost": DecodeCost(model),
-        "cluster": Cluster((fast, slow), (link,), "fast"),
-        "requests": (Request(prompt=2, output=4),),
-        "embed": False,
-        "lm_head": False,
-    }
-    return Scenario(**(settings_ | changes))  # type: ignore[arg-type]
+    scenario = Scenario(
+        name="small",
+        model=model,
+        cost=DecodeCost(model),
+        cluster=Cluster((fast, slow), (link,), "fast"),
+        requests=(Request(prompt=2, output=4),),
+        blocks=BlockOptions(embed=False, lm_head=False),
+    )
+    return varied(scenario, **changes)
 
 
 ON_FAST = np.array([0, 0, 0, 0])
@@ -362,7 +364,7 @@ def test_policies_see_what_was_measured_over_the_window() -> None:
 
     def rate_and_share(window_s: float) -> list[float]:
         policy = Scripted()
-        simulate(replace(scenario, window_s=window_s), policy)
+        simulate(varied(scenario, window_s=window_s), policy)
         seen = policy.seen[0]
         return [float(seen.rate[0, 1]), float(seen.availability[0])]
 
@@ -434,8 +436,8 @@ def test_a_dead_device_ends_the_run_and_names_it() -> None:
 def test_out_of_memory_ends_the_run_with_device_token_and_bytes() -> None:
     """The cache of two heads grows by 2 * 2 * 4 bytes a token; only the first two tokens fit."""
     scenario = world()
-    fits_two = float(scenario.cost.step(2, 1).memory_bytes[scenario.blocks.kind].sum())
-    full = with_device(replace(scenario, interval=4), 0, memory_bytes=fits_two)
+    fits_two = float(scenario.cost.step(2, 1).memory_bytes[scenario.block_table.kind].sum())
+    full = with_device(varied(scenario, interval=4), 0, memory_bytes=fits_two)
     result = simulate(full, Scripted(ON_FAST))
     run = result.runs.iloc[0]
     assert run.status == "out-of-memory"
@@ -446,9 +448,9 @@ def test_out_of_memory_ends_the_run_with_device_token_and_bytes() -> None:
 
 def test_swapping_slows_down_by_the_excess_over_the_disk_rate() -> None:
     scenario = world(requests=(Request(prompt=2, output=1),))
-    needed = float(scenario.cost.step(2, 0).memory_bytes[scenario.blocks.kind].sum())
+    needed = float(scenario.cost.step(2, 0).memory_bytes[scenario.block_table.kind].sum())
     roomy = simulate(scenario, Scripted(ON_FAST)).tokens.latency_s[0]
-    tight = with_device(replace(scenario, overflow="swap"), 0, memory_bytes=needed - 100.0)
+    tight = with_device(varied(scenario, overflow="swap"), 0, memory_bytes=needed - 100.0)
     result = simulate(tight, Scripted(ON_FAST))
     assert result.tokens.latency_s[0] == pytest.approx(roomy + 100.0 / 1e3)
     assert result.tokens.disk_s[0] == pytest.approx(100.0 / 1e3)
@@ -485,7 +487,7 @@ def test_without_a_first_placement_the_run_ends() -> None:
 def test_too_large_a_first_placement_is_handled_by_the_overflow_rule() -> None:
     small = with_device(world(), 0, memory_bytes=100.0)
     assert simulate(small, Scripted(ON_FAST)).runs.status[0] == "out-of-memory"
-    swapping = simulate(replace(small, overflow="swap"), Scripted(ON_FAST))
+    swapping = simulate(varied(small, overflow="swap"), Scripted(ON_FAST))
     assert swapping.runs.status[0] == "complete"
     assert swapping.decisions.outcome[0] == "infeasible"
 

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from worlds import clusters, scenarios
+from worlds import clusters, scenarios, varied
 
 import policies
 from policies.optimal import exact, exact_milp, single_layer
@@ -298,7 +298,7 @@ def test_no_policy_makes_the_first_token_sooner(scenario: Scenario) -> None:
     """In the event simulation of a steady world, replanned at every token."""
     model = replace(scenario.model, layers=1)
     cost = replace(scenario.cost, model=model)  # type: ignore[type-var]
-    scenario = replace(scenario, model=model, cost=cost, interval=1)
+    scenario = varied(scenario, model=model, cost=cost, interval=1)
     first = simulate(scenario, Exact()).tokens.latency_s[0]
     for name in policies.names():
         assert first <= simulate(scenario, policies.create(name)).tokens.latency_s[0] * (1.0 + 1e-9)

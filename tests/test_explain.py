@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.table import Table
 from typer.testing import CliRunner, Result
-from worlds import Scripted, Shuffled, eventful
+from worlds import Scripted, Shuffled, eventful, varied
 
 import policies
 from analysis.campaign import Store, given_workers, prepare, read_campaign, run
@@ -26,6 +26,7 @@ from analysis.replay.reasons import seconds
 from analysis.replay.spans import ranges
 from analysis.replay.watch import Replay, watch
 from simcore import (
+    BlockOptions,
     Cluster,
     DecodeCost,
     Device,
@@ -92,7 +93,7 @@ def test_nothing_flows_faster_than_it_would_alone(scenario: Scenario, seed: int)
                 assert why.wire_bytes <= then_bytes * (1 + 1e-6)
             # Of a very short computation the times are too coarse.
             assert why.nominal_s <= why.free_s * (1 + 1e-6) + 4 * math.ulp(way.start_s + way.latency_s)
-            if scenario.sharing == "dedicated" and stage.part == "transfer":
+            if scenario.network.sharing == "dedicated" and stage.part == "transfer":
                 assert not why.beside
 
 
@@ -118,16 +119,15 @@ def world(rate: Trace | None = None, **changes: object) -> Scenario:
     )
     links = tuple(Link(name=f"to-{n}", ends=("desk", n), medium="wifi") for n in ("b1", "b2"))
     media = (Medium(name="wifi", bandwidth=rate or Trace.constant(10.0)),)
-    plain = {
-        "name": "small",
-        "model": MODEL,
-        "cost": DecodeCost(MODEL),
-        "cluster": Cluster(devices, links, "desk", media=media),
-        "requests": (Request(prompt=2, output=4),),
-        "embed": False,
-        "lm_head": False,
-    }
-    return Scenario(**(plain | changes))  # type: ignore[arg-type]
+    scenario = Scenario(
+        name="small",
+        model=MODEL,
+        cost=DecodeCost(MODEL),
+        cluster=Cluster(devices, links, "desk", media=media),
+        requests=(Request(prompt=2, output=4),),
+        blocks=BlockOptions(embed=False, lm_head=False),
+    )
+    return varied(scenario, **changes)
 
 
 def told(replay: Replay, request: int, token: int) -> str:

@@ -7,10 +7,12 @@ import pytest
 import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Scripted, Shuffled, clusters, reals, scenarios
+from worlds import Scripted, Shuffled, clusters, reals, scenarios, varied
 
 from simcore import (
+    BlockOptions,
     Cluster,
+    ControllerOptions,
     Decision,
     DecodeCost,
     Device,
@@ -60,17 +62,16 @@ def world(*up: Trace, **changes: object) -> Scenario:
         Link(name=a + b, ends=(a, b), bandwidth=Trace.constant(RATE))
         for a, b in (("a", "b"), ("a", "c"), ("b", "c"))
     )
-    settings_: dict[str, object] = {
-        "name": "small",
-        "model": MODEL,
-        "cost": DecodeCost(MODEL),
-        "cluster": Cluster(devices, links, "a"),
-        "requests": (Request(prompt=2, output=8),),
-        "embed": False,
-        "lm_head": False,
-        "interval": 100,
-    }
-    return Scenario(**(settings_ | changes))  # type: ignore[arg-type]
+    scenario = Scenario(
+        name="small",
+        model=MODEL,
+        cost=DecodeCost(MODEL),
+        cluster=Cluster(devices, links, "a"),
+        requests=(Request(prompt=2, output=8),),
+        blocks=BlockOptions(embed=False, lm_head=False),
+        controller=ControllerOptions(interval=100),
+    )
+    return varied(scenario, **changes)
 
 
 ON = Trace.constant(1.0)
@@ -119,7 +120,7 @@ def faulty(draw: st.DrawFn, most: int = 4) -> Scenario:
     links = tuple(replace(link, up=draw(ups(calm)) if draw(st.booleans()) else ON) for link in cluster.links)
     migration, on_disk = draw(st.sampled_from(MODES))
     charged: list[float] = [0.0, 0.0, calm / 20]
-    return replace(
+    return varied(
         scenario,
         cluster=Cluster(devices, links, cluster.source),
         sharing=draw(st.sampled_from(["dedicated", "fair"])),
@@ -179,12 +180,12 @@ def test_tokens_are_made_by_devices_that_are_up_and_memory_is_recounted(
     scenario: Scenario, seed: int
 ) -> None:
     """During each token no device that has blocks is down, and each holds what the placement says it does."""
-    scenario = replace(scenario, migration="blocking")
+    scenario = varied(scenario, migration="blocking")
     result = simulate(scenario, Anything(seed))
     index = {name: i for i, name in enumerate(scenario.cluster.names)}
     changes = {
         # Of several placements in one token, the last is that under which it was made.
-        at: np.array([index[name] for name in rows.device[-len(scenario.blocks) :]])
+        at: np.array([index[name] for name in rows.device[-len(scenario.block_table) :]])
         for at, rows in result.placements.groupby(["request", "token"], sort=False)
     }
     outages, where = Outages(scenario.cluster.devices), np.array([])
@@ -198,7 +199,7 @@ def test_tokens_are_made_by_devices_that_are_up_and_memory_is_recounted(
             up = scenario.cluster.devices[device].up
             assert outages.failure(device, begun_s + 1e-9) >= end_s - 1e-9 or up.value(begun_s + 1e-9) == 0.0
         memory = scenario.cost.step(scenario.requests[int(request)].prompt, int(token)).memory_bytes
-        held = np.bincount(where, weights=memory[scenario.blocks.kind], minlength=len(index))
+        held = np.bincount(where, weights=memory[scenario.block_table.kind], minlength=len(index))
         rows = result.devices[(result.devices.request == request) & (result.devices.token == token)]
         np.testing.assert_allclose(rows.held_bytes, held, rtol=1e-9, atol=1e-6)
 
@@ -219,7 +220,7 @@ def test_what_is_down_neither_computes_nor_sends(scenario: Scenario, seed: int) 
         assert link.bandwidth is not None
         peak = float(link.bandwidth.values.max())
         moves = (
-            1 if scenario.migration == "blocking" else 2
+            1 if scenario.controller.migration == "blocking" else 2
         )  # under dedicated links a live move is beside a token
         assert size_bytes <= moves * peak * min(up.integral(0.0, end_s) for up in limits) * (1 + 1e-9) + 1e-6
 
@@ -232,7 +233,7 @@ def test_a_device_that_nobody_uses_may_fail(scenario: Scenario, seed: int) -> No
     spare = Device(name="spare", memory_bytes=1e9, flops=1e9, disk_bandwidth=1e8)
     far = Link(name="far", ends=("spare", cluster.source), bandwidth=Trace.constant(1e6), latency_s=10.0)
     beside = [
-        replace(scenario, cluster=Cluster((*cluster.devices, one), (*cluster.links, far), cluster.source),
+        varied(scenario, cluster=Cluster((*cluster.devices, one), (*cluster.links, far), cluster.source),
                 decision_time="free")
         for one in (spare, replace(spare, up=on_off([(0.001, 0.002), (0.003, 10.0)])))
     ]  # fmt: skip
@@ -519,7 +520,7 @@ def test_a_moment_is_never_reached_too_early(now: float, moment: float) -> None:
 @settings(max_examples=30, deadline=None)
 def test_the_ledger_forgets_what_is_lost_and_takes_it_back(scenario: Scenario, seed: int) -> None:
     random = np.random.default_rng(seed)
-    devices, kind = len(scenario.cluster.devices), scenario.blocks.kind
+    devices, kind = len(scenario.cluster.devices), scenario.block_table.kind
     deployment = Deployment(scenario)
     where = random.integers(0, devices, len(kind))
     deployment.place(where)

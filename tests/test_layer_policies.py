@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import clusters, models, observe, reals, scenarios, tight, with_memory
+from worlds import clusters, models, observe, reals, scenarios, tight, varied, with_memory
 
 from policies.dynamic_layer import DynamicLayer
 from policies.edgeshard import EdgeShard, Objective, units
@@ -268,7 +268,7 @@ def test_galaxy_and_dynamic_layer_find_a_placement_whenever_there_is_one(
         model, layers=1, kv_heads=min(model.kv_heads, 4), heads=min(model.kv_heads, 4) * model.group
     )
     cost = PaperCost(model) if paper else DecodeCost(model)
-    world = replace(large(devices, 1, 2, seed), model=model, cost=cost, embed=embed, lm_head=False)
+    world = varied(large(devices, 1, 2, seed), model=model, cost=cost, embed=embed, lm_head=False)
     seen = tight(observe(world), share, seed)
     possible = can_pack(seen.memory_bytes, seen.available_bytes)
     decision = Galaxy().decide(seen)
@@ -351,7 +351,7 @@ def three(
     availability: tuple[float, ...] = (1, 1, 1), room: tuple[float, ...] = (1e15, 1e15, 1e15)
 ) -> Observation:
     """Six layers on three devices, two on each, without embedding and output head."""
-    world = replace(large(3, 6, 2, seed=5), embed=False, lm_head=False)
+    world = varied(large(3, 6, 2, seed=5), embed=False, lm_head=False)
     seen = observe(world, spread(observe(world), [0, 0, 1, 1, 2, 2]))
     layer = seen.memory_bytes[units(seen.blocks)[0]].sum()
     changed = with_memory(seen, np.array(room) * layer)
@@ -454,8 +454,8 @@ def test_random_gives_every_device_with_room_its_share() -> None:
 
 def test_random_draws_again_only_when_told() -> None:
     world = large(5, 4, 8, seed=0)
-    once = simulate(replace(world, interval=1), Random())
-    again = simulate(replace(world, interval=1), Random(replan=True))
+    once = simulate(varied(world, interval=1), Random())
+    again = simulate(varied(world, interval=1), Random(replan=True))
     assert once.decisions.outcome.tolist() == ["adopted", "kept"]
     assert again.decisions.outcome.tolist() == ["adopted", "adopted"]
 
@@ -486,7 +486,9 @@ def test_an_answer_fits_or_is_infeasible(
     policy: Policy, scenario: Scenario, share: float, seed: int, again: bool, long: bool
 ) -> None:
     random = np.random.default_rng(seed)
-    placement = random.integers(0, len(scenario.cluster.devices), len(scenario.blocks)) if again else None
+    placement = (
+        random.integers(0, len(scenario.cluster.devices), len(scenario.block_table)) if again else None
+    )
     seen = tight(observe(scenario, placement, interval=3 if long else 1), share, seed)
     decision = policy.decide(seen)
     if isinstance(decision, Placement):

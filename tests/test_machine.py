@@ -21,12 +21,13 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from worlds import Scripted, Shuffled, blinking, clusters, reals, scenarios, varying
+from worlds import Scripted, Shuffled, blinking, clusters, reals, scenarios, varied, varying
 
 import policies
 from policies.contract.strategies import needed_bytes, placements, with_memory
 from policies.contract.views import changed as different
 from simcore import (
+    IDEAL,
     TABLES,
     Decision,
     Device,
@@ -42,9 +43,9 @@ from simcore import (
     Request,
     Result,
     Scenario,
+    Transporting,
     simulate,
 )
-from simcore.world.options import IDEAL, Transporting
 from traces import Trace, on_off, scaled
 
 FOREVER = Trace.constant(1.0)
@@ -219,10 +220,10 @@ def faster(scenario: Scenario, k: float) -> Scenario:
         )
 
     media = tuple(replace(one, bandwidth=in_time(one.bandwidth, k, k)) for one in scenario.cluster.media)
-    charged = scenario.decision_time
-    return replace(
+    charged = scenario.controller.decision_time
+    return varied(
         changed(scenario, devices=device, links=link, media=media),
-        window_s=scenario.window_s / k,
+        window_s=scenario.controller.window_s / k,
         decision_time=charged / k if isinstance(charged, float) else charged,
         requests=tuple(replace(one, arrival_s=one.arrival_s / k) for one in scenario.requests),
     )
@@ -272,7 +273,7 @@ class Machine(RuleBasedStateMachine):
     def begin(self, scenario: Scenario, sharing: Any) -> None:
         # Requests that arrive next to nothing apart arrive at once where time is finer still.
         requests = tuple(replace(one, arrival_s=round(one.arrival_s, 9)) for one in scenario.requests)
-        self.scenario = replace(scenario, sharing=sharing, overflow="swap", requests=requests)
+        self.scenario = varied(scenario, sharing=sharing, overflow="swap", requests=requests)
         self.calm_s = max(1e-3, float(simulate(self.scenario, Shuffled(1)).runs.end_s[0]))
 
     def run(self, name: str, scenario: Scenario | None = None) -> Result:
@@ -361,7 +362,7 @@ class Machine(RuleBasedStateMachine):
         ),
     )
     def send_otherwise(self, sharing: Any, transport: Transporting) -> None:
-        self.scenario = replace(self.scenario, sharing=sharing, transport=transport)
+        self.scenario = varied(self.scenario, sharing=sharing, transport=transport)
 
     @rule(
         migration=st.sampled_from(["blocking", "live"]),
@@ -373,7 +374,7 @@ class Machine(RuleBasedStateMachine):
     def decide_otherwise(
         self, migration: Any, on_disk: bool, interval: int, decision_time: Any, window_s: float
     ) -> None:
-        self.scenario = replace(
+        self.scenario = varied(
             self.scenario,
             migration=migration,
             weights_on_disk=on_disk,
@@ -384,7 +385,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(overflow=st.sampled_from(["fail", "swap"]), on_infeasible=st.sampled_from(["keep", "fail"]))
     def be_strict(self, overflow: Any, on_infeasible: Any) -> None:
-        self.scenario = replace(self.scenario, overflow=overflow, on_infeasible=on_infeasible)
+        self.scenario = varied(self.scenario, overflow=overflow, on_infeasible=on_infeasible)
 
     # What must hold
 
@@ -416,7 +417,7 @@ class Machine(RuleBasedStateMachine):
         if first is not None and second is not None:
             assert different(first, second) == ""
 
-    @precondition(lambda self: self.scenario.transport.kind == "ideal")
+    @precondition(lambda self: self.scenario.network.transport.kind == "ideal")
     @rule(name=st.sampled_from(sorted(POLICIES)), k=st.sampled_from([0.25, 2.0, 1024.0]))
     def scale_time(self, name: str, k: float) -> None:
         """Where everything is k times as fast, everything takes a k-th of the time; TCP has times of its own."""
@@ -450,7 +451,7 @@ class Machine(RuleBasedStateMachine):
         """More bandwidth or speed never makes a fixed placement slower, where every message is alone."""
 
         scenario = changed(
-            replace(self.scenario, sharing="dedicated", transport=IDEAL, on_infeasible="keep"),
+            varied(self.scenario, sharing="dedicated", transport=IDEAL, on_infeasible="keep"),
             devices=lambda one: replace(one, up=FOREVER, used_bytes=NOTHING, memory_bytes=1e15),
             links=lambda one: replace(one, up=FOREVER),
         )
@@ -470,7 +471,7 @@ class Machine(RuleBasedStateMachine):
                 replace(one, bandwidth=in_time(one.bandwidth, 1.0, factor)) for one in cluster.media
             )
             better = changed(scenario, media=media)
-        placement = data.draw(placements(len(scenario.blocks), len(cluster.devices)))
+        placement = data.draw(placements(len(scenario.block_table), len(cluster.devices)))
         slow, fast = (simulate(each, Scripted(placement), audit=True) for each in (scenario, better))
         assert list(slow.runs.status) == list(fast.runs.status)
         ends = [(each.tokens.start_s + each.tokens.latency_s).to_numpy() for each in (slow, fast)]

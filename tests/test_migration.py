@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Scripted, Shuffled, clusters, scenarios
+from worlds import Scripted, Shuffled, clusters, scenarios, varied
 
 from simcore import (
+    BlockOptions,
     Cluster,
     DecodeCost,
     Device,
@@ -40,21 +41,20 @@ def world(**changes: object) -> Scenario:
     """Two equal devices and a link of 100 bytes/s; one layer of two heads, a projection and a feed-forward network."""
     devices = tuple(Device(name=name, memory_bytes=1e6, flops=1e3, disk_bandwidth=40.0) for name in "ab")
     link = Link(name="link", ends=("a", "b"), bandwidth=Trace.constant(100.0))
-    settings_: dict[str, object] = {
-        "name": "small",
-        "model": MODEL,
-        "cost": DecodeCost(MODEL),
-        "cluster": Cluster(devices, (link,), "a"),
-        "requests": (Request(prompt=2, output=8),),
-        "embed": False,
-        "lm_head": False,
-    }
-    return Scenario(**(settings_ | changes))  # type: ignore[arg-type]
+    scenario = Scenario(
+        name="small",
+        model=MODEL,
+        cost=DecodeCost(MODEL),
+        cluster=Cluster(devices, (link,), "a"),
+        requests=(Request(prompt=2, output=8),),
+        blocks=BlockOptions(embed=False, lm_head=False),
+    )
+    return varied(scenario, **changes)
 
 
 def inference_bytes(scenario: Scenario, result: Result) -> float:
     """What is sent for tokens, recounted from the placements of a world in which every message crosses one link."""
-    blocks, source = scenario.blocks, scenario.cluster.source_index
+    blocks, source = scenario.block_table, scenario.cluster.source_index
     index = {name: i for i, name in enumerate(scenario.cluster.names)}
     total, where = 0.0, np.array([])
     changes = {
@@ -75,7 +75,7 @@ def inference_bytes(scenario: Scenario, result: Result) -> float:
 def plain(scenario: Scenario, migration: Migration, on_disk: bool) -> Scenario:
     """A scenario whose traffic `inference_bytes` can recount, with a decision before every token."""
     model = replace(scenario.model, layers=1)
-    return replace(
+    return varied(
         scenario, model=model, cost=DecodeCost(model), embed=False, lm_head=False, interval=1,
         migration=migration, weights_on_disk=on_disk,
     )  # fmt: skip
@@ -132,18 +132,18 @@ def test_a_live_migration_loses_no_byte_and_sends_none_twice(
 ) -> None:
     """For one sequence: the bytes sent of a block, copy and rest, are what it holds at the switch."""
     requests = (Request(prompt=scenario.requests[0].prompt, output=output),)
-    scenario = replace(scenario, requests=requests, migration="live", weights_on_disk=on_disk, interval=1)
+    scenario = varied(scenario, requests=requests, migration="live", weights_on_disk=on_disk, interval=1)
     result = simulate(scenario, Shuffled(seed))
     moved = result.migrations[result.migrations.outcome == "moved"]
     switches = result.placements.token.unique()[1:]
     decided = sorted(moved.token.unique())
     assert len(switches) == len(decided)
-    names = {name: i for i, name in enumerate(scenario.blocks.names)}
+    names = {name: i for i, name in enumerate(scenario.block_table.names)}
     idle = scenario.cost.idle_memory_bytes
     for token, switch in zip(decided, switches, strict=True):
         assert token < switch
         for row in moved[moved.token == token].itertuples():
-            kind = scenario.blocks.kind[names[str(row.block)]]
+            kind = scenario.block_table.kind[names[str(row.block)]]
             holding = scenario.cost.step(requests[0].prompt, int(switch) - 1).memory_bytes[kind]
             assert row.size_bytes == pytest.approx(holding - idle[kind] * on_disk)
             assert 0.0 <= row.caught_up_bytes <= row.size_bytes * (1 + 1e-12)
@@ -154,7 +154,7 @@ def test_a_live_migration_loses_no_byte_and_sends_none_twice(
 @settings(max_examples=60, deadline=None)
 def test_events_equal_the_closed_form_with_weights_on_disk(scenario: Scenario, seed: int) -> None:
     """Dedicated links, a steady world: what a policy is told of a migration is what it takes."""
-    result = simulate(replace(scenario, interval=1, weights_on_disk=True), Shuffled(seed))
+    result = simulate(varied(scenario, interval=1, weights_on_disk=True), Shuffled(seed))
     predicted_s = result.decisions.predicted_migration_s
     np.testing.assert_allclose(result.tokens.migration_s, predicted_s, rtol=1e-9, atol=1e-15)
 
@@ -165,9 +165,9 @@ def test_until_the_switch_tokens_cost_the_same_as_without_a_move(
     scenario: Scenario, seed: int, output: int
 ) -> None:
     """Under dedicated links nothing contends; after the switch the world is another."""
-    scenario = replace(scenario, requests=(Request(prompt=4, output=output),), migration="live", interval=1)
+    scenario = varied(scenario, requests=(Request(prompt=4, output=output),), migration="live", interval=1)
     random = np.random.default_rng(seed)
-    first, second = random.integers(0, len(scenario.cluster.devices), (2, len(scenario.blocks)))
+    first, second = random.integers(0, len(scenario.cluster.devices), (2, len(scenario.block_table)))
     still, moving = simulate(scenario, Scripted(first)), simulate(scenario, Scripted(first, second))
     changes = moving.placements.token.unique()
     until = int(changes[1]) if len(changes) > 1 else output
@@ -239,7 +239,7 @@ def test_a_move_that_the_end_of_the_run_cuts_off_is_recorded_as_abandoned() -> N
 @settings(max_examples=40, deadline=None)
 def test_room_is_held_at_both_ends_while_blocks_move(scenario: Scenario, seed: int, output: int) -> None:
     """Recount the ledger: the placement, and on their new devices the blocks that are under way."""
-    scenario = replace(scenario, requests=(Request(prompt=4, output=output),), migration="live", interval=1)
+    scenario = varied(scenario, requests=(Request(prompt=4, output=output),), migration="live", interval=1)
     result = simulate(scenario, Shuffled(seed))
     names = {name: i for i, name in enumerate(scenario.cluster.names)}
     where, coming = np.array([]), np.array([], dtype=np.int64)
@@ -249,11 +249,11 @@ def test_room_is_held_at_both_ends_while_blocks_move(scenario: Scenario, seed: i
     moving = np.array([], dtype=bool)
     for token in range(output):
         if token in changes:
-            where, moving = np.array(changes[token]), np.zeros(len(scenario.blocks), dtype=bool)
+            where, moving = np.array(changes[token]), np.zeros(len(scenario.block_table), dtype=bool)
         if token in asked:
-            coming = answers._random.integers(0, len(names), len(scenario.blocks))
+            coming = answers._random.integers(0, len(names), len(scenario.block_table))
             moving = coming != where
-        memory = scenario.cost.step(4, token).memory_bytes[scenario.blocks.kind]
+        memory = scenario.cost.step(4, token).memory_bytes[scenario.block_table.kind]
         held = np.bincount(where, weights=memory, minlength=len(names))
         held += np.bincount(coming[moving], weights=memory[moving], minlength=len(names))
         rows = result.devices[result.devices.token == token]
@@ -273,7 +273,7 @@ def test_a_live_move_without_room_at_both_ends_is_infeasible() -> None:
     blocking = simulate(scenario, Scripted(apart, swapped))
     assert blocking.decisions.outcome.tolist() == ["adopted", "adopted", "kept"]
     policy = Scripted(apart, swapped)
-    live = simulate(replace(scenario, migration="live"), policy)
+    live = simulate(varied(scenario, migration="live"), policy)
     assert live.decisions.outcome.tolist() == ["adopted", "infeasible", "kept"]
     assert "'b' while blocks move" in live.decisions.reason[1]
     assert not predict.fits(policy.seen[1], swapped)
@@ -285,7 +285,7 @@ def test_a_live_move_without_room_at_both_ends_is_infeasible() -> None:
 def test_what_is_deployed_is_released_to_the_last_byte(scenario: Scenario, seed: int) -> None:
     """Whatever was moved, reserved and freed in between, and however blocks grew."""
     random = np.random.default_rng(seed)
-    devices, blocks = len(scenario.cluster.devices), len(scenario.blocks)
+    devices, blocks = len(scenario.cluster.devices), len(scenario.block_table)
     deployment = Deployment(scenario)
     deployment.place(random.integers(0, devices, blocks))
     for generated in range(4):
@@ -297,7 +297,7 @@ def test_what_is_deployed_is_released_to_the_last_byte(scenario: Scenario, seed:
         deployment.free(some, there)
         assert deployment.placement is not None
         recount = np.bincount(
-            deployment.placement, weights=deployment.holding[scenario.blocks.kind], minlength=devices
+            deployment.placement, weights=deployment.holding[scenario.block_table.kind], minlength=devices
         )
         np.testing.assert_allclose(deployment.ledger.held(), recount)
     deployment.release()
@@ -311,7 +311,7 @@ def test_what_is_deployed_is_released_to_the_last_byte(scenario: Scenario, seed:
 def test_the_same_run_twice_gives_the_same_rows(
     migration: Migration, on_disk: bool, scenario: Scenario, seed: int
 ) -> None:
-    scenario = replace(scenario, migration=migration, weights_on_disk=on_disk)
+    scenario = varied(scenario, migration=migration, weights_on_disk=on_disk)
     one, two = simulate(scenario, Shuffled(seed)), simulate(scenario, Shuffled(seed))
     for table in ("runs", "tokens", "decisions", "migrations", "devices", "links", "placements"):
         assert getattr(one, table).equals(getattr(two, table))

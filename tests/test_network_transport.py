@@ -3,10 +3,10 @@
 import pytest
 import simpy
 
-from simcore import Cluster, Device, Link
+from simcore import Cluster, Device, Link, Transporting
 from simcore.engine.network.network import network
 from simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES, slow_start
-from simcore.world.options import Sharing, Transporting
+from simcore.world.options import Sharing
 from traces import Trace
 
 MBIT = 1e6 / 8

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import clusters, observe, reals, scenarios
+from worlds import clusters, observe, reals, scenarios, varied
 
 import policies
 from simcore import (
+    BlockOptions,
     Cluster,
     Decision,
     DecodeCost,
@@ -63,10 +64,10 @@ def test_an_answer_is_a_placement_that_fits_or_infeasible(
     placement = None
     if again:
         count = len(scenario.cluster.devices)
-        placement = np.random.default_rng(seed).integers(0, count, len(scenario.blocks))
+        placement = np.random.default_rng(seed).integers(0, count, len(scenario.block_table))
         seen = observe(scenario, placement)
     scenario = tight(scenario, share, seed)
-    seen = observe(replace(scenario, overflow="swap"), placement)
+    seen = observe(varied(scenario, overflow="swap"), placement)
     seen = replace(seen, overflow="fail")
     decision = policies.create(name).decide(seen)
     if isinstance(decision, Placement):
@@ -154,7 +155,7 @@ def test_the_order_of_devices_permutes_the_placement(name: str, scenario: Scenar
         tuple(replace(link, latency_s=float(random.uniform(0, 1e-2))) for link in cluster.links),
         cluster.source,
     )
-    scenario = replace(scenario, cluster=cluster, embed=False, lm_head=False)
+    scenario = varied(scenario, cluster=cluster, embed=False, lm_head=False)
     order = random.permutation(len(cluster.devices))
     shuffled = Cluster(tuple(cluster.devices[i] for i in order), cluster.links, cluster.source)
     before = simulate(scenario, policies.create(name))
@@ -166,7 +167,9 @@ def test_the_order_of_devices_permutes_the_placement(name: str, scenario: Scenar
 @settings(max_examples=60, deadline=None)
 def test_resource_aware_never_moves_for_nothing(scenario: Scenario, seed: int) -> None:
     """A migration is adopted only if it is predicted to pay within the interval; and twice is once."""
-    placement = np.random.default_rng(seed).integers(0, len(scenario.cluster.devices), len(scenario.blocks))
+    placement = np.random.default_rng(seed).integers(
+        0, len(scenario.cluster.devices), len(scenario.block_table)
+    )
     seen = observe(scenario, placement)
     decision = policies.ResourceAware().decide(seen)
     assert isinstance(decision, Placement | Keep)
@@ -193,7 +196,7 @@ def line(*memory_bytes: float, heads: int = 4, flops: float = 1e6, **device: flo
     )
     return Scenario(
         name="line", model=model, cost=PaperCost(model), cluster=Cluster(devices, links, "d0"),
-        requests=(Request(prompt=4, output=1),), embed=False, lm_head=False,
+        requests=(Request(prompt=4, output=1),), blocks=BlockOptions(embed=False, lm_head=False),
     )  # fmt: skip
 
 
@@ -279,7 +282,7 @@ def test_blocks_of_a_device_that_failed_are_put_elsewhere(name: str, overflow: O
     scenario = line(1e9, 1e9, 1e9, disk_bandwidth=1e6)
     *others, last = scenario.cluster.devices
     devices = (*others, replace(last, up=on_off([(1e-6, np.inf)])))
-    failing = replace(scenario, overflow=overflow, cluster=Cluster(devices, scenario.cluster.links, "d0"))
+    failing = varied(scenario, overflow=overflow, cluster=Cluster(devices, scenario.cluster.links, "d0"))
     policy = AfterAFailure(policies.create(name))
     simulate(failing, policy)
     if name == "static":
@@ -378,7 +381,7 @@ def test_decode_cost_places_embedding_and_output_head() -> None:
         name="small", layers=2, width=64, heads=4, kv_heads=2, head_size=16, ffn_width=128, gated_ffn=True,
         vocabulary=50,
     )  # fmt: skip
-    scenario = replace(line(1e9, 1e9), model=model, cost=DecodeCost(model), embed=True, lm_head=True)
+    scenario = varied(line(1e9, 1e9), model=model, cost=DecodeCost(model), embed=True, lm_head=True)
     for name in NAMES:
         if name.startswith("exact"):
             continue

@@ -63,7 +63,9 @@ def test_spans_add_up_to_the_tables(scenario: Scenario, seed: int) -> None:
     asked = [(s.token, s.asked_s, s.outcome, s.moved) for s in spans if isinstance(s, Asked)]
     columns = ["token", "time_s", "outcome", "moved_blocks"]
     assert asked == list(result.decisions[columns].itertuples(index=False, name=None))
-    moves = [(scenario.blocks.names[s.block], s.outcome, s.start_s) for s in spans if isinstance(s, Move)]
+    moves = [
+        (scenario.block_table.names[s.block], s.outcome, s.start_s) for s in spans if isinstance(s, Move)
+    ]
     columns = ["block", "outcome", "start_s"]
     assert moves == list(result.migrations[columns].itertuples(index=False, name=None))
     carried: defaultdict[str, float] = defaultdict(float)
@@ -105,7 +107,7 @@ def test_every_block_computes_once_per_token_where_it_is(scenario: Scenario, see
             made.append((span, []))
         elif isinstance(span, Compute):
             made[-1][1].append(span)
-    blocks = scenario.blocks
+    blocks = scenario.block_table
     for attempt, computes in made:
         counted: defaultdict[tuple[int, int, int], int] = defaultdict(int)
         for one in computes:

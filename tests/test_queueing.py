@@ -14,6 +14,7 @@ import simpy
 from scipy import stats
 
 from simcore import (
+    BlockOptions,
     Cluster,
     Decision,
     Device,
@@ -220,7 +221,7 @@ def test_requests_of_one_length_wait_as_in_m_d_1(scale: Scale) -> None:
     cluster = Cluster((Device(name="d", memory_bytes=1e9, flops=1e3),), (), "d")
     alone = Scenario(
         name="queue", model=model, cost=PaperCost(model), cluster=cluster,
-        requests=(Request(prompt=3, output=1),), embed=False, lm_head=False,
+        requests=(Request(prompt=3, output=1),), blocks=BlockOptions(embed=False, lm_head=False),
     )  # fmt: skip
     service_s = float(simulate(alone, Alone()).tokens.latency_s[0])
     load = 0.5
@@ -230,7 +231,7 @@ def test_requests_of_one_length_wait_as_in_m_d_1(scale: Scale) -> None:
         requests = tuple(Request(prompt=3, output=1, arrival_s=at_s) for at_s in comes_s)
         queue = Scenario(
             name="queue", model=model, cost=PaperCost(model), cluster=cluster,
-            requests=requests, embed=False, lm_head=False,
+            requests=requests, blocks=BlockOptions(embed=False, lm_head=False),
         )  # fmt: skip
         return float(settled(simulate(queue, Alone()).tokens.wait_s.to_numpy()).mean())
 

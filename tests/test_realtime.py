@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import simpy
 from typer.testing import CliRunner, Result
+from worlds import varied
 
 import policies
 from analysis.cli import app
@@ -180,7 +181,7 @@ def test_a_slow_policy_makes_events_late_unless_its_time_is_charged(
     monkeypatch.setattr("simcore.engine.placement.controller.time.perf_counter", clock.monotonic)
     free = paced(scenario, Slow(clock, 0.5), 1.0)
     assert free.worst_s >= 0.5
-    measured = replace(scenario, decision_time="measured")
+    measured = varied(scenario, decision_time="measured")
     assert paced(measured, Slow(clock, 0.5), 1.0).worst_s < 1e-6
     # At ten times the speed, half a second of thinking is charged as half a second, which is over in 50 ms.
     one_token = replace(measured, requests=(Request(prompt=2, output=1),))

@@ -18,7 +18,9 @@ from worlds import rate_of
 import policies
 from simcore import (
     PRESETS,
+    ControllerOptions,
     DecodeCost,
+    MemoryOptions,
     PaperCost,
     Scenario,
     from_config,
@@ -368,12 +370,13 @@ def test_keys_arrive_in_the_scenario(folder: Path) -> None:
     assert (model.head_size, model.ffn_width, model.gated_ffn, model.vocabulary) == (16, 100, True, 50)
     assert (model.bytes_per_weight, model.bytes_per_kv, model.bytes_per_activation) == (0.5625, 1.0, 4.0)
     assert world.cost == PaperCost(model, 0.8, ffn_shards=3, projection="sharded")
-    assert world.blocks.shards.shape == (3, 3)
-    assert (world.embed, world.lm_head) == (True, False)
+    assert world.block_table.shards.shape == (3, 3)
+    assert (world.blocks.embed, world.blocks.lm_head) == (True, False)
     assert [(r.prompt, r.output, r.arrival_s) for r in world.requests] == [(3, 5, 0.0), (2, 4, 1.5)]
-    assert (world.interval, world.on_infeasible, world.overflow) == (2, "fail", "swap")
-    assert world.decision_time == 0.005
-    assert world.window_s == 0.25
+    assert (world.controller.interval, world.controller.on_infeasible) == (2, "fail")
+    assert world.memory.overflow == "swap"
+    assert world.controller.decision_time == 0.005
+    assert world.controller.window_s == 0.25
     assert [(p.name, p.label, p.parameters) for p in world.policies] == [
         ("greedy", "greedy", {}),
         ("resource-aware", "eager", {"deadline_s": 2.0}),
@@ -691,8 +694,8 @@ def test_embedding_and_output_head_are_blocks_by_default_under_decode(
 ) -> None:
     changes = {"cost": {"model": cost}, "blocks": blocks, "model": {"shape": {"vocabulary": vocabulary}}}
     world = small(folder, changes)
-    assert (world.embed, world.lm_head) == expected
-    assert (world.blocks.embed is not None, world.blocks.lm_head is not None) == expected
+    assert (world.blocks.embed, world.blocks.lm_head) == expected
+    assert (world.block_table.embed is not None, world.block_table.lm_head is not None) == expected
 
 
 def test_costs(folder: Path) -> None:
@@ -709,17 +712,14 @@ def test_costs(folder: Path) -> None:
     ("written", "means"), [("free", "free"), ("measured", "measured"), ("0 s", 0.0), ("1 h", 3600.0)]
 )
 def test_forms_of_decision_time(written: str, means: object, folder: Path) -> None:
-    assert small(folder, {"controller": {"decision_time": written}}).decision_time == means
+    assert small(folder, {"controller": {"decision_time": written}}).controller.decision_time == means
 
 
 def test_defaults_of_the_controller(folder: Path) -> None:
     world = small(folder, {})
-    assert (world.interval, world.on_infeasible, world.decision_time, world.overflow) == (
-        1,
-        "keep",
-        "free",
-        "fail",
-    )
+    assert (world.controller, world.memory) == (ControllerOptions(), MemoryOptions())
+    assert (world.controller.interval, world.controller.on_infeasible) == (1, "keep")
+    assert (world.controller.decision_time, world.memory.overflow) == ("free", "fail")
     assert (world.policies, world.seed) == ((), 0)
 
 

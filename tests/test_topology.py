@@ -760,7 +760,7 @@ def test_those_who_send_at_once_share_half_of_the_air(senders: int) -> None:
     for sharing, share in (("fair", senders), ("dedicated", 1)):
         world = wifi_cell(sharing)
         env = simpy.Environment()
-        net = network(env, world.cluster, world.sharing)
+        net = network(env, world.cluster, world.network.sharing)
         sent = [env.process(net.send(start, 0, 1e6)) for start in range(1, senders + 1)]
         env.run(env.all_of(sent))
         assert env.now == pytest.approx(1e-3 + share * 1e6 / (80e6 / 8 / 2), rel=1e-9)

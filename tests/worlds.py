@@ -1,7 +1,7 @@
 """Random small worlds for the tests: the strategies of `policies.contract`, and what only the tests need."""
 
-from dataclasses import replace
-from typing import Literal
+from dataclasses import fields, replace
+from typing import Any, Literal
 
 import numpy as np
 from hypothesis import strategies as st
@@ -17,8 +17,23 @@ from policies.contract.strategies import (
     scenarios,
     varying,
 )
-from simcore import Decision, IntArray, Link, Observation, Placement, Request, Scenario, simulate
-from simcore.world.options import IDEAL, Sharing, Transporting
+from simcore import (
+    IDEAL,
+    BlockOptions,
+    ControllerOptions,
+    Decision,
+    IntArray,
+    Link,
+    MemoryOptions,
+    NetworkOptions,
+    Observation,
+    Placement,
+    Request,
+    Scenario,
+    Transporting,
+    simulate,
+)
+from simcore.world.options import Sharing
 from traces import Trace, on_off
 
 __all__ = [
@@ -34,8 +49,31 @@ __all__ = [
     "rate_of",
     "reals",
     "scenarios",
+    "varied",
     "varying",
 ]
+
+
+_GROUPS = {
+    option.name: group
+    for group, kind in (
+        ("blocks", BlockOptions),
+        ("network", NetworkOptions),
+        ("controller", ControllerOptions),
+        ("memory", MemoryOptions),
+    )
+    for option in fields(kind)
+}
+"""The group of a scenario in which each option is."""
+
+
+def varied(scenario: Scenario, **changes: Any) -> Scenario:
+    """The scenario with these options replaced in their groups, and with these fields of its own replaced."""
+    groups: dict[str, dict[str, Any]] = {}
+    for name in _GROUPS.keys() & changes.keys():
+        groups.setdefault(_GROUPS[name], {})[name] = changes.pop(name)
+    grouped = {group: replace(getattr(scenario, group), **options) for group, options in groups.items()}
+    return replace(scenario, **changes, **grouped)
 
 
 def rate_of(link: Link) -> Trace:
@@ -62,7 +100,7 @@ def observe(scenario: Scenario, placement: IntArray | None = None, interval: int
     The world is shown as one that cannot swap.
     """
     request = Request(prompt=4, output=2 * interval)
-    world = replace(scenario, requests=(request,), interval=interval, overflow="fail")
+    world = varied(scenario, requests=(request,), interval=interval, overflow="fail")
     return shown(Question(world, placement))
 
 
@@ -76,7 +114,7 @@ def eventful(draw: st.DrawFn, *, faults: bool = False) -> Scenario:
     memory_bytes = draw(st.sampled_from([1e15, 1e4]))
     cluster = clusters(most=5, steady=False, memory_bytes=memory_bytes)
     scenario = draw(scenarios(cluster=cluster, requests=2, most_tokens=5, most_shards=2, sharing=sharing))
-    scenario = replace(scenario, overflow="swap")
+    scenario = varied(scenario, overflow="swap")
     discipline: Literal["fifo", "ps"] = draw(st.sampled_from(["fifo", "ps"]))
     devices = [replace(device, discipline=discipline) for device in scenario.cluster.devices]
     if faults:
@@ -84,7 +122,7 @@ def eventful(draw: st.DrawFn, *, faults: bool = False) -> Scenario:
         devices = [
             replace(one, up=draw(st.one_of(st.just(one.up), _coming_and_going(calm_s)))) for one in devices
         ]
-    return replace(
+    return varied(
         scenario,
         cluster=replace(scenario.cluster, devices=tuple(devices)),
         migration=draw(st.sampled_from(["blocking", "live"])),

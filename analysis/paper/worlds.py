@@ -16,7 +16,9 @@ import numpy as np
 from scipy.special import ndtri
 
 from simcore import (
+    BlockOptions,
     Cluster,
+    ControllerOptions,
     CostModel,
     DecodeCost,
     Device,
@@ -24,6 +26,8 @@ from simcore import (
     IntArray,
     Kind,
     Link,
+    MemoryOptions,
+    NetworkOptions,
     PaperCost,
     Request,
     Scenario,
@@ -113,13 +117,11 @@ def draw(world: World, seed: int) -> Scenario:
             f"d{_source(world.source, flops)}",
         ),
         requests=(Request(prompt=world.prompt, output=world.tokens),),
-        embed=False,
-        lm_head=False,
-        interval=world.interval,
+        blocks=BlockOptions(embed=False, lm_head=False),
         # The paper gives every transfer its link for itself, and its policies see the present instant.
-        sharing="dedicated",
-        window_s=0.0,
-        overflow=world.overflow,
+        network=NetworkOptions(sharing="dedicated"),
+        controller=ControllerOptions(interval=world.interval, window_s=0.0),
+        memory=MemoryOptions(overflow=world.overflow),
         seed=seed,
     )
 

@@ -155,7 +155,7 @@ class Explainer:
         ), None
 
     def _moved(self, block: int) -> tuple[str, int | None]:
-        blocks = self._replay.scenario.blocks
+        blocks = self._replay.scenario.block_table
         kind = Kind(blocks.kind[block])
         return f"move of {STAGES[kind]}", int(blocks.layer[block]) if kind in _IN_LAYERS else None
 
@@ -217,7 +217,7 @@ class Explainer:
     def _computing(self, piece: Piece, cause: Compute) -> list[str]:
         """What else a device computed during a piece."""
         return [
-            block_names(self._replay.scenario.blocks, attempt, span)
+            block_names(self._replay.scenario.block_table, attempt, span)
             for attempt, span in self._computes
             if span is not cause
             and span.device == cause.device
@@ -265,7 +265,7 @@ class Explainer:
         way = f"{names[message.sender]} → {names[message.receiver]}"
         if message.block is None:
             return way
-        return f"the move of {self._replay.scenario.blocks.names[message.block]} ({way})"
+        return f"the move of {self._replay.scenario.block_table.names[message.block]} ({way})"
 
 
 def _meeting(

@@ -120,7 +120,7 @@ def _slices(replay: Replay) -> Iterator[Slice]:
         if isinstance(span, Move):
             yield _moved(replay, span)
         elif isinstance(span, Message) and span.block is not None:
-            name = f"move of {replay.scenario.blocks.names[span.block]}"
+            name = f"move of {replay.scenario.block_table.names[span.block]}"
             yield from _sent(replay, name, "migration", span)
 
 
@@ -143,7 +143,7 @@ def _token(replay: Replay, spans: TokenSpans) -> Iterator[Slice]:
 
 
 def _worked(replay: Replay, attempt: Attempt, work: Sequence[Work], span: Work) -> Iterator[Slice]:
-    blocks = replay.scenario.blocks
+    blocks = replay.scenario.block_table
     if isinstance(span, Message):
         made = carried(work, span)
         name = "input" if made is None else f"output of {block_names(blocks, attempt, made)}"
@@ -180,7 +180,7 @@ def _sent(replay: Replay, name: str, kind: str, message: Message) -> Iterator[Sl
 
 def _moved(replay: Replay, move: Move) -> Slice:
     names = replay.scenario.cluster.names
-    block = replay.scenario.blocks.names[move.block]
+    block = replay.scenario.block_table.names[move.block]
     details = {
         "from": names[move.old],
         "to": names[move.new],

@@ -103,7 +103,7 @@ def repeated(
     Raises:
         InputError: it comes out differently, or cannot be repeated.
     """
-    if scenario.decision_time == "measured":
+    if scenario.controller.decision_time == "measured":
         accepted = "a run that can be repeated (decision_time: free, or a fixed time)"
         raise InputError(str(folder), "decisions that were charged the time they really took", accepted)
     again = watch(scenario, policy_of(folder, row), row["run"])

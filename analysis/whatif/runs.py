@@ -166,7 +166,7 @@ def _is_random(scenario: Path, changes: tuple[Change, ...], world: Scenario) -> 
     """Whether another seed makes another world, or the clock on the wall has a say."""
     other = world.seed + 1 if world.seed + 1 < MOST_SEEDS else world.seed - 1
     changed = load_scenario(scenario, seed=other, changes=changes)
-    return world.decision_time == "measured" or _content(changed) != _content(world)
+    return world.controller.decision_time == "measured" or _content(changed) != _content(world)
 
 
 def _content(world: Scenario) -> bytes:

@@ -27,7 +27,7 @@ def cell(sharing: str) -> Scenario:
 def all_to_one(scenario: Scenario, senders: int) -> float:
     """Mbit/s that each of several boards gets when all send one message to the first board at once."""
     env = simpy.Environment()
-    net = network(env, scenario.cluster, scenario.sharing)
+    net = network(env, scenario.cluster, scenario.network.sharing)
     sent = [env.process(net.send(start, 0, MESSAGE)) for start in range(1, senders + 1)]
     env.run(env.all_of(sent))
     return 8e-6 * MESSAGE / (env.now - scenario.cluster.latency_s[1, 0])

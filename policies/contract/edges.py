@@ -7,7 +7,7 @@ import numpy as np
 
 from policies.contract.question import Question
 from policies.contract.strategies import block_bytes, needed_bytes, with_memory
-from simcore import Cluster, DecodeCost, Device, Link, ModelSpec, Request, Scenario
+from simcore import BlockOptions, Cluster, DecodeCost, Device, Link, ModelSpec, Request, Scenario
 from traces import Trace
 
 
@@ -48,7 +48,7 @@ def _world(name: str, devices: int, *, heads: int = 4, bandwidth: float = 1e6) -
     request = Request(prompt=4, output=2)
     return Scenario(
         name=name, model=model, cost=DecodeCost(model), cluster=cluster, requests=(request,),
-        embed=False, lm_head=False,
+        blocks=BlockOptions(embed=False, lm_head=False),
     )  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def _with_up(scenario: Scenario, up: dict[int, Trace]) -> Scenario:
 def _vanished() -> Question:
     """The device that held everything goes down while the first token is made."""
     world = _with_up(_world("vanished", 3), {1: Trace([0.0, 1e-6], [1.0, 0.0])})
-    return Question(world, np.ones(len(world.blocks), dtype=np.int64))
+    return Question(world, np.ones(len(world.block_table), dtype=np.int64))
 
 
 def _alone() -> Question:
@@ -103,14 +103,14 @@ def _outgrown() -> Question:
     world = _world("outgrown", 2)
     needed = needed_bytes(world)
     return Question(
-        with_memory(world, [needed * 2.0, needed / 2.0]), np.ones(len(world.blocks), dtype=np.int64)
+        with_memory(world, [needed * 2.0, needed / 2.0]), np.ones(len(world.block_table), dtype=np.int64)
     )
 
 
 @cache
 def elsewhere() -> Scenario:
     """A world of three decisions, for a policy to have been in before it comes to another."""
-    return replace(_world("elsewhere", 2, heads=2), requests=(Request(prompt=4, output=3),), interval=1)
+    return replace(_world("elsewhere", 2, heads=2), requests=(Request(prompt=4, output=3),))
 
 
 def second_thoughts() -> tuple[Question, ...]:
@@ -131,8 +131,8 @@ def _detour() -> Question:
         Link(name=f"l{i}-{j}", ends=(f"d{i}", f"d{j}"), bandwidth=Trace.constant(rate), latency_s=latency_s)
         for i, j, rate, latency_s in ends
     )
-    world = replace(world, cluster=Cluster(devices, links, "d1"), interval=1)
-    return Question(world, np.zeros(len(world.blocks), dtype=np.int64))
+    world = replace(world, cluster=Cluster(devices, links, "d1"))
+    return Question(world, np.zeros(len(world.block_table), dtype=np.int64))
 
 
 def _threshold() -> Question:

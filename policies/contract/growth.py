@@ -17,7 +17,7 @@ import numpy as np
 from policies.contract.question import Question
 from policies.contract.subject import MOST_WAIT_S, NotAskedError, Subject
 from policies.contract.views import thawed
-from simcore import Cluster, DecodeCost, Device, Link, ModelSpec, Request, Scenario
+from simcore import BlockOptions, Cluster, DecodeCost, Device, Link, ModelSpec, Request, Scenario
 from simcore.engine.placement.policy_timeout import Interruption, OverdueError
 from traces import Trace
 
@@ -152,5 +152,5 @@ def _world(devices: int, *, wide: bool) -> Scenario:
     )
     return Scenario(
         name="grown", model=model, cost=DecodeCost(model), cluster=cluster,
-        requests=(Request(prompt=4, output=1),), embed=False, lm_head=False,
+        requests=(Request(prompt=4, output=1),), blocks=BlockOptions(embed=False, lm_head=False),
     )  # fmt: skip

@@ -6,7 +6,18 @@ from functools import cached_property
 
 import numpy as np
 
-from simcore import Decision, IntArray, Keep, Observation, Placement, Policy, PolicyError, Scenario, simulate
+from simcore import (
+    Decision,
+    IntArray,
+    Keep,
+    MemoryOptions,
+    Observation,
+    Placement,
+    Policy,
+    PolicyError,
+    Scenario,
+    simulate,
+)
 
 
 class Scripted:
@@ -81,26 +92,26 @@ class Question:
         Where there are disks the run swaps until then, so that no placement in force is too large to be shown.
         """
         swaps = all(device.disk_bandwidth > 0.0 for device in self.scenario.cluster.devices)
-        overflow = "swap" if swaps else self.scenario.overflow
+        overflow = "swap" if swaps else self.scenario.memory.overflow
         spy = _Spy(*(() if self.in_force is None else (self.in_force,)))
         try:
-            simulate(replace(self.scenario, overflow=overflow), spy)
+            simulate(replace(self.scenario, memory=MemoryOptions(overflow=overflow)), spy)
         except PolicyError as end:
             if not isinstance(end.__cause__, _ShownError):
                 raise
-            return replace(spy.seen[-1], overflow=self.scenario.overflow)
+            return replace(spy.seen[-1], overflow=self.scenario.memory.overflow)
         return None
 
     @property
     def size(self) -> int:
         """Blocks and devices, as a measure of how much there is to read."""
-        return len(self.scenario.blocks) + len(self.scenario.cluster.devices)
+        return len(self.scenario.block_table) + len(self.scenario.cluster.devices)
 
     def __str__(self) -> str:
         if self.in_force is None:
             return "asked before the first token"
         names = self.scenario.cluster.names
-        where = zip(self.scenario.blocks.names, self.in_force.tolist(), strict=True)
+        where = zip(self.scenario.block_table.names, self.in_force.tolist(), strict=True)
         return "asked with " + ", ".join(f"{block} on {names[device]}" for block, device in where)
 
 

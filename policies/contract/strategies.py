@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from policies.contract.arguments import checked
 from policies.contract.question import Question, shown
 from simcore import (
+    BlockOptions,
     Cluster,
+    ControllerOptions,
     CostModel,
     DecodeCost,
     Device,
@@ -23,6 +25,7 @@ from simcore import (
     IntArray,
     Link,
     ModelSpec,
+    NetworkOptions,
     Observation,
     PaperCost,
     Request,
@@ -202,10 +205,9 @@ def scenarios(
             )
             for _ in range(draw(st.integers(1, requests)))
         ),
-        embed=embed,
-        lm_head=lm_head,
-        interval=draw(st.integers(1, 3)),
-        sharing=sharing,
+        blocks=BlockOptions(embed=embed, lm_head=lm_head),
+        network=NetworkOptions(sharing=sharing),
+        controller=ControllerOptions(interval=draw(st.integers(1, 3))),
     )
 
 
@@ -265,12 +267,15 @@ def questions(
     """
     cluster = clusters(most=most, mesh=mesh)
     scenario = draw(scenarios(cluster=cluster, model=model, most_shards=most_shards, most_tokens=2))
-    request = replace(scenario.requests[0], output=scenario.interval * 2, arrival_s=0.0)
+    request = replace(scenario.requests[0], output=scenario.controller.interval * 2, arrival_s=0.0)
     scenario = replace(
         scenario,
         requests=(request,),
-        migration=draw(st.sampled_from(["blocking", "live"])),
-        weights_on_disk=draw(st.booleans()),
+        controller=replace(
+            scenario.controller,
+            migration=draw(st.sampled_from(["blocking", "live"])),
+            weights_on_disk=draw(st.booleans()),
+        ),
     )
     count = len(scenario.cluster.devices)
     if tight:
@@ -281,7 +286,7 @@ def questions(
     anew = draw(st.booleans()) if again is None else again
     if faulty:
         scenario = draw(faults(scenario, at_once=not anew))
-    question = Question(scenario, draw(placements(len(scenario.blocks), count)) if anew else None)
+    question = Question(scenario, draw(placements(len(scenario.block_table), count)) if anew else None)
     return question if question.seen is not None else Question(scenario)
 
 
@@ -347,7 +352,8 @@ def untied(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec
         if link.bandwidth is not None
     )
     cluster = replace(cluster, devices=devices, links=links)
-    return Question(replace(question.scenario, cluster=cluster, embed=False, lm_head=False))
+    blocks = BlockOptions(embed=False, lm_head=False)
+    return Question(replace(question.scenario, cluster=cluster, blocks=blocks))
 
 
 @checked
@@ -364,7 +370,10 @@ def runs(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] 
     cluster = clusters(most=most, steady=False)
     scenario = draw(scenarios(cluster=cluster, model=model, requests=2, most_shards=2, sharing=sharing))
     migration: Migration = draw(st.sampled_from(["blocking", "live"]))
-    return Question(replace(scenario, window_s=0.0, migration=migration, weights_on_disk=draw(st.booleans())))
+    controller = replace(
+        scenario.controller, window_s=0.0, migration=migration, weights_on_disk=draw(st.booleans())
+    )
+    return Question(replace(scenario, controller=controller))
 
 
 def needed_bytes(scenario: Scenario) -> float:
@@ -375,8 +384,8 @@ def needed_bytes(scenario: Scenario) -> float:
 def block_bytes(scenario: Scenario) -> FloatArray:
     """What each block holds by the end of the first interval of the first request [bytes], shape (B,)."""
     request = scenario.requests[0]
-    last = scenario.cost.step(request.prompt, min(scenario.interval, request.output) - 1)
-    held: FloatArray = last.memory_bytes[scenario.blocks.kind]
+    last = scenario.cost.step(request.prompt, min(scenario.controller.interval, request.output) - 1)
+    held: FloatArray = last.memory_bytes[scenario.block_table.kind]
     return held
 
 

@@ -26,7 +26,7 @@ def _document(scenario: Scenario) -> dict[str, Any]:
         "seed": scenario.seed,
         "model": _model(scenario),
         "cost": _cost(scenario),
-        "blocks": {"embed": scenario.embed, "lm_head": scenario.lm_head},
+        "blocks": {"embed": scenario.blocks.embed, "lm_head": scenario.blocks.lm_head},
         "source": cluster.source,
         "devices": {device.name: _device(device) for device in cluster.devices},
         "relays": list(cluster.relays),
@@ -34,10 +34,10 @@ def _document(scenario: Scenario) -> dict[str, Any]:
         "links": {link.name: _link(link) for link in cluster.links},
         "routes": [list(path) for path in cluster.pinned],
         "network": {
-            "sharing": scenario.sharing,
-            "transport": scenario.transport.kind,
-            "connection": scenario.transport.connection,
-            "idle_restart": scenario.transport.idle_restart,
+            "sharing": scenario.network.sharing,
+            "transport": scenario.network.transport.kind,
+            "connection": scenario.network.transport.connection,
+            "idle_restart": scenario.network.transport.idle_restart,
         },
         "faults": [
             *({"device": d.name, "online": _online(d.up)} for d in cluster.devices if not _is(d.up, 1.0)),
@@ -48,7 +48,7 @@ def _document(scenario: Scenario) -> dict[str, Any]:
             for r in scenario.requests
         ],
         "controller": _controller(scenario),
-        "memory": {"overflow": scenario.overflow},
+        "memory": {"overflow": scenario.memory.overflow},
     }
     return {key: value for key, value in document.items() if value not in ([], {})}
 
@@ -101,13 +101,13 @@ def _link(link: Link) -> dict[str, Any]:
 
 
 def _controller(scenario: Scenario) -> dict[str, Any]:
-    time = scenario.decision_time
+    time = scenario.controller.decision_time
     return {
-        "interval": scenario.interval,
-        "window": f"{scenario.window_s!r} s",
-        "migration": scenario.migration,
-        "weights_on_disk": scenario.weights_on_disk,
-        "on_infeasible": scenario.on_infeasible,
+        "interval": scenario.controller.interval,
+        "window": f"{scenario.controller.window_s!r} s",
+        "migration": scenario.controller.migration,
+        "weights_on_disk": scenario.controller.weights_on_disk,
+        "on_infeasible": scenario.controller.on_infeasible,
         "decision_time": time if isinstance(time, str) else f"{time!r} s",
     }
 

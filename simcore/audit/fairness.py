@@ -39,7 +39,7 @@ class FairnessLaws:
     """What must hold of flows that share what they meet; where each has its way for itself there are none."""
 
     def __init__(self, scenario: Scenario, network: Network, checks: Checks) -> None:
-        self._shared = scenario.sharing == "fair"
+        self._shared = scenario.network.sharing == "fair"
         self._routes = scenario.cluster.routes
         self._names = scenario.cluster.names
         self._resources = scenario.cluster.resources

@@ -18,9 +18,9 @@ class MoveLaws:
     """
 
     def __init__(self, scenario: Scenario, state: ReferenceState, checks: Checks) -> None:
-        self._live = scenario.migration == "live"
+        self._live = scenario.controller.migration == "live"
         self._failing = any(device.up != Trace.constant(1.0) for device in scenario.cluster.devices)
-        self._names = scenario.blocks.names
+        self._names = scenario.block_table.names
         self.ending = False
         self._state = state
         self._checks = checks

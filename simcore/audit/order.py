@@ -32,7 +32,7 @@ class OrderLaws:
 
     def __init__(self, scenario: Scenario, state: ReferenceState, checks: Checks) -> None:
         self._scenario = scenario
-        self._blocks = scenario.blocks
+        self._blocks = scenario.block_table
         self._names = scenario.cluster.names
         self._state = state
         self._checks = checks

@@ -59,11 +59,11 @@ class PlaceLaws:
         )
         same = state.placement is not None and np.array_equal(news.placement, state.placement)
         checks.that(same, "place", "placement of a token", state.placement, news.placement)
-        if self._scenario.migration == "blocking":
+        if self._scenario.controller.migration == "blocking":
             done = _bytes(news.placement) == _bytes(self._target)
             checks.that(done, "place", "placement of a token", f"as decided, {self._target}", news.placement)
         self._available = self._cluster.available_bytes(news.begun_s)
-        if self._scenario.overflow == "fail":
+        if self._scenario.memory.overflow == "fail":
             for name, most, held in zip(self._cluster.names, self._available, state.held, strict=True):
                 checks.at_most("memory", f"bytes on {name!r}", most, held, TOLERANCE_BYTES)
 
@@ -73,11 +73,11 @@ class PlaceLaws:
         if state.placement is not None:
             lost = state.lost[news.block]
             old = self._cluster.source_index if lost else int(state.placement[news.block])
-            what = f"device from which {self._scenario.blocks.names[news.block]} moves"
+            what = f"device from which {self._scenario.block_table.names[news.block]} moves"
             self._checks.that(news.old == old, "place", what, old, news.old)
         if news.outcome == "moved" and self._target is not None:
             due = int(self._target[news.block])
-            what = f"device to which {self._scenario.blocks.names[news.block]} moves"
+            what = f"device to which {self._scenario.block_table.names[news.block]} moves"
             self._checks.that(news.new == due, "place", what, due, news.new)
 
     def _fault(self, row: Row) -> None:

@@ -32,18 +32,18 @@ class ReferenceState:
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
-        self._kind = scenario.blocks.kind
-        self._rows = {name: row for row, name in enumerate(scenario.blocks.names)}
+        self._kind = scenario.block_table.kind
+        self._rows = {name: row for row, name in enumerate(scenario.block_table.names)}
         self._devices = {name: i for i, name in enumerate(scenario.cluster.names)}
         self._weights: FloatArray = np.asarray(scenario.cost.idle_memory_bytes)
-        self._on_disk: FloatArray = self._weights * scenario.weights_on_disk
+        self._on_disk: FloatArray = self._weights * scenario.controller.weights_on_disk
         self._arrivals = deque(sorted(request.arrival_s for request in scenario.requests))
         self._between = True
         self._held_at: list[float] = [0.0]
         self._held: list[FloatArray] = [self._weights]
         self._counted: FloatArray | None = None
         self.placement: IntArray | None = None
-        self.lost: BoolArray = np.zeros(len(scenario.blocks), dtype=np.bool_)
+        self.lost: BoolArray = np.zeros(len(scenario.block_table), dtype=np.bool_)
         self.cache_lost = False
         self.holding = self._weights
         self.attempt: Attempt | None = None

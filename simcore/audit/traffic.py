@@ -25,7 +25,7 @@ class TrafficLaws:
         self._cluster = scenario.cluster
         self._state = state
         self._checks = checks
-        self._per_byte = WIRE_BYTES / SEGMENT_BYTES if scenario.transport.kind == "tcp" else 1.0
+        self._per_byte = WIRE_BYTES / SEGMENT_BYTES if scenario.network.transport.kind == "tcp" else 1.0
         self._sent: list[Sent] = []
         self._carried: defaultdict[tuple[int, bool], Carried] = defaultdict(Carried)
         self._written = 0
@@ -59,7 +59,7 @@ class TrafficLaws:
         )
         self._delay(span, route, what)
         slack = grain(span.arrived_s) * _widest(route)
-        if self._scenario.sharing == "dedicated":
+        if self._scenario.network.sharing == "dedicated":
             flown = route.integral(span.flow_s, max(span.flow_s, span.arrived_s))
             checks.equal("bytes", f"bytes that flowed of {what}", span.wire_bytes, flown, slack)
         else:
@@ -70,7 +70,7 @@ class TrafficLaws:
         """Bytes flow when the latency is paid; a transport may make them wait longer."""
         checks, waited_s = self._checks, span.flow_s - span.sent_s
         law_s, slack = route.latency_s, grain(span.arrived_s)
-        if self._scenario.transport.kind == "ideal":
+        if self._scenario.network.transport.kind == "ideal":
             checks.equal("bytes", f"seconds before {what} flows", law_s, waited_s, slack)
         else:
             checks.that(waited_s >= law_s - slack, "bytes", f"seconds before {what} flows", law_s, waited_s)
@@ -113,7 +113,7 @@ class TrafficLaws:
         if state.attempt is None or state.cost is None:
             return
         source = self._cluster.source_index
-        expected = messages(self._scenario.blocks, state.attempt.placement, source, state.cost)
+        expected = messages(self._scenario.block_table, state.attempt.placement, source, state.cost)
         found = sorted(self._sent)
         wrong = [pair for pair in zip(expected, found, strict=False) if not _alike(*pair)]
         if len(expected) != len(found) or wrong:

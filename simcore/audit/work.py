@@ -117,7 +117,7 @@ class WorkLaws:
 
     def _token(self) -> None:
         """Together the computations of a token are all blocks, each once, where it is."""
-        attempt, blocks = self._state.attempt, self._scenario.blocks
+        attempt, blocks = self._state.attempt, self._scenario.block_table
         self._checks.that(attempt is not None, "work", "token", "made by an attempt", None)
         if attempt is None:
             return
@@ -134,7 +134,7 @@ class WorkLaws:
         busy_s: Sequence[float] = rows["busy_s"]
         if not self._in_vain:
             # Each is a difference of sums over the whole run.
-            slack = grain(self._checks.now_s) * len(self._scenario.blocks)
+            slack = grain(self._checks.now_s) * len(self._scenario.block_table)
             for name, expected, found in zip(rows["device"], self._busy_s, busy_s, strict=True):
                 self._checks.equal("work", f"busy seconds of {name!r}", expected, found, slack)
         self._busy_s = [0.0] * len(self._devices)
@@ -153,7 +153,7 @@ class WorkLaws:
     def _disk(self, span: Compute) -> float:
         """How long the disk is read for the blocks, alone: the share of them that does not fit [s]."""
         state, device = self._state, self._devices[span.device]
-        if self._scenario.overflow == "fail" or state.cost is None or state.attempt is None:
+        if self._scenario.memory.overflow == "fail" or state.cost is None or state.attempt is None:
             return 0.0
         held = float(state.held[span.device])
         excess = min(held, held - self._free(span.device, state.attempt.begun_s))

@@ -27,7 +27,13 @@ from simcore.scenario import PolicyChoice, Request, Scenario
 from simcore.world.cluster import Cluster, Device, Link, Medium
 from simcore.world.cost import CostModel, DecodeCost, PaperCost
 from simcore.world.model import ModelSpec
-from simcore.world.options import Transporting
+from simcore.world.options import (
+    BlockOptions,
+    ControllerOptions,
+    MemoryOptions,
+    NetworkOptions,
+    Transporting,
+)
 from simcore.world.presets import preset
 from traces import InputError, Trace, shipped
 from traces.errors import one_of, shown
@@ -150,25 +156,34 @@ class _Builder:
             cost=cost,
             cluster=self._cluster(devices),
             requests=requests,
-            embed=embed,
-            lm_head=lm_head,
-            interval=file.controller.interval,
-            sharing=file.network.sharing,
-            transport=Transporting(
-                file.network.transport, file.network.connection, file.network.idle_restart
-            ),
-            window_s=file.controller.window,
-            migration=file.controller.migration,
-            weights_on_disk=file.controller.weights_on_disk,
-            overflow=file.memory.overflow,
-            on_infeasible=file.controller.on_infeasible,
-            decision_time=file.controller.decision_time,
+            blocks=BlockOptions(embed=embed, lm_head=lm_head),
+            network=self._network(),
+            controller=self._controller(),
+            memory=MemoryOptions(overflow=file.memory.overflow),
             seed=self._seed,
             policies=tuple(self._policies()),
             text=self._document.text,
         )
         self._check_size(scenario)
         return scenario
+
+    def _network(self) -> NetworkOptions:
+        section = self._file.network
+        return NetworkOptions(
+            sharing=section.sharing,
+            transport=Transporting(section.transport, section.connection, section.idle_restart),
+        )
+
+    def _controller(self) -> ControllerOptions:
+        section = self._file.controller
+        return ControllerOptions(
+            interval=section.interval,
+            window_s=section.window,
+            migration=section.migration,
+            weights_on_disk=section.weights_on_disk,
+            on_infeasible=section.on_infeasible,
+            decision_time=section.decision_time,
+        )
 
     def _requests(self) -> Iterator[Request]:
         workload = self._file.workload
@@ -506,11 +521,11 @@ class _Builder:
 
     def _check_size(self, scenario: Scenario) -> None:
         """Refuse a model that no placement could ever hold."""
-        if scenario.overflow == "swap":
+        if scenario.memory.overflow == "swap":
             return
         first = min(scenario.requests, key=lambda request: request.prompt)
         memory = scenario.cost.step(first.prompt, 0).memory_bytes
-        per_block = memory[scenario.blocks.kind]
+        per_block = memory[scenario.block_table.kind]
         needed = float(per_block.sum())
         capacity = scenario.cluster.memory_bytes
         where = self._document.where(("model",))
@@ -519,7 +534,7 @@ class _Builder:
             raise DoesNotFitError(where, found, f"at most the {capacity.sum() / 1e9:.4g} GB of all devices")
         largest = int(per_block.argmax())
         if per_block[largest] > capacity.max():
-            found = f"the block {scenario.blocks.names[largest]} of {per_block[largest] / 1e9:.4g} GB"
+            found = f"the block {scenario.block_table.names[largest]} of {per_block[largest] / 1e9:.4g} GB"
             accepted = f"at most the {capacity.max() / 1e9:.4g} GB of the largest device"
             raise DoesNotFitError(where, found, accepted)
 

@@ -1,5 +1,6 @@
 """The options of a scenario, in the groups in which its file has them."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -28,3 +29,71 @@ class Transporting:
 
 IDEAL = Transporting()
 """Latency and bytes over rate, nothing else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockOptions:
+    """Which blocks there are beside heads, projections and feed-forward networks.
+
+    Attributes:
+        embed: whether the embedding is a block of its own.
+        lm_head: whether the output head is a block of its own.
+    """
+
+    embed: bool = True
+    lm_head: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions:
+    """How messages are sent.
+
+    Attributes:
+        sharing: how messages share links, interfaces and media: max-min `fair`, or `dedicated`, each as if it were
+            alone.
+        transport: what a message pays beside its latency and its bytes.
+    """
+
+    sharing: Sharing = "fair"
+    transport: Transporting = IDEAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControllerOptions:
+    """When the policy is asked, and what follows.
+
+    Attributes:
+        interval: tokens from one decision to the next.
+        window_s: what a policy sees of rates and availabilities is their mean over so many seconds before the decision;
+            0 shows the very instant, which says little of a link that delivers packet by packet.
+        migration: decoding waits until blocks have moved (`blocking`), or goes on under the old placement meanwhile and
+            waits only for what they have gained by then (`live`).
+        weights_on_disk: a block that moves sends its cache only and loads its weights from the disk of its new device.
+        on_infeasible: what follows an infeasible decision: `keep` the placement in force, or `fail` the run.
+        decision_time: what a decision costs in simulated time: nothing, as long as it really took (which makes results
+            differ from run to run), or a fixed number of seconds.
+    """
+
+    interval: int = 1
+    window_s: float = 1.0
+    migration: Migration = "blocking"
+    weights_on_disk: bool = False
+    on_infeasible: OnInfeasible = "keep"
+    decision_time: DecisionTime = "free"
+
+    def __post_init__(self) -> None:
+        if self.interval < 1:
+            raise ValueError(f"interval must be at least 1 token, not {self.interval}")
+        if not 0.0 <= self.window_s < math.inf:
+            raise ValueError(f"window_s must not be negative or infinite, not {self.window_s}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryOptions:
+    """What happens to a device that holds more than it can.
+
+    Attributes:
+        overflow: `fail` ends the run, `swap` reads the excess from disk on every step.
+    """
+
+    overflow: Overflow = "fail"

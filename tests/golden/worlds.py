@@ -13,19 +13,24 @@ import numpy as np
 
 import policies
 from simcore import (
+    IDEAL,
+    BlockOptions,
     Cluster,
+    ControllerOptions,
     CostModel,
     DecodeCost,
     Device,
     Link,
     Medium,
+    MemoryOptions,
     ModelSpec,
+    NetworkOptions,
     PaperCost,
     Policy,
     Request,
     Scenario,
+    Transporting,
 )
-from simcore.world.options import IDEAL, Transporting
 from traces import Trace, on_off
 
 T = TypeVar("T")
@@ -122,17 +127,17 @@ def scenario_of(drawn: Drawn) -> Scenario:
         cost=drawn.cost,
         cluster=drawn.cluster,
         requests=drawn.requests,
-        embed=drawn.embed,
-        lm_head=drawn.lm_head,
-        interval=drawn.interval,
-        sharing=drawn.sharing,
-        transport=drawn.transport,
-        window_s=drawn.window_s,
-        migration=drawn.migration,
-        weights_on_disk=drawn.weights_on_disk,
-        overflow=drawn.overflow,
-        on_infeasible=drawn.on_infeasible,
-        decision_time=drawn.decision_time,
+        blocks=BlockOptions(embed=drawn.embed, lm_head=drawn.lm_head),
+        network=NetworkOptions(sharing=drawn.sharing, transport=drawn.transport),
+        controller=ControllerOptions(
+            interval=drawn.interval,
+            window_s=drawn.window_s,
+            migration=drawn.migration,
+            weights_on_disk=drawn.weights_on_disk,
+            on_infeasible=drawn.on_infeasible,
+            decision_time=drawn.decision_time,
+        ),
+        memory=MemoryOptions(overflow=drawn.overflow),
         seed=drawn.seed,
     )
 

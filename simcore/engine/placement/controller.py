@@ -88,7 +88,7 @@ class Controller:
         Raises:
             RunEndedError: there is no placement to go on with.
         """
-        due = turn.generated % self._scenario.interval == 0
+        due = turn.generated % self._scenario.controller.interval == 0
         while True:
             self._notice(turn)
             source_s = self._outages.back(self._scenario.cluster.source_index, self._env.now)
@@ -211,7 +211,7 @@ class Controller:
 
     def _wait_for_change(self, turn: Turn, reason: str, still: Standstill) -> Events:
         """Wait until a device comes back or goes down: only then may there be another answer."""
-        fails = self._scenario.on_infeasible == "fail"
+        fails = self._scenario.controller.on_infeasible == "fail"
         change_s = math.inf if fails else self._outages.next_change(self._env.now)
         if math.isinf(change_s):
             raise RunEndedError(
@@ -240,7 +240,7 @@ class Controller:
             self._deployment.place(target)
             return
         moved = np.flatnonzero((target != seen.placement) | seen.lost)
-        if self._scenario.migration == "blocking" or seen.lost.any():
+        if self._scenario.controller.migration == "blocking" or seen.lost.any():
             yield from self._mover.move(turn, moved, target[moved])
         elif len(moved):
             self._mover.start(turn, moved, target[moved])
@@ -248,15 +248,16 @@ class Controller:
     def observe(self, turn: Turn) -> Observation:
         """What the policy may see before the token."""
         scenario, now = self._scenario, self._env.now
-        cluster, kind = scenario.cluster, scenario.blocks.kind
+        cluster, kind = scenario.cluster, scenario.block_table.kind
         request, generated = turn.request, turn.generated
-        count = min(scenario.interval - generated % scenario.interval, request.output - generated)
+        interval = scenario.controller.interval
+        count = min(interval - generated % interval, request.output - generated)
         last = scenario.cost.step(request.prompt, generated + count - 1)
         return Observation(
             time_s=now,
             request=turn.number,
             generated=generated,
-            blocks=scenario.blocks,
+            blocks=scenario.block_table,
             device_names=cluster.names,
             source=cluster.source_index,
             capacity_bytes=cluster.memory_bytes,
@@ -265,8 +266,8 @@ class Controller:
             memory_bandwidth=cluster.memory_bandwidth,
             overhead_s=cluster.overhead_s,
             disk_bandwidth=cluster.disk_bandwidth,
-            availability=cluster.availability(now, scenario.window_s),
-            rate=cluster.rates(now, scenario.window_s),
+            availability=cluster.availability(now, scenario.controller.window_s),
+            rate=cluster.rates(now, scenario.controller.window_s),
             latency_s=cluster.latency_s,
             steps=self._steps(request, generated, count),
             memory_bytes=sealed(last.memory_bytes[kind]),
@@ -275,8 +276,8 @@ class Controller:
             up=cluster.up(now),
             lost=sealed(self._deployment.lost.copy()),
             placement=self._deployment.placement,
-            overflow=scenario.overflow,
-            migration=scenario.migration,
+            overflow=scenario.memory.overflow,
+            migration=scenario.controller.migration,
         )
 
     def _steps(self, request: Request, generated: int, count: int) -> tuple[Step, ...]:
@@ -289,7 +290,7 @@ class Controller:
         return (Step(cost.step(request.prompt, generated + (count - 1) // 2), count),)
 
     def _charge(self, wall_s: float) -> float:
-        rule = self._scenario.decision_time
+        rule = self._scenario.controller.decision_time
         if rule == "free":
             return 0.0
         return wall_s if rule == "measured" else float(rule)
@@ -302,7 +303,7 @@ class Controller:
         if isinstance(decision, Placement) and not reason:
             same = seen.placement is not None and np.array_equal(decision.devices, seen.placement)
             return decision.devices, "kept" if same else "adopted", ""
-        if self._scenario.on_infeasible == "fail":
+        if self._scenario.controller.on_infeasible == "fail":
             return None, "infeasible", reason
         target = seen.placement
         if target is None and isinstance(decision, Placement):
@@ -348,7 +349,7 @@ class Controller:
             len(placement),
             turn.number,
             turn.generated,
-            list(self._scenario.blocks.names),
+            list(self._scenario.block_table.names),
             [names[device] for device in placement.tolist()],
         )
 

@@ -22,17 +22,17 @@ class Deployment:
     """
 
     def __init__(self, scenario: Scenario) -> None:
-        self._blocks = scenario.blocks
+        self._blocks = scenario.block_table
         self._cost = scenario.cost
         self._source = scenario.cluster.source_index
         self._weights: FloatArray = np.asarray(scenario.cost.idle_memory_bytes)
-        self._on_disk: FloatArray = self._weights * scenario.weights_on_disk
+        self._on_disk: FloatArray = self._weights * scenario.controller.weights_on_disk
         self._devices: IntArray | None = None
         self._placement: IntArray | None = None
         self._way: Pipeline | None = None
         self._in_use: frozenset[int] | None = None
-        self.lost: BoolArray = np.zeros(len(scenario.blocks), dtype=np.bool_)
-        self.ledger = MemoryLedger(len(scenario.cluster.devices), scenario.blocks)
+        self.lost: BoolArray = np.zeros(len(scenario.block_table), dtype=np.bool_)
+        self.ledger = MemoryLedger(len(scenario.cluster.devices), scenario.block_table)
         self.begin_sequence()
 
     @property

@@ -84,7 +84,7 @@ class Mover:
         self._outages = outages
         self._probe = probe
         self._names = scenario.cluster.names
-        self._blocks = scenario.blocks
+        self._blocks = scenario.block_table
         self._load_s = load_seconds(scenario)
         self._network = network
         self._deployment = deployment
@@ -225,6 +225,6 @@ def load_seconds(scenario: Scenario) -> FloatArray:
     0 where they are not on disk but move with the block.
     """
     cluster = scenario.cluster
-    if not scenario.weights_on_disk:
+    if not scenario.controller.weights_on_disk:
         return np.zeros((len(Kind), len(cluster.devices)))
     return np.asarray(scenario.cost.idle_memory_bytes)[:, None] / cluster.disk_bandwidth
