@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from policies.resource_aware import NO_ROOM_ON_THE_WAY, ResourceAware, in_reach
-from simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement
+from policies.common.live_moves import placement_in_reach
+from policies.resource_aware import ResourceAware
+from simcore import Decision, Infeasible, IntArray, Keep, Observation
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Greedy:
             devices[block] = device
             free[device] -= seen.memory_bytes[block]
             busy[device] += seconds[block, device]
-        return _moved(seen, devices)
+        return placement_in_reach(seen, devices)
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class RoundRobin:
             devices[block] = with_room[0]
             free[with_room[0]] -= size
             turn = (int(with_room[0]) + 1) % seen.devices
-        return _moved(seen, devices)
+        return placement_in_reach(seen, devices)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Single:
         device = int(candidates.argmin())
         if needed > seen.available_bytes[device]:
             return Infeasible("no device alone can hold the model")
-        return _moved(seen, _all_on(device, seen))
+        return placement_in_reach(seen, _all_on(device, seen))
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,3 @@ class Static:
 
 def _all_on(device: int, seen: Observation) -> IntArray:
     return np.full(len(seen.blocks), device, dtype=np.int64)
-
-
-def _moved(seen: Observation, devices: IntArray) -> Decision:
-    """To have the blocks there, shape (B,), if there is room for them on the way."""
-    return Placement(devices) if in_reach(seen, devices) else Infeasible(NO_ROOM_ON_THE_WAY)

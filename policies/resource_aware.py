@@ -24,11 +24,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Kind, Observation, Placement, predict
+from policies.common.live_moves import in_reach, placement_in_reach
+from simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Kind, Observation, predict
 
 _NOWHERE = -1
-
-NO_ROOM_ON_THE_WAY = "no room for blocks at both ends while they move"
 
 
 @dataclass(frozen=True)
@@ -68,9 +67,7 @@ class ResourceAware:
             return Infeasible("no device has the memory for some block, even after moving smaller ones")
         if _may_stay(seen, target):
             return Keep()
-        if not in_reach(seen, target):
-            return Infeasible(NO_ROOM_ON_THE_WAY)
-        return Placement(target)
+        return placement_in_reach(seen, target)
 
     def _search(self, seen: Observation) -> IntArray | None:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -110,11 +107,6 @@ def _may_stay(seen: Observation, target: IntArray) -> bool:
     if not in_reach(seen, target):
         return True
     return predict.interval_delay(seen, seen.placement) <= predict.objective(seen, target)
-
-
-def in_reach(seen: Observation, target: IntArray) -> bool:
-    """Whether `live` moves to `target` find room at both ends."""
-    return bool((predict.excess_on_the_way(seen, target) <= predict.TOLERANCE_BYTES).all())
 
 
 class _Draft:
