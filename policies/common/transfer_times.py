@@ -18,7 +18,12 @@ def carried(seen: Observation, size: float) -> FloatArray:
 
 
 def over_interval(seen: Observation, sizes: Sequence[float]) -> FloatArray:
-    """Time of one message per token over the interval, `sizes[s]` bytes in step s, shape (D, D)."""
+    """Time of one message per step over the interval, shape (D, D).
+
+    Args:
+        seen: the interval and the world.
+        sizes: bytes of the message in the steps of each run of `seen.steps`.
+    """
     total = np.zeros((seen.devices, seen.devices))
     for step, size in zip(seen.steps, sizes, strict=True):
         total += step.count * message(seen, size)
