@@ -4,16 +4,19 @@ A policy is any object with a `name` and a method `decide` from an `Observation`
 how to write one in twenty lines.
 """
 
-from policies.baselines import Greedy, RoundRobin, Single, Static
 from policies.dynamic_layer import DynamicLayer
 from policies.edgeshard import EdgeShard
 from policies.galaxy import Galaxy
+from policies.greedy import Greedy
 from policies.optimal.exact import Exact
 from policies.optimal.exact_milp import ExactMilp
 from policies.optimal.lower_bound import lower_bound
 from policies.random_placement import Random
 from policies.registry import chosen, create, declared, described, found, names, summary, trouble
 from policies.resource_aware import ResourceAware
+from policies.round_robin import RoundRobin
+from policies.single import Single
+from policies.static import Static
 
 __all__ = [
     "DynamicLayer",

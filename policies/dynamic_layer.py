@@ -27,8 +27,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.edgeshard import units
-from policies.galaxy import packed, usable
+from policies.common.layer_units import units
+from policies.common.packing import packed
+from policies.common.reachability import usable
 from simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Observation, Placement, predict
 
 

@@ -29,7 +29,8 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.resource_aware import NO_ROOM_ON_THE_WAY, in_reach
+from policies.common.layer_units import units
+from policies.common.live_moves import placement_in_reach
 from simcore import (
     BlockTable,
     Decision,
@@ -39,7 +40,6 @@ from simcore import (
     Keep,
     Kind,
     Observation,
-    Placement,
     StepCost,
     predict,
 )
@@ -79,7 +79,7 @@ class EdgeShard:
         devices = np.empty(len(seen.blocks), dtype=np.int64)
         for rows, device in zip(parts, plan, strict=True):
             devices[rows] = device
-        return Placement(devices) if in_reach(seen, devices) else Infeasible(NO_ROOM_ON_THE_WAY)
+        return placement_in_reach(seen, devices)
 
     def _plan(self, chain: "_Chain") -> IntArray | None:
         """The device of each unit; None if nothing was found that fits."""
@@ -89,17 +89,6 @@ class EdgeShard:
             if plan is None or elsewhere < cost:
                 return other
         return plan
-
-
-def units(blocks: BlockTable) -> tuple[IntArray, ...]:
-    """The parts that layer-wise policies place as one: rows of the block table, in the order a token meets them.
-
-    One part per layer, or attention, projection and feed-forward network when there is one layer only; the embedding
-    belongs to the first part, the output head is the last.
-    """
-    only = blocks.layers == 1
-    part = np.array([0, 1, 2, 0, 3])[blocks.kind] if only else np.maximum(blocks.layer, 0)
-    return tuple(np.flatnonzero(part == number) for number in range(part.max() + 1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,12 +30,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from policies.resource_aware import NO_ROOM_ON_THE_WAY, in_reach
-from simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Kind, Observation, Placement, predict
-
-_MOST_CHOICES = 20_000
+from policies.common.live_moves import placement_in_reach
+from policies.common.packing import packed
+from policies.common.reachability import usable
+from simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Kind, Observation, predict
 
 
 @dataclass(frozen=True)
@@ -56,14 +55,7 @@ class Galaxy:
             devices = packed(seen.memory_bytes, seen.available_bytes, usable(seen))
         if devices is None:
             return Infeasible("found no way to fit all blocks")
-        return Placement(devices) if in_reach(seen, devices) else Infeasible(NO_ROOM_ON_THE_WAY)
-
-
-def usable(seen: Observation) -> NDArray[np.bool_]:
-    """Which devices are up, and can be reached from the source and back, shape (D,)."""
-    source = seen.source
-    connected: NDArray[np.bool_] = (seen.rate[source] > 0.0) & (seen.rate[:, source] > 0.0)
-    return connected & np.isfinite(seen.kind_seconds).all(axis=0)
+        return placement_in_reach(seen, devices)
 
 
 def shares(count: int, speed: FloatArray) -> IntArray:
@@ -76,53 +68,6 @@ def shares(count: int, speed: FloatArray) -> IntArray:
     first = np.lexsort((-speed, whole - exact))
     whole[first[: count - int(whole.sum())]] += 1
     return whole
-
-
-def packed(sizes: FloatArray, room: FloatArray, preferred: NDArray[np.bool_]) -> IntArray | None:
-    """A device for each item so that none holds more than its room, shape (items,); None if none was found.
-
-    The largest items go first, each to the preferred device where it leaves the least room. What has failed once is not
-    tried again: equal items are the same to the rest. None is certain unless choices ran out.
-    """
-    order = np.argsort(-sizes, kind="stable")
-    to_come = sizes[order][::-1].cumsum()[::-1]
-    free = room.copy()
-    devices = np.empty(len(sizes), dtype=np.int64)
-    failed: set[tuple[int, bytes]] = set()
-    options = [_options(sizes[order[0]], free, preferred)]
-    for _ in range(_MOST_CHOICES):
-        while not options[-1]:
-            options.pop()
-            failed.add((len(options), free.tobytes()))
-            if not options:
-                return None
-            _take_back(free, sizes, devices, order[: len(options)], room)
-        depth = len(options)
-        item = order[depth - 1]
-        devices[item] = options[-1].pop()
-        free[devices[item]] -= sizes[item]
-        if depth == len(order):
-            return devices
-        hopeless = free.sum() + predict.TOLERANCE_BYTES < to_come[depth] or (depth, free.tobytes()) in failed
-        options.append([] if hopeless else _options(sizes[order[depth]], free, preferred))
-    return None
-
-
-def _take_back(
-    free: FloatArray, sizes: FloatArray, devices: IntArray, items: IntArray, room: FloatArray
-) -> None:
-    """Take back the last of `items`, to the very bytes that were free before it."""
-    device = devices[items[-1]]
-    free[device] = room[device]
-    for item in items[:-1][devices[items[:-1]] == device]:
-        free[device] -= sizes[item]
-
-
-def _options(size: float, free: FloatArray, preferred: NDArray[np.bool_]) -> list[int]:
-    """Devices that have the room, the best last."""
-    rank = np.lexsort((-np.arange(len(free)), -free, preferred))
-    options: list[int] = rank[free[rank] >= size].tolist()
-    return options
 
 
 def _in_proportion(seen: Observation) -> IntArray:

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from policies.galaxy import usable
-from policies.resource_aware import in_reach
+from policies.common.live_moves import in_reach
+from policies.common.reachability import usable
 from simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, predict, stream
 
 _MOST_DRAWS = 20

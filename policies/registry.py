@@ -11,14 +11,17 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from policies.baselines import Greedy, RoundRobin, Single, Static
 from policies.dynamic_layer import DynamicLayer
 from policies.edgeshard import EdgeShard
 from policies.galaxy import Galaxy
+from policies.greedy import Greedy
 from policies.optimal.exact import Exact
 from policies.optimal.exact_milp import ExactMilp
 from policies.random_placement import Random
 from policies.resource_aware import ResourceAware
+from policies.round_robin import RoundRobin
+from policies.single import Single
+from policies.static import Static
 from simcore import Policy, PolicyChoice
 from traces import InputError
 from traces.errors import one_of, shown, told

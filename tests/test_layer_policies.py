@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import clusters, models, observe, reals, scenarios, tight, varied, with_memory
 
+from policies.common.layer_units import units
+from policies.common.packing import packed
 from policies.dynamic_layer import DynamicLayer
-from policies.edgeshard import EdgeShard, Objective, units
-from policies.galaxy import Galaxy, packed, shares
+from policies.edgeshard import EdgeShard, Objective
+from policies.galaxy import Galaxy, shares
 from policies.random_placement import Random
 from simcore import (
     Cluster,

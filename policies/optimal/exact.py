@@ -1,7 +1,7 @@
 """The optimal placement of a model with one layer, found by a search that proves it.
 
 Places of the single blocks are tried in the order of what they cost at least, until that is more than the best
-placement found so far. For each, `headstage` finds the best devices of the heads.
+placement found so far. For each, `head_assignment` finds the best devices of the heads.
 """
 
 from collections.abc import Mapping

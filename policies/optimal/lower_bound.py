@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from policies.optimal.single_layer import carried, message
+from policies.common.transfer_times import carried, message, over_interval
 from simcore import FloatArray, IntArray, Kind, Observation, predict
 from simcore.world.cost import Stage
 
@@ -99,28 +99,22 @@ class _Relaxed:
         reached[seen.source] = 0.0
         if blocks.embed is not None:
             reached = (
-                self._sent([step.cost.prompt_bytes for step in seen.steps])[seen.source] + single[Kind.EMBED]
+                over_interval(seen, [step.cost.prompt_bytes for step in seen.steps])[seen.source]
+                + single[Kind.EMBED]
             )
         befores = []
         for _ in range(blocks.layers):
             through = reached[:, None] + layer
             befores.append(through.argmin(axis=0))
             reached = through.min(axis=0)
-        onward = self._sent([float(step.cost.out_bytes[Kind.FFN]) for step in seen.steps])
+        onward = over_interval(seen, [float(step.cost.out_bytes[Kind.FFN]) for step in seen.steps])
         if blocks.lm_head is None:
             last = reached + onward[:, seen.source]
             return (int(last.argmin()), seen.source), befores, float(last.min())
-        home = self._sent([float(step.cost.out_bytes[Kind.LM_HEAD]) for step in seen.steps])
+        home = over_interval(seen, [float(step.cost.out_bytes[Kind.LM_HEAD]) for step in seen.steps])
         ends = reached[:, None] + onward + single[Kind.LM_HEAD] + home[:, seen.source]
         holder, lm_head = divmod(int(ends.argmin()), seen.devices)
         return (holder, lm_head), befores, float(ends.min())
-
-    def _sent(self, sizes: list[float]) -> FloatArray:
-        """Time between devices of a message of each of these sizes in its step, over the interval, shape (D, D)."""
-        total = np.zeros((self._seen.devices, self._seen.devices))
-        for step, size in zip(self._seen.steps, sizes, strict=True):
-            total += step.count * message(self._seen, size)
-        return total
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.common.transfer_times import carried, message, over_interval
 from simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Kind, Observation, Placement, predict
 
 EMBED, PROJ, FFN, LM_HEAD = 1, 2, 4, 8
@@ -182,22 +183,9 @@ def _tolerance(seen: Observation) -> float:
     return predict.TOLERANCE_BYTES if seen.overflow == "fail" else 0.0
 
 
-def message(seen: Observation, size: float) -> FloatArray:
-    """Time of one message between devices, shape (D, D)."""
-    return seen.latency_s + carried(seen, size)
-
-
-def carried(seen: Observation, size: float) -> FloatArray:
-    """Time of some bytes without latency, shape (D, D); nothing takes none, even over a dead link."""
-    return size * seen.per_byte_s if size > 0.0 else np.zeros((seen.devices, seen.devices))
-
-
 def _sent(seen: Observation, kind: Kind) -> FloatArray:
     """Time that the outputs of a block of this kind take between devices over the interval, shape (D, D)."""
-    total = np.zeros((seen.devices, seen.devices))
-    for step in seen.steps:
-        total += step.count * message(seen, float(step.cost.out_bytes[kind]))
-    return total
+    return over_interval(seen, [float(step.cost.out_bytes[kind]) for step in seen.steps])
 
 
 def _each_head(seen: Observation) -> FloatArray:

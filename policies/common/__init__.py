@@ -1,0 +1,1 @@
+"""Helpers of several policies; no module here knows a policy."""

@@ -1,0 +1,35 @@
+"""A baseline that deals blocks out in turn."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from policies.common.live_moves import placement_in_reach
+from simcore import Decision, Infeasible, Observation
+
+
+@dataclass(frozen=True)
+class RoundRobin:
+    """Block after block to device after device, passing over those without room."""
+
+    name: ClassVar[str] = "round-robin"
+    declares: ClassVar[Mapping[str, str]] = {
+        "reordering": "blocks are dealt out in the order in which devices are listed",
+        "worth-moving": "it ignores what a move costs",
+    }
+
+    def decide(self, seen: Observation) -> Decision:
+        """Deal the blocks out anew; as long as memory allows the same, nothing moves."""
+        devices = np.empty(len(seen.blocks), dtype=np.int64)
+        free = np.where(seen.up, seen.available_bytes, -1.0)
+        turn = 0
+        for block, size in enumerate(seen.memory_bytes):
+            with_room = (turn + np.flatnonzero(np.roll(free, -turn) >= size)) % seen.devices
+            if not len(with_room):
+                return Infeasible(f"no device has room for {seen.blocks.names[block]}")
+            devices[block] = with_room[0]
+            free[with_room[0]] -= size
+            turn = (int(with_room[0]) + 1) % seen.devices
+        return placement_in_reach(seen, devices)

@@ -1,0 +1,30 @@
+"""A baseline that does not split the model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from policies.common.live_moves import placement_in_reach
+from simcore import Decision, Infeasible, Observation
+
+
+@dataclass(frozen=True)
+class Single:
+    """Everything on the one device where a token is fastest, among those that can hold it all."""
+
+    name: ClassVar[str] = "single"
+    declares: ClassVar[Mapping[str, str]] = {
+        "worth-moving": "it ignores what a move costs",
+    }
+
+    def decide(self, seen: Observation) -> Decision:
+        """Choose the device anew at every interval."""
+        needed = seen.memory_bytes.sum()
+        seconds = seen.kind_seconds[seen.blocks.kind].sum(axis=0)
+        candidates = np.where(needed <= seen.available_bytes, seconds, np.inf)
+        device = int(candidates.argmin())
+        if needed > seen.available_bytes[device]:
+            return Infeasible("no device alone can hold the model")
+        return placement_in_reach(seen, np.full(len(seen.blocks), device, dtype=np.int64))

@@ -1,0 +1,32 @@
+"""A baseline that places the blocks once by scores, and never moves them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from policies.common.score_search import NOTHING_FOUND, ScoreSearch
+from simcore import Decision, Infeasible, Keep, Observation, Placement
+
+
+@dataclass(frozen=True)
+class Static:
+    """The placement that `resource-aware` finds first, kept for good.
+
+    Attributes:
+        first: the search for that placement.
+    """
+
+    name: ClassVar[str] = "static"
+    declares: ClassVar[Mapping[str, str]] = {
+        "present": "it never decides again, so a run waits until the device is back",
+        "within-memory": "it never decides again, whatever becomes of memory",
+    }
+
+    first: ScoreSearch = field(default_factory=ScoreSearch)
+
+    def decide(self, seen: Observation) -> Decision:
+        """Search for a placement before the first token; keep it at all later intervals."""
+        if seen.placement is not None:
+            return Keep()
+        devices = self.first.place(seen)
+        return Infeasible(NOTHING_FOUND) if devices is None else Placement(devices)
