@@ -16,7 +16,6 @@ import simpy
 
 from simcore import Cluster, Device, Link
 from simcore.engine.network.network import network
-from simcore.world.options import Sharing
 from traces import Trace
 
 NODES = 50
@@ -40,7 +39,7 @@ def star(seed: int = 1) -> Cluster:
     return Cluster(devices, links, "d0", relays=("switch",))
 
 
-def carry(cluster: Cluster, sharing: Sharing, flows: int, at_once: int) -> float:
+def carry(cluster: Cluster, sharing: str, flows: int, at_once: int) -> float:
     """Wall time [s] in which so many flows are carried, so many at once."""
     random = np.random.default_rng(2)
     starts = random.integers(0, NODES, flows)
@@ -84,7 +83,7 @@ def main() -> None:
     cluster.routes  # noqa: B018 (routes are found once per cluster, not once per run)
     bare = max(bare_simpy() for _ in range(options.repeat))
     print(f"bare SimPy timeouts: {bare / 1e6:.2f} M events/s")
-    cases: list[tuple[Sharing, int]] = [
+    cases: list[tuple[str, int]] = [
         ("dedicated", 1),
         ("fair", 1),
         ("fair", 10),

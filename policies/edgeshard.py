@@ -31,14 +31,13 @@ from numpy.typing import NDArray
 
 from policies.common.layer_units import units
 from policies.common.live_moves import placement_in_reach
+from policies.common.transfer_times import output_bytes
 from simcore import (
-    BlockTable,
     Decision,
     FloatArray,
     Infeasible,
     IntArray,
     Keep,
-    Kind,
     Observation,
     StepCost,
     predict,
@@ -113,7 +112,7 @@ class _Chain:
 def _chain(seen: Observation, parts: tuple[IntArray, ...]) -> _Chain:
     moving = np.zeros((len(parts) + 1, seen.devices, seen.devices))
     for step in seen.steps:
-        sizes = np.array(_messages(seen.blocks, step.cost))[:, None, None]
+        sizes = np.array(_messages(seen, parts, step.cost))[:, None, None]
         moving += step.count * (seen.latency_s + sizes * seen.per_byte_s)
     seconds = np.array([seen.kind_seconds[seen.blocks.kind[rows]].sum(axis=0) for rows in parts])
     # What takes neither time nor memory would fit on a device that is down.
@@ -127,16 +126,20 @@ def _chain(seen: Observation, parts: tuple[IntArray, ...]) -> _Chain:
     )
 
 
-def _messages(blocks: BlockTable, cost: StepCost) -> list[float]:
+def _messages(seen: Observation, parts: tuple[IntArray, ...], cost: StepCost) -> list[float]:
     """Bytes of the message into each unit, and of the one back to the source."""
-    first = cost.input_bytes if blocks.embed is None else cost.prompt_bytes
-    if blocks.layers == 1:
-        from_heads = blocks.heads.shape[1] * cost.out_bytes[Kind.HEAD] + cost.head_sum_bytes
-        inner = [from_heads, cost.out_bytes[Kind.PROJ]]
-    else:
-        inner = [cost.input_bytes] * (blocks.layers - 1)
-    last = [cost.out_bytes[Kind.FFN]] + [cost.out_bytes[Kind.LM_HEAD]] * (blocks.lm_head is not None)
-    return [first, *inner, *last]
+    chain = seen.step_graphs.chain
+    sizes = []
+    for rows in parts:
+        number = chain.stage_of[int(rows[0])]
+        stage, before = chain.stages[number], chain.stages[number - 1] if number else None
+        if before is not None and before.gathers in stage.rows:
+            # This unit gathers what the one before sends on for all of its blocks.
+            once, each = output_bytes(before, cost)
+            sizes.append(len(before.rows) * each + once)
+        else:
+            sizes.append(float(cost.message_bytes[stage.input]))
+    return [*sizes, float(cost.message_bytes[chain.result])]
 
 
 @dataclass(frozen=True, eq=False)

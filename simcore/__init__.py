@@ -9,35 +9,38 @@ its options are in the groups that its file has: `BlockOptions`, `NetworkOptions
 from simcore import predict
 from simcore.arrays import FloatArray, IntArray
 from simcore.audit import Audit, AuditError
+from simcore.engine.network.transport import Ideal, Tcp
 from simcore.engine.realtime import Lateness
 from simcore.errors import PolicyError
 from simcore.files.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
 from simcore.files.graphs import from_networkx
 from simcore.files.huggingface import from_config
 from simcore.files.load import load_scenario, shipped_scenario, shipped_scenarios
+from simcore.instrument import Instrument, Spans
 from simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy, Step
 from simcore.results import SCHEMA_VERSION, TABLES, Result, combine, load_result
 from simcore.rng import stream
 from simcore.scenario import PolicyChoice, Request, Scenario
 from simcore.simulate import simulate
+from simcore.steps.fork_join import Chain, ForkJoin, Stage
+from simcore.steps.graph import GraphBuilder, StepGraph
+from simcore.steps.step_graphs import Pattern
 from simcore.world import topology
 from simcore.world.blocks import BlockTable, Kind, block_table
 from simcore.world.cluster import Cluster, Device, Link, Medium
-from simcore.world.cost import CostModel, DecodeCost, PaperCost, StepCost
+from simcore.world.cost import CostModel, DecodeCost, PaperCost, Payload, StepCost
+from simcore.world.device_time import DeviceTime, Roofline, TaskTimes
 from simcore.world.model import ModelSpec
 from simcore.world.options import (
-    IDEAL,
     BlockOptions,
     ControllerOptions,
     MemoryOptions,
     NetworkOptions,
-    Transporting,
 )
 from simcore.world.presets import PRESETS, preset
 from simcore.world.route import Resource, Route
 
 __all__ = [
-    "IDEAL",
     "PRESETS",
     "SCHEMA_VERSION",
     "TABLES",
@@ -45,6 +48,7 @@ __all__ = [
     "AuditError",
     "BlockOptions",
     "BlockTable",
+    "Chain",
     "Change",
     "Cluster",
     "ControllerOptions",
@@ -52,9 +56,14 @@ __all__ = [
     "Decision",
     "DecodeCost",
     "Device",
+    "DeviceTime",
     "Drop",
     "FloatArray",
+    "ForkJoin",
+    "GraphBuilder",
+    "Ideal",
     "Infeasible",
+    "Instrument",
     "IntArray",
     "Keep",
     "Kind",
@@ -66,6 +75,8 @@ __all__ = [
     "NetworkOptions",
     "Observation",
     "PaperCost",
+    "Pattern",
+    "Payload",
     "Placement",
     "Policy",
     "PolicyChoice",
@@ -73,14 +84,19 @@ __all__ = [
     "Request",
     "Resource",
     "Result",
+    "Roofline",
     "Route",
     "Scale",
     "Scenario",
     "Set",
     "ShiftTraces",
+    "Spans",
+    "Stage",
     "Step",
     "StepCost",
-    "Transporting",
+    "StepGraph",
+    "TaskTimes",
+    "Tcp",
     "block_table",
     "combine",
     "from_config",

@@ -1,16 +1,21 @@
-"""What a run tells about itself while it goes on, to whom wants to know when and where everything happened.
+"""What a run tells while it goes on, to whoever wants to know when and where everything happened.
 
-A probe is a function that is handed one span after another, each when it has ended. Nothing in a run depends on it, and
-where there is none nothing is made for it. One token is made at a time, so what belongs to a token needs no mark: all
-`Compute` spans, and all `Message` spans without a block, that come after its last `Attempt` and before the next.
+An `Instrument` has a hook for everything that happens, called when it has ended; each does nothing unless a subclass
+says so. `Spans` turns all of them into spans, one after another. Nothing in a run depends on its instrument.
+
+One step is made at a time, so what belongs to a token needs no mark: all `Compute` spans, and all `Message` spans
+without a block, that come after its last `Attempt` and before the next.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 from simcore.arrays import IntArray
+from simcore.steps.graph import NONE, StepGraph
 from simcore.world.blocks import Kind
+from simcore.world.cost import Payload
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +75,9 @@ class Message:
         wire_bytes: that flowed, those of the transport included.
         arrived_s: when the last of it had come.
         block: row of the block that moved by it; None for what a token needs.
+        payload: what it carries of a token; None for a block that moves.
+        kind: of the blocks that made that; None if no block did.
+        layer: of these blocks, as in `Compute`.
     """
 
     sender: int
@@ -80,6 +88,9 @@ class Message:
     wire_bytes: float
     arrived_s: float
     block: int | None = None
+    payload: Payload | None = None
+    kind: Kind | None = None
+    layer: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,4 +164,135 @@ class Standing:
 
 
 Span: TypeAlias = Attempt | Compute | Message | Asked | Move | Standing
-Probe: TypeAlias = Callable[[Span], None]
+
+
+class Instrument:
+    """Is told what happens in a run, when it has ended. Every hook does nothing; override those you need.
+
+    Tasks and messages of a token are told as the graph of the step and the number of the node, since there are many of
+    them; all that is rarer is told as a span.
+    """
+
+    def token_begins(self, attempt: Attempt) -> None:
+        """The decoding of a token begins."""
+
+    def task_done(
+        self,
+        graph: StepGraph,
+        node: int,
+        submitted_s: float,
+        start_s: float,
+        disk_s: float,
+        end_s: float,
+        nominal_s: float,
+    ) -> None:
+        """A task was computed; the times are those of `Compute`."""
+
+    def message_arrived(
+        self,
+        graph: StepGraph,
+        node: int,
+        size_bytes: float,
+        sent_s: float,
+        flow_s: float,
+        wire_bytes: float,
+        arrived_s: float,
+    ) -> None:
+        """A message of a token arrived; sizes and times are those of `Message`."""
+
+    def block_arrived(self, message: Message) -> None:
+        """A message that moves a block arrived."""
+
+    def policy_asked(self, asked: Asked) -> None:
+        """The policy has decided."""
+
+    def block_moved(self, move: Move) -> None:
+        """A block moved, or its move was given up."""
+
+    def stood_still(self, standing: Standing) -> None:
+        """Decoding stood still."""
+
+
+class Together(Instrument):
+    """Several instruments as one, told in order."""
+
+    def __init__(self, *instruments: Instrument) -> None:
+        for hook in (name for name in vars(Instrument) if not name.startswith("_")):
+            setattr(self, hook, partial(_tell_all, [getattr(one, hook) for one in instruments]))
+
+
+def _tell_all(hooks: Iterable[Callable[..., None]], *what: object) -> None:
+    for hook in hooks:
+        hook(*what)
+
+
+class Spans(Instrument):
+    """Tells everything as spans.
+
+    Args:
+        tell: is called with each span.
+    """
+
+    def __init__(self, tell: Callable[[Span], None]) -> None:
+        self._tell = tell
+
+    def token_begins(self, attempt: Attempt) -> None:
+        """See `Instrument.token_begins`."""
+        self._tell(attempt)
+
+    def block_arrived(self, message: Message) -> None:
+        """See `Instrument.block_arrived`."""
+        self._tell(message)
+
+    def policy_asked(self, asked: Asked) -> None:
+        """See `Instrument.policy_asked`."""
+        self._tell(asked)
+
+    def block_moved(self, move: Move) -> None:
+        """See `Instrument.block_moved`."""
+        self._tell(move)
+
+    def stood_still(self, standing: Standing) -> None:
+        """See `Instrument.stood_still`."""
+        self._tell(standing)
+
+    def task_done(
+        self,
+        graph: StepGraph,
+        node: int,
+        submitted_s: float,
+        start_s: float,
+        disk_s: float,
+        end_s: float,
+        nominal_s: float,
+    ) -> None:
+        """See `Instrument.task_done`."""
+        of = int(graph.device[node]), Kind(graph.kind[node]), int(graph.layer[node]), int(graph.count[node])
+        self._tell(Compute(*of, submitted_s, start_s, disk_s, end_s, nominal_s))
+
+    def message_arrived(
+        self,
+        graph: StepGraph,
+        node: int,
+        size_bytes: float,
+        sent_s: float,
+        flow_s: float,
+        wire_bytes: float,
+        arrived_s: float,
+    ) -> None:
+        """See `Instrument.message_arrived`."""
+        made_by = graph.kind[node]
+        self._tell(
+            Message(
+                int(graph.device[node]),
+                int(graph.receiver[node]),
+                size_bytes,
+                sent_s,
+                flow_s,
+                wire_bytes,
+                arrived_s,
+                payload=Payload(graph.payload[node]),
+                kind=None if made_by == NONE else Kind(made_by),
+                layer=None if made_by == NONE else int(graph.layer[node]),
+            )
+        )

@@ -11,8 +11,10 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from simcore.arrays import BoolArray, FloatArray, IntArray, sealed
+from simcore.steps.step_graphs import StepGraphs
 from simcore.world.blocks import BlockTable
 from simcore.world.cost import StepCost
+from simcore.world.device_time import DeviceTime, TaskTimes
 from simcore.world.options import Migration, Overflow
 
 
@@ -36,6 +38,8 @@ class Observation:
         request: number of the request that is being served.
         generated: tokens generated for it so far.
         blocks: the block table.
+        step_graphs: what a step consists of: its stages, and the graph of any placement.
+        device_time: how long tasks take on devices.
         device_names: shape (D,).
         source: index of the device that holds the prompt and receives each token.
         capacity_bytes: memory of each device, shape (D,).
@@ -68,6 +72,8 @@ class Observation:
     request: int
     generated: int
     blocks: BlockTable
+    step_graphs: StepGraphs
+    device_time: DeviceTime
     device_names: tuple[str, ...]
     source: int
     capacity_bytes: FloatArray
@@ -105,19 +111,19 @@ class Observation:
         return sum(step.count for step in self.steps)
 
     @cached_property
-    def step_seconds(self) -> tuple[FloatArray, ...]:
-        """For each of `steps`, the seconds that a block of each kind takes on each device now, shape (5, D).
+    def step_times(self) -> tuple[TaskTimes, ...]:
+        """For each of `steps`, the times of tasks on each device as it is available now.
 
         Infinite on a device that is not available.
         """
-        return tuple(sealed(self._seconds(step.cost)) for step in self.steps)
+        return tuple(self._times(step.cost) for step in self.steps)
 
     @cached_property
     def kind_seconds(self) -> FloatArray:
         """Seconds of a block of each kind on each device, summed over the interval, shape (5, D)."""
         total = np.zeros((5, self.devices))
-        for step, seconds in zip(self.steps, self.step_seconds, strict=True):
-            total += step.count * seconds
+        for step, times in zip(self.steps, self.step_times, strict=True):
+            total += step.count * times.block_s
         return sealed(total)
 
     @cached_property
@@ -126,25 +132,12 @@ class Observation:
         with np.errstate(divide="ignore"):
             return sealed(1.0 / self.rate)
 
-    def _seconds(self, cost: StepCost) -> FloatArray:
-        nominal = nominal_seconds(cost, self.flops, self.memory_bandwidth, self.overhead_s)
+    def _times(self, cost: StepCost) -> TaskTimes:
+        nominal = self.device_time.times(cost, self)
         with np.errstate(divide="ignore", invalid="ignore"):
             # A task of no length is over at once, also on a device that is down.
-            return np.where(nominal > 0.0, nominal / self.availability, 0.0)
-
-
-def nominal_seconds(
-    cost: StepCost, flops: FloatArray, memory_bandwidth: FloatArray, overhead_s: FloatArray
-) -> FloatArray:
-    """Seconds that a block of each kind takes on each fully available device, shape (5, D).
-
-    The roofline: the longer of computing at peak speed and reading the touched bytes from memory (Williams, Waterman
-    and Patterson, CACM 52(4), 2009), plus the fixed overhead. Kinds without work or bytes take no time.
-    """
-    work = cost.work_flop[:, None] / flops
-    touched = cost.touched_bytes[:, None] / memory_bandwidth
-    something = (cost.work_flop > 0.0) | (cost.touched_bytes > 0.0)
-    return np.where(something[:, None], np.maximum(work, touched) + overhead_s, 0.0)
+            block_s, task_s = (np.where(part > 0.0, part / self.availability, 0.0) for part in nominal)
+        return TaskTimes(sealed(block_s), sealed(task_s))
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,17 +3,20 @@
 For dedicated links and a world that stands still during the interval the predictions equal the event simulation; the
 tests hold the two against each other to 1e-9. Policies use them to compare placements.
 
-With the notation of arXiv 2505.02533, generalised to N layers: layer by layer, the slowest branch (input to a head
-device, its heads one after another, their outputs to the projection), then projection, transfer, feed-forward network;
-at the end the output head and the way back to the source.
+What a step does is read from its graph (`simcore.steps`). Under the pattern `gathered` that is the closed form of arXiv
+2505.02533, generalised to N layers: layer by layer, the slowest branch (input to a head device, its heads one after
+another, their outputs to the projection), then projection, transfer, feed-forward network; at the end the output head
+and the way back to the source.
 """
 
 import numpy as np
 
 from simcore.arrays import FloatArray, IntArray
 from simcore.observe import Observation
-from simcore.world.blocks import Kind
-from simcore.world.cost import Stage, StepCost
+from simcore.steps.graph import StepGraph
+from simcore.steps.makespan import makespan
+from simcore.world.cost import StepCost
+from simcore.world.device_time import TaskTimes
 
 TOLERANCE_BYTES = 1.0
 """By how much a device may seem to be overfull: sums of a thousand fractional sizes depend on their order."""
@@ -21,9 +24,10 @@ TOLERANCE_BYTES = 1.0
 
 def interval_delay(seen: Observation, devices: IntArray) -> float:
     """Predicted D_T [s]: inference delay of all tokens of the interval under the placement `devices`, shape (B,)."""
+    graph = seen.step_graphs.of(devices, seen.source)
     return sum(
-        step.count * _step_delay(seen, devices, step.cost, seconds)
-        for step, seconds in zip(seen.steps, seen.step_seconds, strict=True)
+        step.count * _step_delay(seen, devices, graph, step.cost, times)
+        for step, times in zip(seen.steps, seen.step_times, strict=True)
     )
 
 
@@ -82,48 +86,17 @@ def can_stay(seen: Observation) -> bool:
     return seen.overflow == "swap" or fits(seen, seen.placement)
 
 
-def _step_delay(seen: Observation, devices: IntArray, cost: StepCost, seconds: FloatArray) -> float:
-    """Delay of one step [s]; `seconds` as in `Observation.step_seconds`."""
-    blocks = seen.blocks
-    if seen.overflow == "swap":
-        seconds = seconds + swap_seconds(seen, devices, cost)
-    proj, ffn = devices[blocks.proj], devices[blocks.ffn]
-    first = seen.source if blocks.embed is None else int(devices[blocks.embed])
-    holder = np.concatenate(([first], ffn[:-1]))
-    delay = _stage_delay(seen, cost.attention, devices[blocks.heads], seconds, holder, proj)
-    delay += seconds[Kind.PROJ, proj].sum()
-    delay += _stage_delay(seen, cost.feed_forward, devices[blocks.shards], seconds, proj, ffn)
-    if blocks.embed is not None:
-        delay += _transfer(seen, seen.source, first, cost.prompt_bytes) + seconds[Kind.EMBED, first]
-    last = int(ffn[-1])
-    if blocks.lm_head is None:
-        return float(delay + _transfer(seen, last, seen.source, cost.out_bytes[Kind.FFN]))
-    head = int(devices[blocks.lm_head])
-    delay += _transfer(seen, last, head, cost.out_bytes[Kind.FFN]) + seconds[Kind.LM_HEAD, head]
-    return float(delay + _transfer(seen, head, seen.source, cost.out_bytes[Kind.LM_HEAD]))
-
-
-def _stage_delay(
-    seen: Observation, stage: Stage, placed: IntArray, seconds: FloatArray, start: IntArray, end: IntArray
+def _step_delay(
+    seen: Observation, devices: IntArray, graph: StepGraph, cost: StepCost, times: TaskTimes
 ) -> float:
-    """Seconds from `start` over the slowest branch to `end`, summed over layers.
-
-    Args:
-        seen: the world.
-        stage: what is sent.
-        placed: device of each block, shape (layers, blocks of the stage).
-        seconds: as in `Observation.step_seconds`.
-        start: device with the input of each layer, shape (layers,).
-        end: device that gathers the outputs of each layer, shape (layers,).
-    """
-    counts = _count_per_device(placed, seen.devices)
-    with np.errstate(invalid="ignore"):
-        branch = (
-            _transfer(seen, start, slice(None), stage.input_bytes)
-            + counts * seconds[stage.kind]
-            + _transfer(seen, slice(None), end, counts.T * stage.block_bytes + stage.sum_bytes).T
-        )
-    return float(np.where(counts > 0, branch, 0.0).max(axis=1).sum())
+    """Delay of one step [s]; `times` as in `Observation.step_times`."""
+    block_s, task_s = times
+    if seen.overflow == "swap":
+        block_s = block_s + swap_seconds(seen, devices, cost)
+    seconds = graph.task_seconds(block_s, task_s)
+    sent = graph.messages
+    seconds[sent] = _transfer(seen, graph.device[sent], graph.receiver[sent], graph.message_bytes(cost)[sent])
+    return makespan(graph, seconds)
 
 
 def swap_seconds(seen: Observation, devices: IntArray, cost: StepCost) -> FloatArray:
@@ -156,8 +129,7 @@ def _move_seconds(seen: Observation, blocks: IntArray, new: IntArray) -> FloatAr
     assert seen.placement is not None
     assert seen.origin is not None
     size, old = seen.moving_bytes[blocks], seen.origin[blocks]
-    with np.errstate(invalid="ignore"):
-        sending = _transfer(seen, old, new, size)
+    sending = _transfer(seen, old, new, size)
     coming = (seen.placement[blocks] != new) | seen.lost[blocks]
     loading = np.where(coming, seen.load_seconds[seen.blocks.kind[blocks], new], 0.0)
     # A block that holds nothing yet moves for nothing, even over a dead link.
@@ -168,14 +140,8 @@ def _sum_by_device(seen: Observation, devices: IntArray, amount: FloatArray) -> 
     return np.bincount(devices, weights=amount, minlength=seen.devices).astype(np.float64)
 
 
-def _count_per_device(placed: IntArray, devices: int) -> IntArray:
-    """How many blocks of each layer each device hosts, shape (layers, D), from shape (layers, blocks)."""
-    layers = len(placed)
-    flat = (placed + devices * np.arange(layers)[:, None]).ravel()
-    return np.bincount(flat, minlength=layers * devices).reshape(layers, devices)
-
-
-def _transfer(seen: Observation, start: object, end: object, size: object) -> FloatArray:
-    """Latency plus bytes over rate between devices, indexed as a matrix is."""
-    where = (start, end)
-    return seen.latency_s[where] + size * seen.per_byte_s[where]  # type: ignore[no-any-return,index,operator]
+def _transfer(seen: Observation, start: IntArray, end: IntArray, size_bytes: FloatArray) -> FloatArray:
+    """Latency plus bytes over rate between devices; nothing takes only the latency, even over a dead link."""
+    with np.errstate(invalid="ignore"):
+        flowing = np.where(size_bytes > 0.0, size_bytes * seen.per_byte_s[start, end], 0.0)
+    return seen.latency_s[start, end] + flowing

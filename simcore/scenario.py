@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from simcore.registry import Named
+from simcore.steps.patterns import PATTERNS
+from simcore.steps.step_graphs import Pattern, StepGraphs
 from simcore.world.blocks import BlockTable, block_table
 from simcore.world.cluster import Cluster
 from simcore.world.cost import CostModel
@@ -74,6 +77,9 @@ class Scenario:
         name: of the scenario, in results and figures.
         model: the decoder.
         cost: how its blocks are costed.
+        execution: who sends what to whom in a step; by name, or as a `Pattern`. None: as the cost model has the
+            projection, `gathered` or `sharded`.
+        device_time: how long tasks take on devices; by name, or as a `DeviceTime`.
         cluster: devices and links.
         requests: served whole, one after another, in order of arrival.
         blocks: which there are beside heads, projections and feed-forward networks.
@@ -91,6 +97,8 @@ class Scenario:
     cost: CostModel
     cluster: Cluster
     requests: tuple[Request, ...]
+    execution: Named | str | None = None
+    device_time: Named | str = "roofline"
     blocks: BlockOptions = field(default_factory=BlockOptions)
     network: NetworkOptions = field(default_factory=NetworkOptions)
     controller: ControllerOptions = field(default_factory=ControllerOptions)
@@ -103,6 +111,12 @@ class Scenario:
     def __post_init__(self) -> None:
         if not self.requests:
             raise ValueError("a scenario needs at least one request")
+        pattern = self._pattern()
+        if pattern.projection != self.cost.projection:
+            raise ValueError(
+                f"execution {pattern.name!r} needs a cost model with the projection {pattern.projection!r}, "
+                f"not {self.cost.projection!r}"
+            )
         diskless = [d.name for d in self.cluster.devices if d.disk_bandwidth <= 0.0]
         needing = {
             "overflow 'swap'": self.memory.overflow == "swap",
@@ -111,6 +125,14 @@ class Scenario:
         for what, needed in needing.items():
             if needed and diskless:
                 raise ValueError(f"{what} needs a disk bandwidth on every device; without one: {diskless}")
+
+    @cached_property
+    def step_graphs(self) -> StepGraphs:
+        """The graphs of the model's steps under its execution pattern."""
+        return StepGraphs(self._pattern(), self.block_table)
+
+    def _pattern(self) -> Pattern:
+        return PATTERNS.find(self.cost.projection if self.execution is None else self.execution)
 
     @cached_property
     def block_table(self) -> BlockTable:

@@ -1,8 +1,8 @@
 """The one door: a scenario and a policy in, tables out."""
 
 import dataclasses
+import functools
 import json
-import math
 import re
 from collections.abc import Callable, Generator
 from importlib import metadata
@@ -14,22 +14,26 @@ import simpy
 from simcore.arrays import FloatArray
 from simcore.audit import Audit, AuditError, Auditor
 from simcore.engine.compute import processor
-from simcore.engine.decode import Decoder, Events, Parts
+from simcore.engine.events import Executor, Load, StepInFlight
 from simcore.engine.network.network import network
-from simcore.engine.outages import Outages, unless_failing
+from simcore.engine.outages import Outages, Process, unless_failing
+from simcore.engine.placement.context import RunContext
 from simcore.engine.placement.controller import Controller, Standstill
 from simcore.engine.placement.decision_validation import name_of
+from simcore.engine.placement.decisions import Decisions
 from simcore.engine.placement.deployment import Deployment
 from simcore.engine.placement.migration import Mover
 from simcore.engine.placement.policy_timeout import DEFAULT_LIMIT_S
 from simcore.engine.realtime import Lateness, PacedEnvironment
+from simcore.engine.serving import fcfs
 from simcore.errors import RunEndedError, Status
-from simcore.instrument import Attempt, Probe, Standing
-from simcore.observe import Policy, nominal_seconds
+from simcore.instrument import Attempt, Instrument, Standing
+from simcore.observe import Policy
 from simcore.predict import TOLERANCE_BYTES, disk_seconds, swapped_bytes
 from simcore.results import SCHEMA_VERSION, Recorder, Result
-from simcore.scenario import Request, Scenario, Turn
+from simcore.scenario import Scenario, Turn
 from simcore.world.cost import StepCost
+from simcore.world.device_time import DEVICE_TIMES
 
 
 def simulate(
@@ -40,7 +44,7 @@ def simulate(
     progress: Callable[[int], None] | None = None,
     realtime: float | None = None,
     on_lateness: Callable[[Lateness], None] | None = None,
-    probe: Probe | None = None,
+    instrument: Instrument | None = None,
     audit: bool = False,
     on_audit: Callable[[Audit], None] | None = None,
     decision_limit_s: float | None = DEFAULT_LIMIT_S,
@@ -55,7 +59,7 @@ def simulate(
         realtime: seconds of wall time per simulated second, if the run is to be paced by the wall clock: 1 is real
             time, 0.1 ten times as fast. The tables are the same as without it.
         on_lateness: called once after a paced run with how far its events fell behind the wall clock.
-        probe: called with what happened, span by span, each when it has ended (`simcore.instrument`).
+        instrument: is told what happens, when it has ended (`simcore.instrument`).
         audit: check after every event that no law of the simulation is broken (`simcore.audit`). The tables are the
             same as without it.
         on_audit: called once after an audited run with how much was checked.
@@ -73,11 +77,12 @@ def simulate(
     """
     name = name_of(policy)
     title = run if run is not None else name
-    auditor = Auditor(scenario, probe) if audit else None
+    instrument = Instrument() if instrument is None else instrument
+    auditor = Auditor(scenario, instrument) if audit else None
     recorder = Recorder(title) if auditor is None else auditor.recorder(title)
     env = simpy.Environment() if realtime is None else PacedEnvironment(realtime)
-    told = auditor.probe if auditor else probe
-    engine = _Engine(env, scenario, policy, recorder, progress, told, decision_limit_s)
+    told = instrument if auditor is None else auditor.instrument
+    engine = _Run(env, scenario, policy, recorder, progress, told, decision_limit_s)
     if auditor is not None:
         engine.watched_by(auditor)
     status, detail = engine.go()
@@ -104,8 +109,12 @@ def simulate(
     return recorder.result()
 
 
-class _Engine:
-    """One run: a SimPy environment, and what lives in it."""
+class _Run:
+    """One run: a SimPy environment, and what lives in it.
+
+    Attributes:
+        tokens: made so far.
+    """
 
     def __init__(
         self,
@@ -114,44 +123,35 @@ class _Engine:
         policy: Policy,
         recorder: Recorder,
         progress: Callable[[int], None] | None,
-        probe: Probe | None,
+        instrument: Instrument,
         decision_limit_s: float | None,
     ) -> None:
-        self.env = env
-        self._probe = probe
-        self.tokens = 0
-        self._scenario = scenario
-        self._recorder = recorder
+        cluster, options = scenario.cluster, scenario.network
+        net = network(env, cluster, options.sharing, options.transport)
+        processors = [processor(env, device) for device in cluster.devices]
+        self._run = RunContext(
+            scenario,
+            Executor(env, net, processors, instrument),
+            Deployment(scenario),
+            Outages(cluster.devices),
+            recorder,
+        )
+        self._mover = Mover(self._run)
+        self._controller = Controller(self._run, Decisions(self._run, policy, decision_limit_s), self._mover)
+        self._device_time = DEVICE_TIMES.find(scenario.device_time)
         self._progress = progress
-        self._network = network(
-            self.env, scenario.cluster, scenario.network.sharing, scenario.network.transport
-        )
-        self._deployment = Deployment(scenario)
-        self._outages = Outages(scenario.cluster.devices)
-        self._mover = Mover(
-            self.env, scenario, self._network, self._deployment, recorder, self._outages, probe
-        )
-        self._controller = Controller(
-            self.env, scenario, policy, self._deployment, self._mover, recorder, self._outages, probe,
-            decision_limit_s,
-        )  # fmt: skip
-        self._decoder = Decoder(
-            self.env,
-            self._network,
-            [processor(self.env, device) for device in scenario.cluster.devices],
-            probe,
-        )
+        self.tokens = 0
 
     def watched_by(self, auditor: Auditor) -> None:
         """Let an auditor look at what there is after every event."""
-        auditor.watch(self.env, self._deployment, self._mover, self._network)
+        auditor.watch(self._run.env, self._run.deployment, self._mover, self._run.network)
 
     def go(self) -> tuple[Status, str]:
         """Serve all requests; how it ended."""
-        serving = self._serve_all()
+        env, serving = self._run.env, self._serve_all()
         sound = True
         try:
-            self.env.run(self.env.process(serving))
+            env.run(env.process(serving))
         except RunEndedError as end:
             return end.status, end.detail
         except AuditError:
@@ -166,156 +166,125 @@ class _Engine:
                 self._record_links()
         return "complete", ""
 
-    def _serve_all(self) -> Events:
-        in_order = sorted(enumerate(self._scenario.requests), key=lambda pair: pair[1].arrival_s)
-        for number, request in in_order:
-            yield from self._serve(number, request)
+    def _serve_all(self) -> Process:
+        yield from fcfs.serve(self._run, self._token)
         self._mover.abandon()
-        self._deployment.release()
+        self._run.deployment.release()
 
-    def _serve(self, number: int, request: Request) -> Events:
-        """Generate one sequence, from its turn to its last token."""
-        while self.env.now < request.arrival_s:
-            # SimPy adds a delay to the present time; rounding may let that sum fall just short of the arrival.
-            yield self.env.timeout(math.nextafter(request.arrival_s - self.env.now, math.inf))
-        started_s = self.env.now
-        first_s: float | None = None
-        generated = 0
-        try:
-            for generated in range(request.output):
-                yield from self._token(Turn(number, request, generated))
-                first_s = self.env.now if first_s is None else first_s
-            generated = request.output
-        finally:
-            self._recorder.add(
-                "requests",
-                number,
-                request.arrival_s,
-                started_s,
-                first_s,
-                self.env.now if generated == request.output else None,
-                request.prompt,
-                request.output,
-                generated,
-            )
-
-    def _token(self, turn: Turn) -> Events:
-        """Make one token: have everything in its place, settle the memory, decode, and write the rows."""
+    def _token(self, turn: Turn) -> Process:
+        """Make one token: have everything in its place, settle the memory, run the step, and write the rows."""
+        env, processors = self._run.env, self._run.executor.processors
         request, generated = turn.request, turn.generated
         # The first token is waited for since the arrival of its request, the others since the one before.
-        start_s = self.env.now if generated else request.arrival_s
-        waited_s = self.env.now - start_s
+        start_s = env.now if generated else request.arrival_s
+        waited_s = env.now - start_s
         still = Standstill()
         if generated == 0:
-            self._deployment.begin_sequence()
+            self._run.deployment.begin_sequence()
             self._mover.forget_caches()
-        busy_before = [one.busy_s for one in self._decoder.processors]
-        use: _MemoryUse | None = None
-        while use is None:
+        busy_before = [one.busy_s for one in processors]
+        step: StepInFlight | None = None
+        while step is None:
             yield from self._controller.prepare(turn, still)
-            parts = Parts(wait_s=waited_s)
-            use = yield from self._attempt(turn, parts, still)
+            use = self._make_room(turn)
+            step = yield from self._attempt(turn, use, still)
         self.tokens += 1
-        self._recorder.add(
+        parts = step.parts()
+        self._run.recorder.add(
             "tokens",
             turn.number,
             generated,
             start_s,
-            self.env.now - start_s,
+            env.now - start_s,
             parts.compute_s,
             parts.disk_s,
             parts.transfer_s,
-            parts.wait_s,
+            waited_s + parts.wait_s,
             still.migration_s,
             still.decision_s,
             still.fault_s,
         )
-        busy_after = [one.busy_s for one in self._decoder.processors]
-        self._recorder.add_many(
+        self._run.recorder.add_many(
             "devices",
-            len(busy_after),
+            len(processors),
             turn.number,
             generated,
-            list(self._scenario.cluster.names),
+            list(self._run.scenario.cluster.names),
             use.held.tolist(),
             use.available.tolist(),
             use.swapped.tolist(),
-            [after - before for after, before in zip(busy_after, busy_before, strict=True)],
+            [one.busy_s - before for one, before in zip(processors, busy_before, strict=True)],
         )
         if self._progress is not None:
             self._progress(self.tokens)
 
-    def _attempt(
-        self, turn: Turn, parts: Parts, still: Standstill
-    ) -> Generator[simpy.Event, Any, "_MemoryUse | None"]:
-        """Make a token where everything is in its place: who held what, or None if a device went down meanwhile."""
-        begun_s = self.env.now
-        cost = self._deployment.step(turn)
-        self._deployment.make_room(cost)
-        use = self._memory_use(turn)
-        self._tell(turn)
-        decoding = self._decode(cost, use, parts)
-        if (yield from unless_failing(self.env, self._outages, self._deployment.in_use, decoding)):
-            self._deployment.hold(cost.memory_bytes)
-            self._controller.made()
-            return use
-        for one in self._decoder.processors:
-            one.abort()
-        self._deployment.give_up_step()
-        still.fault_s += self.env.now - begun_s
-        if self._probe is not None:
-            self._probe(Standing("fault", begun_s, self.env.now))
-        return None
-
-    def _tell(self, turn: Turn) -> None:
-        """Say that decoding begins, if somebody wants to know."""
-        placement = self._deployment.placement
-        if self._probe is not None and placement is not None:
-            self._probe(Attempt(turn.number, turn.generated, self.env.now, placement))
-
-    def _memory_use(self, turn: Turn) -> "_MemoryUse":
-        """Who holds what during the token that begins now.
+    def _make_room(self, turn: Turn) -> "_MemoryUse":
+        """Let blocks grow to what they hold by the end of the step; who holds what then.
 
         Raises:
             RunEndedError: a device holds more than it can and the scenario does not let it swap.
         """
-        use = _MemoryUse(self._deployment.ledger.held(), self._scenario.cluster.available_bytes(self.env.now))
+        deployment, scenario = self._run.deployment, self._run.scenario
+        cost = deployment.step(turn)
+        deployment.make_room(cost)
+        use = _MemoryUse(cost, deployment.ledger.held(), scenario.cluster.available_bytes(self._run.env.now))
         worst = int(use.swapped.argmax())
-        if self._scenario.memory.overflow == "fail" and use.swapped[worst] > TOLERANCE_BYTES:
-            self._deployment.give_up_step()
+        if scenario.memory.overflow == "fail" and use.swapped[worst] > TOLERANCE_BYTES:
+            deployment.give_up_step()
             raise RunEndedError(
                 "out-of-memory",
-                f"device {self._scenario.cluster.names[worst]!r} lacks {use.swapped[worst]:.0f} bytes "
-                f"for token {turn.generated} of request {turn.number} at {self.env.now:.6g} s",
+                f"device {scenario.cluster.names[worst]!r} lacks {use.swapped[worst]:.0f} bytes "
+                f"for token {turn.generated} of request {turn.number} at {self._run.env.now:.6g} s",
             )
         return use
 
-    def _decode(self, cost: StepCost, use: "_MemoryUse", parts: Parts) -> Events:
-        cluster = self._scenario.cluster
-        nominal_s = nominal_seconds(cost, cluster.flops, cluster.memory_bandwidth, cluster.overhead_s)
-        if self._scenario.memory.overflow == "swap":
-            disk_s = disk_seconds(cost, use.held, use.available, cluster.disk_bandwidth)
-        else:
-            disk_s = np.zeros_like(nominal_s)
-        yield from self._decoder.token(self._deployment.way, cost, nominal_s, disk_s, parts)
+    def _attempt(
+        self, turn: Turn, use: "_MemoryUse", still: Standstill
+    ) -> Generator[simpy.Event, Any, StepInFlight | None]:
+        """Run the step where everything is in its place; None if a device went down meanwhile."""
+        env, deployment, instrument = self._run.env, self._run.deployment, self._run.instrument
+        begun_s = env.now
+        assert deployment.placement is not None
+        instrument.token_begins(Attempt(turn.number, turn.generated, begun_s, deployment.placement))
+        step = self._run.executor.step(deployment.graph, self._load(use))
+        if (yield from unless_failing(env, self._run.outages, deployment.in_use, step.run())):
+            deployment.hold(use.cost.memory_bytes)
+            self._controller.made()
+            return step
+        deployment.give_up_step()
+        still.fault_s += env.now - begun_s
+        instrument.stood_still(Standing("fault", begun_s, env.now))
+        return None
+
+    def _load(self, use: "_MemoryUse") -> Load:
+        """What the tasks and messages of the step cost, on devices that are fully available."""
+        cluster, graph = self._run.scenario.cluster, self._run.deployment.graph
+        nominal_s = graph.task_seconds(*self._device_time.times(use.cost, cluster))
+        disk_s = np.zeros_like(nominal_s)
+        if self._run.scenario.memory.overflow == "swap" and use.swapped.any():
+            disk_s = graph.task_seconds(
+                disk_seconds(use.cost, use.held, use.available, cluster.disk_bandwidth)
+            )
+        return Load(nominal_s.tolist(), disk_s.tolist(), graph.message_bytes(use.cost).tolist())
 
     def _record_links(self) -> None:
-        for (i, forward), carried in sorted(self._network.carried.items()):
-            link = self._scenario.cluster.links[i]
+        for (i, forward), carried in sorted(self._run.network.carried.items()):
+            link = self._run.scenario.cluster.links[i]
             start, end = link.ends if forward else link.ends[::-1]
-            self._recorder.add(
+            self._run.recorder.add(
                 "links", link.name, start, end, carried.messages, carried.size_bytes, carried.busy_s
             )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _MemoryUse:
-    """Bytes per device during one token, shape (devices,)."""
+    """What a step costs, and bytes per device while it is made, shape (devices,)."""
 
+    cost: StepCost
     held: FloatArray
     available: FloatArray
 
-    @property
+    @functools.cached_property
     def swapped(self) -> FloatArray:
         return swapped_bytes(self.held, self.available)
 

@@ -27,7 +27,7 @@ from simcore import (
     simulate,
 )
 from simcore.engine.placement.memory import MemoryLedger
-from simcore.instrument import Span
+from simcore.instrument import Span, Spans
 
 FEW = settings(max_examples=12, deadline=None)
 MANY = settings(max_examples=80, deadline=None)
@@ -65,8 +65,8 @@ def test_an_audited_run_has_the_same_tables_and_spans(scenario: Scenario, seed: 
     plain: list[Span] = []
     audited: list[Span] = []
     assert_same(
-        simulate(scenario, Shuffled(seed), probe=plain.append),
-        simulate(scenario, Shuffled(seed), probe=audited.append, audit=True),
+        simulate(scenario, Shuffled(seed), instrument=Spans(plain.append)),
+        simulate(scenario, Shuffled(seed), instrument=Spans(audited.append), audit=True),
     )
     assert [repr(span) for span in plain] == [repr(span) for span in audited]
 

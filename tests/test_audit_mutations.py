@@ -7,10 +7,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
+import simcore.engine.decode
 import simpy
+from simcore.engine.decode import Decoder, Parts, Pipeline, _Step
 from worlds import Shuffled, varied
 
-import simcore.engine.decode
 import simcore.engine.network.maxmin_incremental
 import simcore.engine.network.network
 from simcore import (
@@ -29,7 +30,6 @@ from simcore import (
 )
 from simcore.audit import Law
 from simcore.engine.compute import FifoProcessor, SharedProcessor
-from simcore.engine.decode import Decoder, Parts, Pipeline, _Step
 from simcore.engine.network.flow import Flow
 from simcore.engine.network.fluid import Fluid
 from simcore.engine.network.maxmin import Allocation, max_min

@@ -27,10 +27,10 @@ import policies
 from policies.contract.strategies import needed_bytes, placements, with_memory
 from policies.contract.views import changed as different
 from simcore import (
-    IDEAL,
     TABLES,
     Decision,
     Device,
+    Ideal,
     Infeasible,
     IntArray,
     Keep,
@@ -43,7 +43,7 @@ from simcore import (
     Request,
     Result,
     Scenario,
-    Transporting,
+    Tcp,
     simulate,
 )
 from traces import Trace, on_off, scaled
@@ -357,11 +357,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         sharing=st.sampled_from(["fair", "dedicated"]),
-        transport=st.sampled_from(
-            [IDEAL, Transporting(kind="tcp"), Transporting(kind="tcp", connection="persistent")]
-        ),
+        transport=st.sampled_from([Ideal(), Tcp(), Tcp(connection="persistent")]),
     )
-    def send_otherwise(self, sharing: Any, transport: Transporting) -> None:
+    def send_otherwise(self, sharing: Any, transport: Ideal | Tcp) -> None:
         self.scenario = varied(self.scenario, sharing=sharing, transport=transport)
 
     @rule(
@@ -451,7 +449,7 @@ class Machine(RuleBasedStateMachine):
         """More bandwidth or speed never makes a fixed placement slower, where every message is alone."""
 
         scenario = changed(
-            varied(self.scenario, sharing="dedicated", transport=IDEAL, on_infeasible="keep"),
+            varied(self.scenario, sharing="dedicated", transport=Ideal(), on_infeasible="keep"),
             devices=lambda one: replace(one, up=FOREVER, used_bytes=NOTHING, memory_bytes=1e15),
             links=lambda one: replace(one, up=FOREVER),
         )

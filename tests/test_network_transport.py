@@ -3,10 +3,9 @@
 import pytest
 import simpy
 
-from simcore import Cluster, Device, Link, Transporting
+from simcore import Cluster, Device, Ideal, Link, Tcp
 from simcore.engine.network.network import network
 from simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES, slow_start
-from simcore.world.options import Sharing
 from traces import Trace
 
 MBIT = 1e6 / 8
@@ -23,7 +22,7 @@ NS3 = [
 
 
 def arrivals(
-    transport: Transporting, sharing: Sharing, mbit_s: float, latency_s: float, *messages: tuple[float, float]
+    transport: Ideal | Tcp, sharing: str, mbit_s: float, latency_s: float, *messages: tuple[float, float]
 ) -> list[float]:
     """How long messages of so many bytes take that are sent so long after the one before has arrived."""
     env = simpy.Environment()
@@ -46,11 +45,11 @@ def arrivals(
 @pytest.mark.parametrize("sharing", ["dedicated", "fair"])
 @pytest.mark.parametrize(("size", "mbit_s", "latency_s", "ns3_s"), NS3)
 def test_a_fresh_connection_takes_what_a_packet_level_simulator_says(
-    size: float, mbit_s: float, latency_s: float, ns3_s: float, sharing: Sharing
+    size: float, mbit_s: float, latency_s: float, ns3_s: float, sharing: str
 ) -> None:
-    (took,) = arrivals(Transporting("tcp"), sharing, mbit_s, latency_s, (0.0, size))
+    (took,) = arrivals(Tcp(), sharing, mbit_s, latency_s, (0.0, size))
     assert took == pytest.approx(ns3_s, rel=0.06)
-    (ideal,) = arrivals(Transporting(), sharing, mbit_s, latency_s, (0.0, size))
+    (ideal,) = arrivals(Ideal(), sharing, mbit_s, latency_s, (0.0, size))
     assert ideal < took
 
 
@@ -64,13 +63,13 @@ def test_slow_start_by_hand() -> None:
 
 @pytest.mark.parametrize("sharing", ["dedicated", "fair"])
 def test_a_persistent_connection_opens_once_and_keeps_its_window_until_it_has_been_idle(
-    sharing: Sharing,
+    sharing: str,
 ) -> None:
     size, messages = 1e6, ((0.0, 1e6), (0.1, 1e6), (5.0, 1e6))
     bare = 50e-3 + size * WIRE_BYTES / SEGMENT_BYTES / (100 * MBIT)
-    restarting = arrivals(Transporting("tcp", "persistent"), sharing, 100, 50e-3, *messages)
-    keeping = arrivals(Transporting("tcp", "persistent", idle_restart=False), sharing, 100, 50e-3, *messages)
-    fresh = arrivals(Transporting("tcp", "fresh"), sharing, 100, 50e-3, *messages)
+    restarting = arrivals(Tcp("persistent"), sharing, 100, 50e-3, *messages)
+    keeping = arrivals(Tcp("persistent", idle_restart=False), sharing, 100, 50e-3, *messages)
+    fresh = arrivals(Tcp("fresh"), sharing, 100, 50e-3, *messages)
     waits = slow_start(size, 100 * MBIT, 0.1, 10)[0]
     assert fresh == pytest.approx([0.1 + bare + waits] * 3)
     again = slow_start(size, 100 * MBIT, 0.1, slow_start(size, 100 * MBIT, 0.1, 10)[1])[0]
@@ -81,7 +80,5 @@ def test_a_persistent_connection_opens_once_and_keeps_its_window_until_it_has_be
 
 
 def test_without_latency_tcp_costs_only_its_headers() -> None:
-    assert arrivals(Transporting("tcp"), "fair", 8, 0.0, (0.0, 1e6)) == pytest.approx(
-        [WIRE_BYTES / SEGMENT_BYTES]
-    )
-    assert arrivals(Transporting("ideal"), "fair", 8, 0.0, (0.0, 1e6)) == pytest.approx([1.0])
+    assert arrivals(Tcp(), "fair", 8, 0.0, (0.0, 1e6)) == pytest.approx([WIRE_BYTES / SEGMENT_BYTES])
+    assert arrivals(Ideal(), "fair", 8, 0.0, (0.0, 1e6)) == pytest.approx([1.0])

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from worlds import Shuffled, eventful
 
 from simcore import TABLES, Result, Scenario, simulate
-from simcore.instrument import Asked, Attempt, Compute, Message, Move, Span, Standing
+from simcore.instrument import Asked, Attempt, Compute, Message, Move, Span, Spans, Standing
 
 FEW = settings(max_examples=15, deadline=None)
 
 
 def probed(scenario: Scenario, seed: int) -> tuple[Result, list[Span]]:
     spans: list[Span] = []
-    return simulate(scenario, Shuffled(seed), probe=spans.append), spans
+    return simulate(scenario, Shuffled(seed), instrument=Spans(spans.append)), spans
 
 
 def ends(span: Span) -> tuple[float, float]:

@@ -18,10 +18,10 @@ from policies.contract.strategies import (
     varying,
 )
 from simcore import (
-    IDEAL,
     BlockOptions,
     ControllerOptions,
     Decision,
+    Ideal,
     IntArray,
     Link,
     MemoryOptions,
@@ -30,10 +30,9 @@ from simcore import (
     Placement,
     Request,
     Scenario,
-    Transporting,
+    Tcp,
     simulate,
 )
-from simcore.world.options import Sharing
 from traces import Trace, on_off
 
 __all__ = [
@@ -110,7 +109,7 @@ def eventful(draw: st.DrawFn, *, faults: bool = False) -> Scenario:
 
     With `faults`, devices go down and come back as well, about as fast as tokens are made.
     """
-    sharing: Sharing = draw(st.sampled_from(["dedicated", "fair"]))
+    sharing: str = draw(st.sampled_from(["dedicated", "fair"]))
     memory_bytes = draw(st.sampled_from([1e15, 1e4]))
     cluster = clusters(most=5, steady=False, memory_bytes=memory_bytes)
     scenario = draw(scenarios(cluster=cluster, requests=2, most_tokens=5, most_shards=2, sharing=sharing))
@@ -127,11 +126,7 @@ def eventful(draw: st.DrawFn, *, faults: bool = False) -> Scenario:
         cluster=replace(scenario.cluster, devices=tuple(devices)),
         migration=draw(st.sampled_from(["blocking", "live"])),
         weights_on_disk=draw(st.booleans()),
-        transport=draw(
-            st.sampled_from(
-                [IDEAL, Transporting(kind="tcp"), Transporting(kind="tcp", connection="persistent")]
-            )
-        ),
+        transport=draw(st.sampled_from([Ideal(), Tcp(), Tcp(connection="persistent")])),
         decision_time=draw(st.sampled_from(["free", 0.01])),
     )
 

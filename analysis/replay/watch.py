@@ -17,7 +17,7 @@ import policies
 import simcore
 from analysis.compare import choose
 from analysis.output import ORIGIN, SCENARIO
-from simcore.instrument import Span
+from simcore.instrument import Span, Spans
 from simcore.observe import Policy
 from simcore.results import Result, load_result
 from simcore.scenario import PolicyChoice, Scenario
@@ -36,7 +36,7 @@ class Replay:
     Attributes:
         scenario: the world and the requests.
         result: the tables of the one run.
-        spans: what a probe was told, in order.
+        spans: what its instrument was told, in order.
     """
 
     scenario: Scenario
@@ -47,7 +47,9 @@ class Replay:
 def watch(scenario: Scenario, policy: Policy, label: str) -> Replay:
     """Run a scenario under a policy and keep everything."""
     spans: list[Span] = []
-    return Replay(scenario, simcore.simulate(scenario, policy, run=label, probe=spans.append), spans)
+    return Replay(
+        scenario, simcore.simulate(scenario, policy, run=label, instrument=Spans(spans.append)), spans
+    )
 
 
 def watch_scenario(scenario: Scenario, name: str | None) -> Replay:

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simcore import FloatArray, IntArray, Kind, Observation, predict
+from simcore import FloatArray, IntArray, Kind, Observation, Payload, predict
+from simcore.steps.fork_join import SOURCE
 
 NOTHING_FOUND = "no device has the memory for some block, even after moving smaller ones"
 
@@ -109,13 +110,9 @@ class _Draft:
         self._compute = np.where(seen.up, seen.kind_seconds, np.inf) / self._deadline_s
         # Heads of one layer on one device run one after another, shards likewise: the time of those placed there.
         self._queue = {kind: np.zeros((blocks.layers, seen.devices)) for kind in (Kind.HEAD, Kind.FFN)}
-        self._input = self._moving([step.cost.input_bytes for step in seen.steps])
-        self._output = [
-            self._moving([float(step.cost.out_bytes[kind]) for step in seen.steps]) for kind in Kind
-        ]
-        head_bytes = [float(step.cost.out_bytes[Kind.HEAD]) + step.cost.head_sum_bytes for step in seen.steps]
-        self._head_output = self._moving(head_bytes)
-        self._shard_output = self._moving([step.cost.ffn_sum_bytes for step in seen.steps])
+        self._chain = seen.step_graphs.chain
+        self._no_time = np.zeros(seen.devices)
+        self._sent = [self._moving(payload) for payload in Payload]
         self._migrate = np.zeros((len(blocks), 1))
         if seen.placement is not None:
             self._migrate = predict.move_seconds(seen) / self._deadline_s
@@ -216,53 +213,44 @@ class _Draft:
         compute = self._compute[kind]
         if kind in self._queue:
             compute = compute + self._queue[Kind(kind)][layer]
-        return compute, self._arriving(kind, layer) + self._leaving(block) + self._migrate[block]
+        return compute, self._arriving(block) + self._leaving(block) + self._migrate[block]
 
-    def _arriving(self, kind: int, layer: int) -> FloatArray:
+    def _arriving(self, block: int) -> FloatArray:
         """Time for a block's input to reach each device from the nearest upstream block that is placed, shape (D,)."""
-        blocks = self._seen.blocks
-        if kind == Kind.EMBED:
+        stages, number = self._chain.stages, self._chain.stage_of[block]
+        if stages[number].kind == Kind.EMBED:
             # The input is a few bytes of token ids; their transfer is ignored.
-            return np.zeros(self._seen.devices)
-        if kind == Kind.LM_HEAD:
-            message, start = self._output[Kind.FFN], self._device(blocks.ffn[-1])
-        elif kind == Kind.FFN and self._device(blocks.proj[layer]) != _NOWHERE:
-            message, start = self._output[Kind.PROJ], self._device(blocks.proj[layer])
-        elif kind == Kind.PROJ and (self.devices[blocks.heads[layer]] != _NOWHERE).all():
-            farthest: FloatArray = self._head_output[self.devices[blocks.heads[layer]]].max(axis=0)
-            return farthest
-        else:
-            message, start = self._input, self._holder(layer)
-        arriving: FloatArray = message[start]
-        return arriving
+            return self._no_time
+        if number > 0:
+            before = stages[number - 1]
+            if before.gathers not in before.rows:
+                senders = self.devices[list(before.rows)]
+                if (senders != _NOWHERE).all():
+                    farthest: FloatArray = self._sent[before.output][senders].max(axis=0)
+                    return farthest
+            elif (start := self._device(before.gathers)) != _NOWHERE:
+                return self._from(start, stages[number].input)
+        # Back to the begin of the layer: the layers before it are placed.
+        while number > 0 and stages[number - 1].layer == stages[number].layer:
+            number -= 1
+        start = self._device(stages[number - 1].gathers) if number else self._seen.source
+        return self._from(start, stages[number].input)
 
     def _leaving(self, block: int) -> FloatArray:
         """Time for a block's output to reach the next block downstream, if placed, from each device, shape (D,)."""
-        blocks, kind, layer = self._seen.blocks, self._kind[block], self._layer[block]
-        end, message = _NOWHERE, self._head_output if kind == Kind.HEAD else self._output[kind]
-        if kind == Kind.FFN and block != blocks.ffn[layer]:
-            end, message = self._device(blocks.ffn[layer]), self._shard_output
-        elif kind == Kind.LM_HEAD or (
-            kind == Kind.FFN and layer == blocks.layers - 1 and blocks.lm_head is None
-        ):
-            end = self._seen.source
-        elif kind == Kind.HEAD and self._device(blocks.proj[layer]) != _NOWHERE:
-            end = self._device(blocks.proj[layer])
-        elif kind in {Kind.HEAD, Kind.PROJ}:
-            end = self._device(blocks.ffn[layer])
-        if end == _NOWHERE:
-            return np.zeros(self._seen.devices)
-        leaving: FloatArray = message[:, end]
-        return leaving
+        payload, receivers = self._chain.receivers[block]
+        for receiver in receivers:
+            end = self._seen.source if receiver == SOURCE else self._device(receiver)
+            if end != _NOWHERE:
+                leaving: FloatArray = self._sent[payload][:, end]
+                return leaving
+        return self._no_time
 
-    def _holder(self, layer: int) -> int:
-        """The device that holds a layer's input."""
-        blocks = self._seen.blocks
-        if layer > 0:
-            return self._device(blocks.ffn[layer - 1])
-        return self._seen.source if blocks.embed is None else self._device(blocks.embed)
+    def _from(self, start: int, payload: Payload) -> FloatArray:
+        arriving: FloatArray = self._sent[payload][start]
+        return arriving
 
-    def _device(self, block: int | np.int64) -> int:
+    def _device(self, block: int) -> int:
         return int(self.devices[block])
 
     def _count(self, block: int, device: int, sign: int) -> None:
@@ -270,12 +258,12 @@ class _Draft:
         if kind in self._queue:
             self._queue[Kind(kind)][self._layer[block], device] += sign * self._compute[kind, device]
 
-    def _moving(self, sizes: list[float]) -> FloatArray:
+    def _moving(self, payload: Payload) -> FloatArray:
         """Time of one message per step over the interval, between each pair of devices, shape (D, D)."""
         seen = self._seen
         total = np.zeros((seen.devices, seen.devices))
-        for step, size in zip(seen.steps, sizes, strict=True):
-            total += step.count * (seen.latency_s + size * seen.per_byte_s)
+        for step in seen.steps:
+            total += step.count * (seen.latency_s + step.cost.message_bytes[payload] * seen.per_byte_s)
         return total / self._deadline_s
 
 

@@ -1,10 +1,9 @@
-"""Transfer times of messages between devices, as tables of every pair of devices."""
-
-from collections.abc import Sequence
+"""Transfer times of messages between devices, as tables of every pair of devices; and how large messages are."""
 
 import numpy as np
 
-from simcore import FloatArray, Observation
+from simcore import FloatArray, Observation, Payload, Stage, StepCost
+from simcore.world.cost import PER_BLOCK
 
 
 def message(seen: Observation, size: float) -> FloatArray:
@@ -17,14 +16,15 @@ def carried(seen: Observation, size: float) -> FloatArray:
     return size * seen.per_byte_s if size > 0.0 else np.zeros((seen.devices, seen.devices))
 
 
-def over_interval(seen: Observation, sizes: Sequence[float]) -> FloatArray:
-    """Time of one message per step over the interval, shape (D, D).
-
-    Args:
-        seen: the interval and the world.
-        sizes: bytes of the message in the steps of each run of `seen.steps`.
-    """
+def over_interval(seen: Observation, payload: Payload) -> FloatArray:
+    """Time of one message with this payload per step over the interval, shape (D, D)."""
     total = np.zeros((seen.devices, seen.devices))
-    for step, size in zip(seen.steps, sizes, strict=True):
-        total += step.count * message(seen, size)
+    for step in seen.steps:
+        total += step.count * message(seen, float(step.cost.message_bytes[payload]))
     return total
+
+
+def output_bytes(stage: Stage, cost: StepCost) -> tuple[float, float]:
+    """What a device sends on after a stage: for all its blocks together, and for each of them."""
+    size = float(cost.message_bytes[stage.output])
+    return (0.0, size) if stage.output in PER_BLOCK else (size, 0.0)

@@ -32,7 +32,7 @@ from simcore import (
     Scenario,
 )
 from simcore.world.cost import Projection
-from simcore.world.options import Migration, Sharing
+from simcore.world.options import Migration
 from traces import Trace, scaled
 
 
@@ -177,7 +177,7 @@ def scenarios(
     requests: int = 1,
     most_tokens: int = 4,
     most_shards: int = 1,
-    sharing: Sharing = "dedicated",
+    sharing: str = "dedicated",
 ) -> Scenario:
     """Scenarios under the paper's assumption, in which the closed form holds; or under another `sharing`.
 
@@ -366,7 +366,7 @@ def runs(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] 
         most: devices.
         model: of which models; `models()` by default.
     """
-    sharing: Sharing = draw(st.sampled_from(["dedicated", "fair"]))
+    sharing: str = draw(st.sampled_from(["dedicated", "fair"]))
     cluster = clusters(most=most, steady=False)
     scenario = draw(scenarios(cluster=cluster, model=model, requests=2, most_shards=2, sharing=sharing))
     migration: Migration = draw(st.sampled_from(["blocking", "live"]))

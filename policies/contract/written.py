@@ -5,7 +5,8 @@ from typing import Any
 
 import yaml
 
-from simcore import DecodeCost, Device, Link, PaperCost, Scenario
+from simcore import DecodeCost, Device, Link, NetworkOptions, PaperCost, Scenario, Tcp
+from simcore.registry import name_of
 from traces import Trace
 
 
@@ -33,12 +34,7 @@ def _document(scenario: Scenario) -> dict[str, Any]:
         "media": {medium.name: {"bandwidth": _trace(medium.bandwidth, "B/s")} for medium in cluster.media},
         "links": {link.name: _link(link) for link in cluster.links},
         "routes": [list(path) for path in cluster.pinned],
-        "network": {
-            "sharing": scenario.network.sharing,
-            "transport": scenario.network.transport.kind,
-            "connection": scenario.network.transport.connection,
-            "idle_restart": scenario.network.transport.idle_restart,
-        },
+        "network": _network(scenario.network),
         "faults": [
             *({"device": d.name, "online": _online(d.up)} for d in cluster.devices if not _is(d.up, 1.0)),
             *({"link": x.name, "online": _online(x.up)} for x in cluster.links if not _is(x.up, 1.0)),
@@ -51,6 +47,16 @@ def _document(scenario: Scenario) -> dict[str, Any]:
         "memory": {"overflow": scenario.memory.overflow},
     }
     return {key: value for key, value in document.items() if value not in ([], {})}
+
+
+def _network(options: NetworkOptions) -> dict[str, Any]:
+    transport = options.transport
+    tcp = (
+        {"connection": transport.connection, "idle_restart": transport.idle_restart}
+        if isinstance(transport, Tcp)
+        else {}
+    )
+    return {"sharing": name_of(options.sharing), "transport": name_of(transport)} | tcp
 
 
 def _model(scenario: Scenario) -> dict[str, Any]:
@@ -87,7 +93,7 @@ def _device(device: Device) -> dict[str, Any]:
         "memory": f"{float(device.memory_bytes)!r} B",
         "compute": f"{float(device.flops)!r} FLOP/s",
         "overhead": f"{device.overhead_s!r} s",
-        "discipline": device.discipline,
+        "discipline": name_of(device.discipline),
     } | {key: value for key, value in optional.items() if value is not None}
 
 

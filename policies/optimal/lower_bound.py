@@ -16,9 +16,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from policies.common.transfer_times import carried, message, over_interval
-from simcore import FloatArray, IntArray, Kind, Observation, predict
-from simcore.world.cost import Stage
+from policies.common.transfer_times import carried, message, output_bytes, over_interval
+from simcore import FloatArray, IntArray, Kind, Observation, Payload, Stage, predict
 
 ROUNDS = 100
 """Improvements of the prices. In the shipped scenario ten times as many raise the bound by less than 0.1 %."""
@@ -63,10 +62,13 @@ class _Relaxed:
     """The interval with prices on memory in place of limits."""
 
     def __init__(self, seen: Observation) -> None:
-        blocks, steps = seen.blocks, seen.steps
+        blocks, chain = seen.blocks, seen.step_graphs.chain
         self._seen = seen
-        self._heads = _stage(seen, [step.cost.attention for step in steps], blocks.heads.shape[1])
-        self._shards = _stage(seen, [step.cost.feed_forward for step in steps], blocks.shards.shape[1])
+        # All layers are alike, so one stage of each kind stands for all.
+        of_kind = {stage.kind: stage for stage in chain.stages}
+        self._heads = _side_by_side(seen, of_kind[Kind.HEAD])
+        self._shards = _side_by_side(seen, of_kind[Kind.FFN])
+        self._result = chain.result
         self._bytes = np.zeros(len(Kind))
         self._bytes[blocks.kind] = seen.memory_bytes
 
@@ -98,20 +100,16 @@ class _Relaxed:
         reached = np.full(seen.devices, np.inf)
         reached[seen.source] = 0.0
         if blocks.embed is not None:
-            reached = (
-                over_interval(seen, [step.cost.prompt_bytes for step in seen.steps])[seen.source]
-                + single[Kind.EMBED]
-            )
+            reached = over_interval(seen, Payload.PROMPT)[seen.source] + single[Kind.EMBED]
         befores = []
         for _ in range(blocks.layers):
             through = reached[:, None] + layer
             befores.append(through.argmin(axis=0))
             reached = through.min(axis=0)
-        onward = over_interval(seen, [float(step.cost.out_bytes[Kind.FFN]) for step in seen.steps])
+        onward, home = over_interval(seen, Payload.LAST_HIDDEN), over_interval(seen, self._result)
         if blocks.lm_head is None:
-            last = reached + onward[:, seen.source]
+            last = reached + home[:, seen.source]
             return (int(last.argmin()), seen.source), befores, float(last.min())
-        home = over_interval(seen, [float(step.cost.out_bytes[Kind.LM_HEAD]) for step in seen.steps])
         ends = reached[:, None] + onward + single[Kind.LM_HEAD] + home[:, seen.source]
         holder, lm_head = divmod(int(ends.argmin()), seen.devices)
         return (holder, lm_head), befores, float(ends.min())
@@ -186,12 +184,13 @@ class _SideBySide:
         return taken
 
 
-def _stage(seen: Observation, stages: list[Stage], count: int) -> _SideBySide:
+def _side_by_side(seen: Observation, stage: Stage) -> _SideBySide:
     """A stage of the interval, summed over its steps."""
     devices = seen.devices
     once, each = np.zeros((devices, devices, devices)), np.zeros((devices, devices))
-    for step, seconds, stage in zip(seen.steps, seen.step_seconds, stages, strict=True):
-        once += step.count * message(seen, stage.input_bytes)[:, :, None]
-        once += step.count * message(seen, stage.sum_bytes)[None]
-        each += step.count * (seconds[stage.kind][:, None] + carried(seen, stage.block_bytes))
-    return _SideBySide(count, once, each)
+    for step, times in zip(seen.steps, seen.step_times, strict=True):
+        sum_bytes, block_bytes = output_bytes(stage, step.cost)
+        once += step.count * message(seen, float(step.cost.message_bytes[stage.input]))[:, :, None]
+        once += step.count * message(seen, sum_bytes)[None]
+        each += step.count * (times.block_s[stage.kind][:, None] + carried(seen, block_bytes))
+    return _SideBySide(len(stage.rows), once, each)

@@ -10,7 +10,7 @@ ends while they move, what comes to a device must find room beside all that is t
 the heads that come, stands beside the one on all heads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -18,8 +18,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.common.transfer_times import carried, message, over_interval
-from simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Kind, Observation, Placement, predict
+from policies.common.transfer_times import carried, message, output_bytes, over_interval
+from simcore import (
+    Decision,
+    FloatArray,
+    Infeasible,
+    IntArray,
+    Keep,
+    Kind,
+    Observation,
+    Payload,
+    Placement,
+    predict,
+)
 
 EMBED, PROJ, FFN, LM_HEAD = 1, 2, 4, 8
 """The single blocks as bits: sets of them index `OneLayer.room`."""
@@ -142,17 +153,27 @@ def one_layer(seen: Observation) -> OneLayer:
     holders = devices if blocks.embed is not None else np.array([seen.source])
     room, guests = _room(seen)
     with np.errstate(invalid="ignore"):
-        messages = np.stack([message(seen, step.cost.input_bytes) * step.count for step in seen.steps])
+        heads_of = next(stage for stage in seen.step_graphs.chain.stages if stage.kind == Kind.HEAD)
+        arriving = [float(step.cost.message_bytes[heads_of.input]) for step in seen.steps]
+        messages = np.stack(
+            [message(seen, size) * step.count for step, size in zip(seen.steps, arriving, strict=True)]
+        )
+        leaving = [output_bytes(heads_of, step.cost) for step in seen.steps]
         return OneLayer(
             origin=np.zeros(len(heads), np.int64) if seen.placement is None else seen.placement[heads],
             moves=move[heads],
             holders=holders,
             arrive=messages[:, holders],
-            leave=np.stack([message(seen, step.cost.head_sum_bytes) * step.count for step in seen.steps]),
-            each=_each_head(seen),
+            leave=np.stack(
+                [
+                    message(seen, once) * step.count
+                    for step, (once, _) in zip(seen.steps, leaving, strict=True)
+                ]
+            ),
+            each=_each_head(seen, [each for _, each in leaving]),
             embed=_embed_cost(seen, move),
             proj=seen.kind_seconds[Kind.PROJ] + move[blocks.proj[0]],
-            between=_sent(seen, Kind.PROJ),
+            between=over_interval(seen, Payload.HIDDEN),
             ffn=seen.kind_seconds[Kind.FFN] + move[blocks.ffn[0]],
             tail=_tail_cost(seen, move),
             room=room,
@@ -183,15 +204,11 @@ def _tolerance(seen: Observation) -> float:
     return predict.TOLERANCE_BYTES if seen.overflow == "fail" else 0.0
 
 
-def _sent(seen: Observation, kind: Kind) -> FloatArray:
-    """Time that the outputs of a block of this kind take between devices over the interval, shape (D, D)."""
-    return over_interval(seen, [float(step.cost.out_bytes[kind]) for step in seen.steps])
-
-
-def _each_head(seen: Observation) -> FloatArray:
+def _each_head(seen: Observation, sizes: Sequence[float]) -> FloatArray:
+    """Computing a head and sending on `sizes` bytes of it in each step, shape (S, D, D)."""
     each = [
-        step.count * (seconds[Kind.HEAD][:, None] + carried(seen, float(step.cost.out_bytes[Kind.HEAD])))
-        for step, seconds in zip(seen.steps, seen.step_seconds, strict=True)
+        step.count * (times.block_s[Kind.HEAD][:, None] + carried(seen, size))
+        for step, times, size in zip(seen.steps, seen.step_times, sizes, strict=True)
     ]
     return np.stack(each)
 
@@ -201,16 +218,17 @@ def _embed_cost(seen: Observation, move: FloatArray) -> FloatArray:
         return np.zeros(1)
     cost: FloatArray = seen.kind_seconds[Kind.EMBED] + move[seen.blocks.embed]
     for step in seen.steps:
-        cost = cost + step.count * message(seen, step.cost.prompt_bytes)[seen.source]
+        cost = cost + step.count * message(seen, float(step.cost.message_bytes[Payload.PROMPT]))[seen.source]
     return cost
 
 
 def _tail_cost(seen: Observation, move: FloatArray) -> FloatArray:
-    out = _sent(seen, Kind.FFN)
+    home = over_interval(seen, seen.step_graphs.chain.result)[:, seen.source]
     if seen.blocks.lm_head is None:
-        return out[:, [seen.source]]
+        return home[:, None]
+    out = over_interval(seen, Payload.LAST_HIDDEN)
     out += seen.kind_seconds[Kind.LM_HEAD] + move[seen.blocks.lm_head]
-    out += _sent(seen, Kind.LM_HEAD)[:, seen.source]
+    out += home
     return out
 
 

@@ -19,7 +19,7 @@ from simcore.audit.work import WorkLaws
 from simcore.engine.network.network import Network
 from simcore.engine.placement.deployment import Deployment
 from simcore.engine.placement.migration import Mover
-from simcore.instrument import Attempt, Move, Probe, Span
+from simcore.instrument import Attempt, Instrument, Move, Spans, Together
 from simcore.results import Recorder
 from simcore.scenario import Scenario
 
@@ -41,19 +41,22 @@ class Audit:
 
 
 class Auditor:
-    """Checks one run. Give the run its `recorder` and its `probe`, and let it `watch` the engine.
+    """Checks one run. Give the run its `recorder` and its `instrument`, and let it `watch` the engine.
 
     News are collected while an event happens and judged when it is over, so that nothing is raised in the midst of it.
 
     Args:
         scenario: of the run.
-        probe: is told of every span as well, if there is one.
+        instrument: is told everything as well.
+
+    Attributes:
+        instrument: of the run.
     """
 
-    def __init__(self, scenario: Scenario, probe: Probe | None = None) -> None:
+    def __init__(self, scenario: Scenario, instrument: Instrument) -> None:
         self._scenario = scenario
-        self._probe = probe
         self._news: list[News] = []
+        self.instrument = Together(Spans(self._news.append), instrument)
         self._checks = Checks()
         self._events = 0
         self._state = ReferenceState(scenario)
@@ -67,12 +70,6 @@ class Auditor:
     def recorder(self, run: str) -> Recorder:
         """The recorder of the run, of which the auditor hears every row."""
         return Overheard(run, self._news.append)
-
-    def probe(self, span: Span) -> None:
-        """The probe of the run."""
-        self._news.append(span)
-        if self._probe is not None:
-            self._probe(span)
 
     def watch(self, env: simpy.Environment, deployment: Deployment, mover: Mover, network: Network) -> None:
         """Look at the engine after every event from now on, in the way that SimPy documents for monitoring."""

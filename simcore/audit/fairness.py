@@ -10,6 +10,7 @@ from simcore.audit.news import News
 from simcore.engine.network.flow import Flow
 from simcore.engine.network.network import Network
 from simcore.instrument import Message
+from simcore.registry import name_of
 from simcore.scenario import Scenario
 from simcore.world.route import Route
 
@@ -39,7 +40,7 @@ class FairnessLaws:
     """What must hold of flows that share what they meet; where each has its way for itself there are none."""
 
     def __init__(self, scenario: Scenario, network: Network, checks: Checks) -> None:
-        self._shared = scenario.network.sharing == "fair"
+        self._shared = name_of(scenario.network.sharing) == "fair"
         self._routes = scenario.cluster.routes
         self._names = scenario.cluster.names
         self._resources = scenario.cluster.resources
@@ -114,7 +115,7 @@ class FairnessLaws:
     def _fair(self, flows: Sequence[Flow], at_s: float) -> None:
         """Nothing is shared beyond its capacity, and every flow has a bottleneck.
 
-        That is a resource that is full, and on which nobody has more for its weight.
+        That is a resource that is full, and on which nobody has more.
         """
         rates = [_narrowest(flow.route, at_s) if flow.alone else flow.rate for flow in flows]
         load: defaultdict[int, float] = defaultdict(float)
@@ -122,14 +123,14 @@ class FairnessLaws:
         for flow, rate in zip(flows, rates, strict=True):
             for resource, uses in flow.path:
                 load[resource] += rate * uses
-                top[resource] = max(top[resource], rate / flow.weight)
+                top[resource] = max(top[resource], rate)
         capacity = {resource: self._resources[resource].bandwidth.value(at_s) for resource in load}
         for resource, taken in load.items():
             what = f"bytes/s over {self._resources[resource].name}"
             self._checks.at_most("fairness", what, capacity[resource], taken)
         full = {r for r, taken in load.items() if taken >= capacity[r] * (1.0 - _ROUNDING)}
         for flow, rate in zip(flows, rates, strict=True):
-            least = rate / flow.weight * (1.0 + _ROUNDING)
+            least = rate * (1.0 + _ROUNDING)
             stopped = any(resource in full and top[resource] <= least for resource, _ in flow.path)
             what = f"{rate!r} bytes/s over {', '.join(self._resources[r].name for r, _ in flow.path)}"
             self._checks.that(stopped, "fairness", what, "full where nobody has more", "no bottleneck")

@@ -5,39 +5,46 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from simcore.arrays import IntArray
-from simcore.world.blocks import BlockTable, Kind
-from simcore.world.cost import StepCost
+from simcore.world.blocks import BlockTable
+from simcore.world.cost import Payload, StepCost
+
+DESCRIBED = frozenset({"gathered", "sharded"})
+"""Patterns that the auditor has a description of its own of; of others it does not know what they send, and when."""
 
 Sent: TypeAlias = tuple[int, int, float]
 """Sender, receiver, bytes."""
 
 
-def messages(blocks: BlockTable, placement: IntArray, source: int, cost: StepCost) -> list[Sent]:
+def messages(
+    blocks: BlockTable, placement: IntArray, source: int, cost: StepCost, *, sharded: bool
+) -> list[Sent]:
     """All messages of one token, in ascending order.
 
-    What a layer works on goes once to every device with a head of it, their outputs to the projection, its output to
-    every device with a shard of the feed-forward network, and their sums to the first shard's.
+    What a layer works on goes once to every device with a head of it, their outputs (`sharded`: the sum of what they
+    contribute) to the projection, its output to every device with a shard of the feed-forward network, and their sums
+    to the first shard's.
     """
     where: list[int] = placement.tolist()
-    out: list[float] = cost.out_bytes.tolist()
+    size: list[float] = cost.message_bytes.tolist()
     hops: list[Sent] = []
-    holder, last = source, Kind.FFN
+    holder, result = source, Payload.LAST_HIDDEN
     if blocks.embed is not None:
-        hops.append((source, where[blocks.embed], cost.prompt_bytes))
+        hops.append((source, where[blocks.embed], size[Payload.PROMPT]))
         holder = where[blocks.embed]
     for layer in range(blocks.layers):
         proj = where[blocks.proj[layer]]
         for device, heads in _hosts(where, blocks.heads[layer]).items():
-            hops.append((holder, device, cost.input_bytes))
-            hops.append((device, proj, heads * out[Kind.HEAD] + cost.head_sum_bytes))
+            of_heads = size[Payload.PARTIAL_SUM] if sharded else heads * size[Payload.HEAD_OUTPUT]
+            hops.append((holder, device, size[Payload.HIDDEN]))
+            hops.append((device, proj, of_heads))
         holder = where[blocks.shards[layer][0]]
         for device in _hosts(where, blocks.shards[layer]):
-            hops.append((proj, device, out[Kind.PROJ]))
-            hops.append((device, holder, cost.ffn_sum_bytes))
+            hops.append((proj, device, size[Payload.HIDDEN]))
+            hops.append((device, holder, size[Payload.PARTIAL_SUM]))
     if blocks.lm_head is not None:
-        hops.append((holder, where[blocks.lm_head], out[Kind.FFN]))
-        holder, last = where[blocks.lm_head], Kind.LM_HEAD
-    hops.append((holder, source, out[last]))
+        hops.append((holder, where[blocks.lm_head], size[Payload.LAST_HIDDEN]))
+        holder, result = where[blocks.lm_head], Payload.TOKEN
+    hops.append((holder, source, size[result]))
     return sorted(hop for hop in hops if hop[0] != hop[1])
 
 

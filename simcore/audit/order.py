@@ -4,6 +4,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 
 from simcore.audit.checks import Checks, grain
+from simcore.audit.messages import DESCRIBED
 from simcore.audit.news import News, Row
 from simcore.audit.reference_state import ReferenceState
 from simcore.instrument import Attempt, Compute, Message
@@ -56,7 +57,7 @@ class OrderLaws:
     def _token(self, row: Row) -> None:
         """The parts of a latency are those of the chain that ended last; before it, a request has waited its turn."""
         attempt, checks = self._state.attempt, self._checks
-        if attempt is None:
+        if attempt is None or self._scenario.step_graphs.pattern.name not in DESCRIBED:
             return
         for messages in self._sent.values():
             # Told as they arrive; one sent later may have overtaken.

@@ -4,12 +4,13 @@ from collections import defaultdict, deque
 from collections.abc import Mapping
 
 from simcore.audit.checks import Checks, grain
-from simcore.audit.messages import Sent, messages
+from simcore.audit.messages import DESCRIBED, Sent, messages
 from simcore.audit.news import News, Row
 from simcore.audit.reference_state import ReferenceState
 from simcore.engine.network.network import Carried
 from simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES
 from simcore.instrument import Attempt, Message
+from simcore.registry import name_of
 from simcore.scenario import Scenario
 from simcore.world.route import Route
 
@@ -25,7 +26,10 @@ class TrafficLaws:
         self._cluster = scenario.cluster
         self._state = state
         self._checks = checks
-        self._per_byte = WIRE_BYTES / SEGMENT_BYTES if scenario.network.transport.kind == "tcp" else 1.0
+        self._transport = name_of(scenario.network.transport)
+        self._dedicated = name_of(scenario.network.sharing) == "dedicated"
+        self._pattern = scenario.step_graphs.pattern.name
+        self._per_byte = WIRE_BYTES / SEGMENT_BYTES if self._transport == "tcp" else 1.0
         self._sent: list[Sent] = []
         self._carried: defaultdict[tuple[int, bool], Carried] = defaultdict(Carried)
         self._written = 0
@@ -59,7 +63,7 @@ class TrafficLaws:
         )
         self._delay(span, route, what)
         slack = grain(span.arrived_s) * _widest(route)
-        if self._scenario.network.sharing == "dedicated":
+        if self._dedicated:
             flown = route.integral(span.flow_s, max(span.flow_s, span.arrived_s))
             checks.equal("bytes", f"bytes that flowed of {what}", span.wire_bytes, flown, slack)
         else:
@@ -70,7 +74,7 @@ class TrafficLaws:
         """Bytes flow when the latency is paid; a transport may make them wait longer."""
         checks, waited_s = self._checks, span.flow_s - span.sent_s
         law_s, slack = route.latency_s, grain(span.arrived_s)
-        if self._scenario.network.transport.kind == "ideal":
+        if self._transport == "ideal":
             checks.equal("bytes", f"seconds before {what} flows", law_s, waited_s, slack)
         else:
             checks.that(waited_s >= law_s - slack, "bytes", f"seconds before {what} flows", law_s, waited_s)
@@ -110,10 +114,16 @@ class TrafficLaws:
     def _token(self) -> None:
         """The messages of a token are those that its placement and cost ask for, to the byte."""
         state = self._state
-        if state.attempt is None or state.cost is None:
+        if state.attempt is None or state.cost is None or self._pattern not in DESCRIBED:
             return
         source = self._cluster.source_index
-        expected = messages(self._scenario.block_table, state.attempt.placement, source, state.cost)
+        expected = messages(
+            self._scenario.block_table,
+            state.attempt.placement,
+            source,
+            state.cost,
+            sharded=self._pattern == "sharded",
+        )
         found = sorted(self._sent)
         wrong = [pair for pair in zip(expected, found, strict=False) if not _alike(*pair)]
         if len(expected) != len(found) or wrong:

@@ -8,6 +8,7 @@ from simcore.audit.checks import Checks, grain
 from simcore.audit.news import News, Row
 from simcore.audit.reference_state import ReferenceState
 from simcore.instrument import Attempt, Compute
+from simcore.registry import name_of
 from simcore.scenario import Scenario
 
 _Place: TypeAlias = tuple[int, int, int]
@@ -27,6 +28,7 @@ class WorkLaws:
         self._tasks: list[list[Compute]] = [[] for _ in self._devices]
         self._busy_s = [0.0] * len(self._devices)
         self._in_vain = False
+        self._roofline = name_of(scenario.device_time) == "roofline"
 
     def tell(self, news: News) -> None:
         """Something has happened."""
@@ -52,15 +54,17 @@ class WorkLaws:
         begun = attempt is not None and span.submitted_s >= attempt.begun_s
         self._checks.that(begun, "work", f"begin of {what}", "within the making of a token", span.submitted_s)
         self._computed[span.kind, span.layer, span.device] += span.blocks
-        self._checks.equal("work", f"nominal seconds of {what}", self._nominal(span), span.nominal_s)
+        if self._roofline:
+            self._checks.equal("work", f"nominal seconds of {what}", self._nominal(span), span.nominal_s)
         slack = grain(span.end_s)
         there = device.up.integral(span.start_s, span.end_s)
         self._checks.equal(
             "work", f"seconds of {what} with the device up", span.end_s - span.start_s, there, slack
         )
-        if device.discipline == "fifo":
+        discipline = name_of(device.discipline)
+        if discipline == "fifo":
             self._one_by_one(span, what)
-        else:
+        elif discipline == "ps":
             self._together(span, what)
 
     def _one_by_one(self, span: Compute, what: str) -> None:
@@ -145,7 +149,7 @@ class WorkLaws:
         cost, device = self._state.cost, self._devices[span.device]
         if cost is None:
             return 0.0
-        flop, touched = float(cost.work_flop[span.kind]), float(cost.touched_bytes[span.kind])
+        flop, touched = float(cost.work_flop[span.kind]), float(cost.read_bytes[span.kind])
         if flop == touched == 0.0:
             return 0.0
         return span.blocks * (max(flop / device.flops, touched / device.memory_bandwidth) + device.overhead_s)

@@ -7,32 +7,49 @@ one after another; under `ps` (processor sharing) all that are there run at once
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Protocol
 
 import simpy
 
 from simcore.errors import RunEndedError
+from simcore.registry import Registry
 from simcore.world.cluster import Device
 from traces import Trace
 
+_STEADY = Trace.constant(1.0)
 
-@dataclass(frozen=True, slots=True)
-class Delays:
-    """What kept a task from computing; the rest of its time it computed.
+
+class Task:
+    """A task on a device.
 
     Attributes:
-        wait_s: its turn had not come.
-        disk_s: what it needs had been swapped and came from disk.
+        nominal_s: its length on the fully available device.
+        disk_s: how long its swapped bytes take from the disk, whatever the availability, before it can compute.
+        submitted_s: when it was handed over.
+        start_s: when the device turned to it; until then it waited.
+        end_s: when it was done.
+        done: called with the task when it is done.
+        failed: called when it can never be done because the device stays unavailable.
     """
 
-    wait_s: float
-    disk_s: float
+    __slots__ = ("disk_s", "done", "end_s", "failed", "nominal_s", "start_s", "submitted_s", "timer")
 
-
-_STEADY = Trace.constant(1.0)
+    def __init__(
+        self,
+        nominal_s: float,
+        disk_s: float,
+        submitted_s: float,
+        done: "Callable[[Task], None]",
+        failed: Callable[[RunEndedError], None],
+    ) -> None:
+        self.nominal_s = nominal_s
+        self.disk_s = disk_s
+        self.submitted_s = self.start_s = self.end_s = submitted_s
+        self.done = done
+        self.failed = failed
+        self.timer: simpy.Timeout | None = None
 
 
 class Processor(Protocol):
@@ -43,30 +60,32 @@ class Processor(Protocol):
         """Seconds until now in which the device had something to do, reading from disk included."""
         ...
 
-    def submit(self, nominal_s: float, disk_s: float = 0.0) -> simpy.Event:
-        """Hand over one task.
-
-        Args:
-            nominal_s: its length on the fully available device.
-            disk_s: how long its swapped bytes take from the disk, whatever the availability, before it can compute.
-
-        Returns:
-            The event of its end, whose value is the task's `Delays`. It fails with a `RunEndedError` when the task can
-            never end because the device stays unavailable.
-        """
+    def submit(
+        self,
+        nominal_s: float,
+        disk_s: float,
+        done: Callable[[Task], None],
+        failed: Callable[[RunEndedError], None],
+    ) -> Task:
+        """Hand over one task; see `Task` for the arguments."""
         ...
 
-    def abort(self) -> None:
-        """Drop all unfinished tasks; the device is free from now on.
-
-        The events of dropped tasks never happen: who waits for them must be interrupted, or waits for ever.
-        """
+    def cancel(self, task: Task) -> None:
+        """Drop a task that is not done; the time that it would have taken is free for others from now on."""
         ...
 
 
-def processor(env: simpy.Environment, device: Device) -> Processor:
-    """The processor of a device, by its discipline."""
-    return SharedProcessor(env, device) if device.discipline == "ps" else FifoProcessor(env, device)
+class Discipline(Protocol):
+    """In which order a device serves its tasks."""
+
+    @property
+    def name(self) -> str:
+        """By which scenarios ask for it."""
+        ...
+
+    def processor(self, env: simpy.Environment, device: Device) -> Processor:
+        """The processor of a device, without tasks."""
+        ...
 
 
 class FifoProcessor:
@@ -80,7 +99,7 @@ class FifoProcessor:
     def __init__(self, env: simpy.Environment, device: Device) -> None:
         self._env = env
         self._device = device
-        self._timers: deque[simpy.Timeout] = deque()
+        self._queue: deque[Task] = deque()
         self._promised_s = 0.0
         self._free_at_s = 0.0
 
@@ -89,32 +108,52 @@ class FifoProcessor:
         """See `Processor.busy_s`."""
         return self._promised_s - max(0.0, self._free_at_s - self._env.now)
 
-    def submit(self, nominal_s: float, disk_s: float = 0.0) -> simpy.Event:
+    def submit(
+        self,
+        nominal_s: float,
+        disk_s: float,
+        done: Callable[[Task], None],
+        failed: Callable[[RunEndedError], None],
+    ) -> Task:
         """See `Processor.submit`."""
+        task = Task(nominal_s, disk_s, self._env.now, done, failed)
+        self._schedule(task)
+        return task
+
+    def cancel(self, task: Task) -> None:
+        """See `Processor.cancel`."""
+        if task not in self._queue:
+            return
+        now, behind = self._env.now, []
+        while (last := self._queue.pop()) is not task:
+            behind.append(last)
+        for one in (task, *behind):
+            assert one.timer is not None
+            _silence(one.timer)
+            self._promised_s -= one.end_s - one.start_s
+        self._promised_s += max(0.0, now - task.start_s)
+        self._free_at_s = self._queue[-1].end_s if self._queue else now
+        for one in reversed(behind):
+            self._schedule(one)
+
+    def _schedule(self, task: Task) -> None:
+        """Let a task start when the one before it ends."""
         now = self._env.now
-        start = max(now, self._free_at_s)
-        end = self._device.availability.reach(start + disk_s, nominal_s)
-        done = self._env.event()
-        if math.isinf(end):
-            return done.fail(_stalled(self._device, start))
-        self._promised_s += end - start
-        self._free_at_s = end
-        delays = Delays(start - now, disk_s)
-        timer = self._env.timeout(end - now)
-        timer.callbacks.append(lambda _: self._finish(done, delays))
-        self._timers.append(timer)
-        return done
+        task.start_s = max(now, self._free_at_s)
+        task.end_s = self._device.availability.reach(task.start_s + task.disk_s, task.nominal_s)
+        if math.isinf(task.end_s):
+            task.failed(_stalled(self._device, task.start_s))
+            return
+        self._promised_s += task.end_s - task.start_s
+        self._free_at_s = task.end_s
+        task.timer = self._env.timeout(task.end_s - now)
+        task.timer.callbacks.append(self._finish)
+        self._queue.append(task)
 
-    def abort(self) -> None:
-        """See `Processor.abort`."""
-        for timer in self._timers:
-            _silence(timer)
-        self._timers.clear()
-        self._promised_s, self._free_at_s = self.busy_s, self._env.now
-
-    def _finish(self, done: simpy.Event, delays: Delays) -> None:
-        self._timers.popleft()
-        done.succeed(delays)
+    def _finish(self, _: simpy.Event) -> None:
+        task = self._queue.popleft()
+        task.end_s = self._env.now
+        task.done(task)
 
 
 class SharedProcessor:
@@ -138,9 +177,15 @@ class SharedProcessor:
         """See `Processor.busy_s`."""
         return self._busy_before_s + (self._env.now - self._began_s if self._tasks else 0.0)
 
-    def submit(self, nominal_s: float, disk_s: float = 0.0) -> simpy.Event:
+    def submit(
+        self,
+        nominal_s: float,
+        disk_s: float,
+        done: Callable[[Task], None],
+        failed: Callable[[RunEndedError], None],
+    ) -> Task:
         """See `Processor.submit`."""
-        task = _Task(nominal_s, self._env.event(), self._env.now)
+        task = Task(nominal_s, 0.0, self._env.now, done, failed)
         if self._tasks == 0:
             self._began_s = self._env.now
         self._tasks += 1
@@ -148,34 +193,30 @@ class SharedProcessor:
             self._disk.join(task, disk_s)
         else:
             self._compute(task)
-        return task.done
+        return task
 
-    def abort(self) -> None:
-        """See `Processor.abort`."""
-        self._busy_before_s, self._tasks = self.busy_s, 0
-        self._disk.clear()
-        self._chip.clear()
+    def cancel(self, task: Task) -> None:
+        """See `Processor.cancel`."""
+        if self._disk.drop(task) or self._chip.drop(task):
+            self._leave()
 
-    def _compute(self, task: "_Task") -> None:
+    def _compute(self, task: Task) -> None:
+        # What it has waited for the disk, which others may have used as well.
         task.disk_s = self._env.now - task.submitted_s
         self._chip.join(task, task.nominal_s)
 
-    def _finish(self, task: "_Task") -> None:
+    def _finish(self, task: Task) -> None:
+        self._leave()
+        task.end_s = self._env.now
+        task.done(task)
+
+    def _leave(self) -> None:
         if self._tasks == 1:
             self._busy_before_s = self.busy_s
         self._tasks -= 1
-        task.done.succeed(Delays(0.0, task.disk_s))
 
-    def _stall(self, task: "_Task") -> None:
-        task.done.fail(_stalled(self._device, self._env.now))
-
-
-@dataclass(slots=True, eq=False)
-class _Task:
-    nominal_s: float
-    done: simpy.Event
-    submitted_s: float
-    disk_s: float = 0.0
+    def _stall(self, task: Task) -> None:
+        task.failed(_stalled(self._device, self._env.now))
 
 
 class _Share:
@@ -196,26 +237,32 @@ class _Share:
         self,
         env: simpy.Environment,
         supply: Trace,
-        leave: Callable[[_Task], None],
-        stall: Callable[[_Task], None],
+        leave: Callable[[Task], None],
+        stall: Callable[[Task], None],
     ) -> None:
         self._env = env
         self._supply = supply
         self._leave = leave
         self._stall = stall
-        self._goals: list[tuple[float, int, _Task]] = []
+        self._goals: list[tuple[float, int, Task]] = []
         self._joined = count()
         self._timer: simpy.Timeout | None = None
         self._due_s = math.inf
         self._got = 0.0
         self._counted_to_s = 0.0
 
-    def clear(self) -> None:
-        """Send all away with nothing."""
-        self._goals.clear()
-        self._set_timer(math.inf)
+    def drop(self, task: Task) -> bool:
+        """Send a task away; whether it was there."""
+        left = [goal for goal in self._goals if goal[2] is not task]
+        if len(left) == len(self._goals):
+            return False
+        self._count()
+        self._goals = left
+        heapify(left)
+        self._plan()
+        return True
 
-    def join(self, task: _Task, amount: float) -> None:
+    def join(self, task: Task, amount: float) -> None:
         """Let a task take part until it has got `amount`."""
         self._count()
         heappush(self._goals, (self._got + amount, next(self._joined), task))
@@ -265,6 +312,37 @@ class _Share:
         self._plan()
         for task in through:
             self._leave(task)
+
+
+class Fifo:
+    """One task after another."""
+
+    name = "fifo"
+
+    def processor(self, env: simpy.Environment, device: Device) -> Processor:
+        """See `Discipline.processor`."""
+        return FifoProcessor(env, device)
+
+
+class ProcessorSharing:
+    """All tasks at once, each on an equal share."""
+
+    name = "ps"
+
+    def processor(self, env: simpy.Environment, device: Device) -> Processor:
+        """See `Discipline.processor`."""
+        return SharedProcessor(env, device)
+
+
+DISCIPLINES: Registry[Discipline] = Registry(
+    "discipline", "headway.disciplines", {Fifo.name: Fifo(), ProcessorSharing.name: ProcessorSharing()}
+)
+"""Every discipline by name."""
+
+
+def processor(env: simpy.Environment, device: Device) -> Processor:
+    """The processor of a device, by its discipline."""
+    return DISCIPLINES.find(device.discipline).processor(env, device)
 
 
 def _silence(timer: simpy.Timeout) -> None:

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Generator, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import simpy
 
-from simcore.engine.decode import Events
 from simcore.errors import RunEndedError
 from simcore.world.cluster import Device
 from traces import Trace
+
+Process: TypeAlias = Generator[simpy.Event, Any, None]
+"""What goes on in simulated time; to close it is to give it up."""
 
 
 class Outages:
@@ -59,7 +61,7 @@ def reached(env: simpy.Environment, time_s: float) -> simpy.Timeout:
 
 
 def unless_failing(
-    env: simpy.Environment, outages: Outages, devices: Iterable[int], work: Events
+    env: simpy.Environment, outages: Outages, devices: Iterable[int], work: Process
 ) -> Generator[simpy.Event, Any, bool]:
     """Do some work, and give it up at the moment at which one of the devices that it needs goes down.
 

@@ -1,6 +1,7 @@
 """From a scenario file to a `Scenario`: names are resolved, traces read, random worlds drawn, mistakes told."""
 
 import functools
+import inspect
 import itertools
 import math
 import os
@@ -11,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from simcore.engine.network.transport import Tcp
 from simcore.errors import DoesNotFitError
 from simcore.files import bounds, schema
 from simcore.files.changes import Change, parse_change
@@ -22,17 +24,18 @@ from simcore.files.load_topology import Topologies
 from simcore.files.mistakes import validated
 from simcore.files.tracefiles import read_trace
 from simcore.files.workload import logged_requests, poisson_requests
+from simcore.registry import Named
 from simcore.rng import stream
 from simcore.scenario import PolicyChoice, Request, Scenario
+from simcore.steps.patterns import PATTERNS
 from simcore.world.cluster import Cluster, Device, Link, Medium
-from simcore.world.cost import CostModel, DecodeCost, PaperCost
+from simcore.world.cost import COST_MODELS, CostModel, Projection
 from simcore.world.model import ModelSpec
 from simcore.world.options import (
     BlockOptions,
     ControllerOptions,
     MemoryOptions,
     NetworkOptions,
-    Transporting,
 )
 from simcore.world.presets import preset
 from traces import InputError, Trace, shipped
@@ -150,12 +153,15 @@ class _Builder:
         if tokens * count > bounds.MOST_PAIRS:
             found = f"{tokens:,} tokens on {count:,} devices"
             self._fail(("workload",), found, f"at most {bounds.MOST_PAIRS:,} pairs of them")
+        self._check_projection(cost)
         scenario = Scenario(
             name=file.name or name_of_file(self._document.path),
             model=model,
             cost=cost,
             cluster=self._cluster(devices),
             requests=requests,
+            execution=file.execution,
+            device_time=file.device_time,
             blocks=BlockOptions(embed=embed, lm_head=lm_head),
             network=self._network(),
             controller=self._controller(),
@@ -167,12 +173,22 @@ class _Builder:
         self._check_size(scenario)
         return scenario
 
+    def _check_projection(self, cost: CostModel) -> None:
+        if self._file.execution is not None and cost.projection != self._projection():
+            accepted = f"{self._projection()}, as the execution {self._file.execution} needs it, or no projection here"
+            self._fail(("cost", "projection"), cost.projection, accepted)
+
     def _network(self) -> NetworkOptions:
         section = self._file.network
         return NetworkOptions(
             sharing=section.sharing,
-            transport=Transporting(section.transport, section.connection, section.idle_restart),
+            transport=self._transport(section),
         )
+
+    def _transport(self, section: schema.NetworkSection) -> Named | str:
+        if section.transport == Tcp.name:
+            return Tcp(section.connection, section.idle_restart)
+        return section.transport
 
     def _controller(self) -> ControllerOptions:
         section = self._file.controller
@@ -206,11 +222,21 @@ class _Builder:
         if section.ffn_shards > model.ffn_width:
             accepted = f"at most the feed-forward width {model.ffn_width}"
             self._fail(("cost", "ffn_shards"), str(section.ffn_shards), accepted)
-        if section.model == "decode":
-            return DecodeCost(model, ffn_shards=section.ffn_shards, projection=section.projection)
-        return PaperCost(
-            model, ffn_factor=section.ffn_factor, ffn_shards=section.ffn_shards, projection=section.projection
-        )
+        options = {
+            "ffn_shards": section.ffn_shards,
+            "projection": section.projection or self._projection(),
+            "ffn_factor": section.ffn_factor,
+        }
+        kind = COST_MODELS.find(section.model, self._document.where(("cost", "model")))
+        takes = inspect.signature(kind).parameters
+        cost: CostModel = kind(model, **{key: value for key, value in options.items() if key in takes})
+        return cost
+
+    def _projection(self) -> Projection:
+        """Where the execution pattern wants W_O."""
+        name = self._file.execution
+        where = self._document.where(("execution",))
+        return "gathered" if name is None else PATTERNS.find(name, where).projection
 
     def _model(self) -> ModelSpec:
         section = self._file.model

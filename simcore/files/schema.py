@@ -3,13 +3,21 @@
 These classes are the file format: names, units, defaults, bounds. `docs/scenario.md` is generated from them.
 """
 
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
+from simcore.engine.compute import DISCIPLINES
+from simcore.engine.network.network import SHARING_RULES
+from simcore.engine.network.transport import TRANSPORTS
 from simcore.files.bounds import LARGEST, MOST_DEVICES, MOST_LINKS, MOST_REQUESTS, MOST_SEEDS, MOST_TOKENS
 from simcore.files.section import Section as _Section
+from simcore.registry import Registry
+from simcore.steps.patterns import PATTERNS
+from simcore.world.cost import COST_MODELS
+from simcore.world.device_time import DEVICE_TIMES
 from traces.errors import InputError, one_of, shown
 from traces.units import ACCEPTED, UNITS, Quantity, parse
 
@@ -52,6 +60,17 @@ def _quantity(quantity: Quantity, least: float = 0.0) -> BeforeValidator:
 def _told(found: str, accepted: str) -> PydanticCustomError:
     """A mistake in the words of an `InputError`; `load.py` adds where it stands."""
     return PydanticCustomError("told", "{accepted}", {"found": found, "accepted": accepted})
+
+
+def _part(registry: Registry[Any]) -> AfterValidator:
+    """The name of a part of the simulator that is shipped or installed."""
+    return AfterValidator(partial(_registered, registry=registry))
+
+
+def _registered(name: str, *, registry: Registry[Any]) -> str:
+    if name not in registry.names():
+        raise _told(shown(name), one_of(name, registry.names()))
+    return name
 
 
 def _decision_time(value: object) -> object:
@@ -347,10 +366,11 @@ class ModelSection(_Section):
 class CostSection(_Section):
     """How blocks are costed."""
 
-    model: Literal["decode", "paper"] = Field("decode", description="see docs/model.md")
+    model: Annotated[str, _part(COST_MODELS)] = Field("decode", description="see docs/model.md")
     ffn_shards: int = Field(1, ge=1, le=10_000, description="blocks of columns of each feed-forward network")
-    projection: Literal["gathered", "sharded"] = Field(
-        "gathered", description="W_O in a block of its own, or each head's rows of it with the head"
+    projection: Literal["gathered", "sharded"] | None = Field(
+        None,
+        description="W_O in a block of its own, or each head's rows with the head; by default as `execution` says",
     )
     ffn_factor: float = Field(
         8.0, gt=0, le=1e6, description="`paper` only: feed-forward work in units of L * D^2"
@@ -380,7 +400,7 @@ class DeviceSection(_Section):
         1.0, description="share that is free for the model, 0 to 1 or in %; synthetic traces are cut off at 1"
     )
     memory_used: TraceSection = Field("0 B", description="memory taken by others")
-    discipline: Literal["fifo", "ps"] = Field(
+    discipline: Annotated[str, _part(DISCIPLINES)] = Field(
         "fifo", description="tasks run one after another, or all at once on equal shares"
     )
     nic_up: TraceSection = Field(
@@ -550,11 +570,11 @@ class FaultSection(_Section):
 class NetworkSection(_Section):
     """How messages share links."""
 
-    sharing: Literal["fair", "dedicated"] = Field(
+    sharing: Annotated[str, _part(SHARING_RULES)] = Field(
         "fair",
         description="messages share what they meet, max-min fair, or each has its whole way for itself",
     )
-    transport: Literal["ideal", "tcp"] = Field(
+    transport: Annotated[str, _part(TRANSPORTS)] = Field(
         "ideal", description="latency and bytes over rate, or also handshake, headers and slow start"
     )
     connection: Literal["fresh", "persistent"] = Field(
@@ -703,6 +723,14 @@ class ScenarioFile(_Section):
     seed: int = Field(0, ge=0, lt=MOST_SEEDS, description="of everything random in the world")
     model: ModelSection
     cost: CostSection = CostSection()
+    execution: Annotated[str, _part(PATTERNS)] | None = Field(
+        None,
+        description="who sends what to whom in a step: devices send the outputs of all their heads, or one sum; "
+        "by default as `cost.projection` says",
+    )
+    device_time: Annotated[str, _part(DEVICE_TIMES)] = Field(
+        "roofline", description="how long devices take: from their peak speed and memory bandwidth"
+    )
     blocks: BlocksSection = BlocksSection()
     source: str | None = Field(
         None, description="device with the prompt, to which tokens return; the first by default"

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from numbers import Real
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import networkx as nx
 import numpy as np
 
 from simcore.arrays import BoolArray, FloatArray, IntArray, sealed
+from simcore.registry import Named
 from simcore.world.route import Resource, Route, divided
 from traces import Trace, scaled
 
@@ -41,7 +42,8 @@ class Device:
         disk_bandwidth: [bytes/s] at which what does not fit in memory is read on every token; 0 when there is no disk.
         availability: share of the device that is free for the model over time, in [0, 1].
         used_bytes: memory taken by others over time.
-        discipline: tasks run one after another (`fifo`) or all at once, each on an equal share (`ps`).
+        discipline: tasks run one after another (`fifo`) or all at once, each on an equal share (`ps`); by name, or as a
+            `Discipline`.
         nic_up: rate at which its network interface sends over time [bytes/s], over all its links together; None when
             only the links limit it. What the device forwards for others counts too.
         nic_down: likewise for what it receives.
@@ -60,7 +62,7 @@ class Device:
     disk_bandwidth: float = 0.0
     availability: Trace = _ALWAYS_ON
     used_bytes: Trace = _NOTHING
-    discipline: Literal["fifo", "ps"] = "fifo"
+    discipline: Named | str = "fifo"
     nic_up: Trace | None = None
     nic_down: Trace | None = None
     up: Trace = _ALWAYS_ON

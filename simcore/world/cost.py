@@ -9,11 +9,13 @@ L = prompt + n. Step 0 is the prefill: it processes the whole prompt and makes t
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, TypeAlias
+from enum import IntEnum
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
 
 from simcore.arrays import FloatArray, sealed
+from simcore.registry import Registry
 from simcore.world.blocks import Kind
 from simcore.world.model import ModelSpec
 
@@ -22,59 +24,49 @@ TOKEN_ID_BYTES = 4.0
 Projection: TypeAlias = Literal["gathered", "sharded"]
 
 
-@dataclass(frozen=True)
-class Stage:
-    """Blocks of one kind that work side by side in a layer, and their messages.
+class Payload(IntEnum):
+    """What a message carries. All messages with one payload cost the same, so sizes are an array indexed by payload."""
 
-    Attributes:
-        kind: of the blocks.
-        input_bytes: what each device with such blocks receives.
-        block_bytes: what a device sends on for each of its blocks.
-        sum_bytes: what it sends on for all of them together.
-    """
+    PROMPT = 0
+    """Token ids of the positions that the step processes."""
+    HIDDEN = 1
+    """The hidden states of those positions: the input of a stage."""
+    HEAD_OUTPUT = 2
+    """The output of one head; a message carries one for each head of its sender."""
+    PARTIAL_SUM = 3
+    """The sum of what the blocks on one device contribute to the hidden states."""
+    LAST_HIDDEN = 4
+    """The output of the last layer, as the output head needs it."""
+    TOKEN = 5
+    """The id of the token that was made."""
 
-    kind: Kind
-    input_bytes: float
-    block_bytes: float
-    sum_bytes: float
+
+PER_BLOCK = frozenset({Payload.HEAD_OUTPUT})
+"""Payloads of which a message carries one for each block."""
 
 
 @dataclass(frozen=True, eq=False)
 class StepCost:
-    """The cost of one step, per kind of block; every array has shape (5,) and is indexed by `Kind`.
+    """The cost of one step. Arrays by kind of block have shape (5,) and are indexed by `Kind`.
 
     Attributes:
-        memory_bytes: what a block holds in memory by the end of the step.
-        work_flop: floating-point work of a block.
-        touched_bytes: bytes a block must read from memory.
-        out_bytes: what a block sends on: a head to the projection, the projection to each device with a shard of the
-            feed-forward network, the last feed-forward network to the output head (or the source), the output head to
-            the source.
-        head_sum_bytes: what a device sends to the projection for all its heads together, beside their `out_bytes`: a
-            partial sum where each head carries its rows of W_O, otherwise nothing.
-        ffn_sum_bytes: the partial sum that a device sends for all its shards of a feed-forward network together.
-        input_bytes: a layer's input, sent once to every device that hosts a head of the layer.
-        prompt_bytes: token ids sent from the source to the embedding.
+        memory_bytes: what a block holds in memory by the end of the step, by kind.
+        work_flop: floating-point work of a block, by kind.
+        weight_bytes: weights that a block reads from memory, by kind.
+        kv_bytes: K/V cache that a block reads from memory, by kind.
+        message_bytes: size of a message, or of what it carries for each block, shape (6,), indexed by `Payload`.
     """
 
     memory_bytes: FloatArray
     work_flop: FloatArray
-    touched_bytes: FloatArray
-    out_bytes: FloatArray
-    head_sum_bytes: float
-    ffn_sum_bytes: float
-    input_bytes: float
-    prompt_bytes: float
+    weight_bytes: FloatArray
+    kv_bytes: FloatArray
+    message_bytes: FloatArray
 
     @property
-    def attention(self) -> Stage:
-        """The heads of a layer, between its input and the projection."""
-        return Stage(Kind.HEAD, self.input_bytes, float(self.out_bytes[Kind.HEAD]), self.head_sum_bytes)
-
-    @property
-    def feed_forward(self) -> Stage:
-        """The shards of a layer's feed-forward network, between the projection and the first of them."""
-        return Stage(Kind.FFN, float(self.out_bytes[Kind.PROJ]), 0.0, self.ffn_sum_bytes)
+    def read_bytes(self) -> FloatArray:
+        """All that a block reads from memory, by kind, shape (5,)."""
+        return self.weight_bytes + self.kv_bytes
 
 
 class CostModel(Protocol):
@@ -83,6 +75,11 @@ class CostModel(Protocol):
     @property
     def ffn_shards(self) -> int:
         """Into how many blocks each feed-forward network is cut."""
+        ...
+
+    @property
+    def projection(self) -> Projection:
+        """Which blocks hold the output projection W_O: one of its own in each layer, or the heads."""
         ...
 
     @property
@@ -111,6 +108,8 @@ class DecodeCost:
             arXiv 1909.08053).
     """
 
+    name: ClassVar[str] = "decode"
+
     model: ModelSpec
     ffn_shards: int = 1
     projection: Projection = "gathered"
@@ -130,26 +129,29 @@ class DecodeCost:
         tokens = prompt if generated == 0 else 1
         # In the prefill position i attends to i earlier ones: P^2 / 2 pairs in all.
         pairs = prompt * prompt / 2 if generated == 0 else length
-        memory = self.idle_memory_bytes
-        memory[Kind.HEAD] += 2.0 * length * m.head_size * m.bytes_per_kv
+        weights = self.idle_memory_bytes
+        cache = np.zeros(len(Kind))
+        cache[Kind.HEAD] = 2.0 * length * m.head_size * m.bytes_per_kv
         work = 2.0 * self._weights * tokens
         work[Kind.HEAD] += 4.0 * m.head_size * m.group * pairs
         work[Kind.EMBED] = 0.0
         work[Kind.LM_HEAD] /= tokens
-        touched = memory.copy()
-        touched[Kind.EMBED] = m.width * m.bytes_per_weight * tokens
+        read = weights.copy()
+        read[Kind.EMBED] = m.width * m.bytes_per_weight * tokens
         row = m.width * m.bytes_per_activation
-        gathered = self.projection == "gathered"
-        head_out = m.group * m.head_size * m.bytes_per_activation * tokens if gathered else 0.0
         return StepCost(
-            memory_bytes=sealed(memory),
+            memory_bytes=sealed(weights + cache),
             work_flop=sealed(work),
-            touched_bytes=sealed(touched),
-            out_bytes=sealed(np.array([head_out, row * tokens, row, row * tokens, TOKEN_ID_BYTES])),
-            head_sum_bytes=0.0 if gathered else row * tokens,
-            ffn_sum_bytes=row * tokens,
-            input_bytes=row * tokens,
-            prompt_bytes=TOKEN_ID_BYTES * tokens,
+            weight_bytes=sealed(read),
+            kv_bytes=sealed(cache),
+            message_bytes=message_sizes(
+                prompt=TOKEN_ID_BYTES * tokens,
+                hidden=row * tokens,
+                head_output=m.group * m.head_size * m.bytes_per_activation * tokens,
+                partial_sum=row * tokens,
+                last_hidden=row,
+                token=TOKEN_ID_BYTES,
+            ),
         )
 
     @property
@@ -179,6 +181,8 @@ class PaperCost:
         projection: as in `DecodeCost`; beyond the paper.
     """
 
+    name: ClassVar[str] = "paper"
+
     model: ModelSpec
     ffn_factor: float = 8.0
     ffn_shards: int = 1
@@ -206,24 +210,33 @@ class PaperCost:
         head_flop = 3.0 * length * m.width * self._head_width + length * length * self._head_width
         proj_flop = length * m.width * m.width
         ffn_flop = self.ffn_factor * proj_flop / self.ffn_shards
-        gathered = self.projection == "gathered"
-        if not gathered:
+        if self.projection == "sharded":
             head_flop, proj_flop = head_flop + length * self._head_width * m.width, 0.0
-        head_out = slice_bytes if gathered else 0.0
         return StepCost(
             memory_bytes=sealed(self.idle_memory_bytes + activations),
             work_flop=sealed(np.array([head_flop, proj_flop, ffn_flop, 0.0, 0.0])),
-            touched_bytes=sealed(np.zeros(len(Kind))),
-            out_bytes=sealed(np.array([head_out, full_bytes, full_bytes, full_bytes, TOKEN_ID_BYTES])),
-            head_sum_bytes=0.0 if gathered else full_bytes,
-            ffn_sum_bytes=full_bytes,
-            input_bytes=full_bytes,
-            prompt_bytes=TOKEN_ID_BYTES * length,
+            weight_bytes=sealed(np.zeros(len(Kind))),
+            kv_bytes=sealed(np.zeros(len(Kind))),
+            message_bytes=message_sizes(
+                prompt=TOKEN_ID_BYTES * length,
+                hidden=full_bytes,
+                head_output=slice_bytes,
+                partial_sum=full_bytes,
+                last_hidden=full_bytes,
+                token=TOKEN_ID_BYTES,
+            ),
         )
 
     @property
     def _head_width(self) -> float:
         return self.model.width / self.model.kv_heads
+
+
+COST_MODELS: Registry[Any] = Registry(
+    "cost model", "headway.cost_models", {kind.name: kind for kind in (DecodeCost, PaperCost)}
+)
+"""Every class of cost models by name. A scenario file calls it with the model, and with those of its keys `ffn_shards`,
+`projection` and `ffn_factor` that the class takes."""
 
 
 def refill(model: CostModel, prompt: int, generated: int) -> StepCost:
@@ -234,6 +247,19 @@ def refill(model: CostModel, prompt: int, generated: int) -> StepCost:
     """
     memory = model.step(prompt, generated).memory_bytes
     return replace(model.step(prompt + generated, 0), memory_bytes=memory)
+
+
+def message_sizes(
+    *,
+    prompt: float,
+    hidden: float,
+    head_output: float,
+    partial_sum: float,
+    last_hidden: float,
+    token: float,
+) -> FloatArray:
+    """Bytes of each payload as `StepCost.message_bytes` has them, shape (6,)."""
+    return sealed(np.array([prompt, hidden, head_output, partial_sum, last_hidden, token]))
 
 
 def _check_shards(ffn_shards: int, model: ModelSpec) -> None:

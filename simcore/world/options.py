@@ -4,31 +4,12 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Sharing: TypeAlias = Literal["dedicated", "fair"]
-Connection: TypeAlias = Literal["fresh", "persistent"]
+from simcore.registry import Named
+
 Migration: TypeAlias = Literal["blocking", "live"]
 OnInfeasible: TypeAlias = Literal["keep", "fail"]
 DecisionTime: TypeAlias = Literal["free", "measured"] | float
 Overflow: TypeAlias = Literal["fail", "swap"]
-
-
-@dataclass(frozen=True)
-class Transporting:
-    """Which transport messages use.
-
-    Attributes:
-        kind: `ideal` is latency and bytes over rate; `tcp` also has a handshake, headers and slow start.
-        connection: of `tcp`, a `fresh` one for every message, or one per sender and receiver that is `persistent`.
-        idle_restart: whether the window of a `persistent` connection that has been idle for long starts again.
-    """
-
-    kind: Literal["ideal", "tcp"] = "ideal"
-    connection: Connection = "fresh"
-    idle_restart: bool = True
-
-
-IDEAL = Transporting()
-"""Latency and bytes over rate, nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +31,13 @@ class NetworkOptions:
 
     Attributes:
         sharing: how messages share links, interfaces and media: max-min `fair`, or `dedicated`, each as if it were
-            alone.
-        transport: what a message pays beside its latency and its bytes.
+            alone; by name, or as a `SharingRule`.
+        transport: what a message pays beside its latency and its bytes, `ideal` for nothing; by name, or as a
+            `TransportSpec` such as `Tcp(connection="persistent")`.
     """
 
-    sharing: Sharing = "fair"
-    transport: Transporting = IDEAL
+    sharing: Named | str = "fair"
+    transport: Named | str = "ideal"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,13 +13,13 @@ import numpy as np
 
 import policies
 from simcore import (
-    IDEAL,
     BlockOptions,
     Cluster,
     ControllerOptions,
     CostModel,
     DecodeCost,
     Device,
+    Ideal,
     Link,
     Medium,
     MemoryOptions,
@@ -29,7 +29,7 @@ from simcore import (
     Policy,
     Request,
     Scenario,
-    Transporting,
+    Tcp,
 )
 from traces import Trace, on_off
 
@@ -95,7 +95,7 @@ class Drawn:
     lm_head: bool
     interval: int
     sharing: Literal["fair", "dedicated"]
-    transport: Transporting
+    transport: Ideal | Tcp
     window_s: float
     migration: Literal["blocking", "live"]
     weights_on_disk: bool
@@ -286,16 +286,16 @@ class _Builder:
         self.used.add(named)
         return interval
 
-    def _transport(self) -> Transporting:
+    def _transport(self) -> Ideal | Tcp:
         named, transport = self._draw.of(
             (
-                ("ideal transport", IDEAL),
-                ("ideal transport", IDEAL),
-                ("fresh tcp", Transporting(kind="tcp")),
-                ("persistent tcp", Transporting(kind="tcp", connection="persistent")),
+                ("ideal transport", Ideal()),
+                ("ideal transport", Ideal()),
+                ("fresh tcp", Tcp()),
+                ("persistent tcp", Tcp(connection="persistent")),
                 (
                     "persistent tcp without idle restart",
-                    Transporting(kind="tcp", connection="persistent", idle_restart=False),
+                    Tcp(connection="persistent", idle_restart=False),
                 ),
             )
         )

@@ -1,8 +1,7 @@
 """A flow, and a resource as flows find it, while simulated time passes; `simcore.engine.network.fluid` moves them."""
 
 import math
-
-import simpy
+from collections.abc import Callable
 
 from simcore.world.route import Resource, Route
 
@@ -17,7 +16,6 @@ class Flow:
         number: flows are numbered in order of arrival.
         route: which way.
         path: resources and how often it uses each.
-        weight: its claim when rates are shared.
         size: bytes when it started.
         left: bytes that were still to come at `since`.
         since: when that was.
@@ -27,22 +25,28 @@ class Flow:
         stamp: how often `end` has been another one.
         alone: whether nobody else is on its way.
         shared: whether it has ever not been alone.
-        done: fires when it has ended, or fails if it never will; only of those that have shared.
+        arrived: called when it has ended.
+        never: called when it never will.
         active: whether it has not ended yet.
     """
 
     __slots__ = (
-        "active", "alone", "bottleneck", "done", "end", "left", "number", "path", "rate", "route", "shared", "since",
-        "size", "stamp", "weight",
+        "active", "alone", "arrived", "bottleneck", "end", "left", "never", "number", "path", "rate", "route", "shared",
+        "since", "size", "stamp",
     )  # fmt: skip
 
     def __init__(
-        self, number: int, route: Route, size: float, weight: float, now: float, done: simpy.Event
+        self,
+        number: int,
+        route: Route,
+        size: float,
+        now: float,
+        arrived: Callable[[], None],
+        never: Callable[[], None],
     ) -> None:
         self.number = number
         self.route = route
         self.path = tuple(zip(route.resources, route.uses, strict=True))
-        self.weight = weight
         self.size = self.left = size
         self.since = now
         self.rate = 0.0
@@ -51,13 +55,9 @@ class Flow:
         self.stamp = 0
         self.alone = True
         self.shared = False
-        self.done = done
+        self.arrived = arrived
+        self.never = never
         self.active = True
-
-    @property
-    def level(self) -> float:
-        """Its rate for its weight, which is what is fair."""
-        return self.rate / self.weight
 
     def advance(self, now: float) -> None:
         """Bring what is left up to date."""

@@ -7,9 +7,9 @@ and one event, until another joins it.
 """
 
 import math
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from typing import Any
+from typing import cast
 
 import simpy
 from simpy.events import EventPriority
@@ -26,10 +26,6 @@ _LAST = EventPriority(2)
 # Where changes have so often in a row reached all that is connected, how far they reach is rarely asked.
 _OFTEN = 2
 _RARELY = 16
-
-
-class NeverError(Exception):
-    """A flow will never end: what it needs stays at 0."""
 
 
 class _Moment(simpy.Event):
@@ -72,28 +68,36 @@ class Fluid:
         """Whether all rates are those of this moment; otherwise they are found anew before time goes on."""
         return not self._settling
 
-    def carry(
-        self, route: Route, size_bytes: float, weight: float = 1.0
-    ) -> Generator[simpy.Event, Any, None]:
-        """Let bytes flow from now on; the generator ends when the last is through.
+    def start(
+        self, route: Route, size_bytes: float, arrived: Callable[[], None], never: Callable[[], None]
+    ) -> Flow:
+        """Let bytes flow from now on.
 
-        Closing the generator, or throwing into it, takes the flow off its way at once.
-
-        Raises:
-            NeverError: the flow can never end.
+        Args:
+            route: which way.
+            size_bytes: how many.
+            arrived: called when the last is through.
+            never: called when that can never be, maybe before this method returns.
         """
-        flow = Flow(next(self._numbers), route, size_bytes, weight, self._now(), simpy.Event(self._env))
+        flow = Flow(next(self._numbers), route, size_bytes, self._now(), arrived, never)
         self._join(flow)
-        try:
-            if flow.alone:
-                # Company can only make it later: the flow never ends before it would have ended alone.
-                yield self._env.timeout(max(flow.end - self._env.now, 0.0))
-            if flow.active and flow.shared:
-                yield flow.done
-        finally:
-            flow.done.defused = True
-            if flow.active:
-                self._remove(flow)
+        if flow.alone and flow.active:
+            # Company can only make it later: the flow never ends before it would have ended alone.
+            timer = self._env.timeout(max(flow.end - self._env.now, 0.0), flow)
+            timer.callbacks.append(self._end_alone)
+        return flow
+
+    def stop(self, flow: Flow) -> None:
+        """Take a flow off its way, if it is still there; nothing is called any more."""
+        if flow.active:
+            self._remove(flow)
+
+    def _end_alone(self, event: simpy.Event) -> None:
+        """End a flow that has met nobody; another one is ended when its rate says so."""
+        flow = cast("Flow", event.value)
+        if flow.active and not flow.shared:
+            self._remove(flow)
+            flow.arrived()
 
     def _now(self) -> float:
         # SimPy adds delays to the present time; rounding may let that sum fall just short of the moment that is meant.
@@ -111,7 +115,9 @@ class Fluid:
         else:
             flow.end = flow.route.reach(flow.since, flow.size)
             if flow.end == math.inf:
-                raise NeverError
+                flow.active = False
+                flow.never()
+                return
         for state, (_, uses) in zip(states, flow.path, strict=True):
             state.flows[flow] = uses
 
@@ -165,7 +171,7 @@ class Fluid:
         for flow in flows:
             if flow.end == math.inf and (flow.alone or flow.route.wakes(self._now()) == math.inf):
                 self._remove(flow)
-                flow.done.fail(NeverError())
+                flow.never()
 
     def _watch(self, state: State, now: float) -> None:
         """Come back when a capacity changes."""
@@ -194,8 +200,9 @@ class Fluid:
             self._notice(state)
         for flow in ending:
             self._remove(flow)
-            flow.done.succeed()
         self._plan()
+        for flow in ending:
+            flow.arrived()
 
     def _notice(self, state: State) -> None:
         """Find rates anew where a capacity that has become another one makes a difference."""

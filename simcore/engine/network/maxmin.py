@@ -1,9 +1,8 @@
 """Max-min fair rates: who gets how much of what is shared at one instant.
 
 Progressive filling (Bertsekas and Gallager, Data Networks, 2nd ed., section 6.5.2): the rates of all flows rise
-together, each in proportion to its weight, until a resource is full; the flows on it keep what they have, the others
-rise on. In the end every flow has a bottleneck: a resource that is full and on which nobody has more than it for its
-weight.
+together until a resource is full; the flows on it keep what they have, the others rise on. In the end every flow has a
+bottleneck: a resource that is full and on which nobody has more than it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,15 +29,14 @@ class Allocation:
     bottlenecks: list[int]
 
 
-def max_min(capacity: Mapping[int, float], paths: Sequence[Path], weights: Sequence[float]) -> Allocation:
+def max_min(capacity: Mapping[int, float], paths: Sequence[Path]) -> Allocation:
     """Share capacities among flows.
 
-    The result does not depend on the order of the flows (with weights that are not whole, but for rounding).
+    The result does not depend on the order of the flows.
 
     Args:
         capacity: of each resource that occurs on a path, not negative.
         paths: of each flow, not empty.
-        weights: of each flow, above 0.
     """
     rates = [-1.0] * len(paths)
     members: dict[int, list[int]] = {}
@@ -46,7 +44,7 @@ def max_min(capacity: Mapping[int, float], paths: Sequence[Path], weights: Seque
     for flow, path in enumerate(paths):
         for resource, uses in path:
             members.setdefault(resource, []).append(flow)
-            demand[resource] = demand.get(resource, 0.0) + weights[flow] * uses
+            demand[resource] = demand.get(resource, 0.0) + uses
     spare = {resource: capacity[resource] for resource in members}
     rising = {resource: len(flows) for resource, flows in members.items()}
     levels = [(spare[resource] / demand[resource], resource) for resource in members]
@@ -65,12 +63,11 @@ def max_min(capacity: Mapping[int, float], paths: Sequence[Path], weights: Seque
         level = present
         for flow in members[resource]:
             if rates[flow] < 0.0:
-                weight = weights[flow]
-                rates[flow] = level * weight
+                rates[flow] = level
                 bottlenecks[flow] = resource
                 left -= 1
                 for crossed, uses in paths[flow]:
                     rising[crossed] -= 1
-                    demand[crossed] -= weight * uses
-                    spare[crossed] -= level * (weight * uses)
+                    demand[crossed] -= uses
+                    spare[crossed] -= level * uses
     return Allocation(rates, spare, bottlenecks)

@@ -2,7 +2,7 @@
 
 A change reaches only so far: most flows keep their rates. So rates are found for a few flows, in what all others leave
 of the resources, and then those others are asked whether they can still say what makes an allocation max-min fair:
-*there is a resource that is full, and on which nobody has more than I for its weight* (Bertsekas and Gallager, Data
+*there is a resource that is full, and on which nobody has more than I* (Bertsekas and Gallager, Data
 Networks, 2nd ed., section 6.5.2). Who cannot joins the few, until nobody has to. Then everyone can say so, hence the
 rates are the max-min fair ones of the whole, which are unique.
 """
@@ -60,7 +60,7 @@ def refill(states: Sequence[State], changed: Iterable[Flow], now: float, *, whol
             capacity = {resource: states[resource].capacity for resource in resources}
         else:
             capacity = {resource: _left_by_others(states[resource], inside) for resource in resources}
-        allocation = max_min(capacity, [flow.path for flow in flows], [flow.weight for flow in flows])
+        allocation = max_min(capacity, [flow.path for flow in flows])
         joining = set() if whole else _joining(states, inside, allocation)
         if not joining:
             return Rates(flows, list(resources), allocation.rates, allocation.bottlenecks, whole)
@@ -101,9 +101,8 @@ def _joining(states: Sequence[State], inside: dict[Flow, None], allocation: Allo
     """Flows outside whose rates must be found with those inside."""
     highest: dict[int, float] = {}
     for flow, rate in zip(inside, allocation.rates, strict=True):
-        level = rate / flow.weight
         for resource, _ in flow.path:
-            highest[resource] = max(level, highest.get(resource, 0.0))
+            highest[resource] = max(rate, highest.get(resource, 0.0))
     stopping = set(allocation.bottlenecks)
     joining: set[Flow] = set()
     for resource, top in highest.items():
@@ -114,8 +113,7 @@ def _joining(states: Sequence[State], inside: dict[Flow, None], allocation: Allo
         # Nobody outside is stopped where there is room, or where one inside has more.
         least = top * (1.0 - _ROUNDING) if full else float("inf")
         for flow in state.flows:
-            if flow not in inside:
-                level = flow.level
-                if level > most or (flow.bottleneck == resource and level < least):
-                    joining.add(flow)
+            cannot_say_so = flow.rate > most or (flow.bottleneck == resource and flow.rate < least)
+            if cannot_say_so and flow not in inside:
+                joining.add(flow)
     return joining

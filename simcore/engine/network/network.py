@@ -2,22 +2,20 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from functools import partial
+from typing import Any, Protocol, cast
 
 import simpy
 
 from simcore.engine.network.flow import Flow
-from simcore.engine.network.fluid import Fluid, NeverError
-from simcore.engine.network.transport import Transport, open_transport
+from simcore.engine.network.fluid import Fluid
+from simcore.engine.network.transport import TRANSPORTS, Transport
 from simcore.errors import RunEndedError
+from simcore.registry import Named, Registry
 from simcore.world.cluster import Cluster
-from simcore.world.options import IDEAL, Sharing, Transporting
 from simcore.world.route import Route
-
-Sending: TypeAlias = Generator[simpy.Event, Any, tuple[float, float] | None]
-"""Ends with the begin of the flow [s] and the bytes on the wire."""
 
 
 @dataclass
@@ -33,6 +31,53 @@ class Carried:
     messages: int = 0
     size_bytes: float = 0.0
     busy_s: float = 0.0
+
+
+class Transfer:
+    """A message under way.
+
+    Attributes:
+        sender: device index.
+        receiver: device index.
+        size_bytes: of the message.
+        route: its way.
+        sent_s: when it was sent.
+        wait_s: how long it pays for latency and transport before its bytes flow.
+        flow_s: when they begin to flow.
+        wire_bytes: that flow, those of the transport included.
+        busy_s: how long they flowed, known when it has arrived.
+        active: whether it is under way.
+        flow: its bytes while they share the network with others.
+        arrived: called with the transfer when the last byte has come.
+        failed: called when it can never arrive.
+    """
+
+    __slots__ = (
+        "active", "arrived", "busy_s", "failed", "flow", "flow_s", "receiver", "route", "sender", "sent_s",
+        "size_bytes", "wait_s", "wire_bytes",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        sender: int,
+        receiver: int,
+        size_bytes: float,
+        route: Route,
+        sent_s: float,
+        arrived: "Callable[[Transfer], None]",
+        failed: Callable[[RunEndedError], None],
+    ) -> None:
+        self.sender = sender
+        self.receiver = receiver
+        self.size_bytes = size_bytes
+        self.wire_bytes = size_bytes
+        self.route = route
+        self.sent_s = self.flow_s = sent_s
+        self.arrived = arrived
+        self.failed = failed
+        self.active = True
+        self.wait_s = self.busy_s = 0.0
+        self.flow: Flow | None = None
 
 
 class Network(Protocol):
@@ -53,17 +98,40 @@ class Network(Protocol):
         """Whether the rates of `flows` are those of this moment; if not they will be before time goes on."""
         ...
 
-    def send(self, start: int, end: int, size_bytes: float) -> Sending:
-        """Pass `size_bytes` as one message from one device to another; the generator ends when it has arrived.
+    def send(
+        self,
+        sender: int,
+        receiver: int,
+        size_bytes: float,
+        arrived: Callable[[Transfer], None],
+        failed: Callable[[RunEndedError], None],
+    ) -> Transfer:
+        """Pass `size_bytes` as one message from one device to another.
 
-        What a device sends to itself takes no time.
-
-        Returns:
-            When its bytes began to flow, and how many flowed; None if it did not leave the device.
-
-        Raises:
-            RunEndedError: the message can never arrive.
+        Args:
+            sender: device index.
+            receiver: device index of another device.
+            size_bytes: of the message.
+            arrived: called when it has arrived.
+            failed: called when it can never arrive, maybe before this method returns.
         """
+        ...
+
+    def cancel(self, transfer: Transfer) -> None:
+        """Take a message that has not arrived off its way; nothing is called any more."""
+        ...
+
+
+class SharingRule(Protocol):
+    """How messages share links, interfaces and media."""
+
+    @property
+    def name(self) -> str:
+        """By which scenarios ask for it."""
+        ...
+
+    def network(self, env: simpy.Environment, cluster: Cluster, transport: Transport) -> Network:
+        """The network of a cluster, without messages."""
         ...
 
 
@@ -74,10 +142,10 @@ class DedicatedNetwork:
     resource, exactly as that rate changes.
     """
 
-    def __init__(self, env: simpy.Environment, cluster: Cluster, transporting: Transporting = IDEAL) -> None:
+    def __init__(self, env: simpy.Environment, cluster: Cluster, transport: Transport) -> None:
         self._env = env
         self._cluster = cluster
-        self._transport = open_transport(transporting)
+        self._transport = transport
         self._books = _Books(cluster)
 
     @property
@@ -95,21 +163,36 @@ class DedicatedNetwork:
         """See `Network.settled`."""
         return True
 
-    def send(self, start: int, end: int, size_bytes: float) -> Sending:
+    def send(
+        self,
+        sender: int,
+        receiver: int,
+        size_bytes: float,
+        arrived: Callable[[Transfer], None],
+        failed: Callable[[RunEndedError], None],
+    ) -> Transfer:
         """See `Network.send`."""
-        route = self._cluster.routes[start][end]
-        if route is None:
-            return None
         now = self._env.now
-        wait_s, wire_bytes = _begin(self._transport, self._cluster, start, end, size_bytes, now)
-        flow_start = now + wait_s
-        arrival = route.reach(flow_start, wire_bytes)
-        if math.isinf(arrival):
-            raise _stalled(self._cluster, route, start, end, size_bytes, now)
-        yield self._env.timeout(arrival - now)
-        self._transport.end((start, end), self._env.now)
-        self._books.enter(route, start, end, wire_bytes, arrival - flow_start)
-        return flow_start, wire_bytes
+        transfer = _begun(self._transport, self._cluster, sender, receiver, size_bytes, now, arrived, failed)
+        arrival_s = transfer.route.reach(transfer.flow_s, transfer.wire_bytes)
+        if math.isinf(arrival_s):
+            failed(_stalled(self._cluster, transfer, now))
+            return transfer
+        transfer.busy_s = arrival_s - transfer.flow_s
+        self._env.timeout(arrival_s - now, transfer).callbacks.append(self._arrive)
+        return transfer
+
+    def cancel(self, transfer: Transfer) -> None:
+        """See `Network.cancel`."""
+        transfer.active = False
+
+    def _arrive(self, event: simpy.Event) -> None:
+        transfer = cast("Transfer", event.value)
+        if transfer.active:
+            transfer.active = False
+            self._transport.end((transfer.sender, transfer.receiver), self._env.now)
+            self._books.enter(transfer)
+            transfer.arrived(transfer)
 
 
 class FairNetwork:
@@ -119,10 +202,10 @@ class FairNetwork:
     flows as fast as the others leave it to (`simcore.engine.network.fluid`).
     """
 
-    def __init__(self, env: simpy.Environment, cluster: Cluster, transporting: Transporting = IDEAL) -> None:
+    def __init__(self, env: simpy.Environment, cluster: Cluster, transport: Transport) -> None:
         self._env = env
         self._cluster = cluster
-        self._transport = open_transport(transporting)
+        self._transport = transport
         self._books = _Books(cluster)
         self._fluid = Fluid(env, cluster.resources)
 
@@ -141,52 +224,135 @@ class FairNetwork:
         """See `Network.settled`."""
         return self._fluid.settled
 
-    def send(self, start: int, end: int, size_bytes: float, weight: float = 1.0) -> Sending:
-        """See `Network.send`.
+    def send(
+        self,
+        sender: int,
+        receiver: int,
+        size_bytes: float,
+        arrived: Callable[[Transfer], None],
+        failed: Callable[[RunEndedError], None],
+    ) -> Transfer:
+        """See `Network.send`."""
+        now = self._env.now
+        transfer = _begun(self._transport, self._cluster, sender, receiver, size_bytes, now, arrived, failed)
+        if transfer.wait_s > 0.0:
+            self._env.timeout(transfer.wait_s, transfer).callbacks.append(self._flow)
+        else:
+            self._begin(transfer)
+        return transfer
 
-        Args:
-            start: device index.
-            end: device index.
-            size_bytes: of the message.
-            weight: its claim beside that of others, whose weight is 1 unless said otherwise.
+    def cancel(self, transfer: Transfer) -> None:
+        """See `Network.cancel`."""
+        transfer.active = False
+        if transfer.flow is not None:
+            self._fluid.stop(transfer.flow)
 
-        Raises:
-            RunEndedError: the message can never arrive.
-        """
-        route = self._cluster.routes[start][end]
-        if route is None:
-            return None
-        wait_s, wire_bytes = _begin(self._transport, self._cluster, start, end, size_bytes, self._env.now)
-        if wait_s > 0.0:
-            yield self._env.timeout(wait_s)
-        flow_start = self._env.now
-        try:
-            yield from self._fluid.carry(route, wire_bytes, weight)
-        except NeverError:
-            raise _stalled(self._cluster, route, start, end, size_bytes, self._env.now) from None
-        self._transport.end((start, end), self._env.now)
-        self._books.enter(route, start, end, wire_bytes, self._env.now - flow_start)
-        return flow_start, wire_bytes
+    def _flow(self, event: simpy.Event) -> None:
+        transfer = cast("Transfer", event.value)
+        if transfer.active:
+            self._begin(transfer)
+
+    def _begin(self, transfer: Transfer) -> None:
+        """The first byte begins to flow."""
+        transfer.flow_s = self._env.now
+        transfer.flow = self._fluid.start(
+            transfer.route,
+            transfer.wire_bytes,
+            partial(self._arrive, transfer),
+            partial(self._never, transfer),
+        )
+
+    def _arrive(self, transfer: Transfer) -> None:
+        now = self._env.now
+        transfer.active, transfer.flow = False, None
+        transfer.busy_s = now - transfer.flow_s
+        self._transport.end((transfer.sender, transfer.receiver), now)
+        self._books.enter(transfer)
+        transfer.arrived(transfer)
+
+    def _never(self, transfer: Transfer) -> None:
+        transfer.active = False
+        transfer.failed(_stalled(self._cluster, transfer, self._env.now))
+
+
+class Dedicated:
+    """Each message as if it were alone."""
+
+    name = "dedicated"
+
+    def network(self, env: simpy.Environment, cluster: Cluster, transport: Transport) -> Network:
+        """See `SharingRule.network`."""
+        return DedicatedNetwork(env, cluster, transport)
+
+
+class Fair:
+    """Max-min fair."""
+
+    name = "fair"
+
+    def network(self, env: simpy.Environment, cluster: Cluster, transport: Transport) -> Network:
+        """See `SharingRule.network`."""
+        return FairNetwork(env, cluster, transport)
+
+
+SHARING_RULES: Registry[SharingRule] = Registry(
+    "sharing", "headway.sharing", {Dedicated.name: Dedicated(), Fair.name: Fair()}
+)
+"""Every rule of sharing by name."""
 
 
 def network(
-    env: simpy.Environment, cluster: Cluster, sharing: Sharing, transporting: Transporting = IDEAL
+    env: simpy.Environment, cluster: Cluster, sharing: Named | str, transport: Named | str = "ideal"
 ) -> Network:
-    """The network of a cluster under a way of sharing and a transport."""
-    kind = FairNetwork if sharing == "fair" else DedicatedNetwork
-    return kind(env, cluster, transporting)
+    """The network of a cluster under a rule of sharing and a transport."""
+    return SHARING_RULES.find(sharing).network(env, cluster, TRANSPORTS.find(transport).open())
 
 
-def _begin(
-    transport: Transport, cluster: Cluster, start: int, end: int, size_bytes: float, now: float
-) -> tuple[float, float]:
-    """How long a message waits for its first byte to flow, and how many flow."""
-    route, back = cluster.routes[start][end], cluster.routes[end][start]
+def sent(
+    env: simpy.Environment, net: Network, sender: int, receiver: int, size_bytes: float
+) -> Generator[simpy.Event, Any, Transfer]:
+    """Send a message from a process; the generator ends when it has arrived. Closing it takes the message off its way.
+
+    Raises:
+        RunEndedError: the message can never arrive.
+    """
+    done = env.event()
+    transfer = net.send(sender, receiver, size_bytes, lambda _: _fire(done), lambda error: _fire(done, error))
+    try:
+        yield done
+    finally:
+        done.defused = True
+        net.cancel(transfer)
+    return transfer
+
+
+def _fire(done: simpy.Event, error: RunEndedError | None = None) -> None:
+    if error is None:
+        done.succeed()
+    else:
+        done.fail(error)
+
+
+def _begun(
+    transport: Transport,
+    cluster: Cluster,
+    sender: int,
+    receiver: int,
+    size_bytes: float,
+    now: float,
+    arrived: Callable[[Transfer], None],
+    failed: Callable[[RunEndedError], None],
+) -> Transfer:
+    """A message that is sent now, with the time at which its first byte flows and the bytes that will."""
+    route, back = cluster.routes[sender][receiver], cluster.routes[receiver][sender]
     assert route is not None
     assert back is not None
     round_trip_s = route.latency_s + back.latency_s
-    wait_s, wire_bytes = transport.begin((start, end), route, round_trip_s, size_bytes, now)
-    return route.latency_s + wait_s, wire_bytes
+    transfer = Transfer(sender, receiver, size_bytes, route, now, arrived, failed)
+    wait_s, transfer.wire_bytes = transport.begin((sender, receiver), route, round_trip_s, size_bytes, now)
+    transfer.wait_s = route.latency_s + wait_s
+    transfer.flow_s = now + transfer.wait_s
+    return transfer
 
 
 class _Books:
@@ -197,12 +363,13 @@ class _Books:
         self.carried: defaultdict[tuple[int, bool], Carried] = defaultdict(Carried)
         self._on_route: dict[tuple[int, int], list[Carried]] = {}
 
-    def enter(self, route: Route, start: int, end: int, size_bytes: float, busy_s: float) -> None:
+    def enter(self, transfer: Transfer) -> None:
         """Note a message that has arrived."""
-        for carried in self._on_route.get((start, end)) or self._open_books(route, start, end):
+        ends = transfer.sender, transfer.receiver
+        for carried in self._on_route.get(ends) or self._open_books(transfer.route, *ends):
             carried.messages += 1
-            carried.size_bytes += size_bytes
-            carried.busy_s += busy_s
+            carried.size_bytes += transfer.wire_bytes
+            carried.busy_s += transfer.busy_s
 
     def _open_books(self, route: Route, start: int, end: int) -> list[Carried]:
         """What is carried on each link of a route in the direction of travel."""
@@ -217,13 +384,11 @@ class _Books:
         return books
 
 
-def _stalled(
-    cluster: Cluster, route: Route, start: int, end: int, size_bytes: float, time_s: float
-) -> RunEndedError:
+def _stalled(cluster: Cluster, transfer: Transfer, time_s: float) -> RunEndedError:
     names = cluster.names
-    links = ", ".join(cluster.resources[i].name for i in route.resources)
+    links = ", ".join(cluster.resources[i].name for i in transfer.route.resources)
     return RunEndedError(
         "stalled",
-        f"{size_bytes:.0f} bytes from {names[start]!r} to {names[end]!r} at {time_s:.6g} s "
-        f"never arrive over {links}: the rate stays at 0",
+        f"{transfer.size_bytes:.0f} bytes from {names[transfer.sender]!r} to {names[transfer.receiver]!r} at "
+        f"{time_s:.6g} s never arrive over {links}: the rate stays at 0",
     )

@@ -11,9 +11,9 @@ Checked against the packet-level simulator ns-3 3.44 (TCP CUBIC, a fresh connect
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Literal, Protocol
 
-from simcore.world.options import Connection, Transporting
+from simcore.registry import Registry
 from simcore.world.route import Route
 
 SEGMENT_BYTES = 1448
@@ -51,9 +51,28 @@ class Transport(Protocol):
         ...
 
 
+class TransportSpec(Protocol):
+    """Which transport messages use."""
+
+    @property
+    def name(self) -> str:
+        """By which scenarios ask for it."""
+        ...
+
+    def open(self) -> Transport:
+        """The transport of one run, without any connection yet."""
+        ...
+
+
 @dataclass(frozen=True)
 class Ideal:
     """Latency and bytes over rate, nothing else."""
+
+    name: ClassVar[str] = "ideal"
+
+    def open(self) -> Transport:
+        """See `TransportSpec.open`."""
+        return self
 
     def begin(
         self, ends: tuple[int, int], route: Route, round_trip_s: float, size_bytes: float, now: float
@@ -63,6 +82,37 @@ class Ideal:
 
     def end(self, ends: tuple[int, int], now: float) -> None:
         """See `Transport.end`."""
+
+
+@dataclass(frozen=True)
+class Tcp:
+    """TCP by the form above.
+
+    The bandwidth-delay product is that of the narrowest resource of the route when the message starts, whoever else is
+    on it; the waits are taken together before the bytes flow.
+
+    Attributes:
+        connection: a `fresh` one for every message, or one per sender and receiver that is `persistent`: the first
+            message opens it, later ones find the window where the one before left it. Checked for `fresh` alone.
+        idle_restart: whether the window of a connection that has been idle for longer than the retransmission timeout,
+            a round trip and 200 ms, starts again (RFC 5681 section 4.1; on by default in Linux,
+            `tcp_slow_start_after_idle`, which halves it per timeout where here it falls at once).
+    """
+
+    name: ClassVar[str] = "tcp"
+
+    connection: Literal["fresh", "persistent"] = "fresh"
+    idle_restart: bool = True
+
+    def open(self) -> Transport:
+        """See `TransportSpec.open`."""
+        return _Connections(self)
+
+
+TRANSPORTS: Registry[TransportSpec] = Registry(
+    "transport", "headway.transports", {spec.name: spec for spec in (Ideal(), Tcp())}
+)
+"""Every transport by name, with its default options."""
 
 
 @dataclass
@@ -78,23 +128,11 @@ class _Connection:
     used_s: float
 
 
-class Tcp:
-    """TCP by the form above.
+class _Connections:
+    """The connections of one run under `Tcp`."""
 
-    The bandwidth-delay product is that of the narrowest resource of the route when the message starts, whoever else is
-    on it; the waits are taken together before the bytes flow.
-
-    Args:
-        connection: a `fresh` one for every message, or one per sender and receiver that is `persistent`: the first
-            message opens it, later ones find the window where the one before left it. Checked for `fresh` alone.
-        idle_restart: whether the window of a connection that has been idle for longer than the retransmission timeout,
-            a round trip and 200 ms, starts again (RFC 5681 section 4.1; on by default in Linux,
-            `tcp_slow_start_after_idle`, which halves it per timeout where here it falls at once).
-    """
-
-    def __init__(self, connection: Connection = "fresh", *, idle_restart: bool = True) -> None:
-        self._connection = connection
-        self._idle_restart = idle_restart
+    def __init__(self, spec: Tcp) -> None:
+        self._spec = spec
         self._kept: dict[tuple[int, int], _Connection] = {}
 
     def begin(
@@ -104,7 +142,7 @@ class Tcp:
         window, handshake_s = self._opened(ends, round_trip_s, now)
         rate = min(trace.value(now + route.latency_s) for trace in route.bandwidths)
         idle_s, window = slow_start(size_bytes, rate, round_trip_s, window)
-        if self._connection == "persistent":
+        if self._spec.connection == "persistent":
             self._kept[ends] = _Connection(window, math.inf)
         return handshake_s + idle_s, size_bytes * WIRE_BYTES / SEGMENT_BYTES
 
@@ -118,14 +156,9 @@ class Tcp:
         kept = self._kept.get(ends)
         if kept is None:
             return FIRST_WINDOW, round_trip_s
-        if self._idle_restart and now - kept.used_s > round_trip_s + LEAST_VARIANCE_S:
+        if self._spec.idle_restart and now - kept.used_s > round_trip_s + LEAST_VARIANCE_S:
             return min(kept.window, FIRST_WINDOW), 0.0
         return kept.window, 0.0
-
-
-def open_transport(spec: Transporting) -> Transport:
-    """The transport of one run, without any connection yet."""
-    return Tcp(spec.connection, idle_restart=spec.idle_restart) if spec.kind == "tcp" else Ideal()
 
 
 def slow_start(size_bytes: float, rate: float, round_trip_s: float, window: float) -> tuple[float, float]:

@@ -3,9 +3,9 @@
 import numpy as np
 
 from simcore.arrays import BoolArray, FloatArray, IntArray, sealed
-from simcore.engine.decode import Pipeline, pipeline
 from simcore.engine.placement.memory import MemoryLedger
 from simcore.scenario import Scenario, Turn
+from simcore.steps.graph import StepGraph
 from simcore.world.blocks import Kind
 from simcore.world.cost import StepCost, refill
 
@@ -24,12 +24,13 @@ class Deployment:
     def __init__(self, scenario: Scenario) -> None:
         self._blocks = scenario.block_table
         self._cost = scenario.cost
+        self._step_graphs = scenario.step_graphs
         self._source = scenario.cluster.source_index
         self._weights: FloatArray = np.asarray(scenario.cost.idle_memory_bytes)
         self._on_disk: FloatArray = self._weights * scenario.controller.weights_on_disk
         self._devices: IntArray | None = None
         self._placement: IntArray | None = None
-        self._way: Pipeline | None = None
+        self._graph: StepGraph | None = None
         self._in_use: frozenset[int] | None = None
         self.lost: BoolArray = np.zeros(len(scenario.block_table), dtype=np.bool_)
         self.ledger = MemoryLedger(len(scenario.cluster.devices), scenario.block_table)
@@ -43,12 +44,12 @@ class Deployment:
         return self._placement
 
     @property
-    def way(self) -> Pipeline:
-        """The placement as a token meets it; there must be one."""
-        if self._way is None:
+    def graph(self) -> StepGraph:
+        """The graph of a step under the placement; there must be one."""
+        if self._graph is None:
             assert self.placement is not None
-            self._way = pipeline(self._blocks, self.placement, self._source)
-        return self._way
+            self._graph = self._step_graphs.of(self.placement, self._source)
+        return self._graph
 
     @property
     def moving_bytes(self) -> FloatArray:
@@ -157,4 +158,4 @@ class Deployment:
 
     def _changed(self, devices: IntArray | None) -> None:
         self._devices = devices
-        self._placement = self._way = self._in_use = None
+        self._placement = self._graph = self._in_use = None

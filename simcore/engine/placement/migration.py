@@ -7,15 +7,12 @@ of it has arrived and, where weights are on disk, its new device has loaded them
 from dataclasses import dataclass, field
 
 import numpy as np
-import simpy
 
 from simcore.arrays import FloatArray, IntArray
-from simcore.engine.decode import Events
-from simcore.engine.network.network import Network
-from simcore.engine.outages import Outages, unless_failing
-from simcore.engine.placement.deployment import Deployment
-from simcore.instrument import Message, Move, Probe
-from simcore.results import Recorder
+from simcore.engine.network.network import sent
+from simcore.engine.outages import Process, unless_failing
+from simcore.engine.placement.context import RunContext
+from simcore.instrument import Message, Move
 from simcore.scenario import Scenario, Turn
 from simcore.world.blocks import Kind
 
@@ -54,7 +51,7 @@ class _Copying:
     turn: Turn
     moves: list[_Move]
     done: bool = False
-    work: Events = field(init=False)
+    work: Process = field(init=False)
 
     @property
     def blocks(self) -> IntArray:
@@ -70,25 +67,13 @@ class _Copying:
 class Mover:
     """Moves blocks, at once (`blocking`) or beside the decoding (`live`), and writes down what it moved."""
 
-    def __init__(
-        self,
-        env: simpy.Environment,
-        scenario: Scenario,
-        network: Network,
-        deployment: Deployment,
-        recorder: Recorder,
-        outages: Outages,
-        probe: Probe | None = None,
-    ) -> None:
-        self._env = env
-        self._outages = outages
-        self._probe = probe
-        self._names = scenario.cluster.names
-        self._blocks = scenario.block_table
-        self._load_s = load_seconds(scenario)
-        self._network = network
-        self._deployment = deployment
-        self._recorder = recorder
+    def __init__(self, run: RunContext) -> None:
+        self._run = run
+        self._env = run.env
+        self._deployment = run.deployment
+        self._names = run.scenario.cluster.names
+        self._blocks = run.scenario.block_table
+        self._load_s = load_seconds(run.scenario)
         self._copying: _Copying | None = None
 
     @property
@@ -111,7 +96,7 @@ class Mover:
         """Whether there is one whose copies are all there, so that decoding can switch to them."""
         return self._copying is not None and self._copying.done
 
-    def move(self, turn: Turn, blocks: IntArray, targets: IntArray) -> Events:
+    def move(self, turn: Turn, blocks: IntArray, targets: IntArray) -> Process:
         """Move blocks, shape (n,), to devices, shape (n,); each is held by the old one until its last byte has come."""
         for move in self._moves(blocks, targets):
             outcome = "abandoned"
@@ -129,7 +114,7 @@ class Mover:
         copying.work = self._copy_all(copying)
         self._env.process(self._copy_beside(copying))
 
-    def switch(self) -> Events:
+    def switch(self) -> Process:
         """Send what blocks have gained since they were copied; then all of them are on their new devices."""
         assert self._copying is not None
         copying = self._copying
@@ -168,19 +153,19 @@ class Mover:
             for block, new in zip(blocks.tolist(), targets.tolist(), strict=True)
         ]
 
-    def _copy_beside(self, copying: _Copying) -> Events:
+    def _copy_beside(self, copying: _Copying) -> Process:
         """Copy all blocks, unless a device that has or gets one of them goes down."""
         devices = {device for move in copying.moves for device in (move.old, move.new)}
-        done = yield from unless_failing(self._env, self._outages, devices, copying.work)
+        done = yield from unless_failing(self._env, self._run.outages, devices, copying.work)
         if not done and self._copying is copying:
             self.abandon()
 
-    def _copy_all(self, copying: _Copying) -> Events:
+    def _copy_all(self, copying: _Copying) -> Process:
         for move in copying.moves:
             yield from self._copy(move)
         copying.done = True
 
-    def _copy(self, move: _Move) -> Events:
+    def _copy(self, move: _Move) -> Process:
         """Send what a block holds, and load its weights where they are on disk."""
         move.start_s = self._env.now
         move.copied_bytes = self._deployment.to_send(move.block)
@@ -191,16 +176,18 @@ class Mover:
             yield self._env.timeout(still_s)
             move.duration_s += still_s
 
-    def _send(self, move: _Move, size_bytes: float) -> Events:
+    def _send(self, move: _Move, size_bytes: float) -> Process:
         begun_s = self._env.now
-        flow = yield from self._network.send(move.old, move.new, size_bytes)
+        if move.old != move.new:
+            transfer = yield from sent(self._env, self._run.network, move.old, move.new, size_bytes)
+            flow = transfer.flow_s, transfer.wire_bytes
+            message = Message(move.old, move.new, size_bytes, begun_s, *flow, self._env.now, move.block)
+            self._run.instrument.block_arrived(message)
         move.sent_bytes += size_bytes
         move.duration_s += self._env.now - begun_s
-        if self._probe is not None and flow is not None:
-            self._probe(Message(move.old, move.new, size_bytes, begun_s, *flow, self._env.now, move.block))
 
     def _record(self, turn: Turn, move: _Move, outcome: str) -> None:
-        self._recorder.add(
+        self._run.recorder.add(
             "migrations",
             turn.number,
             turn.generated,
@@ -214,9 +201,9 @@ class Mover:
             move.start_s,
             move.duration_s,
         )
-        if self._probe is not None and move.start_s is not None:
+        if move.start_s is not None:
             of = (turn.number, turn.generated, move.block, move.old, move.new)
-            self._probe(Move(*of, move.start_s, self._env.now, move.load_s, outcome))
+            self._run.instrument.block_moved(Move(*of, move.start_s, self._env.now, move.load_s, outcome))
 
 
 def load_seconds(scenario: Scenario) -> FloatArray:

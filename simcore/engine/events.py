@@ -1,0 +1,198 @@
+"""A step as events: the graph is run node by node, each when all that it waits for has ended.
+
+Tasks go to the processors of their devices and messages to the network, which call back when they have ended. Several
+steps may be in flight at once; they meet on devices and links only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import simpy
+
+from simcore.engine.compute import Processor, Task
+from simcore.engine.network.network import Network, Transfer
+from simcore.engine.outages import Process
+from simcore.errors import RunEndedError
+from simcore.instrument import Instrument
+from simcore.steps.graph import NONE, StepGraph
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the nodes of a graph cost in one step, shape (nodes,) each.
+
+    Attributes:
+        nominal_s: of a task, its seconds on the fully available device.
+        disk_s: of a task, how long what was swapped takes from the disk.
+        size_bytes: of a message.
+    """
+
+    nominal_s: Sequence[float]
+    disk_s: Sequence[float]
+    size_bytes: Sequence[float]
+
+
+@dataclass
+class Parts:
+    """Where the time of a step went, along the chain of tasks and messages that ended last."""
+
+    compute_s: float = 0.0
+    disk_s: float = 0.0
+    transfer_s: float = 0.0
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Executor:
+    """What steps need of the simulated world.
+
+    Attributes:
+        env: the SimPy environment.
+        network: carries the messages.
+        processors: one per device.
+        instrument: is told of every task and message that has ended.
+    """
+
+    env: simpy.Environment
+    network: Network
+    processors: Sequence[Processor]
+    instrument: Instrument
+
+    def step(self, graph: StepGraph, load: Load) -> "StepInFlight":
+        """A step that has not begun yet."""
+        return StepInFlight(self, graph, load)
+
+
+class StepInFlight:
+    """A step under way.
+
+    Attributes:
+        graph: of the step.
+        done: fires when the last node has ended; fails with a `RunEndedError` when some node never can.
+    """
+
+    def __init__(self, executor: Executor, graph: StepGraph, load: Load) -> None:
+        self.graph = graph
+        self.done = executor.env.event()
+        self._env = executor.env
+        self._network = executor.network
+        self._processors = executor.processors
+        self._instrument = executor.instrument
+        self._nodes = graph.nodes
+        self._load = load
+        self._missing = graph.nodes.predecessors.copy()
+        self._left = len(graph)
+        self._last = NONE
+        self._under_way: dict[int, Task | Transfer] = {}
+        self._begin_s = [0.0] * len(graph)
+        self._end_s = [0.0] * len(graph)
+        # Of each task, how long it waited for its turn and for the disk.
+        self._delays: dict[int, tuple[float, float]] = {}
+        # Of each node, the predecessor that ended last: for that one it has waited.
+        self._decisive = [NONE] * len(graph)
+
+    def begin(self) -> None:
+        """Begin with all nodes that wait for none."""
+        for node in self._nodes.first:
+            if self._begins_and_ends(node):
+                self._end(node)
+
+    def run(self) -> Process:
+        """Begin the step and wait for its end; to close this drops whatever has not ended.
+
+        Raises:
+            RunEndedError: some node can never end.
+        """
+        try:
+            self.begin()
+            yield self.done
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Drop whatever has not ended; nothing is called any more."""
+        self.done.defused = True
+        under_way, self._under_way = self._under_way, {}
+        for node, work in under_way.items():
+            if isinstance(work, Task):
+                self._processors[self._nodes.device[node]].cancel(work)
+            else:
+                self._network.cancel(work)
+
+    def parts(self) -> Parts:
+        """Where the time of a step that is done went: along its critical path, back from what ended last."""
+        path = [self._last]
+        while (before := self._decisive[path[-1]]) != NONE:
+            path.append(before)
+        parts = Parts()
+        for node in reversed(path):
+            length_s = self._end_s[node] - self._begin_s[node]
+            if self._nodes.is_task[node]:
+                wait_s, disk_s = self._delays[node]
+                parts.wait_s += wait_s
+                parts.disk_s += disk_s
+                parts.compute_s += length_s - wait_s - disk_s
+            else:
+                parts.transfer_s += length_s
+        return parts
+
+    def _begins_and_ends(self, node: int) -> bool:
+        """Begin a node; whether it has ended at once, because it takes no time."""
+        nodes, load = self._nodes, self._load
+        self._begin_s[node] = self._env.now
+        if nodes.is_task[node]:
+            processor = self._processors[nodes.device[node]]
+            done = partial(self._task_done, node)
+            task = processor.submit(load.nominal_s[node], load.disk_s[node], done, self._fail)
+            self._under_way[node] = task
+            return False
+        if nodes.is_sent[node]:
+            ends, arrived = (nodes.device[node], nodes.receiver[node]), partial(self._arrived, node)
+            self._under_way[node] = self._network.send(*ends, load.size_bytes[node], arrived, self._fail)
+            return False
+        return True
+
+    def _task_done(self, node: int, task: Task) -> None:
+        del self._under_way[node]
+        self._delays[node] = task.start_s - task.submitted_s, task.disk_s
+        self._instrument.task_done(
+            self.graph, node, task.submitted_s, task.start_s, task.disk_s, self._env.now, task.nominal_s
+        )
+        self._end(node)
+
+    def _arrived(self, node: int, transfer: Transfer) -> None:
+        del self._under_way[node]
+        self._instrument.message_arrived(
+            self.graph,
+            node,
+            transfer.size_bytes,
+            transfer.sent_s,
+            transfer.flow_s,
+            transfer.wire_bytes,
+            self._env.now,
+        )
+        self._end(node)
+
+    def _end(self, node: int) -> None:
+        """A node has ended: begin those that have waited for it alone, and so on."""
+        now, end_s, missing, decisive = self._env.now, self._end_s, self._missing, self._decisive
+        ended = [node]
+        for one in ended:
+            end_s[one] = now
+            for later in self._nodes.successors[one]:
+                before = decisive[later]
+                # Of several that end at one moment, the first in the graph counts, in whichever order they are told.
+                if before == NONE or end_s[before] < now or one < before:
+                    decisive[later] = one
+                missing[later] -= 1
+                if missing[later] == 0 and self._begins_and_ends(later):
+                    ended.append(later)
+        self._left -= len(ended)
+        if self._left == 0:
+            self._last = ended[-1]
+            self.done.succeed()
+
+    def _fail(self, error: RunEndedError) -> None:
+        if not self.done.triggered:
+            self.done.fail(error)

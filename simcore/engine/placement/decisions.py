@@ -1,0 +1,203 @@
+"""What a policy is shown, what it answers, and what becomes of that; nothing here takes simulated time."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from simcore import predict
+from simcore.arrays import IntArray, sealed
+from simcore.engine.placement import decision_validation, policy_timeout
+from simcore.engine.placement.context import RunContext
+from simcore.engine.placement.migration import load_seconds
+from simcore.errors import PolicyError
+from simcore.instrument import Asked
+from simcore.observe import Decision, Keep, Observation, Placement, Policy, Step
+from simcore.scenario import Request, Turn
+from simcore.world.cost import refill
+from simcore.world.device_time import DEVICE_TIMES
+from traces.errors import told
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What becomes of a decision.
+
+    Attributes:
+        target: the placement to go on with, shape (blocks,); None: there is none.
+        outcome: as in the table `decisions`.
+        reason: why the decision cannot be followed, otherwise empty.
+    """
+
+    target: IntArray | None
+    outcome: str
+    reason: str = ""
+
+
+class Decisions:
+    """Observes the world for a policy, asks it, judges its answers and records them.
+
+    Args:
+        run: that goes on.
+        policy: decides.
+        limit_s: wall time that it may take for one decision; None for any.
+    """
+
+    def __init__(self, run: RunContext, policy: Policy, limit_s: float | None) -> None:
+        self._run = run
+        self._scenario = run.scenario
+        self._deployment = run.deployment
+        self._policy = policy
+        self._name = decision_validation.name_of(policy)
+        self._timeout = policy_timeout.Deadline(limit_s)
+        self._device_time = DEVICE_TIMES.find(run.scenario.device_time)
+        self._load_seconds = sealed(load_seconds(run.scenario))
+        self._recorded: IntArray | None = None
+
+    def close(self) -> None:
+        """The policy will not be asked any more."""
+        self._timeout.close()
+
+    def observe(self, turn: Turn) -> Observation:
+        """What the policy may see before the token."""
+        scenario, now = self._scenario, self._run.env.now
+        cluster, kind = scenario.cluster, scenario.block_table.kind
+        request, generated = turn.request, turn.generated
+        interval = scenario.controller.interval
+        count = min(interval - generated % interval, request.output - generated)
+        last = scenario.cost.step(request.prompt, generated + count - 1)
+        return Observation(
+            time_s=now,
+            request=turn.number,
+            generated=generated,
+            blocks=scenario.block_table,
+            step_graphs=scenario.step_graphs,
+            device_time=self._device_time,
+            device_names=cluster.names,
+            source=cluster.source_index,
+            capacity_bytes=cluster.memory_bytes,
+            available_bytes=cluster.available_bytes(now),
+            flops=cluster.flops,
+            memory_bandwidth=cluster.memory_bandwidth,
+            overhead_s=cluster.overhead_s,
+            disk_bandwidth=cluster.disk_bandwidth,
+            availability=cluster.availability(now, scenario.controller.window_s),
+            rate=cluster.rates(now, scenario.controller.window_s),
+            latency_s=cluster.latency_s,
+            steps=self._steps_of(request, generated, count),
+            memory_bytes=sealed(last.memory_bytes[kind]),
+            moving_bytes=sealed(self._deployment.moving_bytes),
+            load_seconds=self._load_seconds,
+            up=cluster.up(now),
+            lost=sealed(self._deployment.lost.copy()),
+            placement=self._deployment.placement,
+            overflow=scenario.memory.overflow,
+            migration=scenario.controller.migration,
+        )
+
+    def _steps_of(self, request: Request, generated: int, count: int) -> tuple[Step, ...]:
+        cost = self._scenario.cost
+        if generated == 0 or self._deployment.cache_lost:
+            prefill = Step(refill(cost, request.prompt, generated), 1)
+            if count == 1:
+                return (prefill,)
+            return (prefill, Step(cost.step(request.prompt, generated + count // 2), count - 1))
+        return (Step(cost.step(request.prompt, generated + (count - 1) // 2), count),)
+
+    def ask(self, seen: Observation) -> tuple[Decision, float]:
+        """What the policy decides, and how long that takes [s of wall time].
+
+        Raises:
+            PolicyError: it raises instead, or takes too long.
+        """
+        begun = time.perf_counter()
+        decision = self._decided(seen)
+        wall_s = time.perf_counter() - begun
+        self._run.recorder.add("timings", seen.request, seen.generated, wall_s)
+        return decision, wall_s
+
+    def _decided(self, seen: Observation) -> Decision:
+        try:
+            # What the policy has numpy do about overflows and the like is its own affair.
+            with np.errstate():
+                return self._timeout.call(lambda: decision_validation.decided(self._policy, seen))
+        except (KeyboardInterrupt, policy_timeout.Interruption):
+            raise
+        except policy_timeout.OverdueError as error:
+            place = "" if error.__cause__ is None else decision_validation.place(error.__cause__, _OURS)
+            found = f"{error}" + (place and f", stopped at {place}")
+            accepted = "an answer in time; --decision-limit, or decision_limit_s in Python, allows more"
+            raise self._mistake(seen, found, accepted) from error.__cause__
+        except BaseException as error:
+            place = decision_validation.place(error, _OURS)
+            found = told(error) + (place and f", raised at {place}")
+            raise self._mistake(seen, found, "a Placement, Keep or Infeasible, and no exception") from error
+
+    def _mistake(self, seen: Observation, found: str, accepted: str) -> PolicyError:
+        return PolicyError(self._name, seen.request, seen.generated, seen.time_s, found, accepted)
+
+    def charged_s(self, wall_s: float) -> float:
+        """What a decision costs in simulated time [s]."""
+        rule = self._scenario.controller.decision_time
+        if rule == "free":
+            return 0.0
+        return wall_s if rule == "measured" else float(rule)
+
+    def judge(self, seen: Observation, decision: Decision) -> Judgement:
+        """What becomes of a decision."""
+        reason = decision_validation.objection(seen, decision)
+        if isinstance(decision, Keep) and not reason:
+            return Judgement(seen.placement, "kept")
+        if isinstance(decision, Placement) and not reason:
+            same = seen.placement is not None and np.array_equal(decision.devices, seen.placement)
+            return Judgement(decision.devices, "kept" if same else "adopted")
+        if self._scenario.controller.on_infeasible == "fail":
+            return Judgement(None, "infeasible", reason)
+        target = seen.placement
+        if target is None and isinstance(decision, Placement):
+            # A complete placement that is only too large: there is nothing else to go on with, so the
+            # overflow rule decides what becomes of it.
+            target = decision.devices
+        if target is not None and not seen.up[target].all():
+            target = None
+        return Judgement(target, "infeasible", reason)
+
+    def record(self, seen: Observation, judgement: Judgement, trigger: str) -> None:
+        """Write down a decision, why it was asked for, and what the predictions are."""
+        target, moved = judgement.target, 0
+        if target is not None and seen.placement is not None:
+            moved = int(((target != seen.placement) | seen.lost).sum())
+        self._run.recorder.add(
+            "decisions",
+            seen.request,
+            seen.generated,
+            seen.time_s,
+            trigger,
+            judgement.outcome,
+            judgement.reason,
+            moved,
+            None if target is None else predict.interval_delay(seen, target),
+            None if target is None else predict.migration_delay(seen, target),
+        )
+        asked = seen.request, seen.generated, seen.time_s, self._run.env.now
+        self._run.instrument.policy_asked(Asked(*asked, judgement.outcome, judgement.reason, moved, target))
+
+    def record_placement(self, turn: Turn) -> None:
+        """Write down the placement of the token, if it is not that of the token before."""
+        placement = self._deployment.placement
+        if placement is None or placement is self._recorded:
+            return
+        self._recorded = placement
+        names = self._scenario.cluster.names
+        self._run.recorder.add_many(
+            "placements",
+            len(placement),
+            turn.number,
+            turn.generated,
+            list(self._scenario.block_table.names),
+            [names[device] for device in placement.tolist()],
+        )
+
+
+_OURS = frozenset((__file__, decision_validation.__file__, policy_timeout.__file__))
+"""Through these files the way leads to a policy's code."""

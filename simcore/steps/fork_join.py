@@ -1,0 +1,150 @@
+"""Graphs in which stages follow one another, and devices work side by side within each stage.
+
+A stage begins where the one before has ended: on the device that holds its input. That device sends the input once to
+every device with blocks of the stage; each computes its blocks as one task and sends what comes out to the device that
+gathers the outputs. The stage ends when the last output has come.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from simcore.arrays import IntArray, sealed
+from simcore.steps.graph import NONE, Branches, StepGraph
+from simcore.world.blocks import Kind
+from simcore.world.cost import PER_BLOCK, Payload
+
+SOURCE = -1
+"""Stands for the source among rows of the block table."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Blocks of one kind and layer that work side by side.
+
+    Attributes:
+        kind: of the blocks.
+        layer: of the blocks; -1 before the first layer, the number of layers after the last one.
+        rows: of the blocks in the block table.
+        input: what every device with blocks of the stage receives.
+        output: what each of them sends to the device that gathers.
+        gathers: row of the block whose device gathers the outputs, and holds the input of the next stage.
+    """
+
+    kind: Kind
+    layer: int
+    rows: tuple[int, ...]
+    input: Payload
+    output: Payload
+    gathers: int
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Stages that follow one another, from the source and back to it.
+
+    Attributes:
+        stages: at least one, in order; every block belongs to one of them.
+        result: what returns to the source in the end.
+    """
+
+    stages: tuple[Stage, ...]
+    result: Payload
+
+    @cached_property
+    def stage_of(self) -> Mapping[int, int]:
+        """The number of the stage of each block, by its row in the block table."""
+        return {row: number for number, stage in enumerate(self.stages) for row in stage.rows}
+
+    @cached_property
+    def receivers(self) -> Mapping[int, tuple[Payload, tuple[int, ...]]]:
+        """What each block sends on, by row, and the blocks of its layer that this may go to, the nearest first.
+
+        `SOURCE` stands for the source. Of a block whose output stays where it is until the next layer there are none.
+        """
+        return {row: self._receivers(number, row) for row, number in self.stage_of.items()}
+
+    def _receivers(self, number: int, row: int) -> tuple[Payload, tuple[int, ...]]:
+        stage = self.stages[number]
+        if row != stage.gathers and stage.gathers in stage.rows:
+            return stage.output, (stage.gathers,)
+        later = [after.gathers for after in self.stages[number + 1 :] if after.layer == stage.layer]
+        if row != stage.gathers:
+            return stage.output, (stage.gathers, *later)
+        if number == len(self.stages) - 1:
+            return self.result, (SOURCE,)
+        return self.stages[number + 1].input, tuple(later)
+
+
+class ForkJoin:
+    """Builds the graphs of a chain, one for each placement."""
+
+    def __init__(self, chain: Chain) -> None:
+        stages = chain.stages
+        sizes = [len(stage.rows) for stage in stages]
+        self._rows = np.array([row for stage in stages for row in stage.rows], dtype=np.int64)
+        self._stage_of_row = np.repeat(np.arange(len(stages)), sizes)
+        self._gathers = np.array([stage.gathers for stage in stages], dtype=np.int64)
+        self._kind = np.array([stage.kind for stage in stages], dtype=np.int64)
+        self._layer = np.array([stage.layer for stage in stages], dtype=np.int64)
+        self._kind_before = np.concatenate(([NONE], self._kind[:-1]))
+        self._layer_before = np.concatenate(([NONE], self._layer[:-1]))
+        self._input = np.array([stage.input for stage in stages], dtype=np.int64)
+        self._output = np.array([stage.output for stage in stages], dtype=np.int64)
+        self._per_block = np.isin(self._output, list(PER_BLOCK))
+        self._result = chain.result
+
+    def __call__(self, placement: IntArray, source: int) -> StepGraph:
+        """The graph of a placement, shape (blocks,), with the prompt on device `source`.
+
+        First come the nodes of all branches, stage by stage, then a join for each stage, then the message that returns.
+        """
+        stages = len(self._gathers)
+        end = placement[self._gathers]
+        start = np.concatenate(([source], end[:-1]))
+        devices = int(placement.max()) + 1
+        branch, blocks = np.unique(self._stage_of_row * devices + placement[self._rows], return_counts=True)
+        stage, device = np.divmod(branch, devices)
+        width = np.bincount(stage, minlength=stages)
+        first_join = 3 * len(branch)
+        nodes = first_join + stages + 1
+
+        def column(
+            incoming: IntArray, task: IntArray, outgoing: IntArray, join: IntArray, back: int
+        ) -> IntArray:
+            values = np.empty(nodes, dtype=np.int64)
+            values[:first_join].reshape(-1, 3).T[:] = incoming, task, outgoing
+            values[first_join:-1], values[-1] = join, back
+            return sealed(values)
+
+        none, one = np.full(len(branch), NONE), np.ones(len(branch), dtype=np.int64)
+        number = 3 * np.arange(len(branch))
+        first_branch = np.cumsum(width) - width
+        after_joins = first_join + np.append(np.cumsum(width[1:]), len(branch) - width[0] + 1)
+        kind, layer = self._kind[stage], self._layer[stage]
+        carried = np.where(self._per_block[stage], blocks, 1)
+        return StepGraph(
+            kind=column(self._kind_before[stage], kind, kind, none[:1], int(self._kind[-1])),
+            payload=column(self._input[stage], none, self._output[stage], none[:1], self._result),
+            device=column(start[stage], device, device, end, int(end[-1])),
+            receiver=column(device, device, end[stage], end, source),
+            count=column(one, blocks, carried, 0 * one[:1], 1),
+            layer=column(self._layer_before[stage], layer, layer, self._layer, int(self._layer[-1])),
+            stage=column(stage, stage, stage, np.arange(stages), stages - 1),
+            # Each node of a branch has one successor; a join has all branches of the next stage.
+            first_successor=sealed(
+                np.concatenate((np.arange(first_join + 1), after_joins, after_joins[-1:]))
+            ),
+            successor=sealed(
+                np.concatenate(
+                    (
+                        np.stack((number + 1, number + 2, first_join + stage), axis=1).ravel(),
+                        number[width[0] :],
+                        [nodes - 1],
+                    )
+                )
+            ),
+            branches=Branches(sealed(first_branch), len(branch)),
+        )

@@ -1,0 +1,84 @@
+"""How long tasks take on devices that have nothing else to do.
+
+A *device-time model* answers with two tables by kind of block and device: the seconds of one block, and the seconds
+that a task takes whatever the number of its blocks. A task of n blocks takes `n * block_s + task_s`. The roofline
+computes both from data sheets; a model of your own may look them up in measurements.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, Protocol
+
+import numpy as np
+
+from simcore.arrays import FloatArray, sealed
+from simcore.registry import Registry
+from simcore.world.cost import StepCost
+
+
+class Machines(Protocol):
+    """The devices as data sheets describe them, such as a `Cluster` or an `Observation`; arrays of shape (devices,)."""
+
+    @property
+    def flops(self) -> FloatArray:
+        """Peak speed [FLOP/s]."""
+        ...
+
+    @property
+    def memory_bandwidth(self) -> FloatArray:
+        """[bytes/s]."""
+        ...
+
+    @property
+    def overhead_s(self) -> FloatArray:
+        """Fixed time of a task."""
+        ...
+
+
+class TaskTimes(NamedTuple):
+    """Seconds on each fully available device, both of shape (5, devices), indexed by `Kind` and device.
+
+    Attributes:
+        block_s: of one block.
+        task_s: of a task, whatever the number of its blocks.
+    """
+
+    block_s: FloatArray
+    task_s: FloatArray
+
+
+class DeviceTime(Protocol):
+    """A device-time model."""
+
+    @property
+    def name(self) -> str:
+        """By which scenarios ask for it."""
+        ...
+
+    def times(self, cost: StepCost, machines: Machines) -> TaskTimes:
+        """The times of the tasks of a step that costs `cost`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """The longer of computing at peak speed and reading from memory.
+
+    See Williams, Waterman and Patterson, Communications of the ACM 52(4), 2009. Kinds of blocks without work and
+    without bytes take no time.
+    """
+
+    name: ClassVar[str] = "roofline"
+
+    def times(self, cost: StepCost, machines: Machines) -> TaskTimes:
+        """See `DeviceTime.times`."""
+        computing = cost.work_flop[:, None] / machines.flops
+        reading = cost.read_bytes[:, None] / machines.memory_bandwidth
+        something = ((cost.work_flop > 0.0) | (cost.read_bytes > 0.0))[:, None]
+        block_s = np.where(something, np.maximum(computing, reading) + machines.overhead_s, 0.0)
+        return TaskTimes(sealed(block_s), sealed(np.zeros_like(block_s)))
+
+
+DEVICE_TIMES: Registry[DeviceTime] = Registry(
+    "device_time", "headway.device_times", {Roofline.name: Roofline()}
+)
+"""Every device-time model by name."""
