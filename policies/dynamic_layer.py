@@ -79,7 +79,7 @@ class DynamicLayer:
 
     def _filled(self, seen: Observation, sizes: FloatArray) -> IntArray | None:
         """A first placement, the device of each unit; None if none was found."""
-        seconds = seen.kind_seconds[seen.blocks.kind].sum(axis=0)
+        seconds = seen.seconds_together(np.arange(len(seen.blocks)))
         order = np.lexsort((seconds, np.arange(seen.devices) != seen.source, self._busy(seen)))
         for limit in (self.memory_threshold, 1.0):
             plan = _first_fit(sizes, limit * seen.available_bytes, order)

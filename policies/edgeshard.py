@@ -114,7 +114,7 @@ def _chain(seen: Observation, parts: tuple[IntArray, ...]) -> _Chain:
     for step in seen.steps:
         sizes = np.array(_messages(seen, parts, step.cost))[:, None, None]
         moving += step.count * (seen.latency_s + sizes * seen.per_byte_s)
-    seconds = np.array([seen.kind_seconds[seen.blocks.kind[rows]].sum(axis=0) for rows in parts])
+    seconds = np.array([seen.seconds_together(rows) for rows in parts])
     # What takes neither time nor memory would fit on a device that is down.
     seconds[:, ~seen.up] = np.inf
     return _Chain(

@@ -90,7 +90,7 @@ def _in_proportion(seen: Observation) -> IntArray:
 
 def _speed(seen: Observation) -> FloatArray:
     """Layers per second of each device; all alike if none can be used, shape (D,)."""
-    layer = seen.kind_seconds[seen.blocks.kind[seen.blocks.layer == 0]].sum(axis=0)
+    layer = seen.seconds_together(np.flatnonzero(seen.blocks.layer == 0))
     speed: FloatArray = np.where(usable(seen), 1.0 / layer, 0.0)
     return speed if speed.any() else np.ones(seen.devices)
 
@@ -123,8 +123,13 @@ def _to_move(seen: Observation, candidates: IntArray, held: FloatArray, old: int
 
 def _soonest(seen: Observation, devices: IntArray, block: int, held: FloatArray) -> int:
     """The device with room for a block that would be done with all its blocks first; usable ones before others."""
-    kind = seen.blocks.kind
-    busy = np.bincount(devices, seen.kind_seconds[kind, devices], seen.devices)
-    done = busy + seen.kind_seconds[kind[block]]
+    blocks, (block_s, task_s) = seen.blocks, seen.interval_times
+    kind, graph = blocks.kind, seen.step_graphs.of(devices, seen.source)
+    own, where = graph.kind[graph.tasks], graph.device[graph.tasks]
+    busy = np.bincount(devices, block_s[kind, devices], seen.devices)
+    busy += np.bincount(where, task_s[own, where], seen.devices)
+    beside = devices[(kind == kind[block]) & (blocks.layer == blocks.layer[block])]
+    joins = np.isin(np.arange(seen.devices), beside)
+    done = busy + block_s[kind[block]] + np.where(joins, 0.0, task_s[kind[block]])
     room = np.flatnonzero(seen.memory_bytes[block] <= seen.available_bytes - held)
     return int(room[np.lexsort((done[room], ~usable(seen)[room]))[0]])

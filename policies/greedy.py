@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from policies.common.live_moves import placement_in_reach
-from simcore import Decision, Infeasible, Observation
+from simcore import Decision, Infeasible, Kind, Observation
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,18 @@ class Greedy:
         # A device that is down has no room, not even for a block without bytes.
         free = np.where(seen.up, seen.available_bytes, -1.0)
         busy = np.zeros(seen.devices)
-        seconds = seen.kind_seconds[seen.blocks.kind]
+        blocks, (block_s, task_s) = seen.blocks, seen.interval_times
+        # Whether a device computes a task of a kind and layer already, which another block joins without overhead.
+        begun = np.zeros((len(Kind), blocks.layers + 2, seen.devices), dtype=np.bool_)
         for block in np.argsort(-seen.memory_bytes, kind="stable"):
-            finish = np.where(seen.memory_bytes[block] <= free, busy + seconds[block], np.inf)
+            kind, layer = blocks.kind[block], blocks.layer[block]
+            seconds = block_s[kind] + np.where(begun[kind, layer], 0.0, task_s[kind])
+            finish = np.where(seen.memory_bytes[block] <= free, busy + seconds, np.inf)
             device = int(finish.argmin())
             if seen.memory_bytes[block] > free[device]:
                 return Infeasible(f"no device has room for {seen.blocks.names[block]}")
             devices[block] = device
             free[device] -= seen.memory_bytes[block]
-            busy[device] += seconds[block, device]
+            busy[device] += seconds[device]
+            begun[kind, layer, device] = True
         return placement_in_reach(seen, devices)

@@ -22,7 +22,7 @@ class Single:
     def decide(self, seen: Observation) -> Decision:
         """Choose the device anew at every interval."""
         needed = seen.memory_bytes.sum()
-        seconds = seen.kind_seconds[seen.blocks.kind].sum(axis=0)
+        seconds = seen.seconds_together(np.arange(len(seen.blocks)))
         candidates = np.where(needed <= seen.available_bytes, seconds, np.inf)
         device = int(candidates.argmin())
         if needed > seen.available_bytes[device]:

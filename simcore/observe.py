@@ -12,7 +12,7 @@ import numpy as np
 
 from simcore.arrays import BoolArray, FloatArray, IntArray, sealed
 from simcore.steps.step_graphs import StepGraphs
-from simcore.world.blocks import BlockTable
+from simcore.world.blocks import BlockTable, Kind
 from simcore.world.cost import StepCost
 from simcore.world.device_time import DeviceTime, TaskTimes
 from simcore.world.options import Migration, Overflow
@@ -46,7 +46,7 @@ class Observation:
         available_bytes: what others do not take of it now, whether the model occupies it or not, shape (D,).
         flops: peak speed [FLOP/s], shape (D,).
         memory_bandwidth: [bytes/s], shape (D,).
-        overhead_s: fixed time per block and step, shape (D,).
+        overhead_s: fixed time per task (all blocks of one kind and layer on a device), shape (D,).
         disk_bandwidth: [bytes/s], 0 without a disk, shape (D,).
         availability: share of each device that has been free lately, in [0, 1], shape (D,).
         rate: bytes/s that have been possible between devices lately, infinite on the diagonal, shape (D, D).
@@ -119,12 +119,30 @@ class Observation:
         return tuple(self._times(step.cost) for step in self.steps)
 
     @cached_property
-    def kind_seconds(self) -> FloatArray:
-        """Seconds of a block of each kind on each device, summed over the interval, shape (5, D)."""
-        total = np.zeros((5, self.devices))
+    def interval_times(self) -> TaskTimes:
+        """The times of tasks on each device, summed over the interval."""
+        block_s, task_s = (np.zeros((len(Kind), self.devices)) for _ in range(2))
         for step, times in zip(self.steps, self.step_times, strict=True):
-            total += step.count * times.block_s
-        return sealed(total)
+            block_s += step.count * times.block_s
+            task_s += step.count * times.task_s
+        return TaskTimes(sealed(block_s), sealed(task_s))
+
+    @cached_property
+    def kind_seconds(self) -> FloatArray:
+        """Seconds of a task of one block of each kind on each device, summed over the interval, shape (5, D)."""
+        return sealed(self.interval_times.block_s + self.interval_times.task_s)
+
+    def seconds_together(self, rows: IntArray) -> FloatArray:
+        """Seconds of blocks over the interval if all of them are on one device, for each device, shape (D,).
+
+        Args:
+            rows: of the blocks in the block table, each once; those of one kind and layer are one task.
+        """
+        kind, layer = self.blocks.kind[rows], self.blocks.layer[rows]
+        tasks = np.unique(kind + len(Kind) * layer) % len(Kind)
+        block_s, task_s = self.interval_times
+        together: FloatArray = block_s[kind].sum(axis=0) + task_s[tasks].sum(axis=0)
+        return together
 
     @cached_property
     def per_byte_s(self) -> FloatArray:

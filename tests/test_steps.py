@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simcore import Kind, Payload, block_table
+import policies
+from simcore import (
+    Cluster,
+    Device,
+    Kind,
+    Payload,
+    Request,
+    Scenario,
+    block_table,
+    preset,
+    simulate,
+)
 from simcore.steps.graph import NONE, GraphBuilder, StepGraph
 from simcore.steps.makespan import makespan
 from simcore.steps.patterns import PATTERNS
@@ -172,3 +183,25 @@ def test_the_graph_of_a_placement_is_built_once() -> None:
     placement = np.zeros(len(blocks), dtype=np.int64)
     assert graphs.of(placement, SOURCE) is graphs.of(placement.copy(), SOURCE)
     assert graphs.of(placement, SOURCE) is not graphs.of(placement, 1)
+
+
+def test_overhead_is_paid_once_for_all_blocks_of_a_kind_and_layer_on_a_device() -> None:
+    """Two layers of 32 heads on one device are six tasks; with embedding and output head, eight."""
+    model = replace(preset("tinyllama-1.1b"), layers=2, kv_heads=32)
+    overhead_s = 50e-6
+    took = []
+    for fixed_s in (0.0, overhead_s):
+        device = Device(name="one", memory_bytes=1e12, flops=1e12, memory_bandwidth=1e11, overhead_s=fixed_s)
+        scenario = Scenario(
+            name="overhead",
+            model=model,
+            cost=DecodeCost(model),
+            cluster=Cluster((device,), (), "one"),
+            requests=(Request(prompt=4, output=3),),
+        )
+        result = simulate(scenario, policies.create("single"))
+        took.append(result.tokens.latency_s.to_numpy())
+        predicted = result.decisions.predicted_delay_s.sum()
+        assert predicted == pytest.approx(took[-1].sum(), rel=1e-9)
+    # The embedding of `decode` reads bytes, so it is a task as well.
+    np.testing.assert_allclose(took[1] - took[0], 8 * overhead_s, rtol=1e-9)

@@ -107,7 +107,10 @@ class _Draft:
         self._free = np.where(seen.up, seen.available_bytes, -1.0)
         # All times below are shares of the deadline of one layer over the whole interval.
         self._deadline_s = _layer_deadline(seen, deadline_s)
-        self._compute = np.where(seen.up, seen.kind_seconds, np.inf) / self._deadline_s
+        block_s, task_s = seen.interval_times
+        self._block = np.where(seen.up, block_s, np.inf) / self._deadline_s
+        self._task = np.where(seen.up, task_s, np.inf) / self._deadline_s
+        self._compute = self._block + self._task
         # Heads of one layer on one device run one after another, shards likewise: the time of those placed there.
         self._queue = {kind: np.zeros((blocks.layers, seen.devices)) for kind in (Kind.HEAD, Kind.FFN)}
         self._chain = seen.step_graphs.chain
@@ -256,7 +259,7 @@ class _Draft:
     def _count(self, block: int, device: int, sign: int) -> None:
         kind = self._kind[block]
         if kind in self._queue:
-            self._queue[Kind(kind)][self._layer[block], device] += sign * self._compute[kind, device]
+            self._queue[Kind(kind)][self._layer[block], device] += sign * self._block[kind, device]
 
     def _moving(self, payload: Payload) -> FloatArray:
         """Time of one message per step over the interval, between each pair of devices, shape (D, D)."""
@@ -271,7 +274,7 @@ def _layer_deadline(seen: Observation, deadline_s: float | None) -> float:
     """Deadline of one layer over the whole interval [s]."""
     if deadline_s is not None:
         return deadline_s * seen.tokens / seen.blocks.layers
-    per_device = seen.kind_seconds[seen.blocks.kind].sum(axis=0)
+    per_device = seen.seconds_together(np.arange(len(seen.blocks)))
     up = per_device[np.isfinite(per_device)]
     # Where computing takes no time, there is nothing to derive a deadline from.
     return float(up.max()) / seen.blocks.layers if up.size and up.max() > 0.0 else 1.0

@@ -191,6 +191,6 @@ def _side_by_side(seen: Observation, stage: Stage) -> _SideBySide:
     for step, times in zip(seen.steps, seen.step_times, strict=True):
         sum_bytes, block_bytes = output_bytes(stage, step.cost)
         once += step.count * message(seen, float(step.cost.message_bytes[stage.input]))[:, :, None]
-        once += step.count * message(seen, sum_bytes)[None]
+        once += step.count * (times.task_s[stage.kind][:, None] + message(seen, sum_bytes))[None]
         each += step.count * (times.block_s[stage.kind][:, None] + carried(seen, block_bytes))
     return _SideBySide(len(stage.rows), once, each)

@@ -154,9 +154,11 @@ def one_layer(seen: Observation) -> OneLayer:
     room, guests = _room(seen)
     with np.errstate(invalid="ignore"):
         heads_of = next(stage for stage in seen.step_graphs.chain.stages if stage.kind == Kind.HEAD)
-        arriving = [float(step.cost.message_bytes[heads_of.input]) for step in seen.steps]
         messages = np.stack(
-            [message(seen, size) * step.count for step, size in zip(seen.steps, arriving, strict=True)]
+            [
+                message(seen, float(step.cost.message_bytes[heads_of.input])) * step.count
+                for step in seen.steps
+            ]
         )
         leaving = [output_bytes(heads_of, step.cost) for step in seen.steps]
         return OneLayer(
@@ -164,12 +166,7 @@ def one_layer(seen: Observation) -> OneLayer:
             moves=move[heads],
             holders=holders,
             arrive=messages[:, holders],
-            leave=np.stack(
-                [
-                    message(seen, once) * step.count
-                    for step, (once, _) in zip(seen.steps, leaving, strict=True)
-                ]
-            ),
+            leave=_each_device(seen, [once for once, _ in leaving]),
             each=_each_head(seen, [each for _, each in leaving]),
             embed=_embed_cost(seen, move),
             proj=seen.kind_seconds[Kind.PROJ] + move[blocks.proj[0]],
@@ -202,6 +199,15 @@ def _largest(seconds: FloatArray) -> float:
 def _tolerance(seen: Observation) -> float:
     # Under `swap` a byte too many is read from disk at every step, so there it is no rounding.
     return predict.TOLERANCE_BYTES if seen.overflow == "fail" else 0.0
+
+
+def _each_device(seen: Observation, sizes: Sequence[float]) -> FloatArray:
+    """The overhead of a device's task, and its message of `sizes` bytes in each step, shape (S, D, D)."""
+    leave = [
+        step.count * (times.task_s[Kind.HEAD][:, None] + message(seen, size))
+        for step, times, size in zip(seen.steps, seen.step_times, sizes, strict=True)
+    ]
+    return np.stack(leave)
 
 
 def _each_head(seen: Observation, sizes: Sequence[float]) -> FloatArray:

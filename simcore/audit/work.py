@@ -152,7 +152,7 @@ class WorkLaws:
         flop, touched = float(cost.work_flop[span.kind]), float(cost.read_bytes[span.kind])
         if flop == touched == 0.0:
             return 0.0
-        return span.blocks * (max(flop / device.flops, touched / device.memory_bandwidth) + device.overhead_s)
+        return span.blocks * max(flop / device.flops, touched / device.memory_bandwidth) + device.overhead_s
 
     def _disk(self, span: Compute) -> float:
         """How long the disk is read for the blocks, alone: the share of them that does not fit [s]."""

@@ -391,7 +391,9 @@ class DeviceSection(_Section):
     memory: SomeBytes = Field(description="capacity")
     compute: SomeCompute = Field(description="peak speed")
     memory_bandwidth: SomeRate | None = Field(None, description="unlimited by default")
-    overhead: Seconds = Field(0.0, description="fixed time per block and step")
+    overhead: Seconds = Field(
+        0.0, description="fixed time per task: all blocks of one kind and layer on the device"
+    )
     disk: SomeRate | None = Field(
         None,
         description="rate at which swapped bytes and weights are read; needed where memory may swap or weights load",

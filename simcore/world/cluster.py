@@ -38,7 +38,7 @@ class Device:
         memory_bytes: capacity.
         flops: peak speed [FLOP/s].
         memory_bandwidth: [bytes/s]; infinite when only the peak speed shall count.
-        overhead_s: fixed time per block and step.
+        overhead_s: fixed time per task, which is all blocks of one kind and layer on the device.
         disk_bandwidth: [bytes/s] at which what does not fit in memory is read on every token; 0 when there is no disk.
         availability: share of the device that is free for the model over time, in [0, 1].
         used_bytes: memory taken by others over time.
@@ -216,7 +216,7 @@ class Cluster:
 
     @cached_property
     def overhead_s(self) -> FloatArray:
-        """Fixed time per block and step of each device, shape (devices,)."""
+        """Fixed time per task of each device, shape (devices,)."""
         return self._column("overhead_s")
 
     @cached_property

@@ -61,10 +61,10 @@ class DeviceTime(Protocol):
 
 @dataclass(frozen=True)
 class Roofline:
-    """The longer of computing at peak speed and reading from memory.
+    """The longer of computing at peak speed and reading from memory, plus the device's overhead for each task.
 
-    See Williams, Waterman and Patterson, Communications of the ACM 52(4), 2009. Kinds of blocks without work and
-    without bytes take no time.
+    See Williams, Waterman and Patterson, Communications of the ACM 52(4), 2009. A task is what an engine launches at
+    once, whatever the number of its blocks. Kinds of blocks without work and without bytes take no time.
     """
 
     name: ClassVar[str] = "roofline"
@@ -74,8 +74,8 @@ class Roofline:
         computing = cost.work_flop[:, None] / machines.flops
         reading = cost.read_bytes[:, None] / machines.memory_bandwidth
         something = ((cost.work_flop > 0.0) | (cost.read_bytes > 0.0))[:, None]
-        block_s = np.where(something, np.maximum(computing, reading) + machines.overhead_s, 0.0)
-        return TaskTimes(sealed(block_s), sealed(np.zeros_like(block_s)))
+        task_s = np.where(something, machines.overhead_s, 0.0)
+        return TaskTimes(sealed(np.maximum(computing, reading)), sealed(task_s))
 
 
 DEVICE_TIMES: Registry[DeviceTime] = Registry(
