@@ -150,7 +150,7 @@ def run(
         with results_folder(target) as folder:
             result, told = _compare(world, by_label, realtime, limit_s, audit)
             with writing(target):
-                write_results(folder, result, world.text, scenario_file(scenario).resolve())
+                write_results(folder, result, world, scenario_file(scenario).resolve())
         _show(world, result, told, target)
 
 

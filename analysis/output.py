@@ -16,15 +16,24 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 from matplotlib.figure import Figure
 
 from analysis.plots import latency_cdf, save_figure
+from simcore.files.placement import last_placements
 from simcore.results import TABLES, Result
+from simcore.scenario import Scenario
 from traces.errors import InputError
 
 _FIGURE = "latency_cdf"
 SCENARIO = "scenario.yaml"
 ORIGIN = "origin.json"
+PLACEMENTS = "placements.yaml"
+_PLACEMENTS_HEAD = """\
+# Where the blocks were at the end of each run. A scenario keeps one of them with
+#   placement: {file: this file, run: the name of the run}
+# and the policy `pinned`.
+"""
 _MARK = "runs.parquet"
 _FIGURES = (_FIGURE, "sweep")
 _FRAMES = ("runs", "tokens", "differences", "levels")
@@ -32,23 +41,28 @@ _FILES = (
     {f"{name}.parquet" for name in (*TABLES, *_FRAMES)}
     | {f"{name}.csv" for name in _FRAMES}
     | {f"{name}.{kind}" for name in _FIGURES for kind in ("svg", "png")}
-    | {SCENARIO, ORIGIN, "campaign.yaml", "cases.parquet", "metrics.parquet"}
+    | {SCENARIO, ORIGIN, PLACEMENTS, "campaign.yaml", "cases.parquet", "metrics.parquet"}
 )
 
 
-def write_results(folder: Path, result: Result, scenario_text: str, origin: Path | None = None) -> None:
-    """Write the tables, the scenario as the user wrote it, and the figure into an existing folder.
+def write_results(folder: Path, result: Result, scenario: Scenario, origin: Path | None = None) -> None:
+    """Write the tables, the scenario as the user wrote it, the last placements and the figure into an existing folder.
 
     Args:
         folder: where.
         result: the tables.
-        scenario_text: of the scenario file.
-        origin: where that file is, so that what it reads can be found again.
+        scenario: that was run.
+        origin: where its file is, so that what it reads can be found again.
     """
     result.save(folder)
+    placements = last_placements(result, scenario)
+    (folder / PLACEMENTS).write_text(
+        _PLACEMENTS_HEAD + yaml.safe_dump(placements, sort_keys=False, width=100, allow_unicode=True),
+        encoding="utf-8",
+    )
     if origin is not None:
         (folder / ORIGIN).write_text(json.dumps({"scenario": os.fspath(origin)}), encoding="utf-8")
-    (folder / SCENARIO).write_text(scenario_text, encoding="utf-8", newline="")
+    (folder / SCENARIO).write_text(scenario.text, encoding="utf-8", newline="")
     save_figure(latency_cdf(result), folder, _FIGURE)
 
 

@@ -11,6 +11,7 @@ from policies.greedy import Greedy
 from policies.optimal.exact import Exact
 from policies.optimal.exact_milp import ExactMilp
 from policies.optimal.lower_bound import lower_bound
+from policies.pinned import Pinned
 from policies.random_placement import Random
 from policies.registry import chosen, create, declared, described, found, names, summary, trouble
 from policies.resource_aware import ResourceAware
@@ -25,6 +26,7 @@ __all__ = [
     "ExactMilp",
     "Galaxy",
     "Greedy",
+    "Pinned",
     "Random",
     "ResourceAware",
     "RoundRobin",

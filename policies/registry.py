@@ -17,6 +17,7 @@ from policies.galaxy import Galaxy
 from policies.greedy import Greedy
 from policies.optimal.exact import Exact
 from policies.optimal.exact_milp import ExactMilp
+from policies.pinned import Pinned
 from policies.random_placement import Random
 from policies.resource_aware import ResourceAware
 from policies.round_robin import RoundRobin
@@ -29,7 +30,7 @@ from traces.errors import one_of, shown, told
 _POLICIES: Mapping[str, Callable[..., Policy]] = {
     policy.name: policy
     for policy in (
-        *(ResourceAware, Greedy, RoundRobin, Static, Single, Random),
+        *(ResourceAware, Greedy, RoundRobin, Static, Pinned, Single, Random),
         *(EdgeShard, Galaxy, DynamicLayer),
         *(Exact, ExactMilp),
     )

@@ -16,6 +16,7 @@ from simcore.files.changes import Change, Drop, Scale, Set, ShiftTraces, parse_c
 from simcore.files.graphs import from_networkx
 from simcore.files.huggingface import from_config
 from simcore.files.load import load_scenario, shipped_scenario, shipped_scenarios
+from simcore.files.placement import read_placement, write_placement
 from simcore.instrument import Instrument, Spans
 from simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy, Step
 from simcore.results import SCHEMA_VERSION, TABLES, Result, combine, load_result
@@ -106,9 +107,11 @@ __all__ = [
     "parse_change",
     "predict",
     "preset",
+    "read_placement",
     "shipped_scenario",
     "shipped_scenarios",
     "simulate",
     "stream",
     "topology",
+    "write_placement",
 ]

@@ -66,6 +66,7 @@ class Observation:
         overflow: what happens to a device that holds more than it can: the run fails, or it swaps to disk.
         migration: decoding waits while blocks move (`blocking`), or goes on where they were (`live`), for which they
             need room at both ends.
+        pinned: the placement that the scenario pins, which the policy `pinned` keeps, shape (B,); None if it pins none.
     """
 
     time_s: float
@@ -94,6 +95,7 @@ class Observation:
     placement: IntArray | None
     overflow: Overflow
     migration: Migration
+    pinned: IntArray | None = None
 
     @cached_property
     def origin(self) -> IntArray | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from simcore.arrays import IntArray, sealed
 from simcore.registry import Named
 from simcore.steps.patterns import PATTERNS
 from simcore.steps.step_graphs import Pattern, StepGraphs
@@ -86,6 +87,7 @@ class Scenario:
         network: how messages are sent.
         controller: when the policy is asked, and what follows.
         memory: what happens to a device that holds more than it can.
+        placement: device of each block that the policy `pinned` keeps, shape (blocks,); None if there is none.
         seed: from which the random parts of the world were drawn.
         policies: to compare, where the scenario says so.
         text: of the file it was read from; empty when it was built in Python.
@@ -103,6 +105,7 @@ class Scenario:
     network: NetworkOptions = field(default_factory=NetworkOptions)
     controller: ControllerOptions = field(default_factory=ControllerOptions)
     memory: MemoryOptions = field(default_factory=MemoryOptions)
+    placement: IntArray | None = None
     seed: int = 0
     policies: tuple[PolicyChoice, ...] = ()
     text: str = field(default="", repr=False)
@@ -117,6 +120,7 @@ class Scenario:
                 f"execution {pattern.name!r} needs a cost model with the projection {pattern.projection!r}, "
                 f"not {self.cost.projection!r}"
             )
+        self._check_placement()
         diskless = [d.name for d in self.cluster.devices if d.disk_bandwidth <= 0.0]
         needing = {
             "overflow 'swap'": self.memory.overflow == "swap",
@@ -125,6 +129,14 @@ class Scenario:
         for what, needed in needing.items():
             if needed and diskless:
                 raise ValueError(f"{what} needs a disk bandwidth on every device; without one: {diskless}")
+
+    def _check_placement(self) -> None:
+        if self.placement is None:
+            return
+        shape, devices = (len(self.block_table),), len(self.cluster.devices)
+        if self.placement.shape != shape or not ((self.placement >= 0) & (self.placement < devices)).all():
+            raise ValueError(f"placement needs {shape[0]} device indices from 0 to {devices - 1}")
+        sealed(self.placement)
 
     @cached_property
     def step_graphs(self) -> StepGraphs:

@@ -68,7 +68,7 @@ def undamaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scenario = load_scenario(place / "scenario.yaml")
     (place / "run").mkdir()
     result = combine([simulate(scenario, create(name)) for name in ("greedy", "round-robin")])
-    write_results(place / "run", result, LAB, place / "scenario.yaml")
+    write_results(place / "run", result, scenario, place / "scenario.yaml")
     make(read_campaign(place / "small.yaml"), place, Store(place / "store"))
     invoke("sweep", "export", place / "small.yaml", "--store", place / "store", "--out", place / "export")
     return place

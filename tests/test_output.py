@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from analysis.output import results_folder, write_results, writing
-from simcore import TABLES, Result, load_result
+from simcore import TABLES, Result, load_result, load_scenario, shipped_scenario
 from traces import InputError
 
 
@@ -22,7 +22,8 @@ def empty_result() -> Result:
 
 def save(target: Path, text: str = "") -> None:
     with results_folder(target) as folder, writing(target):
-        write_results(folder, empty_result(), text)
+        scenario = load_scenario(shipped_scenario("home-cluster"))
+        write_results(folder, empty_result(), dataclasses.replace(scenario, text=text))
 
 
 def begin_and_fail(target: Path, failure: type[BaseException]) -> None:
@@ -43,7 +44,8 @@ def below(folder: Path) -> list[str]:
 
 def test_a_complete_folder_holds_tables_scenario_and_figure(tmp_path: Path) -> None:
     save(tmp_path / "out")
-    names = [f"{name}.parquet" for name in TABLES] + ["scenario.yaml", "latency_cdf.svg", "latency_cdf.png"]
+    files = ["scenario.yaml", "placements.yaml", "latency_cdf.svg", "latency_cdf.png"]
+    names = [f"{name}.parquet" for name in TABLES] + files
     assert sorted(os.listdir(tmp_path / "out")) == sorted(names)
     assert below(tmp_path) == sorted(["out", *(f"out/{name}" for name in names)])
     assert load_result(tmp_path / "out").runs.empty

@@ -61,6 +61,7 @@ def reordered(seen: Observation, order: IntArray) -> Observation:
         latency_s=seen.latency_s[np.ix_(order, order)],
         load_seconds=seen.load_seconds[:, order],
         placement=None if seen.placement is None else place[seen.placement],
+        pinned=None if seen.pinned is None else place[seen.pinned],
     )
 
 

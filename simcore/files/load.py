@@ -22,6 +22,7 @@ from simcore.files.huggingface import from_config
 from simcore.files.load_faults import with_faults
 from simcore.files.load_topology import Topologies
 from simcore.files.mistakes import validated
+from simcore.files.placement import placement_file, read_placement
 from simcore.files.tracefiles import read_trace
 from simcore.files.workload import logged_requests, poisson_requests
 from simcore.registry import Named
@@ -171,7 +172,20 @@ class _Builder:
             text=self._document.text,
         )
         self._check_size(scenario)
-        return scenario
+        return self._with_placement(scenario)
+
+    def _with_placement(self, scenario: Scenario) -> Scenario:
+        """With the placement that the file pins, if it does."""
+        written, where = self._file.placement, self._document.where(("placement",))
+        if written is None:
+            return scenario
+        blocks, names = scenario.block_table, scenario.cluster.names
+        if isinstance(written, dict) and not (written.keys() <= {"file", "run"} and "file" not in names):
+            return replace(scenario, placement=read_placement(written, blocks, names, where))
+        reference = {"file": written} if isinstance(written, str) else written
+        path, run = self._folder / str(reference.get("file", "")), reference.get("run")
+        placement = placement_file(path, None if run is None else str(run), where)
+        return replace(scenario, placement=read_placement(placement, blocks, names, str(path)))
 
     def _check_projection(self, cost: CostModel) -> None:
         if self._file.execution is not None and cost.projection != self._projection():

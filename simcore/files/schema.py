@@ -104,6 +104,22 @@ def _is_path(value: object) -> bool:
     return isinstance(value, list) and len(value) >= 2 and all(isinstance(name, str) for name in value)
 
 
+def _placement(value: object) -> object:
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, dict) and value and all(_is_items(items) for items in value.values()):
+        return value
+    raise _told(
+        shown(value), "the path of a file, or what each device has, such as {laptop: layers 0-9, pi: rest}"
+    )
+
+
+def _is_items(value: object) -> bool:
+    return isinstance(value, str) or (
+        isinstance(value, list) and all(isinstance(item, str) for item in value)
+    )
+
+
 def _policy(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
@@ -762,6 +778,9 @@ class ScenarioFile(_Section):
     workload: Workload = Field(description="the requests: one by one, as a Poisson process, or from a log")
     controller: ControllerSection = ControllerSection()
     memory: MemorySection = MemorySection()
+    placement: Annotated[str | dict[str, str | list[str]] | None, BeforeValidator(_placement)] = Field(
+        None, description="what each device has, for the policy `pinned`; or the path of a file that says so"
+    )
     policies: Policies = Field(
         default_factory=list, description="to compare; a name alone stands for a policy without parameters"
     )

@@ -93,6 +93,7 @@ class Decisions:
             placement=self._deployment.placement,
             overflow=scenario.memory.overflow,
             migration=scenario.controller.migration,
+            pinned=scenario.placement,
         )
 
     def _steps_of(self, request: Request, generated: int, count: int) -> tuple[Step, ...]:

@@ -1,0 +1,25 @@
+"""A baseline that keeps the placement that the scenario pins."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from simcore import Decision, Infeasible, Keep, Observation, Placement
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """The placement that the scenario pins under `placement`, kept for good."""
+
+    name: ClassVar[str] = "pinned"
+    declares: ClassVar[Mapping[str, str]] = {
+        "present": "it knows one placement, so a run waits until the device is back",
+        "within-memory": "it knows one placement, whatever becomes of memory",
+        "finds-room": "it knows the placement of the scenario and no other",
+    }
+
+    def decide(self, seen: Observation) -> Decision:
+        """The scenario's placement before the first token; keep it at all later intervals."""
+        if seen.pinned is None:
+            return Infeasible("the scenario pins no placement; it needs the key placement")
+        return Keep() if seen.placement is not None else Placement(seen.pinned)

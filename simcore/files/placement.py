@@ -1,0 +1,217 @@
+"""Placements as people write them: for each device, which parts of the model it has.
+
+    laptop: layers 0-9, lm_head
+    pi-1: layers 10-15 heads 0-3 6, layers 10-15 proj
+    pi-2: rest
+
+An item names one or several ranges of layers, whole or some part of them (`heads` and `ffn` with or without numbers, or
+`proj`); or it is `embed`, `lm_head`, or `rest`, which is all that no other item names. Where nothing names them, the
+embedding is on the device of the first layer's projection, and the output head on that of the last layer's output.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simcore.arrays import BoolArray, IntArray
+from simcore.files.document import read_document
+from simcore.results import Result
+from simcore.scenario import Scenario
+from simcore.world.blocks import BlockTable
+from traces.errors import InputError, one_of, shown
+
+_ACCEPTED = (
+    "items such as 'layers 0-9', 'layers 3 heads 0-3', 'layers 3 proj', 'layers 3 ffn', embed, lm_head, rest"
+)
+_RANGE = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
+_NOWHERE = -1
+
+
+def read_placement(
+    written: Mapping[str, str | Sequence[str]], blocks: BlockTable, devices: Sequence[str], where: str
+) -> IntArray:
+    """The device of each block, shape (blocks,).
+
+    Args:
+        written: items of each device, by its name: one text with commas, or a list of texts.
+        blocks: of the model.
+        devices: names, in order of their index.
+        where: this is written, for messages.
+
+    Raises:
+        InputError: an item means nothing, or a block has no device or two.
+    """
+    placement = np.full(len(blocks), _NOWHERE, dtype=np.int64)
+    rest: str | None = None
+    for device, texts in written.items():
+        here = f"{where}.{device}"
+        if device not in devices:
+            raise InputError(where, f"the device {shown(device)}", one_of(device, devices))
+        for item in _items(texts):
+            if item == "rest":
+                if rest is not None:
+                    raise InputError(here, f"rest, which {rest} has already", "rest on one device")
+                rest = device
+                continue
+            rows = _rows(item, blocks, here)
+            taken = rows[placement[rows] != _NOWHERE]
+            if len(taken):
+                other = devices[placement[taken[0]]]
+                found = f"{blocks.names[taken[0]]} in {shown(item)}, which {other} has already"
+                raise InputError(here, found, "each block on one device")
+            placement[rows] = devices.index(device)
+    if rest is not None:
+        placement[placement == _NOWHERE] = devices.index(rest)
+    _complete(placement, blocks, where)
+    return placement
+
+
+def placement_file(path: Path, run: str | None, where: str) -> dict[str, Any]:
+    """What a file says that each device has.
+
+    Args:
+        path: a YAML file: the items of each device, or those of each device for each of several runs.
+        run: which of the runs; None if there is one.
+        where: the file is named, for messages.
+
+    Raises:
+        InputError: it cannot be read, or does not say so.
+    """
+    values = read_document(path).values
+    if values and all(isinstance(items, dict) for items in values.values()):
+        if run is None and len(values) > 1:
+            names = ", ".join(values)
+            raise InputError(where, f"a file with placements of {names}", "{file: PATH, run: one of them}")
+        run = next(iter(values)) if run is None else run
+        if run not in values:
+            raise InputError(where, f"the run {shown(run)}", one_of(run, list(values)))
+        values = values[run]
+    elif run is not None:
+        raise InputError(where, f"the run {shown(run)} of a file with one placement", "the file alone")
+    for device, items in values.items():
+        if not (
+            isinstance(items, str) or (isinstance(items, list) and all(isinstance(x, str) for x in items))
+        ):
+            raise InputError(f"{path}: {device}", shown(items), _ACCEPTED)
+    return values
+
+
+def write_placement(placement: IntArray, blocks: BlockTable, devices: Sequence[str]) -> dict[str, list[str]]:
+    """The items of each device that has blocks, as `read_placement` reads them; `placement` has shape (blocks,)."""
+    written: dict[str, list[str]] = {}
+    for number, device in enumerate(devices):
+        items = [*_layers_of(placement == number, blocks)]
+        for name, row in (("embed", blocks.embed), ("lm_head", blocks.lm_head)):
+            if row is not None and placement[row] == number:
+                items.append(name)
+        if items:
+            written[device] = items
+    return written
+
+
+def last_placements(result: Result, scenario: Scenario) -> dict[str, dict[str, list[str]]]:
+    """For each run that placed blocks, what each device had in the end, as `write_placement` writes it."""
+    devices, blocks = scenario.cluster.names, scenario.block_table
+    index = {name: number for number, name in enumerate(devices)}
+    found = {}
+    # A change of the placement is written down as all rows of the new one.
+    for run, rows in result.placements.groupby("run", sort=False):
+        last = rows["device"].iloc[-len(blocks) :].map(index).to_numpy(np.int64)
+        found[str(run)] = write_placement(last, blocks, devices)
+    return found
+
+
+def _items(texts: str | Sequence[str]) -> Iterator[str]:
+    for text in [texts] if isinstance(texts, str) else texts:
+        yield from (" ".join(item.split()) for item in text.split(","))
+
+
+def _rows(item: str, blocks: BlockTable, where: str) -> IntArray:
+    """Rows of the blocks that an item names."""
+    first, *words = item.split() or [""]
+    if first in {"embed", "lm_head"} and not words:
+        row = blocks.embed if first == "embed" else blocks.lm_head
+        if row is None:
+            raise InputError(where, f"{first}, which is no block of this model", "an item without it")
+        return np.array([row])
+    if first not in {"layer", "layers"} or not words:
+        raise InputError(where, shown(item), _ACCEPTED)
+    split = next((i for i, word in enumerate(words) if not word[0].isdigit()), len(words))
+    layers = _numbers(words[:split], blocks.layers, "layers", item, where)
+    of_layers = (blocks.heads[layers], blocks.proj[layers, None], blocks.shards[layers])
+    if split == len(words):
+        return np.concatenate([rows.ravel() for rows in of_layers])
+    part, numbers = words[split], words[split + 1 :]
+    parts = {"head": 0, "heads": 0, "proj": 1, "ffn": 2}
+    if part not in parts or (part == "proj" and numbers):
+        raise InputError(where, shown(item), _ACCEPTED)
+    rows = of_layers[parts[part]]
+    if numbers:
+        what = "shards" if part == "ffn" else "heads"
+        rows = rows[:, _numbers(numbers, rows.shape[1], what, item, where)]
+    return rows.ravel()
+
+
+def _numbers(words: Sequence[str], count: int, what: str, item: str, where: str) -> IntArray:
+    """The numbers in ranges such as `3` and `5-8`, each below `count`."""
+    numbers: list[int] = []
+    for word in words:
+        match = _RANGE.fullmatch(word)
+        if match is None:
+            raise InputError(where, f"{shown(word)} in {shown(item)}", "ranges such as 3 or 5-8")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not first <= last < count:
+            raise InputError(where, f"{what} {word} in {shown(item)}", f"{what} 0-{count - 1}")
+        numbers += range(first, last + 1)
+    if not numbers:
+        raise InputError(where, shown(item), _ACCEPTED)
+    return np.unique(numbers)
+
+
+def _complete(placement: IntArray, blocks: BlockTable, where: str) -> None:
+    """Put embedding and output head where their neighbours are, and make sure that nothing else is left."""
+    for row, beside in ((blocks.embed, blocks.proj[0]), (blocks.lm_head, blocks.ffn[-1])):
+        if row is not None and placement[row] == _NOWHERE:
+            placement[row] = placement[beside]
+    left = np.flatnonzero(placement == _NOWHERE)
+    if len(left):
+        more = f" and {len(left) - 1} more blocks" if len(left) > 1 else ""
+        raise InputError(
+            where, f"no device for {blocks.names[left[0]]}{more}", "all blocks, or rest on a device"
+        )
+
+
+def _layers_of(mine: BoolArray, blocks: BlockTable) -> Iterator[str]:
+    """The items for the layers of which a device has something; layers of which it has the same are one item."""
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for layer in range(blocks.layers):
+        heads, shards = (np.flatnonzero(mine[rows[layer]]).tolist() for rows in (blocks.heads, blocks.shards))
+        proj = bool(mine[blocks.proj[layer]])
+        whole = (len(heads), len(shards)) == (blocks.heads.shape[1], blocks.shards.shape[1])
+        parts = [""] if whole and proj else []
+        if not parts:
+            parts += [_part("heads", heads, blocks.heads.shape[1])] * bool(heads)
+            parts += ["proj"] * proj
+            parts += [_part("ffn", shards, blocks.shards.shape[1])] * bool(shards)
+        alike.setdefault(tuple(parts), []).append(layer)
+    for parts_of, layers in alike.items():
+        for part in parts_of:
+            yield f"layers {_ranges(layers)} {part}".rstrip()
+
+
+def _part(name: str, numbers: Sequence[int], count: int) -> str:
+    return name if len(numbers) == count else f"{name} {_ranges(numbers)}"
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """Rising numbers as ranges: `0-2 5`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return " ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
