@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from analysis.replay.critical import Path, Piece
-from analysis.replay.spans import STAGES, block_names, carried
+from analysis.replay.spans import STAGES, block_names
 from analysis.replay.watch import Replay
 from analysis.tables import byte_unit, number
 from simcore.instrument import Asked, Attempt, Compute, Message, Move
@@ -141,10 +141,9 @@ class Explainer:
                 layer = cause.layer if cause.kind in _IN_LAYERS else None
                 return STAGES[cause.kind], layer
             case Message(block=None):
-                made = carried(self._spans.work[-1], cause)
-                if made is None:
+                if cause.kind is None:
                     return "input", None
-                return f"output of {STAGES[made.kind]}", made.layer if made.kind in _IN_LAYERS else None
+                return f"output of {STAGES[cause.kind]}", cause.layer if cause.kind in _IN_LAYERS else None
             case Message() | Move():
                 assert cause.block is not None
                 return self._moved(cause.block)
@@ -217,7 +216,7 @@ class Explainer:
     def _computing(self, piece: Piece, cause: Compute) -> list[str]:
         """What else a device computed during a piece."""
         return [
-            block_names(self._replay.scenario.block_table, attempt, span)
+            block_names(self._replay.scenario.block_table, attempt, span.kind, span.layer, span.device)
             for attempt, span in self._computes
             if span is not cause
             and span.device == cause.device

@@ -63,17 +63,17 @@ def by_token(spans: Iterable[Span]) -> dict[tuple[int, int], TokenSpans]:
     return tokens
 
 
-def block_names(blocks: BlockTable, attempt: Attempt, span: Compute) -> str:
-    """The blocks that a computation was about, such as `L3.head0-2,5`."""
-    if span.kind is Kind.HEAD:
-        rows, stem = blocks.heads[span.layer], f"L{span.layer}.head"
-    elif span.kind is Kind.FFN and blocks.shards.shape[1] > 1:
-        rows, stem = blocks.shards[span.layer], f"L{span.layer}.ffn"
-    elif span.kind in (Kind.EMBED, Kind.LM_HEAD):
-        return STAGES[span.kind]
+def block_names(blocks: BlockTable, attempt: Attempt, kind: Kind, layer: int, device: int) -> str:
+    """The blocks of a kind and layer that a device computes, such as `L3.head0-2,5`."""
+    if kind is Kind.HEAD:
+        rows, stem = blocks.heads[layer], f"L{layer}.head"
+    elif kind is Kind.FFN and blocks.shards.shape[1] > 1:
+        rows, stem = blocks.shards[layer], f"L{layer}.ffn"
+    elif kind in (Kind.EMBED, Kind.LM_HEAD):
+        return STAGES[kind]
     else:
-        return f"L{span.layer}.{STAGES[span.kind]}"
-    mine = [i for i, device in enumerate(attempt.placement[rows].tolist()) if device == span.device]
+        return f"L{layer}.{STAGES[kind]}"
+    mine = [i for i, at in enumerate(attempt.placement[rows].tolist()) if at == device]
     return stem + ranges(mine)
 
 
@@ -84,12 +84,3 @@ def ranges(numbers: Sequence[int]) -> str:
         run = [number for _, number in members]
         runs.append(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}")
     return ",".join(runs)
-
-
-def carried(work: Sequence[Work], message: Message) -> Compute | None:
-    """What made the content of a message: the last that its sender had computed; None for the token's input."""
-    made = None
-    for span in work:
-        if isinstance(span, Compute) and span.device == message.sender and span.end_s <= message.sent_s:
-            made = span
-    return made

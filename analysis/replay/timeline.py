@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from analysis.output import writing
-from analysis.replay.spans import TokenSpans, Work, block_names, by_token, carried
+from analysis.replay.spans import TokenSpans, Work, block_names, by_token
 from analysis.replay.watch import Replay
 from simcore.instrument import Asked, Attempt, Message, Move, Standing
 from simcore.world.route import Route
@@ -115,7 +115,7 @@ def _slices(replay: Replay) -> Iterator[Slice]:
         yield from _token(replay, spans)
         for attempt, work in zip(spans.attempts, spans.work, strict=True):
             for one in work:
-                yield from _worked(replay, attempt, work, one)
+                yield from _worked(replay, attempt, one)
     for span in replay.spans:
         if isinstance(span, Move):
             yield _moved(replay, span)
@@ -142,14 +142,15 @@ def _token(replay: Replay, spans: TokenSpans) -> Iterator[Slice]:
                 yield Slice("run", "standstills", one.cause, one.cause, one.start_s, one.end_s)
 
 
-def _worked(replay: Replay, attempt: Attempt, work: Sequence[Work], span: Work) -> Iterator[Slice]:
+def _worked(replay: Replay, attempt: Attempt, span: Work) -> Iterator[Slice]:
     blocks = replay.scenario.block_table
     if isinstance(span, Message):
-        made = carried(work, span)
-        name = "input" if made is None else f"output of {block_names(blocks, attempt, made)}"
+        name = "input"
+        if span.kind is not None and span.layer is not None:
+            name = f"output of {block_names(blocks, attempt, span.kind, span.layer, span.sender)}"
         yield from _sent(replay, name, "transfer", span)
         return
-    name = block_names(blocks, attempt, span)
+    name = block_names(blocks, attempt, span.kind, span.layer, span.device)
     device = replay.scenario.cluster.names[span.device]
     ready_s = span.start_s + span.disk_s
     if span.start_s > span.submitted_s:

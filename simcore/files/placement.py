@@ -119,7 +119,7 @@ def last_placements(result: Result, scenario: Scenario) -> dict[str, dict[str, l
     found = {}
     # A change of the placement is written down as all rows of the new one.
     for run, rows in result.placements.groupby("run", sort=False):
-        last = rows["device"].iloc[-len(blocks) :].map(index).to_numpy(np.int64)
+        last = np.array([index[device] for device in rows["device"].iloc[-len(blocks) :]], dtype=np.int64)
         found[str(run)] = write_placement(last, blocks, devices)
     return found
 
