@@ -6,7 +6,8 @@ Run it as `python docs/generate_reference.py`; a test fails when the page and th
 import inspect
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -182,6 +183,29 @@ workload:
 ```
 """
 
+PLACEMENTS = """\
+## Placements
+
+`placement` says which device has which part of the model. The policy `pinned` keeps that; other policies do not look at
+it. An item is one or several ranges of layers, or a part of them: `heads` or `ffn`, with or without numbers of heads
+or shards, or `proj`. `embed`, `lm_head` and `rest`, which is all that nothing else names, are items too. Commas, or a
+list, separate items. Where nothing names them, the embedding goes with the projection of the first layer, and the
+output head with the output of the last.
+
+```yaml
+placement:
+  laptop: layers 0-9, lm_head
+  pi-1: layers 10-15 heads 0-3 6, layers 10-15 proj
+  pi-2: [layers 10-15 heads 4-5 7, layers 10-15 ffn]
+  mini-pc: rest
+policies: [pinned]
+```
+
+It may be in a file of its own: `placement: hand.yaml`. `headway run` writes `placements.yaml` into the folder of its
+results: where the blocks were at the end of each run. `placement: {file: results/home-cluster/placements.yaml, run:
+resource-aware}` pins that of one run.
+"""
+
 TOPOLOGIES = """\
 ## Topologies
 
@@ -219,6 +243,7 @@ SPECIAL: Mapping[tuple[str, str], str] = {
     ("CellsTopology", "cells"): "list of lists of names",
     ("CellsTopology", "backbone"): "[section](#backbone)",
     ("ScenarioFile", "routes"): "list of lists of names",
+    ("ScenarioFile", "placement"): "[what each device has](#placements), or path",
     ("ControllerSection", "decision_time"): "`free`, `measured`, or time",
     **{
         (section.__name__, schema.generated_key(section, name)): "quantity of the trace"
@@ -250,7 +275,7 @@ def reference() -> str:
         parts.append(_section(f"`{path}`", section, path))
         if section is schema.RequestSection:
             parts += _random_requests()
-    parts.append(TOPOLOGIES)
+    parts += [PLACEMENTS, TOPOLOGIES]
     parts += [_section(title, kind, level=3) for title, kind in TOPOLOGY_KINDS.items()]
     parts.append(TRACES)
     traces = (schema.FileTrace, schema.ShippedTrace, schema.StepsTrace, *get_args(schema.Generated))
@@ -366,12 +391,23 @@ def _name(hint: Any) -> str:
     if hint in PLAIN:
         return PLAIN[hint]
     if get_origin(hint) is Annotated:
-        return _name(get_args(hint)[0])
+        registries = [one.func.keywords["registry"] for one in _metadata(hint) if _names_a_part(one)]
+        return _alternatives(registries[0].names()) if registries else _name(get_args(hint)[0])
     if get_origin(hint) is Literal:
-        return " or ".join(f"`{value}`" for value in get_args(hint))
+        return _alternatives(get_args(hint))
     if get_origin(hint) in (Union, types.UnionType):
         return " or ".join(_name(arg) for arg in get_args(hint) if arg is not type(None))
     raise TypeError(f"the reference has no words for {hint!r}")
+
+
+def _names_a_part(metadata: object) -> bool:
+    """Whether what annotates a key says that it names a registered part of the simulator."""
+    func = getattr(metadata, "func", None)
+    return isinstance(func, partial) and "registry" in func.keywords
+
+
+def _alternatives(values: Iterable[object]) -> str:
+    return " or ".join(f"`{value}`" for value in values)
 
 
 def _metadata(hint: Any) -> list[Any]:

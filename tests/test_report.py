@@ -164,6 +164,13 @@ def test_among_equal_policies_a_best_is_seldom_told() -> None:
     assert claims <= 7
 
 
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_which_of_equal_policies_is_called_best_does_not_depend_on_the_order_of_runs(order: str) -> None:
+    same = [1.0, 2.0, 3.0]
+    values = {"a": [value * (1.0 + 1e-13) for value in same], "b": same}
+    assert contest(evidence(runs({name: values[name] for name in order})), P50).best == "a"
+
+
 def test_a_policy_that_fails_is_not_the_best_however_fast_it_was() -> None:
     frame = runs({"a": [1.0] * 8, "b": [2.0] * 8})
     frame.loc[frame["run"] == "a-3", ["status", "detail"]] = ["out-of-memory", "laptop lacked 3 bytes"]

@@ -22,6 +22,7 @@ from analysis.report.evidence import Evidence
 from analysis.report.worlds import by_world, effects, level, per_seed
 from analysis.stats import (
     FEW,
+    ROUNDING,
     Comparison,
     Interval,
     compare_pairs,
@@ -163,8 +164,10 @@ def _best(values: pd.DataFrame, complete: Mapping[str, tuple[int, int]], metric:
     candidates = [p for p, share in shares.items() if share == max(shares.values())]
     if not candidates:
         return None
-    logs = effects(values[candidates])
-    return str(logs.idxmin() if metric.lower else logs.idxmax())
+    logs = effects(values[candidates]) * (1.0 if metric.lower else -1.0)
+    # Runs come in the order of their names, which must not decide between policies that are equal but for rounding.
+    equal = logs[logs <= logs.min() + ROUNDING].index
+    return min(map(str, equal), default=None)
 
 
 def _fewest(values: pd.DataFrame) -> int:
