@@ -13,13 +13,16 @@ A flow waits for the latencies of its links, then moves; at every moment rates a
 import json
 import math
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import simpy
+from simulated import at, unexpected
 
 from simcore import Resource, Route
 from simcore.engine.network.fluid import Fluid
+from simcore.errors import RunEndedError
 from traces import Trace
 
 Case = dict[str, Any]
@@ -55,18 +58,22 @@ def simulated(case: Case) -> list[float]:
     fluid = Fluid(env, resources)
     ends = [math.nan] * len(case["flows"])
 
-    def flow(i: int, described: Case) -> simpy.events.ProcessGenerator:
+    def begin(i: int, route: Route) -> None:
+        fluid.start(route, case["flows"][i]["bytes"], partial(end, i), partial(never, i))
+
+    def end(i: int) -> None:
+        ends[i] = env.now
+
+    def never(i: int) -> None:
+        unexpected(RunEndedError("stalled", f"flow {i}"))
+
+    for i, described in enumerate(case["flows"]):
         links = [number[name] for name in links_of(case, described)]
         latency_s = math.fsum(case["links"][name]["latency_s"] for name in links_of(case, described))
         route = Route(
             (), latency_s, tuple(links), (1,) * len(links), tuple(resources[n].bandwidth for n in links)
         )
-        yield env.timeout(described["start_s"] + latency_s)
-        yield from fluid.carry(route, described["bytes"])
-        ends[i] = env.now
-
-    for i, described in enumerate(case["flows"]):
-        env.process(flow(i, described))
+        at(env, described["start_s"] + latency_s, partial(begin, i, route))
     env.run()
     return ends
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 import policies
 from analysis.plots import save_figure
 from simcore import Scenario, load_scenario, shipped_scenario, simulate
-from simcore.engine.network.network import network
+from simcore.engine.network.network import network, sent
 
 MESSAGE = 8192  # bytes; the input of a layer of the model, 4096 numbers of two bytes
 WAYS = ("dedicated", "fair")
@@ -28,8 +28,8 @@ def all_to_one(scenario: Scenario, senders: int) -> float:
     """Mbit/s that each of several boards gets when all send one message to the first board at once."""
     env = simpy.Environment()
     net = network(env, scenario.cluster, scenario.network.sharing)
-    sent = [env.process(net.send(start, 0, MESSAGE)) for start in range(1, senders + 1)]
-    env.run(env.all_of(sent))
+    messages = [env.process(sent(env, net, start, 0, MESSAGE)) for start in range(1, senders + 1)]
+    env.run(env.all_of(messages))
     return 8e-6 * MESSAGE / (env.now - scenario.cluster.latency_s[1, 0])
 
 
