@@ -15,7 +15,8 @@ import numpy as np
 import simpy
 
 from simcore import Cluster, Device, Link
-from simcore.engine.network.network import network
+from simcore.engine.network.network import Transfer, network
+from simcore.errors import RunEndedError
 from traces import Trace
 
 NODES = 50
@@ -48,12 +49,16 @@ def carry(cluster: Cluster, sharing: str, flows: int, at_once: int) -> float:
     env = simpy.Environment()
     carrier = network(env, cluster, sharing)
 
-    def sender() -> Generator[simpy.Event, None, None]:
-        for start, end, size in todo:
-            yield from carrier.send(start, end, size)
+    def send_next(_: Transfer | None = None) -> None:
+        message = next(todo, None)
+        if message is not None:
+            carrier.send(*message, send_next, fail)
+
+    def fail(error: RunEndedError) -> None:
+        raise error
 
     for _ in range(at_once):
-        env.process(sender())
+        send_next()
     begun = time.perf_counter()
     env.run()
     return time.perf_counter() - begun

@@ -5,7 +5,8 @@ A case is a JSON object with
 - `links`: by name, `bandwidth_Bps`, `latency_s`, and `profile`, null or pairs of a time and the bandwidth from then on;
 - `routes`: by "a-b" (a < b, host numbers), the names of the links on the way, used in both directions: links are
   half-duplex;
-- `flows`: `src`, `dst`, `start_s`, `bytes`, and `finish_s`, the answer.
+- `flows`: `src`, `dst`, `start_s`, `bytes`, `cancel_s` if it is taken off its way then, unless it has ended; and
+  `finish_s`, the answer.
 
 A flow waits for the latencies of its links, then moves; at every moment rates are max-min fair.
 """
@@ -13,13 +14,16 @@ A flow waits for the latencies of its links, then moves; at every moment rates a
 import json
 import math
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import simpy
+from simulated import at, unexpected
 
 from simcore import Resource, Route
 from simcore.engine.network.fluid import Fluid
+from simcore.errors import RunEndedError
 from traces import Trace
 
 Case = dict[str, Any]
@@ -48,31 +52,41 @@ def trace_of(link: Case) -> Trace:
 
 
 def simulated(case: Case) -> list[float]:
-    """When each flow ends, by the fluid network."""
+    """When each flow ends, by the fluid network; nan for those that are cancelled before."""
     env = simpy.Environment()
     number = {name: i for i, name in enumerate(case["links"])}
     resources = [Resource(name, trace_of(link)) for name, link in case["links"].items()]
     fluid = Fluid(env, resources)
     ends = [math.nan] * len(case["flows"])
 
-    def flow(i: int, described: Case) -> simpy.events.ProcessGenerator:
+    def begin(i: int, route: Route) -> None:
+        flow = fluid.start(route, case["flows"][i]["bytes"], partial(end, i), partial(never, i))
+        if "cancel_s" in case["flows"][i]:
+            at(env, case["flows"][i]["cancel_s"], partial(fluid.stop, flow))
+
+    def end(i: int) -> None:
+        assert math.isnan(ends[i])
+        ends[i] = env.now
+
+    def never(i: int) -> None:
+        unexpected(RunEndedError("stalled", f"flow {i}"))
+
+    for i, described in enumerate(case["flows"]):
         links = [number[name] for name in links_of(case, described)]
         latency_s = math.fsum(case["links"][name]["latency_s"] for name in links_of(case, described))
         route = Route(
             (), latency_s, tuple(links), (1,) * len(links), tuple(resources[n].bandwidth for n in links)
         )
-        yield env.timeout(described["start_s"] + latency_s)
-        yield from fluid.carry(route, described["bytes"])
-        ends[i] = env.now
-
-    for i, described in enumerate(case["flows"]):
-        env.process(flow(i, described))
+        at(env, described["start_s"] + latency_s, partial(begin, i, route))
     env.run()
     return ends
 
 
 def solved(case: Case) -> list[float]:
-    """When each flow ends, in exact fractions, by the definition: from event to event, all rates anew."""
+    """When each flow ends, in exact fractions, by the definition: from event to event, all rates anew.
+
+    nan for those that are cancelled before.
+    """
     flows = case["flows"]
     paths = [links_of(case, flow) for flow in flows]
     begin = [
@@ -81,11 +95,13 @@ def solved(case: Case) -> list[float]:
     ]
     left = [Fraction(flow["bytes"]) for flow in flows]
     end: list[Fraction | None] = [None] * len(flows)
+    cancel = {i: Fraction(flow["cancel_s"]) for i, flow in enumerate(flows) if "cancel_s" in flow}
     profiles = {name: profile_of(link) for name, link in case["links"].items()}
-    moments = {Fraction(time) for profile in profiles.values() for time, _ in profile} | set(begin)
+    moments = {Fraction(time) for profile in profiles.values() for time, _ in profile}
+    moments |= {*begin, *cancel.values()}
     now = Fraction(0)
-    while None in end:
-        moving = [i for i in range(len(flows)) if begin[i] <= now and end[i] is None]
+    while there := [i for i in range(len(flows)) if end[i] is None and (i not in cancel or cancel[i] > now)]:
+        moving = [i for i in there if begin[i] <= now]
         capacity = {
             name: Fraction([rate for time, rate in profile if time <= now][-1])
             for name, profile in profiles.items()
@@ -98,7 +114,7 @@ def solved(case: Case) -> list[float]:
             if left[i] == 0:
                 end[i] = until
         now = until
-    return [float(time) for time in end if time is not None]
+    return [math.nan if time is None else float(time) for time in end]
 
 
 def filled(capacity: dict[str, Fraction], paths: list[list[str]]) -> list[Fraction]:

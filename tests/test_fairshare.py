@@ -11,54 +11,49 @@ from worlds import reals
 
 from simcore.engine.network.maxmin import max_min
 
-Flow = tuple[list[tuple[int, int]], float]
+Flow = list[tuple[int, int]]
 
 
-def flows(
-    weights: st.SearchStrategy[float], *, most: int = 8, resources: int = 5
-) -> st.SearchStrategy[list[Flow]]:
+def flows(*, most: int = 8, resources: int = 5) -> st.SearchStrategy[list[Flow]]:
     """Flows over up to five resources, crossing each once or twice."""
     path = st.dictionaries(st.integers(0, resources - 1), st.integers(1, 2), min_size=1).map(
         lambda uses: list(uses.items())
     )
-    return st.lists(st.tuples(path, weights), min_size=1, max_size=most)
+    return st.lists(path, min_size=1, max_size=most)
 
 
 CAPACITIES = st.lists(st.one_of(reals(0.1, 100.0), st.sampled_from([0.0, 1.0, 10.0])), min_size=5, max_size=5)
-WEIGHTS = reals(0.1, 10.0)
 
 
 def rates_of(capacities: list[float], shared: list[Flow]) -> list[float]:
-    paths, weights = [path for path, _ in shared], [weight for _, weight in shared]
-    return max_min(dict(enumerate(capacities)), paths, weights).rates
+    return max_min(dict(enumerate(capacities)), shared).rates
 
 
-@given(CAPACITIES, flows(WEIGHTS))
+@given(CAPACITIES, flows())
 @settings(max_examples=300, deadline=None)
 def test_every_flow_has_a_bottleneck_and_no_resource_is_overloaded(
     capacities: list[float], shared: list[Flow]
 ) -> None:
-    """A bottleneck is full, and no other flow on it has a larger rate for its weight: the definition of max-min."""
+    """A bottleneck is full, and no other flow on it has a larger rate: the definition of max-min."""
     rates = rates_of(capacities, shared)
     load = np.zeros(len(capacities))
-    for (path, _), rate in zip(shared, rates, strict=True):
+    for path, rate in zip(shared, rates, strict=True):
         for resource, uses in path:
             load[resource] += uses * rate
     assert (load <= np.array(capacities) * (1 + 1e-9)).all()
-    claims = [rate / weight for rate, (_, weight) in zip(rates, shared, strict=True)]
-    for claim, (path, _) in zip(claims, shared, strict=True):
+    for rate, path in zip(rates, shared, strict=True):
         assert any(
             load[resource] >= capacities[resource] * (1 - 1e-9)
             and all(
-                claim >= other * (1 - 1e-9)
-                for other, (way, _) in zip(claims, shared, strict=True)
+                rate >= other * (1 - 1e-9)
+                for other, way in zip(rates, shared, strict=True)
                 if resource in dict(way)
             )
             for resource, _ in path
         )
 
 
-@given(CAPACITIES, flows(WEIGHTS))
+@given(CAPACITIES, flows())
 @settings(max_examples=300, deadline=None)
 def test_rates_agree_with_the_bottleneck_algorithm(capacities: list[float], shared: list[Flow]) -> None:
     np.testing.assert_allclose(
@@ -68,17 +63,14 @@ def test_rates_agree_with_the_bottleneck_algorithm(capacities: list[float], shar
 
 @pytest.mark.parametrize("seed", range(20))
 def test_rates_of_many_flows_agree_with_the_bottleneck_algorithm(seed: int) -> None:
-    """Dozens of flows of three weights, some resources at 0."""
+    """Dozens of flows, some resources at 0."""
     random = np.random.default_rng(seed)
     capacities = random.uniform(0.0, 10.0, 12) * (random.random(12) < 0.9)
     shared: list[Flow] = [
-        (
-            [
-                (int(r), int(random.integers(1, 3)))
-                for r in random.choice(12, random.integers(1, 4), replace=False)
-            ],
-            float(random.choice([1.0, 2.5, 0.3])),
-        )
+        [
+            (int(r), int(random.integers(1, 3)))
+            for r in random.choice(12, random.integers(1, 4), replace=False)
+        ]
         for _ in range(int(random.integers(32, 90)))
     ]
     np.testing.assert_allclose(
@@ -90,42 +82,40 @@ def test_rates_of_many_flows_agree_with_the_bottleneck_algorithm(seed: int) -> N
 
 
 def bottleneck_algorithm(capacities: list[float], shared: list[Flow]) -> list[float]:
-    """The slow way: again and again, serve the flows of the resource that gives the least for a weight."""
+    """The slow way: again and again, serve the flows of the resource that gives each the least."""
     rates: dict[int, float] = {}
     while len(rates) < len(shared):
         shares: dict[int, float] = {}
         for resource, capacity in enumerate(capacities):
             waiting = taken = 0.0
-            for i, (path, weight) in enumerate(shared):
+            for i, path in enumerate(shared):
                 uses = dict(path).get(resource, 0)
                 if i in rates:
                     taken += uses * rates[i]
                 else:
-                    waiting += uses * weight
+                    waiting += uses
             if waiting > 0.0:
                 shares[resource] = max(0.0, capacity - taken) / waiting
         scarcest = min(shares, key=lambda resource: shares[resource])
-        for i, (path, weight) in enumerate(shared):
+        for i, path in enumerate(shared):
             if i not in rates and scarcest in dict(path):
-                rates[i] = shares[scarcest] * weight
+                rates[i] = shares[scarcest]
     return [rates[i] for i in range(len(shared))]
 
 
-@given(st.lists(reals(1.0, 10.0), min_size=4, max_size=4), flows(reals(0.5, 2.0), most=5, resources=4))
+@given(st.lists(reals(1.0, 10.0), min_size=4, max_size=4), flows(most=5, resources=4))
 @settings(max_examples=25, deadline=None)
 def test_rates_agree_with_a_sequence_of_linear_programmes(
     capacities: list[float], shared: list[Flow]
 ) -> None:
-    """Raise the least claim as far as it goes, fix who cannot have more, and again with the rest."""
+    """Raise the least rate as far as it goes, fix who cannot have more, and again with the rest."""
     np.testing.assert_allclose(rates_of(capacities, shared), lexicographic(capacities, shared), rtol=1e-6)
 
 
 def lexicographic(capacities: list[float], shared: list[Flow]) -> list[float]:
     fixed: dict[int, float] = {}
     count = len(shared)
-    uses = np.array(
-        [[dict(path).get(r, 0) * weight for path, weight in shared] for r in range(len(capacities))]
-    )
+    uses = np.array([[dict(path).get(r, 0) for path in shared] for r in range(len(capacities))])
     while len(fixed) < count:
         bounds = [(fixed[i], fixed[i]) if i in fixed else (0.0, None) for i in range(count)]
         rising = [i for i in range(count) if i not in fixed]
@@ -145,10 +135,10 @@ def lexicographic(capacities: list[float], shared: list[Flow]) -> list[float]:
             most = linprog([-float(i == j) for j in range(count)], uses, capacities, bounds=floor)["x"][i]
             if most <= least * (1 + 1e-8):
                 fixed[i] = least
-    return [fixed[i] * weight for i, (_, weight) in enumerate(shared)]
+    return [fixed[i] for i in range(count)]
 
 
-@given(CAPACITIES, flows(st.just(1.0), most=5))
+@given(CAPACITIES, flows(most=5))
 @settings(max_examples=50, deadline=None)
 def test_the_order_of_flows_changes_not_one_bit(capacities: list[float], shared: list[Flow]) -> None:
     rates = rates_of(capacities, shared)
@@ -160,17 +150,16 @@ def test_the_order_of_flows_changes_not_one_bit(capacities: list[float], shared:
 def test_the_parking_lot_by_hand(capacities: tuple[float, float]) -> None:
     """One flow over both links, one on each: whoever is not held back elsewhere takes what is left."""
     first, second = capacities
-    rates = rates_of([first, second], [([(0, 1), (1, 1)], 1.0), ([(0, 1)], 1.0), ([(1, 1)], 1.0)])
+    rates = rates_of([first, second], [[(0, 1), (1, 1)], [(0, 1)], [(1, 1)]])
     through = min(first, second) / 2
     assert rates == [through, first - through, second - through]
 
 
 def test_the_figures_that_a_peer_gets_wrong() -> None:
     """Two flows share a link of 2 that one of them leaves for a link of 10, on which a third is: 1, 1 and 9, not 5."""
-    rates = rates_of([2.0, 10.0], [([(0, 1), (1, 1)], 1.0), ([(0, 1)], 1.0), ([(1, 1)], 1.0)])
+    rates = rates_of([2.0, 10.0], [[(0, 1), (1, 1)], [(0, 1)], [(1, 1)]])
     assert rates == [1.0, 1.0, 9.0]
 
 
-def test_weights_are_shares_and_uses_are_costs() -> None:
-    assert rates_of([6.0], [([(0, 1)], 1.0), ([(0, 1)], 2.0)]) == [2.0, 4.0]
-    assert rates_of([6.0], [([(0, 2)], 1.0), ([(0, 1)], 1.0)]) == [2.0, 2.0]
+def test_uses_are_costs() -> None:
+    assert rates_of([6.0], [[(0, 2)], [(0, 1)]]) == [2.0, 2.0]

@@ -1,7 +1,6 @@
 """Laws of the fluid network: what messages that share their ways get, and what becomes of it when the world changes."""
 
 import itertools
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from worlds import Shuffled, blinking, clusters, reals, scenarios
 
 from simcore import Cluster, Device, Link, Medium, Scenario, simulate
-from simcore.engine.network.network import DedicatedNetwork, FairNetwork, Network
+from simcore.engine.network.network import Network, network, sent
 from simcore.errors import RunEndedError
 from traces import Trace
 
@@ -38,30 +37,31 @@ def steady(rate: float) -> Trace:
     return Trace.constant(rate)
 
 
-def sent(
-    cluster: Cluster,
-    messages: list[Message],
-    *,
-    make: Callable[[simpy.Environment, Cluster], Network] = FairNetwork,
+def delivered(
+    cluster: Cluster, messages: list[Message], sharing: str = "fair"
 ) -> tuple[list[float], Network]:
-    """When each message arrives (nan: never), and the network that carried them."""
+    """When each message arrives (nan: never), and the network that carried them.
+
+    Who sends something to itself has it.
+    """
     env = simpy.Environment()
-    network = make(env, cluster)
+    net = network(env, cluster, sharing)
     arrivals = [float("nan")] * len(messages)
 
     def one(i: int, at: float, start: int, end: int, size: float) -> simpy.events.ProcessGenerator:
         yield env.timeout(at)
-        yield from network.send(start, end, size)
+        if start != end:
+            yield from sent(env, net, start, end, size)
         arrivals[i] = env.now
 
     for i, message in enumerate(messages):
         env.process(one(i, *message))
     env.run()
-    return arrivals, network
+    return arrivals, net
 
 
 def arrivals_of(cluster: Cluster, *messages: Message) -> list[float]:
-    return sent(cluster, list(messages))[0]
+    return delivered(cluster, list(messages))[0]
 
 
 @st.composite
@@ -151,36 +151,25 @@ def test_latency_is_paid_once_and_loads_nothing() -> None:
 def test_a_pinned_route_is_really_used() -> None:
     links = tuple(Link(name=x + y, ends=(x, y), bandwidth=steady(10.0)) for x, y in ("ab", "bc", "ac"))
     cluster = Cluster(tuple(map(device, "abc")), links, "a", pinned=(("a", "b", "c"),))
-    arrivals, network = sent(cluster, [(0.0, 0, 2, 10.0), (0.0, 0, 1, 10.0)])
+    arrivals, net = delivered(cluster, [(0.0, 0, 2, 10.0), (0.0, 0, 1, 10.0)])
     assert arrivals == [2.0, 2.0]
-    assert {i: carried.size_bytes for (i, _), carried in network.carried.items()} == {0: 20.0, 1: 10.0}
-
-
-def test_weights_are_shares() -> None:
-    env = simpy.Environment()
-    network = FairNetwork(env, line(steady(6.0)))
-    heavy = env.process(network.send(0, 1, 8.0, weight=2.0))
-    light = env.process(network.send(0, 1, 8.0))
-    env.run(heavy)
-    assert env.now == 2.0
-    env.run(light)
-    assert env.now == pytest.approx(16.0 / 6.0)
+    assert {i: carried.size_bytes for (i, _), carried in net.carried.items()} == {0: 20.0, 1: 10.0}
 
 
 def test_an_aborted_message_leaves_its_share_to_others() -> None:
     """Interrupted while it shares, in the moment in which it starts, and after the other one is through."""
     for at, expected in ((1.0, 3.0), (0.0, 2.5), (6.0, 5.0)):
         env = simpy.Environment()
-        network = FairNetwork(env, line(steady(10.0)))
+        net = network(env, line(steady(10.0)), "fair")
 
-        def aborted(network: Network = network) -> simpy.events.ProcessGenerator:
+        def aborted(env: simpy.Environment = env, net: Network = net) -> simpy.events.ProcessGenerator:
             with pytest.raises(simpy.Interrupt):
-                yield from network.send(0, 1, 100.0)
+                yield from sent(env, net, 0, 1, 100.0)
 
         victim = env.process(aborted())
 
-        def other(env: simpy.Environment = env, network: Network = network) -> simpy.events.ProcessGenerator:
-            yield from network.send(0, 1, 25.0)
+        def other(env: simpy.Environment = env, net: Network = net) -> simpy.events.ProcessGenerator:
+            yield from sent(env, net, 0, 1, 25.0)
             return env.now
 
         def abort(
@@ -194,15 +183,15 @@ def test_an_aborted_message_leaves_its_share_to_others() -> None:
         env.run(victim)
         env.run(ended)
         assert ended.value == pytest.approx(expected)
-        assert sum(carried.messages for carried in network.carried.values()) == 1
+        assert sum(carried.messages for carried in net.carried.values()) == 1
 
 
 def test_closing_a_sender_frees_its_share() -> None:
     env = simpy.Environment()
-    network = FairNetwork(env, line(steady(10.0)))
-    sender = network.send(0, 1, 100.0)
+    net = network(env, line(steady(10.0)), "fair")
+    sender = sent(env, net, 0, 1, 100.0)
     next(sender)
-    other = env.process(network.send(0, 1, 20.0))
+    other = env.process(sent(env, net, 0, 1, 20.0))
     env.run(1.0)
     sender.close()
     env.run(other)
@@ -220,8 +209,8 @@ def test_closing_a_sender_frees_its_share() -> None:
 @pytest.mark.parametrize("messages", [1, 2, 5])
 def test_messages_that_never_arrive_end_the_run_and_name_the_link(dying: Trace, messages: int) -> None:
     env = simpy.Environment()
-    network = FairNetwork(env, line(steady(100.0), dying))
-    senders = [env.process(network.send(0, 2, 40.0)) for _ in range(messages)]
+    net = network(env, line(steady(100.0), dying), "fair")
+    senders = [env.process(sent(env, net, 0, 2, 40.0)) for _ in range(messages)]
     with pytest.raises(
         RunEndedError, match=r"40 bytes from 'd0' to 'd2' at \S+ s never arrive over .*link 'l1'"
     ):
@@ -233,8 +222,8 @@ def test_links_that_are_never_up_together_end_the_run_though_their_traces_go_on_
     first = Trace([0.0, 1.0], [1.0, 0.0], end="loop", duration=2.0)
     second = Trace([0.0, 1.0], [0.0, 1.0], end="loop", duration=2.0)
     env = simpy.Environment()
-    network = FairNetwork(env, line(first, second))
-    senders = [env.process(network.send(0, 2, 40.0)) for _ in range(2)]
+    net = network(env, line(first, second), "fair")
+    senders = [env.process(sent(env, net, 0, 2, 40.0)) for _ in range(2)]
     with pytest.raises(RunEndedError, match="stalled"):
         env.run(env.all_of(senders))
 
@@ -242,8 +231,8 @@ def test_links_that_are_never_up_together_end_the_run_though_their_traces_go_on_
 def test_one_stalled_message_does_not_hold_up_its_neighbours() -> None:
     """It shares a link with one that can go on, and takes nothing from it."""
     env = simpy.Environment()
-    network = FairNetwork(env, line(steady(10.0), Trace([0.0, 1.0, 50.0], [10.0, 0.0, 10.0])))
-    stuck, free = env.process(network.send(0, 2, 20.0)), env.process(network.send(0, 1, 25.0))
+    net = network(env, line(steady(10.0), Trace([0.0, 1.0, 50.0], [10.0, 0.0, 10.0])), "fair")
+    stuck, free = env.process(sent(env, net, 0, 2, 20.0)), env.process(sent(env, net, 0, 1, 25.0))
     env.run(free)
     assert env.now == pytest.approx(1.0 + 20.0 / 10.0)
     env.run(stuck)
@@ -265,7 +254,7 @@ def test_what_flows_at_all_flows_whole_and_no_resource_carries_more_than_its_tra
 ) -> None:
     """Conservation, over random networks, traces and messages."""
     messages = data.draw(traffic(cluster))
-    arrivals, network = sent(cluster, messages)
+    arrivals, net = delivered(cluster, messages)
     assert not np.isnan(arrivals).any()
     begun, ended = min(message[0] for message in messages), max(arrivals)
     expected: dict[tuple[int, bool], float] = {}
@@ -276,8 +265,8 @@ def test_what_flows_at_all_flows_whole_and_no_resource_carries_more_than_its_tra
             forward = cluster.links[i].ends[0] == at
             at = cluster.links[i].ends[forward]
             expected[i, forward] = expected.get((i, forward), 0.0) + size
-    assert {key: c.size_bytes for key, c in network.carried.items()} == pytest.approx(expected)
-    for (i, _), carried in network.carried.items():
+    assert {key: c.size_bytes for key, c in net.carried.items()} == pytest.approx(expected)
+    for (i, _), carried in net.carried.items():
         bandwidth = cluster.links[i].bandwidth
         assert bandwidth is not None
         assert carried.size_bytes <= bandwidth.integral(begun, ended) * (1 + 1e-9)
@@ -289,12 +278,12 @@ def test_sharing_never_helps_and_without_company_it_changes_nothing(
     cluster: Cluster, data: st.DataObject
 ) -> None:
     messages = data.draw(traffic(cluster))
-    fair, alone = sent(cluster, messages)[0], sent(cluster, messages, make=DedicatedNetwork)[0]
+    fair, alone = delivered(cluster, messages)[0], delivered(cluster, messages, "dedicated")[0]
     assert (np.array(fair) >= np.array(alone) * (1 - 1e-9)).all()
     gap = max(end - message[0] for end, message in zip(alone, messages, strict=True))
     apart = [(i * (gap + 1.0), *message[1:]) for i, message in enumerate(messages)]
-    one_by_one = sent(cluster, apart)[0]
-    np.testing.assert_allclose(one_by_one, sent(cluster, apart, make=DedicatedNetwork)[0], rtol=1e-12)
+    one_by_one = delivered(cluster, apart)[0]
+    np.testing.assert_allclose(one_by_one, delivered(cluster, apart, "dedicated")[0], rtol=1e-12)
 
 
 @given(clusters(most=4, steady=False), st.data())
@@ -303,9 +292,9 @@ def test_the_order_of_messages_that_start_together_changes_nothing(
     cluster: Cluster, data: st.DataObject
 ) -> None:
     messages = [(0.1 * (i // 3), *m[1:]) for i, m in enumerate(data.draw(traffic(cluster, most=6)))]
-    arrivals = sent(cluster, messages)[0]
+    arrivals = delivered(cluster, messages)[0]
     for order in itertools.islice(itertools.permutations(range(len(messages))), 1, 720, 97):
-        again = sent(cluster, [messages[i] for i in order])[0]
+        again = delivered(cluster, [messages[i] for i in order])[0]
         np.testing.assert_allclose(again, [arrivals[i] for i in order], rtol=1e-12)
 
 
@@ -320,7 +309,7 @@ def test_equal_messages_in_company_take_as_long_as_one_of_their_total_size(
     assert route is not None
     end = route.reach(0.0, count * sizes[0])
     if end < float("inf"):
-        arrivals = sent(cluster, [(0.0, 0, len(traces), sizes[0])] * count)[0]
+        arrivals = delivered(cluster, [(0.0, 0, len(traces), sizes[0])] * count)[0]
         np.testing.assert_allclose(arrivals, end, rtol=1e-9)
 
 
@@ -368,5 +357,5 @@ def test_all_to_one_collapses_in_a_cell_but_not_where_links_are_dedicated() -> N
     cell = Cluster(devices, links, "s0", relays=("ap",), media=(air,))
     arrivals = arrivals_of(cell, *((0.0, i, 0, 1e5) for i in range(1, 8)))
     assert arrivals == pytest.approx([14.0] * 7)
-    alone = sent(cell, [(0.0, i, 0, 1e5) for i in range(1, 8)], make=DedicatedNetwork)[0]
+    alone = delivered(cell, [(0.0, i, 0, 1e5) for i in range(1, 8)], "dedicated")[0]
     assert alone == pytest.approx([2.0] * 7)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from flowcases import Case, read_case, simulated, solved
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import simcore.engine.network.fluid
@@ -88,6 +88,23 @@ def test_rates_found_around_a_change_are_those_of_all_flows_found_anew(case: Cas
         always_all = simulated(case)
     np.testing.assert_allclose(some, always_all, rtol=1e-9)
     np.testing.assert_allclose(never_all, always_all, rtol=1e-9)
+
+
+@given(crowds(), st.data())
+@settings(max_examples=100)
+def test_flows_that_are_cancelled_leave_their_shares_as_exact_fractions_say(
+    case: Case, data: st.DataObject
+) -> None:
+    """Where they share and where they are alone, when they begin, and when they have ended."""
+    cancelled = st.lists(st.integers(0, len(case["flows"]) - 1), min_size=1, max_size=8, unique=True)
+    for i in data.draw(cancelled):
+        flow = case["flows"][i]
+        flow["cancel_s"] = flow["start_s"] + data.draw(st.sampled_from([0.0, 0.013, 0.29, 1.1, 2.3, 20.7]))
+    ends = solved(case)
+    for flow, end_s in zip(case["flows"], ends, strict=True):
+        # Which of a cancellation and an end at one moment comes first is left open.
+        assume(not abs(flow.get("cancel_s", math.inf) - end_s) < 1e-9)
+    np.testing.assert_allclose(simulated(case), ends, rtol=1e-9)
 
 
 def drawn(seed: int) -> Case:

@@ -4,7 +4,7 @@ import pytest
 import simpy
 
 from simcore import Cluster, Device, Ideal, Link, Tcp
-from simcore.engine.network.network import network
+from simcore.engine.network.network import network, sent
 from simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES, slow_start
 from traces import Trace
 
@@ -35,7 +35,7 @@ def arrivals(
         for gap_s, size in messages:
             yield env.timeout(gap_s)
             begun = env.now
-            yield from carrier.send(0, 1, size)
+            yield from sent(env, carrier, 0, 1, size)
             took.append(env.now - begun)
 
     env.run(env.process(send()))

@@ -6,12 +6,14 @@ asks that the interval be narrow: a wide one would accept anything.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import pytest
 import simpy
 from scipy import stats
+from simulated import at, unexpected
 
 from simcore import (
     BlockOptions,
@@ -29,8 +31,8 @@ from simcore import (
     simulate,
     stream,
 )
-from simcore.engine.compute import processor
-from simcore.engine.network.network import FairNetwork
+from simcore.engine.compute import Task, processor
+from simcore.engine.network.network import Transfer, network
 from traces import Trace
 
 Sizes = Callable[[np.random.Generator, int], FloatArray]
@@ -85,17 +87,14 @@ def serve(
     )
     response_s, wait_s = np.zeros(len(comes_s)), np.zeros(len(comes_s))
 
-    def one(number: int, size_s: float) -> simpy.events.ProcessGenerator:
-        came_s = env.now
-        delays = yield device.submit(size_s)
-        response_s[number], wait_s[number] = env.now - came_s, delays.wait_s
+    def arrive(number: int, size_s: float) -> None:
+        device.submit(size_s, 0.0, partial(leave, number), unexpected)
 
-    def arrive() -> simpy.events.ProcessGenerator:
-        for number, (at_s, size_s) in enumerate(zip(comes_s.tolist(), sizes_s.tolist(), strict=True)):
-            yield env.timeout(max(0.0, at_s - env.now))
-            env.process(one(number, size_s))
+    def leave(number: int, task: Task) -> None:
+        response_s[number], wait_s[number] = env.now - task.submitted_s, task.start_s - task.submitted_s
 
-    env.process(arrive())
+    for number, (at_s, size_s) in enumerate(zip(comes_s.tolist(), sizes_s.tolist(), strict=True)):
+        at(env, at_s, partial(arrive, number, size_s))
     env.run()
     return response_s, wait_s
 
@@ -149,16 +148,17 @@ def carry(comes_s: FloatArray, sizes: FloatArray) -> FloatArray:
     env = simpy.Environment()
     devices = tuple(Device(name=name, memory_bytes=1.0, flops=1.0) for name in "ab")
     link = Link(name="l", ends=("a", "b"), bandwidth=Trace.constant(1.0))
-    network = FairNetwork(env, Cluster(devices, (link,), "a"))
+    net = network(env, Cluster(devices, (link,), "a"), "fair")
     response_s = np.zeros(len(comes_s))
 
-    def one(number: int, at_s: float, size: float) -> simpy.events.ProcessGenerator:
-        yield env.timeout(at_s)
-        yield from network.send(0, 1, size)
-        response_s[number] = env.now - at_s
+    def send(number: int, size: float) -> None:
+        net.send(0, 1, size, partial(arrive, number), unexpected)
+
+    def arrive(number: int, transfer: Transfer) -> None:
+        response_s[number] = env.now - transfer.sent_s
 
     for number, (at_s, size) in enumerate(zip(comes_s.tolist(), sizes.tolist(), strict=True)):
-        env.process(one(number, at_s, size))
+        at(env, at_s, partial(send, number, size))
     env.run()
     return response_s
 

@@ -27,7 +27,7 @@ from simcore import (
     shipped_scenario,
     simulate,
 )
-from simcore.engine.network.network import network
+from simcore.engine.network.network import network, sent
 from simcore.files.graphfile import read_graph
 from simcore.files.graphs import from_networkx, wiring
 from simcore.world import topology
@@ -761,8 +761,8 @@ def test_those_who_send_at_once_share_half_of_the_air(senders: int) -> None:
         world = wifi_cell(sharing)
         env = simpy.Environment()
         net = network(env, world.cluster, world.network.sharing)
-        sent = [env.process(net.send(start, 0, 1e6)) for start in range(1, senders + 1)]
-        env.run(env.all_of(sent))
+        messages = [env.process(sent(env, net, start, 0, 1e6)) for start in range(1, senders + 1)]
+        env.run(env.all_of(messages))
         assert env.now == pytest.approx(1e-3 + share * 1e6 / (80e6 / 8 / 2), rel=1e-9)
 
 

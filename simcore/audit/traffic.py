@@ -14,6 +14,10 @@ from simcore.registry import name_of
 from simcore.scenario import Scenario
 from simcore.world.route import Route
 
+_PER_BYTE = {"ideal": 1.0, "tcp": WIRE_BYTES / SEGMENT_BYTES}
+"""Bytes on the wire for each of a message, under the transports that the auditor knows."""
+_KNOWN_RULES = frozenset({"dedicated", "fair"})
+"""Rules of sharing that the auditor knows; of messages under others it can only say that links carried them."""
 _MOST_REMEMBERED = 32
 """Messages per resource with which a new one is held against what the resource could carry."""
 
@@ -27,9 +31,8 @@ class TrafficLaws:
         self._state = state
         self._checks = checks
         self._transport = name_of(scenario.network.transport)
-        self._dedicated = name_of(scenario.network.sharing) == "dedicated"
+        self._sharing = name_of(scenario.network.sharing)
         self._pattern = scenario.step_graphs.pattern.name
-        self._per_byte = WIRE_BYTES / SEGMENT_BYTES if self._transport == "tcp" else 1.0
         self._sent: list[Sent] = []
         self._carried: defaultdict[tuple[int, bool], Carried] = defaultdict(Carried)
         self._written = 0
@@ -58,17 +61,23 @@ class TrafficLaws:
             return
         if span.block is None:
             self._sent.append((span.sender, span.receiver, span.size_bytes))
-        checks.equal(
-            "bytes", f"bytes on the wire of {what}", span.size_bytes * self._per_byte, span.wire_bytes
-        )
+        if self._sharing in _KNOWN_RULES:
+            self._carriage(span, route, what)
+        self._enter(span, route)
+
+    def _carriage(self, span: Message, route: Route, what: str) -> None:
+        """What flowed, since when, and whether it can have."""
+        checks = self._checks
+        if self._transport in _PER_BYTE:
+            wire_bytes = span.size_bytes * _PER_BYTE[self._transport]
+            checks.equal("bytes", f"bytes on the wire of {what}", wire_bytes, span.wire_bytes)
         self._delay(span, route, what)
-        slack = grain(span.arrived_s) * _widest(route)
-        if self._dedicated:
+        if self._sharing == "dedicated":
             flown = route.integral(span.flow_s, max(span.flow_s, span.arrived_s))
+            slack = grain(span.arrived_s) * _widest(route)
             checks.equal("bytes", f"bytes that flowed of {what}", span.wire_bytes, flown, slack)
         else:
             self._within_traces(span, route, what)
-        self._enter(span, route)
 
     def _delay(self, span: Message, route: Route, what: str) -> None:
         """Bytes flow when the latency is paid; a transport may make them wait longer."""

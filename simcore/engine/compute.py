@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import Protocol
+from typing import Protocol, cast
 
 import simpy
 
@@ -31,7 +31,7 @@ class Task:
         start_s: when the device turned to it; until then it waited.
         end_s: when it was done.
         done: called with the task when it is done.
-        failed: called when it can never be done because the device stays unavailable.
+        failed: called when it can never be done because the device stays unavailable, maybe before `submit` returns.
     """
 
     __slots__ = ("disk_s", "done", "end_s", "failed", "nominal_s", "start_s", "submitted_s", "timer")
@@ -146,12 +146,15 @@ class FifoProcessor:
             return
         self._promised_s += task.end_s - task.start_s
         self._free_at_s = task.end_s
-        task.timer = self._env.timeout(task.end_s - now)
+        task.timer = self._env.timeout(task.end_s - now, task)
         task.timer.callbacks.append(self._finish)
         self._queue.append(task)
 
-    def _finish(self, _: simpy.Event) -> None:
+    def _finish(self, timer: simpy.Event) -> None:
         task = self._queue.popleft()
+        if task.timer is not timer:
+            # Both end at one moment, and rounding has swapped their timers.
+            cast("Task", timer.value).timer = task.timer
         task.end_s = self._env.now
         task.done(task)
 
@@ -216,6 +219,7 @@ class SharedProcessor:
         self._tasks -= 1
 
     def _stall(self, task: Task) -> None:
+        self._leave()
         task.failed(_stalled(self._device, self._env.now))
 
 
@@ -245,6 +249,7 @@ class _Share:
         self._leave = leave
         self._stall = stall
         self._goals: list[tuple[float, int, Task]] = []
+        self._through: deque[Task] = deque()
         self._joined = count()
         self._timer: simpy.Timeout | None = None
         self._due_s = math.inf
@@ -253,6 +258,9 @@ class _Share:
 
     def drop(self, task: Task) -> bool:
         """Send a task away; whether it was there."""
+        if task in self._through:
+            self._through.remove(task)
+            return True
         left = [goal for goal in self._goals if goal[2] is not task]
         if len(left) == len(self._goals):
             return False
@@ -282,17 +290,17 @@ class _Share:
         self._counted_to_s = now
 
     def _plan(self) -> None:
-        """Wake up when the first task has got its amount."""
-        if not self._goals:
-            self._set_timer(math.inf)
-            return
-        goal, _, task = self._goals[0]
-        missing = max(0.0, goal - self._got) * len(self._goals)
-        end = self._supply.reach(self._counted_to_s, missing)
-        self._set_timer(end)
-        if math.isinf(end):
+        """Wake up when the first task has got its amount; who never will goes, and leaves its share to the others."""
+        while self._goals:
+            goal, _, task = self._goals[0]
+            missing = max(0.0, goal - self._got) * len(self._goals)
+            end = self._supply.reach(self._counted_to_s, missing)
+            self._set_timer(end)
+            if end < math.inf:
+                return
             heappop(self._goals)
             self._stall(task)
+        self._set_timer(math.inf)
 
     def _set_timer(self, end_s: float) -> None:
         if self._timer is not None:
@@ -306,12 +314,11 @@ class _Share:
     def _on_time(self, _: simpy.Event) -> None:
         self._timer = None
         self._count()
-        through = []
         while self._goals and self._goals[0][0] <= self._got:
-            through.append(heappop(self._goals)[2])
+            self._through.append(heappop(self._goals)[2])
         self._plan()
-        for task in through:
-            self._leave(task)
+        while self._through:
+            self._leave(self._through.popleft())
 
 
 class Fifo:

@@ -287,18 +287,14 @@ class _Builder:
         return interval
 
     def _transport(self) -> Ideal | Tcp:
-        named, transport = self._draw.of(
-            (
-                ("ideal transport", Ideal()),
-                ("ideal transport", Ideal()),
-                ("fresh tcp", Tcp()),
-                ("persistent tcp", Tcp(connection="persistent")),
-                (
-                    "persistent tcp without idle restart",
-                    Tcp(connection="persistent", idle_restart=False),
-                ),
-            )
+        transports: tuple[tuple[str, Ideal | Tcp], ...] = (
+            ("ideal transport", Ideal()),
+            ("ideal transport", Ideal()),
+            ("fresh tcp", Tcp()),
+            ("persistent tcp", Tcp(connection="persistent")),
+            ("persistent tcp without idle restart", Tcp(connection="persistent", idle_restart=False)),
         )
+        named, transport = self._draw.of(transports)
         self.used.add(named)
         return transport
 

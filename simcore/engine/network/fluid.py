@@ -89,6 +89,8 @@ class Fluid:
 
     def stop(self, flow: Flow) -> None:
         """Take a flow off its way, if it is still there; nothing is called any more."""
+        # What ends at this moment is off its way before it is called.
+        flow.arrived = flow.never = _call_nobody
         if flow.active:
             self._remove(flow)
 
@@ -143,15 +145,16 @@ class Fluid:
         self._settling = False
         changed, self._changed = self._changed, {}
         now = self._now()
-        together = []
+        alone, together = [], []
         for flow in sorted(changed, key=lambda flow: flow.number):
             if all(len(self._states[resource].flows) == 1 for resource, _ in flow.path):
                 flow.go_alone(now)
-                self._expect([flow])
+                alone.append(flow)
             else:
                 together.append(flow)
         if together:
             self._share(together, now)
+        self._expect(alone)
         self._plan()
 
     def _share(self, changed: Iterable[Flow], now: float) -> None:
@@ -169,7 +172,9 @@ class Fluid:
         """Come back when flows end; end those now that never will."""
         self._calendar.note_ends(flows)
         for flow in flows:
-            if flow.end == math.inf and (flow.alone or flow.route.wakes(self._now()) == math.inf):
+            if flow.end < math.inf or not flow.active:
+                continue
+            if flow.alone or flow.route.wakes(self._now()) == math.inf:
                 self._remove(flow)
                 flow.never()
 
@@ -214,3 +219,7 @@ class Fluid:
             self._change(state.held)
         elif state.capacity < before and state.load > state.capacity:
             self._change(state.flows)
+
+
+def _call_nobody() -> None:
+    """Nobody hears of a flow that was stopped."""

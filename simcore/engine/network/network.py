@@ -176,6 +176,7 @@ class DedicatedNetwork:
         transfer = _begun(self._transport, self._cluster, sender, receiver, size_bytes, now, arrived, failed)
         arrival_s = transfer.route.reach(transfer.flow_s, transfer.wire_bytes)
         if math.isinf(arrival_s):
+            transfer.active = False
             failed(_stalled(self._cluster, transfer, now))
             return transfer
         transfer.busy_s = arrival_s - transfer.flow_s
