@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from simcore.observe import Policy
     from simcore.results import Result
     from simcore.scenario import Scenario
+    from simcore.simulate import RunOptions
 
 DEFAULT_SCENARIO = "home-cluster"
 
@@ -141,14 +142,15 @@ def run(
             return
         from analysis.compare import choose, create_all, given
         from analysis.output import results_folder, write_results, writing
+        from simcore.simulate import RunOptions
 
-        limit_s = allowed(decision_limit)
+        options = RunOptions(audit, allowed(decision_limit), realtime)
         world = _load(scenario, seed)
         look_here(policy or ())
         by_label = given(policy) if policy else create_all(choose(world, []))
         target = out if out is not None else Path("results") / world.name
         with results_folder(target) as folder:
-            result, told = _compare(world, by_label, realtime, limit_s, audit)
+            result, told = _compare(world, by_label, options)
             with writing(target):
                 write_results(folder, result, world, scenario_file(scenario).resolve())
         _show(world, result, told, target)
@@ -255,9 +257,7 @@ def _load(scenario: str, seed: int | None) -> "Scenario":
 def _compare(
     world: "Scenario",
     by_label: "dict[str, Policy]",
-    realtime: float | None,
-    limit_s: float | None,
-    audit: bool,
+    options: "RunOptions",
 ) -> "tuple[Result, list[str]]":
     """All runs, under a progress bar if somebody is watching; and what is told of how they went."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -284,10 +284,8 @@ def _compare(
             world,
             by_label,
             step,
-            realtime=realtime,
+            options=options,
             on_lateness=late.__setitem__,
-            decision_limit_s=limit_s,
-            audit=audit,
             on_audit=audits.__setitem__,
         )
     return result, [*lateness(late), *audited(audits.values())]

@@ -6,11 +6,11 @@ from functools import partial
 import policies
 import simcore
 from simcore.audit import Audit
-from simcore.engine.placement.policy_timeout import DEFAULT_LIMIT_S
 from simcore.engine.realtime import Lateness
 from simcore.observe import Policy
 from simcore.results import Result
 from simcore.scenario import PolicyChoice, Scenario
+from simcore.simulate import RunOptions
 from traces.errors import InputError
 
 DEFAULT_POLICY = "resource-aware"
@@ -66,10 +66,8 @@ def compare(
     by_label: dict[str, Policy],
     progress: Callable[[str, int], None] | None = None,
     *,
-    realtime: float | None = None,
+    options: RunOptions = RunOptions(),  # noqa: B008 (frozen)
     on_lateness: Callable[[str, Lateness], None] | None = None,
-    decision_limit_s: float | None = DEFAULT_LIMIT_S,
-    audit: bool = False,
     on_audit: Callable[[str, Audit], None] | None = None,
 ) -> Result:
     """Emulate a scenario under one policy after another.
@@ -79,10 +77,8 @@ def compare(
         by_label: policies under the names of their runs, at least one.
         progress: called after every token with the label and the tokens made so far by all policies together, where a
             run that has ended counts whole.
-        realtime: seconds of wall time per simulated second, if the runs are to be paced; see `simulate`.
+        options: how the runs are made.
         on_lateness: called after every paced run with its label and how far it fell behind the wall clock.
-        decision_limit_s: wall time that a policy may take for one decision; see `simulate`.
-        audit: check after every event that no law of the simulation is broken; see `simulate`.
         on_audit: called after every audited run with its label and how much was checked.
 
     Returns:
@@ -95,12 +91,10 @@ def compare(
             simcore.simulate(
                 scenario,
                 policy,
+                options,
                 run=label,
                 progress=_counter(label, before, progress),
-                realtime=realtime,
                 on_lateness=None if on_lateness is None else partial(on_lateness, label),
-                decision_limit_s=decision_limit_s,
-                audit=audit,
                 on_audit=None if on_audit is None else partial(on_audit, label),
             )
         )

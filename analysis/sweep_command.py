@@ -18,6 +18,7 @@ from analysis.terminal import decision_limit as allowed
 
 if TYPE_CHECKING:
     from analysis.campaign import Campaign, Plan, Store, Tally, Workers
+    from simcore.simulate import RunOptions
 
 sweep = typer.Typer(
     help="Make the runs of a campaign: a scenario, varied along axes, under policies, with many seeds.",
@@ -97,9 +98,9 @@ def run(
     done, whatever happens.
     """
     with reported():
-        limit_s = allowed(decision_limit)
+        options = _options(decision_limit, audit)
         with _planned(file, store) as (planned, place):
-            _make(file, planned, place, _crew(workers, dask), retry_failed, limit_s, audit)
+            _make(file, planned, place, _crew(workers, dask), retry_failed, options)
 
 
 @sweep.command()
@@ -114,9 +115,9 @@ def resume(
 ) -> None:
     """Go on with a campaign: as `run`, but only where there is a store."""
     with reported():
-        limit_s = allowed(decision_limit)
+        options = _options(decision_limit, audit)
         with _planned(file, store, needed=True) as (planned, place):
-            _make(file, planned, place, _crew(workers, dask), retry_failed, limit_s, audit)
+            _make(file, planned, place, _crew(workers, dask), retry_failed, options)
 
 
 @sweep.command()
@@ -209,14 +210,19 @@ def _crew(workers: int | None, dask: str | None) -> "AbstractContextManager[Work
     return dask_workers(dask)
 
 
+def _options(decision_limit: str | None, audit: bool) -> "RunOptions":
+    from simcore.simulate import RunOptions
+
+    return RunOptions(audit, allowed(decision_limit))
+
+
 def _make(
     file: str,
     planned: "Plan",
     place: "Store",
     crew: "AbstractContextManager[Workers]",
     retry_failed: bool,
-    limit_s: float | None,
-    audit: bool,
+    options: "RunOptions",
 ) -> None:
     from analysis.campaign import run as make
 
@@ -226,8 +232,7 @@ def _make(
             place,
             workers,
             retry_failed=retry_failed,
-            decision_limit_s=limit_s,
-            audit=audit,
+            options=options,
             progress=progress,
             stop=stop,
         )

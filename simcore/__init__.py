@@ -22,7 +22,7 @@ from simcore.observe import Decision, Infeasible, Keep, Observation, Placement, 
 from simcore.results import SCHEMA_VERSION, TABLES, Result, combine, load_result
 from simcore.rng import stream
 from simcore.scenario import PolicyChoice, Request, Scenario
-from simcore.simulate import simulate
+from simcore.simulate import RunOptions, simulate
 from simcore.steps.fork_join import Chain, ForkJoin, Stage
 from simcore.steps.graph import GraphBuilder, StepGraph
 from simcore.steps.step_graphs import Pattern
@@ -87,6 +87,7 @@ __all__ = [
     "Result",
     "Roofline",
     "Route",
+    "RunOptions",
     "Scale",
     "Scenario",
     "Set",

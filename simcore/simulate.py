@@ -36,35 +36,45 @@ from simcore.world.cost import StepCost
 from simcore.world.device_time import DEVICE_TIMES
 
 
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """How a run is made. Its tables are the same for all of them.
+
+    Attributes:
+        audit: check after every event that no law of the simulation is broken (`simcore.audit`).
+        decision_limit_s: wall time that the policy may take for one decision; None for any. It is a safety net: a run
+            that comes to it fails.
+        realtime: seconds of wall time per simulated second, if the run is to be paced by the wall clock: 1 is real
+            time, 0.1 ten times as fast.
+    """
+
+    audit: bool = False
+    decision_limit_s: float | None = DEFAULT_LIMIT_S
+    realtime: float | None = None
+
+
 def simulate(
     scenario: Scenario,
     policy: Policy,
+    options: RunOptions = RunOptions(),
     *,
     run: str | None = None,
-    progress: Callable[[int], None] | None = None,
-    realtime: float | None = None,
-    on_lateness: Callable[[Lateness], None] | None = None,
     instrument: Instrument | None = None,
-    audit: bool = False,
+    progress: Callable[[int], None] | None = None,
+    on_lateness: Callable[[Lateness], None] | None = None,
     on_audit: Callable[[Audit], None] | None = None,
-    decision_limit_s: float | None = DEFAULT_LIMIT_S,
 ) -> Result:
     """Emulate a scenario under a policy.
 
     Args:
         scenario: the world and the requests.
         policy: decides where blocks live.
+        options: how the run is made.
         run: the name of the run in the tables; the policy's name by default.
-        progress: called after every token with the number of tokens made so far.
-        realtime: seconds of wall time per simulated second, if the run is to be paced by the wall clock: 1 is real
-            time, 0.1 ten times as fast. The tables are the same as without it.
-        on_lateness: called once after a paced run with how far its events fell behind the wall clock.
         instrument: is told what happens, when it has ended (`simcore.instrument`).
-        audit: check after every event that no law of the simulation is broken (`simcore.audit`). The tables are the
-            same as without it.
+        progress: called after every token with the number of tokens made so far.
+        on_lateness: called once after a paced run with how far its events fell behind the wall clock.
         on_audit: called once after an audited run with how much was checked.
-        decision_limit_s: wall time that the policy may take for one decision; None for any. It is a safety net and
-            has no part in results: a run that comes to it fails.
 
     Returns:
         The tables of the run. A run that cannot go on (out of memory, nothing feasible, a dead link) is a result too:
@@ -78,11 +88,12 @@ def simulate(
     name = name_of(policy)
     title = run if run is not None else name
     instrument = Instrument() if instrument is None else instrument
-    auditor = Auditor(scenario, instrument) if audit else None
+    auditor = Auditor(scenario, instrument) if options.audit else None
     recorder = Recorder(title) if auditor is None else auditor.recorder(title)
-    env = simpy.Environment() if realtime is None else PacedEnvironment(realtime)
+    env = simpy.Environment() if options.realtime is None else PacedEnvironment(options.realtime)
     told = instrument if auditor is None else auditor.instrument
-    engine = _Run(env, scenario, policy, recorder, progress, told, decision_limit_s)
+    context = _context(env, scenario, told, recorder)
+    engine = _Run(context, Decisions(context, policy, options.decision_limit_s), progress)
     if auditor is not None:
         engine.watched_by(auditor)
     status, detail = engine.go()
@@ -109,36 +120,34 @@ def simulate(
     return recorder.result()
 
 
+def _context(
+    env: simpy.Environment, scenario: Scenario, instrument: Instrument, recorder: Recorder
+) -> RunContext:
+    """What lives in the SimPy environment of a run."""
+    cluster, options = scenario.cluster, scenario.network
+    net = network(env, cluster, options.sharing, options.transport)
+    processors = [processor(env, device) for device in cluster.devices]
+    return RunContext(
+        scenario,
+        Executor(env, net, processors, instrument),
+        Deployment(scenario),
+        Outages(cluster.devices),
+        recorder,
+    )
+
+
 class _Run:
-    """One run: a SimPy environment, and what lives in it.
+    """One run, from the first request to the last.
 
     Attributes:
         tokens: made so far.
     """
 
-    def __init__(
-        self,
-        env: simpy.Environment,
-        scenario: Scenario,
-        policy: Policy,
-        recorder: Recorder,
-        progress: Callable[[int], None] | None,
-        instrument: Instrument,
-        decision_limit_s: float | None,
-    ) -> None:
-        cluster, options = scenario.cluster, scenario.network
-        net = network(env, cluster, options.sharing, options.transport)
-        processors = [processor(env, device) for device in cluster.devices]
-        self._run = RunContext(
-            scenario,
-            Executor(env, net, processors, instrument),
-            Deployment(scenario),
-            Outages(cluster.devices),
-            recorder,
-        )
-        self._mover = Mover(self._run)
-        self._controller = Controller(self._run, Decisions(self._run, policy, decision_limit_s), self._mover)
-        self._device_time = DEVICE_TIMES.find(scenario.device_time)
+    def __init__(self, run: RunContext, decisions: Decisions, progress: Callable[[int], None] | None) -> None:
+        self._run = run
+        self._mover = Mover(run)
+        self._controller = Controller(run, decisions, self._mover)
+        self._device_time = DEVICE_TIMES.find(run.scenario.device_time)
         self._progress = progress
         self.tokens = 0
 

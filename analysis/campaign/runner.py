@@ -20,7 +20,7 @@ from analysis.campaign.store import Store, Writer
 from analysis.campaign.survey import Survey, look
 from analysis.campaign.worker import Batch, Bundle, Task, WrongCodeError, failure, probe, work
 from analysis.campaign.world import packed
-from simcore.engine.placement.policy_timeout import DEFAULT_LIMIT_S
+from simcore.simulate import RunOptions
 from traces import Trace
 from traces.errors import InputError, told
 
@@ -62,8 +62,7 @@ def run(
     workers: Workers,
     *,
     retry_failed: bool = False,
-    decision_limit_s: float | None = DEFAULT_LIMIT_S,
-    audit: bool = False,
+    options: RunOptions = RunOptions(),  # noqa: B008 (frozen)
     progress: Callable[[Tally], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Tally:
@@ -74,9 +73,8 @@ def run(
         store: may hold runs of other campaigns too.
         workers: who makes them; results are the same for any.
         retry_failed: try again what failed earlier.
-        decision_limit_s: wall time that a policy may take for one decision; a run that comes to it fails.
-        audit: watch every run that is made for broken laws of the simulation; one that breaks a law fails. Names and
-            results of runs are the same.
+        options: how runs are made; names and results are the same for any. A run whose policy takes too long, or that
+            breaks a law in an audit, fails.
         progress: called whenever something has come back.
         stop: asked every half second whether to finish what is under way, and leave the rest.
 
@@ -85,10 +83,14 @@ def run(
     """
     with store.writer() as writer:
         survey = look(plan, store.view(), retry_failed=retry_failed)
-        limited = partial(work, decision_limit_s=decision_limit_s, audit=audit)
-        return _Runner(plan, workers, writer, Log(store.folder), limited, progress or (lambda _: None)).go(
-            survey, stop
-        )
+        return _Runner(
+            plan,
+            workers,
+            writer,
+            Log(store.folder),
+            partial(work, options=options),
+            progress or (lambda _: None),
+        ).go(survey, stop)
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from analysis.campaign.tables import METRICS, STORED, Tables, merged
 from analysis.campaign.world import Misfit, unpacked
 from analysis.metrics import metrics
 from simcore import combine, simulate
-from simcore.engine.placement.policy_timeout import DEFAULT_LIMIT_S
 from simcore.results import SCHEMA_VERSION, Result
 from simcore.scenario import PolicyChoice, Scenario
+from simcore.simulate import RunOptions
 from traces import Trace
 from traces.errors import shown
 
@@ -91,9 +91,7 @@ def work(
     bundles: tuple[Bundle, ...],
     traces: Mapping[str, Trace | Path],
     engine: str,
-    *,
-    decision_limit_s: float | None = DEFAULT_LIMIT_S,
-    audit: bool = False,
+    options: RunOptions,
 ) -> Batch:
     """Make some runs.
 
@@ -101,8 +99,7 @@ def work(
         bundles: the runs.
         traces: what was packed apart from worlds, or the files it is in.
         engine: digest of the code that shall make them.
-        decision_limit_s: wall time that a policy may take for one decision; a run that comes to it fails.
-        audit: watch every run for broken laws; one that breaks a law fails.
+        options: how they are made; a run whose policy takes too long, or that breaks a law in an audit, fails.
 
     Raises:
         WrongCodeError: this worker has other code, of the simulator or of a policy.
@@ -113,7 +110,7 @@ def work(
     attempts: list[_Attempt] = []
     for bundle in bundles:
         world = unpacked(bundle.world, lambda name: _trace(traces[name]))
-        attempts += [_attempt(world, task, decision_limit_s, audit) for task in bundle.tasks]
+        attempts += [_attempt(world, task, options) for task in bundle.tasks]
     tables = merged([*(one.tables for one in attempts), *_together(attempts)])
     wall_s = time.perf_counter() - begun
     done = [one for one in attempts if not one.error]
@@ -171,7 +168,7 @@ class _Attempt:
     error: str = ""
 
 
-def _attempt(world: Scenario | Misfit, task: Task, limit_s: float | None, audit: bool) -> _Attempt:
+def _attempt(world: Scenario | Misfit, task: Task, options: RunOptions) -> _Attempt:
     """One run; whatever goes wrong in it is a row too, and not the end of the others."""
     begun = time.perf_counter()
     try:
@@ -182,7 +179,7 @@ def _attempt(world: Scenario | Misfit, task: Task, limit_s: float | None, audit:
         if isinstance(world, Misfit):
             tables |= _misfit(world, task, policy.name)
         else:
-            result = simulate(world, policy, run=task.run, decision_limit_s=limit_s, audit=audit)
+            result = simulate(world, policy, options, run=task.run)
     except WrongCodeError:
         raise
     except Exception as error:

@@ -24,6 +24,7 @@ from simcore import (
     Policy,
     PolicyError,
     Result,
+    RunOptions,
     Scenario,
     predict,
     simulate,
@@ -117,7 +118,7 @@ def reusable(subject: Subject, question: Question) -> bool:
     used, world = subject.factory(), question.scenario
     try:
         # Audited on the way: if a policy brings the simulator to break a law, that is no fault of the policy.
-        fresh = simulate(world, subject.factory(), audit=True)
+        fresh = simulate(world, subject.factory(), RunOptions(audit=True))
         simulate(elsewhere(), used)
         difference = _reused(world, used, fresh)
         if difference and _difference(fresh, simulate(world, subject.factory())):
