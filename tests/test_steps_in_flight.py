@@ -1,6 +1,6 @@
-"""Laws of steps as events: a graph of any shape takes its makespan, and several steps meet on devices and links only."""
+"""Laws of steps as events: each takes the makespan of its graph, and several meet on devices and links only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,7 +10,7 @@ import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simcore import Cluster, Device, GraphBuilder, Instrument, Kind, Link, Payload, StepGraph
+from simcore import Cluster, Device, FloatArray, GraphBuilder, Instrument, Kind, Link, Payload, StepGraph
 from simcore.engine.compute import processor
 from simcore.engine.events import Executor, Load, StepInFlight
 from simcore.engine.network.network import network
@@ -57,7 +57,10 @@ class Ends(Instrument):
 
 
 def executor(
-    count: int, sharing: Sharing = "dedicated", discipline: Discipline = "fifo", instrument: Instrument | None = None
+    count: int,
+    sharing: Sharing = "dedicated",
+    discipline: Discipline = "fifo",
+    instrument: Instrument | None = None,
 ) -> Executor:
     """Devices that are always free, with a link of 10 bytes/s between every two."""
     env = simpy.Environment()
@@ -74,7 +77,7 @@ def executor(
     return Executor(env, network(env, cluster, sharing), processors, instrument or Instrument())
 
 
-def load(graph: StepGraph, seconds: Sequence[float]) -> Load:
+def load(graph: StepGraph, seconds: Sequence[float] | FloatArray) -> Load:
     """Tasks and messages that take so long where nobody else is."""
     times = np.asarray(seconds)
     is_task = np.isin(np.arange(len(graph)), graph.tasks)
@@ -85,7 +88,9 @@ def load(graph: StepGraph, seconds: Sequence[float]) -> Load:
     )
 
 
-def took(graph: StepGraph, seconds: Sequence[float], *, devices: int = 4) -> tuple[float, StepInFlight]:
+def took(
+    graph: StepGraph, seconds: Sequence[float] | FloatArray, *, devices: int = 4
+) -> tuple[float, StepInFlight]:
     """How long a step takes alone, and the step."""
     run = executor(devices)
     step = run.step(graph, load(graph, seconds))
@@ -144,9 +149,7 @@ def test_a_step_takes_its_makespan_also_where_many_things_end_at_once(
 
 @given(graphs(), st.integers(0, 2**32 - 1))
 @MANY
-def test_every_task_and_message_is_told_once_and_after_what_it_waits_for(
-    graph: StepGraph, seed: int
-) -> None:
+def test_every_task_and_message_is_told_once_and_after_what_it_waits_for(graph: StepGraph, seed: int) -> None:
     ends = Ends()
     run = executor(4, instrument=ends)
     seconds = timed(graph, np.random.default_rng(seed).uniform(0.0, 3.0, len(graph)))
@@ -166,7 +169,7 @@ def test_a_step_with_a_message_that_never_arrives_ends_with_an_error() -> None:
     net = network(env, Cluster(devices, (dead,), "a"), "dedicated")
     run = Executor(env, net, [processor(env, device) for device in devices], Instrument())
     graph = line(1.0, 1.0, 1.0)[0]
-    with pytest.raises(RunEndedError, match="never arrive over link .dead."):
+    with pytest.raises(RunEndedError, match=r"never arrive over .*dead"):
         env.run(env.process(run.step(graph, load(graph, [1.0, 1.0, 1.0])).run()))
     assert env.now == 1.0
 
@@ -196,12 +199,15 @@ def two(
     steps = [run.step(*line(*times)) for times in (ONE, OTHER)]
     ended: list[float | None] = [None, None]
 
-    def note(number: int) -> None:
-        ended[number] = run.env.now
+    def note(number: int) -> Callable[[simpy.Event], None]:
+        def noted(_: simpy.Event) -> None:
+            ended[number] = run.env.now
+
+        return noted
 
     for number, step in enumerate(steps):
         step.begin()
-        step.done.callbacks.append(lambda _, number=number: note(number))
+        step.done.callbacks.append(note(number))
     if cancel is not None:
         number, at_s = cancel
         run.env.run(at_s)
@@ -262,7 +268,9 @@ def test_what_is_cancelled_gives_way_at_that_moment(
     sharing: Sharing, cancel: tuple[int, float], ends_s: list[float | None]
 ) -> None:
     ended = two(sharing, cancel=cancel)
-    assert [end for end in ended if end is not None] == pytest.approx([end for end in ends_s if end is not None])
+    assert [end for end in ended if end is not None] == pytest.approx(
+        [end for end in ends_s if end is not None]
+    )
     assert [end is None for end in ended] == [end is None for end in ends_s]
 
 
@@ -277,7 +285,13 @@ def test_to_cancel_a_step_that_is_done_changes_nothing() -> None:
     assert run.env.now == 8.0
 
 
-@given(graphs(), graphs(), st.sampled_from(["dedicated", "fair"]), st.sampled_from(["fifo", "ps"]), st.integers(0, 999))
+@given(
+    graphs(),
+    graphs(),
+    st.sampled_from(["dedicated", "fair"]),
+    st.sampled_from(["fifo", "ps"]),
+    st.integers(0, 999),
+)
 @MANY
 def test_a_step_beside_one_that_is_cancelled_at_once_takes_as_long_as_alone(
     gone: StepGraph, graph: StepGraph, sharing: Sharing, discipline: Discipline, seed: int
@@ -300,12 +314,16 @@ def test_a_step_beside_one_that_is_cancelled_at_once_takes_as_long_as_alone(
     assert end_s(beside=True) == pytest.approx(end_s(beside=False), rel=1e-9)
 
 
-@given(st.lists(graphs(most=8), min_size=2, max_size=4), st.sampled_from(["dedicated", "fair"]), st.integers(0, 999))
+@given(
+    st.lists(graphs(most=8), min_size=2, max_size=4),
+    st.sampled_from(["dedicated", "fair"]),
+    st.integers(0, 999),
+)
 @MANY
 def test_many_steps_in_flight_all_end_and_devices_do_all_their_work(
     several: list[StepGraph], sharing: Sharing, seed: int
 ) -> None:
-    """No step is faster than alone, and what devices were busy is what all tasks take together."""
+    """Something is always done until all is, and what devices were busy is what all their tasks take together."""
     random = np.random.default_rng(seed)
     run = executor(4, sharing)
     times = [timed(graph, random.uniform(0.1, 3.0, len(graph))) for graph in several]
@@ -313,10 +331,9 @@ def test_many_steps_in_flight_all_end_and_devices_do_all_their_work(
     for step in steps:
         step.begin()
     run.env.run(run.env.all_of([step.done for step in steps]))
-    last_s = max(float(seconds.sum()) for seconds in times)
     assert run.env.now <= sum(float(seconds.sum()) for seconds in times) + 1e-9
-    assert last_s >= 0.0
     work_s = np.zeros(4)
     for graph, seconds in zip(several, times, strict=True):
         np.add.at(work_s, graph.device[graph.tasks], seconds[graph.tasks])
     np.testing.assert_allclose([one.busy_s for one in run.processors], work_s, rtol=1e-9, atol=1e-12)
+    assert run.env.now >= work_s.max() - 1e-9
