@@ -337,3 +337,65 @@ def test_many_steps_in_flight_all_end_and_devices_do_all_their_work(
         np.add.at(work_s, graph.device[graph.tasks], seconds[graph.tasks])
     np.testing.assert_allclose([one.busy_s for one in run.processors], work_s, rtol=1e-9, atol=1e-12)
     assert run.env.now >= work_s.max() - 1e-9
+
+
+# Devices that stop for good
+
+
+def ending(discipline: Discipline, end_s: float) -> Executor:
+    """One device that has no time left from some moment on."""
+    env = simpy.Environment()
+    device = Device(
+        name="a",
+        memory_bytes=1.0,
+        flops=1.0,
+        discipline=discipline,
+        availability=Trace([0.0], [1.0], end="zero", duration=end_s),
+    )
+    return Executor(
+        env, network(env, Cluster((device,), (), "a"), "dedicated"), [processor(env, device)], Instrument()
+    )
+
+
+def computing(run: Executor, seconds: float) -> StepInFlight:
+    """A step of one task that has begun."""
+    step = GraphBuilder()
+    step.task(0, Kind.HEAD, layer=0, stage=0)
+    one = run.step(step.graph(), load(step.graph(), [seconds]))
+    one.done.defused = True
+    one.begin()
+    return one
+
+
+@pytest.mark.parametrize("discipline", ["fifo", "ps"])
+def test_every_step_that_a_device_can_never_finish_is_told(discipline: Discipline) -> None:
+    run = ending(discipline, 5.0)
+    steps = [computing(run, seconds) for seconds in (8.0, 7.0, 9.0)]
+    run.env.run()
+    assert [step.done.triggered and not step.done.ok for step in steps] == [True] * 3
+    assert all("no computing time left" in str(step.done.value) for step in steps)
+
+
+def test_tasks_that_share_a_device_have_what_one_leaves_that_can_never_end() -> None:
+    """Of 5 s two tasks of 3 s would need 6; the first is told so at once, and then there is enough for the other."""
+    run = ending("ps", 5.0)
+    first, second = computing(run, 3.0), computing(run, 3.0)
+    run.env.run()
+    assert first.done.triggered
+    assert not first.done.ok
+    assert second.done.ok
+    assert run.env.now == 3.0
+
+
+@pytest.mark.parametrize("discipline", ["fifo", "ps"])
+def test_a_device_is_not_busy_with_what_was_stuck_and_dropped(discipline: Discipline) -> None:
+    run = ending(discipline, 5.0)
+    stuck = computing(run, 8.0)
+    run.env.run(2.0)
+    stuck.cancel()
+    dropped_s = run.processors[0].busy_s
+    run.env.run(3.0)
+    assert run.processors[0].busy_s == dropped_s
+    computing(run, 1.0)
+    run.env.run(5.0)
+    assert run.processors[0].busy_s == dropped_s + 1.0
