@@ -16,7 +16,9 @@ import numpy as np
 
 from policies.optimal import exact, exact_milp
 from policies.optimal.single_layer import Solution
-from simcore import Observation, PaperCost, Step, block_table, preset
+from simcore import Observation, PaperCost, Roofline, Step, block_table, preset
+from simcore.steps.patterns import PATTERNS
+from simcore.steps.step_graphs import StepGraphs
 
 LARGEST_PROGRAMME = 25
 """Devices beyond which the programme is left out: it has some D^2 binary variables."""
@@ -32,6 +34,7 @@ def paper_instant(devices: int, model_name: str, seed: int, *, settled: bool) ->
     random = np.random.default_rng(seed)
     model = preset(model_name)
     cost, blocks = PaperCost(model), block_table(model, embed=False, lm_head=False)
+    graphs = StepGraphs(PATTERNS.find(cost.projection), blocks)
     step, before = cost.step(64, 200), cost.step(64, 199)
     memory = step.memory_bytes[blocks.kind]
     available = random.lognormal(0.0, 0.5, devices)
@@ -46,6 +49,8 @@ def paper_instant(devices: int, model_name: str, seed: int, *, settled: bool) ->
             request=0,
             generated=200,
             blocks=blocks,
+            step_graphs=graphs,
+            device_time=Roofline(),
             device_names=tuple(f"d{i}" for i in range(devices)),
             source=0,
             capacity_bytes=available,

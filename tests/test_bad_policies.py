@@ -332,11 +332,14 @@ def arrays(value: object, name: str) -> Iterator[tuple[str, np.ndarray[Any, Any]
 
 
 def test_all_arrays_of_an_observation_are_read_only() -> None:
-    found = dict(arrays(SEEN, "seen"))
+    assert SEEN.placement is not None
+    graph = SEEN.step_graphs.of(SEEN.placement, SEEN.source)
+    found = {**dict(arrays(SEEN, "seen")), **dict(arrays(graph, "graph"))}
     assert {"seen.placement", "seen.origin", "seen.blocks.heads", "seen.steps[0].cost.work_flop"} <= set(
         found
     )
-    assert {"seen.rate", "seen.lost", "seen.up", "seen.per_byte_s", "seen.step_seconds[0]"} <= set(found)
+    assert {"seen.rate", "seen.lost", "seen.up", "seen.per_byte_s", "seen.step_times[0][0]"} <= set(found)
+    assert {"graph.kind", "graph.successor", "graph.tasks", "graph.branches.first"} <= set(found)
     assert [name for name, array in found.items() if array.flags.writeable] == []
 
 

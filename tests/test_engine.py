@@ -16,12 +16,12 @@ from simcore import (
     DecodeCost,
     Device,
     Keep,
-    Kind,
     Link,
     ModelSpec,
     NetworkOptions,
     Observation,
     PaperCost,
+    Payload,
     Placement,
     Request,
     Result,
@@ -162,25 +162,27 @@ def sent(scenario: Scenario, result: Result) -> list[tuple[int, int, float]]:
     for request, token in made(result):
         if (request, token) in changes:
             where = [index[name] for name in changes[request, token]]
-        cost = scenario.cost.step(scenario.requests[request].prompt, token)
-        out = cost.out_bytes
+        size = scenario.cost.step(scenario.requests[request].prompt, token).message_bytes.tolist()
+        hidden, partial_sum, last = size[Payload.HIDDEN], size[Payload.PARTIAL_SUM], size[Payload.LAST_HIDDEN]
         at = source
         if blocks.embed is not None:
             at = where[blocks.embed]
-            messages.append((source, at, cost.prompt_bytes))
+            messages.append((source, at, size[Payload.PROMPT]))
         for heads, proj, shards in zip(blocks.heads, blocks.proj, blocks.shards, strict=True):
             hosts = [where[head] for head in heads]
-            messages += [(at, host, cost.input_bytes) for host in set(hosts)]
-            messages += [(host, where[proj], float(out[Kind.HEAD])) for host in hosts]
-            messages += [(host, where[proj], cost.head_sum_bytes) for host in set(hosts)]
+            messages += [(at, host, hidden) for host in set(hosts)]
+            if scenario.cost.projection == "sharded":
+                messages += [(host, where[proj], partial_sum) for host in set(hosts)]
+            else:
+                messages += [(host, where[proj], size[Payload.HEAD_OUTPUT]) for host in hosts]
             at = where[shards[0]]
             for host in {where[shard] for shard in shards}:
-                messages += [(where[proj], host, float(out[Kind.PROJ])), (host, at, cost.ffn_sum_bytes)]
+                messages += [(where[proj], host, hidden), (host, at, partial_sum)]
         if blocks.lm_head is None:
-            messages.append((at, source, float(out[Kind.FFN])))
+            messages.append((at, source, last))
         else:
-            messages.append((at, where[blocks.lm_head], float(out[Kind.FFN])))
-            messages.append((where[blocks.lm_head], source, float(out[Kind.LM_HEAD])))
+            messages.append((at, where[blocks.lm_head], last))
+            messages.append((where[blocks.lm_head], source, size[Payload.TOKEN]))
     # What stays on a device, and a block that moves while it holds nothing, is no message.
     return [message for message in messages if message[0] != message[1] and message[2] > 0.0]
 
@@ -200,10 +202,10 @@ def test_no_device_works_more_than_it_is_available(scenario: Scenario, seed: int
         cost = scenario.cost.step(scenario.requests[request].prompt, token)
         for block, name in enumerate(where):
             device, kind = devices[index[name]], scenario.block_table.kind[block]
-            work, touched = cost.work_flop[kind], cost.touched_bytes[kind]
-            if work or touched:
+            work, read = cost.work_flop[kind], cost.read_bytes[kind]
+            if work or read:
                 asked[index[name]] += (
-                    max(work / device.flops, touched / device.memory_bandwidth) + device.overhead_s
+                    max(work / device.flops, read / device.memory_bandwidth) + device.overhead_s
                 )
     end_s = float(result.runs.end_s[0])
     busy = result.devices.groupby("device").busy_s.sum()
@@ -531,7 +533,11 @@ def test_observations_cannot_be_written_to() -> None:
     arrays += [
         array for step in seen.steps for array in vars(step.cost).values() if isinstance(array, np.ndarray)
     ]
-    arrays += [seen.kind_seconds, seen.per_byte_s, *seen.step_seconds]
+    arrays += [seen.kind_seconds, seen.per_byte_s, *(part for times in seen.step_times for part in times)]
+    assert seen.placement is not None
+    graph = seen.step_graphs.of(seen.placement, seen.source)
+    arrays += [value for value in vars(graph).values() if isinstance(value, np.ndarray)]
+    arrays += [graph.tasks, graph.messages, graph.predecessors]
     assert len(arrays) > 20
     assert not any(array.flags.writeable for array in arrays)
 

@@ -15,6 +15,8 @@ from policies.optimal.exact import Exact
 from policies.optimal.exact_milp import ExactMilp
 from policies.optimal.single_layer import Solution
 from simcore import (
+    BlockTable,
+    CostModel,
     Decision,
     DecodeCost,
     Infeasible,
@@ -25,6 +27,7 @@ from simcore import (
     PaperCost,
     Placement,
     Policy,
+    Roofline,
     Scenario,
     Step,
     block_table,
@@ -32,6 +35,13 @@ from simcore import (
     preset,
     simulate,
 )
+from simcore.steps.patterns import PATTERNS
+from simcore.steps.step_graphs import StepGraphs
+
+
+def graphs(cost: CostModel, blocks: BlockTable) -> StepGraphs:
+    """Of the pattern that a scenario with this cost model has."""
+    return StepGraphs(PATTERNS.find(cost.projection), blocks)
 
 
 def world(
@@ -80,6 +90,8 @@ def world(
         request=0,
         generated=generated,
         blocks=blocks,
+        step_graphs=graphs(cost, blocks),
+        device_time=Roofline(),
         device_names=tuple(f"d{i}" for i in range(count)),
         source=int(random.integers(count)),
         capacity_bytes=available,
@@ -208,6 +220,7 @@ def unlike(seed: int) -> Observation:
     return replace(
         seen,
         blocks=blocks,
+        step_graphs=graphs(cost, blocks),
         steps=(Step(cost.step(40, 0), 1), Step(cost.step(40, 4), int(random.integers(1, 12)))),
         memory_bytes=size,
         moving_bytes=size * float(random.choice([1e-3, 1e-2])),
@@ -329,7 +342,10 @@ def test_says_what_it_does_not_apply_to(policy: Policy, layers: int, shards: int
     model = replace(preset("paper-8x512"), layers=layers)
     blocks = block_table(model, embed=False, lm_head=False, ffn_shards=shards)
     size = np.zeros(len(blocks))
-    seen = replace(small(3), blocks=blocks, memory_bytes=size, moving_bytes=size, placement=None)
+    seen = replace(
+        small(3), blocks=blocks, step_graphs=graphs(PaperCost(model, ffn_shards=shards), blocks), memory_bytes=size,
+        moving_bytes=size, placement=None,
+    )  # fmt: skip
     decision = policy.decide(seen)
     assert isinstance(decision, Infeasible)
     assert decision.reason.startswith(f"{policy.name} solves models")
@@ -339,13 +355,14 @@ def test_two_short_moves_replace_a_long_one() -> None:
     """A head must leave d0 and only d2 has room; over d1 both links are quick, the direct one is slow."""
     seen = world(0, devices=(3, 3), heads=(2, 2), faults=False)
     model = replace(preset("paper-8x512"), heads=2, kv_heads=2, head_size=256)
-    blocks, step = block_table(model, embed=False, lm_head=False), PaperCost(model).step(50, 50)
+    cost, blocks = PaperCost(model), block_table(model, embed=False, lm_head=False)
+    step = cost.step(50, 50)
     size = step.memory_bytes[blocks.kind]
     rate = np.array([[np.inf, 1e9, 1e3], [1e9, np.inf, 1e9], [1e3, 1e9, np.inf]])
     seen = replace(
         seen, blocks=blocks, steps=(Step(step, 1),), memory_bytes=size, moving_bytes=size, rate=rate, source=1,
         available_bytes=np.array([0.0, size.sum() - size[0], size[0]]), placement=np.array([0, 1, 1, 1]),
-        lost=np.zeros(4, dtype=np.bool_),
+        lost=np.zeros(4, dtype=np.bool_), step_graphs=graphs(cost, blocks),
     )  # fmt: skip
     for found in (exact.solve(seen), exact_milp.solve(seen)):
         assert found.devices is not None

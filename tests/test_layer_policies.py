@@ -29,6 +29,7 @@ from simcore import (
     ModelSpec,
     Observation,
     PaperCost,
+    Payload,
     Placement,
     Policy,
     Request,
@@ -72,15 +73,24 @@ def bottleneck(seen: Observation, plan: list[int]) -> float:
     for rows, device in zip(parts, plan, strict=True):
         stages[device] += sum(float(seen.kind_seconds[blocks.kind[row], device]) for row in rows)
     transfers = np.zeros(len(parts) + 1)
+    sharded = seen.step_graphs.pattern.projection == "sharded"
+    sends = {
+        Kind.HEAD: Payload.PARTIAL_SUM if sharded else Payload.HEAD_OUTPUT,
+        Kind.PROJ: Payload.HIDDEN,
+        Kind.FFN: Payload.LAST_HIDDEN,
+        Kind.EMBED: Payload.HIDDEN,
+        Kind.LM_HEAD: Payload.TOKEN,
+    }
     for step in seen.steps:
-        sizes = [step.cost.input_bytes if blocks.embed is None else step.cost.prompt_bytes]
+        payload_bytes = step.cost.message_bytes.tolist()
+        sizes = [payload_bytes[Payload.HIDDEN if blocks.embed is None else Payload.PROMPT]]
         for rows, following in itertools.zip_longest(parts, parts[1:]):
             sender = Kind(blocks.kind[rows[-1]])
-            size = float(step.cost.out_bytes[sender])
-            if sender == Kind.HEAD:
-                size = len(blocks.heads[0]) * size + step.cost.head_sum_bytes
+            size = payload_bytes[sends[sender]]
+            if sender == Kind.HEAD and not sharded:
+                size *= len(blocks.heads[0])
             if following is not None and Kind.HEAD in blocks.kind[following]:
-                size = step.cost.input_bytes
+                size = payload_bytes[Payload.HIDDEN]
             sizes.append(size)
         way = itertools.pairwise([seen.source, *plan, seen.source])
         for number, (start, end) in enumerate(way):

@@ -46,6 +46,7 @@ from simcore import (
     Tcp,
     simulate,
 )
+from simcore.registry import name_of
 from traces import Trace, on_off, scaled
 
 FOREVER = Trace.constant(1.0)
@@ -415,7 +416,7 @@ class Machine(RuleBasedStateMachine):
         if first is not None and second is not None:
             assert different(first, second) == ""
 
-    @precondition(lambda self: self.scenario.network.transport.kind == "ideal")
+    @precondition(lambda self: name_of(self.scenario.network.transport) == "ideal")
     @rule(name=st.sampled_from(sorted(POLICIES)), k=st.sampled_from([0.25, 2.0, 1024.0]))
     def scale_time(self, name: str, k: float) -> None:
         """Where everything is k times as fast, everything takes a k-th of the time; TCP has times of its own."""

@@ -17,6 +17,7 @@ from simcore import (
     Link,
     ModelSpec,
     Observation,
+    Payload,
     Placement,
     Request,
     Result,
@@ -66,9 +67,10 @@ def inference_bytes(scenario: Scenario, result: Result) -> float:
         cost = scenario.cost.step(scenario.requests[request].prompt, token)
         # (heads, proj, ffn) of one layer, without embedding and output head, not sharded.
         heads, proj, ffn = where[blocks.heads[0]], where[blocks.proj[0]], where[blocks.ffn[0]]
-        total += sum(cost.input_bytes for host in set(heads.tolist()) if host != source)
-        total += float(cost.out_bytes[0]) * int((heads != proj).sum())
-        total += float(cost.out_bytes[1]) * (proj != ffn) + float(cost.out_bytes[2]) * (ffn != source)
+        size = cost.message_bytes.tolist()
+        total += sum(size[Payload.HIDDEN] for host in set(heads.tolist()) if host != source)
+        total += size[Payload.HEAD_OUTPUT] * int((heads != proj).sum())
+        total += size[Payload.HIDDEN] * (proj != ffn) + size[Payload.LAST_HIDDEN] * (ffn != source)
     return total
 
 

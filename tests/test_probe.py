@@ -1,4 +1,4 @@
-"""Laws of the probe: it changes nothing, and what it is told is what the tables say."""
+"""Laws of instruments: they change nothing, and what they are told is what the tables say."""
 
 import math
 from collections import defaultdict
@@ -10,8 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import Shuffled, eventful
 
-from simcore import TABLES, Result, Scenario, simulate
-from simcore.instrument import Asked, Attempt, Compute, Message, Move, Span, Spans, Standing
+from simcore import TABLES, Instrument, Result, Scenario, StepGraph, simulate
+from simcore.instrument import (
+    Asked,
+    Attempt,
+    Compute,
+    Message,
+    Move,
+    Span,
+    Spans,
+    Standing,
+    Together,
+)
 
 FEW = settings(max_examples=15, deadline=None)
 
@@ -148,3 +158,73 @@ def test_between_the_wait_and_the_attempt_that_made_it_a_token_stands_still(
     if result.runs.status[0] == "complete":
         for cause, total in sums.items():
             assert total == pytest.approx(result.tokens[f"{cause}_s"].sum())
+
+
+@given(eventful(faults=True), st.integers(0, 100))
+@FEW
+def test_instruments_together_are_told_all_in_order(scenario: Scenario, seed: int) -> None:
+    told: list[tuple[int, Span]] = []
+    three = [Spans(lambda span, number=number: told.append((number, span))) for number in range(3)]  # type: ignore[misc]
+    simulate(scenario, Shuffled(seed), instrument=Together(*three))
+    _, alone = probed(scenario, seed)
+    assert [number for number, _ in told] == [0, 1, 2] * len(alone)
+    for number in range(3):
+        assert [str(span) for one, span in told if one == number] == [str(span) for span in alone]
+
+
+HOOKS = {
+    "token_begins": Attempt,
+    "task_done": Compute,
+    "message_arrived": Message,
+    "block_arrived": Message,
+    "policy_asked": Asked,
+    "block_moved": Move,
+    "stood_still": Standing,
+}
+"""Every hook, and what `Spans` makes of it."""
+
+
+def test_there_is_a_test_for_every_hook() -> None:
+    assert HOOKS.keys() == {name for name in vars(Instrument) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@given(scenario=eventful(faults=True), seed=st.integers(0, 100))
+@FEW
+def test_an_instrument_is_told_what_it_overrides_and_nothing_else(
+    hook: str, scenario: Scenario, seed: int
+) -> None:
+    """Its one hook is called as often as there are such spans; the others do nothing, also beside other instruments."""
+    calls: list[tuple[object, ...]] = []
+    one = type("One", (Instrument,), {hook: lambda self, *what: calls.append(what)})
+    spans: list[Span] = []
+    simulate(scenario, Shuffled(seed), instrument=Together(Instrument(), one(), Spans(spans.append)))
+    expected = [span for span in spans if isinstance(span, HOOKS[hook])]
+    if HOOKS[hook] is Message:
+        moving = hook == "block_arrived"
+        expected = [
+            span for span in expected if isinstance(span, Message) and (span.block is not None) == moving
+        ]
+    assert len(calls) == len(expected)
+    for what, span in zip(calls, expected, strict=True):
+        if hook == "task_done":
+            graph, node, *times = what
+            assert isinstance(graph, StepGraph)
+            assert isinstance(node, int)
+            assert isinstance(span, Compute)
+            assert (graph.device[node], graph.kind[node], graph.layer[node]) == (
+                span.device,
+                span.kind,
+                span.layer,
+            )
+            assert times == [span.submitted_s, span.start_s, span.disk_s, span.end_s, span.nominal_s]
+        elif hook == "message_arrived":
+            graph, node, size_bytes, *_, arrived_s = what
+            assert isinstance(graph, StepGraph)
+            assert isinstance(node, int)
+            assert isinstance(span, Message)
+            assert (graph.device[node], graph.receiver[node]) == (span.sender, span.receiver)
+            assert graph.payload[node] == span.payload
+            assert (size_bytes, arrived_s) == (span.size_bytes, span.arrived_s)
+        else:
+            assert what == (span,)

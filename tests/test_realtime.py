@@ -178,7 +178,7 @@ def test_a_slow_policy_makes_events_late_unless_its_time_is_charged(
     scenario: Scenario, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In real time a measured decision takes as long on both clocks."""
-    monkeypatch.setattr("simcore.engine.placement.controller.time.perf_counter", clock.monotonic)
+    monkeypatch.setattr("simcore.engine.placement.decisions.time.perf_counter", clock.monotonic)
     free = paced(scenario, Slow(clock, 0.5), 1.0)
     assert free.worst_s >= 0.5
     measured = varied(scenario, decision_time="measured")

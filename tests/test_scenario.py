@@ -68,6 +68,8 @@ LARGE: Document = {
         "bytes_per_activation": 4,
     },
     "cost": {"model": "paper", "ffn_factor": 0.8, "ffn_shards": 3, "projection": "sharded"},
+    "execution": "sharded",
+    "device_time": "roofline",
     "blocks": {"embed": True, "lm_head": False},
     "source": "box",
     "devices": {
@@ -370,6 +372,8 @@ def test_keys_arrive_in_the_scenario(folder: Path) -> None:
     assert (model.head_size, model.ffn_width, model.gated_ffn, model.vocabulary) == (16, 100, True, 50)
     assert (model.bytes_per_weight, model.bytes_per_kv, model.bytes_per_activation) == (0.5625, 1.0, 4.0)
     assert world.cost == PaperCost(model, 0.8, ffn_shards=3, projection="sharded")
+    assert (world.execution, world.device_time) == ("sharded", "roofline")
+    assert world.step_graphs.pattern.name == "sharded"
     assert world.block_table.shards.shape == (3, 3)
     assert (world.blocks.embed, world.blocks.lm_head) == (True, False)
     assert [(r.prompt, r.output, r.arrival_s) for r in world.requests] == [(3, 5, 0.0), (2, 4, 1.5)]

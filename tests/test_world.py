@@ -20,10 +20,12 @@ from simcore import (
     Link,
     ModelSpec,
     PaperCost,
+    Payload,
+    StepCost,
     block_table,
     preset,
 )
-from simcore.engine.network.network import DedicatedNetwork
+from simcore.engine.network.network import network, sent
 from simcore.engine.placement.memory import MemoryLedger
 from simcore.errors import RunEndedError
 from traces import Trace
@@ -47,6 +49,11 @@ def test_every_row_of_the_block_table_is_one_block(
     assert (np.diff(table.layer) >= 0).all()
 
 
+def sizes(cost: StepCost) -> dict[str, float]:
+    """Bytes of each payload by its name."""
+    return {payload.name: float(cost.message_bytes[payload]) for payload in Payload}
+
+
 def test_decode_costs_of_llama_2_7b_by_hand() -> None:
     """D = 4096, h = h_kv = 32, d = 128, F = 11008, V = 32000, two bytes per number; the table of docs/model.md."""
     cost = DecodeCost(preset("llama-2-7b")).step(prompt=100, generated=28)
@@ -55,11 +62,17 @@ def test_decode_costs_of_llama_2_7b_by_hand() -> None:
     np.testing.assert_array_equal(cost.memory_bytes, weights + np.array([cache, 0, 0, 0, 0]))
     work = [2 * 4096 * 128 * 3 + 4 * 128 * 128, 2 * 4096 * 4096, 2 * 3 * 4096 * 11008, 0, 2 * 32000 * 4096]
     np.testing.assert_array_equal(cost.work_flop, work)
-    np.testing.assert_array_equal(
-        cost.touched_bytes, [weights[0] + cache, *weights[1:3], 4096 * 2, weights[4]]
-    )
-    np.testing.assert_array_equal(cost.out_bytes, [128 * 2, 4096 * 2, 4096 * 2, 4096 * 2, 4])
-    assert (cost.input_bytes, cost.prompt_bytes) == (4096 * 2, 4)
+    np.testing.assert_array_equal(cost.read_bytes, [weights[0] + cache, *weights[1:3], 4096 * 2, weights[4]])
+    np.testing.assert_array_equal(cost.weight_bytes, [*weights[:3], 4096 * 2, weights[4]])
+    np.testing.assert_array_equal(cost.kv_bytes, [cache, 0, 0, 0, 0])
+    assert sizes(cost) == {
+        "PROMPT": 4,
+        "HIDDEN": 4096 * 2,
+        "HEAD_OUTPUT": 128 * 2,
+        "PARTIAL_SUM": 4096 * 2,
+        "LAST_HIDDEN": 4096 * 2,
+        "TOKEN": 4,
+    }
 
 
 def test_prefill_costs_of_llama_3_8b_by_hand() -> None:
@@ -69,10 +82,14 @@ def test_prefill_costs_of_llama_3_8b_by_hand() -> None:
     work = [head, 2 * 32 * 128 * 4096 * 10, 2 * 3 * 4096 * 14336 * 10, 0, 2 * 128256 * 4096]
     np.testing.assert_array_equal(cost.work_flop, work)
     assert cost.memory_bytes[Kind.HEAD] == 4096 * 128 * 6 * 2 + 2 * 10 * 128 * 2
-    np.testing.assert_array_equal(
-        cost.out_bytes, [4 * 128 * 2 * 10, 4096 * 2 * 10, 4096 * 2, 4096 * 2 * 10, 4]
-    )
-    assert (cost.input_bytes, cost.prompt_bytes) == (4096 * 2 * 10, 40)
+    assert sizes(cost) == {
+        "PROMPT": 40,
+        "HIDDEN": 4096 * 2 * 10,
+        "HEAD_OUTPUT": 4 * 128 * 2 * 10,
+        "PARTIAL_SUM": 4096 * 2 * 10,
+        "LAST_HIDDEN": 4096 * 2,
+        "TOKEN": 4,
+    }
 
 
 @given(models(), st.integers(1, 8))
@@ -92,7 +109,9 @@ def test_sharding_divides_weights_and_work_and_loses_none(model: ModelSpec, shar
             )
             assert work[0] == pytest.approx(work[1])
             assert memory[0] == pytest.approx(memory[1])
-            assert steps[1].head_sum_bytes == steps[1].out_bytes[Kind.PROJ]
+            # A partial sum is as large as what it adds up to, and nothing that is sent depends on the cut.
+            assert sizes(steps[1])["PARTIAL_SUM"] == sizes(steps[1])["HIDDEN"]
+            assert sizes(steps[0]) == sizes(steps[1])
 
 
 @pytest.mark.parametrize("shards", [0, 3073])
@@ -114,11 +133,15 @@ def test_paper_costs_by_hand() -> None:
     np.testing.assert_array_equal(cost.memory_bytes, [*memory, 0, 0])
     work = [3 * length * width * head + length**2 * head, length * width**2, 8 * length * width**2]
     np.testing.assert_array_equal(cost.work_flop, [*work, 0, 0])
-    np.testing.assert_array_equal(
-        cost.out_bytes[:3], [length * head * b, length * width * b, length * width * b]
-    )
-    assert cost.input_bytes == length * width * b
-    assert not cost.touched_bytes.any()
+    assert sizes(cost) == {
+        "PROMPT": 4 * length,
+        "HIDDEN": length * width * b,
+        "HEAD_OUTPUT": length * head * b,
+        "PARTIAL_SUM": length * width * b,
+        "LAST_HIDDEN": length * width * b,
+        "TOKEN": 4,
+    }
+    assert not cost.read_bytes.any()
     thin = PaperCost(preset("paper-32x2048"), ffn_factor=0.8).step(prompt=64, generated=36)
     assert thin.work_flop[Kind.FFN] == pytest.approx(cost.work_flop[Kind.FFN] / 10)
 
@@ -275,14 +298,14 @@ def test_a_link_of_negative_time_is_refused_by_name(field: str) -> None:
         Link(name="air", ends=("a", "b"), bandwidth=Trace.constant(1.0), **times)
 
 
-def test_a_message_that_never_arrives_ends_the_run() -> None:
+@pytest.mark.parametrize("sharing", ["dedicated", "fair"])
+def test_a_message_that_never_arrives_ends_the_run(sharing: str) -> None:
     devices = tuple(Device(name=name, memory_bytes=1.0, flops=1.0) for name in "ab")
     links = (Link(name="dead", ends=("a", "b"), bandwidth=Trace.constant(0.0)),)
     env = simpy.Environment()
-    network = DedicatedNetwork(env, Cluster(devices, links, "a"))
+    net = network(env, Cluster(devices, links, "a"), sharing)
     with pytest.raises(RunEndedError, match="'dead'"):
-        env.run(env.process(network.send(0, 1, 1.0)))
-    assert env.run(env.process(network.send(0, 0, 1.0))) is None
+        env.run(env.process(sent(env, net, 0, 1, 1.0)))
     assert env.now == 0.0
 
 

@@ -109,7 +109,7 @@ def eventful(draw: st.DrawFn, *, faults: bool = False) -> Scenario:
 
     With `faults`, devices go down and come back as well, about as fast as tokens are made.
     """
-    sharing: str = draw(st.sampled_from(["dedicated", "fair"]))
+    sharing: Literal["dedicated", "fair"] = draw(st.sampled_from(["dedicated", "fair"]))
     memory_bytes = draw(st.sampled_from([1e15, 1e4]))
     cluster = clusters(most=5, steady=False, memory_bytes=memory_bytes)
     scenario = draw(scenarios(cluster=cluster, requests=2, most_tokens=5, most_shards=2, sharing=sharing))

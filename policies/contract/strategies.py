@@ -7,7 +7,7 @@ and constant traces.
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from hypothesis import strategies as st
@@ -34,6 +34,9 @@ from simcore import (
 from simcore.world.cost import Projection
 from simcore.world.options import Migration
 from traces import Trace, scaled
+
+Sharing: TypeAlias = Literal["dedicated", "fair"]
+"""Rules of sharing under which worlds are made here."""
 
 
 @cache
@@ -177,7 +180,7 @@ def scenarios(
     requests: int = 1,
     most_tokens: int = 4,
     most_shards: int = 1,
-    sharing: str = "dedicated",
+    sharing: Sharing = "dedicated",
 ) -> Scenario:
     """Scenarios under the paper's assumption, in which the closed form holds; or under another `sharing`.
 
@@ -366,7 +369,7 @@ def runs(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] 
         most: devices.
         model: of which models; `models()` by default.
     """
-    sharing: str = draw(st.sampled_from(["dedicated", "fair"]))
+    sharing: Sharing = draw(st.sampled_from(["dedicated", "fair"]))
     cluster = clusters(most=most, steady=False)
     scenario = draw(scenarios(cluster=cluster, model=model, requests=2, most_shards=2, sharing=sharing))
     migration: Migration = draw(st.sampled_from(["blocking", "live"]))

@@ -1,6 +1,7 @@
 """How long a step takes when the time of each of its nodes is known: in a world that stands still, without sharing."""
 
 from heapq import heappop, heappush
+from itertools import count
 
 import numpy as np
 
@@ -12,7 +13,7 @@ def makespan(graph: StepGraph, seconds: FloatArray) -> float:
     """Seconds from the begin of a step to the end of its last node.
 
     Every message has its way for itself; tasks on one device run one after another, in the order in which they become
-    ready.
+    ready. A step that is run as events in such a world takes just as long (`simcore.engine.events`).
 
     Args:
         graph: of the step.
@@ -30,25 +31,39 @@ def _of_branches(branches: Branches, seconds: FloatArray) -> float:
 
 
 def _of_nodes(graph: StepGraph, seconds: FloatArray) -> float:
-    """Node by node in the order in which they become ready, which is that in which a device serves its tasks."""
+    """Node by node in the order in which they end, as the event executor goes.
+
+    What ends at one moment ends in the order in which it began; so both agree on which of two tasks goes first.
+    """
     nodes, length = graph.nodes, seconds.tolist()
     missing = nodes.predecessors.copy()
-    ready_s = [0.0] * len(graph)
     free_s: dict[int, float] = {}
-    ready = [(0.0, node) for node in nodes.first]
-    last_s = 0.0
-    while ready:
-        begin_s, node = heappop(ready)
+    begun = count()
+    ends: list[tuple[float, int, int]] = []
+
+    def begins_and_ends(node: int, begin_s: float) -> bool:
         device = nodes.device[node]
         if nodes.is_task[node]:
             begin_s = max(begin_s, free_s.get(device, 0.0))
-        end_s = begin_s + length[node]
-        if nodes.is_task[node]:
-            free_s[device] = end_s
-        last_s = max(last_s, end_s)
-        for later in nodes.successors[node]:
-            ready_s[later] = max(ready_s[later], end_s)
-            missing[later] -= 1
-            if missing[later] == 0:
-                heappush(ready, (ready_s[later], later))
+            free_s[device] = begin_s + length[node]
+        elif length[node] == 0.0 and not nodes.is_sent[node]:
+            return True
+        heappush(ends, (begin_s + length[node], next(begun), node))
+        return False
+
+    def end(node: int, end_s: float) -> None:
+        ended = [node]
+        for one in ended:
+            for later in nodes.successors[one]:
+                missing[later] -= 1
+                if missing[later] == 0 and begins_and_ends(later, end_s):
+                    ended.append(later)
+
+    last_s = 0.0
+    for node in nodes.first:
+        if begins_and_ends(node, last_s):
+            end(node, last_s)
+    while ends:
+        last_s, _, node = heappop(ends)
+        end(node, last_s)
     return last_s

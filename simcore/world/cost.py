@@ -66,7 +66,7 @@ class StepCost:
     @property
     def read_bytes(self) -> FloatArray:
         """All that a block reads from memory, by kind, shape (5,)."""
-        return self.weight_bytes + self.kv_bytes
+        return sealed(self.weight_bytes + self.kv_bytes)
 
 
 class CostModel(Protocol):
