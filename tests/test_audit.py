@@ -20,6 +20,7 @@ from simcore import (
     Audit,
     AuditError,
     Result,
+    RunOptions,
     Scenario,
     load_scenario,
     shipped_scenario,
@@ -48,7 +49,7 @@ def beginning(name: str, requests: int, tokens: int) -> Scenario:
 @given(eventful(), st.integers(0, 100))
 @FEW
 def test_sound_runs_pass(scenario: Scenario, seed: int) -> None:
-    simulate(scenario, Shuffled(seed), audit=True)
+    simulate(scenario, Shuffled(seed), options=RunOptions(audit=True))
 
 
 @given(runs(), st.integers(0, 100))
@@ -56,7 +57,9 @@ def test_sound_runs_pass(scenario: Scenario, seed: int) -> None:
 def test_sound_runs_pass_where_memory_may_not_be_exceeded(question: Question, seed: int) -> None:
     """With the strategies that authors of policies have; a migration of either kind."""
     for migration in ("blocking", "live"):
-        simulate(varied(question.scenario, migration=migration), Shuffled(seed), audit=True)
+        simulate(
+            varied(question.scenario, migration=migration), Shuffled(seed), options=RunOptions(audit=True)
+        )
 
 
 @given(eventful(faults=True), st.integers(0, 100))
@@ -66,7 +69,7 @@ def test_an_audited_run_has_the_same_tables_and_spans(scenario: Scenario, seed: 
     audited: list[Span] = []
     assert_same(
         simulate(scenario, Shuffled(seed), instrument=Spans(plain.append)),
-        simulate(scenario, Shuffled(seed), instrument=Spans(audited.append), audit=True),
+        simulate(scenario, Shuffled(seed), instrument=Spans(audited.append), options=RunOptions(audit=True)),
     )
     assert [repr(span) for span in plain] == [repr(span) for span in audited]
 
@@ -75,21 +78,23 @@ def test_an_audited_run_has_the_same_tables_and_spans(scenario: Scenario, seed: 
 @given(eventful(faults=True), st.integers(0, 100))
 @MANY
 def test_many_sound_runs_pass(scenario: Scenario, seed: int) -> None:
-    simulate(scenario, Shuffled(seed), audit=True)
+    simulate(scenario, Shuffled(seed), options=RunOptions(audit=True))
 
 
 @pytest.mark.parametrize("name", shipped_scenarios())
 def test_shipped_scenarios_pass(name: str) -> None:
     scenario = beginning(name, requests=2, tokens=3)
     for policy in create_all(choose(scenario, [])).values():
-        simulate(scenario, policy, audit=True)
+        simulate(scenario, policy, options=RunOptions(audit=True))
 
 
 def test_a_paced_run_can_be_audited() -> None:
     scenario = beginning("home-cluster", requests=1, tokens=2)
     audits: list[Audit] = []
     results = [
-        simulate(scenario, Shuffled(1), realtime=realtime, audit=True, on_audit=audits.append)
+        simulate(
+            scenario, Shuffled(1), options=RunOptions(realtime=realtime, audit=True), on_audit=audits.append
+        )
         for realtime in (None, 1e-6)
     ]
     assert_same(*results)
@@ -102,7 +107,7 @@ def test_a_run_that_ends_early_is_audited_too() -> None:
     tiny = tuple(replace(device, memory_bytes=1e3) for device in scenario.cluster.devices)
     scenario = varied(scenario, cluster=replace(scenario.cluster, devices=tiny), overflow="fail")
     audits: list[Audit] = []
-    result = simulate(scenario, Shuffled(1), audit=True, on_audit=audits.append)
+    result = simulate(scenario, Shuffled(1), options=RunOptions(audit=True), on_audit=audits.append)
     assert result.runs.status[0] == "out-of-memory"
     assert len(audits) == 1
 
@@ -138,7 +143,7 @@ def test_the_command_says_how_much_was_checked(tmp_path: Path) -> None:
 def test_a_broken_law_is_one_line_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MemoryLedger, "unload", lambda self, devices, blocks=None: None)
     with pytest.raises(AuditError) as caught:
-        simulate(beginning("home-cluster", requests=1, tokens=1), Shuffled(1), audit=True)
+        simulate(beginning("home-cluster", requests=1, tokens=1), Shuffled(1), options=RunOptions(audit=True))
     error = caught.value
     assert error.law == "memory"
     assert error.time_s > 0.0

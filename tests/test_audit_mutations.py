@@ -32,6 +32,7 @@ from simcore import (
     Request,
     Roofline,
     Route,
+    RunOptions,
     Scenario,
     StepCost,
     StepGraph,
@@ -747,7 +748,7 @@ PARTS: list[tuple[Change, Law, Change]] = [
 
 
 def run(change: Change) -> None:
-    simulate(change(world()), Shuffled(3), audit=True)
+    simulate(change(world()), Shuffled(3), options=RunOptions(audit=True))
 
 
 @pytest.mark.parametrize(

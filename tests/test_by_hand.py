@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simcore import Decision, Observation, Placement, load_scenario, simulate
+from simcore import Decision, Observation, Placement, RunOptions, load_scenario, simulate
 
 Cost = Callable[[int, str], float]
 """The latency [s] of a token after so many others, under a kind of sharing."""
@@ -103,7 +103,7 @@ def test_every_latency_is_what_it_is_by_hand(
     for word, value in words.items():
         text = text.replace(word, value)
     file.write_text(text)
-    result = simulate(load_scenario(file), Pinned(), audit=True)
+    result = simulate(load_scenario(file), Pinned(), options=RunOptions(audit=True))
     assert result.tokens["latency_s"].tolist() == pytest.approx(
         [cost(made, sharing) for made in range(OUTPUT)], rel=1e-12
     )

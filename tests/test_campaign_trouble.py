@@ -33,7 +33,7 @@ from analysis.campaign import (
 from analysis.campaign.survey import look
 from analysis.campaign.worker import failure
 from policies import registry
-from simcore import Decision, Observation, PolicyChoice
+from simcore import Decision, Observation, PolicyChoice, RunOptions
 from simcore.engine.placement.memory import MemoryLedger
 from traces import InputError, Trace
 
@@ -131,7 +131,7 @@ def test_an_audited_campaign_is_the_same_and_a_broken_law_is_a_failed_run(
     tmp_path: Path, whole: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     campaign, store = small(tmp_path, ONE_SEED), Store(tmp_path / "store")
-    tally = make(campaign, tmp_path, store, audit=True)
+    tally = make(campaign, tmp_path, store, options=RunOptions(audit=True))
     assert (tally.done, tally.failed) == (12, 0)
     assert_same(store, whole)
     broken = Store(tmp_path / "broken")
@@ -143,7 +143,7 @@ def test_an_audited_campaign_is_the_same_and_a_broken_law_is_a_failed_run(
 
     monkeypatch.setattr(MemoryLedger, "load", twice)
     assert make(campaign, tmp_path, broken).failed == 0
-    tally = make(campaign, tmp_path, Store(tmp_path / "audited"), audit=True)
+    tally = make(campaign, tmp_path, Store(tmp_path / "audited"), options=RunOptions(audit=True))
     assert (tally.done, tally.failed) == (0, 12)
     errors = rows(Store(tmp_path / "audited"), "failures")["error"]
     assert errors.str.startswith("AuditError: ").all()

@@ -33,6 +33,7 @@ from simcore import (
     Observation,
     Placement,
     PolicyError,
+    RunOptions,
     Scenario,
     load_scenario,
     shipped_scenario,
@@ -318,7 +319,7 @@ def test_watchdogs_end_with_their_calls() -> None:
 @pytest.mark.parametrize("limit_s", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_limit_that_is_none_is_refused(limit_s: float) -> None:
     with pytest.raises(InputError, match="above 0, or None"):
-        simulate(scenario(), policies.create("greedy"), decision_limit_s=limit_s)
+        simulate(scenario(), policies.create("greedy"), options=RunOptions(decision_limit_s=limit_s))
 
 
 @pytest.mark.parametrize("limit_s", [1e300, None])
@@ -356,7 +357,7 @@ def test_the_run_fails_with_policy_limit_token_and_time() -> None:
     def fails() -> float:
         policy = Brooding()
         with pytest.raises(PolicyError) as told:
-            simulate(scenario(), policy, decision_limit_s=LIMIT_S)
+            simulate(scenario(), policy, options=RunOptions(decision_limit_s=LIMIT_S))
         error = told.value
         assert (error.policy, error.request, error.token) == ("brooding", 0, policy.asked.generated)
         assert "no answer within 0.05 s, stopped at " in error.found
@@ -370,7 +371,8 @@ def test_the_run_fails_with_policy_limit_token_and_time() -> None:
 
 def test_a_limit_that_is_not_reached_changes_nothing() -> None:
     without, within = (
-        simulate(scenario(), policies.create("single"), decision_limit_s=limit_s) for limit_s in (None, 60.0)
+        simulate(scenario(), policies.create("single"), RunOptions(decision_limit_s=limit_s))
+        for limit_s in (None, 60.0)
     )
     assert without.tokens.equals(within.tokens)
     assert without.decisions.equals(within.decisions)
@@ -436,7 +438,8 @@ def test_a_campaign_records_the_run_as_failed_and_goes_on(
     plan = prepare(small(tmp_path, text), tmp_path / "cases.parquet")
     store = Store(tmp_path / "store")
     with ThreadPoolExecutor(2) as executor:
-        tally = run(plan, store, given_workers(executor, 2), decision_limit_s=parse(AMPLE, "time", "limit"))
+        options = RunOptions(decision_limit_s=parse(AMPLE, "time", "limit"))
+        tally = run(plan, store, given_workers(executor, 2), options=options)
     assert (tally.total, tally.done, tally.failed) == (3, 2, 1)
     (error,) = rows(store, "failures")["error"]
     assert error.startswith("PolicyError: policy 'brooding', asked at token ")

@@ -21,6 +21,7 @@ from simcore import (
     Observation,
     Request,
     Roofline,
+    RunOptions,
     Scenario,
     Spans,
     StepCost,
@@ -80,7 +81,9 @@ def test_measured_times_by_hand(availability: float) -> None:
     spans: list[Span] = []
     placement = np.array([1, 1, 0, 1, 0])
     scenario = world(availability)
-    result = simulate(scenario, Scripted(placement), instrument=Spans(spans.append), audit=True)
+    result = simulate(
+        scenario, Scripted(placement), instrument=Spans(spans.append), options=RunOptions(audit=True)
+    )
     tasks_s = [("b", 0.2 + 2 * 0.25), ("a", 0.1 + 0.5), ("b", 0.3 + 1.0), ("a", 0.4 + 2.0)]
     far_s, near_s, proj_s, ffn_s = (seconds / availability for _, seconds in tasks_s)
     heads_s = max(0.12 + far_s, near_s + 0.04)
@@ -95,7 +98,11 @@ def test_measured_times_by_hand(availability: float) -> None:
 def test_predictions_follow_a_table_of_ones_own(scenario: Scenario, seed: int) -> None:
     random, count = np.random.default_rng(seed), len(scenario.cluster.devices)
     table = Table(random.uniform(0.0, 2.0, (len(Kind), count)), random.uniform(0.0, 0.5, (len(Kind), count)))
-    result = simulate(varied(replace(scenario, device_time=table), interval=1), Shuffled(seed), audit=True)
+    result = simulate(
+        varied(replace(scenario, device_time=table), interval=1),
+        Shuffled(seed),
+        options=RunOptions(audit=True),
+    )
     tokens, decisions = result.tokens, result.decisions
     inference_s = tokens.latency_s - tokens.migration_s
     np.testing.assert_allclose(inference_s, decisions.predicted_delay_s, rtol=1e-9)

@@ -42,6 +42,7 @@ from simcore import (
     PolicyError,
     Request,
     Result,
+    RunOptions,
     Scenario,
     Tcp,
     simulate,
@@ -278,7 +279,7 @@ class Machine(RuleBasedStateMachine):
         self.calm_s = max(1e-3, float(simulate(self.scenario, Shuffled(1)).runs.end_s[0]))
 
     def run(self, name: str, scenario: Scenario | None = None) -> Result:
-        result = simulate(scenario or self.scenario, POLICIES[name](), audit=True)
+        result = simulate(scenario or self.scenario, POLICIES[name](), options=RunOptions(audit=True))
         assert_sound(result)
         return result
 
@@ -399,7 +400,9 @@ class Machine(RuleBasedStateMachine):
         """It ends as a result, if it is not asked the second time, or with the policy's mistake."""
         limit_s = LIMIT_S if name == "broods" else 60.0
         try:
-            result = simulate(self.scenario, MISBEHAVED[name](), audit=True, decision_limit_s=limit_s)
+            result = simulate(
+                self.scenario, MISBEHAVED[name](), options=RunOptions(audit=True, decision_limit_s=limit_s)
+            )
         except PolicyError as error:
             assert error.policy == "acts"  # noqa: PT017
         else:
@@ -471,7 +474,9 @@ class Machine(RuleBasedStateMachine):
             )
             better = changed(scenario, media=media)
         placement = data.draw(placements(len(scenario.block_table), len(cluster.devices)))
-        slow, fast = (simulate(each, Scripted(placement), audit=True) for each in (scenario, better))
+        slow, fast = (
+            simulate(each, Scripted(placement), options=RunOptions(audit=True)) for each in (scenario, better)
+        )
         assert list(slow.runs.status) == list(fast.runs.status)
         ends = [(each.tokens.start_s + each.tokens.latency_s).to_numpy() for each in (slow, fast)]
         assert (ends[1] <= ends[0] * (1 + 1e-9)).all()

@@ -24,6 +24,7 @@ from simcore import (
     Request,
     Result,
     Route,
+    RunOptions,
     Scenario,
     simulate,
 )
@@ -216,7 +217,7 @@ class Apart:
 
 def run(scenario: Scenario) -> Result:
     """Audited, though of parts that it does not know the auditor can say little."""
-    result = simulate(scenario, Apart(), audit=True)
+    result = simulate(scenario, Apart(), options=RunOptions(audit=True))
     assert result.runs.status.tolist() == ["complete"]
     return result
 

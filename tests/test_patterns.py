@@ -29,6 +29,7 @@ from simcore import (
     Pattern,
     Payload,
     Request,
+    RunOptions,
     Scenario,
     StepGraph,
     load_scenario,
@@ -92,7 +93,7 @@ def test_a_pattern_passed_as_an_object_is_predicted_as_it_happens(
     pattern: Callable[[], Pattern], scenario: Scenario, seed: int
 ) -> None:
     scenario = under(decoding(varied(scenario, interval=1)), pattern())
-    result = simulate(scenario, Shuffled(seed), audit=True)
+    result = simulate(scenario, Shuffled(seed), options=RunOptions(audit=True))
     assert result.runs.status[0] == "complete"
     tokens, decisions = result.tokens, result.decisions
     inference_s = tokens.latency_s - tokens.migration_s
@@ -103,7 +104,7 @@ def test_a_pattern_passed_as_an_object_is_predicted_as_it_happens(
 @FEW
 def test_it_is_predicted_as_it_happens_while_devices_swap(scenario: Scenario, seed: int) -> None:
     scenario = varied(scenario, interval=1, overflow="swap", requests=(Request(prompt=20, output=1),))
-    result = simulate(under(decoding(scenario), OneByOne()), Shuffled(seed), audit=True)
+    result = simulate(under(decoding(scenario), OneByOne()), Shuffled(seed), options=RunOptions(audit=True))
     np.testing.assert_allclose(result.tokens.latency_s, result.decisions.predicted_delay_s, rtol=1e-9)
 
 
@@ -113,7 +114,7 @@ def test_it_is_predicted_as_it_happens_while_devices_swap(scenario: Scenario, se
 def test_it_audits_clean_in_any_world(pattern: Callable[[], Pattern], scenario: Scenario, seed: int) -> None:
     audits: list[Audit] = []
     scenario = under(decoding(scenario), pattern())
-    simulate(scenario, Shuffled(seed), audit=True, on_audit=audits.append)
+    simulate(scenario, Shuffled(seed), options=RunOptions(audit=True), on_audit=audits.append)
     assert audits[0].checks > 0
     assert scenario.step_graphs.pattern.name not in DESCRIBED
 
@@ -126,7 +127,7 @@ def test_the_description_of_the_auditor_holds_for_blocks_one_by_one(
 ) -> None:
     """What the shipped patterns send, and when, does not depend on how their graph is built."""
     pattern = OneByOne("sharded", "sharded") if sharded else OneByOne("gathered")
-    simulate(under(decoding(scenario), pattern), Shuffled(seed), audit=True)
+    simulate(under(decoding(scenario), pattern), Shuffled(seed), options=RunOptions(audit=True))
 
 
 @given(scenarios(most_shards=3), SEEDS)
@@ -148,7 +149,9 @@ def test_heads_in_a_row_by_hand() -> None:
     FLOP, 2.64 s; then b sends its sum to c, 0.8 s, and c the sum of both to a, 0.8 s; nothing to add up; the network
     has 2*2*64 = 256 FLOP, 2.56 s. The next token attends to two: 2*128 + 4*4*2 = 288 FLOP.
     """
-    result = simulate(world(InARow(), "sharded"), Scripted(np.array([1, 2, 0, 0])), audit=True)
+    result = simulate(
+        world(InARow(), "sharded"), Scripted(np.array([1, 2, 0, 0])), options=RunOptions(audit=True)
+    )
     expected_s = [0.8 + head_s + 0.8 + 0.8 + 2.56 for head_s in (2.64, 2.88)]
     np.testing.assert_allclose(result.tokens.latency_s, expected_s, rtol=1e-12)
     np.testing.assert_allclose(result.tokens.transfer_s, 2.4, rtol=1e-12)
@@ -158,7 +161,7 @@ def test_heads_in_a_row_by_hand() -> None:
 
 @pytest.mark.parametrize("name", policies.names())
 def test_policies_plan_under_a_pattern_of_ones_own(name: str) -> None:
-    result = simulate(world(OneByOne()), policies.create(name), audit=True)
+    result = simulate(world(OneByOne()), policies.create(name), options=RunOptions(audit=True))
     assert result.runs.status[0] == "complete"
 
 
@@ -264,7 +267,7 @@ class Returning(Gathered):
 def test_policies_see_the_chain_of_a_pattern_of_ones_own() -> None:
     policy = Scripted(np.array([0, 0, 0, 1]))
     result = simulate(
-        replace(world(Returning()), requests=(Request(prompt=5, output=1),)), policy, audit=True
+        replace(world(Returning()), requests=(Request(prompt=5, output=1),)), policy, RunOptions(audit=True)
     )
     seen = policy.seen[0]
     assert seen.step_graphs.chain.result == Payload.HIDDEN

@@ -20,6 +20,7 @@ from simcore import (
     Observation,
     Policy,
     Request,
+    RunOptions,
     Scenario,
     load_scenario,
     simulate,
@@ -88,7 +89,7 @@ class Slow:
 
 def paced(scenario: Scenario, policy: Policy, factor: float) -> Lateness:
     told: list[Lateness] = []
-    simulate(scenario, policy, realtime=factor, on_lateness=told.append)
+    simulate(scenario, policy, options=RunOptions(realtime=factor), on_lateness=told.append)
     assert len(told) == 1
     return told[0]
 
@@ -98,7 +99,7 @@ def test_a_simulated_second_takes_as_many_seconds_as_the_factor_says(
     scenario: Scenario, clock: Clock, factor: float
 ) -> None:
     begun = clock.now
-    result = simulate(scenario, policies.create("greedy"), realtime=factor)
+    result = simulate(scenario, policies.create("greedy"), options=RunOptions(realtime=factor))
     assert result.runs.end_s[0] > 60.0
     assert clock.now - begun == pytest.approx(result.runs.end_s[0] * factor)
 
@@ -123,9 +124,9 @@ def test_pacing_changes_no_byte_of_the_results(scenario: Scenario, clock: Clock,
     """Not even when the wall clock is far ahead of every event."""
     by_label = {name: policies.create(name) for name in ("greedy", "resource-aware")}
     compare(scenario, by_label).save(tmp_path / "free")
-    compare(scenario, by_label, realtime=0.5).save(tmp_path / "paced")
+    compare(scenario, by_label, options=RunOptions(realtime=0.5)).save(tmp_path / "paced")
     clock.oversleep_s = 7.0
-    compare(scenario, by_label, realtime=0.5).save(tmp_path / "late")
+    compare(scenario, by_label, options=RunOptions(realtime=0.5)).save(tmp_path / "late")
     for name in DETERMINISTIC:
         free = (tmp_path / "free" / f"{name}.parquet").read_bytes()
         assert (tmp_path / "paced" / f"{name}.parquet").read_bytes() == free
@@ -138,7 +139,7 @@ def test_several_policies_are_paced_one_after_another_each_from_its_own_start(
     late: dict[str, Lateness] = {}
     by_label: dict[str, Policy] = {"one": policies.create("greedy"), "two": policies.create("single")}
     begun = clock.now
-    result = compare(scenario, by_label, realtime=1.0, on_lateness=late.__setitem__)
+    result = compare(scenario, by_label, options=RunOptions(realtime=1.0), on_lateness=late.__setitem__)
     assert clock.now - begun == pytest.approx(result.runs.end_s.sum())
     assert list(late) == ["one", "two"]
     assert all(one.worst_s < 1e-6 for one in late.values())
@@ -197,7 +198,7 @@ def test_a_run_that_ends_early_tells_its_lateness_too(scenario: Scenario, clock:
             return Infeasible("nowhere")
 
     told: list[Lateness] = []
-    result = simulate(scenario, Lost(), realtime=1.0, on_lateness=told.append)
+    result = simulate(scenario, Lost(), options=RunOptions(realtime=1.0), on_lateness=told.append)
     assert result.runs.status[0] == "infeasible"
     assert [late.worst_s for late in told] == [9.0]
 
@@ -211,7 +212,7 @@ def test_without_pacing_there_is_no_lateness(scenario: Scenario) -> None:
 @pytest.mark.parametrize("factor", [0.0, -1.0, float("nan"), float("inf")])
 def test_an_impossible_factor_is_told(scenario: Scenario, factor: float) -> None:
     with pytest.raises(InputError, match=r"realtime.*above 0"):
-        simulate(scenario, policies.create("greedy"), realtime=factor)
+        simulate(scenario, policies.create("greedy"), options=RunOptions(realtime=factor))
 
 
 def headway(folder: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:

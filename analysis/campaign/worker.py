@@ -91,7 +91,7 @@ def work(
     bundles: tuple[Bundle, ...],
     traces: Mapping[str, Trace | Path],
     engine: str,
-    options: RunOptions,
+    options: RunOptions = RunOptions(),  # noqa: B008 (frozen)
 ) -> Batch:
     """Make some runs.
 
