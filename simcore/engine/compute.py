@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import Protocol, cast
+from typing import Protocol, TypeAlias, cast
 
 import simpy
 
@@ -37,12 +37,7 @@ class Task:
     __slots__ = ("disk_s", "done", "end_s", "failed", "nominal_s", "start_s", "submitted_s", "timer")
 
     def __init__(
-        self,
-        nominal_s: float,
-        disk_s: float,
-        submitted_s: float,
-        done: "Callable[[Task], None]",
-        failed: Callable[[RunEndedError], None],
+        self, nominal_s: float, disk_s: float, submitted_s: float, done: "Done", failed: "Failed"
     ) -> None:
         self.nominal_s = nominal_s
         self.disk_s = disk_s
@@ -50,6 +45,10 @@ class Task:
         self.done = done
         self.failed = failed
         self.timer: simpy.Timeout | None = None
+
+
+Done: TypeAlias = Callable[[Task], None]
+Failed: TypeAlias = Callable[[RunEndedError], None]
 
 
 class Processor(Protocol):
@@ -60,13 +59,7 @@ class Processor(Protocol):
         """Seconds until now in which the device had something to do, reading from disk included."""
         ...
 
-    def submit(
-        self,
-        nominal_s: float,
-        disk_s: float,
-        done: Callable[[Task], None],
-        failed: Callable[[RunEndedError], None],
-    ) -> Task:
+    def submit(self, nominal_s: float, disk_s: float, done: Done, failed: Failed) -> Task:
         """Hand over one task; see `Task` for the arguments."""
         ...
 
@@ -108,13 +101,7 @@ class FifoProcessor:
         """See `Processor.busy_s`."""
         return self._promised_s - max(0.0, self._free_at_s - self._env.now)
 
-    def submit(
-        self,
-        nominal_s: float,
-        disk_s: float,
-        done: Callable[[Task], None],
-        failed: Callable[[RunEndedError], None],
-    ) -> Task:
+    def submit(self, nominal_s: float, disk_s: float, done: Done, failed: Failed) -> Task:
         """See `Processor.submit`."""
         task = Task(nominal_s, disk_s, self._env.now, done, failed)
         self._schedule(task)
@@ -180,13 +167,7 @@ class SharedProcessor:
         """See `Processor.busy_s`."""
         return self._busy_before_s + (self._env.now - self._began_s if self._tasks else 0.0)
 
-    def submit(
-        self,
-        nominal_s: float,
-        disk_s: float,
-        done: Callable[[Task], None],
-        failed: Callable[[RunEndedError], None],
-    ) -> Task:
+    def submit(self, nominal_s: float, disk_s: float, done: Done, failed: Failed) -> Task:
         """See `Processor.submit`."""
         task = Task(nominal_s, 0.0, self._env.now, done, failed)
         if self._tasks == 0:

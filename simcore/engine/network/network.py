@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import simpy
 
@@ -64,8 +64,8 @@ class Transfer:
         size_bytes: float,
         route: Route,
         sent_s: float,
-        arrived: "Callable[[Transfer], None]",
-        failed: Callable[[RunEndedError], None],
+        arrived: "Arrived",
+        failed: "Failed",
     ) -> None:
         self.sender = sender
         self.receiver = receiver
@@ -78,6 +78,10 @@ class Transfer:
         self.active = True
         self.wait_s = self.busy_s = 0.0
         self.flow: Flow | None = None
+
+
+Arrived: TypeAlias = Callable[[Transfer], None]
+Failed: TypeAlias = Callable[[RunEndedError], None]
 
 
 class Network(Protocol):
@@ -99,12 +103,7 @@ class Network(Protocol):
         ...
 
     def send(
-        self,
-        sender: int,
-        receiver: int,
-        size_bytes: float,
-        arrived: Callable[[Transfer], None],
-        failed: Callable[[RunEndedError], None],
+        self, sender: int, receiver: int, size_bytes: float, arrived: Arrived, failed: Failed
     ) -> Transfer:
         """Pass `size_bytes` as one message from one device to another.
 
@@ -164,12 +163,7 @@ class DedicatedNetwork:
         return True
 
     def send(
-        self,
-        sender: int,
-        receiver: int,
-        size_bytes: float,
-        arrived: Callable[[Transfer], None],
-        failed: Callable[[RunEndedError], None],
+        self, sender: int, receiver: int, size_bytes: float, arrived: Arrived, failed: Failed
     ) -> Transfer:
         """See `Network.send`."""
         now = self._env.now
@@ -226,12 +220,7 @@ class FairNetwork:
         return self._fluid.settled
 
     def send(
-        self,
-        sender: int,
-        receiver: int,
-        size_bytes: float,
-        arrived: Callable[[Transfer], None],
-        failed: Callable[[RunEndedError], None],
+        self, sender: int, receiver: int, size_bytes: float, arrived: Arrived, failed: Failed
     ) -> Transfer:
         """See `Network.send`."""
         now = self._env.now
@@ -341,8 +330,8 @@ def _begun(
     receiver: int,
     size_bytes: float,
     now: float,
-    arrived: Callable[[Transfer], None],
-    failed: Callable[[RunEndedError], None],
+    arrived: Arrived,
+    failed: Failed,
 ) -> Transfer:
     """A message that is sent now, with the time at which its first byte flows and the bytes that will."""
     route, back = cluster.routes[sender][receiver], cluster.routes[receiver][sender]
