@@ -395,7 +395,9 @@ def test_blocks_without_bytes_are_not_put_on_a_device_that_is_down(name: str, fi
         requests=(Request(prompt=4, output=1),),
         blocks=BlockOptions(embed=False, lm_head=False),
     )  # fmt: skip
-    assert set(simulate(scenario, policies.create(name)).decisions.outcome) == {"adopted"}
+    there = np.full(len(scenario.block_table), scenario.cluster.names.index("a"), dtype=np.int64)
+    result = simulate(replace(scenario, placement=there), policies.create(name))
+    assert set(result.decisions.outcome) == {"adopted"}
 
 
 @given(strategies.questions(tight=True), strategies.runs())
