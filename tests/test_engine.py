@@ -200,13 +200,15 @@ def test_no_device_works_more_than_it_is_available(scenario: Scenario, seed: int
     for request, token in made(result):
         where = changes.get((request, token), where)
         cost = scenario.cost.step(scenario.requests[request].prompt, token)
-        for block, name in enumerate(where):
-            device, kind = devices[index[name]], scenario.block_table.kind[block]
+        kinds, layers = scenario.block_table.kind.tolist(), scenario.block_table.layer.tolist()
+        for kind, name in zip(kinds, where, strict=True):
+            device = devices[index[name]]
             work, read = cost.work_flop[kind], cost.read_bytes[kind]
-            if work or read:
-                asked[index[name]] += (
-                    max(work / device.flops, read / device.memory_bandwidth) + device.overhead_s
-                )
+            asked[index[name]] += max(work / device.flops, read / device.memory_bandwidth)
+        # The blocks of one kind and layer on a device have its overhead together, unless they do nothing.
+        for kind, _, name in set(zip(kinds, layers, where, strict=True)):
+            if cost.work_flop[kind] or cost.read_bytes[kind]:
+                asked[index[name]] += devices[index[name]].overhead_s
     end_s = float(result.runs.end_s[0])
     busy = result.devices.groupby("device").busy_s.sum()
     for i, device in enumerate(devices):

@@ -312,6 +312,7 @@ def test_no_policy_makes_the_first_token_sooner(scenario: Scenario) -> None:
     model = replace(scenario.model, layers=1)
     cost = replace(scenario.cost, model=model)  # type: ignore[type-var]
     scenario = varied(scenario, model=model, cost=cost, interval=1)
+    scenario = replace(scenario, placement=np.zeros(len(scenario.block_table), dtype=np.int64))
     first = simulate(scenario, Exact()).tokens.latency_s[0]
     for name in policies.names():
         assert first <= simulate(scenario, policies.create(name)).tokens.latency_s[0] * (1.0 + 1e-9)

@@ -22,7 +22,9 @@ from simcore import (
     Decision,
     DecodeCost,
     Device,
+    FloatArray,
     Infeasible,
+    IntArray,
     Keep,
     Kind,
     Link,
@@ -66,12 +68,22 @@ def spread(seen: Observation, plan: list[int]) -> np.ndarray:
     return devices
 
 
+def seconds_of(seen: Observation, rows: IntArray) -> FloatArray:
+    """Seconds over the interval of blocks that are on one device, for each; those of one kind and layer are a task."""
+    total = np.zeros(seen.devices)
+    of = list(zip(seen.blocks.kind[rows].tolist(), seen.blocks.layer[rows].tolist(), strict=True))
+    for step, times in zip(seen.steps, seen.step_times, strict=True):
+        total += step.count * sum(times.block_s[kind] for kind, _ in of)
+        total += step.count * sum(times.task_s[kind] for kind, _ in set(of))
+    return total
+
+
 def bottleneck(seen: Observation, plan: list[int]) -> float:
     """The slowest stage or transfer of a pipeline, over the interval."""
     blocks, parts = seen.blocks, units(seen.blocks)
     stages = [0.0] * seen.devices
     for rows, device in zip(parts, plan, strict=True):
-        stages[device] += sum(float(seen.kind_seconds[blocks.kind[row], device]) for row in rows)
+        stages[device] += float(seconds_of(seen, rows)[device])
     transfers = np.zeros(len(parts) + 1)
     sharded = seen.step_graphs.pattern.projection == "sharded"
     sends = {
@@ -251,7 +263,7 @@ def test_galaxy_splits_every_layer_in_proportion_when_memory_allows(scenario: Sc
     """Heads and shards within one of the exact share in each layer; what cannot be split, over all layers."""
     seen = observe(scenario)
     blocks, devices = seen.blocks, placed(Galaxy().decide(seen))
-    speed = 1.0 / seen.kind_seconds[blocks.kind[blocks.layer == 0]].sum(axis=0)
+    speed = 1.0 / seconds_of(seen, np.flatnonzero(blocks.layer == 0))
     exact = speed / speed.sum()
     sharded = blocks.shards.shape[1] > 1
     for rows in [*blocks.heads, blocks.proj, *(blocks.shards if sharded else blocks.shards.T)]:
@@ -432,7 +444,7 @@ def test_dynamic_layer_moves_only_off_pressed_devices_and_comes_to_rest(
     )
     room = random.dirichlet(np.ones(devices)) * seen.memory_bytes.sum() * 3
     seen = replace(with_memory(seen, room), availability=random.uniform(0.1, 1.0, devices))
-    for _ in range(layers + 3):
+    for _ in range(len(units(seen.blocks)) + 1):
         seen = replace(seen, placement=plan)
         decision = policy.decide(seen)
         if not isinstance(decision, Placement):

@@ -130,7 +130,7 @@ def test_the_description_of_the_auditor_holds_for_blocks_one_by_one(
     simulate(under(decoding(scenario), pattern), Shuffled(seed), options=RunOptions(audit=True))
 
 
-@given(scenarios(most_shards=3), SEEDS)
+@given(scenarios(cluster=clusters(fixed_times=False), most_shards=3), SEEDS)
 @FEW
 def test_on_devices_that_serve_in_turn_blocks_one_by_one_take_as_long_as_together(
     scenario: Scenario, seed: int
@@ -161,7 +161,8 @@ def test_heads_in_a_row_by_hand() -> None:
 
 @pytest.mark.parametrize("name", policies.names())
 def test_policies_plan_under_a_pattern_of_ones_own(name: str) -> None:
-    result = simulate(world(OneByOne()), policies.create(name), options=RunOptions(audit=True))
+    scenario = replace(world(OneByOne()), placement=np.array([0, 1, 0, 2]))
+    result = simulate(scenario, policies.create(name), options=RunOptions(audit=True))
     assert result.runs.status[0] == "complete"
 
 

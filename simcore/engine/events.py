@@ -97,6 +97,8 @@ class StepInFlight:
         for node in self._nodes.first:
             if self._begins_and_ends(node):
                 self._end(node)
+        if not self._begin_s:
+            self.done.succeed()
 
     def run(self) -> Process:
         """Begin the step and wait for its end; to close this drops whatever has not ended.
