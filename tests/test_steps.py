@@ -1,5 +1,8 @@
 """Laws of the graph of a step: it computes every block once, and its readers agree on how long it takes."""
 
+import dataclasses
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +19,9 @@ from simcore import (
     Request,
     Scenario,
     block_table,
+    load_scenario,
     preset,
+    shipped_scenario,
     simulate,
 )
 from simcore.steps.graph import NONE, GraphBuilder, StepGraph
@@ -205,3 +210,22 @@ def test_overhead_is_paid_once_for_all_blocks_of_a_kind_and_layer_on_a_device() 
         assert predicted == pytest.approx(took[-1].sum(), rel=1e-9)
     # The embedding of `decode` reads bytes, so it is a task as well.
     np.testing.assert_allclose(took[1] - took[0], 8 * overhead_s, rtol=1e-9)
+
+
+def test_a_scenario_goes_to_another_process_with_its_graphs() -> None:
+    scenario = load_scenario(shipped_scenario("phone-leaves"))
+    placement = np.zeros(len(scenario.block_table), dtype=np.int64)
+    graph = scenario.step_graphs.of(placement, SOURCE)
+    copy = pickle.loads(pickle.dumps(scenario)).step_graphs.of(placement, SOURCE)
+    for field in dataclasses.fields(StepGraph):
+        if isinstance(expected := getattr(graph, field.name), np.ndarray):
+            np.testing.assert_array_equal(getattr(copy, field.name), expected)
+
+
+def test_graphs_may_be_asked_for_from_several_threads() -> None:
+    scenario = load_scenario(shipped_scenario("wifi-cell"))
+    count = len(scenario.block_table)
+    placements = [np.full(count, device % 8, dtype=np.int64) for device in range(200)]
+    with ThreadPoolExecutor(4) as threads:
+        graphs = threads.map(lambda placement: scenario.step_graphs.of(placement, SOURCE), placements)
+        assert [int(graph.device[graph.tasks[0]]) for graph in graphs] == [n % 8 for n in range(200)]

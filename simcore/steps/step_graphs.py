@@ -1,7 +1,7 @@
 """Execution patterns, and the graphs that one of them makes of a model."""
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -49,8 +49,15 @@ class StepGraphs:
     def __init__(self, pattern: Pattern, blocks: BlockTable) -> None:
         self.pattern = pattern
         self._blocks = blocks
-        self._build = pattern.graphs(blocks)
-        self._graphs: dict[tuple[int, bytes], StepGraph] = {}
+        build = pattern.graphs(blocks)
+        # Runs in several threads may share a scenario, and this.
+        self._kept = lru_cache(_KEPT)(
+            lambda placed, source: build(np.frombuffer(placed, dtype=np.int64), source)
+        )
+
+    def __reduce__(self) -> tuple[type["StepGraphs"], tuple[Pattern, BlockTable]]:
+        """Scenarios go to other processes, which build graphs of their own."""
+        return type(self), (self.pattern, self._blocks)
 
     @cached_property
     def chain(self) -> Chain:
@@ -62,11 +69,4 @@ class StepGraphs:
 
         It is built once and kept while it is asked for again and again.
         """
-        key = source, np.ascontiguousarray(placement).tobytes()
-        graph = self._graphs.pop(key, None)
-        if graph is None:
-            graph = self._build(placement, source)
-        self._graphs[key] = graph
-        if len(self._graphs) > _KEPT:
-            del self._graphs[next(iter(self._graphs))]
-        return graph
+        return self._kept(np.ascontiguousarray(placement, dtype=np.int64).tobytes(), source)
