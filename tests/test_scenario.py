@@ -128,6 +128,7 @@ LARGE: Document = {
         "decision_time": "5 ms",
     },
     "memory": {"overflow": "swap"},
+    "placement": {"pi-1": "layers 0-1 heads 1", "box": ["layers 2", "rest"]},
     "policies": ["greedy", {"name": "resource-aware", "label": "eager", "parameters": {"deadline_s": 2.0}}],
 }  # fmt: skip
 
@@ -376,6 +377,13 @@ def test_keys_arrive_in_the_scenario(folder: Path) -> None:
     assert world.step_graphs.pattern.name == "sharded"
     assert world.block_table.shards.shape == (3, 3)
     assert (world.blocks.embed, world.blocks.lm_head) == (True, False)
+    assert world.placement is not None
+    where = {
+        name: world.cluster.names[at]
+        for name, at in zip(world.block_table.names, world.placement, strict=True)
+    }
+    assert {name for name, device in where.items() if device == "pi-1"} == {"L0.head1", "L1.head1"}
+    assert set(where.values()) == {"pi-1", "box"}
     assert [(r.prompt, r.output, r.arrival_s) for r in world.requests] == [(3, 5, 0.0), (2, 4, 1.5)]
     assert (world.controller.interval, world.controller.on_infeasible) == (2, "fail")
     assert world.memory.overflow == "swap"
