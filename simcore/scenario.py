@@ -13,6 +13,7 @@ from simcore.steps.step_graphs import Pattern, StepGraphs
 from simcore.world.blocks import BlockTable, block_table
 from simcore.world.cluster import Cluster
 from simcore.world.cost import CostModel
+from simcore.world.device_time import DEVICE_TIMES
 from simcore.world.model import ModelSpec
 from simcore.world.options import BlockOptions, ControllerOptions, MemoryOptions, NetworkOptions
 
@@ -114,6 +115,7 @@ class Scenario:
     def __post_init__(self) -> None:
         if not self.requests:
             raise ValueError("a scenario needs at least one request")
+        DEVICE_TIMES.find(self.device_time, "device_time")
         pattern = self._pattern()
         if pattern.projection != self.cost.projection:
             raise ValueError(
