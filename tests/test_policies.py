@@ -91,7 +91,7 @@ def entitled(name: str, scenario: Scenario) -> Scenario:
     return replace(scenario, model=model, cost=cost)
 
 
-@pytest.mark.parametrize("name", [name for name in QUICK if name != "single"])
+@pytest.mark.parametrize("name", [name for name in QUICK if name not in {"single", "pinned"}])
 @given(scenario=scenarios(cluster=clusters(most=6), most_shards=3), seed=SEEDS)
 @settings(max_examples=20, deadline=None)
 def test_a_placement_is_found_when_one_device_could_hold_everything(
@@ -278,14 +278,14 @@ class AfterAFailure:
 @pytest.mark.parametrize("overflow", ["fail", "swap"])
 @pytest.mark.parametrize("name", NAMES)
 def test_blocks_of_a_device_that_failed_are_put_elsewhere(name: str, overflow: Overflow) -> None:
-    """Also where memory may swap, and whatever a policy thinks of moving; `static` waits for the device to return."""
+    """Also where memory may swap, and whatever a policy thinks of moving; `static` and `pinned` wait for it."""
     scenario = line(1e9, 1e9, 1e9, disk_bandwidth=1e6)
     *others, last = scenario.cluster.devices
     devices = (*others, replace(last, up=on_off([(1e-6, np.inf)])))
     failing = varied(scenario, overflow=overflow, cluster=Cluster(devices, scenario.cluster.links, "d0"))
     policy = AfterAFailure(policies.create(name))
-    simulate(failing, policy)
-    if name == "static":
+    simulate(replace(failing, placement=np.zeros(len(failing.block_table), dtype=np.int64)), policy)
+    if name in {"static", "pinned"}:
         assert policy.decision == Keep()
     else:
         assert isinstance(policy.decision, Placement)
@@ -382,6 +382,7 @@ def test_decode_cost_places_embedding_and_output_head() -> None:
         vocabulary=50,
     )  # fmt: skip
     scenario = varied(line(1e9, 1e9), model=model, cost=DecodeCost(model), embed=True, lm_head=True)
+    scenario = replace(scenario, placement=np.arange(len(scenario.block_table)) % 2)
     for name in NAMES:
         if name.startswith("exact"):
             continue
