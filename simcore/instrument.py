@@ -8,9 +8,8 @@ without a block, that come after its last `Attempt` and before the next.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from simcore.arrays import IntArray
 from simcore.steps.graph import NONE, StepGraph
@@ -18,8 +17,7 @@ from simcore.world.blocks import Kind
 from simcore.world.cost import Payload
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Attempt:
+class Attempt(NamedTuple):
     """The decoding of a token begins, for the first time or, if a device went down, once more.
 
     Attributes:
@@ -35,8 +33,7 @@ class Attempt:
     placement: IntArray
 
 
-@dataclass(frozen=True, slots=True)
-class Compute:
+class Compute(NamedTuple):
     """Blocks of one kind and layer were computed on a device.
 
     Attributes:
@@ -62,8 +59,7 @@ class Compute:
     nominal_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A message arrived.
 
     Attributes:
@@ -93,8 +89,7 @@ class Message:
     layer: int | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Asked:
+class Asked(NamedTuple):
     """The policy was asked.
 
     Attributes:
@@ -118,8 +113,7 @@ class Asked:
     target: IntArray | None
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """A block moved, or its move was given up.
 
     Attributes:
@@ -148,8 +142,7 @@ class Move:
 Cause: TypeAlias = Literal["migration", "fault"]
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Decoding stood still before a token, or what it did was in vain. Decisions that cost time are `Asked` spans.
 
     Attributes:

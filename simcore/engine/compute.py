@@ -142,6 +142,7 @@ class FifoProcessor:
         if task.timer is not timer:
             # Both end at one moment, and rounding has swapped their timers.
             cast("Task", timer.value).timer = task.timer
+        task.timer = None  # which holds the task: a circle that only the garbage collector would break
         task.end_s = self._env.now
         task.done(task)
 
