@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator
 from importlib import metadata
 from typing import Any
 
-import numpy as np
 import simpy
 
 from simcore.arrays import FloatArray
@@ -269,12 +268,11 @@ class _Run:
         """What the tasks and messages of the step cost, on devices that are fully available."""
         cluster, graph = self._run.scenario.cluster, self._run.deployment.graph
         nominal_s = graph.task_seconds(*self._device_time.times(use.cost, cluster))
-        disk_s = np.zeros_like(nominal_s)
+        disk_s = [0.0] * len(graph)
         if self._run.scenario.memory.overflow == "swap" and use.swapped.any():
-            disk_s = graph.task_seconds(
-                disk_seconds(use.cost, use.held, use.available, cluster.disk_bandwidth)
-            )
-        return Load(nominal_s.tolist(), disk_s.tolist(), graph.message_bytes(use.cost).tolist())
+            each_s = disk_seconds(use.cost, use.held, use.available, cluster.disk_bandwidth)
+            disk_s = graph.task_seconds(each_s).tolist()
+        return Load(nominal_s.tolist(), disk_s, graph.message_bytes(use.cost).tolist())
 
     def _record_links(self) -> None:
         for (i, forward), carried in sorted(self._run.network.carried.items()):

@@ -56,11 +56,10 @@ def simulated(case: Case) -> list[float]:
     env = simpy.Environment()
     number = {name: i for i, name in enumerate(case["links"])}
     resources = [Resource(name, trace_of(link)) for name, link in case["links"].items()]
-    fluid = Fluid(env, resources)
     ends = [math.nan] * len(case["flows"])
 
     def begin(i: int, route: Route) -> None:
-        flow = fluid.start(route, case["flows"][i]["bytes"], partial(end, i), partial(never, i))
+        flow = fluid.start(route, case["flows"][i]["bytes"], i)
         if "cancel_s" in case["flows"][i]:
             at(env, case["flows"][i]["cancel_s"], partial(fluid.stop, flow))
 
@@ -71,6 +70,7 @@ def simulated(case: Case) -> list[float]:
     def never(i: int) -> None:
         unexpected(RunEndedError("stalled", f"flow {i}"))
 
+    fluid = Fluid(env, resources, end, never)
     for i, described in enumerate(case["flows"]):
         links = [number[name] for name in links_of(case, described)]
         latency_s = math.fsum(case["links"][name]["latency_s"] for name in links_of(case, described))

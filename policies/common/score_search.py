@@ -112,7 +112,8 @@ class _Draft:
         self._task = np.where(seen.up, task_s, np.inf) / self._deadline_s
         self._compute = self._block + self._task
         # Heads of one layer on one device run one after another, shards likewise: the time of those placed there.
-        self._queue = {kind: np.zeros((blocks.layers, seen.devices)) for kind in (Kind.HEAD, Kind.FFN)}
+        together = (Kind.HEAD, Kind.FFN)
+        self._queue: dict[int, FloatArray] = {k: np.zeros((blocks.layers, seen.devices)) for k in together}
         self._chain = seen.step_graphs.chain
         self._no_time = np.zeros(seen.devices)
         self._sent = [self._moving(payload) for payload in Payload]
@@ -215,7 +216,7 @@ class _Draft:
         kind, layer = self._kind[block], self._layer[block]
         compute = self._compute[kind]
         if kind in self._queue:
-            compute = compute + self._queue[Kind(kind)][layer]
+            compute = compute + self._queue[kind][layer]
         return compute, self._arriving(block) + self._leaving(block) + self._migrate[block]
 
     def _arriving(self, block: int) -> FloatArray:
@@ -259,7 +260,7 @@ class _Draft:
     def _count(self, block: int, device: int, sign: int) -> None:
         kind = self._kind[block]
         if kind in self._queue:
-            self._queue[Kind(kind)][self._layer[block], device] += sign * self._block[kind, device]
+            self._queue[kind][self._layer[block], device] += sign * self._block[kind, device]
 
     def _moving(self, payload: Payload) -> FloatArray:
         """Time of one message per step over the interval, between each pair of devices, shape (D, D)."""

@@ -1,7 +1,6 @@
 """A flow, and a resource as flows find it, while simulated time passes; `simcore.engine.network.fluid` moves them."""
 
 import math
-from collections.abc import Callable
 
 from simcore.world.route import Resource, Route
 
@@ -25,14 +24,13 @@ class Flow:
         stamp: how often `end` has been another one.
         alone: whether nobody else is on its way.
         shared: whether it has ever not been alone.
-        arrived: called when it has ended.
-        never: called when it never will.
+        owner: who is told when it has ended, or never will; None when nobody is any more.
         active: whether it has not ended yet.
     """
 
     __slots__ = (
-        "active", "alone", "arrived", "bottleneck", "end", "left", "never", "number", "path", "rate", "route", "shared",
-        "since", "size", "stamp",
+        "active", "alone", "bottleneck", "end", "left", "number", "owner", "path", "rate", "route", "shared", "since",
+        "size", "stamp",
     )  # fmt: skip
 
     def __init__(
@@ -41,8 +39,7 @@ class Flow:
         route: Route,
         size: float,
         now: float,
-        arrived: Callable[[], None],
-        never: Callable[[], None],
+        owner: object,
     ) -> None:
         self.number = number
         self.route = route
@@ -55,8 +52,7 @@ class Flow:
         self.stamp = 0
         self.alone = True
         self.shared = False
-        self.arrived = arrived
-        self.never = never
+        self.owner = owner
         self.active = True
 
     def advance(self, now: float) -> None:

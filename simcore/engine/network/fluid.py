@@ -9,7 +9,7 @@ and one event, until another joins it.
 import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from typing import cast
+from typing import Any, cast
 
 import simpy
 from simpy.events import EventPriority
@@ -44,10 +44,20 @@ class Fluid:
     Args:
         env: the SimPy environment.
         resources: what there is to share; routes refer to them by index.
+        arrived: called with the owner of a flow when its last byte is through.
+        never: called with it when that can never be, maybe before `start` returns.
     """
 
-    def __init__(self, env: simpy.Environment, resources: Sequence[Resource]) -> None:
+    def __init__(
+        self,
+        env: simpy.Environment,
+        resources: Sequence[Resource],
+        arrived: Callable[[Any], None],
+        never: Callable[[Any], None],
+    ) -> None:
         self._env = env
+        self._arrived = arrived
+        self._never = never
         self._states = [State(i, resource) for i, resource in enumerate(resources)]
         self._numbers = count()
         self._changed: dict[Flow, None] = {}
@@ -68,18 +78,9 @@ class Fluid:
         """Whether all rates are those of this moment; otherwise they are found anew before time goes on."""
         return not self._settling
 
-    def start(
-        self, route: Route, size_bytes: float, arrived: Callable[[], None], never: Callable[[], None]
-    ) -> Flow:
-        """Let bytes flow from now on.
-
-        Args:
-            route: which way.
-            size_bytes: how many.
-            arrived: called when the last is through.
-            never: called when that can never be, maybe before this method returns.
-        """
-        flow = Flow(next(self._numbers), route, size_bytes, self._now(), arrived, never)
+    def start(self, route: Route, size_bytes: float, owner: object) -> Flow:
+        """Let bytes flow from now on; `owner` is who is told of their end, not None."""
+        flow = Flow(next(self._numbers), route, size_bytes, self._now(), owner)
         self._join(flow)
         if flow.alone and flow.active:
             # Company can only make it later: the flow never ends before it would have ended alone.
@@ -89,8 +90,7 @@ class Fluid:
 
     def stop(self, flow: Flow) -> None:
         """Take a flow off its way, if it is still there; nothing is called any more."""
-        # What ends at this moment is off its way before it is called.
-        flow.arrived = flow.never = _call_nobody
+        flow.owner = None  # what ends at this moment is off its way already, but not yet told
         if flow.active:
             self._remove(flow)
 
@@ -99,7 +99,7 @@ class Fluid:
         flow = cast("Flow", event.value)
         if flow.active and not flow.shared:
             self._remove(flow)
-            flow.arrived()
+            self._arrived(flow.owner)
 
     def _now(self) -> float:
         # SimPy adds delays to the present time; rounding may let that sum fall just short of the moment that is meant.
@@ -118,7 +118,7 @@ class Fluid:
             flow.end = flow.route.reach(flow.since, flow.size)
             if flow.end == math.inf:
                 flow.active = False
-                flow.never()
+                self._never(flow.owner)
                 return
         for state, (_, uses) in zip(states, flow.path, strict=True):
             state.flows[flow] = uses
@@ -176,7 +176,7 @@ class Fluid:
                 continue
             if flow.alone or flow.route.wakes(self._now()) == math.inf:
                 self._remove(flow)
-                flow.never()
+                self._never(flow.owner)
 
     def _watch(self, state: State, now: float) -> None:
         """Come back when a capacity changes."""
@@ -207,7 +207,8 @@ class Fluid:
             self._remove(flow)
         self._plan()
         for flow in ending:
-            flow.arrived()
+            if flow.owner is not None:
+                self._arrived(flow.owner)
 
     def _notice(self, state: State) -> None:
         """Find rates anew where a capacity that has become another one makes a difference."""
@@ -219,7 +220,3 @@ class Fluid:
             self._change(state.held)
         elif state.capacity < before and state.load > state.capacity:
             self._change(state.flows)
-
-
-def _call_nobody() -> None:
-    """Nobody hears of a flow that was stopped."""

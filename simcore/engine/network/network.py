@@ -4,7 +4,6 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol, TypeAlias, cast
 
 import simpy
@@ -202,7 +201,7 @@ class FairNetwork:
         self._cluster = cluster
         self._transport = transport
         self._books = _Books(cluster)
-        self._fluid = Fluid(env, cluster.resources)
+        self._fluid = Fluid(env, cluster.resources, self._arrive, self._never)
 
     @property
     def carried(self) -> Mapping[tuple[int, bool], Carried]:
@@ -245,12 +244,7 @@ class FairNetwork:
     def _begin(self, transfer: Transfer) -> None:
         """The first byte begins to flow."""
         transfer.flow_s = self._env.now
-        transfer.flow = self._fluid.start(
-            transfer.route,
-            transfer.wire_bytes,
-            partial(self._arrive, transfer),
-            partial(self._never, transfer),
-        )
+        transfer.flow = self._fluid.start(transfer.route, transfer.wire_bytes, transfer)
 
     def _arrive(self, transfer: Transfer) -> None:
         now = self._env.now
@@ -307,20 +301,14 @@ def sent(
         RunEndedError: the message can never arrive.
     """
     done = env.event()
-    transfer = net.send(sender, receiver, size_bytes, lambda _: _fire(done), lambda error: _fire(done, error))
+    told = cast("Arrived", done.succeed), cast("Failed", done.fail)
+    transfer = net.send(sender, receiver, size_bytes, *told)
     try:
         yield done
     finally:
         done.defused = True
         net.cancel(transfer)
     return transfer
-
-
-def _fire(done: simpy.Event, error: RunEndedError | None = None) -> None:
-    if error is None:
-        done.succeed()
-    else:
-        done.fail(error)
 
 
 def _begun(
