@@ -334,22 +334,10 @@ def settle_too_late(patch: pytest.MonkeyPatch) -> None:
 # Faults of work
 
 
-@dataclass(frozen=True)
-class Disguised:
-    """Has the name of a discipline, and other processors."""
-
-    name: str
-    make: Callable[[simpy.Environment, Device], Processor]
-
-    def processor(self, env: simpy.Environment, device: Device) -> Processor:
-        return self.make(env, device)
-
-
 def disguised(
     scenario: Scenario, make: Callable[[simpy.Environment, Device], Processor], name: str = "fifo"
 ) -> Scenario:
-    part: Discipline = Disguised(name, make)
-    return devices(scenario, discipline=part)
+    return devices(scenario, discipline=Discipline(name, make))
 
 
 def hurried(kind: type[FifoProcessor] | type[SharedProcessor], factor: float) -> Any:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import EntryPoint, EntryPoints
 from typing import cast
 
@@ -30,7 +30,7 @@ from simcore import (
 )
 from simcore.engine.compute import DISCIPLINES, Discipline, FifoProcessor, Processor, Task
 from simcore.engine.network.flow import Flow
-from simcore.engine.network.network import SHARING_RULES, Carried, Network, SharingRule, Transfer
+from simcore.engine.network.network import SHARING_RULES, Carried, SharingRule, Transfer
 from simcore.engine.network.transport import TRANSPORTS, Transport, TransportSpec
 from simcore.errors import RunEndedError
 from simcore.registry import Named, Registry
@@ -61,15 +61,8 @@ class Fixed:
         self._inner.cancel(task)
 
 
-@dataclass(frozen=True)
-class SetUp:
-    """In order, with a fixed time before each task."""
-
-    setup_s: float = 0.25
-    name: str = "set-up"
-
-    def processor(self, env: simpy.Environment, device: Device) -> Processor:
-        return Fixed(FifoProcessor(env, device), self.setup_s)
+SET_UP = Discipline("set-up", lambda env, device: Fixed(FifoProcessor(env, device), 0.25))
+"""In order, with a fixed time before each task."""
 
 
 class LifoProcessor:
@@ -110,11 +103,7 @@ class LifoProcessor:
         task.done(task)
 
 
-class Lifo:
-    name = "lifo"
-
-    def processor(self, env: simpy.Environment, device: Device) -> Processor:
-        return LifoProcessor(env)
+LIFO = Discipline("lifo", lambda env, _: LifoProcessor(env))
 
 
 class Double:
@@ -181,13 +170,7 @@ class PostNetwork:
             at = second if first == at else first
 
 
-@dataclass(frozen=True)
-class Post:
-    takes_s: float
-    name: str = "post"
-
-    def network(self, env: simpy.Environment, cluster: Cluster, transport: Transport) -> Network:
-        return PostNetwork(env, cluster, self.takes_s)
+POST = SharingRule("post", lambda env, cluster, _: PostNetwork(env, cluster, 0.125))
 
 
 def world(**device: Named | str) -> Scenario:
@@ -224,7 +207,7 @@ def run(scenario: Scenario) -> Result:
 
 def test_a_discipline_of_ones_own_serves_a_whole_run() -> None:
     """A set-up of 1/4 s per task is seen as time at the disk; what is busy is busy with it."""
-    plain, slow = run(world()), run(world(discipline=SetUp()))
+    plain, slow = run(world()), run(world(discipline=SET_UP))
     parts = ["compute_s", "transfer_s", "disk_s", "wait_s", "migration_s", "decision_s", "fault_s"]
     assert (plain.tokens.disk_s == 0.0).all()
     steps = slow.tokens.disk_s / 0.25
@@ -237,14 +220,17 @@ def test_a_discipline_of_ones_own_serves_a_whole_run() -> None:
 def test_a_discipline_is_that_of_its_device_alone() -> None:
     scenario = world()
     first, second = scenario.cluster.devices
-    mixed = replace(scenario.cluster, devices=(first, replace(second, discipline=Lifo())))
+    mixed = replace(
+        scenario.cluster,
+        devices=(first, replace(second, discipline=LIFO)),
+    )
     known = run(scenario)
     assert run(varied(scenario, cluster=mixed)).tokens.equals(known.tokens)  # one task at a time has no order
 
 
 def test_an_order_of_ones_own_is_kept_where_tasks_meet() -> None:
     env = simpy.Environment()
-    device = DISCIPLINES.find(Lifo()).processor(env, Device(name="d", memory_bytes=1.0, flops=1.0))
+    device = DISCIPLINES.find(LIFO).processor(env, Device(name="d", memory_bytes=1.0, flops=1.0))
     ended: list[float] = []
     for nominal_s in (1.0, 2.0, 3.0):
         device.submit(nominal_s, 0.0, lambda task: ended.append(task.nominal_s), lambda _: None)
@@ -266,7 +252,7 @@ def test_a_transport_of_ones_own_carries_a_whole_run(sharing: str) -> None:
 
 def test_a_rule_of_sharing_of_ones_own_carries_a_whole_run() -> None:
     """Every message takes 1/8 s, so that transfers take multiples of it, and links are busy for as long."""
-    result = run(varied(world(), sharing=Post(0.125)))
+    result = run(varied(world(), sharing=POST))
     tokens, links = result.tokens, result.links
     np.testing.assert_allclose(links.busy_s, 0.125 * links.messages)
     hops = tokens.transfer_s / 0.125
@@ -286,8 +272,18 @@ def test_shipped_parts_are_the_same_as_objects(shipped: str) -> None:
 
 
 PARTS = [
-    pytest.param(DISCIPLINES, "headway.disciplines", Lifo(), id="discipline"),
-    pytest.param(SHARING_RULES, "headway.sharing", Post(0.125), id="sharing"),
+    pytest.param(
+        DISCIPLINES,
+        "headway.disciplines",
+        LIFO,
+        id="discipline",
+    ),
+    pytest.param(
+        SHARING_RULES,
+        "headway.sharing",
+        POST,
+        id="sharing",
+    ),
     pytest.param(TRANSPORTS, "headway.transports", Double(), id="transport"),
 ]
 SHIPPED = {"headway.disciplines": "fifo", "headway.sharing": "fair", "headway.transports": "tcp"}
@@ -314,13 +310,13 @@ def install(patch: pytest.MonkeyPatch, *entries: EntryPoint) -> None:
 
 
 MINE: dict[str, Discipline | SharingRule | TransportSpec] = {
-    "headway.disciplines": Lifo(),
-    "headway.sharing": Post(0.125),
+    "headway.disciplines": LIFO,
+    "headway.sharing": POST,
     "headway.transports": Double(),
 }
 """What the entry points of the tests lead to."""
 
-LIFO, POST, DOUBLE = MINE.values()
+DOUBLE = MINE["headway.transports"]
 
 
 @pytest.mark.parametrize(("registry", "group", "part"), PARTS)

@@ -7,6 +7,7 @@ one after another; under `ps` (processor sharing) all that are there run at once
 import math
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Protocol, TypeAlias, cast
@@ -68,17 +69,17 @@ class Processor(Protocol):
         ...
 
 
-class Discipline(Protocol):
-    """In which order a device serves its tasks."""
+@dataclass(frozen=True)
+class Discipline:
+    """In which order a device serves its tasks.
 
-    @property
-    def name(self) -> str:
-        """By which scenarios ask for it."""
-        ...
+    Attributes:
+        name: by which scenarios ask for it.
+        processor: makes the processor of a device, without tasks.
+    """
 
-    def processor(self, env: simpy.Environment, device: Device) -> Processor:
-        """The processor of a device, without tasks."""
-        ...
+    name: str
+    processor: Callable[[simpy.Environment, Device], Processor]
 
 
 class FifoProcessor:
@@ -303,28 +304,11 @@ class _Share:
             self._leave(self._through.popleft())
 
 
-class Fifo:
-    """One task after another."""
-
-    name = "fifo"
-
-    def processor(self, env: simpy.Environment, device: Device) -> Processor:
-        """See `Discipline.processor`."""
-        return FifoProcessor(env, device)
-
-
-class ProcessorSharing:
-    """All tasks at once, each on an equal share."""
-
-    name = "ps"
-
-    def processor(self, env: simpy.Environment, device: Device) -> Processor:
-        """See `Discipline.processor`."""
-        return SharedProcessor(env, device)
-
+FIFO = Discipline("fifo", FifoProcessor)
+PROCESSOR_SHARING = Discipline("ps", SharedProcessor)
 
 DISCIPLINES: Registry[Discipline] = Registry(
-    "discipline", "headway.disciplines", {Fifo.name: Fifo(), ProcessorSharing.name: ProcessorSharing()}
+    "discipline", "headway.disciplines", {one.name: one for one in (FIFO, PROCESSOR_SHARING)}
 )
 """Every discipline by name."""
 

@@ -120,17 +120,17 @@ class Network(Protocol):
         ...
 
 
-class SharingRule(Protocol):
-    """How messages share links, interfaces and media."""
+@dataclass(frozen=True)
+class SharingRule:
+    """How messages share links, interfaces and media.
 
-    @property
-    def name(self) -> str:
-        """By which scenarios ask for it."""
-        ...
+    Attributes:
+        name: by which scenarios ask for it.
+        network: makes the network of a cluster under a transport, without messages.
+    """
 
-    def network(self, env: simpy.Environment, cluster: Cluster, transport: Transport) -> Network:
-        """The network of a cluster, without messages."""
-        ...
+    name: str
+    network: Callable[[simpy.Environment, Cluster, Transport], Network]
 
 
 class DedicatedNetwork:
@@ -259,28 +259,11 @@ class FairNetwork:
         transfer.failed(_stalled(self._cluster, transfer, self._env.now))
 
 
-class Dedicated:
-    """Each message as if it were alone."""
-
-    name = "dedicated"
-
-    def network(self, env: simpy.Environment, cluster: Cluster, transport: Transport) -> Network:
-        """See `SharingRule.network`."""
-        return DedicatedNetwork(env, cluster, transport)
-
-
-class Fair:
-    """Max-min fair."""
-
-    name = "fair"
-
-    def network(self, env: simpy.Environment, cluster: Cluster, transport: Transport) -> Network:
-        """See `SharingRule.network`."""
-        return FairNetwork(env, cluster, transport)
-
+DEDICATED = SharingRule("dedicated", DedicatedNetwork)
+FAIR = SharingRule("fair", FairNetwork)
 
 SHARING_RULES: Registry[SharingRule] = Registry(
-    "sharing", "headway.sharing", {Dedicated.name: Dedicated(), Fair.name: Fair()}
+    "sharing", "headway.sharing", {rule.name: rule for rule in (DEDICATED, FAIR)}
 )
 """Every rule of sharing by name."""
 
