@@ -15,3 +15,11 @@ def sealed(array: Sealable) -> Sealable:
     """The same array, read-only from now on: whoever writes to it gets an error instead of a silent change."""
     array.setflags(write=False)
     return array
+
+
+def immutable(array: Sealable) -> Sealable:
+    """A copy that nobody can make writable again: for arrays that outlive whoever they are shown to."""
+    if array.size == 0:
+        return sealed(array.copy())
+    copy: Sealable = np.frombuffer(array.tobytes(), dtype=array.dtype).reshape(array.shape)  # type: ignore[assignment]
+    return copy

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from simcore.arrays import IntArray, sealed
+import numpy as np
+
+from simcore.arrays import IntArray, immutable
 from simcore.registry import Named
 from simcore.steps.patterns import PATTERNS
 from simcore.steps.step_graphs import Pattern, StepGraphs
@@ -136,9 +138,10 @@ class Scenario:
         if self.placement is None:
             return
         shape, devices = (len(self.block_table),), len(self.cluster.devices)
-        if self.placement.shape != shape or not ((self.placement >= 0) & (self.placement < devices)).all():
+        whole = self.placement.shape == shape and self.placement.dtype.kind in "iu"
+        if not whole or not ((self.placement >= 0) & (self.placement < devices)).all():
             raise ValueError(f"placement needs {shape[0]} device indices from 0 to {devices - 1}")
-        sealed(self.placement)
+        object.__setattr__(self, "placement", immutable(self.placement.astype(np.int64)))
 
     @cached_property
     def step_graphs(self) -> StepGraphs:

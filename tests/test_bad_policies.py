@@ -1,5 +1,6 @@
 """Whatever a policy does when it is asked, the run ends cleanly, and what it decided holds as it was then."""
 
+import contextlib
 import dataclasses
 import pickle
 import re
@@ -25,6 +26,7 @@ from simcore import (
     Placement,
     Policy,
     PolicyError,
+    Request,
     Result,
     Scenario,
     load_scenario,
@@ -341,6 +343,39 @@ def test_all_arrays_of_an_observation_are_read_only() -> None:
     assert {"seen.rate", "seen.lost", "seen.up", "seen.per_byte_s", "seen.step_times[0][0]"} <= set(found)
     assert {"graph.kind", "graph.successor", "graph.tasks", "graph.branches.first"} <= set(found)
     assert [name for name, array in found.items() if array.flags.writeable] == []
+
+
+class Overclocker:
+    """Puts everything on the first device, and writes to all arrays that it is shown, however they are protected."""
+
+    name = "overclocker"
+
+    def __init__(self, *, honest: bool) -> None:
+        self._honest = honest
+
+    def decide(self, seen: Observation) -> Decision:
+        decision = Placement(np.zeros(len(seen.blocks), dtype=np.int64)) if seen.placement is None else Keep()
+        if not self._honest:
+            graph = seen.step_graphs.of(np.zeros(len(seen.blocks), dtype=np.int64), seen.source)
+            for _, array in [*arrays(seen, "seen"), *arrays(graph, "graph")]:
+                for each in (array, array.base):
+                    if isinstance(each, np.ndarray):
+                        with contextlib.suppress(ValueError):
+                            each.flags.writeable = True
+                            each[...] = each * 2
+        return decision
+
+
+def test_nobody_can_change_the_world_through_what_it_is_shown() -> None:
+    """Neither for itself nor for those that are asked after it."""
+    scenario = load_scenario(shipped_scenario("phone-leaves"))
+    scenario = dataclasses.replace(scenario, requests=(Request(prompt=8, output=4),))
+    before = simulate(scenario, Overclocker(honest=True)).tokens
+    tampered = simulate(scenario, Overclocker(honest=False)).tokens
+    after = simulate(scenario, Overclocker(honest=True)).tokens
+    columns = ["start_s", "latency_s", "compute_s", "transfer_s"]
+    assert tampered[columns].equals(before[columns])
+    assert after[columns].equals(before[columns])
 
 
 def test_nothing_of_an_observation_can_be_set() -> None:

@@ -208,6 +208,6 @@ def test_a_scenario_in_python_pins_device_indices(tmp_path: Path) -> None:
     scenario = load_scenario(lab(tmp_path))
     placement = np.ones(len(scenario.block_table), dtype=np.int64)
     assert simulate(replace(scenario, placement=placement), policies.create("pinned")).runs.tokens[0] == 4
-    for wrong in (placement[1:], placement + 2, placement - 2):
+    for wrong in (placement[1:], placement + 2, placement - 2, placement + 0.5):
         with pytest.raises(ValueError, match="device indices from 0 to 2"):
             replace(scenario, placement=wrong)

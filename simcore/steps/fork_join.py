@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from simcore.arrays import IntArray, sealed
+from simcore.arrays import IntArray, immutable
 from simcore.steps.graph import NONE, Branches, StepGraph
 from simcore.world.blocks import Kind
 from simcore.world.cost import PER_BLOCK, Payload
@@ -117,7 +117,7 @@ class ForkJoin:
             values = np.empty(nodes, dtype=np.int64)
             values[:first_join].reshape(-1, 3).T[:] = incoming, task, outgoing
             values[first_join:-1], values[-1] = join, back
-            return sealed(values)
+            return immutable(values)
 
         none, one = np.full(len(branch), NONE), np.ones(len(branch), dtype=np.int64)
         number = 3 * np.arange(len(branch))
@@ -134,10 +134,10 @@ class ForkJoin:
             layer=column(self._layer_before[stage], layer, layer, self._layer, int(self._layer[-1])),
             stage=column(stage, stage, stage, np.arange(stages), stages - 1),
             # Each node of a branch has one successor; a join has all branches of the next stage.
-            first_successor=sealed(
+            first_successor=immutable(
                 np.concatenate((np.arange(first_join + 1), after_joins, after_joins[-1:]))
             ),
-            successor=sealed(
+            successor=immutable(
                 np.concatenate(
                     (
                         np.stack((number + 1, number + 2, first_join + stage), axis=1).ravel(),
@@ -146,5 +146,5 @@ class ForkJoin:
                     )
                 )
             ),
-            branches=Branches(sealed(first_branch), len(branch)),
+            branches=Branches(immutable(first_branch), len(branch)),
         )

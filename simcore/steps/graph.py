@@ -16,7 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from simcore.arrays import FloatArray, IntArray, sealed
+from simcore.arrays import FloatArray, IntArray, immutable
 from simcore.world.blocks import Kind
 from simcore.world.cost import Payload, StepCost
 
@@ -60,17 +60,17 @@ class StepGraph:
     @cached_property
     def tasks(self) -> IntArray:
         """The nodes that are tasks, shape (tasks,)."""
-        return sealed(np.flatnonzero((self.payload == NONE) & (self.kind != NONE)))
+        return immutable(np.flatnonzero((self.payload == NONE) & (self.kind != NONE)))
 
     @cached_property
     def messages(self) -> IntArray:
         """The nodes that are messages which leave their device, shape (messages,)."""
-        return sealed(np.flatnonzero((self.payload != NONE) & (self.device != self.receiver)))
+        return immutable(np.flatnonzero((self.payload != NONE) & (self.device != self.receiver)))
 
     @cached_property
     def predecessors(self) -> IntArray:
         """How many nodes each node waits for, shape (nodes,)."""
-        return sealed(np.bincount(self.successor, minlength=len(self)))
+        return immutable(np.bincount(self.successor, minlength=len(self)))
 
     @cached_property
     def nodes(self) -> "NodeLists":
@@ -208,7 +208,7 @@ class GraphBuilder:
     def graph(self) -> StepGraph:
         """The graph of all nodes added so far."""
         kind, payload, device, receiver, count, layer, stage = (
-            sealed(column.copy()) for column in np.array(self._rows, dtype=np.int64).reshape(-1, 7).T
+            immutable(column.copy()) for column in np.array(self._rows, dtype=np.int64).reshape(-1, 7).T
         )
         pairs = [(before, node) for node, afters in enumerate(self._after) for before in afters]
         edges = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
@@ -221,8 +221,8 @@ class GraphBuilder:
             count=count,
             layer=layer,
             stage=stage,
-            first_successor=sealed(np.concatenate(([0], np.cumsum(out)))),
-            successor=sealed(edges[:, 1].copy()),
+            first_successor=immutable(np.concatenate(([0], np.cumsum(out)))),
+            successor=immutable(edges[:, 1].copy()),
         )
 
     def _add(self, row: tuple[int, int, int, int, int, int, int], after: Sequence[int]) -> int:

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from simcore.arrays import IntArray, sealed
+from simcore.arrays import IntArray, immutable
 from simcore.world.model import ModelSpec
 
 
@@ -96,11 +96,11 @@ def block_table(
     kinds = [Kind.EMBED] * embed + layer_kinds * model.layers + [Kind.LM_HEAD] * lm_head
     layers = [-1] * embed + [n for n in range(model.layers) for _ in layer_kinds] + [model.layers] * lm_head
     return BlockTable(
-        kind=sealed(np.array(kinds, dtype=np.int64)),
-        layer=sealed(np.array(layers, dtype=np.int64)),
-        heads=sealed(rows[:, : model.kv_heads]),
-        proj=sealed(rows[:, model.kv_heads]),
-        shards=sealed(rows[:, model.kv_heads + 1 :]),
+        kind=immutable(np.array(kinds, dtype=np.int64)),
+        layer=immutable(np.array(layers, dtype=np.int64)),
+        heads=immutable(rows[:, : model.kv_heads]),
+        proj=immutable(rows[:, model.kv_heads]),
+        shards=immutable(rows[:, model.kv_heads + 1 :]),
         embed=0 if embed else None,
         lm_head=len(kinds) - 1 if lm_head else None,
     )

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import networkx as nx
 import numpy as np
 
-from simcore.arrays import BoolArray, FloatArray, IntArray, sealed
+from simcore.arrays import BoolArray, FloatArray, IntArray, immutable, sealed
 from simcore.registry import Named
 from simcore.world.route import Resource, Route, divided
 from traces import Trace, scaled
@@ -306,7 +306,7 @@ class Cluster:
     @cached_property
     def latency_s(self) -> FloatArray:
         """Latency plus per-message overhead between devices, shape (devices, devices), 0 on the diagonal."""
-        return sealed(
+        return immutable(
             np.array(
                 [[route.latency_s if route else 0.0 for route in row] for row in self.routes],
                 dtype=np.float64,
@@ -376,7 +376,7 @@ class Cluster:
         )
 
     def _column(self, name: str) -> FloatArray:
-        return sealed(np.array([getattr(device, name) for device in self.devices], dtype=np.float64))
+        return immutable(np.array([getattr(device, name) for device in self.devices], dtype=np.float64))
 
     @cached_property
     def _place(self) -> dict[_Key, int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simcore import predict
-from simcore.arrays import IntArray, sealed
+from simcore.arrays import IntArray, immutable, sealed
 from simcore.engine.placement import decision_validation, policy_timeout
 from simcore.engine.placement.context import RunContext
 from simcore.engine.placement.migration import load_seconds
@@ -51,7 +51,7 @@ class Decisions:
         self._name = decision_validation.name_of(policy)
         self._timeout = policy_timeout.Deadline(limit_s)
         self._device_time = DEVICE_TIMES.find(run.scenario.device_time)
-        self._load_seconds = sealed(load_seconds(run.scenario))
+        self._load_seconds = immutable(load_seconds(run.scenario))
         self._recorded: IntArray | None = None
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from simcore.arrays import BoolArray, FloatArray, IntArray, sealed
+from simcore.arrays import BoolArray, FloatArray, IntArray, immutable
 from simcore.engine.placement.memory import MemoryLedger
 from simcore.scenario import Scenario, Turn
 from simcore.steps.graph import StepGraph
@@ -40,7 +40,7 @@ class Deployment:
     def placement(self) -> IntArray | None:
         """Device of each block, shape (blocks,), read-only; the same array until something moves. None: not placed."""
         if self._placement is None and self._devices is not None:
-            self._placement = sealed(self._devices.copy())
+            self._placement = immutable(self._devices.copy())
         return self._placement
 
     @property
