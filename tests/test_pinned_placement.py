@@ -210,4 +210,4 @@ def test_a_scenario_in_python_pins_device_indices(tmp_path: Path) -> None:
     assert simulate(replace(scenario, placement=placement), policies.create("pinned")).runs.tokens[0] == 4
     for wrong in (placement[1:], placement + 2, placement - 2, placement + 0.5):
         with pytest.raises(ValueError, match="device indices from 0 to 2"):
-            replace(scenario, placement=wrong)
+            replace(scenario, placement=wrong)  # type: ignore[arg-type]

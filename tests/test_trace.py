@@ -367,7 +367,7 @@ def test_the_public_names_are_sorted_and_there() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.floats(0.01, 2.0), st.floats(0.0, 9.0)), min_size=1, max_size=5),
+    st.lists(st.tuples(st.floats(0.01, 2.0), st.just(0.0) | st.floats(1e-3, 9.0)), min_size=1, max_size=5),
     st.floats(0, 9),
     st.floats(0.01, 20),
 )
@@ -394,3 +394,11 @@ def test_whole_rounds_that_rounding_makes_too_short_still_give_a_mean() -> None:
     looping = Trace([0.0, 0.02], [1.0, 3.0], end="loop", duration=0.09)
     assert 10 * 0.09 < 0.9
     assert looping.mean_before(0.0, 0.9) == pytest.approx(looping.mean(0.0, 0.09))
+
+
+def test_what_is_too_small_to_divide_by_counts_as_nothing() -> None:
+    """No rate or share is that small; its inverse would be infinite."""
+    trace = Trace([0.0, 1.0], [0.0, 5e-324], end="loop", duration=1.1)
+    assert trace.values.tolist() == [0.0, 0.0]
+    assert trace.reach(0.0, 1.0) == math.inf
+    assert Trace.constant(1e-199).value(0.0) == 1e-199

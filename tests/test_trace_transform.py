@@ -19,7 +19,7 @@ EIGHTH = 0.125
 
 ticks = st.integers(1, 64)
 levels = st.sampled_from([0.0, 0.0, 1.0, 3.0]) | st.floats(1e-3, 1e6)
-shares = st.sampled_from([0.0, 1.0]) | st.floats(0.0, 1.0)
+shares = st.sampled_from([0.0, 1.0]) | st.floats(1e-3, 1.0)
 
 
 @st.composite
@@ -61,7 +61,7 @@ def test_scaling_by_one_is_the_identity(trace: Trace) -> None:
     assert scaled(trace, 1.0) == trace
 
 
-@given(any_trace(), st.floats(0, 10), st.floats(0, 10))
+@given(any_trace(), levels, levels)
 @example(Trace([0], [2], "zero", 3), 1.0, 5.0)
 def test_clipping_clips_at_every_time(trace: Trace, one: float, other: float) -> None:
     least, most = sorted((one, other))

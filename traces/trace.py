@@ -29,6 +29,9 @@ _BRACKET = 1e-9
 _LONGEST_LIST = 200_000
 """Numbers are kept in plain lists up to this length, where one takes four times the room it takes in an array."""
 
+_LEAST = 1e-200
+"""Values below it count as 0: no rate or share is so small, and its inverse would soon be infinite."""
+
 
 class Trace:
     """An immutable function of time t >= 0: `values[i]` holds for `times[i] <= t < times[i + 1]`.
@@ -42,7 +45,7 @@ class Trace:
 
     Args:
         times: breakpoints [s], shape (n,), n >= 1, strictly increasing from 0.
-        values: shape (n,), finite and not negative, in the unit of the thing traced.
+        values: shape (n,), finite and not negative, in the unit of the thing traced; below 1e-200 they count as 0.
         end: what follows the last breakpoint.
         duration: the period ("loop") or the end ("zero") [s], after the last breakpoint; None for "hold".
 
@@ -78,6 +81,7 @@ class Trace:
         self._duration = None if duration is None else float(duration)
         _check_breakpoints(self._times, self._values)
         _check_end(end, self._duration, float(self._times[-1]))
+        self._values[self._values < _LEAST] = 0.0
         self._times.flags.writeable = False
         self._values.flags.writeable = False
         self._index()
