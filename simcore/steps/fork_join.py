@@ -105,32 +105,37 @@ class ForkJoin:
         end = placement[self._gathers]
         start = np.concatenate(([source], end[:-1]))
         devices = int(placement.max()) + 1
-        branch, blocks = np.unique(self._stage_of_row * devices + placement[self._rows], return_counts=True)
-        stage, device = np.divmod(branch, devices)
+        counts = np.bincount(self._stage_of_row * devices + placement[self._rows])
+        branch = np.flatnonzero(counts)
+        blocks, (stage, device) = counts[branch], np.divmod(branch, devices)
         width = np.bincount(stage, minlength=stages)
         first_join = 3 * len(branch)
         nodes = first_join + stages + 1
 
         def column(
-            incoming: IntArray, task: IntArray, outgoing: IntArray, join: IntArray, back: int
+            incoming: IntArray | int,
+            task: IntArray | int,
+            outgoing: IntArray,
+            join: IntArray | int,
+            back: int,
         ) -> IntArray:
             values = np.empty(nodes, dtype=np.int64)
-            values[:first_join].reshape(-1, 3).T[:] = incoming, task, outgoing
+            of_branches = values[:first_join].reshape(-1, 3)
+            of_branches[:, 0], of_branches[:, 1], of_branches[:, 2] = incoming, task, outgoing
             values[first_join:-1], values[-1] = join, back
             return immutable(values)
 
-        none, one = np.full(len(branch), NONE), np.ones(len(branch), dtype=np.int64)
         number = 3 * np.arange(len(branch))
         first_branch = np.cumsum(width) - width
         after_joins = first_join + np.append(np.cumsum(width[1:]), len(branch) - width[0] + 1)
         kind, layer = self._kind[stage], self._layer[stage]
         carried = np.where(self._per_block[stage], blocks, 1)
         return StepGraph(
-            kind=column(self._kind_before[stage], kind, kind, none[:1], int(self._kind[-1])),
-            payload=column(self._input[stage], none, self._output[stage], none[:1], self._result),
+            kind=column(self._kind_before[stage], kind, kind, NONE, int(self._kind[-1])),
+            payload=column(self._input[stage], NONE, self._output[stage], NONE, self._result),
             device=column(start[stage], device, device, end, int(end[-1])),
             receiver=column(device, device, end[stage], end, source),
-            count=column(one, blocks, carried, 0 * one[:1], 1),
+            count=column(1, blocks, carried, 0, 1),
             layer=column(self._layer_before[stage], layer, layer, self._layer, int(self._layer[-1])),
             stage=column(stage, stage, stage, np.arange(stages), stages - 1),
             # Each node of a branch has one successor; a join has all branches of the next stage.
