@@ -18,7 +18,7 @@ def sealed(array: Sealable) -> Sealable:
 
 
 def immutable(array: Sealable) -> Sealable:
-    """A copy that nobody can make writable again: for arrays that outlive whoever they are shown to."""
+    """A copy that cannot be made writable again. Use it for arrays of the engine that policies see."""
     if array.size == 0:
         return sealed(array.copy())
     copy: Sealable = np.frombuffer(array.tobytes(), dtype=array.dtype).reshape(array.shape)  # type: ignore[assignment]

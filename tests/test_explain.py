@@ -23,7 +23,6 @@ from analysis.replay.critical import Path as Way
 from analysis.replay.critical import critical_path
 from analysis.replay.explain import explain, label, pick, stages
 from analysis.replay.reasons import seconds
-from analysis.replay.spans import ranges
 from analysis.replay.watch import Replay, watch
 from simcore import (
     BlockOptions,
@@ -38,6 +37,7 @@ from simcore import (
     load_scenario,
     simulate,
 )
+from simcore.files.placement import ranges
 from traces import InputError, Trace, on_off
 
 FEW = settings(max_examples=20, deadline=None)

@@ -9,9 +9,9 @@ from rich.text import Text
 
 from analysis.replay.critical import Path, Piece, critical_path
 from analysis.replay.reasons import Explainer, Reasons, seconds
-from analysis.replay.spans import ranges
 from analysis.replay.watch import Replay
 from analysis.tables import grid
+from simcore.files.placement import ranges
 from traces.errors import InputError
 
 _WHY = 60  # characters of a line, so that rows can be read side by side
@@ -147,7 +147,7 @@ def _longest(path: Path, found: Sequence[Stage]) -> list[str]:
 
 def label(stage: Stage) -> str:
     """What a stage is about, with its layers."""
-    layers = f" of L{ranges(stage.layers)}" if stage.layers else ""
+    layers = f" of L{ranges(stage.layers, ',')}" if stage.layers else ""
     return f"{stage.what}{layers}"
 
 

@@ -1,9 +1,9 @@
 """The spans of a run, token by token, with names for people."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import groupby
 
+from simcore.files.placement import ranges
 from simcore.instrument import Asked, Attempt, Compute, Message, Move, Span, Standing
 from simcore.world.blocks import BlockTable, Kind
 
@@ -75,12 +75,3 @@ def block_names(blocks: BlockTable, attempt: Attempt, kind: Kind, layer: int, de
         return f"L{layer}.{STAGES[kind]}"
     mine = [i for i, at in enumerate(attempt.placement[rows].tolist()) if at == device]
     return stem + ranges(mine)
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Rising whole numbers in short: `0-2,5`."""
-    runs = []
-    for _, members in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
-        run = [number for _, number in members]
-        runs.append(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}")
-    return ",".join(runs)

@@ -1,7 +1,7 @@
 """A run once more, this time watched.
 
 Nothing but tables is kept of a run, and nothing more is needed: a run is a function of scenario, policy and seed, so
-whoever wants to know when and where everything happened has it repeated under an instrument.
+`watch` repeats the run under an instrument to find when and where everything happened.
 """
 
 import json

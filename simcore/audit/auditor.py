@@ -47,7 +47,7 @@ class Auditor:
 
     Args:
         scenario: of the run.
-        instrument: is told everything as well.
+        instrument: the caller's; it receives every call as well.
 
     Attributes:
         instrument: of the run.

@@ -115,7 +115,7 @@ class FairnessLaws:
     def _fair(self, flows: Sequence[Flow], at_s: float) -> None:
         """Nothing is shared beyond its capacity, and every flow has a bottleneck.
 
-        That is a resource that is full, and on which nobody has more.
+        A flow's bottleneck is a full resource on which no flow has a higher rate.
         """
         rates = [_narrowest(flow.route, at_s) if flow.alone else flow.rate for flow in flows]
         load: defaultdict[int, float] = defaultdict(float)

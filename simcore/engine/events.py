@@ -51,7 +51,7 @@ class Executor:
         env: the SimPy environment.
         network: carries the messages.
         processors: one per device.
-        instrument: is told of every task and message that has ended.
+        instrument: its hooks are called for every task and message that has ended.
     """
 
     env: simpy.Environment
@@ -184,7 +184,7 @@ class StepInFlight:
             end_s[one] = now
             for later in self._nodes.successors[one]:
                 before = decisive[later]
-                # Of several that end at one moment, the first in the graph counts, in whichever order they are told.
+                # Ties go to the lowest node number, so that the order of callbacks does not decide.
                 if before == NONE or end_s[before] < now or one < before:
                     decisive[later] = one
                 missing[later] -= 1

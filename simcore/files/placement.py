@@ -199,19 +199,19 @@ def _layers_of(mine: BoolArray, blocks: BlockTable) -> Iterator[str]:
         alike.setdefault(tuple(parts), []).append(layer)
     for parts_of, layers in alike.items():
         for part in parts_of:
-            yield f"layers {_ranges(layers)} {part}".rstrip()
+            yield f"layers {ranges(layers, ' ')} {part}".rstrip()
 
 
 def _part(name: str, numbers: Sequence[int], count: int) -> str:
-    return name if len(numbers) == count else f"{name} {_ranges(numbers)}"
+    return name if len(numbers) == count else f"{name} {ranges(numbers, ' ')}"
 
 
-def _ranges(numbers: Iterable[int]) -> str:
-    """Rising numbers as ranges: `0-2 5`."""
+def ranges(numbers: Iterable[int], between: str = ",") -> str:
+    """Rising whole numbers as ranges, such as `0-2,5`."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:
             runs[-1].append(number)
         else:
             runs.append([number])
-    return " ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    return between.join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -24,7 +24,7 @@ class Flow:
         stamp: how often `end` has been another one.
         alone: whether nobody else is on its way.
         shared: whether it has ever not been alone.
-        owner: who is told when it has ended, or never will; None when nobody is any more.
+        owner: passed to the callbacks when the flow ends or fails; None after the flow was stopped.
         active: whether it has not ended yet.
     """
 

@@ -79,7 +79,7 @@ class Fluid:
         return not self._settling
 
     def start(self, route: Route, size_bytes: float, owner: object) -> Flow:
-        """Let bytes flow from now on; `owner` is who is told of their end, not None."""
+        """Let bytes flow from now on. The callbacks receive `owner`, which must not be None."""
         flow = Flow(next(self._numbers), route, size_bytes, self._now(), owner)
         self._join(flow)
         if flow.alone and flow.active:
