@@ -311,14 +311,15 @@ class _Sender:
         route, back = self._cluster.routes[sender][receiver], self._cluster.routes[receiver][sender]
         assert route is not None
         assert back is not None
-        round_trip_s = route.latency_s + back.latency_s
+        latency_s = route.latency_at(now)
+        round_trip_s = latency_s + back.latency_at(now)
         if not self._outages.devices.isdisjoint(ends):
             if self._outages.next_failure(ends, self._last_sent_s.get(ends, now)) <= now:
                 self._transport.reset(ends)
             self._last_sent_s[ends] = now
         transfer = Transfer(sender, receiver, size_bytes, route, now, arrived, failed)
         wait_s, transfer.wire_bytes = self._transport.begin(ends, route, round_trip_s, size_bytes, now)
-        transfer.wait_s = route.latency_s + wait_s
+        transfer.wait_s = latency_s + wait_s
         transfer.flow_s = now + transfer.wait_s
         return transfer
 

@@ -37,7 +37,7 @@ class Transport(Protocol):
         Args:
             ends: sender and receiver.
             route: the way of the message.
-            round_trip_s: latency there and back.
+            round_trip_s: latency there and back, as both are now.
             size_bytes: payload.
             now: simulated time.
 
@@ -149,7 +149,7 @@ class _Connections:
     ) -> tuple[float, float]:
         """See `Transport.begin`."""
         window, handshake_s = self._opened(ends, round_trip_s, now)
-        rate = min(trace.value(now + route.latency_s) for trace in route.bandwidths)
+        rate = min(trace.value(now + route.latency_at(now)) for trace in route.bandwidths)
         idle_s, window = slow_start(size_bytes, rate, round_trip_s, window)
         if self._spec.connection == "persistent":
             self._kept[ends] = _Connection(window, math.inf)
