@@ -245,6 +245,7 @@ SPECIAL: Mapping[tuple[str, str], str] = {
     ("FileTopology", "ignore"): "list of names",
     ("CellsTopology", "cells"): "list of lists of names",
     ("CellsTopology", "backbone"): "[section](#backbone)",
+    ("CellsTopology", "frame"): "[section](#medianameframe)",
     ("ScenarioFile", "routes"): "list of lists of names",
     ("ScenarioFile", "placement"): "[what each device has](#placements), or path",
     ("ControllerSection", "decision_time"): "`free`, `measured`, or time",

@@ -9,7 +9,9 @@ from analysis.replay.critical import Path, Piece
 from analysis.replay.spans import STAGES, block_names
 from analysis.replay.watch import Replay
 from analysis.tables import byte_unit, number
+from simcore.engine.network.network import shared_cluster
 from simcore.instrument import Asked, Attempt, Compute, Message, Move
+from simcore.world.airtime import CellRate
 from simcore.world.blocks import Kind
 from simcore.world.route import Route
 from traces import Trace
@@ -130,7 +132,7 @@ class Explainer:
         self._replay = replay
         self._spans = path.spans
         self._messages, self._computes = _meeting(replay, path.start_s, path.start_s + path.latency_s)
-        self._cluster = replay.scenario.cluster
+        self._cluster = shared_cluster(replay.scenario.cluster, replay.scenario.network.sharing)
         self._end_s = float(replay.result.runs["end_s"].iloc[0])
 
     def what(self, piece: Piece) -> tuple[str, int | None]:
@@ -287,7 +289,10 @@ def _meeting(
 def _still(route: Route, start_s: float, end_s: float) -> float:
     """Time in which nothing could flow on a route."""
     total, now_s = 0.0, start_s
-    if all(trace.values.min() > 0.0 and trace.end != "zero" for trace in route.bandwidths):
+    if all(
+        isinstance(trace, Trace) and trace.values.min() > 0.0 and trace.end != "zero"
+        for trace in route.bandwidths
+    ):
         return 0.0
     while now_s < end_s:
         until_s = min(end_s, _next_change(route.bandwidths, now_s))
@@ -297,5 +302,5 @@ def _still(route: Route, start_s: float, end_s: float) -> float:
     return total
 
 
-def _next_change(traces: Sequence[Trace], now_s: float) -> float:
+def _next_change(traces: Sequence[Trace | CellRate], now_s: float) -> float:
     return min((trace.next_change(now_s) for trace in traces), default=math.inf)

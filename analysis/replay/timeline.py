@@ -19,6 +19,7 @@ import numpy as np
 from analysis.output import writing
 from analysis.replay.spans import TokenSpans, Work, block_names, by_token
 from analysis.replay.watch import Replay
+from simcore.engine.network.network import shared_cluster
 from simcore.instrument import Asked, Attempt, Message, Move, Standing
 from simcore.world.route import Route
 from traces import Trace
@@ -192,7 +193,8 @@ def _moved(replay: Replay, move: Move) -> Slice:
 
 
 def _route(replay: Replay, message: Message) -> Route:
-    route = replay.scenario.cluster.routes[message.sender][message.receiver]
+    cluster = shared_cluster(replay.scenario.cluster, replay.scenario.network.sharing)
+    route = cluster.routes[message.sender][message.receiver]
     assert route is not None
     return route
 

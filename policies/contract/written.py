@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from simcore import DecodeCost, Device, Link, NetworkOptions, PaperCost, Scenario, Tcp
+from simcore import DecodeCost, Device, Link, Medium, NetworkOptions, PaperCost, Scenario, Tcp
 from simcore.registry import name_of
 from traces import Trace
 
@@ -31,7 +31,7 @@ def _document(scenario: Scenario) -> dict[str, Any]:
         "source": cluster.source,
         "devices": {device.name: _device(device) for device in cluster.devices},
         "relays": list(cluster.relays),
-        "media": {medium.name: {"bandwidth": _trace(medium.bandwidth, "B/s")} for medium in cluster.media},
+        "media": {medium.name: _medium(medium) for medium in cluster.media},
         "links": {link.name: _link(link) for link in cluster.links},
         "routes": [list(path) for path in cluster.pinned],
         "network": _network(scenario.network),
@@ -95,6 +95,11 @@ def _device(device: Device) -> dict[str, Any]:
         "overhead": f"{device.overhead_s!r} s",
         "discipline": name_of(device.discipline),
     } | {key: value for key, value in optional.items() if value is not None}
+
+
+def _medium(medium: Medium) -> dict[str, Any]:
+    frame = {"size": f"{medium.frame.size_bytes!r} B", "overhead": f"{medium.frame.overhead_s!r} s"}
+    return {"bandwidth": _trace(medium.bandwidth, "B/s"), "frame": frame}
 
 
 def _link(link: Link) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from simcore.audit.checks import Checks, grain
 from simcore.audit.news import News
 from simcore.engine.network.flow import Flow
-from simcore.engine.network.network import Network
+from simcore.engine.network.network import Network, shared_cluster
 from simcore.instrument import Message
 from simcore.registry import name_of
 from simcore.scenario import Scenario
+from simcore.world.airtime import CellRate
 from simcore.world.route import Route
 
 _ROUNDING = 1e-9
@@ -40,10 +41,12 @@ class FairnessLaws:
     """What must hold of flows that share what they meet; where each has its way for itself there are none."""
 
     def __init__(self, scenario: Scenario, network: Network, checks: Checks) -> None:
-        self._shared = name_of(scenario.network.sharing) == "fair"
-        self._routes = scenario.cluster.routes
-        self._names = scenario.cluster.names
-        self._resources = scenario.cluster.resources
+        sharing = scenario.network.sharing
+        cluster = shared_cluster(scenario.cluster, sharing)
+        self._shared = name_of(sharing) in ("airtime", "fair")
+        self._routes = cluster.routes
+        self._names = cluster.names
+        self._resources = cluster.resources
         self._network = network
         self._checks = checks
         self._seen_s = 0.0
@@ -121,12 +124,13 @@ class FairnessLaws:
         load: defaultdict[int, float] = defaultdict(float)
         top: defaultdict[int, float] = defaultdict(float)
         for flow, rate in zip(flows, rates, strict=True):
-            for resource, uses in flow.path:
-                load[resource] += rate * uses
+            route = flow.route
+            for resource, uses, alone in zip(route.resources, route.uses, route.bandwidths, strict=True):
+                load[resource] += rate * (alone.airtime(at_s) if isinstance(alone, CellRate) else uses)
                 top[resource] = max(top[resource], rate)
         capacity = {resource: self._resources[resource].bandwidth.value(at_s) for resource in load}
         for resource, taken in load.items():
-            what = f"bytes/s over {self._resources[resource].name}"
+            what = f"load of {self._resources[resource].name}"
             self._checks.at_most("fairness", what, capacity[resource], taken)
         full = {r for r, taken in load.items() if taken >= capacity[r] * (1.0 - _ROUNDING)}
         for flow, rate in zip(flows, rates, strict=True):

@@ -7,16 +7,17 @@ from simcore.audit.checks import Checks, grain
 from simcore.audit.messages import DESCRIBED, Sent, messages
 from simcore.audit.news import News, Row
 from simcore.audit.reference_state import ReferenceState
-from simcore.engine.network.network import Carried
+from simcore.engine.network.network import Carried, shared_cluster
 from simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES
 from simcore.instrument import Attempt, Message
 from simcore.registry import name_of
 from simcore.scenario import Scenario
+from simcore.world.airtime import CellRate
 from simcore.world.route import Route
 
 _PER_BYTE = {"ideal": 1.0, "tcp": WIRE_BYTES / SEGMENT_BYTES}
 """Bytes on the wire for each of a message, under the transports that the auditor knows."""
-_KNOWN_RULES = frozenset({"dedicated", "fair"})
+_KNOWN_RULES = frozenset({"airtime", "dedicated", "fair"})
 """Rules of sharing that the auditor knows; of messages under others it can only say that links carried them."""
 _MOST_REMEMBERED = 32
 """Messages per resource with which a new one is held against what the resource could carry."""
@@ -27,7 +28,7 @@ class TrafficLaws:
 
     def __init__(self, scenario: Scenario, state: ReferenceState, checks: Checks) -> None:
         self._scenario = scenario
-        self._cluster = scenario.cluster
+        self._cluster = shared_cluster(scenario.cluster, scenario.network.sharing)
         self._state = state
         self._checks = checks
         self._transport = name_of(scenario.network.transport)
@@ -93,9 +94,11 @@ class TrafficLaws:
 
         Only as far back as messages hang together; where nothing flowed, nothing was carried.
         """
-        for number, uses in zip(route.resources, route.uses, strict=True):
+        for number, uses, rate in zip(route.resources, route.uses, route.bandwidths, strict=True):
             resource, known = self._cluster.resources[number], self._on[number]
-            known.append((span.flow_s, span.arrived_s, uses * span.wire_bytes))
+            # In a cell a message took at least the airtime that it takes at the highest rates.
+            taken = span.wire_bytes / rate.most if isinstance(rate, CellRate) else uses * span.wire_bytes
+            known.append((span.flow_s, span.arrived_s, taken))
             carried, since_s = 0.0, span.arrived_s
             slack = grain(span.arrived_s) * float(resource.bandwidth.values.max())
             for start_s, end_s, bytes_ in sorted(known, reverse=True):
@@ -181,7 +184,9 @@ class TrafficLaws:
 
 def _widest(route: Route) -> float:
     """More than this no moment brings [bytes/s]."""
-    return min(float(trace.values.max()) for trace in route.bandwidths)
+    return min(
+        rate.most if isinstance(rate, CellRate) else float(rate.values.max()) for rate in route.bandwidths
+    )
 
 
 def _alike(one: Sent, other: Sent) -> bool:

@@ -29,6 +29,7 @@ from simcore.registry import Named
 from simcore.rng import stream
 from simcore.scenario import PolicyChoice, Request, Scenario
 from simcore.steps.patterns import PATTERNS
+from simcore.world.airtime import Frame
 from simcore.world.cluster import Cluster, Device, Link, Medium
 from simcore.world.cost import COST_MODELS, CostModel, Projection
 from simcore.world.model import ModelSpec
@@ -364,7 +365,9 @@ class _Builder:
             self._fail(("source",), shown(source), one_of(source, names))
         media = tuple(
             Medium(
-                name=name, bandwidth=self._trace(name, ("media", name, "bandwidth"), medium.bandwidth, "rate")
+                name=name,
+                bandwidth=self._trace(name, ("media", name, "bandwidth"), medium.bandwidth, "rate"),
+                frame=Frame(medium.frame.size, medium.frame.overhead),
             )
             for name, medium in self._file.media.items()
         )

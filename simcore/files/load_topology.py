@@ -9,6 +9,7 @@ from simcore.files.document import Document, KeyPath
 from simcore.files.graphfile import read_graph
 from simcore.rng import stream
 from simcore.world import topology
+from simcore.world.airtime import Frame
 from simcore.world.cluster import Link, Medium
 from simcore.world.topology import Pair, Wire, Wiring
 from traces import InputError, Trace
@@ -121,7 +122,8 @@ class Topologies:
         members = [self._members((*key, "cells", i), cell) for i, cell in enumerate(section.cells)]
         self.check_room(key, sum(map(len, members)) + len(members))
         backbone = self._wire((*key, "backbone"), section.backbone, None)
-        wiring = topology.cells(name, members, self._wire(key, section, None), backbone)
+        frame = Frame(section.frame.size, section.frame.overhead)
+        wiring = topology.cells(name, members, self._wire(key, section, None), backbone, frame)
         for medium in wiring.media:
             if medium.name in self._media:
                 self._fail(key, f"a second medium called {shown(medium.name)}", "distinct names")

@@ -427,10 +427,24 @@ class DeviceSection(_Section):
     nic_down: TraceSection = Field(None, description="rate at which it receives, likewise")
 
 
+class FrameSection(_Section):
+    """What a frame carries, and the airtime that it takes beside its bytes; for `sharing: airtime` only."""
+
+    size: SomeBytes = Field("1500 B", validate_default=True, description="payload")
+    overhead: Seconds = Field(
+        "98 us",
+        validate_default=True,
+        description="airtime per frame beside that of its payload; by default that of 802.11g without back-off",
+    )
+
+
 class MediumSection(_Section):
     """A half-duplex medium, such as a Wi-Fi cell: all links on it, in both directions, have one budget together."""
 
-    bandwidth: TraceSection = Field(description="the budget")
+    bandwidth: TraceSection = Field(
+        description="the budget; under `sharing: airtime` the highest PHY rate, that of links without `bandwidth`"
+    )
+    frame: FrameSection = FrameSection()
 
 
 class LinkSection(_Section):
@@ -511,6 +525,7 @@ class CellsTopology(_Section):
         description="for each cell, names as in `members` above"
     )
     bandwidth: TraceSection = Field(description="rate of each medium, which its cell shares")
+    frame: FrameSection = FrameSection()
     latency: TraceSection = Field("0 s", description="one-way, of each link in a cell")
     overhead: Seconds = Field(0.0, description="fixed time per message and link in a cell")
     backbone: BackboneSection
@@ -590,7 +605,8 @@ class NetworkSection(_Section):
 
     sharing: Annotated[str, _part(SHARING_RULES)] = Field(
         "fair",
-        description="messages share what they meet, max-min fair, or each has its whole way for itself",
+        description="messages share what they meet, max-min fair, also by the airtime that they take of media; or each "
+        "has its whole way for itself",
     )
     transport: Annotated[str, _part(TRANSPORTS)] = Field(
         "ideal", description="latency and bytes over rate, or also handshake, headers and slow start"

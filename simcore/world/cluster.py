@@ -7,7 +7,7 @@ simulated time passes: what varies with time is a `Trace`.
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from numbers import Real
@@ -18,6 +18,7 @@ import numpy as np
 
 from simcore.arrays import BoolArray, FloatArray, IntArray, immutable, sealed
 from simcore.registry import Named
+from simcore.world.airtime import CellRate, Frame
 from simcore.world.route import Resource, Route, divided
 from traces import Trace, scaled
 
@@ -79,10 +80,15 @@ class Medium:
     Attributes:
         name: unique among the media of its cluster.
         bandwidth: rate over time [bytes/s].
+        frame: what frames carry and cost where airtime is shared.
+        airtime: whether messages share its airtime and not its bytes: one over a link whose rate is half as high takes
+            twice as much. The sharing rule `airtime` sets this.
     """
 
     name: str
     bandwidth: Trace
+    frame: Frame = field(default_factory=Frame)
+    airtime: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +158,7 @@ class Cluster:
     pinned: tuple[tuple[str, ...], ...] = ()
     _index: dict[str, int] = field(init=False, repr=False)
     _shares: dict[tuple[int, int], Trace] = field(init=False, repr=False, default_factory=dict)
+    _cell_rates: dict[tuple[int, ...], CellRate] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [device.name for device in self.devices]
@@ -250,6 +257,11 @@ class Cluster:
         return sealed(np.maximum(self.memory_bytes - others, 0.0) * self.up(time_s))
 
     @cached_property
+    def by_airtime(self) -> "Cluster":
+        """This cluster, with media that share their airtime."""
+        return replace(self, media=tuple(replace(medium, airtime=True) for medium in self.media))
+
+    @cached_property
     def graph(self) -> "nx.Graph[Any]":
         """Devices and relays as nodes, links as edges; the edge attribute `link` is an index into `links`.
 
@@ -288,7 +300,7 @@ class Cluster:
             if device.nic_down is not None:
                 found["nic", device.name, False] = Resource(f"nic_down of {device.name!r}", device.nic_down)
         for medium in self.media:
-            found["medium", medium.name, True] = Resource(f"medium {medium.name!r}", medium.bandwidth)
+            found["medium", medium.name, True] = _medium_resource(medium)
         for what, one in [("device", device) for device in self.devices] + [
             ("link", link) for link in self.links
         ]:
@@ -366,7 +378,7 @@ class Cluster:
         return sealed(matrix.reshape(count, count))
 
     @cached_property
-    def _traces(self) -> list[Trace]:
+    def _traces(self) -> list[Trace | CellRate]:
         """The distinct traces on all routes; many links may be driven by one."""
         return list({id(trace): trace for _, route in self._pairs for trace in route.bandwidths}.values())
 
@@ -377,7 +389,7 @@ class Cluster:
     @cached_property
     def _switches(self) -> list[int]:
         """Those that only say whether a device or a link is up."""
-        switches = {id(self._share(self._place[key], 1)) for key in self._resources if key[0] == "up"}
+        switches = {id(self._part(self._place[key], 1)) for key in self._resources if key[0] == "up"}
         return [i for i, trace in enumerate(self._traces) if id(trace) in switches]
 
     @cached_property
@@ -439,15 +451,39 @@ class Cluster:
             math.fsum(_fixed_delay(self.links[i]) for i in hops),
             tuple(used),
             tuple(used.values()),
-            tuple(self._share(i, uses) for i, uses in used.items()),
+            tuple(self._share(i, uses, hops) for i, uses in used.items()),
             tuple(latency for i in hops if isinstance(latency := self.links[i].latency_s, Trace)),
         )
 
-    def _share(self, resource: int, uses: int) -> Trace:
+    def _share(self, resource: int, uses: int, links: Sequence[int]) -> Trace | CellRate:
+        """What a resource lets through of a message that crosses it so often, on a way over these links."""
+        if self.resources[resource].airtime:
+            return self._cell_rate(resource, links)
+        return self._part(resource, uses)
+
+    def _part(self, resource: int, uses: int) -> Trace:
         """What a resource lets through of a message that crosses it so often; one trace for all such messages."""
         if (resource, uses) not in self._shares:
             self._shares[resource, uses] = divided(self.resources[resource].bandwidth, uses)
         return self._shares[resource, uses]
+
+    def _cell_rate(self, resource: int, links: Sequence[int]) -> CellRate:
+        """The rate in a cell of a message over these links; one for all messages over the same links of the cell."""
+        (medium,) = (one for one in self.media if self._place["medium", one.name, True] == resource)
+        inside = tuple(sorted(i for i in links if self.links[i].medium == medium.name))
+        if inside not in self._cell_rates:
+            rates = [self.links[i].bandwidth for i in inside]
+            hops = tuple((medium.bandwidth,) if rate is None else (rate, medium.bandwidth) for rate in rates)
+            self._cell_rates[inside] = CellRate(hops, medium.frame)
+        return self._cell_rates[inside]
+
+
+def _medium_resource(medium: Medium) -> Resource:
+    if not medium.airtime:
+        return Resource(f"medium {medium.name!r}", medium.bandwidth)
+    rate = medium.bandwidth
+    alive = Trace(rate.times, rate.values > 0.0, end=rate.end, duration=rate.duration)
+    return Resource(f"airtime of medium {medium.name!r}", alive, airtime=True)
 
 
 def _fixed_delay(link: Link) -> float:

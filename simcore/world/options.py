@@ -30,8 +30,9 @@ class NetworkOptions:
     """How messages are sent.
 
     Attributes:
-        sharing: how messages share links, interfaces and media: max-min `fair`, or `dedicated`, each as if it were
-            alone; by name, or as a `SharingRule`.
+        sharing: how messages share links, interfaces and media: max-min `fair`; `airtime`, max-min fair too, but media
+            are shared by the airtime that messages take; or `dedicated`, each as if it were alone; by name, or as a
+            `SharingRule`.
         transport: what a message pays beside its latency and its bytes, `ideal` for nothing; by name, or as a
             `TransportSpec` such as `Tcp(connection="persistent")`.
     """

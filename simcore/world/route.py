@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simcore.world.airtime import CellRate
 from traces import Trace
 
 _MOST_IDLE_CHANGES = 100_000
@@ -23,11 +24,14 @@ class Resource:
 
     Attributes:
         name: for people, such as "link 'wifi'".
-        bandwidth: rate over time [bytes/s].
+        bandwidth: rate over time [bytes/s]; of a cell that shares airtime, the seconds of it per second: 1, or 0 while
+            its medium is dead.
+        airtime: whether messages take airtime from it, as their `CellRate` says, and not bytes.
     """
 
     name: str
     bandwidth: Trace
+    airtime: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ class Route:
         resources: indices into `Cluster.resources`, each once, in order of first use.
         uses: how often the route crosses each of these: a message that enters and leaves an access point by the same
             medium takes twice its rate from it.
-        bandwidths: what each of the resources lets through if nobody else uses it: its trace, divided by the uses.
+        bandwidths: what each of the resources lets through if nobody else uses it: its trace, divided by the uses, or
+            the `CellRate` in a cell that shares airtime.
         latencies: of the links whose latency varies [s].
     """
 
@@ -48,7 +53,7 @@ class Route:
     latency_s: float
     resources: tuple[int, ...]
     uses: tuple[int, ...]
-    bandwidths: tuple[Trace, ...]
+    bandwidths: tuple[Trace | CellRate, ...]
     latencies: tuple[Trace, ...] = ()
 
     def latency_at(self, time_s: float) -> float:
@@ -64,8 +69,8 @@ class Route:
         is constant, so it is enough to go from breakpoint to breakpoint. Links whose ups never meet would be followed
         for ever; after `_MOST_IDLE_CHANGES` breakpoints in a row without a byte the message is taken never to arrive.
         """
-        if len(self.bandwidths) == 1:
-            return self.bandwidths[0].reach(start_s, size_bytes)
+        if len(self.bandwidths) == 1 and isinstance(only := self.bandwidths[0], Trace):
+            return only.reach(start_s, size_bytes)
         if size_bytes == 0.0:
             return start_s
         now, left, idle = start_s, size_bytes, 0

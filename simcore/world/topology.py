@@ -15,12 +15,16 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from simcore.arrays import FloatArray
+from simcore.world.airtime import Frame
 from simcore.world.cluster import Link, Medium
 from traces import Trace
 
 Pair: TypeAlias = tuple[str, str]
 Rate: TypeAlias = Trace | Callable[[str], Trace]
 """A bandwidth [bytes/s] or latency [s]: the same trace everywhere, or a trace for each name of a link or medium."""
+
+
+_FRAME = Frame()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +125,9 @@ def geometric(nodes: Sequence[str], radius: float, random: np.random.Generator) 
     return [(nodes[i], nodes[j]) for i, j in np.argwhere(np.triu(joined, 1))]
 
 
-def cells(name: str, members: Sequence[Sequence[str]], radio: Wire, backbone: Wire) -> Wiring:
+def cells(
+    name: str, members: Sequence[Sequence[str]], radio: Wire, backbone: Wire, frame: Frame = _FRAME
+) -> Wiring:
     """Wi-Fi cells whose access points hang on one wired switch.
 
     Cell k, counted from 1, is a star over the access point `name-k`, and all its links are on the medium `name-k`: one
@@ -133,13 +139,16 @@ def cells(name: str, members: Sequence[Sequence[str]], radio: Wire, backbone: Wi
         members: the nodes of each cell.
         radio: the links in the cells; its bandwidth is that of the medium, for the name of the medium.
         backbone: the links of the access points with the switch.
+        frame: of the media, where their airtime is shared.
     """
     points = [f"{name}-{number}" for number in range(1, len(members) + 1)]
     links: list[Link] = []
     for point, cell in zip(points, members, strict=True):
         links.extend(join(name, star(point, cell), replace(radio, bandwidth=None, medium=point)))
     links.extend(join(name, star(name, points), backbone))
-    media = tuple(Medium(name=point, bandwidth=_rate(radio.bandwidth, point)) for point in points)
+    media = tuple(
+        Medium(name=point, bandwidth=_rate(radio.bandwidth, point), frame=frame) for point in points
+    )
     return Wiring((name, *points), tuple(links), media)
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+from simcore.world.airtime import CellRate
 from simcore.world.route import Resource, Route
 
 # What is through but for rounding when rates change does not wait for the next one; `Trace.reach` has the same rule.
@@ -14,7 +15,7 @@ class Flow:
     Attributes:
         number: flows are numbered in order of arrival.
         route: which way.
-        path: resources and how often it uses each.
+        path: resources, and how often it uses each; of a cell that shares airtime, the airtime per byte.
         size: bytes when it started.
         left: bytes that were still to come at `since`.
         since: when that was.
@@ -43,7 +44,7 @@ class Flow:
     ) -> None:
         self.number = number
         self.route = route
-        self.path = tuple(zip(route.resources, route.uses, strict=True))
+        self.path: list[tuple[int, float]] = list(zip(route.resources, route.uses, strict=True))
         self.size = self.left = size
         self.since = now
         self.rate = 0.0
@@ -54,6 +55,15 @@ class Flow:
         self.shared = False
         self.owner = owner
         self.active = True
+
+    def take_airtime(self, resource: int, now: float) -> tuple[float, float]:
+        """Bring the airtime that it takes of a cell per byte up to date; that, and when it may change."""
+        place = self.route.resources.index(resource)
+        rate = self.route.bandwidths[place]
+        assert isinstance(rate, CellRate)
+        airtime = rate.airtime(now)
+        self.path[place] = resource, airtime
+        return airtime, rate.next_change(now)
 
     def advance(self, now: float) -> None:
         """Bring what is left up to date."""
@@ -95,20 +105,22 @@ class State:
         bandwidth: its trace.
         capacity: rate now, as of the last `refresh`.
         noticed: the capacity that flows were told of.
-        until: when that may change.
+        airtime: whether it is a cell whose airtime is shared.
+        until: when that, or of a cell what a flow takes of it, may change.
         watched: when that will be noticed; infinite while nobody has to.
-        flows: those on it, in order of arrival, and how often each uses it.
+        flows: those on it, in order of arrival, and how often each uses it; of a cell the airtime per byte.
     """
 
-    __slots__ = ("bandwidth", "capacity", "flows", "index", "noticed", "until", "watched")
+    __slots__ = ("airtime", "bandwidth", "capacity", "flows", "index", "noticed", "until", "watched")
 
     def __init__(self, index: int, resource: Resource) -> None:
         self.index = index
         self.bandwidth = resource.bandwidth
+        self.airtime = resource.airtime
         self.capacity = self.noticed = self.bandwidth.value(0.0)
         self.until = self.bandwidth.next_change(0.0)
         self.watched = math.inf
-        self.flows: dict[Flow, int] = {}
+        self.flows: dict[Flow, float] = {}
 
     @property
     def load(self) -> float:
@@ -120,8 +132,19 @@ class State:
         """The flows whose bottleneck it is."""
         return [flow for flow in self.flows if flow.bottleneck == self.index]
 
+    def add(self, flow: Flow, uses: float, now: float) -> None:
+        """Put a flow on it."""
+        if self.airtime:
+            uses, change = flow.take_airtime(self.index, now)
+            self.until = min(self.until, change)
+        self.flows[flow] = uses
+
     def refresh(self, now: float) -> None:
-        """Bring the capacity up to date."""
+        """Bring the capacity up to date, and of a cell what flows take of it."""
         if self.until <= now:
             self.capacity = self.bandwidth.value(now)
             self.until = self.bandwidth.next_change(now)
+            if self.airtime:
+                for flow in self.flows:
+                    self.flows[flow], change = flow.take_airtime(self.index, now)
+                    self.until = min(self.until, change)

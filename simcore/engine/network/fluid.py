@@ -121,7 +121,7 @@ class Fluid:
                 self._never(flow.owner)
                 return
         for state, (_, uses) in zip(states, flow.path, strict=True):
-            state.flows[flow] = uses
+            state.add(flow, uses, flow.since)
 
     def _remove(self, flow: Flow) -> None:
         """Take a flow off its way and leave its share to the others."""
@@ -216,7 +216,9 @@ class Fluid:
         if all(flow.alone for flow in state.flows):
             return
         self._watch(state, self._clock)
-        if state.capacity > before:
+        if state.airtime:
+            self._change(state.flows)
+        elif state.capacity > before:
             self._change(state.held)
         elif state.capacity < before and state.load > state.capacity:
             self._change(state.flows)

@@ -5,13 +5,15 @@ together until a resource is full; the flows on it keep what they have, the othe
 bottleneck: a resource that is full and on which nobody has more than it.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import TypeAlias
 
-Path: TypeAlias = Sequence[tuple[int, int]]
-"""The resources of a flow, each once, and how often the flow uses it."""
+Path: TypeAlias = Sequence[tuple[int, float]]
+"""The resources of a flow, each once, and what the flow takes of it per unit of rate: how often it uses it, or the
+airtime per byte in a cell."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,15 @@ class Allocation:
     bottlenecks: list[int]
 
 
-def max_min(capacity: Mapping[int, float], paths: Sequence[Path]) -> Allocation:
+def max_min(capacity: Mapping[int, float], paths: Sequence[Path], cells: Collection[int] = ()) -> Allocation:
     """Share capacities among flows.
 
     The result does not depend on the order of the flows.
 
     Args:
         capacity: of each resource that occurs on a path, not negative.
-        paths: of each flow, not empty.
+        paths: of each flow, not empty; what a flow takes is above 0.
+        cells: resources of which flows take fractions.
     """
     rates = [-1.0] * len(paths)
     members: dict[int, list[int]] = {}
@@ -55,6 +58,15 @@ def max_min(capacity: Mapping[int, float], paths: Sequence[Path]) -> Allocation:
         noted, resource = heappop(levels)
         if not rising[resource]:
             continue
+        if resource in cells:
+            # Differences of fractions that are far apart would lose the small ones.
+            demand[resource] = math.fsum(
+                uses
+                for flow in members[resource]
+                if rates[flow] < 0.0
+                for crossed, uses in paths[flow]
+                if crossed == resource
+            )
         # Since the level was noted, flows may have stopped elsewhere; what they left can only have raised it.
         present = max(level, spare[resource] / demand[resource])
         if present > noted and levels and present > levels[0][0]:

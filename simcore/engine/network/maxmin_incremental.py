@@ -60,7 +60,8 @@ def refill(states: Sequence[State], changed: Iterable[Flow], now: float, *, whol
             capacity = {resource: states[resource].capacity for resource in resources}
         else:
             capacity = {resource: _left_by_others(states[resource], inside) for resource in resources}
-        allocation = max_min(capacity, [flow.path for flow in flows])
+        cells = [resource for resource in resources if states[resource].airtime]
+        allocation = max_min(capacity, [flow.path for flow in flows], cells)
         joining = set() if whole else _joining(states, inside, allocation)
         if not joining:
             return Rates(flows, list(resources), allocation.rates, allocation.bottlenecks, whole)

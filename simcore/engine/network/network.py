@@ -128,10 +128,13 @@ class SharingRule:
     Attributes:
         name: by which scenarios ask for it.
         network: makes the network of a cluster under a transport, without messages.
+        cluster: the cluster as the rule takes it, with the resources and rates that its messages meet. It has the same
+            devices and links.
     """
 
     name: str
     network: Callable[[simpy.Environment, Cluster, Transport], Network]
+    cluster: Callable[[Cluster], Cluster] = lambda cluster: cluster
 
 
 class DedicatedNetwork:
@@ -261,9 +264,10 @@ class FairNetwork:
 
 DEDICATED = SharingRule("dedicated", DedicatedNetwork)
 FAIR = SharingRule("fair", FairNetwork)
+AIRTIME = SharingRule("airtime", FairNetwork, lambda cluster: cluster.by_airtime)
 
 SHARING_RULES: Registry[SharingRule] = Registry(
-    "sharing", "headway.sharing", {rule.name: rule for rule in (DEDICATED, FAIR)}
+    "sharing", "headway.sharing", {rule.name: rule for rule in (AIRTIME, DEDICATED, FAIR)}
 )
 """Every rule of sharing by name."""
 
@@ -272,7 +276,13 @@ def network(
     env: simpy.Environment, cluster: Cluster, sharing: Named | str, transport: Named | str = "ideal"
 ) -> Network:
     """The network of a cluster under a rule of sharing and a transport."""
-    return SHARING_RULES.find(sharing).network(env, cluster, TRANSPORTS.find(transport).open())
+    rule = SHARING_RULES.find(sharing)
+    return rule.network(env, rule.cluster(cluster), TRANSPORTS.find(transport).open())
+
+
+def shared_cluster(cluster: Cluster, sharing: Named | str) -> Cluster:
+    """A cluster with the resources, routes and rates that messages meet under a rule of sharing."""
+    return SHARING_RULES.find(sharing).cluster(cluster)
 
 
 def sent(

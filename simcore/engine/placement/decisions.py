@@ -7,6 +7,7 @@ import numpy as np
 
 from simcore import predict
 from simcore.arrays import IntArray, immutable, sealed
+from simcore.engine.network.network import shared_cluster
 from simcore.engine.placement import decision_validation, policy_timeout
 from simcore.engine.placement.context import RunContext
 from simcore.engine.placement.migration import load_seconds
@@ -82,7 +83,7 @@ class Decisions:
             overhead_s=cluster.overhead_s,
             disk_bandwidth=cluster.disk_bandwidth,
             availability=cluster.availability(now, scenario.controller.window_s),
-            rate=cluster.rates(now, scenario.controller.window_s),
+            rate=shared_cluster(cluster, scenario.network.sharing).rates(now, scenario.controller.window_s),
             latency_s=cluster.latencies(now, scenario.controller.window_s),
             steps=self._steps_of(request, generated, count),
             memory_bytes=sealed(last.memory_bytes[kind]),
