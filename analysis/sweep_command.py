@@ -5,7 +5,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -60,7 +60,7 @@ def plan(file: _File, store: _Store = None, workers: _Count = None) -> None:
     """Say how many runs there are, how many are missing, and their cost."""
     with reported(), _planned(file, store) as (planned, place):
         from analysis.campaign.estimate import estimate
-        from analysis.campaign.survey import look
+        from analysis.campaign.survey import look, other_models
 
         view = place.view()
         survey = look(planned, view)
@@ -70,6 +70,7 @@ def plan(file: _File, store: _Store = None, workers: _Count = None) -> None:
             f"{survey.missing.total():,} to make",
             "store": str(place.folder),
         }
+        lines |= _older(other_models(view))
         if survey.missing:
             expected = estimate(planned, view, survey)
             source = f"{expected.basis} runs " + (
@@ -125,7 +126,7 @@ def status(file: _File, store: _Store = None) -> None:
     """Say what the store has of a campaign, and what failed."""
     with reported(), _planned(file, store, needed=True) as (planned, place):
         from analysis.campaign.lock import holder_of
-        from analysis.campaign.survey import failures_of, look
+        from analysis.campaign.survey import failures_of, look, other_models
 
         view = place.view()
         survey = look(planned, view)
@@ -140,6 +141,7 @@ def status(file: _File, store: _Store = None) -> None:
             "store": f"{place.folder}, {_size(view.size_bytes())}",
             "at work": busy,
         }
+        lines |= _older(other_models(view))
         show(*(f"{key + ':':<10} {value}" for key, value in lines.items()))
         for one in failures_of(planned, view, survey):
             show(f"{one.count:,} x {one.error} (first: run {one.run})")
@@ -329,6 +331,20 @@ def _described(planned: "Plan") -> dict[str, str]:
         "policies": ", ".join(planned.policies),
         "keeps": ", ".join(campaign.tables),
     }
+
+
+def _older(counts: Mapping[str, int]) -> dict[str, str]:
+    """A line about runs in the store that another version of the model made, if there are some."""
+    from simcore import MODEL_VERSION
+
+    if not counts:
+        return {}
+    versions = " and ".join(
+        f"{count:,} of version {version}" if version else f"{count:,} from before there were versions"
+        for version, count in counts.items()
+    )
+    text = f"{versions} in the store; not used, since figures may differ under version {MODEL_VERSION}"
+    return {"old model": text}
 
 
 def _duration(seconds: float) -> str:

@@ -20,6 +20,16 @@ from traces import InputError
 from traces.errors import reason, shown
 
 SCHEMA_VERSION = 2
+"""Of the tables. Raise it when a column is added, removed, or changes its meaning."""
+
+MODEL_VERSION = 1
+"""Of the figures. Raise it by 1 when the same scenario, policy and seed give other figures than before: other physics,
+a shipped policy that decides otherwise, other random values, other numbers in `analysis.metrics`.
+
+Names of stored runs end with it, so runs of an older version are never mistaken for new ones (docs/decisions, 23). A
+change that leaves all figures as they are (speed, names, comments) does not raise it. `tests/golden` records the
+version with its runs, and fails when one changes without the other.
+"""
 
 MOST_ROWS = 200_000_000
 """The most rows of a table that is read at once: a file of a few kilobytes may say that it has any number."""

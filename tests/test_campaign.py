@@ -1,15 +1,18 @@
 """Laws of campaign files, of the names of runs, of stores and their locks."""
 
 import errno
+import importlib
 import json
 import os
 import random
 import re
+import shutil
 import socket
 import sys
 import tracemalloc
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, fields, replace
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +24,14 @@ import yaml
 from campaigns import CAMPAIGN, LAB, RUNS, fake, known, make, planned, rows, small, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 import policies
 from analysis.campaign import (
     Campaign,
     Store,
     factors,
+    identity,
     index,
     parts,
     read_campaign,
@@ -36,12 +41,23 @@ from analysis.campaign import (
     variants,
 )
 from analysis.campaign.file import AxesSection, AxisSection, CampaignFile
-from analysis.campaign.identity import code, digest, policy_digest, run_id
+from analysis.campaign.identity import code, digest, model_of, policy_digest, run_id
 from analysis.campaign.lock import Holder, holder_of
-from analysis.campaign.survey import look
+from analysis.campaign.survey import look, other_models
 from analysis.campaign.tables import METRICS, STORED
+from analysis.cli import app
 from analysis.metrics import metrics
-from simcore import TABLES, PolicyChoice, load_scenario, simulate
+from simcore import (
+    MODEL_VERSION,
+    TABLES,
+    DecodeCost,
+    PolicyChoice,
+    load_scenario,
+    registry,
+    shipped_scenario,
+    simulate,
+)
+from simcore.engine.network.network import SharingRule
 from simcore.files.load import open_scenario
 from traces import InputError
 
@@ -323,18 +339,120 @@ def test_a_policy_counts_by_class_and_parameters_with_their_defaults() -> None:
     assert run_id("world", plain) != run_id("other world", plain)
 
 
-def test_code_counts_by_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def lab_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
+    """Writes and imports a package that is not Headway's, anew each time."""
     monkeypatch.syspath_prepend(tmp_path)
-    package = tmp_path / "campaign_test_policies"
+    package = tmp_path / "campaign_test_lab"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    (package / "mine.py").write_text("DEADLINE_S = 1\n")
-    first = code.__wrapped__(package.name)
-    (tmp_path / "campaign_test_policies" / "mine.py").write_text("DEADLINE_S = 2\n")
-    second = code.__wrapped__(package.name)
-    assert first[0] == second[0] == ""
-    assert first[1] != second[1]
-    del sys.modules[package.name]
+
+    def forget() -> None:
+        for name in [name for name in sys.modules if name.partition(".")[0] == package.name]:
+            del sys.modules[name]
+        for cached in (code, identity._foreign_code, identity._fields):
+            cached.cache_clear()
+
+    def load(text: str) -> Any:
+        forget()
+        importlib.invalidate_caches()
+        shutil.rmtree(package / "__pycache__", ignore_errors=True)
+        (package / "mine.py").write_text(text)
+        return importlib.import_module(f"{package.name}.mine")
+
+    yield load
+    forget()
+
+
+LAB_CODE = """
+from dataclasses import dataclass
+from simcore import DecodeCost
+
+@dataclass(frozen=True)
+class Mine:
+    name = "mine"
+    deadline_s: float = {deadline}
+
+    def decide(self, seen):
+        return None
+
+def shared(*arguments):
+    return {deadline}
+
+@dataclass(frozen=True, kw_only=True)
+class LabCost(DecodeCost):
+    name = "lab"
+"""
+
+
+def test_code_of_another_package_counts_by_its_source(lab_package: Callable[[str], Any]) -> None:
+    """The version alone would stay the same while somebody works on a policy."""
+
+    def digests(text: str) -> list[str]:
+        lab = lab_package(text)
+        cost = load_scenario(shipped_scenario("home-cluster")).cost
+        assert isinstance(cost, DecodeCost)
+        costs = {field.name: getattr(cost, field.name) for field in fields(cost) if field.init}
+        rule = SharingRule("lab", lab.shared)
+        return [policy_digest(lab.Mine(deadline_s=1.0)), digest(rule), digest(lab.LabCost(**costs))]
+
+    first = digests(LAB_CODE.format(deadline=1))
+    assert digests(LAB_CODE.format(deadline=1)) == first
+    edited = digests(LAB_CODE.format(deadline=2))
+    assert all(one != other for one, other in zip(first, edited, strict=True))
+
+
+def test_a_part_that_a_scenario_names_counts_by_the_code_of_its_package(
+    tmp_path: Path, lab_package: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path)
+    scenario = load_scenario(tmp_path / "lab.yaml")
+    shipped = digest(scenario)
+    entry = EntryPoint("lab", "campaign_test_lab.mine:shared", "headway.sharing")
+    monkeypatch.setattr(
+        registry,
+        "entry_points",
+        lambda group: EntryPoints([entry] if group == "headway.sharing" else []),
+    )
+    assert digest(scenario) == shipped
+    named = replace(scenario, network=replace(scenario.network, sharing="lab"))
+    digests = []
+    for deadline in (1, 2):
+        lab_package(LAB_CODE.format(deadline=deadline))
+        digests.append(digest(named))
+    assert len({shipped, *digests}) == 3
+
+
+def test_code_of_headway_counts_by_the_version_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comment orphans no stored run; figures that change do, and the store can tell."""
+    policy = policy_digest(policies.create("resource-aware"))
+    name = run_id("world", policy)
+    identity._fields.cache_clear()
+    monkeypatch.setattr(identity, "code", lambda _: ("another version", "another source"))
+    assert run_id("world", policy_digest(policies.create("resource-aware"))) == name
+    monkeypatch.setattr(identity, "MODEL_VERSION", MODEL_VERSION + 1)
+    raised = run_id("world", policy)
+    assert raised != name
+    assert (model_of(name), model_of(raised)) == (str(MODEL_VERSION), str(MODEL_VERSION + 1))
+    assert model_of("0123456789abcdef") == ""
+
+
+def test_runs_of_another_version_of_the_model_are_told_and_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path)
+    file, folder = str(tmp_path / "small.yaml"), tmp_path / "store"
+    store = Store(folder)
+    monkeypatch.setattr(identity, "MODEL_VERSION", 0)
+    make(small(tmp_path), tmp_path, store)
+    monkeypatch.undo()
+    assert look(planned(small(tmp_path), tmp_path), store.view()).present == 0
+    for command in ("plan", "status"):
+        told = CliRunner().invoke(app, ["sweep", command, file, "--store", str(folder)]).stdout
+        assert f"old model: {RUNS} of version 0 in the store; not used" in told, told
+    make(small(tmp_path), tmp_path, store)
+    assert other_models(store.view()) == {"0": RUNS}
+    assert look(planned(small(tmp_path), tmp_path), store.view()).present == RUNS
 
 
 def test_what_cannot_be_told_apart_has_no_digest() -> None:
