@@ -294,13 +294,22 @@ def _room(chain: _Chain, states: _States, unit: int) -> NDArray[np.bool_]:
     left = chain.bytes_held[unit + 1 :]
     slack = predict.TOLERANCE_BYTES
     here = chain.memory[states.device] - states.held
-    enough: NDArray[np.bool_] = ~states.used @ chain.memory + here + slack >= left.sum()
+    enough: NDArray[np.bool_] = _left(states, chain.memory) + here + slack >= left.sum()
     usual = float(np.median(chain.bytes_held))
     if usual > 0.0:
         slots = np.floor(chain.memory / usual + 1e-9)
         here = np.floor(here / usual + 1e-9)
-        enough &= ~states.used @ slots + here >= (left >= usual * (1.0 - 1e-9)).sum()
+        enough &= _left(states, slots) + here >= (left >= usual * (1.0 - 1e-9)).sum()
     return enough
+
+
+def _left(states: _States, amount: FloatArray) -> FloatArray:
+    """What the devices that are not used have together, shape (n,), from what each has, shape (D,).
+
+    Not `@`: the order in which BLAS adds depends on the processor, and states may tie.
+    """
+    left: FloatArray = np.where(states.used, 0.0, amount).sum(axis=1)
+    return left
 
 
 def _latency_to_go(chain: _Chain, unit: int) -> FloatArray:
@@ -316,5 +325,5 @@ def _divided(chain: _Chain, states: _States, unit: int) -> FloatArray:
     speed = 1.0 / np.maximum(chain.seconds[unit + 1 :].sum(axis=0), 1e-300)
     here = speed[states.device]
     begun = np.where(np.isfinite(states.stage), states.stage, 0.0) * here
-    slowest: FloatArray = (1.0 + begun) / np.maximum(~states.used @ speed + here, 1e-300)
+    slowest: FloatArray = (1.0 + begun) / np.maximum(_left(states, speed) + here, 1e-300)
     return slowest
