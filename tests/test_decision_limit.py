@@ -236,14 +236,29 @@ def test_the_command_says_it_in_one_line_and_writes_nothing(
     assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"brooding_policy.py"}
 
 
-@pytest.mark.parametrize("command", ["run", "sweep run"])
+COMMANDS = {
+    "run": ["run", "home-cluster"],
+    "whatif": ["whatif", "home-cluster", "--set", "seed=1", "--workers", "1", "--replications", "1"],
+    "paper": ["paper", "small", "--quick", "--workers", "1"],
+    "sweep run": ["sweep", "run", "weaker-wifi"],
+}
+
+
+@pytest.mark.parametrize("command", ["run", "whatif", "paper"])
+def test_commands_keep_the_limit(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, printed = headway(*COMMANDS[command], "--decision-limit", "0.001 us")
+    assert (code, printed.count("\n")) == (2, 1)
+    assert "no answer within 1e-09 s" in printed
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("limit", ["0 s", "30", "-1 s", "30 MB", "soon"])
 def test_a_limit_without_sense_is_told(
     command: str, limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    what = ["home-cluster"] if command == "run" else ["weaker-wifi"]
-    code, printed = headway(*command.split(), *what, f"--decision-limit={limit}")
+    code, printed = headway(*COMMANDS[command], f"--decision-limit={limit}")
     assert code == 2
     assert "--decision-limit" in printed
 

@@ -9,6 +9,7 @@ code. A call that catches it, or that is in C code, goes on in the background un
 releases the global interpreter lock stops the caller too: nothing in the same process helps against that.
 """
 
+import contextlib
 import contextvars
 import ctypes
 import math
@@ -128,9 +129,12 @@ class _Thread:
 
 
 def _serve(calls: _Calls, outcomes: _Outcomes) -> None:
-    while (call := calls.get()) is not None:
-        try:
-            outcomes.put((call(), None))
-        except BaseException as error:
-            outcomes.put((None, error))
-        del call  # and with it what the function holds
+    with contextlib.suppress(
+        SystemExit
+    ):  # raised here if the call returns in the moment in which it is given up
+        while (call := calls.get()) is not None:
+            try:
+                outcomes.put((call(), None))
+            except BaseException as error:
+                outcomes.put((None, error))
+            del call  # and with it what the function holds
