@@ -63,13 +63,6 @@ _Scenario = Annotated[
 ]
 
 
-def main() -> None:
-    """Entry point of the `headway` command."""
-    if sys.stdout is None:  # as Python has it for who was called with >&-
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    app(prog_name="headway")
-
-
 def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"headway {metadata.version('headway')}")
