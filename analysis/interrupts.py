@@ -41,12 +41,24 @@ def _raise_again(lost: Any) -> None:
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Let Ctrl-C raise `KeyboardInterrupt` in this block, where it would end the process at once otherwise."""
+    """Let Ctrl-C raise `KeyboardInterrupt` in this block, where it would end the process at once otherwise.
+
+    It is raised at the end of the block once more if somebody has caught it there, as some libraries do on import.
+    """
     if signal.getsignal(signal.SIGINT) is not _end:
         yield
         return
+    pressed = False
+
+    def press(_: int, __: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        raise KeyboardInterrupt
+
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, press)
         yield
     finally:
         signal.signal(signal.SIGINT, _end)
+        if pressed:
+            raise KeyboardInterrupt

@@ -41,17 +41,16 @@ _output: ContextVar["TextIO | None"] = ContextVar("output", default=None)
 @contextmanager
 def reported() -> Iterator[None]:
     """Turn a user's mistake and an interruption into one line on standard error and an exit code."""
+    from traces.errors import InputError
+
     output, errors = sys.stdout, sys.stderr
     before = _output.set(output)
     try:
         with interrupts.raised():
-            from traces.errors import InputError
-
-            try:
-                yield
-            except InputError as error:
-                typer.echo(f"headway: {error}", errors)
-                raise typer.Exit(2) from None
+            yield
+    except InputError as error:
+        typer.echo(f"headway: {error}", errors)
+        raise typer.Exit(2) from None
     except KeyboardInterrupt:
         typer.echo("headway: interrupted", errors)
         raise typer.Exit(interrupts.INTERRUPTED) from None
