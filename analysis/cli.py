@@ -63,13 +63,6 @@ _Scenario = Annotated[
 ]
 
 
-def main() -> None:
-    """Entry point of the `headway` command."""
-    if sys.stdout is None:  # as Python has it for who was called with >&-
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    app(prog_name="headway")
-
-
 def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"headway {metadata.version('headway')}")
@@ -201,6 +194,7 @@ def paper(
             help="Processes; one per processor by default. Results are the same for any number.",
         ),
     ] = None,
+    decision_limit: DecisionLimit = None,
     page: Annotated[
         Path | None,
         typer.Option(
@@ -217,7 +211,9 @@ def paper(
         from analysis.paper import page as pages
         from analysis.paper.experiments import cases, chosen, scale
         from analysis.paper.runs import run_all
+        from simcore.simulate import RunOptions
 
+        options = RunOptions(decision_limit_s=allowed(decision_limit))
         experiments = chosen(which)
         if page is not None:
             pages.read(page)
@@ -227,7 +223,8 @@ def paper(
         for name in experiments:
             todo = cases(name, scale(quick))
             with counted(name, sum(len(case.seeds) for case in todo), "worlds") as step:
-                results = run_all(todo, workers=workers or os.cpu_count() or 1, progress=step)
+                count = workers or os.cpu_count() or 1
+                results = run_all(todo, workers=count, options=options, progress=step)
             written.append(pages.write(name, results, out))
         if page is not None:
             pages.fill(page, written, out)

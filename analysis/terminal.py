@@ -9,9 +9,12 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
+
+from analysis import interrupts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,20 +34,29 @@ DecisionLimit = Annotated[
 ]
 
 
+_output: ContextVar["TextIO | None"] = ContextVar("output", default=None)
+"""Standard output as it was when the command began, whatever policies put in its place."""
+
+
 @contextmanager
 def reported() -> Iterator[None]:
     """Turn a user's mistake and an interruption into one line on standard error and an exit code."""
-    try:
-        from traces.errors import InputError
+    from traces.errors import InputError
 
-        try:
+    output, errors = sys.stdout, sys.stderr
+    before = _output.set(output)
+    try:
+        with interrupts.raised():
             yield
-        except InputError as error:
-            typer.echo(f"headway: {error}", err=True)
-            raise typer.Exit(2) from None
+    except InputError as error:
+        typer.echo(f"headway: {error}", errors)
+        raise typer.Exit(2) from None
     except KeyboardInterrupt:
-        typer.echo("headway: interrupted", err=True)
-        raise typer.Exit(130) from None
+        typer.echo("headway: interrupted", errors)
+        raise typer.Exit(interrupts.INTERRUPTED) from None
+    finally:
+        _output.reset(before)
+        sys.stdout, sys.stderr = output, errors
 
 
 def look_here(names: Iterable[str]) -> None:
@@ -122,7 +134,8 @@ def console() -> "Console":
     """Standard output; wide enough for every table where it is not a terminal, so that nothing is cut in a file."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 10_000)
+    file = _output.get() or sys.stdout
+    return Console(file=file, width=None if file.isatty() else 10_000)
 
 
 def show(*what: "Table | str") -> None:
@@ -144,5 +157,5 @@ def show(*what: "Table | str") -> None:
                 output.print(piece, markup=False, highlight=False, soft_wrap=isinstance(piece, str))
     except OSError as error:
         # What is still buffered can never be written, and Python would try once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output.file.fileno())
         raise InputError("standard output", error.strerror or str(error), "a place with room left") from error
