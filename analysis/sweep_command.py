@@ -284,8 +284,10 @@ def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[Non
 
 def _say(text: str) -> None:
     """Tell something on standard error, if anybody is there: it may be the terminal that has gone away."""
+    from traces.errors import visible
+
     with suppress(OSError):
-        typer.echo(f"headway: {text}", err=True)
+        typer.echo(f"headway: {visible(text)}", err=True)
 
 
 @contextmanager
