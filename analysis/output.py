@@ -34,6 +34,7 @@ _PLACEMENTS_HEAD = """\
 #   placement: {file: this file, run: the name of the run}
 # and the policy `pinned`.
 """
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t")
 _MARK = "runs.parquet"
 _FIGURES = (_FIGURE, "sweep")
 _FRAMES = ("runs", "tokens", "differences", "levels")
@@ -69,14 +70,30 @@ def write_results(folder: Path, result: Result, scenario: Scenario, origin: Path
 def write_findings(
     folder: Path, frames: Mapping[str, pd.DataFrame], figures: Mapping[str, Figure], scenario_text: str
 ) -> None:
-    """Write what came out of many runs: tables as Parquet and CSV, figures, the scenario as the user wrote it."""
+    """Write what came out of many runs: tables as Parquet and CSV, figures, the scenario as the user wrote it.
+
+    In CSV, an apostrophe stands before a text that a spreadsheet would run as a formula; Parquet has it as it is.
+    """
     for name, frame in frames.items():
         pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), folder / f"{name}.parquet")
         if name != "tokens":
-            frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+            _without_formulas(frame).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     for name, figure in figures.items():
         save_figure(figure, folder, name)
     (folder / SCENARIO).write_text(scenario_text, encoding="utf-8", newline="")
+
+
+def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with an apostrophe before every text that a spreadsheet would run as a formula.
+
+    Labels come from files of other people. Numbers stay as they are.
+    """
+
+    def guarded(cell: object) -> object:
+        return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+
+    texts = [name for name, column in frame.items() if not pd.api.types.is_numeric_dtype(column)]
+    return frame.assign(**{str(name): frame[name].map(guarded) for name in texts})
 
 
 @contextmanager

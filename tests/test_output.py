@@ -8,10 +8,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.output import results_folder, write_results, writing
+from analysis.output import results_folder, write_findings, write_results, writing
 from simcore import TABLES, Result, load_result, load_scenario, shipped_scenario
 from traces import InputError
 
@@ -224,3 +225,15 @@ def test_a_place_where_no_file_can_be_is_told_as_what_it_is(path: str, found: st
     with pytest.raises(InputError) as caught, writing(place):
         place.write_text("")
     assert (caught.value.where, caught.value.found) == (str(place), found)
+
+
+def test_no_label_in_a_csv_file_is_a_formula_and_numbers_stay(tmp_path: Path) -> None:
+    labels = ["=1+2", "+a", "-b", "@c", "\td", "slow=1", "'f"]
+    frame = pd.DataFrame({"variant": labels, "mean": [-1.5, 2.0, -0.0, 1e-9, 1.0, 1.0, np.nan]})
+    frame["policy"] = frame["variant"].astype("category")
+    write_findings(tmp_path, {"levels": frame}, {}, "")
+    read = pd.read_csv(tmp_path / "levels.csv")
+    expected = ["'=1+2", "'+a", "'-b", "'@c", "'\td", "slow=1", "'f"]
+    assert list(read["variant"]) == list(read["policy"]) == expected
+    pd.testing.assert_series_equal(read["mean"], frame["mean"])
+    assert list(pd.read_parquet(tmp_path / "levels.parquet")["variant"]) == labels
