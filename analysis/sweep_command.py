@@ -181,7 +181,7 @@ def _planned(file: str, store: Path | None, *, needed: bool = False) -> "Iterato
             task = bar.add_task(
                 "", total=campaign.points * len(campaign.seeds) * max(1, len(campaign.policies))
             )
-            planned = prepare(campaign, Path(folder) / "cases.parquet", lambda n: bar.advance(task, n))
+            planned = prepare(campaign, folder / "cases.parquet", lambda n: bar.advance(task, n))
         yield planned, place
 
 
