@@ -261,6 +261,7 @@ def _compare(
 
     from analysis.compare import compare, total_tokens
     from analysis.tables import audited, lateness
+    from traces.errors import visible
 
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -273,7 +274,7 @@ def _compare(
         task = bar.add_task("", total=len(by_label) * total_tokens(world))
 
         def step(label: str, tokens: int) -> None:
-            bar.update(task, description=label, completed=tokens)
+            bar.update(task, description=visible(label), completed=tokens)
 
         late: dict[str, Lateness] = {}
         audits: dict[str, Audit] = {}

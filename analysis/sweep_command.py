@@ -183,7 +183,7 @@ def _planned(file: str, store: Path | None, *, needed: bool = False) -> "Iterato
             task = bar.add_task(
                 "", total=campaign.points * len(campaign.seeds) * max(1, len(campaign.policies))
             )
-            planned = prepare(campaign, Path(folder) / "cases.parquet", lambda n: bar.advance(task, n))
+            planned = prepare(campaign, folder / "cases.parquet", lambda n: bar.advance(task, n))
         yield planned, place
 
 
@@ -286,8 +286,10 @@ def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[Non
 
 def _say(text: str) -> None:
     """Tell something on standard error, if anybody is there: it may be the terminal that has gone away."""
+    from traces.errors import visible
+
     with suppress(OSError):
-        typer.echo(f"headway: {text}", err=True)
+        typer.echo(f"headway: {visible(text)}", err=True)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from simcore.arrays import FloatArray
 from traces import InputError
 from traces.errors import reason, shown
+from traces.files import open_input
 
 SCHEMA_VERSION = 2
 """Of the tables. Raise it when a column is added, removed, or changes its meaning."""
@@ -233,7 +234,7 @@ def read_table(path: Path, schema: pa.Schema | None = None, *, versioned: bool =
         InputError: it cannot be read, has other columns or too many rows, or lacks something that is never missing.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with open_input(path) as source, pq.ParquetFile(source) as file:
             _check_columns(path, file.schema_arrow, schema, versioned)
             if file.metadata.num_rows > MOST_ROWS:
                 raise InputError(str(path), f"{file.metadata.num_rows:,} rows", f"at most {MOST_ROWS:,}")

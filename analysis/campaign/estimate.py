@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -94,7 +93,6 @@ def _marginal_bytes(runs: list[Tables]) -> float:
     """What one run more takes in a file of several."""
     with scratch("headway-plan-") as folder, writing(folder):
         one, all_ = (
-            parts.size_bytes(parts.write_part(Path(folder), merged(some), Path(folder)))
-            for some in (runs[:1], runs)
+            parts.size_bytes(parts.write_part(folder, merged(some), folder)) for some in (runs[:1], runs)
         )
     return one if len(runs) == 1 else (all_ - one) / (len(runs) - 1)

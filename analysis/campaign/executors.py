@@ -83,7 +83,7 @@ def processes(count: int | None = None) -> Iterator[Workers]:
     with scratch("headway-traces-") as folder:
 
         def share(name: str, trace: Trace) -> Path:
-            path = Path(folder) / name
+            path = folder / name
             with writing(path):
                 save_trace(trace, path)
             return path

@@ -21,6 +21,7 @@ from analysis.report.evidence import DETAILS, Evidence, alone, described, detail
 from simcore import load_result
 from simcore.results import check_table, read_table
 from traces.errors import InputError, one_of, reason, shown
+from traces.files import open_input
 
 _MOST_BYTES = 1_000_000
 _NUMBERS = ("number", "seed")
@@ -173,7 +174,7 @@ def _cases(path: Path) -> pd.DataFrame:
 def _text(path: Path) -> str:
     """What is in a file beside the tables; nothing if there is none."""
     try:
-        with path.open("rb") as file:
+        with open_input(path) as file:
             raw = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
         return ""
