@@ -1,5 +1,6 @@
 """Laws of damaged tables: damage is noticed in one sentence, and repair loses nothing else, and doubles nothing."""
 
+import errno
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -152,6 +153,28 @@ def test_repair_loses_no_other_rows_and_doubles_none(
 def test_a_store_is_repaired_only_while_nobody_is_at_work(store: Store) -> None:
     with store.writer(), pytest.raises(InputError, match="at work"):
         repair(store)
+
+
+@pytest.mark.parametrize(("step", "left"), [("write_tables", 2), ("show", 1)])
+def test_a_repair_that_is_cut_short_doubles_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch, step: str, left: int
+) -> None:
+    """Before the damaged part is moved it is still there, and afterwards its runs are to be made again."""
+    (path,) = store.folder.glob("parts/000001-*/tokens.parquet")
+    path.unlink()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, step, full)
+        with pytest.raises(InputError, match="No space left on device"):
+            repair(store)
+    assert len(list((store.folder / "parts").iterdir())) == left
+    assert len(damages(store)) == left - 1
+    repair(store)
+    runs = store.view().read("runs")["run"].to_pylist()
+    assert sorted(runs) == [f"run-{i}" for i in range(2 - left, 4)]
 
 
 def test_a_missing_folder_is_damage_too(store: Store) -> None:
