@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from analysis.partial import exchange, make_folder, remove_folder, remove_left
 from analysis.plots import latency_cdf, save_figure
 from simcore.files.placement import last_placements
+from simcore.manifest import MANIFEST
 from simcore.results import TABLES, Result
 from simcore.scenario import Scenario
 from traces.errors import InputError
@@ -46,7 +47,7 @@ _FILES = (
     {f"{name}.parquet" for name in (*TABLES, *_FRAMES)}
     | {f"{name}.csv" for name in _FRAMES}
     | {f"{name}.{kind}" for name in _FIGURES for kind in ("svg", "png")}
-    | {SCENARIO, ORIGIN, PLACEMENTS, "campaign.yaml", "cases.parquet", "metrics.parquet"}
+    | {SCENARIO, ORIGIN, PLACEMENTS, MANIFEST, "campaign.yaml", "cases.parquet", "metrics.parquet"}
 )
 
 

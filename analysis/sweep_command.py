@@ -1,4 +1,4 @@
-"""`headway sweep`: plan, run, status, resume, export."""
+"""`headway sweep`: plan, run, status, resume, export, verify."""
 
 # ruff: noqa: PLC0415
 
@@ -130,8 +130,6 @@ def status(file: _File, store: _Store = None) -> None:
 
         view = place.view()
         survey = look(planned, view)
-        holder = holder_of(place.folder)
-        busy = "nobody" if holder is None else f"process {holder.pid} on {holder.host}"
         lines = {
             "campaign": planned.campaign.name,
             "runs": f"{survey.total:,}",
@@ -139,7 +137,7 @@ def status(file: _File, store: _Store = None) -> None:
             "failed": f"{survey.failed:,}",
             "missing": f"{survey.missing.total():,}",
             "store": f"{place.folder}, {_size(view.size_bytes())}",
-            "at work": busy,
+            "at work": holder_of(place.folder) or "nobody",
         }
         lines |= _older(other_models(view))
         show(*(f"{key + ':':<10} {value}" for key, value in lines.items()))
@@ -161,6 +159,42 @@ def export(
 
         count = write(planned, place, out)
         show(f"{count:,} runs: {out}")
+
+
+@sweep.command()
+def verify(
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the store.")],
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Set damaged parts aside, and keep the undamaged tables of them; the next `headway sweep run` makes "
+            "again what is lost.",
+        ),
+    ] = False,
+) -> None:
+    """Read everything in a store, and say what is damaged. Exit code 3 if something is, and is not repaired."""
+    with reported():
+        from analysis.campaign import Store
+        from analysis.campaign.verify import DAMAGED, damages
+        from analysis.campaign.verify import repair as repaired
+        from traces.errors import InputError
+
+        place = Store(store)
+        if not place.exists:
+            raise InputError(str(store), "no store", "one that `headway sweep run` has made")
+        found = repaired(place) if repair else damages(place)
+        show(*(f"Damaged: {path}: {words}" for one in found for path, words in one.files.items()))
+        if not found:
+            show(f"No damage: {store}")
+        elif repair:
+            show(
+                f"Repaired: what was damaged is in {store / DAMAGED}; undamaged tables of it are still in the store.",
+                "The next `headway sweep run` of each campaign makes again what is missing.",
+            )
+        else:
+            show(f"To repair: headway sweep verify {store} --repair")
+            raise typer.Exit(3)
 
 
 @contextmanager

@@ -357,15 +357,6 @@ def test_a_store_that_is_moved_while_it_is_written_is_told(
     assert known(Store(tmp_path / "elsewhere")) == {"run"}
 
 
-def test_a_lock_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analysis.campaign.lock._TOUCH_S", 0.0)
-    store = Store(tmp_path / "store")
-    with store.writer() as writer:
-        (store.folder / "lock").unlink()
-        with pytest.raises(InputError, match="no lock any more"):
-            writer.turn()
-
-
 def test_a_broken_entry_is_told_by_who_puts_it_into_a_part(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     with store.writer() as writer:
@@ -373,7 +364,7 @@ def test_a_broken_entry_is_told_by_who_puts_it_into_a_part(tmp_path: Path) -> No
         writer.commit()
         (broken,) = (store.folder / "journal").glob("*/runs.parquet")
         broken.write_bytes(b"PAR1")
-        with pytest.raises(InputError, match=f"{broken}.*a table written by headway"):
+        with pytest.raises(InputError, match=f"{broken}.*headway sweep verify {store.folder} --repair"):
             writer.fold()
     assert list((store.folder / "parts").iterdir()) == []
 

@@ -13,6 +13,7 @@ import pytest
 
 import policies
 from simcore import TABLES, combine, load_result, load_scenario, simulate
+from simcore.manifest import MANIFEST
 from traces import InputError
 
 SCENARIO = """
@@ -186,6 +187,9 @@ def test_foreign_and_missing_tables_are_told(tmp_path: Path, scenario_file: Path
     with pytest.raises(InputError, match=r"tokens\.parquet"):
         load_result(tmp_path / "out")
     (tmp_path / "out" / "runs.parquet").write_bytes((tmp_path / "out" / "links.parquet").read_bytes())
+    with pytest.raises(InputError, match=r"runs\.parquet"):
+        load_result(tmp_path / "out")
+    (tmp_path / "out" / MANIFEST).unlink()
     with pytest.raises(InputError, match="another schema"):
         load_result(tmp_path / "out")
 

@@ -47,7 +47,7 @@ def below(folder: Path) -> list[str]:
 
 def test_a_complete_folder_holds_tables_scenario_and_figure(tmp_path: Path) -> None:
     save(tmp_path / "out")
-    files = ["scenario.yaml", "placements.yaml", "latency_cdf.svg", "latency_cdf.png"]
+    files = ["manifest.json", "scenario.yaml", "placements.yaml", "latency_cdf.svg", "latency_cdf.png"]
     names = [f"{name}.parquet" for name in TABLES] + files
     assert sorted(os.listdir(tmp_path / "out")) == sorted(names)
     assert below(tmp_path) == sorted(["out", *(f"out/{name}" for name in names)])
