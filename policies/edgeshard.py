@@ -339,7 +339,8 @@ def _free(states: _States, used: NDArray[np.bool_], unit: int, amount: FloatArra
     Not `@`: the order in which BLAS adds depends on the processor, and states may tie.
     """
     before = np.where(used, 0.0, amount).sum(axis=1)[states.parent]
-    return np.where(states.start == unit, before - amount[states.device], before)
+    free: FloatArray = np.where(states.start == unit, before - amount[states.device], before)
+    return free
 
 
 def _room(chain: _Chain, states: _States, used: NDArray[np.bool_], unit: int) -> NDArray[np.bool_]:
