@@ -18,6 +18,7 @@ from analysis.terminal import decision_limit as allowed
 
 if TYPE_CHECKING:
     from analysis.campaign import Campaign, Plan, Store, Tally, Workers
+    from analysis.campaign.estimate import Estimate
     from simcore.simulate import RunOptions
 
 sweep = typer.Typer(
@@ -73,12 +74,10 @@ def plan(file: _File, store: _Store = None, workers: _Count = None) -> None:
         lines |= _older(other_models(view))
         if survey.missing:
             expected = estimate(planned, view, survey)
-            source = f"{expected.basis} runs " + (
-                "in the store" if expected.from_store else "made as samples"
-            )
             lines |= {
-                "time": f"about {_duration(expected.work_s / count)} on {count} workers, by {source}",
-                "disk": f"about {_size(expected.size_bytes)}",
+                "time": f"{'more than' if expected.at_least else 'about'} {_duration(expected.work_s / count)} "
+                f"on {count} workers, by {_basis(expected)}",
+                "disk": "unknown" if expected.size_bytes is None else f"about {_size(expected.size_bytes)}",
             }
         show(*(f"{key + ':':<10} {value}" for key, value in lines.items()))
 
@@ -381,6 +380,17 @@ def _older(counts: Mapping[str, int]) -> dict[str, str]:
     )
     text = f"{versions} in the store; not used, since figures may differ under version {MODEL_VERSION}"
     return {"old model": text}
+
+
+def _basis(expected: "Estimate") -> str:
+    """What an estimate stands on."""
+    from analysis.campaign.estimate import MOST_TOKENS
+
+    if expected.from_store:
+        return f"{expected.basis} runs in the store"
+    beginnings = f"the first {MOST_TOKENS:,} tokens of " if expected.beginnings else ""
+    late = ", of which some did not end in the time they had" if expected.at_least else ""
+    return f"{beginnings}{expected.basis} runs made as samples{late}"
 
 
 def _duration(seconds: float) -> str:
