@@ -20,6 +20,7 @@ UNITS: Mapping[Quantity, tuple[float, str]] = {
     "rate": (125_000.0, "Mbit/s"),
     "fraction": (0.01, "%"),
     "size": (1e6, "MB"),
+    "time": (1e-3, "ms"),
 }
 """The unit in which each quantity is shown, and its SI value."""
 
@@ -28,6 +29,7 @@ _KINDS: tuple[tuple[Quantity, bool, str], ...] = (
     ("fraction", True, "Load"),
     ("fraction", False, "Share"),
     ("size", False, "Size"),
+    ("time", False, "Time"),
 )
 
 

@@ -23,6 +23,7 @@ _WORDS: "dict[str, Quantity]" = {
     "load": "fraction",
     "availability": "fraction",
     "size": "size",
+    "time": "time",
 }
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A recorded trace.")]
@@ -36,8 +37,8 @@ As = Annotated[
     typer.Option(
         "--as",
         metavar="QUANTITY",
-        help="What the values measure: rate, load, availability or size; by default what the file says. A file of load "
-        "as availability gives what the load leaves.",
+        help="What the values measure: rate, load, availability, size or time; by default what the file says. A file "
+        "of load as availability gives what the load leaves.",
     ),
 ]
 Unit = Annotated[

@@ -53,7 +53,9 @@ def generate(
     quantity: Annotated[
         str,
         typer.Option(
-            "--as", metavar="QUANTITY", help="What the values measure: rate, load, availability or size."
+            "--as",
+            metavar="QUANTITY",
+            help="What the values measure: rate, load, availability, size or time.",
         ),
     ] = "rate",
     unit: Annotated[

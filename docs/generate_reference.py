@@ -131,28 +131,31 @@ TRACED: Mapping[str, Quantity] = {
     "memory_used": "size",
     "nic_up": "rate",
     "nic_down": "rate",
+    "latency": "time",
 }
 """What the values of each trace in a file measure; the schema leaves that to the reader of the trace."""
 
 TRACES = """\
 ## Traces
 
-What changes with time is a trace: `bandwidth` of a link or medium; `availability`, `memory_used`, `nic_up` and
-`nic_down` of a device. Its value is constant between given moments and jumps there. A plain quantity such as
-`100 Mbit/s` is a trace that never changes; otherwise write a mapping with the first key of one of the sections below:
+What changes with time is a trace: `bandwidth` of a link or medium, `latency` of a link; `availability`, `memory_used`,
+`nic_up` and `nic_down` of a device. Its value is constant between given moments and jumps there. A plain quantity such
+as `100 Mbit/s` is a trace that never changes; otherwise write a mapping with the first key of one of the sections
+below:
 
 ```yaml
 bandwidth: {file: logs/hall.csv, end: loop}
 availability: {shipped: cpu-load.csv, end: loop, scale: 0.8, shift: 1 min}
 memory_used: {steps: [["0 s", "1 GB"], ["40 s", "3 GB"]]}
-latency: 2 ms # not a trace: latencies are fixed
+latency: {file: logs/rtt.csv, unit: ms, scale: 0.5, end: loop} # round trips; one way is half of one
 ```
 
 The end rule says what follows the last value: `hold` keeps it for ever, `loop` starts again from the beginning, `zero`
-means nothing from then on (a dead link). Files may be in [many formats](traces.md#formats), which are recognised from
-the content and have end rules of their own: text in columns (format `csv`) holds its last value, and a log of packets
-(`mahimahi`) loops. Beside the keys of its form every trace may have `scale`, by which all its values are multiplied,
-and `shift`: at the beginning of the run the trace is where it would have been so much later.
+means nothing from then on (a dead link; a latency must hold or loop). Files may be in
+[many formats](traces.md#formats), which are recognised from the content and have end rules of their own: text in
+columns (format `csv`) holds its last value, and a log of packets (`mahimahi`) loops. Beside the keys of its form every
+trace may have `scale`, by which all its values are multiplied, and `shift`: at the beginning of the run the trace is
+where it would have been so much later.
 
 Synthetic traces are drawn from the seed of the scenario; `headway trace fit` finds the one that is most like a recorded
 trace, and [their page](generators.md) says what each is.

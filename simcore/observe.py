@@ -51,7 +51,7 @@ class Observation:
         availability: share of each device that has been free lately, in [0, 1], shape (D,).
         rate: bytes/s that have been possible between devices lately, infinite on the diagonal, shape (D, D).
             Lately means over the last `window_s` of the scenario.
-        latency_s: latency and per-message overhead between devices, 0 on the diagonal, shape (D, D).
+        latency_s: latency and per-message overhead between devices lately, 0 on the diagonal, shape (D, D).
         steps: the costs of the interval that begins now.
         memory_bytes: m_i, what each block will hold by the end of the interval, shape (B,).
         moving_bytes: what a migration of each block sends now: what it holds, or its cache alone where weights are on

@@ -213,10 +213,11 @@ def faster(scenario: Scenario, k: float) -> Scenario:
         )
 
     def link(one: Link) -> Link:
+        latency = one.latency_s
         return replace(
             one,
             bandwidth=rate(one.bandwidth),
-            latency_s=one.latency_s / k,
+            latency_s=in_time(latency, k, 1 / k) if isinstance(latency, Trace) else latency / k,
             overhead_s=one.overhead_s / k,
             up=in_time(one.up, k),
         )

@@ -49,8 +49,8 @@ def test_relays_are_passed_and_hold_nothing() -> None:
     cluster = cell()
     assert cluster.names == ("a", "b", "s")
     assert route(cluster, "a", "b").links == (0, 1)
-    assert cluster.latency_s.shape == cluster.rates(0.0, 0.0).shape == (3, 3)
-    assert cluster.latency_s[0, 1] == pytest.approx(2e-3)
+    assert cluster.latencies(0.0, 0.0).shape == cluster.rates(0.0, 0.0).shape == (3, 3)
+    assert cluster.latencies(0.0, 0.0)[0, 1] == pytest.approx(2e-3)
 
 
 def test_both_directions_of_a_medium_are_one_resource_and_those_of_a_link_are_two() -> None:
@@ -104,7 +104,7 @@ def test_a_pinned_route_is_taken_in_both_directions_and_others_stay_short() -> N
     assert route(cluster, "a", "c").links == (0, 1)
     assert route(cluster, "c", "a").links == (1, 0)
     assert route(cluster, "a", "b").links == (0,)
-    assert cluster.latency_s[0, 2] == pytest.approx(2e-3)
+    assert cluster.latencies(0.0, 0.0)[0, 2] == pytest.approx(2e-3)
 
 
 def test_each_direction_can_be_pinned_on_its_own() -> None:

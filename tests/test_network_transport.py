@@ -1,7 +1,10 @@
 """What a message pays under TCP, against figures of a packet-level simulator and by hand."""
 
+from functools import partial
+
 import pytest
 import simpy
+from simulated import at, unexpected
 
 from simcore import Cluster, Device, Ideal, Link, Tcp
 from simcore.engine.network.network import network, sent
@@ -82,3 +85,53 @@ def test_a_persistent_connection_opens_once_and_keeps_its_window_until_it_has_be
 def test_without_latency_tcp_costs_only_its_headers() -> None:
     assert arrivals(Tcp(), "fair", 8, 0.0, (0.0, 1e6)) == pytest.approx([WIRE_BYTES / SEGMENT_BYTES])
     assert arrivals(Ideal(), "fair", 8, 0.0, (0.0, 1e6)) == pytest.approx([1.0])
+
+
+def persistent_times(
+    sharing: str, up: Trace, *sends: tuple[float, float], cancel_at_s: float | None = None
+) -> list[float]:
+    """How long messages of so many bytes take that are sent at moments; the first one may be cancelled."""
+    env = simpy.Environment()
+    link = Link(name="l", ends=("a", "b"), bandwidth=Trace.constant(100 * MBIT), latency_s=50e-3)
+    devices = (
+        Device(name="a", memory_bytes=1.0, flops=1.0),
+        Device(name="b", memory_bytes=1.0, flops=1.0, up=up),
+    )
+    net = network(env, Cluster(devices, (link,), "a"), sharing, Tcp("persistent", idle_restart=False))
+    took: list[float] = []
+
+    def send(size: float) -> None:
+        message = net.send(0, 1, size, lambda one: took.append(env.now - one.sent_s), unexpected)
+        if cancel_at_s is not None and env.now < cancel_at_s:
+            at(env, cancel_at_s, lambda: net.cancel(message))
+
+    for moment, size in sends:
+        at(env, moment, partial(send, size))
+    env.run()
+    return took
+
+
+ALWAYS = Trace.constant(1.0)
+BARE_S = 50e-3 + 1e6 * WIRE_BYTES / SEGMENT_BYTES / (100 * MBIT)
+FIRST_S = 0.1 + BARE_S + slow_start(1e6, 100 * MBIT, 0.1, 10)[0]
+"""What 1 MB takes over a new connection."""
+
+
+@pytest.mark.parametrize("sharing", ["dedicated", "fair"])
+@pytest.mark.parametrize("cancel_at_s", [0.05, 0.3])
+def test_a_cancelled_message_closes_its_connection(sharing: str, cancel_at_s: float) -> None:
+    """Cancelled while its handshake is under way, or while it flows: the next message opens a new connection."""
+    assert persistent_times(
+        sharing, ALWAYS, (0.0, 1e6), (10.0, 1e6), cancel_at_s=cancel_at_s
+    ) == pytest.approx([FIRST_S])
+
+
+@pytest.mark.parametrize("sharing", ["dedicated", "fair"])
+def test_a_device_that_goes_down_loses_its_connections(sharing: str) -> None:
+    """The one at 10 s is sent before the outage, that at 30 s after it, and the one at 40 s finds a connection."""
+    up = Trace([0.0, 20.0, 25.0], [1.0, 0.0, 1.0])
+    sends = ((0.0, 1e6), (10.0, 1e6), (30.0, 1e6), (40.0, 1e6))
+    first, second, third, fourth = persistent_times(sharing, up, *sends)
+    assert (first, third) == pytest.approx((FIRST_S, FIRST_S))
+    assert second < FIRST_S - 0.1
+    assert fourth == pytest.approx(second)

@@ -122,6 +122,9 @@ class Double:
     def end(self, ends: tuple[int, int], now: float) -> None:
         pass
 
+    def reset(self, ends: tuple[int, int]) -> None:
+        pass
+
 
 class PostNetwork:
     """Every message takes as long as every other one."""

@@ -861,7 +861,7 @@ def check_loads_or_tells(path: Path) -> None:
         assert error.found  # noqa: PT017
         assert error.accepted  # noqa: PT017
     else:
-        assert np.isfinite(world.cluster.latency_s).all()
+        assert np.isfinite(world.cluster.latencies(0.0, 0.0)).all()
         assert np.isfinite(world.cost.step(world.requests[0].prompt, 0).memory_bytes).all()
 
 

@@ -177,7 +177,7 @@ def test_a_ring_is_crossed_the_shorter_way_round(nodes: list[str]) -> None:
         apart = abs(place[a] - place[b])
         assert count == min(apart, len(nodes) - apart)
         i, j = place[a], place[b]
-        assert world.latency_s[i, j] == pytest.approx(count * 1e-3)
+        assert world.latencies(0.0, 0.0)[i, j] == pytest.approx(count * 1e-3)
 
 
 @given(nodes=names)

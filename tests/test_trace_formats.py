@@ -319,10 +319,12 @@ def test_a_broken_file_is_refused_with_file_and_line(file: Path, name: str, brok
     assert caught.value.where == f"{file}{where}"
 
 
-def test_round_trip_times_are_not_taken_for_rates(tmp_path: Path) -> None:
+def test_round_trip_times_are_times_and_not_taken_for_rates(tmp_path: Path) -> None:
     path = tmp_path / "wifi-TCPRTT-noise0M_Client_edge.txt"
-    path.write_text(FILES["mecperf"][0])
-    with pytest.raises(InputError, match="round-trip times"):
+    path.write_text("2020-01-24 15:37:25.000000_1.5,2020-01-24 15:37:26.000000_2.5")
+    trace = read(path, "time")
+    assert (trace.times.tolist(), trace.values.tolist()) == ([0.0, 1.0], [1.5e-3, 2.5e-3])
+    with pytest.raises(InputError, match="a time"):
         read(path, "rate")
 
 

@@ -158,7 +158,9 @@ BROKEN_COLUMNS = {
 
 def test_a_quantity_that_no_trace_holds_is_refused(file: Path) -> None:
     file.write_text("time [s],rate [Mbit/s]\n0,40\n")
-    with pytest.raises(InputError, match=r"found 'speed'; accepted: 'fraction' or 'rate' or 'size'"):
+    with pytest.raises(
+        InputError, match=r"found 'speed'; accepted: 'fraction' or 'rate' or 'size' or 'time'"
+    ):
         read(file, cast("Quantity", "speed"))
 
 

@@ -230,8 +230,9 @@ class Explainer:
         start_s, end_s = message.flow_s, message.arrived_s
         reasons.size_bytes += message.size_bytes
         reasons.wire_bytes += message.wire_bytes
-        reasons.latency_s += min(route.latency_s, start_s - message.sent_s)
-        reasons.transport_s += max(0.0, start_s - message.sent_s - route.latency_s)
+        latency_s = route.latency_at(message.sent_s)
+        reasons.latency_s += min(latency_s, start_s - message.sent_s)
+        reasons.transport_s += max(0.0, start_s - message.sent_s - latency_s)
         reasons.flow_s += end_s - start_s
         if end_s <= start_s:
             return

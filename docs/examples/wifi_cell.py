@@ -30,7 +30,7 @@ def all_to_one(scenario: Scenario, senders: int) -> float:
     net = network(env, scenario.cluster, scenario.network.sharing)
     messages = [env.process(sent(env, net, start, 0, MESSAGE)) for start in range(1, senders + 1)]
     env.run(env.all_of(messages))
-    return 8e-6 * MESSAGE / (env.now - scenario.cluster.latency_s[1, 0])
+    return 8e-6 * MESSAGE / (env.now - scenario.cluster.latencies(0.0, 0.0)[1, 0])
 
 
 def token(scenario: Scenario, policy: str) -> pd.Series:

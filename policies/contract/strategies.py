@@ -143,6 +143,9 @@ def clusters(
     """
     count = draw(st.integers(1, most))
     trace = constant if steady else varying
+    # A file's latencies are traces, whose values below 1e-200 count as 0.
+    fixed = reals(0.0, 1e-2).map(lambda seconds: seconds if seconds > 1e-200 else 0.0)
+    latency = fixed if steady else st.one_of(fixed, varying(0.0, 1e-2))
     devices = tuple(
         Device(
             name=f"d{i}",
@@ -162,7 +165,7 @@ def clusters(
             name=f"l{i}-{j}",
             ends=(f"d{i}", f"d{j}"),
             bandwidth=draw(trace(1e5, 1e8)),
-            latency_s=draw(reals(0.0, 1e-2)) if fixed_times else 0.0,
+            latency_s=draw(latency) if fixed_times else 0.0,
             overhead_s=draw(reals(0.0, 1e-3)) if fixed_times else 0.0,
         )
         for i, j in pairs

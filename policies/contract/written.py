@@ -103,7 +103,9 @@ def _link(link: Link) -> dict[str, Any]:
         written["bandwidth"] = _trace(link.bandwidth, "B/s")
     if link.medium is not None:
         written["medium"] = link.medium
-    return written | {"latency": f"{link.latency_s!r} s", "overhead": f"{link.overhead_s!r} s"}
+    latency = link.latency_s
+    written["latency"] = _trace(latency, "s") if isinstance(latency, Trace) else f"{latency!r} s"
+    return written | {"overhead": f"{link.overhead_s!r} s"}
 
 
 def _controller(scenario: Scenario) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class TrafficLaws:
     def _delay(self, span: Message, route: Route, what: str) -> None:
         """Bytes flow when the latency is paid; a transport may make them wait longer."""
         checks, waited_s = self._checks, span.flow_s - span.sent_s
-        law_s, slack = route.latency_s, grain(span.arrived_s)
+        law_s, slack = route.latency_at(span.sent_s), grain(span.arrived_s)
         if self._transport == "ideal":
             checks.equal("bytes", f"seconds before {what} flows", law_s, waited_s, slack)
         else:

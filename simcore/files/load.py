@@ -413,7 +413,7 @@ class _Builder:
                 name=member,
                 ends=(a, b),
                 bandwidth=self._rate(member, key, section, "bandwidth"),
-                latency_s=section.latency,
+                latency_s=self._trace(member, (*key, "latency"), section.latency, "time"),
                 overhead_s=section.overhead,
                 medium=section.medium,
             )
@@ -454,6 +454,8 @@ class _Builder:
             self._fixed[key] = self._adjusted(
                 key, section, quantity, self._fixed_trace(key, section, quantity)
             )
+            if quantity == "time" and self._fixed[key].end == "zero":
+                self._fail(key, "a latency that becomes 0 after its last value", "end: hold or end: loop")
         return self._fixed[key]
 
     def _adjusted(self, key: KeyPath, section: Any, quantity: Quantity, trace: Trace) -> Trace:

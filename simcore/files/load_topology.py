@@ -152,11 +152,15 @@ class Topologies:
 
     def _wire(self, key: KeyPath, section: Any, medium: str | None) -> Wire:
         given = "bandwidth" in section.model_fields_set
+        latency: KeyPath = (*key, "latency")
+        varies = isinstance(section.latency, schema.Generated)
         return Wire(
             bandwidth=(lambda owner: self._trace(owner, (*key, "bandwidth"), section.bandwidth, "rate"))
             if given
             else None,
-            latency_s=section.latency,
+            latency_s=(lambda owner: self._trace(owner, latency, section.latency, "time"))
+            if varies
+            else self._trace("", latency, section.latency, "time"),
             overhead_s=section.overhead,
             medium=medium,
         )

@@ -445,7 +445,7 @@ class LinkSection(_Section):
     medium: str | None = Field(
         None, description="what it shares with all links that name the same medium, one of `media`"
     )
-    latency: Seconds = Field(0.0, description="one-way")
+    latency: TraceSection = Field("0 s", description="one-way; a message pays what it is when it is sent")
     overhead: Seconds = Field(0.0, description="fixed time per message")
 
 
@@ -462,7 +462,7 @@ class _Topology(_Section):
         None, description="rate of each link in each direction; may only be left out where `medium` gives one"
     )
     medium: str | None = Field(None, description="what all the links share, one of `media`")
-    latency: Seconds = Field(0.0, description="one-way, of each link")
+    latency: TraceSection = Field("0 s", description="one-way, of each link")
     overhead: Seconds = Field(0.0, description="fixed time per message and link")
 
 
@@ -499,7 +499,7 @@ class BackboneSection(_Section):
     """The wired links between access points and their switch."""
 
     bandwidth: TraceSection = Field(description="rate in each direction")
-    latency: Seconds = Field(0.0, description="one-way")
+    latency: TraceSection = Field("0 s", description="one-way; a message pays what it is when it is sent")
     overhead: Seconds = Field(0.0, description="fixed time per message")
 
 
@@ -511,7 +511,7 @@ class CellsTopology(_Section):
         description="for each cell, names as in `members` above"
     )
     bandwidth: TraceSection = Field(description="rate of each medium, which its cell shares")
-    latency: Seconds = Field(0.0, description="one-way, of each link in a cell")
+    latency: TraceSection = Field("0 s", description="one-way, of each link in a cell")
     overhead: Seconds = Field(0.0, description="fixed time per message and link in a cell")
     backbone: BackboneSection
 
@@ -525,7 +525,7 @@ class FileTopology(_Section):
     )
     bandwidth: TraceSection = Field(None, description="of edges without the attribute")
     medium: str | None = Field(None, description="of edges without the attribute, one of `media`")
-    latency: Seconds = Field(0.0, description="of edges without the attribute")
+    latency: TraceSection = Field("0 s", description="of edges without the attribute")
     overhead: Seconds = Field(0.0, description="of edges without the attribute")
 
 

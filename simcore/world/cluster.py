@@ -93,20 +93,21 @@ class Link:
         name: unique in its cluster.
         ends: names of the two nodes.
         bandwidth: rate over time [bytes/s], the whole of it in each direction; None when only the medium limits it.
-        latency_s: one-way latency.
+        latency_s: one-way latency, a number or over time [s]. A message pays what it is when the message is sent.
         overhead_s: fixed time per message.
         medium: name of the medium that the link is on, whose budget it shares with all others there. With a bandwidth
             beside it, the narrower of the two counts.
         up: 1 while the link is there and 0 while it is down, when it carries nothing.
 
     Raises:
-        ValueError: there is neither a bandwidth nor a medium, or a time is negative, or none.
+        ValueError: there is neither a bandwidth nor a medium, a time is negative or no number, or the latency becomes 0
+            after the end of its trace.
     """
 
     name: str
     ends: tuple[str, str]
     bandwidth: Trace | None = None
-    latency_s: float = 0.0
+    latency_s: float | Trace = 0.0
     overhead_s: float = 0.0
     medium: str | None = None
     up: Trace = _ALWAYS_ON
@@ -114,8 +115,15 @@ class Link:
     def __post_init__(self) -> None:
         if self.bandwidth is None and self.medium is None:
             raise ValueError(f"link {self.name!r} needs a bandwidth or a medium")
-        for name in ("latency_s", "overhead_s"):
-            _not_negative(f"{name} of the link {self.name!r}", getattr(self, name))
+        latency = self.latency_s
+        if isinstance(latency, Trace):
+            if latency.end == "zero":
+                raise ValueError(f"latency_s of the link {self.name!r} must hold or loop, not end")
+            if latency.is_constant:
+                object.__setattr__(self, "latency_s", latency.value(0.0))
+        else:
+            _not_negative(f"latency_s of the link {self.name!r}", latency)
+        _not_negative(f"overhead_s of the link {self.name!r}", self.overhead_s)
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,12 +253,15 @@ class Cluster:
     def graph(self) -> "nx.Graph[Any]":
         """Devices and relays as nodes, links as edges; the edge attribute `link` is an index into `links`.
 
-        Of several links between the same two nodes the one of least latency counts. Everything is added in the order of
-        names: which of several equal routes is found depends on that order, and must not on that of the devices.
+        Of several links between the same two nodes the one of least latency counts: of one that varies its mean over
+        one round or until it holds, so that routes never change. Everything is added in the order of names: which of
+        several equal routes is found depends on that order, and must not on that of the devices.
         """
         graph: nx.Graph[Any] = nx.Graph()
         graph.add_nodes_from(sorted([*self.names, *self.relays]))
-        order = sorted(range(len(self.links)), key=lambda i: (-_delay(self.links[i]), self.links[i].name))
+        order = sorted(
+            range(len(self.links)), key=lambda i: (-_mean_delay(self.links[i]), self.links[i].name)
+        )
         for i in order:
             graph.add_edge(*self.links[i].ends, link=i, weight=_weight(self.links[i]))
         return graph
@@ -303,15 +314,38 @@ class Cluster:
             )
         return tuple(rows)
 
+    def latencies(self, time_s: float, window_s: float) -> FloatArray:
+        """Latency plus per-message overhead between devices [s], shape (devices, devices), 0 on the diagonal.
+
+        The latency of a link is its mean over the last `window_s` seconds, or with a window of 0 what it is now.
+        """
+        if not self._varying_latencies:
+            return self._fixed_latencies
+        matrix = self._fixed_latencies.copy()
+        for trace, cells in self._varying_latencies:
+            matrix.flat[cells] += trace.mean_before(time_s, window_s)
+        return sealed(matrix)
+
     @cached_property
-    def latency_s(self) -> FloatArray:
-        """Latency plus per-message overhead between devices, shape (devices, devices), 0 on the diagonal."""
+    def _fixed_latencies(self) -> FloatArray:
+        """The latencies and overheads that never change, shape (devices, devices)."""
         return immutable(
             np.array(
                 [[route.latency_s if route else 0.0 for route in row] for row in self.routes],
                 dtype=np.float64,
             )
         )
+
+    @cached_property
+    def _varying_latencies(self) -> list[tuple[Trace, list[int]]]:
+        """The traces of latencies that change, each with the cells of the matrix whose routes cross its link."""
+        cells: dict[int, tuple[Trace, list[int]]] = {}
+        for cell, route in self._pairs:
+            for link in route.links:
+                latency = self.links[link].latency_s
+                if isinstance(latency, Trace):
+                    cells.setdefault(link, (latency, []))[1].append(cell)
+        return list(cells.values())
 
     def rates(self, time_s: float, window_s: float) -> FloatArray:
         """Rate of the narrowest resource between devices [bytes/s], shape (devices, devices).
@@ -402,10 +436,11 @@ class Cluster:
         used.update(self._place[key] for key in ends if key in self._place)
         return Route(
             tuple(hops),
-            math.fsum(_delay(self.links[i]) for i in hops),
+            math.fsum(_fixed_delay(self.links[i]) for i in hops),
             tuple(used),
             tuple(used.values()),
             tuple(self._share(i, uses) for i, uses in used.items()),
+            tuple(latency for i in hops if isinstance(latency := self.links[i].latency_s, Trace)),
         )
 
     def _share(self, resource: int, uses: int) -> Trace:
@@ -415,8 +450,17 @@ class Cluster:
         return self._shares[resource, uses]
 
 
-def _delay(link: Link) -> float:
-    return link.latency_s + link.overhead_s
+def _fixed_delay(link: Link) -> float:
+    """Latency, unless it varies, plus overhead."""
+    return link.overhead_s if isinstance(link.latency_s, Trace) else link.latency_s + link.overhead_s
+
+
+def _mean_delay(link: Link) -> float:
+    """Latency plus overhead; of a latency that varies the mean over one round, or until it holds."""
+    if not isinstance(link.latency_s, Trace):
+        return _fixed_delay(link)
+    trace = link.latency_s
+    return trace.mean(0.0, trace.duration or float(trace.times[-1])) + link.overhead_s
 
 
 def _weight(link: Link) -> int:
@@ -424,7 +468,7 @@ def _weight(link: Link) -> int:
 
     Whole numbers keep the order exact, so that of two equally fast routes the one with fewer links is taken.
     """
-    return (round(_delay(link) * 1e15) << 20) + 1
+    return (round(_mean_delay(link) * 1e15) << 20) + 1
 
 
 def _unique(names: Sequence[str], what: str) -> None:

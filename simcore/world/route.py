@@ -39,11 +39,12 @@ class Route:
 
     Attributes:
         links: indices into `Cluster.links`, in order of travel.
-        latency_s: latency and per-message overhead of all of them, paid once before the first byte arrives.
+        latency_s: latency and per-message overhead of all of them without `latencies`; `latency_at` is the whole.
         resources: indices into `Cluster.resources`, each once, in order of first use.
         uses: how often the route crosses each of these: a message that enters and leaves an access point by the same
             medium takes twice its rate from it.
         bandwidths: what each of the resources lets through if nobody else uses it: its trace, divided by the uses.
+        latencies: of the links whose latency varies [s].
     """
 
     links: tuple[int, ...]
@@ -51,6 +52,13 @@ class Route:
     resources: tuple[int, ...]
     uses: tuple[int, ...]
     bandwidths: tuple[Trace, ...]
+    latencies: tuple[Trace, ...] = ()
+
+    def latency_at(self, time_s: float) -> float:
+        """Latency and overhead of all links for a message that is sent at `time_s`, paid before its bytes flow [s]."""
+        if not self.latencies:
+            return self.latency_s
+        return math.fsum([self.latency_s, *(trace.value(time_s) for trace in self.latencies)])
 
     def reach(self, start_s: float, size_bytes: float) -> float:
         """When the last of `size_bytes` leaves the route if they start to flow at `start_s`; inf when never.

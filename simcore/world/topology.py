@@ -20,7 +20,7 @@ from traces import Trace
 
 Pair: TypeAlias = tuple[str, str]
 Rate: TypeAlias = Trace | Callable[[str], Trace]
-"""A bandwidth [bytes/s] that is the same trace everywhere, or a trace for each name of a link or medium."""
+"""A bandwidth [bytes/s] or latency [s]: the same trace everywhere, or a trace for each name of a link or medium."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +30,13 @@ class Wire:
     Attributes:
         bandwidth: rate over time [bytes/s], one for all links or by the name of the link; None when only the medium
             limits them.
-        latency_s: one-way latency of each link.
+        latency_s: one-way latency of each link, a number, one trace for all links or one by the name of the link.
         overhead_s: fixed time per message and link.
         medium: name of the medium on which all of them are, if they share one.
     """
 
     bandwidth: Rate | None = None
-    latency_s: float = 0.0
+    latency_s: float | Rate = 0.0
     overhead_s: float = 0.0
     medium: str | None = None
 
@@ -46,7 +46,9 @@ class Wire:
             name=name,
             ends=ends,
             bandwidth=None if self.bandwidth is None else _rate(self.bandwidth, name),
-            latency_s=self.latency_s,
+            latency_s=self.latency_s
+            if isinstance(self.latency_s, float | int)
+            else _rate(self.latency_s, name),
             overhead_s=self.overhead_s,
             medium=self.medium,
         )

@@ -97,7 +97,7 @@ def read(
 
     Args:
         path: the file.
-        quantity: what the values measure: "rate" (bytes/s in the result), "size" (bytes) or "fraction".
+        quantity: what the values measure: "rate" (bytes/s in the result), "size" (bytes), "time" (s) or "fraction".
         format: a name in `FORMATS`; recognised from the content if None.
         unit: unit of the values, where the file does not say it or says it wrongly.
         time_unit: unit of the times, likewise.

@@ -41,9 +41,12 @@ _EXAMPLE_UNIT = {
     "fraction": "%",
     "frequency": "/s",
 }
-MEASURED: tuple[Quantity, ...] = ("fraction", "rate", "size")
+MEASURED: tuple[Quantity, ...] = ("fraction", "rate", "size", "time")
 """What a trace may hold."""
-_ANY_UNIT = 'the unit of a rate, such as "Mbit/s" or "MB/s", of a size, such as "MB", or of a share, "%"'
+_ANY_UNIT = (
+    'the unit of a rate, such as "Mbit/s" or "MB/s", of a size, such as "MB", of a time, such as "ms", '
+    'or of a share, "%"'
+)
 _UNIT_IN_HEADER = re.compile(r"(.*?)\s*[\[(]([^\[\]()]*)[\])]\s*")
 _BLANKS_BEFORE_NO_BRACKET = re.compile(r"\s+(?![\s\[(])")
 

@@ -2,8 +2,8 @@
 
 Values of the bandwidth files are in Mbit/s, each the mean of one test (Caiazza et al., MECPerf, University of Pisa).
 A value holds until the next test; tests come in batches with hours between them, for which there is `max_gap_s`.
-Files of round-trip times look the same and have `RTT` in their name, by which they are refused. Files of UDP tests
-are what their sender saw, and no capacity.
+Files of round-trip times look the same, have `RTT` in their name, and are in ms; half of a round trip is the latency of
+one way where both ways are alike. Files of UDP tests are what their sender saw, and no capacity.
 """
 
 from array import array
@@ -23,6 +23,7 @@ from traces.units import Quantity
 
 NAME = "mecperf"
 _MBIT_S = 125_000.0
+_MS = 1e-3
 _LONGEST = 1 << 26
 _FORM = "items such as 2020-01-24 15:37:25.000000_15.767, separated by commas"
 
@@ -34,16 +35,16 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A link's rate [bytes/s].
+    """A link's rate [bytes/s], or the round-trip times over it [s] where the name of the file has `RTT`.
 
     Raises:
         InputError: the file breaks the format, or something is asked of it that it cannot give.
     """
-    check_quantity(path, NAME, "rate", quantity)
+    measured: Quantity = "time" if "RTT" in Path(path).name else "rate"
+    unit = _MS if measured == "time" else _MBIT_S
+    check_quantity(path, NAME, measured, quantity)
     options.allow(path, "end", "max_gap_s")
-    if "RTT" in Path(path).name:
-        raise InputError(path, "round-trip times, by its name", "a file of bandwidths")
-    stamps, rates = array("q"), array("d")
+    stamps, measurements = array("q"), array("d")
     for number, line in lines(path, _LONGEST):
         for item in line.split(",") if line else ():
             time, _, value = item.partition("_")
@@ -51,10 +52,10 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
             if stamp is None:
                 raise InputError(f"{path}:{number}", shown(item), _FORM)
             stamps.append(stamp)
-            rates.append(numeral(value, number, path) * _MBIT_S)
+            measurements.append(numeral(value, number, path) * unit)
     if not stamps:
         raise InputError(path, "no item", _FORM)
-    times, values, repairs = tidied((np.array(stamps) - stamps[0]) / 1e9, np.array(rates))
+    times, values, repairs = tidied((np.array(stamps) - stamps[0]) / 1e9, np.array(measurements))
     return assembled(
-        path, times, values, options, format=NAME, quantity="rate", rows=len(rates), repairs=repairs
+        path, times, values, options, format=NAME, quantity=measured, rows=len(measurements), repairs=repairs
     )

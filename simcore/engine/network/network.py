@@ -11,6 +11,7 @@ import simpy
 from simcore.engine.network.flow import Flow
 from simcore.engine.network.fluid import Fluid
 from simcore.engine.network.transport import TRANSPORTS, Transport
+from simcore.engine.outages import Outages
 from simcore.errors import RunEndedError
 from simcore.registry import Named, Registry
 from simcore.world.cluster import Cluster
@@ -143,7 +144,7 @@ class DedicatedNetwork:
     def __init__(self, env: simpy.Environment, cluster: Cluster, transport: Transport) -> None:
         self._env = env
         self._cluster = cluster
-        self._transport = transport
+        self._sender = _Sender(transport, cluster)
         self._books = _Books(cluster)
 
     @property
@@ -166,10 +167,10 @@ class DedicatedNetwork:
     ) -> Transfer:
         """See `Network.send`."""
         now = self._env.now
-        transfer = _begun(self._transport, self._cluster, sender, receiver, size_bytes, now, arrived, failed)
+        transfer = self._sender.begin(sender, receiver, size_bytes, now, arrived, failed)
         arrival_s = transfer.route.reach(transfer.flow_s, transfer.wire_bytes)
         if math.isinf(arrival_s):
-            transfer.active = False
+            self._sender.give_up(transfer)
             failed(_stalled(self._cluster, transfer, now))
             return transfer
         transfer.busy_s = arrival_s - transfer.flow_s
@@ -178,13 +179,12 @@ class DedicatedNetwork:
 
     def cancel(self, transfer: Transfer) -> None:
         """See `Network.cancel`."""
-        transfer.active = False
+        self._sender.give_up(transfer)
 
     def _arrive(self, event: simpy.Event) -> None:
         transfer = cast("Transfer", event.value)
         if transfer.active:
-            transfer.active = False
-            self._transport.end((transfer.sender, transfer.receiver), self._env.now)
+            self._sender.end(transfer, self._env.now)
             self._books.enter(transfer)
             transfer.arrived(transfer)
 
@@ -199,7 +199,7 @@ class FairNetwork:
     def __init__(self, env: simpy.Environment, cluster: Cluster, transport: Transport) -> None:
         self._env = env
         self._cluster = cluster
-        self._transport = transport
+        self._sender = _Sender(transport, cluster)
         self._books = _Books(cluster)
         self._fluid = Fluid(env, cluster.resources, self._arrive, self._never)
 
@@ -223,7 +223,7 @@ class FairNetwork:
     ) -> Transfer:
         """See `Network.send`."""
         now = self._env.now
-        transfer = _begun(self._transport, self._cluster, sender, receiver, size_bytes, now, arrived, failed)
+        transfer = self._sender.begin(sender, receiver, size_bytes, now, arrived, failed)
         if transfer.wait_s > 0.0:
             self._env.timeout(transfer.wait_s, transfer).callbacks.append(self._flow)
         else:
@@ -232,7 +232,7 @@ class FairNetwork:
 
     def cancel(self, transfer: Transfer) -> None:
         """See `Network.cancel`."""
-        transfer.active = False
+        self._sender.give_up(transfer)
         if transfer.flow is not None:
             self._fluid.stop(transfer.flow)
 
@@ -248,14 +248,14 @@ class FairNetwork:
 
     def _arrive(self, transfer: Transfer) -> None:
         now = self._env.now
-        transfer.active, transfer.flow = False, None
+        transfer.flow = None
         transfer.busy_s = now - transfer.flow_s
-        self._transport.end((transfer.sender, transfer.receiver), now)
+        self._sender.end(transfer, now)
         self._books.enter(transfer)
         transfer.arrived(transfer)
 
     def _never(self, transfer: Transfer) -> None:
-        transfer.active = False
+        self._sender.give_up(transfer)
         transfer.failed(_stalled(self._cluster, transfer, self._env.now))
 
 
@@ -294,26 +294,45 @@ def sent(
     return transfer
 
 
-def _begun(
-    transport: Transport,
-    cluster: Cluster,
-    sender: int,
-    receiver: int,
-    size_bytes: float,
-    now: float,
-    arrived: Arrived,
-    failed: Failed,
-) -> Transfer:
-    """A message that is sent now, with the time at which its first byte flows and the bytes that will."""
-    route, back = cluster.routes[sender][receiver], cluster.routes[receiver][sender]
-    assert route is not None
-    assert back is not None
-    round_trip_s = route.latency_s + back.latency_s
-    transfer = Transfer(sender, receiver, size_bytes, route, now, arrived, failed)
-    wait_s, transfer.wire_bytes = transport.begin((sender, receiver), route, round_trip_s, size_bytes, now)
-    transfer.wait_s = route.latency_s + wait_s
-    transfer.flow_s = now + transfer.wait_s
-    return transfer
+class _Sender:
+    """Sends the messages of a network through its transport, which loses connections where devices have been down."""
+
+    def __init__(self, transport: Transport, cluster: Cluster) -> None:
+        self._transport = transport
+        self._cluster = cluster
+        self._outages = Outages(cluster.devices)
+        self._last_sent_s: dict[tuple[int, int], float] = {}
+
+    def begin(
+        self, sender: int, receiver: int, size_bytes: float, now: float, arrived: Arrived, failed: Failed
+    ) -> Transfer:
+        """A message that is sent now, with the time at which its first byte flows and the bytes that will."""
+        ends = sender, receiver
+        route, back = self._cluster.routes[sender][receiver], self._cluster.routes[receiver][sender]
+        assert route is not None
+        assert back is not None
+        latency_s = route.latency_at(now)
+        round_trip_s = latency_s + back.latency_at(now)
+        if not self._outages.devices.isdisjoint(ends):
+            if self._outages.next_failure(ends, self._last_sent_s.get(ends, now)) <= now:
+                self._transport.reset(ends)
+            self._last_sent_s[ends] = now
+        transfer = Transfer(sender, receiver, size_bytes, route, now, arrived, failed)
+        wait_s, transfer.wire_bytes = self._transport.begin(ends, route, round_trip_s, size_bytes, now)
+        transfer.wait_s = latency_s + wait_s
+        transfer.flow_s = now + transfer.wait_s
+        return transfer
+
+    def end(self, transfer: Transfer, now: float) -> None:
+        """A message has arrived."""
+        transfer.active = False
+        self._transport.end((transfer.sender, transfer.receiver), now)
+
+    def give_up(self, transfer: Transfer) -> None:
+        """A message that has not arrived never will."""
+        if transfer.active:
+            transfer.active = False
+            self._transport.reset((transfer.sender, transfer.receiver))
 
 
 class _Books:

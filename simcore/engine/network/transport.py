@@ -37,7 +37,7 @@ class Transport(Protocol):
         Args:
             ends: sender and receiver.
             route: the way of the message.
-            round_trip_s: latency there and back.
+            round_trip_s: latency there and back, as both are now.
             size_bytes: payload.
             now: simulated time.
 
@@ -48,6 +48,10 @@ class Transport(Protocol):
 
     def end(self, ends: tuple[int, int], now: float) -> None:
         """A message has arrived."""
+        ...
+
+    def reset(self, ends: tuple[int, int]) -> None:
+        """A message was cancelled or can never arrive, or one of the ends has been down: the connection is lost."""
         ...
 
 
@@ -83,6 +87,9 @@ class Ideal:
     def end(self, ends: tuple[int, int], now: float) -> None:
         """See `Transport.end`."""
 
+    def reset(self, ends: tuple[int, int]) -> None:
+        """See `Transport.reset`."""
+
 
 @dataclass(frozen=True)
 class Tcp:
@@ -93,7 +100,9 @@ class Tcp:
 
     Attributes:
         connection: a `fresh` one for every message, or one per sender and receiver that is `persistent`: the first
-            message opens it, later ones find the window where the one before left it. Checked for `fresh` alone.
+            message opens it, later ones find the window where the one before left it. It is lost, and the next message
+            opens a new one, when a message on it is cancelled and when one of the two devices goes down. Checked
+            against ns-3 for `fresh` alone.
         idle_restart: whether the window of a connection that has been idle for longer than the retransmission timeout,
             a round trip and 200 ms, starts again (RFC 5681 section 4.1; on by default in Linux,
             `tcp_slow_start_after_idle`, which halves it per timeout where here it falls at once).
@@ -140,7 +149,7 @@ class _Connections:
     ) -> tuple[float, float]:
         """See `Transport.begin`."""
         window, handshake_s = self._opened(ends, round_trip_s, now)
-        rate = min(trace.value(now + route.latency_s) for trace in route.bandwidths)
+        rate = min(trace.value(now + route.latency_at(now)) for trace in route.bandwidths)
         idle_s, window = slow_start(size_bytes, rate, round_trip_s, window)
         if self._spec.connection == "persistent":
             self._kept[ends] = _Connection(window, math.inf)
@@ -150,6 +159,10 @@ class _Connections:
         """See `Transport.end`."""
         if ends in self._kept:
             self._kept[ends].used_s = now
+
+    def reset(self, ends: tuple[int, int]) -> None:
+        """See `Transport.reset`."""
+        self._kept.pop(ends, None)
 
     def _opened(self, ends: tuple[int, int], round_trip_s: float, now: float) -> tuple[float, float]:
         """The window with which a message starts, and what it waits for a handshake."""

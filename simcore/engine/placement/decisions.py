@@ -83,7 +83,7 @@ class Decisions:
             disk_bandwidth=cluster.disk_bandwidth,
             availability=cluster.availability(now, scenario.controller.window_s),
             rate=cluster.rates(now, scenario.controller.window_s),
-            latency_s=cluster.latency_s,
+            latency_s=cluster.latencies(now, scenario.controller.window_s),
             steps=self._steps_of(request, generated, count),
             memory_bytes=sealed(last.memory_bytes[kind]),
             moving_bytes=sealed(self._deployment.moving_bytes),
