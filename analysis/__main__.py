@@ -1,6 +1,44 @@
-"""`python -m analysis` is the `headway` command."""
+"""The `headway` command, which is also `python -m analysis`."""
 
-from analysis.cli import main
+# ruff: noqa: PLC0415
+
+import os
+import sys
+
+try:
+    import atexit
+
+    from analysis import interrupts
+except KeyboardInterrupt:  # before anything can listen for it
+    os.write(2, b"headway: interrupted\n")
+    os._exit(130)
+
+
+def main() -> None:
+    """Entry point of the `headway` command. It ends the process."""
+    interrupts.end_at_once()
+    if sys.stdout is None:  # as Python has it for who was called with >&-
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    streams = sys.stdout, sys.stderr
+    code: object = 1
+    try:
+        from analysis.cli import app
+
+        app(prog_name="headway")
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    # Python would wait for threads that policies leave running, and while it ends Ctrl-C is not in our hands.
+    atexit._run_exitfuncs()
+    try:
+        for stream in streams:
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):  # its reader has gone away, the disk is full, or a policy has closed it
+        code = code or 1
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
 
 if __name__ == "__main__":
     main()

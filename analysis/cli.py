@@ -1,8 +1,8 @@
 """The `headway` command.
 
 Exit codes: 0, it is done (also when a simulated run ended early: that is a result); 1, the reader of standard output
-went away; 2, something the user wrote cannot be used; 3, a policy breaks the contract; 130, interrupted. Anything else
-is a defect and shows its traceback.
+went away; 2, something the user wrote cannot be used; 3, a policy breaks the contract, or a store is damaged; 130,
+interrupted. Anything else is a defect and shows its traceback.
 
 Only what `--help` needs is imported here; each command imports the rest when it is called.
 """
@@ -61,13 +61,6 @@ _Scenario = Annotated[
         help="Name of a shipped scenario (see `headway run --list`), or path of a YAML file; ./NAME is always a path.",
     ),
 ]
-
-
-def main() -> None:
-    """Entry point of the `headway` command."""
-    if sys.stdout is None:  # as Python has it for who was called with >&-
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    app(prog_name="headway")
 
 
 def _show_version(wanted: bool) -> None:
@@ -201,6 +194,7 @@ def paper(
             help="Processes; one per processor by default. Results are the same for any number.",
         ),
     ] = None,
+    decision_limit: DecisionLimit = None,
     page: Annotated[
         Path | None,
         typer.Option(
@@ -217,7 +211,9 @@ def paper(
         from analysis.paper import page as pages
         from analysis.paper.experiments import cases, chosen, scale
         from analysis.paper.runs import run_all
+        from simcore.simulate import RunOptions
 
+        options = RunOptions(decision_limit_s=allowed(decision_limit))
         experiments = chosen(which)
         if page is not None:
             pages.read(page)
@@ -227,7 +223,8 @@ def paper(
         for name in experiments:
             todo = cases(name, scale(quick))
             with counted(name, sum(len(case.seeds) for case in todo), "worlds") as step:
-                results = run_all(todo, workers=workers or os.cpu_count() or 1, progress=step)
+                count = workers or os.cpu_count() or 1
+                results = run_all(todo, workers=count, options=options, progress=step)
             written.append(pages.write(name, results, out))
         if page is not None:
             pages.fill(page, written, out)
@@ -264,6 +261,7 @@ def _compare(
 
     from analysis.compare import compare, total_tokens
     from analysis.tables import audited, lateness
+    from traces.errors import visible
 
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -276,7 +274,7 @@ def _compare(
         task = bar.add_task("", total=len(by_label) * total_tokens(world))
 
         def step(label: str, tokens: int) -> None:
-            bar.update(task, description=label, completed=tokens)
+            bar.update(task, description=visible(label), completed=tokens)
 
         late: dict[str, Lateness] = {}
         audits: dict[str, Audit] = {}

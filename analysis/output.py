@@ -1,15 +1,17 @@
 """The folder that a run writes: all of it or nothing.
 
 Files go to a hidden folder beside the target, which takes the target's place when everything is written. Until that
-moment older results stay where they are; a failure or an interruption leaves them, and nothing else.
+moment older results stay where they are; a failure or an interruption leaves them, and nothing else. Older and new
+results change places in one step where the system can do that. Elsewhere older results are in the hidden folder for a
+moment. If the process is killed then, or before, the next one to write the same target brings them back, or removes
+what was left.
 """
 
 import errno
 import json
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,8 +21,10 @@ import pyarrow.parquet as pq
 import yaml
 from matplotlib.figure import Figure
 
+from analysis.partial import exchange, make_folder, remove_folder, remove_left
 from analysis.plots import latency_cdf, save_figure
 from simcore.files.placement import last_placements
+from simcore.manifest import MANIFEST
 from simcore.results import TABLES, Result
 from simcore.scenario import Scenario
 from traces.errors import InputError
@@ -34,6 +38,8 @@ _PLACEMENTS_HEAD = """\
 #   placement: {file: this file, run: the name of the run}
 # and the policy `pinned`.
 """
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t")
+_OLD = "old"
 _MARK = "runs.parquet"
 _FIGURES = (_FIGURE, "sweep")
 _FRAMES = ("runs", "tokens", "differences", "levels")
@@ -41,7 +47,7 @@ _FILES = (
     {f"{name}.parquet" for name in (*TABLES, *_FRAMES)}
     | {f"{name}.csv" for name in _FRAMES}
     | {f"{name}.{kind}" for name in _FIGURES for kind in ("svg", "png")}
-    | {SCENARIO, ORIGIN, PLACEMENTS, "campaign.yaml", "cases.parquet", "metrics.parquet"}
+    | {SCENARIO, ORIGIN, PLACEMENTS, MANIFEST, "campaign.yaml", "cases.parquet", "metrics.parquet"}
 )
 
 
@@ -69,14 +75,30 @@ def write_results(folder: Path, result: Result, scenario: Scenario, origin: Path
 def write_findings(
     folder: Path, frames: Mapping[str, pd.DataFrame], figures: Mapping[str, Figure], scenario_text: str
 ) -> None:
-    """Write what came out of many runs: tables as Parquet and CSV, figures, the scenario as the user wrote it."""
+    """Write what came out of many runs: tables as Parquet and CSV, figures, the scenario as the user wrote it.
+
+    In CSV, an apostrophe stands before a text that a spreadsheet would run as a formula; Parquet has it as it is.
+    """
     for name, frame in frames.items():
         pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), folder / f"{name}.parquet")
         if name != "tokens":
-            frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+            _without_formulas(frame).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     for name, figure in figures.items():
         save_figure(figure, folder, name)
     (folder / SCENARIO).write_text(scenario_text, encoding="utf-8", newline="")
+
+
+def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with an apostrophe before every text that a spreadsheet would run as a formula.
+
+    Labels come from files of other people. Numbers stay as they are.
+    """
+
+    def guarded(cell: object) -> object:
+        return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+
+    texts = [name for name, column in frame.items() if not pd.api.types.is_numeric_dtype(column)]
+    return frame.assign(**{str(name): frame[name].map(guarded) for name in texts})
 
 
 @contextmanager
@@ -98,17 +120,18 @@ def results_folder(target: Path) -> Iterator[Path]:
         yield new
         _check_replaceable(place, target)
         with writing(target):
-            _replace(place, new, holder / "old")
+            _replace(place, new, holder / _OLD)
 
 
-def scratch(prefix: str) -> tempfile.TemporaryDirectory[str]:
-    """A folder for what is needed for a while only.
+@contextmanager
+def scratch(prefix: str) -> Iterator[Path]:
+    """A folder for what is needed for a while only; those that killed processes left are removed.
 
     Raises:
         InputError: the system has no place for one.
     """
-    with writing("the folder for temporary files"):
-        return tempfile.TemporaryDirectory(prefix=prefix)
+    with _temporary(Path(tempfile.gettempdir()), prefix, "", "the folder for temporary files") as folder:
+        yield folder
 
 
 @contextmanager
@@ -166,19 +189,36 @@ def _parents(place: Path, target: Path) -> Iterator[None]:
 @contextmanager
 def _holder(place: Path, target: Path) -> Iterator[Path]:
     """A hidden temporary folder beside `place`, gone when the block ends."""
-    with writing(target):
-        holder = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".partial", dir=place.parent))
-    try:
+
+    def bring_back(left: Path) -> None:
+        if (left / _OLD).exists() and not os.path.lexists(place):
+            (left / _OLD).rename(place)
+
+    with _temporary(place.parent, f".{place.name}.", ".partial", target, bring_back) as holder:
         yield holder
+
+
+@contextmanager
+def _temporary(
+    parent: Path, prefix: str, suffix: str, target: Path | str, rescue: Callable[[Path], None] | None = None
+) -> Iterator[Path]:
+    """A new folder that is gone when the block ends; `target` is what messages say cannot be written."""
+    with writing(target):
+        remove_left(parent, prefix, suffix, rescue)
+        folder, lock = make_folder(parent, prefix, suffix)
+    try:
+        yield folder
     finally:
         with writing(target):
-            shutil.rmtree(holder)
+            remove_folder(folder, lock)
 
 
 def _replace(place: Path, new: Path, old: Path) -> None:
-    """Put `new` at `place`; what was there goes to `old`, and comes back if that fails half-way."""
+    """Put `new` at `place`; what was there goes away with `new` or to `old`, and comes back if that fails half-way."""
     if not place.exists():
         new.rename(place)
+        return
+    if exchange(new, place):
         return
     try:
         place.rename(old)

@@ -21,6 +21,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from analysis.metrics import later_tokens
 from analysis.tables import time_unit
 from simcore.results import Result
+from traces.errors import visible
 
 LOG_FROM_RATIO = 20.0
 """Times are drawn on a logarithmic axis if the longest is so many times the shortest."""
@@ -180,8 +181,11 @@ def _labels(result: Result) -> dict[str, str]:
 
 
 def literal(text: str) -> str:
-    """Text that matplotlib shows as it is: `$` would begin a formula, and a leading `_` would hide the label."""
-    return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
+    """Text that matplotlib shows as it is: `$` would begin a formula, and a leading `_` would hide the label.
+
+    Control characters, which no SVG may hold, are written as escapes.
+    """
+    return (" " if text.startswith("_") else "") + visible(text).replace("$", r"\$")
 
 
 def _tokens(count: int) -> str:

@@ -1,11 +1,11 @@
-"""`headway sweep`: plan, run, status, resume, export."""
+"""`headway sweep`: plan, run, status, resume, export, verify."""
 
 # ruff: noqa: PLC0415
 
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -18,6 +18,7 @@ from analysis.terminal import decision_limit as allowed
 
 if TYPE_CHECKING:
     from analysis.campaign import Campaign, Plan, Store, Tally, Workers
+    from analysis.campaign.estimate import Estimate
     from simcore.simulate import RunOptions
 
 sweep = typer.Typer(
@@ -60,7 +61,7 @@ def plan(file: _File, store: _Store = None, workers: _Count = None) -> None:
     """Say how many runs there are, how many are missing, and their cost."""
     with reported(), _planned(file, store) as (planned, place):
         from analysis.campaign.estimate import estimate
-        from analysis.campaign.survey import look
+        from analysis.campaign.survey import look, other_models
 
         view = place.view()
         survey = look(planned, view)
@@ -70,14 +71,13 @@ def plan(file: _File, store: _Store = None, workers: _Count = None) -> None:
             f"{survey.missing.total():,} to make",
             "store": str(place.folder),
         }
+        lines |= _older(other_models(view))
         if survey.missing:
             expected = estimate(planned, view, survey)
-            source = f"{expected.basis} runs " + (
-                "in the store" if expected.from_store else "made as samples"
-            )
             lines |= {
-                "time": f"about {_duration(expected.work_s / count)} on {count} workers, by {source}",
-                "disk": f"about {_size(expected.size_bytes)}",
+                "time": f"{'more than' if expected.at_least else 'about'} {_duration(expected.work_s / count)} "
+                f"on {count} workers, by {_basis(expected)}",
+                "disk": "unknown" if expected.size_bytes is None else f"about {_size(expected.size_bytes)}",
             }
         show(*(f"{key + ':':<10} {value}" for key, value in lines.items()))
 
@@ -125,12 +125,10 @@ def status(file: _File, store: _Store = None) -> None:
     """Say what the store has of a campaign, and what failed."""
     with reported(), _planned(file, store, needed=True) as (planned, place):
         from analysis.campaign.lock import holder_of
-        from analysis.campaign.survey import failures_of, look
+        from analysis.campaign.survey import failures_of, look, other_models
 
         view = place.view()
         survey = look(planned, view)
-        holder = holder_of(place.folder)
-        busy = "nobody" if holder is None else f"process {holder.pid} on {holder.host}"
         lines = {
             "campaign": planned.campaign.name,
             "runs": f"{survey.total:,}",
@@ -138,8 +136,9 @@ def status(file: _File, store: _Store = None) -> None:
             "failed": f"{survey.failed:,}",
             "missing": f"{survey.missing.total():,}",
             "store": f"{place.folder}, {_size(view.size_bytes())}",
-            "at work": busy,
+            "at work": holder_of(place.folder) or "nobody",
         }
+        lines |= _older(other_models(view))
         show(*(f"{key + ':':<10} {value}" for key, value in lines.items()))
         for one in failures_of(planned, view, survey):
             show(f"{one.count:,} x {one.error} (first: run {one.run})")
@@ -159,6 +158,42 @@ def export(
 
         count = write(planned, place, out)
         show(f"{count:,} runs: {out}")
+
+
+@sweep.command()
+def verify(
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the store.")],
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Set damaged parts aside, and keep the undamaged tables of them; the next `headway sweep run` makes "
+            "again what is lost.",
+        ),
+    ] = False,
+) -> None:
+    """Read everything in a store, and say what is damaged. Exit code 3 if something is, and is not repaired."""
+    with reported():
+        from analysis.campaign import Store
+        from analysis.campaign.verify import DAMAGED, damages
+        from analysis.campaign.verify import repair as repaired
+        from traces.errors import InputError
+
+        place = Store(store)
+        if not place.exists:
+            raise InputError(str(store), "no store", "one that `headway sweep run` has made")
+        found = repaired(place) if repair else damages(place)
+        show(*(f"Damaged: {path}: {words}" for one in found for path, words in one.files.items()))
+        if not found:
+            show(f"No damage: {store}")
+        elif repair:
+            show(
+                f"Repaired: what was damaged is in {store / DAMAGED}; undamaged tables of it are still in the store.",
+                "The next `headway sweep run` of each campaign makes again what is missing.",
+            )
+        else:
+            show(f"To repair: headway sweep verify {store} --repair")
+            raise typer.Exit(3)
 
 
 @contextmanager
@@ -181,7 +216,7 @@ def _planned(file: str, store: Path | None, *, needed: bool = False) -> "Iterato
             task = bar.add_task(
                 "", total=campaign.points * len(campaign.seeds) * max(1, len(campaign.policies))
             )
-            planned = prepare(campaign, Path(folder) / "cases.parquet", lambda n: bar.advance(task, n))
+            planned = prepare(campaign, folder / "cases.parquet", lambda n: bar.advance(task, n))
         yield planned, place
 
 
@@ -284,8 +319,10 @@ def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[Non
 
 def _say(text: str) -> None:
     """Tell something on standard error, if anybody is there: it may be the terminal that has gone away."""
+    from traces.errors import visible
+
     with suppress(OSError):
-        typer.echo(f"headway: {text}", err=True)
+        typer.echo(f"headway: {visible(text)}", err=True)
 
 
 @contextmanager
@@ -329,6 +366,31 @@ def _described(planned: "Plan") -> dict[str, str]:
         "policies": ", ".join(planned.policies),
         "keeps": ", ".join(campaign.tables),
     }
+
+
+def _older(counts: Mapping[str, int]) -> dict[str, str]:
+    """A line about runs in the store that another version of the model made, if there are some."""
+    from simcore import MODEL_VERSION
+
+    if not counts:
+        return {}
+    versions = " and ".join(
+        f"{count:,} of version {version}" if version else f"{count:,} from before there were versions"
+        for version, count in counts.items()
+    )
+    text = f"{versions} in the store; not used, since figures may differ under version {MODEL_VERSION}"
+    return {"old model": text}
+
+
+def _basis(expected: "Estimate") -> str:
+    """What an estimate stands on."""
+    from analysis.campaign.estimate import MOST_TOKENS
+
+    if expected.from_store:
+        return f"{expected.basis} runs in the store"
+    beginnings = f"the first {MOST_TOKENS:,} tokens of " if expected.beginnings else ""
+    late = ", of which some did not end in the time they had" if expected.at_least else ""
+    return f"{beginnings}{expected.basis} runs made as samples{late}"
 
 
 def _duration(seconds: float) -> str:

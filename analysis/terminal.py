@@ -9,9 +9,14 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from contextvars import ContextVar
+from copy import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
+
+from analysis import interrupts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,20 +36,29 @@ DecisionLimit = Annotated[
 ]
 
 
+_output: ContextVar["TextIO | None"] = ContextVar("output", default=None)
+"""Standard output as it was when the command began, whatever policies put in its place."""
+
+
 @contextmanager
 def reported() -> Iterator[None]:
     """Turn a user's mistake and an interruption into one line on standard error and an exit code."""
-    try:
-        from traces.errors import InputError
+    from traces.errors import InputError, visible
 
-        try:
+    output, errors = sys.stdout, sys.stderr
+    before = _output.set(output)
+    try:
+        with interrupts.raised():
             yield
-        except InputError as error:
-            typer.echo(f"headway: {error}", err=True)
-            raise typer.Exit(2) from None
+    except InputError as error:
+        typer.echo(f"headway: {visible(str(error))}", errors)
+        raise typer.Exit(2) from None
     except KeyboardInterrupt:
-        typer.echo("headway: interrupted", err=True)
-        raise typer.Exit(130) from None
+        typer.echo("headway: interrupted", errors)
+        raise typer.Exit(interrupts.INTERRUPTED) from None
+    finally:
+        _output.reset(before)
+        sys.stdout, sys.stderr = output, errors
 
 
 def look_here(names: Iterable[str]) -> None:
@@ -106,6 +120,8 @@ def counted(name: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
     """A progress bar over `total` units of work, if somebody is watching; call what it gives after each."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from traces.errors import visible
+
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -114,7 +130,7 @@ def counted(name: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console(), transient=True, disable=not sys.stdout.isatty()) as bar:
-        task = bar.add_task(name, total=total)
+        task = bar.add_task(visible(name), total=total)
         yield lambda: bar.advance(task)
 
 
@@ -122,27 +138,49 @@ def console() -> "Console":
     """Standard output; wide enough for every table where it is not a terminal, so that nothing is cut in a file."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 10_000)
+    file = _output.get() or sys.stdout
+    return Console(file=file, width=None if file.isatty() else 10_000)
 
 
 def show(*what: "Table | str") -> None:
-    """Write tables and lines to standard output.
+    """Write tables and lines to standard output, control characters in them as escapes.
 
     Raises:
         InputError: it leads to a file that cannot be written.
         SystemExit: with code 1, its reader has gone away, as in `headway run | head -1`.
     """
     from analysis.narrow import fitted
-    from traces.errors import InputError
+    from traces.errors import InputError, visible
 
     output = console()
     try:
         for part in what:
-            for number, piece in enumerate([part] if isinstance(part, str) else fitted(part, output.width)):
+            pieces = [visible(part)] if isinstance(part, str) else fitted(_visible(part), output.width)
+            for number, piece in enumerate(pieces):
                 if number:
                     output.print()
                 output.print(piece, markup=False, highlight=False, soft_wrap=isinstance(piece, str))
     except OSError as error:
         # What is still buffered can never be written, and Python would try once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output.file.fileno())
         raise InputError("standard output", error.strerror or str(error), "a place with room left") from error
+
+
+def _visible(table: "Table") -> "Table":
+    """The same table with escapes for the control characters in its title, caption, headings and cells."""
+    from rich.text import Text
+
+    from traces.errors import visible
+
+    def shown(cell: object) -> Text:
+        return Text(visible(str(cell)))
+
+    made = copy(table)
+    made.title, made.caption = (
+        None if part is None else shown(part) for part in (table.title, table.caption)
+    )
+    made.columns = [
+        replace(column, header=shown(column.header), _cells=[shown(cell) for cell in column.cells])
+        for column in table.columns
+    ]
+    return made

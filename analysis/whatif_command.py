@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.terminal import MOST_PROCESSES, counted, reported, scenario_file, show
+from analysis.terminal import MOST_PROCESSES, DecisionLimit, counted, reported, scenario_file, show
+from analysis.terminal import decision_limit as allowed
 
 if TYPE_CHECKING:
     from analysis.whatif.study import Study
@@ -80,6 +81,7 @@ def whatif(
             help="Processes; one per processor by default. Results are the same for any number.",
         ),
     ] = None,
+    decision_limit: DecisionLimit = None,
 ) -> None:
     """Compare a scenario with variants of it, run in the same worlds.
 
@@ -93,7 +95,9 @@ def whatif(
         from analysis.whatif.figures import figures
         from analysis.whatif.runs import prepare, run
         from analysis.whatif.tables import summary
+        from simcore.simulate import RunOptions
 
+        options = RunOptions(decision_limit_s=allowed(decision_limit))
         study = _study(base)
         study = _asked(study, _changes(set_ or [], drop or [], shift_trace or []), variant or [], sweep)
         study = _with_options(study, policy or [], replications, seed)
@@ -101,7 +105,8 @@ def whatif(
         target = out if out is not None else Path("results") / f"whatif-{prepared.base.name}"
         with results_folder(target) as folder:
             with counted("whatif", len(prepared.tasks), "runs") as step:
-                findings = run(prepared, workers=workers or os.cpu_count() or 1, progress=step)
+                count = workers or os.cpu_count() or 1
+                findings = run(prepared, workers=count, options=options, progress=step)
             with writing(target):
                 write_findings(folder, findings.tables, figures(findings), findings.text)
         show(*summary(findings), "", f"Results: {target}")

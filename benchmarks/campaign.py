@@ -43,9 +43,9 @@ workload:
 # includes what the parent had when it began.
 COMMAND = """\
 import os, sys
-from analysis.cli import main
+from analysis.cli import app
 try:
-    main()
+    app(prog_name="headway")
 finally:
     status = open("/proc/self/status").read()
     print("took", sum(os.times()[:4]), status.partition("VmHWM:")[2].split()[0], file=sys.stderr)

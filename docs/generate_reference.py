@@ -91,6 +91,10 @@ The file is read as plain data: text, numbers, `true`, `false`, lists and mappin
 repeated keys are refused. Paths of other files are relative to the scenario file. [How much a file may ask
 for](#how-much-a-file-may-ask-for) is bounded.
 
+A scenario may come through a pipe (`headway run /dev/stdin`, `headway run <(command)`) where one reading is enough:
+in `run` and `validate`. Traces, logs, and scenarios of other commands are regular files. Devices, and pipes that nobody
+writes to, are refused.
+
 ## Quantities
 
 Where a table says *time*, *size*, *rate*, *speed*, *share* or *frequency*, write a number and its unit, with or without

@@ -19,7 +19,7 @@ from simcore.files.load import load_scenario, shipped_scenario, shipped_scenario
 from simcore.files.placement import read_placement, write_placement
 from simcore.instrument import Instrument, Spans
 from simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy, Step
-from simcore.results import SCHEMA_VERSION, TABLES, Result, combine, load_result
+from simcore.results import MODEL_VERSION, SCHEMA_VERSION, TABLES, Result, combine, load_result
 from simcore.rng import stream
 from simcore.scenario import PolicyChoice, Request, Scenario
 from simcore.simulate import RunOptions, simulate
@@ -42,6 +42,7 @@ from simcore.world.presets import PRESETS, preset
 from simcore.world.route import Resource, Route
 
 __all__ = [
+    "MODEL_VERSION",
     "PRESETS",
     "SCHEMA_VERSION",
     "TABLES",

@@ -47,6 +47,13 @@ class Registry(Generic[Part]):
         """All names, sorted."""
         return tuple(sorted({*self._shipped, *(entry.name for entry in entry_points(group=self._group))}))
 
+    def module(self, name: str) -> str:
+        """The module of another package that has the part of a name; empty where it is shipped, or there is none."""
+        if name in self._shipped:
+            return ""
+        modules = (entry.module for entry in entry_points(group=self._group) if entry.name == name)
+        return next(modules, "")
+
     def find(self, part: Named | str, where: str | None = None) -> Part:
         """The part of a name; a part itself is returned as it is.
 

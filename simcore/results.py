@@ -16,10 +16,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simcore.arrays import FloatArray
+from simcore.manifest import check_folder, write_manifest
 from traces import InputError
 from traces.errors import reason, shown
+from traces.files import open_input
 
 SCHEMA_VERSION = 2
+"""Of the tables. Raise it when a column is added, removed, or changes its meaning."""
+
+MODEL_VERSION = 2
+"""Of the figures. Raise it by 1 when the same scenario, policy and seed give other figures than before: other physics,
+a shipped policy that decides otherwise, other random values, other numbers in `analysis.metrics`.
+
+Names of stored runs end with it, so runs of an older version are never mistaken for new ones (docs/decisions, 23). A
+change that leaves all figures as they are (speed, names, comments) does not raise it. `tests/golden` records the
+version with its runs, and fails when one changes without the other.
+"""
 
 MOST_ROWS = 200_000_000
 """The most rows of a table that is read at once: a file of a few kilobytes may say that it has any number."""
@@ -186,19 +198,22 @@ class Result:
         return f"<Result: {', '.join([*told, *more]) or 'no runs'}>"
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write one Parquet file per table into a new or existing folder."""
+        """Write one Parquet file per table, and their manifest, into a new or existing folder."""
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         for name in TABLES:
-            pq.write_table(_table(name, getattr(self, name)), place / f"{name}.parquet")
+            table = _table(name, getattr(self, name))
+            pq.write_table(table, place / f"{name}.parquet", write_page_checksum=True)
+        write_manifest(place)
 
 
 def load_result(folder: str | os.PathLike[str]) -> Result:
-    """Read the tables that `Result.save` wrote.
+    """Read the tables that `Result.save` wrote; they are compared with their manifest, where there is one.
 
     Raises:
-        InputError: the folder does not hold the tables of this schema version.
+        InputError: the folder does not hold the tables of this schema version, or one is damaged.
     """
+    check_folder(Path(folder), "a table as headway wrote it; make the run again")
     result = Result(
         **{
             name: _frame(read_table(Path(folder) / f"{name}.parquet", schema, versioned=True))
@@ -214,6 +229,8 @@ def load_result(folder: str | os.PathLike[str]) -> Result:
 def read_table(path: Path, schema: pa.Schema | None = None, *, versioned: bool = False) -> pa.Table:
     """A table from a Parquet file that anybody may have written; its size and columns are looked at before its rows.
 
+    Checksums of its pages are compared, where it has some.
+
     Args:
         path: of the file.
         schema: the columns that it must have, names and types; any if None.
@@ -223,11 +240,12 @@ def read_table(path: Path, schema: pa.Schema | None = None, *, versioned: bool =
         InputError: it cannot be read, has other columns or too many rows, or lacks something that is never missing.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with open_input(path) as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
             _check_columns(path, file.schema_arrow, schema, versioned)
             if file.metadata.num_rows > MOST_ROWS:
                 raise InputError(str(path), f"{file.metadata.num_rows:,} rows", f"at most {MOST_ROWS:,}")
             table = file.read()
+            table.validate(full=True)
     except (OSError, ValueError, pa.ArrowException) as error:
         if isinstance(error, InputError):
             raise

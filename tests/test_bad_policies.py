@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import pickle
 import re
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -523,6 +524,31 @@ def test_the_command_says_it_in_one_line_and_writes_nothing(
     assert words in done.output
     assert re.search(r"quitting\.py:10", done.output)
     assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"quitting.py"}
+
+
+def test_results_are_printed_whatever_a_policy_puts_in_place_of_standard_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "quitting", raising=False)
+    deed = "import io; sys.stdout = sys.stderr = io.StringIO(); return Keep()"
+    Path("quitting.py").write_text(MODULE.format(deed=deed))
+    done = CliRunner().invoke(app, ["run", "--policy", "quitting:Quits"], prog_name="headway")
+    assert done.exit_code == 0
+    assert "Results: results" in done.stdout
+    Path("quitting.py").write_text(MODULE.format(deed=deed.replace("return", "raise")))
+    monkeypatch.delitem(sys.modules, "quitting")
+    done = CliRunner().invoke(app, ["run", "--policy", "quitting:Quits"], prog_name="headway")
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+
+
+def test_the_command_ends_although_a_policy_leaves_a_thread_running(tmp_path: Path) -> None:
+    deed = "import threading; threading.Thread(target=threading.Event().wait).start(); return Keep()"
+    (tmp_path / "quitting.py").write_text(MODULE.format(deed=deed))
+    command = [sys.executable, "-m", "analysis", "run", "--policy", "quitting:Quits"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60.0)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Results: results" in done.stdout
 
 
 def test_every_policy_of_this_module_is_one() -> None:

@@ -1,15 +1,21 @@
 """Laws of campaign files, of the names of runs, of stores and their locks."""
 
 import errno
-import json
+import fcntl
+import importlib
 import os
 import random
 import re
+import shutil
+import signal
 import socket
 import sys
+import threading
+import time
 import tracemalloc
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +24,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from campaigns import CAMPAIGN, LAB, RUNS, fake, known, make, planned, rows, small, write
+from campaigns import CAMPAIGN, LAB, RUNS, apart, fake, known, make, planned, rows, small, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 import policies
 from analysis.campaign import (
     Campaign,
     Store,
     factors,
+    identity,
     index,
     parts,
     read_campaign,
@@ -36,12 +44,23 @@ from analysis.campaign import (
     variants,
 )
 from analysis.campaign.file import AxesSection, AxisSection, CampaignFile
-from analysis.campaign.identity import code, digest, policy_digest, run_id
-from analysis.campaign.lock import Holder, holder_of
-from analysis.campaign.survey import look
+from analysis.campaign.identity import code, digest, model_of, policy_digest, run_id
+from analysis.campaign.lock import holder_of
+from analysis.campaign.survey import look, other_models
 from analysis.campaign.tables import METRICS, STORED
+from analysis.cli import app
 from analysis.metrics import metrics
-from simcore import TABLES, PolicyChoice, load_scenario, simulate
+from simcore import (
+    MODEL_VERSION,
+    TABLES,
+    DecodeCost,
+    PolicyChoice,
+    load_scenario,
+    registry,
+    shipped_scenario,
+    simulate,
+)
+from simcore.engine.network.network import SharingRule
 from simcore.files.load import open_scenario
 from traces import InputError
 
@@ -323,18 +342,120 @@ def test_a_policy_counts_by_class_and_parameters_with_their_defaults() -> None:
     assert run_id("world", plain) != run_id("other world", plain)
 
 
-def test_code_counts_by_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def lab_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
+    """Writes and imports a package that is not Headway's, anew each time."""
     monkeypatch.syspath_prepend(tmp_path)
-    package = tmp_path / "campaign_test_policies"
+    package = tmp_path / "campaign_test_lab"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    (package / "mine.py").write_text("DEADLINE_S = 1\n")
-    first = code.__wrapped__(package.name)
-    (tmp_path / "campaign_test_policies" / "mine.py").write_text("DEADLINE_S = 2\n")
-    second = code.__wrapped__(package.name)
-    assert first[0] == second[0] == ""
-    assert first[1] != second[1]
-    del sys.modules[package.name]
+
+    def forget() -> None:
+        for name in [name for name in sys.modules if name.partition(".")[0] == package.name]:
+            del sys.modules[name]
+        for cached in (code, identity._foreign_code, identity._fields):
+            cached.cache_clear()
+
+    def load(text: str) -> Any:
+        forget()
+        importlib.invalidate_caches()
+        shutil.rmtree(package / "__pycache__", ignore_errors=True)
+        (package / "mine.py").write_text(text)
+        return importlib.import_module(f"{package.name}.mine")
+
+    yield load
+    forget()
+
+
+LAB_CODE = """
+from dataclasses import dataclass
+from simcore import DecodeCost
+
+@dataclass(frozen=True)
+class Mine:
+    name = "mine"
+    deadline_s: float = {deadline}
+
+    def decide(self, seen):
+        return None
+
+def shared(*arguments):
+    return {deadline}
+
+@dataclass(frozen=True, kw_only=True)
+class LabCost(DecodeCost):
+    name = "lab"
+"""
+
+
+def test_code_of_another_package_counts_by_its_source(lab_package: Callable[[str], Any]) -> None:
+    """The version alone would stay the same while somebody works on a policy."""
+
+    def digests(text: str) -> list[str]:
+        lab = lab_package(text)
+        cost = load_scenario(shipped_scenario("home-cluster")).cost
+        assert isinstance(cost, DecodeCost)
+        costs = {field.name: getattr(cost, field.name) for field in fields(cost) if field.init}
+        rule = SharingRule("lab", lab.shared)
+        return [policy_digest(lab.Mine(deadline_s=1.0)), digest(rule), digest(lab.LabCost(**costs))]
+
+    first = digests(LAB_CODE.format(deadline=1))
+    assert digests(LAB_CODE.format(deadline=1)) == first
+    edited = digests(LAB_CODE.format(deadline=2))
+    assert all(one != other for one, other in zip(first, edited, strict=True))
+
+
+def test_a_part_that_a_scenario_names_counts_by_the_code_of_its_package(
+    tmp_path: Path, lab_package: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path)
+    scenario = load_scenario(tmp_path / "lab.yaml")
+    shipped = digest(scenario)
+    entry = EntryPoint("lab", "campaign_test_lab.mine:shared", "headway.sharing")
+    monkeypatch.setattr(
+        registry,
+        "entry_points",
+        lambda group: EntryPoints([entry] if group == "headway.sharing" else []),
+    )
+    assert digest(scenario) == shipped
+    named = replace(scenario, network=replace(scenario.network, sharing="lab"))
+    digests = []
+    for deadline in (1, 2):
+        lab_package(LAB_CODE.format(deadline=deadline))
+        digests.append(digest(named))
+    assert len({shipped, *digests}) == 3
+
+
+def test_code_of_headway_counts_by_the_version_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comment orphans no stored run; figures that change do, and the store can tell."""
+    policy = policy_digest(policies.create("resource-aware"))
+    name = run_id("world", policy)
+    identity._fields.cache_clear()
+    monkeypatch.setattr(identity, "code", lambda _: ("another version", "another source"))
+    assert run_id("world", policy_digest(policies.create("resource-aware"))) == name
+    monkeypatch.setattr(identity, "MODEL_VERSION", MODEL_VERSION + 1)
+    raised = run_id("world", policy)
+    assert raised != name
+    assert (model_of(name), model_of(raised)) == (str(MODEL_VERSION), str(MODEL_VERSION + 1))
+    assert model_of("0123456789abcdef") == ""
+
+
+def test_runs_of_another_version_of_the_model_are_told_and_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path)
+    file, folder = str(tmp_path / "small.yaml"), tmp_path / "store"
+    store = Store(folder)
+    monkeypatch.setattr(identity, "MODEL_VERSION", 0)
+    make(small(tmp_path), tmp_path, store)
+    monkeypatch.undo()
+    assert look(planned(small(tmp_path), tmp_path), store.view()).present == 0
+    for command in ("plan", "status"):
+        told = CliRunner().invoke(app, ["sweep", command, file, "--store", str(folder)]).stdout
+        assert f"old model: {RUNS} of version 0 in the store; not used" in told, told
+    make(small(tmp_path), tmp_path, store)
+    assert other_models(store.view()) == {"0": RUNS}
+    assert look(planned(small(tmp_path), tmp_path), store.view()).present == RUNS
 
 
 def test_what_cannot_be_told_apart_has_no_digest() -> None:
@@ -529,59 +650,81 @@ def test_two_runners_are_kept_apart(tmp_path: Path) -> None:
             Store(store.folder).writer(),
         ):
             pass
-        holder = holder_of(store.folder)
-        assert holder is not None
-        assert holder.pid == os.getpid()
+        assert holder_of(store.folder) == f"process {os.getpid()} on {socket.gethostname()}"
     assert holder_of(store.folder) is None
     with store.writer():
         pass
 
 
+def hold(folder: Path, host: str, pid: int) -> None:
+    """Be at work in a store until somebody ends this process, under a name of its container's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "gethostname", lambda: host)
+        patch.setattr(os, "getpid", lambda: pid)
+        with Store(folder).writer() as writer:
+            writer.add(fake("run"))
+            writer.commit()
+            while True:
+                time.sleep(1.0)
+
+
+@pytest.mark.parametrize("host", ["here", "elsewhere"])
+def test_a_runner_in_another_container_is_kept_apart_until_it_is_killed(tmp_path: Path, host: str) -> None:
+    """Whatever it calls itself: no process here has its number."""
+    store = Store(tmp_path / "store")
+    process = apart(hold, store.folder, socket.gethostname() if host == "here" else host, DEAD)
+    while not store.exists or not known(store):
+        assert process.is_alive()
+        time.sleep(0.01)
+    with pytest.raises(InputError, match=f"the lock of process {DEAD} on .*at work"), store.writer():
+        pass
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    with store.writer() as writer:
+        writer.add(fake("another"))
+        writer.commit()
+    assert known(store) == {"run", "another"}
+
+
 DEAD = 2**22 + 1  # above the largest number that Linux gives a process
 
 
-@pytest.mark.parametrize(
-    ("changed", "silent_s", "stale"),
-    [
-        ({}, 1e9, False),
-        ({"pid": DEAD}, 0.0, True),
-        ({"boot": "an earlier one"}, 0.0, True),
-        ({"started": "1"}, 0.0, True),
-        ({"host": "elsewhere", "pid": DEAD}, 1.0, False),
-        ({"host": "elsewhere"}, 1000.0, True),
-    ],
-)
-def test_a_stale_lock_is_recognised(
-    tmp_path: Path, changed: dict[str, Any], silent_s: float, stale: bool
-) -> None:
-    """Of a dead process, from before a reboot, with a number used again, and of a host that fell silent."""
-    assert socket.gethostname() != "elsewhere"
+def test_who_looks_for_a_moment_keeps_no_runner_away(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     with store.writer():
         pass
-    other = replace(Holder.this(), **changed)
-    path = store.folder / "lock"
-    path.write_text(json.dumps(asdict(other)))
-    then = path.stat().st_mtime - silent_s
-    os.utime(path, (then, then))
-    assert (holder_of(store.folder) is None) == stale
-    if stale:
+    with (store.folder / "lock").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        threading.Timer(0.05, file.close).start()
         with store.writer():
-            assert json.loads(path.read_text())["pid"] == os.getpid()
-        assert not path.exists()
-    else:
-        with pytest.raises(InputError, match="at work"), store.writer():
             pass
-        assert json.loads(path.read_text()) == asdict(other)
 
 
-def test_a_runner_that_was_taken_for_dead_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analysis.campaign.lock._TOUCH_S", 0.0)
+@pytest.mark.parametrize("left", [b"", b"\xff\x1b[31m", b"{}", b"x" * 5000])
+def test_what_a_lock_file_says_counts_for_nothing(tmp_path: Path, left: bytes) -> None:
+    store = Store(tmp_path / "store")
+    with store.writer():
+        (store.folder / "lock").write_bytes(left)
+        assert len(str(holder_of(store.folder))) <= 100
+    assert holder_of(store.folder) is None
+    (store.folder / "lock").write_bytes(left)
+    with store.writer():
+        pass
+
+
+@pytest.mark.parametrize("other", [False, True])
+@pytest.mark.parametrize("act", ["commit", "fold"])
+def test_a_runner_whose_lock_is_gone_writes_nothing(tmp_path: Path, act: str, other: bool) -> None:
     store = Store(tmp_path / "store")
     with store.writer() as writer:
-        writer.turn()
-        theirs = json.dumps(asdict(replace(Holder.this(), token="theirs")))
-        (store.folder / "lock").write_text(theirs)
-        with pytest.raises(InputError, match="another runner's lock"):
-            writer.turn()
-    assert (store.folder / "lock").read_text() == theirs
+        writer.add(fake("run"))
+        if act == "fold":
+            writer.commit()
+        before = set(store.folder.rglob("*.*"))
+        (store.folder / "lock").unlink()
+        if other:
+            (store.folder / "lock").touch()
+        with pytest.raises(InputError, match="no lock of this runner any more"):
+            getattr(writer, act)()
+    assert set(store.folder.rglob("*.*")) == before

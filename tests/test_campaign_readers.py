@@ -8,7 +8,6 @@ import pytest
 from campaigns import fake
 
 from analysis.campaign import Store, parts
-from analysis.campaign.lock import holder_of
 from analysis.campaign.store import Writer
 from analysis.campaign.view import View
 
@@ -137,7 +136,7 @@ def test_other_libraries_do_not_see_what_a_killed_runner_left(tmp_path: Path, li
     store = begun(tmp_path / "store")
     with store.writer() as writer:
         writer.fold()
-    with parts._hidden(store.folder / ".unfinished") as left:
+    with parts.hidden(store.folder / ".unfinished") as left:
         (left / "runs.parquet").write_bytes(b"PAR1 and so on")
         where = f"{store.folder}/parts/*/runs.parquet"
         if library == "duckdb":
@@ -145,20 +144,3 @@ def test_other_libraries_do_not_see_what_a_killed_runner_left(tmp_path: Path, li
         else:
             found = reader.scan_parquet(where).collect()["run"].to_list()
     assert sorted(found) == [f"run-{i}" for i in range(BEGUN)]
-
-
-def test_a_runner_may_end_while_somebody_asks_who_is_at_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = begun(tmp_path / "store")
-    lock, moment, happened = store.folder / "lock", 0, True
-    while happened:
-        with store.writer():
-            held = lock.read_text()
-            with monkeypatch.context() as patch:
-                left = before_look(patch, moment, lock.unlink)
-                holder_of(store.folder)
-                happened = left[0] < 0
-            lock.write_text(held)
-        moment += 1
-    assert moment

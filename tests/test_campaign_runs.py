@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -467,6 +468,32 @@ def test_a_disk_that_is_full_at_any_moment_is_told_and_nothing_stays_open(tmp_pa
 
 
 # The command
+
+
+def test_a_plan_of_long_runs_is_an_estimate_from_their_first_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million tokens take minutes; a thousand of them a second."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, ONE_SEED.replace("values: [5, 6]", "values: [999999, 1000000]"))
+    code, told = headway("plan", "small.yaml")
+    assert code == 0
+    assert re.search(r"time: +about .*, by the first 1,000 tokens of \d+ runs made as samples", told)
+    size, unit = re.search(r"disk: +about ([\d.,]+) (\w+)", told).groups()  # type: ignore[union-attr]
+    assert (float(size.replace(",", "")), unit) > (1.0, "MB") or unit == "GB"
+
+
+def test_a_plan_of_runs_that_do_not_end_in_time_says_more_than(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("analysis.campaign.estimate._ENOUGH_S", 1e-6)
+    monkeypatch.setattr("analysis.campaign.estimate._LEAST_S", 1e-6)
+    write(tmp_path, ONE_SEED)
+    code, told = headway("plan", "small.yaml")
+    assert code == 0
+    assert re.search(r"time: +more than .* made as samples, of which some did not end", told)
+    assert re.search(r"disk: +unknown", told)
 
 
 def test_the_command_plans_runs_and_exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

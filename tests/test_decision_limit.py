@@ -1,26 +1,22 @@
 """A policy that never answers fails its run in time, and the limit has no other effect on anything."""
 
-import ctypes
-import io
+import math
+import os
 import re
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from campaigns import CAMPAIGN, rows, small
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import policies
@@ -53,284 +49,120 @@ def loops() -> None:
         pass
 
 
-def sleeps() -> None:
-    time.sleep(3600.0)
-
-
-def catches_exceptions() -> None:
+def loops_and_catches_exceptions() -> None:
     while True:
-        try:
+        with suppress(Exception):
             loops()
-        except Exception:
-            continue
-
-
-def catches_everything() -> None:
-    while True:
-        try:
-            sum(1 for _ in range(10))
-        except:  # noqa: E722
-            continue
-
-
-def turns_it_into_another() -> None:
-    try:
-        loops()
-    except BaseException as error:
-        raise ValueError("something else") from error
-
-
-def returns_late() -> None:
-    with suppress(BaseException):
-        loops()
 
 
 def waits_for_a_lock() -> None:
+    """In C code, where Python can interrupt nothing."""
     lock = threading.Lock()
     lock.acquire()
     lock.acquire()
 
 
-def naps_in_c() -> None:
-    """What cannot be interrupted in a thread: found out when it returns."""
-    time.sleep(4 * LIMIT_S)
+def catches_everything() -> None:
+    try:
+        loops()
+    except BaseException:
+        waits_for_a_lock()
 
 
-EVERYWHERE = [loops, catches_exceptions, catches_everything, turns_it_into_another, returns_late, naps_in_c]
+def simulates() -> None:
+    """What a call does that has a limit of its own."""
+    Deadline(2 * PATIENCE_S).call(waits_for_a_lock)
 
 
-def overdue(call: Callable[[], None]) -> float:
-    """Seconds after which a call is found to be overdue, in this thread."""
-    deadline = Deadline(LIMIT_S)
-    begun = time.monotonic()
-    with pytest.raises(OverdueError):
-        deadline.call(call)
-    deadline.close()
-    return time.monotonic() - begun
+ENDLESS = [loops, loops_and_catches_exceptions, waits_for_a_lock, catches_everything, simulates]
 
 
-def elsewhere(function: Callable[[], float]) -> float:
+def here(function: Callable[[], None]) -> None:
+    function()
+
+
+def elsewhere(function: Callable[[], None]) -> None:
     with ThreadPoolExecutor(1) as executor:
-        return executor.submit(function).result(60.0)
+        executor.submit(function).result(2 * PATIENCE_S)
 
 
-@pytest.mark.parametrize("call", [*EVERYWHERE, sleeps, waits_for_a_lock])
-def test_the_main_thread_is_interrupted(call: Callable[[], None]) -> None:
-    assert LIMIT_S <= overdue(call) < PATIENCE_S
-    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
-
-
-@pytest.mark.parametrize("call", EVERYWHERE)
-def test_other_threads_are_interrupted(call: Callable[[], None]) -> None:
-    assert LIMIT_S <= elsewhere(lambda: overdue(call)) < PATIENCE_S
-
-
-def test_what_is_in_time_is_returned_and_raised() -> None:
-    def answers() -> int:
-        deadline = Deadline(60.0)
-        with pytest.raises(ZeroDivisionError):
-            deadline.call(lambda: 1 // 0)
-        answer = deadline.call(lambda: 42)
-        deadline.close()
-        return answer
-
-    assert answers() == elsewhere(answers) == 42
-
-
-@given(st.lists(st.floats(0.0, 2e-3), min_size=1, max_size=20))
-@settings(max_examples=15)
-def test_nothing_is_raised_after_a_call_is_over(naps_s: list[float]) -> None:
-    """Also of a call that takes just as long as it may: what it missed is not held against what comes next."""
-
-    def calls() -> float:
-        deadline = Deadline(1e-3)
-        late = 0
-        for nap_s in naps_s:
-            until = time.monotonic() + nap_s
-            try:
-                deadline.call(lambda until=until: spins(until))  # type: ignore[misc]
-            except OverdueError:
-                late += 1
-            spins(time.monotonic() + 2e-4)
-        deadline.close()
-        return late
-
-    assert calls() <= len(naps_s)
-    assert elsewhere(calls) <= len(naps_s)
-
-
-def spins(until: float) -> None:
-    while time.monotonic() < until:
-        pass
-
-
-def test_a_long_sleep_in_a_thread_hears_nothing_afterwards() -> None:
-    """The watchdog barks many times while the call is in C code, and is heard once."""
-
-    def calls() -> float:
-        deadline = Deadline(1e-3)
-        for _ in range(20):
-            with pytest.raises(OverdueError):
-                deadline.call(lambda: time.sleep(0.01))
-            spins(time.monotonic() + 1e-3)
-        deadline.close()
-        return 0.0
-
-    elsewhere(calls)
-
-
-def test_a_signal_that_reaches_another_thread_is_heard() -> None:
-    """As when the process was stopped meanwhile. CPython does not look for it if that thread is none of its own."""
-    pq.read_table(io.BytesIO(written()))
-    assert pa.io_thread_count() > 0, "Arrow has threads now"
-    libc = ctypes.PyDLL(None)  # Whose functions are called without letting anybody else run.
-    alarm = ctypes.create_string_buffer(1024)
-    libc.sigemptyset(alarm)
-    libc.sigaddset(alarm, signal.SIGALRM)
-
-    def works() -> None:
-        libc.pthread_sigmask(signal.SIG_BLOCK, alarm, None)
-        spins(time.monotonic() + 2 * LIMIT_S)
-        libc.pthread_sigmask(signal.SIG_UNBLOCK, alarm, None)
-        spins(time.monotonic() + PATIENCE_S)
-
-    assert LIMIT_S <= overdue(works) < PATIENCE_S
-
-
-def written() -> bytes:
-    """A small Parquet file."""
-    file = io.BytesIO()
-    pq.write_table(pa.table({"a": [1.0]}), file)
-    return file.getvalue()
-
-
-def test_python_traces_as_before_after_an_interruption() -> None:
-    """CPython 3.11 hangs at the first call that is traced if it has been told of an exception that never came."""
-
-    def calls() -> float:
-        deadline = Deadline(1e-3)
-        for call in (loops, lambda: time.sleep(0.01), returns_late):
-            with pytest.raises(OverdueError):
-                deadline.call(call)
-        deadline.close()
-        return 0.0
-
-    elsewhere(calls)
-    traced: list[str] = []
-    before = sys.gettrace()
-    sys.settrace(lambda frame, *_: traced.append(frame.f_code.co_name))
-    try:
-        Deadline(PATIENCE_S).call(lambda: None)
-    finally:
-        sys.settrace(before)
-    assert "<lambda>" in traced
-
-
-def test_an_outer_limit_passes_through_an_inner_one() -> None:
-    """As when a policy simulates what would become of its decisions."""
-
-    def nested() -> float:
-        inner, outer = Deadline(60.0), Deadline(LIMIT_S)
+@pytest.mark.parametrize("thread", [here, elsewhere])
+@pytest.mark.parametrize("call", ENDLESS)
+def test_a_call_without_end_is_given_up_in_time(
+    call: Callable[[], None], thread: Callable[[Callable[[], None]], None]
+) -> None:
+    def gives_up() -> None:
         begun = time.monotonic()
+        with pytest.raises(OverdueError, match=f"no answer within {LIMIT_S:g} s"):
+            Deadline(LIMIT_S).call(call)
+        assert LIMIT_S <= time.monotonic() - begun < PATIENCE_S
+
+    thread(gives_up)
+
+
+def threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "headway-policy"}
+
+
+@pytest.mark.parametrize("call", [loops, loops_and_catches_exceptions])
+def test_a_loop_of_python_code_ends_when_it_is_given_up(call: Callable[[], None]) -> None:
+    before = threads()
+    with pytest.raises(OverdueError):
+        Deadline(LIMIT_S).call(call)
+    for thread in threads() - before:
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+
+
+def test_calls_after_one_that_was_given_up_are_made() -> None:
+    deadline = Deadline(LIMIT_S)
+    for _ in range(3):
         with pytest.raises(OverdueError):
-            outer.call(lambda: inner.call(loops))
-        assert inner.call(lambda: 7) == 7
-        for one in (inner, outer):
-            one.close()
-        return time.monotonic() - begun
-
-    assert nested() < PATIENCE_S
-    assert elsewhere(nested) < PATIENCE_S
+            deadline.call(waits_for_a_lock)
+    assert Deadline(PATIENCE_S).call(lambda: 42) == 42
 
 
-def test_an_inner_limit_leaves_the_outer_call_alone() -> None:
-    def nested() -> float:
-        inner, outer = Deadline(LIMIT_S), Deadline(60.0)
-
-        def tries() -> float:
-            with pytest.raises(OverdueError):
-                inner.call(loops)
-            return 1.0
-
-        answer = outer.call(tries)
-        for one in (inner, outer):
-            one.close()
-        return answer
-
-    assert nested() == elsewhere(nested) == 1.0
+@pytest.mark.parametrize("limit_s", [60.0, 1e300, None])
+def test_what_is_in_time_is_returned_and_raised(limit_s: float | None) -> None:
+    deadline = Deadline(limit_s)
+    assert deadline.call(lambda: 42) == 42
+    with pytest.raises(ZeroDivisionError):
+        deadline.call(lambda: 1 // 0)
+    with pytest.raises(SystemExit):
+        deadline.call(lambda: sys.exit(0))
+    assert deadline.call(lambda: 42) == 42
 
 
-@contextmanager
-def alarmed(handler: Callable[[int, object], None], seconds: float) -> Iterator[None]:
-    before = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+def test_all_calls_are_made_in_one_thread_that_ends_with_them() -> None:
+    """A policy may keep what only the thread that made it can use, such as a connection to a database."""
+    deadline = Deadline(PATIENCE_S)
+    (thread,) = {deadline.call(threading.current_thread) for _ in range(3)}
+    deadline.close()
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
 
 
-def test_the_timer_of_somebody_else_goes_on() -> None:
-    heard: list[int] = []
-
-    def hear(number: int, _: object) -> None:
-        heard.append(number)
-
-    with alarmed(hear, 2 * LIMIT_S):
-        overdue(loops)
-        until = time.monotonic() + PATIENCE_S
-        while not heard and time.monotonic() < until:
-            time.sleep(0.01)
-        assert signal.getsignal(signal.SIGALRM) is hear
-    assert heard == [signal.SIGALRM]
+def test_without_a_limit_calls_are_made_in_the_thread_of_the_caller() -> None:
+    """There profilers and debuggers see them."""
+    assert Deadline(None).call(threading.current_thread) is threading.current_thread()
 
 
-def test_the_handler_of_somebody_else_is_back_afterwards() -> None:
-    before = signal.signal(signal.SIGALRM, signal.SIG_IGN)
-    try:
-        overdue(loops)
-        assert signal.getsignal(signal.SIGALRM) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGALRM, before)
+def test_no_call_can_catch_ctrl_c() -> None:
+    def presses() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            loops()
+        except BaseException:
+            waits_for_a_lock()
+
+    with pytest.raises(KeyboardInterrupt):
+        Deadline(PATIENCE_S).call(presses)
 
 
-def watchdogs() -> set[threading.Thread]:
-    return {thread for thread in threading.enumerate() if thread.name == "headway-watchdog"}
-
-
-def test_watchdogs_end_with_their_calls() -> None:
-    before = watchdogs()  # Of other tests: closed, and about to end.
-    seen: set[threading.Thread] = set()
-
-    def calls() -> float:
-        deadline = Deadline(60.0)
-        for _ in range(3):
-            seen.update(deadline.call(watchdogs) - before)
-        deadline.close()
-        return len(seen)
-
-    assert elsewhere(calls) == 1
-    (watchdog,) = seen
-    watchdog.join(PATIENCE_S)
-    assert not watchdog.is_alive()
-
-
-@pytest.mark.parametrize("limit_s", [0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("limit_s", [0.0, -1.0, math.nan, math.inf])
 def test_a_limit_that_is_none_is_refused(limit_s: float) -> None:
     with pytest.raises(InputError, match="above 0, or None"):
         simulate(scenario(), policies.create("greedy"), options=RunOptions(decision_limit_s=limit_s))
-
-
-@pytest.mark.parametrize("limit_s", [1e300, None])
-def test_a_limit_may_be_as_long_as_one_likes(limit_s: float | None) -> None:
-    def answer() -> float:
-        deadline = Deadline(limit_s)
-        found = deadline.call(lambda: 1.0)
-        deadline.close()
-        return found
-
-    assert answer() == elsewhere(answer) == 1.0
 
 
 # In runs
@@ -354,19 +186,14 @@ def scenario() -> Scenario:
 
 
 def test_the_run_fails_with_policy_limit_token_and_time() -> None:
-    def fails() -> float:
-        policy = Brooding()
-        with pytest.raises(PolicyError) as told:
-            simulate(scenario(), policy, options=RunOptions(decision_limit_s=LIMIT_S))
-        error = told.value
-        assert (error.policy, error.request, error.token) == ("brooding", 0, policy.asked.generated)
-        assert "no answer within 0.05 s, stopped at " in error.found
-        assert f"{__file__}:" in error.found
-        assert f"{error.time_s:.6g} s" in error.where
-        assert error.time_s == policy.asked.time_s
-        return error.time_s
-
-    assert fails() == elsewhere(fails) > 0.0
+    policy = Brooding()
+    with pytest.raises(PolicyError) as told:
+        simulate(scenario(), policy, options=RunOptions(decision_limit_s=LIMIT_S))
+    error = told.value
+    assert (error.policy, error.request, error.token) == ("brooding", 0, policy.asked.generated)
+    assert f"no answer within {LIMIT_S:g} s, stopped at {__file__}:" in error.found
+    assert f"{error.time_s:.6g} s" in error.where
+    assert error.time_s == policy.asked.time_s > 0.0
 
 
 def test_a_limit_that_is_not_reached_changes_nothing() -> None:
@@ -409,14 +236,29 @@ def test_the_command_says_it_in_one_line_and_writes_nothing(
     assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"brooding_policy.py"}
 
 
-@pytest.mark.parametrize("command", ["run", "sweep run"])
+COMMANDS = {
+    "run": ["run", "home-cluster"],
+    "whatif": ["whatif", "home-cluster", "--set", "seed=1", "--workers", "1", "--replications", "1"],
+    "paper": ["paper", "small", "--quick", "--workers", "1"],
+    "sweep run": ["sweep", "run", "weaker-wifi"],
+}
+
+
+@pytest.mark.parametrize("command", ["run", "whatif", "paper"])
+def test_commands_keep_the_limit(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, printed = headway(*COMMANDS[command], "--decision-limit", "0.001 us")
+    assert (code, printed.count("\n")) == (2, 1)
+    assert "no answer within 1e-09 s" in printed
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("limit", ["0 s", "30", "-1 s", "30 MB", "soon"])
 def test_a_limit_without_sense_is_told(
     command: str, limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    what = ["home-cluster"] if command == "run" else ["weaker-wifi"]
-    code, printed = headway(*command.split(), *what, f"--decision-limit={limit}")
+    code, printed = headway(*COMMANDS[command], f"--decision-limit={limit}")
     assert code == 2
     assert "--decision-limit" in printed
 

@@ -1,16 +1,19 @@
 """The same scenario and seed give the same bytes; another seed gives others."""
 
 import os
+import platform
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import policies
 from simcore import TABLES, combine, load_result, load_scenario, simulate
+from simcore.manifest import MANIFEST
 from traces import InputError
 
 SCENARIO = """
@@ -36,6 +39,47 @@ import policies
 from simcore import combine, load_scenario, simulate
 scenario = load_scenario(sys.argv[1], seed=int(sys.argv[2]))
 combine([simulate(scenario, policies.create(name)) for name in policies.names()]).save(Path(sys.argv[3]))
+"""
+
+DRAWN = """
+model: {preset: gpt2}
+devices:
+  a: {memory: 1 GB, compute: 20 GFLOP/s, memory_bandwidth: 5 GB/s}
+  b:
+    memory: 400 MB
+    compute: 5 GFLOP/s
+    memory_bandwidth: 2 GB/s
+    availability: {diurnal_mean: 0.6, amplitude: 0.3, period: 20 s, step: 50 ms, duration: 200 s, sigma: 0.1}
+  c:
+    memory: 300 MB
+    compute: 5 GFLOP/s
+    memory_bandwidth: 2 GB/s
+    availability: {reverting_mean: 0.8, deviation: 0.2, relaxation: 1 s, step: 50 ms, duration: 200 s}
+links:
+  ab: {connect: [[a, b]], bandwidth: {walk_mean: 50 Mbit/s, sigma: 0.5, step: 50 ms, duration: 200 s}}
+  ac: {connect: [[a, c]], bandwidth: {fading_mean: 50 Mbit/s, coherence: 100 ms, step: 50 ms, duration: 200 s}}
+  bc:
+    connect: [[b, c]]
+    bandwidth: {good: 40 Mbit/s, bad: 10 Mbit/s, good_time: 500 ms, bad_time: 200 ms, duration: 200 s}
+workload:
+  poisson: 6 /min
+  count: 4
+  prompt: {lognormal_mean: 8, sigma: 0.9, most: 20}
+  output: {geometric_mean: 6, most: 12}
+controller: {interval: 3}
+"""
+"""Every kind of synthetic trace, and lengths at random."""
+
+DRAW_AND_RUN = """
+import sys
+from pathlib import Path
+import policies
+from analysis.campaign.identity import digest
+from simcore import combine, load_scenario, simulate
+scenario = load_scenario(sys.argv[1])
+print(digest(scenario))
+names = ("resource-aware", "greedy", "edgeshard", "round-robin")
+combine([simulate(scenario, policies.create(name)) for name in names]).save(Path(sys.argv[2]))
 """
 
 SAME = [name for name in TABLES if name != "timings"]
@@ -68,6 +112,32 @@ def test_other_processes_and_hash_seeds_give_the_same_bytes_and_other_seeds_do_n
     other = run("1", "8")
     # Nothing fails in this world.
     assert [name for name in SAME if other[name] == first[name]] == ["faults"]
+
+
+def test_a_processor_without_extensions_gives_the_same_bytes_and_names(tmp_path: Path) -> None:
+    """What NumPy, OpenBLAS and the C library do otherwise on another processor is seen in no trace and no table.
+
+    NumPy is told not to use those instructions that it finds beyond its baseline. Where it finds none, as on a plain
+    processor, the other two alone are told so.
+    """
+    path = tmp_path / "drawn.yaml"
+    path.write_text(DRAWN)
+
+    def run(**variables: str) -> tuple[str, dict[str, bytes]]:
+        out = tmp_path / f"out-{len(list(tmp_path.iterdir()))}"
+        command = [sys.executable, "-c", DRAW_AND_RUN, str(path), str(out)]
+        done = subprocess.run(
+            command, check=True, env=os.environ | variables, stdout=subprocess.PIPE, text=True
+        )
+        return done.stdout, tables(out)
+
+    extensions = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    plain = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4"}
+    if platform.machine() in {"x86_64", "AMD64"}:
+        plain["OPENBLAS_CORETYPE"] = "Nehalem"
+    if extensions:
+        plain["NPY_DISABLE_CPU_FEATURES"] = " ".join(extensions)
+    assert run(**plain) == run()
 
 
 def test_two_simulations_in_one_process_do_not_touch_each_other(scenario_file: Path) -> None:
@@ -117,6 +187,9 @@ def test_foreign_and_missing_tables_are_told(tmp_path: Path, scenario_file: Path
     with pytest.raises(InputError, match=r"tokens\.parquet"):
         load_result(tmp_path / "out")
     (tmp_path / "out" / "runs.parquet").write_bytes((tmp_path / "out" / "links.parquet").read_bytes())
+    with pytest.raises(InputError, match=r"runs\.parquet"):
+        load_result(tmp_path / "out")
+    (tmp_path / "out" / MANIFEST).unlink()
     with pytest.raises(InputError, match="another schema"):
         load_result(tmp_path / "out")
 

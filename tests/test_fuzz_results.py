@@ -1,6 +1,5 @@
 """Results and stores that somebody has damaged, or that come from elsewhere, are shown or refused in one message."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -31,14 +30,12 @@ policies: [greedy, round-robin]
 replications: 2
 """
 VALUES = [*NUMBERS, *TEXTS, None, "nan", "greedy", "[]", "{}", '{"a": 1}', "x; y"]
-HOLDER = {"host": "x", "boot": "", "pid": 1, "started": "", "token": ""}
 JSON = Some(
     [
         *(b"", b"{", b"[]", b"null", b"5", b'"x"', b"{}", b"[" * 100_000, b"\xff", b"9" * 5000),
         *(b'["x"]', b"[[]]", b"[null]", b'{"headway store": 1}', b'{"headway store": 2}'),
         *(b'{"scenario": 5}', b'{"scenario": "/nowhere/\\u0000x"}'),
-        *(json.dumps(HOLDER | {"pid": pid}).encode() for pid in (0, -1, "x", 10**30, True, None)),
-        json.dumps(HOLDER | {"host": 5, "token": None}).encode(),
+        *(b'{"files": {}, "replaces": [], "sha256": ""}', b'{"files": {"runs.parquet": {}}, "sha256": 5}'),
     ]
 )
 YAML = Some(
@@ -174,7 +171,7 @@ def fuzz_store(folder: Path, undamaged: Path) -> Any:
     files = Some(
         [
             *files_in(undamaged / "store"),
-            *(("lock", b"{}"), ("store.json", b"{}"), ("parts/000001-abcdef01/folded.json", b"[]")),
+            *(("lock", b"{}"), ("store.json", b"{}"), ("parts/000001-abcdef01/manifest.json", b"[]")),
             *((name, pq_bytes) for name in odd),
         ]
     )

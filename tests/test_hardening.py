@@ -401,7 +401,7 @@ class TestNoCode:
         written(info / "METADATA", "Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
         written(info / "entry_points.txt", "[headway.policies]\nmine = mine:Mine\n")
         written(folder / "bad.yaml", GOOD + "policies: [mine]\n")
-        code = "import sys; from analysis.cli import main; sys.argv[1:] = {}; main()"
+        code = "import sys; from analysis.__main__ import main; sys.argv[1:] = {}; main()"
         for asked, says in (
             (["run", "bad.yaml"], "found the policy 'mine'"),
             (["run", "lab.yaml"], "Results: "),

@@ -2,6 +2,7 @@
 
 import itertools
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -244,6 +245,37 @@ def test_edgeshard_of_a_large_world_is_no_slower_than_any_split_over_two_devices
     assert latency <= min(predict.interval_delay(seen, spread(seen, plan)) for plan in splits) * (1 + 1e-9)
     plan = placed(EdgeShard(objective="throughput").decide(seen))[[rows[0] for rows in units(seen.blocks)]]
     assert bottleneck(seen, plan.tolist()) <= min(bottleneck(seen, plan) for plan in splits[::7]) / 2
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_memory_of_edgeshard_grows_no_faster_than_states_times_devices(objective: Objective) -> None:
+    """A set of devices for each of 2,048 x 200 ways to go on would take 80 MB, and 650 MB as numbers."""
+    random = np.random.default_rng(0)
+    count = 200
+    rate = random.uniform(1e7, 1e9, (count, count))
+    np.fill_diagonal(rate, np.inf)
+    seen = with_memory(observe(large(2, 6, 2, seed=1)), np.full(count, 1e15))
+    seen = replace(
+        seen,
+        device_names=tuple(f"d{i}" for i in range(count)),
+        capacity_bytes=seen.available_bytes,
+        flops=random.uniform(1e9, 1e10, count),
+        memory_bandwidth=random.uniform(1e9, 1e10, count),
+        overhead_s=np.zeros(count),
+        disk_bandwidth=np.zeros(count),
+        availability=np.ones(count),
+        rate=rate,
+        latency_s=np.zeros((count, count)),
+        load_seconds=np.zeros((len(Kind), count)),
+        up=np.ones(count, dtype=np.bool_),
+    )
+    tracemalloc.start()
+    try:
+        placed(EdgeShard(objective=objective).decide(seen))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 120e6
 
 
 @given(st.integers(0, 200), st.lists(reals(0.0, 1e9), min_size=1, max_size=30))

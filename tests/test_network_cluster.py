@@ -140,3 +140,20 @@ def test_impossible_networks_are_refused(changes: dict[str, object], message: st
 def test_a_link_without_a_rate_is_refused() -> None:
     with pytest.raises(ValueError, match="'ab' needs a bandwidth or a medium"):
         link("ab", None)
+
+
+@pytest.mark.parametrize("constant", [True, False])
+@pytest.mark.parametrize("periods", [100.0, 1e4, 1e9])
+def test_a_message_of_many_periods_passes_over_them(periods: float, constant: bool) -> None:
+    """The narrower of two traces that repeat together is one trace, whose inverse integral is a closed form."""
+    wide = Trace.constant(3.0) if constant else Trace([0.0, 1.0, 3.0], [1.0, 5.0, 3.0], "loop", 4.0)
+    narrow = Trace([0.0, 1.0], [4.0, 2.0], "loop", 2.0)
+    both = (
+        Trace([0.0, 1.0], [3.0, 2.0], "loop", 2.0)
+        if constant
+        else Trace([0.0, 1.0, 2.0, 3.0], [1.0, 2.0, 4.0, 2.0], "loop", 4.0)
+    )
+    route = Route((), 0.0, (0, 1), (1, 1), (wide, narrow))
+    size_bytes = periods * both.integral(0.0, 4.0) + 2.5
+    for start_s in (0.0, 0.7, 1234.5):
+        assert route.reach(start_s, size_bytes) == pytest.approx(both.reach(start_s, size_bytes), rel=1e-12)

@@ -5,13 +5,16 @@ import errno
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.output import results_folder, write_results, writing
+from analysis.output import results_folder, scratch, write_findings, write_results, writing
+from analysis.partial import exchange
 from simcore import TABLES, Result, load_result, load_scenario, shipped_scenario
 from traces import InputError
 
@@ -44,7 +47,7 @@ def below(folder: Path) -> list[str]:
 
 def test_a_complete_folder_holds_tables_scenario_and_figure(tmp_path: Path) -> None:
     save(tmp_path / "out")
-    files = ["scenario.yaml", "placements.yaml", "latency_cdf.svg", "latency_cdf.png"]
+    files = ["manifest.json", "scenario.yaml", "placements.yaml", "latency_cdf.svg", "latency_cdf.png"]
     names = [f"{name}.parquet" for name in TABLES] + files
     assert sorted(os.listdir(tmp_path / "out")) == sorted(names)
     assert below(tmp_path) == sorted(["out", *(f"out/{name}" for name in names)])
@@ -112,7 +115,9 @@ def test_older_results_are_replaced_as_a_whole(tmp_path: Path) -> None:
 def test_older_results_come_back_when_the_new_ones_cannot_take_their_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Where the system cannot exchange two folders in one step."""
     save(tmp_path / "out", "old")
+    monkeypatch.setattr("analysis.output.exchange", lambda one, other: False)
     rename = Path.rename
 
     def refuse_new(self: Path, target: Path) -> Path:
@@ -123,6 +128,89 @@ def test_older_results_come_back_when_the_new_ones_cannot_take_their_place(
     monkeypatch.setattr(Path, "rename", refuse_new)
     with pytest.raises(InputError, match=os.strerror(errno.EIO)):
         save(tmp_path / "out", "new")
+    assert (tmp_path / "out" / "scenario.yaml").read_text() == "old"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_there_is_always_a_whole_folder_at_the_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill can come after every single change of names."""
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    if not exchange(tmp_path / "one", tmp_path / "other"):
+        pytest.skip("this system cannot exchange two folders in one step")
+    for name in ("one", "other"):
+        (tmp_path / name).rmdir()
+    save(tmp_path / "out", "old")
+    rename = Path.rename
+
+    def checked(self: Path, target: Path) -> Path:
+        rename(self, target)
+        assert (tmp_path / "out" / "scenario.yaml").exists()
+        return target
+
+    monkeypatch.setattr(Path, "rename", checked)
+    save(tmp_path / "out", "new")
+    assert (tmp_path / "out" / "scenario.yaml").read_text() == "new"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+KILLED = """
+import os, sys, signal
+from pathlib import Path
+from analysis.output import results_folder, scratch
+with scratch("headway-test-") as temporary, results_folder(Path(sys.argv[1])) as folder:
+    (temporary / "trace").touch()
+    (folder / "runs.parquet").touch()
+    if sys.argv[2] == "wait":
+        print("ready", flush=True)
+        sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def begun(target: Path, then: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", KILLED, str(target), then]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_what_a_killed_process_left_goes_with_the_next_write_and_not_what_a_living_one_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    with begun(tmp_path / "out", "die") as process:
+        process.wait(60)
+    assert len(os.listdir(tmp_path)) == 2
+    assert len(os.listdir(temporary)) == 1
+    (tmp_path / ".out.kept.partial").mkdir()
+    (tmp_path / ".outer.abcdefgh.partial").mkdir()
+    with begun(tmp_path / "out", "wait") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        with scratch("headway-test-"):
+            assert len(os.listdir(temporary)) == 2
+        save(tmp_path / "out", "ours")
+        kept = {".out.kept.partial", ".outer.abcdefgh.partial", "out", "temporary"}
+        others = set(os.listdir(tmp_path)) - kept
+        assert len(others) == len(os.listdir(temporary)) == 1
+        process.kill()
+    with scratch("headway-test-"):
+        assert len(os.listdir(temporary)) == 1
+    save(tmp_path / "out", "again")
+    assert set(os.listdir(tmp_path)) == kept
+
+
+def test_older_results_that_a_killed_process_had_put_aside_come_back(tmp_path: Path) -> None:
+    """Where the system cannot exchange two folders in one step, the kill may come between two renames."""
+    save(tmp_path / "out", "old")
+    (tmp_path / ".out.abcdefgh.partial").mkdir()
+    (tmp_path / "out").rename(tmp_path / ".out.abcdefgh.partial" / "old")
+    with pytest.raises(RuntimeError):
+        begin_and_fail(tmp_path / "out", RuntimeError)
     assert (tmp_path / "out" / "scenario.yaml").read_text() == "old"
     assert os.listdir(tmp_path) == ["out"]
 
@@ -224,3 +312,15 @@ def test_a_place_where_no_file_can_be_is_told_as_what_it_is(path: str, found: st
     with pytest.raises(InputError) as caught, writing(place):
         place.write_text("")
     assert (caught.value.where, caught.value.found) == (str(place), found)
+
+
+def test_no_label_in_a_csv_file_is_a_formula_and_numbers_stay(tmp_path: Path) -> None:
+    labels = ["=1+2", "+a", "-b", "@c", "\td", "slow=1", "'f"]
+    frame = pd.DataFrame({"variant": labels, "mean": [-1.5, 2.0, -0.0, 1e-9, 1.0, 1.0, np.nan]})
+    frame["policy"] = frame["variant"].astype("category")
+    write_findings(tmp_path, {"levels": frame}, {}, "")
+    read = pd.read_csv(tmp_path / "levels.csv")
+    expected = ["'=1+2", "'+a", "'-b", "'@c", "'\td", "slow=1", "'f"]
+    assert list(read["variant"]) == list(read["policy"]) == expected
+    pd.testing.assert_series_equal(read["mean"], frame["mean"])
+    assert list(pd.read_parquet(tmp_path / "levels.parquet")["variant"]) == labels

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
@@ -180,3 +181,10 @@ def test_the_users_own_style_neither_changes_the_figure_nor_is_changed(tmp_path:
         assert dict(mpl.rcParams) == before
     for kind in ("svg", "png"):
         assert (tmp_path / f"plain.{kind}").read_bytes() == (tmp_path / f"styled.{kind}").read_bytes()
+
+
+def test_control_characters_of_names_leave_an_svg_well_formed(tmp_path: Path) -> None:
+    save_figure(latency_cdf(made({"sta\u202etic\x1b[1m": [1.0, 2.0]})), tmp_path, "figure")
+    text = (tmp_path / "figure.svg").read_text(encoding="utf-8")
+    ElementTree.fromstring(text)
+    assert "\u202e" not in text

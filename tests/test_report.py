@@ -402,6 +402,15 @@ def test_names_and_texts_stay_text(html: str) -> None:
     assert "Is <b>this</b> bold & safe? </script></style>" in text
 
 
+def test_marks_of_direction_and_control_characters_are_shown_as_escapes(result: Result) -> None:
+    foreign = Result(
+        **{name: getattr(result, name).replace({"resource-aware": "sta\u202etic\x1b"}) for name in TABLES}
+    )
+    text = page(of_result(foreign, SCENARIO.replace("\n", "\r\n")))
+    assert r"sta\u202etic\x1b" in text
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
 def test_the_page_names_no_address_but_those_of_xml(html: str) -> None:
     assert set(re.findall(r"https?://[^\s\"'<)]+", html)) <= {
         "http://www.w3.org/2000/svg",

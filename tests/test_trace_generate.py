@@ -25,6 +25,7 @@ from traces import (
     walk,
 )
 from traces.generate import KINDS, MOST_VALUES
+from traces.rounding import BITS, rounded
 from traces.trace import FloatArray
 
 EXAMPLES: dict[str, dict[str, float]] = {
@@ -334,3 +335,20 @@ def test_the_shipped_files_are_what_their_program_makes(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == shipped_names()
     for name in shipped_names():
         assert (tmp_path / name).read_bytes() == shipped(name).read_bytes()
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300))
+def test_a_rounded_value_is_near_and_has_few_bits_and_neighbours_share_it(value: float) -> None:
+    (found,) = rounded(np.array([value]))
+    assert abs(found - value) <= 2.0**-BITS * abs(value) or abs(value) < 1e-300
+    assert rounded(np.array([found]))[0] == found
+    if 1e-30 < abs(value) < 1e30:
+        assert found == np.float32(value)
+        beyond = rounded(np.nextafter(found, [-np.inf, np.inf]))
+        assert (beyond == found).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_values_have_few_bits(kind: str) -> None:
+    values = make(kind, 1, 30.0).values
+    assert np.array_equal(values, rounded(values))

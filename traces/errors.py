@@ -53,7 +53,7 @@ def shortened(text: str, most: int) -> str:
 def reason(error: Exception) -> str:
     """What a library or the system has against a file, on one line and printable; its name if it says nothing."""
     first = next(iter(str(error).splitlines()), "").strip()
-    return _printable(first)[:_LONGEST_REASON] or type(error).__name__
+    return visible(first)[:_LONGEST_REASON] or type(error).__name__
 
 
 def told(error: BaseException) -> str:
@@ -62,13 +62,21 @@ def told(error: BaseException) -> str:
         words = " ".join(str(error)[: 4 * _LONGEST_SHOWN].split())
     except Exception:  # of somebody else's class, whose words are its own affair
         words = ""
-    text = shortened(_printable(words), 2 * _LONGEST_SHOWN)
+    text = shortened(visible(words), 2 * _LONGEST_SHOWN)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _printable(text: str) -> str:
-    """A text with escape sequences for what no terminal can take."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+def visible(text: str) -> str:
+    """A text in which control characters, marks of direction and other unprintable letters are written as escapes.
+
+    Names come from files of other people. Printed as they are, such letters move the cursor, change what was printed
+    before, or show a name in another order than it is written. Line feeds stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text
+    )
 
 
 def one_of(value: str, names: Iterable[str]) -> str:

@@ -3,6 +3,9 @@
 Each kind is a function from a source of randomness and parameters to a `Trace`: the same state of the source gives the
 same trace. All start in their stationary state, so no beginning has to be thrown away. What holds of them on average
 (mean, spread, correlation, distribution) is in `traces.laws`, and `traces.fit` finds their parameters in a real trace.
+
+Values and times that are drawn are rounded to single precision (`traces.rounding`), so that the same seed gives the
+same trace on every machine.
 """
 
 import math
@@ -14,6 +17,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from traces.rounding import rounded
 from traces.trace import EndRule, FloatArray, Trace
 
 MOST_VALUES = 10_000_000
@@ -83,7 +87,8 @@ def walk(
     _check(0 <= correlation < 1, "a correlation in [0, 1)", correlation)
     times = _grid(step_s, duration_s)
     deviations = _autoregression(rng.standard_normal(len(times)), correlation)
-    return _ended(times, np.exp(math.log(mean) - sigma**2 / 2 + sigma * deviations), duration_s, end)
+    values = rounded(np.exp(math.log(mean) - sigma**2 / 2 + sigma * deviations))
+    return _ended(times, values, duration_s, end)
 
 
 def ornstein_uhlenbeck(
@@ -129,7 +134,7 @@ def ornstein_uhlenbeck(
     times = _grid(step_s, duration_s)
     correlation = math.exp(-step_s / relaxation_s) if relaxation_s > 0 else 0.0
     x = mean + deviation * _autoregression(rng.standard_normal(len(times)), correlation)
-    return _ended(times, np.maximum(x, 0.0), duration_s, end)
+    return _ended(times, rounded(np.maximum(x, 0.0)), duration_s, end)
 
 
 def gilbert_elliott(
@@ -171,7 +176,7 @@ def gilbert_elliott(
     batch = 8 + math.ceil(rounds + 4 * math.sqrt(rounds))
     sojourns = np.empty((0, 2))
     while sojourns.sum() < duration_s:
-        sojourns = np.concatenate((sojourns, means * rng.standard_exponential((batch, 2))))
+        sojourns = np.concatenate((sojourns, rounded(means * rng.standard_exponential((batch, 2)))))
     times = np.append(0.0, np.cumsum(sojourns.ravel()))
     times = times[times < duration_s]
     values = np.where(np.arange(len(times)) % 2 == begins_bad, good, bad)
@@ -232,7 +237,7 @@ def diurnal(
     turns = (noise.times + step_s / 2 - peak_s) / period_s
     # Rounding may make the lowest point of a wave that reaches 0 negative.
     wave = np.maximum(mean + amplitude * np.cos(2 * np.pi * turns), 0.0)
-    return _ended(noise.times, wave * noise.values, duration_s, end)
+    return _ended(noise.times, rounded(wave * noise.values), duration_s, end)
 
 
 def fading(
@@ -283,7 +288,7 @@ def fading(
     doppler_hz = HALF_CORRELATED / (2 * math.pi * coherence_s)
     diffuse = _clarke(rng, len(times), doppler_hz * step_s)
     gain = (math.sqrt(rice_factor) + diffuse) / math.sqrt(rice_factor + 1)
-    return _ended(times, mean * (gain.real**2 + gain.imag**2), duration_s, end)
+    return _ended(times, rounded(mean * (gain.real**2 + gain.imag**2)), duration_s, end)
 
 
 def _clarke(rng: np.random.Generator, n: int, doppler: float) -> npt.NDArray[np.complex128]:

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -15,11 +15,25 @@ from analysis.campaign.survey import State, Survey
 from analysis.campaign.tables import Tables, merged
 from analysis.campaign.view import View
 from analysis.campaign.worker import Bundle, work
-from analysis.campaign.world import packed
+from analysis.campaign.world import Misfit, packed
+from analysis.compare import total_tokens
 from analysis.output import scratch, writing
+from simcore.engine.placement.policy_timeout import Deadline, OverdueError
+from simcore.results import TABLES
+from simcore.scenario import Request, Scenario
 
 _SAMPLES = 3
 _ENOUGH_S = 10.0
+"""After so long no further world is sampled; what the samples of all policies in the first may take together."""
+
+_LEAST_S = 1.0
+"""What a sample may take in any case."""
+
+MOST_TOKENS = 1000
+"""Tokens that a sample makes; longer runs are taken to go on as they began."""
+
+_GROWING = TABLES.keys() - {"runs"}
+"""Tables with more rows the more tokens there are."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +42,36 @@ class Estimate:
 
     Attributes:
         work_s: of one worker [s].
-        size_bytes: on the disk.
+        size_bytes: on the disk; None if no run ended that tells.
         basis: runs that were measured for it.
         from_store: whether those are in the store, or were made just now.
+        beginnings: whether some were only begun, for `MOST_TOKENS` tokens.
+        at_least: whether some did not end in the time that there was for them, so that it will take more than `work_s`.
     """
 
     work_s: float
-    size_bytes: float
+    size_bytes: float | None
     basis: int
     from_store: bool
+    beginnings: bool = False
+    at_least: bool = False
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """A run that was made, or begun, to see what it takes.
+
+    Attributes:
+        label: of its policy.
+        wall_s: what the whole run would take [s]; of one that did not end, what there was for it.
+        share: of its tokens that were to be made.
+        tables: that it gave; None if it did not end.
+    """
+
+    label: str
+    wall_s: float
+    share: float
+    tables: Tables | None
 
 
 def estimate(plan: Plan, view: View, survey: Survey) -> Estimate:
@@ -44,19 +79,24 @@ def estimate(plan: Plan, view: View, survey: Survey) -> Estimate:
     stored = _stored(plan, view, survey)
     if set(survey.missing) <= set(stored):
         return _of(survey, stored, view.size_bytes() / max(1, survey.stored), from_store=True)
-    batches = list(_samples(plan, survey))
+    samples = list(_samples(plan, survey))
     walls: dict[str, list[float]] = {}
-    for label, _, wall_s in batches:
-        walls.setdefault(label, []).append(wall_s)
+    for sample in samples:
+        walls.setdefault(sample.label, []).append(sample.wall_s)
     means = {label: (sum(each) / len(each), len(each)) for label, each in walls.items()}
-    return _of(survey, means, _marginal_bytes([tables for _, tables, _ in batches]), from_store=False)
+    ended = [sample for sample in samples if sample.tables is not None]
+    return replace(
+        _of(survey, means, _run_bytes(ended) if ended else None, from_store=False),
+        beginnings=any(sample.share < 1.0 for sample in ended),
+        at_least=len(ended) < len(samples),
+    )
 
 
 def _of(
-    survey: Survey, means: Mapping[str, tuple[float, int]], run_bytes: float, *, from_store: bool
+    survey: Survey, means: Mapping[str, tuple[float, int]], run_bytes: float | None, *, from_store: bool
 ) -> Estimate:
     work_s = sum(count * means[label][0] for label, count in survey.missing.items())
-    size = run_bytes * survey.missing.total()
+    size = None if run_bytes is None else run_bytes * survey.missing.total()
     return Estimate(work_s, size, sum(count for _, count in means.values()), from_store)
 
 
@@ -74,27 +114,58 @@ def _stored(plan: Plan, view: View, survey: Survey) -> dict[str, tuple[float, in
     return {plan.choice(i).label: (sums[i] / n, n) for i, n in enumerate(runs.tolist()) if n}
 
 
-def _samples(plan: Plan, survey: Survey) -> Iterator[tuple[str, Tables, float]]:
-    """Label, tables and wall time of some runs: one world after another under all policies, until it is enough."""
+def _samples(plan: Plan, survey: Survey) -> Iterator[_Sample]:
+    """Some runs: one world after another under all policies, until it is enough."""
     begun, count = time.perf_counter(), len(plan.policies)
+    deadline = Deadline(max(_LEAST_S, _ENOUGH_S / count))
     worlds = plan.runs // count
     chosen = {(2 * i + 1) * worlds // (2 * _SAMPLES) for i in range(_SAMPLES)}
     cases = (case for case in plan.cases() if case[0] // count in chosen)
     for number, (world, inside) in enumerate(plan.worlds(cases)):
         if number and time.perf_counter() - begun > _ENOUGH_S:
             return
-        data, apart = packed(world.content, plan.fixed)
+        content, share = _beginning(world.content)
+        data, apart = packed(content, plan.fixed)
         for i, run in inside:
-            bundle = Bundle(data, (plan.task(i, run, survey.tables),))
-            batch = work((bundle,), apart, engine_code())
-            yield plan.choice(i).label, batch.tables, batch.wall_s
+            label, bundle = plan.choice(i).label, Bundle(data, (plan.task(i, run, survey.tables),))
+            since = time.perf_counter()
+            try:
+                batch = deadline.call(partial(work, (bundle,), apart, engine_code()))
+            except OverdueError:
+                yield _Sample(label, time.perf_counter() - since, share, None)
+            else:
+                yield _Sample(label, batch.wall_s / share, share, batch.tables)
+
+
+def _beginning(content: Scenario | Misfit) -> tuple[Scenario | Misfit, float]:
+    """The world with its first `MOST_TOKENS` tokens only, and the share of all that they are."""
+    if isinstance(content, Misfit) or total_tokens(content) <= MOST_TOKENS:
+        return content, 1.0
+    requests: list[Request] = []
+    left = MOST_TOKENS
+    for request in content.requests:
+        if not left:
+            break
+        requests.append(replace(request, output=min(request.output, left)))
+        left -= requests[-1].output
+    return replace(content, requests=tuple(requests)), MOST_TOKENS / total_tokens(content)
+
+
+def _run_bytes(samples: list[_Sample]) -> float:
+    """What a run takes on the disk: tables that grow with the tokens, and those that do not."""
+    tables = [sample.tables or {} for sample in samples]
+    growing, fixed = (
+        [{name: table for name, table in one.items() if (name in _GROWING) == grows} for one in tables]
+        for grows in (True, False)
+    )
+    scale = sum(1.0 / sample.share for sample in samples) / len(samples)
+    return scale * _marginal_bytes(growing) + _marginal_bytes(fixed)
 
 
 def _marginal_bytes(runs: list[Tables]) -> float:
     """What one run more takes in a file of several."""
     with scratch("headway-plan-") as folder, writing(folder):
         one, all_ = (
-            parts.size_bytes(parts.write_part(Path(folder), merged(some), Path(folder)))
-            for some in (runs[:1], runs)
+            parts.size_bytes(parts.write_part(folder, merged(some), folder)) for some in (runs[:1], runs)
         )
     return one if len(runs) == 1 else (all_ - one) / (len(runs) - 1)

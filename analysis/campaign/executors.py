@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Executor
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -19,7 +19,6 @@ from typing import Any
 from analysis.campaign.identity import engine_code
 from analysis.campaign.worker import probe, save_trace
 from analysis.output import scratch, writing
-from analysis.processes import Processes, blocked
 from traces import Trace
 from traces.errors import InputError, shown, told
 
@@ -84,7 +83,7 @@ def processes(count: int | None = None) -> Iterator[Workers]:
     with scratch("headway-traces-") as folder:
 
         def share(name: str, trace: Trace) -> Path:
-            path = Path(folder) / name
+            path = folder / name
             with writing(path):
                 save_trace(trace, path)
             return path
@@ -118,8 +117,30 @@ class _Pool:
         # Workers wait for the end of a pipe of which only we hold the other side: however we end, so do they.
         theirs, self._ours = self._context.Pipe(duplex=False)
         # Python begins a process here that counts semaphores, and tells of each if it ends with the terminal.
-        with blocked("SIGHUP"):
-            return Processes(self._count, self._context, _follow, (theirs,))
+        with _blocked("SIGHUP"):
+            return _Processes(self._count, self._context, _follow, (theirs,))
+
+
+class _Processes(ProcessPoolExecutor):
+    """A pool whose processes do not hear Ctrl-C, which a terminal sends to them too, from their first moment."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """As any pool; it is here that processes begin, and they inherit which signals are blocked."""
+        with _blocked("SIGINT"):
+            return super().submit(fn, *args, **kwargs)
+
+
+@contextmanager
+def _blocked(name: str) -> Iterator[None]:
+    """Keep a signal from this thread for a while, and from processes that begin meanwhile for good."""
+    if not hasattr(signal, "pthread_sigmask"):  # as on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.Signals[name]})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _follow(parent: "Connection[Any, Any]") -> None:

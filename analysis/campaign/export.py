@@ -22,6 +22,7 @@ from analysis.campaign.survey import State, look
 from analysis.campaign.tables import STORED, table_file
 from analysis.campaign.view import View
 from analysis.output import results_folder, writing
+from simcore.manifest import write_manifest
 
 _PILE = 1 << 15
 """Rows of a table that are put in order in memory, about."""
@@ -59,6 +60,7 @@ def export(plan: Plan, store: Store, target: Path) -> int:
                     if name == "runs":
                         table = _named(table, plan, rows[_PLACE].to_numpy())
                     file.write_table(table)
+        write_manifest(folder)
     return len(places)
 
 

@@ -1,27 +1,38 @@
-"""What makes a run the run it is: a hash of everything that determines its result, and of nothing else.
+"""The name of a run in every store: a hash of what decides its figures, and the version of the model that made them.
 
 The world is hashed as `simulate` receives it: traces as their breakpoints, the model as its numbers, defaults filled
 in, units gone, walks drawn. So it does not matter how any of it was written. The order of devices and links counts: a
 policy may break ties by it. What only names the scenario (`_LABELS`) does not.
 
-The code that simulates counts too, by the version of its package and by its source: a version alone stays the same
-while somebody works on a policy, and old results would pass for new ones.
+Code of Headway counts by `MODEL_VERSION`, which is raised when figures change. Code of other packages (a policy, a cost
+model, a rule of sharing, ...) counts by the version and the source of its package: nobody raises a number for it.
 """
 
 import dataclasses
 import functools
 import hashlib
 import importlib
+import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from types import FunctionType
+from typing import Any
 
 import numpy as np
 
+from simcore.engine.compute import DISCIPLINES
+from simcore.engine.network.network import SHARING_RULES
+from simcore.engine.network.transport import TRANSPORTS
 from simcore.observe import Policy
-from simcore.results import SCHEMA_VERSION
+from simcore.registry import Registry
+from simcore.results import MODEL_VERSION, SCHEMA_VERSION
 from simcore.scenario import Scenario
+from simcore.steps.patterns import PATTERNS
+from simcore.world.cluster import Device
+from simcore.world.device_time import DEVICE_TIMES
 from simcore.world.model import ModelSpec
+from simcore.world.options import NetworkOptions
 from traces import Trace
 
 _LABELS: Mapping[type, frozenset[str]] = {
@@ -30,9 +41,18 @@ _LABELS: Mapping[type, frozenset[str]] = {
 }
 """Fields that name something and change nothing that is simulated."""
 
-_OURS = ("traces", "simcore", "policies", "analysis")
-_ENGINE = ("traces", "simcore", "analysis.metrics")
-"""The code whose output a store keeps, beside the policy."""
+_PARTS: Mapping[tuple[type, str], Registry[Any]] = {
+    (Scenario, "execution"): PATTERNS,
+    (Scenario, "device_time"): DEVICE_TIMES,
+    (NetworkOptions, "sharing"): SHARING_RULES,
+    (NetworkOptions, "transport"): TRANSPORTS,
+    (Device, "discipline"): DISCIPLINES,
+}
+"""Fields that may name a part of another package, whose code then counts."""
+
+_OURS = frozenset({"traces", "simcore", "policies", "analysis"})
+_ENGINE = ("traces", "simcore", "policies", "analysis.metrics")
+"""The code of Headway that turns a world and the name of a policy into the tables of a store."""
 
 
 def digest(value: object) -> str:
@@ -47,19 +67,26 @@ def digest(value: object) -> str:
 
 
 def run_id(world: str, policy: str) -> str:
-    """The name of a run in every store, from the digests of its world and its policy."""
-    return digest(("run", SCHEMA_VERSION, engine_code(), world, policy))
+    """The name of a run in every store, from the digests of its world and its policy: `HASH-mMODEL_VERSION`.
+
+    The version is no part of the hash, so a store shows which of its runs another version of the model made.
+    """
+    return f"{digest(('run', SCHEMA_VERSION, world, policy))}-m{MODEL_VERSION}"
+
+
+def model_of(run: str) -> str:
+    """The version of the model that made a run, from its name; empty for a name from before there were versions."""
+    return run.partition("-m")[2]
 
 
 def policy_digest(policy: Policy) -> str:
-    """Of a policy: its class, its parameters with their defaults, and the code it comes from."""
-    package = type(policy).__module__.partition(".")[0]
-    return digest((policy.name, policy, code(package)))
+    """Of a policy: its name, its class and its parameters with their defaults; its code if another package has it."""
+    return digest((policy.name, policy))
 
 
 @functools.cache
 def engine_code() -> str:
-    """Of the code that turns a world and a policy into tables."""
+    """Of the source of Headway: workers compare it with the runner's. Names of runs do not depend on it."""
     return digest(tuple(code(name) for name in _ENGINE))
 
 
@@ -78,6 +105,18 @@ def _version(name: str) -> str:
     package = name.partition(".")[0]
     owners = ["headway"] if package in _OURS else metadata.packages_distributions().get(package, [])
     return ", ".join(f"{owner} {metadata.version(owner)}" for owner in sorted(set(owners)))
+
+
+@functools.cache
+def _foreign_code(module: str) -> tuple[str, str] | None:
+    """Version and source of the package that a module is in; None for Headway and for Python itself."""
+    package, *rest = module.split(".")
+    if package in _OURS or package in sys.stdlib_module_names:
+        return None
+    # A namespace package has no source of its own: the part below it is the package.
+    while rest and getattr(importlib.import_module(package), "__file__", None) is None:
+        package = f"{package}.{rest.pop(0)}"
+    return code(package)
 
 
 def _write(value: object, data: bytearray) -> None:
@@ -103,12 +142,23 @@ def _write(value: object, data: bytearray) -> None:
         for key, item in sorted((digest(key), digest(item)) for key, item in value.items()):
             _add(key.encode(), data)
             _add(item.encode(), data)
+    elif isinstance(value, FunctionType | type):
+        if "<" in value.__qualname__:  # its name does not tell what it does
+            raise TypeError(f"cannot tell what determines {value.__qualname__}")
+        _write(_place(value), data)
     else:
-        head, fields = _fields(kind)  # type: ignore[arg-type]
-        _add(head, data)
-        for name, field in fields:
-            _add(name, data)
-            _write(getattr(value, field), data)
+        _write_fields(value, data)
+
+
+def _write_fields(value: object, data: bytearray) -> None:
+    head, fields = _fields(type(value))  # type: ignore[arg-type]
+    _add(head, data)
+    for name, field, parts in fields:
+        _add(name, data)
+        item = getattr(value, field)
+        _write(item, data)
+        if parts is not None and isinstance(item, str) and (module := parts.module(item)):
+            _write(_foreign_code(module), data)
 
 
 def _add(part: bytes, data: bytearray) -> None:
@@ -118,9 +168,19 @@ def _add(part: bytes, data: bytearray) -> None:
 
 
 @functools.cache
-def _fields(kind: type) -> tuple[bytes, tuple[tuple[bytes, str], ...]]:
-    """How the parts of a dataclass begin, and the fields that count."""
+def _fields(kind: type) -> tuple[bytes, tuple[tuple[bytes, str, Registry[Any] | None], ...]]:
+    """How the parts of a dataclass begin; the fields that count, and where a name in them is looked up."""
     if not dataclasses.is_dataclass(kind):
         raise TypeError(f"cannot tell what determines a {kind.__name__}")
     names = [f.name for f in dataclasses.fields(kind) if f.init and f.name not in _LABELS.get(kind, ())]
-    return f"{kind.__name__} {len(names)}".encode(), tuple((name.encode(), name) for name in names)
+    head = f"{kind.__name__} {len(names)}".encode()
+    # A class of another package counts by its code, and by that of its bases. One of ours may move to another module.
+    if _foreign_code(kind.__module__) is not None:
+        head += digest(tuple(_place(base) for base in kind.__mro__)).encode()
+    return head, tuple((name.encode(), name, _PARTS.get((kind, name))) for name in names)
+
+
+def _place(value: FunctionType | type) -> tuple[object, ...]:
+    """What a function or a class goes by: its name, and of another package also its module and the code there."""
+    foreign = _foreign_code(value.__module__)
+    return (value.__qualname__,) if foreign is None else (value.__module__, value.__qualname__, foreign)

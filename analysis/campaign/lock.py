@@ -1,91 +1,52 @@
 """One runner per store.
 
-The lock is a file that says who holds it: host, boot of that host, process, and when that process started. It is stale
-if that process is gone: its host has booted since, there is no such process, or one that started at another time has
-its number. Of another host nothing can be asked; but a living holder touches the file every few seconds, so a lock
-that nobody has touched for `_SILENCE_S` is stale too.
+A runner holds a lock of the kernel (`flock`) on the file `lock` for as long as it writes. The kernel releases it when
+the process ends, in whatever manner, and knows nothing of host names and process numbers, which containers may share.
+What the file says is for people only. `flock` reaches other hosts on NFS, as Linux mounts it by default; on a file
+system where it does not, nothing keeps runners on different hosts apart.
 """
 
 import fcntl
-import json
 import os
 import socket
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
-from traces.errors import InputError
+from traces.errors import InputError, reason, shortened
 
-LOCK_FILES, LOCK_BEGUN = ("lock", ".judging"), ".lock-"
-"""Names of files of a lock, and how those begin of which there may be many."""
+LOCK = "lock"
 
-_SILENCE_S = 120.0
-_TOUCH_S = 5.0
-_MOST_BYTES = 10_000
-_MOST_PID = 2**31
+_ATTEMPTS, _PAUSE_S = 20, 0.02
+"""`holder_of` takes the lock for an instant, so a runner tries more than once."""
 
-
-@dataclass(frozen=True)
-class Holder:
-    """Who holds a lock.
-
-    Attributes:
-        host: its name.
-        boot: which boot of the host; empty where the system does not say.
-        pid: of the process.
-        started: when the process started, in the system's own words; empty where it does not say.
-        token: unlike that of any other holder.
-    """
-
-    host: str
-    boot: str
-    pid: int
-    started: str
-    token: str
-
-    @classmethod
-    def this(cls) -> "Holder":
-        """This process."""
-        return cls(socket.gethostname(), _boot(), os.getpid(), _started(os.getpid()), uuid.uuid4().hex)
-
-    def is_gone(self, silent_s: float) -> bool:
-        """Whether it cannot be at work any more, having been silent for so many seconds."""
-        if self.host != socket.gethostname():
-            return silent_s > _SILENCE_S
-        return self.boot != _boot() or not _is_alive(self.pid) or self.started != _started(self.pid)
+_MOST_BYTES = 1000
+_LONGEST = 100
 
 
 class Lock:
     """A lock that this process holds."""
 
-    def __init__(self, path: Path, holder: Holder) -> None:
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
         self._path = path
-        self._holder = holder
-        self._touched = time.monotonic()
+        self._file = file
 
     def check(self) -> None:
-        """Show that this process lives, and see that nobody has taken it for dead.
+        """Make sure that the lock is still that of the store: the folder may have been moved or removed.
 
         Raises:
-            InputError: somebody has, perhaps while the machine slept.
+            InputError: it is not.
         """
-        if time.monotonic() - self._touched < _TOUCH_S:
-            return
-        other = _read(self._path)
-        if other is None:
-            raise InputError(str(self._path), "no lock any more", "a store that nobody removes or moves")
-        if other != self._holder:
-            raise InputError(str(self._path), "another runner's lock", "one runner at a time")
-        os.utime(self._path)
-        self._touched = time.monotonic()
-
-    def release(self) -> None:
-        """Let others in."""
-        if _read(self._path) == self._holder:
-            self._path.unlink()
+        try:
+            is_same = os.path.samestat(self._path.stat(), os.fstat(self._file.fileno()))
+        except FileNotFoundError:
+            is_same = False
+        if not is_same:
+            raise InputError(
+                str(self._path), "no lock of this runner any more", "a store that nobody removes or moves"
+            )
 
 
 @contextmanager
@@ -93,90 +54,53 @@ def locked(folder: Path) -> Iterator[Lock]:
     """Hold the lock of a store while the block lasts.
 
     Raises:
-        InputError: somebody else holds it.
+        InputError: another process holds it.
+        OSError: the file cannot be written, or the file system has no locks.
     """
-    path, holder = folder / "lock", Holder.this()
-    mine = folder / f"{LOCK_BEGUN}{holder.token}"
-    with _alone(folder):
-        for left in folder.glob(f"{LOCK_BEGUN}*"):
-            left.unlink()
-        try:
-            mine.write_text(json.dumps(asdict(holder)), encoding="utf-8")
-            other = _read(path)
-            # The clock of the disk, not ours: the two may belong to different machines.
-            if other is not None and not other.is_gone(_silent_s(path, mine)):
-                found = f"the lock of process {other.pid} on {other.host}, which is at work"
-                raise InputError(str(path), found, "one runner at a time")
-            mine.rename(path)
-        finally:
-            mine.unlink(missing_ok=True)
-    lock = Lock(path, holder)
-    try:
-        yield lock
-    finally:
-        lock.release()
+    path = folder / LOCK
+    with path.open("a+b") as file:
+        if not any(_attempts(file)):
+            raise InputError(
+                str(path), f"the lock of {_holder(file)}, which is at work", "one runner at a time"
+            )
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode("utf-8", "replace"))
+        file.flush()
+        yield Lock(path, file)
 
 
-def holder_of(folder: Path) -> Holder | None:
-    """Who is at work in a store, if anybody is."""
-    path = folder / "lock"
+def holder_of(folder: Path) -> str | None:
+    """The process that is at work in a store, in words; None if there is none.
+
+    Raises:
+        InputError: the lock cannot be read.
+    """
     try:
-        other, silent_s = _read(path), time.time() - path.stat().st_mtime
+        with (folder / LOCK).open("rb") as file:
+            return None if _take(file, fcntl.LOCK_SH) else _holder(file)
     except FileNotFoundError:
         return None
-    return None if other is None or other.is_gone(silent_s) else other
+    except OSError as error:
+        raise InputError(str(folder / LOCK), reason(error), "the lock of a store") from error
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Judge and replace a lock without another process of this host doing the same; ends with the process."""
-    with (folder / ".judging").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _attempts(file: IO[bytes]) -> Iterator[bool]:
+    for number in range(_ATTEMPTS):
+        if number:
+            time.sleep(_PAUSE_S)
+        yield _take(file, fcntl.LOCK_EX)
 
 
-def _silent_s(path: Path, fresh: Path) -> float:
-    return fresh.stat().st_mtime - path.stat().st_mtime
-
-
-def _read(path: Path) -> Holder | None:
+def _take(file: IO[bytes], kind: int) -> bool:
+    """Try to take the lock, which the kernel releases when the file is closed; whether that succeeded."""
     try:
-        with path.open("rb") as file:
-            holder = Holder(**json.loads(file.read(_MOST_BYTES)))
-        kinds = [type(value) for value in asdict(holder).values()]
-        if kinds != [str, str, int, str, str] or not 0 < holder.pid < _MOST_PID:
-            raise ValueError
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, RecursionError, IsADirectoryError) as error:
-        raise InputError(str(path), "a file that is not a lock of headway", "no such file") from error
-    return holder
-
-
-def _boot() -> str:
-    return _said("/proc/sys/kernel/random/boot_id")
-
-
-def _started(pid: int) -> str:
-    """Field 22 of /proc/PID/stat: ticks from boot to the start of the process (proc(5))."""
-    _, _, after_name = _said(f"/proc/{pid}/stat").rpartition(")")
-    fields = after_name.split()
-    return fields[19] if len(fields) > 19 else ""
-
-
-def _said(path: str) -> str:
-    """What the system says there; nothing where it has no such file."""
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
-    except PermissionError:
-        return True
     return True
+
+
+def _holder(file: IO[bytes]) -> str:
+    file.seek(0)
+    words = file.read(_MOST_BYTES).decode("utf-8", "replace").strip()
+    return shortened(words, _LONGEST) if words.isprintable() and words else "another process"

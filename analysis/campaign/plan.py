@@ -24,7 +24,7 @@ from analysis.output import writing
 from simcore.errors import DoesNotFitError
 from simcore.files.load import open_scenario
 from simcore.scenario import PolicyChoice, Scenario
-from traces.errors import InputError
+from traces.errors import InputError, shown, told
 
 _ROWS = 1_000
 """Cases that are held in memory at a time."""
@@ -116,7 +116,7 @@ def prepare(campaign: Campaign, path: Path, step: Callable[[int], None] | None =
     choices = {choice.label: choice for choice in campaign.policies or choose(base, ())}
     runs = campaign.points * len(campaign.seeds) * len(choices)
     check_size(runs)
-    names = {label: policy_digest(policies.chosen(choice)) for label, choice in choices.items()}
+    names = {label: _digest_of(choice) for label, choice in choices.items()}
     fixed: set[str] = set()
     with writing(path), table_file(path, _schema(campaign)) as table:
         rows: list[dict[str, Any]] = []
@@ -140,6 +140,21 @@ def prepare(campaign: Campaign, path: Path, step: Callable[[int], None] | None =
         runs=runs,
         fixed=frozenset(fixed),
     )
+
+
+def _digest_of(choice: PolicyChoice) -> str:
+    """By which runs are stored, if the policy can be told from others.
+
+    Raises:
+        InputError: it cannot.
+    """
+    policy = policies.chosen(choice)
+    try:
+        return policy_digest(policy)
+    except TypeError as error:
+        found = f"{shown(choice.name)}, of which nobody can say what determines its decisions ({told(error)})"
+        accepted = "a policy that is a dataclass, whose fields are its parameters: numbers, texts, lists and the like"
+        raise InputError(choice.where, found, accepted) from error
 
 
 def _places(campaign: Campaign) -> Iterator[tuple[Point, Callable[[], World]]]:

@@ -1,24 +1,23 @@
 """Makes the runs that a store lacks: bundles go out to workers, tables come back, whatever happens to the workers.
 
 Only few bundles are on their way at a time, and worlds are read when they are needed, so memory does not grow with the
-number of runs. An exception within a run is a row of the store. A bundle that never comes back, because a worker died
-or could not be reached, is taken apart, and its runs are tried one at a time with nothing else under way: so it is
-known which of them it was. One that fails `_STRIKES` times in this manner is recorded as failed.
+number of runs. An exception within a run is a row of the store, and so is a run that ends every worker that tries it
+(`analysis.campaign.dispatch`).
 """
 
-from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import dataclass, replace
 from functools import partial
 
+from analysis.campaign.dispatch import Dispatcher, Lost
 from analysis.campaign.executors import Workers
 from analysis.campaign.identity import engine_code
 from analysis.campaign.log import Log
 from analysis.campaign.plan import Plan
 from analysis.campaign.store import Store, Writer
 from analysis.campaign.survey import Survey, look
-from analysis.campaign.worker import Batch, Bundle, Task, WrongCodeError, failure, probe, work
+from analysis.campaign.worker import Batch, Bundle, WrongCodeError, failure, probe, work
 from analysis.campaign.world import packed
 from simcore.simulate import RunOptions
 from traces import Trace
@@ -27,7 +26,6 @@ from traces.errors import InputError, told
 _STRIKES = 3
 _CALL_S = 1.0
 _MOST_IN_CALL = 64
-_LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -99,17 +97,12 @@ class _Call:
 
     bundles: tuple[Bundle, ...]
     traces: Mapping[str, Trace]
-    alone: bool = False
-
-    @property
-    def tasks(self) -> list[Task]:
-        return [task for bundle in self.bundles for task in bundle.tasks]
 
     def apart(self) -> Iterator["_Call"]:
-        """A call for each run, to be made when no other is under way."""
+        """A call for each run."""
         for bundle in self.bundles:
             for task in bundle.tasks:
-                yield _Call((Bundle(bundle.world, (task,)),), self.traces, alone=True)
+                yield _Call((Bundle(bundle.world, (task,)),), self.traces)
 
 
 class _Runner:
@@ -128,29 +121,28 @@ class _Runner:
         self._writer = writer
         self._log = log
         self._progress = progress
-        self._under_way: dict[Future[Batch], tuple[_Call, Executor]] = {}
-        self._suspects: deque[_Call] = deque()
-        self._strikes: Counter[str] = Counter()
         self._wall_s = 0.0
 
     def go(self, survey: Survey, stop: Callable[[], bool]) -> Tally:
         """Everything, from the first call to the last row in the store."""
         self._tally = Tally(total=survey.total, before=survey.present, skipped=survey.failed)
         self._begin(survey)
-        calls = self._calls(survey)
-        while True:
-            self._tally = replace(self._tally, stopped=self._tally.stopped or stop())
-            if self._tally.stopped:
-                self._recall()
-            else:
-                self._send(calls)
-            if not self._under_way:
-                break
-            done, _ = wait(self._under_way, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
-            for future in done:
-                self._receive(future, *self._under_way.pop(future))
-            self._writer.turn()
-            self._progress(self._tally)
+        self._stop = stop
+        dispatcher: Dispatcher[_Call, Batch] = Dispatcher(
+            self._workers,
+            self._submit,
+            _Call.apart,
+            lambda error: isinstance(error, WrongCodeError),
+            self._log.say,
+        )
+        try:
+            for back in dispatcher.results(self._calls(survey), self._stopped):
+                for call, outcome in back:
+                    self._take(_given_up(call, outcome) if isinstance(outcome, Lost) else outcome)
+                self._writer.turn()
+                self._progress(self._tally)
+        except WrongCodeError as error:
+            raise _other_code(str(error)) from error
         self._writer.commit()
         self._writer.fold()
         self._log.say(_summary(self._tally))
@@ -203,43 +195,13 @@ class _Runner:
             return 1
         return max(1, min(_MOST_IN_CALL, int(_CALL_S * self._tally.done / self._wall_s)))
 
-    def _send(self, calls: Iterator[_Call]) -> None:
-        """Let every worker have something to do, and one call more; suspects go alone."""
-        # Whoever is gone altogether says so here, before a run is blamed for it.
-        room = 2 * max(1, self._workers.count())
-        if self._suspects:
-            if not self._under_way:
-                self._submit(self._suspects.popleft())
-            return
-        while len(self._under_way) < room:
-            call = next(calls, None)
-            if call is None:
-                return
-            self._submit(call)
-
-    def _submit(self, call: _Call) -> None:
-        executor = self._workers.executor
+    def _submit(self, executor: Executor, call: _Call) -> "Future[Batch]":
         traces = {name: self._workers.shared(name, trace) for name, trace in call.traces.items()}
-        try:
-            future = executor.submit(self._work, call.bundles, traces, engine_code())
-        except BrokenExecutor as error:
-            future = Future()
-            future.set_exception(error)
-        self._under_way[future] = (call, executor)
+        return executor.submit(self._work, call.bundles, traces, engine_code())
 
-    def _recall(self) -> None:
-        """Take back what no worker has begun."""
-        for future in [future for future in self._under_way if future.cancel()]:
-            del self._under_way[future]
-
-    def _receive(self, future: "Future[Batch]", call: _Call, executor: Executor) -> None:
-        error = CancelledError() if future.cancelled() else future.exception()
-        if error is None:
-            self._take(future.result())
-        elif isinstance(error, WrongCodeError):
-            raise _other_code(str(error)) from error
-        else:
-            self._lose(call, executor, error)
+    def _stopped(self) -> bool:
+        self._tally = replace(self._tally, stopped=self._tally.stopped or self._stop())
+        return self._tally.stopped
 
     def _take(self, batch: Batch) -> None:
         self._writer.add(batch.tables)
@@ -249,23 +211,11 @@ class _Runner:
         for run, error in batch.failed.items():
             self._log.say(f"run {run} failed: {error}")
 
-    def _lose(self, call: _Call, executor: Executor, error: BaseException) -> None:
-        """A call will never come back: find out which of its runs is to blame."""
-        self._log.say(f"lost {len(call.tasks)} runs: {error!r}")
-        if not isinstance(error, BrokenExecutor):
-            self._workers.forget()
-        elif executor is self._workers.executor and not self._workers.renew():
-            raise error
-        if not call.alone:
-            self._suspects.extend(call.apart())
-            return
-        name = call.tasks[0].run
-        self._strikes[name] += _STRIKES if self._workers.has_insisted(error) else 1
-        if self._strikes[name] < _STRIKES:
-            self._suspects.append(call)
-        else:
-            words = f"no worker survived it, or none could make it: {told(error)}"
-            self._take(Batch(failure(name, words), 0, {name: words}, 0.0))
+
+def _given_up(call: _Call, lost: Lost) -> Batch:
+    """What comes of a run that no worker could make."""
+    name = call.bundles[0].tasks[0].run
+    return Batch(failure(name, lost.reason), 0, {name: lost.reason}, 0.0)
 
 
 def _other_code(found: str) -> InputError:

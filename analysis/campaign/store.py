@@ -2,11 +2,13 @@
 
     store.json                 the version of this layout
     parts/NUMBER/TABLE.parquet the tables, one row group of many runs after another; for anybody to read
+    parts/NUMBER/manifest.json rows, size and digest of each of them
     journal/                   what was finished last; put together into a part now and then, and at the end
     .unfinished/               what is being written
     campaigns/NAME.parquet     which runs a campaign consists of; NAME.yaml is its file, NAME.scenario its scenario's
     log.txt                    what happened
-    lock                       who is at work
+    lock                       who is at work, or was last
+    damaged/                   what `headway sweep verify --repair` has set aside
 
 A run is in the store as soon as a part or journal entry that tells so is visible, with all its tables at once.
 """
@@ -23,7 +25,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from analysis.campaign import parts
-from analysis.campaign.lock import LOCK_BEGUN, LOCK_FILES, Lock, locked
+from analysis.campaign.lock import LOCK, Lock, locked
 from analysis.campaign.tables import Tables, merged
 from analysis.campaign.view import View, look_at
 from analysis.output import writing
@@ -32,9 +34,11 @@ from traces.errors import InputError
 SCENARIO, ORIGIN = ".scenario", ".origin.json"
 """Ends of the names of a campaign's copy of its scenario, and of the file that says where that was."""
 
-_FORMAT = 1
-_MARK = "store.json"
-_JOURNAL, _PARTS, _CAMPAIGNS, _UNFINISHED = _FOLDERS = ("journal", "parts", "campaigns", ".unfinished")
+_FORMAT = 2
+_MARK, _MARK_TEXT = "store.json", json.dumps({"headway store": _FORMAT})
+JOURNAL, PARTS, CAMPAIGNS, UNFINISHED = FOLDERS = ("journal", "parts", "campaigns", ".unfinished")
+"""Names of the folders in a store."""
+
 _COMMIT_S = 0.5
 _FOLD_RUNS = 500
 _FOLD_BYTES = 64_000_000
@@ -61,7 +65,9 @@ class Store:
         _check_inside(self.folder)
         if mark.exists():
             if _version(mark) != _FORMAT:
-                raise InputError(str(mark), "a store of another version of headway", f"version {_FORMAT}")
+                found = "a store of another version of headway, or a damaged file"
+                accepted = f"{_MARK_TEXT} in a store of this version; make runs of another version again in a new store"
+                raise InputError(str(mark), found, accepted)
         elif self.folder.exists() and not _is_begun(self.folder):
             raise InputError(
                 str(folder), "something that is not a store", "a store, or a new or empty folder"
@@ -76,17 +82,17 @@ class Store:
         """What is in it at this moment.
 
         Raises:
-            InputError: it is not whole, or cannot be read.
+            InputError: it is not whole, damaged, or cannot be read.
         """
         if not self.exists:
             return View(self.folder)
-        if missing := [name for name in (_JOURNAL, _PARTS) if not (self.folder / name).is_dir()]:
+        if missing := [name for name in (JOURNAL, PARTS) if not (self.folder / name).is_dir()]:
             raise InputError(str(self.folder), f"a store without its folder {missing[0]}", "a whole store")
-        return look_at(self.folder, self.folder / _JOURNAL, self.folder / _PARTS)
+        return look_at(self.folder, self.folder / JOURNAL, self.folder / PARTS)
 
     def cases(self, campaign: str) -> Path:
         """Where the table of cases of a campaign is."""
-        return self.folder / _CAMPAIGNS / f"{campaign}.parquet"
+        return self.folder / CAMPAIGNS / f"{campaign}.parquet"
 
     @contextmanager
     def writer(self) -> Iterator["Writer"]:
@@ -96,13 +102,13 @@ class Store:
             InputError: somebody else holds it, or the folder cannot be written.
         """
         with writing(self.folder):
-            for name in _FOLDERS:
+            for name in FOLDERS:
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
         with ExitStack() as held:
             with writing(self.folder):
                 lock = held.enter_context(locked(self.folder))
                 if not self.exists:
-                    self.save(self.folder / _MARK, json.dumps({"headway store": _FORMAT}).encode())
+                    self.save(self.folder / _MARK, _MARK_TEXT.encode())
                 writer = Writer(self, lock)
             yield writer
 
@@ -112,7 +118,7 @@ class Store:
         Raises:
             OSError: it cannot be written.
         """
-        new = self.folder / _UNFINISHED / uuid.uuid4().hex
+        new = self.folder / UNFINISHED / uuid.uuid4().hex
         try:
             if isinstance(content, Path):
                 shutil.copyfile(content, new)
@@ -138,8 +144,8 @@ class Writer:
         self._waiting: list[Tables] = []
         self._committed = time.monotonic()
         self._runs = self._bytes = 0
-        self._journal, self._parts = store.folder / _JOURNAL, store.folder / _PARTS
-        self._unfinished = store.folder / _UNFINISHED
+        self._journal, self._parts = store.folder / JOURNAL, store.folder / PARTS
+        self._unfinished = store.folder / UNFINISHED
         self._recover()
 
     def add(self, tables: Tables) -> None:
@@ -150,10 +156,8 @@ class Writer:
         """Commit and fold if it is time; to be called every second or so.
 
         Raises:
-            InputError: the disk takes no more, or somebody else has taken the lock.
+            InputError: the disk takes no more, or the store has been moved or removed.
         """
-        with writing(self._store.folder):
-            self._lock.check()
         if time.monotonic() - self._committed >= _COMMIT_S:
             self.commit()
         if self._runs >= _FOLD_RUNS or self._bytes >= _FOLD_BYTES:
@@ -164,7 +168,7 @@ class Writer:
         if self._waiting:
             tables = merged(self._waiting)
             self._waiting.clear()
-            with writing(self._store.folder):
+            with self._writing():
                 entry = parts.write_part(self._journal, tables, self._unfinished)
                 self._bytes += parts.size_bytes(entry)
             names = [tables[name]["run"] for name in ("kept", "failures") if name in tables]
@@ -173,7 +177,7 @@ class Writer:
 
     def fold(self) -> None:
         """Put the journal together into a part."""
-        with writing(self._store.folder):
+        with self._writing():
             entries = parts.parts_in(self._journal)
             if entries:
                 parts.fold(entries, self._parts, self._unfinished)
@@ -181,7 +185,7 @@ class Writer:
 
     def describe(self, campaign: str, cases: Path, text: str, scenario: Path) -> None:
         """Save what a campaign consists of: the table of its cases, its file, and its scenario's."""
-        with writing(self._store.folder):
+        with self._writing():
             target = self._store.cases(campaign)
             origin = json.dumps({"scenario": os.path.abspath(scenario)})
             self._store.save(target, cases)
@@ -189,10 +193,16 @@ class Writer:
             self._store.save(target.with_suffix(SCENARIO), scenario)
             self._store.save(target.with_suffix(ORIGIN), origin.encode())
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with writing(self._store.folder):
+            self._lock.check()
+            yield
+
     def _recover(self) -> None:
         """Remove what a part has taken in, and what was being written when a runner died."""
         entries = parts.parts_in(self._journal)
-        gone = parts.folded(entries, parts.parts_in(self._parts))
+        gone = parts.folded(entries, map(parts.manifest_of, parts.parts_in(self._parts)))
         for entry in entries:
             if entry.name in gone:
                 parts.remove(entry)
@@ -212,10 +222,10 @@ def _is_begun(folder: Path) -> bool:
     """Whether a folder is empty, or is what a runner leaves that dies before it can write the mark."""
     if not folder.is_dir():
         return False
-    known = {*_FOLDERS, *LOCK_FILES}
-    if any(path.name not in known and not path.name.startswith(LOCK_BEGUN) for path in folder.iterdir()):
+    known = {*FOLDERS, LOCK}
+    if any(path.name not in known for path in folder.iterdir()):
         return False
-    return not any(any((folder / name).glob("*")) for name in (_JOURNAL, _PARTS, _CAMPAIGNS))
+    return not any(any((folder / name).glob("*")) for name in (JOURNAL, PARTS, CAMPAIGNS))
 
 
 def _check_inside(folder: Path) -> None:
@@ -224,7 +234,7 @@ def _check_inside(folder: Path) -> None:
     Raises:
         InputError: names the link.
     """
-    inner = [folder, *(folder / name for name in _FOLDERS)]
+    inner = [folder, *(folder / name for name in FOLDERS)]
     paths = [path for place in inner if place.is_dir() for path in place.iterdir()]
     if links := sorted(path for path in paths if path.is_symlink()):
         raise InputError(str(links[0]), "a link in a store", "files and folders that are there themselves")

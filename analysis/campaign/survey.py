@@ -9,9 +9,11 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.campaign.identity import model_of
 from analysis.campaign.index import Index, first, last
 from analysis.campaign.plan import Plan
 from analysis.campaign.view import View, bits, named
+from simcore.results import MODEL_VERSION
 
 
 class State(IntEnum):
@@ -109,6 +111,17 @@ def look(plan: Plan, view: View, *, retry_failed: bool = False) -> Survey:
         lacking=lacking,
         tables=tables,
     )
+
+
+def other_models(view: View) -> dict[str, int]:
+    """How many runs of a store another `MODEL_VERSION` made, by that version; empty: from before there were versions.
+
+    Their figures may be others than those of today, so they count for no campaign.
+    """
+    batches = view.batches("runs", ("run",))
+    counts = Counter(model_of(run) for batch in batches for run in batch["run"].to_pylist())
+    del counts[str(MODEL_VERSION)]
+    return dict(sorted(counts.items()))
 
 
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[-+]?\d+)?")

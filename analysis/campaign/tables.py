@@ -69,7 +69,10 @@ def table_file(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     Raises:
         OSError: it cannot be written.
     """
-    with pa.OSFile(str(path), "wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+    with (
+        pa.OSFile(str(path), "wb") as file,
+        pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
         yield writer
 
 

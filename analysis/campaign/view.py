@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from analysis.campaign import parts
 from analysis.campaign.index import Index, union
 from analysis.campaign.tables import STORED, told_of
+from simcore.manifest import Manifest
 from simcore.results import TABLES
 from traces.errors import InputError
 
@@ -43,12 +44,12 @@ class View:
 
     Attributes:
         folder: of the store.
-        done: its parts.
+        done: its parts, with their manifests.
         journal: the files of those entries that no part has taken in, by path.
     """
 
     folder: Path
-    done: Sequence[Path] = ()
+    done: Mapping[Path, Manifest] = field(default_factory=dict)
     journal: Mapping[Path, bytes] = field(default_factory=dict)
 
     def contents(self) -> Index:
@@ -80,11 +81,10 @@ class View:
 
     def rows(self, table: str) -> int:
         """How many rows a table has."""
-        count = 0
-        for path, source in self._files(table):
-            with told_of(path):
-                count += pq.read_metadata(source).num_rows
-        return count
+        name = f"{table}.parquet"
+        stored = sum(manifest.files[name].rows for manifest in self.done.values() if name in manifest.files)
+        waiting = (pa.BufferReader(data) for path, data in self.journal.items() if path.name == name)
+        return stored + sum(int(pq.read_metadata(source).num_rows) for source in waiting)
 
     def read(self, table: str, runs: Collection[str] | None = None) -> pa.Table:
         """The rows of a table, of all runs or of some, in the order in which they were added."""
@@ -99,11 +99,12 @@ class View:
         return sum(map(parts.size_bytes, self.done)) + sum(map(len, self.journal.values()))
 
     def _files(self, table: str) -> Iterator[tuple[Path, Path | pa.BufferReader]]:
-        """The files of a table, and where to read each."""
+        """The files of a table, none of which is damaged, and where to read each."""
         name = f"{table}.parquet"
-        for path in (part / name for part in self.done):
-            if path.exists():
-                yield path, path
+        for part, manifest in self.done.items():
+            if name in manifest.files:
+                parts.check(part / name, manifest.files[name])
+                yield part / name, part / name
         for path, data in self.journal.items():
             if path.name == name:
                 yield path, pa.BufferReader(data)
@@ -112,21 +113,25 @@ class View:
 def look_at(folder: Path, journal: Path, done: Path) -> View:
     """The present view of a store.
 
+    Sizes of all files of parts are compared with their manifests, and of the journal, which is small, all content.
+
     Args:
         folder: of the store.
         journal: its folder of entries.
         done: its folder of parts.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or is damaged.
     """
     with told_of(folder):
         while True:
             # No entry that counts can go away, wholly or in part, before a part that has taken it in is visible.
             before = parts.parts_in(done)
+            manifests = {part: parts.manifest_of(part) for part in before}
+            _check_sizes(manifests)
             try:
-                view = View(folder, before, _files_of(journal, before))
-            except FileNotFoundError:
+                view = View(folder, manifests, _files_of(journal, manifests.values()))
+            except InputError:
                 if parts.parts_in(done) == before:
                     raise
             else:
@@ -134,9 +139,28 @@ def look_at(folder: Path, journal: Path, done: Path) -> View:
                     return view
 
 
-def _files_of(journal: Path, done: Sequence[Path]) -> dict[Path, bytes]:
-    """All files of the entries that no part has taken in, in order."""
+def _check_sizes(manifests: Mapping[Path, Manifest]) -> None:
+    for part, manifest in manifests.items():
+        for name, record in manifest.files.items():
+            try:
+                found = record.size_damage((part / name).stat().st_size)
+            except FileNotFoundError:
+                found = "no such file"
+            if found:
+                raise parts.damaged(part / name, found)
+
+
+def _files_of(journal: Path, done: Iterable[Manifest]) -> dict[Path, bytes]:
+    """All files of the entries that no part has taken in, in order.
+
+    Raises:
+        InputError: one is damaged, or goes away because a part has taken in its entry.
+    """
     entries = parts.parts_in(journal)
     gone = parts.folded(entries, done)
-    paths = (path for entry in entries if entry.name not in gone for path in sorted(entry.iterdir()))
-    return {path: path.read_bytes() for path in paths if path.stem in STORED}
+    files = {}
+    for entry in entries:
+        if entry.name not in gone:
+            for name, record in parts.manifest_of(entry).files.items():
+                files[entry / name] = parts.content(entry / name, record)
+    return files

@@ -6,17 +6,18 @@ order: the tables are the same bytes for any number of processes. Wall-clock tim
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 import policies
+from analysis.campaign.dispatch import mapped
 from analysis.paper.placements import SlowestDevice
 from analysis.paper.witness import Witness
 from analysis.paper.worlds import World, alone_seconds, bound_seconds, draw
-from analysis.processes import mapped
-from simcore import Policy, PolicyChoice, Result, simulate
+from simcore import Policy, PolicyChoice, Result, RunOptions, simulate
 
 SLOWEST = SlowestDevice.name
 """A yardstick and no policy that anybody would want, so it is not registered."""
@@ -60,23 +61,39 @@ class Tables:
     timings: pd.DataFrame
 
 
-def run_all(cases: Sequence[Case], *, workers: int = 1, progress: Callable[[], None] | None = None) -> Tables:
+def run_all(
+    cases: Sequence[Case],
+    *,
+    workers: int = 1,
+    options: RunOptions = RunOptions(),  # noqa: B008 (frozen)
+    progress: Callable[[], None] | None = None,
+) -> Tables:
     """Run every world of every case under its policies.
 
     Args:
         cases: what to run.
         workers: processes; with 1 everything happens in this one.
+        options: how runs are made; the tables are the same for any. The limit of a decision includes judging it.
         progress: called after every world.
+
+    Raises:
+        InputError: a policy raises an exception, takes too long, or ends the process in which it decides.
     """
     parts: list[Tables] = []
-    for part in mapped(run_world, [(case, seed) for case in cases for seed in case.seeds], workers):
+    tasks = [(case, seed) for case in cases for seed in case.seeds]
+    for part in mapped(partial(run_world, options=options), tasks, workers, _described):
         parts.append(part)
         if progress is not None:
             progress()
     return Tables(*(_stacked([getattr(part, table.name) for part in parts]) for table in fields(Tables)))
 
 
-def run_world(task: tuple[Case, int]) -> Tables:
+def _described(task: tuple[Case, int]) -> str:
+    case, seed = task
+    return f"{case.variant} in world {seed}, under {', '.join(choice.label for choice in case.choices)}"
+
+
+def run_world(task: tuple[Case, int], options: RunOptions) -> Tables:
     """One world under every policy of its case."""
     case, seed = task
     scenario = draw(case.world, seed)
@@ -87,7 +104,7 @@ def run_world(task: tuple[Case, int]) -> Tables:
     timings: list[dict[str, Any]] = []
     for choice in case.choices:
         witness = Witness(_create(choice), case.judge_every)
-        result = simulate(scenario, witness, run=choice.label)
+        result = simulate(scenario, witness, options, run=choice.label)
         about = {"variant": case.variant, "world": seed, "policy": choice.label}
         runs.append(about | _run_row(case.world, result) | {"alone_s": limits[0], "bound_s": limits[1]})
         decisions.extend(about | asdict(judgement) for judgement in witness.judgements)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from analysis.campaign.identity import policy_digest, run_id
 from analysis.campaign.store import ORIGIN, SCENARIO, Store
 from analysis.campaign.view import View
 from analysis.campaign.world import World
 from analysis.replay.watch import Replay, Row, different, origin_of, policy_of, repeated, scenario_of
+from simcore.results import read_table
 from traces.errors import InputError, shown
 
 
@@ -81,8 +81,10 @@ def _case(store: Store, run: str) -> tuple[Path, Row]:
     for cases in sorted((store.folder / "campaigns").glob("*.parquet")):
         copy = cases.with_suffix(SCENARIO)
         if copy.exists():
-            rows = pq.read_table(cases, columns=columns, filters=[("run", "=", run)]).to_pylist()
-            if rows:
-                return copy, rows[0]
+            table = read_table(cases)
+            if {"run", *columns} <= set(table.column_names):
+                rows = table.filter(pc.equal(table["run"], run)).select(columns).to_pylist()
+                if rows:
+                    return copy, rows[0]
     found = f"a run {shown(run)} of no campaign here, or of one without a copy of its scenario"
     raise InputError(str(store.folder), found, "a campaign for which `headway sweep run` is called once more")

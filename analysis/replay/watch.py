@@ -22,6 +22,7 @@ from simcore.observe import Policy
 from simcore.results import Result, load_result
 from simcore.scenario import PolicyChoice, Scenario
 from traces.errors import InputError, one_of, reason, shown
+from traces.files import open_input
 
 _MOST_BYTES = 100_000
 
@@ -145,7 +146,7 @@ def origin_of(path: Path) -> str | None:
     if not path.exists():
         return None
     try:
-        with path.open("rb") as file:
+        with open_input(path) as file:
             origin = json.loads(file.read(_MOST_BYTES))["scenario"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(str(path), reason(error), "what headway run wrote") from error

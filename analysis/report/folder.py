@@ -19,8 +19,10 @@ from analysis.campaign.store import Store, is_store
 from analysis.campaign.tables import STORED
 from analysis.report.evidence import DETAILS, Evidence, alone, described, detailed, of_result
 from simcore import load_result
+from simcore.manifest import check_folder
 from simcore.results import check_table, read_table
 from traces.errors import InputError, one_of, reason, shown
+from traces.files import open_input
 
 _MOST_BYTES = 1_000_000
 _NUMBERS = ("number", "seed")
@@ -53,6 +55,7 @@ def read_evidence(folder: Path, campaign: str | None = None) -> Evidence:
     if is_store(folder):
         return _of_store(Store(folder), campaign)
     if (folder / "cases.parquet").exists():
+        check_folder(folder, "a table as headway wrote it; export it again")
         cases = _cases(folder / "cases.parquet")
         return _of_campaign(folder, folder.name, cases, _exported(folder), _text(folder / "campaign.yaml"))
     if not (folder / "runs.parquet").exists():
@@ -173,7 +176,7 @@ def _cases(path: Path) -> pd.DataFrame:
 def _text(path: Path) -> str:
     """What is in a file beside the tables; nothing if there is none."""
     try:
-        with path.open("rb") as file:
+        with open_input(path) as file:
             raw = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
         return ""

@@ -13,6 +13,7 @@ from analysis.report.sheets import comparison, numbers, run_sheet, scenario_shee
 from analysis.report.sights import Sight, sights
 from analysis.report.verdict import METRICS, Contest, Metric, contest, listed, verdict
 from analysis.stats import RESAMPLES
+from traces.errors import visible
 
 _LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn")
 
@@ -20,8 +21,8 @@ _LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn")
 def page(evidence: Evidence, metric: Metric | None = None, pictures: Sequence[Sight] | None = None) -> str:
     """The report as HTML; equal evidence gives equal text.
 
-    Names and texts of the user's are escaped by the template, and a policy for its content keeps the page from fetching
-    anything or running any script but its own.
+    Names and texts of the user's are escaped by the template, their control characters and marks of direction are shown
+    as escapes, and a policy for its content keeps the page from fetching anything or running any script but its own.
 
     Args:
         evidence: what it stands on.
@@ -63,7 +64,7 @@ def page(evidence: Evidence, metric: Metric | None = None, pictures: Sequence[Si
         versions=_versions(evidence),
         documents=evidence.documents,
     )
-    return text
+    return visible(text.replace("\r\n", "\n").replace("\t", "    "))
 
 
 def _file(name: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from analysis.whatif.runs import Findings, prepare, run
 from analysis.whatif.study import REPLICATIONS, Study
 from simcore.files.changes import Change, parse_change, parse_settings
+from simcore.simulate import RunOptions
 
 
 def what_if(
@@ -17,6 +18,7 @@ def what_if(
     *,
     seed: int | None = None,
     workers: int = 1,
+    options: RunOptions = RunOptions(),  # noqa: B008 (frozen)
     progress: Callable[[], None] | None = None,
 ) -> Findings:
     """Run a scenario and variants of it in the same worlds, and compare them pair by pair.
@@ -29,6 +31,7 @@ def what_if(
         seed: of the first world; that of the scenario by default.
         workers: processes; the findings are the same for any number. A script that asks for more than one must be
             importable (`if __name__ == "__main__":`), as always with `multiprocessing`.
+        options: how runs are made; the findings are the same for any.
         progress: called after every case in every world.
 
     Raises:
@@ -43,7 +46,7 @@ def what_if(
         replications=replications,
         seed=seed,
     )
-    return run(prepare(study), workers=workers, progress=progress)
+    return run(prepare(study), workers=workers, options=options, progress=progress)
 
 
 def sweep(
@@ -55,6 +58,7 @@ def sweep(
     *,
     seed: int | None = None,
     workers: int = 1,
+    options: RunOptions = RunOptions(),  # noqa: B008 (frozen)
     progress: Callable[[], None] | None = None,
 ) -> Findings:
     """Run a scenario with one value after another of one knob, in the same worlds.
@@ -67,6 +71,7 @@ def sweep(
         replications: worlds.
         seed: of the first world.
         workers: processes.
+        options: how runs are made.
         progress: called after every value in every world.
 
     Raises:
@@ -80,7 +85,7 @@ def sweep(
         replications=replications,
         seed=seed,
     )
-    return run(prepare(study), workers=workers, progress=progress)
+    return run(prepare(study), workers=workers, options=options, progress=progress)
 
 
 def _changes(changes: Sequence[Change | str], place: str) -> tuple[Change, ...]:

@@ -3,21 +3,22 @@
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import pandas as pd
 
 import policies
+from analysis.campaign.dispatch import mapped
 from analysis.compare import choose
 from analysis.metrics import later_tokens, metrics
-from analysis.processes import mapped
 from analysis.whatif.differences import differences, levels
 from analysis.whatif.study import BASE, Study
 from simcore import PolicyChoice, Scenario, load_scenario, simulate
 from simcore.errors import DoesNotFitError
 from simcore.files.bounds import MOST_SEEDS
 from simcore.files.changes import Change
+from simcore.simulate import RunOptions
 from traces.errors import InputError
 
 _TOKENS = ["variant", "policy", "seed", "request", "token", "latency_s"]
@@ -123,16 +124,26 @@ def prepare(study: Study) -> Prepared:
     return Prepared(study=study, base=base, random=random, tasks=tasks)
 
 
-def run(prepared: Prepared, *, workers: int = 1, progress: Callable[[], None] | None = None) -> Findings:
+def run(
+    prepared: Prepared,
+    *,
+    workers: int = 1,
+    options: RunOptions = RunOptions(),  # noqa: B008 (frozen)
+    progress: Callable[[], None] | None = None,
+) -> Findings:
     """Run every case of a study in every world.
 
     Args:
         prepared: the study.
         workers: processes; the findings are the same for any number.
+        options: how runs are made; the findings are the same for any.
         progress: called after every task.
+
+    Raises:
+        InputError: a policy raises an exception, takes too long, or ends the process in which it decides.
     """
     parts = []
-    for part in mapped(_run, prepared.tasks, workers):
+    for part in mapped(partial(_run, options=options), prepared.tasks, workers, _described):
         parts.append(part)
         if progress is not None:
             progress()
@@ -173,7 +184,11 @@ def _content(world: Scenario) -> bytes:
     return pickle.dumps(replace(world, seed=0))
 
 
-def _run(task: Task) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _described(task: Task) -> str:
+    return f"{task.variant} in the world of seed {task.seed}, under {', '.join(task.labels)}"
+
+
+def _run(task: Task, options: RunOptions) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of one case in one world."""
     about: dict[str, object] = {"variant": task.variant, "changes": "; ".join(c.text for c in task.changes)}
     try:
@@ -182,7 +197,7 @@ def _run(task: Task) -> tuple[pd.DataFrame, pd.DataFrame]:
         return _unfitting(task, about, str(error)), pd.DataFrame(columns=_TOKENS)
     runs, tokens = [], []
     for choice in choose(world, task.policies):
-        result = simulate(world, policies.chosen(choice), run=choice.label)
+        result = simulate(world, policies.chosen(choice), options, run=choice.label)
         here = about | {"policy": choice.label, "seed": task.seed}
         measured = metrics(result).drop(columns=["run"]).assign(detail=result.runs["detail"])
         runs.append(_after(here, measured))

@@ -72,7 +72,7 @@ class HeadStage:
             return bounds
         used = table[:, layer.origin, self._rank]
         thresholds = np.maximum(np.concatenate((lowest, used), axis=1), lowest)
-        forced = (used[:, None, :] > thresholds[:, :, None]) @ self._leaving
+        forced = np.where(used[:, None, :] > thresholds[:, :, None], self._leaving, 0.0).sum(axis=2)
         bounds[possible] = (thresholds + forced).min(axis=1)
         return bounds
 

@@ -49,7 +49,7 @@ def lower_bound(seen: Observation, *, rounds: int = ROUNDS) -> float:
     best, worth = least, np.zeros(seen.devices)
     for number in range(rounds):
         lack = used / room - 1.0
-        steepness = float(np.linalg.norm(lack[(lack > 0.0) | (worth > 0.0)]))
+        steepness = float(np.sqrt(np.square(lack[(lack > 0.0) | (worth > 0.0)]).sum()))
         if steepness == 0.0:
             break
         worth = np.maximum(worth + 2.0 * best / (number + 2.0) * lack / steepness, 0.0)
@@ -164,7 +164,7 @@ class _SideBySide:
             most = lowest + self.count * (paid.max() - paid.min())
             thresholds = np.unique(table[(table >= lowest) & (table <= most)])
         taken = self._cheapest_slots(table, thresholds, paid, end if gathered else None)
-        sums = thresholds + taken @ paid
+        sums = thresholds + (taken * paid).sum(axis=1)
         best = int(sums.argmin())
         return float(sums[best]), taken[best]
 

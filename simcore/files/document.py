@@ -19,6 +19,7 @@ import yaml
 
 from simcore.files.bounds import MOST_BYTES, MOST_DEPTH, MOST_VALUES
 from traces.errors import InputError, shown
+from traces.files import read_input
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
@@ -193,8 +194,7 @@ for _tag, _pattern, _first in _PLAIN:
 
 def _read_text(name: str) -> str:
     try:
-        with Path(name).open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
+        raw = read_input(name, MOST_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         reason = error.strerror if isinstance(error, OSError) else None
         found = "a folder" if isinstance(error, IsADirectoryError) else (reason or str(error)).lower()

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from traces.errors import InputError, shown
+from traces.files import read_input
 
 
 def read_text(path: Path, most_bytes: int, accepted: str) -> str:
@@ -20,8 +21,7 @@ def read_text(path: Path, most_bytes: int, accepted: str) -> str:
     """
     where = str(path)
     try:
-        with path.open("rb") as file:
-            raw = file.read(most_bytes + 1)
+        raw = read_input(path, most_bytes + 1)
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         raise InputError(where, f"no readable file ({error})", accepted) from error
     if len(raw) > most_bytes:

@@ -12,6 +12,7 @@ from simcore.rng import stream
 from simcore.scenario import Request
 from traces import InputError
 from traces.requests import read_requests
+from traces.rounding import rounded
 
 
 def poisson_requests(section: schema.PoissonWorkload, seed: int) -> Iterator[Request]:
@@ -20,7 +21,7 @@ def poisson_requests(section: schema.PoissonWorkload, seed: int) -> Iterator[Req
     Arrivals, prompts and outputs have a stream each: under one seed, a changed rate stretches the same arrivals, and
     changed outputs leave the prompts alone.
     """
-    gaps = stream(seed, "workload/arrival").standard_exponential(section.count)
+    gaps = rounded(stream(seed, "workload/arrival").standard_exponential(section.count))
     arrivals = np.cumsum(gaps) / section.poisson
     prompts = lengths(stream(seed, "workload/prompt"), section.prompt, section.count)
     outputs = lengths(stream(seed, "workload/output"), section.output, section.count)
@@ -54,6 +55,9 @@ def lengths(rng: np.random.Generator, section: schema.Length, count: int) -> npt
     A log-normal length is rounded to the nearest whole number, and has the mean it is given before that: the mean of
     the logarithm is ln(mean) - sigma**2 / 2. A geometric length is n with the probability (1 - p)**(n - 1) * p, p = 1 /
     mean.
+
+    A logarithm or an exponential may differ in its last bit from machine to machine; as whole numbers lengths do not,
+    unless one is within that bit of the middle between two.
     """
     match section:
         case schema.UniformLength(uniform=[least, most]):

@@ -14,6 +14,9 @@ from simcore.world.airtime import CellRate
 from traces import Trace
 
 _MOST_IDLE_CHANGES = 100_000
+_MOST_STEPS = 10_000
+"""Breakpoints after which whole periods are passed over, where all that limits the route repeats."""
+
 # What is through but for rounding when an outage begins does not wait for its end; `Trace.reach` has the same rule.
 _ROUNDING = 1e-12
 
@@ -66,15 +69,23 @@ class Route:
         """When the last of `size_bytes` leaves the route if they start to flow at `start_s`; inf when never.
 
         The rate at any moment is that of the narrowest resource. Exact: between two breakpoints of the traces the rate
-        is constant, so it is enough to go from breakpoint to breakpoint. Links whose ups never meet would be followed
-        for ever; after `_MOST_IDLE_CHANGES` breakpoints in a row without a byte the message is taken never to arrive.
+        is constant, so it is enough to go from breakpoint to breakpoint. Where the traces repeat with one period, a
+        long message passes over whole periods, each of which carries the same. Links whose ups never meet would be
+        followed for ever; after `_MOST_IDLE_CHANGES` breakpoints in a row without a byte the message is taken never to
+        arrive.
         """
         if len(self.bandwidths) == 1 and isinstance(only := self.bandwidths[0], Trace):
             return only.reach(start_s, size_bytes)
         if size_bytes == 0.0:
             return start_s
-        now, left, idle = start_s, size_bytes, 0
+        now, left, idle, steps = start_s, size_bytes, 0, 0
         while idle < _MOST_IDLE_CHANGES:
+            steps += 1
+            if steps == _MOST_STEPS and (period_s := self._period_s) is not None:
+                carried = self.integral(0.0, period_s)
+                # The last two periods are gone through: what is left for them is above all rounding.
+                periods = max(0.0, math.floor(left / carried) - 2.0) if carried > 0.0 else 0.0
+                now, left = now + periods * period_s, left - periods * carried
             rate = min(trace.value(now) for trace in self.bandwidths)
             change = min(trace.next_change(now) for trace in self.bandwidths)
             end = now + left / rate if rate > 0.0 else math.inf
@@ -86,6 +97,14 @@ class Route:
             idle = 0 if rate > 0.0 else idle + 1
             now = change
         return math.inf
+
+    @property
+    def _period_s(self) -> float | None:
+        """The period of all that limits the route together; None if there is none, or none is easily found."""
+        periods = [trace.duration for trace in self.bandwidths if trace.end == "loop" and trace.duration]
+        longest = max(periods, default=0.0)
+        repeats = all(trace.is_constant or trace.end == "loop" for trace in self.bandwidths)
+        return longest if periods and repeats and all(longest % one == 0.0 for one in periods) else None
 
     def integral(self, start_s: float, end_s: float) -> float:
         """What flows from `start_s` to `end_s` if nobody else uses the route [bytes]."""

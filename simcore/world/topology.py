@@ -161,7 +161,8 @@ def _rate(bandwidth: Rate | None, name: str) -> Trace:
 def _distances(places: FloatArray) -> FloatArray:
     """Between all places, shape (n, n), from coordinates of shape (n, 2)."""
     apart = places[:, np.newaxis, :] - places
-    return np.hypot(apart[..., 0], apart[..., 1])
+    distance: FloatArray = np.sqrt(np.square(apart).sum(axis=-1))
+    return distance
 
 
 def _spanning_tree(distance: FloatArray) -> list[tuple[int, int]]:

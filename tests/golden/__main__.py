@@ -1,7 +1,7 @@
 """Compare all runs with their record: `python -m tests.golden`, from the root of the repository.
 
-`--record` puts them in its place. `--save DIR` writes their whole tables into a folder as well, to be compared value by
-value.
+`--record` records those that are new or differ; where one differs, `MODEL_VERSION` must be higher than in the record.
+`--save DIR` writes their whole tables into a folder as well, to be compared value by value.
 """
 
 import argparse
@@ -12,9 +12,9 @@ from . import record
 
 
 def main() -> int:
-    """1 if a run differs from its record."""
+    """1 if a run differs from its record, or cannot be recorded."""
     parser = argparse.ArgumentParser(prog="python -m tests.golden", description=__doc__)
-    parser.add_argument("--record", action="store_true", help="put the runs of today in place of the record")
+    parser.add_argument("--record", action="store_true", help="record runs that are new or differ")
     parser.add_argument("--save", metavar="DIR", type=Path, help="write all tables there as pickles")
     options = parser.parse_args()
     made = {}
@@ -30,7 +30,11 @@ def main() -> int:
         same = "same bytes" if not told and record.same_bytes(name, tables) else "same to 1e-12"
         print(f"{name}: {f'DIFFERENT, {told[0]}' if told else same}", flush=True)
     if options.record:
-        record.rewrite(made)
+        try:
+            record.rewrite(made)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            return 1
         print(f"{len(made)} runs: {record.PATH}")
     return 1 if different else 0
 

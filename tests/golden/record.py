@@ -2,10 +2,12 @@
 
 import json
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from simcore import MODEL_VERSION
 
 from .digests import Columns, bytes_hash, columns_of, differences, digest
 from .runs import Tables, names, tables_of
@@ -15,7 +17,7 @@ PATH = Path(__file__).with_name("golden.json")
 
 @cache
 def load() -> Mapping[str, Any]:
-    """The file: `columns` by table, and in `runs` the digests by run and table."""
+    """The file: the `model_version` that made the runs, `columns` by table, and in `runs` digests by run and table."""
     record: Mapping[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
     return record
 
@@ -42,21 +44,48 @@ def _unlike(columns: Columns, kept: Mapping[str, Any], tables: Tables) -> Iterat
             yield from (f"{table}: {told}" for told in differences(tables[table], columns[table], one))
 
 
+def outdated(version: int, recorded: int, changed: Collection[str]) -> str:
+    """Why runs cannot be recorded as those of a version of the model; empty where they can.
+
+    Args:
+        version: of the model that made them.
+        recorded: with which the record was made.
+        changed: recorded runs that come out otherwise now.
+    """
+    if changed and version <= recorded:
+        return (
+            f"{len(changed)} recorded runs have other figures now, such as {sorted(changed)[0]}. If that is meant, "
+            f"raise MODEL_VERSION in simcore/results.py above {recorded}, then record again."
+        )
+    return ""
+
+
 def rewrite(made: Mapping[str, Tables]) -> None:
-    """Put the tables of all runs in place of what is kept."""
+    """Record all runs of today. Of a run that is what it was to 1e-12, what was kept stays.
+
+    Raises:
+        ValueError: figures changed and `MODEL_VERSION` did not.
+    """
+    before = load()
+    known = made.keys() & before["runs"].keys()
+    changed = {name for name in known if unlike(name, made[name])}
+    if why_not := outdated(MODEL_VERSION, before["model_version"], changed):
+        raise ValueError(why_not)
     columns: dict[str, dict[str, list[str]]] = {}
     for tables in made.values():
         for table, found in columns_of(tables).items():
             if columns.setdefault(table, found) != found:
                 raise ValueError(f"table {table!r} has other columns in some runs than in others")
+    same = known - changed if columns == before["columns"] else set()
     lines = {
-        name: {table: digest(frame, columns[table]) for table, frame in tables.items()}
+        name: before["runs"][name]
+        if name in same
+        else {table: digest(frame, columns[table]) for table, frame in tables.items()}
         for name, tables in made.items()
     }
     texts = [f"{json.dumps(name)}:{_compact(digests)}" for name, digests in lines.items()]
-    PATH.write_text(
-        f'{{"columns":{_compact(columns)},\n"runs":{{\n' + ",\n".join(texts) + "\n}}\n", encoding="utf-8"
-    )
+    head = f'"model_version":{MODEL_VERSION},\n"columns":{_compact(columns)}'
+    PATH.write_text(f'{{{head},\n"runs":{{\n' + ",\n".join(texts) + "\n}}\n", encoding="utf-8")
 
 
 def make_all() -> Iterator[tuple[str, Tables]]:

@@ -12,20 +12,36 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simcore import Result
+from simcore import MODEL_VERSION, Result
 
 from . import record, worlds
 from .digests import columns_of, differences, digest
 from .runs import PAPER, names, result_of, tables_of
 
+MEANT = (
+    "figures changed: if that is meant, raise MODEL_VERSION in simcore/results.py, then tests.golden --record"
+)
+
 
 @pytest.mark.parametrize("name", [name for name in names() if name != PAPER])
 def test_a_run_is_what_it_was(name: str) -> None:
-    assert record.unlike(name, tables_of(name)) == []
+    assert record.unlike(name, tables_of(name)) == [], MEANT
 
 
 def test_the_tables_of_the_paper_are_what_they_were() -> None:
-    assert record.unlike(PAPER, tables_of(PAPER)) == []
+    assert record.unlike(PAPER, tables_of(PAPER)) == [], MEANT
+
+
+def test_the_record_is_of_this_version_of_the_model() -> None:
+    """Figures and version change together: stored runs go by the version, and the record holds the figures."""
+    assert record.load()["model_version"] == MODEL_VERSION, "python -m tests.golden --record"
+
+
+def test_other_figures_are_recorded_under_a_higher_version_only() -> None:
+    assert "raise MODEL_VERSION in simcore/results.py above 4" in record.outdated(4, 4, {"one"})
+    assert record.outdated(3, 4, {"one"})
+    assert not record.outdated(5, 4, {"one"})
+    assert not record.outdated(4, 4, set())
 
 
 def test_every_run_is_recorded() -> None:

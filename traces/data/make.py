@@ -72,7 +72,8 @@ def _opportunities(rng: np.random.Generator) -> list[int]:
     """Milliseconds at which a cellular link of about 6 Mbit/s may send a packet, for 10 s."""
     shape = walk(rng, mean=1.0, sigma=0.6, step_s=0.1, duration_s=10.0, correlation=0.95).values
     rate = steps(shape * (6 * _MBIT_S / shape.mean()), step_s=0.1)
-    packets = int(rate.integral(0.0, 10.0) // _PACKET_BYTES)
+    # Not rounded down: the mean is the one asked for but for rounding, which makes 5000 packets, or one in part.
+    packets = round(rate.integral(0.0, 10.0) / _PACKET_BYTES)
     left_at = rate.reach(0.0, _PACKET_BYTES * np.arange(1.0, packets + 1))
     stamps: list[int] = np.minimum(np.ceil(left_at * 1000), 10_000).astype(int).tolist()
     # The last stamp is the period.

@@ -7,6 +7,7 @@ from typing import BinaryIO
 import numpy as np
 
 from traces.errors import InputError
+from traces.files import open_input
 
 LONGEST_LINE = 4096
 """Longest line that is read, in bytes. A trace has short lines; a longer one is another kind of file."""
@@ -81,7 +82,7 @@ def opened(path: str | Path) -> BinaryIO:
         InputError: it cannot be opened.
     """
     try:
-        return open(path, "rb")
+        return open_input(path)
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
 

@@ -1,16 +1,23 @@
 """What a policy answers: made sure of, whatever it is, and held against what was shown to it."""
 
 import re
+import threading
+import traceback
 from collections.abc import Collection
 
 import numpy as np
 
 from simcore import predict
 from simcore.arrays import IntArray
+from simcore.engine.placement import policy_timeout
+from simcore.engine.placement.policy_timeout import OverdueError
 from simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy
 from traces.errors import InputError, shortened, shown, told
 
 _LONGEST_REASON = 500
+
+_CALLERS = (policy_timeout.__file__, threading.__file__)
+"""Files that call whatever has a limit of time."""
 
 
 def name_of(policy: Policy) -> str:
@@ -55,23 +62,23 @@ def objection(seen: Observation, decision: Decision) -> str:
 
 
 def place(error: BaseException, through: Collection[str]) -> str:
-    """Where in the policy's own code something was raised, as FILE:LINE; empty if it has none.
+    """Where in the policy's own code it was stopped or raised an exception, as FILE:LINE; empty if not in its code.
 
     Args:
-        error: what was raised.
-        through: files of ours through which the way leads to the policy's code.
+        error: what it raised, or says that it took too long.
+        through: files of ours that call it, directly or through one another.
     """
-    own: str | None = None
-    line = 0
-    step = error.__traceback__
-    while step is not None:
-        file = step.tb_frame.f_code.co_filename
-        if own is None and file not in through:
-            own = file
-        if file == own:
-            line = step.tb_lineno
-        step = step.tb_next
-    return "" if own is None else f"{own}:{line}"
+    if isinstance(error, OverdueError):
+        steps = error.stack
+    else:
+        steps = tuple(
+            (frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)
+        )
+    outside = [(file, line) for file, line in steps if file not in (*through, *_CALLERS)]
+    if not outside:
+        return ""
+    own = outside[0][0]
+    return f"{own}:{[line for file, line in outside if file == own][-1]}"
 
 
 def _placement(devices: object, blocks: int, count: int) -> Placement | Infeasible:

@@ -123,13 +123,13 @@ class Decisions:
             # What the policy has numpy do about overflows and the like is its own affair.
             with np.errstate():
                 return self._timeout.call(lambda: decision_validation.decided(self._policy, seen))
-        except (KeyboardInterrupt, policy_timeout.Interruption):
+        except KeyboardInterrupt:
             raise
         except policy_timeout.OverdueError as error:
-            place = "" if error.__cause__ is None else decision_validation.place(error.__cause__, _OURS)
+            place = decision_validation.place(error, _OURS)
             found = f"{error}" + (place and f", stopped at {place}")
             accepted = "an answer in time; --decision-limit, or decision_limit_s in Python, allows more"
-            raise self._mistake(seen, found, accepted) from error.__cause__
+            raise self._mistake(seen, found, accepted) from None
         except BaseException as error:
             place = decision_validation.place(error, _OURS)
             found = told(error) + (place and f", raised at {place}")
@@ -201,5 +201,5 @@ class Decisions:
         )
 
 
-_OURS = frozenset((__file__, decision_validation.__file__, policy_timeout.__file__))
-"""Through these files the way leads to a policy's code."""
+_OURS = frozenset((__file__, decision_validation.__file__))
+"""Files that call a policy."""

@@ -46,7 +46,8 @@ class MemoryLedger:
 
     def held(self) -> FloatArray:
         """Bytes held on each device, shape (devices,)."""
-        held: FloatArray = self._counts @ self._bytes_per_block
+        # Not `@`: the order in which BLAS adds depends on the processor.
+        held: FloatArray = (self._counts * self._bytes_per_block).sum(axis=1)
         return held
 
     def _kinds(self, blocks: IntArray | None) -> IntArray:

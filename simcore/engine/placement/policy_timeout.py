@@ -1,63 +1,64 @@
-"""A limit to the wall time of a call: the net under policies that never answer.
+"""A limit to the wall time of a call: the safety net under policies that never answer.
 
-In the main thread a timer of the operating system interrupts what runs, sleeps included. In other threads a watchdog
-has the interpreter raise an exception between two of its instructions, so a sleep or a long call into C code is found
-out when it returns. Whoever catches every exception and goes on is interrupted again, ever faster; what still comes
-back in the end is refused for being late. Nothing helps against C code that never returns, and little against a loop
-that sleeps all the time and catches everything.
+The call is made in a thread of its own, and the caller stops waiting when the time is over. That works in every thread
+and whatever the call does: it may loop, sleep, wait for a lock, run C code, or catch all exceptions. Ctrl-C reaches the
+caller and not the call, so that the call cannot catch it.
+
+No thread can be ended from outside. Python raises `SystemExit` in a call that is given up, which ends a loop of Python
+code. A call that catches it, or that is in C code, goes on in the background until the process ends. C code that never
+releases the global interpreter lock stops the caller too: nothing in the same process helps against that.
 """
 
+import contextlib
+import contextvars
 import ctypes
 import math
-import signal
+import sys
 import threading
-import time
+import traceback
 from collections.abc import Callable
-from types import FrameType
-from typing import TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any, TypeAlias, TypeVar
 
 from traces.errors import InputError, shown
 
 DEFAULT_LIMIT_S = 300.0
 """Far above any decision that is worth waiting for: `exact-milp`, the slowest that is shipped, gives up after 60 s."""
 
-_LONGEST_S = 1e7
-"""Timers refuse very long times; four months are as good as for ever."""
-
-_AGAIN_S = 0.05
-_SOONEST_S = 1e-4
-
 Answer = TypeVar("Answer")
+_Calls: TypeAlias = "SimpleQueue[Callable[[], Any] | None]"
+_Outcomes: TypeAlias = "SimpleQueue[tuple[Any, BaseException | None]]"
 
 
 class OverdueError(Exception):
-    """The call took longer than it may; its cause was raised where it was interrupted, if it was."""
+    """A call took longer than it may.
 
-
-class Interruption(BaseException):
-    """Raised in the midst of a call that is overdue; no `Exception`, so that nobody catches it by accident.
-
-    It must be let through: it may belong to a call that another is a part of.
+    Attributes:
+        stack: file and line of each call that was under way when it was given up, the innermost last.
     """
+
+    def __init__(self, limit_s: float, stack: tuple[tuple[str, int], ...]) -> None:
+        self.stack = stack
+        super().__init__(f"no answer within {limit_s:g} s")
 
 
 class Deadline:
-    """Makes calls one after another, all from one thread, each with the same limit.
+    """Makes calls one after another, each with the same limit. All of them are made in one thread.
 
     Args:
-        limit_s: wall time that a call may take [s]; None for any.
+        limit_s: wall time that a call may take [s]. None: any, and calls are made in the thread of the caller.
 
     Raises:
         InputError: the limit is not a finite number above 0.
     """
 
-    _bell: "_Alarm | _Watchdog | None" = None
+    _thread: "_Thread | None" = None
 
     def __init__(self, limit_s: float | None) -> None:
         if limit_s is not None and not 0.0 < limit_s < math.inf:
             accepted = "seconds above 0, or None for no limit"
             raise InputError("decision_limit_s", shown(limit_s), accepted)
-        self._limit_s = None if limit_s is None else min(limit_s, _LONGEST_S)
+        self._limit_s = limit_s
 
     def call(self, function: Callable[[], Answer]) -> Answer:
         """What a function returns, if it does so in time.
@@ -68,160 +69,72 @@ class Deadline:
         """
         if self._limit_s is None:
             return function()
-        bell = self._chosen(self._limit_s)
-        begun = time.monotonic()
+        thread, self._thread = (
+            self._thread or _Thread(),
+            None,
+        )  # kept for the next call only if it answers this one
         try:
-            answer = bell.call(function)
-        except KeyboardInterrupt:
+            answer, error = thread.call(function, self._limit_s)
+        except Empty:
+            raise OverdueError(self._limit_s, thread.give_up()) from None
+        except BaseException:  # such as Ctrl-C
+            thread.give_up()
             raise
-        except BaseException as error:
-            if bell.rung:  # Whatever became of the interruption on its way here.
-                raise self._overdue() from error
-            raise
-        if bell.rung or time.monotonic() - begun > self._limit_s:
-            raise self._overdue()
-        return answer
+        self._thread = thread
+        if error is not None:
+            raise error
+        done: Answer = answer
+        return done
 
     def close(self) -> None:
-        """No more calls will be made: end the watchdog, if there is one."""
-        if isinstance(self._bell, _Watchdog):
-            self._bell.close()
-        self._bell = None
+        """No more calls will be made: end the thread."""
+        if self._thread is not None:
+            self._thread.calls.put(None)
+        self._thread = None
 
     def __del__(self) -> None:
-        """Whoever forgets a deadline has no use for its watchdog."""
+        """Whoever forgets a deadline has no use for its thread."""
         self.close()
 
-    def _overdue(self) -> OverdueError:
-        return OverdueError(f"no answer within {self._limit_s:g} s")
 
-    def _chosen(self, limit_s: float) -> "_Alarm | _Watchdog":
-        if _alarm_is_free():
-            if not isinstance(self._bell, _Alarm):
-                self.close()
-                self._bell = _Alarm(limit_s)
-        elif not isinstance(self._bell, _Watchdog):
-            self._bell = _Watchdog(limit_s)
-        return self._bell
-
-
-def _alarm_is_free() -> bool:
-    """Whether the timer of the operating system can be used: here, and by nobody else now."""
-    return (
-        hasattr(signal, "setitimer")
-        and threading.current_thread() is threading.main_thread()
-        and signal.getitimer(signal.ITIMER_REAL)[0] == 0.0
-        and signal.getsignal(signal.SIGALRM) is not None
-    )
-
-
-class _Alarm:
-    """Interrupts calls of the main thread by a signal.
-
-    Python looks for signals when a call returns and when a loop begins anew, never between an assignment and what
-    stands before it: after `_armed = False`, the first thing that happens when a call is over, none is raised any more.
+class _Thread:
+    """A thread that makes calls.
 
     Attributes:
-        rung: whether the last call was interrupted.
+        calls: to be made; None is the last.
     """
 
-    def __init__(self, limit_s: float) -> None:
-        self.rung = False
-        self._armed = False
-        self._limit_s = limit_s
-        self._pause_s = _AGAIN_S
+    def __init__(self) -> None:
+        self.calls: _Calls = SimpleQueue()
+        self._outcomes: _Outcomes = SimpleQueue()
+        arguments = (self.calls, self._outcomes)
+        self._thread = threading.Thread(target=_serve, args=arguments, name="headway-policy", daemon=True)
+        self._thread.start()
 
-    def call(self, function: Callable[[], Answer]) -> Answer:
-        self.rung, self._pause_s = False, _AGAIN_S
-        before = signal.signal(signal.SIGALRM, self._ring)
-        try:
-            self._armed = True
-            signal.setitimer(signal.ITIMER_REAL, self._limit_s, _AGAIN_S)
-            return function()
-        finally:
-            self._armed = False
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-            signal.signal(signal.SIGALRM, before)
+    def call(self, function: Callable[[], Any], limit_s: float) -> tuple[Any, BaseException | None]:
+        """What a function returns and what it raises; `Empty` when that takes too long."""
+        context = contextvars.copy_context()
+        self.calls.put(lambda: context.run(function))
+        return self._outcomes.get(timeout=min(limit_s, threading.TIMEOUT_MAX))
 
-    def _ring(self, _: int, frame: FrameType | None) -> None:
-        if self._armed:
-            self.rung = True
-            signal.setitimer(signal.ITIMER_REAL, self._pause_s, _AGAIN_S)
-            self._pause_s = max(self._pause_s / 2, _SOONEST_S)
-            raise Interruption
+    def give_up(self) -> tuple[tuple[str, int], ...]:
+        """End the thread, now or when its call returns; where that call is, as in `OverdueError`."""
+        ident = self._thread.ident
+        assert ident is not None  # it has been started, and does not end before it is told to below
+        steps = traceback.walk_stack(sys._current_frames()[ident])
+        stack = [(frame.f_code.co_filename, line) for frame, line in steps]
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(SystemExit))
+        self.calls.put(None)
+        return tuple(reversed(stack))
 
 
-class _Watchdog:
-    """Interrupts calls of the thread that makes it, from a thread of its own.
-
-    The watchdog says that it barks before it looks whether a call is under way, and the caller says that its call is
-    over before it looks whether the watchdog barks: so one of them sees the other, and nothing is raised afterwards.
-
-    Attributes:
-        rung: whether the last call was interrupted.
-    """
-
-    def __init__(self, limit_s: float) -> None:
-        self.rung = False
-        self._limit_s = limit_s
-        self._pause_s = _AGAIN_S
-        self._due_s: float | None = None
-        self._barking = False
-        self._closed = threading.Event()
-        self._master = ctypes.c_ulong(threading.get_ident())
-        threading.Thread(target=self._watch, name="headway-watchdog", daemon=True).start()
-
-    def call(self, function: Callable[[], Answer]) -> Answer:
-        self.rung, self._pause_s = False, _AGAIN_S
-        try:
-            self._due_s = time.monotonic() + self._limit_s
-            return function()
-        finally:
-            self._due_s = None
-            if self._barking or self.rung:
-                self._hush()
-
-    def close(self) -> None:
-        self._closed.set()
-
-    def _hush(self) -> None:
-        """Wait until the watchdog has barked, and hear what it said.
-
-        What was said is heard and not unsaid, for which CPython 3.11 has no way: it would look out for it ever after,
-        and hang where it traces.
-        """
-        while True:
+def _serve(calls: _Calls, outcomes: _Outcomes) -> None:
+    with contextlib.suppress(
+        SystemExit
+    ):  # raised here if the call returns in the moment in which it is given up
+        while (call := calls.get()) is not None:
             try:
-                while self._barking:
-                    time.sleep(1e-5)
-                self._say()
-                while True:
-                    time.sleep(1e-5)
-            except Interruption:
-                if not self._barking:
-                    return
-
-    def _say(self) -> None:
-        """Have the caller's thread raise an `Interruption` before long; said twice before it is heard, that is one."""
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._master, ctypes.py_object(Interruption))
-
-    def _watch(self) -> None:
-        pause_s = self._limit_s
-        while not self._closed.wait(pause_s):
-            pause_s = self._look()
-
-    def _look(self) -> float:
-        """Bark if the call is overdue; how long nothing can be overdue from now on [s]."""
-        self._barking = True
-        try:
-            due_s = self._due_s
-            if due_s is None:
-                return self._limit_s
-            if (left_s := due_s - time.monotonic()) > 0.0:
-                return left_s
-            self.rung = True
-            self._say()
-            pause_s, self._pause_s = self._pause_s, max(self._pause_s / 2, _SOONEST_S)
-            return pause_s
-        finally:
-            self._barking = False
+                outcomes.put((call(), None))
+            except BaseException as error:
+                outcomes.put((None, error))
+            del call  # and with it what the function holds

@@ -1,0 +1,143 @@
+"""The manifest of a folder of tables: rows, size and digest of each file, so that damage does not go unnoticed.
+
+`manifest.json` lists the Parquet files beside it. It has a digest of its own content too, so that damage to the
+manifest is told apart from damage to a table.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from traces import InputError
+from traces.errors import reason
+
+MANIFEST = "manifest.json"
+
+_MOST_BYTES = 50_000_000
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+_CHANGED = "other content than was written (its checksum differs)"
+
+
+class FileRecord(BaseModel):
+    """What a manifest says of a file.
+
+    Attributes:
+        rows: of its table.
+        size_bytes: of the file.
+        sha256: hexadecimal digest of the file.
+    """
+
+    model_config = _STRICT
+
+    rows: int
+    size_bytes: int
+    sha256: str
+
+    def size_damage(self, size_bytes: int) -> str:
+        """What is wrong with the size of the file; empty if nothing is."""
+        is_same = size_bytes == self.size_bytes
+        return "" if is_same else f"{size_bytes:,} bytes in place of {self.size_bytes:,}"
+
+    def content_damage(self, content: bytes) -> str:
+        """What is wrong with the content of the file; empty if nothing is."""
+        changed = hashlib.sha256(content).hexdigest() != self.sha256
+        return self.size_damage(len(content)) or (_CHANGED if changed else "")
+
+    def damage(self, path: Path) -> str:
+        """What is wrong with the file at a path, of which all is read; empty if nothing is."""
+        try:
+            with path.open("rb") as file:
+                size_bytes = os.fstat(file.fileno()).st_size
+                changed = hashlib.file_digest(file, "sha256").hexdigest() != self.sha256
+        except OSError as error:
+            return "no such file" if isinstance(error, FileNotFoundError) else reason(error)
+        return self.size_damage(size_bytes) or (_CHANGED if changed else "")
+
+
+class Manifest(BaseModel):
+    """The files of a folder.
+
+    Attributes:
+        files: by name.
+        replaces: names of other folders whose rows are in these files.
+        sha256: hexadecimal digest of the rest of the manifest.
+    """
+
+    model_config = _STRICT
+
+    files: dict[str, FileRecord]
+    replaces: list[str]
+    sha256: str
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the manifest itself is as it was written."""
+        return self.sha256 == _digest(self.model_dump(exclude={"sha256"}))
+
+
+def write_manifest(folder: Path, replaces: Sequence[str] = ()) -> None:
+    """Write the manifest of all Parquet files in a folder.
+
+    Raises:
+        OSError: one cannot be read, or the manifest cannot be written.
+    """
+    files = {path.name: _record(path) for path in sorted(folder.glob("*.parquet"))}
+    content = {"files": files, "replaces": list(replaces)}
+    text = json.dumps(content | {"sha256": _digest(content)}, indent=1) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8", newline="")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+        InputError: it is damaged, or cannot be read.
+    """
+    path = folder / MANIFEST
+    try:
+        with path.open("rb") as file:
+            manifest = Manifest.model_validate_json(file.read(_MOST_BYTES))
+    except FileNotFoundError:
+        raise
+    except ValidationError as error:
+        raise InputError(str(path), _CHANGED, "a manifest written by headway") from error
+    except OSError as error:
+        raise InputError(str(path), reason(error), "a manifest written by headway") from error
+    if not manifest.is_sound:
+        raise InputError(str(path), _CHANGED, "a manifest written by headway")
+    return manifest
+
+
+def check_folder(folder: Path, accepted: str) -> None:
+    """Refuse a folder of which a file is damaged; one without a manifest is not checked.
+
+    Args:
+        folder: with tables.
+        accepted: what a message says is accepted instead.
+
+    Raises:
+        InputError: names the first damaged file, and says what is wrong with it.
+    """
+    try:
+        manifest = read_manifest(folder)
+    except FileNotFoundError:
+        return
+    for name, record in manifest.files.items():
+        if found := record.damage(folder / name):
+            raise InputError(str(folder / name), found, accepted)
+
+
+def _record(path: Path) -> dict[str, int | str]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"rows": pq.read_metadata(path).num_rows, "size_bytes": path.stat().st_size, "sha256": digest}
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

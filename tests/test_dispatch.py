@@ -1,0 +1,66 @@
+"""Tasks on several processes: each comes back once and in order, whatever happens to the processes."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.campaign.dispatch import mapped
+from analysis.campaign.executors import Workers
+from traces import InputError
+
+
+def described(task: int) -> str:
+    return f"task {task}"
+
+
+def squared(task: int, folder: Path) -> int:
+    """Ends the process that makes the task 1 first."""
+    if task == 1 and not (folder / "died").exists():
+        (folder / "died").touch()
+        os._exit(0)
+    return task * task
+
+
+def test_tasks_whose_process_died_are_made_again(tmp_path: Path) -> None:
+    assert list(mapped(partial(squared, folder=tmp_path), range(4), 2, described)) == [0, 1, 4, 9]
+
+
+class Breaks(Executor):
+    """As a pool of processes, all of which die whenever one of them makes the task 2."""
+
+    def submit(self, fn: Callable[..., Any], /, *arguments: Any, **_: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        try:
+            if 2 in arguments:
+                raise BrokenExecutor("a process died")
+            future.set_result(fn(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@pytest.fixture
+def _breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def processes(count: int) -> Iterator[Workers]:
+        yield Workers(Breaks(), lambda: count, restart=Breaks)
+
+    monkeypatch.setattr("analysis.campaign.dispatch.processes", processes)
+
+
+@pytest.mark.usefixtures("_breaks")
+def test_a_task_that_ends_every_process_is_told() -> None:
+    with pytest.raises(InputError, match=r"^task 2: .*no worker survived it.*a process died"):
+        list(mapped(abs, range(5), 2, described))
+
+
+@pytest.mark.usefixtures("_breaks")
+def test_what_a_task_raises_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(mapped(lambda task: 1 // task, range(2), 2, described))
