@@ -46,7 +46,7 @@ from simcore.engine.events import Parts, StepInFlight
 from simcore.engine.network.flow import Flow
 from simcore.engine.network.fluid import Fluid
 from simcore.engine.network.maxmin import Allocation, max_min
-from simcore.engine.network.network import FairNetwork, Network, Transfer, _Books
+from simcore.engine.network.network import FairNetwork, SharingRule, Transfer, _Books
 from simcore.engine.network.transport import Transport
 from simcore.engine.placement.deployment import Deployment
 from simcore.engine.placement.memory import MemoryLedger
@@ -183,37 +183,31 @@ def ignore_an_outage(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Route, "reach", lambda self, start, size: start + size / rate(self, start))
 
 
-class Swallowing:
+class Swallowing(FairNetwork):
     """One message is said to have arrived, but nothing of it ever flows."""
 
-    name = "fair"
+    sent = 0
 
-    def network(self, env: simpy.Environment, cluster: Cluster, transport: Transport) -> Network:
-        return self._Network(env, cluster, transport)
-
-    class _Network(FairNetwork):
-        sent = 0
-
-        def send(
-            self,
-            sender: int,
-            receiver: int,
-            size_bytes: float,
-            arrived: Callable[[Transfer], None],
-            failed: Callable[[RunEndedError], None],
-        ) -> Transfer:
-            self.sent += 1
-            if self.sent != 6:
-                return super().send(sender, receiver, size_bytes, arrived, failed)
-            route = self._cluster.routes[sender][receiver]
-            assert route is not None
-            transfer = Transfer(sender, receiver, size_bytes, route, self._env.now, arrived, failed)
-            self._env.timeout(1e-6).callbacks.append(lambda _: arrived(transfer))
-            return transfer
+    def send(
+        self,
+        sender: int,
+        receiver: int,
+        size_bytes: float,
+        arrived: Callable[[Transfer], None],
+        failed: Callable[[RunEndedError], None],
+    ) -> Transfer:
+        self.sent += 1
+        if self.sent != 6:
+            return super().send(sender, receiver, size_bytes, arrived, failed)
+        route = self._cluster.routes[sender][receiver]
+        assert route is not None
+        transfer = Transfer(sender, receiver, size_bytes, route, self._env.now, arrived, failed)
+        self._env.timeout(1e-6).callbacks.append(lambda _: arrived(transfer))
+        return transfer
 
 
 def swallow_a_message(scenario: Scenario) -> Scenario:
-    return varied(scenario, sharing=Swallowing())
+    return varied(scenario, sharing=SharingRule("fair", Swallowing))
 
 
 def leave_a_message_out(patch: pytest.MonkeyPatch) -> None:
@@ -298,8 +292,8 @@ def share_more_than_there_is(patch: pytest.MonkeyPatch) -> None:
 def prefer_the_first(patch: pytest.MonkeyPatch) -> None:
     """The first flow has the share of two."""
 
-    def unfair(capacity: Any, paths: Any) -> Allocation:
-        found = max_min(capacity, [paths[0], *paths])
+    def unfair(capacity: Any, paths: Any, *what: Any) -> Allocation:
+        found = max_min(capacity, [paths[0], *paths], *what)
         (one, other, *rates), (_, *bottlenecks) = found.rates, found.bottlenecks
         return Allocation([one + other, *rates], found.spare, bottlenecks)
 

@@ -53,10 +53,15 @@ class CellRate:
     hops: tuple[tuple[Trace, ...], ...]
     frame: Frame
 
+    @property
+    def traces(self) -> tuple[Trace, ...]:
+        """All traces that decide on the rate."""
+        return tuple(trace for hop in self.hops for trace in hop)
+
     @cached_property
     def is_constant(self) -> bool:
         """Whether the rate is the same at all times."""
-        return all(trace.is_constant for hop in self.hops for trace in hop)
+        return all(trace.is_constant for trace in self.traces)
 
     @cached_property
     def most(self) -> float:
@@ -74,7 +79,7 @@ class CellRate:
 
     def next_change(self, time_s: float) -> float:
         """The first moment after `time_s` at which the rate may change; inf when it never does again."""
-        return min(trace.next_change(time_s) for hop in self.hops for trace in hop)
+        return min(trace.next_change(time_s) for trace in self.traces)
 
     def integral(self, start_s: float, end_s: float) -> float:
         """The bytes that a message alone in the cell sends from `start_s` to `end_s`."""

@@ -101,9 +101,12 @@ class Route:
     @property
     def _period_s(self) -> float | None:
         """The period of all that limits the route together; None if there is none, or none is easily found."""
-        periods = [trace.duration for trace in self.bandwidths if trace.end == "loop" and trace.duration]
+        traces: list[Trace] = []
+        for rate in self.bandwidths:
+            traces.extend(rate.traces if isinstance(rate, CellRate) else (rate,))
+        periods = [trace.duration for trace in traces if trace.end == "loop" and trace.duration]
         longest = max(periods, default=0.0)
-        repeats = all(trace.is_constant or trace.end == "loop" for trace in self.bandwidths)
+        repeats = all(trace.is_constant or trace.end == "loop" for trace in traces)
         return longest if periods and repeats and all(longest % one == 0.0 for one in periods) else None
 
     def integral(self, start_s: float, end_s: float) -> float:

@@ -121,6 +121,14 @@ class Network(Protocol):
         ...
 
 
+def _unchanged(cluster: Cluster) -> Cluster:
+    return cluster
+
+
+def _by_airtime(cluster: Cluster) -> Cluster:
+    return cluster.by_airtime
+
+
 @dataclass(frozen=True)
 class SharingRule:
     """How messages share links, interfaces and media.
@@ -134,7 +142,7 @@ class SharingRule:
 
     name: str
     network: Callable[[simpy.Environment, Cluster, Transport], Network]
-    cluster: Callable[[Cluster], Cluster] = lambda cluster: cluster
+    cluster: Callable[[Cluster], Cluster] = _unchanged
 
 
 class DedicatedNetwork:
@@ -264,7 +272,7 @@ class FairNetwork:
 
 DEDICATED = SharingRule("dedicated", DedicatedNetwork)
 FAIR = SharingRule("fair", FairNetwork)
-AIRTIME = SharingRule("airtime", FairNetwork, lambda cluster: cluster.by_airtime)
+AIRTIME = SharingRule("airtime", FairNetwork, _by_airtime)
 
 SHARING_RULES: Registry[SharingRule] = Registry(
     "sharing", "headway.sharing", {rule.name: rule for rule in (AIRTIME, DEDICATED, FAIR)}
