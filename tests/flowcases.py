@@ -13,9 +13,11 @@ A flow waits for the latencies of its links, then moves; at every moment rates a
 
 import json
 import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import simpy
@@ -88,25 +90,50 @@ def solved(case: Case) -> list[float]:
     nan for those that are cancelled before.
     """
     flows = case["flows"]
-    paths = [links_of(case, flow) for flow in flows]
+    paths = [dict.fromkeys(links_of(case, flow), Fraction(1)) for flow in flows]
     begin = [
         Fraction(flow["start_s"]) + sum(Fraction(case["links"][name]["latency_s"]) for name in path)
         for flow, path in zip(flows, paths, strict=True)
     ]
-    left = [Fraction(flow["bytes"]) for flow in flows]
-    end: list[Fraction | None] = [None] * len(flows)
     cancel = {i: Fraction(flow["cancel_s"]) for i, flow in enumerate(flows) if "cancel_s" in flow}
     profiles = {name: profile_of(link) for name, link in case["links"].items()}
+
+    def rates(now: Fraction, moving: list[int]) -> list[Fraction]:
+        capacity = {name: level(profile, now) for name, profile in profiles.items()}
+        return filled(capacity, [paths[i] for i in moving])
+
     moments = {Fraction(time) for profile in profiles.values() for time, _ in profile}
-    moments |= {*begin, *cancel.values()}
+    return exact_ends(begin, [Fraction(flow["bytes"]) for flow in flows], moments, rates, cancel)
+
+
+def level(profile: Sequence[tuple[float, float]], now: Fraction) -> Fraction:
+    """The value at a moment of a profile that begins at 0."""
+    return Fraction([rate for time, rate in profile if time <= now][-1])
+
+
+def exact_ends(
+    begin: Sequence[Fraction],
+    sizes: Sequence[Fraction],
+    changes: Iterable[Fraction],
+    rates_of: Callable[[Fraction, list[int]], list[Fraction]],
+    cancel: Mapping[int, Fraction] = MappingProxyType({}),
+) -> list[float]:
+    """When each flow ends; nan for those that are cancelled before.
+
+    Args:
+        begin: of each flow, when it starts to move.
+        sizes: of each flow.
+        changes: all moments at which rates change while the same flows move.
+        rates_of: the rates of some flows, which are those that move at a moment.
+        cancel: when flows are cancelled, by their numbers.
+    """
+    left = list(sizes)
+    end: list[Fraction | None] = [None] * len(left)
+    moments = {*changes, *begin, *cancel.values()}
     now = Fraction(0)
-    while there := [i for i in range(len(flows)) if end[i] is None and (i not in cancel or cancel[i] > now)]:
+    while there := [i for i in range(len(left)) if end[i] is None and (i not in cancel or cancel[i] > now)]:
         moving = [i for i in there if begin[i] <= now]
-        capacity = {
-            name: Fraction([rate for time, rate in profile if time <= now][-1])
-            for name, profile in profiles.items()
-        }
-        rates = filled(capacity, [paths[i] for i in moving])
+        rates = rates_of(now, moving)
         through = [now + left[i] / rate for i, rate in zip(moving, rates, strict=True) if rate > 0]
         until = min([*through, *(moment for moment in moments if moment > now)])
         for i, rate in zip(moving, rates, strict=True):
@@ -117,16 +144,21 @@ def solved(case: Case) -> list[float]:
     return [math.nan if time is None else float(time) for time in end]
 
 
-def filled(capacity: dict[str, Fraction], paths: list[list[str]]) -> list[Fraction]:
-    """Max-min fair rates by the bottleneck algorithm: again and again, serve the flows of the scarcest link."""
+def filled(capacity: Mapping[str, Fraction], paths: Sequence[Mapping[str, Fraction]]) -> list[Fraction]:
+    """Max-min fair rates by the bottleneck algorithm: again and again, serve the flows of the scarcest resource.
+
+    Args:
+        capacity: by resource.
+        paths: for each flow, what a unit of its rate takes of each resource on its way.
+    """
     rates: dict[int, Fraction] = {}
     while len(rates) < len(paths):
         shares = {}
         for name, whole in capacity.items():
-            open_ = [i for i, path in enumerate(paths) if name in path and i not in rates]
-            taken = sum(rates[i] for i, path in enumerate(paths) if name in path and i in rates)
+            open_ = sum(path[name] for i, path in enumerate(paths) if name in path and i not in rates)
+            taken = sum(rates[i] * path[name] for i, path in enumerate(paths) if name in path and i in rates)
             if open_:
-                shares[name] = (whole - taken) / len(open_)
+                shares[name] = (whole - taken) / open_
         scarcest = min(shares, key=lambda name: shares[name])
         rates |= {i: shares[scarcest] for i, path in enumerate(paths) if scarcest in path and i not in rates}
     return [rates[i] for i in range(len(paths))]

@@ -1,9 +1,11 @@
 """Laws of max-min fair rates."""
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from flowcases import filled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
@@ -11,7 +13,7 @@ from worlds import reals
 
 from simcore.engine.network.maxmin import max_min
 
-Flow = list[tuple[int, int]]
+Flow = list[tuple[int, float]]
 
 
 def flows(*, most: int = 8, resources: int = 5) -> st.SearchStrategy[list[Flow]]:
@@ -138,9 +140,13 @@ def lexicographic(capacities: list[float], shared: list[Flow]) -> list[float]:
     return [fixed[i] for i in range(count)]
 
 
-@given(CAPACITIES, flows(most=5))
+@given(
+    CAPACITIES, flows(most=5).map(lambda paths: [[(resource, 1) for resource, _ in path] for path in paths])
+)
 @settings(max_examples=50, deadline=None)
-def test_the_order_of_flows_changes_not_one_bit(capacities: list[float], shared: list[Flow]) -> None:
+def test_the_order_of_flows_that_cross_resources_once_changes_not_one_bit(
+    capacities: list[float], shared: list[Flow]
+) -> None:
     rates = rates_of(capacities, shared)
     for order in itertools.islice(itertools.permutations(range(len(shared))), 24):
         assert rates_of(capacities, [shared[i] for i in order]) == [rates[i] for i in order]
@@ -163,3 +169,43 @@ def test_the_figures_that_a_peer_gets_wrong() -> None:
 
 def test_uses_are_costs() -> None:
     assert rates_of([6.0], [[(0, 2)], [(0, 1)]]) == [2.0, 2.0]
+
+
+def cells() -> st.SearchStrategy[list[Flow]]:
+    """Flows over up to two links and two cells, of which they take airtime: seconds per byte, from 1 ns to 1 s."""
+    link = st.dictionaries(st.integers(0, 1), st.just(1.0))
+    airtime = st.one_of(st.sampled_from([1e-9, 1e-3, 1.0, 1 / 54, 1 / 11]), reals(1e-6, 1.0))
+    cell = st.dictionaries(st.integers(2, 3), airtime, min_size=1)
+    return st.lists(
+        st.tuples(link, cell).map(lambda both: list({**both[0], **both[1]}.items())), min_size=1, max_size=8
+    )
+
+
+@given(st.lists(st.sampled_from([0.0, 0.3, 1.0, 7.0]), min_size=2, max_size=2), cells())
+@settings(max_examples=200, deadline=None)
+def test_rates_in_cells_have_bottlenecks_and_agree_with_exact_fractions(
+    links: list[float], shared: list[Flow]
+) -> None:
+    """Under weights too, a bottleneck is full, and no other flow on it has a larger rate."""
+    capacities = [*links, 1.0, 1.0]
+    rates = max_min(dict(enumerate(capacities)), shared, {2, 3}).rates
+    load = np.zeros(4)
+    for path, rate in zip(shared, rates, strict=True):
+        for resource, uses in path:
+            load[resource] += uses * rate
+    assert (load <= np.array(capacities) * (1 + 1e-9)).all()
+    for rate, path in zip(rates, shared, strict=True):
+        assert any(
+            load[resource] >= capacities[resource] * (1 - 1e-9)
+            and all(
+                rate >= other * (1 - 1e-9)
+                for other, way in zip(rates, shared, strict=True)
+                if resource in dict(way)
+            )
+            for resource, _ in path
+        )
+    exact = filled(
+        {str(resource): Fraction(capacity) for resource, capacity in enumerate(capacities)},
+        [{str(resource): Fraction(uses) for resource, uses in path} for path in shared],
+    )
+    np.testing.assert_allclose(rates, [float(rate) for rate in exact], rtol=1e-6)

@@ -110,7 +110,12 @@ LARGE: Document = {
         "air": {"connect": [["ap", "pi"], ["box", "ap"]], "medium": "wifi", "latency": "4 ms"},
     },
     "relays": ["ap"],
-    "media": {"wifi": {"bandwidth": {"shipped": "wifi-near.csv", "end": "loop"}}},
+    "media": {
+        "wifi": {
+            "bandwidth": {"shipped": "wifi-near.csv", "end": "loop"},
+            "frame": {"size": "2 kB", "overhead": "50 us"},
+        }
+    },
     "routes": [["pi-1", "ap", "box"]],
     "faults": [
         {"device": "pi", "down": "10 s", "up": "25 s"},
@@ -140,7 +145,7 @@ NETWORKS: Document = {
         "air": MEMBERS | {"kind": "star", "relay": "ap"},
         "branches": MEMBERS | {"kind": "tree", "branching": 3},
         "field": MEMBERS | {"kind": "geometric", "radius": 0.5},
-        "rooms": WIRE | {"kind": "cells", "cells": [["a"], ["b"]], "backbone": WIRE},
+        "rooms": WIRE | {"kind": "cells", "cells": [["a"], ["b"]], "frame": {}, "backbone": WIRE},
         "lab": WIRE | {"file": "data/lab.json", "ignore": ["pos"], "medium": "wifi"},
     },
     "media": {"wifi": {"bandwidth": "50 Mbit/s"}},

@@ -35,7 +35,7 @@ from simcore.world.cost import Projection
 from simcore.world.options import Migration
 from traces import Trace, scaled
 
-Sharing: TypeAlias = Literal["dedicated", "fair"]
+Sharing: TypeAlias = Literal["airtime", "dedicated", "fair"]
 """Rules of sharing under which worlds are made here."""
 
 

@@ -34,7 +34,7 @@ class Allocation:
 def max_min(capacity: Mapping[int, float], paths: Sequence[Path], cells: Collection[int] = ()) -> Allocation:
     """Share capacities among flows.
 
-    The result does not depend on the order of the flows.
+    The order of the flows changes nothing, or only last digits where flows on one resource take different amounts.
 
     Args:
         capacity: of each resource that occurs on a path, not negative.
