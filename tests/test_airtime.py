@@ -15,8 +15,10 @@ from flowcases import exact_ends, filled, level
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated import at, unexpected
+from typer.testing import CliRunner
 from worlds import Shuffled, observe, reals, scenarios, varied, varying
 
+from analysis.cli import app
 from simcore import (
     AuditError,
     Cluster,
@@ -186,7 +188,7 @@ def crowds(stations: int, most: int = 8) -> st.SearchStrategy[list[Message]]:
     names = st.sampled_from([*(f"d{i}" for i in range(stations)), "server"])
     pairs = st.tuples(names, names).filter(lambda both: both[0] != both[1])
     message = st.builds(
-        lambda both, size, sent: Message(*both, size, sent),
+        lambda pair, size, sent: Message(pair[0], pair[1], size, sent),
         pairs,
         st.sampled_from([1e5, 5e5, 1e6]),
         st.sampled_from([0.0, 0.5, 0.75]),
@@ -321,6 +323,28 @@ def test_the_shipped_cell_loses_what_frames_cost() -> None:
     results = [simulate(shortened(one), Shuffled(1)) for one in (free, varied(free, sharing="fair"))]
     one, other = (result.tokens["latency_s"].to_numpy() for result in results)
     np.testing.assert_allclose(one, other, rtol=1e-9)
+
+
+@pytest.mark.parametrize("command", ["explain", "timeline"])
+def test_runs_can_be_looked_into(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "home.yaml").write_text("""
+model: {shape: {layers: 1, width: 64, heads: 2}}
+devices: {pi: {count: 2, memory: 1 GB, compute: 1 GFLOP/s}}
+relays: [ap]
+media: {air: {bandwidth: 8 Mbit/s}}
+links:
+  near: {connect: [[pi-1, ap]], medium: air}
+  far: {connect: [[pi-2, ap]], medium: air, bandwidth: {steps: [[0 s, 0 Mbit/s], [1 s, 1 Mbit/s]]}}
+network: {sharing: airtime}
+workload: [{prompt: 1, output: 2}]
+policies: [round-robin]
+""")
+    done = CliRunner().invoke(app, [command, "home.yaml"], catch_exceptions=False)
+    assert done.exit_code == 0
+    if command == "explain":
+        assert "airtime of medium" in done.output
+        assert "stood still" in done.output
 
 
 # Files and objects

@@ -18,7 +18,8 @@ Flow = list[tuple[int, float]]
 
 def flows(*, most: int = 8, resources: int = 5) -> st.SearchStrategy[list[Flow]]:
     """Flows over up to five resources, crossing each once or twice."""
-    path = st.dictionaries(st.integers(0, resources - 1), st.integers(1, 2), min_size=1).map(
+    uses = st.integers(1, 2).map(float)
+    path = st.dictionaries(st.integers(0, resources - 1), uses, min_size=1).map(
         lambda uses: list(uses.items())
     )
     return st.lists(path, min_size=1, max_size=most)

@@ -605,8 +605,8 @@ class NetworkSection(_Section):
 
     sharing: Annotated[str, _part(SHARING_RULES)] = Field(
         "fair",
-        description="messages share what they meet, max-min fair, also by the airtime that they take of media; or each "
-        "has its whole way for itself",
+        description="`fair`: messages share what they meet, max-min fair; `airtime`: likewise, but media share their "
+        "airtime and not bytes; `dedicated`: each message has its whole way for itself",
     )
     transport: Annotated[str, _part(TRANSPORTS)] = Field(
         "ideal", description="latency and bytes over rate, or also handshake, headers and slow start"
