@@ -234,7 +234,7 @@ class PaperCost:
                 head_output=slice_bytes,
                 partial_sum=full_bytes,
                 last_hidden=full_bytes,
-                token=TOKEN_ID_BYTES,
+                token=TOKEN_ID_BYTES * sum(one.makes_token for one in batch),
             ),
         )
 
