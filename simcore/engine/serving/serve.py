@@ -86,10 +86,9 @@ class Serving:
         self._coming = deque(_Served(number, request) for number, request in in_order)
         self._arrived: dict[int, _Served] = {}
         self._views: dict[int, Sequence] = {}
-        self._members: tuple[int, ...] = ()  # numbers of the sequences with a cache
-        self._present: tuple[
-            int, ...
-        ] = ()  # those that the last step had, whether they have left since or not
+        # Numbers of the sequences with a cache, and of those that were in the last batch, left since or not.
+        self._members: tuple[int, ...] = ()
+        self._present: tuple[int, ...] = ()
 
     def serve(self) -> Process:
         """Serve all requests, step by step.
