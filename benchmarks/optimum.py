@@ -16,7 +16,7 @@ import numpy as np
 
 from policies.optimal import exact, exact_milp
 from policies.optimal.single_layer import Solution
-from simcore import Observation, PaperCost, Roofline, Step, block_table, preset
+from simcore import Observation, PaperCost, Roofline, Step, block_table, one_sequence, preset
 from simcore.steps.patterns import PATTERNS
 from simcore.steps.step_graphs import StepGraphs
 
@@ -35,7 +35,7 @@ def paper_instant(devices: int, model_name: str, seed: int, *, settled: bool) ->
     model = preset(model_name)
     cost, blocks = PaperCost(model), block_table(model, embed=False, lm_head=False)
     graphs = StepGraphs(PATTERNS.find(cost.projection), blocks)
-    step, before = cost.step(64, 200), cost.step(64, 199)
+    step, before = cost.step(one_sequence(64, 200)), cost.step(one_sequence(64, 199))
     memory = step.memory_bytes[blocks.kind]
     available = random.lognormal(0.0, 0.5, devices)
     available *= 2.0 * memory.sum() / available.sum()

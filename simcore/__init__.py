@@ -11,6 +11,7 @@ from simcore.arrays import FloatArray, IntArray
 from simcore.audit import Audit, AuditError
 from simcore.engine.network.transport import Ideal, Tcp
 from simcore.engine.realtime import Lateness
+from simcore.engine.serving.scheduler import Queue, Scheduler, Sequence
 from simcore.errors import PolicyError
 from simcore.files.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
 from simcore.files.graphs import from_networkx
@@ -27,6 +28,7 @@ from simcore.steps.fork_join import Chain, ForkJoin, Stage
 from simcore.steps.graph import GraphBuilder, StepGraph
 from simcore.steps.step_graphs import Pattern
 from simcore.world import topology
+from simcore.world.batch import Batch, SequenceStep, one_sequence
 from simcore.world.blocks import BlockTable, Kind, block_table
 from simcore.world.cluster import Cluster, Device, Link, Medium
 from simcore.world.cost import CostModel, DecodeCost, PaperCost, Payload, StepCost
@@ -48,6 +50,7 @@ __all__ = [
     "TABLES",
     "Audit",
     "AuditError",
+    "Batch",
     "BlockOptions",
     "BlockTable",
     "Chain",
@@ -83,6 +86,7 @@ __all__ = [
     "Policy",
     "PolicyChoice",
     "PolicyError",
+    "Queue",
     "Request",
     "Resource",
     "Result",
@@ -91,6 +95,9 @@ __all__ = [
     "RunOptions",
     "Scale",
     "Scenario",
+    "Scheduler",
+    "Sequence",
+    "SequenceStep",
     "Set",
     "ShiftTraces",
     "Spans",
@@ -106,6 +113,7 @@ __all__ = [
     "from_networkx",
     "load_result",
     "load_scenario",
+    "one_sequence",
     "parse_change",
     "predict",
     "preset",

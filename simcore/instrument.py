@@ -3,8 +3,7 @@
 An `Instrument` has a hook for everything that happens, called when it has ended; each does nothing unless a subclass
 says so. `Spans` turns all of them into spans, one after another. Nothing in a run depends on its instrument.
 
-One step is made at a time, so what belongs to a token needs no mark: all `Compute` spans, and all `Message` spans
-without a block, that come after its last `Attempt` and before the next.
+Every span names a request and a token: those that come first in the batch of its step.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,30 +12,63 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from simcore.arrays import IntArray
 from simcore.steps.graph import NONE, StepGraph
+from simcore.world.batch import Batch
 from simcore.world.blocks import Kind
 from simcore.world.cost import Payload
 
 
-class Attempt(NamedTuple):
-    """The decoding of a token begins, for the first time or, if a device went down, once more.
+class Formed(NamedTuple):
+    """The scheduler has formed the batch of the next step.
 
     Attributes:
-        request: number of the request.
-        token: of the request, from 0.
+        batch: of the step.
+        time_s: when.
+    """
+
+    batch: Batch
+    time_s: float
+
+    @property
+    def request(self) -> int:
+        """Number of the request that is first in the batch."""
+        return self.batch[0].request
+
+    @property
+    def token(self) -> int:
+        """Of that request, from 0."""
+        return self.batch[0].token
+
+
+class Attempt(NamedTuple):
+    """A step begins, for the first time or, if a device went down, once more.
+
+    Attributes:
+        batch: of the step, as the scheduler formed it; lost caches are computed again.
         begun_s: when it begins.
         placement: device of each block while it lasts, shape (blocks,).
     """
 
-    request: int
-    token: int
+    batch: Batch
     begun_s: float
     placement: IntArray
+
+    @property
+    def request(self) -> int:
+        """Number of the request that is first in the batch."""
+        return self.batch[0].request
+
+    @property
+    def token(self) -> int:
+        """Of that request, from 0."""
+        return self.batch[0].token
 
 
 class Compute(NamedTuple):
     """Blocks of one kind and layer were computed on a device.
 
     Attributes:
+        request: number of the request that is first in the batch.
+        token: of that request, from 0.
         device: index.
         kind: of the blocks.
         layer: of the blocks; -1 for the embedding, the number of layers for the output head.
@@ -48,6 +80,8 @@ class Compute(NamedTuple):
         nominal_s: what they take on the fully available device that computes nothing else.
     """
 
+    request: int
+    token: int
     device: int
     kind: Kind
     layer: int
@@ -63,6 +97,8 @@ class Message(NamedTuple):
     """A message arrived.
 
     Attributes:
+        request: number of the request that is first in the batch.
+        token: of that request, from 0.
         sender: device index.
         receiver: device index.
         size_bytes: what was sent.
@@ -76,6 +112,8 @@ class Message(NamedTuple):
         layer: of these blocks, as in `Compute`.
     """
 
+    request: int
+    token: int
     sender: int
     receiver: int
     size_bytes: float
@@ -143,34 +181,42 @@ Cause: TypeAlias = Literal["migration", "fault"]
 
 
 class Standing(NamedTuple):
-    """Decoding stood still before a token, or what it did was in vain. Decisions that cost time are `Asked` spans.
+    """Decoding stood still before a step, or what it did was in vain. Decisions that cost time are `Asked` spans.
 
     Attributes:
+        request: number of the request that is first in the batch.
+        token: of that request, from 0.
         cause: blocks moved (those `Move` and `Message` spans lie within), or a device was down or went down.
         start_s: since when.
         end_s: until when.
     """
 
+    request: int
+    token: int
     cause: Cause
     start_s: float
     end_s: float
 
 
-Span: TypeAlias = Attempt | Compute | Message | Asked | Move | Standing
+Span: TypeAlias = Formed | Attempt | Compute | Message | Asked | Move | Standing
 
 
 class Instrument:
     """Is told what happens in a run, when it has ended. Every hook does nothing; override those you need.
 
-    Tasks and messages of a token are told as the graph of the step and the number of the node, since there are many of
+    Tasks and messages of a step are told as its batch, its graph and the number of the node, since there are many of
     them; all that is rarer is told as a span.
     """
 
-    def token_begins(self, attempt: Attempt) -> None:
-        """The decoding of a token begins."""
+    def batch_formed(self, formed: Formed) -> None:
+        """The batch of the next step was formed."""
+
+    def step_begins(self, attempt: Attempt) -> None:
+        """A step begins."""
 
     def task_done(
         self,
+        batch: Batch,
         graph: StepGraph,
         node: int,
         submitted_s: float,
@@ -183,6 +229,7 @@ class Instrument:
 
     def message_arrived(
         self,
+        batch: Batch,
         graph: StepGraph,
         node: int,
         size_bytes: float,
@@ -229,8 +276,12 @@ class Spans(Instrument):
     def __init__(self, tell: Callable[[Span], None]) -> None:
         self._tell = tell
 
-    def token_begins(self, attempt: Attempt) -> None:
-        """See `Instrument.token_begins`."""
+    def batch_formed(self, formed: Formed) -> None:
+        """See `Instrument.batch_formed`."""
+        self._tell(formed)
+
+    def step_begins(self, attempt: Attempt) -> None:
+        """See `Instrument.step_begins`."""
         self._tell(attempt)
 
     def block_arrived(self, message: Message) -> None:
@@ -251,6 +302,7 @@ class Spans(Instrument):
 
     def task_done(
         self,
+        batch: Batch,
         graph: StepGraph,
         node: int,
         submitted_s: float,
@@ -260,11 +312,13 @@ class Spans(Instrument):
         nominal_s: float,
     ) -> None:
         """See `Instrument.task_done`."""
+        first = batch[0]
         of = int(graph.device[node]), Kind(graph.kind[node]), int(graph.layer[node]), int(graph.count[node])
-        self._tell(Compute(*of, submitted_s, start_s, disk_s, end_s, nominal_s))
+        self._tell(Compute(first.request, first.token, *of, submitted_s, start_s, disk_s, end_s, nominal_s))
 
     def message_arrived(
         self,
+        batch: Batch,
         graph: StepGraph,
         node: int,
         size_bytes: float,
@@ -277,6 +331,8 @@ class Spans(Instrument):
         made_by = graph.kind[node]
         self._tell(
             Message(
+                batch[0].request,
+                batch[0].token,
                 int(graph.device[node]),
                 int(graph.receiver[node]),
                 size_bytes,

@@ -12,6 +12,7 @@ import numpy as np
 
 from simcore.arrays import BoolArray, FloatArray, IntArray, sealed
 from simcore.steps.step_graphs import StepGraphs
+from simcore.world.batch import Batch
 from simcore.world.blocks import BlockTable, Kind
 from simcore.world.cost import StepCost
 from simcore.world.device_time import DeviceTime, TaskTimes
@@ -35,7 +36,7 @@ class Observation:
 
     Attributes:
         time_s: simulated time.
-        request: number of the request that is being served.
+        request: number of the request that is first in the batch.
         generated: tokens generated for it so far.
         blocks: the block table.
         step_graphs: what a step consists of: its stages, and the graph of any placement.
@@ -67,6 +68,7 @@ class Observation:
         migration: decoding waits while blocks move (`blocking`), or goes on where they were (`live`), for which they
             need room at both ends.
         pinned: the placement that the scenario pins, which the policy `pinned` keeps, shape (B,); None if it pins none.
+        batch: the sequences of the next step, and others that have a cache.
     """
 
     time_s: float
@@ -96,6 +98,7 @@ class Observation:
     overflow: Overflow
     migration: Migration
     pinned: IntArray | None = None
+    batch: Batch = ()
 
     @cached_property
     def origin(self) -> IntArray | None:

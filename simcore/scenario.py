@@ -41,21 +41,6 @@ class Request:
             )
 
 
-@dataclass(frozen=True)
-class Turn:
-    """A token whose turn it is.
-
-    Attributes:
-        number: of its request in the scenario.
-        request: for which it is made.
-        generated: tokens made for the request before it.
-    """
-
-    number: int
-    request: Request
-    generated: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class PolicyChoice:
     """A policy as a user names it.
@@ -84,8 +69,9 @@ class Scenario:
         execution: who sends what to whom in a step; by name, or as a `Pattern`. None: as the cost model has the
             projection, `gathered` or `sharded`.
         device_time: how long tasks take on devices; by name, or as a `DeviceTime`.
+        scheduler: which sequences are in each step; by name, or as a `Scheduler`.
         cluster: devices and links.
-        requests: served whole, one after another, in order of arrival.
+        requests: served in order of arrival, as the scheduler says.
         blocks: which there are beside heads, projections and feed-forward networks.
         network: how messages are sent.
         controller: when the policy is asked, and what follows.
@@ -104,6 +90,7 @@ class Scenario:
     requests: tuple[Request, ...]
     execution: Named | str | None = None
     device_time: Named | str = "roofline"
+    scheduler: Named | str = "fcfs"
     blocks: BlockOptions = field(default_factory=BlockOptions)
     network: NetworkOptions = field(default_factory=NetworkOptions)
     controller: ControllerOptions = field(default_factory=ControllerOptions)

@@ -13,24 +13,26 @@ import simpy
 from simcore.arrays import FloatArray
 from simcore.audit import Audit, AuditError, Auditor
 from simcore.engine.compute import processor
-from simcore.engine.events import Executor, Load, StepInFlight
+from simcore.engine.events import Executor, LatencyParts, Load, StepInFlight
 from simcore.engine.network.network import network
 from simcore.engine.outages import Outages, Process, unless_failing
 from simcore.engine.placement.context import RunContext
-from simcore.engine.placement.controller import Controller, Standstill
+from simcore.engine.placement.controller import Controller
 from simcore.engine.placement.decision_validation import name_of
 from simcore.engine.placement.decisions import Decisions
 from simcore.engine.placement.deployment import Deployment
 from simcore.engine.placement.migration import Mover
 from simcore.engine.placement.policy_timeout import DEFAULT_LIMIT_S
 from simcore.engine.realtime import Lateness, PacedEnvironment
-from simcore.engine.serving import fcfs
+from simcore.engine.serving.scheduler import SCHEDULERS
+from simcore.engine.serving.serve import Serving
 from simcore.errors import RunEndedError, Status
 from simcore.instrument import Attempt, Instrument, Standing
 from simcore.observe import Policy
 from simcore.predict import TOLERANCE_BYTES, disk_seconds, swapped_bytes
 from simcore.results import SCHEMA_VERSION, Recorder, Result
-from simcore.scenario import Scenario, Turn
+from simcore.scenario import Scenario
+from simcore.world.batch import Batch, after
 from simcore.world.cost import StepCost
 from simcore.world.device_time import DEVICE_TIMES
 
@@ -175,65 +177,50 @@ class _Run:
         return "complete", ""
 
     def _serve_all(self) -> Process:
-        yield from fcfs.serve(self._run, self._token)
+        scheduler = SCHEDULERS.find(self._run.scenario.scheduler, "scheduler")
+        yield from Serving(self._run, scheduler, self._step, self._keep).serve()
         self._mover.abandon()
         self._run.deployment.release()
 
-    def _token(self, turn: Turn) -> Process:
-        """Make one token: have everything in its place, settle the memory, run the step, and write the rows."""
-        env, processors = self._run.env, self._run.executor.processors
-        request, generated = turn.request, turn.generated
-        # The first token is waited for since the arrival of its request, the others since the one before.
-        start_s = env.now if generated else request.arrival_s
-        waited_s = env.now - start_s
-        still = Standstill()
-        if generated == 0:
-            self._run.deployment.begin_sequence()
-            self._mover.forget_caches()
+    def _keep(self, cached: Batch) -> None:
+        """Sequences have joined or left: blocks hold the caches of those that are there."""
+        self._run.deployment.keep(cached)
+        self._mover.forget_caches()
+
+    def _step(self, batch: Batch) -> Generator[simpy.Event, Any, LatencyParts]:
+        """Make one step: have everything in its place, settle the memory, run it, and write who held and did what."""
+        processors, parts = self._run.executor.processors, LatencyParts()
         busy_before = [one.busy_s for one in processors]
         step: StepInFlight | None = None
         while step is None:
-            yield from self._controller.prepare(turn, still)
-            use = self._make_room(turn)
-            step = yield from self._attempt(turn, use, still)
-        self.tokens += 1
-        parts = step.parts()
-        self._run.recorder.add(
-            "tokens",
-            turn.number,
-            generated,
-            start_s,
-            env.now - start_s,
-            parts.compute_s,
-            parts.disk_s,
-            parts.transfer_s,
-            waited_s + parts.wait_s,
-            still.migration_s,
-            still.decision_s,
-            still.fault_s,
-        )
+            yield from self._controller.prepare(batch, parts)
+            use = self._make_room(batch)
+            step = yield from self._attempt(batch, use, parts)
+        parts.add(step.parts())
         self._run.recorder.add_many(
             "devices",
             len(processors),
-            turn.number,
-            generated,
+            batch[0].request,
+            batch[0].token,
             list(self._run.scenario.cluster.names),
             use.held.tolist(),
             use.available.tolist(),
             use.swapped.tolist(),
             [one.busy_s - before for one, before in zip(processors, busy_before, strict=True)],
         )
+        self.tokens += sum(one.makes_token for one in batch)
         if self._progress is not None:
             self._progress(self.tokens)
+        return parts
 
-    def _make_room(self, turn: Turn) -> "_MemoryUse":
+    def _make_room(self, batch: Batch) -> "_MemoryUse":
         """Let blocks grow to what they hold by the end of the step; who holds what then.
 
         Raises:
             RunEndedError: a device holds more than it can and the scenario does not let it swap.
         """
         deployment, scenario = self._run.deployment, self._run.scenario
-        cost = deployment.step(turn)
+        cost = scenario.cost.step(deployment.due(batch))
         deployment.make_room(cost)
         use = _MemoryUse(cost, deployment.ledger.held(), scenario.cluster.available_bytes(self._run.env.now))
         worst = int(use.swapped.argmax())
@@ -242,26 +229,26 @@ class _Run:
             raise RunEndedError(
                 "out-of-memory",
                 f"device {scenario.cluster.names[worst]!r} lacks {use.swapped[worst]:.0f} bytes "
-                f"for token {turn.generated} of request {turn.number} at {self._run.env.now:.6g} s",
+                f"for token {batch[0].token} of request {batch[0].request} at {self._run.env.now:.6g} s",
             )
         return use
 
     def _attempt(
-        self, turn: Turn, use: "_MemoryUse", still: Standstill
+        self, batch: Batch, use: "_MemoryUse", parts: LatencyParts
     ) -> Generator[simpy.Event, Any, StepInFlight | None]:
         """Run the step where everything is in its place; None if a device went down meanwhile."""
         env, deployment, instrument = self._run.env, self._run.deployment, self._run.instrument
         begun_s = env.now
         assert deployment.placement is not None
-        instrument.token_begins(Attempt(turn.number, turn.generated, begun_s, deployment.placement))
-        step = self._run.executor.step(deployment.graph, self._load(use))
+        instrument.step_begins(Attempt(batch, begun_s, deployment.placement))
+        step = self._run.executor.step(deployment.graph, self._load(use), batch)
         if (yield from unless_failing(env, self._run.outages, deployment.in_use, step.run())):
-            deployment.hold(use.cost.memory_bytes)
+            deployment.hold(after(batch), use.cost.memory_bytes)
             self._controller.made()
             return step
         deployment.give_up_step()
-        still.fault_s += env.now - begun_s
-        instrument.stood_still(Standing("fault", begun_s, env.now))
+        parts.fault_s += env.now - begun_s
+        instrument.stood_still(Standing(batch[0].request, batch[0].token, "fault", begun_s, env.now))
         return None
 
     def _load(self, use: "_MemoryUse") -> Load:

@@ -42,7 +42,7 @@ from simcore import (
 from simcore.audit import Law
 from simcore.audit.news import Overheard
 from simcore.engine.compute import Discipline, FifoProcessor, Processor, SharedProcessor, Task
-from simcore.engine.events import Parts, StepInFlight
+from simcore.engine.events import LatencyParts, StepInFlight
 from simcore.engine.network.flow import Flow
 from simcore.engine.network.fluid import Fluid
 from simcore.engine.network.maxmin import Allocation, max_min
@@ -491,8 +491,10 @@ def do_not_grow(patch: pytest.MonkeyPatch) -> None:
 
 
 def keep_the_cache_of_the_last_sequence(patch: pytest.MonkeyPatch) -> None:
-    begun = Deployment.begin_sequence
-    patch.setattr(Deployment, "begin_sequence", lambda self: begun(self) if self.placement is None else None)
+    keep = Deployment.keep
+    patch.setattr(
+        Deployment, "keep", lambda self, cached: keep(self, cached) if self.placement is None else None
+    )
 
 
 def overlook_that_it_is_too_much(patch: pytest.MonkeyPatch) -> None:
@@ -519,7 +521,7 @@ def forget_what_is_lost(patch: pytest.MonkeyPatch) -> None:
 
 
 def do_not_prefill_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Deployment, "step", lambda self, turn: self._cost.step(turn.request.prompt, turn.generated))
+    patch.setattr(Deployment, "due", lambda self, batch: batch)
 
 
 def move_weights_alone(patch: pytest.MonkeyPatch) -> None:
@@ -603,13 +605,13 @@ def dawdle(scenario: Scenario) -> Scenario:
     return disguised(scenario, Dawdling)
 
 
-def change_parts(patch: pytest.MonkeyPatch, change: Callable[[Parts], Parts]) -> None:
+def change_parts(patch: pytest.MonkeyPatch, change: Callable[[LatencyParts], LatencyParts]) -> None:
     parts = StepInFlight.parts
     patch.setattr(StepInFlight, "parts", lambda self: change(parts(self)))
 
 
 def take_computing_for_sending(patch: pytest.MonkeyPatch) -> None:
-    change_parts(patch, lambda one: Parts(0.0, one.disk_s, one.transfer_s + one.compute_s, one.wait_s))
+    change_parts(patch, lambda one: LatencyParts(0.0, one.disk_s, one.transfer_s + one.compute_s, one.wait_s))
 
 
 # Faults of the clock and of tables
@@ -622,7 +624,7 @@ def leave_out_a_part(patch: pytest.MonkeyPatch) -> None:
 def take_the_shortest_branch(patch: pytest.MonkeyPatch) -> None:
     parts = StepInFlight.parts
 
-    def shortest(self: StepInFlight) -> Parts:
+    def shortest(self: StepInFlight) -> LatencyParts:
         for node, successors in enumerate(self._nodes.successors):
             for later in successors:
                 if self._end_s[node] < self._end_s[self._decisive[later]]:

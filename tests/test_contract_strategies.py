@@ -28,6 +28,7 @@ from simcore import (
     preset,
     simulate,
 )
+from simcore.world.batch import one_sequence
 from traces import InputError, Trace
 
 Value = TypeVar("Value")
@@ -61,7 +62,7 @@ def test_costs_are_of_the_model_and_cut_as_far_as_allowed(cost: CostModel) -> No
     assert isinstance(cost, DecodeCost | PaperCost)
     assert cost.model == preset("paper-8x512")
     assert 1 <= cost.ffn_shards <= 3
-    assert (cost.step(4, 0).memory_bytes >= 0.0).all()
+    assert (cost.step(one_sequence(4, 0)).memory_bytes >= 0.0).all()
 
 
 @given(strategies.costs(preset("paper-8x512")))

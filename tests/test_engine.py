@@ -28,6 +28,7 @@ from simcore import (
     Scenario,
     simulate,
 )
+from simcore.world.batch import one_sequence
 from traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -162,7 +163,9 @@ def sent(scenario: Scenario, result: Result) -> list[tuple[int, int, float]]:
     for request, token in made(result):
         if (request, token) in changes:
             where = [index[name] for name in changes[request, token]]
-        size = scenario.cost.step(scenario.requests[request].prompt, token).message_bytes.tolist()
+        size = scenario.cost.step(
+            one_sequence(scenario.requests[request].prompt, token)
+        ).message_bytes.tolist()
         hidden, partial_sum, last = size[Payload.HIDDEN], size[Payload.PARTIAL_SUM], size[Payload.LAST_HIDDEN]
         at = source
         if blocks.embed is not None:
@@ -199,7 +202,7 @@ def test_no_device_works_more_than_it_is_available(scenario: Scenario, seed: int
     where: list[str] = []
     for request, token in made(result):
         where = changes.get((request, token), where)
-        cost = scenario.cost.step(scenario.requests[request].prompt, token)
+        cost = scenario.cost.step(one_sequence(scenario.requests[request].prompt, token))
         kinds, layers = scenario.block_table.kind.tolist(), scenario.block_table.layer.tolist()
         for kind, name in zip(kinds, where, strict=True):
             device = devices[index[name]]
@@ -226,7 +229,7 @@ def test_memory_equals_a_recount_and_every_block_has_one_place(scenario: Scenari
     for request, token in made(result):
         where = changes.get((request, token), where)
         rows = result.devices[(result.devices.request == request) & (result.devices.token == token)]
-        memory = scenario.cost.step(scenario.requests[request].prompt, token).memory_bytes
+        memory = scenario.cost.step(one_sequence(scenario.requests[request].prompt, token)).memory_bytes
         held = dict.fromkeys(scenario.cluster.names, 0.0)
         for name, kind in zip(where, scenario.block_table.kind, strict=True):
             held[name] += memory[kind]
@@ -440,7 +443,7 @@ def test_a_dead_device_ends_the_run_and_names_it() -> None:
 def test_out_of_memory_ends_the_run_with_device_token_and_bytes() -> None:
     """The cache of two heads grows by 2 * 2 * 4 bytes a token; only the first two tokens fit."""
     scenario = world()
-    fits_two = float(scenario.cost.step(2, 1).memory_bytes[scenario.block_table.kind].sum())
+    fits_two = float(scenario.cost.step(one_sequence(2, 1)).memory_bytes[scenario.block_table.kind].sum())
     full = with_device(varied(scenario, interval=4), 0, memory_bytes=fits_two)
     result = simulate(full, Scripted(ON_FAST))
     run = result.runs.iloc[0]
@@ -452,7 +455,7 @@ def test_out_of_memory_ends_the_run_with_device_token_and_bytes() -> None:
 
 def test_swapping_slows_down_by_the_excess_over_the_disk_rate() -> None:
     scenario = world(requests=(Request(prompt=2, output=1),))
-    needed = float(scenario.cost.step(2, 0).memory_bytes[scenario.block_table.kind].sum())
+    needed = float(scenario.cost.step(one_sequence(2, 0)).memory_bytes[scenario.block_table.kind].sum())
     roomy = simulate(scenario, Scripted(ON_FAST)).tokens.latency_s[0]
     tight = with_device(varied(scenario, overflow="swap"), 0, memory_bytes=needed - 100.0)
     result = simulate(tight, Scripted(ON_FAST))

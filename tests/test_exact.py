@@ -37,6 +37,7 @@ from simcore import (
 )
 from simcore.steps.patterns import PATTERNS
 from simcore.steps.step_graphs import StepGraphs
+from simcore.world.batch import one_sequence
 
 
 def graphs(cost: CostModel, blocks: BlockTable) -> StepGraphs:
@@ -66,11 +67,14 @@ def world(
     cost = kind(model, projection="sharded" if seed % 7 > 4 else "gathered")
     blocks = block_table(model, embed=random.random() < 0.4, lm_head=random.random() < 0.4)
     prompt, generated = int(random.integers(1, 200)), int(random.integers(0, 3) * random.integers(1, 300))
-    steps = [Step(cost.step(prompt, generated), 1)]
+    steps = [Step(cost.step(one_sequence(prompt, generated)), 1)]
     if random.random() < 0.4:
         generated = 0
-        steps = [Step(cost.step(prompt, 0), 1), Step(cost.step(prompt, 4), int(random.integers(1, 20)))]
-    memory = cost.step(prompt, generated + 8).memory_bytes[blocks.kind]
+        steps = [
+            Step(cost.step(one_sequence(prompt, 0)), 1),
+            Step(cost.step(one_sequence(prompt, 4)), int(random.integers(1, 20))),
+        ]
+    memory = cost.step(one_sequence(prompt, generated + 8)).memory_bytes[blocks.kind]
     available = random.lognormal(0.0, 0.5, count)
     available *= memory.sum() / random.uniform(*share) / available.sum()
     rate = random.uniform(1e9, 10e9, (count, count)) / 8.0 * 10.0 ** random.uniform(-3, 1)
@@ -105,7 +109,7 @@ def world(
         latency_s=latency,
         steps=tuple(steps),
         memory_bytes=memory,
-        moving_bytes=cost.step(prompt, max(generated - 1, 0)).memory_bytes[blocks.kind],
+        moving_bytes=cost.step(one_sequence(prompt, max(generated - 1, 0))).memory_bytes[blocks.kind],
         load_seconds=np.zeros((5, count)),
         up=np.ones(count, dtype=np.bool_),
         lost=np.zeros(len(blocks), dtype=np.bool_),
@@ -216,12 +220,15 @@ def unlike(seed: int) -> Observation:
     seen = world(seed, devices=(2, 3), heads=(3, 5), share=(0.1, 0.7), faults=False)
     cost = DecodeCost(_model(random, seen.blocks.heads.shape[1]))
     blocks, count = block_table(cost.model, embed=False, lm_head=False), seen.devices
-    size = cost.step(40, 8).memory_bytes[blocks.kind]
+    size = cost.step(one_sequence(40, 8)).memory_bytes[blocks.kind]
     return replace(
         seen,
         blocks=blocks,
         step_graphs=graphs(cost, blocks),
-        steps=(Step(cost.step(40, 0), 1), Step(cost.step(40, 4), int(random.integers(1, 12)))),
+        steps=(
+            Step(cost.step(one_sequence(40, 0)), 1),
+            Step(cost.step(one_sequence(40, 4)), int(random.integers(1, 12))),
+        ),
         memory_bytes=size,
         moving_bytes=size * float(random.choice([1e-3, 1e-2])),
         lost=np.zeros(len(blocks), dtype=np.bool_),
@@ -357,7 +364,7 @@ def test_two_short_moves_replace_a_long_one() -> None:
     seen = world(0, devices=(3, 3), heads=(2, 2), faults=False)
     model = replace(preset("paper-8x512"), heads=2, kv_heads=2, head_size=256)
     cost, blocks = PaperCost(model), block_table(model, embed=False, lm_head=False)
-    step = cost.step(50, 50)
+    step = cost.step(one_sequence(50, 50))
     size = step.memory_bytes[blocks.kind]
     rate = np.array([[np.inf, 1e9, 1e3], [1e9, np.inf, 1e9], [1e3, 1e9, np.inf]])
     seen = replace(

@@ -32,6 +32,7 @@ from simcore import (
 )
 from simcore.engine.outages import Outages, reached
 from simcore.engine.placement.deployment import Deployment
+from simcore.world.batch import after, one_sequence
 from simcore.world.options import Migration
 from traces import Trace, on_off
 
@@ -198,7 +199,9 @@ def test_tokens_are_made_by_devices_that_are_up_and_memory_is_recounted(
         for device in {scenario.cluster.source_index, *where.tolist()}:
             up = scenario.cluster.devices[device].up
             assert outages.failure(device, begun_s + 1e-9) >= end_s - 1e-9 or up.value(begun_s + 1e-9) == 0.0
-        memory = scenario.cost.step(scenario.requests[int(request)].prompt, int(token)).memory_bytes
+        memory = scenario.cost.step(
+            one_sequence(scenario.requests[int(request)].prompt, int(token))
+        ).memory_bytes
         held = np.bincount(where, weights=memory[scenario.block_table.kind], minlength=len(index))
         rows = result.devices[(result.devices.request == request) & (result.devices.token == token)]
         np.testing.assert_allclose(rows.held_bytes, held, rtol=1e-9, atol=1e-6)
@@ -524,7 +527,7 @@ def test_the_ledger_forgets_what_is_lost_and_takes_it_back(scenario: Scenario, s
     deployment = Deployment(scenario)
     where = random.integers(0, devices, len(kind))
     deployment.place(where)
-    deployment.hold(scenario.cost.step(3, 2).memory_bytes)
+    deployment.keep(after(one_sequence(3, 2)))
     gone = int(random.integers(devices))
     heads = bool(np.any(kind[where == gone] == Kind.HEAD))
     assert deployment.lose(gone) == int((where == gone).sum())

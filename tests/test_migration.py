@@ -26,6 +26,7 @@ from simcore import (
     simulate,
 )
 from simcore.engine.placement.deployment import Deployment
+from simcore.world.batch import after, one_sequence
 from simcore.world.options import Migration
 from traces import Trace
 
@@ -64,7 +65,7 @@ def inference_bytes(scenario: Scenario, result: Result) -> float:
     }
     for request, token in result.tokens[["request", "token"]].to_numpy().tolist():
         where = changes.get((request, token), where)
-        cost = scenario.cost.step(scenario.requests[request].prompt, token)
+        cost = scenario.cost.step(one_sequence(scenario.requests[request].prompt, token))
         # (heads, proj, ffn) of one layer, without embedding and output head, not sharded.
         heads, proj, ffn = where[blocks.heads[0]], where[blocks.proj[0]], where[blocks.ffn[0]]
         size = cost.message_bytes.tolist()
@@ -146,7 +147,7 @@ def test_a_live_migration_loses_no_byte_and_sends_none_twice(
         assert token < switch
         for row in moved[moved.token == token].itertuples():
             kind = scenario.block_table.kind[names[str(row.block)]]
-            holding = scenario.cost.step(requests[0].prompt, int(switch) - 1).memory_bytes[kind]
+            holding = scenario.cost.step(one_sequence(requests[0].prompt, int(switch) - 1)).memory_bytes[kind]
             assert row.size_bytes == pytest.approx(holding - idle[kind] * on_disk)
             assert 0.0 <= row.caught_up_bytes <= row.size_bytes * (1 + 1e-12)
             assert row.load_s == 0.0 or on_disk
@@ -255,7 +256,7 @@ def test_room_is_held_at_both_ends_while_blocks_move(scenario: Scenario, seed: i
         if token in asked:
             coming = answers._random.integers(0, len(names), len(scenario.block_table))
             moving = coming != where
-        memory = scenario.cost.step(4, token).memory_bytes[scenario.block_table.kind]
+        memory = scenario.cost.step(one_sequence(4, token)).memory_bytes[scenario.block_table.kind]
         held = np.bincount(where, weights=memory, minlength=len(names))
         held += np.bincount(coming[moving], weights=memory[moving], minlength=len(names))
         rows = result.devices[result.devices.token == token]
@@ -291,7 +292,7 @@ def test_what_is_deployed_is_released_to_the_last_byte(scenario: Scenario, seed:
     deployment = Deployment(scenario)
     deployment.place(random.integers(0, devices, blocks))
     for generated in range(4):
-        deployment.hold(scenario.cost.step(3, generated).memory_bytes)
+        deployment.keep(after(one_sequence(3, generated)))
         deployment.move(int(random.integers(blocks)), int(random.integers(devices)))
         some, there = random.integers(0, blocks, 3), random.integers(0, devices, 3)
         deployment.reserve(some, there)

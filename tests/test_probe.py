@@ -15,6 +15,7 @@ from simcore.instrument import (
     Asked,
     Attempt,
     Compute,
+    Formed,
     Message,
     Move,
     Span,
@@ -34,6 +35,8 @@ def probed(scenario: Scenario, seed: int) -> tuple[Result, list[Span]]:
 def ends(span: Span) -> tuple[float, float]:
     """When a span begins and ends."""
     match span:
+        case Formed():
+            return span.time_s, span.time_s
         case Attempt():
             return span.begun_s, span.begun_s
         case Compute():
@@ -173,7 +176,8 @@ def test_instruments_together_are_told_all_in_order(scenario: Scenario, seed: in
 
 
 HOOKS = {
-    "token_begins": Attempt,
+    "batch_formed": Formed,
+    "step_begins": Attempt,
     "task_done": Compute,
     "message_arrived": Message,
     "block_arrived": Message,
@@ -208,7 +212,9 @@ def test_an_instrument_is_told_what_it_overrides_and_nothing_else(
     assert len(calls) == len(expected)
     for what, span in zip(calls, expected, strict=True):
         if hook == "task_done":
-            graph, node, *times = what
+            batch, graph, node, *times = what
+            assert isinstance(batch, tuple)
+            assert batch[0][:2] == (span.request, span.token)
             assert isinstance(graph, StepGraph)
             assert isinstance(node, int)
             assert isinstance(span, Compute)
@@ -219,7 +225,7 @@ def test_an_instrument_is_told_what_it_overrides_and_nothing_else(
             )
             assert times == [span.submitted_s, span.start_s, span.disk_s, span.end_s, span.nominal_s]
         elif hook == "message_arrived":
-            graph, node, size_bytes, *_, arrived_s = what
+            _, graph, node, size_bytes, *_, arrived_s = what
             assert isinstance(graph, StepGraph)
             assert isinstance(node, int)
             assert isinstance(span, Message)

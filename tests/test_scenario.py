@@ -30,6 +30,7 @@ from simcore import (
     simulate,
 )
 from simcore.files import schema
+from simcore.world.batch import one_sequence
 from traces import InputError, Trace, read, shipped, shipped_names
 from traces.transform import scaled, shifted
 
@@ -867,7 +868,7 @@ def check_loads_or_tells(path: Path) -> None:
         assert error.accepted  # noqa: PT017
     else:
         assert np.isfinite(world.cluster.latencies(0.0, 0.0)).all()
-        assert np.isfinite(world.cost.step(world.requests[0].prompt, 0).memory_bytes).all()
+        assert np.isfinite(world.cost.step(one_sequence(world.requests[0].prompt, 0)).memory_bytes).all()
 
 
 @given(document=mutated_documents())

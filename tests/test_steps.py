@@ -29,6 +29,7 @@ from simcore.steps.graph import NONE, GraphBuilder, StepGraph
 from simcore.steps.makespan import makespan
 from simcore.steps.patterns import PATTERNS
 from simcore.steps.step_graphs import StepGraphs
+from simcore.world.batch import one_sequence
 from simcore.world.blocks import BlockTable
 from simcore.world.cost import DecodeCost, StepCost
 from simcore.world.model import ModelSpec
@@ -60,7 +61,7 @@ def placed(draw: st.DrawFn) -> tuple[BlockTable, np.ndarray, StepGraph, StepCost
         draw(st.lists(st.integers(0, devices - 1), min_size=len(blocks), max_size=len(blocks)))
     )
     cost = DecodeCost(model, ffn_shards=shards, projection=pattern.projection)
-    step = cost.step(draw(st.integers(1, 9)), draw(st.integers(0, 9)))
+    step = cost.step(one_sequence(draw(st.integers(1, 9)), draw(st.integers(0, 9))))
     return blocks, placement, StepGraphs(pattern, blocks).of(placement, SOURCE), step
 
 

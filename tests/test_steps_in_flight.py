@@ -16,6 +16,7 @@ from simcore.engine.events import Executor, Load, StepInFlight
 from simcore.engine.network.network import network
 from simcore.errors import RunEndedError
 from simcore.steps.makespan import makespan
+from simcore.world.batch import Batch
 from traces import Trace
 
 MANY = settings(max_examples=200, deadline=None)
@@ -33,6 +34,7 @@ class Ends(Instrument):
 
     def task_done(
         self,
+        batch: Batch,
         graph: StepGraph,
         node: int,
         submitted_s: float,
@@ -45,6 +47,7 @@ class Ends(Instrument):
 
     def message_arrived(
         self,
+        batch: Batch,
         graph: StepGraph,
         node: int,
         size_bytes: float,

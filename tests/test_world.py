@@ -28,6 +28,7 @@ from simcore import (
 from simcore.engine.network.network import network, sent
 from simcore.engine.placement.memory import MemoryLedger
 from simcore.errors import RunEndedError
+from simcore.world.batch import one_sequence
 from traces import Trace
 
 
@@ -56,7 +57,7 @@ def sizes(cost: StepCost) -> dict[str, float]:
 
 def test_decode_costs_of_llama_2_7b_by_hand() -> None:
     """D = 4096, h = h_kv = 32, d = 128, F = 11008, V = 32000, two bytes per number; the table of docs/model.md."""
-    cost = DecodeCost(preset("llama-2-7b")).step(prompt=100, generated=28)
+    cost = DecodeCost(preset("llama-2-7b")).step(one_sequence(prompt=100, generated=28))
     weights = np.array([4096 * 128 * 3, 32 * 128 * 4096, 3 * 4096 * 11008, 32000 * 4096, 32000 * 4096]) * 2.0
     cache = 2 * 128 * 128 * 2.0
     np.testing.assert_array_equal(cost.memory_bytes, weights + np.array([cache, 0, 0, 0, 0]))
@@ -77,7 +78,7 @@ def test_decode_costs_of_llama_2_7b_by_hand() -> None:
 
 def test_prefill_costs_of_llama_3_8b_by_hand() -> None:
     """A group of four query heads per key/value head; a prompt of 10 tokens."""
-    cost = DecodeCost(preset("llama-3-8b")).step(prompt=10, generated=0)
+    cost = DecodeCost(preset("llama-3-8b")).step(one_sequence(prompt=10, generated=0))
     head = 2 * 4096 * 128 * (4 + 2) * 10 + 4 * 128 * 4 * 50
     work = [head, 2 * 32 * 128 * 4096 * 10, 2 * 3 * 4096 * 14336 * 10, 0, 2 * 128256 * 4096]
     np.testing.assert_array_equal(cost.work_flop, work)
@@ -102,7 +103,7 @@ def test_sharding_divides_weights_and_work_and_loses_none(model: ModelSpec, shar
         cut = build(model, ffn_shards=shards, projection="sharded")
         kinds = [block_table(model, ffn_shards=cost.ffn_shards).kind for cost in (whole, cut)]
         for generated in (0, 7):
-            steps = [cost.step(5, generated) for cost in (whole, cut)]
+            steps = [cost.step(one_sequence(5, generated)) for cost in (whole, cut)]
             work, memory = (
                 [getattr(step, name)[kind].sum() for step, kind in zip(steps, kinds, strict=True)]
                 for name in ("work_flop", "memory_bytes")
@@ -123,7 +124,7 @@ def test_as_many_shards_as_columns_at_most(shards: int) -> None:
 
 def test_paper_costs_by_hand() -> None:
     """D = 2048, h = 32, four bytes per number, L = 64 + 36; the table of docs/model.md."""
-    cost = PaperCost(preset("paper-32x2048")).step(prompt=64, generated=36)
+    cost = PaperCost(preset("paper-32x2048")).step(one_sequence(prompt=64, generated=36))
     b, width, head, length = 4.0, 2048, 64, 100
     memory = [
         3 * length * head * b + 3 * width * head * b + 36 * width * b,
@@ -142,7 +143,7 @@ def test_paper_costs_by_hand() -> None:
         "TOKEN": 4,
     }
     assert not cost.read_bytes.any()
-    thin = PaperCost(preset("paper-32x2048"), ffn_factor=0.8).step(prompt=64, generated=36)
+    thin = PaperCost(preset("paper-32x2048"), ffn_factor=0.8).step(one_sequence(prompt=64, generated=36))
     assert thin.work_flop[Kind.FFN] == pytest.approx(cost.work_flop[Kind.FFN] / 10)
 
 
@@ -152,7 +153,7 @@ def test_blocks_carry_the_weights_of_the_whole_model(name: str) -> None:
     model = preset(name)
     weights = DecodeCost(model).idle_memory_bytes[block_table(model).kind].sum()
     assert weights == pytest.approx(model.weight_bytes - model.extra_parameters * model.bytes_per_weight)
-    cached = DecodeCost(model).step(1, 999).memory_bytes - DecodeCost(model).idle_memory_bytes
+    cached = DecodeCost(model).step(one_sequence(1, 999)).memory_bytes - DecodeCost(model).idle_memory_bytes
     assert cached[block_table(model).kind].sum() == pytest.approx(1000 * model.kv_bytes_per_token)
 
 
@@ -160,7 +161,7 @@ def test_blocks_carry_the_weights_of_the_whole_model(name: str) -> None:
 @settings(deadline=None)
 def test_blocks_only_grow_while_a_sequence_does(costs: tuple[CostModel, ...]) -> None:
     for cost in costs:
-        steps = [cost.step(5, generated).memory_bytes for generated in range(4)]
+        steps = [cost.step(one_sequence(5, generated)).memory_bytes for generated in range(4)]
         assert (np.diff([cost.idle_memory_bytes, *steps], axis=0) >= 0).all()
 
 
@@ -320,7 +321,7 @@ def test_the_ledger_equals_a_recount_and_returns_to_zero(model: ModelSpec, devic
     where = random.integers(0, devices, len(blocks))
     ledger.load(where)
     for generated in range(6):
-        memory = cost.step(3, generated).memory_bytes
+        memory = cost.step(one_sequence(3, generated)).memory_bytes
         ledger.resize(memory)
         block, new = int(random.integers(len(blocks))), int(random.integers(devices))
         ledger.move(block, int(where[block]), new)

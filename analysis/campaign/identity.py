@@ -24,6 +24,7 @@ import numpy as np
 from simcore.engine.compute import DISCIPLINES
 from simcore.engine.network.network import SHARING_RULES
 from simcore.engine.network.transport import TRANSPORTS
+from simcore.engine.serving.scheduler import SCHEDULERS
 from simcore.observe import Policy
 from simcore.registry import Registry
 from simcore.results import MODEL_VERSION, SCHEMA_VERSION
@@ -44,6 +45,7 @@ _LABELS: Mapping[type, frozenset[str]] = {
 _PARTS: Mapping[tuple[type, str], Registry[Any]] = {
     (Scenario, "execution"): PATTERNS,
     (Scenario, "device_time"): DEVICE_TIMES,
+    (Scenario, "scheduler"): SCHEDULERS,
     (NetworkOptions, "sharing"): SHARING_RULES,
     (NetworkOptions, "transport"): TRANSPORTS,
     (Device, "discipline"): DISCIPLINES,

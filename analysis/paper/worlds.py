@@ -34,6 +34,7 @@ from simcore import (
     preset,
     stream,
 )
+from simcore.world.batch import one_sequence
 from simcore.world.blocks import block_table
 from simcore.world.options import Overflow
 from traces import Trace
@@ -138,13 +139,13 @@ def costs(world: World) -> CostModel:
 def model_bytes(world: World, generated: int | None = None) -> float:
     """What all blocks together hold after so many tokens, by default at the last one; the same for every placement."""
     after = world.tokens - 1 if generated is None else generated
-    return float(costs(world).step(world.prompt, after).memory_bytes[_kinds(world)].sum())
+    return float(costs(world).step(one_sequence(world.prompt, after)).memory_bytes[_kinds(world)].sum())
 
 
 def work_flop(world: World, generated: int) -> FloatArray:
     """Work of all blocks of each kind together in one step, shape (5,)."""
     count = np.bincount(_kinds(world), minlength=5)
-    work: FloatArray = costs(world).step(world.prompt, generated).work_flop * count
+    work: FloatArray = costs(world).step(one_sequence(world.prompt, generated)).work_flop * count
     return work
 
 

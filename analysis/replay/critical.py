@@ -126,21 +126,26 @@ def _pieces(span: Work) -> Iterator[Piece]:
 
 
 def _before(replay: Replay, spans: TokenSpans, start_s: float, begun_s: float) -> Iterator[Piece]:
-    """From the moment at which the token is waited for to that at which its decoding begins for good."""
-    requests = replay.result.requests
-    turn_s = float(requests.loc[requests["request"] == spans.request, "start_s"].iloc[0])
-    now_s = start_s
-    if spans.token == 0:
-        yield Piece("wait", start_s, turn_s)
-        now_s = turn_s
+    """From when the token is waited for to when its last step begins; what is left between is waiting."""
+    pieces: list[Piece] = []
     for span in spans.before:
         if isinstance(span, Asked):
-            yield Piece("decision", span.asked_s, span.answered_s, span)
-            now_s = max(now_s, span.answered_s)
+            pieces.append(Piece("decision", span.asked_s, span.answered_s, span))
         elif span.cause == "migration":
-            yield from _moving(replay, span)
+            pieces.extend(_moving(replay, span))
         else:
-            yield Piece("fault", span.start_s, span.end_s)
+            pieces.append(Piece("fault", span.start_s, span.end_s))
+    for (attempt, work), after in zip(
+        zip(spans.attempts, spans.work, strict=True), spans.attempts[1:], strict=False
+    ):
+        if spans.cached(attempt) < spans.cached(after):  # a chunk of a prefill; otherwise it was in vain
+            pieces.extend(piece for span in chain(work, attempt.begun_s) for piece in _pieces(span))
+    now_s = start_s
+    for piece in sorted(pieces, key=lambda piece: (piece.start_s, piece.end_s)):
+        yield Piece("wait", now_s, piece.start_s)
+        yield piece
+        now_s = max(now_s, piece.end_s)
+    yield Piece("wait", now_s, begun_s)
 
 
 def _moving(replay: Replay, standing: Standing) -> Iterator[Piece]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from simcore.files.placement import ranges
-from simcore.instrument import Asked, Attempt, Compute, Message, Move, Span, Standing
+from simcore.instrument import Asked, Attempt, Compute, Formed, Message, Move, Span, Standing
 from simcore.world.blocks import BlockTable, Kind
 
 Work = Compute | Message
@@ -21,12 +21,12 @@ STAGES = {
 
 @dataclass(frozen=True, eq=False)
 class TokenSpans:
-    """What happened for one token.
+    """What happened for one token; what its step shares with other sequences is in the spans of each.
 
     Attributes:
         request: number of the request.
         token: of it.
-        attempts: to decode it; the last one succeeded.
+        attempts: at its steps; the last one succeeded.
         work: the computations and messages of each attempt.
         before: decisions and standstills, those between attempts included, in order.
     """
@@ -37,28 +37,33 @@ class TokenSpans:
     work: list[list[Work]] = field(default_factory=list)
     before: list[Asked | Standing] = field(default_factory=list)
 
+    def cached(self, attempt: Attempt) -> int:
+        """Positions of the sequence that are in the cache before an attempt."""
+        return next(one.cached for one in attempt.batch if one.request == self.request)
+
 
 def by_token(spans: Iterable[Span]) -> dict[tuple[int, int], TokenSpans]:
     """The spans of every token that was begun, by request and token, without those of migrations beside it."""
     tokens: dict[tuple[int, int], TokenSpans] = {}
     before: list[Asked | Standing] = []
-    now: TokenSpans | None = None
+    now: list[TokenSpans] = []
     for span in spans:
         match span:
             case Attempt():
-                key = span.request, span.token
-                now = tokens.setdefault(key, TokenSpans(*key))
-                now.attempts.append(span)
-                now.work.append([])
-                now.before.extend(before)
+                keys = [(one.request, one.token) for one in span.batch if one.tokens]
+                now = [tokens.setdefault(key, TokenSpans(*key)) for key in keys]
+                for token in now:
+                    token.attempts.append(span)
+                    token.work.append([])
+                    token.before.extend(before)
                 before = []
             case Asked() | Standing():
                 before.append(span)
             case Compute() | Message(block=None):
                 # Messages that nobody waits for any more are no part of a token.
-                if now is not None:
-                    now.work[-1].append(span)
-            case Message() | Move():
+                for token in now:
+                    token.work[-1].append(span)
+            case Formed() | Message() | Move():
                 pass
     return tokens
 

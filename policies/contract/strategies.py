@@ -31,6 +31,7 @@ from simcore import (
     Request,
     Scenario,
 )
+from simcore.world.batch import one_sequence
 from simcore.world.cost import Projection
 from simcore.world.options import Migration
 from traces import Trace, scaled
@@ -390,7 +391,9 @@ def needed_bytes(scenario: Scenario) -> float:
 def block_bytes(scenario: Scenario) -> FloatArray:
     """What each block holds by the end of the first interval of the first request [bytes], shape (B,)."""
     request = scenario.requests[0]
-    last = scenario.cost.step(request.prompt, min(scenario.controller.interval, request.output) - 1)
+    last = scenario.cost.step(
+        one_sequence(request.prompt, min(scenario.controller.interval, request.output) - 1)
+    )
     held: FloatArray = last.memory_bytes[scenario.block_table.kind]
     return held
 

@@ -14,6 +14,7 @@ from simcore.audit.news import News, Overheard
 from simcore.audit.order import OrderLaws
 from simcore.audit.place import PlaceLaws
 from simcore.audit.reference_state import ReferenceState
+from simcore.audit.serving import ServingLaws
 from simcore.audit.traffic import TrafficLaws
 from simcore.audit.work import WorkLaws
 from simcore.engine.network.network import Network
@@ -60,7 +61,8 @@ class Auditor:
         self._checks = Checks()
         self._events = 0
         self._state = ReferenceState(scenario)
-        self._clock = ClockLaws(scenario, self._checks)
+        self._clock = ClockLaws(scenario, self._state, self._checks)
+        self._serving = ServingLaws(scenario, self._state, self._checks)
         self._place = PlaceLaws(scenario, self._state, self._checks)
         self._work = WorkLaws(scenario, self._state, self._checks)
         self._traffic = TrafficLaws(scenario, self._state, self._checks)
@@ -105,7 +107,6 @@ class Auditor:
         self._fairness.advance(now_s)
         state = self._state
         state.copy_beside(self._mover.under_way)
-        state.turn(now_s, self._deployment.holding)
         for news in self._news:
             if isinstance(news, _AFTER_PLACING):
                 self._place.begin(self._deployment)
@@ -113,6 +114,7 @@ class Auditor:
                 state.tell(news, now_s)
             for laws in (
                 self._clock,
+                self._serving,
                 self._place,
                 self._work,
                 self._traffic,

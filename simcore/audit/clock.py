@@ -4,22 +4,27 @@ from itertools import pairwise
 
 from simcore.audit.checks import Checks, grain
 from simcore.audit.news import News, Row
-from simcore.instrument import Asked, Attempt, Compute, Message, Move, Standing
+from simcore.audit.reference_state import ReferenceState
+from simcore.instrument import Asked, Attempt, Compute, Formed, Message, Move, Standing
 from simcore.scenario import Scenario
 
 _CHAIN = ("compute_s", "disk_s", "transfer_s", "wait_s")
+_MOMENTS = ("arrival_s", "start_s", "first_token_s", "finish_s")
 _STILL = ("migration_s", "decision_s", "fault_s")
 
 
 class ClockLaws:
     """What must hold of times."""
 
-    def __init__(self, scenario: Scenario, checks: Checks) -> None:
-        self._scenario = scenario
+    def __init__(self, scenario: Scenario, state: ReferenceState, checks: Checks) -> None:
+        self._state = state
         self._checks = checks
-        self._ended_s = self._done_s = self._first_s = 0.0
-        self._still = dict.fromkeys(_STILL, 0.0)
-        self._spans = 1
+        numbers = range(len(scenario.requests))
+        self._started_s: dict[int, float] = {}
+        self._first_s: dict[int, float] = {}
+        self._since_s = {number: scenario.requests[number].arrival_s for number in numbers}
+        self._still = {number: dict.fromkeys(_STILL, 0.0) for number in numbers}
+        self._spans = dict.fromkeys(numbers, 1)
 
     def advance(self, now_s: float) -> None:
         """An event has happened."""
@@ -30,6 +35,12 @@ class ClockLaws:
     def tell(self, news: News) -> None:
         """Something has happened."""
         match news:
+            case Formed():
+                self._times("a batch", news.time_s)
+                for one in news.batch:
+                    if one.tokens:
+                        self._started_s.setdefault(one.request, news.time_s)
+                        self._spans[one.request] += 1
             case Attempt():
                 self._times("an attempt", news.begun_s)
             case Compute():
@@ -59,47 +70,45 @@ class ClockLaws:
         self._checks.that(times_s[-1] == now_s, "clock", f"end of {what}, told now", now_s, times_s[-1])
 
     def _stood(self, part: str, duration_s: float) -> None:
-        self._still[part] += duration_s
-        self._spans += 1
+        for one in self._state.batch:
+            if one.tokens:
+                self._still[one.request][part] += duration_s
+                self._spans[one.request] += 1
 
     def _request(self, row: Row) -> None:
-        """A request is begun when it has arrived and the one before it is done, and ends with its last token."""
-        checks, what = self._checks, f"request {row['request']}"
-        turn_s = max(row["arrival_s"], self._done_s)
-        checks.equal("clock", f"start of {what}", turn_s, row["start_s"], grain(turn_s))
-        first_s = row["first_token_s"]
-        if first_s is not None:
-            checks.that(first_s == self._first_s, "clock", f"first token of {what}", self._first_s, first_s)
-        times = [
-            time_s for time_s in (row["start_s"], row["first_token_s"], row["finish_s"]) if time_s is not None
-        ]
+        """A request begins with its first batch, and ends with its last token."""
+        checks, number = self._checks, row["request"]
+        what = f"request {number}"
+        for column, expected in (
+            ("start_s", self._started_s.get(number)),
+            ("first_token_s", self._first_s.get(number)),
+            ("finish_s", self._since_s[number] if row["generated"] == row["output"] else None),
+        ):
+            checks.that(row[column] == expected, "clock", f"{column} of {what}", expected, row[column])
+        times = [row[column] for column in _MOMENTS if row[column] is not None]
         checks.that(times == sorted(times), "clock", f"moments of {what}", "one after another", times)
-        if row["finish_s"] is not None:
-            checks.that(
-                row["finish_s"] == self._ended_s, "clock", f"end of {what}", self._ended_s, row["finish_s"]
-            )
-            self._done_s = row["finish_s"]
 
     def _token(self, row: Row) -> None:
-        checks, now_s = self._checks, self._checks.now_s
-        what = f"token {row['token']} of request {row['request']}"
-        request = self._scenario.requests[row["request"]]
-        start_s = self._ended_s if row["token"] else request.arrival_s
-        waited_s = 0.0 if row["token"] else max(0.0, self._ended_s - start_s)
+        checks, now_s, number = self._checks, self._checks.now_s, row["request"]
+        what = f"token {row['token']} of request {number}"
+        start_s, waited_s = self._since_s[number], self._state.waited_s[number]
+        made = self._state.generated[number]
+        checks.that(
+            row["token"] == made, "clock", f"number of a token of request {number}", made, row["token"]
+        )
         checks.that(row["start_s"] == start_s, "clock", f"start of {what}", start_s, row["start_s"])
         checks.equal("clock", f"latency of {what}", now_s - start_s, row["latency_s"])
         checks.that(row["latency_s"] > 0.0, "clock", f"latency of {what}", "above 0", row["latency_s"])
         parts = [row[part] for part in (*_CHAIN, *_STILL)]
-        slack = grain(now_s) * self._spans
+        slack = grain(now_s) * self._spans[number]
         checks.that(min(parts) >= -slack, "clock", f"parts of {what}", "none below 0", parts)
         checks.equal("clock", f"sum of the parts of {what}", row["latency_s"], sum(parts), slack)
         checks.that(
             row["wait_s"] >= waited_s - slack, "clock", f"wait of {what}", f"from {waited_s}", row["wait_s"]
         )
-        for part, stood_s in self._still.items():
+        for part, stood_s in self._still[number].items():
             checks.equal("clock", f"{part} of {what}", stood_s, row[part], slack)
-        self._ended_s = now_s
-        if row["token"] == 0:
-            self._first_s = now_s
-        self._still = dict.fromkeys(_STILL, 0.0)
-        self._spans = 1
+        self._since_s[number] = now_s
+        self._first_s.setdefault(number, now_s)
+        self._still[number] = dict.fromkeys(_STILL, 0.0)
+        self._spans[number] = 1

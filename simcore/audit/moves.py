@@ -81,9 +81,9 @@ class MoveLaws:
             return
         holds = state.carries(move.block)
         copied = sent[0].size_bytes if sent else 0.0
-        if self._live and sent and sent[0].sent_s <= state.turned_s:
-            # The sequence whose cache was copied has ended.
-            copied = min(copied, state.lasting(move.block))
+        if self._live and sent:
+            # Sequences whose caches were copied may have ended.
+            copied = state.still_there(move.block, sent[0].sent_s, copied)
         gained = sum(span.size_bytes for span in sent[1:])
         due = max(0.0, holds - copied)
         slack = 1e-9 * holds

@@ -28,6 +28,13 @@ class _Chain:
     wait_s: float = 0.0
 
 
+_CHAIN = ("compute_s", "disk_s", "transfer_s", "wait_s")
+
+
+def _nothing() -> dict[str, float]:
+    return dict.fromkeys((*_CHAIN, "steps"), 0.0)
+
+
 class OrderLaws:
     """What must hold of the order of computations and messages of one token."""
 
@@ -37,7 +44,7 @@ class OrderLaws:
         self._names = scenario.cluster.names
         self._state = state
         self._checks = checks
-        self._ended_s = 0.0
+        self._parts: defaultdict[int, dict[str, float]] = defaultdict(_nothing)
         self._computed: dict[tuple[int, int, int], Compute] = {}
         self._sent: defaultdict[tuple[int, int], deque[Message]] = defaultdict(deque)
 
@@ -51,13 +58,19 @@ class OrderLaws:
                 self._computed[news.kind, news.layer, news.device] = news
             case Message(block=None):
                 self._sent[news.sender, news.receiver].append(news)
-            case Row(table="tokens"):
+            case Row(table="devices"):
+                self._step()
+            case Row(table="tokens") if self._known:
                 self._token(news)
 
-    def _token(self, row: Row) -> None:
-        """The parts of a latency are those of the chain that ended last; before it, a request has waited its turn."""
+    @property
+    def _known(self) -> bool:
+        return self._scenario.step_graphs.pattern.name in DESCRIBED
+
+    def _step(self) -> None:
+        """A step ends when the longest chain does."""
         attempt, checks = self._state.attempt, self._checks
-        if attempt is None or self._scenario.step_graphs.pattern.name not in DESCRIBED:
+        if attempt is None or not self._known:
             return
         for messages in self._sent.values():
             # Told as they arrive; one sent later may have overtaken.
@@ -65,16 +78,24 @@ class OrderLaws:
             messages.clear()
             messages.extend(messages_in_order)
         chain = self._walk(attempt)
-        what = f"token {row['token']} of request {row['request']}"
         slack = grain(checks.now_s) * len(self._blocks)
+        what = f"the step of token {attempt.token} of request {attempt.request}"
         checks.equal("order", f"end of {what}", chain.end_s, checks.now_s, slack)
-        waited_s = 0.0
-        if row["token"] == 0:
-            waited_s = max(0.0, self._ended_s - self._scenario.requests[row["request"]].arrival_s)
-        self._ended_s = checks.now_s
-        for part in ("compute_s", "disk_s", "transfer_s", "wait_s"):
-            expected = getattr(chain, part) + (waited_s if part == "wait_s" else 0.0)
-            checks.equal("order", f"{part} of {what}", expected, row[part], slack)
+        for one in attempt.batch:
+            if one.tokens:
+                parts = self._parts[one.request]
+                for part in _CHAIN:
+                    parts[part] += getattr(chain, part)
+                parts["steps"] += 1.0
+
+    def _token(self, row: Row) -> None:
+        """The parts of a latency are those of the chains of its steps; between them a sequence waits."""
+        parts = self._parts.pop(row["request"], _nothing())
+        parts["wait_s"] += self._state.waited_s[row["request"]]
+        slack = grain(self._checks.now_s) * len(self._blocks) * max(1.0, parts["steps"])
+        for part in _CHAIN:
+            what = f"{part} of token {row['token']} of request {row['request']}"
+            self._checks.equal("order", what, parts[part], row[part], slack)
 
     def _walk(self, attempt: Attempt) -> _Chain:
         """From the begin of a token to its end."""

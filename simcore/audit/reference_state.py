@@ -1,17 +1,16 @@
 """How far a run has come, as told by spans and rows alone: what the engine must agree with."""
 
 from bisect import bisect_left
-from collections import deque
 
 import numpy as np
 
 from simcore.arrays import BoolArray, FloatArray, IntArray
-from simcore.audit.checks import grain
 from simcore.audit.news import News, Row
-from simcore.instrument import Attempt, Compute, Message, Move, Standing
+from simcore.instrument import Attempt, Compute, Formed, Message, Move, Standing
 from simcore.scenario import Scenario
+from simcore.world.batch import Batch, after, recomputed, without_work
 from simcore.world.blocks import Kind
-from simcore.world.cost import StepCost, refill
+from simcore.world.cost import StepCost
 
 
 class ReferenceState:
@@ -26,7 +25,11 @@ class ReferenceState:
         cost: of it.
         held: bytes on each device while it lasts, shape (devices,).
         under_way: rows of blocks that move beside the decoding, and where to.
-        turned_s: when the present sequence began.
+        batch: of the present step.
+        cached: positions in the cache, by request that was begun and is not finished.
+        generated: tokens made, by request.
+        served_s: end of the last step that a request was in, by request.
+        waited_s: time between steps that it was in since its last token, by request.
         done: all requests were served.
     """
 
@@ -37,8 +40,8 @@ class ReferenceState:
         self._devices = {name: i for i, name in enumerate(scenario.cluster.names)}
         self._weights: FloatArray = np.asarray(scenario.cost.idle_memory_bytes)
         self._on_disk: FloatArray = self._weights * scenario.controller.weights_on_disk
-        self._arrivals = deque(sorted(request.arrival_s for request in scenario.requests))
-        self._between = True
+        self._left = len(scenario.requests)
+        self._held_cached: list[Batch] = [()]
         self._held_at: list[float] = [0.0]
         self._held: list[FloatArray] = [self._weights]
         self._counted: FloatArray | None = None
@@ -50,7 +53,11 @@ class ReferenceState:
         self.cost: StepCost | None = None
         self.held: FloatArray = np.zeros(len(scenario.cluster.devices))
         self.under_way: list[tuple[int, int]] = []
-        self.turned_s = 0.0
+        self.batch: Batch = ()
+        self.cached: dict[int, int] = {}
+        self.generated = dict.fromkeys(range(len(scenario.requests)), 0)
+        self.served_s = {number: request.arrival_s for number, request in enumerate(scenario.requests)}
+        self.waited_s = dict.fromkeys(range(len(scenario.requests)), 0.0)
         self.done = False
 
     @property
@@ -89,12 +96,27 @@ class ReferenceState:
 
     def carried(self, block: int, time_s: float) -> list[float]:
         """What was sent of a block that moved at some time [bytes]; more than one if that had just changed."""
-        kind = self._kind[block]
-        since = bisect_left(self._held_at, time_s)
-        held = self._held[max(0, since - 1) : since] + [
-            held for at, held in zip(self._held_at[since:], self._held[since:], strict=True) if at == time_s
+        return [
+            float(self._held[i][self._kind[block]] - self._on_disk[self._kind[block]])
+            for i in self._at(time_s)
         ]
-        return [float(each[kind] - self._on_disk[kind]) for each in held]
+
+    def still_there(self, block: int, time_s: float, size_bytes: float) -> float:
+        """What still counts of a block that was copied at some time: the caches of sequences that are still there."""
+        kind = self._kind[block]
+        copied = min(
+            self._at(time_s), key=lambda i: abs(self._held[i][kind] - self._on_disk[kind] - size_bytes)
+        )
+        there = {one.request for one in self.batch}
+        still = tuple(one for one in self._held_cached[copied] if one.request in there)
+        left = float(self._scenario.cost.step(still).memory_bytes[kind] - self._on_disk[kind])
+        return min(size_bytes, left)
+
+    def _at(self, time_s: float) -> list[int]:
+        """Which of the things that blocks have held they held at some time."""
+        since = bisect_left(self._held_at, time_s)
+        then = [i for i in range(since, len(self._held_at)) if self._held_at[i] == time_s]
+        return [*range(max(0, since - 1), since), *then]
 
     def lasting(self, block: int) -> float:
         """What of that outlives the sequence [bytes]."""
@@ -116,56 +138,60 @@ class ReferenceState:
         if under_way != self.under_way:
             self.under_way, self._counted = under_way, None
 
-    def turn(self, now_s: float, holding: FloatArray) -> None:
-        """The next sequence begins if its time has come; when exactly, only what blocks hold can tell."""
-        if self._between and self._arrivals and now_s >= self._arrivals[0] - grain(now_s):
-            late = now_s > self._arrivals[0] + grain(now_s)
-            if late or np.array_equal(holding, self._weights):
-                self._begin(now_s)
-
     def tell(self, news: News, now_s: float) -> None:
         """Something has happened."""
         if isinstance(news, Compute | Message):
             return
         self._counted = None
         match news:
+            case Formed():
+                self._form(news.batch, now_s)
             case Attempt():
-                if self._between:
-                    self._begin(now_s)
-                request = self._scenario.requests[news.request]
-                cost = self._scenario.cost
                 self.attempt = news
-                if self.cache_lost:
-                    self.cost = refill(cost, request.prompt, news.token)
-                else:
-                    self.cost = cost.step(request.prompt, news.token)
+                self.cost = self._scenario.cost.step(
+                    recomputed(news.batch) if self.cache_lost else news.batch
+                )
                 self.held = self.recount()
             case Standing(cause="fault") if self.attempt is not None:
                 self.attempt = self.cost = None
             case Move(outcome="moved") if self.placement is not None:
                 self.placement[news.block] = news.new
                 self.lost[news.block] = False
-            case Row(table="tokens") if self.cost is not None:
-                self._hold(self.cost.memory_bytes, now_s)
-                self.attempt = self.cost = None
+            case Row(table="devices") if self.cost is not None:
+                self._hold(after(self.batch), self.cost.memory_bytes, now_s)
+                self._step_done(now_s)
             case Row(table="faults"):
                 self._lose(self._devices[news["device"]], now_s)
+            case Row(table="tokens"):
+                self.generated[news["request"]] += 1
+                self.waited_s[news["request"]] = 0.0
             case Row(table="requests") if news["generated"] == news["output"]:
-                self._between, self.done = True, not self._arrivals
-                if self._arrivals and self._arrivals[0] <= now_s:
-                    self._begin(now_s)
+                self.cached.pop(news["request"], None)
+                self._left -= 1
+                self.done = not self._left
 
-    def _begin(self, now_s: float) -> None:
-        self._between = False
-        self._arrivals.popleft()
-        self._hold(self._weights, now_s)
-        self.turned_s = now_s
+    def _form(self, batch: Batch, now_s: float) -> None:
+        if {one.request for one in batch} != {one.request for one in self.batch}:
+            cached = without_work(batch)
+            self._hold(cached, self._scenario.cost.step(cached).memory_bytes, now_s)
+        self.batch = batch
+        for one in batch:
+            if one.tokens:
+                self.waited_s[one.request] += now_s - self.served_s[one.request]
 
-    def _hold(self, holding: FloatArray, now_s: float) -> None:
+    def _step_done(self, now_s: float) -> None:
+        self.attempt = self.cost = None
+        for one in self.batch:
+            self.cached[one.request] = one.length
+            if one.tokens:
+                self.served_s[one.request] = now_s
+
+    def _hold(self, cached: Batch, holding: FloatArray, now_s: float) -> None:
         self._counted = None
         self.holding, self.cache_lost = holding, False
         self._held_at.append(now_s)
         self._held.append(holding)
+        self._held_cached.append(cached)
 
     def _lose(self, device: int, now_s: float) -> None:
         if self.placement is None:
@@ -173,5 +199,5 @@ class ReferenceState:
         gone = (self.placement == device) & ~self.lost
         self.lost |= gone
         if (self._kind[gone] == Kind.HEAD).any():
-            self._hold(self._weights, now_s)
+            self._hold((), self._weights, now_s)
             self.cache_lost = True

@@ -49,8 +49,8 @@ class TrafficLaws:
                 self._sent = []
             case Message():
                 self._message(news)
-            case Row(table="tokens"):
-                self._token()
+            case Row(table="devices"):
+                self._step()
             case Row(table="links"):
                 self._link(news)
 
@@ -123,8 +123,8 @@ class TrafficLaws:
             carried.busy_s += span.arrived_s - span.flow_s
             self._touched.add(key)
 
-    def _token(self) -> None:
-        """The messages of a token are those that its placement and cost ask for, to the byte."""
+    def _step(self) -> None:
+        """The messages of a step are those that its placement and cost ask for, to the byte."""
         state = self._state
         if state.attempt is None or state.cost is None or self._pattern not in DESCRIBED:
             return
@@ -140,7 +140,7 @@ class TrafficLaws:
         wrong = [pair for pair in zip(expected, found, strict=False) if not _alike(*pair)]
         if len(expected) != len(found) or wrong:
             law, told = wrong[0] if wrong else (f"{len(expected)} messages", f"{len(found)} messages")
-            self._checks.that(False, "bytes", "messages (from, to, bytes) of a token", law, told)
+            self._checks.that(False, "bytes", "messages (from, to, bytes) of a step", law, told)
         self._checks.made += len(found)
 
     def settle(self, carried: Mapping[tuple[int, bool], Carried]) -> None:

@@ -43,10 +43,9 @@ class WorkLaws:
                     tasks.clear()
             case Compute():
                 self._compute(news)
-            case Row(table="tokens"):
-                self._token()
-                self._never_idle()
             case Row(table="devices"):
+                self._step()
+                self._never_idle()
                 self._busy(news)
             case Row(table="faults"):
                 self._in_vain = True
@@ -122,10 +121,10 @@ class WorkLaws:
                     share_s = availability.integral(begin_s, max(begin_s, end_s))
                     self._checks.equal("work", what, nominal_s, share_s, grain(end_s) * len(together))
 
-    def _token(self) -> None:
-        """Together the computations of a token are all blocks, each once, where it is."""
+    def _step(self) -> None:
+        """Together the computations of a step are all blocks, each once, where it is."""
         attempt, blocks = self._state.attempt, self._scenario.block_table
-        self._checks.that(attempt is not None, "work", "token", "made by an attempt", None)
+        self._checks.that(attempt is not None, "work", "step", "made by an attempt", None)
         if attempt is None:
             return
         places = zip(blocks.kind.tolist(), blocks.layer.tolist(), attempt.placement.tolist(), strict=True)

@@ -16,6 +16,7 @@ from simcore.engine.outages import Process
 from simcore.errors import RunEndedError
 from simcore.instrument import Instrument
 from simcore.steps.graph import NONE, StepGraph
+from simcore.world.batch import Batch
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,35 @@ class Load:
 
 
 @dataclass
-class Parts:
-    """Where the time of a step went, along the chain of tasks and messages that ended last."""
+class LatencyParts:
+    """Where time went [s], as columns of the table `tokens`.
+
+    Attributes:
+        compute_s: tasks were computed.
+        disk_s: what was swapped was read.
+        transfer_s: messages were on their way.
+        wait_s: tasks waited for their turn, or the sequence for a step that it is in.
+        migration_s: decoding stood still while blocks moved.
+        decision_s: a decision was charged to simulated time.
+        fault_s: a device was waited for, or a step begun that a device that went down put an end to.
+    """
 
     compute_s: float = 0.0
     disk_s: float = 0.0
     transfer_s: float = 0.0
     wait_s: float = 0.0
+    migration_s: float = 0.0
+    decision_s: float = 0.0
+    fault_s: float = 0.0
+
+    def values(self) -> tuple[float, ...]:
+        """All parts, in the order of the columns."""
+        return tuple(vars(self).values())
+
+    def add(self, other: "LatencyParts") -> None:
+        """Add the parts of a step."""
+        for name, seconds in vars(other).items():
+            setattr(self, name, getattr(self, name) + seconds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +82,9 @@ class Executor:
     processors: Sequence[Processor]
     instrument: Instrument
 
-    def step(self, graph: StepGraph, load: Load) -> "StepInFlight":
-        """A step that has not begun yet."""
-        return StepInFlight(self, graph, load)
+    def step(self, graph: StepGraph, load: Load, batch: Batch = ()) -> "StepInFlight":
+        """A step of a batch that has not begun yet."""
+        return StepInFlight(self, graph, load, batch)
 
 
 class StepInFlight:
@@ -72,8 +95,9 @@ class StepInFlight:
         done: fires when the last node has ended; fails with a `RunEndedError` when some node never can.
     """
 
-    def __init__(self, executor: Executor, graph: StepGraph, load: Load) -> None:
+    def __init__(self, executor: Executor, graph: StepGraph, load: Load, batch: Batch) -> None:
         self.graph = graph
+        self._batch = batch
         self.done = executor.env.event()
         self._env = executor.env
         self._network = executor.network
@@ -122,12 +146,12 @@ class StepInFlight:
             else:
                 self._network.cancel(work)
 
-    def parts(self) -> Parts:
+    def parts(self) -> LatencyParts:
         """Where the time of a step that is done went: along its critical path, back from what ended last."""
+        parts = LatencyParts()
         path = [self._last]
         while (before := self._decisive[path[-1]]) != NONE:
             path.append(before)
-        parts = Parts()
         for node in reversed(path):
             length_s = self._end_s[node] - self._begin_s[node]
             if self._nodes.is_task[node]:
@@ -159,13 +183,21 @@ class StepInFlight:
         del self._under_way[node]
         self._delays[node] = task.start_s - task.submitted_s, task.disk_s
         self._instrument.task_done(
-            self.graph, node, task.submitted_s, task.start_s, task.disk_s, self._env.now, task.nominal_s
+            self._batch,
+            self.graph,
+            node,
+            task.submitted_s,
+            task.start_s,
+            task.disk_s,
+            self._env.now,
+            task.nominal_s,
         )
         self._end(node)
 
     def _arrived(self, node: int, transfer: Transfer) -> None:
         del self._under_way[node]
         self._instrument.message_arrived(
+            self._batch,
             self.graph,
             node,
             transfer.size_bytes,

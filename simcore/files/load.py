@@ -30,6 +30,7 @@ from simcore.rng import stream
 from simcore.scenario import PolicyChoice, Request, Scenario
 from simcore.steps.patterns import PATTERNS
 from simcore.world.airtime import Frame
+from simcore.world.batch import one_sequence
 from simcore.world.cluster import Cluster, Device, Link, Medium
 from simcore.world.cost import COST_MODELS, CostModel, Projection
 from simcore.world.model import ModelSpec
@@ -164,6 +165,7 @@ class _Builder:
             requests=requests,
             execution=file.execution,
             device_time=file.device_time,
+            scheduler=file.scheduler,
             blocks=BlockOptions(embed=embed, lm_head=lm_head),
             network=self._network(),
             controller=self._controller(),
@@ -569,7 +571,7 @@ class _Builder:
         if scenario.memory.overflow == "swap":
             return
         first = min(scenario.requests, key=lambda request: request.prompt)
-        memory = scenario.cost.step(first.prompt, 0).memory_bytes
+        memory = scenario.cost.step(one_sequence(first.prompt, 0)).memory_bytes
         per_block = memory[scenario.block_table.kind]
         needed = float(per_block.sum())
         capacity = scenario.cluster.memory_bytes

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from simcore.engine.compute import DISCIPLINES
 from simcore.engine.network.network import SHARING_RULES
 from simcore.engine.network.transport import TRANSPORTS
+from simcore.engine.serving.scheduler import SCHEDULERS
 from simcore.files.bounds import LARGEST, MOST_DEVICES, MOST_LINKS, MOST_REQUESTS, MOST_SEEDS, MOST_TOKENS
 from simcore.files.section import Section as _Section
 from simcore.registry import Registry
@@ -764,6 +765,10 @@ class ScenarioFile(_Section):
     )
     device_time: Annotated[str, _part(DEVICE_TIMES)] = Field(
         "roofline", description="how long devices take: from their peak speed and memory bandwidth"
+    )
+    scheduler: Annotated[str, _part(SCHEDULERS)] = Field(
+        "fcfs",
+        description="which sequences are in each step: one at a time, from its first token to its last",
     )
     blocks: BlocksSection = BlocksSection()
     source: str | None = Field(

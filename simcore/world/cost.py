@@ -4,11 +4,13 @@
 Partitioning for Low-Latency Inference at the Edge* (arXiv 2505.02533) does: the whole sequence is recomputed and
 shipped at every token. Both answer with a `StepCost`, so nothing else in the project knows which one is in force.
 
-A *step* makes one token. Step n has n tokens generated before it, and the sequence it works on has length
-L = prompt + n. Step 0 is the prefill: it processes the whole prompt and makes the first token.
+A *step* is one pass of a batch of sequences through the model: one token of each sequence that is decoded, the prompt
+or a part of it of each that is prefilled. Work, reads of the cache and messages add up over the sequences; weights are
+read once.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
@@ -16,6 +18,7 @@ import numpy as np
 
 from simcore.arrays import FloatArray, sealed
 from simcore.registry import Registry
+from simcore.world.batch import Batch, SequenceStep
 from simcore.world.blocks import Kind
 from simcore.world.model import ModelSpec
 
@@ -87,17 +90,17 @@ class CostModel(Protocol):
         """What a block holds while no sequence is served, shape (5,)."""
         ...
 
-    def step(self, prompt: int, generated: int) -> StepCost:
-        """The cost of the step that follows `generated` tokens after a prompt of `prompt` tokens."""
+    def step(self, batch: Batch) -> StepCost:
+        """The cost of one step of a batch."""
         ...
 
 
 @dataclass(frozen=True)
 class DecodeCost:
-    """One new token of a K/V-cached decoder; one multiply-accumulate is 2 FLOP.
+    """New tokens of a K/V-cached decoder; one multiply-accumulate is 2 FLOP.
 
-    Normalisation, residual and rotary terms are negligible and left out. In the prefill every block works on the whole
-    prompt with its weights read once, except the output head, which needs the last position only.
+    Normalisation, residual and rotary terms are negligible and left out. Every block works on all positions of the step
+    with its weights read once; the output head works on the last position of each sequence that gets a token.
 
     Attributes:
         model: the decoder.
@@ -122,37 +125,42 @@ class DecodeCost:
         """Weights alone, shape (5,)."""
         return self._weights * self.model.bytes_per_weight
 
-    def step(self, prompt: int, generated: int) -> StepCost:
+    def step(self, batch: Batch) -> StepCost:
         """The cost of one step, see `CostModel.step`."""
         m = self.model
-        length = prompt + generated
-        tokens = prompt if generated == 0 else 1
-        # In the prefill position i attends to i earlier ones: P^2 / 2 pairs in all.
-        pairs = prompt * prompt / 2 if generated == 0 else length
+        active = [one for one in batch if one.tokens]
+        tokens = sum(one.tokens for one in active)
+        made = sum(one.makes_token for one in active)
         weights = self.idle_memory_bytes
-        cache = np.zeros(len(Kind))
-        cache[Kind.HEAD] = 2.0 * length * m.head_size * m.bytes_per_kv
         work = 2.0 * self._weights * tokens
-        work[Kind.HEAD] += 4.0 * m.head_size * m.group * pairs
+        work[Kind.HEAD] += 4.0 * m.head_size * m.group * sum(map(_attended_pairs, active))
         work[Kind.EMBED] = 0.0
-        work[Kind.LM_HEAD] /= tokens
+        work[Kind.LM_HEAD] = 2.0 * self._weights[Kind.LM_HEAD] * made
         read = weights.copy()
         read[Kind.EMBED] = m.width * m.bytes_per_weight * tokens
+        read[Kind.LM_HEAD] *= made > 0
         row = m.width * m.bytes_per_activation
         return StepCost(
-            memory_bytes=sealed(weights + cache),
+            memory_bytes=sealed(weights + self._cache(batch)),
             work_flop=sealed(work),
             weight_bytes=sealed(read),
-            kv_bytes=sealed(cache),
+            kv_bytes=sealed(self._cache(active)),
             message_bytes=message_sizes(
                 prompt=TOKEN_ID_BYTES * tokens,
                 hidden=row * tokens,
                 head_output=m.group * m.head_size * m.bytes_per_activation * tokens,
                 partial_sum=row * tokens,
-                last_hidden=row,
-                token=TOKEN_ID_BYTES,
+                last_hidden=row * made,
+                token=TOKEN_ID_BYTES * made,
             ),
         )
+
+    def _cache(self, batch: Iterable[SequenceStep]) -> FloatArray:
+        """K/V cache of some sequences in a block of each kind, after the step, shape (5,)."""
+        cache = np.zeros(len(Kind))
+        length = sum(one.length for one in batch)
+        cache[Kind.HEAD] = 2.0 * length * self.model.head_size * self.model.bytes_per_kv
+        return cache
 
     @property
     def _weights(self) -> FloatArray:
@@ -198,16 +206,19 @@ class PaperCost:
         head = 3.0 * m.width * self._head_width * m.bytes_per_activation
         return np.array([head, 0.0, 0.0, 0.0, 0.0])
 
-    def step(self, prompt: int, generated: int) -> StepCost:
+    def step(self, batch: Batch) -> StepCost:
         """The cost of one step, see `CostModel.step`."""
         m, b = self.model, self.model.bytes_per_activation
-        length = float(prompt + generated)
+        held_length = float(sum(one.length for one in batch))
+        generated = float(sum(max(0, one.length - one.prompt) for one in batch))
+        head_bytes = 3.0 * (held_length * self._head_width * b) + generated * m.width * b * m.group
+        held_bytes = held_length * m.width * b
+        activations = np.array([head_bytes, held_bytes, 4.0 * held_bytes / self.ffn_shards, 0.0, 0.0])
+        lengths = [float(one.length) for one in batch if one.tokens]
+        length, pairs = sum(lengths), sum(each * each for each in lengths)
         slice_bytes = length * self._head_width * b
         full_bytes = length * m.width * b
-        cache = float(generated) * m.width * b * m.group
-        ffn_bytes = 4.0 * full_bytes / self.ffn_shards
-        activations = np.array([3.0 * slice_bytes + cache, full_bytes, ffn_bytes, 0.0, 0.0])
-        head_flop = 3.0 * length * m.width * self._head_width + length * length * self._head_width
+        head_flop = 3.0 * length * m.width * self._head_width + pairs * self._head_width
         proj_flop = length * m.width * m.width
         ffn_flop = self.ffn_factor * proj_flop / self.ffn_shards
         if self.projection == "sharded":
@@ -223,7 +234,7 @@ class PaperCost:
                 head_output=slice_bytes,
                 partial_sum=full_bytes,
                 last_hidden=full_bytes,
-                token=TOKEN_ID_BYTES,
+                token=TOKEN_ID_BYTES * sum(one.makes_token for one in batch),
             ),
         )
 
@@ -239,14 +250,11 @@ COST_MODELS: Registry[Any] = Registry(
 `projection` and `ffn_factor` that the class takes."""
 
 
-def refill(model: CostModel, prompt: int, generated: int) -> StepCost:
-    """The cost of the step that follows `generated` tokens if the caches were lost: a prefill of the whole sequence.
-
-    It works on prompt and generated tokens together and makes the next token; afterwards blocks hold what they would
-    have held anyway.
-    """
-    memory = model.step(prompt, generated).memory_bytes
-    return replace(model.step(prompt + generated, 0), memory_bytes=memory)
+def _attended_pairs(one: SequenceStep) -> float:
+    """Pairs of positions that attend to each other: in a prefill of P positions P^2 / 2, in a decode step L."""
+    if one.cached and one.tokens == 1:
+        return float(one.length)
+    return one.tokens * one.cached + one.tokens * one.tokens / 2
 
 
 def message_sizes(

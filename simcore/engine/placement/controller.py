@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import simpy
 
 from simcore.arrays import IntArray
+from simcore.engine.events import LatencyParts
 from simcore.engine.outages import Process, reached, unless_failing
 from simcore.engine.placement.context import RunContext
 from simcore.engine.placement.decisions import Decisions, Judgement
@@ -16,25 +16,10 @@ from simcore.engine.placement.migration import Mover
 from simcore.errors import RunEndedError
 from simcore.instrument import Cause, Standing
 from simcore.observe import Observation
-from simcore.scenario import Turn
+from simcore.world.batch import Batch, SequenceStep
 
 _MOST_SETBACKS = 1000
 """So often in a row a token may be held up by devices that go down; then it is taken never to be made."""
-
-
-@dataclass
-class Standstill:
-    """Time in which decoding stood still before a token, or was in vain.
-
-    Attributes:
-        decision_s: a decision was charged to simulated time.
-        migration_s: blocks moved.
-        fault_s: a device was waited for, or a token begun that a device that went down put an end to.
-    """
-
-    decision_s: float = 0.0
-    migration_s: float = 0.0
-    fault_s: float = 0.0
 
 
 class Controller:
@@ -58,34 +43,35 @@ class Controller:
         self._alarmed = False
         self._setbacks = 0
 
-    def prepare(self, turn: Turn, still: Standstill) -> Process:
-        """See to it that the token can be made.
+    def prepare(self, batch: Batch, parts: LatencyParts) -> Process:
+        """See to it that the step can be made.
 
         Waits for the source, completes a migration, asks the policy if it is time to or a device in use has gone down,
         and has blocks moved: again and again until nothing comes in between. While blocks move beside the decoding the
         policy is not asked.
 
         Args:
-            turn: the token.
-            still: receives the time that passes.
+            batch: of the step.
+            parts: receives the time that passes.
 
         Raises:
             RunEndedError: there is no placement to go on with.
         """
-        due = turn.generated % self._scenario.controller.interval == 0
+        first = batch[0]
+        due = first.token % self._scenario.controller.interval == 0
         while True:
-            self._notice(turn)
+            self._notice(first)
             source_s = self._outages.back(self._scenario.cluster.source_index, self._env.now)
             if source_s > self._env.now:
-                yield from self._wait_for_source(source_s, still)
+                yield from self._wait_for_source(first, source_s, parts)
             elif self._mover.ready:
-                yield from self._migrate(self._mover.switch(), (), still)
+                yield from self._migrate(first, self._mover.switch(), (), parts)
             elif self._alarmed or (due and not self._mover.busy):
-                done = yield from self._plan(turn, still)
+                done = yield from self._plan(batch, parts)
                 due, self._alarmed = not done, not done
             else:
                 break
-        self._decisions.record_placement(turn)
+        self._decisions.record_placement(first)
 
     def made(self) -> None:
         """The token was made."""
@@ -95,7 +81,7 @@ class Controller:
         """The policy will not be asked any more."""
         self._decisions.close()
 
-    def _notice(self, turn: Turn) -> None:
+    def _notice(self, first: SequenceStep) -> None:
         """Find out what has gone down since the last time, and what is lost by that."""
         since_s, self._noticed_s = self._noticed_s, self._env.now
         if self._outages.next_failure(self._mover.targets, since_s) <= self._env.now:
@@ -104,103 +90,106 @@ class Controller:
             failed_s = self._outages.failure(device, since_s)
             if failed_s <= self._env.now:
                 self._mover.abandon()
-                self._lose(turn, device, failed_s)
+                self._lose(first, device, failed_s)
 
-    def _lose(self, turn: Turn, device: int, failed_s: float) -> None:
+    def _lose(self, first: SequenceStep, device: int, failed_s: float) -> None:
         had_cache = not self._deployment.cache_lost
         lost = self._deployment.lose(device)
         self._run.recorder.add(
             "faults",
-            turn.number,
-            turn.generated,
+            first.request,
+            first.token,
             failed_s,
             self._scenario.cluster.names[device],
             lost,
             had_cache and self._deployment.cache_lost,
         )
-        self._set_back(turn)
+        self._set_back(first)
 
-    def _set_back(self, turn: Turn) -> None:
+    def _set_back(self, first: SequenceStep) -> None:
         self._alarmed = True
         self._setbacks += 1
         if self._setbacks > _MOST_SETBACKS:
             raise RunEndedError(
                 "stalled",
-                f"token {turn.generated} of request {turn.number} was held up {_MOST_SETBACKS} times in a row "
+                f"token {first.token} of request {first.request} was held up {_MOST_SETBACKS} times in a row "
                 f"by devices that went down, the last time at {self._env.now:.6g} s",
             )
 
-    def _wait_for_source(self, back_s: float, still: Standstill) -> Process:
+    def _wait_for_source(self, first: SequenceStep, back_s: float, parts: LatencyParts) -> Process:
         if math.isinf(back_s):
             name = self._scenario.cluster.source
             raise RunEndedError("stalled", f"the source {name!r} is down from {self._env.now:.6g} s on")
-        yield from self._wait(back_s, still)
+        yield from self._wait(first, back_s, parts)
 
-    def _wait(self, until_s: float, still: Standstill) -> Process:
+    def _wait(self, first: SequenceStep, until_s: float, parts: LatencyParts) -> Process:
         begun_s = self._env.now
         yield reached(self._env, until_s)
-        still.fault_s += self._env.now - begun_s
-        self._tell_standing("fault", begun_s)
+        parts.fault_s += self._env.now - begun_s
+        self._tell_standing(first, "fault", begun_s)
 
-    def _plan(self, turn: Turn, still: Standstill) -> Generator[simpy.Event, Any, bool]:
+    def _plan(self, batch: Batch, parts: LatencyParts) -> Generator[simpy.Event, Any, bool]:
         """Ask the policy and do what it says; whether that was possible, or it must be asked again."""
-        seen = self._decisions.observe(turn)
+        first, seen = batch[0], self._decisions.observe(batch)
         decision, wall_s = self._decisions.ask(seen)
         charged_s = self._decisions.charged_s(wall_s)
         if charged_s > 0.0:
             yield self._env.timeout(charged_s)
-        still.decision_s += charged_s
+        parts.decision_s += charged_s
         if self._outages.next_change(seen.time_s) <= self._env.now:
             reason = "a device went down or came back while it was decided"
             self._record(seen, Judgement(None, "infeasible", reason))
-            self._set_back(turn)
+            self._set_back(first)
             return False
         judgement = self._decisions.judge(seen, decision)
         self._record(seen, judgement)
         target = judgement.target
         if target is None:
-            yield from self._wait_for_change(turn, judgement.reason, still)
+            yield from self._wait_for_change(first, judgement.reason, parts)
             return False
-        done = yield from self._migrate(self._put_in_force(turn, seen, target), target.tolist(), still)
+        done = yield from self._migrate(
+            first, self._put_in_force(first, seen, target), target.tolist(), parts
+        )
         if not done:
-            self._set_back(turn)
+            self._set_back(first)
         return done
 
     def _record(self, seen: Observation, judgement: Judgement) -> None:
         self._decisions.record(seen, judgement, "fault" if self._alarmed else "interval")
 
-    def _wait_for_change(self, turn: Turn, reason: str, still: Standstill) -> Process:
+    def _wait_for_change(self, first: SequenceStep, reason: str, parts: LatencyParts) -> Process:
         """Wait until a device comes back or goes down: only then may there be another answer."""
         fails = self._scenario.controller.on_infeasible == "fail"
         change_s = math.inf if fails else self._outages.next_change(self._env.now)
         if math.isinf(change_s):
             raise RunEndedError(
-                "infeasible", f"no placement at token {turn.generated} of request {turn.number}: {reason}"
+                "infeasible", f"no placement at token {first.token} of request {first.request}: {reason}"
             )
-        self._set_back(turn)
-        yield from self._wait(change_s, still)
+        self._set_back(first)
+        yield from self._wait(first, change_s, parts)
 
     def _migrate(
-        self, moves: Process, devices: Iterable[int], still: Standstill
+        self, first: SequenceStep, moves: Process, devices: Iterable[int], parts: LatencyParts
     ) -> Generator[simpy.Event, Any, bool]:
         """Have blocks moved, unless one of `devices` or of those in use goes down; whether it was done."""
         begun_s = self._env.now
         needed = self._deployment.in_use.union(devices, self._mover.targets)
         done = yield from unless_failing(self._env, self._outages, needed, moves)
-        still.migration_s += self._env.now - begun_s
-        self._tell_standing("migration", begun_s)
+        parts.migration_s += self._env.now - begun_s
+        self._tell_standing(first, "migration", begun_s)
         return done
 
-    def _tell_standing(self, cause: Cause, begun_s: float) -> None:
+    def _tell_standing(self, first: SequenceStep, cause: Cause, begun_s: float) -> None:
         if self._env.now > begun_s:
-            self._run.instrument.stood_still(Standing(cause, begun_s, self._env.now))
+            standing = Standing(first.request, first.token, cause, begun_s, self._env.now)
+            self._run.instrument.stood_still(standing)
 
-    def _put_in_force(self, turn: Turn, seen: Observation, target: IntArray) -> Process:
+    def _put_in_force(self, first: SequenceStep, seen: Observation, target: IntArray) -> Process:
         if seen.placement is None:
             self._deployment.place(target)
             return
         moved = np.flatnonzero((target != seen.placement) | seen.lost)
         if self._scenario.controller.migration == "blocking" or seen.lost.any():
-            yield from self._mover.move(turn, moved, target[moved])
+            yield from self._mover.move(first, moved, target[moved])
         elif len(moved):
-            self._mover.start(turn, moved, target[moved])
+            self._mover.start(first, moved, target[moved])

@@ -14,8 +14,7 @@ from simcore.engine.placement.migration import load_seconds
 from simcore.errors import PolicyError
 from simcore.instrument import Asked
 from simcore.observe import Decision, Keep, Observation, Placement, Policy, Step
-from simcore.scenario import Request, Turn
-from simcore.world.cost import refill
+from simcore.world.batch import Batch, SequenceStep, later
 from simcore.world.device_time import DEVICE_TIMES
 from traces.errors import told
 
@@ -59,18 +58,18 @@ class Decisions:
         """The policy will not be asked any more."""
         self._timeout.close()
 
-    def observe(self, turn: Turn) -> Observation:
-        """What the policy may see before the token."""
+    def observe(self, batch: Batch) -> Observation:
+        """What the policy may see before a step."""
         scenario, now = self._scenario, self._run.env.now
         cluster, kind = scenario.cluster, scenario.block_table.kind
-        request, generated = turn.request, turn.generated
-        interval = scenario.controller.interval
-        count = min(interval - generated % interval, request.output - generated)
-        last = scenario.cost.step(request.prompt, generated + count - 1)
+        first, interval = batch[0], scenario.controller.interval
+        left = scenario.requests[first.request].output - first.token
+        count = min(interval - first.token % interval, left)
+        last = scenario.cost.step(later(batch, count - 1))
         return Observation(
             time_s=now,
-            request=turn.number,
-            generated=generated,
+            request=first.request,
+            generated=first.token,
             blocks=scenario.block_table,
             step_graphs=scenario.step_graphs,
             device_time=self._device_time,
@@ -85,7 +84,7 @@ class Decisions:
             availability=cluster.availability(now, scenario.controller.window_s),
             rate=shared_cluster(cluster, scenario.network.sharing).rates(now, scenario.controller.window_s),
             latency_s=cluster.latencies(now, scenario.controller.window_s),
-            steps=self._steps_of(request, generated, count),
+            steps=self._steps_of(self._deployment.due(batch), count),
             memory_bytes=sealed(last.memory_bytes[kind]),
             moving_bytes=sealed(self._deployment.moving_bytes),
             load_seconds=self._load_seconds,
@@ -95,16 +94,18 @@ class Decisions:
             overflow=scenario.memory.overflow,
             migration=scenario.controller.migration,
             pinned=scenario.placement,
+            batch=batch,
         )
 
-    def _steps_of(self, request: Request, generated: int, count: int) -> tuple[Step, ...]:
+    def _steps_of(self, batch: Batch, count: int) -> tuple[Step, ...]:
+        """The interval as its next step, if that is a prefill, and decode steps of mean length."""
         cost = self._scenario.cost
-        if generated == 0 or self._deployment.cache_lost:
-            prefill = Step(refill(cost, request.prompt, generated), 1)
-            if count == 1:
-                return (prefill,)
-            return (prefill, Step(cost.step(request.prompt, generated + count // 2), count - 1))
-        return (Step(cost.step(request.prompt, generated + (count - 1) // 2), count),)
+        if not any(one.tokens > 1 or not one.cached for one in batch if one.tokens):
+            return (Step(cost.step(later(batch, (count - 1) // 2)), count),)
+        prefill = Step(cost.step(batch), 1)
+        if count == 1:
+            return (prefill,)
+        return (prefill, Step(cost.step(later(batch, count // 2)), count - 1))
 
     def ask(self, seen: Observation) -> tuple[Decision, float]:
         """What the policy decides, and how long that takes [s of wall time].
@@ -184,8 +185,8 @@ class Decisions:
         asked = seen.request, seen.generated, seen.time_s, self._run.env.now
         self._run.instrument.policy_asked(Asked(*asked, judgement.outcome, judgement.reason, moved, target))
 
-    def record_placement(self, turn: Turn) -> None:
-        """Write down the placement of the token, if it is not that of the token before."""
+    def record_placement(self, first: SequenceStep) -> None:
+        """Write down the placement of a step, if it is not that of the step before."""
         placement = self._deployment.placement
         if placement is None or placement is self._recorded:
             return
@@ -194,8 +195,8 @@ class Decisions:
         self._run.recorder.add_many(
             "placements",
             len(placement),
-            turn.number,
-            turn.generated,
+            first.request,
+            first.token,
             list(self._scenario.block_table.names),
             [names[device] for device in placement.tolist()],
         )

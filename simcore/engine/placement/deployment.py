@@ -4,10 +4,11 @@ import numpy as np
 
 from simcore.arrays import BoolArray, FloatArray, IntArray, immutable
 from simcore.engine.placement.memory import MemoryLedger
-from simcore.scenario import Scenario, Turn
+from simcore.scenario import Scenario
 from simcore.steps.graph import StepGraph
+from simcore.world.batch import Batch, recomputed
 from simcore.world.blocks import Kind
-from simcore.world.cost import StepCost, refill
+from simcore.world.cost import StepCost
 
 
 class Deployment:
@@ -18,7 +19,8 @@ class Deployment:
         holding: what a block of each kind has in memory between two tokens, shape (5,). While a token is made, the
             ledger counts what blocks will hold by its end.
         lost: blocks whose device went down with them, shape (blocks,). They keep their place, but nothing is there.
-        cache_lost: whether the caches of the sequence are gone, because a head was lost.
+        cached: the sequences of which blocks hold caches, each with what is cached of it.
+        cache_lost: whether the caches are gone, because a head was lost.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -34,7 +36,7 @@ class Deployment:
         self._in_use: frozenset[int] | None = None
         self.lost: BoolArray = np.zeros(len(scenario.block_table), dtype=np.bool_)
         self.ledger = MemoryLedger(len(scenario.cluster.devices), scenario.block_table)
-        self.begin_sequence()
+        self.hold((), self._weights)
 
     @property
     def placement(self) -> IntArray | None:
@@ -81,21 +83,27 @@ class Deployment:
         assert self._devices is not None
         return self._source if self.lost[block] else int(self._devices[block])
 
-    def begin_sequence(self) -> None:
-        """Caches are empty: blocks hold their weights alone."""
-        self.hold(self._weights)
+    def keep(self, cached: Batch) -> None:
+        """Let blocks hold the caches of these sequences and no others."""
+        self.hold(cached, self._cost.step(cached).memory_bytes)
 
-    def hold(self, memory_bytes: FloatArray) -> None:
-        """Let blocks of each kind hold so much between two tokens, shape (5,); all caches are there."""
+    def hold(self, cached: Batch, memory_bytes: FloatArray) -> None:
+        """Let blocks of each kind hold so much between two steps, shape (5,); all caches are there."""
+        self.cached = cached
         self.holding = memory_bytes
         self.cache_lost = False
         self.ledger.resize(memory_bytes)
 
-    def step(self, turn: Turn) -> StepCost:
-        """The cost of a token: of a step, or of a prefill of the whole sequence if its caches are lost."""
-        if self.cache_lost:
-            return refill(self._cost, turn.request.prompt, turn.generated)
-        return self._cost.step(turn.request.prompt, turn.generated)
+    def left_of(self, copied: Batch, block: int) -> float:
+        """What still counts of a block that was copied with some caches: weights, and caches of `cached` [bytes]."""
+        there = {one.request for one in self.cached}
+        kind = self._blocks.kind[block]
+        still = tuple(one for one in copied if one.request in there)
+        return float(self._cost.step(still).memory_bytes[kind] - self._on_disk[kind])
+
+    def due(self, batch: Batch) -> Batch:
+        """A step as it must be made: where the caches are lost, it computes them again."""
+        return recomputed(batch) if self.cache_lost else batch
 
     def make_room(self, cost: StepCost) -> None:
         """Let blocks grow to what they hold by the end of a step."""
@@ -136,7 +144,7 @@ class Deployment:
         self.lost[gone] = True
         self._in_use = None
         if np.any(self._blocks.kind[gone] == Kind.HEAD):
-            self.hold(self._weights)
+            self.hold(self.cached, self._weights)
             self.cache_lost = True
         return len(gone)
 

@@ -13,7 +13,8 @@ from simcore.engine.network.network import sent
 from simcore.engine.outages import Process, unless_failing
 from simcore.engine.placement.context import RunContext
 from simcore.instrument import Message, Move
-from simcore.scenario import Scenario, Turn
+from simcore.scenario import Scenario
+from simcore.world.batch import Batch, SequenceStep
 from simcore.world.blocks import Kind
 
 
@@ -27,6 +28,7 @@ class _Move:
         new: the device to which it goes.
         load_s: time in which its weights come from the disk of the new device.
         copied_bytes: what has been sent of it that it still holds.
+        copied: the caches that were sent with it.
         sent_bytes: all that has been sent for it.
         caught_up_bytes: of that, what was sent while decoding waited for a `live` migration.
         start_s: when its way began; None: not yet.
@@ -38,6 +40,7 @@ class _Move:
     new: int
     load_s: float
     copied_bytes: float = 0.0
+    copied: Batch = ()
     sent_bytes: float = 0.0
     caught_up_bytes: float = 0.0
     start_s: float | None = None
@@ -46,9 +49,9 @@ class _Move:
 
 @dataclass(eq=False)
 class _Copying:
-    """A `live` migration: decided before which token, its moves, and whether all copies are there."""
+    """A `live` migration: decided before which step, its moves, and whether all copies are there."""
 
-    turn: Turn
+    first: SequenceStep
     moves: list[_Move]
     done: bool = False
     work: Process = field(init=False)
@@ -96,21 +99,21 @@ class Mover:
         """Whether there is one whose copies are all there, so that decoding can switch to them."""
         return self._copying is not None and self._copying.done
 
-    def move(self, turn: Turn, blocks: IntArray, targets: IntArray) -> Process:
+    def move(self, first: SequenceStep, blocks: IntArray, targets: IntArray) -> Process:
         """Move blocks, shape (n,), to devices, shape (n,); each is held by the old one until its last byte has come."""
         for move in self._moves(blocks, targets):
             outcome = "abandoned"
             try:
-                yield from self._copy(move)
+                yield from self._copy(first, move)
                 self._deployment.move(move.block, move.new)
                 outcome = "moved"
             finally:
-                self._record(turn, move, outcome)
+                self._record(first, move, outcome)
 
-    def start(self, turn: Turn, blocks: IntArray, targets: IntArray) -> None:
+    def start(self, first: SequenceStep, blocks: IntArray, targets: IntArray) -> None:
         """Begin to copy blocks beside the decoding; room for all of them is held on their new devices from now on."""
         self._deployment.reserve(blocks, targets)
-        self._copying = copying = _Copying(turn, self._moves(blocks, targets))
+        self._copying = copying = _Copying(first, self._moves(blocks, targets))
         copying.work = self._copy_all(copying)
         self._env.process(self._copy_beside(copying))
 
@@ -121,18 +124,18 @@ class Mover:
         for move in copying.moves:
             gained = float(self._deployment.moving_bytes[move.block]) - move.copied_bytes
             if gained > 0.0:
-                yield from self._send(move, gained)
+                yield from self._send(copying.first, move, gained)
                 move.caught_up_bytes = gained
         self._copying = None
         self._deployment.free(copying.blocks, copying.targets)
         for move in copying.moves:
             self._deployment.move(move.block, move.new)
-            self._record(copying.turn, move, "moved")
+            self._record(copying.first, move, "moved")
 
     def forget_caches(self) -> None:
-        """A sequence has ended: of what has been copied only weights are still of use."""
+        """Sequences have ended: of what has been copied, their caches are of no use any more."""
         for move in self._copying.moves if self._copying else ():
-            move.copied_bytes = min(move.copied_bytes, self._deployment.lasting(move.block))
+            move.copied_bytes = min(move.copied_bytes, self._deployment.left_of(move.copied, move.block))
 
     def abandon(self) -> None:
         """Give up a `live` migration, if there is one: blocks stay where they are, copies are dropped."""
@@ -143,7 +146,7 @@ class Mover:
         self._deployment.free(copying.blocks, copying.targets)
         for move in copying.moves:
             if move.start_s is not None:
-                self._record(copying.turn, move, "abandoned")
+                self._record(copying.first, move, "abandoned")
 
     def _moves(self, blocks: IntArray, targets: IntArray) -> list[_Move]:
         return [
@@ -162,35 +165,37 @@ class Mover:
 
     def _copy_all(self, copying: _Copying) -> Process:
         for move in copying.moves:
-            yield from self._copy(move)
+            yield from self._copy(copying.first, move)
         copying.done = True
 
-    def _copy(self, move: _Move) -> Process:
+    def _copy(self, first: SequenceStep, move: _Move) -> Process:
         """Send what a block holds, and load its weights where they are on disk."""
         move.start_s = self._env.now
         move.copied_bytes = self._deployment.to_send(move.block)
+        move.copied = self._deployment.cached
         if move.copied_bytes > 0.0 and move.old != move.new:
-            yield from self._send(move, move.copied_bytes)
+            yield from self._send(first, move, move.copied_bytes)
         still_s = move.start_s + move.load_s - self._env.now
         if still_s > 0.0:
             yield self._env.timeout(still_s)
             move.duration_s += still_s
 
-    def _send(self, move: _Move, size_bytes: float) -> Process:
+    def _send(self, first: SequenceStep, move: _Move, size_bytes: float) -> Process:
         begun_s = self._env.now
         if move.old != move.new:
             transfer = yield from sent(self._env, self._run.network, move.old, move.new, size_bytes)
             flow = transfer.flow_s, transfer.wire_bytes
-            message = Message(move.old, move.new, size_bytes, begun_s, *flow, self._env.now, move.block)
+            of = (first.request, first.token, move.old, move.new)
+            message = Message(*of, size_bytes, begun_s, *flow, self._env.now, move.block)
             self._run.instrument.block_arrived(message)
         move.sent_bytes += size_bytes
         move.duration_s += self._env.now - begun_s
 
-    def _record(self, turn: Turn, move: _Move, outcome: str) -> None:
+    def _record(self, first: SequenceStep, move: _Move, outcome: str) -> None:
         self._run.recorder.add(
             "migrations",
-            turn.number,
-            turn.generated,
+            first.request,
+            first.token,
             self._blocks.names[move.block],
             self._names[move.old],
             self._names[move.new],
@@ -202,7 +207,7 @@ class Mover:
             move.duration_s,
         )
         if move.start_s is not None:
-            of = (turn.number, turn.generated, move.block, move.old, move.new)
+            of = (first.request, first.token, move.block, move.old, move.new)
             self._run.instrument.block_moved(Move(*of, move.start_s, self._env.now, move.load_s, outcome))
 
 

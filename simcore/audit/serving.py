@@ -1,0 +1,56 @@
+"""Laws of serving: who is in a batch, and that no sequence is lost, served twice, or served out of turn."""
+
+from simcore.audit.checks import Checks, grain
+from simcore.audit.news import News
+from simcore.audit.reference_state import ReferenceState
+from simcore.instrument import Formed
+from simcore.registry import name_of
+from simcore.scenario import Scenario
+from simcore.world.batch import SequenceStep
+
+
+class ServingLaws:
+    """What must hold of batches; of `fcfs` it is also known which they are."""
+
+    def __init__(self, scenario: Scenario, state: ReferenceState, checks: Checks) -> None:
+        self._requests = scenario.requests
+        self._fcfs = name_of(scenario.scheduler) == "fcfs"
+        self._state = state
+        self._checks = checks
+
+    def tell(self, news: News) -> None:
+        """Something has happened."""
+        if isinstance(news, Formed):
+            for one in news.batch:
+                self._sequence(one, news.time_s)
+            members = [one.request for one in news.batch]
+            missing = sorted(number for number in self._state.cached if number not in members)
+            self._checks.that(not missing, "order", "sequences with a cache in a batch", missing, "absent")
+            once = len(set(members)) == len(members)
+            self._checks.that(once, "order", "sequences of a batch", "each once", members)
+            if self._fcfs:
+                self._first_come(news)
+
+    def _sequence(self, one: SequenceStep, time_s: float) -> None:
+        """A sequence has arrived, wants more tokens, and its cache is what steps have left."""
+        state, checks, request = self._state, self._checks, self._requests[one.request]
+        what = f"request {one.request} in a batch"
+        checks.that(request.arrival_s <= time_s + grain(time_s), "order", what, "arrived", request.arrival_s)
+        due = state.generated[one.request], request.prompt, state.cached.get(one.request, 0)
+        checks.that(due == one[1:4], "order", f"{what}: token, prompt, cached", due, one[1:4])
+        unfinished = one.token < request.output
+        checks.that(unfinished, "order", what, f"at most {request.output} tokens", one.token)
+        most = request.prompt + one.token - one.cached
+        checks.that(0 <= one.tokens <= most, "order", f"tokens of {what}", f"at most {most}", one.tokens)
+
+    def _first_come(self, news: Formed) -> None:
+        """The one sequence is the first that has come of those that are not finished, and is served at once."""
+        generated = self._state.generated
+        left = [n for n, request in enumerate(self._requests) if generated[n] < request.output]
+        first = min(left, key=lambda number: self._requests[number].arrival_s)
+        (one, *others) = news.batch
+        self._checks.that(one.request == first and not others, "order", "batch", first, news.batch)
+        if one.token == 0:
+            before_s = (self._state.served_s[number] for number in generated if generated[number])
+            due_s = max(self._requests[first].arrival_s, max(before_s, default=0.0))
+            self._checks.equal("clock", f"start of request {first}", due_s, news.time_s, grain(due_s))

@@ -1,0 +1,193 @@
+"""Requests become sequences, sequences are served step by step, and rows are written for both."""
+
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import simpy
+
+from simcore.engine.events import LatencyParts
+from simcore.engine.outages import Process, reached
+from simcore.engine.placement.context import RunContext
+from simcore.engine.serving.scheduler import Queue, Scheduler, Sequence
+from simcore.instrument import Formed
+from simcore.scenario import Request
+from simcore.world.batch import Batch, SequenceStep, without_work
+from traces import InputError
+from traces.errors import shown, told
+
+MakeStep: TypeAlias = Callable[[Batch], Generator[simpy.Event, Any, LatencyParts]]
+"""Runs one step of a batch; where its time went."""
+
+
+@dataclass
+class _Served:
+    """A request under way.
+
+    Attributes:
+        number: of the request in the scenario.
+        request: what it asks for.
+        generated: tokens that it has got.
+        cached: positions in the cache.
+        started_s: when it first was in a batch.
+        first_s: when it got its first token.
+        since_s: since when its next token is waited for.
+        served_s: end of the last step that it was in, or `since_s`.
+        parts: where the time since `since_s` went.
+    """
+
+    number: int
+    request: Request
+    generated: int = 0
+    cached: int = 0
+    started_s: float | None = None
+    first_s: float | None = None
+    since_s: float = field(init=False)
+    served_s: float = field(init=False)
+    parts: LatencyParts = field(default_factory=LatencyParts)
+
+    def __post_init__(self) -> None:
+        self.since_s = self.served_s = self.request.arrival_s
+
+    def view(self) -> Sequence:
+        """As the scheduler sees it."""
+        of = self.request
+        return Sequence(self.number, of.arrival_s, of.prompt, of.output, self.generated, self.cached)
+
+    def step(self, tokens: int) -> SequenceStep:
+        """Its part in a step that processes so many tokens of it."""
+        return SequenceStep(self.number, self.generated, self.request.prompt, self.cached, tokens)
+
+
+class Serving:
+    """Serves all requests of a run.
+
+    Args:
+        run: that goes on.
+        scheduler: forms the batches.
+        make_step: runs one step.
+        cached_changed: is called with the sequences that have a cache, when one has joined or left.
+    """
+
+    def __init__(
+        self,
+        run: RunContext,
+        scheduler: Scheduler,
+        make_step: MakeStep,
+        cached_changed: Callable[[Batch], None],
+    ) -> None:
+        self._run = run
+        self._env = run.env
+        self._scheduler = scheduler
+        self._make_step = make_step
+        self._cached_changed = cached_changed
+        in_order = sorted(enumerate(run.scenario.requests), key=lambda pair: pair[1].arrival_s)
+        self._coming = deque(_Served(number, request) for number, request in in_order)
+        self._arrived: dict[int, _Served] = {}
+        self._views: dict[int, Sequence] = {}
+        # Numbers of the sequences with a cache, and of those that were in the last batch, left since or not.
+        self._members: tuple[int, ...] = ()
+        self._present: tuple[int, ...] = ()
+
+    def serve(self) -> Process:
+        """Serve all requests, step by step.
+
+        Raises:
+            InputError: the scheduler asks for what cannot be done.
+        """
+        try:
+            while self._arrived or self._coming:
+                if not self._arrived and self._env.now < self._coming[0].request.arrival_s:
+                    yield reached(self._env, self._coming[0].request.arrival_s)
+                self._receive()
+                batch = self._form()
+                begun_s = self._env.now
+                parts = yield from self._make_step(batch)
+                self._account(batch, begun_s, parts)
+        finally:
+            for one in self._arrived.values():
+                if one.started_s is not None:
+                    self._record_request(one, None)
+
+    def _receive(self) -> None:
+        """Requests that have arrived by now join the queue."""
+        while self._coming and self._coming[0].request.arrival_s <= self._env.now:
+            one = self._coming.popleft()
+            self._arrived[one.number], self._views[one.number] = one, one.view()
+
+    def _form(self) -> Batch:
+        """The next batch: the sequences of which the scheduler wants tokens, then others that have a cache."""
+        now = self._env.now
+        tokens = self._asked(Queue(now, tuple(self._views.values())))
+        batch = tuple(
+            self._arrived[number].step(tokens.get(number, 0))
+            for number in (*tokens, *(one for one in self._members if one not in tokens))
+        )
+        self._run.instrument.batch_formed(Formed(batch, now))
+        for number in tokens:
+            one = self._arrived[number]
+            one.started_s = now if one.started_s is None else one.started_s
+        members = tuple(sorted(one.request for one in batch))
+        if members != self._present:
+            self._members = self._present = members
+            self._cached_changed(without_work(batch))
+        return batch
+
+    def _asked(self, queue: Queue) -> dict[int, int]:
+        """What the scheduler wants, if it can be done."""
+        name = f"scheduler {self._scheduler.name!r}"
+        accepted = "Scheduler.next_step must return {request: tokens}, 1 to `missing` tokens of sequences in the queue"
+        try:
+            tokens = dict(self._scheduler.next_step(queue))
+        except Exception as error:
+            raise InputError(name, told(error), accepted) from error
+        for number, count in tokens.items():
+            most = self._views[number].missing if number in self._views else 0
+            if type(count) is not int or not 1 <= count <= most:
+                raise InputError(name, f"{shown(count)} tokens of request {shown(number)}", accepted)
+        if not tokens:
+            raise InputError(name, f"no sequence at {queue.time_s:.6g} s", accepted)
+        return tokens
+
+    def _account(self, batch: Batch, begun_s: float, parts: LatencyParts) -> None:
+        """A step is done: sequences have their tokens, and those that have all of them leave."""
+        now = self._env.now
+        for step in batch:
+            if not step.tokens:
+                continue
+            one = self._arrived[step.request]
+            one.cached = step.length
+            one.parts.wait_s += begun_s - one.served_s
+            one.parts.add(parts)
+            one.served_s = now
+            if step.makes_token:
+                self._record_token(one)
+            if step.request in self._arrived:
+                self._views[step.request] = one.view()
+
+    def _record_token(self, one: _Served) -> None:
+        now = self._env.now
+        row = (one.number, one.generated, one.since_s, now - one.since_s, *one.parts.values())
+        self._run.recorder.add("tokens", *row)
+        one.generated += 1
+        one.first_s = now if one.first_s is None else one.first_s
+        one.since_s, one.parts = now, LatencyParts()
+        if one.generated == one.request.output:
+            del self._arrived[one.number], self._views[one.number]
+            self._members = tuple(number for number in self._members if number != one.number)
+            self._record_request(one, now)
+
+    def _record_request(self, one: _Served, finish_s: float | None) -> None:
+        request = one.request
+        self._run.recorder.add(
+            "requests",
+            one.number,
+            request.arrival_s,
+            one.started_s,
+            one.first_s,
+            finish_s,
+            request.prompt,
+            request.output,
+            one.generated,
+        )

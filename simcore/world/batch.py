@@ -1,0 +1,66 @@
+"""What a step works on: a batch of sequences, and how many tokens of each."""
+
+from typing import NamedTuple, TypeAlias
+
+
+class SequenceStep(NamedTuple):
+    """What one step does for one sequence.
+
+    Attributes:
+        request: number of the request that asks for the sequence.
+        token: of the request that comes next, from 0: as many as were generated before the step.
+        prompt: tokens of the prompt.
+        cached: positions whose keys and values are in the cache before the step.
+        tokens: positions that the step processes; 0 for a sequence that only keeps its cache.
+    """
+
+    request: int
+    token: int
+    prompt: int
+    cached: int
+    tokens: int
+
+    @property
+    def length(self) -> int:
+        """Positions in the cache after the step."""
+        return self.cached + self.tokens
+
+    @property
+    def makes_token(self) -> bool:
+        """Whether the step makes the next token: it then has processed all positions before it."""
+        return self.tokens > 0 and self.length == self.prompt + self.token
+
+
+Batch: TypeAlias = tuple[SequenceStep, ...]
+"""All sequences that a step processes or that have a cache meanwhile; the first gives its name to the step."""
+
+
+def one_sequence(prompt: int, generated: int, request: int = 0) -> Batch:
+    """The batch of one sequence whose next token is made: a prefill if `generated` is 0, otherwise a decode step."""
+    cached = prompt + generated - 1 if generated else 0
+    return (SequenceStep(request, generated, prompt, cached, prompt + generated - cached),)
+
+
+def without_work(batch: Batch) -> Batch:
+    """The same sequences before the step, which hold their caches only."""
+    return tuple(one._replace(tokens=0) for one in batch)
+
+
+def after(batch: Batch) -> Batch:
+    """The same sequences when the step is done."""
+    return tuple(one._replace(cached=one.length, tokens=0) for one in batch)
+
+
+def recomputed(batch: Batch) -> Batch:
+    """The same step if all caches were lost: every sequence is prefilled up to where the step takes it."""
+    return tuple(one._replace(cached=0, tokens=one.length) for one in batch)
+
+
+def later(batch: Batch, steps: int) -> Batch:
+    """A decode step that comes `steps` steps after one, while the sequences that it processes go on."""
+    if steps == 0:
+        return batch
+    return tuple(
+        one._replace(token=one.token + steps, cached=one.length + steps - 1, tokens=1) if one.tokens else one
+        for one in batch
+    )
