@@ -4,6 +4,7 @@ import math
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -112,6 +113,26 @@ def test_a_loop_of_python_code_ends_when_it_is_given_up(call: Callable[[], None]
     for thread in threads() - before:
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
+
+
+def test_a_debugger_goes_on_after_a_call_that_stays_in_c_code() -> None:
+    """An exception that is never raised in its thread made Python 3.11 wait for ever at the next traced function."""
+    program = f"""
+import sys, threading
+from simcore.engine.placement.policy_timeout import Deadline, OverdueError
+
+lock = threading.Lock()
+lock.acquire()
+sys.settrace(lambda *_: None)
+try:
+    Deadline({LIMIT_S}).call(lambda: lock.acquire())
+except OverdueError:
+    print("given up")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, encoding="utf-8", timeout=60, check=True
+    )
+    assert done.stdout == "given up\n"
 
 
 def test_calls_after_one_that_was_given_up_are_made() -> None:

@@ -5,8 +5,9 @@ and whatever the call does: it may loop, sleep, wait for a lock, run C code, or 
 caller and not the call, so that the call cannot catch it.
 
 No thread can be ended from outside. Python raises `SystemExit` in a call that is given up, which ends a loop of Python
-code. A call that catches it, or that is in C code, goes on in the background until the process ends. C code that never
-releases the global interpreter lock stops the caller too: nothing in the same process helps against that.
+code. A call that catches it, or that is in C code for longer than a second, goes on in the background until the process
+ends. C code that never releases the global interpreter lock stops the caller too: nothing in the same process helps
+against that.
 """
 
 import contextlib
@@ -24,6 +25,9 @@ from traces.errors import InputError, shown
 
 DEFAULT_LIMIT_S = 300.0
 """Far above any decision that is worth waiting for: `exact-milp`, the slowest that is shipped, gives up after 60 s."""
+
+_GRACE_S = 1.0
+"""How long a call that is given up may be in C code and still be ended when it returns from there."""
 
 Answer = TypeVar("Answer")
 _Calls: TypeAlias = "SimpleQueue[Callable[[], Any] | None]"
@@ -69,10 +73,8 @@ class Deadline:
         """
         if self._limit_s is None:
             return function()
-        thread, self._thread = (
-            self._thread or _Thread(),
-            None,
-        )  # kept for the next call only if it answers this one
+        # Kept for the next call only if it answers this one.
+        thread, self._thread = self._thread or _Thread(), None
         try:
             answer, error = thread.call(function, self._limit_s)
         except Empty:
@@ -107,7 +109,8 @@ class _Thread:
     def __init__(self) -> None:
         self.calls: _Calls = SimpleQueue()
         self._outcomes: _Outcomes = SimpleQueue()
-        arguments = (self.calls, self._outcomes)
+        self._ended: SimpleQueue[None] = SimpleQueue()
+        arguments = (self.calls, self._outcomes, self._ended)
         self._thread = threading.Thread(target=_serve, args=arguments, name="headway-policy", daemon=True)
         self._thread.start()
 
@@ -123,15 +126,45 @@ class _Thread:
         assert ident is not None  # it has been started, and does not end before it is told to below
         steps = traceback.walk_stack(sys._current_frames()[ident])
         stack = [(frame.f_code.co_filename, line) for frame, line in steps]
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(SystemExit))
         self.calls.put(None)
+        threading.Thread(target=_end, args=(ident, self._ended), name="headway-end", daemon=True).start()
         return tuple(reversed(stack))
 
 
-def _serve(calls: _Calls, outcomes: _Outcomes) -> None:
-    with contextlib.suppress(
-        SystemExit
-    ):  # raised here if the call returns in the moment in which it is given up
+def _end(ident: int, ended: "SimpleQueue[None]") -> None:
+    """Raise `SystemExit` in a thread, and take it back if that has not ended it in time.
+
+    As long as it is not raised, because the thread is in C code, all Python code of the process is slower; and in
+    Python 3.11 a debugger or a measurement of coverage makes any function that is called meanwhile wait for ever. So
+    nothing is called here that is written in Python.
+    """
+    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    other, me = ctypes.c_ulong(ident), ctypes.c_ulong(threading.get_ident())
+    error, nothing = ctypes.py_object(SystemExit), ctypes.c_void_p()
+    raise_in(other, error)
+    try:
+        ended.get(True, _GRACE_S)
+    except Empty:
+        raise_in(other, nothing)
+        # Python forgets that something is to be raised only where something is, which may be here.
+        try:
+            raise_in(me, error)
+            while True:
+                pass
+        except SystemExit:
+            pass
+
+
+def _serve(calls: _Calls, outcomes: _Outcomes, ended: "SimpleQueue[None]") -> None:
+    try:
+        _answer(calls, outcomes)
+    finally:
+        ended.put(None)
+
+
+def _answer(calls: _Calls, outcomes: _Outcomes) -> None:
+    # It is raised here if the call returns in the moment in which it is given up.
+    with contextlib.suppress(SystemExit):
         while (call := calls.get()) is not None:
             try:
                 outcomes.put((call(), None))
