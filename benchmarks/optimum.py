@@ -55,6 +55,7 @@ def paper_instant(devices: int, model_name: str, seed: int, *, settled: bool) ->
             source=0,
             capacity_bytes=available,
             available_bytes=available,
+            reserved_bytes=np.zeros(len(available)),
             flops=flops,
             memory_bandwidth=np.full(devices, 10e9),
             overhead_s=np.zeros(devices),
@@ -70,6 +71,7 @@ def paper_instant(devices: int, model_name: str, seed: int, *, settled: bool) ->
             lost=np.zeros(len(blocks), dtype=np.bool_),
             placement=placement,
             overflow="fail",
+            swap="pinned",
             migration="blocking",
         )
 

@@ -75,7 +75,7 @@ class Compute(NamedTuple):
         blocks: how many.
         submitted_s: when the device was asked.
         start_s: when it turned to them; until then it had other things to do.
-        disk_s: how long it then read what had been swapped.
+        disk_s: how long it did nothing but read what had been swapped: before it computed, or under `prefetch` after.
         end_s: when they were done.
         nominal_s: what they take on the fully available device that computes nothing else.
     """
@@ -91,6 +91,13 @@ class Compute(NamedTuple):
     disk_s: float
     end_s: float
     nominal_s: float
+
+    def computing(self, prefetch: bool) -> tuple[float, float]:
+        """From when to when the device computed [s]; `prefetch`: whether it read at the same time."""
+        if prefetch:
+            return self.start_s, max(self.start_s, self.end_s - self.disk_s)
+        begin_s = self.start_s + self.disk_s
+        return begin_s, max(begin_s, self.end_s)
 
 
 class Message(NamedTuple):

@@ -16,7 +16,7 @@ from simcore.world.batch import Batch
 from simcore.world.blocks import BlockTable, Kind
 from simcore.world.cost import StepCost
 from simcore.world.device_time import DeviceTime, TaskTimes
-from simcore.world.options import Migration, Overflow
+from simcore.world.options import Migration, Overflow, Swap
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,9 @@ class Observation:
         device_names: shape (D,).
         source: index of the device that holds the prompt and receives each token.
         capacity_bytes: memory of each device, shape (D,).
-        available_bytes: what others do not take of it now, whether the model occupies it or not, shape (D,).
+        available_bytes: what blocks can take of it during the interval, whether they already do or not: what others do
+            not take now, without the runtime and the activations of the step that has most, shape (D,).
+        reserved_bytes: what those activations have of it, shape (D,).
         flops: peak speed [FLOP/s], shape (D,).
         memory_bandwidth: [bytes/s], shape (D,).
         overhead_s: fixed time per task (all blocks of one kind and layer on a device), shape (D,).
@@ -65,6 +67,7 @@ class Observation:
             there, beside what is sent; 0 unless weights are on disk, shape (5, D).
         placement: device of each block now, of a lost one the last, shape (B,); None before the first placement.
         overflow: what happens to a device that holds more than it can: the run fails, or it swaps to disk.
+        swap: what is read from disk then, and when.
         migration: decoding waits while blocks move (`blocking`), or goes on where they were (`live`), for which they
             need room at both ends.
         pinned: the placement that the scenario pins, which the policy `pinned` keeps, shape (B,); None if it pins none.
@@ -81,6 +84,7 @@ class Observation:
     source: int
     capacity_bytes: FloatArray
     available_bytes: FloatArray
+    reserved_bytes: FloatArray
     flops: FloatArray
     memory_bandwidth: FloatArray
     overhead_s: FloatArray
@@ -96,6 +100,7 @@ class Observation:
     lost: BoolArray
     placement: IntArray | None
     overflow: Overflow
+    swap: Swap
     migration: Migration
     pinned: IntArray | None = None
     batch: Batch = ()

@@ -17,9 +17,20 @@ from simcore.steps.graph import StepGraph
 from simcore.steps.makespan import makespan
 from simcore.world.cost import StepCost
 from simcore.world.device_time import TaskTimes
+from simcore.world.memory import TOLERANCE_BYTES, disk_seconds, swapped_share
 
-TOLERANCE_BYTES = 1.0
-"""By how much a device may seem to be overfull: sums of a thousand fractional sizes depend on their order."""
+__all__ = [
+    "TOLERANCE_BYTES",
+    "can_stay",
+    "excess_on_the_way",
+    "fits",
+    "held_bytes",
+    "interval_delay",
+    "migration_delay",
+    "move_seconds",
+    "objective",
+    "swap_seconds",
+]
 
 
 def interval_delay(seen: Observation, devices: IntArray) -> float:
@@ -52,7 +63,7 @@ def objective(seen: Observation, devices: IntArray) -> float:
 
 
 def held_bytes(seen: Observation, devices: IntArray) -> FloatArray:
-    """What each device holds by the end of the interval under the placement `devices` [bytes], shape (D,)."""
+    """What blocks hold on each device by the end of the interval under the placement `devices` [bytes], shape (D,)."""
     return _sum_by_device(seen, devices, seen.memory_bytes)
 
 
@@ -90,38 +101,21 @@ def _step_delay(
     seen: Observation, devices: IntArray, graph: StepGraph, cost: StepCost, times: TaskTimes
 ) -> float:
     """Delay of one step [s]; `times` as in `Observation.step_times`."""
-    block_s, task_s = times
+    seconds = graph.task_seconds(*times)
     if seen.overflow == "swap":
-        block_s = block_s + swap_seconds(seen, devices, cost)
-    seconds = graph.task_seconds(block_s, task_s)
+        reading_s = graph.task_seconds(swap_seconds(seen, devices, cost))
+        seconds = np.maximum(seconds, reading_s) if seen.swap == "prefetch" else seconds + reading_s
     sent = graph.messages
     seconds[sent] = _transfer(seen, graph.device[sent], graph.receiver[sent], graph.message_bytes(cost)[sent])
     return makespan(graph, seconds)
 
 
 def swap_seconds(seen: Observation, devices: IntArray, cost: StepCost) -> FloatArray:
-    """Seconds that a block of each kind waits for the disk on each device under `swap`, shape (5, D).
-
-    Of what a device holds, the share that does not fit is read from disk on every step; each block waits for its own
-    share when it is computed.
-    """
-    held = _sum_by_device(seen, devices, cost.memory_bytes[seen.blocks.kind])
-    return disk_seconds(cost, held, seen.available_bytes, seen.disk_bandwidth)
-
-
-def swapped_bytes(held: FloatArray, available: FloatArray) -> FloatArray:
-    """What of the held bytes does not fit on each device, shape (D,)."""
-    return np.minimum(np.maximum(held - available, 0.0), held)
-
-
-def disk_seconds(
-    cost: StepCost, held: FloatArray, available: FloatArray, disk_bandwidth: FloatArray
-) -> FloatArray:
-    """Disk time of a block of each kind on each device, shape (5, D), from held and available bytes, shape (D,)."""
-    excess = swapped_bytes(held, available)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        per_byte = np.where(excess > 0.0, excess / held / disk_bandwidth, 0.0)
-        return np.where(cost.memory_bytes[:, None] > 0.0, cost.memory_bytes[:, None] * per_byte, 0.0)
+    """Seconds that a block of each kind is read from the disk of each device under `swap`, shape (5, D)."""
+    block_bytes = _sum_by_device(seen, devices, cost.memory_bytes[seen.blocks.kind])
+    room_bytes = seen.available_bytes + seen.reserved_bytes - cost.activation_bytes
+    share = swapped_share(block_bytes, room_bytes, seen.swap)
+    return disk_seconds(cost.memory_bytes, share, seen.disk_bandwidth)
 
 
 def _move_seconds(seen: Observation, blocks: IntArray, new: IntArray) -> FloatArray:

@@ -24,7 +24,7 @@ from traces.files import open_input
 SCHEMA_VERSION = 2
 """Of the tables. Raise it when a column is added, removed, or changes its meaning."""
 
-MODEL_VERSION = 3
+MODEL_VERSION = 4
 """Of the figures. Raise it by 1 when the same scenario, policy and seed give other figures than before: other physics,
 a shipped policy that decides otherwise, other random values, other numbers in `analysis.metrics`.
 

@@ -29,12 +29,12 @@ from simcore.engine.serving.serve import Serving
 from simcore.errors import RunEndedError, Status
 from simcore.instrument import Attempt, Instrument, Standing
 from simcore.observe import Policy
-from simcore.predict import TOLERANCE_BYTES, disk_seconds, swapped_bytes
 from simcore.results import SCHEMA_VERSION, Recorder, Result
 from simcore.scenario import Scenario
 from simcore.world.batch import Batch, after
 from simcore.world.cost import StepCost
 from simcore.world.device_time import DEVICE_TIMES
+from simcore.world.memory import TOLERANCE_BYTES, disk_seconds, swapped_bytes, swapped_share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +127,8 @@ def _context(
     """What lives in the SimPy environment of a run."""
     cluster, options = scenario.cluster, scenario.network
     net = network(env, cluster, options.sharing, options.transport)
-    processors = [processor(env, device) for device in cluster.devices]
+    prefetch = scenario.memory.prefetch
+    processors = [processor(env, device, prefetch) for device in cluster.devices]
     return RunContext(
         scenario,
         Executor(env, net, processors, instrument),
@@ -222,13 +223,15 @@ class _Run:
         deployment, scenario = self._run.deployment, self._run.scenario
         cost = scenario.cost.step(deployment.due(batch))
         deployment.make_room(cost)
-        use = _MemoryUse(cost, deployment.ledger.held(), scenario.cluster.available_bytes(self._run.env.now))
-        worst = int(use.swapped.argmax())
-        if scenario.memory.overflow == "fail" and use.swapped[worst] > TOLERANCE_BYTES:
+        ledger, available = deployment.ledger, scenario.cluster.available_bytes(self._run.env.now)
+        use = _MemoryUse(cost, ledger.of_blocks(), ledger.beside(), available)
+        excess = use.held - available
+        worst = int(excess.argmax())
+        if scenario.memory.overflow == "fail" and excess[worst] > TOLERANCE_BYTES:
             deployment.give_up_step()
             raise RunEndedError(
                 "out-of-memory",
-                f"device {scenario.cluster.names[worst]!r} lacks {use.swapped[worst]:.0f} bytes "
+                f"device {scenario.cluster.names[worst]!r} lacks {excess[worst]:.0f} bytes "
                 f"for token {batch[0].token} of request {batch[0].request} at {self._run.env.now:.6g} s",
             )
         return use
@@ -256,8 +259,10 @@ class _Run:
         cluster, graph = self._run.scenario.cluster, self._run.deployment.graph
         nominal_s = graph.task_seconds(*self._device_time.times(use.cost, cluster))
         disk_s = [0.0] * len(graph)
-        if self._run.scenario.memory.overflow == "swap" and use.swapped.any():
-            each_s = disk_seconds(use.cost, use.held, use.available, cluster.disk_bandwidth)
+        memory = self._run.scenario.memory
+        if memory.overflow == "swap" and use.swapped.any():
+            share = swapped_share(use.of_blocks, use.room, memory.swap)
+            each_s = disk_seconds(use.cost.memory_bytes, share, cluster.disk_bandwidth)
             disk_s = graph.task_seconds(each_s).tolist()
         return Load(nominal_s.tolist(), disk_s, graph.message_bytes(use.cost).tolist())
 
@@ -275,12 +280,22 @@ class _MemoryUse:
     """What a step costs, and bytes per device while it is made, shape (devices,)."""
 
     cost: StepCost
-    held: FloatArray
+    of_blocks: FloatArray
+    beside: FloatArray
     available: FloatArray
 
     @functools.cached_property
+    def held(self) -> FloatArray:
+        return self.of_blocks + self.beside
+
+    @property
+    def room(self) -> FloatArray:
+        """For blocks."""
+        return self.available - self.beside
+
+    @functools.cached_property
     def swapped(self) -> FloatArray:
-        return swapped_bytes(self.held, self.available)
+        return swapped_bytes(self.of_blocks, self.room)
 
 
 def _parameters(policy: Policy) -> str:

@@ -295,13 +295,13 @@ MODELS = [
         changed(SHAPE, "shape: {layers: 1000, width: 10000, heads: 10000}"),
         ("10002 blocks", "at most 1000000 blocks"),
     ),
-    Case("too big for all", changed(SHAPE, "preset: llama-2-7b"), (":2", "13.48 GB", "the 2 GB of all devices")),
+    Case("too big for all", changed(SHAPE, "preset: llama-2-7b"), (":2", "13.48 GB", "the 2 GB that all devices have")),
     Case(
         "a block too big for any",
         changed("width: 64, heads: 4", "width: 10000, heads: 100, ffn_width: 55000").replace(
             "  right: {", "  right: {count: 3, "
         ),
-        (":2", "L0.ffn", "2.2 GB", "the 1 GB of the largest device"),
+        (":2", "L0.ffn", "2.2 GB", "the 0.9996 GB that the largest device has"),
     ),
     Case("missing config", changed(SHAPE, "config: gone.json"), ("no readable file", "config.json"), "gone.json"),
     config("broken JSON config", "{", "line 1", "invalid JSON", "a JSON object"),

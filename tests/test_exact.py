@@ -100,6 +100,7 @@ def world(
         source=int(random.integers(count)),
         capacity_bytes=available,
         available_bytes=available,
+        reserved_bytes=np.zeros(len(available)),
         flops=random.uniform(5e9, 50e9, count),
         memory_bandwidth=random.uniform(5e9, 50e9, count),
         overhead_s=random.uniform(0.0, 1e-4, count) * fixed,
@@ -115,6 +116,7 @@ def world(
         lost=np.zeros(len(blocks), dtype=np.bool_),
         placement=random.integers(0, count, len(blocks)) if placed else None,
         overflow="fail",
+        swap="pinned",
         migration="blocking",
     )
 

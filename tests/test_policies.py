@@ -44,7 +44,7 @@ def tight(scenario: Scenario, share: float, seed: int) -> Scenario:
     """The same world with devices of random capacity that together hold 1 / `share` times the model."""
     seen = observe(scenario)
     random = np.random.default_rng(seed)
-    parts = random.dirichlet(np.ones(seen.devices)) * seen.memory_bytes.sum() / share
+    parts = random.dirichlet(np.ones(seen.devices)) * seen.memory_bytes.sum() / share + seen.reserved_bytes
     cluster = scenario.cluster
     devices = tuple(replace(d, memory_bytes=float(m)) for d, m in zip(cluster.devices, parts, strict=True))
     return replace(scenario, cluster=Cluster(devices, cluster.links, cluster.source))
@@ -99,8 +99,8 @@ def test_a_placement_is_found_when_one_device_could_hold_everything(
 ) -> None:
     scenario = entitled(name, scenario)
     seen = observe(scenario)
-    capacity = np.zeros(seen.devices)
-    capacity[seed % seen.devices] = seen.memory_bytes.sum() * 1.001
+    capacity = seen.reserved_bytes.copy()
+    capacity[seed % seen.devices] += seen.memory_bytes.sum() * 1.001
     devices = tuple(
         replace(d, memory_bytes=float(m)) for d, m in zip(scenario.cluster.devices, capacity, strict=True)
     )

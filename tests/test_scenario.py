@@ -93,6 +93,7 @@ LARGE: Document = {
             "compute": "1 TFLOP/s",
             "disk": "1 GB/s",
             "availability": {"shipped": "cpu-load.csv", "end": "loop", "scale": 0.5, "shift": "1 min"},
+            "runtime_memory": "200 MB",
             "memory_used": {"steps": [["0 s", "1 GB"], ["1 min", "2 GB"]], "end": "loop", "duration": "90 s",
                             "scale": 2, "shift": "10 s"},
         },
@@ -133,7 +134,8 @@ LARGE: Document = {
         "on_infeasible": "fail",
         "decision_time": "5 ms",
     },
-    "memory": {"overflow": "swap"},
+    "memory": {"overflow": "swap", "swap": "lru"},
+    "scheduler": "fcfs",
     "placement": {"pi-1": "layers 0-1 heads 1", "box": ["layers 2", "rest"]},
     "policies": ["greedy", {"name": "resource-aware", "label": "eager", "parameters": {"deadline_s": 2.0}}],
 }  # fmt: skip

@@ -317,7 +317,7 @@ def test_the_ledger_equals_a_recount_and_returns_to_zero(model: ModelSpec, devic
     blocks = block_table(model)
     cost = DecodeCost(model)
     random = np.random.default_rng(seed)
-    ledger = MemoryLedger(devices, blocks)
+    ledger = MemoryLedger(np.zeros(devices), blocks)
     where = random.integers(0, devices, len(blocks))
     ledger.load(where)
     for generated in range(6):
@@ -334,7 +334,7 @@ def test_the_ledger_equals_a_recount_and_returns_to_zero(model: ModelSpec, devic
 
 def test_the_ledger_gives_nothing_back_that_it_does_not_hold() -> None:
     blocks = block_table(replace(preset("gpt2"), layers=1))
-    ledger = MemoryLedger(2, blocks)
+    ledger = MemoryLedger(np.zeros(2), blocks)
     ledger.load(np.zeros(len(blocks), dtype=np.int64))
     with pytest.raises(ValueError, match="does not hold"):
         ledger.move(0, 1, 0)

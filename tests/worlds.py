@@ -113,9 +113,14 @@ def eventful(draw: st.DrawFn, *, faults: bool = False) -> Scenario:
     memory_bytes = draw(st.sampled_from([1e15, 1e4]))
     cluster = clusters(most=5, steady=False, memory_bytes=memory_bytes)
     scenario = draw(scenarios(cluster=cluster, requests=2, most_tokens=5, most_shards=2, sharing=sharing))
-    scenario = varied(scenario, overflow="swap")
+    swap = draw(st.sampled_from(["pinned", "lru", "prefetch"]))
+    scenario = varied(scenario, overflow="swap", swap=swap)
     discipline: Literal["fifo", "ps"] = draw(st.sampled_from(["fifo", "ps"]))
-    devices = [replace(device, discipline=discipline) for device in scenario.cluster.devices]
+    runtime_bytes = draw(st.sampled_from([0.0, 1e3]))
+    devices = [
+        replace(device, discipline=discipline, runtime_bytes=runtime_bytes)
+        for device in scenario.cluster.devices
+    ]
     if faults:
         calm_s = float(simulate(scenario, Shuffled(1)).runs.end_s[0])
         devices = [

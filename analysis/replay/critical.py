@@ -70,7 +70,7 @@ def critical_path(replay: Replay, request: int, token: int) -> Path:
     begun_s = spans.attempts[-1].begun_s
     pieces = [
         *_before(replay, spans, float(row["start_s"]), begun_s),
-        *(piece for span in chain(spans.work[-1], begun_s) for piece in _pieces(span)),
+        *(piece for span in chain(spans.work[-1], begun_s) for piece in _pieces(replay, span)),
     ]
     return Path(
         float(row["start_s"]),
@@ -115,14 +115,15 @@ def _end_device(span: Work) -> int:
     return span.device if isinstance(span, Compute) else span.receiver
 
 
-def _pieces(span: Work) -> Iterator[Piece]:
+def _pieces(replay: Replay, span: Work) -> Iterator[Piece]:
     if isinstance(span, Message):
         yield Piece("transfer", span.sent_s, span.arrived_s, span)
         return
-    ready_s = span.start_s + span.disk_s
+    begin_s, end_s = span.computing(replay.scenario.memory.prefetch)
     yield Piece("wait", span.submitted_s, span.start_s, span)
-    yield Piece("disk", span.start_s, ready_s, span)
-    yield Piece("compute", ready_s, span.end_s, span)
+    yield Piece("disk", span.start_s, begin_s, span)
+    yield Piece("compute", begin_s, end_s, span)
+    yield Piece("disk", end_s, span.end_s, span)
 
 
 def _before(replay: Replay, spans: TokenSpans, start_s: float, begun_s: float) -> Iterator[Piece]:
@@ -139,7 +140,7 @@ def _before(replay: Replay, spans: TokenSpans, start_s: float, begun_s: float) -
         zip(spans.attempts, spans.work, strict=True), spans.attempts[1:], strict=False
     ):
         if spans.cached(attempt) < spans.cached(after):  # a chunk of a prefill; otherwise it was in vain
-            pieces.extend(piece for span in chain(work, attempt.begun_s) for piece in _pieces(span))
+            pieces.extend(piece for span in chain(work, attempt.begun_s) for piece in _pieces(replay, span))
     now_s = start_s
     for piece in sorted(pieces, key=lambda piece: (piece.start_s, piece.end_s)):
         yield Piece("wait", now_s, piece.start_s)

@@ -153,13 +153,14 @@ def _worked(replay: Replay, attempt: Attempt, span: Work) -> Iterator[Slice]:
         return
     name = block_names(blocks, attempt, span.kind, span.layer, span.device)
     device = replay.scenario.cluster.names[span.device]
-    ready_s = span.start_s + span.disk_s
+    begin_s, end_s = span.computing(replay.scenario.memory.prefetch)
     if span.start_s > span.submitted_s:
         yield Slice("devices", f"{device} (waiting)", name, "wait", span.submitted_s, span.start_s)
-    if span.disk_s > 0.0:
-        yield Slice("devices", device, f"{name} from disk", "disk", span.start_s, ready_s)
+    for reading_s, read_s in ((span.start_s, begin_s), (end_s, span.end_s)):
+        if read_s > reading_s:
+            yield Slice("devices", device, f"{name} from disk", "disk", reading_s, read_s)
     details = {"blocks": span.blocks, "seconds on the whole device": span.nominal_s}
-    yield Slice("devices", device, name, "compute", ready_s, span.end_s, details)
+    yield Slice("devices", device, name, "compute", begin_s, end_s, details)
 
 
 def _sent(replay: Replay, name: str, kind: str, message: Message) -> Iterator[Slice]:

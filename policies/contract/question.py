@@ -10,7 +10,6 @@ from simcore import (
     Decision,
     IntArray,
     Keep,
-    MemoryOptions,
     Observation,
     Placement,
     Policy,
@@ -92,10 +91,10 @@ class Question:
         Where there are disks the run swaps until then, so that no placement in force is too large to be shown.
         """
         swaps = all(device.disk_bandwidth > 0.0 for device in self.scenario.cluster.devices)
-        overflow = "swap" if swaps else self.scenario.memory.overflow
+        memory = replace(self.scenario.memory, overflow="swap") if swaps else self.scenario.memory
         spy = _Spy(*(() if self.in_force is None else (self.in_force,)))
         try:
-            simulate(replace(self.scenario, memory=MemoryOptions(overflow=overflow)), spy)
+            simulate(replace(self.scenario, memory=memory), spy)
         except PolicyError as end:
             if not isinstance(end.__cause__, _ShownError):
                 raise

@@ -399,7 +399,10 @@ def block_bytes(scenario: Scenario) -> FloatArray:
 
 
 def with_memory(scenario: Scenario, room: Sequence[float]) -> Scenario:
-    """The scenario with devices of these capacities [bytes]."""
-    cluster = scenario.cluster
-    devices = tuple(replace(d, memory_bytes=each) for d, each in zip(cluster.devices, room, strict=True))
+    """The scenario with devices that have so much room for blocks beside the activations of the first step [bytes]."""
+    cluster, prefill = scenario.cluster, scenario.cost.step(one_sequence(scenario.requests[0].prompt, 0))
+    devices = tuple(
+        replace(device, memory_bytes=each + prefill.activation_bytes + device.runtime_bytes)
+        for device, each in zip(cluster.devices, room, strict=True)
+    )
     return replace(scenario, cluster=replace(cluster, devices=devices))

@@ -60,11 +60,10 @@ class Subject:
         """
         if self.overdue is not None:
             raise NotAskedError
-        begun_s = time.process_time()
         try:
             return self._decided(policy, seen, self._deadline)
-        except OverdueError:
-            if time.process_time() - begun_s > self._wait_s / _PATIENCE:
+        except OverdueError as overdue:
+            if overdue.spent_s > self._wait_s / _PATIENCE:
                 self.overdue = seen
                 raise
         # It has hardly been computing: it sleeps, or the machine has much else to do.

@@ -10,8 +10,8 @@ from simcore import FloatArray, IntArray, Observation, Step, StepCost
 Value = TypeVar("Value")
 
 _PER_DEVICE = (
-    *("capacity_bytes", "available_bytes", "flops", "memory_bandwidth", "overhead_s", "disk_bandwidth"),
-    *("availability", "up"),
+    *("capacity_bytes", "available_bytes", "reserved_bytes", "flops", "memory_bandwidth", "overhead_s"),
+    *("disk_bandwidth", "availability", "up"),
 )
 
 
@@ -75,6 +75,7 @@ def rescaled(seen: Observation, *, second: float, byte: float, flop: float) -> O
         time_s=seen.time_s * second,
         capacity_bytes=seen.capacity_bytes * byte,
         available_bytes=seen.available_bytes * byte,
+        reserved_bytes=seen.reserved_bytes * byte,
         flops=seen.flops * (flop / second),
         memory_bandwidth=seen.memory_bandwidth * (byte / second),
         overhead_s=seen.overhead_s * second,

@@ -44,7 +44,7 @@ def _document(scenario: Scenario) -> dict[str, Any]:
             for r in scenario.requests
         ],
         "controller": _controller(scenario),
-        "memory": {"overflow": scenario.memory.overflow},
+        "memory": {"overflow": scenario.memory.overflow, "swap": scenario.memory.swap},
     }
     return {key: value for key, value in document.items() if value not in ([], {})}
 
@@ -83,6 +83,7 @@ def _device(device: Device) -> dict[str, Any]:
         "memory_bandwidth": None
         if math.isinf(device.memory_bandwidth)
         else f"{device.memory_bandwidth!r} B/s",
+        "runtime_memory": f"{device.runtime_bytes!r} B" if device.runtime_bytes > 0.0 else None,
         "disk": f"{device.disk_bandwidth!r} B/s" if device.disk_bandwidth > 0.0 else None,
         "nic_up": None if device.nic_up is None else _trace(device.nic_up, "B/s"),
         "nic_down": None if device.nic_down is None else _trace(device.nic_down, "B/s"),

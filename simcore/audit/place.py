@@ -8,8 +8,8 @@ from simcore.audit.news import News, Row
 from simcore.audit.reference_state import ReferenceState
 from simcore.engine.placement.deployment import Deployment
 from simcore.instrument import Asked, Attempt, Move
-from simcore.predict import TOLERANCE_BYTES
 from simcore.scenario import Scenario
+from simcore.world.memory import TOLERANCE_BYTES
 
 
 class PlaceLaws:
@@ -89,7 +89,7 @@ class PlaceLaws:
 
     def _devices(self, rows: Row) -> None:
         state, checks = self._state, self._checks
-        swapped = np.clip(state.held - self._available, 0.0, state.held)
+        swapped = np.clip(state.held - self._available, 0.0, state.of_blocks)
         for column, expected in (
             ("held_bytes", state.held),
             ("available_bytes", self._available),

@@ -24,6 +24,7 @@ class ReferenceState:
         attempt: the decoding under way, if there is one.
         cost: of it.
         held: bytes on each device while it lasts, shape (devices,).
+        of_blocks: what blocks have of that, shape (devices,).
         under_way: rows of blocks that move beside the decoding, and where to.
         batch: of the present step.
         cached: positions in the cache, by request that was begun and is not finished.
@@ -52,6 +53,7 @@ class ReferenceState:
         self.attempt: Attempt | None = None
         self.cost: StepCost | None = None
         self.held: FloatArray = np.zeros(len(scenario.cluster.devices))
+        self.of_blocks = self.held
         self.under_way: list[tuple[int, int]] = []
         self.batch: Batch = ()
         self.cached: dict[int, int] = {}
@@ -80,14 +82,21 @@ class ReferenceState:
         return self._counted
 
     def _count(self) -> FloatArray:
+        """Blocks, and where there are any, the runtime and the activations of the step."""
+        counts = self._blocks_by_kind()
+        beside = self._scenario.cluster.runtime_bytes + (self.cost.activation_bytes if self.cost else 0.0)
+        held: FloatArray = counts @ self.bytes_now + np.where(counts.any(axis=1), beside, 0.0)
+        return held
+
+    def _blocks_by_kind(self) -> FloatArray:
+        """How many blocks of each kind every device has, those under way included, shape (devices, 5)."""
         counts = np.zeros((len(self._devices), len(Kind)))
         if self.placement is not None:
             there = ~self.lost
             np.add.at(counts, (self.placement[there], self._kind[there]), 1.0)
         for block, device in self.under_way:
             counts[device, self._kind[block]] += 1.0
-        held: FloatArray = counts @ self.bytes_now
-        return held
+        return counts
 
     def carries(self, block: int) -> float:
         """What is sent of a block that moves now [bytes]."""
@@ -152,6 +161,7 @@ class ReferenceState:
                     recomputed(news.batch) if self.cache_lost else news.batch
                 )
                 self.held = self.recount()
+                self.of_blocks = self._blocks_by_kind() @ self.bytes_now
             case Standing(cause="fault") if self.attempt is not None:
                 self.attempt = self.cost = None
             case Move(outcome="moved") if self.placement is not None:

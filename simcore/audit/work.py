@@ -10,6 +10,7 @@ from simcore.audit.reference_state import ReferenceState
 from simcore.instrument import Attempt, Compute
 from simcore.registry import name_of
 from simcore.scenario import Scenario
+from simcore.world.memory import TOLERANCE_BYTES
 
 _Place: TypeAlias = tuple[int, int, int]
 """Kind, layer, device."""
@@ -31,6 +32,7 @@ class WorkLaws:
         self._tasks: list[list[Compute]] = [[] for _ in self._devices]
         self._busy_s = [0.0] * len(self._devices)
         self._in_vain = False
+        self._prefetch = scenario.memory.prefetch
         self._roofline = name_of(scenario.device_time) == "roofline"
 
     def tell(self, news: News) -> None:
@@ -74,7 +76,7 @@ class WorkLaws:
         checks, earlier, slack = self._checks, self._since[span.device], grain(span.end_s)
         free_s = earlier[-1].end_s if earlier else 0.0
         checks.equal("work", f"start of {what}", max(free_s, span.submitted_s), span.start_s, slack)
-        checks.equal("work", f"disk seconds of {what}", self._disk(span), span.disk_s, slack)
+        checks.equal("work", f"disk seconds of {what}", self._alone(span), span.disk_s, slack)
         checks.equal("work", f"seconds available to {what}", span.nominal_s, self._available(span), slack)
         self._since[span.device] = [span]
         self._busy_s[span.device] += span.end_s - span.start_s
@@ -85,7 +87,7 @@ class WorkLaws:
         earlier = self._since[span.device]
         if earlier and span.start_s >= max(one.end_s for one in earlier):
             earlier.clear()
-        checks.at_most("work", f"disk seconds of {what}", span.disk_s, self._disk(span), slack)
+        checks.at_most("work", f"disk seconds of {what}", span.disk_s, self._alone(span), slack)
         checks.at_most("work", f"work of {what}", self._available(span), span.nominal_s, slack)
         if not earlier:
             self._busy_s[span.device] += span.end_s - span.start_s
@@ -96,8 +98,8 @@ class WorkLaws:
         self._tasks[span.device].append(span)
         availability = self._devices[span.device].availability
         for one in earlier:
-            begin_s = one.start_s + one.disk_s
-            done_s = sum(each.nominal_s for each in earlier if each.start_s + each.disk_s >= begin_s)
+            begin_s = self._begin(one)
+            done_s = sum(each.nominal_s for each in earlier if self._begin(each) >= begin_s)
             share = availability.integral(begin_s, max(begin_s, span.end_s))
             checks.at_most("work", f"work until the end of {what}", share, done_s, slack * len(earlier))
 
@@ -112,13 +114,13 @@ class WorkLaws:
                 while tasks and tasks[0].start_s < end_s:
                     together.append(tasks.pop(0))
                     end_s = max(end_s, together[-1].end_s)
-                begin_s = together[0].start_s + together[0].disk_s
+                begin_s, computed_s = together[0].computing(self._prefetch)
                 if len(together) == 1 or not any(task.disk_s for task in together):
                     what = (
                         f"seconds available to tasks on {self._devices[number].name!r} from {begin_s!r} s on"
                     )
                     nominal_s = sum(task.nominal_s for task in together)
-                    share_s = availability.integral(begin_s, max(begin_s, end_s))
+                    share_s = availability.integral(begin_s, computed_s if len(together) == 1 else end_s)
                     self._checks.equal("work", what, nominal_s, share_s, grain(end_s) * len(together))
 
     def _step(self) -> None:
@@ -158,17 +160,25 @@ class WorkLaws:
         return span.blocks * max(flop / device.flops, touched / device.memory_bandwidth) + device.overhead_s
 
     def _disk(self, span: Compute) -> float:
-        """How long the disk is read for the blocks, alone: the share of them that does not fit [s]."""
-        state, device = self._state, self._devices[span.device]
-        if self._scenario.memory.overflow == "fail" or state.cost is None or state.attempt is None:
+        """How long the disk is read for the blocks alone: for all of them, or for the share that does not fit [s]."""
+        state, device, memory = self._state, self._devices[span.device], self._scenario.memory
+        if memory.overflow == "fail" or state.cost is None or state.attempt is None:
             return 0.0
-        held = float(state.held[span.device])
-        excess = min(held, held - self._free(span.device, state.attempt.begun_s))
-        if excess <= 0.0:
+        most = float(state.of_blocks[span.device])
+        excess = min(most, float(state.held[span.device]) - self._free(span.device, state.attempt.begun_s))
+        if excess <= (TOLERANCE_BYTES if memory.swap == "lru" else 0.0):
             return 0.0
-        return (
-            span.blocks * float(state.cost.memory_bytes[span.kind]) * (excess / held) / device.disk_bandwidth
-        )
+        share = 1.0 if memory.swap == "lru" else excess / most
+        return span.blocks * float(state.cost.memory_bytes[span.kind]) * share / device.disk_bandwidth
+
+    def _alone(self, span: Compute) -> float:
+        """How long at least nothing is done but reading [s]: what computing takes is spared under `prefetch`."""
+        begin_s, end_s = span.computing(self._prefetch)
+        return max(0.0, self._disk(span) - (end_s - begin_s if self._prefetch else 0.0))
+
+    def _begin(self, span: Compute) -> float:
+        """When a task began to compute [s]."""
+        return span.computing(self._prefetch)[0]
 
     def _free(self, device: int, time_s: float) -> float:
         one = self._devices[device]
@@ -176,8 +186,7 @@ class WorkLaws:
 
     def _available(self, span: Compute) -> float:
         """The integral of the availability over a computation [s]."""
-        begin_s = span.start_s + span.disk_s
-        return self._devices[span.device].availability.integral(begin_s, max(begin_s, span.end_s))
+        return self._devices[span.device].availability.integral(*span.computing(self._prefetch))
 
     def _name(self, span: Compute) -> str:
         name = self._devices[span.device].name

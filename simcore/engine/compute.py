@@ -2,12 +2,15 @@
 
 A task of s nominal seconds is done when the device has been available for s seconds to it alone. Under `fifo` tasks run
 one after another; under `ps` (processor sharing) all that are there run at once, each on an equal share.
+
+What a task reads from disk comes before it computes, or with `prefetch` meanwhile; it is done when both are.
 """
 
 import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Protocol, TypeAlias, cast
@@ -27,7 +30,8 @@ class Task:
 
     Attributes:
         nominal_s: its length on the fully available device.
-        disk_s: how long its swapped bytes take from the disk, whatever the availability, before it can compute.
+        reading_s: how long what it reads takes from the disk alone, whatever the availability.
+        disk_s: how long it does nothing but read: before it computes, or with `prefetch` after that.
         submitted_s: when it was handed over.
         start_s: when the device turned to it; until then it waited.
         end_s: when it was done.
@@ -35,13 +39,15 @@ class Task:
         failed: called when it can never be done because the device stays unavailable, maybe before `submit` returns.
     """
 
-    __slots__ = ("disk_s", "done", "end_s", "failed", "nominal_s", "start_s", "submitted_s", "timer")
+    __slots__ = (
+        *("disk_s", "done", "end_s", "failed", "nominal_s", "reading_s", "start_s", "submitted_s", "timer"),
+    )
 
     def __init__(
-        self, nominal_s: float, disk_s: float, submitted_s: float, done: "Done", failed: "Failed"
+        self, nominal_s: float, reading_s: float, submitted_s: float, done: "Done", failed: "Failed"
     ) -> None:
         self.nominal_s = nominal_s
-        self.disk_s = disk_s
+        self.reading_s = self.disk_s = reading_s
         self.submitted_s = self.start_s = self.end_s = submitted_s
         self.done = done
         self.failed = failed
@@ -60,7 +66,7 @@ class Processor(Protocol):
         """Seconds until now in which the device had something to do, reading from disk included."""
         ...
 
-    def submit(self, nominal_s: float, disk_s: float, done: Done, failed: Failed) -> Task:
+    def submit(self, nominal_s: float, reading_s: float, done: Done, failed: Failed) -> Task:
         """Hand over one task; see `Task` for the arguments."""
         ...
 
@@ -76,10 +82,12 @@ class Discipline:
     Attributes:
         name: by which scenarios ask for it.
         processor: makes the processor of a device, without tasks.
+        prefetching: makes one whose tasks read and compute at the same time; None if it cannot.
     """
 
     name: str
     processor: Callable[[simpy.Environment, Device], Processor]
+    prefetching: Callable[[simpy.Environment, Device], Processor] | None = None
 
 
 class FifoProcessor:
@@ -90,9 +98,10 @@ class FifoProcessor:
     time is ever stepped over.
     """
 
-    def __init__(self, env: simpy.Environment, device: Device) -> None:
+    def __init__(self, env: simpy.Environment, device: Device, *, prefetch: bool = False) -> None:
         self._env = env
         self._device = device
+        self._prefetch = prefetch
         self._queue: deque[Task] = deque()
         self._promised_s = 0.0
         self._free_at_s = 0.0
@@ -102,9 +111,9 @@ class FifoProcessor:
         """See `Processor.busy_s`."""
         return self._promised_s - max(0.0, self._free_at_s - self._env.now)
 
-    def submit(self, nominal_s: float, disk_s: float, done: Done, failed: Failed) -> Task:
+    def submit(self, nominal_s: float, reading_s: float, done: Done, failed: Failed) -> Task:
         """See `Processor.submit`."""
-        task = Task(nominal_s, disk_s, self._env.now, done, failed)
+        task = Task(nominal_s, reading_s, self._env.now, done, failed)
         self._schedule(task)
         return task
 
@@ -128,7 +137,13 @@ class FifoProcessor:
         """Let a task start when the one before it ends."""
         now = self._env.now
         task.start_s = max(now, self._free_at_s)
-        task.end_s = self._device.availability.reach(task.start_s + task.disk_s, task.nominal_s)
+        reach = self._device.availability.reach
+        if self._prefetch:
+            computed_s = reach(task.start_s, task.nominal_s)
+            task.end_s = max(computed_s, task.start_s + task.reading_s)
+            task.disk_s = task.end_s - computed_s
+        else:
+            task.end_s = reach(task.start_s + task.reading_s, task.nominal_s)
         if math.isinf(task.end_s):
             task.failed(_stalled(self._device, task.start_s))
             return
@@ -152,14 +167,17 @@ class SharedProcessor:
     """Computes all tasks at once: of n, each advances at 1/n of what is available. See `Processor`.
 
     The disk is shared in the same manner: a task first reads its swapped bytes, beside all others that read, and then
-    joins those that compute. Nothing waits for its turn.
+    joins those that compute; with `prefetch` it joins both at once. Nothing waits for its turn.
     """
 
-    def __init__(self, env: simpy.Environment, device: Device) -> None:
+    def __init__(self, env: simpy.Environment, device: Device, *, prefetch: bool = False) -> None:
         self._env = env
         self._device = device
-        self._disk = _Share(env, _STEADY, self._compute, self._stall)
-        self._chip = _Share(env, device.availability, self._finish, self._stall)
+        self._prefetch = prefetch
+        self._reading: set[Task] = set()
+        self._computing: set[Task] = set()
+        self._disk = _Share(env, _STEADY, self._have_read, self._stall)
+        self._chip = _Share(env, device.availability, self._have_computed, self._stall)
         self._tasks = 0
         self._began_s = 0.0
         self._busy_before_s = 0.0
@@ -169,27 +187,51 @@ class SharedProcessor:
         """See `Processor.busy_s`."""
         return self._busy_before_s + (self._env.now - self._began_s if self._tasks else 0.0)
 
-    def submit(self, nominal_s: float, disk_s: float, done: Done, failed: Failed) -> Task:
+    def submit(self, nominal_s: float, reading_s: float, done: Done, failed: Failed) -> Task:
         """See `Processor.submit`."""
-        task = Task(nominal_s, 0.0, self._env.now, done, failed)
+        task = Task(nominal_s, reading_s, self._env.now, done, failed)
+        task.disk_s = 0.0
         if self._tasks == 0:
             self._began_s = self._env.now
         self._tasks += 1
-        if disk_s > 0.0:
-            self._disk.join(task, disk_s)
-        else:
+        if reading_s > 0.0:
+            self._reading.add(task)
+            self._disk.join(task, reading_s)
+        if self._prefetch or reading_s <= 0.0:
             self._compute(task)
         return task
 
     def cancel(self, task: Task) -> None:
         """See `Processor.cancel`."""
-        if self._disk.drop(task) or self._chip.drop(task):
+        if self._drop(task):
             self._leave()
 
+    def _drop(self, task: Task) -> bool:
+        """Whether it read or computed, which it does no more."""
+        there = [self._disk.drop(task), self._chip.drop(task)]
+        self._reading.discard(task)
+        self._computing.discard(task)
+        return any(there)
+
     def _compute(self, task: Task) -> None:
-        # What it has waited for the disk, which others may have used as well.
-        task.disk_s = self._env.now - task.submitted_s
+        self._computing.add(task)
         self._chip.join(task, task.nominal_s)
+
+    def _have_read(self, task: Task) -> None:
+        self._reading.remove(task)
+        if not self._prefetch:
+            # What it has waited for the disk, which others may have used as well.
+            task.disk_s = self._env.now - task.submitted_s
+            self._compute(task)
+        elif task not in self._computing:
+            task.disk_s = self._env.now - task.end_s
+            self._finish(task)
+
+    def _have_computed(self, task: Task) -> None:
+        self._computing.remove(task)
+        task.end_s = self._env.now
+        if task not in self._reading:
+            self._finish(task)
 
     def _finish(self, task: Task) -> None:
         self._leave()
@@ -202,6 +244,7 @@ class SharedProcessor:
         self._tasks -= 1
 
     def _stall(self, task: Task) -> None:
+        self._drop(task)
         self._leave()
         task.failed(_stalled(self._device, self._env.now))
 
@@ -304,8 +347,8 @@ class _Share:
             self._leave(self._through.popleft())
 
 
-FIFO = Discipline("fifo", FifoProcessor)
-PROCESSOR_SHARING = Discipline("ps", SharedProcessor)
+FIFO = Discipline("fifo", FifoProcessor, partial(FifoProcessor, prefetch=True))
+PROCESSOR_SHARING = Discipline("ps", SharedProcessor, partial(SharedProcessor, prefetch=True))
 
 DISCIPLINES: Registry[Discipline] = Registry(
     "discipline", "headway.disciplines", {one.name: one for one in (FIFO, PROCESSOR_SHARING)}
@@ -313,9 +356,22 @@ DISCIPLINES: Registry[Discipline] = Registry(
 """Every discipline by name."""
 
 
-def processor(env: simpy.Environment, device: Device) -> Processor:
-    """The processor of a device, by its discipline."""
-    return DISCIPLINES.find(device.discipline).processor(env, device)
+def processor(env: simpy.Environment, device: Device, prefetch: bool = False) -> Processor:
+    """The processor of a device, by its discipline.
+
+    Args:
+        env: the SimPy environment.
+        device: whose tasks it computes.
+        prefetch: whether they read and compute at the same time.
+
+    Raises:
+        ValueError: the discipline has no such processor.
+    """
+    discipline = DISCIPLINES.find(device.discipline)
+    make = discipline.prefetching if prefetch else discipline.processor
+    if make is None:
+        raise ValueError(f"the discipline {discipline.name!r} has no processor that reads while it computes")
+    return make(env, device)
 
 
 def _silence(timer: simpy.Timeout) -> None:

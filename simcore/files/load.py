@@ -12,6 +12,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+import numpy as np
+
+from simcore.engine.compute import DISCIPLINES
 from simcore.engine.network.transport import Tcp
 from simcore.errors import DoesNotFitError
 from simcore.files import bounds, schema
@@ -169,7 +172,7 @@ class _Builder:
             blocks=BlockOptions(embed=embed, lm_head=lm_head),
             network=self._network(),
             controller=self._controller(),
-            memory=MemoryOptions(overflow=file.memory.overflow),
+            memory=self._memory,
             seed=self._seed,
             policies=tuple(self._policies()),
             text=self._document.text,
@@ -324,6 +327,10 @@ class _Builder:
             met.add(relay)
         return groups
 
+    @property
+    def _memory(self) -> MemoryOptions:
+        return MemoryOptions(overflow=self._file.memory.overflow, swap=self._file.memory.swap)
+
     def _device_group(self, name: str, section: schema.DeviceSection) -> Iterator[Device]:
         key: KeyPath = ("devices", name)
         needing = {
@@ -333,10 +340,15 @@ class _Builder:
         for why, needed in needing.items():
             if needed and section.disk is None:
                 self._fail((*key, "disk"), "no disk", f"{ACCEPTED['rate']}, because {why}")
+        if self._memory.prefetch and DISCIPLINES.find(section.discipline).prefetching is None:
+            able = [one for one in DISCIPLINES.names() if DISCIPLINES.find(one).prefetching is not None]
+            found = f"{shown(section.discipline)}, under which tasks cannot read while they compute"
+            self._fail((*key, "discipline"), found, f"{one_of('', able)}, because memory.swap is prefetch")
         for member in _members(name, section.count):
             yield Device(
                 name=member,
                 memory_bytes=section.memory,
+                runtime_bytes=section.runtime_memory,
                 flops=section.compute,
                 memory_bandwidth=section.memory_bandwidth or float("inf"),
                 overhead_s=section.overhead,
@@ -571,18 +583,21 @@ class _Builder:
         if scenario.memory.overflow == "swap":
             return
         first = min(scenario.requests, key=lambda request: request.prompt)
-        memory = scenario.cost.step(one_sequence(first.prompt, 0)).memory_bytes
-        per_block = memory[scenario.block_table.kind]
+        step = scenario.cost.step(one_sequence(first.prompt, 0))
+        per_block = step.memory_bytes[scenario.block_table.kind]
         needed = float(per_block.sum())
-        capacity = scenario.cluster.memory_bytes
+        cluster = scenario.cluster
+        capacity = np.maximum(cluster.memory_bytes - cluster.runtime_bytes - step.activation_bytes, 0.0)
         where = self._document.where(("model",))
         if needed > capacity.sum():
             found = f"a model of {needed / 1e9:.4g} GB"
-            raise DoesNotFitError(where, found, f"at most the {capacity.sum() / 1e9:.4g} GB of all devices")
+            raise DoesNotFitError(
+                where, found, f"at most the {capacity.sum() / 1e9:.4g} GB that all devices have for it"
+            )
         largest = int(per_block.argmax())
         if per_block[largest] > capacity.max():
             found = f"the block {scenario.block_table.names[largest]} of {per_block[largest] / 1e9:.4g} GB"
-            accepted = f"at most the {capacity.max() / 1e9:.4g} GB of the largest device"
+            accepted = f"at most the {capacity.max() / 1e9:.4g} GB that the largest device has for it"
             raise DoesNotFitError(where, found, accepted)
 
     def _fail(self, key: KeyPath, found: str, accepted: str) -> NoReturn:

@@ -415,6 +415,9 @@ class DeviceSection(_Section):
         None,
         description="rate at which swapped bytes and weights are read; needed where memory may swap or weights load",
     )
+    runtime_memory: SomeBytes = Field(
+        0.0, description="what the inference engine itself takes, beside the model, where there are blocks"
+    )
     availability: TraceSection = Field(
         1.0, description="share that is free for the model, 0 to 1 or in %; synthetic traces are cut off at 1"
     )
@@ -729,8 +732,11 @@ class ControllerSection(_Section):
 class MemorySection(_Section):
     """What happens when a device holds more than it can."""
 
-    overflow: Literal["fail", "swap"] = Field(
-        "fail", description="end the run, or read the excess from disk every step"
+    overflow: Literal["fail", "swap"] = Field("fail", description="end the run, or read from disk every step")
+    swap: Literal["pinned", "lru", "prefetch"] = Field(
+        "pinned",
+        description="what is read then: what does not fit; all, as of files that are mapped into memory; or what does "
+        "not fit, while the device computes",
     )
 
 

@@ -37,6 +37,7 @@ class Device:
     Attributes:
         name: unique in its cluster.
         memory_bytes: capacity.
+        runtime_bytes: of it, what the inference engine itself takes, beside the model, on a device that has blocks.
         flops: peak speed [FLOP/s].
         memory_bandwidth: [bytes/s]; infinite when only the peak speed shall count.
         overhead_s: fixed time per task, which is all blocks of one kind and layer on the device.
@@ -61,6 +62,7 @@ class Device:
     memory_bandwidth: float = math.inf
     overhead_s: float = 0.0
     disk_bandwidth: float = 0.0
+    runtime_bytes: float = 0.0
     availability: Trace = _ALWAYS_ON
     used_bytes: Trace = _NOTHING
     discipline: Named | str = "fifo"
@@ -69,7 +71,14 @@ class Device:
     up: Trace = _ALWAYS_ON
 
     def __post_init__(self) -> None:
-        for name in ("memory_bytes", "flops", "memory_bandwidth", "overhead_s", "disk_bandwidth"):
+        for name in (
+            "memory_bytes",
+            "runtime_bytes",
+            "flops",
+            "memory_bandwidth",
+            "overhead_s",
+            "disk_bandwidth",
+        ):
             _not_negative(f"{name} of the device {self.name!r}", getattr(self, name))
 
 
@@ -238,6 +247,11 @@ class Cluster:
     def disk_bandwidth(self) -> FloatArray:
         """Disk bandwidth of each device [bytes/s], 0 without a disk, shape (devices,)."""
         return self._column("disk_bandwidth")
+
+    @cached_property
+    def runtime_bytes(self) -> FloatArray:
+        """What the inference engine takes on each device that has blocks, shape (devices,)."""
+        return self._column("runtime_bytes")
 
     def up(self, time_s: float) -> BoolArray:
         """Whether each device is there at an instant, shape (devices,)."""

@@ -58,6 +58,8 @@ class StepCost:
         weight_bytes: weights that a block reads from memory, by kind.
         kv_bytes: K/V cache that a block reads from memory, by kind.
         message_bytes: size of a message, or of what it carries for each block, shape (6,), indexed by `Payload`.
+        activation_bytes: the largest result inside the model, for which every device that has blocks keeps room while
+            the step lasts.
     """
 
     memory_bytes: FloatArray
@@ -65,6 +67,7 @@ class StepCost:
     weight_bytes: FloatArray
     kv_bytes: FloatArray
     message_bytes: FloatArray
+    activation_bytes: float = 0.0
 
     @property
     def read_bytes(self) -> FloatArray:
@@ -153,7 +156,14 @@ class DecodeCost:
                 last_hidden=row * made,
                 token=TOKEN_ID_BYTES * made,
             ),
+            activation_bytes=m.bytes_per_activation * max(tokens * self._widest, made * m.vocabulary),
         )
+
+    @property
+    def _widest(self) -> int:
+        """Numbers that a layer has of one position at its widest place."""
+        m = self.model
+        return max(m.heads * m.head_size, m.ffn_width, m.width)
 
     def _cache(self, batch: Iterable[SequenceStep]) -> FloatArray:
         """K/V cache of some sequences in a block of each kind, after the step, shape (5,)."""
@@ -179,7 +189,8 @@ class PaperCost:
     """The paper's cost of one decoder layer, one FLOP per multiply-accumulate, as its author's published code counts.
 
     The cache of one head is counted over the full width and only for generated tokens; it costs memory and saves no
-    work. The embedding and the output head do not exist in that model and cost nothing here.
+    work. Activations are part of what blocks hold. The embedding and the output head do not exist in that model and
+    cost nothing here.
 
     Attributes:
         model: one or more layers; `bytes_per_activation` is the paper's bytes per number.

@@ -10,6 +10,7 @@ Migration: TypeAlias = Literal["blocking", "live"]
 OnInfeasible: TypeAlias = Literal["keep", "fail"]
 DecisionTime: TypeAlias = Literal["free", "measured"] | float
 Overflow: TypeAlias = Literal["fail", "swap"]
+Swap: TypeAlias = Literal["pinned", "lru", "prefetch"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,17 @@ class MemoryOptions:
     """What happens to a device that holds more than it can.
 
     Attributes:
-        overflow: `fail` ends the run, `swap` reads the excess from disk on every step.
+        overflow: `fail` ends the run, `swap` reads from disk on every step.
+        swap: what is read under `swap`, and when. `pinned`: what does not fit, of each block the same share; the rest
+            stays in memory. `lru`: all of every block as soon as anything does not fit, since a step reads in a circle
+            and finds what was used longest ago thrown out, as with files that are mapped into memory. `prefetch`: as
+            much as `pinned`, but a task reads and computes at the same time.
     """
 
     overflow: Overflow = "fail"
+    swap: Swap = "pinned"
+
+    @property
+    def prefetch(self) -> bool:
+        """Whether tasks read from disk and compute at the same time."""
+        return self.overflow == "swap" and self.swap == "prefetch"

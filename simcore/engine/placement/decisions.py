@@ -66,6 +66,9 @@ class Decisions:
         left = scenario.requests[first.request].output - first.token
         count = min(interval - first.token % interval, left)
         last = scenario.cost.step(later(batch, count - 1))
+        steps = self._steps_of(self._deployment.due(batch), count)
+        unused = cluster.available_bytes(now) - cluster.runtime_bytes
+        available = np.maximum(unused - max(step.cost.activation_bytes for step in steps), 0.0)
         return Observation(
             time_s=now,
             request=first.request,
@@ -76,7 +79,8 @@ class Decisions:
             device_names=cluster.names,
             source=cluster.source_index,
             capacity_bytes=cluster.memory_bytes,
-            available_bytes=cluster.available_bytes(now),
+            available_bytes=sealed(available),
+            reserved_bytes=sealed(unused - available),
             flops=cluster.flops,
             memory_bandwidth=cluster.memory_bandwidth,
             overhead_s=cluster.overhead_s,
@@ -84,7 +88,7 @@ class Decisions:
             availability=cluster.availability(now, scenario.controller.window_s),
             rate=shared_cluster(cluster, scenario.network.sharing).rates(now, scenario.controller.window_s),
             latency_s=cluster.latencies(now, scenario.controller.window_s),
-            steps=self._steps_of(self._deployment.due(batch), count),
+            steps=steps,
             memory_bytes=sealed(last.memory_bytes[kind]),
             moving_bytes=sealed(self._deployment.moving_bytes),
             load_seconds=self._load_seconds,
@@ -92,6 +96,7 @@ class Decisions:
             lost=sealed(self._deployment.lost.copy()),
             placement=self._deployment.placement,
             overflow=scenario.memory.overflow,
+            swap=scenario.memory.swap,
             migration=scenario.controller.migration,
             pinned=scenario.placement,
             batch=batch,

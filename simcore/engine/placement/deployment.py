@@ -35,7 +35,7 @@ class Deployment:
         self._graph: StepGraph | None = None
         self._in_use: frozenset[int] | None = None
         self.lost: BoolArray = np.zeros(len(scenario.block_table), dtype=np.bool_)
-        self.ledger = MemoryLedger(len(scenario.cluster.devices), scenario.block_table)
+        self.ledger = MemoryLedger(scenario.cluster.runtime_bytes, scenario.block_table)
         self.hold((), self._weights)
 
     @property
@@ -106,8 +106,8 @@ class Deployment:
         return recomputed(batch) if self.cache_lost else batch
 
     def make_room(self, cost: StepCost) -> None:
-        """Let blocks grow to what they hold by the end of a step."""
-        self.ledger.resize(cost.memory_bytes)
+        """Let blocks grow to what they hold by the end of a step, and make room for its activations."""
+        self.ledger.resize(cost.memory_bytes, cost.activation_bytes)
 
     def give_up_step(self) -> None:
         """Back to what blocks held before a step that was not finished."""

@@ -7,16 +7,18 @@ from simcore.world.blocks import BlockTable, Kind
 
 
 class MemoryLedger:
-    """Bytes held for the model on each device.
+    """Bytes held for the model on each device: by blocks, and where there are any, by activations and the runtime.
 
     The books are kept in whole blocks per device and kind, and turned into bytes only when read. Counting in integers
     is what makes the ledger return to exactly zero, whatever was moved in between.
     """
 
-    def __init__(self, devices: int, blocks: BlockTable) -> None:
+    def __init__(self, runtime_bytes: FloatArray, blocks: BlockTable) -> None:
         self._blocks = blocks
-        self._counts: IntArray = np.zeros((devices, len(Kind)), dtype=np.int64)
+        self._runtime_bytes = runtime_bytes
+        self._counts: IntArray = np.zeros((len(runtime_bytes), len(Kind)), dtype=np.int64)
         self._bytes_per_block: FloatArray = np.zeros(len(Kind))
+        self._activation_bytes = 0.0
 
     def load(self, devices: IntArray, blocks: IntArray | None = None) -> None:
         """Put blocks, all by default, on devices; both of shape (blocks,)."""
@@ -40,15 +42,30 @@ class MemoryLedger:
         self._take(np.array([old]), np.array([kind]))
         self._counts[new, kind] += 1
 
-    def resize(self, bytes_per_block: FloatArray) -> None:
-        """Let blocks grow or shrink: what one block of each kind holds from now on, shape (5,)."""
-        self._bytes_per_block = bytes_per_block
+    def resize(self, bytes_per_block: FloatArray, activation_bytes: float = 0.0) -> None:
+        """Let blocks grow or shrink.
 
-    def held(self) -> FloatArray:
-        """Bytes held on each device, shape (devices,)."""
+        Args:
+            bytes_per_block: what one block of each kind holds from now on, shape (5,).
+            activation_bytes: what a device that has blocks holds beside them.
+        """
+        self._bytes_per_block = bytes_per_block
+        self._activation_bytes = activation_bytes
+
+    def of_blocks(self) -> FloatArray:
+        """Bytes that blocks hold on each device, shape (devices,)."""
         # Not `@`: the order in which BLAS adds depends on the processor.
         held: FloatArray = (self._counts * self._bytes_per_block).sum(axis=1)
         return held
+
+    def beside(self) -> FloatArray:
+        """Bytes that activations and the runtime hold on each device, shape (devices,)."""
+        used = self._counts.any(axis=1)
+        return np.where(used, self._runtime_bytes + self._activation_bytes, 0.0)
+
+    def held(self) -> FloatArray:
+        """Bytes held on each device, shape (devices,)."""
+        return self.of_blocks() + self.beside()
 
     def _kinds(self, blocks: IntArray | None) -> IntArray:
         return self._blocks.kind if blocks is None else self._blocks.kind[blocks]

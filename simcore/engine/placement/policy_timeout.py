@@ -16,6 +16,7 @@ import ctypes
 import math
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -26,8 +27,8 @@ from traces.errors import InputError, shown
 DEFAULT_LIMIT_S = 300.0
 """Far above any decision that is worth waiting for: `exact-milp`, the slowest that is shipped, gives up after 60 s."""
 
-_GRACE_S = 1.0
-"""How long a call that is given up may be in C code and still be ended when it returns from there."""
+_ATTEMPTS, _PAUSE_S = 10, 0.1
+"""How often a call that is given up is told to end, and how long it is waited for each time."""
 
 Answer = TypeVar("Answer")
 _Calls: TypeAlias = "SimpleQueue[Callable[[], Any] | None]"
@@ -39,10 +40,12 @@ class OverdueError(Exception):
 
     Attributes:
         stack: file and line of each call that was under way when it was given up, the innermost last.
+        spent_s: processor time of the process meanwhile.
     """
 
-    def __init__(self, limit_s: float, stack: tuple[tuple[str, int], ...]) -> None:
+    def __init__(self, limit_s: float, stack: tuple[tuple[str, int], ...], spent_s: float) -> None:
         self.stack = stack
+        self.spent_s = spent_s
         super().__init__(f"no answer within {limit_s:g} s")
 
 
@@ -75,10 +78,12 @@ class Deadline:
             return function()
         # Kept for the next call only if it answers this one.
         thread, self._thread = self._thread or _Thread(), None
+        begun_s = time.process_time()
         try:
             answer, error = thread.call(function, self._limit_s)
         except Empty:
-            raise OverdueError(self._limit_s, thread.give_up()) from None
+            spent_s = time.process_time() - begun_s
+            raise OverdueError(self._limit_s, thread.give_up(), spent_s) from None
         except BaseException:  # such as Ctrl-C
             thread.give_up()
             raise
@@ -141,18 +146,21 @@ def _end(ident: int, ended: "SimpleQueue[None]") -> None:
     raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
     other, me = ctypes.c_ulong(ident), ctypes.c_ulong(threading.get_ident())
     error, nothing = ctypes.py_object(SystemExit), ctypes.c_void_p()
-    raise_in(other, error)
-    try:
-        ended.get(True, _GRACE_S)
-    except Empty:
-        raise_in(other, nothing)
-        # Python forgets that something is to be raised only where something is, which may be here.
+    for _ in range(_ATTEMPTS):
+        # Not once: what is raised in a callback of the garbage collector is ignored.
+        raise_in(other, error)
         try:
-            raise_in(me, error)
-            while True:
-                pass
-        except SystemExit:
+            return ended.get(True, _PAUSE_S)
+        except Empty:
             pass
+    raise_in(other, nothing)
+    # Python forgets that something is to be raised only where something is, which may be here.
+    try:
+        raise_in(me, error)
+        while True:
+            pass
+    except SystemExit:
+        pass
 
 
 def _serve(calls: _Calls, outcomes: _Outcomes, ended: "SimpleQueue[None]") -> None:

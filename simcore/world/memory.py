@@ -1,0 +1,45 @@
+"""What does not fit in the memory of a device, and how long it is read from disk."""
+
+import numpy as np
+
+from simcore.arrays import FloatArray
+from simcore.world.options import Swap
+
+TOLERANCE_BYTES = 1.0
+"""By how much a device may seem to be overfull: sums of a thousand fractional sizes depend on their order."""
+
+
+def swapped_bytes(block_bytes: FloatArray, room_bytes: FloatArray) -> FloatArray:
+    """What of the blocks on each device finds no room there, shape (D,) as both arguments.
+
+    Args:
+        block_bytes: what the blocks take.
+        room_bytes: what is left for them; below 0 where activations and runtime alone are too large.
+    """
+    return np.minimum(np.maximum(block_bytes - room_bytes, 0.0), block_bytes)
+
+
+def swapped_share(block_bytes: FloatArray, room_bytes: FloatArray, swap: Swap) -> FloatArray:
+    """Of each block on a device, the share that is read from disk in a step, shape (D,); arguments as above.
+
+    Under `lru` a byte that does not fit has all of them read: each comes back only after all others have passed through
+    the memory that there is.
+    """
+    excess = swapped_bytes(block_bytes, room_bytes)
+    if swap == "lru":
+        return np.where(excess > TOLERANCE_BYTES, 1.0, 0.0)
+    with np.errstate(invalid="ignore"):
+        return np.where(excess > 0.0, excess / block_bytes, 0.0)
+
+
+def disk_seconds(memory_bytes: FloatArray, share: FloatArray, disk_bandwidth: FloatArray) -> FloatArray:
+    """How long a block of each kind is read from the disk of each device, shape (5, D).
+
+    Args:
+        memory_bytes: of a block of each kind, shape (5,).
+        share: of each device, see `swapped_share`, shape (D,).
+        disk_bandwidth: of each device [bytes/s], shape (D,).
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        per_byte = np.where(share > 0.0, share / disk_bandwidth, 0.0)
+        return np.where(memory_bytes[:, None] > 0.0, memory_bytes[:, None] * per_byte, 0.0)
