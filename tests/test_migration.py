@@ -256,9 +256,11 @@ def test_room_is_held_at_both_ends_while_blocks_move(scenario: Scenario, seed: i
         if token in asked:
             coming = answers._random.integers(0, len(names), len(scenario.block_table))
             moving = coming != where
-        memory = scenario.cost.step(one_sequence(4, token)).memory_bytes[scenario.block_table.kind]
-        held = np.bincount(where, weights=memory, minlength=len(names))
+        step = scenario.cost.step(one_sequence(4, token))
+        memory = step.memory_bytes[scenario.block_table.kind]
+        held = np.bincount(where, weights=memory, minlength=len(names)).astype(np.float64)
         held += np.bincount(coming[moving], weights=memory[moving], minlength=len(names))
+        held[[*where, *coming[moving]]] += step.activation_bytes
         rows = result.devices[result.devices.token == token]
         np.testing.assert_allclose(rows.held_bytes, held)
 

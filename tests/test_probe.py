@@ -105,7 +105,7 @@ def test_a_device_is_busy_while_spans_say_so(scenario: Scenario, seed: int) -> N
             assert sum(s.end_s - s.start_s for s in mine) == pytest.approx(busy.get(device.name, 0.0))
             assert all(b.start_s >= a.end_s - 1e-12 for a, b in pairwise(mine))
         for s in mine:
-            share = device.availability.integral(s.start_s + s.disk_s, s.end_s)
+            share = device.availability.integral(*s.computing(scenario.memory.prefetch))
             # Of a very short computation the times are too coarse.
             assert share >= s.nominal_s * (1 - 1e-9) - 4 * math.ulp(s.end_s)
 
