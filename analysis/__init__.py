@@ -1,7 +1,7 @@
 """What people run and look at: the `headway` command, the numbers that summarise a run, and its figures.
 
-Each room is imported by its own name (`from analysis.metrics import metrics`), and only then: pandas and matplotlib
-take longer to import than `headway --help` takes to answer.
+Each room is imported by its own name (`from headway.analysis.metrics import metrics`), and only then: pandas and
+matplotlib take longer to import than `headway --help` takes to answer.
 """
 
 import importlib
@@ -33,5 +33,5 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> _types.ModuleType:
     if name in __all__:
-        return importlib.import_module(f"analysis.{name}")
-    raise AttributeError(f"module 'analysis' has no attribute {name!r}")
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

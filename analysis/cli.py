@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.policy_command import policy
-from analysis.replay_commands import explain, timeline
-from analysis.report_command import report
-from analysis.sweep_command import sweep
-from analysis.terminal import (
+from headway.analysis.policy_command import policy
+from headway.analysis.replay_commands import explain, timeline
+from headway.analysis.report_command import report
+from headway.analysis.sweep_command import sweep
+from headway.analysis.terminal import (
     MOST_PROCESSES,
     DecisionLimit,
     console,
@@ -31,18 +31,18 @@ from analysis.terminal import (
     scenario_file,
     show,
 )
-from analysis.terminal import decision_limit as allowed
-from analysis.trace_command import trace
-from analysis.trace_generate import fit, generate
-from analysis.whatif_command import whatif
+from headway.analysis.terminal import decision_limit as allowed
+from headway.analysis.trace_command import trace
+from headway.analysis.trace_generate import fit, generate
+from headway.analysis.whatif_command import whatif
 
 if TYPE_CHECKING:
-    from simcore.audit import Audit
-    from simcore.engine.realtime import Lateness
-    from simcore.observe import Policy
-    from simcore.results import Result
-    from simcore.scenario import Scenario
-    from simcore.simulate import RunOptions
+    from headway.simcore.audit import Audit
+    from headway.simcore.engine.realtime import Lateness
+    from headway.simcore.observe import Policy
+    from headway.simcore.results import Result
+    from headway.simcore.scenario import Scenario
+    from headway.simcore.simulate import RunOptions
 
 DEFAULT_SCENARIO = "home-cluster"
 
@@ -133,9 +133,9 @@ def run(
         if list_:
             _list()
             return
-        from analysis.compare import choose, create_all, given
-        from analysis.output import results_folder, write_results, writing
-        from simcore.simulate import RunOptions
+        from headway.analysis.compare import choose, create_all, given
+        from headway.analysis.output import results_folder, write_results, writing
+        from headway.simcore.simulate import RunOptions
 
         options = RunOptions(audit, allowed(decision_limit), realtime)
         world = _load(scenario, seed)
@@ -153,7 +153,7 @@ def run(
 def validate(scenario: _Scenario) -> None:
     """Check a scenario and say what it contains."""
     with reported():
-        from analysis.compare import choose, create_all, total_tokens
+        from headway.analysis.compare import choose, create_all, total_tokens
 
         world = _load(scenario, None)
         by_label = create_all(choose(world, []))
@@ -207,11 +207,11 @@ def paper(
     Tables and figures say how sure the results are.
     """
     with reported():
-        from analysis.output import writing
-        from analysis.paper import page as pages
-        from analysis.paper.experiments import cases, chosen, scale
-        from analysis.paper.runs import run_all
-        from simcore.simulate import RunOptions
+        from headway.analysis.output import writing
+        from headway.analysis.paper import page as pages
+        from headway.analysis.paper.experiments import cases, chosen, scale
+        from headway.analysis.paper.runs import run_all
+        from headway.simcore.simulate import RunOptions
 
         options = RunOptions(decision_limit_s=allowed(decision_limit))
         experiments = chosen(which)
@@ -246,7 +246,7 @@ app.add_typer(policy, name="policy")
 
 def _load(scenario: str, seed: int | None) -> "Scenario":
     """A shipped scenario, or one from a file."""
-    import simcore
+    from headway import simcore
 
     return simcore.load_scenario(scenario_file(scenario), seed=seed)
 
@@ -259,9 +259,9 @@ def _compare(
     """All runs, under a progress bar if somebody is watching; and what is told of how they went."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from analysis.compare import compare, total_tokens
-    from analysis.tables import audited, lateness
-    from traces.errors import visible
+    from headway.analysis.compare import compare, total_tokens
+    from headway.analysis.tables import audited, lateness
+    from headway.traces.errors import visible
 
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -290,16 +290,14 @@ def _compare(
 
 
 def _show(world: "Scenario", result: "Result", told: list[str], target: Path) -> None:
-    from analysis.tables import endings, memory_table, summary_table
+    from headway.analysis.tables import endings, memory_table, summary_table
 
     show(summary_table(result), *endings(result), "", memory_table(result, world), "")
     show(*told, f"Results: {target}")
 
 
 def _list() -> None:
-    import policies
-    import simcore
-    import traces
+    from headway import policies, simcore, traces
 
     show("Scenarios:", *(f"  {name}" for name in simcore.shipped_scenarios()))
     show("Models:", *(f"  {name}" for name in simcore.PRESETS))

@@ -3,15 +3,14 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import policies
-import simcore
-from simcore.audit import Audit
-from simcore.engine.realtime import Lateness
-from simcore.observe import Policy
-from simcore.results import Result
-from simcore.scenario import PolicyChoice, Scenario
-from simcore.simulate import RunOptions
-from traces.errors import InputError
+from headway import policies, simcore
+from headway.simcore.audit import Audit
+from headway.simcore.engine.realtime import Lateness
+from headway.simcore.observe import Policy
+from headway.simcore.results import Result
+from headway.simcore.scenario import PolicyChoice, Scenario
+from headway.simcore.simulate import RunOptions
+from headway.traces.errors import InputError
 
 DEFAULT_POLICY = "resource-aware"
 """What a scenario without policies is run under."""

@@ -8,7 +8,7 @@ token.
 import numpy as np
 import pandas as pd
 
-from simcore.results import Result
+from headway.simcore.results import Result
 
 _PERCENTILES = (50, 95, 99)
 

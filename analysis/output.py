@@ -21,13 +21,13 @@ import pyarrow.parquet as pq
 import yaml
 from matplotlib.figure import Figure
 
-from analysis.partial import exchange, make_folder, remove_folder, remove_left
-from analysis.plots import latency_cdf, save_figure
-from simcore.files.placement import last_placements
-from simcore.manifest import MANIFEST
-from simcore.results import TABLES, Result
-from simcore.scenario import Scenario
-from traces.errors import InputError
+from headway.analysis.partial import exchange, make_folder, remove_folder, remove_left
+from headway.analysis.plots import latency_cdf, save_figure
+from headway.simcore.files.placement import last_placements
+from headway.simcore.manifest import MANIFEST
+from headway.simcore.results import TABLES, Result
+from headway.simcore.scenario import Scenario
+from headway.traces.errors import InputError
 
 _FIGURE = "latency_cdf"
 SCENARIO = "scenario.yaml"

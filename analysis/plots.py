@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from analysis.metrics import later_tokens
-from analysis.tables import time_unit
-from simcore.results import Result
-from traces.errors import visible
+from headway.analysis.metrics import later_tokens
+from headway.analysis.tables import time_unit
+from headway.simcore.results import Result
+from headway.traces.errors import visible
 
 LOG_FROM_RATIO = 20.0
 """Times are drawn on a logarithmic axis if the longest is so many times the shortest."""

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from analysis.terminal import look_here, reported, show
+from headway.analysis.terminal import look_here, reported, show
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from policies.contract import Finding, Report
-    from policies.contract.report import Level
-    from policies.contract.subject import Factory
+    from headway.policies.contract import Finding, Report
+    from headway.policies.contract.report import Level
+    from headway.policies.contract.subject import Factory
 
 policy = typer.Typer(
     help="List policies, and examine whether one keeps the contract.",
@@ -48,7 +48,7 @@ def list_() -> None:
     Of those that cannot be used it says why.
     """
     with reported():
-        import policies
+        from headway import policies
 
         table = _table("policy", "how it decides", "laws it does not keep")
         for name in policies.names():
@@ -62,7 +62,7 @@ def list_() -> None:
 def show_(name: Name) -> None:
     """Say how a policy decides, with which parameters and exceptions."""
     with reported():
-        import policies
+        from headway import policies
 
         example = _found(name)()
         declares = policies.declared(example)
@@ -124,7 +124,7 @@ def _each_warning_once() -> Iterator[None]:
 
 def _found(name: str) -> "Factory":
     """A registered policy, or one from a module on Python's path or in the working directory."""
-    import policies
+    from headway import policies
 
     look_here([name])
     return policies.found(name)
@@ -132,10 +132,10 @@ def _found(name: str) -> "Factory":
 
 def _examiner() -> "Callable[[Factory, Level], Report]":
     """`check_policy`, which needs more than the other commands do."""
-    from traces import InputError
+    from headway.traces import InputError
 
     try:
-        from policies.contract import check_policy
+        from headway.policies.contract import check_policy
     except ModuleNotFoundError as error:
         accepted = "the extra with which policies are checked: pip install 'headway[test]'"
         raise InputError("policy check", f"no module {error.name}", accepted) from error
@@ -163,7 +163,7 @@ def _saved(finding: "Finding", name: str, out: Path) -> list[str]:
 
     Where a placement is in force in it there is a module as well, whose policy begins with that one.
     """
-    from analysis.output import writing
+    from headway.analysis.output import writing
 
     if finding.scenario is None:
         return []

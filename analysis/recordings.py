@@ -7,10 +7,10 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from analysis.tables import grid, number
-from traces import InputError, Quantity, Recording
-from traces.recording import quantiles
-from traces.trace import FloatArray
+from headway.analysis.tables import grid, number
+from headway.traces import InputError, Quantity, Recording
+from headway.traces.recording import quantiles
+from headway.traces.trace import FloatArray
 
 SHARES = (0.05, 0.5, 0.95)
 MOST_STEPS = 10_000_000

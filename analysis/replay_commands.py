@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.terminal import reported, scenario_file, show
+from headway.analysis.terminal import reported, scenario_file, show
 
 if TYPE_CHECKING:
-    from analysis.replay.watch import Replay
+    from headway.analysis.replay.watch import Replay
 
 _Run = Annotated[
     str,
@@ -54,7 +54,7 @@ def timeline(
     ui.perfetto.dev and chrome://tracing show it.
     """
     with reported():
-        from analysis.replay.timeline import trace_events, window, write_timeline
+        from headway.analysis.replay.timeline import trace_events, window, write_timeline
 
         first, last = _range(tokens)
         replay = _replay(run, name, policy, seed)
@@ -85,9 +85,9 @@ def explain(
     The table is its critical path, stage by stage, with the reasons.
     """
     with reported():
-        from analysis.replay.explain import explain as explained
-        from analysis.replay.explain import pick
-        from traces.errors import InputError
+        from headway.analysis.replay.explain import explain as explained
+        from headway.analysis.replay.explain import pick
+        from headway.traces.errors import InputError
 
         if token is not None and slowest is not None:
             raise InputError("--slowest", "it beside --token", "one of the two")
@@ -97,7 +97,7 @@ def explain(
 
 
 def _range(text: str) -> tuple[int, int]:
-    from traces.errors import InputError, shown
+    from headway.traces.errors import InputError, shown
 
     found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", text)
     if found is None or int(found[2] or found[1]) < int(found[1]):
@@ -106,11 +106,11 @@ def _range(text: str) -> tuple[int, int]:
 
 
 def _replay(run: str, name: str | None, policy: str | None, seed: int | None) -> "Replay":
-    import simcore
-    from analysis.campaign.store import is_store
-    from analysis.replay.stored import watch_stored
-    from analysis.replay.watch import is_results, watch_again, watch_scenario
-    from traces.errors import InputError
+    from headway import simcore
+    from headway.analysis.campaign.store import is_store
+    from headway.analysis.replay.stored import watch_stored
+    from headway.analysis.replay.watch import is_results, watch_again, watch_scenario
+    from headway.traces.errors import InputError
 
     stored = is_store(Path(run))
     if stored and policy is not None:

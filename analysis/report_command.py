@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.terminal import reported, show
+from headway.analysis.terminal import reported, show
 
 if TYPE_CHECKING:
-    from analysis.figures import Size
+    from headway.analysis.figures import Size
 
 
 class SizeName(StrEnum):
@@ -23,7 +23,7 @@ class SizeName(StrEnum):
 
 
 def _size(name: SizeName) -> "Size":
-    from analysis import figures
+    from headway.analysis import figures
 
     return {SizeName.COLUMN: figures.COLUMN, SizeName.PAGE: figures.PAGE, SizeName.SLIDE: figures.SLIDE}[name]
 
@@ -66,13 +66,13 @@ def report(
     It has a verdict, intervals, figures and tables, needs no network and opens from disk.
     """
     with reported():
-        from analysis.output import writing
-        from analysis.plots import save_figure
-        from analysis.report.evidence import after_warm_up
-        from analysis.report.folder import read_evidence
-        from analysis.report.page import page
-        from analysis.report.sights import sights
-        from analysis.report.verdict import contest, metric_named, verdict
+        from headway.analysis.output import writing
+        from headway.analysis.plots import save_figure
+        from headway.analysis.report.evidence import after_warm_up
+        from headway.analysis.report.folder import read_evidence
+        from headway.analysis.report.page import page
+        from headway.analysis.report.sights import sights
+        from headway.analysis.report.verdict import contest, metric_named, verdict
 
         ranked = metric_named(metric)
         evidence = after_warm_up(read_evidence(folder, campaign), warm_up)

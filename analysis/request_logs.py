@@ -7,12 +7,12 @@ import numpy.typing as npt
 from rich.table import Table
 from rich.text import Text
 
-from analysis.recordings import seconds
-from analysis.tables import grid, number
-from traces.readers import FORMATS as TRACE_FORMATS
-from traces.readers.lines import head
-from traces.readers.parquet import is_parquet
-from traces.requests import FORMATS, RequestLog
+from headway.analysis.recordings import seconds
+from headway.analysis.tables import grid, number
+from headway.traces.readers import FORMATS as TRACE_FORMATS
+from headway.traces.readers.lines import head
+from headway.traces.readers.parquet import is_parquet
+from headway.traces.requests import FORMATS, RequestLog
 
 
 def is_request_log(path: str, format: str | None) -> bool:  # noqa: A002 (as in `read_requests`)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.terminal import MOST_PROCESSES, DecisionLimit, console, reported, show
-from analysis.terminal import decision_limit as allowed
+from headway.analysis.terminal import MOST_PROCESSES, DecisionLimit, console, reported, show
+from headway.analysis.terminal import decision_limit as allowed
 
 if TYPE_CHECKING:
-    from analysis.campaign import Campaign, Plan, Store, Tally, Workers
-    from analysis.campaign.estimate import Estimate
-    from simcore.simulate import RunOptions
+    from headway.analysis.campaign import Campaign, Plan, Store, Tally, Workers
+    from headway.analysis.campaign.estimate import Estimate
+    from headway.simcore.simulate import RunOptions
 
 sweep = typer.Typer(
     help="Make the runs of a campaign: a scenario, varied along axes, under policies, with many seeds.",
@@ -60,8 +60,8 @@ _Audit = Annotated[
 def plan(file: _File, store: _Store = None, workers: _Count = None) -> None:
     """Say how many runs there are, how many are missing, and their cost."""
     with reported(), _planned(file, store) as (planned, place):
-        from analysis.campaign.estimate import estimate
-        from analysis.campaign.survey import look, other_models
+        from headway.analysis.campaign.estimate import estimate
+        from headway.analysis.campaign.survey import look, other_models
 
         view = place.view()
         survey = look(planned, view)
@@ -124,8 +124,8 @@ def resume(
 def status(file: _File, store: _Store = None) -> None:
     """Say what the store has of a campaign, and what failed."""
     with reported(), _planned(file, store, needed=True) as (planned, place):
-        from analysis.campaign.lock import holder_of
-        from analysis.campaign.survey import failures_of, look, other_models
+        from headway.analysis.campaign.lock import holder_of
+        from headway.analysis.campaign.survey import failures_of, look, other_models
 
         view = place.view()
         survey = look(planned, view)
@@ -154,7 +154,7 @@ def export(
 ) -> None:
     """Write the tables of a campaign, as far as it is made, to a folder."""
     with reported(), _planned(file, store, needed=True) as (planned, place):
-        from analysis.campaign.export import export as write
+        from headway.analysis.campaign.export import export as write
 
         count = write(planned, place, out)
         show(f"{count:,} runs: {out}")
@@ -174,10 +174,10 @@ def verify(
 ) -> None:
     """Read everything in a store, and say what is damaged. Exit code 3 if something is, and is not repaired."""
     with reported():
-        from analysis.campaign import Store
-        from analysis.campaign.verify import DAMAGED, damages
-        from analysis.campaign.verify import repair as repaired
-        from traces.errors import InputError
+        from headway.analysis.campaign import Store
+        from headway.analysis.campaign.verify import DAMAGED, damages
+        from headway.analysis.campaign.verify import repair as repaired
+        from headway.traces.errors import InputError
 
         place = Store(store)
         if not place.exists:
@@ -201,9 +201,9 @@ def _planned(file: str, store: Path | None, *, needed: bool = False) -> "Iterato
     """The plan of a campaign file, and its store."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from analysis.campaign import Store, prepare
-    from analysis.output import scratch
-    from traces.errors import InputError
+    from headway.analysis.campaign import Store, prepare
+    from headway.analysis.output import scratch
+    from headway.traces.errors import InputError
 
     campaign = _campaign(file)
     place = Store(store if store is not None else Path("results") / "campaigns" / campaign.name)
@@ -221,8 +221,8 @@ def _planned(file: str, store: Path | None, *, needed: bool = False) -> "Iterato
 
 
 def _campaign(file: str) -> "Campaign":
-    from analysis.campaign import read_campaign, shipped_campaign, shipped_campaigns
-    from traces.errors import InputError, shown
+    from headway.analysis.campaign import read_campaign, shipped_campaign, shipped_campaigns
+    from headway.traces.errors import InputError, shown
 
     if file in shipped_campaigns():
         return read_campaign(shipped_campaign(file))
@@ -233,8 +233,8 @@ def _campaign(file: str) -> "Campaign":
 
 
 def _crew(workers: int | None, dask: str | None) -> "AbstractContextManager[Workers]":
-    from analysis.campaign import dask_workers, processes
-    from traces.errors import InputError
+    from headway.analysis.campaign import dask_workers, processes
+    from headway.traces.errors import InputError
 
     if dask is None:
         return processes(workers)
@@ -246,7 +246,7 @@ def _crew(workers: int | None, dask: str | None) -> "AbstractContextManager[Work
 
 
 def _options(decision_limit: str | None, audit: bool) -> "RunOptions":
-    from simcore.simulate import RunOptions
+    from headway.simcore.simulate import RunOptions
 
     return RunOptions(audit, allowed(decision_limit))
 
@@ -259,7 +259,7 @@ def _make(
     retry_failed: bool,
     options: "RunOptions",
 ) -> None:
-    from analysis.campaign import run as make
+    from headway.analysis.campaign import run as make
 
     with _interruptible() as stop, crew as workers, _watched() as progress:
         tally = make(
@@ -319,7 +319,7 @@ def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[Non
 
 def _say(text: str) -> None:
     """Tell something on standard error, if anybody is there: it may be the terminal that has gone away."""
-    from traces.errors import visible
+    from headway.traces.errors import visible
 
     with suppress(OSError):
         typer.echo(f"headway: {visible(text)}", err=True)
@@ -370,7 +370,7 @@ def _described(planned: "Plan") -> dict[str, str]:
 
 def _older(counts: Mapping[str, int]) -> dict[str, str]:
     """A line about runs in the store that another version of the model made, if there are some."""
-    from simcore import MODEL_VERSION
+    from headway.simcore import MODEL_VERSION
 
     if not counts:
         return {}
@@ -384,7 +384,7 @@ def _older(counts: Mapping[str, int]) -> dict[str, str]:
 
 def _basis(expected: "Estimate") -> str:
     """What an estimate stands on."""
-    from analysis.campaign.estimate import MOST_TOKENS
+    from headway.analysis.campaign.estimate import MOST_TOKENS
 
     if expected.from_store:
         return f"{expected.basis} runs in the store"
@@ -400,7 +400,7 @@ def _duration(seconds: float) -> str:
 
 
 def _size(size_bytes: float) -> str:
-    from analysis.tables import byte_unit, number
+    from headway.analysis.tables import byte_unit, number
 
     factor, unit = byte_unit(size_bytes)
     return f"{number(size_bytes / factor)} {unit}"

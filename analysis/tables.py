@@ -8,11 +8,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from analysis.metrics import metrics, peak_memory
-from simcore.audit import Audit
-from simcore.engine.realtime import Lateness
-from simcore.results import Result
-from simcore.scenario import Scenario
+from headway.analysis.metrics import metrics, peak_memory
+from headway.simcore.audit import Audit
+from headway.simcore.engine.realtime import Lateness
+from headway.simcore.results import Result
+from headway.simcore.scenario import Scenario
 
 NOTHING = "-"
 _TPOT = ("p50", "p95", "p99", "max")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from analysis import interrupts
+from headway.analysis import interrupts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ _output: ContextVar["TextIO | None"] = ContextVar("output", default=None)
 @contextmanager
 def reported() -> Iterator[None]:
     """Turn a user's mistake and an interruption into one line on standard error and an exit code."""
-    from traces.errors import InputError, visible
+    from headway.traces.errors import InputError, visible
 
     output, errors = sys.stdout, sys.stderr
     before = _output.set(output)
@@ -84,8 +84,8 @@ def scenario_file(name: str, where: str = "SCENARIO", beside: str = "") -> "Path
     """
     from pathlib import Path
 
-    import simcore
-    from traces.errors import InputError, shown
+    from headway import simcore
+    from headway.traces.errors import InputError, shown
 
     if name in simcore.shipped_scenarios():
         return simcore.shipped_scenario(name)
@@ -101,9 +101,9 @@ def decision_limit(text: str | None) -> float | None:
     Raises:
         InputError: it is neither a time above 0 nor `none`.
     """
-    from simcore.engine.placement.policy_timeout import DEFAULT_LIMIT_S
-    from traces.errors import InputError, shown
-    from traces.units import parse
+    from headway.simcore.engine.placement.policy_timeout import DEFAULT_LIMIT_S
+    from headway.traces.errors import InputError, shown
+    from headway.traces.units import parse
 
     if text is None:
         return DEFAULT_LIMIT_S
@@ -120,7 +120,7 @@ def counted(name: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
     """A progress bar over `total` units of work, if somebody is watching; call what it gives after each."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from traces.errors import visible
+    from headway.traces.errors import visible
 
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -149,8 +149,8 @@ def show(*what: "Table | str") -> None:
         InputError: it leads to a file that cannot be written.
         SystemExit: with code 1, its reader has gone away, as in `headway run | head -1`.
     """
-    from analysis.narrow import fitted
-    from traces.errors import InputError, visible
+    from headway.analysis.narrow import fitted
+    from headway.traces.errors import InputError, visible
 
     output = console()
     try:
@@ -170,7 +170,7 @@ def _visible(table: "Table") -> "Table":
     """The same table with escapes for the control characters in its title, caption, headings and cells."""
     from rich.text import Text
 
-    from traces.errors import visible
+    from headway.traces.errors import visible
 
     def shown(cell: object) -> Text:
         return Text(visible(str(cell)))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.terminal import reported, show
+from headway.analysis.terminal import reported, show
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from traces import Options, Quantity, Recording
+    from headway.traces import Options, Quantity, Recording
 
 trace = typer.Typer(
     help="Look at recorded traces, and make traces.", no_args_is_help=True, rich_markup_mode=None
@@ -95,9 +95,9 @@ def info(
     What had to be repaired follows. Of a log of requests: how many there are, and how long prompts and outputs are.
     """
     with reported():
-        from analysis.recordings import recordings_tables, repairs
-        from analysis.request_logs import is_request_log, left_out, requests_table
-        from traces.requests import read_requests
+        from headway.analysis.recordings import recordings_tables, repairs
+        from headway.analysis.request_logs import is_request_log, left_out, requests_table
+        from headway.traces.requests import read_requests
 
         options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
         logs = [name for name in files if quantity is None and is_request_log(name, format)]
@@ -128,9 +128,9 @@ def plot(
 ) -> None:
     """Draw a recorded trace over time and as a distribution."""
     with reported():
-        from analysis.output import writing
-        from analysis.plots import METADATA, save_as
-        from analysis.trace_figure import trace_figure
+        from headway.analysis.output import writing
+        from headway.analysis.plots import METADATA, save_as
+        from headway.analysis.trace_figure import trace_figure
 
         check_suffix(out, METADATA)
         options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
@@ -159,8 +159,8 @@ def convert(
     CSV and Parquet have SI units; files for Mahimahi have packets.
     """
     with reported():
-        from analysis.output import writing
-        from traces import InputError, write_csv, write_mahimahi, write_parquet
+        from headway.analysis.output import writing
+        from headway.traces import InputError, write_csv, write_mahimahi, write_parquet
 
         check_suffix(out, (".csv", ".parquet", ".mahimahi"))
         options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
@@ -200,8 +200,8 @@ def check_suffix(path: Path, accepted: "Collection[str]") -> None:
     Raises:
         InputError: tells which are.
     """
-    from traces import InputError
-    from traces.errors import shown
+    from headway.traces import InputError
+    from headway.traces.errors import shown
 
     if path.suffix not in accepted:
         raise InputError(str(path), f"the suffix {shown(path.suffix)}", f"one of {', '.join(accepted)}")
@@ -221,7 +221,7 @@ def reading(
     Raises:
         InputError: one of it cannot be used.
     """
-    from traces import Options
+    from headway.traces import Options
 
     return Options(
         unit=unit,
@@ -242,7 +242,7 @@ def recording(name: str, quantity: str | None, format: str | None, options: "Opt
     """
     from dataclasses import replace
 
-    from traces import record
+    from headway.traces import record
 
     measured = None if quantity is None else known(quantity)
     if quantity == "load":
@@ -259,8 +259,8 @@ def known(word: str) -> "Quantity":
     Raises:
         InputError: it is unknown.
     """
-    from traces import InputError
-    from traces.errors import one_of, shown
+    from headway.traces import InputError
+    from headway.traces.errors import one_of, shown
 
     if word not in _WORDS:
         raise InputError("--as", shown(word), one_of(word, _WORDS))
@@ -273,9 +273,9 @@ def duration(text: str | None, option: str) -> float | None:
     Raises:
         InputError: it is not a time above 0.
     """
-    from traces import InputError, parse
-    from traces.errors import shown
-    from traces.units import ACCEPTED
+    from headway.traces import InputError, parse
+    from headway.traces.errors import shown
+    from headway.traces.units import ACCEPTED
 
     if text is None:
         return None

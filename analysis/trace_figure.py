@@ -4,9 +4,9 @@ import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from analysis.plots import literal, styled
-from analysis.recordings import UNITS, seconds, title, values_and_weights
-from traces import Recording
+from headway.analysis.plots import literal, styled
+from headway.analysis.recordings import UNITS, seconds, title, values_and_weights
+from headway.traces import Recording
 
 _MOST_VALUES = 2000
 """A curve of more is averaged to so many: the eye sees no more, and the file grows."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from analysis.terminal import reported, show
-from analysis.trace_command import (
+from headway.analysis.terminal import reported, show
+from headway.analysis.trace_command import (
     As,
     ColumnName,
     File,
@@ -30,8 +30,8 @@ from analysis.trace_command import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from simcore.files import schema
-    from traces import Fit, Quantity, Trace
+    from headway.simcore.files import schema
+    from headway.traces import Fit, Quantity, Trace
 
 _Text = str | None
 _Number = float | None
@@ -86,9 +86,9 @@ def generate(
     """
     given = {name: value for name, value in locals().items() if value is not None}
     with reported():
-        from analysis.output import writing
-        from analysis.recordings import UNITS
-        from traces import write_csv
+        from headway.analysis.output import writing
+        from headway.analysis.recordings import UNITS
+        from headway.traces import write_csv
 
         measured = known(quantity)
         trace = _drawn(given | {"quantity": measured})
@@ -105,10 +105,10 @@ def _drawn(given: Mapping[str, Any]) -> "Trace":
     """
     import numpy as np
 
-    from simcore.files import schema
-    from traces import InputError
-    from traces.errors import one_of, shown
-    from traces.generate import KINDS
+    from headway.simcore.files import schema
+    from headway.traces import InputError
+    from headway.traces.errors import one_of, shown
+    from headway.traces.generate import KINDS
 
     name = given["kind"]
     if name not in KINDS:
@@ -135,8 +135,8 @@ def _check_options(kind: str, given: Mapping[str, Any], own: set[str]) -> None:
     """Refuse options of other kinds, and miss those without a default."""
     import inspect
 
-    from traces import InputError
-    from traces.generate import KINDS
+    from headway.traces import InputError
+    from headway.traces.generate import KINDS
 
     common = {"kind", "out", "seed", "quantity", "unit"}
     accepted = ", ".join(sorted(_flag(option) for option in own))
@@ -158,7 +158,7 @@ def _flag(option: str) -> str:
 
 def _section(kind: str) -> "type[schema.Generated]":
     """The section of a scenario file that is a trace of this kind."""
-    from simcore.files import schema
+    from headway.simcore.files import schema
 
     section: type[schema.Generated] = next(s for s in get_args(schema.Generated) if s.kind == kind)
     return section
@@ -189,9 +189,9 @@ def fit(
     step apart, in the file and in the imitation, and the parameters.
     """
     with reported():
-        from traces import InputError
-        from traces import fit as fitted
-        from traces.fit import fit_all
+        from headway.traces import InputError
+        from headway.traces import fit as fitted
+        from headway.traces.fit import fit_all
 
         options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
         found = recording(file, quantity, format, options)
@@ -216,7 +216,7 @@ def fit(
 
 
 def _table(fits: "list[Fit]") -> "Table":
-    from analysis.tables import grid
+    from headway.analysis.tables import grid
 
     errors = ("Error of\nmean", "Error of\ndeviation")
     table = grid(None, ["Kind"], ["Distance", "Memory", *errors, "Next step\nin file", "Next step\nimitated"])
@@ -251,9 +251,9 @@ def _yaml(found: "Fit", quantity: "Quantity") -> Iterator[str]:
 
 def _written(found: "Fit", quantity: "Quantity", *, digits: int) -> Iterator[tuple[str, str]]:
     """The keys of the section and their values, with units."""
-    from analysis.recordings import UNITS
-    from simcore.files import schema
-    from traces.generate import KINDS
+    from headway.analysis.recordings import UNITS
+    from headway.simcore.files import schema
+    from headway.traces.generate import KINDS
 
     measures = dict(KINDS[found.kind].parameters) | {"step_s": "time"}
     factor, unit = UNITS[quantity]

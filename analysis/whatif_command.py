@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.terminal import MOST_PROCESSES, DecisionLimit, counted, reported, scenario_file, show
-from analysis.terminal import decision_limit as allowed
+from headway.analysis.terminal import MOST_PROCESSES, DecisionLimit, counted, reported, scenario_file, show
+from headway.analysis.terminal import decision_limit as allowed
 
 if TYPE_CHECKING:
-    from analysis.whatif.study import Study
-    from simcore.files.changes import Change
+    from headway.analysis.whatif.study import Study
+    from headway.simcore.files.changes import Change
 
 _Texts = list[str] | None
 
@@ -91,11 +91,11 @@ def whatif(
     a result like any other.
     """
     with reported():
-        from analysis.output import results_folder, write_findings, writing
-        from analysis.whatif.figures import figures
-        from analysis.whatif.runs import prepare, run
-        from analysis.whatif.tables import summary
-        from simcore.simulate import RunOptions
+        from headway.analysis.output import results_folder, write_findings, writing
+        from headway.analysis.whatif.figures import figures
+        from headway.analysis.whatif.runs import prepare, run
+        from headway.analysis.whatif.tables import summary
+        from headway.simcore.simulate import RunOptions
 
         options = RunOptions(decision_limit_s=allowed(decision_limit))
         study = _study(base)
@@ -114,8 +114,8 @@ def whatif(
 
 def _study(name: str) -> "Study":
     """The study in a file, or one of a scenario that asks nothing yet."""
-    from analysis.whatif.study import Study, is_study, read_study
-    from simcore.files.document import read_document
+    from headway.analysis.whatif.study import Study, is_study, read_study
+    from headway.simcore.files.document import read_document
 
     path = scenario_file(name, "BASE")
     document = read_document(path)
@@ -123,7 +123,7 @@ def _study(name: str) -> "Study":
 
 
 def _changes(set_: list[str], drop: list[str], shift_trace: list[str]) -> "tuple[Change, ...]":
-    from simcore.files.changes import parse_change
+    from headway.simcore.files.changes import parse_change
 
     return (
         *(parse_change(text, f"--set {text}") for text in set_),
@@ -134,9 +134,9 @@ def _changes(set_: list[str], drop: list[str], shift_trace: list[str]) -> "tuple
 
 def _asked(study: "Study", changes: "tuple[Change, ...]", variant: list[str], sweep: str | None) -> "Study":
     """The study with what the command line asks."""
-    from analysis.whatif.study import parse_variant
-    from simcore.files.changes import parse_settings
-    from traces.errors import InputError, shown
+    from headway.analysis.whatif.study import parse_variant
+    from headway.simcore.files.changes import parse_settings
+    from headway.traces.errors import InputError, shown
 
     variants = dict(study.variants)
     for label, parts in map(parse_variant, variant):

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-import policies
-from analysis.campaign import prepare, read_campaign
-from simcore import Scenario, simulate
+from headway import policies
+from headway.analysis.campaign import prepare, read_campaign
+from headway.simcore import Scenario, simulate
 
 TINY = """\
 model: {shape: {layers: 1, width: 8, heads: 1}}
@@ -43,7 +43,7 @@ workload:
 # includes what the parent had when it began.
 COMMAND = """\
 import os, sys
-from analysis.cli import app
+from headway.analysis.cli import app
 try:
     app(prog_name="headway")
 finally:

@@ -14,10 +14,10 @@ from collections.abc import Generator
 import numpy as np
 import simpy
 
-from simcore import Cluster, Device, Link
-from simcore.engine.network.network import Transfer, network
-from simcore.errors import RunEndedError
-from traces import Trace
+from headway.simcore import Cluster, Device, Link
+from headway.simcore.engine.network.network import Transfer, network
+from headway.simcore.errors import RunEndedError
+from headway.traces import Trace
 
 NODES = 50
 BARE_EVENTS = 300_000

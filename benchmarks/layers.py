@@ -11,9 +11,9 @@ import statistics
 import time
 from dataclasses import replace
 
-import policies
-from policies import lower_bound
-from simcore import (
+from headway import policies
+from headway.policies import lower_bound
+from headway.simcore import (
     Decision,
     Observation,
     Placement,

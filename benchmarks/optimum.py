@@ -14,11 +14,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from policies.optimal import exact, exact_milp
-from policies.optimal.single_layer import Solution
-from simcore import Observation, PaperCost, Roofline, Step, block_table, one_sequence, preset
-from simcore.steps.patterns import PATTERNS
-from simcore.steps.step_graphs import StepGraphs
+from headway.policies.optimal import exact, exact_milp
+from headway.policies.optimal.single_layer import Solution
+from headway.simcore import Observation, PaperCost, Roofline, Step, block_table, one_sequence, preset
+from headway.simcore.steps.patterns import PATTERNS
+from headway.simcore.steps.step_graphs import StepGraphs
 
 LARGEST_PROGRAMME = 25
 """Devices beyond which the programme is left out: it has some D^2 binary variables."""

@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from traces import record
+from headway.traces import record
 
 FORMS: dict[str, tuple[str, Callable[[int], str]]] = {
     "csv": ("time [s],rate [Mbit/s]\n", lambda n: f"{n / 10:.1f},{n * 7919 % 99991 / 1000:.6f}\n"),

@@ -16,8 +16,8 @@ from unittest import mock
 import numpy as np
 import simpy
 
-import policies
-from simcore import (
+from headway import policies
+from headway.simcore import (
     BlockOptions,
     Cluster,
     Device,
@@ -30,7 +30,7 @@ from simcore import (
     shipped_scenario,
     simulate,
 )
-from traces import Trace
+from headway.traces import Trace
 
 BARE_EVENTS = 300_000
 

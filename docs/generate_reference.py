@@ -1,4 +1,4 @@
-"""Write docs/scenario.md from `simcore.files.schema`, so that the reference says what the program accepts.
+"""Write docs/scenario.md from `headway.simcore.files.schema`, so that the reference says what the program accepts.
 
 Run it as `python docs/generate_reference.py`; a test fails when the page and the schema differ.
 """
@@ -15,9 +15,9 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from simcore.files import bounds, schema
-from traces.generate import KINDS
-from traces.units import ACCEPTED, UNITS, Quantity
+from headway.simcore.files import bounds, schema
+from headway.traces.generate import KINDS
+from headway.traces.units import ACCEPTED, UNITS, Quantity
 
 _PREFIXED = re.compile(r"(?:[kKMGTP]i?)(?:B|bit|FLOP)")
 
@@ -293,7 +293,7 @@ def reference() -> str:
 
 
 def _bound(name: str) -> str:
-    """One row of the table of bounds: what `simcore.files.bounds` says below a name, and its value."""
+    """One row of the table of bounds: what `headway.simcore.files.bounds` says below a name, and its value."""
     source = inspect.getsource(bounds)
     meaning = source.partition(f"\n{name} = ")[2].split('"""')[1]
     value = getattr(bounds, name)

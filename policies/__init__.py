@@ -4,20 +4,20 @@ A policy is any object with a `name` and a method `decide` from an `Observation`
 how to write one in twenty lines.
 """
 
-from policies.dynamic_layer import DynamicLayer
-from policies.edgeshard import EdgeShard
-from policies.galaxy import Galaxy
-from policies.greedy import Greedy
-from policies.optimal.exact import Exact
-from policies.optimal.exact_milp import ExactMilp
-from policies.optimal.lower_bound import lower_bound
-from policies.pinned import Pinned
-from policies.random_placement import Random
-from policies.registry import chosen, create, declared, described, found, names, summary, trouble
-from policies.resource_aware import ResourceAware
-from policies.round_robin import RoundRobin
-from policies.single import Single
-from policies.static import Static
+from headway.policies.dynamic_layer import DynamicLayer
+from headway.policies.edgeshard import EdgeShard
+from headway.policies.galaxy import Galaxy
+from headway.policies.greedy import Greedy
+from headway.policies.optimal.exact import Exact
+from headway.policies.optimal.exact_milp import ExactMilp
+from headway.policies.optimal.lower_bound import lower_bound
+from headway.policies.pinned import Pinned
+from headway.policies.random_placement import Random
+from headway.policies.registry import chosen, create, declared, described, found, names, summary, trouble
+from headway.policies.resource_aware import ResourceAware
+from headway.policies.round_robin import RoundRobin
+from headway.policies.single import Single
+from headway.policies.static import Static
 
 __all__ = [
     "DynamicLayer",

@@ -27,10 +27,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.common.layer_units import units
-from policies.common.packing import packed
-from policies.common.reachability import usable
-from simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Observation, Placement, predict
+from headway.policies.common.layer_units import units
+from headway.policies.common.packing import packed
+from headway.policies.common.reachability import usable
+from headway.simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Observation, Placement, predict
 
 
 @dataclass(frozen=True)

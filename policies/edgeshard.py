@@ -30,10 +30,10 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.common.layer_units import units
-from policies.common.live_moves import placement_in_reach
-from policies.common.transfer_times import output_bytes
-from simcore import (
+from headway.policies.common.layer_units import units
+from headway.policies.common.live_moves import placement_in_reach
+from headway.policies.common.transfer_times import output_bytes
+from headway.simcore import (
     Decision,
     FloatArray,
     Infeasible,

@@ -31,10 +31,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from policies.common.live_moves import placement_in_reach
-from policies.common.packing import packed
-from policies.common.reachability import usable
-from simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Kind, Observation, predict
+from headway.policies.common.live_moves import placement_in_reach
+from headway.policies.common.packing import packed
+from headway.policies.common.reachability import usable
+from headway.simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Kind, Observation, predict
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from simcore import Decision, Infeasible, Keep, Observation, Placement
+from headway.simcore import Decision, Infeasible, Keep, Observation, Placement
 
 
 @dataclass(frozen=True)

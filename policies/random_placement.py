@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from policies.common.live_moves import in_reach
-from policies.common.reachability import usable
-from simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, predict, stream
+from headway.policies.common.live_moves import in_reach
+from headway.policies.common.reachability import usable
+from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, predict, stream
 
 _MOST_DRAWS = 20
 

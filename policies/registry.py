@@ -11,21 +11,21 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from policies.dynamic_layer import DynamicLayer
-from policies.edgeshard import EdgeShard
-from policies.galaxy import Galaxy
-from policies.greedy import Greedy
-from policies.optimal.exact import Exact
-from policies.optimal.exact_milp import ExactMilp
-from policies.pinned import Pinned
-from policies.random_placement import Random
-from policies.resource_aware import ResourceAware
-from policies.round_robin import RoundRobin
-from policies.single import Single
-from policies.static import Static
-from simcore import Policy, PolicyChoice
-from traces import InputError
-from traces.errors import one_of, shown, told
+from headway.policies.dynamic_layer import DynamicLayer
+from headway.policies.edgeshard import EdgeShard
+from headway.policies.galaxy import Galaxy
+from headway.policies.greedy import Greedy
+from headway.policies.optimal.exact import Exact
+from headway.policies.optimal.exact_milp import ExactMilp
+from headway.policies.pinned import Pinned
+from headway.policies.random_placement import Random
+from headway.policies.resource_aware import ResourceAware
+from headway.policies.round_robin import RoundRobin
+from headway.policies.single import Single
+from headway.policies.static import Static
+from headway.simcore import Policy, PolicyChoice
+from headway.traces import InputError
+from headway.traces.errors import one_of, shown, told
 
 _POLICIES: Mapping[str, Callable[..., Policy]] = {
     policy.name: policy

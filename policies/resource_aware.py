@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from policies.common.live_moves import in_reach, placement_in_reach
-from policies.common.score_search import NOTHING_FOUND, ScoreSearch
-from simcore import Decision, Infeasible, IntArray, Keep, Observation, predict
+from headway.policies.common.live_moves import in_reach, placement_in_reach
+from headway.policies.common.score_search import NOTHING_FOUND, ScoreSearch
+from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, predict
 
 
 @dataclass(frozen=True)

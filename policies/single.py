@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from policies.common.live_moves import placement_in_reach
-from simcore import Decision, Infeasible, Observation
+from headway.policies.common.live_moves import placement_in_reach
+from headway.simcore import Decision, Infeasible, Observation
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from policies.common.score_search import NOTHING_FOUND, ScoreSearch
-from simcore import Decision, Infeasible, Keep, Observation, Placement
+from headway.policies.common.score_search import NOTHING_FOUND, ScoreSearch
+from headway.simcore import Decision, Infeasible, Keep, Observation, Placement
 
 
 @dataclass(frozen=True)

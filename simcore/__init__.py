@@ -6,42 +6,42 @@ In Python the same worlds are built from `ModelSpec`, `Cluster`, `Device`, `Medi
 its options are in the groups that its file has: `BlockOptions`, `NetworkOptions`, `ControllerOptions`, `MemoryOptions`.
 """
 
-from simcore import predict
-from simcore.arrays import FloatArray, IntArray
-from simcore.audit import Audit, AuditError
-from simcore.engine.network.transport import Ideal, Tcp
-from simcore.engine.realtime import Lateness
-from simcore.engine.serving.scheduler import Queue, Scheduler, Sequence
-from simcore.errors import PolicyError
-from simcore.files.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
-from simcore.files.graphs import from_networkx
-from simcore.files.huggingface import from_config
-from simcore.files.load import load_scenario, shipped_scenario, shipped_scenarios
-from simcore.files.placement import read_placement, write_placement
-from simcore.instrument import Instrument, Spans
-from simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy, Step
-from simcore.results import MODEL_VERSION, SCHEMA_VERSION, TABLES, Result, combine, load_result
-from simcore.rng import stream
-from simcore.scenario import PolicyChoice, Request, Scenario
-from simcore.simulate import RunOptions, simulate
-from simcore.steps.fork_join import Chain, ForkJoin, Stage
-from simcore.steps.graph import GraphBuilder, StepGraph
-from simcore.steps.step_graphs import Pattern
-from simcore.world import topology
-from simcore.world.batch import Batch, SequenceStep, one_sequence
-from simcore.world.blocks import BlockTable, Kind, block_table
-from simcore.world.cluster import Cluster, Device, Link, Medium
-from simcore.world.cost import CostModel, DecodeCost, PaperCost, Payload, StepCost
-from simcore.world.device_time import DeviceTime, Roofline, TaskTimes
-from simcore.world.model import ModelSpec
-from simcore.world.options import (
+from headway.simcore import predict
+from headway.simcore.arrays import FloatArray, IntArray
+from headway.simcore.audit import Audit, AuditError
+from headway.simcore.engine.network.transport import Ideal, Tcp
+from headway.simcore.engine.realtime import Lateness
+from headway.simcore.engine.serving.scheduler import Queue, Scheduler, Sequence
+from headway.simcore.errors import PolicyError
+from headway.simcore.files.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
+from headway.simcore.files.graphs import from_networkx
+from headway.simcore.files.huggingface import from_config
+from headway.simcore.files.load import build_scenario, load_scenario, shipped_scenario, shipped_scenarios
+from headway.simcore.files.placement import read_placement, write_placement
+from headway.simcore.instrument import Instrument, Spans
+from headway.simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy, Step
+from headway.simcore.results import MODEL_VERSION, SCHEMA_VERSION, TABLES, Result, combine, load_result
+from headway.simcore.rng import stream
+from headway.simcore.scenario import PolicyChoice, Request, Scenario
+from headway.simcore.simulate import RunOptions, simulate
+from headway.simcore.steps.fork_join import Chain, ForkJoin, Stage
+from headway.simcore.steps.graph import GraphBuilder, StepGraph
+from headway.simcore.steps.step_graphs import Pattern
+from headway.simcore.world import topology
+from headway.simcore.world.batch import Batch, SequenceStep, one_sequence
+from headway.simcore.world.blocks import BlockTable, Kind, block_table
+from headway.simcore.world.cluster import Cluster, Device, Link, Medium
+from headway.simcore.world.cost import CostModel, DecodeCost, PaperCost, Payload, StepCost
+from headway.simcore.world.device_time import DeviceTime, Roofline, TaskTimes
+from headway.simcore.world.model import ModelSpec
+from headway.simcore.world.options import (
     BlockOptions,
     ControllerOptions,
     MemoryOptions,
     NetworkOptions,
 )
-from simcore.world.presets import PRESETS, preset
-from simcore.world.route import Resource, Route
+from headway.simcore.world.presets import PRESETS, preset
+from headway.simcore.world.route import Resource, Route
 
 __all__ = [
     "MODEL_VERSION",
@@ -108,6 +108,7 @@ __all__ = [
     "TaskTimes",
     "Tcp",
     "block_table",
+    "build_scenario",
     "combine",
     "from_config",
     "from_networkx",

@@ -6,7 +6,7 @@ says why. A `PolicyError` is a mistake in a policy: there is no result.
 
 from typing import Literal, TypeAlias
 
-from traces.errors import InputError, shown
+from headway.traces.errors import InputError, shown
 
 Status: TypeAlias = Literal["complete", "out-of-memory", "infeasible", "stalled"]
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Literal, NamedTuple, TypeAlias
 
-from simcore.arrays import IntArray
-from simcore.steps.graph import NONE, StepGraph
-from simcore.world.batch import Batch
-from simcore.world.blocks import Kind
-from simcore.world.cost import Payload
+from headway.simcore.arrays import IntArray
+from headway.simcore.steps.graph import NONE, StepGraph
+from headway.simcore.world.batch import Batch
+from headway.simcore.world.blocks import Kind
+from headway.simcore.world.cost import Payload
 
 
 class Formed(NamedTuple):

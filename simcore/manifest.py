@@ -13,8 +13,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from traces import InputError
-from traces.errors import reason
+from headway.traces import InputError
+from headway.traces.errors import reason
 
 MANIFEST = "manifest.json"
 

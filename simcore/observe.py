@@ -10,13 +10,13 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from simcore.arrays import BoolArray, FloatArray, IntArray, sealed
-from simcore.steps.step_graphs import StepGraphs
-from simcore.world.batch import Batch
-from simcore.world.blocks import BlockTable, Kind
-from simcore.world.cost import StepCost
-from simcore.world.device_time import DeviceTime, TaskTimes
-from simcore.world.options import Migration, Overflow, Swap
+from headway.simcore.arrays import BoolArray, FloatArray, IntArray, sealed
+from headway.simcore.steps.step_graphs import StepGraphs
+from headway.simcore.world.batch import Batch
+from headway.simcore.world.blocks import BlockTable, Kind
+from headway.simcore.world.cost import StepCost
+from headway.simcore.world.device_time import DeviceTime, TaskTimes
+from headway.simcore.world.options import Migration, Overflow, Swap
 
 
 @dataclass(frozen=True, eq=False)

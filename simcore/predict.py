@@ -11,13 +11,13 @@ and the way back to the source.
 
 import numpy as np
 
-from simcore.arrays import FloatArray, IntArray
-from simcore.observe import Observation
-from simcore.steps.graph import StepGraph
-from simcore.steps.makespan import makespan
-from simcore.world.cost import StepCost
-from simcore.world.device_time import TaskTimes
-from simcore.world.memory import TOLERANCE_BYTES, disk_seconds, swapped_share
+from headway.simcore.arrays import FloatArray, IntArray
+from headway.simcore.observe import Observation
+from headway.simcore.steps.graph import StepGraph
+from headway.simcore.steps.makespan import makespan
+from headway.simcore.world.cost import StepCost
+from headway.simcore.world.device_time import TaskTimes
+from headway.simcore.world.memory import TOLERANCE_BYTES, disk_seconds, swapped_share
 
 __all__ = [
     "TOLERANCE_BYTES",

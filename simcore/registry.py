@@ -8,8 +8,8 @@ object.
 from importlib.metadata import entry_points
 from typing import Generic, Protocol, TypeVar, cast
 
-from traces import InputError
-from traces.errors import one_of, shown, told
+from headway.traces import InputError
+from headway.traces.errors import one_of, shown, told
 
 
 class Named(Protocol):

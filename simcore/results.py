@@ -15,11 +15,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simcore.arrays import FloatArray
-from simcore.manifest import check_folder, write_manifest
-from traces import InputError
-from traces.errors import reason, shown
-from traces.files import open_input
+from headway.simcore.arrays import FloatArray
+from headway.simcore.manifest import check_folder, write_manifest
+from headway.traces import InputError
+from headway.traces.errors import reason, shown
+from headway.traces.files import open_input
 
 SCHEMA_VERSION = 2
 """Of the tables. Raise it when a column is added, removed, or changes its meaning."""

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from simcore.arrays import IntArray, immutable
-from simcore.registry import Named
-from simcore.steps.patterns import PATTERNS
-from simcore.steps.step_graphs import Pattern, StepGraphs
-from simcore.world.blocks import BlockTable, block_table
-from simcore.world.cluster import Cluster
-from simcore.world.cost import CostModel
-from simcore.world.device_time import DEVICE_TIMES
-from simcore.world.model import ModelSpec
-from simcore.world.options import BlockOptions, ControllerOptions, MemoryOptions, NetworkOptions
+from headway.simcore.arrays import IntArray, immutable
+from headway.simcore.registry import Named
+from headway.simcore.steps.patterns import PATTERNS
+from headway.simcore.steps.step_graphs import Pattern, StepGraphs
+from headway.simcore.world.blocks import BlockTable, block_table
+from headway.simcore.world.cluster import Cluster
+from headway.simcore.world.cost import CostModel
+from headway.simcore.world.device_time import DEVICE_TIMES
+from headway.simcore.world.model import ModelSpec
+from headway.simcore.world.options import BlockOptions, ControllerOptions, MemoryOptions, NetworkOptions
 
 
 @dataclass(frozen=True, kw_only=True)

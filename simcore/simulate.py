@@ -10,31 +10,31 @@ from typing import Any
 
 import simpy
 
-from simcore.arrays import FloatArray
-from simcore.audit import Audit, AuditError, Auditor
-from simcore.engine.compute import processor
-from simcore.engine.events import Executor, LatencyParts, Load, StepInFlight
-from simcore.engine.network.network import network
-from simcore.engine.outages import Outages, Process, unless_failing
-from simcore.engine.placement.context import RunContext
-from simcore.engine.placement.controller import Controller
-from simcore.engine.placement.decision_validation import name_of
-from simcore.engine.placement.decisions import Decisions
-from simcore.engine.placement.deployment import Deployment
-from simcore.engine.placement.migration import Mover
-from simcore.engine.placement.policy_timeout import DEFAULT_LIMIT_S
-from simcore.engine.realtime import Lateness, PacedEnvironment
-from simcore.engine.serving.scheduler import SCHEDULERS
-from simcore.engine.serving.serve import Serving
-from simcore.errors import RunEndedError, Status
-from simcore.instrument import Attempt, Instrument, Standing
-from simcore.observe import Policy
-from simcore.results import SCHEMA_VERSION, Recorder, Result
-from simcore.scenario import Scenario
-from simcore.world.batch import Batch, after
-from simcore.world.cost import StepCost
-from simcore.world.device_time import DEVICE_TIMES
-from simcore.world.memory import TOLERANCE_BYTES, disk_seconds, swapped_bytes, swapped_share
+from headway.simcore.arrays import FloatArray
+from headway.simcore.audit import Audit, AuditError, Auditor
+from headway.simcore.engine.compute import processor
+from headway.simcore.engine.events import Executor, LatencyParts, Load, StepInFlight
+from headway.simcore.engine.network.network import network
+from headway.simcore.engine.outages import Outages, Process, unless_failing
+from headway.simcore.engine.placement.context import RunContext
+from headway.simcore.engine.placement.controller import Controller
+from headway.simcore.engine.placement.decision_validation import name_of
+from headway.simcore.engine.placement.decisions import Decisions
+from headway.simcore.engine.placement.deployment import Deployment
+from headway.simcore.engine.placement.migration import Mover
+from headway.simcore.engine.placement.policy_timeout import DEFAULT_LIMIT_S
+from headway.simcore.engine.realtime import Lateness, PacedEnvironment
+from headway.simcore.engine.serving.scheduler import SCHEDULERS
+from headway.simcore.engine.serving.serve import Serving
+from headway.simcore.errors import RunEndedError, Status
+from headway.simcore.instrument import Attempt, Instrument, Standing
+from headway.simcore.observe import Policy
+from headway.simcore.results import SCHEMA_VERSION, Recorder, Result
+from headway.simcore.scenario import Scenario
+from headway.simcore.world.batch import Batch, after
+from headway.simcore.world.cost import StepCost
+from headway.simcore.world.device_time import DEVICE_TIMES
+from headway.simcore.world.memory import TOLERANCE_BYTES, disk_seconds, swapped_bytes, swapped_share
 
 
 @dataclasses.dataclass(frozen=True)

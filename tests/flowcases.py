@@ -23,10 +23,10 @@ from typing import Any
 import simpy
 from simulated import at, unexpected
 
-from simcore import Resource, Route
-from simcore.engine.network.fluid import Fluid
-from simcore.errors import RunEndedError
-from traces import Trace
+from headway.simcore import Resource, Route
+from headway.simcore.engine.network.fluid import Fluid
+from headway.simcore.errors import RunEndedError
+from headway.traces import Trace
 
 Case = dict[str, Any]
 

@@ -20,11 +20,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-import policies
-from analysis.cli import app
-from analysis.metrics import metrics
-from simcore import Scenario, simulate
-from traces import InputError
+from headway import policies
+from headway.analysis.cli import app
+from headway.analysis.metrics import metrics
+from headway.simcore import Scenario, simulate
+from headway.traces import InputError
 
 _Made = TypeVar("_Made")
 

@@ -7,13 +7,13 @@ import sys
 import time
 from pathlib import Path
 
-import analysis
+from headway import analysis
 
 MODULE = """\
 import os
 from pathlib import Path
 
-import policies
+from headway import policies
 
 
 class Tells:
@@ -56,9 +56,9 @@ def interrupted(
         "Metadata-Version: 2.1\nName: telling\nVersion: 1.0\n", encoding="utf-8"
     )
     (package / "entry_points.txt").write_text("[headway.policies]\ntells = telling:Tells\n", encoding="utf-8")
-    root = Path(next(iter(analysis.__path__))).parent
+    root = Path(next(iter(analysis.__path__))).parents[1]
     with subprocess.Popen(
-        [sys.executable, "-m", "analysis", *arguments, "--policy", "tells"],
+        [sys.executable, "-m", "headway", *arguments, "--policy", "tells"],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": os.pathsep.join((str(root), str(site)))},
         stdout=subprocess.PIPE,

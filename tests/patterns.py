@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from simcore import BlockTable, Chain, GraphBuilder, IntArray, StepGraph
-from simcore.steps.patterns import PATTERNS
-from simcore.world.cost import PER_BLOCK, Projection
+from headway.simcore import BlockTable, Chain, GraphBuilder, IntArray, StepGraph
+from headway.simcore.steps.patterns import PATTERNS
+from headway.simcore.world.cost import PER_BLOCK, Projection
 
 
 @dataclass(frozen=True)

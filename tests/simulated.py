@@ -5,8 +5,8 @@ from typing import Any
 
 import simpy
 
-from simcore.engine.compute import Processor, Task
-from simcore.errors import RunEndedError
+from headway.simcore.engine.compute import Processor, Task
+from headway.simcore.errors import RunEndedError
 
 
 def at(env: simpy.Environment, time_s: float, action: Callable[[], object]) -> None:

@@ -18,8 +18,8 @@ from simulated import at, unexpected
 from typer.testing import CliRunner
 from worlds import Shuffled, observe, reals, scenarios, varied, varying
 
-from analysis.cli import app
-from simcore import (
+from headway.analysis.cli import app
+from headway.simcore import (
     AuditError,
     Cluster,
     Device,
@@ -32,10 +32,10 @@ from simcore import (
     shipped_scenario,
     simulate,
 )
-from simcore.engine.network.flow import Flow
-from simcore.engine.network.network import SHARING_RULES, network
-from simcore.world.airtime import Frame
-from traces import InputError, Trace
+from headway.simcore.engine.network.flow import Flow
+from headway.simcore.engine.network.network import SHARING_RULES, network
+from headway.simcore.world.airtime import Frame
+from headway.traces import InputError, Trace
 
 FREE = Frame(overhead_s=0.0)
 Profile = Sequence[tuple[float, float]]

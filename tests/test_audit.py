@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 from worlds import Shuffled, eventful, varied
 
-from analysis.cli import app
-from analysis.compare import choose, create_all
-from policies.contract.question import Question
-from policies.contract.strategies import runs
-from simcore import (
+from headway.analysis.cli import app
+from headway.analysis.compare import choose, create_all
+from headway.policies.contract.question import Question
+from headway.policies.contract.strategies import runs
+from headway.simcore import (
     TABLES,
     Audit,
     AuditError,
@@ -27,8 +27,8 @@ from simcore import (
     shipped_scenarios,
     simulate,
 )
-from simcore.engine.placement.memory import MemoryLedger
-from simcore.instrument import Span, Spans
+from headway.simcore.engine.placement.memory import MemoryLedger
+from headway.simcore.instrument import Span, Spans
 
 FEW = settings(max_examples=12, deadline=None)
 MANY = settings(max_examples=80, deadline=None)

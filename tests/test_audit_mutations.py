@@ -15,8 +15,8 @@ import simpy
 from patterns import OneByOne
 from worlds import Shuffled, varied
 
-import simcore.engine.network.maxmin_incremental
-from simcore import (
+import headway.simcore.engine.network.maxmin_incremental
+from headway.simcore import (
     AuditError,
     BlockTable,
     Cluster,
@@ -39,28 +39,28 @@ from simcore import (
     TaskTimes,
     simulate,
 )
-from simcore.audit import Law
-from simcore.audit.news import Overheard
-from simcore.engine.compute import Discipline, FifoProcessor, Processor, SharedProcessor, Task
-from simcore.engine.events import LatencyParts, StepInFlight
-from simcore.engine.network.flow import Flow
-from simcore.engine.network.fluid import Fluid
-from simcore.engine.network.maxmin import Allocation, max_min
-from simcore.engine.network.network import FairNetwork, SharingRule, Transfer, _Books
-from simcore.engine.network.transport import Transport
-from simcore.engine.placement.deployment import Deployment
-from simcore.engine.placement.memory import MemoryLedger
-from simcore.engine.placement.migration import Mover
-from simcore.errors import RunEndedError
-from simcore.steps.graph import NONE
-from simcore.steps.patterns.gathered import Gathered
-from simcore.world.device_time import Machines
-from traces import Trace, on_off
+from headway.simcore.audit import Law
+from headway.simcore.audit.news import Overheard
+from headway.simcore.engine.compute import Discipline, FifoProcessor, Processor, SharedProcessor, Task
+from headway.simcore.engine.events import LatencyParts, StepInFlight
+from headway.simcore.engine.network.flow import Flow
+from headway.simcore.engine.network.fluid import Fluid
+from headway.simcore.engine.network.maxmin import Allocation, max_min
+from headway.simcore.engine.network.network import FairNetwork, SharingRule, Transfer, _Books
+from headway.simcore.engine.network.transport import Transport
+from headway.simcore.engine.placement.deployment import Deployment
+from headway.simcore.engine.placement.memory import MemoryLedger
+from headway.simcore.engine.placement.migration import Mover
+from headway.simcore.errors import RunEndedError
+from headway.simcore.steps.graph import NONE
+from headway.simcore.steps.patterns.gathered import Gathered
+from headway.simcore.world.device_time import Machines
+from headway.traces import Trace, on_off
 
 Fault: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 Change: TypeAlias = Callable[[Scenario], Scenario]
 
-SIMULATE = importlib.import_module("simcore.simulate")
+SIMULATE = importlib.import_module("headway.simcore.simulate")
 """The module; the function has its name in the package."""
 
 MODEL = ModelSpec(
@@ -286,7 +286,7 @@ def share_more_than_there_is(patch: pytest.MonkeyPatch) -> None:
     def generous(capacity: dict[int, float], *what: Any) -> Allocation:
         return max_min({resource: 1.5 * each for resource, each in capacity.items()}, *what)
 
-    patch.setattr(simcore.engine.network.maxmin_incremental, "max_min", generous)
+    patch.setattr(headway.simcore.engine.network.maxmin_incremental, "max_min", generous)
 
 
 def prefer_the_first(patch: pytest.MonkeyPatch) -> None:
@@ -297,14 +297,14 @@ def prefer_the_first(patch: pytest.MonkeyPatch) -> None:
         (one, other, *rates), (_, *bottlenecks) = found.rates, found.bottlenecks
         return Allocation([one + other, *rates], found.spare, bottlenecks)
 
-    patch.setattr(simcore.engine.network.maxmin_incremental, "max_min", unfair)
+    patch.setattr(headway.simcore.engine.network.maxmin_incremental, "max_min", unfair)
 
 
 def waste_some(patch: pytest.MonkeyPatch) -> None:
     def wasteful(capacity: dict[int, float], *what: Any) -> Allocation:
         return max_min({resource: 0.9 * each for resource, each in capacity.items()}, *what)
 
-    patch.setattr(simcore.engine.network.maxmin_incremental, "max_min", wasteful)
+    patch.setattr(headway.simcore.engine.network.maxmin_incremental, "max_min", wasteful)
 
 
 def overlook_breakpoints(patch: pytest.MonkeyPatch) -> None:

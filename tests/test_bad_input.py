@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from analysis.cli import app
+from headway.analysis.cli import app
 
 GOOD = """\
 name: lab
@@ -508,7 +508,7 @@ def test_the_installed_command_shows_no_traceback(case: Case, tmp_path: Path) ->
     """In a process of its own, where nothing stands between an exception and the user."""
     path = put(tmp_path / "in", case)
     done = subprocess.run(
-        [sys.executable, "-m", "analysis", "run", str(path), "--out", str(tmp_path / "out")],
+        [sys.executable, "-m", "headway", "run", str(path), "--out", str(tmp_path / "out")],
         capture_output=True,
         text=True,
         check=False,

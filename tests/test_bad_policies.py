@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-import policies
-from analysis.cli import app
-from simcore import (
+from headway import policies
+from headway.analysis.cli import app
+from headway.simcore import (
     Decision,
     Infeasible,
     Keep,
@@ -34,8 +34,8 @@ from simcore import (
     shipped_scenario,
     simulate,
 )
-from simcore.engine.placement.decision_validation import decided
-from traces import InputError
+from headway.simcore.engine.placement.decision_validation import decided
+from headway.traces import InputError
 
 
 @dataclasses.dataclass
@@ -492,7 +492,7 @@ def test_parameters_are_the_same_in_each_run() -> None:
 MODULE = """\
 import sys
 
-from simcore import Keep
+from headway.simcore import Keep
 
 
 class Quits:
@@ -545,7 +545,7 @@ def test_results_are_printed_whatever_a_policy_puts_in_place_of_standard_output(
 def test_the_command_ends_although_a_policy_leaves_a_thread_running(tmp_path: Path) -> None:
     deed = "import threading; threading.Thread(target=threading.Event().wait).start(); return Keep()"
     (tmp_path / "quitting.py").write_text(MODULE.format(deed=deed))
-    command = [sys.executable, "-m", "analysis", "run", "--policy", "quitting:Quits"]
+    command = [sys.executable, "-m", "headway", "run", "--policy", "quitting:Quits"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60.0)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Results: results" in done.stdout

@@ -9,10 +9,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from worlds import clusters, observe, reals, scenarios, tight
 
-import policies
-from policies import lower_bound
-from policies.optimal import exact, single_layer
-from simcore import (
+from headway import policies
+from headway.policies import lower_bound
+from headway.policies.optimal import exact, single_layer
+from headway.simcore import (
     BlockOptions,
     Cluster,
     DecodeCost,
@@ -28,7 +28,7 @@ from simcore import (
     Scenario,
     predict,
 )
-from traces import Trace
+from headway.traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
 MOST_PLACEMENTS = 5000

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simcore import Decision, Observation, Placement, RunOptions, load_scenario, simulate
+from headway.simcore import Decision, Observation, Placement, RunOptions, load_scenario, simulate
 
 Cost = Callable[[int, str], float]
 """The latency [s] of a token after so many others, under a kind of sharing."""

@@ -29,8 +29,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-import policies
-from analysis.campaign import (
+from headway import policies
+from headway.analysis.campaign import (
     Campaign,
     Store,
     factors,
@@ -43,14 +43,14 @@ from analysis.campaign import (
     values,
     variants,
 )
-from analysis.campaign.file import AxesSection, AxisSection, CampaignFile
-from analysis.campaign.identity import code, digest, model_of, policy_digest, run_id
-from analysis.campaign.lock import holder_of
-from analysis.campaign.survey import look, other_models
-from analysis.campaign.tables import METRICS, STORED
-from analysis.cli import app
-from analysis.metrics import metrics
-from simcore import (
+from headway.analysis.campaign.file import AxesSection, AxisSection, CampaignFile
+from headway.analysis.campaign.identity import code, digest, model_of, policy_digest, run_id
+from headway.analysis.campaign.lock import holder_of
+from headway.analysis.campaign.survey import look, other_models
+from headway.analysis.campaign.tables import METRICS, STORED
+from headway.analysis.cli import app
+from headway.analysis.metrics import metrics
+from headway.simcore import (
     MODEL_VERSION,
     TABLES,
     DecodeCost,
@@ -60,9 +60,9 @@ from simcore import (
     shipped_scenario,
     simulate,
 )
-from simcore.engine.network.network import SharingRule
-from simcore.files.load import open_scenario
-from traces import InputError
+from headway.simcore.engine.network.network import SharingRule
+from headway.simcore.files.load import open_scenario
+from headway.traces import InputError
 
 SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -369,7 +369,7 @@ def lab_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
 
 LAB_CODE = """
 from dataclasses import dataclass
-from simcore import DecodeCost
+from headway.simcore import DecodeCost
 
 @dataclass(frozen=True)
 class Mine:
@@ -488,8 +488,8 @@ def test_many_runs_are_few_files(tmp_path: Path) -> None:
 
 
 def test_the_journal_is_folded_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analysis.campaign.store._COMMIT_S", 0.0)
-    monkeypatch.setattr("analysis.campaign.store._FOLD_RUNS", 10)
+    monkeypatch.setattr("headway.analysis.campaign.store._COMMIT_S", 0.0)
+    monkeypatch.setattr("headway.analysis.campaign.store._FOLD_RUNS", 10)
     store = Store(tmp_path / "store")
     with store.writer() as writer:
         for i in range(35):
@@ -519,7 +519,7 @@ def test_an_index_is_a_dictionary(pairs: list[tuple[str, int]], size: int) -> No
 def test_comparing_a_campaign_with_a_store_takes_few_bytes_per_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analysis.campaign.view._ROWS", 1000)
+    monkeypatch.setattr("headway.analysis.campaign.view._ROWS", 1000)
     plan = planned(small(tmp_path), tmp_path)
 
     def peak(runs: int) -> int:
@@ -620,7 +620,7 @@ def test_a_full_disk_is_told_and_the_store_stays_valid(
             left[0] -= 1
 
         with monkeypatch.context() as patch:
-            patch.setattr("analysis.campaign.store._COMMIT_S", 0.0)
+            patch.setattr("headway.analysis.campaign.store._COMMIT_S", 0.0)
             patch.setattr(parts, "sync", full)
             with pytest.raises(InputError, match="No space left on device"):
                 make(campaign, tmp_path, store)

@@ -13,9 +13,9 @@ from typing import TypeAlias
 import pytest
 from campaigns import RUNS, assert_same, make, planned, small
 
-import analysis
-from analysis.campaign import Store, dask_workers, run
-from traces import InputError
+from headway import analysis
+from headway.analysis.campaign import Store, dask_workers, run
+from headway.traces import InputError
 
 pytest.importorskip("distributed", reason="Dask is not installed: pip install 'headway[dask]'")
 
@@ -24,7 +24,7 @@ Process: TypeAlias = "subprocess.Popen[bytes]"
 
 
 def start(log: Path, *arguments: object) -> Process:
-    root = Path(next(iter(analysis.__path__))).parent
+    root = Path(next(iter(analysis.__path__))).parents[1]
     with log.open("wb") as file:
         return subprocess.Popen(
             [sys.executable, "-m", "distributed.cli." + str(arguments[0]), *map(str, arguments[1:])],
@@ -91,7 +91,7 @@ def test_dask_gives_the_same_also_when_a_worker_is_killed(
 
 
 def test_a_scheduler_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analysis.campaign.executors._PATIENCE_S", 0.2)
+    monkeypatch.setattr("headway.analysis.campaign.executors._PATIENCE_S", 0.2)
     with pytest.raises(InputError, match="no answer"), dask_workers("tcp://127.0.0.1:9"):
         pass
     with pytest.raises(InputError, match="no answer"), dask_workers("nonsense"):

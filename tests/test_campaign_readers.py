@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from campaigns import fake
 
-from analysis.campaign import Store, parts
-from analysis.campaign.store import Writer
-from analysis.campaign.view import View
+from headway.analysis.campaign import Store, parts
+from headway.analysis.campaign.store import Writer
+from headway.analysis.campaign.view import View
 
 BEGUN = 4
 LOOKS = ("iterdir", "is_dir", "read_bytes", "read_text", "stat", "open")

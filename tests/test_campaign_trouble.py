@@ -18,8 +18,8 @@ import pytest
 import typer
 from campaigns import CAMPAIGN, assert_same, fake, headway, known, make, planned, rows, small, write
 
-import policies
-from analysis.campaign import (
+from headway import policies
+from headway.analysis.campaign import (
     Campaign,
     Store,
     Workers,
@@ -30,12 +30,12 @@ from analysis.campaign import (
     processes,
     run,
 )
-from analysis.campaign.survey import look
-from analysis.campaign.worker import failure
-from policies import registry
-from simcore import Decision, Observation, PolicyChoice, RunOptions
-from simcore.engine.placement.memory import MemoryLedger
-from traces import InputError, Trace
+from headway.analysis.campaign.survey import look
+from headway.analysis.campaign.worker import failure
+from headway.policies import registry
+from headway.simcore import Decision, Observation, PolicyChoice, RunOptions
+from headway.simcore.engine.placement.memory import MemoryLedger
+from headway.traces import InputError, Trace
 
 ONE_SEED = CAMPAIGN.replace("replications: 3", "replications: 1")
 
@@ -289,7 +289,7 @@ def test_a_worker_with_another_policy_of_the_name_ends_the_campaign(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it computes would go by a wrong name."""
-    monkeypatch.setattr("analysis.campaign.worker.policy_digest", lambda _: "other code")
+    monkeypatch.setattr("headway.analysis.campaign.worker.policy_digest", lambda _: "other code")
     store = Store(tmp_path / "store")
     with pytest.raises(InputError, match=r"another '.*' at a worker"):
         make(small(tmp_path, ONE_SEED), tmp_path, store)
@@ -371,8 +371,8 @@ def test_a_broken_entry_is_told_by_who_puts_it_into_a_part(tmp_path: Path) -> No
 
 def test_runs_that_fail_are_put_into_parts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A campaign of which every run fails leaves few files, as any."""
-    monkeypatch.setattr("analysis.campaign.store._COMMIT_S", 0.0)
-    monkeypatch.setattr("analysis.campaign.store._FOLD_RUNS", 10)
+    monkeypatch.setattr("headway.analysis.campaign.store._COMMIT_S", 0.0)
+    monkeypatch.setattr("headway.analysis.campaign.store._FOLD_RUNS", 10)
     store = Store(tmp_path / "store")
     with store.writer() as writer:
         for i in range(35):
@@ -410,7 +410,7 @@ def test_who_is_asked_to_stop_while_worlds_are_read_leaves_nothing(
     path = write(tmp_path, ONE_SEED)
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    monkeypatch.setattr("analysis.campaign.plan.load_world", lambda *_: signal.raise_signal(number))
+    monkeypatch.setattr("headway.analysis.campaign.plan.load_world", lambda *_: signal.raise_signal(number))
     options = ("--out", tmp_path / "out") if command == "export" else ()
     code, told = headway(command, path, "--store", whole.folder, *options)
     assert (code, told) == (130, "headway: interrupted\n")
@@ -443,7 +443,7 @@ def asking(patch: pytest.MonkeyPatch, *signals: signal.Signals) -> None:
     def crews(*_: object) -> AbstractContextManager[Workers]:
         return crew()
 
-    patch.setattr("analysis.sweep_command._crew", crews)
+    patch.setattr("headway.analysis.sweep_command._crew", crews)
 
 
 @pytest.mark.usefixtures("heard")
@@ -492,7 +492,7 @@ def test_what_the_caller_lets_be_ignored_is_ignored(
 def test_a_command_without_a_standard_output_does_its_work(tmp_path: Path, whole: Store) -> None:
     path = write(tmp_path, ONE_SEED)
     arguments = ["sweep", "export", path, "--store", whole.folder, "--out", tmp_path / "o"]
-    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "analysis", *map(str, arguments)]
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "headway", *map(str, arguments)]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "o" / "runs.parquet").exists()

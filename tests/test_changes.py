@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from worlds import rate_of
 
-from simcore import Cluster, Scenario, load_scenario
-from simcore.files import schema
-from simcore.files.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
-from simcore.files.document import Document, read_document, spelled
-from simcore.files.edit import apply_changes
-from simcore.files.keys import sections
-from traces import InputError, Trace
+from headway.simcore import Cluster, Scenario, load_scenario
+from headway.simcore.files import schema
+from headway.simcore.files.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
+from headway.simcore.files.document import Document, read_document, spelled
+from headway.simcore.files.edit import apply_changes
+from headway.simcore.files.keys import sections
+from headway.traces import InputError, Trace
 
 BASE: dict[str, Any] = {
     "seed": 5,

@@ -13,13 +13,10 @@ import pytest
 from interrupts import interrupted
 from typer.testing import CliRunner, Result
 
-import analysis
-import policies
-import simcore
-import traces
-from analysis.cli import app
-from analysis.metrics import metrics
-from simcore import load_result
+from headway import analysis, policies, simcore, traces
+from headway.analysis.cli import app
+from headway.analysis.metrics import metrics
+from headway.simcore import load_result
 
 SCENARIO = """\
 name: {name}
@@ -46,12 +43,12 @@ def scenario(
 
 
 def command(arguments: Iterable[object]) -> list[str]:
-    return [sys.executable, "-m", "analysis", *map(str, arguments)]
+    return [sys.executable, "-m", "headway", *map(str, arguments)]
 
 
 def environment() -> dict[str, str]:
     """Of a process in another folder, with defects of the interpreter's own made visible."""
-    root = Path(next(iter(analysis.__path__))).parent
+    root = Path(next(iter(analysis.__path__))).parents[1]
     return os.environ | {"PYTHONPATH": str(root), "PYTHONWARNINGS": "error::RuntimeWarning"}
 
 
@@ -323,7 +320,7 @@ def test_what_commands_are_for_is_told_whole_in_a_narrow_terminal(
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["whatif", "--help"], ["--version"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
-        "import sys; from analysis.cli import app; app(sys.argv[1:], standalone_mode=False);"
+        "import sys; from headway.analysis.cli import app; app(sys.argv[1:], standalone_mode=False);"
         "heavy = {'pandas', 'numpy', 'seaborn', 'matplotlib', 'simpy', 'pyarrow'} & set(sys.modules);"
         "assert not heavy, heavy"
     )

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from simulated import at, computed, unexpected
 from worlds import reals, varying
 
-from simcore import Device
-from simcore.engine import compute
-from simcore.engine.compute import Processor, processor
-from simcore.engine.compute import Task as Handed
-from simcore.errors import RunEndedError
-from traces import Trace, multiplied
+from headway.simcore import Device
+from headway.simcore.engine import compute
+from headway.simcore.engine.compute import Processor, processor
+from headway.simcore.engine.compute import Task as Handed
+from headway.simcore.errors import RunEndedError
+from headway.traces import Trace, multiplied
 
 Discipline = Literal["fifo", "ps"]
 BOTH = st.sampled_from(["fifo", "ps"])

@@ -14,17 +14,17 @@ import pytest
 from hypothesis import given, settings
 from typer.testing import CliRunner
 
-import policies
-from analysis.cli import app
-from policies.contract import LAWS, Question, check_law, check_policy, policy_contract, strategies
-from policies.contract.check import TIME
-from policies.contract.edges import edges, second_thoughts
-from policies.contract.laws import BrokenError
-from policies.contract.question import shown
-from policies.contract.report import Report
-from policies.contract.subject import Subject
-from policies.contract.written import scenario_yaml
-from simcore import (
+from headway import policies
+from headway.analysis.cli import app
+from headway.policies.contract import LAWS, Question, check_law, check_policy, policy_contract, strategies
+from headway.policies.contract.check import TIME
+from headway.policies.contract.edges import edges, second_thoughts
+from headway.policies.contract.laws import BrokenError
+from headway.policies.contract.question import shown
+from headway.policies.contract.report import Report
+from headway.policies.contract.subject import Subject
+from headway.policies.contract.written import scenario_yaml
+from headway.simcore import (
     BlockOptions,
     Cluster,
     Decision,
@@ -44,7 +44,7 @@ from simcore import (
     preset,
     simulate,
 )
-from traces import InputError, Trace
+from headway.traces import InputError, Trace
 
 DOWN = Trace.constant(0.0)
 generator = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "generate_policies.py"))
@@ -451,7 +451,7 @@ def headway(*arguments: str) -> tuple[int, str]:
 
 
 MODULE = '''
-from simcore import Placement
+from headway.simcore import Placement
 import numpy as np
 
 

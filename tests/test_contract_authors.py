@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import policies
-from analysis.cli import app
-from policies.contract import LAWS, check_law, check_policy
-from policies.contract.edges import edges
-from policies.contract.growth import Timing, exponent, told
-from policies.contract.laws import BrokenError
-from policies.contract.report import Finding
-from policies.contract.subject import Subject
-from simcore import Decision, Keep, Observation, Placement
-from traces import InputError
+from headway import policies
+from headway.analysis.cli import app
+from headway.policies.contract import LAWS, check_law, check_policy
+from headway.policies.contract.edges import edges
+from headway.policies.contract.growth import Timing, exponent, told
+from headway.policies.contract.laws import BrokenError
+from headway.policies.contract.report import Finding
+from headway.policies.contract.subject import Subject
+from headway.simcore import Decision, Keep, Observation, Placement
+from headway.traces import InputError
 
 
 @dataclass
@@ -319,7 +319,7 @@ def test_growth_is_told_from_times_that_tell_it() -> None:
 # On the command line
 
 MODULE = '''
-from simcore import Infeasible
+from headway.simcore import Infeasible
 
 
 class Warns:

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from policies.contract import Question, Scripted, check_law, strategies
-from policies.contract.question import shown
-from simcore import (
+from headway.policies.contract import Question, Scripted, check_law, strategies
+from headway.policies.contract.question import shown
+from headway.simcore import (
     Cluster,
     CostModel,
     Decision,
@@ -28,8 +28,8 @@ from simcore import (
     preset,
     simulate,
 )
-from simcore.world.batch import one_sequence
-from traces import InputError, Trace
+from headway.simcore.world.batch import one_sequence
+from headway.traces import InputError, Trace
 
 Value = TypeVar("Value")
 

@@ -12,12 +12,12 @@ import pytest
 from campaigns import CAMPAIGN, assert_same, fake, headway, make, rows, small, write
 from fuzzing import attempt, invoke
 
-import policies
-from analysis.campaign import Store, parts
-from analysis.campaign.verify import damages, repair
-from analysis.campaign.worker import failure
-from simcore import TABLES, load_result, load_scenario, simulate
-from traces import InputError
+from headway import policies
+from headway.analysis.campaign import Store, parts
+from headway.analysis.campaign.verify import damages, repair
+from headway.analysis.campaign.worker import failure
+from headway.simcore import TABLES, load_result, load_scenario, simulate
+from headway.traces import InputError
 
 ONE_SEED = CAMPAIGN.replace("replications: 3", "replications: 1")
 FLIPS = 300

@@ -20,12 +20,12 @@ import pytest
 from campaigns import CAMPAIGN, rows, small
 from typer.testing import CliRunner
 
-import policies
-from analysis.campaign import Store, given_workers, prepare, run
-from analysis.cli import app
-from policies import registry
-from policies.contract import check_policy, subject
-from simcore import (
+from headway import policies
+from headway.analysis.campaign import Store, given_workers, prepare, run
+from headway.analysis.cli import app
+from headway.policies import registry
+from headway.policies.contract import check_policy, subject
+from headway.simcore import (
     Decision,
     Observation,
     Placement,
@@ -36,9 +36,9 @@ from simcore import (
     shipped_scenario,
     simulate,
 )
-from simcore.engine.placement.policy_timeout import Deadline, OverdueError
-from traces import InputError
-from traces.units import parse
+from headway.simcore.engine.placement.policy_timeout import Deadline, OverdueError
+from headway.traces import InputError
+from headway.traces.units import parse
 
 LIMIT_S = 0.05
 AMPLE = "1 s"  # Where others must not come to it: a thousand times what they take.
@@ -119,7 +119,7 @@ def test_a_debugger_goes_on_after_a_call_that_stays_in_c_code() -> None:
     """An exception that is never raised in its thread made Python 3.11 wait for ever at the next traced function."""
     program = f"""
 import sys, threading
-from simcore.engine.placement.policy_timeout import Deadline, OverdueError
+from headway.simcore.engine.placement.policy_timeout import Deadline, OverdueError
 
 lock = threading.Lock()
 lock.acquire()

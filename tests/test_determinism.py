@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import policies
-from simcore import TABLES, combine, load_result, load_scenario, simulate
-from simcore.manifest import MANIFEST
-from traces import InputError
+from headway import policies
+from headway.simcore import TABLES, combine, load_result, load_scenario, simulate
+from headway.simcore.manifest import MANIFEST
+from headway.traces import InputError
 
 SCENARIO = """
 model: {preset: gpt2}
@@ -35,8 +35,8 @@ controller: {interval: 3}
 RUN = """
 import sys
 from pathlib import Path
-import policies
-from simcore import combine, load_scenario, simulate
+from headway import policies
+from headway.simcore import combine, load_scenario, simulate
 scenario = load_scenario(sys.argv[1], seed=int(sys.argv[2]))
 combine([simulate(scenario, policies.create(name)) for name in policies.names()]).save(Path(sys.argv[3]))
 """
@@ -73,9 +73,9 @@ controller: {interval: 3}
 DRAW_AND_RUN = """
 import sys
 from pathlib import Path
-import policies
-from analysis.campaign.identity import digest
-from simcore import combine, load_scenario, simulate
+from headway import policies
+from headway.analysis.campaign.identity import digest
+from headway.simcore import combine, load_scenario, simulate
 scenario = load_scenario(sys.argv[1])
 print(digest(scenario))
 names = ("resource-aware", "greedy", "edgeshard", "round-robin")

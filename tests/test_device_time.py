@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import Scripted, Shuffled, scenarios, varied
 
-from simcore import (
+from headway.simcore import (
     BlockOptions,
     Cluster,
     DecodeCost,
@@ -29,9 +29,9 @@ from simcore import (
     predict,
     simulate,
 )
-from simcore.instrument import Compute, Span
-from simcore.world.device_time import DEVICE_TIMES, Machines
-from traces import InputError, Trace
+from headway.simcore.instrument import Compute, Span
+from headway.simcore.world.device_time import DEVICE_TIMES, Machines
+from headway.traces import InputError, Trace
 
 BLOCK_S = np.array(
     [[0.5, 0.25], [0.125, 1.0], [2.0, 0.75], [0.0, 0.0], [0.0, 0.0]],

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from analysis.campaign.dispatch import mapped
-from analysis.campaign.executors import Workers
-from traces import InputError
+from headway.analysis.campaign.dispatch import mapped
+from headway.analysis.campaign.executors import Workers
+from headway.traces import InputError
 
 
 def described(task: int) -> str:
@@ -51,7 +51,7 @@ def _breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     def processes(count: int) -> Iterator[Workers]:
         yield Workers(Breaks(), lambda: count, restart=Breaks)
 
-    monkeypatch.setattr("analysis.campaign.dispatch.processes", processes)
+    monkeypatch.setattr("headway.analysis.campaign.dispatch.processes", processes)
 
 
 @pytest.mark.usefixtures("_breaks")

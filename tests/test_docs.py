@@ -41,11 +41,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-import policies
-from analysis.cli import app
-from simcore import TABLES, BlockTable, Observation, load_scenario
-from simcore.errors import Status
-from traces import InputError
+from headway import policies
+from headway.analysis.cli import app
+from headway.simcore import TABLES, BlockTable, Observation, load_scenario
+from headway.simcore.errors import Status
+from headway.traces import InputError
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simcore.files.document import Document, read_document
-from traces import InputError
+from headway.simcore.files.document import Document, read_document
+from headway.traces import InputError
 
 SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 

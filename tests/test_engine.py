@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import Scripted, Shuffled, clusters, rate_of, reals, scenarios, varied
 
-from simcore import (
+from headway.simcore import (
     BlockOptions,
     Cluster,
     Decision,
@@ -29,8 +29,8 @@ from simcore import (
     Scenario,
     simulate,
 )
-from simcore.world.batch import one_sequence
-from traces import Trace
+from headway.simcore.world.batch import one_sequence
+from headway.traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
 

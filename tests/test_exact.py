@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from worlds import clusters, scenarios, varied
 
-import policies
-from policies.optimal import exact, exact_milp, single_layer
-from policies.optimal.exact import Exact
-from policies.optimal.exact_milp import ExactMilp
-from policies.optimal.single_layer import Solution
-from simcore import (
+from headway import policies
+from headway.policies.optimal import exact, exact_milp, single_layer
+from headway.policies.optimal.exact import Exact
+from headway.policies.optimal.exact_milp import ExactMilp
+from headway.policies.optimal.single_layer import Solution
+from headway.simcore import (
     BlockTable,
     CostModel,
     Decision,
@@ -35,9 +35,9 @@ from simcore import (
     preset,
     simulate,
 )
-from simcore.steps.patterns import PATTERNS
-from simcore.steps.step_graphs import StepGraphs
-from simcore.world.batch import one_sequence
+from headway.simcore.steps.patterns import PATTERNS
+from headway.simcore.steps.step_graphs import StepGraphs
+from headway.simcore.world.batch import one_sequence
 
 
 def graphs(cost: CostModel, blocks: BlockTable) -> StepGraphs:

@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8")
 TYPE_IN = """
 import json, sys
 from typer.testing import CliRunner
-from analysis.cli import app
+from headway.analysis.cli import app
 done = [CliRunner().invoke(app, each, prog_name="headway") for each in json.loads(sys.stdin.read())]
 print(json.dumps([(each.exit_code, each.stdout, each.stderr) for each in done]))
 """

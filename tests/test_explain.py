@@ -16,15 +16,15 @@ from rich.table import Table
 from typer.testing import CliRunner, Result
 from worlds import Scripted, Shuffled, eventful, varied
 
-import policies
-from analysis.campaign import Store, given_workers, prepare, read_campaign, run
-from analysis.cli import app
-from analysis.replay.critical import Path as Way
-from analysis.replay.critical import critical_path
-from analysis.replay.explain import explain, label, pick, stages
-from analysis.replay.reasons import seconds
-from analysis.replay.watch import Replay, watch
-from simcore import (
+from headway import policies
+from headway.analysis.campaign import Store, given_workers, prepare, read_campaign, run
+from headway.analysis.cli import app
+from headway.analysis.replay.critical import Path as Way
+from headway.analysis.replay.critical import critical_path
+from headway.analysis.replay.explain import explain, label, pick, stages
+from headway.analysis.replay.reasons import seconds
+from headway.analysis.replay.watch import Replay, watch
+from headway.simcore import (
     BlockOptions,
     Cluster,
     DecodeCost,
@@ -37,8 +37,8 @@ from simcore import (
     load_scenario,
     simulate,
 )
-from simcore.files.placement import ranges
-from traces import InputError, Trace, on_off
+from headway.simcore.files.placement import ranges
+from headway.traces import InputError, Trace, on_off
 
 FEW = settings(max_examples=20, deadline=None)
 PARTS = ("compute", "disk", "transfer", "wait", "migration", "decision", "fault")

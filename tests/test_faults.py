@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import Scripted, Shuffled, clusters, reals, scenarios, varied
 
-from simcore import (
+from headway.simcore import (
     BlockOptions,
     Cluster,
     ControllerOptions,
@@ -33,11 +33,11 @@ from simcore import (
     predict,
     simulate,
 )
-from simcore.engine.outages import Outages, reached
-from simcore.engine.placement.deployment import Deployment
-from simcore.world.batch import after, one_sequence, recomputed
-from simcore.world.options import Migration
-from traces import Trace, on_off
+from headway.simcore.engine.outages import Outages, reached
+from headway.simcore.engine.placement.deployment import Deployment
+from headway.simcore.world.batch import after, one_sequence, recomputed
+from headway.simcore.world.options import Migration
+from headway.traces import Trace, on_off
 
 SEEDS = st.integers(0, 2**32 - 1)
 TABLES = ("runs", "requests", "tokens", "decisions", "migrations", "faults", "devices", "links", "placements")

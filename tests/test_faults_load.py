@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import reals, varying
 
-from simcore import Cluster, load_scenario
-from simcore.files.load_faults import _product
-from traces import InputError, Trace, on_off
+from headway.simcore import Cluster, load_scenario
+from headway.simcore.files.load_faults import _product
+from headway.traces import InputError, Trace, on_off
 
 WORLD = """
 model: {shape: {layers: 1, width: 64, heads: 4}}

@@ -10,10 +10,10 @@ from fuzzing import Some, attempt, broken, clean, damaged, examine, yaml_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.campaign import Store, read_campaign
-from analysis.whatif.runs import prepare
-from analysis.whatif.study import read_study
-from simcore.files.document import read_document
+from headway.analysis.campaign import Store, read_campaign
+from headway.analysis.whatif.runs import prepare
+from headway.analysis.whatif.study import read_study
+from headway.simcore.files.document import read_document
 
 MOST_RUNS = 40
 """Of a campaign that is worth being made here."""

@@ -12,13 +12,13 @@ from fuzzing import NUMBERS, TEXTS, Some, any_of, attempt, broken, clean, examin
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.campaign import Store, read_campaign
-from analysis.output import write_results
-from analysis.report import contest, read_evidence, verdict
-from analysis.report.evidence import after_warm_up
-from analysis.report.verdict import METRICS
-from policies import create
-from simcore import combine, load_scenario, simulate
+from headway.analysis.campaign import Store, read_campaign
+from headway.analysis.output import write_results
+from headway.analysis.report import contest, read_evidence, verdict
+from headway.analysis.report.evidence import after_warm_up
+from headway.analysis.report.verdict import METRICS
+from headway.policies import create
+from headway.simcore import combine, load_scenario, simulate
 
 SMALL = """\
 name: small

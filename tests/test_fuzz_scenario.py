@@ -20,9 +20,9 @@ from fuzzing import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simcore import load_scenario, shipped_scenario, shipped_scenarios
-from simcore.files.graphfile import read_graph
-from simcore.files.huggingface import from_config
+from headway.simcore import load_scenario, shipped_scenario, shipped_scenarios
+from headway.simcore.files.graphfile import read_graph
+from headway.simcore.files.huggingface import from_config
 
 WORLDS: Some[Any] = Some(
     yaml.safe_load(text)

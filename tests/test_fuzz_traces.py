@@ -16,11 +16,11 @@ from test_fuzz_scenario import check
 from test_request_logs import ALL
 from test_trace_formats import FILES
 
-from traces import Options, record
-from traces.fit import fit_all
-from traces.readers import FORMATS
-from traces.requests import read_requests
-from traces.trace import Trace
+from headway.traces import Options, record
+from headway.traces.fit import fit_all
+from headway.traces.readers import FORMATS
+from headway.traces.requests import read_requests
+from headway.traces.trace import Trace
 
 TRACES = Some(text.encode() for text, *_ in FILES.values())
 LOGS = Some(text.encode() for text in ALL.values())

@@ -17,15 +17,15 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from analysis.cli import app
-from analysis.report.evidence import described
-from simcore import load_scenario
-from simcore.files import bounds
-from simcore.results import read_table
-from traces import InputError, Trace, read
-from traces.fit import fit_all
-from traces.readers import parquet
-from traces.requests import read_requests
+from headway.analysis.cli import app
+from headway.analysis.report.evidence import described
+from headway.simcore import load_scenario
+from headway.simcore.files import bounds
+from headway.simcore.results import read_table
+from headway.traces import InputError, Trace, read
+from headway.traces.fit import fit_all
+from headway.traces.readers import parquet
+from headway.traces.requests import read_requests
 
 WORLD = """\
 model: {shape: {layers: 1, width: 64, heads: 4}}
@@ -130,8 +130,8 @@ class TestSizes:
         told = in_little_memory(
             """
 from pathlib import Path
-from simcore import load_scenario
-from simcore.files import bounds
+from headway.simcore import load_scenario
+from headway.simcore.files import bounds
 for path in sorted(Path().glob("*.yaml")):
     try:
         load_scenario(path)
@@ -401,7 +401,7 @@ class TestNoCode:
         written(info / "METADATA", "Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
         written(info / "entry_points.txt", "[headway.policies]\nmine = mine:Mine\n")
         written(folder / "bad.yaml", GOOD + "policies: [mine]\n")
-        code = "import sys; from analysis.__main__ import main; sys.argv[1:] = {}; main()"
+        code = "import sys; from headway.__main__ import main; sys.argv[1:] = {}; main()"
         for asked, says in (
             (["run", "bad.yaml"], "found the policy 'mine'"),
             (["run", "lab.yaml"], "Results: "),
@@ -502,7 +502,7 @@ class TestResults:
     ) -> None:
         path = tmp_path / "runs.parquet"
         pq.write_table(pa.table({"run": ["x"] * 1001}), path)
-        monkeypatch.setattr("simcore.results.MOST_ROWS", 1000)
+        monkeypatch.setattr("headway.simcore.results.MOST_ROWS", 1000)
         with pytest.raises(InputError, match="1,001 rows"):
             read_table(path)
 

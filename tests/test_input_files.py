@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from analysis.cli import app
-from traces.files import open_input, read_input
+from headway.analysis.cli import app
+from headway.traces.files import open_input, read_input
 
 WORLD = """\
 name: lab
@@ -116,7 +116,7 @@ def test_a_scenario_may_come_through_a_pipe(tmp_path: Path) -> None:
 
 def test_a_scenario_may_come_through_standard_input(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "analysis", "validate", "/dev/stdin"],
+        [sys.executable, "-m", "headway", "validate", "/dev/stdin"],
         input=WORLD, capture_output=True, text=True, check=False, timeout=60, env=dict(os.environ),
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")

@@ -10,7 +10,7 @@ PRESS = "os.kill(os.getpid(), signal.SIGINT)"
 
 AT_AN_IMPORT = f"""\
 import os, signal, sys
-from analysis.__main__ import main
+from headway.__main__ import main
 at, imports = int(sys.argv.pop(1)), 0
 def press(event, _):
     global imports
@@ -23,14 +23,14 @@ main()
 
 AT_THE_END = f"""\
 import atexit, os, signal
-from analysis.__main__ import main
+from headway.__main__ import main
 atexit.register(lambda: {PRESS})
 main()
 """
 
 IN_A_CALLBACK = f"""\
 import os, signal, time
-from analysis import interrupts
+from headway.analysis import interrupts
 class Presses:
     def __del__(self):
         {PRESS}
@@ -47,7 +47,7 @@ except KeyboardInterrupt:
 
 CAUGHT = f"""\
 import os, signal
-from analysis import interrupts
+from headway.analysis import interrupts
 interrupts.end_at_once()
 try:
     with interrupts.raised():

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from simulated import at, unexpected
 from worlds import Shuffled, clusters, eventful, observe, varying
 
-from policies.contract.written import scenario_yaml
-from simcore import (
+from headway.policies.contract.written import scenario_yaml
+from headway.simcore import (
     Cluster,
     Device,
     Link,
@@ -23,9 +23,9 @@ from simcore import (
     load_scenario,
     simulate,
 )
-from simcore.engine.network.network import network
-from simcore.engine.network.transport import WIRE_BYTES
-from traces import InputError, Trace
+from headway.simcore.engine.network.network import network
+from headway.simcore.engine.network.transport import WIRE_BYTES
+from headway.traces import InputError, Trace
 
 STEPS = Trace([0.0, 10.0, 20.0], [1.0, 5.0, 2.0], end="loop", duration=30.0)
 FAST = Trace.constant(100.0)

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import clusters, models, observe, reals, scenarios, tight, varied, with_memory
 
-from policies.common.layer_units import units
-from policies.common.packing import packed
-from policies.dynamic_layer import DynamicLayer
-from policies.edgeshard import EdgeShard, Objective
-from policies.galaxy import Galaxy, shares
-from policies.random_placement import Random
-from simcore import (
+from headway.policies.common.layer_units import units
+from headway.policies.common.packing import packed
+from headway.policies.dynamic_layer import DynamicLayer
+from headway.policies.edgeshard import EdgeShard, Objective
+from headway.policies.galaxy import Galaxy, shares
+from headway.policies.random_placement import Random
+from headway.simcore import (
     Cluster,
     Decision,
     DecodeCost,
@@ -42,7 +42,7 @@ from simcore import (
     preset,
     simulate,
 )
-from traces import Trace
+from headway.traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
 OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput")

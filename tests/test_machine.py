@@ -23,10 +23,10 @@ from hypothesis.stateful import (
 )
 from worlds import Scripted, Shuffled, blinking, clusters, reals, scenarios, varied, varying
 
-import policies
-from policies.contract.strategies import needed_bytes, placements, with_memory
-from policies.contract.views import changed as different
-from simcore import (
+from headway import policies
+from headway.policies.contract.strategies import needed_bytes, placements, with_memory
+from headway.policies.contract.views import changed as different
+from headway.simcore import (
     TABLES,
     Decision,
     Device,
@@ -47,8 +47,8 @@ from simcore import (
     Tcp,
     simulate,
 )
-from simcore.registry import name_of
-from traces import Trace, on_off, scaled
+from headway.simcore.registry import name_of
+from headway.traces import Trace, on_off, scaled
 
 FOREVER = Trace.constant(1.0)
 NOTHING = Trace.constant(0.0)

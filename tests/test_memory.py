@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from worlds import varied
 
-from simcore import (
+from headway.simcore import (
     BlockOptions,
     Cluster,
     Decision,
@@ -25,10 +25,10 @@ from simcore import (
     load_scenario,
     simulate,
 )
-from simcore.errors import DoesNotFitError
-from simcore.world.batch import one_sequence
-from simcore.world.memory import swapped_share
-from traces import InputError, Trace
+from headway.simcore.errors import DoesNotFitError
+from headway.simcore.world.batch import one_sequence
+from headway.simcore.world.memory import swapped_share
+from headway.traces import InputError, Trace
 
 MODEL = ModelSpec(
     name="small", layers=1, width=8, heads=2, kv_heads=2, head_size=4, ffn_width=32, gated_ffn=False,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.metrics import metrics, peak_memory
-from simcore import TABLES, Result
+from headway.analysis.metrics import metrics, peak_memory
+from headway.simcore import TABLES, Result
 
 
 def made(**tables: list[dict[str, Any]]) -> Result:

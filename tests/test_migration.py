@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import Scripted, Shuffled, clusters, scenarios, varied
 
-from simcore import (
+from headway.simcore import (
     BlockOptions,
     Cluster,
     DecodeCost,
@@ -25,10 +25,10 @@ from simcore import (
     predict,
     simulate,
 )
-from simcore.engine.placement.deployment import Deployment
-from simcore.world.batch import after, one_sequence
-from simcore.world.options import Migration
-from traces import Trace
+from headway.simcore.engine.placement.deployment import Deployment
+from headway.simcore.world.batch import after, one_sequence
+from headway.simcore.world.options import Migration
+from headway.traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
 MODEL = ModelSpec(

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simcore.files.huggingface import from_config
-from simcore.world.model import ModelSpec
-from simcore.world.presets import PRESETS, preset
-from traces.errors import InputError
+from headway.simcore.files.huggingface import from_config
+from headway.simcore.world.model import ModelSpec
+from headway.simcore.world.presets import PRESETS, preset
+from headway.traces.errors import InputError
 
 Config = dict[str, object]
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from simulated import at, unexpected
 from worlds import clusters, reals
 
-from simcore import Cluster, Device, Ideal, Link, Tcp
-from simcore.engine.network.network import Carried, Network, Transfer, network
-from simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES
-from simcore.errors import RunEndedError
-from traces import Trace
+from headway.simcore import Cluster, Device, Ideal, Link, Tcp
+from headway.simcore.engine.network.network import Carried, Network, Transfer, network
+from headway.simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES
+from headway.simcore.errors import RunEndedError
+from headway.traces import Trace
 
 STEADY = Trace.constant(10.0)
 IDEAL = Ideal()

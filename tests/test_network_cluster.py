@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simcore import Cluster, Device, Link, Medium, Route
-from traces import Trace
+from headway.simcore import Cluster, Device, Link, Medium, Route
+from headway.traces import Trace
 
 FAST = Trace.constant(100.0)
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import Shuffled, blinking, clusters, reals, scenarios
 
-from simcore import Cluster, Device, Link, Medium, Scenario, simulate
-from simcore.engine.network.network import Network, network, sent
-from simcore.errors import RunEndedError
-from traces import Trace
+from headway.simcore import Cluster, Device, Link, Medium, Scenario, simulate
+from headway.simcore.engine.network.network import Network, network, sent
+from headway.simcore.errors import RunEndedError
+from headway.traces import Trace
 
 Message = tuple[float, int, int, float]
 """When, from where, to where, how many bytes."""

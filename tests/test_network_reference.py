@@ -11,8 +11,8 @@ from flowcases import Case, read_case, simulated, solved
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-import simcore.engine.network.fluid
-import simcore.engine.network.maxmin_incremental
+import headway.simcore.engine.network.fluid
+import headway.simcore.engine.network.maxmin_incremental
 
 OURS = Path(__file__).parent / "flows"
 THEIRS = Path(os.environ.get("HEADWAY_REFERENCE_FLOWS") or OURS)
@@ -77,14 +77,14 @@ def crowds(draw: st.DrawFn) -> Case:
 def test_rates_found_around_a_change_are_those_of_all_flows_found_anew(case: Case, far: int) -> None:
     """The short cut of the fluid network against itself without it, and taken more or less often."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(simcore.engine.network.fluid, "_OFTEN", far)
-        patch.setattr(simcore.engine.network.fluid, "_RARELY", 2)
+        patch.setattr(headway.simcore.engine.network.fluid, "_OFTEN", far)
+        patch.setattr(headway.simcore.engine.network.fluid, "_RARELY", 2)
         some = simulated(case)
-        patch.setattr(simcore.engine.network.fluid, "_OFTEN", math.inf)
-        patch.setattr(simcore.engine.network.maxmin_incremental, "_FEW", math.inf)
+        patch.setattr(headway.simcore.engine.network.fluid, "_OFTEN", math.inf)
+        patch.setattr(headway.simcore.engine.network.maxmin_incremental, "_FEW", math.inf)
         never_all = simulated(case)
-        patch.setattr(simcore.engine.network.fluid, "_OFTEN", 0)
-        patch.setattr(simcore.engine.network.fluid, "_RARELY", 10**9)
+        patch.setattr(headway.simcore.engine.network.fluid, "_OFTEN", 0)
+        patch.setattr(headway.simcore.engine.network.fluid, "_RARELY", 10**9)
         always_all = simulated(case)
     np.testing.assert_allclose(some, always_all, rtol=1e-9)
     np.testing.assert_allclose(never_all, always_all, rtol=1e-9)

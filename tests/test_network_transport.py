@@ -6,10 +6,10 @@ import pytest
 import simpy
 from simulated import at, unexpected
 
-from simcore import Cluster, Device, Ideal, Link, Tcp
-from simcore.engine.network.network import network, sent
-from simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES, slow_start
-from traces import Trace
+from headway.simcore import Cluster, Device, Ideal, Link, Tcp
+from headway.simcore.engine.network.network import network, sent
+from headway.simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES, slow_start
+from headway.traces import Trace
 
 MBIT = 1e6 / 8
 

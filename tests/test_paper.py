@@ -12,15 +12,14 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 from worlds import rate_of
 
-import analysis
-import policies
-from analysis.cli import app
-from analysis.paper import experiments, page, tables
-from analysis.paper.experiments import POLICIES, Scale, cases
-from analysis.paper.placements import SlowestDevice
-from analysis.paper.runs import Case, Tables, run_all
-from analysis.paper.witness import Witness
-from analysis.paper.worlds import (
+from headway import analysis, policies
+from headway.analysis.cli import app
+from headway.analysis.paper import experiments, page, tables
+from headway.analysis.paper.experiments import POLICIES, Scale, cases
+from headway.analysis.paper.placements import SlowestDevice
+from headway.analysis.paper.runs import Case, Tables, run_all
+from headway.analysis.paper.witness import Witness
+from headway.analysis.paper.worlds import (
     FLOPS,
     LINK_BYTES_PER_S,
     MEMORY_BYTES,
@@ -30,10 +29,10 @@ from analysis.paper.worlds import (
     draw,
     model_bytes,
 )
-from simcore import simulate
-from traces import InputError
+from headway.simcore import simulate
+from headway.traces import InputError
 
-DOCS = Path(next(iter(analysis.__path__))).parent / "docs"
+DOCS = Path(next(iter(analysis.__path__))).parents[1] / "docs"
 TINY = Scale(2, 3, ("paper-8x512",), 2, 4, 1, 3)
 
 
@@ -309,7 +308,7 @@ def test_mistakes_are_told_before_anything_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("analysis.paper.runs.run_all", lambda *_, **__: pytest.fail("something ran"))
+    monkeypatch.setattr("headway.analysis.paper.runs.run_all", lambda *_, **__: pytest.fail("something ran"))
     code, told = headway("paper", "--quick", *arguments)
     assert code == 2
     assert told.startswith("headway: ")

@@ -11,8 +11,8 @@ import pytest
 import simpy
 from worlds import Shuffled, varied
 
-import simcore.registry
-from simcore import (
+import headway.simcore.registry
+from headway.simcore import (
     Cluster,
     Decision,
     Device,
@@ -28,13 +28,13 @@ from simcore import (
     Scenario,
     simulate,
 )
-from simcore.engine.compute import DISCIPLINES, Discipline, FifoProcessor, Processor, Task
-from simcore.engine.network.flow import Flow
-from simcore.engine.network.network import SHARING_RULES, Carried, SharingRule, Transfer
-from simcore.engine.network.transport import TRANSPORTS, Transport, TransportSpec
-from simcore.errors import RunEndedError
-from simcore.registry import Named, Registry
-from traces import InputError, Trace
+from headway.simcore.engine.compute import DISCIPLINES, Discipline, FifoProcessor, Processor, Task
+from headway.simcore.engine.network.flow import Flow
+from headway.simcore.engine.network.network import SHARING_RULES, Carried, SharingRule, Transfer
+from headway.simcore.engine.network.transport import TRANSPORTS, Transport, TransportSpec
+from headway.simcore.errors import RunEndedError
+from headway.simcore.registry import Named, Registry
+from headway.traces import InputError, Trace
 
 
 class Fixed:
@@ -309,7 +309,7 @@ def install(patch: pytest.MonkeyPatch, *entries: EntryPoint) -> None:
     def entry_points(group: str) -> EntryPoints:
         return EntryPoints(entries).select(group=group)
 
-    patch.setattr(simcore.registry, "entry_points", entry_points)
+    patch.setattr(headway.simcore.registry, "entry_points", entry_points)
 
 
 MINE: dict[str, Discipline | SharingRule | TransportSpec] = {

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from patterns import InARow, OneByOne
 from worlds import Scripted, Shuffled, clusters, eventful, scenarios, varied
 
-import policies
-from simcore import (
+from headway import policies
+from headway.simcore import (
     Audit,
     BlockOptions,
     BlockTable,
@@ -35,11 +35,11 @@ from simcore import (
     load_scenario,
     simulate,
 )
-from simcore.audit.messages import DESCRIBED
-from simcore.steps.patterns import PATTERNS
-from simcore.steps.patterns.gathered import Gathered
-from simcore.steps.patterns.sharded import Sharded
-from traces import InputError, Trace
+from headway.simcore.audit.messages import DESCRIBED
+from headway.simcore.steps.patterns import PATTERNS
+from headway.simcore.steps.patterns.gathered import Gathered
+from headway.simcore.steps.patterns.sharded import Sharded
+from headway.traces import InputError, Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
 FEW = settings(max_examples=30, deadline=None)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-import policies
-from analysis.cli import app
-from simcore import (
+from headway import policies
+from headway.analysis.cli import app
+from headway.simcore import (
     ModelSpec,
     RunOptions,
     Scenario,
@@ -23,8 +23,8 @@ from simcore import (
     simulate,
     write_placement,
 )
-from simcore.world.blocks import BlockTable
-from traces import InputError
+from headway.simcore.world.blocks import BlockTable
+from headway.traces import InputError
 
 NAMES = ("laptop", "pi-1", "pi-2")
 MODEL = ModelSpec(

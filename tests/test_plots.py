@@ -16,8 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from analysis.plots import draw_shares, latency_cdf, looks, save_figure
-from simcore import TABLES, Result
+from headway.analysis.plots import draw_shares, latency_cdf, looks, save_figure
+from headway.simcore import TABLES, Result
 
 
 def made(runs: dict[str, list[float]], statuses: dict[str, str] | None = None) -> Result:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import clusters, observe, reals, scenarios, varied
 
-import policies
-from simcore import (
+from headway import policies
+from headway.simcore import (
     BlockOptions,
     Cluster,
     Decision,
@@ -31,8 +31,8 @@ from simcore import (
     preset,
     simulate,
 )
-from simcore.world.options import Overflow
-from traces import InputError, Trace, on_off
+from headway.simcore.world.options import Overflow
+from headway.traces import InputError, Trace, on_off
 
 NAMES = policies.names()
 # `exact-milp` takes a tenth of a second for each decision; tests/test_exact.py holds it to `exact`.
@@ -336,7 +336,7 @@ def test_static_decides_once_as_resource_aware_does() -> None:
 
 def test_in_the_shipped_scenario_only_resource_aware_recovers() -> None:
     """Golden run in words: what the default scenario is there to show."""
-    from simcore import load_scenario, shipped_scenario  # noqa: PLC0415
+    from headway.simcore import load_scenario, shipped_scenario  # noqa: PLC0415
 
     scenario = load_scenario(shipped_scenario("home-cluster"))
     last = {}

@@ -5,7 +5,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-import policies
+from headway import policies
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import Shuffled, eventful
 
-from simcore import TABLES, Instrument, Result, Scenario, StepGraph, simulate
-from simcore.instrument import (
+from headway.simcore import TABLES, Instrument, Result, Scenario, StepGraph, simulate
+from headway.simcore.instrument import (
     Asked,
     Attempt,
     Compute,

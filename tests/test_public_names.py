@@ -48,7 +48,7 @@ def test_every_public_name_that_is_not_a_module_is_in_all(package: ModuleType) -
         if not name.startswith("_") and not inspect.ismodule(value)
     }
     offered = {name for name in package.__all__ if not inspect.ismodule(getattr(package, name))}
-    # What `analysis.__getattr__` returns must be annotated, and so imported.
+    # What `headway.analysis.__getattr__` returns must be annotated, and so imported.
     imported_for_itself = {"ModuleType"} if package.__name__ == "analysis" else set()
     assert found - imported_for_itself == offered
 

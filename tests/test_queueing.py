@@ -15,7 +15,7 @@ import simpy
 from scipy import stats
 from simulated import at, unexpected
 
-from simcore import (
+from headway.simcore import (
     BlockOptions,
     Cluster,
     Decision,
@@ -31,9 +31,9 @@ from simcore import (
     simulate,
     stream,
 )
-from simcore.engine.compute import Task, processor
-from simcore.engine.network.network import Transfer, network
-from traces import Trace
+from headway.simcore.engine.compute import Task, processor
+from headway.simcore.engine.network.network import Transfer, network
+from headway.traces import Trace
 
 Sizes = Callable[[np.random.Generator, int], FloatArray]
 

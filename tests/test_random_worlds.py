@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simcore import Request, Scenario, load_scenario
-from simcore.files import schema
-from simcore.files.workload import lengths
-from simcore.rng import stream
-from traces import InputError, Trace
-from traces.generate import KINDS
+from headway.simcore import Request, Scenario, load_scenario
+from headway.simcore.files import schema
+from headway.simcore.files.workload import lengths
+from headway.simcore.rng import stream
+from headway.traces import InputError, Trace
+from headway.traces.generate import KINDS
 
 SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 

@@ -9,10 +9,10 @@ import simpy
 from typer.testing import CliRunner, Result
 from worlds import varied
 
-import policies
-from analysis.cli import app
-from analysis.compare import compare
-from simcore import (
+from headway import policies
+from headway.analysis.cli import app
+from headway.analysis.compare import compare
+from headway.simcore import (
     TABLES,
     Decision,
     Infeasible,
@@ -25,8 +25,8 @@ from simcore import (
     load_scenario,
     simulate,
 )
-from simcore.engine.realtime import PacedEnvironment
-from traces import InputError
+from headway.simcore.engine.realtime import PacedEnvironment
+from headway.traces import InputError
 
 DETERMINISTIC = [name for name in TABLES if name != "timings"]
 
@@ -59,7 +59,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in ("simpy.rt", "simcore.engine.realtime"):
+    for module in ("simpy.rt", "headway.simcore.engine.realtime"):
         monkeypatch.setattr(f"{module}.monotonic", clock.monotonic)
         monkeypatch.setattr(f"{module}.sleep", clock.sleep)
     return clock
@@ -179,7 +179,7 @@ def test_a_slow_policy_makes_events_late_unless_its_time_is_charged(
     scenario: Scenario, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In real time a measured decision takes as long on both clocks."""
-    monkeypatch.setattr("simcore.engine.placement.decisions.time.perf_counter", clock.monotonic)
+    monkeypatch.setattr("headway.simcore.engine.placement.decisions.time.perf_counter", clock.monotonic)
     free = paced(scenario, Slow(clock, 0.5), 1.0)
     assert free.worst_s >= 0.5
     measured = varied(scenario, decision_time="measured")
@@ -258,7 +258,7 @@ def test_ctrl_c_while_waiting_for_the_clock_ends_the_run_cleanly(
     def pressed(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("simcore.engine.realtime.sleep", pressed)
+    monkeypatch.setattr("headway.simcore.engine.realtime.sleep", pressed)
     done = headway(tmp_path, monkeypatch, "--realtime", "1", "--out", "out")
     assert (done.exit_code, done.stdout, done.stderr) == (130, "", "headway: interrupted\n")
     assert {path.name for path in tmp_path.iterdir()} == {"world.yaml"}

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from worlds import Shuffled, rate_of
 
-from analysis.recordings import UNITS, Summary, summary
-from simcore import load_scenario, simulate
-from traces import Options, record
-from traces.readers import FORMATS
-from traces.requests import read_requests
+from headway.analysis.recordings import UNITS, Summary, summary
+from headway.simcore import load_scenario, simulate
+from headway.traces import Options, record
+from headway.traces.readers import FORMATS
+from headway.traces.requests import read_requests
 
 ROOT = Path(os.environ.get("HEADWAY_RECORDED_TRACES", ""))
 MAHIMAHI = "mahimahi_cellular"

@@ -23,17 +23,17 @@ from matplotlib.colors import to_hex
 from typer.testing import CliRunner
 
 import policies as shipped
-from analysis.campaign.tables import STORED
-from analysis.cli import app
-from analysis.plots import looks
-from analysis.report import Evidence, contest, page, read_evidence, verdict
-from analysis.report.closer import fault_sheet, slowest_sheet
-from analysis.report.evidence import after_warm_up, detailed, of_result
-from analysis.report.sights import gaps_to_optimum, relative, sights
-from analysis.report.verdict import METRICS, metric_named
-from analysis.report.worlds import effects
-from simcore import TABLES, Result, combine, load_scenario, shipped_scenario, simulate
-from traces.errors import InputError
+from headway.analysis.campaign.tables import STORED
+from headway.analysis.cli import app
+from headway.analysis.plots import looks
+from headway.analysis.report import Evidence, contest, page, read_evidence, verdict
+from headway.analysis.report.closer import fault_sheet, slowest_sheet
+from headway.analysis.report.evidence import after_warm_up, detailed, of_result
+from headway.analysis.report.sights import gaps_to_optimum, relative, sights
+from headway.analysis.report.verdict import METRICS, metric_named
+from headway.analysis.report.worlds import effects
+from headway.simcore import TABLES, Result, combine, load_scenario, shipped_scenario, simulate
+from headway.traces.errors import InputError
 
 P50 = METRICS["tpot_p50_s"]
 

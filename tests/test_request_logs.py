@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from traces import InputError
-from traces.requests import FORMATS, read_requests
+from headway.traces import InputError
+from headway.traces.requests import FORMATS, read_requests
 
 # Small logs of our own in the forms of the published ones.
 AZURE = (

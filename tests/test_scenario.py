@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from worlds import rate_of
 
-import policies
-from simcore import (
+from headway import policies
+from headway.simcore import (
     PRESETS,
     ControllerOptions,
     DecodeCost,
@@ -29,10 +29,10 @@ from simcore import (
     shipped_scenarios,
     simulate,
 )
-from simcore.files import schema
-from simcore.world.batch import one_sequence
-from traces import InputError, Trace, read, shipped, shipped_names
-from traces.transform import scaled, shifted
+from headway.simcore.files import schema
+from headway.simcore.world.batch import one_sequence
+from headway.traces import InputError, Trace, read, shipped, shipped_names
+from headway.traces.transform import scaled, shifted
 
 Document = dict[str, Any]
 

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import Shuffled, eventful, models, scenarios
 
-import policies
-from analysis.replay.critical import critical_path
-from analysis.replay.watch import watch
-from simcore import (
+from headway import policies
+from headway.analysis.replay.critical import critical_path
+from headway.analysis.replay.watch import watch
+from headway.simcore import (
     TABLES,
     DecodeCost,
     PaperCost,
@@ -34,9 +34,9 @@ from simcore import (
     shipped_scenario,
     simulate,
 )
-from simcore.instrument import Attempt, Compute, Formed, Message, Span, Spans
-from simcore.world.batch import Batch, after, without_work
-from traces import InputError
+from headway.simcore.instrument import Attempt, Compute, Formed, Message, Span, Spans
+from headway.simcore.world.batch import Batch, after, without_work
+from headway.traces import InputError
 
 ROOT = Path(__file__).parents[1]
 FEW = settings(max_examples=25, deadline=None)
@@ -249,7 +249,7 @@ def test_the_scheduler_of_the_documentation_runs_by_entry_point(tmp_path: Path) 
     )
     world.write_text(text, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "analysis", "run", str(world), "--audit", "--out", str(tmp_path / "out")],
+        [sys.executable, "-m", "headway", "run", str(world), "--audit", "--out", str(tmp_path / "out")],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(site), str(ROOT)])},
         check=False,

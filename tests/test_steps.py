@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import policies
-from simcore import (
+from headway import policies
+from headway.simcore import (
     Cluster,
     Device,
     Kind,
@@ -25,14 +25,14 @@ from simcore import (
     shipped_scenario,
     simulate,
 )
-from simcore.steps.graph import NONE, GraphBuilder, StepGraph
-from simcore.steps.makespan import makespan
-from simcore.steps.patterns import PATTERNS
-from simcore.steps.step_graphs import StepGraphs
-from simcore.world.batch import one_sequence
-from simcore.world.blocks import BlockTable
-from simcore.world.cost import DecodeCost, StepCost
-from simcore.world.model import ModelSpec
+from headway.simcore.steps.graph import NONE, GraphBuilder, StepGraph
+from headway.simcore.steps.makespan import makespan
+from headway.simcore.steps.patterns import PATTERNS
+from headway.simcore.steps.step_graphs import StepGraphs
+from headway.simcore.world.batch import one_sequence
+from headway.simcore.world.blocks import BlockTable
+from headway.simcore.world.cost import DecodeCost, StepCost
+from headway.simcore.world.model import ModelSpec
 
 SOURCE = 0
 

@@ -10,14 +10,24 @@ import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simcore import Cluster, Device, FloatArray, GraphBuilder, Instrument, Kind, Link, Payload, StepGraph
-from simcore.engine.compute import processor
-from simcore.engine.events import Executor, Load, StepInFlight
-from simcore.engine.network.network import network
-from simcore.errors import RunEndedError
-from simcore.steps.makespan import makespan
-from simcore.world.batch import Batch
-from traces import Trace
+from headway.simcore import (
+    Cluster,
+    Device,
+    FloatArray,
+    GraphBuilder,
+    Instrument,
+    Kind,
+    Link,
+    Payload,
+    StepGraph,
+)
+from headway.simcore.engine.compute import processor
+from headway.simcore.engine.events import Executor, Load, StepInFlight
+from headway.simcore.engine.network.network import network
+from headway.simcore.errors import RunEndedError
+from headway.simcore.steps.makespan import makespan
+from headway.simcore.world.batch import Batch
+from headway.traces import Trace
 
 MANY = settings(max_examples=200, deadline=None)
 BYTES_PER_S = 10.0

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from analysis.tables import grid
-from analysis.terminal import reported, show
-from traces.errors import InputError, visible
+from headway.analysis.tables import grid
+from headway.analysis.terminal import reported, show
+from headway.traces.errors import InputError, visible
 
 HOSTILE = "\x1b[2Jred\x1b[0m \x9b31m \u202eevil\u202c \u2066x\u2069 \u200e\u200f \u2028\u2029 \r \x07 \udc80"
 ESCAPES = (r"\x1b[2J", r"\x9b31m", r"\u202e", r"\u2066", r"\u200e\u200f", r"\u2028\u2029", r"\udc80")

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from test_explain import HEADS_AWAY, ONE_AWAY, headway, lab, world
 from worlds import Scripted, Shuffled, eventful
 
-from analysis.replay.timeline import Window, _micro, levels, steps, trace_events, window
-from analysis.replay.watch import Replay, watch, watch_scenario
-from simcore import Scenario, load_scenario, shipped_scenario
-from simcore.instrument import Compute, Message
-from traces import InputError, Trace, on_off
+from headway.analysis.replay.timeline import Window, _micro, levels, steps, trace_events, window
+from headway.analysis.replay.watch import Replay, watch, watch_scenario
+from headway.simcore import Scenario, load_scenario, shipped_scenario
+from headway.simcore.instrument import Compute, Message
+from headway.traces import InputError, Trace, on_off
 
 FEW = settings(max_examples=20, deadline=None)
 ROUNDING = 0.0015  # [us]: the format keeps nanoseconds

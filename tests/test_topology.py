@@ -17,8 +17,8 @@ import simpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import policies
-from simcore import (
+from headway import policies
+from headway.simcore import (
     Cluster,
     Device,
     Link,
@@ -27,12 +27,12 @@ from simcore import (
     shipped_scenario,
     simulate,
 )
-from simcore.engine.network.network import network, sent
-from simcore.files.graphfile import read_graph
-from simcore.files.graphs import from_networkx, wiring
-from simcore.world import topology
-from simcore.world.topology import Pair, Wire, Wiring
-from traces import InputError, Trace
+from headway.simcore.engine.network.network import network, sent
+from headway.simcore.files.graphfile import read_graph
+from headway.simcore.files.graphs import from_networkx, wiring
+from headway.simcore.world import topology
+from headway.simcore.world.topology import Pair, Wire, Wiring
+from headway.traces import InputError, Trace
 
 SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 WIRE = Wire(bandwidth=Trace.constant(1e6), latency_s=1e-3)

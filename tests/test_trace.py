@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-import traces
-from traces.trace import EndRule, Trace
+from headway import traces
+from headway.traces.trace import EndRule, Trace
 
 RULES: tuple[EndRule, ...] = ("hold", "loop", "zero")
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from analysis.cli import app
-from analysis.recordings import summary
-from traces import Options, record
-from traces.recording import quantiles
+from headway.analysis.cli import app
+from headway.analysis.recordings import summary
+from headway.traces import Options, record
+from headway.traces.recording import quantiles
 
 
 def trace(*arguments: object) -> tuple[int, str]:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traces import InputError, Trace, fit, fit_all, laws, on_off, scaled, steps
-from traces.generate import KINDS
+from headway.traces import InputError, Trace, fit, fit_all, laws, on_off, scaled, steps
+from headway.traces.generate import KINDS
 
 ROUND_TRIPS: list[tuple[str, dict[str, float], float]] = [
     ("walk", {"mean": 2e6, "sigma": 0.4, "correlation": 0.9, "step_s": 0.5}, 0.05),

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from traces import InputError, Options, Trace, read, record, trace
-from traces.readers import FORMATS
-from traces.units import Quantity
+from headway.traces import InputError, Options, Trace, read, record, trace
+from headway.traces.readers import FORMATS
+from headway.traces.units import Quantity
 
 MBIT_S = 125_000.0
 KBIT_S = 125.0

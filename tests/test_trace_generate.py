@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traces import (
+from headway.traces import (
     Trace,
     constant,
     diurnal,
@@ -24,9 +24,9 @@ from traces import (
     steps,
     walk,
 )
-from traces.generate import KINDS, MOST_VALUES
-from traces.rounding import BITS, rounded
-from traces.trace import FloatArray
+from headway.traces.generate import KINDS, MOST_VALUES
+from headway.traces.rounding import BITS, rounded
+from headway.traces.trace import FloatArray
 
 EXAMPLES: dict[str, dict[str, float]] = {
     "walk": {"mean": 5.0, "sigma": 0.5, "correlation": 0.8, "step_s": 0.1},
@@ -331,7 +331,7 @@ def test_steps_refuse_a_length_that_is_none(step_s: float) -> None:
 
 
 def test_the_shipped_files_are_what_their_program_makes(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "traces.data.make", str(tmp_path)], check=True)
+    subprocess.run([sys.executable, "-m", "headway.traces.data.make", str(tmp_path)], check=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == shipped_names()
     for name in shipped_names():
         assert (tmp_path / name).read_bytes() == shipped(name).read_bytes()

@@ -8,10 +8,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from analysis.cli import app
-from simcore import load_scenario
-from traces import read, shipped, steps, write_csv
-from traces.generate import KINDS
+from headway.analysis.cli import app
+from headway.simcore import load_scenario
+from headway.traces import read, shipped, steps, write_csv
+from headway.traces.generate import KINDS
 
 KIND_OPTIONS: dict[str, list[str]] = {
     "walk": ["--mean", "50 Mbit/s", "--sigma", "0.4", "--correlation", "0.8", "--step", "1 s"],

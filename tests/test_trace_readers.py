@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from traces import InputError, Options, Trace, read, record, shipped, shipped_names, write_csv
-from traces.readers.lines import LONGEST_LINE
-from traces.units import Quantity
+from headway.traces import InputError, Options, Trace, read, record, shipped, shipped_names, write_csv
+from headway.traces.readers.lines import LONGEST_LINE
+from headway.traces.units import Quantity
 
 MBIT_S = 125_000.0
 

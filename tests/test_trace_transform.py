@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from traces import Trace, averaged, clipped, complement, multiplied, on_off, scaled, shifted, spliced
-from traces.trace import EndRule, FloatArray
-from traces.transform import MOST_VALUES
+from headway.traces import Trace, averaged, clipped, complement, multiplied, on_off, scaled, shifted, spliced
+from headway.traces.trace import EndRule, FloatArray
+from headway.traces.transform import MOST_VALUES
 
 RULES: tuple[EndRule, ...] = ("hold", "loop", "zero")
 EIGHTH = 0.125

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traces.errors import InputError, one_of, shown
-from traces.units import UNITS, Quantity, convert, factor, parse
+from headway.traces.errors import InputError, one_of, shown
+from headway.traces.units import UNITS, Quantity, convert, factor, parse
 
 
 @pytest.mark.parametrize(

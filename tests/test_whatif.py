@@ -15,15 +15,15 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from typer.testing import CliRunner, Result
 
-from analysis.cli import app
-from analysis.metrics import metrics
-from analysis.stats import bootstrap, without_rounding
-from analysis.whatif import Findings, Study, sweep, what_if
-from analysis.whatif.differences import METRICS, differences, levels
-from analysis.whatif.figures import cdf_figure, sweep_figure
-from policies import create
-from simcore import load_scenario, shipped_scenario, simulate
-from traces import InputError
+from headway.analysis.cli import app
+from headway.analysis.metrics import metrics
+from headway.analysis.stats import bootstrap, without_rounding
+from headway.analysis.whatif import Findings, Study, sweep, what_if
+from headway.analysis.whatif.differences import METRICS, differences, levels
+from headway.analysis.whatif.figures import cdf_figure, sweep_figure
+from headway.policies import create
+from headway.simcore import load_scenario, shipped_scenario, simulate
+from headway.traces import InputError
 
 RANDOM = """\
 name: lab

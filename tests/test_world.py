@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import blinking, clusters, models, rate_of, reals
 
-from simcore import (
+from headway.simcore import (
     Cluster,
     CostModel,
     DecodeCost,
@@ -25,11 +25,11 @@ from simcore import (
     block_table,
     preset,
 )
-from simcore.engine.network.network import network, sent
-from simcore.engine.placement.memory import MemoryLedger
-from simcore.errors import RunEndedError
-from simcore.world.batch import one_sequence
-from traces import Trace
+from headway.simcore.engine.network.network import network, sent
+from headway.simcore.engine.placement.memory import MemoryLedger
+from headway.simcore.errors import RunEndedError
+from headway.simcore.world.batch import one_sequence
+from headway.traces import Trace
 
 
 @given(models(), st.booleans(), st.booleans(), st.integers(1, 4))

@@ -1,4 +1,4 @@
-"""Random small worlds for the tests: the strategies of `policies.contract`, and what only the tests need."""
+"""Random small worlds for the tests: the strategies of `headway.policies.contract`, and what only the tests need."""
 
 from dataclasses import fields, replace
 from typing import Any, Literal
@@ -6,8 +6,8 @@ from typing import Any, Literal
 import numpy as np
 from hypothesis import strategies as st
 
-from policies.contract.question import Question, Scripted, shown
-from policies.contract.strategies import (
+from headway.policies.contract.question import Question, Scripted, shown
+from headway.policies.contract.strategies import (
     blinking,
     clusters,
     constant,
@@ -17,7 +17,7 @@ from policies.contract.strategies import (
     scenarios,
     varying,
 )
-from simcore import (
+from headway.simcore import (
     BlockOptions,
     ControllerOptions,
     Decision,
@@ -33,7 +33,7 @@ from simcore import (
     Tcp,
     simulate,
 )
-from traces import Trace, on_off
+from headway.traces import Trace, on_off
 
 __all__ = [
     "Scripted",

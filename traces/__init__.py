@@ -10,15 +10,32 @@ traces from traces, and `on_off` one from outages. `parse` turns "100 Mbit/s" in
 every mistake of a user is raised as.
 """
 
-from traces.data import shipped, shipped_names
-from traces.errors import InputError
-from traces.fit import Fit, fit, fit_all
-from traces.generate import constant, diurnal, fading, gilbert_elliott, ornstein_uhlenbeck, steps, walk
-from traces.readers import Options, Recording, read, record
-from traces.trace import EndRule, Trace
-from traces.transform import averaged, clipped, complement, multiplied, on_off, scaled, shifted, spliced
-from traces.units import Quantity, parse
-from traces.write import write_csv, write_mahimahi, write_parquet
+from headway.traces.data import shipped, shipped_names
+from headway.traces.errors import InputError
+from headway.traces.fit import Fit, fit, fit_all
+from headway.traces.generate import (
+    constant,
+    diurnal,
+    fading,
+    gilbert_elliott,
+    ornstein_uhlenbeck,
+    steps,
+    walk,
+)
+from headway.traces.readers import Options, Recording, read, record
+from headway.traces.trace import EndRule, Trace
+from headway.traces.transform import (
+    averaged,
+    clipped,
+    complement,
+    multiplied,
+    on_off,
+    scaled,
+    shifted,
+    spliced,
+)
+from headway.traces.units import Quantity, parse
+from headway.traces.write import write_csv, write_mahimahi, write_parquet
 
 __all__ = [
     "EndRule",

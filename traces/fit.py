@@ -10,11 +10,11 @@ from functools import cached_property
 
 import numpy as np
 
-from traces.errors import InputError, one_of, shown
-from traces.generate import HALF_CORRELATED, KINDS
-from traces.laws import LAWS, Law, censored_moments
-from traces.trace import FloatArray, Trace
-from traces.transform import averaged
+from headway.traces.errors import InputError, one_of, shown
+from headway.traces.generate import HALF_CORRELATED, KINDS
+from headway.traces.laws import LAWS, Law, censored_moments
+from headway.traces.trace import FloatArray, Trace
+from headway.traces.transform import averaged
 
 _FEWEST_STEPS = 10
 _MOST_STEPS = 1_000_000

@@ -17,8 +17,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from traces.rounding import rounded
-from traces.trace import EndRule, FloatArray, Trace
+from headway.traces.rounding import rounded
+from headway.traces.trace import EndRule, FloatArray, Trace
 
 MOST_VALUES = 10_000_000
 """The most values of one synthetic trace; checked before they are drawn."""

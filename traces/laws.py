@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from traces.generate import HALF_CORRELATED
-from traces.trace import FloatArray
+from headway.traces.generate import HALF_CORRELATED
+from headway.traces.trace import FloatArray
 
 _PHASES = 720
 """Points at which a wave is looked at for its distribution: one per half degree."""

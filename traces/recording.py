@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from traces.trace import FloatArray, Trace
-from traces.units import Quantity
+from headway.traces.trace import FloatArray, Trace
+from headway.traces.units import Quantity
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from traces.trace import FloatArray
+from headway.traces.trace import FloatArray
 
 BITS = 24
 """Significant bits of a random value: those of a number in single precision, about seven decimal digits."""

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from traces.trace import EndRule, FloatArray, Trace
+from headway.traces.trace import EndRule, FloatArray, Trace
 
 MOST_VALUES = 1_000_000
 """The most values a transform makes; checked before they are."""

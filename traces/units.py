@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from traces.errors import InputError, nearest, shown
+from headway.traces.errors import InputError, nearest, shown
 
 Number = TypeVar("Number", float, npt.NDArray[np.float64])
 Quantity = Literal["time", "size", "rate", "compute", "fraction", "frequency"]

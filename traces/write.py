@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from traces.errors import InputError
-from traces.trace import Trace
-from traces.units import Quantity, factor
+from headway.traces.errors import InputError
+from headway.traces.trace import Trace
+from headway.traces.units import Quantity, factor
 
 MOST_PACKETS = 20_000_000
 """The most lines of a Mahimahi file that is written."""

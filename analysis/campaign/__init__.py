@@ -4,13 +4,13 @@
 `Store` does not hold yet, and `export` writes the tables of all of them. docs/campaigns.md is the tutorial.
 """
 
-from analysis.campaign.design import Axis, Campaign, factors, values, variants
-from analysis.campaign.executors import Workers, dask_workers, given_workers, processes
-from analysis.campaign.export import export
-from analysis.campaign.file import read_campaign, shipped_campaign, shipped_campaigns
-from analysis.campaign.plan import Plan, prepare
-from analysis.campaign.runner import Tally, run
-from analysis.campaign.store import Store
+from headway.analysis.campaign.design import Axis, Campaign, factors, values, variants
+from headway.analysis.campaign.executors import Workers, dask_workers, given_workers, processes
+from headway.analysis.campaign.export import export
+from headway.analysis.campaign.file import read_campaign, shipped_campaign, shipped_campaigns
+from headway.analysis.campaign.plan import Plan, prepare
+from headway.analysis.campaign.runner import Tally, run
+from headway.analysis.campaign.store import Store
 
 __all__ = [
     "Axis",

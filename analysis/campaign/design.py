@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simcore.files.bounds import MOST_SEEDS
-from simcore.files.changes import Change, Scale, Set, parse_change
-from simcore.files.schema import NAME
-from simcore.results import TABLES
-from simcore.scenario import PolicyChoice
-from traces.errors import InputError, one_of, shown
+from headway.simcore.files.bounds import MOST_SEEDS
+from headway.simcore.files.changes import Change, Scale, Set, parse_change
+from headway.simcore.files.schema import NAME
+from headway.simcore.results import TABLES
+from headway.simcore.scenario import PolicyChoice
+from headway.traces.errors import InputError, one_of, shown
 
 MOST_RUNS = 1_000_000
 """Runs of one campaign."""

@@ -11,8 +11,8 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, 
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from analysis.campaign.executors import Workers, processes
-from traces.errors import InputError, told
+from headway.analysis.campaign.executors import Workers, processes
+from headway.traces.errors import InputError, told
 
 _STRIKES = 3
 _LOOK_S = 0.5

@@ -7,20 +7,20 @@ from functools import partial
 
 import numpy as np
 
-from analysis.campaign import parts
-from analysis.campaign.identity import engine_code
-from analysis.campaign.index import Index, last
-from analysis.campaign.plan import Plan
-from analysis.campaign.survey import State, Survey
-from analysis.campaign.tables import Tables, merged
-from analysis.campaign.view import View
-from analysis.campaign.worker import Bundle, work
-from analysis.campaign.world import Misfit, packed
-from analysis.compare import total_tokens
-from analysis.output import scratch, writing
-from simcore.engine.placement.policy_timeout import Deadline, OverdueError
-from simcore.results import TABLES
-from simcore.scenario import Request, Scenario
+from headway.analysis.campaign import parts
+from headway.analysis.campaign.identity import engine_code
+from headway.analysis.campaign.index import Index, last
+from headway.analysis.campaign.plan import Plan
+from headway.analysis.campaign.survey import State, Survey
+from headway.analysis.campaign.tables import Tables, merged
+from headway.analysis.campaign.view import View
+from headway.analysis.campaign.worker import Bundle, work
+from headway.analysis.campaign.world import Misfit, packed
+from headway.analysis.compare import total_tokens
+from headway.analysis.output import scratch, writing
+from headway.simcore.engine.placement.policy_timeout import Deadline, OverdueError
+from headway.simcore.results import TABLES
+from headway.simcore.scenario import Request, Scenario
 
 _SAMPLES = 3
 _ENOUGH_S = 10.0

@@ -16,11 +16,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from analysis.campaign.identity import engine_code
-from analysis.campaign.worker import probe, save_trace
-from analysis.output import scratch, writing
-from traces import Trace
-from traces.errors import InputError, shown, told
+from headway.analysis.campaign.identity import engine_code
+from headway.analysis.campaign.worker import probe, save_trace
+from headway.analysis.output import scratch, writing
+from headway.traces import Trace
+from headway.traces.errors import InputError, shown, told
 
 _PATIENCE_S = 30.0
 

@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis.campaign.index import Index, first
-from analysis.campaign.plan import Plan
-from analysis.campaign.store import Store
-from analysis.campaign.survey import State, look
-from analysis.campaign.tables import STORED, table_file
-from analysis.campaign.view import View
-from analysis.output import results_folder, writing
-from simcore.manifest import write_manifest
+from headway.analysis.campaign.index import Index, first
+from headway.analysis.campaign.plan import Plan
+from headway.analysis.campaign.store import Store
+from headway.analysis.campaign.survey import State, look
+from headway.analysis.campaign.tables import STORED, table_file
+from headway.analysis.campaign.view import View
+from headway.analysis.output import results_folder, writing
+from headway.simcore.manifest import write_manifest
 
 _PILE = 1 << 15
 """Rows of a table that are put in order in memory, about."""

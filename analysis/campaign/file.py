@@ -7,16 +7,25 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-import simcore
-from analysis.campaign.design import KEEP, MOST_RUNS, Axis, Campaign, check_size, factors, values, variants
-from simcore.files.bounds import MOST_SEEDS
-from simcore.files.changes import Change, parse_change
-from simcore.files.document import Document, KeyPath, name_of_file, read_document
-from simcore.files.mistakes import validated
-from simcore.files.schema import FileName, Name, Policies
-from simcore.files.section import Section
-from simcore.scenario import PolicyChoice
-from traces.errors import InputError, one_of, shown
+from headway import simcore
+from headway.analysis.campaign.design import (
+    KEEP,
+    MOST_RUNS,
+    Axis,
+    Campaign,
+    check_size,
+    factors,
+    values,
+    variants,
+)
+from headway.simcore.files.bounds import MOST_SEEDS
+from headway.simcore.files.changes import Change, parse_change
+from headway.simcore.files.document import Document, KeyPath, name_of_file, read_document
+from headway.simcore.files.mistakes import validated
+from headway.simcore.files.schema import FileName, Name, Policies
+from headway.simcore.files.section import Section
+from headway.simcore.scenario import PolicyChoice
+from headway.traces.errors import InputError, one_of, shown
 
 
 class AxisSection(Section):
@@ -65,7 +74,7 @@ class CampaignFile(Section):
 
 def shipped_campaigns() -> tuple[str, ...]:
     """Names of the campaigns that come with Headway."""
-    folder = resources.files("analysis") / "campaign" / "shipped"
+    folder = resources.files(__package__) / "shipped"
     names = [item.name for item in folder.iterdir()]
     return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
 
@@ -78,7 +87,7 @@ def shipped_campaign(name: str) -> Path:
     """
     if name not in shipped_campaigns():
         raise InputError("campaign", shown(name), one_of(name, shipped_campaigns()))
-    return Path(str(resources.files("analysis") / "campaign" / "shipped" / f"{name}.yaml"))
+    return Path(str(resources.files(__package__) / "shipped" / f"{name}.yaml"))
 
 
 def read_campaign(path: str | os.PathLike[str]) -> Campaign:

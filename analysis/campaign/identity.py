@@ -21,20 +21,20 @@ from typing import Any
 
 import numpy as np
 
-from simcore.engine.compute import DISCIPLINES
-from simcore.engine.network.network import SHARING_RULES
-from simcore.engine.network.transport import TRANSPORTS
-from simcore.engine.serving.scheduler import SCHEDULERS
-from simcore.observe import Policy
-from simcore.registry import Registry
-from simcore.results import MODEL_VERSION, SCHEMA_VERSION
-from simcore.scenario import Scenario
-from simcore.steps.patterns import PATTERNS
-from simcore.world.cluster import Device
-from simcore.world.device_time import DEVICE_TIMES
-from simcore.world.model import ModelSpec
-from simcore.world.options import NetworkOptions
-from traces import Trace
+from headway.simcore.engine.compute import DISCIPLINES
+from headway.simcore.engine.network.network import SHARING_RULES
+from headway.simcore.engine.network.transport import TRANSPORTS
+from headway.simcore.engine.serving.scheduler import SCHEDULERS
+from headway.simcore.observe import Policy
+from headway.simcore.registry import Registry
+from headway.simcore.results import MODEL_VERSION, SCHEMA_VERSION
+from headway.simcore.scenario import Scenario
+from headway.simcore.steps.patterns import PATTERNS
+from headway.simcore.world.cluster import Device
+from headway.simcore.world.device_time import DEVICE_TIMES
+from headway.simcore.world.model import ModelSpec
+from headway.simcore.world.options import NetworkOptions
+from headway.traces import Trace
 
 _LABELS: Mapping[type, frozenset[str]] = {
     Scenario: frozenset({"name", "text", "policies", "changes"}),
@@ -52,8 +52,7 @@ _PARTS: Mapping[tuple[type, str], Registry[Any]] = {
 }
 """Fields that may name a part of another package, whose code then counts."""
 
-_OURS = frozenset({"traces", "simcore", "policies", "analysis"})
-_ENGINE = ("traces", "simcore", "policies", "analysis.metrics")
+_ENGINE = ("headway.traces", "headway.simcore", "headway.policies", "headway.analysis.metrics")
 """The code of Headway that turns a world and the name of a policy into the tables of a store."""
 
 
@@ -105,7 +104,7 @@ def code(name: str) -> tuple[str, str]:
 
 def _version(name: str) -> str:
     package = name.partition(".")[0]
-    owners = ["headway"] if package in _OURS else metadata.packages_distributions().get(package, [])
+    owners = ["headway"] if package == "headway" else metadata.packages_distributions().get(package, [])
     return ", ".join(f"{owner} {metadata.version(owner)}" for owner in sorted(set(owners)))
 
 
@@ -113,7 +112,7 @@ def _version(name: str) -> str:
 def _foreign_code(module: str) -> tuple[str, str] | None:
     """Version and source of the package that a module is in; None for Headway and for Python itself."""
     package, *rest = module.split(".")
-    if package in _OURS or package in sys.stdlib_module_names:
+    if package == "headway" or package in sys.stdlib_module_names:
         return None
     # A namespace package has no source of its own: the part below it is the package.
     while rest and getattr(importlib.import_module(package), "__file__", None) is None:

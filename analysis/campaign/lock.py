@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from traces.errors import InputError, reason, shortened
+from headway.traces.errors import InputError, reason, shortened
 
 LOCK = "lock"
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from analysis.output import writing
+from headway.analysis.output import writing
 
 
 class Log:

@@ -16,9 +16,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.campaign.tables import STORED, Tables, table_file, told_of
-from simcore.manifest import MANIFEST, FileRecord, Manifest, read_manifest, write_manifest
-from traces.errors import InputError
+from headway.analysis.campaign.tables import STORED, Tables, table_file, told_of
+from headway.simcore.manifest import MANIFEST, FileRecord, Manifest, read_manifest, write_manifest
+from headway.traces.errors import InputError
 
 _ROWS = 1 << 17
 """Rows that are held in memory while journal entries are put together, about."""

@@ -12,19 +12,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-import policies
-import simcore
-from analysis.campaign.design import CASE, Campaign, Point, check_size
-from analysis.campaign.identity import policy_digest, run_id
-from analysis.campaign.tables import table_file
-from analysis.campaign.worker import Task
-from analysis.campaign.world import Misfit, World, big_traces
-from analysis.compare import choose
-from analysis.output import writing
-from simcore.errors import DoesNotFitError
-from simcore.files.load import open_scenario
-from simcore.scenario import PolicyChoice, Scenario
-from traces.errors import InputError, shown, told
+from headway import policies, simcore
+from headway.analysis.campaign.design import CASE, Campaign, Point, check_size
+from headway.analysis.campaign.identity import policy_digest, run_id
+from headway.analysis.campaign.tables import table_file
+from headway.analysis.campaign.worker import Task
+from headway.analysis.campaign.world import Misfit, World, big_traces
+from headway.analysis.compare import choose
+from headway.analysis.output import writing
+from headway.simcore.errors import DoesNotFitError
+from headway.simcore.files.load import open_scenario
+from headway.simcore.scenario import PolicyChoice, Scenario
+from headway.traces.errors import InputError, shown, told
 
 _ROWS = 1_000
 """Cases that are held in memory at a time."""

@@ -10,18 +10,18 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import dataclass, replace
 from functools import partial
 
-from analysis.campaign.dispatch import Dispatcher, Lost
-from analysis.campaign.executors import Workers
-from analysis.campaign.identity import engine_code
-from analysis.campaign.log import Log
-from analysis.campaign.plan import Plan
-from analysis.campaign.store import Store, Writer
-from analysis.campaign.survey import Survey, look
-from analysis.campaign.worker import Batch, Bundle, WrongCodeError, failure, probe, work
-from analysis.campaign.world import packed
-from simcore.simulate import RunOptions
-from traces import Trace
-from traces.errors import InputError, told
+from headway.analysis.campaign.dispatch import Dispatcher, Lost
+from headway.analysis.campaign.executors import Workers
+from headway.analysis.campaign.identity import engine_code
+from headway.analysis.campaign.log import Log
+from headway.analysis.campaign.plan import Plan
+from headway.analysis.campaign.store import Store, Writer
+from headway.analysis.campaign.survey import Survey, look
+from headway.analysis.campaign.worker import Batch, Bundle, WrongCodeError, failure, probe, work
+from headway.analysis.campaign.world import packed
+from headway.simcore.simulate import RunOptions
+from headway.traces import Trace
+from headway.traces.errors import InputError, told
 
 _STRIKES = 3
 _CALL_S = 1.0

@@ -24,12 +24,12 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from analysis.campaign import parts
-from analysis.campaign.lock import LOCK, Lock, locked
-from analysis.campaign.tables import Tables, merged
-from analysis.campaign.view import View, look_at
-from analysis.output import writing
-from traces.errors import InputError
+from headway.analysis.campaign import parts
+from headway.analysis.campaign.lock import LOCK, Lock, locked
+from headway.analysis.campaign.tables import Tables, merged
+from headway.analysis.campaign.view import View, look_at
+from headway.analysis.output import writing
+from headway.traces.errors import InputError
 
 SCENARIO, ORIGIN = ".scenario", ".origin.json"
 """Ends of the names of a campaign's copy of its scenario, and of the file that says where that was."""

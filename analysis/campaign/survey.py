@@ -9,11 +9,11 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.campaign.identity import model_of
-from analysis.campaign.index import Index, first, last
-from analysis.campaign.plan import Plan
-from analysis.campaign.view import View, bits, named
-from simcore.results import MODEL_VERSION
+from headway.analysis.campaign.identity import model_of
+from headway.analysis.campaign.index import Index, first, last
+from headway.analysis.campaign.plan import Plan
+from headway.analysis.campaign.view import View, bits, named
+from headway.simcore.results import MODEL_VERSION
 
 
 class State(IntEnum):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simcore.results import TABLES
-from traces.errors import InputError, reason
+from headway.simcore.results import TABLES
+from headway.traces.errors import InputError, reason
 
 _TEXT, _INT, _REAL = pa.string(), pa.int64(), pa.float64()
 

@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from analysis.campaign import parts
-from analysis.campaign.lock import locked
-from analysis.campaign.store import CAMPAIGNS, FOLDERS, JOURNAL, PARTS, UNFINISHED, Store
-from analysis.campaign.tables import STORED, Tables, told_of
-from analysis.output import writing
-from simcore.manifest import MANIFEST, Manifest
-from simcore.results import read_table
-from traces.errors import InputError
+from headway.analysis.campaign import parts
+from headway.analysis.campaign.lock import locked
+from headway.analysis.campaign.store import CAMPAIGNS, FOLDERS, JOURNAL, PARTS, UNFINISHED, Store
+from headway.analysis.campaign.tables import STORED, Tables, told_of
+from headway.analysis.output import writing
+from headway.simcore.manifest import MANIFEST, Manifest
+from headway.simcore.results import read_table
+from headway.traces.errors import InputError
 
 DAMAGED = "damaged"
 """Name of the folder of a store for what is set aside."""

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from analysis.campaign import parts
-from analysis.campaign.index import Index, union
-from analysis.campaign.tables import STORED, told_of
-from simcore.manifest import Manifest
-from simcore.results import TABLES
-from traces.errors import InputError
+from headway.analysis.campaign import parts
+from headway.analysis.campaign.index import Index, union
+from headway.analysis.campaign.tables import STORED, told_of
+from headway.simcore.manifest import Manifest
+from headway.simcore.results import TABLES
+from headway.traces.errors import InputError
 
 _ROWS = 1 << 14
 """Rows that are read at a time where not all are needed at once."""

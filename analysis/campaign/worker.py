@@ -15,17 +15,17 @@ from typing import Any
 
 import pyarrow as pa
 
-import policies
-from analysis.campaign.identity import engine_code, policy_digest
-from analysis.campaign.tables import METRICS, STORED, Tables, merged
-from analysis.campaign.world import Misfit, unpacked
-from analysis.metrics import metrics
-from simcore import combine, simulate
-from simcore.results import SCHEMA_VERSION, Result
-from simcore.scenario import PolicyChoice, Scenario
-from simcore.simulate import RunOptions
-from traces import Trace
-from traces.errors import shown
+from headway import policies
+from headway.analysis.campaign.identity import engine_code, policy_digest
+from headway.analysis.campaign.tables import METRICS, STORED, Tables, merged
+from headway.analysis.campaign.world import Misfit, unpacked
+from headway.analysis.metrics import metrics
+from headway.simcore import combine, simulate
+from headway.simcore.results import SCHEMA_VERSION, Result
+from headway.simcore.scenario import PolicyChoice, Scenario
+from headway.simcore.simulate import RunOptions
+from headway.traces import Trace
+from headway.traces.errors import shown
 
 _LONGEST = 20_000
 """Characters of an error, or of its traceback, that are stored."""

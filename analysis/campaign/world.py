@@ -10,9 +10,9 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.campaign.identity import digest
-from simcore.scenario import Scenario
-from traces import Trace
+from headway.analysis.campaign.identity import digest
+from headway.simcore.scenario import Scenario
+from headway.traces import Trace
 
 _BIG = 64
 """Breakpoints from which a trace is worth a journey of its own."""

@@ -4,11 +4,11 @@ Every function takes data frames and gives a matplotlib figure; `analysis.plots.
 column that is told apart by colour, and `run` names the world-and-policy that a row belongs to.
 """
 
-from analysis.figures.across import difference_figure, gap_figure, heat_map
-from analysis.figures.devices import memory_figure, utilisation_figure
-from analysis.figures.latency import boxen_figure, by_token_figure, distribution_figure
-from analysis.figures.placement import migration_figure, placement_figure
-from analysis.figures.style import COLUMN, PAGE, SLIDE, Size
+from headway.analysis.figures.across import difference_figure, gap_figure, heat_map
+from headway.analysis.figures.devices import memory_figure, utilisation_figure
+from headway.analysis.figures.latency import boxen_figure, by_token_figure, distribution_figure
+from headway.analysis.figures.placement import migration_figure, placement_figure
+from headway.analysis.figures.style import COLUMN, PAGE, SLIDE, Size
 
 __all__ = [
     "COLUMN",

@@ -8,11 +8,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.devices import draw_map
-from analysis.figures.style import PAGE, Size, finish, lettered, new_figure, note, shortened, thinned
-from analysis.plots import literal
-from analysis.stats import Interval, percentile_over_runs
-from analysis.tables import number
+from headway.analysis.figures.devices import draw_map
+from headway.analysis.figures.style import PAGE, Size, finish, lettered, new_figure, note, shortened, thinned
+from headway.analysis.plots import literal
+from headway.analysis.stats import Interval, percentile_over_runs
+from headway.analysis.tables import number
 
 _MOST_DOTS = 500
 """Dots of a policy; more lie on each other, and each takes room in a file."""

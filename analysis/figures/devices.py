@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.style import (
+from headway.analysis.figures.style import (
     COLOURS,
     PAGE,
     Size,
@@ -23,8 +23,8 @@ from analysis.figures.style import (
     policies_in,
     shortened,
 )
-from analysis.plots import literal, looks
-from analysis.tables import byte_unit
+from headway.analysis.plots import literal, looks
+from headway.analysis.tables import byte_unit
 
 _MOST_LINES = 8
 """More lines than this cannot be told apart."""

@@ -8,7 +8,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.style import (
+from headway.analysis.figures.style import (
     PAGE,
     Size,
     add_legend,
@@ -22,8 +22,8 @@ from analysis.figures.style import (
     policies_in,
     shortened,
 )
-from analysis.plots import draw_shares, literal, looks, set_latency_scale
-from analysis.tables import time_unit
+from headway.analysis.plots import draw_shares, literal, looks, set_latency_scale
+from headway.analysis.tables import time_unit
 
 _MOST_TOGETHER = 6
 

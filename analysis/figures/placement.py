@@ -12,7 +12,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from analysis.figures.style import (
+from headway.analysis.figures.style import (
     PAGE,
     Size,
     add_legend,
@@ -25,8 +25,8 @@ from analysis.figures.style import (
     panels,
     thinned,
 )
-from analysis.plots import looks
-from analysis.tables import byte_unit
+from headway.analysis.plots import looks
+from headway.analysis.tables import byte_unit
 
 _MOST_STEPS = 500
 _HEAD = re.compile(r"L(\d+)\.head(\d+)")

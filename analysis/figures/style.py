@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plots import LOG_FROM_RATIO, literal, log_ticks, styled
+from headway.analysis.plots import LOG_FROM_RATIO, literal, log_ticks, styled
 
 COLOURS = "cividis"
 """The scale of heat maps, made for readers with any colour vision (Nuñez, Anderton and Renslow, PLoS ONE 13, 2018)."""

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
-from analysis.paper.runs import SLOWEST, Case
-from analysis.paper.worlds import World
-from simcore import PRESETS, PolicyChoice
-from traces.errors import InputError, one_of, shown
+from headway.analysis.paper.runs import SLOWEST, Case
+from headway.analysis.paper.worlds import World
+from headway.simcore import PRESETS, PolicyChoice
+from headway.traces.errors import InputError, one_of, shown
 
 Experiment: TypeAlias = Literal["small", "medium", "sensitivity"]
 EXPERIMENTS: tuple[Experiment, ...] = get_args(Experiment)

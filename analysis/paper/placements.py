@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from simcore import Decision, Infeasible, Keep, Observation, Placement
+from headway.simcore import Decision, Infeasible, Keep, Observation, Placement
 
 
 @dataclass(frozen=True)

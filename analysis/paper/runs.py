@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import policies
-from analysis.campaign.dispatch import mapped
-from analysis.paper.placements import SlowestDevice
-from analysis.paper.witness import Witness
-from analysis.paper.worlds import World, alone_seconds, bound_seconds, draw
-from simcore import Policy, PolicyChoice, Result, RunOptions, simulate
+from headway import policies
+from headway.analysis.campaign.dispatch import mapped
+from headway.analysis.paper.placements import SlowestDevice
+from headway.analysis.paper.witness import Witness
+from headway.analysis.paper.worlds import World, alone_seconds, bound_seconds, draw
+from headway.simcore import Policy, PolicyChoice, Result, RunOptions, simulate
 
 SLOWEST = SlowestDevice.name
 """A yardstick and no policy that anybody would want, so it is not registered."""

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.paper.experiments import POLICIES, SHAPES, shard_variant
-from analysis.paper.runs import Tables
-from analysis.paper.worlds import World, model_bytes, work_flop
-from analysis.stats import Interval, bootstrap
-from simcore import Kind
+from headway.analysis.paper.experiments import POLICIES, SHAPES, shard_variant
+from headway.analysis.paper.runs import Tables
+from headway.analysis.paper.worlds import World, model_bytes, work_flop
+from headway.analysis.stats import Interval, bootstrap
+from headway.simcore import Kind
 
 ORDER = tuple(choice.label for choice in POLICIES)
 OURS = "resource-aware"

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from policies.optimal.exact import solve
-from simcore import Decision, Infeasible, IntArray, Observation, Placement, Policy, predict
+from headway.policies.optimal.exact import solve
+from headway.simcore import Decision, Infeasible, IntArray, Observation, Placement, Policy, predict
 
 
 @dataclass(frozen=True)

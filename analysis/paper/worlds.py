@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from scipy.special import ndtri
 
-from simcore import (
+from headway.simcore import (
     BlockOptions,
     Cluster,
     ControllerOptions,
@@ -34,10 +34,10 @@ from simcore import (
     preset,
     stream,
 )
-from simcore.world.batch import one_sequence
-from simcore.world.blocks import block_table
-from simcore.world.options import Overflow
-from traces import Trace
+from headway.simcore.world.batch import one_sequence
+from headway.simcore.world.blocks import block_table
+from headway.simcore.world.options import Overflow
+from headway.traces import Trace
 
 MEMORY_BYTES = (2e9, 8e9)
 FLOPS = (5e9, 50e9)

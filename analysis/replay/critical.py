@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
-from analysis.replay.spans import TokenSpans, Work, by_token
-from analysis.replay.watch import Replay
-from simcore.instrument import Asked, Compute, Message, Move, Standing
+from headway.analysis.replay.spans import TokenSpans, Work, by_token
+from headway.analysis.replay.watch import Replay
+from headway.simcore.instrument import Asked, Compute, Message, Move, Standing
 
 Part: TypeAlias = Literal["compute", "disk", "transfer", "wait", "migration", "decision", "fault"]
 """As the columns of the table `tokens`."""

@@ -7,12 +7,12 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from analysis.replay.critical import Path, Piece, critical_path
-from analysis.replay.reasons import Explainer, Reasons, seconds
-from analysis.replay.watch import Replay
-from analysis.tables import grid
-from simcore.files.placement import ranges
-from traces.errors import InputError
+from headway.analysis.replay.critical import Path, Piece, critical_path
+from headway.analysis.replay.reasons import Explainer, Reasons, seconds
+from headway.analysis.replay.watch import Replay
+from headway.analysis.tables import grid
+from headway.simcore.files.placement import ranges
+from headway.traces.errors import InputError
 
 _WHY = 60  # characters of a line, so that rows can be read side by side
 

@@ -5,16 +5,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from analysis.replay.critical import Path, Piece
-from analysis.replay.spans import STAGES, block_names
-from analysis.replay.watch import Replay
-from analysis.tables import byte_unit, number
-from simcore.engine.network.network import shared_cluster
-from simcore.instrument import Asked, Attempt, Compute, Message, Move
-from simcore.world.airtime import CellRate
-from simcore.world.blocks import Kind
-from simcore.world.route import Route
-from traces import Trace
+from headway.analysis.replay.critical import Path, Piece
+from headway.analysis.replay.spans import STAGES, block_names
+from headway.analysis.replay.watch import Replay
+from headway.analysis.tables import byte_unit, number
+from headway.simcore.engine.network.network import shared_cluster
+from headway.simcore.instrument import Asked, Attempt, Compute, Message, Move
+from headway.simcore.world.airtime import CellRate
+from headway.simcore.world.blocks import Kind
+from headway.simcore.world.route import Route
+from headway.traces import Trace
 
 _IN_LAYERS = (Kind.HEAD, Kind.PROJ, Kind.FFN)
 _NEARLY = 0.995

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from simcore.files.placement import ranges
-from simcore.instrument import Asked, Attempt, Compute, Formed, Message, Move, Span, Standing
-from simcore.world.blocks import BlockTable, Kind
+from headway.simcore.files.placement import ranges
+from headway.simcore.instrument import Asked, Attempt, Compute, Formed, Message, Move, Span, Standing
+from headway.simcore.world.blocks import BlockTable, Kind
 
 Work = Compute | Message
 """What the decoding of a token is made of."""

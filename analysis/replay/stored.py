@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
-from analysis.campaign.identity import policy_digest, run_id
-from analysis.campaign.store import ORIGIN, SCENARIO, Store
-from analysis.campaign.view import View
-from analysis.campaign.world import World
-from analysis.replay.watch import Replay, Row, different, origin_of, policy_of, repeated, scenario_of
-from simcore.results import read_table
-from traces.errors import InputError, shown
+from headway.analysis.campaign.identity import policy_digest, run_id
+from headway.analysis.campaign.store import ORIGIN, SCENARIO, Store
+from headway.analysis.campaign.view import View
+from headway.analysis.campaign.world import World
+from headway.analysis.replay.watch import Replay, Row, different, origin_of, policy_of, repeated, scenario_of
+from headway.simcore.results import read_table
+from headway.traces.errors import InputError, shown
 
 
 def watch_stored(folder: Path, name: str | None) -> Replay:

@@ -16,14 +16,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from analysis.output import writing
-from analysis.replay.spans import TokenSpans, Work, block_names, by_token
-from analysis.replay.watch import Replay
-from simcore.engine.network.network import shared_cluster
-from simcore.instrument import Asked, Attempt, Message, Move, Standing
-from simcore.world.route import Route
-from traces import Trace
-from traces.errors import InputError
+from headway.analysis.output import writing
+from headway.analysis.replay.spans import TokenSpans, Work, block_names, by_token
+from headway.analysis.replay.watch import Replay
+from headway.simcore.engine.network.network import shared_cluster
+from headway.simcore.instrument import Asked, Attempt, Message, Move, Standing
+from headway.simcore.world.route import Route
+from headway.traces import Trace
+from headway.traces.errors import InputError
 
 Event: TypeAlias = dict[str, Any]
 

@@ -13,16 +13,15 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-import policies
-import simcore
-from analysis.compare import choose
-from analysis.output import ORIGIN, SCENARIO
-from simcore.instrument import Span, Spans
-from simcore.observe import Policy
-from simcore.results import Result, load_result
-from simcore.scenario import PolicyChoice, Scenario
-from traces.errors import InputError, one_of, reason, shown
-from traces.files import open_input
+from headway import policies, simcore
+from headway.analysis.compare import choose
+from headway.analysis.output import ORIGIN, SCENARIO
+from headway.simcore.instrument import Span, Spans
+from headway.simcore.observe import Policy
+from headway.simcore.results import Result, load_result
+from headway.simcore.scenario import PolicyChoice, Scenario
+from headway.traces.errors import InputError, one_of, reason, shown
+from headway.traces.files import open_input
 
 _MOST_BYTES = 100_000
 

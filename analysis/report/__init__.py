@@ -3,9 +3,9 @@
 `read_evidence` reads the folder, `contest` weighs the policies, `page` writes the file.
 """
 
-from analysis.report.evidence import Evidence
-from analysis.report.folder import read_evidence
-from analysis.report.page import page
-from analysis.report.verdict import Contest, contest, verdict
+from headway.analysis.report.evidence import Evidence
+from headway.analysis.report.folder import read_evidence
+from headway.analysis.report.page import page
+from headway.analysis.report.verdict import Contest, contest, verdict
 
 __all__ = ["Contest", "Evidence", "contest", "page", "read_evidence", "verdict"]

@@ -4,8 +4,8 @@ import shlex
 
 import pandas as pd
 
-from analysis.report.evidence import Evidence
-from analysis.report.sheets import Cell, Head, Sheet, count, is_numeric, level_cell, real
+from headway.analysis.report.evidence import Evidence
+from headway.analysis.report.sheets import Cell, Head, Sheet, count, is_numeric, level_cell, real
 
 MOST_FAULTS = 50
 """Rows of faults; the table `faults` has all."""

@@ -7,7 +7,7 @@ from html import escape
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from analysis.plots import styled
+from headway.analysis.plots import styled
 
 _INK = {"#262626": "var(--ink)", "#666666": "var(--frame)", "#e6e6e6": "var(--grid)"}
 """What the house style draws text, axes and grids with, and what the page has for it in light and dark."""

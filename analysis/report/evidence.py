@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.metrics import metrics
-from simcore.files.document import read_value
-from simcore.results import Result
-from traces.errors import InputError
+from headway.analysis.metrics import metrics
+from headway.simcore.files.document import read_value
+from headway.simcore.results import Result
+from headway.traces.errors import InputError
 
 DETAILS = ("requests", "tokens", "devices", "links", "placements", "migrations", "faults")
 """Tables that tell more of a run than its row does."""

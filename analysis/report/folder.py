@@ -14,15 +14,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.campaign.design import CASE
-from analysis.campaign.store import Store, is_store
-from analysis.campaign.tables import STORED
-from analysis.report.evidence import DETAILS, Evidence, alone, described, detailed, of_result
-from simcore import load_result
-from simcore.manifest import check_folder
-from simcore.results import check_table, read_table
-from traces.errors import InputError, one_of, reason, shown
-from traces.files import open_input
+from headway.analysis.campaign.design import CASE
+from headway.analysis.campaign.store import Store, is_store
+from headway.analysis.campaign.tables import STORED
+from headway.analysis.report.evidence import DETAILS, Evidence, alone, described, detailed, of_result
+from headway.simcore import load_result
+from headway.simcore.manifest import check_folder
+from headway.simcore.results import check_table, read_table
+from headway.traces.errors import InputError, one_of, reason, shown
+from headway.traces.files import open_input
 
 _MOST_BYTES = 1_000_000
 _NUMBERS = ("number", "seed")

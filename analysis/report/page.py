@@ -6,14 +6,14 @@ import platform
 from collections.abc import Sequence
 from importlib import metadata, resources
 
-from analysis.report.closer import fault_sheet, slowest_sheet
-from analysis.report.drawing import inline_svg
-from analysis.report.evidence import Evidence
-from analysis.report.sheets import comparison, numbers, run_sheet, scenario_sheets, settings
-from analysis.report.sights import Sight, sights
-from analysis.report.verdict import METRICS, Contest, Metric, contest, listed, verdict
-from analysis.stats import RESAMPLES
-from traces.errors import visible
+from headway.analysis.report.closer import fault_sheet, slowest_sheet
+from headway.analysis.report.drawing import inline_svg
+from headway.analysis.report.evidence import Evidence
+from headway.analysis.report.sheets import comparison, numbers, run_sheet, scenario_sheets, settings
+from headway.analysis.report.sights import Sight, sights
+from headway.analysis.report.verdict import METRICS, Contest, Metric, contest, listed, verdict
+from headway.analysis.stats import RESAMPLES
+from headway.traces.errors import visible
 
 _LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn")
 
@@ -68,7 +68,7 @@ def page(evidence: Evidence, metric: Metric | None = None, pictures: Sequence[Si
 
 
 def _file(name: str) -> str:
-    return (resources.files("analysis") / "report" / name).read_text(encoding="utf-8")
+    return (resources.files(__package__) / name).read_text(encoding="utf-8")
 
 
 def _facts(evidence: Evidence) -> list[str]:

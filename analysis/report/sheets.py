@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.report.evidence import Evidence, described
-from analysis.report.verdict import Change, Contest, contest, percent
-from analysis.report.worlds import level
-from analysis.stats import Interval
-from analysis.tables import byte_unit, number, time_unit
+from headway.analysis.report.evidence import Evidence, described
+from headway.analysis.report.verdict import Change, Contest, contest, percent
+from headway.analysis.report.worlds import level
+from headway.analysis.stats import Interval
+from headway.analysis.tables import byte_unit, number, time_unit
 
 MOST_RUNS = 200
 """A longer table of runs would bury the rest; the folder has all."""

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import figures
-from analysis.figures import PAGE, Size
-from analysis.report.evidence import Evidence, alone
-from analysis.report.verdict import Contest
-from analysis.report.worlds import by_world, effects
-from simcore.files.schema import NAME
+from headway.analysis import figures
+from headway.analysis.figures import PAGE, Size
+from headway.analysis.report.evidence import Evidence, alone
+from headway.analysis.report.verdict import Contest
+from headway.analysis.report.worlds import by_world, effects
+from headway.simcore.files.schema import NAME
 
 _FILE_NAME = re.compile(NAME)
 _OPTIMA = ("exact", "exact-milp")

@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.report.evidence import Evidence
-from analysis.report.worlds import by_world, effects, level, per_seed
-from analysis.stats import (
+from headway.analysis.report.evidence import Evidence
+from headway.analysis.report.worlds import by_world, effects, level, per_seed
+from headway.analysis.stats import (
     FEW,
     ROUNDING,
     Comparison,
@@ -30,8 +30,8 @@ from analysis.stats import (
     replications_needed,
     without_rounding,
 )
-from analysis.tables import number, time_unit
-from traces.errors import InputError, one_of
+from headway.analysis.tables import number, time_unit
+from headway.traces.errors import InputError, one_of
 
 BELIEVED = 0.05
 _WISHED = 0.05

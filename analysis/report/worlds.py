@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.report.evidence import Evidence
-from analysis.stats import Interval, bootstrap
+from headway.analysis.report.evidence import Evidence
+from headway.analysis.stats import Interval, bootstrap
 
 
 def by_world(evidence: Evidence, column: str, runs: pd.DataFrame) -> pd.DataFrame:

@@ -4,8 +4,8 @@
 `simcore.files.changes` has the vocabulary of changes, docs/whatif.md the tutorial.
 """
 
-from analysis.whatif.ask import sweep, what_if
-from analysis.whatif.runs import Findings
-from analysis.whatif.study import Study
+from headway.analysis.whatif.ask import sweep, what_if
+from headway.analysis.whatif.runs import Findings
+from headway.analysis.whatif.study import Study
 
 __all__ = ["Findings", "Study", "sweep", "what_if"]

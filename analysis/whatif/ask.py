@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from analysis.whatif.runs import Findings, prepare, run
-from analysis.whatif.study import REPLICATIONS, Study
-from simcore.files.changes import Change, parse_change, parse_settings
-from simcore.simulate import RunOptions
+from headway.analysis.whatif.runs import Findings, prepare, run
+from headway.analysis.whatif.study import REPLICATIONS, Study
+from headway.simcore.files.changes import Change, parse_change, parse_settings
+from headway.simcore.simulate import RunOptions
 
 
 def what_if(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.stats import bootstrap, without_rounding
+from headway.analysis.stats import bootstrap, without_rounding
 
 
 @dataclass(frozen=True)

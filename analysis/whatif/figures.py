@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.plots import draw_shares, literal, looks, plain, styled
-from analysis.tables import time_unit
-from analysis.whatif.differences import ended
-from analysis.whatif.runs import Findings
-from simcore.files.changes import Scale, Set
-from traces.units import UNITS, number_and_unit
+from headway.analysis.plots import draw_shares, literal, looks, plain, styled
+from headway.analysis.tables import time_unit
+from headway.analysis.whatif.differences import ended
+from headway.analysis.whatif.runs import Findings
+from headway.simcore.files.changes import Scale, Set
+from headway.traces.units import UNITS, number_and_unit
 
 _WIDEST = 60
 _LOG_FROM_RATIO = 8.0

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pandas as pd
 
-import policies
-from analysis.campaign.dispatch import mapped
-from analysis.compare import choose
-from analysis.metrics import later_tokens, metrics
-from analysis.whatif.differences import differences, levels
-from analysis.whatif.study import BASE, Study
-from simcore import PolicyChoice, Scenario, load_scenario, simulate
-from simcore.errors import DoesNotFitError
-from simcore.files.bounds import MOST_SEEDS
-from simcore.files.changes import Change
-from simcore.simulate import RunOptions
-from traces.errors import InputError
+from headway import policies
+from headway.analysis.campaign.dispatch import mapped
+from headway.analysis.compare import choose
+from headway.analysis.metrics import later_tokens, metrics
+from headway.analysis.whatif.differences import differences, levels
+from headway.analysis.whatif.study import BASE, Study
+from headway.simcore import PolicyChoice, Scenario, load_scenario, simulate
+from headway.simcore.errors import DoesNotFitError
+from headway.simcore.files.bounds import MOST_SEEDS
+from headway.simcore.files.changes import Change
+from headway.simcore.simulate import RunOptions
+from headway.traces.errors import InputError
 
 _TOKENS = ["variant", "policy", "seed", "request", "token", "latency_s"]
 _NOTHING_RUN = {

@@ -7,13 +7,13 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-import simcore
-from simcore.files.bounds import MOST_SEEDS
-from simcore.files.changes import Change, Scale, Set, parse_change, parse_settings
-from simcore.files.document import Document, KeyPath
-from simcore.files.mistakes import validated
-from simcore.files.section import Section
-from traces.errors import InputError, shown
+from headway import simcore
+from headway.simcore.files.bounds import MOST_SEEDS
+from headway.simcore.files.changes import Change, Scale, Set, parse_change, parse_settings
+from headway.simcore.files.document import Document, KeyPath
+from headway.simcore.files.mistakes import validated
+from headway.simcore.files.section import Section
+from headway.traces.errors import InputError, shown
 
 BASE = "base"
 """What the scenario without the changes of a variant is called."""

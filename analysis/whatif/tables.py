@@ -7,11 +7,11 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from analysis.stats import FEW
-from analysis.tables import NOTHING, byte_unit, grid, number, time_unit
-from analysis.whatif.differences import METRICS
-from analysis.whatif.runs import Findings
-from simcore.files.changes import Change
+from headway.analysis.stats import FEW
+from headway.analysis.tables import NOTHING, byte_unit, grid, number, time_unit
+from headway.analysis.whatif.differences import METRICS
+from headway.analysis.whatif.runs import Findings
+from headway.simcore.files.changes import Change
 
 
 def summary(findings: Findings) -> list[Table | str]:

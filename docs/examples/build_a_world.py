@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from simcore import (
+from headway.simcore import (
     Cluster,
     Decision,
     DecodeCost,
@@ -18,7 +18,7 @@ from simcore import (
     preset,
     simulate,
 )
-from traces import Trace, parse, steps
+from headway.traces import Trace, parse, steps
 
 
 def rate(text: str) -> float:

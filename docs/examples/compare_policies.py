@@ -1,9 +1,9 @@
 """Every shipped policy in the same world, with the parts of what a token took."""
 
-import policies
-from analysis.compare import compare
-from analysis.metrics import metrics
-from simcore import load_scenario, shipped_scenario
+from headway import policies
+from headway.analysis.compare import compare
+from headway.analysis.metrics import metrics
+from headway.simcore import load_scenario, shipped_scenario
 
 scenario = load_scenario(shipped_scenario("home-cluster"))
 # `pinned` keeps a placement that the scenario pins; this one pins none.

@@ -1,7 +1,7 @@
 """From a scenario to a table."""
 
-import policies
-from simcore import load_scenario, shipped_scenario, simulate
+from headway import policies
+from headway.simcore import load_scenario, shipped_scenario, simulate
 
 scenario = load_scenario(shipped_scenario("home-cluster"))
 result = simulate(scenario, policies.create("resource-aware"))

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.plots import save_figure
-from simcore import Cluster, Device
-from simcore.world import topology
-from traces import Trace
+from headway.analysis.plots import save_figure
+from headway.simcore import Cluster, Device
+from headway.simcore.world import topology
+from headway.traces import Trace
 
 names = [f"d{number}" for number in range(1, 9)]
 devices = tuple(Device(name=name, memory_bytes=1e9, flops=1e9) for name in names)

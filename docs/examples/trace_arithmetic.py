@@ -1,6 +1,6 @@
 """What a trace can tell: its value, its integral, and when the integral comes to something."""
 
-from traces import Trace, parse
+from headway.traces import Trace, parse
 
 fast, slow = parse("80 Mbit/s", "rate", "fast"), parse("8 Mbit/s", "rate", "slow")
 # Fast for two seconds, slow for one, nothing for one, and again from the start.

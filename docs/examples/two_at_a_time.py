@@ -1,7 +1,7 @@
 """A scheduler of your own: two sequences at a time, against one."""
 
-import policies
-from simcore import (
+from headway import policies
+from headway.simcore import (
     Cluster,
     DecodeCost,
     Device,
@@ -12,7 +12,7 @@ from simcore import (
     preset,
     simulate,
 )
-from traces import Trace
+from headway.traces import Trace
 
 
 class TwoAtATime:

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-import policies
-from simcore import (
+from headway import policies
+from headway.simcore import (
     BlockTable,
     Chain,
     Cluster,
@@ -24,9 +24,9 @@ from simcore import (
     preset,
     simulate,
 )
-from simcore.steps.patterns import PATTERNS
-from simcore.world.cost import Projection
-from traces import Trace
+from headway.simcore.steps.patterns import PATTERNS
+from headway.simcore.world.cost import Projection
+from headway.traces import Trace
 
 NOTHING = {"kind": -1, "layer": -1}  # what the source sends first was made by no block
 

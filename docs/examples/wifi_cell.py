@@ -10,10 +10,10 @@ import pandas as pd
 import simpy
 from matplotlib.figure import Figure
 
-import policies
-from analysis.plots import save_figure
-from simcore import Scenario, load_scenario, shipped_scenario, simulate
-from simcore.engine.network.network import network, sent
+from headway import policies
+from headway.analysis.plots import save_figure
+from headway.simcore import Scenario, load_scenario, shipped_scenario, simulate
+from headway.simcore.engine.network.network import network, sent
 
 MESSAGE = 8192  # bytes; the input of a layer of the model, 4096 numbers of two bytes
 WAYS = ("dedicated", "fair")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from simcore import BlockTable, IntArray
+from headway.simcore import BlockTable, IntArray
 
 
 def units(blocks: BlockTable) -> tuple[IntArray, ...]:

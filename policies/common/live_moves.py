@@ -1,6 +1,6 @@
 """Room for `live` moves, during which a block takes memory on its old and on its new device."""
 
-from simcore import Decision, Infeasible, IntArray, Observation, Placement, predict
+from headway.simcore import Decision, Infeasible, IntArray, Observation, Placement, predict
 
 NO_ROOM_ON_THE_WAY = "no room for blocks at both ends while they move"
 

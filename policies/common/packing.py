@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore import FloatArray, IntArray, predict
+from headway.simcore import FloatArray, IntArray, predict
 
 _MOST_CHOICES = 20_000
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore import Observation
+from headway.simcore import Observation
 
 
 def usable(seen: Observation) -> NDArray[np.bool_]:

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simcore import FloatArray, IntArray, Kind, Observation, Payload, predict
-from simcore.steps.fork_join import SOURCE
+from headway.simcore import FloatArray, IntArray, Kind, Observation, Payload, predict
+from headway.simcore.steps.fork_join import SOURCE
 
 NOTHING_FOUND = "no device has the memory for some block, even after moving smaller ones"
 

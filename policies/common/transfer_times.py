@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from simcore import FloatArray, Observation, Payload, Stage, StepCost
-from simcore.world.cost import PER_BLOCK
+from headway.simcore import FloatArray, Observation, Payload, Stage, StepCost
+from headway.simcore.world.cost import PER_BLOCK
 
 
 def message(seen: Observation, size: float) -> FloatArray:

@@ -4,13 +4,13 @@
 worlds and questions for tests of one's own.
 """
 
-from policies.contract import strategies
-from policies.contract.check import check_law, check_policy, declarations
-from policies.contract.laws import LAWS, Law
-from policies.contract.module import policy_contract
-from policies.contract.question import AskedWith, Question, Scripted
-from policies.contract.report import Finding, Report
-from policies.contract.written import scenario_yaml
+from headway.policies.contract import strategies
+from headway.policies.contract.check import check_law, check_policy, declarations
+from headway.policies.contract.laws import LAWS, Law
+from headway.policies.contract.module import policy_contract
+from headway.policies.contract.question import AskedWith, Question, Scripted
+from headway.policies.contract.report import Finding, Report
+from headway.policies.contract.written import scenario_yaml
 
 __all__ = [
     "LAWS",

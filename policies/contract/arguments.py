@@ -7,8 +7,8 @@ from typing import Any, Literal, ParamSpec, TypeVar, get_args, get_origin
 
 from hypothesis import strategies as st
 
-from traces import InputError
-from traces.errors import one_of, shown
+from headway.traces import InputError
+from headway.traces.errors import one_of, shown
 
 Wanted = ParamSpec("Wanted")
 Drawn = TypeVar("Drawn")

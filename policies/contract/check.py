@@ -10,16 +10,16 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
 
-from policies.contract import strategies
-from policies.contract.edges import edges, second_thoughts
-from policies.contract.growth import Timing, measured
-from policies.contract.laws import LAWS, BrokenError, Family, Law
-from policies.contract.question import Question
-from policies.contract.report import Finding, Level, Outcome, Report
-from policies.contract.subject import Factory, Subject
-from policies.registry import declared
-from traces import InputError
-from traces.errors import one_of, shown
+from headway.policies.contract import strategies
+from headway.policies.contract.edges import edges, second_thoughts
+from headway.policies.contract.growth import Timing, measured
+from headway.policies.contract.laws import LAWS, BrokenError, Family, Law
+from headway.policies.contract.question import Question
+from headway.policies.contract.report import Finding, Level, Outcome, Report
+from headway.policies.contract.subject import Factory, Subject
+from headway.policies.registry import declared
+from headway.traces import InputError
+from headway.traces.errors import one_of, shown
 
 TIME = "time"
 """The law about how long decisions take."""

@@ -5,10 +5,10 @@ from functools import cache
 
 import numpy as np
 
-from policies.contract.question import Question
-from policies.contract.strategies import block_bytes, needed_bytes, with_memory
-from simcore import BlockOptions, Cluster, DecodeCost, Device, Link, ModelSpec, Request, Scenario
-from traces import Trace
+from headway.policies.contract.question import Question
+from headway.policies.contract.strategies import block_bytes, needed_bytes, with_memory
+from headway.simcore import BlockOptions, Cluster, DecodeCost, Device, Link, ModelSpec, Request, Scenario
+from headway.traces import Trace
 
 
 def edges() -> tuple[Question, ...]:

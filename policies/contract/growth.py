@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from policies.contract.question import Question
-from policies.contract.subject import MOST_WAIT_S, NotAskedError, Subject
-from policies.contract.views import thawed
-from simcore import BlockOptions, Cluster, DecodeCost, Device, Link, ModelSpec, Request, Scenario
-from simcore.engine.placement.policy_timeout import OverdueError
-from traces import Trace
+from headway.policies.contract.question import Question
+from headway.policies.contract.subject import MOST_WAIT_S, NotAskedError, Subject
+from headway.policies.contract.views import thawed
+from headway.simcore import BlockOptions, Cluster, DecodeCost, Device, Link, ModelSpec, Request, Scenario
+from headway.simcore.engine.placement.policy_timeout import OverdueError
+from headway.traces import Trace
 
 MOST_SECONDS = 10.0
 """Processor time that one decision may take."""

@@ -11,11 +11,19 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from pandas import DataFrame
 
-from policies.contract.edges import elsewhere
-from policies.contract.question import Question, shown
-from policies.contract.subject import NotAskedError, Subject, devices_of, malformed, same, settled_in, told
-from policies.contract.views import changed, renamed, reordered, rescaled, thawed
-from simcore import (
+from headway.policies.contract.edges import elsewhere
+from headway.policies.contract.question import Question, shown
+from headway.policies.contract.subject import (
+    NotAskedError,
+    Subject,
+    devices_of,
+    malformed,
+    same,
+    settled_in,
+    told,
+)
+from headway.policies.contract.views import changed, renamed, reordered, rescaled, thawed
+from headway.simcore import (
     AuditError,
     IntArray,
     Keep,

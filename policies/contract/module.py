@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from policies.contract.check import TIME, check_law
-from policies.contract.laws import LAWS
-from policies.contract.report import Level
-from policies.contract.subject import Factory
+from headway.policies.contract.check import TIME, check_law
+from headway.policies.contract.laws import LAWS
+from headway.policies.contract.report import Level
+from headway.policies.contract.subject import Factory
 
 
 def policy_contract(factory: Factory, level: Level = "quick") -> Callable[..., Any]:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from simcore import (
+from headway.simcore import (
     Decision,
     IntArray,
     Keep,

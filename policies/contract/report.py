@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from policies.contract.growth import Timing, told
-from policies.contract.question import Question
-from policies.contract.written import scenario_yaml
+from headway.policies.contract.growth import Timing, told
+from headway.policies.contract.question import Question
+from headway.policies.contract.written import scenario_yaml
 
 Level: TypeAlias = Literal["quick", "thorough"]
 Outcome: TypeAlias = Literal["kept", "broken", "declared", "unfounded", "not reached"]
@@ -13,8 +13,8 @@ Outcome: TypeAlias = Literal["kept", "broken", "declared", "unfounded", "not rea
 
 _MODULE = '''"""An example of the law {}: {}."""
 
-from policies import found
-from policies.contract import AskedWith
+from headway.policies import found
+from headway.policies.contract import AskedWith
 
 
 def asked() -> AskedWith:

@@ -12,9 +12,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from hypothesis import strategies as st
 
-from policies.contract.arguments import checked
-from policies.contract.question import Question, shown
-from simcore import (
+from headway.policies.contract.arguments import checked
+from headway.policies.contract.question import Question, shown
+from headway.simcore import (
     BlockOptions,
     Cluster,
     ControllerOptions,
@@ -31,10 +31,10 @@ from simcore import (
     Request,
     Scenario,
 )
-from simcore.world.batch import one_sequence
-from simcore.world.cost import Projection
-from simcore.world.options import Migration
-from traces import Trace, scaled
+from headway.simcore.world.batch import one_sequence
+from headway.simcore.world.cost import Projection
+from headway.simcore.world.options import Migration
+from headway.traces import Trace, scaled
 
 Sharing: TypeAlias = Literal["airtime", "dedicated", "fair"]
 """Rules of sharing under which worlds are made here."""

@@ -7,12 +7,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from policies.contract.question import Question, shown
-from policies.contract.views import thawed
-from simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, Policy
-from simcore.engine.placement import decision_validation
-from simcore.engine.placement.policy_timeout import Deadline, OverdueError
-from traces.errors import told as error_told
+from headway.policies.contract.question import Question, shown
+from headway.policies.contract.views import thawed
+from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, Policy
+from headway.simcore.engine.placement import decision_validation
+from headway.simcore.engine.placement.policy_timeout import Deadline, OverdueError
+from headway.traces.errors import told as error_told
 
 Factory: TypeAlias = Callable[[], Policy]
 """Makes a fresh policy, such as a class without required parameters."""

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from simcore import FloatArray, IntArray, Observation, Step, StepCost
+from headway.simcore import FloatArray, IntArray, Observation, Step, StepCost
 
 Value = TypeVar("Value")
 

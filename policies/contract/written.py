@@ -5,9 +5,9 @@ from typing import Any
 
 import yaml
 
-from simcore import DecodeCost, Device, Link, Medium, NetworkOptions, PaperCost, Scenario, Tcp
-from simcore.registry import name_of
-from traces import Trace
+from headway.simcore import DecodeCost, Device, Link, Medium, NetworkOptions, PaperCost, Scenario, Tcp
+from headway.simcore.registry import name_of
+from headway.traces import Trace
 
 
 def scenario_yaml(scenario: Scenario) -> str:

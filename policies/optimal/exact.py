@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from policies.optimal.head_assignment import Found, HeadStage
-from policies.optimal.single_layer import (
+from headway.policies.optimal.head_assignment import Found, HeadStage
+from headway.policies.optimal.single_layer import (
     EMBED,
     FFN,
     LM_HEAD,
@@ -25,7 +25,7 @@ from policies.optimal.single_layer import (
     fits,
     one_layer,
 )
-from simcore import Decision, FloatArray, IntArray, Observation, predict
+from headway.simcore import Decision, FloatArray, IntArray, Observation, predict
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from policies.optimal.milp import Programme
-from policies.optimal.single_layer import (
+from headway.policies.optimal.milp import Programme
+from headway.policies.optimal.single_layer import (
     EMBED,
     FFN,
     LM_HEAD,
@@ -32,7 +32,7 @@ from policies.optimal.single_layer import (
     decision,
     one_layer,
 )
-from simcore import Decision, FloatArray, Infeasible, IntArray, Observation, predict
+from headway.simcore import Decision, FloatArray, Infeasible, IntArray, Observation, predict
 
 _SCALE = 1e4
 """The optimum in the solver's units. HiGHS takes 1e-6 for nothing, so this leaves ten digits."""

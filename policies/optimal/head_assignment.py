@@ -14,8 +14,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from policies.optimal.single_layer import OneLayer
-from simcore import FloatArray, IntArray
+from headway.policies.optimal.single_layer import OneLayer
+from headway.simcore import FloatArray, IntArray
 
 Found: TypeAlias = tuple[float, IntArray] | None
 """Seconds of the slowest branches and of the moves together, and the device of each head, shape (H,)."""

@@ -16,8 +16,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from policies.common.transfer_times import carried, message, output_bytes, over_interval
-from simcore import FloatArray, IntArray, Kind, Observation, Payload, Stage, predict
+from headway.policies.common.transfer_times import carried, message, output_bytes, over_interval
+from headway.simcore import FloatArray, IntArray, Kind, Observation, Payload, Stage, predict
 
 ROUNDS = 100
 """Improvements of the prices. In the shipped scenario ten times as many raise the bound by less than 0.1 %."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from simcore import FloatArray, IntArray
+from headway.simcore import FloatArray, IntArray
 
 
 @dataclass

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.common.transfer_times import carried, message, output_bytes, over_interval
-from simcore import (
+from headway.policies.common.transfer_times import carried, message, output_bytes, over_interval
+from headway.simcore import (
     Decision,
     FloatArray,
     Infeasible,

@@ -5,7 +5,7 @@ scenario alone it works out what must then be so. One module holds the laws of e
 how it came to its figures. The engine does not know of it: a run that is not audited pays nothing.
 """
 
-from simcore.audit.auditor import Audit, Auditor
-from simcore.audit.checks import AuditError, Law
+from headway.simcore.audit.auditor import Audit, Auditor
+from headway.simcore.audit.checks import AuditError, Law
 
 __all__ = ["Audit", "AuditError", "Auditor", "Law"]

@@ -6,23 +6,23 @@ from functools import partial
 
 import simpy
 
-from simcore.audit.checks import Checks
-from simcore.audit.clock import ClockLaws
-from simcore.audit.fairness import FairnessLaws
-from simcore.audit.moves import MoveLaws
-from simcore.audit.news import News, Overheard
-from simcore.audit.order import OrderLaws
-from simcore.audit.place import PlaceLaws
-from simcore.audit.reference_state import ReferenceState
-from simcore.audit.serving import ServingLaws
-from simcore.audit.traffic import TrafficLaws
-from simcore.audit.work import WorkLaws
-from simcore.engine.network.network import Network
-from simcore.engine.placement.deployment import Deployment
-from simcore.engine.placement.migration import Mover
-from simcore.instrument import Attempt, Instrument, Move, Spans, Together
-from simcore.results import Recorder
-from simcore.scenario import Scenario
+from headway.simcore.audit.checks import Checks
+from headway.simcore.audit.clock import ClockLaws
+from headway.simcore.audit.fairness import FairnessLaws
+from headway.simcore.audit.moves import MoveLaws
+from headway.simcore.audit.news import News, Overheard
+from headway.simcore.audit.order import OrderLaws
+from headway.simcore.audit.place import PlaceLaws
+from headway.simcore.audit.reference_state import ReferenceState
+from headway.simcore.audit.serving import ServingLaws
+from headway.simcore.audit.traffic import TrafficLaws
+from headway.simcore.audit.work import WorkLaws
+from headway.simcore.engine.network.network import Network
+from headway.simcore.engine.placement.deployment import Deployment
+from headway.simcore.engine.placement.migration import Mover
+from headway.simcore.instrument import Attempt, Instrument, Move, Spans, Together
+from headway.simcore.results import Recorder
+from headway.simcore.scenario import Scenario
 
 _AFTER_PLACING = (Attempt, Move)
 """What is heard only when blocks have been placed."""

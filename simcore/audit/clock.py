@@ -2,11 +2,11 @@
 
 from itertools import pairwise
 
-from simcore.audit.checks import Checks, grain
-from simcore.audit.news import News, Row
-from simcore.audit.reference_state import ReferenceState
-from simcore.instrument import Asked, Attempt, Compute, Formed, Message, Move, Standing
-from simcore.scenario import Scenario
+from headway.simcore.audit.checks import Checks, grain
+from headway.simcore.audit.news import News, Row
+from headway.simcore.audit.reference_state import ReferenceState
+from headway.simcore.instrument import Asked, Attempt, Compute, Formed, Message, Move, Standing
+from headway.simcore.scenario import Scenario
 
 _CHAIN = ("compute_s", "disk_s", "transfer_s", "wait_s")
 _MOMENTS = ("arrival_s", "start_s", "first_token_s", "finish_s")

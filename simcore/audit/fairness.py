@@ -5,15 +5,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simcore.audit.checks import Checks, grain
-from simcore.audit.news import News
-from simcore.engine.network.flow import Flow
-from simcore.engine.network.network import Network, shared_cluster
-from simcore.instrument import Message
-from simcore.registry import name_of
-from simcore.scenario import Scenario
-from simcore.world.airtime import CellRate
-from simcore.world.route import Route
+from headway.simcore.audit.checks import Checks, grain
+from headway.simcore.audit.news import News
+from headway.simcore.engine.network.flow import Flow
+from headway.simcore.engine.network.network import Network, shared_cluster
+from headway.simcore.instrument import Message
+from headway.simcore.registry import name_of
+from headway.simcore.scenario import Scenario
+from headway.simcore.world.airtime import CellRate
+from headway.simcore.world.route import Route
 
 _ROUNDING = 1e-9
 

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from simcore.arrays import IntArray
-from simcore.world.blocks import BlockTable
-from simcore.world.cost import Payload, StepCost
+from headway.simcore.arrays import IntArray
+from headway.simcore.world.blocks import BlockTable
+from headway.simcore.world.cost import Payload, StepCost
 
 DESCRIBED = frozenset({"gathered", "sharded"})
 """Patterns that the auditor has a description of its own of; of others it does not know what they send, and when."""

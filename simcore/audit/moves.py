@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 
-from simcore.audit.checks import Checks, grain
-from simcore.audit.news import News, Row
-from simcore.audit.reference_state import ReferenceState
-from simcore.instrument import Message, Move
-from simcore.scenario import Scenario
-from traces import Trace
+from headway.simcore.audit.checks import Checks, grain
+from headway.simcore.audit.news import News, Row
+from headway.simcore.audit.reference_state import ReferenceState
+from headway.simcore.instrument import Message, Move
+from headway.simcore.scenario import Scenario
+from headway.traces import Trace
 
 
 class MoveLaws:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from simcore.instrument import Span
-from simcore.results import TABLES, Recorder
+from headway.simcore.instrument import Span
+from headway.simcore.results import TABLES, Recorder
 
 _COLUMNS = {name: schema.names[1:] for name, schema in TABLES.items()}
 

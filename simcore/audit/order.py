@@ -3,13 +3,13 @@
 from collections import defaultdict, deque
 from dataclasses import dataclass
 
-from simcore.audit.checks import Checks, grain
-from simcore.audit.messages import DESCRIBED
-from simcore.audit.news import News, Row
-from simcore.audit.reference_state import ReferenceState
-from simcore.instrument import Attempt, Compute, Message
-from simcore.scenario import Scenario
-from simcore.world.blocks import Kind
+from headway.simcore.audit.checks import Checks, grain
+from headway.simcore.audit.messages import DESCRIBED
+from headway.simcore.audit.news import News, Row
+from headway.simcore.audit.reference_state import ReferenceState
+from headway.simcore.instrument import Attempt, Compute, Message
+from headway.simcore.scenario import Scenario
+from headway.simcore.world.blocks import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from simcore.arrays import BoolArray, IntArray
-from simcore.audit.checks import Checks
-from simcore.audit.news import News, Row
-from simcore.audit.reference_state import ReferenceState
-from simcore.engine.placement.deployment import Deployment
-from simcore.instrument import Asked, Attempt, Move
-from simcore.scenario import Scenario
-from simcore.world.memory import TOLERANCE_BYTES
+from headway.simcore.arrays import BoolArray, IntArray
+from headway.simcore.audit.checks import Checks
+from headway.simcore.audit.news import News, Row
+from headway.simcore.audit.reference_state import ReferenceState
+from headway.simcore.engine.placement.deployment import Deployment
+from headway.simcore.instrument import Asked, Attempt, Move
+from headway.simcore.scenario import Scenario
+from headway.simcore.world.memory import TOLERANCE_BYTES
 
 
 class PlaceLaws:

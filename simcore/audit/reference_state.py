@@ -4,13 +4,13 @@ from bisect import bisect_left
 
 import numpy as np
 
-from simcore.arrays import BoolArray, FloatArray, IntArray
-from simcore.audit.news import News, Row
-from simcore.instrument import Attempt, Compute, Formed, Message, Move, Standing
-from simcore.scenario import Scenario
-from simcore.world.batch import Batch, after, recomputed, without_work
-from simcore.world.blocks import Kind
-from simcore.world.cost import StepCost
+from headway.simcore.arrays import BoolArray, FloatArray, IntArray
+from headway.simcore.audit.news import News, Row
+from headway.simcore.instrument import Attempt, Compute, Formed, Message, Move, Standing
+from headway.simcore.scenario import Scenario
+from headway.simcore.world.batch import Batch, after, recomputed, without_work
+from headway.simcore.world.blocks import Kind
+from headway.simcore.world.cost import StepCost
 
 
 class ReferenceState:

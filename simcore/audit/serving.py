@@ -1,12 +1,12 @@
 """Laws of serving: who is in a batch, and that no sequence is lost, served twice, or served out of turn."""
 
-from simcore.audit.checks import Checks, grain
-from simcore.audit.news import News
-from simcore.audit.reference_state import ReferenceState
-from simcore.instrument import Formed
-from simcore.registry import name_of
-from simcore.scenario import Scenario
-from simcore.world.batch import SequenceStep
+from headway.simcore.audit.checks import Checks, grain
+from headway.simcore.audit.news import News
+from headway.simcore.audit.reference_state import ReferenceState
+from headway.simcore.instrument import Formed
+from headway.simcore.registry import name_of
+from headway.simcore.scenario import Scenario
+from headway.simcore.world.batch import SequenceStep
 
 
 class ServingLaws:

@@ -3,17 +3,17 @@
 from collections import defaultdict, deque
 from collections.abc import Mapping
 
-from simcore.audit.checks import Checks, grain
-from simcore.audit.messages import DESCRIBED, Sent, messages
-from simcore.audit.news import News, Row
-from simcore.audit.reference_state import ReferenceState
-from simcore.engine.network.network import Carried, shared_cluster
-from simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES
-from simcore.instrument import Attempt, Message
-from simcore.registry import name_of
-from simcore.scenario import Scenario
-from simcore.world.airtime import CellRate
-from simcore.world.route import Route
+from headway.simcore.audit.checks import Checks, grain
+from headway.simcore.audit.messages import DESCRIBED, Sent, messages
+from headway.simcore.audit.news import News, Row
+from headway.simcore.audit.reference_state import ReferenceState
+from headway.simcore.engine.network.network import Carried, shared_cluster
+from headway.simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES
+from headway.simcore.instrument import Attempt, Message
+from headway.simcore.registry import name_of
+from headway.simcore.scenario import Scenario
+from headway.simcore.world.airtime import CellRate
+from headway.simcore.world.route import Route
 
 _PER_BYTE = {"ideal": 1.0, "tcp": WIRE_BYTES / SEGMENT_BYTES}
 """Bytes on the wire for each of a message, under the transports that the auditor knows."""

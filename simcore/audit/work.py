@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from simcore.audit.checks import Checks, grain
-from simcore.audit.news import News, Row
-from simcore.audit.reference_state import ReferenceState
-from simcore.instrument import Attempt, Compute
-from simcore.registry import name_of
-from simcore.scenario import Scenario
-from simcore.world.memory import TOLERANCE_BYTES
+from headway.simcore.audit.checks import Checks, grain
+from headway.simcore.audit.news import News, Row
+from headway.simcore.audit.reference_state import ReferenceState
+from headway.simcore.instrument import Attempt, Compute
+from headway.simcore.registry import name_of
+from headway.simcore.scenario import Scenario
+from headway.simcore.world.memory import TOLERANCE_BYTES
 
 _Place: TypeAlias = tuple[int, int, int]
 """Kind, layer, device."""

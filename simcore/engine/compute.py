@@ -17,10 +17,10 @@ from typing import Protocol, TypeAlias, cast
 
 import simpy
 
-from simcore.errors import RunEndedError
-from simcore.registry import Registry
-from simcore.world.cluster import Device
-from traces import Trace
+from headway.simcore.errors import RunEndedError
+from headway.simcore.registry import Registry
+from headway.simcore.world.cluster import Device
+from headway.traces import Trace
 
 _STEADY = Trace.constant(1.0)
 

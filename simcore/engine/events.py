@@ -10,13 +10,13 @@ from functools import partial
 
 import simpy
 
-from simcore.engine.compute import Processor, Task
-from simcore.engine.network.network import Network, Transfer
-from simcore.engine.outages import Process
-from simcore.errors import RunEndedError
-from simcore.instrument import Instrument
-from simcore.steps.graph import NONE, StepGraph
-from simcore.world.batch import Batch
+from headway.simcore.engine.compute import Processor, Task
+from headway.simcore.engine.network.network import Network, Transfer
+from headway.simcore.engine.outages import Process
+from headway.simcore.errors import RunEndedError
+from headway.simcore.instrument import Instrument
+from headway.simcore.steps.graph import NONE, StepGraph
+from headway.simcore.world.batch import Batch
 
 
 @dataclass(frozen=True)

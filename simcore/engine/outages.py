@@ -6,9 +6,9 @@ from typing import Any, TypeAlias
 
 import simpy
 
-from simcore.errors import RunEndedError
-from simcore.world.cluster import Device
-from traces import Trace
+from headway.simcore.errors import RunEndedError
+from headway.simcore.world.cluster import Device
+from headway.traces import Trace
 
 Process: TypeAlias = Generator[simpy.Event, Any, None]
 """What goes on in simulated time; to close it is to give it up."""

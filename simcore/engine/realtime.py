@@ -8,7 +8,7 @@ from time import monotonic, sleep
 import numpy as np
 from simpy.rt import RealtimeEnvironment
 
-from traces.errors import InputError, shown
+from headway.traces.errors import InputError, shown
 
 _LONGEST_NAP_S = 3600.0
 """`sleep` refuses very long times; what is left is slept afterwards."""

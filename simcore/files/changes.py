@@ -16,9 +16,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from simcore.files.document import read_value
-from traces.errors import InputError, shown
-from traces.units import parse
+from headway.simcore.files.document import read_value
+from headway.traces.errors import InputError, shown
+from headway.traces.units import parse
 
 _KEY = r"""(?:[\w-]+|"(?:[^"]|"")*"|'(?:[^']|'')*')"""
 _PATH = rf"{_KEY}(?:\.{_KEY})*"

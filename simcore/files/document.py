@@ -9,7 +9,7 @@ of values. Plain scalars mean what the core schema of YAML 1.2 says, in decimal 
 import functools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +17,9 @@ from typing import Any, ClassVar, TypeAlias
 
 import yaml
 
-from simcore.files.bounds import MOST_BYTES, MOST_DEPTH, MOST_VALUES
-from traces.errors import InputError, shown
-from traces.files import read_input
+from headway.simcore.files.bounds import MOST_BYTES, MOST_DEPTH, MOST_VALUES
+from headway.traces.errors import InputError, shown
+from headway.traces.files import read_input
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
@@ -103,6 +103,28 @@ def read_document(path: str | os.PathLike[str]) -> Document:
     if not isinstance(values, dict):
         raise InputError(name, "no mapping of keys to values", "a scenario, see docs/scenario.md")
     return Document(name, text, values, dict(lines))
+
+
+def document_of(values: Mapping[str, Any], folder: str | os.PathLike[str]) -> Document:
+    """The file that these values would make in a folder; messages name their keys and no lines.
+
+    Raises:
+        InputError: there are values that a file cannot have.
+    """
+    try:
+        text = yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    except yaml.YAMLError as error:
+        raise InputError("scenario", str(error).partition("\n")[0], "plain Python values") from error
+    root, lines = _composed("scenario", text)
+    places = dict.fromkeys(lines, "scenario")
+    path = os.path.join(folder, "scenario.yaml")
+    return Document(path, text, _constructed("scenario", text, root), {}, places)
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        """Files have none."""
+        return True
 
 
 def read_value(text: str, where: str) -> Any:

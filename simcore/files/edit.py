@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from simcore.files import bounds
-from simcore.files.changes import (
+from headway.simcore.files import bounds
+from headway.simcore.files.changes import (
     FACTORS,
     Change,
     Drop,
@@ -22,10 +22,10 @@ from simcore.files.changes import (
     plain_number,
     written,
 )
-from simcore.files.document import Document, KeyPath, spelled
-from simcore.files.keys import is_trace, names, sections
-from traces.errors import InputError, one_of, shown
-from traces.units import number_and_unit, parse
+from headway.simcore.files.document import Document, KeyPath, spelled
+from headway.simcore.files.keys import is_trace, names, sections
+from headway.traces.errors import InputError, one_of, shown
+from headway.traces.units import number_and_unit, parse
 
 _NAMELESS = ("description", "model", "devices", "workload", "policies")
 """Sections in which no device is named; in any other a text in a list that is the name of one means it."""

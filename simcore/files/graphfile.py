@@ -12,10 +12,10 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from simcore.files.bounds import MOST_DEPTH, MOST_GRAPH_BYTES
-from simcore.files.graphs import Edge, Graph, Node
-from simcore.files.jsonfile import parse_json, read_text
-from traces.errors import InputError, one_of, shown
+from headway.simcore.files.bounds import MOST_DEPTH, MOST_GRAPH_BYTES
+from headway.simcore.files.graphs import Edge, Graph, Node
+from headway.simcore.files.jsonfile import parse_json, read_text
+from headway.traces.errors import InputError, one_of, shown
 
 _ACCEPTED = "a graph as GraphML or node-link JSON"
 _JSON_KEYS = ("directed", "multigraph", "graph", "nodes", "edges", "links")

@@ -16,12 +16,12 @@ from typing import Any
 
 import networkx as nx
 
-from simcore.files.schema import NAME, bounded
-from simcore.world.cluster import Link
-from simcore.world.topology import Wire, Wiring
-from traces import Trace
-from traces.errors import InputError, one_of, shown
-from traces.units import ACCEPTED, Quantity
+from headway.simcore.files.schema import NAME, bounded
+from headway.simcore.world.cluster import Link
+from headway.simcore.world.topology import Wire, Wiring
+from headway.traces import Trace
+from headway.traces.errors import InputError, one_of, shown
+from headway.traces.units import ACCEPTED, Quantity
 
 _NAME = re.compile(NAME)
 _NAME_FORM = "letters, digits and ._- (at most 64, the first a letter or a digit)"

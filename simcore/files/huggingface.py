@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from simcore.files.bounds import MOST_CONFIG_BYTES
-from simcore.files.jsonfile import parse_json, read_text
-from simcore.world.model import ModelSpec
-from traces.errors import InputError, nearest, shown
+from headway.simcore.files.bounds import MOST_CONFIG_BYTES
+from headway.simcore.files.jsonfile import parse_json, read_text
+from headway.simcore.world.model import ModelSpec
+from headway.traces.errors import InputError, nearest, shown
 
 _LARGEST_NUMBER = 2**31 - 1
 _BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}

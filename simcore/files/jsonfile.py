@@ -4,8 +4,8 @@ import functools
 import json
 from pathlib import Path
 
-from traces.errors import InputError, shown
-from traces.files import read_input
+from headway.traces.errors import InputError, shown
+from headway.traces.files import read_input
 
 
 def read_text(path: Path, most_bytes: int, accepted: str) -> str:

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from simcore.files.document import KeyPath
-from simcore.files.schema import ScenarioFile, TraceForm
+from headway.simcore.files.document import KeyPath
+from headway.simcore.files.schema import ScenarioFile, TraceForm
 
 
 def sections(key: KeyPath) -> tuple[type[BaseModel], ...]:

@@ -14,41 +14,41 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
-from simcore.engine.compute import DISCIPLINES
-from simcore.engine.network.transport import Tcp
-from simcore.errors import DoesNotFitError
-from simcore.files import bounds, schema
-from simcore.files.changes import Change, parse_change
-from simcore.files.document import Document, KeyPath, name_of_file, read_document
-from simcore.files.edit import apply_changes
-from simcore.files.huggingface import from_config
-from simcore.files.load_faults import with_faults
-from simcore.files.load_topology import Topologies
-from simcore.files.mistakes import validated
-from simcore.files.placement import placement_file, read_placement
-from simcore.files.tracefiles import read_trace
-from simcore.files.workload import logged_requests, poisson_requests
-from simcore.registry import Named
-from simcore.rng import stream
-from simcore.scenario import PolicyChoice, Request, Scenario
-from simcore.steps.patterns import PATTERNS
-from simcore.world.airtime import Frame
-from simcore.world.batch import one_sequence
-from simcore.world.cluster import Cluster, Device, Link, Medium
-from simcore.world.cost import COST_MODELS, CostModel, Projection
-from simcore.world.model import ModelSpec
-from simcore.world.options import (
+from headway.simcore.engine.compute import DISCIPLINES
+from headway.simcore.engine.network.transport import Tcp
+from headway.simcore.errors import DoesNotFitError
+from headway.simcore.files import bounds, schema
+from headway.simcore.files.changes import Change, parse_change
+from headway.simcore.files.document import Document, KeyPath, document_of, name_of_file, read_document
+from headway.simcore.files.edit import apply_changes
+from headway.simcore.files.huggingface import from_config
+from headway.simcore.files.load_faults import with_faults
+from headway.simcore.files.load_topology import Topologies
+from headway.simcore.files.mistakes import validated
+from headway.simcore.files.placement import placement_file, read_placement
+from headway.simcore.files.tracefiles import read_trace
+from headway.simcore.files.workload import logged_requests, poisson_requests
+from headway.simcore.registry import Named
+from headway.simcore.rng import stream
+from headway.simcore.scenario import PolicyChoice, Request, Scenario
+from headway.simcore.steps.patterns import PATTERNS
+from headway.simcore.world.airtime import Frame
+from headway.simcore.world.batch import one_sequence
+from headway.simcore.world.cluster import Cluster, Device, Link, Medium
+from headway.simcore.world.cost import COST_MODELS, CostModel, Projection
+from headway.simcore.world.model import ModelSpec
+from headway.simcore.world.options import (
     BlockOptions,
     ControllerOptions,
     MemoryOptions,
     NetworkOptions,
 )
-from simcore.world.presets import preset
-from traces import InputError, Trace, shipped
-from traces.errors import one_of, shown
-from traces.generate import KINDS
-from traces.transform import clipped, scaled, shifted
-from traces.units import ACCEPTED, Quantity
+from headway.simcore.world.presets import preset
+from headway.traces import InputError, Trace, shipped
+from headway.traces.errors import one_of, shown
+from headway.traces.generate import KINDS
+from headway.traces.transform import clipped, scaled, shifted
+from headway.traces.units import ACCEPTED, Quantity
 
 _ENOUGH = bounds.MOST_LINKS + 1
 _Built = TypeVar("_Built")
@@ -86,10 +86,27 @@ def open_scenario(
     name = os.fspath(path)
     if not os.path.exists(name) and name in shipped_scenarios():
         raise InputError(name, "the name of a shipped scenario", f"a path; shipped_scenario({name!r}) is its")
-    parsed = [parse_change(change) if isinstance(change, str) else change for change in changes]
     document = read_document(path)
     if origin is not None:
         document = replace(document, path=os.fspath(origin))
+    return _open(document, changes)
+
+
+def build_scenario(values: Mapping[str, Any], *, folder: str | os.PathLike[str] = ".") -> Scenario:
+    """A scenario from the keys and values that its file would have.
+
+    Args:
+        values: plain Python values: mappings, sequences, text, numbers, true and false.
+        folder: where the traces and model configurations that they name are looked for.
+
+    Raises:
+        InputError: anything in them, or in a file they name, cannot be used.
+    """
+    return _open(document_of(values, folder), ())(None)
+
+
+def _open(document: Document, changes: Sequence[Change | str]) -> Callable[[int | None], Scenario]:
+    parsed = [parse_change(change) if isinstance(change, str) else change for change in changes]
     document = apply_changes(document, parsed)
     file = validated(document, schema.ScenarioFile)
 
@@ -104,7 +121,7 @@ def open_scenario(
 
 def shipped_scenarios() -> tuple[str, ...]:
     """Names of the scenarios that come with Headway."""
-    folder = resources.files("simcore") / "scenarios"
+    folder = resources.files("headway.simcore") / "scenarios"
     return tuple(
         sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
     )
@@ -118,7 +135,7 @@ def shipped_scenario(name: str) -> Path:
     """
     if name not in shipped_scenarios():
         raise InputError("scenario", shown(name), one_of(name, shipped_scenarios()))
-    return Path(str(resources.files("simcore") / "scenarios" / f"{name}.yaml"))
+    return Path(str(resources.files("headway.simcore") / "scenarios" / f"{name}.yaml"))
 
 
 # The same few numbers stand in every world of a campaign.

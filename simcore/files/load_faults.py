@@ -7,12 +7,12 @@ from typing import NoReturn, TypeVar
 
 import numpy as np
 
-from simcore.files import bounds, schema
-from simcore.files.document import Document, KeyPath
-from simcore.files.load_topology import ReadTrace
-from simcore.world.cluster import Cluster, Device, Link
-from traces import InputError, Trace, multiplied, on_off
-from traces.errors import one_of, shown
+from headway.simcore.files import bounds, schema
+from headway.simcore.files.document import Document, KeyPath
+from headway.simcore.files.load_topology import ReadTrace
+from headway.simcore.world.cluster import Cluster, Device, Link
+from headway.traces import InputError, Trace, multiplied, on_off
+from headway.traces.errors import one_of, shown
 
 _MANY_VALUES = 100_000
 """So many values a product that has no end is followed for at least, where that is longer than needed."""

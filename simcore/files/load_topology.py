@@ -4,17 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
-from simcore.files import bounds, graphs, schema
-from simcore.files.document import Document, KeyPath
-from simcore.files.graphfile import read_graph
-from simcore.rng import stream
-from simcore.world import topology
-from simcore.world.airtime import Frame
-from simcore.world.cluster import Link, Medium
-from simcore.world.topology import Pair, Wire, Wiring
-from traces import InputError, Trace
-from traces.errors import one_of, shown
-from traces.units import Quantity
+from headway.simcore.files import bounds, graphs, schema
+from headway.simcore.files.document import Document, KeyPath
+from headway.simcore.files.graphfile import read_graph
+from headway.simcore.rng import stream
+from headway.simcore.world import topology
+from headway.simcore.world.airtime import Frame
+from headway.simcore.world.cluster import Link, Medium
+from headway.simcore.world.topology import Pair, Wire, Wiring
+from headway.traces import InputError, Trace
+from headway.traces.errors import one_of, shown
+from headway.traces.units import Quantity
 
 ReadTrace: TypeAlias = Callable[[str, KeyPath, Any, Quantity], Trace]
 """The trace that a section under a key describes, for the owner whose name comes first."""

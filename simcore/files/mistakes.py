@@ -5,9 +5,9 @@ from typing import NoReturn, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from simcore.files.document import Document, KeyPath
-from simcore.files.section import Section
-from traces.errors import InputError, shown
+from headway.simcore.files.document import Document, KeyPath
+from headway.simcore.files.section import Section
+from headway.traces.errors import InputError, shown
 
 _File = TypeVar("_File", bound=Section)
 _ACCEPTED = {

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from simcore.arrays import BoolArray, IntArray
-from simcore.files.document import read_document
-from simcore.results import Result
-from simcore.scenario import Scenario
-from simcore.world.blocks import BlockTable
-from traces.errors import InputError, one_of, shown
+from headway.simcore.arrays import BoolArray, IntArray
+from headway.simcore.files.document import read_document
+from headway.simcore.results import Result
+from headway.simcore.scenario import Scenario
+from headway.simcore.world.blocks import BlockTable
+from headway.traces.errors import InputError, one_of, shown
 
 _ACCEPTED = (
     "items such as 'layers 0-9', 'layers 3 heads 0-3', 'layers 3 proj', 'layers 3 ffn', embed, lm_head, rest"

@@ -9,18 +9,25 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from simcore.engine.compute import DISCIPLINES
-from simcore.engine.network.network import SHARING_RULES
-from simcore.engine.network.transport import TRANSPORTS
-from simcore.engine.serving.scheduler import SCHEDULERS
-from simcore.files.bounds import LARGEST, MOST_DEVICES, MOST_LINKS, MOST_REQUESTS, MOST_SEEDS, MOST_TOKENS
-from simcore.files.section import Section as _Section
-from simcore.registry import Registry
-from simcore.steps.patterns import PATTERNS
-from simcore.world.cost import COST_MODELS
-from simcore.world.device_time import DEVICE_TIMES
-from traces.errors import InputError, one_of, shown
-from traces.units import ACCEPTED, UNITS, Quantity, parse
+from headway.simcore.engine.compute import DISCIPLINES
+from headway.simcore.engine.network.network import SHARING_RULES
+from headway.simcore.engine.network.transport import TRANSPORTS
+from headway.simcore.engine.serving.scheduler import SCHEDULERS
+from headway.simcore.files.bounds import (
+    LARGEST,
+    MOST_DEVICES,
+    MOST_LINKS,
+    MOST_REQUESTS,
+    MOST_SEEDS,
+    MOST_TOKENS,
+)
+from headway.simcore.files.section import Section as _Section
+from headway.simcore.registry import Registry
+from headway.simcore.steps.patterns import PATTERNS
+from headway.simcore.world.cost import COST_MODELS
+from headway.simcore.world.device_time import DEVICE_TIMES
+from headway.traces.errors import InputError, one_of, shown
+from headway.traces.units import ACCEPTED, UNITS, Quantity, parse
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What a name is made of, as a pattern: nothing that means something to a shell, or leads out of a folder."""

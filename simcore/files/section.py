@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
-from traces.errors import one_of, shown
+from headway.traces.errors import one_of, shown
 
 
 class Section(BaseModel):

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from traces import Trace, read
+from headway.traces import Trace, read
 
 _MOST = 32
 """Traces that are remembered."""

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from simcore.files import bounds, schema
-from simcore.rng import stream
-from simcore.scenario import Request
-from traces import InputError
-from traces.requests import read_requests
-from traces.rounding import rounded
+from headway.simcore.files import bounds, schema
+from headway.simcore.rng import stream
+from headway.simcore.scenario import Request
+from headway.traces import InputError
+from headway.traces.requests import read_requests
+from headway.traces.rounding import rounded
 
 
 def poisson_requests(section: schema.PoissonWorkload, seed: int) -> Iterator[Request]:

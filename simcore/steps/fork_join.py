@@ -11,10 +11,10 @@ from functools import cached_property
 
 import numpy as np
 
-from simcore.arrays import IntArray, immutable
-from simcore.steps.graph import NONE, Branches, StepGraph
-from simcore.world.blocks import Kind
-from simcore.world.cost import PER_BLOCK, Payload
+from headway.simcore.arrays import IntArray, immutable
+from headway.simcore.steps.graph import NONE, Branches, StepGraph
+from headway.simcore.world.blocks import Kind
+from headway.simcore.world.cost import PER_BLOCK, Payload
 
 SOURCE = -1
 """Stands for the source among rows of the block table."""

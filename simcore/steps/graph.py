@@ -16,9 +16,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from simcore.arrays import FloatArray, IntArray, immutable
-from simcore.world.blocks import Kind
-from simcore.world.cost import Payload, StepCost
+from headway.simcore.arrays import FloatArray, IntArray, immutable
+from headway.simcore.world.blocks import Kind
+from headway.simcore.world.cost import Payload, StepCost
 
 NONE = -1
 """The payload of a node that is no message, and the kind of a node that no block takes part in."""

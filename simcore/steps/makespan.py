@@ -5,8 +5,8 @@ from itertools import count
 
 import numpy as np
 
-from simcore.arrays import FloatArray
-from simcore.steps.graph import Branches, StepGraph
+from headway.simcore.arrays import FloatArray
+from headway.simcore.steps.graph import Branches, StepGraph
 
 
 def makespan(graph: StepGraph, seconds: FloatArray) -> float:

@@ -6,11 +6,11 @@ from typing import Protocol
 
 import numpy as np
 
-from simcore.arrays import IntArray
-from simcore.steps.fork_join import Chain
-from simcore.steps.graph import StepGraph
-from simcore.world.blocks import BlockTable
-from simcore.world.cost import Projection
+from headway.simcore.arrays import IntArray
+from headway.simcore.steps.fork_join import Chain
+from headway.simcore.steps.graph import StepGraph
+from headway.simcore.world.blocks import BlockTable
+from headway.simcore.world.cost import Projection
 
 _KEPT = 8
 """Graphs that are kept: of the placement in force, and of those that a decision compares with it."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from traces import Trace
+from headway.traces import Trace
 
 
 @dataclass(frozen=True)

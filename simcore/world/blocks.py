@@ -11,8 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from simcore.arrays import IntArray, immutable
-from simcore.world.model import ModelSpec
+from headway.simcore.arrays import IntArray, immutable
+from headway.simcore.world.model import ModelSpec
 
 
 class Kind(IntEnum):

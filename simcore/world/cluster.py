@@ -16,11 +16,11 @@ from typing import Any, TypeAlias
 import networkx as nx
 import numpy as np
 
-from simcore.arrays import BoolArray, FloatArray, IntArray, immutable, sealed
-from simcore.registry import Named
-from simcore.world.airtime import CellRate, Frame
-from simcore.world.route import Resource, Route, divided
-from traces import Trace, scaled
+from headway.simcore.arrays import BoolArray, FloatArray, IntArray, immutable, sealed
+from headway.simcore.registry import Named
+from headway.simcore.world.airtime import CellRate, Frame
+from headway.simcore.world.route import Resource, Route, divided
+from headway.traces import Trace, scaled
 
 _Key: TypeAlias = tuple[str, str, bool]
 """What a resource belongs to: "link", "nic", "medium" or "up", its name, and a direction."""

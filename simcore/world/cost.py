@@ -16,11 +16,11 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from simcore.arrays import FloatArray, sealed
-from simcore.registry import Registry
-from simcore.world.batch import Batch, SequenceStep
-from simcore.world.blocks import Kind
-from simcore.world.model import ModelSpec
+from headway.simcore.arrays import FloatArray, sealed
+from headway.simcore.registry import Registry
+from headway.simcore.world.batch import Batch, SequenceStep
+from headway.simcore.world.blocks import Kind
+from headway.simcore.world.model import ModelSpec
 
 TOKEN_ID_BYTES = 4.0
 

@@ -10,9 +10,9 @@ from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from simcore.arrays import FloatArray, sealed
-from simcore.registry import Registry
-from simcore.world.cost import StepCost
+from headway.simcore.arrays import FloatArray, sealed
+from headway.simcore.registry import Registry
+from headway.simcore.world.cost import StepCost
 
 
 class Machines(Protocol):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from simcore.arrays import FloatArray
-from simcore.world.options import Swap
+from headway.simcore.arrays import FloatArray
+from headway.simcore.world.options import Swap
 
 TOLERANCE_BYTES = 1.0
 """By how much a device may seem to be overfull: sums of a thousand fractional sizes depend on their order."""

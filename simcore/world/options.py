@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from simcore.registry import Named
+from headway.simcore.registry import Named
 
 Migration: TypeAlias = Literal["blocking", "live"]
 OnInfeasible: TypeAlias = Literal["keep", "fail"]

@@ -8,8 +8,8 @@ run at.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from simcore.world.model import ModelSpec
-from traces.errors import InputError, nearest, shown
+from headway.simcore.world.model import ModelSpec
+from headway.traces.errors import InputError, nearest, shown
 
 
 def preset(name: str) -> ModelSpec:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simcore.world.airtime import CellRate
-from traces import Trace
+from headway.simcore.world.airtime import CellRate
+from headway.traces import Trace
 
 _MOST_IDLE_CHANGES = 100_000
 _MOST_STEPS = 10_000

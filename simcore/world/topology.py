@@ -14,10 +14,10 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from simcore.arrays import FloatArray
-from simcore.world.airtime import Frame
-from simcore.world.cluster import Link, Medium
-from traces import Trace
+from headway.simcore.arrays import FloatArray
+from headway.simcore.world.airtime import Frame
+from headway.simcore.world.cluster import Link, Medium
+from headway.traces import Trace
 
 Pair: TypeAlias = tuple[str, str]
 Rate: TypeAlias = Trace | Callable[[str], Trace]

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_float_dtype, is_integer_dtype
 
-from simcore import FloatArray
+from headway.simcore import FloatArray
 
 TOLERANCE = 1e-12
 

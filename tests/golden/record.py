@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from simcore import MODEL_VERSION
+from headway.simcore import MODEL_VERSION
 
 from .digests import Columns, bytes_hash, columns_of, differences, digest
 from .runs import Tables, names, tables_of

@@ -10,11 +10,11 @@ from typing import TypeAlias
 
 import pandas as pd
 
-import policies
-from analysis.paper.experiments import EXPERIMENTS, cases, scale
-from analysis.paper.page import TABLES as PAGE
-from analysis.paper.runs import run_all
-from simcore import (
+from headway import policies
+from headway.analysis.paper.experiments import EXPERIMENTS, cases, scale
+from headway.analysis.paper.page import TABLES as PAGE
+from headway.analysis.paper.runs import run_all
+from headway.simcore import (
     TABLES,
     Policy,
     Result,

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simcore import MODEL_VERSION, Result
+from headway.simcore import MODEL_VERSION, Result
 
 from . import record, worlds
 from .digests import columns_of, differences, digest

@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-import policies
-from simcore import (
+from headway import policies
+from headway.simcore import (
     BlockOptions,
     Cluster,
     ControllerOptions,
@@ -31,7 +31,7 @@ from simcore import (
     Scenario,
     Tcp,
 )
-from traces import Trace, on_off
+from headway.traces import Trace, on_off
 
 T = TypeVar("T")
 

@@ -3,7 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
-from traces.errors import InputError, one_of, shown
+from headway.traces.errors import InputError, one_of, shown
 
 _SUFFIXES = (".csv", ".mahimahi")
 

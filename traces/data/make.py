@@ -1,4 +1,4 @@
-"""Make the traces that come with Headway: `python -m traces.data.make DIRECTORY`.
+"""Make the traces that come with Headway: `python -m headway.traces.data.make DIRECTORY`.
 
 They are models, not measurements. The mean rates of the Wi-Fi traces (320, 140 and 200 Mbit/s) are chosen to be
 plausible for one station near an access point, one far from it, and one that people walk in front of. The files
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from traces.generate import steps, walk
-from traces.trace import FloatArray, Trace
-from traces.write import write_csv
+from headway.traces.generate import steps, walk
+from headway.traces.trace import FloatArray, Trace
+from headway.traces.write import write_csv
 
 _LENGTH_S = 600.0
 _MBIT_S = 125_000.0

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, get_args
 
-from traces.errors import InputError, one_of, shown
-from traces.readers import (
+from headway.traces.errors import InputError, one_of, shown
+from headway.traces.readers import (
     alibaba,
     bitbrains,
     cellular,
@@ -26,12 +26,12 @@ from traces.readers import (
     pensieve,
     planetlab,
 )
-from traces.readers.lines import head
-from traces.readers.options import Options
-from traces.recording import Recording
-from traces.trace import EndRule, Trace
-from traces.transform import complement
-from traces.units import Quantity
+from headway.traces.readers.lines import head
+from headway.traces.readers.options import Options
+from headway.traces.recording import Recording
+from headway.traces.trace import EndRule, Trace
+from headway.traces.transform import complement
+from headway.traces.units import Quantity
 
 __all__ = ["FORMATS", "Format", "Options", "Recording", "read", "record"]
 

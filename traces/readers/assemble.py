@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from traces.errors import InputError
-from traces.readers.options import Options
-from traces.recording import Recording
-from traces.trace import EndRule, FloatArray, Trace
-from traces.units import Quantity
+from headway.traces.errors import InputError
+from headway.traces.readers.options import Options
+from headway.traces.recording import Recording
+from headway.traces.trace import EndRule, FloatArray, Trace
+from headway.traces.units import Quantity
 
 _MISSING_FROM = 1.5
 """Rows are missing in a step of this many median steps: the least that is nearer to two of them than to one."""

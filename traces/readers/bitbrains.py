@@ -12,13 +12,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from traces.errors import InputError, shown
-from traces.readers.assemble import assembled, check_quantity, tidied
-from traces.readers.lines import head as head_of
-from traces.readers.options import Options
-from traces.readers.table import Layout, read_table
-from traces.recording import Recording
-from traces.units import Quantity
+from headway.traces.errors import InputError, shown
+from headway.traces.readers.assemble import assembled, check_quantity, tidied
+from headway.traces.readers.lines import head as head_of
+from headway.traces.readers.options import Options
+from headway.traces.readers.table import Layout, read_table
+from headway.traces.recording import Recording
+from headway.traces.units import Quantity
 
 NAME = "bitbrains"
 _TIME, _CORES, _LOAD, _MEMORY = "Timestamp [ms]", "CPU cores", "CPU usage [%]", "Memory usage [KB]"

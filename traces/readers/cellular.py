@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from traces.errors import InputError
-from traces.readers.assemble import assembled, check_quantity, tidied
-from traces.readers.options import Options
-from traces.readers.table import BLANKS, Layout, numeral_or_none, read_table
-from traces.recording import Recording
-from traces.units import Quantity
+from headway.traces.errors import InputError
+from headway.traces.readers.assemble import assembled, check_quantity, tidied
+from headway.traces.readers.options import Options
+from headway.traces.readers.table import BLANKS, Layout, numeral_or_none, read_table
+from headway.traces.recording import Recording
+from headway.traces.units import Quantity
 
 NAME = "cellular"
 _FORM = "six columns: epoch, milliseconds, latitude, longitude, bytes, milliseconds since the line before"

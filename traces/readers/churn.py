@@ -16,12 +16,12 @@ from itertools import accumulate
 
 import numpy as np
 
-from traces.errors import InputError, shown
-from traces.readers.assemble import assembled, check_quantity
-from traces.readers.lines import lines
-from traces.readers.options import Options
-from traces.recording import Recording
-from traces.units import Quantity
+from headway.traces.errors import InputError, shown
+from headway.traces.readers.assemble import assembled, check_quantity
+from headway.traces.readers.lines import lines
+from headway.traces.readers.options import Options
+from headway.traces.recording import Recording
+from headway.traces.units import Quantity
 
 NAME = "churn"
 _LINE = re.compile(r"\S+ [01] \d{1,15} -?\d{1,2}( \d{1,15})+")

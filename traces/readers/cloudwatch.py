@@ -7,13 +7,13 @@ tells them apart, and is refused.
 
 from collections.abc import Sequence
 
-from traces.errors import InputError
-from traces.readers.assemble import assembled, check_quantity, tidied
-from traces.readers.clock import ISO
-from traces.readers.options import Options
-from traces.readers.table import Layout, read_table
-from traces.recording import Recording
-from traces.units import Quantity
+from headway.traces.errors import InputError
+from headway.traces.readers.assemble import assembled, check_quantity, tidied
+from headway.traces.readers.clock import ISO
+from headway.traces.readers.options import Options
+from headway.traces.readers.table import Layout, read_table
+from headway.traces.recording import Recording
+from headway.traces.units import Quantity
 
 NAME = "cloudwatch"
 _HEADER = "timestamp,value"

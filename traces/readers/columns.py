@@ -19,14 +19,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from traces.errors import InputError, one_of, shown
-from traces.readers.assemble import assembled, tidied
-from traces.readers.clock import ISO, Clock
-from traces.readers.lines import lines
-from traces.readers.options import Options
-from traces.readers.table import BLANKS, Layout, numeral_or_none, read_table, separator_of, splitter
-from traces.recording import Recording
-from traces.units import UNITS, Quantity, convert, factor
+from headway.traces.errors import InputError, one_of, shown
+from headway.traces.readers.assemble import assembled, tidied
+from headway.traces.readers.clock import ISO, Clock
+from headway.traces.readers.lines import lines
+from headway.traces.readers.options import Options
+from headway.traces.readers.table import BLANKS, Layout, numeral_or_none, read_table, separator_of, splitter
+from headway.traces.recording import Recording
+from headway.traces.units import UNITS, Quantity, convert, factor
 
 NAME = "csv"
 MISSING = frozenset({"", "-", "NULL", "null", "None", "NaN", "nan", "NA", "n/a"})

@@ -11,15 +11,15 @@ A rate is what was moved, not what could have been: only logs of downloads come 
 
 from collections.abc import Sequence
 
-from traces.errors import InputError, shown
-from traces.readers.assemble import assembled, check_quantity, tidied
-from traces.readers.clock import DOTTED
-from traces.readers.columns import find_column
-from traces.readers.lines import head as head_of
-from traces.readers.options import Options
-from traces.readers.table import Layout, read_table
-from traces.recording import Recording
-from traces.units import Quantity
+from headway.traces.errors import InputError, shown
+from headway.traces.readers.assemble import assembled, check_quantity, tidied
+from headway.traces.readers.clock import DOTTED
+from headway.traces.readers.columns import find_column
+from headway.traces.readers.lines import head as head_of
+from headway.traces.readers.options import Options
+from headway.traces.readers.table import Layout, read_table
+from headway.traces.recording import Recording
+from headway.traces.units import Quantity
 
 NAME = "gnettrack"
 _KBIT_S = 125.0

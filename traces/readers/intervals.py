@@ -15,15 +15,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from traces.errors import InputError, shown
-from traces.readers.assemble import check_quantity, gaps_of
-from traces.readers.columns import split_header, unit_factor
-from traces.readers.lines import lines
-from traces.readers.options import Options
-from traces.readers.table import Layout, read_table, separator_of, splitter
-from traces.recording import Recording
-from traces.trace import EndRule, FloatArray, Trace
-from traces.units import Quantity, convert
+from headway.traces.errors import InputError, shown
+from headway.traces.readers.assemble import check_quantity, gaps_of
+from headway.traces.readers.columns import split_header, unit_factor
+from headway.traces.readers.lines import lines
+from headway.traces.readers.options import Options
+from headway.traces.readers.table import Layout, read_table, separator_of, splitter
+from headway.traces.recording import Recording
+from headway.traces.trace import EndRule, FloatArray, Trace
+from headway.traces.units import Quantity, convert
 
 NAME = "intervals"
 _FORM = 'two columns, under a header such as "start [s],end [s]"'

@@ -11,12 +11,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from traces.errors import InputError, shown
-from traces.readers.assemble import assembled, check_quantity
-from traces.readers.lines import opened, unreadable
-from traces.readers.options import Options
-from traces.recording import Recording
-from traces.units import Quantity
+from headway.traces.errors import InputError, shown
+from headway.traces.readers.assemble import assembled, check_quantity
+from headway.traces.readers.lines import opened, unreadable
+from headway.traces.readers.options import Options
+from headway.traces.recording import Recording
+from headway.traces.units import Quantity
 
 NAME = "iperf3"
 LARGEST_FILE = 1 << 26

@@ -6,8 +6,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from traces.errors import InputError
-from traces.files import open_input
+from headway.traces.errors import InputError
+from headway.traces.files import open_input
 
 LONGEST_LINE = 4096
 """Longest line that is read, in bytes. A trace has short lines; a longer one is another kind of file."""

@@ -21,13 +21,13 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv
 
-from traces.errors import InputError, shown
-from traces.readers.assemble import check_quantity, gaps_of
-from traces.readers.lines import blocks, lines_of
-from traces.readers.options import Options
-from traces.recording import Recording
-from traces.trace import EndRule, Trace
-from traces.units import Quantity
+from headway.traces.errors import InputError, shown
+from headway.traces.readers.assemble import check_quantity, gaps_of
+from headway.traces.readers.lines import blocks, lines_of
+from headway.traces.readers.options import Options
+from headway.traces.recording import Recording
+from headway.traces.trace import EndRule, Trace
+from headway.traces.units import Quantity
 
 IntArray = npt.NDArray[np.int64]
 

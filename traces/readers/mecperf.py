@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from traces.errors import InputError, shown
-from traces.readers.assemble import assembled, check_quantity, tidied
-from traces.readers.clock import ISO
-from traces.readers.lines import lines
-from traces.readers.options import Options
-from traces.readers.table import numeral, numeral_or_none
-from traces.recording import Recording
-from traces.units import Quantity
+from headway.traces.errors import InputError, shown
+from headway.traces.readers.assemble import assembled, check_quantity, tidied
+from headway.traces.readers.clock import ISO
+from headway.traces.readers.lines import lines
+from headway.traces.readers.options import Options
+from headway.traces.readers.table import numeral, numeral_or_none
+from headway.traces.recording import Recording
+from headway.traces.units import Quantity
 
 NAME = "mecperf"
 _MBIT_S = 125_000.0

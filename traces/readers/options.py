@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, fields
 
-from traces.errors import InputError, shown
-from traces.trace import EndRule
+from headway.traces.errors import InputError, shown
+from headway.traces.trace import EndRule
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from traces.errors import InputError, reason, shown
-from traces.readers.assemble import assembled, tidied
-from traces.readers.columns import check_guessed, find_column, quantity_of, split_header, unit_factor
-from traces.readers.lines import opened, unreadable
-from traces.readers.options import Options
-from traces.readers.table import LARGEST, NUMBER
-from traces.recording import Recording
-from traces.trace import FloatArray
-from traces.units import Quantity, convert
+from headway.traces.errors import InputError, reason, shown
+from headway.traces.readers.assemble import assembled, tidied
+from headway.traces.readers.columns import check_guessed, find_column, quantity_of, split_header, unit_factor
+from headway.traces.readers.lines import opened, unreadable
+from headway.traces.readers.options import Options
+from headway.traces.readers.table import LARGEST, NUMBER
+from headway.traces.recording import Recording
+from headway.traces.trace import FloatArray
+from headway.traces.units import Quantity, convert
 
 NAME = "parquet"
 _MAGIC = b"PAR1"

@@ -15,12 +15,12 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from traces.errors import InputError
-from traces.readers.assemble import assembled, check_quantity
-from traces.readers.options import Options
-from traces.readers.table import BLANKS, Layout, read_table
-from traces.recording import Recording
-from traces.units import Quantity, convert, factor
+from headway.traces.errors import InputError
+from headway.traces.readers.assemble import assembled, check_quantity
+from headway.traces.readers.options import Options
+from headway.traces.readers.table import BLANKS, Layout, read_table
+from headway.traces.recording import Recording
+from headway.traces.units import Quantity, convert, factor
 
 NAME = "pensieve"
 _FORM = "seconds and Mbit/s in two columns"

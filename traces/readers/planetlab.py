@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from traces.errors import InputError
-from traces.readers.assemble import assembled, check_quantity
-from traces.readers.mahimahi import is_whole
-from traces.readers.options import Options
-from traces.readers.table import Layout, read_table
-from traces.recording import Recording
-from traces.units import Quantity
+from headway.traces.errors import InputError
+from headway.traces.readers.assemble import assembled, check_quantity
+from headway.traces.readers.mahimahi import is_whole
+from headway.traces.readers.options import Options
+from headway.traces.readers.table import Layout, read_table
+from headway.traces.recording import Recording
+from headway.traces.units import Quantity
 
 NAME = "planetlab"
 STEP_S = 300.0

@@ -17,11 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv
 
-from traces.errors import InputError, shown
-from traces.readers.clock import NANOSECONDS, Clock
-from traces.readers.lines import LONGEST_LINE, blocks, lines_of
-from traces.trace import FloatArray
-from traces.units import convert
+from headway.traces.errors import InputError, shown
+from headway.traces.readers.clock import NANOSECONDS, Clock
+from headway.traces.readers.lines import LONGEST_LINE, blocks, lines_of
+from headway.traces.trace import FloatArray
+from headway.traces.units import convert
 
 LARGEST = 1e100
 NUMBER = f"a finite number >= 0 and below {LARGEST:g}, written like 12.5 or 1e-3"

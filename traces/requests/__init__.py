@@ -13,10 +13,10 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from traces.errors import InputError, one_of, shown
-from traces.readers.lines import lines
-from traces.requests import columns, mooncake
-from traces.requests.row import Row
+from headway.traces.errors import InputError, one_of, shown
+from headway.traces.readers.lines import lines
+from headway.traces.requests import columns, mooncake
+from headway.traces.requests.row import Row
 
 __all__ = ["FORMATS", "RequestLog", "read_requests"]
 

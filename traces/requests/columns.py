@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-from traces.errors import InputError, shown
-from traces.requests.row import Row, tokens
-from traces.units import convert, factor
+from headway.traces.errors import InputError, shown
+from headway.traces.requests.row import Row, tokens
+from headway.traces.units import convert, factor
 
 _CLOCK = re.compile(r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 _NUMBER = re.compile(r"\d{1,15}(\.\d{0,30})?([eE][+-]?\d{1,2})?", re.ASCII)

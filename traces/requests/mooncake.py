@@ -9,9 +9,9 @@ at once; they are taken as they are. `hash_ids` names cached parts of the prompt
 import json
 from collections.abc import Iterator
 
-from traces.errors import InputError, shown
-from traces.readers.table import LARGEST
-from traces.requests.row import Row, tokens
+from headway.traces.errors import InputError, shown
+from headway.traces.readers.table import LARGEST
+from headway.traces.requests.row import Row, tokens
 
 _FORM = '{"timestamp": 0, "input_length": 10, "output_length": 10}'
 _KEYS = ("timestamp", "input_length", "output_length")

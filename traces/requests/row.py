@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from traces.errors import InputError, shown
+from headway.traces.errors import InputError, shown
 
 MOST_TOKENS = 2**31
 _WHOLE = re.compile(r"[0-9]{1,100}")  # of thousands of digits Python makes no number

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from simcore import Decision, Infeasible, Keep, Kind, Observation, Placement, predict
+from headway.simcore import Decision, Infeasible, Keep, Kind, Observation, Placement, predict
 
 
 class FillFastest:

@@ -1,6 +1,6 @@
 from fill_fastest import FillFastest
 
-from policies.contract import policy_contract
+from headway.policies.contract import policy_contract
 
 
 @policy_contract(FillFastest)

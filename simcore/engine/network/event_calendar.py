@@ -6,7 +6,7 @@ from heapq import heappop, heappush, heapreplace
 from itertools import count
 from typing import TypeAlias
 
-from simcore.engine.network.flow import Flow, State
+from headway.simcore.engine.network.flow import Flow, State
 
 _End: TypeAlias = tuple[float, int, Flow, int]
 """When a flow ends, its number, and the stamp with which that is meant."""

@@ -2,8 +2,8 @@
 
 import math
 
-from simcore.world.airtime import CellRate
-from simcore.world.route import Resource, Route
+from headway.simcore.world.airtime import CellRate
+from headway.simcore.world.route import Resource, Route
 
 # What is through but for rounding when rates change does not wait for the next one; `Trace.reach` has the same rule.
 _ROUNDING = 1e-12

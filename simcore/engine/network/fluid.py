@@ -14,10 +14,10 @@ from typing import Any, cast
 import simpy
 from simpy.events import EventPriority
 
-from simcore.engine.network.event_calendar import EventCalendar
-from simcore.engine.network.flow import Flow, State
-from simcore.engine.network.maxmin_incremental import refill
-from simcore.world.route import Resource, Route
+from headway.simcore.engine.network.event_calendar import EventCalendar
+from headway.simcore.engine.network.flow import Flow, State
+from headway.simcore.engine.network.maxmin_incremental import refill
+from headway.simcore.world.route import Resource, Route
 
 _LAST = EventPriority(2)
 """A priority behind SimPy's own: after everything else that happens at one moment."""

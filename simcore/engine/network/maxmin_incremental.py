@@ -10,8 +10,8 @@ rates are the max-min fair ones of the whole, which are unique.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from simcore.engine.network.flow import Flow, State
-from simcore.engine.network.maxmin import Allocation, max_min
+from headway.simcore.engine.network.flow import Flow, State
+from headway.simcore.engine.network.maxmin import Allocation, max_min
 
 # By how much of itself a rate may differ by the order of sums.
 _ROUNDING = 1e-12

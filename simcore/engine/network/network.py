@@ -8,14 +8,14 @@ from typing import Any, Protocol, TypeAlias, cast
 
 import simpy
 
-from simcore.engine.network.flow import Flow
-from simcore.engine.network.fluid import Fluid
-from simcore.engine.network.transport import TRANSPORTS, Transport
-from simcore.engine.outages import Outages
-from simcore.errors import RunEndedError
-from simcore.registry import Named, Registry
-from simcore.world.cluster import Cluster
-from simcore.world.route import Route
+from headway.simcore.engine.network.flow import Flow
+from headway.simcore.engine.network.fluid import Fluid
+from headway.simcore.engine.network.transport import TRANSPORTS, Transport
+from headway.simcore.engine.outages import Outages
+from headway.simcore.errors import RunEndedError
+from headway.simcore.registry import Named, Registry
+from headway.simcore.world.cluster import Cluster
+from headway.simcore.world.route import Route
 
 
 @dataclass

@@ -13,8 +13,8 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
-from simcore.registry import Registry
-from simcore.world.route import Route
+from headway.simcore.registry import Registry
+from headway.simcore.world.route import Route
 
 SEGMENT_BYTES = 1448
 """Payload of a full segment: 1500 bytes less 20 of IPv4, 20 of TCP and 12 of its timestamps."""

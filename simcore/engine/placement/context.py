@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import simpy
 
-from simcore.engine.events import Executor
-from simcore.engine.network.network import Network
-from simcore.engine.outages import Outages
-from simcore.engine.placement.deployment import Deployment
-from simcore.instrument import Instrument
-from simcore.results import Recorder
-from simcore.scenario import Scenario
+from headway.simcore.engine.events import Executor
+from headway.simcore.engine.network.network import Network
+from headway.simcore.engine.outages import Outages
+from headway.simcore.engine.placement.deployment import Deployment
+from headway.simcore.instrument import Instrument
+from headway.simcore.results import Recorder
+from headway.simcore.scenario import Scenario
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import simpy
 
-from simcore.arrays import IntArray
-from simcore.engine.events import LatencyParts
-from simcore.engine.outages import Process, reached, unless_failing
-from simcore.engine.placement.context import RunContext
-from simcore.engine.placement.decisions import Decisions, Judgement
-from simcore.engine.placement.migration import Mover
-from simcore.errors import RunEndedError
-from simcore.instrument import Cause, Standing
-from simcore.observe import Observation
-from simcore.world.batch import Batch, SequenceStep
+from headway.simcore.arrays import IntArray
+from headway.simcore.engine.events import LatencyParts
+from headway.simcore.engine.outages import Process, reached, unless_failing
+from headway.simcore.engine.placement.context import RunContext
+from headway.simcore.engine.placement.decisions import Decisions, Judgement
+from headway.simcore.engine.placement.migration import Mover
+from headway.simcore.errors import RunEndedError
+from headway.simcore.instrument import Cause, Standing
+from headway.simcore.observe import Observation
+from headway.simcore.world.batch import Batch, SequenceStep
 
 _MOST_SETBACKS = 1000
 """So often in a row a token may be held up by devices that go down; then it is taken never to be made."""

@@ -7,12 +7,12 @@ from collections.abc import Collection
 
 import numpy as np
 
-from simcore import predict
-from simcore.arrays import IntArray
-from simcore.engine.placement import policy_timeout
-from simcore.engine.placement.policy_timeout import OverdueError
-from simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy
-from traces.errors import InputError, shortened, shown, told
+from headway.simcore import predict
+from headway.simcore.arrays import IntArray
+from headway.simcore.engine.placement import policy_timeout
+from headway.simcore.engine.placement.policy_timeout import OverdueError
+from headway.simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy
+from headway.traces.errors import InputError, shortened, shown, told
 
 _LONGEST_REASON = 500
 

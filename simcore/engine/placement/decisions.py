@@ -5,18 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simcore import predict
-from simcore.arrays import IntArray, immutable, sealed
-from simcore.engine.network.network import shared_cluster
-from simcore.engine.placement import decision_validation, policy_timeout
-from simcore.engine.placement.context import RunContext
-from simcore.engine.placement.migration import load_seconds
-from simcore.errors import PolicyError
-from simcore.instrument import Asked
-from simcore.observe import Decision, Keep, Observation, Placement, Policy, Step
-from simcore.world.batch import Batch, SequenceStep, later
-from simcore.world.device_time import DEVICE_TIMES
-from traces.errors import told
+from headway.simcore import predict
+from headway.simcore.arrays import IntArray, immutable, sealed
+from headway.simcore.engine.network.network import shared_cluster
+from headway.simcore.engine.placement import decision_validation, policy_timeout
+from headway.simcore.engine.placement.context import RunContext
+from headway.simcore.engine.placement.migration import load_seconds
+from headway.simcore.errors import PolicyError
+from headway.simcore.instrument import Asked
+from headway.simcore.observe import Decision, Keep, Observation, Placement, Policy, Step
+from headway.simcore.world.batch import Batch, SequenceStep, later
+from headway.simcore.world.device_time import DEVICE_TIMES
+from headway.traces.errors import told
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from simcore.arrays import BoolArray, FloatArray, IntArray, immutable
-from simcore.engine.placement.memory import MemoryLedger
-from simcore.scenario import Scenario
-from simcore.steps.graph import StepGraph
-from simcore.world.batch import Batch, recomputed
-from simcore.world.blocks import Kind
-from simcore.world.cost import StepCost
+from headway.simcore.arrays import BoolArray, FloatArray, IntArray, immutable
+from headway.simcore.engine.placement.memory import MemoryLedger
+from headway.simcore.scenario import Scenario
+from headway.simcore.steps.graph import StepGraph
+from headway.simcore.world.batch import Batch, recomputed
+from headway.simcore.world.blocks import Kind
+from headway.simcore.world.cost import StepCost
 
 
 class Deployment:

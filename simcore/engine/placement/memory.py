@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from simcore.arrays import FloatArray, IntArray
-from simcore.world.blocks import BlockTable, Kind
+from headway.simcore.arrays import FloatArray, IntArray
+from headway.simcore.world.blocks import BlockTable, Kind
 
 
 class MemoryLedger:

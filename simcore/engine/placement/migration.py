@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from simcore.arrays import FloatArray, IntArray
-from simcore.engine.network.network import sent
-from simcore.engine.outages import Process, unless_failing
-from simcore.engine.placement.context import RunContext
-from simcore.instrument import Message, Move
-from simcore.scenario import Scenario
-from simcore.world.batch import Batch, SequenceStep
-from simcore.world.blocks import Kind
+from headway.simcore.arrays import FloatArray, IntArray
+from headway.simcore.engine.network.network import sent
+from headway.simcore.engine.outages import Process, unless_failing
+from headway.simcore.engine.placement.context import RunContext
+from headway.simcore.instrument import Message, Move
+from headway.simcore.scenario import Scenario
+from headway.simcore.world.batch import Batch, SequenceStep
+from headway.simcore.world.blocks import Kind
 
 
 @dataclass

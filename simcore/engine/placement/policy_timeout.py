@@ -22,7 +22,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
-from traces.errors import InputError, shown
+from headway.traces.errors import InputError, shown
 
 DEFAULT_LIMIT_S = 300.0
 """Far above any decision that is worth waiting for: `exact-milp`, the slowest that is shipped, gives up after 60 s."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from simcore.registry import Registry
+from headway.simcore.registry import Registry
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from typing import Any, TypeAlias
 
 import simpy
 
-from simcore.engine.events import LatencyParts
-from simcore.engine.outages import Process, reached
-from simcore.engine.placement.context import RunContext
-from simcore.engine.serving.scheduler import Queue, Scheduler, Sequence
-from simcore.instrument import Formed
-from simcore.scenario import Request
-from simcore.world.batch import Batch, SequenceStep, without_work
-from traces import InputError
-from traces.errors import shown, told
+from headway.simcore.engine.events import LatencyParts
+from headway.simcore.engine.outages import Process, reached
+from headway.simcore.engine.placement.context import RunContext
+from headway.simcore.engine.serving.scheduler import Queue, Scheduler, Sequence
+from headway.simcore.instrument import Formed
+from headway.simcore.scenario import Request
+from headway.simcore.world.batch import Batch, SequenceStep, without_work
+from headway.traces import InputError
+from headway.traces.errors import shown, told
 
 MakeStep: TypeAlias = Callable[[Batch], Generator[simpy.Event, Any, LatencyParts]]
 """Runs one step of a batch; where its time went."""

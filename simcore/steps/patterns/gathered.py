@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from simcore.steps.fork_join import Chain, ForkJoin, Stage
-from simcore.world.blocks import BlockTable, Kind
-from simcore.world.cost import Payload, Projection
+from headway.simcore.steps.fork_join import Chain, ForkJoin, Stage
+from headway.simcore.world.blocks import BlockTable, Kind
+from headway.simcore.world.cost import Payload, Projection
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ the block of the projection only adds them up.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from simcore.steps.fork_join import Chain, ForkJoin
-from simcore.steps.patterns.gathered import decoder
-from simcore.world.blocks import BlockTable
-from simcore.world.cost import Payload, Projection
+from headway.simcore.steps.fork_join import Chain, ForkJoin
+from headway.simcore.steps.patterns.gathered import decoder
+from headway.simcore.world.blocks import BlockTable
+from headway.simcore.world.cost import Payload, Projection
 
 
 @dataclass(frozen=True)

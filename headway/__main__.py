@@ -1,4 +1,4 @@
-"""The `headway` command, which is also `python -m analysis`."""
+"""The `headway` command, which is also `python -m headway`."""
 
 # ruff: noqa: PLC0415
 
@@ -8,7 +8,7 @@ import sys
 try:
     import atexit
 
-    from analysis import interrupts
+    from headway.analysis import interrupts
 except KeyboardInterrupt:  # before anything can listen for it
     os.write(2, b"headway: interrupted\n")
     os._exit(130)
@@ -22,7 +22,7 @@ def main() -> None:
     streams = sys.stdout, sys.stderr
     code: object = 1
     try:
-        from analysis.cli import app
+        from headway.analysis.cli import app
 
         app(prog_name="headway")
     except SystemExit as end:

@@ -1,0 +1,141 @@
+"""Headway emulates large language models that are split across edge devices.
+
+    import headway as hw
+
+    scenario = hw.load("home-cluster")
+    result = hw.simulate(scenario, "resource-aware", "static")
+    print(hw.metrics(result))
+    hw.plot(result, "latency_cdf.svg")
+
+`load` reads a scenario file and `build` takes the same keys as Python values; `simulate` runs the scenario under
+policies; `metrics` and `plot` summarise the result. `headway.policies` and `headway.traces` have the policies and the
+traces, `headway.simcore` all classes of worlds and results, and `headway.analysis` figures, campaigns and reports.
+"""
+
+# ruff: noqa: PLC0415
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # Importing pandas and matplotlib takes longer than `headway --help` may.
+    import os
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from headway.simcore import Change, Policy, Result, RunOptions, Scenario
+
+__all__ = ["analysis", "build", "load", "metrics", "plot", "policies", "simcore", "simulate", "traces"]
+
+
+def load(
+    scenario: "str | os.PathLike[str]", *, seed: int | None = None, changes: "Sequence[Change | str]" = ()
+) -> "Scenario":
+    """Read a scenario.
+
+    Args:
+        scenario: the path of a YAML file, or the name of a shipped scenario (`headway run --list`).
+        seed: replaces the seed of the file.
+        changes: made to the file's values, such as "links.wifi.bandwidth*0.5" (docs/whatif.md).
+
+    Raises:
+        InputError: a value in the file, or in a file that it names, cannot be used.
+    """
+    from pathlib import Path
+
+    from headway.simcore import load_scenario, shipped_scenario, shipped_scenarios
+
+    shipped = str(scenario) in shipped_scenarios() and not Path(scenario).exists()
+    path = shipped_scenario(str(scenario)) if shipped else scenario
+    return load_scenario(path, seed=seed, changes=changes)
+
+
+def build(values: Mapping[str, Any], *, folder: "str | os.PathLike[str]" = ".") -> "Scenario":
+    """Build a scenario from the keys and values that a scenario file would have (docs/scenario.md).
+
+    Args:
+        values: plain Python values, such as {"model": {"preset": "gpt2"}, "devices": {"pi": {"memory": "4 GB", ...}}}.
+        folder: where trace files and model configurations that they name are looked for.
+
+    Raises:
+        InputError: a value cannot be used.
+    """
+    from headway.simcore import build_scenario
+
+    return build_scenario(values, folder=folder)
+
+
+def simulate(
+    scenario: "Scenario", *policies: "str | Policy", options: "RunOptions | None" = None
+) -> "Result":
+    """Run a scenario under one policy after another, each in the same world.
+
+    Args:
+        scenario: the world and the requests.
+        policies: names of registered policies, or objects; those of the scenario if none is given.
+        options: how the runs are made.
+
+    Returns:
+        The tables of all runs; each run is called after its policy.
+
+    Raises:
+        InputError: a policy is unknown or given twice.
+        PolicyError: a policy raises an exception, or comes to the limit of time.
+    """
+    from headway.analysis import compare
+    from headway.policies import create
+    from headway.simcore import RunOptions
+    from headway.traces import InputError
+
+    by_name: dict[str, Policy] = {} if policies else compare.create_all(compare.choose(scenario, ()))
+    for one in policies:
+        policy = create(one) if isinstance(one, str) else one
+        if policy.name in by_name:
+            raise InputError("policies", f"{policy.name!r} more than once", "every policy at most once")
+        by_name[policy.name] = policy
+    return compare.compare(scenario, by_name, options=RunOptions() if options is None else options)
+
+
+def metrics(result: "Result") -> "pd.DataFrame":
+    """Summarise runs: TTFT, TPOT percentiles, tokens per second, migrations, peak memory (docs/results.md).
+
+    Returns:
+        One row per run.
+    """
+    from headway.analysis.metrics import metrics
+
+    return metrics(result)
+
+
+def plot(result: "Result", path: "str | os.PathLike[str] | None" = None) -> "Figure":
+    """Draw the distribution of the time per output token, one curve per run.
+
+    Args:
+        result: of the runs.
+        path: where to save the figure, as SVG or PNG; None to save nothing.
+
+    Raises:
+        InputError: the path has another suffix.
+    """
+    from pathlib import Path
+
+    from headway.analysis.plots import METADATA, latency_cdf, save_as
+    from headway.traces import InputError
+
+    if path is not None and Path(path).suffix not in METADATA:
+        raise InputError("path", str(path), f"a name that ends in {' or '.join(METADATA)}")
+    figure = latency_cdf(result)
+    if path is not None:
+        save_as(figure, Path(path))
+    return figure
+
+
+def __getattr__(name: str) -> Any:
+    if name in {"analysis", "policies", "simcore", "traces"}:
+        return import_module(f"headway.{name}")
+    raise AttributeError(f"module 'headway' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]
