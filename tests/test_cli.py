@@ -333,4 +333,4 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 def test_the_rooms_that_the_package_names_are_sorted_and_exist() -> None:
     assert analysis.__all__ == sorted(analysis.__all__)
     for name in analysis.__all__:
-        assert getattr(analysis, name).__name__ == f"analysis.{name}"
+        assert getattr(analysis, name).__name__ == f"headway.analysis.{name}"

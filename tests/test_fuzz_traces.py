@@ -147,6 +147,7 @@ def parquet_bytes(draw: st.DrawFn) -> bytes:
     try:
         pq.write_table(pa.Table.from_arrays(columns, names=names), target)
     except pa.ArrowException:
+        target = pa.BufferOutputStream()  # the other may have got the beginning of a file
         pq.write_table(pa.table({"a": [1.0]}), target)
     data: bytes = target.getvalue().to_pybytes()
     return draw(broken(Some([data]))) if draw(st.booleans()) else data

@@ -16,11 +16,11 @@ import importlib, sys, types
 
 folder, *modules = sys.argv[1:]
 for deleted in modules:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "policies"]:
+    for name in [name for name in sys.modules if name.startswith("headway.policies")]:
         del sys.modules[name]
-    package = types.ModuleType("policies")
+    package = types.ModuleType("headway.policies")
     package.__path__ = [folder]
-    sys.modules.update({"policies": package, deleted: None})
+    sys.modules.update({"headway.policies": package, deleted: None})
     for other in modules:
         if other != deleted:
             try:
@@ -32,7 +32,7 @@ for deleted in modules:
 
 def policy_modules() -> list[str]:
     made = [type(policies.create(name)).__module__ for name in policies.names()]
-    shipped = [module for module in made if module.startswith("policies.")]
+    shipped = [module for module in made if module.startswith("headway.policies.")]
     return sorted([*shipped, policies.lower_bound.__module__])
 
 
