@@ -30,9 +30,11 @@ from headway.simcore.steps.step_graphs import Pattern
 from headway.simcore.world import topology
 from headway.simcore.world.batch import Batch, SequenceStep, one_sequence
 from headway.simcore.world.blocks import BlockTable, Kind, block_table
-from headway.simcore.world.cluster import Cluster, Device, Link, Medium
+from headway.simcore.world.cluster import Cluster
 from headway.simcore.world.cost import CostModel, DecodeCost, PaperCost, Payload, StepCost
+from headway.simcore.world.device import Device
 from headway.simcore.world.device_time import DeviceTime, Roofline, TaskTimes
+from headway.simcore.world.link import Link, Medium
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.options import (
     BlockOptions,

@@ -30,7 +30,7 @@ from headway.simcore.registry import Registry
 from headway.simcore.results import MODEL_VERSION, SCHEMA_VERSION
 from headway.simcore.scenario import Scenario
 from headway.simcore.steps.patterns import PATTERNS
-from headway.simcore.world.cluster import Device
+from headway.simcore.world.device import Device
 from headway.simcore.world.device_time import DEVICE_TIMES
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.options import NetworkOptions

@@ -19,7 +19,7 @@ import simpy
 
 from headway.simcore.errors import RunEndedError
 from headway.simcore.registry import Registry
-from headway.simcore.world.cluster import Device
+from headway.simcore.world.device import Device
 from headway.traces import Trace
 
 _STEADY = Trace.constant(1.0)

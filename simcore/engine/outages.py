@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import simpy
 
 from headway.simcore.errors import RunEndedError
-from headway.simcore.world.cluster import Device
+from headway.simcore.world.device import Device
 from headway.traces import Trace
 
 Process: TypeAlias = Generator[simpy.Event, Any, None]

@@ -17,7 +17,7 @@ from typing import Any
 import networkx as nx
 
 from headway.simcore.files.schema import NAME, bounded
-from headway.simcore.world.cluster import Link
+from headway.simcore.world.link import Link
 from headway.simcore.world.topology import Wire, Wiring
 from headway.traces import Trace
 from headway.traces.errors import InputError, one_of, shown

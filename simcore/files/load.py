@@ -34,8 +34,10 @@ from headway.simcore.scenario import PolicyChoice, Request, Scenario
 from headway.simcore.steps.patterns import PATTERNS
 from headway.simcore.world.airtime import Frame
 from headway.simcore.world.batch import one_sequence
-from headway.simcore.world.cluster import Cluster, Device, Link, Medium
+from headway.simcore.world.cluster import Cluster
 from headway.simcore.world.cost import COST_MODELS, CostModel, Projection
+from headway.simcore.world.device import Device
+from headway.simcore.world.link import Link, Medium
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.options import (
     BlockOptions,

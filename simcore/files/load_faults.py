@@ -10,7 +10,9 @@ import numpy as np
 from headway.simcore.files import bounds, schema
 from headway.simcore.files.document import Document, KeyPath
 from headway.simcore.files.load_topology import ReadTrace
-from headway.simcore.world.cluster import Cluster, Device, Link
+from headway.simcore.world.cluster import Cluster
+from headway.simcore.world.device import Device
+from headway.simcore.world.link import Link
 from headway.traces import InputError, Trace, multiplied, on_off
 from headway.traces.errors import one_of, shown
 

@@ -10,7 +10,7 @@ from headway.simcore.files.graphfile import read_graph
 from headway.simcore.rng import stream
 from headway.simcore.world import topology
 from headway.simcore.world.airtime import Frame
-from headway.simcore.world.cluster import Link, Medium
+from headway.simcore.world.link import Link, Medium
 from headway.simcore.world.topology import Pair, Wire, Wiring
 from headway.traces import InputError, Trace
 from headway.traces.errors import one_of, shown

@@ -1,144 +1,25 @@
-"""What is in the lab: devices, relays, the links between them, and the way a message takes.
+"""What is in the lab: devices, relays, and the links between them.
 
 A `Cluster` is a value. Two simulations of one cluster never influence each other, because nothing here changes while
 simulated time passes: what varies with time is a `Trace`.
 """
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
-from numbers import Real
-from typing import Any, TypeAlias
+from typing import Any
 
 import networkx as nx
 import numpy as np
 
-from headway.simcore.arrays import BoolArray, FloatArray, IntArray, immutable, sealed
-from headway.simcore.registry import Named
-from headway.simcore.world.airtime import CellRate, Frame
-from headway.simcore.world.route import Resource, Route, divided
-from headway.traces import Trace, scaled
-
-_Key: TypeAlias = tuple[str, str, bool]
-"""What a resource belongs to: "link", "nic", "medium" or "up", its name, and a direction."""
-
-_ALWAYS_ON = Trace.constant(1.0)
-_NOTHING = Trace.constant(0.0)
-_WIDE_OPEN = 1e30  # [bytes/s] more than anything asks for
-
-
-@dataclass(frozen=True, kw_only=True)
-class Device:
-    """A machine that holds and computes blocks.
-
-    Attributes:
-        name: unique in its cluster.
-        memory_bytes: capacity.
-        runtime_bytes: of it, what the inference engine itself takes, beside the model, on a device that has blocks.
-        flops: peak speed [FLOP/s].
-        memory_bandwidth: [bytes/s]; infinite when only the peak speed shall count.
-        overhead_s: fixed time per task, which is all blocks of one kind and layer on the device.
-        disk_bandwidth: [bytes/s] at which what does not fit in memory is read on every token; 0 when there is no disk.
-        availability: share of the device that is free for the model over time, in [0, 1].
-        used_bytes: memory taken by others over time.
-        discipline: tasks run one after another (`fifo`) or all at once, each on an equal share (`ps`); by name, or as a
-            `Discipline`.
-        nic_up: rate at which its network interface sends over time [bytes/s], over all its links together; None when
-            only the links limit it. What the device forwards for others counts too.
-        nic_down: likewise for what it receives.
-        up: 1 while the device is there and 0 while it is down. When it goes down it loses all that the model has on it;
-            while it is down it neither computes nor sends, receives or forwards.
-
-    Raises:
-        ValueError: a number is negative, or none.
-    """
-
-    name: str
-    memory_bytes: float
-    flops: float
-    memory_bandwidth: float = math.inf
-    overhead_s: float = 0.0
-    disk_bandwidth: float = 0.0
-    runtime_bytes: float = 0.0
-    availability: Trace = _ALWAYS_ON
-    used_bytes: Trace = _NOTHING
-    discipline: Named | str = "fifo"
-    nic_up: Trace | None = None
-    nic_down: Trace | None = None
-    up: Trace = _ALWAYS_ON
-
-    def __post_init__(self) -> None:
-        for name in (
-            "memory_bytes",
-            "runtime_bytes",
-            "flops",
-            "memory_bandwidth",
-            "overhead_s",
-            "disk_bandwidth",
-        ):
-            _not_negative(f"{name} of the device {self.name!r}", getattr(self, name))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Medium:
-    """Half-duplex air or cable: all links on it, in both directions, have one budget together.
-
-    Attributes:
-        name: unique among the media of its cluster.
-        bandwidth: rate over time [bytes/s].
-        frame: what frames carry and cost where airtime is shared.
-        airtime: whether messages share its airtime and not its bytes: one over a link whose rate is half as high takes
-            twice as much. The sharing rule `airtime` sets this.
-    """
-
-    name: str
-    bandwidth: Trace
-    frame: Frame = field(default_factory=Frame)
-    airtime: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Link:
-    """A connection between two nodes (devices or relays).
-
-    Attributes:
-        name: unique in its cluster.
-        ends: names of the two nodes.
-        bandwidth: rate over time [bytes/s], the whole of it in each direction; None when only the medium limits it.
-        latency_s: one-way latency, a number or over time [s]. A message pays what it is when the message is sent.
-        overhead_s: fixed time per message.
-        medium: name of the medium that the link is on, whose budget it shares with all others there. With a bandwidth
-            beside it, the narrower of the two counts.
-        up: 1 while the link is there and 0 while it is down, when it carries nothing.
-
-    Raises:
-        ValueError: there is neither a bandwidth nor a medium, a time is negative or no number, or the latency becomes 0
-            after the end of its trace.
-    """
-
-    name: str
-    ends: tuple[str, str]
-    bandwidth: Trace | None = None
-    latency_s: float | Trace = 0.0
-    overhead_s: float = 0.0
-    medium: str | None = None
-    up: Trace = _ALWAYS_ON
-
-    def __post_init__(self) -> None:
-        if self.bandwidth is None and self.medium is None:
-            raise ValueError(f"link {self.name!r} needs a bandwidth or a medium")
-        latency = self.latency_s
-        if isinstance(latency, Trace):
-            if latency.end == "zero":
-                raise ValueError(f"latency_s of the link {self.name!r} must hold or loop, not end")
-            if latency.is_constant:
-                object.__setattr__(self, "latency_s", latency.value(0.0))
-        else:
-            _not_negative(f"latency_s of the link {self.name!r}", latency)
-        _not_negative(f"overhead_s of the link {self.name!r}", self.overhead_s)
+from headway.simcore.arrays import BoolArray, FloatArray, immutable, sealed
+from headway.simcore.world.device import Device
+from headway.simcore.world.link import Link, Medium
+from headway.simcore.world.network_state import NetworkState
+from headway.simcore.world.route import Resource, Route
+from headway.simcore.world.routing import Routing, node_graph
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,8 +47,6 @@ class Cluster:
     media: tuple[Medium, ...] = ()
     pinned: tuple[tuple[str, ...], ...] = ()
     _index: dict[str, int] = field(init=False, repr=False)
-    _shares: dict[tuple[int, int], Trace] = field(init=False, repr=False, default_factory=dict)
-    _cell_rates: dict[tuple[int, ...], CellRate] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [device.name for device in self.devices]
@@ -277,257 +156,40 @@ class Cluster:
 
     @cached_property
     def graph(self) -> "nx.Graph[Any]":
-        """Devices and relays as nodes, links as edges; the edge attribute `link` is an index into `links`.
-
-        Of several links between the same two nodes the one of least latency counts: of one that varies its mean over
-        one round or until it holds, so that routes never change. Everything is added in the order of names: which of
-        several equal routes is found depends on that order, and must not on that of the devices.
-        """
-        graph: nx.Graph[Any] = nx.Graph()
-        graph.add_nodes_from(sorted([*self.names, *self.relays]))
-        order = sorted(
-            range(len(self.links)), key=lambda i: (-_mean_delay(self.links[i]), self.links[i].name)
-        )
-        for i in order:
-            graph.add_edge(*self.links[i].ends, link=i, weight=_weight(self.links[i]))
-        return graph
-
-    @cached_property
-    def resources(self) -> tuple[Resource, ...]:
-        """All that messages may share: links by direction, network interfaces by direction, media.
-
-        A device or a link that may go down is one too, so wide that it never limits anything while it is up.
-        """
-        return tuple(self._resources.values())
-
-    @cached_property
-    def _resources(self) -> dict[_Key, Resource]:
-        """Resources by what they belong to."""
-        found: dict[_Key, Resource] = {}
-        for link in self.links:
-            if link.bandwidth is not None:
-                for forward in (True, False):
-                    found["link", link.name, forward] = Resource(f"link {link.name!r}", link.bandwidth)
-        for device in self.devices:
-            if device.nic_up is not None:
-                found["nic", device.name, True] = Resource(f"nic_up of {device.name!r}", device.nic_up)
-            if device.nic_down is not None:
-                found["nic", device.name, False] = Resource(f"nic_down of {device.name!r}", device.nic_down)
-        for medium in self.media:
-            found["medium", medium.name, True] = _medium_resource(medium)
-        for what, one in [("device", device) for device in self.devices] + [
-            ("link", link) for link in self.links
-        ]:
-            if one.up != _ALWAYS_ON:
-                found["up", f"{what} {one.name}", True] = Resource(
-                    f"{what} {one.name!r}", scaled(one.up, _WIDE_OPEN)
-                )
-        return found
-
-    @cached_property
-    def routes(self) -> tuple[tuple[Route | None, ...], ...]:
-        """`routes[i][j]` is the route from device i to device j, pinned or latency-shortest; None for i = j."""
-        pinned = {(path[-1], path[0]): path[::-1] for path in self.pinned}
-        pinned |= {(path[0], path[-1]): path for path in self.pinned}
-        rows = []
-        for start in self.names:
-            paths = nx.single_source_dijkstra_path(self.graph, start, weight="weight")
-            rows.append(
-                tuple(
-                    self._route(pinned.get((start, end), paths[end])) if end != start else None
-                    for end in self.names
-                )
-            )
-        return tuple(rows)
-
-    def latencies(self, time_s: float, window_s: float) -> FloatArray:
-        """Latency plus per-message overhead between devices [s], shape (devices, devices), 0 on the diagonal.
-
-        The latency of a link is its mean over the last `window_s` seconds, or with a window of 0 what it is now.
-        """
-        if not self._varying_latencies:
-            return self._fixed_latencies
-        matrix = self._fixed_latencies.copy()
-        for trace, cells in self._varying_latencies:
-            matrix.flat[cells] += trace.mean_before(time_s, window_s)
-        return sealed(matrix)
-
-    @cached_property
-    def _fixed_latencies(self) -> FloatArray:
-        """The latencies and overheads that never change, shape (devices, devices)."""
-        return immutable(
-            np.array(
-                [[route.latency_s if route else 0.0 for route in row] for row in self.routes],
-                dtype=np.float64,
-            )
-        )
-
-    @cached_property
-    def _varying_latencies(self) -> list[tuple[Trace, list[int]]]:
-        """The traces of latencies that change, each with the cells of the matrix whose routes cross its link."""
-        cells: dict[int, tuple[Trace, list[int]]] = {}
-        for cell, route in self._pairs:
-            for link in route.links:
-                latency = self.links[link].latency_s
-                if isinstance(latency, Trace):
-                    cells.setdefault(link, (latency, []))[1].append(cell)
-        return list(cells.values())
-
-    def rates(self, time_s: float, window_s: float) -> FloatArray:
-        """Rate of the narrowest resource between devices [bytes/s], shape (devices, devices).
-
-        The rate of a resource is its mean over the last `window_s` seconds, or with a window of 0 what it is now,
-        whoever else uses it; 0 while a device or a link on the way is down. Infinite on the diagonal: what a device
-        sends to itself is free.
-        """
-        rates = self._fixed_rates.copy()
-        varying, switches = self._varying_traces, self._switches
-        rates[varying] = [self._traces[i].mean_before(time_s, window_s) for i in varying]
-        rates[switches] = [self._traces[i].value(time_s) for i in switches]
-        count = len(self.devices)
-        matrix = np.full(count * count, np.inf)
-        crossed, starts, pairs = self._crossings
-        if len(pairs):
-            matrix[pairs] = np.minimum.reduceat(rates[crossed], starts)
-        return sealed(matrix.reshape(count, count))
-
-    @cached_property
-    def _traces(self) -> list[Trace | CellRate]:
-        """The distinct traces on all routes; many links may be driven by one."""
-        return list({id(trace): trace for _, route in self._pairs for trace in route.bandwidths}.values())
-
-    @cached_property
-    def _varying_traces(self) -> list[int]:
-        return [i for i, trace in enumerate(self._traces) if not trace.is_constant]
-
-    @cached_property
-    def _switches(self) -> list[int]:
-        """Those that only say whether a device or a link is up."""
-        switches = {id(self._part(self._place[key], 1)) for key in self._resources if key[0] == "up"}
-        return [i for i, trace in enumerate(self._traces) if id(trace) in switches]
-
-    @cached_property
-    def _fixed_rates(self) -> FloatArray:
-        return np.array([trace.value(0.0) for trace in self._traces], dtype=np.float64)
+        """Devices and relays as nodes, links as edges, see `node_graph`."""
+        return node_graph([*self.names, *self.relays], self.links)
 
     @property
-    def _pairs(self) -> Iterator[tuple[int, Route]]:
-        """The routes between different devices, each with its cell in a matrix of all devices."""
-        for i, row in enumerate(self.routes):
-            for j, route in enumerate(row):
-                if route:
-                    yield i * len(self.devices) + j, route
+    def resources(self) -> tuple[Resource, ...]:
+        """All that messages may share, see `Routing.resources`."""
+        return self._routing.resources
+
+    @property
+    def routes(self) -> tuple[tuple[Route | None, ...], ...]:
+        """`routes[i][j]` is the route from device i to device j, pinned or latency-shortest; None for i = j."""
+        return self._routing.routes
+
+    def latencies(self, time_s: float, window_s: float) -> FloatArray:
+        """Latency plus per-message overhead between devices [s], see `NetworkState.latencies`."""
+        return self._network.latencies(time_s, window_s)
+
+    def rates(self, time_s: float, window_s: float) -> FloatArray:
+        """Rate of the narrowest resource between devices [bytes/s], see `NetworkState.rates`."""
+        return self._network.rates(time_s, window_s)
 
     @cached_property
-    def _crossings(self) -> tuple[IntArray, IntArray, IntArray]:
-        """All routes end to end: traces met, where each route begins among them, and its cell in the matrix."""
-        number = {id(trace): i for i, trace in enumerate(self._traces)}
-        crossed: list[int] = []
-        starts: list[int] = []
-        pairs: list[int] = []
-        for cell, route in self._pairs:
-            starts.append(len(crossed))
-            pairs.append(cell)
-            crossed.extend(number[id(trace)] for trace in route.bandwidths)
-        return (
-            np.array(crossed, dtype=np.int64),
-            np.array(starts, dtype=np.int64),
-            np.array(pairs, dtype=np.int64),
-        )
+    def _routing(self) -> Routing:
+        return Routing(self.devices, self.links, self.media, self.pinned, self.graph)
+
+    @cached_property
+    def _network(self) -> NetworkState:
+        return NetworkState(self.links, self.routes, self._routing.switches)
 
     def _column(self, name: str) -> FloatArray:
         return immutable(np.array([getattr(device, name) for device in self.devices], dtype=np.float64))
-
-    @cached_property
-    def _place(self) -> dict[_Key, int]:
-        return {key: i for i, key in enumerate(self._resources)}
-
-    def _route(self, path: Sequence[str]) -> Route:
-        hops: list[int] = []
-        used: Counter[int] = Counter()
-        for a, b in pairwise(path):
-            i = self.graph.edges[a, b]["link"]
-            link = self.links[i]
-            medium = "" if link.medium is None else link.medium
-            keys: list[_Key] = [
-                ("up", f"link {link.name}", True),
-                ("nic", a, True),
-                ("link", link.name, link.ends[0] == a),
-                ("medium", medium, True),
-                ("nic", b, False),
-            ]
-            used.update(self._place[key] for key in keys if key in self._place)
-            hops.append(i)
-        ends: list[_Key] = [("up", f"device {node}", True) for node in path]
-        used.update(self._place[key] for key in ends if key in self._place)
-        return Route(
-            tuple(hops),
-            math.fsum(_fixed_delay(self.links[i]) for i in hops),
-            tuple(used),
-            tuple(used.values()),
-            tuple(self._share(i, uses, hops) for i, uses in used.items()),
-            tuple(latency for i in hops if isinstance(latency := self.links[i].latency_s, Trace)),
-        )
-
-    def _share(self, resource: int, uses: int, links: Sequence[int]) -> Trace | CellRate:
-        """What a resource lets through of a message that crosses it so often, on a way over these links."""
-        if self.resources[resource].airtime:
-            return self._cell_rate(resource, links)
-        return self._part(resource, uses)
-
-    def _part(self, resource: int, uses: int) -> Trace:
-        """What a resource lets through of a message that crosses it so often; one trace for all such messages."""
-        if (resource, uses) not in self._shares:
-            self._shares[resource, uses] = divided(self.resources[resource].bandwidth, uses)
-        return self._shares[resource, uses]
-
-    def _cell_rate(self, resource: int, links: Sequence[int]) -> CellRate:
-        """The rate in a cell of a message over these links; one for all messages over the same links of the cell."""
-        (medium,) = (one for one in self.media if self._place["medium", one.name, True] == resource)
-        inside = tuple(sorted(i for i in links if self.links[i].medium == medium.name))
-        if inside not in self._cell_rates:
-            rates = [self.links[i].bandwidth for i in inside]
-            hops = tuple((medium.bandwidth,) if rate is None else (rate, medium.bandwidth) for rate in rates)
-            self._cell_rates[inside] = CellRate(hops, medium.frame)
-        return self._cell_rates[inside]
-
-
-def _medium_resource(medium: Medium) -> Resource:
-    if not medium.airtime:
-        return Resource(f"medium {medium.name!r}", medium.bandwidth)
-    rate = medium.bandwidth
-    alive = Trace(rate.times, rate.values > 0.0, end=rate.end, duration=rate.duration)
-    return Resource(f"airtime of medium {medium.name!r}", alive, airtime=True)
-
-
-def _fixed_delay(link: Link) -> float:
-    """Latency, unless it varies, plus overhead."""
-    return link.overhead_s if isinstance(link.latency_s, Trace) else link.latency_s + link.overhead_s
-
-
-def _mean_delay(link: Link) -> float:
-    """Latency plus overhead; of a latency that varies the mean over one round, or until it holds."""
-    if not isinstance(link.latency_s, Trace):
-        return _fixed_delay(link)
-    trace = link.latency_s
-    return trace.mean(0.0, trace.duration or float(trace.times[-1])) + link.overhead_s
-
-
-def _weight(link: Link) -> int:
-    """Path weight: latency in femtoseconds first, then number of links.
-
-    Whole numbers keep the order exact, so that of two equally fast routes the one with fewer links is taken.
-    """
-    return (round(_mean_delay(link) * 1e15) << 20) + 1
 
 
 def _unique(names: Sequence[str], what: str) -> None:
     repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise ValueError(f"{what} names repeat: {', '.join(repeated)}")
-
-
-def _not_negative(what: str, value: object) -> None:
-    """Refuse what a world built in Python may hold and a scenario file cannot."""
-    if not isinstance(value, Real) or not float(value) >= 0.0:
-        raise ValueError(f"{what} must be a number that is not negative, not {value!r}")

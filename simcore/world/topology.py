@@ -16,7 +16,7 @@ import numpy as np
 
 from headway.simcore.arrays import FloatArray
 from headway.simcore.world.airtime import Frame
-from headway.simcore.world.cluster import Link, Medium
+from headway.simcore.world.link import Link, Medium
 from headway.traces import Trace
 
 Pair: TypeAlias = tuple[str, str]

@@ -1,0 +1,69 @@
+"""A device: memory and computing that vary with time."""
+
+import math
+from dataclasses import dataclass
+from numbers import Real
+
+from headway.simcore.registry import Named
+from headway.traces import Trace
+
+ALWAYS_ON = Trace.constant(1.0)
+_NOTHING = Trace.constant(0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """A machine that holds and computes blocks.
+
+    Attributes:
+        name: unique in its cluster.
+        memory_bytes: capacity.
+        runtime_bytes: of it, what the inference engine itself takes, beside the model, on a device that has blocks.
+        flops: peak speed [FLOP/s].
+        memory_bandwidth: [bytes/s]; infinite when only the peak speed shall count.
+        overhead_s: fixed time per task, which is all blocks of one kind and layer on the device.
+        disk_bandwidth: [bytes/s] at which what does not fit in memory is read on every token; 0 when there is no disk.
+        availability: share of the device that is free for the model over time, in [0, 1].
+        used_bytes: memory taken by others over time.
+        discipline: tasks run one after another (`fifo`) or all at once, each on an equal share (`ps`); by name, or as a
+            `Discipline`.
+        nic_up: rate at which its network interface sends over time [bytes/s], over all its links together; None when
+            only the links limit it. What the device forwards for others counts too.
+        nic_down: likewise for what it receives.
+        up: 1 while the device is there and 0 while it is down. When it goes down it loses all that the model has on it;
+            while it is down it neither computes nor sends, receives or forwards.
+
+    Raises:
+        ValueError: a number is negative, or none.
+    """
+
+    name: str
+    memory_bytes: float
+    flops: float
+    memory_bandwidth: float = math.inf
+    overhead_s: float = 0.0
+    disk_bandwidth: float = 0.0
+    runtime_bytes: float = 0.0
+    availability: Trace = ALWAYS_ON
+    used_bytes: Trace = _NOTHING
+    discipline: Named | str = "fifo"
+    nic_up: Trace | None = None
+    nic_down: Trace | None = None
+    up: Trace = ALWAYS_ON
+
+    def __post_init__(self) -> None:
+        for name in (
+            "memory_bytes",
+            "runtime_bytes",
+            "flops",
+            "memory_bandwidth",
+            "overhead_s",
+            "disk_bandwidth",
+        ):
+            not_negative(f"{name} of the device {self.name!r}", getattr(self, name))
+
+
+def not_negative(what: str, value: object) -> None:
+    """Refuse what a world built in Python may hold and a scenario file cannot."""
+    if not isinstance(value, Real) or not float(value) >= 0.0:
+        raise ValueError(f"{what} must be a number that is not negative, not {value!r}")

@@ -1,0 +1,79 @@
+"""Links between nodes, and media that several links share."""
+
+from dataclasses import dataclass, field
+
+from headway.simcore.world.airtime import Frame
+from headway.simcore.world.device import ALWAYS_ON, not_negative
+from headway.traces import Trace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Medium:
+    """Half-duplex air or cable: all links on it, in both directions, have one budget together.
+
+    Attributes:
+        name: unique among the media of its cluster.
+        bandwidth: rate over time [bytes/s].
+        frame: what frames carry and cost where airtime is shared.
+        airtime: whether messages share its airtime and not its bytes: one over a link whose rate is half as high takes
+            twice as much. The sharing rule `airtime` sets this.
+    """
+
+    name: str
+    bandwidth: Trace
+    frame: Frame = field(default_factory=Frame)
+    airtime: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A connection between two nodes (devices or relays).
+
+    Attributes:
+        name: unique in its cluster.
+        ends: names of the two nodes.
+        bandwidth: rate over time [bytes/s], the whole of it in each direction; None when only the medium limits it.
+        latency_s: one-way latency, a number or over time [s]. A message pays what it is when the message is sent.
+        overhead_s: fixed time per message.
+        medium: name of the medium that the link is on, whose budget it shares with all others there. With a bandwidth
+            beside it, the narrower of the two counts.
+        up: 1 while the link is there and 0 while it is down, when it carries nothing.
+
+    Raises:
+        ValueError: there is neither a bandwidth nor a medium, a time is negative or no number, or the latency becomes 0
+            after the end of its trace.
+    """
+
+    name: str
+    ends: tuple[str, str]
+    bandwidth: Trace | None = None
+    latency_s: float | Trace = 0.0
+    overhead_s: float = 0.0
+    medium: str | None = None
+    up: Trace = ALWAYS_ON
+
+    def __post_init__(self) -> None:
+        if self.bandwidth is None and self.medium is None:
+            raise ValueError(f"link {self.name!r} needs a bandwidth or a medium")
+        latency = self.latency_s
+        if isinstance(latency, Trace):
+            if latency.end == "zero":
+                raise ValueError(f"latency_s of the link {self.name!r} must hold or loop, not end")
+            if latency.is_constant:
+                object.__setattr__(self, "latency_s", latency.value(0.0))
+        else:
+            not_negative(f"latency_s of the link {self.name!r}", latency)
+        not_negative(f"overhead_s of the link {self.name!r}", self.overhead_s)
+
+    @property
+    def fixed_delay_s(self) -> float:
+        """Latency, unless it varies, plus overhead."""
+        return self.overhead_s if isinstance(self.latency_s, Trace) else self.latency_s + self.overhead_s
+
+    @property
+    def mean_delay_s(self) -> float:
+        """Latency plus overhead; of a latency that varies the mean over one round, or until it holds."""
+        if not isinstance(self.latency_s, Trace):
+            return self.fixed_delay_s
+        trace = self.latency_s
+        return trace.mean(0.0, trace.duration or float(trace.times[-1])) + self.overhead_s

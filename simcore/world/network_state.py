@@ -1,0 +1,127 @@
+"""Latencies and rates between all devices as time passes: what policies see of the network."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import numpy as np
+
+from headway.simcore.arrays import FloatArray, IntArray, immutable, sealed
+from headway.simcore.world.airtime import CellRate
+from headway.simcore.world.link import Link
+from headway.simcore.world.route import Route
+from headway.traces import Trace
+
+
+class NetworkState:
+    """Matrices of latencies and rates, shape (devices, devices), at any time.
+
+    Args:
+        links: of the cluster.
+        routes: `routes[i][j]` from device i to device j, None for i = j.
+        switches: traces that only say whether a device or a link is up; of these the present value counts.
+    """
+
+    def __init__(
+        self,
+        links: Sequence[Link],
+        routes: Sequence[Sequence[Route | None]],
+        switches: Sequence[Trace],
+    ) -> None:
+        self._links = links
+        self._routes = routes
+        self._switch_traces = switches
+
+    def latencies(self, time_s: float, window_s: float) -> FloatArray:
+        """Latency plus per-message overhead between devices [s], shape (devices, devices), 0 on the diagonal.
+
+        The latency of a link is its mean over the last `window_s` seconds, or with a window of 0 what it is now.
+        """
+        if not self._varying_latencies:
+            return self._fixed_latencies
+        matrix = self._fixed_latencies.copy()
+        for trace, cells in self._varying_latencies:
+            matrix.flat[cells] += trace.mean_before(time_s, window_s)
+        return sealed(matrix)
+
+    @cached_property
+    def _fixed_latencies(self) -> FloatArray:
+        """The latencies and overheads that never change, shape (devices, devices)."""
+        return immutable(
+            np.array(
+                [[route.latency_s if route else 0.0 for route in row] for row in self._routes],
+                dtype=np.float64,
+            )
+        )
+
+    @cached_property
+    def _varying_latencies(self) -> list[tuple[Trace, list[int]]]:
+        """The traces of latencies that change, each with the cells of the matrix whose routes cross its link."""
+        cells: dict[int, tuple[Trace, list[int]]] = {}
+        for cell, route in self._pairs:
+            for link in route.links:
+                latency = self._links[link].latency_s
+                if isinstance(latency, Trace):
+                    cells.setdefault(link, (latency, []))[1].append(cell)
+        return list(cells.values())
+
+    def rates(self, time_s: float, window_s: float) -> FloatArray:
+        """Rate of the narrowest resource between devices [bytes/s], shape (devices, devices).
+
+        The rate of a resource is its mean over the last `window_s` seconds, or with a window of 0 what it is now,
+        whoever else uses it; 0 while a device or a link on the way is down. Infinite on the diagonal: what a device
+        sends to itself is free.
+        """
+        rates = self._fixed_rates.copy()
+        varying, switches = self._varying_traces, self._switches
+        rates[varying] = [self._traces[i].mean_before(time_s, window_s) for i in varying]
+        rates[switches] = [self._traces[i].value(time_s) for i in switches]
+        count = len(self._routes)
+        matrix = np.full(count * count, np.inf)
+        crossed, starts, pairs = self._crossings
+        if len(pairs):
+            matrix[pairs] = np.minimum.reduceat(rates[crossed], starts)
+        return sealed(matrix.reshape(count, count))
+
+    @cached_property
+    def _traces(self) -> list[Trace | CellRate]:
+        """The distinct traces on all routes; many links may be driven by one."""
+        return list({id(trace): trace for _, route in self._pairs for trace in route.bandwidths}.values())
+
+    @cached_property
+    def _varying_traces(self) -> list[int]:
+        return [i for i, trace in enumerate(self._traces) if not trace.is_constant]
+
+    @cached_property
+    def _switches(self) -> list[int]:
+        """Those that only say whether a device or a link is up."""
+        switches = {id(trace) for trace in self._switch_traces}
+        return [i for i, trace in enumerate(self._traces) if id(trace) in switches]
+
+    @cached_property
+    def _fixed_rates(self) -> FloatArray:
+        return np.array([trace.value(0.0) for trace in self._traces], dtype=np.float64)
+
+    @property
+    def _pairs(self) -> Iterator[tuple[int, Route]]:
+        """The routes between different devices, each with its cell in a matrix of all devices."""
+        for i, row in enumerate(self._routes):
+            for j, route in enumerate(row):
+                if route:
+                    yield i * len(self._routes) + j, route
+
+    @cached_property
+    def _crossings(self) -> tuple[IntArray, IntArray, IntArray]:
+        """All routes end to end: traces met, where each route begins among them, and its cell in the matrix."""
+        number = {id(trace): i for i, trace in enumerate(self._traces)}
+        crossed: list[int] = []
+        starts: list[int] = []
+        pairs: list[int] = []
+        for cell, route in self._pairs:
+            starts.append(len(crossed))
+            pairs.append(cell)
+            crossed.extend(number[id(trace)] for trace in route.bandwidths)
+        return (
+            np.array(crossed, dtype=np.int64),
+            np.array(starts, dtype=np.int64),
+            np.array(pairs, dtype=np.int64),
+        )

@@ -1,0 +1,183 @@
+"""The way of every message: which links it takes, and which resources it shares on them."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import networkx as nx
+
+from headway.simcore.world.airtime import CellRate
+from headway.simcore.world.device import ALWAYS_ON, Device
+from headway.simcore.world.link import Link, Medium
+from headway.simcore.world.route import Resource, Route, divided
+from headway.traces import Trace, scaled
+
+_Key: TypeAlias = tuple[str, str, bool]
+"""What a resource belongs to: "link", "nic", "medium" or "up", its name, and a direction."""
+
+_WIDE_OPEN = 1e30  # [bytes/s] more than anything asks for
+
+
+def node_graph(nodes: Sequence[str], links: Sequence[Link]) -> "nx.Graph[Any]":
+    """Devices and relays as nodes, links as edges; the edge attribute `link` is an index into `links`.
+
+    Of several links between the same two nodes the one of least latency counts: of one that varies its mean over one
+    round or until it holds, so that routes never change. Everything is added in the order of names: which of several
+    equal routes is found depends on that order, and must not on that of the devices.
+    """
+    graph: nx.Graph[Any] = nx.Graph()
+    graph.add_nodes_from(sorted(nodes))
+    for i in sorted(range(len(links)), key=lambda i: (-links[i].mean_delay_s, links[i].name)):
+        graph.add_edge(*links[i].ends, link=i, weight=_weight(links[i]))
+    return graph
+
+
+class Routing:
+    """Resources and routes of a cluster.
+
+    Args:
+        devices: of the cluster.
+        links: between its nodes.
+        media: that links share.
+        pinned: routes that messages take in place of the latency-shortest ones.
+        graph: of its nodes and links, see `node_graph`.
+    """
+
+    def __init__(
+        self,
+        devices: Sequence[Device],
+        links: Sequence[Link],
+        media: Sequence[Medium],
+        pinned: Sequence[tuple[str, ...]],
+        graph: "nx.Graph[Any]",
+    ) -> None:
+        self._devices, self._links, self._media = devices, links, media
+        self._names = [device.name for device in devices]
+        self._pinned, self._graph = pinned, graph
+        self._shares: dict[tuple[int, int], Trace] = {}
+        self._cell_rates: dict[tuple[int, ...], CellRate] = {}
+
+    @cached_property
+    def resources(self) -> tuple[Resource, ...]:
+        """All that messages may share: links by direction, network interfaces by direction, media.
+
+        A device or a link that may go down is one too, so wide that it never limits anything while it is up.
+        """
+        return tuple(self._resources.values())
+
+    @cached_property
+    def _resources(self) -> dict[_Key, Resource]:
+        """Resources by what they belong to."""
+        found: dict[_Key, Resource] = {}
+        for link in self._links:
+            if link.bandwidth is not None:
+                for forward in (True, False):
+                    found["link", link.name, forward] = Resource(f"link {link.name!r}", link.bandwidth)
+        for device in self._devices:
+            if device.nic_up is not None:
+                found["nic", device.name, True] = Resource(f"nic_up of {device.name!r}", device.nic_up)
+            if device.nic_down is not None:
+                found["nic", device.name, False] = Resource(f"nic_down of {device.name!r}", device.nic_down)
+        for medium in self._media:
+            found["medium", medium.name, True] = _medium_resource(medium)
+        for what, one in [("device", device) for device in self._devices] + [
+            ("link", link) for link in self._links
+        ]:
+            if one.up != ALWAYS_ON:
+                found["up", f"{what} {one.name}", True] = Resource(
+                    f"{what} {one.name!r}", scaled(one.up, _WIDE_OPEN)
+                )
+        return found
+
+    @cached_property
+    def routes(self) -> tuple[tuple[Route | None, ...], ...]:
+        """`routes[i][j]` is the route from device i to device j, pinned or latency-shortest; None for i = j."""
+        pinned = {(path[-1], path[0]): path[::-1] for path in self._pinned}
+        pinned |= {(path[0], path[-1]): path for path in self._pinned}
+        rows = []
+        for start in self._names:
+            paths = nx.single_source_dijkstra_path(self._graph, start, weight="weight")
+            rows.append(
+                tuple(
+                    self._route(pinned.get((start, end), paths[end])) if end != start else None
+                    for end in self._names
+                )
+            )
+        return tuple(rows)
+
+    @cached_property
+    def _place(self) -> dict[_Key, int]:
+        return {key: i for i, key in enumerate(self._resources)}
+
+    def _route(self, path: Sequence[str]) -> Route:
+        hops: list[int] = []
+        used: Counter[int] = Counter()
+        for a, b in pairwise(path):
+            i = self._graph.edges[a, b]["link"]
+            link = self._links[i]
+            medium = "" if link.medium is None else link.medium
+            keys: list[_Key] = [
+                ("up", f"link {link.name}", True),
+                ("nic", a, True),
+                ("link", link.name, link.ends[0] == a),
+                ("medium", medium, True),
+                ("nic", b, False),
+            ]
+            used.update(self._place[key] for key in keys if key in self._place)
+            hops.append(i)
+        ends: list[_Key] = [("up", f"device {node}", True) for node in path]
+        used.update(self._place[key] for key in ends if key in self._place)
+        return Route(
+            tuple(hops),
+            math.fsum(self._links[i].fixed_delay_s for i in hops),
+            tuple(used),
+            tuple(used.values()),
+            tuple(self._share(i, uses, hops) for i, uses in used.items()),
+            tuple(latency for i in hops if isinstance(latency := self._links[i].latency_s, Trace)),
+        )
+
+    def _share(self, resource: int, uses: int, links: Sequence[int]) -> Trace | CellRate:
+        """What a resource lets through of a message that crosses it so often, on a way over these links."""
+        if self.resources[resource].airtime:
+            return self._cell_rate(resource, links)
+        return self._part(resource, uses)
+
+    @property
+    def switches(self) -> list[Trace]:
+        """The traces on routes that only say whether a device or a link is up."""
+        return [self._part(self._place[key], 1) for key in self._resources if key[0] == "up"]
+
+    def _part(self, resource: int, uses: int) -> Trace:
+        """What a resource lets through of a message that crosses it so often; one trace for all such messages."""
+        if (resource, uses) not in self._shares:
+            self._shares[resource, uses] = divided(self.resources[resource].bandwidth, uses)
+        return self._shares[resource, uses]
+
+    def _cell_rate(self, resource: int, links: Sequence[int]) -> CellRate:
+        """The rate in a cell of a message over these links; one for all messages over the same links of the cell."""
+        (medium,) = (one for one in self._media if self._place["medium", one.name, True] == resource)
+        inside = tuple(sorted(i for i in links if self._links[i].medium == medium.name))
+        if inside not in self._cell_rates:
+            rates = [self._links[i].bandwidth for i in inside]
+            hops = tuple((medium.bandwidth,) if rate is None else (rate, medium.bandwidth) for rate in rates)
+            self._cell_rates[inside] = CellRate(hops, medium.frame)
+        return self._cell_rates[inside]
+
+
+def _medium_resource(medium: Medium) -> Resource:
+    if not medium.airtime:
+        return Resource(f"medium {medium.name!r}", medium.bandwidth)
+    rate = medium.bandwidth
+    alive = Trace(rate.times, rate.values > 0.0, end=rate.end, duration=rate.duration)
+    return Resource(f"airtime of medium {medium.name!r}", alive, airtime=True)
+
+
+def _weight(link: Link) -> int:
+    """Path weight: latency in femtoseconds first, then number of links.
+
+    Whole numbers keep the order exact, so that of two equally fast routes the one with fewer links is taken.
+    """
+    return (round(link.mean_delay_s * 1e15) << 20) + 1
