@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from headway import analysis, policies, simcore, traces
 from headway.analysis.cli import app
-from headway.analysis.metrics import metrics
+from headway.analysis.statistics.metrics import metrics
 from headway.simcore import load_result
 
 SCENARIO = """\

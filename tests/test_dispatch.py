@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from headway.analysis.campaign.dispatch import mapped
-from headway.analysis.campaign.executors import Workers
+from headway.analysis.experiments.dispatch import mapped
+from headway.analysis.experiments.executors import Workers
 from headway.traces import InputError
 
 
@@ -51,7 +51,7 @@ def _breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     def processes(count: int) -> Iterator[Workers]:
         yield Workers(Breaks(), lambda: count, restart=Breaks)
 
-    monkeypatch.setattr("headway.analysis.campaign.dispatch.processes", processes)
+    monkeypatch.setattr("headway.analysis.experiments.dispatch.processes", processes)
 
 
 @pytest.mark.usefixtures("_breaks")

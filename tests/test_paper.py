@@ -16,9 +16,9 @@ from headway import analysis, policies
 from headway.analysis.cli import app
 from headway.analysis.paper import experiments, page, tables
 from headway.analysis.paper.experiments import POLICIES, Scale, cases
+from headway.analysis.paper.optimality_gap import Witness
 from headway.analysis.paper.placements import SlowestDevice
 from headway.analysis.paper.runs import Case, Tables, run_all
-from headway.analysis.paper.witness import Witness
 from headway.analysis.paper.worlds import (
     FLOPS,
     LINK_BYTES_PER_S,

@@ -23,15 +23,15 @@ from matplotlib.colors import to_hex
 from typer.testing import CliRunner
 
 import policies as shipped
-from headway.analysis.campaign.tables import STORED
 from headway.analysis.cli import app
-from headway.analysis.plots import looks
+from headway.analysis.figures.style import looks
 from headway.analysis.report import Evidence, contest, page, read_evidence, verdict
-from headway.analysis.report.closer import fault_sheet, slowest_sheet
-from headway.analysis.report.evidence import after_warm_up, detailed, of_result
-from headway.analysis.report.sights import gaps_to_optimum, relative, sights
-from headway.analysis.report.verdict import METRICS, metric_named
-from headway.analysis.report.worlds import effects
+from headway.analysis.report.data import after_warm_up, detailed, of_result
+from headway.analysis.report.diagnostics import fault_sheet, slowest_sheet
+from headway.analysis.report.figures import gaps_to_optimum, relative, sights
+from headway.analysis.report.per_world import effects
+from headway.analysis.report.ranking import METRICS, metric_named
+from headway.analysis.store.tables import STORED
 from headway.simcore import TABLES, Result, combine, load_scenario, shipped_scenario, simulate
 from headway.traces.errors import InputError
 

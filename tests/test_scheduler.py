@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from worlds import Shuffled, eventful, models, scenarios
 
 from headway import policies
-from headway.analysis.replay.critical import critical_path
-from headway.analysis.replay.watch import watch
+from headway.analysis.replay.critical_path import critical_path
+from headway.analysis.replay.rerun import watch
 from headway.simcore import (
     TABLES,
     DecodeCost,

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from test_explain import HEADS_AWAY, ONE_AWAY, headway, lab, world
 from worlds import Scripted, Shuffled, eventful
 
+from headway.analysis.replay.rerun import Replay, watch, watch_scenario
 from headway.analysis.replay.timeline import Window, _micro, levels, steps, trace_events, window
-from headway.analysis.replay.watch import Replay, watch, watch_scenario
 from headway.simcore import Scenario, load_scenario, shipped_scenario
 from headway.simcore.instrument import Compute, Message
 from headway.traces import InputError, Trace, on_off

@@ -13,11 +13,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headway.analysis.output import writing
+from headway.analysis.figures.saving import save_figure
+from headway.analysis.files.atomic import writing
 from headway.analysis.paper import figures, tables
 from headway.analysis.paper.experiments import Experiment
 from headway.analysis.paper.runs import Tables
-from headway.analysis.plots import save_figure
 from headway.traces.errors import InputError
 
 _REGION = re.compile(r"(?P<begin><!-- table:(?P<name>[\w-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)

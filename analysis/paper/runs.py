@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from headway import policies
-from headway.analysis.campaign.dispatch import mapped
+from headway.analysis.experiments.dispatch import mapped
+from headway.analysis.paper.optimality_gap import Witness
 from headway.analysis.paper.placements import SlowestDevice
-from headway.analysis.paper.witness import Witness
 from headway.analysis.paper.worlds import World, alone_seconds, bound_seconds, draw
 from headway.simcore import Policy, PolicyChoice, Result, RunOptions, simulate
 

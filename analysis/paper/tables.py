@@ -12,7 +12,7 @@ import pandas as pd
 from headway.analysis.paper.experiments import POLICIES, SHAPES, shard_variant
 from headway.analysis.paper.runs import Tables
 from headway.analysis.paper.worlds import World, model_bytes, work_flop
-from headway.analysis.stats import Interval, bootstrap
+from headway.analysis.statistics import Interval, bootstrap
 from headway.simcore import Kind
 
 ORDER = tuple(choice.label for choice in POLICIES)

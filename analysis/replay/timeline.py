@@ -16,9 +16,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from headway.analysis.output import writing
+from headway.analysis.files.atomic import writing
+from headway.analysis.replay.rerun import Replay
 from headway.analysis.replay.spans import TokenSpans, Work, block_names, by_token
-from headway.analysis.replay.watch import Replay
 from headway.simcore.engine.network.network import shared_cluster
 from headway.simcore.instrument import Asked, Attempt, Message, Move, Standing
 from headway.simcore.world.route import Route

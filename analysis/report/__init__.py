@@ -3,9 +3,9 @@
 `read_evidence` reads the folder, `contest` weighs the policies, `page` writes the file.
 """
 
-from headway.analysis.report.evidence import Evidence
-from headway.analysis.report.folder import read_evidence
+from headway.analysis.report.data import Evidence
+from headway.analysis.report.load import read_evidence
 from headway.analysis.report.page import page
-from headway.analysis.report.verdict import Contest, contest, verdict
+from headway.analysis.report.ranking import Contest, contest, verdict
 
 __all__ = ["Contest", "Evidence", "contest", "page", "read_evidence", "verdict"]

@@ -6,13 +6,13 @@ import platform
 from collections.abc import Sequence
 from importlib import metadata, resources
 
-from headway.analysis.report.closer import fault_sheet, slowest_sheet
-from headway.analysis.report.drawing import inline_svg
-from headway.analysis.report.evidence import Evidence
-from headway.analysis.report.sheets import comparison, numbers, run_sheet, scenario_sheets, settings
-from headway.analysis.report.sights import Sight, sights
-from headway.analysis.report.verdict import METRICS, Contest, Metric, contest, listed, verdict
-from headway.analysis.stats import RESAMPLES
+from headway.analysis.report.data import Evidence
+from headway.analysis.report.diagnostics import fault_sheet, slowest_sheet
+from headway.analysis.report.figures import Sight, sights
+from headway.analysis.report.ranking import METRICS, Contest, Metric, contest, listed, verdict
+from headway.analysis.report.svg import inline_svg
+from headway.analysis.report.tables import comparison, numbers, run_sheet, scenario_sheets, settings
+from headway.analysis.statistics import RESAMPLES
 from headway.traces.errors import visible
 
 _LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn")
