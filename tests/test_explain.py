@@ -19,10 +19,10 @@ from worlds import Scripted, Shuffled, eventful, varied
 from headway import policies
 from headway.analysis.cli import app
 from headway.analysis.experiments import Store, given_workers, prepare, read_campaign, run
-from headway.analysis.replay.attribution import seconds
 from headway.analysis.replay.critical_path import Path as Way
 from headway.analysis.replay.critical_path import critical_path
 from headway.analysis.replay.explain import explain, label, pick, stages
+from headway.analysis.replay.reasons import seconds
 from headway.analysis.replay.rerun import Replay, watch
 from headway.simcore import (
     BlockOptions,

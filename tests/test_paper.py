@@ -14,7 +14,7 @@ from worlds import rate_of
 
 from headway import analysis, policies
 from headway.analysis.cli import app
-from headway.analysis.paper import experiments, page, tables
+from headway.analysis.paper import cells, experiments, page, tables
 from headway.analysis.paper.experiments import POLICIES, Scale, cases
 from headway.analysis.paper.optimality_gap import Witness
 from headway.analysis.paper.placements import SlowestDevice
@@ -208,8 +208,8 @@ def test_runs_that_ended_are_counted_and_never_averaged() -> None:
     ratio = tables.ratios(runs, "resource-aware")
     greedy = ratio["ratio"][ratio["policy"] == "greedy"]
     assert greedy.isna().tolist() == [False, True, False]
-    assert tables.cell(greedy, tables.times) == "2.00 (2.00–2.00), 2 of 3"
-    assert tables.cell(greedy * np.nan, tables.times) == "none of 3"
+    assert cells.cell(greedy, cells.times) == "2.00 (2.00–2.00), 2 of 3"
+    assert cells.cell(greedy * np.nan, cells.times) == "none of 3"
     row = tables.ended(runs).to_dict("records")
     assert row == [
         {

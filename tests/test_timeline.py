@@ -17,7 +17,9 @@ from test_explain import HEADS_AWAY, ONE_AWAY, headway, lab, world
 from worlds import Scripted, Shuffled, eventful
 
 from headway.analysis.replay.rerun import Replay, watch, watch_scenario
-from headway.analysis.replay.timeline import Window, _micro, levels, steps, trace_events, window
+from headway.analysis.replay.timeline import trace_events
+from headway.analysis.replay.trace_event_format import microseconds
+from headway.analysis.replay.window import Window, levels, steps, window
 from headway.simcore import Scenario, load_scenario, shipped_scenario
 from headway.simcore.instrument import Compute, Message
 from headway.traces import InputError, Trace, on_off
@@ -206,7 +208,7 @@ def test_the_outage_of_a_device_in_use_tells_what_was_lost() -> None:
 @given(st.integers(0, 10**15))
 def test_no_nanosecond_is_lost_on_the_way_to_a_viewer(time_ns: int) -> None:
     """However it is read: cut off after a multiplication, or digit by digit."""
-    shown = json.loads(json.dumps(_micro(time_ns)))
+    shown = json.loads(json.dumps(microseconds(time_ns)))
     assert nano(shown) == time_ns
     assert int(Decimal(repr(shown)) * 1000) == time_ns
 

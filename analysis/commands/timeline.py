@@ -37,7 +37,8 @@ def timeline(
     ui.perfetto.dev and chrome://tracing show it.
     """
     with reported():
-        from headway.analysis.replay.timeline import trace_events, window, write_timeline
+        from headway.analysis.replay.timeline import trace_events, write_timeline
+        from headway.analysis.replay.window import window
 
         first, last = token_range(tokens)
         replay = repeated_run(run, name, policy, seed)
