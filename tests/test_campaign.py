@@ -44,7 +44,7 @@ from headway.analysis.experiments import (
 )
 from headway.analysis.experiments.campaign_file import AxesSection, AxisSection, CampaignFile
 from headway.analysis.experiments.identity import code, digest, model_of, policy_digest, run_id
-from headway.analysis.experiments.status import look, other_models
+from headway.analysis.experiments.status import campaign_status, other_models
 from headway.analysis.statistics.metrics import metrics
 from headway.analysis.store import index, parts
 from headway.analysis.store.lock import holder_of
@@ -448,13 +448,13 @@ def test_runs_of_another_version_of_the_model_are_told_and_not_used(
     monkeypatch.setattr(identity, "MODEL_VERSION", 0)
     make(small(tmp_path), tmp_path, store)
     monkeypatch.undo()
-    assert look(planned(small(tmp_path), tmp_path), store.view()).present == 0
+    assert campaign_status(planned(small(tmp_path), tmp_path), store.view()).present == 0
     for command in ("plan", "status"):
         told = CliRunner().invoke(app, ["sweep", command, file, "--store", str(folder)]).stdout
         assert f"old model: {RUNS} of version 0 in the store; not used" in told, told
     make(small(tmp_path), tmp_path, store)
     assert other_models(store.view()) == {"0": RUNS}
-    assert look(planned(small(tmp_path), tmp_path), store.view()).present == RUNS
+    assert campaign_status(planned(small(tmp_path), tmp_path), store.view()).present == RUNS
 
 
 def test_what_cannot_be_told_apart_has_no_digest() -> None:
@@ -531,8 +531,8 @@ def test_comparing_a_campaign_with_a_store_takes_few_bytes_per_run(
             writer.commit()
         large = replace(plan, path=cases, runs=runs)
         tracemalloc.start()
-        survey = look(large, store.view())
-        assert sum(1 for _ in survey.todo(large)) == sum(survey.missing.values()) == runs // 2
+        state = campaign_status(large, store.view())
+        assert sum(1 for _ in state.todo(large)) == sum(state.missing.values()) == runs // 2
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most

@@ -43,7 +43,7 @@ from headway.analysis.experiments import (
     read_campaign,
     run,
 )
-from headway.analysis.experiments.status import failures_of, look
+from headway.analysis.experiments.status import campaign_status, failures_of
 from headway.policies import registry
 from headway.simcore import TABLES, Decision, Observation, load_scenario, simulate
 from headway.traces import InputError, Trace
@@ -223,7 +223,7 @@ def test_failed_runs_are_recorded_and_tried_again_on_request(
     assert (tally.done, tally.failed, tally.skipped) == (6, 0, 0)
     assert len(rows(store, "runs")) == 18
     plan = planned(campaign, tmp_path)
-    assert failures_of(plan, store.view(), look(plan, store.view())) == []
+    assert failures_of(plan, store.view(), campaign_status(plan, store.view())) == []
 
 
 class Fragile(Executor):

@@ -29,7 +29,7 @@ from headway.analysis.experiments import (
     processes,
     run,
 )
-from headway.analysis.experiments.status import look
+from headway.analysis.experiments.status import campaign_status
 from headway.analysis.experiments.worker import failure
 from headway.analysis.store import parts
 from headway.policies import registry
@@ -123,8 +123,8 @@ def test_a_failure_on_the_second_try_is_one_more_row_and_is_skipped_again(
     make(campaign, tmp_path, store)
     assert make(campaign, tmp_path, store, retry_failed=True).failed == 6
     assert len(rows(store, "failures")) == 12
-    survey = look(planned(campaign, tmp_path), store.view())
-    assert (survey.total, survey.present, survey.failed, survey.missing.total()) == (12, 6, 6, 0)
+    state = campaign_status(planned(campaign, tmp_path), store.view())
+    assert (state.total, state.present, state.failed, state.missing.total()) == (12, 6, 6, 0)
 
 
 def test_an_audited_campaign_is_the_same_and_a_broken_law_is_a_failed_run(

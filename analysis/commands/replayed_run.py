@@ -57,8 +57,8 @@ def repeated_run(run: str, name: str | None, policy: str | None, seed: int | Non
         InputError: there is no such run, or an option does not belong to it.
     """
     from headway import simcore
-    from headway.analysis.replay.rerun import is_results, watch_again, watch_scenario
-    from headway.analysis.replay.stored_run import watch_stored
+    from headway.analysis.replay.rerun import is_results, rerun_results, rerun_scenario
+    from headway.analysis.replay.stored_run import rerun_stored
     from headway.analysis.store.store import is_store
     from headway.traces.errors import InputError
 
@@ -70,8 +70,8 @@ def repeated_run(run: str, name: str | None, policy: str | None, seed: int | Non
     if seed is not None and (stored or is_results(Path(run))):
         raise InputError("--seed", "it beside a folder of results", "a scenario in its place")
     if stored:
-        return watch_stored(Path(run), name)
+        return rerun_stored(Path(run), name)
     if is_results(Path(run)):
-        return watch_again(Path(run), policy)
+        return rerun_results(Path(run), policy)
     path = scenario_file(run, "RUN", "a folder of results, the store of a campaign, ")
-    return watch_scenario(simcore.load_scenario(path, seed=seed), policy)
+    return rerun_scenario(simcore.load_scenario(path, seed=seed), policy)

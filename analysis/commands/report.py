@@ -69,21 +69,21 @@ def report(
         from headway.analysis.figures.saving import save_figure
         from headway.analysis.files.atomic import writing
         from headway.analysis.report.data import after_warm_up
-        from headway.analysis.report.figures import sights
-        from headway.analysis.report.load import read_evidence
+        from headway.analysis.report.figures import report_figures
+        from headway.analysis.report.load import read_results
         from headway.analysis.report.page import page
-        from headway.analysis.report.ranking import contest, metric_named, verdict
+        from headway.analysis.report.ranking import metric_named, rank_policies, verdict
 
         ranked = metric_named(metric)
-        evidence = after_warm_up(read_evidence(folder, campaign), warm_up)
+        data = after_warm_up(read_results(folder, campaign), warm_up)
         target = out if out is not None else folder.with_name(f"{folder.resolve().name}.html")
-        text = page(evidence, ranked)
+        text = page(data, ranked)
         with writing(target):
             target.write_text(text, encoding="utf-8", newline="\n")
-        found = contest(evidence, ranked)
+        found = rank_policies(data, ranked)
         if figures is not None:
             with writing(figures):
                 figures.mkdir(parents=True, exist_ok=True)
-                for sight in sights(evidence, found, _size(size)):
-                    save_figure(sight.figure, figures, sight.name)
+                for picture in report_figures(data, found, _size(size)):
+                    save_figure(picture.figure, figures, picture.name)
         show(verdict(found), f"Report: {target}")

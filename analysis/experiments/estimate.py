@@ -10,9 +10,9 @@ import numpy as np
 from headway.analysis.compare import total_tokens
 from headway.analysis.experiments.identity import engine_code
 from headway.analysis.experiments.plan import Plan
-from headway.analysis.experiments.status import State, Survey
+from headway.analysis.experiments.status import CampaignStatus, State
 from headway.analysis.experiments.worker import Bundle, work
-from headway.analysis.experiments.world import Misfit, packed
+from headway.analysis.experiments.world import InfeasibleWorld, packed
 from headway.analysis.files.atomic import scratch, writing
 from headway.analysis.store import parts
 from headway.analysis.store.index import Index, last
@@ -74,33 +74,37 @@ class _Sample:
     tables: Tables | None
 
 
-def estimate(plan: Plan, view: View, survey: Survey) -> Estimate:
+def estimate(plan: Plan, view: View, status: CampaignStatus) -> Estimate:
     """Measure runs that there are, or a few at even distances if there are none of some policy."""
-    stored = _stored(plan, view, survey)
-    if set(survey.missing) <= set(stored):
-        return _of(survey, stored, view.size_bytes() / max(1, survey.stored), from_store=True)
-    samples = list(_samples(plan, survey))
+    stored = _stored(plan, view, status)
+    if set(status.missing) <= set(stored):
+        return _of(status, stored, view.size_bytes() / max(1, status.stored), from_store=True)
+    samples = list(_samples(plan, status))
     walls: dict[str, list[float]] = {}
     for sample in samples:
         walls.setdefault(sample.label, []).append(sample.wall_s)
     means = {label: (sum(each) / len(each), len(each)) for label, each in walls.items()}
     ended = [sample for sample in samples if sample.tables is not None]
     return replace(
-        _of(survey, means, _run_bytes(ended) if ended else None, from_store=False),
+        _of(status, means, _run_bytes(ended) if ended else None, from_store=False),
         beginnings=any(sample.share < 1.0 for sample in ended),
         at_least=len(ended) < len(samples),
     )
 
 
 def _of(
-    survey: Survey, means: Mapping[str, tuple[float, int]], run_bytes: float | None, *, from_store: bool
+    status: CampaignStatus,
+    means: Mapping[str, tuple[float, int]],
+    run_bytes: float | None,
+    *,
+    from_store: bool,
 ) -> Estimate:
-    work_s = sum(count * means[label][0] for label, count in survey.missing.items())
-    size = None if run_bytes is None else run_bytes * survey.missing.total()
+    work_s = sum(count * means[label][0] for label, count in status.missing.items())
+    size = None if run_bytes is None else run_bytes * status.missing.total()
     return Estimate(work_s, size, sum(count for _, count in means.values()), from_store)
 
 
-def _stored(plan: Plan, view: View, survey: Survey) -> dict[str, tuple[float, int]]:
+def _stored(plan: Plan, view: View, status: CampaignStatus) -> dict[str, tuple[float, int]]:
     """Mean wall time of the campaign's runs in the store and how many there are, by label of the policy."""
     effort = view.batches("effort", ("run", "wall_s"))
     walls = Index.of(((batch["run"].to_pylist(), batch["wall_s"]) for batch in effort), np.float64, last)
@@ -108,13 +112,13 @@ def _stored(plan: Plan, view: View, survey: Survey) -> dict[str, tuple[float, in
     sums, runs = np.zeros(count), np.zeros(count, np.int64)
     for numbers, names in plan.batches():
         wall_s = walls.find(names, np.nan)
-        found = ~np.isnan(wall_s) & (survey.states[numbers] != State.REPEATED)
+        found = ~np.isnan(wall_s) & (status.states[numbers] != State.REPEATED)
         np.add.at(sums, numbers[found] % count, wall_s[found])
         np.add.at(runs, numbers[found] % count, 1)
     return {plan.choice(i).label: (sums[i] / n, n) for i, n in enumerate(runs.tolist()) if n}
 
 
-def _samples(plan: Plan, survey: Survey) -> Iterator[_Sample]:
+def _samples(plan: Plan, status: CampaignStatus) -> Iterator[_Sample]:
     """Some runs: one world after another under all policies, until it is enough."""
     begun, count = time.perf_counter(), len(plan.policies)
     deadline = Deadline(max(_LEAST_S, _ENOUGH_S / count))
@@ -127,7 +131,7 @@ def _samples(plan: Plan, survey: Survey) -> Iterator[_Sample]:
         content, share = _beginning(world.content)
         data, apart = packed(content, plan.fixed)
         for i, run in inside:
-            label, bundle = plan.choice(i).label, Bundle(data, (plan.task(i, run, survey.tables),))
+            label, bundle = plan.choice(i).label, Bundle(data, (plan.task(i, run, status.tables),))
             since = time.perf_counter()
             try:
                 batch = deadline.call(partial(work, (bundle,), apart, engine_code()))
@@ -137,9 +141,9 @@ def _samples(plan: Plan, survey: Survey) -> Iterator[_Sample]:
                 yield _Sample(label, batch.wall_s / share, share, batch.tables)
 
 
-def _beginning(content: Scenario | Misfit) -> tuple[Scenario | Misfit, float]:
+def _beginning(content: Scenario | InfeasibleWorld) -> tuple[Scenario | InfeasibleWorld, float]:
     """The world with its first `MOST_TOKENS` tokens only, and the share of all that they are."""
-    if isinstance(content, Misfit) or total_tokens(content) <= MOST_TOKENS:
+    if isinstance(content, InfeasibleWorld) or total_tokens(content) <= MOST_TOKENS:
         return content, 1.0
     requests: list[Request] = []
     left = MOST_TOKENS

@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headway.analysis.experiments.plan import Plan
-from headway.analysis.experiments.status import State, look
+from headway.analysis.experiments.status import State, campaign_status
 from headway.analysis.files.atomic import writing
 from headway.analysis.files.results_folder import results_folder
 from headway.analysis.store.index import Index, first
@@ -71,7 +71,7 @@ def _places(plan: Plan, view: View) -> Index:
 
 
 def _present(plan: Plan, view: View) -> Iterator[tuple[list[str], NDArray[np.int64]]]:
-    states = look(plan, view, retry_failed=True).states
+    states = campaign_status(plan, view, retry_failed=True).states
     for numbers, runs in plan.batches():
         there = states[numbers] == State.PRESENT
         yield [runs[i] for i in np.flatnonzero(there)], numbers[there]

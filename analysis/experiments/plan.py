@@ -17,7 +17,7 @@ from headway.analysis.compare import choose
 from headway.analysis.experiments.design import CASE, Campaign, Point, check_size
 from headway.analysis.experiments.identity import policy_digest, run_id
 from headway.analysis.experiments.worker import Task
-from headway.analysis.experiments.world import Misfit, World, big_traces
+from headway.analysis.experiments.world import InfeasibleWorld, World, big_traces
 from headway.analysis.files.atomic import writing
 from headway.analysis.store.tables import table_file
 from headway.simcore.errors import DoesNotFitError
@@ -177,7 +177,7 @@ def load_world(
     except DoesNotFitError as error:
         changes = tuple(change.text for change in point.changes)
         detail = f"found {error.found}; accepted: {error.accepted}"
-        return World.of(Misfit(campaign.scenario.stem, seed, detail, changes))
+        return World.of(InfeasibleWorld(campaign.scenario.stem, seed, detail, changes))
 
 
 def _read(campaign: Campaign, fixed: set[str]) -> Iterator[tuple[Point, World]]:

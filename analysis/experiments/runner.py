@@ -14,7 +14,7 @@ from headway.analysis.experiments.dispatch import Dispatcher, Lost
 from headway.analysis.experiments.executors import Workers
 from headway.analysis.experiments.identity import engine_code
 from headway.analysis.experiments.plan import Plan
-from headway.analysis.experiments.status import Survey, look
+from headway.analysis.experiments.status import CampaignStatus, campaign_status
 from headway.analysis.experiments.worker import Batch, Bundle, WrongCodeError, failure, probe, work
 from headway.analysis.experiments.world import packed
 from headway.analysis.store.log import Log
@@ -80,7 +80,7 @@ def run(
         InputError: the store cannot be written, or workers have other code, do not live, or are gone for good.
     """
     with store.writer() as writer:
-        survey = look(plan, store.view(), retry_failed=retry_failed)
+        status = campaign_status(plan, store.view(), retry_failed=retry_failed)
         return _Runner(
             plan,
             workers,
@@ -88,7 +88,7 @@ def run(
             Log(store.folder),
             partial(work, options=options),
             progress or (lambda _: None),
-        ).go(survey, stop)
+        ).go(status, stop)
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,10 @@ class _Runner:
         self._progress = progress
         self._wall_s = 0.0
 
-    def go(self, survey: Survey, stop: Callable[[], bool]) -> Tally:
+    def go(self, status: CampaignStatus, stop: Callable[[], bool]) -> Tally:
         """Everything, from the first call to the last row in the store."""
-        self._tally = Tally(total=survey.total, before=survey.present, skipped=survey.failed)
-        self._begin(survey)
+        self._tally = Tally(total=status.total, before=status.present, skipped=status.failed)
+        self._begin(status)
         self._stop = stop
         dispatcher: Dispatcher[_Call, Batch] = Dispatcher(
             self._workers,
@@ -136,7 +136,7 @@ class _Runner:
             self._log.say,
         )
         try:
-            for back in dispatcher.results(self._calls(survey), self._stopped):
+            for back in dispatcher.results(self._calls(status), self._stopped):
                 for call, outcome in back:
                     self._take(_given_up(call, outcome) if isinstance(outcome, Lost) else outcome)
                 self._writer.turn()
@@ -148,14 +148,14 @@ class _Runner:
         self._log.say(_summary(self._tally))
         return self._tally
 
-    def _begin(self, survey: Survey) -> None:
+    def _begin(self, status: CampaignStatus) -> None:
         campaign, count = self._plan.campaign, self._workers.count()
         self._log.say(
-            f"{campaign.name}: {survey.total} runs, {survey.present} of them in the store, "
-            f"{survey.failed} failed earlier; up to {count} at a time"
+            f"{campaign.name}: {status.total} runs, {status.present} of them in the store, "
+            f"{status.failed} failed earlier; up to {count} at a time"
         )
         self._writer.describe(campaign.name, self._plan.path, campaign.text, campaign.scenario)
-        if survey.missing and self._probe() != engine_code():
+        if status.missing and self._probe() != engine_code():
             raise _other_code("another version of headway at a worker than at the runner")
 
     def _probe(self) -> str:
@@ -171,14 +171,14 @@ class _Runner:
                 last = error
         raise InputError("workers", f"none that lives: {told(last)}", "workers that can be started")
 
-    def _calls(self, survey: Survey) -> Iterator[_Call]:
+    def _calls(self, status: CampaignStatus) -> Iterator[_Call]:
         """Calls for all missing runs, so large that the way there and back does not matter."""
         bundles: list[Bundle] = []
         traces: dict[str, Trace] = {}
         room = self._room()
-        for world, cases in self._plan.worlds(survey.todo(self._plan)):
+        for world, cases in self._plan.worlds(status.todo(self._plan)):
             data, apart = packed(world.content, self._plan.fixed)
-            tasks = [self._plan.task(i, name, survey.lacks(i)) for i, name in cases]
+            tasks = [self._plan.task(i, name, status.lacks(i)) for i, name in cases]
             while tasks:
                 bundles.append(Bundle(data, tuple(tasks[:room])))
                 traces |= apart

@@ -27,7 +27,7 @@ class State(IntEnum):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Survey:
+class CampaignStatus:
     """How a campaign and what a store holds compare. Two cases that mean the same world are one run.
 
     Attributes:
@@ -80,7 +80,7 @@ class Failure:
     run: str
 
 
-def look(plan: Plan, view: View, *, retry_failed: bool = False) -> Survey:
+def campaign_status(plan: Plan, view: View, *, retry_failed: bool = False) -> CampaignStatus:
     """Compare a campaign with what a store holds."""
     tables = plan.campaign.tables
     wanted = bits(tables)
@@ -101,7 +101,7 @@ def look(plan: Plan, view: View, *, retry_failed: bool = False) -> Survey:
         )
     counts = np.bincount(states, minlength=len(State))
     by_policy = np.bincount(np.flatnonzero(states == State.MISSING) % len(plan.policies))
-    return Survey(
+    return CampaignStatus(
         total=len(places),
         present=int(counts[State.PRESENT]),
         failed=int(counts[State.FAILED]),
@@ -127,7 +127,7 @@ def other_models(view: View) -> dict[str, int]:
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[-+]?\d+)?")
 
 
-def failures_of(plan: Plan, view: View, survey: Survey) -> list[Failure]:
+def failures_of(plan: Plan, view: View, status: CampaignStatus) -> list[Failure]:
     """The last errors of the runs that failed; those that differ in numbers only, such as times, together."""
     kinds: dict[str, int] = {}
     texts: list[str] = []
@@ -143,7 +143,7 @@ def failures_of(plan: Plan, view: View, survey: Survey) -> list[Failure]:
     )
     errors = Index.of(batches, np.uint32, last)
     found: dict[int, tuple[int, str]] = {}
-    for _, run in survey.in_state(plan, State.FAILED):
+    for _, run in status.in_state(plan, State.FAILED):
         kind = int(errors.find([run], 0)[0])
         count, example = found.get(kind, (0, run))
         found[kind] = (count + 1, example)

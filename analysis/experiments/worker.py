@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from headway import policies
 from headway.analysis.experiments.identity import engine_code, policy_digest
-from headway.analysis.experiments.world import Misfit, unpacked
+from headway.analysis.experiments.world import InfeasibleWorld, unpacked
 from headway.analysis.statistics.metrics import metrics
 from headway.analysis.store.tables import METRICS, STORED, Tables, merged
 from headway.simcore import combine, simulate
@@ -168,7 +168,7 @@ class _Attempt:
     error: str = ""
 
 
-def _attempt(world: Scenario | Misfit, task: Task, options: RunOptions) -> _Attempt:
+def _attempt(world: Scenario | InfeasibleWorld, task: Task, options: RunOptions) -> _Attempt:
     """One run; whatever goes wrong in it is a row too, and not the end of the others."""
     begun = time.perf_counter()
     try:
@@ -176,8 +176,8 @@ def _attempt(world: Scenario | Misfit, task: Task, options: RunOptions) -> _Atte
         policy = policies.chosen(task.choice)
         if policy_digest(policy) != task.policy:
             raise WrongCodeError(f"another {shown(task.choice.name)} at a worker than at the runner")
-        if isinstance(world, Misfit):
-            tables |= _misfit(world, task, policy.name)
+        if isinstance(world, InfeasibleWorld):
+            tables |= _infeasible_run(world, task, policy.name)
         else:
             result = simulate(world, policy, options, run=task.run)
     except WrongCodeError:
@@ -214,7 +214,7 @@ def _together(attempts: Sequence[_Attempt]) -> Iterator[Tables]:
         yield tables | ({"metrics": _table("metrics", metrics(result))} if "runs" in names else {})
 
 
-def _misfit(world: Misfit, task: Task, policy: str) -> Tables:
+def _infeasible_run(world: InfeasibleWorld, task: Task, policy: str) -> Tables:
     """Rows of a run that cannot begin, because its model fits nowhere."""
     run = {
         "run": task.run,

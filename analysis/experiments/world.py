@@ -19,7 +19,7 @@ _BIG = 64
 
 
 @dataclass(frozen=True)
-class Misfit:
+class InfeasibleWorld:
     """A world whose model no placement could hold.
 
     Attributes:
@@ -44,13 +44,13 @@ class World:
         digest: of everything in it that determines a result.
     """
 
-    content: Scenario | Misfit
+    content: Scenario | InfeasibleWorld
     digest: str
 
     @classmethod
-    def of(cls, content: Scenario | Misfit) -> "World":
+    def of(cls, content: Scenario | InfeasibleWorld) -> "World":
         """The world with its digest."""
-        if isinstance(content, Misfit):
+        if isinstance(content, InfeasibleWorld):
             return cls(content, digest(("misfit", content.seed, content.detail)))
         return cls(content, digest(content))
 
@@ -60,7 +60,7 @@ class World:
         return self.content.seed
 
 
-def big_traces(content: Scenario | Misfit) -> Iterator[str]:
+def big_traces(content: Scenario | InfeasibleWorld) -> Iterator[str]:
     """Digests of the larger traces, each once."""
     found: dict[str, Trace] = {}
 
@@ -73,7 +73,7 @@ def big_traces(content: Scenario | Misfit) -> Iterator[str]:
     yield from found
 
 
-def packed(content: Scenario | Misfit, fixed: Container[str]) -> tuple[bytes, dict[str, Trace]]:
+def packed(content: Scenario | InfeasibleWorld, fixed: Container[str]) -> tuple[bytes, dict[str, Trace]]:
     """The bytes of a world without its fixed traces, and these by digest."""
     apart: dict[str, Trace] = {}
 
@@ -89,11 +89,11 @@ def packed(content: Scenario | Misfit, fixed: Container[str]) -> tuple[bytes, di
     return target.getvalue(), apart
 
 
-def unpacked(data: bytes, trace: Callable[[str], Trace]) -> Scenario | Misfit:
+def unpacked(data: bytes, trace: Callable[[str], Trace]) -> Scenario | InfeasibleWorld:
     """The world that `packed` took apart; `trace` finds what travelled on its own."""
     unpickler = _Unpacker(io.BytesIO(data), trace)
     content = unpickler.load()
-    assert isinstance(content, Scenario | Misfit)
+    assert isinstance(content, Scenario | InfeasibleWorld)
     return content
 
 

@@ -34,7 +34,7 @@ class Judgement:
 
 
 @dataclass(eq=False)
-class Witness:
+class JudgedPolicy:
     """A policy that decides as another does, and keeps what it needs to be judged.
 
     Attributes:

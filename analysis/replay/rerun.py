@@ -1,7 +1,7 @@
 """A run once more, this time watched.
 
 Nothing but tables is kept of a run, and nothing more is needed: a run is a function of scenario, policy and seed, so
-`watch` repeats the run under an instrument to find when and where everything happened.
+`rerun` repeats the run under an instrument to find when and where everything happened.
 """
 
 import json
@@ -44,7 +44,7 @@ class Replay:
     spans: Sequence[Span]
 
 
-def watch(scenario: Scenario, policy: Policy, label: str) -> Replay:
+def rerun(scenario: Scenario, policy: Policy, label: str) -> Replay:
     """Run a scenario under a policy and keep everything."""
     spans: list[Span] = []
     return Replay(
@@ -52,7 +52,7 @@ def watch(scenario: Scenario, policy: Policy, label: str) -> Replay:
     )
 
 
-def watch_scenario(scenario: Scenario, name: str | None) -> Replay:
+def rerun_scenario(scenario: Scenario, name: str | None) -> Replay:
     """Run a scenario under its policy of that label or name; under its only or first one if none is said."""
     choices = choose(scenario, [])
     if name is None:
@@ -60,7 +60,7 @@ def watch_scenario(scenario: Scenario, name: str | None) -> Replay:
     else:
         by_label = {one.label: one for one in choices}
         choice = by_label.get(name) or PolicyChoice(name=name, label=name, where="--policy")
-    return watch(scenario, policies.chosen(choice), choice.label)
+    return rerun(scenario, policies.chosen(choice), choice.label)
 
 
 def is_results(path: Path) -> bool:
@@ -68,7 +68,7 @@ def is_results(path: Path) -> bool:
     return (path / "runs.parquet").is_file()
 
 
-def watch_again(folder: Path, name: str | None) -> Replay:
+def rerun_results(folder: Path, name: str | None) -> Replay:
     """Repeat a run of `headway run`, and make sure that it is the same.
 
     Args:
@@ -87,10 +87,12 @@ def watch_again(folder: Path, name: str | None) -> Replay:
         raise InputError(f"{folder}: --policy", shown(label), one_of(label, runs))
     row = stored.runs.set_index("run", drop=False).loc[label].to_dict()
     scenario = scenario_of(row, folder / SCENARIO, folder / ORIGIN)
-    return repeated(folder, row, scenario, stored.tokens, origin_of(folder / ORIGIN) or folder / SCENARIO)
+    return rerun_and_compare(
+        folder, row, scenario, stored.tokens, origin_of(folder / ORIGIN) or folder / SCENARIO
+    )
 
 
-def repeated(
+def rerun_and_compare(
     folder: Path, row: Row, scenario: Scenario, tokens: pd.DataFrame | None, origin: str | Path
 ) -> Replay:
     """Repeat a run, and make sure that it is the same.
@@ -108,7 +110,7 @@ def repeated(
     if scenario.controller.decision_time == "measured":
         accepted = "a run that can be repeated (decision_time: free, or a fixed time)"
         raise InputError(str(folder), "decisions that were charged the time they really took", accepted)
-    again = watch(scenario, policy_of(folder, row), row["run"])
+    again = rerun(scenario, policy_of(folder, row), row["run"])
     if tokens is not None:
         before = tokens[tokens["run"] == row["run"]].reset_index(drop=True)
         if not before.equals(again.result.tokens):

@@ -8,14 +8,22 @@ import pyarrow.compute as pc
 
 from headway.analysis.experiments.identity import policy_digest, run_id
 from headway.analysis.experiments.world import World
-from headway.analysis.replay.rerun import Replay, Row, different, origin_of, policy_of, repeated, scenario_of
+from headway.analysis.replay.rerun import (
+    Replay,
+    Row,
+    different,
+    origin_of,
+    policy_of,
+    rerun_and_compare,
+    scenario_of,
+)
 from headway.analysis.store.store import ORIGIN, SCENARIO, Store
 from headway.analysis.store.view import View
 from headway.simcore.results import read_table
 from headway.traces.errors import InputError, shown
 
 
-def watch_stored(folder: Path, name: str | None) -> Replay:
+def rerun_stored(folder: Path, name: str | None) -> Replay:
     """Repeat a run of a campaign, and make sure that it is the same.
 
     It is if its tokens are those in the store; where the store keeps none, if its name is the same, which is a hash of
@@ -42,7 +50,7 @@ def watch_stored(folder: Path, name: str | None) -> Replay:
         and run_id(World.of(scenario).digest, policy_digest(policy_of(folder, row))) != row["run"]
     ):
         raise different(folder, row, where)
-    return repeated(folder, row, scenario, None if tokens.empty else tokens, where)
+    return rerun_and_compare(folder, row, scenario, None if tokens.empty else tokens, where)
 
 
 def _row(view: View, name: str | None) -> Row:

@@ -17,7 +17,7 @@ DETAILS = ("requests", "tokens", "devices", "links", "placements", "migrations",
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Evidence:
+class ReportData:
     """Runs that are to be compared.
 
     Attributes:
@@ -65,7 +65,7 @@ class Evidence:
         return self.runs[list(self.axes)].drop_duplicates(ignore_index=True)
 
 
-def of_result(result: Result, scenario: str = "") -> Evidence:
+def of_result(result: Result, scenario: str = "") -> ReportData:
     """The runs of one world.
 
     Args:
@@ -77,7 +77,7 @@ def of_result(result: Result, scenario: str = "") -> Evidence:
     document = described(scenario)
     seeds = " ".join(f"--seed {seed}" for seed in dict.fromkeys(result.runs["seed"]))
     names = dict.fromkeys(result.runs["scenario"])
-    return Evidence(
+    return ReportData(
         name=", ".join(names),
         description=str(document.get("description") or "").strip(),
         runs=runs,
@@ -88,7 +88,7 @@ def of_result(result: Result, scenario: str = "") -> Evidence:
     )
 
 
-def after_warm_up(evidence: Evidence, tokens: int) -> Evidence:
+def after_warm_up(data: ReportData, tokens: int) -> ReportData:
     """The same without the first so many tokens of every run, as if watching had begun later.
 
     Time per output token and tokens per second are those of the rest; time to first token is that of the requests whose
@@ -98,21 +98,21 @@ def after_warm_up(evidence: Evidence, tokens: int) -> Evidence:
         InputError: the tokens of the runs are not kept.
     """
     if not tokens:
-        return evidence
-    if "tokens" not in evidence.tables:
+        return data
+    if "tokens" not in data.tables:
         raise InputError("--warm-up", "results without a table of tokens", "results that keep `tokens`")
-    rows = evidence.tables["tokens"]
+    rows = data.tables["tokens"]
     left_out = rows.groupby("run").cumcount() < tokens
     rest = rows[~left_out]
-    tables = {**evidence.tables, "tokens": rest}
+    tables = {**data.tables, "tokens": rest}
     if "requests" in tables:
         requests = tables["requests"]
         begun = pd.MultiIndex.from_frame(rest.loc[rest["token"] == 0, ["run", "request"]])
         tables["requests"] = requests[pd.MultiIndex.from_frame(requests[["run", "request"]]).isin(begun)]
-    index = evidence.runs.index
+    index = data.runs.index
     measured = _measured(rest, _last_s(rows[left_out]))
-    runs = evidence.runs.assign(**{name: column.reindex(index) for name, column in measured.items()})
-    return replace(evidence, runs=runs, tables=tables, warm_up=tokens)
+    runs = data.runs.assign(**{name: column.reindex(index) for name, column in measured.items()})
+    return replace(data, runs=runs, tables=tables, warm_up=tokens)
 
 
 def _measured(tokens: pd.DataFrame, watched_s: "pd.Series[float]") -> "dict[str, pd.Series[float]]":
@@ -159,7 +159,7 @@ def alone(runs: pd.DataFrame) -> bool:
 
 
 def detailed(tables: Mapping[str, pd.DataFrame], runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Tables whose rows have the name of their run, as those of an evidence.
+    """Tables whose rows have the name of their run, as those of a `ReportData`.
 
     A run that several rows of `runs` share, because their worlds are the same, counts for each of them.
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headway.analysis.experiments.design import CASE
-from headway.analysis.report.data import DETAILS, Evidence, alone, described, detailed, of_result
+from headway.analysis.report.data import DETAILS, ReportData, alone, described, detailed, of_result
 from headway.analysis.store.store import Store, is_store
 from headway.analysis.store.tables import STORED
 from headway.simcore import load_result
@@ -42,7 +42,7 @@ _Batches: TypeAlias = Callable[[str, Sequence[str]], Iterable[pa.RecordBatch]]
 """Some columns of a table, by its name."""
 
 
-def read_evidence(folder: Path, campaign: str | None = None) -> Evidence:
+def read_results(folder: Path, campaign: str | None = None) -> ReportData:
     """What a folder of results holds.
 
     Args:
@@ -64,7 +64,7 @@ def read_evidence(folder: Path, campaign: str | None = None) -> Evidence:
     return of_result(load_result(folder), _text(folder / "scenario.yaml"))
 
 
-def _of_store(store: Store, campaign: str | None) -> Evidence:
+def _of_store(store: Store, campaign: str | None) -> ReportData:
     names = sorted(path.stem for path in (store.folder / "campaigns").glob("*.parquet"))
     name = names[0] if campaign is None and len(names) == 1 else campaign
     if name not in names:
@@ -89,7 +89,7 @@ def _exported(folder: Path) -> _Batches:
     return batches
 
 
-def _of_campaign(folder: Path, name: str, cases: pd.DataFrame, batches: _Batches, text: str) -> Evidence:
+def _of_campaign(folder: Path, name: str, cases: pd.DataFrame, batches: _Batches, text: str) -> ReportData:
     cases = _distinct(cases)
     names = pd.Index(cases["run"].unique())
 
@@ -109,7 +109,7 @@ def _of_campaign(folder: Path, name: str, cases: pd.DataFrame, batches: _Batches
     wanted = {table: STORED[table].names for table in DETAILS} if alone(runs) else _OF_MANY
     tables = {table: rows for table, columns in wanted.items() if len(rows := read(table, columns))}
     document = described(text)
-    return Evidence(
+    return ReportData(
         name=str(document.get("name") or name),
         description=str(document.get("description") or "").strip(),
         runs=runs,

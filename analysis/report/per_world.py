@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from headway.analysis.report.data import Evidence
+from headway.analysis.report.data import ReportData
 from headway.analysis.statistics import Interval, bootstrap
 
 
-def by_world(evidence: Evidence, column: str, runs: pd.DataFrame) -> pd.DataFrame:
+def by_world(data: ReportData, column: str, runs: pd.DataFrame) -> pd.DataFrame:
     """A metric of completed runs where it is above 0: a row per setting and seed, a column per policy of the runs."""
     known = runs[(runs["status"] == "complete") & (runs[column] > 0.0)]
-    table = known.pivot_table(index=[*evidence.axes, "seed"], columns="policy", values=column)
+    table = known.pivot_table(index=[*data.axes, "seed"], columns="policy", values=column)
     return table.reindex(columns=list(dict.fromkeys(runs["policy"])))
 
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from headway.analysis.formatting import number, time_unit
-from headway.analysis.report.data import Evidence
+from headway.analysis.report.data import ReportData
 from headway.analysis.report.per_world import by_world, effects, level, per_seed
 from headway.analysis.statistics import (
     FEW,
@@ -88,7 +88,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Contest:
+class Ranking:
     """Policies by one metric.
 
     Attributes:
@@ -135,28 +135,28 @@ def metric_named(column: str) -> Metric:
     return METRICS[column]
 
 
-def contest(evidence: Evidence, metric: Metric, runs: pd.DataFrame | None = None) -> Contest:
-    """Weigh all policies by one metric.
+def rank_policies(data: ReportData, metric: Metric, runs: pd.DataFrame | None = None) -> Ranking:
+    """Rank all policies by one metric.
 
     Args:
-        evidence: what there is.
+        data: what there is.
         metric: what counts.
         runs: some of its runs, such as those of one setting; all by default.
     """
-    rows = evidence.runs if runs is None else runs
+    rows = data.runs if runs is None else runs
     policies = list(dict.fromkeys(rows["policy"]))
     done = rows[rows["status"] == "complete"]
-    values = by_world(evidence, metric.column, rows)
+    values = by_world(data, metric.column, rows)
     complete = {p: (int((done["policy"] == p).sum()), int((rows["policy"] == p).sum())) for p in policies}
     best = _best(values, complete, metric)
     changes = {} if best is None else _changes(values, best)
     of_seed = values.index.get_level_values("seed")
     levels = {policy: level(values[policy], of_seed) for policy in policies}
     seeds, settings = rows["seed"].nunique(), 1
-    if evidence.axes:
-        settings = len(rows.drop_duplicates(list(evidence.axes)))
+    if data.axes:
+        settings = len(rows.drop_duplicates(list(data.axes)))
     fewest = _fewest(values)
-    return Contest(metric, levels, complete, best, changes, seeds, fewest, settings, evidence.missing)
+    return Ranking(metric, levels, complete, best, changes, seeds, fewest, settings, data.missing)
 
 
 def _best(values: pd.DataFrame, complete: Mapping[str, tuple[int, int]], metric: Metric) -> str | None:
@@ -202,7 +202,7 @@ def _change(logs: npt.NDArray[np.float64], one: Comparison, sign: float, p_value
     return Change(Interval(value, low, high, logs.size), p_value, sign * one.effect + 0.0, told, needed)
 
 
-def verdict(found: Contest) -> str:
+def verdict(found: Ranking) -> str:
     """The outcome in a sentence or two, which claim no more than the runs show."""
     name = found.metric.name
     if found.best is None:
@@ -238,7 +238,7 @@ def verdict(found: Contest) -> str:
     return " ".join(parts) + more
 
 
-def _lead(found: Contest, best: str) -> str:
+def _lead(found: Ranking, best: str) -> str:
     """That others, which may even be better, were left out because they completed less."""
     shares = {p: done / total for p, (done, total) in found.complete.items() if found.levels[p] is not None}
     return "among those that completed most of their runs, " if min(shares.values()) < shares[best] else ""
@@ -273,7 +273,7 @@ def _shown(found: Interval | None, factor: float, unit: str) -> str:
     return "nothing" if found is None else f"{number(found.value / factor)} {unit}"
 
 
-def _failures(found: Contest) -> str:
+def _failures(found: Ranking) -> str:
     early = [
         f"{p} in {total - done:,} of {total:,}" for p, (done, total) in found.complete.items() if done < total
     ]
@@ -284,7 +284,7 @@ def _failures(found: Contest) -> str:
     )
 
 
-def _missing(found: Contest) -> str:
+def _missing(found: Ranking) -> str:
     if not found.missing:
         return ""
     return f" Of the campaign, {found.missing:,} {'run is' if found.missing == 1 else 'runs are'} missing."

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from headway.analysis.formatting import byte_unit, number, time_unit
-from headway.analysis.report.data import Evidence, described
+from headway.analysis.report.data import ReportData, described
 from headway.analysis.report.per_world import level
-from headway.analysis.report.ranking import Change, Contest, contest, percent
+from headway.analysis.report.ranking import Change, Ranking, percent, rank_policies
 from headway.analysis.statistics import Interval
 
 MOST_RUNS = 200
@@ -18,7 +18,7 @@ MOST_RUNS = 200
 
 
 @dataclass(frozen=True)
-class Head:
+class Column:
     """The head of a column, and whether it holds numbers."""
 
     text: str
@@ -41,35 +41,39 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class ReportTable:
     """A table with its title."""
 
     title: str
-    heads: Sequence[Head]
+    heads: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
 
 
-def comparison(found: Contest) -> Sheet:
+def comparison(found: Ranking) -> ReportTable:
     """Every policy against the best."""
     several = found.worlds > 1
     factor, unit = found.unit
-    heads = [Head("Policy", number=False), Head(f"{found.metric.short} [{unit}]"), Head("Against the best")]
-    heads += [Head("p"), Head("Effect"), Head("Worlds for ±5 %")] if several else []
-    heads += [Head("Completed"), Head("Told apart", number=False)]
+    heads = [
+        Column("Policy", number=False),
+        Column(f"{found.metric.short} [{unit}]"),
+        Column("Against the best"),
+    ]
+    heads += [Column("p"), Column("Effect"), Column("Worlds for ±5 %")] if several else []
+    heads += [Column("Completed"), Column("Told apart", number=False)]
     rows = []
     for policy, one in found.levels.items():
         done, total = found.complete[policy]
         cells = [Cell(policy), _level(one, factor), *_change(found.changes.get(policy), several=several)]
         rows.append([*cells, Cell(f"{done:,} of {total:,}", str(done / total)), Cell(_told(policy, found))])
-    return Sheet(f"Policies by {found.metric.name}", heads, rows)
+    return ReportTable(f"Policies by {found.metric.name}", heads, rows)
 
 
-def numbers(evidence: Evidence) -> Sheet:
+def numbers(data: ReportData) -> ReportTable:
     """Every metric of every policy: means over completed runs, with their intervals."""
-    runs = evidence.runs
+    runs = data.runs
     done = runs[runs["status"] == "complete"]
     factor, unit = byte_unit(float(runs["peak_bytes"].max()) if runs["peak_bytes"].notna().any() else 1.0)
-    tpot_s, tpot = _tpot_unit(evidence)
+    tpot_s, tpot = _tpot_unit(data)
     columns = {
         "ttft_s": ("TTFT [s]", 1.0),
         "tpot_p50_s": (f"TPOT p50 [{tpot}]", tpot_s),
@@ -81,64 +85,77 @@ def numbers(evidence: Evidence) -> Sheet:
         "peak_bytes": (f"Peak [{unit}]", factor),
     }
     rows = []
-    for policy in evidence.policies:
+    for policy in data.policies:
         here = done[done["policy"] == policy]
         found = [_level(level(here[column], here["seed"]), scale) for column, (_, scale) in columns.items()]
         rows.append([Cell(policy), *found])
-    heads = [Head("Policy", number=False), *(Head(name) for name, _ in columns.values())]
-    return Sheet("Means over completed runs, with 95 % intervals where worlds were repeated", heads, rows)
+    heads = [Column("Policy", number=False), *(Column(name) for name, _ in columns.values())]
+    return ReportTable(
+        "Means over completed runs, with 95 % intervals where worlds were repeated", heads, rows
+    )
 
 
-def _tpot_unit(evidence: Evidence) -> tuple[float, str]:
-    done = evidence.runs[evidence.runs["status"] == "complete"]
+def _tpot_unit(data: ReportData) -> tuple[float, str]:
+    done = data.runs[data.runs["status"] == "complete"]
     return time_unit(done.groupby("policy")["tpot_p50_s"].mean().dropna())
 
 
-def settings(evidence: Evidence, found: Contest) -> Sheet | None:
+def settings(data: ReportData, found: Ranking) -> ReportTable | None:
     """The best policy in each combination of levels, and whether it can be told from the next."""
-    if not evidence.axes or len(evidence.settings) < 2:
+    if not data.axes or len(data.settings) < 2:
         return None
-    heads = [Head(name, number=is_numeric(evidence.runs[name])) for name in evidence.axes]
+    heads = [Column(name, number=is_numeric(data.runs[name])) for name in data.axes]
     factor, unit = found.unit
-    heads += [Head("Best", number=False), Head(f"{found.metric.short} [{unit}]")]
-    heads += [Head("Not told apart from", number=False), Head("Completed")]
+    heads += [Column("Best", number=False), Column(f"{found.metric.short} [{unit}]")]
+    heads += [Column("Not told apart from", number=False), Column("Completed")]
     rows = []
-    for labels, runs in evidence.runs.groupby(list(evidence.axes), sort=False):
-        here = contest(evidence, found.metric, runs)
+    for labels, runs in data.runs.groupby(list(data.axes), sort=False):
+        here = rank_policies(data, found.metric, runs)
         close = [p for p, c in here.changes.items() if p != here.best and not c.told]
         done, total = (sum(count[i] for count in here.complete.values()) for i in (0, 1))
         best = None if here.best is None else here.levels[here.best]
         cells = [Cell(here.best or "–"), _level(best, factor), Cell(", ".join(close) or "–")]
         rows.append([*map(level_cell, labels), *cells, Cell(f"{done:,} of {total:,}", str(done / total))])
     title = "The best policy in each setting by itself, among those that completed most of their runs"
-    return Sheet(title, heads, rows)
+    return ReportTable(title, heads, rows)
 
 
-def run_sheet(evidence: Evidence) -> Sheet | None:
+def runs_table(data: ReportData) -> ReportTable | None:
     """Every run; of many, those that ended early, if any did."""
-    runs, title = evidence.runs, "All runs"
+    runs, title = data.runs, "All runs"
     if len(runs) > MOST_RUNS:
         early = runs[runs["status"] != "complete"]
         if early.empty:
             return None
         runs = early.head(MOST_RUNS)
-        title = f"Runs that ended early, {len(runs):,} of {len(early):,}; {len(evidence.runs):,} runs in all"
-    axes = [Head(name, number=is_numeric(evidence.runs[name])) for name in evidence.axes]
-    heads = [*axes, Head("Policy", number=False), Head("Seed"), Head("Status", number=False), Head("Tokens")]
-    tpot_s, tpot = _tpot_unit(evidence)
-    heads += [Head("TTFT [s]"), Head(f"TPOT p50 [{tpot}]"), Head(f"TPOT p99 [{tpot}]"), Head("Migrations")]
+        title = f"Runs that ended early, {len(runs):,} of {len(early):,}; {len(data.runs):,} runs in all"
+    axes = [Column(name, number=is_numeric(data.runs[name])) for name in data.axes]
+    heads = [
+        *axes,
+        Column("Policy", number=False),
+        Column("Seed"),
+        Column("Status", number=False),
+        Column("Tokens"),
+    ]
+    tpot_s, tpot = _tpot_unit(data)
+    heads += [
+        Column("TTFT [s]"),
+        Column(f"TPOT p50 [{tpot}]"),
+        Column(f"TPOT p99 [{tpot}]"),
+        Column("Migrations"),
+    ]
     rows = []
     for row in runs.to_dict("records"):
         status = Cell(str(row["status"]), small=str(row["detail"] or ""))
         measured = [real(row["ttft_s"]), *(real(row[name] / tpot_s) for name in ("tpot_p50_s", "tpot_p99_s"))]
         cells = [Cell(str(row["policy"])), count(row["seed"], grouped=False), status, count(row["tokens"])]
         rows.append(
-            [*(level_cell(row[name]) for name in evidence.axes), *cells, *measured, count(row["migrations"])]
+            [*(level_cell(row[name]) for name in data.axes), *cells, *measured, count(row["migrations"])]
         )
-    return Sheet(title, heads, rows)
+    return ReportTable(title, heads, rows)
 
 
-def scenario_sheets(text: str) -> list[Sheet]:
+def scenario_tables(text: str) -> list[ReportTable]:
     """What a scenario file says of its model, devices and links, as it is written there."""
     document = described(text)
     found = []
@@ -150,7 +167,11 @@ def scenario_sheets(text: str) -> list[Sheet]:
     if rest:
         rows = [[Cell(str(key)), Cell(written(value))] for key, value in rest.items()]
         found.append(
-            Sheet("Model, workload and rules", [Head("Key", number=False), Head("Value", number=False)], rows)
+            ReportTable(
+                "Model, workload and rules",
+                [Column("Key", number=False), Column("Value", number=False)],
+                rows,
+            )
         )
     found += [
         _entries(section.capitalize(), document[section])
@@ -174,15 +195,18 @@ def _inner(value: object) -> str:
     return f"({text})" if isinstance(value, Mapping | list) else text
 
 
-def _entries(title: str, entries: Mapping[str, Any]) -> Sheet:
+def _entries(title: str, entries: Mapping[str, Any]) -> ReportTable:
     """One row per entry, one column per key that any of them has."""
     keys = list(dict.fromkeys(key for entry in entries.values() if isinstance(entry, dict) for key in entry))
     rows = [
         [Cell(str(name)), *(Cell(written(entry.get(key)) if isinstance(entry, dict) else "") for key in keys)]
         for name, entry in entries.items()
     ]
-    heads = [Head("Name", number=False), *(Head(str(key).replace("_", " "), number=False) for key in keys)]
-    return Sheet(title, heads, rows)
+    heads = [
+        Column("Name", number=False),
+        *(Column(str(key).replace("_", " "), number=False) for key in keys),
+    ]
+    return ReportTable(title, heads, rows)
 
 
 def _change(change: Change | None, *, several: bool) -> Iterator[Cell]:
@@ -199,7 +223,7 @@ def _change(change: Change | None, *, several: bool) -> Iterator[Cell]:
         yield count(change.needed)
 
 
-def _told(policy: str, found: Contest) -> str:
+def _told(policy: str, found: Ranking) -> str:
     change = found.changes.get(policy)
     if policy == found.best:
         return "the best"

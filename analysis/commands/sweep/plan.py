@@ -24,19 +24,19 @@ def plan(file: File, store: StoreFolder = None, workers: Processes = None) -> No
     """Say how many runs there are, how many are missing, and their cost."""
     with reported(), planned_campaign(file, store) as (planned, place):
         from headway.analysis.experiments.estimate import estimate
-        from headway.analysis.experiments.status import look, other_models
+        from headway.analysis.experiments.status import campaign_status, other_models
 
         view = place.view()
-        survey = look(planned, view)
+        state = campaign_status(planned, view)
         count = workers or os.cpu_count() or 1
         lines = _described(planned) | {
-            "runs": f"{survey.total:,}: {survey.present:,} in the store, {survey.failed:,} failed, "
-            f"{survey.missing.total():,} to make",
+            "runs": f"{state.total:,}: {state.present:,} in the store, {state.failed:,} failed, "
+            f"{state.missing.total():,} to make",
             "store": str(place.folder),
         }
         lines |= older_runs(other_models(view))
-        if survey.missing:
-            expected = estimate(planned, view, survey)
+        if state.missing:
+            expected = estimate(planned, view, state)
             lines |= {
                 "time": f"{'more than' if expected.at_least else 'about'} {_duration(expected.work_s / count)} "
                 f"on {count} workers, by {_basis(expected)}",
