@@ -1,9 +1,7 @@
-"""How sure a number is: bootstrap intervals over worlds, and what a comparison of policies in the same worlds shows.
+"""How sure a number is: confidence intervals over worlds.
 
 The units are runs, each in a world of its own. Tokens of one run share its world and are no independent sample: a
-percentile over many tokens is resampled by whole runs. Policies are compared in the same worlds, so what is resampled
-is the difference or the ratio within a world and not the policies' numbers on their own: most of the spread between
-worlds is common to all policies and cancels.
+percentile over many tokens is resampled by whole runs.
 
 Intervals, but those of percentiles over tokens, are percentile bootstrap intervals (Efron and Tibshirani, *An
 Introduction to the Bootstrap*, 1993, chapter 13): the statistic of many resamples of the same size, drawn with

@@ -1,4 +1,8 @@
-"""Comparisons of policies in the same worlds: paired differences, a test, an effect size, and many tests at once."""
+"""Comparisons of policies in the same worlds: paired differences, a test, an effect size, and many tests at once.
+
+What is resampled is the difference or the ratio within a world and not the policies' numbers on their own: most of the
+spread between worlds is common to all policies and cancels.
+"""
 
 # ruff: noqa: PLC0415 - scipy.stats takes longer to import than most of what is done with it
 
