@@ -1,28 +1,28 @@
-"""What people run and look at: the `headway` command, the numbers that summarise a run, and its figures.
+"""What people run and look at: the `headway` command, campaigns, statistics, figures and reports.
 
-Each room is imported by its own name (`from headway.analysis.metrics import metrics`), and only then: pandas and
-matplotlib take longer to import than `headway --help` takes to answer.
+Each room is imported by its own name (`from headway.analysis.statistics.metrics import metrics`), and only then: pandas
+and matplotlib take longer to import than `headway --help` takes to answer.
 """
 
 import importlib
 import types as _types
 
 __all__ = [
-    "campaign",
     "cli",
+    "commands",
     "compare",
+    "console",
+    "experiments",
     "figures",
-    "interrupts",
-    "metrics",
-    "output",
+    "files",
+    "formatting",
     "paper",
-    "plots",
     "replay",
     "report",
-    "stats",
-    "sweep_command",
-    "tables",
-    "terminal",
+    "results",
+    "statistics",
+    "store",
+    "whatif",
 ]
 
 

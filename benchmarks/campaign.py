@@ -24,7 +24,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from headway import policies
-from headway.analysis.campaign import prepare, read_campaign
+from headway.analysis.experiments import prepare, read_campaign
 from headway.simcore import Scenario, simulate
 
 TINY = """\

@@ -103,7 +103,7 @@ def metrics(result: "Result") -> "pd.DataFrame":
     Returns:
         One row per run.
     """
-    from headway.analysis.metrics import metrics
+    from headway.analysis.statistics.metrics import metrics
 
     return metrics(result)
 
@@ -120,7 +120,8 @@ def plot(result: "Result", path: "str | os.PathLike[str] | None" = None) -> "Fig
     """
     from pathlib import Path
 
-    from headway.analysis.plots import METADATA, latency_cdf, save_as
+    from headway.analysis.figures.latency_cdf import latency_cdf
+    from headway.analysis.figures.saving import METADATA, save_as
     from headway.traces import InputError
 
     if path is not None and Path(path).suffix not in METADATA:

@@ -8,7 +8,7 @@ import sys
 try:
     import atexit
 
-    from headway.analysis import interrupts
+    from headway.analysis.console import interrupts
 except KeyboardInterrupt:  # before anything can listen for it
     os.write(2, b"headway: interrupted\n")
     os._exit(130)

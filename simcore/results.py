@@ -26,7 +26,7 @@ SCHEMA_VERSION = 2
 
 MODEL_VERSION = 4
 """Of the figures. Raise it by 1 when the same scenario, policy and seed give other figures than before: other physics,
-a shipped policy that decides otherwise, other random values, other numbers in `analysis.metrics`.
+a shipped policy that decides otherwise, other random values, other numbers in `analysis.statistics.metrics`.
 
 Names of stored runs end with it, so runs of an older version are never mistaken for new ones (docs/decisions, 23). A
 change that leaves all figures as they are (speed, names, comments) does not raise it. `tests/golden` records the

@@ -10,9 +10,18 @@ import pandas as pd
 import pyarrow as pa
 from typer.testing import CliRunner
 
-from headway.analysis.campaign import Campaign, Plan, Store, Tally, given_workers, prepare, read_campaign, run
-from headway.analysis.campaign.tables import STORED, Tables
 from headway.analysis.cli import app
+from headway.analysis.experiments import (
+    Campaign,
+    Plan,
+    Store,
+    Tally,
+    given_workers,
+    prepare,
+    read_campaign,
+    run,
+)
+from headway.analysis.store.tables import STORED, Tables
 
 LAB = """\
 name: lab
@@ -98,7 +107,7 @@ def assert_same(one: Store, other: Store) -> None:
 def apart(target: Callable[..., None], *arguments: object) -> "multiprocessing.process.BaseProcess":
     """A process of its own that begins quickly, with everything imported."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["headway.analysis.campaign"])
+    context.set_forkserver_preload(["headway.analysis.experiments"])
     process = context.Process(target=target, args=arguments)
     process.start()
     return process

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from headway import policies
 from headway.analysis.cli import app
-from headway.analysis.metrics import metrics
+from headway.analysis.statistics.metrics import metrics
 from headway.simcore import Scenario, simulate
 from headway.traces import InputError
 

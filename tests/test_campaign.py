@@ -30,26 +30,25 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from headway import policies
-from headway.analysis.campaign import (
+from headway.analysis.cli import app
+from headway.analysis.experiments import (
     Campaign,
     Store,
     factors,
     identity,
-    index,
-    parts,
     read_campaign,
     shipped_campaign,
     shipped_campaigns,
     values,
     variants,
 )
-from headway.analysis.campaign.file import AxesSection, AxisSection, CampaignFile
-from headway.analysis.campaign.identity import code, digest, model_of, policy_digest, run_id
-from headway.analysis.campaign.lock import holder_of
-from headway.analysis.campaign.survey import look, other_models
-from headway.analysis.campaign.tables import METRICS, STORED
-from headway.analysis.cli import app
-from headway.analysis.metrics import metrics
+from headway.analysis.experiments.campaign_file import AxesSection, AxisSection, CampaignFile
+from headway.analysis.experiments.identity import code, digest, model_of, policy_digest, run_id
+from headway.analysis.experiments.status import campaign_status, other_models
+from headway.analysis.statistics.metrics import metrics
+from headway.analysis.store import index, parts
+from headway.analysis.store.lock import holder_of
+from headway.analysis.store.tables import METRICS, STORED
 from headway.simcore import (
     MODEL_VERSION,
     TABLES,
@@ -449,13 +448,13 @@ def test_runs_of_another_version_of_the_model_are_told_and_not_used(
     monkeypatch.setattr(identity, "MODEL_VERSION", 0)
     make(small(tmp_path), tmp_path, store)
     monkeypatch.undo()
-    assert look(planned(small(tmp_path), tmp_path), store.view()).present == 0
+    assert campaign_status(planned(small(tmp_path), tmp_path), store.view()).present == 0
     for command in ("plan", "status"):
         told = CliRunner().invoke(app, ["sweep", command, file, "--store", str(folder)]).stdout
         assert f"old model: {RUNS} of version 0 in the store; not used" in told, told
     make(small(tmp_path), tmp_path, store)
     assert other_models(store.view()) == {"0": RUNS}
-    assert look(planned(small(tmp_path), tmp_path), store.view()).present == RUNS
+    assert campaign_status(planned(small(tmp_path), tmp_path), store.view()).present == RUNS
 
 
 def test_what_cannot_be_told_apart_has_no_digest() -> None:
@@ -488,8 +487,8 @@ def test_many_runs_are_few_files(tmp_path: Path) -> None:
 
 
 def test_the_journal_is_folded_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headway.analysis.campaign.store._COMMIT_S", 0.0)
-    monkeypatch.setattr("headway.analysis.campaign.store._FOLD_RUNS", 10)
+    monkeypatch.setattr("headway.analysis.store.store._COMMIT_S", 0.0)
+    monkeypatch.setattr("headway.analysis.store.store._FOLD_RUNS", 10)
     store = Store(tmp_path / "store")
     with store.writer() as writer:
         for i in range(35):
@@ -519,7 +518,7 @@ def test_an_index_is_a_dictionary(pairs: list[tuple[str, int]], size: int) -> No
 def test_comparing_a_campaign_with_a_store_takes_few_bytes_per_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headway.analysis.campaign.view._ROWS", 1000)
+    monkeypatch.setattr("headway.analysis.store.view._ROWS", 1000)
     plan = planned(small(tmp_path), tmp_path)
 
     def peak(runs: int) -> int:
@@ -532,8 +531,8 @@ def test_comparing_a_campaign_with_a_store_takes_few_bytes_per_run(
             writer.commit()
         large = replace(plan, path=cases, runs=runs)
         tracemalloc.start()
-        survey = look(large, store.view())
-        assert sum(1 for _ in survey.todo(large)) == sum(survey.missing.values()) == runs // 2
+        state = campaign_status(large, store.view())
+        assert sum(1 for _ in state.todo(large)) == sum(state.missing.values()) == runs // 2
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
@@ -620,7 +619,7 @@ def test_a_full_disk_is_told_and_the_store_stays_valid(
             left[0] -= 1
 
         with monkeypatch.context() as patch:
-            patch.setattr("headway.analysis.campaign.store._COMMIT_S", 0.0)
+            patch.setattr("headway.analysis.store.store._COMMIT_S", 0.0)
             patch.setattr(parts, "sync", full)
             with pytest.raises(InputError, match="No space left on device"):
                 make(campaign, tmp_path, store)

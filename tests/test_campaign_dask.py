@@ -14,7 +14,7 @@ import pytest
 from campaigns import RUNS, assert_same, make, planned, small
 
 from headway import analysis
-from headway.analysis.campaign import Store, dask_workers, run
+from headway.analysis.experiments import Store, dask_workers, run
 from headway.traces import InputError
 
 pytest.importorskip("distributed", reason="Dask is not installed: pip install 'headway[dask]'")
@@ -91,7 +91,7 @@ def test_dask_gives_the_same_also_when_a_worker_is_killed(
 
 
 def test_a_scheduler_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headway.analysis.campaign.executors._PATIENCE_S", 0.2)
+    monkeypatch.setattr("headway.analysis.experiments.executors._PATIENCE_S", 0.2)
     with pytest.raises(InputError, match="no answer"), dask_workers("tcp://127.0.0.1:9"):
         pass
     with pytest.raises(InputError, match="no answer"), dask_workers("nonsense"):

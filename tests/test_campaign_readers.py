@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from campaigns import fake
 
-from headway.analysis.campaign import Store, parts
-from headway.analysis.campaign.store import Writer
-from headway.analysis.campaign.view import View
+from headway.analysis.experiments import Store
+from headway.analysis.store import parts
+from headway.analysis.store.store import Writer
+from headway.analysis.store.view import View
 
 BEGUN = 4
 LOOKS = ("iterdir", "is_dir", "read_bytes", "read_text", "stat", "open")

@@ -33,7 +33,7 @@ from campaigns import (
 )
 
 from headway import analysis, policies
-from headway.analysis.campaign import (
+from headway.analysis.experiments import (
     Store,
     Tally,
     Workers,
@@ -43,7 +43,7 @@ from headway.analysis.campaign import (
     read_campaign,
     run,
 )
-from headway.analysis.campaign.survey import failures_of, look
+from headway.analysis.experiments.status import campaign_status, failures_of
 from headway.policies import registry
 from headway.simcore import TABLES, Decision, Observation, load_scenario, simulate
 from headway.traces import InputError, Trace
@@ -140,7 +140,7 @@ def test_an_export_in_many_piles_is_the_same(
 ) -> None:
     plan = planned(small(tmp_path), tmp_path)
     assert export(plan, whole, tmp_path / "one") == RUNS
-    monkeypatch.setattr(sys.modules["headway.analysis.campaign.export"], "_PILE", 7)
+    monkeypatch.setattr(sys.modules["headway.analysis.experiments.export"], "_PILE", 7)
     assert export(plan, whole, tmp_path / "many") == RUNS
     for path in sorted((tmp_path / "one").glob("*.parquet")):
         pd.testing.assert_frame_equal(pd.read_parquet(path), pd.read_parquet(tmp_path / "many" / path.name))
@@ -223,7 +223,7 @@ def test_failed_runs_are_recorded_and_tried_again_on_request(
     assert (tally.done, tally.failed, tally.skipped) == (6, 0, 0)
     assert len(rows(store, "runs")) == 18
     plan = planned(campaign, tmp_path)
-    assert failures_of(plan, store.view(), look(plan, store.view())) == []
+    assert failures_of(plan, store.view(), campaign_status(plan, store.view())) == []
 
 
 class Fragile(Executor):
@@ -303,7 +303,7 @@ def test_few_calls_are_under_way_and_small_runs_share_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is small is a matter of time, and these runs are for any machine."""
-    monkeypatch.setattr("headway.analysis.campaign.runner._CALL_S", 1e6)
+    monkeypatch.setattr("headway.analysis.experiments.runner._CALL_S", 1e6)
     plan = planned(small(tmp_path), tmp_path)
     with Counting(1) as executor:
         run(plan, Store(tmp_path / "store"), given_workers(executor, 1))
@@ -357,7 +357,7 @@ def test_processes_give_the_same_and_one_that_is_killed_costs_nothing(tmp_path: 
 
 def make_slowly(folder: Path) -> None:
     """In a process of its own, in small steps, so that there are many moments to be killed at."""
-    import headway.analysis.campaign.store as module  # noqa: PLC0415
+    import headway.analysis.store.store as module  # noqa: PLC0415
 
     module._COMMIT_S, module._FOLD_RUNS = 0.0, 7
     make(read_campaign(folder / "small.yaml"), folder, Store(folder / "store"))
@@ -495,8 +495,8 @@ def test_a_plan_of_runs_that_do_not_end_in_time_says_more_than(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("headway.analysis.campaign.estimate._ENOUGH_S", 1e-6)
-    monkeypatch.setattr("headway.analysis.campaign.estimate._LEAST_S", 1e-6)
+    monkeypatch.setattr("headway.analysis.experiments.estimate._ENOUGH_S", 1e-6)
+    monkeypatch.setattr("headway.analysis.experiments.estimate._LEAST_S", 1e-6)
     write(tmp_path, ONE_SEED)
     code, told = headway("plan", "small.yaml")
     assert code == 0

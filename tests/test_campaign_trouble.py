@@ -19,19 +19,19 @@ import typer
 from campaigns import CAMPAIGN, assert_same, fake, headway, known, make, planned, rows, small, write
 
 from headway import policies
-from headway.analysis.campaign import (
+from headway.analysis.experiments import (
     Campaign,
     Store,
     Workers,
     dask_workers,
     given_workers,
-    parts,
     prepare,
     processes,
     run,
 )
-from headway.analysis.campaign.survey import look
-from headway.analysis.campaign.worker import failure
+from headway.analysis.experiments.status import campaign_status
+from headway.analysis.experiments.worker import failure
+from headway.analysis.store import parts
 from headway.policies import registry
 from headway.simcore import Decision, Observation, PolicyChoice, RunOptions
 from headway.simcore.engine.placement.memory import MemoryLedger
@@ -123,8 +123,8 @@ def test_a_failure_on_the_second_try_is_one_more_row_and_is_skipped_again(
     make(campaign, tmp_path, store)
     assert make(campaign, tmp_path, store, retry_failed=True).failed == 6
     assert len(rows(store, "failures")) == 12
-    survey = look(planned(campaign, tmp_path), store.view())
-    assert (survey.total, survey.present, survey.failed, survey.missing.total()) == (12, 6, 6, 0)
+    state = campaign_status(planned(campaign, tmp_path), store.view())
+    assert (state.total, state.present, state.failed, state.missing.total()) == (12, 6, 6, 0)
 
 
 def test_an_audited_campaign_is_the_same_and_a_broken_law_is_a_failed_run(
@@ -289,7 +289,7 @@ def test_a_worker_with_another_policy_of_the_name_ends_the_campaign(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it computes would go by a wrong name."""
-    monkeypatch.setattr("headway.analysis.campaign.worker.policy_digest", lambda _: "other code")
+    monkeypatch.setattr("headway.analysis.experiments.worker.policy_digest", lambda _: "other code")
     store = Store(tmp_path / "store")
     with pytest.raises(InputError, match=r"another '.*' at a worker"):
         make(small(tmp_path, ONE_SEED), tmp_path, store)
@@ -371,8 +371,8 @@ def test_a_broken_entry_is_told_by_who_puts_it_into_a_part(tmp_path: Path) -> No
 
 def test_runs_that_fail_are_put_into_parts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A campaign of which every run fails leaves few files, as any."""
-    monkeypatch.setattr("headway.analysis.campaign.store._COMMIT_S", 0.0)
-    monkeypatch.setattr("headway.analysis.campaign.store._FOLD_RUNS", 10)
+    monkeypatch.setattr("headway.analysis.store.store._COMMIT_S", 0.0)
+    monkeypatch.setattr("headway.analysis.store.store._FOLD_RUNS", 10)
     store = Store(tmp_path / "store")
     with store.writer() as writer:
         for i in range(35):
@@ -410,7 +410,9 @@ def test_who_is_asked_to_stop_while_worlds_are_read_leaves_nothing(
     path = write(tmp_path, ONE_SEED)
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    monkeypatch.setattr("headway.analysis.campaign.plan.load_world", lambda *_: signal.raise_signal(number))
+    monkeypatch.setattr(
+        "headway.analysis.experiments.plan.load_world", lambda *_: signal.raise_signal(number)
+    )
     options = ("--out", tmp_path / "out") if command == "export" else ()
     code, told = headway(command, path, "--store", whole.folder, *options)
     assert (code, told) == (130, "headway: interrupted\n")
@@ -443,7 +445,7 @@ def asking(patch: pytest.MonkeyPatch, *signals: signal.Signals) -> None:
     def crews(*_: object) -> AbstractContextManager[Workers]:
         return crew()
 
-    patch.setattr("headway.analysis.sweep_command._crew", crews)
+    patch.setattr(sys.modules["headway.analysis.commands.sweep.run"], "_crew", crews)
 
 
 @pytest.mark.usefixtures("heard")

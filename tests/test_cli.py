@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from headway import analysis, policies, simcore, traces
 from headway.analysis.cli import app
-from headway.analysis.metrics import metrics
+from headway.analysis.statistics.metrics import metrics
 from headway.simcore import load_result
 
 SCENARIO = """\
@@ -317,7 +317,10 @@ def test_what_commands_are_for_is_told_whole_in_a_narrow_terminal(
     assert "..." not in commands
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["whatif", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["run", "--help"], ["sweep", "run", "--help"], ["trace", "fit", "--help"], ["--version"]],
+)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys; from headway.analysis.cli import app; app(sys.argv[1:], standalone_mode=False);"

@@ -13,9 +13,10 @@ from campaigns import CAMPAIGN, assert_same, fake, headway, make, rows, small, w
 from fuzzing import attempt, invoke
 
 from headway import policies
-from headway.analysis.campaign import Store, parts
-from headway.analysis.campaign.verify import damages, repair
-from headway.analysis.campaign.worker import failure
+from headway.analysis.experiments import Store
+from headway.analysis.experiments.worker import failure
+from headway.analysis.store import parts
+from headway.analysis.store.verify import damages, repair
 from headway.simcore import TABLES, load_result, load_scenario, simulate
 from headway.traces import InputError
 

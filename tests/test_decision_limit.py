@@ -21,8 +21,8 @@ from campaigns import CAMPAIGN, rows, small
 from typer.testing import CliRunner
 
 from headway import policies
-from headway.analysis.campaign import Store, given_workers, prepare, run
 from headway.analysis.cli import app
+from headway.analysis.experiments import Store, given_workers, prepare, run
 from headway.policies import registry
 from headway.policies.contract import check_policy, subject
 from headway.simcore import (

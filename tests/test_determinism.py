@@ -74,7 +74,7 @@ DRAW_AND_RUN = """
 import sys
 from pathlib import Path
 from headway import policies
-from headway.analysis.campaign.identity import digest
+from headway.analysis.experiments.identity import digest
 from headway.simcore import combine, load_scenario, simulate
 scenario = load_scenario(sys.argv[1])
 print(digest(scenario))

@@ -1,6 +1,8 @@
 """Tasks on several processes: each comes back once and in order, whatever happens to the processes."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
@@ -10,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from headway.analysis.campaign.dispatch import mapped
-from headway.analysis.campaign.executors import Workers
+from headway.analysis.experiments.dispatch import mapped
+from headway.analysis.experiments.executors import Workers
 from headway.traces import InputError
 
 
@@ -51,7 +53,7 @@ def _breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     def processes(count: int) -> Iterator[Workers]:
         yield Workers(Breaks(), lambda: count, restart=Breaks)
 
-    monkeypatch.setattr("headway.analysis.campaign.dispatch.processes", processes)
+    monkeypatch.setattr("headway.analysis.experiments.dispatch.processes", processes)
 
 
 @pytest.mark.usefixtures("_breaks")
@@ -64,3 +66,16 @@ def test_a_task_that_ends_every_process_is_told() -> None:
 def test_what_a_task_raises_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         list(mapped(lambda task: 1 // task, range(2), 2, described))
+
+
+def test_worker_processes_import_nothing_that_draws() -> None:
+    """Every worker imports these modules as it starts; matplotlib and seaborn would double the time that takes."""
+    code = (
+        "import sys, headway.__main__\n"
+        "from headway.analysis.experiments import executors, worker\n"
+        "from headway.analysis.paper import runs\n"
+        "from headway.analysis.whatif import runs\n"
+        "print({'matplotlib', 'seaborn', 'rich'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("set()\n", "")

@@ -17,13 +17,13 @@ from typer.testing import CliRunner, Result
 from worlds import Scripted, Shuffled, eventful, varied
 
 from headway import policies
-from headway.analysis.campaign import Store, given_workers, prepare, read_campaign, run
 from headway.analysis.cli import app
-from headway.analysis.replay.critical import Path as Way
-from headway.analysis.replay.critical import critical_path
+from headway.analysis.experiments import Store, given_workers, prepare, read_campaign, run
+from headway.analysis.replay.critical_path import Path as Way
+from headway.analysis.replay.critical_path import critical_path
 from headway.analysis.replay.explain import explain, label, pick, stages
 from headway.analysis.replay.reasons import seconds
-from headway.analysis.replay.watch import Replay, watch
+from headway.analysis.replay.rerun import Replay, rerun
 from headway.simcore import (
     BlockOptions,
     Cluster,
@@ -54,13 +54,13 @@ def paths(replay: Replay) -> list[Way]:
 def test_the_pieces_of_a_way_follow_each_other_from_the_begin_of_the_token_to_its_end(
     scenario: Scenario, seed: int
 ) -> None:
-    _check_ways(watch(scenario, Shuffled(seed), "run"))
+    _check_ways(rerun(scenario, Shuffled(seed), "run"))
 
 
 @given(eventful(faults=True), st.integers(0, 100))
 @FEW
 def test_the_same_where_devices_go_down(scenario: Scenario, seed: int) -> None:
-    _check_ways(watch(scenario, Shuffled(seed), "run"))
+    _check_ways(rerun(scenario, Shuffled(seed), "run"))
 
 
 def _check_ways(replay: Replay) -> None:
@@ -84,7 +84,7 @@ def _check_ways(replay: Replay) -> None:
 @FEW
 def test_nothing_flows_faster_than_it_would_alone(scenario: Scenario, seed: int) -> None:
     """What the reasons say of rates: got by the message, by itself, offered by the narrowest resource."""
-    replay = watch(scenario, Shuffled(seed), "run")
+    replay = rerun(scenario, Shuffled(seed), "run")
     for way in paths(replay):
         for stage in stages(replay, way, full=True):
             why = stage.reasons
@@ -98,7 +98,7 @@ def test_nothing_flows_faster_than_it_would_alone(scenario: Scenario, seed: int)
 
 
 def test_a_full_way_has_a_stage_for_every_piece() -> None:
-    replay = watch(world(), Scripted(HEADS_AWAY), "run")
+    replay = rerun(world(), Scripted(HEADS_AWAY), "run")
     way = critical_path(replay, 0, 1)
     assert len(stages(replay, way, full=True)) == len(way.pieces) > len(stages(replay, way))
 
@@ -142,68 +142,68 @@ def told(replay: Replay, request: int, token: int) -> str:
 
 def test_messages_that_share_a_cell_say_with_whom() -> None:
     """Input goes to both boards at once: each gets half of 10 bytes/s."""
-    text = told(watch(world(), Scripted(HEADS_AWAY), "run"), 0, 1)
+    text = told(rerun(world(), Scripted(HEADS_AWAY), "run"), 0, 1)
     assert "got 50% of what it would have had alone" in text
     assert "beside desk → b2" in text or "beside desk → b1" in text
-    alone = told(watch(world(), Scripted(ONE_AWAY), "run"), 0, 1)
+    alone = told(rerun(world(), Scripted(ONE_AWAY), "run"), 0, 1)
     assert "beside" not in alone
-    dedicated = told(watch(world(sharing="dedicated"), Scripted(HEADS_AWAY), "run"), 0, 1)
+    dedicated = told(rerun(world(sharing="dedicated"), Scripted(HEADS_AWAY), "run"), 0, 1)
     assert "beside" not in dedicated
 
 
 def test_a_link_that_offers_less_than_usual_says_so() -> None:
-    plain = watch(world(), Scripted(ONE_AWAY), "run").result.tokens
+    plain = rerun(world(), Scripted(ONE_AWAY), "run").result.tokens
     slow_from = float(plain.start_s[3])
     dip = Trace([0.0, slow_from], [10.0, 1.0])
-    text = told(watch(world(dip), Scripted(ONE_AWAY), "run"), 0, 3)
+    text = told(rerun(world(dip), Scripted(ONE_AWAY), "run"), 0, 3)
     assert "medium 'wifi' offered 8.00 bit/s (" in text
     assert "the most came from messages" in text
 
 
 def test_an_outage_on_the_way_is_told() -> None:
-    plain = watch(world(), Scripted(ONE_AWAY), "run").result.tokens
+    plain = rerun(world(), Scripted(ONE_AWAY), "run").result.tokens
     gap = Trace([0.0, float(plain.start_s[3]) + 0.1, float(plain.start_s[3]) + 5.1], [10.0, 0.0, 10.0])
-    assert "stood still for 5.00 s" in told(watch(world(gap), Scripted(ONE_AWAY), "run"), 0, 3)
+    assert "stood still for 5.00 s" in told(rerun(world(gap), Scripted(ONE_AWAY), "run"), 0, 3)
 
 
 def test_a_busy_device_is_told() -> None:
     scenario = world()
     half = replace(scenario.cluster.devices[0], availability=Trace.constant(0.5))
     cluster = replace(scenario.cluster, devices=(half, *scenario.cluster.devices[1:]))
-    text = told(watch(replace(scenario, cluster=cluster), Scripted(ONE_AWAY), "run"), 0, 1)
+    text = told(rerun(replace(scenario, cluster=cluster), Scripted(ONE_AWAY), "run"), 0, 1)
     assert "50% of the device was free" in text
 
 
 def test_a_request_behind_another_says_behind_which() -> None:
     twice = world(requests=(Request(prompt=2, output=2), Request(prompt=2, output=1)))
-    text = told(watch(twice, Scripted(ONE_AWAY), "run"), 1, 0)
+    text = told(rerun(twice, Scripted(ONE_AWAY), "run"), 1, 0)
     assert "behind request 0" in text
     assert "It is the first" in text
 
 
 def test_moves_and_devices_that_were_down_are_named() -> None:
-    moving = watch(world(), Scripted(ONE_AWAY, np.array([1, 2, 0, 0] * 2)), "run")
+    moving = rerun(world(), Scripted(ONE_AWAY, np.array([1, 2, 0, 0] * 2)), "run")
     assert "move of heads of L0-1: " in told(moving, 0, 1)
-    calm = watch(world(interval=10), Scripted(ONE_AWAY), "run").result.tokens
+    calm = rerun(world(interval=10), Scripted(ONE_AWAY), "run").result.tokens
     down = on_off([(float(calm.start_s[2]) + 0.01, float(calm.start_s[2]) + 9.0)])
     scenario = world(interval=10)
     gone = replace(scenario.cluster.devices[1], up=down)
     devices = (scenario.cluster.devices[0], gone, scenario.cluster.devices[2])
     failing = replace(scenario, cluster=replace(scenario.cluster, devices=devices))
-    assert "b1 went down or was waited for" in told(watch(failing, Scripted(ONE_AWAY), "run"), 0, 2)
+    assert "b1 went down or was waited for" in told(rerun(failing, Scripted(ONE_AWAY), "run"), 0, 2)
 
 
 def test_swapped_bytes_and_charged_decisions_are_told() -> None:
     scenario = world(overflow="swap", decision_time=0.5)
     full = tuple(replace(device, memory_bytes=10.0) for device in scenario.cluster.devices)
     swapping = replace(scenario, cluster=replace(scenario.cluster, devices=full))
-    text = told(watch(swapping, Scripted(ONE_AWAY), "run"), 0, 1)
+    text = told(rerun(swapping, Scripted(ONE_AWAY), "run"), 0, 1)
     assert "swapped bytes came from disk" in text
     assert "charged to simulated time" in text
 
 
 def test_the_slowest_come_first() -> None:
-    replay = watch(world(), Shuffled(3), "run")
+    replay = rerun(world(), Shuffled(3), "run")
     tokens = replay.result.tokens
     slowest = [int(t) for t in tokens.sort_values("latency_s", ascending=False).token]
     assert pick(replay, None, None, 3) == [(0, t) for t in slowest[:3]]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import headway as hw
-from headway.analysis.campaign.identity import digest
+from headway.analysis.experiments.identity import digest
 from headway.simcore import Result, load_scenario, shipped_scenario, simulate
 from headway.traces import InputError
 

@@ -14,8 +14,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from headway.analysis import figures
-from headway.analysis.plots import save_figure
-from headway.analysis.stats import Interval
+from headway.analysis.figures.saving import save_figure
+from headway.analysis.statistics import Interval
 
 
 class Tables(NamedTuple):
@@ -278,7 +278,7 @@ def test_the_gap_of_more_settings_is_no_surer_and_its_dots_have_an_end() -> None
 def test_equal_tables_give_equal_bytes_whatever_the_process(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from headway.analysis import figures;"
-        "from test_figures import made, drawn, across; from headway.analysis.plots import save_figure;"
+        "from test_figures import made, drawn, across; from headway.analysis.figures.saving import save_figure;"
         "every = drawn(made(2, 3, 6), figures.COLUMN) | across(figures.COLUMN);"
         "[save_figure(every[name], Path(sys.argv[2]), name) for name in ('distribution', 'placement', 'map')]"
     )

@@ -10,7 +10,7 @@ from fuzzing import Some, attempt, broken, clean, damaged, examine, yaml_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.analysis.campaign import Store, read_campaign
+from headway.analysis.experiments import Store, read_campaign
 from headway.analysis.whatif.runs import prepare
 from headway.analysis.whatif.study import read_study
 from headway.simcore.files.document import read_document

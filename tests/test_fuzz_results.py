@@ -12,11 +12,11 @@ from fuzzing import NUMBERS, TEXTS, Some, any_of, attempt, broken, clean, examin
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.analysis.campaign import Store, read_campaign
-from headway.analysis.output import write_results
-from headway.analysis.report import contest, read_evidence, verdict
-from headway.analysis.report.evidence import after_warm_up
-from headway.analysis.report.verdict import METRICS
+from headway.analysis.experiments import Store, read_campaign
+from headway.analysis.report import rank_policies, read_results, verdict
+from headway.analysis.report.data import after_warm_up
+from headway.analysis.report.ranking import METRICS
+from headway.analysis.results import write_results
 from headway.policies import create
 from headway.simcore import combine, load_scenario, simulate
 
@@ -216,7 +216,7 @@ def fuzz_export(folder: Path, undamaged: Path) -> Any:
 
 def weighed(place: Path) -> str:
     """What a report says first, without its figures, which take a second."""
-    return verdict(contest(after_warm_up(read_evidence(place), 1), METRICS["tpot_p50_s"]))
+    return verdict(rank_policies(after_warm_up(read_results(place), 1), METRICS["tpot_p50_s"]))
 
 
 def taken(place: Path) -> None:

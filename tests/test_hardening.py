@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from headway.analysis.cli import app
-from headway.analysis.report.evidence import described
+from headway.analysis.report.data import described
 from headway.simcore import load_scenario
 from headway.simcore.files import bounds
 from headway.simcore.results import read_table
@@ -418,7 +418,7 @@ class TestNoCode:
 
 class TestNoPickles:
     ALLOWED = frozenset(
-        {"analysis/campaign/world.py", "analysis/campaign/worker.py", "analysis/whatif/runs.py"}
+        {"analysis/experiments/world.py", "analysis/experiments/worker.py", "analysis/whatif/runs.py"}
     )
     """Where worlds are packed for other processes, or compared; none of it reads what somebody else has written."""
 

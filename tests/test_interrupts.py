@@ -30,7 +30,7 @@ main()
 
 IN_A_CALLBACK = f"""\
 import os, signal, time
-from headway.analysis import interrupts
+from headway.analysis.console import interrupts
 class Presses:
     def __del__(self):
         {PRESS}
@@ -47,7 +47,7 @@ except KeyboardInterrupt:
 
 CAUGHT = f"""\
 import os, signal
-from headway.analysis import interrupts
+from headway.analysis.console import interrupts
 interrupts.end_at_once()
 try:
     with interrupts.raised():

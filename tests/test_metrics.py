@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.analysis.metrics import metrics, peak_memory
+from headway.analysis.statistics.metrics import metrics, peak_memory
 from headway.simcore import TABLES, Result
 
 

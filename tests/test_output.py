@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from headway.analysis.output import results_folder, scratch, write_findings, write_results, writing
-from headway.analysis.partial import exchange
+from headway.analysis.files.atomic import scratch, writing
+from headway.analysis.files.locked_folder import exchange
+from headway.analysis.files.results_folder import results_folder
+from headway.analysis.results import write_findings, write_results
 from headway.simcore import TABLES, Result, load_result, load_scenario, shipped_scenario
 from headway.traces import InputError
 
@@ -117,7 +119,7 @@ def test_older_results_come_back_when_the_new_ones_cannot_take_their_place(
 ) -> None:
     """Where the system cannot exchange two folders in one step."""
     save(tmp_path / "out", "old")
-    monkeypatch.setattr("headway.analysis.output.exchange", lambda one, other: False)
+    monkeypatch.setattr("headway.analysis.files.atomic.exchange", lambda one, other: False)
     rename = Path.rename
 
     def refuse_new(self: Path, target: Path) -> Path:
@@ -159,7 +161,8 @@ def test_there_is_always_a_whole_folder_at_the_target(
 KILLED = """
 import os, sys, signal
 from pathlib import Path
-from headway.analysis.output import results_folder, scratch
+from headway.analysis.files.atomic import scratch
+from headway.analysis.files.results_folder import results_folder
 with scratch("headway-test-") as temporary, results_folder(Path(sys.argv[1])) as folder:
     (temporary / "trace").touch()
     (folder / "runs.parquet").touch()

@@ -14,11 +14,11 @@ from worlds import rate_of
 
 from headway import analysis, policies
 from headway.analysis.cli import app
-from headway.analysis.paper import experiments, page, tables
+from headway.analysis.paper import cells, experiments, page, tables
 from headway.analysis.paper.experiments import POLICIES, Scale, cases
+from headway.analysis.paper.optimality_gap import JudgedPolicy
 from headway.analysis.paper.placements import SlowestDevice
 from headway.analysis.paper.runs import Case, Tables, run_all
-from headway.analysis.paper.witness import Witness
 from headway.analysis.paper.worlds import (
     FLOPS,
     LINK_BYTES_PER_S,
@@ -99,7 +99,7 @@ def test_a_device_is_never_taken_whole(loads: dict[str, float]) -> None:
 def test_in_a_steady_world_what_happens_is_what_was_judged(seed: int, policy: str) -> None:
     """Without load from others prediction and event simulation agree, and no decision beats the optimum."""
     scenario = draw(World(devices=4, shape="paper-8x512", tokens=4, load=0.0, memory_load=0.0), seed)
-    witness = Witness(policies.create(policy))
+    witness = JudgedPolicy(policies.create(policy))
     result = simulate(scenario, witness)
     predicted = [judged.predicted_s for judged in witness.judgements]
     np.testing.assert_allclose(result.tokens["latency_s"], predicted, rtol=1e-9)
@@ -110,7 +110,7 @@ def test_in_a_steady_world_what_happens_is_what_was_judged(seed: int, policy: st
 
 def test_a_witness_changes_nothing_and_judges_as_often_as_asked() -> None:
     scenario = draw(World(devices=3, shape="paper-8x512", tokens=7), 4)
-    witness = Witness(policies.create("resource-aware"), every=3)
+    witness = JudgedPolicy(policies.create("resource-aware"), every=3)
     watched, alone = simulate(scenario, witness), simulate(scenario, policies.create("resource-aware"))
     pd.testing.assert_frame_equal(watched.tokens, alone.tokens)
     assert [judged.token for judged in witness.judgements] == [0, 3, 6]
@@ -208,8 +208,8 @@ def test_runs_that_ended_are_counted_and_never_averaged() -> None:
     ratio = tables.ratios(runs, "resource-aware")
     greedy = ratio["ratio"][ratio["policy"] == "greedy"]
     assert greedy.isna().tolist() == [False, True, False]
-    assert tables.cell(greedy, tables.times) == "2.00 (2.00–2.00), 2 of 3"
-    assert tables.cell(greedy * np.nan, tables.times) == "none of 3"
+    assert cells.cell(greedy, cells.times) == "2.00 (2.00–2.00), 2 of 3"
+    assert cells.cell(greedy * np.nan, cells.times) == "none of 3"
     row = tables.ended(runs).to_dict("records")
     assert row == [
         {

@@ -16,7 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from headway.analysis.plots import draw_shares, latency_cdf, looks, save_figure
+from headway.analysis.figures.latency_cdf import draw_shares, latency_cdf
+from headway.analysis.figures.saving import save_figure
+from headway.analysis.figures.style import looks
 from headway.simcore import TABLES, Result
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from worlds import Shuffled, rate_of
 
-from headway.analysis.recordings import UNITS, Summary, summary
+from headway.analysis.statistics.recordings import UNITS, Summary, summary
 from headway.simcore import load_scenario, simulate
 from headway.traces import Options, record
 from headway.traces.readers import FORMATS

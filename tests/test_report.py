@@ -23,15 +23,15 @@ from matplotlib.colors import to_hex
 from typer.testing import CliRunner
 
 import policies as shipped
-from headway.analysis.campaign.tables import STORED
 from headway.analysis.cli import app
-from headway.analysis.plots import looks
-from headway.analysis.report import Evidence, contest, page, read_evidence, verdict
-from headway.analysis.report.closer import fault_sheet, slowest_sheet
-from headway.analysis.report.evidence import after_warm_up, detailed, of_result
-from headway.analysis.report.sights import gaps_to_optimum, relative, sights
-from headway.analysis.report.verdict import METRICS, metric_named
-from headway.analysis.report.worlds import effects
+from headway.analysis.figures.style import looks
+from headway.analysis.report import ReportData, page, rank_policies, read_results, verdict
+from headway.analysis.report.data import after_warm_up, detailed, of_result
+from headway.analysis.report.diagnostics import fault_table, slowest_runs_table
+from headway.analysis.report.figures import gaps_to_optimum, relative, report_figures
+from headway.analysis.report.per_world import effects
+from headway.analysis.report.ranking import METRICS, metric_named
+from headway.analysis.store.tables import STORED
 from headway.simcore import TABLES, Result, combine, load_scenario, shipped_scenario, simulate
 from headway.traces.errors import InputError
 
@@ -106,8 +106,8 @@ def runs(tpot: dict[str, list[float]], **columns: Any) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(**(filled | columns))
 
 
-def evidence(frame: pd.DataFrame, *axes: str) -> Evidence:
-    return Evidence(name="lab", description="", runs=frame, axes=axes)
+def evidence(frame: pd.DataFrame, *axes: str) -> ReportData:
+    return ReportData(name="lab", description="", runs=frame, axes=axes)
 
 
 def world(count: int, seed: int = 1) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -115,13 +115,13 @@ def world(count: int, seed: int = 1) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def said(frame: pd.DataFrame, *axes: str) -> str:
-    return verdict(contest(evidence(frame, *axes), P50))
+    return verdict(rank_policies(evidence(frame, *axes), P50))
 
 
 def test_a_policy_that_is_always_faster_is_said_to_be_with_its_interval() -> None:
     """Worlds differ by a factor of two and more, policies by 20 %: pairs tell them apart."""
     slow = world(12)
-    found = contest(evidence(runs({"a": list(1.2 * slow), "b": list(slow)})), P50)
+    found = rank_policies(evidence(runs({"a": list(1.2 * slow), "b": list(slow)})), P50)
     change = found.changes["a"]
     assert found.best == "b"
     assert (change.percent.value, change.percent.low, change.percent.high) == pytest.approx(
@@ -158,7 +158,9 @@ def test_among_equal_policies_a_best_is_seldom_told() -> None:
     """The best was picked in the same runs, so all pairs count: at most one report in twenty may claim a difference."""
     rng, claims = np.random.default_rng(3), 0
     for _ in range(40):
-        found = contest(evidence(runs({name: list(rng.lognormal(0.0, 0.1, 10)) for name in "abcd"})), P50)
+        found = rank_policies(
+            evidence(runs({name: list(rng.lognormal(0.0, 0.1, 10)) for name in "abcd"})), P50
+        )
         claims += any(change.told for change in found.changes.values())
     # 2 expected; more than 7 has a probability below 0.001.
     assert claims <= 7
@@ -168,13 +170,13 @@ def test_among_equal_policies_a_best_is_seldom_told() -> None:
 def test_which_of_equal_policies_is_called_best_does_not_depend_on_the_order_of_runs(order: str) -> None:
     same = [1.0, 2.0, 3.0]
     values = {"a": [value * (1.0 + 1e-13) for value in same], "b": same}
-    assert contest(evidence(runs({name: values[name] for name in order})), P50).best == "a"
+    assert rank_policies(evidence(runs({name: values[name] for name in order})), P50).best == "a"
 
 
 def test_a_policy_that_fails_is_not_the_best_however_fast_it_was() -> None:
     frame = runs({"a": [1.0] * 8, "b": [2.0] * 8})
     frame.loc[frame["run"] == "a-3", ["status", "detail"]] = ["out-of-memory", "laptop lacked 3 bytes"]
-    found = contest(evidence(frame), P50)
+    found = rank_policies(evidence(frame), P50)
     assert found.best == "b"
     assert "Runs that ended early: a in 1 of 8" in verdict(found)
     assert found.changes["a"].percent.count == 7
@@ -190,7 +192,7 @@ def test_a_faster_policy_that_failed_is_named_beside_the_best_of_the_others() ->
 
 def test_runs_that_are_not_made_yet_are_no_failures() -> None:
     """A campaign that was interrupted has a run more of its first policies than of its last."""
-    found = contest(replace(evidence(runs({"a": [2.0] * 8, "b": [1.0] * 7})), missing=1), P50)
+    found = rank_policies(replace(evidence(runs({"a": [2.0] * 8, "b": [1.0] * 7})), missing=1), P50)
     assert found.best == "b"
     assert found.changes["a"].told
     assert verdict(found).endswith(" Of the campaign, 1 run is missing.")
@@ -202,7 +204,7 @@ def test_a_policy_is_not_fast_for_having_completed_the_easy_worlds_only() -> Non
     frame = runs({"a": [1.0, 10.0], "b": [1.2, np.nan]}).assign(wifi=1.0)
     frame.loc[frame["tpot_p50_s"].isna(), "status"] = "infeasible"
     proof = evidence(frame, "wifi")
-    assert relative(proof, contest(proof, P50), "wifi")["1"].tolist() == pytest.approx([1.0, 1.2])
+    assert relative(proof, rank_policies(proof, P50), "wifi")["1"].tolist() == pytest.approx([1.0, 1.2])
 
 
 @given(
@@ -236,7 +238,7 @@ def test_effects_are_those_of_the_policies_whatever_is_missing(
 def test_what_rounding_leaves_is_no_difference() -> None:
     """The same sums in another order, with the same sign in every world: a test of signs alone would be sure."""
     same = world(12)
-    found = contest(evidence(runs({"a": list(same), "b": list(same * (1.0 + 1e-13))})), P50)
+    found = rank_policies(evidence(runs({"a": list(same), "b": list(same * (1.0 + 1e-13))})), P50)
     change = found.changes["b" if found.best == "a" else "a"]
     assert (change.percent.value, change.p_value, change.effect, change.told) == (0.0, 1.0, 0.0, False)
 
@@ -247,8 +249,8 @@ def test_another_measure_gives_another_answer_only_where_it_tells_the_two_apart(
     tail = {"a": list(1.02 * noise), "b": [1.0] * 12, "c": [9.0] * 12}
     frame = runs({"a": [1.0] * 12, "b": [1.1] * 12, "c": [9.0] * 12})
     frame["tpot_p99_s"] = runs(tail)["tpot_p50_s"]
-    assert contest(evidence(frame), P50).best == "a"
-    assert contest(evidence(frame), METRICS["tpot_p99_s"]).best == "b"
+    assert rank_policies(evidence(frame), P50).best == "a"
+    assert rank_policies(evidence(frame), METRICS["tpot_p99_s"]).best == "b"
     assert "By another measure" not in page(evidence(frame), pictures=[])
     frame.loc[frame["policy"] == "a", "tpot_p99_s"] *= 2.0
     assert "By another measure the answer is another: b has the best" in page(evidence(frame), pictures=[])
@@ -260,7 +262,7 @@ def test_the_more_policies_the_more_seeds_it_takes_to_tell_any(policies: int, fe
     for seeds in (fewest - 1, fewest):
         noise = 1.0 + np.arange(seeds) / 100.0
         frame = runs({name: list(2.0**i * noise**i) for i, name in enumerate("abcdef"[:policies])})
-        found = contest(evidence(frame), P50)
+        found = rank_policies(evidence(frame), P50)
         assert any(change.told for change in found.changes.values()) == (seeds == fewest)
         assert (f"at least {fewest} are needed" in verdict(found)) == (seeds < fewest)
 
@@ -270,9 +272,9 @@ def test_policies_without_a_token_keep_their_colours() -> None:
     tokens = pd.DataFrame({"run": "b-1", "token": range(4), "latency_s": 1.0})
     found = replace(evidence(frame), tables=detailed({"tokens": tokens}, frame))
     colours = [
-        {line.get_color() for line in sight.figure.axes[0].get_lines() if len(line.get_xdata())}  # type: ignore[arg-type]
-        for sight in sights(found, contest(found, P50))
-        if sight.name in ("latency-distribution", "latency-by-token")
+        {line.get_color() for line in picture.figure.axes[0].get_lines() if len(line.get_xdata())}  # type: ignore[arg-type]
+        for picture in report_figures(found, rank_policies(found, P50))
+        if picture.name in ("latency-distribution", "latency-by-token")
     ]
     assert colours[0] == colours[1] == {looks("ab")["b"]["color"]}
 
@@ -280,15 +282,15 @@ def test_policies_without_a_token_keep_their_colours() -> None:
 def test_a_device_has_one_colour_in_the_figures_of_memory_and_of_places(result: Result) -> None:
     found = of_result(result, SCENARIO)
     seen = {}
-    for sight in sights(found, contest(found, P50)):
-        if sight.name in ("memory", "placement"):
-            (legend,) = sight.figure.legends
+    for picture in report_figures(found, rank_policies(found, P50)):
+        if picture.name in ("memory", "placement"):
+            (legend,) = picture.figure.legends
             handles: list[Any] = legend.legend_handles
             colours = [
-                one.get_facecolor() if sight.name == "placement" else one.get_color() for one in handles
+                one.get_facecolor() if picture.name == "placement" else one.get_color() for one in handles
             ]
             names = [text.get_text() for text in legend.get_texts()]
-            seen[sight.name] = dict(zip(names, map(to_hex, colours), strict=True))
+            seen[picture.name] = dict(zip(names, map(to_hex, colours), strict=True))
     assert len(seen) == 2
     assert seen["memory"] == seen["placement"]
 
@@ -297,7 +299,7 @@ def test_settings_under_one_seed_count_once() -> None:
     """Twice as many settings are no more worlds."""
     frame = runs({"a": list(world(8)), "b": list(world(8, 2))})
     both = pd.concat([frame.assign(wifi=1.0), frame.assign(wifi=2.0, run=frame["run"] + "-wifi")])
-    once, twice = contest(evidence(frame), P50), contest(evidence(both, "wifi"), P50)
+    once, twice = rank_policies(evidence(frame), P50), rank_policies(evidence(both, "wifi"), P50)
     assert twice.changes["a"].percent == once.changes["a"].percent
     assert twice.changes["a"].p_value == once.changes["a"].p_value
 
@@ -314,7 +316,7 @@ def test_settings_under_one_seed_are_no_world_each() -> None:
 def test_more_is_better_where_tokens_per_second_count() -> None:
     frame = runs({"a": [1.0] * 6, "b": [2.0] * 6})
     frame["tokens_per_s"] = 1.0 / frame["tpot_p50_s"]
-    assert contest(evidence(frame), METRICS["tokens_per_s"]).best == "a"
+    assert rank_policies(evidence(frame), METRICS["tokens_per_s"]).best == "a"
 
 
 def test_nothing_that_ended_and_nothing_to_compare_are_told() -> None:
@@ -334,7 +336,7 @@ def test_a_map_of_an_axis_is_relative_to_the_best_at_each_level() -> None:
         ]
     )
     proof = evidence(frame, "wifi")
-    table = relative(proof, contest(proof, P50), "wifi")
+    table = relative(proof, rank_policies(proof, P50), "wifi")
     assert list(table.columns) == ["0.5", "1"]
     assert table.to_numpy() == pytest.approx(np.array([[1.0, 1.5], [2.0, 1.0]]))
 
@@ -345,7 +347,7 @@ def test_the_gap_to_the_optimum_is_of_all_tokens_in_the_same_world() -> None:
     tokens = pd.DataFrame(
         [{"run": run, "latency_s": s} for run, each in enumerate(seconds.values()) for s in each]
     )
-    found = gaps_to_optimum(Evidence(name="", description="", runs=frame, tables={"tokens": tokens}))
+    found = gaps_to_optimum(ReportData(name="", description="", runs=frame, tables={"tokens": tokens}))
     assert found is not None
     assert found["gap"].tolist() == pytest.approx([0.25, 0.5])
     assert gaps_to_optimum(evidence(frame)) is None
@@ -498,7 +500,7 @@ def test_an_export_of_a_campaign_has_its_axes_and_tells_what_is_missing(tmp_path
     _export(tmp_path, frame, "wifi")
     _write(tmp_path, "metrics", frame.iloc[:-2])
     _write_tokens(tmp_path, *frame["run"])
-    found = read_evidence(tmp_path)
+    found = read_results(tmp_path)
     assert (found.name, found.axes, found.missing, len(found.settings)) == ("weak", ("wifi",), 2, 2)
     text = page(found)
     html5lib.HTMLParser(strict=True).parse(text)
@@ -517,7 +519,7 @@ def test_a_run_that_several_cases_share_counts_for_each(tmp_path: Path) -> None:
     frame = pd.concat([runs({"a": [1.0, 2.0], "b": [3.0, 4.0]}).assign(wifi=wifi) for wifi in (0.5, 1.0)])
     _export(tmp_path, frame, "wifi")
     _write_tokens(tmp_path, "b-1", "foreign", "b-2", "a-1", "a-2")
-    found = read_evidence(tmp_path)
+    found = read_results(tmp_path)
     assert len(found.runs) == 8
     assert len(found.tables["tokens"]) == 2 * 4 * 4
     # In the order of the campaign, so that a policy has one colour in all figures.
@@ -536,13 +538,13 @@ def test_runs_that_raised_an_exception_are_told_with_it(tmp_path: Path) -> None:
     _write(
         tmp_path, "failures", pd.DataFrame({"run": ["a-3", "a-3"], "error": ["at first", "no <b>luck</b>"]})
     )
-    found = read_evidence(tmp_path)
+    found = read_results(tmp_path)
     assert (len(found.runs), found.missing) == (15, 1)
     text = page(found)
     assert "Runs that ended early: a in 1 of 7;" in text
     assert "no &lt;b&gt;luck&lt;/b&gt;" in text
     assert "at first" not in text
-    assert contest(found, P50).best == "b"
+    assert rank_policies(found, P50).best == "b"
 
 
 def test_policies_that_share_a_run_are_both_shown(tmp_path: Path) -> None:
@@ -553,9 +555,9 @@ def test_policies_that_share_a_run_are_both_shown(tmp_path: Path) -> None:
     _write(tmp_path, "devices", pd.DataFrame({"run": ["same"], "device": ["board"], "busy_s": [5.0]}))
     link = {"run": "same", "link": "wifi", "from_device": "board", "to_device": "desk", "busy_s": 2.5}
     _write(tmp_path, "links", pd.DataFrame([link]))
-    found = read_evidence(tmp_path)
+    found = read_results(tmp_path)
     assert found.tables["links"]["policy"].tolist() == ["a", "b"]
-    names = [sight.name for sight in sights(found, contest(found, P50))]
+    names = [picture.name for picture in report_figures(found, rank_policies(found, P50))]
     assert {"memory", "utilisation"} <= set(names)
 
 
@@ -564,7 +566,7 @@ def test_of_many_runs_no_more_is_read_than_is_shown(tmp_path: Path) -> None:
     _export(tmp_path, runs({"a": [1.0, 2.0], "b": [3.0, 4.0]}))
     _write_tokens(tmp_path, "a-1", "a-2", "b-1", "b-2")
     _write(tmp_path, "devices", pd.DataFrame({"run": ["a-1"], "device": ["board"], "busy_s": [5.0]}))
-    found = read_evidence(tmp_path)
+    found = read_results(tmp_path)
     assert set(found.tables) == {"tokens"}
     row_bytes = found.tables["tokens"].memory_usage(deep=True, index=False).drop("policy").sum() / 16
     assert row_bytes <= 44
@@ -582,7 +584,7 @@ def test_an_axis_may_be_called_like_anything(axis: str, tmp_path: Path) -> None:
     _write(tmp_path, "runs", both)
     _write(tmp_path, "metrics", both)
     _write_tokens(tmp_path, *both["run"])
-    found = read_evidence(tmp_path)
+    found = read_results(tmp_path)
     assert found.axes[0].startswith(axis)
     assert found.settings.iloc[:, 0].tolist() == ["lo", "hi"]
     text = page(found)
@@ -603,7 +605,7 @@ def test_the_slowest_run_of_each_policy_is_named(tmp_path: Path) -> None:
     cases.to_parquet(tmp_path / "cases.parquet", index=False)
     _write(tmp_path, "metrics", metrics)
     _write(tmp_path, "runs", runs)
-    found = slowest_sheet(read_evidence(tmp_path))
+    found = slowest_runs_table(read_results(tmp_path))
     assert found is not None
     assert [[cell.text for cell in row] for row in found.rows] == [
         ["a", "4.00", "2", "2", "headway explain STORE --run y"],
@@ -615,14 +617,14 @@ def test_faults_are_shown_with_the_tokens_they_hit() -> None:
     scenario = load_scenario(shipped_scenario("phone-leaves"))
     results = [simulate(scenario, shipped.create(name), run=name) for name in ("resource-aware", "static")]
     evidence = of_result(combine(results))
-    each = fault_sheet(evidence)
+    each = fault_table(evidence)
     assert each is not None
     assert [row[0].text for row in each.rows] == ["resource-aware", "static"]
     assert {row[2].text for row in each.rows} == {"phone"}
     tokens = evidence.tables["tokens"]
     longest = tokens.groupby("policy", observed=True)["latency_s"].max()
     assert [float(row[5].value) for row in each.rows] == longest.tolist()
-    together = fault_sheet(replace(evidence, is_campaign=True))
+    together = fault_table(replace(evidence, is_campaign=True))
     assert together is not None
     lost = tokens.groupby("policy", observed=True)["fault_s"].sum()
     assert [float(row[3].value) for row in together.rows] == lost.tolist()

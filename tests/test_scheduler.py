@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from worlds import Shuffled, eventful, models, scenarios
 
 from headway import policies
-from headway.analysis.replay.critical import critical_path
-from headway.analysis.replay.watch import watch
+from headway.analysis.replay.critical_path import critical_path
+from headway.analysis.replay.rerun import rerun
 from headway.simcore import (
     TABLES,
     DecodeCost,
@@ -116,7 +116,7 @@ def test_the_critical_path_of_every_token_of_a_batch_is_its_latency(
     scenario: Scenario, sequences: int, seed: int
 ) -> None:
     scenario = replace(scenario, scheduler=UpTo(sequences, chunk=3))
-    replay = watch(scenario, Shuffled(seed), "one")
+    replay = rerun(scenario, Shuffled(seed), "one")
     for row in replay.result.tokens.to_dict("records"):
         path = critical_path(replay, row["request"], row["token"])
         assert sum(piece.length_s for piece in path.pieces) == pytest.approx(row["latency_s"], rel=1e-9)

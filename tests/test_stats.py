@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, wilcoxon
 
-from headway.analysis.stats import (
+from headway.analysis.statistics import (
     bootstrap,
     compare_pairs,
     holm,

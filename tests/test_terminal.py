@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from headway.analysis.tables import grid
-from headway.analysis.terminal import reported, show
+from headway.analysis.console.tables import grid
+from headway.analysis.console.terminal import reported, show
 from headway.traces.errors import InputError, visible
 
 HOSTILE = "\x1b[2Jred\x1b[0m \x9b31m \u202eevil\u202c \u2066x\u2069 \u200e\u200f \u2028\u2029 \r \x07 \udc80"

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from test_explain import HEADS_AWAY, ONE_AWAY, headway, lab, world
 from worlds import Scripted, Shuffled, eventful
 
-from headway.analysis.replay.timeline import Window, _micro, levels, steps, trace_events, window
-from headway.analysis.replay.watch import Replay, watch, watch_scenario
+from headway.analysis.replay.rerun import Replay, rerun, rerun_scenario
+from headway.analysis.replay.timeline import trace_events
+from headway.analysis.replay.trace_event_format import microseconds
+from headway.analysis.replay.window import Window, levels, steps, window
 from headway.simcore import Scenario, load_scenario, shipped_scenario
 from headway.simcore.instrument import Compute, Message
 from headway.traces import InputError, Trace, on_off
@@ -78,7 +80,7 @@ def _end(replay: Replay) -> float:
 @given(eventful(faults=True), st.integers(0, 100))
 @FEW
 def test_a_timeline_is_what_the_format_says(scenario: Scenario, seed: int) -> None:
-    replay = watch(scenario, Shuffled(seed), "run")
+    replay = rerun(scenario, Shuffled(seed), "run")
     if not replay.result.tokens.empty:
         check_format(whole(replay))
 
@@ -87,7 +89,7 @@ def test_a_timeline_is_what_the_format_says(scenario: Scenario, seed: int) -> No
 @FEW
 def test_every_span_is_on_its_track_once(scenario: Scenario, seed: int) -> None:
     """On a `fifo` device computations need no second lane; their times add up to those of the spans."""
-    replay = watch(scenario, Shuffled(seed), "run")
+    replay = rerun(scenario, Shuffled(seed), "run")
     tracks = by_track(whole(replay)["traceEvents"])
     for i, device in enumerate(scenario.cluster.devices):
         mine = [s for s in replay.spans if isinstance(s, Compute) and s.device == i]
@@ -110,7 +112,7 @@ def test_every_span_is_on_its_track_once(scenario: Scenario, seed: int) -> None:
 @given(eventful(), st.integers(0, 100), st.integers(0, 3), st.integers(0, 3))
 @FEW
 def test_a_range_shows_what_happened_in_it(scenario: Scenario, seed: int, first: int, more: int) -> None:
-    replay = watch(scenario, Shuffled(seed), "run")
+    replay = rerun(scenario, Shuffled(seed), "run")
     tokens = replay.result.tokens[replay.result.tokens.request == 0]
     if first >= len(tokens):
         with pytest.raises(InputError, match="--tokens"):
@@ -130,7 +132,7 @@ def test_a_range_shows_what_happened_in_it(scenario: Scenario, seed: int, first:
 
 
 def test_tracks_have_names_and_slices_those_of_blocks() -> None:
-    replay = watch(world(), Scripted(HEADS_AWAY, ONE_AWAY), "run")
+    replay = rerun(world(), Scripted(HEADS_AWAY, ONE_AWAY), "run")
     events = whole(replay)["traceEvents"]
     tracks = by_track(events)
     assert {"1 tokens", "1 decisions", "1 migrations", "1 standstills", "2 b1", "2 b2", "2 desk"} <= set(
@@ -147,13 +149,13 @@ def test_tracks_have_names_and_slices_those_of_blocks() -> None:
 
 
 def test_no_track_has_the_number_of_its_group() -> None:
-    events = whole(watch(world(), Scripted(ONE_AWAY), "run"))["traceEvents"]
+    events = whole(rerun(world(), Scripted(ONE_AWAY), "run"))["traceEvents"]
     tracks = {event["tid"] for event in events if event["ph"] == "X"}
     assert not tracks & {event["pid"] for event in events}
 
 
 def test_what_a_link_offers_is_drawn_to_the_end() -> None:
-    replay = watch(world(), Scripted(ONE_AWAY), "run")
+    replay = rerun(world(), Scripted(ONE_AWAY), "run")
     seen = window(replay, 0, 1, 2)
     offers = [e for e in trace_events(replay, seen)["traceEvents"] if e["name"] == "wifi offers [Mbit/s]"]
     assert [offers[0]["ts"], offers[-1]["ts"]] == pytest.approx([seen.start_s * 1e6, seen.end_s * 1e6])
@@ -163,14 +165,14 @@ def test_what_a_link_offers_is_drawn_to_the_end() -> None:
 def test_messages_that_share_a_link_lie_in_lanes() -> None:
     """A live migration goes the way of the tokens."""
     scenario = world(migration="live")
-    replay = watch(scenario, Scripted(ONE_AWAY, HEADS_AWAY), "run")
+    replay = rerun(scenario, Scripted(ONE_AWAY, HEADS_AWAY), "run")
     document = whole(replay)
     check_format(document)
     assert any(name.endswith("(2)") for name in by_track(document["traceEvents"]) if name.startswith("3 "))
 
 
 def test_what_links_carry_sums_up_to_what_was_sent() -> None:
-    replay = watch(world(), Scripted(HEADS_AWAY), "run")
+    replay = rerun(world(), Scripted(HEADS_AWAY), "run")
     rates: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for event in whole(replay)["traceEvents"]:
         if event["ph"] == "C" and "carries" in event["name"]:
@@ -188,12 +190,12 @@ def test_outages_are_slices() -> None:
     devices = scenario.cluster.devices
     spare = replace(devices[2], up=on_off([(1.0, 2.0)]))
     gone = replace(scenario, cluster=replace(scenario.cluster, devices=(*devices[:2], spare)))
-    tracks = by_track(whole(watch(gone, Scripted(ONE_AWAY), "run"))["traceEvents"])
+    tracks = by_track(whole(rerun(gone, Scripted(ONE_AWAY), "run"))["traceEvents"])
     assert [(one["ts"], one["dur"]) for one in tracks["2 b2 (down)"]] == [(1e6, 1e6)]
 
 
 def test_the_outage_of_a_device_in_use_tells_what_was_lost() -> None:
-    replay = watch_scenario(load_scenario(shipped_scenario("phone-leaves")), "static")
+    replay = rerun_scenario(load_scenario(shipped_scenario("phone-leaves")), "static")
     seen = window(replay, 0, 120, 130)
     document = trace_events(replay, seen)
     check_format(document)
@@ -206,7 +208,7 @@ def test_the_outage_of_a_device_in_use_tells_what_was_lost() -> None:
 @given(st.integers(0, 10**15))
 def test_no_nanosecond_is_lost_on_the_way_to_a_viewer(time_ns: int) -> None:
     """However it is read: cut off after a multiplication, or digit by digit."""
-    shown = json.loads(json.dumps(_micro(time_ns)))
+    shown = json.loads(json.dumps(microseconds(time_ns)))
     assert nano(shown) == time_ns
     assert int(Decimal(repr(shown)) * 1000) == time_ns
 

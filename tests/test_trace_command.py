@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from headway.analysis.cli import app
-from headway.analysis.recordings import summary
+from headway.analysis.statistics.recordings import summary
 from headway.traces import Options, record
 from headway.traces.recording import quantiles
 

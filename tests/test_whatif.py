@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from typer.testing import CliRunner, Result
 
 from headway.analysis.cli import app
-from headway.analysis.metrics import metrics
-from headway.analysis.stats import bootstrap, without_rounding
+from headway.analysis.statistics import bootstrap, without_rounding
+from headway.analysis.statistics.metrics import metrics
 from headway.analysis.whatif import Findings, Study, sweep, what_if
 from headway.analysis.whatif.differences import METRICS, differences, levels
 from headway.analysis.whatif.figures import cdf_figure, sweep_figure

@@ -1,14 +1,14 @@
 """Figures of one run, of several, and of a campaign, all in one style and from tables alone.
 
-Every function takes data frames and gives a matplotlib figure; `analysis.plots.save_figure` writes it. `policy` is the
-column that is told apart by colour, and `run` names the world-and-policy that a row belongs to.
+Every function takes data frames and gives a matplotlib figure; `analysis.figures.saving.save_figure` writes it.
+`policy` is the column that is told apart by colour, and `run` names the world-and-policy that a row belongs to.
 """
 
-from headway.analysis.figures.across import difference_figure, gap_figure, heat_map
+from headway.analysis.figures.across_worlds import difference_figure, gap_figure, heat_map
 from headway.analysis.figures.devices import memory_figure, utilisation_figure
 from headway.analysis.figures.latency import boxen_figure, by_token_figure, distribution_figure
+from headway.analysis.figures.layout import COLUMN, PAGE, SLIDE, Size
 from headway.analysis.figures.placement import migration_figure, placement_figure
-from headway.analysis.figures.style import COLUMN, PAGE, SLIDE, Size
 
 __all__ = [
     "COLUMN",

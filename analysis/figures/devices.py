@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from headway.analysis.figures.style import (
+from headway.analysis.figures.layout import (
     COLOURS,
     PAGE,
     Size,
@@ -23,8 +23,8 @@ from headway.analysis.figures.style import (
     policies_in,
     shortened,
 )
-from headway.analysis.plots import literal, looks
-from headway.analysis.tables import byte_unit
+from headway.analysis.figures.style import literal, looks
+from headway.analysis.formatting import byte_unit
 
 _MOST_LINES = 8
 """More lines than this cannot be told apart."""

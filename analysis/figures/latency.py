@@ -8,7 +8,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from headway.analysis.figures.style import (
+from headway.analysis.figures.axes import set_latency_scale
+from headway.analysis.figures.latency_cdf import draw_shares
+from headway.analysis.figures.layout import (
     PAGE,
     Size,
     add_legend,
@@ -22,8 +24,8 @@ from headway.analysis.figures.style import (
     policies_in,
     shortened,
 )
-from headway.analysis.plots import draw_shares, literal, looks, set_latency_scale
-from headway.analysis.tables import time_unit
+from headway.analysis.figures.style import literal, looks
+from headway.analysis.formatting import time_unit
 
 _MOST_TOGETHER = 6
 

@@ -12,7 +12,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from headway.analysis.figures.style import (
+from headway.analysis.figures.layout import (
     PAGE,
     Size,
     add_legend,
@@ -25,8 +25,8 @@ from headway.analysis.figures.style import (
     panels,
     thinned,
 )
-from headway.analysis.plots import looks
-from headway.analysis.tables import byte_unit
+from headway.analysis.figures.style import looks
+from headway.analysis.formatting import byte_unit
 
 _MOST_STEPS = 500
 _HEAD = re.compile(r"L(\d+)\.head(\d+)")

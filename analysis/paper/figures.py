@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from headway.analysis.paper.experiments import POLICIES, shard_variant
 from headway.analysis.paper.runs import SLOWEST, Tables
 from headway.analysis.paper.tables import BEST, ORDER, OURS, decision_gaps, ratios
-from headway.analysis.stats import Interval, bootstrap
+from headway.analysis.statistics import Interval, bootstrap
 
 _CLAIMED_GAP = (15.0, 20.0)
 _CLAIMED_SPEEDUP = (9.0, 10.0)

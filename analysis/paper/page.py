@@ -13,11 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headway.analysis.output import writing
+from headway.analysis.figures.saving import save_figure
+from headway.analysis.files.atomic import writing
 from headway.analysis.paper import figures, tables
+from headway.analysis.paper.cells import markdown
 from headway.analysis.paper.experiments import Experiment
 from headway.analysis.paper.runs import Tables
-from headway.analysis.plots import save_figure
 from headway.traces.errors import InputError
 
 _REGION = re.compile(r"(?P<begin><!-- table:(?P<name>[\w-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
@@ -47,7 +48,7 @@ def write(experiment: Experiment, results: Tables, folder: Path) -> Written:
     Raises:
         InputError: the folder cannot be written.
     """
-    shown = {name: tables.markdown(table) for name, table in TABLES[experiment](results).items()}
+    shown = {name: markdown(table) for name, table in TABLES[experiment](results).items()}
     drawn = FIGURES[experiment](results)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from headway import policies
-from headway.analysis.campaign.dispatch import mapped
+from headway.analysis.experiments.dispatch import mapped
+from headway.analysis.paper.optimality_gap import JudgedPolicy
 from headway.analysis.paper.placements import SlowestDevice
-from headway.analysis.paper.witness import Witness
 from headway.analysis.paper.worlds import World, alone_seconds, bound_seconds, draw
 from headway.simcore import Policy, PolicyChoice, Result, RunOptions, simulate
 
@@ -103,12 +103,12 @@ def run_world(task: tuple[Case, int], options: RunOptions) -> Tables:
     tokens: list[pd.DataFrame] = []
     timings: list[dict[str, Any]] = []
     for choice in case.choices:
-        witness = Witness(_create(choice), case.judge_every)
-        result = simulate(scenario, witness, options, run=choice.label)
+        judged = JudgedPolicy(_create(choice), case.judge_every)
+        result = simulate(scenario, judged, options, run=choice.label)
         about = {"variant": case.variant, "world": seed, "policy": choice.label}
         runs.append(about | _run_row(case.world, result) | {"alone_s": limits[0], "bound_s": limits[1]})
-        decisions.extend(about | asdict(judgement) for judgement in witness.judgements)
-        timings.append(about | _timing_row(witness))
+        decisions.extend(about | asdict(judgement) for judgement in judged.judgements)
+        timings.append(about | _timing_row(judged))
         if case.every_token:
             tokens.append(_token_rows(about, result))
     return Tables(pd.DataFrame(runs), pd.DataFrame(decisions), _stacked(tokens), pd.DataFrame(timings))
@@ -142,8 +142,8 @@ def _run_row(world: World, result: Result) -> dict[str, Any]:
     }
 
 
-def _timing_row(witness: Witness) -> dict[str, float]:
-    wall_s = np.array(witness.wall_s)
+def _timing_row(judged: JudgedPolicy) -> dict[str, float]:
+    wall_s = np.array(judged.wall_s)
     return {"decision_p50_s": float(np.median(wall_s)), "decision_max_s": float(wall_s.max())}
 
 

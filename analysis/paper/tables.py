@@ -9,16 +9,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from headway.analysis.paper.cells import cell, megabytes, percent, times, times_plain
 from headway.analysis.paper.experiments import POLICIES, SHAPES, shard_variant
 from headway.analysis.paper.runs import Tables
 from headway.analysis.paper.worlds import World, model_bytes, work_flop
-from headway.analysis.stats import Interval, bootstrap
+from headway.analysis.statistics import Interval
 from headway.simcore import Kind
 
 ORDER = tuple(choice.label for choice in POLICIES)
 OURS = "resource-aware"
 BEST = "exact"
-
 _KEYS = ["variant", "world", "policy"]
 
 
@@ -164,42 +164,6 @@ def why(decisions: pd.DataFrame) -> pd.DataFrame:
             for name, which in kinds.items()
         ]
     )
-
-
-def cell(values: "pd.Series[float]", shown: Callable[[Interval], str]) -> str:
-    """The median of what there is, with its interval; and how many are in it, if not all."""
-    present = values[np.isfinite(values)]
-    if present.empty:
-        return f"none of {len(values)}"
-    count = "" if len(present) == len(values) else f", {len(present)} of {len(values)}"
-    return f"{shown(bootstrap(present))}{count}"
-
-
-def percent(interval: Interval) -> str:
-    """As a percentage."""
-    value, low, high = (f"{100.0 * part + 0.0:.1f}" for part in (interval.value, interval.low, interval.high))
-    return f"{value} % ({low}–{high})"
-
-
-def times(interval: Interval) -> str:
-    """As a factor."""
-    return f"{interval.value:.2f} ({interval.low:.2f}–{interval.high:.2f})"
-
-
-def megabytes(interval: Interval) -> str:
-    """As 10^6 bytes."""
-    return f"{interval.value / 1e6:.1f} ({interval.low / 1e6:.1f}–{interval.high / 1e6:.1f})"
-
-
-def times_plain(value: float) -> str:
-    """As a factor without an interval."""
-    return f"{value:.2f}" if np.isfinite(value) else "-"
-
-
-def markdown(table: pd.DataFrame) -> str:
-    """A table as GitHub shows it."""
-    lines = [list(table.columns), ["---"] + ["---:"] * (len(table.columns) - 1), *table.to_numpy().tolist()]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def _by_policy(rows: pd.DataFrame, column: str, value: str, shown: Callable[[Interval], str]) -> pd.DataFrame:

@@ -7,10 +7,11 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from headway.analysis.replay.critical import Path, Piece, critical_path
-from headway.analysis.replay.reasons import Explainer, Reasons, seconds
-from headway.analysis.replay.watch import Replay
-from headway.analysis.tables import grid
+from headway.analysis.console.tables import grid
+from headway.analysis.replay.attribution import Explainer
+from headway.analysis.replay.critical_path import Path, Piece, critical_path
+from headway.analysis.replay.reasons import Reasons, seconds
+from headway.analysis.replay.rerun import Replay
 from headway.simcore.files.placement import ranges
 from headway.traces.errors import InputError
 

@@ -1,23 +1,11 @@
-"""Why a piece of a critical path took so long: what was offered, what was had of it, and who else was there."""
+"""Why something took as long as it did, as figures that add up and as words."""
 
-import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from headway.analysis.replay.critical import Path, Piece
-from headway.analysis.replay.spans import STAGES, block_names
-from headway.analysis.replay.watch import Replay
-from headway.analysis.tables import byte_unit, number
-from headway.simcore.engine.network.network import shared_cluster
-from headway.simcore.instrument import Asked, Attempt, Compute, Message, Move
-from headway.simcore.world.airtime import CellRate
-from headway.simcore.world.blocks import Kind
-from headway.simcore.world.route import Route
-from headway.traces import Trace
+from headway.analysis.formatting import byte_unit, number
 
-_IN_LAYERS = (Kind.HEAD, Kind.PROJ, Kind.FFN)
-_NEARLY = 0.995
+NEARLY = 0.995
 """What is this near to the whole is not worth a word."""
 
 
@@ -77,7 +65,7 @@ class Reasons:
         for name, (then_bytes, usual_bytes, length_s) in self.offered.items():
             then, usual = then_bytes / length_s, usual_bytes / length_s
             parts.append(f"{name} offered {_rate(then)}" + _against(then, usual, _rate(usual)))
-        if self.wire_bytes < _NEARLY * self.alone_bytes:
+        if self.wire_bytes < NEARLY * self.alone_bytes:
             parts.append(f"got {self.wire_bytes / self.alone_bytes:.0%} of what it would have had alone")
         if self.still_s > 0.0:
             parts.append(f"stood still for {seconds(self.still_s)}")
@@ -92,16 +80,16 @@ class Reasons:
             return []
         free, usual = self.free_s / self.busy_s, self.usual_free_s / self.busy_s
         parts = []
-        if min(free, usual) < _NEARLY:
+        if min(free, usual) < NEARLY:
             parts.append(f"{free:.0%} of the device was free" + _against(free, usual, f"{usual:.0%}"))
-        if self.nominal_s < _NEARLY * self.free_s:
+        if self.nominal_s < NEARLY * self.free_s:
             parts.append(f"got {self.nominal_s / self.free_s:.0%} of that")
         return parts or ["the whole device"]
 
 
 def _against(then: float, usual: float, text: str) -> str:
     """Beside the mean over the run, where that is another."""
-    return f" ({text} on average)" if abs(then - usual) > (1 - _NEARLY) * usual else ""
+    return f" ({text} on average)" if abs(then - usual) > (1 - NEARLY) * usual else ""
 
 
 def _rate(bytes_per_s: float) -> str:
@@ -118,189 +106,3 @@ def seconds(length_s: float) -> str:
         if length_s >= factor:
             return f"{number(length_s / factor)} {unit}"
     return f"{number(length_s * 1e6)} us"
-
-
-class Explainer:
-    """Knows what to say about the pieces of one token.
-
-    Args:
-        replay: the run.
-        path: of the token.
-    """
-
-    def __init__(self, replay: Replay, path: Path) -> None:
-        self._replay = replay
-        self._spans = path.spans
-        self._messages, self._computes = _meeting(replay, path.start_s, path.start_s + path.latency_s)
-        self._cluster = shared_cluster(replay.scenario.cluster, replay.scenario.network.sharing)
-        self._end_s = float(replay.result.runs["end_s"].iloc[0])
-
-    def what(self, piece: Piece) -> tuple[str, int | None]:
-        """What a piece is about, and of which layer if it is of one."""
-        cause = piece.cause
-        match cause:
-            case Compute():
-                layer = cause.layer if cause.kind in _IN_LAYERS else None
-                return STAGES[cause.kind], layer
-            case Message(block=None):
-                if cause.kind is None:
-                    return "input", None
-                return f"output of {STAGES[cause.kind]}", cause.layer if cause.kind in _IN_LAYERS else None
-            case Message() | Move():
-                assert cause.block is not None
-                return self._moved(cause.block)
-            case Asked():
-                return "decision", None
-        return {"wait": "turn of the request", "migration": "move given up"}.get(
-            piece.part, "device down"
-        ), None
-
-    def _moved(self, block: int) -> tuple[str, int | None]:
-        blocks = self._replay.scenario.block_table
-        kind = Kind(blocks.kind[block])
-        return f"move of {STAGES[kind]}", int(blocks.layer[block]) if kind in _IN_LAYERS else None
-
-    def where(self, piece: Piece) -> str:
-        """The device, or the two between which something was sent."""
-        names = self._cluster.names
-        match piece.cause:
-            case Compute(device=device):
-                return names[device]
-            case Message(sender=sender, receiver=receiver):
-                return f"{names[sender]} → {names[receiver]}"
-            case Move(new=new):
-                return f"disk of {names[new]}"
-        return ""
-
-    def add(self, piece: Piece, reasons: Reasons) -> None:
-        """Add what is known about a piece."""
-        match piece.cause:
-            case Message():
-                self._of_message(piece.cause, reasons)
-            case Compute() if piece.part == "compute":
-                self._of_compute(piece, piece.cause, reasons)
-            case Compute() if piece.part == "wait":
-                reasons.beside.update(self._computing(piece, piece.cause))
-            case Compute():
-                reasons.texts["swapped bytes came from disk"] = None
-            case Move():
-                reasons.texts["weights came from disk"] = None
-            case Asked():
-                reasons.texts[f"{piece.cause.outcome}, charged to simulated time"] = None
-            case None:
-                reasons.texts.update(dict.fromkeys(self._of_waiting(piece)))
-
-    def _of_waiting(self, piece: Piece) -> list[str]:
-        if piece.part == "fault":
-            faults = self._replay.result.faults
-            named = faults[
-                (faults["request"] == self._spans.request) & (faults["token"] == self._spans.token)
-            ]
-            names = ", ".join(sorted(set(named["device"])))
-            return [f"{names or 'a device'} went down or was waited for"]
-        if piece.part == "wait":
-            done = self._replay.result.requests
-            others = done[(done["finish_s"] > piece.start_s) & (done["start_s"] < piece.end_s)]
-            numbers = [str(n) for n in others["request"] if n != self._spans.request]
-            return [f"behind request {', '.join(numbers)}"] if numbers else []
-        return []
-
-    def _of_compute(self, piece: Piece, cause: Compute, reasons: Reasons) -> None:
-        device = self._cluster.devices[cause.device]
-        free_s = device.availability.integral(piece.start_s, piece.end_s)
-        reasons.busy_s += piece.length_s
-        reasons.nominal_s += cause.nominal_s
-        reasons.free_s += free_s
-        reasons.usual_free_s += device.availability.mean(0.0, self._end_s) * piece.length_s
-        if cause.nominal_s < _NEARLY * free_s:
-            reasons.beside.update(self._computing(piece, cause))
-
-    def _computing(self, piece: Piece, cause: Compute) -> list[str]:
-        """What else a device computed during a piece."""
-        return [
-            block_names(self._replay.scenario.block_table, attempt, span.kind, span.layer, span.device)
-            for attempt, span in self._computes
-            if span is not cause
-            and span.device == cause.device
-            and span.start_s < piece.end_s
-            and piece.start_s < span.end_s
-        ]
-
-    def _of_message(self, message: Message, reasons: Reasons) -> None:
-        route = self._cluster.routes[message.sender][message.receiver]
-        assert route is not None
-        start_s, end_s = message.flow_s, message.arrived_s
-        reasons.size_bytes += message.size_bytes
-        reasons.wire_bytes += message.wire_bytes
-        latency_s = route.latency_at(message.sent_s)
-        reasons.latency_s += min(latency_s, start_s - message.sent_s)
-        reasons.transport_s += max(0.0, start_s - message.sent_s - latency_s)
-        reasons.flow_s += end_s - start_s
-        if end_s <= start_s:
-            return
-        alone = route.integral(start_s, end_s)
-        reasons.alone_bytes += alone
-        reasons.still_s += _still(route, start_s, end_s)
-        narrow = min(range(len(route.bandwidths)), key=lambda i: route.bandwidths[i].integral(start_s, end_s))
-        trace = route.bandwidths[narrow]
-        name = self._cluster.resources[route.resources[narrow]].name
-        length_s = end_s - start_s
-        before = reasons.offered.get(name, (0.0, 0.0, 0.0))
-        now = trace.integral(start_s, end_s), trace.mean(0.0, self._end_s) * length_s, length_s
-        reasons.offered[name] = before[0] + now[0], before[1] + now[1], before[2] + now[2]
-        if message.wire_bytes < _NEARLY * alone:
-            reasons.beside.update(self._flowing(message, route, start_s, end_s))
-
-    def _flowing(self, message: Message, route: Route, start_s: float, end_s: float) -> list[str]:
-        """Other messages that met this one on its way."""
-        found = []
-        for other in self._messages:
-            way = self._cluster.routes[other.sender][other.receiver]
-            if other is message or way is None or not set(way.resources) & set(route.resources):
-                continue
-            if other.flow_s < end_s and start_s < other.arrived_s:
-                found.append(self._named(other))
-        return found
-
-    def _named(self, message: Message) -> str:
-        names = self._cluster.names
-        way = f"{names[message.sender]} → {names[message.receiver]}"
-        if message.block is None:
-            return way
-        return f"the move of {self._replay.scenario.block_table.names[message.block]} ({way})"
-
-
-def _meeting(
-    replay: Replay, start_s: float, end_s: float
-) -> tuple[list[Message], list[tuple[Attempt, Compute]]]:
-    """The messages, and the computations with their attempts, that were there at some time in between."""
-    messages, computes, attempt = [], [], None
-    for span in replay.spans:
-        match span:
-            case Attempt():
-                attempt = span
-            case Message() if span.sent_s < end_s and start_s < span.arrived_s:
-                messages.append(span)
-            case Compute() if span.start_s < end_s and start_s < span.end_s and attempt is not None:
-                computes.append((attempt, span))
-    return messages, computes
-
-
-def _still(route: Route, start_s: float, end_s: float) -> float:
-    """Time in which nothing could flow on a route."""
-    total, now_s = 0.0, start_s
-    if all(
-        isinstance(trace, Trace) and trace.values.min() > 0.0 and trace.end != "zero"
-        for trace in route.bandwidths
-    ):
-        return 0.0
-    while now_s < end_s:
-        until_s = min(end_s, _next_change(route.bandwidths, now_s))
-        if any(trace.value(now_s) == 0.0 for trace in route.bandwidths):
-            total += until_s - now_s
-        now_s = until_s
-    return total
-
-
-def _next_change(traces: Sequence[Trace | CellRate], now_s: float) -> float:
-    return min((trace.next_change(now_s) for trace in traces), default=math.inf)

@@ -1,11 +1,11 @@
 """The report: one HTML file that says what a folder of results shows, and how sure that is.
 
-`read_evidence` reads the folder, `contest` weighs the policies, `page` writes the file.
+`read_results` reads the folder, `rank_policies` ranks the policies, `page` writes the file.
 """
 
-from headway.analysis.report.evidence import Evidence
-from headway.analysis.report.folder import read_evidence
+from headway.analysis.report.data import ReportData
+from headway.analysis.report.load import read_results
 from headway.analysis.report.page import page
-from headway.analysis.report.verdict import Contest, contest, verdict
+from headway.analysis.report.ranking import Ranking, rank_policies, verdict
 
-__all__ = ["Contest", "Evidence", "contest", "page", "read_evidence", "verdict"]
+__all__ = ["Ranking", "ReportData", "page", "rank_policies", "read_results", "verdict"]

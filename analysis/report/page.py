@@ -6,63 +6,65 @@ import platform
 from collections.abc import Sequence
 from importlib import metadata, resources
 
-from headway.analysis.report.closer import fault_sheet, slowest_sheet
-from headway.analysis.report.drawing import inline_svg
-from headway.analysis.report.evidence import Evidence
-from headway.analysis.report.sheets import comparison, numbers, run_sheet, scenario_sheets, settings
-from headway.analysis.report.sights import Sight, sights
-from headway.analysis.report.verdict import METRICS, Contest, Metric, contest, listed, verdict
-from headway.analysis.stats import RESAMPLES
+from headway.analysis.report.data import ReportData
+from headway.analysis.report.diagnostics import fault_table, slowest_runs_table
+from headway.analysis.report.figures import ReportFigure, report_figures
+from headway.analysis.report.ranking import METRICS, Metric, Ranking, listed, rank_policies, verdict
+from headway.analysis.report.svg import inline_svg
+from headway.analysis.report.tables import comparison, numbers, runs_table, scenario_tables, settings
+from headway.analysis.statistics import RESAMPLES
 from headway.traces.errors import visible
 
 _LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn")
 
 
-def page(evidence: Evidence, metric: Metric | None = None, pictures: Sequence[Sight] | None = None) -> str:
-    """The report as HTML; equal evidence gives equal text.
+def page(
+    data: ReportData, metric: Metric | None = None, pictures: Sequence[ReportFigure] | None = None
+) -> str:
+    """The report as HTML; equal data gives equal text.
 
     Names and texts of the user's are escaped by the template, their control characters and marks of direction are shown
     as escapes, and a policy for its content keeps the page from fetching anything or running any script but its own.
 
     Args:
-        evidence: what it stands on.
+        data: what it stands on.
         metric: by which policies are ranked; the median time per output token by default.
         pictures: its figures, if they are drawn already.
     """
     import jinja2  # noqa: PLC0415
 
-    found = contest(evidence, metric or METRICS["tpot_p50_s"])
+    found = rank_policies(data, metric or METRICS["tpot_p50_s"])
     script = _file("page.js")
     digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
     template = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
-    scenario = evidence.documents.get("scenario.yaml", "")
+    scenario = data.documents.get("scenario.yaml", "")
     text: str = template.from_string(_file("page.html")).render(
         policy=f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'",
-        title=evidence.name,
+        title=data.name,
         css=_file("page.css"),
         js=script,
-        facts=_facts(evidence),
-        description=evidence.description,
-        question=_question(evidence, found),
+        facts=_facts(data),
+        description=data.description,
+        question=_question(data, found),
         verdict=verdict(found),
-        also=_also(evidence, found),
+        also=_also(data, found),
         comparison=comparison(found),
         method=_method(found),
-        numbers=numbers(evidence),
-        settings=settings(evidence, found),
+        numbers=numbers(data),
+        settings=settings(data, found),
         figures=[
             {"title": one.title, "caption": one.caption, "svg": inline_svg(one.figure, f"f{i}", one.title)}
-            for i, one in enumerate(sights(evidence, found) if pictures is None else pictures)
+            for i, one in enumerate(report_figures(data, found) if pictures is None else pictures)
         ],
-        faults=fault_sheet(evidence),
-        slowest=slowest_sheet(evidence),
-        runs=run_sheet(evidence),
-        scenario=scenario_sheets(scenario),
-        command=evidence.command,
-        versions=_versions(evidence),
-        documents=evidence.documents,
+        faults=fault_table(data),
+        slowest=slowest_runs_table(data),
+        runs=runs_table(data),
+        scenario=scenario_tables(scenario),
+        command=data.command,
+        versions=_versions(data),
+        documents=data.documents,
     )
     return visible(text.replace("\r\n", "\n").replace("\t", "    "))
 
@@ -71,39 +73,39 @@ def _file(name: str) -> str:
     return (resources.files(__package__) / name).read_text(encoding="utf-8")
 
 
-def _facts(evidence: Evidence) -> list[str]:
-    seeds = evidence.seeds
+def _facts(data: ReportData) -> list[str]:
+    seeds = data.seeds
     counts = [
-        (len(evidence.runs), "run", "runs"),
-        (len(evidence.policies), "policy", "policies"),
-        (len(evidence.settings) if evidence.axes else 0, "setting", "settings"),
+        (len(data.runs), "run", "runs"),
+        (len(data.policies), "policy", "policies"),
+        (len(data.settings) if data.axes else 0, "setting", "settings"),
     ]
     facts = [f"{count:,} {one if count == 1 else many}" for count, one, many in counts if count]
     span = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds):,} seeds, {seeds[0]} to {seeds[-1]}"
-    left_out = [f"without the first {evidence.warm_up:,} tokens of each run"] if evidence.warm_up else []
-    missing = [f"{evidence.missing:,} missing"] if evidence.missing else []
+    left_out = [f"without the first {data.warm_up:,} tokens of each run"] if data.warm_up else []
+    missing = [f"{data.missing:,} missing"] if data.missing else []
     return [*facts, span, *left_out, *missing]
 
 
-def _question(evidence: Evidence, found: Contest) -> str:
-    axes = f", with {listed(evidence.axes)} varied" if evidence.axes else ""
-    if len(evidence.policies) == 1:
-        return f"What is the {found.metric.name} under {evidence.policies[0]}{axes}?"
+def _question(data: ReportData, found: Ranking) -> str:
+    axes = f", with {listed(data.axes)} varied" if data.axes else ""
+    if len(data.policies) == 1:
+        return f"What is the {found.metric.name} under {data.policies[0]}{axes}?"
     least = "least" if found.metric.lower else "highest"
-    return f"Which of {listed(evidence.policies)} has the {least} {found.metric.name}{axes}?"
+    return f"Which of {listed(data.policies)} has the {least} {found.metric.name}{axes}?"
 
 
-def _also(evidence: Evidence, found: Contest) -> list[str]:
+def _also(data: ReportData, found: Ranking) -> list[str]:
     """The verdict by the tail, where that is another."""
     other = METRICS["tpot_p99_s" if found.metric.column != "tpot_p99_s" else "tpot_p50_s"]
-    tail = contest(evidence, other)
+    tail = rank_policies(data, other)
     beaten = tail.changes.get(found.best) if found.best not in (None, tail.best) else None
     if beaten is None or not (beaten.told or tail.worlds == 1):
         return []
     return [f"By another measure the answer is another: {verdict(tail)}"]
 
 
-def _method(found: Contest) -> str:
+def _method(found: Ranking) -> str:
     if found.worlds == 1:
         one, why = ("world", "the tokens of one run depend on each other")
         if found.settings > 1:
@@ -118,7 +120,7 @@ def _method(found: Contest) -> str:
     )
 
 
-def _versions(evidence: Evidence) -> str:
-    made = f"Runs made by Headway {listed(evidence.versions)}. " if evidence.versions else ""
+def _versions(data: ReportData) -> str:
+    made = f"Runs made by Headway {listed(data.versions)}. " if data.versions else ""
     libraries = ", ".join(f"{name} {metadata.version(name)}" for name in _LIBRARIES)
     return f"{made}Report by Headway {metadata.version('headway')}, Python {platform.python_version()}, {libraries}."

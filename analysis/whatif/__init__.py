@@ -4,7 +4,7 @@
 `simcore.files.changes` has the vocabulary of changes, docs/whatif.md the tutorial.
 """
 
-from headway.analysis.whatif.ask import sweep, what_if
+from headway.analysis.whatif.api import sweep, what_if
 from headway.analysis.whatif.runs import Findings
 from headway.analysis.whatif.study import Study
 

@@ -1,7 +1,7 @@
 """Paired differences: the same seed makes the same world, so what differs within it is what the change did.
 
 Only pairs of runs that both came to their last token are compared. The mean difference over worlds has a 95 % bootstrap
-interval (`analysis.stats`) where there are two worlds or more.
+interval (`analysis.statistics`) where there are two worlds or more.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from headway.analysis.stats import bootstrap, without_rounding
+from headway.analysis.statistics import bootstrap, without_rounding
 
 
 @dataclass(frozen=True)

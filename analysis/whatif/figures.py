@@ -13,8 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from headway.analysis.plots import draw_shares, literal, looks, plain, styled
-from headway.analysis.tables import time_unit
+from headway.analysis.figures.axes import plain
+from headway.analysis.figures.latency_cdf import draw_shares
+from headway.analysis.figures.style import literal, looks, styled
+from headway.analysis.formatting import time_unit
 from headway.analysis.whatif.differences import ended
 from headway.analysis.whatif.runs import Findings
 from headway.simcore.files.changes import Scale, Set

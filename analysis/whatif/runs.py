@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from headway import policies
-from headway.analysis.campaign.dispatch import mapped
 from headway.analysis.compare import choose
-from headway.analysis.metrics import later_tokens, metrics
+from headway.analysis.experiments.dispatch import mapped
+from headway.analysis.statistics.metrics import later_tokens, metrics
 from headway.analysis.whatif.differences import differences, levels
 from headway.analysis.whatif.study import BASE, Study
 from headway.simcore import PolicyChoice, Scenario, load_scenario, simulate
@@ -41,7 +41,7 @@ class Findings:
         text: of its file.
         random: whether anything in it depends on the seed. If not, one world is all worlds.
         runs: one row per case, policy and seed: `variant`, `changes`, `policy`, `seed`, `status`, `detail`, and the
-            metrics of `analysis.metrics`.
+            metrics of `analysis.statistics.metrics`.
         tokens: one row per token that followed another: `variant`, `policy`, `seed`, `request`, `token`, `latency_s`.
     """
 

@@ -7,8 +7,9 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from headway.analysis.stats import FEW
-from headway.analysis.tables import NOTHING, byte_unit, grid, number, time_unit
+from headway.analysis.console.tables import grid
+from headway.analysis.formatting import NOTHING, byte_unit, number, time_unit
+from headway.analysis.statistics import FEW
 from headway.analysis.whatif.differences import METRICS
 from headway.analysis.whatif.runs import Findings
 from headway.simcore.files.changes import Change

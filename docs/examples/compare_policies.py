@@ -2,7 +2,7 @@
 
 from headway import policies
 from headway.analysis.compare import compare
-from headway.analysis.metrics import metrics
+from headway.analysis.statistics.metrics import metrics
 from headway.simcore import load_scenario, shipped_scenario
 
 scenario = load_scenario(shipped_scenario("home-cluster"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from headway.analysis.plots import save_figure
+from headway.analysis.figures.saving import save_figure
 from headway.simcore import Cluster, Device
 from headway.simcore.world import topology
 from headway.traces import Trace

@@ -11,7 +11,7 @@ import simpy
 from matplotlib.figure import Figure
 
 from headway import policies
-from headway.analysis.plots import save_figure
+from headway.analysis.figures.saving import save_figure
 from headway.simcore import Scenario, load_scenario, shipped_scenario, simulate
 from headway.simcore.engine.network.network import network, sent
 

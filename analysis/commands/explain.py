@@ -1,0 +1,42 @@
+"""`headway timeline` and `headway explain`."""
+
+# ruff: noqa: PLC0415
+
+from typing import Annotated
+
+import typer
+
+from headway.analysis.commands.replayed_run import Policy, Request, Run, RunName, Seed, repeated_run
+from headway.analysis.console.terminal import reported, show
+
+
+def explain(
+    run: Run,
+    token: Annotated[
+        int | None, typer.Option(min=0, help="The token to explain; the slowest by default.")
+    ] = None,
+    slowest: Annotated[
+        int | None, typer.Option(min=1, help="Explain so many tokens, the slowest of the run or request.")
+    ] = None,
+    request: Request = None,
+    name: RunName = None,
+    policy: Policy = None,
+    seed: Seed = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Every piece of the critical path, not layers together.")
+    ] = False,
+) -> None:
+    """Say why a token took as long as it did.
+
+    The table is its critical path, stage by stage, with the reasons.
+    """
+    with reported():
+        from headway.analysis.replay.explain import explain as explained
+        from headway.analysis.replay.explain import pick
+        from headway.traces.errors import InputError
+
+        if token is not None and slowest is not None:
+            raise InputError("--slowest", "it beside --token", "one of the two")
+        replay = repeated_run(run, name, policy, seed)
+        for number, chosen in enumerate(pick(replay, request, token, slowest)):
+            show(*([""] if number else []), *explained(replay, *chosen, full=full))

@@ -1,0 +1,69 @@
+"""`headway paper`."""
+
+# ruff: noqa: PLC0415
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headway.analysis.console.progress import counted
+from headway.analysis.console.terminal import MOST_PROCESSES, DecisionLimit, reported, show
+from headway.analysis.console.terminal import decision_limit as allowed
+
+
+def paper(
+    which: Annotated[
+        str,
+        typer.Argument(metavar="[small|medium|sensitivity|all]", help="The experiment, all by default."),
+    ] = "all",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few small worlds: to see that it works, not to learn from.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for tables and figures; other files in it are kept.")
+    ] = Path("results/paper"),
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MOST_PROCESSES,
+            help="Processes; one per processor by default. Results are the same for any number.",
+        ),
+    ] = None,
+    decision_limit: DecisionLimit = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Put the tables and figures into this page too, as in docs/paper.md."
+        ),
+    ] = None,
+) -> None:
+    """Repeat the experiments of arXiv 2505.02533 in random worlds.
+
+    Tables and figures say how sure the results are.
+    """
+    with reported():
+        from headway.analysis.files.atomic import writing
+        from headway.analysis.paper import page as pages
+        from headway.analysis.paper.experiments import cases, chosen, scale
+        from headway.analysis.paper.runs import run_all
+        from headway.simcore.simulate import RunOptions
+
+        options = RunOptions(decision_limit_s=allowed(decision_limit))
+        experiments = chosen(which)
+        if page is not None:
+            pages.read(page)
+        with writing(out):
+            out.mkdir(parents=True, exist_ok=True)
+        written = []
+        for name in experiments:
+            todo = cases(name, scale(quick))
+            with counted(name, sum(len(case.seeds) for case in todo), "worlds") as step:
+                count = workers or os.cpu_count() or 1
+                results = run_all(todo, workers=count, options=options, progress=step)
+            written.append(pages.write(name, results, out))
+        if page is not None:
+            pages.fill(page, written, out)
+        show(f"Results: {out}")

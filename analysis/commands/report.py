@@ -1,0 +1,89 @@
+"""`headway report`."""
+
+# ruff: noqa: PLC0415
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headway.analysis.console.terminal import reported, show
+
+if TYPE_CHECKING:
+    from headway.analysis.figures import Size
+
+
+class SizeName(StrEnum):
+    """What figures can be made for."""
+
+    COLUMN = "column"
+    PAGE = "page"
+    SLIDE = "slide"
+
+
+def _size(name: SizeName) -> "Size":
+    from headway.analysis import figures
+
+    return {SizeName.COLUMN: figures.COLUMN, SizeName.PAGE: figures.PAGE, SizeName.SLIDE: figures.SLIDE}[name]
+
+
+def report(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="A folder of `headway run`, or the store or export of a campaign."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="FILE", help="The file, DIR.html beside the folder by default."),
+    ] = None,
+    campaign: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which campaign, where a store has several.")
+    ] = None,
+    metric: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Rank policies by tpot_p50_s, tpot_p95_s, tpot_p99_s, ttft_s or tokens_per_s.",
+        ),
+    ] = "tpot_p50_s",
+    warm_up: Annotated[
+        int,
+        typer.Option(min=0, metavar="TOKENS", help="Leave out so many tokens at the beginning of every run."),
+    ] = 0,
+    figures: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write the figures as SVG and PNG into this folder too."),
+    ] = None,
+    size: Annotated[
+        SizeName, typer.Option(help="What these files are made for: a column of a paper, a page, or a slide.")
+    ] = SizeName.COLUMN,
+) -> None:
+    """Write a report on results, as one HTML file.
+
+    It has a verdict, intervals, figures and tables, needs no network and opens from disk.
+    """
+    with reported():
+        from headway.analysis.figures.saving import save_figure
+        from headway.analysis.files.atomic import writing
+        from headway.analysis.report.data import after_warm_up
+        from headway.analysis.report.figures import report_figures
+        from headway.analysis.report.load import read_results
+        from headway.analysis.report.page import page
+        from headway.analysis.report.ranking import metric_named, rank_policies, verdict
+
+        ranked = metric_named(metric)
+        data = after_warm_up(read_results(folder, campaign), warm_up)
+        target = out if out is not None else folder.with_name(f"{folder.resolve().name}.html")
+        text = page(data, ranked)
+        with writing(target):
+            target.write_text(text, encoding="utf-8", newline="\n")
+        found = rank_policies(data, ranked)
+        if figures is not None:
+            with writing(figures):
+                figures.mkdir(parents=True, exist_ok=True)
+                for picture in report_figures(data, found, _size(size)):
+                    save_figure(picture.figure, figures, picture.name)
+        show(verdict(found), f"Report: {target}")

@@ -1,0 +1,148 @@
+"""`headway run`."""
+
+# ruff: noqa: PLC0415
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headway.analysis.commands.scenario_argument import ScenarioName, load_scenario
+from headway.analysis.console.terminal import DecisionLimit, console, look_here, reported, scenario_file, show
+from headway.analysis.console.terminal import decision_limit as allowed
+
+if TYPE_CHECKING:
+    from headway.simcore.audit import Audit
+    from headway.simcore.engine.realtime import Lateness
+    from headway.simcore.observe import Policy
+    from headway.simcore.results import Result
+    from headway.simcore.scenario import Scenario
+    from headway.simcore.simulate import RunOptions
+
+DEFAULT_SCENARIO = "home-cluster"
+
+
+def run(
+    scenario: ScenarioName = DEFAULT_SCENARIO,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Run this policy (a name, or module:Class), with its default parameters, instead of those in the "
+            "scenario; may be repeated. "
+            "A scenario without policies is run under resource-aware.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Use this seed instead of the scenario's.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for the results of this run, results/<scenario name> by default. It is replaced as a whole if "
+            "it holds results of an earlier run.",
+        ),
+    ] = None,
+    realtime: Annotated[
+        float | None,
+        typer.Option(
+            metavar="FACTOR",
+            help="Pace the runs by the wall clock: seconds of wall time per simulated second, so 1 is real time and "
+            "0.1 ten times as fast. The results are the same; how late events were is told afterwards.",
+        ),
+    ] = None,
+    decision_limit: DecisionLimit = None,
+    audit: Annotated[
+        bool,
+        typer.Option(
+            "--audit",
+            help="Check after every event that no law of the simulation is broken, and say how much was checked. The "
+            "results are the same; it takes five to nine times as long.",
+        ),
+    ] = False,
+    list_: Annotated[
+        bool,
+        typer.Option("--list", help="List what comes with Headway: scenarios, models, traces, policies."),
+    ] = False,
+) -> None:
+    """Emulate a scenario under its policies; save tables and a figure.
+
+    A run that ends early, for example out of memory, is a result like any other: the table says how it ended and the
+    exit code is 0.
+    """
+    with reported():
+        if list_:
+            _list()
+            return
+        from headway.analysis.compare import choose, create_all, given
+        from headway.analysis.files.atomic import writing
+        from headway.analysis.files.results_folder import results_folder
+        from headway.analysis.results import write_results
+        from headway.simcore.simulate import RunOptions
+
+        options = RunOptions(audit, allowed(decision_limit), realtime)
+        world = load_scenario(scenario, seed)
+        look_here(policy or ())
+        by_label = given(policy) if policy else create_all(choose(world, []))
+        target = out if out is not None else Path("results") / world.name
+        with results_folder(target) as folder:
+            result, told = _compare(world, by_label, options)
+            with writing(target):
+                write_results(folder, result, world, scenario_file(scenario).resolve())
+        _show(world, result, told, target)
+
+
+def _compare(
+    world: "Scenario",
+    by_label: "dict[str, Policy]",
+    options: "RunOptions",
+) -> "tuple[Result, list[str]]":
+    """All runs, under a progress bar if somebody is watching; and what is told of how they went."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from headway.analysis.compare import compare, total_tokens
+    from headway.analysis.console.tables import audited, lateness
+    from headway.traces.errors import visible
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("tokens"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console(), transient=True, disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task("", total=len(by_label) * total_tokens(world))
+
+        def step(label: str, tokens: int) -> None:
+            bar.update(task, description=visible(label), completed=tokens)
+
+        late: dict[str, Lateness] = {}
+        audits: dict[str, Audit] = {}
+        result = compare(
+            world,
+            by_label,
+            step,
+            options=options,
+            on_lateness=late.__setitem__,
+            on_audit=audits.__setitem__,
+        )
+    return result, [*lateness(late), *audited(audits.values())]
+
+
+def _show(world: "Scenario", result: "Result", told: list[str], target: Path) -> None:
+    from headway.analysis.console.tables import endings, memory_table, summary_table
+
+    show(summary_table(result), *endings(result), "", memory_table(result, world), "")
+    show(*told, f"Results: {target}")
+
+
+def _list() -> None:
+    from headway import policies, simcore, traces
+
+    show("Scenarios:", *(f"  {name}" for name in simcore.shipped_scenarios()))
+    show("Models:", *(f"  {name}" for name in simcore.PRESETS))
+    show("Traces:", *(f"  {name}" for name in traces.shipped_names()))
+    show("Policies:", *(f"  {name:<16} {policies.described(name)}" for name in policies.names()))

@@ -1,0 +1,26 @@
+"""`headway sweep export`."""
+
+# ruff: noqa: PLC0415
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headway.analysis.commands.sweep.campaign_argument import File, StoreFolder, planned_campaign
+from headway.analysis.console.terminal import reported, show
+
+
+def export(
+    file: File,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the tables; replaced as a whole if it holds some.")
+    ],
+    store: StoreFolder = None,
+) -> None:
+    """Write the tables of a campaign, as far as it is made, to a folder."""
+    with reported(), planned_campaign(file, store, needed=True) as (planned, place):
+        from headway.analysis.experiments.export import export as write
+
+        count = write(planned, place, out)
+        show(f"{count:,} runs: {out}")

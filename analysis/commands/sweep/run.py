@@ -1,0 +1,181 @@
+"""`headway sweep run` and `headway sweep resume`."""
+
+# ruff: noqa: PLC0415
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headway.analysis.commands.sweep.campaign_argument import (
+    File,
+    Processes,
+    StoreFolder,
+    planned_campaign,
+    signals_handled_by,
+)
+from headway.analysis.console.terminal import DecisionLimit, console, reported, show
+from headway.analysis.console.terminal import decision_limit as allowed
+
+if TYPE_CHECKING:
+    from headway.analysis.experiments import Plan, Store, Tally, Workers
+    from headway.simcore.simulate import RunOptions
+
+_Dask = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Use the workers of this Dask scheduler, such as tcp://host:8786."),
+]
+_Retry = Annotated[bool, typer.Option("--retry-failed", help="Try again what failed earlier.")]
+_Audit = Annotated[
+    bool,
+    typer.Option(
+        "--audit",
+        help="Watch every run that is made for broken laws of the simulation; one that breaks a law fails. Takes "
+        "longer, and gives the same results.",
+    ),
+]
+
+
+def run(
+    file: File,
+    store: StoreFolder = None,
+    workers: Processes = None,
+    dask: _Dask = None,
+    retry_failed: _Retry = False,
+    decision_limit: DecisionLimit = None,
+    audit: _Audit = False,
+) -> None:
+    """Make the runs that the store does not hold yet.
+
+    A run that fails is recorded and does not end the campaign. Ctrl-C finishes what is under way; what is done stays
+    done, whatever happens.
+    """
+    with reported():
+        options = _options(decision_limit, audit)
+        with planned_campaign(file, store) as (planned, place):
+            _make(file, planned, place, _crew(workers, dask), retry_failed, options)
+
+
+def resume(
+    file: File,
+    store: StoreFolder = None,
+    workers: Processes = None,
+    dask: _Dask = None,
+    retry_failed: _Retry = False,
+    decision_limit: DecisionLimit = None,
+    audit: _Audit = False,
+) -> None:
+    """Go on with a campaign: as `run`, but only where there is a store."""
+    with reported():
+        options = _options(decision_limit, audit)
+        with planned_campaign(file, store, needed=True) as (planned, place):
+            _make(file, planned, place, _crew(workers, dask), retry_failed, options)
+
+
+def _crew(workers: int | None, dask: str | None) -> "AbstractContextManager[Workers]":
+    from headway.analysis.experiments import dask_workers, processes
+    from headway.traces.errors import InputError
+
+    if dask is None:
+        return processes(workers)
+    if workers is not None:
+        raise InputError(
+            "--workers", "a number beside --dask", "one of the two: the cluster has its own workers"
+        )
+    return dask_workers(dask)
+
+
+def _options(decision_limit: str | None, audit: bool) -> "RunOptions":
+    from headway.simcore.simulate import RunOptions
+
+    return RunOptions(audit, allowed(decision_limit))
+
+
+def _make(
+    file: str,
+    planned: "Plan",
+    place: "Store",
+    crew: "AbstractContextManager[Workers]",
+    retry_failed: bool,
+    options: "RunOptions",
+) -> None:
+    from headway.analysis.experiments import run as make
+
+    with _interruptible() as stop, crew as workers, _watched() as progress:
+        tally = make(
+            planned,
+            place,
+            workers,
+            retry_failed=retry_failed,
+            options=options,
+            progress=progress,
+            stop=stop,
+        )
+    again = f"headway sweep resume {file} --store {place.folder}"
+    if tally.stopped:
+        _say(f"stopped with {tally.left:,} of {tally.total:,} runs to make")
+        _say(f"to go on: {again}")
+        raise typer.Exit(130)
+    show(
+        f"{tally.total:,} runs: {tally.before:,} were in the store, {tally.done:,} made now, "
+        f"{tally.failed + tally.skipped:,} failed",
+        f"Store: {place.folder}",
+    )
+    if tally.failed or tally.skipped:
+        show(f"To see why: headway sweep status {file} --store {place.folder}")
+        show(f"To try again: {again} --retry-failed")
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Let a first Ctrl-C ask for an orderly end, and a second one have it at once; a third has nothing to add."""
+    asked: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        asked.append(number)
+        if len(asked) == 1:
+            _say("finishing the runs under way; once more to leave them")
+        elif len(asked) == 2:
+            raise KeyboardInterrupt
+
+    with signals_handled_by(note):
+        yield lambda: bool(asked)
+
+
+def _say(text: str) -> None:
+    """Tell something on standard error, if anybody is there: it may be the terminal that has gone away."""
+    from headway.traces.errors import visible
+
+    with suppress(OSError):
+        typer.echo(f"headway: {visible(text)}", err=True)
+
+
+@contextmanager
+def _watched() -> "Iterator[Callable[[Tally], None]]":
+    """A progress bar with rate, time left and failures, if somebody is watching."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("runs"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[failed]}"),
+    )
+    with Progress(*columns, console=console(), transient=True, disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task("", total=None, rate="", failed="")
+
+        def step(tally: "Tally") -> None:
+            made = tally.done + tally.failed
+            bar.update(
+                task,
+                total=tally.total - tally.before - tally.skipped,
+                completed=made,
+                rate=f"{made / (bar.tasks[0].elapsed or 1.0):.1f} per s",
+                failed=f"{tally.failed} failed" if tally.failed else "",
+            )
+
+        yield step

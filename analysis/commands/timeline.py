@@ -1,0 +1,48 @@
+"""`headway timeline`."""
+
+# ruff: noqa: PLC0415
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headway.analysis.commands.replayed_run import (
+    Policy,
+    Request,
+    Run,
+    RunName,
+    Seed,
+    repeated_run,
+    token_range,
+)
+from headway.analysis.console.terminal import reported, show
+
+
+def timeline(
+    run: Run,
+    tokens: Annotated[
+        str, typer.Option(metavar="FIRST-LAST", help="Which tokens of the request to show.")
+    ] = "0-9",
+    request: Request = None,
+    name: RunName = None,
+    policy: Policy = None,
+    seed: Seed = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="Where to write; replaced if it is there.")
+    ] = Path("timeline.json"),
+) -> None:
+    """Write a timeline of what happened during some tokens.
+
+    ui.perfetto.dev and chrome://tracing show it.
+    """
+    with reported():
+        from headway.analysis.replay.timeline import trace_events, write_timeline
+        from headway.analysis.replay.window import window
+
+        first, last = token_range(tokens)
+        replay = repeated_run(run, name, policy, seed)
+        events = trace_events(replay, window(replay, request or 0, first, last))
+        write_timeline(out, events)
+        slices = sum(event["ph"] == "X" for event in events["traceEvents"])
+        show(f"Timeline: {out} ({slices:,} slices); open it in https://ui.perfetto.dev or chrome://tracing")

@@ -1,0 +1,15 @@
+"""`headway trace`: recorded traces at the command line."""
+
+import typer
+
+from headway.analysis.commands.trace.convert import convert
+from headway.analysis.commands.trace.fit import fit
+from headway.analysis.commands.trace.generate import generate
+from headway.analysis.commands.trace.info import info
+from headway.analysis.commands.trace.plot import plot
+
+trace = typer.Typer(
+    help="Look at recorded traces, and make traces.", no_args_is_help=True, rich_markup_mode=None
+)
+for command in (info, plot, convert, generate, fit):
+    trace.command()(command)

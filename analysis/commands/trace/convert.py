@@ -1,0 +1,81 @@
+"""`headway trace convert`."""
+
+# ruff: noqa: PLC0415
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headway.analysis.commands.trace.options import (
+    As,
+    ColumnName,
+    File,
+    Format,
+    MaxGap,
+    Repair,
+    Select,
+    TimeColumn,
+    TimeUnit,
+    Unit,
+    check_suffix,
+    reading,
+    recording,
+)
+from headway.analysis.console.terminal import reported, show
+
+if TYPE_CHECKING:
+    from headway.traces import Recording
+
+
+def convert(
+    file: File,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write: .csv, .parquet or .mahimahi.")],
+    format: Format = None,  # noqa: A002
+    quantity: As = None,
+    unit: Unit = None,
+    time_unit: TimeUnit = None,
+    column: ColumnName = None,
+    time_column: TimeColumn = None,
+    repair: Repair = False,
+    max_gap: MaxGap = None,
+    select: Select = None,
+) -> None:
+    """Write a recorded trace, repaired, to another file.
+
+    CSV and Parquet have SI units; files for Mahimahi have packets.
+    """
+    with reported():
+        from headway.analysis.files.atomic import writing
+        from headway.traces import InputError, write_csv, write_mahimahi, write_parquet
+
+        check_suffix(out, (".csv", ".parquet", ".mahimahi"))
+        options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
+        found = recording(file, quantity, format, options)
+        with writing(out):
+            if out.suffix == ".mahimahi":
+                if found.quantity != "rate":
+                    raise InputError(file, f"a {found.quantity}", "a rate, for a .mahimahi file")
+                write_mahimahi(found.trace, out, found.length_s)
+            else:
+                write = {".csv": write_csv, ".parquet": write_parquet}[out.suffix]
+                write(found.trace, out, found.quantity)
+        show(f"{out}: {found.length_s:.10g} s", *(() if out.suffix == ".mahimahi" else _ending(found)))
+
+
+def _ending(found: "Recording") -> list[str]:
+    """What a file of rows does not say of the end of a recording."""
+    import numpy as np
+
+    times, end, length = found.trace.times, found.trace.end, found.trace.duration
+    if length is None:
+        return []
+    if len(times) == 1:
+        return ["One row has no end; it holds for ever."]
+    last, median = length - float(times[-1]), float(np.median(np.diff(times)))
+    longer = (
+        ""
+        if abs(last - median) <= 1e-9 * length
+        else f"; its last value then holds {median:.4g} s, not {last:.4g} s"
+    )
+    return [f"The file does not say that it ends with {end!r}: say `end: {end}` where it is used{longer}."]

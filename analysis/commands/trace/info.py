@@ -1,0 +1,67 @@
+"""`headway trace info`."""
+
+# ruff: noqa: PLC0415
+
+from typing import Annotated
+
+import typer
+
+from headway.analysis.commands.trace.options import (
+    As,
+    ColumnName,
+    Files,
+    Format,
+    MaxGap,
+    Repair,
+    Select,
+    Step,
+    TimeColumn,
+    TimeUnit,
+    Unit,
+    duration,
+    reading,
+    recording,
+)
+from headway.analysis.console.terminal import reported, show
+
+
+def info(
+    files: Files,
+    format: Format = None,  # noqa: A002
+    quantity: As = None,
+    unit: Unit = None,
+    time_unit: TimeUnit = None,
+    column: ColumnName = None,
+    time_column: TimeColumn = None,
+    repair: Repair = False,
+    max_gap: MaxGap = None,
+    select: Select = None,
+    rows: Annotated[
+        bool,
+        typer.Option(
+            "--rows",
+            help="Every row counts the same, as in most publications, and not for as long as it holds.",
+        ),
+    ] = False,
+    step: Step = None,
+) -> None:
+    """Say what is in recorded traces: length, mean, percentiles, gaps.
+
+    What had to be repaired follows. Of a log of requests: how many there are, and how long prompts and outputs are.
+    """
+    with reported():
+        from headway.analysis.console.recordings import recordings_tables, repairs
+        from headway.analysis.console.request_logs import is_request_log, left_out, requests_table
+        from headway.traces.requests import read_requests
+
+        options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
+        logs = [name for name in files if quantity is None and is_request_log(name, format)]
+        requests = {name: read_requests(name, format=format) for name in logs}
+        found = {name: recording(name, quantity, format, options) for name in files if name not in logs}
+        for position, table in enumerate(
+            recordings_tables(found, by_row=rows, step_s=duration(step, "--step"))
+        ):
+            show(*([""] if position else []), table)
+        if requests:
+            show(*([""] if found else []), requests_table(requests))
+        show(*repairs(found), *left_out(requests))

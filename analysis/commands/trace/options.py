@@ -1,0 +1,148 @@
+"""The options of `headway trace` that say how a recorded trace is read."""
+
+# ruff: noqa: PLC0415
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from headway.traces import Options, Quantity, Recording
+
+_WORDS: "dict[str, Quantity]" = {
+    "rate": "rate",
+    "load": "fraction",
+    "availability": "fraction",
+    "size": "size",
+    "time": "time",
+}
+File = Annotated[str, typer.Argument(metavar="FILE", help="A recorded trace.")]
+Files = Annotated[list[str], typer.Argument(metavar="FILE", help="Recorded traces.")]
+Format = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Format, where it is not recognised; a wrong name lists all."),
+]
+As = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        metavar="QUANTITY",
+        help="What the values measure: rate, load, availability, size or time; by default what the file says. A file "
+        "of load as availability gives what the load leaves.",
+    ),
+]
+Unit = Annotated[
+    str | None, typer.Option(metavar="UNIT", help="Of the values, where the file does not say it.")
+]
+TimeUnit = Annotated[str | None, typer.Option(metavar="UNIT", help="Of the times, likewise.")]
+ColumnName = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Column with the values, or its number from 1.")
+]
+TimeColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column with the times, likewise.")]
+Repair = Annotated[
+    bool, typer.Option("--repair", help="Merge or leave out rows in columns that are not in order.")
+]
+MaxGap = Annotated[
+    str | None, typer.Option(metavar="TIME", help='Shorten longer gaps to this, such as "10 s".')
+]
+Select = Annotated[
+    str | None, typer.Option(metavar="WHICH", help="The recording to use, in formats with several in a file.")
+]
+Step = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Average over this before; 1 s for logs of packets by default."),
+]
+
+
+def check_suffix(path: Path, accepted: "Collection[str]") -> None:
+    """Refuse a file of a kind that is not written.
+
+    Raises:
+        InputError: tells which are.
+    """
+    from headway.traces import InputError
+    from headway.traces.errors import shown
+
+    if path.suffix not in accepted:
+        raise InputError(str(path), f"the suffix {shown(path.suffix)}", f"one of {', '.join(accepted)}")
+
+
+def reading(
+    unit: str | None,
+    time_unit: str | None,
+    column: str | None,
+    time_column: str | None,
+    repair: bool,
+    max_gap: str | None,
+    select: str | None,
+) -> "Options":
+    """What the command line says about files.
+
+    Raises:
+        InputError: one of it cannot be used.
+    """
+    from headway.traces import Options
+
+    return Options(
+        unit=unit,
+        time_unit=time_unit,
+        column=column,
+        time_column=time_column,
+        repair=repair or None,
+        max_gap_s=duration(max_gap, "--max-gap"),
+        select=select,
+    )
+
+
+def recording(name: str, quantity: str | None, format: str | None, options: "Options") -> "Recording":  # noqa: A002
+    """A recording in a file as what a word of the command line says.
+
+    Raises:
+        InputError: the word is unknown, or the file holds something else.
+    """
+    from dataclasses import replace
+
+    from headway.traces import record
+
+    measured = None if quantity is None else known(quantity)
+    if quantity == "load":
+        options = replace(options, load=False)
+    found = record(name, measured, format=format, options=options)
+    if quantity == "availability" and found.is_load:
+        return record(name, measured, format=found.format, options=replace(options, load=True))
+    return found
+
+
+def known(word: str) -> "Quantity":
+    """What a word of the command line stands for.
+
+    Raises:
+        InputError: it is unknown.
+    """
+    from headway.traces import InputError
+    from headway.traces.errors import one_of, shown
+
+    if word not in _WORDS:
+        raise InputError("--as", shown(word), one_of(word, _WORDS))
+    return _WORDS[word]
+
+
+def duration(text: str | None, option: str) -> float | None:
+    """The seconds in an option.
+
+    Raises:
+        InputError: it is not a time above 0.
+    """
+    from headway.traces import InputError, parse
+    from headway.traces.errors import shown
+    from headway.traces.units import ACCEPTED
+
+    if text is None:
+        return None
+    seconds = parse(text, "time", option)
+    if seconds == 0:
+        raise InputError(option, shown(text), f"{ACCEPTED['time']}, above 0")
+    return seconds

@@ -1,0 +1,61 @@
+"""What is in logs of requests, in numbers."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from rich.table import Table
+from rich.text import Text
+
+from headway.analysis.console.tables import grid
+from headway.analysis.formatting import number, seconds
+from headway.traces.readers import FORMATS as TRACE_FORMATS
+from headway.traces.readers.lines import head
+from headway.traces.readers.parquet import is_parquet
+from headway.traces.requests import FORMATS, RequestLog
+
+
+def is_request_log(path: str, format: str | None) -> bool:  # noqa: A002 (as in `read_requests`)
+    """Whether a file is a log of requests: by its format, or by its first line if that does not tell.
+
+    Raises:
+        InputError: the file cannot be read, or is no text.
+    """
+    if format is not None and (format not in FORMATS or format not in TRACE_FORMATS):
+        return format in FORMATS
+    if is_parquet(path):
+        return False
+    first = head(path)[:1]
+    return any(form.recognises(line) for line in first for form in FORMATS.values())
+
+
+def requests_table(found: Mapping[str, RequestLog]) -> Table:
+    """One row for each log: how many requests, and how long prompts and outputs are."""
+    lengths = ["mean", "p5", "p50", "p95", "most"]
+    heads = ["Requests", "Length\n[s]", "Per s", *(f"Prompt\n{name}" for name in lengths)]
+    table = grid("Requests [tokens]", ["File", "Format"], [*heads, *(f"Output\n{name}" for name in lengths)])
+    for name, log in found.items():
+        length = float(log.arrival_s[-1])
+        table.add_row(
+            Text(name),
+            log.format,
+            f"{len(log.prompt):,}",
+            seconds(length),
+            number(len(log.prompt) / length if length > 0 else np.inf),
+            *(number(figure) for tokens in (log.prompt, log.output) for figure in _lengths(tokens)),
+        )
+    return table
+
+
+def _lengths(tokens: npt.NDArray[np.int64]) -> list[float]:
+    return [float(tokens.mean()), *np.quantile(tokens, (0.05, 0.5, 0.95)).tolist(), float(tokens.max())]
+
+
+def left_out(found: Mapping[str, RequestLog]) -> list[str]:
+    """A line for each log in which something was put right, and an empty one before them."""
+    lines = []
+    for name, log in found.items():
+        counts = {"failed requests": log.failed, "rows out of order": log.out_of_order}
+        told = [f"{count:,} {what}" for what, count in counts.items() if count]
+        lines += [f"{name}: {', '.join(told)}"] if told else []
+    return ["", *lines] if lines else []

@@ -1,0 +1,112 @@
+"""The tables of one campaign, out of a store that may hold many.
+
+A store has runs in the order in which they ended, an export in the order of the campaign, and neither fits into memory.
+So the rows of a table are dealt out to piles, each of runs that follow each other in the campaign; then one pile after
+another is put in order and written.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from headway.analysis.experiments.plan import Plan
+from headway.analysis.experiments.status import State, campaign_status
+from headway.analysis.files.atomic import writing
+from headway.analysis.files.results_folder import results_folder
+from headway.analysis.store.index import Index, first
+from headway.analysis.store.store import Store
+from headway.analysis.store.tables import STORED, table_file
+from headway.analysis.store.view import View
+from headway.simcore.manifest import write_manifest
+
+_PILE = 1 << 15
+"""Rows of a table that are put in order in memory, about."""
+
+_MOST_PILES = 500
+_PLACE = "place"
+
+
+def export(plan: Plan, store: Store, target: Path) -> int:
+    """Write the tables of a campaign, as far as it is made, into a folder of its own.
+
+    Runs stand in the order of the campaign, and are called as in the store; the table `cases` says what each is. What
+    `runs` says of scenario and changes is what this campaign calls them.
+
+    Args:
+        plan: of the campaign.
+        store: with its runs.
+        target: a folder, replaced as a whole if it holds results of an earlier export.
+
+    Returns:
+        How many runs were written.
+
+    Raises:
+        InputError: the target cannot be written.
+    """
+    view = store.view()
+    places = _places(plan, view)
+    with results_folder(target) as folder, writing(target):
+        shutil.copyfile(plan.path, folder / "cases.parquet")
+        (folder / "campaign.yaml").write_text(plan.campaign.text, encoding="utf-8", newline="")
+        for name in (*plan.campaign.tables, "metrics"):
+            with table_file(folder / f"{name}.parquet", STORED[name]) as file:
+                for rows in _in_order(plan, view, name, places, folder):
+                    table = rows.drop_columns(_PLACE)
+                    if name == "runs":
+                        table = _named(table, plan, rows[_PLACE].to_numpy())
+                    file.write_table(table)
+        write_manifest(folder)
+    return len(places)
+
+
+def _places(plan: Plan, view: View) -> Index:
+    """The number of the first case of every run that is whole in the store."""
+    return Index.of(_present(plan, view), np.int64, first)
+
+
+def _present(plan: Plan, view: View) -> Iterator[tuple[list[str], NDArray[np.int64]]]:
+    states = campaign_status(plan, view, retry_failed=True).states
+    for numbers, runs in plan.batches():
+        there = states[numbers] == State.PRESENT
+        yield [runs[i] for i in np.flatnonzero(there)], numbers[there]
+
+
+def _in_order(plan: Plan, view: View, name: str, places: Index, folder: Path) -> Iterator[pa.Table]:
+    """The rows of a table by the place of their run in the campaign, which is one more column; pile by pile."""
+    count = min(_MOST_PILES, 1 + view.rows(name) // _PILE)
+    with TemporaryDirectory(dir=folder) as piles:
+        for path in _dealt(plan, view, name, places, [Path(piles) / str(i) for i in range(count)]):
+            with pa.OSFile(str(path)) as source:
+                rows = pa.ipc.open_stream(source).read_all()
+            yield rows.take(pa.array(np.argsort(rows[_PLACE].to_numpy(), kind="stable")))
+
+
+def _dealt(plan: Plan, view: View, name: str, places: Index, paths: list[Path]) -> list[Path]:
+    """Write the rows of a table to as many files as there are paths, each with the cases of one range."""
+    schema = STORED[name].append(pa.field(_PLACE, pa.int64()))
+    with ExitStack() as stack:
+        files = [stack.enter_context(pa.ipc.new_stream(str(path), schema)) for path in paths]
+        for batch in view.batches(name):
+            at: NDArray[np.int64] = places.find(batch["run"].to_pylist(), -1)
+            pile = np.where(at < 0, -1, at * len(paths) // plan.runs)
+            table = pa.Table.from_batches([batch]).append_column(_PLACE, pa.array(at))
+            for i in np.unique(pile[pile >= 0]).tolist():
+                files[i].write_table(table.filter(pa.array(pile == i)))
+    return paths
+
+
+def _named(runs: pa.Table, plan: Plan, places: NDArray[np.int64]) -> pa.Table:
+    """Some rows of the table of runs, with the names that this campaign has for them."""
+    begin, end = (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
+    names = plan.table(begin, end, ["scenario", "changes"])
+    rows = pa.array(places - begin)
+    for column in names.column_names:
+        place = runs.schema.get_field_index(column)
+        runs = runs.set_column(place, runs.schema.field(place), names[column].take(rows))
+    return runs

@@ -1,0 +1,254 @@
+"""What happens in a worker: a few runs, each on its own, and their tables."""
+
+import functools
+import os
+import pickle
+import socket
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from headway import policies
+from headway.analysis.experiments.identity import engine_code, policy_digest
+from headway.analysis.experiments.world import InfeasibleWorld, unpacked
+from headway.analysis.statistics.metrics import metrics
+from headway.analysis.store.tables import METRICS, STORED, Tables, merged
+from headway.simcore import combine, simulate
+from headway.simcore.results import SCHEMA_VERSION, Result
+from headway.simcore.scenario import PolicyChoice, Scenario
+from headway.simcore.simulate import RunOptions
+from headway.traces import Trace
+from headway.traces.errors import shown
+
+_LONGEST = 20_000
+"""Characters of an error, or of its traceback, that are stored."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run.
+
+    Attributes:
+        run: its name.
+        choice: the policy.
+        policy: digest of that policy, as the runner has it.
+        tables: what is missing of it in the store.
+    """
+
+    run: str
+    choice: PolicyChoice
+    policy: str
+    tables: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Some runs in one world.
+
+    Attributes:
+        world: as `packed` leaves it.
+        tasks: the runs.
+    """
+
+    world: bytes
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What comes back from a call.
+
+    Attributes:
+        tables: rows for the store.
+        done: runs that succeeded.
+        failed: errors of the others, by name of the run.
+        wall_s: what all of them took.
+    """
+
+    tables: Tables
+    done: int
+    failed: Mapping[str, str]
+    wall_s: float
+
+
+class WrongCodeError(Exception):
+    """A worker has other code than the runner: what it computes would go by a wrong name."""
+
+
+def probe() -> str:
+    """What a worker would compute with."""
+    return engine_code()
+
+
+def work(
+    bundles: tuple[Bundle, ...],
+    traces: Mapping[str, Trace | Path],
+    engine: str,
+    options: RunOptions = RunOptions(),  # noqa: B008 (frozen)
+) -> Batch:
+    """Make some runs.
+
+    Args:
+        bundles: the runs.
+        traces: what was packed apart from worlds, or the files it is in.
+        engine: digest of the code that shall make them.
+        options: how they are made; a run whose policy takes too long, or that breaks a law in an audit, fails.
+
+    Raises:
+        WrongCodeError: this worker has other code, of the simulator or of a policy.
+    """
+    begun = time.perf_counter()
+    if engine != engine_code():
+        raise WrongCodeError("another version of headway at a worker than at the runner")
+    attempts: list[_Attempt] = []
+    for bundle in bundles:
+        world = unpacked(bundle.world, lambda name: _trace(traces[name]))
+        attempts += [_attempt(world, task, options) for task in bundle.tasks]
+    tables = merged([*(one.tables for one in attempts), *_together(attempts)])
+    wall_s = time.perf_counter() - begun
+    done = [one for one in attempts if not one.error]
+    # What was done for all of them at once counts for each alike.
+    shared_s = (wall_s - sum(one.wall_s for one in attempts)) / len(attempts)
+    efforts = [_effort(one.task.run, one.wall_s + shared_s) for one in done if "runs" in one.task.tables]
+    failed = {one.task.run: one.error for one in attempts if one.error}
+    return Batch(merged([tables, *efforts]), len(done), failed, wall_s)
+
+
+def failure(run: str, error: str, details: str = "") -> Tables:
+    """The row of a run that failed."""
+    told = {"run": [run], "error": [_storable(error)], "traceback": [_storable(details)]}
+    return {"failures": pa.table(told | {"finished_utc": [_now()]}, STORED["failures"])}
+
+
+def _storable(text: str) -> str:
+    """A text as a table takes it: of what a policy says, no more than anybody reads, and no halves of characters."""
+    short = text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
+    return short.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def save_trace(trace: Trace, path: Path) -> None:
+    """Write a trace for workers on this machine to read."""
+    path.write_bytes(pickle.dumps(trace, protocol=5))
+
+
+def _trace(where: Trace | Path) -> Trace:
+    return where if isinstance(where, Trace) else _read_trace(where)
+
+
+@functools.lru_cache(maxsize=256)
+def _read_trace(path: Path) -> Trace:
+    trace = pickle.loads(path.read_bytes())
+    assert isinstance(trace, Trace)
+    return trace
+
+
+@dataclass(frozen=True, eq=False)
+class _Attempt:
+    """What became of a run.
+
+    Attributes:
+        task: the run.
+        wall_s: how long it took.
+        result: of the simulation; None where there was none.
+        tables: rows beside it.
+        error: why it failed; empty if it did not.
+    """
+
+    task: Task
+    wall_s: float
+    result: Result | None = None
+    tables: Tables = field(default_factory=dict)
+    error: str = ""
+
+
+def _attempt(world: Scenario | InfeasibleWorld, task: Task, options: RunOptions) -> _Attempt:
+    """One run; whatever goes wrong in it is a row too, and not the end of the others."""
+    begun = time.perf_counter()
+    try:
+        result, tables = None, _kept(task)
+        policy = policies.chosen(task.choice)
+        if policy_digest(policy) != task.policy:
+            raise WrongCodeError(f"another {shown(task.choice.name)} at a worker than at the runner")
+        if isinstance(world, InfeasibleWorld):
+            tables |= _infeasible_run(world, task, policy.name)
+        else:
+            result = simulate(world, policy, options, run=task.run)
+    except WrongCodeError:
+        raise
+    except Exception as error:
+        row = failure(task.run, _words(error), traceback.format_exc())
+        told: str = row["failures"]["error"][0].as_py()
+        return _Attempt(task, time.perf_counter() - begun, tables=row, error=told)
+    return _Attempt(task, time.perf_counter() - begun, result, tables)
+
+
+def _words(error: Exception) -> str:
+    """What an exception says, also one of somebody else's class that cannot say it."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
+
+
+def _kept(task: Task) -> Tables:
+    columns = {"run": [task.run] * len(task.tables), "table": list(task.tables)}
+    return {"kept": pa.table(columns, STORED["kept"])}
+
+
+def _together(attempts: Sequence[_Attempt]) -> Iterator[Tables]:
+    """The tables of all results; those that lack the same tables at once, because that takes little longer than one."""
+    groups: dict[tuple[str, ...], list[Result]] = {}
+    for one in attempts:
+        if one.result is not None:
+            groups.setdefault(one.task.tables, []).append(one.result)
+    for names, results in groups.items():
+        result = combine(results)
+        tables = {name: _table(name, getattr(result, name)) for name in names}
+        yield tables | ({"metrics": _table("metrics", metrics(result))} if "runs" in names else {})
+
+
+def _infeasible_run(world: InfeasibleWorld, task: Task, policy: str) -> Tables:
+    """Rows of a run that cannot begin, because its model fits nowhere."""
+    run = {
+        "run": task.run,
+        "scenario": world.scenario,
+        "policy": policy,
+        "seed": world.seed,
+        "changes": "; ".join(world.changes),
+        "status": "infeasible",
+        "detail": world.detail,
+        "tokens": 0,
+        "end_s": 0.0,
+        "headway_version": metadata.version("headway"),
+        "schema_version": SCHEMA_VERSION,
+    }
+    counts = dict.fromkeys(("tokens", "decisions", "infeasible_decisions", "migrations"), 0)
+    numbers = {"run": task.run, "status": "infeasible", **counts, "migrated_bytes": 0.0}
+    tables = {name: STORED[name].empty_table() for name in task.tables}
+    if "runs" in task.tables:
+        tables["runs"] = pa.Table.from_pylist([run], STORED["runs"])
+        tables["metrics"] = pa.Table.from_pylist([numbers], METRICS)
+    return tables
+
+
+def _effort(run: str, wall_s: float) -> Tables:
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    columns = {"run": [run], "wall_s": [wall_s], "worker": [worker], "finished_utc": [_now()]}
+    return {"effort": pa.table(columns, STORED["effort"])}
+
+
+def _table(name: str, frame: Any) -> pa.Table:
+    return pa.Table.from_pandas(frame, schema=STORED[name], preserve_index=False).replace_schema_metadata(
+        STORED[name].metadata
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,1 @@
+"""Files and folders that appear whole or not at all. Nothing here draws: campaign workers import it."""

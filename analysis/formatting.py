@@ -1,0 +1,32 @@
+"""Numbers as people read them: three digits, in a unit that suits them."""
+
+import math
+from collections.abc import Iterable
+
+NOTHING = "-"
+_SECONDS_FROM_S = 0.3
+"""Times are shown in seconds when the longest is this long; in milliseconds otherwise."""
+
+
+def byte_unit(most: float) -> tuple[float, str]:
+    """The unit in which the largest number is at least 1."""
+    units = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+    return next(((factor, unit) for factor, unit in units if most >= factor), (1.0, "B"))
+
+
+def time_unit(seconds: Iterable[float]) -> tuple[float, str]:
+    """The unit in which some times are shown, in seconds, and its name: that which suits the longest."""
+    return (1.0, "s") if max(seconds, default=1.0) >= _SECONDS_FROM_S else (1e-3, "ms")
+
+
+def number(value: float) -> str:
+    """Three significant digits or all before the point, never an exponent."""
+    if not math.isfinite(value):
+        return NOTHING
+    digits = 2 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:,.{min(max(digits, 0), 9)}f}"
+
+
+def seconds(value: float) -> str:
+    """A time, with milliseconds where they can be seen."""
+    return number(value) if value < 1000 else f"{value:,.0f}"

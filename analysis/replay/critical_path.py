@@ -1,0 +1,170 @@
+"""The critical path of a token: the pieces, end to end, of which its latency consists.
+
+It is found backwards. What ended last is the last piece; before it comes what ended at that very moment on the device
+where it began, and so on to the moment at which decoding began. Before that the token stood still, or waited.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, TypeAlias
+
+from headway.analysis.replay.rerun import Replay
+from headway.analysis.replay.spans import TokenSpans, Work, by_token
+from headway.simcore.instrument import Asked, Compute, Message, Move, Standing
+
+Part: TypeAlias = Literal["compute", "disk", "transfer", "wait", "migration", "decision", "fault"]
+"""As the columns of the table `tokens`."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One piece of the way of a token.
+
+    Attributes:
+        part: of the latency to which it counts.
+        start_s: when it begins, which is when the piece before it ends.
+        end_s: when it ends.
+        cause: what took that time; None for waiting until other requests are served, and for what has no span.
+    """
+
+    part: Part
+    start_s: float
+    end_s: float
+    cause: Compute | Message | Asked | Move | None = None
+
+    @property
+    def length_s(self) -> float:
+        """How long it is."""
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """The way of a token.
+
+    Attributes:
+        start_s: since when it was waited for.
+        latency_s: how long.
+        spans: all that happened for it.
+        pieces: of its latency, end to end.
+    """
+
+    start_s: float
+    latency_s: float
+    spans: TokenSpans
+    pieces: tuple[Piece, ...]
+
+
+def critical_path(replay: Replay, request: int, token: int) -> Path:
+    """The way of a token that was made.
+
+    Args:
+        replay: the run.
+        request: number of the request.
+        token: of it.
+    """
+    tokens = replay.result.tokens
+    row = tokens[(tokens["request"] == request) & (tokens["token"] == token)].iloc[0]
+    spans = by_token(replay.spans)[request, token]
+    begun_s = spans.attempts[-1].begun_s
+    pieces = [
+        *_before(replay, spans, float(row["start_s"]), begun_s),
+        *(piece for span in chain(spans.work[-1], begun_s) for piece in _pieces(replay, span)),
+    ]
+    return Path(
+        float(row["start_s"]),
+        float(row["latency_s"]),
+        spans,
+        tuple(piece for piece in pieces if piece.end_s > piece.start_s),
+    )
+
+
+def chain(work: Sequence[Work], begun_s: float) -> list[Work]:
+    """The computations and messages, each begun when the one before had ended, of which the last ended the token.
+
+    Where several ended at one moment, the one of the device with the lowest index counts, as in the engine.
+    """
+    found = [len(work) - 1]
+    while begin(work[found[-1]]) > begun_s:
+        now = work[found[-1]]
+        ready = [
+            i
+            for i in range(found[-1])
+            if end(work[i]) == begin(now) and _end_device(work[i]) == _begin_device(now)
+        ]
+        found.append(min(ready, key=lambda i: (_begin_device(work[i]), -i)))
+    return [work[i] for i in reversed(found)]
+
+
+def begin(span: Work) -> float:
+    """When a computation was asked for, or a message sent."""
+    return span.submitted_s if isinstance(span, Compute) else span.sent_s
+
+
+def end(span: Work) -> float:
+    """When it was done, or there."""
+    return span.end_s if isinstance(span, Compute) else span.arrived_s
+
+
+def _begin_device(span: Work) -> int:
+    return span.device if isinstance(span, Compute) else span.sender
+
+
+def _end_device(span: Work) -> int:
+    return span.device if isinstance(span, Compute) else span.receiver
+
+
+def _pieces(replay: Replay, span: Work) -> Iterator[Piece]:
+    if isinstance(span, Message):
+        yield Piece("transfer", span.sent_s, span.arrived_s, span)
+        return
+    begin_s, end_s = span.computing(replay.scenario.memory.prefetch)
+    yield Piece("wait", span.submitted_s, span.start_s, span)
+    yield Piece("disk", span.start_s, begin_s, span)
+    yield Piece("compute", begin_s, end_s, span)
+    yield Piece("disk", end_s, span.end_s, span)
+
+
+def _before(replay: Replay, spans: TokenSpans, start_s: float, begun_s: float) -> Iterator[Piece]:
+    """From when the token is waited for to when its last step begins; what is left between is waiting."""
+    pieces: list[Piece] = []
+    for span in spans.before:
+        if isinstance(span, Asked):
+            pieces.append(Piece("decision", span.asked_s, span.answered_s, span))
+        elif span.cause == "migration":
+            pieces.extend(_moving(replay, span))
+        else:
+            pieces.append(Piece("fault", span.start_s, span.end_s))
+    for (attempt, work), after in zip(
+        zip(spans.attempts, spans.work, strict=True), spans.attempts[1:], strict=False
+    ):
+        if spans.cached(attempt) < spans.cached(after):  # a chunk of a prefill; otherwise it was in vain
+            pieces.extend(piece for span in chain(work, attempt.begun_s) for piece in _pieces(replay, span))
+    now_s = start_s
+    for piece in sorted(pieces, key=lambda piece: (piece.start_s, piece.end_s)):
+        yield Piece("wait", now_s, piece.start_s)
+        yield piece
+        now_s = max(now_s, piece.end_s)
+    yield Piece("wait", now_s, begun_s)
+
+
+def _moving(replay: Replay, standing: Standing) -> Iterator[Piece]:
+    """A migration for which decoding stood still: messages one after another, and what lies between them."""
+    inside = [
+        span
+        for span in replay.spans
+        if isinstance(span, Message)
+        and span.block is not None
+        and standing.start_s <= span.sent_s
+        and span.arrived_s <= standing.end_s
+    ]
+    moves = [span for span in replay.spans if isinstance(span, Move)]
+    edges = [standing.start_s, *(t for span in inside for t in (span.sent_s, span.arrived_s)), standing.end_s]
+    causes: list[Message | None] = [None]
+    for one in inside:
+        causes += [one, None]
+    for (start_s, end_s), message in zip(pairwise(edges), causes, strict=True):
+        if end_s > start_s:
+            loading = next((m for m in moves if m.start_s <= start_s and end_s <= m.end_s), None)
+            yield Piece("migration", start_s, end_s, loading if message is None else message)

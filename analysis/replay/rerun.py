@@ -1,0 +1,176 @@
+"""A run once more, this time watched.
+
+Nothing but tables is kept of a run, and nothing more is needed: a run is a function of scenario, policy and seed, so
+`rerun` repeats the run under an instrument to find when and where everything happened.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from headway import policies, simcore
+from headway.analysis.compare import choose
+from headway.analysis.files.results_folder import ORIGIN, SCENARIO
+from headway.simcore.instrument import Span, Spans
+from headway.simcore.observe import Policy
+from headway.simcore.results import Result, load_result
+from headway.simcore.scenario import PolicyChoice, Scenario
+from headway.traces.errors import InputError, one_of, reason, shown
+from headway.traces.files import open_input
+
+_MOST_BYTES = 100_000
+
+Row: TypeAlias = dict[Any, Any]
+"""Of the table `runs`, by column."""
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """A run with all that happened in it.
+
+    Attributes:
+        scenario: the world and the requests.
+        result: the tables of the one run.
+        spans: what its instrument was told, in order.
+    """
+
+    scenario: Scenario
+    result: Result
+    spans: Sequence[Span]
+
+
+def rerun(scenario: Scenario, policy: Policy, label: str) -> Replay:
+    """Run a scenario under a policy and keep everything."""
+    spans: list[Span] = []
+    return Replay(
+        scenario, simcore.simulate(scenario, policy, run=label, instrument=Spans(spans.append)), spans
+    )
+
+
+def rerun_scenario(scenario: Scenario, name: str | None) -> Replay:
+    """Run a scenario under its policy of that label or name; under its only or first one if none is said."""
+    choices = choose(scenario, [])
+    if name is None:
+        choice = choices[0]
+    else:
+        by_label = {one.label: one for one in choices}
+        choice = by_label.get(name) or PolicyChoice(name=name, label=name, where="--policy")
+    return rerun(scenario, policies.chosen(choice), choice.label)
+
+
+def is_results(path: Path) -> bool:
+    """Whether there is a folder of results at a path."""
+    return (path / "runs.parquet").is_file()
+
+
+def rerun_results(folder: Path, name: str | None) -> Replay:
+    """Repeat a run of `headway run`, and make sure that it is the same.
+
+    Args:
+        folder: that it wrote.
+        name: of the run in its tables; None if it is the first.
+
+    Raises:
+        InputError: the folder has no such run, or the run cannot be repeated as it was.
+    """
+    stored = load_result(folder)
+    runs = list(stored.runs["run"])
+    if not runs:
+        raise InputError(str(folder), "tables without a run", "results of headway run")
+    label = str(runs[0]) if name is None else name
+    if label not in runs:
+        raise InputError(f"{folder}: --policy", shown(label), one_of(label, runs))
+    row = stored.runs.set_index("run", drop=False).loc[label].to_dict()
+    scenario = scenario_of(row, folder / SCENARIO, folder / ORIGIN)
+    return rerun_and_compare(
+        folder, row, scenario, stored.tokens, origin_of(folder / ORIGIN) or folder / SCENARIO
+    )
+
+
+def rerun_and_compare(
+    folder: Path, row: Row, scenario: Scenario, tokens: pd.DataFrame | None, origin: str | Path
+) -> Replay:
+    """Repeat a run, and make sure that it is the same.
+
+    Args:
+        folder: that holds it.
+        row: of the run in the table `runs`.
+        scenario: in which it was made.
+        tokens: the table, with rows of this run; None if none are kept.
+        origin: where the scenario file is.
+
+    Raises:
+        InputError: it comes out differently, or cannot be repeated.
+    """
+    if scenario.controller.decision_time == "measured":
+        accepted = "a run that can be repeated (decision_time: free, or a fixed time)"
+        raise InputError(str(folder), "decisions that were charged the time they really took", accepted)
+    again = rerun(scenario, policy_of(folder, row), row["run"])
+    if tokens is not None:
+        before = tokens[tokens["run"] == row["run"]].reset_index(drop=True)
+        if not before.equals(again.result.tokens):
+            raise different(folder, row, origin)
+    return again
+
+
+def different(folder: Path, row: Row, origin: str | Path) -> InputError:
+    """That a run comes out differently when it is repeated."""
+    found = f"a run {shown(row['run'])} that comes out differently when it is repeated"
+    then = str(row["headway_version"])
+    version = "" if then == metadata.version("headway") else f", and Headway {then}"
+    accepted = f"what {_nearby(origin)} read then{version}; or that scenario for RUN"
+    return InputError(str(folder), found, accepted)
+
+
+def scenario_of(row: Row, copy: Path, origin: Path) -> Scenario:
+    """The scenario of a run as it was, from a copy of its file; what it reads is looked for where the original was.
+
+    Args:
+        row: of the run in the table `runs`.
+        copy: of the scenario file.
+        origin: file that says where the original is; the copy itself if there is none.
+    """
+    changes = [text for text in row["changes"].split("; ") if text]
+    scenario = simcore.load_scenario(
+        copy, seed=int(row["seed"]), changes=changes, origin=origin_of(origin) or copy
+    )
+    return replace(scenario, name=row["scenario"])
+
+
+def origin_of(path: Path) -> str | None:
+    """What a file says of where a scenario file was; None if there is no such file."""
+    if not path.exists():
+        return None
+    try:
+        with open_input(path) as file:
+            origin = json.loads(file.read(_MOST_BYTES))["scenario"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(str(path), reason(error), "what headway run wrote") from error
+    if not isinstance(origin, str) or not origin.isprintable():
+        raise InputError(str(path), shown(origin), "the path of a scenario")
+    return origin
+
+
+def policy_of(folder: Path, row: Row) -> Policy:
+    """The policy of a run."""
+    where = f"{folder}: policy"
+    try:
+        parameters = json.loads(row["parameters"])
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(where, reason(error), "parameters as headway run wrote them") from error
+    if not isinstance(parameters, dict):
+        raise InputError(where, shown(parameters), "parameters as headway run wrote them")
+    return policies.chosen(
+        PolicyChoice(name=row["policy"], label=row["run"], parameters=parameters, where=where)
+    )
+
+
+def _nearby(path: str | Path) -> str:
+    """A path as it would be typed here, if it leads to below the current folder."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else str(path)

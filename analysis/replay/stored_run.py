@@ -1,0 +1,98 @@
+"""A run of a campaign once more, out of its store."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+
+from headway.analysis.experiments.identity import policy_digest, run_id
+from headway.analysis.experiments.world import World
+from headway.analysis.replay.rerun import (
+    Replay,
+    Row,
+    different,
+    origin_of,
+    policy_of,
+    rerun_and_compare,
+    scenario_of,
+)
+from headway.analysis.store.store import ORIGIN, SCENARIO, Store
+from headway.analysis.store.view import View
+from headway.simcore.results import read_table
+from headway.traces.errors import InputError, shown
+
+
+def rerun_stored(folder: Path, name: str | None) -> Replay:
+    """Repeat a run of a campaign, and make sure that it is the same.
+
+    It is if its tokens are those in the store; where the store keeps none, if its name is the same, which is a hash of
+    all that determines it.
+
+    Args:
+        folder: of the store.
+        name: of the run, or as much of its begin as no other has.
+
+    Raises:
+        InputError: the store has no such run, or it cannot be repeated as it was.
+    """
+    store = Store(folder)
+    view = store.view()
+    row = _row(view, name)
+    copy, case = _case(store, row["run"])
+    row |= case
+    origin = copy.with_suffix(ORIGIN)
+    scenario = scenario_of(row, copy, origin)
+    where = origin_of(origin) or copy
+    tokens = view.read("tokens", [row["run"]]).to_pandas()
+    if (
+        tokens.empty
+        and run_id(World.of(scenario).digest, policy_digest(policy_of(folder, row))) != row["run"]
+    ):
+        raise different(folder, row, where)
+    return rerun_and_compare(folder, row, scenario, None if tokens.empty else tokens, where)
+
+
+def _row(view: View, name: str | None) -> Row:
+    """The run of a name, out of the table `runs`."""
+    where = f"{view.folder}: --run"
+    if name is None:
+        raise InputError(where, "no run", f"the name of one{_for_example(view)}")
+    runs = sorted(_called(view, name))
+    if len(runs) != 1:
+        found = f"{shown(name)}, with which {len(runs) or 'no'} runs begin"
+        raise InputError(where, found, f"the name of one run{_for_example(view)}")
+    row: Row = view.read("runs", runs).to_pylist()[0]
+    return row
+
+
+def _called(view: View, name: str) -> Iterator[str]:
+    """Names of the runs that begin so."""
+    for batch in view.batches("runs", ("run",)):
+        yield from batch.filter(pc.starts_with(batch["run"], name))["run"].to_pylist()
+
+
+def _for_example(view: View) -> str:
+    """The run with the slowest token."""
+    slowest, example = -np.inf, ""
+    for batch in view.batches("metrics", ("run", "tpot_max_s")):
+        longest = pc.max(batch["tpot_max_s"]).as_py()
+        if longest is not None and longest > slowest:
+            slowest = longest
+            example = batch["run"][pc.index(batch["tpot_max_s"], longest).as_py()].as_py()
+    return f", such as {example}, which has the slowest token" if example else ""
+
+
+def _case(store: Store, run: str) -> tuple[Path, Row]:
+    """The copy of the scenario of a campaign to which a run belongs, and what that campaign says of the run."""
+    columns = ["scenario", "changes", "seed"]
+    for cases in sorted((store.folder / "campaigns").glob("*.parquet")):
+        copy = cases.with_suffix(SCENARIO)
+        if copy.exists():
+            table = read_table(cases)
+            if {"run", *columns} <= set(table.column_names):
+                rows = table.filter(pc.equal(table["run"], run)).select(columns).to_pylist()
+                if rows:
+                    return copy, rows[0]
+    found = f"a run {shown(run)} of no campaign here, or of one without a copy of its scenario"
+    raise InputError(str(store.folder), found, "a campaign for which `headway sweep run` is called once more")

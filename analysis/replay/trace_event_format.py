@@ -1,0 +1,92 @@
+"""Slices and counters in the JSON object form of "Trace Event Format" (Google, 2016).
+
+Complete events (`X`) have times in microseconds; counters (`C`) and metadata (`M`), which names tracks, go with them.
+Slices of one track of that format may nest but not cross, so what goes on at once is put side by side into lanes, each
+a track of its own.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+from headway.analysis.replay.slices import Slice
+
+Event: TypeAlias = dict[str, Any]
+GROUPS = ("run", "devices", "links")
+_NANO = 1e9
+
+
+def in_lanes(slices: Sequence[Slice]) -> Iterator[tuple[int, Slice]]:
+    """Every slice with the first lane of its track that is free by then."""
+    free: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    for one in sorted(slices, key=lambda s: (s.start_s, s.end_s)):
+        ends = free[one.group, one.track]
+        lane = next((i for i, end_s in enumerate(ends) if end_s <= one.start_s), len(ends))
+        ends[lane:] = [one.end_s, *ends[lane + 1 :]]
+        yield lane, one
+
+
+def _numbers(laid: Sequence[tuple[int, Slice]]) -> dict[tuple[str, str, int], int]:
+    """The number of each lane, in the order of names within its group; none is the number of a group.
+
+    Perfetto takes the thread that has the number of its process for the main one, and says so.
+    """
+    lanes = sorted({(GROUPS.index(one.group), one.track, lane) for lane, one in laid})
+    return {(GROUPS[g], track, lane): i for i, (g, track, lane) in enumerate(lanes, start=len(GROUPS) + 1)}
+
+
+def slice_events(laid: Sequence[tuple[int, Slice]]) -> Iterator[Event]:
+    """A complete event for each slice in its lane."""
+    numbers = _numbers(laid)
+    for lane, one in laid:
+        start_ns = _nano(one.start_s)
+        yield {
+            "ph": "X",
+            "pid": GROUPS.index(one.group) + 1,
+            "tid": numbers[one.group, one.track, lane],
+            "name": one.name,
+            "cat": one.kind,
+            "ts": microseconds(start_ns),
+            "dur": microseconds(_nano(one.end_s) - start_ns),
+            "args": one.details,
+        }
+
+
+def track_names(laid: Sequence[tuple[int, Slice]]) -> Iterator[Event]:
+    """Metadata events that name and order the tracks."""
+    for i, group in enumerate(GROUPS, start=1):
+        yield {"ph": "M", "pid": i, "name": "process_name", "args": {"name": group}}
+        yield {"ph": "M", "pid": i, "name": "process_sort_index", "args": {"sort_index": i}}
+    for (group, track, lane), number in _numbers(laid).items():
+        of = {"ph": "M", "pid": GROUPS.index(group) + 1, "tid": number}
+        name = f"{track} ({lane + 1})" if lane else track
+        yield of | {"name": "thread_name", "args": {"name": name}}
+        yield of | {"name": "thread_sort_index", "args": {"sort_index": number}}
+
+
+def counter_event(group: str, name: str, at_s: float, values: dict[str, float]) -> Event:
+    """A counter event: the values from a time [s] on."""
+    return {
+        "ph": "C",
+        "pid": GROUPS.index(group) + 1,
+        "tid": 0,
+        "name": name,
+        "ts": microseconds(_nano(at_s)),
+        "args": values,
+    }
+
+
+def _nano(time_s: float) -> int:
+    """In whole nanoseconds: viewers keep no less."""
+    return round(time_s * _NANO)
+
+
+def microseconds(time_ns: int) -> float:
+    """In microseconds, as the format has it.
+
+    Perfetto multiplies by a thousand and cuts off what is behind the point. A number that came out a little too small
+    would begin a nanosecond early, inside the slice before.
+    """
+    found = time_ns / 1000
+    return found if int(found * 1000.0) >= time_ns else math.nextafter(found, math.inf)

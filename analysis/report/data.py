@@ -1,0 +1,188 @@
+"""What a report stands on: runs, one row each, and what is kept of them in detail."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from headway.analysis.statistics.metrics import metrics
+from headway.simcore.files.document import read_value
+from headway.simcore.results import Result
+from headway.traces.errors import InputError
+
+DETAILS = ("requests", "tokens", "devices", "links", "placements", "migrations", "faults")
+"""Tables that tell more of a run than its row does."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReportData:
+    """Runs that are to be compared.
+
+    Attributes:
+        name: of the scenario, or of the campaign.
+        description: what it is about, in the user's words; may be empty.
+        runs: one row per run: `run`, `policy` (its label), `seed`, `status`, `detail`, `end_s`, the axes, and the
+            metrics of `analysis.statistics.metrics`.
+        axes: columns of `runs` that were varied.
+        tables: what is kept in detail, by the names of docs/results.md, in the order of `runs`. In them `run` is the
+            number of its row there, and `policy` that of the row. Of many runs there are no more than requests and
+            tokens, and of these no more than is shown.
+        documents: YAML files as the user wrote them, by name.
+        command: what makes these runs again.
+        versions: of Headway, that made the runs.
+        warm_up: tokens that were left out at the beginning of every run.
+        missing: runs of a campaign that are not made yet.
+        is_campaign: whether these are cases of a campaign, not the policies of one `headway run`.
+    """
+
+    name: str
+    description: str
+    runs: pd.DataFrame
+    axes: tuple[str, ...] = ()
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    documents: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+    versions: tuple[str, ...] = ()
+    warm_up: int = 0
+    missing: int = 0
+    is_campaign: bool = False
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Labels, in the order of the runs."""
+        return tuple(dict.fromkeys(self.runs["policy"]))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds of the worlds, ascending."""
+        return tuple(sorted(set(map(int, self.runs["seed"]))))
+
+    @property
+    def settings(self) -> pd.DataFrame:
+        """Every combination of levels of the axes that was run, one row each."""
+        return self.runs[list(self.axes)].drop_duplicates(ignore_index=True)
+
+
+def of_result(result: Result, scenario: str = "") -> ReportData:
+    """The runs of one world.
+
+    Args:
+        result: what `simulate` or `combine` gave.
+        scenario: the YAML that it was made from.
+    """
+    about = result.runs[["run", "seed", "detail", "end_s"]].assign(policy=result.runs["run"])
+    runs = about.merge(metrics(result), on="run")
+    document = described(scenario)
+    seeds = " ".join(f"--seed {seed}" for seed in dict.fromkeys(result.runs["seed"]))
+    names = dict.fromkeys(result.runs["scenario"])
+    return ReportData(
+        name=", ".join(names),
+        description=str(document.get("description") or "").strip(),
+        runs=runs,
+        tables=detailed({name: getattr(result, name) for name in DETAILS}, runs),
+        documents={"scenario.yaml": scenario} if scenario else {},
+        command=f"headway run {'scenario.yaml' if scenario else ' '.join(names)} {seeds}{_chosen(result, document)}",
+        versions=tuple(dict.fromkeys(result.runs["headway_version"])),
+    )
+
+
+def after_warm_up(data: ReportData, tokens: int) -> ReportData:
+    """The same without the first so many tokens of every run, as if watching had begun later.
+
+    Time per output token and tokens per second are those of the rest; time to first token is that of the requests whose
+    first token is among the rest.
+
+    Raises:
+        InputError: the tokens of the runs are not kept.
+    """
+    if not tokens:
+        return data
+    if "tokens" not in data.tables:
+        raise InputError("--warm-up", "results without a table of tokens", "results that keep `tokens`")
+    rows = data.tables["tokens"]
+    left_out = rows.groupby("run").cumcount() < tokens
+    rest = rows[~left_out]
+    tables = {**data.tables, "tokens": rest}
+    if "requests" in tables:
+        requests = tables["requests"]
+        begun = pd.MultiIndex.from_frame(rest.loc[rest["token"] == 0, ["run", "request"]])
+        tables["requests"] = requests[pd.MultiIndex.from_frame(requests[["run", "request"]]).isin(begun)]
+    index = data.runs.index
+    measured = _measured(rest, _last_s(rows[left_out]))
+    runs = data.runs.assign(**{name: column.reindex(index) for name, column in measured.items()})
+    return replace(data, runs=runs, tables=tables, warm_up=tokens)
+
+
+def _measured(tokens: pd.DataFrame, watched_s: "pd.Series[float]") -> "dict[str, pd.Series[float]]":
+    """The metrics that change when tokens are left out, by run, if each is watched from some time on."""
+    runs = tokens.groupby("run")
+    later = tokens[tokens["token"] > 0].groupby("run")["latency_s"]
+    first = tokens[tokens["token"] == 0].groupby("run")["latency_s"].mean()
+    # A request may have arrived, and waited, before.
+    begin_s = np.maximum(runs["start_s"].first(), watched_s.reindex(runs.size().index))
+    percentiles = {f"tpot_p{p}_s": later.quantile(p / 100) for p in (50, 95, 99)}
+    rate = runs.size() / (_last_s(tokens) - begin_s)
+    return {**percentiles, "tpot_max_s": later.max(), "ttft_s": first, "tokens_per_s": rate}
+
+
+def _last_s(tokens: pd.DataFrame) -> "pd.Series[float]":
+    """When the last of some tokens was done, by run."""
+    return (tokens["start_s"] + tokens["latency_s"]).groupby(tokens["run"]).max()
+
+
+def described(text: str) -> dict[str, Any]:
+    """The keys of a YAML text, none if it is not one that Headway would read."""
+    try:
+        found = read_value(text, "")
+    except InputError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _chosen(result: Result, document: dict[str, Any]) -> str:
+    """The options that choose the policies, unless they are those of the scenario."""
+    named = document.get("policies")
+    listed = [_label(one) for one in named] if isinstance(named, list) else []
+    ran = list(result.runs["run"])
+    return "" if listed == ran else "".join(f" --policy {name}" for name in ran)
+
+
+def _label(policy: object) -> object:
+    return policy.get("label", policy.get("name")) if isinstance(policy, dict) else policy
+
+
+def alone(runs: pd.DataFrame) -> bool:
+    """Whether each policy ran once, so that what a single run did is a finding."""
+    return not runs["policy"].duplicated().any()
+
+
+def detailed(tables: Mapping[str, pd.DataFrame], runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Tables whose rows have the name of their run, as those of a `ReportData`.
+
+    A run that several rows of `runs` share, because their worlds are the same, counts for each of them.
+
+    Args:
+        tables: by name, each with a column `run`.
+        runs: numbered from 0, with `run` and `policy`.
+    """
+    names = pd.Index(runs["run"].unique())
+    policies = pd.Categorical(runs["policy"], categories=runs["policy"].unique())
+    places = pd.DataFrame({"name": names.get_indexer(runs["run"]), "run": runs.index})
+    found = {}
+    for table, rows in tables.items():
+        column = pd.Categorical(rows["run"])
+        named = pd.DataFrame({"name": names.get_indexer(column.categories)[column.codes]})
+        order = places.merge(named.assign(row=np.arange(len(rows))), on="name")
+        numbers = order["run"].to_numpy(dtype=np.int32)
+        found[table] = (
+            rows.drop(columns="run")
+            .take(order["row"].to_numpy())
+            .reset_index(drop=True)
+            .assign(run=numbers, policy=policies.take(numbers))
+        )
+    if "requests" in found:
+        requests = found["requests"]
+        found["requests"] = requests.assign(ttft_s=requests["first_token_s"] - requests["arrival_s"])
+    return found

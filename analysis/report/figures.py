@@ -1,0 +1,174 @@
+"""The figures of a report: whichever its tables allow."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from headway.analysis import figures
+from headway.analysis.figures import PAGE, Size
+from headway.analysis.report.data import ReportData, alone
+from headway.analysis.report.per_world import by_world, effects
+from headway.analysis.report.ranking import Ranking
+from headway.simcore.files.schema import NAME
+
+_FILE_NAME = re.compile(NAME)
+_OPTIMA = ("exact", "exact-milp")
+"""Policies that find the best placement of each interval."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReportFigure:
+    """A figure, and what is to be said of it.
+
+    Attributes:
+        name: of its file.
+        title: what it shows.
+        caption: how to read it.
+        figure: the picture.
+    """
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+
+
+def report_figures(data: ReportData, found: Ranking, size: Size = PAGE) -> Iterator[ReportFigure]:
+    """All figures, one after another."""
+    yield from _of_policies(data, found, size)
+    yield from _of_tokens(data, size)
+    yield from _of_places(data, size)
+
+
+def _of_policies(data: ReportData, found: Ranking, size: Size) -> Iterator[ReportFigure]:
+    others = {p: c.percent for p, c in found.changes.items() if p != found.best}
+    if others:
+        label = f"{found.metric.name} against {found.best} [%]"
+        caption = (
+            "Geometric mean over worlds with its 95 % interval; what reaches the line at 0 is no difference."
+        )
+        if found.worlds == 1:
+            caption = "One world: there is no interval."
+        title = f"How far the others are from {found.best}"
+        yield ReportFigure("differences", title, caption, figures.difference_figure(others, label, size))
+    for number, axis in enumerate(data.axes):
+        if len(set(data.runs[axis])) > 1:
+            table, label = relative(data, found, axis), f"{found.metric.name}, times that of the best"
+            caption = (
+                "Geometric mean over completed worlds and the other axes. A dash: no run came to its end, or none in a "
+                "world that others completed."
+            )
+            yield ReportFigure(
+                f"map-{axis if _FILE_NAME.fullmatch(axis) else number}",
+                f"Policies along {axis}",
+                caption,
+                figures.heat_map(table, axis, label, size),
+            )
+    gaps = gaps_to_optimum(data)
+    if gaps is not None and gaps["gap"].notna().any():
+        caption = (
+            "A dot per run, and their median with its 95 % interval, in which the seeds are the units. The optimum is "
+            "that of each interval alone."
+        )
+        yield ReportFigure(
+            "gaps",
+            "Above the optimum",
+            caption,
+            figures.gap_figure(gaps, "time of all tokens above the optimum's [%]", size),
+        )
+
+
+def _of_tokens(data: ReportData, size: Size) -> Iterator[ReportFigure]:
+    tokens = data.tables.get("tokens")
+    if tokens is None:
+        return
+    together = "" if alone(data.runs) else "Tokens of all worlds and settings together. "
+    early = ""
+    if (data.runs["status"] != "complete").any():
+        early = " Runs that ended early are there with the tokens that they made."
+    yield ReportFigure(
+        "latency-distribution",
+        "Time per output token",
+        f"{together}Left, the share of tokens that came within a time; right, of those that took longer.{early}",
+        figures.distribution_figure(tokens, size),
+    )
+    requests = data.tables.get("requests", data.runs)
+    yield ReportFigure(
+        "letter-values",
+        "Times to first token and per output token",
+        f"{together}Each box holds half of what the next wider one leaves out; the line in the middle is the median."
+        f"{early}",
+        figures.boxen_figure(requests, tokens, size),
+    )
+    yield ReportFigure(
+        "latency-by-token",
+        "Latency of every token",
+        ("The median over runs, in the band of their middle 80 %." if together else "One run per policy.")
+        + early,
+        figures.by_token_figure(tokens, size),
+    )
+
+
+def _of_places(data: ReportData, size: Size) -> Iterator[ReportFigure]:
+    tables = data.tables
+    if not alone(data.runs):
+        # What a device did in one world of many is no finding of the campaign.
+        return
+    if {"devices", "tokens"} <= set(tables):
+        yield ReportFigure(
+            "memory",
+            "Memory of every device",
+            "What the model holds. Crosses: more than was free, so that some was read from disk.",
+            figures.memory_figure(tables["devices"], tables["tokens"], size),
+        )
+    if {"devices", "links"} <= set(tables):
+        ends_s = data.runs["end_s"]
+        yield ReportFigure(
+            "utilisation",
+            "How busy devices and links were",
+            "Share of the run in which a device worked, or bytes flowed in one direction of a link.",
+            figures.utilisation_figure(tables["devices"], tables["links"], ends_s, size),
+        )
+    if {"placements", "tokens"} <= set(tables):
+        devices = list(tables["devices"]["device"].unique()) if "devices" in tables else []
+        yield ReportFigure(
+            "placement",
+            "Which head lives where",
+            "A line per attention head, the first layer on top; its colour is the device that holds it and its cache.",
+            figures.placement_figure(tables["placements"], tables["tokens"], size, first=devices),
+        )
+    if "migrations" in tables:
+        yield ReportFigure(
+            "migrations",
+            "Blocks that moved",
+            "Bytes that moved so far; every step is a block that arrived.",
+            figures.migration_figure(tables["migrations"], list(data.policies), size),
+        )
+
+
+def relative(data: ReportData, found: Ranking, axis: str) -> pd.DataFrame:
+    """How many times the best each policy is at each level of an axis: a row per policy, a column per level."""
+    levels = {}
+    for level, runs in data.runs.groupby(axis, sort=False):
+        logs = effects(by_world(data, found.metric.column, runs))
+        logs -= logs.min() if found.metric.lower else logs.max()
+        levels[f"{level:g}" if isinstance(level, float) else str(level)] = np.exp(logs)
+    return pd.DataFrame(levels).reindex(list(data.policies))
+
+
+def gaps_to_optimum(data: ReportData) -> pd.DataFrame | None:
+    """Time of all tokens above that of the optimum in the same world, by run; None if no optimum was run."""
+    optimum = next((name for name in _OPTIMA if name in data.policies), None)
+    if optimum is None or "tokens" not in data.tables:
+        return None
+    total_s = data.tables["tokens"].groupby("run")["latency_s"].sum()
+    runs = data.runs[data.runs["status"] == "complete"]
+    worlds = pd.MultiIndex.from_frame(runs[[*data.axes, "seed"]])
+    times = pd.Series(total_s.reindex(runs.index).to_numpy(), worlds)
+    best = (runs["policy"] == optimum).to_numpy()
+    gap = times.to_numpy() / times[best].reindex(worlds).to_numpy() - 1.0
+    return runs[["policy", "seed"]].assign(gap=gap)[~best]

@@ -1,0 +1,263 @@
+"""The tables of a report, as texts with the values they are sorted by."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from headway.analysis.formatting import byte_unit, number, time_unit
+from headway.analysis.report.data import ReportData, described
+from headway.analysis.report.per_world import level
+from headway.analysis.report.ranking import Change, Ranking, percent, rank_policies
+from headway.analysis.statistics import Interval
+
+MOST_RUNS = 200
+"""A longer table of runs would bury the rest; the folder has all."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """The head of a column, and whether it holds numbers."""
+
+    text: str
+    number: bool = True
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell.
+
+    Attributes:
+        text: what is shown.
+        value: what it is sorted by in a column of numbers; empty where there is none.
+        small: an interval, shown below.
+    """
+
+    text: str
+    value: str = ""
+    small: str = ""
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table with its title."""
+
+    title: str
+    heads: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+
+
+def comparison(found: Ranking) -> ReportTable:
+    """Every policy against the best."""
+    several = found.worlds > 1
+    factor, unit = found.unit
+    heads = [
+        Column("Policy", number=False),
+        Column(f"{found.metric.short} [{unit}]"),
+        Column("Against the best"),
+    ]
+    heads += [Column("p"), Column("Effect"), Column("Worlds for ±5 %")] if several else []
+    heads += [Column("Completed"), Column("Told apart", number=False)]
+    rows = []
+    for policy, one in found.levels.items():
+        done, total = found.complete[policy]
+        cells = [Cell(policy), _level(one, factor), *_change(found.changes.get(policy), several=several)]
+        rows.append([*cells, Cell(f"{done:,} of {total:,}", str(done / total)), Cell(_told(policy, found))])
+    return ReportTable(f"Policies by {found.metric.name}", heads, rows)
+
+
+def numbers(data: ReportData) -> ReportTable:
+    """Every metric of every policy: means over completed runs, with their intervals."""
+    runs = data.runs
+    done = runs[runs["status"] == "complete"]
+    factor, unit = byte_unit(float(runs["peak_bytes"].max()) if runs["peak_bytes"].notna().any() else 1.0)
+    tpot_s, tpot = _tpot_unit(data)
+    columns = {
+        "ttft_s": ("TTFT [s]", 1.0),
+        "tpot_p50_s": (f"TPOT p50 [{tpot}]", tpot_s),
+        "tpot_p95_s": (f"TPOT p95 [{tpot}]", tpot_s),
+        "tpot_p99_s": (f"TPOT p99 [{tpot}]", tpot_s),
+        "tokens_per_s": ("Tokens per s", 1.0),
+        "migrations": ("Migrations", 1.0),
+        "infeasible_decisions": ("Infeasible", 1.0),
+        "peak_bytes": (f"Peak [{unit}]", factor),
+    }
+    rows = []
+    for policy in data.policies:
+        here = done[done["policy"] == policy]
+        found = [_level(level(here[column], here["seed"]), scale) for column, (_, scale) in columns.items()]
+        rows.append([Cell(policy), *found])
+    heads = [Column("Policy", number=False), *(Column(name) for name, _ in columns.values())]
+    return ReportTable(
+        "Means over completed runs, with 95 % intervals where worlds were repeated", heads, rows
+    )
+
+
+def _tpot_unit(data: ReportData) -> tuple[float, str]:
+    done = data.runs[data.runs["status"] == "complete"]
+    return time_unit(done.groupby("policy")["tpot_p50_s"].mean().dropna())
+
+
+def settings(data: ReportData, found: Ranking) -> ReportTable | None:
+    """The best policy in each combination of levels, and whether it can be told from the next."""
+    if not data.axes or len(data.settings) < 2:
+        return None
+    heads = [Column(name, number=is_numeric(data.runs[name])) for name in data.axes]
+    factor, unit = found.unit
+    heads += [Column("Best", number=False), Column(f"{found.metric.short} [{unit}]")]
+    heads += [Column("Not told apart from", number=False), Column("Completed")]
+    rows = []
+    for labels, runs in data.runs.groupby(list(data.axes), sort=False):
+        here = rank_policies(data, found.metric, runs)
+        close = [p for p, c in here.changes.items() if p != here.best and not c.told]
+        done, total = (sum(count[i] for count in here.complete.values()) for i in (0, 1))
+        best = None if here.best is None else here.levels[here.best]
+        cells = [Cell(here.best or "–"), _level(best, factor), Cell(", ".join(close) or "–")]
+        rows.append([*map(level_cell, labels), *cells, Cell(f"{done:,} of {total:,}", str(done / total))])
+    title = "The best policy in each setting by itself, among those that completed most of their runs"
+    return ReportTable(title, heads, rows)
+
+
+def runs_table(data: ReportData) -> ReportTable | None:
+    """Every run; of many, those that ended early, if any did."""
+    runs, title = data.runs, "All runs"
+    if len(runs) > MOST_RUNS:
+        early = runs[runs["status"] != "complete"]
+        if early.empty:
+            return None
+        runs = early.head(MOST_RUNS)
+        title = f"Runs that ended early, {len(runs):,} of {len(early):,}; {len(data.runs):,} runs in all"
+    axes = [Column(name, number=is_numeric(data.runs[name])) for name in data.axes]
+    heads = [
+        *axes,
+        Column("Policy", number=False),
+        Column("Seed"),
+        Column("Status", number=False),
+        Column("Tokens"),
+    ]
+    tpot_s, tpot = _tpot_unit(data)
+    heads += [
+        Column("TTFT [s]"),
+        Column(f"TPOT p50 [{tpot}]"),
+        Column(f"TPOT p99 [{tpot}]"),
+        Column("Migrations"),
+    ]
+    rows = []
+    for row in runs.to_dict("records"):
+        status = Cell(str(row["status"]), small=str(row["detail"] or ""))
+        measured = [real(row["ttft_s"]), *(real(row[name] / tpot_s) for name in ("tpot_p50_s", "tpot_p99_s"))]
+        cells = [Cell(str(row["policy"])), count(row["seed"], grouped=False), status, count(row["tokens"])]
+        rows.append(
+            [*(level_cell(row[name]) for name in data.axes), *cells, *measured, count(row["migrations"])]
+        )
+    return ReportTable(title, heads, rows)
+
+
+def scenario_tables(text: str) -> list[ReportTable]:
+    """What a scenario file says of its model, devices and links, as it is written there."""
+    document = described(text)
+    found = []
+    rest = {
+        key: value
+        for key, value in document.items()
+        if key not in ("name", "description", "devices", "links", "headway")
+    }
+    if rest:
+        rows = [[Cell(str(key)), Cell(written(value))] for key, value in rest.items()]
+        found.append(
+            ReportTable(
+                "Model, workload and rules",
+                [Column("Key", number=False), Column("Value", number=False)],
+                rows,
+            )
+        )
+    found += [
+        _entries(section.capitalize(), document[section])
+        for section in ("devices", "links")
+        if isinstance(document.get(section), dict)
+    ]
+    return found
+
+
+def written(value: object) -> str:
+    """A value of a YAML file on one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_inner(one)}" for key, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_inner, value))
+    return "" if value is None else str(value)
+
+
+def _inner(value: object) -> str:
+    text = written(value)
+    return f"({text})" if isinstance(value, Mapping | list) else text
+
+
+def _entries(title: str, entries: Mapping[str, Any]) -> ReportTable:
+    """One row per entry, one column per key that any of them has."""
+    keys = list(dict.fromkeys(key for entry in entries.values() if isinstance(entry, dict) for key in entry))
+    rows = [
+        [Cell(str(name)), *(Cell(written(entry.get(key)) if isinstance(entry, dict) else "") for key in keys)]
+        for name, entry in entries.items()
+    ]
+    heads = [
+        Column("Name", number=False),
+        *(Column(str(key).replace("_", " "), number=False) for key in keys),
+    ]
+    return ReportTable(title, heads, rows)
+
+
+def _change(change: Change | None, *, several: bool) -> Iterator[Cell]:
+    """A policy against the best: the change and, of several worlds, p-value, effect and worlds needed."""
+    if change is None:
+        yield from (Cell("–"),) * (4 if several else 1)
+        return
+    found = change.percent
+    small = f"{percent(found.low)} to {percent(found.high)}" if found.count > 1 else ""
+    yield Cell(percent(found.value), str(found.value), small)
+    if several:
+        yield Cell("< 0.001" if change.p_value < 0.001 else f"{change.p_value:.3f}", str(change.p_value))
+        yield Cell(f"{change.effect:+.2f}".replace("-", "−"), str(change.effect))
+        yield count(change.needed)
+
+
+def _told(policy: str, found: Ranking) -> str:
+    change = found.changes.get(policy)
+    if policy == found.best:
+        return "the best"
+    if change is None:
+        return "no world to compare"
+    if found.worlds == 1:
+        return "one world"
+    return "yes" if change.told else "no"
+
+
+def _level(found: Interval | None, factor: float = 1.0) -> Cell:
+    if found is None:
+        return Cell("–")
+    small = f"{number(found.low / factor)} to {number(found.high / factor)}" if found.count > 1 else ""
+    return Cell(number(found.value / factor), str(found.value), small)
+
+
+def real(value: float) -> Cell:
+    """A measured number; a dash where there is none."""
+    return Cell(number(value), str(value)) if math.isfinite(value) else Cell("–")
+
+
+def count(value: int | None, *, grouped: bool = True) -> Cell:
+    """A whole number; a dash where there is none."""
+    if value is None:
+        return Cell("–")
+    return Cell(f"{value:,}" if grouped else str(value), str(value))
+
+
+def level_cell(value: object) -> Cell:
+    """A level of an axis."""
+    return Cell(f"{value:g}", str(value)) if isinstance(value, float) else Cell(str(value))
+
+
+def is_numeric(values: "pd.Series[Any]") -> bool:
+    """Whether a column is one of numbers."""
+    return bool(pd.api.types.is_numeric_dtype(values))
