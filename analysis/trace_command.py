@@ -92,10 +92,10 @@ def info(
 ) -> None:
     """Say what is in recorded traces: length, mean, percentiles, gaps.
 
-    What had to be repaired follows. Of a log of requests: how many there are, and how long prompts and outputs are.
+    Repairs and assumptions follow. Of a log of requests: how many there are, and how long prompts and outputs are.
     """
     with reported():
-        from headway.analysis.recordings import recordings_tables, repairs
+        from headway.analysis.recordings import recordings_tables, remarks
         from headway.analysis.request_logs import is_request_log, left_out, requests_table
         from headway.traces.requests import read_requests
 
@@ -109,7 +109,7 @@ def info(
             show(*([""] if position else []), table)
         if requests:
             show(*([""] if found else []), requests_table(requests))
-        show(*repairs(found), *left_out(requests))
+        show(*remarks(found), *left_out(requests))
 
 
 @trace.command()
@@ -134,10 +134,11 @@ def plot(
 
         check_suffix(out, METADATA)
         options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
-        figure = trace_figure(Path(file).name, recording(file, quantity, format, options))
+        found = recording(file, quantity, format, options)
+        figure = trace_figure(Path(file).name, found)
         with writing(out):
             save_as(figure, out)
-        show(f"Figure: {out}")
+        show(f"Figure: {out}", *found.notes)
 
 
 @trace.command()
@@ -173,7 +174,11 @@ def convert(
             else:
                 write = {".csv": write_csv, ".parquet": write_parquet}[out.suffix]
                 write(found.trace, out, found.quantity)
-        show(f"{out}: {found.length_s:.10g} s", *(() if out.suffix == ".mahimahi" else _ending(found)))
+        show(
+            f"{out}: {found.length_s:.10g} s",
+            *(() if out.suffix == ".mahimahi" else _ending(found)),
+            *found.notes,
+        )
 
 
 def _ending(found: "Recording") -> list[str]:

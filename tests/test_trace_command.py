@@ -135,6 +135,18 @@ def test_info_tells_logs_of_requests_from_traces(file: Path, tmp_path: Path) -> 
     assert trace("info", log, "--format", "azure") == trace("info", log)
 
 
+def test_an_assumed_unit_is_noted_by_info_convert_and_plot(file: Path) -> None:
+    file.write_text("0.0\t1.5\n2.5\t3.25\n4.0\t0.0\n")
+    commands = (
+        ("info", file),
+        ("convert", file, file.with_suffix(".parquet")),
+        ("plot", file, "-o", file.with_suffix(".svg")),
+    )
+    for command in commands:
+        assert "Mbit/s is assumed" in " ".join(trace(*command)[1].split())
+        assert "is assumed" not in trace(*command, "--unit", "MB/s")[1]
+
+
 def test_what_was_repaired_is_told(file: Path) -> None:
     file.write_text("time [s],rate [Mbit/s]\n0,10\n1,\n2,6\n2,8\n1,3\n3,1\n")
     code, printed = trace("info", file, "--repair")

@@ -237,6 +237,23 @@ def test_a_cut_out_part_begins_at_0(file: Path) -> None:
     assert read(file, "rate", format="pensieve", unit="MB/s").values.tolist() == [2e6, 3e6]
 
 
+PUFFER_NOTE = "The unit Mbit/s is assumed: the file states none. Puffer's logs are most likely in MB/s"
+
+
+def test_the_unit_of_a_pensieve_file_may_be_given_and_is_noted_where_it_is_assumed(file: Path) -> None:
+    """The value of a row holds for the time before it, whatever its unit is."""
+    file.write_text(FILES["pensieve"][0])
+    for quantity in (None, "rate"):
+        assumed = record(file, quantity)
+        given_unit = record(file, quantity, options=Options(unit="MB/s"))
+        assert given_unit.format == "pensieve"
+        assert given_unit.trace == Trace([0.0, 2.5], [3e6, 0.0], "loop", 4.0)
+        assert [PUFFER_NOTE in note for note in assumed.notes] == [True]
+        assert given_unit.notes == ()
+    with pytest.raises(InputError, match="the unit 'Mbps'"):
+        read(file, "rate", unit="Mbps")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -261,7 +278,7 @@ def test_two_columns_that_may_be_anything_are_not_taken_for_pensieve(file: Path,
     assert name != "pensieve"
 
 
-def test_units_of_a_caller_keep_a_file_from_being_taken_for_pensieve(file: Path) -> None:
+def test_a_unit_of_the_times_keeps_a_file_from_being_taken_for_pensieve(file: Path) -> None:
     file.write_text(FILES["pensieve"][0])
     kbit = read(file, "rate", unit="kbit/s", time_unit="ms")
     assert kbit == Trace([0.0, 0.0025, 0.004], [1.5 * KBIT_S, 3 * KBIT_S, 0.0])

@@ -71,6 +71,7 @@ def assembled(
     repairs: Mapping[str, int],
     is_load: bool = False,
     sampled: bool = True,
+    notes: tuple[str, ...] = (),
 ) -> Recording:
     """A recording in which each value holds until the next time.
 
@@ -88,6 +89,7 @@ def assembled(
         repairs: likewise, without those made here.
         is_load: likewise.
         sampled: rows come at about equal steps, so that some are missing in a long one; not where each is a change.
+        notes: as in `Recording`.
 
     Raises:
         InputError: it must end, and a single row does not say when; or the numbers are too extreme for a trace.
@@ -118,6 +120,7 @@ def assembled(
         longest,
         dict(Counter(repairs) + cuts),
         is_load,
+        notes=notes,
     )
 
 
