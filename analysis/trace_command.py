@@ -3,7 +3,7 @@
 # ruff: noqa: PLC0415
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -58,6 +58,17 @@ MaxGap = Annotated[
 Select = Annotated[
     str | None, typer.Option(metavar="WHICH", help="The recording to use, in formats with several in a file.")
 ]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN=VALUE", help="Only rows with this value in this column; may be repeated."),
+]
+Merge = Annotated[
+    str | None,
+    typer.Option(metavar="HOW", help="With --repair, rows of one time become their mean, sum or first."),
+]
+RowStep = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Time from row to row, of rows without a time.")
+]
 Step = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Average over this before; 1 s for logs of packets by default."),
@@ -81,6 +92,9 @@ def info(
     repair: Repair = False,
     max_gap: MaxGap = None,
     select: Select = None,
+    where: Where = None,
+    merge: Merge = None,
+    row_step: RowStep = None,
     rows: Annotated[
         bool,
         typer.Option(
@@ -99,7 +113,9 @@ def info(
         from headway.analysis.request_logs import is_request_log, left_out, requests_table
         from headway.traces.requests import read_requests
 
-        options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
+        options = reading(
+            unit, time_unit, column, time_column, repair, max_gap, select, where, merge, row_step
+        )
         logs = [name for name in files if quantity is None and is_request_log(name, format)]
         requests = {name: read_requests(name, format=format) for name in logs}
         found = {name: recording(name, quantity, format, options) for name in files if name not in logs}
@@ -125,6 +141,9 @@ def plot(
     repair: Repair = False,
     max_gap: MaxGap = None,
     select: Select = None,
+    where: Where = None,
+    merge: Merge = None,
+    row_step: RowStep = None,
 ) -> None:
     """Draw a recorded trace over time and as a distribution."""
     with reported():
@@ -133,7 +152,9 @@ def plot(
         from headway.analysis.trace_figure import trace_figure
 
         check_suffix(out, METADATA)
-        options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
+        options = reading(
+            unit, time_unit, column, time_column, repair, max_gap, select, where, merge, row_step
+        )
         found = recording(file, quantity, format, options)
         figure = trace_figure(Path(file).name, found)
         with writing(out):
@@ -154,6 +175,9 @@ def convert(
     repair: Repair = False,
     max_gap: MaxGap = None,
     select: Select = None,
+    where: Where = None,
+    merge: Merge = None,
+    row_step: RowStep = None,
 ) -> None:
     """Write a recorded trace, repaired, to another file.
 
@@ -164,7 +188,9 @@ def convert(
         from headway.traces import InputError, write_csv, write_mahimahi, write_parquet
 
         check_suffix(out, (".csv", ".parquet", ".mahimahi"))
-        options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
+        options = reading(
+            unit, time_unit, column, time_column, repair, max_gap, select, where, merge, row_step
+        )
         found = recording(file, quantity, format, options)
         with writing(out):
             if out.suffix == ".mahimahi":
@@ -220,6 +246,9 @@ def reading(
     repair: bool,
     max_gap: str | None,
     select: str | None,
+    where: list[str] | None,
+    merge: str | None,
+    row_step: str | None,
 ) -> "Options":
     """What the command line says about files.
 
@@ -236,7 +265,25 @@ def reading(
         repair=repair or None,
         max_gap_s=duration(max_gap, "--max-gap"),
         select=select,
+        where=dict(map(_wanted, where)) if where else None,
+        merge=cast("Any", merge),
+        step_s=duration(row_step, "--row-step"),
     )
+
+
+def _wanted(text: str) -> tuple[str, str]:
+    """A column and its value, as the option `--where` has them.
+
+    Raises:
+        InputError: it has no equals sign.
+    """
+    from headway.traces import InputError
+    from headway.traces.errors import shown
+
+    column, equals, value = text.partition("=")
+    if not equals:
+        raise InputError("--where", shown(text), "a column and a value, such as run=3")
+    return column.strip(), value.strip()
 
 
 def recording(name: str, quantity: str | None, format: str | None, options: "Options") -> "Recording":  # noqa: A002

@@ -259,6 +259,7 @@ SPECIAL: Mapping[tuple[str, str], str] = {
         for name, measure in KINDS[section.kind].parameters.items()
         if measure == "value"
     },
+    ("FileTrace", "where"): "mapping of columns to values",
     ("StepsTrace", "steps"): "list of pairs of time and value",
     ("PolicySection", "parameters"): "keys with values",
     (

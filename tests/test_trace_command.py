@@ -147,6 +147,16 @@ def test_an_assumed_unit_is_noted_by_info_convert_and_plot(file: Path) -> None:
         assert "is assumed" not in trace(*command, "--unit", "MB/s")[1]
 
 
+def test_one_recording_is_picked_and_rows_are_merged_by_options(file: Path) -> None:
+    file.write_text("run,seq,rate [Mbit/s]\n1,0,10\n1,0,20\n1,1,30\n2,0,7\n")
+    merged = ("--column", "rate", "--time-column", "seq", "--time-unit", "s", "--repair", "--merge", "sum")
+    code, printed = trace("info", file, "--where", "run=1", *merged)
+    assert (code, printed.split()[printed.split().index("csv") :][1:4]) == (0, ["3", "2.00", "30.0"])
+    code, printed = trace("info", file, "--where", "run=1", "--column", "rate", "--row-step", "2 s")
+    assert (code, printed.split()[printed.split().index("csv") :][1:4]) == (0, ["3", "6.00", "20.0"])
+    assert trace("info", file, "--where", "run")[1].startswith("headway: --where: found 'run'")
+
+
 def test_what_was_repaired_is_told(file: Path) -> None:
     file.write_text("time [s],rate [Mbit/s]\n0,10\n1,\n2,6\n2,8\n1,3\n3,1\n")
     code, printed = trace("info", file, "--repair")

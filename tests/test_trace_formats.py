@@ -5,10 +5,11 @@ import re
 import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -352,6 +353,76 @@ def test_columns_out_of_order_are_put_in_order_when_asked(file: Path) -> None:
     assert read(file, "rate", repair=True) == Trace([0.0, 2.0, 3.0], [10.0, 7.0, 1.0])
 
 
+RUNS = "run,carrier,time [s],rate [B/s]\n" + "".join(
+    f"{run},{'A' if run < 3 else 'B'},{time},{10 * run + time}\n" for run in range(6) for time in range(4)
+)
+"""Six recordings of four rows in one file."""
+
+
+def test_a_repair_refuses_a_file_that_is_more_likely_many_recordings(file: Path) -> None:
+    file.write_text(RUNS)
+    options: dict[str, Any] = {"column": "rate", "time_column": "time"}
+    with pytest.raises(InputError, match=r"20 of 24 rows that a repair would drop or merge.*many recordings"):
+        read(file, "rate", repair=True, **options)
+    # A way to merge accepts rows of one time, but not times that fall.
+    with pytest.raises(InputError, match=r"15 of 24 rows"):
+        read(file, "rate", repair=True, merge="mean", **options)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_one_recording_of_many_is_picked_by_the_values_of_columns(file: Path, suffix: str) -> None:
+    file.write_text(RUNS)
+    if suffix == "parquet":
+        pq.write_table(pa_csv.read_csv(file), file)
+    options: dict[str, Any] = {"column": "rate", "time_column": "time"}
+    wanted: dict[str, str | float]
+    for wanted in ({"run": "4"}, {"run": 4.0}, {"1": 4, "carrier": "B"}):
+        assert read(file, "rate", where=wanted, **options) == Trace([0.0, 1, 2, 3], [40.0, 41, 42, 43])
+    for wanted in ({"run": "7"}, {"run": 4, "carrier": "A"}):
+        with pytest.raises(InputError, match=r"option where\): found no row in which run is"):
+            read(file, "rate", where=wanted, **options)
+    with pytest.raises(InputError, match=r"option where\): found no column 'walk'"):
+        read(file, "rate", where={"walk": 1}, **options)
+
+
+def test_rows_that_are_not_wanted_may_hold_anything(file: Path) -> None:
+    file.write_text("run,time [s],rate [B/s]\n1,0,5\n2,,x\n2,now,-1\n1,1,6\n")
+    assert read(file, "rate", column="rate", time_column="time", where={"run": 1}) == Trace(
+        [0.0, 1], [5.0, 6]
+    )
+    file.write_text("run,time [s],rate [B/s]\n1,0,5\n2\n")
+    with pytest.raises(InputError, match=r"log:3: found 1 columns"):
+        read(file, "rate", column="rate", time_column="time", where={"run": 1})
+
+
+@pytest.mark.parametrize(("merge", "merged"), [("mean", 7.0), ("sum", 14.0), ("first", 6.0), (None, 7.0)])
+def test_rows_of_one_time_become_one_as_the_user_says(file: Path, merge: Any, merged: float) -> None:
+    file.write_text("time [s],rate [B/s]\n0,10\n1,3\n2,6\n2,8\n3,1\n")
+    assert read(file, "rate", repair=True, merge=merge).values.tolist() == [10.0, 3.0, merged, 1.0]
+
+
+def test_a_way_to_merge_without_a_repair_is_refused(file: Path) -> None:
+    file.write_text("time [s],rate [B/s]\n0,10\n1,3\n")
+    for merge, repair in (("mean", None), ("max", True)):
+        with pytest.raises(InputError, match="option merge"):
+            read(file, "rate", merge=cast("Any", merge), repair=repair)
+
+
+def test_rows_without_a_clock_are_a_step_apart(file: Path) -> None:
+    file.write_text("run,rate [MB/s]\n1,8\n1,0\n2,5\n1,4\n")
+    expected = Trace([0.0, 0.5, 1.0], [8e6, 0.0, 4e6])
+    assert read(file, "rate", step_s=0.5, column="rate", where={"run": 1}) == expected
+    file.write_text("8\n0\n4\n")
+    found = record(file, options=Options(step_s=0.5, unit="MB/s"))
+    assert (found.format, found.trace, found.length_s, found.gaps) == ("csv", expected, 1.5, 0)
+    assert read(file, "rate", step_s=0.5, unit="MB/s", end="loop").duration == 1.5
+    with pytest.raises(InputError, match="a step beside a column or a unit of times"):
+        read(file, "rate", step_s=0.5, time_unit="s")
+    file.write_text("run,rate [MB/s]\n1,8\n")
+    with pytest.raises(InputError, match="header of 2 columns"):
+        read(file, "rate", step_s=0.5)
+
+
 def test_a_block_that_is_not_clean_is_read_as_a_clean_one(file: Path) -> None:
     """Quotes and foreign blanks send a block through the slow reader, which must come to the same; so must comments."""
     rng = np.random.default_rng(1)
@@ -441,6 +512,13 @@ def test_parquet_files_are_read_by_the_names_of_their_columns(file: Path) -> Non
 def test_a_parquet_file_that_does_not_fit_is_refused(file: Path, columns: dict[str, Any], found: str) -> None:
     parquet(file, columns)
     with pytest.raises(InputError, match=found):
+        read(file, "rate")
+
+
+def test_a_parquet_file_whose_names_are_no_text_is_refused(file: Path) -> None:
+    parquet(file, {"time [s]": [0, 1], "rate [B/s]": [1, 2]})
+    file.write_bytes(file.read_bytes().replace(b"rate [", b"rat\xff ["))
+    with pytest.raises(InputError, match="cannot be read"):
         read(file, "rate")
 
 

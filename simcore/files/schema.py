@@ -182,6 +182,15 @@ class FileTrace(TraceForm):
     )
     max_gap: Seconds | None = Field(None, description="longer steps from row to row are shortened to this")
     select: str | None = Field(None, description="which recording, in formats with several in one file")
+    where: dict[str, str | float] | None = Field(
+        None, description="only rows that have these values in these columns, such as `{run: 3}`"
+    )
+    merge: Literal["mean", "sum", "first"] | None = Field(
+        None, description="with `repair`, what becomes of rows of one time; by default their mean"
+    )
+    step: Seconds | None = Field(
+        None, description="time from one row to the next, of rows in columns without a time"
+    )
 
 
 class ShippedTrace(TraceForm):

@@ -11,7 +11,8 @@ dates as in ISO 8601. Of more than two columns the caller names the one with the
 it is not the first. A value holds until the next row's time. Times are shifted so that the first is 0.
 
 Times must rise from row to row, and no value may be missing: such a file may be another than it is taken for. Whoever
-knows that it is the right one says `repair`.
+knows that it is the right one says `repair`. `where` picks the rows of one recording out of several. Rows without a
+time are `step_s` apart.
 """
 
 import re
@@ -19,8 +20,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from headway.traces.errors import InputError, one_of, shown
-from headway.traces.readers.assemble import assembled, tidied
+from headway.traces.readers.assemble import assembled, repaired
 from headway.traces.readers.clock import ISO, Clock
 from headway.traces.readers.lines import lines
 from headway.traces.readers.options import Options
@@ -32,6 +35,10 @@ NAME = "csv"
 MISSING = frozenset({"", "-", "NULL", "null", "None", "NaN", "nan", "NA", "n/a"})
 """What stands for a missing value in a file that is repaired."""
 
+OPTIONS = (
+    *("unit", "time_unit", "end", "column", "time_column", "load", "repair", "max_gap_s"),
+    *("where", "merge", "step_s"),
+)
 _FORM = 'two columns, such as "time [s],rate [Mbit/s]" over "0,310.5"'
 _EXAMPLE_UNIT = {
     "time": "s",
@@ -73,8 +80,9 @@ class Plan:
         separator: between columns.
         width: number of columns.
         has_header: whether the first line of data is one.
-        time: the column of times.
+        time: the column of times; None where rows have none.
         value: the column of values.
+        where: columns, from 0, and what they hold in the rows that are wanted.
         clock: how times are written, None for numbers.
     """
 
@@ -82,14 +90,15 @@ class Plan:
     separator: str
     width: int
     has_header: bool
-    time: Column
+    time: Column | None
     value: Column
+    where: tuple[tuple[int, str], ...]
     clock: Clock | None
 
 
 def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
-    """Whether a file that begins with these lines can be read: it has at least two columns."""
-    return len(splitter(separator_of(head[0]))(head[0])) >= 2
+    """Whether a file that begins with these lines can be read: it has at least two columns, or needs no times."""
+    return options.step_s is not None or len(splitter(separator_of(head[0]))(head[0])) >= 2
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
@@ -98,7 +107,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     Raises:
         InputError: the file, or what is asked of it, breaks the format.
     """
-    options.allow(path, "unit", "time_unit", "end", "column", "time_column", "load", "repair", "max_gap_s")
+    options.allow(path, *OPTIONS)
     plan = _plan(path, options)
     where = f"{path}:{plan.line}" if plan.has_header else path
     measured = quantity or quantity_of(plan.value.unit, where)
@@ -107,20 +116,26 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
         plan.width,
         (plan.value.index,),
         _FORM if plan.width == 2 else f"{plan.width} columns, as in the first line",
-        time=plan.time.index,
+        time=plan.time.index if plan.time else None,
         header=plan.line if plan.has_header else 0,
         clock=plan.clock,
-        time_factor=1.0 if plan.clock else unit_factor(plan.time.unit, "time", where, "time_unit"),
+        time_factor=unit_factor(plan.time.unit, "time", where, "time_unit")
+        if plan.time and not plan.clock
+        else 1.0,
         missing=MISSING if options.repair else frozenset(),
         rising=not options.repair,
+        where=plan.where,
     )
     unit = unit_factor(plan.value.unit, measured, where, "unit")
-    times, values = read_table(path, layout)
+    *clocked, values = read_table(path, layout)
+    times = clocked[0] if clocked else (options.step_s or 0.0) * np.arange(float(len(values)))
     if not len(times):
-        raise InputError(path, "a header without rows", _FORM)
+        raise (
+            nothing_left(path, options) if options.where else InputError(path, "a header without rows", _FORM)
+        )
     rows, repairs = len(times), Counter[str]()
     if options.repair:
-        times, values, repairs = tidied(times, values)
+        times, values, repairs = repaired(path, times, values, options)
     values = convert(values, unit)
     if quantity is None:
         check_guessed(where, plan.value.unit, float(values.max()))
@@ -175,6 +190,14 @@ def unit_factor(unit: str, quantity: Quantity, where: str, option: str) -> float
     return factor(unit, quantity, where)
 
 
+def nothing_left(path: str, options: Options) -> InputError:
+    """The mistake of asking for rows that a file does not have."""
+    wanted = ", ".join(f"{name} is {value}" for name, value in (options.where or {}).items())
+    return InputError(
+        f"{path} (option where)", f"no row in which {shown(wanted)[1:-1]}", "values that occur in the file"
+    )
+
+
 def split_header(heading: str) -> tuple[str, str]:
     """A heading without its unit, and the unit, "" if it has none."""
     match = _UNIT_IN_HEADER.fullmatch(heading)
@@ -208,12 +231,13 @@ def _plan(path: str, options: Options) -> Plan:
     has_header = not any(_is_datum(field) for field in fields)
     if has_header and separator == BLANKS:
         fields = _BLANKS_BEFORE_NO_BRACKET.split(line)
-    if has_header and len(fields) != 2 and options.column is None:
+    usual = len(fields) == (2 if options.step_s is None else 1)
+    if has_header and not usual and options.column is None:
         found = f"a header of {len(fields)} columns: {shown(line)}"
         raise InputError(
             f"{path}:{number}", found, f"{_FORM}; or the option column, one of its names or numbers"
         )
-    if len(fields) != 2 and options.column is None:
+    if not usual and options.column is None:
         found = f"{len(fields)} columns in {shown(line)}"
         raise InputError(f"{path}:{number}", found, f"{_FORM}; or the option column, a number from 1")
     sample = next(rows, None) if has_header else first
@@ -234,6 +258,14 @@ def _chosen(
     """The plan for a file whose first line, and first row with its number, are known."""
     line, row = sample
     headings = fields if has_header else [""] * len(fields)
+    where = tuple(
+        (find_column(headings, name, "where", path), str(wanted))
+        for name, wanted in (options.where or {}).items()
+    )
+    if options.step_s is not None:
+        value = 0 if options.column is None else find_column(headings, options.column, "column", path)
+        unit = options.unit or split_header(headings[value])[1]
+        return Plan(number, separator, len(fields), has_header, None, Column(value, unit), where, None)
     time = (
         0 if options.time_column is None else find_column(headings, options.time_column, "time_column", path)
     )
@@ -253,6 +285,7 @@ def _chosen(
         has_header,
         Column(time, options.time_unit or split_header(headings[time])[1]),
         Column(value, options.unit or split_header(headings[value])[1]),
+        where,
         ISO if dated else None,
     )
 

@@ -6,18 +6,27 @@ As in text, a value holds until the next row's time, times are shifted so that t
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headway.traces.errors import InputError, reason, shown
-from headway.traces.readers.assemble import assembled, tidied
-from headway.traces.readers.columns import check_guessed, find_column, quantity_of, split_header, unit_factor
+from headway.traces.readers.assemble import assembled, repaired
+from headway.traces.readers.columns import (
+    OPTIONS,
+    check_guessed,
+    find_column,
+    nothing_left,
+    quantity_of,
+    split_header,
+    unit_factor,
+)
 from headway.traces.readers.lines import opened, unreadable
 from headway.traces.readers.options import Options
-from headway.traces.readers.table import LARGEST, NUMBER
+from headway.traces.readers.table import LARGEST, NUMBER, is_same
 from headway.traces.recording import Recording
 from headway.traces.trace import FloatArray
 from headway.traces.units import Quantity, convert
@@ -51,11 +60,11 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     Raises:
         InputError: the file, or what is asked of it, breaks the format.
     """
-    options.allow(path, "unit", "time_unit", "end", "column", "time_column", "load", "repair", "max_gap_s")
+    options.allow(path, *(name for name in OPTIONS if name != "step_s"))
     with opened(path) as file:
         try:
             return _read(path, pq.ParquetFile(file), quantity, options)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(path, f"a file that cannot be read ({reason(error)})", _FORM) from error
 
 
@@ -76,10 +85,15 @@ def _read(path: str, file: pq.ParquetFile, quantity: Quantity | None, options: O
     else:
         times = convert(_numbers(file, time), unit_factor(time_unit, "time", path, "time_unit"))
     values = convert(_numbers(file, value), unit)
+    if options.where:
+        chosen = _chosen(path, file, options.where)
+        times, values = times[chosen], values[chosen]
+        if not len(times):
+            raise nothing_left(path, options)
     rows, repairs = len(times), Counter[str]()
     if options.repair:
         there = ~np.isnan(times)
-        times, values, repairs = tidied(times[there], values[there])
+        times, values, repairs = repaired(path, times[there], values[there], options)
         repairs += Counter({"missing times": int(np.count_nonzero(~there))})
     _check(path, times, values, dated)
     if quantity is None and len(values):
@@ -116,6 +130,21 @@ def _numbers(file: pq.ParquetFile, column: int) -> FloatArray:
     for batch in file.iter_batches(_BATCH, columns=[file.schema_arrow.names[column]]):
         found.frombytes(batch.column(0).cast(pa.float64()).to_numpy(zero_copy_only=False).tobytes())
     return np.frombuffer(found) if found else np.empty(0)
+
+
+def _chosen(path: str, file: pq.ParquetFile, where: Mapping[str, str | float]) -> npt.NDArray[np.bool_]:
+    """Which rows have the wanted values."""
+    names = file.schema_arrow.names
+    chosen = np.ones(file.metadata.num_rows, dtype=np.bool_)
+    for name, wanted in where.items():
+        column = names[find_column(names, name, "where", path)]
+        start = 0
+        for batch in file.iter_batches(_BATCH, columns=[column]):
+            cells = batch.column(0).to_pylist()
+            same = [is_same(str(cell), str(wanted)) for cell in cells]
+            chosen[start : start + len(cells)] &= same
+            start += len(cells)
+    return chosen
 
 
 def _moments(path: str, file: pq.ParquetFile, column: int) -> FloatArray:

@@ -48,6 +48,7 @@ class Layout:
         time_factor: unit of the times [s].
         missing: what stands where a value is missing; empty if none may.
         rising: whether each time must be after the one before.
+        where: numbers of columns, from 0, and what they must hold in rows that are wanted.
         form: what a row looks like, for messages.
     """
 
@@ -61,6 +62,7 @@ class Layout:
     time_factor: float = 1.0
     missing: frozenset[str] = field(default_factory=frozenset)
     rising: bool = False
+    where: tuple[tuple[int, str], ...] = ()
 
     @property
     def wanted(self) -> tuple[int, ...]:
@@ -128,6 +130,8 @@ class _Reader:
 
     def _fast(self, block: bytes) -> list[FloatArray] | None:
         """The columns of a block that is clean; None for any other."""
+        if self._layout.where:
+            return None
         if b"#" in block:
             block = _COMMENT.sub(b"", block)
         if self._layout.separator == BLANKS:
@@ -173,15 +177,20 @@ class _Reader:
         columns = [array("d") for _ in self._layout.wanted]
         for number, line in lines_of(first, block):
             if line and not line.startswith("#"):
-                for column, value in zip(columns, self._row(number, line), strict=True):
-                    column.append(value)
+                fields = self._fields(number, line)
+                if all(is_same(fields[at], wanted) for at, wanted in self._layout.where):
+                    for column, value in zip(columns, self._row(number, fields), strict=True):
+                        column.append(value)
         return [np.array(column) for column in columns]
 
-    def _row(self, number: int, line: str) -> Iterator[float]:
+    def _fields(self, number: int, line: str) -> list[str]:
         fields = self._split(line)
         if len(fields) != self._layout.width:
             found = f"{len(fields)} columns in {shown(line)}"
             raise InputError(f"{self._path}:{number}", found, self._layout.form)
+        return fields
+
+    def _row(self, number: int, fields: list[str]) -> Iterator[float]:
         if self._layout.time is not None:
             yield self._time(number, fields[self._layout.time].strip())
         for column in self._layout.values:
@@ -237,6 +246,15 @@ def splitter(separator: str) -> Split:
 def separator_of(line: str) -> str:
     """What separates the columns of lines like this one: the first of these that it holds."""
     return next((separator for separator in ";,\t" if separator in line), BLANKS)
+
+
+def is_same(cell: str, wanted: str) -> bool:
+    """Whether a cell of a file holds what is wanted: the same text, or a number that is equal."""
+    cell = cell.strip()
+    if cell == wanted:
+        return True
+    number = numeral_or_none(cell)
+    return number is not None and number == numeral_or_none(wanted)
 
 
 def numeral_or_none(text: str) -> float | None:
