@@ -353,6 +353,48 @@ def test_columns_out_of_order_are_put_in_order_when_asked(file: Path) -> None:
     assert read(file, "rate", repair=True) == Trace([0.0, 2.0, 3.0], [10.0, 7.0, 1.0])
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_name_that_several_columns_have_is_refused(file: Path, suffix: str) -> None:
+    file.write_text("time [s],cpu [MHZ],cpu [%]\n0,2600,50\n1,1300,25\n")
+    if suffix == "parquet":
+        pq.write_table(pa_csv.read_csv(file), file)
+    with pytest.raises(
+        InputError, match=r"'cpu', which 2 columns .*'cpu \[MHZ\]' \(number 2\) or 'cpu \[%\]'"
+    ):
+        read(file, "fraction", column="cpu")
+    for told in ("cpu [%]", "3"):
+        assert read(file, "fraction", column=told).values.tolist() == [0.5, 0.25]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("header", "unit", "fits"),
+    [
+        ("cpu [MHZ]", "%", False),
+        ("rate [Mbit/s]", "%", False),
+        ("rate [Mbit/s]", "ms", False),
+        ("rate [MB]", "MB/s", False),
+        ("rate [Mbit/s]", "kB/s", True),
+        ("rate [Mbps]", "Mbit/s", True),
+        ("rate", "Mbit/s", True),
+    ],
+)
+def test_a_unit_of_another_quantity_than_in_the_header_is_refused(
+    file: Path, suffix: str, header: str, unit: str, fits: bool
+) -> None:
+    file.write_text(f"time [s],{header}\n0,0.5\n1,0.25\n")
+    if suffix == "parquet":
+        pq.write_table(pa_csv.read_csv(file), file)
+    if fits:
+        assert record(file, options=Options(unit=unit)).quantity == "rate"
+        return
+    with pytest.raises(InputError, match=rf"option unit\): found the unit '{unit}' for the column") as error:
+        record(file, options=Options(unit=unit))
+    assert repr(header) in error.value.found
+    with pytest.raises(InputError, match=r"option time_unit\)"):
+        record(file, options=Options(time_unit="MB"))
+
+
 RUNS = "run,carrier,time [s],rate [B/s]\n" + "".join(
     f"{run},{'A' if run < 3 else 'B'},{time},{10 * run + time}\n" for run in range(6) for time in range(4)
 )

@@ -54,6 +54,10 @@ _ANY_UNIT = (
     'the unit of a rate, such as "Mbit/s" or "MB/s", of a size, such as "MB", of a time, such as "ms", '
     'or of a share, "%"'
 )
+_MOST_ALIKE = 5
+_HERTZ = re.compile(r"[kKMG]?hz", re.IGNORECASE)
+"""A clock rate, which no trace holds but many logs of processors do, beside the load."""
+
 _UNIT_IN_HEADER = re.compile(r"(.*?)\s*[\[(]([^\[\]()]*)[\])]\s*")
 _BLANKS_BEFORE_NO_BRACKET = re.compile(r"\s+(?![\s\[(])")
 
@@ -204,15 +208,48 @@ def split_header(heading: str) -> tuple[str, str]:
     return (match[1].strip(), match[2].strip()) if match else (heading.strip(), "")
 
 
+def unit_of(heading: str, given: str | None, where: str, option: str) -> str:
+    """The unit of a column: the one that the user gives, else the one in the heading, "" without either.
+
+    Raises:
+        InputError: the heading has a unit of another quantity than the given one. Where it is unknown (`Mbps`), or
+        another one of the same quantity, the user's word counts more.
+    """
+    _, written = split_header(heading)
+    if given is None:
+        return written
+    wanted, named = _measured_by(given), _measured_by(written)
+    if not wanted or not named or wanted & named:
+        return given
+    found = f"the unit {shown(given)} for the column {shown(heading.strip())}"
+    accepted = "a unit of the same quantity as in the header, or another column"
+    raise InputError(f"{where} (option {option})", found, accepted)
+
+
+def _measured_by(unit: str) -> frozenset[str]:
+    """The quantities that have a unit; none if it is unknown or empty."""
+    if unit == "":
+        return frozenset()
+    known = {quantity for quantity, units in UNITS.items() if unit in units}
+    return frozenset(known | ({"cycles"} if _HERTZ.fullmatch(unit) else set()))
+
+
 def find_column(headings: Sequence[str], wanted: str, option: str, path: str) -> int:
     """The number, from 0, of the column with a heading, with or without the unit, or of that number from 1.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or several have the heading.
     """
     for spelled in (list(map(str.strip, headings)), [split_header(heading)[0] for heading in headings]):
-        if wanted in spelled:
-            return spelled.index(wanted)
+        same = [index for index, name in enumerate(spelled) if name == wanted]
+        if len(same) > 1:
+            found = f"{shown(wanted)}, which {len(same)} columns are called"
+            accepted = " or ".join(
+                f"{shown(headings[at].strip())} (number {at + 1})" for at in same[:_MOST_ALIKE]
+            )
+            raise InputError(f"{path} (option {option})", found, accepted)
+        if same:
+            return same[0]
     if wanted.isdecimal() and wanted.isascii() and 1 <= int(wanted[:9]) <= len(headings):
         return int(wanted) - 1
     names = [split_header(heading)[0] for heading in headings]
@@ -264,7 +301,7 @@ def _chosen(
     )
     if options.step_s is not None:
         value = 0 if options.column is None else find_column(headings, options.column, "column", path)
-        unit = options.unit or split_header(headings[value])[1]
+        unit = unit_of(headings[value], options.unit, path, "unit")
         return Plan(number, separator, len(fields), has_header, None, Column(value, unit), where, None)
     time = (
         0 if options.time_column is None else find_column(headings, options.time_column, "time_column", path)
@@ -283,8 +320,8 @@ def _chosen(
         separator,
         len(fields),
         has_header,
-        Column(time, options.time_unit or split_header(headings[time])[1]),
-        Column(value, options.unit or split_header(headings[value])[1]),
+        Column(time, unit_of(headings[time], options.time_unit, path, "time_unit")),
+        Column(value, unit_of(headings[value], options.unit, path, "unit")),
         where,
         ISO if dated else None,
     )

@@ -21,8 +21,8 @@ from headway.traces.readers.columns import (
     find_column,
     nothing_left,
     quantity_of,
-    split_header,
     unit_factor,
+    unit_of,
 )
 from headway.traces.readers.lines import opened, unreadable
 from headway.traces.readers.options import Options
@@ -74,8 +74,8 @@ def _read(path: str, file: pq.ParquetFile, quantity: Quantity | None, options: O
         raise InputError(path, f"{len(names)} columns", f"{_FORM}; of more than two, the option column")
     time = 0 if options.time_column is None else find_column(names, options.time_column, "time_column", path)
     value = 1 - min(time, 1) if options.column is None else find_column(names, options.column, "column", path)
-    value_unit = options.unit or split_header(names[value])[1]
-    time_unit = options.time_unit or split_header(names[time])[1]
+    value_unit = unit_of(names[value], options.unit, path, "unit")
+    time_unit = unit_of(names[time], options.time_unit, path, "time_unit")
     measured = quantity or quantity_of(value_unit, path)
     unit = unit_factor(value_unit, measured, path, "unit")
     _check_kinds(path, file, time, value)
