@@ -290,11 +290,11 @@ def recording(name: str, quantity: str | None, format: str | None, options: "Opt
     """A recording in a file as what a word of the command line says.
 
     Raises:
-        InputError: the word is unknown, or the file holds something else.
+        InputError: the word is unknown, the file holds something else, or a share of a device is above 1.
     """
     from dataclasses import replace
 
-    from headway.traces import record
+    from headway.traces import InputError, record
 
     measured = None if quantity is None else known(quantity)
     if quantity == "load":
@@ -302,6 +302,12 @@ def recording(name: str, quantity: str | None, format: str | None, options: "Opt
     found = record(name, measured, format=format, options=options)
     if quantity == "availability" and found.is_load:
         return record(name, measured, format=found.format, options=replace(options, load=True))
+    most = float(found.trace.values.max())
+    if quantity == "availability" and most > 1:
+        raise InputError(name, f"the value {most:g}", "a share of the device, at most 1 (or 100 %)")
+    if quantity == "load" and most > 1:
+        note = f"A load of {most:g} is no share: a scenario refuses it, as it needs at most 1 (or 100 %)."
+        return replace(found, notes=(*found.notes, note))
     return found
 
 

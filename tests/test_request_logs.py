@@ -82,10 +82,25 @@ def test_each_format_is_recognised_or_told_and_read(
 ) -> None:
     log = read_requests(written(tmp_path, text), format=name if told else None)
     assert log.format == name
-    # Between dates a day apart 1e-7 s is still told.
-    np.testing.assert_allclose(log.arrival_s, arrivals, rtol=0.0, atol=1.2e-7)
+    np.testing.assert_allclose(log.arrival_s, arrivals, rtol=1e-15, atol=0.0)
     assert log.prompt.tolist() == prompts
     assert log.output.tolist() == outputs
+
+
+@pytest.mark.parametrize(
+    ("text", "arrivals"),
+    [
+        ("arrival [ms],prompt,output\n1700000000123,1,1\n1700000000130,1,1\n", [0.0, 0.007]),
+        ("arrival [s],prompt,output\n1700000000.123,1,1\n1700000000.13,1,1\n", [0.0, 0.007]),
+        ('{"timestamp": 1700000000123, "input_length": 1, "output_length": 1}\n'
+         '{"timestamp": 1700000000130, "input_length": 1, "output_length": 1}\n', [0.0, 0.007]),
+        (AZURE, [0.0, 0.0520001, 86400.0]),
+    ],
+)  # fmt: skip
+def test_arrivals_are_exact_differences_whenever_the_log_begins(
+    text: str, arrivals: list[float], tmp_path: Path
+) -> None:
+    assert read_requests(written(tmp_path, text)).arrival_s.tolist() == arrivals
 
 
 def test_failed_requests_and_wrong_order_are_counted(tmp_path: Path) -> None:

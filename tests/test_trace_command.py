@@ -114,6 +114,17 @@ def test_a_load_is_shown_as_it_is_or_as_what_it_leaves(file: Path) -> None:
     assert "90.0" in shown
 
 
+def test_a_share_above_1_is_no_availability(file: Path) -> None:
+    for text, most in (("time [s],cpu [%]\n0,50\n1,108\n", "1.08"), ("time [s],cores [%]\n0,300\n", "3")):
+        file.write_text(text)
+        code, printed = trace("info", file, "--as", "availability")
+        assert code == 2
+        assert f"found the value {most}; accepted: a share of the device, at most 1 (or 100 %)" in printed
+        code, printed = trace("info", file, "--as", "load")
+        assert code == 0
+        assert f"A load of {most} is no share: a scenario refuses it" in " ".join(printed.split())
+
+
 def test_info_tells_logs_of_requests_from_traces(file: Path, tmp_path: Path) -> None:
     file.write_text("time [s],rate [Mbit/s]\n0,10\n1,20\n")
     log = tmp_path / "chat.csv"

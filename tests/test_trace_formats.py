@@ -346,6 +346,61 @@ def test_round_trip_times_are_times_and_not_taken_for_rates(tmp_path: Path) -> N
         read(path, "rate")
 
 
+def items(*pairs: tuple[float, float]) -> str:
+    """A file of MECPerf: seconds after half past three, and a value."""
+    return ",".join(f"2020-01-24 15:30:{second:09.6f}_{value}" for second, value in pairs)
+
+
+def test_delays_of_mecperf_are_known_by_their_content_too(file: Path) -> None:
+    """Its pings follow one another, so that each value is the time since the one before in milliseconds."""
+    file.write_text(items((1.0, 39.0), (1.038, 38.0), (1.079, 41.0), (1.116, 37.0)))
+    found = record(file)
+    assert (found.quantity, found.notes) == ("time", ())
+    assert found.trace.values == pytest.approx([39e-3, 38e-3, 41e-3, 37e-3])
+    with pytest.raises(InputError, match="holds a time"):
+        read(file, "rate")
+    file.write_text(items((1.0, 15.8), (3.0, 15.5), (6.0, 15.8), (8.0, 14.9)))
+    assert record(file).quantity == "rate"
+
+
+def test_a_file_of_mecperf_whose_name_does_not_say_what_it_holds_is_noted(tmp_path: Path) -> None:
+    text = items((1.0, 15.8), (3.0, 15.5))
+    for name, noted in (("log", True), ("wifi-TCPBandwidth-noise0M_edge.txt", False)):
+        (tmp_path / name).write_text(text)
+        notes = record(tmp_path / name).notes
+        assert ["A bandwidth in Mbit/s is assumed" in note for note in notes] == [True] * noted
+
+
+def test_udp_tests_of_mecperf_are_noted_as_no_capacity(tmp_path: Path) -> None:
+    for name, rate in (("wifi-UDPBandwidth-upstream-noise0M_edge.txt", 499), ("wifi-Bandwidth.txt", 2290)):
+        (tmp_path / name).write_text(items((1.0, 15.8), (3.0, rate)))
+        (note,) = record(tmp_path / name).notes
+        assert "UDP" in note
+        assert f"{rate} Mbit/s" in note
+        assert "no capacity" in note
+
+
+@pytest.mark.parametrize("told", ["s", "ms", "us"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_the_start_is_subtracted_before_the_unit_of_the_times_is_applied(
+    file: Path, told: str, suffix: str
+) -> None:
+    """Counted from 1970, a time has no digits to spare once it is divided; the step of one is exact before that."""
+    starts = {"s": 1_700_000_000, "ms": 1_700_000_000_123, "us": 1_700_000_000_123_457}
+    start = starts[told]
+    file.write_text(f"time [{told}],rate [B/s]\n{start},1\n{start + 7},2\n{start + 10},3\n")
+    if suffix == "parquet":
+        pq.write_table(pa_csv.read_csv(file), file)
+    factor = {"s": 1, "ms": 1000, "us": 1_000_000}[told]
+    assert read(file, "rate").times.tolist() == [0.0, 7 / factor, 10 / factor]
+    assert read(file, "rate", repair=True).times.tolist() == [0.0, 7 / factor, 10 / factor]
+
+
+def test_the_start_of_a_telephone_is_subtracted_before_milliseconds_become_seconds(file: Path) -> None:
+    file.write_text("x/anna 1 1400000000123 2 1 6 3\n")
+    assert read(file, "fraction").times.tolist() == [0.0, 0.001, 0.007]
+
+
 def test_columns_out_of_order_are_put_in_order_when_asked(file: Path) -> None:
     file.write_text("time [s],rate [B/s]\n0,10\n1,\n2,6\n2,8\n1,3\n3,1\n")
     with pytest.raises(InputError, match=r"log:3:"):
@@ -417,10 +472,11 @@ def test_one_recording_of_many_is_picked_by_the_values_of_columns(file: Path, su
     if suffix == "parquet":
         pq.write_table(pa_csv.read_csv(file), file)
     options: dict[str, Any] = {"column": "rate", "time_column": "time"}
-    wanted: dict[str, str | float]
-    for wanted in ({"run": "4"}, {"run": 4.0}, {"1": 4, "carrier": "B"}):
+    picks: list[dict[str, str | float]] = [{"run": "4"}, {"run": 4.0}, {"1": 4, "carrier": "B"}]
+    for wanted in picks:
         assert read(file, "rate", where=wanted, **options) == Trace([0.0, 1, 2, 3], [40.0, 41, 42, 43])
-    for wanted in ({"run": "7"}, {"run": 4, "carrier": "A"}):
+    missing: list[dict[str, str | float]] = [{"run": "7"}, {"run": 4, "carrier": "A"}]
+    for wanted in missing:
         with pytest.raises(InputError, match=r"option where\): found no row in which run is"):
             read(file, "rate", where=wanted, **options)
     with pytest.raises(InputError, match=r"option where\): found no column 'walk'"):

@@ -81,9 +81,9 @@ def _read(path: str, file: pq.ParquetFile, quantity: Quantity | None, options: O
     _check_kinds(path, file, time, value)
     dated = pa.types.is_timestamp(file.schema_arrow.field(time).type)
     if dated:
-        times = _moments(path, file, time)
+        times, time_unit, time_factor = _moments(path, file, time), "s", 1.0
     else:
-        times = convert(_numbers(file, time), unit_factor(time_unit, "time", path, "time_unit"))
+        times, time_factor = _numbers(file, time), unit_factor(time_unit, "time", path, "time_unit")
     values = convert(_numbers(file, value), unit)
     if options.where:
         chosen = _chosen(path, file, options.where)
@@ -95,7 +95,9 @@ def _read(path: str, file: pq.ParquetFile, quantity: Quantity | None, options: O
         there = ~np.isnan(times)
         times, values, repairs = repaired(path, times[there], values[there], options)
         repairs += Counter({"missing times": int(np.count_nonzero(~there))})
-    _check(path, times, values, dated)
+    _check(path, times, values, dated, time_unit)
+    # The start is subtracted first: an epoch in milliseconds is exact, but not in seconds.
+    times = convert(times - times[:1], time_factor)
     if quantity is None and len(values):
         check_guessed(path, value_unit, float(values.max()))
     return assembled(
@@ -160,7 +162,7 @@ def _moments(path: str, file: pq.ParquetFile, column: int) -> FloatArray:
     return seconds
 
 
-def _check(path: str, times: FloatArray, values: FloatArray, dated: bool) -> None:
+def _check(path: str, times: FloatArray, values: FloatArray, dated: bool, time_unit: str) -> None:
     """Refuse a row in which a number is out of range, or a time not after the one before."""
     for what, column in (("time", times), ("value", values)):
         good = (column >= 0) & (column < LARGEST) if what == "value" or not dated else np.isfinite(column)
@@ -171,5 +173,5 @@ def _check(path: str, times: FloatArray, values: FloatArray, dated: bool) -> Non
     if not rising.all():
         at = int(np.argmin(rising))
         raise InputError(
-            f"{path} (row {at + 1})", f"the time {times[at]:.10g} s", "a time after the row before"
+            f"{path} (row {at + 1})", f"the time {times[at]:.17g} {time_unit}", "a time after the row before"
         )

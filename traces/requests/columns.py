@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TypeAlias
 
 from headway.traces.errors import InputError, shown
@@ -29,7 +30,7 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 
 Time: TypeAlias = Callable[[str, str], float]
-"""From a field, and where it stands, to seconds."""
+"""From a field, and where it stands, to seconds since the first field."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Form:
 
     def _times(self, unit: str | None, where: str) -> Time:
         if self.dated:
-            return _clock
+            return _clock()
         if self.unit is None and not unit:
             accepted = f"a header with the unit, such as {self.example}"
             raise InputError(where, f"no unit for the column {self.arrival}", accepted)
@@ -115,21 +116,35 @@ def _header(line: str) -> list[tuple[str, str | None]]:
 
 
 def _number_of(unit_s: float) -> Time:
+    start: Decimal | None = None
+
     def seconds(text: str, where: str) -> float:
+        nonlocal start
         if not _NUMBER.fullmatch(text):
             raise InputError(where, f"the time {shown(text)}", "a number that is not negative")
-        return convert(float(text), unit_s)
+        number = Decimal(text)
+        start = number if start is None else start
+        return convert(float(number - start), unit_s)
 
     return seconds
 
 
-def _clock(text: str, where: str) -> float:
-    """Seconds since the year 2000 of a date and time; UTC where it names no zone."""
-    match = _CLOCK.fullmatch(text)
-    try:
-        if match is None:
-            raise ValueError
-        whole = datetime.fromisoformat(match[1] + (match[3] or "+00:00"))
-    except ValueError as error:
-        raise InputError(where, shown(text), "a date and time such as 2023-11-16 18:17:03.9799600") from error
-    return (whole - _EPOCH) // _SECOND + float(match[2] or 0.0)
+def _clock() -> Time:
+    """Reads dates and times; UTC where one names no zone."""
+    start: int | None = None
+
+    def seconds(text: str, where: str) -> float:
+        nonlocal start
+        match = _CLOCK.fullmatch(text)
+        try:
+            if match is None:
+                raise ValueError
+            whole = datetime.fromisoformat(match[1] + (match[3] or "+00:00"))
+        except ValueError as error:
+            accepted = "a date and time such as 2023-11-16 18:17:03.9799600"
+            raise InputError(where, shown(text), accepted) from error
+        nanoseconds = (whole - _EPOCH) // _SECOND * 10**9 + int((match[2] or ".0")[1:].ljust(9, "0"))
+        start = nanoseconds if start is None else start
+        return (nanoseconds - start) / 1e9
+
+    return seconds

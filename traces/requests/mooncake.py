@@ -24,6 +24,7 @@ def recognises(first_line: str) -> bool:
 
 def rows(path: str, given: Iterator[tuple[int, str]]) -> Iterator[Row]:
     """The requests in the lines of a file."""
+    start: float | None = None
     for number, line in given:
         where = f"{path}:{number}"
         record = _record(line, where)
@@ -31,8 +32,9 @@ def rows(path: str, given: Iterator[tuple[int, str]]) -> Iterator[Row]:
         if isinstance(time, bool) or not isinstance(time, (int, float)) or not 0 <= time < LARGEST:
             accepted = f"a number of milliseconds below {LARGEST:g}"
             raise InputError(where, f"the timestamp {shown(time)}", accepted)
+        start = time if start is None else start
         yield Row(
-            time / 1000.0,
+            (time - start) / 1000.0,
             tokens(record["input_length"], f"{where}, input_length"),
             tokens(record["output_length"], f"{where}, output_length"),
         )
