@@ -1,5 +1,6 @@
 """Request logs: every format, its quirks, and that nothing but an `InputError` comes of a broken file."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -101,6 +102,13 @@ def test_arrivals_are_exact_differences_whenever_the_log_begins(
     text: str, arrivals: list[float], tmp_path: Path
 ) -> None:
     assert read_requests(written(tmp_path, text)).arrival_s.tolist() == arrivals
+
+
+def test_a_compressed_log_is_read_as_what_is_in_it(tmp_path: Path) -> None:
+    path = written(tmp_path, AZURE)
+    plain = read_requests(path)
+    path.write_bytes(gzip.compress(AZURE.encode()))
+    assert read_requests(path).arrival_s.tolist() == plain.arrival_s.tolist()
 
 
 def test_failed_requests_and_wrong_order_are_counted(tmp_path: Path) -> None:

@@ -1,9 +1,14 @@
 """Public trace formats: small files of our own making, what they mean, and that damage gives nothing but an error."""
 
+import gzip
+import io
 import json
+import lzma
 import re
+import tarfile
 import tracemalloc
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -618,6 +623,97 @@ def test_a_parquet_file_whose_names_are_no_text_is_refused(file: Path) -> None:
     file.write_bytes(file.read_bytes().replace(b"rate [", b"rat\xff ["))
     with pytest.raises(InputError, match="cannot be read"):
         read(file, "rate")
+
+
+def zipped(content: bytes, *names: str) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names or ("log.csv", "__MACOSX/._log.csv"):
+            archive.writestr(name, content)
+    return target.getvalue()
+
+
+def tarred(content: bytes) -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as archive:
+        member = tarfile.TarInfo("log.csv")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return target.getvalue()
+
+
+COMPRESSED: Mapping[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "xz": lzma.compress,
+    "zst": lambda content: pa.compress(content, "zstd", asbytes=True),
+    "zip": zipped,
+}
+
+
+@pytest.mark.parametrize("compressed", COMPRESSED)
+@pytest.mark.parametrize("name", ["csv", "iperf3", "mecperf", "mahimahi", "churn"])
+def test_a_compressed_file_is_read_as_what_is_in_it(file: Path, name: str, compressed: str) -> None:
+    text, quantity, options, *_ = FILES[name]
+    file.write_text(text)
+    plain = record(file, quantity, options=Options(**options))
+    file.write_bytes(COMPRESSED[compressed](text.encode()))
+    found = record(file, quantity, options=Options(**options))
+    assert (found.format, found.trace) == (name, plain.trace)
+
+
+@pytest.mark.parametrize("compressed", COMPRESSED)
+def test_the_size_of_what_is_in_a_compressed_file_is_bounded(
+    file: Path, compressed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A megabyte of lines in about a kilobyte."""
+    monkeypatch.setattr("headway.traces.readers.compressed.MOST_DECOMPRESSED", 1_000_000)
+    file.write_bytes(COMPRESSED[compressed](b"1\n" * 500_001))
+    with pytest.raises(InputError, match="more than 1,000,000 bytes when decompressed: decompress it first"):
+        read(file, "rate")
+    file.write_bytes(COMPRESSED[compressed](b"1\n" * 499_999 + b"1"))
+    assert read(file, "rate").integral(0.0, 0.001) == 1500 * 500_000
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (tarred(b"1\n"), r"a tar archive; accepted: one file out of it \(tar -xf\)"),
+        (gzip.compress(tarred(b"1\n")), "a tar archive"),
+        (zipped(b"1\n", "a", "b"), "a zip file with 2 files in it; accepted: a zip file with one"),
+        (zipped(b"1\n", "__MACOSX/._a"), "a zip file with 0 files in it"),
+        (gzip.compress(b"1\n" * 99)[:-9], "compressed data are damaged or cut off"),
+        (gzip.compress(b""), "an empty file"),
+    ],
+)
+def test_an_archive_is_refused_with_what_to_do(file: Path, content: bytes, message: str) -> None:
+    file.write_bytes(content)
+    for quantity in (None, "rate"):
+        with pytest.raises(InputError, match=message):
+            record(file, quantity)
+
+
+def test_a_parquet_file_that_is_compressed_as_a_whole_is_refused(file: Path) -> None:
+    parquet(file, {"time [s]": [0, 1], "rate [B/s]": [1, 2]})
+    file.write_bytes(gzip.compress(file.read_bytes()))
+    with pytest.raises(
+        InputError, match="Parquet file that is compressed as a whole; accepted: it decompressed"
+    ):
+        read(file, "rate")
+
+
+@settings(max_examples=100)
+@pytest.mark.parametrize("compressed", COMPRESSED)
+@given(at=st.floats(0, 1), extra=st.binary(max_size=4), cut=st.integers(0, 6))
+def test_a_damaged_compressed_file_is_read_or_refused(
+    scratch: Path, compressed: str, at: float, extra: bytes, cut: int
+) -> None:
+    content = COMPRESSED[compressed](FILES["csv"][0].encode())
+    start = int(at * len(content))
+    scratch.write_bytes(content[:start] + extra + content[start + cut :])
+    try:
+        record(scratch, options=Options(column="speed"))
+    except InputError as error:
+        assert str(scratch) in error.where  # noqa: PT017 (either outcome is right)
 
 
 EDITS = st.lists(

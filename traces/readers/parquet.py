@@ -62,6 +62,8 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     """
     options.allow(path, *(name for name in OPTIONS if name != "step_s"))
     with opened(path) as file:
+        if not file.seekable():
+            raise InputError(path, "a Parquet file that is compressed as a whole", "it decompressed")
         try:
             return _read(path, pq.ParquetFile(file), quantity, options)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
