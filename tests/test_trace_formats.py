@@ -98,6 +98,13 @@ FILES: Mapping[str, tuple[str, Quantity, dict[str, Any], Trace, dict[str, int]]]
         Trace([0.0, 1.0, 2.5], [1e6, 0.0, 5e5], "loop", 3.0),
         {},
     ),
+    "jsonl": (
+        '{"t [ms]": 1700000000123, "rate [Mbit/s]": 8}\n\n{"rate [Mbit/s]": 0.5, "t [ms]": 1700000000130}\n',
+        "rate",
+        {},
+        Trace([0.0, 0.007], [8 * MBIT_S, 0.5 * MBIT_S]),
+        {},
+    ),
     "bitbrains": (
         BITBRAINS_HEADER + "1372629804;\t2;\t5200.0;\t0.0;\t50.0;\t1.6703488E7;\t1024.0;\t0;\t0;\t0;\t0\n"
         "1372630104;\t0;\t0.0;\t0.0;\t0.0;\t0.0;\t0.0;\t0;\t0;\t0;\t0\n"
@@ -623,6 +630,54 @@ def test_a_parquet_file_whose_names_are_no_text_is_refused(file: Path) -> None:
     file.write_bytes(file.read_bytes().replace(b"rate [", b"rat\xff ["))
     with pytest.raises(InputError, match="cannot be read"):
         read(file, "rate")
+
+
+def test_json_lines_take_the_options_of_columns(file: Path) -> None:
+    rows = [
+        {"when": f"2024-01-01T00:00:0{second}", "run": run, "cpu": 20 * run + second, "note": {"a": []}}
+        for run in (1, 2)
+        for second in (0, 1, 4)
+    ]
+    rows[-1]["cpu"] = None  # type: ignore[assignment]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    options: dict[str, Any] = {"column": "cpu", "unit": "%", "where": {"run": 2}}
+    with pytest.raises(InputError, match="log:6: found None"):
+        read(file, "fraction", **options)
+    assert read(file, "fraction", repair=True, **options) == Trace([0.0, 1.0], [0.4, 0.41])
+    assert read(file, "fraction", repair=True, step_s=2.0, **options) == Trace([0.0, 2.0], [0.4, 0.41])
+    with pytest.raises(
+        InputError, match=r"log:1: found the keys \['when', 'run', 'cpu', 'note'\].*option column"
+    ):
+        read(file, "fraction", unit="%")
+    with pytest.raises(InputError, match="log:4: found the time '2024-01-01T00:00:00'"):
+        read(file, "fraction", column="cpu", unit="%")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('[{"t [s]": 0, "rate [B/s]": 1}]', "log:1: found .*; accepted: one JSON object a line"),
+        ('{\n"t": [1, 2]}', "log:1: found '{', no whole JSON object; accepted: one JSON object a line"),
+        ('{"t [s]": 0, "rate [B/s]": 1}\n{"t [s]": 1}', "log:2: found None"),
+        ('{"t [s]": 0, "rate [B/s]": 1}\n{"t [s]": 1, "rate [B/s]": true}', "log:2: found True"),
+        ('{"t [s]": 0, "rate [B/s]": 1}\n{"t [s]": 0, "rate [B/s]": 1}', "log:2: found the time 0"),
+        (
+            '{"t [s]": "2024-01-01", "rate [B/s]": 1}\n{"t [s]": 0, "rate [B/s]": 1}',
+            "log:2: found the time 0",
+        ),
+        ('{"t": 0, "rate [B/s]": 1}', "log:1: found no unit for the time"),
+    ],
+)
+def test_json_that_does_not_fit_is_refused(file: Path, text: str, found: str) -> None:
+    file.write_text(text)
+    with pytest.raises(InputError, match=found):
+        read(file, "rate")
+
+
+def test_a_repair_that_leaves_no_row_is_refused(file: Path) -> None:
+    file.write_text("time [s],rate [B/s]\n0,\n1,\n")
+    with pytest.raises(InputError, match="no row with a value"):
+        record(file, options=Options(repair=True))
 
 
 def zipped(content: bytes, *names: str) -> bytes:

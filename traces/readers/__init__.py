@@ -20,6 +20,7 @@ from headway.traces.readers import (
     gnettrack,
     intervals,
     iperf3,
+    jsonlines,
     mahimahi,
     mecperf,
     parquet,
@@ -61,6 +62,7 @@ FORMATS: Mapping[str, Format] = {
     for module in (
         parquet,
         iperf3,
+        jsonlines,
         gnettrack,
         bitbrains,
         alibaba,
@@ -167,12 +169,12 @@ def recognised(path: str | Path, quantity: Quantity | None, options: Options) ->
     """
     if parquet.is_parquet(str(path)):
         return parquet.NAME
-    if options.step_s is not None:
-        return columns.NAME
     first = head(path)
     accepted = f"a trace as one of {', '.join(FORMATS)}"
     if not first:
         raise InputError(str(path), "no line of data", accepted)
+    if options.step_s is not None and not jsonlines.recognises(first, quantity, options):
+        return columns.NAME
     for name, candidate in FORMATS.items():
         if candidate.recognises(first, quantity, options):
             return name

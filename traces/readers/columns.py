@@ -29,6 +29,7 @@ from headway.traces.readers.lines import lines
 from headway.traces.readers.options import Options
 from headway.traces.readers.table import BLANKS, Layout, numeral_or_none, read_table, separator_of, splitter
 from headway.traces.recording import Recording
+from headway.traces.trace import FloatArray
 from headway.traces.units import UNITS, Quantity, convert, factor
 
 NAME = "csv"
@@ -137,18 +138,49 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
         raise (
             nothing_left(path, options) if options.where else InputError(path, "a header without rows", _FORM)
         )
+    return finished(
+        path, where, times, convert(values, unit), plan.value.unit, measured, quantity is None, options, NAME
+    )
+
+
+def finished(
+    path: str,
+    where: str,
+    times: FloatArray,
+    values: FloatArray,
+    unit: str,
+    measured: Quantity,
+    guessed: bool,
+    options: Options,
+    name: str,
+) -> Recording:
+    """The recording of rows that were read, repaired if that is wanted.
+
+    Args:
+        path: of the file.
+        where: the place that says what the columns are, for messages.
+        times: in seconds, shape (n,), n >= 1.
+        values: in SI units, NaN where one is missing, shape (n,).
+        unit: of the values in the file, "" if nobody says it.
+        measured: what the values measure.
+        guessed: whether the user did not say that.
+        options: of the user.
+        name: of the format.
+
+    Raises:
+        InputError: a repair would lose too much, or no trace can be made of the rows.
+    """
     rows, repairs = len(times), Counter[str]()
     if options.repair:
         times, values, repairs = repaired(path, times, values, options)
-    values = convert(values, unit)
-    if quantity is None:
-        check_guessed(where, plan.value.unit, float(values.max()))
+    if guessed and len(values):
+        check_guessed(where, unit, float(values.max()))
     return assembled(
         path,
         times,
         values,
         options,
-        format=NAME,
+        format=name,
         quantity=measured,
         rows=rows,
         repairs=repairs,

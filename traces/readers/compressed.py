@@ -6,7 +6,7 @@ import lzma
 import struct
 import zipfile
 import zlib
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 
@@ -66,7 +66,7 @@ class _Decompressed(io.RawIOBase):
         super().close()
 
 
-def decompressed(path: str, file: io.BufferedReader) -> io.BufferedReader:
+def decompressed(path: str, file: io.BufferedReader) -> BinaryIO:
     """The file, or what is in it if it is compressed, from its beginning.
 
     Raises:
@@ -87,7 +87,9 @@ def decompressed(path: str, file: io.BufferedReader) -> io.BufferedReader:
         source = pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
     elif magic.startswith(_ZIP):
         source = _only_member(path, file)
-    reader = file if source is None else io.BufferedReader(_Decompressed(source, file))
+    reader: io.BufferedReader[Any] = (
+        file if source is None else io.BufferedReader(_Decompressed(source, file))
+    )
     if reader.peek(512)[_TAR_AT:].startswith(_TAR):
         raise InputError(path, "a tar archive", "one file out of it (tar -xf)")
     return reader
