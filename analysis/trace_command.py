@@ -69,6 +69,13 @@ Merge = Annotated[
 RowStep = Annotated[
     str | None, typer.Option(metavar="TIME", help="Time from row to row, of rows without a time.")
 ]
+Requests = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ARRIVAL,PROMPT,OUTPUT",
+        help="The files are logs of requests, and these are the columns of them; --time-unit is that of arrivals.",
+    ),
+]
 Step = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Average over this before; 1 s for logs of packets by default."),
@@ -103,6 +110,7 @@ def info(
         ),
     ] = False,
     step: Step = None,
+    requests: Requests = None,
 ) -> None:
     """Say what is in recorded traces: length, mean, percentiles, gaps.
 
@@ -116,16 +124,20 @@ def info(
         options = reading(
             unit, time_unit, column, time_column, repair, max_gap, select, where, merge, row_step
         )
-        logs = [name for name in files if quantity is None and is_request_log(name, format)]
-        requests = {name: read_requests(name, format=format) for name in logs}
+        columns = None if requests is None else _parts(requests)
+        logs = [name for name in files if columns or (quantity is None and is_request_log(name, format))]
+        mapped_unit = None if columns is None else time_unit
+        logged = {
+            name: read_requests(name, format=format, columns=columns, time_unit=mapped_unit) for name in logs
+        }
         found = {name: recording(name, quantity, format, options) for name in files if name not in logs}
         for position, table in enumerate(
             recordings_tables(found, by_row=rows, step_s=duration(step, "--step"))
         ):
             show(*([""] if position else []), table)
-        if requests:
-            show(*([""] if found else []), requests_table(requests))
-        show(*remarks(found), *left_out(requests))
+        if logged:
+            show(*([""] if found else []), requests_table(logged))
+        show(*remarks(found), *left_out(logged))
 
 
 @trace.command()
@@ -269,6 +281,22 @@ def reading(
         merge=cast("Any", merge),
         step_s=duration(row_step, "--row-step"),
     )
+
+
+def _parts(text: str) -> dict[str, str]:
+    """The columns of a log of requests, as the option `--requests` has them.
+
+    Raises:
+        InputError: they are not three.
+    """
+    from headway.traces import InputError
+    from headway.traces.errors import shown
+
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != 3:
+        accepted = "three columns: of the arrival, the prompt and the output"
+        raise InputError("--requests", shown(text), accepted)
+    return dict(zip(("arrival", "prompt", "output"), names, strict=True))
 
 
 def _wanted(text: str) -> tuple[str, str]:

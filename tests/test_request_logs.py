@@ -3,6 +3,7 @@
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,6 +110,52 @@ def test_a_compressed_log_is_read_as_what_is_in_it(tmp_path: Path) -> None:
     plain = read_requests(path)
     path.write_bytes(gzip.compress(AZURE.encode()))
     assert read_requests(path).arrival_s.tolist() == plain.arrival_s.tolist()
+
+
+OTHER_NAMES = {"arrival": "ts", "prompt": "n_in", "output": "n_out"}
+
+
+@pytest.mark.parametrize(
+    ("text", "time_unit"),
+    [
+        ("id,ts [ms],n_in,n_out\na,500,3,4\nb,2000,5,6\n", None),
+        ("id,ts,n_in,n_out\na,500,3,4\nb,2000,5,6\n", "ms"),
+        ("id,ts,n_in,n_out\na,2024-01-01 10:00:00.5,3,4\nb,2024-01-01 10:00:02,5,6\n", None),
+        ('{"ts": 500, "n_in": 3, "n_out": 4}\n{"ts": 2000, "n_in": 5, "n_out": 6}\n', "ms"),
+        ('{"ts": "2024-01-01T10:00:00.5Z", "n_in": 3, "n_out": 4, "x": []}\n'
+         '{"ts": "2024-01-01T10:00:02Z", "n_in": 5, "n_out": 6}\n', None),
+    ],
+)  # fmt: skip
+def test_a_log_with_other_names_is_read_by_a_mapping(
+    text: str, time_unit: str | None, tmp_path: Path
+) -> None:
+    log = read_requests(written(tmp_path, text), columns=OTHER_NAMES, time_unit=time_unit)
+    assert log.arrival_s.tolist() == [0.0, 1.5]
+    assert (log.prompt.tolist(), log.output.tolist()) == ([3, 5], [4, 6])
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "says"),
+    [
+        ("ts,n_in,n_out\n5,1,1\n", {"columns": OTHER_NAMES}, "log:2: found '5'.*whose unit is given"),
+        (
+            '{"ts": 5, "n_in": 1, "n_out": 1}',
+            {"columns": OTHER_NAMES},
+            "log:1: found '5'.*whose unit is given",
+        ),
+        ('{"ts": 5, "n_in": 1}', {"columns": OTHER_NAMES, "time_unit": "s"}, 'log:1.*"n_out": 10'),
+        ("a,b,c\n5,1,1\n", {"columns": OTHER_NAMES}, r"option columns\): found no column 'ts'"),
+        ("a,b,c\n5,1,1\n", {"columns": {"arrival": "a"}}, "a column for each of arrival, prompt, output"),
+        ("a,b,c\n5,1,1\n", {"columns": OTHER_NAMES, "format": "azure"}, "'azure' beside columns"),
+        ("a,b,c\n5,1,1\n", {"time_unit": "s"}, "a unit without columns"),
+        ("a,b,c\n5,1,1\n", {}, "or the option columns, for other names"),
+    ],
+)
+def test_a_mapping_that_does_not_fit_is_refused(
+    text: str, options: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=says):
+        read_requests(written(tmp_path, text), **options)
 
 
 def test_failed_requests_and_wrong_order_are_counted(tmp_path: Path) -> None:

@@ -238,6 +238,8 @@ OTHER_WORKLOAD: Document = {"poisson": "1 /s", "count": 2, "prompt": 3, "output"
 LOGGED_WORKLOAD: Document = {
     "file": "data/requests.csv",
     "format": "csv",
+    "columns": {"arrival": "arrival", "prompt": "2", "output": "output"},
+    "time_unit": "s",
     "start": "1 s",
     "limit": 2,
     "stretch": 3,

@@ -166,6 +166,13 @@ def test_one_recording_is_picked_and_rows_are_merged_by_options(file: Path) -> N
     assert trace("info", file, "--where", "run")[1].startswith("headway: --where: found 'run'")
 
 
+def test_a_log_of_requests_with_other_names_is_described(file: Path) -> None:
+    file.write_text("ts,n_in,n_out\n500,100,10\n2000,200,30\n")
+    code, printed = trace("info", file, "--requests", "ts,n_in,n_out", "--time-unit", "ms")
+    assert (code, printed.split()[printed.split().index("csv") :][1:4]) == (0, ["2", "1.50", "1.33"])
+    assert trace("info", file, "--requests", "ts")[1].startswith("headway: --requests: found 'ts'")
+
+
 def test_what_was_repaired_is_told(file: Path) -> None:
     file.write_text("time [s],rate [Mbit/s]\n0,10\n1,\n2,6\n2,8\n1,3\n3,1\n")
     code, printed = trace("info", file, "--repair")

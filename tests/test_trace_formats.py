@@ -633,12 +633,12 @@ def test_a_parquet_file_whose_names_are_no_text_is_refused(file: Path) -> None:
 
 
 def test_json_lines_take_the_options_of_columns(file: Path) -> None:
-    rows = [
+    rows: list[dict[str, object]] = [
         {"when": f"2024-01-01T00:00:0{second}", "run": run, "cpu": 20 * run + second, "note": {"a": []}}
         for run in (1, 2)
         for second in (0, 1, 4)
     ]
-    rows[-1]["cpu"] = None  # type: ignore[assignment]
+    rows[-1]["cpu"] = None
     file.write_text("\n".join(map(json.dumps, rows)))
     options: dict[str, Any] = {"column": "cpu", "unit": "%", "where": {"run": 2}}
     with pytest.raises(InputError, match="log:6: found None"):

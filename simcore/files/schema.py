@@ -697,6 +697,12 @@ class FileWorkload(_Section):
 
     file: str = Field(min_length=1, description="path, relative to the scenario file")
     format: str | None = Field(None, description="its format, where it is not recognised from the first line")
+    columns: dict[str, str] | None = Field(
+        None, description="of a log with other names: the columns of `arrival`, `prompt` and `output`"
+    )
+    time_unit: str | None = Field(
+        None, description="of arrivals in such a log; where nobody says it, they are dates"
+    )
     start: Seconds = Field(0.0, description="leave out what came sooner than this after the first row")
     limit: int | None = Field(None, ge=1, le=MOST_REQUESTS, description="take so many and no more")
     stretch: float = Field(

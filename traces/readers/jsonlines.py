@@ -2,7 +2,7 @@
 
 Keys are like the headings of text in columns (format `csv`), and the options are the same: units stand in the keys or
 beside the file; of more than two keys, `column` names the one with the values, and `time_column` the one with the times
-if that is not the first. A time is a number, or a date as text; a value is a number. A value holds until the next line's
+if that is not the first. A time is a number, or a date as text; a value is a number. A value holds until the next
 time. Rows must be in order and complete unless `repair` is said; a value that is `null` or not there is missing.
 """
 
