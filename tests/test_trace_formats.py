@@ -98,6 +98,17 @@ FILES: Mapping[str, tuple[str, Quantity, dict[str, Any], Trace, dict[str, int]]]
         Trace([0.0, 1.0, 2.5], [1e6, 0.0, 5e5], "loop", 3.0),
         {},
     ),
+    "ping": (
+        "PING pi (192.0.2.7) 56(84) bytes of data.\n64 bytes from pi (192.0.2.7): icmp_seq=1 ttl=64 time=2.5 ms\n"
+        "64 bytes from pi (192.0.2.7): icmp_seq=2 ttl=64 time=12 ms\nno answer yet for icmp_seq=3\n"
+        "64 bytes from pi (192.0.2.7): icmp_seq=4 ttl=64 time=0.75 ms\n"
+        "64 bytes from pi (192.0.2.7): icmp_seq=4 ttl=64 time=0.8 ms (DUP!)\n\n--- pi ping statistics ---\n"
+        "4 packets transmitted, 3 received, 25% packet loss, time 3005ms\n",
+        "time",
+        {},
+        Trace([0.0, 1.0, 3.0], [2.5e-3, 12e-3, 0.75e-3]),
+        {"duplicate answers": 1},
+    ),
     "jsonl": (
         '{"t [ms]": 1700000000123, "rate [Mbit/s]": 8}\n\n{"rate [Mbit/s]": 0.5, "t [ms]": 1700000000130}\n',
         "rate",
@@ -678,6 +689,39 @@ def test_a_repair_that_leaves_no_row_is_refused(file: Path) -> None:
     file.write_text("time [s],rate [B/s]\n0,\n1,\n")
     with pytest.raises(InputError, match="no row with a value"):
         record(file, options=Options(repair=True))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "64 bytes from 192.0.2.1: icmp_seq={} ttl=57 time={} ms",
+        "64 bytes from host.example (192.0.2.1): icmp_seq={} ttl=57 time={} ms",
+        "64 bytes from 2001:db8::1: icmp_seq={} ttl=57 time={} ms",
+        "64 bytes from fe80::1%eth0: icmp_seq={} hlim=64 time={} ms",
+        "64 bytes from 192.0.2.1: seq={} ttl=64 time={} ms",
+    ],
+)
+def test_answers_to_pings_are_read_in_the_forms_of_several_systems(file: Path, answer: str) -> None:
+    file.write_text("\n".join(answer.format(number, number + 0.5) for number in (65534, 65535, 0, 2)))
+    found = record(file)
+    assert found.trace == Trace([0.0, 1.0, 2.0, 4.0], [65.5345, 65.5355, 0.0005, 0.0025])
+    assert ["A second from one request" in note for note in found.notes] == [True]
+    fast = record(file, options=Options(step_s=0.2))
+    assert (fast.trace.times.tolist(), fast.notes) == ([0.0, 0.2, 0.4, 0.8], ())
+
+
+def test_the_time_of_a_ping_is_its_stamp_where_it_has_one(file: Path) -> None:
+    file.write_text(
+        "[1700000000.123456] 64 bytes from 192.0.2.1: icmp_seq=1 ttl=57 time=10 ms\n"
+        "[1700000000.373456] 64 bytes from 192.0.2.1: icmp_seq=2 ttl=57 time=11 ms\n"
+    )
+    found = record(file)
+    assert (found.trace, found.notes) == (Trace([0.0, 0.25], [0.010, 0.011]), ())
+    with pytest.raises(InputError, match="holds a time"):
+        read(file, "rate")
+    file.write_text("PING pi (192.0.2.7) 56(84) bytes of data.\n\n4 packets transmitted, 0 received\n")
+    with pytest.raises(InputError, match="no answer to a ping"):
+        read(file, "time")
 
 
 def zipped(content: bytes, *names: str) -> bytes:

@@ -25,6 +25,7 @@ from headway.traces.readers import (
     mecperf,
     parquet,
     pensieve,
+    ping,
     planetlab,
 )
 from headway.traces.readers.lines import head
@@ -63,6 +64,7 @@ FORMATS: Mapping[str, Format] = {
         parquet,
         iperf3,
         jsonlines,
+        ping,
         gnettrack,
         bitbrains,
         alibaba,
@@ -173,7 +175,8 @@ def recognised(path: str | Path, quantity: Quantity | None, options: Options) ->
     accepted = f"a trace as one of {', '.join(FORMATS)}"
     if not first:
         raise InputError(str(path), "no line of data", accepted)
-    if options.step_s is not None and not jsonlines.recognises(first, quantity, options):
+    stepped = (jsonlines, ping)
+    if options.step_s is not None and not any(one.recognises(first, quantity, options) for one in stepped):
         return columns.NAME
     for name, candidate in FORMATS.items():
         if candidate.recognises(first, quantity, options):
