@@ -168,8 +168,9 @@ bandwidth: {good: 40 Mbit/s, bad: 1 Mbit/s, good_time: 20 s, bad_time: 2 s, dura
 LOG = """
 `format` is one of `azure` (the LLM inference traces of 2023 and 2024), `burstgpt`, `mooncake`, `vidur`, or `csv` for a
 header with the columns `arrival [unit]`, `prompt` and `output`; the first request arrives at 0 s. Requests that failed
-(no tokens) are left out. Logs of data centres ask more of a few edge devices than they can do: take some, stretch the
-time between them, and cut off what is too long.
+(no tokens) are left out. A log with other names, in columns or as JSON lines, is read with `columns`, such as
+`columns: {arrival: ts, prompt: n_in, output: n_out}`. Logs of data centres ask more of a few edge devices than they can
+do: take some, stretch the time between them, and cut off what is too long.
 
 ```yaml
 workload: {file: AzureLLMInferenceTrace_conv.csv, start: 10 min, limit: 50, stretch: 20, most_prompt: 1024}
@@ -259,6 +260,8 @@ SPECIAL: Mapping[tuple[str, str], str] = {
         for name, measure in KINDS[section.kind].parameters.items()
         if measure == "value"
     },
+    ("FileTrace", "where"): "mapping of columns to values",
+    ("FileWorkload", "columns"): "mapping of parts to columns",
     ("StepsTrace", "steps"): "list of pairs of time and value",
     ("PolicySection", "parameters"): "keys with values",
     (

@@ -36,6 +36,9 @@ OPTIONS = st.builds(
     repair=st.sampled_from([None, True]),
     max_gap_s=st.sampled_from([None, 0.0, 1e-320, 1.0, 1e308, float("nan"), -1.0]),
     select=st.sampled_from([None, "1", "off", "DL", "UL", "memory", "x", "²", "9" * 5000, "anna"]),
+    where=st.sampled_from([None, {}, {"1": 0}, {"2": "x"}, {"rate": "0"}, {"": 1e400}, {"²": "²"}]),
+    merge=st.sampled_from([None, "sum", "first", "x"]),
+    step_s=st.sampled_from([None, None, None, 0.5, 0.0, 1e-320, 1e308, float("nan")]),
 )
 
 

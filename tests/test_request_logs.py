@@ -1,7 +1,9 @@
 """Request logs: every format, its quirks, and that nothing but an `InputError` comes of a broken file."""
 
+import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,10 +84,78 @@ def test_each_format_is_recognised_or_told_and_read(
 ) -> None:
     log = read_requests(written(tmp_path, text), format=name if told else None)
     assert log.format == name
-    # Between dates a day apart 1e-7 s is still told.
-    np.testing.assert_allclose(log.arrival_s, arrivals, rtol=0.0, atol=1.2e-7)
+    np.testing.assert_allclose(log.arrival_s, arrivals, rtol=1e-15, atol=0.0)
     assert log.prompt.tolist() == prompts
     assert log.output.tolist() == outputs
+
+
+@pytest.mark.parametrize(
+    ("text", "arrivals"),
+    [
+        ("arrival [ms],prompt,output\n1700000000123,1,1\n1700000000130,1,1\n", [0.0, 0.007]),
+        ("arrival [s],prompt,output\n1700000000.123,1,1\n1700000000.13,1,1\n", [0.0, 0.007]),
+        ('{"timestamp": 1700000000123, "input_length": 1, "output_length": 1}\n'
+         '{"timestamp": 1700000000130, "input_length": 1, "output_length": 1}\n', [0.0, 0.007]),
+        (AZURE, [0.0, 0.0520001, 86400.0]),
+    ],
+)  # fmt: skip
+def test_arrivals_are_exact_differences_whenever_the_log_begins(
+    text: str, arrivals: list[float], tmp_path: Path
+) -> None:
+    assert read_requests(written(tmp_path, text)).arrival_s.tolist() == arrivals
+
+
+def test_a_compressed_log_is_read_as_what_is_in_it(tmp_path: Path) -> None:
+    path = written(tmp_path, AZURE)
+    plain = read_requests(path)
+    path.write_bytes(gzip.compress(AZURE.encode()))
+    assert read_requests(path).arrival_s.tolist() == plain.arrival_s.tolist()
+
+
+OTHER_NAMES = {"arrival": "ts", "prompt": "n_in", "output": "n_out"}
+
+
+@pytest.mark.parametrize(
+    ("text", "time_unit"),
+    [
+        ("id,ts [ms],n_in,n_out\na,500,3,4\nb,2000,5,6\n", None),
+        ("id,ts,n_in,n_out\na,500,3,4\nb,2000,5,6\n", "ms"),
+        ("id,ts,n_in,n_out\na,2024-01-01 10:00:00.5,3,4\nb,2024-01-01 10:00:02,5,6\n", None),
+        ('{"ts": 500, "n_in": 3, "n_out": 4}\n{"ts": 2000, "n_in": 5, "n_out": 6}\n', "ms"),
+        ('{"ts": "2024-01-01T10:00:00.5Z", "n_in": 3, "n_out": 4, "x": []}\n'
+         '{"ts": "2024-01-01T10:00:02Z", "n_in": 5, "n_out": 6}\n', None),
+    ],
+)  # fmt: skip
+def test_a_log_with_other_names_is_read_by_a_mapping(
+    text: str, time_unit: str | None, tmp_path: Path
+) -> None:
+    log = read_requests(written(tmp_path, text), columns=OTHER_NAMES, time_unit=time_unit)
+    assert log.arrival_s.tolist() == [0.0, 1.5]
+    assert (log.prompt.tolist(), log.output.tolist()) == ([3, 5], [4, 6])
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "says"),
+    [
+        ("ts,n_in,n_out\n5,1,1\n", {"columns": OTHER_NAMES}, "log:2: found '5'.*whose unit is given"),
+        (
+            '{"ts": 5, "n_in": 1, "n_out": 1}',
+            {"columns": OTHER_NAMES},
+            "log:1: found '5'.*whose unit is given",
+        ),
+        ('{"ts": 5, "n_in": 1}', {"columns": OTHER_NAMES, "time_unit": "s"}, 'log:1.*"n_out": 10'),
+        ("a,b,c\n5,1,1\n", {"columns": OTHER_NAMES}, r"option columns\): found no column 'ts'"),
+        ("a,b,c\n5,1,1\n", {"columns": {"arrival": "a"}}, "a column for each of arrival, prompt, output"),
+        ("a,b,c\n5,1,1\n", {"columns": OTHER_NAMES, "format": "azure"}, "'azure' beside columns"),
+        ("a,b,c\n5,1,1\n", {"time_unit": "s"}, "a unit without columns"),
+        ("a,b,c\n5,1,1\n", {}, "or the option columns, for other names"),
+    ],
+)
+def test_a_mapping_that_does_not_fit_is_refused(
+    text: str, options: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=says):
+        read_requests(written(tmp_path, text), **options)
 
 
 def test_failed_requests_and_wrong_order_are_counted(tmp_path: Path) -> None:

@@ -226,8 +226,9 @@ RANDOM: Document = {
 RECORDED: Document = {
     "devices": {
         "a": {"availability": {"file": "data/load.csv", "column": "cpu", "time_column": "2", "load": True,
-                               "repair": True, "max_gap": "10 s"}},
-        "b": {"availability": {"file": "data/churn.txt", "select": "2"}},
+                               "repair": True, "max_gap": "10 s", "merge": "mean"}},
+        "b": {"availability": {"file": "data/churn.txt", "select": "2"},
+              "nic_up": {"file": "data/runs.csv", "column": "rate", "where": {"run": 2}, "step": "1 s"}},
     },
 }  # fmt: skip
 """What can be said of files of recorded traces."""
@@ -237,6 +238,8 @@ OTHER_WORKLOAD: Document = {"poisson": "1 /s", "count": 2, "prompt": 3, "output"
 LOGGED_WORKLOAD: Document = {
     "file": "data/requests.csv",
     "format": "csv",
+    "columns": {"arrival": "arrival", "prompt": "2", "output": "output"},
+    "time_unit": "s",
     "start": "1 s",
     "limit": 2,
     "stretch": 3,
@@ -250,6 +253,7 @@ FILES = {
     "data/log.txt": "0 10\n250 20\n500 0\n",
     "data/requests.csv": "arrival [s],prompt,output\n0,1,1\n2,30,9\n3.5,50,6\n9,9,9\n",
     "data/load.csv": "cpu [%],time [s],note\n10,0,\n20,1,\n30,1,\n40,99,\n",
+    "data/runs.csv": "run,rate [MB/s]\n1,1\n2,3\n2,4\n",
     "data/churn.txt": "x/anna 1 0 2 500 500\nx/bert 0 0 2 1000 2000\n",
     "data/up.mahimahi": "1\n2\n2\n4\n",
     "data/lab.json": json.dumps(

@@ -89,10 +89,8 @@ def test_a_file_for_mahimahi_carries_the_same_bytes_to_within_a_packet(file: Pat
     )
     file.write_text("time [s],rate [Mbit/s]\n0,0\n1,0\n")
     assert "from 1 to 20,000,000 packets" in trace("convert", file, out)[1]
-    assert (
-        "a rate, for a .mahimahi file"
-        in trace("convert", file, out, "--as", "availability", "--unit", "%")[1]
-    )
+    file.write_text("time [s],share\n0,0.5\n1,0\n")
+    assert "a rate, for a .mahimahi file" in trace("convert", file, out)[1]
 
 
 def test_a_plot_is_written_in_the_kind_that_is_asked_for(file: Path) -> None:
@@ -116,6 +114,17 @@ def test_a_load_is_shown_as_it_is_or_as_what_it_leaves(file: Path) -> None:
     assert "90.0" in shown
 
 
+def test_a_share_above_1_is_no_availability(file: Path) -> None:
+    for text, most in (("time [s],cpu [%]\n0,50\n1,108\n", "1.08"), ("time [s],cores [%]\n0,300\n", "3")):
+        file.write_text(text)
+        code, printed = trace("info", file, "--as", "availability")
+        assert code == 2
+        assert f"found the value {most}; accepted: a share of the device, at most 1 (or 100 %)" in printed
+        code, printed = trace("info", file, "--as", "load")
+        assert code == 0
+        assert f"A load of {most} is no share: a scenario refuses it" in " ".join(printed.split())
+
+
 def test_info_tells_logs_of_requests_from_traces(file: Path, tmp_path: Path) -> None:
     file.write_text("time [s],rate [Mbit/s]\n0,10\n1,20\n")
     log = tmp_path / "chat.csv"
@@ -133,6 +142,35 @@ def test_info_tells_logs_of_requests_from_traces(file: Path, tmp_path: Path) -> 
     assert "Rate [Mbit/s]" in printed
     assert trace("info", log, "--as", "rate")[0] == 2
     assert trace("info", log, "--format", "azure") == trace("info", log)
+
+
+def test_an_assumed_unit_is_noted_by_info_convert_and_plot(file: Path) -> None:
+    file.write_text("0.0\t1.5\n2.5\t3.25\n4.0\t0.0\n")
+    commands = (
+        ("info", file),
+        ("convert", file, file.with_suffix(".parquet")),
+        ("plot", file, "-o", file.with_suffix(".svg")),
+    )
+    for command in commands:
+        assert "Mbit/s is assumed" in " ".join(trace(*command)[1].split())
+        assert "is assumed" not in trace(*command, "--unit", "MB/s")[1]
+
+
+def test_one_recording_is_picked_and_rows_are_merged_by_options(file: Path) -> None:
+    file.write_text("run,seq,rate [Mbit/s]\n1,0,10\n1,0,20\n1,1,30\n2,0,7\n")
+    merged = ("--column", "rate", "--time-column", "seq", "--time-unit", "s", "--repair", "--merge", "sum")
+    code, printed = trace("info", file, "--where", "run=1", *merged)
+    assert (code, printed.split()[printed.split().index("csv") :][1:4]) == (0, ["3", "2.00", "30.0"])
+    code, printed = trace("info", file, "--where", "run=1", "--column", "rate", "--row-step", "2 s")
+    assert (code, printed.split()[printed.split().index("csv") :][1:4]) == (0, ["3", "6.00", "20.0"])
+    assert trace("info", file, "--where", "run")[1].startswith("headway: --where: found 'run'")
+
+
+def test_a_log_of_requests_with_other_names_is_described(file: Path) -> None:
+    file.write_text("ts,n_in,n_out\n500,100,10\n2000,200,30\n")
+    code, printed = trace("info", file, "--requests", "ts,n_in,n_out", "--time-unit", "ms")
+    assert (code, printed.split()[printed.split().index("csv") :][1:4]) == (0, ["2", "1.50", "1.33"])
+    assert trace("info", file, "--requests", "ts")[1].startswith("headway: --requests: found 'ts'")
 
 
 def test_what_was_repaired_is_told(file: Path) -> None:

@@ -1,14 +1,20 @@
 """Public trace formats: small files of our own making, what they mean, and that damage gives nothing but an error."""
 
+import gzip
+import io
 import json
+import lzma
 import re
+import tarfile
 import tracemalloc
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -90,6 +96,24 @@ FILES: Mapping[str, tuple[str, Quantity, dict[str, Any], Trace, dict[str, int]]]
         "rate",
         {},
         Trace([0.0, 1.0, 2.5], [1e6, 0.0, 5e5], "loop", 3.0),
+        {},
+    ),
+    "ping": (
+        "PING pi (192.0.2.7) 56(84) bytes of data.\n64 bytes from pi (192.0.2.7): icmp_seq=1 ttl=64 time=2.5 ms\n"
+        "64 bytes from pi (192.0.2.7): icmp_seq=2 ttl=64 time=12 ms\nno answer yet for icmp_seq=3\n"
+        "64 bytes from pi (192.0.2.7): icmp_seq=4 ttl=64 time=0.75 ms\n"
+        "64 bytes from pi (192.0.2.7): icmp_seq=4 ttl=64 time=0.8 ms (DUP!)\n\n--- pi ping statistics ---\n"
+        "4 packets transmitted, 3 received, 25% packet loss, time 3005ms\n",
+        "time",
+        {},
+        Trace([0.0, 1.0, 3.0], [2.5e-3, 12e-3, 0.75e-3]),
+        {"duplicate answers": 1},
+    ),
+    "jsonl": (
+        '{"t [ms]": 1700000000123, "rate [Mbit/s]": 8}\n\n{"rate [Mbit/s]": 0.5, "t [ms]": 1700000000130}\n',
+        "rate",
+        {},
+        Trace([0.0, 0.007], [8 * MBIT_S, 0.5 * MBIT_S]),
         {},
     ),
     "bitbrains": (
@@ -237,6 +261,23 @@ def test_a_cut_out_part_begins_at_0(file: Path) -> None:
     assert read(file, "rate", format="pensieve", unit="MB/s").values.tolist() == [2e6, 3e6]
 
 
+PUFFER_NOTE = "The unit Mbit/s is assumed: the file states none. Puffer's logs are most likely in MB/s"
+
+
+def test_the_unit_of_a_pensieve_file_may_be_given_and_is_noted_where_it_is_assumed(file: Path) -> None:
+    """The value of a row holds for the time before it, whatever its unit is."""
+    file.write_text(FILES["pensieve"][0])
+    for quantity in (None, "rate"):
+        assumed = record(file, quantity)
+        given_unit = record(file, quantity, options=Options(unit="MB/s"))
+        assert given_unit.format == "pensieve"
+        assert given_unit.trace == Trace([0.0, 2.5], [3e6, 0.0], "loop", 4.0)
+        assert [PUFFER_NOTE in note for note in assumed.notes] == [True]
+        assert given_unit.notes == ()
+    with pytest.raises(InputError, match="the unit 'Mbps'"):
+        read(file, "rate", unit="Mbps")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -261,7 +302,7 @@ def test_two_columns_that_may_be_anything_are_not_taken_for_pensieve(file: Path,
     assert name != "pensieve"
 
 
-def test_units_of_a_caller_keep_a_file_from_being_taken_for_pensieve(file: Path) -> None:
+def test_a_unit_of_the_times_keeps_a_file_from_being_taken_for_pensieve(file: Path) -> None:
     file.write_text(FILES["pensieve"][0])
     kbit = read(file, "rate", unit="kbit/s", time_unit="ms")
     assert kbit == Trace([0.0, 0.0025, 0.004], [1.5 * KBIT_S, 3 * KBIT_S, 0.0])
@@ -328,11 +369,179 @@ def test_round_trip_times_are_times_and_not_taken_for_rates(tmp_path: Path) -> N
         read(path, "rate")
 
 
+def items(*pairs: tuple[float, float]) -> str:
+    """A file of MECPerf: seconds after half past three, and a value."""
+    return ",".join(f"2020-01-24 15:30:{second:09.6f}_{value}" for second, value in pairs)
+
+
+def test_delays_of_mecperf_are_known_by_their_content_too(file: Path) -> None:
+    """Its pings follow one another, so that each value is the time since the one before in milliseconds."""
+    file.write_text(items((1.0, 39.0), (1.038, 38.0), (1.079, 41.0), (1.116, 37.0)))
+    found = record(file)
+    assert (found.quantity, found.notes) == ("time", ())
+    assert found.trace.values == pytest.approx([39e-3, 38e-3, 41e-3, 37e-3])
+    with pytest.raises(InputError, match="holds a time"):
+        read(file, "rate")
+    file.write_text(items((1.0, 15.8), (3.0, 15.5), (6.0, 15.8), (8.0, 14.9)))
+    assert record(file).quantity == "rate"
+
+
+def test_a_file_of_mecperf_whose_name_does_not_say_what_it_holds_is_noted(tmp_path: Path) -> None:
+    text = items((1.0, 15.8), (3.0, 15.5))
+    for name, noted in (("log", True), ("wifi-TCPBandwidth-noise0M_edge.txt", False)):
+        (tmp_path / name).write_text(text)
+        notes = record(tmp_path / name).notes
+        assert ["A bandwidth in Mbit/s is assumed" in note for note in notes] == [True] * noted
+
+
+def test_udp_tests_of_mecperf_are_noted_as_no_capacity(tmp_path: Path) -> None:
+    for name, rate in (("wifi-UDPBandwidth-upstream-noise0M_edge.txt", 499), ("wifi-Bandwidth.txt", 2290)):
+        (tmp_path / name).write_text(items((1.0, 15.8), (3.0, rate)))
+        (note,) = record(tmp_path / name).notes
+        assert "UDP" in note
+        assert f"{rate} Mbit/s" in note
+        assert "no capacity" in note
+
+
+@pytest.mark.parametrize("told", ["s", "ms", "us"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_the_start_is_subtracted_before_the_unit_of_the_times_is_applied(
+    file: Path, told: str, suffix: str
+) -> None:
+    """Counted from 1970, a time has no digits to spare once it is divided; the step of one is exact before that."""
+    starts = {"s": 1_700_000_000, "ms": 1_700_000_000_123, "us": 1_700_000_000_123_457}
+    start = starts[told]
+    file.write_text(f"time [{told}],rate [B/s]\n{start},1\n{start + 7},2\n{start + 10},3\n")
+    if suffix == "parquet":
+        pq.write_table(pa_csv.read_csv(file), file)
+    factor = {"s": 1, "ms": 1000, "us": 1_000_000}[told]
+    assert read(file, "rate").times.tolist() == [0.0, 7 / factor, 10 / factor]
+    assert read(file, "rate", repair=True).times.tolist() == [0.0, 7 / factor, 10 / factor]
+
+
+def test_the_start_of_a_telephone_is_subtracted_before_milliseconds_become_seconds(file: Path) -> None:
+    file.write_text("x/anna 1 1400000000123 2 1 6 3\n")
+    assert read(file, "fraction").times.tolist() == [0.0, 0.001, 0.007]
+
+
 def test_columns_out_of_order_are_put_in_order_when_asked(file: Path) -> None:
     file.write_text("time [s],rate [B/s]\n0,10\n1,\n2,6\n2,8\n1,3\n3,1\n")
     with pytest.raises(InputError, match=r"log:3:"):
         read(file, "rate")
     assert read(file, "rate", repair=True) == Trace([0.0, 2.0, 3.0], [10.0, 7.0, 1.0])
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_name_that_several_columns_have_is_refused(file: Path, suffix: str) -> None:
+    file.write_text("time [s],cpu [MHZ],cpu [%]\n0,2600,50\n1,1300,25\n")
+    if suffix == "parquet":
+        pq.write_table(pa_csv.read_csv(file), file)
+    with pytest.raises(
+        InputError, match=r"'cpu', which 2 columns .*'cpu \[MHZ\]' \(number 2\) or 'cpu \[%\]'"
+    ):
+        read(file, "fraction", column="cpu")
+    for told in ("cpu [%]", "3"):
+        assert read(file, "fraction", column=told).values.tolist() == [0.5, 0.25]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("header", "unit", "fits"),
+    [
+        ("cpu [MHZ]", "%", False),
+        ("rate [Mbit/s]", "%", False),
+        ("rate [Mbit/s]", "ms", False),
+        ("rate [MB]", "MB/s", False),
+        ("rate [Mbit/s]", "kB/s", True),
+        ("rate [Mbps]", "Mbit/s", True),
+        ("rate", "Mbit/s", True),
+    ],
+)
+def test_a_unit_of_another_quantity_than_in_the_header_is_refused(
+    file: Path, suffix: str, header: str, unit: str, fits: bool
+) -> None:
+    file.write_text(f"time [s],{header}\n0,0.5\n1,0.25\n")
+    if suffix == "parquet":
+        pq.write_table(pa_csv.read_csv(file), file)
+    if fits:
+        assert record(file, options=Options(unit=unit)).quantity == "rate"
+        return
+    with pytest.raises(InputError, match=rf"option unit\): found the unit '{unit}' for the column") as error:
+        record(file, options=Options(unit=unit))
+    assert repr(header) in error.value.found
+    with pytest.raises(InputError, match=r"option time_unit\)"):
+        record(file, options=Options(time_unit="MB"))
+
+
+RUNS = "run,carrier,time [s],rate [B/s]\n" + "".join(
+    f"{run},{'A' if run < 3 else 'B'},{time},{10 * run + time}\n" for run in range(6) for time in range(4)
+)
+"""Six recordings of four rows in one file."""
+
+
+def test_a_repair_refuses_a_file_that_is_more_likely_many_recordings(file: Path) -> None:
+    file.write_text(RUNS)
+    options: dict[str, Any] = {"column": "rate", "time_column": "time"}
+    with pytest.raises(InputError, match=r"20 of 24 rows that a repair would drop or merge.*many recordings"):
+        read(file, "rate", repair=True, **options)
+    # A way to merge accepts rows of one time, but not times that fall.
+    with pytest.raises(InputError, match=r"15 of 24 rows"):
+        read(file, "rate", repair=True, merge="mean", **options)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_one_recording_of_many_is_picked_by_the_values_of_columns(file: Path, suffix: str) -> None:
+    file.write_text(RUNS)
+    if suffix == "parquet":
+        pq.write_table(pa_csv.read_csv(file), file)
+    options: dict[str, Any] = {"column": "rate", "time_column": "time"}
+    picks: list[dict[str, str | float]] = [{"run": "4"}, {"run": 4.0}, {"1": 4, "carrier": "B"}]
+    for wanted in picks:
+        assert read(file, "rate", where=wanted, **options) == Trace([0.0, 1, 2, 3], [40.0, 41, 42, 43])
+    missing: list[dict[str, str | float]] = [{"run": "7"}, {"run": 4, "carrier": "A"}]
+    for wanted in missing:
+        with pytest.raises(InputError, match=r"option where\): found no row in which run is"):
+            read(file, "rate", where=wanted, **options)
+    with pytest.raises(InputError, match=r"option where\): found no column 'walk'"):
+        read(file, "rate", where={"walk": 1}, **options)
+
+
+def test_rows_that_are_not_wanted_may_hold_anything(file: Path) -> None:
+    file.write_text("run,time [s],rate [B/s]\n1,0,5\n2,,x\n2,now,-1\n1,1,6\n")
+    assert read(file, "rate", column="rate", time_column="time", where={"run": 1}) == Trace(
+        [0.0, 1], [5.0, 6]
+    )
+    file.write_text("run,time [s],rate [B/s]\n1,0,5\n2\n")
+    with pytest.raises(InputError, match=r"log:3: found 1 columns"):
+        read(file, "rate", column="rate", time_column="time", where={"run": 1})
+
+
+@pytest.mark.parametrize(("merge", "merged"), [("mean", 7.0), ("sum", 14.0), ("first", 6.0), (None, 7.0)])
+def test_rows_of_one_time_become_one_as_the_user_says(file: Path, merge: Any, merged: float) -> None:
+    file.write_text("time [s],rate [B/s]\n0,10\n1,3\n2,6\n2,8\n3,1\n")
+    assert read(file, "rate", repair=True, merge=merge).values.tolist() == [10.0, 3.0, merged, 1.0]
+
+
+def test_a_way_to_merge_without_a_repair_is_refused(file: Path) -> None:
+    file.write_text("time [s],rate [B/s]\n0,10\n1,3\n")
+    for merge, repair in (("mean", None), ("max", True)):
+        with pytest.raises(InputError, match="option merge"):
+            read(file, "rate", merge=cast("Any", merge), repair=repair)
+
+
+def test_rows_without_a_clock_are_a_step_apart(file: Path) -> None:
+    file.write_text("run,rate [MB/s]\n1,8\n1,0\n2,5\n1,4\n")
+    expected = Trace([0.0, 0.5, 1.0], [8e6, 0.0, 4e6])
+    assert read(file, "rate", step_s=0.5, column="rate", where={"run": 1}) == expected
+    file.write_text("8\n0\n4\n")
+    found = record(file, options=Options(step_s=0.5, unit="MB/s"))
+    assert (found.format, found.trace, found.length_s, found.gaps) == ("csv", expected, 1.5, 0)
+    assert read(file, "rate", step_s=0.5, unit="MB/s", end="loop").duration == 1.5
+    with pytest.raises(InputError, match="a step beside a column or a unit of times"):
+        read(file, "rate", step_s=0.5, time_unit="s")
+    file.write_text("run,rate [MB/s]\n1,8\n")
+    with pytest.raises(InputError, match="header of 2 columns"):
+        read(file, "rate", step_s=0.5)
 
 
 def test_a_block_that_is_not_clean_is_read_as_a_clean_one(file: Path) -> None:
@@ -425,6 +634,185 @@ def test_a_parquet_file_that_does_not_fit_is_refused(file: Path, columns: dict[s
     parquet(file, columns)
     with pytest.raises(InputError, match=found):
         read(file, "rate")
+
+
+def test_a_parquet_file_whose_names_are_no_text_is_refused(file: Path) -> None:
+    parquet(file, {"time [s]": [0, 1], "rate [B/s]": [1, 2]})
+    file.write_bytes(file.read_bytes().replace(b"rate [", b"rat\xff ["))
+    with pytest.raises(InputError, match="cannot be read"):
+        read(file, "rate")
+
+
+def test_json_lines_take_the_options_of_columns(file: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"when": f"2024-01-01T00:00:0{second}", "run": run, "cpu": 20 * run + second, "note": {"a": []}}
+        for run in (1, 2)
+        for second in (0, 1, 4)
+    ]
+    rows[-1]["cpu"] = None
+    file.write_text("\n".join(map(json.dumps, rows)))
+    options: dict[str, Any] = {"column": "cpu", "unit": "%", "where": {"run": 2}}
+    with pytest.raises(InputError, match="log:6: found None"):
+        read(file, "fraction", **options)
+    assert read(file, "fraction", repair=True, **options) == Trace([0.0, 1.0], [0.4, 0.41])
+    assert read(file, "fraction", repair=True, step_s=2.0, **options) == Trace([0.0, 2.0], [0.4, 0.41])
+    with pytest.raises(
+        InputError, match=r"log:1: found the keys \['when', 'run', 'cpu', 'note'\].*option column"
+    ):
+        read(file, "fraction", unit="%")
+    with pytest.raises(InputError, match="log:4: found the time '2024-01-01T00:00:00'"):
+        read(file, "fraction", column="cpu", unit="%")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('[{"t [s]": 0, "rate [B/s]": 1}]', "log:1: found .*; accepted: one JSON object a line"),
+        ('{\n"t": [1, 2]}', "log:1: found '{', no whole JSON object; accepted: one JSON object a line"),
+        ('{"t [s]": 0, "rate [B/s]": 1}\n{"t [s]": 1}', "log:2: found None"),
+        ('{"t [s]": 0, "rate [B/s]": 1}\n{"t [s]": 1, "rate [B/s]": true}', "log:2: found True"),
+        ('{"t [s]": 0, "rate [B/s]": 1}\n{"t [s]": 0, "rate [B/s]": 1}', "log:2: found the time 0"),
+        (
+            '{"t [s]": "2024-01-01", "rate [B/s]": 1}\n{"t [s]": 0, "rate [B/s]": 1}',
+            "log:2: found the time 0",
+        ),
+        ('{"t": 0, "rate [B/s]": 1}', "log:1: found no unit for the time"),
+    ],
+)
+def test_json_that_does_not_fit_is_refused(file: Path, text: str, found: str) -> None:
+    file.write_text(text)
+    with pytest.raises(InputError, match=found):
+        read(file, "rate")
+
+
+def test_a_repair_that_leaves_no_row_is_refused(file: Path) -> None:
+    file.write_text("time [s],rate [B/s]\n0,\n1,\n")
+    with pytest.raises(InputError, match="no row with a value"):
+        record(file, options=Options(repair=True))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "64 bytes from 192.0.2.1: icmp_seq={} ttl=57 time={} ms",
+        "64 bytes from host.example (192.0.2.1): icmp_seq={} ttl=57 time={} ms",
+        "64 bytes from 2001:db8::1: icmp_seq={} ttl=57 time={} ms",
+        "64 bytes from fe80::1%eth0: icmp_seq={} hlim=64 time={} ms",
+        "64 bytes from 192.0.2.1: seq={} ttl=64 time={} ms",
+    ],
+)
+def test_answers_to_pings_are_read_in_the_forms_of_several_systems(file: Path, answer: str) -> None:
+    file.write_text("\n".join(answer.format(number, number + 0.5) for number in (65534, 65535, 0, 2)))
+    found = record(file)
+    assert found.trace == Trace([0.0, 1.0, 2.0, 4.0], [65.5345, 65.5355, 0.0005, 0.0025])
+    assert ["A second from one request" in note for note in found.notes] == [True]
+    fast = record(file, options=Options(step_s=0.2))
+    assert (fast.trace.times.tolist(), fast.notes) == ([0.0, 0.2, 0.4, 0.8], ())
+
+
+def test_the_time_of_a_ping_is_its_stamp_where_it_has_one(file: Path) -> None:
+    file.write_text(
+        "[1700000000.123456] 64 bytes from 192.0.2.1: icmp_seq=1 ttl=57 time=10 ms\n"
+        "[1700000000.373456] 64 bytes from 192.0.2.1: icmp_seq=2 ttl=57 time=11 ms\n"
+    )
+    found = record(file)
+    assert (found.trace, found.notes) == (Trace([0.0, 0.25], [0.010, 0.011]), ())
+    with pytest.raises(InputError, match="holds a time"):
+        read(file, "rate")
+    file.write_text("PING pi (192.0.2.7) 56(84) bytes of data.\n\n4 packets transmitted, 0 received\n")
+    with pytest.raises(InputError, match="no answer to a ping"):
+        read(file, "time")
+
+
+def zipped(content: bytes, *names: str) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names or ("log.csv", "__MACOSX/._log.csv"):
+            archive.writestr(name, content)
+    return target.getvalue()
+
+
+def tarred(content: bytes) -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as archive:
+        member = tarfile.TarInfo("log.csv")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return target.getvalue()
+
+
+COMPRESSED: Mapping[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "xz": lzma.compress,
+    "zst": lambda content: pa.compress(content, "zstd", asbytes=True),
+    "zip": zipped,
+}
+
+
+@pytest.mark.parametrize("compressed", COMPRESSED)
+@pytest.mark.parametrize("name", ["csv", "iperf3", "mecperf", "mahimahi", "churn"])
+def test_a_compressed_file_is_read_as_what_is_in_it(file: Path, name: str, compressed: str) -> None:
+    text, quantity, options, *_ = FILES[name]
+    file.write_text(text)
+    plain = record(file, quantity, options=Options(**options))
+    file.write_bytes(COMPRESSED[compressed](text.encode()))
+    found = record(file, quantity, options=Options(**options))
+    assert (found.format, found.trace) == (name, plain.trace)
+
+
+@pytest.mark.parametrize("compressed", COMPRESSED)
+def test_the_size_of_what_is_in_a_compressed_file_is_bounded(
+    file: Path, compressed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A megabyte of lines in about a kilobyte."""
+    monkeypatch.setattr("headway.traces.readers.compressed.MOST_DECOMPRESSED", 1_000_000)
+    file.write_bytes(COMPRESSED[compressed](b"1\n" * 500_001))
+    with pytest.raises(InputError, match="more than 1,000,000 bytes when decompressed: decompress it first"):
+        read(file, "rate")
+    file.write_bytes(COMPRESSED[compressed](b"1\n" * 499_999 + b"1"))
+    assert read(file, "rate").integral(0.0, 0.001) == 1500 * 500_000
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (tarred(b"1\n"), r"a tar archive; accepted: one file out of it \(tar -xf\)"),
+        (gzip.compress(tarred(b"1\n")), "a tar archive"),
+        (zipped(b"1\n", "a", "b"), "a zip file with 2 files in it; accepted: a zip file with one"),
+        (zipped(b"1\n", "__MACOSX/._a"), "a zip file with 0 files in it"),
+        (gzip.compress(b"1\n" * 99)[:-9], "compressed data are damaged or cut off"),
+        (gzip.compress(b""), "an empty file"),
+    ],
+)
+def test_an_archive_is_refused_with_what_to_do(file: Path, content: bytes, message: str) -> None:
+    file.write_bytes(content)
+    for quantity in (None, "rate"):
+        with pytest.raises(InputError, match=message):
+            record(file, quantity)
+
+
+def test_a_parquet_file_that_is_compressed_as_a_whole_is_refused(file: Path) -> None:
+    parquet(file, {"time [s]": [0, 1], "rate [B/s]": [1, 2]})
+    file.write_bytes(gzip.compress(file.read_bytes()))
+    with pytest.raises(
+        InputError, match="Parquet file that is compressed as a whole; accepted: it decompressed"
+    ):
+        read(file, "rate")
+
+
+@settings(max_examples=100)
+@pytest.mark.parametrize("compressed", COMPRESSED)
+@given(at=st.floats(0, 1), extra=st.binary(max_size=4), cut=st.integers(0, 6))
+def test_a_damaged_compressed_file_is_read_or_refused(
+    scratch: Path, compressed: str, at: float, extra: bytes, cut: int
+) -> None:
+    content = COMPRESSED[compressed](FILES["csv"][0].encode())
+    start = int(at * len(content))
+    scratch.write_bytes(content[:start] + extra + content[start + cut :])
+    try:
+        record(scratch, options=Options(column="speed"))
+    except InputError as error:
+        assert str(scratch) in error.where  # noqa: PT017 (either outcome is right)
 
 
 EDITS = st.lists(

@@ -5,13 +5,14 @@ Whatever reads files of a user opens them here, so that nothing waits for a pipe
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
 _A_FILE_FIRST = "copy what it gives to a file first"
 
 
-def open_input(path: str | Path) -> BinaryIO:
+def open_input(path: str | Path) -> BufferedReader:
     """A regular file, for reading bytes.
 
     Raises:
@@ -41,7 +42,7 @@ def read_input(path: str | Path, most_bytes: int) -> bytes:
         return content
 
 
-def _open(path: str | Path, *, pipe: bool) -> BinaryIO:
+def _open(path: str | Path, *, pipe: bool) -> BufferedReader:
     # Without O_NONBLOCK the system would wait for somebody to open a pipe for writing.
     no_waiting = getattr(os, "O_NONBLOCK", 0)
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | no_waiting))  # noqa: SIM115

@@ -25,6 +25,7 @@ class Recording:
         repairs: what was put right, and in how many places.
         is_load: the values are the share of a device that others use, and not the one that is left.
         window_s: over so long values have to be averaged before they say something, as of single packets; else 0.
+        notes: what the reader assumed, or what the values cannot be used for; a sentence each.
     """
 
     trace: Trace
@@ -38,6 +39,7 @@ class Recording:
     repairs: Mapping[str, int] = field(default_factory=dict)
     is_load: bool = False
     window_s: float = 0.0
+    notes: tuple[str, ...] = ()
 
     def weights(self) -> FloatArray:
         """How long each value of the trace holds within the recording [s], shape (n,)."""

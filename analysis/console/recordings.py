@@ -57,11 +57,12 @@ def _table(title: str, found: Mapping[str, Recording], by_row: bool, step_s: flo
     return table
 
 
-def repairs(found: Mapping[str, Recording]) -> list[str]:
-    """A line for each file in which something was put right, and an empty one before them."""
-    lines = [
-        f"{name}: {', '.join(f'{count:,} {kind}' for kind, count in recording.repairs.items())}"
-        for name, recording in found.items()
-        if recording.repairs
-    ]
+def remarks(found: Mapping[str, Recording]) -> list[str]:
+    """An empty line, then for each file what was repaired and each note of its reader; nothing if there is none."""
+    lines: list[str] = []
+    for name, recording in found.items():
+        if recording.repairs:
+            counts = ", ".join(f"{count:,} {kind}" for kind, count in recording.repairs.items())
+            lines.append(f"{name}: {counts}")
+        lines += [f"{name}: {note}" for note in recording.notes]
     return ["", *lines] if lines else []

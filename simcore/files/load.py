@@ -530,6 +530,9 @@ class _Builder:
                 repair=section.repair,
                 max_gap_s=section.max_gap,
                 select=section.select,
+                where=None if section.where is None else tuple(section.where.items()),
+                merge=section.merge,
+                step_s=section.step,
             )
 
     @contextmanager

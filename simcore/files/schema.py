@@ -182,6 +182,15 @@ class FileTrace(TraceForm):
     )
     max_gap: Seconds | None = Field(None, description="longer steps from row to row are shortened to this")
     select: str | None = Field(None, description="which recording, in formats with several in one file")
+    where: dict[str, str | float] | None = Field(
+        None, description="only rows that have these values in these columns, such as `{run: 3}`"
+    )
+    merge: Literal["mean", "sum", "first"] | None = Field(
+        None, description="with `repair`, what becomes of rows of one time; by default their mean"
+    )
+    step: Seconds | None = Field(
+        None, description="time from one row to the next, of rows in columns without a time"
+    )
 
 
 class ShippedTrace(TraceForm):
@@ -688,6 +697,12 @@ class FileWorkload(_Section):
 
     file: str = Field(min_length=1, description="path, relative to the scenario file")
     format: str | None = Field(None, description="its format, where it is not recognised from the first line")
+    columns: dict[str, str] | None = Field(
+        None, description="of a log with other names: the columns of `arrival`, `prompt` and `output`"
+    )
+    time_unit: str | None = Field(
+        None, description="of arrivals in such a log; where nobody says it, they are dates"
+    )
     start: Seconds = Field(0.0, description="leave out what came sooner than this after the first row")
     limit: int | None = Field(None, ge=1, le=MOST_REQUESTS, description="take so many and no more")
     stretch: float = Field(

@@ -36,7 +36,14 @@ def logged_requests(section: schema.FileWorkload, path: Path) -> Iterator[Reques
         InputError: the log cannot be read, or holds more requests than a scenario can.
     """
     most = bounds.MOST_REQUESTS
-    log = read_requests(path, format=section.format, start_s=section.start, limit=section.limit or most + 1)
+    log = read_requests(
+        path,
+        format=section.format,
+        start_s=section.start,
+        limit=section.limit or most + 1,
+        columns=section.columns,
+        time_unit=section.time_unit,
+    )
     if len(log.prompt) > most:
         raise InputError(str(path), f"more than {most} requests", "a limit, such as limit: 100")
     arrivals = log.arrival_s * section.stretch

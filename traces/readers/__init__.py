@@ -20,14 +20,16 @@ from headway.traces.readers import (
     gnettrack,
     intervals,
     iperf3,
+    jsonlines,
     mahimahi,
     mecperf,
     parquet,
     pensieve,
+    ping,
     planetlab,
 )
 from headway.traces.readers.lines import head
-from headway.traces.readers.options import Options
+from headway.traces.readers.options import Merge, Options
 from headway.traces.recording import Recording
 from headway.traces.trace import EndRule, Trace
 from headway.traces.transform import complement
@@ -61,6 +63,8 @@ FORMATS: Mapping[str, Format] = {
     for module in (
         parquet,
         iperf3,
+        jsonlines,
+        ping,
         gnettrack,
         bitbrains,
         alibaba,
@@ -92,6 +96,9 @@ def read(
     repair: bool | None = None,
     max_gap_s: float | None = None,
     select: str | None = None,
+    where: Mapping[str, str | float] | Sequence[tuple[str, str | float]] | None = None,
+    merge: Merge | None = None,
+    step_s: float | None = None,
 ) -> Trace:
     """Read a trace from a file.
 
@@ -109,11 +116,17 @@ def read(
         repair: leave out or merge rows of a file in columns that are not in order, instead of refusing it.
         max_gap_s: shorten longer steps to this; longer ones are kept if None.
         select: which recording, in formats that have several in one file.
+        where: only rows of a file in columns that have these values in these columns, by name or number (from 1).
+        merge: with `repair`, what becomes of rows of one time: their "mean" (also if None), "sum", or the "first".
+        step_s: the time from one row to the next, of rows in columns without a time.
 
     Raises:
         InputError: the file or an option cannot be used; says where, and what would be accepted.
     """
-    options = Options(unit, time_unit, end, column, time_column, load, repair, max_gap_s, select)
+    wanted = None if where is None else dict(where)
+    options = Options(
+        unit, time_unit, end, column, time_column, load, repair, max_gap_s, select, wanted, merge, step_s
+    )
     found = record(path, quantity, format=format, options=options)
     if found.is_load and load is None:
         raise InputError(
@@ -162,6 +175,9 @@ def recognised(path: str | Path, quantity: Quantity | None, options: Options) ->
     accepted = f"a trace as one of {', '.join(FORMATS)}"
     if not first:
         raise InputError(str(path), "no line of data", accepted)
+    stepped = (jsonlines, ping)
+    if options.step_s is not None and not any(one.recognises(first, quantity, options) for one in stepped):
+        return columns.NAME
     for name, candidate in FORMATS.items():
         if candidate.recognises(first, quantity, options):
             return name
@@ -173,8 +189,16 @@ def _check(path: str | Path, quantity: str | None, options: Options) -> None:
         raise InputError(f"{path} (quantity)", shown(quantity), " or ".join(map(repr, columns.MEASURED)))
     if options.end is not None and options.end not in get_args(EndRule):
         raise InputError(f"{path} (option end)", shown(options.end), '"hold", "loop" or "zero"')
-    if options.max_gap_s is not None and not 0 < options.max_gap_s < float("inf"):
-        raise InputError(f"{path} (option max_gap_s)", shown(options.max_gap_s), "a finite time above 0")
+    for name in ("max_gap_s", "step_s"):
+        span = getattr(options, name)
+        if span is not None and not 0 < span < float("inf"):
+            raise InputError(f"{path} (option {name})", shown(span), "a finite time above 0")
+    if options.merge is not None and (options.merge not in get_args(Merge) or not options.repair):
+        found = shown(options.merge) + ("" if options.repair else " without a repair")
+        raise InputError(f"{path} (option merge)", found, '"mean", "sum" or "first", with the option repair')
+    if options.step_s is not None and (options.time_column or options.time_unit):
+        found = "a step beside a column or a unit of times"
+        raise InputError(f"{path} (option step_s)", found, "one of them: a step is for rows without times")
 
 
 def _free(path: str | Path, found: Recording) -> Recording:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from headway.traces.errors import InputError
-from headway.traces.readers.options import Options
+from headway.traces.readers.options import Merge, Options
 from headway.traces.recording import Recording
 from headway.traces.trace import EndRule, FloatArray, Trace
 from headway.traces.units import Quantity
@@ -16,15 +16,21 @@ _MISSING_FROM = 1.5
 """Rows are missing in a step of this many median steps: the least that is nearer to two of them than to one."""
 
 
-def tidied(times: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray, Counter[str]]:
+MOST_REPAIRED = 1 / 3
+"""Largest share of the rows of a file that a repair may drop or merge, unless the user says how to merge them."""
+
+
+def tidied(
+    times: FloatArray, values: FloatArray, merge: Merge | None = None
+) -> tuple[FloatArray, FloatArray, Counter[str]]:
     """Rows in order.
 
-    Rows without a value, or with a time before that of an earlier row, are left out; rows with one time become one row
-    with their mean.
+    Rows without a value, or with a time before that of an earlier row, are left out; rows with one time become one row.
 
     Args:
         times: shape (n,).
         values: shape (n,), NaN where one is missing.
+        merge: what the value of rows with one time is; their mean if None.
 
     Returns:
         Times that rise strictly, values, and how many rows were missing, backward and duplicate.
@@ -43,8 +49,31 @@ def tidied(times: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArra
         }
     )
     if len(firsts) < len(times):
-        values = np.add.reduceat(values, firsts) / counts
+        sums = values[firsts] if merge == "first" else np.add.reduceat(values, firsts)
+        values = sums if merge in ("first", "sum") else sums / counts
     return times[firsts], values, +repairs
+
+
+def repaired(
+    path: str, times: FloatArray, values: FloatArray, options: Options
+) -> tuple[FloatArray, FloatArray, Counter[str]]:
+    """Rows in order, as `tidied` puts them, of a file that its user wants repaired.
+
+    Raises:
+        InputError: so many rows would be dropped or merged that the file is more likely several recordings.
+    """
+    rows = len(times)
+    times, values, repairs = tidied(times, values, options.merge)
+    lost = repairs["backward times"] + (0 if options.merge else repairs["duplicate times"])
+    if lost > rows * MOST_REPAIRED:
+        raise InputError(
+            path,
+            f"{lost:,} of {rows:,} rows that a repair would drop or merge",
+            "at most a third of them. If the file holds many recordings, pick one with the option where, such as "
+            "where: {run: 1} (--where run=1); if rows of one time belong together, set the option merge: sum, mean "
+            "or first",
+        )
+    return times, values, repairs
 
 
 def shortened(times: FloatArray, longest_s: float | None) -> tuple[FloatArray, Counter[str]]:
@@ -71,6 +100,7 @@ def assembled(
     repairs: Mapping[str, int],
     is_load: bool = False,
     sampled: bool = True,
+    notes: tuple[str, ...] = (),
 ) -> Recording:
     """A recording in which each value holds until the next time.
 
@@ -88,6 +118,7 @@ def assembled(
         repairs: likewise, without those made here.
         is_load: likewise.
         sampled: rows come at about equal steps, so that some are missing in a long one; not where each is a change.
+        notes: as in `Recording`.
 
     Raises:
         InputError: it must end, and a single row does not say when; or the numbers are too extreme for a trace.
@@ -118,6 +149,7 @@ def assembled(
         longest,
         dict(Counter(repairs) + cuts),
         is_load,
+        notes=notes,
     )
 
 

@@ -53,7 +53,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     edges, states, repairs = _joined(pieces)
     if not states:
         raise InputError(path, "no time between start and end", "durations above 0")
-    times = np.array(edges) / 1000
+    times = (np.array(edges) - edges[0]) / 1000
     return assembled(
         path,
         times,

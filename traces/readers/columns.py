@@ -11,7 +11,8 @@ dates as in ISO 8601. Of more than two columns the caller names the one with the
 it is not the first. A value holds until the next row's time. Times are shifted so that the first is 0.
 
 Times must rise from row to row, and no value may be missing: such a file may be another than it is taken for. Whoever
-knows that it is the right one says `repair`.
+knows that it is the right one says `repair`. `where` picks the rows of one recording out of several. Rows without a
+time are `step_s` apart.
 """
 
 import re
@@ -19,19 +20,26 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from headway.traces.errors import InputError, one_of, shown
-from headway.traces.readers.assemble import assembled, tidied
+from headway.traces.readers.assemble import assembled, repaired
 from headway.traces.readers.clock import ISO, Clock
 from headway.traces.readers.lines import lines
 from headway.traces.readers.options import Options
 from headway.traces.readers.table import BLANKS, Layout, numeral_or_none, read_table, separator_of, splitter
 from headway.traces.recording import Recording
+from headway.traces.trace import FloatArray
 from headway.traces.units import UNITS, Quantity, convert, factor
 
 NAME = "csv"
 MISSING = frozenset({"", "-", "NULL", "null", "None", "NaN", "nan", "NA", "n/a"})
 """What stands for a missing value in a file that is repaired."""
 
+OPTIONS = (
+    *("unit", "time_unit", "end", "column", "time_column", "load", "repair", "max_gap_s"),
+    *("where", "merge", "step_s"),
+)
 _FORM = 'two columns, such as "time [s],rate [Mbit/s]" over "0,310.5"'
 _EXAMPLE_UNIT = {
     "time": "s",
@@ -47,6 +55,10 @@ _ANY_UNIT = (
     'the unit of a rate, such as "Mbit/s" or "MB/s", of a size, such as "MB", of a time, such as "ms", '
     'or of a share, "%"'
 )
+_MOST_ALIKE = 5
+_HERTZ = re.compile(r"[kKMG]?hz", re.IGNORECASE)
+"""A clock rate, which no trace holds but many logs of processors do, beside the load."""
+
 _UNIT_IN_HEADER = re.compile(r"(.*?)\s*[\[(]([^\[\]()]*)[\])]\s*")
 _BLANKS_BEFORE_NO_BRACKET = re.compile(r"\s+(?![\s\[(])")
 
@@ -73,8 +85,9 @@ class Plan:
         separator: between columns.
         width: number of columns.
         has_header: whether the first line of data is one.
-        time: the column of times.
+        time: the column of times; None where rows have none.
         value: the column of values.
+        where: columns, from 0, and what they hold in the rows that are wanted.
         clock: how times are written, None for numbers.
     """
 
@@ -82,14 +95,15 @@ class Plan:
     separator: str
     width: int
     has_header: bool
-    time: Column
+    time: Column | None
     value: Column
+    where: tuple[tuple[int, str], ...]
     clock: Clock | None
 
 
 def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
-    """Whether a file that begins with these lines can be read: it has at least two columns."""
-    return len(splitter(separator_of(head[0]))(head[0])) >= 2
+    """Whether a file that begins with these lines can be read: it has at least two columns, or needs no times."""
+    return options.step_s is not None or len(splitter(separator_of(head[0]))(head[0])) >= 2
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
@@ -98,7 +112,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     Raises:
         InputError: the file, or what is asked of it, breaks the format.
     """
-    options.allow(path, "unit", "time_unit", "end", "column", "time_column", "load", "repair", "max_gap_s")
+    options.allow(path, *OPTIONS)
     plan = _plan(path, options)
     where = f"{path}:{plan.line}" if plan.has_header else path
     measured = quantity or quantity_of(plan.value.unit, where)
@@ -107,29 +121,66 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
         plan.width,
         (plan.value.index,),
         _FORM if plan.width == 2 else f"{plan.width} columns, as in the first line",
-        time=plan.time.index,
+        time=plan.time.index if plan.time else None,
         header=plan.line if plan.has_header else 0,
         clock=plan.clock,
-        time_factor=1.0 if plan.clock else unit_factor(plan.time.unit, "time", where, "time_unit"),
+        time_factor=unit_factor(plan.time.unit, "time", where, "time_unit")
+        if plan.time and not plan.clock
+        else 1.0,
         missing=MISSING if options.repair else frozenset(),
         rising=not options.repair,
+        where=plan.where,
     )
     unit = unit_factor(plan.value.unit, measured, where, "unit")
-    times, values = read_table(path, layout)
+    *clocked, values = read_table(path, layout)
+    times = clocked[0] if clocked else (options.step_s or 0.0) * np.arange(float(len(values)))
     if not len(times):
-        raise InputError(path, "a header without rows", _FORM)
+        raise (
+            nothing_left(path, options) if options.where else InputError(path, "a header without rows", _FORM)
+        )
+    return finished(
+        path, where, times, convert(values, unit), plan.value.unit, measured, quantity is None, options, NAME
+    )
+
+
+def finished(
+    path: str,
+    where: str,
+    times: FloatArray,
+    values: FloatArray,
+    unit: str,
+    measured: Quantity,
+    guessed: bool,
+    options: Options,
+    name: str,
+) -> Recording:
+    """The recording of rows that were read, repaired if that is wanted.
+
+    Args:
+        path: of the file.
+        where: the place that says what the columns are, for messages.
+        times: in seconds, shape (n,), n >= 1.
+        values: in SI units, NaN where one is missing, shape (n,).
+        unit: of the values in the file, "" if nobody says it.
+        measured: what the values measure.
+        guessed: whether the user did not say that.
+        options: of the user.
+        name: of the format.
+
+    Raises:
+        InputError: a repair would lose too much, or no trace can be made of the rows.
+    """
     rows, repairs = len(times), Counter[str]()
     if options.repair:
-        times, values, repairs = tidied(times, values)
-    values = convert(values, unit)
-    if quantity is None:
-        check_guessed(where, plan.value.unit, float(values.max()))
+        times, values, repairs = repaired(path, times, values, options)
+    if guessed and len(values):
+        check_guessed(where, unit, float(values.max()))
     return assembled(
         path,
         times,
         values,
         options,
-        format=NAME,
+        format=name,
         quantity=measured,
         rows=rows,
         repairs=repairs,
@@ -175,21 +226,62 @@ def unit_factor(unit: str, quantity: Quantity, where: str, option: str) -> float
     return factor(unit, quantity, where)
 
 
+def nothing_left(path: str, options: Options) -> InputError:
+    """The mistake of asking for rows that a file does not have."""
+    wanted = ", ".join(f"{name} is {value}" for name, value in (options.where or {}).items())
+    return InputError(
+        f"{path} (option where)", f"no row in which {shown(wanted)[1:-1]}", "values that occur in the file"
+    )
+
+
 def split_header(heading: str) -> tuple[str, str]:
     """A heading without its unit, and the unit, "" if it has none."""
     match = _UNIT_IN_HEADER.fullmatch(heading)
     return (match[1].strip(), match[2].strip()) if match else (heading.strip(), "")
 
 
+def unit_of(heading: str, given: str | None, where: str, option: str) -> str:
+    """The unit of a column: the one that the user gives, else the one in the heading, "" without either.
+
+    Raises:
+        InputError: the heading has a unit of another quantity than the given one. Where it is unknown (`Mbps`), or
+        another one of the same quantity, the user's word counts more.
+    """
+    _, written = split_header(heading)
+    if given is None:
+        return written
+    wanted, named = _measured_by(given), _measured_by(written)
+    if not wanted or not named or wanted & named:
+        return given
+    found = f"the unit {shown(given)} for the column {shown(heading.strip())}"
+    accepted = "a unit of the same quantity as in the header, or another column"
+    raise InputError(f"{where} (option {option})", found, accepted)
+
+
+def _measured_by(unit: str) -> frozenset[str]:
+    """The quantities that have a unit; none if it is unknown or empty."""
+    if unit == "":
+        return frozenset()
+    known = {quantity for quantity, units in UNITS.items() if unit in units}
+    return frozenset(known | ({"cycles"} if _HERTZ.fullmatch(unit) else set()))
+
+
 def find_column(headings: Sequence[str], wanted: str, option: str, path: str) -> int:
     """The number, from 0, of the column with a heading, with or without the unit, or of that number from 1.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or several have the heading.
     """
     for spelled in (list(map(str.strip, headings)), [split_header(heading)[0] for heading in headings]):
-        if wanted in spelled:
-            return spelled.index(wanted)
+        same = [index for index, name in enumerate(spelled) if name == wanted]
+        if len(same) > 1:
+            found = f"{shown(wanted)}, which {len(same)} columns are called"
+            accepted = " or ".join(
+                f"{shown(headings[at].strip())} (number {at + 1})" for at in same[:_MOST_ALIKE]
+            )
+            raise InputError(f"{path} (option {option})", found, accepted)
+        if same:
+            return same[0]
     if wanted.isdecimal() and wanted.isascii() and 1 <= int(wanted[:9]) <= len(headings):
         return int(wanted) - 1
     names = [split_header(heading)[0] for heading in headings]
@@ -208,12 +300,13 @@ def _plan(path: str, options: Options) -> Plan:
     has_header = not any(_is_datum(field) for field in fields)
     if has_header and separator == BLANKS:
         fields = _BLANKS_BEFORE_NO_BRACKET.split(line)
-    if has_header and len(fields) != 2 and options.column is None:
+    usual = len(fields) == (2 if options.step_s is None else 1)
+    if has_header and not usual and options.column is None:
         found = f"a header of {len(fields)} columns: {shown(line)}"
         raise InputError(
             f"{path}:{number}", found, f"{_FORM}; or the option column, one of its names or numbers"
         )
-    if len(fields) != 2 and options.column is None:
+    if not usual and options.column is None:
         found = f"{len(fields)} columns in {shown(line)}"
         raise InputError(f"{path}:{number}", found, f"{_FORM}; or the option column, a number from 1")
     sample = next(rows, None) if has_header else first
@@ -234,6 +327,14 @@ def _chosen(
     """The plan for a file whose first line, and first row with its number, are known."""
     line, row = sample
     headings = fields if has_header else [""] * len(fields)
+    where = tuple(
+        (find_column(headings, name, "where", path), str(wanted))
+        for name, wanted in (options.where or {}).items()
+    )
+    if options.step_s is not None:
+        value = 0 if options.column is None else find_column(headings, options.column, "column", path)
+        unit = unit_of(headings[value], options.unit, path, "unit")
+        return Plan(number, separator, len(fields), has_header, None, Column(value, unit), where, None)
     time = (
         0 if options.time_column is None else find_column(headings, options.time_column, "time_column", path)
     )
@@ -251,8 +352,9 @@ def _chosen(
         separator,
         len(fields),
         has_header,
-        Column(time, options.time_unit or split_header(headings[time])[1]),
-        Column(value, options.unit or split_header(headings[value])[1]),
+        Column(time, unit_of(headings[time], options.time_unit, path, "time_unit")),
+        Column(value, unit_of(headings[value], options.unit, path, "unit")),
+        where,
         ISO if dated else None,
     )
 

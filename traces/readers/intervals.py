@@ -51,7 +51,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
         raise InputError(f"{path}:{number}", shown(first), _FORM)
     units = [options.time_unit or unit for _, unit in _headings(first)]
     factors = [unit_factor(unit, "time", f"{path}:{number}", "time_unit") for unit in units]
-    layout = Layout(separator_of(first), 2, (1,), _FORM, header=number, time_factor=factors[0])
+    layout = Layout(separator_of(first), 2, (1,), _FORM, header=number, time_factor=factors[0], absolute=True)
     starts, ends = read_table(path, layout)
     return _recording(path, starts, convert(ends, factors[1]), options)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from headway.traces.errors import InputError
 from headway.traces.files import open_input
+from headway.traces.readers.compressed import decompressed
 
 LONGEST_LINE = 4096
 """Longest line that is read, in bytes. A trace has short lines; a longer one is another kind of file."""
@@ -76,13 +77,20 @@ def head(path: str | Path) -> list[str]:
 
 
 def opened(path: str | Path) -> BinaryIO:
-    """The file, for reading bytes.
+    """The file, for reading bytes; what is in it, if it is compressed.
 
     Raises:
         InputError: it cannot be opened.
     """
     try:
-        return open_input(path)
+        file = open_input(path)
+        try:
+            return decompressed(str(path), file)
+        except BaseException:
+            file.close()
+            raise
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
 

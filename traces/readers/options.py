@@ -1,9 +1,14 @@
 """What a user may say about a file beside its name."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Literal
 
 from headway.traces.errors import InputError, shown
 from headway.traces.trace import EndRule
+
+Merge = Literal["mean", "sum", "first"]
+"""What becomes of rows of one time: their mean, their sum, or the first of them."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,9 @@ class Options:
         repair: put rows in order where the format would refuse the file.
         max_gap_s: steps longer than this are shortened to it.
         select: which of the recordings in one file.
+        where: only rows that have these values in these columns, by name or number (from 1).
+        merge: how a repair merges rows of one time; their mean if None.
+        step_s: time from one row to the next, of rows without a time.
     """
 
     unit: str | None = None
@@ -32,6 +40,9 @@ class Options:
     repair: bool | None = None
     max_gap_s: float | None = None
     select: str | None = None
+    where: Mapping[str, str | float] | None = None
+    merge: Merge | None = None
+    step_s: float | None = None
 
     def allow(self, path: str, *names: str) -> None:
         """Refuse every option that is given and not among these.

@@ -6,18 +6,27 @@ As in text, a value holds until the next row's time, times are shifted so that t
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headway.traces.errors import InputError, reason, shown
-from headway.traces.readers.assemble import assembled, tidied
-from headway.traces.readers.columns import check_guessed, find_column, quantity_of, split_header, unit_factor
+from headway.traces.readers.assemble import assembled, repaired
+from headway.traces.readers.columns import (
+    OPTIONS,
+    check_guessed,
+    find_column,
+    nothing_left,
+    quantity_of,
+    unit_factor,
+    unit_of,
+)
 from headway.traces.readers.lines import opened, unreadable
 from headway.traces.readers.options import Options
-from headway.traces.readers.table import LARGEST, NUMBER
+from headway.traces.readers.table import LARGEST, NUMBER, is_same
 from headway.traces.recording import Recording
 from headway.traces.trace import FloatArray
 from headway.traces.units import Quantity, convert
@@ -51,11 +60,13 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     Raises:
         InputError: the file, or what is asked of it, breaks the format.
     """
-    options.allow(path, "unit", "time_unit", "end", "column", "time_column", "load", "repair", "max_gap_s")
+    options.allow(path, *(name for name in OPTIONS if name != "step_s"))
     with opened(path) as file:
+        if not file.seekable():
+            raise InputError(path, "a Parquet file that is compressed as a whole", "it decompressed")
         try:
             return _read(path, pq.ParquetFile(file), quantity, options)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(path, f"a file that cannot be read ({reason(error)})", _FORM) from error
 
 
@@ -65,23 +76,30 @@ def _read(path: str, file: pq.ParquetFile, quantity: Quantity | None, options: O
         raise InputError(path, f"{len(names)} columns", f"{_FORM}; of more than two, the option column")
     time = 0 if options.time_column is None else find_column(names, options.time_column, "time_column", path)
     value = 1 - min(time, 1) if options.column is None else find_column(names, options.column, "column", path)
-    value_unit = options.unit or split_header(names[value])[1]
-    time_unit = options.time_unit or split_header(names[time])[1]
+    value_unit = unit_of(names[value], options.unit, path, "unit")
+    time_unit = unit_of(names[time], options.time_unit, path, "time_unit")
     measured = quantity or quantity_of(value_unit, path)
     unit = unit_factor(value_unit, measured, path, "unit")
     _check_kinds(path, file, time, value)
     dated = pa.types.is_timestamp(file.schema_arrow.field(time).type)
     if dated:
-        times = _moments(path, file, time)
+        times, time_unit, time_factor = _moments(path, file, time), "s", 1.0
     else:
-        times = convert(_numbers(file, time), unit_factor(time_unit, "time", path, "time_unit"))
+        times, time_factor = _numbers(file, time), unit_factor(time_unit, "time", path, "time_unit")
     values = convert(_numbers(file, value), unit)
+    if options.where:
+        chosen = _chosen(path, file, options.where)
+        times, values = times[chosen], values[chosen]
+        if not len(times):
+            raise nothing_left(path, options)
     rows, repairs = len(times), Counter[str]()
     if options.repair:
         there = ~np.isnan(times)
-        times, values, repairs = tidied(times[there], values[there])
+        times, values, repairs = repaired(path, times[there], values[there], options)
         repairs += Counter({"missing times": int(np.count_nonzero(~there))})
-    _check(path, times, values, dated)
+    _check(path, times, values, dated, time_unit)
+    # The start is subtracted first: an epoch in milliseconds is exact, but not in seconds.
+    times = convert(times - times[:1], time_factor)
     if quantity is None and len(values):
         check_guessed(path, value_unit, float(values.max()))
     return assembled(
@@ -118,6 +136,21 @@ def _numbers(file: pq.ParquetFile, column: int) -> FloatArray:
     return np.frombuffer(found) if found else np.empty(0)
 
 
+def _chosen(path: str, file: pq.ParquetFile, where: Mapping[str, str | float]) -> npt.NDArray[np.bool_]:
+    """Which rows have the wanted values."""
+    names = file.schema_arrow.names
+    chosen = np.ones(file.metadata.num_rows, dtype=np.bool_)
+    for name, wanted in where.items():
+        column = names[find_column(names, name, "where", path)]
+        start = 0
+        for batch in file.iter_batches(_BATCH, columns=[column]):
+            cells = batch.column(0).to_pylist()
+            same = [is_same(str(cell), str(wanted)) for cell in cells]
+            chosen[start : start + len(cells)] &= same
+            start += len(cells)
+    return chosen
+
+
 def _moments(path: str, file: pq.ParquetFile, column: int) -> FloatArray:
     """A column of times of a timestamp type, in seconds since the first."""
     found = array("q")
@@ -131,7 +164,7 @@ def _moments(path: str, file: pq.ParquetFile, column: int) -> FloatArray:
     return seconds
 
 
-def _check(path: str, times: FloatArray, values: FloatArray, dated: bool) -> None:
+def _check(path: str, times: FloatArray, values: FloatArray, dated: bool, time_unit: str) -> None:
     """Refuse a row in which a number is out of range, or a time not after the one before."""
     for what, column in (("time", times), ("value", values)):
         good = (column >= 0) & (column < LARGEST) if what == "value" or not dated else np.isfinite(column)
@@ -142,5 +175,5 @@ def _check(path: str, times: FloatArray, values: FloatArray, dated: bool) -> Non
     if not rising.all():
         at = int(np.argmin(rising))
         raise InputError(
-            f"{path} (row {at + 1})", f"the time {times[at]:.10g} s", "a time after the row before"
+            f"{path} (row {at + 1})", f"the time {times[at]:.17g} {time_unit}", "a time after the row before"
         )

@@ -6,9 +6,12 @@ for the time from the row before to this one; so the first row's rate is never u
 trace repeats after the last row. Parts cut out of longer traces begin at a time above 0, which becomes 0. Nothing is
 taken off for headers (Pensieve's simulator takes 5 %).
 
-Such a file says nothing of itself, and two columns of numbers may be anything. It is recognised only if no unit is
-given, columns are separated by a tab, every number of the beginning is written with a point as Python writes floats,
-times rise from below a day, and rates are below 1000. Everything else must be told: `format="pensieve"`.
+The files do not state the unit of their rates. Mbit/s is assumed, and a note says so. Puffer's logs are most likely in
+MB/s: the script that made them divides bytes per second by a million.
+
+Such a file says nothing of itself, and two columns of numbers may be anything. It is recognised only if no unit but a
+rate's is given, columns are separated by a tab, every number of the beginning is written with a point as Python writes
+floats, times rise from below a day, and rates are below 1000. Everything else must be told: `format="pensieve"`.
 """
 
 import re
@@ -20,10 +23,13 @@ from headway.traces.readers.assemble import assembled, check_quantity
 from headway.traces.readers.options import Options
 from headway.traces.readers.table import BLANKS, Layout, read_table
 from headway.traces.recording import Recording
-from headway.traces.units import Quantity, convert, factor
+from headway.traces.units import UNITS, Quantity, convert, factor
 
 NAME = "pensieve"
 _FORM = "seconds and Mbit/s in two columns"
+_ASSUMED = (
+    "The unit Mbit/s is assumed: the file states none. Puffer's logs are most likely in MB/s (option unit)."
+)
 _ROW = re.compile(r"(\d+\.\d+(?:e-?\d+)?)\t(\d+\.\d+(?:e-?\d+)?)")
 _LATEST_START_S = 86_400.0
 _LARGEST_RATE = 1000.0
@@ -32,7 +38,9 @@ _LARGEST_RATE = 1000.0
 def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
     """Whether a file that begins with these lines can hardly be anything else."""
     rows = [_ROW.fullmatch(line) for line in head]
-    if quantity not in (None, "rate") or options.unit or options.time_unit or len(rows) < 2:
+    if quantity not in (None, "rate") or options.time_unit or len(rows) < 2:
+        return False
+    if quantity is None and options.unit is not None and options.unit not in UNITS["rate"]:
         return False
     numbers = [(float(row[1]), float(row[2])) for row in rows if row is not None]
     rising = all(before < after for (before, _), (after, _) in pairwise(numbers))
@@ -41,7 +49,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A link's rate [bytes/s]; another unit than Mbit/s may be told, as Puffer's files need (MB/s).
+    """A link's rate [bytes/s]; another unit than Mbit/s may be given, as Puffer's files need (MB/s).
 
     Raises:
         InputError: the file breaks the format, or something is asked of it that it cannot give.
@@ -63,4 +71,5 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
         quantity="rate",
         rows=len(times),
         repairs={},
+        notes=() if options.unit else (_ASSUMED,),
     )

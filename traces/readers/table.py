@@ -47,7 +47,9 @@ class Layout:
         clock: how times are written; numbers of a unit worth `time_factor` seconds if None.
         time_factor: unit of the times [s].
         missing: what stands where a value is missing; empty if none may.
+        absolute: whether times that are numbers count from 0, and not from the first row.
         rising: whether each time must be after the one before.
+        where: numbers of columns, from 0, and what they must hold in rows that are wanted.
         form: what a row looks like, for messages.
     """
 
@@ -60,7 +62,9 @@ class Layout:
     clock: Clock | None = None
     time_factor: float = 1.0
     missing: frozenset[str] = field(default_factory=frozenset)
+    absolute: bool = False
     rising: bool = False
+    where: tuple[tuple[int, str], ...] = ()
 
     @property
     def wanted(self) -> tuple[int, ...]:
@@ -89,7 +93,8 @@ class Layout:
 def read_table(path: str, layout: Layout) -> list[FloatArray]:
     """The wanted columns, shape (rows,) each: times [s] if there are any, then values, NaN where one is missing.
 
-    Wall-clock times are counted from the first row. Memory is that of the result and a few blocks.
+    Times are counted from the first row unless the layout has them absolute. Memory is that of the result and a few
+    blocks.
 
     Raises:
         InputError: the file cannot be read, or a row breaks the layout; tells which.
@@ -116,7 +121,8 @@ class _Reader:
         self._path = path
         self._layout = layout
         self._split = splitter(layout.separator)
-        self._origin: int | None = None
+        # What is subtracted before the unit is applied: an epoch in milliseconds is exact, but not in seconds.
+        self._origin: float | None = 0.0 if layout.absolute else None
         self._before = -1.0
 
     def parts(self, first: int, block: bytes) -> list[FloatArray]:
@@ -128,6 +134,8 @@ class _Reader:
 
     def _fast(self, block: bytes) -> list[FloatArray] | None:
         """The columns of a block that is clean; None for any other."""
+        if self._layout.where:
+            return None
         if b"#" in block:
             block = _COMMENT.sub(b"", block)
         if self._layout.separator == BLANKS:
@@ -143,7 +151,7 @@ class _Reader:
             return None
         columns = [column.combine_chunks() for column in table.columns]
         times = [] if self._layout.time is None else [columns.pop(0)]
-        if any(column.null_count for column in times) or not self._rise(found := [*map(self._times, times)]):
+        if not all(map(self._in_range, times)) or not self._rise(found := [*map(self._times, times)]):
             return None
         values = [column.to_numpy(zero_copy_only=False) for column in columns]
         missing = [column.null_count for column in columns]
@@ -151,21 +159,27 @@ class _Reader:
 
     def _times(self, times: pa.Array) -> FloatArray:
         if self._layout.clock is None:
-            return convert(times.to_numpy(), self._layout.time_factor)
+            return self._since_first(times.to_numpy())
         return self._since_first(times.to_numpy().astype(np.int64))
 
-    def _since_first(self, nanoseconds: npt.NDArray[np.int64]) -> FloatArray:
-        if self._origin is None and len(nanoseconds):
-            self._origin = int(nanoseconds[0])
-        seconds: FloatArray = (nanoseconds - (self._origin or 0)) / 1e9
-        return seconds
+    def _since_first(self, times: FloatArray | npt.NDArray[np.int64]) -> FloatArray:
+        """Seconds since the first row, of numbers in the unit of the layout or of nanoseconds."""
+        if self._origin is None and len(times):
+            self._origin = times[0].item()
+        since: FloatArray = np.asarray(times - (self._origin or 0), dtype=np.float64)
+        return since / 1e9 if self._layout.clock else convert(since, self._layout.time_factor)
+
+    def _in_range(self, times: pa.Array) -> bool:
+        """Whether times can be those of a row: none is missing, and numbers are in range."""
+        if times.null_count:
+            return False
+        numbers = times.to_numpy() if self._layout.clock is None else np.empty(0)
+        return bool(((numbers >= 0) & (numbers < LARGEST)).all())
 
     def _rise(self, times: list[FloatArray]) -> bool:
-        """Whether times, if there are any, are in range and as they have to be."""
-        least = -np.inf if self._layout.clock else 0.0
+        """Whether times, if there are any, are as they have to be."""
         return all(
-            bool(((column >= least) & (column < LARGEST)).all())
-            and (not self._layout.rising or bool((np.diff(column, prepend=self._before) > 0).all()))
+            (not self._layout.rising or bool((np.diff(column, prepend=self._before) > 0).all()))
             for column in times
         )
 
@@ -173,15 +187,20 @@ class _Reader:
         columns = [array("d") for _ in self._layout.wanted]
         for number, line in lines_of(first, block):
             if line and not line.startswith("#"):
-                for column, value in zip(columns, self._row(number, line), strict=True):
-                    column.append(value)
+                fields = self._fields(number, line)
+                if all(is_same(fields[at], wanted) for at, wanted in self._layout.where):
+                    for column, value in zip(columns, self._row(number, fields), strict=True):
+                        column.append(value)
         return [np.array(column) for column in columns]
 
-    def _row(self, number: int, line: str) -> Iterator[float]:
+    def _fields(self, number: int, line: str) -> list[str]:
         fields = self._split(line)
         if len(fields) != self._layout.width:
             found = f"{len(fields)} columns in {shown(line)}"
             raise InputError(f"{self._path}:{number}", found, self._layout.form)
+        return fields
+
+    def _row(self, number: int, fields: list[str]) -> Iterator[float]:
         if self._layout.time is not None:
             yield self._time(number, fields[self._layout.time].strip())
         for column in self._layout.values:
@@ -191,7 +210,7 @@ class _Reader:
     def _time(self, number: int, text: str) -> float:
         clock = self._layout.clock
         if clock is None:
-            time = convert(numeral(text, number, self._path), self._layout.time_factor)
+            time = float(self._since_first(np.array([numeral(text, number, self._path)]))[0])
         else:
             nanoseconds = clock.nanoseconds(text)
             if nanoseconds is None:
@@ -237,6 +256,15 @@ def splitter(separator: str) -> Split:
 def separator_of(line: str) -> str:
     """What separates the columns of lines like this one: the first of these that it holds."""
     return next((separator for separator in ";,\t" if separator in line), BLANKS)
+
+
+def is_same(cell: str, wanted: str) -> bool:
+    """Whether a cell of a file holds what is wanted: the same text, or a number that is equal."""
+    cell = cell.strip()
+    if cell == wanted:
+        return True
+    number = numeral_or_none(cell)
+    return number is not None and number == numeral_or_none(wanted)
 
 
 def numeral_or_none(text: str) -> float | None:

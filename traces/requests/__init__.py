@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from headway.traces.errors import InputError, one_of, shown
 from headway.traces.readers.lines import lines
-from headway.traces.requests import columns, mooncake
+from headway.traces.requests import columns as forms
+from headway.traces.requests import mapped, mooncake
 from headway.traces.requests.row import Row
 
 __all__ = ["FORMATS", "RequestLog", "read_requests"]
@@ -37,7 +38,7 @@ class Format(NamedTuple):
 
 FORMATS: Mapping[str, Format] = {
     "mooncake": Format(mooncake.recognises, mooncake.rows),
-    **{name: Format(form.recognises, form.rows) for name, form in columns.FORMS.items()},
+    **{name: Format(form.recognises, form.rows) for name, form in forms.FORMS.items()},
 }
 """Every format by name, in the order in which they are tried."""
 
@@ -69,6 +70,8 @@ def read_requests(
     format: str | None = None,  # noqa: A002 (the word a user looks for; the builtin is not needed here)
     start_s: float = 0.0,
     limit: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    time_unit: str | None = None,
 ) -> RequestLog:
     """Read a log of requests.
 
@@ -77,6 +80,9 @@ def read_requests(
         format: a name in `FORMATS`; recognised from the first line if None.
         start_s: what arrived sooner than this after the first row is left out.
         limit: stop after so many requests, at least 1; what follows is not read.
+        columns: for a log with other names, which is text in columns or JSON lines: the column of each of "arrival",
+            "prompt" and "output"; `format` is "csv" then, or None.
+        time_unit: unit of the arrivals in such a log; the header has it if None, and without both they are dates.
 
     Raises:
         InputError: the file or an option cannot be used; says where, and what would be accepted.
@@ -85,6 +91,14 @@ def read_requests(
     first = next(given, None)
     if first is None:
         raise InputError(str(path), "no row of data", f"a log as one of {', '.join(FORMATS)}")
+    if columns is not None:
+        mapped.check(columns, str(path))
+        if format not in (None, "csv"):
+            raise InputError(f"{path} (option format)", f"{shown(format)} beside columns", "one of them")
+        rows = mapped.rows(str(path), chain([first], given), columns, time_unit)
+        return _collected(str(path), "csv", rows, start_s, limit)
+    if time_unit is not None:
+        raise InputError(f"{path} (option time_unit)", "a unit without columns", "the option columns as well")
     name = _recognised(path, *first) if format is None else format
     if name not in FORMATS:
         raise InputError(f"{path} (option format)", shown(name), one_of(name, FORMATS))
@@ -95,9 +109,10 @@ def _recognised(path: str | Path, number: int, line: str) -> str:
     for name, form in FORMATS.items():
         if form.recognises(line):
             return name
-    raise InputError(
-        f"{path}:{number}", shown(line), f"the first line of a log as one of {', '.join(FORMATS)}"
+    accepted = (
+        f"the first line of a log as one of {', '.join(FORMATS)}; or the option columns, for other names"
     )
+    raise InputError(f"{path}:{number}", shown(line), accepted)
 
 
 def _collected(path: str, name: str, rows: Iterator[Row], start_s: float, limit: int | None) -> RequestLog:

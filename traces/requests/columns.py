@@ -16,9 +16,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TypeAlias
 
 from headway.traces.errors import InputError, shown
+from headway.traces.readers.columns import find_column
 from headway.traces.requests.row import Row, tokens
 from headway.traces.units import convert, factor
 
@@ -29,7 +31,7 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 
 Time: TypeAlias = Callable[[str, str], float]
-"""From a field, and where it stands, to seconds."""
+"""From a field, and where it stands, to seconds since the first field."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Form:
         output: column with the tokens generated.
         dated: times are dates and times of day.
         unit: unit of the times; the header has it if None.
+        mapped: a user names the columns, by heading or number (from 1); times are dates where nobody says a unit.
     """
 
     arrival: str
@@ -49,6 +52,7 @@ class Form:
     output: str
     dated: bool = False
     unit: str | None = None
+    mapped: bool = False
 
     @property
     def example(self) -> str:
@@ -64,11 +68,13 @@ class Form:
     def rows(self, path: str, given: Iterator[tuple[int, str]]) -> Iterator[Row]:
         """The requests in the lines of a file, the first of which is the header."""
         number, line = next(given)
-        if not self.recognises(line):
+        if not self.mapped and not self.recognises(line):
             raise InputError(f"{path}:{number}", shown(line), f"a header with the columns of {self.example}")
         header = _header(line)
         time, prompt, output = (
-            next(i for i, (name, _) in enumerate(header) if name == wanted)
+            find_column(_fields(line), wanted, "columns", path)
+            if self.mapped
+            else next(i for i, (name, _) in enumerate(header) if name == wanted)
             for wanted in (self.arrival, self.prompt, self.output)
         )
         seconds = self._times(header[time][1], f"{path}:{number}")
@@ -83,12 +89,12 @@ class Form:
             )
 
     def _times(self, unit: str | None, where: str) -> Time:
-        if self.dated:
-            return _clock
+        if self.dated or (self.mapped and not self.unit and not unit):
+            return clock()
         if self.unit is None and not unit:
             accepted = f"a header with the unit, such as {self.example}"
             raise InputError(where, f"no unit for the column {self.arrival}", accepted)
-        return _number_of(factor(self.unit or unit or "", "time", where))
+        return number_of(factor(self.unit or unit or "", "time", where))
 
 
 FORMS = {
@@ -114,22 +120,37 @@ def _header(line: str) -> list[tuple[str, str | None]]:
     return [(part[1], part[2]) for part in parts if part]
 
 
-def _number_of(unit_s: float) -> Time:
+def number_of(unit_s: float) -> Time:
+    """Reader of times that are numbers of a unit."""
+    start: Decimal | None = None
+
     def seconds(text: str, where: str) -> float:
+        nonlocal start
         if not _NUMBER.fullmatch(text):
             raise InputError(where, f"the time {shown(text)}", "a number that is not negative")
-        return convert(float(text), unit_s)
+        number = Decimal(text)
+        start = number if start is None else start
+        return convert(float(number - start), unit_s)
 
     return seconds
 
 
-def _clock(text: str, where: str) -> float:
-    """Seconds since the year 2000 of a date and time; UTC where it names no zone."""
-    match = _CLOCK.fullmatch(text)
-    try:
-        if match is None:
-            raise ValueError
-        whole = datetime.fromisoformat(match[1] + (match[3] or "+00:00"))
-    except ValueError as error:
-        raise InputError(where, shown(text), "a date and time such as 2023-11-16 18:17:03.9799600") from error
-    return (whole - _EPOCH) // _SECOND + float(match[2] or 0.0)
+def clock() -> Time:
+    """Reader of dates and times of day, which are UTC where they name no zone."""
+    start: int | None = None
+
+    def seconds(text: str, where: str) -> float:
+        nonlocal start
+        match = _CLOCK.fullmatch(text)
+        try:
+            if match is None:
+                raise ValueError
+            whole = datetime.fromisoformat(match[1] + (match[3] or "+00:00"))
+        except ValueError as error:
+            accepted = "a date and time such as 2023-11-16 18:17:03.9799600, or a number whose unit is given"
+            raise InputError(where, shown(text), accepted) from error
+        nanoseconds = (whole - _EPOCH) // _SECOND * 10**9 + int((match[2] or ".0")[1:].ljust(9, "0"))
+        start = nanoseconds if start is None else start
+        return (nanoseconds - start) / 1e9
+
+    return seconds

@@ -7,13 +7,12 @@ at once; they are taken as they are. `hash_ids` names cached parts of the prompt
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from headway.traces.errors import InputError, shown
 from headway.traces.readers.table import LARGEST
 from headway.traces.requests.row import Row, tokens
 
-_FORM = '{"timestamp": 0, "input_length": 10, "output_length": 10}'
 _KEYS = ("timestamp", "input_length", "output_length")
 
 
@@ -24,25 +23,31 @@ def recognises(first_line: str) -> bool:
 
 def rows(path: str, given: Iterator[tuple[int, str]]) -> Iterator[Row]:
     """The requests in the lines of a file."""
-    for number, line in given:
-        where = f"{path}:{number}"
-        record = _record(line, where)
+    start: float | None = None
+    for where, record in objects(path, given, _KEYS):
         time = record["timestamp"]
         if isinstance(time, bool) or not isinstance(time, (int, float)) or not 0 <= time < LARGEST:
             accepted = f"a number of milliseconds below {LARGEST:g}"
             raise InputError(where, f"the timestamp {shown(time)}", accepted)
+        start = time if start is None else start
         yield Row(
-            time / 1000.0,
+            (time - start) / 1000.0,
             tokens(record["input_length"], f"{where}, input_length"),
             tokens(record["output_length"], f"{where}, output_length"),
         )
 
 
-def _record(line: str, where: str) -> dict[str, object]:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(where, shown(line), f"an object such as {_FORM}") from error
-    if not isinstance(record, dict) or not all(key in record for key in _KEYS):
-        raise InputError(where, shown(line), f"an object such as {_FORM}")
-    return record
+def objects(
+    path: str, given: Iterator[tuple[int, str]], keys: Sequence[str]
+) -> Iterator[tuple[str, dict[str, object]]]:
+    """The JSON objects in the lines of a file, each with its place, and with all of these keys."""
+    for number, line in given:
+        where = f"{path}:{number}"
+        accepted = f"an object such as {{{', '.join(f'{json.dumps(key)}: 10' for key in keys)}}}"
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(where, shown(line), accepted) from error
+        if not isinstance(record, dict) or not all(key in record for key in keys):
+            raise InputError(where, shown(line), accepted)
+        yield where, record

@@ -10,7 +10,7 @@ _WHOLE = re.compile(r"[0-9]{1,100}")  # of thousands of digits Python makes no n
 
 
 class Row(NamedTuple):
-    """A request as logged: arrival [s] after a time that is the same for all rows, and numbers of tokens."""
+    """A request as logged: arrival [s] after the first row of the log, and numbers of tokens."""
 
     arrival_s: float
     prompt: int

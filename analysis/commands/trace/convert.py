@@ -13,11 +13,14 @@ from headway.analysis.commands.trace.options import (
     File,
     Format,
     MaxGap,
+    Merge,
     Repair,
+    RowStep,
     Select,
     TimeColumn,
     TimeUnit,
     Unit,
+    Where,
     check_suffix,
     reading,
     recording,
@@ -40,6 +43,9 @@ def convert(
     repair: Repair = False,
     max_gap: MaxGap = None,
     select: Select = None,
+    where: Where = None,
+    merge: Merge = None,
+    row_step: RowStep = None,
 ) -> None:
     """Write a recorded trace, repaired, to another file.
 
@@ -50,7 +56,9 @@ def convert(
         from headway.traces import InputError, write_csv, write_mahimahi, write_parquet
 
         check_suffix(out, (".csv", ".parquet", ".mahimahi"))
-        options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
+        options = reading(
+            unit, time_unit, column, time_column, repair, max_gap, select, where, merge, row_step
+        )
         found = recording(file, quantity, format, options)
         with writing(out):
             if out.suffix == ".mahimahi":
@@ -60,7 +68,8 @@ def convert(
             else:
                 write = {".csv": write_csv, ".parquet": write_parquet}[out.suffix]
                 write(found.trace, out, found.quantity)
-        show(f"{out}: {found.length_s:.10g} s", *(() if out.suffix == ".mahimahi" else _ending(found)))
+        ending = () if out.suffix == ".mahimahi" else _ending(found)
+        show(f"{out}: {found.length_s:.10g} s", *ending, *found.notes)
 
 
 def _ending(found: "Recording") -> list[str]:

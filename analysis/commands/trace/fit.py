@@ -14,12 +14,15 @@ from headway.analysis.commands.trace.options import (
     File,
     Format,
     MaxGap,
+    Merge,
     Repair,
+    RowStep,
     Select,
     Step,
     TimeColumn,
     TimeUnit,
     Unit,
+    Where,
     duration,
     reading,
     recording,
@@ -49,6 +52,9 @@ def fit(
     repair: Repair = False,
     max_gap: MaxGap = None,
     select: Select = None,
+    where: Where = None,
+    merge: Merge = None,
+    row_step: RowStep = None,
 ) -> None:
     """Find the synthetic traces that are most like a recorded one.
 
@@ -61,7 +67,9 @@ def fit(
         from headway.traces import fit as fitted
         from headway.traces.fit import fit_all
 
-        options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
+        options = reading(
+            unit, time_unit, column, time_column, repair, max_gap, select, where, merge, row_step
+        )
         found = recording(file, quantity, format, options)
         step_s = duration(step, "--step") or found.window_s or None
         refused: dict[str, InputError] = {}
@@ -71,8 +79,8 @@ def fit(
             else:
                 fits = [fitted(found.trace, kind, step_s=step_s)]
         except InputError as error:
-            where = {"trace": file, "kind": "--kind", "step": "--step"}[error.where]
-            raise InputError(where, error.found, error.accepted) from error
+            at = {"trace": file, "kind": "--kind", "step": "--step"}[error.where]
+            raise InputError(at, error.found, error.accepted) from error
         if yaml:
             show(*_yaml(fits[0], found.quantity))
         else:

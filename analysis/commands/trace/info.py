@@ -12,12 +12,17 @@ from headway.analysis.commands.trace.options import (
     Files,
     Format,
     MaxGap,
+    Merge,
     Repair,
+    Requests,
+    RowStep,
     Select,
     Step,
     TimeColumn,
     TimeUnit,
     Unit,
+    Where,
+    columns_of_requests,
     duration,
     reading,
     recording,
@@ -36,6 +41,9 @@ def info(
     repair: Repair = False,
     max_gap: MaxGap = None,
     select: Select = None,
+    where: Where = None,
+    merge: Merge = None,
+    row_step: RowStep = None,
     rows: Annotated[
         bool,
         typer.Option(
@@ -44,24 +52,31 @@ def info(
         ),
     ] = False,
     step: Step = None,
+    requests: Requests = None,
 ) -> None:
     """Say what is in recorded traces: length, mean, percentiles, gaps.
 
-    What had to be repaired follows. Of a log of requests: how many there are, and how long prompts and outputs are.
+    Repairs and assumptions follow. Of a log of requests: how many there are, and how long prompts and outputs are.
     """
     with reported():
-        from headway.analysis.console.recordings import recordings_tables, repairs
+        from headway.analysis.console.recordings import recordings_tables, remarks
         from headway.analysis.console.request_logs import is_request_log, left_out, requests_table
         from headway.traces.requests import read_requests
 
-        options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
-        logs = [name for name in files if quantity is None and is_request_log(name, format)]
-        requests = {name: read_requests(name, format=format) for name in logs}
+        options = reading(
+            unit, time_unit, column, time_column, repair, max_gap, select, where, merge, row_step
+        )
+        columns = None if requests is None else columns_of_requests(requests)
+        logs = [name for name in files if columns or (quantity is None and is_request_log(name, format))]
+        mapped_unit = None if columns is None else time_unit
+        logged = {
+            name: read_requests(name, format=format, columns=columns, time_unit=mapped_unit) for name in logs
+        }
         found = {name: recording(name, quantity, format, options) for name in files if name not in logs}
         for position, table in enumerate(
             recordings_tables(found, by_row=rows, step_s=duration(step, "--step"))
         ):
             show(*([""] if position else []), table)
-        if requests:
-            show(*([""] if found else []), requests_table(requests))
-        show(*repairs(found), *left_out(requests))
+        if logged:
+            show(*([""] if found else []), requests_table(logged))
+        show(*remarks(found), *left_out(logged))

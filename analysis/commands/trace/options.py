@@ -3,7 +3,7 @@
 # ruff: noqa: PLC0415
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -51,6 +51,24 @@ MaxGap = Annotated[
 Select = Annotated[
     str | None, typer.Option(metavar="WHICH", help="The recording to use, in formats with several in a file.")
 ]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN=VALUE", help="Only rows with this value in this column; may be repeated."),
+]
+Merge = Annotated[
+    str | None,
+    typer.Option(metavar="HOW", help="With --repair, rows of one time become their mean, sum or first."),
+]
+RowStep = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Time from row to row, of rows without a time.")
+]
+Requests = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ARRIVAL,PROMPT,OUTPUT",
+        help="The files are logs of requests, and these are the columns of them; --time-unit is that of arrivals.",
+    ),
+]
 Step = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Average over this before; 1 s for logs of packets by default."),
@@ -78,6 +96,9 @@ def reading(
     repair: bool,
     max_gap: str | None,
     select: str | None,
+    where: list[str] | None,
+    merge: str | None,
+    row_step: str | None,
 ) -> "Options":
     """What the command line says about files.
 
@@ -94,18 +115,52 @@ def reading(
         repair=repair or None,
         max_gap_s=duration(max_gap, "--max-gap"),
         select=select,
+        where=dict(map(_wanted, where)) if where else None,
+        merge=cast("Any", merge),
+        step_s=duration(row_step, "--row-step"),
     )
+
+
+def columns_of_requests(text: str) -> dict[str, str]:
+    """The columns of a log of requests, as the option `--requests` has them.
+
+    Raises:
+        InputError: they are not three.
+    """
+    from headway.traces import InputError
+    from headway.traces.errors import shown
+
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != 3:
+        accepted = "three columns: of the arrival, the prompt and the output"
+        raise InputError("--requests", shown(text), accepted)
+    return dict(zip(("arrival", "prompt", "output"), names, strict=True))
+
+
+def _wanted(text: str) -> tuple[str, str]:
+    """A column and its value, as the option `--where` has them.
+
+    Raises:
+        InputError: it has no equals sign.
+    """
+    from headway.traces import InputError
+    from headway.traces.errors import shown
+
+    column, equals, value = text.partition("=")
+    if not equals:
+        raise InputError("--where", shown(text), "a column and a value, such as run=3")
+    return column.strip(), value.strip()
 
 
 def recording(name: str, quantity: str | None, format: str | None, options: "Options") -> "Recording":  # noqa: A002
     """A recording in a file as what a word of the command line says.
 
     Raises:
-        InputError: the word is unknown, or the file holds something else.
+        InputError: the word is unknown, the file holds something else, or a share of a device is above 1.
     """
     from dataclasses import replace
 
-    from headway.traces import record
+    from headway.traces import InputError, record
 
     measured = None if quantity is None else known(quantity)
     if quantity == "load":
@@ -113,6 +168,12 @@ def recording(name: str, quantity: str | None, format: str | None, options: "Opt
     found = record(name, measured, format=format, options=options)
     if quantity == "availability" and found.is_load:
         return record(name, measured, format=found.format, options=replace(options, load=True))
+    most = float(found.trace.values.max())
+    if quantity == "availability" and most > 1:
+        raise InputError(name, f"the value {most:g}", "a share of the device, at most 1 (or 100 %)")
+    if quantity == "load" and most > 1:
+        note = f"A load of {most:g} is no share: a scenario refuses it, as it needs at most 1 (or 100 %)."
+        return replace(found, notes=(*found.notes, note))
     return found
 
 

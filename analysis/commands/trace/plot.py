@@ -13,11 +13,14 @@ from headway.analysis.commands.trace.options import (
     File,
     Format,
     MaxGap,
+    Merge,
     Repair,
+    RowStep,
     Select,
     TimeColumn,
     TimeUnit,
     Unit,
+    Where,
     check_suffix,
     reading,
     recording,
@@ -37,6 +40,9 @@ def plot(
     repair: Repair = False,
     max_gap: MaxGap = None,
     select: Select = None,
+    where: Where = None,
+    merge: Merge = None,
+    row_step: RowStep = None,
 ) -> None:
     """Draw a recorded trace over time and as a distribution."""
     with reported():
@@ -45,8 +51,11 @@ def plot(
         from headway.analysis.files.atomic import writing
 
         check_suffix(out, METADATA)
-        options = reading(unit, time_unit, column, time_column, repair, max_gap, select)
-        figure = trace_figure(Path(file).name, recording(file, quantity, format, options))
+        options = reading(
+            unit, time_unit, column, time_column, repair, max_gap, select, where, merge, row_step
+        )
+        found = recording(file, quantity, format, options)
+        figure = trace_figure(Path(file).name, found)
         with writing(out):
             save_as(figure, out)
-        show(f"Figure: {out}")
+        show(f"Figure: {out}", *found.notes)

@@ -1,0 +1,59 @@
+"""Logs of requests with names of their own, which the user maps: text in columns, or JSON lines."""
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+
+from headway.traces.errors import InputError, shown
+from headway.traces.requests.columns import Form, Time, clock, number_of
+from headway.traces.requests.mooncake import objects
+from headway.traces.requests.row import Row, tokens
+from headway.traces.units import factor
+
+PARTS = ("arrival", "prompt", "output")
+"""What a request has, and a user maps to columns."""
+
+
+def check(columns: Mapping[str, str], where: str) -> None:
+    """Refuse a mapping that has other keys than the parts of a request.
+
+    Raises:
+        InputError: tells which are needed.
+    """
+    if set(columns) != set(PARTS):
+        accepted = f"a column for each of {', '.join(PARTS)}"
+        raise InputError(f"{where} (option columns)", f"the keys {shown(list(columns))}", accepted)
+
+
+def rows(
+    path: str, given: Iterator[tuple[int, str]], columns: Mapping[str, str], time_unit: str | None
+) -> Iterator[Row]:
+    """The requests in the lines of a file, the first of which tells whether they are JSON.
+
+    Args:
+        path: of the file.
+        given: its lines and their numbers, at least one.
+        columns: the name of the column, or key, of each of `PARTS`.
+        time_unit: unit of the times; the header has it if None, and without both they are dates and times of day.
+    """
+    number, line = next(given)
+    lines = chain([(number, line)], given)
+    if not line.startswith("{"):
+        arrival, prompt, output = (columns[part] for part in PARTS)
+        return Form(arrival, prompt, output, unit=time_unit, mapped=True).rows(path, lines)
+    seconds = (
+        clock() if time_unit is None else number_of(factor(time_unit, "time", f"{path} (option time_unit)"))
+    )
+    return _objects(path, lines, columns, seconds)
+
+
+def _objects(
+    path: str, lines: Iterator[tuple[int, str]], columns: Mapping[str, str], seconds: Time
+) -> Iterator[Row]:
+    arrival, prompt, output = (columns[part] for part in PARTS)
+    for where, record in objects(path, lines, (arrival, prompt, output)):
+        time = record[arrival]
+        yield Row(
+            seconds(str(time) if isinstance(time, (int, float, str)) else shown(time), where),
+            tokens(record[prompt], f"{where}, {prompt}"),
+            tokens(record[output], f"{where}, {output}"),
+        )
