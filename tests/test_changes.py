@@ -15,10 +15,10 @@ from worlds import rate_of
 
 from headway.simcore import Cluster, Scenario, load_scenario
 from headway.simcore.files import schema
-from headway.simcore.files.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
-from headway.simcore.files.document import Document, read_document, spelled
-from headway.simcore.files.edit import apply_changes
-from headway.simcore.files.keys import sections
+from headway.simcore.files.overrides.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
+from headway.simcore.files.overrides.edit import apply_changes
+from headway.simcore.files.overrides.keys import sections
+from headway.simcore.files.yaml_document import Document, read_document, spelled
 from headway.traces import InputError, Trace
 
 BASE: dict[str, Any] = {

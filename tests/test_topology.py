@@ -28,8 +28,8 @@ from headway.simcore import (
     simulate,
 )
 from headway.simcore.engine.network.network import network, sent
-from headway.simcore.files.graphfile import read_graph
-from headway.simcore.files.graphs import from_networkx, wiring
+from headway.simcore.files.importers.graphfile import read_graph
+from headway.simcore.files.importers.graphs import from_networkx, wiring
 from headway.simcore.world import topology
 from headway.simcore.world.topology import Pair, Wire, Wiring
 from headway.traces import InputError, Trace

@@ -17,7 +17,7 @@ from headway.analysis.plots import draw_shares, literal, looks, plain, styled
 from headway.analysis.tables import time_unit
 from headway.analysis.whatif.differences import ended
 from headway.analysis.whatif.runs import Findings
-from headway.simcore.files.changes import Scale, Set
+from headway.simcore.files.overrides.changes import Scale, Set
 from headway.traces.units import UNITS, number_and_unit
 
 _WIDEST = 60

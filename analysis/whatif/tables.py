@@ -11,7 +11,7 @@ from headway.analysis.stats import FEW
 from headway.analysis.tables import NOTHING, byte_unit, grid, number, time_unit
 from headway.analysis.whatif.differences import METRICS
 from headway.analysis.whatif.runs import Findings
-from headway.simcore.files.changes import Change
+from headway.simcore.files.overrides.changes import Change
 
 
 def summary(findings: Findings) -> list[Table | str]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from headway.simcore.arrays import BoolArray, IntArray
-from headway.simcore.files.document import read_document
+from headway.simcore.files.yaml_document import read_document
 from headway.simcore.results import Result
 from headway.simcore.scenario import Scenario
 from headway.simcore.world.blocks import BlockTable

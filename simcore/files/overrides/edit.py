@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from headway.simcore.files import bounds
-from headway.simcore.files.changes import (
+from headway.simcore.files.overrides.changes import (
     FACTORS,
     Change,
     Drop,
@@ -22,8 +22,8 @@ from headway.simcore.files.changes import (
     plain_number,
     written,
 )
-from headway.simcore.files.document import Document, KeyPath, spelled
-from headway.simcore.files.keys import is_trace, names, sections
+from headway.simcore.files.overrides.keys import is_trace, names, sections
+from headway.simcore.files.yaml_document import Document, KeyPath, spelled
 from headway.traces.errors import InputError, one_of, shown
 from headway.traces.units import number_and_unit, parse
 
