@@ -16,7 +16,7 @@ from headway.simcore.files.overrides.edit import apply_changes
 from headway.simcore.files.yaml_document import Document, document_of, read_document
 from headway.simcore.scenario import Scenario
 from headway.traces import InputError
-from headway.traces.errors import one_of, shown
+from headway.traces.errors import nearest, one_of, shown
 
 
 def load_scenario(
@@ -49,8 +49,10 @@ def open_scenario(
 ) -> Callable[[int | None], Scenario]:
     """Read a scenario file for many seeds: as `load_scenario`, which this gives but for the seed."""
     name = os.fspath(path)
-    if not os.path.exists(name) and name in shipped_scenarios():
-        raise InputError(name, "the name of a shipped scenario", f"a path; shipped_scenario({name!r}) is its")
+    near = "" if os.path.exists(name) else nearest(name, shipped_scenarios())
+    if near:
+        what = "a shipped scenario" if near == name else "no such file"
+        raise InputError(name, what, f"the path of a scenario file, such as shipped_scenario({near!r})")
     document = read_document(path)
     if origin is not None:
         document = replace(document, path=os.fspath(origin))

@@ -1,11 +1,13 @@
 """What every part of a scenario is built from: the file, and the seed of the world that it becomes."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from headway.simcore.files.nearby import hint
 from headway.simcore.files.schema import ScenarioFile
 from headway.simcore.files.yaml_document import Document, KeyPath
 from headway.traces import InputError
@@ -29,6 +31,17 @@ class Context:
     def folder(self) -> Path:
         """Where files are that the scenario file names."""
         return Path(self.document.path).parent
+
+    def path(self, key: KeyPath, name: str) -> Path:
+        """A file that the scenario file names under a key.
+
+        Raises:
+            InputError: there is none; the message has the nearest name in its folder.
+        """
+        path = self.folder / name
+        if "\0" not in name and not os.path.lexists(path):
+            raise InputError(f"{self.where(key)}: {path}", "no such file", f"the path of a file{hint(path)}")
+        return path
 
     def where(self, key: KeyPath) -> str:
         """File, line and key path, for a message."""

@@ -142,7 +142,7 @@ class _Damage:
 
     def _belongs(self, key: KeyPath, section: schema.FaultSection, name: str, *, to: str) -> None:
         if name in section.model_fields_set and getattr(section, to) is None:
-            self._context.fail((*key, name), f"{name} without {to}", f"{name} beside {to} only")
+            self._context.fail((*key, name), f"{name} without {to}", f"{name} together with {to}")
 
     def _product(self, key: KeyPath, trace: Trace, factor: Trace) -> Trace:
         with self._context.located(key, "a shorter trace, or fewer faults"):

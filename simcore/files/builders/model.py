@@ -13,6 +13,7 @@ from headway.simcore.world.cost import COST_MODELS, CostModel, Projection
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.options import BlockOptions
 from headway.simcore.world.presets import preset
+from headway.traces.errors import shown
 
 
 def model_of(context: Context) -> ModelSpec:
@@ -23,10 +24,13 @@ def model_of(context: Context) -> ModelSpec:
     """
     section = context.file.model
     if section.preset is not None:
+        if "/" in section.preset:
+            accepted = "a preset, or config: PATH with the config.json of the model from Hugging Face"
+            context.fail(("model", "preset"), shown(section.preset), accepted)
         with context.located(("model", "preset")):
             model = preset(section.preset)
     elif section.config is not None:
-        model = from_config(context.folder / section.config)
+        model = from_config(context.path(("model", "config"), section.config))
     else:
         assert section.shape is not None, "the schema wants one of the three"
         model = _of_shape(section.shape, context.file.name or name_of_file(context.document.path))

@@ -99,6 +99,6 @@ def _with_placement(context: Context, scenario: Scenario) -> Scenario:
     if isinstance(given, dict) and not (given.keys() <= {"file", "run"} and "file" not in names):
         return replace(scenario, placement=read_placement(given, blocks, names, where))
     reference = {"file": given} if isinstance(given, str) else given
-    path, run = context.folder / str(reference.get("file", "")), reference.get("run")
+    path, run = context.path(("placement",), str(reference.get("file", ""))), reference.get("run")
     placement = placement_file(path, None if run is None else str(run), where)
     return replace(scenario, placement=read_placement(placement, blocks, names, str(path)))

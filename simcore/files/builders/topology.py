@@ -119,8 +119,9 @@ class Topologies:
     def _graph(self, name: str, section: schema.FileTopology) -> Wiring:
         key: KeyPath = ("topology", name)
         self._check_medium(key, section.medium)
+        path = self._context.path((*key, "file"), section.file)
         with self._context.naming((*key, "file")):
-            graph = read_graph(self._context.folder / section.file)
+            graph = read_graph(path)
         self.check_room(key, len(graph.edges))
         if len(graph.nodes) > bounds.MOST_LINKS:
             self._context.fail((*key, "file"), f"{len(graph.nodes)} nodes", f"at most {bounds.MOST_LINKS}")

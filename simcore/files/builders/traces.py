@@ -73,9 +73,10 @@ class Traces:
         return _constant(section)
 
     def _of_file(self, key: KeyPath, section: schema.FileTrace, quantity: Quantity) -> Trace:
+        path = self._context.path((*key, "file"), section.file)
         with self._context.naming((*key, "file")):
             return self._read(
-                self._context.folder / section.file,
+                path,
                 quantity,
                 format=section.format,
                 unit=section.unit,

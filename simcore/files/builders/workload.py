@@ -24,8 +24,9 @@ def requests_of(context: Context) -> tuple[Request, ...]:
     """
     workload = context.file.workload
     if isinstance(workload, schema.FileWorkload):
+        path = context.path(("workload", "file"), workload.file)
         with context.naming(("workload", "file")):
-            return tuple(logged_requests(workload, context.folder / workload.file))
+            return tuple(logged_requests(workload, path))
     if isinstance(workload, schema.PoissonWorkload):
         return tuple(poisson_requests(workload, context.seed))
     return tuple(Request(prompt=r.prompt, output=r.output, arrival_s=r.arrival) for r in workload)
