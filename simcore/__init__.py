@@ -1,7 +1,8 @@
 """Everything that happens in simulated time: the model, the world, the engine, the results.
 
 `load_scenario` reads a scenario file, `simulate` runs it under a policy, and a `Result` holds the tables that come out.
-`load_scenario` also takes changes: `Set`, `Scale`, `Drop`, `ShiftTraces`, or the text of one.
+`load_scenario` also takes changes: `Set`, `Scale`, `Drop`, `ShiftTraces`, or the text of one; `dump_scenario` writes
+the file of a scenario.
 In Python the same worlds are built from `ModelSpec`, `Cluster`, `Device`, `Medium`, `Link`, `Request`, `Scenario`;
 its options are in the groups that its file has: `BlockOptions`, `NetworkOptions`, `ControllerOptions`, `MemoryOptions`.
 """
@@ -13,10 +14,11 @@ from headway.simcore.engine.network.transport import Ideal, Tcp
 from headway.simcore.engine.realtime import Lateness
 from headway.simcore.engine.serving.scheduler import Queue, Scheduler, Sequence
 from headway.simcore.errors import PolicyError
-from headway.simcore.files.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
-from headway.simcore.files.graphs import from_networkx
-from headway.simcore.files.huggingface import from_config
+from headway.simcore.files.dump import dump_scenario
+from headway.simcore.files.importers.graphs import from_networkx
+from headway.simcore.files.importers.huggingface import from_config
 from headway.simcore.files.load import build_scenario, load_scenario, shipped_scenario, shipped_scenarios
+from headway.simcore.files.overrides.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
 from headway.simcore.files.placement import read_placement, write_placement
 from headway.simcore.instrument import Instrument, Spans
 from headway.simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy, Step
@@ -112,6 +114,7 @@ __all__ = [
     "block_table",
     "build_scenario",
     "combine",
+    "dump_scenario",
     "from_config",
     "from_networkx",
     "load_result",

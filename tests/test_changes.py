@@ -15,10 +15,10 @@ from worlds import rate_of
 
 from headway.simcore import Cluster, Scenario, load_scenario
 from headway.simcore.files import schema
-from headway.simcore.files.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
-from headway.simcore.files.document import Document, read_document, spelled
-from headway.simcore.files.edit import apply_changes
-from headway.simcore.files.keys import sections
+from headway.simcore.files.overrides.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
+from headway.simcore.files.overrides.edit import apply_changes
+from headway.simcore.files.overrides.keys import sections
+from headway.simcore.files.yaml_document import Document, read_document, spelled
 from headway.traces import InputError, Trace
 
 BASE: dict[str, Any] = {
@@ -487,7 +487,7 @@ def test_any_text_is_a_change_or_a_told_mistake(text: str, folder: Path) -> None
         ("workload.x.output=1", ["no item 'x' in workload", "from 0 to 1"]),
         ("seed.x=1", ["the key 'x' below seed", "single value"]),
         ("controler.interval=2", ["no key 'controler'", "did you mean 'controller'?"]),
-        ("devices.desk.disk*2", ["no key 'disk' in devices.desk", "default", "devices.desk.disk=VALUE before it"]),
+        ("devices.desk.disk*2", ["no key 'disk' in devices.desk", "default", "devices.desk.disk=VALUE before"]),
         ("source*2", ["'desk' at source", "a number, a quantity with its unit, or a trace"]),
         ("devices.desk*2", ["a section at devices.desk"]),
         ("workload*2", ["a list at workload"]),
@@ -501,7 +501,7 @@ def test_any_text_is_a_change_or_a_told_mistake(text: str, folder: Path) -> None
         ("devices.desk.availability*3", ["devices.desk.availability: found", "at most 1"]),
         ("links.log.bandwidth*1e300", ["links.log.bandwidth: found"]),
         ("links.log.bandwidth*1e15", ["links.log.bandwidth: found a rate of 7.5e+21", "at most 1e+18"]),
-        ("drop devices.desk", ["'desk', the source", "source=pi before it"]),
+        ("drop devices.desk", ["'desk', the source", "source=pi before this one"]),
         ('drop devices."a.b".memory', ['devices."a.b": found no key \'memory\'']),
         ("links.wifi.connect.0.0=nobody", ["links.wifi.connect.0.0: found 'nobody'", "desk"]),
     ],

@@ -23,7 +23,6 @@ from headway.policies.contract.laws import BrokenError
 from headway.policies.contract.question import shown
 from headway.policies.contract.report import Report
 from headway.policies.contract.subject import Subject
-from headway.policies.contract.written import scenario_yaml
 from headway.simcore import (
     BlockOptions,
     Cluster,
@@ -38,6 +37,7 @@ from headway.simcore import (
     PolicyChoice,
     Request,
     Scenario,
+    dump_scenario,
     load_result,
     load_scenario,
     predict,
@@ -436,12 +436,12 @@ def test_a_written_scenario_keeps_its_faults(question: Question) -> None:
 def assert_same_run(scenario: Scenario) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "written.yaml")
-        path.write_text(scenario_yaml(scenario), encoding="utf-8")
+        path.write_text(dump_scenario(scenario), encoding="utf-8")
         read = load_scenario(path)
     before, after = (simulate(each, policies.create("greedy")) for each in (scenario, read))
     assert before.tokens.equals(after.tokens)
     assert before.decisions.equals(after.decisions)
-    assert scenario_yaml(replace(read, text="")) == scenario_yaml(scenario)
+    assert dump_scenario(replace(read, text="")) == dump_scenario(scenario)
 
 
 def headway(*arguments: str) -> tuple[int, str]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from worlds import reals, varying
 
 from headway.simcore import Cluster, load_scenario
-from headway.simcore.files.load_faults import _product
+from headway.simcore.files.builders.faults import _product
 from headway.traces import InputError, Trace, on_off
 
 WORLD = """

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from headway.analysis.experiments import Store, read_campaign
 from headway.analysis.whatif.runs import prepare
 from headway.analysis.whatif.study import read_study
-from headway.simcore.files.document import read_document
+from headway.simcore.files.yaml_document import read_document
 
 MOST_RUNS = 40
 """Of a campaign that is worth being made here."""

@@ -21,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headway.simcore import load_scenario, shipped_scenario, shipped_scenarios
-from headway.simcore.files.graphfile import read_graph
-from headway.simcore.files.huggingface import from_config
+from headway.simcore.files.importers.graphfile import read_graph
+from headway.simcore.files.importers.huggingface import from_config
 
 WORLDS: Some[Any] = Some(
     yaml.safe_load(text)

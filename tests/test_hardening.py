@@ -117,7 +117,7 @@ TOO_MUCH = {
         .replace("left: {", "left: {count: 500, "),
         "50,000,000 pairs",
     ),
-    "walk": (GOOD.replace("left: {", f"left: {{availability: {FADING}, "), "all walks"),
+    "walk": (GOOD.replace("left: {", f"left: {{availability: {FADING}, "), "synthetic"),
     "list": (GOOD + "x: [" + "1," * 200_000 + "]\n", "more than 100000 keys and values"),
 }
 """Scenarios, and what is told of each."""

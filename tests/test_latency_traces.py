@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from simulated import at, unexpected
 from worlds import Shuffled, clusters, eventful, observe, varying
 
-from headway.policies.contract.written import scenario_yaml
 from headway.simcore import (
     Cluster,
     Device,
@@ -20,6 +19,7 @@ from headway.simcore import (
     RunOptions,
     Scenario,
     Tcp,
+    dump_scenario,
     load_scenario,
     simulate,
 )
@@ -130,7 +130,7 @@ def test_a_scenario_with_latency_traces_is_written_and_read_again(end: Any, tmp_
     scenario = load_scenario(tmp_path / "a.yaml")
     links = (replace(scenario.cluster.links[0], latency_s=trace),)
     scenario = replace(scenario, cluster=replace(scenario.cluster, links=links))
-    (tmp_path / "b.yaml").write_text(scenario_yaml(scenario))
+    (tmp_path / "b.yaml").write_text(dump_scenario(scenario))
     (link,) = load_scenario(tmp_path / "b.yaml").cluster.links
     assert isinstance(link.latency_s, Trace)
     assert (link.latency_s.times.tolist(), link.latency_s.values.tolist()) == ([0.0, 1.0], [1e-3, 2e-3])

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.simcore.files.huggingface import from_config
+from headway.simcore.files.importers.huggingface import from_config
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.presets import PRESETS, preset
 from headway.traces.errors import InputError

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from headway.simcore import Request, Scenario, load_scenario
 from headway.simcore.files import schema
-from headway.simcore.files.workload import lengths
+from headway.simcore.files.builders.workload import lengths
 from headway.simcore.rng import stream
 from headway.traces import InputError, Trace
 from headway.traces.generate import KINDS

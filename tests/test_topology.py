@@ -28,8 +28,8 @@ from headway.simcore import (
     simulate,
 )
 from headway.simcore.engine.network.network import network, sent
-from headway.simcore.files.graphfile import read_graph
-from headway.simcore.files.graphs import from_networkx, wiring
+from headway.simcore.files.importers.graphfile import read_graph
+from headway.simcore.files.importers.graphs import from_networkx, wiring
 from headway.simcore.world import topology
 from headway.simcore.world.topology import Pair, Wire, Wiring
 from headway.traces import InputError, Trace
@@ -391,7 +391,7 @@ BAD_FILES = {
         "to ignore",
     ),
     "misspelt attribute": (edge(bandwith="1 MB/s"), "edge 'd0' - 's'", "'bandwith'", "did you mean 'bandwidth'?"),
-    "end that is no node": (edge(target="t"), "edges.0: edge 'd0' - 't'", "'t' that is no node"),
+    "end that is no node": (edge(target="t"), "edges.0: edge 'd0' - 't'", "'t', which is not a node"),
     "end that is a list": (edge(target=[]), "the name []"),
     "self loop": (edge(target="d0"), "edge 'd0' - 'd0'", "'d0' to itself"),
     "bare bandwidth": (edge(bandwidth=100), "edge 'd0' - 's': bandwidth", "bare number 100", '"100 Mbit/s"'),
@@ -678,7 +678,7 @@ BAD_SECTIONS = {
         "n.cells.1.0",
         "'tv'",
     ),
-    "missing graph": ("{n: {file: gone.json}}", "topology.n.file", "gone.json: found no readable file"),
+    "missing graph": ("{n: {file: gone.json}}", "topology.n.file", "gone.json: found no such file"),
     "broken graph": ("{n: {file: lab.yaml}}", "topology.n.file", "lab.yaml: found a file that begins with"),
     "unused graph": ("{n: {file: lab.json}}", "topology.n.file", "lab.json: edges.0: edge 'laptop' - 'pi-1'"),
     "medium of a graph": ("{n: {file: lab.json, medium: air}}", "topology.n.medium", "'air'"),

@@ -73,6 +73,27 @@ def test_a_unit_that_is_nearly_right_is_hinted_at(unit: str, quantity: Quantity,
         factor(unit, quantity, "here")
 
 
+@pytest.mark.parametrize(
+    ("unit", "quantity", "hint"),
+    [
+        ("Mbps", "rate", "for bits write Mbit/s, for bytes MB/s"),
+        ("MBps", "rate", "for bits write Mbit/s, for bytes MB/s"),
+        ("gbps", "rate", "for bits write Gbit/s, for bytes GB/s"),
+        ("Kb/s", "rate", "for bits write kbit/s, for bytes kB/s"),
+        ("MB", "rate", "for bits write Mbit/s, for bytes MB/s"),
+        ("Gb", "size", "for bytes write GB"),
+        ("TOPS", "compute", "TOPS of integers are no FLOP/s"),
+        ("GOPS/s", "compute", "TOPS of integers are no FLOP/s"),
+    ],
+)
+def test_a_unit_of_data_sheets_is_answered_with_how_to_write_it(
+    unit: str, quantity: Quantity, hint: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        parse(f"8 {unit}", quantity, "here")
+    assert hint in str(error.value)
+
+
 @pytest.mark.parametrize("quantity", ["time", "size", "rate", "compute"])
 @pytest.mark.parametrize("bare", [5, 5.0, "5", "5 ", 0])
 def test_a_bare_number_is_refused_where_a_unit_is_needed(quantity: Quantity, bare: object) -> None:

@@ -10,7 +10,7 @@ eight hides there.
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -58,6 +58,8 @@ ACCEPTED: Mapping[Quantity, str] = {
 _SPELLED = {"rate": "bit/s and B/s, with k, M, G, T, P, Ki, Mi, Gi or Ti before them"}
 """The units of a quantity that has too many to list."""
 
+_DATA = re.compile(r"([kmgt]?)(?:b|bits?|bytes?)(?:ps|/s|/sec)?", re.IGNORECASE)
+_OPERATIONS = re.compile(r"[kMGTP]?I?OPS?(?:/s)?", re.IGNORECASE)
 _FORM = re.compile(r"\s*([-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*([^\s\d].*?)?\s*")
 
 
@@ -102,12 +104,23 @@ def factor(unit: str, quantity: Quantity, where: str) -> float:
         return known[unit]
     found = f"the unit {shown(unit)}" if unit else "a number without a unit"
     units = _SPELLED.get(quantity) or ", ".join(u for u in known if u)
-    raise InputError(where, found, f"{ACCEPTED[quantity]} (units: {units}){_hint(unit, known)}")
+    raise InputError(where, found, f"{ACCEPTED[quantity]} (units: {units}){_hint(unit, quantity)}")
 
 
-def _hint(unit: str, known: Iterable[str]) -> str:
-    """A unit that was nearly written; none where there is a "b", which may be of bits or of bytes."""
-    near = "" if "b" in unit.lower() else nearest(unit, known)
+def _hint(unit: str, quantity: Quantity) -> str:
+    """How to write a unit that is common elsewhere, or that was nearly written.
+
+    A "b" may be of bits or of bytes, so that both spellings are named and neither is guessed.
+    """
+    if quantity == "compute" and _OPERATIONS.fullmatch(unit):
+        return "; TOPS of integers are no FLOP/s: give the floating-point speed of the device"
+    data = _DATA.fullmatch(unit)
+    if data and quantity in ("rate", "size"):
+        prefix = {"K": "k", "m": "M", "g": "G", "t": "T"}.get(data[1], data[1])
+        if quantity == "size":
+            return f"; for bytes write {prefix}B"
+        return f"; for bits write {prefix}bit/s, for bytes {prefix}B/s"
+    near = "" if "b" in unit.lower() else nearest(unit, UNITS[quantity])
     return f" (did you mean {near!r}?)" if near else ""
 
 

@@ -15,7 +15,7 @@ from headway.analysis.console.terminal import decision_limit as allowed
 
 if TYPE_CHECKING:
     from headway.analysis.whatif.study import Study
-    from headway.simcore.files.changes import Change
+    from headway.simcore.files.overrides.changes import Change
 
 _Texts = list[str] | None
 
@@ -118,7 +118,7 @@ def whatif(
 def _study(name: str) -> "Study":
     """The study in a file, or one of a scenario that asks nothing yet."""
     from headway.analysis.whatif.study import Study, is_study, read_study
-    from headway.simcore.files.document import read_document
+    from headway.simcore.files.yaml_document import read_document
 
     path = scenario_file(name, "BASE")
     document = read_document(path)
@@ -126,7 +126,7 @@ def _study(name: str) -> "Study":
 
 
 def _changes(set_: list[str], drop: list[str], shift_trace: list[str]) -> "tuple[Change, ...]":
-    from headway.simcore.files.changes import parse_change
+    from headway.simcore.files.overrides.changes import parse_change
 
     return (
         *(parse_change(text, f"--set {text}") for text in set_),
@@ -138,7 +138,7 @@ def _changes(set_: list[str], drop: list[str], shift_trace: list[str]) -> "tuple
 def _asked(study: "Study", changes: "tuple[Change, ...]", variant: list[str], sweep: str | None) -> "Study":
     """The study with what the command line asks."""
     from headway.analysis.whatif.study import parse_variant
-    from headway.simcore.files.changes import parse_settings
+    from headway.simcore.files.overrides.changes import parse_settings
     from headway.traces.errors import InputError, shown
 
     variants = dict(study.variants)

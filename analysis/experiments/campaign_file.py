@@ -19,11 +19,11 @@ from headway.analysis.experiments.design import (
     variants,
 )
 from headway.simcore.files.bounds import MOST_SEEDS
-from headway.simcore.files.changes import Change, parse_change
-from headway.simcore.files.document import Document, KeyPath, name_of_file, read_document
 from headway.simcore.files.mistakes import validated
+from headway.simcore.files.overrides.changes import Change, parse_change
 from headway.simcore.files.schema import FileName, Name, Policies
 from headway.simcore.files.section import Section
+from headway.simcore.files.yaml_document import Document, KeyPath, name_of_file, read_document
 from headway.simcore.scenario import PolicyChoice
 from headway.traces.errors import InputError, one_of, shown
 

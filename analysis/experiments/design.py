@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headway.simcore.files.bounds import MOST_SEEDS
-from headway.simcore.files.changes import Change, Scale, Set, parse_change
+from headway.simcore.files.overrides.changes import Change, Scale, Set, parse_change
 from headway.simcore.files.schema import NAME
 from headway.simcore.results import TABLES
 from headway.simcore.scenario import PolicyChoice

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from headway.analysis.statistics.metrics import metrics
-from headway.simcore.files.document import read_value
+from headway.simcore.files.yaml_document import read_value
 from headway.simcore.results import Result
 from headway.traces.errors import InputError
 

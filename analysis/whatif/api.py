@@ -6,7 +6,7 @@ from pathlib import Path
 
 from headway.analysis.whatif.runs import Findings, prepare, run
 from headway.analysis.whatif.study import REPLICATIONS, Study
-from headway.simcore.files.changes import Change, parse_change, parse_settings
+from headway.simcore.files.overrides.changes import Change, parse_change, parse_settings
 from headway.simcore.simulate import RunOptions
 
 

@@ -19,7 +19,7 @@ from headway.analysis.figures.style import literal, looks, styled
 from headway.analysis.formatting import time_unit
 from headway.analysis.whatif.differences import ended
 from headway.analysis.whatif.runs import Findings
-from headway.simcore.files.changes import Scale, Set
+from headway.simcore.files.overrides.changes import Scale, Set
 from headway.traces.units import UNITS, number_and_unit
 
 _WIDEST = 60

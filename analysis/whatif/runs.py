@@ -17,7 +17,7 @@ from headway.analysis.whatif.study import BASE, Study
 from headway.simcore import PolicyChoice, Scenario, load_scenario, simulate
 from headway.simcore.errors import DoesNotFitError
 from headway.simcore.files.bounds import MOST_SEEDS
-from headway.simcore.files.changes import Change
+from headway.simcore.files.overrides.changes import Change
 from headway.simcore.simulate import RunOptions
 from headway.traces.errors import InputError
 

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from headway import simcore
 from headway.simcore.files.bounds import MOST_SEEDS
-from headway.simcore.files.changes import Change, Scale, Set, parse_change, parse_settings
-from headway.simcore.files.document import Document, KeyPath
 from headway.simcore.files.mistakes import validated
+from headway.simcore.files.overrides.changes import Change, Scale, Set, parse_change, parse_settings
 from headway.simcore.files.section import Section
+from headway.simcore.files.yaml_document import Document, KeyPath
 from headway.traces.errors import InputError, shown
 
 BASE = "base"

@@ -12,7 +12,7 @@ from headway.analysis.formatting import NOTHING, byte_unit, number, time_unit
 from headway.analysis.statistics import FEW
 from headway.analysis.whatif.differences import METRICS
 from headway.analysis.whatif.runs import Findings
-from headway.simcore.files.changes import Change
+from headway.simcore.files.overrides.changes import Change
 
 
 def summary(findings: Findings) -> list[Table | str]:

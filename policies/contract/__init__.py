@@ -10,7 +10,6 @@ from headway.policies.contract.laws import LAWS, Law
 from headway.policies.contract.module import policy_contract
 from headway.policies.contract.question import AskedWith, Question, Scripted
 from headway.policies.contract.report import Finding, Report
-from headway.policies.contract.written import scenario_yaml
 
 __all__ = [
     "LAWS",
@@ -24,6 +23,5 @@ __all__ = [
     "check_policy",
     "declarations",
     "policy_contract",
-    "scenario_yaml",
     "strategies",
 ]

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from headway.policies.contract.growth import Timing, told
 from headway.policies.contract.question import Question
-from headway.policies.contract.written import scenario_yaml
+from headway.simcore import dump_scenario
 
 Level: TypeAlias = Literal["quick", "thorough"]
 Outcome: TypeAlias = Literal["kept", "broken", "declared", "unfounded", "not reached"]
@@ -50,7 +50,7 @@ class Finding:
     @property
     def scenario(self) -> str | None:
         """The world of the example as the text of a scenario file; None where there is none."""
-        return None if self.question is None else scenario_yaml(self.question.scenario)
+        return None if self.question is None else dump_scenario(self.question.scenario)
 
     def module(self, policy: str) -> str | None:
         """The text of a module whose function `asked` makes the policy, to be asked as in the example.

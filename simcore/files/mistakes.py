@@ -5,8 +5,8 @@ from typing import NoReturn, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from headway.simcore.files.document import Document, KeyPath
 from headway.simcore.files.section import Section
+from headway.simcore.files.yaml_document import Document, KeyPath
 from headway.traces.errors import InputError, shown
 
 _File = TypeVar("_File", bound=Section)
@@ -66,5 +66,4 @@ def _key(document: Document, details: ErrorDetails) -> KeyPath:
             key = (*key, part)
     if details["type"] == "missing":
         return (*key, details["loc"][-1])
-    extra = details.get("ctx", {}).get("key")
-    return key if extra is None else (*key, extra)
+    return (*key, *details.get("ctx", {}).get("key", ()))

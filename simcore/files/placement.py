@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from headway.simcore.arrays import BoolArray, IntArray
-from headway.simcore.files.document import read_document
+from headway.simcore.files.yaml_document import read_document
 from headway.simcore.results import Result
 from headway.simcore.scenario import Scenario
 from headway.simcore.world.blocks import BlockTable
@@ -135,7 +135,7 @@ def _rows(item: str, blocks: BlockTable, where: str) -> IntArray:
     if first in {"embed", "lm_head"} and not words:
         row = blocks.embed if first == "embed" else blocks.lm_head
         if row is None:
-            raise InputError(where, f"{first}, which is no block of this model", "an item without it")
+            raise InputError(where, f"{first}, which is no block of this model", "a block of this model")
         return np.array([row])
     if first not in {"layer", "layers"} or not words:
         raise InputError(where, shown(item), _ACCEPTED)
@@ -180,7 +180,9 @@ def _complete(placement: IntArray, blocks: BlockTable, where: str) -> None:
     if len(left):
         more = f" and {len(left) - 1} more blocks" if len(left) > 1 else ""
         raise InputError(
-            where, f"no device for {blocks.names[left[0]]}{more}", "all blocks, or rest on a device"
+            where,
+            f"no device for {blocks.names[left[0]]}{more}",
+            "a device for each block, such as rest on one of them",
         )
 
 

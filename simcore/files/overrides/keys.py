@@ -6,8 +6,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from headway.simcore.files.document import KeyPath
 from headway.simcore.files.schema import ScenarioFile, TraceForm
+from headway.simcore.files.yaml_document import KeyPath
 
 
 def sections(key: KeyPath) -> tuple[type[BaseModel], ...]:

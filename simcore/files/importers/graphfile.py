@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from headway.simcore.files.bounds import MOST_DEPTH, MOST_GRAPH_BYTES
-from headway.simcore.files.graphs import Edge, Graph, Node
-from headway.simcore.files.jsonfile import parse_json, read_text
+from headway.simcore.files.importers.graphs import Edge, Graph, Node
+from headway.simcore.files.importers.jsonfile import parse_json, read_text
 from headway.traces.errors import InputError, one_of, shown
 
 _ACCEPTED = "a graph as GraphML or node-link JSON"

@@ -1,4 +1,4 @@
-"""Requests that are not written out: drawn at random, or taken from a log."""
+"""The requests of a scenario: written out, drawn at random, or taken from a log."""
 
 import math
 from collections.abc import Iterator
@@ -8,11 +8,28 @@ import numpy as np
 import numpy.typing as npt
 
 from headway.simcore.files import bounds, schema
+from headway.simcore.files.builders.context import Context
 from headway.simcore.rng import stream
 from headway.simcore.scenario import Request
 from headway.traces import InputError
 from headway.traces.requests import read_requests
 from headway.traces.rounding import rounded
+
+
+def requests_of(context: Context) -> tuple[Request, ...]:
+    """The requests of a scenario, in the order of the file, or of their arrival.
+
+    Raises:
+        InputError: a log cannot be read, or holds more requests than a scenario can.
+    """
+    workload = context.file.workload
+    if isinstance(workload, schema.FileWorkload):
+        path = context.path(("workload", "file"), workload.file)
+        with context.naming(("workload", "file")):
+            return tuple(logged_requests(workload, path))
+    if isinstance(workload, schema.PoissonWorkload):
+        return tuple(poisson_requests(workload, context.seed))
+    return tuple(Request(prompt=r.prompt, output=r.output, arrival_s=r.arrival) for r in workload)
 
 
 def poisson_requests(section: schema.PoissonWorkload, seed: int) -> Iterator[Request]:

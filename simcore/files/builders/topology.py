@@ -1,25 +1,21 @@
 """From the section `topology` of a scenario file to relays, links and media."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import Any
 
-from headway.simcore.files import bounds, graphs, schema
-from headway.simcore.files.document import Document, KeyPath
-from headway.simcore.files.graphfile import read_graph
+from headway.simcore.files import bounds, schema
+from headway.simcore.files.builders.context import Context
+from headway.simcore.files.builders.traces import Traces
+from headway.simcore.files.importers import graphs
+from headway.simcore.files.importers.graphfile import read_graph
+from headway.simcore.files.yaml_document import KeyPath
 from headway.simcore.rng import stream
 from headway.simcore.world import topology
 from headway.simcore.world.airtime import Frame
 from headway.simcore.world.link import Link, Medium
 from headway.simcore.world.topology import Pair, Wire, Wiring
-from headway.traces import InputError, Trace
 from headway.traces.errors import one_of, shown
-from headway.traces.units import Quantity
 
-ReadTrace: TypeAlias = Callable[[str, KeyPath, Any, Quantity], Trace]
-"""The trace that a section under a key describes, for the owner whose name comes first."""
-
-_Built = TypeVar("_Built")
 _PLAIN: Mapping[str, Callable[[Sequence[str]], list[Pair]]] = {
     "mesh": topology.mesh,
     "line": topology.line,
@@ -38,20 +34,11 @@ class Topologies:
         media: what the topologies add.
     """
 
-    def __init__(
-        self,
-        document: Document,
-        file: schema.ScenarioFile,
-        seed: int,
-        trace: ReadTrace,
-        devices: Mapping[str, Sequence[str]],
-    ) -> None:
-        self._document = document
-        self._file = file
-        self._seed = seed
-        self._trace = trace
+    def __init__(self, context: Context, traces: Traces, devices: Mapping[str, Sequence[str]]) -> None:
+        self._context = context
+        self._traces = traces
         self.devices = tuple(name for members in devices.values() for name in members)
-        self.relays = list(file.relays)
+        self.relays = list(context.file.relays)
         self.links: list[Link] = []
         self.media: list[Medium] = []
         each = {name: [name] for name in (*self.devices, *self.relays)}
@@ -63,7 +50,7 @@ class Topologies:
         Raises:
             InputError: one cannot be used.
         """
-        for name, section in self._file.topology.items():
+        for name, section in self._context.file.topology.items():
             wiring = self._wiring(name, section)
             self._add_relays(("topology", name), wiring.relays)
             self.links.extend(wiring.links)
@@ -73,23 +60,23 @@ class Topologies:
         """Refuse links that are on an unknown medium, or have neither a medium nor a bandwidth."""
         self._check_medium(key, section.medium)
         if section.medium is None and "bandwidth" not in section.model_fields_set:
-            self._fail(key, "no key 'bandwidth'", "the key bandwidth here, or a medium")
+            self._context.fail(key, "no key 'bandwidth'", "the key bandwidth here, or a medium")
 
     def check_room(self, key: KeyPath, count: int) -> None:
         """Refuse more links than a cluster may have, before they are made."""
         if len(self.links) + count > bounds.MOST_LINKS:
             others = f" beside {len(self.links)} others" if self.links else ""
-            self._fail(key, f"{count} links{others}", f"at most {bounds.MOST_LINKS} links in all")
+            self._context.fail(key, f"{count} links{others}", f"at most {bounds.MOST_LINKS} links in all")
 
     def _check_medium(self, key: KeyPath, name: str | None) -> None:
         if name is not None and name not in self._media:
-            self._fail((*key, "medium"), shown(name), one_of(name, self._media))
+            self._context.fail((*key, "medium"), shown(name), one_of(name, self._media))
 
     def _add_relays(self, key: KeyPath, names: Sequence[str]) -> None:
         """Add relays that are not there yet; topologies that name the same one meet in it."""
         for name in names:
             if name in self.nodes and name not in self.relays:
-                self._fail(key, f"a relay called {shown(name)}, like a device", "distinct names")
+                self._context.fail(key, f"a relay called {shown(name)}, like a device", "distinct names")
             if name not in self.nodes:
                 self.nodes[name] = [name]
                 self.relays.append(name)
@@ -113,7 +100,7 @@ class Topologies:
             case schema.TreeTopology():
                 return topology.tree(members, section.branching)
             case schema.GeometricTopology():
-                places = stream(self._seed, f"topology.{name}/places")
+                places = stream(self._context.seed, f"topology.{name}/places")
                 return topology.geometric(members, section.radius, places)
         return _PLAIN[section.kind](members)
 
@@ -126,43 +113,37 @@ class Topologies:
         wiring = topology.cells(name, members, self._wire(key, section, None), backbone, frame)
         for medium in wiring.media:
             if medium.name in self._media:
-                self._fail(key, f"a second medium called {shown(medium.name)}", "distinct names")
+                self._context.fail(key, f"a second medium called {shown(medium.name)}", "distinct names")
         return wiring
 
     def _graph(self, name: str, section: schema.FileTopology) -> Wiring:
         key: KeyPath = ("topology", name)
         self._check_medium(key, section.medium)
-        graph = self._told(key, lambda: read_graph(Path(self._document.path).parent / section.file))
+        path = self._context.path((*key, "file"), section.file)
+        with self._context.naming((*key, "file")):
+            graph = read_graph(path)
         self.check_room(key, len(graph.edges))
         if len(graph.nodes) > bounds.MOST_LINKS:
-            self._fail((*key, "file"), f"{len(graph.nodes)} nodes", f"at most {bounds.MOST_LINKS}")
+            self._context.fail((*key, "file"), f"{len(graph.nodes)} nodes", f"at most {bounds.MOST_LINKS}")
         wire = self._wire(key, section, section.medium)
-        return self._told(
-            key,
-            lambda: graphs.wiring(
+        with self._context.naming((*key, "file")):
+            return graphs.wiring(
                 name, graph, self.devices, media=self._media, wire=wire, ignore=section.ignore
-            ),
-        )
-
-    def _told(self, key: KeyPath, build: Callable[[], _Built]) -> _Built:
-        """Put before a mistake in a graph's file the place that names the file."""
-        try:
-            return build()
-        except InputError as error:
-            where = f"{self._document.where((*key, 'file'))}: {error.where}"
-            raise InputError(where, error.found, error.accepted) from error
+            )
 
     def _wire(self, key: KeyPath, section: Any, medium: str | None) -> Wire:
         given = "bandwidth" in section.model_fields_set
         latency: KeyPath = (*key, "latency")
         varies = isinstance(section.latency, schema.Generated)
         return Wire(
-            bandwidth=(lambda owner: self._trace(owner, (*key, "bandwidth"), section.bandwidth, "rate"))
+            bandwidth=(
+                lambda owner: self._traces.trace(owner, (*key, "bandwidth"), section.bandwidth, "rate")
+            )
             if given
             else None,
-            latency_s=(lambda owner: self._trace(owner, latency, section.latency, "time"))
+            latency_s=(lambda owner: self._traces.trace(owner, latency, section.latency, "time"))
             if varies
-            else self._trace("", latency, section.latency, "time"),
+            else self._traces.trace("", latency, section.latency, "time"),
             overhead_s=section.overhead,
             medium=medium,
         )
@@ -174,17 +155,14 @@ class Topologies:
         found: dict[str, None] = {}
         for number, name in enumerate(names):
             if name not in self.nodes:
-                self._fail((*key, number), shown(name), one_of(name, self.nodes))
+                self._context.fail((*key, number), shown(name), one_of(name, self.nodes))
             for node in self.nodes[name]:
                 if node in found:
-                    self._fail((*key, number), f"{shown(node)} a second time", "each member once")
+                    self._context.fail((*key, number), f"{shown(node)} a second time", "each member once")
                 found[node] = None
         return tuple(found)
 
     @property
     def _media(self) -> list[str]:
         """Names of all media so far."""
-        return [*self._file.media, *(medium.name for medium in self.media)]
-
-    def _fail(self, key: KeyPath, found: str, accepted: str) -> NoReturn:
-        raise InputError(self._document.where(key), found, accepted)
+        return [*self._context.file.media, *(medium.name for medium in self.media)]

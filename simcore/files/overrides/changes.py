@@ -8,7 +8,7 @@
 A path is the keys from the top of the file with dots between them, as messages show it; items of lists are numbered
 from 0. A key with anything but letters, digits, `_` and `-` stands in quotes: `devices."pi.local".memory`.
 
-`simcore.files.edit` makes the changes.
+`simcore.files.overrides.edit` makes the changes.
 """
 
 import json
@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from headway.simcore.files.document import read_value
+from headway.simcore.files.yaml_document import read_value
 from headway.traces.errors import InputError, shown
 from headway.traces.units import parse
 

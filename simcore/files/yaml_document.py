@@ -18,6 +18,7 @@ from typing import Any, ClassVar, TypeAlias
 import yaml
 
 from headway.simcore.files.bounds import MOST_BYTES, MOST_DEPTH, MOST_VALUES
+from headway.simcore.files.nearby import hint
 from headway.traces.errors import InputError, shown
 from headway.traces.files import read_input
 
@@ -171,7 +172,9 @@ def _told(name: str, text: str) -> Iterator[None]:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1
         if "'\\t' that cannot start any token" in (error.problem or ""):
-            raise InputError(f"{name}:{line}", "a tab", "blanks: YAML indents with nothing else") from error
+            raise InputError(
+                f"{name}:{line}", "a tab", "spaces: YAML allows no tabs as indentation"
+            ) from error
         problem = (error.problem or "a YAML error").removeprefix("but ").removeprefix("found ")
         raise InputError(f"{name}:{line}", problem, "valid YAML") from error
     except yaml.reader.ReaderError as error:
@@ -220,7 +223,8 @@ def _read_text(name: str) -> str:
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         reason = error.strerror if isinstance(error, OSError) else None
         found = "a folder" if isinstance(error, IsADirectoryError) else (reason or str(error)).lower()
-        raise InputError(name, found, "a readable YAML file") from error
+        near = hint(name) if isinstance(error, FileNotFoundError) else ""
+        raise InputError(name, found, f"a readable YAML file{near}") from error
     if len(raw) > MOST_BYTES:
         raise InputError(name, f"more than {MOST_BYTES} bytes", "a smaller YAML file")
     try:

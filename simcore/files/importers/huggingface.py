@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from headway.simcore.files.bounds import MOST_CONFIG_BYTES
-from headway.simcore.files.jsonfile import parse_json, read_text
+from headway.simcore.files.importers.jsonfile import parse_json, read_text
 from headway.simcore.world.model import ModelSpec
 from headway.traces.errors import InputError, nearest, shown
 

@@ -3,17 +3,18 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NoReturn, TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 
 from headway.simcore.files import bounds, schema
-from headway.simcore.files.document import Document, KeyPath
-from headway.simcore.files.load_topology import ReadTrace
+from headway.simcore.files.builders.context import Context
+from headway.simcore.files.builders.traces import Traces
+from headway.simcore.files.yaml_document import KeyPath
 from headway.simcore.world.cluster import Cluster
 from headway.simcore.world.device import Device
 from headway.simcore.world.link import Link
-from headway.traces import InputError, Trace, multiplied, on_off
+from headway.traces import Trace, multiplied, on_off
 from headway.traces.errors import one_of, shown
 
 _MANY_VALUES = 100_000
@@ -25,40 +26,35 @@ _Built = TypeVar("_Built", Device, Link)
 
 
 def with_faults(
-    cluster: Cluster,
-    faults: Sequence[schema.FaultSection],
-    groups: Mapping[str, Sequence[Device]],
-    document: Document,
-    trace: ReadTrace,
+    context: Context, traces: Traces, cluster: Cluster, groups: Mapping[str, Sequence[Device]]
 ) -> Cluster:
     """The cluster with what happens to its devices and links.
 
     Args:
+        context: the file and the seed.
+        traces: of the same context.
         cluster: without faults.
-        faults: of the file.
         groups: every device, by the name under which the file describes it.
-        document: the file.
-        trace: reads a trace section.
 
     Raises:
         InputError: a fault cannot be used.
     """
-    damage = _Damage(cluster, groups, document, trace)
-    for number, section in enumerate(faults):
+    damage = _Damage(context, traces, cluster, groups)
+    for number, section in enumerate(context.file.faults):
         damage.add(("faults", number), section)
-    return damage.cluster() if faults else cluster
+    return damage.cluster() if context.file.faults else cluster
 
 
 class _Damage:
     """Applies faults one after another."""
 
     def __init__(
-        self, cluster: Cluster, groups: Mapping[str, Sequence[Device]], document: Document, trace: ReadTrace
+        self, context: Context, traces: Traces, cluster: Cluster, groups: Mapping[str, Sequence[Device]]
     ) -> None:
+        self._context = context
+        self._traces = traces
         self._cluster = cluster
         self._groups = {name: [device.name for device in members] for name, members in groups.items()}
-        self._document = document
-        self._trace = trace
         self._devices = {device.name: device for device in cluster.devices}
         self._links = {link.name: link for link in cluster.links}
         self._values = 0
@@ -99,40 +95,35 @@ class _Damage:
     def _slowed_link(self, key: KeyPath, section: schema.FaultSection, link: Link) -> Link:
         if link.bandwidth is None:
             found = f"{shown(link.name)}, whose rate is that of its medium"
-            self._fail((*key, "link"), found, "a link with a bandwidth")
+            self._context.fail((*key, "link"), found, "a link with a bandwidth")
         return replace(link, bandwidth=self._product(key, link.bandwidth, self._left(key, section)))
 
     def _outage(self, key: KeyPath, section: schema.FaultSection) -> Trace:
         begin, end = section.down or 0.0, math.inf if section.up is None else section.up
         if not begin < end:
-            self._fail((*key, "up"), f"{end:g} s", f"a time after it goes down at {begin:g} s")
+            self._context.fail((*key, "up"), f"{end:g} s", f"a time after it goes down at {begin:g} s")
         return on_off([(begin, end)])
 
     def _left(self, key: KeyPath, section: schema.FaultSection) -> Trace:
-        share = schema.bounded(section.slowed_to, "fraction", self._document.where((*key, "slowed_to")))
-        if share > 1.0:
-            self._fail(
-                (*key, "slowed_to"),
-                shown(section.slowed_to),
-                "what is left of the speed, at most 1 (or 100 %)",
-            )
         begin, end = section.since, math.inf if section.until is None else section.until
         if not begin < end:
-            self._fail((*key, "until"), f"{end:g} s", f"a time after it begins at {begin:g} s")
-        away = on_off([(begin, end)])
+            self._context.fail((*key, "until"), f"{end:g} s", f"a time after it begins at {begin:g} s")
+        away, share = on_off([(begin, end)]), cast("float", section.slowed_to)
         return Trace(away.times, np.where(away.values > 0.0, 1.0, share))
 
     def _online(self, key: KeyPath, section: schema.FaultSection, owner: str) -> Trace:
-        trace = self._trace(owner, (*key, "online"), section.online, "fraction")
+        trace = self._traces.trace(owner, (*key, "online"), section.online, "fraction")
         odd = trace.values[(trace.values != 0.0) & (trace.values != 1.0)]
         if len(odd):
-            self._fail((*key, "online"), f"the value {odd[0]:.6g}", "a trace of ones (up) and zeros (down)")
+            self._context.fail(
+                (*key, "online"), f"the value {odd[0]:.6g}", "a trace of ones (up) and zeros (down)"
+            )
         return trace
 
     def _members(self, key: KeyPath, name: str) -> Sequence[str]:
         known = self._groups | {device: [device] for device in self._devices}
         if name not in known:
-            self._fail((*key, "device"), shown(name), one_of(name, known))
+            self._context.fail((*key, "device"), shown(name), one_of(name, known))
         return known[name]
 
     def _wires(self, key: KeyPath, name: str) -> Sequence[str]:
@@ -140,34 +131,31 @@ class _Damage:
         found = [link for link in self._links if link == name or link.partition(":")[0] == name]
         if not found:
             known = dict.fromkeys(part for link in self._links for part in (link.partition(":")[0], link))
-            self._fail((*key, "link"), shown(name), one_of(name, known))
+            self._context.fail((*key, "link"), shown(name), one_of(name, known))
         return found
 
     def _only_one(self, key: KeyPath, section: schema.FaultSection, *names: str) -> str:
-        given = [name for name in names if name in section.model_fields_set]
+        given = [name for name in names if getattr(section, name) is not None]
         if len(given) != 1:
-            self._fail(key, f"{' and '.join(given) or 'none'} of {', '.join(names)}", "exactly one of them")
+            self._context.fail(
+                key, f"{' and '.join(given) or 'none'} of {', '.join(names)}", "exactly one of them"
+            )
         return given[0]
 
     def _belongs(self, key: KeyPath, section: schema.FaultSection, name: str, *, to: str) -> None:
-        if name in section.model_fields_set and to not in section.model_fields_set:
-            self._fail((*key, name), f"{name} without {to}", f"{name} beside {to} only")
+        if name in section.model_fields_set and getattr(section, to) is None:
+            self._context.fail((*key, name), f"{name} without {to}", f"{name} together with {to}")
 
     def _product(self, key: KeyPath, trace: Trace, factor: Trace) -> Trace:
-        try:
+        with self._context.located(key, "a shorter trace, or fewer faults"):
             product = _product(trace, factor)
-        except ValueError as error:
-            raise InputError(
-                self._document.where(key), str(error), "a shorter trace, or fewer faults"
-            ) from error
         self._values += len(product.times) + _VALUES_OF_A_FAULT
         if self._values > bounds.MOST_FAULT_VALUES:
             found = f"faults that make more than {bounds.MOST_FAULT_VALUES:,} values of traces"
-            self._fail(key, found, "fewer faults, shorter traces, or fewer devices and links that they meet")
+            self._context.fail(
+                key, found, "fewer faults, shorter traces, or fewer devices and links that they meet"
+            )
         return product
-
-    def _fail(self, key: KeyPath, found: str, accepted: str) -> NoReturn:
-        raise InputError(self._document.where(key), found, accepted)
 
 
 def _product(trace: Trace, factor: Trace) -> Trace:

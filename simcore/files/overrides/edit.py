@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from headway.simcore.files import bounds
-from headway.simcore.files.changes import (
+from headway.simcore.files.overrides.changes import (
     FACTORS,
     Change,
     Drop,
@@ -22,8 +22,8 @@ from headway.simcore.files.changes import (
     plain_number,
     written,
 )
-from headway.simcore.files.document import Document, KeyPath, spelled
-from headway.simcore.files.keys import is_trace, names, sections
+from headway.simcore.files.overrides.keys import is_trace, names, sections
+from headway.simcore.files.yaml_document import Document, KeyPath, spelled
 from headway.traces.errors import InputError, one_of, shown
 from headway.traces.units import number_and_unit, parse
 
@@ -147,8 +147,11 @@ def _existing(draft: _Draft, path: str, place: str) -> KeyPath:
     for part in parts_of(path, place):
         further = _step(draft, key, part, place)
         if further is None and part in names(key):
-            found = f"no key {shown(part)}{_inside(key)} of the file: its default holds"
-            raise InputError(place, found, f"what the file gives, or {spelled((*key, part))}=VALUE before it")
+            found = f"no key {shown(part)}{_inside(key)} in the file, which leaves it at its default"
+            accepted = (
+                f"a key that the file gives, or the change {spelled((*key, part))}=VALUE before this one"
+            )
+            raise InputError(place, found, accepted)
         if further is None:
             raise InputError(place, f"no key {shown(part)}{_inside(key)}", one_of(part, draft.get(key)))
         key = further
@@ -241,12 +244,13 @@ def _leave_device(draft: _Draft, name: str, place: str) -> None:
     """Take away what ends at a device, before the device itself goes."""
     devices = _mapping(draft.values["devices"])
     if len(devices) <= 1:
-        raise InputError(place, f"{shown(name)}, the only device", "a device that is not the last one")
+        raise InputError(place, f"{shown(name)}, the only device", "a device beside which others remain")
     gone = {name, *_members(name, devices[name])}
     source = draft.values.get("source", next(iter(devices)))
     if isinstance(source, str) and source in gone:
         other = next(other for other in devices if other != name)
-        raise InputError(place, f"{shown(name)}, the source", f"another device, or source={other} before it")
+        accepted = f"another device, or the change source={other} before this one"
+        raise InputError(place, f"{shown(name)}, the source", accepted)
     for section in [section for section in draft.values if section not in _NAMELESS]:
         _forget(draft, (section,), gone.__contains__, place)
     draft.mark(("links",), place)

@@ -215,7 +215,7 @@ def _attributes(
 def _end(where: str, end: object, nodes: Mapping[str, str]) -> str:
     name = _text(where, end)
     if name not in nodes:
-        raise InputError(where, f"an end {shown(name)} that is no node", one_of(name, nodes))
+        raise InputError(where, f"an edge to {shown(name)}, which is not a node", one_of(name, nodes))
     return nodes[name]
 
 

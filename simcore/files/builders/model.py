@@ -1,0 +1,102 @@
+"""The model of a scenario, and what its blocks cost."""
+
+import inspect
+from dataclasses import replace
+
+from headway.simcore.files import bounds
+from headway.simcore.files.builders.context import Context
+from headway.simcore.files.importers.huggingface import from_config
+from headway.simcore.files.schema import Shape
+from headway.simcore.files.yaml_document import name_of_file
+from headway.simcore.steps.patterns import PATTERNS
+from headway.simcore.world.cost import COST_MODELS, CostModel, Projection
+from headway.simcore.world.model import ModelSpec
+from headway.simcore.world.options import BlockOptions
+from headway.simcore.world.presets import preset
+from headway.traces.errors import shown
+
+
+def model_of(context: Context) -> ModelSpec:
+    """The decoder, from a preset, a configuration or its shape.
+
+    Raises:
+        InputError: there is no such preset, or the configuration cannot be used.
+    """
+    section = context.file.model
+    if section.preset is not None:
+        if "/" in section.preset:
+            accepted = "a preset, or config: PATH with the config.json of the model from Hugging Face"
+            context.fail(("model", "preset"), shown(section.preset), accepted)
+        with context.located(("model", "preset")):
+            model = preset(section.preset)
+    elif section.config is not None:
+        model = from_config(context.path(("model", "config"), section.config))
+    else:
+        assert section.shape is not None, "the schema wants one of the three"
+        model = _of_shape(section.shape, context.file.name or name_of_file(context.document.path))
+    formats = {
+        key: value
+        for key in ("bytes_per_weight", "bytes_per_kv", "bytes_per_activation")
+        if (value := getattr(section, key)) is not None
+    }
+    return replace(model, **formats)
+
+
+def _of_shape(shape: Shape, name: str) -> ModelSpec:
+    return ModelSpec(
+        name=name,
+        layers=shape.layers,
+        width=shape.width,
+        heads=shape.heads,
+        kv_heads=shape.kv_heads or shape.heads,
+        head_size=shape.head_size or shape.width // shape.heads,
+        ffn_width=shape.ffn_width or 4 * shape.width,
+        gated_ffn=shape.gated_ffn,
+        vocabulary=shape.vocabulary,
+    )
+
+
+def cost_of(context: Context, model: ModelSpec) -> CostModel:
+    """What the blocks of the model cost.
+
+    Raises:
+        InputError: there are more shards than columns, too many blocks, or another projection than the execution
+            pattern needs.
+    """
+    section = context.file.cost
+    if section.ffn_shards > model.ffn_width:
+        accepted = f"at most the feed-forward width {model.ffn_width}"
+        context.fail(("cost", "ffn_shards"), str(section.ffn_shards), accepted)
+    needed = _projection(context)
+    options = {
+        "ffn_shards": section.ffn_shards,
+        "projection": section.projection or needed,
+        "ffn_factor": section.ffn_factor,
+    }
+    kind = COST_MODELS.find(section.model, context.where(("cost", "model")))
+    takes = inspect.signature(kind).parameters
+    cost: CostModel = kind(model, **{key: value for key, value in options.items() if key in takes})
+    if context.file.execution is not None and cost.projection != needed:
+        accepted = f"{needed}, as the execution {context.file.execution} needs it, or no projection here"
+        context.fail(("cost", "projection"), cost.projection, accepted)
+    per_layer = model.kv_heads + 1 + cost.ffn_shards
+    if model.layers * per_layer > bounds.MOST_BLOCKS:
+        found = f"{model.layers} layers of {per_layer} blocks"
+        context.fail(("model",), found, f"at most {bounds.MOST_BLOCKS} blocks")
+    return cost
+
+
+def _projection(context: Context) -> Projection:
+    """Where the execution pattern wants W_O."""
+    name = context.file.execution
+    return "gathered" if name is None else PATTERNS.find(name, context.where(("execution",))).projection
+
+
+def blocks_of(context: Context, model: ModelSpec) -> BlockOptions:
+    """Which blocks there are beside those of the layers."""
+    section = context.file.blocks
+    default = context.file.cost.model == "decode" and model.vocabulary > 0
+    return BlockOptions(
+        embed=default if section.embed is None else section.embed,
+        lm_head=default if section.lm_head is None else section.lm_head,
+    )

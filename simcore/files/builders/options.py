@@ -1,0 +1,54 @@
+"""The options of a scenario: how messages are sent, when policies are asked, and which policies."""
+
+from headway.simcore.engine.network.transport import Tcp
+from headway.simcore.files.builders.context import Context
+from headway.simcore.scenario import PolicyChoice
+from headway.simcore.world.options import ControllerOptions, MemoryOptions, NetworkOptions
+from headway.traces.errors import shown
+
+
+def network_options(context: Context) -> NetworkOptions:
+    """How messages are sent."""
+    section = context.file.network
+    tcp = section.transport == Tcp.name
+    return NetworkOptions(
+        sharing=section.sharing,
+        transport=Tcp(section.connection, section.idle_restart) if tcp else section.transport,
+    )
+
+
+def controller_options(context: Context) -> ControllerOptions:
+    """When the policy is asked, and what follows."""
+    section = context.file.controller
+    return ControllerOptions(
+        interval=section.interval,
+        window_s=section.window,
+        migration=section.migration,
+        weights_on_disk=section.weights_on_disk,
+        on_infeasible=section.on_infeasible,
+        decision_time=section.decision_time,
+    )
+
+
+def memory_options(context: Context) -> MemoryOptions:
+    """What happens to a device that holds more than it can."""
+    section = context.file.memory
+    return MemoryOptions(overflow=section.overflow, swap=section.swap)
+
+
+def policies_of(context: Context) -> tuple[PolicyChoice, ...]:
+    """The policies to compare.
+
+    Raises:
+        InputError: two of them have one label.
+    """
+    choices: dict[str, PolicyChoice] = {}
+    for number, section in enumerate(context.file.policies):
+        label = section.label or section.name
+        if label in choices:
+            context.fail(("policies", number), f"a second policy labelled {shown(label)}", "distinct labels")
+        where = context.where(("policies", number))
+        choices[label] = PolicyChoice(
+            name=section.name, label=label, parameters=section.parameters, where=where
+        )
+    return tuple(choices.values())

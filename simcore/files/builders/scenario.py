@@ -1,0 +1,104 @@
+"""From a checked scenario file to a `Scenario`, part by part."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from headway.simcore.errors import DoesNotFitError
+from headway.simcore.files import bounds
+from headway.simcore.files.builders.cluster import cluster_of
+from headway.simcore.files.builders.context import Context
+from headway.simcore.files.builders.devices import device_groups
+from headway.simcore.files.builders.model import blocks_of, cost_of, model_of
+from headway.simcore.files.builders.options import (
+    controller_options,
+    memory_options,
+    network_options,
+    policies_of,
+)
+from headway.simcore.files.builders.traces import Traces
+from headway.simcore.files.builders.workload import requests_of
+from headway.simcore.files.placement import placement_file, read_placement
+from headway.simcore.files.yaml_document import name_of_file
+from headway.simcore.scenario import Scenario
+from headway.simcore.world.batch import one_sequence
+
+
+def scenario_of(context: Context) -> Scenario:
+    """The world that a file describes, what is asked of it, and which policies to compare.
+
+    Raises:
+        InputError: a name in the file is unknown, a file that it names cannot be used, or the world is too large.
+        DoesNotFitError: no placement could ever hold the model.
+    """
+    file = context.file
+    model = model_of(context)
+    cost = cost_of(context, model)
+    traces = Traces(context)
+    groups = device_groups(context, traces)
+    requests = requests_of(context)
+    count = sum(map(len, groups.values()))
+    _check_pairs(context, "model", model.layers * (model.kv_heads + 1 + cost.ffn_shards), "blocks", count)
+    _check_pairs(context, "workload", sum(request.output for request in requests), "tokens", count)
+    scenario = Scenario(
+        name=file.name or name_of_file(context.document.path),
+        model=model,
+        cost=cost,
+        cluster=cluster_of(context, traces, groups),
+        requests=requests,
+        execution=file.execution,
+        device_time=file.device_time,
+        scheduler=file.scheduler,
+        blocks=blocks_of(context, model),
+        network=network_options(context),
+        controller=controller_options(context),
+        memory=memory_options(context),
+        seed=context.seed,
+        policies=policies_of(context),
+        text=context.document.text,
+    )
+    _check_size(context, scenario)
+    return _with_placement(context, scenario)
+
+
+def _check_pairs(context: Context, key: str, number: int, what: str, devices: int) -> None:
+    """Refuse more pairs of something and a device than a run can keep in memory."""
+    if number * devices > bounds.MOST_PAIRS:
+        found = f"{number:,} {what} for {devices:,} devices"
+        context.fail((key,), found, f"at most {bounds.MOST_PAIRS:,} pairs of them")
+
+
+def _check_size(context: Context, scenario: Scenario) -> None:
+    """Refuse a model that no placement could ever hold."""
+    if scenario.memory.overflow == "swap":
+        return
+    first = min(scenario.requests, key=lambda request: request.prompt)
+    step = scenario.cost.step(one_sequence(first.prompt, 0))
+    per_block = step.memory_bytes[scenario.block_table.kind]
+    needed = float(per_block.sum())
+    cluster = scenario.cluster
+    capacity = np.maximum(cluster.memory_bytes - cluster.runtime_bytes - step.activation_bytes, 0.0)
+    where = context.where(("model",))
+    if needed > capacity.sum():
+        found = f"a model of {needed / 1e9:.4g} GB"
+        accepted = f"at most the {capacity.sum() / 1e9:.4g} GB that all devices have for it"
+        raise DoesNotFitError(where, found, accepted)
+    largest = int(per_block.argmax())
+    if per_block[largest] > capacity.max():
+        found = f"the block {scenario.block_table.names[largest]} of {per_block[largest] / 1e9:.4g} GB"
+        accepted = f"at most the {capacity.max() / 1e9:.4g} GB that the largest device has for it"
+        raise DoesNotFitError(where, found, accepted)
+
+
+def _with_placement(context: Context, scenario: Scenario) -> Scenario:
+    """With the placement that the file pins, if it does."""
+    given, where = context.file.placement, context.where(("placement",))
+    if given is None:
+        return scenario
+    blocks, names = scenario.block_table, scenario.cluster.names
+    if isinstance(given, dict) and not (given.keys() <= {"file", "run"} and "file" not in names):
+        return replace(scenario, placement=read_placement(given, blocks, names, where))
+    reference = {"file": given} if isinstance(given, str) else given
+    path, run = context.path(("placement",), str(reference.get("file", ""))), reference.get("run")
+    placement = placement_file(path, None if run is None else str(run), where)
+    return replace(scenario, placement=read_placement(placement, blocks, names, str(path)))

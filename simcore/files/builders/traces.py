@@ -1,0 +1,140 @@
+"""From trace sections of a scenario file to traces: read from files, drawn from the seed, or written out."""
+
+import functools
+import math
+from typing import Any
+
+from headway.simcore.files import bounds, schema
+from headway.simcore.files.builders.context import Context
+from headway.simcore.files.builders.tracefiles import read_trace
+from headway.simcore.files.yaml_document import KeyPath
+from headway.simcore.rng import stream
+from headway.traces import Trace, shipped
+from headway.traces.generate import KINDS
+from headway.traces.transform import scaled, shifted
+from headway.traces.units import Quantity
+
+# The same few numbers stand in every world of a campaign.
+_constant = functools.lru_cache(maxsize=1024)(Trace.constant)
+
+
+class Traces:
+    """The traces of one world: each file is read once, each constant made once, random values are counted."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        # One file may drive hundreds of links: it is read once, and they share the trace.
+        self._read = functools.cache(read_trace)
+        self._fixed: dict[KeyPath, Trace] = {}
+        self._drawn = 0
+
+    def trace(self, owner: str, key: KeyPath, section: Any, quantity: Quantity) -> Trace:
+        """The trace of one link or device.
+
+        Args:
+            owner: name of the link or device, which draws a synthetic trace of its own.
+            key: of the section.
+            section: as the schema gives it, a number in SI units or a form of a trace.
+            quantity: what the values measure.
+
+        Raises:
+            InputError: a file cannot be read, or there is no trace with these values.
+        """
+        if isinstance(section, schema.Generated):
+            return self._adjusted(key, section, quantity, self._generated(owner, key, section))
+        if key not in self._fixed:
+            trace = self._adjusted(key, section, quantity, self._shared(key, section, quantity))
+            if quantity == "time" and trace.end == "zero":
+                self._context.fail(
+                    key, "a latency that becomes 0 after its last value", "end: hold or end: loop"
+                )
+            self._fixed[key] = trace
+        return self._fixed[key]
+
+    def rate(self, owner: str, key: KeyPath, section: Any, name: str) -> Trace | None:
+        """The rate under a key that may be left out of a section."""
+        if name not in section.model_fields_set:
+            return None
+        return self.trace(owner, (*key, name), getattr(section, name), "rate")
+
+    def _shared(self, key: KeyPath, section: Any, quantity: Quantity) -> Trace:
+        """A trace that is the same for all links or devices of its section."""
+        match section:
+            case schema.FileTrace():
+                return self._bounded(key, quantity, self._of_file(key, section, quantity))
+            case schema.ShippedTrace():
+                with self._context.located((*key, "shipped")):
+                    return self._read(shipped(section.shipped), quantity, end=section.end)
+            case schema.StepsTrace():
+                times, values = zip(*section.steps, strict=True)
+                accepted = "times that rise from 0, and a duration after the last of them with the ends loop and zero"
+                with self._context.located(key, accepted):
+                    return Trace(times, values, end=section.end, duration=section.duration)
+        return _constant(section)
+
+    def _of_file(self, key: KeyPath, section: schema.FileTrace, quantity: Quantity) -> Trace:
+        path = self._context.path((*key, "file"), section.file)
+        with self._context.naming((*key, "file")):
+            return self._read(
+                path,
+                quantity,
+                format=section.format,
+                unit=section.unit,
+                time_unit=section.time_unit,
+                end=section.end,
+                column=section.column,
+                time_column=section.time_column,
+                load=section.load,
+                repair=section.repair,
+                max_gap_s=section.max_gap,
+                select=section.select,
+                where=None if section.where is None else tuple(section.where.items()),
+                merge=section.merge,
+                step_s=section.step,
+            )
+
+    def _generated(self, owner: str, key: KeyPath, section: schema.Generated) -> Trace:
+        """The synthetic trace of one link or device."""
+        kind = KINDS[section.kind]
+        parameters = {"duration_s": section.duration}
+        if not isinstance(section, schema.TwoStateTrace):
+            parameters["step_s"] = section.step
+        for name in kind.parameters:
+            parameters[name] = getattr(section, schema.generated_key(type(section), name))
+        self._count(key, section)
+        rng = stream(self._context.seed, f"{'.'.join(map(str, key))}/{owner}")
+        with self._context.located(key, section.needs):
+            return kind.make(rng, **parameters)
+
+    def _count(self, key: KeyPath, section: schema.Generated) -> None:
+        """Refuse a world of too many random values before they are drawn."""
+        spacing = _spacing(section)
+        if spacing > 0.0:
+            values = section.duration / spacing
+            self._drawn += math.ceil(min(values, bounds.MOST_DRAWN + 1))
+            if self._drawn > bounds.MOST_DRAWN:
+                found = f"a synthetic trace of {values:.4g} values, which makes more than {bounds.MOST_DRAWN} in all"
+                self._context.fail(key, found, "a shorter duration or a longer step")
+
+    def _adjusted(self, key: KeyPath, section: Any, quantity: Quantity, trace: Trace) -> Trace:
+        """The trace as `scale` and `shift` of its section make it."""
+        if not isinstance(section, schema.TraceForm) or (section.scale, section.shift) == (1.0, 0.0):
+            return trace
+        with self._context.located(key, "a scale and a shift that leave all values finite"):
+            adjusted = scaled(shifted(trace, section.shift), section.scale)
+        return self._bounded(key, quantity, adjusted)
+
+    def _bounded(self, key: KeyPath, quantity: Quantity, trace: Trace) -> Trace:
+        """Refuse values of a file, or scaled ones, that are far from anything real."""
+        largest = trace.values.max()
+        if largest > bounds.LARGEST:
+            accepted = f"values of at most {bounds.LARGEST:g} in SI units"
+            self._context.fail(key, f"a {quantity} of {largest:g}", accepted)
+        return trace
+
+
+def _spacing(section: schema.Generated) -> float:
+    """The mean time between two values of a synthetic trace [s]."""
+    if isinstance(section, schema.TwoStateTrace):
+        return (section.good_time + section.bad_time) / 2
+    return section.step

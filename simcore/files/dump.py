@@ -1,0 +1,231 @@
+"""Write a scenario as the text of a scenario file, however the scenario was made."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import yaml
+
+from headway.simcore.engine.compute import DISCIPLINES
+from headway.simcore.engine.network.network import SHARING_RULES
+from headway.simcore.engine.network.transport import TRANSPORTS, Tcp
+from headway.simcore.engine.serving.scheduler import SCHEDULERS
+from headway.simcore.files.bounds import MOST_VALUES
+from headway.simcore.files.mistakes import validated
+from headway.simcore.files.placement import write_placement
+from headway.simcore.files.schema import ScenarioFile
+from headway.simcore.files.yaml_document import Document
+from headway.simcore.registry import Named, Registry, name_of
+from headway.simcore.scenario import PolicyChoice, Scenario
+from headway.simcore.steps.patterns import PATTERNS
+from headway.simcore.world.cluster import Cluster
+from headway.simcore.world.cost import COST_MODELS, CostModel
+from headway.simcore.world.device import Device
+from headway.simcore.world.device_time import DEVICE_TIMES
+from headway.simcore.world.link import Link, Medium
+from headway.simcore.world.model import ModelSpec
+from headway.simcore.world.options import ControllerOptions, NetworkOptions
+from headway.simcore.world.presets import PRESETS
+from headway.traces import InputError, Trace
+
+_SHAPE = ("layers", "width", "heads", "kv_heads", "head_size", "ffn_width", "gated_ffn", "vocabulary")
+_FORMATS = ("bytes_per_weight", "bytes_per_kv", "bytes_per_activation")
+
+
+def dump_scenario(scenario: Scenario) -> str:
+    """The text of a scenario file that loads to the same scenario.
+
+    The file needs no other file: traces are written out step by step, random requests one by one. A model that is not
+    a preset is called after the scenario when it is loaded.
+
+    Raises:
+        ValueError: a scenario file cannot say this: it has a part that is not registered, a model with tied embeddings
+            or weights outside its matrices that is no preset, a name or a value that files do not allow, or
+            more values than a file may have.
+    """
+    values = _values(scenario)
+    size = _size(values)
+    if size > MOST_VALUES:
+        raise ValueError(
+            f"a scenario file cannot hold {size:,} keys and values, only {MOST_VALUES:,}: traces are too long to be "
+            "written out"
+        )
+    try:
+        validated(Document("scenario", "", values, {}, {(): "scenario"}), ScenarioFile)
+    except InputError as error:
+        raise ValueError(f"a scenario file cannot say this: {error}") from error
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _size(value: Any) -> int:
+    """Keys and values, as the reader of files counts them."""
+    if isinstance(value, dict):
+        return 1 + sum(1 + _size(item) for item in value.values())
+    return 1 + sum(map(_size, value)) if isinstance(value, list) else 1
+
+
+def _values(scenario: Scenario) -> dict[str, Any]:
+    cluster, execution = scenario.cluster, scenario.execution
+    values = {
+        "headway": 1,
+        "name": scenario.name,
+        "seed": scenario.seed,
+        "model": _model(scenario.model),
+        "cost": _cost(scenario.cost),
+        "execution": [] if execution is None else _part(PATTERNS, execution),
+        "device_time": _part(DEVICE_TIMES, scenario.device_time),
+        "scheduler": _part(SCHEDULERS, scenario.scheduler),
+        "blocks": {"embed": scenario.blocks.embed, "lm_head": scenario.blocks.lm_head},
+        "source": cluster.source,
+        "devices": {device.name: _device(device) for device in cluster.devices},
+        "relays": list(cluster.relays),
+        "media": {medium.name: _medium(medium) for medium in cluster.media},
+        "links": {link.name: _link(link) for link in cluster.links},
+        "routes": [list(path) for path in cluster.pinned],
+        "network": _network(scenario.network),
+        "faults": list(_faults(cluster)),
+        "workload": [
+            {"prompt": r.prompt, "output": r.output, "arrival": f"{r.arrival_s!r} s"}
+            for r in scenario.requests
+        ],
+        "controller": _controller(scenario.controller),
+        "memory": {"overflow": scenario.memory.overflow, "swap": scenario.memory.swap},
+        "placement": {}
+        if scenario.placement is None
+        else write_placement(scenario.placement, scenario.block_table, cluster.names),
+        "policies": _policies(scenario.policies),
+    }
+    return {key: value for key, value in values.items() if value not in ([], {})}
+
+
+def _part(registry: Registry[Any], part: Named | str) -> str:
+    """The name of a registered part."""
+    name = name_of(part)
+    if name not in registry.names() or registry.find(name) != registry.find(part):
+        raise ValueError(f"a scenario file cannot name {part!r}, which is not registered")
+    return name
+
+
+def _model(model: ModelSpec) -> dict[str, Any]:
+    formats = {key: getattr(model, key) for key in _FORMATS}
+    known = PRESETS.get(model.name)
+    if known is not None and replace(known, **formats) == model:
+        return {"preset": model.name} | formats
+    if model.tied_embeddings or model.extra_parameters:
+        raise ValueError(
+            f"a scenario file cannot say the shape of {model.name!r}, which has tied embeddings or weights outside its "
+            "matrices; it can name the config.json of the model"
+        )
+    return {"shape": {key: getattr(model, key) for key in _SHAPE}} | formats
+
+
+def _cost(cost: CostModel) -> dict[str, Any]:
+    names = (name for name in COST_MODELS.names() if COST_MODELS.find(name) is type(cost))
+    name = next(names, None)
+    if name is None:
+        raise ValueError(
+            f"a scenario file cannot name the cost model {type(cost).__name__}, which is not registered"
+        )
+    options = {key: getattr(cost, key) for key in ("ffn_factor", "ffn_shards") if hasattr(cost, key)}
+    return {"model": name} | options | {"projection": cost.projection}
+
+
+def _network(options: NetworkOptions) -> dict[str, Any]:
+    sharing, transport = _part(SHARING_RULES, options.sharing), options.transport
+    if isinstance(transport, Tcp):
+        tcp = {"connection": transport.connection, "idle_restart": transport.idle_restart}
+        return {"sharing": sharing, "transport": transport.name} | tcp
+    return {"sharing": sharing, "transport": _part(TRANSPORTS, transport)}
+
+
+def _device(device: Device) -> dict[str, Any]:
+    optional = {
+        "memory_bandwidth": None
+        if math.isinf(device.memory_bandwidth)
+        else _value(device.memory_bandwidth, "B/s"),
+        "runtime_memory": _value(device.runtime_bytes, "B") if device.runtime_bytes > 0.0 else None,
+        "disk": _value(device.disk_bandwidth, "B/s") if device.disk_bandwidth > 0.0 else None,
+        "nic_up": None if device.nic_up is None else _trace(device.nic_up, "B/s"),
+        "nic_down": None if device.nic_down is None else _trace(device.nic_down, "B/s"),
+        "availability": None if _is(device.availability, 1.0) else _trace(device.availability, ""),
+        "memory_used": None if _is(device.used_bytes, 0.0) else _trace(device.used_bytes, "B"),
+    }
+    return {
+        "memory": _value(device.memory_bytes, "B"),
+        "compute": _value(device.flops, "FLOP/s"),
+        "overhead": _value(device.overhead_s, "s"),
+        "discipline": _part(DISCIPLINES, device.discipline),
+    } | {key: value for key, value in optional.items() if value is not None}
+
+
+def _medium(medium: Medium) -> dict[str, Any]:
+    frame = {
+        "size": _value(medium.frame.size_bytes, "B"),
+        "overhead": _value(medium.frame.overhead_s, "s"),
+    }
+    return {"bandwidth": _trace(medium.bandwidth, "B/s"), "frame": frame}
+
+
+def _link(link: Link) -> dict[str, Any]:
+    values: dict[str, Any] = {"connect": [list(link.ends)]}
+    if link.bandwidth is not None:
+        values["bandwidth"] = _trace(link.bandwidth, "B/s")
+    if link.medium is not None:
+        values["medium"] = link.medium
+    latency = link.latency_s
+    values["latency"] = _trace(latency, "s") if isinstance(latency, Trace) else _value(latency, "s")
+    return values | {"overhead": _value(link.overhead_s, "s")}
+
+
+def _faults(cluster: Cluster) -> Iterator[dict[str, Any]]:
+    for device in cluster.devices:
+        if not _is(device.up, 1.0):
+            yield {"device": device.name, "online": _steps(device.up, "")}
+    for link in cluster.links:
+        if not _is(link.up, 1.0):
+            yield {"link": link.name, "online": _steps(link.up, "")}
+
+
+def _controller(options: ControllerOptions) -> dict[str, Any]:
+    time = options.decision_time
+    return {
+        "interval": options.interval,
+        "window": _value(options.window_s, "s"),
+        "migration": options.migration,
+        "weights_on_disk": options.weights_on_disk,
+        "on_infeasible": options.on_infeasible,
+        "decision_time": time if isinstance(time, str) else _value(time, "s"),
+    }
+
+
+def _policies(choices: Sequence[PolicyChoice]) -> list[dict[str, Any]]:
+    return [
+        {"name": choice.name, "label": choice.label}
+        | ({"parameters": dict(choice.parameters)} if choice.parameters else {})
+        for choice in choices
+    ]
+
+
+def _trace(trace: Trace, unit: str) -> Any:
+    if len(trace.values) == 1 and trace.end == "hold":
+        return _value(float(trace.values[0]), unit)
+    return _steps(trace, unit)
+
+
+def _steps(trace: Trace, unit: str) -> dict[str, Any]:
+    pairs = [
+        [_value(time, "s"), _value(value, unit)]
+        for time, value in zip(trace.times.tolist(), trace.values.tolist(), strict=True)
+    ]
+    ends = {} if trace.duration is None else {"end": trace.end, "duration": _value(trace.duration, "s")}
+    return {"steps": pairs} | ends
+
+
+def _value(value: float, unit: str) -> Any:
+    """A number in the SI unit in which it is kept, with all its digits."""
+    return f"{float(value)!r} {unit}" if unit else value
+
+
+def _is(trace: Trace, value: float) -> bool:
+    return trace.end == "hold" and bool((trace.values == value).all())

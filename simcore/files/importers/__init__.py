@@ -1,0 +1,1 @@
+"""Readers of what other programs write: model configurations of Hugging Face, and graphs of networks."""

@@ -1,0 +1,110 @@
+"""Values of a scenario file that are more than text, numbers and lists: quantities, names, and parts by name."""
+
+from functools import partial
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field
+
+from headway.simcore.files.bounds import LARGEST, MOST_TOKENS
+from headway.simcore.files.section import mistake
+from headway.simcore.registry import Registry
+from headway.traces.errors import InputError, one_of, shown
+from headway.traces.units import ACCEPTED, UNITS, Quantity, parse
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+"""What a name is made of, as a pattern: nothing that means something to a shell, or leads out of a folder."""
+
+RESERVED = frozenset(
+    ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)))
+)
+"""Names that Windows keeps for devices, whatever follows them after a dot."""
+
+
+def bounded(value: object, quantity: Quantity, where: str) -> float:
+    """A quantity as a user wrote it, in SI units; so small that sums and products of a few stay far from infinity."""
+    number = parse(value, quantity, where)
+    if number > LARGEST:
+        accepted = f"{ACCEPTED[quantity]}, at most {LARGEST:g} {_base(quantity)}".rstrip()
+        raise InputError(where, shown(value), accepted)
+    return number
+
+
+def _base(quantity: Quantity) -> str:
+    """The unit in which a quantity is kept."""
+    return next(unit for unit, factor in UNITS[quantity].items() if factor == 1.0)
+
+
+def _quantity(quantity: Quantity, least: float = 0.0) -> BeforeValidator:
+    def read(value: object) -> float:
+        number = parsed(value, quantity)
+        if number < least:
+            raise mistake(shown(value), f"{ACCEPTED[quantity]}, at least {least:g} {_base(quantity)}")
+        return number
+
+    return BeforeValidator(read, json_schema_input_type=str)
+
+
+def parsed(value: object, quantity: Quantity, *key: str | int) -> float:
+    """As `bounded`, for a validator; `key` leads from the section that is validated to the value."""
+    try:
+        return bounded(value, quantity, "")
+    except InputError as error:
+        raise mistake(error.found, error.accepted, *key) from error
+
+
+def _share(value: object) -> float:
+    share = parsed(value, "fraction")
+    if share > 1.0:
+        raise mistake(shown(value), "a share of the full speed, at most 1 (or 100 %)")
+    return share
+
+
+def part(registry: Registry[Any]) -> AfterValidator:
+    """The name of a part of the simulator that is shipped or installed."""
+    return AfterValidator(partial(_registered, registry=registry))
+
+
+def _registered(name: str, *, registry: Registry[Any]) -> str:
+    if name not in registry.names():
+        raise mistake(shown(name), one_of(name, registry.names()))
+    return name
+
+
+def _file_name(name: str) -> str:
+    if name.endswith(".") or name.partition(".")[0].lower() in RESERVED:
+        accepted = "a name that can be that of a file on every system: not con or nul, no dot at its end"
+        raise mistake(shown(name), accepted)
+    return name
+
+
+def keyed(keys: tuple[str, ...], otherwise: str) -> Discriminator:
+    """Tells sections apart by the key that only one of them has; what is no mapping is tagged `otherwise`."""
+
+    def tag(value: object) -> str:
+        if isinstance(value, dict):
+            return next((f"({key})" for key in keys if key in value), "(unknown)")
+        return otherwise
+
+    return Discriminator(tag)
+
+
+def unknown(what: str, keys: tuple[str, ...]) -> BeforeValidator:
+    """Refuses a mapping with none of the keys."""
+
+    def refuse(value: dict[str, object]) -> object:
+        found = f"the keys {shown(list(value))}" if value else "no keys"
+        raise mistake(found, f"{what} one of the keys {', '.join(keys)}")
+
+    return BeforeValidator(refuse)
+
+
+Seconds: TypeAlias = Annotated[float, _quantity("time")]
+SomeBytes: TypeAlias = Annotated[float, _quantity("size", least=1.0)]
+SomeRate: TypeAlias = Annotated[float, _quantity("rate", least=1.0)]
+Frequency: TypeAlias = Annotated[float, _quantity("frequency", least=1e-9)]
+SomeCompute: TypeAlias = Annotated[float, _quantity("compute", least=1.0)]
+Count: TypeAlias = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
+Share: TypeAlias = Annotated[float, BeforeValidator(_share)]
+Name: TypeAlias = Annotated[str, Field(pattern=f"^{NAME}$")]
+LinkName: TypeAlias = Annotated[str, Field(pattern=f"^{NAME}(:[A-Za-z0-9._-]{{1,129}})?$")]
+FileName: TypeAlias = Annotated[Name, AfterValidator(_file_name)]
