@@ -106,7 +106,7 @@ def test_embedding_and_output_head_are_with_their_neighbours_unless_named() -> N
             ["L2.head0 in 'layers 2-3', which laptop has already"],
         ),
         ({"laptop": "rest", "pi-1": "rest"}, ["rest, which laptop has already"]),
-        ({"laptop": "layers 0-2"}, ["no device for L3.head0 and 7 more blocks", "rest on a device"]),
+        ({"laptop": "layers 0-2"}, ["no device for L3.head0 and 7 more blocks", "rest on one of them"]),
         ({"laptop": "layers 0-3 heads", "pi-1": "layers 0-3 proj"}, ["no device for L0.ffn0"]),
     ],
 )

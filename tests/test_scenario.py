@@ -363,7 +363,7 @@ def test_a_log_is_taken_from_its_start_stretched_and_cut_off(folder: Path) -> No
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"file": "data/none.csv"}, r"lab.yaml.*workload.file: .*none.csv.*cannot be read"),
+        ({"file": "data/none.csv"}, r"lab.yaml.*workload.file: .*none.csv.*no such file"),
         ({"format": "azur"}, r"workload.file: .*option format.*azur"),
         ({"start": "1 h"}, r"workload.file: .*no request"),
         ({"limit": 0}, r"workload.limit"),

@@ -2,14 +2,14 @@
 
 # ruff: noqa: PLC0415
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headway.analysis.commands.scenario_argument import ScenarioName, load_scenario
-from headway.analysis.console.terminal import DecisionLimit, console, look_here, reported, scenario_file, show
+from headway.analysis.console.progress import progress_bar
+from headway.analysis.console.terminal import DecisionLimit, look_here, reported, scenario_file, show
 from headway.analysis.console.terminal import decision_limit as allowed
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _compare(
     options: "RunOptions",
 ) -> "tuple[Result, list[str]]":
     """All runs, under a progress bar if somebody is watching; and what is told of how they went."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from headway.analysis.compare import compare, total_tokens
     from headway.analysis.console.tables import audited, lateness
@@ -113,7 +113,7 @@ def _compare(
         TextColumn("tokens"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console(), transient=True, disable=not sys.stdout.isatty()) as bar:
+    with progress_bar(*columns) as bar:
         task = bar.add_task("", total=len(by_label) * total_tokens(world))
 
         def step(label: str, tokens: int) -> None:

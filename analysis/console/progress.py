@@ -5,14 +5,25 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from headway.analysis.console.terminal import console
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
+
+
+def progress_bar(*columns: "ProgressColumn") -> "Progress":
+    """A bar of these columns that goes away when it ends; hidden where nobody is watching."""
+    from rich.progress import Progress
+
+    return Progress(*columns, console=console(), transient=True, disable=not sys.stdout.isatty())
 
 
 @contextmanager
 def counted(name: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
     """A progress bar over `total` units of work, if somebody is watching; call what it gives after each."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from headway.traces.errors import visible
 
@@ -23,6 +34,6 @@ def counted(name: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
         TextColumn(unit),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console(), transient=True, disable=not sys.stdout.isatty()) as bar:
+    with progress_bar(*columns) as bar:
         task = bar.add_task(visible(name), total=total)
         yield lambda: bar.advance(task)

@@ -1,9 +1,8 @@
 """Files that were nearly named: a hint for who has misspelt one."""
 
+import difflib
 import os
 from pathlib import Path
-
-from headway.traces.errors import nearest
 
 _MOST_FILES = 1000
 """Names of a folder that are compared."""
@@ -16,5 +15,6 @@ def hint(path: str | os.PathLike[str]) -> str:
             names = sorted(entry.name for entry, _ in zip(entries, range(_MOST_FILES), strict=False))
     except (OSError, ValueError):  # no such folder, or a path with a null character
         return ""
-    near = nearest(Path(path).name, names)
-    return f" (did you mean {near!r}?)" if near else ""
+    # Most names share their ending, so that they must have more in common than keys and units.
+    near = difflib.get_close_matches(Path(path).name, names, 1, cutoff=0.75)
+    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -4,7 +4,6 @@
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headway.analysis.console.terminal import MOST_PROCESSES, console
+from headway.analysis.console.progress import progress_bar
+from headway.analysis.console.terminal import MOST_PROCESSES
 
 if TYPE_CHECKING:
     from headway.analysis.experiments import Campaign, Plan, Store
@@ -39,7 +39,7 @@ def planned_campaign(
     file: str, store: Path | None, *, needed: bool = False
 ) -> "Iterator[tuple[Plan, Store]]":
     """The plan of a campaign file, and its store."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
     from headway.analysis.experiments import Store, prepare
     from headway.analysis.files.atomic import scratch
@@ -50,9 +50,8 @@ def planned_campaign(
     if needed and not place.exists:
         raise InputError(str(place.folder), "no store", f"one that `headway sweep run {file}` has made")
     columns = (TextColumn("reading worlds"), BarColumn(), MofNCompleteColumn(), TextColumn("runs"))
-    hidden = not sys.stdout.isatty()
     with signals_handled_by(signal.default_int_handler), scratch("headway-sweep-") as folder:
-        with Progress(*columns, console=console(), transient=True, disable=hidden) as bar:
+        with progress_bar(*columns) as bar:
             task = bar.add_task(
                 "", total=campaign.points * len(campaign.seeds) * max(1, len(campaign.policies))
             )

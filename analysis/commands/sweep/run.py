@@ -2,7 +2,6 @@
 
 # ruff: noqa: PLC0415
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +15,8 @@ from headway.analysis.commands.sweep.campaign_argument import (
     planned_campaign,
     signals_handled_by,
 )
-from headway.analysis.console.terminal import DecisionLimit, console, reported, show
+from headway.analysis.console.progress import progress_bar
+from headway.analysis.console.terminal import DecisionLimit, reported, show
 from headway.analysis.console.terminal import decision_limit as allowed
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _say(text: str) -> None:
 @contextmanager
 def _watched() -> "Iterator[Callable[[Tally], None]]":
     """A progress bar with rate, time left and failures, if somebody is watching."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     columns = (
         BarColumn(),
@@ -165,7 +165,7 @@ def _watched() -> "Iterator[Callable[[Tally], None]]":
         TimeRemainingColumn(),
         TextColumn("{task.fields[failed]}"),
     )
-    with Progress(*columns, console=console(), transient=True, disable=not sys.stdout.isatty()) as bar:
+    with progress_bar(*columns) as bar:
         task = bar.add_task("", total=None, rate="", failed="")
 
         def step(tally: "Tally") -> None:
