@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from headway.analysis.campaign.identity import digest
+from headway.analysis.experiments.identity import digest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_scenario import FILES, LARGE, NETWORKS, RANDOM, RECORDED, SMALL, load, merged
