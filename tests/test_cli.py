@@ -319,7 +319,14 @@ def test_what_commands_are_for_is_told_whole_in_a_narrow_terminal(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["run", "--help"], ["sweep", "run", "--help"], ["trace", "fit", "--help"], ["--version"]],
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["whatif", "--help"],
+        ["sweep", "run", "--help"],
+        ["trace", "fit", "--help"],
+        ["--version"],
+    ],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
