@@ -4,6 +4,7 @@ Figures are those that were counted from the files themselves, without Headway. 
 with one folder for each data set, as named here.
 """
 
+import json
 import os
 from pathlib import Path
 
@@ -271,6 +272,23 @@ def test_every_recorded_trace_is_read_without_a_word_about_it() -> None:
         if not any(word in str(path.relative_to(ROOT)) for word in other):
             formats.add(record(path).format)
     assert formats <= set(FORMATS) - {"csv"}
+
+
+def test_a_log_of_requests_with_names_of_its_own() -> None:
+    path = recorded("llmservingsim_vllm_bench/RTXPRO6000/Llama-3.1-8B/requests.jsonl")
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    columns = {"arrival": "arrival_time", "prompt": "input_toks", "output": "output_toks"}
+    log = read_requests(path, columns=columns, time_unit="s")
+    assert log.prompt.sum() == sum(row["input_toks"] for row in rows)
+    assert log.output.sum() == sum(row["output_toks"] for row in rows)
+    arrivals = [row["arrival_time"] for row in rows]
+    assert log.arrival_s[-1] == pytest.approx(max(arrivals) - min(arrivals), abs=1e-6)
+
+
+def test_a_renamed_file_of_delays(tmp_path: Path) -> None:
+    for path in recorded(MECPERF).glob("*.txt"):
+        (tmp_path / "renamed").write_bytes(path.read_bytes())
+        assert record(tmp_path / "renamed").quantity == ("time" if "RTT" in path.name else "rate")
 
 
 @pytest.mark.parametrize(

@@ -660,6 +660,8 @@ def test_json_lines_take_the_options_of_columns(file: Path) -> None:
         InputError, match=r"log:1: found the keys \['when', 'run', 'cpu', 'note'\].*option column"
     ):
         read(file, "fraction", unit="%")
+    with pytest.raises(InputError, match="If these are requests, name the keys of"):
+        read(file, "fraction", unit="%")
     with pytest.raises(InputError, match="log:4: found the time '2024-01-01T00:00:00'"):
         read(file, "fraction", column="cpu", unit="%")
 
