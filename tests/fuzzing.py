@@ -262,16 +262,21 @@ def _swapped(draw: st.DrawFn, data: bytes, pattern: bytes, values: list[Any]) ->
     return data[: match.start()] + value + data[match.end() :]
 
 
+def check_lines(message: str) -> None:
+    """Each mistake has a readable line; one message has at most ten of them, and how many more there are."""
+    lines = message.strip().split("\n")
+    assert len(lines) <= 11, message
+    assert all(line.isprintable() and 0 < len(line) < LONGEST_MESSAGE for line in lines), message
+
+
 def attempt(make: Callable[[], _Made], *names: str) -> _Made | None:
-    """What is made, or None if it is refused in one readable line that names one of these, and soon."""
+    """What is made, or None if it is refused in readable lines that name one of these, and soon."""
     begun = time.process_time()
     try:
         return make()
     except InputError as error:
         message = str(error)
-        assert len(message.splitlines()) == 1, message
-        assert message.isprintable(), message
-        assert len(message) < LONGEST_MESSAGE, message
+        check_lines(message)
         assert not names or any(name in message for name in names), message
         return None
     finally:
@@ -284,7 +289,7 @@ def examine(check: Callable[..., None], examples: int, *, at_random: bool = Fals
 
 
 def invoke(*arguments: object, usage: bool = False) -> str:
-    """What the command says, which ends well or with one line that tells a mistake; everything else is raised.
+    """What the command says, which ends well or with a line for each mistake; everything else is raised.
 
     Args:
         arguments: of the command.
@@ -296,9 +301,7 @@ def invoke(*arguments: object, usage: bool = False) -> str:
     assert result.exit_code in (0, 2), result.output
     if result.exit_code == 2 and not (usage and result.stderr.startswith("Usage")):
         assert result.stderr.startswith("headway: "), result.stderr
-        assert len(result.stderr.splitlines()) == 1, result.stderr
-        assert result.stderr.strip().isprintable(), result.stderr
-        assert len(result.stderr) < LONGEST_MESSAGE, result.stderr
+        check_lines(result.stderr)
     return result.output
 
 

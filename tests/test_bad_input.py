@@ -4,6 +4,7 @@ Every case is a scenario, a trace or an option that cannot be used. The command 
 on standard error that names the file, quotes what it found and shows what it would take.
 """
 
+import pickle
 import subprocess
 import sys
 import tracemalloc
@@ -15,6 +16,8 @@ import pytest
 from typer.testing import CliRunner
 
 from headway.analysis.cli import app
+from headway.simcore import load_scenario
+from headway.traces import InputError
 
 GOOD = """\
 name: lab
@@ -113,7 +116,7 @@ KEYS = [
     Case("missing model", GOOD.replace("model:\n  " + SHAPE, ""), ("no key 'model'", "the key model")),
     Case(
         "missing devices",
-        "model: {preset: llama-2-7b}\nworkload: []\n",
+        "model: {preset: llama-2-7b}\nworkload: [{prompt: 1, output: 1}]\n",
         (":1", "no key 'devices'", "the key devices"),
     ),
     Case(
@@ -419,6 +422,33 @@ def test_broken_input_is_told_in_one_message(case: Case, tmp_path: Path) -> None
     for part in case.says:
         assert part in err.removeprefix(f"headway: {path}"), err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in"]
+
+
+def wrong(count: int) -> str:
+    """The good scenario with so many more devices, each without a unit on a line of its own."""
+    lines = "".join(f"  d{n}: {{memory: {n}, compute: 1 GFLOP/s}}\n" for n in range(count))
+    return GOOD.replace("links:", f"{lines}links:")
+
+
+@pytest.mark.parametrize("count", [2, 10, 13])
+def test_all_mistakes_of_a_file_are_told_at_once(count: int, tmp_path: Path) -> None:
+    path = put(tmp_path / "in", Case("", wrong(count), ()))
+    code, out, err = run(path, "--out", tmp_path / "out")
+    assert (code, out) == (2, "")
+    lines = err.splitlines()
+    assert lines[0].startswith(f"headway: {path}:7: devices.d0.memory: ")
+    for number, line in enumerate(lines[1:10], 1):
+        assert line.startswith(f"{path}:{7 + number}: devices.d{number}.memory: ")
+    assert lines[10:] == (["... and 3 more"] if count == 13 else [])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in"]
+
+
+def test_many_mistakes_survive_a_worker_process(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load_scenario(put(tmp_path / "in", Case("", wrong(3), ())))
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value)
+    assert len(str(again).splitlines()) == 3
 
 
 def test_every_case_has_a_name_of_its_own() -> None:

@@ -1,6 +1,7 @@
-"""The first mistake that a schema finds in a file, in our words."""
+"""The mistakes that a schema finds in a file, in our words."""
 
-from typing import NoReturn, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -23,33 +24,65 @@ _ACCEPTED = {
 }
 """In our words, what pydantic tells in Python's."""
 
+_MOST_LINES = 10
+"""Mistakes that one message spells out."""
+
+
+class SeveralInputError(InputError):
+    """Several mistakes in one file, one in each line of the message; the attributes are those of the first.
+
+    Attributes:
+        mistakes: all of them, from the top of the file to the bottom.
+    """
+
+    def __init__(self, mistakes: Sequence[InputError]) -> None:
+        self.mistakes = tuple(mistakes)
+        first = self.mistakes[0]
+        super().__init__(first.where, first.found, first.accepted)
+
+    def __str__(self) -> str:
+        lines = [str(mistake) for mistake in self.mistakes[:_MOST_LINES]]
+        more = len(self.mistakes) - len(lines)
+        return "\n".join([*lines, f"... and {more} more"] if more else lines)
+
+    def __reduce__(self) -> tuple[type["SeveralInputError"], tuple[tuple[InputError, ...]]]:  # type: ignore[override]
+        """Survive the trip back from a worker process."""
+        return type(self), (self.mistakes,)
+
 
 def validated(document: Document, file: type[_File]) -> _File:
     """What a schema makes of a document.
 
     Raises:
-        InputError: the first thing, from top to bottom, that the schema does not accept.
+        InputError: the schema does not accept something.
+        SeveralInputError: it does not accept several things.
     """
     try:
         return file.model_validate(document.values)
     except ValidationError as error:
-        _tell(document, error)
+        found = [(_key(document, details), details) for details in error.errors(include_url=False)]
+        found.sort(key=lambda pair: document.line(pair[0]))
+        mistakes = [_mistake(document, key, details) for key, details in found]
+        raise (SeveralInputError(mistakes) if len(mistakes) > 1 else mistakes[0]) from error
 
 
-def _tell(document: Document, error: ValidationError) -> NoReturn:
-    """Turn the first mistake that the schema found into one message."""
-    found = [(_key(document, details), details) for details in error.errors(include_url=False)]
-    key, details = min(found, key=lambda pair: document.line(pair[0]))
+def _mistake(document: Document, key: KeyPath, details: ErrorDetails) -> InputError:
+    """What the schema says of one key, in our words."""
     context = details.get("ctx", {})
     if details["type"] == "missing":
-        raise InputError(document.where(key[:-1]), f"no key {shown(key[-1])}", f"the key {key[-1]} here")
+        return InputError(document.where(key[:-1]), f"no key {shown(key[-1])}", f"the key {key[-1]} here")
     if details["type"] == "told":
-        raise InputError(document.where(key), context["found"], context["accepted"])
+        return InputError(document.where(key), context["found"], context["accepted"])
+    if details["type"] in ("too_short", "too_long"):
+        bound = "at least {min_length}" if details["type"] == "too_short" else "at most {max_length}"
+        return InputError(
+            document.where(key), _written(details["input"]), f"a list or mapping of {bound.format(**context)}"
+        )
     accepted = _ACCEPTED.get(details["type"])
     if accepted is None:
         message = details["msg"].removeprefix("Input should be ").removeprefix("Value should be ")
         accepted = message[0].lower() + message[1:]
-    raise InputError(document.where(key), _written(details["input"]), accepted)
+    return InputError(document.where(key), _written(details["input"]), accepted)
 
 
 def _written(value: object) -> str:
