@@ -137,8 +137,10 @@ def _examiner() -> "Callable[[Factory, Level], Report]":
     try:
         from headway.policies.contract import check_policy
     except ModuleNotFoundError as error:
-        accepted = "the extra with which policies are checked: pip install 'headway[test]'"
-        raise InputError("policy check", f"no module {error.name}", accepted) from error
+        accepted = "an installation with the extra `test`: pip install 'headway[test]'"
+        raise InputError(
+            "policy check", f"an installation without the module {error.name}", accepted
+        ) from error
     return check_policy
 
 

@@ -90,7 +90,7 @@ def explain(
         from headway.traces.errors import InputError
 
         if token is not None and slowest is not None:
-            raise InputError("--slowest", "it beside --token", "one of the two")
+            raise InputError("--slowest", "this option together with --token", "only one of them")
         replay = _replay(run, name, policy, seed)
         for number, chosen in enumerate(pick(replay, request, token, slowest)):
             show(*([""] if number else []), *explained(replay, *chosen, full=full))
@@ -101,7 +101,7 @@ def _range(text: str) -> tuple[int, int]:
 
     found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", text)
     if found is None or int(found[2] or found[1]) < int(found[1]):
-        raise InputError("--tokens", shown(text), "a number such as 7, or two such as 50-60")
+        raise InputError("--tokens", shown(text), "a token such as 7, or a range such as 50-60")
     return int(found[1]), int(found[2] or found[1])
 
 
@@ -114,11 +114,15 @@ def _replay(run: str, name: str | None, policy: str | None, seed: int | None) ->
 
     stored = is_store(Path(run))
     if stored and policy is not None:
-        raise InputError("--policy", "it beside the store of a campaign", "--run with the name of a run")
+        raise InputError(
+            "--policy", "this option with a campaign store", "--run NAME, which names a run of the store"
+        )
     if name is not None and not stored:
-        raise InputError("--run", f"it beside {run}", "the store of a campaign for RUN")
+        raise InputError(
+            "--run", f"this option with {run}, which is not a campaign store", "a campaign store as RUN"
+        )
     if seed is not None and (stored or is_results(Path(run))):
-        raise InputError("--seed", "it beside a folder of results", "a scenario in its place")
+        raise InputError("--seed", "this option with a folder of results", "a scenario as RUN")
     if stored:
         return watch_stored(Path(run), name)
     if is_results(Path(run)):

@@ -181,7 +181,9 @@ def verify(
 
         place = Store(store)
         if not place.exists:
-            raise InputError(str(store), "no store", "one that `headway sweep run` has made")
+            raise InputError(
+                str(store), "a folder that is not a campaign store", "a store that `headway sweep run` made"
+            )
         found = repaired(place) if repair else damages(place)
         show(*(f"Damaged: {path}: {words}" for one in found for path, words in one.files.items()))
         if not found:
@@ -208,7 +210,11 @@ def _planned(file: str, store: Path | None, *, needed: bool = False) -> "Iterato
     campaign = _campaign(file)
     place = Store(store if store is not None else Path("results") / "campaigns" / campaign.name)
     if needed and not place.exists:
-        raise InputError(str(place.folder), "no store", f"one that `headway sweep run {file}` has made")
+        raise InputError(
+            str(place.folder),
+            "a folder that is not a campaign store",
+            f"the store that `headway sweep run {file}` makes",
+        )
     columns = (TextColumn("reading worlds"), BarColumn(), MofNCompleteColumn(), TextColumn("runs"))
     hidden = not sys.stdout.isatty()
     with _handled(signal.default_int_handler), scratch("headway-sweep-") as folder:
@@ -240,7 +246,9 @@ def _crew(workers: int | None, dask: str | None) -> "AbstractContextManager[Work
         return processes(workers)
     if workers is not None:
         raise InputError(
-            "--workers", "a number beside --dask", "one of the two: the cluster has its own workers"
+            "--workers",
+            "this option together with --dask",
+            "only one of them (a Dask cluster has its own workers)",
         )
     return dask_workers(dask)
 

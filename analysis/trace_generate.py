@@ -145,7 +145,9 @@ def _check_options(kind: str, given: Mapping[str, Any], own: set[str]) -> None:
             raise InputError(kind, f"the option {_flag(option)}", accepted)
     for name, parameter in inspect.signature(KINDS[kind].make).parameters.items():
         if parameter.default is parameter.empty and name != "rng" and _option(name) not in given:
-            raise InputError(kind, f"no option {_flag(_option(name))}", accepted)
+            raise InputError(
+                kind, f"no option {_flag(_option(name))}", f"{_flag(_option(name))} (options: {accepted})"
+            )
 
 
 def _option(parameter: str) -> str:

@@ -92,12 +92,14 @@ def declared(policy: Policy) -> Mapping[str, str]:
     declares: object = getattr(policy, "declares", {})
     if not isinstance(declares, Mapping):
         raise InputError(
-            where, shown(declares), 'the reason for each law, such as {"stable": "it thinks twice"}'
+            where,
+            shown(declares),
+            'a mapping from laws to reasons, such as {"stable": "it explores at random"}',
         )
     for law, why in declares.items():
         if not isinstance(why, str) or not why.strip():
             raise InputError(
-                f"{where}[{law!r}]", shown(why), "a text that says why it does not keep this law"
+                f"{where}[{law!r}]", shown(why), "a text that says why the policy breaks this law"
             )
     return declares
 
@@ -138,7 +140,7 @@ def chosen(choice: PolicyChoice) -> Policy:
     except InputError as error:
         if not values or not isinstance(error.__cause__, ValueError):
             raise
-        raise InputError(where, str(error.__cause__), "parameters as documented") from error.__cause__
+        raise InputError(where, str(error.__cause__), "the documented parameters") from error.__cause__
 
 
 def found(name: str, where: str = "policy") -> Callable[[], Policy]:
@@ -155,7 +157,7 @@ def found(name: str, where: str = "policy") -> Callable[[], Policy]:
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # whatever somebody's code does when it is imported
-        accepted = "the name of a module on Python's path that can be imported, a colon, and a class in it"
+        accepted = "MODULE:CLASS, a module that Python can import and a class in it"
         raise InputError(where, f"{shown(name)} ({told(error)})", accepted) from error
     made = getattr(module, class_name, None)
     if not callable(made):
@@ -183,12 +185,14 @@ def _made(make: Callable[[], Any], name: str, where: str) -> Policy:
     try:
         policy: Policy = make()
     except TypeError as error:
-        accepted = "a class that needs no arguments, or a function without any that makes a policy"
+        accepted = "a class that needs no arguments, or a function without arguments that returns a policy"
         raise InputError(where, f"{shown(name)} ({error})", accepted) from error
     except InputError:
         raise
     except (Exception, SystemExit) as error:
-        raise InputError(where, f"{shown(name)} ({told(error)})", "a policy that can be made") from error
+        raise InputError(
+            where, f"{shown(name)} ({told(error)})", "a class that can be instantiated without arguments"
+        ) from error
     if lack := _lack(policy):
         raise InputError(where, f"{shown(name)}, which has {lack}", "a class with a name and a method decide")
     return policy
@@ -200,12 +204,12 @@ _LATE = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasy
 def _lack(policy: object) -> str:
     """What an object lacks to be a policy, in words; empty where it lacks nothing."""
     if not isinstance(getattr(policy, "name", None), str):
-        return "no name, or one that is no text"
+        return "no name, or a name that is not a text"
     decide = getattr(policy, "decide", None)
     if not callable(decide):
         return "no method decide"
     if any(is_late(decide) for is_late in _LATE):
-        return "a method decide that yields or is awaited, and so returns no decision"
+        return "a method decide that is a generator or a coroutine"
     if inspect.ismethod(decide) or inspect.isfunction(
         decide
     ):  # of others Python does not know the arguments well
@@ -224,7 +228,7 @@ def _find(name: str, where: str) -> Callable[..., Policy]:
         shipped = ["Headway itself"] if name in _POLICIES else []
         by = " and by ".join([*shipped, *map(_origin, entries)])
         found = f"the policy {shown(name)}, which is registered by {by}"
-        raise InputError(where, found, "a name that is registered once: uninstall or rename the others")
+        raise InputError(where, found, "a name that one package registers (uninstall or rename the others)")
     return _POLICIES[name] if name in _POLICIES else _loaded(entries[0], where)
 
 
@@ -240,7 +244,7 @@ def _loaded(entry: EntryPoint, where: str) -> Callable[..., Policy]:
         found = f"the policy {shown(entry.name)} of {_origin(entry)} ({told(error)})"
         raise InputError(where, found, "a class that can be imported") from error
     if not callable(make):
-        found = f"the policy {shown(entry.name)} of {_origin(entry)}, which is no class"
+        found = f"the policy {shown(entry.name)} of {_origin(entry)}, which is not a class"
         raise InputError(where, found, "a class with a name and a method decide")
     policy: Callable[..., Policy] = make
     return policy

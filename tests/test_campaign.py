@@ -676,7 +676,7 @@ def test_a_runner_in_another_container_is_kept_apart_until_it_is_killed(tmp_path
     while not store.exists or not known(store):
         assert process.is_alive()
         time.sleep(0.01)
-    with pytest.raises(InputError, match=f"the lock of process {DEAD} on .*at work"), store.writer():
+    with pytest.raises(InputError, match=f"the lock of process {DEAD} on .*still running"), store.writer():
         pass
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
@@ -725,6 +725,6 @@ def test_a_runner_whose_lock_is_gone_writes_nothing(tmp_path: Path, act: str, ot
         (store.folder / "lock").unlink()
         if other:
             (store.folder / "lock").touch()
-        with pytest.raises(InputError, match="no lock of this runner any more"):
+        with pytest.raises(InputError, match="a lock that another process has replaced"):
             getattr(writer, act)()
     assert set(store.folder.rglob("*.*")) == before

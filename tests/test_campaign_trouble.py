@@ -336,7 +336,7 @@ def test_a_missing_folder_for_temporary_files_is_told(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     code, told = headway("plan", path, "--store", tmp_path / "store")
     assert code == 2
-    assert told.startswith("headway: the folder for temporary files: found ")
+    assert told.startswith("headway: the folder for temporary files: got ")
 
 
 def test_a_store_that_is_moved_while_it_is_written_is_told(
@@ -352,7 +352,7 @@ def test_a_store_that_is_moved_while_it_is_written_is_told(
     monkeypatch.setattr(parts, "write_part", moved)
     with store.writer() as writer:
         writer.add(fake("run"))
-        with pytest.raises(InputError, match=f"{store.folder}.*no such folder"):
+        with pytest.raises(InputError, match=f"{store.folder}.*a folder that does not exist"):
             writer.commit()
     assert known(Store(tmp_path / "elsewhere")) == {"run"}
 

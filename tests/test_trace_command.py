@@ -52,8 +52,8 @@ def test_a_mistake_is_told_in_one_line_with_exit_code_2(file: Path) -> None:
     file.write_text("time [s],rate [Mbit/s]\n0,10\n0,11\n")
     code, printed = trace("info", file)
     assert code == 2
-    assert printed.startswith(f"headway: {file}:3: found the time 0;")
-    assert trace("info", file, "--as", "speed")[1].startswith("headway: --as: found 'speed'")
+    assert printed.startswith(f"headway: {file}:3: got the time 0;")
+    assert trace("info", file, "--as", "speed")[1].startswith("headway: --as: got 'speed'")
     assert trace("info", file, "--max-gap", "0 s")[0] == 2
 
 
@@ -90,7 +90,7 @@ def test_a_file_for_mahimahi_carries_the_same_bytes_to_within_a_packet(file: Pat
     file.write_text("time [s],rate [Mbit/s]\n0,0\n1,0\n")
     assert "from 1 to 20,000,000 packets" in trace("convert", file, out)[1]
     assert (
-        "a rate, for a .mahimahi file"
+        "a trace of a rate (a .mahimahi file"
         in trace("convert", file, out, "--as", "availability", "--unit", "%")[1]
     )
 

@@ -278,7 +278,7 @@ def test_omitted_intervals_of_iperf3_are_left_out_and_failures_told(file: Path) 
     with pytest.raises(InputError, match="a test that failed: 'unable to connect"):
         read(file, "rate")
     file.write_text(iperf3((0, 1, 8.0))[:-60])
-    with pytest.raises(InputError, match=r"log:\d+: found JSON that is broken or cut off"):
+    with pytest.raises(InputError, match=r"log:\d+: got JSON that is broken or cut off"):
         read(file, "rate")
     file.write_text(iperf3((0, 1, 8.0), (0.5, 2, 8.0), (0.5, 3, 8.0)))
     with pytest.raises(InputError, match=r"intervals\.2"):
@@ -362,7 +362,7 @@ def test_a_long_file_is_read_across_blocks_with_the_line_of_a_mistake(file: Path
     assert (len(found.times), found.integral(0.0, 7.0)) == (300_000, 21.0)
     rows[250_000] = "250000 x"
     file.write_text("\n".join(rows))
-    with pytest.raises(InputError, match=r"log:250001: found 'x'"):
+    with pytest.raises(InputError, match=r"log:250001: got 'x'"):
         read(file, "rate", unit="B/s", time_unit="s")
 
 
@@ -412,9 +412,9 @@ def test_parquet_files_are_read_by_the_names_of_their_columns(file: Path) -> Non
     [
         ({"time [s]": [0, 1]}, "1 columns"),
         ({"time [s]": [0, 1], "a": [1, 1], "b": [2, 2]}, "3 columns"),
-        ({"time [s]": [0, 0], "rate [B/s]": [1, 1]}, r"row 2\): found the time 0"),
-        ({"time [s]": [0, 1], "rate [B/s]": [1, None]}, r"row 2\): found the value nan"),
-        ({"time [s]": [0, 1], "rate [B/s]": [1, -1]}, r"row 2\): found the value -1"),
+        ({"time [s]": [0, 0], "rate [B/s]": [1, 1]}, r"row 2\): got the time 0"),
+        ({"time [s]": [0, 1], "rate [B/s]": [1, None]}, r"row 2\): got the value nan"),
+        ({"time [s]": [0, 1], "rate [B/s]": [1, -1]}, r"row 2\): got the value -1"),
         ({"time [s]": [0, 1], "rate": [1, 1]}, "no unit for the rate"),
         ({"time [s]": ["a", "b"], "rate [B/s]": [1, 1]}, "of type string"),
         ({"time [s]": [[0], [1]], "rate [B/s]": [1, 1]}, "of type list"),

@@ -100,7 +100,7 @@ def after_warm_up(evidence: Evidence, tokens: int) -> Evidence:
     if not tokens:
         return evidence
     if "tokens" not in evidence.tables:
-        raise InputError("--warm-up", "results without a table of tokens", "results that keep `tokens`")
+        raise InputError("--warm-up", "results without a table of tokens", "results with the table `tokens`")
     rows = evidence.tables["tokens"]
     left_out = rows.groupby("run").cumcount() < tokens
     rest = rows[~left_out]
