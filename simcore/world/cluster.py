@@ -1,7 +1,7 @@
-"""What is in the lab: devices, relays, the links between them, and the way a message takes.
+"""The cluster: devices, relays, links, and the routes of messages.
 
-A `Cluster` is a value. Two simulations of one cluster never influence each other, because nothing here changes while
-simulated time passes: what varies with time is a `Trace`.
+A `Cluster` is immutable, so simulations of one cluster never influence each other. Quantities that vary with time are
+`Trace` objects.
 """
 
 import math
@@ -23,7 +23,7 @@ from headway.simcore.world.route import Resource, Route, divided
 from headway.traces import Trace, scaled
 
 _Key: TypeAlias = tuple[str, str, bool]
-"""What a resource belongs to: "link", "nic", "medium" or "up", its name, and a direction."""
+"""Key of a resource: "link", "nic", "medium" or "up", a name, and a direction."""
 
 _ALWAYS_ON = Trace.constant(1.0)
 _NOTHING = Trace.constant(0.0)
@@ -37,20 +37,20 @@ class Device:
     Attributes:
         name: unique in its cluster.
         memory_bytes: capacity.
-        runtime_bytes: of it, what the inference engine itself takes, beside the model, on a device that has blocks.
+        runtime_bytes: memory of the inference engine itself, on a device that has blocks.
         flops: peak speed [FLOP/s].
-        memory_bandwidth: [bytes/s]; infinite when only the peak speed shall count.
+        memory_bandwidth: [bytes/s]; infinite if only the peak speed counts.
         overhead_s: fixed time per task, which is all blocks of one kind and layer on the device.
-        disk_bandwidth: [bytes/s] at which what does not fit in memory is read on every token; 0 when there is no disk.
+        disk_bandwidth: rate at which swapped data is read [bytes/s]; 0 without a disk.
         availability: share of the device that is free for the model over time, in [0, 1].
-        used_bytes: memory taken by others over time.
+        used_bytes: memory that other programs use over time.
         discipline: tasks run one after another (`fifo`) or all at once, each on an equal share (`ps`); by name, or as a
             `Discipline`.
-        nic_up: rate at which its network interface sends over time [bytes/s], over all its links together; None when
-            only the links limit it. What the device forwards for others counts too.
-        nic_down: likewise for what it receives.
-        up: 1 while the device is there and 0 while it is down. When it goes down it loses all that the model has on it;
-            while it is down it neither computes nor sends, receives or forwards.
+        nic_up: rate at which its network interface sends over time [bytes/s], over all its links together; None if
+            only the links limit it. Forwarded messages count too.
+        nic_down: rate at which its network interface receives, as `nic_up`.
+        up: 1 while the device is up and 0 while it is down. When it goes down, it loses its blocks and caches; while it
+            is down, it neither computes nor sends, receives or forwards.
 
     Raises:
         ValueError: a number is negative, or none.
@@ -84,14 +84,14 @@ class Device:
 
 @dataclass(frozen=True, kw_only=True)
 class Medium:
-    """Half-duplex air or cable: all links on it, in both directions, have one budget together.
+    """A half-duplex channel: all links on it share its bandwidth in both directions.
 
     Attributes:
         name: unique among the media of its cluster.
         bandwidth: rate over time [bytes/s].
-        frame: what frames carry and cost where airtime is shared.
-        airtime: whether messages share its airtime and not its bytes: one over a link whose rate is half as high takes
-            twice as much. The sharing rule `airtime` sets this.
+        frame: payload and overhead of a frame where airtime is shared.
+        airtime: whether messages share its airtime instead of its bandwidth: a message over a link with half the rate
+            takes twice the airtime. The sharing rule `airtime` sets this.
     """
 
     name: str
@@ -107,12 +107,12 @@ class Link:
     Attributes:
         name: unique in its cluster.
         ends: names of the two nodes.
-        bandwidth: rate over time [bytes/s], the whole of it in each direction; None when only the medium limits it.
-        latency_s: one-way latency, a number or over time [s]. A message pays what it is when the message is sent.
+        bandwidth: rate over time [bytes/s] in each direction (full duplex); None if only the medium limits it.
+        latency_s: one-way latency, a number or a trace [s]. The latency when a message is sent counts.
         overhead_s: fixed time per message.
-        medium: name of the medium that the link is on, whose budget it shares with all others there. With a bandwidth
-            beside it, the narrower of the two counts.
-        up: 1 while the link is there and 0 while it is down, when it carries nothing.
+        medium: name of the medium of the link, which all its links share. If the link also has a bandwidth, the lower
+            rate counts.
+        up: 1 while the link is up and 0 while it is down and carries nothing.
 
     Raises:
         ValueError: there is neither a bandwidth nor a medium, a time is negative or no number, or the latency becomes 0
@@ -149,11 +149,11 @@ class Cluster:
         devices: at least one, with distinct names.
         links: between nodes of the cluster; all nodes must be connected.
         source: name of the device that holds the prompt and receives each token.
-        relays: names of the nodes that are no devices, such as switches and access points: links end there and messages
-            pass, but nothing is placed there.
-        media: what several links share, with distinct names.
+        relays: names of the nodes that are not devices, such as switches and access points. They forward messages and
+            hold no blocks.
+        media: shared channels, with distinct names.
         pinned: routes that messages take instead of the latency-shortest ones, each as the names of its nodes from one
-            device to another. It holds for both directions, unless the other direction is pinned too.
+            device to another. A pinned route applies to both directions, unless the other direction is pinned too.
 
     Raises:
         ValueError: names repeat or are unknown, the graph is not connected, or a pinned route is none.
@@ -250,15 +250,15 @@ class Cluster:
 
     @cached_property
     def runtime_bytes(self) -> FloatArray:
-        """What the inference engine takes on each device that has blocks, shape (devices,)."""
+        """Memory of the inference engine on each device that has blocks, shape (devices,)."""
         return self._column("runtime_bytes")
 
     def up(self, time_s: float) -> BoolArray:
-        """Whether each device is there at an instant, shape (devices,)."""
+        """Whether each device is up at an instant, shape (devices,)."""
         return sealed(np.array([device.up.value(time_s) > 0.0 for device in self.devices]))
 
     def availability(self, time_s: float, window_s: float) -> FloatArray:
-        """Share of each device that was free over the last `window_s` seconds (0: is free now), shape (devices,).
+        """Mean availability of each device over the last `window_s` seconds (0: now), shape (devices,).
 
         0 for a device that is down now; its outages do not count while it is up.
         """
@@ -266,7 +266,7 @@ class Cluster:
         return sealed(shares * self.up(time_s))
 
     def available_bytes(self, time_s: float) -> FloatArray:
-        """Memory of each device that others do not take at an instant, 0 while it is down, shape (devices,)."""
+        """Memory of each device that other programs do not use at an instant, 0 while it is down, shape (devices,)."""
         others = np.array([device.used_bytes.value(time_s) for device in self.devices])
         return sealed(np.maximum(self.memory_bytes - others, 0.0) * self.up(time_s))
 
@@ -281,7 +281,7 @@ class Cluster:
 
         Of several links between the same two nodes the one of least latency counts: of one that varies its mean over
         one round or until it holds, so that routes never change. Everything is added in the order of names: which of
-        several equal routes is found depends on that order, and must not on that of the devices.
+        several equal routes is chosen depends on that order, and must not depend on the order of devices.
         """
         graph: nx.Graph[Any] = nx.Graph()
         graph.add_nodes_from(sorted([*self.names, *self.relays]))
@@ -294,15 +294,16 @@ class Cluster:
 
     @cached_property
     def resources(self) -> tuple[Resource, ...]:
-        """All that messages may share: links by direction, network interfaces by direction, media.
+        """All shared resources: links by direction, network interfaces by direction, media.
 
-        A device or a link that may go down is one too, so wide that it never limits anything while it is up.
+        A device or a link that may go down is also a resource, with a capacity that never limits messages while it is
+        up.
         """
         return tuple(self._resources.values())
 
     @cached_property
     def _resources(self) -> dict[_Key, Resource]:
-        """Resources by what they belong to."""
+        """Resources by key."""
         found: dict[_Key, Resource] = {}
         for link in self.links:
             if link.bandwidth is not None:
@@ -343,7 +344,7 @@ class Cluster:
     def latencies(self, time_s: float, window_s: float) -> FloatArray:
         """Latency plus per-message overhead between devices [s], shape (devices, devices), 0 on the diagonal.
 
-        The latency of a link is its mean over the last `window_s` seconds, or with a window of 0 what it is now.
+        The latency of a link is its mean over the last `window_s` seconds, or its present latency with a window of 0.
         """
         if not self._varying_latencies:
             return self._fixed_latencies
@@ -376,9 +377,9 @@ class Cluster:
     def rates(self, time_s: float, window_s: float) -> FloatArray:
         """Rate of the narrowest resource between devices [bytes/s], shape (devices, devices).
 
-        The rate of a resource is its mean over the last `window_s` seconds, or with a window of 0 what it is now,
-        whoever else uses it; 0 while a device or a link on the way is down. Infinite on the diagonal: what a device
-        sends to itself is free.
+        The rate of a resource is its mean over the last `window_s` seconds, or its present rate with a window of 0,
+        without other traffic; 0 while a device or a link on the route is down. Infinite on the diagonal: messages of a
+        device to itself are free.
         """
         rates = self._fixed_rates.copy()
         varying, switches = self._varying_traces, self._switches
@@ -393,7 +394,7 @@ class Cluster:
 
     @cached_property
     def _traces(self) -> list[Trace | CellRate]:
-        """The distinct traces on all routes; many links may be driven by one."""
+        """The distinct traces on all routes; many links may share one trace."""
         return list({id(trace): trace for _, route in self._pairs for trace in route.bandwidths}.values())
 
     @cached_property
@@ -402,7 +403,7 @@ class Cluster:
 
     @cached_property
     def _switches(self) -> list[int]:
-        """Those that only say whether a device or a link is up."""
+        """The traces that only say whether a device or a link is up."""
         switches = {id(self._part(self._place[key], 1)) for key in self._resources if key[0] == "up"}
         return [i for i, trace in enumerate(self._traces) if id(trace) in switches]
 
@@ -420,7 +421,7 @@ class Cluster:
 
     @cached_property
     def _crossings(self) -> tuple[IntArray, IntArray, IntArray]:
-        """All routes end to end: traces met, where each route begins among them, and its cell in the matrix."""
+        """All routes concatenated: their traces, the start of each route among them, and its cell in the matrix."""
         number = {id(trace): i for i, trace in enumerate(self._traces)}
         crossed: list[int] = []
         starts: list[int] = []
@@ -470,13 +471,13 @@ class Cluster:
         )
 
     def _share(self, resource: int, uses: int, links: Sequence[int]) -> Trace | CellRate:
-        """What a resource lets through of a message that crosses it so often, on a way over these links."""
+        """Rate of a resource for a message that crosses it `uses` times, on a route over these links."""
         if self.resources[resource].airtime:
             return self._cell_rate(resource, links)
         return self._part(resource, uses)
 
     def _part(self, resource: int, uses: int) -> Trace:
-        """What a resource lets through of a message that crosses it so often; one trace for all such messages."""
+        """Rate of a resource for a message that crosses it `uses` times; one trace for all such messages."""
         if (resource, uses) not in self._shares:
             self._shares[resource, uses] = divided(self.resources[resource].bandwidth, uses)
         return self._shares[resource, uses]
@@ -506,7 +507,7 @@ def _fixed_delay(link: Link) -> float:
 
 
 def _mean_delay(link: Link) -> float:
-    """Latency plus overhead; of a latency that varies the mean over one round, or until it holds."""
+    """Latency plus overhead; of a varying latency the mean over one period, or until it holds."""
     if not isinstance(link.latency_s, Trace):
         return _fixed_delay(link)
     trace = link.latency_s
@@ -516,7 +517,7 @@ def _mean_delay(link: Link) -> float:
 def _weight(link: Link) -> int:
     """Path weight: latency in femtoseconds first, then number of links.
 
-    Whole numbers keep the order exact, so that of two equally fast routes the one with fewer links is taken.
+    Integers keep the order exact, so that of two equally fast routes the one with fewer links is chosen.
     """
     return (round(_mean_delay(link) * 1e15) << 20) + 1
 
@@ -528,6 +529,6 @@ def _unique(names: Sequence[str], what: str) -> None:
 
 
 def _not_negative(what: str, value: object) -> None:
-    """Refuse what a world built in Python may hold and a scenario file cannot."""
+    """Refuse invalid numbers of a world built in Python; scenario files are checked before."""
     if not isinstance(value, Real) or not float(value) >= 0.0:
         raise ValueError(f"{what} must be a number that is not negative, not {value!r}")
