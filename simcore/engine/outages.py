@@ -82,7 +82,7 @@ def unless_failing(
     try:
         yield doing | failing
     except RunEndedError:
-        # A process that waits for ever is cancelled if one of its devices goes down for good; otherwise the run ends.
+        # A process that waits for ever is cancelled if a device goes down permanently; otherwise the run ends.
         if not outages.end_for_good(devices):
             raise
         yield failing

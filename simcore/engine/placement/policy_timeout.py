@@ -128,7 +128,7 @@ class _Thread:
     def give_up(self) -> tuple[tuple[str, int], ...]:
         """End the thread, now or when its call returns; returns the `stack` of `OverdueError`."""
         ident = self._thread.ident
-        assert ident is not None  # it has been started, and does not end before it is told to below
+        assert ident is not None  # it has been started, and does not end before the request below
         steps = traceback.walk_stack(sys._current_frames()[ident])
         stack = [(frame.f_code.co_filename, line) for frame, line in steps]
         self.calls.put(None)
