@@ -107,7 +107,7 @@ def run(
         typer.Option(
             metavar="FACTOR",
             help="Pace the runs by the wall clock: seconds of wall time per simulated second, so 1 is real time and "
-            "0.1 ten times as fast. The results are the same; how late events were is told afterwards.",
+            "0.1 ten times as fast. The results are the same; the lateness of events is printed afterwards.",
         ),
     ] = None,
     decision_limit: DecisionLimit = None,
@@ -115,7 +115,7 @@ def run(
         bool,
         typer.Option(
             "--audit",
-            help="Check after every event that no law of the simulation is broken, and say how much was checked. The "
+            help="Check the laws of the simulation after every event, and print the number of checks. The "
             "results are the same; it takes five to nine times as long.",
         ),
     ] = False,
@@ -128,6 +128,8 @@ def run(
 
     A run that ends early, for example out of memory, is a result like any other: the table says how it ended and the
     exit code is 0.
+
+    Example: headway run home-cluster --policy greedy --out greedy
     """
     with reported():
         if list_:
@@ -151,7 +153,10 @@ def run(
 
 @app.command()
 def validate(scenario: _Scenario) -> None:
-    """Check a scenario and say what it contains."""
+    """Check a scenario and print a summary.
+
+    Example: headway validate mine.yaml
+    """
     with reported():
         from headway.analysis.compare import choose, create_all, total_tokens
 
@@ -181,7 +186,7 @@ def paper(
         typer.Argument(metavar="[small|medium|sensitivity|all]", help="The experiment, all by default."),
     ] = "all",
     quick: Annotated[
-        bool, typer.Option("--quick", help="A few small worlds: to see that it works, not to learn from.")
+        bool, typer.Option("--quick", help="A few small worlds, as a test; too few for conclusions.")
     ] = False,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for tables and figures; other files in it are kept.")
@@ -198,13 +203,15 @@ def paper(
     page: Annotated[
         Path | None,
         typer.Option(
-            metavar="PATH", help="Put the tables and figures into this page too, as in docs/paper.md."
+            metavar="PATH", help="Also put the tables and figures into this page, as in docs/paper.md."
         ),
     ] = None,
 ) -> None:
     """Repeat the experiments of arXiv 2505.02533 in random worlds.
 
-    Tables and figures say how sure the results are.
+    Tables and figures include confidence intervals.
+
+    Example: headway paper small --quick
     """
     with reported():
         from headway.analysis.output import writing
@@ -239,7 +246,7 @@ trace.command()(generate)
 trace.command()(fit)
 app.add_typer(trace, name="trace")
 app.add_typer(
-    sweep, name="sweep", short_help="Make the runs of a campaign, thousands of them, and resume it."
+    sweep, name="sweep", short_help="Make the runs of a campaign, and resume it."
 )
 app.add_typer(policy, name="policy")
 

@@ -23,7 +23,7 @@ _Run = Annotated[
 ]
 _Policy = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Which run of those in it, by its policy; the first by default."),
+    typer.Option(metavar="NAME", help="Policy whose run to use; the first run by default."),
 ]
 _Seed = Annotated[
     int | None,
@@ -31,7 +31,7 @@ _Seed = Annotated[
 ]
 _Name = Annotated[
     str | None,
-    typer.Option("--run", metavar="ID", help="Which run of a store: its name, or the begin of it."),
+    typer.Option("--run", metavar="ID", help="Run of a campaign store: its name, or the beginning of it."),
 ]
 _Request = Annotated[int | None, typer.Option(min=0, help="Number of the request, 0 by default.")]
 
@@ -39,19 +39,21 @@ _Request = Annotated[int | None, typer.Option(min=0, help="Number of the request
 def timeline(
     run: _Run,
     tokens: Annotated[
-        str, typer.Option(metavar="FIRST-LAST", help="Which tokens of the request to show.")
+        str, typer.Option(metavar="FIRST-LAST", help="Tokens of the request to show, such as 50-60.")
     ] = "0-9",
     request: _Request = None,
     name: _Name = None,
     policy: _Policy = None,
     seed: _Seed = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE", help="Where to write; replaced if it is there.")
+        Path, typer.Option("--out", "-o", metavar="FILE", help="Output file; replaced if it exists.")
     ] = Path("timeline.json"),
 ) -> None:
-    """Write a timeline of what happened during some tokens.
+    """Write a timeline of some tokens: tasks, messages, moves and decisions.
 
-    ui.perfetto.dev and chrome://tracing show it.
+    Open it in ui.perfetto.dev or chrome://tracing.
+
+    Example: headway timeline results/home-cluster --tokens 50-60
     """
     with reported():
         from headway.analysis.replay.timeline import trace_events, window, write_timeline
@@ -70,19 +72,21 @@ def explain(
         int | None, typer.Option(min=0, help="The token to explain; the slowest by default.")
     ] = None,
     slowest: Annotated[
-        int | None, typer.Option(min=1, help="Explain so many tokens, the slowest of the run or request.")
+        int | None, typer.Option(min=1, help="Explain the N slowest tokens of the run or request.")
     ] = None,
     request: _Request = None,
     name: _Name = None,
     policy: _Policy = None,
     seed: _Seed = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Every piece of the critical path, not layers together.")
+        bool, typer.Option("--full", help="Show every piece of the critical path, without merging layers.")
     ] = False,
 ) -> None:
-    """Say why a token took as long as it did.
+    """Explain the latency of a token.
 
     The table is its critical path, stage by stage, with the reasons.
+
+    Example: headway explain results/home-cluster --slowest 3
     """
     with reported():
         from headway.analysis.replay.explain import explain as explained

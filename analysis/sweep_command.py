@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from headway.simcore.simulate import RunOptions
 
 sweep = typer.Typer(
-    help="Make the runs of a campaign: a scenario, varied along axes, under policies, with many seeds.",
+    help="Run a campaign: a scenario, varied along axes, under policies, with many seeds.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -45,7 +45,7 @@ _Dask = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="Use the workers of this Dask scheduler, such as tcp://host:8786."),
 ]
-_Retry = Annotated[bool, typer.Option("--retry-failed", help="Try again what failed earlier.")]
+_Retry = Annotated[bool, typer.Option("--retry-failed", help="Repeat failed runs.")]
 _Audit = Annotated[
     bool,
     typer.Option(
@@ -58,7 +58,7 @@ _Audit = Annotated[
 
 @sweep.command()
 def plan(file: _File, store: _Store = None, workers: _Count = None) -> None:
-    """Say how many runs there are, how many are missing, and their cost."""
+    """Print the numbers of all and of missing runs, and their cost."""
     with reported(), _planned(file, store) as (planned, place):
         from headway.analysis.campaign.estimate import estimate
         from headway.analysis.campaign.survey import look, other_models
@@ -92,10 +92,12 @@ def run(
     decision_limit: DecisionLimit = None,
     audit: _Audit = False,
 ) -> None:
-    """Make the runs that the store does not hold yet.
+    """Make the runs that are not in the store yet.
 
-    A run that fails is recorded and does not end the campaign. Ctrl-C finishes what is under way; what is done stays
-    done, whatever happens.
+    A failed run is recorded and does not end the campaign. Ctrl-C finishes the runs in progress; finished runs are
+    always kept.
+
+    Example: headway sweep run weaker-wifi --workers 2
     """
     with reported():
         options = _options(decision_limit, audit)
@@ -113,7 +115,7 @@ def resume(
     decision_limit: DecisionLimit = None,
     audit: _Audit = False,
 ) -> None:
-    """Go on with a campaign: as `run`, but only where there is a store."""
+    """Resume a campaign: as `run`, but only if its store exists."""
     with reported():
         options = _options(decision_limit, audit)
         with _planned(file, store, needed=True) as (planned, place):
@@ -122,7 +124,7 @@ def resume(
 
 @sweep.command()
 def status(file: _File, store: _Store = None) -> None:
-    """Say what the store has of a campaign, and what failed."""
+    """Print the finished, missing and failed runs of a campaign."""
     with reported(), _planned(file, store, needed=True) as (planned, place):
         from headway.analysis.campaign.lock import holder_of
         from headway.analysis.campaign.survey import failures_of, look, other_models
@@ -152,7 +154,7 @@ def export(
     ],
     store: _Store = None,
 ) -> None:
-    """Write the tables of a campaign, as far as it is made, to a folder."""
+    """Write the tables of the finished runs of a campaign to a folder."""
     with reported(), _planned(file, store, needed=True) as (planned, place):
         from headway.analysis.campaign.export import export as write
 
@@ -172,7 +174,7 @@ def verify(
         ),
     ] = False,
 ) -> None:
-    """Read everything in a store, and say what is damaged. Exit code 3 if something is, and is not repaired."""
+    """Check all files of a store and list damage. The exit code is 3 if damage remains."""
     with reported():
         from headway.analysis.campaign import Store
         from headway.analysis.campaign.verify import DAMAGED, damages

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from headway.traces import Options, Quantity, Recording
 
 trace = typer.Typer(
-    help="Look at recorded traces, and make traces.", no_args_is_help=True, rich_markup_mode=None
+    help="Inspect, convert and generate traces.", no_args_is_help=True, rich_markup_mode=None
 )
 
 _WORDS: "dict[str, Quantity]" = {
@@ -30,7 +30,7 @@ File = Annotated[str, typer.Argument(metavar="FILE", help="A recorded trace.")]
 Files = Annotated[list[str], typer.Argument(metavar="FILE", help="Recorded traces.")]
 Format = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Format, where it is not recognised; a wrong name lists all."),
+    typer.Option(metavar="NAME", help="Format, if it is not recognised; a wrong name lists all formats."),
 ]
 As = Annotated[
     str | None,
@@ -42,13 +42,13 @@ As = Annotated[
     ),
 ]
 Unit = Annotated[
-    str | None, typer.Option(metavar="UNIT", help="Of the values, where the file does not say it.")
+    str | None, typer.Option(metavar="UNIT", help="Unit of the values, if the file does not say it.")
 ]
-TimeUnit = Annotated[str | None, typer.Option(metavar="UNIT", help="Of the times, likewise.")]
+TimeUnit = Annotated[str | None, typer.Option(metavar="UNIT", help="Unit of the times, if the file does not say it.")]
 ColumnName = Annotated[
     str | None, typer.Option(metavar="NAME", help="Column with the values, or its number from 1.")
 ]
-TimeColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column with the times, likewise.")]
+TimeColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column with the times, or its number from 1.")]
 Repair = Annotated[
     bool, typer.Option("--repair", help="Merge or leave out rows in columns that are not in order.")
 ]
@@ -56,11 +56,11 @@ MaxGap = Annotated[
     str | None, typer.Option(metavar="TIME", help='Shorten longer gaps to this, such as "10 s".')
 ]
 Select = Annotated[
-    str | None, typer.Option(metavar="WHICH", help="The recording to use, in formats with several in a file.")
+    str | None, typer.Option(metavar="WHICH", help="The recording to use, if the file has several.")
 ]
 Step = Annotated[
     str | None,
-    typer.Option(metavar="TIME", help="Average over this before; 1 s for logs of packets by default."),
+    typer.Option(metavar="TIME", help="Average over this time; 1 s for packet logs by default."),
 ]
 
 
@@ -85,14 +85,16 @@ def info(
         bool,
         typer.Option(
             "--rows",
-            help="Every row counts the same, as in most publications, and not for as long as it holds.",
+            help="Weight all rows equally, as most publications do, instead of by their duration.",
         ),
     ] = False,
     step: Step = None,
 ) -> None:
-    """Say what is in recorded traces: length, mean, percentiles, gaps.
+    """Print the length, mean, percentiles and gaps of recorded traces.
 
-    What had to be repaired follows. Of a log of requests: how many there are, and how long prompts and outputs are.
+    Repairs are listed too. For a log of requests: their number, and the lengths of prompts and outputs.
+
+    Example: headway trace info link.csv
     """
     with reported():
         from headway.analysis.recordings import recordings_tables, repairs

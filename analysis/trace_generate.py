@@ -59,14 +59,14 @@ def generate(
         ),
     ] = "rate",
     unit: Annotated[
-        _Text, typer.Option(help="Of the values in the file; Mbit/s, % or MB by default.")
+        _Text, typer.Option(help="Unit of the values in the file; Mbit/s, % or MB by default.")
     ] = None,
     mean: Annotated[_Text, typer.Option(metavar="VALUE", help='With its unit: "50 Mbit/s".')] = None,
     sigma: Annotated[
-        _Number, typer.Option(help="Standard deviation of the logarithm (walk), or of the noise's (diurnal).")
+        _Number, typer.Option(help="Standard deviation of the logarithm (walk) or of the noise (diurnal).")
     ] = None,
     correlation: Annotated[
-        _Number, typer.Option(help="Of one logarithm with the next (walk, diurnal).")
+        _Number, typer.Option(help="Correlation of consecutive logarithms (walk, diurnal).")
     ] = None,
     deviation: Annotated[_Text, typer.Option(metavar="VALUE", help="ornstein-uhlenbeck.")] = None,
     relaxation: Annotated[_Text, typer.Option(metavar="TIME", help="ornstein-uhlenbeck.")] = None,
@@ -82,7 +82,9 @@ def generate(
 ) -> None:
     """Draw a synthetic trace into a file that a scenario can name.
 
-    docs/generators.md says what the kinds and their parameters are.
+    docs/generators.md describes the kinds and their parameters.
+
+    Example: headway trace generate walk --mean "50 Mbit/s" --sigma 0.5 --step 1s --duration 60s --out walk.csv
     """
     given = {name: value for name, value in locals().items() if value is not None}
     with reported():
@@ -184,7 +186,7 @@ def fit(
     max_gap: MaxGap = None,
     select: Select = None,
 ) -> None:
-    """Find the synthetic traces that are most like a recorded one.
+    """Fit synthetic traces to a recorded one.
 
     The best comes first. Distance is between the distributions of the values, memory between the autocorrelations; both
     are 0 for a perfect imitation. Then come the errors of mean and standard deviation, the correlations of values one
