@@ -245,9 +245,7 @@ app.command()(report)
 trace.command()(generate)
 trace.command()(fit)
 app.add_typer(trace, name="trace")
-app.add_typer(
-    sweep, name="sweep", short_help="Make the runs of a campaign, and resume it."
-)
+app.add_typer(sweep, name="sweep", short_help="Make the runs of a campaign, and resume it.")
 app.add_typer(policy, name="policy")
 
 

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
     from headway.traces import Options, Quantity, Recording
 
-trace = typer.Typer(
-    help="Inspect, convert and generate traces.", no_args_is_help=True, rich_markup_mode=None
-)
+trace = typer.Typer(help="Inspect, convert and generate traces.", no_args_is_help=True, rich_markup_mode=None)
 
 _WORDS: "dict[str, Quantity]" = {
     "rate": "rate",
@@ -44,11 +42,15 @@ As = Annotated[
 Unit = Annotated[
     str | None, typer.Option(metavar="UNIT", help="Unit of the values, if the file does not say it.")
 ]
-TimeUnit = Annotated[str | None, typer.Option(metavar="UNIT", help="Unit of the times, if the file does not say it.")]
+TimeUnit = Annotated[
+    str | None, typer.Option(metavar="UNIT", help="Unit of the times, if the file does not say it.")
+]
 ColumnName = Annotated[
     str | None, typer.Option(metavar="NAME", help="Column with the values, or its number from 1.")
 ]
-TimeColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column with the times, or its number from 1.")]
+TimeColumn = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Column with the times, or its number from 1.")
+]
 Repair = Annotated[
     bool, typer.Option("--repair", help="Merge or leave out rows in columns that are not in order.")
 ]

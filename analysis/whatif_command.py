@@ -30,9 +30,7 @@ def whatif(
     ],
     set_: Annotated[
         _Texts,
-        typer.Option(
-            "--set", metavar="CHANGE", help="PATH=VALUE or PATH*FACTOR. May be repeated."
-        ),
+        typer.Option("--set", metavar="CHANGE", help="PATH=VALUE or PATH*FACTOR. May be repeated."),
     ] = None,
     drop: Annotated[_Texts, typer.Option(metavar="PATH", help="Leave out a device, a link, any key.")] = None,
     shift_trace: Annotated[
@@ -61,11 +59,13 @@ def whatif(
     replications: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Number of worlds, each with its own seed; 10 by default, 1 if nothing depends on the seed."
+            min=1,
+            help="Number of worlds, each with its own seed; 10 by default, 1 if nothing depends on the seed.",
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the first world, instead of the scenario's.")
+        int | None,
+        typer.Option(min=0, max=2**63 - 1, help="Seed of the first world, instead of the scenario's."),
     ] = None,
     out: Annotated[
         Path | None,
