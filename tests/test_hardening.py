@@ -241,7 +241,7 @@ class TestTraces:
         self, rows: str, options: list[str], tmp_path: Path
     ) -> None:
         path = written(tmp_path / "log.mahimahi", rows)
-        assert "a step that makes at most 10,000,000" in refused("trace", "info", path, *options)
+        assert "a step long enough for at most 10,000,000" in refused("trace", "info", path, *options)
         assert "np.float64" not in refused("trace", "fit", path, *options)
         if not options:
             assert command("trace", "plot", path, "-o", tmp_path / "figure.png") == (0, "")
@@ -343,8 +343,8 @@ class TestNames:
         place.unlink(missing_ok=True)
         place.symlink_to(home / "file" if "." in name else home)
         for asked in (["run", many, "--workers", "1"], ["status", many], ["plan", many]):
-            assert "a link in a store" in refused("sweep", *asked, "--store", store)
-        assert "a link in a store" in refused(
+            assert "a symbolic link in a store" in refused("sweep", *asked, "--store", store)
+        assert "a symbolic link in a store" in refused(
             "sweep", "export", many, "--store", store, "--out", tmp_path / "out"
         )
         assert [p.name for p in home.iterdir()] == [".secret"]
