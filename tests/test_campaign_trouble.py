@@ -201,7 +201,7 @@ def test_workers_that_end_before_the_first_run_are_begun_anew(
 def test_workers_that_cannot_be_begun_are_told(tmp_path: Path) -> None:
     plan, store = planned(small(tmp_path, ONE_SEED), tmp_path), Store(tmp_path / "store")
     workers = Workers(executor := Weak([BrokenExecutor("dead")] * 99), lambda: 1, restart=executor.again)
-    with pytest.raises(InputError, match="only workers that end at once .BrokenExecutor: dead"):
+    with pytest.raises(InputError, match=r"only workers that end at once \(BrokenExecutor: dead"):
         run(plan, store, workers)
     assert rows(store, "failures").empty
 
