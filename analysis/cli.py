@@ -49,7 +49,5 @@ def _headway(
 for command in (run, validate, paper, whatif, timeline, explain, report):
     app.command()(command)
 app.add_typer(trace, name="trace")
-app.add_typer(
-    sweep, name="sweep", short_help="Make the runs of a campaign, thousands of them, and resume it."
-)
+app.add_typer(sweep, name="sweep", short_help="Make the runs of a campaign, and resume it.")
 app.add_typer(policy, name="policy")

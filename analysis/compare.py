@@ -52,7 +52,7 @@ def given(names: Sequence[str]) -> dict[str, Policy]:
 def _distinct(names: Sequence[str]) -> None:
     twice = sorted({name for name in names if list(names).count(name) > 1})
     if twice:
-        raise InputError("--policy", f"{twice[0]!r} more than once", "every policy at most once")
+        raise InputError("--policy", f"{twice[0]!r} more than once", "each policy at most once")
 
 
 def total_tokens(scenario: Scenario) -> int:

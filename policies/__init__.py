@@ -1,4 +1,4 @@
-"""Deciders: where each block shall live.
+"""Policies: algorithms that decide which device holds which block.
 
 A policy is any object with a `name` and a method `decide` from an `Observation` to a decision; `docs/policies.md` shows
 how to write one in twenty lines.

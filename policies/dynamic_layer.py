@@ -1,20 +1,20 @@
 """Layer-wise placement that moves whole layers away from devices under pressure.
 
 The dynamic layer-wise baseline to which *Large Language Model Partitioning for Low-Latency Inference at the Edge*
-(arXiv 2505.02533) compares its head-wise migration: whole layers migrate when a device runs short. How it decides was
-not to be had, so all of the following is ours.
+(arXiv 2505.02533) compares its head-wise migration: whole layers migrate when a device runs short. The algorithm of
+this baseline is not published; all of the following is ours.
 
 - Units are those of `edgeshard`: layers, or attention, projection and feed-forward network of a single one.
 - The first placement fills the devices one after another: the source, then the others from the fastest to the slowest,
-  each up to the memory threshold, or to the brim if that is not enough. Devices that are down or cut off come last.
+  each up to the memory threshold, or completely if that is not enough. Devices that are down or cut off come last.
 - A device is short of memory when the blocks it will hold by the end of the interval pass `memory_threshold` of what
   is available, and short of compute when others take more than `compute_threshold` of it, or when it is down or cut
-  off. A device's share of the work is no such sign: layers run one after another, so an even share does not make a
-  token any faster.
+  off. A device's share of the work does not count: layers run one after another, so an even share does not make a
+  token faster.
 - A device short of memory gives up its smallest unit that helps, or the largest if none alone does, to the device with
   most room; one short of compute gives up its last unit to the device with the least load from others. Only devices
-  that are short of nothing, also afterwards, take units in; so no unit comes back while the world stands still. If
-  there is none, a device that is overfull or down may go on to fill others to the brim.
+  that are short of neither, also after the move, receive units; so no unit comes back while the world does not change.
+  If there is no such device, a device that is overfull or down may fill others completely.
 - At most `most_moves` units move in one decision, of overfull devices first. If that is not enough for everything to
   fit, the answer is `Infeasible`, or keep when the scenario swaps.
 - A placement in force that splits a unit, left by another policy, is replaced by a first placement.
@@ -38,8 +38,8 @@ class DynamicLayer:
     """Whole layers, filled in at first, and moved off devices that run short of memory or compute.
 
     Attributes:
-        memory_threshold: share of the available memory of a device that may be held, in (0, 1].
-        compute_threshold: share of a device that others may take, in [0, 1].
+        memory_threshold: share of the available memory of a device that blocks may use, in (0, 1].
+        compute_threshold: share of a device that other programs may use, in [0, 1].
         most_moves: units that may move in one decision.
     """
 
@@ -78,7 +78,7 @@ class DynamicLayer:
         return Infeasible("no placement of whole layers was found that fits, or it takes too many moves")
 
     def _filled(self, seen: Observation, sizes: FloatArray) -> IntArray | None:
-        """A first placement, the device of each unit; None if none was found."""
+        """A first placement: the device of each unit; None if none was found."""
         seconds = seen.seconds_together(np.arange(len(seen.blocks)))
         order = np.lexsort((seconds, np.arange(seen.devices) != seen.source, self._busy(seen)))
         for limit in (self.memory_threshold, 1.0):
@@ -103,7 +103,7 @@ class DynamicLayer:
         return target
 
     def _next_move(self, seen: Observation, sizes: FloatArray, plan: IntArray) -> tuple[int, int] | None:
-        """A unit, and the device it goes to; None when no device needs to give one up, or none can take it."""
+        """A unit and its new device; None if no device is short, or no device can receive a unit."""
         held = np.bincount(plan, sizes, seen.devices).astype(np.float64)
         excess = held - self.memory_threshold * seen.available_bytes
         full = excess > predict.TOLERANCE_BYTES
@@ -118,9 +118,9 @@ class DynamicLayer:
         return None
 
     def _rooms(self, seen: Observation, held: FloatArray, old: int, *, over: bool) -> list[FloatArray]:
-        """Bytes that each device may take in from `old`, shape (D,) each, the last resort last.
+        """Bytes that each device may receive from `old`, shape (D,) each, in order of preference.
 
-        `old` itself is never among them: it is past the very bound that makes it give something up.
+        `old` itself receives nothing: it exceeds the bound.
         """
         rooms = [np.where(self._busy(seen), -np.inf, self.memory_threshold * seen.available_bytes - held)]
         if over or not usable(seen)[old]:
@@ -140,7 +140,7 @@ def _plan_in_force(seen: Observation, parts: tuple[IntArray, ...]) -> IntArray |
 
 
 def _first_fit(sizes: FloatArray, room: FloatArray, order: IntArray) -> IntArray | None:
-    """Each unit on the first device of `order` with room; None if one has no place."""
+    """Each unit on the first device of `order` with room; None if a unit fits nowhere."""
     free = room.copy()
     plan = np.empty(len(sizes), dtype=np.int64)
     for unit, size in enumerate(sizes):
@@ -153,7 +153,7 @@ def _first_fit(sizes: FloatArray, room: FloatArray, order: IntArray) -> IntArray
 
 
 def _to_move(sizes: FloatArray, candidates: IntArray, most: float, needed: float | None) -> int | None:
-    """The unit to take off a device, of at most `most` bytes; `needed` bytes shall go if it is short of memory."""
+    """The unit to move off a device, of at most `most` bytes; a device short of memory must free `needed` bytes."""
     later_first = candidates[sizes[candidates] <= most][::-1]
     if needed is not None:
         later_first = later_first[sizes[later_first] > 0.0]
@@ -164,7 +164,7 @@ def _to_move(sizes: FloatArray, candidates: IntArray, most: float, needed: float
 
 
 def _taker(seen: Observation, room: FloatArray, size: float, *, by_room: bool) -> int:
-    """The device with most room for a unit, or with the least load from others; of equal ones the other decides."""
+    """The device with most room for a unit, or with the least load from others; ties: the other criterion."""
     candidates = np.flatnonzero(size <= room)
     keys = (-room[candidates], -seen.availability[candidates])
     return int(candidates[np.lexsort(keys[::-1] if by_room else keys)[0]])

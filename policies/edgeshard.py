@@ -5,21 +5,21 @@ cuts are. A dynamic programme over layers and devices minimises either the laten
 every move of the activations from device to device, and the way back to the source) or the slowest stage of a pipeline.
 The first layer stays on the source, so that no raw input leaves it.
 
-Ours, where the paper leaves it open, where its text was not at hand in full, or where this world is different:
+Ours, where the paper leaves it open, where its full text was not available, or where this simulator differs:
 
 - Each device holds one run of consecutive units. A programme over (layer, device) alone cannot say which devices a path
   has used and how much memory it took on them, so a state here also carries the set of devices used and where the run
   of the current one began. Of two states with the same device and set, only what is cheaper or began its run later is
   kept. The result is exact until there are more than `most_states` of them; then those are kept that promise the
   lowest cost, estimated for latency by the programme without memory, run backwards, and for throughput by work that can
-  be divided at will among the devices still free. Larger worlds thus get a good plan and not certainly the best one.
+  be divided arbitrarily among the devices still free. Larger worlds thus get a good plan, not necessarily the best one.
 - A model of one layer is cut into attention (all heads), projection and feed-forward network instead of layers.
 - The embedding belongs to the first unit; the output head is a unit of its own, the last.
 - The first unit is pinned to the source as long as a plan is found that ever ends; a source that is too small, down or
-  cut off is passed over, since a comparison of policies is not served by giving up.
-- Costs are those of the interval at hand, so at the start of a request mostly those of the prefill. The paper measures
+  cut off is skipped, because a comparison of policies needs a result.
+- Costs are those of the present interval, so at the start of a request mostly those of the prefill. The paper measures
   layers in advance.
-- The plan is made once and kept. It is made anew, ignoring what moving costs, only when it no longer fits and the
+- The plan is made once and kept. It is recomputed, ignoring migration costs, only when it no longer fits and the
   scenario does not swap.
 """
 
@@ -348,7 +348,7 @@ def _room(chain: _Chain, states: _States, used: NDArray[np.bool_], unit: int) ->
     left = chain.bytes_held[unit + 1 :]
     slack = predict.TOLERANCE_BYTES
     here = chain.memory[states.device] - states.held
-    # No device counts for more than all that is to come, lest what is small be lost beside it.
+    # No device counts for more than all remaining units, so that small numbers keep their precision.
     memory = np.minimum(chain.memory, left.sum())
     enough: NDArray[np.bool_] = _free(states, used, unit, memory) + here + slack >= left.sum()
     usual = float(np.median(chain.bytes_held))
@@ -360,7 +360,7 @@ def _room(chain: _Chain, states: _States, used: NDArray[np.bool_], unit: int) ->
 
 
 def _divided(chain: _Chain, states: _States, used: NDArray[np.bool_], unit: int) -> FloatArray:
-    """The slowest stage if the work to come could be divided at will among the devices still free, shape (n,)."""
+    """The slowest stage if the work to come could be divided arbitrarily among the devices still free, shape (n,)."""
     speed = 1.0 / np.maximum(chain.seconds[unit + 1 :].sum(axis=0), 1e-300)
     here = speed[states.device]
     begun = np.where(np.isfinite(states.stage), states.stage, 0.0) * here

@@ -4,24 +4,24 @@ Galaxy splits the attention heads and the columns of the feed-forward network of
 steps: first in proportion to how fast a device computes, then what does not fit into a device's memory is moved to
 those with room.
 
-Ours, where the paper leaves it open, where its text was not at hand in full, or where this world is different:
+Ours, where the paper leaves it open, where its full text was not available, or where this simulator differs:
 
 - The speed of a device is one over its seconds for all blocks of one layer, as observed when the plan is made; a device
   that is down, or from or to which the source can send nothing, counts as having none. Links do not matter otherwise.
 - Heads are whole, so their numbers are rounded by largest remainders, alike in every layer: each device is less than
   one head from its exact share. Feed-forward networks in several shards are split like heads; the shard that gathers
   the sums of the others is with the projection, if the device of that has a share.
-- The projection, and a feed-forward network that is one block, cannot be split. They are dealt out over the layers
-  instead: each device gets both of a run of layers, as many as its speed says, again by largest remainders. In a model
-  of one layer the fastest device thus has both.
+- The projection, and a feed-forward network that is one block, cannot be split. They are distributed over the
+  layers instead: each device gets both of consecutive layers, in proportion to its speed, again by largest remainders.
+  In a model of one layer the fastest device thus has both.
 - Embedding and output head, which the paper does not split, start on the source.
-- Step two takes one block at a time from the device that is most overfull: the smallest that cures it, or else the
-  largest that fits elsewhere, to the device with room that would be done with all its blocks first. If this gets stuck,
-  proportions are given up and a search over all ways to pack the blocks takes over. So `Infeasible` is certain as long
+- Step two moves one block at a time off the most overfull device: the smallest block that is enough, or else the
+  largest that fits elsewhere, to the device with room that would finish all its blocks first. If no block can move, a
+  search over all ways to pack the blocks replaces the proportions. So `Infeasible` is certain as long
   as that search ends within its bound on choices, as it does for small worlds; it is bounded for large ones.
-- Galaxy shares the norms between blocks by position in the sequence, and overlaps sending with computing; this world
-  has neither.
-- The plan is made once and kept. It is made anew, ignoring what moving costs, only when it no longer fits and the
+- Galaxy shares the norms between blocks by position in the sequence, and overlaps sending with computing; this
+  simulator models neither.
+- The plan is made once and kept. It is recomputed, ignoring migration costs, only when it no longer fits and the
   scenario does not swap.
 """
 
@@ -59,7 +59,7 @@ class Galaxy:
 
 
 def shares(count: int, speed: FloatArray) -> IntArray:
-    """How many of `count` equal things each device gets, in proportion to `speed`, by largest remainders, shape (D,).
+    """Number of `count` equal parts for each device, in proportion to `speed`, by largest remainders, shape (D,).
 
     Of equal remainders the faster device goes first, then the one listed first.
     """
@@ -71,7 +71,7 @@ def shares(count: int, speed: FloatArray) -> IntArray:
 
 
 def _in_proportion(seen: Observation) -> IntArray:
-    """The first step: as the devices' speeds say, whatever their memory, shape (B,)."""
+    """The first step: in proportion to the speeds of devices, ignoring memory, shape (B,)."""
     blocks = seen.blocks
     speed = _speed(seen)
     numbers = np.arange(seen.devices)
@@ -89,17 +89,17 @@ def _in_proportion(seen: Observation) -> IntArray:
 
 
 def _speed(seen: Observation) -> FloatArray:
-    """Layers per second of each device; all alike if none can be used, shape (D,)."""
+    """Layers per second of each device; all equal if none can be used, shape (D,)."""
     layer = seen.seconds_together(np.flatnonzero(seen.blocks.layer == 0))
     speed: FloatArray = np.where(usable(seen), 1.0 / layer, 0.0)
     return speed if speed.any() else np.ones(seen.devices)
 
 
 def _unload(seen: Observation, devices: IntArray) -> IntArray | None:
-    """The second step: move blocks off overfull devices, shape (B,); None when stuck."""
+    """The second step: move blocks off overfull devices, shape (B,); None if no block can move."""
     devices = devices.copy()
     held = predict.held_bytes(seen, devices)
-    # Sums depend on their order by a rounding: what fitted by one must not overflow by the other.
+    # Sums depend on their order by rounding: a placement that fits by one order must not overflow by the other.
     while (held > seen.available_bytes * (1.0 + 1e-12)).any():
         old = int((held - seen.available_bytes).argmax())
         block = _to_move(seen, np.flatnonzero(devices == old), held, old)
@@ -111,7 +111,7 @@ def _unload(seen: Observation, devices: IntArray) -> IntArray | None:
 
 
 def _to_move(seen: Observation, candidates: IntArray, held: FloatArray, old: int) -> int | None:
-    """The block to take off an overfull device; None if none fits elsewhere."""
+    """The block to move off an overfull device; None if none fits elsewhere."""
     elsewhere = np.delete(seen.available_bytes - held, old)
     size = seen.memory_bytes[candidates]
     movable = (size > 0.0) & (size <= elsewhere.max(initial=-np.inf))
@@ -122,7 +122,7 @@ def _to_move(seen: Observation, candidates: IntArray, held: FloatArray, old: int
 
 
 def _soonest(seen: Observation, devices: IntArray, block: int, held: FloatArray) -> int:
-    """The device with room for a block that would be done with all its blocks first; usable ones before others."""
+    """The device with room for a block that would finish all its blocks first; usable devices before others."""
     blocks, (block_s, task_s) = seen.blocks, seen.interval_times
     kind, graph = blocks.kind, seen.step_graphs.of(devices, seen.source)
     own, where = graph.kind[graph.tasks], graph.device[graph.tasks]

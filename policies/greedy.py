@@ -20,13 +20,13 @@ class Greedy:
     }
 
     def decide(self, seen: Observation) -> Decision:
-        """Place all blocks anew; what it costs to move them is ignored too."""
+        """Place all blocks again, also ignoring migration costs."""
         devices = np.empty(len(seen.blocks), dtype=np.int64)
         # A device that is down has no room, not even for a block without bytes.
         free = np.where(seen.up, seen.available_bytes, -1.0)
         busy = np.zeros(seen.devices)
         blocks, (block_s, task_s) = seen.blocks, seen.interval_times
-        # Whether a device computes a task of a kind and layer already, which another block joins without overhead.
+        # Whether a device already has a task of a kind and layer, so that another block adds no overhead.
         begun = np.zeros((len(Kind), blocks.layers + 2, seen.devices), dtype=np.bool_)
         for block in np.argsort(-seen.memory_bytes, kind="stable"):
             kind, layer = blocks.kind[block], blocks.layer[block]

@@ -9,7 +9,7 @@ from headway.simcore import Decision, Infeasible, Keep, Observation, Placement
 
 @dataclass(frozen=True)
 class Pinned:
-    """The placement that the scenario pins under `placement`, kept for good."""
+    """The placement that the scenario gives under `placement`, never changed."""
 
     name: ClassVar[str] = "pinned"
     declares: ClassVar[Mapping[str, str]] = {

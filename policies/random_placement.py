@@ -1,4 +1,4 @@
-"""Random placement: what a policy that knows nothing but memory would reach."""
+"""Random placement: a baseline that considers memory only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ class Random:
 
     Blocks are drawn largest first; each device with room is equally likely, those that are up and in reach of the
     source before any other. A draw that runs out of room is thrown away, twenty times at most, so in a very tight
-    world `Infeasible` does not mean that no placement exists. A placement that no longer fits is drawn anew, unless the
-    scenario swaps.
+    world `Infeasible` does not mean that no placement exists. A placement that no longer fits is drawn again, unless
+    the scenario swaps.
 
     Attributes:
-        seed: of the draws; beside it they depend only on the request and the number of tokens generated.
-        replan: draw anew at every interval.
+        seed: of the draws, which also depend on the request and the number of tokens generated.
+        replan: draw again at every interval.
     """
 
     name: ClassVar[str] = "random"

@@ -42,9 +42,9 @@ _GROUP = "headway.policies"
 
 @cache
 def _installed() -> Mapping[str, tuple[EntryPoint, ...]]:
-    """Policies that installed packages register as entry points, by name; nothing of theirs is imported yet.
+    """Policies that installed packages register as entry points, by name, without importing them.
 
-    Entry points of one name that lead to the same object count once; others contradict each other.
+    Entry points with the same name and object count once; with different objects they conflict.
     """
     known: dict[str, dict[str, EntryPoint]] = {}
     for entry in sorted(entry_points(group=_GROUP), key=lambda entry: (entry.name, entry.value)):
@@ -53,7 +53,7 @@ def _installed() -> Mapping[str, tuple[EntryPoint, ...]]:
 
 
 def names() -> tuple[str, ...]:
-    """Names of all registered policies, shipped or installed, sorted; those that cannot be used among them."""
+    """Names of all registered policies, shipped or installed, sorted, including those that cannot be used."""
     return tuple(sorted({*_POLICIES, *_installed()}))
 
 
@@ -83,27 +83,29 @@ def trouble(name: str) -> str:
 
 
 def declared(policy: Policy) -> Mapping[str, str]:
-    """The laws that a policy says it does not keep, each with the reason; `policies.contract` knows which there are.
+    """The laws of `policies.contract` that a policy declares to break, each with its reason.
 
     Raises:
-        InputError: there is no reason.
+        InputError: a reason is missing.
     """
     where = f"{policy.name}.declares"
     declares: object = getattr(policy, "declares", {})
     if not isinstance(declares, Mapping):
         raise InputError(
-            where, shown(declares), 'the reason for each law, such as {"stable": "it thinks twice"}'
+            where,
+            shown(declares),
+            'a mapping from laws to reasons, such as {"stable": "it explores at random"}',
         )
     for law, why in declares.items():
         if not isinstance(why, str) or not why.strip():
             raise InputError(
-                f"{where}[{law!r}]", shown(why), "a text that says why it does not keep this law"
+                f"{where}[{law!r}]", shown(why), "a text that says why the policy breaks this law"
             )
     return declares
 
 
 def create(name: str, **parameters: Any) -> Policy:
-    """A fresh policy.
+    """Create a new policy.
 
     Args:
         name: under which it is registered; `names` lists them.
@@ -116,10 +118,10 @@ def create(name: str, **parameters: Any) -> Policy:
 
 
 def chosen(choice: PolicyChoice) -> Policy:
-    """The policy that a scenario names.
+    """Create the policy that a scenario names.
 
     Raises:
-        InputError: as `create`, and says where the policy is named.
+        InputError: as `create`; the message says where the policy is named.
     """
     policy = _find(choice.name, choice.where)
     where = f"{choice.where}: {choice.name}"
@@ -138,13 +140,13 @@ def chosen(choice: PolicyChoice) -> Policy:
     except InputError as error:
         if not values or not isinstance(error.__cause__, ValueError):
             raise
-        raise InputError(where, str(error.__cause__), "parameters as documented") from error.__cause__
+        raise InputError(where, str(error.__cause__), "the documented parameters") from error.__cause__
 
 
 def found(name: str, where: str = "policy") -> Callable[[], Policy]:
-    """What makes a policy: a registered one by its name, any other as `module:Class`, which imports the module.
+    """A function that creates a policy, given a registered name or `module:Class` (which imports the module).
 
-    For the command line and for Python. What a file says is never given to this: a file must not import code.
+    For the command line and for Python only: a scenario file must not import code.
 
     Raises:
         InputError: there is no such policy.
@@ -154,8 +156,8 @@ def found(name: str, where: str = "policy") -> Callable[[], Policy]:
         return partial(_made, _find(name, where), name, where)
     try:
         module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # whatever somebody's code does when it is imported
-        accepted = "the name of a module on Python's path that can be imported, a colon, and a class in it"
+    except (Exception, SystemExit) as error:  # code of others may raise anything when it is imported
+        accepted = "MODULE:CLASS, a module that Python can import and a class in it"
         raise InputError(where, f"{shown(name)} ({told(error)})", accepted) from error
     made = getattr(module, class_name, None)
     if not callable(made):
@@ -165,30 +167,32 @@ def found(name: str, where: str = "policy") -> Callable[[], Policy]:
 
 
 def _offered(module: ModuleType, name: str) -> str:
-    """The classes of a module that look like policies; its own and those that it has from elsewhere."""
+    """The classes of a module that look like policies, including imported ones."""
     classes = [key for key, value in vars(module).items() if isinstance(value, type)]
     policies = [key for key in classes if callable(getattr(getattr(module, key), "decide", None))]
     return one_of(name, policies) if policies else "a class with a name and a method decide"
 
 
 def _parameters(policy: object) -> list[str]:
-    """The fields of a dataclass; nothing else has parameters that a file can set."""
+    """The fields of a dataclass; other classes have no parameters that a file can set."""
     if not isinstance(policy, type) or not dataclasses.is_dataclass(policy):
         return []
     return [field.name for field in dataclasses.fields(policy)]
 
 
 def _made(make: Callable[[], Any], name: str, where: str) -> Policy:
-    """A policy of somebody else's making, seen to be one."""
+    """Create a policy and check that it is one."""
     try:
         policy: Policy = make()
     except TypeError as error:
-        accepted = "a class that needs no arguments, or a function without any that makes a policy"
+        accepted = "a class that needs no arguments, or a function without arguments that returns a policy"
         raise InputError(where, f"{shown(name)} ({error})", accepted) from error
     except InputError:
         raise
     except (Exception, SystemExit) as error:
-        raise InputError(where, f"{shown(name)} ({told(error)})", "a policy that can be made") from error
+        raise InputError(
+            where, f"{shown(name)} ({told(error)})", "a class that can be instantiated without arguments"
+        ) from error
     if lack := _lack(policy):
         raise InputError(where, f"{shown(name)}, which has {lack}", "a class with a name and a method decide")
     return policy
@@ -198,17 +202,17 @@ _LATE = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasy
 
 
 def _lack(policy: object) -> str:
-    """What an object lacks to be a policy, in words; empty where it lacks nothing."""
+    """What an object lacks to be a policy; empty if it is one."""
     if not isinstance(getattr(policy, "name", None), str):
-        return "no name, or one that is no text"
+        return "no name, or a name that is not a text"
     decide = getattr(policy, "decide", None)
     if not callable(decide):
         return "no method decide"
     if any(is_late(decide) for is_late in _LATE):
-        return "a method decide that yields or is awaited, and so returns no decision"
+        return "a method decide that is a generator or a coroutine"
     if inspect.ismethod(decide) or inspect.isfunction(
         decide
-    ):  # of others Python does not know the arguments well
+    ):  # the signatures of other callables are not reliable
         try:
             inspect.signature(decide).bind(None)
         except TypeError:
@@ -224,23 +228,23 @@ def _find(name: str, where: str) -> Callable[..., Policy]:
         shipped = ["Headway itself"] if name in _POLICIES else []
         by = " and by ".join([*shipped, *map(_origin, entries)])
         found = f"the policy {shown(name)}, which is registered by {by}"
-        raise InputError(where, found, "a name that is registered once: uninstall or rename the others")
+        raise InputError(where, found, "a name that one package registers (uninstall or rename the others)")
     return _POLICIES[name] if name in _POLICIES else _loaded(entries[0], where)
 
 
 def _origin(entry: EntryPoint) -> str:
-    """Whose entry point it is, and what it leads to."""
+    """The package of an entry point, and its object."""
     return f"{entry.dist.name} ({entry.value})" if entry.dist is not None else entry.value
 
 
 def _loaded(entry: EntryPoint, where: str) -> Callable[..., Policy]:
     try:
         make = entry.load()
-    except (Exception, SystemExit) as error:  # whatever the code of somebody else does when it is imported
+    except (Exception, SystemExit) as error:  # code of others may raise anything when it is imported
         found = f"the policy {shown(entry.name)} of {_origin(entry)} ({told(error)})"
         raise InputError(where, found, "a class that can be imported") from error
     if not callable(make):
-        found = f"the policy {shown(entry.name)} of {_origin(entry)}, which is no class"
+        found = f"the policy {shown(entry.name)} of {_origin(entry)}, which is not a class"
         raise InputError(where, found, "a class with a name and a method decide")
     policy: Callable[..., Policy] = make
     return policy

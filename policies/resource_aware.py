@@ -1,8 +1,8 @@
 """The resource-aware, myopic policy of *Large Language Model Partitioning for Low-Latency Inference at the Edge*.
 
 At every interval the policy searches for a new placement of all blocks by their scores (`policies.common.score_search`
-describes the search, and where it fills gaps of the paper, arXiv 2505.02533). It adopts the new placement only if
-inference and migration together are predicted to be faster than staying.
+describes the search, and our choices where the paper, arXiv 2505.02533, leaves gaps). It adopts the new placement only
+if inference and migration together are predicted to be faster than staying.
 """
 
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ class ResourceAware(ScoreSearch):
     """Score-based head-level placement, replanned at every interval.
 
     Attributes:
-        deadline_s: time that one token may take, of which the times in a score are shares; by default the time that it
-            would take with every block on the slowest device that is up.
-        weights: of memory, computing and moving data; with weights the score is their weighted sum instead of the
-            largest. Memory must fit all the same.
+        deadline_s: time for one token, by which the times in a score are divided; by default the time of a token with
+            every block on the slowest device that is up.
+        weights: of memory, computing and moving data; with weights the score is their weighted sum instead of their
+            maximum. Memory must still fit.
         most_evictions: blocks that may be moved to make room for one block.
-        most_backtracks: choices that may be taken back in one decision.
+        most_backtracks: choices that may be undone in one decision.
     """
 
     name: ClassVar[str] = "resource-aware"
@@ -33,7 +33,7 @@ class ResourceAware(ScoreSearch):
     }
 
     def decide(self, seen: Observation) -> Decision:
-        """Place all blocks anew, and stay if that is not predicted to be slower."""
+        """Search for a new placement; keep the present one unless the new one is predicted to be faster."""
         target = self.place(seen)
         if target is None:
             return Infeasible(NOTHING_FOUND)
@@ -43,7 +43,7 @@ class ResourceAware(ScoreSearch):
 
 
 def _may_stay(seen: Observation, target: IntArray) -> bool:
-    """Whether the placement in force may go on, and moving to `target` is impossible or not predicted to be faster."""
+    """Whether the placement in force can stay, and moving to `target` is impossible or not predicted to be faster."""
     if seen.placement is None or not predict.can_stay(seen):
         return False
     if not in_reach(seen, target):

@@ -1,4 +1,4 @@
-"""A baseline that deals blocks out in turn."""
+"""A baseline that assigns blocks to devices in turn."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from headway.simcore import Decision, Infeasible, Observation
 
 @dataclass(frozen=True)
 class RoundRobin:
-    """Block after block to device after device, passing over those without room."""
+    """Assigns one block after another to one device after another, skipping devices without room."""
 
     name: ClassVar[str] = "round-robin"
     declares: ClassVar[Mapping[str, str]] = {
@@ -21,7 +21,7 @@ class RoundRobin:
     }
 
     def decide(self, seen: Observation) -> Decision:
-        """Deal the blocks out anew; as long as memory allows the same, nothing moves."""
+        """Assign all blocks again; nothing moves while memory allows the same placement."""
         devices = np.empty(len(seen.blocks), dtype=np.int64)
         free = np.where(seen.up, seen.available_bytes, -1.0)
         turn = 0

@@ -12,7 +12,7 @@ from headway.simcore import Decision, Infeasible, Observation
 
 @dataclass(frozen=True)
 class Single:
-    """Everything on the one device where a token is fastest, among those that can hold it all."""
+    """All blocks on the fastest device that can hold the whole model."""
 
     name: ClassVar[str] = "single"
     declares: ClassVar[Mapping[str, str]] = {

@@ -10,7 +10,7 @@ from headway.simcore import Decision, Infeasible, Keep, Observation, Placement
 
 @dataclass(frozen=True)
 class Static:
-    """The placement that `resource-aware` finds first, kept for good.
+    """The first placement of `resource-aware`, never changed.
 
     Attributes:
         first: the search for that placement.

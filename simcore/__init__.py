@@ -1,10 +1,10 @@
-"""Everything that happens in simulated time: the model, the world, the engine, the results.
+"""The simulator: the model, the world, the engine, the results.
 
 `load_scenario` reads a scenario file, `simulate` runs it under a policy, and a `Result` holds the tables that come out.
 `load_scenario` also takes changes: `Set`, `Scale`, `Drop`, `ShiftTraces`, or the text of one; `dump_scenario` writes
 the file of a scenario.
-In Python the same worlds are built from `ModelSpec`, `Cluster`, `Device`, `Medium`, `Link`, `Request`, `Scenario`;
-its options are in the groups that its file has: `BlockOptions`, `NetworkOptions`, `ControllerOptions`, `MemoryOptions`.
+In Python the same worlds are built from `ModelSpec`, `Cluster`, `Device`, `Medium`, `Link`, `Request`, `Scenario`.
+Options come in the same groups as in the file: `BlockOptions`, `NetworkOptions`, `ControllerOptions`, `MemoryOptions`.
 """
 
 from headway.simcore import predict

@@ -1,4 +1,4 @@
-"""The array types of the project, and how an array becomes a value."""
+"""The array types of the project, and functions that make arrays immutable."""
 
 from typing import Any, TypeVar
 
@@ -12,13 +12,13 @@ Sealable = TypeVar("Sealable", bound=NDArray[Any])
 
 
 def sealed(array: Sealable) -> Sealable:
-    """The same array, read-only from now on: whoever writes to it gets an error instead of a silent change."""
+    """Make an array read-only and return it; writing to it then raises an error."""
     array.setflags(write=False)
     return array
 
 
 def immutable(array: Sealable) -> Sealable:
-    """A copy that cannot be made writable again. Use it for arrays of the engine that policies see."""
+    """A copy that cannot be made writable again, for arrays of the engine that policies see."""
     if array.size == 0:
         return sealed(array.copy())
     copy: Sealable = np.frombuffer(array.tobytes(), dtype=array.dtype).reshape(array.shape)  # type: ignore[assignment]

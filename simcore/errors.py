@@ -1,7 +1,7 @@
-"""How a run can end before its last token.
+"""Exceptions that end a run before its last token.
 
-A `RunEndedError` is a finding about the simulated world, not a mistake of the user: the run stops, keeps its rows, and
-says why. A `PolicyError` is a mistake in a policy: there is no result.
+A `RunEndedError` is a finding about the simulated world, not a mistake of the user: the run stops, and its rows and the
+reason are kept. A `PolicyError` is a mistake in a policy: there is no result.
 """
 
 from typing import Literal, TypeAlias
@@ -12,7 +12,7 @@ Status: TypeAlias = Literal["complete", "out-of-memory", "infeasible", "stalled"
 
 
 class RunEndedError(Exception):
-    """The simulated system can go no further.
+    """The simulated system cannot continue.
 
     Attributes:
         status: what happened, as it appears in the results.
@@ -29,11 +29,11 @@ class RunEndedError(Exception):
 
 
 class DoesNotFitError(InputError):
-    """A model that no placement could ever hold: a mistake in one scenario, and a finding where many are tried."""
+    """No placement can hold the model: a mistake in a single scenario, a finding in a campaign."""
 
 
 class PolicyError(InputError):
-    """A policy raised an exception when it was asked, which is the cause of this one, or took too long to answer.
+    """A policy raised an exception (the cause of this one) or exceeded its time limit.
 
     Attributes:
         policy: its name.
@@ -53,5 +53,5 @@ class PolicyError(InputError):
         super().__init__(where, found, accepted)
 
     def __reduce__(self) -> tuple[type["PolicyError"], tuple[str, int, int, float, str, str]]:  # type: ignore[override]
-        """Survive the trip back from a worker process."""
+        """Let the exception be pickled, so that worker processes can return it."""
         return type(self), (self.policy, self.request, self.token, self.time_s, self.found, self.accepted)

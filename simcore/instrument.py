@@ -1,9 +1,9 @@
-"""What a run tells while it goes on, to whoever wants to know when and where everything happened.
+"""Instruments: hooks that a run calls when tasks, messages, decisions and moves end.
 
-An `Instrument` has a hook for everything that happens, called when it has ended; each does nothing unless a subclass
-says so. `Spans` turns all of them into spans, one after another. Nothing in a run depends on its instrument.
+Each hook of `Instrument` does nothing unless a subclass overrides it. `Spans` turns all calls into spans, one after
+another. An instrument never influences a run.
 
-Every span names a request and a token: those that come first in the batch of its step.
+Every span names a request and a token: the first sequence in the batch of its step.
 """
 
 from collections.abc import Callable, Iterable
@@ -40,12 +40,12 @@ class Formed(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """A step begins, for the first time or, if a device went down, once more.
+    """A step begins, for the first time or again after a device went down.
 
     Attributes:
         batch: of the step, as the scheduler formed it; lost caches are computed again.
-        begun_s: when it begins.
-        placement: device of each block while it lasts, shape (blocks,).
+        begun_s: start time.
+        placement: device of each block during the step, shape (blocks,).
     """
 
     batch: Batch
@@ -73,11 +73,11 @@ class Compute(NamedTuple):
         kind: of the blocks.
         layer: of the blocks; -1 for the embedding, the number of layers for the output head.
         blocks: how many.
-        submitted_s: when the device was asked.
-        start_s: when it turned to them; until then it had other things to do.
-        disk_s: how long it did nothing but read what had been swapped: before it computed, or under `prefetch` after.
-        end_s: when they were done.
-        nominal_s: what they take on the fully available device that computes nothing else.
+        submitted_s: when the task was submitted to the device.
+        start_s: when the device started the task; until then the task waited.
+        disk_s: time in which the device only read swapped data: before computing, or under `prefetch` after it.
+        end_s: when the task ended.
+        nominal_s: duration on the fully available device without other tasks.
     """
 
     request: int
@@ -93,7 +93,7 @@ class Compute(NamedTuple):
     nominal_s: float
 
     def computing(self, prefetch: bool) -> tuple[float, float]:
-        """From when to when the device computed [s]; `prefetch`: whether it read at the same time."""
+        """Start and end of computing [s]; `prefetch`: whether the device read at the same time."""
         if prefetch:
             return self.start_s, max(self.start_s, self.end_s - self.disk_s)
         begin_s = self.start_s + self.disk_s
@@ -108,14 +108,14 @@ class Message(NamedTuple):
         token: of that request, from 0.
         sender: device index.
         receiver: device index.
-        size_bytes: what was sent.
-        sent_s: when it left.
-        flow_s: when its bytes began to flow; until then it paid for latency and transport.
-        wire_bytes: that flowed, those of the transport included.
-        arrived_s: when the last of it had come.
-        block: row of the block that moved by it; None for what a token needs.
-        payload: what it carries of a token; None for a block that moves.
-        kind: of the blocks that made that; None if no block did.
+        size_bytes: payload.
+        sent_s: when it was sent.
+        flow_s: when its bytes began to flow, after the delays of latency and transport.
+        wire_bytes: bytes that flowed, including those of the transport.
+        arrived_s: when its last byte arrived.
+        block: row of the block that the message moves; None for a message of a step.
+        payload: what a message of a step carries; None for a block that moves.
+        kind: of the blocks that computed the payload; None if no block did.
         layer: of these blocks, as in `Compute`.
     """
 
@@ -139,13 +139,13 @@ class Asked(NamedTuple):
 
     Attributes:
         request: number of the request.
-        token: before which it was asked.
-        asked_s: when.
-        answered_s: when its answer was there; later only if decisions cost simulated time.
+        token: number of the next token at the time of the decision.
+        asked_s: when the policy was asked.
+        answered_s: when the decision was available; equal to `asked_s` unless decisions cost simulated time.
         outcome: as in the table `decisions`.
-        reason: why the answer could not be used, otherwise empty.
-        moved: blocks that it moves.
-        target: device of each block from then on, shape (blocks,); None: there is no placement to go on with.
+        reason: why the decision could not be followed, otherwise empty.
+        moved: number of blocks that it moves.
+        target: device of each block from then on, shape (blocks,); None: no placement is possible.
     """
 
     request: int
@@ -159,17 +159,17 @@ class Asked(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A block moved, or its move was given up.
+    """A block moved, or its move was cancelled.
 
     Attributes:
         request: number of the request.
-        token: before which the move was decided.
+        token: number of the next token when the move was decided.
         block: its row in the block table.
-        old: device from which it comes.
-        new: device to which it goes.
-        start_s: when its way began.
-        end_s: when it was there for good.
-        load_s: time in which its weights came from the disk of the new device.
+        old: device that it leaves.
+        new: device to which it moves.
+        start_s: when the move began.
+        end_s: when the move was complete.
+        load_s: time to load its weights from the disk of the new device.
         outcome: as in the table `migrations`.
     """
 
@@ -188,14 +188,14 @@ Cause: TypeAlias = Literal["migration", "fault"]
 
 
 class Standing(NamedTuple):
-    """Decoding stood still before a step, or what it did was in vain. Decisions that cost time are `Asked` spans.
+    """Decoding paused before a step, or an unfinished step was lost. Decisions that cost time are `Asked` spans.
 
     Attributes:
         request: number of the request that is first in the batch.
         token: of that request, from 0.
-        cause: blocks moved (those `Move` and `Message` spans lie within), or a device was down or went down.
-        start_s: since when.
-        end_s: until when.
+        cause: blocks moved (their `Move` and `Message` spans lie within this one), or a device was down or went down.
+        start_s: start of the pause.
+        end_s: end of the pause.
     """
 
     request: int
@@ -209,10 +209,10 @@ Span: TypeAlias = Formed | Attempt | Compute | Message | Asked | Move | Standing
 
 
 class Instrument:
-    """Is told what happens in a run, when it has ended. Every hook does nothing; override those you need.
+    """Hooks that a run calls at the end of each activity. Every hook does nothing; override those you need.
 
-    Tasks and messages of a step are told as its batch, its graph and the number of the node, since there are many of
-    them; all that is rarer is told as a span.
+    The hooks for tasks and messages, which are many, receive the batch, the step graph and the number of the node; all
+    others receive a span.
     """
 
     def batch_formed(self, formed: Formed) -> None:
@@ -254,14 +254,14 @@ class Instrument:
         """The policy has decided."""
 
     def block_moved(self, move: Move) -> None:
-        """A block moved, or its move was given up."""
+        """A block moved, or its move was cancelled."""
 
     def stood_still(self, standing: Standing) -> None:
-        """Decoding stood still."""
+        """Decoding paused."""
 
 
 class Together(Instrument):
-    """Several instruments as one, told in order."""
+    """Several instruments as one, called in order."""
 
     def __init__(self, *instruments: Instrument) -> None:
         for hook in (name for name in vars(Instrument) if not name.startswith("_")):
@@ -274,10 +274,10 @@ def _tell_all(hooks: Iterable[Callable[..., None]], *what: object) -> None:
 
 
 class Spans(Instrument):
-    """Tells everything as spans.
+    """Turns all calls into spans.
 
     Args:
-        tell: is called with each span.
+        tell: called with each span.
     """
 
     def __init__(self, tell: Callable[[Span], None]) -> None:

@@ -1,7 +1,7 @@
-"""The manifest of a folder of tables: rows, size and digest of each file, so that damage does not go unnoticed.
+"""The manifest of a folder of tables: rows, size and digest of each file, to detect damage.
 
-`manifest.json` lists the Parquet files beside it. It has a digest of its own content too, so that damage to the
-manifest is told apart from damage to a table.
+`manifest.json` lists the Parquet files in its folder. It also has a digest of its own content, to distinguish damage to
+the manifest from damage to a table.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ MANIFEST = "manifest.json"
 
 _MOST_BYTES = 50_000_000
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
-_CHANGED = "other content than was written (its checksum differs)"
+_CHANGED = "changed content (the checksum differs)"
 
 
 class FileRecord(BaseModel):
-    """What a manifest says of a file.
+    """The entry of a file in a manifest.
 
     Attributes:
         rows: of its table.
@@ -39,23 +39,23 @@ class FileRecord(BaseModel):
     sha256: str
 
     def size_damage(self, size_bytes: int) -> str:
-        """What is wrong with the size of the file; empty if nothing is."""
+        """Describe a difference in size; empty if there is none."""
         is_same = size_bytes == self.size_bytes
-        return "" if is_same else f"{size_bytes:,} bytes in place of {self.size_bytes:,}"
+        return "" if is_same else f"{size_bytes:,} bytes instead of {self.size_bytes:,}"
 
     def content_damage(self, content: bytes) -> str:
-        """What is wrong with the content of the file; empty if nothing is."""
+        """Describe a difference in content; empty if there is none."""
         changed = hashlib.sha256(content).hexdigest() != self.sha256
         return self.size_damage(len(content)) or (_CHANGED if changed else "")
 
     def damage(self, path: Path) -> str:
-        """What is wrong with the file at a path, of which all is read; empty if nothing is."""
+        """Read the file at a path and describe its damage; empty if there is none."""
         try:
             with path.open("rb") as file:
                 size_bytes = os.fstat(file.fileno()).st_size
                 changed = hashlib.file_digest(file, "sha256").hexdigest() != self.sha256
         except OSError as error:
-            return "no such file" if isinstance(error, FileNotFoundError) else reason(error)
+            return "a missing file" if isinstance(error, FileNotFoundError) else reason(error)
         return self.size_damage(size_bytes) or (_CHANGED if changed else "")
 
 
@@ -76,7 +76,7 @@ class Manifest(BaseModel):
 
     @property
     def is_sound(self) -> bool:
-        """Whether the manifest itself is as it was written."""
+        """Whether the manifest itself is unchanged."""
         return self.sha256 == _digest(self.model_dump(exclude={"sha256"}))
 
 
@@ -84,7 +84,7 @@ def write_manifest(folder: Path, replaces: Sequence[str] = ()) -> None:
     """Write the manifest of all Parquet files in a folder.
 
     Raises:
-        OSError: one cannot be read, or the manifest cannot be written.
+        OSError: a file cannot be read, or the manifest cannot be written.
     """
     files = {path.name: _record(path) for path in sorted(folder.glob("*.parquet"))}
     content = {"files": files, "replaces": list(replaces)}
@@ -115,14 +115,14 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_folder(folder: Path, accepted: str) -> None:
-    """Refuse a folder of which a file is damaged; one without a manifest is not checked.
+    """Refuse a folder with a damaged file. A folder without a manifest is not checked.
 
     Args:
         folder: with tables.
-        accepted: what a message says is accepted instead.
+        accepted: what the error message says is expected.
 
     Raises:
-        InputError: names the first damaged file, and says what is wrong with it.
+        InputError: a file is damaged; names the first one and its damage.
     """
     try:
         manifest = read_manifest(folder)

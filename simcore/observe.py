@@ -1,4 +1,4 @@
-"""The only words that the simulator and the policies share.
+"""The interface between the simulator and the policies.
 
 A policy is any object with a `decide` method that takes an `Observation` and returns a `Placement`, `Keep` or
 `Infeasible`. It sees the world as read-only arrays at one instant and nothing of the future.
@@ -21,7 +21,7 @@ from headway.simcore.world.options import Migration, Overflow, Swap
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A run of `count` steps that cost the same.
+    """`count` consecutive steps of equal cost.
 
     An interval is described by at most two: the prefill, and the remaining tokens at their mean length.
     """
@@ -44,34 +44,35 @@ class Observation:
         device_names: shape (D,).
         source: index of the device that holds the prompt and receives each token.
         capacity_bytes: memory of each device, shape (D,).
-        available_bytes: what blocks can take of it during the interval, whether they already do or not: what others do
-            not take now, without the runtime and the activations of the step that has most, shape (D,).
-        reserved_bytes: what those activations have of it, shape (D,).
+        available_bytes: memory for blocks during the interval, including what blocks use already: capacity less the
+            use by others now, the runtime, and the largest activations of a step, shape (D,).
+        reserved_bytes: memory that these activations take, shape (D,).
         flops: peak speed [FLOP/s], shape (D,).
         memory_bandwidth: [bytes/s], shape (D,).
         overhead_s: fixed time per task (all blocks of one kind and layer on a device), shape (D,).
         disk_bandwidth: [bytes/s], 0 without a disk, shape (D,).
-        availability: share of each device that has been free lately, in [0, 1], shape (D,).
-        rate: bytes/s that have been possible between devices lately, infinite on the diagonal, shape (D, D).
-            Lately means over the last `window_s` of the scenario.
-        latency_s: latency and per-message overhead between devices lately, 0 on the diagonal, shape (D, D).
+        availability: share of each device that is free, in [0, 1], shape (D,). This, `rate` and `latency_s` are
+            means over the last `window_s` seconds of the scenario.
+        rate: possible rate between devices [bytes/s], infinite on the diagonal, shape (D, D).
+        latency_s: latency and per-message overhead between devices, 0 on the diagonal, shape (D, D).
         steps: the costs of the interval that begins now.
         memory_bytes: m_i, what each block will hold by the end of the interval, shape (B,).
-        moving_bytes: what a migration of each block sends now: what it holds, or its cache alone where weights are on
-            disk, shape (B,).
-        up: whether each device is there; nothing can be placed on one that is down, and it has no memory, no speed and
-            no rates, shape (D,).
-        lost: blocks that went down with their device: wherever they are placed, even where they were, they come from
-            the source, shape (B,).
-        load_seconds: time in which the weights of a block of each kind come from the disk of each device when it moves
-            there, beside what is sent; 0 unless weights are on disk, shape (5, D).
-        placement: device of each block now, of a lost one the last, shape (B,); None before the first placement.
-        overflow: what happens to a device that holds more than it can: the run fails, or it swaps to disk.
-        swap: what is read from disk then, and when.
-        migration: decoding waits while blocks move (`blocking`), or goes on where they were (`live`), for which they
-            need room at both ends.
-        pinned: the placement that the scenario pins, which the policy `pinned` keeps, shape (B,); None if it pins none.
-        batch: the sequences of the next step, and others that have a cache.
+        moving_bytes: bytes that a migration of each block sends now: all that it holds, or only its cache where weights
+            are on disk, shape (B,).
+        up: whether each device is up, shape (D,). A device that is down has no memory, speed or rates, and cannot hold
+            blocks.
+        lost: whether each block was lost with its device, shape (B,). A lost block comes from the source, wherever it
+            is placed next.
+        load_seconds: time to load the weights of a block of each kind from the disk of each device when it moves
+            there, in addition to `moving_bytes`; 0 unless weights are on disk, shape (5, D).
+        placement: device of each block now (of a lost block, its last one), shape (B,); None before the first
+            placement.
+        overflow: what happens if a device holds more than its memory: the run fails, or the device swaps to disk.
+        swap: how a device swaps.
+        migration: `blocking`: decoding waits while blocks move; `live`: decoding goes on under the old placement, and
+            a moving block needs memory on both devices.
+        pinned: the placement that the scenario gives for the policy `pinned`, shape (B,); None if it gives none.
+        batch: the sequences of the next step, and other sequences that have a cache.
     """
 
     time_s: float
@@ -122,7 +123,7 @@ class Observation:
 
     @cached_property
     def step_times(self) -> tuple[TaskTimes, ...]:
-        """For each of `steps`, the times of tasks on each device as it is available now.
+        """For each of `steps`, the times of tasks on each device at its present availability.
 
         Infinite on a device that is not available.
         """
@@ -143,10 +144,10 @@ class Observation:
         return sealed(self.interval_times.block_s + self.interval_times.task_s)
 
     def seconds_together(self, rows: IntArray) -> FloatArray:
-        """Seconds of blocks over the interval if all of them are on one device, for each device, shape (D,).
+        """Seconds over the interval if all of these blocks were on one device, for each device, shape (D,).
 
         Args:
-            rows: of the blocks in the block table, each once; those of one kind and layer are one task.
+            rows: of the blocks in the block table, without repetition; blocks of one kind and layer form one task.
         """
         kind, layer = self.blocks.kind[rows], self.blocks.layer[rows]
         tasks = np.unique(kind + len(Kind) * layer) % len(Kind)
@@ -156,21 +157,21 @@ class Observation:
 
     @cached_property
     def per_byte_s(self) -> FloatArray:
-        """Seconds per byte between devices, 0 on the diagonal, infinite where nothing flows, shape (D, D)."""
+        """Seconds per byte between devices, 0 on the diagonal, infinite where the rate is 0, shape (D, D)."""
         with np.errstate(divide="ignore"):
             return sealed(1.0 / self.rate)
 
     def _times(self, cost: StepCost) -> TaskTimes:
         nominal = self.device_time.times(cost, self)
         with np.errstate(divide="ignore", invalid="ignore"):
-            # A task of no length is over at once, also on a device that is down.
+            # A task of length 0 ends at once, even on a device that is down.
             block_s, task_s = (np.where(part > 0.0, part / self.availability, 0.0) for part in nominal)
         return TaskTimes(sealed(block_s), sealed(task_s))
 
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """A decision: block i shall be on device `devices[i]`; shape (B,), device indices."""
+    """A decision: put block i on device `devices[i]`; shape (B,), device indices."""
 
     devices: IntArray
 
@@ -198,9 +199,9 @@ class Policy(Protocol):
 
     @property
     def name(self) -> str:
-        """How the policy is called in results and figures."""
+        """Name of the policy in results and figures."""
         ...
 
     def decide(self, seen: Observation) -> Decision:
-        """Where each block shall be during the interval that begins now."""
+        """Decide where each block is during the interval that begins now."""
         ...

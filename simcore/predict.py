@@ -1,7 +1,7 @@
 """The closed form of what a placement costs: inference delay, migration delay, memory.
 
-For dedicated links and a world that stands still during the interval the predictions equal the event simulation; the
-tests hold the two against each other to 1e-9. Policies use them to compare placements.
+For dedicated links and a world that does not change during the interval, predictions equal the event simulation; tests
+compare the two to 1e-9. Policies use predictions to compare placements.
 
 What a step does is read from its graph (`simcore.steps`). Under the pattern `gathered` that is the closed form of arXiv
 2505.02533, generalised to N layers: layer by layer, the slowest branch (input to a head device, its heads one after
@@ -70,9 +70,9 @@ def held_bytes(seen: Observation, devices: IntArray) -> FloatArray:
 def excess_on_the_way(seen: Observation, devices: IntArray) -> FloatArray:
     """By how much the moves to the placement `devices` overfill each device [bytes], shape (D,).
 
-    In a `live` migration a block takes room at both ends. On a device to which nothing moves nothing is in excess,
-    however full it is: moves away from it must remain possible. 0 for first placements and migrations that are
-    `blocking`, as all are after blocks were lost.
+    In a `live` migration a block takes memory on both devices. A device to which no block moves has no excess, however
+    full it is, so that blocks can still leave it. The excess is 0 for first placements and `blocking` migrations; after
+    a loss of blocks every migration is blocking.
     """
     if seen.migration == "blocking" or seen.placement is None or seen.lost.any():
         return np.zeros(seen.devices)
@@ -83,7 +83,7 @@ def excess_on_the_way(seen: Observation, devices: IntArray) -> FloatArray:
 
 
 def fits(seen: Observation, devices: IntArray) -> bool:
-    """Whether all devices are up and none holds more than is available now, then and on the way there, to a byte."""
+    """Whether all used devices are up and have enough memory, after the migration and during it, to a byte."""
     if not seen.up[devices].all():
         return False
     then = held_bytes(seen, devices) - seen.available_bytes
@@ -91,7 +91,7 @@ def fits(seen: Observation, devices: IntArray) -> bool:
 
 
 def can_stay(seen: Observation) -> bool:
-    """Whether the run can go on with the placement in force: all its devices are up, and it fits or may swap."""
+    """Whether the placement in force can stay: its devices are up, and it fits or may swap."""
     if seen.placement is None or not seen.up[seen.placement].all():
         return False
     return seen.overflow == "swap" or fits(seen, seen.placement)
@@ -111,7 +111,7 @@ def _step_delay(
 
 
 def swap_seconds(seen: Observation, devices: IntArray, cost: StepCost) -> FloatArray:
-    """Seconds that a block of each kind is read from the disk of each device under `swap`, shape (5, D)."""
+    """Seconds to read a block of each kind from the disk of each device under `swap`, shape (5, D)."""
     block_bytes = _sum_by_device(seen, devices, cost.memory_bytes[seen.blocks.kind])
     room_bytes = seen.available_bytes + seen.reserved_bytes - cost.activation_bytes
     share = swapped_share(block_bytes, room_bytes, seen.swap)
@@ -119,14 +119,14 @@ def swap_seconds(seen: Observation, devices: IntArray, cost: StepCost) -> FloatA
 
 
 def _move_seconds(seen: Observation, blocks: IntArray, new: IntArray) -> FloatArray:
-    """Seconds that blocks take to their new devices, by row of the block table and device index."""
+    """Seconds to move blocks to their new devices, by row of the block table and device index."""
     assert seen.placement is not None
     assert seen.origin is not None
     size, old = seen.moving_bytes[blocks], seen.origin[blocks]
     sending = _transfer(seen, old, new, size)
     coming = (seen.placement[blocks] != new) | seen.lost[blocks]
     loading = np.where(coming, seen.load_seconds[seen.blocks.kind[blocks], new], 0.0)
-    # A block that holds nothing yet moves for nothing, even over a dead link.
+    # A block that holds nothing yet moves in no time, even over a dead link.
     return np.maximum(np.where(size > 0.0, sending, 0.0), loading)
 
 
@@ -135,7 +135,7 @@ def _sum_by_device(seen: Observation, devices: IntArray, amount: FloatArray) -> 
 
 
 def _transfer(seen: Observation, start: IntArray, end: IntArray, size_bytes: FloatArray) -> FloatArray:
-    """Latency plus bytes over rate between devices; nothing takes only the latency, even over a dead link."""
+    """Latency plus bytes over rate between devices; 0 bytes take only the latency, even over a dead link."""
     with np.errstate(invalid="ignore"):
         flowing = np.where(size_bytes > 0.0, size_bytes * seen.per_byte_s[start, end], 0.0)
     return seen.latency_s[start, end] + flowing

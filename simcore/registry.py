@@ -1,7 +1,7 @@
-"""Parts of the simulator by name: those that are shipped, and those of installed packages.
+"""Parts of the simulator by name: shipped parts, and parts of installed packages.
 
-A part (an execution pattern, a rule of sharing, a transport, ...) is an object. A scenario file names it, Python code
-passes it or its name. A package adds one by an entry point, whose name is the name of the part and whose value is the
+A part (an execution pattern, a sharing rule, a transport, ...) is an object. A scenario file names it; Python code
+passes the object or its name. A package adds a part by an entry point: its name is the name of the part, its value the
 object.
 """
 
@@ -17,12 +17,12 @@ class Named(Protocol):
 
     @property
     def name(self) -> str:
-        """By which scenarios ask for it."""
+        """The name in scenarios."""
         ...
 
 
 def name_of(part: Named | str) -> str:
-    """The name of a part that is given as such or by its name."""
+    """The name of a part, given the part or its name."""
     return part if isinstance(part, str) else part.name
 
 
@@ -30,12 +30,12 @@ Part = TypeVar("Part", bound=Named)
 
 
 class Registry(Generic[Part]):
-    """The parts of one sort.
+    """The parts of one kind.
 
     Args:
-        sort: what they are, for messages.
-        group: of the entry points by which packages add some.
-        shipped: by name.
+        sort: noun for the parts in error messages.
+        group: of entry points through which packages add parts.
+        shipped: parts of Headway by name.
     """
 
     def __init__(self, sort: str, group: str, shipped: dict[str, Part]) -> None:
@@ -48,21 +48,21 @@ class Registry(Generic[Part]):
         return tuple(sorted({*self._shipped, *(entry.name for entry in entry_points(group=self._group))}))
 
     def module(self, name: str) -> str:
-        """The module of another package that has the part of a name; empty where it is shipped, or there is none."""
+        """The module of another package that provides the part; empty if the part is shipped or unknown."""
         if name in self._shipped:
             return ""
         modules = (entry.module for entry in entry_points(group=self._group) if entry.name == name)
         return next(modules, "")
 
     def find(self, part: Named | str, where: str | None = None) -> Part:
-        """The part of a name; a part itself is returned as it is.
+        """Find a part by its name; a part itself is returned unchanged.
 
         Args:
-            part: or its name.
-            where: it is named, for messages.
+            part: the part or its name.
+            where: file and line that name it, for error messages.
 
         Raises:
-            InputError: there is none of this name, or the package that has it cannot be used.
+            InputError: no part has this name, or the package that provides it cannot be imported.
         """
         if not isinstance(part, str):
             return cast("Part", part)
@@ -76,12 +76,14 @@ class Registry(Generic[Part]):
             raise InputError(
                 where,
                 f"{shown(part)}, which is {' and '.join(sorted(found))}",
-                "a name that stands for one thing",
+                "a name that one package registers",
             )
         (entry,) = found.values()
         try:
             return entry.load()  # type: ignore[no-any-return]
         except Exception as error:
             raise InputError(
-                where, f"{shown(part)}, which cannot be loaded: {told(error)}", "an installed part that can"
+                where,
+                f"{shown(part)}, which cannot be imported ({told(error)})",
+                "an installed part that can be imported",
             ) from error

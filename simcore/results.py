@@ -1,7 +1,7 @@
-"""What comes out of a run: tidy tables of one versioned schema.
+"""The results of a run: tidy tables with a versioned schema.
 
-Everything but the wall-clock times of `timings` is a function of scenario, policy and seed: the same bytes on every
-machine. That is why wall-clock times have a table of their own.
+All tables except `timings` depend only on scenario, policy and seed and have the same bytes on every machine.
+Wall-clock times are therefore in a separate table.
 """
 
 import os
@@ -22,11 +22,11 @@ from headway.traces.errors import reason, shown
 from headway.traces.files import open_input
 
 SCHEMA_VERSION = 2
-"""Of the tables. Raise it when a column is added, removed, or changes its meaning."""
+"""Version of the tables. Raise it when a column is added, removed, or changes its meaning."""
 
 MODEL_VERSION = 4
-"""Of the figures. Raise it by 1 when the same scenario, policy and seed give other figures than before: other physics,
-a shipped policy that decides otherwise, other random values, other numbers in `analysis.statistics.metrics`.
+"""Version of the figures. Raise it by 1 when the same scenario, policy and seed give other figures than before: other
+physics, other decisions of a shipped policy, other random values, other numbers in `analysis.statistics.metrics`.
 
 Names of stored runs end with it, so runs of an older version are never mistaken for new ones (docs/decisions, 23). A
 change that leaves all figures as they are (speed, names, comments) does not raise it. `tests/golden` records the
@@ -34,15 +34,15 @@ version with its runs, and fails when one changes without the other.
 """
 
 MOST_ROWS = 200_000_000
-"""The most rows of a table that is read at once: a file of a few kilobytes may say that it has any number."""
+"""Maximum rows of a table that is read at once: a file of a few kilobytes may claim any number."""
 
 _MOST_TOLD = 10
 
 _LARGEST = 1e60
-"""What a scenario can hold is at most 1e18 of something, and no sum or quotient of such numbers comes near this."""
+"""Numbers in a scenario are at most 1e18; sums and quotients of them stay far below this."""
 
 _MAYBE_INFINITE = "predicted_"
-_MAYBE_MISSING = "parameters"  # of a run that could not begin
+_MAYBE_MISSING = "parameters"  # for a run that could not start
 
 _TEXT, _INT, _REAL, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
@@ -159,7 +159,7 @@ TABLES: dict[str, pa.Schema] = {
         ],
     }.items()
 }
-"""Name and schema of every table, in the order in which they are written."""
+"""Name and schema of every table, in the order of writing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,9 +168,9 @@ class Result:
 
     Attributes:
         runs: one row per run: scenario, policy, seed, versions, and how the run ended.
-        requests: one row per request that was begun; times of what has not happened are missing.
+        requests: one row per request that was started; times of events that did not happen are missing.
         tokens: one row per generated token; the parts of a latency sum to it.
-        decisions: one row per question to the policy.
+        decisions: one row per decision of the policy.
         migrations: one row per moved block.
         faults: one row per device that went down while it was in use.
         devices: one row per token and device.
@@ -191,7 +191,7 @@ class Result:
     timings: pd.DataFrame
 
     def __repr__(self) -> str:
-        """One line: a notebook shows what it names, and the tables are asked for by their names."""
+        """One line, for notebooks; access the tables by their names."""
         rows = self.runs[["run", "status", "tokens"]].head(_MOST_TOLD).itertuples(index=False)
         told = [f"{run} ({status}, {tokens:,} tokens)" for run, status, tokens in rows]
         more = [f"{len(self.runs):,} runs in all"] if len(self.runs) > len(told) else []
@@ -208,12 +208,12 @@ class Result:
 
 
 def load_result(folder: str | os.PathLike[str]) -> Result:
-    """Read the tables that `Result.save` wrote; they are compared with their manifest, where there is one.
+    """Read the tables that `Result.save` wrote, and compare them with their manifest if there is one.
 
     Raises:
         InputError: the folder does not hold the tables of this schema version, or one is damaged.
     """
-    check_folder(Path(folder), "a table as headway wrote it; make the run again")
+    check_folder(Path(folder), "the table as headway wrote it (repeat the run)")
     result = Result(
         **{
             name: _frame(read_table(Path(folder) / f"{name}.parquet", schema, versioned=True))
@@ -222,22 +222,24 @@ def load_result(folder: str | os.PathLike[str]) -> Result:
     )
     runs = list(result.runs["run"])
     if len(set(runs)) < len(runs):
-        raise InputError(str(Path(folder) / "runs.parquet"), "two runs of one name", "each run once")
+        raise InputError(
+            str(Path(folder) / "runs.parquet"), "two runs with one name", "distinct names of runs"
+        )
     return result
 
 
 def read_table(path: Path, schema: pa.Schema | None = None, *, versioned: bool = False) -> pa.Table:
-    """A table from a Parquet file that anybody may have written; its size and columns are looked at before its rows.
+    """Read a table from a Parquet file of unknown origin; check its size and columns before reading its rows.
 
-    Checksums of its pages are compared, where it has some.
+    Checksums of its pages are compared, if it has any.
 
     Args:
         path: of the file.
         schema: the columns that it must have, names and types; any if None.
-        versioned: it must also say that it is of this schema version.
+        versioned: whether the file must also state this schema version.
 
     Raises:
-        InputError: it cannot be read, has other columns or too many rows, or lacks something that is never missing.
+        InputError: the file cannot be read, has other columns or too many rows, or lacks a value that is never missing.
     """
     try:
         with open_input(path) as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
@@ -249,7 +251,7 @@ def read_table(path: Path, schema: pa.Schema | None = None, *, versioned: bool =
     except (OSError, ValueError, pa.ArrowException) as error:
         if isinstance(error, InputError):
             raise
-        found = "no such file" if isinstance(error, FileNotFoundError) else reason(error)
+        found = "a missing file" if isinstance(error, FileNotFoundError) else reason(error)
         raise InputError(str(path), found, "a table written by headway") from error
     check_table(table, str(path))
     return table
@@ -257,19 +259,18 @@ def read_table(path: Path, schema: pa.Schema | None = None, *, versioned: bool =
 
 def _check_columns(path: Path, found: pa.Schema, schema: pa.Schema | None, versioned: bool) -> None:
     if versioned and schema is not None and found.metadata != schema.metadata:
-        raise InputError(str(path), "a table of another schema", f"schema version {SCHEMA_VERSION}")
+        raise InputError(str(path), "a table with another schema", f"schema version {SCHEMA_VERSION}")
     if schema is not None and not found.equals(schema):
-        raise InputError(str(path), "a table of another schema", "a table written by headway")
+        raise InputError(str(path), "a table with another schema", "a table written by headway")
 
 
 def check_table(table: pa.Table, where: str) -> None:
-    """Refuse a table in which something is missing or beyond measure.
+    """Refuse a table with missing or impossible values.
 
-    Text, whole numbers and truth values are always there; other numbers may be missing, and what was predicted may be
-    infinite.
+    Text, integers and booleans are never missing; floats may be missing, and predictions may be infinite.
 
     Raises:
-        InputError: tells the column.
+        InputError: names the column.
     """
     for field, column in zip(table.schema, table.columns, strict=True):
         if not pa.types.is_floating(field.type):
@@ -279,11 +280,11 @@ def check_table(table: pa.Table, where: str) -> None:
         odd = _odd(column.to_numpy(), field.name.startswith(_MAYBE_INFINITE))
         if odd is not None:
             found = f"the number {odd:g} in {shown(field.name)}"
-            raise InputError(where, found, "numbers that a run can come to")
+            raise InputError(where, found, "numbers that a run can produce")
 
 
 def _odd(column: FloatArray, maybe_infinite: bool) -> float | None:
-    """The first number that cannot come of a run; what is missing is NaN."""
+    """The first number that no run can produce; missing values are NaN."""
     size = np.abs(column)
     good = (size < _LARGEST) & ((size > 1.0 / _LARGEST) | (size == 0.0)) | np.isnan(size)
     if maybe_infinite:
@@ -292,10 +293,10 @@ def _odd(column: FloatArray, maybe_infinite: bool) -> float | None:
 
 
 def combine(results: Sequence[Result]) -> Result:
-    """The tables of several runs in one.
+    """Combine the tables of several runs.
 
     Raises:
-        ValueError: there is none, or two have the same `run` name.
+        ValueError: there are no runs, or two have the same `run` name.
     """
     if not results:
         raise ValueError("there is no result to combine")
@@ -312,7 +313,7 @@ def combine(results: Sequence[Result]) -> Result:
 
 
 class Recorder:
-    """Collects rows while a run goes on; nothing reads them before it has ended."""
+    """Collects rows during a run; nothing reads them before the run has ended."""
 
     def __init__(self, run: str) -> None:
         self._run = run
@@ -326,7 +327,7 @@ class Recorder:
             column.append(value)
 
     def add_many(self, table: str, count: int, *columns: object) -> None:
-        """Append `count` rows given by columns; a column that is not a list is the same in every row."""
+        """Append `count` rows given as columns; a column that is not a list has the same value in every row."""
         for column, values in zip(self._columns[table], columns, strict=True):
             column.extend(values if isinstance(values, list) else [values] * count)
 

@@ -49,7 +49,7 @@ class PolicyChoice:
         name: under which it is registered.
         label: its name in results.
         parameters: as the policy documents them.
-        where: file and line that name it, for messages.
+        where: file and line that name it, for error messages.
     """
 
     name: str
@@ -60,27 +60,27 @@ class PolicyChoice:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scenario:
-    """A world and what is asked of it. Immutable, so that every policy sees the same.
+    """A world and its requests. Immutable, so that every policy runs in the same world.
 
     Attributes:
         name: of the scenario, in results and figures.
         model: the decoder.
-        cost: how its blocks are costed.
-        execution: who sends what to whom in a step; by name, or as a `Pattern`. None: as the cost model has the
-            projection, `gathered` or `sharded`.
+        cost: model of the work, memory and messages of its blocks.
+        execution: which device sends what to which in a step; by name, or as a `Pattern`. None: `gathered` or
+            `sharded`, as the projection of the cost model needs it.
         device_time: how long tasks take on devices; by name, or as a `DeviceTime`.
         scheduler: which sequences are in each step; by name, or as a `Scheduler`.
         cluster: devices and links.
-        requests: served in order of arrival, as the scheduler says.
-        blocks: which there are beside heads, projections and feed-forward networks.
+        requests: in order of arrival; the scheduler decides when each is served.
+        blocks: which blocks exist in addition to heads, projections and feed-forward networks.
         network: how messages are sent.
-        controller: when the policy is asked, and what follows.
-        memory: what happens to a device that holds more than it can.
-        placement: device of each block that the policy `pinned` keeps, shape (blocks,); None if there is none.
+        controller: when the policy is asked, and how its decisions are carried out.
+        memory: what happens if a device holds more than its memory.
+        placement: device of each block under the policy `pinned`, shape (blocks,); None if the scenario gives none.
         seed: from which the random parts of the world were drawn.
-        policies: to compare, where the scenario says so.
+        policies: to compare, if the scenario lists any.
         text: of the file it was read from; empty when it was built in Python.
-        changes: made to what the file says, as they are written.
+        changes: made to the content of the file, as the user wrote them.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The one door: a scenario and a policy in, tables out."""
+"""`simulate`: run a scenario under a policy and return tables."""
 
 import dataclasses
 import functools
@@ -39,14 +39,14 @@ from headway.simcore.world.memory import TOLERANCE_BYTES, disk_seconds, swapped_
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
-    """How a run is made. Its tables are the same for all of them.
+    """Options of a run that do not change its tables.
 
     Attributes:
-        audit: check after every event that no law of the simulation is broken (`simcore.audit`).
-        decision_limit_s: wall time that the policy may take for one decision; None for any. It is a safety net: a run
-            that comes to it fails.
-        realtime: seconds of wall time per simulated second, if the run is to be paced by the wall clock: 1 is real
-            time, 0.1 ten times as fast.
+        audit: check the laws of the simulation after every event (`simcore.audit`).
+        decision_limit_s: wall time that the policy may take for one decision; None for no limit. A run whose policy
+            exceeds it fails.
+        realtime: seconds of wall time per simulated second; None: as fast as possible. 1 is real time, 0.1 ten times
+            as fast.
     """
 
     audit: bool = False
@@ -72,19 +72,19 @@ def simulate(
         policy: decides where blocks live.
         options: how the run is made.
         run: the name of the run in the tables; the policy's name by default.
-        instrument: is told what happens, when it has ended (`simcore.instrument`).
+        instrument: its hooks are called when tasks, messages and other activities end (`simcore.instrument`).
         progress: called after every token with the number of tokens made so far.
-        on_lateness: called once after a paced run with how far its events fell behind the wall clock.
-        on_audit: called once after an audited run with how much was checked.
+        on_lateness: called once after a paced run, with statistics of how late its events were.
+        on_audit: called once after an audited run, with the numbers of events and checks.
 
     Returns:
-        The tables of the run. A run that cannot go on (out of memory, nothing feasible, a dead link) is a result too:
-        its `status` in the table `runs` says so, and the rows up to that moment are kept.
+        The tables of the run. A run that cannot continue (out of memory, no feasible placement, a dead link) is a
+        result too: its `status` in the table `runs` says so, and the rows up to that moment are kept.
 
     Raises:
         InputError: `realtime` or `decision_limit_s` is not a finite number above 0, or the policy has no name.
-        PolicyError: the policy raises an exception, or comes to the limit of time.
-        AuditError: a law is broken, in an audited run: a mistake in the simulator.
+        PolicyError: the policy raises an exception, or exceeds its time limit.
+        AuditError: an audited run breaks a law, which is a defect of the simulator.
     """
     name = name_of(policy)
     title = run if run is not None else name
@@ -124,7 +124,7 @@ def simulate(
 def _context(
     env: simpy.Environment, scenario: Scenario, instrument: Instrument, recorder: Recorder
 ) -> RunContext:
-    """What lives in the SimPy environment of a run."""
+    """Create the parts of a run in its SimPy environment."""
     cluster, options = scenario.cluster, scenario.network
     net = network(env, cluster, options.sharing, options.transport)
     prefetch = scenario.memory.prefetch
@@ -154,11 +154,11 @@ class _Run:
         self.tokens = 0
 
     def watched_by(self, auditor: Auditor) -> None:
-        """Let an auditor look at what there is after every event."""
+        """Let an auditor inspect the engine after every event."""
         auditor.watch(self._run.env, self._run.deployment, self._mover, self._run.network)
 
     def go(self) -> tuple[Status, str]:
-        """Serve all requests; how it ended."""
+        """Serve all requests and return the final status with its detail."""
         env, serving = self._run.env, self._serve_all()
         sound = True
         try:
@@ -169,10 +169,10 @@ class _Run:
             sound = False
             raise
         finally:
-            # Where several things end the run at one moment, SimPy tells the caller before the process that serves.
+            # Where several failures end the run at one moment, SimPy raises in the caller before the serving process.
             serving.close()
             self._controller.close()
-            if sound:  # otherwise it might fail, and hide what was found
+            if sound:  # after an AuditError this might fail and hide it
                 self._mover.abandon()
                 self._record_links()
         return "complete", ""
@@ -184,12 +184,12 @@ class _Run:
         self._run.deployment.release()
 
     def _keep(self, cached: Batch) -> None:
-        """Sequences have joined or left: blocks hold the caches of those that are there."""
+        """Sequences have joined or left: blocks now hold the caches of `cached` only."""
         self._run.deployment.keep(cached)
         self._mover.forget_caches()
 
     def _step(self, batch: Batch) -> Generator[simpy.Event, Any, LatencyParts]:
-        """Make one step: have everything in its place, settle the memory, run it, and write who held and did what."""
+        """Run one step: place blocks, reserve memory, execute the graph, and record the use of devices."""
         processors, parts = self._run.executor.processors, LatencyParts()
         busy_before = [one.busy_s for one in processors]
         step: StepInFlight | None = None
@@ -215,7 +215,7 @@ class _Run:
         return parts
 
     def _make_room(self, batch: Batch) -> "_MemoryUse":
-        """Let blocks grow to what they hold by the end of the step; who holds what then.
+        """Let blocks grow to their size at the end of the step, and return the memory use of devices.
 
         Raises:
             RunEndedError: a device holds more than it can and the scenario does not let it swap.
@@ -239,7 +239,7 @@ class _Run:
     def _attempt(
         self, batch: Batch, use: "_MemoryUse", parts: LatencyParts
     ) -> Generator[simpy.Event, Any, StepInFlight | None]:
-        """Run the step where everything is in its place; None if a device went down meanwhile."""
+        """Run the step under the placement in force; None if a device went down during it."""
         env, deployment, instrument = self._run.env, self._run.deployment, self._run.instrument
         begun_s = env.now
         assert deployment.placement is not None
@@ -255,7 +255,7 @@ class _Run:
         return None
 
     def _load(self, use: "_MemoryUse") -> Load:
-        """What the tasks and messages of the step cost, on devices that are fully available."""
+        """The costs of the tasks and messages of the step on fully available devices."""
         cluster, graph = self._run.scenario.cluster, self._run.deployment.graph
         nominal_s = graph.task_seconds(*self._device_time.times(use.cost, cluster))
         disk_s = [0.0] * len(graph)
@@ -277,7 +277,7 @@ class _Run:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _MemoryUse:
-    """What a step costs, and bytes per device while it is made, shape (devices,)."""
+    """The cost of a step, and the bytes on each device during it, shape (devices,)."""
 
     cost: StepCost
     of_blocks: FloatArray
@@ -290,7 +290,7 @@ class _MemoryUse:
 
     @property
     def room(self) -> FloatArray:
-        """For blocks."""
+        """Bytes available for blocks."""
         return self.available - self.beside
 
     @functools.cached_property
@@ -304,7 +304,7 @@ def _parameters(policy: Policy) -> str:
         return "{}"
     try:
         return json.dumps(dataclasses.asdict(policy), sort_keys=True, default=_lasting)
-    except Exception:  # Fields may hold anything; of what JSON does not know, the class is told.
+    except Exception:  # Fields may hold any object; of one that JSON cannot express, record the class.
         fields = [field.name for field in dataclasses.fields(policy)]
         return json.dumps(
             {name: type(getattr(policy, name, None)).__name__ for name in fields}, sort_keys=True
@@ -312,7 +312,7 @@ def _parameters(policy: Policy) -> str:
 
 
 def _lasting(value: object) -> str:
-    """What JSON does not know, in words, without where in memory it was, which is another place in each run."""
+    """Text of a value that JSON cannot express, without its memory address, which differs from run to run."""
     return _ADDRESS.sub("", str(value))
 
 

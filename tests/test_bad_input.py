@@ -393,8 +393,8 @@ def check_message(code: int, out: str, err: str) -> None:
     assert err.endswith("\n")
     assert len(err.splitlines()) == 1, err
     assert err.startswith("headway: ")
-    assert ": found " in err
-    assert "; accepted: " in err
+    assert ": got " in err
+    assert "; expected " in err
     assert len(err) < 1500
 
 
@@ -472,7 +472,7 @@ def test_folder_as_scenario(tmp_path: Path) -> None:
     code, out, err = run(tmp_path, "--out", tmp_path / "out")
     check_message(code, out, err)
     assert str(tmp_path) in err
-    assert "found a folder" in err
+    assert "got a folder" in err
     assert not list(tmp_path.iterdir())
 
 
@@ -500,7 +500,7 @@ def test_a_line_of_200_mb_is_refused_unread(trace: bool, tmp_path: Path) -> None
     [
         (["--policy", "greddy"], "did you mean 'greedy'?"),
         (["--policy", ""], "one of"),
-        (["--policy", "greedy", "--policy", "greedy"], "--policy: found 'greedy' more than once"),
+        (["--policy", "greedy", "--policy", "greedy"], "--policy: got 'greedy' more than once"),
     ],
     ids=["unknown policy", "empty policy", "policy twice"],
 )

@@ -135,14 +135,14 @@ def test_several_paths_and_named_variants_make_one_axis_each(tmp_path: Path) -> 
     [
         ("scenario: lab.yaml", "scenario: nowhere.yaml", 2, ["scenario", "'nowhere.yaml'", "home-cluster"]),
         ("replications: 3", "replications: 0", 10, ["replications", "0"]),
-        ("replications: 3", "seeds: [1, 1]", None, ["seeds", "each once"]),
+        ("replications: 3", "seeds: [1, 1]", None, ["seeds", "no seed twice"]),
         ("replications: 3", "", 1, ["neither seeds nor replications"]),
         ("replications: 3", "replications: 3\nseeds: [1]", 1, ["seeds and replications"]),
         ("replications: 3", "seeds: [1]\nseed: 3", 11, ["seed"]),
         ("replications: 3", "repetitions: 3", 10, ["'repetitions'", "replications"]),
         ("replications: 3", "replications: 3\nkeep: [token]", None, ["keep", "tokens"]),
         ("replications: 3", "replications: 900000", None, ["10,800,000 runs", "1,000,000"]),
-        ("factors: [0.5, 1, 2]", "factors: [0.5, 0.5]", 5, ["axes.product.cable", "each once"]),
+        ("factors: [0.5, 1, 2]", "factors: [0.5, 0.5]", 5, ["axes.product.cable", "no level twice"]),
         ("factors: [0.5, 1, 2]", "factors: [-1]", 5, ["axes.product.cable.factors.0"]),
         ("factors: [0.5, 1, 2]", "steps: [1]", 5, ["'steps'"]),
         ("factors: [0.5, 1, 2]", "factors: [1], values: [2]", 5, ["factors, values", "variants"]),
@@ -675,7 +675,7 @@ def test_a_runner_in_another_container_is_kept_apart_until_it_is_killed(tmp_path
     while not store.exists or not known(store):
         assert process.is_alive()
         time.sleep(0.01)
-    with pytest.raises(InputError, match=f"the lock of process {DEAD} on .*at work"), store.writer():
+    with pytest.raises(InputError, match=f"the lock of process {DEAD} on .*still running"), store.writer():
         pass
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
@@ -724,6 +724,6 @@ def test_a_runner_whose_lock_is_gone_writes_nothing(tmp_path: Path, act: str, ot
         (store.folder / "lock").unlink()
         if other:
             (store.folder / "lock").touch()
-        with pytest.raises(InputError, match="no lock of this runner any more"):
+        with pytest.raises(InputError, match="a lock that another process has replaced"):
             getattr(writer, act)()
     assert set(store.folder.rglob("*.*")) == before

@@ -176,7 +176,10 @@ def test_a_file_that_changes_under_a_campaign_is_noticed(tmp_path: Path) -> None
     plan = planned(small(tmp_path, ONE_SEED), tmp_path)
     trace = tmp_path / "load.csv"
     trace.write_text(trace.read_text().replace("\n50,", "\n50.5,"))
-    with ThreadPoolExecutor(1) as executor, pytest.raises(InputError, match="another content"):
+    with (
+        ThreadPoolExecutor(1) as executor,
+        pytest.raises(InputError, match="has changed since the campaign began"),
+    ):
         run(plan, Store(tmp_path / "store"), given_workers(executor, 1))
 
 
@@ -514,7 +517,7 @@ def test_the_command_plans_runs_and_exports(tmp_path: Path, monkeypatch: pytest.
     assert not (tmp_path / "results").exists()
     for again in ("status", "resume"):
         code, told = headway(again, "small.yaml")
-        assert (code, "no store" in told) == (2, True)
+        assert (code, "not a campaign store" in told) == (2, True)
     code, told = headway("run", "small.yaml", "--workers", 1)
     assert (code, told.splitlines()[0]) == (0, "12 runs: 0 were in the store, 12 made now, 0 failed")
     wider = small(tmp_path, CAMPAIGN)

@@ -201,7 +201,7 @@ def test_workers_that_end_before_the_first_run_are_begun_anew(
 def test_workers_that_cannot_be_begun_are_told(tmp_path: Path) -> None:
     plan, store = planned(small(tmp_path, ONE_SEED), tmp_path), Store(tmp_path / "store")
     workers = Workers(executor := Weak([BrokenExecutor("dead")] * 99), lambda: 1, restart=executor.again)
-    with pytest.raises(InputError, match="none that lives: BrokenExecutor: dead"):
+    with pytest.raises(InputError, match=r"only workers that end at once \(BrokenExecutor: dead"):
         run(plan, store, workers)
     assert rows(store, "failures").empty
 
@@ -336,7 +336,7 @@ def test_a_missing_folder_for_temporary_files_is_told(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     code, told = headway("plan", path, "--store", tmp_path / "store")
     assert code == 2
-    assert told.startswith("headway: the folder for temporary files: found ")
+    assert told.startswith("headway: the folder for temporary files: got ")
 
 
 def test_a_store_that_is_moved_while_it_is_written_is_told(
@@ -352,7 +352,7 @@ def test_a_store_that_is_moved_while_it_is_written_is_told(
     monkeypatch.setattr(parts, "write_part", moved)
     with store.writer() as writer:
         writer.add(fake("run"))
-        with pytest.raises(InputError, match=f"{store.folder}.*no such folder"):
+        with pytest.raises(InputError, match=f"{store.folder}.*a folder that does not exist"):
             writer.commit()
     assert known(Store(tmp_path / "elsewhere")) == {"run"}
 

@@ -385,7 +385,7 @@ def test_changes_are_made_from_left_to_right(folder: Path) -> None:
     other = changed(folder, "devices.pi.count*2", "devices.pi.count=4")
     assert (len(one.cluster.devices), len(other.cluster.devices)) == (10, 6)
     assert refusal(folder, "drop devices.pi", "drop links.wifi") == (
-        "change 'drop links.wifi': found no key 'wifi' in links; accepted: one of wire"
+        "change 'drop links.wifi': got no key 'wifi' in links; expected one of wire"
     )
     assert changed(folder, "source=a.b", "drop devices.pi").cluster.source == "a.b"
 
@@ -482,7 +482,7 @@ def test_any_text_is_a_change_or_a_told_mistake(text: str, folder: Path) -> None
         ("drop devices.pie", ["no key 'pie' in devices", "did you mean 'pi'?"]),
         ("links.wiif.bandwidth*2", ["no key 'wiif' in links", "did you mean 'wifi'?"]),
         ("links.wifi.bandwith*2", ["no key 'bandwith' in links.wifi", "did you mean 'bandwidth'?"]),
-        ("devices.pi.cuont=2", ["devices.pi.cuont: found the unknown key 'cuont'", "did you mean 'count'?"]),
+        ("devices.pi.cuont=2", ["devices.pi.cuont: got the unknown key 'cuont'", "did you mean 'count'?"]),
         ("workload.2.output=1", ["no item '2' in workload", "from 0 to 1"]),
         ("workload.x.output=1", ["no item 'x' in workload", "from 0 to 1"]),
         ("seed.x=1", ["the key 'x' below seed", "single value"]),
@@ -491,19 +491,19 @@ def test_any_text_is_a_change_or_a_told_mistake(text: str, folder: Path) -> None
         ("source*2", ["'desk' at source", "a number, a quantity with its unit, or a trace"]),
         ("devices.desk*2", ["a section at devices.desk"]),
         ("workload*2", ["a list at workload"]),
-        ("devices.pi.count*1.25", ["devices.pi.count: found 2.5", "whole number"]),
-        ("devices.pi.count=x", ["devices.pi.count: found 'x'", "whole number"]),
-        ("devices.pi.memory=4", ["devices.pi.memory: found the bare number 4", "GiB"]),
+        ("devices.pi.count*1.25", ["devices.pi.count: got 2.5", "whole number"]),
+        ("devices.pi.count=x", ["devices.pi.count: got 'x'", "whole number"]),
+        ("devices.pi.memory=4", ["devices.pi.memory: got the bare number 4", "GiB"]),
         ("devices.pi.memory=[1", ["valid YAML"]),
         ("devices.pi.memory=*x", ["the alias 'x'"]),
         ("devices.pi.memory=!x 1", ["the tag"]),
         ('devices.pi.memory="\\a"', ["the character"]),
         ("devices.desk.availability*3", ["devices.desk.availability: found", "at most 1"]),
         ("links.log.bandwidth*1e300", ["links.log.bandwidth: found"]),
-        ("links.log.bandwidth*1e15", ["links.log.bandwidth: found a rate of 7.5e+21", "at most 1e+18"]),
+        ("links.log.bandwidth*1e15", ["links.log.bandwidth: got a rate of 7.5e+21", "at most 1e+18"]),
         ("drop devices.desk", ["'desk', the source", "source=pi before this one"]),
-        ('drop devices."a.b".memory', ['devices."a.b": found no key \'memory\'']),
-        ("links.wifi.connect.0.0=nobody", ["links.wifi.connect.0.0: found 'nobody'", "desk"]),
+        ('drop devices."a.b".memory', ['devices."a.b": got no key \'memory\'']),
+        ("links.wifi.connect.0.0=nobody", ["links.wifi.connect.0.0: got 'nobody'", "desk"]),
     ],
 )  # fmt: skip
 def test_a_mistake_names_the_change_and_what_is_accepted(change: str, words: list[str], folder: Path) -> None:
@@ -515,7 +515,7 @@ def test_a_mistake_names_the_change_and_what_is_accepted(change: str, words: lis
 
 def test_the_place_of_a_change_is_told_instead_where_it_is_given(folder: Path) -> None:
     assert refusal(folder, parse_change("seed=-1", "--set seed=-1")).startswith(
-        "--set seed=-1: seed: found -1;"
+        "--set seed=-1: seed: got -1;"
     )
 
 
@@ -529,10 +529,10 @@ def test_a_mistake_in_the_file_still_names_file_and_line(folder: Path) -> None:
 
 def test_a_graph_that_falls_apart_is_told_with_the_change(folder: Path) -> None:
     message = refusal(folder, "drop links.log", "drop links.wire")
-    assert message.startswith("change 'drop links.wire': links: found no path of links from 'desk' to a.b")
+    assert message.startswith("change 'drop links.wire': links: got no path of links from 'desk' to a.b")
     values = copy.deepcopy(BASE)
     del values["links"]["wire"]
-    with pytest.raises(InputError, match=r"change 'drop devices.pi': links: found no path"):
+    with pytest.raises(InputError, match=r"change 'drop devices.pi': links: got no path"):
         load_scenario(written(folder, values), changes=["drop devices.pi"])
 
 

@@ -186,8 +186,8 @@ def test_a_target_that_is_not_headways_is_refused_and_kept(tmp_path: Path) -> No
     (tmp_path / "file").write_text("mine")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "thesis.tex").write_text("mine")
-    assert_refused(headway(tmp_path, "run", path, "--out", "file"), "file: found", "not a folder")
-    assert_refused(headway(tmp_path, "run", path, "--out", "file/out"), "file/out: found", "not a folder")
+    assert_refused(headway(tmp_path, "run", path, "--out", "file"), "file: got", "not a folder")
+    assert_refused(headway(tmp_path, "run", path, "--out", "file/out"), "file/out: got", "not a folder")
     assert_refused(headway(tmp_path, "run", path, "--out", "folder"), "thesis.tex")
     assert (tmp_path / "file").read_text() == "mine"
     assert hidden_and_shown(tmp_path / "folder") == {"thesis.tex"}
@@ -206,7 +206,7 @@ def test_a_full_disk_behind_standard_output_is_told_in_one_line(tmp_path: Path) 
             check=False,
         )
     assert done.returncode == 2
-    assert done.stderr.startswith("headway: standard output: found No space left on device")
+    assert done.stderr.startswith("headway: standard output: got No space left on device")
     assert done.stderr.count("\n") == 1
 
 

@@ -269,11 +269,11 @@ def test_a_threshold_far_from_the_sizes_at_hand_is_found_as_well() -> None:
 @pytest.mark.parametrize(
     ("declares", "words"),
     [
-        ({"stable", "units"}, "the reason for each law, such as"),
+        ({"stable", "units"}, "a mapping from laws to reasons, such as"),
         ({"stable": ""}, "a text that says why"),
         ({"stable": True}, "a text that says why"),
         ({"stabel": "it is not"}, "did you mean 'stable'"),
-        ({3: "three"}, "found 3"),
+        ({3: "three"}, "got 3"),
     ],
 )
 def test_a_declaration_is_a_law_with_a_reason(declares: Any, words: str) -> None:
@@ -396,14 +396,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 NO_POLICIES = {
-    "first_day:Nameless": "'first_day:Nameless', which has no name, or one that is no text; accepted: a class with",
+    "first_day:Nameless": "'first_day:Nameless', which has no name, or a name that is not a text; expected a class",
     "first_day:Mute": "'first_day:Mute', which has no method decide",
     "first_day:Demanding": "'first_day:Demanding', which has a method decide that does not take one observation",
-    "first_day:Awaited": "a method decide that yields or is awaited, and so returns no decision",
+    "first_day:Awaited": "a method decide that is a generator or a coroutine",
     "first_day:Unmakeable": "(ValueError: no accelerator)",
-    "first_day:function": "or a function without any that makes a policy",
-    "first_day:instance": "'instance' in first_day, an object of the class Warns; accepted: one of Warns, ",
-    "first_day:Wanrs": "accepted: one of Warns, Nameless, Demanding, Unmakeable, Awaited, Undeclared (did",
+    "first_day:function": "or a function without arguments that returns a policy",
+    "first_day:instance": "'instance' in first_day, an object of the class Warns; expected one of Warns, ",
+    "first_day:Wanrs": "expected one of Warns, Nameless, Demanding, Unmakeable, Awaited, Undeclared (did",
     "garbled:X": "(SyntaxError: invalid syntax (garbled.py, line 1))",
     "exploding:X": "(OSError: no accelerator)",
     "leaving:X": "(SystemExit: 0)",
@@ -427,7 +427,7 @@ def test_what_is_no_policy_is_told_in_one_line(command: tuple[str, ...], name: s
 def test_a_declaration_without_reasons_is_told_in_one_line(command: str) -> None:
     done = CliRunner().invoke(app, ["policy", command, "first_day:Undeclared"], prog_name="headway")
     assert done.exit_code == 2
-    assert "headway: warns.declares: found {'stable'}; accepted: the reason for each law" in done.output
+    assert "headway: warns.declares: got {'stable'}; expected a mapping from laws to reasons" in done.output
     assert done.output.count("\n") == 1
 
 

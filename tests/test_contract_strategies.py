@@ -179,10 +179,10 @@ def test_where_nothing_is_tied_no_two_devices_or_links_are_alike(question: Quest
 @pytest.mark.parametrize(
     ("made", "words"),
     [
-        (lambda: strategies.clusters(most=0), r"clusters\(most=...\): found 0; accepted: a whole number of at least 1"),
+        (lambda: strategies.clusters(most=0), r"clusters\(most=...\): got 0; expected a whole number of at least 1"),
         (lambda: strategies.models(most_layers=-1), "whole number of at least 1"),
         (lambda: strategies.placements(3, 0), r"placements\(devices=...\)"),
-        (lambda: strategies.scenarios(most_tokens=2.5), "found 2.5"),  # type: ignore[arg-type]
+        (lambda: strategies.scenarios(most_tokens=2.5), "got 2.5"),  # type: ignore[arg-type]
         (lambda: strategies.scenarios(sharing="unfair"), "did you mean 'fair'"),  # type: ignore[arg-type]
         (lambda: strategies.clusters(memory_bytes=-5.0), "a number of at least 0"),
         (lambda: strategies.observations(most=0), r"questions\(most=...\)"),

@@ -102,7 +102,7 @@ def test_any_damage_to_a_store_is_noticed_or_changes_nothing(store: Store) -> No
     whole, noticed = read(store), 0
     for path, data, struck in strikes(store.folder, 1):
         strike(path, struck)
-        back = attempt(lambda: read(store), f"{path}: found", f"headway sweep verify {store.folder} --repair")
+        back = attempt(lambda: read(store), f"{path}: got", f"headway sweep verify {store.folder} --repair")
         assert back is None or same(back, whole), path
         assert [set(one.files) for one in damages(store)] == ([{path}] if back is None else [])
         noticed += back is None
@@ -152,7 +152,7 @@ def test_repair_loses_no_other_rows_and_doubles_none(
 
 
 def test_a_store_is_repaired_only_while_nobody_is_at_work(store: Store) -> None:
-    with store.writer(), pytest.raises(InputError, match="at work"):
+    with store.writer(), pytest.raises(InputError, match="still running"):
         repair(store)
 
 
@@ -209,13 +209,13 @@ def test_a_lost_table_is_told_repaired_and_made_again(tmp_path: Path, made: Path
         told = invoke("sweep", *arguments, "--store", store.folder)
         assert (
             told
-            == f"headway: {path}: found no such file; accepted: what headway wrote; see `headway sweep "
-            + (f"verify {store.folder} --repair`\n")
+            == f"headway: {path}: got a missing file; expected the file as headway wrote it (to repair: `headway sweep "
+            + (f"verify {store.folder} --repair`)\n")
         )
     code, told = headway("verify", store.folder)
     assert (code, told.splitlines()) == (
         3,
-        [f"Damaged: {path}: no such file", f"To repair: headway sweep verify {store.folder} --repair"],
+        [f"Damaged: {path}: a missing file", f"To repair: headway sweep verify {store.folder} --repair"],
     )
     code, told = headway("verify", store.folder, "--repair")
     assert (code, told.splitlines()[1].split(":")[0]) == (0, "Repaired")
@@ -244,7 +244,7 @@ def test_the_cases_of_a_campaign_are_looked_at_too(tmp_path: Path, made: Path) -
 
 
 def test_verify_refuses_what_is_no_store(tmp_path: Path) -> None:
-    assert "no store" in invoke("sweep", "verify", tmp_path / "nowhere")
+    assert "not a campaign store" in invoke("sweep", "verify", tmp_path / "nowhere")
     (tmp_path / "store.json").write_text('{"headway store": 1}')
     assert "another version" in invoke("sweep", "verify", tmp_path)
 
@@ -259,7 +259,7 @@ def test_any_damage_to_results_is_noticed_or_changes_nothing(tmp_path: Path) -> 
     whole.save(out)
     for path, data, struck in strikes(out, 3):
         strike(path, struck)
-        back = attempt(lambda: load_result(out), f"{path}: found")
+        back = attempt(lambda: load_result(out), f"{path}: got")
         assert back is None or all(getattr(back, name).equals(getattr(whole, name)) for name in TABLES), path
         noticed += back is None
         path.write_bytes(data)
@@ -274,5 +274,5 @@ def test_a_damaged_export_is_told(tmp_path: Path, made: Path) -> None:
     invoke("sweep", "export", folder / "small.yaml", "--store", folder / "store", "--out", out)
     (out / "tokens.parquet").unlink()
     told = invoke("report", out, "-o", tmp_path / "out.html")
-    assert told.startswith(f"headway: {out / 'tokens.parquet'}: found no such file; accepted: ")
+    assert told.startswith(f"headway: {out / 'tokens.parquet'}: got a missing file; expected ")
     assert not (tmp_path / "out.html").exists()

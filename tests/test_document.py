@@ -151,7 +151,7 @@ def test_any_text_is_read_or_refused_in_one_line(text: str, tmp_path: Path) -> N
     "tagged", ["!!str 7", "! 7", "!!map {}", "!mine [1]", "!!python/name:os.system x", "!!binary aGk="]
 )
 def test_tags_are_refused_where_they_stand(tagged: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"file\.yaml:2: found the tag"):
+    with pytest.raises(InputError, match=r"file\.yaml:2: got the tag"):
         read(tmp_path, f"a: 1\nb: {tagged}\n")
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from headway.analysis.experiments.identity import digest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_scenario import FILES, LARGE, NETWORKS, RANDOM, RECORDED, SMALL, load, merged
 from worlds import eventful
 
 from headway import policies
+from headway.analysis.experiments.identity import digest
 from headway.simcore import (
     DecodeCost,
     Request,

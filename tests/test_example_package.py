@@ -125,9 +125,9 @@ WRONG = {
     "garbled": "of d-broken (garbled:X) (SyntaxError: invalid syntax",
     "gone": "of d-broken (no_such_module:X) (ModuleNotFoundError: No module named 'no_such_module')",
     "absent": "of e-other (other:Absent) (AttributeError: module 'other' has no attribute 'Absent')",
-    "number": "of e-other (other:number), which is no class",
-    "no-policy": "accepted: a class with a name and a method decide",
-    "demanding": "accepted: a class that needs no arguments",
+    "number": "of e-other (other:number), which is not a class",
+    "no-policy": "expected a class with a name and a method decide",
+    "demanding": "expected a class that needs no arguments",
 }
 
 
@@ -171,11 +171,14 @@ def test_broken_packages_do_not_stand_in_the_way_of_other_policies(
     assert (shadowed.code, absent.code) == (2, 2)
     assert WRONG["greedy"] in shadowed.complaint
     assert "two-boards.yaml:" in absent.complaint
-    assert "found the policy 'fill-fastest'" in absent.complaint
+    assert "got the policy 'fill-fastest'" in absent.complaint
 
 
 def test_checking_without_hypothesis_says_what_to_install(tmp_path: Path) -> None:
     (done,) = headway(tmp_path, tmp_path, ("policy", "check", "greedy"), code=WITHOUT_HYPOTHESIS).values()
     assert done.code == 2
-    accepted = "the extra with which policies are checked: pip install 'headway[test]'"
-    assert done.complaint == f"headway: policy check: found no module hypothesis; accepted: {accepted}\n"
+    accepted = "an installation with the extra `test`: pip install 'headway[test]'"
+    assert (
+        done.complaint
+        == f"headway: policy check: got an installation without the module hypothesis; expected {accepted}\n"
+    )

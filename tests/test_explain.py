@@ -209,7 +209,7 @@ def test_the_slowest_come_first() -> None:
     assert pick(replay, None, None, 3) == [(0, t) for t in slowest[:3]]
     assert pick(replay, None, None, None) == [(0, slowest[0])]
     assert pick(replay, None, 2, None) == [(0, 2)]
-    with pytest.raises(InputError, match="no token 4 of request 0; accepted: request 0: 0 to 3"):
+    with pytest.raises(InputError, match="no token 4 of request 0; expected request 0: 0 to 3"):
         pick(replay, None, 4, None)
 
 
@@ -273,7 +273,7 @@ def test_a_run_that_comes_out_differently_is_refused(tmp_path: Path) -> None:
     (tmp_path / "there" / "rates.csv").write_text("time [s],rate [Mbit/s]\n0,10\n1,5\n")
     done = headway(tmp_path, "explain", "out", "--policy", "in-turn")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "comes out differently when it is repeated" in done.stderr
+    assert "another result when the run" in done.stderr
     assert str(Path("there/lab.yaml")) in done.stderr
     (tmp_path / "there" / "rates.csv").unlink()
     done = headway(tmp_path, "explain", "out")
@@ -287,12 +287,15 @@ def test_a_run_that_comes_out_differently_is_refused(tmp_path: Path) -> None:
     [
         (["explain", "out", "--policy", "greedy"], "one of resource-aware, in-turn"),
         (["explain", "out", "--token", "9"], "no token 9 of request 0"),
-        (["explain", "out", "--token", "1", "--slowest", "2"], "--slowest: found it beside --token"),
-        (["explain", "out", "--seed", "1"], "--seed: found it beside a folder of results"),
-        (["explain", "nowhere"], "RUN: found 'nowhere'; accepted: a folder of results"),
-        (["timeline", "out", "--tokens", "5-1"], "--tokens: found '5-1'"),
-        (["timeline", "out", "--tokens", "all"], "--tokens: found 'all'"),
-        (["timeline", "out", "--tokens", "7"], "no token 7-7 of request 0; accepted: tokens from 0 to 4"),
+        (
+            ["explain", "out", "--token", "1", "--slowest", "2"],
+            "--slowest: got this option together with --token",
+        ),
+        (["explain", "out", "--seed", "1"], "--seed: got this option with a folder of results"),
+        (["explain", "nowhere"], "RUN: got 'nowhere'; expected a folder of results"),
+        (["timeline", "out", "--tokens", "5-1"], "--tokens: got '5-1'"),
+        (["timeline", "out", "--tokens", "all"], "--tokens: got 'all'"),
+        (["timeline", "out", "--tokens", "7"], "no token 7-7 of request 0; expected tokens from 0 to 4"),
         (["timeline", "out", "-o", "no/where.json"], "no/where.json"),
     ],
 )
@@ -320,7 +323,7 @@ def test_decisions_that_took_real_time_cannot_be_repeated(tmp_path: Path) -> Non
     assert headway(tmp_path, "run", path, "--out", "out").exit_code == 0
     done = headway(tmp_path, "explain", "out")
     assert done.exit_code == 2
-    assert "the time they really took" in done.stderr
+    assert "decision_time: measured, which no run can repeat" in done.stderr
 
 
 # Runs of a campaign
@@ -368,18 +371,18 @@ def test_a_run_of_a_campaign_that_comes_out_differently_is_refused(tmp_path: Pat
     in_turn = runs.loc[runs["policy"] == "round-robin", "run"].iloc[0]
     done = headway(tmp_path, "explain", "store", "--run", in_turn)
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert "comes out differently when it is repeated; accepted: what there/lab.yaml read then" in done.stderr
+    assert "is repeated; expected the files that there/lab.yaml read then" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["store"], "--run: found no run; accepted: the name of one, such as "),
-        (["store", "--run", "none"], "'none', with which no runs begin"),
-        (["store", "--run", ""], "'', with which 8 runs begin"),
-        (["store", "--policy", "greedy"], "--policy: found it beside the store"),
-        (["store", "--seed", "1"], "--seed: found it beside"),
-        (["out", "--run", "1"], "--run: found it beside out"),
+        (["store"], "--run: got no name of a run; expected the name of one run, such as "),
+        (["store", "--run", "none"], "'none', the beginning of no run names"),
+        (["store", "--run", ""], "'', the beginning of 8 run names"),
+        (["store", "--policy", "greedy"], "--policy: got this option with a campaign store"),
+        (["store", "--seed", "1"], "--seed: got this option with"),
+        (["out", "--run", "1"], "--run: got this option with out"),
     ],
 )
 def test_mistakes_with_a_store_are_told(arguments: list[str], told: str, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def in_little_memory(code: str, folder: Path, megabytes: int = 1500) -> str:
 class TestNumbersBeyondPython:
     def test_a_time_of_400_digits_in_a_log_of_requests(self, tmp_path: Path) -> None:
         line = f'{{"timestamp": 1{"0" * 400}, "input_length": 1, "output_length": 1}}\n'
-        with pytest.raises(InputError, match="log:1: found the timestamp"):
+        with pytest.raises(InputError, match="log:1: got the timestamp"):
             read_requests(written(tmp_path / "log", line))
 
     def test_tokens_of_5000_digits_in_a_log_of_requests(self, tmp_path: Path) -> None:
@@ -90,9 +90,7 @@ class TestNumbersBeyondPython:
         rows = [f'{{"timestamp": {t}, "input_length": 1, "output_length": 1}}\n' for t in ("0", "1e99")]
         written(tmp_path / "log", "".join(rows))
         path = written(tmp_path / "lab.yaml", WORLD + "workload: {file: log, stretch: 1000000}\n")
-        with pytest.raises(
-            InputError, match=r"workload\.file.*log: found a request 1e\+102 s after the first"
-        ):
+        with pytest.raises(InputError, match=r"workload\.file.*log: got a request 1e\+102 s after the first"):
             load_scenario(path)
 
 
@@ -151,7 +149,7 @@ for path in sorted(Path().glob("*.yaml")):
         faults = "faults:\n" + "- {device: left, slowed_to: 0.5, since: 1 s}\n" * 3
         few, many = (GOOD.replace("left: {", f"left: {{count: {n}, ") + faults for n in (50, 70))
         load_scenario(written(tmp_path / "few.yaml", few))
-        with pytest.raises(InputError, match=r"faults.2: found faults that make more than 1,000,000 values"):
+        with pytest.raises(InputError, match=r"faults.2: got faults that make more than 1,000,000 values"):
             load_scenario(written(tmp_path / "many.yaml", many))
 
     @pytest.mark.parametrize(
@@ -209,7 +207,7 @@ class TestTraces:
             for _ in range(5):
                 file.write_table(table)
         assert path.stat().st_size < 1_000_000
-        with pytest.raises(InputError, match=r"25,000,000 rows; accepted: at most 20,000,000"):
+        with pytest.raises(InputError, match=r"25,000,000 rows; expected at most 20,000,000"):
             read(path, "rate")
 
     def test_texts_in_parquet_are_refused_before_they_are_unfolded(self, tmp_path: Path) -> None:
@@ -243,7 +241,7 @@ class TestTraces:
         self, rows: str, options: list[str], tmp_path: Path
     ) -> None:
         path = written(tmp_path / "log.mahimahi", rows)
-        assert "a step that makes at most 10,000,000" in refused("trace", "info", path, *options)
+        assert "a step long enough for at most 10,000,000" in refused("trace", "info", path, *options)
         assert "np.float64" not in refused("trace", "fit", path, *options)
         if not options:
             assert command("trace", "plot", path, "-o", tmp_path / "figure.png") == (0, "")
@@ -345,8 +343,8 @@ class TestNames:
         place.unlink(missing_ok=True)
         place.symlink_to(home / "file" if "." in name else home)
         for asked in (["run", many, "--workers", "1"], ["status", many], ["plan", many]):
-            assert "a link in a store" in refused("sweep", *asked, "--store", store)
-        assert "a link in a store" in refused(
+            assert "a symbolic link in a store" in refused("sweep", *asked, "--store", store)
+        assert "a symbolic link in a store" in refused(
             "sweep", "export", many, "--store", store, "--out", tmp_path / "out"
         )
         assert [p.name for p in home.iterdir()] == [".secret"]
@@ -403,7 +401,7 @@ class TestNoCode:
         written(folder / "bad.yaml", GOOD + "policies: [mine]\n")
         code = "import sys; from headway.__main__ import main; sys.argv[1:] = {}; main()"
         for asked, says in (
-            (["run", "bad.yaml"], "found the policy 'mine'"),
+            (["run", "bad.yaml"], "got the policy 'mine'"),
             (["run", "lab.yaml"], "Results: "),
         ):
             done = subprocess.run(

@@ -233,7 +233,7 @@ def test_a_folder_with_anything_that_headway_did_not_write_is_refused_at_once(
     (tmp_path / "out").mkdir()
     for name in names:
         (tmp_path / "out" / name).write_text("mine")
-    with pytest.raises(InputError, match="not from headway"):
+    with pytest.raises(InputError, match="headway did not write"):
         save(tmp_path / "out")
     assert below(tmp_path) == sorted(["out", *(f"out/{name}" for name in names)])
 
@@ -309,7 +309,9 @@ def test_a_mount_point_is_refused_before_the_run(small_disk: Path) -> None:
         save(small_disk)
 
 
-@pytest.mark.parametrize(("path", "found"), [("", "a folder"), ("missing/a.csv", "no such folder")])
+@pytest.mark.parametrize(
+    ("path", "found"), [("", "a folder"), ("missing/a.csv", "a folder that does not exist")]
+)
 def test_a_place_where_no_file_can_be_is_told_as_what_it_is(path: str, found: str, tmp_path: Path) -> None:
     place = tmp_path / path
     with pytest.raises(InputError) as caught, writing(place):

@@ -331,7 +331,7 @@ def test_an_unknown_name_is_told_with_all_that_are_known(
     assert caught.value.found == repr(SHIPPED[group] + "x")
     assert ", ".join(registry.names()) in caught.value.accepted
     assert f"did you mean {SHIPPED[group]!r}?" in caught.value.accepted
-    with pytest.raises(InputError, match=r"^lab\.yaml:7: found 'nothing'"):
+    with pytest.raises(InputError, match=r"^lab\.yaml:7: got 'nothing'"):
         registry.find("nothing", "lab.yaml:7")
 
 
@@ -370,7 +370,7 @@ def test_a_part_that_cannot_be_loaded_is_told(
     assert "broken" in registry.names()
     with pytest.raises(InputError) as caught:
         simulate(with_part(group, "broken"), Shuffled(0))
-    assert caught.value.found.startswith(f"'broken', which cannot be loaded: {says}")
+    assert caught.value.found.startswith(f"'broken', which cannot be imported ({says}")
     assert run(with_part(group, SHIPPED[group])).runs.status.tolist() == ["complete"]
 
 

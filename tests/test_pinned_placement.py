@@ -177,7 +177,7 @@ def test_a_run_writes_its_placements_and_a_scenario_pins_one_of_them(tmp_path: P
         ("a: {laptop: rest}\nb: {laptop: rest}", "other.yaml", "placements of a, b"),
         ("a: {laptop: rest}\nb: {laptop: rest}", {"file": "other.yaml", "run": "c"}, "the run 'c'"),
         ("laptop: layers 0-3", {"file": "other.yaml", "run": "c"}, "a file with one placement"),
-        ("laptop: 3", "other.yaml", "found 3"),
+        ("laptop: 3", "other.yaml", "got 3"),
         ("- 1", "other.yaml", "no mapping"),
         ("laptop: layers 0-9", "other.yaml", "layers 0-9"),
     ],

@@ -137,21 +137,21 @@ def test_scale_and_shift_act_on_every_kind(kind: str, tmp_path: Path) -> None:
 
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
-    ("ornstein-uhlenbeck", {"reverting_mean": 5}, "reverting_mean: found the bare number 5"),
-    ("ornstein-uhlenbeck", {"deviation": "5 %"}, "deviation: found the unit '%'"),
-    ("ornstein-uhlenbeck", {"relaxation": "-1 s"}, "relaxation: found '-1 s'"),
-    ("ornstein-uhlenbeck", {"step": "30 s"}, "accepted: a step and a duration"),
-    ("ornstein-uhlenbeck", {"step": "0 s"}, "accepted: a step and a duration"),
+    ("ornstein-uhlenbeck", {"reverting_mean": 5}, "reverting_mean: got the bare number 5"),
+    ("ornstein-uhlenbeck", {"deviation": "5 %"}, "deviation: got the unit '%'"),
+    ("ornstein-uhlenbeck", {"relaxation": "-1 s"}, "relaxation: got '-1 s'"),
+    ("ornstein-uhlenbeck", {"step": "30 s"}, "expected a step and a duration"),
+    ("ornstein-uhlenbeck", {"step": "0 s"}, "expected a step and a duration"),
     ("ornstein-uhlenbeck", {"step": "1 us", "duration": "1 h"}, "3.6e.09 values"),
-    ("gilbert-elliott", {"bad": "9 Mbit/s"}, "accepted: a bad value below the good one"),
-    ("gilbert-elliott", {"good_time": "0 s"}, "accepted: a bad value below the good one"),
+    ("gilbert-elliott", {"bad": "9 Mbit/s"}, "expected a bad value below the good one"),
+    ("gilbert-elliott", {"good_time": "0 s"}, "expected a bad value below the good one"),
     ("gilbert-elliott", {"good_time": "1 us", "bad_time": "1 us", "duration": "2 s"}, "2e.06 values"),
     ("gilbert-elliott", {"step": "1 s"}, "unknown key 'step'"),
-    ("diurnal", {"amplitude": "9 Mbit/s"}, "accepted: .* an amplitude of at most the mean"),
-    ("diurnal", {"period": "1 s"}, "accepted: .* a period of at least two steps"),
-    ("diurnal", {"sigma": 3.1}, "sigma: found 3.1"),
+    ("diurnal", {"amplitude": "9 Mbit/s"}, "expected .* an amplitude of at most the mean"),
+    ("diurnal", {"period": "1 s"}, "expected .* a period of at least two steps"),
+    ("diurnal", {"sigma": 3.1}, "sigma: got 3.1"),
     ("fading", {"coherence": "400 ms"}, "not above two coherence times"),
-    ("fading", {"rice_factor": -1}, "rice_factor: found -1"),
+    ("fading", {"rice_factor": -1}, "rice_factor: got -1"),
 ]
 
 
@@ -247,22 +247,22 @@ def test_lengths_stay_within_their_bounds(least: int, width: int, most: int, see
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"poisson": 3}, "workload.poisson: found the bare number 3"),
-        ({"poisson": "3 s"}, "workload.poisson: found the unit 's'"),
-        ({"poisson": "0 /s"}, "workload.poisson: found '0 /s'; accepted: .* at least 1e-09 /s"),
-        ({"count": 0}, "workload.count: found 0"),
-        ({"count": 100_001}, "workload.count: found 100001"),
-        ({"prompt": 0}, "workload.prompt: found 0"),
-        ({"prompt": "many"}, "workload.prompt: found 'many'; accepted: a whole number"),
+        ({"poisson": 3}, "workload.poisson: got the bare number 3"),
+        ({"poisson": "3 s"}, "workload.poisson: got the unit 's'"),
+        ({"poisson": "0 /s"}, "workload.poisson: got '0 /s'; expected .* at least 1e-09 /s"),
+        ({"count": 0}, "workload.count: got 0"),
+        ({"count": 100_001}, "workload.count: got 100001"),
+        ({"prompt": 0}, "workload.prompt: got 0"),
+        ({"prompt": "many"}, "workload.prompt: got 'many'; expected a whole number"),
         (
             {"prompt": {"gamma": 3}},
-            r"workload.prompt: found the keys \['gamma'\]; accepted: .* uniform, lognormal_mean",
+            r"workload.prompt: got the keys \['gamma'\]; expected .* uniform, lognormal_mean",
         ),
-        ({"prompt": {"uniform": [5, 3]}}, r"workload.prompt.uniform: found \[5, 3\]"),
-        ({"prompt": {"uniform": [5]}}, "workload.prompt.uniform: found"),
-        ({"output": {"lognormal_mean": 5, "sigma": 0}}, "workload.output.sigma: found 0"),
-        ({"output": {"geometric_mean": 0.5}}, "workload.output.geometric_mean: found 0.5"),
-        ({"rate": 3}, "workload.rate: found the unknown key 'rate'"),
+        ({"prompt": {"uniform": [5, 3]}}, r"workload.prompt.uniform: got \[5, 3\]"),
+        ({"prompt": {"uniform": [5]}}, "workload.prompt.uniform: got"),
+        ({"output": {"lognormal_mean": 5, "sigma": 0}}, "workload.output.sigma: got 0"),
+        ({"output": {"geometric_mean": 0.5}}, "workload.output.geometric_mean: got 0.5"),
+        ({"rate": 3}, "workload.rate: got the unknown key 'rate'"),
     ],
 )
 def test_a_workload_that_cannot_be_is_told(wrong: dict[str, Any], told: str, tmp_path: Path) -> None:

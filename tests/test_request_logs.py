@@ -137,14 +137,14 @@ def test_a_log_with_other_names_is_read_by_a_mapping(
 @pytest.mark.parametrize(
     ("text", "options", "says"),
     [
-        ("ts,n_in,n_out\n5,1,1\n", {"columns": OTHER_NAMES}, "log:2: found '5'.*whose unit is given"),
+        ("ts,n_in,n_out\n5,1,1\n", {"columns": OTHER_NAMES}, "log:2: got '5'.*whose unit is given"),
         (
             '{"ts": 5, "n_in": 1, "n_out": 1}',
             {"columns": OTHER_NAMES},
-            "log:1: found '5'.*whose unit is given",
+            "log:1: got '5'.*whose unit is given",
         ),
         ('{"ts": 5, "n_in": 1}', {"columns": OTHER_NAMES, "time_unit": "s"}, 'log:1.*"n_out": 10'),
-        ("a,b,c\n5,1,1\n", {"columns": OTHER_NAMES}, r"option columns\): found no column 'ts'"),
+        ("a,b,c\n5,1,1\n", {"columns": OTHER_NAMES}, r"option columns\): got no column 'ts'"),
         ("a,b,c\n5,1,1\n", {"columns": {"arrival": "a"}}, "a column for each of arrival, prompt, output"),
         ("a,b,c\n5,1,1\n", {"columns": OTHER_NAMES, "format": "azure"}, "'azure' beside columns"),
         ("a,b,c\n5,1,1\n", {"time_unit": "s"}, "a unit without columns"),

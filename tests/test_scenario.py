@@ -665,7 +665,7 @@ def test_walks_have_the_mean_they_are_given(seed: int, folder: Path) -> None:
 
 @pytest.mark.parametrize("seed", [-1, 2**63])
 def test_a_seed_beyond_its_bounds_is_told(seed: int, folder: Path) -> None:
-    with pytest.raises(InputError, match=rf"^seed: found {seed}; accepted: a whole number from 0"):
+    with pytest.raises(InputError, match=rf"^seed: got {seed}; expected a whole number from 0"):
         small(folder, {}, seed=seed)
 
 

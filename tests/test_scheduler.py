@@ -197,7 +197,7 @@ def test_chunks_of_a_prefill_do_its_work() -> None:
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
-        ({}, "no sequence at 0 s"),
+        ({}, "an empty batch at 0 s"),
         ({7: 1}, "1 tokens of request 7"),
         ({0: 0}, "0 tokens of request 0"),
         ({0: 10**6}, "1000000 tokens of request 0"),

@@ -52,8 +52,8 @@ def test_a_mistake_is_told_in_one_line_with_exit_code_2(file: Path) -> None:
     file.write_text("time [s],rate [Mbit/s]\n0,10\n0,11\n")
     code, printed = trace("info", file)
     assert code == 2
-    assert printed.startswith(f"headway: {file}:3: found the time 0;")
-    assert trace("info", file, "--as", "speed")[1].startswith("headway: --as: found 'speed'")
+    assert printed.startswith(f"headway: {file}:3: got the time 0;")
+    assert trace("info", file, "--as", "speed")[1].startswith("headway: --as: got 'speed'")
     assert trace("info", file, "--max-gap", "0 s")[0] == 2
 
 
@@ -119,7 +119,7 @@ def test_a_share_above_1_is_no_availability(file: Path) -> None:
         file.write_text(text)
         code, printed = trace("info", file, "--as", "availability")
         assert code == 2
-        assert f"found the value {most}; accepted: a share of the device, at most 1 (or 100 %)" in printed
+        assert f"got the value {most}; expected a share of the device, at most 1 (or 100 %)" in printed
         code, printed = trace("info", file, "--as", "load")
         assert code == 0
         assert f"A load of {most} is no share: a scenario refuses it" in " ".join(printed.split())
@@ -163,14 +163,14 @@ def test_one_recording_is_picked_and_rows_are_merged_by_options(file: Path) -> N
     assert (code, printed.split()[printed.split().index("csv") :][1:4]) == (0, ["3", "2.00", "30.0"])
     code, printed = trace("info", file, "--where", "run=1", "--column", "rate", "--row-step", "2 s")
     assert (code, printed.split()[printed.split().index("csv") :][1:4]) == (0, ["3", "6.00", "20.0"])
-    assert trace("info", file, "--where", "run")[1].startswith("headway: --where: found 'run'")
+    assert trace("info", file, "--where", "run")[1].startswith("headway: --where: got 'run'")
 
 
 def test_a_log_of_requests_with_other_names_is_described(file: Path) -> None:
     file.write_text("ts,n_in,n_out\n500,100,10\n2000,200,30\n")
     code, printed = trace("info", file, "--requests", "ts,n_in,n_out", "--time-unit", "ms")
     assert (code, printed.split()[printed.split().index("csv") :][1:4]) == (0, ["2", "1.50", "1.33"])
-    assert trace("info", file, "--requests", "ts")[1].startswith("headway: --requests: found 'ts'")
+    assert trace("info", file, "--requests", "ts")[1].startswith("headway: --requests: got 'ts'")
 
 
 def test_what_was_repaired_is_told(file: Path) -> None:

@@ -319,7 +319,7 @@ def test_omitted_intervals_of_iperf3_are_left_out_and_failures_told(file: Path) 
     with pytest.raises(InputError, match="a test that failed: 'unable to connect"):
         read(file, "rate")
     file.write_text(iperf3((0, 1, 8.0))[:-60])
-    with pytest.raises(InputError, match=r"log:\d+: found JSON that is broken or cut off"):
+    with pytest.raises(InputError, match=r"log:\d+: got JSON that is broken or cut off"):
         read(file, "rate")
     file.write_text(iperf3((0, 1, 8.0), (0.5, 2, 8.0), (0.5, 3, 8.0)))
     with pytest.raises(InputError, match=r"intervals\.2"):
@@ -466,7 +466,7 @@ def test_a_unit_of_another_quantity_than_in_the_header_is_refused(
     if fits:
         assert record(file, options=Options(unit=unit)).quantity == "rate"
         return
-    with pytest.raises(InputError, match=rf"option unit\): found the unit '{unit}' for the column") as error:
+    with pytest.raises(InputError, match=rf"option unit\): got the unit '{unit}' for the column") as error:
         record(file, options=Options(unit=unit))
     assert repr(header) in error.value.found
     with pytest.raises(InputError, match=r"option time_unit\)"):
@@ -500,9 +500,9 @@ def test_one_recording_of_many_is_picked_by_the_values_of_columns(file: Path, su
         assert read(file, "rate", where=wanted, **options) == Trace([0.0, 1, 2, 3], [40.0, 41, 42, 43])
     missing: list[dict[str, str | float]] = [{"run": "7"}, {"run": 4, "carrier": "A"}]
     for wanted in missing:
-        with pytest.raises(InputError, match=r"option where\): found no row in which run is"):
+        with pytest.raises(InputError, match=r"option where\): got no row in which run is"):
             read(file, "rate", where=wanted, **options)
-    with pytest.raises(InputError, match=r"option where\): found no column 'walk'"):
+    with pytest.raises(InputError, match=r"option where\): got no column 'walk'"):
         read(file, "rate", where={"walk": 1}, **options)
 
 
@@ -512,7 +512,7 @@ def test_rows_that_are_not_wanted_may_hold_anything(file: Path) -> None:
         [0.0, 1], [5.0, 6]
     )
     file.write_text("run,time [s],rate [B/s]\n1,0,5\n2\n")
-    with pytest.raises(InputError, match=r"log:3: found 1 columns"):
+    with pytest.raises(InputError, match=r"log:3: got 1 columns"):
         read(file, "rate", column="rate", time_column="time", where={"run": 1})
 
 
@@ -571,7 +571,7 @@ def test_a_long_file_is_read_across_blocks_with_the_line_of_a_mistake(file: Path
     assert (len(found.times), found.integral(0.0, 7.0)) == (300_000, 21.0)
     rows[250_000] = "250000 x"
     file.write_text("\n".join(rows))
-    with pytest.raises(InputError, match=r"log:250001: found 'x'"):
+    with pytest.raises(InputError, match=r"log:250001: got 'x'"):
         read(file, "rate", unit="B/s", time_unit="s")
 
 
@@ -621,9 +621,9 @@ def test_parquet_files_are_read_by_the_names_of_their_columns(file: Path) -> Non
     [
         ({"time [s]": [0, 1]}, "1 columns"),
         ({"time [s]": [0, 1], "a": [1, 1], "b": [2, 2]}, "3 columns"),
-        ({"time [s]": [0, 0], "rate [B/s]": [1, 1]}, r"row 2\): found the time 0"),
-        ({"time [s]": [0, 1], "rate [B/s]": [1, None]}, r"row 2\): found the value nan"),
-        ({"time [s]": [0, 1], "rate [B/s]": [1, -1]}, r"row 2\): found the value -1"),
+        ({"time [s]": [0, 0], "rate [B/s]": [1, 1]}, r"row 2\): got the time 0"),
+        ({"time [s]": [0, 1], "rate [B/s]": [1, None]}, r"row 2\): got the value nan"),
+        ({"time [s]": [0, 1], "rate [B/s]": [1, -1]}, r"row 2\): got the value -1"),
         ({"time [s]": [0, 1], "rate": [1, 1]}, "no unit for the rate"),
         ({"time [s]": ["a", "b"], "rate [B/s]": [1, 1]}, "of type string"),
         ({"time [s]": [[0], [1]], "rate [B/s]": [1, 1]}, "of type list"),
@@ -652,33 +652,33 @@ def test_json_lines_take_the_options_of_columns(file: Path) -> None:
     rows[-1]["cpu"] = None
     file.write_text("\n".join(map(json.dumps, rows)))
     options: dict[str, Any] = {"column": "cpu", "unit": "%", "where": {"run": 2}}
-    with pytest.raises(InputError, match="log:6: found None"):
+    with pytest.raises(InputError, match="log:6: got None"):
         read(file, "fraction", **options)
     assert read(file, "fraction", repair=True, **options) == Trace([0.0, 1.0], [0.4, 0.41])
     assert read(file, "fraction", repair=True, step_s=2.0, **options) == Trace([0.0, 2.0], [0.4, 0.41])
     with pytest.raises(
-        InputError, match=r"log:1: found the keys \['when', 'run', 'cpu', 'note'\].*option column"
+        InputError, match=r"log:1: got the keys \['when', 'run', 'cpu', 'note'\].*option column"
     ):
         read(file, "fraction", unit="%")
     with pytest.raises(InputError, match="If these are requests, name the keys of"):
         read(file, "fraction", unit="%")
-    with pytest.raises(InputError, match="log:4: found the time '2024-01-01T00:00:00'"):
+    with pytest.raises(InputError, match="log:4: got the time '2024-01-01T00:00:00'"):
         read(file, "fraction", column="cpu", unit="%")
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ('[{"t [s]": 0, "rate [B/s]": 1}]', "log:1: found .*; accepted: one JSON object a line"),
-        ('{\n"t": [1, 2]}', "log:1: found '{', no whole JSON object; accepted: one JSON object a line"),
-        ('{"t [s]": 0, "rate [B/s]": 1}\n{"t [s]": 1}', "log:2: found None"),
-        ('{"t [s]": 0, "rate [B/s]": 1}\n{"t [s]": 1, "rate [B/s]": true}', "log:2: found True"),
-        ('{"t [s]": 0, "rate [B/s]": 1}\n{"t [s]": 0, "rate [B/s]": 1}', "log:2: found the time 0"),
+        ('[{"t [s]": 0, "rate [B/s]": 1}]', "log:1: got .*; expected one JSON object a line"),
+        ('{\n"t": [1, 2]}', "log:1: got '{', no whole JSON object; expected one JSON object a line"),
+        ('{"t [s]": 0, "rate [B/s]": 1}\n{"t [s]": 1}', "log:2: got None"),
+        ('{"t [s]": 0, "rate [B/s]": 1}\n{"t [s]": 1, "rate [B/s]": true}', "log:2: got True"),
+        ('{"t [s]": 0, "rate [B/s]": 1}\n{"t [s]": 0, "rate [B/s]": 1}', "log:2: got the time 0"),
         (
             '{"t [s]": "2024-01-01", "rate [B/s]": 1}\n{"t [s]": 0, "rate [B/s]": 1}',
-            "log:2: found the time 0",
+            "log:2: got the time 0",
         ),
-        ('{"t": 0, "rate [B/s]": 1}', "log:1: found no unit for the time"),
+        ('{"t": 0, "rate [B/s]": 1}', "log:1: got no unit for the time"),
     ],
 )
 def test_json_that_does_not_fit_is_refused(file: Path, text: str, found: str) -> None:
@@ -778,9 +778,9 @@ def test_the_size_of_what_is_in_a_compressed_file_is_bounded(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (tarred(b"1\n"), r"a tar archive; accepted: one file out of it \(tar -xf\)"),
+        (tarred(b"1\n"), r"a tar archive; expected one file out of it \(tar -xf\)"),
         (gzip.compress(tarred(b"1\n")), "a tar archive"),
-        (zipped(b"1\n", "a", "b"), "a zip file with 2 files in it; accepted: a zip file with one"),
+        (zipped(b"1\n", "a", "b"), "a zip file with 2 files in it; expected a zip file with one"),
         (zipped(b"1\n", "__MACOSX/._a"), "a zip file with 0 files in it"),
         (gzip.compress(b"1\n" * 99)[:-9], "compressed data are damaged or cut off"),
         (gzip.compress(b""), "an empty file"),
@@ -797,7 +797,7 @@ def test_a_parquet_file_that_is_compressed_as_a_whole_is_refused(file: Path) -> 
     parquet(file, {"time [s]": [0, 1], "rate [B/s]": [1, 2]})
     file.write_bytes(gzip.compress(file.read_bytes()))
     with pytest.raises(
-        InputError, match="Parquet file that is compressed as a whole; accepted: it decompressed"
+        InputError, match="Parquet file that is compressed as a whole; expected it decompressed"
     ):
         read(file, "rate")
 

@@ -86,21 +86,21 @@ def test_units_and_quantities_of_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["wlak"], "KIND: found 'wlak'; accepted: .*did you mean 'walk'"),
-        (["walk", "--sigma", "1", "--step", "1 s"], "walk: found no option --mean"),
-        (["walk", "--mean", "5", "--sigma", "1", "--step", "1 s"], "--mean: found a number without a unit"),
+        (["wlak"], "KIND: got 'wlak'; expected .*did you mean 'walk'"),
+        (["walk", "--sigma", "1", "--step", "1 s"], "walk: got no option --mean"),
+        (["walk", "--mean", "5", "--sigma", "1", "--step", "1 s"], "--mean: got a number without a unit"),
         (
             ["walk", *KIND_OPTIONS["walk"], "--good", "1 B/s"],
-            "walk: found the option --good; accepted: --correlation",
+            "walk: got the option --good; expected --correlation",
         ),
-        (["gilbert-elliott", *KIND_OPTIONS["gilbert-elliott"], "--step", "1 s"], "found the option --step"),
+        (["gilbert-elliott", *KIND_OPTIONS["gilbert-elliott"], "--step", "1 s"], "got the option --step"),
         (
             ["gilbert-elliott", *KIND_OPTIONS["gilbert-elliott"], "--good-time", "0 s"],
             "a bad value below the good",
         ),
         (["walk", *KIND_OPTIONS["walk"], "--sigma", "nan"], "walk: .*sigma"),
         (["walk", *KIND_OPTIONS["walk"], "--step", "1 ns"], "at most 10000000 values"),
-        (["walk", *KIND_OPTIONS["walk"], "--as", "rats"], "--as: found 'rats'"),
+        (["walk", *KIND_OPTIONS["walk"], "--as", "rats"], "--as: got 'rats'"),
         (["walk", *KIND_OPTIONS["walk"], "--unit", "MB"], "the unit 'MB'"),
         (["walk", *KIND_OPTIONS["walk"], "-o", "/nowhere/x.csv"], "/nowhere/x.csv"),
     ],
@@ -174,11 +174,11 @@ def test_a_share_is_fitted_as_one(tmp_path: Path) -> None:
 def test_what_cannot_be_fitted_is_told(tmp_path: Path) -> None:
     path = tmp_path / "flat.csv"
     write_csv(steps([5.0] * 20, step_s=1.0), path, "rate")
-    assert told("fit", path).startswith(f"{path}: found a trace that always is 5; accepted: ")
+    assert told("fit", path).startswith(f"{path}: got a trace that always is 5; expected ")
     assert "always is 5" in told("fit", path, "--kind", "walk", "--yaml")
     good = shipped("wifi-far.csv")
     assert "did you mean 'walk'" in told("fit", good, "--kind", "wolk")
-    assert told("fit", good, "--step", "0 s").startswith("--step: found ")
-    assert told("fit", good, "--step", "5").startswith("--step: found ")
-    assert told("fit", good, "--as", "x").startswith("--as: found 'x'")
+    assert told("fit", good, "--step", "0 s").startswith("--step: got ")
+    assert told("fit", good, "--step", "5").startswith("--step: got ")
+    assert told("fit", good, "--as", "x").startswith("--as: got 'x'")
     assert told("fit", tmp_path / "none.csv").startswith(f"{tmp_path / 'none.csv'}: ")

@@ -158,9 +158,7 @@ BROKEN_COLUMNS = {
 
 def test_a_quantity_that_no_trace_holds_is_refused(file: Path) -> None:
     file.write_text("time [s],rate [Mbit/s]\n0,40\n")
-    with pytest.raises(
-        InputError, match=r"found 'speed'; accepted: 'fraction' or 'rate' or 'size' or 'time'"
-    ):
+    with pytest.raises(InputError, match=r"got 'speed'; expected 'fraction' or 'rate' or 'size' or 'time'"):
         read(file, cast("Quantity", "speed"))
 
 
@@ -256,7 +254,7 @@ def test_an_endless_line_is_refused_without_reading_it_all(file: Path) -> None:
     with file.open("wb") as out:
         out.write(b"1\n")
         out.truncate(4 << 30)
-    with pytest.raises(InputError, match=r"log\.txt:2: found a very long line"):
+    with pytest.raises(InputError, match=r"log\.txt:2: got a very long line"):
         read(file, "rate")
 
 

@@ -342,17 +342,17 @@ def test_figures_of_nothing_say_so(lab: Path) -> None:
     ("variants", "options", "words"),
     [
         ({"a": ["devices.dosk.memory=1 GB"]}, {}, ["variant a: devices.dosk.memory=1 GB", "did you mean 'desk'?"]),
-        ({"a": ["devices.desk"]}, {}, ["variant a: devices.desk: found", "PATH=VALUE"]),
-        ({"a": []}, {}, ["no change in 'a'"]),
+        ({"a": ["devices.desk"]}, {}, ["variant a: devices.desk: got", "PATH=VALUE"]),
+        ({"a": []}, {}, ["the variant 'a' without a change"]),
         ({"base": ["seed=1"]}, {}, ["the label 'base'"]),
         ({"\n": ["seed=1"]}, {}, ["the label"]),
         ({"a": ["drop links.wifi"]}, {}, ["variant a: drop links.wifi", "no path of links"]),
-        ({"a": ["policies=[static]"]}, {}, ["variant a: found other policies", "greedy, round-robin"]),
+        ({"a": ["policies=[static]"]}, {}, ["variant a: got policies that differ", "greedy, round-robin"]),
         ({}, {"policies": ["greedy"]}, ["nothing to compare", "two policies"]),
         ({"a": ["seed=1"]}, {"policies": ["wizard"]}, ["wizard", "resource-aware"]),
-        ({"a": ["seed=1"]}, {"replications": 0}, ["replications: found 0"]),
-        ({"a": ["seed=1"]}, {"seed": -1}, ["seed: found -1"]),
-        ({"a": ["seed=1"]}, {"seed": 2**63 - 2, "replications": 5}, ["seed: found", "at most"]),
+        ({"a": ["seed=1"]}, {"replications": 0}, ["replications: got 0"]),
+        ({"a": ["seed=1"]}, {"seed": -1}, ["seed: got -1"]),
+        ({"a": ["seed=1"]}, {"seed": 2**63 - 2, "replications": 5}, ["seed: got", "at most"]),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_before_anything_is_run(
@@ -374,7 +374,7 @@ def test_a_base_that_fits_nowhere_is_a_mistake(lab: Path) -> None:
 
 def test_a_study_has_variants_or_a_knob() -> None:
     variants = {"a": ()}
-    with pytest.raises(InputError, match="no change in 'a'"):
+    with pytest.raises(InputError, match="the variant 'a' without a change"):
         Study(scenario=Path("x"), variants=variants)
 
 
@@ -533,26 +533,26 @@ def test_a_failing_variant_does_not_end_the_study(lab: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--set", "devices.dosk.memory=1 GB"], ["--set devices.dosk.memory=1 GB: found no key 'dosk'", "'desk'"]),
-        (["--set", "devices.desk.memory=4"], ["--set devices.desk.memory=4: devices.desk.memory: found the bare"]),
-        (["--set", "links.wifi.bandwidth"], ["--set links.wifi.bandwidth: found", "PATH=VALUE"]),
-        (["--drop", "devices.desk"], ["--drop devices.desk: found 'desk', the source"]),
-        (["--drop", "devices.desk=3"], ["--drop devices.desk=3: found"]),
-        (["--drop", "devices.shelf"], ["--drop devices.shelf: links: found no path of links"]),
-        (["--shift-trace", "soon"], ["--shift-trace soon: found"]),
-        (["--shift-trace", "devices 3 s"], ["--shift-trace devices 3 s: found no trace that varies in devices"]),
-        (["--variant", "seed=3"], ["--variant: found 'seed=3'", "a label and changes"]),
-        (["--variant", "a: sed=3"], ["--variant a: sed=3: sed: found the unknown key 'sed'", "did you mean 'seed'?"]),
+        (["--set", "devices.dosk.memory=1 GB"], ["--set devices.dosk.memory=1 GB: got no key 'dosk'", "'desk'"]),
+        (["--set", "devices.desk.memory=4"], ["--set devices.desk.memory=4: devices.desk.memory: got the bare"]),
+        (["--set", "links.wifi.bandwidth"], ["--set links.wifi.bandwidth: got", "PATH=VALUE"]),
+        (["--drop", "devices.desk"], ["--drop devices.desk: got 'desk', the source"]),
+        (["--drop", "devices.desk=3"], ["--drop devices.desk=3: got"]),
+        (["--drop", "devices.shelf"], ["--drop devices.shelf: links: got no path of links"]),
+        (["--shift-trace", "soon"], ["--shift-trace soon: got"]),
+        (["--shift-trace", "devices 3 s"], ["--shift-trace devices 3 s: got no trace that varies in devices"]),
+        (["--variant", "seed=3"], ["--variant: got 'seed=3'", "a label and changes"]),
+        (["--variant", "a: sed=3"], ["--variant a: sed=3: sed: got the unknown key 'sed'", "did you mean 'seed'?"]),
         (["--variant", "a:"], ["--variant a:", "PATH=VALUE"]),
         (["--variant", "base: seed=3"], ["the label 'base'"]),
-        (["--variant", "a: seed=3", "--variant", "a: seed=4"], ["--variant: found a second variant 'a'"]),
-        (["--sweep", "seed=1,2", "--variant", "a: seed=3"], ["sweep: found variants beside it"]),
-        (["--sweep", "seed=1"], ["--sweep seed=1: found '1'", "two or more"]),
-        (["--sweep", "drop seed"], ["--sweep drop seed: found", "PATH*FACTOR,FACTOR"]),
+        (["--variant", "a: seed=3", "--variant", "a: seed=4"], ["--variant: got a second variant 'a'"]),
+        (["--sweep", "seed=1,2", "--variant", "a: seed=3"], ["sweep: got both variants and a sweep"]),
+        (["--sweep", "seed=1"], ["--sweep seed=1: got '1'", "two or more"]),
+        (["--sweep", "drop seed"], ["--sweep drop seed: got", "PATH*FACTOR,FACTOR"]),
         (["--sweep", "links.wifi.bandwidth*1,x"], ["a factor such as 0.5"]),
-        ([], ["whatif: found nothing to compare"] ),
+        ([], ["whatif: got nothing to compare"] ),
         (["--policy", "wizard", "--set", "seed=1"], ["wizard", "resource-aware"]),
-        (["--set", "seed=1", "--out", "mine"], ["mine: found a folder with thesis.tex"]),
+        (["--set", "seed=1", "--out", "mine"], ["mine: got a folder with thesis.tex"]),
     ],
 )  # fmt: skip
 def test_the_command_tells_mistakes_in_one_line_and_leaves_nothing(
@@ -571,12 +571,12 @@ def test_the_command_tells_mistakes_in_one_line_and_leaves_nothing(
     [
         ("base: nowhere.yaml\nvariants: {a: [seed=1]}\n", ["nowhere.yaml", "no such file"]),
         ("base: lab.yaml\nvarants: {a: [seed=1]}\n", ["study.yaml:2: varants", "did you mean 'variants'?"]),
-        ("base: lab.yaml\nvariants:\n  a:\n  - sed=1\n", ["study.yaml:4: variants.a.0: sed: found", "'seed'"]),
+        ("base: lab.yaml\nvariants:\n  a:\n  - sed=1\n", ["study.yaml:4: variants.a.0: sed: got", "'seed'"]),
         ("base: lab.yaml\nvariants: {a: seed=1}\n", ["study.yaml:2: variants.a", "a list"]),
-        ("base: lab.yaml\nvariants: {a: []}\n", ["no change in 'a'"]),
-        ("base: lab.yaml\nsweep: seed\n", ["study.yaml:2: sweep: found 'seed'"]),
-        ("base: lab.yaml\nsweep: seed=1,2\nvariants: {a: [seed=1]}\n", ["sweep: found variants beside it"]),
-        ("base: lab.yaml\nsweep: seed=1,2\nreplications: 0\n", ["study.yaml:3: replications: found 0"]),
+        ("base: lab.yaml\nvariants: {a: []}\n", ["the variant 'a' without a change"]),
+        ("base: lab.yaml\nsweep: seed\n", ["study.yaml:2: sweep: got 'seed'"]),
+        ("base: lab.yaml\nsweep: seed=1,2\nvariants: {a: [seed=1]}\n", ["sweep: got both variants and a sweep"]),
+        ("base: lab.yaml\nsweep: seed=1,2\nreplications: 0\n", ["study.yaml:3: replications: got 0"]),
         ("base: lab.yaml\nsweep: seed=1,2\npolicies: wizard\n", ["study.yaml:3: policies", "a list"]),
     ],
 )  # fmt: skip

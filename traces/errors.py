@@ -28,7 +28,7 @@ class InputError(ValueError):
         self.where = where
         self.found = found
         self.accepted = accepted
-        super().__init__(f"{where}: found {found}; accepted: {accepted}")
+        super().__init__(f"{where}: got {found}; expected {accepted}")
 
     def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str]]:
         """Survive the trip back from a worker process, which a custom `__init__` otherwise does not."""

@@ -16,19 +16,21 @@ def explain(
         int | None, typer.Option(min=0, help="The token to explain; the slowest by default.")
     ] = None,
     slowest: Annotated[
-        int | None, typer.Option(min=1, help="Explain so many tokens, the slowest of the run or request.")
+        int | None, typer.Option(min=1, help="Explain the N slowest tokens of the run or request.")
     ] = None,
     request: Request = None,
     name: RunName = None,
     policy: Policy = None,
     seed: Seed = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Every piece of the critical path, not layers together.")
+        bool, typer.Option("--full", help="Show every piece of the critical path, without merging layers.")
     ] = False,
 ) -> None:
-    """Say why a token took as long as it did.
+    """Explain the latency of a token.
 
     The table is its critical path, stage by stage, with the reasons.
+
+    Example: headway explain results/home-cluster --slowest 3
     """
     with reported():
         from headway.analysis.replay.explain import explain as explained
@@ -36,7 +38,7 @@ def explain(
         from headway.traces.errors import InputError
 
         if token is not None and slowest is not None:
-            raise InputError("--slowest", "it beside --token", "one of the two")
+            raise InputError("--slowest", "this option together with --token", "only one of them")
         replay = repeated_run(run, name, policy, seed)
         for number, chosen in enumerate(pick(replay, request, token, slowest)):
             show(*([""] if number else []), *explained(replay, *chosen, full=full))

@@ -19,7 +19,7 @@ def paper(
         typer.Argument(metavar="[small|medium|sensitivity|all]", help="The experiment, all by default."),
     ] = "all",
     quick: Annotated[
-        bool, typer.Option("--quick", help="A few small worlds: to see that it works, not to learn from.")
+        bool, typer.Option("--quick", help="A few small worlds, as a test; too few for conclusions.")
     ] = False,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for tables and figures; other files in it are kept.")
@@ -36,13 +36,15 @@ def paper(
     page: Annotated[
         Path | None,
         typer.Option(
-            metavar="PATH", help="Put the tables and figures into this page too, as in docs/paper.md."
+            metavar="PATH", help="Also put the tables and figures into this page, as in docs/paper.md."
         ),
     ] = None,
 ) -> None:
     """Repeat the experiments of arXiv 2505.02533 in random worlds.
 
-    Tables and figures say how sure the results are.
+    Tables and figures include confidence intervals.
+
+    Example: headway paper small --quick
     """
     with reported():
         from headway.analysis.files.atomic import writing

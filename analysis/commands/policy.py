@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from headway.policies.contract.subject import Factory
 
 policy = typer.Typer(
-    help="List policies, and examine whether one keeps the contract.",
+    help="List policies, and check a policy against the contract.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -60,7 +60,7 @@ def list_() -> None:
 
 @policy.command("show")
 def show_(name: Name) -> None:
-    """Say how a policy decides, with which parameters and exceptions."""
+    """Print how a policy decides, its parameters and declared exceptions."""
     with reported():
         from headway import policies
 
@@ -89,7 +89,7 @@ def check(
         typer.Option(metavar="DIR", help="Folder for an example of each broken law, as a scenario file."),
     ] = Path("counter-examples"),
 ) -> None:
-    """Examine a policy under every law. The exit code is 3 if it breaks one without declaring it."""
+    """Check a policy under every law. The exit code is 3 if it breaks a law without declaring it."""
     with reported():
         factory, check_policy = _found(name), _examiner()
         with _each_warning_once():
@@ -137,8 +137,10 @@ def _examiner() -> "Callable[[Factory, Level], Report]":
     try:
         from headway.policies.contract import check_policy
     except ModuleNotFoundError as error:
-        accepted = "the extra with which policies are checked: pip install 'headway[test]'"
-        raise InputError("policy check", f"no module {error.name}", accepted) from error
+        accepted = "an installation with the extra `test`: pip install 'headway[test]'"
+        raise InputError(
+            "policy check", f"an installation without the module {error.name}", accepted
+        ) from error
     return check_policy
 
 

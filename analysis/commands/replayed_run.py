@@ -23,7 +23,7 @@ Run = Annotated[
 ]
 Policy = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Which run of those in it, by its policy; the first by default."),
+    typer.Option(metavar="NAME", help="Policy whose run to use; the first run by default."),
 ]
 Seed = Annotated[
     int | None,
@@ -31,7 +31,7 @@ Seed = Annotated[
 ]
 RunName = Annotated[
     str | None,
-    typer.Option("--run", metavar="ID", help="Which run of a store: its name, or the begin of it."),
+    typer.Option("--run", metavar="ID", help="Run of a campaign store: its name, or the beginning of it."),
 ]
 Request = Annotated[int | None, typer.Option(min=0, help="Number of the request, 0 by default.")]
 
@@ -46,7 +46,7 @@ def token_range(text: str) -> tuple[int, int]:
 
     found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", text)
     if found is None or int(found[2] or found[1]) < int(found[1]):
-        raise InputError("--tokens", shown(text), "a number such as 7, or two such as 50-60")
+        raise InputError("--tokens", shown(text), "a token such as 7, or a range such as 50-60")
     return int(found[1]), int(found[2] or found[1])
 
 
@@ -64,11 +64,15 @@ def repeated_run(run: str, name: str | None, policy: str | None, seed: int | Non
 
     stored = is_store(Path(run))
     if stored and policy is not None:
-        raise InputError("--policy", "it beside the store of a campaign", "--run with the name of a run")
+        raise InputError(
+            "--policy", "this option with a campaign store", "--run NAME, which names a run of the store"
+        )
     if name is not None and not stored:
-        raise InputError("--run", f"it beside {run}", "the store of a campaign for RUN")
+        raise InputError(
+            "--run", f"this option with {run}, which is not a campaign store", "a campaign store as RUN"
+        )
     if seed is not None and (stored or is_results(Path(run))):
-        raise InputError("--seed", "it beside a folder of results", "a scenario in its place")
+        raise InputError("--seed", "this option with a folder of results", "a scenario as RUN")
     if stored:
         return rerun_stored(Path(run), name)
     if is_results(Path(run)):

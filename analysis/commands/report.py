@@ -40,7 +40,7 @@ def report(
         typer.Option("-o", "--out", metavar="FILE", help="The file, DIR.html beside the folder by default."),
     ] = None,
     campaign: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Which campaign, where a store has several.")
+        str | None, typer.Option(metavar="NAME", help="The campaign, if the store has several.")
     ] = None,
     metric: Annotated[
         str,
@@ -51,19 +51,21 @@ def report(
     ] = "tpot_p50_s",
     warm_up: Annotated[
         int,
-        typer.Option(min=0, metavar="TOKENS", help="Leave out so many tokens at the beginning of every run."),
+        typer.Option(min=0, metavar="TOKENS", help="Leave out this many tokens at the start of every run."),
     ] = 0,
     figures: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write the figures as SVG and PNG into this folder too."),
     ] = None,
     size: Annotated[
-        SizeName, typer.Option(help="What these files are made for: a column of a paper, a page, or a slide.")
+        SizeName, typer.Option(help="Size of these figures: a column of a paper, a page, or a slide.")
     ] = SizeName.COLUMN,
 ) -> None:
     """Write a report on results, as one HTML file.
 
-    It has a verdict, intervals, figures and tables, needs no network and opens from disk.
+    The page has a verdict, intervals, figures and tables, and needs no network.
+
+    Example: headway report results/home-cluster
     """
     with reported():
         from headway.analysis.figures.saving import save_figure

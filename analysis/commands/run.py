@@ -50,7 +50,7 @@ def run(
         typer.Option(
             metavar="FACTOR",
             help="Pace the runs by the wall clock: seconds of wall time per simulated second, so 1 is real time and "
-            "0.1 ten times as fast. The results are the same; how late events were is told afterwards.",
+            "0.1 ten times as fast. The results are the same; the lateness of events is printed afterwards.",
         ),
     ] = None,
     decision_limit: DecisionLimit = None,
@@ -58,7 +58,7 @@ def run(
         bool,
         typer.Option(
             "--audit",
-            help="Check after every event that no law of the simulation is broken, and say how much was checked. The "
+            help="Check the laws of the simulation after every event, and print the number of checks. The "
             "results are the same; it takes five to nine times as long.",
         ),
     ] = False,
@@ -71,6 +71,8 @@ def run(
 
     A run that ends early, for example out of memory, is a result like any other: the table says how it ended and the
     exit code is 0.
+
+    Example: headway run home-cluster --policy greedy --out greedy
     """
     with reported():
         if list_:

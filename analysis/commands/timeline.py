@@ -22,19 +22,21 @@ from headway.analysis.console.terminal import reported, show
 def timeline(
     run: Run,
     tokens: Annotated[
-        str, typer.Option(metavar="FIRST-LAST", help="Which tokens of the request to show.")
+        str, typer.Option(metavar="FIRST-LAST", help="Tokens of the request to show, such as 50-60.")
     ] = "0-9",
     request: Request = None,
     name: RunName = None,
     policy: Policy = None,
     seed: Seed = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE", help="Where to write; replaced if it is there.")
+        Path, typer.Option("--out", "-o", metavar="FILE", help="Output file; replaced if it exists.")
     ] = Path("timeline.json"),
 ) -> None:
-    """Write a timeline of what happened during some tokens.
+    """Write a timeline of some tokens: tasks, messages, moves and decisions.
 
-    ui.perfetto.dev and chrome://tracing show it.
+    Open it in ui.perfetto.dev or chrome://tracing.
+
+    Example: headway timeline results/home-cluster --tokens 50-60
     """
     with reported():
         from headway.analysis.replay.timeline import trace_events, write_timeline

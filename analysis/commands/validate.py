@@ -7,7 +7,10 @@ from headway.analysis.console.terminal import reported, show
 
 
 def validate(scenario: ScenarioName) -> None:
-    """Check a scenario and say what it contains."""
+    """Check a scenario and print a summary.
+
+    Example: headway validate mine.yaml
+    """
     with reported():
         from headway.analysis.compare import choose, create_all, total_tokens
 

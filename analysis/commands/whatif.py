@@ -31,25 +31,23 @@ def whatif(
     ],
     set_: Annotated[
         _Texts,
-        typer.Option(
-            "--set", metavar="CHANGE", help="PATH=VALUE or PATH*FACTOR; may be repeated, as all of these."
-        ),
+        typer.Option("--set", metavar="CHANGE", help="PATH=VALUE or PATH*FACTOR. May be repeated."),
     ] = None,
     drop: Annotated[_Texts, typer.Option(metavar="PATH", help="Leave out a device, a link, any key.")] = None,
     shift_trace: Annotated[
         _Texts,
-        typer.Option(metavar="[PATH] TIME", help="Begin all traces, or those below PATH, later in them."),
+        typer.Option(metavar="[PATH] TIME", help="Start all traces (or those under PATH) TIME later."),
     ] = None,
     variant: Annotated[
         _Texts,
         typer.Option(
             metavar="LABEL: CHANGE; ...",
-            help="A variant of its own. The changes of other options then hold for base and variants alike.",
+            help="Add a variant. Changes by other options then apply to the base and all variants.",
         ),
     ] = None,
     sweep: Annotated[
         str | None,
-        typer.Option(metavar="PATH=V,V,...", help="One value after another, or factors: PATH*F,F,..."),
+        typer.Option(metavar="PATH=V,V,...", help="Several values of one key, or factors: PATH*F,F,..."),
     ] = None,
     policy: Annotated[
         _Texts,
@@ -62,11 +60,13 @@ def whatif(
     replications: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Worlds, each of another seed; 10 by default, 1 if nothing depends on the seed."
+            min=1,
+            help="Number of worlds, each with its own seed; 10 by default, 1 if nothing depends on the seed.",
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**63 - 1, help="Of the first world, instead of the scenario's.")
+        int | None,
+        typer.Option(min=0, max=2**63 - 1, help="Seed of the first world, instead of the scenario's."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -86,10 +86,12 @@ def whatif(
 ) -> None:
     """Compare a scenario with variants of it, run in the same worlds.
 
-    What is better and what is worse is said, and how sure that is.
+    The output says which variants are better or worse, with confidence intervals.
 
     Changes are made in the order --set, --drop, --shift-trace. A variant that ends early, for example out of memory, is
     a result like any other.
+
+    Example: headway whatif mine.yaml --set "links.wifi.bandwidth*0.5"
     """
     with reported():
         from headway.analysis.files.atomic import writing

@@ -140,7 +140,9 @@ def show(*what: "Table | str") -> None:
     except OSError as error:
         # What is still buffered can never be written, and Python would try once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), output.file.fileno())
-        raise InputError("standard output", error.strerror or str(error), "a place with room left") from error
+        raise InputError(
+            "standard output", error.strerror or str(error), "an output that can be written"
+        ) from error
 
 
 def _visible(table: "Table") -> "Table":

@@ -134,12 +134,12 @@ def _scenario(document: Document, name: str) -> Path:
 
 def _seeds(document: Document, file: CampaignFile, scenario: Path) -> tuple[int, ...]:
     if (file.seeds is None) == (file.replications is None):
-        found = "neither seeds nor replications" if file.seeds is None else "seeds and replications"
-        raise InputError(document.where(()), found, "either a list of seeds, or a number of replications")
+        found = "neither seeds nor replications" if file.seeds is None else "both seeds and replications"
+        raise InputError(document.where(()), found, "either seeds (a list) or replications (a number)")
     if file.seeds is not None:
         if file.seed is not None:
             raise InputError(
-                document.where(("seed",)), "a seed beside a list of seeds", "it beside replications"
+                document.where(("seed",)), "both seed and seeds", "seeds alone, or seed with replications"
             )
         return tuple(file.seeds)
     first = simcore.load_scenario(scenario).seed if file.seed is None else file.seed

@@ -73,7 +73,7 @@ def variants(levels: Mapping[str, Sequence[Change | str]], place: str = "axis") 
 
 def _axis(labels: Sequence[float | str], changes: Sequence[Sequence[Change]], place: str) -> Axis:
     if not labels or len(set(labels)) < len(labels):
-        raise InputError(place, f"the levels {shown(list(labels))}", "at least one, each once")
+        raise InputError(place, f"the levels {shown(list(labels))}", "at least one level, and no level twice")
     return Axis({label: tuple(each) for label, each in zip(labels, changes, strict=True)})
 
 
@@ -116,13 +116,17 @@ class Campaign:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME, self.name):
-            raise InputError("name", shown(self.name), "letters, digits and ._-, first a letter or a digit")
+            raise InputError(
+                "name",
+                shown(self.name),
+                "a name of letters, digits and ._- that begins with a letter or a digit",
+            )
         labels = [choice.label for choice in self.policies]
         if len(set(labels)) < len(labels):
             raise InputError("policies", f"the labels {shown(labels)}", "distinct labels")
         self._check_axes()
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise InputError("seeds", shown(list(self.seeds)), "at least one seed, each once")
+            raise InputError("seeds", shown(list(self.seeds)), "at least one seed, and no seed twice")
         if not all(0 <= seed < MOST_SEEDS for seed in self.seeds):
             raise InputError("seeds", shown(list(self.seeds)), f"whole numbers from 0 to {MOST_SEEDS - 1}")
         for table in self.keep:
@@ -140,7 +144,9 @@ class Campaign:
         sizes = {name: len(axis.levels) for name, axis in self.zipped.items()}
         if len(set(sizes.values())) > 1:
             found = ", ".join(f"{size} in {name}" for name, size in sizes.items())
-            raise InputError("axes: zip", f"different numbers of levels: {found}", "as many levels in each")
+            raise InputError(
+                "axes: zip", f"different numbers of levels: {found}", "the same number of levels on each axis"
+            )
 
     @property
     def axes(self) -> tuple[str, ...]:

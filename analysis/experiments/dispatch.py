@@ -180,7 +180,7 @@ def mapped(
         for back in dispatcher.results(iter(range(len(tasks)))):
             for number, result in back:
                 if isinstance(result, Lost):
-                    accepted = "policies that let the process in which they decide go on"
+                    accepted = "policies that do not end the worker process"
                     raise InputError(describe(tasks[number]), result.reason, accepted)
                 waiting[number] = result
             while due in waiting:

@@ -172,8 +172,8 @@ def dask_workers(address: str) -> Iterator[Workers]:
     try:
         distributed: Any = importlib.import_module("distributed")
     except ImportError as error:
-        accepted = "Dask installed: pip install 'headway[dask]'"
-        raise InputError("--dask", "no module distributed", accepted) from error
+        accepted = "an installation with Dask: pip install 'headway[dask]'"
+        raise InputError("--dask", "an installation without the module distributed", accepted) from error
     try:
         client = distributed.Client(address, timeout=_PATIENCE_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
@@ -211,7 +211,9 @@ def _answering(address: str) -> Iterator[None]:
         yield
     except (OSError, CancelledError, RuntimeError) as error:
         found = f"no answer from {shown(address)} any more ({told(error)})"
-        raise InputError("--dask", found, "a scheduler that stays; what is done is in the store") from error
+        raise InputError(
+            "--dask", found, "a scheduler that stays up (finished runs are in the store)"
+        ) from error
 
 
 def _wait_for_workers(client: Any, address: str) -> None:
@@ -219,7 +221,7 @@ def _wait_for_workers(client: Any, address: str) -> None:
         try:
             client.wait_for_workers(1, timeout=_PATIENCE_S)
         except TimeoutError as error:
-            found = f"no workers at {shown(address)} for {_PATIENCE_S:.0f} s"
+            found = f"no workers at {shown(address)} within {_PATIENCE_S:.0f} s"
             raise InputError("--dask", found, "a scheduler with workers: dask worker ADDRESS") from error
 
 
@@ -229,7 +231,11 @@ def _check_dask(client: Any, address: str) -> None:
         found = client.run(probe, on_error="return")
     for worker, answer in found.items():
         if answer != engine_code():
-            said = f"an error, {answer!r}," if isinstance(answer, BaseException) else "another headway"
+            said = (
+                f"an error, {answer!r},"
+                if isinstance(answer, BaseException)
+                else "another version of headway"
+            )
             raise InputError(
-                "--dask", f"{said} at the worker {worker}", "workers with this version of headway"
+                "--dask", f"{said} on the worker {worker}", "workers with this version of headway"
             )

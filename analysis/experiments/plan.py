@@ -94,8 +94,10 @@ class Plan:
             world, inside = load(), list(group)
             number, name = inside[0]
             if run_id(world.digest, self.digests[self.choice(number).label]) != name:
-                found = "another content than when the campaign began"
-                raise InputError(str(self.campaign.scenario), found, "files that stay as they are")
+                found = "a scenario or trace that has changed since the campaign began"
+                raise InputError(
+                    str(self.campaign.scenario), found, "input files that do not change during a campaign"
+                )
             yield world, inside
 
 
@@ -151,8 +153,8 @@ def _digest_of(choice: PolicyChoice) -> str:
     try:
         return policy_digest(policy)
     except TypeError as error:
-        found = f"{shown(choice.name)}, of which nobody can say what determines its decisions ({told(error)})"
-        accepted = "a policy that is a dataclass, whose fields are its parameters: numbers, texts, lists and the like"
+        found = f"{shown(choice.name)}, whose parameters cannot be read ({told(error)})"
+        accepted = "a policy that is a dataclass with its parameters as fields (numbers, texts, lists)"
         raise InputError(choice.where, found, accepted) from error
 
 
@@ -176,7 +178,7 @@ def load_world(
         return World.of(opened()(seed))
     except DoesNotFitError as error:
         changes = tuple(change.text for change in point.changes)
-        detail = f"found {error.found}; accepted: {error.accepted}"
+        detail = f"got {error.found}; expected {error.accepted}"
         return World.of(InfeasibleWorld(campaign.scenario.stem, seed, detail, changes))
 
 

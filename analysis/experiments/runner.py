@@ -169,7 +169,9 @@ class _Runner:
                 if not self._workers.renew():
                     raise
                 last = error
-        raise InputError("workers", f"none that lives: {told(last)}", "workers that can be started")
+        raise InputError(
+            "workers", f"only workers that end at once ({told(last)})", "workers that can be started"
+        )
 
     def _calls(self, status: CampaignStatus) -> Iterator[_Call]:
         """Calls for all missing runs, so large that the way there and back does not matter."""
@@ -219,7 +221,7 @@ def _given_up(call: _Call, lost: Lost) -> Batch:
 
 
 def _other_code(found: str) -> InputError:
-    return InputError("workers", found, "the runner's code, which stays as it is while a campaign runs")
+    return InputError("workers", found, "the same code as the runner's, unchanged while a campaign runs")
 
 
 def _summary(tally: Tally) -> str:

@@ -70,19 +70,21 @@ def writing(target: Path | str) -> Iterator[None]:
     except OSError as error:
         # The number says it in the system's words, where a library has wrapped them in its own.
         reason = os.strerror(error.errno) if error.errno else str(error)
-        reason = {errno.EISDIR: "a folder", errno.ENOENT: "no such folder"}.get(error.errno or 0, reason)
-        raise InputError(str(target), reason, "a place that can be written to, with room left") from error
+        reason = {errno.EISDIR: "a folder", errno.ENOENT: "a folder that does not exist"}.get(
+            error.errno or 0, reason
+        )
+        raise InputError(str(target), reason, "a writable place with free space") from error
 
 
 def _check_replaceable(place: Path, target: Path, files: Collection[str], mark: str) -> None:
     above = next((folder for folder in place.parents if os.path.lexists(folder)), place)
     if not above.is_dir():
-        raise InputError(str(target), f"{above}, which is not a folder", "a path through folders")
+        raise InputError(str(target), f"{above}, which is not a folder", "a path below a folder")
     if not os.path.lexists(place):
         return
-    accepted = "a new folder, an empty one, or one that holds only results of headway"
+    accepted = "a new folder, an empty one, or a folder that holds only results of headway"
     if not place.is_dir():
-        raise InputError(str(target), "something that is not a folder", accepted)
+        raise InputError(str(target), "a file, not a folder", accepted)
     if os.path.ismount(place) or Path.cwd().is_relative_to(place):
         raise InputError(
             str(target), "a mount point or the current folder, which cannot be replaced", accepted
@@ -91,7 +93,7 @@ def _check_replaceable(place: Path, target: Path, files: Collection[str], mark: 
         names = set(os.listdir(place))
     foreign = sorted(names - set(files))
     if foreign or (names and mark not in names):
-        found = f"a folder with {', '.join(foreign[:3] or sorted(names)[:3])}, which is not from headway"
+        found = f"a folder with {', '.join(foreign[:3] or sorted(names)[:3])}, which headway did not write"
         raise InputError(str(target), found, accepted)
 
 

@@ -79,7 +79,9 @@ def fill(page: Path, written: Sequence[Written], results: Path) -> None:
     missing = sorted(set(shown) - regions(text))
     if missing:
         raise InputError(
-            str(page), f"no region for {', '.join(missing)}", "<!-- table:NAME --> ... <!-- end -->"
+            str(page),
+            f"a page without a region for {', '.join(missing)}",
+            "<!-- table:NAME --> ... <!-- end -->",
         )
 
     def filled(match: "re.Match[str]") -> str:

@@ -81,7 +81,7 @@ def rerun_results(folder: Path, name: str | None) -> Replay:
     stored = load_result(folder)
     runs = list(stored.runs["run"])
     if not runs:
-        raise InputError(str(folder), "tables without a run", "results of headway run")
+        raise InputError(str(folder), "tables without a run", "results of `headway run`")
     label = str(runs[0]) if name is None else name
     if label not in runs:
         raise InputError(f"{folder}: --policy", shown(label), one_of(label, runs))
@@ -108,8 +108,8 @@ def rerun_and_compare(
         InputError: it comes out differently, or cannot be repeated.
     """
     if scenario.controller.decision_time == "measured":
-        accepted = "a run that can be repeated (decision_time: free, or a fixed time)"
-        raise InputError(str(folder), "decisions that were charged the time they really took", accepted)
+        accepted = "decision_time: free, or a fixed time"
+        raise InputError(str(folder), "decision_time: measured, which no run can repeat", accepted)
     again = rerun(scenario, policy_of(folder, row), row["run"])
     if tokens is not None:
         before = tokens[tokens["run"] == row["run"]].reset_index(drop=True)
@@ -120,10 +120,10 @@ def rerun_and_compare(
 
 def different(folder: Path, row: Row, origin: str | Path) -> InputError:
     """That a run comes out differently when it is repeated."""
-    found = f"a run {shown(row['run'])} that comes out differently when it is repeated"
+    found = f"another result when the run {shown(row['run'])} is repeated"
     then = str(row["headway_version"])
     version = "" if then == metadata.version("headway") else f", and Headway {then}"
-    accepted = f"what {_nearby(origin)} read then{version}; or that scenario for RUN"
+    accepted = f"the files that {_nearby(origin)} read then{version} (or give that scenario as RUN)"
     return InputError(str(folder), found, accepted)
 
 
@@ -150,7 +150,7 @@ def origin_of(path: Path) -> str | None:
         with open_input(path) as file:
             origin = json.loads(file.read(_MOST_BYTES))["scenario"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(str(path), reason(error), "what headway run wrote") from error
+        raise InputError(str(path), reason(error), "the file as `headway run` wrote it") from error
     if not isinstance(origin, str) or not origin.isprintable():
         raise InputError(str(path), shown(origin), "the path of a scenario")
     return origin
@@ -162,9 +162,9 @@ def policy_of(folder: Path, row: Row) -> Policy:
     try:
         parameters = json.loads(row["parameters"])
     except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(where, reason(error), "parameters as headway run wrote them") from error
+        raise InputError(where, reason(error), "parameters as `headway run` wrote them") from error
     if not isinstance(parameters, dict):
-        raise InputError(where, shown(parameters), "parameters as headway run wrote them")
+        raise InputError(where, shown(parameters), "parameters as `headway run` wrote them")
     return policies.chosen(
         PolicyChoice(name=row["policy"], label=row["run"], parameters=parameters, where=where)
     )

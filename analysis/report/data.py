@@ -100,7 +100,7 @@ def after_warm_up(data: ReportData, tokens: int) -> ReportData:
     if not tokens:
         return data
     if "tokens" not in data.tables:
-        raise InputError("--warm-up", "results without a table of tokens", "results that keep `tokens`")
+        raise InputError("--warm-up", "results without a table of tokens", "results with the table `tokens`")
     rows = data.tables["tokens"]
     left_out = rows.groupby("run").cumcount() < tokens
     rest = rows[~left_out]

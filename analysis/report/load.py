@@ -55,12 +55,16 @@ def read_results(folder: Path, campaign: str | None = None) -> ReportData:
     if is_store(folder):
         return _of_store(Store(folder), campaign)
     if (folder / "cases.parquet").exists():
-        check_folder(folder, "a table as headway wrote it; export it again")
+        check_folder(folder, "the table as headway wrote it (export it again)")
         cases = _cases(folder / "cases.parquet")
         return _of_campaign(folder, folder.name, cases, _exported(folder), _text(folder / "campaign.yaml"))
     if not (folder / "runs.parquet").exists():
-        accepted = "a folder of `headway run`, `headway sweep run` or `headway sweep export`"
-        raise InputError(str(folder), "no results" if folder.is_dir() else "no such folder", accepted)
+        accepted = "a folder that `headway run`, `headway sweep run` or `headway sweep export` wrote"
+        raise InputError(
+            str(folder),
+            "a folder without results" if folder.is_dir() else "a folder that does not exist",
+            accepted,
+        )
     return of_result(load_result(folder), _text(folder / "scenario.yaml"))
 
 
@@ -101,7 +105,7 @@ def _of_campaign(folder: Path, name: str, cases: pd.DataFrame, batches: _Batches
 
     ended, numbers = once("runs", _ENDED), once("metrics", STORED["metrics"].names)
     if ended.empty or numbers.empty:
-        raise InputError(name, "no run that has ended", "a campaign of which some runs are made")
+        raise InputError(name, "a campaign without a finished run", "at least one finished run")
     failed = once("failures", _FAILED).rename(columns={"error": "detail"})
     failed = failed[~failed["run"].isin(numbers["run"])].assign(status="failed", **_NOTHING)
     about = numbers.merge(ended[["run", "detail", "end_s"]], on="run")
@@ -162,13 +166,13 @@ def _cases(path: Path) -> pd.DataFrame:
     """The table that says what each run of a campaign is: columns that are always there, then one for each axis."""
     table = read_table(path)
     if twice := [name for name, count in Counter(table.column_names).items() if count > 1]:
-        raise InputError(str(path), f"two columns {shown(twice[0])}", "each column once")
+        raise InputError(str(path), f"two columns named {shown(twice[0])}", "distinct column names")
     kinds = dict(zip(table.column_names, table.schema.types, strict=True))
     texts = {name for name, kind in kinds.items() if kind in (pa.string(), pa.large_string())}
     numbers = {name for name, kind in kinds.items() if kind == pa.float64()}
     whole = {name for name, kind in kinds.items() if kind == pa.int64()}
     if not set(CASE) <= texts | whole or whole != set(_NUMBERS) or kinds.keys() - texts - numbers - whole:
-        raise InputError(str(path), "a table of another schema", "a table of cases written by headway")
+        raise InputError(str(path), "a table with another schema", "a table of cases written by headway")
     frame: pd.DataFrame = table.to_pandas()
     return frame
 

@@ -45,7 +45,9 @@ class Lock:
             is_same = False
         if not is_same:
             raise InputError(
-                str(self._path), "no lock of this runner any more", "a store that nobody removes or moves"
+                str(self._path),
+                "a lock that another process has replaced",
+                "a store that stays in place while runs are made",
             )
 
 
@@ -61,7 +63,7 @@ def locked(folder: Path) -> Iterator[Lock]:
     with path.open("a+b") as file:
         if not any(_attempts(file)):
             raise InputError(
-                str(path), f"the lock of {_holder(file)}, which is at work", "one runner at a time"
+                str(path), f"the lock of {_holder(file)}, which is still running", "one runner at a time"
             )
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode("utf-8", "replace"))
@@ -81,7 +83,7 @@ def holder_of(folder: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise InputError(str(folder / LOCK), reason(error), "the lock of a store") from error
+        raise InputError(str(folder / LOCK), reason(error), "a readable lock file") from error
 
 
 def _attempts(file: IO[bytes]) -> Iterator[bool]:

@@ -95,7 +95,7 @@ def manifest_of(part: Path) -> Manifest:
     try:
         return read_manifest(part)
     except FileNotFoundError as error:
-        raise damaged(part / MANIFEST, "no such file") from error
+        raise damaged(part / MANIFEST, "a missing file") from error
     except InputError as error:
         raise damaged(part / MANIFEST, error.found) from error
 
@@ -119,7 +119,7 @@ def content(path: Path, record: FileRecord) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise damaged(path, "no such file") from error
+        raise damaged(path, "a missing file") from error
     if found := record.content_damage(data):
         raise damaged(path, found)
     return data
@@ -128,7 +128,9 @@ def content(path: Path, record: FileRecord) -> bytes:
 def damaged(path: Path, found: str) -> InputError:
     """The message about a damaged file of a part, which says what to do about it."""
     return InputError(
-        str(path), found, f"what headway wrote; see `headway sweep verify {path.parents[2]} --repair`"
+        str(path),
+        found,
+        f"the file as headway wrote it (to repair: `headway sweep verify {path.parents[2]} --repair`)",
     )
 
 

@@ -66,12 +66,10 @@ class Store:
         if mark.exists():
             if _version(mark) != _FORMAT:
                 found = "a store of another version of headway, or a damaged file"
-                accepted = f"{_MARK_TEXT} in a store of this version; make runs of another version again in a new store"
+                accepted = f"{_MARK_TEXT} in a store of this version (repeat other runs in a new store)"
                 raise InputError(str(mark), found, accepted)
         elif self.folder.exists() and not _is_begun(self.folder):
-            raise InputError(
-                str(folder), "something that is not a store", "a store, or a new or empty folder"
-            )
+            raise InputError(str(folder), "a folder that is not a store", "a store, or a new or empty folder")
 
     @property
     def exists(self) -> bool:
@@ -87,7 +85,7 @@ class Store:
         if not self.exists:
             return View(self.folder)
         if missing := [name for name in (JOURNAL, PARTS) if not (self.folder / name).is_dir()]:
-            raise InputError(str(self.folder), f"a store without its folder {missing[0]}", "a whole store")
+            raise InputError(str(self.folder), f"a store without its folder {missing[0]}", "a complete store")
         return look_at(self.folder, self.folder / JOURNAL, self.folder / PARTS)
 
     def cases(self, campaign: str) -> Path:
@@ -237,6 +235,6 @@ def _check_inside(folder: Path) -> None:
     inner = [folder, *(folder / name for name in FOLDERS)]
     paths = [path for place in inner if place.is_dir() for path in place.iterdir()]
     if links := sorted(path for path in paths if path.is_symlink()):
-        raise InputError(str(links[0]), "a link in a store", "files and folders that are there themselves")
+        raise InputError(str(links[0]), "a symbolic link in a store", "a regular file or folder")
     if broken := [path for path in inner[1:] if path.exists() and not path.is_dir()]:
         raise InputError(str(broken[0]), "a file", "a folder")

@@ -73,10 +73,10 @@ class View:
         for path, source in self._files(table):
             with told_of(path), pq.ParquetFile(source) as file:
                 if not file.schema_arrow.equals(STORED[table]):
-                    raise InputError(str(path), "a table of another schema", "a table written by headway")
+                    raise InputError(str(path), "a table with another schema", "a table written by headway")
                 for batch in file.iter_batches(_ROWS, columns=columns, use_threads=False):
                     if batch["run"].null_count:
-                        raise InputError(str(path), "a row without its run", "a table written by headway")
+                        raise InputError(str(path), "a row without a run", "a table written by headway")
                     yield batch
 
     def rows(self, table: str) -> int:
@@ -145,7 +145,7 @@ def _check_sizes(manifests: Mapping[Path, Manifest]) -> None:
             try:
                 found = record.size_damage((part / name).stat().st_size)
             except FileNotFoundError:
-                found = "no such file"
+                found = "a missing file"
             if found:
                 raise parts.damaged(part / name, found)
 

@@ -167,8 +167,8 @@ def _check_cases(study: Study, base: Scenario, labels: tuple[str, ...]) -> bool:
         except DoesNotFitError:
             continue
         if _labels(choose(world, study.policies)) != labels:
-            found = f"other policies than those of the {BASE}, {', '.join(labels)}"
-            raise InputError(f"variant {variant}", found, "the same labels, so that they can be compared")
+            found = f"policies that differ from those of the {BASE}"
+            raise InputError(f"variant {variant}", found, f"the policies {', '.join(labels)}")
         random = random or _is_random(study.scenario, changes, world)
     return random
 

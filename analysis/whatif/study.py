@@ -52,14 +52,16 @@ class Study:
             accepted = f"a whole number from 1 to {_MOST_REPLICATIONS}"
             raise InputError("replications", shown(self.replications), accepted)
         if self.knob and self.variants:
-            raise InputError("sweep", "variants beside it", "either variants or a sweep")
+            raise InputError("sweep", "both variants and a sweep", "only one of them")
         for label, changes in self.variants.items():
             if label == BASE or not label.strip() or not label.isprintable():
                 raise InputError(
                     "variants", f"the label {shown(label)}", f"printable text other than {BASE!r}"
                 )
             if not changes:
-                raise InputError("variants", f"no change in {shown(label)}", "at least one change")
+                raise InputError(
+                    "variants", f"the variant {shown(label)} without a change", "at least one change"
+                )
 
     @property
     def kind(self) -> Kind:

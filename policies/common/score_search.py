@@ -110,7 +110,7 @@ class _Draft:
         block_s, task_s = seen.interval_times
         self._block = np.where(seen.up, block_s, np.inf) / self._deadline_s
         self._compute = self._block + np.where(seen.up, task_s, np.inf) / self._deadline_s
-        # Heads of one layer on one device run one after another, shards likewise: the time of those placed there.
+        # Heads of one layer on one device run one after another, and so do shards: the time of those placed there.
         together = (Kind.HEAD, Kind.FFN)
         self._queue: dict[int, FloatArray] = {k: np.zeros((blocks.layers, seen.devices)) for k in together}
         self._chain = seen.step_graphs.chain

@@ -126,7 +126,7 @@ def _timed(subject: Subject, question: Question, *, wide: bool) -> Timing | None
             return Timing(len(late.blocks), late.devices, MOST_WAIT_S, wide)
         except KeyboardInterrupt:
             raise
-        except BaseException:  # `answers` tells of it
+        except BaseException:  # `answers` reports it
             return None
         best = min(best, subject.spent_s)
         if best > 1.0:

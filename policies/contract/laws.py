@@ -130,10 +130,10 @@ def reusable(subject: Subject, question: Question) -> bool:
         simulate(elsewhere(), used)
         difference = _reused(world, used, fresh)
         if difference and _difference(fresh, simulate(world, subject.factory())):
-            return False  # `deterministic` tells of it
+            return False  # `deterministic` reports it
     except AuditError:
         raise
-    except Exception:  # `answers` tells of it
+    except Exception:  # `answers` reports it
         return False
     if difference:
         raise BrokenError(f"used before in another world, {difference}")
@@ -144,7 +144,7 @@ def read_only(subject: Subject, question: Question) -> bool:
     """Leaves the observation as it is."""
     seen = shown(question)
     given = thawed(seen)
-    if isinstance(subject.reply(given), BaseException):  # `answers` tells of it
+    if isinstance(subject.reply(given), BaseException):  # `answers` reports it
         return False
     if name := changed(seen, given):
         raise BrokenError(

@@ -221,7 +221,7 @@ def scenarios(
 @checked
 @st.composite
 def faults(draw: st.DrawFn, scenario: Scenario, *, at_once: bool) -> Scenario:
-    """The scenario with one of its devices down for good; never the source, and as it is where that is all there is.
+    """The scenario with one of its devices down permanently, never the source; unchanged without other devices.
 
     Args:
         draw: given by Hypothesis.

@@ -81,7 +81,7 @@ class Subject:
             finally:
                 self.spent_s = time.thread_time() - begun_s
 
-        # What the policy has numpy do about overflows and the like is its own affair.
+        # Let the policy change how NumPy treats overflows, without an effect outside.
         with np.errstate():
             return limit.call(decide)
 
@@ -147,7 +147,7 @@ def _as_it_is_now(said: object) -> object:
         return said
     try:
         return Placement(np.array(said.devices))
-    except Exception:  # `malformed` tells of it
+    except Exception:  # `malformed` reports it
         return said
 
 

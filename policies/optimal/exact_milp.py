@@ -176,8 +176,8 @@ def _state(programme: Programme, layer: OneLayer) -> _Places:
 def _state_branches(programme: Programme, layer: OneLayer, places: _Places) -> None:
     """Let one variable per step be as large as the slowest branch.
 
-    Counts and products are whole anyway where what they are made of is. The solver is told so because it rounds only
-    what it is told of, and 1e-6 of a head is not nothing when a head takes 1e4 units of time.
+    Counts and products are whole anyway where what they are made of is. They are declared as integers because the
+    solver rounds only declared integers, and 1e-6 of a head is not nothing when a head takes 1e4 units of time.
     """
     steps, devices, _ = layer.each.shape
     slowest = programme.variables(np.full(steps, programme.unit), np.inf, whole=False)

@@ -1,8 +1,8 @@
-"""Checks, after every event of a run, that nothing has happened that cannot happen.
+"""Checks the laws of the simulation after every event of a run.
 
-An `Auditor` is told what a run tells about itself (spans and rows) and looks at what the engine holds. From the
-scenario alone it works out what must then be so. One module holds the laws of each kind; none of them asks the engine
-how it came to its figures. The engine does not know of it: a run that is not audited pays nothing.
+An `Auditor` receives the spans and rows of a run and reads the state of the engine. It computes the expected state from
+the scenario alone. Each module holds the laws of one kind; none of them uses the algorithms of the engine. The engine
+does not depend on the auditor: a run without an audit pays nothing.
 """
 
 from headway.simcore.audit.auditor import Audit, Auditor

@@ -1,4 +1,4 @@
-"""Who hears all news of a run, looks at the engine after every event, and asks every law."""
+"""The auditor: receives spans and rows of a run, reads the engine after every event, and checks every law."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from headway.simcore.results import Recorder
 from headway.simcore.scenario import Scenario
 
 _AFTER_PLACING = (Attempt, Move)
-"""What is heard only when blocks have been placed."""
+"""Events that occur only after the first placement."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Audit:
     """How thoroughly a run was audited.
 
     Attributes:
-        events: after which everything was checked.
-        checks: that were made.
+        events: number of events after which all laws were checked.
+        checks: number of checks.
     """
 
     events: int
@@ -44,11 +44,11 @@ class Audit:
 class Auditor:
     """Checks one run. Give the run its `recorder` and its `instrument`, and let it `watch` the engine.
 
-    News are collected while an event happens and judged when it is over, so that nothing is raised in the midst of it.
+    Spans and rows are collected during an event and checked after it, so that no exception interrupts an event.
 
     Args:
         scenario: of the run.
-        instrument: the caller's; it receives every call as well.
+        instrument: of the caller; it receives every call as well.
 
     Attributes:
         instrument: of the run.
@@ -70,17 +70,17 @@ class Auditor:
         self._moves = MoveLaws(scenario, self._state, self._checks)
 
     def recorder(self, run: str) -> Recorder:
-        """The recorder of the run, of which the auditor hears every row."""
+        """The recorder of the run; the auditor receives every row."""
         return Overheard(run, self._news.append)
 
     def watch(self, env: simpy.Environment, deployment: Deployment, mover: Mover, network: Network) -> None:
-        """Look at the engine after every event from now on, in the way that SimPy documents for monitoring."""
+        """Check the engine after every event from now on, by the method that SimPy documents for monitoring."""
         self._deployment, self._mover, self._network = deployment, mover, network
         self._fairness = FairnessLaws(self._scenario, network, self._checks)
         env.step = partial(self._step, env, env.step)  # type: ignore[method-assign]
 
     def end(self, now_s: float) -> Audit:
-        """The run has ended, maybe in the midst of an event.
+        """The run has ended, possibly during an event.
 
         Raises:
             AuditError: a law is broken.
@@ -101,7 +101,7 @@ class Auditor:
         self._fairness.settle(env.peek())
 
     def _hear(self, now_s: float) -> None:
-        """Let every law judge what an event has done."""
+        """Let every law check the spans and rows of an event."""
         self._clock.advance(now_s)
         self._checks.now_s = now_s
         self._fairness.advance(now_s)

@@ -1,26 +1,25 @@
-"""What becomes of a check: it is counted, or it ends the run."""
+"""Checks: each is counted, or ends the run with an error."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Law: TypeAlias = Literal["clock", "order", "place", "memory", "work", "bytes", "fairness"]
-"""Which kind of law: times and the parts of a token; what begins when; where blocks are; who holds which bytes; what is
-computed; what is sent; how it is shared."""
+"""Kinds of laws: times and parts of a latency; order; places of blocks; memory; computations; messages; sharing."""
 
 _CLOSE = 1e-9
 _ULPS = 64
 
 
 class AuditError(Exception):
-    """A law that holds in every run does not hold in this one: a defect of the simulator, whatever the scenario.
+    """A run broke a law of the simulation: a defect of the simulator, whatever the scenario.
 
     Attributes:
-        time_s: simulated time at which that was found.
-        law: which kind of law.
-        what: it is about.
-        expected: by the law.
-        found: instead.
+        time_s: simulated time of the check.
+        law: kind of law.
+        what: subject of the check.
+        expected: value that the law requires.
+        found: value in the run.
     """
 
     def __init__(self, time_s: float, law: Law, what: str, expected: object, found: object) -> None:
@@ -38,7 +37,7 @@ class AuditError(Exception):
 
 @dataclass
 class Checks:
-    """Counts checks, and knows the time.
+    """Makes and counts checks.
 
     Attributes:
         now_s: simulated time.
@@ -49,17 +48,17 @@ class Checks:
     made: int = 0
 
     def that(self, holds: object, law: Law, what: str, expected: object, found: object) -> None:
-        """Something must be so.
+        """A condition must hold.
 
         Raises:
-            AuditError: it is not.
+            AuditError: it does not hold.
         """
         self.made += 1
         if not holds:
             raise AuditError(self.now_s, law, what, expected, found)
 
     def equal(self, law: Law, what: str, expected: float, found: float, slack: float = 0.0) -> None:
-        """Two numbers must be equal but for rounding: a billionth of them, and `slack`.
+        """Two numbers must be equal up to a billionth of them, and `slack`.
 
         Raises:
             AuditError: they are not.
@@ -69,7 +68,7 @@ class Checks:
             raise AuditError(self.now_s, law, what, repr(float(expected)), repr(float(found)))
 
     def at_most(self, law: Law, what: str, most: float, found: float, slack: float = 0.0) -> None:
-        """A number must not exceed another but for rounding, as in `equal`.
+        """A number must not exceed another, with the tolerance of `equal`.
 
         Raises:
             AuditError: it does.
@@ -80,5 +79,5 @@ class Checks:
 
 
 def grain(time_s: float) -> float:
-    """By how much moments may differ that are meant to be one [s]: each is a sum of times before it, rounded."""
+    """Tolerance for equal moments [s]: each is a rounded sum of earlier times."""
     return _ULPS * math.ulp(time_s)

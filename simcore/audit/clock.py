@@ -1,4 +1,4 @@
-"""Laws of time: it never goes back, spans end when they are told, and the parts of a token sum to it."""
+"""Laws of time: time never goes back, spans end when they are reported, and the parts of a latency sum to it."""
 
 from itertools import pairwise
 
@@ -14,7 +14,7 @@ _STILL = ("migration_s", "decision_s", "fault_s")
 
 
 class ClockLaws:
-    """What must hold of times."""
+    """The laws of time."""
 
     def __init__(self, scenario: Scenario, state: ReferenceState, checks: Checks) -> None:
         self._state = state
@@ -33,7 +33,7 @@ class ClockLaws:
         )
 
     def tell(self, news: News) -> None:
-        """Something has happened."""
+        """Check a span or row."""
         match news:
             case Formed():
                 self._times("a batch", news.time_s)
@@ -63,7 +63,7 @@ class ClockLaws:
                 self._request(news)
 
     def _times(self, what: str, *times_s: float) -> None:
-        """Moments of a span that is told now come one after another, and the last is now."""
+        """The moments of a reported span are in order, and the last is now."""
         now_s = self._checks.now_s
         ordered = all(a <= b + grain(b) for a, b in pairwise(times_s))
         self._checks.that(ordered, "clock", f"moments of {what}", "one after another", times_s)

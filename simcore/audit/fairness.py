@@ -1,4 +1,4 @@
-"""Laws of sharing: rates are max-min fair whenever time passes, and what flows at them is what arrives."""
+"""Laws of sharing: rates are max-min fair whenever time passes, and their integral is what arrives."""
 
 import math
 from collections import defaultdict
@@ -20,14 +20,14 @@ _ROUNDING = 1e-9
 
 @dataclass
 class _Account:
-    """What has flowed of a message.
+    """The bytes of a message that have flowed.
 
     Attributes:
-        route: its way.
-        start_s: since when.
-        until_s: until when it was seen on its way.
-        flown: bytes until now.
-        slack: by how much rounding of times may have changed that.
+        route: of the message.
+        start_s: start of the flow.
+        until_s: last time at which the flow was active.
+        flown: bytes until then.
+        slack: tolerance for rounded times [bytes].
     """
 
     route: Route
@@ -38,7 +38,7 @@ class _Account:
 
 
 class FairnessLaws:
-    """What must hold of flows that share what they meet; where each has its way for itself there are none."""
+    """The laws of flows that share resources; there are none under `dedicated`."""
 
     def __init__(self, scenario: Scenario, network: Network, checks: Checks) -> None:
         sharing = scenario.network.sharing
@@ -55,7 +55,7 @@ class FairnessLaws:
         self._settled = True
 
     def advance(self, now_s: float) -> None:
-        """Time has passed since the last event: things flowed at the rates that were in force."""
+        """Time has passed since the last event: integrate the rates in force."""
         begun_s, self._seen_s = self._seen_s, now_s
         if not self._shared or now_s <= begun_s:
             return
@@ -70,7 +70,7 @@ class FairnessLaws:
                 account.flown += rate * (now_s - begun_s)
                 most = rate
             account.slack += grain(now_s) * most
-        # Of what is off its way and did not arrive at that moment, or a grain later, nothing will be heard.
+        # A flow that stopped without arriving at that moment, or within the tolerance, was cancelled.
         gone = [
             number for number, account in self._accounts.items() if account.until_s < now_s - grain(now_s)
         ]
@@ -78,7 +78,7 @@ class FairnessLaws:
             del self._accounts[number]
 
     def tell(self, news: News) -> None:
-        """A message has arrived: all of it must have flowed."""
+        """A message has arrived: all its bytes must have flowed."""
         if not self._shared or not isinstance(news, Message):
             return
         route = self._routes[news.sender][news.receiver]
@@ -88,7 +88,7 @@ class FairnessLaws:
             for number, account in self._accounts.items()
             if account.route is route and account.start_s == news.flow_s and number not in flowing
         ]
-        # Several may have begun and ended at once on one way.
+        # Several messages may have started and ended at the same times on one route.
         found.sort(key=lambda number: abs(self._accounts[number].flown - news.wire_bytes))
         account = (
             self._accounts.pop(found[0]) if found else _Account(self._any(route), news.flow_s, news.flow_s)
@@ -102,7 +102,7 @@ class FairnessLaws:
         return route
 
     def settle(self, next_s: float) -> None:
-        """All that an event did was told; the next one comes at `next_s`."""
+        """All spans of an event were reported; the next event is at `next_s`."""
         if not self._shared:
             return
         now_s = self._checks.now_s
@@ -111,12 +111,12 @@ class FairnessLaws:
         for flow in flows:
             if flow.number not in self._accounts:
                 self._accounts[flow.number] = _Account(flow.route, now_s, now_s)
-        # Breakpoints of traces are met within a grain of time, when the last event of a moment is over.
+        # Breakpoints of traces take effect within the tolerance, after the last event of a moment.
         if flows and next_s - now_s > 2 * grain(now_s) and self._settled:
             self._fair(flows, now_s + (next_s - now_s) / 2 if math.isfinite(next_s) else now_s)
 
     def _fair(self, flows: Sequence[Flow], at_s: float) -> None:
-        """Nothing is shared beyond its capacity, and every flow has a bottleneck.
+        """No resource is loaded beyond its capacity, and every flow has a bottleneck.
 
         A flow's bottleneck is a full resource on which no flow has a higher rate.
         """
@@ -141,5 +141,5 @@ class FairnessLaws:
 
 
 def _narrowest(route: Route, time_s: float) -> float:
-    """The rate of a flow that is alone on its way [bytes/s]."""
+    """The rate of a flow that is alone on its route [bytes/s]."""
     return min(trace.value(time_s) for trace in route.bandwidths)

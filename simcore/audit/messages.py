@@ -1,4 +1,4 @@
-"""What a token sends, worked out from the block table, the placement and the cost alone."""
+"""The messages of a token, computed from the block table, the placement and the cost alone."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from headway.simcore.world.blocks import BlockTable
 from headway.simcore.world.cost import Payload, StepCost
 
 DESCRIBED = frozenset({"gathered", "sharded"})
-"""Patterns that the auditor has a description of its own of; of others it does not know what they send, and when."""
+"""Patterns whose messages the auditor can compute; it does not check messages and order under other patterns."""
 
 Sent: TypeAlias = tuple[int, int, float]
 """Sender, receiver, bytes."""
@@ -20,9 +20,9 @@ def messages(
 ) -> list[Sent]:
     """All messages of one token, in ascending order.
 
-    What a layer works on goes once to every device with a head of it, their outputs (`sharded`: the sum of what they
-    contribute) to the projection, its output to every device with a shard of the feed-forward network, and their sums
-    to the first shard's.
+    The input of a layer goes once to every device with a head of it, the head outputs (`sharded`: the partial sums) to
+    the projection, its output to every device with a shard of the feed-forward network, and the partial sums of the
+    shards to the device of the first shard.
     """
     where: list[int] = placement.tolist()
     size: list[float] = cost.message_bytes.tolist()
@@ -49,5 +49,5 @@ def messages(
 
 
 def _hosts(where: Sequence[int], rows: IntArray) -> Counter[int]:
-    """How many of some blocks each device has."""
+    """The number of the given blocks on each device."""
     return Counter(where[row] for row in rows.tolist())

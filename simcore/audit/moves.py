@@ -1,4 +1,4 @@
-"""Laws of bytes of blocks that move: with a block goes all that it holds, and no more."""
+"""Laws of moving blocks: a move sends exactly the bytes that the block holds."""
 
 from collections import defaultdict
 
@@ -11,7 +11,7 @@ from headway.traces import Trace
 
 
 class MoveLaws:
-    """What must hold of migrations.
+    """The laws of migrations.
 
     Attributes:
         ending: whether the run has come to its end, early or not.
@@ -27,7 +27,7 @@ class MoveLaws:
         self._sent: defaultdict[int, list[Message]] = defaultdict(list)
 
     def tell(self, news: News) -> None:
-        """Something has happened."""
+        """Check a span or row."""
         match news:
             case Message(block=int(block)):
                 self._message(news, block)
@@ -37,7 +37,7 @@ class MoveLaws:
                 self._move(news)
 
     def _message(self, span: Message, block: int) -> None:
-        """What is sent first of a block is what it held when that began."""
+        """The first message of a move has the bytes that the block held when it was sent."""
         known = self._sent[block]
         if not known:
             state = self._state
@@ -50,7 +50,7 @@ class MoveLaws:
         known.append(span)
 
     def _row(self, row: Row) -> None:
-        """A move is as large as its messages, and as long, but for what the disk takes beyond them."""
+        """The size of a move is that of its messages; its duration is theirs, or the longer loading time."""
         checks, block = self._checks, row["block"]
         spans = self._sent[self._state.row(block)]
         sent, sending_s = (
@@ -63,7 +63,7 @@ class MoveLaws:
         checks.at_most("clock", f"move of {block}", sending_s + row["load_s"], row["duration_s"], slack)
 
     def _move(self, move: Move) -> None:
-        """A block that has moved has brought what it holds: what was copied and still counts, and what it gained."""
+        """The messages of a finished move sum to what the block holds: valid copies, and the growth since."""
         state, checks, name = self._state, self._checks, self._names[move.block]
         sent = self._sent.pop(move.block, [])
         for span in sent:

@@ -1,4 +1,4 @@
-"""What an auditor hears: spans, and rows of the tables as they are written."""
+"""The input of the auditor: spans, and rows of the tables as they are written."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ _COLUMNS = {name: schema.names[1:] for name, schema in TABLES.items()}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """A row was written, or several at once.
+    """One or more rows were written.
 
     Attributes:
         table: its name.
-        values: by column, without the `run`; of several rows some are lists with one value for each.
+        values: by column, without `run`; for several rows, some are lists with one value per row.
     """
 
     table: str
@@ -30,11 +30,11 @@ News: TypeAlias = Span | Row
 
 
 class Overheard(Recorder):
-    """A recorder of which somebody hears every row.
+    """A recorder that also passes every row to a function.
 
     Args:
         run: name of the run.
-        hear: told of each row after it was written.
+        hear: called with each row after it was written.
     """
 
     def __init__(self, run: str, hear: Callable[[Row], None]) -> None:

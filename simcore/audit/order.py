@@ -1,4 +1,4 @@
-"""Laws of order: each thing of a token begins when what it needs is there, and the longest chain is its latency."""
+"""Laws of order: each task and message starts when its inputs are available, and the longest chain is the latency."""
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from headway.simcore.world.blocks import Kind
 
 @dataclass(frozen=True, slots=True)
 class _Chain:
-    """What has led to a moment, one thing after another.
+    """The chain of activities that ends at a moment.
 
     Attributes:
         end_s: the moment.
-        compute_s: of it, time in which blocks were computed, and so on.
+        compute_s: time of the chain in which blocks were computed; the other parts as in `LatencyParts`.
     """
 
     end_s: float
@@ -36,7 +36,7 @@ def _nothing() -> dict[str, float]:
 
 
 class OrderLaws:
-    """What must hold of the order of computations and messages of one token."""
+    """The laws of the order of tasks and messages of one token."""
 
     def __init__(self, scenario: Scenario, state: ReferenceState, checks: Checks) -> None:
         self._scenario = scenario
@@ -49,7 +49,7 @@ class OrderLaws:
         self._sent: defaultdict[tuple[int, int], deque[Message]] = defaultdict(deque)
 
     def tell(self, news: News) -> None:
-        """Something has happened."""
+        """Check a span or row."""
         match news:
             case Attempt():
                 self._computed.clear()
@@ -73,7 +73,7 @@ class OrderLaws:
         if attempt is None or not self._known:
             return
         for messages in self._sent.values():
-            # Told as they arrive; one sent later may have overtaken.
+            # Reported as they arrive; a message sent later may have overtaken.
             messages_in_order = sorted(messages, key=lambda span: span.sent_s)
             messages.clear()
             messages.extend(messages_in_order)
@@ -89,7 +89,7 @@ class OrderLaws:
                 parts["steps"] += 1.0
 
     def _token(self, row: Row) -> None:
-        """The parts of a latency are those of the chains of its steps; between them a sequence waits."""
+        """The parts of a latency are those of the chains of its steps, plus the waits between steps."""
         parts = self._parts.pop(row["request"], _nothing())
         parts["wait_s"] += self._state.waited_s[row["request"]]
         slack = grain(self._checks.now_s) * len(self._blocks) * max(1.0, parts["steps"])
@@ -98,7 +98,7 @@ class OrderLaws:
             self._checks.equal("order", what, parts[part], row[part], slack)
 
     def _walk(self, attempt: Attempt) -> _Chain:
-        """From the begin of a token to its end."""
+        """Follow the chain from the start of a token to its end."""
         blocks, where = self._blocks, attempt.placement.tolist()
         source = holder = self._scenario.cluster.source_index
         chain = _Chain(attempt.begun_s)
@@ -121,9 +121,9 @@ class OrderLaws:
         return self._send(holder, source, chain)
 
     def _stage(self, kind: Kind, layer: int, way: tuple[int, list[int], int], chain: _Chain) -> _Chain:
-        """Side by side on all devices with blocks of a kind; the next stage begins when the last output has come."""
+        """Devices with blocks of a stage work in parallel; the next stage begins when the last output has arrived."""
         start, hosts, end = way
-        # What comes in left before what goes out, where both have one way.
+        # Where both use one route, the input left before the output.
         begun = {device: self._send(start, device, chain) for device in sorted(set(hosts))}
         ends = [
             self._send(device, end, self._compute(kind, layer, device, one)) for device, one in begun.items()

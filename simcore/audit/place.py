@@ -1,4 +1,4 @@
-"""Laws of place and memory: every block is where it was put, and devices hold what that comes to."""
+"""Laws of place and memory: every block is where it was placed, and devices hold the bytes of their blocks."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from headway.simcore.world.memory import TOLERANCE_BYTES
 
 
 class PlaceLaws:
-    """What must hold of placements and of the memory that they take."""
+    """The laws of placements and their memory."""
 
     def __init__(self, scenario: Scenario, state: ReferenceState, checks: Checks) -> None:
         self._scenario = scenario
@@ -24,7 +24,7 @@ class PlaceLaws:
         self._target: IntArray | None = None
 
     def tell(self, news: News) -> None:
-        """Something has happened."""
+        """Check a span or row."""
         match news:
             case Asked(target=target) if target is not None:
                 self._asked(news, target)
@@ -40,7 +40,7 @@ class PlaceLaws:
                 self._placement(news)
 
     def _asked(self, news: Asked, target: IntArray) -> None:
-        """What is adopted is another placement; otherwise blocks stay, or lost ones come back."""
+        """An adopted placement differs from the one in force; otherwise blocks stay, or lost blocks come back."""
         placed, checks = self._state.placement, self._checks
         self._target = target
         if placed is not None:
@@ -68,7 +68,7 @@ class PlaceLaws:
                 checks.at_most("memory", f"bytes on {name!r}", most, held, TOLERANCE_BYTES)
 
     def _move(self, news: Move) -> None:
-        """A block comes from where it is; a lost one from the source."""
+        """A block leaves its present device; a lost block comes from the source."""
         state = self._state
         if state.placement is not None:
             lost = state.lost[news.block]
@@ -106,11 +106,11 @@ class PlaceLaws:
 
     @property
     def _largest(self) -> float:
-        """Sums of large numbers whose difference is small are as coarse as they are."""
+        """Most bytes on a device: the slack of differences of such sums depends on it."""
         return float(self._state.held.max())
 
     def begin(self, deployment: Deployment) -> None:
-        """Learn the first placement: nothing else tells it."""
+        """Read the first placement from the first step: no other record has it."""
         state, placed = self._state, deployment.placement
         if state.placement is None and placed is not None and not state.done:
             known = (placed >= 0) & (placed < len(self._cluster.devices))
@@ -121,7 +121,7 @@ class PlaceLaws:
             state.begin(placed)
 
     def settle(self, deployment: Deployment) -> None:
-        """All that an event did was told: the engine must agree with it."""
+        """All spans of an event were reported: the engine must agree with them."""
         state, checks = self._state, self._checks
         placed = deployment.placement
         if state.done:
@@ -134,7 +134,7 @@ class PlaceLaws:
         self.count(deployment)
 
     def count(self, deployment: Deployment) -> None:
-        """Devices hold what a recount gives, never less than nothing, and nothing in the end."""
+        """Devices hold what a recount gives, never less than 0, and 0 at the end."""
         state, checks = self._state, self._checks
         held = deployment.ledger.held()
         checks.that(held.min() >= 0.0, "memory", "bytes held", "none below 0", held)
@@ -149,5 +149,5 @@ class PlaceLaws:
 
 
 def _bytes(array: IntArray | BoolArray | None) -> bytes | None:
-    """Equal where arrays are; comparing arrays would take most of the time of an audit."""
+    """The bytes of an array: comparing arrays would take most of the time of an audit."""
     return None if array is None else array.tobytes()

@@ -1,4 +1,4 @@
-"""How far a run has come, as told by spans and rows alone: what the engine must agree with."""
+"""The state of a run, computed from spans and rows alone; the engine must agree with it."""
 
 from bisect import bisect_left
 
@@ -14,21 +14,21 @@ from headway.simcore.world.cost import StepCost
 
 
 class ReferenceState:
-    """Where blocks are by now, what they hold, and which token is made.
+    """The present devices and sizes of blocks, and the present step.
 
     Attributes:
-        placement: device of each block, of a lost one the last, shape (blocks,); None: nothing is placed.
-        lost: blocks that went down with their device, shape (blocks,).
-        cache_lost: whether a head was among them since the last token.
-        holding: what a block of each kind holds between two tokens, shape (5,).
-        attempt: the decoding under way, if there is one.
-        cost: of it.
-        held: bytes on each device while it lasts, shape (devices,).
-        of_blocks: what blocks have of that, shape (devices,).
-        under_way: rows of blocks that move beside the decoding, and where to.
+        placement: device of each block (of a lost block, its last one), shape (blocks,); None: no placement.
+        lost: whether each block was lost with its device, shape (blocks,).
+        cache_lost: whether a head was lost since the last token.
+        holding: bytes of a block of each kind between two steps, shape (5,).
+        attempt: the step in progress, if there is one.
+        cost: of this step.
+        held: bytes on each device during the step, shape (devices,).
+        of_blocks: bytes of blocks among them, shape (devices,).
+        under_way: rows of the blocks of a `live` migration, with their new devices.
         batch: of the present step.
-        cached: positions in the cache, by request that was begun and is not finished.
-        generated: tokens made, by request.
+        cached: positions in the cache, by request that was started and is not finished.
+        generated: tokens generated, by request.
         served_s: end of the last step that a request was in, by request.
         waited_s: time between steps that it was in since its last token, by request.
         done: all requests were served.
@@ -64,7 +64,7 @@ class ReferenceState:
 
     @property
     def bytes_now(self) -> FloatArray:
-        """What a block of each kind takes now, shape (5,): while a token is made, what it will by its end."""
+        """Bytes of a block of each kind now, shape (5,); during a step, those at its end."""
         return self.holding if self.cost is None else self.cost.memory_bytes
 
     def row(self, block: str) -> int:
@@ -76,20 +76,20 @@ class ReferenceState:
         return self._devices[name]
 
     def recount(self) -> FloatArray:
-        """What each device must hold now, shape (devices,), counted from nothing if the state has gone on since."""
+        """Bytes that each device must hold now, shape (devices,), recounted if the state has changed."""
         if self._counted is None:
             self._counted = self._count()
         return self._counted
 
     def _count(self) -> FloatArray:
-        """Blocks, and where there are any, the runtime and the activations of the step."""
+        """Bytes of blocks and, on devices with blocks, of the runtime and the activations of the step."""
         counts = self._blocks_by_kind()
         beside = self._scenario.cluster.runtime_bytes + (self.cost.activation_bytes if self.cost else 0.0)
         held: FloatArray = counts @ self.bytes_now + np.where(counts.any(axis=1), beside, 0.0)
         return held
 
     def _blocks_by_kind(self) -> FloatArray:
-        """How many blocks of each kind every device has, those under way included, shape (devices, 5)."""
+        """Number of blocks of each kind on each device, including moving blocks, shape (devices, 5)."""
         counts = np.zeros((len(self._devices), len(Kind)))
         if self.placement is not None:
             there = ~self.lost
@@ -99,19 +99,19 @@ class ReferenceState:
         return counts
 
     def carries(self, block: int) -> float:
-        """What is sent of a block that moves now [bytes]."""
+        """Bytes that a move of a block sends now."""
         kind = self._kind[block]
         return self.lasting(block) if self.lost[block] else float(self.holding[kind] - self._on_disk[kind])
 
     def carried(self, block: int, time_s: float) -> list[float]:
-        """What was sent of a block that moved at some time [bytes]; more than one if that had just changed."""
+        """Bytes that a move of a block sent at a given time; several values if they had just changed."""
         return [
             float(self._held[i][self._kind[block]] - self._on_disk[self._kind[block]])
             for i in self._at(time_s)
         ]
 
     def still_there(self, block: int, time_s: float, size_bytes: float) -> float:
-        """What still counts of a block that was copied at some time: the caches of sequences that are still there."""
+        """The part of a copy made at a given time that is still valid: weights, and caches of present sequences."""
         kind = self._kind[block]
         copied = min(
             self._at(time_s), key=lambda i: abs(self._held[i][kind] - self._on_disk[kind] - size_bytes)
@@ -122,13 +122,13 @@ class ReferenceState:
         return min(size_bytes, left)
 
     def _at(self, time_s: float) -> list[int]:
-        """Which of the things that blocks have held they held at some time."""
+        """Indices of the contents of blocks at a given time: before and, if they changed then, after."""
         since = bisect_left(self._held_at, time_s)
         then = [i for i in range(since, len(self._held_at)) if self._held_at[i] == time_s]
         return [*range(max(0, since - 1), since), *then]
 
     def lasting(self, block: int) -> float:
-        """What of that outlives the sequence [bytes]."""
+        """The part that does not depend on sequences [bytes]."""
         kind = self._kind[block]
         return float(self._weights[kind] - self._on_disk[kind])
 
@@ -138,17 +138,17 @@ class ReferenceState:
         self._counted = None
 
     def end(self) -> None:
-        """Nothing is placed any more."""
+        """Remove the placement."""
         self.placement = self._counted = None
         self.lost[:] = False
 
     def copy_beside(self, under_way: list[tuple[int, int]]) -> None:
-        """These blocks move beside the decoding."""
+        """Start a `live` migration of these blocks."""
         if under_way != self.under_way:
             self.under_way, self._counted = under_way, None
 
     def tell(self, news: News, now_s: float) -> None:
-        """Something has happened."""
+        """Apply a span or row."""
         if isinstance(news, Compute | Message):
             return
         self._counted = None

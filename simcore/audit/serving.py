@@ -1,4 +1,4 @@
-"""Laws of serving: who is in a batch, and that no sequence is lost, served twice, or served out of turn."""
+"""Laws of serving: the members of batches; no sequence is lost, served twice, or served out of order."""
 
 from headway.simcore.audit.checks import Checks, grain
 from headway.simcore.audit.news import News
@@ -10,7 +10,7 @@ from headway.simcore.world.batch import SequenceStep
 
 
 class ServingLaws:
-    """What must hold of batches; of `fcfs` it is also known which they are."""
+    """The laws of batches; for `fcfs` also which sequence each holds."""
 
     def __init__(self, scenario: Scenario, state: ReferenceState, checks: Checks) -> None:
         self._requests = scenario.requests
@@ -19,7 +19,7 @@ class ServingLaws:
         self._checks = checks
 
     def tell(self, news: News) -> None:
-        """Something has happened."""
+        """Check a span or row."""
         if isinstance(news, Formed):
             for one in news.batch:
                 self._sequence(one, news.time_s)
@@ -32,7 +32,7 @@ class ServingLaws:
                 self._first_come(news)
 
     def _sequence(self, one: SequenceStep, time_s: float) -> None:
-        """A sequence has arrived, wants more tokens, and its cache is what steps have left."""
+        """A sequence in a batch has arrived, is not finished, and its cache is that of its earlier steps."""
         state, checks, request = self._state, self._checks, self._requests[one.request]
         what = f"request {one.request} in a batch"
         checks.that(request.arrival_s <= time_s + grain(time_s), "order", what, "arrived", request.arrival_s)
@@ -44,7 +44,7 @@ class ServingLaws:
         checks.that(0 <= one.tokens <= most, "order", f"tokens of {what}", f"at most {most}", one.tokens)
 
     def _first_come(self, news: Formed) -> None:
-        """The one sequence is the first that has come of those that are not finished, and is served at once."""
+        """The only sequence is the earliest unfinished one, and it does not wait."""
         generated = self._state.generated
         left = [n for n, request in enumerate(self._requests) if generated[n] < request.output]
         first = min(left, key=lambda number: self._requests[number].arrival_s)

@@ -1,4 +1,4 @@
-"""Laws of bytes: what is sent is what must be, what arrives is what was sent, and links carried all of it."""
+"""Laws of bytes: messages have the expected sizes, all sent bytes arrive, and links account for all of them."""
 
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ from headway.simcore.world.airtime import CellRate
 from headway.simcore.world.route import Route
 
 _PER_BYTE = {"ideal": 1.0, "tcp": WIRE_BYTES / SEGMENT_BYTES}
-"""Bytes on the wire for each of a message, under the transports that the auditor knows."""
+"""Bytes on the wire per byte of payload, under the transports that the auditor knows."""
 _KNOWN_RULES = frozenset({"airtime", "dedicated", "fair"})
-"""Rules of sharing that the auditor knows; of messages under others it can only say that links carried them."""
+"""Sharing rules that the auditor knows; under others it only checks the accounts of links."""
 _MOST_REMEMBERED = 32
-"""Messages per resource with which a new one is held against what the resource could carry."""
+"""Earlier messages per resource that are checked together with a new one against the capacity."""
 
 
 class TrafficLaws:
-    """What must hold of the messages of tokens, and of links."""
+    """The laws of the messages of tokens, and of links."""
 
     def __init__(self, scenario: Scenario, state: ReferenceState, checks: Checks) -> None:
         self._scenario = scenario
@@ -43,7 +43,7 @@ class TrafficLaws:
         )
 
     def tell(self, news: News) -> None:
-        """Something has happened."""
+        """Check a span or row."""
         match news:
             case Attempt():
                 self._sent = []
@@ -67,7 +67,7 @@ class TrafficLaws:
         self._enter(span, route)
 
     def _carriage(self, span: Message, route: Route, what: str) -> None:
-        """What flowed, since when, and whether it can have."""
+        """The bytes and the start of a flow, checked against the traces."""
         checks = self._checks
         if self._transport in _PER_BYTE:
             wire_bytes = span.size_bytes * _PER_BYTE[self._transport]
@@ -81,7 +81,7 @@ class TrafficLaws:
             self._within_traces(span, route, what)
 
     def _delay(self, span: Message, route: Route, what: str) -> None:
-        """Bytes flow when the latency is paid; a transport may make them wait longer."""
+        """Bytes flow after the latency; a transport may delay them further."""
         checks, waited_s = self._checks, span.flow_s - span.sent_s
         law_s, slack = route.latency_at(span.sent_s), grain(span.arrived_s)
         if self._transport == "ideal":
@@ -92,11 +92,11 @@ class TrafficLaws:
     def _within_traces(self, span: Message, route: Route, what: str) -> None:
         """Between any start and this end, no resource carried more than the integral of its trace.
 
-        Only as far back as messages hang together; where nothing flowed, nothing was carried.
+        Only over messages that overlap in time without a gap.
         """
         for number, uses, rate in zip(route.resources, route.uses, route.bandwidths, strict=True):
             resource, known = self._cluster.resources[number], self._on[number]
-            # In a cell a message took at least the airtime that it takes at the highest rates.
+            # In a cell a message took at least its airtime at the highest rates.
             taken = span.wire_bytes / rate.most if isinstance(rate, CellRate) else uses * span.wire_bytes
             known.append((span.flow_s, span.arrived_s, taken))
             carried, since_s = 0.0, span.arrived_s
@@ -111,7 +111,7 @@ class TrafficLaws:
                 )
 
     def _enter(self, span: Message, route: Route) -> None:
-        """Keep books of links, in the direction of travel."""
+        """Account the traffic of links, in the direction of travel."""
         at = self._cluster.names[span.sender]
         for number in route.links:
             first, second = self._cluster.links[number].ends
@@ -124,7 +124,7 @@ class TrafficLaws:
             self._touched.add(key)
 
     def _step(self) -> None:
-        """The messages of a step are those that its placement and cost ask for, to the byte."""
+        """The messages of a step are those of its placement and cost, to the byte."""
         state = self._state
         if state.attempt is None or state.cost is None or self._pattern not in DESCRIBED:
             return
@@ -144,13 +144,13 @@ class TrafficLaws:
         self._checks.made += len(found)
 
     def settle(self, carried: Mapping[tuple[int, bool], Carried]) -> None:
-        """All that an event did was told: the books of links that carried something must agree."""
+        """All spans of an event were reported: the accounts of the links with traffic must agree."""
         for key in self._touched:
             self._compare(key, carried[key] if key in carried else Carried())
         self._touched.clear()
 
     def end(self, carried: Mapping[tuple[int, bool], Carried]) -> None:
-        """The books of all links must agree, those too that nothing was told of."""
+        """The accounts of all links must agree, including links without traffic."""
         for key in sorted(self._carried.keys() | carried.keys()):
             self._compare(key, carried[key] if key in carried else Carried())
         used = sum(each.messages > 0 for each in self._carried.values())
@@ -177,13 +177,13 @@ class TrafficLaws:
         checks.equal("bytes", f"busy seconds of {where}", expected.busy_s, busy_s, slack)
 
     def name(self, span: Message) -> str:
-        """What a message is called in a finding."""
+        """The name of a message in an error."""
         names = self._cluster.names
         return f"{span.size_bytes:.9g} bytes from {names[span.sender]!r} to {names[span.receiver]!r}"
 
 
 def _widest(route: Route) -> float:
-    """More than this no moment brings [bytes/s]."""
+    """Maximum rate of a resource [bytes/s]."""
     return min(
         rate.most if isinstance(rate, CellRate) else float(rate.values.max()) for rate in route.bandwidths
     )

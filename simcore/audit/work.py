@@ -1,4 +1,4 @@
-"""Laws of work: every block is computed once per token, where it is, in the time that it takes there."""
+"""Laws of work: every block is computed once per step, on its device, in the expected time."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ _Place: TypeAlias = tuple[int, int, int]
 """Kind, layer, device."""
 
 _KNOWN_DISCIPLINES = frozenset({"fifo", "ps"})
-"""Disciplines that the auditor knows; of others it cannot say how long they take and are busy."""
+"""Disciplines that the auditor knows; under others it does not check durations and busy times."""
 
 
 class WorkLaws:
-    """What must hold of computations."""
+    """The laws of computations."""
 
     def __init__(self, scenario: Scenario, state: ReferenceState, checks: Checks) -> None:
         self._scenario = scenario
@@ -36,7 +36,7 @@ class WorkLaws:
         self._roofline = name_of(scenario.device_time) == "roofline"
 
     def tell(self, news: News) -> None:
-        """Something has happened."""
+        """Check a span or row."""
         match news:
             case Attempt():
                 self._in_vain |= self._computed.total() > 0
@@ -72,7 +72,7 @@ class WorkLaws:
             self._together(span, what)
 
     def _one_by_one(self, span: Compute, what: str) -> None:
-        """On a `fifo` device a task begins when the one before it has ended, and has the device for itself."""
+        """On a `fifo` device a task starts when the one before it has ended, and has the device alone."""
         checks, earlier, slack = self._checks, self._since[span.device], grain(span.end_s)
         free_s = earlier[-1].end_s if earlier else 0.0
         checks.equal("work", f"start of {what}", max(free_s, span.submitted_s), span.start_s, slack)
@@ -82,7 +82,7 @@ class WorkLaws:
         self._busy_s[span.device] += span.end_s - span.start_s
 
     def _together(self, span: Compute, what: str) -> None:
-        """On a `ps` device tasks that meet never do more together than is available."""
+        """On a `ps` device concurrent tasks never receive more than the availability."""
         checks, slack = self._checks, grain(span.end_s)
         earlier = self._since[span.device]
         if earlier and span.start_s >= max(one.end_s for one in earlier):
@@ -104,7 +104,7 @@ class WorkLaws:
             checks.at_most("work", f"work until the end of {what}", share, done_s, slack * len(earlier))
 
     def _never_idle(self) -> None:
-        """As long as a `ps` device had tasks, they did all that was available; where several read, nobody can tell."""
+        """While a `ps` device had tasks, they used all its availability; not checked where several tasks read."""
         for number, tasks in enumerate(self._tasks):
             availability = self._devices[number].availability
             tasks.sort(key=lambda task: task.start_s)
@@ -124,7 +124,7 @@ class WorkLaws:
                     self._checks.equal("work", what, nominal_s, share_s, grain(end_s) * len(together))
 
     def _step(self) -> None:
-        """Together the computations of a step are all blocks, each once, where it is."""
+        """The computations of a step cover all blocks, each once, on its device."""
         attempt, blocks = self._state.attempt, self._scenario.block_table
         self._checks.that(attempt is not None, "work", "step", "made by an attempt", None)
         if attempt is None:
@@ -138,10 +138,10 @@ class WorkLaws:
         self._computed.clear()
 
     def _busy(self, rows: Row) -> None:
-        """A device was busy while it computed; tasks that were dropped are not told."""
+        """A device was busy while it computed; cancelled tasks are not reported."""
         busy_s: Sequence[float] = rows["busy_s"]
         if not self._in_vain:
-            # Each is a difference of sums over the whole run.
+            # Each number is a difference of sums over the whole run.
             slack = grain(self._checks.now_s) * len(self._scenario.block_table)
             for device, expected, found in zip(self._devices, self._busy_s, busy_s, strict=True):
                 if name_of(device.discipline) in _KNOWN_DISCIPLINES:
@@ -160,7 +160,7 @@ class WorkLaws:
         return span.blocks * max(flop / device.flops, touched / device.memory_bandwidth) + device.overhead_s
 
     def _disk(self, span: Compute) -> float:
-        """How long the disk is read for the blocks alone: for all of them, or for the share that does not fit [s]."""
+        """Reading time of the blocks alone: of all bytes, or of the share that does not fit [s]."""
         state, device, memory = self._state, self._devices[span.device], self._scenario.memory
         if memory.overflow == "fail" or state.cost is None or state.attempt is None:
             return 0.0
@@ -172,7 +172,7 @@ class WorkLaws:
         return span.blocks * float(state.cost.memory_bytes[span.kind]) * share / device.disk_bandwidth
 
     def _alone(self, span: Compute) -> float:
-        """How long at least nothing is done but reading [s]: what computing takes is spared under `prefetch`."""
+        """Minimum time of only reading [s]; under `prefetch` reading and computing overlap."""
         begin_s, end_s = span.computing(self._prefetch)
         return max(0.0, self._disk(span) - (end_s - begin_s if self._prefetch else 0.0))
 

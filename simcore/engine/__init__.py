@@ -1,1 +1,1 @@
-"""What happens in simulated time: work, messages, memory, tokens, decisions, migrations, failures."""
+"""The simulation engine: tasks, messages, memory, serving, decisions, migrations, outages."""

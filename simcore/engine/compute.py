@@ -1,9 +1,9 @@
-"""Work on devices in simulated time.
+"""Tasks on devices in simulated time.
 
-A task of s nominal seconds is done when the device has been available for s seconds to it alone. Under `fifo` tasks run
-one after another; under `ps` (processor sharing) all that are there run at once, each on an equal share.
+A task of s nominal seconds ends when it has received s seconds of the device's availability. Under `fifo` tasks run one
+after another; under `ps` (processor sharing) all tasks run at once, each with an equal share.
 
-What a task reads from disk comes before it computes, or with `prefetch` meanwhile; it is done when both are.
+A task reads from disk before it computes, or under `prefetch` while it computes; it ends when both have ended.
 """
 
 import math
@@ -29,14 +29,14 @@ class Task:
     """A task on a device.
 
     Attributes:
-        nominal_s: its length on the fully available device.
-        reading_s: how long what it reads takes from the disk alone, whatever the availability.
-        disk_s: how long it does nothing but read: before it computes, or with `prefetch` after that.
-        submitted_s: when it was handed over.
-        start_s: when the device turned to it; until then it waited.
-        end_s: when it was done.
-        done: called with the task when it is done.
-        failed: called when it can never be done because the device stays unavailable, maybe before `submit` returns.
+        nominal_s: its duration on the fully available device.
+        reading_s: its reading time if it has the disk alone; it does not depend on availability.
+        disk_s: time in which it only reads: before it computes, or under `prefetch` after it.
+        submitted_s: when it was submitted.
+        start_s: when the device started it; until then it waited.
+        end_s: when it ended.
+        done: called with the task when it ends.
+        failed: called if it can never end because the device stays unavailable, possibly before `submit` returns.
     """
 
     __slots__ = (
@@ -59,30 +59,30 @@ Failed: TypeAlias = Callable[[RunEndedError], None]
 
 
 class Processor(Protocol):
-    """Computes the tasks of one device; the engine knows no more of it than this."""
+    """Interface of what computes the tasks of one device."""
 
     @property
     def busy_s(self) -> float:
-        """Seconds until now in which the device had something to do, reading from disk included."""
+        """Seconds until now in which the device computed or read from disk."""
         ...
 
     def submit(self, nominal_s: float, reading_s: float, done: Done, failed: Failed) -> Task:
-        """Hand over one task; see `Task` for the arguments."""
+        """Submit one task; see `Task` for the arguments."""
         ...
 
     def cancel(self, task: Task) -> None:
-        """Drop a task that is not done; the time that it would have taken is free for others from now on."""
+        """Cancel a task that has not ended; its remaining time is free for other tasks from now on."""
         ...
 
 
 @dataclass(frozen=True)
 class Discipline:
-    """In which order a device serves its tasks.
+    """The order in which a device serves its tasks.
 
     Attributes:
-        name: by which scenarios ask for it.
-        processor: makes the processor of a device, without tasks.
-        prefetching: makes one whose tasks read and compute at the same time; None if it cannot.
+        name: in scenarios.
+        processor: creates the processor of a device, without tasks.
+        prefetching: creates one whose tasks read and compute at the same time; None if there is none.
     """
 
     name: str
@@ -94,8 +94,8 @@ class FifoProcessor:
     """Computes one task after another, in the order in which they were submitted. See `Processor`.
 
     A task started at t0 ends at the t for which the integral of the availability from t0 to t is its nominal length.
-    Since nothing overtakes in a queue, that is known when it is submitted: it starts when the one before it ends. No
-    time is ever stepped over.
+    Tasks in a queue do not overtake, so this time is known at submission: a task starts when the one before it ends.
+    The integral is inverted exactly, without time steps.
     """
 
     def __init__(self, env: simpy.Environment, device: Device, *, prefetch: bool = False) -> None:
@@ -134,7 +134,7 @@ class FifoProcessor:
             self._schedule(one)
 
     def _schedule(self, task: Task) -> None:
-        """Let a task start when the one before it ends."""
+        """Start a task when the one before it ends."""
         now = self._env.now
         task.start_s = max(now, self._free_at_s)
         reach = self._device.availability.reach
@@ -156,18 +156,18 @@ class FifoProcessor:
     def _finish(self, timer: simpy.Event) -> None:
         task = self._queue.popleft()
         if task.timer is not timer:
-            # Both end at one moment, and rounding has swapped their timers.
+            # Both end at the same moment, and rounding has swapped their timers.
             cast("Task", timer.value).timer = task.timer
-        task.timer = None  # which holds the task: a circle that only the garbage collector would break
+        task.timer = None  # holds the task: a reference cycle that only the garbage collector would break
         task.end_s = self._env.now
         task.done(task)
 
 
 class SharedProcessor:
-    """Computes all tasks at once: of n, each advances at 1/n of what is available. See `Processor`.
+    """Computes all tasks at once: each of n tasks advances at 1/n of the availability. See `Processor`.
 
-    The disk is shared in the same manner: a task first reads its swapped bytes, beside all others that read, and then
-    joins those that compute; with `prefetch` it joins both at once. Nothing waits for its turn.
+    The disk is shared in the same way: a task first reads its swapped bytes, sharing the disk with other reading tasks,
+    and then shares the processor; under `prefetch` it does both at once. No task waits in a queue.
     """
 
     def __init__(self, env: simpy.Environment, device: Device, *, prefetch: bool = False) -> None:
@@ -207,7 +207,7 @@ class SharedProcessor:
             self._leave()
 
     def _drop(self, task: Task) -> bool:
-        """Whether it read or computed, which it does no more."""
+        """Remove a task from disk and processor; whether it was there."""
         there = [self._disk.drop(task), self._chip.drop(task)]
         self._reading.discard(task)
         self._computing.discard(task)
@@ -220,7 +220,7 @@ class SharedProcessor:
     def _have_read(self, task: Task) -> None:
         self._reading.remove(task)
         if not self._prefetch:
-            # What it has waited for the disk, which others may have used as well.
+            # Time since the start of reading; other tasks may have used the disk too.
             task.disk_s = self._env.now - task.submitted_s
             self._compute(task)
         elif task not in self._computing:
@@ -250,17 +250,17 @@ class SharedProcessor:
 
 
 class _Share:
-    """Something that is shared equally among the tasks that are there, exactly.
+    """Exact equal sharing of a resource among its present tasks (processor sharing by virtual time).
 
-    What one task gets grows at the trace over the number of tasks. The sum of that since nobody was there is a clock of
-    its own, on which the end of a task is known when it joins: its amount later. So joining and leaving cost O(log n)
-    for n tasks, and only the next end is ever looked up in the trace.
+    Each task receives the trace divided by the number of tasks. The integral of this since the resource was last idle
+    is a virtual clock, on which the end of a task is known when it joins: its amount later. Joining and leaving
+    therefore cost O(log n) for n tasks, and only the next end is looked up in the trace.
 
     Args:
         env: the SimPy environment.
-        supply: what there is to share over time.
-        leave: called with each task that has got its amount.
-        stall: called with a task that will never get it.
+        supply: capacity over time.
+        leave: called with each task that has received its amount.
+        stall: called with a task that will never receive it.
     """
 
     def __init__(
@@ -283,7 +283,7 @@ class _Share:
         self._counted_to_s = 0.0
 
     def drop(self, task: Task) -> bool:
-        """Send a task away; whether it was there."""
+        """Remove a task; whether it was there."""
         if task in self._through:
             self._through.remove(task)
             return True
@@ -297,26 +297,26 @@ class _Share:
         return True
 
     def join(self, task: Task, amount: float) -> None:
-        """Let a task take part until it has got `amount`."""
+        """Add a task until it has received `amount`."""
         self._count()
         heappush(self._goals, (self._got + amount, next(self._joined), task))
         self._plan()
 
     def _count(self) -> None:
-        """Bring what each task has got up to the present."""
+        """Advance the virtual clock to the present."""
         now = self._env.now
         if self._goals:
             self._got += self._supply.integral(self._counted_to_s, now) / len(self._goals)
             if now >= self._due_s:
-                # The first task is through, but for rounding, however events of one instant are ordered.
+                # The first task has ended up to rounding, whatever the order of events at this moment.
                 self._got = max(self._got, self._goals[0][0])
         else:
-            # Numbers that stay small keep their digits.
+            # Reset the clock when idle: small numbers keep their precision.
             self._got = 0.0
         self._counted_to_s = now
 
     def _plan(self) -> None:
-        """Wake up when the first task has got its amount; who never will goes, and leaves its share to the others."""
+        """Wake up when the first task has received its amount; remove tasks that never will."""
         while self._goals:
             goal, _, task = self._goals[0]
             missing = max(0.0, goal - self._got) * len(self._goals)
@@ -362,7 +362,7 @@ def processor(env: simpy.Environment, device: Device, prefetch: bool = False) ->
     Args:
         env: the SimPy environment.
         device: whose tasks it computes.
-        prefetch: whether they read and compute at the same time.
+        prefetch: whether its tasks read and compute at the same time.
 
     Raises:
         ValueError: the discipline has no such processor.
@@ -375,7 +375,7 @@ def processor(env: simpy.Environment, device: Device, prefetch: bool = False) ->
 
 
 def _silence(timer: simpy.Timeout) -> None:
-    """A timer cannot be taken back, but it can be made to wake nobody."""
+    """A SimPy timer cannot be cancelled, so remove its callbacks."""
     timer.callbacks.clear()
 
 

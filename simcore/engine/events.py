@@ -1,7 +1,7 @@
-"""A step as events: the graph is run node by node, each when all that it waits for has ended.
+"""The event executor: runs the nodes of a step graph as events, each when its predecessors have ended.
 
-Tasks go to the processors of their devices and messages to the network, which call back when they have ended. Several
-steps may be in flight at once; they meet on devices and links only.
+Tasks go to the processors of their devices and messages to the network, which call back at their ends. Several steps
+may be in flight at once; they share only devices and links.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ from headway.simcore.world.batch import Batch
 
 @dataclass(frozen=True)
 class Load:
-    """What the nodes of a graph cost in one step, shape (nodes,) each.
+    """The costs of the nodes of a graph in one step, shape (nodes,) each.
 
     Attributes:
-        nominal_s: of a task, its seconds on the fully available device.
-        disk_s: of a task, how long what was swapped takes from the disk.
+        nominal_s: of a task, its duration on the fully available device.
+        disk_s: of a task, the time to read its swapped bytes from disk.
         size_bytes: of a message.
     """
 
@@ -36,16 +36,16 @@ class Load:
 
 @dataclass
 class LatencyParts:
-    """Where time went [s], as columns of the table `tokens`.
+    """The parts of a latency [s], as columns of the table `tokens`.
 
     Attributes:
-        compute_s: tasks were computed.
-        disk_s: what was swapped was read.
-        transfer_s: messages were on their way.
-        wait_s: tasks waited for their turn, or the sequence for a step that it is in.
-        migration_s: decoding stood still while blocks moved.
-        decision_s: a decision was charged to simulated time.
-        fault_s: a device was waited for, or a step begun that a device that went down put an end to.
+        compute_s: computing tasks.
+        disk_s: reading swapped bytes.
+        transfer_s: sending messages.
+        wait_s: tasks waiting in queues, or the sequence waiting for its next step.
+        migration_s: decoding paused while blocks moved.
+        decision_s: decisions that are charged to simulated time.
+        fault_s: waiting for a device, or a step that was lost when a device went down.
     """
 
     compute_s: float = 0.0
@@ -68,7 +68,7 @@ class LatencyParts:
 
 @dataclass(frozen=True, eq=False)
 class Executor:
-    """What steps need of the simulated world.
+    """Runs steps on the processors and the network of a simulated world.
 
     Attributes:
         env: the SimPy environment.
@@ -83,16 +83,16 @@ class Executor:
     instrument: Instrument
 
     def step(self, graph: StepGraph, load: Load, batch: Batch = ()) -> "StepInFlight":
-        """A step of a batch that has not begun yet."""
+        """Create a step of a batch; it has not started yet."""
         return StepInFlight(self, graph, load, batch)
 
 
 class StepInFlight:
-    """A step under way.
+    """A step in flight.
 
     Attributes:
         graph: of the step.
-        done: fires when the last node has ended; fails with a `RunEndedError` when some node never can.
+        done: fires when the last node has ended; fails with a `RunEndedError` if a node can never end.
     """
 
     def __init__(self, executor: Executor, graph: StepGraph, load: Load, batch: Batch) -> None:
@@ -111,13 +111,13 @@ class StepInFlight:
         self._under_way: dict[int, Task | Transfer] = {}
         self._begin_s = [0.0] * len(graph)
         self._end_s = [0.0] * len(graph)
-        # Of each task, how long it waited for its turn and for the disk.
+        # Of each task: its time in the queue and its reading time.
         self._delays: dict[int, tuple[float, float]] = {}
-        # Of each node, the predecessor that ended last: for that one it has waited.
+        # Of each node: the predecessor that ended last, which determined its start.
         self._decisive = [NONE] * len(graph)
 
     def begin(self) -> None:
-        """Begin with all nodes that wait for none."""
+        """Start all nodes without predecessors."""
         for node in self._nodes.first:
             if self._begins_and_ends(node):
                 self._end(node)
@@ -125,10 +125,10 @@ class StepInFlight:
             self.done.succeed()
 
     def run(self) -> Process:
-        """Begin the step and wait for its end; to close this drops whatever has not ended.
+        """Start the step and wait for its end; closing the generator cancels the step.
 
         Raises:
-            RunEndedError: some node can never end.
+            RunEndedError: a node can never end.
         """
         try:
             self.begin()
@@ -137,7 +137,7 @@ class StepInFlight:
             self.cancel()
 
     def cancel(self) -> None:
-        """Drop whatever has not ended; nothing is called any more."""
+        """Cancel all nodes that have not ended; no callback follows."""
         self.done.defused = True
         under_way, self._under_way = self._under_way, {}
         for node, work in under_way.items():
@@ -147,7 +147,7 @@ class StepInFlight:
                 self._network.cancel(work)
 
     def parts(self) -> LatencyParts:
-        """Where the time of a step that is done went: along its critical path, back from what ended last."""
+        """The parts of the duration of a finished step: those of its critical path, from the last node backwards."""
         parts = LatencyParts()
         path = [self._last]
         while (before := self._decisive[path[-1]]) != NONE:
@@ -164,7 +164,7 @@ class StepInFlight:
         return parts
 
     def _begins_and_ends(self, node: int) -> bool:
-        """Begin a node; whether it has ended at once, because it takes no time."""
+        """Start a node; whether it ended at once because it takes no time."""
         nodes, load = self._nodes, self._load
         self._begin_s[node] = self._env.now
         if nodes.is_task[node]:
@@ -209,14 +209,14 @@ class StepInFlight:
         self._end(node)
 
     def _end(self, node: int) -> None:
-        """A node has ended: begin those that have waited for it alone, and so on."""
+        """A node has ended: start the nodes that waited for it alone, and so on."""
         now, end_s, missing, decisive = self._env.now, self._end_s, self._missing, self._decisive
         ended = [node]
         for one in ended:
             end_s[one] = now
             for later in self._nodes.successors[one]:
                 before = decisive[later]
-                # Ties go to the lowest node number, so that the order of callbacks does not decide.
+                # Break ties by the lowest node number, so that the order of callbacks does not matter.
                 if before == NONE or end_s[before] < now or one < before:
                     decisive[later] = one
                 missing[later] -= 1

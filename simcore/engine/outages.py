@@ -1,4 +1,4 @@
-"""Devices that go down and come back, and what that interrupts."""
+"""Outages of devices, and the activities that they interrupt."""
 
 import math
 from collections.abc import Generator, Iterable, Sequence
@@ -11,14 +11,14 @@ from headway.simcore.world.device import Device
 from headway.traces import Trace
 
 Process: TypeAlias = Generator[simpy.Event, Any, None]
-"""What goes on in simulated time; to close it is to give it up."""
+"""A process in simulated time; closing the generator cancels it."""
 
 
 class Outages:
-    """When which devices are down. What is down when the simulation begins has not gone down in it.
+    """When devices are down. A device that is down at the start of the simulation does not count as going down.
 
     Attributes:
-        devices: indices of those that are not always up.
+        devices: indices of the devices that are not always up.
     """
 
     def __init__(self, devices: Sequence[Device]) -> None:
@@ -49,40 +49,40 @@ class Outages:
         return min(back_s, self.next_failure(self.devices, time_s))
 
     def end_for_good(self, devices: Iterable[int]) -> bool:
-        """Whether one of several devices goes down some day and never comes back."""
+        """Whether one of several devices goes down eventually and never comes back."""
         return any(_ends_down(self._up[device]) for device in self.devices.intersection(devices))
 
 
 def reached(env: simpy.Environment, time_s: float) -> simpy.Timeout:
-    """The event that a moment has come."""
+    """An event at a given time."""
     delay_s = max(0.0, time_s - env.now)
-    # SimPy adds a delay to the present time; rounding may let that sum fall just short of the moment.
+    # SimPy adds a delay to the present time; by rounding the sum may be just below the given time.
     return env.timeout(delay_s if env.now + delay_s >= time_s else math.nextafter(delay_s, math.inf))
 
 
 def unless_failing(
     env: simpy.Environment, outages: Outages, devices: Iterable[int], work: Process
 ) -> Generator[simpy.Event, Any, bool]:
-    """Do some work, and give it up at the moment at which one of the devices that it needs goes down.
+    """Run a process, and cancel it at the moment at which one of its devices goes down.
 
-    To give it up is to close its generator, and with it whatever it waits for.
+    Cancelling closes its generator, and with it whatever it waits for.
 
     Returns:
-        Whether the work was done.
+        Whether the process finished.
 
     Raises:
-        RunEndedError: it can never be done, and no device will put an end to it.
+        RunEndedError: it can never finish, and no outage will cancel it.
     """
     failure_s = outages.next_failure(devices, env.now)
     if math.isinf(failure_s):
         yield from work
         return True
     doing, failing = env.process(work), reached(env, failure_s)
-    doing.defused = True  # whoever waits for it here is told of its failure
+    doing.defused = True  # the waiting process here receives its failure
     try:
         yield doing | failing
     except RunEndedError:
-        # What is stuck because a device will go for good is stuck until then; what else is stuck ends the run.
+        # A process that waits for ever is cancelled if a device goes down permanently; otherwise the run ends.
         if not outages.end_for_good(devices):
             raise
         yield failing

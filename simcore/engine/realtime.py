@@ -1,4 +1,4 @@
-"""Simulated time held to the wall clock, and how far behind it fell."""
+"""Pacing of simulated time by the wall clock, and its lateness."""
 
 import math
 from array import array
@@ -11,18 +11,18 @@ from simpy.rt import RealtimeEnvironment
 from headway.traces.errors import InputError, shown
 
 _LONGEST_NAP_S = 3600.0
-"""`sleep` refuses very long times; what is left is slept afterwards."""
+"""Maximum seconds of one call of `sleep`, which refuses very long times; longer waits take several calls."""
 
 
 @dataclass(frozen=True)
 class Lateness:
-    """How far behind the wall clock the events of a run were when they began; 0 for one that was on time.
+    """How late the events of a run began on the wall clock; 0 for an event on time.
 
     Attributes:
-        events: how many there were.
-        median_s: half of them were not later than this.
-        p99_s: 99 % of them were not later than this.
-        worst_s: none was later than this.
+        events: number of events.
+        median_s: median lateness.
+        p99_s: 99th percentile.
+        worst_s: maximum.
     """
 
     events: int
@@ -32,7 +32,7 @@ class Lateness:
 
 
 class PacedEnvironment(RealtimeEnvironment):
-    """Lets each event happen when its time has come on the wall clock, or as soon as possible after it.
+    """Processes each event at its time on the wall clock, or as soon as possible after it.
 
     Simulated time 0 is the moment of the first event. No event is skipped, dropped or moved to catch up: what happens
     in simulated time is the same as without pacing.
@@ -47,7 +47,7 @@ class PacedEnvironment(RealtimeEnvironment):
     def __init__(self, factor: float) -> None:
         if not 0.0 < factor < math.inf:
             accepted = (
-                "seconds of wall time per simulated second, above 0: 1 is real time, 0.1 ten times as fast"
+                "seconds of wall time per simulated second, above 0 (1 is real time, 0.1 ten times as fast)"
             )
             raise InputError("realtime", shown(factor), accepted)
         super().__init__(factor=factor, strict=False)
@@ -67,6 +67,6 @@ class PacedEnvironment(RealtimeEnvironment):
 
     @property
     def lateness(self) -> Lateness:
-        """Of all events until now."""
+        """The lateness of all events until now."""
         median, p99, worst = np.quantile(np.array(self._late_s or [0.0]), [0.5, 0.99, 1.0]).tolist()
         return Lateness(len(self._late_s), median, p99, worst)

@@ -1,8 +1,8 @@
-"""Graphs in which stages follow one another, and devices work side by side within each stage.
+"""Fork-join graphs: stages run one after another, and devices work in parallel within each stage.
 
-A stage begins where the one before has ended: on the device that holds its input. That device sends the input once to
-every device with blocks of the stage; each computes its blocks as one task and sends what comes out to the device that
-gathers the outputs. The stage ends when the last output has come.
+A stage begins on the device that holds its input. That device sends the input once to every device with blocks of the
+stage; each computes its blocks as one task and sends its output to the device that gathers the outputs. The stage ends
+when the last output has arrived.
 """
 
 from collections.abc import Mapping
@@ -17,20 +17,20 @@ from headway.simcore.world.blocks import Kind
 from headway.simcore.world.cost import PER_BLOCK, Payload
 
 SOURCE = -1
-"""Stands for the source among rows of the block table."""
+"""Denotes the source where a row of the block table is expected."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Blocks of one kind and layer that work side by side.
+    """Blocks of one kind and layer that work in parallel.
 
     Attributes:
         kind: of the blocks.
         layer: of the blocks; -1 before the first layer, the number of layers after the last one.
         rows: of the blocks in the block table.
-        input: what every device with blocks of the stage receives.
-        output: what each of them sends to the device that gathers.
-        gathers: row of the block whose device gathers the outputs, and holds the input of the next stage.
+        input: payload that every device with blocks of the stage receives.
+        output: payload that each of them sends to the gathering device.
+        gathers: row of the block whose device gathers the outputs and holds the input of the next stage.
     """
 
     kind: Kind
@@ -43,11 +43,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Chain:
-    """Stages that follow one another, from the source and back to it.
+    """Consecutive stages, from the source and back to it.
 
     Attributes:
         stages: at least one, in order; every block belongs to one of them.
-        result: what returns to the source in the end.
+        result: payload that returns to the source at the end.
     """
 
     stages: tuple[Stage, ...]
@@ -60,9 +60,9 @@ class Chain:
 
     @cached_property
     def receivers(self) -> Mapping[int, tuple[Payload, tuple[int, ...]]]:
-        """What each block sends on, by row, and the blocks of its layer that this may go to, the nearest first.
+        """The payload that each block sends, by row, and the blocks of its layer that receive it, the nearest first.
 
-        `SOURCE` stands for the source. Of a block whose output stays where it is until the next layer there are none.
+        `SOURCE` denotes the source. A block whose output stays on its device until the next layer has no receivers.
         """
         return {row: self._receivers(number, row) for row, number in self.stage_of.items()}
 
@@ -99,7 +99,7 @@ class ForkJoin:
     def __call__(self, placement: IntArray, source: int) -> StepGraph:
         """The graph of a placement, shape (blocks,), with the prompt on device `source`.
 
-        First come the nodes of all branches, stage by stage, then a join for each stage, then the message that returns.
+        The nodes of all branches come first, stage by stage, then a join for each stage, then the returning message.
         """
         stages = len(self._gathers)
         end = placement[self._gathers]

@@ -1,12 +1,12 @@
 """A step as a directed acyclic graph of tasks and messages, held as arrays.
 
 A *task* is all blocks of one kind and layer on one device, computed together. A *message* goes from one device to
-another; from a device to itself it takes no time. A *join* does nothing: it waits for several nodes and lets several
-others go. The graph says who computes what and who sends what to whom; what that costs is filled in from the `StepCost`
-of each step, so that one graph serves all steps made under one placement.
+another; from a device to itself it takes no time. A *join* takes no time: it waits for several nodes, and
+its successors wait for it. The graph has no costs: these come from the `StepCost` of each step, so that one graph
+serves all steps under one placement.
 
-Three readers share it: the event executor runs it, `simcore.predict` evaluates it in a world that stands still, and
-policies look at it.
+The graph has three users: the event executor runs it, `simcore.predict` evaluates it in a world that does not change,
+and policies read it.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from headway.simcore.world.blocks import Kind
 from headway.simcore.world.cost import Payload, StepCost
 
 NONE = -1
-"""The payload of a node that is no message, and the kind of a node that no block takes part in."""
+"""The payload of a node that is not a message, and the kind of a node without blocks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +29,14 @@ class StepGraph:
     """Tasks, messages and joins, numbered from 0; arrays are read-only.
 
     Attributes:
-        kind: `Kind` of the blocks of a task, or of the blocks that made what a message carries; `NONE` of a join and of
-            what the source sends first, shape (nodes,).
+        kind: `Kind` of the blocks of a task, or of the blocks that computed the payload of a message; `NONE` for a join
+            and for what the source sends first, shape (nodes,).
         payload: `Payload` of a message, `NONE` of other nodes, shape (nodes,).
         device: device of a task, sender of a message, shape (nodes,).
         receiver: receiver of a message, otherwise as `device`, shape (nodes,).
         count: blocks of a task; how many times a message carries its payload, shape (nodes,).
         layer: of the blocks; -1 before the first layer, the number of layers after the last one, shape (nodes,).
-        stage: number of the stage that a node is part of, rising along every path, shape (nodes,).
+        stage: number of the stage of each node, increasing along every path, shape (nodes,).
         first_successor: successors of node i are `successor[first_successor[i]:first_successor[i + 1]]`, shape
             (nodes + 1,).
         successor: nodes that wait for each node, shape (edges,).
@@ -74,7 +74,7 @@ class StepGraph:
 
     @cached_property
     def nodes(self) -> "NodeLists":
-        """The graph as lists, for code that goes from node to node."""
+        """The graph as lists, for code that visits one node after another."""
         first, successor = self.first_successor.tolist(), self.successor.tolist()
         predecessors = self.predecessors.tolist()
         return NodeLists(
@@ -111,7 +111,7 @@ class StepGraph:
 
         Args:
             each: seconds of one block of each kind on each device, shape (5, devices).
-            once: seconds of a task whatever its number of blocks, shape (5, devices).
+            once: fixed seconds of a task, independent of its number of blocks, shape (5, devices).
         """
         kind, device, count = self._of_tasks
         seconds = np.zeros(len(self))
@@ -135,14 +135,14 @@ class StepGraph:
 
 @dataclass(frozen=True, eq=False)
 class NodeLists:
-    """What `StepGraph` has as arrays, node by node; not to be changed.
+    """The arrays of `StepGraph` as lists; do not modify them.
 
     Attributes:
         is_task: whether a node is one of `tasks`.
         is_sent: whether it is one of `messages`.
         device: as in `StepGraph`; so are the next two.
         successors: nodes that wait for each node.
-        first: nodes that wait for none.
+        first: nodes without predecessors.
     """
 
     is_task: list[bool]
@@ -156,14 +156,14 @@ class NodeLists:
 
 @dataclass(frozen=True, eq=False)
 class Branches:
-    """A graph in which stages follow one another, and branches of three nodes run side by side in each stage.
+    """A graph of consecutive stages, each with parallel branches of three nodes.
 
     The nodes of a branch are a message, a task and a message. The graph has the nodes of all branches first, stage by
-    stage; its last node is a message by itself.
+    stage; its last node is a single message.
 
     Attributes:
         first: number of the first branch of each stage, shape (stages,).
-        count: of all branches.
+        count: number of all branches.
     """
 
     first: IntArray

@@ -1,4 +1,4 @@
-"""How long a step takes when the time of each of its nodes is known: in a world that stands still, without sharing."""
+"""The duration of a step from the times of its nodes, in a world that does not change and without sharing."""
 
 from heapq import heappop, heappush
 from itertools import count
@@ -10,14 +10,14 @@ from headway.simcore.steps.graph import Branches, StepGraph
 
 
 def makespan(graph: StepGraph, seconds: FloatArray) -> float:
-    """Seconds from the begin of a step to the end of its last node.
+    """Seconds from the start of a step to the end of its last node.
 
-    Every message has its way for itself; tasks on one device run one after another, in the order in which they become
-    ready. A step that is run as events in such a world takes just as long (`simcore.engine.events`).
+    Messages do not share links; tasks on one device run one after another, in the order in which they become ready. The
+    event executor takes exactly as long in such a world (`simcore.engine.events`).
 
     Args:
         graph: of the step.
-        seconds: that each node takes alone, shape (nodes,).
+        seconds: duration of each node alone, shape (nodes,).
     """
     if graph.branches is not None:
         return _of_branches(graph.branches, seconds)
@@ -31,9 +31,9 @@ def _of_branches(branches: Branches, seconds: FloatArray) -> float:
 
 
 def _of_nodes(graph: StepGraph, seconds: FloatArray) -> float:
-    """Node by node in the order in which they end, as the event executor goes.
+    """Process nodes in the order in which they end, as the event executor does.
 
-    What ends at one moment ends in the order in which it began; so both agree on which of two tasks goes first.
+    Nodes that end at the same moment are processed in the order of their starts; so both agree on the order of tasks.
     """
     nodes, length = graph.nodes, seconds.tolist()
     missing = nodes.predecessors.copy()

@@ -1,4 +1,4 @@
-"""Execution patterns, and the graphs that one of them makes of a model."""
+"""Execution patterns, and the step graphs that a pattern builds for a model."""
 
 from collections.abc import Callable
 from functools import cached_property, lru_cache
@@ -13,15 +13,15 @@ from headway.simcore.world.blocks import BlockTable
 from headway.simcore.world.cost import Projection
 
 _KEPT = 8
-"""Graphs that are kept: of the placement in force, and of those that a decision compares with it."""
+"""Number of cached graphs: for the placement in force, and those that a decision compares with it."""
 
 
 class Pattern(Protocol):
-    """Who sends what to whom in a step."""
+    """Which device sends what to which in a step."""
 
     @property
     def name(self) -> str:
-        """By which scenarios ask for it."""
+        """The name in scenarios."""
         ...
 
     @property
@@ -30,7 +30,7 @@ class Pattern(Protocol):
         ...
 
     def chain(self, blocks: BlockTable) -> Chain:
-        """The step as policies see it, whatever the placement: which blocks follow which, and what is sent between."""
+        """The step as policies see it, for any placement: the order of blocks, and the payloads between them."""
         ...
 
     def graphs(self, blocks: BlockTable) -> Callable[[IntArray, int], StepGraph]:
@@ -50,13 +50,13 @@ class StepGraphs:
         self.pattern = pattern
         self._blocks = blocks
         build = pattern.graphs(blocks)
-        # Runs in several threads may share a scenario, and this.
+        # Runs in several threads may share a scenario, and with it this cache.
         self._kept = lru_cache(_KEPT)(
             lambda placed, source: build(np.frombuffer(placed, dtype=np.int64), source)
         )
 
     def __reduce__(self) -> tuple[type["StepGraphs"], tuple[Pattern, BlockTable]]:
-        """Scenarios go to other processes, which build graphs of their own."""
+        """Pickle without the cache: other processes build their own graphs."""
         return type(self), (self.pattern, self._blocks)
 
     @cached_property
@@ -67,6 +67,6 @@ class StepGraphs:
     def of(self, placement: IntArray, source: int) -> StepGraph:
         """The graph of a step under a placement, shape (blocks,), with the prompt on device `source`.
 
-        It is built once and kept while it is asked for again and again.
+        Recently used graphs are cached.
         """
         return self._kept(np.ascontiguousarray(placement, dtype=np.int64).tobytes(), source)

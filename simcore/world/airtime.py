@@ -1,7 +1,7 @@
 """The airtime that messages take from a Wi-Fi cell.
 
 All stations of a cell take turns on one channel. A station whose link has the PHY rate r holds the channel for b / r
-seconds to send b bytes, and for a fixed time per frame beside that. 802.11 gives stations that compete the same number
+seconds to send b bytes, and in addition for a fixed time per frame. 802.11 gives stations that compete the same number
 of frames, whatever their rates, so one slow station slows all others to its throughput (Heusse et al., "Performance
 anomaly of 802.11b", INFOCOM 2003): of N stations with frames of s bytes that take T_i seconds, each sends
 s / (T_1 + ... + T_N) bytes per second.
@@ -17,14 +17,14 @@ from headway.traces import Trace
 
 @dataclass(frozen=True)
 class Frame:
-    """What a frame carries, and the airtime that it takes beside its bytes.
+    """The payload of a frame, and its airtime in addition to that of the payload.
 
     The default overhead is that of IEEE 802.11g with acknowledgements at 24 Mbit/s: DIFS 28 us, preamble and signal
     extension 26 us, SIFS 10 us, acknowledgement 34 us. Back-off and collisions are left out.
 
     Attributes:
         size_bytes: payload.
-        overhead_s: airtime per frame beside that of the payload.
+        overhead_s: airtime per frame in addition to that of the payload.
 
     Raises:
         ValueError: the size is not above 0, or the overhead is negative, or one is not finite.
@@ -42,12 +42,11 @@ class Frame:
 class CellRate:
     """The rate of a message that has a cell for itself [bytes/s]: the inverse of the airtime that each byte takes.
 
-    It answers the questions of a `Trace` that routes ask.
+    It has the methods of a `Trace` that routes call.
 
     Attributes:
-        hops: for each time that the message crosses the cell, the traces of which the narrowest is the PHY rate
-            [bytes/s].
-        frame: what frames carry and cost.
+        hops: for each crossing of the cell, the traces whose minimum is the PHY rate [bytes/s].
+        frame: payload and overhead of a frame.
     """
 
     hops: tuple[tuple[Trace, ...], ...]
@@ -55,7 +54,7 @@ class CellRate:
 
     @property
     def traces(self) -> tuple[Trace, ...]:
-        """All traces that decide on the rate."""
+        """All traces that determine the rate."""
         return tuple(trace for hop in self.hops for trace in hop)
 
     @cached_property
@@ -65,7 +64,7 @@ class CellRate:
 
     @cached_property
     def most(self) -> float:
-        """More than this no moment brings [bytes/s]."""
+        """Maximum rate [bytes/s]."""
         return self._rate(min(float(trace.values.max()) for trace in hop) for hop in self.hops)
 
     def value(self, time_s: float) -> float:
@@ -73,7 +72,7 @@ class CellRate:
         return self._rate(min(trace.value(time_s) for trace in hop) for hop in self.hops)
 
     def airtime(self, time_s: float) -> float:
-        """Seconds of airtime that a byte takes at a moment; 1 while nothing flows, when it does not matter."""
+        """Airtime of a byte at a moment [s]; 1 while the rate is 0, when it has no effect."""
         rate = self.value(time_s)
         return 1.0 / rate if rate > 0.0 else 1.0
 
@@ -91,7 +90,7 @@ class CellRate:
         return total
 
     def mean(self, start_s: float, end_s: float) -> float:
-        """The mean rate between two moments; the rate itself where they are equal."""
+        """The mean rate between two moments; the present rate if they are equal."""
         return self.integral(start_s, end_s) / (end_s - start_s) if end_s > start_s else self.value(start_s)
 
     def mean_before(self, time_s: float, window_s: float) -> float:

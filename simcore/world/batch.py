@@ -1,14 +1,14 @@
-"""What a step works on: a batch of sequences, and how many tokens of each."""
+"""The input of a step: a batch of sequences, and the number of tokens of each."""
 
 from typing import NamedTuple, TypeAlias
 
 
 class SequenceStep(NamedTuple):
-    """What one step does for one sequence.
+    """The part of one sequence in a step.
 
     Attributes:
-        request: number of the request that asks for the sequence.
-        token: of the request that comes next, from 0: as many as were generated before the step.
+        request: number of the request.
+        token: number of its next token, from 0: the tokens generated before the step.
         prompt: tokens of the prompt.
         cached: positions whose keys and values are in the cache before the step.
         tokens: positions that the step processes; 0 for a sequence that only keeps its cache.
@@ -27,12 +27,12 @@ class SequenceStep(NamedTuple):
 
     @property
     def makes_token(self) -> bool:
-        """Whether the step makes the next token: it then has processed all positions before it."""
+        """Whether the step makes the next token, because all earlier positions are processed."""
         return self.tokens > 0 and self.length == self.prompt + self.token
 
 
 Batch: TypeAlias = tuple[SequenceStep, ...]
-"""All sequences that a step processes or that have a cache meanwhile; the first gives its name to the step."""
+"""All sequences that a step processes or that have a cache during it; records of the step name the first one."""
 
 
 def one_sequence(prompt: int, generated: int, request: int = 0) -> Batch:
@@ -42,22 +42,22 @@ def one_sequence(prompt: int, generated: int, request: int = 0) -> Batch:
 
 
 def without_work(batch: Batch) -> Batch:
-    """The same sequences before the step, which hold their caches only."""
+    """The same sequences before the step, with caches only."""
     return tuple(one._replace(tokens=0) for one in batch)
 
 
 def after(batch: Batch) -> Batch:
-    """The same sequences when the step is done."""
+    """The same sequences after the step."""
     return tuple(one._replace(cached=one.length, tokens=0) for one in batch)
 
 
 def recomputed(batch: Batch) -> Batch:
-    """The same step if all caches were lost: every sequence is prefilled up to where the step takes it."""
+    """The same step if all caches were lost: every sequence is prefilled to its length after the step."""
     return tuple(one._replace(cached=0, tokens=one.length) for one in batch)
 
 
 def later(batch: Batch, steps: int) -> Batch:
-    """A decode step that comes `steps` steps after one, while the sequences that it processes go on."""
+    """The decode step `steps` steps later, if the same sequences continue."""
     if steps == 0:
         return batch
     return tuple(

@@ -16,7 +16,7 @@ from headway.simcore.world.model import ModelSpec
 
 
 class Kind(IntEnum):
-    """What a block is. All blocks of one kind cost the same, so costs are arrays indexed by kind."""
+    """The kind of a block. All blocks of one kind cost the same, so costs are arrays indexed by kind."""
 
     HEAD = 0
     PROJ = 1
@@ -27,15 +27,15 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class BlockTable:
-    """The blocks of one model, in the order in which a token meets them.
+    """The blocks of one model, in the order of computation.
 
     Attributes:
         kind: `Kind` of each block, shape (blocks,).
         layer: layer of each block; -1 for the embedding, the number of layers for the output head, shape (blocks,).
         heads: rows of the heads of each layer, shape (layers, heads per layer).
         proj: row of each layer's projection, shape (layers,).
-        shards: rows of each layer's feed-forward network, shape (layers, shards); one of them if it is not sharded. The
-            first gathers the sums of all and holds the layer's output.
+        shards: rows of each layer's feed-forward network, shape (layers, shards); one if it is not sharded. The
+            first shard gathers all sums and holds the output of the layer.
         embed: row of the embedding, or None when it is not placed (the source then holds the first layer's input).
         lm_head: row of the output head, or None when it is not placed (the last layer's output returns to the source).
     """
@@ -87,7 +87,7 @@ def block_table(
         model: the decoder; each of its layers gives `kv_heads` head blocks, a projection and its feed-forward blocks.
         embed: whether the embedding is a block of its own.
         lm_head: whether the output head is a block of its own.
-        ffn_shards: into how many blocks of columns each feed-forward network is cut.
+        ffn_shards: number of column blocks of each feed-forward network.
     """
     per_layer = model.kv_heads + 1 + ffn_shards
     first = int(embed)

@@ -30,11 +30,11 @@ class Cluster:
         devices: at least one, with distinct names.
         links: between nodes of the cluster; all nodes must be connected.
         source: name of the device that holds the prompt and receives each token.
-        relays: names of the nodes that are no devices, such as switches and access points: links end there and messages
-            pass, but nothing is placed there.
-        media: what several links share, with distinct names.
+        relays: names of the nodes that are not devices, such as switches and access points. They forward messages and
+            hold no blocks.
+        media: shared channels, with distinct names.
         pinned: routes that messages take instead of the latency-shortest ones, each as the names of its nodes from one
-            device to another. It holds for both directions, unless the other direction is pinned too.
+            device to another. A pinned route applies to both directions, unless the other direction is pinned too.
 
     Raises:
         ValueError: names repeat or are unknown, the graph is not connected, or a pinned route is none.
@@ -129,15 +129,15 @@ class Cluster:
 
     @cached_property
     def runtime_bytes(self) -> FloatArray:
-        """What the inference engine takes on each device that has blocks, shape (devices,)."""
+        """Memory of the inference engine on each device that has blocks, shape (devices,)."""
         return self._column("runtime_bytes")
 
     def up(self, time_s: float) -> BoolArray:
-        """Whether each device is there at an instant, shape (devices,)."""
+        """Whether each device is up at an instant, shape (devices,)."""
         return sealed(np.array([device.up.value(time_s) > 0.0 for device in self.devices]))
 
     def availability(self, time_s: float, window_s: float) -> FloatArray:
-        """Share of each device that was free over the last `window_s` seconds (0: is free now), shape (devices,).
+        """Mean availability of each device over the last `window_s` seconds (0: now), shape (devices,).
 
         0 for a device that is down now; its outages do not count while it is up.
         """
@@ -145,7 +145,7 @@ class Cluster:
         return sealed(shares * self.up(time_s))
 
     def available_bytes(self, time_s: float) -> FloatArray:
-        """Memory of each device that others do not take at an instant, 0 while it is down, shape (devices,)."""
+        """Memory of each device that other programs do not use at an instant, 0 while it is down, shape (devices,)."""
         others = np.array([device.used_bytes.value(time_s) for device in self.devices])
         return sealed(np.maximum(self.memory_bytes - others, 0.0) * self.up(time_s))
 

@@ -1,8 +1,8 @@
-"""What a block costs: two models behind one interface.
+"""Cost models of blocks: two models with one interface.
 
-`DecodeCost` is what a K/V-cached decoder really does for one new token. `PaperCost` counts as *Large Language Model
+`DecodeCost` counts what a K/V-cached decoder computes for one new token. `PaperCost` counts as *Large Language Model
 Partitioning for Low-Latency Inference at the Edge* (arXiv 2505.02533) does: the whole sequence is recomputed and
-shipped at every token. Both answer with a `StepCost`, so nothing else in the project knows which one is in force.
+shipped at every token. Both return a `StepCost`, so the rest of the project does not depend on the model.
 
 A *step* is one pass of a batch of sequences through the model: one token of each sequence that is decoded, the prompt
 or a part of it of each that is prefilled. Work, reads of the cache and messages add up over the sequences; weights are
@@ -37,7 +37,7 @@ class Payload(IntEnum):
     HEAD_OUTPUT = 2
     """The output of one head; a message carries one for each head of its sender."""
     PARTIAL_SUM = 3
-    """The sum of what the blocks on one device contribute to the hidden states."""
+    """The partial sum of the hidden states from the blocks on one device."""
     LAST_HIDDEN = 4
     """The output of the last layer, as the output head needs it."""
     TOKEN = 5
@@ -45,7 +45,7 @@ class Payload(IntEnum):
 
 
 PER_BLOCK = frozenset({Payload.HEAD_OUTPUT})
-"""Payloads of which a message carries one for each block."""
+"""Payloads that a message carries once per block."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +53,13 @@ class StepCost:
     """The cost of one step. Arrays by kind of block have shape (5,) and are indexed by `Kind`.
 
     Attributes:
-        memory_bytes: what a block holds in memory by the end of the step, by kind.
+        memory_bytes: memory of a block at the end of the step, by kind.
         work_flop: floating-point work of a block, by kind.
         weight_bytes: weights that a block reads from memory, by kind.
         kv_bytes: K/V cache that a block reads from memory, by kind.
-        message_bytes: size of a message, or of what it carries for each block, shape (6,), indexed by `Payload`.
-        activation_bytes: the largest result inside the model, for which every device that has blocks keeps room while
-            the step lasts.
+        message_bytes: size of a message, or of its part for each block, shape (6,), indexed by `Payload`.
+        activation_bytes: the largest intermediate result of the model, which every device with blocks reserves during
+            the step.
     """
 
     memory_bytes: FloatArray
@@ -71,16 +71,16 @@ class StepCost:
 
     @property
     def read_bytes(self) -> FloatArray:
-        """All that a block reads from memory, by kind, shape (5,)."""
+        """Bytes that a block reads from memory, by kind, shape (5,)."""
         return sealed(self.weight_bytes + self.kv_bytes)
 
 
 class CostModel(Protocol):
-    """How much memory, work and traffic each kind of block costs."""
+    """Memory, work and traffic of each kind of block."""
 
     @property
     def ffn_shards(self) -> int:
-        """Into how many blocks each feed-forward network is cut."""
+        """Number of blocks of each feed-forward network."""
         ...
 
     @property
@@ -90,7 +90,7 @@ class CostModel(Protocol):
 
     @property
     def idle_memory_bytes(self) -> FloatArray:
-        """What a block holds while no sequence is served, shape (5,)."""
+        """Memory of a block while no sequence is served, shape (5,)."""
         ...
 
     def step(self, batch: Batch) -> StepCost:
@@ -161,7 +161,7 @@ class DecodeCost:
 
     @property
     def _widest(self) -> int:
-        """Numbers that a layer has of one position at its widest place."""
+        """Numbers per position at the widest point of a layer."""
         m = self.model
         return max(m.heads * m.head_size, m.ffn_width, m.width)
 

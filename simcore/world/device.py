@@ -18,20 +18,20 @@ class Device:
     Attributes:
         name: unique in its cluster.
         memory_bytes: capacity.
-        runtime_bytes: of it, what the inference engine itself takes, beside the model, on a device that has blocks.
+        runtime_bytes: memory of the inference engine itself, on a device that has blocks.
         flops: peak speed [FLOP/s].
-        memory_bandwidth: [bytes/s]; infinite when only the peak speed shall count.
+        memory_bandwidth: [bytes/s]; infinite if only the peak speed counts.
         overhead_s: fixed time per task, which is all blocks of one kind and layer on the device.
-        disk_bandwidth: [bytes/s] at which what does not fit in memory is read on every token; 0 when there is no disk.
+        disk_bandwidth: rate at which swapped data is read [bytes/s]; 0 without a disk.
         availability: share of the device that is free for the model over time, in [0, 1].
-        used_bytes: memory taken by others over time.
+        used_bytes: memory that other programs use over time.
         discipline: tasks run one after another (`fifo`) or all at once, each on an equal share (`ps`); by name, or as a
             `Discipline`.
-        nic_up: rate at which its network interface sends over time [bytes/s], over all its links together; None when
-            only the links limit it. What the device forwards for others counts too.
-        nic_down: likewise for what it receives.
-        up: 1 while the device is there and 0 while it is down. When it goes down it loses all that the model has on it;
-            while it is down it neither computes nor sends, receives or forwards.
+        nic_up: rate at which its network interface sends over time [bytes/s], over all its links together; None if
+            only the links limit it. Forwarded messages count too.
+        nic_down: rate at which its network interface receives, as `nic_up`.
+        up: 1 while the device is up and 0 while it is down. When it goes down, it loses its blocks and caches; while it
+            is down, it neither computes nor sends, receives or forwards.
 
     Raises:
         ValueError: a number is negative, or none.
@@ -64,6 +64,6 @@ class Device:
 
 
 def not_negative(what: str, value: object) -> None:
-    """Refuse what a world built in Python may hold and a scenario file cannot."""
+    """Refuse invalid numbers of a world built in Python; scenario files are checked before."""
     if not isinstance(value, Real) or not float(value) >= 0.0:
         raise ValueError(f"{what} must be a number that is not negative, not {value!r}")

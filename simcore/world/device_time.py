@@ -1,7 +1,7 @@
-"""How long tasks take on devices that have nothing else to do.
+"""Durations of tasks on idle devices.
 
-A *device-time model* answers with two tables by kind of block and device: the seconds of one block, and the seconds
-that a task takes whatever the number of its blocks. A task of n blocks takes `n * block_s + task_s`. The roofline
+A *device-time model* returns two tables by kind of block and device: the seconds of one block, and the fixed seconds of
+a task. A task of n blocks takes `n * block_s + task_s`. The roofline
 computes both from data sheets; a model of your own may look them up in measurements.
 """
 
@@ -39,7 +39,7 @@ class TaskTimes(NamedTuple):
 
     Attributes:
         block_s: of one block.
-        task_s: of a task, whatever the number of its blocks.
+        task_s: fixed seconds of a task, independent of its number of blocks.
     """
 
     block_s: FloatArray
@@ -51,7 +51,7 @@ class DeviceTime(Protocol):
 
     @property
     def name(self) -> str:
-        """By which scenarios ask for it."""
+        """The name in scenarios."""
         ...
 
     def times(self, cost: StepCost, machines: Machines) -> TaskTimes:
@@ -64,7 +64,7 @@ class Roofline:
     """The longer of computing at peak speed and reading from memory, plus the device's overhead for each task.
 
     See Williams, Waterman and Patterson, Communications of the ACM 52(4), 2009. A task is what an engine launches at
-    once, whatever the number of its blocks. Kinds of blocks without work and without bytes take no time.
+    once, with any number of blocks. Kinds of blocks without work and without bytes take no time.
     """
 
     name: ClassVar[str] = "roofline"

@@ -9,14 +9,14 @@ from headway.traces import Trace
 
 @dataclass(frozen=True, kw_only=True)
 class Medium:
-    """Half-duplex air or cable: all links on it, in both directions, have one budget together.
+    """A half-duplex channel: all links on it share its bandwidth in both directions.
 
     Attributes:
         name: unique among the media of its cluster.
         bandwidth: rate over time [bytes/s].
-        frame: what frames carry and cost where airtime is shared.
-        airtime: whether messages share its airtime and not its bytes: one over a link whose rate is half as high takes
-            twice as much. The sharing rule `airtime` sets this.
+        frame: payload and overhead of a frame where airtime is shared.
+        airtime: whether messages share its airtime instead of its bandwidth: a message over a link with half the rate
+            takes twice the airtime. The sharing rule `airtime` sets this.
     """
 
     name: str
@@ -32,12 +32,12 @@ class Link:
     Attributes:
         name: unique in its cluster.
         ends: names of the two nodes.
-        bandwidth: rate over time [bytes/s], the whole of it in each direction; None when only the medium limits it.
-        latency_s: one-way latency, a number or over time [s]. A message pays what it is when the message is sent.
+        bandwidth: rate over time [bytes/s] in each direction (full duplex); None if only the medium limits it.
+        latency_s: one-way latency, a number or a trace [s]. The latency when a message is sent counts.
         overhead_s: fixed time per message.
-        medium: name of the medium that the link is on, whose budget it shares with all others there. With a bandwidth
-            beside it, the narrower of the two counts.
-        up: 1 while the link is there and 0 while it is down, when it carries nothing.
+        medium: name of the medium of the link, which all its links share. If the link also has a bandwidth, the lower
+            rate counts.
+        up: 1 while the link is up and 0 while it is down and carries nothing.
 
     Raises:
         ValueError: there is neither a bandwidth nor a medium, a time is negative or no number, or the latency becomes 0
@@ -72,7 +72,7 @@ class Link:
 
     @property
     def mean_delay_s(self) -> float:
-        """Latency plus overhead; of a latency that varies the mean over one round, or until it holds."""
+        """Latency plus overhead; of a varying latency the mean over one period, or until it holds."""
         if not isinstance(self.latency_s, Trace):
             return self.fixed_delay_s
         trace = self.latency_s

@@ -1,4 +1,4 @@
-"""What does not fit in the memory of a device, and how long it is read from disk."""
+"""Swapping: the bytes that do not fit in the memory of a device, and the time to read them from disk."""
 
 import numpy as np
 
@@ -6,24 +6,24 @@ from headway.simcore.arrays import FloatArray
 from headway.simcore.world.options import Swap
 
 TOLERANCE_BYTES = 1.0
-"""By how much a device may seem to be overfull: sums of a thousand fractional sizes depend on their order."""
+"""Tolerance for overfull devices: sums of a thousand fractional sizes depend on their order."""
 
 
 def swapped_bytes(block_bytes: FloatArray, room_bytes: FloatArray) -> FloatArray:
-    """What of the blocks on each device finds no room there, shape (D,) as both arguments.
+    """Bytes of the blocks on each device that do not fit, shape (D,) as both arguments.
 
     Args:
-        block_bytes: what the blocks take.
-        room_bytes: what is left for them; below 0 where activations and runtime alone are too large.
+        block_bytes: memory of the blocks.
+        room_bytes: memory available for them; negative if activations and runtime alone are too large.
     """
     return np.minimum(np.maximum(block_bytes - room_bytes, 0.0), block_bytes)
 
 
 def swapped_share(block_bytes: FloatArray, room_bytes: FloatArray, swap: Swap) -> FloatArray:
-    """Of each block on a device, the share that is read from disk in a step, shape (D,); arguments as above.
+    """The share of each block on a device that is read from disk in a step, shape (D,); arguments as above.
 
-    Under `lru` a byte that does not fit has all of them read: each comes back only after all others have passed through
-    the memory that there is.
+    Under `lru` all bytes are read as soon as one does not fit: a step reads the blocks in a cycle, so each is evicted
+    before its next use.
     """
     excess = swapped_bytes(block_bytes, room_bytes)
     if swap == "lru":
@@ -33,7 +33,7 @@ def swapped_share(block_bytes: FloatArray, room_bytes: FloatArray, swap: Swap) -
 
 
 def disk_seconds(memory_bytes: FloatArray, share: FloatArray, disk_bandwidth: FloatArray) -> FloatArray:
-    """How long a block of each kind is read from the disk of each device, shape (5, D).
+    """Time to read a block of each kind from the disk of each device, shape (5, D).
 
     Args:
         memory_bytes: of a block of each kind, shape (5,).

@@ -1,4 +1,4 @@
-"""A decoder-only transformer, as far as its shape decides what it costs to run.
+"""The shape of a decoder-only transformer, from which costs follow.
 
 Symbols used by the cost models: N layers, width D, h query heads, h_kv key/value heads of size d, FFN
 width F, vocabulary V.
@@ -20,7 +20,7 @@ class ModelSpec:
     equal D: Qwen3 and Gemma choose the head size freely.
 
     Attributes:
-        name: what results call the model.
+        name: of the model in results.
         layers: N, decoder layers, all alike.
         width: D, numbers in the hidden state of one token.
         heads: h, query heads per layer.

@@ -34,7 +34,7 @@ class NetworkState:
     def latencies(self, time_s: float, window_s: float) -> FloatArray:
         """Latency plus per-message overhead between devices [s], shape (devices, devices), 0 on the diagonal.
 
-        The latency of a link is its mean over the last `window_s` seconds, or with a window of 0 what it is now.
+        The latency of a link is its mean over the last `window_s` seconds, or its present latency with a window of 0.
         """
         if not self._varying_latencies:
             return self._fixed_latencies
@@ -67,9 +67,9 @@ class NetworkState:
     def rates(self, time_s: float, window_s: float) -> FloatArray:
         """Rate of the narrowest resource between devices [bytes/s], shape (devices, devices).
 
-        The rate of a resource is its mean over the last `window_s` seconds, or with a window of 0 what it is now,
-        whoever else uses it; 0 while a device or a link on the way is down. Infinite on the diagonal: what a device
-        sends to itself is free.
+        The rate of a resource is its mean over the last `window_s` seconds, or its present rate with a window of 0,
+        without other traffic; 0 while a device or a link on the route is down. Infinite on the diagonal: messages of a
+        device to itself are free.
         """
         rates = self._fixed_rates.copy()
         varying, switches = self._varying_traces, self._switches
@@ -84,7 +84,7 @@ class NetworkState:
 
     @cached_property
     def _traces(self) -> list[Trace | CellRate]:
-        """The distinct traces on all routes; many links may be driven by one."""
+        """The distinct traces on all routes; many links may share one trace."""
         return list({id(trace): trace for _, route in self._pairs for trace in route.bandwidths}.values())
 
     @cached_property
@@ -93,7 +93,7 @@ class NetworkState:
 
     @cached_property
     def _switches(self) -> list[int]:
-        """Those that only say whether a device or a link is up."""
+        """The traces that only say whether a device or a link is up."""
         switches = {id(trace) for trace in self._switch_traces}
         return [i for i, trace in enumerate(self._traces) if id(trace) in switches]
 
@@ -111,7 +111,7 @@ class NetworkState:
 
     @cached_property
     def _crossings(self) -> tuple[IntArray, IntArray, IntArray]:
-        """All routes end to end: traces met, where each route begins among them, and its cell in the matrix."""
+        """All routes concatenated: their traces, the start of each route among them, and its cell in the matrix."""
         number = {id(trace): i for i, trace in enumerate(self._traces)}
         crossed: list[int] = []
         starts: list[int] = []

@@ -1,4 +1,4 @@
-"""The options of a scenario, in the groups in which its file has them."""
+"""The options of a scenario, in the same groups as in its file."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Swap: TypeAlias = Literal["pinned", "lru", "prefetch"]
 
 @dataclass(frozen=True, kw_only=True)
 class BlockOptions:
-    """Which blocks there are beside heads, projections and feed-forward networks.
+    """Which blocks exist in addition to heads, projections and feed-forward networks.
 
     Attributes:
         embed: whether the embedding is a block of its own.
@@ -34,7 +34,7 @@ class NetworkOptions:
         sharing: how messages share links, interfaces and media: max-min `fair`; `airtime`, max-min fair too, but media
             are shared by the airtime that messages take; or `dedicated`, each as if it were alone; by name, or as a
             `SharingRule`.
-        transport: what a message pays beside its latency and its bytes, `ideal` for nothing; by name, or as a
+        transport: overhead of a message in addition to its latency and its bytes (`ideal`: none); by name, or as a
             `TransportSpec` such as `Tcp(connection="persistent")`.
     """
 
@@ -44,18 +44,18 @@ class NetworkOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ControllerOptions:
-    """When the policy is asked, and what follows.
+    """When the policy is asked, and how its decisions are carried out.
 
     Attributes:
         interval: tokens from one decision to the next.
-        window_s: what a policy sees of rates and availabilities is their mean over so many seconds before the decision;
-            0 shows the very instant, which says little of a link that delivers packet by packet.
-        migration: decoding waits until blocks have moved (`blocking`), or goes on under the old placement meanwhile and
-            waits only for what they have gained by then (`live`).
+        window_s: a policy sees rates and availabilities as means over this time before the decision [s]; 0 shows the
+            present values, which say little about a link that delivers packet by packet.
+        migration: `blocking`: decoding waits until blocks have moved; `live`: decoding continues under the old
+            placement and waits only while the growth of the caches since the copy is sent.
         weights_on_disk: a block that moves sends its cache only and loads its weights from the disk of its new device.
-        on_infeasible: what follows an infeasible decision: `keep` the placement in force, or `fail` the run.
-        decision_time: what a decision costs in simulated time: nothing, as long as it really took (which makes results
-            differ from run to run), or a fixed number of seconds.
+        on_infeasible: reaction to an infeasible decision: `keep` the placement in force, or `fail` the run.
+        decision_time: simulated time of a decision: `free`, `measured` (its wall time, so that results differ from run
+            to run), or a fixed number of seconds.
     """
 
     interval: int = 1
@@ -74,14 +74,14 @@ class ControllerOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryOptions:
-    """What happens to a device that holds more than it can.
+    """What happens if a device holds more than its memory.
 
     Attributes:
         overflow: `fail` ends the run, `swap` reads from disk on every step.
-        swap: what is read under `swap`, and when. `pinned`: what does not fit, of each block the same share; the rest
-            stays in memory. `lru`: all of every block as soon as anything does not fit, since a step reads in a circle
-            and finds what was used longest ago thrown out, as with files that are mapped into memory. `prefetch`: as
-            much as `pinned`, but a task reads and computes at the same time.
+        swap: what a step reads from disk, and when. `pinned`: the bytes that do not fit, the same share of each block;
+            the rest stays in memory. `lru`: all blocks as soon as anything does not fit, since a step reads blocks in a
+            cycle and each is evicted before its next use, as with memory-mapped files. `prefetch`: as much as
+            `pinned`, but a task reads and computes at the same time.
     """
 
     overflow: Overflow = "fail"

@@ -1,8 +1,7 @@
-"""The way a message takes, and what it must share on it.
+"""Routes of messages, and the resources on them.
 
-Everything with a rate that messages compete for is a `Resource`: one direction of a link, one direction of a device's
-network interface, a medium. A `Route` is a list of them; whoever asks how fast a message can be, in whatever
-discipline, asks about these.
+A `Resource` is anything with a rate that messages share: one direction of a link, one direction of a network interface
+of a device, a medium. A `Route` is a list of resources, from which every sharing rule computes rates.
 """
 
 import math
@@ -15,18 +14,18 @@ from headway.traces import Trace
 
 _MOST_IDLE_CHANGES = 100_000
 _MOST_STEPS = 10_000
-"""Breakpoints after which whole periods are passed over, where all that limits the route repeats."""
+"""Number of breakpoints after which whole periods are skipped, if all traces of the route repeat."""
 
-# What is through but for rounding when an outage begins does not wait for its end; `Trace.reach` has the same rule.
+# A message that is complete up to rounding when an outage begins arrives then; `Trace.reach` has the same rule.
 _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
 class Resource:
-    """Something with a rate that messages share.
+    """A shared resource with a rate.
 
     Attributes:
-        name: for people, such as "link 'wifi'".
+        name: for messages, such as "link 'wifi'".
         bandwidth: rate over time [bytes/s]; of a cell that shares airtime, the seconds of it per second: 1, or 0 while
             its medium is dead.
         airtime: whether messages take airtime from it, as their `CellRate` says, and not bytes.
@@ -47,7 +46,7 @@ class Route:
         resources: indices into `Cluster.resources`, each once, in order of first use.
         uses: how often the route crosses each of these: a message that enters and leaves an access point by the same
             medium takes twice its rate from it.
-        bandwidths: what each of the resources lets through if nobody else uses it: its trace, divided by the uses, or
+        bandwidths: rate of each resource without other traffic: its trace, divided by the uses, or
             the `CellRate` in a cell that shares airtime.
         latencies: of the links whose latency varies [s].
     """
@@ -70,9 +69,9 @@ class Route:
 
         The rate at any moment is that of the narrowest resource. Exact: between two breakpoints of the traces the rate
         is constant, so it is enough to go from breakpoint to breakpoint. Where the traces repeat with one period, a
-        long message passes over whole periods, each of which carries the same. Links whose ups never meet would be
-        followed for ever; after `_MOST_IDLE_CHANGES` breakpoints in a row without a byte the message is taken never to
-        arrive.
+        long message passes over whole periods, each of which carries the same. If the links of a route are never
+        up together, the search would not end; after `_MOST_IDLE_CHANGES` consecutive breakpoints without a byte the
+        message counts as never arriving.
         """
         if len(self.bandwidths) == 1 and isinstance(only := self.bandwidths[0], Trace):
             return only.reach(start_s, size_bytes)
@@ -83,7 +82,7 @@ class Route:
             steps += 1
             if steps == _MOST_STEPS and (period_s := self._period_s) is not None:
                 carried = self.integral(0.0, period_s)
-                # The last two periods are gone through: what is left for them is above all rounding.
+                # Do not skip the last two periods: so the rest is larger than rounding errors.
                 periods = max(0.0, math.floor(left / carried) - 2.0) if carried > 0.0 else 0.0
                 now, left = now + periods * period_s, left - periods * carried
             rate = min(trace.value(now) for trace in self.bandwidths)
@@ -100,7 +99,7 @@ class Route:
 
     @property
     def _period_s(self) -> float | None:
-        """The period of all that limits the route together; None if there is none, or none is easily found."""
+        """The common period of all traces of the route; None if there is none or it is not easily found."""
         traces: list[Trace] = []
         for rate in self.bandwidths:
             traces.extend(rate.traces if isinstance(rate, CellRate) else (rate,))
@@ -110,7 +109,7 @@ class Route:
         return longest if periods and repeats and all(longest % one == 0.0 for one in periods) else None
 
     def integral(self, start_s: float, end_s: float) -> float:
-        """What flows from `start_s` to `end_s` if nobody else uses the route [bytes]."""
+        """Bytes that flow from `start_s` to `end_s` without other traffic."""
         if len(self.bandwidths) == 1:
             return self.bandwidths[0].integral(start_s, end_s)
         total, now = 0.0, start_s
@@ -126,7 +125,7 @@ class Route:
             dead = [trace for trace in self.bandwidths if trace.value(now) == 0.0]
             if not dead:
                 return now
-            # Nothing flows before the last of those that stand still has changed.
+            # Nothing flows before the last of the resources with rate 0 has changed.
             now = max(trace.next_change(now) for trace in dead)
             if now == math.inf:
                 break

@@ -24,9 +24,9 @@ _WIDE_OPEN = 1e30  # [bytes/s] more than anything asks for
 def node_graph(nodes: Sequence[str], links: Sequence[Link]) -> "nx.Graph[Any]":
     """Devices and relays as nodes, links as edges; the edge attribute `link` is an index into `links`.
 
-    Of several links between the same two nodes the one of least latency counts: of one that varies its mean over one
-    round or until it holds, so that routes never change. Everything is added in the order of names: which of several
-    equal routes is found depends on that order, and must not on that of the devices.
+    Of several links between the same two nodes the one of least latency counts: of one that varies its mean over
+    one round or until it holds, so that routes never change. Everything is added in the order of names: which of
+    several equal routes is chosen depends on that order, and must not depend on the order of devices.
     """
     graph: nx.Graph[Any] = nx.Graph()
     graph.add_nodes_from(sorted(nodes))
@@ -62,15 +62,16 @@ class Routing:
 
     @cached_property
     def resources(self) -> tuple[Resource, ...]:
-        """All that messages may share: links by direction, network interfaces by direction, media.
+        """All shared resources: links by direction, network interfaces by direction, media.
 
-        A device or a link that may go down is one too, so wide that it never limits anything while it is up.
+        A device or a link that may go down is also a resource, with a capacity that never limits messages while it is
+        up.
         """
         return tuple(self._resources.values())
 
     @cached_property
     def _resources(self) -> dict[_Key, Resource]:
-        """Resources by what they belong to."""
+        """Resources by key."""
         found: dict[_Key, Resource] = {}
         for link in self._links:
             if link.bandwidth is not None:
@@ -140,7 +141,7 @@ class Routing:
         )
 
     def _share(self, resource: int, uses: int, links: Sequence[int]) -> Trace | CellRate:
-        """What a resource lets through of a message that crosses it so often, on a way over these links."""
+        """Rate of a resource for a message that crosses it `uses` times, on a route over these links."""
         if self.resources[resource].airtime:
             return self._cell_rate(resource, links)
         return self._part(resource, uses)
@@ -151,7 +152,7 @@ class Routing:
         return [self._part(self._place[key], 1) for key in self._resources if key[0] == "up"]
 
     def _part(self, resource: int, uses: int) -> Trace:
-        """What a resource lets through of a message that crosses it so often; one trace for all such messages."""
+        """Rate of a resource for a message that crosses it `uses` times; one trace for all such messages."""
         if (resource, uses) not in self._shares:
             self._shares[resource, uses] = divided(self.resources[resource].bandwidth, uses)
         return self._shares[resource, uses]
@@ -178,6 +179,6 @@ def _medium_resource(medium: Medium) -> Resource:
 def _weight(link: Link) -> int:
     """Path weight: latency in femtoseconds first, then number of links.
 
-    Whole numbers keep the order exact, so that of two equally fast routes the one with fewer links is taken.
+    Integers keep the order exact, so that of two equally fast routes the one with fewer links is chosen.
     """
     return (round(link.mean_delay_s * 1e15) << 20) + 1

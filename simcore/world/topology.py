@@ -1,4 +1,4 @@
-"""Shapes of networks: which nodes are joined, one function per shape, and the links that join them.
+"""Network topologies: one function per shape that returns pairs of nodes, and functions that make links of them.
 
 A shape is a list of pairs of names, in an order that depends on nothing but the order of the names. `join` makes links
 of it, called `NAME:A-B`; `cells`, which has links of two kinds, does both at once. A node may be a device or a relay
@@ -62,9 +62,9 @@ class Wiring(NamedTuple):
     """What a network adds to the devices of a cluster.
 
     Attributes:
-        relays: names of nodes that are no devices.
+        relays: names of nodes that are not devices.
         links: between devices and relays.
-        media: that links share.
+        media: shared channels of the links.
     """
 
     relays: tuple[str, ...]

@@ -9,7 +9,7 @@ from headway.analysis.commands.sweep.status import status
 from headway.analysis.commands.sweep.verify import verify
 
 sweep = typer.Typer(
-    help="Make the runs of a campaign: a scenario, varied along axes, under policies, with many seeds.",
+    help="Run a campaign: a scenario, varied along axes, under policies, with many seeds.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -48,7 +48,11 @@ def planned_campaign(
     campaign = _campaign(file)
     place = Store(store if store is not None else Path("results") / "campaigns" / campaign.name)
     if needed and not place.exists:
-        raise InputError(str(place.folder), "no store", f"one that `headway sweep run {file}` has made")
+        raise InputError(
+            str(place.folder),
+            "a folder that is not a campaign store",
+            f"the store that `headway sweep run {file}` makes",
+        )
     columns = (TextColumn("reading worlds"), BarColumn(), MofNCompleteColumn(), TextColumn("runs"))
     with signals_handled_by(signal.default_int_handler), scratch("headway-sweep-") as folder:
         with progress_bar(*columns) as bar:

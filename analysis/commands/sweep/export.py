@@ -18,7 +18,7 @@ def export(
     ],
     store: StoreFolder = None,
 ) -> None:
-    """Write the tables of a campaign, as far as it is made, to a folder."""
+    """Write the tables of the finished runs of a campaign to a folder."""
     with reported(), planned_campaign(file, store, needed=True) as (planned, place):
         from headway.analysis.experiments.export import export as write
 

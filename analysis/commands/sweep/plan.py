@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def plan(file: File, store: StoreFolder = None, workers: Processes = None) -> None:
-    """Say how many runs there are, how many are missing, and their cost."""
+    """Print the numbers of all and of missing runs, and their cost."""
     with reported(), planned_campaign(file, store) as (planned, place):
         from headway.analysis.experiments.estimate import estimate
         from headway.analysis.experiments.status import campaign_status, other_models

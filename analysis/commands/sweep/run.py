@@ -27,7 +27,7 @@ _Dask = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="Use the workers of this Dask scheduler, such as tcp://host:8786."),
 ]
-_Retry = Annotated[bool, typer.Option("--retry-failed", help="Try again what failed earlier.")]
+_Retry = Annotated[bool, typer.Option("--retry-failed", help="Repeat failed runs.")]
 _Audit = Annotated[
     bool,
     typer.Option(
@@ -47,10 +47,12 @@ def run(
     decision_limit: DecisionLimit = None,
     audit: _Audit = False,
 ) -> None:
-    """Make the runs that the store does not hold yet.
+    """Make the runs that are not in the store yet.
 
-    A run that fails is recorded and does not end the campaign. Ctrl-C finishes what is under way; what is done stays
-    done, whatever happens.
+    A failed run is recorded and does not end the campaign. Ctrl-C finishes the runs in progress; finished runs are
+    always kept.
+
+    Example: headway sweep run weaker-wifi --workers 2
     """
     with reported():
         options = _options(decision_limit, audit)
@@ -67,7 +69,7 @@ def resume(
     decision_limit: DecisionLimit = None,
     audit: _Audit = False,
 ) -> None:
-    """Go on with a campaign: as `run`, but only where there is a store."""
+    """Resume a campaign: as `run`, but only if its store exists."""
     with reported():
         options = _options(decision_limit, audit)
         with planned_campaign(file, store, needed=True) as (planned, place):
@@ -82,7 +84,9 @@ def _crew(workers: int | None, dask: str | None) -> "AbstractContextManager[Work
         return processes(workers)
     if workers is not None:
         raise InputError(
-            "--workers", "a number beside --dask", "one of the two: the cluster has its own workers"
+            "--workers",
+            "this option together with --dask",
+            "only one of them (a Dask cluster has its own workers)",
         )
     return dask_workers(dask)
 

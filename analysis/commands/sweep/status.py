@@ -13,7 +13,7 @@ from headway.analysis.console.terminal import reported, show
 
 
 def status(file: File, store: StoreFolder = None) -> None:
-    """Say what the store has of a campaign, and what failed."""
+    """Print the finished, missing and failed runs of a campaign."""
     with reported(), planned_campaign(file, store, needed=True) as (planned, place):
         from headway.analysis.experiments.status import campaign_status, failures_of, other_models
         from headway.analysis.store.lock import holder_of

@@ -21,7 +21,7 @@ def verify(
         ),
     ] = False,
 ) -> None:
-    """Read everything in a store, and say what is damaged. Exit code 3 if something is, and is not repaired."""
+    """Check all files of a store and list damage. The exit code is 3 if damage remains."""
     with reported():
         from headway.analysis.experiments import Store
         from headway.analysis.store.verify import DAMAGED, damages
@@ -30,7 +30,9 @@ def verify(
 
         place = Store(store)
         if not place.exists:
-            raise InputError(str(store), "no store", "one that `headway sweep run` has made")
+            raise InputError(
+                str(store), "a folder that is not a campaign store", "a store that `headway sweep run` made"
+            )
         found = repaired(place) if repair else damages(place)
         show(*(f"Damaged: {path}: {words}" for one in found for path, words in one.files.items()))
         if not found:

@@ -8,8 +8,6 @@ from headway.analysis.commands.trace.generate import generate
 from headway.analysis.commands.trace.info import info
 from headway.analysis.commands.trace.plot import plot
 
-trace = typer.Typer(
-    help="Look at recorded traces, and make traces.", no_args_is_help=True, rich_markup_mode=None
-)
+trace = typer.Typer(help="Inspect, convert and generate traces.", no_args_is_help=True, rich_markup_mode=None)
 for command in (info, plot, convert, generate, fit):
     trace.command()(command)

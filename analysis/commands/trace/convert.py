@@ -63,7 +63,11 @@ def convert(
         with writing(out):
             if out.suffix == ".mahimahi":
                 if found.quantity != "rate":
-                    raise InputError(file, f"a {found.quantity}", "a rate, for a .mahimahi file")
+                    raise InputError(
+                        file,
+                        f"a trace of a {found.quantity}",
+                        "a trace of a rate (a .mahimahi file holds nothing else)",
+                    )
                 write_mahimahi(found.trace, out, found.length_s)
             else:
                 write = {".csv": write_csv, ".parquet": write_parquet}[out.suffix]

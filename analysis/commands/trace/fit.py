@@ -56,7 +56,7 @@ def fit(
     merge: Merge = None,
     row_step: RowStep = None,
 ) -> None:
-    """Find the synthetic traces that are most like a recorded one.
+    """Fit synthetic traces to a recorded one.
 
     The best comes first. Distance is between the distributions of the values, memory between the autocorrelations; both
     are 0 for a perfect imitation. Then come the errors of mean and standard deviation, the correlations of values one

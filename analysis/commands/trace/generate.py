@@ -40,14 +40,14 @@ def generate(
         ),
     ] = "rate",
     unit: Annotated[
-        _Text, typer.Option(help="Of the values in the file; Mbit/s, % or MB by default.")
+        _Text, typer.Option(help="Unit of the values in the file; Mbit/s, % or MB by default.")
     ] = None,
     mean: Annotated[_Text, typer.Option(metavar="VALUE", help='With its unit: "50 Mbit/s".')] = None,
     sigma: Annotated[
-        _Number, typer.Option(help="Standard deviation of the logarithm (walk), or of the noise's (diurnal).")
+        _Number, typer.Option(help="Standard deviation of the logarithm (walk) or of the noise (diurnal).")
     ] = None,
     correlation: Annotated[
-        _Number, typer.Option(help="Of one logarithm with the next (walk, diurnal).")
+        _Number, typer.Option(help="Correlation of consecutive logarithms (walk, diurnal).")
     ] = None,
     deviation: Annotated[_Text, typer.Option(metavar="VALUE", help="ornstein-uhlenbeck.")] = None,
     relaxation: Annotated[_Text, typer.Option(metavar="TIME", help="ornstein-uhlenbeck.")] = None,
@@ -63,7 +63,9 @@ def generate(
 ) -> None:
     """Draw a synthetic trace into a file that a scenario can name.
 
-    docs/generators.md says what the kinds and their parameters are.
+    docs/generators.md describes the kinds and their parameters.
+
+    Example: headway trace generate walk --mean "50 Mbit/s" --sigma 0.5 --step 1s --duration 60s --out walk.csv
     """
     given = {name: value for name, value in locals().items() if value is not None}
     with reported():
@@ -126,7 +128,9 @@ def _check_options(kind: str, given: Mapping[str, Any], own: set[str]) -> None:
             raise InputError(kind, f"the option {_flag(option)}", accepted)
     for name, parameter in inspect.signature(KINDS[kind].make).parameters.items():
         if parameter.default is parameter.empty and name != "rng" and _option(name) not in given:
-            raise InputError(kind, f"no option {_flag(_option(name))}", accepted)
+            raise InputError(
+                kind, f"no option {_flag(_option(name))}", f"{_flag(_option(name))} (options: {accepted})"
+            )
 
 
 def _option(parameter: str) -> str:

@@ -48,15 +48,19 @@ def info(
         bool,
         typer.Option(
             "--rows",
-            help="Every row counts the same, as in most publications, and not for as long as it holds.",
+            help="Weight all rows equally, as most publications do, instead of by their duration.",
         ),
     ] = False,
     step: Step = None,
     requests: Requests = None,
 ) -> None:
-    """Say what is in recorded traces: length, mean, percentiles, gaps.
+    """Print the length, mean, percentiles and gaps of recorded traces.
+
+    Repairs are listed too. For a log of requests: their number, and the lengths of prompts and outputs.
 
     Repairs and assumptions follow. Of a log of requests: how many there are, and how long prompts and outputs are.
+
+    Example: headway trace info link.csv
     """
     with reported():
         from headway.analysis.console.recordings import recordings_tables, remarks

@@ -23,7 +23,7 @@ File = Annotated[str, typer.Argument(metavar="FILE", help="A recorded trace.")]
 Files = Annotated[list[str], typer.Argument(metavar="FILE", help="Recorded traces.")]
 Format = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Format, where it is not recognised; a wrong name lists all."),
+    typer.Option(metavar="NAME", help="Format, if it is not recognised; a wrong name lists all formats."),
 ]
 As = Annotated[
     str | None,
@@ -35,13 +35,18 @@ As = Annotated[
     ),
 ]
 Unit = Annotated[
-    str | None, typer.Option(metavar="UNIT", help="Of the values, where the file does not say it.")
+    str | None, typer.Option(metavar="UNIT", help="Unit of the values, if the file does not say it.")
 ]
-TimeUnit = Annotated[str | None, typer.Option(metavar="UNIT", help="Of the times, likewise.")]
+TimeUnit = Annotated[
+    str | None, typer.Option(metavar="UNIT", help="Unit of the times, if the file does not say it.")
+]
+
 ColumnName = Annotated[
     str | None, typer.Option(metavar="NAME", help="Column with the values, or its number from 1.")
 ]
-TimeColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column with the times, likewise.")]
+TimeColumn = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Column with the times, or its number from 1.")
+]
 Repair = Annotated[
     bool, typer.Option("--repair", help="Merge or leave out rows in columns that are not in order.")
 ]
@@ -49,7 +54,7 @@ MaxGap = Annotated[
     str | None, typer.Option(metavar="TIME", help='Shorten longer gaps to this, such as "10 s".')
 ]
 Select = Annotated[
-    str | None, typer.Option(metavar="WHICH", help="The recording to use, in formats with several in a file.")
+    str | None, typer.Option(metavar="WHICH", help="The recording to use, if the file has several.")
 ]
 Where = Annotated[
     list[str] | None,
@@ -71,7 +76,7 @@ Requests = Annotated[
 ]
 Step = Annotated[
     str | None,
-    typer.Option(metavar="TIME", help="Average over this before; 1 s for logs of packets by default."),
+    typer.Option(metavar="TIME", help="Average over this time; 1 s for packet logs by default."),
 ]
 
 

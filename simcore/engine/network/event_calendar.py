@@ -1,4 +1,4 @@
-"""What will happen to flows and resources, by the time at which it is to happen."""
+"""Future events of flows and resources, sorted by time."""
 
 import math
 from collections.abc import Iterable
@@ -9,14 +9,14 @@ from typing import TypeAlias
 from headway.simcore.engine.network.flow import Flow, State
 
 _End: TypeAlias = tuple[float, int, Flow, int]
-"""When a flow ends, its number, and the stamp with which that is meant."""
+"""Time at which a flow ends, its number, and the stamp for which this entry is valid."""
 
 
 class EventCalendar:
     """Ends of flows and changes of capacities.
 
-    Flows whose rates are found together are noted together, as one list with the first end at its back: most of their
-    ends are superseded before they come, and cost nothing more then.
+    Flows whose rates are computed together are stored as one list, with the first end last: most of these ends are
+    superseded before they occur, and then cost nothing more.
     """
 
     def __init__(self) -> None:
@@ -24,18 +24,18 @@ class EventCalendar:
         self._heap: list[tuple[float, int, State | list[_End]]] = []
 
     def note_ends(self, flows: Iterable[Flow]) -> None:
-        """The ends that flows expect now."""
+        """Add the expected ends of flows."""
         ends = [(flow.end, flow.number, flow, flow.stamp) for flow in flows if flow.end < math.inf]
         if ends:
             ends.sort(reverse=True)
             heappush(self._heap, (ends[-1][0], next(self._orders), ends))
 
     def note_change(self, time: float, state: State) -> None:
-        """A resource whose capacity may change at a time."""
+        """Add a time at which the capacity of a resource may change."""
         heappush(self._heap, (time, next(self._orders), state))
 
     def first(self) -> float:
-        """When the next thing happens; infinite if nothing does."""
+        """Time of the next event; infinite if there is none."""
         while self._heap:
             time, order, item = self._heap[0]
             if isinstance(item, State):
@@ -51,7 +51,7 @@ class EventCalendar:
         return math.inf
 
     def take(self, time: float) -> tuple[list[Flow], list[State]]:
-        """The flows that end and the resources that may change up to a time, no longer noted here."""
+        """Remove and return the flows that end and the resources that may change up to a time."""
         ending: list[Flow] = []
         changing: list[State] = []
         while self.first() <= time:

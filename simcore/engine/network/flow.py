@@ -1,30 +1,30 @@
-"""A flow, and a resource as flows find it, while simulated time passes; `simcore.engine.network.fluid` moves them."""
+"""The state of a flow and of a resource in simulated time; `simcore.engine.network.fluid` updates them."""
 
 import math
 
 from headway.simcore.world.airtime import CellRate
 from headway.simcore.world.route import Resource, Route
 
-# What is through but for rounding when rates change does not wait for the next one; `Trace.reach` has the same rule.
+# A flow that is complete up to rounding when rates change ends now; `Trace.reach` has the same rule.
 _ROUNDING = 1e-12
 
 
 class Flow:
-    """Bytes on their way.
+    """A flow of bytes.
 
     Attributes:
         number: flows are numbered in order of arrival.
-        route: which way.
-        path: resources, and how often it uses each; of a cell that shares airtime, the airtime per byte.
-        size: bytes when it started.
-        left: bytes that were still to come at `since`.
-        since: when that was.
-        rate: since then; unused while it is alone on its way, where the route knows.
-        bottleneck: the resource that holds the rate down; -1 while there is none.
-        end: when it will have ended if nothing changes.
-        stamp: how often `end` has been another one.
-        alone: whether nobody else is on its way.
-        shared: whether it has ever not been alone.
+        route: the route.
+        path: its resources, and how often it uses each; for a cell that shares airtime, the airtime per byte.
+        size: bytes at the start.
+        left: bytes left at `since`.
+        since: time of the last update.
+        rate: rate since then; unused while the flow is alone on its route, which then gives the rate.
+        bottleneck: the resource that limits the rate; -1 if there is none.
+        end: expected end if nothing changes.
+        stamp: number of changes of `end`.
+        alone: whether no other flow uses any of its resources.
+        shared: whether it has ever met another flow.
         owner: passed to the callbacks when the flow ends or fails; None after the flow was stopped.
         active: whether it has not ended yet.
     """
@@ -57,7 +57,7 @@ class Flow:
         self.active = True
 
     def take_airtime(self, resource: int, now: float) -> tuple[float, float]:
-        """Bring the airtime that it takes of a cell per byte up to date; that, and when it may change."""
+        """Update the airtime per byte in a cell; returns it, and when it may change."""
         place = self.route.resources.index(resource)
         rate = self.route.bandwidths[place]
         assert isinstance(rate, CellRate)
@@ -66,19 +66,19 @@ class Flow:
         return airtime, rate.next_change(now)
 
     def advance(self, now: float) -> None:
-        """Bring what is left up to date."""
+        """Update the bytes left."""
         if now > self.since:
             flown = self.route.integral(self.since, now) if self.alone else self.rate * (now - self.since)
             self.left = max(0.0, self.left - flown)
             self.since = now
 
     def expect(self, end: float) -> None:
-        """Know when it will end."""
+        """Update the expected end."""
         self.end = end
         self.stamp += 1
 
     def go_at(self, rate: float, bottleneck: int, now: float) -> None:
-        """Flow at another rate from now on."""
+        """Set another rate from now on."""
         self.advance(now)
         self.alone = False
         self.shared = True
@@ -90,7 +90,7 @@ class Flow:
             self.expect(now + self.left / rate if rate > 0.0 else math.inf)
 
     def go_alone(self, now: float) -> None:
-        """Flow as fast as the way allows from now on."""
+        """Use the full rate of the route from now on."""
         self.advance(now)
         self.alone = True
         self.bottleneck = -1
@@ -98,17 +98,17 @@ class Flow:
 
 
 class State:
-    """A resource at this moment.
+    """The state of a resource.
 
     Attributes:
         index: of the resource.
         bandwidth: its trace.
-        capacity: rate now, as of the last `refresh`.
-        noticed: the capacity that flows were told of.
+        capacity: capacity at the last `refresh`.
+        noticed: the capacity for which the present rates were computed.
         airtime: whether it is a cell whose airtime is shared.
-        until: when that, or of a cell what a flow takes of it, may change.
-        watched: when that will be noticed; infinite while nobody has to.
-        flows: those on it, in order of arrival, and how often each uses it; of a cell the airtime per byte.
+        until: when the capacity, or the airtime per byte of a flow in a cell, may change.
+        watched: when this change will be processed; infinite if no flow depends on it.
+        flows: flows on the resource, in order of arrival, and how often each uses it; for a cell, the airtime per byte.
     """
 
     __slots__ = ("airtime", "bandwidth", "capacity", "flows", "index", "noticed", "until", "watched")
@@ -124,23 +124,23 @@ class State:
 
     @property
     def load(self) -> float:
-        """What flows take of it."""
+        """The load by its flows."""
         return sum(flow.rate * uses for flow, uses in self.flows.items())
 
     @property
     def held(self) -> list[Flow]:
-        """The flows whose bottleneck it is."""
+        """The flows that have this resource as bottleneck."""
         return [flow for flow in self.flows if flow.bottleneck == self.index]
 
     def add(self, flow: Flow, uses: float, now: float) -> None:
-        """Put a flow on it."""
+        """Add a flow."""
         if self.airtime:
             uses, change = flow.take_airtime(self.index, now)
             self.until = min(self.until, change)
         self.flows[flow] = uses
 
     def refresh(self, now: float) -> None:
-        """Bring the capacity up to date, and of a cell what flows take of it."""
+        """Update the capacity and, for a cell, the airtime per byte of its flows."""
         if self.until <= now:
             self.capacity = self.bandwidth.value(now)
             self.until = self.bandwidth.next_change(now)

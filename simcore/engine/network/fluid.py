@@ -1,9 +1,8 @@
 """Flows that share resources in simulated time.
 
-Between two changes every rate is constant, so all that happens is: a flow starts, a flow ends, a capacity changes. Then
-the rates of those flows that the change reaches are found anew (`simcore.engine.network.maxmin_incremental`); nothing
-else is touched, and nothing is ever polled. A flow that meets nobody on its way is one inverse integral (`Route.reach`)
-and one event, until another joins it.
+Rates change only when a flow starts, a flow ends, or a capacity changes. At such a moment the rates of the affected
+flows are recomputed (`simcore.engine.network.maxmin_incremental`); other flows are not touched, and nothing is polled.
+A flow that shares no resource costs one inverse integral (`Route.reach`) and one event, until another flow joins.
 """
 
 import math
@@ -20,16 +19,16 @@ from headway.simcore.engine.network.maxmin_incremental import refill
 from headway.simcore.world.route import Resource, Route
 
 _LAST = EventPriority(2)
-"""A priority behind SimPy's own: after everything else that happens at one moment."""
+"""A priority after SimPy's own: processed last at each moment."""
 
 
-# Where changes have so often in a row reached all that is connected, how far they reach is rarely asked.
+# After so many consecutive changes that affected all connected flows, try a local update only rarely.
 _OFTEN = 2
 _RARELY = 16
 
 
 class _Moment(simpy.Event):
-    """An event after everything else that happens at this moment."""
+    """An event that is processed last at this moment."""
 
     def __init__(self, env: simpy.Environment) -> None:
         super().__init__(env)
@@ -43,9 +42,9 @@ class Fluid:
 
     Args:
         env: the SimPy environment.
-        resources: what there is to share; routes refer to them by index.
-        arrived: called with the owner of a flow when its last byte is through.
-        never: called with it when that can never be, maybe before `start` returns.
+        resources: the shared resources; routes refer to them by index.
+        arrived: called with the owner of a flow when its last byte has left the route.
+        never: called with the owner of a flow that can never end, possibly before `start` returns.
     """
 
     def __init__(
@@ -69,44 +68,44 @@ class Fluid:
 
     @property
     def flows(self) -> list[Flow]:
-        """All that are on their way, in order of arrival, to be looked at only."""
+        """All active flows in order of arrival; do not modify them."""
         there = {flow for state in self._states for flow in state.flows}
         return sorted(there, key=lambda flow: flow.number)
 
     @property
     def settled(self) -> bool:
-        """Whether all rates are those of this moment; otherwise they are found anew before time goes on."""
+        """Whether all rates are up to date; otherwise they are recomputed before time advances."""
         return not self._settling
 
     def start(self, route: Route, size_bytes: float, owner: object) -> Flow:
-        """Let bytes flow from now on. The callbacks receive `owner`, which must not be None."""
+        """Start a flow now. The callbacks receive `owner`, which must not be None."""
         flow = Flow(next(self._numbers), route, size_bytes, self._now(), owner)
         self._join(flow)
         if flow.alone and flow.active:
-            # Company can only make it later: the flow never ends before it would have ended alone.
+            # Other flows can only delay it: the flow never ends before it would have ended alone.
             timer = self._env.timeout(max(flow.end - self._env.now, 0.0), flow)
             timer.callbacks.append(self._end_alone)
         return flow
 
     def stop(self, flow: Flow) -> None:
-        """Take a flow off its way, if it is still there; nothing is called any more."""
-        flow.owner = None  # what ends at this moment is off its way already, but not yet told
+        """Stop a flow that is still active; no callback follows."""
+        flow.owner = None  # a flow that ends at this moment is removed already, but its callback has not run
         if flow.active:
             self._remove(flow)
 
     def _end_alone(self, event: simpy.Event) -> None:
-        """End a flow that has met nobody; another one is ended when its rate says so."""
+        """End a flow that never shared a resource; other flows end at their computed times."""
         flow = cast("Flow", event.value)
         if flow.active and not flow.shared:
             self._remove(flow)
             self._arrived(flow.owner)
 
     def _now(self) -> float:
-        # SimPy adds delays to the present time; rounding may let that sum fall just short of the moment that is meant.
+        # SimPy adds a delay to the present time; by rounding the sum may be just below the intended time.
         return max(self._env.now, self._clock)
 
     def _join(self, flow: Flow) -> None:
-        """Put a flow on its way."""
+        """Add a flow to its resources."""
         states = [self._states[resource] for resource, _ in flow.path]
         others = [other for state in states for other in state.flows]
         if others:
@@ -124,24 +123,24 @@ class Fluid:
             state.add(flow, uses, flow.since)
 
     def _remove(self, flow: Flow) -> None:
-        """Take a flow off its way and leave its share to the others."""
+        """Remove a flow from its resources, so that others can use its share."""
         flow.active = False
         self._changed.pop(flow, None)
         for resource, _ in flow.path:
             state = self._states[resource]
             del state.flows[flow]
-            # The last one there may be alone now.
+            # The last flow there may be alone now.
             self._change(state.held if len(state.flows) > 1 else state.flows)
 
     def _change(self, flows: Iterable[Flow]) -> None:
-        """Find the rates of some flows anew before time goes on."""
+        """Recompute the rates of some flows before time advances."""
         self._changed.update(dict.fromkeys(flows))
         if self._changed and not self._settling:
             self._settling = True
             _Moment(self._env).callbacks.append(self._settle)
 
     def _settle(self, _: simpy.Event) -> None:
-        """Find the rates of all flows that something has changed for at this moment."""
+        """Recompute the rates of all flows affected by changes at this moment."""
         self._settling = False
         changed, self._changed = self._changed, {}
         now = self._now()
@@ -158,7 +157,7 @@ class Fluid:
         self._plan()
 
     def _share(self, changed: Iterable[Flow], now: float) -> None:
-        """Give flows that share, and whom they disturb, their rates from now on."""
+        """Set the new rates of the changed flows and of all flows that they affect."""
         far = self._far >= _OFTEN and self._far % _RARELY != 0
         found = refill(self._states, changed, now, whole=far)
         self._far = self._far + 1 if found.whole else 0
@@ -169,7 +168,7 @@ class Fluid:
         self._expect(found.flows)
 
     def _expect(self, flows: list[Flow]) -> None:
-        """Come back when flows end; end those now that never will."""
+        """Schedule the ends of flows; fail flows that can never end."""
         self._calendar.note_ends(flows)
         for flow in flows:
             if flow.end < math.inf or not flow.active:
@@ -179,7 +178,7 @@ class Fluid:
                 self._never(flow.owner)
 
     def _watch(self, state: State, now: float) -> None:
-        """Come back when a capacity changes."""
+        """Schedule the next change of a capacity."""
         state.refresh(now)
         if state.watched == math.inf:
             state.noticed = state.capacity
@@ -188,14 +187,14 @@ class Fluid:
             self._calendar.note_change(state.until, state)
 
     def _plan(self) -> None:
-        """Wake up for what comes first."""
+        """Schedule a wake-up for the next event."""
         time = self._calendar.first()
         if time < self._waking:
             self._waking = time
             self._env.timeout(max(0.0, time - self._env.now), time).callbacks.append(self._wake)
 
     def _wake(self, event: simpy.Event) -> None:
-        """Do what was noted for this moment, unless an earlier one has come to be planned since."""
+        """Process the events of this moment, unless an earlier wake-up has been scheduled since."""
         if event.value != self._waking:
             return
         self._clock = max(self._clock, self._waking)
@@ -211,7 +210,7 @@ class Fluid:
                 self._arrived(flow.owner)
 
     def _notice(self, state: State) -> None:
-        """Find rates anew where a capacity that has become another one makes a difference."""
+        """Recompute rates where a changed capacity affects them."""
         before, state.watched = state.noticed, math.inf
         if all(flow.alone for flow in state.flows):
             return

@@ -1,8 +1,8 @@
-"""Max-min fair rates: who gets how much of what is shared at one instant.
+"""Max-min fair rates at one instant.
 
 Progressive filling (Bertsekas and Gallager, Data Networks, 2nd ed., section 6.5.2): the rates of all flows rise
-together until a resource is full; the flows on it keep what they have, the others rise on. In the end every flow has a
-bottleneck: a resource that is full and on which nobody has more than it.
+together until a resource is full; the flows on it keep their rates, and the others rise further. In the end every flow
+has a bottleneck: a full resource on which no flow has a higher rate.
 """
 
 import math
@@ -12,17 +12,17 @@ from heapq import heapify, heappop, heappush
 from typing import TypeAlias
 
 Path: TypeAlias = Sequence[tuple[int, float]]
-"""The resources of a flow, each once, and what the flow takes of it per unit of rate: how often it uses it, or the
-airtime per byte in a cell."""
+"""The resources of a flow, each once, and the load on it per unit of rate: the number of uses, or the airtime per byte
+in a cell."""
 
 
 @dataclass(frozen=True)
 class Allocation:
-    """The rates of flows, and what that leaves.
+    """The rates of flows, and the capacity left.
 
     Attributes:
         rates: of each flow, in the unit of the capacities.
-        spare: what is left of each resource on a path; of a bottleneck, no more than rounding, which may be below 0.
+        spare: capacity left of each resource on a path; of a bottleneck 0 up to rounding, possibly negative.
         bottlenecks: the resource that stopped each flow.
     """
 
@@ -34,12 +34,13 @@ class Allocation:
 def max_min(capacity: Mapping[int, float], paths: Sequence[Path], cells: Collection[int] = ()) -> Allocation:
     """Share capacities among flows.
 
-    The order of the flows changes nothing, or only last digits where flows on one resource take different amounts.
+    The result does not depend on the order of the flows, except for last digits where flows load a resource
+    differently.
 
     Args:
-        capacity: of each resource that occurs on a path, not negative.
-        paths: of each flow, not empty; what a flow takes is above 0.
-        cells: resources of which flows take fractions.
+        capacity: of each resource on a path, not negative.
+        paths: of each flow, not empty; loads per unit of rate are above 0.
+        cells: resources with fractional loads.
     """
     rates = [-1.0] * len(paths)
     members: dict[int, list[int]] = {}
@@ -59,7 +60,7 @@ def max_min(capacity: Mapping[int, float], paths: Sequence[Path], cells: Collect
         if not rising[resource]:
             continue
         if resource in cells:
-            # Differences of fractions that are far apart would lose the small ones.
+            # Differences of loads of very different size would lose the small ones.
             demand[resource] = math.fsum(
                 uses
                 for flow in members[resource]
@@ -67,7 +68,7 @@ def max_min(capacity: Mapping[int, float], paths: Sequence[Path], cells: Collect
                 for crossed, uses in paths[flow]
                 if crossed == resource
             )
-        # Since the level was noted, flows may have stopped elsewhere; what they left can only have raised it.
+        # Flows may have stopped at other resources since the level was stored; this can only have raised it.
         present = max(level, spare[resource] / demand[resource])
         if present > noted and levels and present > levels[0][0]:
             heappush(levels, (present, resource))

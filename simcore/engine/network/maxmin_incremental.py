@@ -1,10 +1,10 @@
-"""Max-min fair rates after a change, without finding all of them anew.
+"""Max-min fair rates after a change, without recomputing all of them.
 
-A change reaches only so far: most flows keep their rates. So rates are found for a few flows, in what all others leave
-of the resources, and then those others are asked whether they can still say what makes an allocation max-min fair:
-*there is a resource that is full, and on which nobody has more than I* (Bertsekas and Gallager, Data
-Networks, 2nd ed., section 6.5.2). Who cannot joins the few, until nobody has to. Then everyone can say so, hence the
-rates are the max-min fair ones of the whole, which are unique.
+Most flows keep their rates after a change. The algorithm computes rates for a few flows in the capacity that all others
+leave, and then checks the condition of max-min fairness for the others: every flow has a bottleneck, a full resource on
+which no flow has a higher rate (Bertsekas and Gallager, Data Networks, 2nd ed., section 6.5.2). Flows that violate it
+join the few, until none does. Then the condition holds for all flows, so the rates are the max-min fair rates of the
+whole network, which are unique.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,24 +13,24 @@ from dataclasses import dataclass
 from headway.simcore.engine.network.flow import Flow, State
 from headway.simcore.engine.network.maxmin import Allocation, max_min
 
-# By how much of itself a rate may differ by the order of sums.
+# Relative difference of rates that the order of additions may cause.
 _ROUNDING = 1e-12
 
-# Once more than a share of all connected flows have been tried in vain, going on costs more than taking them all.
+# If this share of all connected flows was not enough, recomputing all of them is cheaper than continuing.
 _FEW = 32
 _SHARE = 8
 
 
 @dataclass(frozen=True)
 class Rates:
-    """The flows whose rates were found.
+    """Flows with recomputed rates.
 
     Attributes:
-        flows: all that the change reaches, and maybe others.
-        resources: on their ways.
+        flows: all flows that the change affects, and possibly others.
+        resources: on their routes.
         rates: of the flows.
-        bottlenecks: the resource that holds each rate down.
-        whole: whether these are all flows that are connected.
+        bottlenecks: the resource that limits each rate.
+        whole: whether these are all connected flows.
     """
 
     flows: list[Flow]
@@ -41,13 +41,13 @@ class Rates:
 
 
 def refill(states: Sequence[State], changed: Iterable[Flow], now: float, *, whole: bool = False) -> Rates:
-    """Find the rates of `changed` flows, at least one, and of all those that they make different.
+    """Compute the rates of `changed` flows, at least one, and of all flows that they affect.
 
     Args:
-        states: all resources, with the flows on them; flows that are alone on their way must be among the changed.
-        changed: flows without a rate yet, or whose bottleneck is one no more, or that are on an overloaded resource.
-        now: the moment.
-        whole: do not try to find out how far the change reaches, but take all flows that are connected.
+        states: all resources, with their flows; flows that share no resource must be among `changed`.
+        changed: flows without a rate, or without a bottleneck, or on an overloaded resource.
+        now: simulated time.
+        whole: recompute all connected flows at once, without a local update.
     """
     inside = dict.fromkeys(sorted(_connected(states, changed) if whole else changed, key=_number))
     tried = 0
@@ -76,7 +76,7 @@ def _number(flow: Flow) -> int:
 
 
 def _left_by_others(state: State, inside: dict[Flow, None]) -> float:
-    """What flows that are not inside leave of a resource."""
+    """Capacity of a resource that flows outside the subset leave."""
     left = state.capacity
     for flow, uses in state.flows.items():
         if flow not in inside:
@@ -85,7 +85,7 @@ def _left_by_others(state: State, inside: dict[Flow, None]) -> float:
 
 
 def _connected(states: Sequence[State], flows: Iterable[Flow]) -> set[Flow]:
-    """These flows, and all that share a resource with one of them, directly or by way of others."""
+    """These flows, and all flows that share a resource with one of them, directly or through others."""
     found = set(flows)
     new, seen = list(found), set[int]()
     while new:
@@ -99,7 +99,7 @@ def _connected(states: Sequence[State], flows: Iterable[Flow]) -> set[Flow]:
 
 
 def _joining(states: Sequence[State], inside: dict[Flow, None], allocation: Allocation) -> set[Flow]:
-    """Flows outside whose rates must be found with those inside."""
+    """Flows outside the subset that must join it."""
     highest: dict[int, float] = {}
     for flow, rate in zip(inside, allocation.rates, strict=True):
         for resource, _ in flow.path:
@@ -109,9 +109,9 @@ def _joining(states: Sequence[State], inside: dict[Flow, None], allocation: Allo
     for resource, top in highest.items():
         state = states[resource]
         full = allocation.spare[resource] <= _ROUNDING * state.capacity
-        # Nobody may have more than those inside where one of them is stopped.
+        # On a bottleneck of a flow inside, no flow outside may have a higher rate.
         most = top * (1.0 + _ROUNDING) if resource in stopping else float("inf")
-        # Nobody outside is stopped where there is room, or where one inside has more.
+        # A resource with spare capacity, or with a faster flow inside, cannot be the bottleneck of a flow outside.
         least = top * (1.0 - _ROUNDING) if full else float("inf")
         for flow in state.flows:
             cannot_say_so = flow.rate > most or (flow.bottleneck == resource and flow.rate < least)

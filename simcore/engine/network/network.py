@@ -20,12 +20,12 @@ from headway.simcore.world.route import Route
 
 @dataclass
 class Carried:
-    """What one direction of one link has carried.
+    """Traffic of one direction of one link.
 
     Attributes:
         messages: number of messages that have arrived.
-        size_bytes: their bytes, as many as flowed: under `tcp` with the headers.
-        busy_s: summed time in which their bytes flowed.
+        size_bytes: bytes of these messages on the wire, under `tcp` with headers.
+        busy_s: sum of the times in which their bytes flowed.
     """
 
     messages: int = 0
@@ -34,21 +34,21 @@ class Carried:
 
 
 class Transfer:
-    """A message under way.
+    """A message in transit.
 
     Attributes:
         sender: device index.
         receiver: device index.
         size_bytes: of the message.
-        route: its way.
+        route: the route.
         sent_s: when it was sent.
-        wait_s: how long it pays for latency and transport before its bytes flow.
-        flow_s: when they begin to flow.
-        wire_bytes: that flow, those of the transport included.
-        busy_s: how long they flowed, known when it has arrived.
-        active: whether it is under way.
-        flow: its bytes while they share the network with others.
-        arrived: called with the transfer when the last byte has come.
+        wait_s: delay by latency and transport before its bytes flow.
+        flow_s: when its bytes begin to flow.
+        wire_bytes: bytes on the wire, including those of the transport.
+        busy_s: time in which they flowed, known at arrival.
+        active: whether it is in transit.
+        flow: its flow in a shared network.
+        arrived: called with the transfer when its last byte arrives.
         failed: called when it can never arrive.
     """
 
@@ -85,7 +85,7 @@ Failed: TypeAlias = Callable[[RunEndedError], None]
 
 
 class Network(Protocol):
-    """Carries messages between devices; the engine knows no more of it than this."""
+    """Interface of what carries messages between devices."""
 
     @property
     def carried(self) -> Mapping[tuple[int, bool], Carried]:
@@ -94,30 +94,30 @@ class Network(Protocol):
 
     @property
     def flows(self) -> Sequence[Flow]:
-        """What flows now and shares what it meets, to be looked at only; nothing where all have their ways alone."""
+        """The active flows that share resources; do not modify them. Empty under `dedicated`."""
         ...
 
     @property
     def settled(self) -> bool:
-        """Whether the rates of `flows` are those of this moment; if not they will be before time goes on."""
+        """Whether the rates of `flows` are up to date; otherwise they are recomputed before time advances."""
         ...
 
     def send(
         self, sender: int, receiver: int, size_bytes: float, arrived: Arrived, failed: Failed
     ) -> Transfer:
-        """Pass `size_bytes` as one message from one device to another.
+        """Send one message of `size_bytes` from one device to another.
 
         Args:
             sender: device index.
             receiver: device index of another device.
             size_bytes: of the message.
             arrived: called when it has arrived.
-            failed: called when it can never arrive, maybe before this method returns.
+            failed: called when it can never arrive, possibly before this method returns.
         """
         ...
 
     def cancel(self, transfer: Transfer) -> None:
-        """Take a message that has not arrived off its way; nothing is called any more."""
+        """Cancel a message that has not arrived; no callback follows."""
         ...
 
 
@@ -134,10 +134,9 @@ class SharingRule:
     """How messages share links, interfaces and media.
 
     Attributes:
-        name: by which scenarios ask for it.
-        network: makes the network of a cluster under a transport, without messages.
-        cluster: the cluster as the rule takes it, with the resources and rates that its messages meet. It has the same
-            devices and links.
+        name: in scenarios.
+        network: creates the network of a cluster under a transport, without messages.
+        cluster: the cluster with the resources and rates of this rule; its devices and links are the same.
     """
 
     name: str
@@ -146,10 +145,10 @@ class SharingRule:
 
 
 class DedicatedNetwork:
-    """Every message has its route for itself, as the paper assumes: no message ever slows another.
+    """Every message has its route for itself, as the paper assumes: messages do not slow each other.
 
-    A message first pays the latency and the per-message overhead of its route, then flows at the rate of the narrowest
-    resource, exactly as that rate changes.
+    A message first waits for the latency and the per-message overhead of its route, then flows at the exact, varying
+    rate of the narrowest resource.
     """
 
     def __init__(self, env: simpy.Environment, cluster: Cluster, transport: Transport) -> None:
@@ -201,10 +200,10 @@ class DedicatedNetwork:
 
 
 class FairNetwork:
-    """Messages share what they meet on their ways, max-min fair at every moment.
+    """Messages share the resources of their routes, max-min fair at every moment.
 
-    A message first pays the latency and the per-message overhead of its route, during which it loads nothing, then
-    flows as fast as the others leave it to (`simcore.engine.network.fluid`).
+    A message first waits for the latency and the per-message overhead of its route, without loading any resource, then
+    flows at its fair rate (`simcore.engine.network.fluid`).
     """
 
     def __init__(self, env: simpy.Environment, cluster: Cluster, transport: Transport) -> None:
@@ -277,26 +276,26 @@ AIRTIME = SharingRule("airtime", FairNetwork, _by_airtime)
 SHARING_RULES: Registry[SharingRule] = Registry(
     "sharing", "headway.sharing", {rule.name: rule for rule in (AIRTIME, DEDICATED, FAIR)}
 )
-"""Every rule of sharing by name."""
+"""Every sharing rule by name."""
 
 
 def network(
     env: simpy.Environment, cluster: Cluster, sharing: Named | str, transport: Named | str = "ideal"
 ) -> Network:
-    """The network of a cluster under a rule of sharing and a transport."""
+    """The network of a cluster under a sharing rule and a transport."""
     rule = SHARING_RULES.find(sharing)
     return rule.network(env, rule.cluster(cluster), TRANSPORTS.find(transport).open())
 
 
 def shared_cluster(cluster: Cluster, sharing: Named | str) -> Cluster:
-    """A cluster with the resources, routes and rates that messages meet under a rule of sharing."""
+    """A cluster with the resources, routes and rates of a sharing rule."""
     return SHARING_RULES.find(sharing).cluster(cluster)
 
 
 def sent(
     env: simpy.Environment, net: Network, sender: int, receiver: int, size_bytes: float
 ) -> Generator[simpy.Event, Any, Transfer]:
-    """Send a message from a process; the generator ends when it has arrived. Closing it takes the message off its way.
+    """Send a message from a process; the generator ends at arrival. Closing it cancels the message.
 
     Raises:
         RunEndedError: the message can never arrive.
@@ -313,7 +312,7 @@ def sent(
 
 
 class _Sender:
-    """Sends the messages of a network through its transport, which loses connections where devices have been down."""
+    """Sends messages through a transport, and resets connections of devices that have been down."""
 
     def __init__(self, transport: Transport, cluster: Cluster) -> None:
         self._transport = transport
@@ -324,7 +323,7 @@ class _Sender:
     def begin(
         self, sender: int, receiver: int, size_bytes: float, now: float, arrived: Arrived, failed: Failed
     ) -> Transfer:
-        """A message that is sent now, with the time at which its first byte flows and the bytes that will."""
+        """Create a message that is sent now, with the start of its flow and its bytes on the wire."""
         ends = sender, receiver
         route, back = self._cluster.routes[sender][receiver], self._cluster.routes[receiver][sender]
         assert route is not None
@@ -347,14 +346,14 @@ class _Sender:
         self._transport.end((transfer.sender, transfer.receiver), now)
 
     def give_up(self, transfer: Transfer) -> None:
-        """A message that has not arrived never will."""
+        """A message can never arrive."""
         if transfer.active:
             transfer.active = False
             self._transport.reset((transfer.sender, transfer.receiver))
 
 
 class _Books:
-    """Who has carried what."""
+    """Accounts of the traffic of links."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -362,7 +361,7 @@ class _Books:
         self._on_route: dict[tuple[int, int], list[Carried]] = {}
 
     def enter(self, transfer: Transfer) -> None:
-        """Note a message that has arrived."""
+        """Account a message that has arrived."""
         ends = transfer.sender, transfer.receiver
         for carried in self._on_route.get(ends) or self._open_books(transfer.route, *ends):
             carried.messages += 1
@@ -370,7 +369,7 @@ class _Books:
             carried.busy_s += transfer.busy_s
 
     def _open_books(self, route: Route, start: int, end: int) -> list[Carried]:
-        """What is carried on each link of a route in the direction of travel."""
+        """The accounts of the links of a route, in the direction of travel."""
         books = []
         at = self._cluster.names[start]
         for i in route.links:

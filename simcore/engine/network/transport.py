@@ -1,12 +1,12 @@
-"""What a message pays before and beside its bytes: nothing more, or what TCP makes it pay.
+"""Transport overhead of a message: none (`ideal`), or that of TCP (handshake, headers, slow start).
 
-The form of TCP has no fitted constants: a handshake of one round trip; headers, which leave 1448 of 1502 bytes on the
+The TCP model has no fitted constants: a handshake of one round trip; headers, which leave 1448 of 1502 bytes on the
 wire to the payload; and the time in which the sender has sent its window and waits for the first acknowledgement, while
 a window that starts at 10 segments (RFC 6928) doubles per round trip up to the bandwidth-delay product. Loss, delayed
-acknowledgements and what congestion control does later are left out.
+acknowledgements and later congestion control are left out.
 
 Checked against the packet-level simulator ns-3 3.44 (TCP CUBIC, a fresh connection, one flow alone, no loss): within
-6 % from 10 kB to 10 MB, at 10 and 100 Mbit/s, 10 and 50 ms. Persistent connections were checked against nothing.
+6 % from 10 kB to 10 MB, at 10 and 100 Mbit/s, 10 and 50 ms. Persistent connections were not checked.
 """
 
 import math
@@ -19,11 +19,11 @@ from headway.simcore.world.route import Route
 SEGMENT_BYTES = 1448
 """Payload of a full segment: 1500 bytes less 20 of IPv4, 20 of TCP and 12 of its timestamps."""
 WIRE_BYTES = 1502
-"""What the segment takes of the link in the runs that the form was checked against: 1500 and the 2 of a PPP header."""
+"""Bytes of a full segment on the wire in the ns-3 runs: 1500 and a PPP header of 2."""
 FIRST_WINDOW = 10
-"""Segments (RFC 6928, and Linux since 2.6.39)."""
+"""Initial window in segments (RFC 6928, and Linux since 2.6.39)."""
 LEAST_VARIANCE_S = 0.2
-"""What Linux adds at least to the round-trip time for the retransmission timeout (TCP_RTO_MIN)."""
+"""Minimum that Linux adds to the round-trip time for the retransmission timeout (TCP_RTO_MIN)."""
 
 
 class Transport(Protocol):
@@ -32,17 +32,17 @@ class Transport(Protocol):
     def begin(
         self, ends: tuple[int, int], route: Route, round_trip_s: float, size_bytes: float, now: float
     ) -> tuple[float, float]:
-        """What a message that is sent now pays beside the latency of its route.
+        """The overhead of a message that is sent now, in addition to the latency of its route.
 
         Args:
             ends: sender and receiver.
-            route: the way of the message.
-            round_trip_s: latency there and back, as both are now.
+            route: of the message.
+            round_trip_s: present latency there and back.
             size_bytes: payload.
             now: simulated time.
 
         Returns:
-            How long it waits in which nothing flows [s], and the bytes that flow.
+            The wait before bytes flow [s], and the bytes on the wire.
         """
         ...
 
@@ -51,7 +51,7 @@ class Transport(Protocol):
         ...
 
     def reset(self, ends: tuple[int, int]) -> None:
-        """A message was cancelled or can never arrive, or one of the ends has been down: the connection is lost."""
+        """Drop the connection: a message was cancelled or can never arrive, or one of its ends has been down."""
         ...
 
 
@@ -60,7 +60,7 @@ class TransportSpec(Protocol):
 
     @property
     def name(self) -> str:
-        """By which scenarios ask for it."""
+        """The name in scenarios."""
         ...
 
     def open(self) -> Transport:
@@ -93,10 +93,10 @@ class Ideal:
 
 @dataclass(frozen=True)
 class Tcp:
-    """TCP by the form above.
+    """The TCP model above.
 
-    The bandwidth-delay product is that of the narrowest resource of the route when the message starts, whoever else is
-    on it; the waits are taken together before the bytes flow.
+    The bandwidth-delay product is that of the narrowest resource of the route when the message starts, without other
+    traffic; all waits come before the bytes flow.
 
     Attributes:
         connection: a `fresh` one for every message, or one per sender and receiver that is `persistent`: the first
@@ -126,10 +126,10 @@ TRANSPORTS: Registry[TransportSpec] = Registry(
 
 @dataclass
 class _Connection:
-    """A connection that is kept.
+    """A persistent connection.
 
     Attributes:
-        window: segments that may be under way.
+        window: segments that may be in flight.
         used_s: when it was last in use.
     """
 
@@ -165,7 +165,7 @@ class _Connections:
         self._kept.pop(ends, None)
 
     def _opened(self, ends: tuple[int, int], round_trip_s: float, now: float) -> tuple[float, float]:
-        """The window with which a message starts, and what it waits for a handshake."""
+        """The window at the start of a message, and the wait for a handshake."""
         kept = self._kept.get(ends)
         if kept is None:
             return FIRST_WINDOW, round_trip_s
@@ -175,7 +175,7 @@ class _Connections:
 
 
 def slow_start(size_bytes: float, rate: float, round_trip_s: float, window: float) -> tuple[float, float]:
-    """How long a sender waits for acknowledgements in all, and the window that it ends with.
+    """The total wait for acknowledgements, and the window at the end.
 
     Args:
         size_bytes: payload.

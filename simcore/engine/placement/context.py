@@ -1,4 +1,4 @@
-"""What the parts of one run have in common."""
+"""The shared state of one run."""
 
 from dataclasses import dataclass
 
@@ -15,14 +15,14 @@ from headway.simcore.scenario import Scenario
 
 @dataclass(frozen=True, eq=False)
 class RunContext:
-    """One run: a scenario, and what lives in its SimPy environment.
+    """One run: a scenario, and the parts of the engine in its SimPy environment.
 
     Attributes:
         scenario: the world and the requests.
-        executor: runs steps; it has the environment, the processors and the network.
-        deployment: where blocks are.
+        executor: runs steps; holds the environment, the processors and the network.
+        deployment: the placement in force and its memory.
         outages: when devices are down.
-        recorder: takes the rows of the tables.
+        recorder: collects the rows of the tables.
     """
 
     scenario: Scenario
@@ -43,5 +43,5 @@ class RunContext:
 
     @property
     def instrument(self) -> Instrument:
-        """Is told what happens."""
+        """Its hooks are called at the end of each activity."""
         return self.executor.instrument

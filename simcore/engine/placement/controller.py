@@ -1,4 +1,4 @@
-"""When policies are asked, and what is done in simulated time about their answers."""
+"""Asks the policy at its intervals and after outages, and carries out its decisions in simulated time."""
 
 import math
 from collections.abc import Generator, Iterable
@@ -19,15 +19,15 @@ from headway.simcore.observe import Observation
 from headway.simcore.world.batch import Batch, SequenceStep
 
 _MOST_SETBACKS = 1000
-"""So often in a row a token may be held up by devices that go down; then it is taken never to be made."""
+"""Maximum consecutive outages per token before the run counts as stalled."""
 
 
 class Controller:
-    """Has the policy asked when it is time, and has blocks moved.
+    """Asks the policy when a decision is due, and has blocks moved.
 
     Args:
-        run: that goes on.
-        decisions: of the policy.
+        run: the run.
+        decisions: asks the policy.
         mover: moves blocks.
     """
 
@@ -44,18 +44,18 @@ class Controller:
         self._setbacks = 0
 
     def prepare(self, batch: Batch, parts: LatencyParts) -> Process:
-        """See to it that the step can be made.
+        """Prepare a step: all blocks in place, all devices up.
 
-        Waits for the source, completes a migration, asks the policy if it is time to or a device in use has gone down,
-        and has blocks moved: again and again until nothing comes in between. While blocks move beside the decoding the
-        policy is not asked.
+        Waits for the source, completes a migration, asks the policy if a decision is due or a device in use has gone
+        down, and has blocks moved; repeats this until no outage interferes. The policy is not asked during a `live`
+        migration.
 
         Args:
             batch: of the step.
             parts: receives the time that passes.
 
         Raises:
-            RunEndedError: there is no placement to go on with.
+            RunEndedError: there is no feasible placement.
         """
         first = batch[0]
         due = first.token % self._scenario.controller.interval == 0
@@ -74,15 +74,15 @@ class Controller:
         self._decisions.record_placement(first)
 
     def made(self) -> None:
-        """The token was made."""
+        """The step succeeded: reset the count of consecutive outages."""
         self._setbacks = 0
 
     def close(self) -> None:
-        """The policy will not be asked any more."""
+        """End the thread in which the policy is called."""
         self._decisions.close()
 
     def _notice(self, first: SequenceStep) -> None:
-        """Find out what has gone down since the last time, and what is lost by that."""
+        """Register the outages since the last call, and the blocks lost by them."""
         since_s, self._noticed_s = self._noticed_s, self._env.now
         if self._outages.next_failure(self._mover.targets, since_s) <= self._env.now:
             self._mover.abandon()
@@ -129,7 +129,7 @@ class Controller:
         self._tell_standing(first, "fault", begun_s)
 
     def _plan(self, batch: Batch, parts: LatencyParts) -> Generator[simpy.Event, Any, bool]:
-        """Ask the policy and do what it says; whether that was possible, or it must be asked again."""
+        """Ask the policy and carry out its decision; False if it must be asked again."""
         first, seen = batch[0], self._decisions.observe(batch)
         decision, wall_s = self._decisions.ask(seen)
         charged_s = self._decisions.charged_s(wall_s)
@@ -158,7 +158,7 @@ class Controller:
         self._decisions.record(seen, judgement, "fault" if self._alarmed else "interval")
 
     def _wait_for_change(self, first: SequenceStep, reason: str, parts: LatencyParts) -> Process:
-        """Wait until a device comes back or goes down: only then may there be another answer."""
+        """Wait until a device comes back or goes down: before that, the decision would be the same."""
         fails = self._scenario.controller.on_infeasible == "fail"
         change_s = math.inf if fails else self._outages.next_change(self._env.now)
         if math.isinf(change_s):
@@ -171,7 +171,7 @@ class Controller:
     def _migrate(
         self, first: SequenceStep, moves: Process, devices: Iterable[int], parts: LatencyParts
     ) -> Generator[simpy.Event, Any, bool]:
-        """Have blocks moved, unless one of `devices` or of those in use goes down; whether it was done."""
+        """Move blocks, unless one of `devices` or of those in use goes down; whether the moves finished."""
         begun_s = self._env.now
         needed = self._deployment.in_use.union(devices, self._mover.targets)
         done = yield from unless_failing(self._env, self._outages, needed, moves)

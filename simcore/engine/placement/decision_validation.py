@@ -1,4 +1,4 @@
-"""What a policy answers: made sure of, whatever it is, and held against what was shown to it."""
+"""Validate a policy's decision, whatever it returns, against its observation."""
 
 import re
 import threading
@@ -17,14 +17,14 @@ from headway.traces.errors import InputError, shortened, shown, told
 _LONGEST_REASON = 500
 
 _CALLERS = (policy_timeout.__file__, threading.__file__)
-"""Files that call whatever has a limit of time."""
+"""Our files in the call stack of a call with a time limit."""
 
 
 def name_of(policy: Policy) -> str:
-    """How a policy is called in results.
+    """The name of a policy in results.
 
     Raises:
-        InputError: not by a text that can be written down.
+        InputError: the name is not a text, or not valid UTF-8.
     """
     try:
         name: object = policy.name
@@ -36,9 +36,9 @@ def name_of(policy: Policy) -> str:
 
 
 def decided(policy: Policy, seen: Observation) -> Decision:
-    """What a policy decides, as a decision that is well-formed and shares nothing with the policy.
+    """Ask a policy for a well-formed decision that shares no memory with the policy.
 
-    A placement has one existing device for each block. What is no decision, or no such placement, is infeasible.
+    A placement has one existing device for each block. Anything else that the policy returns counts as infeasible.
     """
     said: object = policy.decide(seen)
     if isinstance(said, Placement):
@@ -51,7 +51,7 @@ def decided(policy: Policy, seen: Observation) -> Decision:
 
 
 def objection(seen: Observation, decision: Decision) -> str:
-    """Why a well-formed decision cannot be followed; empty when it can."""
+    """Why a well-formed decision cannot be followed; empty if it can."""
     if isinstance(decision, Infeasible):
         return decision.reason
     if isinstance(decision, Placement):
@@ -62,11 +62,11 @@ def objection(seen: Observation, decision: Decision) -> str:
 
 
 def place(error: BaseException, through: Collection[str]) -> str:
-    """Where in the policy's own code it was stopped or raised an exception, as FILE:LINE; empty if not in its code.
+    """FILE:LINE in the policy's own code where an exception was raised or the policy was stopped; empty if outside.
 
     Args:
-        error: what it raised, or says that it took too long.
-        through: files of ours that call it, directly or through one another.
+        error: the exception, or the `OverdueError` of a policy that took too long.
+        through: files of Headway that call the policy, directly or indirectly.
     """
     if isinstance(error, OverdueError):
         steps = error.stack
@@ -88,7 +88,7 @@ def _placement(devices: object, blocks: int, count: int) -> Placement | Infeasib
         return Infeasible(_reason(f"devices that are no array: {told(error)}"))
     if given.shape != (blocks,):
         return Infeasible(f"{given.shape} devices given for {blocks} blocks")
-    # Times are whole numbers to numpy; and what counts are the numbers as they are now, whoever changes them later.
+    # By kind, because NumPy's datetimes pass as integers otherwise. Copy, so that the policy cannot change it later.
     if given.dtype.kind in "iu":
         chosen = given.astype(np.int64)
         if np.all((chosen >= 0) & (chosen < count)):
@@ -97,29 +97,29 @@ def _placement(devices: object, blocks: int, count: int) -> Placement | Infeasib
 
 
 def _reason(reason: object) -> str:
-    """A reason that fits into a table."""
+    """A reason, shortened for a table."""
     text = _written(reason) if isinstance(reason, str) else _shown(reason)
     return shortened(text, _LONGEST_REASON) or "no reason given"
 
 
 def _shown(value: object) -> str:
-    """The value as in a message, without where in memory it is: that is another place in every run."""
+    """The value as shown in a message, without its memory address, which differs from run to run."""
     return re.sub(r" at 0x[0-9a-fA-F]+", "", shown(value))
 
 
 def _written(text: str) -> str:
-    """A text without what UTF-8 cannot express."""
+    """A text with replacements for what UTF-8 cannot express."""
     return str.encode(text, "utf-8", "replace").decode()
 
 
 def _absent(seen: Observation, devices: IntArray) -> str:
-    """Says which of the devices are down; empty when none is."""
+    """Names the devices that are down; empty if none is."""
     down = sorted(set(devices[~seen.up[devices]].tolist()))
     return ", ".join(f"device {seen.device_names[device]!r} is down" for device in down)
 
 
 def _complaint(seen: Observation, devices: IntArray) -> str:
-    """What is wrong with a placement; empty when nothing is."""
+    """Why a placement cannot be followed; empty if it can."""
     if absent := _absent(seen, devices):
         return absent
     excess = predict.held_bytes(seen, devices) - seen.available_bytes

@@ -1,4 +1,4 @@
-"""What a policy is shown, what it answers, and what becomes of that; nothing here takes simulated time."""
+"""Observe the world, ask the policy, and judge and record its decisions; none of this takes simulated time."""
 
 import time
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from headway.traces.errors import told
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """What becomes of a decision.
+    """How a decision is carried out.
 
     Attributes:
-        target: the placement to go on with, shape (blocks,); None: there is none.
+        target: the next placement, shape (blocks,); None: there is none.
         outcome: as in the table `decisions`.
-        reason: why the decision cannot be followed, otherwise empty.
+        reason: why the decision cannot be followed; empty if it can.
     """
 
     target: IntArray | None
@@ -38,9 +38,9 @@ class Decisions:
     """Observes the world for a policy, asks it, judges its answers and records them.
 
     Args:
-        run: that goes on.
-        policy: decides.
-        limit_s: wall time that it may take for one decision; None for any.
+        run: the run.
+        policy: the policy.
+        limit_s: wall time that it may take for one decision [s]; None for no limit.
     """
 
     def __init__(self, run: RunContext, policy: Policy, limit_s: float | None) -> None:
@@ -55,11 +55,11 @@ class Decisions:
         self._recorded: IntArray | None = None
 
     def close(self) -> None:
-        """The policy will not be asked any more."""
+        """End the thread in which the policy is called."""
         self._timeout.close()
 
     def observe(self, batch: Batch) -> Observation:
-        """What the policy may see before a step."""
+        """The observation before a step."""
         scenario, now = self._scenario, self._run.env.now
         cluster, kind = scenario.cluster, scenario.block_table.kind
         first, interval = batch[0], scenario.controller.interval
@@ -103,7 +103,7 @@ class Decisions:
         )
 
     def _steps_of(self, batch: Batch, count: int) -> tuple[Step, ...]:
-        """The interval as its next step, if that is a prefill, and decode steps of mean length."""
+        """The interval as its prefill, if the next step is one, and decode steps of mean length."""
         cost = self._scenario.cost
         if not any(one.tokens > 1 or not one.cached for one in batch if one.tokens):
             return (Step(cost.step(later(batch, (count - 1) // 2)), count),)
@@ -113,10 +113,10 @@ class Decisions:
         return (prefill, Step(cost.step(later(batch, count // 2)), count - 1))
 
     def ask(self, seen: Observation) -> tuple[Decision, float]:
-        """What the policy decides, and how long that takes [s of wall time].
+        """Ask the policy; its decision and the wall time that it took [s].
 
         Raises:
-            PolicyError: it raises instead, or takes too long.
+            PolicyError: the policy raises an exception, or exceeds the time limit.
         """
         begun = time.perf_counter()
         decision = self._decided(seen)
@@ -126,7 +126,7 @@ class Decisions:
 
     def _decided(self, seen: Observation) -> Decision:
         try:
-            # What the policy has numpy do about overflows and the like is its own affair.
+            # Let the policy change how NumPy treats overflows, without an effect outside.
             with np.errstate():
                 return self._timeout.call(lambda: decision_validation.decided(self._policy, seen))
         except KeyboardInterrupt:
@@ -134,25 +134,27 @@ class Decisions:
         except policy_timeout.OverdueError as error:
             place = decision_validation.place(error, _OURS)
             found = f"{error}" + (place and f", stopped at {place}")
-            accepted = "an answer in time; --decision-limit, or decision_limit_s in Python, allows more"
+            accepted = (
+                "a decision within the limit (raise it by --decision-limit, or decision_limit_s in Python)"
+            )
             raise self._mistake(seen, found, accepted) from None
         except BaseException as error:
             place = decision_validation.place(error, _OURS)
             found = told(error) + (place and f", raised at {place}")
-            raise self._mistake(seen, found, "a Placement, Keep or Infeasible, and no exception") from error
+            raise self._mistake(seen, found, "a Placement, Keep or Infeasible") from error
 
     def _mistake(self, seen: Observation, found: str, accepted: str) -> PolicyError:
         return PolicyError(self._name, seen.request, seen.generated, seen.time_s, found, accepted)
 
     def charged_s(self, wall_s: float) -> float:
-        """What a decision costs in simulated time [s]."""
+        """The simulated time that a decision costs [s]."""
         rule = self._scenario.controller.decision_time
         if rule == "free":
             return 0.0
         return wall_s if rule == "measured" else float(rule)
 
     def judge(self, seen: Observation, decision: Decision) -> Judgement:
-        """What becomes of a decision."""
+        """Decide how a decision is carried out."""
         reason = decision_validation.objection(seen, decision)
         if isinstance(decision, Keep) and not reason:
             return Judgement(seen.placement, "kept")
@@ -163,15 +165,15 @@ class Decisions:
             return Judgement(None, "infeasible", reason)
         target = seen.placement
         if target is None and isinstance(decision, Placement):
-            # A complete placement that is only too large: there is nothing else to go on with, so the
-            # overflow rule decides what becomes of it.
+            # A complete placement that is only too large, and there is no other placement: apply it, and
+            # let the overflow rule act.
             target = decision.devices
         if target is not None and not seen.up[target].all():
             target = None
         return Judgement(target, "infeasible", reason)
 
     def record(self, seen: Observation, judgement: Judgement, trigger: str) -> None:
-        """Write down a decision, why it was asked for, and what the predictions are."""
+        """Record a decision with its trigger and its predicted delays."""
         target, moved = judgement.target, 0
         if target is not None and seen.placement is not None:
             moved = int(((target != seen.placement) | seen.lost).sum())
@@ -191,7 +193,7 @@ class Decisions:
         self._run.instrument.policy_asked(Asked(*asked, judgement.outcome, judgement.reason, moved, target))
 
     def record_placement(self, first: SequenceStep) -> None:
-        """Write down the placement of a step, if it is not that of the step before."""
+        """Record the placement of a step if it differs from that of the step before."""
         placement = self._deployment.placement
         if placement is None or placement is self._recorded:
             return
@@ -208,4 +210,4 @@ class Decisions:
 
 
 _OURS = frozenset((__file__, decision_validation.__file__))
-"""Files that call a policy."""
+"""Our files in the call stack of a policy."""

@@ -1,4 +1,4 @@
-"""Where the blocks are, and what devices hold because of it."""
+"""The placement in force and the memory that it takes."""
 
 import numpy as np
 
@@ -12,15 +12,15 @@ from headway.simcore.world.cost import StepCost
 
 
 class Deployment:
-    """The placement in force, with the memory that it takes. Nothing is placed at first.
+    """The placement in force, with the memory that it takes; empty at first.
 
     Attributes:
-        ledger: what each device holds.
-        holding: what a block of each kind has in memory between two tokens, shape (5,). While a token is made, the
-            ledger counts what blocks will hold by its end.
-        lost: blocks whose device went down with them, shape (blocks,). They keep their place, but nothing is there.
-        cached: the sequences of which blocks hold caches, each with what is cached of it.
-        cache_lost: whether the caches are gone, because a head was lost.
+        ledger: bytes held on each device.
+        holding: bytes of a block of each kind between two steps, shape (5,). During a step, the ledger counts blocks at
+            their size at the end of the step.
+        lost: whether each block was lost with its device, shape (blocks,). It keeps its device in `placement`.
+        cached: the sequences whose caches the blocks hold, each with its cached positions.
+        cache_lost: whether the caches are lost, because a head was lost.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -40,14 +40,14 @@ class Deployment:
 
     @property
     def placement(self) -> IntArray | None:
-        """Device of each block, shape (blocks,), read-only; the same array until something moves. None: not placed."""
+        """Device of each block, shape (blocks,), read-only; the same array until a block moves; None at first."""
         if self._placement is None and self._devices is not None:
             self._placement = immutable(self._devices.copy())
         return self._placement
 
     @property
     def graph(self) -> StepGraph:
-        """The graph of a step under the placement; there must be one."""
+        """The graph of a step under the placement, which must exist."""
         if self._graph is None:
             assert self.placement is not None
             self._graph = self._step_graphs.of(self.placement, self._source)
@@ -55,7 +55,7 @@ class Deployment:
 
     @property
     def moving_bytes(self) -> FloatArray:
-        """What a migration of each block has to send if it happens now, shape (blocks,)."""
+        """Bytes that a migration of each block sends now, shape (blocks,)."""
         kind = self._blocks.kind
         whole: FloatArray = np.where(self.lost, self._weights[kind], self.holding[kind])
         return whole - self._on_disk[kind]
@@ -66,60 +66,60 @@ class Deployment:
         return self.lasting(block) if self.lost[block] else float(self.holding[kind] - self._on_disk[kind])
 
     def lasting(self, block: int) -> float:
-        """What of `to_send` outlives the sequence [bytes]: the weights, unless they are on disk."""
+        """The part of `to_send` that does not depend on sequences [bytes]: the weights, unless they are on disk."""
         kind = self._blocks.kind[block]
         return float(self._weights[kind] - self._on_disk[kind])
 
     @property
     def in_use(self) -> frozenset[int]:
-        """Devices that are needed to make a token: the source, and all that have blocks."""
+        """Devices that a step needs: the source, and all devices with blocks."""
         if self._in_use is None:
             there = [] if self._devices is None else np.unique(self._devices[~self.lost]).tolist()
             self._in_use = frozenset([self._source, *there])
         return self._in_use
 
     def origin(self, block: int) -> int:
-        """The device from which a block comes when it moves: a lost one from the source, which has all files."""
+        """The device that sends a block when it moves; the source, which has all files, sends lost blocks."""
         assert self._devices is not None
         return self._source if self.lost[block] else int(self._devices[block])
 
     def keep(self, cached: Batch) -> None:
-        """Let blocks hold the caches of these sequences and no others."""
+        """Keep the caches of these sequences only."""
         self.hold(cached, self._cost.step(cached).memory_bytes)
 
     def hold(self, cached: Batch, memory_bytes: FloatArray) -> None:
-        """Let blocks of each kind hold so much between two steps, shape (5,); all caches are there."""
+        """Set the bytes of blocks of each kind between two steps, shape (5,), with complete caches."""
         self.cached = cached
         self.holding = memory_bytes
         self.cache_lost = False
         self.ledger.resize(memory_bytes)
 
     def left_of(self, copied: Batch, block: int) -> float:
-        """What still counts of a block that was copied with some caches: weights, and caches of `cached` [bytes]."""
+        """The part of an earlier copy of a block that is still valid: weights, and caches of `cached` [bytes]."""
         there = {one.request for one in self.cached}
         kind = self._blocks.kind[block]
         still = tuple(one for one in copied if one.request in there)
         return float(self._cost.step(still).memory_bytes[kind] - self._on_disk[kind])
 
     def due(self, batch: Batch) -> Batch:
-        """A step as it must be made: where the caches are lost, it computes them again."""
+        """The step to run: if the caches are lost, it computes them again."""
         return recomputed(batch) if self.cache_lost else batch
 
     def make_room(self, cost: StepCost) -> None:
-        """Let blocks grow to what they hold by the end of a step, and make room for its activations."""
+        """Let blocks grow to their size at the end of a step, and reserve memory for its activations."""
         self.ledger.resize(cost.memory_bytes, cost.activation_bytes)
 
     def give_up_step(self) -> None:
-        """Back to what blocks held before a step that was not finished."""
+        """Undo `make_room` after a step that did not finish."""
         self.ledger.resize(self.holding)
 
     def place(self, devices: IntArray) -> None:
-        """Put every block on a device for the first time; shape (blocks,)."""
+        """Set the first placement, shape (blocks,)."""
         self.ledger.load(devices)
         self._changed(devices.copy())
 
     def move(self, block: int, device: int) -> None:
-        """Book one block to another device, or a lost one to any."""
+        """Move one block to another device, or a lost block to any device."""
         assert self._devices is not None
         old = int(self._devices[block])
         if self.lost[block]:
@@ -133,9 +133,9 @@ class Deployment:
             self._changed(self._devices)
 
     def lose(self, device: int) -> int:
-        """Lose all blocks on a device; how many there were.
+        """Mark all blocks on a device as lost; returns their number.
 
-        With a head goes its part of the sequence, and what the other heads have of it is of no use any more.
+        If a head is lost, all caches are lost: the caches of the other heads alone are useless.
         """
         if self._devices is None:
             return 0
@@ -149,15 +149,15 @@ class Deployment:
         return len(gone)
 
     def reserve(self, blocks: IntArray, devices: IntArray) -> None:
-        """Hold room for blocks, shape (n,), on devices to which they are under way, shape (n,)."""
+        """Reserve memory for moving blocks, shape (n,), on their new devices, shape (n,)."""
         self.ledger.load(devices, blocks)
 
     def free(self, blocks: IntArray, devices: IntArray) -> None:
-        """Give back what `reserve` held."""
+        """Free the memory that `reserve` took."""
         self.ledger.unload(devices, blocks)
 
     def release(self) -> None:
-        """Give all memory back; nothing is placed any more."""
+        """Free all memory and remove the placement."""
         if self._devices is not None:
             left = np.flatnonzero(~self.lost)
             self.ledger.unload(self._devices[left], left)

@@ -1,4 +1,4 @@
-"""The ledger: who holds which bytes."""
+"""The memory ledger: the bytes held on each device."""
 
 import numpy as np
 
@@ -7,10 +7,10 @@ from headway.simcore.world.blocks import BlockTable, Kind
 
 
 class MemoryLedger:
-    """Bytes held for the model on each device: by blocks, and where there are any, by activations and the runtime.
+    """Bytes held for the model on each device: by blocks and, on devices with blocks, by activations and the runtime.
 
-    The books are kept in whole blocks per device and kind, and turned into bytes only when read. Counting in integers
-    is what makes the ledger return to exactly zero, whatever was moved in between.
+    The ledger counts whole blocks per device and kind, and computes bytes only when read. Because it counts integers,
+    it returns to exactly zero after any moves.
     """
 
     def __init__(self, runtime_bytes: FloatArray, blocks: BlockTable) -> None:
@@ -28,12 +28,12 @@ class MemoryLedger:
         """Take blocks, all by default, from devices; both of shape (blocks,).
 
         Raises:
-            ValueError: a block is not there.
+            ValueError: a block is not on its device.
         """
         self._take(devices, self._kinds(blocks))
 
     def move(self, block: int, old: int, new: int) -> None:
-        """Book one block from one device to another.
+        """Move one block from one device to another.
 
         Raises:
             ValueError: the block is not on the old device.
@@ -43,18 +43,18 @@ class MemoryLedger:
         self._counts[new, kind] += 1
 
     def resize(self, bytes_per_block: FloatArray, activation_bytes: float = 0.0) -> None:
-        """Let blocks grow or shrink.
+        """Change the sizes of blocks.
 
         Args:
-            bytes_per_block: what one block of each kind holds from now on, shape (5,).
-            activation_bytes: what a device that has blocks holds beside them.
+            bytes_per_block: size of one block of each kind from now on, shape (5,).
+            activation_bytes: additional bytes on each device with blocks.
         """
         self._bytes_per_block = bytes_per_block
         self._activation_bytes = activation_bytes
 
     def of_blocks(self) -> FloatArray:
         """Bytes that blocks hold on each device, shape (devices,)."""
-        # Not `@`: the order in which BLAS adds depends on the processor.
+        # Not `@`: the order of additions in BLAS depends on the processor.
         held: FloatArray = (self._counts * self._bytes_per_block).sum(axis=1)
         return held
 

@@ -1,7 +1,7 @@
-"""Blocks on their way from one device to another.
+"""Migration: moves blocks from device to device.
 
-Blocks move one after another, so a migration takes the sum of what they take alone. A block is there when what is sent
-of it has arrived and, where weights are on disk, its new device has loaded them, which goes on beside the sending.
+Blocks move one after another, so a migration takes the sum of their times. A move ends when the bytes of the block have
+arrived and, if weights are on disk, the new device has loaded them; sending and loading run in parallel.
 """
 
 from dataclasses import dataclass, field
@@ -20,19 +20,19 @@ from headway.simcore.world.blocks import Kind
 
 @dataclass
 class _Move:
-    """One block on its way.
+    """One moving block.
 
     Attributes:
         block: its row in the block table.
-        old: the device from which it comes.
-        new: the device to which it goes.
-        load_s: time in which its weights come from the disk of the new device.
-        copied_bytes: what has been sent of it that it still holds.
+        old: the device that it leaves.
+        new: the device to which it moves.
+        load_s: time to load its weights from the disk of the new device.
+        copied_bytes: bytes sent that are still valid.
         copied: the caches that were sent with it.
-        sent_bytes: all that has been sent for it.
-        caught_up_bytes: of that, what was sent while decoding waited for a `live` migration.
-        start_s: when its way began; None: not yet.
-        duration_s: how long it has been on its way.
+        sent_bytes: all bytes sent for it.
+        caught_up_bytes: of these, bytes sent while decoding waited at the end of a `live` migration.
+        start_s: start of the move; None: not started.
+        duration_s: duration of the move so far.
     """
 
     block: int
@@ -49,7 +49,7 @@ class _Move:
 
 @dataclass(eq=False)
 class _Copying:
-    """A `live` migration: decided before which step, its moves, and whether all copies are there."""
+    """A `live` migration: the step at which it was decided, its moves, and whether all copies have arrived."""
 
     first: SequenceStep
     moves: list[_Move]
@@ -68,7 +68,7 @@ class _Copying:
 
 
 class Mover:
-    """Moves blocks, at once (`blocking`) or beside the decoding (`live`), and writes down what it moved."""
+    """Moves blocks, `blocking` or `live` (while decoding continues), and records the moves."""
 
     def __init__(self, run: RunContext) -> None:
         self._run = run
@@ -81,26 +81,26 @@ class Mover:
 
     @property
     def busy(self) -> bool:
-        """Whether a `live` migration is under way."""
+        """Whether a `live` migration is in progress."""
         return self._copying is not None
 
     @property
     def targets(self) -> list[int]:
-        """Devices to which blocks are under way in one."""
+        """New devices of the blocks of the `live` migration."""
         return [] if self._copying is None else self._copying.targets.tolist()
 
     @property
     def under_way(self) -> list[tuple[int, int]]:
-        """Rows of the blocks that are under way in one, each with its new device, on which room is held for it."""
+        """Rows of the blocks of the `live` migration, each with its new device, where memory is reserved for it."""
         return [] if self._copying is None else [(move.block, move.new) for move in self._copying.moves]
 
     @property
     def ready(self) -> bool:
-        """Whether there is one whose copies are all there, so that decoding can switch to them."""
+        """Whether all copies of the `live` migration have arrived, so that decoding can switch to them."""
         return self._copying is not None and self._copying.done
 
     def move(self, first: SequenceStep, blocks: IntArray, targets: IntArray) -> Process:
-        """Move blocks, shape (n,), to devices, shape (n,); each is held by the old one until its last byte has come."""
+        """Move blocks, shape (n,), to devices, shape (n,); the old device holds a block until its last byte arrives."""
         for move in self._moves(blocks, targets):
             outcome = "abandoned"
             try:
@@ -111,14 +111,14 @@ class Mover:
                 self._record(first, move, outcome)
 
     def start(self, first: SequenceStep, blocks: IntArray, targets: IntArray) -> None:
-        """Begin to copy blocks beside the decoding; room for all of them is held on their new devices from now on."""
+        """Start to copy blocks while decoding continues, and reserve memory for all of them on their new devices."""
         self._deployment.reserve(blocks, targets)
         self._copying = copying = _Copying(first, self._moves(blocks, targets))
         copying.work = self._copy_all(copying)
         self._env.process(self._copy_beside(copying))
 
     def switch(self) -> Process:
-        """Send what blocks have gained since they were copied; then all of them are on their new devices."""
+        """Send what the caches have gained since the copy, then switch all blocks to their new devices."""
         assert self._copying is not None
         copying = self._copying
         for move in copying.moves:
@@ -133,12 +133,12 @@ class Mover:
             self._record(copying.first, move, "moved")
 
     def forget_caches(self) -> None:
-        """Sequences have ended: of what has been copied, their caches are of no use any more."""
+        """Sequences have ended: do not count their caches as copied."""
         for move in self._copying.moves if self._copying else ():
             move.copied_bytes = min(move.copied_bytes, self._deployment.left_of(move.copied, move.block))
 
     def abandon(self) -> None:
-        """Give up a `live` migration, if there is one: blocks stay where they are, copies are dropped."""
+        """Cancel the `live` migration, if there is one: blocks stay on their devices, copies are dropped."""
         if self._copying is None:
             return
         copying, self._copying = self._copying, None
@@ -157,7 +157,7 @@ class Mover:
         ]
 
     def _copy_beside(self, copying: _Copying) -> Process:
-        """Copy all blocks, unless a device that has or gets one of them goes down."""
+        """Copy all blocks, unless one of the old or new devices goes down."""
         devices = {device for move in copying.moves for device in (move.old, move.new)}
         done = yield from unless_failing(self._env, self._run.outages, devices, copying.work)
         if not done and self._copying is copying:
@@ -169,7 +169,7 @@ class Mover:
         copying.done = True
 
     def _copy(self, first: SequenceStep, move: _Move) -> Process:
-        """Send what a block holds, and load its weights where they are on disk."""
+        """Send the bytes of a block, and load its weights if they are on disk."""
         move.start_s = self._env.now
         move.copied_bytes = self._deployment.to_send(move.block)
         move.copied = self._deployment.cached
@@ -212,9 +212,9 @@ class Mover:
 
 
 def load_seconds(scenario: Scenario) -> FloatArray:
-    """Time in which the weights of a block of each kind come from the disk of each device, shape (5, devices).
+    """Time to load the weights of a block of each kind from the disk of each device, shape (5, devices).
 
-    0 where they are not on disk but move with the block.
+    0 if weights are not on disk but move with the block.
     """
     cluster = scenario.cluster
     if not scenario.controller.weights_on_disk:

@@ -1,13 +1,13 @@
-"""A limit to the wall time of a call: the safety net under policies that never answer.
+"""A limit on the wall time of a call, for policies that never return.
 
-The call is made in a thread of its own, and the caller stops waiting when the time is over. That works in every thread
-and whatever the call does: it may loop, sleep, wait for a lock, run C code, or catch all exceptions. Ctrl-C reaches the
+The call runs in its own thread, and the caller stops waiting when the time is over. This works in every thread and
+whatever the call does: it may loop, sleep, wait for a lock, run C code, or catch all exceptions. Ctrl-C reaches the
 caller and not the call, so that the call cannot catch it.
 
-No thread can be ended from outside. Python raises `SystemExit` in a call that is given up, which ends a loop of Python
-code. A call that catches it, or that is in C code for longer than a second, goes on in the background until the process
-ends. C code that never releases the global interpreter lock stops the caller too: nothing in the same process helps
-against that.
+Python cannot stop a thread from outside. This module raises `SystemExit` in an overdue call, which ends a loop of
+Python code. A call that catches it, or that is in C code for longer than a second, runs on in the background
+until the process ends. C code that never releases the global interpreter lock stops the caller too: nothing in the same
+process helps against that.
 """
 
 import contextlib
@@ -25,10 +25,10 @@ from typing import Any, TypeAlias, TypeVar
 from headway.traces.errors import InputError, shown
 
 DEFAULT_LIMIT_S = 300.0
-"""Far above any decision that is worth waiting for: `exact-milp`, the slowest that is shipped, gives up after 60 s."""
+"""Default limit [s], far above any useful decision time: `exact-milp`, the slowest shipped policy, stops after 60 s."""
 
 _ATTEMPTS, _PAUSE_S = 10, 0.1
-"""How often a call that is given up is told to end, and how long it is waited for each time."""
+"""Number of attempts to end an overdue call, and the wait after each [s]."""
 
 Answer = TypeVar("Answer")
 _Calls: TypeAlias = "SimpleQueue[Callable[[], Any] | None]"
@@ -36,11 +36,11 @@ _Outcomes: TypeAlias = "SimpleQueue[tuple[Any, BaseException | None]]"
 
 
 class OverdueError(Exception):
-    """A call took longer than it may.
+    """A call exceeded its time limit.
 
     Attributes:
-        stack: file and line of each call that was under way when it was given up, the innermost last.
-        spent_s: processor time of the process meanwhile.
+        stack: file and line of each active frame when the call was stopped, the innermost last.
+        spent_s: processor time of the process during the call.
     """
 
     def __init__(self, limit_s: float, stack: tuple[tuple[str, int], ...], spent_s: float) -> None:
@@ -50,10 +50,10 @@ class OverdueError(Exception):
 
 
 class Deadline:
-    """Makes calls one after another, each with the same limit. All of them are made in one thread.
+    """Makes calls one after another, each with the same time limit, all in one thread.
 
     Args:
-        limit_s: wall time that a call may take [s]. None: any, and calls are made in the thread of the caller.
+        limit_s: wall time that a call may take [s]. None: no limit, and calls run in the thread of the caller.
 
     Raises:
         InputError: the limit is not a finite number above 0.
@@ -68,15 +68,15 @@ class Deadline:
         self._limit_s = limit_s
 
     def call(self, function: Callable[[], Answer]) -> Answer:
-        """What a function returns, if it does so in time.
+        """Call a function and return its result.
 
         Raises:
-            OverdueError: it does not.
-            BaseException: what the function raises.
+            OverdueError: the function exceeds the limit.
+            BaseException: the function raises it.
         """
         if self._limit_s is None:
             return function()
-        # Kept for the next call only if it answers this one.
+        # Keep the thread for the next call only if this call returns in time.
         thread, self._thread = self._thread or _Thread(), None
         begun_s = time.process_time()
         try:
@@ -94,13 +94,13 @@ class Deadline:
         return done
 
     def close(self) -> None:
-        """No more calls will be made: end the thread."""
+        """End the thread; make no more calls."""
         if self._thread is not None:
             self._thread.calls.put(None)
         self._thread = None
 
     def __del__(self) -> None:
-        """Whoever forgets a deadline has no use for its thread."""
+        """End the thread of a `Deadline` that was not closed."""
         self.close()
 
 
@@ -108,7 +108,7 @@ class _Thread:
     """A thread that makes calls.
 
     Attributes:
-        calls: to be made; None is the last.
+        calls: queue of calls; None ends the thread.
     """
 
     def __init__(self) -> None:
@@ -120,15 +120,15 @@ class _Thread:
         self._thread.start()
 
     def call(self, function: Callable[[], Any], limit_s: float) -> tuple[Any, BaseException | None]:
-        """What a function returns and what it raises; `Empty` when that takes too long."""
+        """The result and the exception of a function; raises `Empty` if it takes too long."""
         context = contextvars.copy_context()
         self.calls.put(lambda: context.run(function))
         return self._outcomes.get(timeout=min(limit_s, threading.TIMEOUT_MAX))
 
     def give_up(self) -> tuple[tuple[str, int], ...]:
-        """End the thread, now or when its call returns; where that call is, as in `OverdueError`."""
+        """End the thread, now or when its call returns; returns the `stack` of `OverdueError`."""
         ident = self._thread.ident
-        assert ident is not None  # it has been started, and does not end before it is told to below
+        assert ident is not None  # it has been started, and does not end before the request below
         steps = traceback.walk_stack(sys._current_frames()[ident])
         stack = [(frame.f_code.co_filename, line) for frame, line in steps]
         self.calls.put(None)

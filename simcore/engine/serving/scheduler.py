@@ -15,8 +15,8 @@ class Sequence:
         request: its number in the scenario.
         arrival_s: when it arrived.
         prompt: tokens of its prompt.
-        output: tokens that it asks for.
-        generated: tokens that it has got.
+        output: tokens to generate.
+        generated: tokens generated so far.
         cached: positions whose keys and values are in the cache.
     """
 
@@ -35,7 +35,7 @@ class Sequence:
 
 @dataclass(frozen=True)
 class Queue:
-    """What a scheduler sees when a step ends or a request comes.
+    """What a scheduler sees when a step ends or a request arrives.
 
     Attributes:
         time_s: simulated time.
@@ -49,18 +49,18 @@ class Queue:
 class Scheduler(Protocol):
     """Forms the batch of each step.
 
-    A sequence that has a cache keeps it in steps that it is not in.
+    A sequence keeps its cache during steps in which it does not take part.
     """
 
     @property
     def name(self) -> str:
-        """By which scenarios ask for it."""
+        """The name in scenarios."""
         ...
 
     def next_step(self, queue: Queue) -> Mapping[int, int]:
-        """How many tokens the next step processes, by number of the request; at least one sequence is in it.
+        """The number of tokens that the next step processes, by number of the request; at least one sequence.
 
-        As many as the sequence is `missing` make its next token; fewer are a chunk of its prefill.
+        `missing` tokens of a sequence make its next token; fewer tokens are a chunk of its prefill.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Requests become sequences, sequences are served step by step, and rows are written for both."""
+"""Serves requests step by step, and records the tables `requests` and `tokens`."""
 
 from collections import deque
 from collections.abc import Callable, Generator
@@ -18,23 +18,23 @@ from headway.traces import InputError
 from headway.traces.errors import shown, told
 
 MakeStep: TypeAlias = Callable[[Batch], Generator[simpy.Event, Any, LatencyParts]]
-"""Runs one step of a batch; where its time went."""
+"""Runs one step of a batch and returns the parts of its duration."""
 
 
 @dataclass
 class _Served:
-    """A request under way.
+    """A request that has arrived and is not finished.
 
     Attributes:
         number: of the request in the scenario.
-        request: what it asks for.
-        generated: tokens that it has got.
+        request: the request.
+        generated: tokens generated so far.
         cached: positions in the cache.
-        started_s: when it first was in a batch.
-        first_s: when it got its first token.
-        since_s: since when its next token is waited for.
-        served_s: end of the last step that it was in, or `since_s`.
-        parts: where the time since `since_s` went.
+        started_s: when it was first in a batch.
+        first_s: time of its first token.
+        since_s: start of the latency of its next token.
+        served_s: end of its last step, or `since_s`.
+        parts: parts of the time since `since_s`.
     """
 
     number: int
@@ -51,12 +51,12 @@ class _Served:
         self.since_s = self.served_s = self.request.arrival_s
 
     def view(self) -> Sequence:
-        """As the scheduler sees it."""
+        """The sequence as the scheduler sees it."""
         of = self.request
         return Sequence(self.number, of.arrival_s, of.prompt, of.output, self.generated, self.cached)
 
     def step(self, tokens: int) -> SequenceStep:
-        """Its part in a step that processes so many tokens of it."""
+        """Its part of a step that processes `tokens` of its tokens."""
         return SequenceStep(self.number, self.generated, self.request.prompt, self.cached, tokens)
 
 
@@ -64,10 +64,10 @@ class Serving:
     """Serves all requests of a run.
 
     Args:
-        run: that goes on.
+        run: the run.
         scheduler: forms the batches.
         make_step: runs one step.
-        cached_changed: is called with the sequences that have a cache, when one has joined or left.
+        cached_changed: called with the sequences that have a cache, when one has joined or left.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Serving:
         self._coming = deque(_Served(number, request) for number, request in in_order)
         self._arrived: dict[int, _Served] = {}
         self._views: dict[int, Sequence] = {}
-        # Numbers of the sequences with a cache, and of those that were in the last batch, left since or not.
+        # Numbers of the sequences with a cache, and of all sequences of the last batch, including finished ones.
         self._members: tuple[int, ...] = ()
         self._present: tuple[int, ...] = ()
 
@@ -94,7 +94,7 @@ class Serving:
         """Serve all requests, step by step.
 
         Raises:
-            InputError: the scheduler asks for what cannot be done.
+            InputError: the scheduler returns an invalid batch.
         """
         try:
             while self._arrived or self._coming:
@@ -111,13 +111,13 @@ class Serving:
                     self._record_request(one, None)
 
     def _receive(self) -> None:
-        """Requests that have arrived by now join the queue."""
+        """Add requests that have arrived to the queue."""
         while self._coming and self._coming[0].request.arrival_s <= self._env.now:
             one = self._coming.popleft()
             self._arrived[one.number], self._views[one.number] = one, one.view()
 
     def _form(self) -> Batch:
-        """The next batch: the sequences of which the scheduler wants tokens, then others that have a cache."""
+        """The next batch: the sequences that the scheduler chose, then other sequences that have a cache."""
         now = self._env.now
         tokens = self._asked(Queue(now, tuple(self._views.values())))
         batch = tuple(
@@ -135,9 +135,11 @@ class Serving:
         return batch
 
     def _asked(self, queue: Queue) -> dict[int, int]:
-        """What the scheduler wants, if it can be done."""
+        """Ask the scheduler, and validate its answer."""
         name = f"scheduler {self._scheduler.name!r}"
-        accepted = "Scheduler.next_step must return {request: tokens}, 1 to `missing` tokens of sequences in the queue"
+        accepted = (
+            "a mapping {request: tokens} from next_step, with 1 to `missing` tokens of sequences in the queue"
+        )
         try:
             tokens = dict(self._scheduler.next_step(queue))
         except Exception as error:
@@ -147,11 +149,11 @@ class Serving:
             if type(count) is not int or not 1 <= count <= most:
                 raise InputError(name, f"{shown(count)} tokens of request {shown(number)}", accepted)
         if not tokens:
-            raise InputError(name, f"no sequence at {queue.time_s:.6g} s", accepted)
+            raise InputError(name, f"an empty batch at {queue.time_s:.6g} s", accepted)
         return tokens
 
     def _account(self, batch: Batch, begun_s: float, parts: LatencyParts) -> None:
-        """A step is done: sequences have their tokens, and those that have all of them leave."""
+        """After a step: account tokens to sequences, and remove finished sequences."""
         now = self._env.now
         for step in batch:
             if not step.tokens:

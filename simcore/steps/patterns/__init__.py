@@ -1,4 +1,4 @@
-"""Execution patterns: who sends what to whom in a step. One file each, registered here."""
+"""Execution patterns: which device sends what to which in a step. One file per pattern, registered here."""
 
 from headway.simcore.registry import Registry
 from headway.simcore.steps.patterns.gathered import Gathered
@@ -8,4 +8,4 @@ from headway.simcore.steps.step_graphs import Pattern
 PATTERNS: Registry[Pattern] = Registry(
     "execution", "headway.patterns", {pattern.name: pattern for pattern in (Gathered(), Sharded())}
 )
-"""Every pattern by the name under which a scenario asks for it."""
+"""Every pattern by its name in scenarios."""

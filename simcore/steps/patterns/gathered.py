@@ -7,7 +7,7 @@ From the prompt to the token, under any placement:
    computes its heads and sends their outputs, as one message, to the output projection.
 3. The projection computes when the last output has come, and sends its own to every device with a shard of the
    feed-forward network, of which there is one unless it is cut into several.
-4. The partial sums of the shards meet at the first shard and stay there: they are the input of the next layer.
+4. The device of the first shard adds the partial sums and keeps the result, which is the input of the next layer.
 5. After the last layer the output head computes, if it is a block, and the token returns to the source.
 """
 
