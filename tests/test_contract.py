@@ -495,7 +495,7 @@ def test_the_command_shows_parameters_and_declarations() -> None:
         ("policies:Gredy", "did you mean 'Greedy'?"),
         ("simcore:Device", "a class that needs no arguments"),
         ("collections:OrderedDict", "a class with a name and a method decide"),
-        (":X", "Python's path"),
+        (":X", "MODULE:CLASS"),
     ],
 )
 def test_what_is_no_policy_is_told(name: str, said: str) -> None:

@@ -90,7 +90,7 @@ def test_a_file_for_mahimahi_carries_the_same_bytes_to_within_a_packet(file: Pat
     file.write_text("time [s],rate [Mbit/s]\n0,0\n1,0\n")
     assert "from 1 to 20,000,000 packets" in trace("convert", file, out)[1]
     file.write_text("time [s],share\n0,0.5\n1,0\n")
-    assert "a rate, for a .mahimahi file" in trace("convert", file, out)[1]
+    assert "a trace of a rate (a .mahimahi file holds nothing else)" in trace("convert", file, out)[1]
 
 
 def test_a_plot_is_written_in_the_kind_that_is_asked_for(file: Path) -> None:

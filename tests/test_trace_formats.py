@@ -779,11 +779,11 @@ def test_the_size_of_what_is_in_a_compressed_file_is_bounded(
     ("content", "message"),
     [
         (tarred(b"1\n"), r"a tar archive; expected one file out of it \(tar -xf\)"),
-        (gzip.compress(tarred(b"1\n")), "a tar archive"),
+        (gzip.compress(tarred(b"1\n"), mtime=0), "a tar archive"),
         (zipped(b"1\n", "a", "b"), "a zip file with 2 files in it; expected a zip file with one"),
         (zipped(b"1\n", "__MACOSX/._a"), "a zip file with 0 files in it"),
-        (gzip.compress(b"1\n" * 99)[:-9], "compressed data are damaged or cut off"),
-        (gzip.compress(b""), "an empty file"),
+        (gzip.compress(b"1\n" * 99, mtime=0)[:-9], "compressed data are damaged or cut off"),
+        (gzip.compress(b"", mtime=0), "an empty file"),
     ],
 )
 def test_an_archive_is_refused_with_what_to_do(file: Path, content: bytes, message: str) -> None:
@@ -795,7 +795,7 @@ def test_an_archive_is_refused_with_what_to_do(file: Path, content: bytes, messa
 
 def test_a_parquet_file_that_is_compressed_as_a_whole_is_refused(file: Path) -> None:
     parquet(file, {"time [s]": [0, 1], "rate [B/s]": [1, 2]})
-    file.write_bytes(gzip.compress(file.read_bytes()))
+    file.write_bytes(gzip.compress(file.read_bytes(), mtime=0))
     with pytest.raises(
         InputError, match="Parquet file that is compressed as a whole; expected it decompressed"
     ):

@@ -32,7 +32,7 @@ def timeline(
         Path, typer.Option("--out", "-o", metavar="FILE", help="Output file; replaced if it exists.")
     ] = Path("timeline.json"),
 ) -> None:
-    """Write a timeline of some tokens: tasks, messages, moves and decisions.
+    """Write a timeline of some tokens: tasks, messages and moves.
 
     Open it in ui.perfetto.dev or chrome://tracing.
 
