@@ -38,7 +38,7 @@ from headway.simcore.instrument import Attempt, Compute, Formed, Message, Span, 
 from headway.simcore.world.batch import Batch, after, without_work
 from headway.traces import InputError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FEW = settings(max_examples=25, deadline=None)
 SEEDS = st.integers(0, 2**32 - 1)
 

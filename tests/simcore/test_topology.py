@@ -783,7 +783,7 @@ def test_a_spread_model_collapses_in_a_cell_and_only_there() -> None:
 
 @pytest.mark.parametrize("name", ["topologies", "wifi_cell"])
 def test_the_figures_of_the_page_can_be_drawn(name: str, tmp_path: Path) -> None:
-    script = Path(__file__).parents[1] / "docs" / "examples" / f"{name}.py"
+    script = Path(__file__).parents[2] / "docs" / "examples" / f"{name}.py"
     done = subprocess.run(
         [sys.executable, "-W", "error", str(script), str(tmp_path)],
         check=False,

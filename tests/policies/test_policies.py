@@ -35,7 +35,7 @@ from headway.simcore.world.options import Overflow
 from headway.traces import InputError, Trace, on_off
 
 NAMES = policies.names()
-# `exact-milp` takes a tenth of a second for each decision; tests/test_exact.py holds it to `exact`.
+# `exact-milp` takes a tenth of a second for each decision; tests/policies/test_exact.py holds it to `exact`.
 QUICK = [name for name in NAMES if name != "exact-milp"]
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from headway import policies
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 # Imports every module but one, for each of them; prints which imports fail. The package `policies` is replaced by an
 # empty one, since `policies/__init__.py` lists all policies.

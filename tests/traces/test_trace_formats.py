@@ -193,7 +193,7 @@ def test_every_format_has_a_file_here() -> None:
 
 
 def test_every_format_is_described_in_the_order_in_which_it_is_tried() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "traces.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "traces.md").read_text(encoding="utf-8")
     table = page.partition("\n## Formats\n")[2]
     assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(FORMATS)
 

@@ -47,7 +47,7 @@ from headway.simcore import (
 from headway.traces import InputError, Trace
 
 DOWN = Trace.constant(0.0)
-generator = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "generate_policies.py"))
+generator = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "generate_policies.py"))
 # Its solver takes a tenth of a second for each decision, and it is asked hundreds of times.
 QUICK = [name for name in policies.names() if name != "exact-milp"]
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import headway.simcore.engine.network.fluid
 import headway.simcore.engine.network.maxmin_incremental
 
-OURS = Path(__file__).parent / "flows"
+OURS = Path(__file__).parents[1] / "flows"
 THEIRS = Path(os.environ.get("HEADWAY_REFERENCE_FLOWS") or OURS)
 
 
@@ -138,7 +138,7 @@ def drawn(seed: int) -> Case:
 
 
 def write_ours() -> None:
-    """Make the shipped cases; `python tests/test_network_reference.py` does."""
+    """Make the shipped cases; `python tests/simcore/test_network_reference.py` does."""
     OURS.mkdir(exist_ok=True)
     for seed in range(6):
         case = drawn(seed)

@@ -182,7 +182,7 @@ def test_shipped_campaigns_can_be_planned_and_one_has_a_thousand_different_runs(
 
 
 def test_every_key_is_explained() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "campaigns.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "campaigns.md").read_text()
     for section in (CampaignFile, AxesSection, AxisSection):
         for key in section.model_fields:
             assert re.search(rf"`(\w+\.)?{key}`|{{{key}:|, {key}:", page), key
