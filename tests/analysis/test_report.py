@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 from typer.testing import CliRunner
 
-import policies as shipped
+from headway import policies as shipped
 from headway.analysis.cli import app
 from headway.analysis.figures.style import looks
 from headway.analysis.report import ReportData, page, rank_policies, read_results, verdict
