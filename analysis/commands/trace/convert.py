@@ -9,21 +9,13 @@ import typer
 
 from headway.analysis.commands.trace.options import (
     As,
-    ColumnName,
     File,
     Format,
-    MaxGap,
-    Merge,
-    Repair,
-    RowStep,
-    Select,
-    TimeColumn,
-    TimeUnit,
-    Unit,
-    Where,
+    Given,
     check_suffix,
     reading,
     recording,
+    with_reading,
 )
 from headway.analysis.console.terminal import reported, show
 
@@ -31,21 +23,14 @@ if TYPE_CHECKING:
     from headway.traces import Recording
 
 
+@with_reading
 def convert(
     file: File,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write: .csv, .parquet or .mahimahi.")],
     format: Format = None,  # noqa: A002
     quantity: As = None,
-    unit: Unit = None,
-    time_unit: TimeUnit = None,
-    column: ColumnName = None,
-    time_column: TimeColumn = None,
-    repair: Repair = False,
-    max_gap: MaxGap = None,
-    select: Select = None,
-    where: Where = None,
-    merge: Merge = None,
-    row_step: RowStep = None,
+    *,
+    given: Given,
 ) -> None:
     """Write a recorded trace, repaired, to another file.
 
@@ -56,9 +41,7 @@ def convert(
         from headway.traces import InputError, write_csv, write_mahimahi, write_parquet
 
         check_suffix(out, (".csv", ".parquet", ".mahimahi"))
-        options = reading(
-            unit, time_unit, column, time_column, repair, max_gap, select, where, merge, row_step
-        )
+        options = reading(**given)
         found = recording(file, quantity, format, options)
         with writing(out):
             if out.suffix == ".mahimahi":

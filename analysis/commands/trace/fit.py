@@ -10,22 +10,14 @@ import typer
 from headway.analysis.commands.trace.generate import section
 from headway.analysis.commands.trace.options import (
     As,
-    ColumnName,
     File,
     Format,
-    MaxGap,
-    Merge,
-    Repair,
-    RowStep,
-    Select,
+    Given,
     Step,
-    TimeColumn,
-    TimeUnit,
-    Unit,
-    Where,
     duration,
     reading,
     recording,
+    with_reading,
 )
 from headway.analysis.console.terminal import reported, show
 
@@ -35,6 +27,7 @@ if TYPE_CHECKING:
     from headway.traces import Fit, Quantity
 
 
+@with_reading
 def fit(
     file: File,
     kind: Annotated[str | None, typer.Option(metavar="KIND", help="Only this kind; all by default.")] = None,
@@ -45,16 +38,8 @@ def fit(
     step: Step = None,
     format: Format = None,  # noqa: A002
     quantity: As = None,
-    unit: Unit = None,
-    time_unit: TimeUnit = None,
-    column: ColumnName = None,
-    time_column: TimeColumn = None,
-    repair: Repair = False,
-    max_gap: MaxGap = None,
-    select: Select = None,
-    where: Where = None,
-    merge: Merge = None,
-    row_step: RowStep = None,
+    *,
+    given: Given,
 ) -> None:
     """Fit synthetic traces to a recorded one.
 
@@ -67,9 +52,7 @@ def fit(
         from headway.traces import fit as fitted
         from headway.traces.fit import fit_all
 
-        options = reading(
-            unit, time_unit, column, time_column, repair, max_gap, select, where, merge, row_step
-        )
+        options = reading(**given)
         found = recording(file, quantity, format, options)
         step_s = duration(step, "--step") or found.window_s or None
         refused: dict[str, InputError] = {}

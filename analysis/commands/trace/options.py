@@ -2,8 +2,11 @@
 
 # ruff: noqa: PLC0415
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import typer
 
@@ -11,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from headway.traces import Options, Quantity, Recording
+
+Given: TypeAlias = dict[str, Any]
+"""Values of the options of `reading` on the command line, by parameter."""
 
 _WORDS: "dict[str, Quantity]" = {
     "rate": "rate",
@@ -94,21 +100,21 @@ def check_suffix(path: Path, accepted: "Collection[str]") -> None:
 
 
 def reading(
-    unit: str | None,
-    time_unit: str | None,
-    column: str | None,
-    time_column: str | None,
-    repair: bool,
-    max_gap: str | None,
-    select: str | None,
-    where: list[str] | None,
-    merge: str | None,
-    row_step: str | None,
+    unit: Unit = None,
+    time_unit: TimeUnit = None,
+    column: ColumnName = None,
+    time_column: TimeColumn = None,
+    repair: Repair = False,
+    max_gap: MaxGap = None,
+    select: Select = None,
+    where: Where = None,
+    merge: Merge = None,
+    row_step: RowStep = None,
 ) -> "Options":
-    """What the command line says about files.
+    """Parse the options of the command line that say how files are read.
 
     Raises:
-        InputError: one of it cannot be used.
+        InputError: an option cannot be used.
     """
     from headway.traces import Options
 
@@ -124,6 +130,23 @@ def reading(
         merge=cast("Any", merge),
         step_s=duration(row_step, "--row-step"),
     )
+
+
+def with_reading(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `reading`, in place of its parameter `given`, which receives their values."""
+    shared = inspect.signature(reading).parameters
+
+    @functools.wraps(command)
+    def wrapper(**values: Any) -> None:
+        command(given={name: values.pop(name) for name in shared}, **values)
+
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        parameters.extend(shared.values() if name == "given" else [parameter])
+    # Typer reads the options of a command from its signature and its annotations.
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {one.name: one.annotation for one in parameters}
+    return wrapper
 
 
 def columns_of_requests(text: str) -> dict[str, str]:

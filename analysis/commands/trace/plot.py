@@ -9,40 +9,25 @@ import typer
 
 from headway.analysis.commands.trace.options import (
     As,
-    ColumnName,
     File,
     Format,
-    MaxGap,
-    Merge,
-    Repair,
-    RowStep,
-    Select,
-    TimeColumn,
-    TimeUnit,
-    Unit,
-    Where,
+    Given,
     check_suffix,
     reading,
     recording,
+    with_reading,
 )
 from headway.analysis.console.terminal import reported, show
 
 
+@with_reading
 def plot(
     file: File,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="IMAGE", help="File to write, .svg or .png.")],
     format: Format = None,  # noqa: A002
     quantity: As = None,
-    unit: Unit = None,
-    time_unit: TimeUnit = None,
-    column: ColumnName = None,
-    time_column: TimeColumn = None,
-    repair: Repair = False,
-    max_gap: MaxGap = None,
-    select: Select = None,
-    where: Where = None,
-    merge: Merge = None,
-    row_step: RowStep = None,
+    *,
+    given: Given,
 ) -> None:
     """Draw a recorded trace over time and as a distribution."""
     with reported():
@@ -51,9 +36,7 @@ def plot(
         from headway.analysis.files.atomic import writing
 
         check_suffix(out, METADATA)
-        options = reading(
-            unit, time_unit, column, time_column, repair, max_gap, select, where, merge, row_step
-        )
+        options = reading(**given)
         found = recording(file, quantity, format, options)
         figure = trace_figure(Path(file).name, found)
         with writing(out):
