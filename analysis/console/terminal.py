@@ -78,17 +78,15 @@ def scenario_file(name: str, where: str = "SCENARIO", beside: str = "") -> "Path
     Raises:
         InputError: there is neither.
     """
-    from pathlib import Path
-
     from headway import simcore
+    from headway.simcore.files.load import scenario_path
     from headway.traces.errors import InputError, shown
 
-    if name in simcore.shipped_scenarios():
-        return simcore.shipped_scenario(name)
-    if not os.path.exists(name):
+    path = scenario_path(name)
+    if not name or not os.path.exists(path):
         names = ", ".join(simcore.shipped_scenarios())
         raise InputError(where, shown(name), f"{beside}the path of a YAML file, or one of {names}")
-    return Path(name)
+    return path
 
 
 def decision_limit(text: str | None) -> float | None:

@@ -19,6 +19,7 @@ from headway.analysis.experiments.design import (
     variants,
 )
 from headway.simcore.files.bounds import MOST_SEEDS
+from headway.simcore.files.load import scenario_path
 from headway.simcore.files.mistakes import validated
 from headway.simcore.files.overrides.changes import Change, parse_change
 from headway.simcore.files.schema import FileName, Name, Policies
@@ -121,9 +122,7 @@ def read_campaign(path: str | os.PathLike[str]) -> Campaign:
 
 def _scenario(document: Document, name: str) -> Path:
     """The shipped scenario of this name, else the file at this path from the campaign's."""
-    if name in simcore.shipped_scenarios():
-        return simcore.shipped_scenario(name)
-    path = Path(document.path).parent / name
+    path = scenario_path(name, Path(document.path).parent)
     if not path.exists():
         known = ", ".join(simcore.shipped_scenarios())
         raise InputError(

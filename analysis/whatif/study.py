@@ -7,8 +7,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from headway import simcore
 from headway.simcore.files.bounds import MOST_SEEDS
+from headway.simcore.files.load import scenario_path
 from headway.simcore.files.mistakes import validated
 from headway.simcore.files.overrides.changes import Change, Scale, Set, parse_change, parse_settings
 from headway.simcore.files.section import Section
@@ -120,9 +120,7 @@ def read_study(document: Document) -> Study:
 
 def _base(document: Document, name: str) -> Path:
     """The shipped scenario of this name, else the file at this path from the study."""
-    if name in simcore.shipped_scenarios():
-        return simcore.shipped_scenario(name)
-    return Path(document.path).parent / name
+    return scenario_path(name, Path(document.path).parent)
 
 
 def parse_variant(text: str) -> tuple[str, tuple[Change, ...]]:

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import yaml
-
 from headway.simcore.engine.compute import DISCIPLINES
 from headway.simcore.engine.network.network import SHARING_RULES
 from headway.simcore.engine.network.transport import TRANSPORTS, Tcp
@@ -15,7 +13,7 @@ from headway.simcore.files.bounds import MOST_VALUES
 from headway.simcore.files.mistakes import validated
 from headway.simcore.files.placement import write_placement
 from headway.simcore.files.schema import ScenarioFile
-from headway.simcore.files.yaml_document import Document
+from headway.simcore.files.yaml_document import Document, yaml_text
 from headway.simcore.registry import Named, Registry, name_of
 from headway.simcore.scenario import PolicyChoice, Scenario
 from headway.simcore.steps.patterns import PATTERNS
@@ -55,7 +53,7 @@ def dump_scenario(scenario: Scenario) -> str:
         validated(Document("scenario", "", values, {}, {(): "scenario"}), ScenarioFile)
     except InputError as error:
         raise ValueError(f"a scenario file cannot say this: {error}") from error
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+    return yaml_text(values)
 
 
 def _size(value: Any) -> int:

@@ -103,3 +103,8 @@ def shipped_scenario(name: str) -> Path:
     if name not in shipped_scenarios():
         raise InputError("scenario", shown(name), one_of(name, shipped_scenarios()))
     return Path(str(resources.files("headway.simcore") / "scenarios" / f"{name}.yaml"))
+
+
+def scenario_path(name: str, folder: str | os.PathLike[str] = "") -> Path:
+    """The file of the shipped scenario of this name, otherwise the path `name` from a folder, which may not exist."""
+    return shipped_scenario(name) if name in shipped_scenarios() else Path(folder) / name

@@ -113,13 +113,23 @@ def document_of(values: Mapping[str, Any], folder: str | os.PathLike[str]) -> Do
         InputError: there are values that a file cannot have.
     """
     try:
-        text = yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+        text = yaml_text(values)
     except yaml.YAMLError as error:
         raise InputError("scenario", str(error).partition("\n")[0], "plain Python values") from error
     root, lines = _composed("scenario", text)
     places = dict.fromkeys(lines, "scenario")
     path = os.path.join(folder, "scenario.yaml")
     return Document(path, text, _constructed("scenario", text, root), {}, places)
+
+
+def yaml_text(values: Mapping[str, Any]) -> str:
+    """Values as the text of a file, which has no aliases.
+
+    Raises:
+        yaml.YAMLError: a value has a type that files do not have.
+    """
+    text: str = yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return text
 
 
 class _Dumper(yaml.SafeDumper):
