@@ -52,7 +52,7 @@ def write_findings(
 ) -> None:
     """Write what came out of many runs: tables as Parquet and CSV, figures, the scenario as the user wrote it.
 
-    In CSV, an apostrophe stands before a text that a spreadsheet would run as a formula; Parquet has it as it is.
+    In CSV, an apostrophe is put before any text that a spreadsheet would run as a formula; Parquet has the plain text.
     """
     for name, frame in frames.items():
         pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), folder / f"{name}.parquet")

@@ -101,7 +101,7 @@ def _compare(
     by_label: "dict[str, Policy]",
     options: "RunOptions",
 ) -> "tuple[Result, list[str]]":
-    """All runs, under a progress bar if somebody is watching; and what is told of how they went."""
+    """The results of all runs, made under a progress bar on a terminal, and the notes about lateness and audits."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from headway.analysis.compare import compare, total_tokens

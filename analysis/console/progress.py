@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def progress_bar(*columns: "ProgressColumn") -> "Progress":
-    """A bar of these columns that goes away when it ends; hidden where nobody is watching."""
+    """A progress bar with these columns. It disappears at the end, and is not drawn outside a terminal."""
     from rich.progress import Progress
 
     return Progress(*columns, console=console(), transient=True, disable=not sys.stdout.isatty())

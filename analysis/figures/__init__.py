@@ -1,7 +1,7 @@
 """Figures of one run, of several, and of a campaign, all in one style and from tables alone.
 
 Every function takes data frames and gives a matplotlib figure; `analysis.figures.saving.save_figure` writes it.
-`policy` is the column that is told apart by colour, and `run` names the world-and-policy that a row belongs to.
+Colours distinguish the values of the column `policy`; `run` names the run (a world and a policy) of a row.
 """
 
 from headway.analysis.figures.across_worlds import difference_figure, gap_figure, heat_map

@@ -13,7 +13,7 @@ _MEGABIT = 8e-6
 
 
 def memory_counters(replay: Replay, seen: Window) -> Iterator[Event]:
-    """What the model holds on each device, and what is free beside it, as decoding of each token begins."""
+    """Memory of the model and free memory on each device, at the start of each token."""
     begun = {(s.request, s.token): s.begun_s for s in replay.spans if isinstance(s, Attempt)}
     for row in replay.result.devices.to_dict("records"):
         at_s = begun[row["request"], row["token"]]
