@@ -23,11 +23,12 @@ from headway.simcore.results import TABLES
 from headway.simcore.scenario import Request, Scenario
 
 _SAMPLES = 3
-_ENOUGH_S = 10.0
-"""After so long no further world is sampled; what the samples of all policies in the first may take together."""
 
-_LEAST_S = 1.0
-"""What a sample may take in any case."""
+SAMPLING_LIMIT_S = 10.0
+"""Wall time after which no further world is sampled; the policies share it in the first world."""
+
+LEAST_SAMPLE_S = 1.0
+"""Wall time that every sample may take, however many policies share the limit."""
 
 MOST_TOKENS = 1000
 """Tokens that a sample makes; longer runs are taken to go on as they began."""
@@ -121,12 +122,12 @@ def _stored(plan: Plan, view: View, status: CampaignStatus) -> dict[str, tuple[f
 def _samples(plan: Plan, status: CampaignStatus) -> Iterator[_Sample]:
     """Some runs: one world after another under all policies, until it is enough."""
     begun, count = time.perf_counter(), len(plan.policies)
-    deadline = Deadline(max(_LEAST_S, _ENOUGH_S / count))
+    deadline = Deadline(max(LEAST_SAMPLE_S, SAMPLING_LIMIT_S / count))
     worlds = plan.runs // count
     chosen = {(2 * i + 1) * worlds // (2 * _SAMPLES) for i in range(_SAMPLES)}
     cases = (case for case in plan.cases() if case[0] // count in chosen)
     for number, (world, inside) in enumerate(plan.worlds(cases)):
-        if number and time.perf_counter() - begun > _ENOUGH_S:
+        if number and time.perf_counter() - begun > SAMPLING_LIMIT_S:
             return
         content, share = _beginning(world.content)
         data, apart = packed(content, plan.fixed)
