@@ -305,9 +305,9 @@ def _random_requests() -> Iterator[str]:
 def _units() -> Iterator[str]:
     """One row per quantity."""
     for quantity, name in NAMES.items():
-        accepted = ACCEPTED[quantity].split(" such as ")[-1]
+        expected = ACCEPTED[quantity].split(" such as ")[-1]
         units = ", ".join(f"`{unit}`" for unit in UNITS[quantity] if unit and not _PREFIXED.match(unit))
-        yield f"| {name} | {accepted} | {units} |"
+        yield f"| {name} | {expected} | {units} |"
 
 
 def _sections(above: str, section: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:

@@ -78,7 +78,7 @@ def trouble(name: str) -> str:
     try:
         declared(create(name))
     except Exception as error:
-        return error.found if isinstance(error, InputError) else told(error)
+        return error.got if isinstance(error, InputError) else told(error)
     return ""
 
 
@@ -129,8 +129,8 @@ def chosen(choice: PolicyChoice) -> Policy:
     values = {}
     for key, value in choice.parameters.items():
         if key not in known:
-            accepted = one_of(str(key), known) if known else "no parameters"
-            raise InputError(where, f"the parameter {shown(key)}", accepted)
+            expected = one_of(str(key), known) if known else "no parameters"
+            raise InputError(where, f"the parameter {shown(key)}", expected)
         try:
             values[key] = TypeAdapter(get_type_hints(policy)[key]).validate_python(value)
         except ValidationError as error:
@@ -157,8 +157,8 @@ def found(name: str, where: str = "policy") -> Callable[[], Policy]:
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # code of others may raise anything when it is imported
-        accepted = "MODULE:CLASS, a module that Python can import and a class in it"
-        raise InputError(where, f"{shown(name)} ({told(error)})", accepted) from error
+        expected = "MODULE:CLASS, a module that Python can import and a class in it"
+        raise InputError(where, f"{shown(name)} ({told(error)})", expected) from error
     made = getattr(module, class_name, None)
     if not callable(made):
         what = "" if made is None else f", an object of the class {type(made).__name__}"
@@ -185,8 +185,8 @@ def _made(make: Callable[[], Any], name: str, where: str) -> Policy:
     try:
         policy: Policy = make()
     except TypeError as error:
-        accepted = "a class that needs no arguments, or a function without arguments that returns a policy"
-        raise InputError(where, f"{shown(name)} ({error})", accepted) from error
+        expected = "a class that needs no arguments, or a function without arguments that returns a policy"
+        raise InputError(where, f"{shown(name)} ({error})", expected) from error
     except InputError:
         raise
     except (Exception, SystemExit) as error:
@@ -227,8 +227,8 @@ def _find(name: str, where: str) -> Callable[..., Policy]:
     if len(entries) + (name in _POLICIES) > 1:
         shipped = ["Headway itself"] if name in _POLICIES else []
         by = " and by ".join([*shipped, *map(_origin, entries)])
-        found = f"the policy {shown(name)}, which is registered by {by}"
-        raise InputError(where, found, "a name that one package registers (uninstall or rename the others)")
+        got = f"the policy {shown(name)}, which is registered by {by}"
+        raise InputError(where, got, "a name that one package registers (uninstall or rename the others)")
     return _POLICIES[name] if name in _POLICIES else _loaded(entries[0], where)
 
 
@@ -241,10 +241,10 @@ def _loaded(entry: EntryPoint, where: str) -> Callable[..., Policy]:
     try:
         make = entry.load()
     except (Exception, SystemExit) as error:  # code of others may raise anything when it is imported
-        found = f"the policy {shown(entry.name)} of {_origin(entry)} ({told(error)})"
-        raise InputError(where, found, "a class that can be imported") from error
+        got = f"the policy {shown(entry.name)} of {_origin(entry)} ({told(error)})"
+        raise InputError(where, got, "a class that can be imported") from error
     if not callable(make):
-        found = f"the policy {shown(entry.name)} of {_origin(entry)}, which is not a class"
-        raise InputError(where, found, "a class with a name and a method decide")
+        got = f"the policy {shown(entry.name)} of {_origin(entry)}, which is not a class"
+        raise InputError(where, got, "a class with a name and a method decide")
     policy: Callable[..., Policy] = make
     return policy

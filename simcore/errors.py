@@ -42,16 +42,14 @@ class PolicyError(InputError):
         time_s: simulated time at which it was asked.
     """
 
-    def __init__(
-        self, policy: str, request: int, token: int, time_s: float, found: str, accepted: str
-    ) -> None:
+    def __init__(self, policy: str, request: int, token: int, time_s: float, got: str, expected: str) -> None:
         self.policy = policy
         self.request = request
         self.token = token
         self.time_s = time_s
         where = f"policy {shown(policy)}, asked at token {token} of request {request} at {time_s:.6g} s"
-        super().__init__(where, found, accepted)
+        super().__init__(where, got, expected)
 
     def __reduce__(self) -> tuple[type["PolicyError"], tuple[str, int, int, float, str, str]]:  # type: ignore[override]
         """Let the exception be pickled, so that worker processes can return it."""
-        return type(self), (self.policy, self.request, self.token, self.time_s, self.found, self.accepted)
+        return type(self), (self.policy, self.request, self.token, self.time_s, self.got, self.expected)

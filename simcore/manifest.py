@@ -114,12 +114,12 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def check_folder(folder: Path, accepted: str) -> None:
+def check_folder(folder: Path, expected: str) -> None:
     """Refuse a folder with a damaged file. A folder without a manifest is not checked.
 
     Args:
         folder: with tables.
-        accepted: what the error message says is expected.
+        expected: what the error message says is expected.
 
     Raises:
         InputError: a file is damaged; names the first one and its damage.
@@ -129,8 +129,8 @@ def check_folder(folder: Path, accepted: str) -> None:
     except FileNotFoundError:
         return
     for name, record in manifest.files.items():
-        if found := record.damage(folder / name):
-            raise InputError(str(folder / name), found, accepted)
+        if got := record.damage(folder / name):
+            raise InputError(str(folder / name), got, expected)
 
 
 def _record(path: Path) -> dict[str, int | str]:

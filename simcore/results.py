@@ -251,8 +251,8 @@ def read_table(path: Path, schema: pa.Schema | None = None, *, versioned: bool =
     except (OSError, ValueError, pa.ArrowException) as error:
         if isinstance(error, InputError):
             raise
-        found = "a missing file" if isinstance(error, FileNotFoundError) else reason(error)
-        raise InputError(str(path), found, "a table written by headway") from error
+        got = "a missing file" if isinstance(error, FileNotFoundError) else reason(error)
+        raise InputError(str(path), got, "a table written by headway") from error
     check_table(table, str(path))
     return table
 
@@ -279,8 +279,8 @@ def check_table(table: pa.Table, where: str) -> None:
             continue
         odd = _odd(column.to_numpy(), field.name.startswith(_MAYBE_INFINITE))
         if odd is not None:
-            found = f"the number {odd:g} in {shown(field.name)}"
-            raise InputError(where, found, "numbers that a run can produce")
+            got = f"the number {odd:g} in {shown(field.name)}"
+            raise InputError(where, got, "numbers that a run can produce")
 
 
 def _odd(column: FloatArray, maybe_infinite: bool) -> float | None:

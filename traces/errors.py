@@ -20,19 +20,19 @@ class InputError(ValueError):
 
     Attributes:
         where: the file, with line or key path, in which the mistake sits.
-        found: what stands there, in a few words.
-        accepted: what would be accepted instead.
+        got: what stands there, in a few words.
+        expected: what would be accepted instead.
     """
 
-    def __init__(self, where: str, found: str, accepted: str) -> None:
+    def __init__(self, where: str, got: str, expected: str) -> None:
         self.where = where
-        self.found = found
-        self.accepted = accepted
-        super().__init__(f"{where}: got {found}; expected {accepted}")
+        self.got = got
+        self.expected = expected
+        super().__init__(f"{where}: got {got}; expected {expected}")
 
     def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str]]:
         """Survive the trip back from a worker process, which a custom `__init__` otherwise does not."""
-        return type(self), (self.where, self.found, self.accepted)
+        return type(self), (self.where, self.got, self.expected)
 
 
 def shown(value: object) -> str:

@@ -159,8 +159,8 @@ def _check_plausible(trace: Trace, length_s: float) -> None:
     positive = trace.values[trace.values > 0.0]
     for what, number in (("values", positive.max()), ("values", positive.min()), ("a length [s]", length_s)):
         if not 1 / _PLAUSIBLE < number < _PLAUSIBLE:
-            accepted = f"numbers from {1 / _PLAUSIBLE:g} to {_PLAUSIBLE:g}"
-            raise InputError("trace", f"{what} of {number:g}", accepted)
+            expected = f"numbers from {1 / _PLAUSIBLE:g} to {_PLAUSIBLE:g}"
+            raise InputError("trace", f"{what} of {number:g}", expected)
 
 
 def _sampled(trace: Trace, step_s: float | None) -> _Sample:
@@ -172,8 +172,8 @@ def _sampled(trace: Trace, step_s: float | None) -> _Sample:
                 "step", str(error), "a step above 0 that makes at most a million values"
             ) from error
     if np.ptp(trace.values) <= _ROUNDING * trace.values.max():
-        found = f"a trace that always is {trace.values[0]:.6g}"
-        raise InputError("trace", found, "one that changes (a constant needs no model)")
+        got = f"a trace that always is {trace.values[0]:.6g}"
+        raise InputError("trace", got, "one that changes (a constant needs no model)")
     between = np.diff(trace.times)
     last = float(np.median(between)) if trace.duration is None else trace.duration - float(trace.times[-1])
     spans = np.append(between, last).astype(np.float64)

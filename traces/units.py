@@ -102,9 +102,9 @@ def factor(unit: str, quantity: Quantity, where: str) -> float:
     known = UNITS[quantity]
     if unit in known:
         return known[unit]
-    found = f"the unit {shown(unit)}" if unit else "a number without a unit"
+    got = f"the unit {shown(unit)}" if unit else "a number without a unit"
     units = _SPELLED.get(quantity) or ", ".join(u for u in known if u)
-    raise InputError(where, found, f"{ACCEPTED[quantity]} (units: {units}){_hint(unit, quantity)}")
+    raise InputError(where, got, f"{ACCEPTED[quantity]} (units: {units}){_hint(unit, quantity)}")
 
 
 def _hint(unit: str, quantity: Quantity) -> str:

@@ -70,8 +70,8 @@ def write_mahimahi(rate: Trace, path: str | Path, length_s: float) -> None:
     period = round(length_s * 1000)
     packets = int(rate.integral(0.0, period / 1000) * (1 + 1e-12) // _PACKET_BYTES) if period else 0
     if not 1 <= packets <= MOST_PACKETS:
-        found = f"{packets:,} packets of {_PACKET_BYTES} bytes in {period:,} ms"
-        raise InputError(str(path), found, f"from 1 to {MOST_PACKETS:,} packets")
+        got = f"{packets:,} packets of {_PACKET_BYTES} bytes in {period:,} ms"
+        raise InputError(str(path), got, f"from 1 to {MOST_PACKETS:,} packets")
     reached = rate.reach(0.0, _PACKET_BYTES * np.arange(1.0, packets + 1))
     # The time of a packet is rounded: it must not be pushed into the next millisecond by that.
     stamps = np.minimum(np.ceil(reached * 1000 - 1e-6), period).astype(np.int64)

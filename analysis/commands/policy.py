@@ -137,9 +137,9 @@ def _examiner() -> "Callable[[Factory, Level], Report]":
     try:
         from headway.policies.contract import check_policy
     except ModuleNotFoundError as error:
-        accepted = "an installation with the extra `test`: pip install 'headway[test]'"
+        expected = "an installation with the extra `test`: pip install 'headway[test]'"
         raise InputError(
-            "policy check", f"an installation without the module {error.name}", accepted
+            "policy check", f"an installation without the module {error.name}", expected
         ) from error
     return check_policy
 

@@ -133,8 +133,8 @@ def _scenario(document: Document, name: str) -> Path:
 
 def _seeds(document: Document, file: CampaignFile, scenario: Path) -> tuple[int, ...]:
     if (file.seeds is None) == (file.replications is None):
-        found = "neither seeds nor replications" if file.seeds is None else "both seeds and replications"
-        raise InputError(document.where(()), found, "either seeds (a list) or replications (a number)")
+        got = "neither seeds nor replications" if file.seeds is None else "both seeds and replications"
+        raise InputError(document.where(()), got, "either seeds (a list) or replications (a number)")
     if file.seeds is not None:
         if file.seed is not None:
             raise InputError(
@@ -158,8 +158,8 @@ def _axis(document: Document, key: KeyPath, axis: AxisSection) -> Axis:
     place = document.where(key)
     if len(given) != 1 or (axis.path is None) != (given == {"variants"}):
         keys = [name for name in ("path", *sorted(given)) if name in given or axis.path is not None]
-        accepted = "path with values, path with factors, or variants"
-        raise InputError(place, f"the keys {', '.join(keys) or '(none)'}", accepted)
+        expected = "path with values, path with factors, or variants"
+        raise InputError(place, f"the keys {', '.join(keys) or '(none)'}", expected)
     if axis.path is None:
         levels = {
             label: _changes(document, (*key, "variants", label), texts)

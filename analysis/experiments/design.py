@@ -137,8 +137,8 @@ class Campaign:
     def _check_axes(self) -> None:
         for name in self.axes:
             if name in CASE or not name.strip() or not name.isprintable():
-                accepted = f"printable text other than {', '.join(CASE)}"
-                raise InputError("axes", f"the axis {shown(name)}", accepted)
+                expected = f"printable text other than {', '.join(CASE)}"
+                raise InputError("axes", f"the axis {shown(name)}", expected)
         if twice := sorted(self.product.keys() & self.zipped.keys()):
             raise InputError("axes", f"the axis {shown(twice[0])} twice", "axes with distinct names")
         sizes = {name: len(axis.levels) for name, axis in self.zipped.items()}

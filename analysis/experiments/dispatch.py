@@ -180,8 +180,8 @@ def mapped(
         for back in dispatcher.results(iter(range(len(tasks)))):
             for number, result in back:
                 if isinstance(result, Lost):
-                    accepted = "policies that do not end the worker process"
-                    raise InputError(describe(tasks[number]), result.reason, accepted)
+                    expected = "policies that do not end the worker process"
+                    raise InputError(describe(tasks[number]), result.reason, expected)
                 waiting[number] = result
             while due in waiting:
                 yield waiting.pop(due)

@@ -172,13 +172,13 @@ def dask_workers(address: str) -> Iterator[Workers]:
     try:
         distributed: Any = importlib.import_module("distributed")
     except ImportError as error:
-        accepted = "an installation with Dask: pip install 'headway[dask]'"
-        raise InputError("--dask", "an installation without the module distributed", accepted) from error
+        expected = "an installation with Dask: pip install 'headway[dask]'"
+        raise InputError("--dask", "an installation without the module distributed", expected) from error
     try:
         client = distributed.Client(address, timeout=_PATIENCE_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
-        found = f"no answer from {shown(address)}"
-        raise InputError("--dask", found, 'the address of a scheduler, such as "tcp://host:8786"') from error
+        got = f"no answer from {shown(address)}"
+        raise InputError("--dask", got, 'the address of a scheduler, such as "tcp://host:8786"') from error
     with client:
         _check_dask(client, address)
 
@@ -210,9 +210,9 @@ def _answering(address: str) -> Iterator[None]:
     try:
         yield
     except (OSError, CancelledError, RuntimeError) as error:
-        found = f"no answer from {shown(address)} any more ({told(error)})"
+        got = f"no answer from {shown(address)} any more ({told(error)})"
         raise InputError(
-            "--dask", found, "a scheduler that stays up (finished runs are in the store)"
+            "--dask", got, "a scheduler that stays up (finished runs are in the store)"
         ) from error
 
 
@@ -221,8 +221,8 @@ def _wait_for_workers(client: Any, address: str) -> None:
         try:
             client.wait_for_workers(1, timeout=_PATIENCE_S)
         except TimeoutError as error:
-            found = f"no workers at {shown(address)} within {_PATIENCE_S:.0f} s"
-            raise InputError("--dask", found, "a scheduler with workers: dask worker ADDRESS") from error
+            got = f"no workers at {shown(address)} within {_PATIENCE_S:.0f} s"
+            raise InputError("--dask", got, "a scheduler with workers: dask worker ADDRESS") from error
 
 
 def _check_dask(client: Any, address: str) -> None:

@@ -94,9 +94,9 @@ class Plan:
             world, inside = load(), list(group)
             number, name = inside[0]
             if run_id(world.digest, self.digests[self.choice(number).label]) != name:
-                found = "a scenario or trace that has changed since the campaign began"
+                got = "a scenario or trace that has changed since the campaign began"
                 raise InputError(
-                    str(self.campaign.scenario), found, "input files that do not change during a campaign"
+                    str(self.campaign.scenario), got, "input files that do not change during a campaign"
                 )
             yield world, inside
 
@@ -153,9 +153,9 @@ def _digest_of(choice: PolicyChoice) -> str:
     try:
         return policy_digest(policy)
     except TypeError as error:
-        found = f"{shown(choice.name)}, whose parameters cannot be read ({told(error)})"
-        accepted = "a policy that is a dataclass with its parameters as fields (numbers, texts, lists)"
-        raise InputError(choice.where, found, accepted) from error
+        got = f"{shown(choice.name)}, whose parameters cannot be read ({told(error)})"
+        expected = "a policy that is a dataclass with its parameters as fields (numbers, texts, lists)"
+        raise InputError(choice.where, got, expected) from error
 
 
 def _places(campaign: Campaign) -> Iterator[tuple[Point, Callable[[], World]]]:
@@ -178,7 +178,7 @@ def load_world(
         return World.of(opened()(seed))
     except DoesNotFitError as error:
         changes = tuple(change.text for change in point.changes)
-        detail = f"got {error.found}; expected {error.accepted}"
+        detail = f"got {error.got}; expected {error.expected}"
         return World.of(InfeasibleWorld(campaign.scenario.stem, seed, detail, changes))
 
 

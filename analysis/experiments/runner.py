@@ -220,8 +220,8 @@ def _given_up(call: _Call, lost: Lost) -> Batch:
     return Batch(failure(name, lost.reason), 0, {name: lost.reason}, 0.0)
 
 
-def _other_code(found: str) -> InputError:
-    return InputError("workers", found, "the same code as the runner's, unchanged while a campaign runs")
+def _other_code(got: str) -> InputError:
+    return InputError("workers", got, "the same code as the runner's, unchanged while a campaign runs")
 
 
 def _summary(tally: Tally) -> str:

@@ -82,19 +82,19 @@ def _check_replaceable(place: Path, target: Path, files: Collection[str], mark: 
         raise InputError(str(target), f"{above}, which is not a folder", "a path below a folder")
     if not os.path.lexists(place):
         return
-    accepted = "a new folder, an empty one, or a folder that holds only results of headway"
+    expected = "a new folder, an empty one, or a folder that holds only results of headway"
     if not place.is_dir():
-        raise InputError(str(target), "a file, not a folder", accepted)
+        raise InputError(str(target), "a file, not a folder", expected)
     if os.path.ismount(place) or Path.cwd().is_relative_to(place):
         raise InputError(
-            str(target), "a mount point or the current folder, which cannot be replaced", accepted
+            str(target), "a mount point or the current folder, which cannot be replaced", expected
         )
     with writing(target):
         names = set(os.listdir(place))
     foreign = sorted(names - set(files))
     if foreign or (names and mark not in names):
-        found = f"a folder with {', '.join(foreign[:3] or sorted(names)[:3])}, which headway did not write"
-        raise InputError(str(target), found, accepted)
+        got = f"a folder with {', '.join(foreign[:3] or sorted(names)[:3])}, which headway did not write"
+        raise InputError(str(target), got, expected)
 
 
 @contextmanager

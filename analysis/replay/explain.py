@@ -103,9 +103,9 @@ def pick(
         tokens = tokens[(tokens["request"] == (request or 0)) & (tokens["token"] == token)]
     if tokens.empty:
         made = replay.result.tokens.groupby("request")["token"].max()
-        accepted = ", ".join(f"request {r}: 0 to {last}" for r, last in list(made.items())[:5])
+        expected = ", ".join(f"request {r}: 0 to {last}" for r, last in list(made.items())[:5])
         found = f"no token {'' if token is None else token} of request {request or 0}"
-        raise InputError("--token", found.replace("  ", " "), accepted or "a run that generated a token")
+        raise InputError("--token", found.replace("  ", " "), expected or "a run that generated a token")
     chosen = tokens.sort_values("latency_s", ascending=False, kind="stable").head(slowest or 1)
     return [(int(r), int(t)) for r, t in zip(chosen["request"], chosen["token"], strict=True)]
 

@@ -108,8 +108,8 @@ def rerun_and_compare(
         InputError: it comes out differently, or cannot be repeated.
     """
     if scenario.controller.decision_time == "measured":
-        accepted = "decision_time: free, or a fixed time"
-        raise InputError(str(folder), "decision_time: measured, which no run can repeat", accepted)
+        expected = "decision_time: free, or a fixed time"
+        raise InputError(str(folder), "decision_time: measured, which no run can repeat", expected)
     again = rerun(scenario, policy_of(folder, row), row["run"])
     if tokens is not None:
         before = tokens[tokens["run"] == row["run"]].reset_index(drop=True)
@@ -120,11 +120,11 @@ def rerun_and_compare(
 
 def different(folder: Path, row: Row, origin: str | Path) -> InputError:
     """That a run comes out differently when it is repeated."""
-    found = f"another result when the run {shown(row['run'])} is repeated"
+    got = f"another result when the run {shown(row['run'])} is repeated"
     then = str(row["headway_version"])
     version = "" if then == metadata.version("headway") else f", and Headway {then}"
-    accepted = f"the files that {_nearby(origin)} read then{version} (or give that scenario as RUN)"
-    return InputError(str(folder), found, accepted)
+    expected = f"the files that {_nearby(origin)} read then{version} (or give that scenario as RUN)"
+    return InputError(str(folder), got, expected)
 
 
 def scenario_of(row: Row, copy: Path, origin: Path) -> Scenario:

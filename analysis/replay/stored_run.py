@@ -60,8 +60,8 @@ def _row(view: View, name: str | None) -> Row:
         raise InputError(where, "no name of a run", f"the name of one run{_for_example(view)}")
     runs = sorted(_called(view, name))
     if len(runs) != 1:
-        found = f"{shown(name)}, the beginning of {len(runs) or 'no'} run names"
-        raise InputError(where, found, f"the name of one run{_for_example(view)}")
+        got = f"{shown(name)}, the beginning of {len(runs) or 'no'} run names"
+        raise InputError(where, got, f"the name of one run{_for_example(view)}")
     row: Row = view.read("runs", runs).to_pylist()[0]
     return row
 
@@ -94,7 +94,7 @@ def _case(store: Store, run: str) -> tuple[Path, Row]:
                 rows = table.filter(pc.equal(table["run"], run)).select(columns).to_pylist()
                 if rows:
                     return copy, rows[0]
-    found = f"the run {shown(run)}, whose campaign or scenario is not in this store"
+    got = f"the run {shown(run)}, whose campaign or scenario is not in this store"
     raise InputError(
-        str(store.folder), found, "a campaign with its scenario (call `headway sweep run` for it again)"
+        str(store.folder), got, "a campaign with its scenario (call `headway sweep run` for it again)"
     )

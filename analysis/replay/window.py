@@ -38,8 +38,8 @@ def window(replay: Replay, request: int, first: int, last: int) -> Window:
     chosen = tokens[(tokens["request"] == request) & tokens["token"].between(first, last)]
     if chosen.empty:
         made = int((tokens["request"] == request).sum())
-        accepted = f"tokens from 0 to {made - 1}" if made else "a request that generated a token"
-        raise InputError("--tokens", f"no token {first}-{last} of request {request}", accepted)
+        expected = f"tokens from 0 to {made - 1}" if made else "a request that generated a token"
+        raise InputError("--tokens", f"no token {first}-{last} of request {request}", expected)
     return Window(float(chosen["start_s"].min()), float((chosen["start_s"] + chosen["latency_s"]).max()))
 
 

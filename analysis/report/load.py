@@ -59,11 +59,11 @@ def read_results(folder: Path, campaign: str | None = None) -> ReportData:
         cases = _cases(folder / "cases.parquet")
         return _of_campaign(folder, folder.name, cases, _exported(folder), _text(folder / "campaign.yaml"))
     if not (folder / "runs.parquet").exists():
-        accepted = "a folder that `headway run`, `headway sweep run` or `headway sweep export` wrote"
+        expected = "a folder that `headway run`, `headway sweep run` or `headway sweep export` wrote"
         raise InputError(
             str(folder),
             "a folder without results" if folder.is_dir() else "a folder that does not exist",
-            accepted,
+            expected,
         )
     return of_result(load_result(folder), _text(folder / "scenario.yaml"))
 

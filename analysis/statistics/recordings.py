@@ -80,8 +80,8 @@ def values_and_weights(recording: Recording, step_s: float) -> tuple[FloatArray,
         return recording.trace.values, recording.weights()
     steps = recording.length_s / step_s * (1 + 1e-12)
     if steps > MOST_STEPS:
-        found = f"{steps:.4g} steps of {step_s:g} s in a recording of {recording.length_s:g} s"
-        raise InputError("--step", found, f"a step long enough for at most {MOST_STEPS:,} steps")
+        got = f"{steps:.4g} steps of {step_s:g} s in a recording of {recording.length_s:g} s"
+        raise InputError("--step", got, f"a step long enough for at most {MOST_STEPS:,} steps")
     times = step_s * np.arange(float(max(1, int(steps))))
     ends = np.minimum(times + step_s, max(recording.length_s, step_s))
     return recording.trace.mean(times, ends), ends - times

@@ -97,7 +97,7 @@ def manifest_of(part: Path) -> Manifest:
     except FileNotFoundError as error:
         raise damaged(part / MANIFEST, "a missing file") from error
     except InputError as error:
-        raise damaged(part / MANIFEST, error.found) from error
+        raise damaged(part / MANIFEST, error.got) from error
 
 
 def check(path: Path, record: FileRecord) -> None:
@@ -125,11 +125,11 @@ def content(path: Path, record: FileRecord) -> bytes:
     return data
 
 
-def damaged(path: Path, found: str) -> InputError:
+def damaged(path: Path, got: str) -> InputError:
     """The message about a damaged file of a part, which says what to do about it."""
     return InputError(
         str(path),
-        found,
+        got,
         f"the file as headway wrote it (to repair: `headway sweep verify {path.parents[2]} --repair`)",
     )
 

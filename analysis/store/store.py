@@ -65,9 +65,9 @@ class Store:
         _check_inside(self.folder)
         if mark.exists():
             if _version(mark) != _FORMAT:
-                found = "a store of another version of headway, or a damaged file"
-                accepted = f"{_MARK_TEXT} in a store of this version (repeat other runs in a new store)"
-                raise InputError(str(mark), found, accepted)
+                got = "a store of another version of headway, or a damaged file"
+                expected = f"{_MARK_TEXT} in a store of this version (repeat other runs in a new store)"
+                raise InputError(str(mark), got, expected)
         elif self.folder.exists() and not _is_begun(self.folder):
             raise InputError(str(folder), "a folder that is not a store", "a store, or a new or empty folder")
 

@@ -98,7 +98,7 @@ def _damage_of(part: Path) -> Damage:
     try:
         manifest = parts.manifest_of(part)
     except InputError as error:
-        return Damage(part, {part / MANIFEST: error.found})
+        return Damage(part, {part / MANIFEST: error.got})
     found = {part / name: record.damage(part / name) for name, record in manifest.files.items()}
     return Damage(part, {path: words for path, words in found.items() if words})
 
@@ -107,7 +107,7 @@ def _damage_of_cases(path: Path) -> Damage:
     try:
         read_table(path)
     except InputError as error:
-        return Damage(path, {path: error.found})
+        return Damage(path, {path: error.got})
     return Damage(path, {})
 
 

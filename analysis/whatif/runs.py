@@ -110,8 +110,8 @@ def prepare(study: Study) -> Prepared:
     base = load_scenario(study.scenario, seed=study.seed, changes=study.changes)
     labels = _labels(choose(base, study.policies))
     if study.kind == "policies" and len(labels) < 2:
-        accepted = "a change, a variant, a sweep, or two policies to compare with each other"
-        raise InputError("whatif", "nothing to compare", accepted)
+        expected = "a change, a variant, a sweep, or two policies to compare with each other"
+        raise InputError("whatif", "nothing to compare", expected)
     random = _check_cases(study, base, labels)
     study = replace(study, seed=base.seed, replications=study.replications if random else 1)
     if base.seed + study.replications > MOST_SEEDS:
@@ -167,8 +167,8 @@ def _check_cases(study: Study, base: Scenario, labels: tuple[str, ...]) -> bool:
         except DoesNotFitError:
             continue
         if _labels(choose(world, study.policies)) != labels:
-            found = f"policies that differ from those of the {BASE}"
-            raise InputError(f"variant {variant}", found, f"the policies {', '.join(labels)}")
+            got = f"policies that differ from those of the {BASE}"
+            raise InputError(f"variant {variant}", got, f"the policies {', '.join(labels)}")
         random = random or _is_random(study.scenario, changes, world)
     return random
 

@@ -49,8 +49,8 @@ class Study:
 
     def __post_init__(self) -> None:
         if not 1 <= self.replications <= _MOST_REPLICATIONS:
-            accepted = f"a whole number from 1 to {_MOST_REPLICATIONS}"
-            raise InputError("replications", shown(self.replications), accepted)
+            expected = f"a whole number from 1 to {_MOST_REPLICATIONS}"
+            raise InputError("replications", shown(self.replications), expected)
         if self.knob and self.variants:
             raise InputError("sweep", "both variants and a sweep", "only one of them")
         for label, changes in self.variants.items():
@@ -132,8 +132,8 @@ def parse_variant(text: str) -> tuple[str, tuple[Change, ...]]:
     label, colon, changes = text.partition(":")
     label = label.strip()
     if not colon or not label:
-        accepted = 'a label and changes, such as "slow: links.wifi.bandwidth*0.5; drop devices.pi"'
-        raise InputError("--variant", shown(text), accepted)
+        expected = 'a label and changes, such as "slow: links.wifi.bandwidth*0.5; drop devices.pi"'
+        raise InputError("--variant", shown(text), expected)
     parts = [part.strip() for part in _between_semicolons(changes)]
     return label, tuple(parse_change(part, f"--variant {label}: {part}") for part in parts)
 

@@ -28,8 +28,8 @@ def checked(
     @wraps(strategy)
     def looked_at(*args: Wanted.args, **kwargs: Wanted.kwargs) -> st.SearchStrategy[Drawn]:
         for key, value in signature.bind(*args, **kwargs).arguments.items():
-            if accepted := _objection(signature.parameters[key].annotation, value):
-                raise InputError(f"{strategy.__name__}({key}=...)", shown(value), accepted)
+            if expected := _objection(signature.parameters[key].annotation, value):
+                raise InputError(f"{strategy.__name__}({key}=...)", shown(value), expected)
         return strategy(*args, **kwargs)
 
     return looked_at

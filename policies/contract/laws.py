@@ -288,7 +288,7 @@ def _reused(world: Scenario, used: Policy, fresh: Result) -> str:
     try:
         return _difference(fresh, simulate(world, used))
     except PolicyError as error:
-        return f"it ends the run, and a fresh one does not: {error.found}"
+        return f"it ends the run, and a fresh one does not: {error.got}"
 
 
 def _difference(fresh: Result, used: Result) -> str:

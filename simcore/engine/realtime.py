@@ -46,10 +46,10 @@ class PacedEnvironment(RealtimeEnvironment):
 
     def __init__(self, factor: float) -> None:
         if not 0.0 < factor < math.inf:
-            accepted = (
+            expected = (
                 "seconds of wall time per simulated second, above 0 (1 is real time, 0.1 ten times as fast)"
             )
-            raise InputError("realtime", shown(factor), accepted)
+            raise InputError("realtime", shown(factor), expected)
         super().__init__(factor=factor, strict=False)
         self._late_s = array("d")
 

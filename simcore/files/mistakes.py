@@ -38,7 +38,7 @@ class SeveralInputError(InputError):
     def __init__(self, mistakes: Sequence[InputError]) -> None:
         self.mistakes = tuple(mistakes)
         first = self.mistakes[0]
-        super().__init__(first.where, first.found, first.accepted)
+        super().__init__(first.where, first.got, first.expected)
 
     def __str__(self) -> str:
         lines = [str(mistake) for mistake in self.mistakes[:_MOST_LINES]]
@@ -71,18 +71,18 @@ def _mistake(document: Document, key: KeyPath, details: ErrorDetails) -> InputEr
     context = details.get("ctx", {})
     if details["type"] == "missing":
         return InputError(document.where(key[:-1]), f"no key {shown(key[-1])}", f"the key {key[-1]} here")
-    if details["type"] == "told":
-        return InputError(document.where(key), context["found"], context["accepted"])
+    if details["type"] == "headway":
+        return InputError(document.where(key), context["got"], context["expected"])
     if details["type"] in ("too_short", "too_long"):
         bound = "at least {min_length}" if details["type"] == "too_short" else "at most {max_length}"
         return InputError(
             document.where(key), _written(details["input"]), f"a list or mapping of {bound.format(**context)}"
         )
-    accepted = _ACCEPTED.get(details["type"])
-    if accepted is None:
+    expected = _ACCEPTED.get(details["type"])
+    if expected is None:
         message = details["msg"].removeprefix("Input should be ").removeprefix("Value should be ")
-        accepted = message[0].lower() + message[1:]
-    return InputError(document.where(key), _written(details["input"]), accepted)
+        expected = message[0].lower() + message[1:]
+    return InputError(document.where(key), _written(details["input"]), expected)
 
 
 def _written(value: object) -> str:

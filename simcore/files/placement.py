@@ -60,8 +60,8 @@ def read_placement(
             taken = rows[placement[rows] != _NOWHERE]
             if len(taken):
                 other = devices[placement[taken[0]]]
-                found = f"{blocks.names[taken[0]]} in {shown(item)}, which {other} has already"
-                raise InputError(here, found, "each block on one device")
+                got = f"{blocks.names[taken[0]]} in {shown(item)}, which {other} has already"
+                raise InputError(here, got, "each block on one device")
             placement[rows] = devices.index(device)
     if rest is not None:
         placement[placement == _NOWHERE] = devices.index(rest)

@@ -6,15 +6,15 @@ from pydantic_core import PydanticCustomError
 from headway.traces.errors import one_of, shown
 
 
-def mistake(found: str, accepted: str, *key: str | int) -> PydanticCustomError:
+def mistake(got: str, expected: str, *key: str | int) -> PydanticCustomError:
     """A mistake in the words of an `InputError`; `mistakes.py` adds the file and the line.
 
     Args:
-        found: what the file has.
-        accepted: what would be accepted instead.
+        got: what the file has.
+        expected: what would be accepted instead.
         key: from the section that is validated to the value that is wrong.
     """
-    return PydanticCustomError("told", "{accepted}", {"found": found, "accepted": accepted, "key": key})
+    return PydanticCustomError("headway", "{expected}", {"got": got, "expected": expected, "key": key})
 
 
 class Section(BaseModel):
@@ -28,6 +28,6 @@ class Section(BaseModel):
         """Refuse an unknown key with the known ones; pydantic's own message does not name them."""
         for key in values if isinstance(values, dict) else ():
             if key not in cls.model_fields:
-                accepted = one_of(str(key), cls.model_fields)
-                raise mistake(f"the unknown key {shown(key)}", accepted, key)
+                expected = one_of(str(key), cls.model_fields)
+                raise mistake(f"the unknown key {shown(key)}", expected, key)
         return values

@@ -152,7 +152,7 @@ def read_value(text: str, where: str) -> Any:
         value = _constructed(where, text, _compose(where, text)[0])
     except InputError as error:
         # One line in one place needs no line number.
-        raise InputError(where, error.found, error.accepted) from error
+        raise InputError(where, error.got, error.expected) from error
     return value
 
 
@@ -189,8 +189,8 @@ def _told(name: str, text: str) -> Iterator[None]:
         raise InputError(f"{name}:{line}", problem, "valid YAML") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        found = f"the character {shown(text[error.position])}"
-        raise InputError(f"{name}:{line}", found, "text without control characters") from error
+        got = f"the character {shown(text[error.position])}"
+        raise InputError(f"{name}:{line}", got, "text without control characters") from error
 
 
 class _Loader(yaml.SafeLoader):
@@ -232,9 +232,9 @@ def _read_text(name: str) -> str:
         raw = read_input(name, MOST_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         reason = error.strerror if isinstance(error, OSError) else None
-        found = "a folder" if isinstance(error, IsADirectoryError) else (reason or str(error)).lower()
+        got = "a folder" if isinstance(error, IsADirectoryError) else (reason or str(error)).lower()
         near = hint(name) if isinstance(error, FileNotFoundError) else ""
-        raise InputError(name, found, f"a readable YAML file{near}") from error
+        raise InputError(name, got, f"a readable YAML file{near}") from error
     if len(raw) > MOST_BYTES:
         raise InputError(name, f"more than {MOST_BYTES} bytes", "a smaller YAML file")
     try:

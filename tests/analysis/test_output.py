@@ -276,7 +276,7 @@ def test_a_refusal_by_the_system_names_path_and_reason() -> None:
     with pytest.raises(InputError) as caught, writing("some/path"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert caught.value.where == "some/path"
-    assert caught.value.found == "No space left on device"
+    assert caught.value.got == "No space left on device"
 
 
 @pytest.fixture
@@ -316,7 +316,7 @@ def test_a_place_where_no_file_can_be_is_told_as_what_it_is(path: str, found: st
     place = tmp_path / path
     with pytest.raises(InputError) as caught, writing(place):
         place.write_text("")
-    assert (caught.value.where, caught.value.found) == (str(place), found)
+    assert (caught.value.where, caught.value.got) == (str(place), found)
 
 
 def test_no_label_in_a_csv_file_is_a_formula_and_numbers_stay(tmp_path: Path) -> None:

@@ -110,8 +110,8 @@ def test_what_a_policy_raises_is_told_with_policy_token_and_line(words: str) -> 
         under(RAISED[words])
     error = told.value
     assert (error.policy, error.request, error.token, error.time_s) == ("does", 0, 0, 0.0)
-    assert words.split(":", maxsplit=1)[0] in error.found
-    assert re.search(rf"{re.escape(__file__)}:\d+", error.found)
+    assert words.split(":", maxsplit=1)[0] in error.got
+    assert re.search(rf"{re.escape(__file__)}:\d+", error.got)
     assert error.__cause__ is not None
     assert words.split(":", maxsplit=1)[0] in [base.__name__ for base in type(error.__cause__).__mro__]
     assert len(str(error)) < 600
@@ -121,7 +121,7 @@ def test_what_a_policy_raises_is_told_with_policy_token_and_line(words: str) -> 
 def test_the_line_told_is_in_the_policy_and_not_in_what_it_calls() -> None:
     with pytest.raises(PolicyError) as told:
         under(lambda seen: np.linalg.inv(np.zeros((2, 2))))
-    assert f"LinAlgError: Singular matrix, raised at {__file__}:" in told.value.found
+    assert f"LinAlgError: Singular matrix, raised at {__file__}:" in told.value.got
 
 
 def test_long_words_are_cut_and_lines_joined() -> None:

@@ -177,8 +177,8 @@ def test_broken_packages_do_not_stand_in_the_way_of_other_policies(
 def test_checking_without_hypothesis_says_what_to_install(tmp_path: Path) -> None:
     (done,) = headway(tmp_path, tmp_path, ("policy", "check", "greedy"), code=WITHOUT_HYPOTHESIS).values()
     assert done.code == 2
-    accepted = "an installation with the extra `test`: pip install 'headway[test]'"
+    expected = "an installation with the extra `test`: pip install 'headway[test]'"
     assert (
         done.complaint
-        == f"headway: policy check: got an installation without the module hypothesis; expected {accepted}\n"
+        == f"headway: policy check: got an installation without the module hypothesis; expected {expected}\n"
     )

@@ -348,7 +348,7 @@ def test_in_the_shipped_scenario_only_resource_aware_recovers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "found", "accepted"),
+    ("name", "parameters", "got", "expected"),
     [
         ("resourceaware", {}, "'resourceaware'", "did you mean 'resource-aware'?"),
         ("greedy", {"speed": 1}, "the parameter 'speed'", "no parameters"),
@@ -360,13 +360,13 @@ def test_in_the_shipped_scenario_only_resource_aware_recovers() -> None:
     ],
 )
 def test_unknown_policies_and_parameters_are_told(
-    name: str, parameters: dict[str, object], found: str, accepted: str
+    name: str, parameters: dict[str, object], got: str, expected: str
 ) -> None:
     with pytest.raises(InputError) as error:
         policies.chosen(PolicyChoice(name=name, label=name, parameters=parameters, where="file.yaml:3"))
     assert str(error.value).startswith("file.yaml:3")
-    assert found in error.value.found
-    assert accepted in error.value.accepted
+    assert got in error.value.got
+    assert expected in error.value.expected
 
 
 def test_every_policy_has_a_summary_and_can_be_created_by_name() -> None:

@@ -212,7 +212,7 @@ def test_the_run_fails_with_policy_limit_token_and_time() -> None:
         simulate(scenario(), policy, options=RunOptions(decision_limit_s=LIMIT_S))
     error = told.value
     assert (error.policy, error.request, error.token) == ("brooding", 0, policy.asked.generated)
-    assert f"no answer within {LIMIT_S:g} s, stopped at {__file__}:" in error.found
+    assert f"no answer within {LIMIT_S:g} s, stopped at {__file__}:" in error.got
     assert f"{error.time_s:.6g} s" in error.where
     assert error.time_s == policy.asked.time_s > 0.0
 

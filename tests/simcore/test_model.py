@@ -391,7 +391,7 @@ class TestRefusals:
             path = written(json.dumps(wrong))
             error = refused(path)
             assert error.where == str(path)
-            assert error.found == f"no {key}"
+            assert error.got == f"no {key}"
 
     @pytest.mark.parametrize("value", ["4096", True, 4096.0, -1, 0, [4096], {"a": 1}, 2**31, 10**30])
     @pytest.mark.parametrize(("config", "key"), EACH_REQUIRED)
@@ -400,7 +400,7 @@ class TestRefusals:
     ) -> None:
         error = refused(config | {key: value})
         assert error.where == f"config: {key}"
-        assert error.found in (repr(value), f"a value of type {type(value).__name__}")
+        assert error.got in (repr(value), f"a value of type {type(value).__name__}")
 
     def test_a_number_too_long_to_print_is_still_told(self) -> None:
         assert refused(GPT2 | {"n_embd": 10**6000}).where == "config: n_embd"
@@ -424,7 +424,7 @@ class TestRefusals:
     ) -> None:
         error = refused(config | {key: value})
         assert error.where == f"config: {key}"
-        assert str(value).lower() in error.found.lower()
+        assert str(value).lower() in error.got.lower()
 
     @pytest.mark.parametrize(
         "config",
@@ -437,27 +437,27 @@ class TestRefusals:
     )
     def test_a_mixture_of_experts_is_refused_as_such(self, config: Config) -> None:
         error = refused(config)
-        assert "mixture of experts" in error.found
-        assert error.accepted == "dense decoders only"
+        assert "mixture of experts" in error.got
+        assert error.expected == "dense decoders only"
 
     def test_a_quantised_model_is_sent_to_the_unquantised_config(self) -> None:
         error = refused(LLAMA_2_7B | {"quantization_config": {"bits": 4, "quant_method": "gptq"}})
         assert error.where == "config: quantization_config"
-        assert "bytes_per_weight" in error.accepted
+        assert "bytes_per_weight" in error.expected
 
     def test_gemma_3_is_refused_for_its_windows(self) -> None:
-        assert "window" in refused(GEMMA_2_2B | {"model_type": "gemma3_text", "sliding_window": 512}).accepted
+        assert "window" in refused(GEMMA_2_2B | {"model_type": "gemma3_text", "sliding_window": 512}).expected
 
     def test_an_unknown_family_is_told_all_and_the_closest(self) -> None:
         error = refused(LLAMA_2_7B | {"model_type": "lama"})
-        assert "gpt2" in error.accepted
-        assert "did you mean llama?" in error.accepted
+        assert "gpt2" in error.expected
+        assert "did you mean llama?" in error.expected
 
     @pytest.mark.parametrize(
         "config", [without(LLAMA_2_7B, "model_type"), LLAMA_2_7B | {"model_type": 7}, {}]
     )
     def test_a_config_without_a_family_is_told_all(self, config: Config) -> None:
-        assert "llama" in refused(config).accepted
+        assert "llama" in refused(config).expected
 
 
 class TestFiles:
@@ -507,14 +507,14 @@ class TestFiles:
         path = written(content)
         error = refused(path)
         assert error.where.startswith(str(path))
-        assert found in error.found
+        assert found in error.got
 
     def test_a_megabyte_of_distinct_keys_before_a_duplicate_is_read_in_linear_time(
         self, written: Callable[[str], Path]
     ) -> None:
         """A quadratic search would take minutes here, far beyond any patience of a test run."""
         keys = ",".join(f'"{i:x}":1' for i in range(90_000))
-        assert "'a' more than once" in refused(written("{" + keys + ',"a":1}')).found
+        assert "'a' more than once" in refused(written("{" + keys + ',"a":1}')).got
 
 
 LETTERS = 'az_ \n"é\0'

@@ -328,9 +328,9 @@ def test_an_unknown_name_is_told_with_all_that_are_known(
 ) -> None:
     with pytest.raises(InputError) as caught:
         simulate(with_part(group, SHIPPED[group] + "x"), Shuffled(0))
-    assert caught.value.found == repr(SHIPPED[group] + "x")
-    assert ", ".join(registry.names()) in caught.value.accepted
-    assert f"did you mean {SHIPPED[group]!r}?" in caught.value.accepted
+    assert caught.value.got == repr(SHIPPED[group] + "x")
+    assert ", ".join(registry.names()) in caught.value.expected
+    assert f"did you mean {SHIPPED[group]!r}?" in caught.value.expected
     with pytest.raises(InputError, match=r"^lab\.yaml:7: got 'nothing'"):
         registry.find("nothing", "lab.yaml:7")
 
@@ -370,7 +370,7 @@ def test_a_part_that_cannot_be_loaded_is_told(
     assert "broken" in registry.names()
     with pytest.raises(InputError) as caught:
         simulate(with_part(group, "broken"), Shuffled(0))
-    assert caught.value.found.startswith(f"'broken', which cannot be imported ({says}")
+    assert caught.value.got.startswith(f"'broken', which cannot be imported ({says}")
     assert run(with_part(group, SHIPPED[group])).runs.status.tolist() == ["complete"]
 
 
@@ -384,5 +384,5 @@ def test_two_packages_with_one_name_are_told(
     install(monkeypatch, *(EntryPoint(*both, group) for both in zip(names, values, strict=True)))
     with pytest.raises(InputError) as caught:
         simulate(with_part(group, "twice"), Shuffled(0))
-    assert caught.value.found == "'twice', which is another.package:PART and one.package:PART"
+    assert caught.value.got == "'twice', which is another.package:PART and one.package:PART"
     assert registry.find(SHIPPED[group]).name == SHIPPED[group]

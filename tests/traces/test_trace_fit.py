@@ -190,7 +190,7 @@ def test_noise_is_not_taken_for_a_wave(correlation: float) -> None:
             fit(trace, "diurnal")
             taken += 1
         except InputError as error:
-            assert error.found == "no wave that stands out from noise"  # noqa: PT017
+            assert error.got == "no wave that stands out from noise"  # noqa: PT017
     assert taken < 6
 
 

@@ -468,7 +468,7 @@ def test_a_unit_of_another_quantity_than_in_the_header_is_refused(
         return
     with pytest.raises(InputError, match=rf"option unit\): got the unit '{unit}' for the column") as error:
         record(file, options=Options(unit=unit))
-    assert repr(header) in error.value.found
+    assert repr(header) in error.value.got
     with pytest.raises(InputError, match=r"option time_unit\)"):
         record(file, options=Options(time_unit="MB"))
 

@@ -175,8 +175,8 @@ def test_where_nobody_says_what_values_are_no_unit_is_guessed(file: Path, header
     with pytest.raises(InputError) as error:
         record(file)
     assert error.value.where == f"{file}:1"
-    assert error.value.found == found
-    assert '"Mbit/s" or "MB/s"' in error.value.accepted
+    assert error.value.got == found
+    assert '"Mbit/s" or "MB/s"' in error.value.expected
     if "GFLOP" not in header:
         assert record(file, options=Options(unit="%")).trace.values.tolist() == [0.4, 0.1]
 

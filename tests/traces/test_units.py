@@ -180,7 +180,7 @@ def test_what_cannot_be_spelled_out_is_still_named_in_a_message() -> None:
 
 def test_an_input_error_keeps_its_three_parts_through_a_worker_process() -> None:
     error = pickle.loads(pickle.dumps(InputError("a.yaml:3", "'fast'", "a rate")))
-    assert (error.where, error.found, error.accepted) == ("a.yaml:3", "'fast'", "a rate")
+    assert (error.where, error.got, error.expected) == ("a.yaml:3", "'fast'", "a rate")
     assert str(error) == "a.yaml:3: got 'fast'; expected a rate"
 
 

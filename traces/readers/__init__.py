@@ -172,16 +172,16 @@ def recognised(path: str | Path, quantity: Quantity | None, options: Options) ->
     if parquet.is_parquet(str(path)):
         return parquet.NAME
     first = head(path)
-    accepted = f"a trace as one of {', '.join(FORMATS)}"
+    expected = f"a trace as one of {', '.join(FORMATS)}"
     if not first:
-        raise InputError(str(path), "no line of data", accepted)
+        raise InputError(str(path), "no line of data", expected)
     stepped = (jsonlines, ping)
     if options.step_s is not None and not any(one.recognises(first, quantity, options) for one in stepped):
         return columns.NAME
     for name, candidate in FORMATS.items():
         if candidate.recognises(first, quantity, options):
             return name
-    raise InputError(f"{path}:1", shown(first[0]), accepted)
+    raise InputError(f"{path}:1", shown(first[0]), expected)
 
 
 def _check(path: str | Path, quantity: str | None, options: Options) -> None:
@@ -194,16 +194,16 @@ def _check(path: str | Path, quantity: str | None, options: Options) -> None:
         if span is not None and not 0 < span < float("inf"):
             raise InputError(f"{path} (option {name})", shown(span), "a finite time above 0")
     if options.merge is not None and (options.merge not in get_args(Merge) or not options.repair):
-        found = shown(options.merge) + ("" if options.repair else " without a repair")
-        raise InputError(f"{path} (option merge)", found, '"mean", "sum" or "first", with the option repair')
+        got = shown(options.merge) + ("" if options.repair else " without a repair")
+        raise InputError(f"{path} (option merge)", got, '"mean", "sum" or "first", with the option repair')
     if options.step_s is not None and (options.time_column or options.time_unit):
-        found = "a step beside a column or a unit of times"
-        raise InputError(f"{path} (option step_s)", found, "one of them: a step is for rows without times")
+        got = "a step beside a column or a unit of times"
+        raise InputError(f"{path} (option step_s)", got, "one of them: a step is for rows without times")
 
 
 def _free(path: str | Path, found: Recording) -> Recording:
     """What a load leaves."""
     if found.quantity != "fraction" or found.trace.values.max() > 1:
-        accepted = "a share of at most 1 (or 100 %); perhaps the unit is %"
-        raise InputError(f"{path} (option load)", f"a load of {found.trace.values.max():g}", accepted)
+        expected = "a share of at most 1 (or 100 %); perhaps the unit is %"
+        raise InputError(f"{path} (option load)", f"a load of {found.trace.values.max():g}", expected)
     return replace(found, trace=complement(found.trace), is_load=False)

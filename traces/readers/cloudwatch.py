@@ -38,8 +38,8 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
         path, Layout(",", 2, (1,), f"two columns under {_HEADER}", header=1, clock=ISO)
     )
     if percent.size and percent.max() > 100:
-        accepted = 'loads of at most 100 %; anything else as format="csv" with its unit'
-        raise InputError(path, f"a value of {percent.max():g}", accepted)
+        expected = 'loads of at most 100 %; anything else as format="csv" with its unit'
+        raise InputError(path, f"a value of {percent.max():g}", expected)
     rows = len(times)
     times, percent, repairs = tidied(times, percent)
     return assembled(

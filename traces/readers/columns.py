@@ -207,8 +207,8 @@ def check_guessed(where: str, unit: str, most: float) -> None:
         InputError: the largest is above 1.
     """
     if not unit and most > 1.0:
-        accepted = f'a header with the unit, such as "rate [Mbit/s]", or the option unit: {_ANY_UNIT}'
-        raise InputError(where, f"values up to {most:g} without a unit", accepted)
+        expected = f'a header with the unit, such as "rate [Mbit/s]", or the option unit: {_ANY_UNIT}'
+        raise InputError(where, f"values up to {most:g} without a unit", expected)
 
 
 def unit_factor(unit: str, quantity: Quantity, where: str, option: str) -> float:
@@ -219,10 +219,10 @@ def unit_factor(unit: str, quantity: Quantity, where: str, option: str) -> float
     """
     if not unit and quantity != "fraction":
         example = _EXAMPLE_UNIT[quantity]
-        accepted = (
+        expected = (
             f'a header with the unit, such as "{quantity} [{example}]", or the option {option}="{example}"'
         )
-        raise InputError(where, f"no unit for the {quantity}", accepted)
+        raise InputError(where, f"no unit for the {quantity}", expected)
     return factor(unit, quantity, where)
 
 
@@ -253,9 +253,9 @@ def unit_of(heading: str, given: str | None, where: str, option: str) -> str:
     wanted, named = _measured_by(given), _measured_by(written)
     if not wanted or not named or wanted & named:
         return given
-    found = f"the unit {shown(given)} for the column {shown(heading.strip())}"
-    accepted = "a unit of the same quantity as in the header, or another column"
-    raise InputError(f"{where} (option {option})", found, accepted)
+    got = f"the unit {shown(given)} for the column {shown(heading.strip())}"
+    expected = "a unit of the same quantity as in the header, or another column"
+    raise InputError(f"{where} (option {option})", got, expected)
 
 
 def _measured_by(unit: str) -> frozenset[str]:
@@ -275,18 +275,18 @@ def find_column(headings: Sequence[str], wanted: str, option: str, path: str) ->
     for spelled in (list(map(str.strip, headings)), [split_header(heading)[0] for heading in headings]):
         same = [index for index, name in enumerate(spelled) if name == wanted]
         if len(same) > 1:
-            found = f"{shown(wanted)}, which {len(same)} columns are called"
-            accepted = " or ".join(
+            got = f"{shown(wanted)}, which {len(same)} columns are called"
+            expected = " or ".join(
                 f"{shown(headings[at].strip())} (number {at + 1})" for at in same[:_MOST_ALIKE]
             )
-            raise InputError(f"{path} (option {option})", found, accepted)
+            raise InputError(f"{path} (option {option})", got, expected)
         if same:
             return same[0]
     if wanted.isdecimal() and wanted.isascii() and 1 <= int(wanted[:9]) <= len(headings):
         return int(wanted) - 1
     names = [split_header(heading)[0] for heading in headings]
-    accepted = f"{one_of(wanted, names)}, or a number from 1 to {len(headings)}"
-    raise InputError(f"{path} (option {option})", f"no column {shown(wanted)}", accepted)
+    expected = f"{one_of(wanted, names)}, or a number from 1 to {len(headings)}"
+    raise InputError(f"{path} (option {option})", f"no column {shown(wanted)}", expected)
 
 
 def _plan(path: str, options: Options) -> Plan:
@@ -302,13 +302,13 @@ def _plan(path: str, options: Options) -> Plan:
         fields = _BLANKS_BEFORE_NO_BRACKET.split(line)
     usual = len(fields) == (2 if options.step_s is None else 1)
     if has_header and not usual and options.column is None:
-        found = f"a header of {len(fields)} columns: {shown(line)}"
+        got = f"a header of {len(fields)} columns: {shown(line)}"
         raise InputError(
-            f"{path}:{number}", found, f"{_FORM}; or the option column, one of its names or numbers"
+            f"{path}:{number}", got, f"{_FORM}; or the option column, one of its names or numbers"
         )
     if not usual and options.column is None:
-        found = f"{len(fields)} columns in {shown(line)}"
-        raise InputError(f"{path}:{number}", found, f"{_FORM}; or the option column, a number from 1")
+        got = f"{len(fields)} columns in {shown(line)}"
+        raise InputError(f"{path}:{number}", got, f"{_FORM}; or the option column, a number from 1")
     sample = next(rows, None) if has_header else first
     if sample is None:
         raise InputError(path, "a header without rows", _FORM)
@@ -345,8 +345,8 @@ def _chosen(
     written = cells[time].strip() if len(cells) == len(fields) else ""
     dated = ISO.nanoseconds(written) is not None
     if not dated and written not in MISSING and numeral_or_none(written) is None:
-        accepted = f'a number, with its unit in the header, or a date such as "{ISO.example[:19]}"'
-        raise InputError(f"{path}:{line}", f"the time {shown(written)}", accepted)
+        expected = f'a number, with its unit in the header, or a date such as "{ISO.example[:19]}"'
+        raise InputError(f"{path}:{line}", f"the time {shown(written)}", expected)
     return Plan(
         number,
         separator,

@@ -100,8 +100,8 @@ def _only_member(path: str, file: BinaryIO) -> _Source:
         archive = zipfile.ZipFile(file)
         members = [one for one in archive.infolist() if not one.is_dir() and not _is_of_macos(one.filename)]
         if len(members) != 1:
-            found = f"a zip file with {len(members)} files in it"
-            raise InputError(path, found, "a zip file with one, or one file out of it (unzip)")
+            got = f"a zip file with {len(members)} files in it"
+            raise InputError(path, got, "a zip file with one, or one file out of it (unzip)")
         if members[0].flag_bits & 1:
             raise InputError(path, f"the encrypted file {shown(members[0].filename)}", "it unpacked (unzip)")
         return archive.open(members[0])

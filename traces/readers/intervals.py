@@ -58,12 +58,12 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
 
 def _recording(path: str, starts: FloatArray, ends: FloatArray, options: Options) -> Recording:
     if not len(starts) or not (ends > starts).all():
-        found = (
+        got = (
             "no interval"
             if not len(starts)
             else f"an interval from {starts[ends <= starts][0]:g} s to no later"
         )
-        raise InputError(path, found, "intervals that end after they start")
+        raise InputError(path, got, "intervals that end after they start")
     rows = len(starts)
     starts, ends = _merged(starts, ends)
     inside = 0.0 if options.select == "off" else 1.0

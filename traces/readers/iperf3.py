@@ -75,8 +75,8 @@ def _document(path: str) -> dict[str, Any]:
     try:
         document = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
-        found = f"JSON that is broken or cut off ({error.msg})"
-        raise InputError(f"{path}:{error.lineno}", found, _FORM) from error
+        got = f"JSON that is broken or cut off ({error.msg})"
+        raise InputError(f"{path}:{error.lineno}", got, _FORM) from error
     except (ValueError, RecursionError) as error:
         raise InputError(path, f"JSON that cannot be read ({error})", _FORM) from error
     if not isinstance(document, dict):
@@ -103,6 +103,6 @@ def _sums(path: str, document: dict[str, Any]) -> list[dict[str, Any]]:
 def _number(path: str, interval: int, one: dict[str, Any], key: str) -> float:
     value = one.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST:
-        accepted = f"a number from 0 to below {_LARGEST:g}"
-        raise InputError(f"{path} (intervals.{interval}.sum.{key})", shown(value), accepted)
+        expected = f"a number from 0 to below {_LARGEST:g}"
+        raise InputError(f"{path} (intervals.{interval}.sum.{key})", shown(value), expected)
     return float(value)

@@ -119,11 +119,11 @@ def _keys(where: str, names: list[str], options: Options) -> tuple[str | None, s
     """The keys of the time, None if rows have none, and of the value."""
     clocked = options.step_s is None
     if options.column is None and len(names) != (2 if clocked else 1):
-        accepted = (
+        expected = (
             f"{_FORM}; of more keys, the option column: the one with the values. If these are requests, name the "
             "keys of their arrival, prompt and output (columns in a workload, --requests)"
         )
-        raise InputError(where, f"the keys {shown(names)}", accepted)
+        raise InputError(where, f"the keys {shown(names)}", expected)
     path = where.rpartition(":")[0]
     at = 0 if options.time_column is None else find_column(names, options.time_column, "time_column", path)
     if options.column is not None:

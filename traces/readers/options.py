@@ -53,6 +53,6 @@ class Options:
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not None and field.name not in names:
-                accepted = f"of options only {', '.join(names)}" if names else "no options"
-                found = f"{field.name}={shown(value)}, for which this format has no use"
-                raise InputError(f"{path} (option {field.name})", found, accepted)
+                expected = f"of options only {', '.join(names)}" if names else "no options"
+                got = f"{field.name}={shown(value)}, for which this format has no use"
+                raise InputError(f"{path} (option {field.name})", got, expected)

@@ -196,8 +196,8 @@ class _Reader:
     def _fields(self, number: int, line: str) -> list[str]:
         fields = self._split(line)
         if len(fields) != self._layout.width:
-            found = f"{len(fields)} columns in {shown(line)}"
-            raise InputError(f"{self._path}:{number}", found, self._layout.form)
+            got = f"{len(fields)} columns in {shown(line)}"
+            raise InputError(f"{self._path}:{number}", got, self._layout.form)
         return fields
 
     def _row(self, number: int, fields: list[str]) -> Iterator[float]:

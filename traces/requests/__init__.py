@@ -109,10 +109,10 @@ def _recognised(path: str | Path, number: int, line: str) -> str:
     for name, form in FORMATS.items():
         if form.recognises(line):
             return name
-    accepted = (
+    expected = (
         f"the first line of a log as one of {', '.join(FORMATS)}; or the option columns, for other names"
     )
-    raise InputError(f"{path}:{number}", shown(line), accepted)
+    raise InputError(f"{path}:{number}", shown(line), expected)
 
 
 def _collected(path: str, name: str, rows: Iterator[Row], start_s: float, limit: int | None) -> RequestLog:

@@ -82,8 +82,8 @@ class Form:
             where = f"{path}:{number}"
             fields = _fields(line)
             if len(fields) != len(header):
-                found = f"{len(fields)} columns in {shown(line)}"
-                raise InputError(where, found, f"{len(header)} columns, as in the header")
+                got = f"{len(fields)} columns in {shown(line)}"
+                raise InputError(where, got, f"{len(header)} columns, as in the header")
             yield Row(
                 seconds(fields[time], where), tokens(fields[prompt], where), tokens(fields[output], where)
             )
@@ -92,8 +92,8 @@ class Form:
         if self.dated or (self.mapped and not self.unit and not unit):
             return clock()
         if self.unit is None and not unit:
-            accepted = f"a header with the unit, such as {self.example}"
-            raise InputError(where, f"no unit for the column {self.arrival}", accepted)
+            expected = f"a header with the unit, such as {self.example}"
+            raise InputError(where, f"no unit for the column {self.arrival}", expected)
         return number_of(factor(self.unit or unit or "", "time", where))
 
 
@@ -147,8 +147,8 @@ def clock() -> Time:
                 raise ValueError
             whole = datetime.fromisoformat(match[1] + (match[3] or "+00:00"))
         except ValueError as error:
-            accepted = "a date and time such as 2023-11-16 18:17:03.9799600, or a number whose unit is given"
-            raise InputError(where, shown(text), accepted) from error
+            expected = "a date and time such as 2023-11-16 18:17:03.9799600, or a number whose unit is given"
+            raise InputError(where, shown(text), expected) from error
         nanoseconds = (whole - _EPOCH) // _SECOND * 10**9 + int((match[2] or ".0")[1:].ljust(9, "0"))
         start = nanoseconds if start is None else start
         return (nanoseconds - start) / 1e9

@@ -20,8 +20,8 @@ def check(columns: Mapping[str, str], where: str) -> None:
         InputError: tells which are needed.
     """
     if set(columns) != set(PARTS):
-        accepted = f"a column for each of {', '.join(PARTS)}"
-        raise InputError(f"{where} (option columns)", f"the keys {shown(list(columns))}", accepted)
+        expected = f"a column for each of {', '.join(PARTS)}"
+        raise InputError(f"{where} (option columns)", f"the keys {shown(list(columns))}", expected)
 
 
 def rows(

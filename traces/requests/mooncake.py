@@ -27,8 +27,8 @@ def rows(path: str, given: Iterator[tuple[int, str]]) -> Iterator[Row]:
     for where, record in objects(path, given, _KEYS):
         time = record["timestamp"]
         if isinstance(time, bool) or not isinstance(time, (int, float)) or not 0 <= time < LARGEST:
-            accepted = f"a number of milliseconds below {LARGEST:g}"
-            raise InputError(where, f"the timestamp {shown(time)}", accepted)
+            expected = f"a number of milliseconds below {LARGEST:g}"
+            raise InputError(where, f"the timestamp {shown(time)}", expected)
         start = time if start is None else start
         yield Row(
             (time - start) / 1000.0,
@@ -43,11 +43,11 @@ def objects(
     """The JSON objects in the lines of a file, each with its place, and with all of these keys."""
     for number, line in given:
         where = f"{path}:{number}"
-        accepted = f"an object such as {{{', '.join(f'{json.dumps(key)}: 10' for key in keys)}}}"
+        expected = f"an object such as {{{', '.join(f'{json.dumps(key)}: 10' for key in keys)}}}"
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise InputError(where, shown(line), accepted) from error
+            raise InputError(where, shown(line), expected) from error
         if not isinstance(record, dict) or not all(key in record for key in keys):
-            raise InputError(where, shown(line), accepted)
+            raise InputError(where, shown(line), expected)
         yield where, record

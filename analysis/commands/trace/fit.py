@@ -63,7 +63,7 @@ def fit(
                 fits = [fitted(found.trace, kind, step_s=step_s)]
         except InputError as error:
             at = {"trace": file, "kind": "--kind", "step": "--step"}[error.where]
-            raise InputError(at, error.found, error.accepted) from error
+            raise InputError(at, error.got, error.expected) from error
         if yaml:
             show(*_yaml(fits[0], found.quantity))
         else:
@@ -71,7 +71,7 @@ def fit(
             for one in fits:
                 values = ", ".join(f"{key} {value}" for key, value in _written(one, found.quantity, digits=4))
                 show(f"{one.kind}: {values}")
-            show(*(f"{name}: {error.found}" for name, error in refused.items()))
+            show(*(f"{name}: {error.got}" for name, error in refused.items()))
 
 
 def _table(fits: "list[Fit]") -> "Table":

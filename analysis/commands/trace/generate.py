@@ -122,14 +122,14 @@ def _check_options(kind: str, given: Mapping[str, Any], own: set[str]) -> None:
     from headway.traces.generate import KINDS
 
     common = {"kind", "out", "seed", "quantity", "unit"}
-    accepted = ", ".join(sorted(_flag(option) for option in own))
+    expected = ", ".join(sorted(_flag(option) for option in own))
     for option in given:
         if option not in own | common:
-            raise InputError(kind, f"the option {_flag(option)}", accepted)
+            raise InputError(kind, f"the option {_flag(option)}", expected)
     for name, parameter in inspect.signature(KINDS[kind].make).parameters.items():
         if parameter.default is parameter.empty and name != "rng" and _option(name) not in given:
             raise InputError(
-                kind, f"no option {_flag(_option(name))}", f"{_flag(_option(name))} (options: {accepted})"
+                kind, f"no option {_flag(_option(name))}", f"{_flag(_option(name))} (options: {expected})"
             )
 
 

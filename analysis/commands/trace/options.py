@@ -86,7 +86,7 @@ Step = Annotated[
 ]
 
 
-def check_suffix(path: Path, accepted: "Collection[str]") -> None:
+def check_suffix(path: Path, expected: "Collection[str]") -> None:
     """Refuse a file of a kind that is not written.
 
     Raises:
@@ -95,8 +95,8 @@ def check_suffix(path: Path, accepted: "Collection[str]") -> None:
     from headway.traces import InputError
     from headway.traces.errors import shown
 
-    if path.suffix not in accepted:
-        raise InputError(str(path), f"the suffix {shown(path.suffix)}", f"one of {', '.join(accepted)}")
+    if path.suffix not in expected:
+        raise InputError(str(path), f"the suffix {shown(path.suffix)}", f"one of {', '.join(expected)}")
 
 
 def reading(
@@ -160,8 +160,8 @@ def columns_of_requests(text: str) -> dict[str, str]:
 
     names = [name.strip() for name in text.split(",")]
     if len(names) != 3:
-        accepted = "three columns: of the arrival, the prompt and the output"
-        raise InputError("--requests", shown(text), accepted)
+        expected = "three columns: of the arrival, the prompt and the output"
+        raise InputError("--requests", shown(text), expected)
     return dict(zip(("arrival", "prompt", "output"), names, strict=True))
 
 

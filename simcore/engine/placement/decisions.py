@@ -133,18 +133,18 @@ class Decisions:
             raise
         except policy_timeout.OverdueError as error:
             place = decision_validation.place(error, _OURS)
-            found = f"{error}" + (place and f", stopped at {place}")
-            accepted = (
+            got = f"{error}" + (place and f", stopped at {place}")
+            expected = (
                 "a decision within the limit (raise it by --decision-limit, or decision_limit_s in Python)"
             )
-            raise self._mistake(seen, found, accepted) from None
+            raise self._mistake(seen, got, expected) from None
         except BaseException as error:
             place = decision_validation.place(error, _OURS)
-            found = told(error) + (place and f", raised at {place}")
-            raise self._mistake(seen, found, "a Placement, Keep or Infeasible") from error
+            got = told(error) + (place and f", raised at {place}")
+            raise self._mistake(seen, got, "a Placement, Keep or Infeasible") from error
 
-    def _mistake(self, seen: Observation, found: str, accepted: str) -> PolicyError:
-        return PolicyError(self._name, seen.request, seen.generated, seen.time_s, found, accepted)
+    def _mistake(self, seen: Observation, got: str, expected: str) -> PolicyError:
+        return PolicyError(self._name, seen.request, seen.generated, seen.time_s, got, expected)
 
     def charged_s(self, wall_s: float) -> float:
         """The simulated time that a decision costs [s]."""

@@ -63,8 +63,8 @@ class Deadline:
 
     def __init__(self, limit_s: float | None) -> None:
         if limit_s is not None and not 0.0 < limit_s < math.inf:
-            accepted = "seconds above 0, or None for no limit"
-            raise InputError("decision_limit_s", shown(limit_s), accepted)
+            expected = "seconds above 0, or None for no limit"
+            raise InputError("decision_limit_s", shown(limit_s), expected)
         self._limit_s = limit_s
 
     def call(self, function: Callable[[], Answer]) -> Answer:

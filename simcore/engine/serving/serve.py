@@ -137,19 +137,19 @@ class Serving:
     def _asked(self, queue: Queue) -> dict[int, int]:
         """Ask the scheduler, and validate its answer."""
         name = f"scheduler {self._scheduler.name!r}"
-        accepted = (
+        expected = (
             "a mapping {request: tokens} from next_step, with 1 to `missing` tokens of sequences in the queue"
         )
         try:
             tokens = dict(self._scheduler.next_step(queue))
         except Exception as error:
-            raise InputError(name, told(error), accepted) from error
+            raise InputError(name, told(error), expected) from error
         for number, count in tokens.items():
             most = self._views[number].missing if number in self._views else 0
             if type(count) is not int or not 1 <= count <= most:
-                raise InputError(name, f"{shown(count)} tokens of request {shown(number)}", accepted)
+                raise InputError(name, f"{shown(count)} tokens of request {shown(number)}", expected)
         if not tokens:
-            raise InputError(name, f"an empty batch at {queue.time_s:.6g} s", accepted)
+            raise InputError(name, f"an empty batch at {queue.time_s:.6g} s", expected)
         return tokens
 
     def _account(self, batch: Batch, begun_s: float, parts: LatencyParts) -> None:

@@ -62,8 +62,8 @@ def _links(context: Context, traces: Traces, topologies: Topologies) -> Iterator
         pairs = list(itertools.islice(_pairs(context, key, section.connect, topologies), _ENOUGH))
         count += len(pairs)
         if count > bounds.MOST_LINKS:
-            found = f"more than {bounds.MOST_LINKS} links with those of {name}"
-            context.fail(key, found, f"at most {bounds.MOST_LINKS} links in all")
+            got = f"more than {bounds.MOST_LINKS} links with those of {name}"
+            context.fail(key, got, f"at most {bounds.MOST_LINKS} links in all")
         topologies.check_rate(key, section)
         for a, b in pairs:
             member = name if len(pairs) == 1 else f"{name}:{a}-{b}"
@@ -96,8 +96,8 @@ def _pairs(
         section: schema.DeviceSection | None = context.file.devices.get(a)
         # A group that somebody has made as small as one stays a group; it has no pairs.
         if section is None or "count" not in section.model_fields_set:
-            found = f"a link from {shown(a)} to itself"
-            context.fail((*key, "connect", number), found, "pairs of two different devices")
+            got = f"a link from {shown(a)} to itself"
+            context.fail((*key, "connect", number), got, "pairs of two different devices")
         yield from itertools.combinations(known[a], 2)
 
 

@@ -47,21 +47,21 @@ class Context:
         """File, line and key path, for a message."""
         return self.document.where(key)
 
-    def fail(self, key: KeyPath, found: str, accepted: str) -> NoReturn:
+    def fail(self, key: KeyPath, got: str, expected: str) -> NoReturn:
         """Refuse what the file says under a key.
 
         Raises:
             InputError: always.
         """
-        raise InputError(self.where(key), found, accepted)
+        raise InputError(self.where(key), got, expected)
 
     @contextmanager
-    def located(self, key: KeyPath, accepted: str = "") -> Iterator[None]:
+    def located(self, key: KeyPath, expected: str = "") -> Iterator[None]:
         """Report a mistake that is found while something is built as one in the scenario file.
 
         Args:
             key: of what is built.
-            accepted: for errors that do not say it themselves.
+            expected: for errors that do not say it themselves.
 
         Raises:
             InputError: for each `ValueError`.
@@ -69,9 +69,9 @@ class Context:
         try:
             yield
         except InputError as error:
-            raise InputError(self.where(key), error.found, error.accepted) from error
+            raise InputError(self.where(key), error.got, error.expected) from error
         except ValueError as error:
-            raise InputError(self.where(key), str(error), accepted) from error
+            raise InputError(self.where(key), str(error), expected) from error
 
     @contextmanager
     def naming(self, key: KeyPath) -> Iterator[None]:
@@ -83,4 +83,4 @@ class Context:
         try:
             yield
         except InputError as error:
-            raise InputError(f"{self.where(key)}: {error.where}", error.found, error.accepted) from error
+            raise InputError(f"{self.where(key)}: {error.where}", error.got, error.expected) from error

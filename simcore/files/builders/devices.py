@@ -65,8 +65,8 @@ def _check_needs(context: Context, key: KeyPath, section: schema.DeviceSection) 
             context.fail((*key, "disk"), "no disk", f"{ACCEPTED['rate']}, because {why}")
     if memory.prefetch and DISCIPLINES.find(section.discipline).prefetching is None:
         able = [name for name in DISCIPLINES.names() if DISCIPLINES.find(name).prefetching is not None]
-        found = f"{shown(section.discipline)}, under which tasks cannot read while they compute"
-        context.fail((*key, "discipline"), found, f"{one_of('', able)}, because memory.swap is prefetch")
+        got = f"{shown(section.discipline)}, under which tasks cannot read while they compute"
+        context.fail((*key, "discipline"), got, f"{one_of('', able)}, because memory.swap is prefetch")
 
 
 def _group(context: Context, traces: Traces, name: str, section: schema.DeviceSection) -> Iterator[Device]:

@@ -94,8 +94,8 @@ class _Damage:
 
     def _slowed_link(self, key: KeyPath, section: schema.FaultSection, link: Link) -> Link:
         if link.bandwidth is None:
-            found = f"{shown(link.name)}, whose rate is that of its medium"
-            self._context.fail((*key, "link"), found, "a link with a bandwidth")
+            got = f"{shown(link.name)}, whose rate is that of its medium"
+            self._context.fail((*key, "link"), got, "a link with a bandwidth")
         return replace(link, bandwidth=self._product(key, link.bandwidth, self._left(key, section)))
 
     def _outage(self, key: KeyPath, section: schema.FaultSection) -> Trace:
@@ -151,9 +151,9 @@ class _Damage:
             product = _product(trace, factor)
         self._values += len(product.times) + _VALUES_OF_A_FAULT
         if self._values > bounds.MOST_FAULT_VALUES:
-            found = f"faults that make more than {bounds.MOST_FAULT_VALUES:,} values of traces"
+            got = f"faults that make more than {bounds.MOST_FAULT_VALUES:,} values of traces"
             self._context.fail(
-                key, found, "fewer faults, shorter traces, or fewer devices and links that they meet"
+                key, got, "fewer faults, shorter traces, or fewer devices and links that they meet"
             )
         return product
 

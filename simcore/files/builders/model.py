@@ -25,8 +25,8 @@ def model_of(context: Context) -> ModelSpec:
     section = context.file.model
     if section.preset is not None:
         if "/" in section.preset:
-            accepted = "a preset, or config: PATH with the config.json of the model from Hugging Face"
-            context.fail(("model", "preset"), shown(section.preset), accepted)
+            expected = "a preset, or config: PATH with the config.json of the model from Hugging Face"
+            context.fail(("model", "preset"), shown(section.preset), expected)
         with context.located(("model", "preset")):
             model = preset(section.preset)
     elif section.config is not None:
@@ -65,8 +65,8 @@ def cost_of(context: Context, model: ModelSpec) -> CostModel:
     """
     section = context.file.cost
     if section.ffn_shards > model.ffn_width:
-        accepted = f"at most the feed-forward width {model.ffn_width}"
-        context.fail(("cost", "ffn_shards"), str(section.ffn_shards), accepted)
+        expected = f"at most the feed-forward width {model.ffn_width}"
+        context.fail(("cost", "ffn_shards"), str(section.ffn_shards), expected)
     needed = _projection(context)
     options = {
         "ffn_shards": section.ffn_shards,
@@ -77,12 +77,12 @@ def cost_of(context: Context, model: ModelSpec) -> CostModel:
     takes = inspect.signature(kind).parameters
     cost: CostModel = kind(model, **{key: value for key, value in options.items() if key in takes})
     if context.file.execution is not None and cost.projection != needed:
-        accepted = f"{needed}, as the execution {context.file.execution} needs it, or no projection here"
-        context.fail(("cost", "projection"), cost.projection, accepted)
+        expected = f"{needed}, as the execution {context.file.execution} needs it, or no projection here"
+        context.fail(("cost", "projection"), cost.projection, expected)
     per_layer = model.kv_heads + 1 + cost.ffn_shards
     if model.layers * per_layer > bounds.MOST_BLOCKS:
-        found = f"{model.layers} layers of {per_layer} blocks"
-        context.fail(("model",), found, f"at most {bounds.MOST_BLOCKS} blocks")
+        got = f"{model.layers} layers of {per_layer} blocks"
+        context.fail(("model",), got, f"at most {bounds.MOST_BLOCKS} blocks")
     return cost
 
 

@@ -64,8 +64,8 @@ def scenario_of(context: Context) -> Scenario:
 def _check_pairs(context: Context, key: str, number: int, what: str, devices: int) -> None:
     """Refuse more pairs of something and a device than a run can keep in memory."""
     if number * devices > bounds.MOST_PAIRS:
-        found = f"{number:,} {what} for {devices:,} devices"
-        context.fail((key,), found, f"at most {bounds.MOST_PAIRS:,} pairs of them")
+        got = f"{number:,} {what} for {devices:,} devices"
+        context.fail((key,), got, f"at most {bounds.MOST_PAIRS:,} pairs of them")
 
 
 def _check_size(context: Context, scenario: Scenario) -> None:
@@ -80,14 +80,14 @@ def _check_size(context: Context, scenario: Scenario) -> None:
     capacity = np.maximum(cluster.memory_bytes - cluster.runtime_bytes - step.activation_bytes, 0.0)
     where = context.where(("model",))
     if needed > capacity.sum():
-        found = f"a model of {needed / 1e9:.4g} GB"
-        accepted = f"at most the {capacity.sum() / 1e9:.4g} GB that all devices have for it"
-        raise DoesNotFitError(where, found, accepted)
+        got = f"a model of {needed / 1e9:.4g} GB"
+        expected = f"at most the {capacity.sum() / 1e9:.4g} GB that all devices have for it"
+        raise DoesNotFitError(where, got, expected)
     largest = int(per_block.argmax())
     if per_block[largest] > capacity.max():
-        found = f"the block {scenario.block_table.names[largest]} of {per_block[largest] / 1e9:.4g} GB"
-        accepted = f"at most the {capacity.max() / 1e9:.4g} GB that the largest device has for it"
-        raise DoesNotFitError(where, found, accepted)
+        got = f"the block {scenario.block_table.names[largest]} of {per_block[largest] / 1e9:.4g} GB"
+        expected = f"at most the {capacity.max() / 1e9:.4g} GB that the largest device has for it"
+        raise DoesNotFitError(where, got, expected)
 
 
 def _with_placement(context: Context, scenario: Scenario) -> Scenario:

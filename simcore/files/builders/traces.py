@@ -67,8 +67,8 @@ class Traces:
                     return self._read(shipped(section.shipped), quantity, end=section.end)
             case schema.StepsTrace():
                 times, values = zip(*section.steps, strict=True)
-                accepted = "times that rise from 0, and a duration after the last of them with the ends loop and zero"
-                with self._context.located(key, accepted):
+                expected = "times that rise from 0, and a duration after the last of them with the ends loop and zero"
+                with self._context.located(key, expected):
                     return Trace(times, values, end=section.end, duration=section.duration)
         return _constant(section)
 
@@ -113,8 +113,8 @@ class Traces:
             values = section.duration / spacing
             self._drawn += math.ceil(min(values, bounds.MOST_DRAWN + 1))
             if self._drawn > bounds.MOST_DRAWN:
-                found = f"a synthetic trace of {values:.4g} values, which makes more than {bounds.MOST_DRAWN} in all"
-                self._context.fail(key, found, "a shorter duration or a longer step")
+                got = f"a synthetic trace of {values:.4g} values, which makes more than {bounds.MOST_DRAWN} in all"
+                self._context.fail(key, got, "a shorter duration or a longer step")
 
     def _adjusted(self, key: KeyPath, section: Any, quantity: Quantity, trace: Trace) -> Trace:
         """The trace as `scale` and `shift` of its section make it."""
@@ -128,8 +128,8 @@ class Traces:
         """Refuse values of a file, or scaled ones, that are far from anything real."""
         largest = trace.values.max()
         if largest > bounds.LARGEST:
-            accepted = f"values of at most {bounds.LARGEST:g} in SI units"
-            self._context.fail(key, f"a {quantity} of {largest:g}", accepted)
+            expected = f"values of at most {bounds.LARGEST:g} in SI units"
+            self._context.fail(key, f"a {quantity} of {largest:g}", expected)
         return trace
 
 

@@ -65,8 +65,8 @@ def logged_requests(section: schema.FileWorkload, path: Path) -> Iterator[Reques
         raise InputError(str(path), f"more than {most} requests", "a limit, such as limit: 100")
     arrivals = log.arrival_s * section.stretch
     if arrivals[-1] > bounds.LARGEST:
-        found = f"a request {arrivals[-1]:g} s after the first"
-        raise InputError(str(path), found, f"requests within {bounds.LARGEST:g} s")
+        got = f"a request {arrivals[-1]:g} s after the first"
+        raise InputError(str(path), got, f"requests within {bounds.LARGEST:g} s")
     prompts = np.minimum(log.prompt, section.most_prompt)
     outputs = np.minimum(log.output, section.most_output)
     for arrival_s, prompt, output in zip(arrivals.tolist(), prompts.tolist(), outputs.tolist(), strict=True):

@@ -189,8 +189,8 @@ def _children(parent: Element, tag: str, where: str) -> list[Element]:
     known = _CHILDREN[_tag(parent)]
     for child in parent:
         if _tag(child) not in known:
-            accepted = " or ".join(f"<{name}>" for name in known)
-            raise InputError(where, f"<{shown(_tag(child))[1:-1]}> in <{_tag(parent)}>", accepted)
+            expected = " or ".join(f"<{name}>" for name in known)
+            raise InputError(where, f"<{shown(_tag(child))[1:-1]}> in <{_tag(parent)}>", expected)
     return [child for child in parent if _tag(child) == tag]
 
 

@@ -137,8 +137,8 @@ def wiring(
     for edge in graph.edges:
         link = _link(name, edge, nodes, around)
         if link.name in links:
-            found = f"a second link called {shown(link.name)}"
-            raise InputError(_place(edge), found, "a name on each of parallel edges, all different")
+            got = f"a second link called {shown(link.name)}"
+            raise InputError(_place(edge), got, "a name on each of parallel edges, all different")
         links[link.name] = link
     return Wiring(relays, tuple(links.values()))
 
@@ -207,8 +207,8 @@ def _attributes(
     kept = {key: value for key, value in given.items() if key not in ignore}
     for key in kept:
         if key not in known:
-            accepted = f"{one_of(str(key), known)}; or name it among the attributes to ignore"
-            raise InputError(where, f"the unknown attribute {shown(key)}", accepted)
+            expected = f"{one_of(str(key), known)}; or name it among the attributes to ignore"
+            raise InputError(where, f"the unknown attribute {shown(key)}", expected)
     return kept
 
 

@@ -139,12 +139,12 @@ class _Config:
         return self.values.get(key) is not None
 
     def whole(self, key: str) -> int:
-        accepted = f"{key} as a whole number from 1 to {_LARGEST_NUMBER}"
+        expected = f"{key} as a whole number from 1 to {_LARGEST_NUMBER}"
         if not self.has(key):
-            raise InputError(self.where, f"no {key}", accepted)
+            raise InputError(self.where, f"no {key}", expected)
         value = self.values[key]
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LARGEST_NUMBER:
-            raise InputError(self.at(key), shown(value), accepted)
+            raise InputError(self.at(key), shown(value), expected)
         return value
 
     def switch(self, switch: bool | _Switch) -> bool:
@@ -195,27 +195,27 @@ def _refuse_other_architectures(config: _Config) -> None:
     model_type = config.values.get("model_type")
     experts = [key for key in _EXPERT_KEYS if config.values.get(key)]
     if experts or (isinstance(model_type, str) and ("moe" in model_type or model_type == "mixtral")):
-        found = f"a mixture of experts ({experts[0] if experts else model_type})"
-        raise InputError(config.where, found, "dense decoders only")
+        got = f"a mixture of experts ({experts[0] if experts else model_type})"
+        raise InputError(config.where, got, "dense decoders only")
     if isinstance(model_type, str) and model_type.startswith("gemma3"):
-        accepted = "models whose layers are alike; most layers of Gemma 3 cache only a short window"
-        raise InputError(config.at("model_type"), shown(model_type), accepted)
+        expected = "models whose layers are alike; most layers of Gemma 3 cache only a short window"
+        raise InputError(config.at("model_type"), shown(model_type), expected)
     if config.has("quantization_config"):
-        accepted = "the config of the unquantised model, with bytes_per_weight set in the scenario"
-        raise InputError(config.at("quantization_config"), "a quantised model", accepted)
+        expected = "the config of the unquantised model, with bytes_per_weight set in the scenario"
+        raise InputError(config.at("quantization_config"), "a quantised model", expected)
 
 
 def _family(config: _Config) -> tuple[str, _Family]:
-    accepted = f"model_type as one of {', '.join(_FAMILIES)}"
+    expected = f"model_type as one of {', '.join(_FAMILIES)}"
     if not config.has("model_type"):
-        raise InputError(config.where, "no model_type", accepted)
+        raise InputError(config.where, "no model_type", expected)
     model_type = config.values["model_type"]
     if not isinstance(model_type, str):
-        raise InputError(config.at("model_type"), shown(model_type), accepted)
+        raise InputError(config.at("model_type"), shown(model_type), expected)
     if model_type not in _FAMILIES:
         near = nearest(model_type, _FAMILIES)
         hint = f" (did you mean {near}?)" if near else ""
-        raise InputError(config.at("model_type"), shown(model_type), accepted + hint)
+        raise InputError(config.at("model_type"), shown(model_type), expected + hint)
     return model_type, _FAMILIES[model_type]
 
 
@@ -243,13 +243,13 @@ def _shape(config: _Config, family: _Family, name: str) -> ModelSpec:
 def _check_architecture(config: _Config, family: _Family) -> None:
     for switch in family.only:
         if config.switch(switch) != switch.default:
-            found = str(not switch.default).lower()
-            raise InputError(config.at(switch.key), found, f"{str(switch.default).lower()} or no such key")
+            got = str(not switch.default).lower()
+            raise InputError(config.at(switch.key), got, f"{str(switch.default).lower()} or no such key")
     key = family.embedding_width
     if key is not None and config.has(key) and config.whole(key) != config.whole(family.width):
-        found = f"{config.whole(key)}, but {family.width} {config.whole(family.width)}"
+        got = f"{config.whole(key)}, but {family.width} {config.whole(family.width)}"
         raise InputError(
-            config.at(key), found, "embeddings as wide as the hidden state, without a projection between"
+            config.at(key), got, "embeddings as wide as the hidden state, without a projection between"
         )
 
 

@@ -8,13 +8,13 @@ from headway.traces.errors import InputError, shown
 from headway.traces.files import read_input
 
 
-def read_text(path: Path, most_bytes: int, accepted: str) -> str:
+def read_text(path: Path, most_bytes: int, expected: str) -> str:
     """The text of a file.
 
     Args:
         path: of the file.
         most_bytes: whole millions; a file above it is refused unread.
-        accepted: what is expected, for the message.
+        expected: what is expected, for the message.
 
     Raises:
         InputError: it cannot be read, is too large or is not UTF-8.
@@ -23,19 +23,19 @@ def read_text(path: Path, most_bytes: int, accepted: str) -> str:
     try:
         raw = read_input(path, most_bytes + 1)
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
-        raise InputError(where, f"no readable file ({error})", accepted) from error
+        raise InputError(where, f"no readable file ({error})", expected) from error
     if len(raw) > most_bytes:
         limit = f"{most_bytes // 1_000_000} MB"
-        raise InputError(where, f"a file above {limit}", f"{accepted} of at most {limit}")
+        raise InputError(where, f"a file above {limit}", f"{expected} of at most {limit}")
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(
-            where, f"bytes that are not UTF-8 ({error.reason})", f"{accepted} in UTF-8"
+            where, f"bytes that are not UTF-8 ({error.reason})", f"{expected} in UTF-8"
         ) from error
 
 
-def parse_json(text: str, where: str, accepted: str) -> dict[str, object]:
+def parse_json(text: str, where: str, expected: str) -> dict[str, object]:
     """The object at the top of a JSON text.
 
     Raises:
@@ -49,11 +49,11 @@ def parse_json(text: str, where: str, accepted: str) -> dict[str, object]:
             f"{where}, line {error.lineno}", f"invalid JSON ({error.msg})", "a JSON object"
         ) from error
     except RecursionError as error:
-        raise InputError(where, "JSON nested too deeply", accepted) from error
+        raise InputError(where, "JSON nested too deeply", expected) from error
     except InputError:
         raise
     except ValueError as error:
-        raise InputError(where, f"an unusable number ({error})", accepted) from error
+        raise InputError(where, f"an unusable number ({error})", expected) from error
     if not isinstance(values, dict):
         raise InputError(where, shown(values), "a JSON object")
     return values

@@ -163,7 +163,7 @@ def _factor(text: str, place: str) -> float:
     try:
         return parse(text, "fraction", place)
     except InputError as error:
-        raise InputError(place, error.found, FACTORS) from error
+        raise InputError(place, error.got, FACTORS) from error
 
 
 def parts_of(path: str, place: str) -> list[str]:

@@ -132,8 +132,8 @@ def _step(draft: _Draft, key: KeyPath, part: str, place: str) -> KeyPath | None:
             place, f"the key {shown(part)} below {spelled(key)}, which is a single value", spelled(key)
         )
     if not part.isdecimal() or len(part) > 9 or int(part) >= len(value):
-        accepted = f"a number from 0 to {len(value) - 1}" if value else "no number, for the list is empty"
-        raise InputError(place, f"no item {shown(part)} in {spelled(key)}", accepted)
+        expected = f"a number from 0 to {len(value) - 1}" if value else "no number, for the list is empty"
+        raise InputError(place, f"no item {shown(part)} in {spelled(key)}", expected)
     return (*key, int(part))
 
 
@@ -147,11 +147,11 @@ def _existing(draft: _Draft, path: str, place: str) -> KeyPath:
     for part in parts_of(path, place):
         further = _step(draft, key, part, place)
         if further is None and part in names(key):
-            found = f"no key {shown(part)}{_inside(key)} in the file, which leaves it at its default"
-            accepted = (
+            got = f"no key {shown(part)}{_inside(key)} in the file, which leaves it at its default"
+            expected = (
                 f"a key that the file gives, or the change {spelled((*key, part))}=VALUE before this one"
             )
-            raise InputError(place, found, accepted)
+            raise InputError(place, got, expected)
         if further is None:
             raise InputError(place, f"no key {shown(part)}{_inside(key)}", one_of(part, draft.get(key)))
         key = further
@@ -200,8 +200,8 @@ def _scaled(key: KeyPath, value: Any, factor: float, place: str) -> Any:
         return int(product) if isinstance(value, int) and product.is_integer() else product
     parts = number_and_unit(value) if isinstance(value, str) else None
     if parts is None:
-        found = f"{_kind(value)} at {spelled(key)}"
-        raise InputError(place, found, "the path of a number, a quantity with its unit, or a trace")
+        got = f"{_kind(value)} at {spelled(key)}"
+        raise InputError(place, got, "the path of a number, a quantity with its unit, or a trace")
     number, unit = parts
     return f"{plain_number(number * factor)} {unit}".rstrip()
 
@@ -249,8 +249,8 @@ def _leave_device(draft: _Draft, name: str, place: str) -> None:
     source = draft.values.get("source", next(iter(devices)))
     if isinstance(source, str) and source in gone:
         other = next(other for other in devices if other != name)
-        accepted = f"another device, or the change source={other} before this one"
-        raise InputError(place, f"{shown(name)}, the source", accepted)
+        expected = f"another device, or the change source={other} before this one"
+        raise InputError(place, f"{shown(name)}, the source", expected)
     for section in [section for section in draft.values if section not in _NAMELESS]:
         _forget(draft, (section,), gone.__contains__, place)
     draft.mark(("links",), place)

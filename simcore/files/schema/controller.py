@@ -15,7 +15,7 @@ def _decision_time(value: object) -> object:
     try:
         return bounded(value, "time", "")
     except InputError as error:
-        raise mistake(error.found, f'"free", "measured", or {error.accepted}') from error
+        raise mistake(error.got, f'"free", "measured", or {error.expected}') from error
 
 
 def as_placement(value: object) -> object:

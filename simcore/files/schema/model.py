@@ -26,8 +26,8 @@ class Shape(Section):
     @model_validator(mode="after")
     def _divides(self) -> "Shape":
         if self.head_size is None and self.width % self.heads:
-            found = f"width {self.width} that {self.heads} heads do not divide"
-            raise mistake(found, "a multiple of heads, or a head_size", "width")
+            got = f"width {self.width} that {self.heads} heads do not divide"
+            raise mistake(got, "a multiple of heads, or a head_size", "width")
         if self.kv_heads is not None and self.heads % self.kv_heads:
             raise mistake(str(self.kv_heads), f"a divisor of heads ({self.heads})", "kv_heads")
         return self

@@ -119,8 +119,8 @@ def _unknown_topology(value: object) -> object:
     if isinstance(value, dict) and "kind" in value:
         kind = value["kind"]
         raise mistake(shown(kind), one_of(str(kind), _TOPOLOGIES), "kind")
-    found = f"the keys {shown(list(value))}" if isinstance(value, dict) else shown(value)
-    raise mistake(found, f"a mapping with a file or a kind, {one_of('', _TOPOLOGIES)}")
+    got = f"the keys {shown(list(value))}" if isinstance(value, dict) else shown(value)
+    raise mistake(got, f"a mapping with a file or a kind, {one_of('', _TOPOLOGIES)}")
 
 
 TopologySection: TypeAlias = Annotated[

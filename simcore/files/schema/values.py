@@ -24,8 +24,8 @@ def bounded(value: object, quantity: Quantity, where: str) -> float:
     """A quantity as a user wrote it, in SI units; so small that sums and products of a few stay far from infinity."""
     number = parse(value, quantity, where)
     if number > LARGEST:
-        accepted = f"{ACCEPTED[quantity]}, at most {LARGEST:g} {_base(quantity)}".rstrip()
-        raise InputError(where, shown(value), accepted)
+        expected = f"{ACCEPTED[quantity]}, at most {LARGEST:g} {_base(quantity)}".rstrip()
+        raise InputError(where, shown(value), expected)
     return number
 
 
@@ -49,7 +49,7 @@ def parsed(value: object, quantity: Quantity, *key: str | int) -> float:
     try:
         return bounded(value, quantity, "")
     except InputError as error:
-        raise mistake(error.found, error.accepted, *key) from error
+        raise mistake(error.got, error.expected, *key) from error
 
 
 def _share(value: object) -> float:
@@ -72,8 +72,8 @@ def _registered(name: str, *, registry: Registry[Any]) -> str:
 
 def _file_name(name: str) -> str:
     if name.endswith(".") or name.partition(".")[0].lower() in RESERVED:
-        accepted = "a name that can be that of a file on every system: not con or nul, no dot at its end"
-        raise mistake(shown(name), accepted)
+        expected = "a name that can be that of a file on every system: not con or nul, no dot at its end"
+        raise mistake(shown(name), expected)
     return name
 
 
@@ -92,8 +92,8 @@ def unknown(what: str, keys: tuple[str, ...]) -> BeforeValidator:
     """Refuses a mapping with none of the keys."""
 
     def refuse(value: dict[str, object]) -> object:
-        found = f"the keys {shown(list(value))}" if value else "no keys"
-        raise mistake(found, f"{what} one of the keys {', '.join(keys)}")
+        got = f"the keys {shown(list(value))}" if value else "no keys"
+        raise mistake(got, f"{what} one of the keys {', '.join(keys)}")
 
     return BeforeValidator(refuse)
 

@@ -871,8 +871,8 @@ def check_loads_or_tells(path: Path) -> None:
         lines = str(error).splitlines()
         assert len(lines) <= 11
         assert all(0 < len(line) < 2000 for line in lines)
-        assert error.found  # noqa: PT017
-        assert error.accepted  # noqa: PT017
+        assert error.got  # noqa: PT017
+        assert error.expected  # noqa: PT017
     else:
         assert np.isfinite(world.cluster.latencies(0.0, 0.0)).all()
         assert np.isfinite(world.cost.step(one_sequence(world.requests[0].prompt, 0)).memory_bytes).all()
