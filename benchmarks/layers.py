@@ -69,7 +69,7 @@ def main() -> None:
         for seen, bound in zip(worlds, bounds, strict=True):
             decision = policies.create(name).decide(seen)
             if isinstance(decision, Placement):
-                ratios.append(predict.interval_delay(seen, decision.devices) / bound - 1.0)
+                ratios.append(predict.horizon_delay(seen, decision.devices) / bound - 1.0)
         if not ratios:
             print(f"{name:<16} finds no placement that fits")
             continue

@@ -7,7 +7,7 @@ this baseline is not published; all of the following is ours.
 - Units are those of `edgeshard`: layers, or attention, projection and feed-forward network of a single one.
 - The first placement fills the devices one after another: the source, then the others from the fastest to the slowest,
   each up to the memory threshold, or completely if that is not enough. Devices that are down or cut off come last.
-- A device is short of memory when the blocks it will hold by the end of the interval pass `memory_threshold` of what
+- A device is short of memory when the blocks it will hold by the end of the horizon pass `memory_threshold` of what
   is available, and short of compute when others take more than `compute_threshold` of it, or when it is down or cut
   off. A device's share of the work does not count: layers run one after another, so an even share does not make a
   token faster.

@@ -17,7 +17,7 @@ Ours, where the paper leaves it open, where its full text was not available, or 
 - The embedding belongs to the first unit; the output head is a unit of its own, the last.
 - The first unit is pinned to the source as long as a plan is found that ever ends; a source that is too small, down or
   cut off is skipped, because a comparison of policies needs a result.
-- Costs are those of the present interval, so at the start of a request mostly those of the prefill. The paper measures
+- Costs are those of the present horizon, so at the start of a request mostly those of the prefill. The paper measures
   layers in advance.
 - The plan is made once and kept. It is recomputed, ignoring migration costs, only when it no longer fits and the
   scenario does not swap.
@@ -31,7 +31,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headway.policies.common.layer_units import units
-from headway.policies.common.live_moves import placement_in_reach
 from headway.policies.common.transfer_times import output_bytes
 from headway.simcore import (
     Decision,
@@ -40,6 +39,7 @@ from headway.simcore import (
     IntArray,
     Keep,
     Observation,
+    Placement,
     StepCost,
     predict,
 )
@@ -79,7 +79,7 @@ class EdgeShard:
         devices = np.empty(len(seen.blocks), dtype=np.int64)
         for rows, device in zip(parts, plan, strict=True):
             devices[rows] = device
-        return placement_in_reach(seen, devices)
+        return Placement(devices)
 
     def _plan(self, chain: "_Chain") -> IntArray | None:
         """The device of each unit; None if nothing was found that fits."""
@@ -93,13 +93,13 @@ class EdgeShard:
 
 @dataclass(frozen=True, eq=False)
 class _Chain:
-    """The units as a chain of tasks, for U units and D devices; times are totals over the interval.
+    """The units as a chain of tasks, for U units and D devices; times are totals over the horizon.
 
     Attributes:
         seen: the world.
         seconds: of each unit on each device, shape (U, D).
         bytes_held: by each unit, shape (U,).
-        messages: for each step of the interval, bytes of the message into each unit, and of the one back to the source,
+        messages: for each step of the horizon, bytes of the message into each unit, and of the one back to the source,
             shape (S, U + 1).
     """
 

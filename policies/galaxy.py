@@ -31,10 +31,19 @@ from typing import ClassVar
 
 import numpy as np
 
-from headway.policies.common.live_moves import placement_in_reach
 from headway.policies.common.packing import packed
 from headway.policies.common.reachability import usable
-from headway.simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Kind, Observation, predict
+from headway.simcore import (
+    Decision,
+    FloatArray,
+    Infeasible,
+    IntArray,
+    Keep,
+    Kind,
+    Observation,
+    Placement,
+    predict,
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ class Galaxy:
             devices = packed(seen.memory_bytes, seen.available_bytes, usable(seen))
         if devices is None:
             return Infeasible("found no way to fit all blocks")
-        return placement_in_reach(seen, devices)
+        return Placement(devices)
 
 
 def shares(count: int, speed: FloatArray) -> IntArray:
@@ -123,7 +132,7 @@ def _to_move(seen: Observation, candidates: IntArray, held: FloatArray, old: int
 
 def _soonest(seen: Observation, devices: IntArray, block: int, held: FloatArray) -> int:
     """The device with room for a block that would finish all its blocks first; usable devices before others."""
-    blocks, (block_s, task_s) = seen.blocks, seen.interval_times
+    blocks, (block_s, task_s) = seen.blocks, seen.horizon_times
     kind, graph = blocks.kind, seen.step_graphs.of(devices, seen.source)
     own, where = graph.kind[graph.tasks], graph.device[graph.tasks]
     busy = np.bincount(devices, block_s[kind, devices], seen.devices)

@@ -6,8 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from headway.policies.common.live_moves import placement_in_reach
-from headway.simcore import Decision, Infeasible, Kind, Observation
+from headway.simcore import Decision, Infeasible, Kind, Observation, Placement
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Greedy:
         # A device that is down has no room, not even for a block without bytes.
         free = np.where(seen.up, seen.available_bytes, -1.0)
         busy = np.zeros(seen.devices)
-        blocks, (block_s, task_s) = seen.blocks, seen.interval_times
+        blocks, (block_s, task_s) = seen.blocks, seen.horizon_times
         # Whether a device already has a task of a kind and layer, so that another block adds no overhead.
         begun = np.zeros((len(Kind), blocks.layers + 2, seen.devices), dtype=np.bool_)
         for block in np.argsort(-seen.memory_bytes, kind="stable"):
@@ -39,4 +38,4 @@ class Greedy:
             free[device] -= seen.memory_bytes[block]
             busy[device] += seconds[device]
             begun[kind, layer, device] = True
-        return placement_in_reach(seen, devices)
+        return Placement(devices)

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from headway.policies.common.live_moves import in_reach, placement_in_reach
 from headway.policies.common.score_search import NOTHING_FOUND, ScoreSearch
-from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, predict
+from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, predict
 
 
 @dataclass(frozen=True)
@@ -37,15 +36,14 @@ class ResourceAware(ScoreSearch):
         target = self.place(seen)
         if target is None:
             return Infeasible(NOTHING_FOUND)
+        target = predict.reachable(seen, target)
         if _may_stay(seen, target):
             return Keep()
-        return placement_in_reach(seen, target)
+        return Placement(target)
 
 
 def _may_stay(seen: Observation, target: IntArray) -> bool:
-    """Whether the placement in force can stay, and moving to `target` is impossible or not predicted to be faster."""
+    """Whether the placement in force can stay, and moving to `target` is not predicted to be faster."""
     if seen.placement is None or not predict.can_stay(seen):
         return False
-    if not in_reach(seen, target):
-        return True
-    return predict.interval_delay(seen, seen.placement) <= predict.objective(seen, target)
+    return predict.horizon_delay(seen, seen.placement) <= predict.objective(seen, target)

@@ -6,8 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from headway.policies.common.live_moves import placement_in_reach
-from headway.simcore import Decision, Infeasible, Observation
+from headway.simcore import Decision, Infeasible, Observation, Placement
 
 
 @dataclass(frozen=True)
@@ -27,4 +26,4 @@ class Single:
         device = int(candidates.argmin())
         if needed > seen.available_bytes[device]:
             return Infeasible("no device alone can hold the model")
-        return placement_in_reach(seen, np.full(len(seen.blocks), device, dtype=np.int64))
+        return Placement(np.full(len(seen.blocks), device, dtype=np.int64))

@@ -15,15 +15,16 @@ from headway.simcore.steps.step_graphs import StepGraphs
 from headway.simcore.world.batch import Batch
 from headway.simcore.world.blocks import BlockTable, Kind
 from headway.simcore.world.cost import StepCost
+from headway.simcore.world.crossings import NO_CROSSINGS, Crossings
 from headway.simcore.world.device_time import DeviceTime, TaskTimes
-from headway.simcore.world.options import Migration, Overflow, Swap
+from headway.simcore.world.options import Migration, Moves, Overflow, Swap
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
     """`count` consecutive steps of equal cost.
 
-    An interval is described by at most two: the prefill, and the remaining tokens at their mean length.
+    A horizon is described by at most two: the prefill, and the remaining tokens at their mean length.
     """
 
     cost: StepCost
@@ -44,7 +45,7 @@ class Observation:
         device_names: shape (D,).
         source: index of the device that holds the prompt and receives each token.
         capacity_bytes: memory of each device, shape (D,).
-        available_bytes: memory for blocks during the interval, including what blocks use already: capacity less the
+        available_bytes: memory for blocks during the horizon, including what blocks use already: capacity less the
             use by others now, the runtime, and the largest activations of a step, shape (D,).
         reserved_bytes: memory that these activations take, shape (D,).
         flops: peak speed [FLOP/s], shape (D,).
@@ -55,8 +56,9 @@ class Observation:
             means over the last `window_s` seconds of the scenario.
         rate: possible rate between devices [bytes/s], infinite on the diagonal, shape (D, D).
         latency_s: latency and per-message overhead between devices, 0 on the diagonal, shape (D, D).
-        steps: the costs of the interval that begins now.
-        memory_bytes: m_i, what each block will hold by the end of the interval, shape (B,).
+        steps: the costs of the horizon, which are the tokens that a decision plans for (`controller.horizon`); the
+            policy is asked again before they have all been generated.
+        memory_bytes: m_i, what each block will hold by the end of the horizon, shape (B,).
         moving_bytes: bytes that a migration of each block sends now: all that it holds, or only its cache where weights
             are on disk, shape (B,).
         up: whether each device is up, shape (D,). A device that is down has no memory, speed or rates, and cannot hold
@@ -73,6 +75,9 @@ class Observation:
             a moving block needs memory on both devices.
         pinned: the placement that the scenario gives for the policy `pinned`, shape (B,); None if it gives none.
         batch: the sequences of the next step, and other sequences that have a cache.
+        moves: `parallel`: blocks move at the same time over routes that share nothing; `serial`: one after another.
+        crossings: the shared resources that each route crosses.
+        sharing: whether messages slow each other at these; otherwise each message has its route for itself.
     """
 
     time_s: float
@@ -105,6 +110,9 @@ class Observation:
     migration: Migration
     pinned: IntArray | None = None
     batch: Batch = ()
+    moves: Moves = "serial"
+    crossings: Crossings = NO_CROSSINGS
+    sharing: bool = False
 
     @cached_property
     def origin(self) -> IntArray | None:
@@ -118,7 +126,7 @@ class Observation:
 
     @property
     def tokens(self) -> int:
-        """Number of tokens in the interval."""
+        """Number of tokens in the horizon."""
         return sum(step.count for step in self.steps)
 
     @cached_property
@@ -130,8 +138,8 @@ class Observation:
         return tuple(self._times(step.cost) for step in self.steps)
 
     @cached_property
-    def interval_times(self) -> TaskTimes:
-        """The times of tasks on each device, summed over the interval."""
+    def horizon_times(self) -> TaskTimes:
+        """The times of tasks on each device, summed over the horizon."""
         block_s, task_s = (np.zeros((len(Kind), self.devices)) for _ in range(2))
         for step, times in zip(self.steps, self.step_times, strict=True):
             block_s += step.count * times.block_s
@@ -140,18 +148,18 @@ class Observation:
 
     @cached_property
     def kind_seconds(self) -> FloatArray:
-        """Seconds of a task of one block of each kind on each device, summed over the interval, shape (5, D)."""
-        return sealed(self.interval_times.block_s + self.interval_times.task_s)
+        """Seconds of a task of one block of each kind on each device, summed over the horizon, shape (5, D)."""
+        return sealed(self.horizon_times.block_s + self.horizon_times.task_s)
 
     def seconds_together(self, rows: IntArray) -> FloatArray:
-        """Seconds over the interval if all of these blocks were on one device, for each device, shape (D,).
+        """Seconds over the horizon if all of these blocks were on one device, for each device, shape (D,).
 
         Args:
             rows: of the blocks in the block table, without repetition; blocks of one kind and layer form one task.
         """
         kind, layer = self.blocks.kind[rows], self.blocks.layer[rows]
         tasks = np.unique(kind + len(Kind) * layer) % len(Kind)
-        block_s, task_s = self.interval_times
+        block_s, task_s = self.horizon_times
         together: FloatArray = block_s[kind].sum(axis=0) + task_s[tasks].sum(axis=0)
         return together
 
@@ -203,5 +211,5 @@ class Policy(Protocol):
         ...
 
     def decide(self, seen: Observation) -> Decision:
-        """Decide where each block is during the interval that begins now."""
+        """Decide where each block is from now on."""
         ...

@@ -1,6 +1,6 @@
 """The closed form of what a placement costs: inference delay, migration delay, memory.
 
-For dedicated links and a world that does not change during the interval, predictions equal the event simulation; tests
+For dedicated links and a world that does not change during the horizon, predictions equal the event simulation; tests
 compare the two to 1e-9. Policies use predictions to compare placements.
 
 What a step does is read from its graph (`simcore.steps`). Under the pattern `gathered` that is the closed form of arXiv
@@ -16,25 +16,27 @@ from headway.simcore.observe import Observation
 from headway.simcore.steps.graph import StepGraph
 from headway.simcore.steps.makespan import makespan
 from headway.simcore.world.cost import StepCost
+from headway.simcore.world.crossings import lanes
 from headway.simcore.world.device_time import TaskTimes
 from headway.simcore.world.memory import TOLERANCE_BYTES, disk_seconds, swapped_share
 
 __all__ = [
     "TOLERANCE_BYTES",
     "can_stay",
-    "excess_on_the_way",
     "fits",
     "held_bytes",
-    "interval_delay",
+    "horizon_delay",
+    "live_waves",
     "migration_delay",
     "move_seconds",
     "objective",
+    "reachable",
     "swap_seconds",
 ]
 
 
-def interval_delay(seen: Observation, devices: IntArray) -> float:
-    """Predicted D_T [s]: inference delay of all tokens of the interval under the placement `devices`, shape (B,)."""
+def horizon_delay(seen: Observation, devices: IntArray) -> float:
+    """Predicted D_T [s]: inference delay of all tokens of the horizon under the placement `devices`, shape (B,)."""
     graph = seen.step_graphs.of(devices, seen.source)
     return sum(
         step.count * _step_delay(seen, devices, graph, step.cost, times)
@@ -43,11 +45,22 @@ def interval_delay(seen: Observation, devices: IntArray) -> float:
 
 
 def migration_delay(seen: Observation, devices: IntArray) -> float:
-    """Predicted D_mig [s]: the moves from the placement in force to `devices`, one after another; 0 for a first one."""
+    """Predicted D_mig [s]: the moves from the placement in force to `devices`; 0 for a first placement.
+
+    Moves of one lane (`lanes`) follow each other; lanes proceed at the same time, or one after another if moves are
+    `serial`.
+    """
     if seen.placement is None:
         return 0.0
+    assert seen.origin is not None
     moved = np.flatnonzero((seen.placement != devices) | seen.lost)
-    return float(_move_seconds(seen, moved, devices[moved]).sum())
+    new = devices[moved]
+    seconds = _move_seconds(seen, moved, new)
+    if seen.moves == "serial" or len(moved) < 2:
+        return float(seconds.sum())
+    disks = new if seen.load_seconds.any() else None
+    lane = lanes(seen.crossings, seen.origin[moved] * seen.devices + new, disks)
+    return float(np.bincount(lane, weights=seconds).max())
 
 
 def move_seconds(seen: Observation) -> FloatArray:
@@ -59,35 +72,63 @@ def move_seconds(seen: Observation) -> FloatArray:
 
 def objective(seen: Observation, devices: IntArray) -> float:
     """D_T + D_mig [s], which the policies of the paper minimise."""
-    return interval_delay(seen, devices) + migration_delay(seen, devices)
+    return horizon_delay(seen, devices) + migration_delay(seen, devices)
 
 
 def held_bytes(seen: Observation, devices: IntArray) -> FloatArray:
-    """What blocks hold on each device by the end of the interval under the placement `devices` [bytes], shape (D,)."""
+    """What blocks hold on each device by the end of the horizon under the placement `devices` [bytes], shape (D,)."""
     return _sum_by_device(seen, devices, seen.memory_bytes)
 
 
-def excess_on_the_way(seen: Observation, devices: IntArray) -> FloatArray:
-    """By how much the moves to the placement `devices` overfill each device [bytes], shape (D,).
+def live_waves(seen: Observation, devices: IntArray) -> list[IntArray]:
+    """The order in which blocks move `live` from the placement in force to `devices`, shape (B,).
 
-    In a `live` migration a block takes memory on both devices. A device to which no block moves has no excess, however
-    full it is, so that blocks can still leave it. The excess is 0 for first placements and `blocking` migrations; after
-    a loss of blocks every migration is blocking.
+    A block that moves takes memory on both devices until decoding switches to its new device. The moves of a wave find
+    room at both ends at the same time; those that do not find it wait for blocks to leave. Moves that would wait for
+    ever are in no wave.
+
+    Returns:
+        For each wave, the rows of its blocks in the block table.
+    """
+    assert seen.placement is not None
+    waves = []
+    waiting = np.flatnonzero(seen.placement != devices)
+    room = seen.available_bytes + TOLERANCE_BYTES - held_bytes(seen, seen.placement)
+    size_of = seen.memory_bytes.tolist()
+    while len(waiting):
+        free = room.tolist()
+        starts = np.zeros(len(waiting), dtype=np.bool_)
+        for i, (block, new) in enumerate(zip(waiting.tolist(), devices[waiting].tolist(), strict=True)):
+            if size_of[block] <= free[new]:
+                starts[i] = True
+                free[new] -= size_of[block]
+        wave, waiting = waiting[starts], waiting[~starts]
+        if not len(wave):
+            break
+        waves.append(wave)
+        room = np.array(free) + _sum_by_device(seen, seen.placement[wave], seen.memory_bytes[wave])
+    return waves
+
+
+def reachable(seen: Observation, devices: IntArray) -> IntArray:
+    """The placement `devices`, shape (B,), without the moves that can never start.
+
+    Only `live` moves need room at both ends (`live_waves`). First placements are no moves, and after a loss of blocks
+    every migration is blocking.
     """
     if seen.migration == "blocking" or seen.placement is None or seen.lost.any():
-        return np.zeros(seen.devices)
-    moved = np.flatnonzero(seen.placement != devices)
-    coming = _sum_by_device(seen, devices[moved], seen.memory_bytes[moved])
-    excess = held_bytes(seen, seen.placement) + coming - seen.available_bytes
-    return np.where(coming > 0.0, np.maximum(excess, 0.0), 0.0)
+        return devices
+    placement = seen.placement.copy()
+    for wave in live_waves(seen, devices):
+        placement[wave] = devices[wave]
+    return placement
 
 
 def fits(seen: Observation, devices: IntArray) -> bool:
-    """Whether all used devices are up and have enough memory, after the migration and during it, to a byte."""
+    """Whether all used devices are up and have enough memory at the end of the horizon, to a byte."""
     if not seen.up[devices].all():
         return False
-    then = held_bytes(seen, devices) - seen.available_bytes
-    return bool(np.all(np.maximum(then, excess_on_the_way(seen, devices)) <= TOLERANCE_BYTES))
+    return bool(np.all(held_bytes(seen, devices) - seen.available_bytes <= TOLERANCE_BYTES))
 
 
 def can_stay(seen: Observation) -> bool:

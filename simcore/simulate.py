@@ -247,7 +247,7 @@ class _Run:
         step = self._run.executor.step(deployment.graph, self._load(use), batch)
         if (yield from unless_failing(env, self._run.outages, deployment.in_use, step.run())):
             deployment.hold(after(batch), use.cost.memory_bytes)
-            self._controller.made()
+            self._controller.made(batch)
             return step
         deployment.give_up_step()
         parts.fault_s += env.now - begun_s

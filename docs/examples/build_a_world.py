@@ -37,7 +37,7 @@ class HalfAndHalf:
     def decide(self, seen: Observation) -> Decision:
         devices = np.zeros(len(seen.blocks), dtype=np.int64)
         devices[seen.blocks.heads[:, 1::2]] = 1
-        self.expected_s.append(predict.interval_delay(seen, devices))
+        self.expected_s.append(predict.horizon_delay(seen, devices))
         return Placement(devices)
 
 

@@ -105,9 +105,9 @@ class _Draft:
         self._memory: list[float] = seen.memory_bytes.tolist()
         # A device that is down has no room and no speed, not even for a block without bytes or work.
         self._free = np.where(seen.up, seen.available_bytes, -1.0)
-        # All times below are shares of the deadline of one layer over the whole interval.
+        # All times below are shares of the deadline of one layer over the whole horizon.
         self._deadline_s = _layer_deadline(seen, deadline_s)
-        block_s, task_s = seen.interval_times
+        block_s, task_s = seen.horizon_times
         self._block = np.where(seen.up, block_s, np.inf) / self._deadline_s
         self._compute = self._block + np.where(seen.up, task_s, np.inf) / self._deadline_s
         # Heads of one layer on one device run one after another, and so do shards: the time of those placed there.
@@ -262,7 +262,7 @@ class _Draft:
             self._queue[kind][self._layer[block], device] += sign * self._block[kind, device]
 
     def _moving(self, payload: Payload) -> FloatArray:
-        """Time of one message per step over the interval, between each pair of devices, shape (D, D)."""
+        """Time of one message per step over the horizon, between each pair of devices, shape (D, D)."""
         seen = self._seen
         total = np.zeros((seen.devices, seen.devices))
         for step in seen.steps:
@@ -271,7 +271,7 @@ class _Draft:
 
 
 def _layer_deadline(seen: Observation, deadline_s: float | None) -> float:
-    """Deadline of one layer over the whole interval [s]."""
+    """Deadline of one layer over the whole horizon [s]."""
     if deadline_s is not None:
         return deadline_s * seen.tokens / seen.blocks.layers
     per_device = seen.seconds_together(np.arange(len(seen.blocks)))

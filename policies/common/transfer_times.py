@@ -16,8 +16,8 @@ def carried(seen: Observation, size: float) -> FloatArray:
     return size * seen.per_byte_s if size > 0.0 else np.zeros((seen.devices, seen.devices))
 
 
-def over_interval(seen: Observation, payload: Payload) -> FloatArray:
-    """Time of one message with this payload per step over the interval, shape (D, D)."""
+def over_horizon(seen: Observation, payload: Payload) -> FloatArray:
+    """Time of one message with this payload per step over the horizon, shape (D, D)."""
     total = np.zeros((seen.devices, seen.devices))
     for step in seen.steps:
         total += step.count * message(seen, float(step.cost.message_bytes[payload]))

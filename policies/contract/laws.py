@@ -92,7 +92,7 @@ def within_memory(subject: Subject, question: Question) -> bool:
     if decision is None or devices is None:
         return False
     excess = predict.held_bytes(seen, devices) - seen.available_bytes
-    excess = np.where(seen.up, np.maximum(excess, predict.excess_on_the_way(seen, devices)), 0.0)
+    excess = np.where(seen.up, excess, 0.0)
     worst = int(excess.argmax())
     if excess[worst] > predict.TOLERANCE_BYTES:
         name = seen.device_names[worst]
@@ -178,7 +178,7 @@ def reordering(subject: Subject, question: Question) -> bool:
         if listed is not devices:
             raise BrokenError(f"{one}; with the devices listed in reverse order {other}")
         return True
-    one_s, other_s = predict.interval_delay(seen, listed), predict.interval_delay(seen, order[devices])
+    one_s, other_s = predict.horizon_delay(seen, listed), predict.horizon_delay(seen, order[devices])
     if not np.isclose(one_s, other_s, rtol=_ROUNDING, atol=0.0):
         takes = f"{one}, which is predicted to take {one_s:.6g} s"
         raise BrokenError(f"{takes}; with the devices listed in reverse order {other}: {other_s:.6g} s")
@@ -224,7 +224,7 @@ def worth_moving(subject: Subject, question: Question) -> bool:
         return False
     if isinstance(decision, Keep):
         return True
-    stay_s, go_s = predict.interval_delay(seen, now), predict.objective(seen, devices)
+    stay_s, go_s = predict.horizon_delay(seen, now), predict.objective(seen, devices)
     if go_s > stay_s * (1.0 + _ROUNDING):
         moves = f"moves {_moves(seen, now, devices)}"
         raise BrokenError(f"{moves}: {go_s:.6g} s with the interval thereafter; staying takes {stay_s:.6g} s")

@@ -70,7 +70,7 @@ def _optimum(seen: Observation, layer: OneLayer) -> IntArray | None:
     if seen.placement is not None and fits(seen, seen.placement):
         staying = seen.placement
         # What is better by rounding only is not better.
-        limit = min(limit, predict.interval_delay(seen, staying) * (1.0 - 1e-12))
+        limit = min(limit, predict.horizon_delay(seen, staying) * (1.0 - 1e-12))
     found = _Search(layer, limit).run()
     if found is None and staying is not None:
         return staying

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from headway.policies.common.transfer_times import carried, message, output_bytes, over_interval
+from headway.policies.common.transfer_times import carried, message, output_bytes, over_horizon
 from headway.simcore import FloatArray, IntArray, Kind, Observation, Payload, Stage, predict
 
 ROUNDS = 100
@@ -29,13 +29,13 @@ _Priced: TypeAlias = tuple[float, FloatArray]
 def lower_bound(seen: Observation, *, rounds: int = ROUNDS) -> float:
     """Seconds below which no placement that fits has its predicted D_T, let alone D_T + D_mig.
 
-    It is the least D_T itself where memory does not bind and all steps of the interval cost the same. Otherwise it may
-    be lower: where memory binds, because a relaxation may share out what whole blocks cannot; and in the interval that
+    It is the least D_T itself where memory does not bind and all steps of the horizon cost the same. Otherwise it may
+    be lower: where memory binds, because a relaxation may share out what whole blocks cannot; and in the horizon that
     begins with the prefill, because one branch is taken to be the slowest in the prefill and in the steps that follow.
     Under `swap` memory limits nothing, and the bound is that of a placement that never swaps.
 
     Args:
-        seen: the interval and the world.
+        seen: the horizon and the world.
         rounds: how often the prices of memory are improved; with 0, memory is free.
 
     Returns:
@@ -59,7 +59,7 @@ def lower_bound(seen: Observation, *, rounds: int = ROUNDS) -> float:
 
 
 class _Relaxed:
-    """The interval with prices on memory in place of limits."""
+    """The horizon with prices on memory in place of limits."""
 
     def __init__(self, seen: Observation) -> None:
         blocks, chain = seen.blocks, seen.step_graphs.chain
@@ -100,13 +100,13 @@ class _Relaxed:
         reached = np.full(seen.devices, np.inf)
         reached[seen.source] = 0.0
         if blocks.embed is not None:
-            reached = over_interval(seen, Payload.PROMPT)[seen.source] + single[Kind.EMBED]
+            reached = over_horizon(seen, Payload.PROMPT)[seen.source] + single[Kind.EMBED]
         befores = []
         for _ in range(blocks.layers):
             through = reached[:, None] + layer
             befores.append(through.argmin(axis=0))
             reached = through.min(axis=0)
-        onward, home = over_interval(seen, Payload.LAST_HIDDEN), over_interval(seen, self._result)
+        onward, home = over_horizon(seen, Payload.LAST_HIDDEN), over_horizon(seen, self._result)
         if blocks.lm_head is None:
             last = reached + home[:, seen.source]
             return (int(last.argmin()), seen.source), befores, float(last.min())
@@ -185,7 +185,7 @@ class _SideBySide:
 
 
 def _side_by_side(seen: Observation, stage: Stage) -> _SideBySide:
-    """A stage of the interval, summed over its steps."""
+    """A stage of the horizon, summed over its steps."""
     devices = seen.devices
     once, each = np.zeros((devices, devices, devices)), np.zeros((devices, devices))
     for step, times in zip(seen.steps, seen.step_times, strict=True):

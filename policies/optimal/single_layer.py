@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.policies.common.transfer_times import carried, message, output_bytes, over_interval
+from headway.policies.common.transfer_times import carried, message, output_bytes, over_horizon
 from headway.simcore import (
     Decision,
     FloatArray,
@@ -43,7 +43,7 @@ NO_PLACEMENT = "no placement fits into memory (proven)"
 
 @dataclass(frozen=True, eq=False)
 class OneLayer:
-    """One interval of a model with one layer of `H` heads on `D` devices, in `S` steps.
+    """One horizon of a model with one layer of `H` heads on `D` devices, in `S` steps.
 
     All times are in seconds and for all tokens of their step; infinite where something cannot be done. `E` and `L` are
     the numbers of places for the embedding and the output head: D where they are blocks, else 1.
@@ -120,19 +120,18 @@ def decision(seen: Observation, solution: Solution) -> Decision:
         return Infeasible(solution.status)
     swaps = seen.overflow == "swap" and predict.can_stay(seen)
     if seen.placement is not None and (swaps or fits(seen, seen.placement)):
-        staying = predict.interval_delay(seen, seen.placement)
+        staying = predict.horizon_delay(seen, seen.placement)
         if staying <= solution.objective_s or np.array_equal(seen.placement, solution.devices):
             return Keep()
     return Placement(solution.devices)
 
 
 def fits(seen: Observation, devices: IntArray) -> bool:
-    """Whether a placement is on devices that are up and fits, then and on the way there.
+    """Whether a placement is on devices that are up and fits.
 
     Under `swap`, whether it needs no swapping at all.
     """
-    then = predict.held_bytes(seen, devices) - seen.available_bytes
-    excess = np.maximum(then, predict.excess_on_the_way(seen, devices))
+    excess = predict.held_bytes(seen, devices) - seen.available_bytes
     return bool(seen.up[devices].all() and np.all(excess <= _tolerance(seen)))
 
 
@@ -170,7 +169,7 @@ def one_layer(seen: Observation) -> OneLayer:
             each=_each_head(seen, [each for _, each in leaving]),
             embed=_embed_cost(seen, move),
             proj=seen.kind_seconds[Kind.PROJ] + move[blocks.proj[0]],
-            between=over_interval(seen, Payload.HIDDEN),
+            between=over_horizon(seen, Payload.HIDDEN),
             ffn=seen.kind_seconds[Kind.FFN] + move[blocks.ffn[0]],
             tail=_tail_cost(seen, move),
             room=room,
@@ -229,10 +228,10 @@ def _embed_cost(seen: Observation, move: FloatArray) -> FloatArray:
 
 
 def _tail_cost(seen: Observation, move: FloatArray) -> FloatArray:
-    home = over_interval(seen, seen.step_graphs.chain.result)[:, seen.source]
+    home = over_horizon(seen, seen.step_graphs.chain.result)[:, seen.source]
     if seen.blocks.lm_head is None:
         return home[:, None]
-    out = over_interval(seen, Payload.LAST_HIDDEN)
+    out = over_horizon(seen, Payload.LAST_HIDDEN)
     out += seen.kind_seconds[Kind.LM_HEAD] + move[seen.blocks.lm_head]
     out += home
     return out

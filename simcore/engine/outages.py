@@ -60,6 +60,26 @@ def reached(env: simpy.Environment, time_s: float) -> simpy.Timeout:
     return env.timeout(delay_s if env.now + delay_s >= time_s else math.nextafter(delay_s, math.inf))
 
 
+def together(env: simpy.Environment, works: Sequence[Process]) -> Process:
+    """Run processes at the same time until all have finished. Closing it cancels them all.
+
+    Raises:
+        RunEndedError: one of them can never finish.
+    """
+    if len(works) < 2:
+        for work in works:
+            yield from work
+        return
+    running = [env.process(work) for work in works]
+    for one in running:
+        one.defused = True  # the waiting process here receives the first failure
+    try:
+        yield env.all_of(running)
+    finally:
+        for work in works:
+            work.close()
+
+
 def unless_failing(
     env: simpy.Environment, outages: Outages, devices: Iterable[int], work: Process
 ) -> Generator[simpy.Event, Any, bool]:

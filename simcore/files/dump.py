@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from headway.simcore.engine.compute import DISCIPLINES
@@ -189,8 +189,11 @@ def _controller(options: ControllerOptions) -> dict[str, Any]:
     time = options.decision_time
     return {
         "interval": options.interval,
+        "horizon": options.horizon,
+        "triggers": {name: value for name, value in asdict(options.triggers).items() if value is not None},
         "window": _value(options.window_s, "s"),
         "migration": options.migration,
+        "moves": options.moves,
         "weights_on_disk": options.weights_on_disk,
         "on_infeasible": options.on_infeasible,
         "decision_time": time if isinstance(time, str) else _value(time, "s"),

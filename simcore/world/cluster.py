@@ -15,6 +15,7 @@ import networkx as nx
 import numpy as np
 
 from headway.simcore.arrays import BoolArray, FloatArray, immutable, sealed
+from headway.simcore.world.crossings import Crossings
 from headway.simcore.world.device import Device
 from headway.simcore.world.link import Link, Medium
 from headway.simcore.world.network_state import NetworkState
@@ -176,6 +177,10 @@ class Cluster:
     def rates(self, time_s: float, window_s: float) -> FloatArray:
         """Rate of the narrowest resource between devices [bytes/s], see `NetworkState.rates`."""
         return self._network.rates(time_s, window_s)
+
+    def crossings(self, time_s: float, window_s: float) -> Crossings:
+        """The shared resources on each route, see `NetworkState.crossings`."""
+        return self._network.crossings(time_s, window_s)
 
     @cached_property
     def _routing(self) -> Routing:

@@ -7,6 +7,7 @@ import numpy as np
 
 from headway.simcore.arrays import FloatArray, IntArray, immutable, sealed
 from headway.simcore.world.airtime import CellRate
+from headway.simcore.world.crossings import Crossings
 from headway.simcore.world.link import Link
 from headway.simcore.world.route import Route
 from headway.traces import Trace
@@ -71,16 +72,39 @@ class NetworkState:
         without other traffic; 0 while a device or a link on the route is down. Infinite on the diagonal: messages of a
         device to itself are free.
         """
+        rates = self._trace_rates(time_s, window_s)
+        count = len(self._routes)
+        matrix = np.full(count * count, np.inf)
+        crossed, starts, pairs = self._crossed
+        if len(pairs):
+            matrix[pairs] = np.minimum.reduceat(rates[crossed], starts)
+        return sealed(matrix.reshape(count, count))
+
+    def crossings(self, time_s: float, window_s: float) -> Crossings:
+        """The shared resources on each route, with rates as in `rates`, without the switches."""
+        route, resource, trace = self._limiting
+        return Crossings(route, resource, sealed(self._trace_rates(time_s, window_s)[trace]))
+
+    def _trace_rates(self, time_s: float, window_s: float) -> FloatArray:
         rates = self._fixed_rates.copy()
         varying, switches = self._varying_traces, self._switches
         rates[varying] = [self._traces[i].mean_before(time_s, window_s) for i in varying]
         rates[switches] = [self._traces[i].value(time_s) for i in switches]
-        count = len(self._routes)
-        matrix = np.full(count * count, np.inf)
-        crossed, starts, pairs = self._crossings
-        if len(pairs):
-            matrix[pairs] = np.minimum.reduceat(rates[crossed], starts)
-        return sealed(matrix.reshape(count, count))
+        return rates
+
+    @cached_property
+    def _limiting(self) -> tuple[IntArray, IntArray, IntArray]:
+        """The crossings of resources that limit messages: route, resource and number of the trace."""
+        number = {id(trace): i for i, trace in enumerate(self._traces)}
+        switches = set(self._switches)
+        rows = [
+            (cell, resource, number[id(trace)])
+            for cell, route in self._pairs
+            for resource, trace in zip(route.resources, route.bandwidths, strict=True)
+            if number[id(trace)] not in switches
+        ]
+        table = np.array(rows, dtype=np.int64).reshape(-1, 3).T
+        return sealed(table[0]), sealed(table[1]), sealed(table[2])
 
     @cached_property
     def _traces(self) -> list[Trace | CellRate]:
@@ -110,7 +134,7 @@ class NetworkState:
                     yield i * len(self._routes) + j, route
 
     @cached_property
-    def _crossings(self) -> tuple[IntArray, IntArray, IntArray]:
+    def _crossed(self) -> tuple[IntArray, IntArray, IntArray]:
         """All routes concatenated: their traces, the start of each route among them, and its cell in the matrix."""
         number = {id(trace): i for i, trace in enumerate(self._traces)}
         crossed: list[int] = []

@@ -8,6 +8,9 @@ from headway.simcore.registry import Named
 
 Migration: TypeAlias = Literal["blocking", "live"]
 OnInfeasible: TypeAlias = Literal["keep", "fail"]
+NamedHorizon: TypeAlias = Literal["limit", "mean", "generated", "interval"]
+Horizon: TypeAlias = NamedHorizon | int
+Moves: TypeAlias = Literal["parallel", "serial"]
 DecisionTime: TypeAlias = Literal["free", "measured"] | float
 Overflow: TypeAlias = Literal["fail", "swap"]
 Swap: TypeAlias = Literal["pinned", "lru", "prefetch"]
@@ -43,15 +46,48 @@ class NetworkOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TriggerOptions:
+    """Events at which a policy is asked before its interval is over. It is always asked when a device fails.
+
+    Attributes:
+        overflow: a device with blocks holds more than its memory, or will before the next decision.
+        device_back: a device comes back after an outage.
+        slowdown: the availability of a device in use, or the rate between two of them, has fallen by this share since
+            the last decision; None: never.
+        misprediction: the time of a decode step differs from the predicted time by this share of it; None: never.
+    """
+
+    overflow: bool = True
+    device_back: bool = True
+    slowdown: float | None = None
+    misprediction: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.slowdown is not None and not 0.0 < self.slowdown <= 1.0:
+            raise ValueError(f"slowdown must be a share above 0, at most 1, not {self.slowdown}")
+        if self.misprediction is not None and not 0.0 < self.misprediction < math.inf:
+            raise ValueError(f"misprediction must be a share above 0, not {self.misprediction}")
+
+
+NO_TRIGGERS = TriggerOptions(overflow=False, device_back=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ControllerOptions:
     """When the policy is asked, and how its decisions are carried out.
 
     Attributes:
         interval: tokens from one decision to the next.
+        horizon: tokens that a decision plans for. `limit`: all tokens that the request may still generate; `mean`: as
+            many as an average request of the workload would still generate, at least 1; `generated`: as many as it has
+            generated so far, at least 1; `interval`: the tokens until the next decision; or a number, at most `limit`.
+        triggers: events at which it is asked in between.
         window_s: a policy sees rates and availabilities as means over this time before the decision [s]; 0 shows the
             present values, which say little about a link that delivers packet by packet.
         migration: `blocking`: decoding waits until blocks have moved; `live`: decoding continues under the old
             placement and waits only while the growth of the caches since the copy is sent.
+        moves: `parallel`: blocks move at the same time over routes that share no link, interface, medium or disk; the
+            others one after another. `serial`: all one after another.
         weights_on_disk: a block that moves sends its cache only and loads its weights from the disk of its new device.
         on_infeasible: reaction to an infeasible decision: `keep` the placement in force, or `fail` the run.
         decision_time: simulated time of a decision: `free`, `measured` (its wall time, so that results differ from run
@@ -59,8 +95,11 @@ class ControllerOptions:
     """
 
     interval: int = 1
+    horizon: Horizon = "limit"
+    triggers: TriggerOptions = TriggerOptions()
     window_s: float = 1.0
     migration: Migration = "blocking"
+    moves: Moves = "parallel"
     weights_on_disk: bool = False
     on_infeasible: OnInfeasible = "keep"
     decision_time: DecisionTime = "free"
@@ -68,6 +107,8 @@ class ControllerOptions:
     def __post_init__(self) -> None:
         if self.interval < 1:
             raise ValueError(f"interval must be at least 1 token, not {self.interval}")
+        if isinstance(self.horizon, int) and self.horizon < 1:
+            raise ValueError(f"horizon must be at least 1 token, not {self.horizon}")
         if not 0.0 <= self.window_s < math.inf:
             raise ValueError(f"window_s must not be negative or infinite, not {self.window_s}")
 

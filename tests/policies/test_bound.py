@@ -40,7 +40,7 @@ def least(seen: Observation) -> float:
     for choice in product(range(seen.devices), repeat=len(seen.blocks)):
         devices: IntArray = np.array(choice)
         if single_layer.fits(seen, devices):
-            best = min(best, predict.interval_delay(seen, devices))
+            best = min(best, predict.horizon_delay(seen, devices))
     return best
 
 

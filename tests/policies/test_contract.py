@@ -100,7 +100,7 @@ class Sound:
         return everything_on(seen, able[0]) if able else None
 
     def pays(self, seen: Observation, devices: np.ndarray, now: np.ndarray) -> bool:
-        return predict.objective(seen, devices) < predict.interval_delay(seen, now)
+        return predict.objective(seen, devices) < predict.horizon_delay(seen, now)
 
 
 class RaisesOnOneDevice(Sound):

@@ -290,7 +290,7 @@ def test_under_swap_nothing_is_swapped_to_the_last_byte() -> None:
         decision = Exact().decide(seen)
         if isinstance(decision, Keep):
             assert seen.placement is not None
-            assert predict.interval_delay(seen, seen.placement) <= found.objective_s
+            assert predict.horizon_delay(seen, seen.placement) <= found.objective_s
 
 
 def taken(seen: Observation, decision: Decision) -> IntArray | None:
@@ -341,7 +341,7 @@ def test_decides_to_stay_exactly_when_nothing_is_better(policy: Policy) -> None:
         after = taken(seen, decision)
         assert (after is None) == (best.devices is None)
         if isinstance(decision, Placement) and predict.fits(seen, seen.placement):
-            assert predict.objective(seen, decision.devices) < predict.interval_delay(seen, seen.placement)
+            assert predict.objective(seen, decision.devices) < predict.horizon_delay(seen, seen.placement)
         kept += isinstance(decision, Keep)
     assert 5 <= kept <= 35
 

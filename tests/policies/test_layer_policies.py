@@ -128,7 +128,7 @@ def best_runs(seen: Observation, objective: Objective) -> float:
 def cost_of(seen: Observation, plan: list[int], objective: Objective) -> float:
     if objective == "throughput":
         return bottleneck(seen, plan)
-    return predict.interval_delay(seen, spread(seen, plan))
+    return predict.horizon_delay(seen, spread(seen, plan))
 
 
 def assert_best_runs(seen: Observation, objective: Objective) -> None:
@@ -241,8 +241,8 @@ def test_edgeshard_of_a_large_world_is_no_slower_than_any_split_over_two_devices
     seen = observe(large(25, 32, 2, seed=3))
     parts = len(units(seen.blocks))
     splits = [[0] * cut + [other] * (parts - cut) for cut in range(1, parts + 1) for other in range(1, 25)]
-    latency = predict.interval_delay(seen, placed(EdgeShard().decide(seen)))
-    assert latency <= min(predict.interval_delay(seen, spread(seen, plan)) for plan in splits) * (1 + 1e-9)
+    latency = predict.horizon_delay(seen, placed(EdgeShard().decide(seen)))
+    assert latency <= min(predict.horizon_delay(seen, spread(seen, plan)) for plan in splits) * (1 + 1e-9)
     plan = placed(EdgeShard(objective="throughput").decide(seen))[[rows[0] for rows in units(seen.blocks)]]
     assert bottleneck(seen, plan.tolist()) <= min(bottleneck(seen, plan) for plan in splits[::7]) / 2
 

@@ -174,11 +174,11 @@ def test_resource_aware_never_moves_for_nothing(scenario: Scenario, seed: int) -
     decision = policies.ResourceAware().decide(seen)
     assert isinstance(decision, Placement | Keep)
     if isinstance(decision, Placement):
-        assert predict.objective(seen, decision.devices) < predict.interval_delay(seen, placement)
+        assert predict.objective(seen, decision.devices) < predict.horizon_delay(seen, placement)
         settled = replace(seen, placement=decision.devices)
         again = policies.ResourceAware().decide(settled)
         if isinstance(again, Placement):
-            assert predict.objective(settled, again.devices) < predict.interval_delay(
+            assert predict.objective(settled, again.devices) < predict.horizon_delay(
                 settled, decision.devices
             )
 

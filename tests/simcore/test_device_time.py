@@ -147,7 +147,7 @@ def test_policies_see_the_times_of_a_table() -> None:
         assert not times.block_s.flags.writeable
     # All on a: three heads as one task, a projection, a network.
     on_a = 2.0 * (0.1 + 3 * 0.5 + 0.0 + 0.125 + 0.4 + 2.0)
-    assert predict.interval_delay(seen, np.zeros(5, dtype=np.int64)) == pytest.approx(on_a)
+    assert predict.horizon_delay(seen, np.zeros(5, dtype=np.int64)) == pytest.approx(on_a)
 
 
 def test_an_unknown_device_time_is_told_with_those_there_are() -> None:

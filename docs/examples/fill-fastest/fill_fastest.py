@@ -21,10 +21,8 @@ class FillFastest:
                 block += 1
         if block < len(devices):
             return Infeasible(f"no room for {seen.blocks.names[block]}")
-        if predict.excess_on_the_way(seen, devices).any():
-            return Infeasible("no room at both ends while blocks move")
         now = seen.placement
         if now is not None and predict.can_stay(seen):
-            stay_s, move_s = predict.interval_delay(seen, now), predict.objective(seen, devices)
+            stay_s, move_s = predict.horizon_delay(seen, now), predict.objective(seen, devices)
             return Keep() if stay_s <= move_s else Placement(devices)
         return Placement(devices)

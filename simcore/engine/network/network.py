@@ -137,11 +137,13 @@ class SharingRule:
         name: in scenarios.
         network: creates the network of a cluster under a transport, without messages.
         cluster: the cluster with the resources and rates of this rule; its devices and links are the same.
+        shared: whether messages slow each other.
     """
 
     name: str
     network: Callable[[simpy.Environment, Cluster, Transport], Network]
     cluster: Callable[[Cluster], Cluster] = _unchanged
+    shared: bool = True
 
 
 class DedicatedNetwork:
@@ -269,7 +271,7 @@ class FairNetwork:
         transfer.failed(_stalled(self._cluster, transfer, self._env.now))
 
 
-DEDICATED = SharingRule("dedicated", DedicatedNetwork)
+DEDICATED = SharingRule("dedicated", DedicatedNetwork, shared=False)
 FAIR = SharingRule("fair", FairNetwork)
 AIRTIME = SharingRule("airtime", FairNetwork, _by_airtime)
 

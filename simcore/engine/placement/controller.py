@@ -13,6 +13,7 @@ from headway.simcore.engine.outages import Process, reached, unless_failing
 from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.engine.placement.decisions import Decisions, Judgement
 from headway.simcore.engine.placement.migration import Mover
+from headway.simcore.engine.placement.triggers import Trigger, Triggers
 from headway.simcore.errors import RunEndedError
 from headway.simcore.instrument import Cause, Standing
 from headway.simcore.observe import Observation
@@ -39,16 +40,18 @@ class Controller:
         self._outages = run.outages
         self._decisions = decisions
         self._mover = mover
+        self._triggers = Triggers(run)
         self._noticed_s = 0.0
         self._alarmed = False
+        self._begun_s = 0.0
         self._setbacks = 0
 
     def prepare(self, batch: Batch, parts: LatencyParts) -> Process:
         """Prepare a step: all blocks in place, all devices up.
 
-        Waits for the source, completes a migration, asks the policy if a decision is due or a device in use has gone
-        down, and has blocks moved; repeats this until no outage interferes. The policy is not asked during a `live`
-        migration.
+        Waits for the source, completes a migration, asks the policy if a decision is due, a trigger fires or a device
+        in use has gone down, and has blocks moved; repeats this until no outage interferes. The policy is not asked
+        during a `live` migration.
 
         Args:
             batch: of the step.
@@ -58,7 +61,8 @@ class Controller:
             RunEndedError: there is no feasible placement.
         """
         first = batch[0]
-        due = first.token % self._scenario.controller.interval == 0
+        due: Trigger | None = "interval" if first.token % self._scenario.controller.interval == 0 else None
+        watching = due is None
         while True:
             self._notice(first)
             source_s = self._outages.back(self._scenario.cluster.source_index, self._env.now)
@@ -66,16 +70,25 @@ class Controller:
                 yield from self._wait_for_source(first, source_s, parts)
             elif self._mover.ready:
                 yield from self._migrate(first, self._mover.switch(), (), parts)
-            elif self._alarmed or (due and not self._mover.busy):
-                done = yield from self._plan(batch, parts)
-                due, self._alarmed = not done, not done
+            elif self._mover.target is not None and not self._mover.busy:
+                self._mover.start(first, self._decisions.observe(batch), self._mover.target)
+            elif self._alarmed:
+                self._alarmed = not (yield from self._plan(batch, "fault", parts))
+                due = None
+            elif due and not self._mover.busy:
+                self._alarmed = not (yield from self._plan(batch, due, parts))
+                due = None
+            elif watching and not self._mover.busy:
+                watching, due = False, self._trigger(batch)
             else:
                 break
         self._decisions.record_placement(first)
+        self._begun_s = self._env.now
 
-    def made(self) -> None:
+    def made(self, batch: Batch) -> None:
         """The step succeeded: reset the count of consecutive outages."""
         self._setbacks = 0
+        self._triggers.made(batch, self._env.now - self._begun_s)
 
     def close(self) -> None:
         """End the thread in which the policy is called."""
@@ -128,7 +141,13 @@ class Controller:
         parts.fault_s += self._env.now - begun_s
         self._tell_standing(first, "fault", begun_s)
 
-    def _plan(self, batch: Batch, parts: LatencyParts) -> Generator[simpy.Event, Any, bool]:
+    def _trigger(self, batch: Batch) -> Trigger | None:
+        placement = self._deployment.placement
+        if placement is None:
+            return None
+        return self._triggers.fired(batch, placement, self._decisions.interval(batch[0]))
+
+    def _plan(self, batch: Batch, trigger: Trigger, parts: LatencyParts) -> Generator[simpy.Event, Any, bool]:
         """Ask the policy and carry out its decision; False if it must be asked again."""
         first, seen = batch[0], self._decisions.observe(batch)
         decision, wall_s = self._decisions.ask(seen)
@@ -138,12 +157,13 @@ class Controller:
         parts.decision_s += charged_s
         if self._outages.next_change(seen.time_s) <= self._env.now:
             reason = "a device went down or came back while it was decided"
-            self._record(seen, Judgement(None, "infeasible", reason))
+            self._decisions.record(seen, Judgement(None, "infeasible", reason), trigger)
             self._set_back(first)
             return False
         judgement = self._decisions.judge(seen, decision)
-        self._record(seen, judgement)
+        self._decisions.record(seen, judgement, trigger)
         target = judgement.target
+        self._triggers.decided(seen, target, self._decisions.interval(first))
         if target is None:
             yield from self._wait_for_change(first, judgement.reason, parts)
             return False
@@ -153,9 +173,6 @@ class Controller:
         if not done:
             self._set_back(first)
         return done
-
-    def _record(self, seen: Observation, judgement: Judgement) -> None:
-        self._decisions.record(seen, judgement, "fault" if self._alarmed else "interval")
 
     def _wait_for_change(self, first: SequenceStep, reason: str, parts: LatencyParts) -> Process:
         """Wait until a device comes back or goes down: before that, the decision would be the same."""
@@ -192,4 +209,4 @@ class Controller:
         if self._scenario.controller.migration == "blocking" or seen.lost.any():
             yield from self._mover.move(first, moved, target[moved])
         elif len(moved):
-            self._mover.start(first, moved, target[moved])
+            self._mover.start(first, seen, target)

@@ -126,8 +126,4 @@ def _complaint(seen: Observation, devices: IntArray) -> str:
     worst = int(excess.argmax())
     if excess[worst] > predict.TOLERANCE_BYTES:
         return f"{excess[worst]:.0f} bytes too many on {seen.device_names[worst]!r}"
-    excess = predict.excess_on_the_way(seen, devices)
-    worst = int(excess.argmax())
-    if excess[worst] > predict.TOLERANCE_BYTES:
-        return f"{excess[worst]:.0f} bytes too many on {seen.device_names[worst]!r} while blocks move"
     return ""

@@ -1,16 +1,18 @@
 """Observe the world, ask the policy, and judge and record its decisions; none of this takes simulated time."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from headway.simcore import predict
 from headway.simcore.arrays import IntArray, immutable, sealed
-from headway.simcore.engine.network.network import shared_cluster
+from headway.simcore.engine.network.network import SHARING_RULES, shared_cluster
 from headway.simcore.engine.placement import decision_validation, policy_timeout
 from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.engine.placement.migration import load_seconds
+from headway.simcore.engine.placement.triggers import Trigger
 from headway.simcore.errors import PolicyError
 from headway.simcore.instrument import Asked
 from headway.simcore.observe import Decision, Keep, Observation, Placement, Policy, Step
@@ -26,7 +28,7 @@ class Judgement:
     Attributes:
         target: the next placement, shape (blocks,); None: there is none.
         outcome: as in the table `decisions`.
-        reason: why the decision cannot be followed; empty if it can.
+        reason: why the decision, or a part of it, cannot be followed; empty if it can.
     """
 
     target: IntArray | None
@@ -62,9 +64,8 @@ class Decisions:
         """The observation before a step."""
         scenario, now = self._scenario, self._run.env.now
         cluster, kind = scenario.cluster, scenario.block_table.kind
-        first, interval = batch[0], scenario.controller.interval
-        left = scenario.requests[first.request].output - first.token
-        count = min(interval - first.token % interval, left)
+        shared = shared_cluster(cluster, scenario.network.sharing)
+        first, count = batch[0], self._horizon(batch[0])
         last = scenario.cost.step(later(batch, count - 1))
         steps = self._steps_of(self._deployment.due(batch), count)
         unused = cluster.available_bytes(now) - cluster.runtime_bytes
@@ -86,7 +87,9 @@ class Decisions:
             overhead_s=cluster.overhead_s,
             disk_bandwidth=cluster.disk_bandwidth,
             availability=cluster.availability(now, scenario.controller.window_s),
-            rate=shared_cluster(cluster, scenario.network.sharing).rates(now, scenario.controller.window_s),
+            rate=shared.rates(now, scenario.controller.window_s),
+            crossings=shared.crossings(now, scenario.controller.window_s),
+            sharing=SHARING_RULES.find(scenario.network.sharing).shared,
             latency_s=cluster.latencies(now, scenario.controller.window_s),
             steps=steps,
             memory_bytes=sealed(last.memory_bytes[kind]),
@@ -98,12 +101,39 @@ class Decisions:
             overflow=scenario.memory.overflow,
             swap=scenario.memory.swap,
             migration=scenario.controller.migration,
+            moves=scenario.controller.moves,
             pinned=scenario.placement,
             batch=batch,
         )
 
+    def interval(self, first: SequenceStep) -> int:
+        """Tokens until the next decision is due."""
+        interval = self._scenario.controller.interval
+        return min(interval - first.token % interval, self._limit(first))
+
+    def _limit(self, first: SequenceStep) -> int:
+        """Tokens that the request may still generate."""
+        return self._scenario.requests[first.request].output - first.token
+
+    def _horizon(self, first: SequenceStep) -> int:
+        """Tokens that a decision plans for."""
+        horizon = self._scenario.controller.horizon
+        if horizon == "interval":
+            return self.interval(first)
+        if horizon == "mean":
+            return max(1, round(self._mean_output) - first.token)
+        if horizon == "generated":
+            return max(1, first.token)
+        limit = self._limit(first)
+        return limit if horizon == "limit" else min(horizon, limit)
+
+    @cached_property
+    def _mean_output(self) -> float:
+        requests = self._scenario.requests
+        return sum(request.output for request in requests) / len(requests)
+
     def _steps_of(self, batch: Batch, count: int) -> tuple[Step, ...]:
-        """The interval as its prefill, if the next step is one, and decode steps of mean length."""
+        """Consecutive tokens as its prefill, if the next step is one, and decode steps of mean length."""
         cost = self._scenario.cost
         if not any(one.tokens > 1 or not one.cached for one in batch if one.tokens):
             return (Step(cost.step(later(batch, (count - 1) // 2)), count),)
@@ -159,8 +189,11 @@ class Decisions:
         if isinstance(decision, Keep) and not reason:
             return Judgement(seen.placement, "kept")
         if isinstance(decision, Placement) and not reason:
-            same = seen.placement is not None and np.array_equal(decision.devices, seen.placement)
-            return Judgement(decision.devices, "kept" if same else "adopted")
+            reached = predict.reachable(seen, decision.devices)
+            same = seen.placement is not None and np.array_equal(reached, seen.placement)
+            stuck = int((reached != decision.devices).sum())
+            reason = f"{stuck} moves never find room at both ends" if stuck else ""
+            return Judgement(reached, "kept" if same else "adopted", reason)
         if self._scenario.controller.on_infeasible == "fail":
             return Judgement(None, "infeasible", reason)
         target = seen.placement
@@ -172,9 +205,11 @@ class Decisions:
             target = None
         return Judgement(target, "infeasible", reason)
 
-    def record(self, seen: Observation, judgement: Judgement, trigger: str) -> None:
+    def record(self, seen: Observation, judgement: Judgement, trigger: Trigger) -> None:
         """Record a decision with its trigger and its predicted delays."""
         target, moved = judgement.target, 0
+        count = self.interval(seen.batch[0])
+        interval = replace(seen, steps=self._steps_of(self._deployment.due(seen.batch), count))
         if target is not None and seen.placement is not None:
             moved = int(((target != seen.placement) | seen.lost).sum())
         self._run.recorder.add(
@@ -186,7 +221,7 @@ class Decisions:
             judgement.outcome,
             judgement.reason,
             moved,
-            None if target is None else predict.interval_delay(seen, target),
+            None if target is None else predict.horizon_delay(interval, target),
             None if target is None else predict.migration_delay(seen, target),
         )
         asked = seen.request, seen.generated, seen.time_s, self._run.env.now

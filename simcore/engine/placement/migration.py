@@ -1,21 +1,25 @@
 """Migration: moves blocks from device to device.
 
-Blocks move one after another, so a migration takes the sum of their times. A move ends when the bytes of the block have
-arrived and, if weights are on disk, the new device has loaded them; sending and loading run in parallel.
+Moves over routes that share a resource follow each other in one lane; lanes proceed at the same time, unless the
+scenario says that all moves are serial. A move ends when the bytes of the block have arrived and, if weights are on
+disk, the new device has loaded them; sending and loading run in parallel.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from headway.simcore import predict
 from headway.simcore.arrays import FloatArray, IntArray
 from headway.simcore.engine.network.network import sent
-from headway.simcore.engine.outages import Process, unless_failing
+from headway.simcore.engine.outages import Process, together, unless_failing
 from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.instrument import Message, Move
+from headway.simcore.observe import Observation
 from headway.simcore.scenario import Scenario
 from headway.simcore.world.batch import Batch, SequenceStep
 from headway.simcore.world.blocks import Kind
+from headway.simcore.world.crossings import lanes
 
 
 @dataclass
@@ -68,7 +72,11 @@ class _Copying:
 
 
 class Mover:
-    """Moves blocks, `blocking` or `live` (while decoding continues), and records the moves."""
+    """Moves blocks, `blocking` or `live` (while decoding continues), and records the moves.
+
+    Attributes:
+        target: the placement that waiting `live` moves are to reach, shape (blocks,); None if no move waits.
+    """
 
     def __init__(self, run: RunContext) -> None:
         self._run = run
@@ -77,7 +85,10 @@ class Mover:
         self._names = run.scenario.cluster.names
         self._blocks = run.scenario.block_table
         self._load_s = load_seconds(run.scenario)
+        self._serial = run.scenario.controller.moves == "serial"
+        self._crossings = run.scenario.cluster.crossings(0.0, 0.0)
         self._copying: _Copying | None = None
+        self.target: IntArray | None = None
 
     @property
     def busy(self) -> bool:
@@ -101,7 +112,12 @@ class Mover:
 
     def move(self, first: SequenceStep, blocks: IntArray, targets: IntArray) -> Process:
         """Move blocks, shape (n,), to devices, shape (n,); the old device holds a block until its last byte arrives."""
-        for move in self._moves(blocks, targets):
+        moves = self._moves(blocks, targets)
+        yield from together(self._env, [self._move_all(first, lane) for lane in self._lanes(moves)])
+
+    def _move_all(self, first: SequenceStep, moves: list[_Move]) -> Process:
+        """Move blocks one after another."""
+        for move in moves:
             outcome = "abandoned"
             try:
                 yield from self._copy(first, move)
@@ -110,8 +126,17 @@ class Mover:
             finally:
                 self._record(first, move, outcome)
 
-    def start(self, first: SequenceStep, blocks: IntArray, targets: IntArray) -> None:
-        """Start to copy blocks while decoding continues, and reserve memory for all of them on their new devices."""
+    def start(self, first: SequenceStep, seen: Observation, target: IntArray) -> None:
+        """Start to copy blocks while decoding continues, to reach the placement `target`, shape (blocks,).
+
+        Only the first of `predict.live_waves` moves, and has memory reserved on its new devices. The target is kept for
+        the moves that have to wait; it is dropped when none can start.
+        """
+        waves = predict.live_waves(seen, target)
+        self.target = target if len(waves) > 1 else None
+        if not waves:
+            return
+        blocks, targets = waves[0], target[waves[0]]
         self._deployment.reserve(blocks, targets)
         self._copying = copying = _Copying(first, self._moves(blocks, targets))
         copying.work = self._copy_all(copying)
@@ -121,16 +146,20 @@ class Mover:
         """Send what the caches have gained since the copy, then switch all blocks to their new devices."""
         assert self._copying is not None
         copying = self._copying
-        for move in copying.moves:
-            gained = float(self._deployment.moving_bytes[move.block]) - move.copied_bytes
-            if gained > 0.0:
-                yield from self._send(copying.first, move, gained)
-                move.caught_up_bytes = gained
+        lanes = self._lanes(copying.moves)
+        yield from together(self._env, [self._catch_up(copying.first, lane) for lane in lanes])
         self._copying = None
         self._deployment.free(copying.blocks, copying.targets)
         for move in copying.moves:
             self._deployment.move(move.block, move.new)
             self._record(copying.first, move, "moved")
+
+    def _catch_up(self, first: SequenceStep, moves: list[_Move]) -> Process:
+        for move in moves:
+            gained = float(self._deployment.moving_bytes[move.block]) - move.copied_bytes
+            if gained > 0.0:
+                yield from self._send(first, move, gained)
+                move.caught_up_bytes = gained
 
     def forget_caches(self) -> None:
         """Sequences have ended: do not count their caches as copied."""
@@ -139,6 +168,7 @@ class Mover:
 
     def abandon(self) -> None:
         """Cancel the `live` migration, if there is one: blocks stay on their devices, copies are dropped."""
+        self.target = None
         if self._copying is None:
             return
         copying, self._copying = self._copying, None
@@ -164,9 +194,22 @@ class Mover:
             self.abandon()
 
     def _copy_all(self, copying: _Copying) -> Process:
-        for move in copying.moves:
-            yield from self._copy(copying.first, move)
+        lanes = self._lanes(copying.moves)
+        yield from together(self._env, [self._copy_lane(copying.first, lane) for lane in lanes])
         copying.done = True
+
+    def _copy_lane(self, first: SequenceStep, moves: list[_Move]) -> Process:
+        for move in moves:
+            yield from self._copy(first, move)
+
+    def _lanes(self, moves: list[_Move]) -> list[list[_Move]]:
+        """The moves that follow each other, for each lane."""
+        if self._serial or len(moves) < 2:
+            return [moves]
+        new = np.array([move.new for move in moves], dtype=np.int64)
+        routes = np.array([move.old for move in moves], dtype=np.int64) * len(self._names) + new
+        lane = lanes(self._crossings, routes, new if self._load_s.any() else None)
+        return [[moves[i] for i in np.flatnonzero(lane == number)] for number in range(lane.max() + 1)]
 
     def _copy(self, first: SequenceStep, move: _Move) -> Process:
         """Send the bytes of a block, and load its weights if they are on disk."""

@@ -3,7 +3,7 @@
 from headway.simcore.engine.network.transport import Tcp
 from headway.simcore.files.builders.context import Context
 from headway.simcore.scenario import PolicyChoice
-from headway.simcore.world.options import ControllerOptions, MemoryOptions, NetworkOptions
+from headway.simcore.world.options import ControllerOptions, MemoryOptions, NetworkOptions, TriggerOptions
 from headway.traces.errors import shown
 
 
@@ -22,8 +22,11 @@ def controller_options(context: Context) -> ControllerOptions:
     section = context.file.controller
     return ControllerOptions(
         interval=section.interval,
+        horizon=section.horizon,
+        triggers=TriggerOptions(**section.triggers.model_dump()),
         window_s=section.window,
         migration=section.migration,
+        moves=section.moves,
         weights_on_disk=section.weights_on_disk,
         on_infeasible=section.on_infeasible,
         decision_time=section.decision_time,

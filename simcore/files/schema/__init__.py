@@ -4,7 +4,12 @@ The classes are the file format; `docs/scenario.md` is generated from them. What
 into SI units here, and nowhere behind it.
 """
 
-from headway.simcore.files.schema.controller import ControllerSection, Policies, PolicySection
+from headway.simcore.files.schema.controller import (
+    ControllerSection,
+    Policies,
+    PolicySection,
+    TriggersSection,
+)
 from headway.simcore.files.schema.devices import DeviceSection, MemorySection
 from headway.simcore.files.schema.faults import FaultSection
 from headway.simcore.files.schema.file import ScenarioFile
@@ -115,6 +120,7 @@ __all__ = [
     "TopologySection",
     "TraceForm",
     "TreeTopology",
+    "TriggersSection",
     "TwoStateTrace",
     "UniformLength",
     "WalkTrace",

@@ -55,7 +55,7 @@ def parsed(value: object, quantity: Quantity, *key: str | int) -> float:
 def _share(value: object) -> float:
     share = parsed(value, "fraction")
     if share > 1.0:
-        raise mistake(shown(value), "a share of the full speed, at most 1 (or 100 %)")
+        raise mistake(shown(value), "a share, at most 1 (or 100 %)")
     return share
 
 

@@ -1,0 +1,96 @@
+"""Triggers: events at which the policy is asked before its interval is over."""
+
+from dataclasses import replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from headway.simcore import predict
+from headway.simcore.arrays import BoolArray, FloatArray, IntArray
+from headway.simcore.engine.network.network import shared_cluster
+from headway.simcore.engine.placement.context import RunContext
+from headway.simcore.observe import Observation, Step
+from headway.simcore.world.batch import Batch, later
+
+Trigger: TypeAlias = Literal["interval", "fault", "overflow", "device-back", "slowdown", "misprediction"]
+"""Why the policy is asked."""
+
+
+class Triggers:
+    """Compares the world with that of the last decision.
+
+    An event triggers once: the policy is asked again for the same reason only when something else has changed.
+    """
+
+    def __init__(self, run: RunContext) -> None:
+        self._run = run
+        self._options = run.scenario.controller.triggers
+        self._cluster = shared_cluster(run.scenario.cluster, run.scenario.network.sharing)
+        self._kind = run.scenario.block_table.kind
+        self._full: BoolArray = np.zeros(len(self._cluster.devices), dtype=np.bool_)
+        self._up: BoolArray = np.ones(len(self._cluster.devices), dtype=np.bool_)
+        self._speeds: FloatArray = np.empty(0)
+        self._expected_s: float | None = None
+        self._mispredicted = False
+
+    def decided(self, seen: Observation, target: IntArray | None, count: int) -> None:
+        """Remember the world of a decision, and what it expects of the next `count` tokens."""
+        self._mispredicted = False
+        self._up = seen.up
+        if target is None:
+            return
+        if self._options.overflow:
+            self._full = self._overfull(seen.batch, target, count)
+        if self._options.slowdown is not None:
+            self._speeds = self._speeds_of(target, seen.availability, seen.rate)
+        if self._options.misprediction is not None:
+            decode = replace(seen, steps=(Step(seen.steps[-1].cost, 1),))
+            self._expected_s = predict.horizon_delay(decode, target)
+
+    def made(self, batch: Batch, seconds: float) -> None:
+        """Compare the duration of a step with the prediction; a prefill is not compared."""
+        share, expected_s = self._options.misprediction, self._expected_s
+        if share is None or expected_s is None or any(one.tokens > 1 for one in batch):
+            return
+        if abs(seconds - expected_s) > share * expected_s:
+            self._mispredicted, self._expected_s = True, seconds
+
+    def fired(self, batch: Batch, placement: IntArray, count: int) -> Trigger | None:
+        """The trigger that asks for a decision now.
+
+        Args:
+            batch: of the next step.
+            placement: in force, shape (blocks,).
+            count: tokens until the next decision is due.
+        """
+        now, options = self._run.env.now, self._run.scenario.controller
+        if options.triggers.overflow:
+            full = self._overfull(batch, placement, count)
+            newly, self._full = full & ~self._full, full
+            if newly.any():
+                return "overflow"
+        if options.triggers.device_back and self._run.outages.devices:
+            up = self._cluster.up(now)
+            back, self._up = up & ~self._up, up
+            if back.any():
+                return "device-back"
+        if options.triggers.slowdown is not None:
+            rate = self._cluster.rates(now, options.window_s)
+            speeds = self._speeds_of(placement, self._cluster.availability(now, options.window_s), rate)
+            known = len(speeds) == len(self._speeds)
+            if known and np.any(speeds < (1.0 - options.triggers.slowdown) * self._speeds):
+                return "slowdown"
+        return "misprediction" if self._mispredicted else None
+
+    def _overfull(self, batch: Batch, placement: IntArray, count: int) -> BoolArray:
+        """Whether each device holds more than it has, or will before the next decision, shape (devices,)."""
+        cost = self._run.scenario.cost.step(later(batch, count - 1))
+        held = np.bincount(placement, weights=cost.memory_bytes[self._kind], minlength=len(self._full))
+        room = self._cluster.available_bytes(self._run.env.now) - self._cluster.runtime_bytes
+        return (held > 0.0) & (held + cost.activation_bytes - room > predict.TOLERANCE_BYTES)
+
+    def _speeds_of(self, placement: IntArray, availability: FloatArray, rate: FloatArray) -> FloatArray:
+        """Availabilities of the devices in use, and rates between them."""
+        used = np.unique(np.append(placement, self._cluster.source_index))
+        between = rate[np.ix_(used, used)]
+        return np.concatenate((availability[used], between[np.isfinite(between)]))
