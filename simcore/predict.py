@@ -14,7 +14,7 @@ import numpy as np
 from headway.simcore.arrays import FloatArray, IntArray
 from headway.simcore.observe import Observation
 from headway.simcore.steps.graph import StepGraph
-from headway.simcore.steps.makespan import makespan
+from headway.simcore.steps.makespan import makespan, shared_makespan
 from headway.simcore.world.cost import StepCost
 from headway.simcore.world.crossings import lanes
 from headway.simcore.world.device_time import TaskTimes
@@ -31,6 +31,7 @@ __all__ = [
     "move_seconds",
     "objective",
     "reachable",
+    "shared_delay",
     "swap_seconds",
 ]
 
@@ -39,9 +40,28 @@ def horizon_delay(seen: Observation, devices: IntArray) -> float:
     """Predicted D_T [s]: inference delay of all tokens of the horizon under the placement `devices`, shape (B,)."""
     graph = seen.step_graphs.of(devices, seen.source)
     return sum(
-        step.count * _step_delay(seen, devices, graph, step.cost, times)
+        step.count * makespan(graph, np.add(*_node_seconds(seen, devices, graph, step.cost, times)))
         for step, times in zip(seen.steps, seen.step_times, strict=True)
     )
+
+
+def shared_delay(seen: Observation, devices: IntArray) -> float:
+    """`horizon_delay` [s] in which messages share the network, max-min fair at every moment, if the scenario says so.
+
+    The event engine takes exactly as long in a world that does not change, if devices have the discipline `fifo`, the
+    transport is `ideal` and no blocks move meanwhile. It takes longer to compute than `horizon_delay`.
+    """
+    if not seen.sharing:
+        return horizon_delay(seen, devices)
+    graph = seen.step_graphs.of(devices, seen.source)
+    total_s = 0.0
+    for step, times in zip(seen.steps, seen.step_times, strict=True):
+        fixed_s, flow_s = _node_seconds(seen, devices, graph, step.cost, times)
+        if not np.isfinite(fixed_s + flow_s).all():
+            return np.inf
+        size_bytes = graph.message_bytes(step.cost)
+        total_s += step.count * shared_makespan(graph, fixed_s, size_bytes, seen.crossings, seen.devices)
+    return total_s
 
 
 def migration_delay(seen: Observation, devices: IntArray) -> float:
@@ -138,17 +158,22 @@ def can_stay(seen: Observation) -> bool:
     return seen.overflow == "swap" or fits(seen, seen.placement)
 
 
-def _step_delay(
+def _node_seconds(
     seen: Observation, devices: IntArray, graph: StepGraph, cost: StepCost, times: TaskTimes
-) -> float:
-    """Delay of one step [s]; `times` as in `Observation.step_times`."""
-    seconds = graph.task_seconds(*times)
+) -> tuple[FloatArray, FloatArray]:
+    """Seconds of tasks and latencies of messages, and seconds of the bytes of messages alone, shape (nodes,) each.
+
+    `times` as in `Observation.step_times`.
+    """
+    fixed_s, flow_s = graph.task_seconds(*times), np.zeros(len(graph))
     if seen.overflow == "swap":
         reading_s = graph.task_seconds(swap_seconds(seen, devices, cost))
-        seconds = np.maximum(seconds, reading_s) if seen.swap == "prefetch" else seconds + reading_s
+        fixed_s = np.maximum(fixed_s, reading_s) if seen.swap == "prefetch" else fixed_s + reading_s
     sent = graph.messages
-    seconds[sent] = _transfer(seen, graph.device[sent], graph.receiver[sent], graph.message_bytes(cost)[sent])
-    return makespan(graph, seconds)
+    ends = graph.device[sent], graph.receiver[sent]
+    fixed_s[sent] = seen.latency_s[ends]
+    flow_s[sent] = _flow_seconds(seen, *ends, graph.message_bytes(cost)[sent])
+    return fixed_s, flow_s
 
 
 def swap_seconds(seen: Observation, devices: IntArray, cost: StepCost) -> FloatArray:
@@ -164,7 +189,7 @@ def _move_seconds(seen: Observation, blocks: IntArray, new: IntArray) -> FloatAr
     assert seen.placement is not None
     assert seen.origin is not None
     size, old = seen.moving_bytes[blocks], seen.origin[blocks]
-    sending = _transfer(seen, old, new, size)
+    sending = seen.latency_s[old, new] + _flow_seconds(seen, old, new, size)
     coming = (seen.placement[blocks] != new) | seen.lost[blocks]
     loading = np.where(coming, seen.load_seconds[seen.blocks.kind[blocks], new], 0.0)
     # A block that holds nothing yet moves in no time, even over a dead link.
@@ -175,8 +200,7 @@ def _sum_by_device(seen: Observation, devices: IntArray, amount: FloatArray) -> 
     return np.bincount(devices, weights=amount, minlength=seen.devices).astype(np.float64)
 
 
-def _transfer(seen: Observation, start: IntArray, end: IntArray, size_bytes: FloatArray) -> FloatArray:
-    """Latency plus bytes over rate between devices; 0 bytes take only the latency, even over a dead link."""
+def _flow_seconds(seen: Observation, start: IntArray, end: IntArray, size_bytes: FloatArray) -> FloatArray:
+    """Bytes over rate between devices; 0 bytes take no time, even over a dead link."""
     with np.errstate(invalid="ignore"):
-        flowing = np.where(size_bytes > 0.0, size_bytes * seen.per_byte_s[start, end], 0.0)
-    return seen.latency_s[start, end] + flowing
+        return np.where(size_bytes > 0.0, size_bytes * seen.per_byte_s[start, end], 0.0)

@@ -136,8 +136,10 @@ def _compare(
 
 def _show(world: "Scenario", result: "Result", told: list[str], target: Path) -> None:
     from headway.analysis.console.tables import endings, memory_table, summary_table
+    from headway.analysis.statistics.predictions import misprediction_notes
 
-    show(summary_table(result), *endings(result), "", memory_table(result, world), "")
+    notes = misprediction_notes(result.decisions, result.tokens, result.requests)
+    show(summary_table(result), *endings(result), *notes, "", memory_table(result, world), "")
     show(*told, f"Results: {target}")
 
 

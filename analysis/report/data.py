@@ -12,7 +12,7 @@ from headway.simcore.files.yaml_document import read_value
 from headway.simcore.results import Result
 from headway.traces.errors import InputError
 
-DETAILS = ("requests", "tokens", "devices", "links", "placements", "migrations", "faults")
+DETAILS = ("requests", "tokens", "decisions", "devices", "links", "placements", "migrations", "faults")
 """Tables that tell more of a run than its row does."""
 
 

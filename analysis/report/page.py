@@ -13,6 +13,7 @@ from headway.analysis.report.ranking import METRICS, Metric, Ranking, listed, ra
 from headway.analysis.report.svg import inline_svg
 from headway.analysis.report.tables import comparison, numbers, runs_table, scenario_tables, settings
 from headway.analysis.statistics import RESAMPLES
+from headway.analysis.statistics.predictions import misprediction_notes
 from headway.traces.errors import visible
 
 _LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn")
@@ -49,7 +50,7 @@ def page(
         description=data.description,
         question=_question(data, found),
         verdict=verdict(found),
-        also=_also(data, found),
+        also=[*_also(data, found), *_mispredictions(data)],
         comparison=comparison(found),
         method=_method(found),
         numbers=numbers(data),
@@ -103,6 +104,13 @@ def _also(data: ReportData, found: Ranking) -> list[str]:
     if beaten is None or not (beaten.told or tail.worlds == 1):
         return []
     return [f"By another measure the answer is another: {verdict(tail)}"]
+
+
+def _mispredictions(data: ReportData) -> list[str]:
+    tables = data.tables
+    if not {"decisions", "tokens", "requests"} <= tables.keys():
+        return []
+    return misprediction_notes(tables["decisions"], tables["tokens"], tables["requests"], by="policy")
 
 
 def _method(found: Ranking) -> str:

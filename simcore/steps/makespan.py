@@ -1,19 +1,26 @@
-"""The duration of a step from the times of its nodes, in a world that does not change and without sharing."""
+"""The duration of a step from the times of its nodes, in a world that does not change.
 
+Tasks on one device run one after another, in the order in which they become ready. The event executor takes exactly as
+long in such a world (`simcore.engine.events`), on devices with the discipline `fifo` and with the transport `ideal`.
+"""
+
+import math
+from collections.abc import Mapping
+from functools import cache
 from heapq import heappop, heappush
 from itertools import count
 
 import numpy as np
 
-from headway.simcore.arrays import FloatArray
-from headway.simcore.steps.graph import Branches, StepGraph
+from headway.simcore.arrays import FloatArray, IntArray
+from headway.simcore.steps.frozen_network import FrozenNetwork
+from headway.simcore.steps.graph import Branches, NodeLists, StepGraph
+from headway.simcore.world.crossings import Crossings
+from headway.simcore.world.maxmin import Path
 
 
 def makespan(graph: StepGraph, seconds: FloatArray) -> float:
-    """Seconds from the start of a step to the end of its last node.
-
-    Messages do not share links; tasks on one device run one after another, in the order in which they become ready. The
-    event executor takes exactly as long in such a world (`simcore.engine.events`).
+    """Seconds from the start of a step to the end of its last node; every message has its route for itself.
 
     Args:
         graph: of the step.
@@ -21,7 +28,36 @@ def makespan(graph: StepGraph, seconds: FloatArray) -> float:
     """
     if graph.branches is not None:
         return _of_branches(graph.branches, seconds)
-    return _of_nodes(graph, seconds)
+    return _of_nodes(graph.nodes, seconds.tolist(), {})
+
+
+def shared_makespan(
+    graph: StepGraph, fixed_s: FloatArray, size_bytes: FloatArray, crossings: Crossings, devices: int
+) -> float:
+    """Seconds from the start of a step to the end of its last node; messages share resources max-min fair.
+
+    A message first waits for its latency without loading any resource, then its bytes flow.
+
+    Args:
+        graph: of the step.
+        fixed_s: duration of each task, and latency of each message, shape (nodes,).
+        size_bytes: of each message, 0 of other nodes, shape (nodes,).
+        crossings: the resources that each route crosses; on routes of messages that are not empty, rates are above 0.
+        devices: number of devices.
+    """
+    routes = graph.device * devices + graph.receiver
+    paths = {route: crossings.path(route) for route in np.unique(routes[size_bytes > 0.0]).tolist()}
+    if graph.branches is None:
+        return _of_nodes(graph.nodes, fixed_s.tolist(), _flows(size_bytes, routes, paths))
+    return _of_shared_branches(graph.branches, np.stack((fixed_s, size_bytes, routes), axis=1), paths)
+
+
+def _flows(
+    size_bytes: FloatArray, routes: IntArray | FloatArray, paths: Mapping[int, Path]
+) -> dict[int, tuple[float, Path]]:
+    sent = np.flatnonzero(size_bytes)
+    each = zip(sent.tolist(), size_bytes[sent].tolist(), routes[sent].tolist(), strict=True)
+    return {node: (size, paths[route]) for node, size, route in each}
 
 
 def _of_branches(branches: Branches, seconds: FloatArray) -> float:
@@ -30,12 +66,58 @@ def _of_branches(branches: Branches, seconds: FloatArray) -> float:
     return float(np.maximum.reduceat(length, branches.first).sum() + seconds[-1])
 
 
-def _of_nodes(graph: StepGraph, seconds: FloatArray) -> float:
+def _of_shared_branches(branches: Branches, table: FloatArray, paths: Mapping[int, Path]) -> float:
+    """One stage after another; equal stages are computed once.
+
+    Args:
+        branches: of the graph.
+        table: the time without load, the bytes and the route of each node, shape (nodes, 3).
+        paths: of the routes.
+    """
+    starts = (3 * branches.first).tolist()
+    stages = [*zip(starts, [*starts[1:], 3 * branches.count], strict=True), (len(table) - 1, len(table))]
+    known: dict[bytes, float] = {}
+    total_s = 0.0
+    for begin, end in stages:
+        rows = table[begin:end]
+        key = rows.tobytes()
+        if key not in known:
+            flows = _flows(rows[:, 1], rows[:, 2], paths)
+            known[key] = _of_nodes(_branches_of(end - begin), rows[:, 0].tolist(), flows)
+        total_s += known[key]
+    return total_s
+
+
+@cache
+def _branches_of(count: int) -> NodeLists:
+    """Parallel branches with `count` nodes together: a message, a task on its own device and a message each.
+
+    One node is a message.
+    """
+    nodes = range(count)
+    device = [node // 3 for node in nodes]
+    return NodeLists(
+        is_task=[node % 3 == 1 for node in nodes],
+        is_sent=[False for _ in nodes],
+        device=device,
+        receiver=device,
+        predecessors=[int(node % 3 > 0) for node in nodes],
+        successors=[[node + 1] if node % 3 < 2 and count > 1 else [] for node in nodes],
+        first=list(nodes[::3]),
+    )
+
+
+def _of_nodes(nodes: NodeLists, length: list[float], flows: Mapping[int, tuple[float, Path]]) -> float:
     """Process nodes in the order in which they end, as the event executor does.
 
     Nodes that end at the same moment are processed in the order of their starts; so both agree on the order of tasks.
+
+    Args:
+        nodes: of the graph.
+        length: seconds of each node, without those in which its bytes flow.
+        flows: of the messages, see `FrozenNetwork`.
     """
-    nodes, length = graph.nodes, seconds.tolist()
+    network = FrozenNetwork(flows)
     missing = nodes.predecessors.copy()
     free_s: dict[int, float] = {}
     begun = count()
@@ -46,7 +128,7 @@ def _of_nodes(graph: StepGraph, seconds: FloatArray) -> float:
         if nodes.is_task[node]:
             begin_s = max(begin_s, free_s.get(device, 0.0))
             free_s[device] = begin_s + length[node]
-        elif length[node] == 0.0 and not nodes.is_sent[node]:
+        elif length[node] == 0.0 and not nodes.is_sent[node] and node not in flows:
             return True
         heappush(ends, (begin_s + length[node], next(begun), node))
         return False
@@ -59,11 +141,20 @@ def _of_nodes(graph: StepGraph, seconds: FloatArray) -> float:
                 if missing[later] == 0 and begins_and_ends(later, end_s):
                     ended.append(later)
 
-    last_s = 0.0
+    now = 0.0
     for node in nodes.first:
-        if begins_and_ends(node, last_s):
-            end(node, last_s)
-    while ends:
-        last_s, _, node = heappop(ends)
-        end(node, last_s)
-    return last_s
+        if begins_and_ends(node, now):
+            end(node, now)
+    while True:
+        # Rates are computed once for all starts and ends of a moment, when no other node ends at it.
+        flow_end_s = now if ends and ends[0][0] <= now else network.next_end(now)
+        if ends and ends[0][0] <= flow_end_s:
+            now, _, node = heappop(ends)
+            if not network.start(node, now):
+                end(node, now)
+        elif flow_end_s < math.inf:
+            now = flow_end_s
+            for node in network.take(now):
+                end(node, now)
+        else:
+            return now

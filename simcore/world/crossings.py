@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headway.simcore.arrays import FloatArray, IntArray, immutable
+from headway.simcore.world.maxmin import Path
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,8 +24,15 @@ class Crossings:
 
     def resources_of(self, route: int) -> IntArray:
         """The resources that a route crosses."""
-        first, last = np.searchsorted(self.route, (route, route + 1))
-        return self.resource[first:last]
+        return self.resource[self._of(route)]
+
+    def path(self, route: int) -> Path:
+        """The resources that a route crosses, and the share of each that a byte per second takes."""
+        crossed = self._of(route)
+        return list(zip(self.resource[crossed].tolist(), (1.0 / self.rate[crossed]).tolist(), strict=True))
+
+    def _of(self, route: int) -> slice:
+        return slice(*np.searchsorted(self.route, (route, route + 1)))
 
 
 NO_CROSSINGS = Crossings(*2 * (immutable(np.empty(0, dtype=np.int64)),), immutable(np.empty(0)))

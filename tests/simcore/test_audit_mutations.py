@@ -45,7 +45,6 @@ from headway.simcore.engine.compute import Discipline, FifoProcessor, Processor,
 from headway.simcore.engine.events import LatencyParts, StepInFlight
 from headway.simcore.engine.network.flow import Flow
 from headway.simcore.engine.network.fluid import Fluid
-from headway.simcore.engine.network.maxmin import Allocation, max_min
 from headway.simcore.engine.network.network import FairNetwork, SharingRule, Transfer, _Books
 from headway.simcore.engine.network.transport import Transport
 from headway.simcore.engine.placement.deployment import Deployment
@@ -55,6 +54,7 @@ from headway.simcore.errors import RunEndedError
 from headway.simcore.steps.graph import NONE
 from headway.simcore.steps.patterns.gathered import Gathered
 from headway.simcore.world.device_time import Machines
+from headway.simcore.world.maxmin import Allocation, max_min
 from headway.traces import Trace, on_off
 
 Fault: TypeAlias = Callable[[pytest.MonkeyPatch], None]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from worlds import reals
 
-from headway.simcore.engine.network.maxmin import max_min
+from headway.simcore.world.maxmin import max_min
 
 Flow = list[tuple[int, float]]
 

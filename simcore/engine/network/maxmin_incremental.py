@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from headway.simcore.engine.network.flow import Flow, State
-from headway.simcore.engine.network.maxmin import Allocation, max_min
+from headway.simcore.world.maxmin import Allocation, max_min
 
 # Relative difference of rates that the order of additions may cause.
 _ROUNDING = 1e-12

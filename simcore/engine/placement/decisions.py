@@ -221,7 +221,7 @@ class Decisions:
             judgement.outcome,
             judgement.reason,
             moved,
-            None if target is None else predict.horizon_delay(interval, target),
+            None if target is None else predict.shared_delay(interval, target),
             None if target is None else predict.migration_delay(seen, target),
         )
         asked = seen.request, seen.generated, seen.time_s, self._run.env.now

@@ -45,7 +45,7 @@ class Triggers:
             self._speeds = self._speeds_of(target, seen.availability, seen.rate)
         if self._options.misprediction is not None:
             decode = replace(seen, steps=(Step(seen.steps[-1].cost, 1),))
-            self._expected_s = predict.horizon_delay(decode, target)
+            self._expected_s = predict.shared_delay(decode, target)
 
     def made(self, batch: Batch, seconds: float) -> None:
         """Compare the duration of a step with the prediction; a prefill is not compared."""

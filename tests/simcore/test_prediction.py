@@ -1,0 +1,150 @@
+"""Predictions know that messages share the network: tokens take as long as predicted in a world that does not change."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from patterns import InARow, OneByOne
+from worlds import Shuffled, clusters, constant, models, observe, reals, scenarios, varied
+
+from headway.simcore import (
+    Cluster,
+    DecodeCost,
+    Device,
+    GraphBuilder,
+    IntArray,
+    Kind,
+    Link,
+    Medium,
+    Observation,
+    Pattern,
+    Payload,
+    Scenario,
+    load_scenario,
+    predict,
+    shipped_scenario,
+    simulate,
+)
+from headway.simcore.steps.graph import NONE
+from headway.simcore.steps.makespan import shared_makespan
+from headway.simcore.world.airtime import Frame
+from headway.simcore.world.crossings import Crossings
+from headway.traces import Trace
+
+SEEDS = st.integers(0, 2**32 - 1)
+SHARING = st.sampled_from(["fair", "airtime"])
+
+
+@st.composite
+def cells(draw: st.DrawFn, *, most: int = 6) -> Cluster:
+    """Stations of a Wi-Fi cell, one of them the source, and a device at its access point by cable."""
+    latency_s = draw(st.sampled_from([0.0, 1e-3]))
+    count = draw(st.integers(1, most))
+    devices = [
+        Device(
+            name=f"d{i}",
+            memory_bytes=1e15,
+            flops=draw(reals(1e8, 1e10)),
+            nic_up=draw(st.one_of(st.none(), constant(1e5, 1e7))),
+        )
+        for i in range(count + 1)
+    ]
+    radio = [
+        Link(
+            name=f"l{i}",
+            ends=(f"d{i}", "ap"),
+            medium="air",
+            bandwidth=draw(st.one_of(st.none(), constant(1e5, 1e7))),
+            latency_s=latency_s,
+        )
+        for i in range(count)
+    ]
+    cable = Link(name="cable", ends=("ap", f"d{count}"), bandwidth=draw(constant(1e6, 1e9)))
+    air = Medium(name="air", bandwidth=draw(constant(1e6, 1e7)), frame=Frame())
+    return Cluster((*devices,), (*radio, cable), "d0", relays=("ap",), media=(air,))
+
+
+def worlds() -> st.SearchStrategy[Scenario]:
+    """Random worlds that do not change, of one request, with a decision before every token."""
+    cluster = st.one_of(clusters(most=6), clusters(most=6, fixed_times=False), cells())
+    drawn = scenarios(cluster=cluster, model=models(most_layers=2), most_shards=3, sharing="fair")
+    return st.builds(lambda scenario, sharing: varied(scenario, interval=1, sharing=sharing), drawn, SHARING)
+
+
+def predicted_exactly(scenario: Scenario, seed: int) -> None:
+    result = simulate(scenario, Shuffled(seed))
+    inference_s = result.tokens.latency_s - result.tokens.migration_s
+    np.testing.assert_allclose(inference_s, result.decisions.predicted_delay_s, rtol=1e-9)
+
+
+@given(worlds(), SEEDS)
+@settings(max_examples=60, deadline=None)
+def test_messages_that_share_take_as_long_as_predicted(scenario: Scenario, seed: int) -> None:
+    predicted_exactly(scenario, seed)
+
+
+@pytest.mark.parametrize("pattern", [OneByOne, InARow])
+@given(scenario=worlds(), seed=SEEDS)
+@settings(max_examples=40, deadline=None)
+def test_so_they_do_under_any_pattern(pattern: Callable[[], Pattern], scenario: Scenario, seed: int) -> None:
+    execution = pattern()
+    cost = DecodeCost(scenario.model, projection=execution.projection)
+    predicted_exactly(replace(scenario, execution=execution, cost=cost), seed)
+
+
+@given(worlds(), SEEDS)
+@settings(max_examples=60, deadline=None)
+def test_sharing_costs_time_only_where_routes_share(scenario: Scenario, seed: int) -> None:
+    seen = observe(scenario)
+    placement = np.random.default_rng(seed).integers(0, seen.devices, len(seen.blocks))
+    shared_s, alone_s = (predict.shared_delay(seen, placement), predict.horizon_delay(seen, placement))
+    assert shared_s >= alone_s * (1 - 1e-9)
+    if not crosses_twice(seen, placement):
+        assert shared_s == pytest.approx(alone_s, rel=1e-9)
+    assert predict.shared_delay(replace(seen, sharing=False), placement) == alone_s
+
+
+def crosses_twice(seen: Observation, placement: IntArray) -> bool:
+    """Whether two messages of one stage cross the same resource."""
+    graph = seen.step_graphs.of(placement, seen.source)
+    for stage in range(int(graph.stage.max()) + 1):
+        sent = graph.messages[graph.stage[graph.messages] == stage]
+        routes = (graph.device[sent] * seen.devices + graph.receiver[sent]).tolist()
+        crossed = np.concatenate([np.empty(0), *(seen.crossings.resources_of(route) for route in routes)])
+        if len(np.unique(crossed)) < len(crossed):
+            return True
+    return False
+
+
+def test_two_stations_share_a_cell_by_hand() -> None:
+    """The source sends 8 bytes to each of two devices over 8 bytes/s together; then each has computed and answers."""
+    step = GraphBuilder()
+    ends = []
+    for device in (1, 2):
+        sent = step.message(0, device, Payload.HIDDEN, kind=NONE, layer=0, stage=0)
+        task = step.task(device, Kind.HEAD, layer=0, stage=0, after=[sent])
+        ends += [step.message(device, 0, Payload.HEAD_OUTPUT, kind=Kind.HEAD, layer=0, stage=0, after=[task])]
+    step.join(0, layer=0, stage=0, after=ends)
+    # Latency 1 s; tasks of 1 and 4 s.
+    fixed_s = np.array([1.0, 1.0, 1.0, 1.0, 4.0, 1.0, 0.0])
+    size_bytes = np.array([8.0, 0.0, 8.0, 8.0, 0.0, 8.0, 0.0])
+    routes = np.array([1, 2, 3, 6])
+    cell = Crossings(routes, np.zeros(4, dtype=np.int64), np.full(4, 8.0))
+    # At 3 s both have their input, at 6 s the first has answered, and the other at 3 + 4 + 1 + 1.
+    assert shared_makespan(step.graph(), fixed_s, size_bytes, cell, 3) == pytest.approx(9.0)
+    # With tasks of 1 and 1.5 s, answers flow from 5 s and 5.5 s: 4 bytes alone, 4 at half rate, and 4 alone.
+    fixed_s[4] = 1.5
+    assert shared_makespan(step.graph(), fixed_s, size_bytes, cell, 3) == pytest.approx(7.0)
+
+
+def test_a_message_over_a_dead_route_is_never_predicted_to_arrive() -> None:
+    trace = Trace.constant
+    devices = tuple(Device(name=name, memory_bytes=1e15, flops=1e9) for name in "ab")
+    link = Link(name="ab", ends=("a", "b"), bandwidth=trace(1e6), up=trace(0.0))
+    scenario = load_scenario(shipped_scenario("wifi-cell"))
+    seen = observe(replace(scenario, cluster=Cluster(devices, (link,), "a"), placement=None))
+    assert predict.shared_delay(seen, np.ones(len(seen.blocks), dtype=np.int64)) == math.inf
