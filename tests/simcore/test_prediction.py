@@ -1,4 +1,4 @@
-"""Predictions know that messages share the network: tokens take as long as predicted in a world that does not change."""
+"""Predictions know that messages share the network: in a steady world, tokens take as long as predicted."""
 
 import math
 from collections.abc import Callable
