@@ -1,5 +1,6 @@
 """Steepest descent from a placement, over moves of runs of layers and of blocks of one kind and layer."""
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +11,21 @@ from headway.policies.search.transition import Transition
 from headway.simcore import FloatArray, IntArray, Observation, predict
 
 _LEAST_GAIN = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """A change of a placement.
+
+    Attributes:
+        cost_s: cost of the placement after the change [s].
+        rows: blocks that move.
+        device: their new device.
+    """
+
+    cost_s: float
+    rows: IntArray
+    device: int
 
 
 class LocalSearch:
@@ -73,21 +89,28 @@ class LocalSearch:
         moving_s = predict.migration_delay(seen, predict.reachable(seen, devices))
         return delay_s + float(self._transition.price(np.array([moving_s]), delay_s))
 
+    def cost(self, devices: IntArray) -> float:
+        """Estimated cost of a placement, shape (B,): its delay, reading from disk, and the transition to it [s]."""
+        delay_s = self._times.state(devices).delay_s
+        return float(self._cost(delay_s, self._excess(self._used(devices)), self._transition.loads(devices)))
+
+    def best_changes(self, devices: IntArray) -> tuple[Change, Change]:
+        """The best move of a run of layers, and the best move of blocks of one kind and layer."""
+        state, used = self._times.state(devices), self._used(devices)
+        return self._best_run(state, used), self._best_group(state, used)
+
     def improved(self, devices: IntArray, most_steps: int) -> IntArray:
-        """A placement, shape (B,), after at most so many changes, each the best one."""
+        """A placement, shape (B,), after at most `most_steps` changes, each the best one."""
         devices = devices.copy()
         for _ in range(most_steps):
-            state = self._times.state(devices)
-            used = np.bincount(devices, weights=self._bytes, minlength=self._seen.devices)
-            now = self._cost(state.delay_s, self._excess(used), self._transition.loads(devices))
-            best: tuple[float, IntArray, int] | None = None
-            for cost, rows, target in (self._best_run(state, used), self._best_group(state, used)):
-                if best is None or cost < best[0]:
-                    best = cost, rows, target
-            if best is None or not best[0] < now * (1.0 - _LEAST_GAIN):
+            best = min(self.best_changes(devices), key=lambda change: change.cost_s)
+            if not best.cost_s < self.cost(devices) * (1.0 - _LEAST_GAIN):
                 break
-            devices[best[1]] = best[2]
+            devices[best.rows] = best.device
         return devices
+
+    def _used(self, devices: IntArray) -> FloatArray:
+        return np.bincount(devices, weights=self._bytes, minlength=self._seen.devices)
 
     def _cost(
         self, delay_s: FloatArray | float, excess_s: FloatArray | float, loads: FloatArray
@@ -99,7 +122,7 @@ class LocalSearch:
 
     # Runs of layers
 
-    def _best_run(self, state: State, used: FloatArray) -> tuple[float, IntArray, int]:
+    def _best_run(self, state: State, used: FloatArray) -> Change:
         """The best move of a run of consecutive layers to one device."""
         times, count = self._times, self._seen.devices
         first = np.array([a for a, _ in self._segments])
@@ -143,11 +166,11 @@ class LocalSearch:
         cost = np.where((first[:, None] <= last[None, :])[:, :, None], cost, np.inf)
         a, b, d = np.unravel_index(int(cost.argmin()), cost.shape)
         rows = np.flatnonzero((times.stage_of >= first[a]) & (times.stage_of <= last[b]))
-        return float(cost[a, b, d]), rows, int(usable[d])
+        return Change(float(cost[a, b, d]), rows, int(usable[d]))
 
     # Blocks of one stage on one device
 
-    def _best_group(self, state: State, used: FloatArray) -> tuple[float, IntArray, int]:
+    def _best_group(self, state: State, used: FloatArray) -> Change:
         """The best move of one, half or all blocks of a stage from one device to another."""
         times = self._times
         order, first, size = self._groups(state)
@@ -161,7 +184,7 @@ class LocalSearch:
         moving = source != target
         group, taken, target, source = group[moving], taken[moving], target[moving], source[moving]
         if not len(group):
-            return np.inf, order[:0], 0
+            return Change(np.inf, order[:0], 0)
         lead = order[first[group]]
         gathers = self._gatherer[order[first + size - 1]][group] & (taken == size[group])
         delay = state.delay_s + self._changes(state, times.stage_of[lead], source, target, taken, gathers)
@@ -175,7 +198,7 @@ class LocalSearch:
         cost = self._cost(delay, excess, loads)
         best = int(cost.argmin())
         begin = int(first[group[best]])
-        return float(cost[best]), order[begin : begin + int(taken[best])], int(target[best])
+        return Change(float(cost[best]), order[begin : begin + int(taken[best])], int(target[best]))
 
     def _groups(self, state: State) -> tuple[IntArray, IntArray, IntArray]:
         """Blocks of one stage on one device with one origin.
