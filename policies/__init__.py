@@ -8,6 +8,7 @@ from headway.policies.dynamic_layer import DynamicLayer
 from headway.policies.edgeshard import EdgeShard
 from headway.policies.galaxy import Galaxy
 from headway.policies.greedy import Greedy
+from headway.policies.look_ahead import LookAhead
 from headway.policies.optimal.exact import Exact
 from headway.policies.optimal.exact_milp import ExactMilp
 from headway.policies.optimal.lower_bound import lower_bound
@@ -26,6 +27,7 @@ __all__ = [
     "ExactMilp",
     "Galaxy",
     "Greedy",
+    "LookAhead",
     "Pinned",
     "Random",
     "ResourceAware",

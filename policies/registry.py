@@ -15,6 +15,7 @@ from headway.policies.dynamic_layer import DynamicLayer
 from headway.policies.edgeshard import EdgeShard
 from headway.policies.galaxy import Galaxy
 from headway.policies.greedy import Greedy
+from headway.policies.look_ahead import LookAhead
 from headway.policies.optimal.exact import Exact
 from headway.policies.optimal.exact_milp import ExactMilp
 from headway.policies.pinned import Pinned
@@ -30,7 +31,7 @@ from headway.traces.errors import one_of, shown, told
 _POLICIES: Mapping[str, Callable[..., Policy]] = {
     policy.name: policy
     for policy in (
-        *(ResourceAware, Greedy, RoundRobin, Static, Pinned, Single, Random),
+        *(ResourceAware, LookAhead, Greedy, RoundRobin, Static, Pinned, Single, Random),
         *(EdgeShard, Galaxy, DynamicLayer),
         *(Exact, ExactMilp),
     )

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from headway.policies.common.one_device import fastest_alone
 from headway.simcore import Decision, Infeasible, Observation, Placement
 
 
@@ -20,10 +21,7 @@ class Single:
 
     def decide(self, seen: Observation) -> Decision:
         """Choose the device anew at every interval."""
-        needed = seen.memory_bytes.sum()
-        seconds = seen.seconds_together(np.arange(len(seen.blocks)))
-        candidates = np.where(needed <= seen.available_bytes, seconds, np.inf)
-        device = int(candidates.argmin())
-        if needed > seen.available_bytes[device]:
+        device = fastest_alone(seen)
+        if device is None:
             return Infeasible("no device alone can hold the model")
         return Placement(np.full(len(seen.blocks), device, dtype=np.int64))

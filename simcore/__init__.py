@@ -39,16 +39,19 @@ from headway.simcore.world.device_time import DeviceTime, Roofline, TaskTimes
 from headway.simcore.world.link import Link, Medium
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.options import (
+    PAPER_CONTROLLER,
     BlockOptions,
     ControllerOptions,
     MemoryOptions,
     NetworkOptions,
+    TriggerOptions,
 )
 from headway.simcore.world.presets import PRESETS, preset
 from headway.simcore.world.route import Resource, Route
 
 __all__ = [
     "MODEL_VERSION",
+    "PAPER_CONTROLLER",
     "PRESETS",
     "SCHEMA_VERSION",
     "TABLES",
@@ -111,6 +114,7 @@ __all__ = [
     "StepGraph",
     "TaskTimes",
     "Tcp",
+    "TriggerOptions",
     "block_table",
     "build_scenario",
     "combine",

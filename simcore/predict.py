@@ -16,7 +16,8 @@ from headway.simcore.observe import Observation
 from headway.simcore.steps.graph import StepGraph
 from headway.simcore.steps.makespan import makespan, shared_makespan
 from headway.simcore.world.cost import StepCost
-from headway.simcore.world.crossings import lanes
+from headway.simcore.world.crossings import MoveQueue
+from headway.simcore.world.crossings import makespan as makespan_of_moves
 from headway.simcore.world.device_time import TaskTimes
 from headway.simcore.world.memory import TOLERANCE_BYTES, disk_seconds, swapped_share
 
@@ -67,8 +68,7 @@ def shared_delay(seen: Observation, devices: IntArray) -> float:
 def migration_delay(seen: Observation, devices: IntArray) -> float:
     """Predicted D_mig [s]: the moves from the placement in force to `devices`; 0 for a first placement.
 
-    Moves of one lane (`lanes`) follow each other; lanes proceed at the same time, or one after another if moves are
-    `serial`.
+    Moves over routes that share nothing take place at the same time (`MoveQueue`), unless moves are `serial`.
     """
     if seen.placement is None:
         return 0.0
@@ -78,9 +78,12 @@ def migration_delay(seen: Observation, devices: IntArray) -> float:
     seconds = _move_seconds(seen, moved, new)
     if seen.moves == "serial" or len(moved) < 2:
         return float(seconds.sum())
+    if not np.isfinite(seconds).all():
+        return np.inf
     disks = new if seen.load_seconds.any() else None
-    lane = lanes(seen.crossings, seen.origin[moved] * seen.devices + new, disks)
-    return float(np.bincount(lane, weights=seconds).max())
+    return makespan_of_moves(
+        MoveQueue(seen.crossings, seen.origin[moved] * seen.devices + new, disks), seconds
+    )
 
 
 def move_seconds(seen: Observation) -> FloatArray:

@@ -99,7 +99,7 @@ def observe(scenario: Scenario, placement: IntArray | None = None, interval: int
     The world is shown as one that cannot swap.
     """
     request = Request(prompt=4, output=2 * interval)
-    world = varied(scenario, requests=(request,), interval=interval, overflow="fail")
+    world = varied(scenario, requests=(request,), interval=interval, horizon="interval", overflow="fail")
     return shown(Question(world, placement))
 
 

@@ -9,16 +9,16 @@ three devices under a seed are the same whether there are two or twenty more, an
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 from scipy.special import ndtri
 
 from headway.simcore import (
+    PAPER_CONTROLLER,
     BlockOptions,
     Cluster,
-    ControllerOptions,
     CostModel,
     DecodeCost,
     Device,
@@ -121,7 +121,7 @@ def draw(world: World, seed: int) -> Scenario:
         blocks=BlockOptions(embed=False, lm_head=False),
         # The paper gives every transfer its link for itself, and its policies see the present instant.
         network=NetworkOptions(sharing="dedicated"),
-        controller=ControllerOptions(interval=world.interval, window_s=0.0),
+        controller=replace(PAPER_CONTROLLER, interval=world.interval, window_s=0.0),
         memory=MemoryOptions(overflow=world.overflow),
         seed=seed,
     )

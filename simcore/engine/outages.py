@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import simpy
 
 from headway.simcore.errors import RunEndedError
+from headway.simcore.world.crossings import MoveQueue
 from headway.simcore.world.device import Device
 from headway.traces import Trace
 
@@ -60,21 +61,24 @@ def reached(env: simpy.Environment, time_s: float) -> simpy.Timeout:
     return env.timeout(delay_s if env.now + delay_s >= time_s else math.nextafter(delay_s, math.inf))
 
 
-def together(env: simpy.Environment, works: Sequence[Process]) -> Process:
-    """Run processes at the same time until all have finished. Closing it cancels them all.
+def queued(env: simpy.Environment, queue: MoveQueue, works: Sequence[Process]) -> Process:
+    """Run processes, each from the moment at which the queue starts its message. Closing it cancels them all.
 
     Raises:
         RunEndedError: one of them can never finish.
     """
-    if len(works) < 2:
-        for work in works:
-            yield from work
-        return
-    running = [env.process(work) for work in works]
-    for one in running:
-        one.defused = True  # the waiting process here receives the first failure
+    running: dict[simpy.Process, int] = {}
     try:
-        yield env.all_of(running)
+        while True:
+            for number in queue.start():
+                process = env.process(works[number])
+                process.defused = True  # its failure is raised here
+                running[process] = number
+            if not running:
+                return
+            yield env.any_of(running)
+            for process in [one for one in running if one.triggered]:
+                queue.end(running.pop(process))
     finally:
         for work in works:
             work.close()

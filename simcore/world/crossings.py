@@ -1,6 +1,9 @@
 """Which shared resources each route crosses, and at which rates."""
 
+from collections import deque
+from collections.abc import Hashable
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 
@@ -38,40 +41,60 @@ class Crossings:
 NO_CROSSINGS = Crossings(*2 * (immutable(np.empty(0, dtype=np.int64)),), immutable(np.empty(0)))
 
 
-def lanes(crossings: Crossings, routes: IntArray, disks: IntArray | None = None) -> IntArray:
-    """Group messages into lanes that share no resource, so that lanes can proceed at the same time.
+class MoveQueue:
+    """Messages that wait for their routes: those that share no resource travel at the same time.
 
-    Routes that cross a common resource, directly or through other routes of the group, are in one lane.
+    Messages of one route travel in order; of several routes that are free, the one of the earliest message goes first.
 
     Args:
-        crossings: of the network.
+        crossings: of the network; None: all messages travel one after another.
         routes: the route of each message, as in `Crossings.route`, shape (n,).
         disks: the device whose disk each message uses, shape (n,); None: no disks are used.
-
-    Returns:
-        The lane of each message, shape (n,), numbered from 0 in order of their first messages.
     """
-    used = routes[:, None] if disks is None else np.stack((routes, disks), axis=1)
-    kinds, kind_of = np.unique(used, axis=0, return_inverse=True)
-    groups: list[tuple[set[int], set[int]]] = []
-    for number, (route, *disk) in enumerate(kinds.tolist()):
-        members, resources = {number}, {*crossings.resources_of(route).tolist(), *(-1 - one for one in disk)}
-        apart = []
-        for group in groups:
-            if group[1] & resources:
-                members |= group[0]
-                resources |= group[1]
-            else:
-                apart.append(group)
-        groups = [*apart, (members, resources)]
-    lane_of_kind = np.empty(len(kinds), dtype=np.int64)
-    for lane, (members, _) in enumerate(groups):
-        lane_of_kind[list(members)] = lane
-    return _numbered_by_first(lane_of_kind[kind_of.reshape(-1)])
+
+    def __init__(self, crossings: Crossings | None, routes: IntArray, disks: IntArray | None = None) -> None:
+        keys = list(zip(routes.tolist(), routes.tolist() if disks is None else disks.tolist(), strict=True))
+        self._key = [_EVERYWHERE] * len(keys) if crossings is None else keys
+        self._waiting: dict[tuple[int, int], deque[int]] = {}
+        for number, key in enumerate(self._key):
+            self._waiting.setdefault(key, deque()).append(number)
+        self._resources = (
+            {
+                # A message of a device to itself crosses nothing, but there is only one such message at a time.
+                (route, disk): {*crossings.resources_of(route).tolist(), ("route", route)}
+                | ({("disk", disk)} if disks is not None else set())
+                for route, disk in self._waiting
+            }
+            if crossings is not None
+            else {_EVERYWHERE: {0}}
+        )
+        self._busy: set[Hashable] = set()
+
+    def start(self) -> list[int]:
+        """The messages that start now, by number."""
+        started = []
+        for key, numbers in self._waiting.items():
+            if numbers and self._busy.isdisjoint(self._resources[key]):
+                self._busy |= self._resources[key]
+                started.append(numbers.popleft())
+        return started
+
+    def end(self, number: int) -> None:
+        """A message has arrived: free its route."""
+        self._busy -= self._resources[self._key[number]]
 
 
-def _numbered_by_first(lane: IntArray) -> IntArray:
-    _, first, inverse = np.unique(lane, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[inverse.reshape(-1)]
+_EVERYWHERE = (-1, -1)
+
+
+def makespan(queue: MoveQueue, seconds: FloatArray) -> float:
+    """Time until all messages have arrived [s], each of which takes `seconds`, shape (n,)."""
+    now = 0.0
+    ends = [(float(seconds[number]), number) for number in queue.start()]
+    heapify(ends)
+    while ends:
+        now, number = heappop(ends)
+        queue.end(number)
+        for other in queue.start():
+            heappush(ends, (now + float(seconds[other]), other))
+    return now

@@ -113,6 +113,10 @@ class ControllerOptions:
             raise ValueError(f"window_s must not be negative or infinite, not {self.window_s}")
 
 
+PAPER_CONTROLLER = ControllerOptions(horizon="interval", triggers=NO_TRIGGERS, moves="serial")
+"""The controller of *Large Language Model Partitioning for Low-Latency Inference at the Edge* (arXiv 2505.02533)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class MemoryOptions:
     """What happens if a device holds more than its memory.

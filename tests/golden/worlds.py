@@ -13,9 +13,9 @@ import numpy as np
 
 from headway import policies
 from headway.simcore import (
+    PAPER_CONTROLLER,
     BlockOptions,
     Cluster,
-    ControllerOptions,
     CostModel,
     DecodeCost,
     Device,
@@ -129,7 +129,8 @@ def scenario_of(drawn: Drawn) -> Scenario:
         requests=drawn.requests,
         blocks=BlockOptions(embed=drawn.embed, lm_head=drawn.lm_head),
         network=NetworkOptions(sharing=drawn.sharing, transport=drawn.transport),
-        controller=ControllerOptions(
+        controller=replace(
+            PAPER_CONTROLLER,
             interval=drawn.interval,
             window_s=drawn.window_s,
             migration=drawn.migration,

@@ -1,10 +1,11 @@
 """Migration: moves blocks from device to device.
 
-Moves over routes that share a resource follow each other in one lane; lanes proceed at the same time, unless the
-scenario says that all moves are serial. A move ends when the bytes of the block have arrived and, if weights are on
+Moves over routes that share no resource take place at the same time, unless the scenario says that all moves are serial
+(`MoveQueue`). A move ends when the bytes of the block have arrived and, if weights are on
 disk, the new device has loaded them; sending and loading run in parallel.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,14 +13,14 @@ import numpy as np
 from headway.simcore import predict
 from headway.simcore.arrays import FloatArray, IntArray
 from headway.simcore.engine.network.network import sent
-from headway.simcore.engine.outages import Process, together, unless_failing
+from headway.simcore.engine.outages import Process, queued, unless_failing
 from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.instrument import Message, Move
 from headway.simcore.observe import Observation
 from headway.simcore.scenario import Scenario
 from headway.simcore.world.batch import Batch, SequenceStep
 from headway.simcore.world.blocks import Kind
-from headway.simcore.world.crossings import lanes
+from headway.simcore.world.crossings import MoveQueue
 
 
 @dataclass
@@ -85,8 +86,8 @@ class Mover:
         self._names = run.scenario.cluster.names
         self._blocks = run.scenario.block_table
         self._load_s = load_seconds(run.scenario)
-        self._serial = run.scenario.controller.moves == "serial"
-        self._crossings = run.scenario.cluster.crossings(0.0, 0.0)
+        serial = run.scenario.controller.moves == "serial"
+        self._crossings = None if serial else run.scenario.cluster.crossings(0.0, 0.0)
         self._copying: _Copying | None = None
         self.target: IntArray | None = None
 
@@ -112,19 +113,16 @@ class Mover:
 
     def move(self, first: SequenceStep, blocks: IntArray, targets: IntArray) -> Process:
         """Move blocks, shape (n,), to devices, shape (n,); the old device holds a block until its last byte arrives."""
-        moves = self._moves(blocks, targets)
-        yield from together(self._env, [self._move_all(first, lane) for lane in self._lanes(moves)])
+        yield from self._each(self._moves(blocks, targets), lambda move: self._move(first, move))
 
-    def _move_all(self, first: SequenceStep, moves: list[_Move]) -> Process:
-        """Move blocks one after another."""
-        for move in moves:
-            outcome = "abandoned"
-            try:
-                yield from self._copy(first, move)
-                self._deployment.move(move.block, move.new)
-                outcome = "moved"
-            finally:
-                self._record(first, move, outcome)
+    def _move(self, first: SequenceStep, move: _Move) -> Process:
+        outcome = "abandoned"
+        try:
+            yield from self._copy(first, move)
+            self._deployment.move(move.block, move.new)
+            outcome = "moved"
+        finally:
+            self._record(first, move, outcome)
 
     def start(self, first: SequenceStep, seen: Observation, target: IntArray) -> None:
         """Start to copy blocks while decoding continues, to reach the placement `target`, shape (blocks,).
@@ -146,20 +144,19 @@ class Mover:
         """Send what the caches have gained since the copy, then switch all blocks to their new devices."""
         assert self._copying is not None
         copying = self._copying
-        lanes = self._lanes(copying.moves)
-        yield from together(self._env, [self._catch_up(copying.first, lane) for lane in lanes])
+        yield from self._each(copying.moves, lambda move: self._catch_up(copying.first, move))
         self._copying = None
         self._deployment.free(copying.blocks, copying.targets)
         for move in copying.moves:
             self._deployment.move(move.block, move.new)
             self._record(copying.first, move, "moved")
 
-    def _catch_up(self, first: SequenceStep, moves: list[_Move]) -> Process:
-        for move in moves:
-            gained = float(self._deployment.moving_bytes[move.block]) - move.copied_bytes
-            if gained > 0.0:
-                yield from self._send(first, move, gained)
-                move.caught_up_bytes = gained
+    def _catch_up(self, first: SequenceStep, move: _Move) -> Process:
+        """Send what the cache of a block has gained since its copy."""
+        gained = float(self._deployment.moving_bytes[move.block]) - move.copied_bytes
+        if gained > 0.0:
+            yield from self._send(first, move, gained)
+            move.caught_up_bytes = gained
 
     def forget_caches(self) -> None:
         """Sequences have ended: do not count their caches as copied."""
@@ -194,22 +191,15 @@ class Mover:
             self.abandon()
 
     def _copy_all(self, copying: _Copying) -> Process:
-        lanes = self._lanes(copying.moves)
-        yield from together(self._env, [self._copy_lane(copying.first, lane) for lane in lanes])
+        yield from self._each(copying.moves, lambda move: self._copy(copying.first, move))
         copying.done = True
 
-    def _copy_lane(self, first: SequenceStep, moves: list[_Move]) -> Process:
-        for move in moves:
-            yield from self._copy(first, move)
-
-    def _lanes(self, moves: list[_Move]) -> list[list[_Move]]:
-        """The moves that follow each other, for each lane."""
-        if self._serial or len(moves) < 2:
-            return [moves]
+    def _each(self, moves: list[_Move], work: Callable[[_Move], Process]) -> Process:
+        """Do the same for each of several moves, at the same time where their routes share nothing."""
         new = np.array([move.new for move in moves], dtype=np.int64)
         routes = np.array([move.old for move in moves], dtype=np.int64) * len(self._names) + new
-        lane = lanes(self._crossings, routes, new if self._load_s.any() else None)
-        return [[moves[i] for i in np.flatnonzero(lane == number)] for number in range(lane.max() + 1)]
+        queue = MoveQueue(self._crossings, routes, new if self._load_s.any() else None)
+        yield from queued(self._env, queue, [work(move) for move in moves])
 
     def _copy(self, first: SequenceStep, move: _Move) -> Process:
         """Send the bytes of a block, and load its weights if they are on disk."""

@@ -1,0 +1,72 @@
+"""A policy that plans for the whole horizon by local search.
+
+It starts from several placements, improves each by the best changes (`policies.search.local_search`), and adopts the
+best of all for which decoding, moving and reading from disk are predicted to take the least time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from headway.policies.common.layer_runs import layer_runs
+from headway.policies.common.one_device import fastest_alone
+from headway.policies.common.score_search import ScoreSearch
+from headway.policies.search.local_search import LocalSearch
+from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, predict
+
+_DRAFT_STEPS = 30
+"""Changes that each start makes; the best of the results makes more."""
+
+
+@dataclass(frozen=True)
+class LookAhead:
+    """Local search for the least time over the horizon, with moves, memory and shared links in view.
+
+    Attributes:
+        most_pause_s: a migration during which decoding waits longer than this is avoided where possible.
+        most_steps: further changes that the best start may make.
+    """
+
+    name: ClassVar[str] = "look-ahead"
+
+    most_pause_s: float = 10.0
+    most_steps: int = 100
+
+    def __post_init__(self) -> None:
+        if not self.most_pause_s >= 0.0 or self.most_steps < 0:
+            raise ValueError("most_pause_s and most_steps must not be negative")
+
+    def decide(self, seen: Observation) -> Decision:
+        """Search from every start; keep the placement in force unless another one is predicted to be faster."""
+        search = LocalSearch(seen, self.most_pause_s)
+        staying = seen.placement if predict.can_stay(seen) else None
+        starts = list(_starts(seen, staying))
+        if not starts:
+            return Infeasible("no placement was found that fits")
+        best, least_s = staying, np.inf if staying is None else search.objective(staying)
+        drafts = [search.improved(start, _DRAFT_STEPS) for start in starts]
+        for devices in (
+            *starts,
+            *drafts,
+            search.improved(min(drafts, key=search.objective), self.most_steps),
+        ):
+            seconds = search.objective(devices)
+            if seconds < least_s:
+                best, least_s = devices, seconds
+        if best is None:
+            return Infeasible("no placement was found that fits")
+        return Keep() if best is staying else Placement(best)
+
+
+def _starts(seen: Observation, staying: IntArray | None) -> Iterator[IntArray]:
+    """The placement in force, the result of the search by scores, the best device alone, and runs of layers."""
+    if staying is not None:
+        yield staying
+    if (scored := ScoreSearch().place(seen)) is not None:
+        yield scored
+    if (device := fastest_alone(seen)) is not None:
+        yield np.full(len(seen.blocks), device, dtype=np.int64)
+    if (runs := layer_runs(seen)) is not None:
+        yield runs

@@ -1,0 +1,1 @@
+"""Local search over placements, with many changes evaluated at once."""

@@ -1,0 +1,184 @@
+"""Times of the stages of a step, for many variations of a placement at once.
+
+Under a fork-join pattern the delay of a step is the sum of its stages. A stage depends on the device that holds its
+input, the number of its blocks on each device, and the device that gathers its outputs. So a change of a placement is
+evaluated from the few stages that it touches.
+
+Messages of one stage that cross a common resource share it: each takes as long as all their bytes together. That is
+exact for inputs, which are equal and sent at once, and an upper bound for outputs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from headway.policies.common.transfer_times import carried, message, output_bytes
+from headway.simcore import FloatArray, IntArray, Observation
+
+_MOST_SHARED = 4000
+"""Maximum number of devices times resources for which sharing is counted."""
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A placement, stage by stage, for S stages and D devices.
+
+    Attributes:
+        devices: of each block, shape (B,).
+        counts: blocks of each stage on each device, shape (S, D).
+        starts: the device that holds the input of each stage, and at last the device that holds the result, shape
+            (S + 1,).
+        seconds: of each stage over the horizon, shape (S,).
+        back_s: time of the result on its way to the source over the horizon.
+    """
+
+    devices: IntArray
+    counts: IntArray
+    starts: IntArray
+    seconds: FloatArray
+    back_s: float
+
+    @property
+    def delay_s(self) -> float:
+        """Delay of the horizon."""
+        return float(self.seconds.sum()) + self.back_s
+
+
+@dataclass(frozen=True, eq=False)
+class _StepTables:
+    """Times and bytes of the branches of one step, by variant of stage.
+
+    Attributes:
+        count: number of such steps in the horizon.
+        once: seconds of a branch whatever the number of its blocks, by start, device and end, shape (V, D, D, D).
+        each: seconds for each of its blocks, by device and end, shape (V, D, D).
+        in_bytes: of the input of a branch, shape (V,).
+        out_bytes: of the output of a branch whatever the number of its blocks, shape (V,).
+        out_bytes_each: of the output for each of its blocks, shape (V,).
+    """
+
+    count: int
+    once: FloatArray
+    each: FloatArray
+    in_bytes: FloatArray
+    out_bytes: FloatArray
+    out_bytes_each: FloatArray
+
+
+class ChainTimes:
+    """The stages of the steps of an observation, without swapping.
+
+    Attributes:
+        stage_of: the stage of each block, shape (B,).
+        gathers: the block whose device gathers the outputs of each stage, shape (S,).
+        back: time of the result from each device to the source over the horizon, shape (D,).
+    """
+
+    def __init__(self, seen: Observation) -> None:
+        chain = seen.step_graphs.chain
+        self._seen = seen
+        self._stages = chain.stages
+        self.stage_of: IntArray = np.empty(len(seen.blocks), dtype=np.int64)
+        for number, stage in enumerate(chain.stages):
+            self.stage_of[list(stage.rows)] = number
+        self.gathers: IntArray = np.array([stage.gathers for stage in chain.stages])
+        keys = [(stage.kind, stage.input, stage.output) for stage in chain.stages]
+        first = {key: number for number, key in reversed(list(enumerate(keys)))}
+        variants = list(first)
+        self._variant = np.array([variants.index(key) for key in keys])
+        self._steps = [
+            self._tables(number, [first[key] for key in variants]) for number in range(len(seen.steps))
+        ]
+        self._per_byte = seen.per_byte_s
+        self._shared = self._shared_seconds_per_byte()
+        self.back = sum(
+            (step.count * message(seen, float(step.cost.message_bytes[chain.result])) for step in seen.steps),
+            start=np.zeros((seen.devices, seen.devices)),
+        )[:, seen.source]
+
+    def _tables(self, number: int, examples: Sequence[int]) -> _StepTables:
+        seen, step = self._seen, self._seen.steps[number]
+        times, once, each, sizes = seen.step_times[number], [], [], []
+        for stage in (self._stages[example] for example in examples):
+            sum_bytes, block_bytes = output_bytes(stage, step.cost)
+            in_bytes = float(step.cost.message_bytes[stage.input])
+            outgoing = times.task_s[stage.kind][:, None] + message(seen, sum_bytes)
+            once.append(message(seen, in_bytes)[:, :, None] + outgoing[None])
+            each.append(times.block_s[stage.kind][:, None] + carried(seen, block_bytes))
+            sizes.append((in_bytes, sum_bytes, block_bytes))
+        return _StepTables(step.count, np.array(once), np.array(each), *np.array(sizes).T)
+
+    def _shared_seconds_per_byte(self) -> FloatArray | None:
+        """Seconds per byte of each resource for messages between two devices, shape (D, D, R); 0: it is not crossed.
+
+        None if no two messages of a stage share a resource, or if there are too many resources to count.
+        """
+        seen, count = self._seen, self._seen.devices
+        crossings = seen.crossings
+        resources = int(crossings.resource.max(initial=-1)) + 1
+        if not seen.sharing or resources * count > _MOST_SHARED:
+            return None
+        table = np.zeros((count * count, resources))
+        with np.errstate(divide="ignore"):
+            table[crossings.route, crossings.resource] = 1.0 / crossings.rate
+        table = table.reshape(count, count, resources)
+        crossed = table > 0.0
+        shared = (crossed.sum(axis=1) > 1).any(axis=0) | (crossed.sum(axis=0) > 1).any(axis=0)
+        return table[:, :, shared] if shared.any() else None
+
+    def seconds(self, stages: IntArray, starts: IntArray, counts: IntArray, ends: IntArray) -> FloatArray:
+        """Times of stages over the horizon, shape (n,).
+
+        Args:
+            stages: numbers of the stages, shape (n,).
+            starts: devices that hold their inputs, shape (n,).
+            counts: their blocks on each device, shape (n, D).
+            ends: devices that gather their outputs, shape (n,).
+        """
+        variant, used = self._variant[stages], counts > 0
+        total = np.zeros(len(stages))
+        several = np.flatnonzero(used.sum(axis=1) > 1) if self._shared is not None else np.empty(0, np.int64)
+        for step in self._steps:
+            with np.errstate(invalid="ignore"):
+                branch = step.once[variant, starts, :, ends] + counts * step.each[variant, :, ends]
+                if len(several):
+                    branch[several] += self._waiting(
+                        step, variant[several], starts[several], counts[several], ends[several]
+                    )
+            total += step.count * np.where(used, branch, 0.0).max(axis=1)
+        return total
+
+    def _waiting(
+        self, step: _StepTables, variant: IntArray, starts: IntArray, counts: IntArray, ends: IntArray
+    ) -> FloatArray:
+        """By how much the messages of each branch take longer because they share resources, shape (n, D)."""
+        assert self._shared is not None
+        used = counts > 0
+        into, out = self._shared[starts], self._shared[:, ends].swapaxes(0, 1)
+        load = (into * used[:, :, None]).sum(axis=1)
+        shared_s = np.where(into > 0.0, load[:, None, :], 0.0).max(axis=2)
+        waiting = np.maximum(shared_s - self._per_byte[starts], 0.0) * step.in_bytes[variant, None]
+        size = used * (step.out_bytes[variant, None] + counts * step.out_bytes_each[variant, None])
+        load = (size[:, :, None] * out).sum(axis=1)
+        shared_s = np.where(out > 0.0, load[:, None, :], 0.0).max(axis=2)
+        return waiting + np.maximum(shared_s - size * self._per_byte[:, ends].T, 0.0)
+
+    def state(self, devices: IntArray) -> State:
+        """A placement, shape (B,), stage by stage."""
+        count, stages = self._seen.devices, len(self._stages)
+        counts = np.bincount(self.stage_of * count + devices, minlength=stages * count)
+        counts = counts.reshape(stages, count)
+        starts = np.concatenate(([self._seen.source], devices[self.gathers]))
+        seconds = self.seconds(np.arange(stages), starts[:-1], counts, starts[1:])
+        return State(devices, counts, starts, seconds, float(self.back[starts[-1]]))
+
+    @cached_property
+    def whole(self) -> FloatArray:
+        """Times of each stage with its input, its blocks and its outputs on one device, shape (S, D)."""
+        count, stages = self._seen.devices, len(self._stages)
+        number, device = (axis.ravel() for axis in np.mgrid[:stages, :count])
+        counts = np.zeros((stages * count, count), dtype=np.int64)
+        counts[np.arange(len(number)), device] = [len(self._stages[i].rows) for i in number.tolist()]
+        return self.seconds(number, device, counts, device).reshape(stages, count)

@@ -1,0 +1,98 @@
+"""The price of moving from the placement in force to another one."""
+
+import numpy as np
+
+from headway.simcore import FloatArray, IntArray, Observation, predict
+
+_MOST_LOADS = 2000
+_BEYOND = 10.0
+"""Price of a second of pause beyond the most that is wished."""
+
+
+class Transition:
+    """Loads of resources by moves, and what they cost.
+
+    A move loads every resource on its route for its duration, and the pause is at least the largest load. Where moves
+    are serial, or there are too many resources to count, one load stands for all.
+
+    Attributes:
+        origin_key: origin of each block, with a mark for lost blocks, shape (B,).
+    """
+
+    def __init__(self, seen: Observation, most_pause_s: float) -> None:
+        count = seen.devices
+        self._seen = seen
+        self._first = seen.placement is None
+        self._most_pause_s = most_pause_s
+        origin = np.zeros(len(seen.blocks), dtype=np.int64) if seen.origin is None else seen.origin
+        self._origin = origin
+        self.origin_key: IntArray = origin + count * seen.lost
+        self._seconds = predict.move_seconds(seen)
+        self._resources = self._incidence()
+        self._stay_s = np.inf
+        if not self._first and seen.placement is not None and seen.up[seen.placement].all():
+            self._stay_s = predict.horizon_delay(seen, seen.placement)
+
+    def _incidence(self) -> FloatArray:
+        """Whether each route loads each resource, shape (D * D, R)."""
+        seen, count = self._seen, self._seen.devices
+        resources = int(seen.crossings.resource.max(initial=-1)) + 1
+        disks = count if seen.load_seconds.any() else 0
+        if seen.moves == "serial" or (resources + disks) * count > _MOST_LOADS or not resources:
+            return np.ones((count * count, 1))
+        table = np.zeros((count * count, resources + disks))
+        table[seen.crossings.route, seen.crossings.resource] = 1.0
+        if disks:
+            route = np.arange(count * count)
+            table[route, resources + route % count] = 1.0
+        return table[:, table.any(axis=0)]
+
+    def loads(self, devices: IntArray) -> FloatArray:
+        """Load of each resource by the moves to a placement, shape (R,)."""
+        route = self._origin * self._seen.devices + devices
+        seconds = self._seconds[np.arange(len(devices)), devices]
+        by_route = np.bincount(route, weights=seconds, minlength=len(self._resources))
+        loads: FloatArray = by_route @ self._resources
+        return loads
+
+    def group_loads(
+        self, devices: IntArray, lead: IntArray, source: IntArray, target: IntArray, taken: IntArray
+    ) -> FloatArray:
+        """Loads if `taken` blocks like `lead` move from `source` to `target`, for n changes, shape (n, R)."""
+        count, start = self._seen.devices, self._origin[lead]
+        now = self._seconds[lead, source][:, None] * self._resources[start * count + source]
+        then = self._seconds[lead, target][:, None] * self._resources[start * count + target]
+        changed: FloatArray = self.loads(devices) + taken[:, None] * (then - now)
+        return changed
+
+    def run_loads(
+        self, devices: IntArray, stage_of: IntArray, first: IntArray, last: IntArray, targets: IntArray
+    ) -> FloatArray:
+        """Loads if all blocks of the stages from `first` to `last` move to a target, shape (n, n, targets, R)."""
+        count, stages = self._seen.devices, int(stage_of.max()) + 1
+        rows = np.arange(len(devices))
+        now = np.zeros((stages + 1, self._resources.shape[1]))
+        np.add.at(
+            now,
+            stage_of + 1,
+            self._seconds[rows, devices][:, None] * self._resources[self._origin * count + devices],
+        )
+        then = np.zeros((stages + 1, len(targets), self._resources.shape[1]))
+        for i, target in enumerate(targets.tolist()):
+            load = self._seconds[:, target][:, None] * self._resources[self._origin * count + target]
+            np.add.at(then[:, i], stage_of + 1, load)
+        delta = np.cumsum(then - now[:, None, :], axis=0)
+        changed: FloatArray = self.loads(devices) + delta[last + 1][None] - delta[first][:, None]
+        return changed
+
+    def price(self, loads: FloatArray, delay_s: FloatArray | float) -> FloatArray:
+        """What moves cost [s]; `loads` of shape (..., R), the delays of the placements of shape (...)."""
+        pause: FloatArray = loads.max(axis=-1)
+        if self._first:
+            return np.zeros_like(pause)
+        if self._seen.migration == "live" and not self._seen.lost.any():
+            # Decoding continues meanwhile at the present speed.
+            slower = np.maximum(1.0 - np.asarray(delay_s) / self._stay_s, 0.0) if self._stay_s > 0.0 else 0.0
+            return np.minimum(pause, self._stay_s) * slower + 1e-3 * pause
+        beyond: FloatArray = pause + _BEYOND * np.maximum(pause - self._most_pause_s, 0.0)
+        return beyond

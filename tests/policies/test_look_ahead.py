@@ -1,0 +1,107 @@
+"""Laws of `look-ahead` and of the local search under it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from worlds import clusters, observe, scenarios, tight, varied
+
+from headway import policies
+from headway.policies.look_ahead import LookAhead
+from headway.policies.search.chain_times import ChainTimes
+from headway.policies.search.local_search import LocalSearch
+from headway.simcore import Keep, Observation, Placement, Scenario, predict
+
+SEEDS = st.integers(0, 2**32 - 1)
+WORLDS = scenarios(cluster=clusters(most=4))
+
+
+def asked(scenario: Scenario, seed: int, *, placed: bool = True, sharing: bool = False) -> Observation:
+    """An observation with a random placement in force."""
+    random = np.random.default_rng(seed)
+    blocks, devices = len(scenario.block_table), len(scenario.cluster.devices)
+    world = varied(scenario, sharing="fair" if sharing else "dedicated")
+    return observe(world, random.integers(0, devices, blocks) if placed else None, interval=3)
+
+
+@given(scenario=WORLDS, seed=SEEDS)
+@settings(max_examples=60, deadline=None)
+def test_the_times_of_stages_sum_to_the_predicted_delay(scenario: Scenario, seed: int) -> None:
+    """Without sharing exactly; sharing only adds to them."""
+    for sharing in (False, True):
+        seen = asked(scenario, seed, sharing=sharing)
+        times = ChainTimes(seen)
+        devices = np.random.default_rng(seed).integers(0, seen.devices, len(seen.blocks))
+        exact = predict.horizon_delay(seen, devices)
+        if sharing:
+            assert times.state(devices).delay_s >= exact * (1 - 1e-9)
+        else:
+            assert times.state(devices).delay_s == pytest.approx(exact, rel=1e-9)
+
+
+@given(scenario=WORLDS, seed=SEEDS, placed=st.booleans(), share=st.floats(0.3, 1.2))
+@settings(max_examples=60, deadline=None)
+def test_every_change_costs_what_its_result_costs(
+    scenario: Scenario, seed: int, placed: bool, share: float
+) -> None:
+    """The cost of the best change, computed from the stages that it touches, is that of the placement after it."""
+    seen = tight(asked(scenario, seed, placed=placed, sharing=True), share, seed)
+    search = LocalSearch(seen, most_pause_s=1.0)
+    devices = np.random.default_rng(seed + 1).integers(0, seen.devices, len(seen.blocks))
+    for change in search.best_changes(devices):
+        changed = devices.copy()
+        changed[change.rows] = change.device
+        assert change.cost_s == pytest.approx(search.cost(changed), rel=1e-9)
+
+
+@given(scenario=WORLDS, seed=SEEDS)
+@settings(max_examples=40, deadline=None)
+def test_no_single_block_or_layer_improves_what_the_search_returns(scenario: Scenario, seed: int) -> None:
+    seen = asked(scenario, seed)
+    search = LocalSearch(seen, most_pause_s=1.0)
+    devices = search.improved(np.zeros(len(seen.blocks), dtype=np.int64), most_steps=1000)
+    least = search.cost(devices)
+    for block in range(len(seen.blocks)):
+        for device in range(seen.devices):
+            other = devices.copy()
+            other[block] = device
+            assert search.cost(other) >= least * (1 - 1e-5)
+
+
+@given(scenario=WORLDS, seed=SEEDS, placed=st.booleans(), share=st.floats(0.3, 1.0))
+@settings(max_examples=40, deadline=None)
+def test_it_is_never_predicted_to_be_worse_than_other_policies_or_keeping(
+    scenario: Scenario, seed: int, placed: bool, share: float
+) -> None:
+    seen = tight(asked(scenario, seed, placed=placed), share, seed)
+    policy = LookAhead(most_pause_s=1e9)
+    decision = policy.decide(seen)
+    others = [policies.create(name).decide(seen) for name in ("resource-aware", "edgeshard", "single")]
+    costs = [predict.objective(seen, one.devices) for one in others if isinstance(one, Placement)]
+    if seen.placement is not None and predict.can_stay(seen):
+        costs.append(predict.horizon_delay(seen, seen.placement))
+    if isinstance(decision, Placement):
+        assert predict.objective(seen, decision.devices) <= min(costs, default=np.inf) * (1 + 1e-9)
+    elif isinstance(decision, Keep):
+        assert seen.placement is not None
+        assert predict.horizon_delay(seen, seen.placement) <= min(costs) * (1 + 1e-9)
+    else:
+        assert not any(isinstance(one, Placement) for one in others)
+
+
+def test_its_parameters_must_not_be_negative() -> None:
+    for wrong in ({"most_pause_s": -1.0}, {"most_pause_s": float("nan")}, {"most_steps": -1}):
+        with pytest.raises(ValueError, match="must not be negative"):
+            LookAhead(**wrong)  # type: ignore[arg-type]
+
+
+def test_with_one_device_it_agrees_with_every_policy() -> None:
+    from worlds import one_device  # noqa: PLC0415
+
+    seen = observe(one_device())
+    decision = LookAhead().decide(seen)
+    assert isinstance(decision, Placement)
+    assert not decision.devices.any()
+    assert isinstance(LookAhead().decide(replace(seen, placement=decision.devices)), Keep)

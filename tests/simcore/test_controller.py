@@ -1,0 +1,306 @@
+"""Laws of the controller: its horizon, its triggers, moves at the same time, and live moves that wait for room."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from worlds import Scripted, Shuffled, clusters, scenarios, varied
+
+from headway.simcore import (
+    PAPER_CONTROLLER,
+    BlockOptions,
+    Cluster,
+    Decision,
+    DecodeCost,
+    Device,
+    Keep,
+    Link,
+    ModelSpec,
+    Observation,
+    Placement,
+    Request,
+    RunOptions,
+    Scenario,
+    TriggerOptions,
+    predict,
+    simulate,
+)
+from headway.simcore.world.crossings import MoveQueue, makespan
+from headway.simcore.world.options import NO_TRIGGERS
+from headway.traces import Trace
+
+MODEL = ModelSpec(
+    name="small", layers=2, width=8, heads=2, kv_heads=2, head_size=4, ffn_width=8, gated_ffn=False,
+    vocabulary=10, bytes_per_weight=1, bytes_per_kv=1, bytes_per_activation=1,
+)  # fmt: skip
+HEAD, PROJ, FFN = 8 * 4 * 3, 64, 128
+AUDITED = RunOptions(audit=True)
+
+
+def star(*, others: int = 2, memory: dict[str, Trace] | None = None, **changes: object) -> Scenario:
+    """A source "a" and others "b", "c", ..., each with a link of 100 bytes/s of its own; two layers of four blocks."""
+    names = "abcdef"[: others + 1]
+    used = memory or {}
+    devices = tuple(
+        Device(name=name, memory_bytes=1e4, flops=1e3, used_bytes=used.get(name, Trace.constant(0.0)))
+        for name in names
+    )
+    links = tuple(
+        Link(name=f"to-{name}", ends=("a", name), bandwidth=Trace.constant(100.0)) for name in names[1:]
+    )
+    scenario = Scenario(
+        name="small",
+        model=MODEL,
+        cost=DecodeCost(MODEL),
+        cluster=Cluster(devices, links, "a"),
+        requests=(Request(prompt=2, output=8),),
+        blocks=BlockOptions(embed=False, lm_head=False),
+    )
+    return varied(scenario, **changes)
+
+
+def steps(*points: tuple[float, float]) -> Trace:
+    """A trace of steps: times and values."""
+    return Trace(*zip(*points, strict=True))
+
+
+class Asked:
+    """Keeps all blocks on the source, and remembers its observations."""
+
+    name = "asked"
+
+    def __init__(self) -> None:
+        self.seen: list[Observation] = []
+
+    def decide(self, seen: Observation) -> Decision:
+        self.seen.append(seen)
+        return Keep() if seen.placement is not None else Placement(np.zeros(len(seen.blocks), np.int64))
+
+
+# The horizon
+
+
+@pytest.mark.parametrize(
+    ("horizon", "tokens"),
+    [
+        ("limit", [8, 5, 2, 4, 1]),
+        ("interval", [3, 3, 2, 3, 1]),
+        ("mean", [6, 3, 1, 6, 3]),
+        ("generated", [1, 3, 6, 1, 3]),
+        (4, [4, 4, 2, 4, 1]),
+        (1, [1, 1, 1, 1, 1]),
+    ],
+)
+def test_a_decision_plans_for_the_tokens_of_its_horizon(horizon: str | int, tokens: list[int]) -> None:
+    """Two requests of 8 and 4 tokens, decided at every third token."""
+    policy = Asked()
+    requests = (Request(prompt=2, output=8), Request(prompt=2, output=4))
+    simulate(star(horizon=horizon, interval=3, requests=requests), policy)
+    assert [seen.tokens for seen in policy.seen] == tokens
+    scenario = star()
+    for seen, count in zip(policy.seen, tokens, strict=True):
+        last = scenario.cost.step(seen.batch)
+        grown = seen.memory_bytes[0] - last.memory_bytes[scenario.block_table.kind[0]]
+        assert grown == pytest.approx((count - 1) * 2 * 4)
+
+
+@given(scenario=scenarios(cluster=clusters(most=4)), interval=st.integers(1, 4), seed=st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_what_a_decision_predicts_is_until_the_next_one_whatever_its_horizon(
+    scenario: Scenario, interval: int, seed: int
+) -> None:
+    tables = [
+        simulate(
+            varied(scenario, horizon=horizon, interval=interval, triggers=NO_TRIGGERS), Shuffled(seed)
+        ).decisions.predicted_delay_s
+        for horizon in ("interval", "limit")
+    ]
+    np.testing.assert_allclose(tables[0], tables[1], rtol=1e-12)
+
+
+# Triggers
+
+
+def asked_at(scenario: Scenario) -> list[tuple[int, str]]:
+    """The token and the trigger of every decision."""
+    decisions = simulate(scenario, Asked(), AUDITED).decisions
+    return list(zip(decisions.token.tolist(), decisions.trigger.tolist(), strict=True))
+
+
+def test_an_overflow_asks_once_before_it_happens() -> None:
+    """From 0.1 s on others leave too little for the cache of the last tokens."""
+    taken = steps((0.0, 0.0), (0.1, 1e4 - 2 * (2 * HEAD + PROJ + FFN) - 120.0))
+    scenario = star(memory={"a": taken}, interval=100)
+    asked = asked_at(scenario)
+    assert asked[0] == (0, "interval")
+    assert [trigger for _, trigger in asked[1:]] == ["overflow"]
+    assert asked_at(varied(scenario, triggers=NO_TRIGGERS)) == [(0, "interval")]
+
+
+def test_a_device_that_comes_back_asks() -> None:
+    up = steps((0.0, 1.0), (1e-3, 0.0), (3.0, 1.0))
+    scenario = star(interval=100)
+    devices = (
+        scenario.cluster.devices[0],
+        replace(scenario.cluster.devices[1], up=up),
+        scenario.cluster.devices[2],
+    )
+    scenario = replace(scenario, cluster=replace(scenario.cluster, devices=devices))
+    asked = asked_at(scenario)
+    assert [trigger for _, trigger in asked] == ["interval", "device-back"]
+    assert asked_at(varied(scenario, triggers=NO_TRIGGERS)) == [(0, "interval")]
+
+
+def test_a_slowdown_and_a_misprediction_ask_once_where_they_are_wanted() -> None:
+    slower = steps((0.0, 1.0), (1.5, 0.25))
+    scenario = star(interval=100, window_s=0.0)
+    devices = (replace(scenario.cluster.devices[0], availability=slower), *scenario.cluster.devices[1:])
+    scenario = replace(scenario, cluster=replace(scenario.cluster, devices=devices))
+    assert asked_at(scenario) == [(0, "interval")]
+    for option in ("slowdown", "misprediction"):
+        triggers = TriggerOptions(**{option: 0.5})
+        asked = asked_at(varied(scenario, triggers=triggers))
+        assert [trigger for _, trigger in asked] == ["interval", option]
+        assert asked_at(varied(scenario, triggers=TriggerOptions(**{option: 0.9}))) == (
+            [(0, "interval")] if option == "slowdown" else asked
+        )
+
+
+@pytest.mark.parametrize("option", ["slowdown", "misprediction"])
+def test_shares_of_triggers_must_make_sense(option: str) -> None:
+    with pytest.raises(ValueError, match=option):
+        TriggerOptions(**{option: 0.0})
+
+
+# Moves at the same time
+
+
+def test_moves_over_routes_that_share_nothing_take_the_time_of_the_longer_one() -> None:
+    """Two heads of 96 bytes go to b, a feed-forward network of 128 bytes goes to c."""
+    here, there = np.zeros(8, np.int64), np.array([1, 1, 0, 2, 0, 0, 0, 0])
+    both = simulate(star(interval=2), Scripted(here, there), AUDITED).migrations
+    one = simulate(star(interval=2, moves="serial"), Scripted(here, there), AUDITED).migrations
+    assert sorted(both.block) == sorted(one.block)
+    begins = both.set_index("block").start_s
+    assert begins["L0.head0"] == begins["L0.ffn"] < begins["L0.head1"]
+    assert (one.start_s.diff().dropna() > 0.0).all()
+
+
+@given(
+    scenario=scenarios(cluster=clusters(most=5, steady=True, mesh=True)),
+    seed=st.integers(0, 2**32 - 1),
+    moves=st.sampled_from(["parallel", "serial"]),
+    on_disk=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_predicted_moves_are_those_that_happen(
+    scenario: Scenario, seed: int, moves: str, on_disk: bool
+) -> None:
+    """In a world that does not change, blocking moves take the predicted time to 1e-9."""
+    random = np.random.default_rng(seed)
+    blocks, devices = len(scenario.block_table), len(scenario.cluster.devices)
+    first, then = random.integers(0, devices, (2, blocks))
+    world = varied(
+        scenario, requests=(Request(prompt=3, output=2),), interval=1, moves=moves, weights_on_disk=on_disk,
+        overflow="swap",
+    )  # fmt: skip
+    result = simulate(world, Scripted(first, then))
+    predicted = result.decisions.predicted_migration_s.iloc[1]
+    assert result.tokens.migration_s.iloc[1] == pytest.approx(predicted, rel=1e-9, abs=1e-12)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.floats(0.0, 5.0)), min_size=1, max_size=12),
+    clusters(most=4, mesh=True),
+)
+@settings(max_examples=100, deadline=None)
+def test_moves_at_the_same_time_are_never_slower_and_no_resource_is_used_twice(
+    moves: list[tuple[int, int, float]], cluster: Cluster
+) -> None:
+    count = len(cluster.devices)
+    crossings = cluster.crossings(0.0, 0.0)
+    routes = np.array([(a % count) * count + b % count for a, b, _ in moves])
+    seconds = np.array([one for _, _, one in moves])
+    total = makespan(MoveQueue(crossings, routes), seconds)
+    assert total <= seconds.sum() * (1 + 1e-12)
+    assert makespan(MoveQueue(None, routes), seconds) == pytest.approx(seconds.sum())
+    load: dict[int, float] = {}
+    for route, one in zip(routes.tolist(), seconds.tolist(), strict=True):
+        for resource in crossings.resources_of(route).tolist():
+            load[resource] = load.get(resource, 0.0) + one
+    assert total >= max([*load.values(), seconds.max()]) * (1 - 1e-12)
+
+
+# Live moves that wait for room
+
+
+def test_a_block_waits_until_another_has_left() -> None:
+    """Device b has room for one feed-forward network only: the new one arrives after the old one has left."""
+    scenario = star(others=1, interval=4, migration="live", requests=(Request(prompt=2, output=40),))
+    devices = (scenario.cluster.devices[0], replace(scenario.cluster.devices[1], memory_bytes=FFN + 64.0))
+    scenario = replace(scenario, cluster=replace(scenario.cluster, devices=devices))
+    first, then = np.zeros(8, np.int64), np.zeros(8, np.int64)
+    first[3], then[7] = 1, 1
+    result = simulate(scenario, Scripted(first, then), AUDITED)
+    assert result.runs.status[0] == "complete"
+    moved = result.migrations
+    assert moved.block.tolist() == ["L0.ffn", "L1.ffn"]
+    assert moved.outcome.tolist() == ["moved", "moved"]
+    assert moved.start_s[1] >= moved.start_s[0] + moved.duration_s[0]
+
+
+def test_two_blocks_that_would_change_places_without_room_stay_and_the_others_move() -> None:
+    """Neither feed-forward network finds room before the other has left; the decision says so."""
+    scenario = star(interval=4, migration="live", requests=(Request(prompt=2, output=40),))
+    full = 2.0 * HEAD + PROJ + FFN + 2 * 2 * 4 * 42 + 10.0
+    devices = tuple(replace(device, memory_bytes=full) for device in scenario.cluster.devices[:2])
+    scenario = replace(
+        scenario, cluster=replace(scenario.cluster, devices=(*devices, scenario.cluster.devices[2]))
+    )
+    first = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    then = np.array([0, 0, 2, 1, 1, 1, 1, 0])
+    result = simulate(scenario, Scripted(first, then), AUDITED)
+    assert result.migrations.block.tolist() == ["L0.proj"]
+    assert result.decisions.outcome.tolist()[:2] == ["adopted", "adopted"]
+    assert result.decisions.reason[1] == "2 moves never find room at both ends"
+
+
+@given(
+    scenario=scenarios(cluster=clusters(most=4), requests=1),
+    seed=st.integers(0, 99),
+    spare=st.floats(1.0, 2.0),
+)
+@settings(max_examples=40, deadline=None)
+def test_waves_move_all_that_can_move_and_never_overfill_a_device(
+    scenario: Scenario, seed: int, spare: float
+) -> None:
+    random = np.random.default_rng(seed)
+    blocks, devices = len(scenario.block_table), len(scenario.cluster.devices)
+    policy = Scripted(random.integers(0, devices, blocks))
+    simulate(varied(scenario, requests=(Request(prompt=3, output=2),), interval=1, overflow="swap"), policy)
+    seen, target = policy.seen[-1], random.integers(0, devices, blocks)
+    assert seen.placement is not None
+    held = predict.held_bytes(seen, seen.placement)
+    room = np.maximum(held, predict.held_bytes(seen, target)) * spare
+    seen = replace(seen, migration="live", available_bytes=room, lost=np.zeros(blocks, dtype=np.bool_))
+    now, left = seen.placement.copy(), set(np.flatnonzero(seen.placement != target).tolist())
+    for wave in predict.live_waves(seen, target):
+        assert len(wave)
+        assert set(wave.tolist()) <= left
+        left -= set(wave.tolist())
+        coming = np.bincount(target[wave], weights=seen.memory_bytes[wave], minlength=devices)
+        there = predict.held_bytes(seen, now) + coming
+        assert (there[coming > 0] <= room[coming > 0] + 2 * predict.TOLERANCE_BYTES).all()
+        now[wave] = target[wave]
+    there = predict.held_bytes(seen, now)
+    assert all(there[target[block]] + seen.memory_bytes[block] > room[target[block]] for block in left)
+    np.testing.assert_array_equal(predict.reachable(seen, target), now)
+
+
+def test_the_paper_asks_at_its_interval_only_and_moves_one_block_after_another() -> None:
+    assert (
+        varied(star(), horizon="interval", triggers=NO_TRIGGERS, moves="serial").controller
+        == PAPER_CONTROLLER
+    )
