@@ -32,8 +32,10 @@ def lower_bound(seen: Observation, *, rounds: int = ROUNDS) -> float:
     It is the least D_T itself where memory does not bind and all steps of the horizon cost the same. Otherwise it may
     be lower: where memory binds, because a relaxation may share out what whole blocks cannot; and in the horizon that
     begins with the prefill, because one branch is taken to be the slowest in the prefill and in the steps that follow.
-    Under `swap` memory limits nothing, and the bound is that of a placement that never swaps. Every message has its route
-    for itself. Where messages share the network, the delay is longer (`predict.shared_delay`), so this is a bound too.
+    Under `swap` memory limits nothing, and the bound is that of a placement that never swaps.
+
+    Every message has its route for itself. Where messages share the network, delays are longer
+    (`predict.shared_delay`), so the bound holds there too.
 
     Args:
         seen: the horizon and the world.
