@@ -1,21 +1,33 @@
 """The resource-aware, myopic policy of *Large Language Model Partitioning for Low-Latency Inference at the Edge*.
 
-At every interval the policy searches for a new placement of all blocks by their scores (`policies.common.score_search`
+At every decision the policy searches for a new placement of all blocks by their scores (`policies.common.score_search`
 describes the search, and our choices where the paper, arXiv 2505.02533, leaves gaps). It adopts the new placement only
-if inference and migration together are predicted to be faster than staying.
+if inference and migration together are predicted to be faster than staying. The paper's controller decides at fixed
+intervals and plans for one interval (`PAPER_CONTROLLER`).
+
+Two things are ours. The policy also considers the fastest device that can hold the whole model, and the best runs of
+consecutive layers: the scores alone sometimes miss them (`alternatives`). And it can improve a placement by changes of
+single blocks (`moves: single`), which the paper does not do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+import numpy as np
+
+from headway.policies.common.layer_runs import layer_runs
+from headway.policies.common.one_device import fastest_alone
 from headway.policies.common.score_search import NOTHING_FOUND, ScoreSearch
+from headway.policies.search.local_search import LocalSearch
 from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, predict
+
+_MOST_CHANGES = 100
 
 
 @dataclass(frozen=True)
 class ResourceAware(ScoreSearch):
-    """Score-based head-level placement, replanned at every interval.
+    """Score-based head-level placement, replanned at every decision.
 
     Attributes:
         deadline_s: time for one token, by which the times in a score are divided; by default the time of a token with
@@ -24,6 +36,9 @@ class ResourceAware(ScoreSearch):
             maximum. Memory must still fit.
         most_evictions: blocks that may be moved to make room for one block.
         most_backtracks: choices that may be undone in one decision.
+        moves: `whole`: the placement of the search as it is; `single`: improved by changes of blocks of one kind and
+            layer, and of runs of layers.
+        alternatives: also consider one device for the whole model, and runs of consecutive layers. The paper does not.
     """
 
     name: ClassVar[str] = "resource-aware"
@@ -31,19 +46,32 @@ class ResourceAware(ScoreSearch):
         "stable": "scores count moves from where blocks are, so a second look may find something better still",
     }
 
+    moves: Literal["whole", "single"] = "whole"
+    alternatives: bool = True
+
     def decide(self, seen: Observation) -> Decision:
         """Search for a new placement; keep the present one unless the new one is predicted to be faster."""
-        target = self.place(seen)
-        if target is None:
+        targets = [predict.reachable(seen, one) for one in self._targets(seen)]
+        if not targets:
             return Infeasible(NOTHING_FOUND)
-        target = predict.reachable(seen, target)
-        if _may_stay(seen, target):
+        least_s, best = min((predict.objective(seen, one), i) for i, one in enumerate(targets))
+        staying = seen.placement if predict.can_stay(seen) else None
+        if staying is not None and predict.horizon_delay(seen, staying) <= least_s:
             return Keep()
-        return Placement(target)
+        return Placement(targets[best])
 
-
-def _may_stay(seen: Observation, target: IntArray) -> bool:
-    """Whether the placement in force can stay, and moving to `target` is not predicted to be faster."""
-    if seen.placement is None or not predict.can_stay(seen):
-        return False
-    return predict.horizon_delay(seen, seen.placement) <= predict.objective(seen, target)
+    def _targets(self, seen: Observation) -> Iterator[IntArray]:
+        scored = self.place(seen)
+        if scored is not None:
+            yield scored
+        if self.alternatives:
+            if (device := fastest_alone(seen)) is not None:
+                yield np.full(len(seen.blocks), device, dtype=np.int64)
+            if (runs := layer_runs(seen)) is not None:
+                yield runs
+        if self.moves == "single":
+            search = LocalSearch(seen, np.inf)
+            staying = seen.placement if predict.can_stay(seen) else None
+            for start in (scored, staying):
+                if start is not None and predict.fits(seen, improved := search.improved(start, _MOST_CHANGES)):
+                    yield improved

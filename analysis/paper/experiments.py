@@ -16,6 +16,8 @@ DEVICES = (3, 4, 5)
 
 
 def _choice(label: str, **parameters: object) -> PolicyChoice:
+    if label == "resource-aware":
+        parameters = {"alternatives": False}
     return PolicyChoice(name=label.split(" ", maxsplit=1)[0], label=label, parameters=parameters)
 
 

@@ -140,7 +140,7 @@ def test_an_overflow_asks_once_before_it_happens() -> None:
 
 
 def test_a_device_that_comes_back_asks() -> None:
-    up = steps((0.0, 1.0), (1e-3, 0.0), (3.0, 1.0))
+    up = steps((0.0, 1.0), (1e-3, 0.0), (6.0, 1.0))
     scenario = star(interval=100)
     devices = (
         scenario.cluster.devices[0],
