@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from patterns import InARow, OneByOne
 from worlds import Shuffled, clusters, constant, models, observe, reals, scenarios, varied
 
+from headway import policies
 from headway.simcore import (
     Cluster,
     DecodeCost,
@@ -23,6 +24,7 @@ from headway.simcore import (
     Observation,
     Pattern,
     Payload,
+    Request,
     Scenario,
     load_scenario,
     predict,
@@ -33,6 +35,7 @@ from headway.simcore.steps.graph import NONE
 from headway.simcore.steps.makespan import shared_makespan
 from headway.simcore.world.airtime import Frame
 from headway.simcore.world.crossings import Crossings
+from headway.simcore.world.options import TriggerOptions
 from headway.traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -148,3 +151,10 @@ def test_a_message_over_a_dead_route_is_never_predicted_to_arrive() -> None:
     scenario = load_scenario(shipped_scenario("wifi-cell"))
     seen = observe(replace(scenario, cluster=Cluster(devices, (link,), "a"), placement=None))
     assert predict.shared_delay(seen, np.ones(len(seen.blocks), dtype=np.int64)) == math.inf
+
+
+def test_a_steady_cell_that_messages_share_is_no_misprediction() -> None:
+    scenario = load_scenario(shipped_scenario("wifi-cell"), changes=["model.preset=tinyllama-1.1b"])
+    triggers = TriggerOptions(misprediction=0.2)
+    world = varied(scenario, requests=(Request(prompt=8, output=4),), interval=4, triggers=triggers)
+    assert simulate(world, policies.create("round-robin")).decisions.trigger.tolist() == ["interval"]

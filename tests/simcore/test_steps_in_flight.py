@@ -25,7 +25,7 @@ from headway.simcore.engine.compute import processor
 from headway.simcore.engine.events import Executor, Load, StepInFlight
 from headway.simcore.engine.network.network import network
 from headway.simcore.errors import RunEndedError
-from headway.simcore.steps.makespan import makespan
+from headway.simcore.steps.makespan import makespan, shared_makespan
 from headway.simcore.world.batch import Batch
 from headway.traces import Trace
 
@@ -75,8 +75,14 @@ def executor(
     discipline: Discipline = "fifo",
     instrument: Instrument | None = None,
 ) -> Executor:
+    """An executor of the cluster of `mesh`."""
+    env, cluster = simpy.Environment(), mesh(count, discipline)
+    processors = [processor(env, device) for device in cluster.devices]
+    return Executor(env, network(env, cluster, sharing), processors, instrument or Instrument())
+
+
+def mesh(count: int, discipline: Discipline = "fifo") -> Cluster:
     """Devices that are always free, with a link of 10 bytes/s between every two."""
-    env = simpy.Environment()
     devices = tuple(
         Device(name=f"d{i}", memory_bytes=1.0, flops=1.0, discipline=discipline) for i in range(count)
     )
@@ -85,9 +91,7 @@ def executor(
         for j in range(count)
         for i in range(j)
     )
-    cluster = Cluster(devices, links, "d0")
-    processors = [processor(env, device) for device in devices]
-    return Executor(env, network(env, cluster, sharing), processors, instrument or Instrument())
+    return Cluster(devices, links, "d0")
 
 
 def load(graph: StepGraph, seconds: Sequence[float] | FloatArray) -> Load:
@@ -102,10 +106,10 @@ def load(graph: StepGraph, seconds: Sequence[float] | FloatArray) -> Load:
 
 
 def took(
-    graph: StepGraph, seconds: Sequence[float] | FloatArray, *, devices: int = 4
+    graph: StepGraph, seconds: Sequence[float] | FloatArray, sharing: Sharing = "dedicated"
 ) -> tuple[float, StepInFlight]:
     """How long a step takes alone, and the step."""
-    run = executor(devices)
+    run = executor(4, sharing)
     step = run.step(graph, load(graph, seconds))
     step.begin()
     run.env.run(step.done)
@@ -158,6 +162,20 @@ def test_a_step_takes_its_makespan_also_where_many_things_end_at_once(
     times = st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0]), min_size=len(graph), max_size=len(graph))
     seconds = timed(graph, np.array(data.draw(times)))
     assert took(graph, seconds)[0] == pytest.approx(makespan(graph, seconds), rel=1e-9)
+
+
+@given(graphs(), st.data())
+@MANY
+def test_so_does_a_step_whose_messages_share(graph: StepGraph, data: st.DataObject) -> None:
+    """All messages from one device to another share a link, and may start at once."""
+    times = st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0]), min_size=len(graph), max_size=len(graph))
+    rounded = timed(graph, np.array(data.draw(times)))
+    drawn = timed(graph, np.random.default_rng(data.draw(st.integers(0, 100))).uniform(0.0, 3.0, len(graph)))
+    is_task = np.isin(np.arange(len(graph)), graph.tasks)
+    for seconds in (rounded, drawn):
+        fixed_s, size_bytes = np.where(is_task, seconds, 0.0), np.where(is_task, 0.0, BYTES_PER_S * seconds)
+        predicted_s = shared_makespan(graph, fixed_s, size_bytes, mesh(4).crossings(0.0, 0.0), 4)
+        assert took(graph, seconds, "fair")[0] == pytest.approx(predicted_s, rel=1e-9)
 
 
 @given(graphs(), st.integers(0, 2**32 - 1))
