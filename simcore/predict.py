@@ -1,7 +1,7 @@
-"""The closed form of what a placement costs: inference delay, migration delay, memory.
+"""Predictions of the costs of a placement: inference delay, migration delay, memory.
 
-For dedicated links and a world that does not change during the horizon, predictions equal the event simulation; tests
-compare the two to 1e-9. Policies use predictions to compare placements.
+In a world that does not change during the horizon, `shared_delay` equals the event simulation; `horizon_delay` does if
+links are dedicated. Tests compare them to 1e-9. Policies use predictions to compare placements.
 
 What a step does is read from its graph (`simcore.steps`). Under the pattern `gathered` that is the closed form of arXiv
 2505.02533, generalised to N layers: layer by layer, the slowest branch (input to a head device, its heads one after
