@@ -156,7 +156,9 @@ def _laws(report: "Report") -> "Table":
     table = _table("law", report.policy, "examples", "what it guards, or why not")
     for finding in report.findings:
         why = finding.reason or finding.guards
-        table.add_row(finding.law, _WORDS[finding.outcome], f"{finding.judged} of {finding.examples}", why)
+        table.add_row(
+            finding.law, _WORDS[finding.outcome], f"{finding.applicable} of {finding.examples}", why
+        )
     return table
 
 

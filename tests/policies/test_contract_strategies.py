@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from headway.policies.contract import Question, Scripted, check_law, strategies
-from headway.policies.contract.question import shown
+from headway.policies.contract.question import observation_of
 from headway.simcore import (
     Cluster,
     CostModel,
@@ -146,7 +146,7 @@ def test_questions_are_asked_at_first_or_anew(again: bool) -> None:
     @given(strategies.questions(again=again, most=3))
     @few
     def asked(question: Question) -> None:
-        seen = shown(question)
+        seen = observation_of(question)
         assert (seen.placement is not None) is again
         assert predict.held_bytes(seen, np.zeros(len(seen.blocks), dtype=np.int64)).shape == (seen.devices,)
 
@@ -225,7 +225,7 @@ def test_strategies_are_filtered_mapped_and_drawn_from_in_the_midst_of_a_test(
 class Machine(RuleBasedStateMachine):
     @rule(question=strategies.questions(most=3))
     def asks(self, question: Question) -> None:
-        assert shown(question).devices <= 3
+        assert observation_of(question).devices <= 3
 
     @rule(data=st.data())
     def draws(self, data: st.DataObject) -> None:
