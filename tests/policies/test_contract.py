@@ -522,7 +522,7 @@ def test_the_page_tells_of_every_policy_and_law_what_became_of_it() -> None:
         generator["END"].format("outcomes")
     )[0]
     head, _, *rows = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("|")]
-    assert head == ["law", "asked", *policies.names()]
+    assert head == ["law", "questions", *policies.names()]
     assert [row[0] for row in rows] == [*LAWS, TIME]
     for name, *cells in zip(*(head[2:], *(row[2:] for row in rows)), strict=True):
         declares = policies.declared(policies.create(name))
