@@ -143,12 +143,12 @@ def told(replay: Replay, request: int, token: int) -> str:
 def test_messages_that_share_a_cell_say_with_whom() -> None:
     """Input goes to both boards at once: each gets half of 10 bytes/s."""
     text = told(rerun(world(), Scripted(HEADS_AWAY), "run"), 0, 1)
-    assert "got 50% of what it would have had alone" in text
-    assert "beside desk → b2" in text or "beside desk → b1" in text
+    assert "got 50% of the rate without other messages" in text
+    assert "shared with desk → b2" in text or "shared with desk → b1" in text
     alone = told(rerun(world(), Scripted(ONE_AWAY), "run"), 0, 1)
-    assert "beside" not in alone
+    assert "shared with" not in alone
     dedicated = told(rerun(world(sharing="dedicated"), Scripted(HEADS_AWAY), "run"), 0, 1)
-    assert "beside" not in dedicated
+    assert "shared with" not in dedicated
 
 
 def test_a_link_that_offers_less_than_usual_says_so() -> None:
@@ -157,13 +157,13 @@ def test_a_link_that_offers_less_than_usual_says_so() -> None:
     dip = Trace([0.0, slow_from], [10.0, 1.0])
     text = told(rerun(world(dip), Scripted(ONE_AWAY), "run"), 0, 3)
     assert "medium 'wifi' offered 8.00 bit/s (" in text
-    assert "the most came from messages" in text
+    assert "The largest increase over the median is in messages" in text
 
 
 def test_an_outage_on_the_way_is_told() -> None:
     plain = rerun(world(), Scripted(ONE_AWAY), "run").result.tokens
     gap = Trace([0.0, float(plain.start_s[3]) + 0.1, float(plain.start_s[3]) + 5.1], [10.0, 0.0, 10.0])
-    assert "stood still for 5.00 s" in told(rerun(world(gap), Scripted(ONE_AWAY), "run"), 0, 3)
+    assert "rate 0 for 5.00 s" in told(rerun(world(gap), Scripted(ONE_AWAY), "run"), 0, 3)
 
 
 def test_a_busy_device_is_told() -> None:
@@ -178,7 +178,7 @@ def test_a_request_behind_another_says_behind_which() -> None:
     twice = world(requests=(Request(prompt=2, output=2), Request(prompt=2, output=1)))
     text = told(rerun(twice, Scripted(ONE_AWAY), "run"), 1, 0)
     assert "behind request 0" in text
-    assert "It is the first" in text
+    assert "It is the first token of its request" in text
 
 
 def test_moves_and_devices_that_were_down_are_named() -> None:
@@ -190,7 +190,7 @@ def test_moves_and_devices_that_were_down_are_named() -> None:
     gone = replace(scenario.cluster.devices[1], up=down)
     devices = (scenario.cluster.devices[0], gone, scenario.cluster.devices[2])
     failing = replace(scenario, cluster=replace(scenario.cluster, devices=devices))
-    assert "b1 went down or was waited for" in told(rerun(failing, Scripted(ONE_AWAY), "run"), 0, 2)
+    assert "outage of b1" in told(rerun(failing, Scripted(ONE_AWAY), "run"), 0, 2)
 
 
 def test_swapped_bytes_and_charged_decisions_are_told() -> None:
@@ -198,8 +198,8 @@ def test_swapped_bytes_and_charged_decisions_are_told() -> None:
     full = tuple(replace(device, memory_bytes=10.0) for device in scenario.cluster.devices)
     swapping = replace(scenario, cluster=replace(scenario.cluster, devices=full))
     text = told(rerun(swapping, Scripted(ONE_AWAY), "run"), 0, 1)
-    assert "swapped bytes came from disk" in text
-    assert "charged to simulated time" in text
+    assert "swapped bytes read from disk" in text
+    assert "in simulated time" in text
 
 
 def test_the_slowest_come_first() -> None:
@@ -273,7 +273,7 @@ def test_a_run_that_comes_out_differently_is_refused(tmp_path: Path) -> None:
     (tmp_path / "there" / "rates.csv").write_text("time [s],rate [Mbit/s]\n0,10\n1,5\n")
     done = headway(tmp_path, "explain", "out", "--policy", "in-turn")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "another result when the run" in done.stderr
+    assert "a different result when the run" in done.stderr
     assert str(Path("there/lab.yaml")) in done.stderr
     (tmp_path / "there" / "rates.csv").unlink()
     done = headway(tmp_path, "explain", "out")
@@ -323,7 +323,7 @@ def test_decisions_that_took_real_time_cannot_be_repeated(tmp_path: Path) -> Non
     assert headway(tmp_path, "run", path, "--out", "out").exit_code == 0
     done = headway(tmp_path, "explain", "out")
     assert done.exit_code == 2
-    assert "decision_time: measured, which no run can repeat" in done.stderr
+    assert "decision_time: measured, which cannot be repeated" in done.stderr
 
 
 # Runs of a campaign
@@ -371,15 +371,15 @@ def test_a_run_of_a_campaign_that_comes_out_differently_is_refused(tmp_path: Pat
     in_turn = runs.loc[runs["policy"] == "round-robin", "run"].iloc[0]
     done = headway(tmp_path, "explain", "store", "--run", in_turn)
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert "is repeated; expected the files that there/lab.yaml read then" in done.stderr
+    assert "is repeated; expected the original input files of there/lab.yaml" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["store"], "--run: got no name of a run; expected the name of one run, such as "),
-        (["store", "--run", "none"], "'none', the beginning of no run names"),
-        (["store", "--run", ""], "'', the beginning of 8 run names"),
+        (["store"], "--run: got no run name; expected the name of one run, such as "),
+        (["store", "--run", "none"], "'none', a prefix of no run names"),
+        (["store", "--run", ""], "'', a prefix of 8 run names"),
         (["store", "--policy", "greedy"], "--policy: got this option with a campaign store"),
         (["store", "--seed", "1"], "--seed: got this option with"),
         (["out", "--run", "1"], "--run: got this option with out"),
