@@ -40,8 +40,8 @@ def run_slices(replay: Replay) -> Iterator[Slice]:
     for spans in by_token(replay.spans).values():
         yield from _token(replay, spans)
         for attempt, work in zip(spans.attempts, spans.work, strict=True):
-            for span in work:
-                yield from _work(replay, attempt, span)
+            for activity in work:
+                yield from _work(replay, attempt, activity)
     for span in replay.spans:
         if isinstance(span, Move):
             yield _move(replay, span)
