@@ -144,7 +144,7 @@ def test_the_legend_says_which_runs_ended_early() -> None:
 def test_without_a_later_token_the_figure_says_so_and_still_names_the_runs() -> None:
     figure = latency_cdf(made({"a": [], "b": []}))
     assert legend_of(figure) == ["a", "b"]
-    assert [text.get_text() for text in axes_of(figure).texts] == ["no token followed another"]
+    assert [text.get_text() for text in axes_of(figure).texts] == ["no token after the first one"]
 
 
 def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
