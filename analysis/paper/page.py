@@ -1,7 +1,7 @@
-"""Files of the experiments, and the page that shows them.
+"""Result files of the experiments, and the page that shows them.
 
-The page is prose around regions `<!-- table:NAME -->` ... `<!-- end -->`; only what stands between the marks is
-replaced. So a sentence can be mended without running anything, and no figure is typed by hand.
+The page contains regions `<!-- table:NAME -->` ... `<!-- end -->`, and only their content is replaced. So the prose can
+be edited without running anything, and no number is typed by hand.
 """
 
 import re
@@ -29,11 +29,11 @@ FIGURES = {"small": figures.small, "medium": figures.medium, "sensitivity": figu
 
 @dataclass(frozen=True)
 class Written:
-    """What the page can show.
+    """The written tables and figures of an experiment.
 
     Attributes:
-        tables: Markdown by name.
-        figures: names of the figures in the folder of the results.
+        tables: Markdown tables by name.
+        figures: names of the figures in the results folder.
     """
 
     tables: dict[str, str]
@@ -68,8 +68,8 @@ def fill(page: Path, written: Sequence[Written], results: Path) -> None:
 
     Args:
         page: a Markdown file.
-        written: what to show; regions of other names are left as they are.
-        results: the folder with the figures.
+        written: tables and figures; regions with other names stay unchanged.
+        results: folder with the figures.
 
     Raises:
         InputError: the page cannot be read or written, or lacks a region for a table.
