@@ -13,10 +13,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - {ROOT / "docs" / "scenario.md"})]
+PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").rglob("*.md")) - {ROOT / "docs" / "scenario.md"})]
 """All pages except the reference of scenario files, which is generated from `simcore.files.schema`."""
 
 CLEAN = [
+    "analysis/figures",
+    "analysis/formatting.py",
+    "analysis/paper",
+    "analysis/replay",
     "policies",
     "simcore/__init__.py",
     "simcore/arrays.py",
