@@ -96,7 +96,7 @@ def check(
             report = check_policy(factory, "thorough" if thorough else "quick")
         show(_laws(report), report.growth)
         if any(finding.outcome == "not reached" for finding in report.findings):
-            show("Not reached: there was nothing to judge, as a rule because another law is broken.")
+            show("Not reached: the law applied to no question, usually because another law is broken.")
         for finding in report.broken:
             show("", str(finding), *_saved(finding, name, out))
     if not report.ok:

@@ -102,7 +102,12 @@ def medium(scale: Scale) -> tuple[Case, ...]:
     seeds = tuple(range(scale.medium_worlds))
     return (
         Case(
-            variant="25 devices", world=world, seeds=seeds, choices=POLICIES, every_token=True, judge_every=10
+            variant="25 devices",
+            world=world,
+            seeds=seeds,
+            choices=POLICIES,
+            every_token=True,
+            compare_every=10,
         ),
     )
 
@@ -132,7 +137,7 @@ def sensitivity(scale: Scale) -> tuple[Case, ...]:
     }
     seeds = tuple(range(scale.other_worlds))
     plain = [
-        Case(variant=name, world=world, seeds=seeds, choices=POLICIES, judge_every=5)
+        Case(variant=name, world=world, seeds=seeds, choices=POLICIES, compare_every=5)
         for name, world in changed.items()
     ]
     idle = replace(base, load=0.0, memory_load=0.0)
@@ -142,7 +147,7 @@ def sensitivity(scale: Scale) -> tuple[Case, ...]:
             world=replace(idle, ffn_shards=shards, sharded=sharded),
             seeds=seeds,
             choices=SHARDED,
-            judge_every=0,
+            compare_every=0,
         )
         for sharded in (False, True)
         for shards in (1, 4, 16)

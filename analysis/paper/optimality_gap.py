@@ -15,7 +15,7 @@ from headway.simcore import Decision, Infeasible, IntArray, Observation, Placeme
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Comparison:
     """A decision and the optimum for the same observation.
 
     Attributes:
@@ -34,19 +34,19 @@ class Judgement:
 
 
 @dataclass(eq=False)
-class JudgedPolicy:
+class ComparedPolicy:
     """A policy with the decisions of another policy, which compares them with the optimum.
 
     Attributes:
         inner: the policy that decides.
         every: compare every `every`-th decision, starting with the first; 0: none. Requires one layer without shards.
-        judgements: the comparisons.
+        comparisons: the comparisons.
         wall_s: wall time of each decision.
     """
 
     inner: Policy
     every: int = 1
-    judgements: list[Judgement] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
     wall_s: list[float] = field(default_factory=list)
 
     @property
@@ -60,15 +60,15 @@ class JudgedPolicy:
         decision = self.inner.decide(seen)
         self.wall_s.append(time.perf_counter() - start_s)
         if self.every and (len(self.wall_s) - 1) % self.every == 0:
-            self.judgements.append(judge(seen, decision))
+            self.comparisons.append(compare(seen, decision))
         return decision
 
 
-def judge(seen: Observation, decision: Decision) -> Judgement:
+def compare(seen: Observation, decision: Decision) -> Comparison:
     """Compare a decision with the optimum."""
     devices, best = _devices(seen, decision), solve(seen)
     fits = devices is not None and (seen.overflow == "swap" or predict.fits(seen, devices))
-    return Judgement(
+    return Comparison(
         token=seen.generated,
         predicted_s=predict.objective(seen, devices) if fits and devices is not None else np.nan,
         optimum_s=best.objective_s,

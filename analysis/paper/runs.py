@@ -15,7 +15,7 @@ import pandas as pd
 
 from headway import policies
 from headway.analysis.experiments.dispatch import mapped
-from headway.analysis.paper.optimality_gap import JudgedPolicy
+from headway.analysis.paper.optimality_gap import ComparedPolicy
 from headway.analysis.paper.placements import SlowestDevice
 from headway.analysis.paper.worlds import World, alone_seconds, bound_seconds, draw
 from headway.simcore import Policy, PolicyChoice, Result, RunOptions, simulate
@@ -34,7 +34,7 @@ class Case:
         seeds: seeds of the worlds.
         choices: the policies.
         every_token: whether to store a row per token.
-        judge_every: compare every `judge_every`-th decision with the exact optimum; 0: none.
+        compare_every: compare every `compare_every`-th decision with the exact optimum; 0: none.
     """
 
     variant: str
@@ -42,7 +42,7 @@ class Case:
     seeds: tuple[int, ...]
     choices: tuple[PolicyChoice, ...]
     every_token: bool = False
-    judge_every: int = 1
+    compare_every: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Tables:
 
     Attributes:
         runs: one row per world and policy.
-        decisions: one row per comparison with the optimum, as in `Judgement`.
+        decisions: one row per comparison with the optimum, as in `Comparison`.
         tokens: one row per token, for cases with `every_token`.
         timings: one row per world and policy: wall times of decisions, which differ from run to run.
     """
@@ -104,12 +104,12 @@ def run_world(task: tuple[Case, int], options: RunOptions) -> Tables:
     tokens: list[pd.DataFrame] = []
     timings: list[dict[str, Any]] = []
     for choice in case.choices:
-        judged = JudgedPolicy(_create(choice), case.judge_every)
-        result = simulate(scenario, judged, options, run=choice.label)
+        compared = ComparedPolicy(_create(choice), case.compare_every)
+        result = simulate(scenario, compared, options, run=choice.label)
         keys = {"variant": case.variant, "world": seed, "policy": choice.label}
         runs.append(keys | _run_row(case.world, result) | {"alone_s": limits[0], "bound_s": limits[1]})
-        decisions.extend(keys | asdict(judgement) for judgement in judged.judgements)
-        timings.append(keys | _timing_row(judged))
+        decisions.extend(keys | asdict(comparison) for comparison in compared.comparisons)
+        timings.append(keys | _timing_row(compared))
         if case.every_token:
             tokens.append(_token_rows(keys, result))
     return Tables(pd.DataFrame(runs), pd.DataFrame(decisions), _stacked(tokens), pd.DataFrame(timings))
@@ -143,8 +143,8 @@ def _run_row(world: World, result: Result) -> dict[str, Any]:
     }
 
 
-def _timing_row(judged: JudgedPolicy) -> dict[str, float]:
-    wall_s = np.array(judged.wall_s)
+def _timing_row(compared: ComparedPolicy) -> dict[str, float]:
+    wall_s = np.array(compared.wall_s)
     return {"decision_p50_s": float(np.median(wall_s)), "decision_max_s": float(wall_s.max())}
 
 

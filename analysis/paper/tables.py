@@ -27,14 +27,14 @@ def decision_gaps(decisions: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns `variant`, `world` and `policy`; `gap`: sum of D_T + D_mig of the decisions over that of the optima,
-        minus 1; `judged`: number of decisions in these sums (decision and optimum both fit); `all`: all decisions.
+        minus 1; `compared`: number of decisions in these sums (decision and optimum both fit); `all`: all decisions.
     """
     both = np.isfinite(decisions["predicted_s"]) & np.isfinite(decisions["optimum_s"])
     fine = decisions[both].groupby(_KEYS, sort=False)[["predicted_s", "optimum_s"]].sum()
     table = pd.DataFrame({"gap": fine["predicted_s"] / fine["optimum_s"] - 1.0})
-    table["judged"] = decisions[both].groupby(_KEYS, sort=False).size()
+    table["compared"] = decisions[both].groupby(_KEYS, sort=False).size()
     every = decisions.groupby(_KEYS, sort=False).size().rename("all")
-    return table.reindex(every.index).assign(all=every).fillna({"judged": 0}).reset_index()
+    return table.reindex(every.index).assign(all=every).fillna({"compared": 0}).reset_index()
 
 
 def ratios(runs: pd.DataFrame, to: str) -> pd.DataFrame:

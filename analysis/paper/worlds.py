@@ -219,7 +219,7 @@ def _device(world: World, seed: int, index: int, memory_bytes: float, flops: flo
 def _load(seed: int, name: str, hold_s: float) -> tuple[FloatArray, FloatArray]:
     """Times and relative values (compute, memory) of the background load, shapes (n,) and (2, n).
 
-    The times are a Poisson process with mean distance `hold_s`. The values are uniform from 0 to 1.
+    The times are a Poisson process with mean interval `hold_s`. The values are uniform from 0 to 1.
     """
     random = stream(seed, name)
     gaps = random.exponential(size=4 * _LOAD_PERIODS)

@@ -65,19 +65,19 @@ def _vanished() -> Question:
 
 
 def _alone() -> Question:
-    """All devices but the source are down."""
+    """All devices except the source are down."""
     return Question(_with_up(_world("alone", 3), {1: Trace.constant(0.0), 2: Trace.constant(0.0)}))
 
 
 def _empty() -> Question:
-    """All devices but the last are down, and the projection is empty: each head carries its rows of it."""
+    """All devices except the last are down, and the projection is empty: each head carries its rows of it."""
     world = _with_up(_world("empty", 3), {0: Trace.constant(0.0), 1: Trace.constant(0.0)})
     cluster = replace(world.cluster, source=world.cluster.names[-1])
     return Question(replace(world, cost=DecodeCost(world.model, projection="sharded"), cluster=cluster))
 
 
 def _nowhere() -> Question:
-    """All devices but the source are down, and the source has memory for half of the blocks."""
+    """All devices except the source are down, and the source has memory for half of the blocks."""
     world = replace(_alone().scenario, name="nowhere")
     needed = needed_bytes(world)
     return Question(with_memory(world, [needed / 2.0, needed, needed]))

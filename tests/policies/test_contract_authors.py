@@ -452,11 +452,11 @@ def test_a_warning_of_a_policy_is_shown_once(monkeypatch: pytest.MonkeyPatch) ->
     assert told_of == ["divide by zero encountered in divide"]
 
 
-def test_where_nothing_could_be_judged_the_command_says_what_that_means(
+def test_where_no_law_applied_the_command_says_what_that_means(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parent)
     done = CliRunner().invoke(app, ["policy", "check", "test_contract_authors:Leaves"], prog_name="headway")
-    assert "Not reached: there was nothing to judge" in done.output
+    assert "Not reached: the law applied to no question" in done.output
     assert "headway run counter-examples/test_contract_authors.Leaves-answers.yaml --policy" in done.output
     assert [path.suffix for path in (here / "counter-examples").iterdir()] == [".yaml"]
