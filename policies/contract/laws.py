@@ -17,10 +17,10 @@ from headway.policies.contract.question import Question, observation_of
 from headway.policies.contract.subject import (
     NotAskedError,
     Subject,
-    decision_text,
     devices_of,
     malformation,
     same_placement,
+    text_of,
     with_placement,
 )
 from headway.policies.contract.views import difference, renamed, reordered, rescaled, writable_copy
@@ -97,7 +97,7 @@ def within_memory(subject: Subject, question: Question) -> bool:
     worst = int(excess.argmax())
     if excess[worst] > predict.TOLERANCE_BYTES:
         name = seen.device_names[worst]
-        raise BrokenError(f"{excess[worst]:.4g} bytes too many on {name}: {decision_text(seen, decision)}")
+        raise BrokenError(f"{excess[worst]:.4g} bytes too many on {name}: {text_of(seen, decision)}")
     return True
 
 
@@ -108,7 +108,7 @@ def finds_room(subject: Subject, question: Question) -> bool:
         return False
     if devices_of(seen, decision) is None:
         large = seen.device_names[int(seen.available_bytes.argmax())]
-        raise BrokenError(f"{decision_text(seen, decision)}, but {large} has room for all blocks")
+        raise BrokenError(f"{text_of(seen, decision)}, but {large} has room for all blocks")
     return True
 
 
@@ -122,7 +122,7 @@ def deterministic(subject: Subject, question: Question) -> bool:
     if first is None or second is None:
         return False
     if not same_placement(seen, first, second):
-        raise BrokenError(f"first {decision_text(seen, first)}; then {decision_text(seen, second)}")
+        raise BrokenError(f"first {text_of(seen, first)}; then {text_of(seen, second)}")
     return True
 
 
@@ -160,27 +160,25 @@ def read_only(subject: Subject, question: Question) -> bool:
 
 def renaming(subject: Subject, question: Question) -> bool:
     """Decides the same if the devices have other names."""
-    seen, before = observation_of(question), subject.reproducible_decision(question)
+    seen, before = observation_of(question), subject.repeatable_decision(question)
     after = subject.decision(renamed(seen))
     if before is None or after is None:
         return False
     if not same_placement(seen, before, after):
-        raise BrokenError(
-            f"{decision_text(seen, before)}; with other names {decision_text(renamed(seen), after)}"
-        )
+        raise BrokenError(f"{text_of(seen, before)}; with other names {text_of(renamed(seen), after)}")
     return True
 
 
 def reordering(subject: Subject, question: Question) -> bool:
     """Decides equally well for any order of the devices, if no two of them are equal."""
-    seen, before = observation_of(question), subject.reproducible_decision(question)
+    seen, before = observation_of(question), subject.repeatable_decision(question)
     order = np.arange(seen.devices)[::-1]
     reverse = reordered(seen, order)
     after = subject.decision(reverse)
     if before is None or after is None or seen.devices == 1:
         return False
     listed, devices = devices_of(seen, before), devices_of(reverse, after)
-    one, other = decision_text(seen, before), decision_text(reverse, after)
+    one, other = text_of(seen, before), text_of(reverse, after)
     if listed is None or devices is None:
         if listed is not devices:
             raise BrokenError(f"{one}; with the devices in reverse order {other}")
@@ -194,7 +192,7 @@ def reordering(subject: Subject, question: Question) -> bool:
 
 def units(subject: Subject, question: Question) -> bool:
     """Decides the same in other units of time or size: it has no hidden thresholds in seconds or bytes."""
-    seen, before = observation_of(question), subject.reproducible_decision(question)
+    seen, before = observation_of(question), subject.repeatable_decision(question)
     if before is None:
         return False
     for second, byte in _UNITS:
@@ -203,14 +201,14 @@ def units(subject: Subject, question: Question) -> bool:
             scaled = "times" if byte == 1.0 else "sizes and work"
             factor = second if byte == 1.0 else byte
             raise BrokenError(
-                f"{decision_text(seen, before)}; with {scaled} times {factor:g} {decision_text(seen, after)}"
+                f"{text_of(seen, before)}; with {scaled} times {factor:g} {text_of(seen, after)}"
             )
     return True
 
 
 def stable(subject: Subject, question: Question) -> bool:
     """Moves nothing if its own placement is in force and nothing else has changed."""
-    seen, first = observation_of(question), subject.reproducible_decision(question)
+    seen, first = observation_of(question), subject.repeatable_decision(question)
     devices = None if first is None else devices_of(seen, first)
     if first is None or devices is None:
         return False
@@ -220,7 +218,7 @@ def stable(subject: Subject, question: Question) -> bool:
         return False
     after = devices_of(again, second)
     if after is not None and not np.array_equal(after, devices):
-        raise BrokenError(f"first {decision_text(seen, first)}; then moves {_moves(seen, devices, after)}")
+        raise BrokenError(f"first {text_of(seen, first)}; then moves {_moves(seen, devices, after)}")
     return True
 
 

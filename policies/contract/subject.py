@@ -110,7 +110,7 @@ class Subject:
             self._second_decisions[question] = self.decision(observation_of(question))
         return self._second_decisions[question]
 
-    def reproducible_decision(self, question: Question) -> Decision | None:
+    def repeatable_decision(self, question: Question) -> Decision | None:
         """The first decision if the second equals it, otherwise None: only one law reports such differences."""
         first, second = self.first_decision(question), self.second_decision(question)
         if first is None or second is None:
@@ -211,7 +211,7 @@ def same_placement(seen: Observation, one: Decision, other: Decision) -> bool:
     return bool(np.array_equal(first, second))
 
 
-def decision_text(seen: Observation, decision: Decision) -> str:
+def text_of(seen: Observation, decision: Decision) -> str:
     """A decision in words: the blocks of each device."""
     devices = devices_of(seen, decision)
     if devices is None:
