@@ -17,7 +17,6 @@ from headway.analysis.experiments.plan import Plan
 from headway.analysis.experiments.status import CampaignStatus, campaign_status
 from headway.analysis.experiments.worker import Batch, Bundle, WrongCodeError, failure, probe, work
 from headway.analysis.experiments.world import packed
-from headway.analysis.store.log import Log
 from headway.analysis.store.store import Store, Writer
 from headway.simcore.simulate import RunOptions
 from headway.traces import Trace
@@ -85,7 +84,6 @@ def run(
             plan,
             workers,
             writer,
-            Log(store.folder),
             partial(work, options=options),
             progress or (lambda _: None),
         ).go(status, stop)
@@ -111,7 +109,6 @@ class _Runner:
         plan: Plan,
         workers: Workers,
         writer: Writer,
-        log: Log,
         work: Callable[..., Batch],
         progress: Callable[[Tally], None],
     ) -> None:
@@ -119,7 +116,6 @@ class _Runner:
         self._plan = plan
         self._workers = workers
         self._writer = writer
-        self._log = log
         self._progress = progress
         self._wall_s = 0.0
 
@@ -133,7 +129,7 @@ class _Runner:
             self._submit,
             _Call.apart,
             lambda error: isinstance(error, WrongCodeError),
-            self._log.say,
+            self._writer.log,
         )
         try:
             for back in dispatcher.results(self._calls(status), self._stopped):
@@ -145,12 +141,12 @@ class _Runner:
             raise _other_code(str(error)) from error
         self._writer.commit()
         self._writer.fold()
-        self._log.say(_summary(self._tally))
+        self._writer.log(_summary(self._tally))
         return self._tally
 
     def _begin(self, status: CampaignStatus) -> None:
         campaign, count = self._plan.campaign, self._workers.count()
-        self._log.say(
+        self._writer.log(
             f"{campaign.name}: {status.total} runs, {status.present} of them in the store, "
             f"{status.failed} failed earlier; up to {count} at a time"
         )
@@ -165,7 +161,7 @@ class _Runner:
             try:
                 return self._workers.executor.submit(probe).result()
             except (BrokenExecutor, CancelledError) as error:
-                self._log.say(f"a worker ended before its first run: {error!r}")
+                self._writer.log(f"a worker ended before its first run: {error!r}")
                 if not self._workers.renew():
                     raise
                 last = error
@@ -211,7 +207,7 @@ class _Runner:
         done, failed = self._tally.done + batch.done, self._tally.failed + len(batch.failed)
         self._tally = replace(self._tally, done=done, failed=failed)
         for run, error in batch.failed.items():
-            self._log.say(f"run {run} failed: {error}")
+            self._writer.log(f"run {run} failed: {error}")
 
 
 def _given_up(call: _Call, lost: Lost) -> Batch:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from headway.analysis.experiments.identity import model_of
 from headway.analysis.experiments.plan import Plan
 from headway.analysis.store.index import Index, first, last
-from headway.analysis.store.view import View, bits, named
+from headway.analysis.store.view import View, bits, tables_in
 from headway.simcore.results import MODEL_VERSION
 
 
@@ -52,7 +52,7 @@ class CampaignStatus:
 
     def lacks(self, number: int) -> tuple[str, ...]:
         """The tables that are missing of a case."""
-        return named(int(self.lacking[number]))
+        return tables_in(int(self.lacking[number]))
 
     def todo(self, plan: Plan) -> Iterator[tuple[int, str]]:
         """Number and name of every missing run, each run once."""

@@ -486,10 +486,8 @@ def test_many_runs_are_few_files(tmp_path: Path) -> None:
     assert known(store, "runs", "tokens", "devices") == set()
 
 
-def test_the_journal_is_folded_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headway.analysis.store.store._COMMIT_S", 0.0)
-    monkeypatch.setattr("headway.analysis.store.store._FOLD_RUNS", 10)
-    store = Store(tmp_path / "store")
+def test_the_journal_is_folded_by_itself(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store", commit_s=0.0, fold_runs=10)
     with store.writer() as writer:
         for i in range(35):
             writer.add(fake(f"run-{i}"))
@@ -518,7 +516,7 @@ def test_an_index_is_a_dictionary(pairs: list[tuple[str, int]], size: int) -> No
 def test_comparing_a_campaign_with_a_store_takes_few_bytes_per_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headway.analysis.store.view._ROWS", 1000)
+    monkeypatch.setattr("headway.analysis.store.view.BATCH_ROWS", 1000)
     plan = planned(small(tmp_path), tmp_path)
 
     def peak(runs: int) -> int:
@@ -610,7 +608,7 @@ def test_a_full_disk_is_told_and_the_store_stays_valid(
     whole = Store(tmp_path / "whole")
     make(campaign, tmp_path, whole)
     for last in (0, 2, 5, 9):
-        store = Store(tmp_path / f"store-{last}")
+        store = Store(tmp_path / f"store-{last}", commit_s=0.0)
         left = [last]
 
         def full(*_: Any, left: list[int] = left) -> None:
@@ -619,7 +617,6 @@ def test_a_full_disk_is_told_and_the_store_stays_valid(
             left[0] -= 1
 
         with monkeypatch.context() as patch:
-            patch.setattr("headway.analysis.store.store._COMMIT_S", 0.0)
             patch.setattr(parts, "sync", full)
             with pytest.raises(InputError, match="No space left on device"):
                 make(campaign, tmp_path, store)

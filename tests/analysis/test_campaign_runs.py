@@ -360,10 +360,8 @@ def test_processes_give_the_same_and_one_that_is_killed_costs_nothing(tmp_path: 
 
 def make_slowly(folder: Path) -> None:
     """In a process of its own, in small steps, so that there are many moments to be killed at."""
-    import headway.analysis.store.store as module  # noqa: PLC0415
-
-    module._COMMIT_S, module._FOLD_RUNS = 0.0, 7
-    make(read_campaign(folder / "small.yaml"), folder, Store(folder / "store"))
+    store = Store(folder / "store", commit_s=0.0, fold_runs=7)
+    make(read_campaign(folder / "small.yaml"), folder, store)
 
 
 def kill_and_resume(folder: Path, whole: Store, chance: random.Random) -> int:

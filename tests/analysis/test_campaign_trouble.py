@@ -369,11 +369,9 @@ def test_a_broken_entry_is_told_by_who_puts_it_into_a_part(tmp_path: Path) -> No
     assert list((store.folder / "parts").iterdir()) == []
 
 
-def test_runs_that_fail_are_put_into_parts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_that_fail_are_put_into_parts_too(tmp_path: Path) -> None:
     """A campaign of which every run fails leaves few files, as any."""
-    monkeypatch.setattr("headway.analysis.store.store._COMMIT_S", 0.0)
-    monkeypatch.setattr("headway.analysis.store.store._FOLD_RUNS", 10)
-    store = Store(tmp_path / "store")
+    store = Store(tmp_path / "store", commit_s=0.0, fold_runs=10)
     with store.writer() as writer:
         for i in range(35):
             writer.add(failure(f"run-{i}", "no"))

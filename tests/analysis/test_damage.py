@@ -156,7 +156,7 @@ def test_a_store_is_repaired_only_while_nobody_is_at_work(store: Store) -> None:
         repair(store)
 
 
-@pytest.mark.parametrize(("step", "left"), [("write_tables", 2), ("show", 1)])
+@pytest.mark.parametrize(("step", "left"), [("write_tables", 2), ("publish", 1)])
 def test_a_repair_that_is_cut_short_doubles_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch, step: str, left: int
 ) -> None:
