@@ -135,13 +135,10 @@ def test_an_export_is_what_simulate_gives(tmp_path: Path) -> None:
     export(plan, store, tmp_path / "out")
 
 
-def test_an_export_in_many_piles_is_the_same(
-    tmp_path: Path, whole: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_export_in_many_piles_is_the_same(tmp_path: Path, whole: Store) -> None:
     plan = planned(small(tmp_path), tmp_path)
     assert export(plan, whole, tmp_path / "one") == RUNS
-    monkeypatch.setattr(sys.modules["headway.analysis.experiments.export"], "_PILE", 7)
-    assert export(plan, whole, tmp_path / "many") == RUNS
+    assert export(plan, whole, tmp_path / "many", pile_rows=7) == RUNS
     for path in sorted((tmp_path / "one").glob("*.parquet")):
         pd.testing.assert_frame_equal(pd.read_parquet(path), pd.read_parquet(tmp_path / "many" / path.name))
     assert sorted(p.name for p in (tmp_path / "one").iterdir()) == sorted(
@@ -302,14 +299,11 @@ class Counting(ThreadPoolExecutor):
         return super().submit(make)
 
 
-def test_few_calls_are_under_way_and_small_runs_share_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is small is a matter of time, and these runs are for any machine."""
-    monkeypatch.setattr("headway.analysis.experiments.runner._CALL_S", 1e6)
+def test_few_calls_are_in_progress_and_small_runs_share_one(tmp_path: Path) -> None:
+    """Calls of 1e6 s, so that every run is small on any machine."""
     plan = planned(small(tmp_path), tmp_path)
     with Counting(1) as executor:
-        run(plan, Store(tmp_path / "store"), given_workers(executor, 1))
+        run(plan, Store(tmp_path / "store"), given_workers(executor, 1), call_s=1e6)
     assert executor.most <= 2
     assert executor.calls < RUNS
 
@@ -342,11 +336,10 @@ def test_processes_give_the_same_and_one_that_is_killed_costs_nothing(tmp_path: 
     plan, store = planned(small(tmp_path), tmp_path), Store(tmp_path / "store")
     victims: list[int] = []
     with processes(2) as workers:
-        first = workers.executor
 
         def kill_one(_: object) -> None:
             if not victims:
-                victims.append(next(iter(first._processes)))  # type: ignore[attr-defined]
+                victims.append(workers.executor.submit(os.getpid).result())
                 os.kill(victims[0], signal.SIGKILL)
 
         tally = run(plan, store, workers, progress=kill_one)

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +19,7 @@ import typer
 from campaigns import CAMPAIGN, assert_same, fake, headway, known, make, planned, rows, small, write
 
 from headway import policies
+from headway.analysis import experiments
 from headway.analysis.experiments import (
     Campaign,
     Store,
@@ -436,14 +437,11 @@ class Asking(ThreadPoolExecutor):
 
 def asking(patch: pytest.MonkeyPatch, *signals: signal.Signals) -> None:
     @contextmanager
-    def crew(*_: object) -> Iterator[Workers]:
+    def processes(_: object) -> Iterator[Workers]:
         with Asking(list(signals)) as executor:
             yield given_workers(executor, 1)
 
-    def crews(*_: object) -> AbstractContextManager[Workers]:
-        return crew()
-
-    patch.setattr(sys.modules["headway.analysis.commands.sweep.run"], "_crew", crews)
+    patch.setattr(experiments, "processes", processes)
 
 
 @pytest.mark.usefixtures("heard")
