@@ -43,7 +43,7 @@ from headway.analysis.experiments import (
     variants,
 )
 from headway.analysis.experiments.campaign_file import AxesSection, AxisSection, CampaignFile
-from headway.analysis.experiments.identity import code, digest, model_of, policy_digest, run_id
+from headway.analysis.experiments.identity import digest, model_of, policy_digest, run_id
 from headway.analysis.experiments.status import campaign_status, other_models
 from headway.analysis.statistics.metrics import metrics
 from headway.analysis.store import index, parts
@@ -352,8 +352,7 @@ def lab_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
     def forget() -> None:
         for name in [name for name in sys.modules if name.partition(".")[0] == package.name]:
             del sys.modules[name]
-        for cached in (code, identity._foreign_code, identity._fields):
-            cached.cache_clear()
+        identity.forget_code()
 
     def load(text: str) -> Any:
         forget()
@@ -429,7 +428,7 @@ def test_code_of_headway_counts_by_the_version_of_the_model(monkeypatch: pytest.
     """A comment orphans no stored run; figures that change do, and the store can tell."""
     policy = policy_digest(policies.create("resource-aware"))
     name = run_id("world", policy)
-    identity._fields.cache_clear()
+    identity.forget_code()
     monkeypatch.setattr(identity, "code", lambda _: ("another version", "another source"))
     assert run_id("world", policy_digest(policies.create("resource-aware"))) == name
     monkeypatch.setattr(identity, "MODEL_VERSION", MODEL_VERSION + 1)
