@@ -13,7 +13,6 @@ from headway.analysis.experiments.design import (
     MOST_RUNS,
     Axis,
     Campaign,
-    check_size,
     factors,
     values,
     variants,
@@ -106,11 +105,6 @@ def read_campaign(path: str | os.PathLike[str]) -> Campaign:
     """
     document = read_document(path)
     file = validated(document, CampaignFile)
-    sizes = [[_size(axis) for axis in axes.values()] for axes in (file.axes.product, file.axes.zip)]
-    runs = (file.replications or len(file.seeds or ())) * max(1, len(file.policies))
-    for size in (*sizes[0], *sizes[1][:1]):
-        runs *= size
-    check_size(runs)
     scenario = _scenario(document, file.scenario)
     return Campaign(
         name=file.name or name_of_file(document.path),
@@ -154,10 +148,6 @@ def _seeds(document: Document, file: CampaignFile, scenario: Path) -> tuple[int,
 
 def _changes(document: Document, key: KeyPath, texts: list[str]) -> tuple[Change, ...]:
     return tuple(parse_change(text, document.where((*key, i))) for i, text in enumerate(texts))
-
-
-def _size(axis: AxisSection) -> int:
-    return len(axis.values or axis.factors or axis.variants or ())
 
 
 def _axis(document: Document, key: KeyPath, axis: AxisSection) -> Axis:

@@ -10,9 +10,8 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -27,42 +26,15 @@ _MOST_BYTES = 1000
 _LONGEST = 100
 
 
-@dataclass(frozen=True)
-class Lock:
-    """The lock of a store, held by this process.
-
-    Attributes:
-        path: the lock file.
-        file: the same file, opened.
-    """
-
-    path: Path
-    file: IO[bytes]
-
-    def check(self) -> None:
-        """Check that the lock file is still in place: the store may have been moved or removed.
-
-        Raises:
-            InputError: it is not.
-        """
-        try:
-            is_same = os.path.samestat(self.path.stat(), os.fstat(self.file.fileno()))
-        except FileNotFoundError:
-            is_same = False
-        if not is_same:
-            raise InputError(
-                str(self.path),
-                "a lock that another process has replaced",
-                "a store that stays in place while runs are made",
-            )
-
-
 @contextmanager
-def locked(folder: Path) -> Iterator[Lock]:
+def locked(folder: Path) -> Iterator[Callable[[], None]]:
     """Hold the lock of a store during the block.
 
+    Yields:
+        A function that raises `InputError` if the lock file is no longer in place: the store was moved or removed.
+
     Raises:
-        InputError: another process holds it.
+        InputError: another process holds the lock.
         OSError: the file cannot be written, or the file system has no locks.
     """
     path = folder / LOCK
@@ -74,7 +46,15 @@ def locked(folder: Path) -> Iterator[Lock]:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode("utf-8", "replace"))
         file.flush()
-        yield Lock(path, file)
+
+        def check() -> None:
+            with suppress(FileNotFoundError):
+                if os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                    return
+            expected = "a store that stays in place while runs are made"
+            raise InputError(str(path), "a lock that another process has replaced", expected)
+
+        yield check
 
 
 def holder_of(folder: Path) -> str | None:

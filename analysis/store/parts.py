@@ -103,29 +103,14 @@ def manifest_of(part: Path) -> Manifest:
         raise damage_error(part / MANIFEST, error.got) from error
 
 
-def check(path: Path, record: FileRecord) -> None:
-    """Compare a file with its record in the manifest.
+def check(path: Path, record: FileRecord, *, size_only: bool = False) -> None:
+    """Compare a file, or only its size, with its record in the manifest.
 
     Raises:
         InputError: the file is damaged.
     """
-    if damage := record.damage(path):
+    if damage := record.damage(path, size_only=size_only):
         raise damage_error(path, damage)
-
-
-def content(path: Path, record: FileRecord) -> bytes:
-    """Read a file and compare it with its record in the manifest.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise damage_error(path, "a missing file") from error
-    if damage := record.content_damage(data):
-        raise damage_error(path, damage)
-    return data
 
 
 def damage_error(path: Path, got: str) -> InputError:

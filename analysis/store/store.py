@@ -19,7 +19,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 
 from headway.analysis.files.atomic import writing
 from headway.analysis.store import parts
-from headway.analysis.store.lock import LOCK, Lock, locked
+from headway.analysis.store.lock import LOCK, locked
 from headway.analysis.store.parts import CAMPAIGNS, FOLDERS, JOURNAL, PARTS, UNFINISHED
 from headway.analysis.store.tables import Tables, merged
 from headway.analysis.store.view import View, read_view
@@ -109,10 +109,10 @@ class Store:
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             with writing(self.folder):
-                lock = stack.enter_context(locked(self.folder))
+                check_lock = stack.enter_context(locked(self.folder))
                 if not self.exists:
                     self.save(self.folder / _MARK, _MARK_TEXT.encode())
-                writer = Writer(self, lock)
+                writer = Writer(self, check_lock)
             yield writer
 
     def save(self, path: Path, content: bytes | Path) -> None:
@@ -141,9 +141,9 @@ class Writer:
     folded into a part when it contains `Store.fold_runs` runs or 64 MB, so there are few files.
     """
 
-    def __init__(self, store: Store, lock: Lock) -> None:
+    def __init__(self, store: Store, check_lock: Callable[[], None]) -> None:
         self._store = store
-        self._lock = lock
+        self._check_lock = check_lock
         self._waiting: list[Tables] = []
         self._committed = time.monotonic()
         self._runs = self._bytes = 0
@@ -209,7 +209,7 @@ class Writer:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         with writing(self._store.folder):
-            self._lock.check()
+            self._check_lock()
             yield
 
     def _recover(self) -> None:

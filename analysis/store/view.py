@@ -124,10 +124,12 @@ def read_view(folder: Path) -> View:
             # A writer removes a journal entry only after the part that replaces it is visible.
             before = parts.parts_in(done)
             manifests = {part: parts.manifest_of(part) for part in before}
-            _check_sizes(manifests)
+            for part, manifest in manifests.items():
+                for name, record in manifest.files.items():
+                    parts.check(part / name, record, size_only=True)
             try:
                 view = View(folder, manifests, _journal(folder / parts.JOURNAL, manifests.values()))
-            except InputError:
+            except (InputError, FileNotFoundError):
                 if parts.parts_in(done) == before:
                     raise
             else:
@@ -135,28 +137,19 @@ def read_view(folder: Path) -> View:
                     return view
 
 
-def _check_sizes(manifests: Mapping[Path, Manifest]) -> None:
-    for part, manifest in manifests.items():
-        for name, record in manifest.files.items():
-            try:
-                damage = record.size_damage((part / name).stat().st_size)
-            except FileNotFoundError:
-                damage = "a missing file"
-            if damage:
-                raise parts.damage_error(part / name, damage)
-
-
 def _journal(folder: Path, manifests: Iterable[Manifest]) -> dict[Path, bytes]:
     """The files of all journal entries that are in no part, in order.
 
     Raises:
         InputError: a file is damaged, or a writer removes its entry at this moment.
+        FileNotFoundError: a writer removes the entry at this moment.
     """
     entries = parts.parts_in(folder)
     folded = parts.folded(entries, manifests)
-    return {
-        entry / name: parts.content(entry / name, record)
-        for entry in entries
-        if entry.name not in folded
-        for name, record in parts.manifest_of(entry).files.items()
-    }
+    files: dict[Path, bytes] = {}
+    for entry in entries:
+        if entry.name not in folded:
+            for name, record in parts.manifest_of(entry).files.items():
+                parts.check(entry / name, record)
+                files[entry / name] = (entry / name).read_bytes()
+    return files
