@@ -1,9 +1,10 @@
-"""Folders that are written completely or not at all.
+"""Folders that are written as a whole: all of it or nothing.
 
-Files are written into a hidden folder beside the target, which replaces the target when all files are complete. Until
-then, older results stay in place, also after an error or an interruption. On Linux, older and new results change places
-in one step. On other systems, older results are in the hidden folder for a moment; if the process is killed at that
-moment, the next process that writes the same target restores them.
+Files go to a hidden folder beside the target, which takes the target's place when everything is written. Until that
+moment older results stay where they are; a failure or an interruption leaves them, and nothing else. Older and new
+results change places in one step where the system can do that. Elsewhere older results are in the hidden folder for a
+moment. If the process is killed then, or before, the next one to write the same target brings them back, or removes
+what was left.
 """
 
 import errno
@@ -13,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from headway.analysis.files.locked_folder import exchange, make_folder, remove_folder
+from headway.analysis.files.locked_folder import exchange, make_folder, remove_folder, remove_left
 from headway.traces.errors import InputError
 
 _OLD = "old"
@@ -23,16 +24,16 @@ _OLD = "old"
 def replaced_folder(target: Path, files: Collection[str], mark: str) -> Iterator[Path]:
     """A new empty folder that becomes `target` when the block ends without an exception.
 
-    Only an empty folder, or a folder that contains only results of Headway, is replaced. This is checked before the
-    block begins, so that nobody waits for a run that cannot be saved.
+    Only an empty folder or one that holds nothing but Headway's results is replaced. What is known to stand in the way
+    is told before the block begins, so that nobody waits for a run that cannot be saved.
 
     Args:
         target: the folder.
-        files: names of files that a folder of results may contain.
-        mark: the file that each folder of results contains.
+        files: names that may be in a folder of results.
+        mark: the one of them that is in each.
 
     Raises:
-        InputError: the target is another kind of file or folder, or cannot be written.
+        InputError: the target is something else, or cannot be written.
     """
     place = Path(os.path.realpath(target))
     _check_replaceable(place, target, files, mark)
@@ -48,10 +49,10 @@ def replaced_folder(target: Path, files: Collection[str], mark: str) -> Iterator
 
 @contextmanager
 def scratch(prefix: str) -> Iterator[Path]:
-    """A temporary folder. Folders with the same prefix that killed processes left are removed.
+    """A folder for what is needed for a while only; those that killed processes left are removed.
 
     Raises:
-        InputError: the folder for temporary files cannot be written.
+        InputError: the system has no place for one.
     """
     with _temporary(Path(tempfile.gettempdir()), prefix, "", "the folder for temporary files") as folder:
         yield folder
@@ -59,15 +60,15 @@ def scratch(prefix: str) -> Iterator[Path]:
 
 @contextmanager
 def writing(target: Path | str) -> Iterator[None]:
-    """Report why the system refuses to write a path.
+    """Tell a user why the system refuses to write a path of theirs.
 
     Raises:
-        InputError: replaces an `OSError`, such as a full disk or a read-only file system.
+        InputError: in place of an `OSError`, such as a full disk or a read-only file system.
     """
     try:
         yield
     except OSError as error:
-        # The error number gives the message of the system, without words that a library has added.
+        # The number says it in the system's words, where a library has wrapped them in its own.
         reason = os.strerror(error.errno) if error.errno else str(error)
         reason = {errno.EISDIR: "a folder", errno.ENOENT: "a folder that does not exist"}.get(
             error.errno or 0, reason
@@ -98,7 +99,7 @@ def _check_replaceable(place: Path, target: Path, files: Collection[str], mark: 
 
 @contextmanager
 def _parents(place: Path, target: Path) -> Iterator[None]:
-    """Make the missing folders above `place`; after an error remove them again."""
+    """Make the folders above `place`; remove those that were made if they are not needed in the end."""
     missing = [folder for folder in place.parents if not os.path.lexists(folder)]
     try:
         with writing(target):
@@ -113,7 +114,7 @@ def _parents(place: Path, target: Path) -> Iterator[None]:
 
 @contextmanager
 def _holder(place: Path, target: Path) -> Iterator[Path]:
-    """A hidden temporary folder beside `place`, which is removed when the block ends."""
+    """A hidden temporary folder beside `place`, gone when the block ends."""
 
     def bring_back(left: Path) -> None:
         if (left / _OLD).exists() and not os.path.lexists(place):
@@ -127,9 +128,10 @@ def _holder(place: Path, target: Path) -> Iterator[Path]:
 def _temporary(
     parent: Path, prefix: str, suffix: str, target: Path | str, rescue: Callable[[Path], None] | None = None
 ) -> Iterator[Path]:
-    """A new folder that is removed when the block ends; error messages name `target`."""
+    """A new folder that is gone when the block ends; `target` is what messages say cannot be written."""
     with writing(target):
-        folder, lock = make_folder(parent, prefix, suffix, rescue)
+        remove_left(parent, prefix, suffix, rescue)
+        folder, lock = make_folder(parent, prefix, suffix)
     try:
         yield folder
     finally:
@@ -138,7 +140,7 @@ def _temporary(
 
 
 def _replace(place: Path, new: Path, old: Path) -> None:
-    """Move `new` to `place`. An older folder goes to `new` or `old`, and back to `place` after an error."""
+    """Put `new` at `place`; what was there goes away with `new` or to `old`, and comes back if that fails half-way."""
     if not place.exists():
         new.rename(place)
         return

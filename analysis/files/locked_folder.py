@@ -37,24 +37,17 @@ def exchange(one: Path, other: Path) -> bool:
     raise OSError(number, os.strerror(number), os.fspath(other))
 
 
-def make_folder(
-    parent: Path, prefix: str, suffix: str = "", rescue: Callable[[Path], None] | None = None
-) -> tuple[Path, int]:
-    """Make a new empty folder and lock it; remove the folders of this name that killed processes left.
+def make_folder(parent: Path, prefix: str, suffix: str = "") -> tuple[Path, int]:
+    """Make a new empty folder and lock it; returns its path and the descriptor of the lock.
 
     Args:
         parent: the folder in which it is made.
         prefix: the name begins with it; eight random characters follow.
         suffix: the name ends with it.
-        rescue: called with each folder of a killed process before that is removed.
-
-    Returns:
-        The path, and the descriptor of the lock.
 
     Raises:
         OSError: the system refuses it.
     """
-    _remove_left(parent, prefix, suffix, rescue)
     while True:
         path = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=parent))
         # Before the folder is locked, another process may consider it left, and remove it.
@@ -79,8 +72,22 @@ def remove_folder(path: Path, lock: int) -> None:
         os.close(lock)
 
 
-def _remove_left(parent: Path, prefix: str, suffix: str, rescue: Callable[[Path], None] | None) -> None:
-    """Remove unlocked folders of this user. A folder that cannot be removed stays."""
+def remove_left(
+    parent: Path, prefix: str, suffix: str = "", rescue: Callable[[Path], None] | None = None
+) -> None:
+    """Remove the folders that `make_folder` made for this user in processes that were killed.
+
+    A folder that cannot be removed stays.
+
+    Args:
+        parent: as in `make_folder`.
+        prefix: as in `make_folder`.
+        suffix: as in `make_folder`.
+        rescue: called with each folder before that is removed.
+
+    Raises:
+        OSError: `parent` cannot be read.
+    """
     name = re.compile(re.escape(prefix) + "[a-z0-9_]{8}" + re.escape(suffix))
     for path in [path for path in parent.iterdir() if name.fullmatch(path.name)]:
         with suppress(OSError):
