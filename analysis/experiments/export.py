@@ -1,8 +1,8 @@
 """Export of the tables of one campaign from a store.
 
 A store has runs in the order in which they ended, an export has them in the order of the campaign, and neither fits
-into memory. Therefore the rows of a table are first distributed to temporary files, each for a range of cases. Then one
-file after another is sorted and written.
+into memory. Therefore the rows of a table are first distributed to piles, which are temporary files for a range of
+cases each. Then one pile after another is sorted and written.
 """
 
 import shutil
@@ -48,38 +48,47 @@ def export(plan: Plan, store: Store, target: Path, pile_rows: int = 1 << 15) -> 
         InputError: the target cannot be written, or the store is damaged.
     """
     view = store.view()
-    places = Index.of(_finished(plan, view), np.int64, first)
+    places = _places(plan, view)
     with results_folder(target) as folder, writing(target):
         shutil.copyfile(plan.path, folder / "cases.parquet")
         (folder / "campaign.yaml").write_text(plan.campaign.text, encoding="utf-8", newline="")
         for name in (*plan.campaign.tables, "metrics"):
-            with (
-                table_file(folder / f"{name}.parquet", STORED[name]) as file,
-                TemporaryDirectory(dir=folder) as piles,
-            ):
+            with table_file(folder / f"{name}.parquet", STORED[name]) as file:
                 count = min(_MOST_PILES, 1 + view.rows(name) // pile_rows)
-                paths = [Path(piles) / str(i) for i in range(count)]
-                _distribute(plan, view, name, places, paths)
-                for path in paths:
-                    rows = _sorted(path)
+                for rows in _in_order(plan, view, name, places, folder, count):
                     table = rows.drop_columns(_PLACE)
                     if name == "runs":
-                        table = _described(table, plan, rows[_PLACE].to_numpy())
+                        table = _named(table, plan, rows[_PLACE].to_numpy())
                     file.write_table(table)
         write_manifest(folder)
     return len(places)
 
 
-def _finished(plan: Plan, view: View) -> Iterator[tuple[list[str], NDArray[np.int64]]]:
-    """Names and case numbers of the runs that are complete in the store."""
+def _places(plan: Plan, view: View) -> Index:
+    """The number of the first case of every run that is complete in the store."""
+    return Index.of(_present(plan, view), np.int64, first)
+
+
+def _present(plan: Plan, view: View) -> Iterator[tuple[list[str], NDArray[np.int64]]]:
     states = campaign_status(plan, view, retry_failed=True).states
     for numbers, runs in plan.batches():
         present = states[numbers] == State.PRESENT
         yield [runs[i] for i in np.flatnonzero(present)], numbers[present]
 
 
-def _distribute(plan: Plan, view: View, name: str, places: Index, paths: list[Path]) -> None:
-    """Write the rows of a table to files for equal ranges of cases, with the number of the case as a column."""
+def _in_order(
+    plan: Plan, view: View, name: str, places: Index, folder: Path, count: int
+) -> Iterator[pa.Table]:
+    """The rows of a table in the order of their cases, with the number of the case as a column; pile by pile."""
+    with TemporaryDirectory(dir=folder) as piles:
+        for path in _distributed(plan, view, name, places, [Path(piles) / str(i) for i in range(count)]):
+            with pa.OSFile(str(path)) as source:
+                rows = pa.ipc.open_stream(source).read_all()
+            yield rows.take(pa.array(np.argsort(rows[_PLACE].to_numpy(), kind="stable")))
+
+
+def _distributed(plan: Plan, view: View, name: str, places: Index, paths: list[Path]) -> list[Path]:
+    """Write the rows of a table to temporary files, each for an equal range of cases."""
     schema = STORED[name].append(pa.field(_PLACE, pa.int64()))
     with ExitStack() as stack:
         files = [stack.enter_context(pa.ipc.new_stream(str(path), schema)) for path in paths]
@@ -89,16 +98,10 @@ def _distribute(plan: Plan, view: View, name: str, places: Index, paths: list[Pa
             table = pa.Table.from_batches([batch]).append_column(_PLACE, pa.array(at))
             for i in np.unique(pile[pile >= 0]).tolist():
                 files[i].write_table(table.filter(pa.array(pile == i)))
+    return paths
 
 
-def _sorted(path: Path) -> pa.Table:
-    """The rows of a temporary file, in the order of their cases."""
-    with pa.OSFile(str(path)) as source:
-        rows = pa.ipc.open_stream(source).read_all()
-    return rows.take(pa.array(np.argsort(rows[_PLACE].to_numpy(), kind="stable")))
-
-
-def _described(runs: pa.Table, plan: Plan, places: NDArray[np.int64]) -> pa.Table:
+def _named(runs: pa.Table, plan: Plan, places: NDArray[np.int64]) -> pa.Table:
     """Rows of the table `runs` with the scenario name and the changes of this campaign."""
     begin, end = (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
     names = plan.table(begin, end, ["scenario", "changes"])

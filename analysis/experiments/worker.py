@@ -111,7 +111,7 @@ def work(
     for bundle in bundles:
         world = unpacked(bundle.world, lambda name: _trace(traces[name]))
         attempts += [_attempt(world, task, options) for task in bundle.tasks]
-    tables = merged([*(one.tables for one in attempts), *_result_tables(attempts)])
+    tables = merged([*(one.tables for one in attempts), *_together(attempts)])
     wall_s = time.perf_counter() - begun
     done = [one for one in attempts if not one.error]
     # The time for tables of all runs together is divided equally.
@@ -202,7 +202,7 @@ def _kept(task: Task) -> Tables:
     return {"kept": pa.table(columns, STORED["kept"])}
 
 
-def _result_tables(attempts: Sequence[_Attempt]) -> Iterator[Tables]:
+def _together(attempts: Sequence[_Attempt]) -> Iterator[Tables]:
     """The tables of all results. Results are combined first, because that takes little longer than one result."""
     groups: dict[tuple[str, ...], list[Result]] = {}
     for one in attempts:
@@ -215,7 +215,7 @@ def _result_tables(attempts: Sequence[_Attempt]) -> Iterator[Tables]:
 
 
 def _infeasible_run(world: InfeasibleWorld, task: Task, policy: str) -> Tables:
-    """The rows of a run whose model fits nowhere."""
+    """Rows of a run that cannot begin, because its model fits nowhere."""
     run = {
         "run": task.run,
         "scenario": world.scenario,
