@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from campaigns import CAMPAIGN, LAB, RUNS, apart, fake, known, make, planned, rows, small, write
+from campaigns import CAMPAIGN, LAB, ONE_SEED, RUNS, apart, fake, known, make, planned, rows, small, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -603,7 +603,7 @@ def test_a_full_disk_is_told_and_the_store_stays_valid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At every file that is written, one after the other."""
-    campaign = small(tmp_path, CAMPAIGN.replace("replications: 3", "replications: 1"))
+    campaign = small(tmp_path, ONE_SEED)
     whole = Store(tmp_path / "whole")
     make(campaign, tmp_path, whole)
     for last in (0, 2, 5, 9):

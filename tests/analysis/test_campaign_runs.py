@@ -19,6 +19,7 @@ import pytest
 from campaigns import (
     CAMPAIGN,
     LAB,
+    ONE_SEED,
     RUNS,
     apart,
     assert_same,
@@ -47,8 +48,6 @@ from headway.analysis.experiments.status import campaign_status, failures_of
 from headway.policies import registry
 from headway.simcore import TABLES, Decision, Observation, load_scenario, simulate
 from headway.traces import InputError, Trace
-
-ONE_SEED = CAMPAIGN.replace("replications: 3", "replications: 1")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import typer
-from campaigns import CAMPAIGN, assert_same, fake, headway, known, make, planned, rows, small, write
+from campaigns import ONE_SEED, assert_same, fake, headway, known, make, planned, rows, small, write
 
 from headway import policies
 from headway.analysis import experiments
@@ -37,8 +37,6 @@ from headway.policies import registry
 from headway.simcore import Decision, Observation, PolicyChoice, RunOptions
 from headway.simcore.engine.placement.memory import MemoryLedger
 from headway.traces import InputError, Trace
-
-ONE_SEED = CAMPAIGN.replace("replications: 3", "replications: 1")
 
 
 @pytest.fixture(scope="module")
