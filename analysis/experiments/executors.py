@@ -94,8 +94,8 @@ def processes(count: int | None = None) -> Iterator[Workers]:
 def _pool(count: int) -> Iterator[Executor]:
     """A pool of processes that is stopped at once when the block ends; by then its work is done or given up."""
     context = multiprocessing.get_context("spawn")
-    # Workers wait for the end of a pipe, of which only this process holds the other end: they end with this process,
-    # also after SIGKILL.
+    # Workers wait until this pipe is closed. Only this process holds the other end, so they end with it, also after
+    # SIGKILL.
     theirs, ours = context.Pipe(duplex=False)
     # The pool starts Python's resource tracker, which prints warnings if it ends with the terminal.
     with _blocked("SIGHUP"):
