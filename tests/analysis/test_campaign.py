@@ -691,6 +691,7 @@ def test_who_looks_for_a_moment_keeps_no_runner_away(tmp_path: Path) -> None:
         pass
     with (store.folder / "lock").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
+        assert holder_of(store.folder) is None  # nor is it taken for one
         threading.Timer(0.05, file.close).start()
         with store.writer():
             pass
