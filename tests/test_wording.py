@@ -18,7 +18,6 @@ PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - {ROOT /
 
 CLEAN = [
     "analysis/experiments",
-    "analysis/files/locked_folder.py",
     "analysis/store",
     "policies",
     "simcore/__init__.py",

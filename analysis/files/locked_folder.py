@@ -1,8 +1,8 @@
-"""Temporary folders that are removed even after SIGKILL, and folders that change places in one step.
+"""Folders that exist while a process fills them, and are exchanged for older ones in one step.
 
-A process holds a lock of the kernel (`flock`) on each of its temporary folders. The kernel releases it when the process
-ends. So a temporary folder without a lock was left by a killed process, and the next process that makes a folder of
-this name removes it. On a file system without locks, such folders stay.
+A process holds a lock of the kernel on each of its folders (`flock`), which ends with it, however it ends. So a folder
+of this kind without a lock is what a killed process left, and is removed by whoever makes the next one of its name.
+Where a file system has no such locks nothing is removed.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Exchange two existing paths of one file system in one step (Linux); False if the system does not support it.
+    """Let two existing paths of one file system change places in one step; False where the system cannot (Linux can).
 
     Raises:
         OSError: the system refuses it.
@@ -38,19 +38,19 @@ def exchange(one: Path, other: Path) -> bool:
 
 
 def make_folder(parent: Path, prefix: str, suffix: str = "") -> tuple[Path, int]:
-    """Make a new empty folder and lock it; returns its path and the descriptor of the lock.
+    """A new empty folder, and the descriptor that holds its lock.
 
     Args:
         parent: the folder in which it is made.
-        prefix: the name begins with it; eight random characters follow.
-        suffix: the name ends with it.
+        prefix: begins its name; eight letters follow.
+        suffix: ends its name.
 
     Raises:
         OSError: the system refuses it.
     """
     while True:
         path = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=parent))
-        # Before the folder is locked, another process may consider it left, and remove it.
+        # Until it is locked, another process may take it for one that was left, and remove it.
         with suppress(FileNotFoundError):
             lock = os.open(path, os.O_RDONLY)
             with suppress(OSError):  # a file system without locks
@@ -61,7 +61,7 @@ def make_folder(parent: Path, prefix: str, suffix: str = "") -> tuple[Path, int]
 
 
 def remove_folder(path: Path, lock: int) -> None:
-    """Remove a folder that `make_folder` made.
+    """Remove what `make_folder` made.
 
     Raises:
         OSError: the system refuses it.
@@ -75,18 +75,16 @@ def remove_folder(path: Path, lock: int) -> None:
 def remove_left(
     parent: Path, prefix: str, suffix: str = "", rescue: Callable[[Path], None] | None = None
 ) -> None:
-    """Remove the folders that `make_folder` made for this user in processes that were killed.
-
-    A folder that cannot be removed stays.
+    """Remove the folders that `make_folder` made for this user in processes that are gone.
 
     Args:
-        parent: as in `make_folder`.
-        prefix: as in `make_folder`.
-        suffix: as in `make_folder`.
-        rescue: called with each folder before that is removed.
+        parent: as there.
+        prefix: as there.
+        suffix: as there.
+        rescue: is called with each of them before it is removed.
 
     Raises:
-        OSError: `parent` cannot be read.
+        OSError: `parent` cannot be read. What cannot be removed is in nobody's way, and stays.
     """
     name = re.compile(re.escape(prefix) + "[a-z0-9_]{8}" + re.escape(suffix))
     for path in [path for path in parent.iterdir() if name.fullmatch(path.name)]:
