@@ -17,10 +17,12 @@ PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").rglob("*.md")) - {ROOT 
 """All pages except the reference of scenario files, which is generated from `simcore.files.schema`."""
 
 CLEAN = [
+    "analysis/experiments",
     "analysis/figures",
     "analysis/formatting.py",
     "analysis/paper",
     "analysis/replay",
+    "analysis/store",
     "policies",
     "simcore/__init__.py",
     "simcore/arrays.py",
