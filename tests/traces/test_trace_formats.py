@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headway.traces import InputError, Options, Trace, read, record, trace
+from headway.traces import InputError, Options, Trace, read, record
 from headway.traces.readers import FORMATS
 from headway.traces.units import Quantity
 
@@ -589,18 +589,17 @@ def test_memory_is_that_of_arrays_and_not_of_objects_for_each_row(file: Path) ->
     assert peak <= 120 * rows + 20e6
 
 
-def test_long_traces_answer_as_short_ones_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond some length a trace keeps arrays instead of lists."""
+def test_long_traces_answer_as_short_ones_do() -> None:
+    """A trace of 200,050 values is stored in arrays, a short one in lists: a loop equals the loop written out."""
     rng = np.random.default_rng(2)
-    arguments = np.arange(50.0), rng.random(50), "loop", 51.0
-    lists = Trace(*arguments)  # type: ignore[arg-type]
-    monkeypatch.setattr(trace, "_LONGEST_LIST", 10)
-    arrays = Trace(*arguments)  # type: ignore[arg-type]
-    times = np.sort(rng.random(200) * 300)
-    assert (lists.value(times) == arrays.value(times)).all()
-    assert (lists.integral(times[:-1], times[1:]) == arrays.integral(times[:-1], times[1:])).all()
-    assert (lists.reach(times, 7.0) == arrays.reach(times, 7.0)).all()
-    assert isinstance(arrays.value(3.0), float)
+    period, values = np.arange(50.0), rng.random(50)
+    short = Trace(period, values, "loop", 50.0)
+    long = Trace(np.arange(200_050.0), np.tile(values, 4001), "loop", 200_050.0)
+    times = np.sort(rng.random(200) * 200_000)
+    assert (long.value(times) == short.value(times)).all()
+    assert long.integral(times[:-1], times[1:]) == pytest.approx(short.integral(times[:-1], times[1:]))
+    assert long.reach(times, 7.0) == pytest.approx(short.reach(times, 7.0))
+    assert isinstance(long.value(3.0), float)
 
 
 def parquet(path: Path, columns: Mapping[str, Any]) -> None:

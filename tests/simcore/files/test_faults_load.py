@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from worlds import reals, varying
 
 from headway.simcore import Cluster, load_scenario
-from headway.simcore.files.builders.faults import _product
+from headway.simcore.files.builders.faults import product
 from headway.traces import InputError, Trace, on_off
 
 WORLD = """
@@ -95,10 +95,12 @@ def test_what_cannot_be_meant_is_told_with_its_line(tmp_path: Path, fault: str, 
 def test_a_product_is_exact_for_long(trace: Trace, other: Trace, outage: list[float]) -> None:
     """A loop that fails once, and two loops: at random times within several times the last change."""
     once = on_off([(min(outage), max(outage))])
-    product, both = _product(trace, once), _product(trace, other)
+    one_loop, both = product(trace, once), product(trace, other)
     times = np.random.default_rng(0).uniform(0.0, 2.0 * max(outage), 50)
     for t in times.tolist():
-        assert product.value(t) == pytest.approx(trace.value(t) * once.value(t), abs=1e-12) or _near(trace, t)
+        assert one_loop.value(t) == pytest.approx(trace.value(t) * once.value(t), abs=1e-12) or _near(
+            trace, t
+        )
         assert (
             both.value(t) == pytest.approx(trace.value(t) * other.value(t), abs=1e-12)
             or _near(trace, t)
