@@ -429,7 +429,7 @@ class TestNoPickles:
     YAML = frozenset({"load", "load_all", "safe_load", "Loader", "UnsafeLoader", "FullLoader"})
 
     def test_no_source_reads_or_writes_them(self) -> None:
-        root = Path(__file__).parents[3]
+        root = Path(__file__).parents[2]
         sources = [
             p
             for package in ("traces", "simcore", "policies", "analysis")
