@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from headway import policies
 from headway.analysis.cli import app
@@ -288,16 +288,37 @@ def examine(check: Callable[..., None], examples: int, *, at_random: bool = Fals
     settings(SETTINGS, max_examples=examples, derandomize=not at_random)(check)()
 
 
-def invoke(*arguments: object, usage: bool = False) -> str:
-    """What the command says, which ends well or with a line for each mistake; everything else is raised.
-
-    Args:
-        arguments: of the command.
-        usage: whether it may also find that it is not called as it can be.
-    """
+def call(*arguments: object) -> Result:
+    """The result of a command that is called in this process; errors that are no mistakes of the user are raised."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
+    return result
+
+
+def command(*arguments: object) -> tuple[int, str]:
+    """Exit code and standard error of a command."""
+    result = call(*arguments)
+    return result.exit_code, result.stderr
+
+
+def refused(*arguments: object) -> str:
+    """The one line on standard error with which a command refuses its input, with exit code 2."""
+    code, message = command(*arguments)
+    assert code == 2, message
+    assert message.startswith("headway: "), message
+    assert len(message.splitlines()) == 1, message
+    return message
+
+
+def invoke(*arguments: object, usage: bool = False) -> str:
+    """The output of a command, which must succeed, or fail with exit code 2 and one line per mistake.
+
+    Args:
+        arguments: of the command.
+        usage: whether it may also refuse its options.
+    """
+    result = call(*arguments)
     assert result.exit_code in (0, 2), result.output
     if result.exit_code == 2 and not (usage and result.stderr.startswith("Usage")):
         assert result.stderr.startswith("headway: "), result.stderr

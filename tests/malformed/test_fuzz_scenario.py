@@ -271,12 +271,7 @@ FUZZ = {
 """Every kind of damage, with the examples of a quick run."""
 
 
+@pytest.mark.parametrize("times", [1, pytest.param(50, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
-def test_a_damaged_file_makes_a_world_or_one_message(fuzz: Any, folder: Path) -> None:
-    examine(fuzz(folder), FUZZ[fuzz])
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
-def test_thousands_of_damaged_files(fuzz: Any, folder: Path) -> None:
-    examine(fuzz(folder), 50 * FUZZ[fuzz], at_random=True)
+def test_a_damaged_file_makes_a_world_or_one_message(fuzz: Any, times: int, folder: Path) -> None:
+    examine(fuzz(folder), times * FUZZ[fuzz], at_random=times > 1)

@@ -133,12 +133,7 @@ def test_undamaged_files_are_used(folder: Path) -> None:
         prepare(read_study(read_document(folder / "study.yaml")))
 
 
+@pytest.mark.parametrize("times", [1, pytest.param(50, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
-def test_a_damaged_file_is_used_or_refused_in_one_message(fuzz: Any, folder: Path) -> None:
-    examine(fuzz(folder), FUZZ[fuzz])
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
-def test_thousands_of_damaged_files(fuzz: Any, folder: Path) -> None:
-    examine(fuzz(folder), 50 * FUZZ[fuzz], at_random=True)
+def test_a_damaged_file_is_used_or_refused_in_one_message(fuzz: Any, times: int, folder: Path) -> None:
+    examine(fuzz(folder), times * FUZZ[fuzz], at_random=times > 1)

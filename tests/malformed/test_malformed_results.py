@@ -238,12 +238,7 @@ FUZZ = {fuzz_run: 25, fuzz_store: 30, fuzz_export: 20}
 """Every kind of folder, with the examples of a quick run."""
 
 
+@pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
-def test_damaged_results_are_shown_or_told(fuzz: Any, folder: Path, undamaged: Path) -> None:
-    examine(fuzz(folder, undamaged), FUZZ[fuzz])
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
-def test_hundreds_of_damaged_results(fuzz: Any, folder: Path, undamaged: Path) -> None:
-    examine(fuzz(folder, undamaged), 20 * FUZZ[fuzz], at_random=True)
+def test_damaged_results_are_shown_or_told(fuzz: Any, times: int, folder: Path, undamaged: Path) -> None:
+    examine(fuzz(folder, undamaged), times * FUZZ[fuzz], at_random=times > 1)
