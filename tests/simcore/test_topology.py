@@ -490,55 +490,6 @@ def test_a_graph_beside_a_scenario_is_imported(name: str, tmp_path: Path) -> Non
 
 
 STAR = f"kind: star, {RATE}"
-BAD_SECTIONS = {
-    "list": ("[a]", "topology", "keys with values"),
-    "name of a topology": (f"{{a b: {{{STAR}}}}}", "a b", "letters"),
-    "text": ("{n: star}", "topology.n", "'star'", "a kind, one of mesh"),
-    "neither kind nor file": ("{n: {members: [pi]}}", "topology.n", "a file or a kind"),
-    "unknown kind": ("{n: {kind: rign}}", "topology.n.kind", "'rign'", "did you mean 'ring'?"),
-    "kind as a list": ("{n: {kind: [ring]}}", "topology.n.kind", "['ring']"),
-    "unknown key": (f"{{n: {{{STAR}, radius: 3}}}}", "topology.n.radius", "'radius'", "one of kind, members"),
-    "no bandwidth": ("{n: {kind: ring}}", "topology.n", "no key 'bandwidth'", "or a medium"),
-    "bare bandwidth": ("{n: {kind: ring, bandwidth: 7}}", "topology.n.bandwidth", "bare number 7"),
-    "unknown medium": (f"{{n: {{{STAR}, medium: air}}}}", "topology.n.medium", "'air'"),
-    "unknown member": (f"{{n: {{{STAR}, members: [laptop, pie]}}}}", "n.members.1", "'pie'", "did you mean 'pi'?"),
-    "relay of a later one": (f"{{m: {{{STAR}, members: [n]}}, n: {{{STAR}}}}}", "m.members.0", "'n'"),
-    "same member twice": (f"{{n: {{{STAR}, members: [pi, pi-2]}}}}", "n.members.1", "'pi-2' a second time"),
-    "no members": (f"{{n: {{{STAR}, members: []}}}}", "n.members", "[]"),
-    "relay like a device": (f"{{n: {{{STAR}, relay: laptop}}}}", "topology.n", "'laptop', like a device"),
-    "relay like devices": (f"{{pi: {{{STAR}}}}}", "topology.pi", "'pi', like a device"),
-    "unfit relay": (f"{{n: {{{STAR}, relay: a b}}}}", "n.relay", "'a b'", "letters, digits"),
-    "branching of 0": (f"{{n: {{kind: tree, branching: 0, {RATE}}}}}", "n.branching", "0"),
-    "no radius": (f"{{n: {{kind: geometric, {RATE}}}}}", "topology.n", "no key 'radius'"),
-    "radius of 0": (f"{{n: {{kind: geometric, radius: 0, {RATE}}}}}", "n.radius", "0"),
-    "no backbone": (f"{{n: {{kind: cells, cells: [[pi]], {RATE}}}}}", "topology.n", "no key 'backbone'"),
-    "no cells": (f"{{n: {{kind: cells, cells: [], {RATE}, backbone: {{{RATE}}}}}}}", "n.cells", "[]"),
-    "empty cell": (f"{{n: {{kind: cells, cells: [[]], {RATE}, backbone: {{{RATE}}}}}}}", "n.cells.0", "[]"),
-    "unknown in a cell": (
-        f"{{n: {{kind: cells, cells: [[pi], [tv]], {RATE}, backbone: {{{RATE}}}}}}}",
-        "n.cells.1.0",
-        "'tv'",
-    ),
-    "missing graph": ("{n: {file: gone.json}}", "topology.n.file", "gone.json: got no such file"),
-    "broken graph": ("{n: {file: lab.yaml}}", "topology.n.file", "lab.yaml: got a file that begins with"),
-    "unused graph": ("{n: {file: lab.json}}", "topology.n.file", "lab.json: edges.0: edge 'laptop' - 'pi-1'"),
-    "medium of a graph": ("{n: {file: lab.json, medium: air}}", "topology.n.medium", "'air'"),
-    "unreached device": (f"{{n: {{{STAR}, members: [pi]}}}}", "links", "'laptop'", "connect all nodes"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("section", "says"), [(c, s) for c, *s in BAD_SECTIONS.values()], ids=BAD_SECTIONS)
-def test_a_topology_that_cannot_be_built_is_told_with_line_and_key(
-    section: str, says: list[str], tmp_path: Path
-) -> None:
-    (tmp_path / "lab.json").write_text(
-        '{"nodes": [{"id": "laptop"}, {"id": "pi-1"}], "edges": [{"source": "laptop", "target": "pi-1"}]}'
-    )
-    with pytest.raises(InputError) as caught:
-        scenario(tmp_path, f"topology: {section}")
-    assert caught.value.where.startswith(f"{tmp_path / 'lab.yaml'}:")
-    for part in says:
-        assert part in str(caught.value)
 
 
 @pytest.mark.parametrize(

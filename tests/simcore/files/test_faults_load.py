@@ -4,14 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import reals, varying
 
 from headway.simcore import Cluster, load_scenario
 from headway.simcore.files.builders.faults import product
-from headway.traces import InputError, Trace, on_off
+from headway.traces import Trace, on_off
 
 WORLD = """
 model: {shape: {layers: 1, width: 64, heads: 4}}
@@ -60,34 +59,6 @@ def test_slowdowns_multiply_and_a_single_link_can_be_meant(tmp_path: Path) -> No
     assert [second.availability.value(t) for t in (0.0, 1.0, 2.0)] == pytest.approx([0.8, 0.4, 0.8])
     down = [link.name for link in cluster.links if link.up.value(0.0) == 0.0]
     assert down == ["wire:pi-1-phone", "wifi"]
-
-
-@pytest.mark.parametrize(
-    ("fault", "told"),
-    [
-        ("{down: 5 s}", "none of device, link"),
-        ("{device: pi, link: wire, down: 5 s}", "device and link"),
-        ("{device: pi}", "none of down, slowed_to, online"),
-        ("{device: pi, down: 5 s, slowed_to: 0.5}", "down and slowed_to"),
-        ("{device: pie, down: 5 s}", "did you mean 'pi'"),
-        ("{link: wirr, down: 5 s}", "did you mean 'wire'"),
-        ("{device: pi, down: 5 s, up: 5 s}", "after it goes down at 5 s"),
-        ("{device: pi, slowed_to: 0.5, up: 5 s}", "up without down"),
-        ("{device: pi, down: 1 s, until: 5 s}", "until without slowed_to"),
-        ("{device: pi, slowed_to: 2}", "at most 1"),
-        ("{device: pi, slowed_to: 0.5, since: 3 s, until: 1 s}", "after it begins at 3 s"),
-        ("{device: pi, online: 50 %}", "ones (up) and zeros (down)"),
-        ("{link: wifi, slowed_to: 0.5}", "a link with a bandwidth"),
-        ("{device: pi, down: soon}", "time"),
-        ("{device: pi, broken: 5 s}", "broken"),
-    ],
-)
-def test_what_cannot_be_meant_is_told_with_its_line(tmp_path: Path, fault: str, told: str) -> None:
-    with pytest.raises(InputError) as caught:
-        load(tmp_path, "{device: phone, down: 1 s}", fault)
-    assert told in str(caught.value)
-    assert f"world.yaml:{len(WORLD.splitlines()) + 2}" in str(caught.value)
-    assert yaml.safe_load(fault) is not None
 
 
 @given(varying(0.0, 5.0), varying(0.0, 1.0), st.lists(reals(0.0, 20.0), min_size=2, max_size=2, unique=True))
