@@ -3,8 +3,6 @@
 import itertools
 import json
 import math
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,7 +32,7 @@ from headway.simcore.world import topology
 from headway.simcore.world.topology import Pair, Wire, Wiring
 from headway.traces import InputError, Trace
 
-SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 WIRE = Wire(bandwidth=Trace.constant(1e6), latency_s=1e-3)
 
 
@@ -568,20 +566,3 @@ def test_a_spread_model_collapses_in_a_cell_and_only_there() -> None:
     assert token_s("dedicated", "round-robin") < token_s("dedicated", "single")
     assert token_s("fair", "single") == pytest.approx(token_s("dedicated", "single"))
     assert token_s("fair", "round-robin") > 2.5 * token_s("fair", "single")
-
-
-# Figures of the documentation
-
-
-@pytest.mark.parametrize("name", ["topologies", "wifi_cell"])
-def test_the_figures_of_the_page_can_be_drawn(name: str, tmp_path: Path) -> None:
-    script = Path(__file__).parents[2] / "docs" / "examples" / f"{name}.py"
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(script), str(tmp_path)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == script.with_suffix(".out").read_text(encoding="utf-8")
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".png", ".svg"]

@@ -46,7 +46,7 @@ BASE: dict[str, Any] = {
 }  # fmt: skip
 
 EMPTY = Document("lab.yaml", "", {}, {(): 1})
-SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from headway.traces.transform import scaled, shifted
 
 Document = dict[str, Any]
 
-SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 SMALL: Document = {
     "model": {"shape": {"layers": 2, "width": 64, "heads": 4}},
