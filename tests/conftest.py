@@ -12,7 +12,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine must not fail a test: examples have no deadline, and Hypothesis may draw them slowly.
 settings.register_profile(
-    "headway", parent=settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "headway",
+    parent=settings.default,
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("headway")
 

@@ -151,7 +151,7 @@ def fuzz_study(folder: Path) -> Any:
     return check
 
 
-FUZZ = {fuzz_campaign: 50, fuzz_its_scenario: 25, fuzz_study: 100}
+FUZZ = {fuzz_campaign: 30, fuzz_its_scenario: 15, fuzz_study: 60}
 """Every kind of file, with the examples of a quick run."""
 
 

@@ -152,7 +152,7 @@ OTHER_FORMATS: dict[str, list[tuple[str, int | None, str]]] = {
 }
 """Files of the other text formats, read as that format: content, line of the mistake, and a part of the message."""
 
-TABLES = {
+TABLES: dict[str, tuple[dict[str, Any], str]] = {
     "one column": ({"time [s]": [0, 1]}, "1 columns"),
     "three columns": ({"time [s]": [0, 1], "a": [1, 1], "b": [2, 2]}, "3 columns"),
     "time twice": ({"time [s]": [0, 0], "rate [B/s]": [1, 1]}, "row 2): got the time 0"),
