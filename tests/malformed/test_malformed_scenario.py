@@ -833,18 +833,14 @@ PATHS = [".".join(map(str, path)) for tree in DAMAGED for path in parts(tree)]
 
 @st.composite
 def changes(draw: st.DrawFn) -> tuple[str, ...]:
+    """One change of a scenario, or any other text in its place."""
     path = draw(
         st.sampled_from(PATHS) | st.sampled_from(["", "x", "devices", "links.cable.x", 'devices."a b"'])
     )
     operand = draw(extremes())
     forms = [f"{path}={yaml_of(operand)}", f"{path}={operand}", f"{path}*{operand}", f"drop {path}"]
-    return (
-        draw(
-            st.sampled_from(
-                [*forms, f"shift-trace {path} {operand}", f"shift-trace {operand} s", str(operand)]
-            )
-        ),
-    )
+    shifts = [f"shift-trace {path} {operand}", f"shift-trace {operand} s"]
+    return (draw(st.sampled_from([*forms, *shifts, str(operand)]) | st.text(max_size=40)),)
 
 
 def test_undamaged_worlds_run(folder: Path) -> None:

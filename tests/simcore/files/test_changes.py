@@ -448,18 +448,6 @@ def test_any_key_can_be_named(keys: list[str], value: object) -> None:
     assert found == value
 
 
-@given(
-    text=st.text(max_size=40)
-    | st.builds("{}{}{}".format, st.sampled_from(SCALABLE), st.sampled_from("=*"), st.text())
-)
-@SHARED_FOLDER
-def test_any_text_is_a_change_or_a_told_mistake(text: str, folder: Path) -> None:
-    try:
-        changed(folder, text)
-    except InputError as error:
-        assert_told(error)
-
-
 # Mistakes
 
 
