@@ -87,13 +87,13 @@ def test_a_missing_or_null_key_is_named_with_the_file(
 
 @pytest.mark.parametrize("value", ["4096", True, 4096.0, -1, 0, [4096], {"a": 1}, 2**31, 10**30])
 @pytest.mark.parametrize(("config", "key"), EACH_REQUIRED)
-def test_a_value_of_the_wrong_kind_is_told_with_its_key(config: Config, key: str, value: object) -> None:
+def test_a_value_of_the_wrong_kind_is_refused_with_its_key(config: Config, key: str, value: object) -> None:
     error = refused(config | {key: value})
     assert error.where == f"config: {key}"
     assert error.got in (repr(value), f"a value of type {type(value).__name__}")
 
 
-def test_a_number_too_long_to_print_is_still_told() -> None:
+def test_a_number_too_long_to_print_is_refused() -> None:
     assert refused(GPT2 | {"n_embd": 10**6000}).where == "config: n_embd"
 
 
@@ -111,7 +111,9 @@ def test_a_number_too_long_to_print_is_still_told() -> None:
         (OPT_1_3B, "word_embed_proj_dim", 512),
     ],
 )
-def test_a_value_the_family_cannot_have_is_told_with_its_key(config: Config, key: str, value: object) -> None:
+def test_a_value_that_the_family_cannot_have_is_refused_with_its_key(
+    config: Config, key: str, value: object
+) -> None:
     error = refused(config | {key: value})
     assert error.where == f"config: {key}"
     assert str(value).lower() in error.got.lower()
@@ -142,24 +144,24 @@ def test_gemma_3_is_refused_for_its_windows() -> None:
     assert "window" in refused(GEMMA_2_2B | {"model_type": "gemma3_text", "sliding_window": 512}).expected
 
 
-def test_an_unknown_family_is_told_all_and_the_closest() -> None:
+def test_the_message_for_an_unknown_family_lists_all_families_and_the_closest() -> None:
     error = refused(LLAMA_2_7B | {"model_type": "lama"})
     assert "gpt2" in error.expected
     assert "did you mean llama?" in error.expected
 
 
 @pytest.mark.parametrize("config", [without(LLAMA_2_7B, "model_type"), LLAMA_2_7B | {"model_type": 7}, {}])
-def test_a_config_without_a_family_is_told_all(config: Config) -> None:
+def test_the_message_for_a_config_without_a_family_lists_all_families(config: Config) -> None:
     assert "llama" in refused(config).expected
 
 
 @pytest.mark.parametrize("name", ["absent.json", ".", "\0"])
-def test_a_path_that_is_no_readable_file_is_told(tmp_path: Path, name: str) -> None:
+def test_a_path_that_is_no_readable_file_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     assert refused(path).where == str(path)
 
 
-def test_invalid_json_is_told_with_its_line(written: Callable[[str], Path]) -> None:
+def test_invalid_json_is_refused_with_its_line(written: Callable[[str], Path]) -> None:
     path = written('{\n  "model_type": "gpt2",\n  "n_layer": ,\n}')
     assert refused(path).where == f"{path}, line 3"
 
@@ -180,7 +182,7 @@ def test_invalid_json_is_told_with_its_line(written: Callable[[str], Path]) -> N
         (b" " * 1_000_001, "a file above 1 MB"),
     ],
 )
-def test_a_file_that_is_no_plain_config_is_told(
+def test_a_file_that_is_no_plain_config_is_refused(
     written: Callable[[bytes], Path], content: bytes, found: str
 ) -> None:
     path = written(content)

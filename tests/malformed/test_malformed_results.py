@@ -272,5 +272,5 @@ FUZZ = {fuzz_run: 25, fuzz_store: 30, fuzz_export: 20}
 
 @pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
-def test_damaged_results_are_shown_or_told(fuzz: Any, times: int, folder: Path, undamaged: Path) -> None:
+def test_damaged_results_are_shown_or_refused(fuzz: Any, times: int, folder: Path, undamaged: Path) -> None:
     examine(fuzz(folder, undamaged), times * FUZZ[fuzz], at_random=times > 1)

@@ -535,7 +535,7 @@ def wrong(count: int) -> str:
 
 
 @pytest.mark.parametrize("count", [2, 10, 13])
-def test_all_mistakes_of_a_file_are_told_at_once(count: int, tmp_path: Path) -> None:
+def test_one_message_lists_all_mistakes_of_a_file(count: int, tmp_path: Path) -> None:
     path = put(tmp_path / "in", Case("", wrong(count), ()))
     code, out, err = run(path, "--out", tmp_path / "out")
     assert (code, out) == (2, "")
@@ -608,7 +608,7 @@ def test_a_line_of_200_mb_is_refused_unread(trace: bool, tmp_path: Path) -> None
     ],
     ids=["unknown policy", "empty policy", "policy twice"],
 )
-def test_unusable_option_is_told_in_one_message(options: list[str], says: str, tmp_path: Path) -> None:
+def test_an_unusable_option_is_refused_in_one_sentence(options: list[str], says: str, tmp_path: Path) -> None:
     path = put(tmp_path / "in", Case("", GOOD, ()))
     code, out, err = run(path, *options, "--out", tmp_path / "out")
     check_message(code, out, err)
@@ -705,7 +705,7 @@ TOO_MUCH = {
 def test_a_scenario_that_asks_for_too_much_is_refused_in_little_memory(tmp_path: Path) -> None:
     for name, (text, _) in TOO_MUCH.items():
         write(tmp_path / f"{name}.yaml", text)
-    told = in_little_memory(
+    output = in_little_memory(
         """
 from pathlib import Path
 from headway.simcore import load_scenario
@@ -718,8 +718,8 @@ for path in sorted(Path().glob("*.yaml")):
 """,
         tmp_path,
     )
-    for line, name in zip(told.splitlines(), sorted(TOO_MUCH), strict=True):
-        assert line.startswith(f"{name}.yaml:"), told
+    for line, name in zip(output.splitlines(), sorted(TOO_MUCH), strict=True):
+        assert line.startswith(f"{name}.yaml:"), output
         assert TOO_MUCH[name][1] in line
 
 

@@ -265,7 +265,7 @@ def test_texts_in_parquet_are_refused_before_they_are_unfolded(tmp_path: Path) -
         read(path, "rate")
 
 
-def test_a_library_s_complaint_is_told_on_one_printable_line(tmp_path: Path) -> None:
+def test_an_error_of_a_library_becomes_one_printable_line(tmp_path: Path) -> None:
     path = tmp_path / "log.parquet"
     pq.write_table(pa.table({"time [s]": pa.array([], pa.duration("s"))}), path)
     data = path.read_bytes()

@@ -137,7 +137,7 @@ def test_what_is_read_is_bounded(tmp_path: Path) -> None:
         assert read_input(path, 3) == b"123"
 
 
-def test_folders_and_missing_files_are_told_as_ever(tmp_path: Path) -> None:
+def test_folders_and_missing_files_raise_the_errors_of_python(tmp_path: Path) -> None:
     for read in (open_input, lambda path: read_input(path, 9)):
         with pytest.raises(IsADirectoryError):
             read(tmp_path)
