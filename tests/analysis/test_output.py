@@ -186,7 +186,7 @@ def test_what_a_killed_process_left_goes_with_the_next_write_and_not_what_a_livi
     monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.setattr("tempfile.tempdir", None)
     with begun(tmp_path / "out", "die") as process:
-        process.wait(60)
+        process.wait()
     assert len(os.listdir(tmp_path)) == 2
     assert len(os.listdir(temporary)) == 1
     (tmp_path / ".out.kept.partial").mkdir()

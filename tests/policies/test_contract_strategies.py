@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
@@ -35,7 +35,7 @@ Value = TypeVar("Value")
 
 # Without the phase that explains failures, which takes most of the time.
 finding = settings(database=None, max_examples=200, phases=[Phase.generate, Phase.shrink])
-few = settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=10)
 
 
 def smallest(strategy: st.SearchStrategy[Value]) -> Value:

@@ -19,7 +19,9 @@ from headway.simcore.rng import stream
 from headway.traces import InputError, Trace
 from headway.traces.generate import KINDS
 
-SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+SHARED_FOLDER = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=20
+)
 
 TRACES: dict[str, dict[str, Any]] = {
     "walk": {"walk_mean": "8 Mbit/s", "sigma": 0.3, "step": "1 s", "duration": "20 s"},

@@ -137,9 +137,9 @@ class Fluid:
         self._changed.update(dict.fromkeys(flows))
         if self._changed and not self._settling:
             self._settling = True
-            _Moment(self._env).callbacks.append(self._settle)
+            _Moment(self._env).callbacks.append(self.settle)
 
-    def _settle(self, _: simpy.Event) -> None:
+    def settle(self, _: simpy.Event) -> None:
         """Recompute the rates of all flows affected by changes at this moment."""
         self._settling = False
         changed, self._changed = self._changed, {}

@@ -16,8 +16,10 @@ from headway.simcore.engine.network.maxmin import Allocation, max_min
 # Relative difference of rates that the order of additions may cause.
 _ROUNDING = 1e-12
 
+LOCAL_FLOWS = 32
+"""A local update may always compute so many rates."""
+
 # If this share of all connected flows was not enough, recomputing all of them is cheaper than continuing.
-_FEW = 32
 _SHARE = 8
 
 
@@ -66,7 +68,7 @@ def refill(states: Sequence[State], changed: Iterable[Flow], now: float, *, whol
         if not joining:
             return Rates(flows, list(resources), allocation.rates, allocation.bottlenecks, whole)
         tried += len(flows)
-        if tried > _FEW and tried * _SHARE > len(connected := _connected(states, inside)):
+        if tried > LOCAL_FLOWS and tried * _SHARE > len(connected := _connected(states, inside)):
             whole, joining = True, connected
         inside.update(dict.fromkeys(sorted(joining, key=_number)))
 

@@ -148,17 +148,17 @@ class _Damage:
 
     def _product(self, key: KeyPath, trace: Trace, factor: Trace) -> Trace:
         with self._context.located(key, "a shorter trace, or fewer faults"):
-            product = _product(trace, factor)
-        self._values += len(product.times) + _VALUES_OF_A_FAULT
+            combined = product(trace, factor)
+        self._values += len(combined.times) + _VALUES_OF_A_FAULT
         if self._values > bounds.MOST_FAULT_VALUES:
             got = f"faults that make more than {bounds.MOST_FAULT_VALUES:,} values of traces"
             self._context.fail(
                 key, got, "fewer faults, shorter traces, or fewer devices and links that they meet"
             )
-        return product
+        return combined
 
 
-def _product(trace: Trace, factor: Trace) -> Trace:
+def product(trace: Trace, factor: Trace) -> Trace:
     """The product of two traces, where it must be exact for long enough to be followed.
 
     A looping trace that fails once does not repeat any more. Its product is written out until long after the last
