@@ -32,7 +32,7 @@ _MOST_PILES = 500
 _PLACE = "place"
 
 
-def export(plan: Plan, store: Store, target: Path) -> int:
+def export(plan: Plan, store: Store, target: Path, *, replace: bool = False) -> int:
     """Write the tables of a campaign, as far as it is made, into a folder of its own.
 
     Runs stand in the order of the campaign, and are called as in the store; the table `cases` says what each is. What
@@ -41,17 +41,19 @@ def export(plan: Plan, store: Store, target: Path) -> int:
     Args:
         plan: of the campaign.
         store: with its runs.
-        target: a folder, replaced as a whole if it holds results of an earlier export.
+        target: a new or an empty folder.
+        replace: whether results in that folder are replaced.
 
     Returns:
         How many runs were written.
 
     Raises:
-        InputError: the target cannot be written.
+        InputError: the target is in use, or cannot be written.
     """
     view = store.view()
     places = _places(plan, view)
-    with results_folder(target) as folder, writing(target):
+    with results_folder(target, replace=replace) as new, writing(target):
+        folder = new.path
         shutil.copyfile(plan.path, folder / "cases.parquet")
         (folder / "campaign.yaml").write_text(plan.campaign.text, encoding="utf-8", newline="")
         for name in (*plan.campaign.tables, "metrics"):

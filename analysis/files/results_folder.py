@@ -1,10 +1,10 @@
-"""The folder of results: which files may be in it, and how it is replaced."""
+"""The folder of results: the names of its files, and how it is written."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from headway.analysis.files.atomic import replaced_folder
+from headway.analysis.files.atomic import NewFolder, new_folder
 from headway.simcore.manifest import MANIFEST
 from headway.simcore.results import TABLES
 
@@ -24,11 +24,11 @@ _FILES = (
 
 
 @contextmanager
-def results_folder(target: Path) -> Iterator[Path]:
-    """A new empty folder that becomes `target` when the block ends without an exception, as `replaced_folder`.
+def results_folder(target: Path, *, replace: bool = False, numbered: bool = False) -> Iterator[NewFolder]:
+    """A new empty folder that becomes `target` when the block ends without an exception, as `new_folder`.
 
     Raises:
-        InputError: the target is something else than results of Headway, or cannot be written.
+        InputError: the target is in use, or cannot be written.
     """
-    with replaced_folder(target, _FILES, _MARK) as folder:
-        yield folder
+    with new_folder(target, _FILES, _MARK, replace=replace, numbered=numbered) as new:
+        yield new
