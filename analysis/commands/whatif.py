@@ -93,10 +93,11 @@ def whatif(
     """
     with reported():
         from headway.analysis.files.atomic import writing
-        from headway.analysis.files.results_folder import results_folder
-        from headway.analysis.results import write_findings
+        from headway.analysis.files.results_folder import EXPORT, STUDY, results_folder
+        from headway.analysis.results import scenario_texts, write_export, write_findings
         from headway.analysis.whatif.figures import figures
         from headway.analysis.whatif.runs import prepare, run
+        from headway.analysis.whatif.study import study_text
         from headway.analysis.whatif.tables import summary
         from headway.simcore.simulate import RunOptions
 
@@ -111,7 +112,11 @@ def whatif(
                 count = workers or os.cpu_count() or 1
                 findings = run(prepared, workers=count, options=options, progress=step)
             with writing(folder.target):
-                write_findings(folder.path, findings.tables, figures(findings), findings.text)
+                texts = scenario_texts(findings.text, study.scenario.resolve()) | {
+                    STUDY: study_text(findings.study)
+                }
+                write_findings(folder.path, findings.tables, figures(findings), texts)
+                write_export(folder.path / EXPORT, findings.cases, findings.stored)
         show(*summary(findings), "", f"Results: {folder}")
 
 

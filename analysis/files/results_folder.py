@@ -12,6 +12,9 @@ CDF_FIGURE = "latency_cdf"
 SCENARIO = "scenario.yaml"
 ORIGIN = "origin.json"
 PLACEMENTS = "placements.yaml"
+STUDY = "study.yaml"
+EXPORT = "export"
+CASES = "cases.parquet"
 _MARK = "runs.parquet"
 _FIGURES = (CDF_FIGURE, "sweep")
 _FRAMES = ("runs", "tokens", "differences", "levels")
@@ -19,7 +22,7 @@ _FILES = (
     {f"{name}.parquet" for name in (*TABLES, *_FRAMES)}
     | {f"{name}.csv" for name in _FRAMES}
     | {f"{name}.{kind}" for name in _FIGURES for kind in ("svg", "png")}
-    | {SCENARIO, ORIGIN, PLACEMENTS, MANIFEST, "campaign.yaml", "cases.parquet", "metrics.parquet"}
+    | {SCENARIO, ORIGIN, PLACEMENTS, MANIFEST, STUDY, EXPORT, "campaign.yaml", CASES, "metrics.parquet"}
 )
 
 
@@ -32,3 +35,8 @@ def results_folder(target: Path, *, replace: bool = False, numbered: bool = Fals
     """
     with new_folder(target, _FILES, _MARK, replace=replace, numbered=numbered) as new:
         yield new
+
+
+def export_in(folder: Path) -> Path | None:
+    """The folder with the table of cases: a campaign's export itself, or the one in a folder of `headway whatif`."""
+    return next((path for path in (folder, folder / EXPORT) if (path / CASES).is_file()), None)

@@ -36,12 +36,14 @@ class Replay:
     Attributes:
         scenario: the world and the requests.
         result: the tables of the one run.
-        spans: what its instrument was told, in order.
+        spans: the spans that its instrument received, in order.
+        title: which of several runs it is; empty where there is no choice.
     """
 
     scenario: Scenario
     result: Result
     spans: Sequence[Span]
+    title: str = ""
 
 
 def rerun(scenario: Scenario, policy: Policy, label: str) -> Replay:

@@ -353,7 +353,7 @@ def test_no_label_in_a_csv_file_is_a_formula_and_numbers_stay(tmp_path: Path) ->
     labels = ["=1+2", "+a", "-b", "@c", "\td", "slow=1", "'f"]
     frame = pd.DataFrame({"variant": labels, "mean": [-1.5, 2.0, -0.0, 1e-9, 1.0, 1.0, np.nan]})
     frame["policy"] = frame["variant"].astype("category")
-    write_findings(tmp_path, {"levels": frame}, {}, "")
+    write_findings(tmp_path, {"levels": frame}, {}, {})
     read = pd.read_csv(tmp_path / "levels.csv")
     expected = ["'=1+2", "'+a", "'-b", "'@c", "'\td", "slow=1", "'f"]
     assert list(read["variant"]) == list(read["policy"]) == expected
