@@ -16,6 +16,7 @@ __all__ = [
     "figures",
     "files",
     "formatting",
+    "late_changes",
     "paper",
     "replay",
     "report",

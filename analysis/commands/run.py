@@ -80,6 +80,7 @@ def run(
         from headway.analysis.compare import choose, create_all, given
         from headway.analysis.files.atomic import writing
         from headway.analysis.files.results_folder import results_folder
+        from headway.analysis.late_changes import late_changes
         from headway.analysis.results import write_results
         from headway.simcore.simulate import RunOptions
 
@@ -92,7 +93,8 @@ def run(
             result, notes = _compare(world, by_label, options)
             with writing(folder.target):
                 write_results(folder.path, result, world, scenario_file(scenario).resolve())
-        _show(world, result, [*notes, f"Results: {folder}"])
+        late = late_changes(world, float(result.runs["end_s"].max()))
+        _show(world, result, [*notes, *(f"Note: {sentence}" for sentence in late), f"Results: {folder}"])
 
 
 def _compare(

@@ -117,7 +117,7 @@ def whatif(
                 }
                 write_findings(folder.path, findings.tables, figures(findings), texts)
                 write_export(folder.path / EXPORT, findings.cases, findings.stored)
-        show(*summary(findings), "", f"Results: {folder}")
+        show(*summary(findings), "", *findings.notes, f"Results: {folder}")
 
 
 def _study(name: str) -> "Study":

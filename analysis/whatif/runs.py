@@ -14,6 +14,7 @@ from headway.analysis.experiments.dispatch import mapped
 from headway.analysis.experiments.identity import digest
 from headway.analysis.experiments.worker import infeasible_run, result_tables
 from headway.analysis.experiments.world import InfeasibleWorld
+from headway.analysis.late_changes import late_changes
 from headway.analysis.store.tables import Tables, merged
 from headway.analysis.whatif.differences import differences, levels
 from headway.analysis.whatif.study import BASE, Study
@@ -58,14 +59,31 @@ class Findings:
         The metrics are those of `analysis.statistics.metrics`.
         """
         details = self.stored["runs"].select(["run", "detail"]).to_pandas()
-        rows = self.cases[["run", *_CASE]].merge(self.stored["metrics"].to_pandas(), on="run")
-        return rows.merge(details, on="run").drop(columns="run")
+        numbers: pd.DataFrame = self.stored["metrics"].to_pandas()
+        return (
+            self.cases[["run", *_CASE]].merge(numbers, on="run").merge(details, on="run").drop(columns="run")
+        )
 
     @cached_property
     def tokens(self) -> pd.DataFrame:
         """One row per token that followed another: `variant`, `policy`, `seed`, `request`, `token`, `latency_s`."""
         rows = self.stored["tokens"].select(["run", "request", "token", "latency_s"]).to_pandas()
         return rows[rows["token"] > 0].merge(self.cases[["run", *_CASE]], on="run")[_TOKENS]
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes on changes that begin after the runs have ended, and so have no effect."""
+        study, notes, base = self.study, [], None
+        ends = self.cases.merge(self.stored["runs"].select(["run", "end_s"]).to_pandas(), on="run")
+        for variant, changes in study.cases.items():
+            try:
+                world = load_scenario(study.scenario, seed=study.seed, changes=changes)
+            except DoesNotFitError:
+                continue
+            end_s = float(ends.loc[ends["variant"] == variant, "end_s"].max())
+            notes += [f"Note: {variant}: {sentence}" for sentence in late_changes(world, end_s, base)]
+            base = base or world
+        return notes
 
     @cached_property
     def differences(self) -> pd.DataFrame:
