@@ -12,7 +12,6 @@ from headway.analysis.commands.trace.options import (
     File,
     Format,
     Given,
-    check_suffix,
     reading,
     recording,
     with_reading,
@@ -38,6 +37,7 @@ def convert(
     """
     with reported():
         from headway.analysis.files.atomic import writing
+        from headway.analysis.files.suffix import check_suffix
         from headway.traces import InputError, write_csv, write_mahimahi, write_parquet
 
         check_suffix(out, (".csv", ".parquet", ".mahimahi"))

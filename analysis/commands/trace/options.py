@@ -5,14 +5,11 @@
 import functools
 import inspect
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from headway.traces import Options, Quantity, Recording
 
 Given: TypeAlias = dict[str, Any]
@@ -84,19 +81,6 @@ Step = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Average over this time; 1 s for packet logs by default."),
 ]
-
-
-def check_suffix(path: Path, expected: "Collection[str]") -> None:
-    """Refuse a file of a kind that is not written.
-
-    Raises:
-        InputError: tells which are.
-    """
-    from headway.traces import InputError
-    from headway.traces.errors import shown
-
-    if path.suffix not in expected:
-        raise InputError(str(path), f"the suffix {shown(path.suffix)}", f"one of {', '.join(expected)}")
 
 
 def reading(

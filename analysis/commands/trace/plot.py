@@ -12,7 +12,6 @@ from headway.analysis.commands.trace.options import (
     File,
     Format,
     Given,
-    check_suffix,
     reading,
     recording,
     with_reading,
@@ -34,6 +33,7 @@ def plot(
         from headway.analysis.figures.saving import METADATA, save_as
         from headway.analysis.figures.trace import trace_figure
         from headway.analysis.files.atomic import writing
+        from headway.analysis.files.suffix import check_suffix
 
         check_suffix(out, METADATA)
         options = reading(**given)
