@@ -1,4 +1,4 @@
-"""Notes on faults and traces that change only after the runs have ended, and so have no effect."""
+"""Notes on faults and traces that change only after the runs have ended."""
 
 import math
 from collections.abc import Iterator
@@ -31,8 +31,8 @@ def late_changes(scenario: Scenario, end_s: float, base: Scenario | None = None)
             kind, name = key
             late.setdefault((kind, begin_s), []).append(name)
     return [
-        f"{kind} of {_listed(names)} changes only from {seconds(begin_s)} s on, and the runs ended at "
-        f"{seconds(end_s)} s at the latest, so this had no effect."
+        f"{kind} of {_listed(names)} changes only from {seconds(begin_s)} s on, after the end of the runs "
+        f"({seconds(end_s)} s at the latest)."
         for (kind, begin_s), names in late.items()
     ]
 
@@ -40,18 +40,22 @@ def late_changes(scenario: Scenario, end_s: float, base: Scenario | None = None)
 def _traces(scenario: Scenario) -> Iterator[tuple[tuple[str, str], Trace]]:
     """Everything that varies with time, by kind and name."""
     cluster = scenario.cluster
-    kinds: dict[str, list[tuple[str, Trace | float | None]]] = {
-        "the state (up or down)": [(one.name, one.up) for one in (*cluster.devices, *cluster.links)],
-        "the speed": [(one.name, one.availability) for one in cluster.devices],
-        "the memory used by others": [(one.name, one.used_bytes) for one in cluster.devices],
-        "the sending rate": [(one.name, one.nic_up) for one in cluster.devices],
-        "the receiving rate": [(one.name, one.nic_down) for one in cluster.devices],
-        "the bandwidth": [(one.name, one.bandwidth) for one in (*cluster.links, *cluster.media)],
-        "the latency": [(one.name, one.latency_s) for one in cluster.links],
-    }
-    for kind, pairs in kinds.items():
-        for name, trace in pairs:
-            yield (kind, name), trace if isinstance(trace, Trace) else Trace.constant(trace or 0.0)
+    for device in cluster.devices:
+        yield ("the state (up or down)", device.name), device.up
+        yield ("the speed", device.name), device.availability
+        yield ("the memory used by others", device.name), device.used_bytes
+        yield ("the sending rate", device.name), _trace(device.nic_up)
+        yield ("the receiving rate", device.name), _trace(device.nic_down)
+    for link in cluster.links:
+        yield ("the state (up or down)", link.name), link.up
+        yield ("the bandwidth", link.name), _trace(link.bandwidth)
+        yield ("the latency", link.name), _trace(link.latency_s)
+    for medium in cluster.media:
+        yield ("the bandwidth", medium.name), medium.bandwidth
+
+
+def _trace(value: Trace | float | None) -> Trace:
+    return value if isinstance(value, Trace) else Trace.constant(value or 0.0)
 
 
 def _difference(trace: Trace, reference: Trace, end_s: float) -> float:

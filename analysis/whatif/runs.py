@@ -60,19 +60,19 @@ class Findings:
         """
         details = self.stored["runs"].select(["run", "detail"]).to_pandas()
         numbers: pd.DataFrame = self.stored["metrics"].to_pandas()
-        return (
-            self.cases[["run", *_CASE]].merge(numbers, on="run").merge(details, on="run").drop(columns="run")
-        )
+        rows = self.cases[["run", *_CASE]].merge(numbers, on="run").merge(details, on="run")
+        return rows.drop(columns="run")
 
     @cached_property
     def tokens(self) -> pd.DataFrame:
         """One row per token that followed another: `variant`, `policy`, `seed`, `request`, `token`, `latency_s`."""
         rows = self.stored["tokens"].select(["run", "request", "token", "latency_s"]).to_pandas()
-        return rows[rows["token"] > 0].merge(self.cases[["run", *_CASE]], on="run")[_TOKENS]
+        later: pd.DataFrame = rows[rows["token"] > 0]
+        return later.merge(self.cases[["run", *_CASE]], on="run")[_TOKENS]
 
     @property
     def notes(self) -> list[str]:
-        """Notes on changes that begin after the runs have ended, and so have no effect."""
+        """Notes on changes that begin after the runs have ended."""
         study, notes, base = self.study, [], None
         ends = self.cases.merge(self.stored["runs"].select(["run", "end_s"]).to_pandas(), on="run")
         for variant, changes in study.cases.items():

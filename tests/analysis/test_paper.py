@@ -301,13 +301,11 @@ def test_results_of_the_same_experiment_are_replaced_only_on_demand(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     default = Path("results/paper")
-    for experiments_, number in ((["small"], ""), (["medium"], ""), (["small", "medium"], "-2")):
-        assert page.choose_folder(None, experiments_, replace=False) == (
-            Path(f"results/paper{number}"),
-            False,
-        )
+    for chosen, number in (("small", ""), ("medium", ""), ("all", "-2")):
+        folder, replaced = page.choose_folder(None, experiments.chosen(chosen), replace=False)
+        assert (folder, replaced) == (Path(f"results/paper{number}"), False)
         default.mkdir(parents=True, exist_ok=True)
-        (default / f"{experiments_[0]}-runs.parquet").touch()
+        (default / f"{chosen}-runs.parquet").touch()
     assert page.choose_folder(None, ["small"], replace=True) == (default, True)
     with pytest.raises(InputError, match="a folder with results"):
         page.choose_folder(default, ["medium"], replace=False)
