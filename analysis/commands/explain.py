@@ -29,7 +29,7 @@ def explain(
 ) -> None:
     """Explain the latency of a token.
 
-    The table is its critical path, stage by stage, with the reasons.
+    The table shows the stages of its critical path, with their reasons.
 
     Example: headway explain results/home-cluster --slowest 3
     """

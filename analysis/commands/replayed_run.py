@@ -50,7 +50,7 @@ def token_range(text: str) -> tuple[int, int]:
     """The first and the last token in `--tokens`.
 
     Raises:
-        InputError: it is neither a number nor two in order.
+        InputError: the text is neither a number nor two numbers in order.
     """
     from headway.traces.errors import InputError, shown
 
@@ -63,10 +63,10 @@ def token_range(text: str) -> tuple[int, int]:
 def repeated_run(
     run: str, *, name: str | None, policy: str | None, variant: str | None, seed: int | None
 ) -> "Replay":
-    """The run that the arguments name, repeated under an instrument.
+    """Repeat the run that the arguments name, under an instrument.
 
     Raises:
-        InputError: there is no such run, or an option does not belong to it.
+        InputError: there is no such run, or an option does not apply to it.
     """
     from headway import simcore
     from headway.analysis.files.results_folder import export_in

@@ -102,7 +102,7 @@ def _compare(
     by_label: "dict[str, Policy]",
     options: "RunOptions",
 ) -> "tuple[Result, list[str]]":
-    """The results of all runs, made under a progress bar on a terminal, and the notes about lateness and audits."""
+    """Run all policies under a progress bar; return the results, and lines on lateness and audits."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from headway.analysis.compare import compare, total_tokens

@@ -103,7 +103,9 @@ def whatif(
 
         options = RunOptions(decision_limit_s=allowed(decision_limit))
         study = _study(base)
-        study = _asked(study, _changes(set_ or [], drop or [], shift_trace or []), variant or [], sweep)
+        study = _with_changes(
+            study, _changes(set_ or [], drop or [], shift_trace or []), variant or [], sweep
+        )
         study = _with_options(study, policy or [], replications, seed)
         prepared = prepare(study)
         target = out or Path("results") / f"whatif-{prepared.base.name}"
@@ -121,7 +123,7 @@ def whatif(
 
 
 def _study(name: str) -> "Study":
-    """The study in a file, or one of a scenario that asks nothing yet."""
+    """The study in a file, or a study of a scenario without changes."""
     from headway.analysis.whatif.study import Study, is_study, read_study
     from headway.simcore.files.yaml_document import read_document
 
@@ -140,8 +142,10 @@ def _changes(set_: list[str], drop: list[str], shift_trace: list[str]) -> "tuple
     )
 
 
-def _asked(study: "Study", changes: "tuple[Change, ...]", variant: list[str], sweep: str | None) -> "Study":
-    """The study with what the command line asks."""
+def _with_changes(
+    study: "Study", changes: "tuple[Change, ...]", variant: list[str], sweep: str | None
+) -> "Study":
+    """Add the changes, variants and sweep of the command line to a study."""
     from headway.analysis.whatif.study import parse_variant
     from headway.simcore.files.overrides.changes import parse_settings
     from headway.traces.errors import InputError, shown

@@ -87,19 +87,19 @@ class Findings:
 
     @cached_property
     def differences(self) -> pd.DataFrame:
-        """Paired differences from the base, or from the first policy; none in a sweep. See `differences`."""
+        """Paired differences from the base, or from the first policy; empty in a sweep. See `differences`."""
         if self.study.kind == "sweep":
             return pd.DataFrame()
         return differences(self.runs, "variant" if self.study.kind == "variants" else "policy")
 
     @cached_property
     def levels(self) -> pd.DataFrame:
-        """The level of each metric in each case under each policy. See `levels`."""
+        """The mean of each metric in each case under each policy. See `levels`."""
         return levels(self.runs)
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
-        """All tables by name, but those that a study of this kind does not have."""
+        """All tables of a study of this kind, by name."""
         compared = {} if self.study.kind == "sweep" else {"differences": self.differences}
         return {"runs": self.runs, "tokens": self.tokens, "levels": self.levels, **compared}
 
@@ -127,7 +127,7 @@ class Prepared:
 
     Attributes:
         study: with its seed, and as many replications as there are different worlds.
-        base: the scenario under the changes that hold everywhere.
+        base: the scenario with the changes that apply to all cases.
         random: as in `Findings`.
         tasks: one per case and world.
     """
@@ -142,8 +142,8 @@ def prepare(study: Study) -> Prepared:
     """Load every case of a study.
 
     Raises:
-        InputError: the study, the scenario, or a change cannot be used. A variant whose model fits nowhere is no
-            mistake but a finding: its runs are `infeasible`.
+        InputError: the study, the scenario, or a change cannot be used. A variant whose model fits nowhere is not a
+            mistake but a result: its runs are `infeasible`.
     """
     base = load_scenario(study.scenario, seed=study.seed, changes=study.changes)
     labels = _labels(choose(base, study.policies))
@@ -208,12 +208,12 @@ def _cases(tasks: Sequence[Task], scenario: str) -> pd.DataFrame:
 
 def _labels(choices: tuple[PolicyChoice, ...]) -> tuple[str, ...]:
     for choice in choices:
-        policies.chosen(choice)  # before anything is run: is there such a policy, with such parameters?
+        policies.chosen(choice)  # raises an error if the policy or a parameter is unknown
     return tuple(choice.label for choice in choices)
 
 
 def _check_cases(study: Study, base: Scenario, labels: tuple[str, ...]) -> bool:
-    """Load every case once, so that a mistake is told before anything is run; whether any depends on the seed."""
+    """Load every case once, to find mistakes before the first run; return whether any case depends on the seed."""
     random = _is_random(study.scenario, study.changes, base)
     for variant, changes in study.cases.items():
         try:
@@ -228,7 +228,7 @@ def _check_cases(study: Study, base: Scenario, labels: tuple[str, ...]) -> bool:
 
 
 def _is_random(scenario: Path, changes: tuple[Change, ...], world: Scenario) -> bool:
-    """Whether another seed makes another world, or the clock on the wall has a say."""
+    """Whether another seed gives another world, or results depend on measured decision times."""
     other = world.seed + 1 if world.seed + 1 < MOST_SEEDS else world.seed - 1
     changed = load_scenario(scenario, seed=other, changes=changes)
     return world.controller.decision_time == "measured" or _content(changed) != _content(world)

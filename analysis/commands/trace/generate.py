@@ -74,7 +74,7 @@ def generate(
     coherence: _FadingTime = None,
     rice_factor: _RiceFactor = None,
 ) -> None:
-    """Draw a synthetic trace into a file that a scenario can name.
+    """Write a synthetic trace to a file for scenarios.
 
     docs/generators.md describes the kinds and their parameters.
 
@@ -94,7 +94,7 @@ def generate(
 
 
 def _drawn(given: Mapping[str, Any]) -> "Trace":
-    """The trace that the options of the command ask for.
+    """Generate the trace that the options describe.
 
     Raises:
         InputError: an option is missing, does not belong to the kind, or cannot be read; or no trace has these values.
@@ -128,7 +128,7 @@ def _drawn(given: Mapping[str, Any]) -> "Trace":
 
 
 def _check_options(kind: str, given: Mapping[str, Any], own: set[str]) -> None:
-    """Refuse options of other kinds, and miss those without a default."""
+    """Refuse options of other kinds, and require those without a default."""
     import inspect
 
     from headway.traces import InputError
@@ -155,7 +155,7 @@ def _flag(option: str) -> str:
 
 
 def section(kind: str) -> "type[schema.Generated]":
-    """The section of a scenario file that is a trace of this kind."""
+    """The section of a scenario file for a trace of this kind."""
     from headway.simcore.files import schema
 
     section: type[schema.Generated] = next(s for s in get_args(schema.Generated) if s.kind == kind)

@@ -28,7 +28,10 @@ def plot(
     *,
     given: Given,
 ) -> None:
-    """Draw a recorded trace over time and as a distribution."""
+    """Draw a recorded trace over time and as a distribution.
+
+    Example: headway trace plot ride.csv --out ride.svg
+    """
     with reported():
         from headway.analysis.figures.saving import METADATA, save_as
         from headway.analysis.figures.trace import trace_figure
@@ -37,8 +40,8 @@ def plot(
 
         check_suffix(out, METADATA)
         options = reading(**given)
-        found = recording(file, quantity, format, options)
-        figure = trace_figure(Path(file).name, found)
+        trace = recording(file, quantity, format, options)
+        figure = trace_figure(Path(file).name, trace)
         with writing(out):
             save_as(figure, out)
-        show(f"Figure: {out}", *found.notes)
+        show(f"Figure: {out}", *trace.notes)
