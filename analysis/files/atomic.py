@@ -151,7 +151,13 @@ def _check_target(place: Path, target: Path, files: Collection[str], mark: str, 
         )
     with writing(target):
         names = set(os.listdir(place))
-    foreign = sorted(names - set(files))
+        below = {
+            f"{one}/{name}": name
+            for one in names
+            if (place / one).is_dir()
+            for name in os.listdir(place / one)
+        }
+    foreign = sorted(names - set(files)) or sorted(path for path, name in below.items() if name not in files)
     if foreign or (names and mark not in names):
         got = f"a folder with {', '.join(foreign[:3] or sorted(names)[:3])}, which headway did not write"
         raise InputError(str(target), got, _UNUSED)

@@ -1,7 +1,6 @@
 """The folder of results: the names of its files, and how it is written."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from headway.analysis.files.atomic import NewFolder, new_folder
@@ -26,15 +25,15 @@ _FILES = (
 )
 
 
-@contextmanager
-def results_folder(target: Path, *, replace: bool = False, numbered: bool = False) -> Iterator[NewFolder]:
+def results_folder(
+    target: Path, *, replace: bool = False, numbered: bool = False
+) -> AbstractContextManager[NewFolder]:
     """A new empty folder that becomes `target` when the block ends without an exception, as `new_folder`.
 
     Raises:
         InputError: the target is in use, or cannot be written.
     """
-    with new_folder(target, _FILES, _MARK, replace=replace, numbered=numbered) as new:
-        yield new
+    return new_folder(target, _FILES, _MARK, replace=replace, numbered=numbered)
 
 
 def export_in(folder: Path) -> Path | None:

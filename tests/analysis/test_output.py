@@ -255,16 +255,26 @@ def test_an_empty_folder_is_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [["thesis.tex"], ["runs.parquet", "notes.md"], ["tokens.parquet"], ["runs.parquet", ".git"]]
+    "names",
+    [
+        ["thesis.tex"],
+        ["runs.parquet", "notes.md"],
+        ["tokens.parquet"],
+        ["runs.parquet", ".git"],
+        ["export", "export/notes.md", "runs.parquet"],
+    ],
 )
 def test_a_folder_with_anything_that_headway_did_not_write_is_refused_at_once(
     tmp_path: Path, names: list[str]
 ) -> None:
     (tmp_path / "out").mkdir()
     for name in names:
-        (tmp_path / "out" / name).write_text("mine")
+        if name == "export":
+            (tmp_path / "out" / name).mkdir()
+        else:
+            (tmp_path / "out" / name).write_text("mine")
     with pytest.raises(InputError, match="headway did not write"):
-        save(tmp_path / "out")
+        save(tmp_path / "out", replace=True)
     assert below(tmp_path) == sorted(["out", *(f"out/{name}" for name in names)])
 
 
