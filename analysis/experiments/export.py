@@ -6,6 +6,7 @@ cases each. Then one pile after another is sorted and written.
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,21 +16,26 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from headway.analysis.experiments.design import CASE
 from headway.analysis.experiments.plan import Plan
 from headway.analysis.experiments.status import State, campaign_status
 from headway.analysis.files.atomic import writing
-from headway.analysis.files.results_folder import results_folder
+from headway.analysis.files.results_folder import CASES, ORIGIN, SCENARIO, results_folder
 from headway.analysis.store.index import Index, first
+from headway.analysis.store.store import ORIGIN as STORED_ORIGIN
+from headway.analysis.store.store import SCENARIO as STORED_SCENARIO
 from headway.analysis.store.store import Store
 from headway.analysis.store.tables import STORED, table_file
 from headway.analysis.store.view import View
 from headway.simcore.manifest import write_manifest
+from headway.simcore.results import read_table
+from headway.traces.errors import InputError, shown
 
 _MOST_PILES = 500
 _PLACE = "place"
 
 
-def export(plan: Plan, store: Store, target: Path, pile_rows: int = 1 << 15) -> int:
+def export(plan: Plan, store: Store, target: Path, *, replace: bool = False, pile_rows: int = 1 << 15) -> int:
     """Write the tables of the finished runs of a campaign into a folder.
 
     Runs are in the order of the campaign and keep their names; the table `cases` describes them. The columns `scenario`
@@ -38,19 +44,25 @@ def export(plan: Plan, store: Store, target: Path, pile_rows: int = 1 << 15) -> 
     Args:
         plan: of the campaign.
         store: with its runs.
-        target: a folder; an earlier export in it is replaced as a whole.
+        target: a new or an empty folder.
+        replace: whether results in that folder are replaced.
         pile_rows: approximate number of rows that are sorted in memory at a time.
 
     Returns:
         The number of runs in the export.
 
     Raises:
-        InputError: the target cannot be written, or the store is damaged.
+        InputError: the target is in use or cannot be written, or the store is damaged.
     """
     view = store.view()
     places = _places(plan, view)
-    with results_folder(target) as folder, writing(target):
-        shutil.copyfile(plan.path, folder / "cases.parquet")
+    with results_folder(target, replace=replace) as new, writing(target):
+        folder = new.path
+        shutil.copyfile(plan.path, folder / CASES)
+        copy = store.cases(plan.campaign.name)
+        for suffix, name in ((STORED_SCENARIO, SCENARIO), (STORED_ORIGIN, ORIGIN)):
+            if copy.with_suffix(suffix).exists():
+                shutil.copyfile(copy.with_suffix(suffix), folder / name)
         (folder / "campaign.yaml").write_text(plan.campaign.text, encoding="utf-8", newline="")
         for name in (*plan.campaign.tables, "metrics"):
             with table_file(folder / f"{name}.parquet", STORED[name]) as file:
@@ -62,6 +74,28 @@ def export(plan: Plan, store: Store, target: Path, pile_rows: int = 1 << 15) -> 
                     file.write_table(table)
         write_manifest(folder)
     return len(places)
+
+
+def read_cases(path: Path) -> pa.Table:
+    """Read the table of cases: the columns `CASE`, then one for each axis.
+
+    Raises:
+        InputError: it is not such a table.
+    """
+    table = read_table(path)
+    if twice := [name for name, count in Counter(table.column_names).items() if count > 1]:
+        raise InputError(str(path), f"two columns named {shown(twice[0])}", "distinct column names")
+    kinds = dict(zip(table.column_names, table.schema.types, strict=True))
+    texts = {name for name, kind in kinds.items() if kind in (pa.string(), pa.large_string())}
+    numbers = {name for name, kind in kinds.items() if kind == pa.float64()}
+    whole = {name for name, kind in kinds.items() if kind == pa.int64()}
+    if (
+        not set(CASE) <= texts | whole
+        or whole != {"number", "seed"}
+        or kinds.keys() - texts - numbers - whole
+    ):
+        raise InputError(str(path), "a table with another schema", "a table of cases written by headway")
+    return table
 
 
 def _places(plan: Plan, view: View) -> Index:

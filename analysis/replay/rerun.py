@@ -37,11 +37,13 @@ class Replay:
         scenario: the world and the requests.
         result: the tables of the run.
         spans: the spans of the run, in order.
+        title: which of several runs it is; empty if there is only one.
     """
 
     scenario: Scenario
     result: Result
     spans: Sequence[Span]
+    title: str = ""
 
 
 def rerun(scenario: Scenario, policy: Policy, label: str) -> Replay:
