@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headway.analysis.console.progress import counted
-from headway.analysis.console.terminal import MOST_PROCESSES, DecisionLimit, reported, scenario_file, show
+from headway.analysis.console.terminal import (
+    MOST_PROCESSES,
+    DecisionLimit,
+    SmallestDifference,
+    reported,
+    scenario_file,
+    show,
+)
 from headway.analysis.console.terminal import decision_limit as allowed
 
 if TYPE_CHECKING:
@@ -83,6 +90,7 @@ def whatif(
         ),
     ] = None,
     decision_limit: DecisionLimit = None,
+    smallest_difference: SmallestDifference = None,
 ) -> None:
     """Compare a scenario with variants of it, run in the same worlds.
 
@@ -105,7 +113,7 @@ def whatif(
         options = RunOptions(decision_limit_s=allowed(decision_limit))
         study = _study(base)
         study = _asked(study, _changes(set_ or [], drop or [], shift_trace or []), variant or [], sweep)
-        study = _with_options(study, policy or [], replications, seed)
+        study = _with_options(study, policy or [], replications, seed, smallest_difference)
         prepared = prepare(study)
         target = out if out is not None else Path("results") / f"whatif-{prepared.base.name}"
         with results_folder(target) as folder:
@@ -154,10 +162,17 @@ def _asked(study: "Study", changes: "tuple[Change, ...]", variant: list[str], sw
     return replace(study, variants=variants, knob=knob, changes=(*study.changes, *changes))
 
 
-def _with_options(study: "Study", policy: list[str], replications: int | None, seed: int | None) -> "Study":
+def _with_options(
+    study: "Study", policy: list[str], replications: int | None, seed: int | None, smallest: str | None
+) -> "Study":
+    from headway.analysis.statistics import smallest_difference
+
     return replace(
         study,
         policies=tuple(policy) or study.policies,
         replications=study.replications if replications is None else replications,
         seed=study.seed if seed is None else seed,
+        smallest=study.smallest
+        if smallest is None
+        else smallest_difference(smallest, "--smallest-difference"),
     )

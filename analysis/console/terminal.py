@@ -32,6 +32,10 @@ DecisionLimit = Annotated[
         "fails; it has no part in results.",
     ),
 ]
+SmallestDifference = Annotated[
+    str | None,
+    typer.Option(metavar="SHARE", help="Smallest difference that matters, 1% by default."),
+]
 _output: ContextVar["TextIO | None"] = ContextVar("output", default=None)
 """Standard output as it was when the command began, whatever policies put in its place."""
 

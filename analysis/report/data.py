@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from headway.analysis.statistics.metrics import metrics
+from headway.analysis.statistics.metrics import metrics, request_times, token_times
 from headway.simcore.files.yaml_document import read_value
 from headway.simcore.results import Result
 from headway.traces.errors import InputError
@@ -110,21 +110,21 @@ def after_warm_up(data: ReportData, tokens: int) -> ReportData:
         begun = pd.MultiIndex.from_frame(rest.loc[rest["token"] == 0, ["run", "request"]])
         tables["requests"] = requests[pd.MultiIndex.from_frame(requests[["run", "request"]]).isin(begun)]
     index = data.runs.index
-    measured = _measured(rest, _last_s(rows[left_out]))
-    runs = data.runs.assign(**{name: column.reindex(index) for name, column in measured.items()})
-    return replace(data, runs=runs, tables=tables, warm_up=tokens)
+    measured = _measured(rest, _last_s(rows[left_out])).reindex(index)
+    if "requests" in tables:
+        over_requests = request_times(tables["requests"]).drop(columns="ttft_s").reindex(index)
+        measured = measured.assign(**over_requests)
+    return replace(data, runs=data.runs.assign(**measured), tables=tables, warm_up=tokens)
 
 
-def _measured(tokens: pd.DataFrame, watched_s: "pd.Series[float]") -> "dict[str, pd.Series[float]]":
-    """The metrics that change when tokens are left out, by run, if each is watched from some time on."""
+def _measured(tokens: pd.DataFrame, watched_s: "pd.Series[float]") -> pd.DataFrame:
+    """By run: the metrics of the remaining tokens, if each run is watched from some time on."""
     runs = tokens.groupby("run")
-    later = tokens[tokens["token"] > 0].groupby("run")["latency_s"]
     first = tokens[tokens["token"] == 0].groupby("run")["latency_s"].mean()
     # A request may have arrived, and waited, before.
     begin_s = np.maximum(runs["start_s"].first(), watched_s.reindex(runs.size().index))
-    percentiles = {f"tpot_p{p}_s": later.quantile(p / 100) for p in (50, 95, 99)}
     rate = runs.size() / (_last_s(tokens) - begin_s)
-    return {**percentiles, "tpot_max_s": later.max(), "ttft_s": first, "tokens_per_s": rate}
+    return token_times(tokens[tokens["token"] > 0]).assign(ttft_s=first, tokens_per_s=rate)
 
 
 def _last_s(tokens: pd.DataFrame) -> "pd.Series[float]":

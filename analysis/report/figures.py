@@ -13,6 +13,7 @@ from headway.analysis.figures import PAGE, Size
 from headway.analysis.report.data import ReportData, alone
 from headway.analysis.report.per_world import by_world, effects
 from headway.analysis.report.ranking import Ranking
+from headway.analysis.statistics import Interval
 from headway.simcore.files.schema import NAME
 
 _FILE_NAME = re.compile(NAME)
@@ -45,11 +46,12 @@ def report_figures(data: ReportData, found: Ranking, size: Size = PAGE) -> Itera
 
 
 def _of_policies(data: ReportData, found: Ranking, size: Size) -> Iterator[ReportFigure]:
-    others = {p: c.percent for p, c in found.changes.items() if p != found.best}
+    others = {policy: _percent(one.change) for policy, one in found.changes.items()}
     if others:
         label = f"{found.metric.name} against {found.best} [%]"
         caption = (
-            "Geometric mean over worlds with its 95 % interval; what reaches the line at 0 is no difference."
+            "Geometric mean over worlds. The 95 % intervals hold together for all pairs of policies; one that reaches "
+            "the line at 0 shows no sure difference. Long ones are cut."
         )
         if found.worlds == 1:
             caption = "One world: there is no interval."
@@ -80,6 +82,14 @@ def _of_policies(data: ReportData, found: Ranking, size: Size) -> Iterator[Repor
             caption,
             figures.gap_figure(gaps, "time of all tokens above the optimum's [%]", size),
         )
+
+
+def _percent(change: Interval) -> Interval:
+    """In percent; ends that would make the others of the figure unreadable are cut."""
+    value = 100.0 * change.value
+    reach = 3.0 * abs(value) + 10.0
+    low, high = max(100.0 * change.low, value - reach), min(100.0 * change.high, value + reach)
+    return Interval(value, low, high, change.count)
 
 
 def _of_tokens(data: ReportData, size: Size) -> Iterator[ReportFigure]:

@@ -17,6 +17,7 @@ from headway.analysis.figures.axes import plain
 from headway.analysis.figures.latency_cdf import draw_shares
 from headway.analysis.figures.style import literal, looks, styled
 from headway.analysis.formatting import time_unit
+from headway.analysis.statistics.metrics import METRICS, Metric
 from headway.analysis.whatif.differences import ended
 from headway.analysis.whatif.runs import Findings
 from headway.simcore.files.overrides.changes import Scale, Set
@@ -26,12 +27,8 @@ _WIDEST = 60
 _LOG_FROM_RATIO = 8.0
 """A knob is drawn on a logarithmic axis if its largest value is so many times its smallest."""
 
-_SWEPT = (
-    ("ttft_s", "Time to first token [{}]"),
-    ("tpot_p50_s", "Time per output token, median [{}]"),
-    ("tpot_p99_s", "Time per output token, p99 [{}]"),
-    ("tokens_per_s", "Tokens per second"),
-)
+_SWEPT = ("tokens_per_s", "ttft_s", "ttft_p95_s", "tpot_p50_s", "tpot_max_s")
+"""Four metrics: TTFT is the only one with one request per run, and its percentile stands for it with several."""
 _MARKERS = "osD^vP*X"
 
 
@@ -105,9 +102,10 @@ def sweep_figure(findings: Findings) -> Figure:
     with styled():
         policies = list(dict.fromkeys(levels["policy"]))
         figure = Figure(figsize=(10.0, 7.0 + 0.25 * math.ceil((len(policies) + 1) / 3)), layout="constrained")
-        for axes, (metric, name) in zip(figure.subplots(2, 2).flat, _SWEPT, strict=True):
-            unit = _sweep_panel(axes, levels[levels["metric"] == metric], axis, metric)
-            axes.set_title(name.format(unit), loc="left")
+        swept = [METRICS[column] for column in _SWEPT if (levels["metric"] == column).any()]
+        for axes, metric in zip(figure.subplots(2, 2).flat, swept, strict=True):
+            unit = _sweep_panel(axes, levels[levels["metric"] == metric.column], axis, metric)
+            axes.set_title(f"{metric.name.capitalize()} [{unit}]", loc="left")
             axes.set_xlabel(literal(axis.label))
         handles, names = list(figure.axes[0].get_lines()[: len(policies)]), list(map(literal, policies))
         if (levels["complete"] == 0).any():
@@ -118,10 +116,10 @@ def sweep_figure(findings: Findings) -> Figure:
     return figure
 
 
-def _sweep_panel(axes: Axes, rows: pd.DataFrame, axis: _Axis, metric: str) -> str:
+def _sweep_panel(axes: Axes, rows: pd.DataFrame, axis: _Axis, metric: Metric) -> str:
     """Draw one metric; the unit in which it is shown."""
     styles = looks(rows["policy"].unique())
-    unit_s, unit = _unit(metric, float(rows["mean"].max()))
+    unit_s, unit = time_unit([float(rows["mean"].max())]) if metric.unit == "s" else (1.0, metric.unit)
     missing: list[tuple[list[float], Any]] = []
     for (policy, line), marker in zip(rows.groupby("policy", sort=False), cycle(_MARKERS), strict=False):
         style = styles[str(policy)]
@@ -148,12 +146,6 @@ def _highest(rows: pd.DataFrame) -> float:
     """The top of all points and bands; 1 where there is none above 0."""
     ends = rows[["mean", "high"]].to_numpy(dtype=np.float64)
     return float(ends[np.isfinite(ends)].max(initial=0.0)) or 1.0
-
-
-def _unit(metric: str, most: float) -> tuple[float, str]:
-    if metric == "tokens_per_s":
-        return 1.0, "1/s"
-    return time_unit([most])
 
 
 def _axis(knob: Sequence[Set | Scale]) -> _Axis:

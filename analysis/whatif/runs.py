@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -57,7 +58,8 @@ class Findings:
         """Paired differences from the base, or from the first policy; none in a sweep. See `differences`."""
         if self.study.kind == "sweep":
             return pd.DataFrame()
-        return differences(self.runs, "variant" if self.study.kind == "variants" else "policy")
+        by: Literal["variant", "policy"] = "variant" if self.study.kind == "variants" else "policy"
+        return differences(self.runs, by, smallest=self.study.smallest, exact=not self.random)
 
     @cached_property
     def levels(self) -> pd.DataFrame:
