@@ -212,7 +212,7 @@ def _worlds(findings: Findings) -> list[str]:
         return lines
     found = findings.differences
     count, smallest = int(found["change"].notna().sum()), f"{100.0 * study.smallest:g} %"
-    lines.append(f"All {count} intervals hold together. The smallest difference that matters is {smallest}.")
+    lines.append(f"All {count} intervals hold together with 95 % confidence. The smallest difference that matters is {smallest}.")
     needed = found["needed"].max()
     if not math.isnan(needed):
         about = f"About {needed:.0f} worlds (--replications {needed:.0f})"
