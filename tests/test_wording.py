@@ -17,6 +17,9 @@ PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - {ROOT /
 """All pages except the reference of scenario files, which is generated from `simcore.files.schema`."""
 
 CLEAN = [
+    "analysis/report",
+    "analysis/statistics",
+    "analysis/whatif",
     "policies",
     "simcore/__init__.py",
     "simcore/arrays.py",

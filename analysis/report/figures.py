@@ -1,4 +1,4 @@
-"""The figures of a report: whichever its tables allow."""
+"""The figures of a report; which of them depends on the tables of the results."""
 
 import re
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ _OPTIMA = ("exact", "exact-milp")
 
 @dataclass(frozen=True, eq=False)
 class ReportFigure:
-    """A figure, and what is to be said of it.
+    """A figure with its title and caption.
 
     Attributes:
         name: of its file.
-        title: what it shows.
+        title: its subject.
         caption: how to read it.
-        figure: the picture.
+        figure: the Matplotlib figure.
     """
 
     name: str
@@ -74,7 +74,7 @@ def _of_policies(data: ReportData, found: Ranking, size: Size) -> Iterator[Repor
     if gaps is not None and gaps["gap"].notna().any():
         caption = (
             "A dot per run, and their median with its 95 % interval, in which the seeds are the units. The optimum is "
-            "that of each interval alone."
+            "that of each interval by itself."
         )
         yield ReportFigure(
             "gaps",
@@ -85,7 +85,7 @@ def _of_policies(data: ReportData, found: Ranking, size: Size) -> Iterator[Repor
 
 
 def _percent(change: Interval) -> Interval:
-    """In percent; ends that would make the others of the figure unreadable are cut."""
+    """In percent; long intervals are cut, so that the other ones remain readable."""
     value = 100.0 * change.value
     reach = 3.0 * abs(value) + 10.0
     low, high = max(100.0 * change.low, value - reach), min(100.0 * change.high, value + reach)
@@ -99,18 +99,18 @@ def _of_tokens(data: ReportData, size: Size) -> Iterator[ReportFigure]:
     together = "" if alone(data.runs) else "Tokens of all worlds and settings together. "
     early = ""
     if (data.runs["status"] != "complete").any():
-        early = " Runs that ended early are there with the tokens that they made."
+        early = " Runs that ended early are included with their tokens."
     yield ReportFigure(
         "latency-distribution",
         "Time per output token",
-        f"{together}Left, the share of tokens that came within a time; right, of those that took longer.{early}",
+        f"{together}Left: the share of tokens with at most this latency. Right: the share with a longer latency.{early}",
         figures.distribution_figure(tokens, size),
     )
     requests = data.tables.get("requests", data.runs)
     yield ReportFigure(
         "letter-values",
         "Times to first token and per output token",
-        f"{together}Each box holds half of what the next wider one leaves out; the line in the middle is the median."
+        f"{together}The widest box holds half of all values, each further pair of boxes half of the rest; the line is the median."
         f"{early}",
         figures.boxen_figure(requests, tokens, size),
     )
@@ -126,13 +126,13 @@ def _of_tokens(data: ReportData, size: Size) -> Iterator[ReportFigure]:
 def _of_places(data: ReportData, size: Size) -> Iterator[ReportFigure]:
     tables = data.tables
     if not alone(data.runs):
-        # What a device did in one world of many is no finding of the campaign.
+        # The details of one world among many are not a result of the campaign.
         return
     if {"devices", "tokens"} <= set(tables):
         yield ReportFigure(
             "memory",
             "Memory of every device",
-            "What the model holds. Crosses: more than was free, so that some was read from disk.",
+            "Memory that the model uses. Crosses: more than was free, so some was read from disk.",
             figures.memory_figure(tables["devices"], tables["tokens"], size),
         )
     if {"devices", "links"} <= set(tables):
@@ -147,21 +147,21 @@ def _of_places(data: ReportData, size: Size) -> Iterator[ReportFigure]:
         devices = list(tables["devices"]["device"].unique()) if "devices" in tables else []
         yield ReportFigure(
             "placement",
-            "Which head lives where",
-            "A line per attention head, the first layer on top; its colour is the device that holds it and its cache.",
+            "Device of each head",
+            "A line per attention head, the first layer on top. The colour is the device with the head and its cache.",
             figures.placement_figure(tables["placements"], tables["tokens"], size, first=devices),
         )
     if "migrations" in tables:
         yield ReportFigure(
             "migrations",
             "Blocks that moved",
-            "Bytes that moved so far; every step is a block that arrived.",
+            "Cumulative bytes; every step is the arrival of a block.",
             figures.migration_figure(tables["migrations"], list(data.policies), size),
         )
 
 
 def relative(data: ReportData, found: Ranking, axis: str) -> pd.DataFrame:
-    """How many times the best each policy is at each level of an axis: a row per policy, a column per level."""
+    """The metric of each policy over that of the best at each level of an axis: rows are policies, columns levels."""
     levels = {}
     for level, runs in data.runs.groupby(axis, sort=False):
         logs = effects(by_world(data, found.metric.column, runs))
@@ -171,7 +171,7 @@ def relative(data: ReportData, found: Ranking, axis: str) -> pd.DataFrame:
 
 
 def gaps_to_optimum(data: ReportData) -> pd.DataFrame | None:
-    """Time of all tokens above that of the optimum in the same world, by run; None if no optimum was run."""
+    """Relative excess of the time of all tokens over the optimum in the same world, by run; None without an optimum."""
     optimum = next((name for name in _OPTIMA if name in data.policies), None)
     if optimum is None or "tokens" not in data.tables:
         return None

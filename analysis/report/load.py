@@ -150,7 +150,7 @@ def _of_runs(
     """The rows of some runs, whose names stand there once and not in every row.
 
     Raises:
-        InputError: something is missing in them, or beyond measure.
+        InputError: values are missing or too large.
     """
     known = pa.array(names, pa.string())
     schema = pa.schema([STORED[table].field(name) for name in columns]).set(0, pa.field("run", pa.int32()))

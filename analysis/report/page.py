@@ -1,4 +1,4 @@
-"""The page itself: everything in one file, and nothing fetched from anywhere."""
+"""The HTML page: one file that loads nothing else."""
 
 import base64
 import hashlib
@@ -28,8 +28,8 @@ def page(
 ) -> str:
     """The report as HTML; equal data gives equal text.
 
-    Names and texts of the user's are escaped by the template, their control characters and marks of direction are shown
-    as escapes, and a policy for its content keeps the page from fetching anything or running any script but its own.
+    The template escapes the user's names and texts; their control characters and marks of direction are shown as
+    escapes. A content security policy prevents the page from loading anything and from running foreign scripts.
 
     Args:
         data: the runs.

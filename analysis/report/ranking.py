@@ -65,7 +65,7 @@ class Ranking:
         return 1.0, self.metric.unit
 
     def verdict_on(self, policy: str) -> str:
-        """One or a few words on a policy against the best."""
+        """The verdict on a policy against the best, in a few words."""
         if policy == self.best:
             return "the best"
         change = self.changes.get(policy)
@@ -117,7 +117,7 @@ def _best(values: pd.DataFrame, complete: Mapping[str, tuple[int, int]], metric:
     if not candidates:
         return None
     logs = effects(values[candidates]) * (1.0 if metric.lower else -1.0)
-    # Runs come in the order of their names, which must not decide between policies that are equal but for rounding.
+    # The order of the runs must not decide between policies that are equal up to rounding.
     equal = logs[logs <= logs.min() + _EQUAL].index
     return min(map(str, equal), default=None)
 
@@ -134,7 +134,7 @@ def _changes(values: pd.DataFrame, best: str, rankings: int, smallest: float) ->
 
 
 def verdict(found: Ranking) -> str:
-    """The outcome in a few sentences, which claim no more than the runs show."""
+    """The result of a ranking in a few sentences."""
     name = found.metric.name
     if found.best is None:
         return f"No run came to its end with a {name} to compare."
@@ -166,13 +166,13 @@ def verdict(found: Ranking) -> str:
 
 
 def _lead(found: Ranking, best: str) -> str:
-    """That others, which may even be better, were left out because they completed less."""
+    """A note that the best is chosen only among the policies that completed most of their runs."""
     shares = {p: done / total for p, (done, total) in found.complete.items() if found.levels[p] is not None}
     return "among those that completed most of their runs, " if min(shares.values()) < shares[best] else ""
 
 
 def listed(parts: Sequence[str], last: str = "and") -> str:
-    """Parts of a sentence in a row."""
+    """Join parts of a sentence."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}"
 
 

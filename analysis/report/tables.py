@@ -1,4 +1,4 @@
-"""The tables of a report, as texts with the values they are sorted by."""
+"""The tables of a report: the text of each cell, and the value by which it is sorted."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +15,12 @@ from headway.analysis.statistics import Comparison, Interval
 from headway.analysis.statistics.metrics import shown_metrics
 
 MOST_RUNS = 200
-"""A longer table of runs would bury the rest; the folder has all."""
+"""Most rows of the table of runs; the results have all."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """The head of a column, and whether it holds numbers."""
+    """The head of a column, and whether the column has numbers."""
 
     text: str
     number: bool = True
@@ -31,9 +31,9 @@ class Cell:
     """A cell.
 
     Attributes:
-        text: what is shown.
-        value: what it is sorted by in a column of numbers; empty where there is none.
-        small: an interval, shown below.
+        text: as shown.
+        value: the sort key in a column of numbers; empty if the cell has none.
+        small: an interval, shown below the text.
     """
 
     text: str
@@ -121,7 +121,7 @@ def settings(data: ReportData, found: Ranking) -> ReportTable | None:
 
 
 def runs_table(data: ReportData) -> ReportTable | None:
-    """Every run; of many, those that ended early, if any did."""
+    """Every run; if there are too many, those that ended early."""
     runs, title = data.runs, "All runs"
     if len(runs) > MOST_RUNS:
         early = runs[runs["status"] != "complete"]
@@ -153,7 +153,7 @@ def runs_table(data: ReportData) -> ReportTable | None:
 
 
 def scenario_tables(text: str) -> list[ReportTable]:
-    """What a scenario file says of its model, devices and links, as it is written there."""
+    """The model, devices and links of a scenario file, as written there."""
     document = described(text)
     found = []
     rest = {
@@ -193,7 +193,7 @@ def _inner(value: object) -> str:
 
 
 def _entries(title: str, entries: Mapping[str, Any]) -> ReportTable:
-    """One row per entry, one column per key that any of them has."""
+    """One row per entry, one column per key of any entry."""
     keys = list(dict.fromkeys(key for entry in entries.values() if isinstance(entry, dict) for key in entry))
     rows = [
         [Cell(str(name)), *(Cell(written(entry.get(key)) if isinstance(entry, dict) else "") for key in keys)]

@@ -81,7 +81,7 @@ def compare(
         after: the same worlds in the same order.
         comparisons: number of comparisons in the study.
         smallest: smallest interesting difference, as a share of `before`.
-        exact: nothing depends on the seed, so that one world is all there is; of other single worlds nothing is sure.
+        exact: nothing depends on the seed, so one world is enough. Otherwise one world gives "unsure".
 
     Raises:
         ValueError: the shapes differ, or a value is not finite.

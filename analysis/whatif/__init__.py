@@ -1,7 +1,7 @@
-"""What if: a scenario and variants of it in the same worlds, and what the difference is.
+"""What-if studies: run a scenario and variants of it in the same worlds, and compare them.
 
-`what_if` compares variants with their base, or policies with each other; `sweep` turns one knob.
-`simcore.files.overrides.changes` has the vocabulary of changes, docs/whatif.md the tutorial.
+`what_if` compares variants with their base, or policies with each other; `sweep` varies one key.
+`simcore.files.overrides.changes` defines the changes, docs/whatif.md is the tutorial.
 """
 
 from headway.analysis.whatif.api import sweep, what_if

@@ -27,7 +27,7 @@ def differences(
         runs: rows with `variant`, `policy`, `seed`, `status` and the metrics.
         by: the column whose labels are compared.
         smallest: smallest interesting difference, as a share.
-        exact: nothing depends on the seed, so that one world is all there is.
+        exact: nothing depends on the seed, so one world is enough.
 
     Returns:
         One row per comparison and metric: `variant`, `policy`; `against`, the label compared with; `metric`; `before`
@@ -95,7 +95,7 @@ def levels(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def ended(runs: pd.DataFrame) -> str:
-    """How those runs ended that were not complete; "complete" if all were."""
+    """The statuses of the runs that are not complete; "complete" if all are."""
     return ", ".join(sorted(set(runs["status"]) - {"complete"})) or "complete"
 
 
@@ -111,5 +111,5 @@ def _mean(values: npt.NDArray[np.float64]) -> float:
 
 
 def _why_none(before: pd.DataFrame, after: pd.DataFrame) -> str:
-    """How the runs ended that leave no pair to compare."""
+    """The statuses of the runs because of which no pair can be compared."""
     return ended(after if (before["status"] == "complete").any() else before)

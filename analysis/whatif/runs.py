@@ -161,7 +161,7 @@ def _labels(choices: tuple[PolicyChoice, ...]) -> tuple[str, ...]:
 
 
 def _check_cases(study: Study, base: Scenario, labels: tuple[str, ...]) -> bool:
-    """Load every case once, so that a mistake is told before anything is run; whether any depends on the seed."""
+    """Load every case once, so that errors come before any run; whether any depends on the seed."""
     random = _is_random(study.scenario, study.changes, base)
     for variant, changes in study.cases.items():
         try:

@@ -48,43 +48,23 @@ def _matrix(findings: Findings) -> Table:
 
 
 def _best(findings: Findings) -> Iterator[str]:
-    """The case with the highest rate of tokens, and whether it is better than the base."""
+    """The case with the highest rate of tokens, and all cases that are better than their base."""
     levels = _of_metric(findings.levels)
     most = levels["complete"].max()
     known = levels[(levels["complete"] == most) & levels["mean"].notna()]
     if known.empty:
         return
     best = known.loc[known["mean"].idxmax()]
-    text = f"Best: {best['variant']} under {best['policy']}, {number(best['mean'])} {_MATRIX.unit}"
+    yield f"Best: {best['variant']} under {best['policy']}, {number(best['mean'])} {_MATRIX.unit}."
     if findings.study.kind == "sweep":
-        yield f"{text}."
         return
     found = _of_metric(findings.differences)
-    mine = found[(found["variant"] == best["variant"]) & (found["policy"] == best["policy"])]
-    if mine.empty:
-        yield f"{text}; {_none_better(found, findings)}."
-        return
-    row = mine.iloc[0]
-    against = (
-        f"{row['against']} under {row['policy']}" if findings.study.kind == "variants" else row["against"]
-    )
-    verdict = f"{row['verdict']} than" if row["verdict"] in _MATRIX.words else f"{row['verdict']}, against"
-    yield f"{text}; {percent(row['change'])}, {verdict} {against}."
-
-
-def _none_better(found: pd.DataFrame, findings: Findings) -> str:
-    """What can be said of the others if the base, or the first policy, is the best."""
-    better = found[found["verdict"] == "better"]
-    if better.empty:
-        return (
-            "no variant is better than the base"
-            if findings.study.kind == "variants"
-            else "no policy is better"
-        )
-    return "better than the base under the same policy: " + ", ".join(
-        f"{row['variant']} under {row['policy']} ({percent(row['change'])})"
-        for row in better.to_dict("records")
-    )
+    better = found[found["verdict"] == "better"].sort_values("change", ascending=False, kind="stable")
+    cases = [
+        f"{row['variant']} under {row['policy']} ({percent(row['change'])})" for _, row in better.iterrows()
+    ]
+    base = "the base under the same policy" if findings.study.variants else found["against"].iloc[0]
+    yield f"Better than {base}: {', '.join(cases) or 'none'}."
 
 
 def _of_metric(table: pd.DataFrame) -> pd.DataFrame:
@@ -97,13 +77,10 @@ class _Units:
     def __init__(self, levels: pd.DataFrame) -> None:
         most = levels.groupby("metric")["mean"].max()
         self._units: dict[str, tuple[float, str]] = {"peak_bytes": byte_unit(float(most["peak_bytes"]))}
-        times = [str(metric) for metric in most.index if METRICS[str(metric)].unit == "s"]
-        for group in (
-            [t for t in times if t.startswith("tpot")],
-            [t for t in times if not t.startswith("tpot")],
-        ):
-            # The longest stall would hide all others in a unit of its own.
-            self._units |= dict.fromkeys(group, time_unit(most[group].drop("tpot_max_s", errors="ignore")))
+        times = [metric for metric in map(str, most.index) if METRICS[metric].unit == "s"]
+        tpot = time_unit([most["tpot_p50_s"]])
+        others = time_unit(most[[metric for metric in times if not metric.startswith("tpot")]])
+        self._units |= {metric: tpot if metric.startswith("tpot") else others for metric in times}
 
     def head(self, metric: str) -> str:
         """The name of a metric with its unit."""
@@ -198,7 +175,7 @@ def _endings(findings: Findings) -> list[str]:
 
 
 def _worlds(findings: Findings) -> list[str]:
-    """The worlds that the numbers are from, the criterion of the verdicts, and how many worlds more would help."""
+    """The worlds, the confidence of the intervals, and how many worlds would settle unsure verdicts."""
     study = findings.study
     common = [f"Everywhere: {_texts(study.changes)}"] if study.changes else []
     if not findings.random:
@@ -212,7 +189,8 @@ def _worlds(findings: Findings) -> list[str]:
         return lines
     found = findings.differences
     count, smallest = int(found["change"].notna().sum()), f"{100.0 * study.smallest:g} %"
-    lines.append(f"All {count} intervals hold together with 95 % confidence. The smallest difference that matters is {smallest}.")
+    lines.append(f"All {count} intervals hold together with 95 % confidence.")
+    lines.append(f"The smallest difference that matters is {smallest}.")
     needed = found["needed"].max()
     if not math.isnan(needed):
         about = f"About {needed:.0f} worlds (--replications {needed:.0f})"

@@ -416,7 +416,8 @@ Tokens/s
  base                            36,958
  devices.desk.compute*0.5  18,479 worse
 
-Best: base under single, 36,958 tokens/s; no variant is better than the base.
+Best: base under single, 36,958 tokens/s.
+Better than the base under the same policy: none.
 
 devices.desk.compute*0.5
  Policy  Metric              Base  Variant   Change  Verdict
@@ -485,6 +486,20 @@ def test_the_command_sweeps(fixed: Path) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
     assert printed(done) == SWEPT
     assert {"sweep.svg", "sweep.png", "levels.csv"} <= names_in(fixed.parent / "swept")
+
+
+def test_the_matrix_comes_first_and_names_the_changes_that_help(fixed: Path) -> None:
+    """One device computes alone: its speed is the rate of tokens, and the Wi-Fi has no effect."""
+    done = headway(
+        fixed.parent, "fixed.yaml", "--variant", "quick: devices.desk.compute*2", "--policy", "single",
+        "--variant", "wifi: links.wifi.bandwidth*2", "--policy", "round-robin",
+    )  # fmt: skip
+    assert printed(done).splitlines()[1].split() == ["Variant", "single", "round-robin"]
+    rows = printed(done).splitlines()[3:6]
+    assert [row.split()[0] for row in rows] == ["base", "quick", "wifi"]
+    assert rows[2].split()[2] == "same"
+    assert "Best: quick under single" in printed(done)
+    assert "quick under single (+100 %)" in printed(done)
 
 
 def test_the_tables_in_the_folder_are_the_findings(lab: Path) -> None:
