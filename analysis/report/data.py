@@ -26,7 +26,7 @@ class ReportData:
         runs: one row per run: `run`, `policy` (its label), `seed`, `status`, `detail`, `end_s`, the axes, and the
             metrics of `analysis.statistics.metrics`.
         axes: columns of `runs` that were varied.
-        tables: detailed tables by the names of docs/results.md, in the order of `runs`. Their column `run` is the row number
+        tables: detailed tables by the names of docs/results.md, in the order of `runs`. Their column `run` is the row
             in `runs`, and `policy` the policy of that row. If a policy has several runs, there are only the columns of
             requests and tokens that a report shows.
         documents: YAML files of the user, by name.

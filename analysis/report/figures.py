@@ -103,15 +103,14 @@ def _of_tokens(data: ReportData, size: Size) -> Iterator[ReportFigure]:
     yield ReportFigure(
         "latency-distribution",
         "Time per output token",
-        f"{together}Left: the share of tokens with at most this latency. Right: the share with a longer latency.{early}",
+        f"{together}Left: share of tokens with at most this latency. Right: share with a longer latency.{early}",
         figures.distribution_figure(tokens, size),
     )
     requests = data.tables.get("requests", data.runs)
     yield ReportFigure(
         "letter-values",
         "Times to first token and per output token",
-        f"{together}The widest box holds half of all values, each further pair of boxes half of the rest; the line is the median."
-        f"{early}",
+        f"{together}The widest box holds half of all values, each further pair half of the rest. Line: median.{early}",
         figures.boxen_figure(requests, tokens, size),
     )
     yield ReportFigure(
