@@ -17,9 +17,22 @@ PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - {ROOT /
 """All pages except the reference of scenario files, which is generated from `simcore.files.schema`."""
 
 CLEAN = [
+    "analysis/__init__.py",
+    "analysis/cli.py",
+    "analysis/commands",
+    "analysis/compare.py",
+    "analysis/console",
+    "analysis/files",
+    "analysis/late_changes.py",
+    "analysis/replay/exported_run.py",
+    "analysis/replay/rerun.py",
+    "analysis/replay/stored_run.py",
     "analysis/report",
+    "analysis/results.py",
     "analysis/statistics",
     "analysis/whatif",
+    "headway/__init__.py",
+    "headway/__main__.py",
     "policies",
     "simcore/__init__.py",
     "simcore/arrays.py",

@@ -1,4 +1,4 @@
-"""The results of runs as tables for a terminal."""
+"""Tables of the results of runs, for a terminal."""
 
 import math
 from collections.abc import Collection, Hashable, Mapping
@@ -35,7 +35,7 @@ def summary_table(result: Result) -> Table:
 
 
 def memory_table(result: Result, scenario: Scenario) -> Table:
-    """One row per device, one column per run; beside them what there is, and the least that others left free of it."""
+    """One row per device, one column per run, and columns of the capacity and the least free memory."""
     peaks = {(row["run"], row["device"]): row for row in peak_memory(result).to_dict("records")}
     factor, unit = byte_unit(float(scenario.cluster.memory_bytes.max()))
     runs = list(result.runs["run"])
@@ -53,12 +53,12 @@ def memory_table(result: Result, scenario: Scenario) -> Table:
 
 
 def _name(row: dict[Hashable, Any]) -> str:
-    """The run, and how it ended if not with its last token."""
+    """The name of the run, and its status if it is not complete."""
     return row["run"] if row["status"] == "complete" else f"{row['run']} ({row['status']})"
 
 
 def endings(result: Result) -> list[str]:
-    """One line for each run that ended before its last token."""
+    """One line for each run that is not complete."""
     ended = result.runs[result.runs["status"] != "complete"]
     return [
         f"{row['run']}: {row['status']} after {row['tokens']:,} tokens: {row['detail']}"
@@ -67,7 +67,7 @@ def endings(result: Result) -> list[str]:
 
 
 def lateness(late: Mapping[str, Lateness]) -> list[str]:
-    """One line for each paced run, by label, and an empty one after them; nothing where no run was paced."""
+    """One line for each paced run, by label, and an empty line; nothing if no run was paced."""
     lines = [
         f"Behind the wall clock under {label}: median {_milliseconds(one.median_s)}, p99 {_milliseconds(one.p99_s)}, "
         f"at most {_milliseconds(one.worst_s)}, over {one.events:,} events"
@@ -77,7 +77,7 @@ def lateness(late: Mapping[str, Lateness]) -> list[str]:
 
 
 def audited(audits: Collection[Audit]) -> list[str]:
-    """One line on all audited runs together; nothing where no run was audited."""
+    """One line on all audited runs together; nothing if no run was audited."""
     events, checks = sum(one.events for one in audits), sum(one.checks for one in audits)
     return [f"Audited: no law broken in {checks:,} checks after {events:,} events"] if audits else []
 
@@ -87,7 +87,7 @@ def _milliseconds(seconds: float) -> str:
 
 
 def grid(title: str | None, left: list[str], right: list[str]) -> Table:
-    """An empty table: its title, if any, and the heads of columns that are text and of those that are numbers."""
+    """A table without rows: columns of text first, then columns of numbers."""
     table = Table(
         title=None if title is None else Text(title), box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False
     )

@@ -1,11 +1,12 @@
-"""The tables of one campaign, out of a store that may hold many.
+"""Write the tables of one campaign of a store to a folder, and read the table of cases.
 
-A store has runs in the order in which they ended, an export in the order of the campaign, and neither fits into memory.
-So the rows of a table are dealt out to piles, each of runs that follow each other in the campaign; then one pile after
-another is put in order and written.
+A store has its runs in the order in which they ended, an export in the order of the campaign, and neither fits into
+memory. So the rows of a table are divided into piles, each of runs that follow each other in the campaign; then one
+pile after another is sorted and written.
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,15 +16,20 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from headway.analysis.experiments.design import CASE
 from headway.analysis.experiments.plan import Plan
 from headway.analysis.experiments.status import State, campaign_status
 from headway.analysis.files.atomic import writing
-from headway.analysis.files.results_folder import results_folder
+from headway.analysis.files.results_folder import CASES, ORIGIN, SCENARIO, results_folder
 from headway.analysis.store.index import Index, first
+from headway.analysis.store.store import ORIGIN as STORED_ORIGIN
+from headway.analysis.store.store import SCENARIO as STORED_SCENARIO
 from headway.analysis.store.store import Store
 from headway.analysis.store.tables import STORED, table_file
 from headway.analysis.store.view import View
 from headway.simcore.manifest import write_manifest
+from headway.simcore.results import read_table
+from headway.traces.errors import InputError, shown
 
 _PILE = 1 << 15
 """Rows of a table that are put in order in memory, about."""
@@ -32,27 +38,33 @@ _MOST_PILES = 500
 _PLACE = "place"
 
 
-def export(plan: Plan, store: Store, target: Path) -> int:
+def export(plan: Plan, store: Store, target: Path, *, replace: bool = False) -> int:
     """Write the tables of a campaign, as far as it is made, into a folder of its own.
 
-    Runs stand in the order of the campaign, and are called as in the store; the table `cases` says what each is. What
-    `runs` says of scenario and changes is what this campaign calls them.
+    Runs are in the order of the campaign and have the names that they have in the store; the table `cases` describes
+    them. Scenario and changes in `runs` are named as in this campaign.
 
     Args:
         plan: of the campaign.
         store: with its runs.
-        target: a folder, replaced as a whole if it holds results of an earlier export.
+        target: a new or an empty folder.
+        replace: whether results in that folder are replaced.
 
     Returns:
         How many runs were written.
 
     Raises:
-        InputError: the target cannot be written.
+        InputError: the target is in use, or cannot be written.
     """
     view = store.view()
     places = _places(plan, view)
-    with results_folder(target) as folder, writing(target):
-        shutil.copyfile(plan.path, folder / "cases.parquet")
+    with results_folder(target, replace=replace) as new, writing(target):
+        folder = new.path
+        shutil.copyfile(plan.path, folder / CASES)
+        copy = store.cases(plan.campaign.name)
+        for suffix, name in ((STORED_SCENARIO, SCENARIO), (STORED_ORIGIN, ORIGIN)):
+            if copy.with_suffix(suffix).exists():
+                shutil.copyfile(copy.with_suffix(suffix), folder / name)
         (folder / "campaign.yaml").write_text(plan.campaign.text, encoding="utf-8", newline="")
         for name in (*plan.campaign.tables, "metrics"):
             with table_file(folder / f"{name}.parquet", STORED[name]) as file:
@@ -63,6 +75,28 @@ def export(plan: Plan, store: Store, target: Path) -> int:
                     file.write_table(table)
         write_manifest(folder)
     return len(places)
+
+
+def read_cases(path: Path) -> pa.Table:
+    """Read the table of cases: the columns `CASE`, then one for each axis.
+
+    Raises:
+        InputError: it is not such a table.
+    """
+    table = read_table(path)
+    if twice := [name for name, count in Counter(table.column_names).items() if count > 1]:
+        raise InputError(str(path), f"two columns named {shown(twice[0])}", "distinct column names")
+    kinds = dict(zip(table.column_names, table.schema.types, strict=True))
+    texts = {name for name, kind in kinds.items() if kind in (pa.string(), pa.large_string())}
+    numbers = {name for name, kind in kinds.items() if kind == pa.float64()}
+    whole = {name for name, kind in kinds.items() if kind == pa.int64()}
+    if (
+        not set(CASE) <= texts | whole
+        or whole != {"number", "seed"}
+        or kinds.keys() - texts - numbers - whole
+    ):
+        raise InputError(str(path), "a table with another schema", "a table of cases written by headway")
+    return table
 
 
 def _places(plan: Plan, view: View) -> Index:

@@ -177,7 +177,7 @@ def _attempt(world: Scenario | InfeasibleWorld, task: Task, options: RunOptions)
         if policy_digest(policy) != task.policy:
             raise WrongCodeError(f"another {shown(task.choice.name)} at a worker than at the runner")
         if isinstance(world, InfeasibleWorld):
-            tables |= _infeasible_run(world, task, policy.name)
+            tables |= infeasible_run(world, task.run, policy.name, task.tables)
         else:
             result = simulate(world, policy, options, run=task.run)
     except WrongCodeError:
@@ -209,15 +209,26 @@ def _together(attempts: Sequence[_Attempt]) -> Iterator[Tables]:
         if one.result is not None:
             groups.setdefault(one.task.tables, []).append(one.result)
     for names, results in groups.items():
-        result = combine(results)
-        tables = {name: _table(name, getattr(result, name)) for name in names}
-        yield tables | ({"metrics": _table("metrics", metrics(result))} if "runs" in names else {})
+        yield result_tables(combine(results), names)
 
 
-def _infeasible_run(world: InfeasibleWorld, task: Task, policy: str) -> Tables:
-    """Rows of a run that cannot begin, because its model fits nowhere."""
+def result_tables(result: Result, kept: Sequence[str]) -> Tables:
+    """Some tables of a result as a store keeps them; `runs` brings `metrics` with it."""
+    tables = {name: _table(name, getattr(result, name)) for name in kept}
+    return tables | ({"metrics": _table("metrics", metrics(result))} if "runs" in kept else {})
+
+
+def infeasible_run(world: InfeasibleWorld, name: str, policy: str, kept: Sequence[str]) -> Tables:
+    """The tables of a run that cannot begin, because its model fits nowhere.
+
+    Args:
+        world: why it cannot.
+        name: of the run.
+        policy: its name.
+        kept: names of the tables; `runs` brings `metrics` with it.
+    """
     run = {
-        "run": task.run,
+        "run": name,
         "scenario": world.scenario,
         "policy": policy,
         "seed": world.seed,
@@ -230,9 +241,9 @@ def _infeasible_run(world: InfeasibleWorld, task: Task, policy: str) -> Tables:
         "schema_version": SCHEMA_VERSION,
     }
     counts = dict.fromkeys(("tokens", "decisions", "infeasible_decisions", "migrations"), 0)
-    numbers = {"run": task.run, "status": "infeasible", **counts, "migrated_bytes": 0.0}
-    tables = {name: STORED[name].empty_table() for name in task.tables}
-    if "runs" in task.tables:
+    numbers = {"run": name, "status": "infeasible", **counts, "migrated_bytes": 0.0}
+    tables = {table: STORED[table].empty_table() for table in kept}
+    if "runs" in kept:
         tables["runs"] = pa.Table.from_pylist([run], STORED["runs"])
         tables["metrics"] = pa.Table.from_pylist([numbers], METRICS)
     return tables

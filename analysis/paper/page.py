@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headway.analysis.figures.saving import save_figure
-from headway.analysis.files.atomic import writing
+from headway.analysis.files.atomic import check_unused, first_unused, writing
 from headway.analysis.paper import figures, tables
 from headway.analysis.paper.cells import markdown
 from headway.analysis.paper.experiments import Experiment
@@ -38,6 +38,28 @@ class Written:
 
     tables: dict[str, str]
     figures: tuple[str, ...]
+
+
+def choose_folder(out: Path | None, experiments: Sequence[Experiment], *, replace: bool) -> tuple[Path, bool]:
+    """The folder for the results of some experiments, and whether results in it will be replaced.
+
+    Args:
+        out: the folder; by default `results/paper`, or the first of `results/paper-2`, ... without such results.
+        experiments: whose results are written.
+        replace: whether results of the same experiments may be replaced.
+
+    Raises:
+        InputError: the folder `out` has such results.
+    """
+
+    def in_use(folder: Path) -> bool:
+        return any(any(folder.glob(f"{experiment}-*.parquet")) for experiment in experiments)
+
+    target = Path("results/paper") if out is None else out
+    if out is None and not replace:
+        target = first_unused(target, in_use)
+    check_unused(target, in_use(target) and not replace)
+    return target, in_use(target)
 
 
 def write(experiment: Experiment, results: Tables, folder: Path) -> Written:

@@ -1,7 +1,7 @@
-"""A run once more, this time watched.
+"""Repeat a run under an instrument.
 
-Nothing but tables is kept of a run, and nothing more is needed: a run is a function of scenario, policy and seed, so
-`rerun` repeats the run under an instrument to find when and where everything happened.
+Only the tables of a run are stored. A run is a function of scenario, policy and seed, so `rerun` repeats it under an
+instrument to find when and where everything happened.
 """
 
 import json
@@ -26,22 +26,24 @@ from headway.traces.files import open_input
 _MOST_BYTES = 100_000
 
 Row: TypeAlias = dict[Any, Any]
-"""Of the table `runs`, by column."""
+"""A row of the table `runs`, by column."""
 
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """A run with all that happened in it.
+    """A run with all its activities.
 
     Attributes:
         scenario: the world and the requests.
         result: the tables of the one run.
-        spans: what its instrument was told, in order.
+        spans: the spans that its instrument received, in order.
+        title: which of several runs it is; empty where there is no choice.
     """
 
     scenario: Scenario
     result: Result
     spans: Sequence[Span]
+    title: str = ""
 
 
 def rerun(scenario: Scenario, policy: Policy, label: str) -> Replay:
@@ -53,7 +55,7 @@ def rerun(scenario: Scenario, policy: Policy, label: str) -> Replay:
 
 
 def rerun_scenario(scenario: Scenario, name: str | None) -> Replay:
-    """Run a scenario under its policy of that label or name; under its only or first one if none is said."""
+    """Run a scenario under its policy of that label or name; under its first policy by default."""
     choices = choose(scenario, [])
     if name is None:
         choice = choices[0]
@@ -69,11 +71,11 @@ def is_results(path: Path) -> bool:
 
 
 def rerun_results(folder: Path, name: str | None) -> Replay:
-    """Repeat a run of `headway run`, and make sure that it is the same.
+    """Repeat a run of `headway run`, and check that it is the same.
 
     Args:
-        folder: that it wrote.
-        name: of the run in its tables; None if it is the first.
+        folder: its results.
+        name: of the run in its tables; None for the first run.
 
     Raises:
         InputError: the folder has no such run, or the run cannot be repeated as it was.
@@ -95,17 +97,17 @@ def rerun_results(folder: Path, name: str | None) -> Replay:
 def rerun_and_compare(
     folder: Path, row: Row, scenario: Scenario, tokens: pd.DataFrame | None, origin: str | Path
 ) -> Replay:
-    """Repeat a run, and make sure that it is the same.
+    """Repeat a run, and check that it is the same.
 
     Args:
-        folder: that holds it.
+        folder: its results.
         row: of the run in the table `runs`.
-        scenario: in which it was made.
-        tokens: the table, with rows of this run; None if none are kept.
-        origin: where the scenario file is.
+        scenario: of the run.
+        tokens: a table with the rows of this run; None if its tokens are not stored.
+        origin: path of the scenario file.
 
     Raises:
-        InputError: it comes out differently, or cannot be repeated.
+        InputError: the result is different, or the run cannot be repeated.
     """
     if scenario.controller.decision_time == "measured":
         expected = "decision_time: free, or a fixed time"
@@ -119,7 +121,7 @@ def rerun_and_compare(
 
 
 def different(folder: Path, row: Row, origin: str | Path) -> InputError:
-    """That a run comes out differently when it is repeated."""
+    """The error for a run that has another result when it is repeated."""
     got = f"another result when the run {shown(row['run'])} is repeated"
     then = str(row["headway_version"])
     version = "" if then == metadata.version("headway") else f", and Headway {then}"
@@ -128,12 +130,12 @@ def different(folder: Path, row: Row, origin: str | Path) -> InputError:
 
 
 def scenario_of(row: Row, copy: Path, origin: Path) -> Scenario:
-    """The scenario of a run as it was, from a copy of its file; what it reads is looked for where the original was.
+    """The scenario of a run, from a copy of its file. Files that it names are looked for beside the original.
 
     Args:
         row: of the run in the table `runs`.
         copy: of the scenario file.
-        origin: file that says where the original is; the copy itself if there is none.
+        origin: file with the path of the original; it may be missing.
     """
     changes = [text for text in row["changes"].split("; ") if text]
     scenario = simcore.load_scenario(
@@ -143,7 +145,7 @@ def scenario_of(row: Row, copy: Path, origin: Path) -> Scenario:
 
 
 def origin_of(path: Path) -> str | None:
-    """What a file says of where a scenario file was; None if there is no such file."""
+    """The path of the original scenario file, from the file that keeps it; None if there is no such file."""
     if not path.exists():
         return None
     try:
@@ -171,6 +173,6 @@ def policy_of(folder: Path, row: Row) -> Policy:
 
 
 def _nearby(path: str | Path) -> str:
-    """A path as it would be typed here, if it leads to below the current folder."""
+    """A path relative to the current folder, if it is below it."""
     here = Path.cwd()
     return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else str(path)

@@ -1,4 +1,4 @@
-"""A run of a campaign once more, out of its store."""
+"""Repeat a run of a campaign from its store."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,14 +24,14 @@ from headway.traces.errors import InputError, shown
 
 
 def rerun_stored(folder: Path, name: str | None) -> Replay:
-    """Repeat a run of a campaign, and make sure that it is the same.
+    """Repeat a run of a campaign, and check that it is the same.
 
-    It is if its tokens are those in the store; where the store keeps none, if its name is the same, which is a hash of
-    all that determines it.
+    The tokens are compared with those in the store. If the store has none, the name of the run is compared, which is a
+    hash of everything that determines the run.
 
     Args:
         folder: of the store.
-        name: of the run, or as much of its begin as no other has.
+        name: of the run, or its beginning if that is unique.
 
     Raises:
         InputError: the store has no such run, or it cannot be repeated as it was.
@@ -54,11 +54,11 @@ def rerun_stored(folder: Path, name: str | None) -> Replay:
 
 
 def _row(view: View, name: str | None) -> Row:
-    """The run of a name, out of the table `runs`."""
+    """The row of a run in the table `runs`."""
     where = f"{view.folder}: --run"
     if name is None:
         raise InputError(where, "no name of a run", f"the name of one run{_for_example(view)}")
-    runs = sorted(_called(view, name))
+    runs = sorted(_beginning_with(view, name))
     if len(runs) != 1:
         got = f"{shown(name)}, the beginning of {len(runs) or 'no'} run names"
         raise InputError(where, got, f"the name of one run{_for_example(view)}")
@@ -66,8 +66,8 @@ def _row(view: View, name: str | None) -> Row:
     return row
 
 
-def _called(view: View, name: str) -> Iterator[str]:
-    """Names of the runs that begin so."""
+def _beginning_with(view: View, name: str) -> Iterator[str]:
+    """Names of the runs that begin with `name`."""
     for batch in view.batches("runs", ("run",)):
         yield from batch.filter(pc.starts_with(batch["run"], name))["run"].to_pylist()
 
@@ -84,7 +84,7 @@ def _for_example(view: View) -> str:
 
 
 def _case(store: Store, run: str) -> tuple[Path, Row]:
-    """The copy of the scenario of a campaign to which a run belongs, and what that campaign says of the run."""
+    """The copy of the scenario of a campaign that has the run, and the columns of its case in that campaign."""
     columns = ["scenario", "changes", "seed"]
     for cases in sorted((store.folder / "campaigns").glob("*.parquet")):
         copy = cases.with_suffix(SCENARIO)

@@ -35,7 +35,7 @@ def slowest_runs_table(data: ReportData) -> ReportTable | None:
 
 def _command(data: ReportData, run: str) -> str:
     if data.is_campaign:
-        return f"headway explain STORE --run {run}"
+        return f"headway explain DIR --run {run}"
     return f"headway explain DIR --policy {shlex.quote(run)}"
 
 

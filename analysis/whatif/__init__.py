@@ -1,7 +1,7 @@
-"""What-if studies: run a scenario and variants of it in the same worlds, and compare them.
+"""Compare a scenario with variants of it in the same worlds.
 
-`what_if` compares variants with their base, or policies with each other; `sweep` varies one key.
-`simcore.files.overrides.changes` defines the changes, docs/whatif.md is the tutorial.
+`what_if` compares variants with their base, or policies with each other; `sweep` tries several values of one key.
+`simcore.files.overrides.changes` documents the changes; docs/whatif.md is the tutorial.
 """
 
 from headway.analysis.whatif.api import sweep, what_if

@@ -1,4 +1,4 @@
-"""Studies from Python: `what_if` and `sweep`."""
+"""`what_if` and `sweep`: the studies of `headway whatif` from Python."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -27,18 +27,18 @@ def what_if(
 
     Args:
         base: path of the scenario file.
-        variants: changes by label; without any, the policies are compared with the first of them.
+        variants: changes by label; without variants, all policies are compared with the first policy.
         policies: names; those of the scenario by default.
         replications: number of worlds, of the seeds `seed`, `seed` + 1, ...; one if nothing depends on the seed.
         seed: of the first world; that of the scenario by default.
         smallest: smallest interesting difference, as a share.
-        workers: number of processes; it does not change the findings. A script that uses several must be importable
-            (`if __name__ == "__main__":`), as always with `multiprocessing`.
-        options: of the runs; they do not change the findings.
+        workers: number of processes; it does not change the findings. A script that uses more than one must be
+            importable (`if __name__ == "__main__":`), as always with `multiprocessing`.
+        options: how runs are made; they do not change the findings.
         progress: called after every case in every world.
 
     Raises:
-        InputError: an argument, the scenario or a change is invalid.
+        InputError: an argument, the scenario, or a change cannot be used.
     """
     study = Study(
         scenario=Path(base),
@@ -65,21 +65,23 @@ def sweep(
     options: RunOptions = RunOptions(),  # noqa: B008 (frozen)
     progress: Callable[[], None] | None = None,
 ) -> Findings:
-    """Run a scenario with several values of one key, in the same worlds.
+    """Run a scenario with one value of a key after another, in the same worlds.
+
+    The other arguments are those of `what_if`.
 
     Args:
         base: path of the scenario file.
         knob: `PATH=VALUE,VALUE,...` or `PATH*FACTOR,FACTOR,...`.
-        changes: made first, for every value.
-        policies: as in `what_if`, as are the other arguments.
+        changes: made first, with every value.
+        policies: names; those of the scenario by default.
         replications: number of worlds.
         seed: of the first world.
         workers: number of processes.
-        options: of the runs.
+        options: how runs are made.
         progress: called after every value in every world.
 
     Raises:
-        InputError: an argument, the scenario or a change is invalid.
+        InputError: an argument, the scenario, or a change cannot be used.
     """
     study = Study(
         scenario=Path(base),

@@ -5,13 +5,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
+import yaml
 from pydantic import Field
 
 from headway.analysis.statistics import SMALLEST, smallest_difference
 from headway.simcore.files.bounds import MOST_SEEDS
 from headway.simcore.files.load import scenario_path
 from headway.simcore.files.mistakes import validated
-from headway.simcore.files.overrides.changes import Change, Scale, Set, parse_change, parse_settings
+from headway.simcore.files.overrides.changes import (
+    Change,
+    Scale,
+    Set,
+    parse_change,
+    parse_settings,
+    settings_text,
+)
 from headway.simcore.files.section import Section
 from headway.simcore.files.yaml_document import Document, KeyPath
 from headway.traces.errors import InputError, shown
@@ -121,6 +129,26 @@ def read_study(document: Document) -> Study:
         seed=file.seed,
         smallest=smallest_difference(file.smallest_difference, document.where(("smallest_difference",))),
     )
+
+
+def study_text(study: Study) -> str:
+    """The text of a study file that asks the same of a copy of the scenario beside it, `scenario.yaml`."""
+    keys = {
+        "base": "scenario.yaml",
+        "changes": _texts(study.changes),
+        "variants": {label: _texts(changes) for label, changes in study.variants.items()},
+        "sweep": settings_text(study.knob) if study.knob else None,
+        "policies": list(study.policies),
+        "replications": study.replications,
+        "seed": study.seed,
+        "smallest_difference": study.smallest,
+    }
+    present = {key: value for key, value in keys.items() if value not in ([], {}, None)}
+    return yaml.safe_dump(present, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _texts(changes: Iterable[Change]) -> list[str]:
+    return [change.text for change in changes]
 
 
 def _base(document: Document, name: str) -> Path:

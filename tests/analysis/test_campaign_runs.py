@@ -132,7 +132,7 @@ def test_an_export_is_what_simulate_gives(tmp_path: Path) -> None:
             for table in set(TABLES) - {"timings"}:
                 found = out[table][out[table]["run"] == name].reset_index(drop=True)
                 pd.testing.assert_frame_equal(found, getattr(direct, table), check_exact=True)
-    export(plan, store, tmp_path / "out")
+    export(plan, store, tmp_path / "out", replace=True)
 
 
 def test_an_export_in_many_piles_is_the_same(

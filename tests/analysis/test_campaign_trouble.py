@@ -466,7 +466,7 @@ def test_who_is_asked_once_ends_in_order_and_twice_at_once(
     code, told = headway("run", path, "--store", store)
     assert code == 130
     if terminal == "there":
-        assert "finishing the runs under way" in told
+        assert "finishing the runs in progress" in told
         assert f"to go on: headway sweep resume {path} --store {store}" in told
         asking(monkeypatch, number, number)
         code, told = headway("run", path, "--store", store)

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import math
+import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -291,7 +293,7 @@ def test_a_run_that_comes_out_differently_is_refused(tmp_path: Path) -> None:
             ["explain", "out", "--token", "1", "--slowest", "2"],
             "--slowest: got this option together with --token",
         ),
-        (["explain", "out", "--seed", "1"], "--seed: got this option with a folder of results"),
+        (["explain", "out", "--seed", "1"], "--seed: got this option with a folder of `headway run`"),
         (["explain", "nowhere"], "RUN: got 'nowhere'; expected a folder of results"),
         (["timeline", "out", "--tokens", "5-1"], "--tokens: got '5-1'"),
         (["timeline", "out", "--tokens", "all"], "--tokens: got 'all'"),
@@ -382,7 +384,8 @@ def test_a_run_of_a_campaign_that_comes_out_differently_is_refused(tmp_path: Pat
         (["store", "--run", ""], "'', the beginning of 8 run names"),
         (["store", "--policy", "greedy"], "--policy: got this option with a campaign store"),
         (["store", "--seed", "1"], "--seed: got this option with"),
-        (["out", "--run", "1"], "--run: got this option with out"),
+        (["out", "--run", "1"], "--run: got this option with a folder of `headway run`; expected --policy"),
+        (["there/lab.yaml", "--variant", "a"], "--variant: got this option with a scenario"),
     ],
 )
 def test_mistakes_with_a_store_are_told(arguments: list[str], told: str, tmp_path: Path) -> None:
@@ -390,3 +393,102 @@ def test_mistakes_with_a_store_are_told(arguments: list[str], told: str, tmp_pat
     done = headway(tmp_path, "explain", *arguments)
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert told in done.stderr
+
+
+# Runs of a what-if, and of the export of a campaign
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a what-if of two variants, two policies and two seeds."""
+    folder = tmp_path_factory.mktemp("asked")
+    lab(folder)
+    random = SCENARIO.replace(
+        "{file: rates.csv}", "{walk_mean: 20 Mbit/s, sigma: 0.5, step: 1 ms, duration: 1 s}"
+    )
+    (folder / "there" / "lab.yaml").write_text(random)
+    variant = "slow: links.cable.bandwidth*0.25"
+    done = headway(
+        folder,
+        "whatif",
+        "there/lab.yaml",
+        "--variant",
+        variant,
+        "--replications",
+        2,
+        "--workers",
+        1,
+        "--out",
+        "asked",
+    )
+    assert (done.exit_code, done.stderr) == (0, "")
+    return folder / "asked"
+
+
+def test_any_run_of_a_whatif_is_explained(asked: Path, tmp_path: Path) -> None:
+    """The explanation is that of the changed scenario with the seed of the run."""
+    shutil.copytree(asked, tmp_path / "moved")
+    for variant, changes in (("base", []), ("slow", ["links.cable.bandwidth*0.25"])):
+        for seed in (3, 4):
+            scenario = load_scenario(asked.parent / "there" / "lab.yaml", seed=seed, changes=changes)
+            tokens = simulate(scenario, policies.create("round-robin")).tokens
+            wanted = ("--policy", "in-turn", "--variant", variant, "--seed", seed)
+            done = headway(tmp_path, "explain", "moved", *wanted, "--token", 3)
+            assert (done.exit_code, done.stderr) == (0, "")
+            assert done.stdout.startswith(f"Run: policy in-turn, variant {variant}, seed {seed}\n")
+            assert f"Token 3 of request 0 took {seconds(tokens['latency_s'][3])}" in done.stdout
+    done = headway(tmp_path, "timeline", "moved", "--variant", "slow", "--tokens", 1)
+    assert done.stdout.startswith("Run: policy resource-aware, variant slow, seed 3\nTimeline: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["--variant", "slaw"],
+            "asked: --variant: got 'slaw'; expected one of base, slow (did you mean 'slow'?)",
+        ),
+        (["--policy", "greedy"], "asked: --policy: got 'greedy'; expected one of resource-aware, in-turn"),
+        (["--variant", "slow", "--seed", 9], "asked: --seed: got 9; expected one of 3, 4"),
+        (["--run", "none"], "asked: --run: got 'none'; expected one of "),
+    ],
+)
+def test_mistakes_with_a_whatif_are_told(arguments: list[object], told: str, asked: Path) -> None:
+    done = headway(asked.parent, "explain", "asked", *arguments)
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert told in done.stderr
+
+
+def test_the_command_in_the_report_on_a_whatif_explains_its_slowest_run(asked: Path) -> None:
+    done = headway(asked.parent, "report", "asked")
+    assert (done.exit_code, done.stderr) == (0, "")
+    page = (asked.parent / "asked.html").read_text()
+    assert "<title>asked" in page
+    assert "headway whatif study.yaml" in page
+    commands = re.findall(r"headway explain \w+ --run (\w+)", page)
+    assert len(commands) == 2
+    for run_ in commands:
+        done = headway(asked.parent, "explain", "asked", "--run", run_)
+        assert (done.exit_code, done.stdout.startswith("Run: policy ")) == (0, True)
+
+
+def test_the_study_in_a_whatif_folder_asks_the_same_again(asked: Path, tmp_path: Path) -> None:
+    done = headway(asked, "whatif", "study.yaml", "--workers", 1, "--out", tmp_path / "again")
+    assert (done.exit_code, done.stderr) == (0, "")
+    for name in ("runs", "tokens", "levels", "differences"):
+        assert (asked / f"{name}.parquet").read_bytes() == (
+            tmp_path / "again" / f"{name}.parquet"
+        ).read_bytes()
+
+
+def test_a_run_of_an_export_is_explained(tmp_path: Path) -> None:
+    runs = stored(tmp_path)
+    (tmp_path / "there" / "lab-runs.yaml").write_text(CAMPAIGN)
+    done = headway(
+        tmp_path, "sweep", "export", "there/lab-runs.yaml", "--store", "store", "--out", "exported"
+    )
+    assert (done.exit_code, done.stderr) == (0, "")
+    run_ = runs["run"].iloc[-1]
+    title, _, of_export = headway(tmp_path, "explain", "exported", "--run", run_).stdout.partition("\n\n")
+    assert title.startswith("Run: policy ")
+    assert of_export == headway(tmp_path, "explain", "store", "--run", run_).stdout

@@ -292,6 +292,23 @@ def test_the_command_runs_an_experiment(tmp_path: Path, monkeypatch: pytest.Monk
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"mine.txt", "small-runs.parquet", "small-decisions.md", "paper-small-gap.svg"} <= names
     assert not any(name.startswith("medium") for name in names)
+    code, printed = headway("paper", "small", "--quick", "--workers", 1, "--out", tmp_path / "out")
+    assert (code, "got a folder with results" in printed) == (2, True)
+
+
+def test_results_of_the_same_experiment_are_replaced_only_on_demand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    default = Path("results/paper")
+    for chosen, number in (("small", ""), ("medium", ""), ("all", "-2")):
+        folder, replaced = page.choose_folder(None, experiments.chosen(chosen), replace=False)
+        assert (folder, replaced) == (Path(f"results/paper{number}"), False)
+        default.mkdir(parents=True, exist_ok=True)
+        (default / f"{chosen}-runs.parquet").touch()
+    assert page.choose_folder(None, ["small"], replace=True) == (default, True)
+    with pytest.raises(InputError, match="a folder with results"):
+        page.choose_folder(default, ["medium"], replace=False)
 
 
 @pytest.mark.parametrize(

@@ -610,8 +610,8 @@ def test_the_slowest_run_of_each_policy_is_named(tmp_path: Path) -> None:
     found = slowest_runs_table(read_results(tmp_path))
     assert found is not None
     assert [[cell.text for cell in row] for row in found.rows] == [
-        ["a", "4.00", "2", "2", "headway explain STORE --run y"],
-        ["b", "5.00", "0.5", "1", "headway explain STORE --run x"],
+        ["a", "4.00", "2", "2", "headway explain DIR --run y"],
+        ["b", "5.00", "0.5", "1", "headway explain DIR --run x"],
     ]
 
 

@@ -21,8 +21,11 @@ from headway.analysis.statistics.metrics import METRICS, metrics, shown_metrics
 from headway.analysis.whatif import Findings, Study, sweep, what_if
 from headway.analysis.whatif.differences import differences, levels
 from headway.analysis.whatif.figures import cdf_figure, sweep_figure
+from headway.analysis.whatif.study import read_study, study_text
 from headway.policies import create
 from headway.simcore import load_scenario, shipped_scenario, simulate
+from headway.simcore.files.overrides.changes import parse_change, parse_settings
+from headway.simcore.files.yaml_document import read_document
 from headway.traces import InputError
 
 RANDOM = """\
@@ -47,6 +50,7 @@ FIXED = RANDOM.replace("{walk_mean: 20 Mbit/s, sigma: 0.5, step: 20 ms, duration
 TIGHT = [f"devices.{name}.memory=201 kB" for name in ("desk", "shelf", "attic")]
 """A device then holds the model alone for a few tokens."""
 
+HALF = (parse_change("links.wifi.bandwidth*0.5", "here"),)
 SLOW = {"slow": ["links.wifi.bandwidth*0.5"]}
 
 
@@ -345,8 +349,24 @@ def test_figures_of_nothing_say_so(lab: Path) -> None:
     changes = ["workload=[{prompt: 2, output: 1}]"]
     found = what_if(lab, {"one": changes}, ["greedy"], 1)
     assert curves(cdf_figure(found))
-    nothing = dataclasses.replace(found, tokens=found.tokens.iloc[:0])
+    stored = found.stored | {"tokens": found.stored["tokens"].slice(0, 0)}
+    nothing = dataclasses.replace(found, stored=stored)
     assert "no token" in cdf_figure(nothing).axes[0].texts[0].get_text()
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        Study(scenario=Path("a.yaml"), policies=("greedy", "single"), seed=7),
+        Study(scenario=Path("a.yaml"), variants={"slow: 1": HALF, "two": HALF * 2}, seed=0),
+        Study(scenario=Path("a.yaml"), changes=HALF, knob=parse_settings("a.b*0.1,1e3,0.25", "here")),
+        Study(scenario=Path("a.yaml"), knob=parse_settings("a='x, y',1,[2, {b: 3}],1 ms,'4',~", "here")),
+    ],
+)
+def test_a_study_is_the_same_when_its_text_is_read(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(study_text(study), encoding="utf-8")
+    again = read_study(read_document(tmp_path / "study.yaml"))
+    assert again == dataclasses.replace(study, scenario=tmp_path / "scenario.yaml")
 
 
 # Mistakes
@@ -471,7 +491,7 @@ def test_the_command_prints_what_differs_and_writes_its_folder(fixed: Path) -> N
     assert printed(done) == GOLDEN
     folder = fixed.parent / "results" / "whatif-lab"
     assert names_in(folder) == {
-        "scenario.yaml", "latency_cdf.svg", "latency_cdf.png", "tokens.parquet",
+        "scenario.yaml", "study.yaml", "origin.json", "latency_cdf.svg", "latency_cdf.png", "tokens.parquet", "export",
         *(f"{name}.{kind}" for name in ("runs", "levels", "differences") for kind in ("parquet", "csv")),
     }  # fmt: skip
     assert (folder / "scenario.yaml").read_text() == FIXED
@@ -517,7 +537,9 @@ def test_two_studies_give_the_same_bytes(lab: Path) -> None:
     for out, workers in (("one", 1), ("two", 2)):
         arguments = ["--set", "links.wifi.bandwidth*0.5", "--replications", "2", "--workers", workers]
         assert headway(lab.parent, "lab.yaml", *arguments, "--out", out).exit_code == 0
-    for name in names_in(lab.parent / "one"):
+    files = {str(path.relative_to(lab.parent / "one")) for path in (lab.parent / "one").rglob("*.*")}
+    assert {"runs.parquet", "export/tokens.parquet"} <= files
+    for name in files:
         assert (lab.parent / "one" / name).read_bytes() == (lab.parent / "two" / name).read_bytes(), name
 
 
@@ -534,10 +556,10 @@ def test_options_and_study_files_ask_the_same(lab: Path) -> None:
     other = headway(
         lab.parent, "lab.yaml", "--set", "workload.0.output=6", "--variant", "slow: links.wifi.bandwidth*0.5",
         "--variant", "few; slow: links.wifi.bandwidth*0.5; drop devices.attic",
-        "--policy", "greedy", "--replications", 2, "--seed", 4, "--smallest-difference", "3%",
+        "--policy", "greedy", "--replications", 2, "--seed", 4, "--force", "--smallest-difference", "3%",
     )  # fmt: skip
     assert (one.exit_code, one.stderr) == (0, "")
-    assert one.stdout == other.stdout
+    assert f"{one.stdout.rstrip()} (replaced)\n" == other.stdout
     assert "few; slow: links.wifi.bandwidth*0.5; drop devices.attic" in one.stdout
     assert "Means over 2 worlds, of seeds 4 to 5" in one.stdout
 

@@ -43,9 +43,11 @@ def fit(
 ) -> None:
     """Fit synthetic traces to a recorded one.
 
-    The best comes first. Distance is between the distributions of the values, memory between the autocorrelations; both
-    are 0 for a perfect imitation. Then come the errors of mean and standard deviation, the correlations of values one
-    step apart, in the file and in the imitation, and the parameters.
+    The best fit is first. Distance compares the distributions of the values, and memory the autocorrelations; both are
+    0 for a perfect fit. The next columns are the errors of mean and standard deviation, the correlations of values one
+    step apart, in the file and in the synthetic trace, and the parameters.
+
+    Example: headway trace fit ride.csv
     """
     with reported():
         from headway.traces import InputError

@@ -1,4 +1,4 @@
-"""`headway trace generate` and `headway trace fit`."""
+"""`headway trace generate`."""
 
 # ruff: noqa: PLC0415
 
@@ -14,54 +14,67 @@ from headway.analysis.console.terminal import reported, show
 if TYPE_CHECKING:
     from headway.simcore.files import schema
     from headway.traces import Trace
-_Text = str | None
-_Number = float | None
+
+_Kind = Annotated[
+    str, typer.Argument(metavar="KIND", help="walk, ornstein-uhlenbeck, gilbert-elliott, diurnal or fading.")
+]
+_File = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="CSV file; replaced if it exists.")]
+_Duration = Annotated[str, typer.Option(metavar="TIME", help="Length of the trace.")]
+_Step = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Time from one value to the next; not for gilbert-elliott.")
+]
+_Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed gives the same file.")]
+_Quantity = Annotated[
+    str,
+    typer.Option(
+        "--as", metavar="QUANTITY", help="What the values measure: rate, load, availability, size or time."
+    ),
+]
+_Unit = Annotated[
+    str | None, typer.Option(help="Unit of the values in the file; Mbit/s, % or MB by default.")
+]
+_Mean = Annotated[str | None, typer.Option(metavar="VALUE", help='With its unit: "50 Mbit/s".')]
+_Sigma = Annotated[
+    float | None,
+    typer.Option(help="Standard deviation of the logarithm (walk) or of the noise (diurnal)."),
+]
+_Correlation = Annotated[
+    float | None, typer.Option(help="Correlation of consecutive logarithms (walk, diurnal).")
+]
+_RiceFactor = Annotated[float | None, typer.Option(help="fading; 0 by default.")]
+_OrnsteinUhlenbeckValue = Annotated[str | None, typer.Option(metavar="VALUE", help="ornstein-uhlenbeck.")]
+_OrnsteinUhlenbeckTime = Annotated[str | None, typer.Option(metavar="TIME", help="ornstein-uhlenbeck.")]
+_GilbertElliottValue = Annotated[str | None, typer.Option(metavar="VALUE", help="gilbert-elliott.")]
+_GilbertElliottTime = Annotated[str | None, typer.Option(metavar="TIME", help="gilbert-elliott.")]
+_DiurnalValue = Annotated[str | None, typer.Option(metavar="VALUE", help="diurnal.")]
+_DiurnalTime = Annotated[str | None, typer.Option(metavar="TIME", help="diurnal.")]
+_FadingTime = Annotated[str | None, typer.Option(metavar="TIME", help="fading.")]
 
 
 def generate(
-    kind: Annotated[
-        str,
-        typer.Argument(metavar="KIND", help="walk, ornstein-uhlenbeck, gilbert-elliott, diurnal or fading."),
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE", help="CSV file; replaced if it exists.")
-    ],
-    duration: Annotated[str, typer.Option(metavar="TIME", help="Length of the trace.")],
-    step: Annotated[
-        _Text, typer.Option(metavar="TIME", help="Time from one value to the next; not for gilbert-elliott.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed gives the same file.")] = 0,
-    quantity: Annotated[
-        str,
-        typer.Option(
-            "--as",
-            metavar="QUANTITY",
-            help="What the values measure: rate, load, availability, size or time.",
-        ),
-    ] = "rate",
-    unit: Annotated[
-        _Text, typer.Option(help="Unit of the values in the file; Mbit/s, % or MB by default.")
-    ] = None,
-    mean: Annotated[_Text, typer.Option(metavar="VALUE", help='With its unit: "50 Mbit/s".')] = None,
-    sigma: Annotated[
-        _Number, typer.Option(help="Standard deviation of the logarithm (walk) or of the noise (diurnal).")
-    ] = None,
-    correlation: Annotated[
-        _Number, typer.Option(help="Correlation of consecutive logarithms (walk, diurnal).")
-    ] = None,
-    deviation: Annotated[_Text, typer.Option(metavar="VALUE", help="ornstein-uhlenbeck.")] = None,
-    relaxation: Annotated[_Text, typer.Option(metavar="TIME", help="ornstein-uhlenbeck.")] = None,
-    good: Annotated[_Text, typer.Option(metavar="VALUE", help="gilbert-elliott.")] = None,
-    bad: Annotated[_Text, typer.Option(metavar="VALUE", help="gilbert-elliott.")] = None,
-    good_time: Annotated[_Text, typer.Option(metavar="TIME", help="gilbert-elliott.")] = None,
-    bad_time: Annotated[_Text, typer.Option(metavar="TIME", help="gilbert-elliott.")] = None,
-    amplitude: Annotated[_Text, typer.Option(metavar="VALUE", help="diurnal.")] = None,
-    period: Annotated[_Text, typer.Option(metavar="TIME", help="diurnal.")] = None,
-    peak: Annotated[_Text, typer.Option(metavar="TIME", help="diurnal.")] = None,
-    coherence: Annotated[_Text, typer.Option(metavar="TIME", help="fading.")] = None,
-    rice_factor: Annotated[_Number, typer.Option(help="fading; 0 by default.")] = None,
+    kind: _Kind,
+    out: _File,
+    duration: _Duration,
+    step: _Step = None,
+    seed: _Seed = 0,
+    quantity: _Quantity = "rate",
+    unit: _Unit = None,
+    mean: _Mean = None,
+    sigma: _Sigma = None,
+    correlation: _Correlation = None,
+    deviation: _OrnsteinUhlenbeckValue = None,
+    relaxation: _OrnsteinUhlenbeckTime = None,
+    good: _GilbertElliottValue = None,
+    bad: _GilbertElliottValue = None,
+    good_time: _GilbertElliottTime = None,
+    bad_time: _GilbertElliottTime = None,
+    amplitude: _DiurnalValue = None,
+    period: _DiurnalTime = None,
+    peak: _DiurnalTime = None,
+    coherence: _FadingTime = None,
+    rice_factor: _RiceFactor = None,
 ) -> None:
-    """Draw a synthetic trace into a file that a scenario can name.
+    """Write a synthetic trace to a file for scenarios.
 
     docs/generators.md describes the kinds and their parameters.
 
@@ -81,7 +94,7 @@ def generate(
 
 
 def _drawn(given: Mapping[str, Any]) -> "Trace":
-    """The trace that the options of the command ask for.
+    """Generate the trace that the options describe.
 
     Raises:
         InputError: an option is missing, does not belong to the kind, or cannot be read; or no trace has these values.
@@ -115,7 +128,7 @@ def _drawn(given: Mapping[str, Any]) -> "Trace":
 
 
 def _check_options(kind: str, given: Mapping[str, Any], own: set[str]) -> None:
-    """Refuse options of other kinds, and miss those without a default."""
+    """Refuse options of other kinds, and require those without a default."""
     import inspect
 
     from headway.traces import InputError
@@ -142,7 +155,7 @@ def _flag(option: str) -> str:
 
 
 def section(kind: str) -> "type[schema.Generated]":
-    """The section of a scenario file that is a trace of this kind."""
+    """The section of a scenario file for a trace of this kind."""
     from headway.simcore.files import schema
 
     section: type[schema.Generated] = next(s for s in get_args(schema.Generated) if s.kind == kind)

@@ -13,6 +13,7 @@ from 0. A key with anything but letters, digits, `_` and `-` stands in quotes: `
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -157,6 +158,15 @@ def parse_settings(text: str, place: str) -> tuple[Set | Scale, ...]:
     if len({change.text for change in settings}) < max(2, len(settings)):
         raise InputError(place, shown(operand), "two or more of them between commas, each once")
     return settings
+
+
+def settings_text(settings: Sequence[Set | Scale]) -> str:
+    """The text from which `parse_settings` makes these changes."""
+    path = settings[0].path
+    values = [change.value for change in settings if isinstance(change, Set)]
+    if values:
+        return f"{path}={written(values)[1:-1]}"
+    return f"{path}*{','.join(change.text.removeprefix(f'{path}*') for change in settings)}"
 
 
 def _factor(text: str, place: str) -> float:
