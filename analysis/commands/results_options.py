@@ -11,8 +11,8 @@ Out = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
-        help="Folder for the results, results/NAME by default; if that is in use, the first of results/NAME-2, "
-        "results/NAME-3, ... that is not.",
+        help="Folder for the results. By default it is named after the scenario or experiment, below `results`; if "
+        "that is in use, a number follows the name.",
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace the results in the folder, if it has any.")]

@@ -36,7 +36,9 @@ def rerun_exported(folder: Path, wanted: Mapping[str, str | int | None]) -> Repl
     scenario = scenario_of(row, folder / SCENARIO, folder / ORIGIN)
     origin = origin_of(folder / ORIGIN) or folder / SCENARIO
     tokens = _rows_of(export, "tokens", case["run"])
-    replay = rerun_and_compare(folder, row, scenario, None if tokens is None else tokens.to_pandas(), origin)
+    if tokens is None:  # nothing to compare the repeated run with
+        raise InputError(str(folder), "results without the table `tokens`", "results that keep it")
+    replay = rerun_and_compare(folder, row, scenario, tokens.to_pandas(), origin)
     names = ("policy", *(name for name in cases.column_names if name not in CASE), "seed")
     return replace(replay, title=", ".join(f"{name} {case[name]}" for name in names))
 

@@ -492,3 +492,8 @@ def test_a_run_of_an_export_is_explained(tmp_path: Path) -> None:
     title, _, of_export = headway(tmp_path, "explain", "exported", "--run", run_).stdout.partition("\n\n")
     assert title.startswith("Run: policy ")
     assert of_export == headway(tmp_path, "explain", "store", "--run", run_).stdout
+    (tmp_path / "exported" / "tokens.parquet").unlink()
+    (tmp_path / "exported" / "manifest.json").unlink()
+    done = headway(tmp_path, "explain", "exported", "--run", run_)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "exported: got results without the table `tokens`" in done.stderr
