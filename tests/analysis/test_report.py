@@ -456,7 +456,7 @@ def test_the_command_writes_a_page_and_its_figures(result: Result, tmp_path: Pat
     assert {"memory.svg", "memory.png", "placement.svg", "latency-distribution.png"} <= names
 
 
-@pytest.mark.parametrize("option", [[], ["--metric", "speed"]])
+@pytest.mark.parametrize("option", [[], ["--metric", "speed"], ["--smallest-difference", "3"]])
 def test_mistakes_are_one_line(option: list[str], tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["report", str(tmp_path), *option])
     assert done.exit_code == 2
@@ -573,6 +573,22 @@ def test_of_many_runs_no_more_is_read_than_is_shown(tmp_path: Path) -> None:
     row_bytes = found.tables["tokens"].memory_usage(deep=True, index=False).drop("policy").sum() / 16
     assert row_bytes <= 44
     assert found.tables["tokens"]["policy"].dtype == "category"
+
+
+def test_percentiles_over_requests_come_from_the_table_of_requests(tmp_path: Path) -> None:
+    """The store keeps none of them: two requests, of 2 and 4 s from arrival to the last token."""
+    _export(tmp_path, runs({"a": [1.0, 2.0], "b": [3.0, 4.0]}))
+    rows = [
+        {"run": run, "request": i, "arrival_s": 1.0, "first_token_s": 2.0 + i, "finish_s": 3.0 + 2 * i}
+        for run in ("a-1", "a-2", "b-1", "b-2")
+        for i in range(2)
+    ]
+    _write(tmp_path, "requests", pd.DataFrame(rows))
+    found = read_results(tmp_path)
+    assert found.runs["e2e_p50_s"].tolist() == [3.0] * 4
+    assert found.runs["ttft_p95_s"].tolist() == pytest.approx([1.95] * 4)
+    assert rank_policies(found, METRICS["e2e_p95_s"]).best == "a"
+    assert "E2E p95 [s]" in page(found, pictures=[])
 
 
 @pytest.mark.parametrize("axis", ["tokens", "tpot_p50_s", "detail", "log", "total_s"])
