@@ -30,3 +30,11 @@ def number(value: float) -> str:
 def seconds(value: float) -> str:
     """A time [s] with three significant digits; without a fraction from 1000 s."""
     return number(value) if value < 1000 else f"{value:,.0f}"
+
+
+def percent(share: float) -> str:
+    """A relative change with its sign: 0.05 as "+5.00 %"; below 0.01 % it is "0 %"."""
+    size = 100.0 * abs(share)
+    if math.isnan(size) or size < 0.01:
+        return NOTHING if math.isnan(size) else "0 %"
+    return f"{'+' if share > 0.0 else '-'}{number(size) if math.isfinite(size) else '∞'} %"

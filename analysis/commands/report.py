@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from headway.analysis.console.terminal import reported, show
+from headway.analysis.console.terminal import SmallestDifference, reported, show
 
 
 class SizeName(StrEnum):
@@ -36,7 +36,8 @@ _Campaign = Annotated[
 _Metric = Annotated[
     str,
     typer.Option(
-        metavar="NAME", help="Rank policies by tpot_p50_s, tpot_p95_s, tpot_p99_s, ttft_s or tokens_per_s."
+        metavar="NAME",
+        help="Rank policies by this metric, such as ttft_p95_s, e2e_p95_s, tpot_p50_s or tpot_max_s.",
     ),
 ]
 _WarmUp = Annotated[
@@ -54,7 +55,8 @@ def report(
     folder: _Folder,
     out: _File = None,
     campaign: _Campaign = None,
-    metric: _Metric = "tpot_p50_s",
+    metric: _Metric = "tokens_per_s",
+    smallest_difference: SmallestDifference = None,
     warm_up: _WarmUp = 0,
     figures: _FiguresFolder = None,
     size: _Size = SizeName.COLUMN,
@@ -73,15 +75,21 @@ def report(
         from headway.analysis.report.figures import report_figures
         from headway.analysis.report.load import read_results
         from headway.analysis.report.page import page
-        from headway.analysis.report.ranking import metric_named, rank_policies, verdict
+        from headway.analysis.report.ranking import rank_policies, verdict
+        from headway.analysis.statistics import SMALLEST
+        from headway.analysis.statistics import smallest_difference as share
+        from headway.analysis.statistics.metrics import metric_named
 
         ranked = metric_named(metric)
+        smallest = (
+            SMALLEST if smallest_difference is None else share(smallest_difference, "--smallest-difference")
+        )
         data = after_warm_up(read_results(folder, campaign), warm_up)
         target = out if out is not None else folder.with_name(f"{folder.resolve().name}.html")
-        text = page(data, ranked)
+        text = page(data, ranked, smallest=smallest)
         with writing(target):
             target.write_text(text, encoding="utf-8", newline="\n")
-        ranking = rank_policies(data, ranked)
+        ranking = rank_policies(data, ranked, smallest=smallest)
         if figures is not None:
             with writing(figures):
                 figures.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,13 @@ import typer
 
 from headway.analysis.commands.results_options import Force, Out, Workers
 from headway.analysis.console.progress import counted
-from headway.analysis.console.terminal import DecisionLimit, reported, scenario_file, show
+from headway.analysis.console.terminal import (
+    DecisionLimit,
+    SmallestDifference,
+    reported,
+    scenario_file,
+    show,
+)
 from headway.analysis.console.terminal import decision_limit as allowed
 
 if TYPE_CHECKING:
@@ -81,6 +87,7 @@ def whatif(
     force: Force = False,
     workers: Workers = None,
     decision_limit: DecisionLimit = None,
+    smallest_difference: SmallestDifference = None,
 ) -> None:
     """Compare a scenario with variants of it, run in the same worlds.
 
@@ -106,7 +113,7 @@ def whatif(
         study = _with_changes(
             study, _changes(set_ or [], drop or [], shift_trace or []), variant or [], sweep
         )
-        study = _with_options(study, policy or [], replications, seed)
+        study = _with_options(study, policy or [], replications, seed, smallest_difference)
         prepared = prepare(study)
         target = out or Path("results") / f"whatif-{prepared.base.name}"
         with results_folder(target, replace=force, numbered=out is None) as folder:
@@ -161,10 +168,17 @@ def _with_changes(
     return replace(study, variants=variants, knob=knob, changes=(*study.changes, *changes))
 
 
-def _with_options(study: "Study", policy: list[str], replications: int | None, seed: int | None) -> "Study":
+def _with_options(
+    study: "Study", policy: list[str], replications: int | None, seed: int | None, smallest: str | None
+) -> "Study":
+    from headway.analysis.statistics import smallest_difference
+
     return replace(
         study,
         policies=tuple(policy) or study.policies,
         replications=study.replications if replications is None else replications,
         seed=study.seed if seed is None else seed,
+        smallest=study.smallest
+        if smallest is None
+        else smallest_difference(smallest, "--smallest-difference"),
     )

@@ -9,27 +9,28 @@ from rich.table import Table
 from rich.text import Text
 
 from headway.analysis.formatting import NOTHING, byte_unit, number, time_unit
-from headway.analysis.statistics.metrics import metrics, peak_memory
+from headway.analysis.statistics.metrics import METRICS, metrics, peak_memory, several_requests
 from headway.simcore.audit import Audit
 from headway.simcore.engine.realtime import Lateness
 from headway.simcore.results import Result
 from headway.simcore.scenario import Scenario
 
-_TPOT = ("p50", "p95", "p99", "max")
+_ONE_REQUEST = ("ttft_s", "tpot_p50_s", "tpot_p95_s", "tpot_p99_s", "tpot_max_s")
+_REQUESTS = ("ttft_p50_s", "ttft_p95_s", "e2e_p95_s", "tpot_p50_s", "tpot_p99_s", "tpot_max_s")
 
 
 def summary_table(result: Result) -> Table:
     """One row per run."""
     numbers = metrics(result)
-    factor, unit = time_unit([numbers["tpot_p50_s"].max()])
-    tpot = [f"TPOT\n{p}\n[{unit}]" for p in _TPOT]
-    heads = ["TTFT\n[s]", *tpot, "Tokens\nper s", "Migra-\ntions", "Infeas-\nible"]
-    table = grid("Latency", ["Policy"], heads)
+    times = _REQUESTS if several_requests(numbers) else _ONE_REQUEST
+    tpot = time_unit([numbers["tpot_p50_s"].max()])
+    units = {column: tpot if column.startswith("tpot") else (1.0, "s") for column in times}
+    heads = [f"{METRICS[column].short}\n[{units[column][1]}]".replace(" ", "\n") for column in times]
+    table = grid("Latency", ["Policy"], [*heads, "Tokens\nper s", "Migra-\ntions", "Infeas-\nible"])
     for row in numbers.to_dict("records"):
-        tpots = [row[f"tpot_{p}_s"] / factor for p in _TPOT]
+        cells = [number(row[column] / units[column][0]) for column in times]
         counts = [f"{row['migrations']:,}", f"{row['infeasible_decisions']:,} of {row['decisions']:,}"]
-        cells = map(number, [row["ttft_s"], *tpots, row["tokens_per_s"]])
-        table.add_row(Text(_name(row)), *cells, *counts)
+        table.add_row(Text(_name(row)), *cells, number(row["tokens_per_s"]), *counts)
     return table
 
 

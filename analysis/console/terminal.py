@@ -32,6 +32,10 @@ DecisionLimit = Annotated[
         "fails; it is not in the results.",
     ),
 ]
+SmallestDifference = Annotated[
+    str | None,
+    typer.Option(metavar="SHARE", help="Smallest difference that matters, 1% by default."),
+]
 _output: ContextVar["TextIO | None"] = ContextVar("output", default=None)
 """Standard output as it was when the command began; policies may replace `sys.stdout`."""
 

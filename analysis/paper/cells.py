@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from headway.analysis.statistics import Interval, bootstrap
+from headway.analysis.statistics import Interval, median_interval
 
 
 def cell(values: "pd.Series[float]", shown: Callable[[Interval], str]) -> str:
@@ -14,7 +14,7 @@ def cell(values: "pd.Series[float]", shown: Callable[[Interval], str]) -> str:
     if present.empty:
         return f"none of {len(values)}"
     count = "" if len(present) == len(values) else f", {len(present)} of {len(values)}"
-    return f"{shown(bootstrap(present))}{count}"
+    return f"{shown(median_interval(present))}{count}"
 
 
 def percent(interval: Interval) -> str:

@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from headway.analysis.paper.experiments import POLICIES, shard_variant
 from headway.analysis.paper.runs import SLOWEST, Tables
 from headway.analysis.paper.tables import BEST, ORDER, OURS, decision_gaps, ratios
-from headway.analysis.statistics import Interval, bootstrap
+from headway.analysis.statistics import Interval, median_interval
 
 _CLAIMED_GAP = (15.0, 20.0)
 _CLAIMED_SPEEDUP = (9.0, 10.0)
@@ -216,7 +216,7 @@ def _bars(axes: Axes, by_row: dict[int, Interval | None], offset: float, label: 
 
 def _interval(values: "pd.Series[float]") -> Interval | None:
     present = values[np.isfinite(values)]
-    return bootstrap(present) if len(present) else None
+    return median_interval(present) if len(present) else None
 
 
 def _look(policy: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from headway.analysis.experiments.design import CASE
 from headway.analysis.experiments.export import read_cases
 from headway.analysis.files.results_folder import CASES, EXPORT, SCENARIO, STUDY
 from headway.analysis.report.data import DETAILS, ReportData, alone, described, detailed, of_result
+from headway.analysis.statistics.metrics import request_times
 from headway.analysis.store.store import Store, is_store
 from headway.analysis.store.tables import STORED
 from headway.simcore import load_result
@@ -34,7 +35,7 @@ _NOTHING = dict.fromkeys(("tokens", "decisions", "infeasible_decisions", "migrat
 """What is counted of a run that raised an exception, and so has no part in the other tables."""
 
 _OF_MANY = {
-    "requests": ("run", "request", "arrival_s", "first_token_s"),
+    "requests": ("run", "request", "arrival_s", "first_token_s", "finish_s"),
     "tokens": ("run", "request", "token", "start_s", "latency_s", "fault_s"),
 }
 """What is shown of each table, and which tables are, where policies ran more than once."""
@@ -127,13 +128,18 @@ def _of_campaign(folder: Path, name: str, cases: pd.DataFrame, batches: _Batches
     runs = cases.merge(pd.concat([about, failed]) if len(failed) else about, on="run")
     wanted = {table: STORED[table].names for table in DETAILS} if alone(runs) else _OF_MANY
     tables = {table: rows for table, columns in wanted.items() if len(rows := read(table, columns))}
+    known = detailed(tables, runs)
+    if "requests" in known:
+        # Percentiles over requests are not among the stored metrics.
+        times = request_times(known["requests"]).drop(columns="ttft_s").reindex(runs.index)
+        runs = runs.assign(**times)
     document = described(text)
     return ReportData(
         name=str(document.get("name") or name),
         description=str(document.get("description") or "").strip(),
         runs=runs,
         axes=tuple(column for column in cases.columns if column not in CASE),
-        tables=detailed(tables, runs),
+        tables=known,
         documents={"campaign.yaml": text} if text else {},
         command="headway sweep run campaign.yaml",
         versions=tuple(ended["headway_version"].unique()),
@@ -159,7 +165,7 @@ def _of_runs(
     """The rows of some runs, whose names stand there once and not in every row.
 
     Raises:
-        InputError: something is missing in them, or beyond measure.
+        InputError: values are missing or too large.
     """
     known = pa.array(names, pa.string())
     schema = pa.schema([STORED[table].field(name) for name in columns]).set(0, pa.field("run", pa.int32()))

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from headway.analysis.statistics import SMALLEST
 from headway.analysis.whatif.runs import Findings, prepare, run
 from headway.analysis.whatif.study import REPLICATIONS, Study
 from headway.simcore.files.overrides.changes import Change, parse_change, parse_settings
@@ -17,6 +18,7 @@ def what_if(
     replications: int = REPLICATIONS,
     *,
     seed: int | None = None,
+    smallest: float = SMALLEST,
     workers: int = 1,
     options: RunOptions = RunOptions(),  # noqa: B008 (frozen)
     progress: Callable[[], None] | None = None,
@@ -29,6 +31,7 @@ def what_if(
         policies: names; those of the scenario by default.
         replications: number of worlds, of the seeds `seed`, `seed` + 1, ...; one if nothing depends on the seed.
         seed: of the first world; that of the scenario by default.
+        smallest: smallest interesting difference, as a share.
         workers: number of processes; it does not change the findings. A script that uses more than one must be
             importable (`if __name__ == "__main__":`), as always with `multiprocessing`.
         options: how runs are made; they do not change the findings.
@@ -45,6 +48,7 @@ def what_if(
         policies=tuple(policies),
         replications=replications,
         seed=seed,
+        smallest=smallest,
     )
     return run(prepare(study), workers=workers, options=options, progress=progress)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -15,6 +16,7 @@ from headway.analysis.experiments.identity import digest
 from headway.analysis.experiments.worker import infeasible_run, result_tables
 from headway.analysis.experiments.world import InfeasibleWorld
 from headway.analysis.late_changes import late_changes
+from headway.analysis.statistics.metrics import request_times
 from headway.analysis.store.tables import Tables, merged
 from headway.analysis.whatif.differences import differences, levels
 from headway.analysis.whatif.study import BASE, Study
@@ -60,8 +62,9 @@ class Findings:
         """
         details = self.stored["runs"].select(["run", "detail"]).to_pandas()
         numbers: pd.DataFrame = self.stored["metrics"].to_pandas()
-        rows = self.cases[["run", *_CASE]].merge(numbers, on="run").merge(details, on="run")
-        return rows.drop(columns="run")
+        over_requests = request_times(self.stored["requests"].to_pandas()).drop(columns="ttft_s")
+        rows = self.cases[["run", *_CASE]].merge(numbers, on="run").join(over_requests, on="run")
+        return rows.merge(details, on="run").drop(columns="run")
 
     @cached_property
     def tokens(self) -> pd.DataFrame:
@@ -90,7 +93,8 @@ class Findings:
         """Paired differences from the base, or from the first policy; empty in a sweep. See `differences`."""
         if self.study.kind == "sweep":
             return pd.DataFrame()
-        return differences(self.runs, "variant" if self.study.kind == "variants" else "policy")
+        by: Literal["variant", "policy"] = "variant" if self.study.kind == "variants" else "policy"
+        return differences(self.runs, by, smallest=self.study.smallest, exact=not self.random)
 
     @cached_property
     def levels(self) -> pd.DataFrame:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from headway.analysis.experiments import Store, read_campaign
 from headway.analysis.report import rank_policies, read_results, verdict
 from headway.analysis.report.data import after_warm_up, described
-from headway.analysis.report.ranking import METRICS
 from headway.analysis.results import write_results
+from headway.analysis.statistics.metrics import METRICS
 from headway.policies import create
 from headway.simcore import combine, load_scenario, simulate
 from headway.simcore.results import read_table
