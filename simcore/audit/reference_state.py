@@ -1,10 +1,9 @@
 """The state of a run, computed from spans and rows alone; the engine must agree with it."""
 
-from bisect import bisect_left
-
 import numpy as np
 
 from headway.simcore.arrays import BoolArray, FloatArray, IntArray
+from headway.simcore.audit.contents import ContentHistory
 from headway.simcore.audit.news import News, Row
 from headway.simcore.instrument import Attempt, Compute, Formed, Message, Move, Standing
 from headway.simcore.scenario import Scenario
@@ -42,9 +41,7 @@ class ReferenceState:
         self._weights: FloatArray = np.asarray(scenario.cost.idle_memory_bytes)
         self._on_disk: FloatArray = self._weights * scenario.controller.weights_on_disk
         self._left = len(scenario.requests)
-        self._held_cached: list[Batch] = [()]
-        self._held_at: list[float] = [0.0]
-        self._held: list[FloatArray] = [self._weights]
+        self._history = ContentHistory(self._weights)
         self._counted: FloatArray | None = None
         self.placement: IntArray | None = None
         self.lost: BoolArray = np.zeros(len(scenario.block_table), dtype=np.bool_)
@@ -105,27 +102,18 @@ class ReferenceState:
 
     def carried(self, block: int, time_s: float) -> list[float]:
         """Bytes that a move of a block sent at a given time; several values if they had just changed."""
-        return [
-            float(self._held[i][self._kind[block]] - self._on_disk[self._kind[block]])
-            for i in self._at(time_s)
-        ]
+        kind = self._kind[block]
+        return [float(each.block_bytes[kind] - self._on_disk[kind]) for each in self._history.at(time_s)]
 
     def still_there(self, block: int, time_s: float, size_bytes: float) -> float:
         """The part of a copy made at a given time that is still valid: weights, and caches of present sequences."""
         kind = self._kind[block]
-        copied = min(
-            self._at(time_s), key=lambda i: abs(self._held[i][kind] - self._on_disk[kind] - size_bytes)
-        )
-        there = {one.request for one in self.batch}
-        still = tuple(one for one in self._held_cached[copied] if one.request in there)
-        left = float(self._scenario.cost.step(still).memory_bytes[kind] - self._on_disk[kind])
-        return min(size_bytes, left)
-
-    def _at(self, time_s: float) -> list[int]:
-        """Indices of the contents of blocks at a given time: before and, if they changed then, after."""
-        since = bisect_left(self._held_at, time_s)
-        then = [i for i in range(since, len(self._held_at)) if self._held_at[i] == time_s]
-        return [*range(max(0, since - 1), since), *then]
+        copied_bytes = size_bytes + self._on_disk[kind]
+        copy = min(self._history.at(time_s), key=lambda each: abs(each.block_bytes[kind] - copied_bytes))
+        requests = {one.request for one in self.batch}
+        valid = tuple(one for one in copy.cached if one.request in requests)
+        valid_bytes = float(self._scenario.cost.step(valid).memory_bytes[kind] - self._on_disk[kind])
+        return min(size_bytes, valid_bytes)
 
     def lasting(self, block: int) -> float:
         """The part that does not depend on sequences [bytes]."""
@@ -199,9 +187,7 @@ class ReferenceState:
     def _hold(self, cached: Batch, holding: FloatArray, now_s: float) -> None:
         self._counted = None
         self.holding, self.cache_lost = holding, False
-        self._held_at.append(now_s)
-        self._held.append(holding)
-        self._held_cached.append(cached)
+        self._history.add(now_s, cached, holding)
 
     def _lose(self, device: int, now_s: float) -> None:
         if self.placement is None:

@@ -7,7 +7,8 @@ from headway.simcore.audit.checks import Checks, grain
 from headway.simcore.audit.messages import DESCRIBED, Sent, messages
 from headway.simcore.audit.news import News, Row
 from headway.simcore.audit.reference_state import ReferenceState
-from headway.simcore.engine.network.network import Carried, shared_cluster
+from headway.simcore.engine.network.network import shared_cluster
+from headway.simcore.engine.network.transfer import Carried
 from headway.simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES
 from headway.simcore.instrument import Attempt, Message
 from headway.simcore.registry import name_of

@@ -10,9 +10,10 @@ from functools import partial
 
 import simpy
 
-from headway.simcore.engine.compute import Processor, Task
-from headway.simcore.engine.network.network import Network, Transfer
+from headway.simcore.engine.network.network import Network
+from headway.simcore.engine.network.transfer import Transfer
 from headway.simcore.engine.outages import Process
+from headway.simcore.engine.task import Processor, Task
 from headway.simcore.errors import RunEndedError
 from headway.simcore.instrument import Instrument
 from headway.simcore.steps.graph import NONE, StepGraph

@@ -4,7 +4,6 @@ Where the engine can be given a part (a pattern of execution, a discipline, a ru
 device times), the fault is in a part that has the name of the sound one; other faults are patched in.
 """
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -16,6 +15,7 @@ from patterns import OneByOne
 from worlds import Shuffled, varied
 
 import headway.simcore.engine.network.maxmin_incremental
+import headway.simcore.run
 from headway.simcore import (
     AuditError,
     BlockTable,
@@ -41,16 +41,20 @@ from headway.simcore import (
 )
 from headway.simcore.audit import Law
 from headway.simcore.audit.news import Overheard
-from headway.simcore.engine.compute import Discipline, FifoProcessor, Processor, SharedProcessor, Task
+from headway.simcore.engine.compute import Discipline
 from headway.simcore.engine.events import LatencyParts, StepInFlight
+from headway.simcore.engine.fifo import FifoProcessor
 from headway.simcore.engine.network.flow import Flow
 from headway.simcore.engine.network.fluid import Fluid
 from headway.simcore.engine.network.maxmin import Allocation, max_min
-from headway.simcore.engine.network.network import FairNetwork, SharingRule, Transfer, _Books
+from headway.simcore.engine.network.network import FairNetwork, SharingRule
+from headway.simcore.engine.network.transfer import LinkTraffic, Transfer
 from headway.simcore.engine.network.transport import Transport
 from headway.simcore.engine.placement.deployment import Deployment
 from headway.simcore.engine.placement.memory import MemoryLedger
 from headway.simcore.engine.placement.migration import Mover
+from headway.simcore.engine.processor_sharing import SharedProcessor
+from headway.simcore.engine.task import Processor, Task
 from headway.simcore.errors import RunEndedError
 from headway.simcore.steps.graph import NONE
 from headway.simcore.steps.patterns.gathered import Gathered
@@ -59,9 +63,6 @@ from headway.traces import Trace, on_off
 
 Fault: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 Change: TypeAlias = Callable[[Scenario], Scenario]
-
-SIMULATE = importlib.import_module("headway.simcore.simulate")
-"""The module; the function has its name in the package."""
 
 MODEL = ModelSpec(
     name="small",
@@ -266,17 +267,17 @@ def do_not_pay_latency(scenario: Scenario) -> Scenario:
 
 
 def record_on_the_wrong_link(patch: pytest.MonkeyPatch) -> None:
-    books = _Books._open_books
+    links = LinkTraffic._on_links
 
-    def wrong(self: _Books, route: Route, start: int, end: int) -> Any:
-        return books(self, replace(route, links=route.links[:1]), start, end)
+    def wrong(self: LinkTraffic, route: Route, start: int, end: int) -> Any:
+        return links(self, replace(route, links=route.links[:1]), start, end)
 
-    patch.setattr(_Books, "_open_books", wrong)
+    patch.setattr(LinkTraffic, "_on_links", wrong)
 
 
 def record_the_wrong_direction(patch: pytest.MonkeyPatch) -> None:
-    books = _Books._open_books
-    patch.setattr(_Books, "_open_books", lambda self, route, start, end: books(self, route, end, start))
+    links = LinkTraffic._on_links
+    patch.setattr(LinkTraffic, "_on_links", lambda self, route, start, end: links(self, route, end, start))
 
 
 # Faults of sharing
@@ -436,8 +437,8 @@ def forget_the_overhead(scenario: Scenario) -> Scenario:
 
 
 def forget_the_disk(patch: pytest.MonkeyPatch) -> None:
-    seconds = SIMULATE.disk_seconds
-    patch.setattr(SIMULATE, "disk_seconds", lambda *what: 0.0 * seconds(*what))
+    seconds = headway.simcore.run.disk_seconds
+    patch.setattr(headway.simcore.run, "disk_seconds", lambda *what: 0.0 * seconds(*what))
 
 
 def work_while_down(patch: pytest.MonkeyPatch) -> None:
@@ -445,7 +446,7 @@ def work_while_down(patch: pytest.MonkeyPatch) -> None:
         yield from work
         return True
 
-    patch.setattr(SIMULATE, "unless_failing", heedless)
+    patch.setattr(headway.simcore.run, "unless_failing", heedless)
 
 
 def count_what_was_dropped_as_busy(scenario: Scenario) -> Scenario:
@@ -498,7 +499,7 @@ def keep_the_cache_of_the_last_sequence(patch: pytest.MonkeyPatch) -> None:
 
 
 def overlook_that_it_is_too_much(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SIMULATE, "TOLERANCE_BYTES", np.inf)
+    patch.setattr(headway.simcore.run, "TOLERANCE_BYTES", np.inf)
 
 
 # Faults of places and moves

@@ -17,8 +17,9 @@ from worlds import reals, varying
 
 from headway.simcore import Device
 from headway.simcore.engine import compute
-from headway.simcore.engine.compute import Processor, processor
-from headway.simcore.engine.compute import Task as Handed
+from headway.simcore.engine.compute import processor
+from headway.simcore.engine.task import Processor
+from headway.simcore.engine.task import Task as Handed
 from headway.simcore.errors import RunEndedError
 from headway.traces import Trace, multiplied
 
