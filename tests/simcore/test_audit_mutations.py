@@ -59,6 +59,7 @@ from headway.simcore.errors import RunEndedError
 from headway.simcore.steps.graph import NONE
 from headway.simcore.steps.patterns.gathered import Gathered
 from headway.simcore.world.device_time import Machines
+from headway.simcore.world.memory import disk_seconds
 from headway.traces import Trace, on_off
 
 Fault: TypeAlias = Callable[[pytest.MonkeyPatch], None]
@@ -437,8 +438,7 @@ def forget_the_overhead(scenario: Scenario) -> Scenario:
 
 
 def forget_the_disk(patch: pytest.MonkeyPatch) -> None:
-    seconds = headway.simcore.run.disk_seconds
-    patch.setattr(headway.simcore.run, "disk_seconds", lambda *what: 0.0 * seconds(*what))
+    patch.setattr(headway.simcore.run, "disk_seconds", lambda *what: 0.0 * disk_seconds(*what))
 
 
 def work_while_down(patch: pytest.MonkeyPatch) -> None:
