@@ -149,7 +149,7 @@ for path in sorted(Path().glob("*.yaml")):
         faults = "faults:\n" + "- {device: left, slowed_to: 0.5, since: 1 s}\n" * 3
         few, many = (GOOD.replace("left: {", f"left: {{count: {n}, ") + faults for n in (50, 70))
         load_scenario(written(tmp_path / "few.yaml", few))
-        with pytest.raises(InputError, match=r"faults.2: got faults that make more than 1,000,000 values"):
+        with pytest.raises(InputError, match=r"faults.2: got faults that change more than 1,000,000 values"):
             load_scenario(written(tmp_path / "many.yaml", many))
 
     @pytest.mark.parametrize(
