@@ -199,8 +199,8 @@ def _layer_items(mine: BoolArray, blocks: BlockTable) -> Iterator[str]:
             parts += ["proj"] * proj
             parts += [_part("ffn", shards, blocks.shards.shape[1])] * bool(shards)
         layers_of.setdefault(tuple(parts), []).append(layer)
-    for parts, layers in layers_of.items():
-        for part in parts:
+    for shared, layers in layers_of.items():
+        for part in shared:
             yield f"layers {ranges(layers, ' ')} {part}".rstrip()
 
 
