@@ -36,7 +36,7 @@ version with its runs, and fails when one changes without the other.
 MOST_ROWS = 200_000_000
 """Maximum rows of a table that is read at once: a file of a few kilobytes may claim any number."""
 
-_MOST_TOLD = 10
+_MOST_LISTED = 10
 
 _LARGEST = 1e60
 """Numbers in a scenario are at most 1e18; sums and quotients of them stay far below this."""
@@ -192,10 +192,10 @@ class Result:
 
     def __repr__(self) -> str:
         """One line, for notebooks; access the tables by their names."""
-        rows = self.runs[["run", "status", "tokens"]].head(_MOST_TOLD).itertuples(index=False)
-        told = [f"{run} ({status}, {tokens:,} tokens)" for run, status, tokens in rows]
-        more = [f"{len(self.runs):,} runs in all"] if len(self.runs) > len(told) else []
-        return f"<Result: {', '.join([*told, *more]) or 'no runs'}>"
+        rows = self.runs[["run", "status", "tokens"]].head(_MOST_LISTED).itertuples(index=False)
+        listed = [f"{run} ({status}, {tokens:,} tokens)" for run, status, tokens in rows]
+        more = [f"{len(self.runs):,} runs in all"] if len(self.runs) > len(listed) else []
+        return f"<Result: {', '.join([*listed, *more]) or 'no runs'}>"
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write one Parquet file per table, and their manifest, into a new or existing folder."""
@@ -257,10 +257,10 @@ def read_table(path: Path, schema: pa.Schema | None = None, *, versioned: bool =
     return table
 
 
-def _check_columns(path: Path, found: pa.Schema, schema: pa.Schema | None, versioned: bool) -> None:
-    if versioned and schema is not None and found.metadata != schema.metadata:
+def _check_columns(path: Path, actual: pa.Schema, schema: pa.Schema | None, versioned: bool) -> None:
+    if versioned and schema is not None and actual.metadata != schema.metadata:
         raise InputError(str(path), "a table with another schema", f"schema version {SCHEMA_VERSION}")
-    if schema is not None and not found.equals(schema):
+    if schema is not None and not actual.equals(schema):
         raise InputError(str(path), "a table with another schema", "a table written by headway")
 
 

@@ -49,19 +49,19 @@ class Run:
         env, serving = self._run.env, self._serve_all()
         if auditor is not None:
             auditor.watch(env, self._run.deployment, self._mover, self._run.network)
-        sound = True
+        lawful = True
         try:
             env.run(env.process(serving))
         except RunEndedError as end:
             return end.status, end.detail
         except AuditError:
-            sound = False
+            lawful = False
             raise
         finally:
             # Where several failures end the run at one moment, SimPy raises in the caller before the serving process.
             serving.close()
             self._controller.close()
-            if sound:  # after an AuditError this might fail and hide it
+            if lawful:  # after an AuditError this might fail and hide it
                 self._mover.abandon()
                 self._record_links()
         return "complete", ""
@@ -93,7 +93,7 @@ class Run:
             batch[0].request,
             batch[0].token,
             list(self._run.scenario.cluster.names),
-            use.held.tolist(),
+            use.held_bytes.tolist(),
             use.available.tolist(),
             use.swapped.tolist(),
             [one.busy_s - before for one, before in zip(processors, busy_before, strict=True)],
@@ -114,7 +114,7 @@ class Run:
         deployment.make_room(cost)
         ledger, available = deployment.ledger, scenario.cluster.available_bytes(self._run.env.now)
         use = _MemoryUse(cost, ledger.of_blocks(), ledger.beside(), available)
-        excess = use.held - available
+        excess = use.held_bytes - available
         worst = int(excess.argmax())
         if scenario.memory.overflow == "fail" and excess[worst] > TOLERANCE_BYTES:
             deployment.give_up_step()
@@ -174,7 +174,7 @@ class _MemoryUse:
     available: FloatArray
 
     @functools.cached_property
-    def held(self) -> FloatArray:
+    def held_bytes(self) -> FloatArray:
         return self.of_blocks + self.beside
 
     @property

@@ -40,7 +40,7 @@ from headway.simcore import (
     simulate,
 )
 from headway.simcore.audit import Law
-from headway.simcore.audit.news import Overheard
+from headway.simcore.audit.records import ReportingRecorder
 from headway.simcore.engine.compute import Discipline
 from headway.simcore.engine.events import LatencyParts, StepInFlight
 from headway.simcore.engine.fifo import FifoProcessor
@@ -637,14 +637,14 @@ def take_the_shortest_branch(patch: pytest.MonkeyPatch) -> None:
 
 def keep_a_wait_to_itself(patch: pytest.MonkeyPatch) -> None:
     """What a request has waited for its turn is in no part of its first token."""
-    add = Overheard.add
+    add = ReportingRecorder.add
 
-    def without(self: Overheard, table: str, *row: Any) -> None:
+    def without(self: ReportingRecorder, table: str, *row: Any) -> None:
         if table == "tokens" and row[1] == 0:
             row = (*row[:7], 0.0, *row[8:])
         add(self, table, *row)
 
-    patch.setattr(Overheard, "add", without)
+    patch.setattr(ReportingRecorder, "add", without)
 
 
 def misreport_what_was_sent(patch: pytest.MonkeyPatch) -> None:

@@ -158,8 +158,8 @@ class Fluid:
     def _share(self, changed: Iterable[Flow], now: float) -> None:
         """Set the new rates of the changed flows and of all flows that they affect."""
         far = self._far >= _OFTEN and self._far % _RARELY != 0
-        new = refill(self._states, changed, now, whole=far)
-        self._far = self._far + 1 if new.whole else 0
+        new = refill(self._states, changed, now, complete=far)
+        self._far = self._far + 1 if new.complete else 0
         for flow, rate, bottleneck in zip(new.flows, new.rates, new.bottlenecks, strict=True):
             flow.go_at(rate, bottleneck, now)
         for resource in new.resources:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from headway.simcore.engine.network.flow import Flow
@@ -13,6 +13,7 @@ from headway.simcore.world.cluster import Cluster
 from headway.simcore.world.route import Route
 
 
+@dataclass(eq=False, slots=True)
 class Transfer:
     """A message in transit.
 
@@ -22,42 +23,32 @@ class Transfer:
         size_bytes: of the message.
         route: the route.
         sent_s: when it was sent.
-        wait_s: delay by latency and transport before its bytes flow.
+        arrived: called with the transfer when its last byte arrives.
+        failed: called when it can never arrive.
         flow_s: when its bytes begin to flow.
         wire_bytes: bytes on the wire, including those of the transport.
+        wait_s: delay by latency and transport before its bytes flow.
         busy_s: time in which they flowed, known at arrival.
         active: whether it is in transit.
         flow: its flow in a shared network.
-        arrived: called with the transfer when its last byte arrives.
-        failed: called when it can never arrive.
     """
 
-    __slots__ = (
-        "active", "arrived", "busy_s", "failed", "flow", "flow_s", "receiver", "route", "sender", "sent_s",
-        "size_bytes", "wait_s", "wire_bytes",
-    )  # fmt: skip
+    sender: int
+    receiver: int
+    size_bytes: float
+    route: Route
+    sent_s: float
+    arrived: "Arrived"
+    failed: "Failed"
+    flow_s: float = field(init=False)
+    wire_bytes: float = field(init=False)
+    wait_s: float = 0.0
+    busy_s: float = 0.0
+    active: bool = True
+    flow: Flow | None = None
 
-    def __init__(
-        self,
-        sender: int,
-        receiver: int,
-        size_bytes: float,
-        route: Route,
-        sent_s: float,
-        arrived: "Arrived",
-        failed: "Failed",
-    ) -> None:
-        self.sender = sender
-        self.receiver = receiver
-        self.size_bytes = size_bytes
-        self.wire_bytes = size_bytes
-        self.route = route
-        self.sent_s = self.flow_s = sent_s
-        self.arrived = arrived
-        self.failed = failed
-        self.active = True
-        self.wait_s = self.busy_s = 0.0
-        self.flow: Flow | None = None
+    def __post_init__(self) -> None:
+        self.flow_s, self.wire_bytes = self.sent_s, self.size_bytes
 
 
 Arrived: TypeAlias = Callable[[Transfer], None]
