@@ -222,9 +222,8 @@ def load_result(folder: str | os.PathLike[str]) -> Result:
     )
     runs = list(result.runs["run"])
     if len(set(runs)) < len(runs):
-        raise InputError(
-            str(Path(folder) / "runs.parquet"), "two runs with one name", "distinct names of runs"
-        )
+        where = str(Path(folder) / "runs.parquet")
+        raise InputError(where, "two runs with one name", "distinct names of runs")
     return result
 
 
@@ -337,10 +336,8 @@ class Recorder:
         for name, schema in TABLES.items():
             columns = self._columns[name]
             run = [self._run] * len(columns[0])
-            arrays = [
-                pa.array(values, field.type) for values, field in zip([run, *columns], schema, strict=True)
-            ]
-            frames[name] = _frame(pa.Table.from_arrays(arrays, schema=schema))
+            table = pa.Table.from_pydict(dict(zip(schema.names, [run, *columns], strict=True)), schema)
+            frames[name] = _frame(table)
         return Result(**frames)
 
 

@@ -71,11 +71,8 @@ class FairnessLaws:
                 most = rate
             account.slack += grain(now_s) * most
         # A flow that stopped without arriving at that moment, or within the tolerance, was cancelled.
-        ended = [
-            number for number, account in self._accounts.items() if account.until_s < now_s - grain(now_s)
-        ]
-        for number in ended:
-            del self._accounts[number]
+        since_s = now_s - grain(now_s)
+        self._accounts = {n: account for n, account in self._accounts.items() if account.until_s >= since_s}
 
     def check(self, record: Record) -> None:
         """A message has arrived: all its bytes must have flowed."""

@@ -54,9 +54,8 @@ class PlaceLaws:
 
     def _attempt(self, record: Attempt) -> None:
         state, checks = self._state, self._checks
-        checks.that(
-            not state.lost.any(), "place", "lost blocks while a token is made", 0, int(state.lost.sum())
-        )
+        lost = int(state.lost.sum())
+        checks.that(lost == 0, "place", "lost blocks while a token is made", 0, lost)
         same = state.placement is not None and np.array_equal(record.placement, state.placement)
         checks.that(same, "place", "placement of a token", state.placement, record.placement)
         if self._scenario.controller.migration == "blocking":

@@ -104,9 +104,9 @@ class SharedProcessor:
 class _Share:
     """Exact equal sharing of a resource among its present tasks (processor sharing by virtual time).
 
-    Each task receives the trace divided by the number of tasks. The integral of this since the resource was last idle
-    is a virtual clock, on which the end of a task is known when it joins: its amount later. Joining and leaving
-    therefore cost O(log n) for n tasks, and only the next end is looked up in the trace.
+    Each task receives the trace divided by the number of tasks. The integral of this share since the resource was last
+    idle is a virtual clock: a task ends when the clock has advanced by its amount. So the end of a task on this clock
+    is known when it joins, joining and leaving cost O(log n) for n tasks, and only the next end needs the trace.
 
     Args:
         env: the SimPy environment.

@@ -89,9 +89,8 @@ def _open(document: Document, changes: Sequence[Change | str]) -> Callable[[int 
 def shipped_scenarios() -> tuple[str, ...]:
     """Names of the scenarios that come with Headway, sorted."""
     folder = resources.files("headway.simcore") / "scenarios"
-    return tuple(
-        sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
-    )
+    names = (item.name for item in folder.iterdir())
+    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
 
 
 def shipped_scenario(name: str) -> Path:

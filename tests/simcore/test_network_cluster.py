@@ -128,7 +128,7 @@ def test_each_direction_can_be_pinned_on_its_own() -> None:
         ({"pinned": (("a", "p"),)}, "from one device to another"),
         ({"pinned": (("a", "p", "x"),)}, "from one device to another"),
         ({"pinned": (("a",),)}, "from one device to another"),
-        ({"pinned": (("a", "p", "a"),)}, "meet no node twice"),
+        ({"pinned": (("a", "p", "a"),)}, "visit no node twice"),
         ({"pinned": (("a", "p", "b"), ("a", "p", "b"))}, "from 'a' to 'b' is pinned twice"),
     ],
 )

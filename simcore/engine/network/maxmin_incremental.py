@@ -1,10 +1,10 @@
 """Max-min fair rates after a change, without recomputing all of them.
 
-Most flows keep their rates after a change. The algorithm computes rates for a few flows in the capacity that all others
-leave, and then checks the condition of max-min fairness for the others: every flow has a bottleneck, a full resource on
-which no flow has a higher rate (Bertsekas and Gallager, Data Networks, 2nd ed., section 6.5.2). Flows that violate it
-join the few, until none does. Then the condition holds for all flows, so the rates are the max-min fair rates of the
-whole network, which are unique.
+Most flows keep their rates after a change. The algorithm computes rates for a subset of the flows in the capacity that
+the others leave, and then checks the condition of max-min fairness for the others: every flow has a bottleneck, a full
+resource on which no flow has a higher rate (Bertsekas and Gallager, Data Networks, 2nd ed., section 6.5.2). Flows that
+violate it join the subset, until no flow violates it. Then the condition holds for all flows, so the rates are the
+max-min fair rates of the whole network, which are unique.
 """
 
 from collections.abc import Iterable, Sequence
@@ -85,7 +85,7 @@ def _left_by_others(state: State, inside: dict[Flow, None]) -> float:
 
 
 def _connected(states: Sequence[State], flows: Iterable[Flow]) -> set[Flow]:
-    """These flows, and all flows that share a resource with one of them, directly or through others."""
+    """The given flows, and all flows that share resources with them, directly or through other flows."""
     connected = set(flows)
     queue, visited = list(connected), set[int]()
     while queue:

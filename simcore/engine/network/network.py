@@ -175,7 +175,7 @@ class FairNetwork:
             self._begin(transfer)
 
     def _begin(self, transfer: Transfer) -> None:
-        """The first byte begins to flow."""
+        """Start the flow of a message."""
         transfer.flow_s = self._env.now
         transfer.flow = self._fluid.start(transfer.route, transfer.wire_bytes, transfer)
 

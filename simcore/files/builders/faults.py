@@ -61,9 +61,8 @@ class _Faults:
 
     def cluster(self) -> Cluster:
         """The cluster with all faults added so far."""
-        return replace(
-            self._cluster, devices=tuple(self._devices.values()), links=tuple(self._links.values())
-        )
+        devices, links = tuple(self._devices.values()), tuple(self._links.values())
+        return replace(self._cluster, devices=devices, links=links)
 
     def add(self, key: KeyPath, section: schema.FaultSection) -> None:
         """Apply one fault."""
@@ -76,9 +75,8 @@ class _Faults:
         if section.device is not None:
             for name in self._members(key, section.device):
                 device = self._devices[name]
-                self._devices[name] = (self._slowed_device if slowed else self._down_node)(
-                    key, section, device
-                )
+                fault = self._slowed_device if slowed else self._down_node
+                self._devices[name] = fault(key, section, device)
         else:
             for name in self._link_names(key, str(section.link)):
                 link = self._links[name]

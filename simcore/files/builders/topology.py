@@ -125,11 +125,9 @@ class Topologies:
         self.check_room(key, len(graph.edges))
         if len(graph.nodes) > bounds.MOST_LINKS:
             self._context.fail((*key, "file"), f"{len(graph.nodes)} nodes", f"at most {bounds.MOST_LINKS}")
-        wire = self._wire(key, section, section.medium)
+        wire, ignore = self._wire(key, section, section.medium), section.ignore
         with self._context.naming((*key, "file")):
-            return graphs.wiring(
-                name, graph, self.devices, media=self._media, wire=wire, ignore=section.ignore
-            )
+            return graphs.wiring(name, graph, self.devices, media=self._media, wire=wire, ignore=ignore)
 
     def _wire(self, key: KeyPath, section: Any, medium: str | None) -> Wire:
         has_bandwidth = "bandwidth" in section.model_fields_set

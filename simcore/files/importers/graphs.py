@@ -152,9 +152,7 @@ def _nodes(graph: Graph, options: _Options) -> dict[str, str]:
         where = f"{node.where}: node {shown(name)}"
         member = _member(where, name, _attributes(where, node.attributes, _OF_NODES, options.ignore), options)
         if name in nodes or member in members:
-            raise InputError(
-                where, f"a second node for {shown(member)}", "one node for each device and relay"
-            )
+            raise InputError(where, f"a second node for {shown(member)}", "one node per device and relay")
         nodes[name] = member
         members.add(member)
     return nodes

@@ -249,9 +249,7 @@ def _check_architecture(config: _Config, family: _Family) -> None:
     key = family.embedding_width
     if key is not None and config.has(key) and config.whole_number(key) != config.whole_number(family.width):
         got = f"{config.whole_number(key)}, but {family.width} {config.whole_number(family.width)}"
-        raise InputError(
-            config.at(key), got, "embeddings as wide as the hidden state, without a projection between"
-        )
+        raise InputError(config.at(key), got, "embeddings as wide as the hidden state")
 
 
 def _derived(config: _Config, family: _Family, key: str | None) -> bool:

@@ -149,10 +149,8 @@ def _existing(draft: _Draft, path: str, place: str) -> KeyPath:
     for part in parts_of(path, place):
         child = _step(draft, key, part, place)
         if child is None and part in names(key):
-            got = f"no key {shown(part)}{_inside(key)} in the file, which leaves it at its default"
-            expected = (
-                f"a key that the file gives, or the change {key_text((*key, part))}=VALUE before this one"
-            )
+            got = f"no key {shown(part)}{_inside(key)} in the file (it has its default)"
+            expected = f"a key in the file, or the change {key_text((*key, part))}=VALUE before this one"
             raise InputError(place, got, expected)
         if child is None:
             raise InputError(place, f"no key {shown(part)}{_inside(key)}", one_of(part, draft.get(key)))
@@ -220,9 +218,7 @@ def _shift(draft: _Draft, change: ShiftTraces, place: str) -> None:
     start = _existing(draft, change.path, place) if change.path else ()
     traces = [key for key in _paths(draft.get(start), start) if is_trace(key, draft.get(key))]
     if not traces:
-        raise InputError(
-            place, f"no varying trace{_inside(start)}", "the path of a trace or of a section with one"
-        )
+        raise InputError(place, f"no varying trace{_inside(start)}", "the path of a trace or its section")
     for key in traces:
         before = parse(draft.get(key).get("shift", "0 s"), "time", draft.document().where((*key, "shift")))
         draft.put((*key, "shift"), f"{plain_number(before + change.seconds)} s", place)

@@ -52,9 +52,7 @@ class DeviceSection(Section):
 class MemorySection(Section):
     """What happens if the blocks on a device need more than its memory."""
 
-    overflow: Literal["fail", "swap"] = Field(
-        "fail", description="end the run, or read from disk in every step"
-    )
+    overflow: Literal["fail", "swap"] = Field("fail", description="end the run, or read from disk")
     swap: Literal["pinned", "lru", "prefetch"] = Field(
         "pinned",
         description="bytes that a step reads: `pinned`: those that do not fit; `lru`: all, like memory-mapped files; "

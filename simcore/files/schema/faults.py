@@ -18,9 +18,7 @@ class FaultSection(Section):
     )
     down: Seconds | None = Field(None, description="time at which it goes down; a device loses its blocks")
     up: Seconds | None = Field(None, description="time at which it comes back; never by default")
-    slowed_to: Share | None = Field(
-        None, description="remaining share of its speed or bandwidth, 0 to 1 or in %"
-    )
+    slowed_to: Share | None = Field(None, description="remaining share of speed or bandwidth, 0 to 1 or in %")
     since: Seconds = Field(0.0, description="time at which the slowdown begins")
     until: Seconds | None = Field(None, description="time at which the slowdown ends; never by default")
     online: ShareTrace | None = Field(None, description="trace of 1 (up) and 0 (down)")

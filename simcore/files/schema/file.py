@@ -23,9 +23,7 @@ class ScenarioFile(Section):
     """A scenario file."""
 
     headway: Literal[1] = Field(1, description="version of the file format")
-    name: FileName | None = Field(
-        None, description="letters, digits and `._-`; the name of the file by default"
-    )
+    name: FileName | None = Field(None, description="letters, digits and `._-`; by default that of the file")
     description: str = Field("", description="free text")
     seed: int = Field(0, ge=0, lt=MOST_SEEDS, description="seed of all random values")
     model: ModelSection

@@ -17,9 +17,7 @@ def _connect(value: object) -> object:
         return value
     if isinstance(value, list) and value and all(_is_pair(pair) for pair in value):
         return value
-    raise mistake(
-        shown(value), '"all", or a list of pairs of device names such as [[laptop, pi], [pi, phone]]'
-    )
+    raise mistake(shown(value), '"all", or a list of pairs of devices such as [[laptop, pi], [pi, phone]]')
 
 
 def _is_pair(value: object) -> bool:
@@ -63,12 +61,8 @@ class LinkSection(Section):
     connect: Annotated[Literal["all"] | list[list[str]], BeforeValidator(_connect)] = Field(
         description='"all" for all pairs of devices, or a list of pairs; a device with a count means all its devices'
     )
-    bandwidth: RateTrace = Field(
-        None, description="rate in each direction; optional for a link with a `medium`"
-    )
-    medium: str | None = Field(
-        None, description="name of the medium, one of `media`, which all links on it share"
-    )
+    bandwidth: RateTrace = Field(None, description="rate in each direction; optional with a `medium`")
+    medium: str | None = Field(None, description="name of its medium, one of `media`")
     latency: TimeTrace = Field(
         "0 s", validate_default=True, description="one-way latency; the value at the time of sending counts"
     )

@@ -15,14 +15,10 @@ class Shape(Section):
     layers: int = Field(ge=1, le=1000, description="decoder layers, N")
     width: int = Field(ge=1, le=1_000_000, description="model width, D")
     heads: int = Field(ge=1, le=10_000, description="query heads per layer, h")
-    kv_heads: int | None = Field(
-        None, ge=1, le=10_000, description="key/value heads per layer; `heads` by default"
-    )
-    head_size: int | None = Field(
-        None, ge=1, le=100_000, description="size of a head, d; width / heads by default"
-    )
+    kv_heads: int | None = Field(None, ge=1, le=10_000, description="key/value heads per layer; by default h")
+    head_size: int | None = Field(None, ge=1, le=100_000, description="size of a head, d; by default D / h")
     ffn_width: int | None = Field(
-        None, ge=1, le=10_000_000, description="feed-forward width, F; 4 * width by default"
+        None, ge=1, le=10_000_000, description="feed-forward width, F; by default 4 D"
     )
     gated_ffn: bool = Field(False, description="three matrices in the feed-forward network, not two")
     vocabulary: int = Field(0, ge=0, le=100_000_000, description="size of the vocabulary, V")
@@ -84,9 +80,7 @@ class CostSection(Section):
 class BlocksSection(Section):
     """Optional blocks, in addition to heads, projections and feed-forward networks."""
 
-    embed: bool | None = Field(
-        None, description="whether the embedding is a block; by default with `decode` only"
-    )
+    embed: bool | None = Field(None, description="the embedding is a block; by default with `decode` only")
     lm_head: bool | None = Field(
-        None, description="whether the output head is a block; by default with `decode` only"
+        None, description="the output head is a block; by default with `decode` only"
     )

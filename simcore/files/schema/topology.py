@@ -21,9 +21,7 @@ class _Topology(Section):
         min_length=1,
         description="names of devices, of sections with a count, and of relays; all devices by default",
     )
-    bandwidth: RateTrace = Field(
-        None, description="rate of each link in each direction; optional with a `medium`"
-    )
+    bandwidth: RateTrace = Field(None, description="rate in each direction; optional with a `medium`")
     medium: str | None = Field(None, description="medium of all links, one of `media`")
     latency: TimeTrace = Field("0 s", validate_default=True, description="one-way latency of each link")
     overhead: Seconds = Field(0.0, description="fixed time per message and link")
@@ -75,9 +73,7 @@ class CellsTopology(Section):
     )
     bandwidth: RateTrace = Field(description="rate of the medium of each cell")
     frame: FrameSection = FrameSection()
-    latency: TimeTrace = Field(
-        "0 s", validate_default=True, description="one-way latency of each link in a cell"
-    )
+    latency: TimeTrace = Field("0 s", validate_default=True, description="one-way latency of links in a cell")
     overhead: Seconds = Field(0.0, description="fixed time per message and link in a cell")
     backbone: BackboneSection
 
@@ -87,12 +83,10 @@ class FileTopology(Section):
 
     file: str = Field(min_length=1, description="path, relative to the scenario file")
     ignore: list[str] = Field(default_factory=list, description="attributes of nodes and edges to ignore")
-    bandwidth: RateTrace = Field(None, description="rate of edges without the attribute, in each direction")
-    medium: str | None = Field(None, description="medium of edges without the attribute, one of `media`")
-    latency: TimeTrace = Field(
-        "0 s", validate_default=True, description="latency of edges without the attribute"
-    )
-    overhead: Seconds = Field(0.0, description="overhead of edges without the attribute")
+    bandwidth: RateTrace = Field(None, description="rate of edges without it, in each direction")
+    medium: str | None = Field(None, description="medium of edges without it, one of `media`")
+    latency: TimeTrace = Field("0 s", validate_default=True, description="latency of edges without it")
+    overhead: Seconds = Field(0.0, description="overhead of edges without it")
 
 
 _TOPOLOGIES = {

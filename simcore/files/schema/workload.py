@@ -35,9 +35,7 @@ class UniformLength(Section):
 class LogNormalLength(Section):
     """A log-normally distributed number of tokens: many short sequences and a few long ones."""
 
-    lognormal_mean: float = Field(
-        ge=1, le=MOST_TOKENS, description="mean, before rounding and the limit `most`"
-    )
+    lognormal_mean: float = Field(ge=1, le=MOST_TOKENS, description="mean, before rounding and limiting")
     sigma: float = Field(gt=0, le=3, description="standard deviation of the logarithm")
     most: Count = Field(MOST_TOKENS, description="maximum; larger numbers become this")
 
@@ -45,7 +43,7 @@ class LogNormalLength(Section):
 class GeometricLength(Section):
     """A geometrically distributed number of tokens: a text ends after each token with the same probability."""
 
-    geometric_mean: float = Field(ge=1, le=MOST_TOKENS, description="mean, before the limit `most`")
+    geometric_mean: float = Field(ge=1, le=MOST_TOKENS, description="mean, before limiting")
     most: Count = Field(MOST_TOKENS, description="maximum; larger numbers become this")
 
 
@@ -75,16 +73,12 @@ class FileWorkload(Section):
     """Requests from a log file."""
 
     file: str = Field(min_length=1, description="path, relative to the scenario file")
-    format: str | None = Field(
-        None, description="format of the file; recognised from its first line by default"
-    )
+    format: str | None = Field(None, description="format; recognised from the first line by default")
     columns: dict[str, str] | None = Field(
         None,
         description="for a log with other names of columns: the columns of `arrival`, `prompt` and `output`",
     )
-    time_unit: str | None = Field(
-        None, description="unit of the arrivals in such a log; by default they are dates"
-    )
+    time_unit: str | None = Field(None, description="unit of the arrivals in such a log; dates by default")
     start: Seconds = Field(0.0, description="skip requests that arrived earlier than this after the first")
     limit: int | None = Field(None, ge=1, le=MOST_REQUESTS, description="maximum number of requests")
     stretch: float = Field(
