@@ -50,6 +50,17 @@ IDIOMS = {
     r"does nothing but": "only",
     r"by which scenarios ask": "the name in scenarios",
     r"is its own affair": "say what is ignored",
+    r"at the door": "once, when it is read",
+    r"back to speed": "as fast as before",
+    r"by chance": "at random",
+    r"half a minute in": "after 30 s",
+    r"hangs? together": "is related, is correlated",
+    r"how like": "how similar",
+    r"is called as": "has the name of",
+    r"(?:is|are) passed over": "is ignored",
+    r"such as are": "that are",
+    r"the air": "the medium, the channel",
+    r"worth a (?:look|word)": "important",
 }
 """Idioms (regular expressions, whole words) and what to say instead."""
 
