@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 CLEAN = [
+    "analysis/experiments",
+    "analysis/store",
     "policies",
     "simcore",
     "traces/errors.py",
