@@ -728,7 +728,7 @@ def test_faults_may_make_so_many_values_and_no_more(tmp_path: Path, monkeypatch:
     faults = "faults:\n" + "- {device: left, slowed_to: 0.5, since: 1 s}\n" * 3
     few, many = (GOOD.replace("left: {", f"left: {{count: {n}, ") + faults for n in (50, 70))
     load_scenario(write(tmp_path / "few.yaml", few))
-    with pytest.raises(InputError, match=r"faults.2: got faults that make more than 1,000,000 values"):
+    with pytest.raises(InputError, match=r"faults.2: got faults that change more than 1,000,000 values"):
         load_scenario(write(tmp_path / "many.yaml", many))
 
 

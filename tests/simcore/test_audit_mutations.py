@@ -4,7 +4,6 @@ Where the engine can be given a part (a pattern of execution, a discipline, a ru
 device times), the fault is in a part that has the name of the sound one; other faults are patched in.
 """
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -16,6 +15,7 @@ from patterns import OneByOne
 from worlds import Shuffled, varied
 
 import headway.simcore.engine.network.maxmin_incremental
+import headway.simcore.run
 from headway.simcore import (
     AuditError,
     BlockTable,
@@ -40,35 +40,31 @@ from headway.simcore import (
     simulate,
 )
 from headway.simcore.audit import Law
-from headway.simcore.audit.news import Overheard
-from headway.simcore.engine.compute import Discipline, FifoProcessor, Processor, SharedProcessor, Task
+from headway.simcore.audit.records import ReportingRecorder
+from headway.simcore.engine.compute import Discipline
 from headway.simcore.engine.events import LatencyParts, StepInFlight
+from headway.simcore.engine.fifo import FifoProcessor
 from headway.simcore.engine.network.event_calendar import EventCalendar
 from headway.simcore.engine.network.flow import Flow
 from headway.simcore.engine.network.fluid import Fluid
 from headway.simcore.engine.network.maxmin import Allocation, max_min
-from headway.simcore.engine.network.network import (
-    Carried,
-    DedicatedNetwork,
-    FairNetwork,
-    SharingRule,
-    Transfer,
-)
+from headway.simcore.engine.network.network import DedicatedNetwork, FairNetwork, SharingRule
+from headway.simcore.engine.network.transfer import Carried, Transfer
 from headway.simcore.engine.network.transport import Transport
 from headway.simcore.engine.placement.deployment import Deployment
 from headway.simcore.engine.placement.memory import MemoryLedger
 from headway.simcore.engine.placement.migration import Mover
+from headway.simcore.engine.processor_sharing import SharedProcessor
+from headway.simcore.engine.task import Processor, Task
 from headway.simcore.errors import RunEndedError
 from headway.simcore.steps.graph import NONE
 from headway.simcore.steps.patterns.gathered import Gathered
 from headway.simcore.world.device_time import Machines
+from headway.simcore.world.memory import disk_seconds
 from headway.traces import Trace, on_off
 
 Fault: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 Change: TypeAlias = Callable[[Scenario], Scenario]
-
-SIMULATE = importlib.import_module("headway.simcore.simulate")
-"""The module; the function has its name in the package."""
 
 MODEL = ModelSpec(
     name="small",
@@ -452,8 +448,7 @@ def forget_the_overhead(scenario: Scenario) -> Scenario:
 
 
 def forget_the_disk(patch: pytest.MonkeyPatch) -> None:
-    seconds = SIMULATE.disk_seconds
-    patch.setattr(SIMULATE, "disk_seconds", lambda *what: 0.0 * seconds(*what))
+    patch.setattr(headway.simcore.run, "disk_seconds", lambda *what: 0.0 * disk_seconds(*what))
 
 
 def work_while_down(patch: pytest.MonkeyPatch) -> None:
@@ -461,7 +456,7 @@ def work_while_down(patch: pytest.MonkeyPatch) -> None:
         yield from work
         return True
 
-    patch.setattr(SIMULATE, "unless_failing", heedless)
+    patch.setattr(headway.simcore.run, "unless_failing", heedless)
 
 
 def count_what_was_dropped_as_busy(scenario: Scenario) -> Scenario:
@@ -514,7 +509,7 @@ def keep_the_cache_of_the_last_sequence(patch: pytest.MonkeyPatch) -> None:
 
 
 def overlook_that_it_is_too_much(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SIMULATE, "TOLERANCE_BYTES", np.inf)
+    patch.setattr(headway.simcore.run, "TOLERANCE_BYTES", np.inf)
 
 
 # Faults of places and moves
@@ -667,26 +662,26 @@ def take_the_shortest_branch(patch: pytest.MonkeyPatch) -> None:
 
 def keep_a_wait_to_itself(patch: pytest.MonkeyPatch) -> None:
     """What a request has waited for its turn is in no part of its first token."""
-    add = Overheard.add
+    add = ReportingRecorder.add
 
-    def without(self: Overheard, table: str, *row: Any) -> None:
+    def without(self: ReportingRecorder, table: str, *row: Any) -> None:
         if table == "tokens" and row[1] == 0:
             row = (*row[:7], 0.0, *row[8:])
         add(self, table, *row)
 
-    patch.setattr(Overheard, "add", without)
+    patch.setattr(ReportingRecorder, "add", without)
 
 
 def misreport_what_was_sent(patch: pytest.MonkeyPatch) -> None:
     """The bytes of each migration are one more in its table."""
-    add = Overheard.add
+    add = ReportingRecorder.add
 
-    def more(self: Overheard, table: str, *row: Any) -> None:
+    def more(self: ReportingRecorder, table: str, *row: Any) -> None:
         if table == "migrations":
             row = (*row[:6], row[6] + 1.0, *row[7:])
         add(self, table, *row)
 
-    patch.setattr(Overheard, "add", more)
+    patch.setattr(ReportingRecorder, "add", more)
 
 
 def turn_back_time(patch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,10 @@ from worlds import reals, varying
 
 from headway.simcore import Device
 from headway.simcore.engine import compute
-from headway.simcore.engine.compute import Processor, processor
-from headway.simcore.engine.compute import Task as Handed
+from headway.simcore.engine.compute import processor
+from headway.simcore.engine.fifo import FifoProcessor
+from headway.simcore.engine.task import Processor
+from headway.simcore.engine.task import Task as Handed
 from headway.simcore.errors import RunEndedError
 from headway.traces import Trace, multiplied
 
@@ -222,7 +224,7 @@ def test_a_task_that_reads_while_it_computes_takes_the_longer_of_both(
 
 
 def test_a_discipline_may_be_unable_to_read_while_it_computes() -> None:
-    one_by_one = compute.Discipline("one-by-one", compute.FifoProcessor)
+    one_by_one = compute.Discipline("one-by-one", FifoProcessor)
     device = Device(name="d", memory_bytes=1.0, flops=1.0, discipline=one_by_one)
     with pytest.raises(ValueError, match="'one-by-one' has no processor that reads while it computes"):
         processor(simpy.Environment(), device, prefetch=True)

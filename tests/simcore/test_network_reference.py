@@ -82,7 +82,7 @@ def ends(
     def refill(
         states: Sequence[State], changed: Iterable[Flow], now: float, **_: object
     ) -> maxmin_incremental.Rates:
-        return maxmin_incremental.refill(states, changed, now, whole=whole())
+        return maxmin_incremental.refill(states, changed, now, complete=whole())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fluid, "refill", refill)

@@ -31,8 +31,10 @@ from headway.simcore import (
     simulate,
     stream,
 )
-from headway.simcore.engine.compute import Task, processor
-from headway.simcore.engine.network.network import Transfer, network
+from headway.simcore.engine.compute import processor
+from headway.simcore.engine.network.network import network
+from headway.simcore.engine.network.transfer import Transfer
+from headway.simcore.engine.task import Task
 from headway.traces import Trace
 
 Sizes = Callable[[np.random.Generator, int], FloatArray]

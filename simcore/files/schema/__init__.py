@@ -1,7 +1,7 @@
-"""What can be written in a scenario file: names, units, defaults, bounds.
+"""The schema of scenario files: keys, units, defaults and limits.
 
-The classes are the file format; `docs/scenario.md` is generated from them. Whatever a file says is checked and turned
-into SI units here, and nowhere behind it.
+The classes define the file format, and `docs/scenario.md` is generated from them. The schema checks each value of a
+file and converts it to SI units; no later code does.
 """
 
 from headway.simcore.files.schema.controller import ControllerSection, Policies, PolicySection

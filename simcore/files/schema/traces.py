@@ -1,7 +1,7 @@
-"""Traces in a scenario file: a plain quantity, or one of the forms of what varies.
+"""Traces in a scenario file: a plain quantity, or a section of one of several forms.
 
-One class has each form, whatever its values measure. The four types at the end say what they measure, and turn the
-values that are written in the file into SI units.
+Each form has one class for all quantities. The four types at the end are for one quantity each, and convert the values
+of the file to SI units.
 """
 
 from collections.abc import Mapping
@@ -19,59 +19,57 @@ End: TypeAlias = Literal["hold", "loop", "zero"]
 
 
 class TraceForm(Section):
-    """What every form of a trace that varies may have beside its own keys."""
+    """The common keys of all forms of traces."""
 
-    scale: float = Field(1.0, ge=0, description="every value is multiplied by it")
-    shift: Seconds = Field(0.0, description="the trace begins so much later in itself")
+    scale: float = Field(1.0, ge=0, description="factor of all values")
+    shift: Seconds = Field(0.0, description="the run begins at this time of the trace")
 
 
 class FileTrace(TraceForm):
     """A trace read from a file."""
 
     file: str = Field(min_length=1, description="path, relative to the scenario file")
-    format: str | None = Field(None, description="its format, where it is not recognised from the content")
-    unit: str | None = Field(None, description="unit of the values, where the file does not say")
-    time_unit: str | None = Field(None, description="unit of the times, where the file does not say")
-    end: End | None = Field(None, description="what follows the last value; by default what the format says")
-    column: str | None = Field(None, description="column with the values, by name or number from 1")
-    time_column: str | None = Field(None, description="column with the times, likewise")
+    format: str | None = Field(None, description="format of the file; recognised from its content by default")
+    unit: str | None = Field(None, description="unit of the values, if the file does not give it")
+    time_unit: str | None = Field(None, description="unit of the times, if the file does not give it")
+    end: End | None = Field(None, description="rule after the last value; by default that of the format")
+    column: str | None = Field(None, description="column of the values, by name or by number from 1")
+    time_column: str | None = Field(None, description="column of the times, by name or by number from 1")
     load: bool | None = Field(
         None,
-        description="the file has the share of a device that others use: `true` for what they leave of it",
+        description="`true` if the file has the load by other programs; the trace is then 1 minus the load",
     )
     repair: bool | None = Field(
-        None, description="rows in columns that are not in order are left out or merged, and not refused"
+        None, description="text in columns: drop or merge rows that are not in order, instead of an error"
     )
-    max_gap: Seconds | None = Field(None, description="longer steps from row to row are shortened to this")
-    select: str | None = Field(None, description="which recording, in formats with several in one file")
+    max_gap: Seconds | None = Field(None, description="longer times between rows are shortened to this")
+    select: str | None = Field(None, description="name of a recording, in formats with several in one file")
     where: dict[str, str | float] | None = Field(
-        None, description="only rows that have these values in these columns, such as `{run: 3}`"
+        None, description="use only rows with these values in these columns, such as `{run: 3}`"
     )
     merge: Literal["mean", "sum", "first"] | None = Field(
-        None, description="with `repair`, what becomes of rows of one time; by default their mean"
+        None, description="with `repair`: how rows of one time are merged; by default their mean"
     )
-    step: Seconds | None = Field(
-        None, description="time from one row to the next, of rows in columns without a time"
-    )
+    step: Seconds | None = Field(None, description="time between rows, if the file has no column of times")
 
 
 class ShippedTrace(TraceForm):
-    """A trace that comes with Headway; `headway run --list` names them."""
+    """A trace that comes with Headway; `headway run --list` lists them."""
 
-    shipped: str = Field(description="its name")
-    end: End | None = Field(None, description="what follows the last value; by default what the format says")
+    shipped: str = Field(description="name of the trace")
+    end: End | None = Field(None, description="rule after the last value; by default that of the format")
 
 
 class StepsTrace(TraceForm):
-    """A trace written out as pairs of time and value."""
+    """A list of pairs of time and value."""
 
     steps: Annotated[list[Annotated[list[Any], Field(min_length=2, max_length=2)]], Field(min_length=1)] = (
         Field(
-            description='pairs such as ["10 s", "50 Mbit/s"]; the first at "0 s", each value holds until the next'
+            description='pairs such as ["10 s", "50 Mbit/s"], the first at "0 s"; a value holds until the next time'
         )
     )
-    end: End = Field("hold", description="what follows the last value")
-    duration: Seconds | None = Field(None, description="length of one round (loop) or of the whole (zero)")
+    end: End = Field("hold", description="rule after the last value")
+    duration: Seconds | None = Field(None, description="period (`loop`) or end (`zero`) of the trace")
 
 
 class GeneratedTrace(TraceForm):
