@@ -16,7 +16,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from headway.simcore.files import bounds, schema
-from headway.traces.generate import KINDS
 from headway.traces.units import ACCEPTED, UNITS, Quantity
 
 _PREFIXED = re.compile(r"(?:[kKMGTP]i?)(?:B|bit|FLOP)")
@@ -147,8 +146,8 @@ columns (format `csv`) holds its last value, and a log of packets (`mahimahi`) l
 trace may have `scale`, by which all its values are multiplied, and `shift`: at the beginning of the run the trace is
 where it would have been so much later.
 
-Synthetic traces are drawn from the seed of the scenario; `headway trace fit` finds the one that is most like a recorded
-trace, and [their page](generators.md) says what each is.
+Synthetic traces are drawn from the seed of the scenario; every link and every device draws its own. `headway trace fit`
+finds the kind that is most like a recorded trace, and [their page](generators.md) describes each kind.
 
 ```yaml
 bandwidth: {good: 40 Mbit/s, bad: 1 Mbit/s, good_time: 20 s, bad_time: 2 s, duration: 10 min}
@@ -244,10 +243,10 @@ SPECIAL: Mapping[tuple[str, str], str] = {
     ("ScenarioFile", "placement"): "[what each device has](#placements), or path",
     ("ControllerSection", "decision_time"): "`free`, `measured`, or time",
     **{
-        (section.__name__, schema.generated_key(section, name)): "quantity of the trace"
-        for section in get_args(schema.Generated)
-        for name, measure in KINDS[section.kind].parameters.items()
-        if measure == "value"
+        (section.__name__, parameter.key): "quantity of the trace"
+        for section in schema.synthetic_sections()
+        for parameter in section.kind.parameters.values()
+        if parameter.measure == "value"
     },
     ("FileTrace", "where"): "mapping of columns to values",
     ("FileWorkload", "columns"): "mapping of parts to columns",
@@ -277,7 +276,7 @@ def reference() -> str:
     parts += [PLACEMENTS, TOPOLOGIES]
     parts += [_section(title, kind, level=3) for title, kind in TOPOLOGY_KINDS.items()]
     parts.append(TRACES)
-    traces = (schema.FileTrace, schema.ShippedTrace, schema.StepsTrace, *get_args(schema.Generated))
+    traces = (schema.FileTrace, schema.ShippedTrace, schema.StepsTrace, *schema.synthetic_sections())
     parts += [_section(f"`{next(iter(_fields(trace)))}`", trace, level=3) for trace in traces]
     parts.append(BOUNDS + "\n".join(_bound(name) for name in vars(bounds) if name.isupper()) + "\n")
     return "\n".join(parts)

@@ -10,26 +10,22 @@ traces from traces, and `on_off` one from outages. `parse` turns "100 Mbit/s" in
 every mistake of a user is raised as.
 """
 
+from headway.traces.constructors import constant, on_off, steps
 from headway.traces.data import shipped, shipped_names
 from headway.traces.errors import InputError
 from headway.traces.fit import Fit, fit, fit_all
-from headway.traces.generate import (
-    constant,
-    diurnal,
-    fading,
-    gilbert_elliott,
-    ornstein_uhlenbeck,
-    steps,
-    walk,
-)
 from headway.traces.readers import Options, Recording, read, record
+from headway.traces.synthesis.diurnal import diurnal
+from headway.traces.synthesis.fading import fading
+from headway.traces.synthesis.gilbert_elliott import gilbert_elliott
+from headway.traces.synthesis.ornstein_uhlenbeck import ornstein_uhlenbeck
+from headway.traces.synthesis.walk import walk
 from headway.traces.trace import EndRule, Trace
 from headway.traces.transform import (
     averaged,
     clipped,
     complement,
     multiplied,
-    on_off,
     scaled,
     shifted,
     spliced,

@@ -14,6 +14,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from headway.traces.constructors import require, trace_of_length, without_empty_segments
 from headway.traces.trace import EndRule, FloatArray, Trace
 
 MOST_VALUES = 1_000_000
@@ -29,7 +30,7 @@ def scaled(trace: Trace, factor: float) -> Trace:
     Raises:
         ValueError: the factor is out of range, or a value or an integral overflows.
     """
-    _check(0 <= factor < math.inf, "a finite factor >= 0", factor)
+    require(0 <= factor < math.inf, "a finite factor >= 0", factor)
     return _with_values(trace, _product(trace.values, factor))
 
 
@@ -41,7 +42,7 @@ def clipped(trace: Trace, least: float = 0.0, most: float = math.inf) -> Trace:
     Raises:
         ValueError: unless 0 <= least <= most, least finite.
     """
-    _check(0 <= least <= most and least < math.inf, "0 <= least <= most, least finite", (least, most))
+    require(0 <= least <= most and least < math.inf, "0 <= least <= most, least finite", (least, most))
     whole = _ending_at(trace, least)
     return _with_values(whole, np.clip(whole.values, least, most))
 
@@ -52,7 +53,7 @@ def complement(trace: Trace) -> Trace:
     Raises:
         ValueError: a value is above 1.
     """
-    _check(trace.values.max() <= 1, "values of at most 1", float(trace.values.max()))
+    require(trace.values.max() <= 1, "values of at most 1", float(trace.values.max()))
     whole = _ending_at(trace, 1.0)
     return _with_values(whole, 1.0 - whole.values)
 
@@ -70,7 +71,7 @@ def shifted(trace: Trace, seconds: float) -> Trace:
     Raises:
         ValueError: seconds is not finite.
     """
-    _check(math.isfinite(seconds), "finite seconds", seconds)
+    require(math.isfinite(seconds), "finite seconds", seconds)
     if seconds == 0 or trace.is_constant:
         return trace
     if trace.end == "loop":
@@ -88,7 +89,7 @@ def averaged(trace: Trace, step_s: float) -> Trace:
     Raises:
         ValueError: the step is not finite and above 0, or there would be more than `MOST_VALUES` of them.
     """
-    _check(0 < step_s < math.inf, "a finite step_s > 0", step_s)
+    require(0 < step_s < math.inf, "a finite step_s > 0", step_s)
     length = math.inf if trace.duration is None else trace.duration
     count = (trace.times[-1] if trace.duration is None else length) / step_s
     _check_size(count)
@@ -110,40 +111,15 @@ def spliced(parts: Iterable[tuple[Trace, float]], *, end: EndRule = "hold") -> T
     """
     times, values, start, count = [], [], 0.0, 0
     for trace, seconds in parts:
-        _check(0 < seconds < math.inf, "a finite time > 0 for every part", seconds)
+        require(0 < seconds < math.inf, "a finite time > 0 for every part", seconds)
         piece_times, piece_values = _unrolled(trace, seconds)
         times.append(start + piece_times)
         values.append(piece_values)
         start, count = start + seconds, count + len(piece_times)
         _check_size(count)
-    _check(bool(times), "at least one part", [])
-    return _built(np.concatenate(times), np.concatenate(values), end, None if end == "hold" else start)
-
-
-def on_off(
-    outages: Iterable[tuple[float, float]], *, end: EndRule = "hold", duration_s: float | None = None
-) -> Trace:
-    """The trace that is 0 during outages and 1 otherwise: multiply a rate or a share by it.
-
-    Args:
-        outages: start and end of each [s], in any order; they may touch and overlap. An infinite end is one that never
-            comes.
-        end: what follows the last change; "loop" and "zero" need a duration.
-        duration_s: one round, or the time after which everything is off; no outage lasts longer.
-
-    Raises:
-        ValueError: unless 0 <= start < end for all, the end within the duration if there is one.
-    """
-    limit = math.inf if duration_s is None else duration_s
-    times, values = [0.0], [1.0]
-    for start, stop in sorted(outages):
-        _check(0 <= start < stop <= limit, f"outages with 0 <= start < end <= {limit:g}", (start, stop))
-        if start > times[-1] or len(times) == 1:
-            times += [start, stop]
-            values += [0.0, 1.0]
-        else:
-            times[-1] = max(times[-1], stop)
-    return _built(np.array(times), np.array(values), end, duration_s)
+    require(bool(times), "at least one part", [])
+    duration = None if end == "hold" else start
+    return without_empty_segments(np.concatenate(times), np.concatenate(values), end, duration)
 
 
 def multiplied(a: Trace, b: Trace, *, horizon_s: float | None = None) -> Trace:
@@ -174,7 +150,7 @@ def multiplied(a: Trace, b: Trace, *, horizon_s: float | None = None) -> Trace:
         return _over(a, b, min(t.duration or 0.0 for t in (a, b) if t.end == "zero"), "zero")
     period = _common_period(a, b) if a.end == b.end else None
     if period is None:
-        _check(
+        require(
             horizon_s is not None and 0 < horizon_s < math.inf,
             "a finite horizon_s > 0, because the product does not repeat from its beginning",
             horizon_s,
@@ -192,7 +168,7 @@ def _over(a: Trace, b: Trace, span_s: float, end: EndRule) -> Trace:
     at_a = np.searchsorted(times_a, times, "right") - 1
     at_b = np.searchsorted(times_b, times, "right") - 1
     values = _product(values_a[at_a], values_b[at_b])
-    return Trace(times, values, end, None if end == "hold" else span_s)
+    return trace_of_length(times, values, span_s, end)
 
 
 def _unrolled(trace: Trace, span_s: float) -> tuple[FloatArray, FloatArray]:
@@ -249,7 +225,7 @@ def _rotated(trace: Trace, seconds: float) -> Trace:
     before = trace.times < phase
     times = np.concatenate(([0.0], trace.times[here + 1 :] - phase, trace.times[before] + (period - phase)))
     values = np.concatenate((trace.values[here:], trace.values[before]))
-    return _built(times, values, "loop", period)
+    return without_empty_segments(times, values, "loop", period)
 
 
 def _cut(trace: Trace, seconds: float) -> Trace:
@@ -258,24 +234,13 @@ def _cut(trace: Trace, seconds: float) -> Trace:
     here = int(np.searchsorted(trace.times, seconds, "right")) - 1
     times = np.append(0.0, trace.times[here + 1 :] - seconds)
     duration = None if trace.duration is None else trace.duration - seconds
-    return _built(times, trace.values[here:], trace.end, duration)
+    return without_empty_segments(times, trace.values[here:], trace.end, duration)
 
 
 def _delayed(trace: Trace, seconds: float) -> Trace:
     times = np.append(0.0, trace.times[1:] + seconds)
     duration = None if trace.duration is None else trace.duration + seconds
-    return _built(times, trace.values, trace.end, duration)
-
-
-def _built(times: FloatArray, values: FloatArray, end: EndRule, duration: float | None) -> Trace:
-    """A trace of rising times, of which rounding may have made some equal: the last of those counts.
-
-    None is at or after the duration, or infinite, in the result.
-    """
-    within = times < (math.inf if duration is None else duration)
-    times, values = times[within], values[within]
-    kept = np.append(times[1:] > times[:-1], True)
-    return Trace(times[kept], values[kept], end, duration)
+    return without_empty_segments(times, trace.values, trace.end, duration)
 
 
 def _with_values(trace: Trace, values: FloatArray) -> Trace:
@@ -289,9 +254,4 @@ def _product(a: FloatArray, b: FloatArray | float) -> FloatArray:
 
 
 def _check_size(values: float) -> None:
-    _check(values <= MOST_VALUES, f"a result of at most {MOST_VALUES} values", float(values))
-
-
-def _check(holds: bool, needed: str, given: object) -> None:
-    if not holds:
-        raise ValueError(f"needs {needed}, got {given!r}")
+    require(values <= MOST_VALUES, f"a result of at most {MOST_VALUES} values", float(values))

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from headway.traces.generate import steps, walk
+from headway.traces.constructors import steps
+from headway.traces.synthesis.walk import walk
 from headway.traces.trace import FloatArray, Trace
 from headway.traces.write import write_csv
 

@@ -92,7 +92,7 @@ def _availability(
     context: Context, traces: Traces, member: str, key: KeyPath, section: schema.DeviceSection
 ) -> Trace:
     trace = traces.trace(member, key, section.availability, "fraction")
-    if isinstance(section.availability, schema.Generated):
+    if isinstance(section.availability, schema.SyntheticTrace):
         # Most synthetic traces have no upper end, a device has.
         return clipped(trace, most=1.0)
     largest = trace.values.max()
