@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headway.traces import InputError, Options, Trace, read, record, trace
+from headway.traces import InputError, Options, Trace, read, record, segments
 from headway.traces.readers import FORMATS
 from headway.traces.units import Quantity
 
@@ -594,7 +594,7 @@ def test_long_traces_answer_as_short_ones_do(monkeypatch: pytest.MonkeyPatch) ->
     rng = np.random.default_rng(2)
     arguments = np.arange(50.0), rng.random(50), "loop", 51.0
     lists = Trace(*arguments)  # type: ignore[arg-type]
-    monkeypatch.setattr(trace, "_LONGEST_LIST", 10)
+    monkeypatch.setattr(segments, "_LONGEST_LIST", 10)
     arrays = Trace(*arguments)  # type: ignore[arg-type]
     times = np.sort(rng.random(200) * 300)
     assert (lists.value(times) == arrays.value(times)).all()
