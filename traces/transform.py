@@ -1,11 +1,10 @@
-"""Traces from traces: the vocabulary of "what if" and of faults.
+"""Traces from traces: the operations of "what if" questions and of faults.
 
-Every function is pure and its result is a plain `Trace`, so whatever can be asked of a trace that was read can be asked
-of one that was made. Values are exact to the rounding of one operation, times to that of the sums that place them.
+Every function is pure and returns a plain `Trace`. Values are exact up to the rounding of one operation, times up to
+the rounding of the sums that give them.
 
-A trace repeats from its beginning or not at all. Nearly everything here stays within that, and where a result would
-need more (a looping rate times a slowdown that ends; two loops without a common period) the caller says for how long it
-has to be exact.
+A trace repeats from its beginning or not at all. Some results do not (a looping rate times a slowdown that ends; two
+loops without a common period); the caller then gives the time for which the result must be exact.
 """
 
 import math
@@ -18,10 +17,10 @@ from headway.traces.constructors import require, trace_of_length, without_empty_
 from headway.traces.trace import EndRule, FloatArray, Trace
 
 MOST_VALUES = 1_000_000
-"""The most values a transform makes; checked before they are."""
+"""Maximum number of values of a result; checked before they are computed."""
 
 _SAME_RATIO = Fraction(1, 2**51)
-"""Relative difference of two ratios of periods that comes from writing the periods as float64."""
+"""Relative difference of two ratios of periods that the rounding of the periods to float64 may cause."""
 
 
 def scaled(trace: Trace, factor: float) -> Trace:
@@ -37,7 +36,7 @@ def scaled(trace: Trace, factor: float) -> Trace:
 def clipped(trace: Trace, least: float = 0.0, most: float = math.inf) -> Trace:
     """The trace with values below `least` raised to it and values above `most` lowered to it.
 
-    What follows the end of a trace that drops to zero is clipped too: where `least` is above 0, it holds from there on.
+    The zero after the end of a trace that drops to zero is clipped too: if `least` is above 0, it holds from there on.
 
     Raises:
         ValueError: unless 0 <= least <= most, least finite.
@@ -48,7 +47,7 @@ def clipped(trace: Trace, least: float = 0.0, most: float = math.inf) -> Trace:
 
 
 def complement(trace: Trace) -> Trace:
-    """One minus the trace: from a load the share that is left, from a share the load.
+    """One minus the trace: from a load the share that is left, and back.
 
     Raises:
         ValueError: a value is above 1.
@@ -59,13 +58,13 @@ def complement(trace: Trace) -> Trace:
 
 
 def shifted(trace: Trace, seconds: float) -> Trace:
-    """The trace as somebody meets it who starts `seconds` later, or earlier if negative.
+    """The trace for a start that is `seconds` later, or earlier if negative.
 
-    A looping trace is rotated. Of any other the beginning is cut off; to start earlier, its first value holds until its
-    beginning.
+    A looping trace is rotated. Other traces lose their beginning; for an earlier start, the first value holds until the
+    old beginning.
 
     Args:
-        trace: what to shift.
+        trace: the trace to shift.
         seconds: result(t) = trace(t + seconds); finite.
 
     Raises:
@@ -80,10 +79,10 @@ def shifted(trace: Trace, seconds: float) -> Trace:
 
 
 def averaged(trace: Trace, step_s: float) -> Trace:
-    """The mean over each step instead of the trace: a log of single packets becomes one of rates.
+    """The mean of the trace over each step: a log of single packets becomes a log of rates.
 
     Args:
-        trace: what to average. One that holds is averaged up to the end of the step in which it changes last.
+        trace: the trace to average; one that holds is averaged up to the end of the step with its last change.
         step_s: length of a step [s]; the last one ends with the trace if it loops or drops to zero.
 
     Raises:
@@ -103,8 +102,8 @@ def spliced(parts: Iterable[tuple[Trace, float]], *, end: EndRule = "hold") -> T
     """Traces one after another, each from its own beginning.
 
     Args:
-        parts: each trace with the time it is given [s], finite and above 0; at least one.
-        end: what follows the last; "hold" keeps the value that it has just before its time is over.
+        parts: each trace with its duration in the result [s], finite and above 0; at least one.
+        end: what follows the last part; "hold" keeps its value just before the end.
 
     Raises:
         ValueError: a time is out of range, there is no part, or the whole has more than `MOST_VALUES` values.
@@ -125,16 +124,15 @@ def spliced(parts: Iterable[tuple[Trace, float]], *, end: EndRule = "hold") -> T
 def multiplied(a: Trace, b: Trace, *, horizon_s: float | None = None) -> Trace:
     """The product of two traces at every time.
 
-    It is exact for ever where it holds, ends, or has a common period: two periods, as float64 numbers, whose ratio is
-    that of whole numbers so small that the product has at most `MOST_VALUES` values. What is left is a loop times a
-    trace that changes and then holds, and loops without a common period: their product does not repeat from its
-    beginning. It is exact for `horizon_s`, made longer to be a whole number of rounds of the (longer) loop, and repeats
-    as a whole after that.
+    The product is exact forever if it holds, ends, or has a common period: the ratio of the two periods, as float64
+    numbers, is that of whole numbers so small that the product has at most `MOST_VALUES` values. The other cases are a
+    loop times a trace that changes and then holds, and loops without a common period: their product does not repeat
+    from its beginning. It is exact for `horizon_s`, rounded up to whole rounds of the (longer) loop, and then repeats.
 
     Args:
         a: one factor.
         b: the other; the order does not matter.
-        horizon_s: for how long the product must be exact [s], where it cannot be for ever.
+        horizon_s: time for which the product must be exact [s], if it cannot be exact forever.
 
     Raises:
         ValueError: a horizon is needed and not given, the product would have more than `MOST_VALUES` values, or one of
@@ -161,7 +159,7 @@ def multiplied(a: Trace, b: Trace, *, horizon_s: float | None = None) -> Trace:
 
 
 def _over(a: Trace, b: Trace, span_s: float, end: EndRule) -> Trace:
-    """The product on [0, span), followed by an end rule that acts then."""
+    """The product on [0, span), with an end rule that acts at the span."""
     (times_a, values_a), (times_b, values_b) = _unrolled(a, span_s), _unrolled(b, span_s)
     times = np.unique(np.concatenate((times_a, times_b)))
     _check_size(len(times))
@@ -172,7 +170,7 @@ def _over(a: Trace, b: Trace, span_s: float, end: EndRule) -> Trace:
 
 
 def _unrolled(trace: Trace, span_s: float) -> tuple[FloatArray, FloatArray]:
-    """The breakpoints in [0, span), rounds of a loop and the end of a trace that drops to zero included."""
+    """The breakpoints in [0, span), with all rounds of a loop, and the end of a trace that drops to zero."""
     times, values = trace.times, trace.values
     if trace.end == "loop" and trace.duration is not None:
         rounds = span_s / trace.duration
@@ -188,7 +186,7 @@ def _unrolled(trace: Trace, span_s: float) -> tuple[FloatArray, FloatArray]:
 
 
 def _common_period(a: Trace, b: Trace) -> float | None:
-    """The shortest time in which two loops complete whole rounds, if that takes few enough values."""
+    """The shortest time in which two loops complete whole rounds, if that needs at most `MOST_VALUES` values."""
     period_a, period_b = a.duration or 0.0, b.duration or 0.0
     ratio = Fraction(period_a) / Fraction(period_b)
     near = ratio.limit_denominator(max(1, MOST_VALUES // len(a.times)))
@@ -201,7 +199,7 @@ def _common_period(a: Trace, b: Trace) -> float | None:
 
 
 def _silent(trace: Trace) -> Trace:
-    """The trace, which is not constant; as one that drops to zero if the value that it holds for ever is 0."""
+    """A trace that is not constant; if it holds a last value of 0, as a trace that drops to zero."""
     if trace.end != "hold" or trace.values[-1] > 0:
         return trace
     last = int(np.flatnonzero(trace.values)[-1]) + 1
@@ -209,7 +207,7 @@ def _silent(trace: Trace) -> Trace:
 
 
 def _ending_at(trace: Trace, level: float) -> Trace:
-    """The trace; with its end written out as a last value 0 that holds, if it drops to zero and `level` is above 0."""
+    """The trace; if it drops to zero and `level` is above 0, with a last value of 0 that holds."""
     if trace.duration is None or trace.end != "zero" or level == 0.0:
         return trace
     return Trace(np.append(trace.times, trace.duration), np.append(trace.values, 0.0))
@@ -248,7 +246,7 @@ def _with_values(trace: Trace, values: FloatArray) -> Trace:
 
 
 def _product(a: FloatArray, b: FloatArray | float) -> FloatArray:
-    # An overflow is refused by `Trace`, in words.
+    # `Trace` refuses an overflow with a message.
     with np.errstate(over="ignore"):
         return a * b
 
