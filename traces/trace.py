@@ -178,8 +178,7 @@ class Trace:
         if isinstance(t0, np.ndarray) or isinstance(amount, np.ndarray):
             return _elementwise(self.reach, t0, amount)
         if not (0 <= t0 < _INF and amount >= 0):
-            got = f"t0={t0!r}, amount={amount!r}"
-            raise ValueError(f"reach needs a finite t0 >= 0 and amount >= 0, got {got}")
+            raise ValueError(f"reach needs a finite t0 >= 0 and amount >= 0, got {t0=!r}, {amount=!r}")
         level = self._constant
         if level is not None:
             return t0 + amount / level if level > 0 else t0 + 0.0 if amount == 0 else _INF

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from headway.traces.constructors import trace_of_length
 from headway.traces.errors import InputError
 from headway.traces.readers.options import Merge, Options
 from headway.traces.recording import Recording
@@ -91,8 +92,8 @@ def recording_of(
 ) -> Recording:
     """A recording in which each value holds until the next time.
 
-    One time more than values is the end of the recording, which then loops by default. Without an end, the last value
-    holds by default; with another end rule the recording ends one median step after the last row.
+    One time more than values is the end of the recording, which loops by default. Without it, the last value holds by
+    default; with another end rule, the recording ends one median step after the last row.
 
     Args:
         path: of the file, for messages.
@@ -112,9 +113,10 @@ def recording_of(
     Raises:
         InputError: there is no row, or only one and no end; or the numbers are too extreme for a trace.
     """
-    rows, counts = len(values) if rows is None else rows, Counter[str]()
+    rows, counts = len(values) if rows is None else rows, Counter(repairs)
     if disordered:
-        times, values, counts = in_order(times, values)
+        times, values, disorder = in_order(times, values)
+        counts = disorder + counts
     if not len(values):
         raise InputError(path, "no row with a value", "at least one")
     times, cuts = _without_gaps(times, options.max_gap_s)
@@ -124,24 +126,19 @@ def recording_of(
     length = float(times[-1]) if has_end else _end_after(float(times[-1]), step)
     if end != "hold" and len(times) == 1:
         raise InputError(path, f'a single row, and end="{end}"', 'at least two rows, or end="hold"')
+    trace = _trace(path, times[: len(values)], convert(values, unit), length, end)
+    gaps, repaired = gaps if sampled else 0, dict(counts + cuts)
+    return Recording(
+        trace, format, quantity, rows, length, step, gaps, longest, repaired, is_load, notes=notes
+    )
+
+
+def _trace(path: str, times: FloatArray, values: FloatArray, length_s: float, end: EndRule) -> Trace:
     try:
-        trace = Trace(times[: len(values)], convert(values, unit), end, None if end == "hold" else length)
+        return trace_of_length(times, values, length_s, end)
     except ValueError as error:
         got = f"rows of which no trace can be made: {error}"
         raise InputError(path, got, "rows of plausible size") from error
-    return Recording(
-        trace=trace,
-        format=format,
-        quantity=quantity,
-        rows=rows,
-        length_s=length,
-        step_s=step,
-        gaps=gaps if sampled else 0,
-        longest_step_s=longest,
-        repairs=dict(counts + Counter(repairs) + cuts),
-        is_load=is_load,
-        notes=notes,
-    )
 
 
 def _without_gaps(times: FloatArray, longest_s: float | None) -> tuple[FloatArray, Counter[str]]:
