@@ -16,7 +16,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from headway.simcore.files import bounds, schema
-from headway.traces.generate import KINDS
 from headway.traces.units import ACCEPTED, UNITS, Quantity
 
 _PREFIXED = re.compile(r"(?:[kKMGTP]i?)(?:B|bit|FLOP)")
@@ -145,8 +144,8 @@ Each format has a default end rule: text in columns (format `csv`) holds its las
 loops. Each form also has the keys `scale`, a factor of all values, and `shift`, the time of the trace at which the run
 begins.
 
-Synthetic traces are drawn from the seed of the scenario. `headway trace fit` fits one to a recorded trace; [their
-page](generators.md) describes each kind.
+Every link and every device draws its own synthetic trace from the seed of the scenario. `headway trace fit` fits one to
+a recorded trace; [their page](generators.md) describes each kind.
 
 ```yaml
 bandwidth: {good: 40 Mbit/s, bad: 1 Mbit/s, good_time: 20 s, bad_time: 2 s, duration: 10 min}
@@ -242,10 +241,10 @@ SPECIAL: Mapping[tuple[str, str], str] = {
     ("ScenarioFile", "placement"): "[items of each device](#placements), or path",
     ("ControllerSection", "decision_time"): "`free`, `measured`, or time",
     **{
-        (section.__name__, schema.generated_key(section, name)): "quantity of the trace"
-        for section in get_args(schema.Generated)
-        for name, measure in KINDS[section.kind].parameters.items()
-        if measure == "value"
+        (section.__name__, parameter.key): "quantity of the trace"
+        for section in schema.synthetic_sections()
+        for parameter in section.kind.parameters.values()
+        if parameter.measure == "value"
     },
     ("FileTrace", "where"): "mapping of columns to values",
     ("FileWorkload", "columns"): "mapping of parts to columns",
@@ -275,7 +274,7 @@ def reference() -> str:
     parts += [PLACEMENTS, TOPOLOGIES]
     parts += [_section(title, kind, level=3) for title, kind in TOPOLOGY_KINDS.items()]
     parts.append(TRACES)
-    traces = (schema.FileTrace, schema.ShippedTrace, schema.StepsTrace, *get_args(schema.Generated))
+    traces = (schema.FileTrace, schema.ShippedTrace, schema.StepsTrace, *schema.synthetic_sections())
     parts += [_section(f"`{next(iter(_fields(trace)))}`", trace, level=3) for trace in traces]
     parts.append(BOUNDS + "\n".join(_bound(name) for name in vars(bounds) if name.isupper()) + "\n")
     return "\n".join(parts)

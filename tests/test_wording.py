@@ -21,7 +21,7 @@ CLEAN = [
     "headway/__main__.py",
     "policies",
     "simcore",
-    "traces/errors.py",
+    "traces",
 ]
 """Modules and packages whose prose was rewritten; the list grows."""
 

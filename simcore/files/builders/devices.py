@@ -92,7 +92,7 @@ def _availability(
     context: Context, traces: Traces, member: str, key: KeyPath, section: schema.DeviceSection
 ) -> Trace:
     trace = traces.trace(member, key, section.availability, "fraction")
-    if isinstance(section.availability, schema.Generated):
+    if isinstance(section.availability, schema.SyntheticTrace):
         # Most kinds of synthetic traces have no maximum.
         return clipped(trace, most=1.0)
     largest = trace.values.max()

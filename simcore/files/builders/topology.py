@@ -132,7 +132,7 @@ class Topologies:
     def _wire(self, key: KeyPath, section: Any, medium: str | None) -> Wire:
         has_bandwidth = "bandwidth" in section.model_fields_set
         latency: KeyPath = (*key, "latency")
-        varies = isinstance(section.latency, schema.Generated)
+        varies = isinstance(section.latency, schema.SyntheticTrace)
         return Wire(
             bandwidth=(
                 lambda owner: self._traces.trace(owner, (*key, "bandwidth"), section.bandwidth, "rate")

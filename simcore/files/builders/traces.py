@@ -10,7 +10,6 @@ from headway.simcore.files.builders.tracefiles import read_trace
 from headway.simcore.files.yaml_document import KeyPath
 from headway.simcore.rng import stream
 from headway.traces import Trace, shipped
-from headway.traces.generate import KINDS
 from headway.traces.transform import scaled, shifted
 from headway.traces.units import Quantity
 
@@ -40,8 +39,8 @@ class Traces:
         Raises:
             InputError: a file cannot be read, or the values are no trace.
         """
-        if isinstance(section, schema.Generated):
-            return self._adjusted(key, section, quantity, self._generated(owner, key, section))
+        if isinstance(section, schema.SyntheticTrace):
+            return self._adjusted(key, section, quantity, self._synthetic(owner, key, section))
         if key not in self._fixed:
             trace = self._adjusted(key, section, quantity, self._shared(key, section, quantity))
             if quantity == "time" and trace.end == "zero":
@@ -93,24 +92,18 @@ class Traces:
                 step_s=section.step,
             )
 
-    def _generated(self, owner: str, key: KeyPath, section: schema.Generated) -> Trace:
+    def _synthetic(self, owner: str, key: KeyPath, section: schema.SyntheticTrace) -> Trace:
         """The synthetic trace of one link or device."""
-        kind = KINDS[section.kind]
-        parameters = {"duration_s": section.duration}
-        if not isinstance(section, schema.TwoStateTrace):
-            parameters["step_s"] = section.step
-        for name in kind.parameters:
-            parameters[name] = getattr(section, schema.generated_key(type(section), name))
-        self._count(key, section)
+        parameters = section.parameters()
+        self._count(key, parameters["duration_s"], section.kind.spacing_s(parameters))
         rng = stream(self._context.seed, f"{'.'.join(map(str, key))}/{owner}")
-        with self._context.located(key, section.needs):
-            return kind.make(rng, **parameters)
+        with self._context.located(key, section.kind.needs):
+            return section.kind.generate(rng, **parameters)
 
-    def _count(self, key: KeyPath, section: schema.Generated) -> None:
+    def _count(self, key: KeyPath, duration_s: float, spacing_s: float) -> None:
         """Refuse too many random values before they are drawn."""
-        spacing = _spacing(section)
-        if spacing > 0.0:
-            values = section.duration / spacing
+        if spacing_s > 0.0:
+            values = duration_s / spacing_s
             self._drawn += math.ceil(min(values, bounds.MOST_DRAWN + 1))
             if self._drawn > bounds.MOST_DRAWN:
                 got = f"a synthetic trace of {values:.4g} values, more than {bounds.MOST_DRAWN} with those before it"
@@ -131,10 +124,3 @@ class Traces:
             expected = f"values of at most {bounds.LARGEST:g} in SI units"
             self._context.fail(key, f"a {quantity} of {largest:g}", expected)
         return trace
-
-
-def _spacing(section: schema.Generated) -> float:
-    """The mean time between two values of a synthetic trace [s]."""
-    if isinstance(section, schema.TwoStateTrace):
-        return (section.good_time + section.bad_time) / 2
-    return section.step

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from headway.simcore.files.schema import ScenarioFile, TraceForm
+from headway.simcore.files.schema import ScenarioFile, SyntheticTrace, TraceForm, synthetic_sections
 from headway.simcore.files.yaml_document import KeyPath
 
 
@@ -46,6 +46,8 @@ def _plain(kind: Any) -> Iterator[Any]:
     elif get_origin(kind) in (Union, UnionType):
         for alternative in get_args(kind):
             yield from _plain(alternative)
+    elif kind is SyntheticTrace:
+        yield from synthetic_sections()
     else:
         yield kind
 

@@ -1,9 +1,11 @@
 """Types of values in a scenario file: quantities with units, names, and registered parts."""
 
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field
+from pydantic_core import PydanticCustomError
 
 from headway.simcore.files.bounds import LARGEST, MOST_TOKENS
 from headway.simcore.files.section import mistake
@@ -96,10 +98,15 @@ def unknown(what: str, keys: tuple[str, ...]) -> BeforeValidator:
     """A validator that refuses a mapping without any of the keys."""
 
     def refuse(value: dict[str, object]) -> object:
-        got = f"the keys {shown(list(value))}" if value else "no keys"
-        raise mistake(got, f"{what} one of the keys {', '.join(keys)}")
+        raise no_known_key(value, what, keys)
 
     return BeforeValidator(refuse)
+
+
+def no_known_key(value: Mapping[str, object], what: str, keys: Iterable[str]) -> PydanticCustomError:
+    """The mistake of a mapping with none of the keys that select its form."""
+    got = f"the keys {shown(list(value))}" if value else "no keys"
+    return mistake(got, f"{what} one of the keys {', '.join(keys)}")
 
 
 Seconds: TypeAlias = Annotated[float, _quantity("time")]

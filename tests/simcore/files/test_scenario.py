@@ -323,7 +323,9 @@ def keys_of(section: type[pydantic.BaseModel]) -> Iterator[tuple[str, str]]:
 
 def sections_in(*annotations: Any) -> Iterator[type[pydantic.BaseModel]]:
     for annotation in annotations:
-        if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        if annotation is schema.SyntheticTrace:
+            yield from schema.synthetic_sections()
+        elif isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
             yield annotation
         yield from sections_in(*typing.get_args(annotation))
 
