@@ -73,5 +73,7 @@ class ResourceAware(ScoreSearch):
             search = LocalSearch(seen, np.inf)
             staying = seen.placement if predict.can_stay(seen) else None
             for start in (scored, staying):
-                if start is not None and predict.fits(seen, improved := search.improved(start, _MOST_CHANGES)):
+                if start is not None and predict.fits(
+                    seen, improved := search.improved(start, _MOST_CHANGES)
+                ):
                     yield improved
