@@ -1,7 +1,7 @@
-"""What people run and look at: the `headway` command, campaigns, statistics, figures and reports.
+"""The `headway` command, campaigns, statistics, figures and reports.
 
-Each room is imported by its own name (`from headway.analysis.statistics.metrics import metrics`), and only then: pandas
-and matplotlib take longer to import than `headway --help` takes to answer.
+Import each part by its own name (`from headway.analysis.statistics.metrics import metrics`). This package imports none
+of them by itself: pandas and matplotlib take longer to import than `headway --help` takes.
 """
 
 import importlib
@@ -16,6 +16,7 @@ __all__ = [
     "figures",
     "files",
     "formatting",
+    "late_changes",
     "paper",
     "replay",
     "report",
@@ -27,7 +28,7 @@ __all__ = [
 
 
 def __dir__() -> list[str]:
-    """Complete the rooms that are not imported yet, too."""
+    """List the parts that are not imported yet, too."""
     return sorted({*(name for name in globals() if name.startswith("_")), *__all__})
 
 

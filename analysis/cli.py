@@ -1,8 +1,8 @@
 """The `headway` command.
 
-Exit codes: 0, it is done (also when a simulated run ended early: that is a result); 1, the reader of standard output
-went away; 2, something the user wrote cannot be used; 3, a policy breaks the contract, or a store is damaged; 130,
-interrupted. Anything else is a defect and shows its traceback.
+Exit codes: 0, success (also if a simulated run ended early: that is a result); 1, the reader of standard output has
+ended; 2, a mistake in the user's input; 3, a policy breaks the contract, or a store is damaged; 130, interrupted. Any
+other exception is a defect and shows its traceback.
 """
 
 from importlib import metadata

@@ -1,4 +1,4 @@
-"""Several policies in one and the same world."""
+"""Run several policies in the same world."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,18 +13,18 @@ from headway.simcore.simulate import RunOptions
 from headway.traces.errors import InputError
 
 DEFAULT_POLICY = "resource-aware"
-"""What a scenario without policies is run under."""
+"""The policy of a scenario that lists none."""
 
 
 def choose(scenario: Scenario, names: Sequence[str]) -> tuple[PolicyChoice, ...]:
-    """The policies to run: those called `names`, else those of the scenario, else `DEFAULT_POLICY`.
+    """The policies to run: those called `names`, otherwise those of the scenario, otherwise `DEFAULT_POLICY`.
 
-    Policies given by name have their default parameters, whatever the scenario says.
+    Policies given by name have their default parameters, also if the scenario sets other parameters.
 
     Raises:
         InputError: a name is given twice.
     """
-    _distinct(names)
+    check_distinct(names)
     if scenario.policies and not names:
         return scenario.policies
     return tuple(PolicyChoice(name=name, label=name, where="--policy") for name in names or [DEFAULT_POLICY])
@@ -40,19 +40,24 @@ def create_all(choices: Sequence[PolicyChoice]) -> dict[str, Policy]:
 
 
 def given(names: Sequence[str]) -> dict[str, Policy]:
-    """Policies as the command line names them, with default parameters; `module:Class` too, which no file can name.
+    """The policies named on the command line, with default parameters. A name may also be `module:Class`.
 
     Raises:
         InputError: a policy is unknown, or given twice.
     """
-    _distinct(names)
+    check_distinct(names)
     return {name: policies.found(name, "--policy")() for name in names}
 
 
-def _distinct(names: Sequence[str]) -> None:
+def check_distinct(names: Sequence[str], where: str = "--policy") -> None:
+    """Refuse a policy that is named twice.
+
+    Raises:
+        InputError: names the first of them; `where` is what it is about.
+    """
     twice = sorted({name for name in names if list(names).count(name) > 1})
     if twice:
-        raise InputError("--policy", f"{twice[0]!r} more than once", "each policy at most once")
+        raise InputError(where, f"{twice[0]!r} more than once", "each policy at most once")
 
 
 def total_tokens(scenario: Scenario) -> int:
@@ -74,11 +79,11 @@ def compare(
     Args:
         scenario: the world, the same for all.
         by_label: policies under the names of their runs, at least one.
-        progress: called after every token with the label and the tokens made so far by all policies together, where a
-            run that has ended counts whole.
+        progress: called after every token with the label and the number of tokens made so far by all policies. A run
+            that has ended counts with all its tokens.
         options: how the runs are made.
-        on_lateness: called after every paced run with its label and how far it fell behind the wall clock.
-        on_audit: called after every audited run with its label and how much was checked.
+        on_lateness: called after every paced run with its label and its lateness.
+        on_audit: called after every audited run with its label and its audit.
 
     Returns:
         The tables of all runs, in the order of the policies.

@@ -1,26 +1,26 @@
-"""Numbers as people read them: three digits, in a unit that suits them."""
+"""Numbers for people: three significant digits in a suitable unit."""
 
 import math
 from collections.abc import Iterable
 
 NOTHING = "-"
 _SECONDS_FROM_S = 0.3
-"""Times are shown in seconds when the longest is this long; in milliseconds otherwise."""
+"""Times are in seconds if the longest is at least this long, otherwise in milliseconds."""
 
 
 def byte_unit(most: float) -> tuple[float, str]:
-    """The unit in which the largest number is at least 1."""
+    """The largest unit in which `most` bytes are at least 1: its bytes and its name."""
     units = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
     return next(((factor, unit) for factor, unit in units if most >= factor), (1.0, "B"))
 
 
 def time_unit(seconds: Iterable[float]) -> tuple[float, str]:
-    """The unit in which some times are shown, in seconds, and its name: that which suits the longest."""
+    """A unit for some times, chosen by the longest: its length in seconds and its name."""
     return (1.0, "s") if max(seconds, default=1.0) >= _SECONDS_FROM_S else (1e-3, "ms")
 
 
 def number(value: float) -> str:
-    """Three significant digits or all before the point, never an exponent."""
+    """Three significant digits, or all digits before the decimal point; never an exponent."""
     if not math.isfinite(value):
         return NOTHING
     digits = 2 - math.floor(math.log10(abs(value))) if value else 0
@@ -28,5 +28,13 @@ def number(value: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """A time, with milliseconds where they can be seen."""
+    """A time [s] with three significant digits; without a fraction from 1000 s."""
     return number(value) if value < 1000 else f"{value:,.0f}"
+
+
+def percent(share: float) -> str:
+    """A relative change with its sign: 0.05 as "+5.00 %"; below 0.01 % it is "0 %"."""
+    size = 100.0 * abs(share)
+    if math.isnan(size) or size < 0.01:
+        return NOTHING if math.isnan(size) else "0 %"
+    return f"{'+' if share > 0.0 else '-'}{number(size) if math.isfinite(size) else '∞'} %"

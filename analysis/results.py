@@ -1,4 +1,4 @@
-"""What a run or a study leaves in its folder: tables, figures, and the scenario as the user wrote it."""
+"""Write the folders of results of `headway run` and `headway whatif`."""
 
 import json
 import os
@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 
 from headway.analysis.figures.latency_cdf import latency_cdf
 from headway.analysis.figures.saving import save_figure
-from headway.analysis.files.results_folder import CDF_FIGURE, ORIGIN, PLACEMENTS, SCENARIO
+from headway.analysis.files.results_folder import CASES, CDF_FIGURE, ORIGIN, PLACEMENTS, SCENARIO
+from headway.analysis.store.parts import write_tables
+from headway.analysis.store.tables import Tables, table_file
 from headway.simcore.files.placement import last_placements
 from headway.simcore.results import Result
 from headway.simcore.scenario import Scenario
@@ -27,13 +29,13 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t")
 
 
 def write_results(folder: Path, result: Result, scenario: Scenario, origin: Path | None = None) -> None:
-    """Write the tables, the scenario as the user wrote it, the last placements and the figure into an existing folder.
+    """Write the tables, the figure, the last placements and a copy of the scenario file into an existing folder.
 
     Args:
-        folder: where.
+        folder: an existing folder.
         result: the tables.
-        scenario: that was run.
-        origin: where its file is, so that what it reads can be found again.
+        scenario: the scenario that was run.
+        origin: path of its file; files that it names are looked for there.
     """
     result.save(folder)
     placements = last_placements(result, scenario)
@@ -41,18 +43,23 @@ def write_results(folder: Path, result: Result, scenario: Scenario, origin: Path
         _PLACEMENTS_HEAD + yaml.safe_dump(placements, sort_keys=False, width=100, allow_unicode=True),
         encoding="utf-8",
     )
-    if origin is not None:
-        (folder / ORIGIN).write_text(json.dumps({"scenario": os.fspath(origin)}), encoding="utf-8")
-    (folder / SCENARIO).write_text(scenario.text, encoding="utf-8", newline="")
+    for name, text in scenario_texts(scenario.text, origin).items():
+        (folder / name).write_text(text, encoding="utf-8", newline="")
     save_figure(latency_cdf(result), folder, CDF_FIGURE)
 
 
 def write_findings(
-    folder: Path, frames: Mapping[str, pd.DataFrame], figures: Mapping[str, Figure], scenario_text: str
+    folder: Path, frames: Mapping[str, pd.DataFrame], figures: Mapping[str, Figure], texts: Mapping[str, str]
 ) -> None:
-    """Write what came out of many runs: tables as Parquet and CSV, figures, the scenario as the user wrote it.
+    """Write tables as Parquet and CSV, figures, and texts into an existing folder.
 
     In CSV, an apostrophe is put before any text that a spreadsheet would run as a formula; Parquet has the plain text.
+
+    Args:
+        folder: an existing folder.
+        frames: tables by name.
+        figures: by name.
+        texts: contents of other files by name.
     """
     for name, frame in frames.items():
         pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), folder / f"{name}.parquet")
@@ -60,13 +67,41 @@ def write_findings(
             _without_formulas(frame).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     for name, figure in figures.items():
         save_figure(figure, folder, name)
-    (folder / SCENARIO).write_text(scenario_text, encoding="utf-8", newline="")
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="")
+
+
+def write_export(folder: Path, cases: pd.DataFrame, tables: Tables) -> None:
+    """Write runs into a new folder, as `headway sweep export` writes those of a campaign.
+
+    Args:
+        folder: the new folder.
+        cases: one row per run; `number` and `seed` are whole numbers, the other columns text.
+        tables: those of the runs.
+    """
+    folder.mkdir()
+    kinds = {str(name): pa.int64() if name in ("number", "seed") else pa.string() for name in cases}
+    schema = pa.schema(list(kinds.items()))
+    with table_file(folder / CASES, schema) as file:
+        file.write_table(pa.Table.from_pandas(cases, schema, preserve_index=False).replace_schema_metadata())
+    write_tables(folder, tables)
+
+
+def scenario_texts(text: str, origin: Path | None) -> dict[str, str]:
+    """The contents of the files that repeat a run: the scenario, and the path of its file.
+
+    Args:
+        text: of the scenario file.
+        origin: path of that file, if there is one.
+    """
+    where = {} if origin is None else {ORIGIN: json.dumps({"scenario": os.fspath(origin)})}
+    return {SCENARIO: text, **where}
 
 
 def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with an apostrophe before every text that a spreadsheet would run as a formula.
+    """The table with an apostrophe before every text that a spreadsheet would run as a formula; numbers are unchanged.
 
-    Labels come from files of other people. Numbers stay as they are.
+    Labels may come from files of other people.
     """
 
     def guarded(cell: object) -> object:

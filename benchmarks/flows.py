@@ -15,7 +15,8 @@ import numpy as np
 import simpy
 
 from headway.simcore import Cluster, Device, Link
-from headway.simcore.engine.network.network import Transfer, network
+from headway.simcore.engine.network.network import network
+from headway.simcore.engine.network.transfer import Transfer
 from headway.simcore.errors import RunEndedError
 from headway.traces import Trace
 

@@ -9,7 +9,8 @@
 
 `load` reads a scenario file and `build` takes the same keys as Python values; `simulate` runs the scenario under
 policies; `metrics` and `plot` summarise the result. `headway.policies` and `headway.traces` have the policies and the
-traces, `headway.simcore` all classes of worlds and results, and `headway.analysis` figures, campaigns and reports.
+traces, `headway.simcore` has all classes of worlds and results, and `headway.analysis` has figures, campaigns and
+reports.
 """
 
 # ruff: noqa: PLC0415
@@ -35,19 +36,18 @@ def load(
     """Read a scenario.
 
     Args:
-        scenario: the path of a YAML file, or the name of a shipped scenario (`headway run --list`).
+        scenario: the name of a shipped scenario (`headway run --list`), or the path of a YAML file. A file with the
+            name of a shipped scenario is "./NAME" or a `pathlib.Path`.
         seed: replaces the seed of the file.
         changes: made to the file's values, such as "links.wifi.bandwidth*0.5" (docs/whatif.md).
 
     Raises:
         InputError: a value in the file, or in a file that it names, cannot be used.
     """
-    from pathlib import Path
+    from headway.simcore import load_scenario
+    from headway.simcore.files.load import scenario_path
 
-    from headway.simcore import load_scenario, shipped_scenario, shipped_scenarios
-
-    shipped = str(scenario) in shipped_scenarios() and not Path(scenario).exists()
-    path = shipped_scenario(str(scenario)) if shipped else scenario
+    path = scenario_path(scenario) if isinstance(scenario, str) else scenario
     return load_scenario(path, seed=seed, changes=changes)
 
 
@@ -56,7 +56,7 @@ def build(values: Mapping[str, Any], *, folder: "str | os.PathLike[str]" = ".") 
 
     Args:
         values: plain Python values, such as {"model": {"preset": "gpt2"}, "devices": {"pi": {"memory": "4 GB", ...}}}.
-        folder: where trace files and model configurations that they name are looked for.
+        folder: of the trace files and model configurations that they name.
 
     Raises:
         InputError: a value cannot be used.
@@ -81,19 +81,18 @@ def simulate(
 
     Raises:
         InputError: a policy is unknown or given twice.
-        PolicyError: a policy raises an exception, or comes to the limit of time.
+        PolicyError: a policy raises an exception, or exceeds its time limit.
     """
     from headway.analysis import compare
     from headway.policies import create
     from headway.simcore import RunOptions
-    from headway.traces import InputError
 
-    by_name: dict[str, Policy] = {} if policies else compare.create_all(compare.choose(scenario, ()))
-    for one in policies:
-        policy = create(one) if isinstance(one, str) else one
-        if policy.name in by_name:
-            raise InputError("policies", f"{policy.name!r} more than once", "every policy at most once")
-        by_name[policy.name] = policy
+    if policies:
+        chosen = [create(one) if isinstance(one, str) else one for one in policies]
+        compare.check_distinct([policy.name for policy in chosen], "policies")
+        by_name = {policy.name: policy for policy in chosen}
+    else:
+        by_name = compare.create_all(compare.choose(scenario, ()))
     return compare.compare(scenario, by_name, options=RunOptions() if options is None else options)
 
 
@@ -116,16 +115,16 @@ def plot(result: "Result", path: "str | os.PathLike[str] | None" = None) -> "Fig
         path: where to save the figure, as SVG or PNG; None to save nothing.
 
     Raises:
-        InputError: the path has another suffix.
+        InputError: the path has another suffix than .svg and .png.
     """
     from pathlib import Path
 
     from headway.analysis.figures.latency_cdf import latency_cdf
     from headway.analysis.figures.saving import METADATA, save_as
-    from headway.traces import InputError
+    from headway.analysis.files.suffix import check_suffix
 
-    if path is not None and Path(path).suffix not in METADATA:
-        raise InputError("path", str(path), f"a name that ends in {' or '.join(METADATA)}")
+    if path is not None:
+        check_suffix(Path(path), METADATA)
     figure = latency_cdf(result)
     if path is not None:
         save_as(figure, Path(path))

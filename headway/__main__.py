@@ -9,7 +9,7 @@ try:
     import atexit
 
     from headway.analysis.console import interrupts
-except KeyboardInterrupt:  # before anything can listen for it
+except KeyboardInterrupt:  # before a handler is set
     os.write(2, b"headway: interrupted\n")
     os._exit(130)
 
@@ -17,7 +17,7 @@ except KeyboardInterrupt:  # before anything can listen for it
 def main() -> None:
     """Entry point of the `headway` command. It ends the process."""
     interrupts.end_at_once()
-    if sys.stdout is None:  # as Python has it for who was called with >&-
+    if sys.stdout is None:  # the caller closed it (`headway >&-`)
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     streams = sys.stdout, sys.stderr
     code: object = 1
@@ -29,13 +29,13 @@ def main() -> None:
         code = end.code
     except BaseException:
         sys.excepthook(*sys.exc_info())
-    # Python would wait for threads that policies leave running, and while it ends Ctrl-C is not in our hands.
+    # At a normal exit Python would wait for threads of policies, and handle Ctrl-C in its own way.
     atexit._run_exitfuncs()
     try:
         for stream in streams:
             if stream is not None:
                 stream.flush()
-    except (OSError, ValueError):  # its reader has gone away, the disk is full, or a policy has closed it
+    except (OSError, ValueError):  # the reader has ended, the disk is full, or a policy has closed the stream
         code = code or 1
     os._exit(code if isinstance(code, int) else int(code is not None))
 

@@ -265,47 +265,32 @@ class Together(Instrument):
 
     def __init__(self, *instruments: Instrument) -> None:
         for hook in (name for name in vars(Instrument) if not name.startswith("_")):
-            setattr(self, hook, partial(_tell_all, [getattr(one, hook) for one in instruments]))
+            setattr(self, hook, partial(_call_all, [getattr(one, hook) for one in instruments]))
 
 
-def _tell_all(hooks: Iterable[Callable[..., None]], *what: object) -> None:
+def _call_all(hooks: Iterable[Callable[..., None]], *arguments: object) -> None:
     for hook in hooks:
-        hook(*what)
+        hook(*arguments)
 
 
 class Spans(Instrument):
     """Turns all calls into spans.
 
     Args:
-        tell: called with each span.
+        emit: called with each span.
     """
 
-    def __init__(self, tell: Callable[[Span], None]) -> None:
-        self._tell = tell
-
-    def batch_formed(self, formed: Formed) -> None:
-        """See `Instrument.batch_formed`."""
-        self._tell(formed)
-
-    def step_begins(self, attempt: Attempt) -> None:
-        """See `Instrument.step_begins`."""
-        self._tell(attempt)
-
-    def block_arrived(self, message: Message) -> None:
-        """See `Instrument.block_arrived`."""
-        self._tell(message)
-
-    def policy_asked(self, asked: Asked) -> None:
-        """See `Instrument.policy_asked`."""
-        self._tell(asked)
-
-    def block_moved(self, move: Move) -> None:
-        """See `Instrument.block_moved`."""
-        self._tell(move)
-
-    def stood_still(self, standing: Standing) -> None:
-        """See `Instrument.stood_still`."""
-        self._tell(standing)
+    def __init__(self, emit: Callable[[Span], None]) -> None:
+        self._emit = emit
+        for hook in (
+            "batch_formed",
+            "step_begins",
+            "block_arrived",
+            "policy_asked",
+            "block_moved",
+            "stood_still",
+        ):
+            setattr(self, hook, emit)  # these hooks receive a span
 
     def task_done(
         self,
@@ -320,8 +305,8 @@ class Spans(Instrument):
     ) -> None:
         """See `Instrument.task_done`."""
         first = batch[0]
-        of = int(graph.device[node]), Kind(graph.kind[node]), int(graph.layer[node]), int(graph.count[node])
-        self._tell(Compute(first.request, first.token, *of, submitted_s, start_s, disk_s, end_s, nominal_s))
+        task = int(graph.device[node]), Kind(graph.kind[node]), int(graph.layer[node]), int(graph.count[node])
+        self._emit(Compute(first.request, first.token, *task, submitted_s, start_s, disk_s, end_s, nominal_s))
 
     def message_arrived(
         self,
@@ -335,20 +320,12 @@ class Spans(Instrument):
         arrived_s: float,
     ) -> None:
         """See `Instrument.message_arrived`."""
-        made_by = graph.kind[node]
-        self._tell(
-            Message(
-                batch[0].request,
-                batch[0].token,
-                int(graph.device[node]),
-                int(graph.receiver[node]),
-                size_bytes,
-                sent_s,
-                flow_s,
-                wire_bytes,
-                arrived_s,
-                payload=Payload(graph.payload[node]),
-                kind=None if made_by == NONE else Kind(made_by),
-                layer=None if made_by == NONE else int(graph.layer[node]),
-            )
-        )
+        first, has_blocks = batch[0], graph.kind[node] != NONE
+        ends = int(graph.device[node]), int(graph.receiver[node])
+        message = Message(
+            first.request, first.token, *ends, size_bytes, sent_s, flow_s, wire_bytes, arrived_s,
+            payload=Payload(graph.payload[node]),
+            kind=Kind(graph.kind[node]) if has_blocks else None,
+            layer=int(graph.layer[node]) if has_blocks else None,
+        )  # fmt: skip
+        self._emit(message)

@@ -6,7 +6,6 @@ the manifest from damage to a table.
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,25 +37,15 @@ class FileRecord(BaseModel):
     size_bytes: int
     sha256: str
 
-    def size_damage(self, size_bytes: int) -> str:
-        """Describe a difference in size; empty if there is none."""
-        is_same = size_bytes == self.size_bytes
-        return "" if is_same else f"{size_bytes:,} bytes instead of {self.size_bytes:,}"
-
-    def content_damage(self, content: bytes) -> str:
-        """Describe a difference in content; empty if there is none."""
-        changed = hashlib.sha256(content).hexdigest() != self.sha256
-        return self.size_damage(len(content)) or (_CHANGED if changed else "")
-
-    def damage(self, path: Path) -> str:
-        """Read the file at a path and describe its damage; empty if there is none."""
+    def damage(self, path: Path, *, size_only: bool = False) -> str:
+        """Compare the file at a path, or only its size, with this entry; empty if there is no damage."""
         try:
-            with path.open("rb") as file:
-                size_bytes = os.fstat(file.fileno()).st_size
-                changed = hashlib.file_digest(file, "sha256").hexdigest() != self.sha256
+            size_bytes = path.stat().st_size
+            if size_bytes != self.size_bytes:
+                return f"{size_bytes:,} bytes instead of {self.size_bytes:,}"
+            return "" if size_only or _file_digest(path) == self.sha256 else _CHANGED
         except OSError as error:
             return "a missing file" if isinstance(error, FileNotFoundError) else reason(error)
-        return self.size_damage(size_bytes) or (_CHANGED if changed else "")
 
 
 class Manifest(BaseModel):
@@ -134,9 +123,16 @@ def check_folder(folder: Path, expected: str) -> None:
 
 
 def _record(path: Path) -> dict[str, int | str]:
+    return {
+        "rows": pq.read_metadata(path).num_rows,
+        "size_bytes": path.stat().st_size,
+        "sha256": _file_digest(path),
+    }
+
+
+def _file_digest(path: Path) -> str:
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"rows": pq.read_metadata(path).num_rows, "size_bytes": path.stat().st_size, "sha256": digest}
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(content: object) -> str:

@@ -69,16 +69,16 @@ class Registry(Generic[Part]):
         if part in self._shipped:
             return self._shipped[part]
         where = where or self._sort
-        found = {entry.value: entry for entry in entry_points(group=self._group) if entry.name == part}
-        if not found:
+        entries = {entry.value: entry for entry in entry_points(group=self._group) if entry.name == part}
+        if not entries:
             raise InputError(where, shown(part), one_of(part, self.names()))
-        if len(found) > 1:
+        if len(entries) > 1:
             raise InputError(
                 where,
-                f"{shown(part)}, which is {' and '.join(sorted(found))}",
+                f"{shown(part)}, which is {' and '.join(sorted(entries))}",
                 "a name that one package registers",
             )
-        (entry,) = found.values()
+        (entry,) = entries.values()
         try:
             return entry.load()  # type: ignore[no-any-return]
         except Exception as error:

@@ -36,7 +36,7 @@ version with its runs, and fails when one changes without the other.
 MOST_ROWS = 200_000_000
 """Maximum rows of a table that is read at once: a file of a few kilobytes may claim any number."""
 
-_MOST_TOLD = 10
+_MOST_LISTED = 10
 
 _LARGEST = 1e60
 """Numbers in a scenario are at most 1e18; sums and quotients of them stay far below this."""
@@ -192,10 +192,10 @@ class Result:
 
     def __repr__(self) -> str:
         """One line, for notebooks; access the tables by their names."""
-        rows = self.runs[["run", "status", "tokens"]].head(_MOST_TOLD).itertuples(index=False)
-        told = [f"{run} ({status}, {tokens:,} tokens)" for run, status, tokens in rows]
-        more = [f"{len(self.runs):,} runs in all"] if len(self.runs) > len(told) else []
-        return f"<Result: {', '.join([*told, *more]) or 'no runs'}>"
+        rows = self.runs[["run", "status", "tokens"]].head(_MOST_LISTED).itertuples(index=False)
+        listed = [f"{run} ({status}, {tokens:,} tokens)" for run, status, tokens in rows]
+        more = [f"{len(self.runs):,} runs in all"] if len(self.runs) > len(listed) else []
+        return f"<Result: {', '.join([*listed, *more]) or 'no runs'}>"
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write one Parquet file per table, and their manifest, into a new or existing folder."""
@@ -222,9 +222,8 @@ def load_result(folder: str | os.PathLike[str]) -> Result:
     )
     runs = list(result.runs["run"])
     if len(set(runs)) < len(runs):
-        raise InputError(
-            str(Path(folder) / "runs.parquet"), "two runs with one name", "distinct names of runs"
-        )
+        where = str(Path(folder) / "runs.parquet")
+        raise InputError(where, "two runs with one name", "distinct names of runs")
     return result
 
 
@@ -257,10 +256,10 @@ def read_table(path: Path, schema: pa.Schema | None = None, *, versioned: bool =
     return table
 
 
-def _check_columns(path: Path, found: pa.Schema, schema: pa.Schema | None, versioned: bool) -> None:
-    if versioned and schema is not None and found.metadata != schema.metadata:
+def _check_columns(path: Path, actual: pa.Schema, schema: pa.Schema | None, versioned: bool) -> None:
+    if versioned and schema is not None and actual.metadata != schema.metadata:
         raise InputError(str(path), "a table with another schema", f"schema version {SCHEMA_VERSION}")
-    if schema is not None and not found.equals(schema):
+    if schema is not None and not actual.equals(schema):
         raise InputError(str(path), "a table with another schema", "a table written by headway")
 
 
@@ -337,10 +336,8 @@ class Recorder:
         for name, schema in TABLES.items():
             columns = self._columns[name]
             run = [self._run] * len(columns[0])
-            arrays = [
-                pa.array(values, field.type) for values, field in zip([run, *columns], schema, strict=True)
-            ]
-            frames[name] = _frame(pa.Table.from_arrays(arrays, schema=schema))
+            table = pa.Table.from_pydict(dict(zip(schema.names, [run, *columns], strict=True)), schema)
+            frames[name] = _frame(table)
         return Result(**frames)
 
 

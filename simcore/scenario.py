@@ -36,9 +36,7 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.prompt < 1 or self.output < 1 or not 0.0 <= self.arrival_s < math.inf:
-            raise ValueError(
-                f"a request needs a prompt, an output and an arrival that is not negative, not {self}"
-            )
+            raise ValueError(f"a request needs a prompt, an output and an arrival of at least 0, not {self}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +123,8 @@ class Scenario:
         if self.placement is None:
             return
         shape, devices = (len(self.block_table),), len(self.cluster.devices)
-        whole = self.placement.shape == shape and self.placement.dtype.kind in "iu"
-        if not whole or not ((self.placement >= 0) & (self.placement < devices)).all():
+        valid = self.placement.shape == shape and self.placement.dtype.kind in "iu"
+        if not valid or not ((self.placement >= 0) & (self.placement < devices)).all():
             raise ValueError(f"placement needs {shape[0]} device indices from 0 to {devices - 1}")
         object.__setattr__(self, "placement", immutable(self.placement.astype(np.int64)))
 

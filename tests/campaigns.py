@@ -52,6 +52,8 @@ replications: 3
 
 RUNS = 3 * 2 * 2 * 3
 
+ONE_SEED = CAMPAIGN.replace("replications: 3", "replications: 1")
+
 
 def write(folder: Path, campaign: str = CAMPAIGN, lab: str = LAB) -> Path:
     """The campaign file, beside its scenario and a trace of 200 breakpoints."""

@@ -5,13 +5,19 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # A shell starts what runs in its background with Ctrl-C ignored, and so would run the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How long an example takes depends on what else the machine does, and no test here is about time.
-settings.register_profile("headway", parent=settings.default, deadline=None)
+# A busy machine must not fail a test: examples have no deadline, and Hypothesis may draw them slowly.
+settings.register_profile(
+    "headway",
+    parent=settings.default,
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("headway")
 
 

@@ -1,7 +1,7 @@
-"""Damage to files, for tests that a damaged file is either used or refused in one message, and never anything else.
+"""Damaged files for the tests in `tests/malformed`: a damaged file is used or refused in one sentence per mistake.
 
-Documents are trees of mappings, lists and plain values. A mutation deletes, doubles, renames, wraps or moves a part of
-one, or puts an extreme in its place; bytes are cut, flipped, joined and repeated.
+A document is a tree of mappings, lists and plain values. A mutation deletes, doubles, renames, wraps or moves a part of
+it, or replaces a part with an extreme value. Bytes are cut, flipped, joined and repeated.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from headway import policies
 from headway.analysis.cli import app
@@ -36,106 +36,36 @@ SETTINGS = settings(
     print_blob=False,
 )
 MOST_CELLS = 20_000
-"""Blocks times devices of a world that is worth a run here."""
+"""Largest number of blocks times devices of a world that is run."""
 
 LONGEST_MESSAGE = 4000
 MOST_SECONDS = 20.0
-"""More than any example takes on a busy machine, and less than somebody waits."""
+"""Processor time of the thread: more than any example takes, and less than a user waits."""
 
 NUMBERS: tuple[Any, ...] = (
-    *(
-        math.nan,
-        math.inf,
-        -math.inf,
-        -0.0,
-        0,
-        -1,
-        1,
-        2,
-        3,
-        0.5,
-        1.0,
-        7,
-        100,
-        1000,
-        10_000,
-        10**6,
-        10**9,
-        10**12,
-    ),
-    *(1e308, -1e308, 1e-320, 5e-324, 1e18, 1e-18, 2**31, 2**63 - 1, 2**63, 2**64, 10**30, 10**99, -(10**30)),
-)
+    math.nan, math.inf, -math.inf, -0.0, 0, -1, 1, 2, 3, 0.5, 1.0, 7, 100, 1000, 10_000, 10**6, 10**9, 10**12,
+    1e308, -1e308, 1e-320, 5e-324, 1e18, 1e-18, 2**31, 2**63 - 1, 2**63, 2**64, 10**30, 10**99, -(10**30),
+)  # fmt: skip
 QUANTITIES = tuple(
     f"{number} {unit}".strip()
     for number in ("0", "1", "1e18", "1e-320", "1e-9", "1e308", "-1", "1e999", "0.3", "nan")
     for unit in ("", "s", "ns", "B", "GB", "bit/s", "Gbit/s", "FLOP/s", "TFLOP/s", "%", "/s")
 )
 TEXTS = (
-    *(
-        "",
-        " ",
-        "x",
-        "é漢",
-        "\u202e",
-        "\x00",
-        "\x1b[31m",
-        "\ud800",
-        "x" * 70,
-        "x" * 5000,
-        "=",
-        "{}",
-        "'",
-        '"',
-        "%s",
-    ),
-    *(
-        "../../x",
-        "/etc/passwd",
-        "~",
-        "a/b",
-        "nul",
-        "con.txt",
-        ".",
-        "..",
-        "a.",
-        "module:Class",
-        "os:system",
-        "\\",
-    ),
-    *(
-        "left",
-        "right",
-        "pi",
-        "hub",
-        "air",
-        "greedy",
-        "resource-aware",
-        "loop",
-        "zero",
-        "hold",
-        "paper",
-        "log.csv",
-    ),
-    *("all", "true"),
-)
+    "", " ", "x", "é漢", "\u202e", "\x00", "\x1b[31m", "\ud800", "x" * 70, "x" * 5000, "=", "{}", "'", '"', "%s",
+    "../../x", "/etc/passwd", "~", "a/b", "nul", "con.txt", ".", "..", "a.", "module:Class", "os:system", "\\",
+    "left", "right", "pi", "hub", "air", "greedy", "resource-aware", "loop", "zero", "hold", "paper", "log.csv",
+    "all", "true",
+)  # fmt: skip
 SHAPES: tuple[Any, ...] = (
-    True,
-    False,
-    None,
-    [],
-    {},
-    [[]],
-    [None],
-    {"a": {"b": {}}},
-    {"": 1},
-    [[[[[[[[]]]]]]]],
-)
+    True, False, None, [], {}, [[]], [None], {"a": {"b": {}}}, {"": 1}, [[[[[[[[]]]]]]]],
+)  # fmt: skip
 BLOWS = ("number", "number", "number", "word", "cut", "drop", "flip", "insert", "repeat", "splice")
 EXTREMES = (*NUMBERS, *QUANTITIES, *TEXTS, *SHAPES)
 
 
 class Some(list[_Made]):
-    """Things to choose from that may be large: Hypothesis writes out what it chooses from, and this it writes short."""
+    """A list with a short text form: Hypothesis prints the lists from which it draws."""
 
     def __repr__(self) -> str:
         return f"{len(self)} things"
@@ -150,7 +80,7 @@ def any_of(things: "Some[_Made]") -> st.SearchStrategy[_Made]:
 
 
 def extremes() -> st.SearchStrategy[Any]:
-    """A value that few have thought of, or one of the right kind."""
+    """An unusual value, or a plain number or text."""
     return st.sampled_from(EXTREMES) | st.integers(-5, 5000) | st.floats() | st.text(max_size=8)
 
 
@@ -170,7 +100,7 @@ def at(tree: Any, path: tuple[Any, ...]) -> Any:
 
 @st.composite
 def damaged(draw: st.DrawFn, trees: Some[Any], most: int = 3) -> Any:
-    """One of some trees, after up to so many mutations."""
+    """One of the trees, after at most this many mutations."""
     tree = copy.deepcopy(draw(any_of(trees)))
     for _ in range(draw(st.integers(1, most))):
         paths = list(parts(tree))
@@ -221,7 +151,7 @@ def _quoted(text: str) -> str:
 
 @st.composite
 def broken(draw: st.DrawFn, samples: Some[bytes], most: int = 3) -> bytes:
-    """The bytes of one of some files, after up to so many blows."""
+    """The bytes of one of the files, after at most this many changes."""
     data = draw(any_of(samples))
     for _ in range(draw(st.integers(1, most))):
         data = _struck(draw, data, samples)
@@ -263,15 +193,15 @@ def _swapped(draw: st.DrawFn, data: bytes, pattern: bytes, values: list[Any]) ->
 
 
 def check_lines(message: str) -> None:
-    """Each mistake has a readable line; one message has at most ten of them, and how many more there are."""
+    """A message has one printable line per mistake, at most ten, and then the number of the others."""
     lines = message.strip().split("\n")
     assert len(lines) <= 11, message
     assert all(line.isprintable() and 0 < len(line) < LONGEST_MESSAGE for line in lines), message
 
 
 def attempt(make: Callable[[], _Made], *names: str) -> _Made | None:
-    """What is made, or None if it is refused in readable lines that name one of these, and soon."""
-    begun = time.process_time()
+    """The result of `make`, or None if it raises an `InputError` whose message names one of `names`."""
+    begun = time.thread_time()
     try:
         return make()
     except InputError as error:
@@ -280,24 +210,45 @@ def attempt(make: Callable[[], _Made], *names: str) -> _Made | None:
         assert not names or any(name in message for name in names), message
         return None
     finally:
-        assert time.process_time() - begun < MOST_SECONDS
+        assert time.thread_time() - begun < MOST_SECONDS
 
 
 def examine(check: Callable[..., None], examples: int, *, at_random: bool = False) -> None:
-    """Make a check with so many examples, the same every time unless they are to be drawn at random."""
+    """Run a check on this many examples, which are the same every time unless `at_random`."""
     settings(SETTINGS, max_examples=examples, derandomize=not at_random)(check)()
 
 
-def invoke(*arguments: object, usage: bool = False) -> str:
-    """What the command says, which ends well or with a line for each mistake; everything else is raised.
-
-    Args:
-        arguments: of the command.
-        usage: whether it may also find that it is not called as it can be.
-    """
+def call(*arguments: object) -> Result:
+    """The result of a command that is called in this process; errors that are no mistakes of the user are raised."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
+    return result
+
+
+def command(*arguments: object) -> tuple[int, str]:
+    """Exit code and standard error of a command."""
+    result = call(*arguments)
+    return result.exit_code, result.stderr
+
+
+def refused(*arguments: object) -> str:
+    """The one line on standard error with which a command refuses its input, with exit code 2."""
+    code, message = command(*arguments)
+    assert code == 2, message
+    assert message.startswith("headway: "), message
+    assert len(message.splitlines()) == 1, message
+    return message
+
+
+def invoke(*arguments: object, usage: bool = False) -> str:
+    """The output of a command, which must succeed, or fail with exit code 2 and one line per mistake.
+
+    Args:
+        arguments: of the command.
+        usage: whether it may also refuse its options.
+    """
+    result = call(*arguments)
     assert result.exit_code in (0, 2), result.output
     if result.exit_code == 2 and not (usage and result.stderr.startswith("Usage")):
         assert result.stderr.startswith("headway: "), result.stderr
@@ -307,14 +258,14 @@ def invoke(*arguments: object, usage: bool = False) -> str:
 
 @contextlib.contextmanager
 def clean(folder: Path, *but: Path) -> Iterator[None]:
-    """Whatever happens inside, a folder afterwards holds what it held before, and at most these files beside it."""
+    """Check that the block neither adds files to a folder nor removes any, except the files `but`."""
     before = set(folder.rglob("*"))
     yield
     assert set(folder.rglob("*")) - set(but) == before - set(but)
 
 
 def try_out(scenario: Scenario | None) -> None:
-    """Run a world for a few tokens; whatever it says, a run ends in tables."""
+    """Run a scenario for a few tokens: every run ends with tables."""
     if scenario is None or len(scenario.block_table) * len(scenario.cluster.devices) > MOST_CELLS:
         return
     requests = tuple(replace(one, output=min(one.output, 2)) for one in scenario.requests[:2])

@@ -5,7 +5,7 @@ from typing import Any
 
 import simpy
 
-from headway.simcore.engine.compute import Processor, Task
+from headway.simcore.engine.task import Processor, Task
 from headway.simcore.errors import RunEndedError
 
 

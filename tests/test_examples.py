@@ -11,13 +11,18 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
+DRAW = ("topologies", "wifi_cell")
+"""Examples that draw a figure of the documentation into a folder, if they are given one."""
 
 
 @pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
 def test_an_example_prints_what_stands_beside_it(script: Path, tmp_path: Path) -> None:
+    here, figures = tmp_path / "here", tmp_path / "figures"
+    here.mkdir()
+    figures.mkdir()
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(script)],
-        cwd=tmp_path,
+        [sys.executable, "-W", "error", str(script), *([str(figures)] if script.stem in DRAW else [])],
+        cwd=here,
         env=os.environ | {"PYTHONUTF8": "1"},
         check=False,
         capture_output=True,
@@ -27,7 +32,9 @@ def test_an_example_prints_what_stands_beside_it(script: Path, tmp_path: Path) -
     assert done.stderr == ""
     assert done.returncode == 0
     assert done.stdout == script.with_suffix(".out").read_text(encoding="utf-8")
-    assert list(tmp_path.iterdir()) == [], "an example leaves nothing behind"
+    assert list(here.iterdir()) == [], "an example leaves nothing behind"
+    drawn = sorted(path.suffix for path in figures.iterdir())
+    assert drawn == ([".png", ".svg"] if script.stem in DRAW else [])
 
 
 def test_every_expected_output_belongs_to_an_example() -> None:

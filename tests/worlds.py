@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from hypothesis import strategies as st
 
-from headway.policies.contract.question import Question, Scripted, shown
+from headway.policies.contract.question import Question, Scripted, observation_of
 from headway.policies.contract.strategies import (
     blinking,
     clusters,
@@ -100,7 +100,7 @@ def observe(scenario: Scenario, placement: IntArray | None = None, interval: int
     """
     request = Request(prompt=4, output=2 * interval)
     world = varied(scenario, requests=(request,), interval=interval, horizon="interval", overflow="fail")
-    return shown(Question(world, placement))
+    return observation_of(Question(world, placement))
 
 
 @st.composite

@@ -1,35 +1,32 @@
-"""The world as functions of time: link rates, device availability, memory taken by others.
+"""The world as functions of time: link rates, device availability, memory used by others.
 
-`Trace` answers what a link carries and when; `read` loads one from a file, in many formats, and `write_csv`,
-`write_parquet` and `write_mahimahi` save it;
-`record` gives a `Recording`, which also tells what had to be repaired, and takes `Options`; `shipped` finds the traces
-that come with Headway. `constant`, `steps`, `walk`, `ornstein_uhlenbeck`, `gilbert_elliott`, `diurnal` and
-`fading` make synthetic ones; `fit` finds the parameters with which one of them is like a real one, as a `Fit`, and
-`fit_all` ranks all kinds. `averaged`, `clipped`, `complement`, `multiplied`, `scaled`, `shifted` and `spliced` make
-traces from traces, and `on_off` one from outages. `parse` turns "100 Mbit/s" into a number, and `InputError` is what
-every mistake of a user is raised as.
+- `Trace`: the value of a quantity over time, with integral and inverse. `constant`, `steps` and `on_off` make traces
+  from numbers and outages.
+- `read` loads a trace from a file, in many formats. `record`, with `Options`, returns a `Recording`, which also has the
+  repairs. `shipped` finds the traces that come with Headway. `write_csv`, `write_parquet` and `write_mahimahi` save a
+  trace.
+- `walk`, `ornstein_uhlenbeck`, `gilbert_elliott`, `diurnal` and `fading` draw synthetic traces. `fit` estimates their
+  parameters from a recorded trace, as a `Fit`, and `fit_all` ranks all kinds.
+- `averaged`, `clipped`, `complement`, `multiplied`, `scaled`, `shifted` and `spliced` make traces from traces.
+- `parse` turns "100 Mbit/s" into a number. `InputError` is the exception for all mistakes of a user.
 """
 
+from headway.traces.constructors import constant, on_off, steps
 from headway.traces.data import shipped, shipped_names
 from headway.traces.errors import InputError
 from headway.traces.fit import Fit, fit, fit_all
-from headway.traces.generate import (
-    constant,
-    diurnal,
-    fading,
-    gilbert_elliott,
-    ornstein_uhlenbeck,
-    steps,
-    walk,
-)
 from headway.traces.readers import Options, Recording, read, record
+from headway.traces.synthesis.diurnal import diurnal
+from headway.traces.synthesis.fading import fading
+from headway.traces.synthesis.gilbert_elliott import gilbert_elliott
+from headway.traces.synthesis.ornstein_uhlenbeck import ornstein_uhlenbeck
+from headway.traces.synthesis.walk import walk
 from headway.traces.trace import EndRule, Trace
 from headway.traces.transform import (
     averaged,
     clipped,
     complement,
     multiplied,
-    on_off,
     scaled,
     shifted,
     spliced,

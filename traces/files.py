@@ -1,6 +1,6 @@
-"""Opening of input files: regular ones, and pipes where one reading is enough.
+"""Opening of input files: regular files, and pipes if the file is read only once.
 
-Whatever reads files of a user opens them here, so that nothing waits for a pipe that nobody writes to.
+All code that reads a user's files opens them here, so that no command waits for a pipe without a writer.
 """
 
 import os
@@ -9,30 +9,30 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
-_A_FILE_FIRST = "copy what it gives to a file first"
+_A_FILE_FIRST = "copy its content to a file first"
 
 
 def open_input(path: str | Path) -> BufferedReader:
-    """A regular file, for reading bytes.
+    """Open a regular file to read bytes.
 
     Raises:
-        OSError: it cannot be opened, or is something else, such as a pipe, which could be read only once.
+        OSError: it cannot be opened, or is not regular, such as a pipe, which can be read only once.
         ValueError: the path has a null character.
     """
     return _open(path, pipe=False)
 
 
 def read_input(path: str | Path, most_bytes: int) -> bytes:
-    """The first bytes of a regular file or of a pipe, such as `/dev/stdin` or what a shell makes of `<(command)`.
+    """The first bytes of a regular file or of a pipe, such as `/dev/stdin` or `<(command)` in a shell.
 
-    A pipe is read for as long as somebody has it open for writing.
+    A pipe is read until its last writer closes it.
 
     Args:
         path: of the file.
-        most_bytes: the most to read.
+        most_bytes: maximum number of bytes to read.
 
     Raises:
-        OSError: it cannot be read, is neither, or is a pipe that gives nothing.
+        OSError: it cannot be read, is neither a regular file nor a pipe, or is a pipe without data.
         ValueError: the path has a null character.
     """
     with _open(path, pipe=True) as file:
@@ -43,7 +43,7 @@ def read_input(path: str | Path, most_bytes: int) -> bytes:
 
 
 def _open(path: str | Path, *, pipe: bool) -> BufferedReader:
-    # Without O_NONBLOCK the system would wait for somebody to open a pipe for writing.
+    # Without O_NONBLOCK the system would wait for a writer of the pipe.
     no_waiting = getattr(os, "O_NONBLOCK", 0)
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | no_waiting))  # noqa: SIM115
     if pipe and _is_pipe(file):

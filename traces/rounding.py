@@ -1,4 +1,4 @@
-"""Rounding of random values, so that every machine draws the same."""
+"""Rounding of random values, so that every machine draws the same values."""
 
 import numpy as np
 
@@ -9,14 +9,14 @@ BITS = 24
 
 
 def rounded(values: FloatArray) -> FloatArray:
-    """Values to `BITS` significant bits; to be applied to whatever came out of exp, log, cos, a transform or the like.
+    """Round values to `BITS` significant bits; for results of exp, log, cos, transforms and similar functions.
 
     These functions differ in the last of 53 bits from processor to processor (NumPy has versions of them for AVX-512
-    and for others), from release to release of NumPy, and from C library to C library. After rounding, values differ
-    only where the middle between two numbers of `BITS` bits is between them: one in 2**(53 - BITS), or 540 million, of
-    those that differ by one last bit. In `fading`, where errors add up, it is a few times as many.
+    and for others), from release to release of NumPy, and from C library to C library. Rounded values differ only if
+    the middle between two numbers of `BITS` bits lies between the originals: for one in 2**(53 - BITS), or 540 million,
+    of those that differ in the last bit. In `fading`, where errors add up, there are a few times as many.
 
-    Splitting off the exponent and rounding to a whole number are exact, so no machine rounds another way.
+    Splitting off the exponent and rounding to a whole number are exact, so all machines round the same way.
 
     Args:
         values: of any shape.

@@ -1,71 +1,48 @@
-"""`Trace`: a non-negative, piecewise-constant function of time, with its integral and the inverse of that.
+"""`Trace`: a non-negative, piecewise-constant function of time, with its integral and the inverse of the integral.
 
-A link's rate, a device's availability and the memory that others hold are all traces. "When has this link
-carried 3 MB?" is `reach`: it is computed from prefix sums by bisection, never by stepping through time.
+A link's rate, a device's availability and the memory that others use are all traces. "When has this link carried 3 MB?"
+is `reach`: bisection in prefix sums finds the answer, without stepping through time.
+
+Every method costs O(log n) for n breakpoints, whatever the end rule. Scalars avoid numpy, because an event engine calls
+these methods hundreds of thousands of times. Arrays broadcast, with bit for bit the results of the scalars.
 """
 
 import math
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
-from typing import Any, Literal, overload
+from bisect import bisect_right
+from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from headway.traces.segments import FloatArray, Segments
+
+__all__ = ["EndRule", "FloatArray", "Trace"]
+
 EndRule = Literal["hold", "loop", "zero"]
-FloatArray = npt.NDArray[np.float64]
 
+_Times = TypeVar("_Times", float, FloatArray)
 _INF = math.inf
-_ROUNDING = 1e-12
-"""Share of an amount that counts as rounding error where an outage begins."""
-
-_TICKS = 32
-"""Steps of the clock, at its float64 resolution, whose content counts as rounding error there."""
-
-_BRACKET = 1e-9
-"""Relative width of the first search in the running sums; far above their rounding errors."""
-
-
-_LONGEST_LIST = 200_000
-"""Numbers are kept in plain lists up to this length, where one takes four times the room it takes in an array."""
-
 _LEAST = 1e-200
-"""Values below it count as 0: no rate or share is so small, and its inverse would soon be infinite."""
+"""Smaller values count as 0: no rate or share is so small, and its inverse would soon be infinite."""
 
 
 class Trace:
     """An immutable function of time t >= 0: `values[i]` holds for `times[i] <= t < times[i + 1]`.
 
-    After the last breakpoint the end rule decides: "hold" keeps the last value forever, "loop" starts again
-    at every multiple of `duration`, "zero" keeps the last value until `duration` and is 0 from then on.
-
-    Every question costs O(log n) for n breakpoints, whatever the end rule. The scalar forms avoid numpy,
-    because an event engine asks them hundreds of thousands of times; the array forms broadcast and answer bit
-    for bit the same.
+    After the last breakpoint, "hold" keeps the last value forever, "loop" starts again at every multiple of `duration`,
+    and "zero" keeps the last value until `duration` and is 0 from then on.
 
     Args:
         times: breakpoints [s], shape (n,), n >= 1, strictly increasing from 0.
-        values: shape (n,), finite and not negative, in the unit of the thing traced; below 1e-200 they count as 0.
+        values: shape (n,), finite and not negative, in the unit of the quantity; below 1e-200 they count as 0.
         end: what follows the last breakpoint.
         duration: the period ("loop") or the end ("zero") [s], after the last breakpoint; None for "hold".
 
     Raises:
-        ValueError: an argument breaks one of these rules.
+        ValueError: an argument breaks one of these rules, or an integral overflows.
     """
 
-    __slots__ = (
-        "_constant",
-        "_duration",
-        "_end",
-        "_ends",
-        "_levels",
-        "_lows",
-        "_period",
-        "_starts",
-        "_sums",
-        "_times",
-        "_values",
-    )
+    __slots__ = ("_constant", "_duration", "_end", "_segments", "_times", "_values")
 
     def __init__(
         self,
@@ -82,34 +59,9 @@ class Trace:
         _check_breakpoints(self._times, self._values)
         _check_end(end, self._duration, float(self._times[-1]))
         self._values[self._values < _LEAST] = 0.0
-        self._times.flags.writeable = False
-        self._values.flags.writeable = False
-        self._index()
-
-    def _index(self) -> None:
-        """Build the sequences that the scalar methods search.
-
-        Segments of equal value are merged, so that a plateau is one segment. `_sums[i] + _lows[i]` is the
-        integral from 0 to the start of segment i. The low parts are the rounding errors of the running sum
-        (compensated summation, Ogita, Rump & Oishi 2005): with them, the difference of two large and close
-        prefix sums keeps all its digits.
-        """
-        starts, levels = self._times, self._values
-        if self._end == "zero":
-            starts, levels = np.append(starts, float(self._duration or 0)), np.append(levels, 0.0)
-        kept = np.append(True, levels[1:] != levels[:-1])
-        if not kept.all():
-            starts, levels = starts[kept], levels[kept]
-        self._period: float | None = self._duration if self._end == "loop" else None
-        edges = np.append(starts, _INF if self._period is None else self._period)
-        starts, ends = edges[:-1], edges[1:]
-        sums, lows = _prefix_sums(levels, ends - starts)
-        self._starts: Sequence[float] = _searchable(starts)
-        self._levels: Sequence[float] = _searchable(levels)
-        self._ends: Sequence[float] = _searchable(ends)
-        self._sums: Sequence[float] = _searchable(sums)
-        self._lows: Sequence[float] = _searchable(lows)
-        self._constant: float | None = self._levels[0] if len(self._levels) == 1 else None
+        self._times.flags.writeable = self._values.flags.writeable = False
+        self._segments = _segments(self._times, self._values, end, self._duration)
+        self._constant = self._segments.levels[0] if len(self._segments.levels) == 1 else None
 
     @classmethod
     def constant(cls, value: float) -> "Trace":
@@ -141,15 +93,17 @@ class Trace:
         """Whether the value is the same at all times."""
         return self._constant is not None
 
-    @overload
-    def value(self, t: float) -> float: ...
-    @overload
-    def value(self, t: FloatArray) -> FloatArray: ...
-    def value(self, t: float | FloatArray) -> float | FloatArray:
+    def value(self, t: _Times) -> _Times:
         """The value at time t [s]."""
         if isinstance(t, np.ndarray):
-            return _elementwise(self._value, t)
-        return self._value(t)
+            return _elementwise(self.value, t)
+        if not 0 <= t < _INF:
+            raise ValueError(_bad_time(t))
+        if self._constant is not None:
+            return self._constant
+        segments = self._segments
+        phase = t if segments.period is None else t % segments.period
+        return segments.levels[bisect_right(segments.starts, phase) - 1]
 
     @overload
     def integral(self, t0: float, t1: float) -> float: ...
@@ -160,8 +114,12 @@ class Trace:
     def integral(self, t0: float | FloatArray, t1: float | FloatArray) -> float | FloatArray:
         """The integral from t0 to t1 [s], t0 <= t1: bytes, if the trace is a rate."""
         if isinstance(t0, np.ndarray) or isinstance(t1, np.ndarray):
-            return _elementwise(self._integral, t0, t1)
-        return self._integral(t0, t1)
+            return _elementwise(self.integral, t0, t1)
+        if not 0 <= t0 <= t1 < _INF:
+            raise ValueError(_bad_interval(t0, t1))
+        if self._constant is not None:
+            return self._constant * (t1 - t0)
+        return self._segments.integral(t0, t1)
 
     @overload
     def mean(self, t0: float, t1: float) -> float: ...
@@ -172,25 +130,34 @@ class Trace:
     def mean(self, t0: float | FloatArray, t1: float | FloatArray) -> float | FloatArray:
         """The mean value between t0 and t1 [s], t0 <= t1; the value itself where they are equal."""
         if isinstance(t0, np.ndarray) or isinstance(t1, np.ndarray):
-            return _elementwise(self._mean, t0, t1)
-        return self._mean(t0, t1)
+            return _elementwise(self.mean, t0, t1)
+        if t0 == t1:
+            return self.value(t0)
+        if not 0 <= t0 < t1 < _INF:
+            raise ValueError(_bad_interval(t0, t1))
+        span, level = t1 - t0, self._constant
+        return (self._segments.integral(t0, t1) if level is None else level * span) / span
 
     def mean_before(self, t: float, window_s: float) -> float:
-        """The mean value over the `window_s` seconds before t, as somebody who measures would know it at t.
+        """The mean value over the `window_s` seconds before t, as a measurement at t would show it.
 
         The value at t itself where the window is 0. Before time 0 a looping trace counts as having looped already, and
         any other as having had its first value.
         """
-        if window_s == 0.0 or self._constant is not None:
-            return self._value(t)
-        start = t - window_s
+        if not 0 <= t < _INF:
+            raise ValueError(_bad_time(t))
+        if self._constant is not None:
+            return self._constant
+        if window_s == 0.0:
+            return self.value(t)
+        start, segments = t - window_s, self._segments
         if start >= 0.0:
-            return self._mean(start, t)
-        if self._duration is not None and self._end == "loop":
-            ahead = math.ceil(-start / self._duration) * self._duration
-            # Of a duration that float64 does not hold exactly, whole rounds may end just short of the start.
-            return self._mean(max(0.0, start + ahead), t + ahead)
-        return (self._value(0.0) * -start + self._integral(0.0, t)) / window_s
+            return segments.integral(start, t) / (t - start)
+        if segments.period is not None:
+            ahead = math.ceil(-start / segments.period) * segments.period
+            # Whole rounds of a duration that float64 rounds may end just short of the start.
+            return self.mean(max(0.0, start + ahead), t + ahead)
+        return (segments.levels[0] * -start + segments.integral(0.0, t)) / window_s
 
     @overload
     def reach(self, t0: float, amount: float) -> float: ...
@@ -201,16 +168,27 @@ class Trace:
     def reach(self, t0: float | FloatArray, amount: float | FloatArray) -> float | FloatArray:
         """The earliest t1 >= t0 with `integral(t0, t1) >= amount`, or infinity if there is none.
 
-        What is complete when an outage begins is complete then, not after it: a shortfall of up to 1e-12 of
-        the amount and what 32 steps of the float64 clock would still bring is taken for rounding error.
+        An amount that is complete when an outage begins is complete then, not after the outage: a shortfall of up to
+        1e-12 of the amount, plus the content of 32 float64 steps of the clock, counts as rounding error.
 
         Args:
-            t0: where to start [s].
-            amount: what the integral must come to, not negative.
+            t0: the start [s].
+            amount: the amount of the integral, not negative.
         """
         if isinstance(t0, np.ndarray) or isinstance(amount, np.ndarray):
-            return _elementwise(self._reach, t0, amount)
-        return self._reach(t0, amount)
+            return _elementwise(self.reach, t0, amount)
+        if not (0 <= t0 < _INF and amount >= 0):
+            raise ValueError(f"reach needs a finite t0 >= 0 and amount >= 0, got {t0=!r}, {amount=!r}")
+        level = self._constant
+        if level is not None:
+            return t0 + amount / level if level > 0 else t0 + 0.0 if amount == 0 else _INF
+        segments = self._segments
+        phase = t0 if segments.period is None else t0 % segments.period
+        i = bisect_right(segments.starts, phase) - 1
+        level = segments.levels[i]
+        if level > 0 and amount <= level * (segments.ends[i] - phase):
+            return t0 + amount / level
+        return segments.reach(t0, amount, phase, i)
 
     def next_change(self, t: float) -> float:
         """The first time after t [s] at which the value may change, or infinity if it never does."""
@@ -218,131 +196,16 @@ class Trace:
             raise ValueError(_bad_time(t))
         if self._constant is not None:
             return _INF
-        if self._period is None:
-            return self._ends[bisect_right(self._starts, t) - 1]
-        phase = t % self._period
-        i = bisect_right(self._starts, phase) - 1
-        change = max(t - phase + self._ends[i], math.nextafter(t, _INF))
+        starts, ends, period = self._segments.starts, self._segments.ends, self._segments.period
+        if period is None:
+            return ends[bisect_right(starts, t) - 1]
+        phase = t % period
+        i = bisect_right(starts, phase) - 1
+        change = max(t - phase + ends[i], math.nextafter(t, _INF))
         # Rounding may land just before the breakpoint, where the old value still holds.
-        while bisect_right(self._starts, change % self._period) - 1 == i:
+        while bisect_right(starts, change % period) - 1 == i:
             change = math.nextafter(change, _INF)
         return change
-
-    def _value(self, t: float) -> float:
-        if not 0 <= t < _INF:
-            raise ValueError(_bad_time(t))
-        if self._constant is not None:
-            return self._constant
-        if self._period is not None:
-            t = t % self._period
-        return self._levels[bisect_right(self._starts, t) - 1]
-
-    def _integral(self, t0: float, t1: float) -> float:
-        if not 0 <= t0 <= t1 < _INF:
-            raise ValueError(f"an integral needs finite times 0 <= t0 <= t1, got t0={t0!r}, t1={t1!r}")
-        if self._constant is not None:
-            return self._constant * (t1 - t0)
-        period = self._period
-        if period is None:
-            return self._within(t0, t1)
-        # The remainder of a float division is exact, so a phase is never rounded up to the period itself.
-        phase0, phase1 = t0 % period, t1 % period
-        passes = round(((t1 - phase1) - (t0 - phase0)) / period)
-        if passes == 0:
-            return self._within(phase0, phase1)
-        whole = (passes - 1) * self._between(0, len(self._levels))
-        return self._within(phase0, period) + whole + self._within(0.0, phase1)
-
-    def _within(self, t0: float, t1: float) -> float:
-        """The integral between two times of one pass."""
-        i = bisect_right(self._starts, t0) - 1
-        j = bisect_right(self._starts, t1, i) - 1
-        if i == j:
-            return self._levels[i] * (t1 - t0)
-        first = self._levels[i] * (self._ends[i] - t0)
-        return first + self._between(i + 1, j) + self._levels[j] * (t1 - self._starts[j])
-
-    def _between(self, i: int, j: int) -> float:
-        """The integral from the start of segment i to the start of segment j of one pass."""
-        return (self._sums[j] - self._sums[i]) + (self._lows[j] - self._lows[i])
-
-    def _mean(self, t0: float, t1: float) -> float:
-        return self._value(t0) if t0 == t1 else self._integral(t0, t1) / (t1 - t0)
-
-    def _reach(self, t0: float, amount: float) -> float:
-        if not (0 <= t0 < _INF and amount >= 0):
-            raise ValueError(
-                f"reach needs a finite t0 >= 0 and amount >= 0, got t0={t0!r}, amount={amount!r}"
-            )
-        level = self._constant
-        if level is not None:
-            return t0 + amount / level if level > 0 else _never_unless_nothing(t0, amount)
-        phase = t0 if self._period is None else t0 % self._period
-        i = bisect_right(self._starts, phase) - 1
-        level = self._levels[i]
-        left = self._ends[i] - phase
-        if level > 0 and amount <= level * left:
-            return t0 + amount / level
-        return self._reach_later(t0, amount, phase, i)
-
-    def _reach_later(self, t0: float, amount: float, phase: float, i: int) -> float:
-        """Answer `reach` where the segment i, in which t0 lies, does not hold the whole amount."""
-        if amount in (0, _INF):
-            return _never_unless_nothing(t0, amount)
-        pass_start = t0 - phase
-        rest = amount - self._levels[i] * (self._ends[i] - phase) if self._levels[i] > 0 else amount
-        to_end = self._between(i + 1, len(self._levels))
-        if rest <= to_end:
-            j = self._segment_with(i + 1, rest)
-            rest -= self._between(i + 1, j)
-        elif self._period is None:
-            j, rest = len(self._levels), rest - to_end
-        else:
-            passes, rest = self._split_into_passes(rest - to_end)
-            pass_start += (passes + 1) * self._period
-            j = self._segment_with(0, rest)
-            rest -= self._between(0, j)
-        if self._levels[j - 1] == 0 and rest < amount:
-            outage, level_before = self._outage_before(j, pass_start)
-            if rest <= amount * _ROUNDING + level_before * _TICKS * math.ulp(outage):
-                return max(t0, outage)
-        if j == len(self._levels):
-            return _INF
-        # Where the level is tiny beside the amount, the rounding of the rest may point beyond the segment.
-        reached = min(self._starts[j] + max(0.0, rest) / self._levels[j], self._ends[j])
-        return max(t0, pass_start + reached)
-
-    def _outage_before(self, j: int, pass_start: float) -> tuple[float, float]:
-        """When the outage that ends with the start of segment j began, and the level before it."""
-        k = j - 1
-        if self._period is None:
-            return self._starts[k], self._levels[k - 1]
-        # An outage at the start of a pass may go on from the end of the pass before.
-        if k == 0 and self._levels[-1] == 0:
-            k = -1
-        return pass_start + self._starts[k] - (self._period if k < 0 else 0.0), self._levels[k - 1]
-
-    def _split_into_passes(self, amount: float) -> tuple[float, float]:
-        """How many passes are complete before the one that completes the amount, and what that one adds."""
-        per_pass = self._between(0, len(self._levels))
-        quotient = amount / per_pass if per_pass > 0 else _INF
-        if quotient == _INF:
-            return _INF, per_pass
-        # A whole number of passes is complete within the last of them, not at the start of the next.
-        passes = math.ceil(quotient) - 1
-        rest = amount - passes * per_pass
-        return (passes, min(rest, per_pass)) if rest > 0 else (passes - 1, per_pass)
-
-    def _segment_with(self, i: int, amount: float) -> int:
-        """The segment in which the amount, > 0 and counted from the start of segment i, is reached."""
-        n = len(self._levels)
-        target = self._sums[i] + amount
-        # The running sums are rounded: they only narrow the search, which accurate differences then decide.
-        first = bisect_left(self._sums, target * (1 - _BRACKET), i + 1, n)
-        last = bisect_right(self._sums, target * (1 + _BRACKET), first, n)
-        if first < last:
-            first = bisect_left(range(last), amount, first, last, key=lambda j: self._between(i, j))
-        return first - 1
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Trace):
@@ -365,9 +228,11 @@ class Trace:
         return f"<Trace of {len(self._times)} values, {self._end}{span}>"
 
 
-def _searchable(numbers: FloatArray) -> Sequence[float]:
-    """The numbers for scalar code: a list, which is faster, or the array itself where a list would take gigabytes."""
-    return numbers.tolist() if len(numbers) <= _LONGEST_LIST else memoryview(numbers)  # type: ignore[arg-type]
+def _segments(times: FloatArray, values: FloatArray, end: EndRule, duration: float | None) -> Segments:
+    """The segments of a trace; the end of one that drops to zero is a last segment of level 0."""
+    if end == "zero":
+        times, values = np.append(times, float(duration or 0)), np.append(values, 0.0)
+    return Segments(times, values, duration if end == "loop" else None)
 
 
 def _check_breakpoints(times: FloatArray, values: FloatArray) -> None:
@@ -397,36 +262,12 @@ def _check_end(end: str, duration: float | None, last: float) -> None:
         raise ValueError(f"end={end!r} needs a finite duration after the last time {last}, got {duration!r}")
 
 
+def _bad_interval(t0: float, t1: float) -> str:
+    return f"an integral needs finite times 0 <= t0 <= t1, got t0={t0!r}, t1={t1!r}"
+
+
 def _bad_time(t: float) -> str:
     return f"a trace is defined for finite times t >= 0, got {t!r}"
-
-
-def _prefix_sums(levels: FloatArray, spans: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Running sums of `levels * spans` from 0, shape (n + 1,), and what rounding took from each of them."""
-    contents = np.zeros(len(levels))
-    with np.errstate(over="ignore", invalid="ignore"):
-        np.multiply(levels, spans, out=contents, where=levels > 0)
-        sums = np.zeros(len(levels) + 1)
-        np.cumsum(contents, out=sums[1:])
-        endless = np.isinf(spans[-1]) and levels[-1] > 0
-        if not np.isfinite(sums[: -1 if endless else None]).all():
-            raise ValueError("the integral of the trace overflows float64")
-        before, after = sums[:-1], sums[1:]
-        # In place, (before - (after - added)) + (contents - added): long traces are as long as memory allows.
-        added = after - before
-        contents -= added
-        lost = np.subtract(after, added, out=added)
-        np.subtract(before, lost, out=lost)
-        lost += contents
-    if endless:
-        lost[-1] = 0.0
-    lows = np.zeros(len(levels) + 1)
-    np.cumsum(lost, out=lows[1:])
-    return sums, lows
-
-
-def _never_unless_nothing(t0: float, amount: float) -> float:
-    return t0 + 0.0 if amount == 0 else _INF
 
 
 def _elementwise(function: Any, *arguments: float | FloatArray) -> FloatArray:

@@ -1,11 +1,10 @@
-"""Traces from traces: the vocabulary of "what if" and of faults.
+"""Traces from traces: the operations of "what if" questions and of faults.
 
-Every function is pure and its result is a plain `Trace`, so whatever can be asked of a trace that was read can be asked
-of one that was made. Values are exact to the rounding of one operation, times to that of the sums that place them.
+Every function is pure and returns a plain `Trace`. Values are exact up to the rounding of one operation, times up to
+the rounding of the sums that give them.
 
-A trace repeats from its beginning or not at all. Nearly everything here stays within that, and where a result would
-need more (a looping rate times a slowdown that ends; two loops without a common period) the caller says for how long it
-has to be exact.
+A trace repeats from its beginning or not at all. Some results do not (a looping rate times a slowdown that ends; two
+loops without a common period); the caller then gives the time for which the result must be exact.
 """
 
 import math
@@ -14,13 +13,14 @@ from fractions import Fraction
 
 import numpy as np
 
+from headway.traces.constructors import require, trace_of_length, without_empty_segments
 from headway.traces.trace import EndRule, FloatArray, Trace
 
 MOST_VALUES = 1_000_000
-"""The most values a transform makes; checked before they are."""
+"""Maximum number of values of a result; checked before they are computed."""
 
 _SAME_RATIO = Fraction(1, 2**51)
-"""Relative difference of two ratios of periods that comes from writing the periods as float64."""
+"""Relative difference of two ratios of periods that the rounding of the periods to float64 may cause."""
 
 
 def scaled(trace: Trace, factor: float) -> Trace:
@@ -29,48 +29,48 @@ def scaled(trace: Trace, factor: float) -> Trace:
     Raises:
         ValueError: the factor is out of range, or a value or an integral overflows.
     """
-    _check(0 <= factor < math.inf, "a finite factor >= 0", factor)
+    require(0 <= factor < math.inf, "a finite factor >= 0", factor)
     return _with_values(trace, _product(trace.values, factor))
 
 
 def clipped(trace: Trace, least: float = 0.0, most: float = math.inf) -> Trace:
     """The trace with values below `least` raised to it and values above `most` lowered to it.
 
-    What follows the end of a trace that drops to zero is clipped too: where `least` is above 0, it holds from there on.
+    The zero after the end of a trace that drops to zero is clipped too: if `least` is above 0, it holds from there on.
 
     Raises:
         ValueError: unless 0 <= least <= most, least finite.
     """
-    _check(0 <= least <= most and least < math.inf, "0 <= least <= most, least finite", (least, most))
+    require(0 <= least <= most and least < math.inf, "0 <= least <= most, least finite", (least, most))
     whole = _ending_at(trace, least)
     return _with_values(whole, np.clip(whole.values, least, most))
 
 
 def complement(trace: Trace) -> Trace:
-    """One minus the trace: from a load the share that is left, from a share the load.
+    """One minus the trace: from a load the share that is left, and back.
 
     Raises:
         ValueError: a value is above 1.
     """
-    _check(trace.values.max() <= 1, "values of at most 1", float(trace.values.max()))
+    require(trace.values.max() <= 1, "values of at most 1", float(trace.values.max()))
     whole = _ending_at(trace, 1.0)
     return _with_values(whole, 1.0 - whole.values)
 
 
 def shifted(trace: Trace, seconds: float) -> Trace:
-    """The trace as somebody meets it who starts `seconds` later, or earlier if negative.
+    """The trace for a start that is `seconds` later, or earlier if negative.
 
-    A looping trace is rotated. Of any other the beginning is cut off; to start earlier, its first value holds until its
-    beginning.
+    A looping trace is rotated. Other traces lose their beginning; for an earlier start, the first value holds until the
+    old beginning.
 
     Args:
-        trace: what to shift.
+        trace: the trace to shift.
         seconds: result(t) = trace(t + seconds); finite.
 
     Raises:
         ValueError: seconds is not finite.
     """
-    _check(math.isfinite(seconds), "finite seconds", seconds)
+    require(math.isfinite(seconds), "finite seconds", seconds)
     if seconds == 0 or trace.is_constant:
         return trace
     if trace.end == "loop":
@@ -79,16 +79,16 @@ def shifted(trace: Trace, seconds: float) -> Trace:
 
 
 def averaged(trace: Trace, step_s: float) -> Trace:
-    """The mean over each step instead of the trace: a log of single packets becomes one of rates.
+    """The mean of the trace over each step: a log of single packets becomes a log of rates.
 
     Args:
-        trace: what to average. One that holds is averaged up to the end of the step in which it changes last.
+        trace: the trace to average; one that holds is averaged up to the end of the step with its last change.
         step_s: length of a step [s]; the last one ends with the trace if it loops or drops to zero.
 
     Raises:
         ValueError: the step is not finite and above 0, or there would be more than `MOST_VALUES` of them.
     """
-    _check(0 < step_s < math.inf, "a finite step_s > 0", step_s)
+    require(0 < step_s < math.inf, "a finite step_s > 0", step_s)
     length = math.inf if trace.duration is None else trace.duration
     count = (trace.times[-1] if trace.duration is None else length) / step_s
     _check_size(count)
@@ -102,63 +102,37 @@ def spliced(parts: Iterable[tuple[Trace, float]], *, end: EndRule = "hold") -> T
     """Traces one after another, each from its own beginning.
 
     Args:
-        parts: each trace with the time it is given [s], finite and above 0; at least one.
-        end: what follows the last; "hold" keeps the value that it has just before its time is over.
+        parts: each trace with its duration in the result [s], finite and above 0; at least one.
+        end: what follows the last part; "hold" keeps its value just before the end.
 
     Raises:
         ValueError: a time is out of range, there is no part, or the whole has more than `MOST_VALUES` values.
     """
     times, values, start, count = [], [], 0.0, 0
     for trace, seconds in parts:
-        _check(0 < seconds < math.inf, "a finite time > 0 for every part", seconds)
+        require(0 < seconds < math.inf, "a finite time > 0 for every part", seconds)
         piece_times, piece_values = _unrolled(trace, seconds)
         times.append(start + piece_times)
         values.append(piece_values)
         start, count = start + seconds, count + len(piece_times)
         _check_size(count)
-    _check(bool(times), "at least one part", [])
-    return _built(np.concatenate(times), np.concatenate(values), end, None if end == "hold" else start)
-
-
-def on_off(
-    outages: Iterable[tuple[float, float]], *, end: EndRule = "hold", duration_s: float | None = None
-) -> Trace:
-    """The trace that is 0 during outages and 1 otherwise: multiply a rate or a share by it.
-
-    Args:
-        outages: start and end of each [s], in any order; they may touch and overlap. An infinite end is one that never
-            comes.
-        end: what follows the last change; "loop" and "zero" need a duration.
-        duration_s: one round, or the time after which everything is off; no outage lasts longer.
-
-    Raises:
-        ValueError: unless 0 <= start < end for all, the end within the duration if there is one.
-    """
-    limit = math.inf if duration_s is None else duration_s
-    times, values = [0.0], [1.0]
-    for start, stop in sorted(outages):
-        _check(0 <= start < stop <= limit, f"outages with 0 <= start < end <= {limit:g}", (start, stop))
-        if start > times[-1] or len(times) == 1:
-            times += [start, stop]
-            values += [0.0, 1.0]
-        else:
-            times[-1] = max(times[-1], stop)
-    return _built(np.array(times), np.array(values), end, duration_s)
+    require(bool(times), "at least one part", [])
+    duration = None if end == "hold" else start
+    return without_empty_segments(np.concatenate(times), np.concatenate(values), end, duration)
 
 
 def multiplied(a: Trace, b: Trace, *, horizon_s: float | None = None) -> Trace:
     """The product of two traces at every time.
 
-    It is exact for ever where it holds, ends, or has a common period: two periods, as float64 numbers, whose ratio is
-    that of whole numbers so small that the product has at most `MOST_VALUES` values. What is left is a loop times a
-    trace that changes and then holds, and loops without a common period: their product does not repeat from its
-    beginning. It is exact for `horizon_s`, made longer to be a whole number of rounds of the (longer) loop, and repeats
-    as a whole after that.
+    The product is exact forever if it holds, ends, or has a common period: the ratio of the two periods, as float64
+    numbers, is that of whole numbers so small that the product has at most `MOST_VALUES` values. The other cases are a
+    loop times a trace that changes and then holds, and loops without a common period: their product does not repeat
+    from its beginning. It is exact for `horizon_s`, rounded up to whole rounds of the (longer) loop, and then repeats.
 
     Args:
         a: one factor.
         b: the other; the order does not matter.
-        horizon_s: for how long the product must be exact [s], where it cannot be for ever.
+        horizon_s: time for which the product must be exact [s], if it cannot be exact forever.
 
     Raises:
         ValueError: a horizon is needed and not given, the product would have more than `MOST_VALUES` values, or one of
@@ -174,7 +148,7 @@ def multiplied(a: Trace, b: Trace, *, horizon_s: float | None = None) -> Trace:
         return _over(a, b, min(t.duration or 0.0 for t in (a, b) if t.end == "zero"), "zero")
     period = _common_period(a, b) if a.end == b.end else None
     if period is None:
-        _check(
+        require(
             horizon_s is not None and 0 < horizon_s < math.inf,
             "a finite horizon_s > 0, because the product does not repeat from its beginning",
             horizon_s,
@@ -185,18 +159,18 @@ def multiplied(a: Trace, b: Trace, *, horizon_s: float | None = None) -> Trace:
 
 
 def _over(a: Trace, b: Trace, span_s: float, end: EndRule) -> Trace:
-    """The product on [0, span), followed by an end rule that acts then."""
+    """The product on [0, span), with an end rule that acts at the span."""
     (times_a, values_a), (times_b, values_b) = _unrolled(a, span_s), _unrolled(b, span_s)
     times = np.unique(np.concatenate((times_a, times_b)))
     _check_size(len(times))
     at_a = np.searchsorted(times_a, times, "right") - 1
     at_b = np.searchsorted(times_b, times, "right") - 1
     values = _product(values_a[at_a], values_b[at_b])
-    return Trace(times, values, end, None if end == "hold" else span_s)
+    return trace_of_length(times, values, span_s, end)
 
 
 def _unrolled(trace: Trace, span_s: float) -> tuple[FloatArray, FloatArray]:
-    """The breakpoints in [0, span), rounds of a loop and the end of a trace that drops to zero included."""
+    """The breakpoints in [0, span), with all rounds of a loop, and the end of a trace that drops to zero."""
     times, values = trace.times, trace.values
     if trace.end == "loop" and trace.duration is not None:
         rounds = span_s / trace.duration
@@ -212,7 +186,7 @@ def _unrolled(trace: Trace, span_s: float) -> tuple[FloatArray, FloatArray]:
 
 
 def _common_period(a: Trace, b: Trace) -> float | None:
-    """The shortest time in which two loops complete whole rounds, if that takes few enough values."""
+    """The shortest time in which two loops complete whole rounds, if that needs at most `MOST_VALUES` values."""
     period_a, period_b = a.duration or 0.0, b.duration or 0.0
     ratio = Fraction(period_a) / Fraction(period_b)
     near = ratio.limit_denominator(max(1, MOST_VALUES // len(a.times)))
@@ -225,7 +199,7 @@ def _common_period(a: Trace, b: Trace) -> float | None:
 
 
 def _silent(trace: Trace) -> Trace:
-    """The trace, which is not constant; as one that drops to zero if the value that it holds for ever is 0."""
+    """A trace that is not constant; if it holds a last value of 0, as a trace that drops to zero."""
     if trace.end != "hold" or trace.values[-1] > 0:
         return trace
     last = int(np.flatnonzero(trace.values)[-1]) + 1
@@ -233,7 +207,7 @@ def _silent(trace: Trace) -> Trace:
 
 
 def _ending_at(trace: Trace, level: float) -> Trace:
-    """The trace; with its end written out as a last value 0 that holds, if it drops to zero and `level` is above 0."""
+    """The trace; if it drops to zero and `level` is above 0, with a last value of 0 that holds."""
     if trace.duration is None or trace.end != "zero" or level == 0.0:
         return trace
     return Trace(np.append(trace.times, trace.duration), np.append(trace.values, 0.0))
@@ -249,7 +223,7 @@ def _rotated(trace: Trace, seconds: float) -> Trace:
     before = trace.times < phase
     times = np.concatenate(([0.0], trace.times[here + 1 :] - phase, trace.times[before] + (period - phase)))
     values = np.concatenate((trace.values[here:], trace.values[before]))
-    return _built(times, values, "loop", period)
+    return without_empty_segments(times, values, "loop", period)
 
 
 def _cut(trace: Trace, seconds: float) -> Trace:
@@ -258,24 +232,13 @@ def _cut(trace: Trace, seconds: float) -> Trace:
     here = int(np.searchsorted(trace.times, seconds, "right")) - 1
     times = np.append(0.0, trace.times[here + 1 :] - seconds)
     duration = None if trace.duration is None else trace.duration - seconds
-    return _built(times, trace.values[here:], trace.end, duration)
+    return without_empty_segments(times, trace.values[here:], trace.end, duration)
 
 
 def _delayed(trace: Trace, seconds: float) -> Trace:
     times = np.append(0.0, trace.times[1:] + seconds)
     duration = None if trace.duration is None else trace.duration + seconds
-    return _built(times, trace.values, trace.end, duration)
-
-
-def _built(times: FloatArray, values: FloatArray, end: EndRule, duration: float | None) -> Trace:
-    """A trace of rising times, of which rounding may have made some equal: the last of those counts.
-
-    None is at or after the duration, or infinite, in the result.
-    """
-    within = times < (math.inf if duration is None else duration)
-    times, values = times[within], values[within]
-    kept = np.append(times[1:] > times[:-1], True)
-    return Trace(times[kept], values[kept], end, duration)
+    return without_empty_segments(times, trace.values, trace.end, duration)
 
 
 def _with_values(trace: Trace, values: FloatArray) -> Trace:
@@ -283,15 +246,10 @@ def _with_values(trace: Trace, values: FloatArray) -> Trace:
 
 
 def _product(a: FloatArray, b: FloatArray | float) -> FloatArray:
-    # An overflow is refused by `Trace`, in words.
+    # `Trace` refuses an overflow with a message.
     with np.errstate(over="ignore"):
         return a * b
 
 
 def _check_size(values: float) -> None:
-    _check(values <= MOST_VALUES, f"a result of at most {MOST_VALUES} values", float(values))
-
-
-def _check(holds: bool, needed: str, given: object) -> None:
-    if not holds:
-        raise ValueError(f"needs {needed}, got {given!r}")
+    require(values <= MOST_VALUES, f"a result of at most {MOST_VALUES} values", float(values))

@@ -1,10 +1,9 @@
-"""Quantities with units, as users write them, turned into SI numbers.
+"""Conversion of quantities with units to SI numbers.
 
-Inside Headway everything is seconds, bytes, FLOP, bytes per second and FLOP per second, all float64. At the
-border a number carries its unit: "100 Mbit/s", "4 GiB", "50 GFLOP/s", "2 ms". Decimal prefixes are powers
-of ten and binary prefixes (Ki, Mi, Gi, Ti) powers of two, as in IEC 80000-13. Spellings that are used for
-two different things in the wild ("Mb", "Mbps" against "MBps") are refused rather than guessed: a factor of
-eight hides there.
+Inside Headway everything is seconds, bytes, FLOP, bytes per second and FLOP per second, all float64. Users write
+numbers with units: "100 Mbit/s", "4 GiB", "50 GFLOP/s", "2 ms". Decimal prefixes are powers of ten and binary prefixes
+(Ki, Mi, Gi, Ti) powers of two, as in IEC 80000-13. Spellings with two meanings ("Mb", "Mbps", "MBps") are refused,
+since the meanings differ by a factor of eight.
 """
 
 import math
@@ -53,10 +52,10 @@ ACCEPTED: Mapping[Quantity, str] = {
     "fraction": 'a fraction such as 0.25 or "25 %"',
     "frequency": 'a number in a time, such as "0.5 /s" or "30 /min"',
 }
-"""For each quantity, the sentence a message shows to someone who wrote it wrongly."""
+"""For each quantity, the description of accepted values in error messages."""
 
 _SPELLED = {"rate": "bit/s and B/s, with k, M, G, T, P, Ki, Mi, Gi or Ti before them"}
-"""The units of a quantity that has too many to list."""
+"""The units of a quantity with too many units to list."""
 
 _DATA = re.compile(r"([kmgt]?)(?:b|bits?|bytes?)(?:ps|/s|/sec)?", re.IGNORECASE)
 _OPERATIONS = re.compile(r"[kMGTP]?I?OPS?(?:/s)?", re.IGNORECASE)
@@ -64,16 +63,15 @@ _FORM = re.compile(r"\s*([-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+
 
 
 def parse(value: object, quantity: Quantity, where: str) -> float:
-    """The SI value of a quantity as a user wrote it.
+    """The SI value of a quantity in a user's input.
 
     Args:
         value: text with a unit; for a fraction, a bare number too.
-        quantity: what it must measure.
+        quantity: the quantity that the unit must measure.
         where: file and key path, for the message.
 
     Raises:
-        InputError: no unit, an unknown unit, a unit of another quantity, a value that is negative or not
-        finite.
+        InputError: the unit is missing, unknown or of another quantity, or the value is negative or not finite.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if quantity != "fraction":
@@ -88,7 +86,7 @@ def parse(value: object, quantity: Quantity, where: str) -> float:
 
 
 def number_and_unit(text: str) -> tuple[float, str] | None:
-    """The two parts of a quantity, whatever the unit may be; None if the text does not have this form."""
+    """The number and the unit, known or not, of a quantity; None if the text does not have this form."""
     form = _FORM.fullmatch(text) if len(text) <= 200 else None
     return (float(form[1]), form[2] or "") if form else None
 
@@ -97,7 +95,7 @@ def factor(unit: str, quantity: Quantity, where: str) -> float:
     """The SI value of one `unit`.
 
     Raises:
-        InputError: the unit is unknown, ambiguous, or measures something else.
+        InputError: the unit is unknown, ambiguous, or of another quantity.
     """
     known = UNITS[quantity]
     if unit in known:
@@ -108,9 +106,9 @@ def factor(unit: str, quantity: Quantity, where: str) -> float:
 
 
 def _hint(unit: str, quantity: Quantity) -> str:
-    """How to write a unit that is common elsewhere, or that was nearly written.
+    """A hint for a common spelling that is not accepted, or for a typing error.
 
-    A "b" may be of bits or of bytes, so that both spellings are named and neither is guessed.
+    A "b" may stand for bits or bytes, so the hint names both spellings.
     """
     if quantity == "compute" and _OPERATIONS.fullmatch(unit):
         return "; TOPS of integers are no FLOP/s: give the floating-point speed of the device"
@@ -125,10 +123,10 @@ def _hint(unit: str, quantity: Quantity) -> str:
 
 
 def convert(number: Number, unit_factor: float) -> Number:
-    """The SI value of a number of units, or of an array of them, each of which is worth `unit_factor`.
+    """The SI value of a number, or of an array of numbers, in a unit with the SI value `unit_factor`.
 
-    0.01 and 1e-3 have no exact float64 but their inverses have, so 57 % is divided by 100: times 0.01 it
-    would be 0.5700000000000001.
+    float64 holds the inverses of 0.01 and 1e-3 exactly, but not 0.01 and 1e-3; so 57 % is divided by 100. Multiplied by
+    0.01 it would be 0.5700000000000001.
     """
     return number * unit_factor if unit_factor >= 1 else number / round(1 / unit_factor)
 

@@ -1,4 +1,4 @@
-"""Traces to files that `traces.readers` reads back: column text, Parquet, Mahimahi."""
+"""Writers of trace files that `traces.readers` reads: column text, Parquet, Mahimahi."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from headway.traces.trace import Trace
 from headway.traces.units import Quantity, factor
 
 MOST_PACKETS = 20_000_000
-"""The most lines of a Mahimahi file that is written."""
+"""Maximum number of lines of a Mahimahi file."""
 
 _PACKET_BYTES = 1500
 _SI_UNITS = {"time": "s", "size": "B", "rate": "B/s", "compute": "FLOP/s", "fraction": ""}
@@ -20,15 +20,15 @@ _SI_UNITS = {"time": "s", "size": "B", "rate": "B/s", "compute": "FLOP/s", "frac
 def write_csv(trace: Trace, path: str | Path, quantity: Quantity, *, unit: str | None = None) -> None:
     """Write the breakpoints as two columns under a header with units.
 
-    Numbers are the shortest that read back as the same float64. In the default unit, the SI one, the file gives
-    back exactly the trace; in another, to within the rounding of one multiplication. The end rule is not in the
-    file: who reads it says `end=` again.
+    Numbers have the fewest digits that read back as the same float64. In the default unit, the SI unit, the file gives
+    back exactly the trace; in another unit, up to the rounding of one multiplication. The file does not have the end
+    rule: give `end=` to the reader.
 
     Args:
-        trace: what to write.
+        trace: the trace to write.
         path: the file, replaced if it exists.
         quantity: what the values measure.
-        unit: the unit to write them in, such as "Mbit/s".
+        unit: unit of the values in the file, such as "Mbit/s".
 
     Raises:
         InputError: the unit does not measure the quantity.
@@ -41,10 +41,10 @@ def write_csv(trace: Trace, path: str | Path, quantity: Quantity, *, unit: str |
 
 
 def write_parquet(trace: Trace, path: str | Path, quantity: Quantity) -> None:
-    """Write the breakpoints as two columns, in SI units that their names tell; the end rule is not in the file.
+    """Write the breakpoints as two columns, in SI units that are in their names, without the end rule.
 
     Args:
-        trace: what to write.
+        trace: the trace to write.
         path: the file, replaced if it exists.
         quantity: what the values measure.
     """
@@ -54,18 +54,18 @@ def write_parquet(trace: Trace, path: str | Path, quantity: Quantity) -> None:
 
 
 def write_mahimahi(rate: Trace, path: str | Path, length_s: float) -> None:
-    """Write the times at which packets of 1500 bytes have been carried, as milliseconds, rounded up.
+    """Write the times at which packets of 1500 bytes are complete, in milliseconds, rounded up.
 
-    What is left of a packet at the end is lost, and the last packet leaves at the end: the last stamp of a file is the
-    period with which Mahimahi repeats it.
+    An incomplete packet at the end is lost, and the last packet leaves at the end, because Mahimahi takes the last
+    stamp of a file for its period.
 
     Args:
         rate: of a link [bytes/s].
         path: the file, replaced if it exists.
-        length_s: how much of the rate to write, at least a millisecond; rounded to milliseconds.
+        length_s: length of the part to write, at least a millisecond; rounded to milliseconds.
 
     Raises:
-        InputError: fewer packets than one, or more than `MOST_PACKETS`.
+        InputError: there is no packet, or there are more than `MOST_PACKETS`.
     """
     period = round(length_s * 1000)
     packets = int(rate.integral(0.0, period / 1000) * (1 + 1e-12) // _PACKET_BYTES) if period else 0
@@ -73,7 +73,7 @@ def write_mahimahi(rate: Trace, path: str | Path, length_s: float) -> None:
         got = f"{packets:,} packets of {_PACKET_BYTES} bytes in {period:,} ms"
         raise InputError(str(path), got, f"from 1 to {MOST_PACKETS:,} packets")
     reached = rate.reach(0.0, _PACKET_BYTES * np.arange(1.0, packets + 1))
-    # The time of a packet is rounded: it must not be pushed into the next millisecond by that.
+    # The time of a packet is rounded, which must not move it into the next millisecond.
     stamps = np.minimum(np.ceil(reached * 1000 - 1e-6), period).astype(np.int64)
     stamps[-1] = period
     Path(path).write_bytes(b"".join(b"%d\n" % stamp for stamp in stamps.tolist()))

@@ -1,5 +1,5 @@
 """The commands of `headway`, one module each; groups of commands are packages.
 
-They import what `--help` needs, and the rest when they are called: pandas and matplotlib take longer to import than a
-question for help may take.
+A module imports only what `--help` needs; its functions import the rest when they are called, because the imports of
+pandas and matplotlib take long.
 """

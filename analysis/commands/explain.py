@@ -1,4 +1,4 @@
-"""`headway timeline` and `headway explain`."""
+"""`headway explain`."""
 
 # ruff: noqa: PLC0415
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from headway.analysis.commands.replayed_run import Policy, Request, Run, RunName, Seed, repeated_run
+from headway.analysis.commands.replayed_run import Policy, Request, Run, RunName, Seed, Variant, repeated_run
 from headway.analysis.console.terminal import reported, show
 
 
@@ -21,6 +21,7 @@ def explain(
     request: Request = None,
     name: RunName = None,
     policy: Policy = None,
+    variant: Variant = None,
     seed: Seed = None,
     full: Annotated[
         bool, typer.Option("--full", help="Show every piece of the critical path, without merging layers.")
@@ -28,7 +29,7 @@ def explain(
 ) -> None:
     """Explain the latency of a token.
 
-    The table is its critical path, stage by stage, with the reasons.
+    The table shows the stages of its critical path, with their reasons.
 
     Example: headway explain results/home-cluster --slowest 3
     """
@@ -39,6 +40,8 @@ def explain(
 
         if token is not None and slowest is not None:
             raise InputError("--slowest", "this option together with --token", "only one of them")
-        replay = repeated_run(run, name, policy, seed)
+        replay = repeated_run(run, name=name, policy=policy, variant=variant, seed=seed)
+        if replay.title:
+            show(f"Run: {replay.title}", "")
         for number, chosen in enumerate(pick(replay, request, token, slowest)):
             show(*([""] if number else []), *explained(replay, *chosen, full=full))

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from headway.analysis.commands.results_options import Force, Out, Workers
 from headway.analysis.console.progress import counted
-from headway.analysis.console.terminal import MOST_PROCESSES, DecisionLimit, reported, show
+from headway.analysis.console.terminal import DecisionLimit, reported, show
 from headway.analysis.console.terminal import decision_limit as allowed
 
 
@@ -21,17 +22,9 @@ def paper(
     quick: Annotated[
         bool, typer.Option("--quick", help="A few small worlds, as a test; too few for conclusions.")
     ] = False,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for tables and figures; other files in it are kept.")
-    ] = Path("results/paper"),
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=MOST_PROCESSES,
-            help="Processes; one per processor by default. Results are the same for any number.",
-        ),
-    ] = None,
+    out: Out = None,
+    force: Force = False,
+    workers: Workers = None,
     decision_limit: DecisionLimit = None,
     page: Annotated[
         Path | None,
@@ -42,7 +35,8 @@ def paper(
 ) -> None:
     """Repeat the experiments of arXiv 2505.02533 in random worlds.
 
-    Tables and figures include confidence intervals.
+    Tables and figures include confidence intervals. A folder may hold the results of several experiments, and other
+    files.
 
     Example: headway paper small --quick
     """
@@ -57,15 +51,16 @@ def paper(
         experiments = chosen(which)
         if page is not None:
             pages.read(page)
-        with writing(out):
-            out.mkdir(parents=True, exist_ok=True)
+        folder, replaced = pages.choose_folder(out, experiments, replace=force)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         written = []
         for name in experiments:
             todo = cases(name, scale(quick))
             with counted(name, sum(len(case.seeds) for case in todo), "worlds") as step:
                 count = workers or os.cpu_count() or 1
                 results = run_all(todo, workers=count, options=options, progress=step)
-            written.append(pages.write(name, results, out))
+            written.append(pages.write(name, results, folder))
         if page is not None:
-            pages.fill(page, written, out)
-        show(f"Results: {out}")
+            pages.fill(page, written, folder)
+        show(f"Results: {folder}{' (replaced)' if replaced else ''}")

@@ -1,4 +1,4 @@
-"""`headway policy`: what policies there are, and whether one keeps the contract."""
+"""`headway policy`: list policies, and check a policy against the contract."""
 
 # ruff: noqa: PLC0415
 
@@ -45,7 +45,9 @@ _WORDS = {
 def list_() -> None:
     """List the policies that scenario files can name.
 
-    Of those that cannot be used it says why.
+    For a policy that cannot be used, the reason is printed.
+
+    Example: headway policy list
     """
     with reported():
         from headway import policies
@@ -60,7 +62,10 @@ def list_() -> None:
 
 @policy.command("show")
 def show_(name: Name) -> None:
-    """Print how a policy decides, its parameters and declared exceptions."""
+    """Print how a policy decides, its parameters and declared exceptions.
+
+    Example: headway policy show resource-aware
+    """
     with reported():
         from headway import policies
 
@@ -89,14 +94,17 @@ def check(
         typer.Option(metavar="DIR", help="Folder for an example of each broken law, as a scenario file."),
     ] = Path("counter-examples"),
 ) -> None:
-    """Check a policy under every law. The exit code is 3 if it breaks a law without declaring it."""
+    """Check a policy under every law. The exit code is 3 if it breaks a law without declaring it.
+
+    Example: headway policy check my_module:MyPolicy
+    """
     with reported():
         factory, check_policy = _found(name), _examiner()
         with _each_warning_once():
             report = check_policy(factory, "thorough" if thorough else "quick")
         show(_laws(report), report.growth)
         if any(finding.outcome == "not reached" for finding in report.findings):
-            show("Not reached: there was nothing to judge, as a rule because another law is broken.")
+            show("Not reached: the law applied to no question, usually because another law is broken.")
         for finding in report.broken:
             show("", str(finding), *_saved(finding, name, out))
     if not report.ok:
@@ -105,7 +113,7 @@ def check(
 
 @contextmanager
 def _each_warning_once() -> Iterator[None]:
-    """Python forgets which warnings it has shown whenever somebody catches some; hundreds would be of the same line."""
+    """Python forgets which warnings it has shown when a warning is caught; without this, hundreds would be repeated."""
     shown: set[tuple[str, str, int]] = set()
     with warnings.catch_warnings():
         tell = warnings.showwarning
@@ -156,7 +164,9 @@ def _laws(report: "Report") -> "Table":
     table = _table("law", report.policy, "examples", "what it guards, or why not")
     for finding in report.findings:
         why = finding.reason or finding.guards
-        table.add_row(finding.law, _WORDS[finding.outcome], f"{finding.judged} of {finding.examples}", why)
+        table.add_row(
+            finding.law, _WORDS[finding.outcome], f"{finding.applicable} of {finding.examples}", why
+        )
     return table
 
 

@@ -1,4 +1,4 @@
-"""Which run `headway timeline` and `headway explain` repeat."""
+"""The arguments of `headway timeline` and `headway explain` that name a run, and its repetition."""
 
 # ruff: noqa: PLC0415
 
@@ -11,27 +11,37 @@ import typer
 from headway.analysis.console.terminal import scenario_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from headway.analysis.replay.rerun import Replay
 
 Run = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="Folder that `headway run` wrote; the store of a campaign, with --run; or a scenario, as `headway run` "
-        "takes it. The run is repeated.",
+        help="Folder of `headway run`, `headway whatif` or `headway sweep export`; the store of a campaign, with "
+        "--run; or a scenario. The run is repeated.",
     ),
 ]
 Policy = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Policy whose run to use; the first run by default."),
 ]
+Variant = Annotated[
+    str | None,
+    typer.Option(metavar="LABEL", help="Variant whose run to use, in a folder of `headway whatif`."),
+]
 Seed = Annotated[
     int | None,
-    typer.Option(min=0, max=2**63 - 1, help="Use this seed instead of the scenario's; not for a folder."),
+    typer.Option(
+        min=0,
+        max=2**63 - 1,
+        help="Seed whose run to use, in a folder of several seeds; with a scenario, the seed instead of its own.",
+    ),
 ]
 RunName = Annotated[
     str | None,
-    typer.Option("--run", metavar="ID", help="Run of a campaign store: its name, or the beginning of it."),
+    typer.Option("--run", metavar="ID", help="Run of a campaign: its name, or the beginning of it."),
 ]
 Request = Annotated[int | None, typer.Option(min=0, help="Number of the request, 0 by default.")]
 
@@ -40,42 +50,50 @@ def token_range(text: str) -> tuple[int, int]:
     """The first and the last token in `--tokens`.
 
     Raises:
-        InputError: it is neither a number nor two in order.
+        InputError: the text is neither a number nor two numbers in order.
     """
     from headway.traces.errors import InputError, shown
 
-    found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", text)
-    if found is None or int(found[2] or found[1]) < int(found[1]):
+    match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", text)
+    if match is None or int(match[2] or match[1]) < int(match[1]):
         raise InputError("--tokens", shown(text), "a token such as 7, or a range such as 50-60")
-    return int(found[1]), int(found[2] or found[1])
+    return int(match[1]), int(match[2] or match[1])
 
 
-def repeated_run(run: str, name: str | None, policy: str | None, seed: int | None) -> "Replay":
-    """The run that the arguments name, repeated under an instrument.
+def repeated_run(
+    run: str, *, name: str | None, policy: str | None, variant: str | None, seed: int | None
+) -> "Replay":
+    """Repeat the run that the arguments name, under an instrument.
 
     Raises:
-        InputError: there is no such run, or an option does not belong to it.
+        InputError: there is no such run, or an option does not apply to it.
     """
     from headway import simcore
+    from headway.analysis.files.results_folder import export_in
+    from headway.analysis.replay.exported_run import rerun_exported
     from headway.analysis.replay.rerun import is_results, rerun_results, rerun_scenario
     from headway.analysis.replay.stored_run import rerun_stored
     from headway.analysis.store.store import is_store
-    from headway.traces.errors import InputError
 
-    stored = is_store(Path(run))
-    if stored and policy is not None:
-        raise InputError(
-            "--policy", "this option with a campaign store", "--run NAME, which names a run of the store"
-        )
-    if name is not None and not stored:
-        raise InputError(
-            "--run", f"this option with {run}, which is not a campaign store", "a campaign store as RUN"
-        )
-    if seed is not None and (stored or is_results(Path(run))):
-        raise InputError("--seed", "this option with a folder of results", "a scenario as RUN")
-    if stored:
-        return rerun_stored(Path(run), name)
-    if is_results(Path(run)):
-        return rerun_results(Path(run), policy)
+    folder = Path(run)
+    options = {"run": name, "policy": policy, "variant": variant, "seed": seed}
+    if is_store(folder):
+        _accept(options, "a campaign store", "run")
+        return rerun_stored(folder, name)
+    if export_in(folder) is not None:
+        return rerun_exported(folder, options)
+    if is_results(folder):
+        _accept(options, "a folder of `headway run`", "policy")
+        return rerun_results(folder, policy)
+    _accept(options, "a scenario", "policy", "seed")
     path = scenario_file(run, "RUN", "a folder of results, the store of a campaign, ")
     return rerun_scenario(simcore.load_scenario(path, seed=seed), policy)
+
+
+def _accept(options: "Mapping[str, object]", kind: str, *accepted: str) -> None:
+    from headway.traces.errors import InputError
+
+    for name, value in options.items():
+        if value is not None and name not in accepted:
+            expected = " or ".join(f"--{one}" for one in accepted)
+            raise InputError(f"--{name}", f"this option with {kind}", f"{expected} with {kind}")

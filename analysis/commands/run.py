@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headway.analysis.commands.results_options import Force, Out
 from headway.analysis.commands.scenario_argument import ScenarioName, load_scenario
 from headway.analysis.console.progress import progress_bar
 from headway.analysis.console.terminal import DecisionLimit, look_here, reported, scenario_file, show
@@ -22,50 +23,48 @@ if TYPE_CHECKING:
 
 DEFAULT_SCENARIO = "home-cluster"
 
+_Policies = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Run this policy (a name, or module:Class), with its default parameters, instead of those in the "
+        "scenario; may be repeated. A scenario without policies is run under resource-aware.",
+    ),
+]
+_Seed = Annotated[
+    int | None, typer.Option(min=0, max=2**63 - 1, help="Use this seed instead of the scenario's.")
+]
+_Realtime = Annotated[
+    float | None,
+    typer.Option(
+        metavar="FACTOR",
+        help="Pace the runs by the wall clock: seconds of wall time per simulated second, so 1 is real time and "
+        "0.1 ten times as fast. The results are the same; the lateness of events is printed afterwards.",
+    ),
+]
+_Audit = Annotated[
+    bool,
+    typer.Option(
+        "--audit",
+        help="Check the laws of the simulation after every event, and print the number of checks. The "
+        "results are the same; it takes five to nine times as long.",
+    ),
+]
+_List = Annotated[
+    bool, typer.Option("--list", help="List what comes with Headway: scenarios, models, traces, policies.")
+]
+
 
 def run(
     scenario: ScenarioName = DEFAULT_SCENARIO,
-    policy: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Run this policy (a name, or module:Class), with its default parameters, instead of those in the "
-            "scenario; may be repeated. "
-            "A scenario without policies is run under resource-aware.",
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=2**63 - 1, help="Use this seed instead of the scenario's.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder for the results of this run, results/<scenario name> by default. It is replaced as a whole if "
-            "it holds results of an earlier run.",
-        ),
-    ] = None,
-    realtime: Annotated[
-        float | None,
-        typer.Option(
-            metavar="FACTOR",
-            help="Pace the runs by the wall clock: seconds of wall time per simulated second, so 1 is real time and "
-            "0.1 ten times as fast. The results are the same; the lateness of events is printed afterwards.",
-        ),
-    ] = None,
+    policy: _Policies = None,
+    seed: _Seed = None,
+    out: Out = None,
+    force: Force = False,
+    realtime: _Realtime = None,
     decision_limit: DecisionLimit = None,
-    audit: Annotated[
-        bool,
-        typer.Option(
-            "--audit",
-            help="Check the laws of the simulation after every event, and print the number of checks. The "
-            "results are the same; it takes five to nine times as long.",
-        ),
-    ] = False,
-    list_: Annotated[
-        bool,
-        typer.Option("--list", help="List what comes with Headway: scenarios, models, traces, policies."),
-    ] = False,
+    audit: _Audit = False,
+    list_: _List = False,
 ) -> None:
     """Emulate a scenario under its policies; save tables and a figure.
 
@@ -81,19 +80,25 @@ def run(
         from headway.analysis.compare import choose, create_all, given
         from headway.analysis.files.atomic import writing
         from headway.analysis.files.results_folder import results_folder
+        from headway.analysis.late_changes import late_changes
         from headway.analysis.results import write_results
+        from headway.analysis.statistics.predictions import misprediction_notes
         from headway.simcore.simulate import RunOptions
 
         options = RunOptions(audit, allowed(decision_limit), realtime)
         world = load_scenario(scenario, seed)
         look_here(policy or ())
         by_label = given(policy) if policy else create_all(choose(world, []))
-        target = out if out is not None else Path("results") / world.name
-        with results_folder(target) as folder:
-            result, told = _compare(world, by_label, options)
-            with writing(target):
-                write_results(folder, result, world, scenario_file(scenario).resolve())
-        _show(world, result, told, target)
+        target = out or Path("results") / world.name
+        with results_folder(target, replace=force, numbered=out is None) as folder:
+            result, notes = _compare(world, by_label, options)
+            with writing(folder.target):
+                write_results(folder.path, result, world, scenario_file(scenario).resolve())
+        sentences = [
+            *late_changes(world, float(result.runs["end_s"].max())),
+            *misprediction_notes(result.decisions, result.tokens, result.requests),
+        ]
+        _show(world, result, [*notes, *(f"Note: {one}" for one in sentences), f"Results: {folder}"])
 
 
 def _compare(
@@ -101,7 +106,7 @@ def _compare(
     by_label: "dict[str, Policy]",
     options: "RunOptions",
 ) -> "tuple[Result, list[str]]":
-    """The results of all runs, made under a progress bar on a terminal, and the notes about lateness and audits."""
+    """Run all policies under a progress bar; return the results, and lines on lateness and audits."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from headway.analysis.compare import compare, total_tokens
@@ -134,13 +139,10 @@ def _compare(
     return result, [*lateness(late), *audited(audits.values())]
 
 
-def _show(world: "Scenario", result: "Result", told: list[str], target: Path) -> None:
+def _show(world: "Scenario", result: "Result", notes: list[str]) -> None:
     from headway.analysis.console.tables import endings, memory_table, summary_table
-    from headway.analysis.statistics.predictions import misprediction_notes
 
-    notes = misprediction_notes(result.decisions, result.tokens, result.requests)
-    show(summary_table(result), *endings(result), *notes, "", memory_table(result, world), "")
-    show(*told, f"Results: {target}")
+    show(summary_table(result), *endings(result), "", memory_table(result, world), "", *notes)
 
 
 def _list() -> None:

@@ -21,7 +21,7 @@ ScenarioName = Annotated[
 
 
 def load_scenario(scenario: str, seed: int | None) -> "Scenario":
-    """A shipped scenario, or one from a file."""
+    """Read a shipped scenario or a scenario file."""
     from headway import simcore
 
     return simcore.load_scenario(scenario_file(scenario), seed=seed)

@@ -13,6 +13,7 @@ from headway.analysis.commands.replayed_run import (
     Run,
     RunName,
     Seed,
+    Variant,
     repeated_run,
     token_range,
 )
@@ -27,6 +28,7 @@ def timeline(
     request: Request = None,
     name: RunName = None,
     policy: Policy = None,
+    variant: Variant = None,
     seed: Seed = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE", help="Output file; replaced if it exists.")
@@ -43,8 +45,10 @@ def timeline(
         from headway.analysis.replay.window import window
 
         first, last = token_range(tokens)
-        replay = repeated_run(run, name, policy, seed)
+        replay = repeated_run(run, name=name, policy=policy, variant=variant, seed=seed)
         events = trace_events(replay, window(replay, request or 0, first, last))
         write_timeline(out, events)
         slices = sum(event["ph"] == "X" for event in events["traceEvents"])
+        if replay.title:
+            show(f"Run: {replay.title}")
         show(f"Timeline: {out} ({slices:,} slices); open it in https://ui.perfetto.dev or chrome://tracing")

@@ -1,1 +1,1 @@
-"""How commands meet a terminal: messages, progress bars, tables, and Ctrl-C."""
+"""Terminal output of commands: messages, progress bars, tables, and Ctrl-C."""

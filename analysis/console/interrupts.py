@@ -1,7 +1,7 @@
-"""Ctrl-C ends a command with one line and the exit code 130, whenever it is pressed.
+"""Ctrl-C ends a command with one line and the exit code 130, at any time.
 
-While a command is at work, Ctrl-C raises `KeyboardInterrupt`, so that what was begun is cleaned up. Before and after
-that there is nothing to clean up, and the process ends at once. This module imports little, for it is imported first.
+While a command runs, Ctrl-C raises `KeyboardInterrupt`, so that unfinished files are removed. Before and after that
+there is nothing to remove, and the process ends at once. This module is imported first, so it imports little.
 """
 
 import os
@@ -18,7 +18,7 @@ _RETRY_S = 0.01
 
 
 def end_at_once() -> None:
-    """Let Ctrl-C end the process at once from now on, unless the caller lets it be ignored."""
+    """Let Ctrl-C end the process at once from now on, unless the parent process has set it to be ignored."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
         sys.unraisablehook = _raise_again
@@ -30,7 +30,7 @@ def _end(_: int, __: FrameType | None) -> None:
 
 
 def _raise_again(lost: Any) -> None:
-    """Raise `KeyboardInterrupt` once more where it was lost: Python drops what callbacks of its collector raise."""
+    """Raise a lost `KeyboardInterrupt` again: Python ignores exceptions in callbacks of its garbage collector."""
     if isinstance(lost.exc_value, KeyboardInterrupt):
         retry = threading.Timer(_RETRY_S, os.kill, (os.getpid(), signal.SIGINT))
         retry.daemon = True
@@ -41,9 +41,9 @@ def _raise_again(lost: Any) -> None:
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Let Ctrl-C raise `KeyboardInterrupt` in this block, where it would end the process at once otherwise.
+    """Let Ctrl-C raise `KeyboardInterrupt` in this block instead of ending the process at once.
 
-    It is raised at the end of the block once more if somebody has caught it there, as some libraries do on import.
+    If code in the block catches it, as some libraries do on import, it is raised again at the end of the block.
     """
     if signal.getsignal(signal.SIGINT) is not _end:
         yield

@@ -1,4 +1,4 @@
-"""Progress bars, where somebody is watching."""
+"""Progress bars on terminals."""
 
 # ruff: noqa: PLC0415
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def progress_bar(*columns: "ProgressColumn") -> "Progress":
-    """A progress bar with these columns. It disappears at the end, and is not drawn outside a terminal."""
+    """A progress bar with these columns. It is removed at the end, and is drawn on terminals only."""
     from rich.progress import Progress
 
     return Progress(*columns, console=console(), transient=True, disable=not sys.stdout.isatty())
@@ -22,7 +22,7 @@ def progress_bar(*columns: "ProgressColumn") -> "Progress":
 
 @contextmanager
 def counted(name: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
-    """A progress bar over `total` units of work, if somebody is watching; call what it gives after each."""
+    """A progress bar over `total` units of work. Gives a function to call after each unit."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from headway.traces.errors import visible

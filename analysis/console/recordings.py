@@ -1,4 +1,4 @@
-"""What is in recordings, in numbers."""
+"""Tables of statistics of recorded traces."""
 
 from collections.abc import Iterator, Mapping
 
@@ -12,20 +12,20 @@ from headway.traces import Recording
 
 
 def recordings_tables(
-    found: Mapping[str, Recording], *, by_row: bool = False, step_s: float | None = None
+    recordings: Mapping[str, Recording], *, by_row: bool = False, step_s: float | None = None
 ) -> Iterator[Table]:
-    """A table for each quantity that there is, with one row for each file."""
+    """One table for each quantity, with one row for each file."""
     for quantity, load, title in KINDS:
         chosen = {
             name: recording
-            for name, recording in found.items()
+            for name, recording in recordings.items()
             if recording.quantity == quantity and recording.is_load == load
         }
         if chosen:
             yield _table(f"{title} [{UNITS[quantity][1]}]", chosen, by_row, step_s)
 
 
-def _table(title: str, found: Mapping[str, Recording], by_row: bool, step_s: float | None) -> Table:
+def _table(title: str, recordings: Mapping[str, Recording], by_row: bool, step_s: float | None) -> Table:
     heads = [
         "Rows",
         "Length\n[s]",
@@ -40,7 +40,7 @@ def _table(title: str, found: Mapping[str, Recording], by_row: bool, step_s: flo
         "Longest\nstep [s]",
     ]
     table = grid(title, ["File", "Format"], heads)
-    for name, recording in found.items():
+    for name, recording in recordings.items():
         figures = summary(recording, by_row=by_row, step_s=step_s)
         factor, _ = UNITS[recording.quantity]
         levels = (figures.mean, figures.least, figures.p5, figures.p50, figures.p95, figures.most)
@@ -57,10 +57,10 @@ def _table(title: str, found: Mapping[str, Recording], by_row: bool, step_s: flo
     return table
 
 
-def remarks(found: Mapping[str, Recording]) -> list[str]:
-    """An empty line, then for each file what was repaired and each note of its reader; nothing if there is none."""
+def remarks(recordings: Mapping[str, Recording]) -> list[str]:
+    """An empty line, then the repairs and the reader's notes of each file; nothing if there are none."""
     lines: list[str] = []
-    for name, recording in found.items():
+    for name, recording in recordings.items():
         if recording.repairs:
             counts = ", ".join(f"{count:,} {kind}" for kind, count in recording.repairs.items())
             lines.append(f"{name}: {counts}")

@@ -1,4 +1,4 @@
-"""Tables on terminals that are too narrow for them: text is folded, numbers never."""
+"""Tables that are wider than the terminal: text is wrapped, numbers are not."""
 
 from collections.abc import Iterator
 from copy import copy
@@ -8,23 +8,23 @@ from rich.table import Column, Table
 from rich.text import Text
 
 _LEAST_TEXT = 12
-"""Columns of text are not folded to less, as long as there are numbers that can go elsewhere."""
+"""Minimum width of a wrapped column of text, as long as columns of numbers can be moved to a continuation."""
 
 _MOST_REPEATED = 0.4
-"""The share of the width that the columns of text before the numbers may take where a table is continued."""
+"""Share of the width for the columns of text before the numbers, in a table with continuations."""
 
 _MOST_WHOLE = 24
-"""Columns of numbers are kept whole up to this width; more is a heading, such as the name of a variant."""
+"""Columns of numbers up to this width are not wrapped; wider ones have a long heading, such as a variant's name."""
 
 
 def fitted(table: Table, width: int) -> Iterator[Table]:
-    """The table; or, where its numbers do not fit beside each other, several with the same rows.
+    """The table; if its columns of numbers do not fit side by side, several tables with the same rows.
 
-    Each continues the one before with other columns, and repeats the columns of text before the first number.
+    Each table after the first has the next columns, and repeats the columns of text before the first number.
 
     Args:
-        table: columns of numbers are those that are justified to the right.
-        width: what there is for a line [characters].
+        table: right-justified columns are columns of numbers.
+        width: of a line [characters].
     """
     widths = [_width(column) for column in table.columns]
     if _line(widths) <= width:
@@ -50,7 +50,7 @@ def fitted(table: Table, width: int) -> Iterator[Table]:
 
 
 def _part(table: Table, indices: list[int]) -> Table:
-    """A table of some of the columns, in which numbers are not folded."""
+    """A table of some of the columns, with numbers that are not wrapped."""
     part = copy(table)
     part.columns = [copy(table.columns[index]) for index in indices]
     for column in part.columns:
@@ -59,7 +59,7 @@ def _part(table: Table, indices: list[int]) -> Table:
 
 
 def _line(widths: list[int]) -> int:
-    """The width of a line of columns, each with a blank before it and one between it and the next."""
+    """The width of a line of columns: a blank before each column, and one between neighbours."""
     return sum(widths) + 2 * len(widths) - 1
 
 

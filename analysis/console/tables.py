@@ -1,4 +1,4 @@
-"""What a run came to, as tables for a terminal."""
+"""Tables of the results of runs, for a terminal."""
 
 import math
 from collections.abc import Collection, Hashable, Mapping
@@ -9,32 +9,33 @@ from rich.table import Table
 from rich.text import Text
 
 from headway.analysis.formatting import NOTHING, byte_unit, number, time_unit
-from headway.analysis.statistics.metrics import metrics, peak_memory
+from headway.analysis.statistics.metrics import METRICS, metrics, peak_memory, several_requests
 from headway.simcore.audit import Audit
 from headway.simcore.engine.realtime import Lateness
 from headway.simcore.results import Result
 from headway.simcore.scenario import Scenario
 
-_TPOT = ("p50", "p95", "p99", "max")
+_ONE_REQUEST = ("ttft_s", "tpot_p50_s", "tpot_p95_s", "tpot_p99_s", "tpot_max_s")
+_REQUESTS = ("ttft_p50_s", "ttft_p95_s", "e2e_p95_s", "tpot_p50_s", "tpot_p99_s", "tpot_max_s")
 
 
 def summary_table(result: Result) -> Table:
     """One row per run."""
     numbers = metrics(result)
-    factor, unit = time_unit([numbers["tpot_p50_s"].max()])
-    tpot = [f"TPOT\n{p}\n[{unit}]" for p in _TPOT]
-    heads = ["TTFT\n[s]", *tpot, "Tokens\nper s", "Migra-\ntions", "Infeas-\nible"]
-    table = grid("Latency", ["Policy"], heads)
+    times = _REQUESTS if several_requests(numbers) else _ONE_REQUEST
+    tpot = time_unit([numbers["tpot_p50_s"].max()])
+    units = {column: tpot if column.startswith("tpot") else (1.0, "s") for column in times}
+    heads = [f"{METRICS[column].short}\n[{units[column][1]}]".replace(" ", "\n") for column in times]
+    table = grid("Latency", ["Policy"], [*heads, "Tokens\nper s", "Migra-\ntions", "Infeas-\nible"])
     for row in numbers.to_dict("records"):
-        tpots = [row[f"tpot_{p}_s"] / factor for p in _TPOT]
+        cells = [number(row[column] / units[column][0]) for column in times]
         counts = [f"{row['migrations']:,}", f"{row['infeasible_decisions']:,} of {row['decisions']:,}"]
-        cells = map(number, [row["ttft_s"], *tpots, row["tokens_per_s"]])
-        table.add_row(Text(_name(row)), *cells, *counts)
+        table.add_row(Text(_name(row)), *cells, number(row["tokens_per_s"]), *counts)
     return table
 
 
 def memory_table(result: Result, scenario: Scenario) -> Table:
-    """One row per device, one column per run; beside them what there is, and the least that others left free of it."""
+    """One row per device, one column per run, and columns of the capacity and the least free memory."""
     peaks = {(row["run"], row["device"]): row for row in peak_memory(result).to_dict("records")}
     factor, unit = byte_unit(float(scenario.cluster.memory_bytes.max()))
     runs = list(result.runs["run"])
@@ -52,12 +53,12 @@ def memory_table(result: Result, scenario: Scenario) -> Table:
 
 
 def _name(row: dict[Hashable, Any]) -> str:
-    """The run, and how it ended if not with its last token."""
+    """The name of the run, and its status if it is not complete."""
     return row["run"] if row["status"] == "complete" else f"{row['run']} ({row['status']})"
 
 
 def endings(result: Result) -> list[str]:
-    """One line for each run that ended before its last token."""
+    """One line for each run that is not complete."""
     ended = result.runs[result.runs["status"] != "complete"]
     return [
         f"{row['run']}: {row['status']} after {row['tokens']:,} tokens: {row['detail']}"
@@ -66,7 +67,7 @@ def endings(result: Result) -> list[str]:
 
 
 def lateness(late: Mapping[str, Lateness]) -> list[str]:
-    """One line for each paced run, by label, and an empty one after them; nothing where no run was paced."""
+    """One line for each paced run, by label, and an empty line; nothing if no run was paced."""
     lines = [
         f"Behind the wall clock under {label}: median {_milliseconds(one.median_s)}, p99 {_milliseconds(one.p99_s)}, "
         f"at most {_milliseconds(one.worst_s)}, over {one.events:,} events"
@@ -76,7 +77,7 @@ def lateness(late: Mapping[str, Lateness]) -> list[str]:
 
 
 def audited(audits: Collection[Audit]) -> list[str]:
-    """One line on all audited runs together; nothing where no run was audited."""
+    """One line on all audited runs together; nothing if no run was audited."""
     events, checks = sum(one.events for one in audits), sum(one.checks for one in audits)
     return [f"Audited: no law broken in {checks:,} checks after {events:,} events"] if audits else []
 
@@ -86,7 +87,7 @@ def _milliseconds(seconds: float) -> str:
 
 
 def grid(title: str | None, left: list[str], right: list[str]) -> Table:
-    """An empty table: its title, if any, and the heads of columns that are text and of those that are numbers."""
+    """A table without rows: columns of text first, then columns of numbers."""
     table = Table(
         title=None if title is None else Text(title), box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False
     )

@@ -1,6 +1,6 @@
-"""How commands meet a terminal: mistakes in one line, tables that are not cut, progress where somebody is watching.
+"""Input and output of commands: messages, tables, and the arguments that several commands share.
 
-Only what `headway --help` needs is imported here; the rest is imported when it is called.
+This module imports only the modules that `headway --help` needs; functions import the others when they are called.
 """
 
 # ruff: noqa: PLC0415
@@ -28,17 +28,21 @@ DecisionLimit = Annotated[
     str | None,
     typer.Option(
         metavar="TIME",
-        help="Wall time that a policy may take for one decision, 300 s by default, or none. A run that comes to it "
-        "fails; it has no part in results.",
+        help="Wall time that a policy may take for one decision, 300 s by default, or none. A run that exceeds it "
+        "fails; it is not in the results.",
     ),
 ]
+SmallestDifference = Annotated[
+    str | None,
+    typer.Option(metavar="SHARE", help="Smallest difference that matters, 1% by default."),
+]
 _output: ContextVar["TextIO | None"] = ContextVar("output", default=None)
-"""Standard output as it was when the command began, whatever policies put in its place."""
+"""Standard output as it was when the command began; policies may replace `sys.stdout`."""
 
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn a user's mistake and an interruption into one line on standard error and an exit code."""
+    """Report a user's mistake or an interruption in one line on standard error, and end with an exit code."""
     from headway.traces.errors import InputError, visible
 
     output, errors = sys.stdout, sys.stderr
@@ -58,25 +62,25 @@ def reported() -> Iterator[None]:
 
 
 def look_here(names: Iterable[str]) -> None:
-    """Let `module:Class` on the command line mean a module in the working directory, too, as `python` does.
+    """Look for `module:Class` on the command line in the working directory too, as `python` does.
 
-    Only if there is such a name: a folder is somebody else's more often than not, and must not bring modules, or
-    packages that register policies, to a command that asks for none.
+    Only if there is such a name: a working directory may hold files of others, and a command that names no module must
+    not import modules, or register policies, from it.
     """
     if any(":" in name for name in names) and "" not in sys.path:
         sys.path.insert(0, "")
 
 
 def scenario_file(name: str, where: str = "SCENARIO", beside: str = "") -> "Path":
-    """The file of a shipped scenario, or the one at a path.
+    """The file of a shipped scenario, or a file at a path.
 
     Args:
-        name: of a shipped scenario, or the path.
-        where: the argument of the command that it is, for a message.
-        beside: what else that could be, likewise.
+        name: of the shipped scenario, or the path.
+        where: the name of the command's argument, for a message.
+        beside: other values that the argument may have, for a message.
 
     Raises:
-        InputError: there is neither.
+        InputError: there is neither a shipped scenario nor a file of this name.
     """
     from headway import simcore
     from headway.simcore.files.load import scenario_path
@@ -90,10 +94,10 @@ def scenario_file(name: str, where: str = "SCENARIO", beside: str = "") -> "Path
 
 
 def decision_limit(text: str | None) -> float | None:
-    """The wall time that a policy may take for one decision [s], as `--decision-limit` says; None for any.
+    """The value of `--decision-limit`: wall time that a policy may take for one decision [s]; None without a limit.
 
     Raises:
-        InputError: it is neither a time above 0 nor `none`.
+        InputError: the text is neither a time above 0 nor `none`.
     """
     from headway.simcore.engine.placement.policy_timeout import DEFAULT_LIMIT_S
     from headway.traces.errors import InputError, shown
@@ -110,33 +114,33 @@ def decision_limit(text: str | None) -> float | None:
 
 
 def console() -> "Console":
-    """Standard output; wide enough for every table where it is not a terminal, so that nothing is cut in a file."""
+    """Standard output. Outside a terminal it is wide enough for every table, so no table in a file is wrapped."""
     from rich.console import Console
 
     file = _output.get() or sys.stdout
     return Console(file=file, width=None if file.isatty() else 10_000)
 
 
-def show(*what: "Table | str") -> None:
-    """Write tables and lines to standard output, control characters in them as escapes.
+def show(*parts: "Table | str") -> None:
+    """Write tables and lines to standard output; control characters are shown as escapes.
 
     Raises:
-        InputError: it leads to a file that cannot be written.
-        SystemExit: with code 1, its reader has gone away, as in `headway run | head -1`.
+        InputError: standard output is a file that cannot be written.
+        SystemExit: with code 1, the reader of standard output has ended, as in `headway run | head -1`.
     """
     from headway.analysis.console.table_layout import fitted
     from headway.traces.errors import InputError, visible
 
     output = console()
     try:
-        for part in what:
+        for part in parts:
             pieces = [visible(part)] if isinstance(part, str) else fitted(_visible(part), output.width)
             for number, piece in enumerate(pieces):
                 if number:
                     output.print()
                 output.print(piece, markup=False, highlight=False, soft_wrap=isinstance(piece, str))
     except OSError as error:
-        # What is still buffered can never be written, and Python would try once more at exit.
+        # Python would try at exit to write the buffered rest again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), output.file.fileno())
         raise InputError(
             "standard output", error.strerror or str(error), "an output that can be written"
@@ -144,20 +148,20 @@ def show(*what: "Table | str") -> None:
 
 
 def _visible(table: "Table") -> "Table":
-    """The same table with escapes for the control characters in its title, caption, headings and cells."""
+    """The same table with escapes for control characters in its title, caption, headings and cells."""
     from rich.text import Text
 
     from headway.traces.errors import visible
 
-    def shown(cell: object) -> Text:
+    def escaped(cell: object) -> Text:
         return Text(visible(str(cell)))
 
-    made = copy(table)
-    made.title, made.caption = (
-        None if part is None else shown(part) for part in (table.title, table.caption)
+    same = copy(table)
+    same.title, same.caption = (
+        None if part is None else escaped(part) for part in (table.title, table.caption)
     )
-    made.columns = [
-        replace(column, header=shown(column.header), _cells=[shown(cell) for cell in column.cells])
+    same.columns = [
+        replace(column, header=escaped(column.header), _cells=[escaped(cell) for cell in column.cells])
         for column in table.columns
     ]
-    return made
+    return same

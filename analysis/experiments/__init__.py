@@ -1,7 +1,7 @@
-"""Campaigns: many runs as one file, in a store that survives whatever happens to the runner.
+"""Campaigns: many runs that are defined in one file and kept in a store, which stays valid if the runner is killed.
 
-`read_campaign` reads a file, `Campaign` is the same from Python; `prepare` names every run, `run` makes those that a
-`Store` does not hold yet, and `export` writes the tables of all of them. docs/campaigns.md is the tutorial.
+`read_campaign` reads a campaign file; `Campaign` defines a campaign in Python. `prepare` names its runs, `run` makes
+the runs that a `Store` lacks, and `export` writes their tables. See docs/campaigns.md.
 """
 
 from headway.analysis.experiments.campaign_file import read_campaign, shipped_campaign, shipped_campaigns

@@ -1,4 +1,4 @@
-"""The campaign as a YAML file."""
+"""Campaign files in YAML."""
 
 import os
 from importlib import resources
@@ -13,7 +13,6 @@ from headway.analysis.experiments.design import (
     MOST_RUNS,
     Axis,
     Campaign,
-    check_size,
     factors,
     values,
     variants,
@@ -30,12 +29,14 @@ from headway.traces.errors import InputError, one_of, shown
 
 
 class AxisSection(Section):
-    """One thing that is varied: `path` with `values` or `factors`, or `variants`."""
+    """One axis: `path` with `values` or `factors`, or `variants`."""
 
-    path: str | list[str] | None = Field(None, description="the key to change, or several to change alike")
-    values: list[Any] | None = Field(None, min_length=1, description="what the key is set to")
+    path: str | list[str] | None = Field(
+        None, description="key to change, or several keys that get the same change"
+    )
+    values: list[Any] | None = Field(None, min_length=1, description="values of the key")
     factors: list[Annotated[float, Field(ge=0)]] | None = Field(
-        None, min_length=1, description="what its value is multiplied by"
+        None, min_length=1, description="factors by which the value of the key is multiplied"
     )
     variants: dict[str, list[str]] | None = Field(None, min_length=1, description="lists of changes by label")
 
@@ -44,7 +45,7 @@ class AxesSection(Section):
     """The axes by name."""
 
     product: dict[Name, AxisSection] = Field(
-        default_factory=dict, description="every level meets every level of the other axes"
+        default_factory=dict, description="every level is combined with every level of the other axes"
     )
     zip: dict[Name, AxisSection] = Field(default_factory=dict, description="axes that advance together")
 
@@ -53,28 +54,33 @@ class CampaignFile(Section):
     """A campaign file."""
 
     campaign: Literal[1] = Field(1, description="version of this format")
-    name: FileName | None = Field(None, description="by default the name of the file")
-    description: str = Field("", description="for people")
+    name: FileName | None = Field(None, description="the name of the file by default")
+    description: str = Field("", description="free text")
     scenario: str = Field(min_length=1, description="a shipped scenario, or a path relative to this file")
-    changes: list[str] = Field(default_factory=list, description="made to the scenario first, everywhere")
+    changes: list[str] = Field(
+        default_factory=list, description="changes to the scenario in all runs, made first"
+    )
     axes: AxesSection = AxesSection()
     policies: Policies = Field(
-        default_factory=list, description="with parameters; those of the scenario by default"
+        default_factory=list, description="policies with parameters; those of the scenario by default"
     )
     seeds: list[Annotated[int, Field(ge=0, lt=MOST_SEEDS)]] | None = Field(
-        None, min_length=1, description="one world each"
+        None, min_length=1, description="seeds of the worlds"
     )
     replications: int | None = Field(
-        None, ge=1, le=MOST_RUNS, description="in place of `seeds`: so many worlds"
+        None, ge=1, le=MOST_RUNS, description="number of worlds, in place of `seeds`"
     )
     seed: int | None = Field(
-        None, ge=0, lt=MOST_SEEDS, description="of the first replication; that of the scenario by default"
+        None,
+        ge=0,
+        lt=MOST_SEEDS,
+        description="seed of the first replication; that of the scenario by default",
     )
     keep: list[str] = Field(list(KEEP), description="tables to keep of every run, see docs/results.md")
 
 
 def shipped_campaigns() -> tuple[str, ...]:
-    """Names of the campaigns that come with Headway."""
+    """The names of the campaigns that come with Headway."""
     folder = resources.files(__package__) / "shipped"
     names = [item.name for item in folder.iterdir()]
     return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
@@ -84,7 +90,7 @@ def shipped_campaign(name: str) -> Path:
     """The file of a campaign that comes with Headway.
 
     Raises:
-        InputError: there is none of this name.
+        InputError: no campaign has this name.
     """
     if name not in shipped_campaigns():
         raise InputError("campaign", shown(name), one_of(name, shipped_campaigns()))
@@ -95,15 +101,10 @@ def read_campaign(path: str | os.PathLike[str]) -> Campaign:
     """Read a campaign file.
 
     Raises:
-        InputError: it cannot be used; with file, line and key.
+        InputError: the file is invalid; the message names file, line and key.
     """
     document = read_document(path)
     file = validated(document, CampaignFile)
-    sizes = [[_size(axis) for axis in axes.values()] for axes in (file.axes.product, file.axes.zip)]
-    runs = (file.replications or len(file.seeds or ())) * max(1, len(file.policies))
-    for size in (*sizes[0], *sizes[1][:1]):
-        runs *= size
-    check_size(runs)
     scenario = _scenario(document, file.scenario)
     return Campaign(
         name=file.name or name_of_file(document.path),
@@ -121,7 +122,7 @@ def read_campaign(path: str | os.PathLike[str]) -> Campaign:
 
 
 def _scenario(document: Document, name: str) -> Path:
-    """The shipped scenario of this name, else the file at this path from the campaign's."""
+    """The shipped scenario with a name, or the file at a path relative to the campaign file."""
     path = scenario_path(name, Path(document.path).parent)
     if not path.exists():
         known = ", ".join(simcore.shipped_scenarios())
@@ -147,10 +148,6 @@ def _seeds(document: Document, file: CampaignFile, scenario: Path) -> tuple[int,
 
 def _changes(document: Document, key: KeyPath, texts: list[str]) -> tuple[Change, ...]:
     return tuple(parse_change(text, document.where((*key, i))) for i, text in enumerate(texts))
-
-
-def _size(axis: AxisSection) -> int:
-    return len(axis.values or axis.factors or axis.variants or ())
 
 
 def _axis(document: Document, key: KeyPath, axis: AxisSection) -> Axis:

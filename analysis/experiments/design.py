@@ -1,4 +1,4 @@
-"""What a campaign is: a scenario, the axes along which it is varied, policies, and seeds."""
+"""The design of a campaign: a scenario, axes that vary it, policies, and seeds."""
 
 import itertools
 import math
@@ -16,21 +16,21 @@ from headway.simcore.scenario import PolicyChoice
 from headway.traces.errors import InputError, one_of, shown
 
 MOST_RUNS = 1_000_000
-"""Runs of one campaign."""
+"""Maximum number of runs of a campaign."""
 
 KEEP = ("runs", "tokens")
-"""The tables that are kept of every run if nothing is said."""
+"""The tables that are kept of every run by default."""
 
 CASE = ("number", "run", "scenario", "changes", "policy", "seed")
-"""Columns of the table of cases beside those of the axes."""
+"""Columns of the table of cases, in addition to the axes."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One thing that is varied.
+    """One variable of a campaign.
 
     Attributes:
-        levels: the changes at each level, by label; labels are all numbers or all text.
+        levels: the changes at each level, by label. Labels are all numbers or all text.
     """
 
     levels: Mapping[float | str, tuple[Change, ...]]
@@ -42,7 +42,7 @@ class Point:
 
     Attributes:
         labels: of the levels, by axis.
-        changes: that make the scenario what it is here.
+        changes: to the scenario at this point.
     """
 
     labels: Mapping[str, float | str]
@@ -50,20 +50,20 @@ class Point:
 
 
 def values(path: str | Sequence[str], levels: Sequence[Any], place: str = "axis") -> Axis:
-    """An axis that sets a key, or several keys to the same, to one value after another."""
+    """An axis that sets a key, or several keys, to each of some values."""
     numbers = all(_is_number(value) for value in levels)
     labels = [float(value) if numbers else Set("", value).text.removeprefix("=") for value in levels]
     return _axis(labels, [[Set(key, value, place) for key in _paths(path)] for value in levels], place)
 
 
 def factors(path: str | Sequence[str], levels: Sequence[float], place: str = "axis") -> Axis:
-    """An axis that multiplies a key, or several keys, by one factor after another."""
+    """An axis that multiplies the value of a key, or of several keys, by each of some factors."""
     changes = [[Scale(key, float(factor), place) for key in _paths(path)] for factor in levels]
     return _axis([float(factor) for factor in levels], changes, place)
 
 
 def variants(levels: Mapping[str, Sequence[Change | str]], place: str = "axis") -> Axis:
-    """An axis of named variants, each of as many changes as it needs, also none."""
+    """An axis of named variants; each is a list of changes, which may be empty."""
     changes = [
         [parse_change(change, f"{place}: {change}") if isinstance(change, str) else change for change in each]
         for each in levels.values()
@@ -87,21 +87,21 @@ def _is_number(value: object) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Campaign:
-    """Many runs of variants of one scenario.
+    """Runs of variants of one scenario.
 
     Attributes:
-        name: letters, digits and `._-`; of its files in a store.
+        name: of its files in a store; letters, digits and `._-`.
         scenario: path of the scenario file.
-        seeds: one world each, at every point.
-        changes: made to the scenario before everything else.
-        product: axes, by name, every level of which meets every level of the others.
-        zipped: axes, by name, that advance together; their row of levels is one more factor of the product.
-        policies: with parameters; those of the scenario if there are none.
+        seeds: one world per seed at every point.
+        changes: to the scenario, made before those of the axes.
+        product: axes by name; every level is combined with every level of the other axes.
+        zipped: axes by name that advance together; their rows of levels are one more factor of the product.
+        policies: with parameters; the policies of the scenario if empty.
         keep: the tables to keep of every run; `runs` is always kept.
-        text: of the file it was read from; empty if it was made in Python.
+        text: of the campaign file; empty if the campaign was made in Python.
 
     Raises:
-        InputError: these do not make a campaign.
+        InputError: the arguments do not make a valid campaign.
     """
 
     name: str
@@ -150,18 +150,18 @@ class Campaign:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """Names of all axes."""
+        """The names of all axes."""
         return (*self.product, *self.zipped)
 
     @property
     def points(self) -> int:
-        """How many combinations of levels there are."""
+        """The number of combinations of levels."""
         zipped = [len(axis.levels) for axis in self.zipped.values()]
         return math.prod([*(len(axis.levels) for axis in self.product.values()), *zipped[:1]])
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """The tables to keep, in their usual order."""
+        """The tables to keep, in the order of `TABLES`."""
         return tuple(name for name in TABLES if name == "runs" or name in self.keep)
 
     def at(self) -> Iterator[Point]:
@@ -182,10 +182,10 @@ class Campaign:
 
 
 def check_size(runs: int) -> None:
-    """Refuse a campaign that nobody can mean.
+    """Refuse a campaign that is too large.
 
     Raises:
-        InputError: it has more than `MOST_RUNS`.
+        InputError: it has more than `MOST_RUNS` runs.
     """
     if runs > MOST_RUNS:
         raise InputError("campaign", f"{runs:,} runs", f"at most {MOST_RUNS:,}")

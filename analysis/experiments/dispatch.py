@@ -1,8 +1,8 @@
-"""Calls to workers, whatever happens to the workers.
+"""Sending calls to workers that may die.
 
-Only few calls are under way at a time. A call that never comes back, because its worker died or could not be reached,
-is taken apart, and its parts are tried one at a time with nothing else under way: so it is known which of them it was.
-One that fails `_STRIKES` times in this manner is given up.
+Few calls are in progress at a time. If a call is lost, because its worker died or could not be reached, its parts are
+tried one at a time with nothing else in progress, to find the part that ends its worker. A part that is lost `ATTEMPTS`
+times is given up.
 """
 
 from collections import deque
@@ -14,8 +14,10 @@ from typing import Generic, TypeVar
 from headway.analysis.experiments.executors import Workers, processes
 from headway.traces.errors import InputError, told
 
-_STRIKES = 3
-_LOOK_S = 0.5
+ATTEMPTS = 3
+"""Number of times that a part of a call may be lost before it is given up."""
+
+_POLL_S = 0.5
 
 _Call = TypeVar("_Call")
 _Result = TypeVar("_Result")
@@ -23,10 +25,10 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class Lost:
-    """What comes back from a call that no worker could make.
+    """The outcome of a call that was given up.
 
     Attributes:
-        reason: in words.
+        reason: for messages.
     """
 
     reason: str
@@ -34,117 +36,117 @@ class Lost:
 
 @dataclass
 class Dispatcher(Generic[_Call, _Result]):
-    """Has calls made by workers.
+    """Sends calls to workers and collects the results.
 
     Attributes:
-        workers: who makes them.
-        submit: gives a call to an executor.
-        apart: the parts of a call that can be made on their own.
-        raises: whether an error is of the call itself, and ends everything; after others it is tried again.
-        log: is told what is lost.
+        workers: make the calls.
+        submit: submits a call to an executor.
+        split: splits a call into parts that can be made alone.
+        is_fatal: whether an exception of a call ends everything; after other exceptions the call is tried again.
+        log: receives a line about each loss.
     """
 
     workers: Workers
     submit: Callable[[Executor, _Call], "Future[_Result]"]
-    apart: Callable[[_Call], Iterable[_Call]]
-    raises: Callable[[BaseException], bool]
+    split: Callable[[_Call], Iterable[_Call]]
+    is_fatal: Callable[[BaseException], bool]
     log: Callable[[str], None] = lambda _: None
-    _under_way: "dict[Future[_Result], _Sent[_Call]]" = field(default_factory=dict)
+    _in_progress: "dict[Future[_Result], _Sent[_Call]]" = field(default_factory=dict)
     _suspects: "deque[tuple[_Call, int]]" = field(default_factory=deque)
 
     def results(
         self, calls: Iterator[_Call], stop: Callable[[], bool] = lambda: False
     ) -> Iterator[list[tuple[_Call, _Result | Lost]]]:
-        """What has come back, each call or part of one with its result; at least every half second, if it be nothing.
+        """Yield the calls, or parts of calls, that have ended, with their results; a list every half second or sooner.
 
         Args:
-            calls: to be made; asked for one when there is room for it.
-            stop: whether to finish what is under way, and leave the rest.
+            calls: taken one by one, when a worker is free.
+            stop: whether to finish the calls in progress and start no others.
 
         Raises:
-            BaseException: what `raises` says, or a broken executor that cannot be replaced.
+            BaseException: a fatal exception of a call, or that of a broken executor that cannot be replaced.
         """
         while True:
             if stop():
-                self._recall()
+                self._cancel_waiting()
             else:
                 self._send(calls)
-            if not self._under_way:
+            if not self._in_progress:
                 return
-            done, _ = wait(self._under_way, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
-            yield [one for future in done for one in self._received(future, self._under_way.pop(future))]
+            done, _ = wait(self._in_progress, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+            yield [one for future in done for one in self._outcome(future, self._in_progress.pop(future))]
 
     def _send(self, calls: Iterator[_Call]) -> None:
-        """Let every worker have something to do, and one call more; suspects go alone."""
-        # Whoever is gone altogether says so here, before a call is blamed for it.
-        room = 2 * max(1, self.workers.count())
+        """Keep two calls per worker in progress, so that none waits; send a suspect only while nothing else runs."""
+        # If all workers are gone, `count` raises that error before a call is suspected.
+        limit = 2 * max(1, self.workers.count())
         if self._suspects:
-            if not self._under_way:
+            if not self._in_progress:
                 self._submit(*self._suspects.popleft())
             return
-        while len(self._under_way) < room:
+        while len(self._in_progress) < limit:
             for call in calls:
                 self._submit(call)
                 break
             else:
                 return
 
-    def _submit(self, call: _Call, strikes: int | None = None) -> None:
+    def _submit(self, call: _Call, losses: int | None = None) -> None:
         executor = self.workers.executor
         try:
             future = self.submit(executor, call)
         except BrokenExecutor as error:
             future = Future()
             future.set_exception(error)
-        self._under_way[future] = _Sent(call, executor, strikes)
+        self._in_progress[future] = _Sent(call, executor, losses)
 
-    def _recall(self) -> None:
-        """Take back what no worker has begun."""
-        for future in [future for future in self._under_way if future.cancel()]:
-            del self._under_way[future]
+    def _cancel_waiting(self) -> None:
+        """Cancel the calls that no worker has started."""
+        for future in [future for future in self._in_progress if future.cancel()]:
+            del self._in_progress[future]
 
-    def _received(
+    def _outcome(
         self, future: "Future[_Result]", sent: "_Sent[_Call]"
     ) -> Iterator[tuple[_Call, _Result | Lost]]:
         error = CancelledError() if future.cancelled() else future.exception()
         if error is None:
             yield sent.call, future.result()
-        elif self.raises(error):
+        elif self.is_fatal(error):
             raise error
         else:
-            yield from self._lose(sent, error)
+            yield from self._retry(sent, error)
 
-    def _lose(self, sent: "_Sent[_Call]", error: BaseException) -> Iterator[tuple[_Call, Lost]]:
-        """A call will never come back: find out which part of it is to blame."""
-        parts = list(self.apart(sent.call))
+    def _retry(self, sent: "_Sent[_Call]", error: BaseException) -> Iterator[tuple[_Call, Lost]]:
+        """Suspect each part of a lost call; give up a part that was lost too often while it ran alone."""
+        parts = list(self.split(sent.call))
         self.log(f"lost {len(parts)} runs: {error!r}")
         if not isinstance(error, BrokenExecutor):
             self.workers.forget()
         elif sent.executor is self.workers.executor and not self.workers.renew():
             raise error
-        if sent.strikes is None:
+        if sent.losses is None:
             self._suspects.extend((part, 0) for part in parts)
             return
-        strikes = sent.strikes + (_STRIKES if self.workers.has_insisted(error) else 1)
-        if strikes < _STRIKES:
-            self._suspects.append((sent.call, strikes))
+        losses = sent.losses + (ATTEMPTS if self.workers.has_retried(error) else 1)
+        if losses < ATTEMPTS:
+            self._suspects.append((sent.call, losses))
         else:
             yield sent.call, Lost(f"no worker survived it, or none could make it: {told(error)}")
 
 
 @dataclass(frozen=True)
 class _Sent(Generic[_Call]):
-    """A call under way.
+    """A call in progress.
 
     Attributes:
-        call: what is to be made.
-        executor: who has it.
-        strikes: how often it was lost when nothing else was under way; None where something else is.
+        call: that was sent.
+        executor: that received it.
+        losses: how often it was lost while it ran alone; None if other calls run at the same time.
     """
 
     call: _Call
     executor: Executor
-    strikes: int | None
+    losses: int | None
 
 
 def mapped(
@@ -153,17 +155,17 @@ def mapped(
     count: int,
     describe: Callable[[_Call], str],
 ) -> Iterator[_Result]:
-    """The result of each task, in the order of the tasks.
+    """Apply a function to tasks on several processes, and yield the results in the order of the tasks.
 
     Args:
-        function: of one task; like tasks and results it must survive pickling.
-        tasks: they share nothing.
-        count: processes; with 1, or a single task, everything happens in this one.
-        describe: what a task is called in a message.
+        function: of one task. The function, the tasks and the results must be picklable.
+        tasks: independent of each other.
+        count: number of processes; with 1, or a single task, this process does everything.
+        describe: the name of a task in a message.
 
     Raises:
         InputError: a task ends every process that tries it.
-        Exception: what the function raises.
+        Exception: an exception of the function.
     """
     if min(count, len(tasks)) <= 1:
         yield from map(function, tasks)
@@ -175,14 +177,14 @@ def mapped(
             lambda number: [number],
             lambda error: not isinstance(error, BrokenExecutor),
         )
-        waiting: dict[int, _Result] = {}
+        early: dict[int, _Result] = {}
         due = 0
-        for back in dispatcher.results(iter(range(len(tasks)))):
-            for number, result in back:
+        for ended in dispatcher.results(iter(range(len(tasks)))):
+            for number, result in ended:
                 if isinstance(result, Lost):
                     expected = "policies that do not end the worker process"
                     raise InputError(describe(tasks[number]), result.reason, expected)
-                waiting[number] = result
-            while due in waiting:
-                yield waiting.pop(due)
+                early[number] = result
+            while due in early:
+                yield early.pop(due)
                 due += 1

@@ -1,4 +1,4 @@
-"""What the missing runs of a campaign will take."""
+"""Estimates of the time and disk space that the missing runs of a campaign need."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -25,29 +25,29 @@ from headway.simcore.scenario import Request, Scenario
 _SAMPLES = 3
 
 SAMPLING_LIMIT_S = 10.0
-"""Wall time after which no further world is sampled; the policies share it in the first world."""
+"""Wall time after which no further world is sampled [s]; in the first world the policies share it."""
 
 LEAST_SAMPLE_S = 1.0
-"""Wall time that every sample may take, however many policies share the limit."""
+"""Wall time that each sample may take at least [s], whatever the number of policies."""
 
 MOST_TOKENS = 1000
-"""Tokens that a sample makes; longer runs are taken to go on as they began."""
+"""Maximum number of tokens of a sample; the times of longer runs are extrapolated."""
 
 _GROWING = TABLES.keys() - {"runs"}
-"""Tables with more rows the more tokens there are."""
+"""Tables whose size depends on the number of tokens."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is to be expected of missing runs.
+    """The expected cost of missing runs.
 
     Attributes:
-        work_s: of one worker [s].
-        size_bytes: on the disk; None if no run ended that tells.
-        basis: runs that were measured for it.
-        from_store: whether those are in the store, or were made just now.
-        beginnings: whether some were only begun, for `MOST_TOKENS` tokens.
-        at_least: whether some did not end in the time that there was for them, so that it will take more than `work_s`.
+        work_s: wall time on one worker [s].
+        size_bytes: on the disk; None if no sample ended in time.
+        basis: number of runs that were measured.
+        from_store: whether those runs are in the store; otherwise they are samples.
+        beginnings: whether some samples were cut to `MOST_TOKENS` tokens.
+        at_least: whether some samples did not end in their time, so that the work takes more than `work_s`.
     """
 
     work_s: float
@@ -60,13 +60,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Sample:
-    """A run that was made, or begun, to see what it takes.
+    """A run, or the first tokens of one, that was measured.
 
     Attributes:
         label: of its policy.
-        wall_s: what the whole run would take [s]; of one that did not end, what there was for it.
-        share: of its tokens that were to be made.
-        tables: that it gave; None if it did not end.
+        wall_s: estimated time of the whole run [s]; for a sample that did not end, the time that it was given.
+        share: of the run's tokens in the sample.
+        tables: of the sample; None if it did not end.
     """
 
     label: str
@@ -76,7 +76,7 @@ class _Sample:
 
 
 def estimate(plan: Plan, view: View, status: CampaignStatus) -> Estimate:
-    """Measure runs that there are, or a few at even distances if there are none of some policy."""
+    """Estimate from the runs in the store, or from a few samples if a policy has no runs there."""
     stored = _stored(plan, view, status)
     if set(status.missing) <= set(stored):
         return _of(status, stored, view.size_bytes() / max(1, status.stored), from_store=True)
@@ -106,7 +106,7 @@ def _of(
 
 
 def _stored(plan: Plan, view: View, status: CampaignStatus) -> dict[str, tuple[float, int]]:
-    """Mean wall time of the campaign's runs in the store and how many there are, by label of the policy."""
+    """Mean wall time and number of the campaign's runs in the store, by label of the policy."""
     effort = view.batches("effort", ("run", "wall_s"))
     walls = Index.of(((batch["run"].to_pylist(), batch["wall_s"]) for batch in effort), np.float64, last)
     count = len(plan.policies)
@@ -120,18 +120,18 @@ def _stored(plan: Plan, view: View, status: CampaignStatus) -> dict[str, tuple[f
 
 
 def _samples(plan: Plan, status: CampaignStatus) -> Iterator[_Sample]:
-    """Some runs: one world after another under all policies, until it is enough."""
+    """Measure worlds at even distances under all policies, until the time is used up."""
     begun, count = time.perf_counter(), len(plan.policies)
     deadline = Deadline(max(LEAST_SAMPLE_S, SAMPLING_LIMIT_S / count))
     worlds = plan.runs // count
     chosen = {(2 * i + 1) * worlds // (2 * _SAMPLES) for i in range(_SAMPLES)}
     cases = (case for case in plan.cases() if case[0] // count in chosen)
-    for number, (world, inside) in enumerate(plan.worlds(cases)):
+    for number, (world, members) in enumerate(plan.worlds(cases)):
         if number and time.perf_counter() - begun > SAMPLING_LIMIT_S:
             return
-        content, share = _beginning(world.content)
+        content, share = _shortened(world.content)
         data, apart = packed(content, plan.fixed)
-        for i, run in inside:
+        for i, run in members:
             label, bundle = plan.choice(i).label, Bundle(data, (plan.task(i, run, status.tables),))
             since = time.perf_counter()
             try:
@@ -142,8 +142,8 @@ def _samples(plan: Plan, status: CampaignStatus) -> Iterator[_Sample]:
                 yield _Sample(label, batch.wall_s / share, share, batch.tables)
 
 
-def _beginning(content: Scenario | InfeasibleWorld) -> tuple[Scenario | InfeasibleWorld, float]:
-    """The world with its first `MOST_TOKENS` tokens only, and the share of all that they are."""
+def _shortened(content: Scenario | InfeasibleWorld) -> tuple[Scenario | InfeasibleWorld, float]:
+    """A world with the first `MOST_TOKENS` tokens of its workload, and their share of all tokens."""
     if isinstance(content, InfeasibleWorld) or total_tokens(content) <= MOST_TOKENS:
         return content, 1.0
     requests: list[Request] = []
@@ -157,7 +157,7 @@ def _beginning(content: Scenario | InfeasibleWorld) -> tuple[Scenario | Infeasib
 
 
 def _run_bytes(samples: list[_Sample]) -> float:
-    """What a run takes on the disk: tables that grow with the tokens, and those that do not."""
+    """Size of a run on the disk; the tables that grow with the number of tokens are scaled up."""
     tables = [sample.tables or {} for sample in samples]
     growing, fixed = (
         [{name: table for name, table in one.items() if (name in _GROWING) == grows} for one in tables]
@@ -168,7 +168,7 @@ def _run_bytes(samples: list[_Sample]) -> float:
 
 
 def _marginal_bytes(runs: list[Tables]) -> float:
-    """What one run more takes in a file of several."""
+    """The size that one more run adds to a part."""
     with scratch("headway-plan-") as folder, writing(folder):
         one, all_ = (
             parts.size_bytes(parts.write_part(folder, merged(some), folder)) for some in (runs[:1], runs)

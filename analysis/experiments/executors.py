@@ -1,7 +1,4 @@
-"""Who makes the runs: processes of this machine, a Dask cluster, or any `concurrent.futures.Executor`.
-
-`Workers` is what the runner needs of any of them.
-"""
+"""Workers that make the runs: processes of this machine, a Dask cluster, or any `concurrent.futures.Executor`."""
 
 import importlib
 import multiprocessing
@@ -10,7 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,40 +19,38 @@ from headway.analysis.files.atomic import scratch, writing
 from headway.traces import Trace
 from headway.traces.errors import InputError, shown, told
 
-_PATIENCE_S = 30.0
-
 
 @dataclass
 class Workers:
-    """An executor, and what the runner must know of it.
+    """An executor with the properties that a campaign needs.
 
     Attributes:
-        executor: takes calls.
-        count: how many calls it can make at a time, at present.
-        share: lets a trace travel to every worker once; gives what stands for it in a call.
-        restart: a new executor in place of one that is broken; None if there cannot be one.
-        has_insisted: whether an exception says that the executor itself has tried a call on several workers that died.
+        executor: accepts calls.
+        count: the number of calls that it can make at a time, at present.
+        share: sends a trace once to every worker, and returns a reference to the trace for the calls.
+        restart: starts a new executor after the old one has broken; None if that is not possible.
+        has_retried: whether an exception says that the executor itself tried a call on several workers, which died.
     """
 
     executor: Executor
     count: Callable[[], int]
     share: Callable[[str, Trace], Any] = lambda _, trace: trace
     restart: Callable[[], Executor] | None = None
-    has_insisted: Callable[[BaseException], bool] = lambda _: False
+    has_retried: Callable[[BaseException], bool] = lambda _: False
     _shared: dict[str, Any] = field(default_factory=dict)
 
     def shared(self, name: str, trace: Trace) -> Any:
-        """What stands for a trace in a call."""
+        """The reference to a trace for a call."""
         if name not in self._shared:
             self._shared[name] = self.share(name, trace)
         return self._shared[name]
 
     def forget(self) -> None:
-        """Let traces travel anew: something was lost that may have held them."""
+        """Send all traces again when they are needed: the worker that held them may be lost."""
         self._shared.clear()
 
     def renew(self) -> bool:
-        """Replace a broken executor; whether that could be done."""
+        """Replace a broken executor; False if that is not possible."""
         if self.restart is None:
             return False
         self.forget()
@@ -64,23 +59,23 @@ class Workers:
 
 
 def given_workers(executor: Executor, count: int) -> Workers:
-    """Any executor; traces travel with every call.
+    """Any executor; every call contains its traces.
 
     Args:
-        executor: takes calls; is not shut down in the end.
-        count: how many calls it can make at a time.
+        executor: accepts calls; the caller shuts it down.
+        count: the number of calls that it can make at a time.
     """
     return Workers(executor, lambda: count)
 
 
 @contextmanager
 def processes(count: int | None = None) -> Iterator[Workers]:
-    """Processes of this machine, one per processor by default; they end with the block, and with this process.
+    """Processes of this machine, one per processor by default. They end with the block, and with this process.
 
-    They are new interpreters and not forks: nothing is inherited by accident, whatever threads this process has.
+    Each starts a new interpreter instead of a fork of this one, whose threads and open files it would inherit.
     """
     number = count or os.cpu_count() or 1
-    with scratch("headway-traces-") as folder:
+    with scratch("headway-traces-") as folder, ExitStack() as running:
 
         def share(name: str, trace: Trace) -> Path:
             path = folder / name
@@ -88,51 +83,42 @@ def processes(count: int | None = None) -> Iterator[Workers]:
                 save_trace(trace, path)
             return path
 
-        pool = _Pool(number)
-        try:
-            yield Workers(pool.executor, lambda: number, share, pool.restart)
-        finally:
-            pool.end()
+        def start() -> Executor:
+            running.close()
+            return running.enter_context(_pool(number))
+
+        yield Workers(start(), lambda: number, share, start)
 
 
-class _Pool:
-    """A pool of processes that can be begun anew."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._context = multiprocessing.get_context("spawn")
-        self.executor = self._start()
-
-    def restart(self) -> Executor:
-        self.end()
-        self.executor = self._start()
-        return self.executor
-
-    def end(self) -> None:
-        """End all processes at once; when nothing is being made any more, that loses nothing."""
-        self._ours.close()
-        self.executor.shutdown(wait=True, cancel_futures=True)
-
-    def _start(self) -> Executor:
-        # Workers wait for the end of a pipe of which only we hold the other side: however we end, so do they.
-        theirs, self._ours = self._context.Pipe(duplex=False)
-        # Python begins a process here that counts semaphores, and tells of each if it ends with the terminal.
-        with _blocked("SIGHUP"):
-            return _Processes(self._count, self._context, _follow, (theirs,))
+@contextmanager
+def _pool(count: int) -> Iterator[Executor]:
+    """A pool of processes that is stopped at once when the block ends; by then its work is done or given up."""
+    context = multiprocessing.get_context("spawn")
+    # Workers wait until this pipe is closed. Only this process holds the other end, so they end with it, also after
+    # SIGKILL.
+    theirs, ours = context.Pipe(duplex=False)
+    # The pool starts Python's resource tracker, which prints warnings if it ends with the terminal.
+    with _blocked("SIGHUP"):
+        pool = _Processes(count, context, _end_with_parent, (theirs,))
+    try:
+        yield pool
+    finally:
+        ours.close()
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 class _Processes(ProcessPoolExecutor):
-    """A pool whose processes do not hear Ctrl-C, which a terminal sends to them too, from their first moment."""
+    """A pool whose processes ignore Ctrl-C from their start. A terminal sends it to them too."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        """As any pool; it is here that processes begin, and they inherit which signals are blocked."""
+        """Submit a call. The pool starts its processes here, and they inherit the blocked signals."""
         with _blocked("SIGINT"):
             return super().submit(fn, *args, **kwargs)
 
 
 @contextmanager
 def _blocked(name: str) -> Iterator[None]:
-    """Keep a signal from this thread for a while, and from processes that begin meanwhile for good."""
+    """Block a signal for this thread during the block, and permanently for processes that start in it."""
     if not hasattr(signal, "pthread_sigmask"):  # as on Windows
         yield
         return
@@ -143,28 +129,28 @@ def _blocked(name: str) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _follow(parent: "Connection[Any, Any]") -> None:
-    """End when the parent does and not with its terminal; so do processes that a policy may fork off."""
+def _end_with_parent(parent: "Connection[Any, Any]") -> None:
+    """Let this worker, and processes that a policy forks, end with the runner instead of with the terminal."""
+
+    def wait() -> None:
+        parent.poll(None)
+        os._exit(1)
 
     def watch() -> None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+        threading.Thread(target=wait, daemon=True).start()
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.register_at_fork(after_in_child=watch)
     watch()
 
 
-def _end_with(parent: "Connection[Any, Any]") -> None:
-    parent.poll(None)
-    os._exit(1)
-
-
 @contextmanager
-def dask_workers(address: str) -> Iterator[Workers]:
-    """The workers of a Dask cluster; they must have the same version of Headway installed.
+def dask_workers(address: str, patience_s: float = 30.0) -> Iterator[Workers]:
+    """The workers of a Dask cluster, which must have the same version of Headway.
 
     Args:
         address: of the scheduler, such as "tcp://127.0.0.1:8786".
+        patience_s: time to wait for the scheduler, and for its first worker [s].
 
     Raises:
         InputError: there is no such cluster, it has no workers, they have other code, or Dask is not installed here.
@@ -175,37 +161,36 @@ def dask_workers(address: str) -> Iterator[Workers]:
         expected = "an installation with Dask: pip install 'headway[dask]'"
         raise InputError("--dask", "an installation without the module distributed", expected) from error
     try:
-        client = distributed.Client(address, timeout=_PATIENCE_S, set_as_default=False)
+        client = distributed.Client(address, timeout=patience_s, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         got = f"no answer from {shown(address)}"
         raise InputError("--dask", got, 'the address of a scheduler, such as "tcp://host:8786"') from error
     with client:
-        _check_dask(client, address)
+        _wait_for_workers(client, address, patience_s)
+        _check_code(client, address)
 
         def count() -> int:
             with _answering(address):
                 return sum(client.nthreads().values())
 
         def share(_: str, trace: Trace) -> Any:
-            _wait_for_workers(client, address)
+            _wait_for_workers(client, address, patience_s)
             with _answering(address):
                 return client.scatter(trace, broadcast=True)
 
-        yield Workers(
-            client.get_executor(retries=0, pure=False),
-            count,
-            share,
-            lambda: client.get_executor(retries=0, pure=False),
-            lambda error: isinstance(error, distributed.KilledWorker),
-        )
+        def start() -> Executor:
+            executor: Executor = client.get_executor(retries=0, pure=False)
+            return executor
+
+        yield Workers(start(), count, share, start, lambda error: isinstance(error, distributed.KilledWorker))
 
 
 @contextmanager
 def _answering(address: str) -> Iterator[None]:
-    """Tell that a scheduler has gone away.
+    """Report that the scheduler has stopped.
 
     Raises:
-        InputError: in place of what Dask says.
+        InputError: replaces an exception of Dask.
     """
     try:
         yield
@@ -216,26 +201,22 @@ def _answering(address: str) -> Iterator[None]:
         ) from error
 
 
-def _wait_for_workers(client: Any, address: str) -> None:
+def _wait_for_workers(client: Any, address: str, patience_s: float) -> None:
     with _answering(address):
         try:
-            client.wait_for_workers(1, timeout=_PATIENCE_S)
+            client.wait_for_workers(1, timeout=patience_s)
         except TimeoutError as error:
-            got = f"no workers at {shown(address)} within {_PATIENCE_S:.0f} s"
+            got = f"no workers at {shown(address)} within {patience_s:g} s"
             raise InputError("--dask", got, "a scheduler with workers: dask worker ADDRESS") from error
 
 
-def _check_dask(client: Any, address: str) -> None:
-    _wait_for_workers(client, address)
+def _check_code(client: Any, address: str) -> None:
     with _answering(address):
-        found = client.run(probe, on_error="return")
-    for worker, answer in found.items():
+        answers = client.run(probe, on_error="return")
+    for worker, answer in answers.items():
         if answer != engine_code():
-            said = (
-                f"an error, {answer!r},"
-                if isinstance(answer, BaseException)
-                else "another version of headway"
-            )
+            is_error = isinstance(answer, BaseException)
+            got = f"an error, {answer!r}," if is_error else "another version of headway"
             raise InputError(
-                "--dask", f"{said} on the worker {worker}", "workers with this version of headway"
+                "--dask", f"{got} on the worker {worker}", "workers with this version of headway"
             )

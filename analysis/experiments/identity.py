@@ -1,11 +1,11 @@
-"""The name of a run in every store: a hash of what decides its figures, and the version of the model that made them.
+"""Names of runs: a hash of all inputs that determine the results, and the version of the model that computed them.
 
-The world is hashed as `simulate` receives it: traces as their breakpoints, the model as its numbers, defaults filled
-in, units gone, walks drawn. So it does not matter how any of it was written. The order of devices and links counts: a
-policy may break ties by it. What only names the scenario (`_LABELS`) does not.
+The world is hashed as `simulate` receives it: traces as breakpoints, numbers without units, defaults filled in, random
+walks drawn. So the notation in the scenario file does not matter. The order of devices and links does, because a policy
+may break ties by it. Fields that only name the scenario (`_LABELS`) are not hashed.
 
-Code of Headway counts by `MODEL_VERSION`, which is raised when figures change. Code of other packages (a policy, a cost
-model, a rule of sharing, ...) counts by the version and the source of its package: nobody raises a number for it.
+Headway's code is represented by `MODEL_VERSION`, which is raised when figures change. Code of other packages (a policy,
+a cost model, a sharing rule, ...) is represented by the version and the source of its package.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ _LABELS: Mapping[type, frozenset[str]] = {
     Scenario: frozenset({"name", "text", "policies", "changes"}),
     ModelSpec: frozenset({"name"}),
 }
-"""Fields that name something and change nothing that is simulated."""
+"""Fields that are names or comments and do not change the simulation."""
 
 _PARTS: Mapping[tuple[type, str], Registry[Any]] = {
     (Scenario, "execution"): PATTERNS,
@@ -50,17 +50,17 @@ _PARTS: Mapping[tuple[type, str], Registry[Any]] = {
     (NetworkOptions, "transport"): TRANSPORTS,
     (Device, "discipline"): DISCIPLINES,
 }
-"""Fields that may name a part of another package, whose code then counts."""
+"""Fields that may name a part of another package, whose code is then hashed."""
 
 _ENGINE = ("headway.traces", "headway.simcore", "headway.policies", "headway.analysis.statistics.metrics")
-"""The code of Headway that turns a world and the name of a policy into the tables of a store."""
+"""The code of Headway that computes the tables of a run."""
 
 
 def digest(value: object) -> str:
     """A hash of a value made of frozen dataclasses, traces, arrays, sequences, mappings and plain values.
 
     Raises:
-        TypeError: it holds something else, of which nobody knows what it means.
+        TypeError: it contains another type, whose meaning is unknown.
     """
     data = bytearray()
     _write(value, data)
@@ -70,36 +70,42 @@ def digest(value: object) -> str:
 def run_id(world: str, policy: str) -> str:
     """The name of a run in every store, from the digests of its world and its policy: `HASH-mMODEL_VERSION`.
 
-    The version is no part of the hash, so a store shows which of its runs another version of the model made.
+    The version is not hashed, so a name shows which version of the model made the run.
     """
     return f"{digest(('run', SCHEMA_VERSION, world, policy))}-m{MODEL_VERSION}"
 
 
 def model_of(run: str) -> str:
-    """The version of the model that made a run, from its name; empty for a name from before there were versions."""
+    """The version of the model in the name of a run; empty for names without one, from before decision 23."""
     return run.partition("-m")[2]
 
 
 def policy_digest(policy: Policy) -> str:
-    """Of a policy: its name, its class and its parameters with their defaults; its code if another package has it."""
+    """Digest of a policy: name, class, and parameters with their defaults; and its code if it is in another package."""
     return digest((policy.name, policy))
 
 
 @functools.cache
 def engine_code() -> str:
-    """Of the source of Headway: workers compare it with the runner's. Names of runs do not depend on it."""
+    """Digest of Headway's source, which workers compare with the runner's. Names of runs do not depend on it."""
     return digest(tuple(code(name) for name in _ENGINE))
 
 
 @functools.cache
 def code(name: str) -> tuple[str, str]:
-    """The version of the package in which a module is, and a hash of the module's source, with all below it."""
+    """The version of a module's package, and a hash of the source of the module and its submodules."""
     file = Path(getattr(importlib.import_module(name), "__file__", None) or "")
     sources = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
     texts = tuple(
         (str(path.relative_to(file.parent)), path.read_bytes()) for path in sources if path.is_file()
     )
     return _version(name), digest(texts)
+
+
+def forget_code() -> None:
+    """Read the source of all packages again, in a process that has edited and reloaded one of them."""
+    for cached in (engine_code, code, _foreign_code, _fields):
+        cached.cache_clear()
 
 
 def _version(name: str) -> str:
@@ -110,18 +116,18 @@ def _version(name: str) -> str:
 
 @functools.cache
 def _foreign_code(module: str) -> tuple[str, str] | None:
-    """Version and source of the package that a module is in; None for Headway and for Python itself."""
+    """Version and source hash of a module's package; None for Headway and the standard library."""
     package, *rest = module.split(".")
     if package == "headway" or package in sys.stdlib_module_names:
         return None
-    # A namespace package has no source of its own: the part below it is the package.
+    # A namespace package has no source; its subpackage is the package.
     while rest and getattr(importlib.import_module(package), "__file__", None) is None:
         package = f"{package}.{rest.pop(0)}"
     return code(package)
 
 
 def _write(value: object, data: bytearray) -> None:
-    """Add the parts of a value. Every run of a campaign is named so: it is one plain walk, common kinds first."""
+    """Append a value to the data to hash. This is called for every run, so common types are tested first."""
     kind = type(value)
     if value is None or isinstance(value, (int, str, bytes)):
         _add(kind.__name__.encode(), data)
@@ -144,7 +150,7 @@ def _write(value: object, data: bytearray) -> None:
             _add(key.encode(), data)
             _add(item.encode(), data)
     elif isinstance(value, FunctionType | type):
-        if "<" in value.__qualname__:  # its name does not tell what it does
+        if "<" in value.__qualname__:  # a lambda or local function: its name does not identify it
             raise TypeError(f"cannot tell what determines {value.__qualname__}")
         _write(_place(value), data)
     else:
@@ -170,18 +176,18 @@ def _add(part: bytes, data: bytearray) -> None:
 
 @functools.cache
 def _fields(kind: type) -> tuple[bytes, tuple[tuple[bytes, str, Registry[Any] | None], ...]]:
-    """How the parts of a dataclass begin; the fields that count, and where a name in them is looked up."""
+    """The header of a dataclass, and its hashed fields, with the registry in which a name in them is looked up."""
     if not dataclasses.is_dataclass(kind):
         raise TypeError(f"cannot tell what determines a {kind.__name__}")
     names = [f.name for f in dataclasses.fields(kind) if f.init and f.name not in _LABELS.get(kind, ())]
     head = f"{kind.__name__} {len(names)}".encode()
-    # A class of another package counts by its code, and by that of its bases. One of ours may move to another module.
+    # A class of another package is hashed with its code and that of its bases. Classes of Headway may change modules.
     if _foreign_code(kind.__module__) is not None:
         head += digest(tuple(_place(base) for base in kind.__mro__)).encode()
     return head, tuple((name.encode(), name, _PARTS.get((kind, name))) for name in names)
 
 
 def _place(value: FunctionType | type) -> tuple[object, ...]:
-    """What a function or a class goes by: its name, and of another package also its module and the code there."""
+    """The identity of a function or class: its name; for another package, also its module and code."""
     foreign = _foreign_code(value.__module__)
     return (value.__qualname__,) if foreign is None else (value.__module__, value.__qualname__, foreign)

@@ -1,4 +1,4 @@
-"""Every run of a campaign by its name, in order: all worlds are read once, so that no mistake is left for later."""
+"""The plan of a campaign: the names of all its runs. All worlds are read first, so errors are reported at the start."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ from headway.analysis.compare import choose
 from headway.analysis.experiments.design import CASE, Campaign, Point, check_size
 from headway.analysis.experiments.identity import policy_digest, run_id
 from headway.analysis.experiments.worker import Task
-from headway.analysis.experiments.world import InfeasibleWorld, World, big_traces
+from headway.analysis.experiments.world import InfeasibleWorld, World, packed
 from headway.analysis.files.atomic import writing
 from headway.analysis.store.tables import table_file
 from headway.simcore.errors import DoesNotFitError
@@ -26,21 +26,21 @@ from headway.simcore.scenario import PolicyChoice, Scenario
 from headway.traces.errors import InputError, shown, told
 
 _ROWS = 1_000
-"""Cases that are held in memory at a time."""
+"""Number of cases in memory at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A campaign of which every run has a name.
+    """A campaign with the names of its runs.
 
     Attributes:
-        campaign: what is planned.
-        scenario: name of the scenario.
+        campaign: that is planned.
+        scenario: its name.
         policies: by label.
-        path: of the table of cases: one row per run, with `CASE` and the axes as columns.
-        runs: rows of the table.
-        fixed: digests of the larger traces that do not depend on the seed.
         digests: of the policies, by label.
+        path: of the table of cases, which has one row per case, and the columns `CASE` and the axes.
+        runs: number of cases.
+        fixed: digests of the large traces that do not depend on the seed.
     """
 
     campaign: Campaign
@@ -52,18 +52,18 @@ class Plan:
     fixed: frozenset[str]
 
     def cases(self) -> Iterator[tuple[int, str]]:
-        """Number and name of every run, in order; a few are read at a time."""
+        """Number and run of every case, in order."""
         for numbers, runs in self.batches():
             yield from zip(numbers.tolist(), runs, strict=True)
 
     def batches(self) -> Iterator[tuple[NDArray[np.int64], list[str]]]:
-        """The same, some at a time."""
+        """Numbers and runs of all cases, up to 1,000 at a time."""
         with pq.ParquetFile(self.path) as file:
             for batch in file.iter_batches(_ROWS, columns=["number", "run"], use_threads=False):
                 yield batch["number"].to_numpy(), batch["run"].to_pylist()
 
     def table(self, begin: int, end: int, columns: list[str]) -> pa.Table:
-        """Some columns of the table of cases, from one case to before another."""
+        """Columns of the table of cases for the cases from `begin` to before `end`."""
         with pq.ParquetFile(self.path) as file:
             sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
             starts = [0, *itertools.accumulate(sizes)]
@@ -77,41 +77,42 @@ class Plan:
         return self.policies[labels[number % len(labels)]]
 
     def task(self, number: int, run: str, tables: tuple[str, ...]) -> Task:
-        """What a worker has to do for a case, of which these tables are missing."""
+        """The task that makes the missing tables of a case."""
         choice = self.choice(number)
         return Task(run, choice, self.digests[choice.label], tables)
 
     def worlds(self, cases: Iterable[tuple[int, str]]) -> Iterator[tuple[World, list[tuple[int, str]]]]:
-        """The worlds of some cases in their order, each with its cases; one world is in memory at a time.
+        """The worlds of some cases, in order, each with its cases; one world is in memory at a time.
 
         Raises:
-            InputError: a file has changed since the runs were named.
+            InputError: an input file has changed since the plan was made.
         """
         count = len(self.policies)
         places = enumerate(_places(self.campaign))
-        for wanted, group in itertools.groupby(cases, lambda case: case[0] // count):
-            _, load = next(place for index, place in places if index == wanted)
-            world, inside = load(), list(group)
-            number, name = inside[0]
+        for world_number, group in itertools.groupby(cases, lambda case: case[0] // count):
+            _, load = next(place for index, place in places if index == world_number)
+            world, members = load(), list(group)
+            number, name = members[0]
             if run_id(world.digest, self.digests[self.choice(number).label]) != name:
                 got = "a scenario or trace that has changed since the campaign began"
                 raise InputError(
                     str(self.campaign.scenario), got, "input files that do not change during a campaign"
                 )
-            yield world, inside
+            yield world, members
 
 
 def prepare(campaign: Campaign, path: Path, step: Callable[[int], None] | None = None) -> Plan:
     """Read every world of a campaign and name its runs.
 
+    A world whose model no placement can hold is not an error: its runs have the status `infeasible`.
+
     Args:
-        campaign: what to plan.
-        path: where the table of cases shall be written.
+        campaign: to plan.
+        path: of the table of cases, which is written.
         step: called after every world with the number of its runs.
 
     Raises:
-        InputError: the campaign, or one of its scenarios, cannot be used. A world that no placement could hold is no
-            mistake: its runs are `infeasible`. Or the table cannot be written.
+        InputError: the campaign or one of its scenarios is invalid, or the table cannot be written.
     """
     base = simcore.load_scenario(campaign.scenario, seed=campaign.seeds[0], changes=campaign.changes)
     choices = {choice.label: choice for choice in campaign.policies or choose(base, ())}
@@ -144,10 +145,10 @@ def prepare(campaign: Campaign, path: Path, step: Callable[[int], None] | None =
 
 
 def _digest_of(choice: PolicyChoice) -> str:
-    """By which runs are stored, if the policy can be told from others.
+    """The digest of a policy.
 
     Raises:
-        InputError: it cannot.
+        InputError: the policy has parameters without a digest.
     """
     policy = policies.chosen(choice)
     try:
@@ -159,7 +160,7 @@ def _digest_of(choice: PolicyChoice) -> str:
 
 
 def _places(campaign: Campaign) -> Iterator[tuple[Point, Callable[[], World]]]:
-    """Every point with every seed, and how to load the world there; the file is read once for all seeds of a point."""
+    """Every point with every seed, and a function that loads its world; the file is read once per point."""
     for point in campaign.at():
         opened = cache(partial(open_scenario, campaign.scenario, changes=point.changes))
         for seed in campaign.seeds:
@@ -169,10 +170,10 @@ def _places(campaign: Campaign) -> Iterator[tuple[Point, Callable[[], World]]]:
 def load_world(
     campaign: Campaign, point: Point, seed: int, opened: Callable[[], Callable[[int], Scenario]]
 ) -> World:
-    """The world at a point, or why it cannot be.
+    """The world at a point, or the reason why its model fits nowhere.
 
     Raises:
-        InputError: as `load_scenario`, if it is a mistake.
+        InputError: as `load_scenario`.
     """
     try:
         return World.of(opened()(seed))
@@ -183,12 +184,12 @@ def load_world(
 
 
 def _read(campaign: Campaign, fixed: set[str]) -> Iterator[tuple[Point, World]]:
-    """Every world; the traces that the first two at a point have in common go to `fixed`."""
+    """Every world. The large traces that the first two seeds of a point have in common are added to `fixed`."""
     first: set[str] = set()
     for number, (point, load) in enumerate(_places(campaign)):
         world, place = load(), number % len(campaign.seeds)
         if place < 2:
-            found = set(big_traces(world.content))
+            found = set(packed(world.content)[1])
             if len(campaign.seeds) == 1:
                 fixed |= found
             elif place == 1:

@@ -1,4 +1,4 @@
-"""What a store has of a campaign."""
+"""Comparison of a campaign with the content of a store."""
 
 import re
 from collections import Counter
@@ -12,33 +12,35 @@ from numpy.typing import NDArray
 from headway.analysis.experiments.identity import model_of
 from headway.analysis.experiments.plan import Plan
 from headway.analysis.store.index import Index, first, last
-from headway.analysis.store.view import View, bits, named
+from headway.analysis.store.view import View, bits, tables_in
 from headway.simcore.results import MODEL_VERSION
+
+_NUMBER = re.compile(r"\d+(\.\d+)?(e[-+]?\d+)?")
 
 
 class State(IntEnum):
-    """What has become of a case."""
+    """The state of a case."""
 
     MISSING = 0
     PRESENT = 1
     FAILED = 2
     REPEATED = 3
-    """It means the same as an earlier one, and is no run of its own."""
+    """The case has the same world and policy as an earlier one, and therefore the same run."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CampaignStatus:
-    """How a campaign and what a store holds compare. Two cases that mean the same world are one run.
+    """The runs of a campaign that a store contains and lacks. Cases with the same world and policy are one run.
 
     Attributes:
         total: runs of the campaign.
-        present: those of which every wanted table is in the store.
-        failed: those that failed and are not to be tried again.
-        missing: the others, by label of their policy.
-        stored: runs in the store, whosever they are.
-        states: one `State` per case, by its number.
-        lacking: bits of the tables that are missing of each case.
-        tables: the tables that are wanted.
+        present: runs with all wanted tables in the store.
+        failed: runs that failed and are not to be tried again.
+        missing: the other runs, by label of their policy.
+        stored: runs in the store, of any campaign.
+        states: the `State` of each case, by its number.
+        lacking: the missing tables of each case, encoded by `view.bits`.
+        tables: the wanted tables.
     """
 
     total: int
@@ -51,8 +53,8 @@ class CampaignStatus:
     tables: tuple[str, ...]
 
     def lacks(self, number: int) -> tuple[str, ...]:
-        """The tables that are missing of a case."""
-        return named(int(self.lacking[number]))
+        """The missing tables of a case."""
+        return tables_in(int(self.lacking[number]))
 
     def todo(self, plan: Plan) -> Iterator[tuple[int, str]]:
         """Number and name of every missing run, each run once."""
@@ -67,12 +69,12 @@ class CampaignStatus:
 
 @dataclass(frozen=True)
 class Failure:
-    """An error that runs of a campaign ended with.
+    """An error of one or more runs of a campaign.
 
     Attributes:
-        error: in words.
-        count: how many runs.
-        run: the first of them.
+        error: its message.
+        count: number of runs.
+        run: name of the first run.
     """
 
     error: str
@@ -81,7 +83,7 @@ class Failure:
 
 
 def campaign_status(plan: Plan, view: View, *, retry_failed: bool = False) -> CampaignStatus:
-    """Compare a campaign with what a store holds."""
+    """Compare a campaign with the content of a store."""
     tables = plan.campaign.tables
     wanted = bits(tables)
     kept = view.contents()
@@ -90,12 +92,12 @@ def campaign_status(plan: Plan, view: View, *, retry_failed: bool = False) -> Ca
     states = np.full(plan.runs, State.MISSING, np.uint8)
     lacking = np.full(plan.runs, wanted, np.uint16)
     for numbers, runs in plan.batches():
-        there = kept.find(runs, 0)
-        lacks = wanted & ~there
+        stored = kept.find(runs, 0)
+        lacks = wanted & ~stored
         lacking[numbers] = lacks
         repeated = places.find(runs, 0) != numbers
-        # Who succeeded after a failure, and shall keep more now, has not failed.
-        failed = failures.find(runs, False) & (there & bits(("runs",)) == 0)
+        # A run that failed and later succeeded has not failed, even if more tables are wanted now.
+        failed = failures.find(runs, False) & (stored & bits(("runs",)) == 0)
         states[numbers] = np.select(
             [repeated, lacks == 0, failed], [State.REPEATED, State.PRESENT, State.FAILED], State.MISSING
         )
@@ -114,9 +116,9 @@ def campaign_status(plan: Plan, view: View, *, retry_failed: bool = False) -> Ca
 
 
 def other_models(view: View) -> dict[str, int]:
-    """How many runs of a store another `MODEL_VERSION` made, by that version; empty: from before there were versions.
+    """The number of runs that another `MODEL_VERSION` made, by version (empty for runs older than versions).
 
-    Their figures may be others than those of today, so they count for no campaign.
+    Their figures may differ from today's, so no campaign uses them.
     """
     batches = view.batches("runs", ("run",))
     counts = Counter(model_of(run) for batch in batches for run in batch["run"].to_pylist())
@@ -124,30 +126,26 @@ def other_models(view: View) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-_NUMBER = re.compile(r"\d+(\.\d+)?(e[-+]?\d+)?")
-
-
 def failures_of(plan: Plan, view: View, status: CampaignStatus) -> list[Failure]:
-    """The last errors of the runs that failed; those that differ in numbers only, such as times, together."""
-    kinds: dict[str, int] = {}
+    """The last error of each failed run, grouped; errors that differ only in numbers, such as times, are one group."""
+    groups: dict[str, int] = {}
     texts: list[str] = []
 
-    def kind_of(error: str) -> int:
-        kind = kinds.setdefault(_NUMBER.sub("", error), len(kinds))
-        texts.extend([error] * (kind == len(texts)))
-        return kind
+    def group_of(error: str) -> int:
+        group = groups.setdefault(_NUMBER.sub("", error), len(groups))
+        if group == len(texts):
+            texts.append(error)
+        return group
 
     batches = (
-        (batch["run"].to_pylist(), [kind_of(error) for error in batch["error"].to_pylist()])
+        (batch["run"].to_pylist(), [group_of(error) for error in batch["error"].to_pylist()])
         for batch in view.batches("failures", ("run", "error"))
     )
     errors = Index.of(batches, np.uint32, last)
-    found: dict[int, tuple[int, str]] = {}
+    runs: dict[int, list[str]] = {}
     for _, run in status.in_state(plan, State.FAILED):
-        kind = int(errors.find([run], 0)[0])
-        count, example = found.get(kind, (0, run))
-        found[kind] = (count + 1, example)
-    return [Failure(texts[kind], count, run) for kind, (count, run) in found.items()]
+        runs.setdefault(int(errors.find([run], 0)[0]), []).append(run)
+    return [Failure(texts[group], len(each), each[0]) for group, each in runs.items()]
 
 
 def _failures(view: View, *, retry_failed: bool) -> Iterator[tuple[list[str], list[bool]]]:

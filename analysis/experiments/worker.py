@@ -1,4 +1,4 @@
-"""What happens in a worker: a few runs, each on its own, and their tables."""
+"""Runs in a worker, and their tables."""
 
 import functools
 import os
@@ -28,7 +28,7 @@ from headway.traces import Trace
 from headway.traces.errors import shown
 
 _LONGEST = 20_000
-"""Characters of an error, or of its traceback, that are stored."""
+"""Maximum number of stored characters of an error or a traceback."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Task:
     Attributes:
         run: its name.
         choice: the policy.
-        policy: digest of that policy, as the runner has it.
-        tables: what is missing of it in the store.
+        policy: digest of that policy at the runner.
+        tables: that the store lacks.
     """
 
     run: str
@@ -50,10 +50,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Some runs in one world.
+    """Runs in one world.
 
     Attributes:
-        world: as `packed` leaves it.
+        world: serialised by `packed`.
         tasks: the runs.
     """
 
@@ -63,13 +63,13 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Batch:
-    """What comes back from a call.
+    """The results of a call.
 
     Attributes:
         tables: rows for the store.
-        done: runs that succeeded.
-        failed: errors of the others, by name of the run.
-        wall_s: what all of them took.
+        done: number of runs that succeeded.
+        failed: errors of the other runs, by name.
+        wall_s: wall time of the call [s].
     """
 
     tables: Tables
@@ -79,11 +79,11 @@ class Batch:
 
 
 class WrongCodeError(Exception):
-    """A worker has other code than the runner: what it computes would go by a wrong name."""
+    """A worker has other code than the runner, so its results would be stored under a wrong name."""
 
 
 def probe() -> str:
-    """What a worker would compute with."""
+    """The digest of this worker's code."""
     return engine_code()
 
 
@@ -97,12 +97,12 @@ def work(
 
     Args:
         bundles: the runs.
-        traces: what was packed apart from worlds, or the files it is in.
-        engine: digest of the code that shall make them.
-        options: how they are made; a run whose policy takes too long, or that breaks a law in an audit, fails.
+        traces: the traces that worlds refer to, or files with them, by digest.
+        engine: digest of the runner's code.
+        options: for each run. A run fails if its policy exceeds the time limit, or if an audit finds a violation.
 
     Raises:
-        WrongCodeError: this worker has other code, of the simulator or of a policy.
+        WrongCodeError: this worker has other code of the simulator or of a policy.
     """
     begun = time.perf_counter()
     if engine != engine_code():
@@ -114,7 +114,7 @@ def work(
     tables = merged([*(one.tables for one in attempts), *_together(attempts)])
     wall_s = time.perf_counter() - begun
     done = [one for one in attempts if not one.error]
-    # What was done for all of them at once counts for each alike.
+    # The time for tables of all runs together is divided equally.
     shared_s = (wall_s - sum(one.wall_s for one in attempts)) / len(attempts)
     efforts = [_effort(one.task.run, one.wall_s + shared_s) for one in done if "runs" in one.task.tables]
     failed = {one.task.run: one.error for one in attempts if one.error}
@@ -123,12 +123,12 @@ def work(
 
 def failure(run: str, error: str, details: str = "") -> Tables:
     """The row of a run that failed."""
-    told = {"run": [run], "error": [_storable(error)], "traceback": [_storable(details)]}
-    return {"failures": pa.table(told | {"finished_utc": [_now()]}, STORED["failures"])}
+    row = {"run": [run], "error": [_storable(error)], "traceback": [_storable(details)]}
+    return {"failures": pa.table(row | {"finished_utc": [_now()]}, STORED["failures"])}
 
 
 def _storable(text: str) -> str:
-    """A text as a table takes it: of what a policy says, no more than anybody reads, and no halves of characters."""
+    """A text that a table can store: shortened in the middle, with lone surrogates escaped."""
     short = text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
     return short.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -151,14 +151,14 @@ def _read_trace(path: Path) -> Trace:
 
 @dataclass(frozen=True, eq=False)
 class _Attempt:
-    """What became of a run.
+    """The outcome of a run.
 
     Attributes:
         task: the run.
-        wall_s: how long it took.
-        result: of the simulation; None where there was none.
-        tables: rows beside it.
-        error: why it failed; empty if it did not.
+        wall_s: its wall time [s].
+        result: of the simulation; None if it failed or its model fits nowhere.
+        tables: rows in addition to those of the result.
+        error: empty if the run succeeded.
     """
 
     task: Task
@@ -169,7 +169,7 @@ class _Attempt:
 
 
 def _attempt(world: Scenario | InfeasibleWorld, task: Task, options: RunOptions) -> _Attempt:
-    """One run; whatever goes wrong in it is a row too, and not the end of the others."""
+    """Make one run. An exception becomes a row of the table `failures`, and other runs go on."""
     begun = time.perf_counter()
     try:
         result, tables = None, _kept(task)
@@ -177,20 +177,20 @@ def _attempt(world: Scenario | InfeasibleWorld, task: Task, options: RunOptions)
         if policy_digest(policy) != task.policy:
             raise WrongCodeError(f"another {shown(task.choice.name)} at a worker than at the runner")
         if isinstance(world, InfeasibleWorld):
-            tables |= _infeasible_run(world, task, policy.name)
+            tables |= infeasible_run(world, task.run, policy.name, task.tables)
         else:
             result = simulate(world, policy, options, run=task.run)
     except WrongCodeError:
         raise
     except Exception as error:
-        row = failure(task.run, _words(error), traceback.format_exc())
-        told: str = row["failures"]["error"][0].as_py()
-        return _Attempt(task, time.perf_counter() - begun, tables=row, error=told)
+        row = failure(task.run, _message(error), traceback.format_exc())
+        message: str = row["failures"]["error"][0].as_py()
+        return _Attempt(task, time.perf_counter() - begun, tables=row, error=message)
     return _Attempt(task, time.perf_counter() - begun, result, tables)
 
 
-def _words(error: Exception) -> str:
-    """What an exception says, also one of somebody else's class that cannot say it."""
+def _message(error: Exception) -> str:
+    """The class and the message of an exception; the class alone if its `__str__` fails."""
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:
@@ -203,21 +203,32 @@ def _kept(task: Task) -> Tables:
 
 
 def _together(attempts: Sequence[_Attempt]) -> Iterator[Tables]:
-    """The tables of all results; those that lack the same tables at once, because that takes little longer than one."""
+    """The tables of all results. Results are combined first, because that takes little longer than one result."""
     groups: dict[tuple[str, ...], list[Result]] = {}
     for one in attempts:
         if one.result is not None:
             groups.setdefault(one.task.tables, []).append(one.result)
     for names, results in groups.items():
-        result = combine(results)
-        tables = {name: _table(name, getattr(result, name)) for name in names}
-        yield tables | ({"metrics": _table("metrics", metrics(result))} if "runs" in names else {})
+        yield result_tables(combine(results), names)
 
 
-def _infeasible_run(world: InfeasibleWorld, task: Task, policy: str) -> Tables:
-    """Rows of a run that cannot begin, because its model fits nowhere."""
+def result_tables(result: Result, kept: Sequence[str]) -> Tables:
+    """Some tables of a result as a store keeps them; `runs` brings `metrics` with it."""
+    tables = {name: _table(name, getattr(result, name)) for name in kept}
+    return tables | ({"metrics": _table("metrics", metrics(result))} if "runs" in kept else {})
+
+
+def infeasible_run(world: InfeasibleWorld, name: str, policy: str, kept: Sequence[str]) -> Tables:
+    """The tables of a run that cannot begin, because its model fits nowhere.
+
+    Args:
+        world: why it cannot.
+        name: of the run.
+        policy: its name.
+        kept: names of the tables; `runs` brings `metrics` with it.
+    """
     run = {
-        "run": task.run,
+        "run": name,
         "scenario": world.scenario,
         "policy": policy,
         "seed": world.seed,
@@ -230,9 +241,9 @@ def _infeasible_run(world: InfeasibleWorld, task: Task, policy: str) -> Tables:
         "schema_version": SCHEMA_VERSION,
     }
     counts = dict.fromkeys(("tokens", "decisions", "infeasible_decisions", "migrations"), 0)
-    numbers = {"run": task.run, "status": "infeasible", **counts, "migrated_bytes": 0.0}
-    tables = {name: STORED[name].empty_table() for name in task.tables}
-    if "runs" in task.tables:
+    numbers = {"run": name, "status": "infeasible", **counts, "migrated_bytes": 0.0}
+    tables = {table: STORED[table].empty_table() for table in kept}
+    if "runs" in kept:
         tables["runs"] = pa.Table.from_pylist([run], STORED["runs"])
         tables["metrics"] = pa.Table.from_pylist([numbers], METRICS)
     return tables

@@ -1,12 +1,12 @@
-"""A world on its way to a worker: a scenario, or the reason why there cannot be one.
+"""Worlds, and their serialisation for workers.
 
-It is pickled without its larger fixed traces. Those travel on their own, once to each worker, and are put in their
-places there.
+A world is a scenario, or the reason why no placement can hold its model. It is pickled without the large traces that
+all seeds share. These are sent once to each worker.
 """
 
 import io
 import pickle
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,18 +15,18 @@ from headway.simcore.scenario import Scenario
 from headway.traces import Trace
 
 _BIG = 64
-"""Breakpoints from which a trace is worth a journey of its own."""
+"""Number of breakpoints from which a trace is sent separately."""
 
 
 @dataclass(frozen=True)
 class InfeasibleWorld:
-    """A world whose model no placement could hold.
+    """A world whose model no placement can hold.
 
     Attributes:
         scenario: its name.
         seed: of the world.
-        detail: why nothing fits.
-        changes: made to the scenario, as they are written.
+        detail: the reason.
+        changes: to the scenario, as text.
     """
 
     scenario: str
@@ -37,11 +37,11 @@ class InfeasibleWorld:
 
 @dataclass(frozen=True)
 class World:
-    """What is simulated under one policy after another.
+    """A scenario with a seed, to be simulated under several policies.
 
     Attributes:
-        content: the scenario, or why there is none.
-        digest: of everything in it that determines a result.
+        content: the scenario, or the reason why its model fits nowhere.
+        digest: of all properties that determine a result.
     """
 
     content: Scenario | InfeasibleWorld
@@ -49,37 +49,34 @@ class World:
 
     @classmethod
     def of(cls, content: Scenario | InfeasibleWorld) -> "World":
-        """The world with its digest."""
+        """Compute the digest of a world."""
         if isinstance(content, InfeasibleWorld):
             return cls(content, digest(("misfit", content.seed, content.detail)))
         return cls(content, digest(content))
 
     @property
     def seed(self) -> int:
-        """From which its random parts were drawn."""
+        """The seed of its random traces."""
         return self.content.seed
 
 
-def big_traces(content: Scenario | InfeasibleWorld) -> Iterator[str]:
-    """Digests of the larger traces, each once."""
-    found: dict[str, Trace] = {}
+def packed(
+    content: Scenario | InfeasibleWorld, fixed: Container[str] | None = None
+) -> tuple[bytes, dict[str, Trace]]:
+    """Serialise a world without some of its large traces.
 
-    def note(trace: Trace) -> str:
-        name = digest(trace)
-        found[name] = trace
-        return name
+    Args:
+        content: the world.
+        fixed: digests of the traces to leave out; None leaves out all large traces.
 
-    _Packer(io.BytesIO(), note).dump(content)
-    yield from found
-
-
-def packed(content: Scenario | InfeasibleWorld, fixed: Container[str]) -> tuple[bytes, dict[str, Trace]]:
-    """The bytes of a world without its fixed traces, and these by digest."""
+    Returns:
+        The bytes, and the traces that were left out, by digest.
+    """
     apart: dict[str, Trace] = {}
 
     def take(trace: Trace) -> str | None:
         name = digest(trace)
-        if name not in fixed:
+        if fixed is not None and name not in fixed:
             return None
         apart[name] = trace
         return name
@@ -90,7 +87,7 @@ def packed(content: Scenario | InfeasibleWorld, fixed: Container[str]) -> tuple[
 
 
 def unpacked(data: bytes, trace: Callable[[str], Trace]) -> Scenario | InfeasibleWorld:
-    """The world that `packed` took apart; `trace` finds what travelled on its own."""
+    """Restore a world that `packed` serialised; `trace` returns the fixed trace with a digest."""
     unpickler = _Unpacker(io.BytesIO(data), trace)
     content = unpickler.load()
     assert isinstance(content, Scenario | InfeasibleWorld)
@@ -104,7 +101,7 @@ class _Packer(pickle.Pickler):
         self._names: dict[int, str | None] = {}
 
     def persistent_id(self, value: Any) -> str | None:
-        """The name of a trace that is not to be pickled in place."""
+        """The digest of a trace that is sent separately; None for other values."""
         if not isinstance(value, Trace) or len(value.times) < _BIG:
             return None
         if id(value) not in self._names:
@@ -118,5 +115,5 @@ class _Unpacker(pickle.Unpickler):
         self._trace = trace
 
     def persistent_load(self, name: str) -> Trace:
-        """The trace of this name."""
+        """The trace with this digest."""
         return self._trace(name)

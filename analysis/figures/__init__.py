@@ -1,7 +1,7 @@
-"""Figures of one run, of several, and of a campaign, all in one style and from tables alone.
+"""Figures of runs and campaigns in one style.
 
-Every function takes data frames and gives a matplotlib figure; `analysis.figures.saving.save_figure` writes it.
-Colours distinguish the values of the column `policy`; `run` names the run (a world and a policy) of a row.
+Every function takes data frames and returns a matplotlib figure; `analysis.figures.saving.save_figure` writes it. Each
+value of the column `policy` has a colour. The column `run` names the run (a world and a policy) of a row.
 """
 
 from headway.analysis.figures.across_worlds import difference_figure, gap_figure, heat_map

@@ -1,4 +1,4 @@
-"""Policies over many worlds: differences with intervals, gaps to an optimum, and maps of policies and axes."""
+"""Policies in many worlds: differences with intervals, gaps to an optimum, and heat maps over an axis."""
 
 from collections.abc import Mapping
 
@@ -15,34 +15,34 @@ from headway.analysis.formatting import number
 from headway.analysis.statistics import Interval, percentile_over_runs
 
 _MOST_DOTS = 500
-"""Dots of a policy; more lie on each other, and each takes room in a file."""
+"""Most dots per policy: more would overlap and enlarge the file."""
 
 
 def difference_figure(changes: Mapping[str, Interval], label: str, size: Size = PAGE) -> Figure:
-    """How far each policy is from one that they are compared with; what reaches the line at 0 is no difference.
+    """Difference of each policy from a reference policy; an interval that contains 0 shows no difference.
 
     Args:
-        changes: by policy, in percent.
-        label: of the axis.
-        size: what the figure is made for.
+        changes: difference by policy [%].
+        label: label of the axis.
+        size: width and font size.
     """
     with lettered(size):
         figure = new_figure(size, size.line_in * (5 + 1.4 * len(changes)))
         axes = figure.subplots()
         axes.axvline(0.0, color="0.4", linewidth=1.0)
-        _intervals(axes, list(changes), [changes[name] for name in changes])
+        _draw_intervals(axes, list(changes), [changes[name] for name in changes])
         axes.set_xlabel(label)
     return finish(figure, size)
 
 
 def gap_figure(gaps: pd.DataFrame, label: str, size: Size = PAGE) -> Figure:
-    """How far above the least possible each policy is: a dot per run, and the median with its 95 % interval.
+    """Gap of each policy to the optimum: a dot per run, and the median with its 95 % interval.
 
     Args:
-        gaps: rows with `policy`, `seed` and `gap`, a share: 0.1 is 10 % above; missing where nothing is known. Runs
-            under one seed share its random draws, so the interval is one over seeds.
-        label: of the axis.
-        size: what the figure is made for.
+        gaps: rows with `policy`, `seed` and `gap`, a share (0.1 is 10 % above the optimum); missing if the optimum is
+            unknown. Runs with one seed share its random draws, so the interval is over seeds.
+        label: label of the axis.
+        size: width and font size.
     """
     known = gaps[np.isfinite(gaps["gap"])]
     names = list(dict.fromkeys(gaps["policy"]))
@@ -52,26 +52,28 @@ def gap_figure(gaps: pd.DataFrame, label: str, size: Size = PAGE) -> Figure:
         if known.empty:
             note(axes, "no optimum is known")
             return finish(figure, size)
-        found: list[Interval | None] = []
+        intervals: list[Interval | None] = []
         for row, name in enumerate(names):
             here = known[known["policy"] == name]
             dots = thinned(np.sort(here["gap"].to_numpy()), _MOST_DOTS)
             height = row + np.linspace(-0.25, 0.25, len(dots) + 2)[1:-1]
             axes.plot(100.0 * dots, height, ".", color="0.55", markersize=3, alpha=0.6)
             by_seed = [100.0 * gap.to_numpy() for _, gap in here.groupby("seed")["gap"]]
-            found.append(percentile_over_runs(by_seed, 50) if by_seed else None)
-        _intervals(axes, names, found)
+            intervals.append(percentile_over_runs(by_seed, 50) if by_seed else None)
+        _draw_intervals(axes, names, intervals)
         axes.set_xlim(left=min(0.0, 100.0 * float(known["gap"].min())))
         axes.set_xlabel(label)
     return finish(figure, size)
 
 
-def _intervals(axes: Axes, names: list[str], found: list[Interval | None]) -> None:
-    """A dot and a bar per row, the first on top."""
-    for row, one in enumerate(found):
-        if one is not None:
-            ends = [[one.value - one.low], [one.high - one.value]]
-            axes.errorbar([one.value], [row], xerr=ends, fmt="o", color="#262626", markersize=5, capsize=3)
+def _draw_intervals(axes: Axes, names: list[str], intervals: list[Interval | None]) -> None:
+    """A dot and an error bar per row, the first on top."""
+    for row, interval in enumerate(intervals):
+        if interval is not None:
+            ends = [[interval.value - interval.low], [interval.high - interval.value]]
+            axes.errorbar(
+                [interval.value], [row], xerr=ends, fmt="o", color="#262626", markersize=5, capsize=3
+            )
     axes.set_yticks(range(len(names)), [literal(shortened(name, 28)) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
@@ -79,20 +81,20 @@ def _intervals(axes: Axes, names: list[str], found: list[Interval | None]) -> No
 
 
 def heat_map(table: pd.DataFrame, axis: str, label: str, size: Size = PAGE) -> Figure:
-    """A number for each policy at each level of an axis, such as how many times the best it is.
+    """Heat map of a number by policy and level of an axis, for example the ratio to the best policy.
 
     Args:
-        table: one row per policy, one column per level; missing where no run came to its end.
-        axis: what the columns are.
-        label: of the numbers.
-        size: what the figure is made for.
+        table: one row per policy, one column per level; missing if no run completed.
+        axis: name of the axis.
+        label: title of the numbers.
+        size: width and font size.
     """
     values = table.to_numpy(dtype=np.float64)
     with lettered(size):
         figure = new_figure(size, size.line_in * (7 + 1.5 * len(table)))
         axes = figure.subplots()
         if not np.isfinite(values).any():
-            note(axes, "no run came to its end")
+            note(axes, "no run completed")
             return finish(figure, size)
         ends = (float(np.nanmin(values)), float(np.nanpercentile(values, 95)))
         texts = [["–" if not np.isfinite(value) else number(value) for value in row] for row in values]

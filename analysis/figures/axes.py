@@ -1,4 +1,4 @@
-"""Scales and ticks of axes with times."""
+"""Scales and ticks of time axes."""
 
 import math
 
@@ -9,14 +9,14 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from headway.analysis.formatting import time_unit
 
 LOG_FROM_RATIO = 20.0
-"""Times are drawn on a logarithmic axis if the longest is so many times the shortest."""
+"""Ratio of the longest to the shortest time from which an axis is logarithmic."""
 
 _LEAST_WIDTH = 0.02
-"""The x axis spans at least this share of its middle: differences far below one percent are not worth magnifying."""
+"""Smallest span of the x axis relative to its centre, so that tiny differences are not magnified."""
 
 
 def set_latency_scale(axes: Axes, fastest_s: float, slowest_s: float) -> tuple[float, str]:
-    """Give the x axis its scale, limits and ticks; its unit in seconds, and the name of the unit."""
+    """Set scale, limits and ticks of the x axis; returns its unit in seconds and the name of the unit."""
     unit_s, unit = time_unit([math.sqrt(fastest_s * slowest_s)])
     low, high = fastest_s / unit_s, slowest_s / unit_s
     if low > 0.0 and high / low > LOG_FROM_RATIO:
@@ -36,12 +36,12 @@ def _set_log(axes: Axes, low: float, high: float) -> None:
 
 
 def log_ticks(axis: Axis, low: float, high: float) -> None:
-    """Plain numbers on a logarithmic axis, at 1, 2, 5, 10, ... or, beyond three decades, at powers of ten."""
+    """Set ticks of a logarithmic axis at 1, 2, 5, 10, ..., or at powers of ten if it spans over three decades."""
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low <= 1e3 else (1.0,), numticks=20))
     axis.set_major_formatter(FuncFormatter(plain))
     axis.set_minor_formatter(NullFormatter())
 
 
 def plain(value: float, _position: int | None = None) -> str:
-    """A number as a tick shows it, never with an exponent."""
+    """A number for a tick label, without an exponent."""
     return f"{value:,.10f}".rstrip("0").rstrip(".") if 0.0 < abs(value) < 1e-3 else f"{value:,.10g}"

@@ -1,4 +1,4 @@
-"""What devices and links did: memory over time, and how busy each was."""
+"""Memory of devices over time, and utilisation of devices and links."""
 
 import math
 from typing import Any
@@ -27,18 +27,18 @@ from headway.analysis.figures.style import literal, looks
 from headway.analysis.formatting import byte_unit
 
 _MOST_LINES = 8
-"""More lines than this cannot be told apart."""
+"""Most lines per panel: more are hard to distinguish."""
 
 
 def memory_figure(devices: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
-    """What the model holds on each device over time, a panel per run; crosses mark tokens that read swapped bytes.
+    """Memory of the model on each device over time, a panel per run; crosses mark tokens with swapped bytes.
 
-    Up to eight devices are lines; more are rows of a heat map.
+    Up to eight devices are lines; more devices are rows of a heat map.
 
     Args:
         devices: rows with `policy`, `run`, `request`, `token`, `device`, `held_bytes` and `swapped_bytes`.
         tokens: rows with `run`, `request`, `token` and `start_s`.
-        size: what the figure is made for.
+        size: width and font size.
     """
     rows = devices.merge(tokens[["run", "request", "token", "start_s"]], on=["run", "request", "token"])
     runs = rows.drop_duplicates("run").set_index("run")["policy"] if len(rows) else pd.Series(dtype=str)
@@ -52,9 +52,9 @@ def memory_figure(devices: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE
         height = 0.26 * size.width_in
         figure, axes = panels(size, list(runs), height, legend=names, sharey=True)
         lines: dict[str, Any] = {}
-        for one, run in zip(axes, runs.index, strict=True):
-            lines |= _memory_lines(one, rows[rows["run"] == run], names, unit_bytes)
-        # Once all are drawn: the panels have one scale, and a limit set earlier would hold for what is drawn later.
+        for panel, run in zip(axes, runs.index, strict=True):
+            lines |= _memory_lines(panel, rows[rows["run"] == run], names, unit_bytes)
+        # After drawing: the panels share their scale, and an earlier limit would disable autoscaling.
         axes[0].set_ylim(bottom=0.0)
         label_below(axes, "Simulated time [s]")
         label_left(axes, f"Held [{unit}]")
@@ -85,12 +85,12 @@ def _memory_maps(
     figure, axes = panels(size, list(runs), height, sharey=True)
     most = float(rows["held_bytes"].max()) / unit[0]
     image = None
-    for one, run in zip(axes, runs.index, strict=True):
+    for panel, run in zip(axes, runs.index, strict=True):
         here = rows[rows["run"] == run].sort_values("start_s", kind="stable")
         order = list(dict.fromkeys(zip(here["request"], here["token"], strict=True)))
         table = here.pivot_table(index="device", columns=["request", "token"], values="held_bytes")
         table = table.reindex(index=names, columns=pd.MultiIndex.from_tuples(order))
-        image = one.imshow(
+        image = panel.imshow(
             table.to_numpy() / unit[0],
             aspect="auto",
             interpolation="nearest",
@@ -98,8 +98,8 @@ def _memory_maps(
             vmin=0.0,
             vmax=most,
         )
-        one.set_yticks(range(len(names)), [literal(shortened(name, 18)) for name in names])
-        one.grid(visible=False)
+        panel.set_yticks(range(len(names)), [literal(shortened(name, 18)) for name in names])
+        panel.grid(visible=False)
     label_below(axes, "Tokens, one after another")
     if image is not None:
         figure.colorbar(image, ax=axes, label=f"Held by the model [{unit[1]}]", fraction=0.04)
@@ -109,31 +109,31 @@ def _memory_maps(
 def utilisation_figure(
     devices: pd.DataFrame, links: pd.DataFrame, ends_s: "pd.Series[float]", size: Size = PAGE
 ) -> Figure:
-    """The share of each run's time in which devices worked and bytes flowed on links, as a map of runs and places.
+    """Heat map of utilisation by policy: the share of time in which a device or link was busy.
 
-    Where messages do not share a link its share may exceed 100 %.
+    Under `dedicated` sharing, the utilisation of a link may exceed 100 %.
 
     Args:
         devices: rows with `policy`, `run`, `device` and `busy_s`.
         links: rows with `policy`, `run`, `link`, `from_device`, `to_device` and `busy_s`.
-        ends_s: how long each run took, by `run`.
-        size: what the figure is made for.
+        ends_s: duration of each run, by `run` [s].
+        size: width and font size.
     """
     directions = links.assign(link=links["from_device"] + " → " + links["to_device"])
     places = ((devices, "device", "Devices"), (directions, "link", "Links"))
-    seen = {*devices["policy"].unique(), *links["policy"].unique()}
-    policies = [policy for policy in policies_in(devices["policy"], links["policy"]) if policy in seen]
+    present = {*devices["policy"].unique(), *links["policy"].unique()}
+    policies = [policy for policy in policies_in(devices["policy"], links["policy"]) if policy in present]
     tables = {title: _shares(rows, place, policies, ends_s) for rows, place, title in places if len(rows)}
     with lettered(size):
         if not tables:
-            return _empty(size, "nothing worked")
+            return _empty(size, "no activity")
         heights = [max(2, len(table)) for table in tables.values()]
         longest = max(len(str(name)) for table in tables.values() for name in table.columns)
         figure = new_figure(size, size.line_in * (sum(heights) + 6 + 0.25 * longest))
         grid = figure.subplots(len(tables), 1, squeeze=False, sharex=True, height_ratios=heights)
         for axes, (title, table) in zip(grid.flat, tables.items(), strict=True):
             draw_map(axes, table, _percents(table), size, (0.0, 1.0))
-            axes.set_title(f"{title}: share of the time at work [%]", loc="left")
+            axes.set_title(f"{title}: utilisation [%]", loc="left")
         grid.flat[-1].tick_params(axis="x", labelbottom=True)
     return finish(figure, size)
 
@@ -143,7 +143,7 @@ def _percents(table: pd.DataFrame) -> list[list[str]]:
 
 
 def _shares(rows: pd.DataFrame, place: str, policies: list[str], ends_s: "pd.Series[float]") -> pd.DataFrame:
-    """One row per place, one column per policy: the mean over its runs."""
+    """Utilisation with a row per place and a column per policy: the mean over its runs."""
     busy = rows.groupby(["policy", "run", place], sort=False, observed=True)["busy_s"].sum().reset_index()
     busy["share"] = busy["busy_s"] / busy["run"].map(ends_s.where(ends_s > 0.0))
     table = busy.pivot_table(index=place, columns="policy", values="share", observed=True)
@@ -153,7 +153,7 @@ def _shares(rows: pd.DataFrame, place: str, policies: list[str], ends_s: "pd.Ser
 def draw_map(
     axes: Axes, table: pd.DataFrame, texts: list[list[str]], size: Size, ends: tuple[float, float]
 ) -> Any:
-    """A heat map with a text in each cell where there is room for it."""
+    """Draw a heat map, with a text in each cell if there is room."""
     image = axes.imshow(
         table.to_numpy(dtype=np.float64),
         aspect="auto",

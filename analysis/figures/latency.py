@@ -1,4 +1,4 @@
-"""How long tokens took: distributions, and latency against the number of the token."""
+"""Token latencies: distributions, and latency by token number."""
 
 import math
 from typing import Any
@@ -31,19 +31,19 @@ _MOST_TOGETHER = 6
 
 
 def distribution_figure(tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
-    """The share of tokens that came within a time, and, on a logarithmic scale, of those that took longer.
+    """Distribution function of the token latency, and its complement on a logarithmic scale.
 
     Args:
-        tokens: rows with `policy`, `token` and `latency_s`; each request's first is left out. Worlds count together.
-        size: what the figure is made for.
+        tokens: rows with `policy`, `token` and `latency_s` of all worlds; first tokens of requests do not count.
+        size: width and font size.
     """
     later = tokens.loc[tokens["token"] > 0, ["policy", "latency_s"]]
     labels = policies_in(tokens["policy"])
     with lettered(size):
         figure, axes = panels(size, ["Share within", "Share above"], 0.36 * size.width_in, legend=labels)
         curves = {label: later.loc[later["policy"] == label, "latency_s"] for label in labels}
-        for one in axes:
-            one.set_ylabel("Share of tokens")
+        for panel in axes:
+            panel.set_ylabel("Share of tokens")
         draw_shares(axes[1], curves, looks(labels), above=True)
         lines = draw_shares(axes[0], curves, looks(labels))
         if labels:
@@ -52,12 +52,12 @@ def distribution_figure(tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
 
 
 def boxen_figure(requests: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
-    """Time to first token and time per output token as letter values (Hofmann, Wickham and Kafadar 2017).
+    """Letter-value plots of TTFT and TPOT (Hofmann, Wickham and Kafadar 2017).
 
     Args:
-        requests: rows with `policy` and `ttft_s`, one per request or, where only means are known, one per run.
+        requests: rows with `policy` and `ttft_s`, one per request, or one mean per run.
         tokens: as in `distribution_figure`.
-        size: what the figure is made for.
+        size: width and font size.
     """
     labels = policies_in(requests["policy"], tokens["policy"])
     later = tokens.loc[tokens["token"] > 0, ["policy", "latency_s"]]
@@ -77,7 +77,7 @@ def _boxen(axes: Axes, policy: "pd.Series[str]", times: "pd.Series[float]", labe
         note(axes, "no token").set_yticks(range(len(labels)), names)
         return
     unit_s, unit = set_latency_scale(axes, float(times.min()), float(times.max()))
-    # One label after another: all at once, seaborn would copy every value and its label several times.
+    # One call per label, because seaborn would otherwise copy all values several times.
     for row, (label, look) in enumerate(looks(labels).items()):
         here = times[present & (policy == label)]
         if here.empty:
@@ -101,13 +101,13 @@ def _boxen(axes: Axes, policy: "pd.Series[str]", times: "pd.Series[float]", labe
 
 
 def by_token_figure(tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
-    """The latency of tokens by their number; over several runs the median, in a band of the middle 80 %.
+    """Token latency by token number: the median over runs, and a band that contains the middle 80 %.
 
-    Up to six policies share a panel; more have one each.
+    Up to six policies share a panel; with more policies, each has its own panel.
 
     Args:
-        tokens: rows with `policy`, `run`, `token` and `latency_s`; tokens of the same number count together.
-        size: what the figure is made for.
+        tokens: rows with `policy`, `run`, `token` and `latency_s`; tokens with the same number are combined.
+        size: width and font size.
     """
     labels = policies_in(tokens["policy"])
     later = tokens.loc[tokens["token"] > 0, ["policy", "token", "latency_s"]]
@@ -118,19 +118,19 @@ def by_token_figure(tokens: pd.DataFrame, size: Size = PAGE) -> Figure:
             size, titles, height * size.width_in, legend=() if alone else labels, sharey=True
         )
         if later.empty:
-            for one in axes:
-                note(one, "no token followed another")
+            for panel in axes:
+                note(panel, "no token after the first one")
             return finish(figure, size)
         unit_s, unit = time_unit([float(later["latency_s"].median())])
         lines = [
             _band(axes[number if alone else 0], later[later["policy"] == label], unit_s, look)
             for number, (label, look) in enumerate(looks(labels).items())
         ]
-        for one in axes:
+        for panel in axes:
             log_if_wide(
-                one, float(later["latency_s"].min()) / unit_s, float(later["latency_s"].max()) / unit_s
+                panel, float(later["latency_s"].min()) / unit_s, float(later["latency_s"].max()) / unit_s
             )
-            one.set_xlim(0, max(2, math.ceil(later["token"].max() * 1.01)))
+            panel.set_xlim(0, max(2, math.ceil(later["token"].max() * 1.01)))
         label_below(axes, "Number of the token in its request")
         label_left(axes, f"Latency [{unit}]")
         if not alone:
@@ -144,6 +144,6 @@ def _band(axes: Axes, rows: pd.DataFrame, unit_s: float, look: dict[str, Any]) -
     if by_token.size().max() >= 2:
         low, high = by_token.quantile(0.1) / unit_s, by_token.quantile(0.9) / unit_s
         axes.fill_between(middle.index, low, high, color=look["color"], alpha=0.2, linewidth=0)
-    # A single token is no line.
+    # A line needs two points.
     marker = "o" if len(middle) == 1 else None
     return axes.plot(middle.index, middle, marker=marker, markersize=3, **look)[0]

@@ -1,4 +1,4 @@
-"""Figures, drawn without any global state and saved to the same bytes every time."""
+"""Distribution functions of token latencies."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,14 +18,14 @@ from headway.analysis.statistics.metrics import later_tokens
 from headway.simcore.results import Result
 
 _MOST_STEPS = 1000
-"""Steps of a curve; more cannot be seen, and each takes room in a file."""
+"""Most steps per curve: more are invisible and enlarge the file."""
 
 
 def latency_cdf(result: Result) -> Figure:
-    """The share of tokens that came within a time, one curve per run; each request's first token is left out.
+    """Distribution function of the token latency, one curve per run, without the first token of each request.
 
-    The x axis shows every token. It is logarithmic when the slowest took more than 20 times as long as the fastest.
-    Runs that did not complete say so in the legend; runs without a token to show have no curve.
+    The x axis shows every token. It is logarithmic if the slowest token took more than 20 times as long as the fastest.
+    The legend marks runs that did not complete. Runs without tokens have no curve.
     """
     with styled():
         labels, tokens = _labels(result), later_tokens(result)
@@ -55,29 +55,31 @@ def draw_shares(
     *,
     above: bool = False,
 ) -> list[Line2D]:
-    """The share of tokens that came within a time or, on a logarithmic axis, took longer: a step curve per label.
+    """Draw distribution functions as step curves, one per label, and set scales and axis labels.
 
     Args:
-        axes: where to draw; gets its scales and labels.
-        curves: times in seconds by label.
-        styles: of the lines, by label.
-        above: show the share of those that took longer.
+        axes: axes to draw on.
+        curves: times by label [s].
+        styles: line styles by label.
+        above: draw the complement, the share of larger values, on a logarithmic axis.
 
     Returns:
-        A line per label, empty where there is no token.
+        A line per label; empty if the label has no times.
     """
-    known = [each for each in curves.values() if len(each)]
+    known = [times for times in curves.values() if len(times)]
     unit_s, unit = 1.0, ""
     if known:
         unit_s, name = set_latency_scale(axes, *_ends(known))
         unit = f" [{name}]"
     else:
-        axes.text(0.5, 0.5, "no token followed another", transform=axes.transAxes, ha="center", va="center")
+        axes.text(
+            0.5, 0.5, "no token after the first one", transform=axes.transAxes, ha="center", va="center"
+        )
         axes.set_xticks([])
     axes.set_xlabel(f"Time per output token{unit}")
     lines = []
-    for label, each in curves.items():
-        x, y = _steps(np.sort(each.to_numpy(dtype=np.float64)), above=above)
+    for label, times in curves.items():
+        x, y = _steps(np.sort(times.to_numpy(dtype=np.float64)), above=above)
         lines += axes.plot(x / unit_s, y, drawstyle="steps-post", **styles[label])
     if not above:
         axes.set_ylim(0.0, 1.02)
@@ -89,16 +91,16 @@ def draw_shares(
 
 
 def _ends(known: "Sequence[pd.Series[float]]") -> tuple[float, float]:
-    return min(float(each.min()) for each in known), max(float(each.max()) for each in known)
+    return min(float(times.min()) for times in known), max(float(times.max()) for times in known)
 
 
 def _steps(
     times: npt.NDArray[np.float64], *, above: bool
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Where a curve steps and its shares from there on; of many steps `_MOST_STEPS`, which look like all of them.
+    """Positions and values of the steps of a curve, reduced to `_MOST_STEPS` without a visible difference.
 
-    Shares within a time are kept at even distances. Of those above, on a logarithmic axis, the last are the longest
-    steps, so that distances from the end rise in proportion.
+    Kept steps are equidistant in the share. For the complement, which has a logarithmic axis, their distances from the
+    last step grow geometrically.
     """
     count = len(times)
     if not count:
@@ -110,16 +112,16 @@ def _steps(
         ranks = np.linspace(0, count - 1, _MOST_STEPS).astype(np.int64)
     within = np.searchsorted(times, times[ranks], side="right") / count
     x, y = np.append(times[0], times[ranks]), np.append(0.0, within)
-    # The last token has none above it, and no place on a logarithmic axis.
+    # The share above the last token is 0, which a logarithmic axis cannot show.
     return (x, np.where(y < 1.0, 1.0 - y, np.nan)) if above else (x, y)
 
 
 def _labels(result: Result) -> dict[str, str]:
-    """What the legend says of each run."""
+    """Legend label of each run."""
     labels = {}
     for row in result.runs.to_dict("records"):
-        ended = "" if row["status"] == "complete" else f" ({row['status']} after {_tokens(row['tokens'])})"
-        labels[row["run"]] = literal(f"{row['run']}{ended}")
+        ending = "" if row["status"] == "complete" else f" ({row['status']} after {_tokens(row['tokens'])})"
+        labels[row["run"]] = literal(f"{row['run']}{ending}")
     return labels
 
 
@@ -128,6 +130,6 @@ def _tokens(count: int) -> str:
 
 
 def _rows(labels: dict[str, str]) -> int:
-    """Rows of the legend, where the longest label decides how many stand side by side."""
+    """Rows of the legend; the longest label determines the number of columns."""
     longest = max(map(len, labels.values()), default=0)
     return math.ceil(len(labels) / max(1, min(3, 90 // (longest + 9))))

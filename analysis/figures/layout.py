@@ -1,4 +1,4 @@
-"""The house style of the figures: sizes, grids of panels, one look per policy."""
+"""Common layout of figures: sizes, grids of panels, legends."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -17,16 +17,16 @@ from headway.analysis.figures.axes import LOG_FROM_RATIO, log_ticks
 from headway.analysis.figures.style import literal, styled
 
 COLOURS = "cividis"
-"""The scale of heat maps, made for readers with any colour vision (Nuñez, Anderton and Renslow, PLoS ONE 13, 2018)."""
+"""Colour map of heat maps, suitable for colour-blind readers (Nuñez, Anderton and Renslow, PLoS ONE 13, 2018)."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """What a figure is made for.
+    """Size of a figure; its height depends on its content.
 
     Attributes:
-        width_in: its width in inches; its height follows from what it shows.
-        font_pt: size of its letters in points.
+        width_in: width [in].
+        font_pt: font size [pt].
     """
 
     width_in: float
@@ -34,7 +34,7 @@ class Size:
 
     @property
     def line_in(self) -> float:
-        """Height of a line of text in inches."""
+        """Height of a line of text [in]."""
         return 1.7 * self.font_pt / 72.0
 
 
@@ -45,7 +45,7 @@ SLIDE = Size(10.0, 14.0)
 
 @contextmanager
 def lettered(size: Size) -> Iterator[None]:
-    """The style of all figures, with letters of this size."""
+    """Apply the common style with this font size."""
     with styled(), mpl.rc_context({"font.size": size.font_pt, "axes.titlesize": "medium"}):
         yield
 
@@ -58,7 +58,7 @@ def new_figure(size: Size, height_in: float) -> Figure:
 def panels(
     size: Size, titles: Sequence[str], height_in: float, *, legend: Sequence[str] = (), **shared: Any
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with a titled panel each, at most three side by side, each so high, and room for a legend."""
+    """A figure with a panel of height `height_in` per title, at most three per row, and room for a legend."""
     columns = min(len(titles), 2 if size.width_in / size.font_pt < 0.8 else 3)
     if len(titles) == 4:
         columns = 2
@@ -70,39 +70,39 @@ def panels(
         axes.set_title(literal(shortened(title, int(110 / columns))), loc="left")
     for axes in grid[len(titles) :]:
         axes.set_axis_off()
-    # The panel above an empty place is the last of its column.
+    # A panel above an empty place is the last of its column and needs tick labels.
     for axes in grid[len(titles) - columns : len(titles)]:
         axes.tick_params(labelbottom=True)
     return figure, grid[: len(titles)]
 
 
 def label_below(axes: Sequence[Axes], text: str) -> None:
-    """Name the x axis under the last panel of each column."""
-    lowest = {one.get_subplotspec().colspan.start: one for one in axes}  # type: ignore[union-attr]
-    for one in lowest.values():
-        one.set_xlabel(text)
+    """Label the x axis of the last panel of each column."""
+    lowest = {panel.get_subplotspec().colspan.start: panel for panel in axes}  # type: ignore[union-attr]
+    for panel in lowest.values():
+        panel.set_xlabel(text)
 
 
 def label_left(axes: Sequence[Axes], text: str) -> None:
-    """Name the y axis of the first panel of each row."""
-    for one in axes:
-        if one.get_subplotspec().colspan.start == 0:  # type: ignore[union-attr]
-            one.set_ylabel(text)
+    """Label the y axis of the first panel of each row."""
+    for panel in axes:
+        if panel.get_subplotspec().colspan.start == 0:  # type: ignore[union-attr]
+            panel.set_ylabel(text)
 
 
 def legend_columns(size: Size, labels: Sequence[str]) -> int:
-    """How many labels stand side by side below a figure."""
+    """Number of columns of the legend below a figure."""
     letters = 150 * size.width_in / size.font_pt / 1.25
     return max(1, min(4, int(letters / (max(map(len, labels), default=1) + 9))))
 
 
 def legend_rows(size: Size, labels: Sequence[str]) -> int:
-    """Lines that the legend takes."""
+    """Number of rows of the legend."""
     return math.ceil(len(labels) / legend_columns(size, labels))
 
 
 def add_legend(figure: Figure, size: Size, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """Name the looks below the figure."""
+    """Add a legend below the figure."""
     figure.legend(
         handles,
         [literal(label) for label in labels],
@@ -114,14 +114,14 @@ def add_legend(figure: Figure, size: Size, handles: Sequence[Any], labels: Seque
 
 
 def finish(figure: Figure, size: Size) -> Figure:
-    """Give ticks that are made later, when the figure is saved, the letters of the others."""
+    """Set the font size of ticks, which matplotlib creates when it saves the figure."""
     for axes in figure.axes:
         axes.tick_params(labelsize=size.font_pt * 0.9)
     return figure
 
 
 def note(axes: Axes, text: str) -> Axes:
-    """Say in an empty panel why it is empty."""
+    """Write the reason into an empty panel."""
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center")
     axes.set_xticks([])
     axes.set_yticks([])
@@ -129,7 +129,7 @@ def note(axes: Axes, text: str) -> Axes:
 
 
 def log_if_wide(axes: Axes, low: float, high: float) -> None:
-    """A logarithmic y axis with plain numbers where values are far apart."""
+    """Make the y axis logarithmic if the values span a wide range."""
     if not 0.0 < low * LOG_FROM_RATIO < high:
         axes.set_ylim(bottom=0.0)
         return
@@ -138,9 +138,9 @@ def log_if_wide(axes: Axes, low: float, high: float) -> None:
 
 
 def policies_in(*columns: "pd.Series[Any]") -> list[str]:
-    """All labels of some columns in their order; categories are labels also where no row has them.
+    """All labels of some columns in their order, including categories without rows.
 
-    A policy without a token keeps its place and its colour.
+    So a policy without tokens keeps its position and colour.
     """
     labels: dict[str, None] = {}
     for column in columns:
@@ -150,13 +150,13 @@ def policies_in(*columns: "pd.Series[Any]") -> list[str]:
 
 
 def thinned(values: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.float64]:
-    """So many of some values at most, at even distances; always the first and the last."""
-    kept = np.unique(np.linspace(0, len(values) - 1, min(len(values), most)).astype(np.int64))
-    return values[kept]
+    """At most `most` equidistant values, including the first and the last."""
+    indices = np.unique(np.linspace(0, len(values) - 1, min(len(values), most)).astype(np.int64))
+    return values[indices]
 
 
 def shortened(text: str, letters: int) -> str:
-    """A text without its middle where it would reach into another: names differ at their ends."""
+    """A text of at most `letters` letters: the middle is replaced, because names usually differ at their ends."""
     if len(text) <= letters:
         return text
     tail = letters // 2

@@ -1,4 +1,4 @@
-"""Where blocks live over time, and what moving them took."""
+"""Placements over time, and migrations."""
 
 import math
 import re
@@ -35,14 +35,14 @@ _HEAD = re.compile(r"L(\d+)\.head(\d+)")
 def placement_figure(
     placements: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE, *, first: Sequence[str] = ()
 ) -> Figure:
-    """Which device each head lives on: a panel per run, a line per head, first layer on top, tokens from left to right.
+    """Device of each head by token: a panel per run, a row per head, the first layer on top.
 
     Args:
-        placements: rows with `policy`, `run`, `request`, `token`, `block` and `device`; blocks other than heads are not
-            shown.
+        placements: rows with `policy`, `run`, `request`, `token`, `block` and `device`; blocks other than heads are
+            ignored.
         tokens: rows with `run`, `request` and `token`, in the order in which they were generated.
-        size: what the figure is made for.
-        first: devices that have the first colours, whether they hold a head or not, as in a figure beside this one.
+        size: width and font size.
+        first: devices with the first colours, for the same colours as in another figure.
     """
     heads = placements[placements["block"].str.fullmatch(_HEAD)]
     runs = heads.drop_duplicates("run").set_index("run")["policy"]
@@ -54,9 +54,9 @@ def placement_figure(
             return finish(figure, size)
         figure, axes = panels(size, list(runs), 0.28 * size.width_in, legend=devices, sharey=True)
         colours = device_colours(len(devices))
-        for one, run in zip(axes, runs.index, strict=True):
-            table = _homes(heads[heads["run"] == run], tokens[tokens["run"] == run], devices)
-            one.imshow(
+        for panel, run in zip(axes, runs.index, strict=True):
+            table = _device_numbers(heads[heads["run"] == run], tokens[tokens["run"] == run], devices)
+            panel.imshow(
                 table,
                 aspect="auto",
                 interpolation="nearest",
@@ -64,7 +64,7 @@ def placement_figure(
                 vmin=-0.5,
                 vmax=len(devices) - 0.5,
             )
-            one.grid(visible=False)
+            panel.grid(visible=False)
         label_below(axes, "Tokens, one after another")
         label_left(axes, "Heads, layer by layer")
         add_legend(figure, size, [Patch(color=colour) for colour in colours], devices)
@@ -72,12 +72,12 @@ def placement_figure(
 
 
 def device_colours(count: int) -> list[tuple[float, float, float]]:
-    """A colour per device: distinct for up to ten, a scale from dark to light beyond."""
+    """A colour per device: distinct colours for up to ten, otherwise a scale from dark to light."""
     palette = "colorblind" if count <= 10 else "viridis"
     return [(red, green, blue) for red, green, blue in sns.color_palette(palette, count)]
 
 
-def _homes(heads: pd.DataFrame, tokens: pd.DataFrame, devices: list[str]) -> npt.NDArray[np.float64]:
+def _device_numbers(heads: pd.DataFrame, tokens: pd.DataFrame, devices: list[str]) -> npt.NDArray[np.float64]:
     """Number of the device of each head at each token, shape (heads, tokens)."""
     order = list(zip(tokens["request"], tokens["token"], strict=True))
     changes = heads.assign(device=heads["device"].map({name: i for i, name in enumerate(devices)}))
@@ -86,17 +86,17 @@ def _homes(heads: pd.DataFrame, tokens: pd.DataFrame, devices: list[str]) -> npt
     )
     if order:
         table = table.reindex(columns=pd.MultiIndex.from_tuples(order)).ffill(axis=1)
-    homes: npt.NDArray[np.float64] = table.loc[sorted(table.index, key=_natural)].to_numpy(dtype=np.float64)
-    return homes
+    numbers: npt.NDArray[np.float64] = table.loc[sorted(table.index, key=_natural)].to_numpy(dtype=np.float64)
+    return numbers
 
 
 def migration_figure(migrations: pd.DataFrame, policies: list[str], size: Size = PAGE) -> Figure:
-    """Bytes moved between devices over time, added up, a line per policy; each step is a decision that moved blocks.
+    """Cumulative bytes moved between devices over time, a line per policy.
 
     Args:
         migrations: rows with `policy`, `run`, `start_s`, `duration_s` and `size_bytes`.
-        policies: all that ran, also those that moved nothing.
-        size: what the figure is made for.
+        policies: all policies, including those without migrations.
+        size: width and font size.
     """
     unit_bytes, unit = byte_unit(_most(migrations))
     with lettered(size):
@@ -134,7 +134,7 @@ def _most(migrations: pd.DataFrame) -> float:
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Names in the order of the numbers in them."""
+    """Sort key that orders names by the numbers in them."""
     return [
         (0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part
     ]

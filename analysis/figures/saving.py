@@ -1,4 +1,4 @@
-"""Figures as files: SVG and PNG, equal figures in equal bytes."""
+"""Save figures as SVG and PNG. Equal figures give equal bytes."""
 
 from pathlib import Path
 
@@ -7,16 +7,16 @@ from matplotlib.figure import Figure
 from headway.analysis.figures.style import styled
 
 METADATA: dict[str, dict[str, None]] = {".svg": {"Date": None, "Creator": None}, ".png": {"Software": None}}
-"""The kinds of image files, with what matplotlib is not to say about itself in each."""
+"""Suffixes of image files, and the metadata that matplotlib must omit."""
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> None:
-    """Write `<name>.svg` and `<name>.png` into a folder; equal figures give equal bytes."""
+    """Write `<name>.svg` and `<name>.png` into a folder."""
     for suffix in METADATA:
         save_as(figure, folder / f"{name}{suffix}")
 
 
 def save_as(figure: Figure, path: Path) -> None:
-    """Write a file whose suffix is one of `METADATA`; equal figures give equal bytes."""
+    """Write a file with a suffix of `METADATA`."""
     with styled():
         figure.savefig(path, metadata=METADATA[path.suffix], dpi=150 if path.suffix == ".png" else "figure")

@@ -1,4 +1,4 @@
-"""The look of all figures: colours and line styles of runs, and labels shown as they are."""
+"""Common style of figures: colours and line styles of runs, and literal labels."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,11 +19,11 @@ _DASHES = (
     (0, (8, 1.5, 3, 1.5)),
     (0, (2, 0.8, 1, 0.8)),
 )
-"""Seven line styles beside ten colours: seventy runs before a pair repeats, and any two neighbours differ in both."""
+"""Seven line styles and ten colours: 70 combinations, and consecutive runs differ in both."""
 
 
 def looks(labels: Iterable[str], *first: Any) -> dict[str, dict[str, Any]]:
-    """Colour and line style of each label, distinct in both from its neighbours'; `first` are the first's colours."""
+    """Colour and line style of each label; consecutive labels differ in both. `first`: colours of the first labels."""
     pairs = zip(chain(first, cycle(sns.color_palette("colorblind"))), cycle(_DASHES), strict=False)
     return {
         label: {"color": colour, "linestyle": dash, "linewidth": 1.5}
@@ -33,7 +33,7 @@ def looks(labels: Iterable[str], *first: Any) -> dict[str, dict[str, Any]]:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """The look of all figures, whatever a user's matplotlibrc says; element ids in SVG come from a fixed salt."""
+    """Apply the common style instead of the user's matplotlibrc, with reproducible element ids in SVG."""
     with mpl.rc_context():
         mpl.rcdefaults()
         look: dict[Any, Any] = dict(sns.axes_style("whitegrid"))
@@ -42,8 +42,8 @@ def styled() -> Iterator[None]:
 
 
 def literal(text: str) -> str:
-    """Text that matplotlib shows as it is: `$` would begin a formula, and a leading `_` would hide the label.
+    """Text that matplotlib shows unchanged. Otherwise `$` starts a formula, and a leading `_` hides the label.
 
-    Control characters, which no SVG may hold, are written as escapes.
+    Control characters, which SVG does not allow, become escape sequences.
     """
     return (" " if text.startswith("_") else "") + visible(text).replace("$", r"\$")

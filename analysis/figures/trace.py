@@ -1,4 +1,4 @@
-"""A recorded trace as a figure."""
+"""Figure of a recorded trace."""
 
 import numpy as np
 import seaborn as sns
@@ -10,16 +10,16 @@ from headway.analysis.statistics.recordings import UNITS, title, values_and_weig
 from headway.traces import Recording
 
 _MOST_VALUES = 2000
-"""A curve of more is averaged to so many: the eye sees no more, and the file grows."""
+"""Most values per curve: longer traces are averaged, because more values are invisible and enlarge the file."""
 
 _MOST_STEPS = 1_000_000
 
 _TIME_UNITS = ((259_200.0, 86_400.0, "d"), (10_800.0, 3600.0, "h"), (600.0, 60.0, "min"), (0.0, 1.0, "s"))
-"""From which length on time is shown in which unit."""
+"""Time units: smallest length of the recording [s], length of the unit [s], name."""
 
 
 def trace_figure(name: str, recording: Recording) -> Figure:
-    """The values over time, and beside them for which share of the time they are at most so large."""
+    """The values over time, and their distribution function weighted by time."""
     step_s = recording.window_s
     if len(recording.trace.values) > _MOST_VALUES or recording.length_s > _MOST_STEPS * step_s > 0.0:
         step_s = max(step_s, recording.length_s / _MOST_VALUES)

@@ -1,1 +1,1 @@
-"""Files and folders that appear whole or not at all. Nothing here draws: campaign workers import it."""
+"""Files and folders that appear whole or not at all. Campaign workers import it, so it imports no matplotlib."""

@@ -1,8 +1,8 @@
-"""Folders that exist while a process fills them, and are exchanged for older ones in one step.
+"""Temporary folders with a lock, and the exchange of two folders in one step.
 
-A process holds a lock of the kernel on each of its folders (`flock`), which ends with it, however it ends. So a folder
-of this kind without a lock is what a killed process left, and is removed by whoever makes the next one of its name.
-Where a file system has no such locks nothing is removed.
+A process holds a lock of the kernel (`flock`) on each of its temporary folders. The lock ends with the process, also
+when it is killed. So a temporary folder without a lock belongs to no process, and the next process that makes one of
+the same name removes it. On file systems without such locks nothing is removed.
 """
 
 import ctypes
@@ -21,10 +21,10 @@ _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Let two existing paths of one file system change places in one step; False where the system cannot (Linux can).
+    """Exchange two existing paths of one file system in one step; False if the system cannot (Linux can).
 
     Raises:
-        OSError: the system refuses it.
+        OSError: the system refuses to.
     """
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if renameat2 is None:
@@ -38,19 +38,19 @@ def exchange(one: Path, other: Path) -> bool:
 
 
 def make_folder(parent: Path, prefix: str, suffix: str = "") -> tuple[Path, int]:
-    """A new empty folder, and the descriptor that holds its lock.
+    """Make an empty folder; return its path and the descriptor that holds its lock.
 
     Args:
         parent: the folder in which it is made.
-        prefix: begins its name; eight letters follow.
-        suffix: ends its name.
+        prefix: start of its name; eight letters follow.
+        suffix: end of its name.
 
     Raises:
-        OSError: the system refuses it.
+        OSError: the system refuses to.
     """
     while True:
         path = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=parent))
-        # Until it is locked, another process may take it for one that was left, and remove it.
+        # Until it is locked, another process may remove it as a folder of a killed process.
         with suppress(FileNotFoundError):
             lock = os.open(path, os.O_RDONLY)
             with suppress(OSError):  # a file system without locks
@@ -61,10 +61,10 @@ def make_folder(parent: Path, prefix: str, suffix: str = "") -> tuple[Path, int]
 
 
 def remove_folder(path: Path, lock: int) -> None:
-    """Remove what `make_folder` made.
+    """Remove a folder of `make_folder`, and release its lock.
 
     Raises:
-        OSError: the system refuses it.
+        OSError: the system refuses to.
     """
     try:
         shutil.rmtree(path)
@@ -75,16 +75,18 @@ def remove_folder(path: Path, lock: int) -> None:
 def remove_left(
     parent: Path, prefix: str, suffix: str = "", rescue: Callable[[Path], None] | None = None
 ) -> None:
-    """Remove the folders that `make_folder` made for this user in processes that are gone.
+    """Remove the folders that processes of this user made with `make_folder` before they were killed.
+
+    Folders that cannot be removed stay.
 
     Args:
-        parent: as there.
-        prefix: as there.
-        suffix: as there.
-        rescue: is called with each of them before it is removed.
+        parent: as in `make_folder`.
+        prefix: as in `make_folder`.
+        suffix: as in `make_folder`.
+        rescue: called with each folder before it is removed.
 
     Raises:
-        OSError: `parent` cannot be read. What cannot be removed is in nobody's way, and stays.
+        OSError: `parent` cannot be read.
     """
     name = re.compile(re.escape(prefix) + "[a-z0-9_]{8}" + re.escape(suffix))
     for path in [path for path in parent.iterdir() if name.fullmatch(path.name)]:

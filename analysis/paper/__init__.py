@@ -1,6 +1,6 @@
-"""The experiments of *Large Language Model Partitioning for Low-Latency Inference at the Edge*, done again.
+"""Reproduction of *Large Language Model Partitioning for Low-Latency Inference at the Edge* (arXiv 2505.02533).
 
-`worlds` draws the worlds of arXiv 2505.02533, `optimality_gap` measures each decision against the exact optimum, `runs`
-runs all policies in all worlds on several processes, `experiments` says which, and `tables`, `figures` and `page` show
-what came out. `headway paper` is the command for it; `docs/paper.md` is the page.
+`worlds` draws the worlds of the paper, `experiments` defines the cases, `runs` runs all policies in all worlds on
+several processes, `optimality_gap` compares decisions with the exact optimum, and `tables`, `figures` and `page`
+present the results. The command is `headway paper`; the results are in `docs/paper.md`.
 """

@@ -1,4 +1,4 @@
-"""What is run: small worlds beside the optimum, 25 devices over 1000 tokens, and one assumption at a time changed."""
+"""The experiments: small worlds compared with the optimum, 25 devices over 1000 tokens, and changed assumptions."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
@@ -29,21 +29,21 @@ POLICIES = (
 """All policies of the comparisons, in the order in which tables and figures show them."""
 
 SHARDED = tuple(map(_choice, ("resource-aware", "galaxy", "single")))
-"""Those that know what to do with shards, and one that shows what it is without."""
+"""Two policies that use shards, and `single` as a baseline."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How much of everything is run.
+    """Numbers of worlds and tokens.
 
     Attributes:
-        small_worlds: worlds per number of devices and shape.
-        small_tokens: tokens in each of them.
+        small_worlds: worlds per number of devices and model.
+        small_tokens: tokens per small world.
         shapes: models of the small worlds.
-        medium_worlds: worlds of 25 devices.
-        medium_tokens: tokens in each of them.
+        medium_worlds: worlds with 25 devices.
+        medium_tokens: tokens per medium world.
         other_worlds: worlds per changed assumption.
-        other_tokens: tokens in each of them.
+        other_tokens: tokens per world with a changed assumption.
     """
 
     small_worlds: int
@@ -60,21 +60,21 @@ QUICK = Scale(4, 5, SHAPES[1:3], 2, 60, 2, 10)
 
 
 def chosen(name: str) -> tuple[Experiment, ...]:
-    """The experiments that a user means.
+    """The experiments with a name, or all.
 
     Raises:
-        InputError: there is none of this name.
+        InputError: no experiment has this name.
     """
     if name == "all":
         return EXPERIMENTS
-    found = tuple(experiment for experiment in EXPERIMENTS if experiment == name)
-    if not found:
+    matches = tuple(experiment for experiment in EXPERIMENTS if experiment == name)
+    if not matches:
         raise InputError("experiment", shown(name), one_of(name, (*EXPERIMENTS, "all")))
-    return found
+    return matches
 
 
 def scale(quick: bool) -> Scale:
-    """How much to run."""
+    """The full or the quick scale."""
     return QUICK if quick else FULL
 
 
@@ -84,12 +84,12 @@ def cases(experiment: Experiment, scale: Scale) -> tuple[Case, ...]:
 
 
 def small(scale: Scale) -> tuple[Case, ...]:
-    """3, 4 and 5 devices, a few tokens, every decision beside the exact optimum."""
+    """3, 4 and 5 devices, a few tokens; every decision is compared with the exact optimum."""
     return tuple(
         Case(
             variant=f"{devices} devices, {shape}",
             world=World(devices=devices, shape=shape, tokens=scale.small_tokens),
-            # Other seeds for every shape: worlds that are put together in a table share no device.
+            # Different seeds per model, so that worlds in the same table row are independent.
             seeds=tuple(range(number * scale.small_worlds, (number + 1) * scale.small_worlds)),
             choices=POLICIES,
         )
@@ -104,15 +104,20 @@ def medium(scale: Scale) -> tuple[Case, ...]:
     seeds = tuple(range(scale.medium_worlds))
     return (
         Case(
-            variant="25 devices", world=world, seeds=seeds, choices=POLICIES, every_token=True, judge_every=10
+            variant="25 devices",
+            world=world,
+            seeds=seeds,
+            choices=POLICIES,
+            every_token=True,
+            compare_every=10,
         ),
     )
 
 
 def sensitivity(scale: Scale) -> tuple[Case, ...]:
-    """25 devices, with one assumption at a time changed; then shards, on devices without load from others.
+    """25 devices with one changed assumption per case; then shards, on devices without background load.
 
-    Scarce memory is also tried with few devices, since that is what head-wise placement is meant for.
+    Scarce memory is also tested with few devices, because head-wise placement is designed for it.
     """
     base = World(devices=25, tokens=scale.other_tokens)
     changed = {
@@ -134,7 +139,7 @@ def sensitivity(scale: Scale) -> tuple[Case, ...]:
     }
     seeds = tuple(range(scale.other_worlds))
     plain = [
-        Case(variant=name, world=world, seeds=seeds, choices=POLICIES, judge_every=5)
+        Case(variant=name, world=world, seeds=seeds, choices=POLICIES, compare_every=5)
         for name, world in changed.items()
     ]
     idle = replace(base, load=0.0, memory_load=0.0)
@@ -144,7 +149,7 @@ def sensitivity(scale: Scale) -> tuple[Case, ...]:
             world=replace(idle, ffn_shards=shards, sharded=sharded),
             seeds=seeds,
             choices=SHARDED,
-            judge_every=0,
+            compare_every=0,
         )
         for sharded in (False, True)
         for shards in (1, 4, 16)
@@ -153,5 +158,5 @@ def sensitivity(scale: Scale) -> tuple[Case, ...]:
 
 
 def shard_variant(shards: int, sharded: bool) -> str:
-    """What a case with shards is called."""
+    """Name of a case with shards."""
     return f"{shards} FFN shards, projection {'with the heads' if sharded else 'in one place'}"

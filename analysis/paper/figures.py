@@ -1,4 +1,4 @@
-"""What the experiments came to, as figures. Every policy has the same colour and line style in all of them."""
+"""Results of the experiments as figures. Each policy has one colour and line style in all figures."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,18 +15,18 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from headway.analysis.paper.experiments import POLICIES, shard_variant
 from headway.analysis.paper.runs import SLOWEST, Tables
 from headway.analysis.paper.tables import BEST, ORDER, OURS, decision_gaps, ratios
-from headway.analysis.statistics import Interval, bootstrap
+from headway.analysis.statistics import Interval, median_interval
 
 _CLAIMED_GAP = (15.0, 20.0)
 _CLAIMED_SPEEDUP = (9.0, 10.0)
 _CURVES = (OURS, BEST, "static", "galaxy", "single", "edgeshard", "greedy", "dynamic-layer", "slowest-device")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 _SMOOTHED_OVER = 25
-"""Curves over tokens show the median over worlds, averaged over so many tokens."""
+"""Tokens of the moving average in curves over tokens, which show medians over worlds."""
 
 
 def small(tables: Tables) -> dict[str, Figure]:
-    """The gap to the optimum, per decision and per run."""
+    """Gap to the optimum per decision and per run."""
     gaps = decision_gaps(tables.decisions)
     totals = ratios(tables.runs, BEST)
     totals["gap"] = totals["ratio"] - 1.0
@@ -45,7 +45,7 @@ def small(tables: Tables) -> dict[str, Figure]:
 
 
 def medium(tables: Tables) -> dict[str, Figure]:
-    """Delay and memory over tokens, the delays' distribution, and how many times faster."""
+    """Delay and memory over tokens, distribution of delays, and speed-ups."""
     return {
         "paper-medium-delay": _over_tokens(tables.tokens, "delay_s", 1.0, "Delay of a token [s]", log=True),
         "paper-medium-cdf": _distribution(tables.tokens),
@@ -57,7 +57,7 @@ def medium(tables: Tables) -> dict[str, Figure]:
 
 
 def sensitivity(tables: Tables) -> dict[str, Figure]:
-    """Ratios under changed assumptions, and speed-ups with shards."""
+    """Delay ratios under changed assumptions, and speed-ups with shards."""
     sharded = tables.runs["variant"].str.contains("FFN shards")
     return {
         "paper-sensitivity": _assumptions(ratios(tables.runs[~sharded], OURS)),
@@ -104,14 +104,14 @@ def _distribution(tokens: pd.DataFrame) -> Figure:
 
 
 def _speedup(totals: pd.DataFrame) -> Figure:
-    """One dot per world."""
-    shown = [policy for policy in ORDER if policy != OURS]
+    """Delay ratios to `resource-aware`, one dot per world."""
+    others = [policy for policy in ORDER if policy != OURS]
     with _style():
         figure = Figure(figsize=(8.0, 4.2), layout="constrained")
         axes = figure.subplots()
         axes.axvspan(*_CLAIMED_SPEEDUP, color="0.88", zorder=0)
         axes.axvline(1.0, color="0.4", linewidth=1.0)
-        for row, policy in enumerate(shown):
+        for row, policy in enumerate(others):
             ratio = totals["ratio"][totals["policy"] == policy].dropna().to_numpy()
             height = row + np.linspace(-0.25, 0.25, max(2, len(ratio)))[: len(ratio)]
             axes.plot(ratio, height, ".", color=_look(policy)["color"], alpha=0.6, markersize=6)
@@ -119,7 +119,7 @@ def _speedup(totals: pd.DataFrame) -> Figure:
                 axes.plot([np.median(ratio)] * 2, [row - 0.35, row + 0.35], color="black", linewidth=1.6)
         axes.set_xscale("log")
         _plain_ticks(axes.xaxis)
-        axes.set_yticks(range(len(shown)), shown)
+        axes.set_yticks(range(len(others)), others)
         axes.invert_yaxis()
         axes.set_xlabel("Total delay over that of resource-aware (dot: world, bar: median, grey: 9–10)")
     return figure
@@ -135,10 +135,10 @@ def _assumptions(totals: pd.DataFrame) -> Figure:
         axes.axvline(1.0, color="0.4", linewidth=1.0)
         for number, policy in enumerate(compared):
             rows = totals[totals["policy"] == policy]
-            found = {v: _interval(rows["ratio"][rows["variant"] == v]) for v in variants}
+            intervals = {v: _interval(rows["ratio"][rows["variant"] == v]) for v in variants}
             _bars(
                 axes,
-                {row: found[v] for row, v in enumerate(variants)},
+                {row: intervals[v] for row, v in enumerate(variants)},
                 (number - 1.5) * 0.17,
                 policy,
                 _look(policy)["color"],
@@ -147,7 +147,7 @@ def _assumptions(totals: pd.DataFrame) -> Figure:
             if not (
                 totals["ratio"][(totals["variant"] == variant) & totals["policy"].isin(compared)] > 0.0
             ).any():
-                axes.text(1.05, row, "no world in which both came to the end", va="center", color="0.4")
+                axes.text(1.05, row, "no world in which both completed", va="center", color="0.4")
         axes.set_xscale("log")
         _plain_ticks(axes.xaxis)
         axes.set_yticks(range(len(variants)), variants)
@@ -158,7 +158,7 @@ def _assumptions(totals: pd.DataFrame) -> Figure:
 
 
 def _sharding(runs: pd.DataFrame) -> Figure:
-    """Speed-up over the fastest device alone, beside its bound."""
+    """Speed-up over the fastest device alone, and its bound."""
     done = runs["delay_s"].where(runs["status"] == "complete")
     rows = runs.assign(speedup=runs["alone_s"] / done, bound=runs["alone_s"] / runs["bound_s"])
     shards = (1, 4, 16)
@@ -176,7 +176,7 @@ def _sharding(runs: pd.DataFrame) -> Figure:
             ):
                 here = rows[rows["policy"] == policy]
                 values = [_interval(here[column][here["variant"] == v]) for v in variants]
-                heights = [np.nan if found is None else found.value for found in values]
+                heights = [np.nan if interval is None else interval.value for interval in values]
                 colour = "0.75" if column == "bound" else _look(policy)["color"]
                 at = np.arange(3) + (number - 1.5) * 0.2
                 axes.bar(at, heights, 0.2, color=colour, label=label if not sharded else None)
@@ -193,28 +193,30 @@ def _sharding(runs: pd.DataFrame) -> Figure:
 def _dots(axes: Axes, rows: pd.DataFrame, group: str, value: str) -> None:
     """Medians with intervals, one row per policy and one colour per group."""
     groups = list(dict.fromkeys(rows[group]))
-    shown = [policy for policy in ORDER if policy in set(rows["policy"])]
+    present = [policy for policy in ORDER if policy in set(rows["policy"])]
     colours = sns.color_palette("colorblind")
     for number, name in enumerate(groups):
         here = rows[rows[group] == name]
-        found = {row: _interval(here[value][here["policy"] == policy]) for row, policy in enumerate(shown)}
-        _bars(axes, found, (number - (len(groups) - 1) / 2) * 0.22, name, colours[number])
-    axes.set_yticks(range(len(shown)), shown)
-    axes.set_ylim(len(shown) - 0.5, -0.5)
+        intervals = {
+            row: _interval(here[value][here["policy"] == policy]) for row, policy in enumerate(present)
+        }
+        _bars(axes, intervals, (number - (len(groups) - 1) / 2) * 0.22, name, colours[number])
+    axes.set_yticks(range(len(present)), present)
+    axes.set_ylim(len(present) - 0.5, -0.5)
 
 
 def _bars(axes: Axes, by_row: dict[int, Interval | None], offset: float, label: str, colour: object) -> None:
-    """Dots with horizontal error bars; nothing where there is no value."""
-    present = [(row, found) for row, found in by_row.items() if found is not None]
-    values = [found.value for _, found in present]
-    ends = [[f.value - f.low for _, f in present], [f.high - f.value for _, f in present]]
+    """Dots with horizontal error bars, for rows with a value."""
+    present = [(row, interval) for row, interval in by_row.items() if interval is not None]
+    values = [interval.value for _, interval in present]
+    ends = [[i.value - i.low for _, i in present], [i.high - i.value for _, i in present]]
     look: dict[str, Any] = {"color": colour, "fmt": "o", "markersize": 4.5, "linewidth": 1.6}
     axes.errorbar(values, [row + offset for row, _ in present], xerr=ends, label=label, **look)
 
 
 def _interval(values: "pd.Series[float]") -> Interval | None:
     present = values[np.isfinite(values)]
-    return bootstrap(present) if len(present) else None
+    return median_interval(present) if len(present) else None
 
 
 def _look(policy: str) -> dict[str, Any]:
@@ -229,7 +231,7 @@ def _look(policy: str) -> dict[str, Any]:
 
 
 def _plain_ticks(axis: Any) -> None:
-    """Numbers as they are at 1, 2, 5, 10 of a logarithmic axis."""
+    """Plain numbers at 1, 2, 5, 10, ... on a logarithmic axis."""
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=20))
     plain: Callable[[float, int | None], str] = lambda value, _: f"{value:,.10g}"  # noqa: E731
     axis.set_major_formatter(FuncFormatter(plain))

@@ -1,8 +1,8 @@
-"""What a policy decides, beside what the best decision would have been at that moment.
+"""Comparison of each decision of a policy with the optimal decision.
 
-The cleanest sense of "within x % of the optimum": both start from the same placement, see the same observation and are
-judged by the same prediction. Whole runs cannot say it, for the optimum of each interval is myopic too: a run of best
-decisions may end up slower than another.
+The most precise meaning of "within x % of the optimum": both decisions start from the same placement, use the same
+observation, and are compared by the same prediction. A comparison of whole runs is less precise, because the optimum of
+each interval is myopic: a run of optimal decisions may be slower than another run.
 """
 
 import time
@@ -15,13 +15,13 @@ from headway.simcore import Decision, Infeasible, IntArray, Observation, Placeme
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """One decision beside the optimum of the same observation.
+class Comparison:
+    """A decision and the optimum for the same observation.
 
     Attributes:
-        token: tokens generated before it.
-        predicted_s: D_T + D_mig of what was decided; NaN if that was nothing, or does not fit into memory.
-        optimum_s: the least D_T + D_mig of all placements that fit; infinite where there is none.
+        token: tokens generated before the decision.
+        predicted_s: D_T + D_mig of the decision; NaN if there is no placement or it does not fit into memory.
+        optimum_s: minimum of D_T + D_mig over all placements that fit; infinite if none fits.
         moved: blocks that the decision moves.
         best_moved: blocks that the optimum moves.
     """
@@ -34,19 +34,19 @@ class Judgement:
 
 
 @dataclass(eq=False)
-class JudgedPolicy:
-    """A policy that decides as another does, and keeps what it needs to be judged.
+class ComparedPolicy:
+    """A policy with the decisions of another policy, which compares them with the optimum.
 
     Attributes:
         inner: the policy that decides.
-        every: judge the first of so many decisions; 0 judges none. The optimum is that of one layer without shards.
-        judgements: of the decisions that were judged.
-        wall_s: how long the other policy took, one per decision.
+        every: compare every `every`-th decision, starting with the first; 0: none. Requires one layer without shards.
+        comparisons: the comparisons.
+        wall_s: wall time of each decision.
     """
 
     inner: Policy
     every: int = 1
-    judgements: list[Judgement] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
     wall_s: list[float] = field(default_factory=list)
 
     @property
@@ -55,20 +55,20 @@ class JudgedPolicy:
         return self.inner.name
 
     def decide(self, seen: Observation) -> Decision:
-        """The other policy's decision."""
-        begun = time.perf_counter()
+        """The decision of the other policy."""
+        start_s = time.perf_counter()
         decision = self.inner.decide(seen)
-        self.wall_s.append(time.perf_counter() - begun)
+        self.wall_s.append(time.perf_counter() - start_s)
         if self.every and (len(self.wall_s) - 1) % self.every == 0:
-            self.judgements.append(judge(seen, decision))
+            self.comparisons.append(compare(seen, decision))
         return decision
 
 
-def judge(seen: Observation, decision: Decision) -> Judgement:
-    """A decision beside the optimum."""
+def compare(seen: Observation, decision: Decision) -> Comparison:
+    """Compare a decision with the optimum."""
     devices, best = _devices(seen, decision), solve(seen)
     fits = devices is not None and (seen.overflow == "swap" or predict.fits(seen, devices))
-    return Judgement(
+    return Comparison(
         token=seen.generated,
         predicted_s=predict.objective(seen, devices) if fits and devices is not None else np.nan,
         optimum_s=best.objective_s,
@@ -78,7 +78,7 @@ def judge(seen: Observation, decision: Decision) -> Judgement:
 
 
 def _devices(seen: Observation, decision: Decision) -> IntArray | None:
-    """The placement that a decision leads to; None if it leads to none."""
+    """The placement after a decision; None if there is none."""
     if isinstance(decision, Placement):
         return decision.devices
     return None if isinstance(decision, Infeasible) else seen.placement

@@ -1,7 +1,7 @@
-"""Files of the experiments, and the page that shows them.
+"""Result files of the experiments, and the page that shows them.
 
-The page is prose around regions `<!-- table:NAME -->` ... `<!-- end -->`; only what stands between the marks is
-replaced. So a sentence can be mended without running anything, and no figure is typed by hand.
+The page contains regions `<!-- table:NAME -->` ... `<!-- end -->`, and only their content is replaced. So the prose can
+be edited without running anything, and no number is typed by hand.
 """
 
 import re
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headway.analysis.figures.saving import save_figure
-from headway.analysis.files.atomic import writing
+from headway.analysis.files.atomic import check_unused, first_unused, writing
 from headway.analysis.paper import figures, tables
 from headway.analysis.paper.cells import markdown
 from headway.analysis.paper.experiments import Experiment
@@ -29,15 +29,37 @@ FIGURES = {"small": figures.small, "medium": figures.medium, "sensitivity": figu
 
 @dataclass(frozen=True)
 class Written:
-    """What the page can show.
+    """The written tables and figures of an experiment.
 
     Attributes:
-        tables: Markdown by name.
-        figures: names of the figures in the folder of the results.
+        tables: Markdown tables by name.
+        figures: names of the figures in the results folder.
     """
 
     tables: dict[str, str]
     figures: tuple[str, ...]
+
+
+def choose_folder(out: Path | None, experiments: Sequence[Experiment], *, replace: bool) -> tuple[Path, bool]:
+    """The folder for the results of some experiments, and whether results in it will be replaced.
+
+    Args:
+        out: the folder; by default `results/paper`, or the first of `results/paper-2`, ... without such results.
+        experiments: whose results are written.
+        replace: whether results of the same experiments may be replaced.
+
+    Raises:
+        InputError: the folder `out` has such results.
+    """
+
+    def in_use(folder: Path) -> bool:
+        return any(any(folder.glob(f"{experiment}-*.parquet")) for experiment in experiments)
+
+    target = Path("results/paper") if out is None else out
+    if out is None and not replace:
+        target = first_unused(target, in_use)
+    check_unused(target, in_use(target) and not replace)
+    return target, in_use(target)
 
 
 def write(experiment: Experiment, results: Tables, folder: Path) -> Written:
@@ -68,8 +90,8 @@ def fill(page: Path, written: Sequence[Written], results: Path) -> None:
 
     Args:
         page: a Markdown file.
-        written: what to show; regions of other names are left as they are.
-        results: the folder with the figures.
+        written: tables and figures; regions with other names stay unchanged.
+        results: folder with the figures.
 
     Raises:
         InputError: the page cannot be read or written, or lacks a region for a table.

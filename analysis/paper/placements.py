@@ -1,4 +1,4 @@
-"""A placement that no policy would choose, as a yardstick."""
+"""A worst-case placement, for comparison."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,20 +10,20 @@ from headway.simcore import Decision, Infeasible, Keep, Observation, Placement
 
 @dataclass(frozen=True)
 class SlowestDevice:
-    """All blocks on the device with the lowest peak speed among those that can hold them, for good.
+    """Always all blocks on the slowest device that can hold them.
 
-    The range of device speeds is a factor of ten (5-50 GFLOP/s), and so is what a layer-wise placement can lose by
-    choosing badly: this is how badly.
+    Device speeds span a factor of ten (5-50 GFLOP/s), so a layer-wise placement on a bad device can be ten times slower
+    than on the best one.
     """
 
     name: ClassVar[str] = "slowest-device"
 
     def decide(self, seen: Observation) -> Decision:
-        """Decide once."""
+        """Decide once, then keep the placement."""
         if seen.placement is not None:
             return Keep()
-        with_room = seen.memory_bytes.sum() <= seen.available_bytes
-        if not with_room.any():
+        can_hold_all = seen.memory_bytes.sum() <= seen.available_bytes
+        if not can_hold_all.any():
             return Infeasible("no device alone can hold the model")
-        device = int(np.where(with_room, seen.flops, np.inf).argmin())
+        device = int(np.where(can_hold_all, seen.flops, np.inf).argmin())
         return Placement(np.full(len(seen.blocks), device, dtype=np.int64))

@@ -1,7 +1,8 @@
-"""All policies in all worlds, on several processes, as rows of tables.
+"""Runs of all policies in all worlds on several processes, with tables as results.
 
-One task is one world under every policy, so that a world is built once. Tasks share nothing and come back in their
-order: the tables are the same bytes for any number of processes. Wall-clock times are a table of their own.
+One task is one world under all policies, so each world is built once. Tasks are independent, and their results are in
+the order of tasks, so the tables are the same bytes for any number of processes. Wall-clock times have a separate
+table.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,13 +15,13 @@ import pandas as pd
 
 from headway import policies
 from headway.analysis.experiments.dispatch import mapped
-from headway.analysis.paper.optimality_gap import JudgedPolicy
+from headway.analysis.paper.optimality_gap import ComparedPolicy
 from headway.analysis.paper.placements import SlowestDevice
 from headway.analysis.paper.worlds import World, alone_seconds, bound_seconds, draw
 from headway.simcore import Policy, PolicyChoice, Result, RunOptions, simulate
 
 SLOWEST = SlowestDevice.name
-"""A yardstick and no policy that anybody would want, so it is not registered."""
+"""A worst case for comparison; not a registered policy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +29,12 @@ class Case:
     """One kind of world under some policies.
 
     Attributes:
-        variant: what the case is called in tables.
+        variant: name of the case in tables.
         world: the kind of world.
-        seeds: one world each.
+        seeds: seeds of the worlds.
         choices: the policies.
-        every_token: whether to keep a row per token.
-        judge_every: hold the first of so many decisions against the exact optimum; 0 for none.
+        every_token: whether to store a row per token.
+        compare_every: compare every `compare_every`-th decision with the exact optimum; 0: none.
     """
 
     variant: str
@@ -41,17 +42,17 @@ class Case:
     seeds: tuple[int, ...]
     choices: tuple[PolicyChoice, ...]
     every_token: bool = False
-    judge_every: int = 1
+    compare_every: int = 1
 
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """What came out, in the order of cases, seeds and policies. Each begins with `variant`, `world` and `policy`.
+    """Results in the order of cases, seeds and policies. All tables have `variant`, `world` and `policy`.
 
     Attributes:
         runs: one row per world and policy.
-        decisions: one row per decision that was judged, as in `Judgement`.
-        tokens: one row per token of the cases that keep them.
+        decisions: one row per comparison with the optimum, as in `Comparison`.
+        tokens: one row per token, for cases with `every_token`.
         timings: one row per world and policy: wall times of decisions, which differ from run to run.
     """
 
@@ -72,8 +73,8 @@ def run_all(
 
     Args:
         cases: what to run.
-        workers: processes; with 1 everything happens in this one.
-        options: how runs are made; the tables are the same for any. The limit of a decision includes judging it.
+        workers: number of processes; 1: only this process.
+        options: options of the runs, which do not change results. The limit of a decision includes its comparison.
         progress: called after every world.
 
     Raises:
@@ -81,14 +82,14 @@ def run_all(
     """
     parts: list[Tables] = []
     tasks = [(case, seed) for case in cases for seed in case.seeds]
-    for part in mapped(partial(run_world, options=options), tasks, workers, _described):
+    for part in mapped(partial(run_world, options=options), tasks, workers, _description):
         parts.append(part)
         if progress is not None:
             progress()
     return Tables(*(_stacked([getattr(part, table.name) for part in parts]) for table in fields(Tables)))
 
 
-def _described(task: tuple[Case, int]) -> str:
+def _description(task: tuple[Case, int]) -> str:
     case, seed = task
     return f"{case.variant} in world {seed}, under {', '.join(choice.label for choice in case.choices)}"
 
@@ -103,14 +104,14 @@ def run_world(task: tuple[Case, int], options: RunOptions) -> Tables:
     tokens: list[pd.DataFrame] = []
     timings: list[dict[str, Any]] = []
     for choice in case.choices:
-        judged = JudgedPolicy(_create(choice), case.judge_every)
-        result = simulate(scenario, judged, options, run=choice.label)
-        about = {"variant": case.variant, "world": seed, "policy": choice.label}
-        runs.append(about | _run_row(case.world, result) | {"alone_s": limits[0], "bound_s": limits[1]})
-        decisions.extend(about | asdict(judgement) for judgement in judged.judgements)
-        timings.append(about | _timing_row(judged))
+        compared = ComparedPolicy(_create(choice), case.compare_every)
+        result = simulate(scenario, compared, options, run=choice.label)
+        keys = {"variant": case.variant, "world": seed, "policy": choice.label}
+        runs.append(keys | _run_row(case.world, result) | {"alone_s": limits[0], "bound_s": limits[1]})
+        decisions.extend(keys | asdict(comparison) for comparison in compared.comparisons)
+        timings.append(keys | _timing_row(compared))
         if case.every_token:
-            tokens.append(_token_rows(about, result))
+            tokens.append(_token_rows(keys, result))
     return Tables(pd.DataFrame(runs), pd.DataFrame(decisions), _stacked(tokens), pd.DataFrame(timings))
 
 
@@ -124,7 +125,7 @@ def _create(choice: PolicyChoice) -> Policy:
 
 
 def _run_row(world: World, result: Result) -> dict[str, Any]:
-    """What one run came to. `delay_s` is D_T + D_mig of all its tokens, as it happened."""
+    """The row of one run. `delay_s` is the simulated D_T + D_mig of all its tokens."""
     tokens, outcomes = result.tokens, result.decisions["outcome"]
     held = result.devices.groupby("token")["held_bytes"]
     return {
@@ -142,18 +143,18 @@ def _run_row(world: World, result: Result) -> dict[str, Any]:
     }
 
 
-def _timing_row(judged: JudgedPolicy) -> dict[str, float]:
-    wall_s = np.array(judged.wall_s)
+def _timing_row(compared: ComparedPolicy) -> dict[str, float]:
+    wall_s = np.array(compared.wall_s)
     return {"decision_p50_s": float(np.median(wall_s)), "decision_max_s": float(wall_s.max())}
 
 
-def _token_rows(about: dict[str, Any], result: Result) -> pd.DataFrame:
+def _token_rows(keys: dict[str, Any], result: Result) -> pd.DataFrame:
     tokens = result.tokens
     number = tokens["token"].to_numpy()
     peak = result.devices.groupby("token")["held_bytes"].max()
     moved = result.decisions.set_index("token")["moved_blocks"].reindex(number, fill_value=0)
     return pd.DataFrame(
-        about
+        keys
         | {
             "token": number,
             "delay_s": (tokens["latency_s"] - tokens["wait_s"]).to_numpy(),

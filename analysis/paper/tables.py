@@ -1,7 +1,7 @@
-"""What the experiments came to, as tables for the page.
+"""Results of the experiments as tables for the page.
 
-A cell is a median over worlds with its 95 % bootstrap interval. Runs that ended early have no total to compare: such
-worlds are left out of a cell, and the cell then says how many are in it.
+A cell is a median over worlds with its 95 % bootstrap interval. Runs that ended early have no total delay, so a cell
+leaves out such worlds and shows the number of the others.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,22 +23,22 @@ _KEYS = ["variant", "world", "policy"]
 
 
 def decision_gaps(decisions: pd.DataFrame) -> pd.DataFrame:
-    """How much more than the optimum a policy's own decisions are predicted to take in a world.
+    """Gap to the optimum of the decisions of each policy in each world.
 
     Returns:
-        Columns `variant`, `world`, `policy`; `gap`, sum of D_T + D_mig decided over the sum of the optima, less 1;
-        `judged`, the decisions in these sums, which are those where something that fits was decided and exists; `all`.
+        Columns `variant`, `world` and `policy`; `gap`: sum of D_T + D_mig of the decisions over that of the optima,
+        minus 1; `compared`: number of decisions in these sums (decision and optimum both fit); `all`: all decisions.
     """
     both = np.isfinite(decisions["predicted_s"]) & np.isfinite(decisions["optimum_s"])
     fine = decisions[both].groupby(_KEYS, sort=False)[["predicted_s", "optimum_s"]].sum()
     table = pd.DataFrame({"gap": fine["predicted_s"] / fine["optimum_s"] - 1.0})
-    table["judged"] = decisions[both].groupby(_KEYS, sort=False).size()
+    table["compared"] = decisions[both].groupby(_KEYS, sort=False).size()
     every = decisions.groupby(_KEYS, sort=False).size().rename("all")
-    return table.reindex(every.index).assign(all=every).fillna({"judged": 0}).reset_index()
+    return table.reindex(every.index).assign(all=every).fillna({"compared": 0}).reset_index()
 
 
 def ratios(runs: pd.DataFrame, to: str) -> pd.DataFrame:
-    """`runs` with a column `ratio`: the total delay over that of policy `to` in the same world; NaN if either ended."""
+    """`runs` with a column `ratio`: the total delay over that of policy `to`; NaN if either run ended early."""
     done = runs["delay_s"].where(runs["status"] == "complete")
     reference = runs.assign(done=done)[runs["policy"] == to].set_index(["variant", "world"])["done"]
     index = pd.MultiIndex.from_frame(runs[["variant", "world"]])
@@ -62,7 +62,7 @@ def small(tables: Tables) -> dict[str, pd.DataFrame]:
 
 
 def medium(tables: Tables) -> dict[str, pd.DataFrame]:
-    """Tables of 25 devices."""
+    """Tables for 25 devices."""
     totals = ratios(tables.runs, OURS)
     gaps = decision_gaps(tables.decisions)
     rows = []
@@ -92,7 +92,7 @@ def medium(tables: Tables) -> dict[str, pd.DataFrame]:
 
 
 def sensitivity(tables: Tables) -> dict[str, pd.DataFrame]:
-    """Tables of changed assumptions and of shards."""
+    """Tables for changed assumptions and for shards."""
     sharded = tables.runs["variant"].str.contains("FFN shards")
     plain = tables.runs[~sharded]
     gaps = decision_gaps(tables.decisions)
@@ -120,7 +120,7 @@ def sensitivity(tables: Tables) -> dict[str, pd.DataFrame]:
 
 
 def ended(runs: pd.DataFrame) -> pd.DataFrame:
-    """How many runs did not complete, and how many decisions were infeasible; rows without either are left out."""
+    """Numbers of runs that ended early and of infeasible decisions; rows with neither are left out."""
     rows = []
     for (variant, policy), here in runs.groupby(["variant", "policy"], sort=False):
         status = here["status"][here["status"] != "complete"].value_counts()
@@ -143,7 +143,7 @@ def ended(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def why(decisions: pd.DataFrame) -> pd.DataFrame:
-    """Decisions after the first by what the policy did and what the optimum does, and what each kind costs."""
+    """Decisions by whether the policy and the optimum move blocks, and the excess delay of each kind."""
     fine = decisions[np.isfinite(decisions["predicted_s"]) & np.isfinite(decisions["optimum_s"])]
     excess = fine["predicted_s"] - fine["optimum_s"]
     first = fine["token"] == 0
@@ -180,7 +180,7 @@ def _by_policy(rows: pd.DataFrame, column: str, value: str, shown: Callable[[Int
 
 
 def _within(gaps: pd.DataFrame) -> pd.DataFrame:
-    """In how many worlds a policy's decisions stay within a distance of the optimum."""
+    """Share of worlds in which the decisions of a policy are within a distance of the optimum."""
     return pd.DataFrame(
         [
             {"policy": policy}
@@ -207,7 +207,7 @@ def _memory(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shapes() -> pd.DataFrame:
-    """What one layer of the paper's model holds, which no placement changes."""
+    """Memory of one layer of the paper's models, which does not depend on the placement."""
     rows = []
     for shape in SHAPES:
         world = World(devices=1, shape=shape)
@@ -223,13 +223,13 @@ def _shapes() -> pd.DataFrame:
 
 
 def _tokens_until(world: World, size_bytes: float) -> int:
-    """Tokens after which the model holds so many bytes; under `paper` costs what it holds is linear in their number."""
+    """Number of tokens after which the model holds `size_bytes`; with `paper` costs, its memory grows linearly."""
     start = model_bytes(world, 0)
     return int(np.ceil((size_bytes - start) / (model_bytes(world, 1) - start)))
 
 
 def _shares() -> pd.DataFrame:
-    """What is parallel, and what Amdahl's law makes of it with any number of devices as fast as the fastest."""
+    """Shares of parallel work, and Amdahl's bound for any number of equally fast devices."""
     rows = []
     for length in (128, 640, 1127):
         for factor in (8.0, 0.8):
@@ -252,7 +252,7 @@ def _shares() -> pd.DataFrame:
 
 
 def _sharding(runs: pd.DataFrame) -> pd.DataFrame:
-    """Speed-up over the fastest device alone, beside the bound for the devices of each world."""
+    """Speed-up over the fastest device alone, and the bound for the devices of each world."""
     rows = []
     for sharded in (False, True):
         for shards in (1, 4, 16):
@@ -273,9 +273,9 @@ def _sharding(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _present(rows: pd.DataFrame) -> Sequence[str]:
-    """The policies in a table, in the order of all tables."""
-    found = set(rows["policy"])
-    return [policy for policy in ORDER if policy in found]
+    """The policies in a table, in the order of `POLICIES`."""
+    present = set(rows["policy"])
+    return [policy for policy in ORDER if policy in present]
 
 
 def _of(rows: pd.DataFrame, policy: str) -> pd.DataFrame:

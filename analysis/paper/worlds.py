@@ -1,11 +1,11 @@
-"""Random worlds as the paper describes them (arXiv 2505.02533, its section on the simulation set-up).
+"""Random worlds of the paper (arXiv 2505.02533, section on the simulation set-up).
 
-Stated there: memory of 2-8 GB and compute of 5-50 GFLOP/s, both log-normal; links of 1-10 Gbit/s, uniform, between
-every two devices; one decoder layer in 32-bit numbers; load from others that changes with time; a decision at every
-token. The rest is ours, and `World` has a field for each choice.
+The paper states: memory of 2-8 GB and compute of 5-50 GFLOP/s, both log-normal; links of 1-10 Gbit/s, uniform, between
+every two devices; one decoder layer in 32-bit numbers; background load that changes with time; a decision at every
+token. All other choices are ours; each is a field of `World`.
 
-Everything random comes from a stream named after what it belongs to. So all policies meet the same world, the first
-three devices under a seed are the same whether there are two or twenty more, and no option shifts the draws of another.
+Each random quantity has a stream named after its device or link. So all policies see the same world, the first three
+devices of a seed do not depend on the number of devices, and an option does not change other random values.
 """
 
 import math
@@ -44,38 +44,38 @@ FLOPS = (5e9, 50e9)
 LINK_BYTES_PER_S = (1e9 / 8, 10e9 / 8)
 
 SIGMAS = 2.0
-"""The stated ranges are taken to be +-2 standard deviations of the logarithm, and what lies outside is drawn again."""
+"""Standard deviations of the logarithm at the ends of the stated ranges; values outside are drawn again."""
 
 _DISK_BYTES_PER_S = 500e6
-"""A SATA solid-state disk; matters only where a world lets devices swap."""
+"""A SATA solid-state disk; used only in worlds with swapping."""
 
 _LOAD_PERIODS = 64
-"""The load repeats after so many mean holding times."""
+"""Period of the load in mean holding times."""
 
 Source: TypeAlias = Literal["random", "fastest", "slowest"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """What a world is like, up to its seed.
+    """Parameters of a world, without its seed.
 
     Attributes:
-        devices: how many.
+        devices: number of devices.
         shape: preset of the model, `paper-<heads>x<width>`.
-        tokens: to generate.
-        prompt: length of the prompt; the paper does not say.
+        tokens: number of tokens to generate.
+        prompt: length of the prompt, which the paper does not state.
         cost: `paper` recomputes the sequence at every token, `decode` has a K/V cache.
         ffn_factor: work of the feed-forward network in units of L * D^2 under `paper`.
-        ffn_shards: blocks that the feed-forward network is split into.
-        sharded: heads carry their part of the projection.
-        load: the largest share of a device that others take; 0 for devices of the model's own.
-        memory_load: likewise of its memory.
-        load_tokens: how long a load lasts in the mean, in tokens of half length on one device of median speed.
-        memory_fill: what the model takes in the end, as a share of all memory; None leaves the devices as drawn.
+        ffn_shards: number of blocks of the feed-forward network.
+        sharded: whether the projection is split among the heads.
+        load: largest share of a device's compute that other programs use; 0: none.
+        memory_load: largest share of a device's memory that other programs use.
+        load_tokens: mean duration of a load, in tokens at half the final length on one device of median speed.
+        memory_fill: final size of the model as a share of all memory; None: do not scale the memory of devices.
         link_scale: factor on the rates of all links.
-        source: which device holds the prompt.
-        interval: tokens from one decision to the next.
-        overflow: what happens to a device that holds too much.
+        source: the device that holds the prompt.
+        interval: tokens between two decisions.
+        overflow: effect if a device holds more than its memory.
     """
 
     devices: int
@@ -101,7 +101,7 @@ class World:
 
 
 def draw(world: World, seed: int) -> Scenario:
-    """The world of this kind under this seed."""
+    """The scenario of a world with a seed."""
     cost = costs(world)
     memory = np.array([_log_normal(seed, f"memory/d{i}", MEMORY_BYTES) for i in range(world.devices)])
     flops = np.array([_log_normal(seed, f"compute/d{i}", FLOPS) for i in range(world.devices)])
@@ -119,7 +119,7 @@ def draw(world: World, seed: int) -> Scenario:
         ),
         requests=(Request(prompt=world.prompt, output=world.tokens),),
         blocks=BlockOptions(embed=False, lm_head=False),
-        # The paper gives every transfer its link for itself, and its policies see the present instant.
+        # In the paper, links are dedicated, and policies see instantaneous values.
         network=NetworkOptions(sharing="dedicated"),
         controller=replace(PAPER_CONTROLLER, interval=world.interval, window_s=0.0),
         memory=MemoryOptions(overflow=world.overflow),
@@ -137,34 +137,33 @@ def costs(world: World) -> CostModel:
 
 
 def model_bytes(world: World, generated: int | None = None) -> float:
-    """What all blocks together hold after so many tokens, by default at the last one; the same for every placement."""
+    """Total size of all blocks after `generated` tokens, by default at the last one; the same for every placement."""
     after = world.tokens - 1 if generated is None else generated
     return float(costs(world).step(one_sequence(world.prompt, after)).memory_bytes[_kinds(world)].sum())
 
 
 def work_flop(world: World, generated: int) -> FloatArray:
-    """Work of all blocks of each kind together in one step, shape (5,)."""
+    """Total work of all blocks of each kind in one step [FLOP], shape (5,)."""
     count = np.bincount(_kinds(world), minlength=5)
     work: FloatArray = costs(world).step(one_sequence(world.prompt, generated)).work_flop * count
     return work
 
 
 def token_seconds(world: World) -> float:
-    """How long a token of half the length takes on one device of median speed, without links."""
+    """Time of a token at half the final length on one device of median speed, without links."""
     return float(work_flop(world, max(1, world.tokens // 2)).sum()) / math.sqrt(math.prod(FLOPS))
 
 
 def alone_seconds(world: World, scenario: Scenario) -> float:
-    """How long all tokens take on the fastest device if nobody else uses it and nothing is sent."""
+    """Time of all tokens on the fastest device alone, without background load."""
     return float(_total_work(world).sum() / scenario.cluster.flops.max())
 
 
 def bound_seconds(world: World, scenario: Scenario) -> float:
-    """No placement makes all tokens in less: Amdahl's law for devices of different speeds.
+    """Lower bound on the time of all tokens: Amdahl's law for devices of different speeds.
 
-    Heads could share all devices, the shards of the feed-forward network as many of the fastest as there are shards,
-    and the projection has one; the three follow each other. Work is taken to be divisible at will, sending to be free,
-    and devices to be the model's own.
+    Heads use all devices, feed-forward shards the fastest devices (one per shard), and the projection the fastest one;
+    the three run one after another. The bound assumes divisible work, free messages, and no background load.
     """
     fastest_first = np.sort(scenario.cluster.flops)[::-1]
     work = _total_work(world)
@@ -186,13 +185,13 @@ def _kinds(world: World) -> IntArray:
 
 
 def _log_normal(seed: int, name: str, between: tuple[float, float]) -> float:
-    """A log-normal value within a range: nothing piles up at the ends, as it would if draws were clipped.
+    """A truncated log-normal value. Clipping instead would accumulate values at the ends of the range.
 
-    The median is the geometric middle of the range, which spans 2 `SIGMAS` standard deviations of the logarithm. The
-    inverse of the distribution function turns one uniform draw into one from between the ends.
+    The median is the geometric mean of the ends, which are 2 `SIGMAS` standard deviations of the logarithm apart. One
+    uniform value is transformed by the inverse distribution function.
     """
     low, high = map(math.log, between)
-    # By symmetry, the share of the normal law that is cut off on each side.
+    # Probability outside the range on each side.
     tail = 0.5 * math.erfc(SIGMAS / math.sqrt(2.0))
     normal = float(ndtri(stream(seed, name).uniform(tail, 1.0 - tail)))
     return math.exp((low + high) / 2 + normal * (high - low) / (2 * SIGMAS))
@@ -218,13 +217,13 @@ def _device(world: World, seed: int, index: int, memory_bytes: float, flops: flo
 
 
 def _load(seed: int, name: str, hold_s: float) -> tuple[FloatArray, FloatArray]:
-    """When others change what they take, and the shares of their most that they take, shape (n,) and (2, n).
+    """Times and relative values (compute, memory) of the background load, shapes (n,) and (2, n).
 
-    Changes are a Poisson process: each device changes on its own, in the mean once in `hold_s`. Shares are uniform.
+    The times are a Poisson process with mean interval `hold_s`. The values are uniform from 0 to 1.
     """
     random = stream(seed, name)
-    waits = random.exponential(size=4 * _LOAD_PERIODS)
-    times = np.concatenate(([0.0], np.cumsum(waits)))
+    gaps = random.exponential(size=4 * _LOAD_PERIODS)
+    times = np.concatenate(([0.0], np.cumsum(gaps)))
     times = times[times < _LOAD_PERIODS]
     shares: FloatArray = random.uniform(size=(2, 4 * _LOAD_PERIODS + 1))[:, : len(times)]
     return times * hold_s, shares
@@ -236,7 +235,7 @@ def _link(world: World, seed: int, i: int, j: int) -> Link:
 
 
 def _source(which: Source, flops: FloatArray) -> int:
-    """Devices are drawn alike, so the first one is a random one."""
+    """Index of the source. All devices have the same distribution, so the first one is a random one."""
     if which == "random":
         return 0
     return int(flops.argmax() if which == "fastest" else flops.argmin())

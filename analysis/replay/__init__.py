@@ -1,5 +1,5 @@
-"""A run once more under an instrument: its timeline, and why a token took as long as it did.
+"""Repeat a run under an instrument, to draw its timeline or to explain the latency of a token.
 
-`rerun` repeats a run, `spans` sorts what happened by token, `critical_path` finds the pieces of a token's latency,
-`attribution` and `explain` say in words why they took so long, and `timeline` draws everything for a trace viewer.
+`rerun` repeats a run, `spans` groups its spans by token, `critical_path` splits the latency of a token into pieces,
+`attribution` and `explain` describe the reasons for their lengths, and `timeline` writes a file for trace viewers.
 """

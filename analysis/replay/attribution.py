@@ -1,4 +1,4 @@
-"""Why a piece of a critical path took so long: what was offered, what was had of it, and who else was there."""
+"""Reasons for the length of a piece of a critical path: offered rates, shares of them, and concurrent activities."""
 
 import math
 from collections.abc import Sequence
@@ -18,22 +18,22 @@ _IN_LAYERS = (Kind.HEAD, Kind.PROJ, Kind.FFN)
 
 
 class Explainer:
-    """Knows what to say about the pieces of one token.
+    """Describes the pieces of the critical path of one token.
 
     Args:
         replay: the run.
-        path: of the token.
+        path: the critical path.
     """
 
     def __init__(self, replay: Replay, path: Path) -> None:
         self._replay = replay
         self._spans = path.spans
-        self._messages, self._computes = _meeting(replay, path.start_s, path.start_s + path.latency_s)
+        self._messages, self._computes = _active_between(replay, path.start_s, path.start_s + path.latency_s)
         self._cluster = shared_cluster(replay.scenario.cluster, replay.scenario.network.sharing)
         self._end_s = float(replay.result.runs["end_s"].iloc[0])
 
     def what(self, piece: Piece) -> tuple[str, int | None]:
-        """What a piece is about, and of which layer if it is of one."""
+        """The activity of a piece, and its layer if it belongs to one."""
         cause = piece.cause
         match cause:
             case Compute():
@@ -45,20 +45,18 @@ class Explainer:
                 return f"output of {STAGES[cause.kind]}", cause.layer if cause.kind in _IN_LAYERS else None
             case Message() | Move():
                 assert cause.block is not None
-                return self._moved(cause.block)
+                return self._move(cause.block)
             case Asked():
                 return "decision", None
-        return {"wait": "turn of the request", "migration": "move given up"}.get(
-            piece.part, "device down"
-        ), None
+        return {"wait": "waiting request", "migration": "abandoned move"}.get(piece.part, "device down"), None
 
-    def _moved(self, block: int) -> tuple[str, int | None]:
+    def _move(self, block: int) -> tuple[str, int | None]:
         blocks = self._replay.scenario.block_table
         kind = Kind(blocks.kind[block])
         return f"move of {STAGES[kind]}", int(blocks.layer[block]) if kind in _IN_LAYERS else None
 
     def where(self, piece: Piece) -> str:
-        """The device, or the two between which something was sent."""
+        """The device, or the sender and receiver of a message."""
         names = self._cluster.names
         match piece.cause:
             case Compute(device=device):
@@ -70,39 +68,37 @@ class Explainer:
         return ""
 
     def add(self, piece: Piece, reasons: Reasons) -> None:
-        """Add what is known about a piece."""
+        """Add the reasons for the length of a piece."""
         match piece.cause:
             case Message():
-                self._of_message(piece.cause, reasons)
+                self._add_message(piece.cause, reasons)
             case Compute() if piece.part == "compute":
-                self._of_compute(piece, piece.cause, reasons)
+                self._add_compute(piece, piece.cause, reasons)
             case Compute() if piece.part == "wait":
-                reasons.beside.update(self._computing(piece, piece.cause))
+                reasons.beside.update(self._concurrent_tasks(piece, piece.cause))
             case Compute():
-                reasons.texts["swapped bytes came from disk"] = None
+                reasons.texts["swapped bytes read from disk"] = None
             case Move():
-                reasons.texts["weights came from disk"] = None
+                reasons.texts["weights loaded from disk"] = None
             case Asked():
-                reasons.texts[f"{piece.cause.outcome}, charged to simulated time"] = None
+                reasons.texts[f"{piece.cause.outcome}, in simulated time"] = None
             case None:
-                reasons.texts.update(dict.fromkeys(self._of_waiting(piece)))
+                reasons.texts.update(dict.fromkeys(self._waiting_reasons(piece)))
 
-    def _of_waiting(self, piece: Piece) -> list[str]:
+    def _waiting_reasons(self, piece: Piece) -> list[str]:
         if piece.part == "fault":
             faults = self._replay.result.faults
-            named = faults[
-                (faults["request"] == self._spans.request) & (faults["token"] == self._spans.token)
-            ]
-            names = ", ".join(sorted(set(named["device"])))
-            return [f"{names or 'a device'} went down or was waited for"]
+            rows = faults[(faults["request"] == self._spans.request) & (faults["token"] == self._spans.token)]
+            names = ", ".join(sorted(set(rows["device"])))
+            return [f"outage of {names or 'a device'}"]
         if piece.part == "wait":
-            done = self._replay.result.requests
-            others = done[(done["finish_s"] > piece.start_s) & (done["start_s"] < piece.end_s)]
+            requests = self._replay.result.requests
+            others = requests[(requests["finish_s"] > piece.start_s) & (requests["start_s"] < piece.end_s)]
             numbers = [str(n) for n in others["request"] if n != self._spans.request]
             return [f"behind request {', '.join(numbers)}"] if numbers else []
         return []
 
-    def _of_compute(self, piece: Piece, cause: Compute, reasons: Reasons) -> None:
+    def _add_compute(self, piece: Piece, cause: Compute, reasons: Reasons) -> None:
         device = self._cluster.devices[cause.device]
         free_s = device.availability.integral(piece.start_s, piece.end_s)
         reasons.busy_s += piece.length_s
@@ -110,10 +106,10 @@ class Explainer:
         reasons.free_s += free_s
         reasons.usual_free_s += device.availability.mean(0.0, self._end_s) * piece.length_s
         if cause.nominal_s < NEARLY * free_s:
-            reasons.beside.update(self._computing(piece, cause))
+            reasons.beside.update(self._concurrent_tasks(piece, cause))
 
-    def _computing(self, piece: Piece, cause: Compute) -> list[str]:
-        """What else a device computed during a piece."""
+    def _concurrent_tasks(self, piece: Piece, cause: Compute) -> list[str]:
+        """Other tasks of the device during a piece."""
         return [
             block_names(self._replay.scenario.block_table, attempt, span.kind, span.layer, span.device)
             for attempt, span in self._computes
@@ -123,7 +119,7 @@ class Explainer:
             and piece.start_s < span.end_s
         ]
 
-    def _of_message(self, message: Message, reasons: Reasons) -> None:
+    def _add_message(self, message: Message, reasons: Reasons) -> None:
         route = self._cluster.routes[message.sender][message.receiver]
         assert route is not None
         start_s, end_s = message.flow_s, message.arrived_s
@@ -137,7 +133,7 @@ class Explainer:
             return
         alone = route.integral(start_s, end_s)
         reasons.alone_bytes += alone
-        reasons.still_s += _still(route, start_s, end_s)
+        reasons.still_s += _stalled_s(route, start_s, end_s)
         narrow = min(range(len(route.bandwidths)), key=lambda i: route.bandwidths[i].integral(start_s, end_s))
         trace = route.bandwidths[narrow]
         name = self._cluster.resources[route.resources[narrow]].name
@@ -146,31 +142,33 @@ class Explainer:
         now = trace.integral(start_s, end_s), trace.mean(0.0, self._end_s) * length_s, length_s
         reasons.offered[name] = before[0] + now[0], before[1] + now[1], before[2] + now[2]
         if message.wire_bytes < NEARLY * alone:
-            reasons.beside.update(self._flowing(message, route, start_s, end_s))
+            reasons.beside.update(self._concurrent_messages(message, route, start_s, end_s))
 
-    def _flowing(self, message: Message, route: Route, start_s: float, end_s: float) -> list[str]:
-        """Other messages that met this one on its way."""
-        found = []
+    def _concurrent_messages(self, message: Message, route: Route, start_s: float, end_s: float) -> list[str]:
+        """Other messages on the same resources at the same time."""
+        names = []
         for other in self._messages:
-            way = self._cluster.routes[other.sender][other.receiver]
-            if other is message or way is None or not set(way.resources) & set(route.resources):
+            other_route = self._cluster.routes[other.sender][other.receiver]
+            if other is message or other_route is None:
+                continue
+            if not set(other_route.resources) & set(route.resources):
                 continue
             if other.flow_s < end_s and start_s < other.arrived_s:
-                found.append(self._named(other))
-        return found
+                names.append(self._name(other))
+        return names
 
-    def _named(self, message: Message) -> str:
+    def _name(self, message: Message) -> str:
         names = self._cluster.names
-        way = f"{names[message.sender]} → {names[message.receiver]}"
+        ends = f"{names[message.sender]} → {names[message.receiver]}"
         if message.block is None:
-            return way
-        return f"the move of {self._replay.scenario.block_table.names[message.block]} ({way})"
+            return ends
+        return f"the move of {self._replay.scenario.block_table.names[message.block]} ({ends})"
 
 
-def _meeting(
+def _active_between(
     replay: Replay, start_s: float, end_s: float
 ) -> tuple[list[Message], list[tuple[Attempt, Compute]]]:
-    """The messages, and the computations with their attempts, that were there at some time in between."""
+    """Messages and tasks (with their attempts) that were active at some time in an interval."""
     messages, computes, attempt = [], [], None
     for span in replay.spans:
         match span:
@@ -183,8 +181,8 @@ def _meeting(
     return messages, computes
 
 
-def _still(route: Route, start_s: float, end_s: float) -> float:
-    """Time in which nothing could flow on a route."""
+def _stalled_s(route: Route, start_s: float, end_s: float) -> float:
+    """Time during which the rate of a route was 0 [s]."""
     total, now_s = 0.0, start_s
     if all(
         isinstance(trace, Trace) and trace.values.min() > 0.0 and trace.end != "zero"

@@ -1,7 +1,8 @@
-"""The critical path of a token: the pieces, end to end, of which its latency consists.
+"""The critical path of a token: consecutive pieces that make up its latency.
 
-It is found backwards. What ended last is the last piece; before it comes what ended at that very moment on the device
-where it began, and so on to the moment at which decoding began. Before that the token stood still, or waited.
+The search goes backwards. The last piece is the task or message that ended last. Its predecessor is the one that ended
+when and where it started, and so on until the start of the step. The time before the step is waiting, decisions,
+migrations or faults.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,18 +15,18 @@ from headway.analysis.replay.spans import TokenSpans, Work, by_token
 from headway.simcore.instrument import Asked, Compute, Message, Move, Standing
 
 Part: TypeAlias = Literal["compute", "disk", "transfer", "wait", "migration", "decision", "fault"]
-"""As the columns of the table `tokens`."""
+"""Part of a latency, as in the columns of the table `tokens`."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One piece of the way of a token.
+    """A piece of the critical path of a token.
 
     Attributes:
-        part: of the latency to which it counts.
-        start_s: when it begins, which is when the piece before it ends.
-        end_s: when it ends.
-        cause: what took that time; None for waiting until other requests are served, and for what has no span.
+        part: part of the latency.
+        start_s: its start, which is the end of the previous piece.
+        end_s: its end.
+        cause: the span that took the time; None for waiting and faults, which have no span.
     """
 
     part: Part
@@ -35,19 +36,19 @@ class Piece:
 
     @property
     def length_s(self) -> float:
-        """How long it is."""
+        """Duration of the piece [s]."""
         return self.end_s - self.start_s
 
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """The way of a token.
+    """The critical path of a token.
 
     Attributes:
-        start_s: since when it was waited for.
-        latency_s: how long.
-        spans: all that happened for it.
-        pieces: of its latency, end to end.
+        start_s: start of the latency.
+        latency_s: latency of the token.
+        spans: spans of the token.
+        pieces: consecutive pieces of the latency.
     """
 
     start_s: float
@@ -57,12 +58,12 @@ class Path:
 
 
 def critical_path(replay: Replay, request: int, token: int) -> Path:
-    """The way of a token that was made.
+    """The critical path of a generated token.
 
     Args:
         replay: the run.
         request: number of the request.
-        token: of it.
+        token: number of the token in the request.
     """
     tokens = replay.result.tokens
     row = tokens[(tokens["request"] == request) & (tokens["token"] == token)].iloc[0]
@@ -81,29 +82,29 @@ def critical_path(replay: Replay, request: int, token: int) -> Path:
 
 
 def chain(work: Sequence[Work], begun_s: float) -> list[Work]:
-    """The computations and messages, each begun when the one before had ended, of which the last ended the token.
+    """The chain of tasks and messages that ends the step; each starts when its predecessor ends.
 
-    Where several ended at one moment, the one of the device with the lowest index counts, as in the engine.
+    If several predecessors end at the same time, the device with the lowest index counts, as in the engine.
     """
-    found = [len(work) - 1]
-    while begin(work[found[-1]]) > begun_s:
-        now = work[found[-1]]
+    path = [len(work) - 1]
+    while begin(work[path[-1]]) > begun_s:
+        now = work[path[-1]]
         ready = [
             i
-            for i in range(found[-1])
+            for i in range(path[-1])
             if end(work[i]) == begin(now) and _end_device(work[i]) == _begin_device(now)
         ]
-        found.append(min(ready, key=lambda i: (_begin_device(work[i]), -i)))
-    return [work[i] for i in reversed(found)]
+        path.append(min(ready, key=lambda i: (_begin_device(work[i]), -i)))
+    return [work[i] for i in reversed(path)]
 
 
 def begin(span: Work) -> float:
-    """When a computation was asked for, or a message sent."""
+    """When a task was submitted, or a message was sent."""
     return span.submitted_s if isinstance(span, Compute) else span.sent_s
 
 
 def end(span: Work) -> float:
-    """When it was done, or there."""
+    """When a task ended, or a message arrived."""
     return span.end_s if isinstance(span, Compute) else span.arrived_s
 
 
@@ -127,7 +128,7 @@ def _pieces(replay: Replay, span: Work) -> Iterator[Piece]:
 
 
 def _before(replay: Replay, spans: TokenSpans, start_s: float, begun_s: float) -> Iterator[Piece]:
-    """From when the token is waited for to when its last step begins; what is left between is waiting."""
+    """Pieces from the start of the latency to the start of the last step; gaps between spans are waiting."""
     pieces: list[Piece] = []
     for span in spans.before:
         if isinstance(span, Asked):
@@ -139,7 +140,9 @@ def _before(replay: Replay, spans: TokenSpans, start_s: float, begun_s: float) -
     for (attempt, work), after in zip(
         zip(spans.attempts, spans.work, strict=True), spans.attempts[1:], strict=False
     ):
-        if spans.cached(attempt) < spans.cached(after):  # a chunk of a prefill; otherwise it was in vain
+        if spans.cached(attempt) < spans.cached(
+            after
+        ):  # a chunk of a prefill; other earlier attempts were lost
             pieces.extend(piece for span in chain(work, attempt.begun_s) for piece in _pieces(replay, span))
     now_s = start_s
     for piece in sorted(pieces, key=lambda piece: (piece.start_s, piece.end_s)):
@@ -150,7 +153,7 @@ def _before(replay: Replay, spans: TokenSpans, start_s: float, begun_s: float) -
 
 
 def _moving(replay: Replay, standing: Standing) -> Iterator[Piece]:
-    """A migration for which decoding stood still: messages one after another, and what lies between them."""
+    """Pieces of a migration during which decoding paused: consecutive messages and the time between them."""
     inside = [
         span
         for span in replay.spans
@@ -162,8 +165,8 @@ def _moving(replay: Replay, standing: Standing) -> Iterator[Piece]:
     moves = [span for span in replay.spans if isinstance(span, Move)]
     edges = [standing.start_s, *(t for span in inside for t in (span.sent_s, span.arrived_s)), standing.end_s]
     causes: list[Message | None] = [None]
-    for one in inside:
-        causes += [one, None]
+    for span in inside:
+        causes += [span, None]
     for (start_s, end_s), message in zip(pairwise(edges), causes, strict=True):
         if end_s > start_s:
             loading = next((m for m in moves if m.start_s <= start_s and end_s <= m.end_s), None)

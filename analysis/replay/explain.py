@@ -1,4 +1,4 @@
-"""Why a token took as long as it did, in words and a table."""
+"""Explanation of the latency of a token, in sentences and a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,30 +15,30 @@ from headway.analysis.replay.rerun import Replay
 from headway.simcore.files.placement import ranges
 from headway.traces.errors import InputError
 
-_WHY = 60  # characters of a line, so that rows can be read side by side
+_WHY = 60  # characters per line in the last column
 
 PARTS = {
     "compute_s": "computing",
-    "disk_s": "reading what was swapped",
+    "disk_s": "reading swapped blocks",
     "transfer_s": "messages",
-    "wait_s": "waiting for its turn",
-    "migration_s": "blocks that moved",
-    "decision_s": "the decision",
-    "fault_s": "devices that were down",
+    "wait_s": "waiting",
+    "migration_s": "migrations",
+    "decision_s": "decisions",
+    "fault_s": "outages",
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """Pieces of a critical path that are about the same thing in the same place, of whatever layers.
+    """Pieces of a critical path with the same activity in the same place, over all layers.
 
     Attributes:
-        part: of the latency.
-        what: they are about.
-        where: they happened.
-        layers: of which they are, rising.
-        length_s: all of them together.
-        reasons: for it.
+        part: part of the latency.
+        what: the activity.
+        where: the device, or the sender and receiver.
+        layers: layers of the pieces, in ascending order.
+        length_s: sum of their durations.
+        reasons: reasons for the duration.
     """
 
     part: str
@@ -50,12 +50,12 @@ class Stage:
 
 
 def stages(replay: Replay, path: Path, *, full: bool = False) -> list[Stage]:
-    """The critical path as stages, in order of their first piece; their lengths add up to the latency.
+    """The critical path as stages, in order of their first piece; their durations add up to the latency.
 
     Args:
         replay: the run.
-        path: of a token of it.
-        full: every piece by itself, not the layers together.
+        path: critical path of one of its tokens.
+        full: one stage per piece; otherwise stages combine layers.
     """
     explainer = Explainer(replay, path)
     groups: dict[tuple[object, ...], list[Piece]] = {}
@@ -89,12 +89,12 @@ def pick(
 
     Args:
         replay: the run.
-        request: of the token; of the slowest ones any if None.
+        request: number of the request; None: any request.
         token: number of one token.
-        slowest: so many, the slowest first; used if there is no token.
+        slowest: number of tokens, the slowest first; not used with `token`.
 
     Raises:
-        InputError: the run made no such token.
+        InputError: the run generated no such token.
     """
     tokens = replay.result.tokens
     if request is not None:
@@ -102,67 +102,69 @@ def pick(
     if token is not None:
         tokens = tokens[(tokens["request"] == (request or 0)) & (tokens["token"] == token)]
     if tokens.empty:
-        made = replay.result.tokens.groupby("request")["token"].max()
-        expected = ", ".join(f"request {r}: 0 to {last}" for r, last in list(made.items())[:5])
-        found = f"no token {'' if token is None else token} of request {request or 0}"
-        raise InputError("--token", found.replace("  ", " "), expected or "a run that generated a token")
-    chosen = tokens.sort_values("latency_s", ascending=False, kind="stable").head(slowest or 1)
-    return [(int(r), int(t)) for r, t in zip(chosen["request"], chosen["token"], strict=True)]
+        last_tokens = replay.result.tokens.groupby("request")["token"].max()
+        expected = ", ".join(f"request {r}: 0 to {last}" for r, last in list(last_tokens.items())[:5])
+        got = f"no token {'' if token is None else token} of request {request or 0}"
+        raise InputError("--token", got.replace("  ", " "), expected or "a run that generated a token")
+    selection = tokens.sort_values("latency_s", ascending=False, kind="stable").head(slowest or 1)
+    return [(int(r), int(t)) for r, t in zip(selection["request"], selection["token"], strict=True)]
 
 
 def explain(replay: Replay, request: int, token: int, *, full: bool = False) -> list[Table | str]:
-    """All that is to be said about one token."""
+    """The explanation of one token: sentences and the table of its critical path."""
     path = critical_path(replay, request, token)
-    found = stages(replay, path, full=full)
-    return [*_verdict(replay.result.tokens, path), *_longest(path, found), "", table(path, found)]
+    rows = stages(replay, path, full=full)
+    return [*_summary(replay.result.tokens, path), *_longest(path, rows), "", table(path, rows)]
 
 
-def _verdict(tokens: pd.DataFrame, path: Path) -> list[str]:
-    """How long it took, beside others, and what made the difference."""
+def _summary(tokens: pd.DataFrame, path: Path) -> list[str]:
+    """Comparison of the latency with the median, and the part with the largest difference."""
     request, token = path.spans.request, path.spans.token
-    took = f"Token {token} of request {request} took {seconds(path.latency_s)}"
+    latency = f"Token {token} of request {request} took {seconds(path.latency_s)}"
     others = tokens[tokens["token"] > 0]
     if token == 0:
-        return [f"{took}. It is the first: it waited for its request's turn and paid for the whole prompt."]
+        return [
+            f"{latency}. It is the first token of its request: this includes waiting and the whole prompt."
+        ]
     median_s = float(others["latency_s"].median())
     row = tokens[(tokens["request"] == request) & (tokens["token"] == token)].iloc[0]
-    lines = [f"{took}, {path.latency_s / median_s:.3g} times the median of {seconds(median_s)}."]
+    lines = [f"{latency}, {path.latency_s / median_s:.3g} times the median of {seconds(median_s)}."]
     more = {name: float(row[name] - others[name].median()) for name in PARTS}
     name = max(more, key=lambda part: more[part])
     if path.latency_s > median_s and more[name] > 0.01 * median_s:
         lines.append(
-            f"Beside the median token the most came from {PARTS[name]}: {seconds(float(row[name]))}, "
+            f"The largest increase over the median is in {PARTS[name]}: {seconds(float(row[name]))}, "
             f"{seconds(more[name])} more."
         )
     return lines
 
 
-def _longest(path: Path, found: Sequence[Stage]) -> list[str]:
-    stage = max(found, key=lambda one: one.length_s)
+def _longest(path: Path, rows: Sequence[Stage]) -> list[str]:
+    stage = max(rows, key=lambda row: row.length_s)
     place = f" ({stage.where})" if stage.where else ""
     return [
         f"The longest stage is {label(stage)}{place}: {seconds(stage.length_s)}, "
-        f"{stage.length_s / path.latency_s:.0%} of it."
+        f"{stage.length_s / path.latency_s:.0%} of the latency."
     ]
 
 
 def label(stage: Stage) -> str:
-    """What a stage is about, with its layers."""
+    """The activity of a stage, with its layers."""
     layers = f" of L{ranges(stage.layers, ',')}" if stage.layers else ""
     return f"{stage.what}{layers}"
 
 
-def table(path: Path, found: Sequence[Stage]) -> Table:
-    """The critical path, stage by stage."""
-    rows = grid("Critical path", ["Part", "What", "Where"], ["Time", "Share"])
-    rows.add_column(Text("Why"), overflow="fold", max_width=_WHY)
-    for stage in found:
-        rows.add_row(
+def table(path: Path, rows: Sequence[Stage]) -> Table:
+    """The critical path with a row per stage."""
+    result = grid("Critical path", ["Part", "What", "Where"], ["Time", "Share"])
+    result.add_column(Text("Why"), overflow="fold", max_width=_WHY)
+    for stage in rows:
+        result.add_row(
             *map(Text, (stage.part, label(stage), stage.where)),
             seconds(stage.length_s),
             f"{stage.length_s / path.latency_s:.1%}",
             Text(stage.reasons.words()),
         )
-    total_s = sum(stage.length_s for stage in found)
-    rows.add_row("", "in all", "", seconds(total_s), f"{total_s / path.latency_s:.1%}", "")
-    return rows
+    total_s = sum(stage.length_s for stage in rows)
+    result.add_row("", "total", "", seconds(total_s), f"{total_s / path.latency_s:.1%}", "")
+    return result

@@ -1,4 +1,4 @@
-"""Why something took as long as it did, as figures that add up and as words."""
+"""Reasons for a duration: numbers that can be added, and their description in words."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -6,29 +6,29 @@ from dataclasses import dataclass, field
 from headway.analysis.formatting import byte_unit, number
 
 NEARLY = 0.995
-"""What is this near to the whole is not worth a word."""
+"""Shares at or above this count as the whole and are not mentioned."""
 
 
 @dataclass
 class Reasons:
-    """Facts about one or several pieces of the same kind and place; sums, so that they can be added.
+    """Sums over one or several pieces with the same activity and place.
 
     Attributes:
-        size_bytes: sent.
-        wire_bytes: that flowed, those of the transport included.
-        latency_s: of routes, before bytes flow.
-        transport_s: that the transport waited before, for handshakes and acknowledgements.
-        flow_s: in which bytes flowed.
-        alone_bytes: what would have flowed then without other messages.
-        offered: by name of the narrowest resource: what it offered then [bytes], what it would have offered on average,
-            and for how long.
-        still_s: in which nothing could flow.
-        busy_s: of computing.
-        nominal_s: the same work on the whole device.
-        free_s: integral of what was free of the device then.
-        usual_free_s: what would have been free on average.
-        beside: what else was there, by name, and how often.
-        texts: further reasons, without repetition.
+        size_bytes: payload of messages.
+        wire_bytes: transferred bytes, including those of the transport.
+        latency_s: latencies of routes.
+        transport_s: delays of the transport before bytes flow (handshakes, acknowledgements).
+        flow_s: time during which bytes flowed.
+        alone_bytes: bytes that would have flowed in this time without other messages.
+        offered: for the narrowest resource, by name: bytes that it offered, bytes at its mean rate over the run, and
+            the duration [s].
+        still_s: time at rate 0.
+        busy_s: time of computing.
+        nominal_s: time of the same work on the fully available device.
+        free_s: integral of the availability over the time of computing.
+        usual_free_s: the same with the mean availability over the run.
+        beside: names of concurrent activities, with counts.
+        texts: other reasons, without duplicates.
     """
 
     size_bytes: float = 0.0
@@ -47,12 +47,12 @@ class Reasons:
     texts: dict[str, None] = field(default_factory=dict)
 
     def words(self) -> str:
-        """The reasons in a line."""
+        """The reasons in one line."""
         parts = [*self._transfer(), *self._compute(), *self.texts]
         if self.beside:
             names = [name for name, _ in self.beside.most_common(3)]
             more = f" and {len(self.beside) - 3} more" if len(self.beside) > 3 else ""
-            parts.append(f"beside {', '.join(names)}{more}")
+            parts.append(f"shared with {', '.join(names)}{more}")
         return "; ".join(parts)
 
     def _transfer(self) -> list[str]:
@@ -64,15 +64,15 @@ class Reasons:
             parts[0] += f" at {_rate(self.size_bytes / self.flow_s)}"
         for name, (then_bytes, usual_bytes, length_s) in self.offered.items():
             then, usual = then_bytes / length_s, usual_bytes / length_s
-            parts.append(f"{name} offered {_rate(then)}" + _against(then, usual, _rate(usual)))
+            parts.append(f"{name} offered {_rate(then)}" + _mean_if_different(then, usual, _rate(usual)))
         if self.wire_bytes < NEARLY * self.alone_bytes:
-            parts.append(f"got {self.wire_bytes / self.alone_bytes:.0%} of what it would have had alone")
+            parts.append(f"got {self.wire_bytes / self.alone_bytes:.0%} of the rate without other messages")
         if self.still_s > 0.0:
-            parts.append(f"stood still for {seconds(self.still_s)}")
+            parts.append(f"rate 0 for {seconds(self.still_s)}")
         if self.latency_s > 0.0:
             parts.append(f"latency {seconds(self.latency_s)}")
         if self.transport_s > 1e-9 * self.flow_s:
-            parts.append(f"the transport waited {seconds(self.transport_s)}")
+            parts.append(f"transport delay {seconds(self.transport_s)}")
         return parts
 
     def _compute(self) -> list[str]:
@@ -81,14 +81,16 @@ class Reasons:
         free, usual = self.free_s / self.busy_s, self.usual_free_s / self.busy_s
         parts = []
         if min(free, usual) < NEARLY:
-            parts.append(f"{free:.0%} of the device was free" + _against(free, usual, f"{usual:.0%}"))
+            parts.append(
+                f"{free:.0%} of the device was free" + _mean_if_different(free, usual, f"{usual:.0%}")
+            )
         if self.nominal_s < NEARLY * self.free_s:
-            parts.append(f"got {self.nominal_s / self.free_s:.0%} of that")
-        return parts or ["the whole device"]
+            parts.append(f"got {self.nominal_s / self.free_s:.0%} of the free share")
+        return parts or ["device fully available"]
 
 
-def _against(then: float, usual: float, text: str) -> str:
-    """Beside the mean over the run, where that is another."""
+def _mean_if_different(then: float, usual: float, text: str) -> str:
+    """The mean over the run in brackets; empty if it is nearly equal."""
     return f" ({text} on average)" if abs(then - usual) > (1 - NEARLY) * usual else ""
 
 
@@ -101,7 +103,7 @@ def _rate(bytes_per_s: float) -> str:
 
 
 def seconds(length_s: float) -> str:
-    """A length of time for people."""
+    """A duration with three digits and a suitable unit."""
     for factor, unit in ((1.0, "s"), (1e-3, "ms")):
         if length_s >= factor:
             return f"{number(length_s / factor)} {unit}"

@@ -1,7 +1,7 @@
-"""A run once more, this time watched.
+"""Repeat a run with an instrument.
 
-Nothing but tables is kept of a run, and nothing more is needed: a run is a function of scenario, policy and seed, so
-`rerun` repeats the run under an instrument to find when and where everything happened.
+Headway stores only the tables of a run. A run is a function of scenario, policy and seed, so `rerun` can repeat it to
+record the time and place of every task, message, move and decision.
 """
 
 import json
@@ -26,26 +26,28 @@ from headway.traces.files import open_input
 _MOST_BYTES = 100_000
 
 Row: TypeAlias = dict[Any, Any]
-"""Of the table `runs`, by column."""
+"""A row of the table `runs`: values by column."""
 
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """A run with all that happened in it.
+    """A run with its spans.
 
     Attributes:
         scenario: the world and the requests.
-        result: the tables of the one run.
-        spans: what its instrument was told, in order.
+        result: the tables of the run.
+        spans: the spans of the run, in order.
+        title: which of several runs it is; empty if there is only one.
     """
 
     scenario: Scenario
     result: Result
     spans: Sequence[Span]
+    title: str = ""
 
 
 def rerun(scenario: Scenario, policy: Policy, label: str) -> Replay:
-    """Run a scenario under a policy and keep everything."""
+    """Run a scenario under a policy and record all spans."""
     spans: list[Span] = []
     return Replay(
         scenario, simcore.simulate(scenario, policy, run=label, instrument=Spans(spans.append)), spans
@@ -53,30 +55,30 @@ def rerun(scenario: Scenario, policy: Policy, label: str) -> Replay:
 
 
 def rerun_scenario(scenario: Scenario, name: str | None) -> Replay:
-    """Run a scenario under its policy of that label or name; under its only or first one if none is said."""
+    """Run a scenario under the policy with a label or name; None: under its first policy."""
     choices = choose(scenario, [])
     if name is None:
         choice = choices[0]
     else:
-        by_label = {one.label: one for one in choices}
+        by_label = {choice.label: choice for choice in choices}
         choice = by_label.get(name) or PolicyChoice(name=name, label=name, where="--policy")
     return rerun(scenario, policies.chosen(choice), choice.label)
 
 
 def is_results(path: Path) -> bool:
-    """Whether there is a folder of results at a path."""
+    """Whether a path is a results folder."""
     return (path / "runs.parquet").is_file()
 
 
 def rerun_results(folder: Path, name: str | None) -> Replay:
-    """Repeat a run of `headway run`, and make sure that it is the same.
+    """Repeat a run of `headway run`, and check that the result is the same.
 
     Args:
-        folder: that it wrote.
-        name: of the run in its tables; None if it is the first.
+        folder: results folder.
+        name: name of the run in its tables; None: the first run.
 
     Raises:
-        InputError: the folder has no such run, or the run cannot be repeated as it was.
+        InputError: the folder has no such run, or the repeated run differs.
     """
     stored = load_result(folder)
     runs = list(stored.runs["run"])
@@ -95,45 +97,45 @@ def rerun_results(folder: Path, name: str | None) -> Replay:
 def rerun_and_compare(
     folder: Path, row: Row, scenario: Scenario, tokens: pd.DataFrame | None, origin: str | Path
 ) -> Replay:
-    """Repeat a run, and make sure that it is the same.
+    """Repeat a run, and check that the result is the same.
 
     Args:
-        folder: that holds it.
-        row: of the run in the table `runs`.
-        scenario: in which it was made.
-        tokens: the table, with rows of this run; None if none are kept.
-        origin: where the scenario file is.
+        folder: folder with the run.
+        row: row of the run in the table `runs`.
+        scenario: scenario of the run.
+        tokens: table with the tokens of this run; None if it is not stored.
+        origin: path of the scenario file.
 
     Raises:
-        InputError: it comes out differently, or cannot be repeated.
+        InputError: the repeated run differs, or the run cannot be repeated.
     """
     if scenario.controller.decision_time == "measured":
         expected = "decision_time: free, or a fixed time"
-        raise InputError(str(folder), "decision_time: measured, which no run can repeat", expected)
-    again = rerun(scenario, policy_of(folder, row), row["run"])
+        raise InputError(str(folder), "decision_time: measured, which cannot be repeated", expected)
+    replay = rerun(scenario, policy_of(folder, row), row["run"])
     if tokens is not None:
-        before = tokens[tokens["run"] == row["run"]].reset_index(drop=True)
-        if not before.equals(again.result.tokens):
+        stored = tokens[tokens["run"] == row["run"]].reset_index(drop=True)
+        if not stored.equals(replay.result.tokens):
             raise different(folder, row, origin)
-    return again
+    return replay
 
 
 def different(folder: Path, row: Row, origin: str | Path) -> InputError:
-    """That a run comes out differently when it is repeated."""
-    got = f"another result when the run {shown(row['run'])} is repeated"
-    then = str(row["headway_version"])
-    version = "" if then == metadata.version("headway") else f", and Headway {then}"
-    expected = f"the files that {_nearby(origin)} read then{version} (or give that scenario as RUN)"
+    """The error for a repeated run that differs."""
+    got = f"a different result when the run {shown(row['run'])} is repeated"
+    old_version = str(row["headway_version"])
+    version = "" if old_version == metadata.version("headway") else f", and Headway {old_version}"
+    expected = f"the original input files of {_relative(origin)}{version} (or give the scenario as RUN)"
     return InputError(str(folder), got, expected)
 
 
 def scenario_of(row: Row, copy: Path, origin: Path) -> Scenario:
-    """The scenario of a run as it was, from a copy of its file; what it reads is looked for where the original was.
+    """The scenario of a run, from a copy of its file. Paths in it are relative to the original file.
 
     Args:
-        row: of the run in the table `runs`.
-        copy: of the scenario file.
-        origin: file that says where the original is; the copy itself if there is none.
+        row: row of the run in the table `runs`.
+        copy: copy of the scenario file.
+        origin: file with the path of the original; if it does not exist, paths are relative to the copy.
     """
     changes = [text for text in row["changes"].split("; ") if text]
     scenario = simcore.load_scenario(
@@ -143,7 +145,7 @@ def scenario_of(row: Row, copy: Path, origin: Path) -> Scenario:
 
 
 def origin_of(path: Path) -> str | None:
-    """What a file says of where a scenario file was; None if there is no such file."""
+    """The original path of a scenario file, from an origin file; None if this does not exist."""
     if not path.exists():
         return None
     try:
@@ -170,7 +172,7 @@ def policy_of(folder: Path, row: Row) -> Policy:
     )
 
 
-def _nearby(path: str | Path) -> str:
-    """A path as it would be typed here, if it leads to below the current folder."""
-    here = Path.cwd()
-    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else str(path)
+def _relative(path: str | Path) -> str:
+    """A path relative to the current folder if it is below it."""
+    cwd = Path.cwd()
+    return str(Path(path).relative_to(cwd)) if Path(path).is_relative_to(cwd) else str(path)

@@ -1,4 +1,4 @@
-"""What lasted during a run, as slices of a timeline: tokens, decisions, work, messages, moves, outages."""
+"""Activities of a run as slices of a timeline: tokens, decisions, tasks, messages, moves, outages."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,16 +14,16 @@ from headway.simcore.world.route import Route
 
 @dataclass(frozen=True)
 class Slice:
-    """Something that lasted.
+    """An activity with a start and an end.
 
     Attributes:
-        group: of tracks: the run, the devices or the links.
-        track: what it belongs to there.
-        name: what it says on it.
-        kind: compute, transfer, wait and so on, by which viewers filter.
-        start_s: when it began.
-        end_s: when it ended.
-        details: shown when it is selected.
+        group: group of tracks: `run`, `devices` or `links`.
+        track: track within the group.
+        name: text on the slice.
+        kind: category for filters of viewers, such as compute, transfer or wait.
+        start_s: start time.
+        end_s: end time.
+        details: values that a viewer shows for a selected slice.
     """
 
     group: str
@@ -36,18 +36,18 @@ class Slice:
 
 
 def run_slices(replay: Replay) -> Iterator[Slice]:
-    """Tokens, decisions, work, messages and moves of a whole run."""
+    """Tokens, decisions, tasks, messages and moves of a whole run."""
     for spans in by_token(replay.spans).values():
         yield from _token(replay, spans)
         for attempt, work in zip(spans.attempts, spans.work, strict=True):
-            for one in work:
-                yield from _worked(replay, attempt, one)
+            for activity in work:
+                yield from _work(replay, attempt, activity)
     for span in replay.spans:
         if isinstance(span, Move):
-            yield _moved(replay, span)
+            yield _move(replay, span)
         elif isinstance(span, Message) and span.block is not None:
             name = f"move of {replay.scenario.block_table.names[span.block]}"
-            yield from _sent(replay, name, "migration", span)
+            yield from _message(replay, name, "migration", span)
 
 
 def _token(replay: Replay, spans: TokenSpans) -> Iterator[Slice]:
@@ -59,37 +59,39 @@ def _token(replay: Replay, spans: TokenSpans) -> Iterator[Slice]:
         details = {str(key): value for key, value in row.items() if str(key).endswith("_s")}
         end_s = start_s + float(row["latency_s"])
         yield Slice("run", "tokens", name, "token", start_s, end_s, details)
-    for one in spans.before:
-        match one:
+    for span in spans.before:
+        match span:
             case Asked():
-                details = {"outcome": one.outcome, "reason": one.reason, "moved blocks": one.moved}
-                yield Slice("run", "decisions", one.outcome, "decision", one.asked_s, one.answered_s, details)
+                details = {"outcome": span.outcome, "reason": span.reason, "moved blocks": span.moved}
+                yield Slice(
+                    "run", "decisions", span.outcome, "decision", span.asked_s, span.answered_s, details
+                )
             case Standing():
-                yield Slice("run", "standstills", one.cause, one.cause, one.start_s, one.end_s)
+                yield Slice("run", "pauses", span.cause, span.cause, span.start_s, span.end_s)
 
 
-def _worked(replay: Replay, attempt: Attempt, span: Work) -> Iterator[Slice]:
+def _work(replay: Replay, attempt: Attempt, span: Work) -> Iterator[Slice]:
     blocks = replay.scenario.block_table
     if isinstance(span, Message):
         name = "input"
         if span.kind is not None and span.layer is not None:
             name = f"output of {block_names(blocks, attempt, span.kind, span.layer, span.sender)}"
-        yield from _sent(replay, name, "transfer", span)
+        yield from _message(replay, name, "transfer", span)
         return
     name = block_names(blocks, attempt, span.kind, span.layer, span.device)
     device = replay.scenario.cluster.names[span.device]
     begin_s, end_s = span.computing(replay.scenario.memory.prefetch)
     if span.start_s > span.submitted_s:
         yield Slice("devices", f"{device} (waiting)", name, "wait", span.submitted_s, span.start_s)
-    for reading_s, read_s in ((span.start_s, begin_s), (end_s, span.end_s)):
-        if read_s > reading_s:
-            yield Slice("devices", device, f"{name} from disk", "disk", reading_s, read_s)
-    details = {"blocks": span.blocks, "seconds on the whole device": span.nominal_s}
+    for disk_start_s, disk_end_s in ((span.start_s, begin_s), (end_s, span.end_s)):
+        if disk_end_s > disk_start_s:
+            yield Slice("devices", device, f"{name} from disk", "disk", disk_start_s, disk_end_s)
+    details = {"blocks": span.blocks, "seconds on the fully available device": span.nominal_s}
     yield Slice("devices", device, name, "compute", begin_s, end_s, details)
 
 
-def _sent(replay: Replay, name: str, kind: str, message: Message) -> Iterator[Slice]:
-    """A message on every link of its way."""
+def _message(replay: Replay, name: str, kind: str, message: Message) -> Iterator[Slice]:
+    """A message on every link of its route."""
     cluster = replay.scenario.cluster
     route = _route(replay, message)
     details = {
@@ -106,7 +108,7 @@ def _sent(replay: Replay, name: str, kind: str, message: Message) -> Iterator[Sl
         yield Slice("links", track, name, kind, message.sent_s, message.arrived_s, details)
 
 
-def _moved(replay: Replay, move: Move) -> Slice:
+def _move(replay: Replay, move: Move) -> Slice:
     names = replay.scenario.cluster.names
     block = replay.scenario.block_table.names[move.block]
     details = {
@@ -125,19 +127,19 @@ def _route(replay: Replay, message: Message) -> Route:
     return route
 
 
-def outages(replay: Replay, seen: Window) -> Iterator[Slice]:
-    """Times within a window in which a device or a link was down."""
+def outages(replay: Replay, window: Window) -> Iterator[Slice]:
+    """Outages of devices and links within a window."""
     cluster = replay.scenario.cluster
-    for group, ones in (("devices", cluster.devices), ("links", cluster.links)):
-        for one in ones:
-            for start_s, until_s, up in steps(one.up, seen):
+    for group, parts in (("devices", cluster.devices), ("links", cluster.links)):
+        for part in parts:
+            for start_s, end_s, up in steps(part.up, window):
                 if up == 0.0:
-                    lost = _lost(replay, one.name, start_s, until_s) if group == "devices" else {}
-                    yield Slice(group, f"{one.name} (down)", "down", "outage", start_s, until_s, lost)
+                    losses = _losses(replay, part.name, start_s, end_s) if group == "devices" else {}
+                    yield Slice(group, f"{part.name} (down)", "down", "outage", start_s, end_s, losses)
 
 
-def _lost(replay: Replay, device: str, start_s: float, end_s: float) -> dict[str, Any]:
-    """What was lost with a device that went down while it was in use."""
+def _losses(replay: Replay, device: str, start_s: float, end_s: float) -> dict[str, Any]:
+    """Lost blocks and caches of a device that went down while it was in use."""
     faults = replay.result.faults
     for row in faults[(faults["device"] == device) & faults["time_s"].between(start_s, end_s)].to_dict(
         "records"

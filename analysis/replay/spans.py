@@ -1,4 +1,4 @@
-"""The spans of a run, token by token, with names for people."""
+"""The spans of a run grouped by token, and display names."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from headway.simcore.instrument import Asked, Attempt, Compute, Formed, Message,
 from headway.simcore.world.blocks import BlockTable, Kind
 
 Work = Compute | Message
-"""What the decoding of a token is made of."""
+"""The spans of a step."""
 
 STAGES = {
     Kind.HEAD: "heads",
@@ -21,14 +21,14 @@ STAGES = {
 
 @dataclass(frozen=True, eq=False)
 class TokenSpans:
-    """What happened for one token; what its step shares with other sequences is in the spans of each.
+    """The spans of one token. Each sequence of a batch contains the spans of their common step.
 
     Attributes:
         request: number of the request.
-        token: of it.
-        attempts: at its steps; the last one succeeded.
-        work: the computations and messages of each attempt.
-        before: decisions and standstills, those between attempts included, in order.
+        token: number of the token in the request.
+        attempts: attempts at its steps; the last one succeeded.
+        work: tasks and messages of each attempt.
+        before: decisions and pauses of decoding before and between the attempts, in order.
     """
 
     request: int
@@ -38,19 +38,19 @@ class TokenSpans:
     before: list[Asked | Standing] = field(default_factory=list)
 
     def cached(self, attempt: Attempt) -> int:
-        """Positions of the sequence that are in the cache before an attempt."""
-        return next(one.cached for one in attempt.batch if one.request == self.request)
+        """Cached positions of the sequence before an attempt."""
+        return next(sequence.cached for sequence in attempt.batch if sequence.request == self.request)
 
 
 def by_token(spans: Iterable[Span]) -> dict[tuple[int, int], TokenSpans]:
-    """The spans of every token that was begun, by request and token, without those of migrations beside it."""
+    """The spans of every started token, by request and token, without concurrent migrations."""
     tokens: dict[tuple[int, int], TokenSpans] = {}
     before: list[Asked | Standing] = []
     now: list[TokenSpans] = []
     for span in spans:
         match span:
             case Attempt():
-                keys = [(one.request, one.token) for one in span.batch if one.tokens]
+                keys = [(sequence.request, sequence.token) for sequence in span.batch if sequence.tokens]
                 now = [tokens.setdefault(key, TokenSpans(*key)) for key in keys]
                 for token in now:
                     token.attempts.append(span)
@@ -60,7 +60,6 @@ def by_token(spans: Iterable[Span]) -> dict[tuple[int, int], TokenSpans]:
             case Asked() | Standing():
                 before.append(span)
             case Compute() | Message(block=None):
-                # Messages that nobody waits for any more are no part of a token.
                 for token in now:
                     token.work[-1].append(span)
             case Formed() | Message() | Move():
@@ -69,7 +68,7 @@ def by_token(spans: Iterable[Span]) -> dict[tuple[int, int], TokenSpans]:
 
 
 def block_names(blocks: BlockTable, attempt: Attempt, kind: Kind, layer: int, device: int) -> str:
-    """The blocks of a kind and layer that a device computes, such as `L3.head0-2,5`."""
+    """The blocks of a kind and layer in a task of a device, such as `L3.head0-2,5`."""
     if kind is Kind.HEAD:
         rows, stem = blocks.heads[layer], f"L{layer}.head"
     elif kind is Kind.FFN and blocks.shards.shape[1] > 1:
@@ -78,5 +77,5 @@ def block_names(blocks: BlockTable, attempt: Attempt, kind: Kind, layer: int, de
         return STAGES[kind]
     else:
         return f"L{layer}.{STAGES[kind]}"
-    mine = [i for i, at in enumerate(attempt.placement[rows].tolist()) if at == device]
-    return stem + ranges(mine)
+    numbers = [i for i, at in enumerate(attempt.placement[rows].tolist()) if at == device]
+    return stem + ranges(numbers)

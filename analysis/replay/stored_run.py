@@ -1,4 +1,4 @@
-"""A run of a campaign once more, out of its store."""
+"""Repeat a run of a campaign from its store."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,17 +24,17 @@ from headway.traces.errors import InputError, shown
 
 
 def rerun_stored(folder: Path, name: str | None) -> Replay:
-    """Repeat a run of a campaign, and make sure that it is the same.
+    """Repeat a run of a campaign, and check that it is the same.
 
-    It is if its tokens are those in the store; where the store keeps none, if its name is the same, which is a hash of
-    all that determines it.
+    The check compares the tokens with those in the store. If the store has no tokens, it compares the name of the run,
+    which is a hash of all inputs.
 
     Args:
-        folder: of the store.
-        name: of the run, or as much of its begin as no other has.
+        folder: folder of the store.
+        name: name of the run, or an unambiguous prefix.
 
     Raises:
-        InputError: the store has no such run, or it cannot be repeated as it was.
+        InputError: the store has no such run, or the repeated run differs.
     """
     store = Store(folder)
     view = store.view()
@@ -54,26 +54,26 @@ def rerun_stored(folder: Path, name: str | None) -> Replay:
 
 
 def _row(view: View, name: str | None) -> Row:
-    """The run of a name, out of the table `runs`."""
+    """The row of a run in the table `runs`, by name or prefix."""
     where = f"{view.folder}: --run"
     if name is None:
-        raise InputError(where, "no name of a run", f"the name of one run{_for_example(view)}")
-    runs = sorted(_called(view, name))
+        raise InputError(where, "no run name", f"the name of one run{_example(view)}")
+    runs = sorted(_names(view, name))
     if len(runs) != 1:
-        got = f"{shown(name)}, the beginning of {len(runs) or 'no'} run names"
-        raise InputError(where, got, f"the name of one run{_for_example(view)}")
+        got = f"{shown(name)}, a prefix of {len(runs) or 'no'} run names"
+        raise InputError(where, got, f"the name of one run{_example(view)}")
     row: Row = view.read("runs", runs).to_pylist()[0]
     return row
 
 
-def _called(view: View, name: str) -> Iterator[str]:
-    """Names of the runs that begin so."""
+def _names(view: View, prefix: str) -> Iterator[str]:
+    """Names of the runs that start with a prefix."""
     for batch in view.batches("runs", ("run",)):
-        yield from batch.filter(pc.starts_with(batch["run"], name))["run"].to_pylist()
+        yield from batch.filter(pc.starts_with(batch["run"], prefix))["run"].to_pylist()
 
 
-def _for_example(view: View) -> str:
-    """The run with the slowest token."""
+def _example(view: View) -> str:
+    """An example for messages: the run with the slowest token."""
     slowest, example = -np.inf, ""
     for batch in view.batches("metrics", ("run", "tpot_max_s")):
         longest = pc.max(batch["tpot_max_s"]).as_py()
@@ -84,7 +84,7 @@ def _for_example(view: View) -> str:
 
 
 def _case(store: Store, run: str) -> tuple[Path, Row]:
-    """The copy of the scenario of a campaign to which a run belongs, and what that campaign says of the run."""
+    """The scenario copy of a campaign that contains a run, and the row of the run in the campaign's case table."""
     columns = ["scenario", "changes", "seed"]
     for cases in sorted((store.folder / "campaigns").glob("*.parquet")):
         copy = cases.with_suffix(SCENARIO)
@@ -95,6 +95,4 @@ def _case(store: Store, run: str) -> tuple[Path, Row]:
                 if rows:
                     return copy, rows[0]
     got = f"the run {shown(run)}, whose campaign or scenario is not in this store"
-    raise InputError(
-        str(store.folder), got, "a campaign with its scenario (call `headway sweep run` for it again)"
-    )
+    raise InputError(str(store.folder), got, "a campaign with its scenario (run `headway sweep run` again)")

@@ -1,4 +1,4 @@
-"""What happened during some tokens, as trace events for ui.perfetto.dev and chrome://tracing."""
+"""The activity during some tokens, as trace events for ui.perfetto.dev and chrome://tracing."""
 
 import json
 from pathlib import Path
@@ -12,15 +12,19 @@ from headway.analysis.replay.trace_event_format import in_lanes, slice_events, t
 from headway.analysis.replay.window import Window
 
 
-def trace_events(replay: Replay, seen: Window) -> dict[str, Any]:
-    """The part of a run as an object of the trace-event format."""
-    slices = [one for one in run_slices(replay) if seen.meets(one.start_s, one.end_s)]
-    slices += outages(replay, seen)
-    laid = list(in_lanes(slices))
-    events = [*slice_events(laid), *memory_counters(replay, seen), *bandwidth_counters(replay, seen, slices)]
+def trace_events(replay: Replay, window: Window) -> dict[str, Any]:
+    """A part of a run as an object of the trace event format."""
+    slices = [part for part in run_slices(replay) if window.overlaps(part.start_s, part.end_s)]
+    slices += outages(replay, window)
+    lanes = list(in_lanes(slices))
+    events = [
+        *slice_events(lanes),
+        *memory_counters(replay, window),
+        *bandwidth_counters(replay, window, slices),
+    ]
     events.sort(key=lambda event: event["ts"])
     return {
-        "traceEvents": [*track_names(laid), *events],
+        "traceEvents": [*track_names(lanes), *events],
         "displayTimeUnit": "ms",
         "otherData": {"scenario": replay.scenario.name, "run": str(replay.result.runs["run"].iloc[0])},
     }
@@ -32,7 +36,7 @@ def write_timeline(path: Path, events: dict[str, Any]) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    # Not in ASCII: Perfetto shows the escapes of other characters as they are.
+    # Not ASCII only: Perfetto does not decode escape sequences.
     text = json.dumps(events, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     with writing(path):
         path.write_text(text, encoding="utf-8")

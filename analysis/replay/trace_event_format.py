@@ -1,8 +1,8 @@
 """Slices and counters in the JSON object form of "Trace Event Format" (Google, 2016).
 
-Complete events (`X`) have times in microseconds; counters (`C`) and metadata (`M`), which names tracks, go with them.
-Slices of one track of that format may nest but not cross, so what goes on at once is put side by side into lanes, each
-a track of its own.
+Complete events (`X`) have times in microseconds. Counters (`C`) and metadata (`M`), which names tracks, accompany them.
+Slices of one track may be nested but must not overlap partly. Therefore concurrent slices are put into parallel lanes,
+each of which is a track of the format.
 """
 
 import math
@@ -18,7 +18,7 @@ _NANO = 1e9
 
 
 def in_lanes(slices: Sequence[Slice]) -> Iterator[tuple[int, Slice]]:
-    """Every slice with the first lane of its track that is free by then."""
+    """Every slice with the first lane of its track that is free at its start."""
     free: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
     for one in sorted(slices, key=lambda s: (s.start_s, s.end_s)):
         ends = free[one.group, one.track]
@@ -27,19 +27,19 @@ def in_lanes(slices: Sequence[Slice]) -> Iterator[tuple[int, Slice]]:
         yield lane, one
 
 
-def _numbers(laid: Sequence[tuple[int, Slice]]) -> dict[tuple[str, str, int], int]:
-    """The number of each lane, in the order of names within its group; none is the number of a group.
+def _numbers(lanes: Sequence[tuple[int, Slice]]) -> dict[tuple[str, str, int], int]:
+    """The number of each lane, in alphabetical order within its group; no lane has the number of a group.
 
-    Perfetto takes the thread that has the number of its process for the main one, and says so.
+    Perfetto labels a thread with the number of its process as the main thread.
     """
-    lanes = sorted({(GROUPS.index(one.group), one.track, lane) for lane, one in laid})
-    return {(GROUPS[g], track, lane): i for i, (g, track, lane) in enumerate(lanes, start=len(GROUPS) + 1)}
+    keys = sorted({(GROUPS.index(one.group), one.track, lane) for lane, one in lanes})
+    return {(GROUPS[g], track, lane): i for i, (g, track, lane) in enumerate(keys, start=len(GROUPS) + 1)}
 
 
-def slice_events(laid: Sequence[tuple[int, Slice]]) -> Iterator[Event]:
+def slice_events(lanes: Sequence[tuple[int, Slice]]) -> Iterator[Event]:
     """A complete event for each slice in its lane."""
-    numbers = _numbers(laid)
-    for lane, one in laid:
+    numbers = _numbers(lanes)
+    for lane, one in lanes:
         start_ns = _nano(one.start_s)
         yield {
             "ph": "X",
@@ -53,12 +53,12 @@ def slice_events(laid: Sequence[tuple[int, Slice]]) -> Iterator[Event]:
         }
 
 
-def track_names(laid: Sequence[tuple[int, Slice]]) -> Iterator[Event]:
+def track_names(lanes: Sequence[tuple[int, Slice]]) -> Iterator[Event]:
     """Metadata events that name and order the tracks."""
     for i, group in enumerate(GROUPS, start=1):
         yield {"ph": "M", "pid": i, "name": "process_name", "args": {"name": group}}
         yield {"ph": "M", "pid": i, "name": "process_sort_index", "args": {"sort_index": i}}
-    for (group, track, lane), number in _numbers(laid).items():
+    for (group, track, lane), number in _numbers(lanes).items():
         of = {"ph": "M", "pid": GROUPS.index(group) + 1, "tid": number}
         name = f"{track} ({lane + 1})" if lane else track
         yield of | {"name": "thread_name", "args": {"name": name}}
@@ -78,15 +78,15 @@ def counter_event(group: str, name: str, at_s: float, values: dict[str, float]) 
 
 
 def _nano(time_s: float) -> int:
-    """In whole nanoseconds: viewers keep no less."""
+    """In whole nanoseconds, the resolution of viewers."""
     return round(time_s * _NANO)
 
 
 def microseconds(time_ns: int) -> float:
-    """In microseconds, as the format has it.
+    """The time in microseconds, the unit of the format.
 
-    Perfetto multiplies by a thousand and cuts off what is behind the point. A number that came out a little too small
-    would begin a nanosecond early, inside the slice before.
+    Perfetto multiplies by a thousand and truncates. A value that is slightly too small would start a nanosecond early,
+    inside the previous slice.
     """
-    found = time_ns / 1000
-    return found if int(found * 1000.0) >= time_ns else math.nextafter(found, math.inf)
+    time_us = time_ns / 1000
+    return time_us if int(time_us * 1000.0) >= time_ns else math.nextafter(time_us, math.inf)

@@ -1,4 +1,4 @@
-"""The report: one HTML file that says what a folder of results shows, and how sure that is.
+"""Reports: one HTML file on the runs in a folder of results.
 
 `read_results` reads the folder, `rank_policies` ranks the policies, `page` writes the file.
 """

@@ -1,4 +1,4 @@
-"""What a report stands on: runs, one row each, and what is kept of them in detail."""
+"""The data of a report: one row per run, and detailed tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,33 +7,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from headway.analysis.statistics.metrics import metrics
+from headway.analysis.statistics.metrics import metrics, request_times, token_times
 from headway.simcore.files.yaml_document import read_value
 from headway.simcore.results import Result
 from headway.traces.errors import InputError
 
 DETAILS = ("requests", "tokens", "decisions", "devices", "links", "placements", "migrations", "faults")
-"""Tables that tell more of a run than its row does."""
+"""Detailed tables of runs."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReportData:
-    """Runs that are to be compared.
+    """Runs to compare.
 
     Attributes:
         name: of the scenario, or of the campaign.
-        description: what it is about, in the user's words; may be empty.
+        description: by the user; may be empty.
         runs: one row per run: `run`, `policy` (its label), `seed`, `status`, `detail`, `end_s`, the axes, and the
             metrics of `analysis.statistics.metrics`.
         axes: columns of `runs` that were varied.
-        tables: what is kept in detail, by the names of docs/results.md, in the order of `runs`. In them `run` is the
-            number of its row there, and `policy` that of the row. Of many runs there are no more than requests and
-            tokens, and of these no more than is shown.
-        documents: YAML files as the user wrote them, by name.
-        command: what makes these runs again.
-        versions: of Headway, that made the runs.
-        warm_up: tokens that were left out at the beginning of every run.
-        missing: runs of a campaign that are not made yet.
+        tables: detailed tables by the names of docs/results.md, in the order of `runs`. Their column `run` is the row
+            in `runs`, and `policy` the policy of that row. If a policy has several runs, there are only the columns of
+            requests and tokens that a report shows.
+        documents: YAML files of the user, by name.
+        command: that repeats the runs.
+        versions: of Headway that made the runs.
+        warm_up: number of tokens that were left out at the start of every run.
+        missing: number of runs of a campaign that are not made yet.
         is_campaign: whether these are cases of a campaign, not the policies of one `headway run`.
     """
 
@@ -69,8 +69,8 @@ def of_result(result: Result, scenario: str = "") -> ReportData:
     """The runs of one world.
 
     Args:
-        result: what `simulate` or `combine` gave.
-        scenario: the YAML that it was made from.
+        result: of `simulate` or `combine`.
+        scenario: the text of its YAML file.
     """
     about = result.runs[["run", "seed", "detail", "end_s"]].assign(policy=result.runs["run"])
     runs = about.merge(metrics(result), on="run")
@@ -89,13 +89,13 @@ def of_result(result: Result, scenario: str = "") -> ReportData:
 
 
 def after_warm_up(data: ReportData, tokens: int) -> ReportData:
-    """The same without the first so many tokens of every run, as if watching had begun later.
+    """The same data without the first tokens of every run, as if the measurement had started later.
 
-    Time per output token and tokens per second are those of the rest; time to first token is that of the requests whose
-    first token is among the rest.
+    Time per output token and tokens per second are those of the remaining tokens. Time to first token and end-to-end
+    latency are those of the requests whose first token remains.
 
     Raises:
-        InputError: the tokens of the runs are not kept.
+        InputError: the results do not have the tokens of the runs.
     """
     if not tokens:
         return data
@@ -110,30 +110,30 @@ def after_warm_up(data: ReportData, tokens: int) -> ReportData:
         begun = pd.MultiIndex.from_frame(rest.loc[rest["token"] == 0, ["run", "request"]])
         tables["requests"] = requests[pd.MultiIndex.from_frame(requests[["run", "request"]]).isin(begun)]
     index = data.runs.index
-    measured = _measured(rest, _last_s(rows[left_out]))
-    runs = data.runs.assign(**{name: column.reindex(index) for name, column in measured.items()})
-    return replace(data, runs=runs, tables=tables, warm_up=tokens)
+    measured = _measured(rest, _last_s(rows[left_out])).reindex(index)
+    if "requests" in tables:
+        over_requests = request_times(tables["requests"]).drop(columns="ttft_s").reindex(index)
+        measured = measured.assign(**over_requests)
+    return replace(data, runs=data.runs.assign(**measured), tables=tables, warm_up=tokens)
 
 
-def _measured(tokens: pd.DataFrame, watched_s: "pd.Series[float]") -> "dict[str, pd.Series[float]]":
-    """The metrics that change when tokens are left out, by run, if each is watched from some time on."""
+def _measured(tokens: pd.DataFrame, watched_s: "pd.Series[float]") -> pd.DataFrame:
+    """By run: the metrics of the remaining tokens, if the measurement of each run starts at a given time."""
     runs = tokens.groupby("run")
-    later = tokens[tokens["token"] > 0].groupby("run")["latency_s"]
     first = tokens[tokens["token"] == 0].groupby("run")["latency_s"].mean()
-    # A request may have arrived, and waited, before.
+    # A request may have arrived before the measurement starts.
     begin_s = np.maximum(runs["start_s"].first(), watched_s.reindex(runs.size().index))
-    percentiles = {f"tpot_p{p}_s": later.quantile(p / 100) for p in (50, 95, 99)}
     rate = runs.size() / (_last_s(tokens) - begin_s)
-    return {**percentiles, "tpot_max_s": later.max(), "ttft_s": first, "tokens_per_s": rate}
+    return token_times(tokens[tokens["token"] > 0]).assign(ttft_s=first, tokens_per_s=rate)
 
 
 def _last_s(tokens: pd.DataFrame) -> "pd.Series[float]":
-    """When the last of some tokens was done, by run."""
+    """End of the last token, by run."""
     return (tokens["start_s"] + tokens["latency_s"]).groupby(tokens["run"]).max()
 
 
 def described(text: str) -> dict[str, Any]:
-    """The keys of a YAML text, none if it is not one that Headway would read."""
+    """The keys of a YAML text; none if Headway cannot read it."""
     try:
         found = read_value(text, "")
     except InputError:
@@ -142,7 +142,7 @@ def described(text: str) -> dict[str, Any]:
 
 
 def _chosen(result: Result, document: dict[str, Any]) -> str:
-    """The options that choose the policies, unless they are those of the scenario."""
+    """The options that choose the policies; empty if they are the policies of the scenario."""
     named = document.get("policies")
     listed = [_label(one) for one in named] if isinstance(named, list) else []
     ran = list(result.runs["run"])
@@ -154,14 +154,14 @@ def _label(policy: object) -> object:
 
 
 def alone(runs: pd.DataFrame) -> bool:
-    """Whether each policy ran once, so that what a single run did is a finding."""
+    """Whether each policy ran once, so that details of single runs are shown."""
     return not runs["policy"].duplicated().any()
 
 
 def detailed(tables: Mapping[str, pd.DataFrame], runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Tables whose rows have the name of their run, as those of a `ReportData`.
+    """The tables of a `ReportData`, from tables whose column `run` has the name of the run.
 
-    A run that several rows of `runs` share, because their worlds are the same, counts for each of them.
+    If several rows of `runs` share a run, because their worlds are the same, its rows are repeated for each of them.
 
     Args:
         tables: by name, each with a column `run`.

@@ -1,4 +1,4 @@
-"""Where to look closer: the slowest runs, and what faults did."""
+"""Tables of the slowest runs, and of the effects of faults."""
 
 import shlex
 
@@ -8,7 +8,7 @@ from headway.analysis.report.data import ReportData
 from headway.analysis.report.tables import Cell, Column, ReportTable, count, is_numeric, level_cell, real
 
 MOST_FAULTS = 50
-"""Rows of faults; the table `faults` has all."""
+"""Most rows of the table of faults; the results have all in `faults`."""
 
 
 def slowest_runs_table(data: ReportData) -> ReportTable | None:
@@ -35,12 +35,12 @@ def slowest_runs_table(data: ReportData) -> ReportTable | None:
 
 def _command(data: ReportData, run: str) -> str:
     if data.is_campaign:
-        return f"headway explain STORE --run {run}"
+        return f"headway explain DIR --run {run}"
     return f"headway explain DIR --policy {shlex.quote(run)}"
 
 
 def fault_table(data: ReportData) -> ReportTable | None:
-    """What faults cost: each of them where there is one world, and otherwise their sum under each policy."""
+    """The cost of faults: each fault if there is one world, otherwise their sum under each policy."""
     tokens = data.tables.get("tokens")
     if tokens is None:
         return None
@@ -76,7 +76,7 @@ def _each(faults: pd.DataFrame, tokens: pd.DataFrame) -> ReportTable:
     heads = [
         Column(name, number=name not in texts) for name in ("Policy", "Down at [s]", *texts[1:], "Token")
     ]
-    heads += [Column("It took [s]"), Column("of it waiting or in vain [s]"), Column("moving blocks [s]")]
+    heads += [Column("It took [s]"), Column("of it waiting or lost [s]"), Column("moving blocks [s]")]
     rows = []
     for row in found.head(MOST_FAULTS).to_dict("records"):
         lost = f"{row['lost_blocks']:,} blocks" + (" with cache" if row["lost_cache"] else "")

@@ -1,4 +1,4 @@
-"""The figures of a report: whichever its tables allow."""
+"""The figures of a report; which of them depends on the tables of the results."""
 
 import re
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from headway.analysis.figures import PAGE, Size
 from headway.analysis.report.data import ReportData, alone
 from headway.analysis.report.per_world import by_world, effects
 from headway.analysis.report.ranking import Ranking
+from headway.analysis.statistics import Interval
 from headway.simcore.files.schema import NAME
 
 _FILE_NAME = re.compile(NAME)
@@ -22,13 +23,13 @@ _OPTIMA = ("exact", "exact-milp")
 
 @dataclass(frozen=True, eq=False)
 class ReportFigure:
-    """A figure, and what is to be said of it.
+    """A figure with its title and caption.
 
     Attributes:
         name: of its file.
-        title: what it shows.
+        title: its subject.
         caption: how to read it.
-        figure: the picture.
+        figure: the Matplotlib figure.
     """
 
     name: str
@@ -45,11 +46,12 @@ def report_figures(data: ReportData, found: Ranking, size: Size = PAGE) -> Itera
 
 
 def _of_policies(data: ReportData, found: Ranking, size: Size) -> Iterator[ReportFigure]:
-    others = {p: c.percent for p, c in found.changes.items() if p != found.best}
+    others = {policy: _percent(one.change) for policy, one in found.changes.items()}
     if others:
         label = f"{found.metric.name} against {found.best} [%]"
         caption = (
-            "Geometric mean over worlds with its 95 % interval; what reaches the line at 0 is no difference."
+            "Geometric mean over worlds. The 95 % intervals hold together for all pairs of policies; one that reaches "
+            "the line at 0 shows no sure difference. Long ones are cut."
         )
         if found.worlds == 1:
             caption = "One world: there is no interval."
@@ -72,7 +74,7 @@ def _of_policies(data: ReportData, found: Ranking, size: Size) -> Iterator[Repor
     if gaps is not None and gaps["gap"].notna().any():
         caption = (
             "A dot per run, and their median with its 95 % interval, in which the seeds are the units. The optimum is "
-            "that of each interval alone."
+            "that of each interval by itself."
         )
         yield ReportFigure(
             "gaps",
@@ -82,6 +84,14 @@ def _of_policies(data: ReportData, found: Ranking, size: Size) -> Iterator[Repor
         )
 
 
+def _percent(change: Interval) -> Interval:
+    """In percent; long intervals are cut, so that the other ones remain readable."""
+    value = 100.0 * change.value
+    reach = 3.0 * abs(value) + 10.0
+    low, high = max(100.0 * change.low, value - reach), min(100.0 * change.high, value + reach)
+    return Interval(value, low, high, change.count)
+
+
 def _of_tokens(data: ReportData, size: Size) -> Iterator[ReportFigure]:
     tokens = data.tables.get("tokens")
     if tokens is None:
@@ -89,19 +99,18 @@ def _of_tokens(data: ReportData, size: Size) -> Iterator[ReportFigure]:
     together = "" if alone(data.runs) else "Tokens of all worlds and settings together. "
     early = ""
     if (data.runs["status"] != "complete").any():
-        early = " Runs that ended early are there with the tokens that they made."
+        early = " Runs that ended early are included with their tokens."
     yield ReportFigure(
         "latency-distribution",
         "Time per output token",
-        f"{together}Left, the share of tokens that came within a time; right, of those that took longer.{early}",
+        f"{together}Left: share of tokens with at most this latency. Right: share with a longer latency.{early}",
         figures.distribution_figure(tokens, size),
     )
     requests = data.tables.get("requests", data.runs)
     yield ReportFigure(
         "letter-values",
         "Times to first token and per output token",
-        f"{together}Each box holds half of what the next wider one leaves out; the line in the middle is the median."
-        f"{early}",
+        f"{together}The widest box holds half of all values, each further pair half of the rest. Line: median.{early}",
         figures.boxen_figure(requests, tokens, size),
     )
     yield ReportFigure(
@@ -116,13 +125,13 @@ def _of_tokens(data: ReportData, size: Size) -> Iterator[ReportFigure]:
 def _of_places(data: ReportData, size: Size) -> Iterator[ReportFigure]:
     tables = data.tables
     if not alone(data.runs):
-        # What a device did in one world of many is no finding of the campaign.
+        # The details of one world among many are not a result of the campaign.
         return
     if {"devices", "tokens"} <= set(tables):
         yield ReportFigure(
             "memory",
             "Memory of every device",
-            "What the model holds. Crosses: more than was free, so that some was read from disk.",
+            "Memory that the model uses. Crosses: more than was free, so some was read from disk.",
             figures.memory_figure(tables["devices"], tables["tokens"], size),
         )
     if {"devices", "links"} <= set(tables):
@@ -137,21 +146,21 @@ def _of_places(data: ReportData, size: Size) -> Iterator[ReportFigure]:
         devices = list(tables["devices"]["device"].unique()) if "devices" in tables else []
         yield ReportFigure(
             "placement",
-            "Which head lives where",
-            "A line per attention head, the first layer on top; its colour is the device that holds it and its cache.",
+            "Device of each head",
+            "A line per attention head, the first layer on top. The colour is the device with the head and its cache.",
             figures.placement_figure(tables["placements"], tables["tokens"], size, first=devices),
         )
     if "migrations" in tables:
         yield ReportFigure(
             "migrations",
             "Blocks that moved",
-            "Bytes that moved so far; every step is a block that arrived.",
+            "Cumulative bytes; every step is the arrival of a block.",
             figures.migration_figure(tables["migrations"], list(data.policies), size),
         )
 
 
 def relative(data: ReportData, found: Ranking, axis: str) -> pd.DataFrame:
-    """How many times the best each policy is at each level of an axis: a row per policy, a column per level."""
+    """The metric of each policy over that of the best at each level of an axis: rows are policies, columns levels."""
     levels = {}
     for level, runs in data.runs.groupby(axis, sort=False):
         logs = effects(by_world(data, found.metric.column, runs))
@@ -161,7 +170,7 @@ def relative(data: ReportData, found: Ranking, axis: str) -> pd.DataFrame:
 
 
 def gaps_to_optimum(data: ReportData) -> pd.DataFrame | None:
-    """Time of all tokens above that of the optimum in the same world, by run; None if no optimum was run."""
+    """Relative excess of the time of all tokens over the optimum in the same world, by run; None without an optimum."""
     optimum = next((name for name in _OPTIMA if name in data.policies), None)
     if optimum is None or "tokens" not in data.tables:
         return None

@@ -1,12 +1,12 @@
 """Reading a folder of results.
 
-Three kinds are known: that of `headway run`, where policies ran once in one world; the store of a campaign; and that of
-`headway sweep export`. In the latter two runs have axes and seeds, and there may be more tokens of them than fit into
-memory as they were written: only what a report shows is read.
+There are four kinds: the folder of `headway run`, where policies ran once in one world; the store of a campaign; its
+export; and the folder of `headway whatif`, which has an export. In the last three, runs have axes and seeds, and their
+tokens may not fit into memory: only the columns that a report shows are read.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,17 +15,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headway.analysis.experiments.design import CASE
+from headway.analysis.experiments.export import read_cases
+from headway.analysis.files.results_folder import CASES, EXPORT, SCENARIO, STUDY
 from headway.analysis.report.data import DETAILS, ReportData, alone, described, detailed, of_result
+from headway.analysis.statistics.metrics import request_times
 from headway.analysis.store.store import Store, is_store
 from headway.analysis.store.tables import STORED
 from headway.simcore import load_result
 from headway.simcore.manifest import check_folder
 from headway.simcore.results import check_table, read_table
-from headway.traces.errors import InputError, one_of, reason, shown
+from headway.traces.errors import InputError, one_of, reason
 from headway.traces.files import open_input
 
 _MOST_BYTES = 1_000_000
-_NUMBERS = ("number", "seed")
 
 _ENDED = ("run", "detail", "end_s", "headway_version")
 _FAILED = ("run", "error")
@@ -33,7 +35,7 @@ _NOTHING = dict.fromkeys(("tokens", "decisions", "infeasible_decisions", "migrat
 """What is counted of a run that raised an exception, and so has no part in the other tables."""
 
 _OF_MANY = {
-    "requests": ("run", "request", "arrival_s", "first_token_s"),
+    "requests": ("run", "request", "arrival_s", "first_token_s", "finish_s"),
     "tokens": ("run", "request", "token", "start_s", "latency_s", "fault_s"),
 }
 """What is shown of each table, and which tables are, where policies ran more than once."""
@@ -46,7 +48,7 @@ def read_results(folder: Path, campaign: str | None = None) -> ReportData:
     """What a folder of results holds.
 
     Args:
-        folder: of `headway run` or `headway sweep`.
+        folder: of `headway run`, `headway whatif` or `headway sweep`.
         campaign: which one, where a store has several.
 
     Raises:
@@ -54,12 +56,22 @@ def read_results(folder: Path, campaign: str | None = None) -> ReportData:
     """
     if is_store(folder):
         return _of_store(Store(folder), campaign)
-    if (folder / "cases.parquet").exists():
+    if (folder / EXPORT / CASES).exists():
+        study = {name: _text(folder / name) for name in (STUDY, SCENARIO)}
+        description = str(described(study[SCENARIO]).get("description") or "").strip()
+        return replace(
+            read_results(folder / EXPORT),
+            name=folder.resolve().name,
+            description=description,
+            documents=study,
+            command=f"headway whatif {STUDY}",
+        )
+    if (folder / CASES).exists():
         check_folder(folder, "the table as headway wrote it (export it again)")
-        cases = _cases(folder / "cases.parquet")
+        cases = read_cases(folder / CASES).to_pandas()
         return _of_campaign(folder, folder.name, cases, _exported(folder), _text(folder / "campaign.yaml"))
     if not (folder / "runs.parquet").exists():
-        expected = "a folder that `headway run`, `headway sweep run` or `headway sweep export` wrote"
+        expected = "a folder that `headway run`, `whatif`, `sweep run` or `sweep export` wrote"
         raise InputError(
             str(folder),
             "a folder without results" if folder.is_dir() else "a folder that does not exist",
@@ -78,7 +90,11 @@ def _of_store(store: Store, campaign: str | None) -> ReportData:
         )
     path = store.cases(str(name))
     return _of_campaign(
-        store.folder, str(name), _cases(path), store.view().batches, _text(path.with_suffix(".yaml"))
+        store.folder,
+        str(name),
+        read_cases(path).to_pandas(),
+        store.view().batches,
+        _text(path.with_suffix(".yaml")),
     )
 
 
@@ -112,13 +128,18 @@ def _of_campaign(folder: Path, name: str, cases: pd.DataFrame, batches: _Batches
     runs = cases.merge(pd.concat([about, failed]) if len(failed) else about, on="run")
     wanted = {table: STORED[table].names for table in DETAILS} if alone(runs) else _OF_MANY
     tables = {table: rows for table, columns in wanted.items() if len(rows := read(table, columns))}
+    known = detailed(tables, runs)
+    if "requests" in known:
+        # Percentiles over requests are not among the stored metrics.
+        times = request_times(known["requests"]).drop(columns="ttft_s").reindex(runs.index)
+        runs = runs.assign(**times)
     document = described(text)
     return ReportData(
         name=str(document.get("name") or name),
         description=str(document.get("description") or "").strip(),
         runs=runs,
         axes=tuple(column for column in cases.columns if column not in CASE),
-        tables=detailed(tables, runs),
+        tables=known,
         documents={"campaign.yaml": text} if text else {},
         command="headway sweep run campaign.yaml",
         versions=tuple(ended["headway_version"].unique()),
@@ -144,7 +165,7 @@ def _of_runs(
     """The rows of some runs, whose names stand there once and not in every row.
 
     Raises:
-        InputError: something is missing in them, or beyond measure.
+        InputError: values are missing or too large.
     """
     known = pa.array(names, pa.string())
     schema = pa.schema([STORED[table].field(name) for name in columns]).set(0, pa.field("run", pa.int32()))
@@ -160,21 +181,6 @@ def _of_runs(
     # What is copied is let go of, column by column.
     frame: pd.DataFrame = rows.to_pandas(split_blocks=True, self_destruct=True)
     return frame.assign(run=pd.Categorical.from_codes(numbers, names))
-
-
-def _cases(path: Path) -> pd.DataFrame:
-    """The table that says what each run of a campaign is: columns that are always there, then one for each axis."""
-    table = read_table(path)
-    if twice := [name for name, count in Counter(table.column_names).items() if count > 1]:
-        raise InputError(str(path), f"two columns named {shown(twice[0])}", "distinct column names")
-    kinds = dict(zip(table.column_names, table.schema.types, strict=True))
-    texts = {name for name, kind in kinds.items() if kind in (pa.string(), pa.large_string())}
-    numbers = {name for name, kind in kinds.items() if kind == pa.float64()}
-    whole = {name for name, kind in kinds.items() if kind == pa.int64()}
-    if not set(CASE) <= texts | whole or whole != set(_NUMBERS) or kinds.keys() - texts - numbers - whole:
-        raise InputError(str(path), "a table with another schema", "a table of cases written by headway")
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
 
 
 def _text(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The page itself: everything in one file, and nothing fetched from anywhere."""
+"""The HTML page: one file that loads nothing else."""
 
 import base64
 import hashlib
@@ -9,10 +9,11 @@ from importlib import metadata, resources
 from headway.analysis.report.data import ReportData
 from headway.analysis.report.diagnostics import fault_table, slowest_runs_table
 from headway.analysis.report.figures import ReportFigure, report_figures
-from headway.analysis.report.ranking import METRICS, Metric, Ranking, listed, rank_policies, verdict
+from headway.analysis.report.ranking import Ranking, listed, rank_policies, verdict
 from headway.analysis.report.svg import inline_svg
 from headway.analysis.report.tables import comparison, numbers, runs_table, scenario_tables, settings
-from headway.analysis.statistics import RESAMPLES
+from headway.analysis.statistics import SMALLEST
+from headway.analysis.statistics.metrics import METRICS, Metric
 from headway.analysis.statistics.predictions import misprediction_notes
 from headway.traces.errors import visible
 
@@ -20,21 +21,26 @@ _LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn")
 
 
 def page(
-    data: ReportData, metric: Metric | None = None, pictures: Sequence[ReportFigure] | None = None
+    data: ReportData,
+    metric: Metric = METRICS["tokens_per_s"],
+    pictures: Sequence[ReportFigure] | None = None,
+    *,
+    smallest: float = SMALLEST,
 ) -> str:
     """The report as HTML; equal data gives equal text.
 
-    Names and texts of the user's are escaped by the template, their control characters and marks of direction are shown
-    as escapes, and a policy for its content keeps the page from fetching anything or running any script but its own.
+    The template escapes the user's names and texts; their control characters and marks of direction are shown as
+    escapes. A content security policy prevents the page from loading anything and from running foreign scripts.
 
     Args:
-        data: what it stands on.
-        metric: by which policies are ranked; the median time per output token by default.
+        data: the runs.
+        metric: by which policies are ranked.
         pictures: its figures, if they are drawn already.
+        smallest: smallest interesting difference, as a share.
     """
     import jinja2  # noqa: PLC0415
 
-    found = rank_policies(data, metric or METRICS["tpot_p50_s"])
+    found = rank_policies(data, metric, smallest=smallest)
     script = _file("page.js")
     digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
     template = jinja2.Environment(
@@ -97,13 +103,13 @@ def _question(data: ReportData, found: Ranking) -> str:
 
 
 def _also(data: ReportData, found: Ranking) -> list[str]:
-    """The verdict by the tail, where that is another."""
-    other = METRICS["tpot_p99_s" if found.metric.column != "tpot_p99_s" else "tpot_p50_s"]
-    tail = rank_policies(data, other)
-    beaten = tail.changes.get(found.best) if found.best not in (None, tail.best) else None
-    if beaten is None or not (beaten.told or tail.worlds == 1):
+    """The verdict by the longest stall (or by the rate of tokens), where another policy is the best."""
+    other = METRICS["tokens_per_s" if found.metric.column == "tpot_max_s" else "tpot_max_s"]
+    ranking = rank_policies(data, other, smallest=found.smallest)
+    beaten = ranking.changes.get(found.best) if found.best is not None else None
+    if beaten is None or not (beaten.verdict in ("lower", "higher") or ranking.worlds == 1):
         return []
-    return [f"By another measure the answer is another: {verdict(tail)}"]
+    return [f"By the {other.name}, the answer is different: {verdict(ranking)}"]
 
 
 def _mispredictions(data: ReportData) -> list[str]:
@@ -118,13 +124,14 @@ def _method(found: Ranking) -> str:
         one, why = ("world", "the tokens of one run depend on each other")
         if found.settings > 1:
             one, why = ("seed", "settings under one seed share its random draws")
-        return f"One {one} was run, so there is nothing that an interval could be made of: {why}."
+        return f"One {one} was run, so no interval can be computed: {why}."
+    smallest = f"{100.0 * found.smallest:g} %"
     return (
         "Policies are compared within a world, that is under the same seed and setting, by the ratio of their metrics; "
-        f"the seeds are the units. Intervals: 95 %, bootstrap over {found.worlds} seeds, {RESAMPLES:,} resamples. p: "
-        "Wilcoxon's signed-rank test, after Holm's correction for all pairs of policies. Effect: rank-biserial "
-        "correlation, ±1 where all worlds agree. "
-        "A difference is told where the interval excludes 0 and p is at most 5 %."
+        "the seeds are the units. The intervals against the best are Student's, of the logarithms of the ratios, and "
+        "hold together with 95 % confidence for all pairs of policies (Bonferroni). A policy is better or worse if its "
+        f"interval excludes 0 and the change is at least {smallest}, the same if the whole interval is within "
+        f"{smallest} of 0, and otherwise unsure. Seeds needed: about how many seeds would settle an unsure change."
     )
 
 

@@ -1,6 +1,6 @@
-"""Numbers of policies world by world, where a world is a setting of the axes under a seed.
+"""Metrics of policies world by world, where a world is a setting of the axes under a seed.
 
-Settings under one seed share its random draws: what is told of many worlds counts every seed once.
+Settings under one seed share its random draws, so statistics over worlds count every seed once.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from headway.analysis.report.data import ReportData
-from headway.analysis.statistics import Interval, bootstrap
+from headway.analysis.statistics import Interval, mean_interval
 
 
 def by_world(data: ReportData, column: str, runs: pd.DataFrame) -> pd.DataFrame:
@@ -21,9 +21,9 @@ def by_world(data: ReportData, column: str, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def level(values: npt.ArrayLike, seeds: npt.ArrayLike) -> Interval | None:
-    """The mean of some values over the seeds that they belong to, with its interval; None if none is known."""
+    """The mean of values over their seeds, with its 95 % interval; None if no value is known."""
     known = per_seed(np.asarray(values, dtype=np.float64), np.asarray(seeds))
-    return bootstrap(known, "mean") if known.size else None
+    return mean_interval(known) if known.size else None
 
 
 def per_seed(values: npt.NDArray[np.float64], seeds: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -37,15 +37,15 @@ def per_seed(values: npt.NDArray[np.float64], seeds: npt.NDArray[Any]) -> npt.ND
 def effects(values: pd.DataFrame) -> "pd.Series[float]":
     """How the policies' logarithms differ, whichever worlds each of them completed.
 
-    Where all completed all, these are the differences of the means. Otherwise a policy that completed the easy worlds
-    only would seem to be fast: so the logarithms are taken for sums of what is the world's and what the policy's, and
-    the latter fitted by least squares, in which every seed counts once.
+    Where all completed all worlds, these are the differences of the means. Otherwise a policy that completed only the
+    easy worlds would seem fast. Therefore each logarithm is modelled as the sum of an effect of the world and one of
+    the policy, and the effects of policies are fitted by least squares, in which every seed counts once.
 
     Args:
-        values: as `by_world` gives them.
+        values: from `by_world`.
 
     Returns:
-        By policy; missing for those that no chain of shared worlds connects with most of the others.
+        By policy; missing for policies that no chain of shared worlds connects with most of the others.
     """
     known = values.dropna(how="all")
     seeds = known.index.get_level_values("seed")

@@ -1,90 +1,32 @@
-"""Which policy is best, how sure that is, and the sentence that says so.
+"""The ranking of policies by one metric, and the sentence that states it.
 
-Runs are compared within a world: the same setting of the axes and the same seed. What is compared is the logarithm of
-a metric, so a difference is a percentage and a policy that is always 10 % slower is so in fast worlds and slow ones
-alike. Settings under one seed share its random draws; they count once, by their mean.
+Runs are compared within a world: the same setting of the axes and the same seed. The comparison is of logarithms, so a
+difference is a percentage, and a policy that is always 10 % slower is so in fast and slow worlds. Settings under one
+seed share its random draws, so they count once, by their mean.
 
-A difference is told only where the 95 % interval excludes 0 and the signed-rank test, after Holm's correction for all
-pairs of policies, is at most 5 %. All pairs count, and not only those with the best: which is best was seen in the same
-runs.
+`analysis.statistics.comparison` has the criterion for a difference. All pairs of policies count as comparisons, and not
+only those with the best: the same runs show which policy is best.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from headway.analysis.formatting import number, time_unit
 from headway.analysis.report.data import ReportData
 from headway.analysis.report.per_world import by_world, effects, level, per_seed
-from headway.analysis.statistics import (
-    FEW,
-    ROUNDING,
-    Comparison,
-    Interval,
-    compare_pairs,
-    holm,
-    replications_needed,
-    without_rounding,
-)
+from headway.analysis.statistics import SMALLEST, Comparison, Interval, compare_logs
+from headway.analysis.statistics.metrics import RANKED, Metric
 from headway.traces.errors import InputError, one_of
 
-BELIEVED = 0.05
-_WISHED = 0.05
+_EQUAL = 1e-9
+"""Policies whose logarithms differ by less are equal up to rounding."""
 
-
-@dataclass(frozen=True)
-class Metric:
-    """A number by which policies can be ranked.
-
-    Attributes:
-        column: in the table of runs.
-        name: in a sentence.
-        short: at the head of a column.
-        unit: of the column.
-        lower: whether less is better.
-    """
-
-    column: str
-    name: str
-    short: str
-    unit: str
-    lower: bool = True
-
-
-METRICS = {
-    metric.column: metric
-    for metric in (
-        Metric("tpot_p50_s", "median time per output token", "TPOT p50", "s"),
-        Metric("tpot_p95_s", "95th percentile of the time per output token", "TPOT p95", "s"),
-        Metric("tpot_p99_s", "99th percentile of the time per output token", "TPOT p99", "s"),
-        Metric("ttft_s", "time to first token", "TTFT", "s"),
-        Metric("tokens_per_s", "rate of tokens", "Tokens per s", "tokens/s", lower=False),
-    )
-}
-
-
-@dataclass(frozen=True)
-class Change:
-    """A policy against the best.
-
-    Attributes:
-        percent: how far its metric is from that of the best.
-        p_value: after Holm's correction.
-        effect: rank-biserial correlation.
-        told: whether it can be told from the best.
-        needed: worlds for an interval of the difference that reaches 5 % to either side; None if unknown.
-    """
-
-    percent: Interval
-    p_value: float
-    effect: float
-    told: bool
-    needed: int | None
+_RANKINGS = 2
+"""Rankings of all runs on a page: by the metric of the user's choice, and by another."""
 
 
 @dataclass(frozen=True)
@@ -92,15 +34,14 @@ class Ranking:
     """Policies by one metric.
 
     Attributes:
-        metric: what counts.
-        levels: the mean of each policy's metric over the worlds that it completed; None if there is none.
-        complete: how many runs of each policy came to their last token, and how many there are.
+        metric: by which they are ranked.
+        levels: the mean of each policy's metric over its complete worlds; None without any.
+        complete: number of complete runs of each policy, and number of its runs.
         best: the policy with the best metric among those that completed the largest share of their runs; None if none
             completed any.
-        changes: the others against the best, where both completed a world.
-        worlds: seeds.
-        fewest: seeds with which a difference can be told at all: as many as it takes for one sign in all of them to be
-            believed among so many pairs of policies.
+        changes: each other policy against the best, where both completed a world.
+        worlds: number of seeds.
+        smallest: smallest interesting difference, as a share.
         settings: combinations of levels of the axes.
         missing: runs that are not made yet.
     """
@@ -109,54 +50,65 @@ class Ranking:
     levels: Mapping[str, Interval | None]
     complete: Mapping[str, tuple[int, int]]
     best: str | None
-    changes: Mapping[str, Change]
+    changes: Mapping[str, Comparison]
     worlds: int
-    fewest: int = FEW
+    smallest: float = SMALLEST
     settings: int = 1
     missing: int = 0
 
     @property
     def unit(self) -> tuple[float, str]:
-        """In which levels are shown: its size in the unit of the metric, and its name."""
+        """The unit in which levels are shown: its size in the unit of the metric, and its name."""
         known = [level.value for level in self.levels.values() if level is not None]
         if self.metric.unit == "s":
             return time_unit(known)
         return 1.0, self.metric.unit
 
+    def verdict_on(self, policy: str) -> str:
+        """The verdict on a policy against the best, in a few words."""
+        if policy == self.best:
+            return "the best"
+        change = self.changes.get(policy)
+        if change is None:
+            return "no world to compare"
+        if self.worlds == 1:
+            return "one world"
+        words = {"lower": self.metric.words[0], "higher": self.metric.words[1]}
+        return words.get(change.verdict, change.verdict)
 
-def metric_named(column: str) -> Metric:
-    """The metric of a column.
 
-    Raises:
-        InputError: there is none.
-    """
-    if column not in METRICS:
-        raise InputError("--metric", repr(column), one_of(column, METRICS))
-    return METRICS[column]
-
-
-def rank_policies(data: ReportData, metric: Metric, runs: pd.DataFrame | None = None) -> Ranking:
+def rank_policies(
+    data: ReportData, metric: Metric, runs: pd.DataFrame | None = None, *, smallest: float = SMALLEST
+) -> Ranking:
     """Rank all policies by one metric.
 
     Args:
-        data: what there is.
-        metric: what counts.
-        runs: some of its runs, such as those of one setting; all by default.
+        data: the runs.
+        metric: by which they are ranked.
+        runs: those of one setting; all by default.
+        smallest: smallest interesting difference, as a share.
+
+    Raises:
+        InputError: the runs do not have the metric.
     """
+    if metric.column not in data.runs:
+        known = [column for column in RANKED if column in data.runs]
+        raise InputError(
+            "--metric", f"{metric.column!r}, which these results lack", one_of(metric.column, known)
+        )
     rows = data.runs if runs is None else runs
     policies = list(dict.fromkeys(rows["policy"]))
     done = rows[rows["status"] == "complete"]
     values = by_world(data, metric.column, rows)
     complete = {p: (int((done["policy"] == p).sum()), int((rows["policy"] == p).sum())) for p in policies}
     best = _best(values, complete, metric)
-    changes = {} if best is None else _changes(values, best)
+    rankings = _RANKINGS if runs is None else len(data.settings)
+    changes = {} if best is None else _changes(values, best, rankings, smallest)
     of_seed = values.index.get_level_values("seed")
     levels = {policy: level(values[policy], of_seed) for policy in policies}
-    seeds, settings = rows["seed"].nunique(), 1
-    if data.axes:
-        settings = len(rows.drop_duplicates(list(data.axes)))
-    fewest = _fewest(values)
-    return Ranking(metric, levels, complete, best, changes, seeds, fewest, settings, data.missing)
+    settings = len(rows.drop_duplicates(list(data.axes))) if data.axes else 1
+    seeds = rows["seed"].nunique()
+    return Ranking(metric, levels, complete, best, changes, seeds, smallest, settings, data.missing)
 
 
 def _best(values: pd.DataFrame, complete: Mapping[str, tuple[int, int]], metric: Metric) -> str | None:
@@ -165,51 +117,29 @@ def _best(values: pd.DataFrame, complete: Mapping[str, tuple[int, int]], metric:
     if not candidates:
         return None
     logs = effects(values[candidates]) * (1.0 if metric.lower else -1.0)
-    # Runs come in the order of their names, which must not decide between policies that are equal but for rounding.
-    equal = logs[logs <= logs.min() + ROUNDING].index
+    # The order of the runs must not decide between policies that are equal up to rounding.
+    equal = logs[logs <= logs.min() + _EQUAL].index
     return min(map(str, equal), default=None)
 
 
-def _fewest(values: pd.DataFrame) -> int:
-    """How many seeds it takes to tell a difference between two of the policies."""
-    pairs = math.comb(int(values.notna().any().sum()), 2)
-    return max(FEW, math.ceil(1.0 - math.log2(BELIEVED / max(1, pairs))))
-
-
-def _changes(values: pd.DataFrame, best: str) -> dict[str, Change]:
+def _changes(values: pd.DataFrame, best: str, rankings: int, smallest: float) -> dict[str, Comparison]:
     seeds, found = values.index.get_level_values("seed").to_numpy(), {}
-    logs = {str(policy): np.log(column.to_numpy(dtype=np.float64)) for policy, column in values.items()}
-    for a, b in combinations(logs, 2):
+    pairs = math.comb(int(values.notna().any().sum()), 2)
+    for policy in values.columns.drop(best):
         # One value per seed: the mean over the settings that both completed.
-        ratios = per_seed(without_rounding(logs[a] - logs[b]), seeds)
-        if ratios.size:
-            found[a, b] = ratios, compare_pairs(ratios, np.zeros(ratios.size))
-    corrected = dict(zip(found, holm([one.p_value for _, one in found.values()]), strict=True))
-    changes = {}
-    for policy in logs:
-        for pair, sign in (((policy, best), 1.0), ((best, policy), -1.0)):
-            if pair in found:
-                ratios, one = found[pair]
-                changes[policy] = _change(sign * ratios, one, sign, float(corrected[pair]))
-    return changes
-
-
-def _change(logs: npt.NDArray[np.float64], one: Comparison, sign: float, p_value: float) -> Change:
-    ends = sorted((sign * one.difference.low, sign * one.difference.high))
-    value, low, high = (100.0 * float(np.expm1(end)) for end in (sign * one.difference.value, *ends))
-    told = p_value <= BELIEVED and not ends[0] <= 0.0 <= ends[1]
-    needed = replications_needed(logs, float(np.log1p(_WISHED))) if logs.size >= 2 else None
-    return Change(Interval(value, low, high, logs.size), p_value, sign * one.effect + 0.0, told, needed)
+        logs = per_seed(np.log((values[policy] / values[best]).to_numpy(dtype=np.float64)), seeds)
+        if logs.size:
+            found[str(policy)] = compare_logs(logs, comparisons=pairs * rankings, smallest=smallest)
+    return found
 
 
 def verdict(found: Ranking) -> str:
-    """The outcome in a sentence or two, which claim no more than the runs show."""
+    """The result of a ranking in a few sentences."""
     name = found.metric.name
     if found.best is None:
         return f"No run came to its end with a {name} to compare."
-    shown = _shown(found.levels[found.best], *found.unit)
-    best, others = found.best, {p: c for p, c in found.changes.items() if p != found.best}
-    more = _failures(found) + _missing(found)
+    best, others = found.best, sorted(found.changes.items(), key=lambda pair: abs(pair[1].change.value))
+    shown, more = _shown(found.levels[best], *found.unit), _failures(found) + _missing(found)
     if not others:
         alone = (
             "Only one policy ran" if len(found.levels) == 1 else "No two policies completed the same world"
@@ -218,55 +148,42 @@ def verdict(found: Ranking) -> str:
     if found.worlds == 1:
         where, one = ("Under", "seed") if found.settings > 1 else ("In", "world")
         leads = f"{where} the one {one} that was run, {_lead(found, best)}{best} has the best {name}, {shown}"
-        against = listed([_against(p, c, interval=False) for p, c in _by_size(others)])
-        return f"{leads}; {against}. One {one} does not tell whether that holds {where.lower()} others.{more}"
-    told = [(p, c) for p, c in _by_size(others) if c.told]
-    same = [p for p, c in _by_size(others) if not c.told]
+        against = listed([_against(p, c, interval=False) for p, c in others])
+        return f"{leads}; {against}. One {one} does not show whether that holds {where.lower()} others.{more}"
+    differ = [(p, c) for p, c in others if c.verdict in ("lower", "higher")]
     parts = []
-    if told:
+    if differ:
         leads = f"{_lead(found, best).capitalize()}{best} has the best {name}, {shown}"
-        parts.append(f"{leads}; {listed([_against(p, c) for p, c in told])}.")
-    if same:
-        parts.append(
-            f"{'Between' if not told else 'But between'} {best} and {listed(same, 'or')} no difference can be told."
-        )
-    if found.worlds < found.fewest:
-        among = "" if found.fewest == FEW else " among so many policies"
-        parts.append(
-            f"{found.worlds} seeds are too few to tell any{among}; at least {found.fewest} are needed."
-        )
+        parts.append(f"{leads}; {listed([_against(p, c) for p, c in differ])}.")
+    if same := [p for p, c in others if c.verdict == "same"]:
+        parts.append(f"{best} and {listed(same)} differ by less than {100.0 * found.smallest:g} %.")
+    if unsure := [p for p, c in others if c.verdict == "unsure"]:
+        parts.append(f"Whether {best} differs from {listed(unsure, 'or')} is unsure.")
+    needed = [c.needed for _, c in others if c.needed is not None]
+    if needed:
+        parts.append(f"About {max(needed):,} seeds would show differences of the size that these runs have.")
     return " ".join(parts) + more
 
 
 def _lead(found: Ranking, best: str) -> str:
-    """That others, which may even be better, were left out because they completed less."""
+    """A note that the best is chosen only among the policies that completed most of their runs."""
     shares = {p: done / total for p, (done, total) in found.complete.items() if found.levels[p] is not None}
     return "among those that completed most of their runs, " if min(shares.values()) < shares[best] else ""
 
 
 def listed(parts: Sequence[str], last: str = "and") -> str:
-    """Parts of a sentence in a row."""
+    """Join parts of a sentence."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}"
 
 
-def percent(value: float) -> str:
-    """A change with its sign."""
-    sign = "+" if value > 0.0 else "−" if value < 0.0 else ""
-    return f"{sign}{number(abs(value))} %"
-
-
-def _by_size(changes: Mapping[str, Change]) -> list[tuple[str, Change]]:
-    return sorted(changes.items(), key=lambda pair: abs(pair[1].percent.value))
-
-
-def _against(policy: str, change: Change, *, interval: bool = True) -> str:
-    found = change.percent
+def _against(policy: str, comparison: Comparison, *, interval: bool = True) -> str:
+    found = comparison.change
     if found.value == 0.0:
         return f"that of {policy} is the same"
     word = "higher" if found.value > 0.0 else "lower"
-    near, far = sorted((abs(found.low), abs(found.high)))
+    near, far = sorted((100.0 * abs(found.low), 100.0 * abs(found.high)))
     ends = f" (95 % interval {number(near)} % to {number(far)} %)" if interval else ""
-    return f"that of {policy} is {number(abs(found.value))} % {word}{ends}"
+    return f"that of {policy} is {number(100.0 * abs(found.value))} % {word}{ends}"
 
 
 def _shown(found: Interval | None, factor: float, unit: str) -> str:

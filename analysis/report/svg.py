@@ -1,4 +1,4 @@
-"""Figures inside a page: SVG without a file around it, in the colours of the page."""
+"""Figures as inline SVG, in the colours of the page."""
 
 import io
 import re
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from headway.analysis.figures.style import styled
 
 _INK = {"#262626": "var(--ink)", "#666666": "var(--frame)", "#e6e6e6": "var(--grid)"}
-"""What the house style draws text, axes and grids with, and what the page has for it in light and dark."""
+"""Colours of text, axes and grids in figures, and the CSS variables that replace them."""
 
 _ID = re.compile(r'\bid="([^"]+)"')
 _REFERENCE = re.compile(r'(url\(|href=")#')
@@ -21,9 +21,9 @@ def inline_svg(figure: Figure, name: str, title: str) -> str:
     """A figure as an element of a page.
 
     Args:
-        figure: what to show; its backgrounds are taken away.
+        figure: its backgrounds are removed.
         name: distinct in the page, for the ids of its parts.
-        title: what a reader who cannot see it is told.
+        title: text for screen readers.
     """
     with styled(), mpl.rc_context({"svg.fonttype": "none"}):
         figure.patch.set_visible(False)
@@ -43,7 +43,7 @@ def inline_svg(figure: Figure, name: str, title: str) -> str:
 
 
 def _own_ids(text: str, name: str) -> str:
-    """The same with ids that no other figure of the page has; of parts that are alike, the first has the id."""
+    """The same with ids that are unique in the page; of identical parts, only the first has an id."""
     seen: set[str] = set()
 
     def own(match: re.Match[str]) -> str:

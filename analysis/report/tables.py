@@ -1,4 +1,4 @@
-"""The tables of a report, as texts with the values they are sorted by."""
+"""The tables of a report: the text of each cell, and the value by which it is sorted."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,19 +7,20 @@ from typing import Any
 
 import pandas as pd
 
-from headway.analysis.formatting import byte_unit, number, time_unit
+from headway.analysis.formatting import byte_unit, number, percent, time_unit
 from headway.analysis.report.data import ReportData, described
 from headway.analysis.report.per_world import level
-from headway.analysis.report.ranking import Change, Ranking, percent, rank_policies
-from headway.analysis.statistics import Interval
+from headway.analysis.report.ranking import Ranking, rank_policies
+from headway.analysis.statistics import Comparison, Interval
+from headway.analysis.statistics.metrics import shown_metrics
 
 MOST_RUNS = 200
-"""A longer table of runs would bury the rest; the folder has all."""
+"""Most rows of the table of runs; the results have all."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """The head of a column, and whether it holds numbers."""
+    """The head of a column, and whether the column has numbers."""
 
     text: str
     number: bool = True
@@ -30,9 +31,9 @@ class Cell:
     """A cell.
 
     Attributes:
-        text: what is shown.
-        value: what it is sorted by in a column of numbers; empty where there is none.
-        small: an interval, shown below.
+        text: as shown.
+        value: the sort key in a column of numbers; empty if the cell has none.
+        small: an interval, shown below the text.
     """
 
     text: str
@@ -55,16 +56,17 @@ def comparison(found: Ranking) -> ReportTable:
     factor, unit = found.unit
     heads = [
         Column("Policy", number=False),
-        Column(f"{found.metric.short} [{unit}]"),
+        Column(_head(found.metric.short, unit)),
         Column("Against the best"),
     ]
-    heads += [Column("p"), Column("Effect"), Column("Worlds for ±5 %")] if several else []
-    heads += [Column("Completed"), Column("Told apart", number=False)]
+    heads += [Column("Seeds needed")] if several else []
+    heads += [Column("Completed"), Column("Verdict", number=False)]
     rows = []
     for policy, one in found.levels.items():
         done, total = found.complete[policy]
         cells = [Cell(policy), _level(one, factor), *_change(found.changes.get(policy), several=several)]
-        rows.append([*cells, Cell(f"{done:,} of {total:,}", str(done / total)), Cell(_told(policy, found))])
+        share = Cell(f"{done:,} of {total:,}", str(done / total))
+        rows.append([*cells, share, Cell(found.verdict_on(policy))])
     return ReportTable(f"Policies by {found.metric.name}", heads, rows)
 
 
@@ -72,27 +74,25 @@ def numbers(data: ReportData) -> ReportTable:
     """Every metric of every policy: means over completed runs, with their intervals."""
     runs = data.runs
     done = runs[runs["status"] == "complete"]
-    factor, unit = byte_unit(float(runs["peak_bytes"].max()) if runs["peak_bytes"].notna().any() else 1.0)
-    tpot_s, tpot = _tpot_unit(data)
-    columns = {
-        "ttft_s": ("TTFT [s]", 1.0),
-        "tpot_p50_s": (f"TPOT p50 [{tpot}]", tpot_s),
-        "tpot_p95_s": (f"TPOT p95 [{tpot}]", tpot_s),
-        "tpot_p99_s": (f"TPOT p99 [{tpot}]", tpot_s),
-        "tokens_per_s": ("Tokens per s", 1.0),
-        "migrations": ("Migrations", 1.0),
-        "infeasible_decisions": ("Infeasible", 1.0),
-        "peak_bytes": (f"Peak [{unit}]", factor),
-    }
+    size = byte_unit(float(runs["peak_bytes"].max()) if runs["peak_bytes"].notna().any() else 1.0)
+    units = {"peak_bytes": size} | {f"tpot_{p}_s": _tpot_unit(data) for p in ("p50", "p95", "p99", "max")}
+    columns = {}
+    for metric in shown_metrics(runs):
+        factor, unit = units.get(metric.column, (1.0, metric.unit))
+        columns[metric.column] = (_head(metric.short, unit), factor)
+    columns["infeasible_decisions"] = ("Infeasible", 1.0)
     rows = []
     for policy in data.policies:
         here = done[done["policy"] == policy]
         found = [_level(level(here[column], here["seed"]), scale) for column, (_, scale) in columns.items()]
         rows.append([Cell(policy), *found])
     heads = [Column("Policy", number=False), *(Column(name) for name, _ in columns.values())]
-    return ReportTable(
-        "Means over completed runs, with 95 % intervals where worlds were repeated", heads, rows
-    )
+    title = "Means over completed runs, with a 95 % interval each where several seeds ran"
+    return ReportTable(title, heads, rows)
+
+
+def _head(name: str, unit: str) -> str:
+    return f"{name} [{unit}]" if unit and unit != name.lower() else name
 
 
 def _tpot_unit(data: ReportData) -> tuple[float, str]:
@@ -101,17 +101,17 @@ def _tpot_unit(data: ReportData) -> tuple[float, str]:
 
 
 def settings(data: ReportData, found: Ranking) -> ReportTable | None:
-    """The best policy in each combination of levels, and whether it can be told from the next."""
+    """The best policy in each combination of levels, and those that are not surely worse."""
     if not data.axes or len(data.settings) < 2:
         return None
     heads = [Column(name, number=is_numeric(data.runs[name])) for name in data.axes]
     factor, unit = found.unit
-    heads += [Column("Best", number=False), Column(f"{found.metric.short} [{unit}]")]
-    heads += [Column("Not told apart from", number=False), Column("Completed")]
+    heads += [Column("Best", number=False), Column(_head(found.metric.short, unit))]
+    heads += [Column("Same or unsure", number=False), Column("Completed")]
     rows = []
     for labels, runs in data.runs.groupby(list(data.axes), sort=False):
-        here = rank_policies(data, found.metric, runs)
-        close = [p for p, c in here.changes.items() if p != here.best and not c.told]
+        here = rank_policies(data, found.metric, runs, smallest=found.smallest)
+        close = [p for p, c in here.changes.items() if c.verdict in ("same", "unsure")]
         done, total = (sum(count[i] for count in here.complete.values()) for i in (0, 1))
         best = None if here.best is None else here.levels[here.best]
         cells = [Cell(here.best or "–"), _level(best, factor), Cell(", ".join(close) or "–")]
@@ -121,7 +121,7 @@ def settings(data: ReportData, found: Ranking) -> ReportTable | None:
 
 
 def runs_table(data: ReportData) -> ReportTable | None:
-    """Every run; of many, those that ended early, if any did."""
+    """Every run; if there are too many, those that ended early."""
     runs, title = data.runs, "All runs"
     if len(runs) > MOST_RUNS:
         early = runs[runs["status"] != "complete"]
@@ -138,16 +138,13 @@ def runs_table(data: ReportData) -> ReportTable | None:
         Column("Tokens"),
     ]
     tpot_s, tpot = _tpot_unit(data)
-    heads += [
-        Column("TTFT [s]"),
-        Column(f"TPOT p50 [{tpot}]"),
-        Column(f"TPOT p99 [{tpot}]"),
-        Column("Migrations"),
-    ]
+    heads += [Column("Tokens/s"), Column("TTFT [s]")]
+    heads += [Column(f"TPOT p50 [{tpot}]"), Column(f"TPOT max [{tpot}]"), Column("Migrations")]
     rows = []
     for row in runs.to_dict("records"):
         status = Cell(str(row["status"]), small=str(row["detail"] or ""))
-        measured = [real(row["ttft_s"]), *(real(row[name] / tpot_s) for name in ("tpot_p50_s", "tpot_p99_s"))]
+        measured = [real(row[name]) for name in ("tokens_per_s", "ttft_s")]
+        measured += [real(row[name] / tpot_s) for name in ("tpot_p50_s", "tpot_max_s")]
         cells = [Cell(str(row["policy"])), count(row["seed"], grouped=False), status, count(row["tokens"])]
         rows.append(
             [*(level_cell(row[name]) for name in data.axes), *cells, *measured, count(row["migrations"])]
@@ -156,7 +153,7 @@ def runs_table(data: ReportData) -> ReportTable | None:
 
 
 def scenario_tables(text: str) -> list[ReportTable]:
-    """What a scenario file says of its model, devices and links, as it is written there."""
+    """The model, devices and links of a scenario file, as written there."""
     document = described(text)
     found = []
     rest = {
@@ -196,7 +193,7 @@ def _inner(value: object) -> str:
 
 
 def _entries(title: str, entries: Mapping[str, Any]) -> ReportTable:
-    """One row per entry, one column per key that any of them has."""
+    """One row per entry, one column per key of any entry."""
     keys = list(dict.fromkeys(key for entry in entries.values() if isinstance(entry, dict) for key in entry))
     rows = [
         [Cell(str(name)), *(Cell(written(entry.get(key)) if isinstance(entry, dict) else "") for key in keys)]
@@ -209,29 +206,16 @@ def _entries(title: str, entries: Mapping[str, Any]) -> ReportTable:
     return ReportTable(title, heads, rows)
 
 
-def _change(change: Change | None, *, several: bool) -> Iterator[Cell]:
-    """A policy against the best: the change and, of several worlds, p-value, effect and worlds needed."""
-    if change is None:
-        yield from (Cell("–"),) * (4 if several else 1)
+def _change(comparison: Comparison | None, *, several: bool) -> Iterator[Cell]:
+    """A policy against the best: the change and, of several worlds, the seeds needed to settle an unsure one."""
+    if comparison is None:
+        yield from (Cell("–"),) * (2 if several else 1)
         return
-    found = change.percent
+    found = comparison.change
     small = f"{percent(found.low)} to {percent(found.high)}" if found.count > 1 else ""
     yield Cell(percent(found.value), str(found.value), small)
     if several:
-        yield Cell("< 0.001" if change.p_value < 0.001 else f"{change.p_value:.3f}", str(change.p_value))
-        yield Cell(f"{change.effect:+.2f}".replace("-", "−"), str(change.effect))
-        yield count(change.needed)
-
-
-def _told(policy: str, found: Ranking) -> str:
-    change = found.changes.get(policy)
-    if policy == found.best:
-        return "the best"
-    if change is None:
-        return "no world to compare"
-    if found.worlds == 1:
-        return "one world"
-    return "yes" if change.told else "no"
+        yield count(comparison.needed)
 
 
 def _level(found: Interval | None, factor: float = 1.0) -> Cell:

@@ -1,43 +1,37 @@
-"""The numbers that summarise runs, and how sure they are.
+"""Metrics of runs, confidence intervals over worlds, and comparisons of cases in the same worlds.
 
-`metrics` has the metrics of a run, `recordings` those of a recorded trace, `intervals` confidence intervals over
-worlds, and `paired` comparisons of policies in the same worlds. docs/report.md shows how they are used.
+`metrics` has the metrics of a run, `recordings` the statistics of a recorded trace, `intervals` confidence intervals
+over worlds, and `comparison` the criterion for differences. docs/report.md shows how they are used.
 """
 
-from headway.analysis.statistics.intervals import (
-    FEW,
-    LEVEL,
-    RESAMPLES,
-    Interval,
-    Statistic,
-    bootstrap,
-    percentile_over_runs,
-    replications_needed,
-)
-from headway.analysis.statistics.paired import (
-    ROUNDING,
+from headway.analysis.statistics.comparison import (
+    SMALLEST,
     Comparison,
-    compare_pairs,
-    holm,
-    paired_difference,
-    paired_ratio,
-    without_rounding,
+    Verdict,
+    compare,
+    compare_logs,
+    smallest_difference,
+)
+from headway.analysis.statistics.intervals import (
+    LEVEL,
+    Interval,
+    mean_interval,
+    median_interval,
+    percentile_over_runs,
+    worlds_needed,
 )
 
 __all__ = [
-    "FEW",
     "LEVEL",
-    "RESAMPLES",
-    "ROUNDING",
+    "SMALLEST",
     "Comparison",
     "Interval",
-    "Statistic",
-    "bootstrap",
-    "compare_pairs",
-    "holm",
-    "paired_difference",
-    "paired_ratio",
+    "Verdict",
+    "compare",
+    "compare_logs",
+    "mean_interval",
+    "median_interval",
     "percentile_over_runs",
-    "replications_needed",
-    "without_rounding",
+    "smallest_difference",
+    "worlds_needed",
 ]

@@ -57,7 +57,7 @@ def misprediction_notes(
     ratios = prediction_ratios(decisions, tokens, requests)
     medians = ratios.groupby(by, sort=False, observed=True)["ratio"].median()
     return [
-        f"Note: {name}: tokens took {number(ratio)} times the predicted time (median over decisions)"
+        f"{name}: tokens took {number(ratio)} times the predicted time (median over decisions)"
         for name, ratio in medians.items()
         if not 1.0 / MOST_FACTOR <= ratio <= MOST_FACTOR
     ]

@@ -1,4 +1,4 @@
-"""Figures of recorded traces: mean, percentiles, and how long each value holds."""
+"""Statistics of recorded traces: mean, percentiles, and the duration of each value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from headway.traces.trace import FloatArray
 
 SHARES = (0.05, 0.5, 0.95)
 MOST_STEPS = 10_000_000
-"""The most steps over which a recording is averaged; counted before they are made."""
+"""Most steps over which a recording is averaged."""
 
 UNITS: Mapping[Quantity, tuple[float, str]] = {
     "rate": (125_000.0, "Mbit/s"),
@@ -19,7 +19,7 @@ UNITS: Mapping[Quantity, tuple[float, str]] = {
     "size": (1e6, "MB"),
     "time": (1e-3, "ms"),
 }
-"""The unit in which each quantity is shown, and its SI value."""
+"""For each quantity, the SI value of the unit in which it is shown, and its name."""
 
 KINDS: tuple[tuple[Quantity, bool, str], ...] = (
     ("rate", False, "Rate"),
@@ -32,7 +32,7 @@ KINDS: tuple[tuple[Quantity, bool, str], ...] = (
 
 @dataclass(frozen=True)
 class Summary:
-    """Figures of one recording, in SI units.
+    """Statistics of one recording, in SI units.
 
     Attributes:
         mean: of the values.
@@ -54,12 +54,13 @@ class Summary:
 
 
 def summary(recording: Recording, *, by_row: bool = False, step_s: float | None = None) -> Summary:
-    """Figures of a recording.
+    """Compute the statistics of a recording.
 
     Args:
-        recording: what was read.
-        by_row: every value counts the same, as in most publications; otherwise it counts for as long as it holds.
-        step_s: values are averaged over so long before; as long as the format suggests if None.
+        recording: the recording.
+        by_row: whether all values have the same weight, as in most publications; otherwise the weight of a value is its
+            duration.
+        step_s: values are first averaged over steps of this length; the length that the format suggests if None.
     """
     values, weights = values_and_weights(recording, recording.window_s if step_s is None else step_s)
     if by_row or not weights.any():
@@ -71,7 +72,7 @@ def summary(recording: Recording, *, by_row: bool = False, step_s: float | None 
 
 
 def values_and_weights(recording: Recording, step_s: float) -> tuple[FloatArray, FloatArray]:
-    """Values, and for how long each holds; means over whole steps of `step_s` if it is above 0.
+    """Values and their durations; means over whole steps of `step_s` if it is above 0.
 
     Raises:
         InputError: there are more than `MOST_STEPS`.
@@ -88,6 +89,6 @@ def values_and_weights(recording: Recording, step_s: float) -> tuple[FloatArray,
 
 
 def title(recording: Recording) -> str:
-    """What the values of a recording are called."""
+    """The name of the values of a recording."""
     kind = (recording.quantity, recording.is_load)
     return next(name for quantity, load, name in KINDS if (quantity, load) == kind)

@@ -1,4 +1,4 @@
-"""The store of runs: a folder of Parquet files to which is only added, and which survives whatever happens to a writer.
+"""The store of runs: a folder of Parquet files that only grows and stays valid when its writer is killed.
 
-`Store` writes it and `View` reads it, both as parts that appear at once; `verify` finds and repairs damage.
+`Store` opens and writes a store, `View` reads it, and `verify` finds and repairs damage.
 """

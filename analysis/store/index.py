@@ -1,6 +1,6 @@
-"""Numbers of runs by name, for as many runs as there are: sorted arrays of 16 bytes and a number each, no strings."""
+"""A map from names of runs to numbers: sorted arrays with 16 bytes and one number per run, no strings."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, TypeAlias
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 _KEY = np.dtype("S16")
 
 Join: TypeAlias = Callable[[NDArray[Any], NDArray[np.intp]], NDArray[Any]]
-"""The number of a run that has several: from all numbers, and where those of each run begin."""
+"""Reduces the numbers of each run to one. Arguments: all numbers, grouped by run, and the first index of each group."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,8 +19,8 @@ class Index:
     """Numbers by name.
 
     Attributes:
-        keys: of the names, rising, each once.
-        numbers: one for each.
+        keys: digests of the names, in ascending order, without duplicates.
+        numbers: one number per key.
     """
 
     keys: NDArray[np.bytes_]
@@ -28,17 +28,17 @@ class Index:
 
     @classmethod
     def of(cls, batches: Iterable[tuple[Sequence[str], ArrayLike]], kind: DTypeLike, join: Join) -> "Index":
-        """An index of names and numbers that come batch by batch.
+        """Build an index from batches of names and numbers.
 
         Args:
             batches: names, and a number for each.
-            kind: of the numbers.
-            join: what becomes of those that have one name, in the order in which they come.
+            kind: NumPy type of the numbers.
+            join: how the numbers of a repeated name become one; it receives them in the order of the batches.
         """
-        # One growing buffer and few temporary arrays: this is what the memory of a campaign depends on.
+        # The memory of a large campaign depends on this function: one growing buffer and few temporary arrays.
         text, columns = bytearray(), [np.empty(0, kind)]
         for names, numbers in batches:
-            text += b"".join(_digests(names))
+            text += _digests(names)
             columns.append(np.asarray(numbers, kind))
         numbers = np.concatenate(columns)
         columns.clear()
@@ -46,44 +46,38 @@ class Index:
         order = np.argsort(keys, kind="stable")
         keys, numbers = keys[order], numbers[order]
         del text, order
-        fresh = np.append(True, keys[1:] != keys[:-1])[: len(keys)]
-        if not fresh.all():
-            keys, numbers = keys[fresh], join(numbers, np.flatnonzero(fresh))
+        is_first = np.append(True, keys[1:] != keys[:-1])[: len(keys)]
+        if not is_first.all():
+            keys, numbers = keys[is_first], join(numbers, np.flatnonzero(is_first))
         return cls(keys, numbers)
 
-    def find(self, names: Sequence[str], otherwise: float) -> NDArray[Any]:
-        """The number of each name; `otherwise` where there is none."""
-        wanted = _keys(names)
+    def find(self, names: Sequence[str], default: float) -> NDArray[Any]:
+        """The number of each name, or `default` for a name without a number."""
+        wanted = np.frombuffer(_digests(names), _KEY)
         if not len(self):
-            return np.full(len(wanted), otherwise, self.numbers.dtype)
+            return np.full(len(wanted), default, self.numbers.dtype)
         at = np.minimum(np.searchsorted(self.keys, wanted), len(self) - 1)
-        return np.where(self.keys[at] == wanted, self.numbers[at], otherwise)
+        return np.where(self.keys[at] == wanted, self.numbers[at], default)
 
     def __len__(self) -> int:
         return len(self.keys)
 
 
 def union(numbers: NDArray[Any], begins: NDArray[np.intp]) -> NDArray[Any]:
-    """All bits that are set in any of a run's numbers."""
-    found: NDArray[Any] = np.bitwise_or.reduceat(numbers, begins)
-    return found
+    """Join by bitwise or."""
+    joined: NDArray[Any] = np.bitwise_or.reduceat(numbers, begins)
+    return joined
 
 
 def first(numbers: NDArray[Any], begins: NDArray[np.intp]) -> NDArray[Any]:
-    """The number that came first."""
+    """Keep the first number of each run."""
     return numbers[begins]
 
 
 def last(numbers: NDArray[Any], begins: NDArray[np.intp]) -> NDArray[Any]:
-    """The number that came last."""
-    found: NDArray[Any] = numbers[np.append(begins[1:], len(numbers)) - 1]
-    return found
+    """Keep the last number of each run."""
+    return first(numbers, np.append(begins[1:], len(numbers)) - 1)
 
 
-def _keys(names: Sequence[str]) -> NDArray[np.bytes_]:
-    return np.frombuffer(b"".join(_digests(names)), _KEY)
-
-
-def _digests(names: Iterable[str]) -> Iterator[bytes]:
-    for name in names:
-        yield blake2b(name.encode(), digest_size=_KEY.itemsize).digest()
+def _digests(names: Iterable[str]) -> bytes:
+    return b"".join(blake2b(name.encode(), digest_size=_KEY.itemsize).digest() for name in names)

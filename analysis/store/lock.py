@@ -1,17 +1,17 @@
-"""One runner per store.
+"""The lock of a store: one writer at a time.
 
-A runner holds a lock of the kernel (`flock`) on the file `lock` for as long as it writes. The kernel releases it when
-the process ends, in whatever manner, and knows nothing of host names and process numbers, which containers may share.
-What the file says is for people only. `flock` reaches other hosts on NFS, as Linux mounts it by default; on a file
-system where it does not, nothing keeps runners on different hosts apart.
+A writer holds a lock of the kernel (`flock`) on the file `lock`. The kernel releases it when the process ends, even
+after SIGKILL, and does not depend on host names or process numbers, which two containers may share. The content of the
+file only names the holder in messages. `flock` works between hosts on NFS as Linux mounts it by default; on a file
+system where it does not, writers on different hosts are not detected.
 """
 
 import fcntl
 import os
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -20,43 +20,21 @@ from headway.traces.errors import InputError, reason, shortened
 LOCK = "lock"
 
 _ATTEMPTS, _PAUSE_S = 20, 0.02
-"""`holder_of` takes the lock for an instant, so a runner tries more than once."""
+"""`holder_of` takes a shared lock for a moment, so a writer tries several times."""
 
 _MOST_BYTES = 1000
 _LONGEST = 100
 
 
-class Lock:
-    """A lock that this process holds."""
-
-    def __init__(self, path: Path, file: IO[bytes]) -> None:
-        self._path = path
-        self._file = file
-
-    def check(self) -> None:
-        """Make sure that the lock is still that of the store: the folder may have been moved or removed.
-
-        Raises:
-            InputError: it is not.
-        """
-        try:
-            is_same = os.path.samestat(self._path.stat(), os.fstat(self._file.fileno()))
-        except FileNotFoundError:
-            is_same = False
-        if not is_same:
-            raise InputError(
-                str(self._path),
-                "a lock that another process has replaced",
-                "a store that stays in place while runs are made",
-            )
-
-
 @contextmanager
-def locked(folder: Path) -> Iterator[Lock]:
-    """Hold the lock of a store while the block lasts.
+def locked(folder: Path) -> Iterator[Callable[[], None]]:
+    """Hold the lock of a store during the block.
+
+    Yields:
+        A function that raises `InputError` if the lock file is no longer in place: the store was moved or removed.
 
     Raises:
-        InputError: another process holds it.
+        InputError: another process holds the lock.
         OSError: the file cannot be written, or the file system has no locks.
     """
     path = folder / LOCK
@@ -68,14 +46,22 @@ def locked(folder: Path) -> Iterator[Lock]:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode("utf-8", "replace"))
         file.flush()
-        yield Lock(path, file)
+
+        def check() -> None:
+            with suppress(FileNotFoundError):
+                if os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                    return
+            expected = "a store that stays in place while runs are made"
+            raise InputError(str(path), "a lock that another process has replaced", expected)
+
+        yield check
 
 
 def holder_of(folder: Path) -> str | None:
-    """The process that is at work in a store, in words; None if there is none.
+    """The process that writes to a store, for messages; None if there is none.
 
     Raises:
-        InputError: the lock cannot be read.
+        InputError: the lock file cannot be read.
     """
     try:
         with (folder / LOCK).open("rb") as file:
@@ -94,7 +80,7 @@ def _attempts(file: IO[bytes]) -> Iterator[bool]:
 
 
 def _take(file: IO[bytes], kind: int) -> bool:
-    """Try to take the lock, which the kernel releases when the file is closed; whether that succeeded."""
+    """Try to take the lock, which the kernel releases when the file is closed; False if another process holds it."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -104,5 +90,5 @@ def _take(file: IO[bytes], kind: int) -> bool:
 
 def _holder(file: IO[bytes]) -> str:
     file.seek(0)
-    words = file.read(_MOST_BYTES).decode("utf-8", "replace").strip()
-    return shortened(words, _LONGEST) if words.isprintable() and words else "another process"
+    text = file.read(_MOST_BYTES).decode("utf-8", "replace").strip()
+    return shortened(text, _LONGEST) if text.isprintable() and text else "another process"

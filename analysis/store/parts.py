@@ -1,8 +1,8 @@
-"""Folders of Parquet files that appear at once or not at all.
+"""Parts: folders of Parquet files that appear as a whole or not at all.
 
-A part is written elsewhere, where no reader looks, brought to the disk, and then renamed: that one step makes it
-visible, all its tables together. Nothing that is visible is ever changed, and a manifest in each part says how many
-bytes its files have and which digests: a part without a manifest, or one that differs from it, is damaged.
+A part is written into a temporary folder that no reader opens, synced to disk, and renamed. The rename makes all its
+tables visible at once. A visible part never changes. Its manifest lists the size and digest of each file, so a part
+without a manifest, or with files that differ from it, is damaged.
 """
 
 import os
@@ -16,43 +16,46 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headway.analysis.store.tables import STORED, Tables, table_file, told_of
+from headway.analysis.store.tables import STORED, Tables, reading, table_file
 from headway.simcore.manifest import MANIFEST, FileRecord, Manifest, read_manifest, write_manifest
 from headway.traces.errors import InputError
 
-_ROWS = 1 << 17
-"""Rows that are held in memory while journal entries are put together, about."""
+JOURNAL, PARTS, CAMPAIGNS, UNFINISHED = FOLDERS = ("journal", "parts", "campaigns", ".unfinished")
+"""Names of the folders of a store."""
 
-_PART = re.compile(r"[0-9]{6,12}-[0-9a-f]{8}")
+_ROWS = 1 << 17
+"""Approximate number of rows in memory while journal entries are folded into a part."""
+
+_NAME = re.compile(r"[0-9]{6,12}-[0-9a-f]{8}")
 
 
 def parts_in(folder: Path) -> list[Path]:
-    """The visible parts in a folder, in order of their names; what no runner has made is left alone."""
-    return sorted(path for path in folder.iterdir() if _PART.fullmatch(path.name) and path.is_dir())
+    """The visible parts of a folder, sorted by name. Other files and folders are ignored."""
+    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir())
 
 
-def write_part(folder: Path, tables: Tables, unfinished: Path) -> Path:
-    """Write tables as a new part; those without rows are left out.
+def write_part(folder: Path, tables: Tables, temporary: Path) -> Path:
+    """Write tables as a new part. A table without rows gets no file.
 
     Args:
-        folder: where it shall appear.
-        tables: what shall be in it.
-        unfinished: a folder on the same disk for what is being written. A hidden one in `folder` would not do: DuckDB
-            and polars look into hidden folders too.
+        folder: where the part appears.
+        tables: its content.
+        temporary: a folder on the same disk for unfinished files. A hidden folder below `folder` is not suitable:
+            DuckDB and polars also read hidden folders.
 
     Raises:
-        OSError: it cannot be written; then nothing is visible.
+        OSError: the part cannot be written; then nothing is visible.
     """
-    with hidden(unfinished) as new:
+    with temporary_folder(temporary) as new:
         write_tables(new, tables)
-        return show(new, folder)
+        return publish(new, folder)
 
 
 def write_tables(folder: Path, tables: Tables, replaces: Sequence[str] = ()) -> None:
-    """Write tables that have rows, and their manifest, into a folder.
+    """Write the tables that have rows, and their manifest, into a folder.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: a file cannot be written.
     """
     for name, table in tables.items():
         if table.num_rows:
@@ -61,15 +64,15 @@ def write_tables(folder: Path, tables: Tables, replaces: Sequence[str] = ()) -> 
     write_manifest(folder, replaces)
 
 
-def fold(entries: Sequence[Path], folder: Path, unfinished: Path) -> Path:
-    """Put the tables of many parts together into a new one, whose manifest names them; as `write_part`.
+def fold(entries: Sequence[Path], folder: Path, temporary: Path) -> Path:
+    """Combine journal entries into a new part, whose manifest lists their names; arguments as `write_part`.
 
     Raises:
-        OSError: it cannot be written; then nothing is visible.
+        OSError: the part cannot be written; then nothing is visible.
         InputError: an entry is damaged.
     """
     records = {entry / name: record for entry in entries for name, record in manifest_of(entry).files.items()}
-    with hidden(unfinished) as new:
+    with temporary_folder(temporary) as new:
         for name in STORED:
             files = {path: record for path, record in records.items() if path.stem == name}
             if files:
@@ -77,56 +80,41 @@ def fold(entries: Sequence[Path], folder: Path, unfinished: Path) -> Path:
                     for table in _batches(files):
                         file.write_table(table)
         write_manifest(new, [entry.name for entry in entries])
-        return show(new, folder)
+        return publish(new, folder)
 
 
 def folded(entries: Sequence[Path], manifests: Iterable[Manifest]) -> set[str]:
-    """Names of those entries that parts with these manifests were made from."""
+    """Names of the journal entries whose rows are in a part with one of these manifests."""
     names = {entry.name for entry in entries}
     return {name for manifest in manifests for name in manifest.replaces} & names if names else set()
 
 
 def manifest_of(part: Path) -> Manifest:
-    """The manifest of a part.
+    """Read the manifest of a part.
 
     Raises:
-        InputError: it is missing or damaged.
+        InputError: the manifest is missing or damaged.
     """
     try:
         return read_manifest(part)
     except FileNotFoundError as error:
-        raise damaged(part / MANIFEST, "a missing file") from error
+        raise damage_error(part / MANIFEST, "a missing file") from error
     except InputError as error:
-        raise damaged(part / MANIFEST, error.got) from error
+        raise damage_error(part / MANIFEST, error.got) from error
 
 
-def check(path: Path, record: FileRecord) -> None:
-    """Compare a file of a part with what its manifest says.
-
-    Raises:
-        InputError: it is damaged.
-    """
-    if found := record.damage(path):
-        raise damaged(path, found)
-
-
-def content(path: Path, record: FileRecord) -> bytes:
-    """The content of a file of a part.
+def check(path: Path, record: FileRecord, *, size_only: bool = False) -> None:
+    """Compare a file, or only its size, with its record in the manifest.
 
     Raises:
-        InputError: it is damaged.
+        InputError: the file is damaged.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise damaged(path, "a missing file") from error
-    if found := record.content_damage(data):
-        raise damaged(path, found)
-    return data
+    if damage := record.damage(path, size_only=size_only):
+        raise damage_error(path, damage)
 
 
-def damaged(path: Path, got: str) -> InputError:
-    """The message about a damaged file of a part, which says what to do about it."""
+def damage_error(path: Path, got: str) -> InputError:
+    """The error for a damaged file of a part; its message names the command that repairs the store."""
     return InputError(
         str(path),
         got,
@@ -135,18 +123,18 @@ def damaged(path: Path, got: str) -> InputError:
 
 
 def size_bytes(part: Path) -> int:
-    """What a part takes on the disk."""
+    """Total size of the files of a part."""
     return sum(path.stat().st_size for path in part.iterdir())
 
 
 def remove(part: Path) -> None:
-    """Remove a part whose rows are in another one."""
+    """Remove a journal entry whose rows are in a part."""
     shutil.rmtree(part)
 
 
-def clear(unfinished: Path) -> None:
-    """Remove what was being written when a runner died."""
-    for path in unfinished.iterdir():
+def clear(temporary: Path) -> None:
+    """Remove the unfinished files of a killed writer."""
+    for path in temporary.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
         else:
@@ -154,18 +142,18 @@ def clear(unfinished: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Bring a file, or the names in a folder, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
+    """Flush a file, or the list of names in a folder, to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        os.fsync(descriptor)
     finally:
-        os.close(handle)
+        os.close(descriptor)
 
 
 @contextmanager
-def hidden(unfinished: Path) -> Iterator[Path]:
-    """A new folder for what is being written, which is gone afterwards unless it is shown."""
-    new = unfinished / uuid.uuid4().hex
+def temporary_folder(temporary: Path) -> Iterator[Path]:
+    """A new folder for unfinished files. It is removed at the end of the block unless `publish` has renamed it."""
+    new = temporary / uuid.uuid4().hex
     new.mkdir()
     try:
         yield new
@@ -173,29 +161,29 @@ def hidden(unfinished: Path) -> Iterator[Path]:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def show(new: Path, folder: Path) -> Path:
-    """Bring a hidden folder to the disk, and make it visible as a part in a folder of parts.
+def publish(new: Path, folder: Path) -> Path:
+    """Sync a folder to disk and make it visible as the last part of `folder`.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the disk is full or cannot be written.
     """
     for path in new.iterdir():
         sync(path)
     sync(new)
-    # The random end keeps names unique after entries were removed: a fold remembers its entries by name.
+    # A number can occur again after entries were removed. Manifests list entries by name, so a name must be unique.
     last = max((int(path.name.partition("-")[0]) for path in parts_in(folder)), default=0)
-    shown = folder / f"{last + 1:06}-{new.name[:8]}"
-    new.rename(shown)
+    part = folder / f"{last + 1:06}-{new.name[:8]}"
+    new.rename(part)
     sync(folder)
-    return shown
+    return part
 
 
 def _batches(files: Mapping[Path, FileRecord]) -> Iterator[pa.Table]:
-    """The rows of all files, many at a time but not all."""
+    """The rows of all files, about `_ROWS` at a time."""
     tables: list[pa.Table] = []
     for path, record in files.items():
         check(path, record)
-        with told_of(path):
+        with reading(path):
             tables.append(pq.read_table(path))
         if sum(table.num_rows for table in tables) >= _ROWS:
             yield pa.concat_tables(tables)

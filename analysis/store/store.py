@@ -1,16 +1,17 @@
-"""Where runs are kept: one folder to which is only added.
+"""A store: a folder to which runs are only added.
 
-    store.json                 the version of this layout
-    parts/NUMBER/TABLE.parquet the tables, one row group of many runs after another; for anybody to read
-    parts/NUMBER/manifest.json rows, size and digest of each of them
-    journal/                   what was finished last; put together into a part now and then, and at the end
-    .unfinished/               what is being written
-    campaigns/NAME.parquet     which runs a campaign consists of; NAME.yaml is its file, NAME.scenario its scenario's
-    log.txt                    what happened
-    lock                       who is at work, or was last
-    damaged/                   what `headway sweep verify --repair` has set aside
+    store.json                 version of this layout
+    parts/NUMBER/TABLE.parquet rows of many runs; for any Parquet reader
+    parts/NUMBER/manifest.json rows, size and digest of each table
+    journal/                   parts of the last runs; folded into one part from time to time and at the end
+    .unfinished/               files that are not complete yet
+    campaigns/NAME.parquet     the runs of a campaign; NAME.yaml is its file, NAME.scenario its scenario file
+    log.txt                    events, with times
+    lock                       the present or last writer
+    damaged/                   damaged files that `headway sweep verify --repair` has moved
 
-A run is in the store as soon as a part or journal entry that tells so is visible, with all its tables at once.
+A run is in the store as soon as the part or journal entry with its rows is visible; all its tables become visible at
+once.
 """
 
 import json
@@ -18,49 +19,53 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.compute as pc
 
 from headway.analysis.files.atomic import writing
 from headway.analysis.store import parts
-from headway.analysis.store.lock import LOCK, Lock, locked
+from headway.analysis.store.lock import LOCK, locked
+from headway.analysis.store.parts import CAMPAIGNS, FOLDERS, JOURNAL, PARTS, UNFINISHED
 from headway.analysis.store.tables import Tables, merged
-from headway.analysis.store.view import View, look_at
+from headway.analysis.store.view import View, read_view
 from headway.traces.errors import InputError
 
 SCENARIO, ORIGIN = ".scenario", ".origin.json"
-"""Ends of the names of a campaign's copy of its scenario, and of the file that says where that was."""
+"""Suffixes of a campaign's copy of its scenario file, and of the file with the original path of that."""
 
 _FORMAT = 2
 _MARK, _MARK_TEXT = "store.json", json.dumps({"headway store": _FORMAT})
-JOURNAL, PARTS, CAMPAIGNS, UNFINISHED = FOLDERS = ("journal", "parts", "campaigns", ".unfinished")
-"""Names of the folders in a store."""
 
-_COMMIT_S = 0.5
-_FOLD_RUNS = 500
 _FOLD_BYTES = 64_000_000
 
 
 def is_store(folder: Path) -> bool:
-    """Whether there is a store in a folder, whatever its version."""
+    """Whether a folder contains a store of any version."""
     return (folder / _MARK).exists()
 
 
 class Store:
-    """A store, to be read; `writer` gives what adds to it.
+    """A store for reading; `writer` adds to it.
 
     Args:
-        folder: where it is, or shall be.
+        folder: of the store, which need not exist yet.
+        commit_s: interval after which a writer makes finished runs visible [s]. A crash loses at most these.
+        fold_runs: number of runs after which a writer folds the journal into a part.
 
     Raises:
-        InputError: something else is there.
+        InputError: the folder contains something else.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], *, commit_s: float = 0.5, fold_runs: int = 500
+    ) -> None:
         self.folder = Path(folder)
+        self.commit_s = commit_s
+        self.fold_runs = fold_runs
         mark = self.folder / _MARK
         _check_inside(self.folder)
         if mark.exists():
@@ -73,48 +78,48 @@ class Store:
 
     @property
     def exists(self) -> bool:
-        """Whether anything was ever written."""
+        """Whether the store was ever written."""
         return is_store(self.folder)
 
     def view(self) -> View:
-        """What is in it at this moment.
+        """Take a snapshot of the store.
 
         Raises:
-            InputError: it is not whole, damaged, or cannot be read.
+            InputError: the store is incomplete, damaged or cannot be read.
         """
         if not self.exists:
             return View(self.folder)
         if missing := [name for name in (JOURNAL, PARTS) if not (self.folder / name).is_dir()]:
             raise InputError(str(self.folder), f"a store without its folder {missing[0]}", "a complete store")
-        return look_at(self.folder, self.folder / JOURNAL, self.folder / PARTS)
+        return read_view(self.folder)
 
     def cases(self, campaign: str) -> Path:
-        """Where the table of cases of a campaign is."""
+        """The path of a campaign's table of cases."""
         return self.folder / CAMPAIGNS / f"{campaign}.parquet"
 
     @contextmanager
     def writer(self) -> Iterator["Writer"]:
-        """Hold the store's lock, and what is needed to add to it.
+        """Lock the store and open it for writing.
 
         Raises:
-            InputError: somebody else holds it, or the folder cannot be written.
+            InputError: another process has locked the store, or the folder cannot be written.
         """
         with writing(self.folder):
             for name in FOLDERS:
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
-        with ExitStack() as held:
+        with ExitStack() as stack:
             with writing(self.folder):
-                lock = held.enter_context(locked(self.folder))
+                check_lock = stack.enter_context(locked(self.folder))
                 if not self.exists:
                     self.save(self.folder / _MARK, _MARK_TEXT.encode())
-                writer = Writer(self, lock)
+                writer = Writer(self, check_lock)
             yield writer
 
     def save(self, path: Path, content: bytes | Path) -> None:
-        """Write a file of the store, or copy one, so that its old content is there until the new one is.
+        """Write a file of the store, or copy one; the old content stays until the new file is complete.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
         """
         new = self.folder / UNFINISHED / uuid.uuid4().hex
         try:
@@ -130,15 +135,15 @@ class Store:
 
 
 class Writer:
-    """Adds to a store; only one at a time can.
+    """The one process that adds to a store.
 
-    What comes in is committed to the journal after `_COMMIT_S`, and the journal is folded into a part when it holds
-    `_FOLD_RUNS` or `_FOLD_BYTES`: a loss of power costs little, and there are few files.
+    Finished runs are committed to the journal every `Store.commit_s` seconds, so a crash loses little. The journal is
+    folded into a part when it contains `Store.fold_runs` runs or 64 MB, so there are few files.
     """
 
-    def __init__(self, store: Store, lock: Lock) -> None:
+    def __init__(self, store: Store, check_lock: Callable[[], None]) -> None:
         self._store = store
-        self._lock = lock
+        self._check_lock = check_lock
         self._waiting: list[Tables] = []
         self._committed = time.monotonic()
         self._runs = self._bytes = 0
@@ -147,22 +152,22 @@ class Writer:
         self._recover()
 
     def add(self, tables: Tables) -> None:
-        """Take in finished runs."""
+        """Add the rows of finished runs; the next commit makes them visible."""
         self._waiting.append(tables)
 
     def turn(self) -> None:
-        """Commit and fold if it is time; to be called every second or so.
+        """Commit and fold if it is time; call this about every second.
 
         Raises:
-            InputError: the disk takes no more, or the store has been moved or removed.
+            InputError: the disk is full, or the store has been moved or removed.
         """
-        if time.monotonic() - self._committed >= _COMMIT_S:
+        if time.monotonic() - self._committed >= self._store.commit_s:
             self.commit()
-        if self._runs >= _FOLD_RUNS or self._bytes >= _FOLD_BYTES:
+        if self._runs >= self._store.fold_runs or self._bytes >= _FOLD_BYTES:
             self.fold()
 
     def commit(self) -> None:
-        """Make visible what came in."""
+        """Make the added rows visible, as a journal entry."""
         if self._waiting:
             tables = merged(self._waiting)
             self._waiting.clear()
@@ -174,7 +179,7 @@ class Writer:
         self._committed = time.monotonic()
 
     def fold(self) -> None:
-        """Put the journal together into a part."""
+        """Fold the journal into a part."""
         with self._writing():
             entries = parts.parts_in(self._journal)
             if entries:
@@ -182,7 +187,7 @@ class Writer:
             self._recover()
 
     def describe(self, campaign: str, cases: Path, text: str, scenario: Path) -> None:
-        """Save what a campaign consists of: the table of its cases, its file, and its scenario's."""
+        """Save a campaign: its table of cases, its file, and its scenario file."""
         with self._writing():
             target = self._store.cases(campaign)
             origin = json.dumps({"scenario": os.path.abspath(scenario)})
@@ -191,18 +196,28 @@ class Writer:
             self._store.save(target.with_suffix(SCENARIO), scenario)
             self._store.save(target.with_suffix(ORIGIN), origin.encode())
 
+    def log(self, text: str) -> None:
+        """Append a line to the log, with the time.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        path = self._store.folder / "log.txt"
+        with writing(path), path.open("a", encoding="utf-8") as file:
+            file.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {text}\n")
+
     @contextmanager
     def _writing(self) -> Iterator[None]:
         with writing(self._store.folder):
-            self._lock.check()
+            self._check_lock()
             yield
 
     def _recover(self) -> None:
-        """Remove what a part has taken in, and what was being written when a runner died."""
+        """Remove journal entries that a part has replaced, and unfinished files of a killed writer."""
         entries = parts.parts_in(self._journal)
-        gone = parts.folded(entries, map(parts.manifest_of, parts.parts_in(self._parts)))
+        folded = parts.folded(entries, map(parts.manifest_of, parts.parts_in(self._parts)))
         for entry in entries:
-            if entry.name in gone:
+            if entry.name in folded:
                 parts.remove(entry)
         parts.clear(self._unfinished)
         left = parts.parts_in(self._journal)
@@ -217,7 +232,7 @@ def _version(mark: Path) -> object:
 
 
 def _is_begun(folder: Path) -> bool:
-    """Whether a folder is empty, or is what a runner leaves that dies before it can write the mark."""
+    """Whether a folder is empty, or was left by a writer that was killed before it wrote the mark."""
     if not folder.is_dir():
         return False
     known = {*FOLDERS, LOCK}
@@ -227,10 +242,10 @@ def _is_begun(folder: Path) -> bool:
 
 
 def _check_inside(folder: Path) -> None:
-    """Refuse a store with a link in it: what is written and removed in a store of somebody's stays in its folder.
+    """Refuse a store with symbolic links, so that a writer changes no file outside its folder.
 
     Raises:
-        InputError: names the link.
+        InputError: names the first link, or a file in place of a folder.
     """
     inner = [folder, *(folder / name for name in FOLDERS)]
     paths = [path for place in inner if place.is_dir() for path in place.iterdir()]

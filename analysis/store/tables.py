@@ -1,4 +1,4 @@
-"""The tables of a store: those of a run, and what a campaign knows beside them."""
+"""The tables of a store: those of a run, and the tables that a campaign adds."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,16 +30,16 @@ METRICS = pa.schema(
         ("peak_bytes", _REAL),
     ]
 )
-"""What `analysis.statistics.metrics` says of a run."""
+"""The columns that `analysis.statistics.metrics` computes for each run."""
 
 EFFORT = pa.schema([("run", _TEXT), ("wall_s", _REAL), ("worker", _TEXT), ("finished_utc", _TEXT)])
-"""What a run cost whom; differs each time."""
+"""Wall time and worker of each run. These values differ every time."""
 
 FAILURES = pa.schema([("run", _TEXT), ("error", _TEXT), ("traceback", _TEXT), ("finished_utc", _TEXT)])
-"""Runs that raised an exception or took their worker with them; a later success does not erase the row."""
+"""Runs that raised an exception or ended their worker. The row stays when the run succeeds later."""
 
 KEPT = pa.schema([("run", _TEXT), ("table", _TEXT)])
-"""Which tables are kept of which run, also where they have no rows."""
+"""The tables that are kept of each run, including tables in which the run has no rows."""
 
 STORED: dict[str, pa.Schema] = {
     **TABLES,
@@ -48,26 +48,26 @@ STORED: dict[str, pa.Schema] = {
     "failures": FAILURES,
     "kept": KEPT,
 }
-"""Every table that a store may hold."""
+"""All tables of a store, by name."""
 
 Tables = dict[str, pa.Table]
 
 
 def merged(parts: list[Tables]) -> Tables:
-    """The rows of several parts, table by table."""
+    """Concatenate tables of the same name."""
     names = dict.fromkeys(name for part in parts for name in part)
     return {name: pa.concat_tables([part[name] for part in parts if name in part]) for name in names}
 
 
 @contextmanager
 def table_file(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """A Parquet file to which tables of a schema can be added.
+    """Open a new Parquet file for tables of a schema.
 
-    It is closed in any case: left to itself, a writer that meets a full disk keeps the file open, and with it the room
-    that it takes, although the file may have been removed.
+    The file is closed even after an error. On a full disk, `ParquetWriter` alone would keep the file open, and the
+    system could not free its space after the file was removed.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     with (
         pa.OSFile(str(path), "wb") as file,
@@ -77,11 +77,11 @@ def table_file(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
 
 
 @contextmanager
-def told_of(path: Path) -> Iterator[None]:
-    """Tell what is wrong with a file that somebody else may have written.
+def reading(path: Path) -> Iterator[None]:
+    """Report errors of pyarrow and of the system while a path is read.
 
     Raises:
-        InputError: in place of what the library says.
+        InputError: replaces such an error.
     """
     try:
         yield

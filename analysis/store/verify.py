@@ -1,7 +1,7 @@
-"""Whether a store is as it was written, and what to do where it is not.
+"""Find and repair damage in a store.
 
-Repair sets a damaged part aside and puts a new one in its place, with the tables that are sound. Runs of which tables
-are lost then lack these, so that the next runner makes them again.
+Repair moves a damaged part into the folder `damaged` and replaces it with a part that contains its undamaged tables.
+Runs with lost tables are then incomplete, so the next campaign makes them again.
 """
 
 from collections.abc import Mapping, Set
@@ -15,26 +15,27 @@ import pyarrow.parquet as pq
 from headway.analysis.files.atomic import writing
 from headway.analysis.store import parts
 from headway.analysis.store.lock import locked
-from headway.analysis.store.store import CAMPAIGNS, FOLDERS, JOURNAL, PARTS, UNFINISHED, Store
-from headway.analysis.store.tables import STORED, Tables, told_of
+from headway.analysis.store.parts import CAMPAIGNS, FOLDERS, JOURNAL, PARTS, UNFINISHED
+from headway.analysis.store.store import Store
+from headway.analysis.store.tables import STORED, Tables, reading
 from headway.simcore.manifest import MANIFEST, Manifest
 from headway.simcore.results import read_table
 from headway.traces.errors import InputError
 
 DAMAGED = "damaged"
-"""Name of the folder of a store for what is set aside."""
+"""Name of the folder to which repair moves damaged files."""
 
 _TOGETHER = frozenset({"runs", "metrics", "effort"})
-"""Tables that are always made together."""
+"""Tables that a run adds together: if one is lost, all are made again."""
 
 
 @dataclass(frozen=True)
 class Damage:
-    """A damaged part of a store, or the damaged table of a campaign's cases.
+    """A damaged part, or a campaign's damaged table of cases.
 
     Attributes:
-        path: of the part, or of the table.
-        files: what is wrong, by path of the damaged file.
+        path: of the part or table.
+        files: a description of the damage, by path of the file.
     """
 
     path: Path
@@ -42,33 +43,33 @@ class Damage:
 
 
 def damages(store: Store) -> list[Damage]:
-    """Everything that is damaged in a store; all tables are read.
+    """Read all tables of a store and list the damage.
 
     Raises:
         InputError: the store cannot be read.
     """
     missing = [store.folder / name for name in (JOURNAL, PARTS) if not (store.folder / name).is_dir()]
     found = [Damage(path, {path: "no such folder"}) for path in missing]
-    with told_of(store.folder):
-        # Entries of the journal first: a runner may put them into a part meanwhile, which then replaces them.
+    with reading(store.folder):
+        # Read the journal first: a writer may fold entries meanwhile, and the new part then lists them.
         entries = _parts(store.folder / JOURNAL)
-        waiting = [_damage_of(entry) for entry in entries]
+        in_journal = [_damage_of(entry) for entry in entries]
         done = _parts(store.folder / PARTS)
-        replaced = parts.folded(entries, (manifest for part in done if (manifest := _manifest_of(part))))
-        found += [one for one in waiting if one.path.name not in replaced]
+        folded = parts.folded(entries, (manifest for part in done if (manifest := _manifest_of(part))))
+        found += [one for one in in_journal if one.path.name not in folded]
         found += map(_damage_of, done)
         found += map(_damage_of_cases, sorted((store.folder / CAMPAIGNS).glob("*.parquet")))
     return [one for one in found if one.files]
 
 
 def repair(store: Store) -> list[Damage]:
-    """Set aside all that is damaged, and keep the tables beside it that are not.
+    """Move damaged files into the folder `damaged`, and keep the undamaged tables of their parts.
 
     Returns:
-        What was damaged.
+        The damage.
 
     Raises:
-        InputError: somebody is at work in the store, or it cannot be written.
+        InputError: another process writes to the store, or the store cannot be written.
     """
     with writing(store.folder), locked(store.folder):
         found = damages(store)
@@ -76,7 +77,7 @@ def repair(store: Store) -> list[Damage]:
             (store.folder / name).mkdir(exist_ok=True)
         for one in found:
             if one.path.parent.name in (JOURNAL, PARTS):
-                _renew(one, store.folder)
+                _replace(one, store.folder)
             elif one.path.parent.name == CAMPAIGNS:
                 one.path.replace(store.folder / DAMAGED / one.path.name)
         return found
@@ -87,7 +88,7 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def _manifest_of(part: Path) -> Manifest | None:
-    """The manifest of a part; None if that is damaged."""
+    """The manifest of a part; None if it is damaged."""
     try:
         return parts.manifest_of(part)
     except InputError:
@@ -99,8 +100,8 @@ def _damage_of(part: Path) -> Damage:
         manifest = parts.manifest_of(part)
     except InputError as error:
         return Damage(part, {part / MANIFEST: error.got})
-    found = {part / name: record.damage(part / name) for name, record in manifest.files.items()}
-    return Damage(part, {path: words for path, words in found.items() if words})
+    files = {part / name: record.damage(part / name) for name, record in manifest.files.items()}
+    return Damage(part, {path: damage for path, damage in files.items() if damage})
 
 
 def _damage_of_cases(path: Path) -> Damage:
@@ -111,24 +112,24 @@ def _damage_of_cases(path: Path) -> Damage:
     return Damage(path, {})
 
 
-def _renew(damage: Damage, folder: Path) -> None:
-    """Put a part with what is sound of a damaged one in its place."""
-    part, aside = damage.path, folder / DAMAGED / damage.path.name
+def _replace(damage: Damage, folder: Path) -> None:
+    """Replace a damaged part with a part that contains its undamaged tables."""
+    part = damage.path
     manifest = _manifest_of(part)
-    tables = {} if manifest is None else _sound(part, manifest, {path.stem for path in damage.files})
-    with parts.hidden(folder / UNFINISHED) as new:
+    tables = {} if manifest is None else _undamaged(part, manifest, {path.stem for path in damage.files})
+    with parts.temporary_folder(folder / UNFINISHED) as new:
         parts.write_tables(new, tables, manifest.replaces if manifest else ())
-        # A runner that is killed between these two steps leaves runs to be made again, and none twice.
-        part.rename(aside)
+        # If this process is killed between the rename and `publish`, the runs of the part are made again.
+        part.rename(folder / DAMAGED / part.name)
         parts.sync(part.parent)
         if any(table.num_rows for table in tables.values()):
-            parts.show(new, part.parent)
+            parts.publish(new, part.parent)
 
 
-def _sound(part: Path, manifest: Manifest, lost: Set[str]) -> Tables:
-    """The tables of a part that are not lost, without what they say about those that are."""
+def _undamaged(part: Path, manifest: Manifest, lost: Set[str]) -> Tables:
+    """The tables of a part that are not lost, without the rows of `kept` that refer to lost tables."""
     if "kept" in lost:
-        # Nothing says any more which runs the others have.
+        # Only `kept` says which runs the other tables contain.
         lost = set(STORED) - {"failures"}
     elif lost & _TOGETHER:
         lost = lost | _TOGETHER

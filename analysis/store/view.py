@@ -1,9 +1,9 @@
-"""What a store holds at one moment, whatever a runner does to it meanwhile.
+"""A consistent snapshot of a store, also while a writer adds to it.
 
-Parts never go away. An entry of the journal does when a part has taken it in, and the reader of a thousand files would
-meet that part, and no entry, half-way. So the journal, which is small, is taken into memory at once, and that again if
-a part has appeared meanwhile. From then on nothing that a runner does is seen: each run is there once, with all its
-tables.
+A writer never removes a part. It removes a journal entry after a part has replaced it, so a reader that opens file
+after file could miss an entry, or read both the entry and its part. For this reason a snapshot reads the journal, which
+is small, into memory, and starts again if a new part has appeared meanwhile. A snapshot contains each run once, with
+all its tables.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -17,43 +17,43 @@ import pyarrow.parquet as pq
 
 from headway.analysis.store import parts
 from headway.analysis.store.index import Index, union
-from headway.analysis.store.tables import STORED, told_of
+from headway.analysis.store.tables import STORED, reading
 from headway.simcore.manifest import Manifest
 from headway.simcore.results import TABLES
 from headway.traces.errors import InputError
 
-_ROWS = 1 << 14
-"""Rows that are read at a time where not all are needed at once."""
+BATCH_ROWS = 1 << 14
+"""Rows of a batch: the most that are in memory where a table is read batch by batch."""
 
 _BITS = {table: 1 << i for i, table in enumerate(TABLES)}
 
 
 def bits(tables: Iterable[str]) -> int:
-    """A set of tables of a run as one number."""
+    """Encode a set of tables of a run as an integer."""
     return sum(_BITS[table] for table in set(tables))
 
 
-def named(number: int) -> tuple[str, ...]:
-    """The tables of which `bits` made a number, in their usual order."""
+def tables_in(number: int) -> tuple[str, ...]:
+    """The tables that `bits` encoded, in their usual order."""
     return tuple(table for table, bit in _BITS.items() if number & bit)
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """The rows of a store as they were when it was looked at.
+    """The rows of a store at one moment.
 
     Attributes:
         folder: of the store.
-        done: its parts, with their manifests.
-        journal: the files of those entries that no part has taken in, by path.
+        manifests: of its parts, by path.
+        journal: the content of each file of the journal entries that are in no part, by path.
     """
 
     folder: Path
-    done: Mapping[Path, Manifest] = field(default_factory=dict)
+    manifests: Mapping[Path, Manifest] = field(default_factory=dict)
     journal: Mapping[Path, bytes] = field(default_factory=dict)
 
     def contents(self) -> Index:
-        """Which tables are kept of each run, as `bits`."""
+        """The tables that are kept of each run, encoded by `bits`."""
         batches = (
             (batch["run"].to_pylist(), [_BITS.get(table, 0) for table in batch["table"].to_pylist()])
             for batch in self.batches("kept", ("run", "table"))
@@ -61,33 +61,33 @@ class View:
         return Index.of(batches, np.uint16, union)
 
     def batches(self, table: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows of a table in the order in which they were added, some at a time.
+        """The rows of a table, batch by batch, in the order in which they were added.
 
         Args:
             table: its name.
-            columns: those that are wanted; all by default.
+            columns: all by default.
 
         Raises:
-            InputError: a file of it is broken, or from elsewhere.
+            InputError: a file is damaged or has other columns.
         """
         for path, source in self._files(table):
-            with told_of(path), pq.ParquetFile(source) as file:
+            with reading(path), pq.ParquetFile(source) as file:
                 if not file.schema_arrow.equals(STORED[table]):
                     raise InputError(str(path), "a table with another schema", "a table written by headway")
-                for batch in file.iter_batches(_ROWS, columns=columns, use_threads=False):
+                for batch in file.iter_batches(BATCH_ROWS, columns=columns, use_threads=False):
                     if batch["run"].null_count:
                         raise InputError(str(path), "a row without a run", "a table written by headway")
                     yield batch
 
     def rows(self, table: str) -> int:
-        """How many rows a table has."""
+        """The number of rows of a table."""
         name = f"{table}.parquet"
-        stored = sum(manifest.files[name].rows for manifest in self.done.values() if name in manifest.files)
-        waiting = (pa.BufferReader(data) for path, data in self.journal.items() if path.name == name)
-        return stored + sum(int(pq.read_metadata(source).num_rows) for source in waiting)
+        in_parts = sum(each.files[name].rows for each in self.manifests.values() if name in each.files)
+        in_journal = (pa.BufferReader(data) for path, data in self.journal.items() if path.name == name)
+        return in_parts + sum(int(pq.read_metadata(source).num_rows) for source in in_journal)
 
     def read(self, table: str, runs: Collection[str] | None = None) -> pa.Table:
-        """The rows of a table, of all runs or of some, in the order in which they were added."""
+        """The rows of a table, of all runs or of `runs`, in the order in which they were added."""
         batches = self.batches(table)
         if runs is not None:
             chosen = pa.array(list(runs), pa.string())
@@ -95,13 +95,13 @@ class View:
         return pa.Table.from_batches(batches, STORED[table])
 
     def size_bytes(self) -> int:
-        """What all of it takes on the disk."""
-        return sum(map(parts.size_bytes, self.done)) + sum(map(len, self.journal.values()))
+        """Size of all files."""
+        return sum(map(parts.size_bytes, self.manifests)) + sum(map(len, self.journal.values()))
 
     def _files(self, table: str) -> Iterator[tuple[Path, Path | pa.BufferReader]]:
-        """The files of a table, none of which is damaged, and where to read each."""
+        """The path of each file of a table, and its content; files of parts are checked first."""
         name = f"{table}.parquet"
-        for part, manifest in self.done.items():
+        for part, manifest in self.manifests.items():
             if name in manifest.files:
                 parts.check(part / name, manifest.files[name])
                 yield part / name, part / name
@@ -110,28 +110,26 @@ class View:
                 yield path, pa.BufferReader(data)
 
 
-def look_at(folder: Path, journal: Path, done: Path) -> View:
-    """The present view of a store.
+def read_view(folder: Path) -> View:
+    """Take a snapshot of a store.
 
-    Sizes of all files of parts are compared with their manifests, and of the journal, which is small, all content.
-
-    Args:
-        folder: of the store.
-        journal: its folder of entries.
-        done: its folder of parts.
+    Compares the size of each file of a part, and the content of each file of the journal, with the manifests.
 
     Raises:
-        InputError: it cannot be read, or is damaged.
+        InputError: the store is damaged or cannot be read.
     """
-    with told_of(folder):
+    done = folder / parts.PARTS
+    with reading(folder):
         while True:
-            # No entry that counts can go away, wholly or in part, before a part that has taken it in is visible.
+            # A writer removes a journal entry only after the part that replaces it is visible.
             before = parts.parts_in(done)
             manifests = {part: parts.manifest_of(part) for part in before}
-            _check_sizes(manifests)
+            for part, manifest in manifests.items():
+                for name, record in manifest.files.items():
+                    parts.check(part / name, record, size_only=True)
             try:
-                view = View(folder, manifests, _files_of(journal, manifests.values()))
-            except InputError:
+                view = View(folder, manifests, _journal(folder / parts.JOURNAL, manifests.values()))
+            except (InputError, FileNotFoundError):
                 if parts.parts_in(done) == before:
                     raise
             else:
@@ -139,28 +137,19 @@ def look_at(folder: Path, journal: Path, done: Path) -> View:
                     return view
 
 
-def _check_sizes(manifests: Mapping[Path, Manifest]) -> None:
-    for part, manifest in manifests.items():
-        for name, record in manifest.files.items():
-            try:
-                found = record.size_damage((part / name).stat().st_size)
-            except FileNotFoundError:
-                found = "a missing file"
-            if found:
-                raise parts.damaged(part / name, found)
-
-
-def _files_of(journal: Path, done: Iterable[Manifest]) -> dict[Path, bytes]:
-    """All files of the entries that no part has taken in, in order.
+def _journal(folder: Path, manifests: Iterable[Manifest]) -> dict[Path, bytes]:
+    """The files of all journal entries that are in no part, in order.
 
     Raises:
-        InputError: one is damaged, or goes away because a part has taken in its entry.
+        InputError: a file is damaged, or a writer removes its entry at this moment.
+        FileNotFoundError: a writer removes the entry at this moment.
     """
-    entries = parts.parts_in(journal)
-    gone = parts.folded(entries, done)
-    files = {}
+    entries = parts.parts_in(folder)
+    folded = parts.folded(entries, manifests)
+    files: dict[Path, bytes] = {}
     for entry in entries:
-        if entry.name not in gone:
+        if entry.name not in folded:
             for name, record in parts.manifest_of(entry).files.items():
-                files[entry / name] = parts.content(entry / name, record)
+                parts.check(entry / name, record)
+                files[entry / name] = (entry / name).read_bytes()
     return files

@@ -1,7 +1,7 @@
-"""What if: a scenario and variants of it in the same worlds, and what the difference is.
+"""Compare a scenario with variants of it in the same worlds.
 
-`what_if` compares variants with their base, or policies with each other; `sweep` turns one knob.
-`simcore.files.overrides.changes` has the vocabulary of changes, docs/whatif.md the tutorial.
+`what_if` compares variants with their base, or policies with each other; `sweep` tries several values of one key.
+`simcore.files.overrides.changes` documents the changes; docs/whatif.md is the tutorial.
 """
 
 from headway.analysis.whatif.api import sweep, what_if

@@ -1,9 +1,10 @@
-"""The two questions, from Python."""
+"""`what_if` and `sweep`: the studies of `headway whatif` from Python."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from headway.analysis.statistics import SMALLEST
 from headway.analysis.whatif.runs import Findings, prepare, run
 from headway.analysis.whatif.study import REPLICATIONS, Study
 from headway.simcore.files.overrides.changes import Change, parse_change, parse_settings
@@ -17,6 +18,7 @@ def what_if(
     replications: int = REPLICATIONS,
     *,
     seed: int | None = None,
+    smallest: float = SMALLEST,
     workers: int = 1,
     options: RunOptions = RunOptions(),  # noqa: B008 (frozen)
     progress: Callable[[], None] | None = None,
@@ -25,17 +27,18 @@ def what_if(
 
     Args:
         base: path of the scenario file.
-        variants: changes by label; without any, the policies are compared with the first of them.
-        policies: names; those of the scenario if there are none.
-        replications: worlds, of the seeds `seed`, `seed` + 1, ...; one, if nothing depends on the seed.
+        variants: changes by label; without variants, all policies are compared with the first policy.
+        policies: names; those of the scenario by default.
+        replications: number of worlds, of the seeds `seed`, `seed` + 1, ...; one if nothing depends on the seed.
         seed: of the first world; that of the scenario by default.
-        workers: processes; the findings are the same for any number. A script that asks for more than one must be
+        smallest: smallest interesting difference, as a share.
+        workers: number of processes; it does not change the findings. A script that uses more than one must be
             importable (`if __name__ == "__main__":`), as always with `multiprocessing`.
-        options: how runs are made; the findings are the same for any.
+        options: how runs are made; they do not change the findings.
         progress: called after every case in every world.
 
     Raises:
-        InputError: anything cannot be used.
+        InputError: an argument, the scenario, or a change cannot be used.
     """
     study = Study(
         scenario=Path(base),
@@ -45,6 +48,7 @@ def what_if(
         policies=tuple(policies),
         replications=replications,
         seed=seed,
+        smallest=smallest,
     )
     return run(prepare(study), workers=workers, options=options, progress=progress)
 
@@ -61,21 +65,23 @@ def sweep(
     options: RunOptions = RunOptions(),  # noqa: B008 (frozen)
     progress: Callable[[], None] | None = None,
 ) -> Findings:
-    """Run a scenario with one value after another of one knob, in the same worlds.
+    """Run a scenario with one value of a key after another, in the same worlds.
+
+    The other arguments are those of `what_if`.
 
     Args:
         base: path of the scenario file.
         knob: `PATH=VALUE,VALUE,...` or `PATH*FACTOR,FACTOR,...`.
-        changes: made before, whatever the value.
-        policies: as in `what_if`, like all that follow.
-        replications: worlds.
+        changes: made first, with every value.
+        policies: names; those of the scenario by default.
+        replications: number of worlds.
         seed: of the first world.
-        workers: processes.
+        workers: number of processes.
         options: how runs are made.
         progress: called after every value in every world.
 
     Raises:
-        InputError: anything cannot be used.
+        InputError: an argument, the scenario, or a change cannot be used.
     """
     study = Study(
         scenario=Path(base),

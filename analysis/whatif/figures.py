@@ -1,4 +1,4 @@
-"""What a study came to, as a figure: distributions over each other, or a metric against a knob."""
+"""The figures of a study: latency distributions of the cases, or metrics over the values of a sweep."""
 
 import math
 import textwrap
@@ -17,6 +17,7 @@ from headway.analysis.figures.axes import plain
 from headway.analysis.figures.latency_cdf import draw_shares
 from headway.analysis.figures.style import literal, looks, styled
 from headway.analysis.formatting import time_unit
+from headway.analysis.statistics.metrics import METRICS, Metric
 from headway.analysis.whatif.differences import ended
 from headway.analysis.whatif.runs import Findings
 from headway.simcore.files.overrides.changes import Scale, Set
@@ -24,29 +25,25 @@ from headway.traces.units import UNITS, number_and_unit
 
 _WIDEST = 60
 _LOG_FROM_RATIO = 8.0
-"""A knob is drawn on a logarithmic axis if its largest value is so many times its smallest."""
+"""The axis of a sweep is logarithmic if the largest value is at least this many times the smallest."""
 
-_SWEPT = (
-    ("ttft_s", "Time to first token [{}]"),
-    ("tpot_p50_s", "Time per output token, median [{}]"),
-    ("tpot_p99_s", "Time per output token, p99 [{}]"),
-    ("tokens_per_s", "Tokens per second"),
-)
+_SWEPT = ("tokens_per_s", "ttft_s", "ttft_p95_s", "tpot_p50_s", "tpot_max_s")
+"""Of these, four are known: mean TTFT only if each run has one request, its percentile only if one has several."""
 _MARKERS = "osD^vP*X"
 
 
 def figures(findings: Findings) -> dict[str, Figure]:
-    """The figure of a study by the name of its file."""
+    """The figure of a study, by the name of its file."""
     if findings.study.kind == "sweep":
         return {"sweep": sweep_figure(findings)}
     return {"latency_cdf": cdf_figure(findings)}
 
 
 def cdf_figure(findings: Findings) -> Figure:
-    """The share of tokens that came within a time: a panel per policy, a curve per variant.
+    """The distribution of token latencies: a panel per policy, a curve per variant.
 
-    Where policies are compared there is one panel, with a curve per policy. Tokens of all worlds count together; the
-    first of each request is left out. Variants of which runs ended early say so in the legend.
+    If policies are compared, there is one panel with a curve per policy. Tokens of all worlds count together, without
+    the first of each request. The legend says how many runs of a variant ended early.
     """
     by, other = ("policy", "variant") if findings.study.kind == "policies" else ("variant", "policy")
     panels = list(dict.fromkeys(findings.runs[other]))
@@ -72,7 +69,7 @@ def cdf_figure(findings: Findings) -> Figure:
 
 
 def _legend(label: str, runs: pd.DataFrame) -> str:
-    """The label of a curve; of one whose runs ended early, how many."""
+    """The label of a curve, and how many of its runs ended early."""
     early = int((runs["status"] != "complete").sum())
     note = f" ({ended(runs)}, {early} of {len(runs)} runs)" if early else ""
     return literal("\n".join(textwrap.wrap(f"{label}{note}", _WIDEST)))
@@ -80,11 +77,11 @@ def _legend(label: str, runs: pd.DataFrame) -> str:
 
 @dataclass(frozen=True)
 class _Axis:
-    """Where the values of a knob stand.
+    """The axis of a sweep.
 
     Attributes:
-        at: one place per value.
-        names: one tick per value.
+        at: position of each value.
+        names: tick label of each value.
         label: of the axis.
         log: whether it is logarithmic.
     """
@@ -96,18 +93,19 @@ class _Axis:
 
 
 def sweep_figure(findings: Findings) -> Figure:
-    """Four metrics against the values of the knob, a line per policy with the band of its 95 % intervals.
+    """Four metrics over the values of a sweep: a line per policy, with a band of 95 % intervals.
 
-    A value at which no run was complete has no point; a cross at the bottom marks it.
+    A cross at the bottom marks a value at which no run was complete.
     """
     levels = findings.levels
     axis = _axis(findings.study.knob)
     with styled():
         policies = list(dict.fromkeys(levels["policy"]))
         figure = Figure(figsize=(10.0, 7.0 + 0.25 * math.ceil((len(policies) + 1) / 3)), layout="constrained")
-        for axes, (metric, name) in zip(figure.subplots(2, 2).flat, _SWEPT, strict=True):
-            unit = _sweep_panel(axes, levels[levels["metric"] == metric], axis, metric)
-            axes.set_title(name.format(unit), loc="left")
+        swept = [METRICS[column] for column in _SWEPT if (levels["metric"] == column).any()]
+        for axes, metric in zip(figure.subplots(2, 2).flat, swept, strict=True):
+            unit = _sweep_panel(axes, levels[levels["metric"] == metric.column], axis, metric)
+            axes.set_title(f"{metric.name.capitalize()} [{unit}]", loc="left")
             axes.set_xlabel(literal(axis.label))
         handles, names = list(figure.axes[0].get_lines()[: len(policies)]), list(map(literal, policies))
         if (levels["complete"] == 0).any():
@@ -118,10 +116,10 @@ def sweep_figure(findings: Findings) -> Figure:
     return figure
 
 
-def _sweep_panel(axes: Axes, rows: pd.DataFrame, axis: _Axis, metric: str) -> str:
-    """Draw one metric; the unit in which it is shown."""
+def _sweep_panel(axes: Axes, rows: pd.DataFrame, axis: _Axis, metric: Metric) -> str:
+    """Draw one metric, and return the unit in which it is shown."""
     styles = looks(rows["policy"].unique())
-    unit_s, unit = _unit(metric, float(rows["mean"].max()))
+    unit_s, unit = time_unit([float(rows["mean"].max())]) if metric.unit == "s" else (1.0, metric.unit)
     missing: list[tuple[list[float], Any]] = []
     for (policy, line), marker in zip(rows.groupby("policy", sort=False), cycle(_MARKERS), strict=False):
         style = styles[str(policy)]
@@ -145,19 +143,13 @@ def _sweep_panel(axes: Axes, rows: pd.DataFrame, axis: _Axis, metric: str) -> st
 
 
 def _highest(rows: pd.DataFrame) -> float:
-    """The top of all points and bands; 1 where there is none above 0."""
+    """The highest end of all points and bands; 1 if none is above 0."""
     ends = rows[["mean", "high"]].to_numpy(dtype=np.float64)
     return float(ends[np.isfinite(ends)].max(initial=0.0)) or 1.0
 
 
-def _unit(metric: str, most: float) -> tuple[float, str]:
-    if metric == "tokens_per_s":
-        return 1.0, "1/s"
-    return time_unit([most])
-
-
 def _axis(knob: Sequence[Set | Scale]) -> _Axis:
-    """The axis of a knob: its values where they are numbers, else their order."""
+    """The axis of a sweep: the values if they are numbers, otherwise their order."""
     path = knob[0].path
     if all(isinstance(change, Scale) for change in knob):
         factors = [change.factor for change in knob if isinstance(change, Scale)]
@@ -185,7 +177,7 @@ def _number(value: object) -> tuple[float, str] | None:
 
 
 def _alike(units: Sequence[str]) -> bool:
-    """Whether quantities of these units measure the same."""
+    """Whether units belong to the same quantity."""
     return any(set(units) <= known.keys() for known in UNITS.values())
 
 

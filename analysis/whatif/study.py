@@ -5,12 +5,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
+import yaml
 from pydantic import Field
 
+from headway.analysis.statistics import SMALLEST, smallest_difference
 from headway.simcore.files.bounds import MOST_SEEDS
 from headway.simcore.files.load import scenario_path
 from headway.simcore.files.mistakes import validated
-from headway.simcore.files.overrides.changes import Change, Scale, Set, parse_change, parse_settings
+from headway.simcore.files.overrides.changes import (
+    Change,
+    Scale,
+    Set,
+    parse_change,
+    parse_settings,
+    settings_text,
+)
 from headway.simcore.files.section import Section
 from headway.simcore.files.yaml_document import Document, KeyPath
 from headway.traces.errors import InputError, shown
@@ -37,6 +46,7 @@ class Study:
         policies: names; those of the scenario if empty.
         replications: worlds, each of another seed.
         seed: of the first world; that of the scenario if None.
+        smallest: smallest interesting difference, as a share.
     """
 
     scenario: Path
@@ -46,6 +56,7 @@ class Study:
     policies: tuple[str, ...] = ()
     replications: int = REPLICATIONS
     seed: int | None = None
+    smallest: float = SMALLEST
 
     def __post_init__(self) -> None:
         if not 1 <= self.replications <= _MOST_REPLICATIONS:
@@ -89,6 +100,7 @@ class StudyFile(Section):
     policies: list[str] = Field(default_factory=list)
     replications: Replications = REPLICATIONS
     seed: Annotated[int, Field(ge=0, lt=MOST_SEEDS)] | None = None
+    smallest_difference: str | float = SMALLEST
 
 
 def is_study(document: Document) -> bool:
@@ -115,7 +127,28 @@ def read_study(document: Document) -> Study:
         policies=tuple(file.policies),
         replications=file.replications,
         seed=file.seed,
+        smallest=smallest_difference(file.smallest_difference, document.where(("smallest_difference",))),
     )
+
+
+def study_text(study: Study) -> str:
+    """The text of a study file that asks the same of a copy of the scenario beside it, `scenario.yaml`."""
+    keys = {
+        "base": "scenario.yaml",
+        "changes": _texts(study.changes),
+        "variants": {label: _texts(changes) for label, changes in study.variants.items()},
+        "sweep": settings_text(study.knob) if study.knob else None,
+        "policies": list(study.policies),
+        "replications": study.replications,
+        "seed": study.seed,
+        "smallest_difference": study.smallest,
+    }
+    present = {key: value for key, value in keys.items() if value not in ([], {}, None)}
+    return yaml.safe_dump(present, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _texts(changes: Iterable[Change]) -> list[str]:
+    return [change.text for change in changes]
 
 
 def _base(document: Document, name: str) -> Path:

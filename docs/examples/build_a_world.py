@@ -1,4 +1,4 @@
-"""A world built in Python, and the prediction of a token beside its simulation."""
+"""Build a world in Python, and compare the predicted latency of each token with the simulated one."""
 
 import dataclasses
 
@@ -27,24 +27,24 @@ def rate(text: str) -> float:
 
 
 class HalfAndHalf:
-    """Even heads here, odd heads there, and everything else on the first device; says what it expects."""
+    """Puts odd heads on the second device, all other blocks on the first, and records its predictions."""
 
     name = "half-and-half"
 
     def __init__(self) -> None:
-        self.expected_s: list[float] = []
+        self.predicted_s: list[float] = []
 
     def decide(self, seen: Observation) -> Decision:
         devices = np.zeros(len(seen.blocks), dtype=np.int64)
         devices[seen.blocks.heads[:, 1::2]] = 1
-        self.expected_s.append(predict.horizon_delay(seen, devices))
+        self.predicted_s.append(predict.horizon_delay(seen, devices))
         return Placement(devices)
 
 
 model = dataclasses.replace(preset("gpt2"), bytes_per_weight=1.0)
 desk = Device(name="desk", memory_bytes=1e9, flops=50e9, memory_bandwidth=10e9)
 shelf = Device(name="shelf", memory_bytes=1e9, flops=20e9, memory_bandwidth=5e9)
-# 200 Mbit/s for a fifth of a second, then 20.
+# 200 Mbit/s for 0.2 s, then 20 Mbit/s.
 fading = steps([rate("200 Mbit/s"), rate("20 Mbit/s")], step_s=0.2)
 
 for title, bandwidth in (("steady", Trace.constant(rate("200 Mbit/s"))), ("fading", fading)):
@@ -59,7 +59,7 @@ for title, bandwidth in (("steady", Trace.constant(rate("200 Mbit/s"))), ("fadin
     policy = HalfAndHalf()
     result = simulate(scenario, policy)
     print(f"{title}: token, predicted [ms], simulated [ms]")
-    for token, expected_s, took_s in zip(
-        result.tokens["token"], policy.expected_s, result.tokens["latency_s"], strict=True
+    for token, predicted_s, simulated_s in zip(
+        result.tokens["token"], policy.predicted_s, result.tokens["latency_s"], strict=True
     ):
-        print(f"{token:5} {1e3 * expected_s:10.3f} {1e3 * took_s:10.3f}")
+        print(f"{token:5} {1e3 * predicted_s:10.3f} {1e3 * simulated_s:10.3f}")

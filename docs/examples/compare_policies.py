@@ -1,4 +1,4 @@
-"""Every shipped policy in the same world, with the parts of what a token took."""
+"""Compare all shipped policies in the same scenario, with the parts of the token latency."""
 
 from headway import policies
 from headway.analysis.compare import compare
@@ -6,7 +6,7 @@ from headway.analysis.statistics.metrics import metrics
 from headway.simcore import load_scenario, shipped_scenario
 
 scenario = load_scenario(shipped_scenario("home-cluster"))
-# `pinned` keeps a placement that the scenario pins; this one pins none.
+# `pinned` needs a placement from the scenario, and this scenario has none.
 names = [name for name in policies.names() if name != "pinned"]
 result = compare(scenario, {name: policies.create(name) for name in names})
 

@@ -1,4 +1,4 @@
-"""From a scenario to a table."""
+"""Simulate a scenario and print the mean parts of the token latency."""
 
 from headway import policies
 from headway.simcore import load_scenario, shipped_scenario, simulate

@@ -1,6 +1,6 @@
-"""Six shapes over the same eight devices: how many links each has, and how many of them a message crosses.
+"""Compare six topologies of the same eight devices: number of links, and hops of a message.
 
-With a folder as argument it also draws them there.
+If the argument is a folder, the script also draws the topologies there.
 """
 
 import sys
@@ -20,7 +20,7 @@ wire = topology.Wire(bandwidth=Trace.constant(1e7), latency_s=1e-3)
 
 
 def places() -> np.random.Generator:
-    """The same random places whenever they are asked for."""
+    """A random generator that always draws the same positions."""
     return np.random.default_rng(3)
 
 
@@ -44,7 +44,7 @@ for shape, links in shapes.items():
 
 
 def layout(shape: str) -> dict[str, tuple[float, float]]:
-    """Where the nodes of a shape are drawn."""
+    """Position of each node of a topology in its drawing."""
     if shape == "geometric":
         return {name: (x, y) for name, (x, y) in zip(names, places().random((8, 2)), strict=True)}
     if shape == "tree":
@@ -57,7 +57,7 @@ def layout(shape: str) -> dict[str, tuple[float, float]]:
 
 
 def levels(rows: list[list[str]]) -> dict[str, tuple[float, float]]:
-    """Rows of nodes below each other, each spread over the whole width."""
+    """Positions of nodes in rows, each row spread over the whole width."""
     return {
         node: ((place + 0.5) / len(row), -level)
         for level, row in enumerate(rows)

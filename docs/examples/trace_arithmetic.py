@@ -1,9 +1,9 @@
-"""What a trace can tell: its value, its integral, and when the integral comes to something."""
+"""Operations on a trace: its value, its integral, and the time at which the integral reaches a number of bytes."""
 
 from headway.traces import Trace, parse
 
 fast, slow = parse("80 Mbit/s", "rate", "fast"), parse("8 Mbit/s", "rate", "slow")
-# Fast for two seconds, slow for one, nothing for one, and again from the start.
+# Fast for two seconds, slow for one, zero for one; then it repeats.
 link = Trace([0.0, 2.0, 3.0], [fast, slow, 0.0], end="loop", duration=4.0)
 
 for time_s in (0.0, 2.5, 3.5, 6.5):

@@ -1,4 +1,4 @@
-"""A scheduler of your own: two sequences at a time, against one."""
+"""A custom scheduler: two sequences at a time, compared with one."""
 
 from headway import policies
 from headway.simcore import (
@@ -16,19 +16,19 @@ from headway.traces import Trace
 
 
 class TwoAtATime:
-    """The two sequences that came first are in every step, each with all the tokens that it is missing."""
+    """Each step contains the two oldest sequences, each with all its missing tokens."""
 
     name = "two-at-a-time"
 
     def next_step(self, queue: Queue) -> dict[int, int]:
-        return {one.request: one.missing for one in queue.sequences[:2]}
+        return {sequence.request: sequence.missing for sequence in queue.sequences[:2]}
 
 
 SCHEDULER = TwoAtATime()
 
 
 def lab(scheduler: TwoAtATime | str) -> Scenario:
-    """Four people ask a laptop and two boards at almost the same moment."""
+    """A laptop and two boards that receive four requests almost simultaneously."""
     boards = tuple(
         Device(name=name, memory_bytes=1e9, flops=40e9, memory_bandwidth=4e9)
         for name in ("laptop", "board-1", "board-2")

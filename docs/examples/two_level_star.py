@@ -1,4 +1,4 @@
-"""An execution pattern of your own: partial sums are added up in each room before they cross to the other."""
+"""A custom execution pattern: the hub of each room adds partial sums before it sends them to the other room."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -28,12 +28,12 @@ from headway.simcore.steps.patterns import PATTERNS
 from headway.simcore.world.cost import Projection
 from headway.traces import Trace
 
-NOTHING = {"kind": -1, "layer": -1}  # what the source sends first was made by no block
+NOTHING = {"kind": -1, "layer": -1}  # no block computes the first message of the source
 
 
 @dataclass(frozen=True)
 class TwoLevelStar:
-    """As `sharded`, but what goes to another room, or comes from it, passes the hub of that room once for all devices.
+    """As `sharded`, but each message between rooms passes the hub of the remote room, once for all its devices.
 
     Attributes:
         hub_of: for each device, the device that is the hub of its room.
@@ -45,7 +45,7 @@ class TwoLevelStar:
     hub_of: tuple[int, ...]
 
     def chain(self, blocks: BlockTable) -> Chain:
-        """Policies reason on the stages, which are those of `sharded`."""
+        """The stages that policies see: those of `sharded`."""
         return PATTERNS.find("sharded").chain(blocks)
 
     def graphs(self, blocks: BlockTable) -> Callable[[IntArray, int], StepGraph]:
@@ -71,7 +71,7 @@ class TwoLevelStar:
         before: dict[str, int],
         ready: list[int],
     ) -> list[int]:
-        """The input goes out by the hubs, the outputs come back by them; the messages with which the stage ends."""
+        """Add a stage whose inputs and outputs pass the hubs; returns its last messages."""
         own, end = {"kind": stage.kind, "layer": stage.layer}, int(placement[stage.gathers])
         devices, counts = np.unique(placement[list(stage.rows)], return_counts=True)
         inputs, outputs = dict[int, int](), defaultdict[int, list[int]](list)
@@ -118,7 +118,7 @@ WORLD = Scenario(
 )
 
 
-# The heads of every layer are spread over both rooms, and all that they send meets at A-0.
+# The heads of every layer are spread over both rooms; A-0 has all other blocks.
 PLACEMENT = np.arange(len(WORLD.block_table)) % len(BOARDS)
 PLACEMENT[WORLD.block_table.proj] = PLACEMENT[WORLD.block_table.ffn] = 0
 

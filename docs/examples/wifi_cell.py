@@ -1,6 +1,6 @@
-"""What a Wi-Fi cell does to messages that are sent at the same time, and to a model that is spread over it.
+"""Rates of simultaneous messages in a Wi-Fi cell, and the latency of a model that is spread over the cell.
 
-With a folder as argument it also draws the figure of docs/topology.md there.
+If the argument is a folder, the script also draws the figure of docs/topology.md there.
 """
 
 import sys
@@ -20,12 +20,12 @@ WAYS = ("dedicated", "fair")
 
 
 def cell(sharing: str) -> Scenario:
-    """The shipped scenario under one way of sharing."""
+    """The shipped scenario with a sharing rule."""
     return load_scenario(shipped_scenario("wifi-cell"), changes=[f"network.sharing={sharing}"])
 
 
 def all_to_one(scenario: Scenario, senders: int) -> float:
-    """Mbit/s that each of several boards gets when all send one message to the first board at once."""
+    """Rate of each board [Mbit/s] while several boards send one message to the first board."""
     env = simpy.Environment()
     net = network(env, scenario.cluster, scenario.network.sharing)
     messages = [env.process(sent(env, net, start, 0, MESSAGE)) for start in range(1, senders + 1)]
@@ -34,7 +34,7 @@ def all_to_one(scenario: Scenario, senders: int) -> float:
 
 
 def token(scenario: Scenario, policy: str) -> pd.Series:
-    """Mean parts of the time of a token after the first, in ms."""
+    """Mean parts of the latency of a token after the first [ms]."""
     tokens = simulate(scenario, policies.create(policy)).tokens
     later = tokens[tokens["token"] > 0]
     return 1e3 * later[["latency_s", "compute_s", "transfer_s"]].mean()
@@ -59,7 +59,7 @@ print(tokens.round(1).to_string())
 
 
 def draw() -> Figure:
-    """Rates over the number of senders, and the parts of a token."""
+    """A figure of the rates by number of senders, and the parts of the token latency."""
     figure = Figure(figsize=(9.0, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     for way, marker in zip(WAYS, "os", strict=True):

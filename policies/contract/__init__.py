@@ -1,7 +1,7 @@
-"""The contract of policies: laws, examined with Hypothesis. Needs `pip install headway[test]`.
+"""The contract of policies: laws that Hypothesis checks. Requires `pip install headway[test]`.
 
-`check_policy` examines a policy under every law, `policy_contract` makes a pytest module of it, and `strategies` has
-worlds and questions for tests of one's own.
+`check_policy` checks a policy under every law. `policy_contract` does the same as a pytest module. `strategies` draws
+worlds and questions for other tests.
 """
 
 from headway.policies.contract import strategies

@@ -1,4 +1,4 @@
-"""Arguments of strategies, looked at when a strategy is made."""
+"""Checks of the arguments of strategies."""
 
 import inspect
 from collections.abc import Callable
@@ -10,33 +10,33 @@ from hypothesis import strategies as st
 from headway.traces import InputError
 from headway.traces.errors import one_of, shown
 
-Wanted = ParamSpec("Wanted")
-Drawn = TypeVar("Drawn")
+Parameters = ParamSpec("Parameters")
+Value = TypeVar("Value")
 
 
 def checked(
-    strategy: Callable[Wanted, st.SearchStrategy[Drawn]],
-) -> Callable[Wanted, st.SearchStrategy[Drawn]]:
-    """A strategy that complains of its arguments when it is made, not when something is drawn.
+    strategy: Callable[Parameters, st.SearchStrategy[Value]],
+) -> Callable[Parameters, st.SearchStrategy[Value]]:
+    """Make a strategy check its arguments when it is created, not when it draws a value.
 
     Raises:
-        InputError: an argument makes no sense.
+        InputError: the value of an argument is invalid.
         TypeError: there is no such argument.
     """
     signature = inspect.signature(strategy)
 
     @wraps(strategy)
-    def looked_at(*args: Wanted.args, **kwargs: Wanted.kwargs) -> st.SearchStrategy[Drawn]:
+    def checked_strategy(*args: Parameters.args, **kwargs: Parameters.kwargs) -> st.SearchStrategy[Value]:
         for key, value in signature.bind(*args, **kwargs).arguments.items():
-            if expected := _objection(signature.parameters[key].annotation, value):
+            if expected := _expectation(signature.parameters[key].annotation, value):
                 raise InputError(f"{strategy.__name__}({key}=...)", shown(value), expected)
         return strategy(*args, **kwargs)
 
-    return looked_at
+    return checked_strategy
 
 
-def _objection(annotation: object, value: Any) -> str:
-    """What would be accepted instead of an argument; empty where it makes sense. All whole numbers count something."""
+def _expectation(annotation: object, value: Any) -> str:
+    """The valid values of an argument; empty if the value is valid. All integers are counts."""
     if annotation is int:
         return "" if isinstance(value, int) and value >= 1 else "a whole number of at least 1"
     if annotation is float:

@@ -1,4 +1,4 @@
-"""Examine a policy: every law, and for each that is broken the smallest example that was found."""
+"""Check a policy under every law, and find a small counterexample for each broken law."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,7 +12,7 @@ from hypothesis.errors import HypothesisException
 
 from headway.policies.contract import strategies
 from headway.policies.contract.edges import edges, second_thoughts
-from headway.policies.contract.growth import Timing, measured
+from headway.policies.contract.growth import Timing, measure
 from headway.policies.contract.laws import LAWS, BrokenError, Family, Law
 from headway.policies.contract.question import Question
 from headway.policies.contract.report import Finding, Level, Outcome, Report
@@ -22,17 +22,17 @@ from headway.traces import InputError
 from headway.traces.errors import one_of, shown
 
 TIME = "time"
-"""The law about how long decisions take."""
+"""Name of the law on the decision time."""
 
 _TIME_GUARDS = (
-    "Decides in bounded time: no decision takes too long, nor does time grow too fast with the problem."
+    "Decides within 10 s, in a time that grows at most with the fourth power of blocks times devices."
 )
 
 _Example: TypeAlias = tuple[Question, str]
-"""A question about which a law is broken, and how."""
+"""A counterexample: the question and the violation."""
 
-_DRAWN: Mapping[Family, Callable[..., st.SearchStrategy[Question]]] = {
-    "asked": lambda **size: st.builds(dict, tight=st.booleans(), faulty=st.booleans()).flatmap(
+_DRAWN_FAMILIES: Mapping[Family, Callable[..., st.SearchStrategy[Question]]] = {
+    "mixed": lambda **size: st.builds(dict, tight=st.booleans(), faulty=st.booleans()).flatmap(
         lambda kind: strategies.questions(**kind, **size)
     ),
     "again": lambda **size: strategies.questions(again=True, **size),
@@ -40,22 +40,22 @@ _DRAWN: Mapping[Family, Callable[..., st.SearchStrategy[Question]]] = {
     "untied": strategies.untied,
     "runs": strategies.runs,
 }
-"""Families that are drawn, of the arguments `most` and `model`."""
+"""Families that Hypothesis draws, with the arguments `most` and `model`."""
 
-_MADE: Mapping[Family, Callable[[], tuple[Question, ...]]] = {
+_FIXED_FAMILIES: Mapping[Family, Callable[[], tuple[Question, ...]]] = {
     "edges": edges,
     "second thoughts": second_thoughts,
 }
-"""Families that are not drawn."""
+"""Families of fixed questions."""
 
 
 @dataclass(frozen=True)
 class _Scale:
-    """How much is tried: questions of each family, tries to make an example smaller, rungs of the timing ladder."""
+    """Effort: questions per family, attempts to shrink a counterexample, and sizes for the decision time."""
 
     questions: int
     shrinks: int
-    rungs: int
+    sizes: int
 
 
 _SIZES: Sequence[Mapping[str, Any]] = (
@@ -63,34 +63,33 @@ _SIZES: Sequence[Mapping[str, Any]] = (
     {"most": 3, "model": strategies.models(most_layers=2, most_heads=2)},
     {},
 )
-"""Sizes of the worlds in which examples are looked for where a law is broken, one after another."""
+"""Sizes of the worlds in which counterexamples are searched, in this order."""
 
 _SCALES: Mapping[Level, _Scale] = {"quick": _Scale(24, 60, 4), "thorough": _Scale(400, 1000, 5)}
 
 
 def check_policy(factory: Factory, level: Level = "quick") -> Report:
-    """Examine a policy under every law.
+    """Check a policy under every law.
 
-    The questions are the same every time, so what is found once is found again, as long as neither the source code nor
-    the release of Hypothesis is another.
+    The questions are the same at every call, as long as the source code and the version of Hypothesis do not change.
 
     Args:
-        factory: makes a fresh policy, such as its class.
-        level: how many questions are asked: dozens or hundreds for each law.
+        factory: makes a new policy, such as its class.
+        level: number of questions per law: dozens (`quick`) or hundreds (`thorough`).
 
     Raises:
         InputError: there is no such level, or the policy declares a law that does not exist.
     """
-    subject, declared, scale = Subject(factory), declarations(factory), _scale(level)
-    found = [_examine(name, subject, declared, scale) for name in LAWS]
-    last, timings = _timed(subject, declared, scale)
-    return Report(factory().name, level, (*found, last), tuple(timings))
+    subject, reasons, scale = Subject(factory), declarations(factory), _scale(level)
+    findings = [_check(name, subject, reasons, scale) for name in LAWS]
+    last, timings = _check_time(subject, reasons, scale)
+    return Report(factory().name, level, (*findings, last), tuple(timings))
 
 
 def check_law(factory: Factory, law: str, level: Level = "quick") -> Finding:
-    """Examine a policy under one law; arguments and errors as of `check_policy`."""
-    subject, declared, scale = Subject(factory), declarations(factory), _scale(level)
-    return _timed(subject, declared, scale)[0] if law == TIME else _examine(law, subject, declared, scale)
+    """Check a policy under one law; arguments and errors as in `check_policy`."""
+    subject, reasons, scale = Subject(factory), declarations(factory), _scale(level)
+    return _check_time(subject, reasons, scale)[0] if law == TIME else _check(law, subject, reasons, scale)
 
 
 def _scale(level: Level) -> _Scale:
@@ -100,10 +99,10 @@ def _scale(level: Level) -> _Scale:
 
 
 def declarations(factory: Factory) -> Mapping[str, str]:
-    """The laws that a policy says it does not keep, each with the reason.
+    """The laws that a policy declares as broken, each with the reason.
 
     Raises:
-        InputError: one of them does not exist, or there is no reason.
+        InputError: a law does not exist, or a reason is missing.
     """
     policy = factory()
     declares = declared(policy)
@@ -113,81 +112,83 @@ def declarations(factory: Factory) -> Mapping[str, str]:
     return declares
 
 
-def _examine(name: str, subject: Subject, declared: Mapping[str, str], scale: _Scale) -> Finding:
-    law, reason = LAWS[name], declared.get(name, "")
-    if law.settled and _wavers(subject, scale):
+def _check(name: str, subject: Subject, reasons: Mapping[str, str], scale: _Scale) -> Finding:
+    law, reason = LAWS[name], reasons.get(name, "")
+    if law.deterministic and not _is_deterministic(subject, scale):
         return Finding(name, law.guards, "not reached", 0, 0, reason)
-    examples = judged = 0
+    examples = applicable = 0
     broken: list[_Example] = []
-    drawn: Family | None = None
+    family_to_shrink: Family | None = None
     for family in law.families:
         for question in _questions(family, scale.questions):
             examples += 1
             try:
-                judged += law.broken(subject, question)
-            except BrokenError as complaint:
-                judged += 1
-                broken.append((question, str(complaint)))
-                drawn = drawn or (family if family in _DRAWN else None)
-    found = Finding(name, law.guards, _outcome(bool(broken), reason, judged), examples, judged, reason)
-    if drawn is not None and not reason and subject.overdue is None:
-        broken = [*_smaller(law, subject, drawn, scale), *broken]
+                applicable += law.check(subject, question)
+            except BrokenError as error:
+                applicable += 1
+                broken.append((question, str(error)))
+                if family_to_shrink is None and family in _DRAWN_FAMILIES:
+                    family_to_shrink = family
+    outcome = _outcome(bool(broken), reason, applicable)
+    finding = Finding(name, law.guards, outcome, examples, applicable, reason)
+    if family_to_shrink is not None and not reason and subject.overdue is None:
+        broken = [*_shrink(law, subject, family_to_shrink, scale), *broken]
     if not broken:
-        return found
-    question, how = min(broken, key=lambda example: example[0].size)
-    return replace(found, question=question, complaint=how)
+        return finding
+    question, complaint = min(broken, key=lambda example: example[0].size)
+    return replace(finding, question=question, complaint=complaint)
 
 
-def _timed(subject: Subject, declared: Mapping[str, str], scale: _Scale) -> tuple[Finding, list[Timing]]:
-    timings, complaint = measured(subject, rungs=scale.rungs)
-    count, reason = len(timings), declared.get(TIME, "")
+def _check_time(subject: Subject, reasons: Mapping[str, str], scale: _Scale) -> tuple[Finding, list[Timing]]:
+    timings, complaint = measure(subject, sizes=scale.sizes)
+    count, reason = len(timings), reasons.get(TIME, "")
     outcome = _outcome(bool(complaint), reason, count)
     return Finding(TIME, _TIME_GUARDS, outcome, count, count, reason, complaint), timings
 
 
-def _wavers(subject: Subject, scale: _Scale) -> bool:
-    """Whether the policy breaks `deterministic`: laws that compare its decisions then say nothing more."""
+def _is_deterministic(subject: Subject, scale: _Scale) -> bool:
+    """Whether the policy keeps the law `deterministic`; otherwise laws that compare its decisions do not apply."""
     law = LAWS["deterministic"]
     try:
         for family in law.families:
             for question in _questions(family, scale.questions):
-                law.broken(subject, question)
+                law.check(subject, question)
     except BrokenError:
-        return True
-    return False
+        return False
+    return True
 
 
-def _outcome(broken: bool, reason: str, judged: int) -> Outcome:
+def _outcome(broken: bool, reason: str, applicable: int) -> Outcome:
     if reason:
         return "declared" if broken else "unfounded"
-    return "broken" if broken else "kept" if judged else "not reached"
+    return "broken" if broken else "kept" if applicable else "not reached"
 
 
 @cache
 def _questions(family: Family, count: int) -> tuple[Question, ...]:
-    """The questions of a family, always the same; they do not depend on the policy, so they are drawn once."""
-    if family in _MADE:
-        return _MADE[family]()
-    drawn: list[Question] = []
-    _draw(_DRAWN[family](), count, drawn.append)
-    return tuple(drawn)
+    """The questions of a family; they do not depend on the policy, so they are drawn once per process."""
+    if family in _FIXED_FAMILIES:
+        return _FIXED_FAMILIES[family]()
+    questions: list[Question] = []
+    _draw(_DRAWN_FAMILIES[family](), count, questions.append)
+    return tuple(questions)
 
 
-def _draw(drawn: st.SearchStrategy[Question], count: int, use: Callable[[Question], None]) -> None:
-    """Call `use` with one question after another; where it raises, with ever smaller ones that make it raise."""
+def _draw(strategy: st.SearchStrategy[Question], count: int, use: Callable[[Question], None]) -> None:
+    """Call `use` with drawn questions; if it raises, with smaller and smaller questions that make it raise."""
 
     @seed(2505)
     @settings(
         max_examples=count,
         database=None,
         deadline=None,
-        # Hypothesis can also explain why examples fail, line by line, and takes most of the time for it.
+        # Not Phase.explain: it takes most of the time.
         phases=[Phase.generate, Phase.shrink],
         print_blob=False,
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    @given(drawn)
+    @given(strategy)
     def each(question: Question) -> None:
         use(question)
 
@@ -195,32 +196,32 @@ def _draw(drawn: st.SearchStrategy[Question], count: int, use: Callable[[Questio
 
 
 class _EnoughError(BaseException):
-    """The example has been made smaller often enough; no `Exception`, so that Hypothesis lets it through."""
+    """The limit of attempts to shrink; not an `Exception`, so that Hypothesis does not catch it."""
 
 
-def _smaller(law: Law, subject: Subject, family: Family, scale: _Scale) -> list[_Example]:
-    """Examples in which a law is broken, the simplest first, in the smallest worlds of a family that have any.
+def _shrink(law: Law, subject: Subject, family: Family, scale: _Scale) -> list[_Example]:
+    """Counterexamples from the smallest worlds of a family that have one, the simplest first.
 
-    In large worlds Hypothesis would spend its tries on getting to small ones.
+    The search starts with small worlds, because Hypothesis needs many attempts to shrink large ones.
     """
     broken: list[_Example] = []
-    tries = 0
+    attempts = 0
 
     def use(question: Question) -> None:
-        nonlocal tries
-        tries += bool(broken)
-        if tries > scale.shrinks:
+        nonlocal attempts
+        attempts += bool(broken)
+        if attempts > scale.shrinks:
             raise _EnoughError
         try:
-            law.broken(subject, question)
-        except BrokenError as complaint:
-            broken.append((question, str(complaint)))
+            law.check(subject, question)
+        except BrokenError as error:
+            broken.append((question, str(error)))
             raise
 
     for size in _SIZES:
-        # Hypothesis itself complains of policies that decide otherwise when they are asked again.
+        # Hypothesis raises its own errors for policies that are not deterministic.
         with suppress(BrokenError, _EnoughError, HypothesisException):
-            _draw(_DRAWN[family](**size), scale.questions, use)
+            _draw(_DRAWN_FAMILIES[family](**size), scale.questions, use)
         if broken:
             break
     return broken[::-1]

@@ -1,4 +1,4 @@
-"""Worlds at the edge of what there can be."""
+"""Edge cases: fixed scenarios with extreme sizes, memory, links or faults."""
 
 from dataclasses import replace
 from functools import cache
@@ -12,7 +12,7 @@ from headway.traces import Trace
 
 
 def edges() -> tuple[Question, ...]:
-    """One device, one head, a dead link, devices down or vanishing, memory at the brim or gone, a hundred devices."""
+    """One device, one head, a dead link, devices that are or go down, full or missing memory, a hundred devices."""
     return (
         Question(_world("one-device", 1)),
         Question(_world("one-head", 2, heads=1)),
@@ -59,39 +59,39 @@ def _with_up(scenario: Scenario, up: dict[int, Trace]) -> Scenario:
 
 
 def _vanished() -> Question:
-    """The device that held everything goes down while the first token is made."""
+    """The device that holds all blocks goes down during the first token."""
     world = _with_up(_world("vanished", 3), {1: Trace([0.0, 1e-6], [1.0, 0.0])})
     return Question(world, np.ones(len(world.block_table), dtype=np.int64))
 
 
 def _alone() -> Question:
-    """All devices but the source are down."""
+    """All devices except the source are down."""
     return Question(_with_up(_world("alone", 3), {1: Trace.constant(0.0), 2: Trace.constant(0.0)}))
 
 
 def _empty() -> Question:
-    """All devices but the last are down, and the projection is empty: each head carries its rows of it."""
+    """All devices except the last are down, and the projection is empty: each head carries its rows of it."""
     world = _with_up(_world("empty", 3), {0: Trace.constant(0.0), 1: Trace.constant(0.0)})
     cluster = replace(world.cluster, source=world.cluster.names[-1])
     return Question(replace(world, cost=DecodeCost(world.model, projection="sharded"), cluster=cluster))
 
 
 def _nowhere() -> Question:
-    """All devices but the source are down, and that has room for half of the blocks."""
+    """All devices except the source are down, and the source has memory for half of the blocks."""
     world = replace(_alone().scenario, name="nowhere")
     needed = needed_bytes(world)
     return Question(with_memory(world, [needed / 2.0, needed, needed]))
 
 
 def _brim() -> Question:
-    """The devices have room for every other block each, to the byte."""
+    """Each of two devices has exactly the memory for every second block."""
     world = _world("brim", 2)
     sizes = block_bytes(world)
     return Question(with_memory(world, [float(sizes[::2].sum()), float(sizes[1::2].sum())]))
 
 
 def _full() -> Question:
-    """Nothing fits anywhere: others take nearly all memory. Files in which there is too little of it are refused."""
+    """No placement fits, because other programs use nearly all memory. A file with too little memory is invalid."""
     world = _world("full", 2)
     used = Trace.constant(1e9 - needed_bytes(world) / 1000.0)
     devices = tuple(replace(device, used_bytes=used) for device in world.cluster.devices)
@@ -99,7 +99,7 @@ def _full() -> Question:
 
 
 def _outgrown() -> Question:
-    """All blocks are on a device that has room for half of them; another has room for all."""
+    """All blocks are on a device with memory for half of them; another device has memory for all."""
     world = _world("outgrown", 2)
     needed = needed_bytes(world)
     return Question(
@@ -108,21 +108,21 @@ def _outgrown() -> Question:
 
 
 @cache
-def elsewhere() -> Scenario:
-    """A world of three decisions, for a policy to have been in before it comes to another."""
-    return replace(_world("elsewhere", 2, heads=2), requests=(Request(prompt=4, output=3),))
+def other_world() -> Scenario:
+    """A scenario with three decisions, for the run before the tested one."""
+    return replace(_world("other-world", 2, heads=2), requests=(Request(prompt=4, output=3),))
 
 
 def second_thoughts() -> tuple[Question, ...]:
-    """Worlds in which it is easy to think better of what has just been decided."""
+    """Worlds in which a policy may move blocks again right after its own decision."""
     return _detour(), _threshold()
 
 
 def _detour() -> Question:
-    """Two moves, one after another, cost less than one, so that who weighs each by itself makes both.
+    """Two consecutive moves cost less than one direct move, so a policy that rates each move alone makes both.
 
-    All blocks are on a device from which there is a quick link to one that is faster, and from that a quick one to the
-    fastest of all; the direct link is slow, and the way that messages take.
+    All blocks are on device 0. Fast links lead from device 0 to the faster device 1 and on to the fastest device 2. The
+    direct link from 0 to 2 is slow, but it is the route of messages.
     """
     world = _world("detour", 3, heads=1)
     speeds, ends = (1e5, 1e6, 1e9), ((0, 1, 1e8, 1e-4), (1, 2, 1e8, 1e-4), (0, 2, 1e4, 0.0))
@@ -136,7 +136,7 @@ def _detour() -> Question:
 
 
 def _threshold() -> Question:
-    """Two devices have to be filled to the byte, and then a third has room for something, but not for much."""
+    """Two devices must be filled completely; a third then has memory for a small block only."""
     world = _world("threshold", 3, heads=1)
     head, proj, ffn = block_bytes(world).tolist()
     return Question(with_memory(world, [head + proj, ffn, 1.25 * proj]))

@@ -1,10 +1,10 @@
-"""How the time of a decision grows with the problem.
+"""Growth of the decision time with the size of the problem.
 
-Decisions are timed by the processor time of the thread, the least of three, in worlds of one layer that become wider
-and in worlds that become deeper, with more devices at the same time. A policy is too slow when the time grows faster
-than the fourth power of blocks times devices from one world to the next, or when a single decision takes too long; that
-decision is timed once more, in case the machine had much else to do, and the next world is not tried. A decision that
-never ends counts as long as it was waited for.
+The time of a decision is the minimum of three measurements of the thread's processor time. One series of worlds has one
+layer and more heads from world to world, the other has more layers; both also have more devices. A policy is too slow
+if the time grows faster than the fourth power of blocks times devices from one world to the next, or if a single
+decision exceeds a limit. Such a decision is measured again, in case the machine was busy; if it is slow again, the
+series ends. A decision that exceeds the wall time limit counts with that limit.
 """
 
 import math
@@ -15,7 +15,7 @@ import numpy as np
 
 from headway.policies.contract.question import Question
 from headway.policies.contract.subject import MOST_WAIT_S, NotAskedError, Subject
-from headway.policies.contract.views import thawed
+from headway.policies.contract.views import writable_copy
 from headway.simcore import BlockOptions, Cluster, DecodeCost, Device, Link, ModelSpec, Request, Scenario
 from headway.simcore.engine.placement.policy_timeout import OverdueError
 from headway.traces import Trace
@@ -26,15 +26,15 @@ MOST_SECONDS = 10.0
 MOST_EXPONENT = 4.0
 
 _NOISE_S = 0.02
-"""Times below this break no law, however they grow."""
+"""Times below this do not break the law, for any growth."""
 
-_TELLING_S = 1e-3
-"""Times below this are of calling functions, not of what they do: of what takes no longer, growth is not told."""
+_LEAST_TREND_S = 1e-3
+"""Shorter times are mostly the overhead of function calls, so no growth is reported for them."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """One timed decision, in a world that is wider than the one before, or deeper."""
+    """The time of one decision; `wide` is the series with more heads, otherwise with more layers."""
 
     blocks: int
     devices: int
@@ -47,21 +47,25 @@ class Timing:
         return self.blocks * self.devices
 
 
-def measured(subject: Subject, *, rungs: int) -> tuple[list[Timing], str]:
-    """Timings of ever larger decisions, and what is wrong with them; empty when nothing is.
+def measure(subject: Subject, *, sizes: int) -> tuple[list[Timing], str]:
+    """Times of increasingly large decisions, and the violation of the law; empty if there is none.
 
     Args:
-        subject: the policy. One that raises is not timed further.
-        rungs: worlds of each kind; the last has 2**rungs devices.
+        subject: the policy. Measurement stops if it raises an exception.
+        sizes: number of worlds in each series; the last has 2**sizes devices.
     """
     timings = []
     for wide in (True, False):
         before: Timing | None = None
-        for rung in range(1, rungs + 1):
-            question = Question(_world(2**rung, wide=wide))
-            now = _timed(subject, question, wide=wide)
+        for size in range(1, sizes + 1):
+            question = Question(_world(2**size, wide=wide))
+            now = _time_decision(subject, question, wide=wide)
             if now is not None and _complaint(before, now):
-                now = min(now, _timed(subject, question, wide=wide) or now, key=lambda timing: timing.seconds)
+                now = min(
+                    now,
+                    _time_decision(subject, question, wide=wide) or now,
+                    key=lambda timing: timing.seconds,
+                )
             if now is None:
                 break
             timings.append(now)
@@ -71,26 +75,26 @@ def measured(subject: Subject, *, rungs: int) -> tuple[list[Timing], str]:
     return timings, ""
 
 
-def told(timings: Sequence[Timing]) -> str:
-    """How long decisions take, and how that grows, in a sentence."""
+def growth_text(timings: Sequence[Timing]) -> str:
+    """The decision time and its growth in one sentence."""
     if not timings:
-        return "How long a decision takes was not measured: the policy raises."
+        return "No decision time was measured: the policy raises an exception."
     slowest = max(timings, key=lambda timing: timing.seconds)
     size = f"{slowest.blocks} blocks x {slowest.devices} devices"
-    long = f"{slowest.seconds:.3g} s" if slowest.seconds >= 1.0 else f"{slowest.seconds * 1e3:.3g} ms"
-    most = f"A decision takes at most {long} of processor time ({size})"
+    duration = f"{slowest.seconds:.3g} s" if slowest.seconds >= 1.0 else f"{slowest.seconds * 1e3:.3g} ms"
+    most = f"A decision takes at most {duration} of processor time ({size})"
     power = exponent([timing for timing in timings if timing.wide is slowest.wide])
     return (
         f"{most}."
-        if slowest.seconds < _TELLING_S or math.isnan(power)
-        else f"{most}; that grows as (blocks x devices)^{power:.1f}."
+        if slowest.seconds < _LEAST_TREND_S or math.isnan(power)
+        else f"{most}; the time grows as (blocks x devices)^{power:.1f}."
     )
 
 
 def exponent(timings: Sequence[Timing]) -> float:
-    """P of the best fit of seconds ~ (blocks * devices)**p to the three largest; nan where there are fewer sizes.
+    """Exponent p in seconds ~ (blocks * devices)**p, fitted to the three largest worlds; nan if there are fewer.
 
-    Always the same three, so that it does not hang on how busy the machine is which count.
+    The number of points is fixed, so that it does not depend on the load of the machine.
     """
     largest = sorted(timings, key=lambda timing: timing.size)[-3:]
     if len({timing.size for timing in largest}) < 3:
@@ -113,17 +117,17 @@ def _complaint(before: Timing | None, now: Timing) -> str:
     )
 
 
-def _timed(subject: Subject, question: Question, *, wide: bool) -> Timing | None:
+def _time_decision(subject: Subject, question: Question, *, wide: bool) -> Timing | None:
     seen = question.seen
     assert seen is not None
     best = math.inf
     for _ in range(3):
-        policy, given = subject.factory(), thawed(seen)
+        policy, copy = subject.factory(), writable_copy(seen)
         try:
-            policy.decide(given)
+            policy.decide(copy)
         except (OverdueError, NotAskedError):
-            late = subject.overdue or seen
-            return Timing(len(late.blocks), late.devices, MOST_WAIT_S, wide)
+            overdue = subject.overdue or seen
+            return Timing(len(overdue.blocks), overdue.devices, MOST_WAIT_S, wide)
         except KeyboardInterrupt:
             raise
         except BaseException:  # `answers` reports it

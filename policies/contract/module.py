@@ -1,4 +1,4 @@
-"""The contract as a pytest module: one test for each law."""
+"""The contract as a pytest module with one test per law."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,28 +12,29 @@ from headway.policies.contract.subject import Factory
 
 
 def policy_contract(factory: Factory, level: Level = "quick") -> Callable[..., Any]:
-    """A test for each law.
+    """One test per law.
 
-    This is a whole test module, after its imports; so is `test_my_policy = policy_contract(MyPolicy)`:
+    The following lines, after their imports, are a complete test module. `test_my_policy = policy_contract(MyPolicy)`
+    has the same effect:
 
         @policy_contract(MyPolicy)
         def test_my_policy() -> None:
             pass
 
     Args:
-        factory: makes a fresh policy, such as its class.
-        level: as of `check_policy`.
+        factory: makes a new policy, such as its class.
+        level: as in `check_policy`.
     """
 
     @pytest.mark.parametrize("law", [*LAWS, TIME])
     def test_policy_contract(law: str | Callable[..., Any]) -> Any:
-        if callable(law):  # a function that is decorated: it lends its name, and no more
+        if callable(law):  # the decorated function; only its name is used
             return test_policy_contract
         finding = check_law(factory, law, level)
-        wrong = {"broken", "unfounded"} if level == "thorough" else {"broken"}
-        if finding.outcome in wrong:
+        failures = {"broken", "unfounded"} if level == "thorough" else {"broken"}
+        if finding.outcome in failures:
             pytest.fail(f"{finding}\n\n{finding.scenario or ''}", pytrace=False)
         return None
 
-    made: Callable[..., Any] = test_policy_contract
-    return made
+    test: Callable[..., Any] = test_policy_contract
+    return test

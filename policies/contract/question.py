@@ -1,4 +1,4 @@
-"""A question to a policy: a world, and the placement in force when it is asked."""
+"""A question to a policy: a scenario, and the placement before the decision."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,44 +20,44 @@ from headway.simcore import (
 
 
 class Scripted:
-    """A policy that gives out prepared placements one after another, then keeps the last.
+    """A policy that returns given placements one after another, then keeps the last.
 
     Attributes:
-        seen: what it was shown, in order.
+        seen: the observations that it received, in order.
     """
 
     name = "scripted"
 
     def __init__(self, *placements: IntArray) -> None:
-        self._left = list(placements)
+        self._remaining = list(placements)
         self.seen: list[Observation] = []
 
     def decide(self, seen: Observation) -> Decision:
-        """The next of the placements."""
+        """The next placement."""
         self.seen.append(seen)
-        return Placement(self._left.pop(0)) if self._left else Keep()
+        return Placement(self._remaining.pop(0)) if self._remaining else Keep()
 
 
-class _ShownError(Exception):
-    """The run has come to the question; what would follow is of no interest."""
+class _ReachedError(Exception):
+    """The run has reached the question and can end."""
 
 
-class _Spy(Scripted):
-    """Gives out its placements, and ends the run when it is asked once more."""
+class _Recorder(Scripted):
+    """Returns its placements, and ends the run at the next call."""
 
     def decide(self, seen: Observation) -> Decision:
         decision = super().decide(seen)
         if isinstance(decision, Keep):
-            raise _ShownError
+            raise _ReachedError
         return decision
 
 
 class AskedWith:
-    """A policy that is asked with a placement in force: its first decision is that one, all others are its own.
+    """A policy whose first decision is a given placement; another policy makes all later decisions.
 
     Args:
-        policy: decides.
-        in_force: device of each block.
+        policy: makes all decisions after the first.
+        in_force: device of each block in the first decision.
     """
 
     def __init__(self, policy: Policy, in_force: Sequence[int]) -> None:
@@ -66,19 +66,19 @@ class AskedWith:
         self._first: Decision | None = Placement(np.array(in_force, dtype=np.int64))
 
     def decide(self, seen: Observation) -> Decision:
-        """The placement in force, and from then on what the policy decides."""
+        """The given placement at the first call, then the decisions of the policy."""
         first, self._first = self._first, None
         return self._policy.decide(seen) if first is None else first
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What a policy is asked: to place the blocks of a scenario for the first time, or anew.
+    """A decision that a policy has to make in a scenario.
 
     Attributes:
-        scenario: the world, and the requests.
-        in_force: device of each block, shape (B,): the first decision of the run, after which the policy is asked; None
-            when it is asked for the first decision itself.
+        scenario: the world and the requests.
+        in_force: current placement, shape (B,): it is the first decision of the run, and the policy makes the second.
+            None: the policy makes the first decision.
     """
 
     scenario: Scenario
@@ -86,40 +86,43 @@ class Question:
 
     @cached_property
     def seen(self) -> Observation | None:
-        """What the policy sees; None where the run does not come that far.
+        """The observation at the decision; None if the run ends before it.
 
-        Where there are disks the run swaps until then, so that no placement in force is too large to be shown.
+        If all devices have disks, the run swaps until then. Otherwise a current placement that is too large would end
+        it.
         """
         swaps = all(device.disk_bandwidth > 0.0 for device in self.scenario.cluster.devices)
         memory = replace(self.scenario.memory, overflow="swap") if swaps else self.scenario.memory
-        spy = _Spy(*(() if self.in_force is None else (self.in_force,)))
+        recorder = _Recorder(*(() if self.in_force is None else (self.in_force,)))
         try:
-            simulate(replace(self.scenario, memory=memory), spy)
-        except PolicyError as end:
-            if not isinstance(end.__cause__, _ShownError):
+            simulate(replace(self.scenario, memory=memory), recorder)
+        except PolicyError as error:
+            if not isinstance(error.__cause__, _ReachedError):
                 raise
-            return replace(spy.seen[-1], overflow=self.scenario.memory.overflow)
+            return replace(recorder.seen[-1], overflow=self.scenario.memory.overflow)
         return None
 
     @property
     def size(self) -> int:
-        """Blocks and devices, as a measure of how much there is to read."""
+        """Number of blocks plus devices, a measure of how easy an example is to read."""
         return len(self.scenario.block_table) + len(self.scenario.cluster.devices)
 
     def __str__(self) -> str:
         if self.in_force is None:
-            return "asked before the first token"
+            return "before the first token"
         names = self.scenario.cluster.names
-        where = zip(self.scenario.block_table.names, self.in_force.tolist(), strict=True)
-        return "asked with " + ", ".join(f"{block} on {names[device]}" for block, device in where)
+        pairs = zip(self.scenario.block_table.names, self.in_force.tolist(), strict=True)
+        return "with the current placement " + ", ".join(
+            f"{block} on {names[device]}" for block, device in pairs
+        )
 
 
-def shown(question: Question) -> Observation:
-    """What the policy sees in a question that the run comes to.
+def observation_of(question: Question) -> Observation:
+    """The observation at the decision.
 
     Raises:
-        ValueError: it does not come that far.
+        ValueError: the run ends before it.
     """
     if question.seen is None:
-        raise ValueError("the run ends before the policy is asked")
+        raise ValueError("the run ends before the decision")
     return question.seen

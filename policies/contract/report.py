@@ -1,9 +1,9 @@
-"""What an examination found."""
+"""The result of a check."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from headway.policies.contract.growth import Timing, told
+from headway.policies.contract.growth import Timing, growth_text
 from headway.policies.contract.question import Question
 from headway.simcore import dump_scenario
 
@@ -11,7 +11,7 @@ Level: TypeAlias = Literal["quick", "thorough"]
 Outcome: TypeAlias = Literal["kept", "broken", "declared", "unfounded", "not reached"]
 
 
-_MODULE = '''"""An example of the law {}: {}."""
+_MODULE = '''"""Counterexample for the law {}: {}."""
 
 from headway.policies import found
 from headway.policies.contract import AskedWith
@@ -24,38 +24,38 @@ def asked() -> AskedWith:
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """What became of one law.
+    """The result for one law.
 
     Attributes:
         law: its name.
-        guards: what it guards.
-        outcome: `kept`; `broken`; `declared`, when it is broken and the policy says so; `unfounded`, when the policy
-            says so and no example shows it; `not reached`, when no example had anything to judge.
-        examples: questions asked.
-        judged: those of them in which there was something to judge.
-        reason: why the policy does not keep it, if it declares that.
-        complaint: what is wrong, in the smallest example that was found; empty where nothing is.
-        question: that example.
+        guards: the property that it tests.
+        outcome: `kept`; `broken`; `declared`: broken, as the policy declares; `unfounded`: declared, but without a
+            counterexample; `not reached`: the law did not apply to any example.
+        examples: number of questions.
+        applicable: number of questions to which the law applied.
+        reason: the reason that the policy declares for breaking it, otherwise empty.
+        complaint: the violation in the smallest counterexample; empty if there is none.
+        question: this counterexample.
     """
 
     law: str
     guards: str
     outcome: Outcome
     examples: int
-    judged: int
+    applicable: int
     reason: str = ""
     complaint: str = ""
     question: Question | None = None
 
     @property
     def scenario(self) -> str | None:
-        """The world of the example as the text of a scenario file; None where there is none."""
+        """The scenario of the counterexample as the text of a scenario file; None if there is none."""
         return None if self.question is None else dump_scenario(self.question.scenario)
 
     def module(self, policy: str) -> str | None:
-        """The text of a module whose function `asked` makes the policy, to be asked as in the example.
+        """The text of a module whose function `asked` makes the policy with the placement of the counterexample.
 
-        None where the example has no placement in force: then the policy itself is asked at first.
+        None if the counterexample has no current placement: then the policy itself makes the first decision.
 
         Args:
             policy: a registered name, or `module:Class`.
@@ -74,13 +74,13 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What became of all laws.
+    """The results for all laws.
 
     Attributes:
         policy: its name.
-        level: how thoroughly it was examined.
-        findings: one for each law.
-        timings: decisions in ever larger worlds.
+        level: number of questions, as in `check_policy`.
+        findings: one per law.
+        timings: decision times in increasingly large worlds.
     """
 
     policy: str
@@ -90,24 +90,24 @@ class Report:
 
     @property
     def broken(self) -> tuple[Finding, ...]:
-        """What is wrong: laws broken without saying so; at `thorough` also declarations that no example bears out."""
-        wrong = {"broken", "unfounded"} if self.level == "thorough" else {"broken"}
-        return tuple(finding for finding in self.findings if finding.outcome in wrong)
+        """Laws broken without a declaration; at `thorough` also declarations without a counterexample."""
+        failures = {"broken", "unfounded"} if self.level == "thorough" else {"broken"}
+        return tuple(finding for finding in self.findings if finding.outcome in failures)
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether the policy passes the check."""
         return not self.broken
 
     @property
     def examples(self) -> int:
-        """Questions asked in all, counted once for every law about which they were asked."""
+        """Number of questions, summed over the laws."""
         return sum(finding.examples for finding in self.findings)
 
     @property
     def growth(self) -> str:
-        """How long decisions take, and how that grows, in a sentence."""
-        return told(self.timings)
+        """The decision time and its growth in one sentence."""
+        return growth_text(self.timings)
 
     def __str__(self) -> str:
         parts = [str(finding) for finding in self.findings if finding.outcome != "kept"]

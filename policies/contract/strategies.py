@@ -1,7 +1,6 @@
-"""Hypothesis strategies for worlds, and for what policies are asked in them.
+"""Hypothesis strategies for worlds and for the decisions of policies in them.
 
-Everything is valid by construction, small unless an argument says otherwise, and shrinks towards few devices, one layer
-and constant traces.
+All drawn values are valid and small by default. They shrink to few devices, one layer and constant traces.
 """
 
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from headway.policies.contract.arguments import checked
-from headway.policies.contract.question import Question, shown
+from headway.policies.contract.question import Question, observation_of
 from headway.simcore import (
     BlockOptions,
     Cluster,
@@ -37,7 +36,7 @@ from headway.simcore.world.options import Migration
 from headway.traces import Trace, scaled
 
 Sharing: TypeAlias = Literal["airtime", "dedicated", "fair"]
-"""Rules of sharing under which worlds are made here."""
+"""Sharing rules of the drawn worlds."""
 
 
 @cache
@@ -49,11 +48,11 @@ def reals(low: float, high: float) -> st.SearchStrategy[float]:
 @checked
 @cache
 def models(*, most_layers: int = 3, most_heads: int = 6) -> st.SearchStrategy[ModelSpec]:
-    """Models with or without grouped queries and gates.
+    """Models with or without grouped-query attention and gated feed-forward networks.
 
     Args:
-        most_layers: layers.
-        most_heads: key/value heads of each layer, every one with up to three query heads.
+        most_layers: largest number of layers.
+        most_heads: largest number of key/value heads per layer; each has up to three query heads.
     """
     return st.builds(
         lambda layers, kv_heads, group, head_size, ffn_width, gated, precision: ModelSpec(
@@ -82,7 +81,7 @@ def models(*, most_layers: int = 3, most_heads: int = 6) -> st.SearchStrategy[Mo
 
 @checked
 def costs(model: ModelSpec, *, most_shards: int = 1) -> st.SearchStrategy[CostModel]:
-    """Either cost model; with more than one shard allowed, also sharded projections."""
+    """Either cost model; also with sharded projections if `most_shards` is above 1."""
     shards = st.integers(1, min(most_shards, model.ffn_width))
     projections: list[Projection] = ["gathered", "sharded"] if most_shards > 1 else ["gathered"]
     projection = st.sampled_from(projections)
@@ -94,7 +93,7 @@ def costs(model: ModelSpec, *, most_shards: int = 1) -> st.SearchStrategy[CostMo
 
 @cache
 def constant(low: float, high: float) -> st.SearchStrategy[Trace]:
-    """Traces that have one value, from `low` to `high`, forever."""
+    """Constant traces with a value from `low` to `high`."""
     return reals(low, high).map(Trace.constant)
 
 
@@ -115,7 +114,7 @@ def varying(low: float, high: float) -> st.SearchStrategy[Trace]:
 
 @cache
 def blinking() -> st.SearchStrategy[Trace]:
-    """Zero or a sizeable rate: at a rate near zero a rounding error of bytes is a long time."""
+    """Looping traces with outages: 0 or at least 0.1, because near 0 a rounding error in bytes is a long time."""
     return varying(0.0, 5.0).map(
         lambda t: Trace(t.times, np.where(t.values < 0.1, 0.0, t.values), end=t.end, duration=t.duration)
     )
@@ -135,11 +134,11 @@ def clusters(
     """Connected clusters of devices `d0`, `d1`, ...
 
     Args:
-        draw: given by Hypothesis.
-        most: devices.
-        steady: traces are constant.
-        mesh: there is a link between every pair, not only a tree; None for either.
-        fixed_times: latencies and overheads are not all 0.
+        draw: function of Hypothesis that draws from other strategies.
+        most: largest number of devices.
+        steady: constant traces only.
+        mesh: True: a link between every pair; False: a tree; None: either.
+        fixed_times: False: all latencies and overheads are 0.
         memory_bytes: of each device.
     """
     count = draw(st.integers(1, most))
@@ -186,16 +185,16 @@ def scenarios(
     most_shards: int = 1,
     sharing: Sharing = "dedicated",
 ) -> Scenario:
-    """Scenarios under the paper's assumption, in which the closed form holds; or under another `sharing`.
+    """Scenarios, by default with dedicated links, for which the closed form is exact.
 
     Args:
-        draw: given by Hypothesis.
-        cluster: of which clusters; `clusters()` by default.
-        model: of which models; `models()` by default.
-        requests: at most so many.
-        most_tokens: to generate for each.
-        most_shards: of each feed-forward network.
-        sharing: of links.
+        draw: function of Hypothesis that draws from other strategies.
+        cluster: strategy for the cluster; `clusters()` by default.
+        model: strategy for the model; `models()` by default.
+        requests: largest number of requests.
+        most_tokens: largest output length.
+        most_shards: largest number of shards per feed-forward network.
+        sharing: sharing rule.
     """
     shape = draw(models() if model is None else model)
     embed, lm_head = draw(st.booleans()), draw(st.booleans())
@@ -221,12 +220,12 @@ def scenarios(
 @checked
 @st.composite
 def faults(draw: st.DrawFn, scenario: Scenario, *, at_once: bool) -> Scenario:
-    """The scenario with one of its devices down permanently, never the source; unchanged without other devices.
+    """The scenario with one device other than the source permanently down; unchanged if there is none.
 
     Args:
-        draw: given by Hypothesis.
-        scenario: in which nothing has failed.
-        at_once: from the beginning, or else soon after it.
+        draw: function of Hypothesis that draws from other strategies.
+        scenario: scenario without faults.
+        at_once: the device is down from the start; otherwise it goes down soon after.
     """
     cluster = scenario.cluster
     others = [i for i in range(len(cluster.devices)) if i != cluster.source_index]
@@ -242,8 +241,8 @@ def faults(draw: st.DrawFn, scenario: Scenario, *, at_once: bool) -> Scenario:
 @checked
 def placements(blocks: int, devices: int) -> st.SearchStrategy[IntArray]:
     """A device for each block, shape (blocks,)."""
-    chosen = st.lists(st.integers(0, devices - 1), min_size=blocks, max_size=blocks)
-    return chosen.map(lambda values: np.array(values, dtype=np.int64))
+    devices_of_blocks = st.lists(st.integers(0, devices - 1), min_size=blocks, max_size=blocks)
+    return devices_of_blocks.map(lambda values: np.array(values, dtype=np.int64))
 
 
 @checked
@@ -259,18 +258,18 @@ def questions(
     again: bool | None = None,
     most_shards: int = 2,
 ) -> Question:
-    """What a policy may be asked before a token.
+    """Decisions of a policy before a token.
 
     Args:
-        draw: given by Hypothesis.
-        most: devices.
-        model: of which models; `models()` by default.
-        mesh: there is a link between every pair of devices, not only a tree; None for either.
-        tight: memory is scarce: together the devices have from once to thrice what is needed, and one has room for the
-            largest block. Scenario files in which they have less are refused.
-        faulty: a device is down, or goes down while the first tokens are made.
-        again: a placement is in force; None for either.
-        most_shards: of each feed-forward network; with more than one, projections may be sharded too.
+        draw: function of Hypothesis that draws from other strategies.
+        most: largest number of devices.
+        model: strategy for the model; `models()` by default.
+        mesh: True: a link between every pair of devices; False: a tree; None: either.
+        tight: scarce memory: the devices together have one to three times the necessary memory, and one device can hold
+            the largest block. (A scenario file with less memory is invalid.)
+        faulty: a device is down, or goes down during the first tokens.
+        again: whether there is a current placement; None: either.
+        most_shards: largest number of shards per feed-forward network; if above 1, projections may be sharded too.
     """
     cluster = clusters(most=most, mesh=mesh)
     scenario = draw(scenarios(cluster=cluster, model=model, most_shards=most_shards, most_tokens=2))
@@ -290,16 +289,18 @@ def questions(
         room = draw(reals(1.01, 3.0)) * needed_bytes(scenario) * shares / shares.sum()
         room[room.argmax()] = max(room.max(), block_bytes(scenario).max())
         scenario = with_memory(scenario, room.tolist())
-    anew = draw(st.booleans()) if again is None else again
+    has_placement = draw(st.booleans()) if again is None else again
     if faulty:
-        scenario = draw(faults(scenario, at_once=not anew))
-    question = Question(scenario, draw(placements(len(scenario.block_table), count)) if anew else None)
+        scenario = draw(faults(scenario, at_once=not has_placement))
+    question = Question(
+        scenario, draw(placements(len(scenario.block_table), count)) if has_placement else None
+    )
     return question if question.seen is not None else Question(scenario)
 
 
 def observations(**arguments: Any) -> st.SearchStrategy[Observation]:
-    """What a policy may see, with the arguments of `questions`."""
-    return questions(**arguments).map(shown)
+    """Observations of `questions`, with the same arguments."""
+    return questions(**arguments).map(observation_of)
 
 
 @checked
@@ -307,12 +308,12 @@ def observations(**arguments: Any) -> st.SearchStrategy[Observation]:
 def one_large(
     draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] | None = None
 ) -> Question:
-    """First decisions in worlds where one device alone could just hold everything, and all others together not.
+    """First decisions in worlds in which only one device can hold all blocks, and all others together cannot.
 
     Args:
-        draw: given by Hypothesis.
-        most: devices.
-        model: of which models; `models()` by default.
+        draw: function of Hypothesis that draws from other strategies.
+        most: largest number of devices.
+        model: strategy for the model; `models()` by default.
     """
     question = draw(questions(most=most, model=model, again=False))
     scenario = question.scenario
@@ -326,14 +327,14 @@ def one_large(
 @checked
 @st.composite
 def untied(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] | None = None) -> Question:
-    """Questions in which no two devices or links are alike, so that nothing depends on how ties are broken.
+    """Decisions without equal devices or links, so that the result does not depend on tie-breaking.
 
-    Ties come from the simple values that Hypothesis likes, and from blocks that cost nothing.
+    Ties come from simple values, which Hypothesis prefers, and from blocks that cost nothing.
 
     Args:
-        draw: given by Hypothesis.
-        most: devices.
-        model: of which models; `models()` by default.
+        draw: function of Hypothesis that draws from other strategies.
+        most: largest number of devices.
+        model: strategy for the model; `models()` by default.
     """
     question = draw(questions(most=most, model=model, mesh=True, again=False, most_shards=1))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -366,12 +367,12 @@ def untied(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec
 @checked
 @st.composite
 def runs(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] | None = None) -> Question:
-    """Whole runs of a few decisions in worlds that change meanwhile, with either sharing and either migration.
+    """Whole runs of a few decisions in worlds that vary, with either sharing rule and either migration.
 
     Args:
-        draw: given by Hypothesis.
-        most: devices.
-        model: of which models; `models()` by default.
+        draw: function of Hypothesis that draws from other strategies.
+        most: largest number of devices.
+        model: strategy for the model; `models()` by default.
     """
     sharing: Sharing = draw(st.sampled_from(["dedicated", "fair"]))
     cluster = clusters(most=most, steady=False)
@@ -384,22 +385,22 @@ def runs(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] 
 
 
 def needed_bytes(scenario: Scenario) -> float:
-    """What all blocks hold together by the end of the first interval."""
+    """Total size of all blocks at the end of the first interval [bytes]."""
     return float(block_bytes(scenario).sum())
 
 
 def block_bytes(scenario: Scenario) -> FloatArray:
-    """What each block holds by the end of the first interval of the first request [bytes], shape (B,)."""
+    """Size of each block at the end of the first interval of the first request [bytes], shape (B,)."""
     request = scenario.requests[0]
     last = scenario.cost.step(
         one_sequence(request.prompt, min(scenario.controller.interval, request.output) - 1)
     )
-    held: FloatArray = last.memory_bytes[scenario.block_table.kind]
-    return held
+    sizes: FloatArray = last.memory_bytes[scenario.block_table.kind]
+    return sizes
 
 
 def with_memory(scenario: Scenario, room: Sequence[float]) -> Scenario:
-    """The scenario with devices that have so much room for blocks beside the activations of the first step [bytes]."""
+    """The scenario with `room` bytes for blocks on each device, in addition to the activations of the first step."""
     cluster, prefill = scenario.cluster, scenario.cost.step(one_sequence(scenario.requests[0].prompt, 0))
     devices = tuple(
         replace(device, memory_bytes=each + prefill.activation_bytes + device.runtime_bytes)

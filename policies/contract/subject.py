@@ -1,4 +1,4 @@
-"""The policy under examination, and what it decision_validation."""
+"""The policy under test: calls it with observations and caches its decisions."""
 
 import time
 from collections.abc import Callable
@@ -7,34 +7,34 @@ from typing import TypeAlias
 
 import numpy as np
 
-from headway.policies.contract.question import Question, shown
-from headway.policies.contract.views import thawed
+from headway.policies.contract.question import Question, observation_of
+from headway.policies.contract.views import writable_copy
 from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, Policy
 from headway.simcore.engine.placement import decision_validation
 from headway.simcore.engine.placement.policy_timeout import Deadline, OverdueError
-from headway.traces.errors import told as error_told
+from headway.traces.errors import told as error_text
 
 Factory: TypeAlias = Callable[[], Policy]
-"""Makes a fresh policy, such as a class without required parameters."""
+"""Makes a new policy, such as a class without required parameters."""
 
 
 MOST_WAIT_S = 60.0
-"""Wall time after which a decision is waited for no longer."""
+"""Wall time limit of a decision [s]."""
 
 
 _PATIENCE = 5.0
-"""How much longer one is waited for that had less than such a share of the processor."""
+"""Factor on the limit for a policy that used less than 1 / `_PATIENCE` of the processor."""
 
 
 class NotAskedError(Exception):
-    """The policy is not asked any more: it has once not answered in time."""
+    """The policy is not called, because an earlier call exceeded its time limit."""
 
 
 class Subject:
-    """Asks fresh policies, and remembers what the first two answered to each question.
+    """Calls new instances of a policy, and caches the decisions of the first two for each question.
 
     Attributes:
-        overdue: what a policy saw when it gave no answer in time; none is asked again thereafter.
+        overdue: observation of the call that exceeded the time limit; after that, the policy is not called again.
         spent_s: processor time of the last decision.
     """
 
@@ -44,91 +44,91 @@ class Subject:
         self._deadline = Deadline(wait_s)
         self.overdue: Observation | None = None
         self.spent_s = 0.0
-        self._said: dict[Question, object] = {}
-        self._second: dict[Question, Decision | None] = {}
+        self._first_replies: dict[Question, object] = {}
+        self._second_decisions: dict[Question, Decision | None] = {}
 
     def factory(self) -> Policy:
-        """A fresh policy that raises `OverdueError` where it does not decide, and `NotAskedError` ever after."""
-        return _Limited(self._factory(), self)
+        """A new policy whose calls have a time limit (`ask`)."""
+        return _TimeLimitedPolicy(self._factory(), self)
 
     def ask(self, policy: Policy, seen: Observation) -> Decision:
-        """What a policy decides.
+        """The decision of a policy.
 
         Raises:
-            OverdueError: nothing.
-            NotAskedError: it has come to that before.
+            OverdueError: the call exceeds the time limit.
+            NotAskedError: an earlier call exceeded it.
         """
         if self.overdue is not None:
             raise NotAskedError
         try:
-            return self._decided(policy, seen, self._deadline)
+            return self._decide(policy, seen, self._deadline)
         except OverdueError as overdue:
             if overdue.spent_s > self._wait_s / _PATIENCE:
                 self.overdue = seen
                 raise
-        # It has hardly been computing: it sleeps, or the machine has much else to do.
+        # The policy used little processor time: it sleeps, or the machine is busy. Call it again with a longer limit.
         try:
-            return self._decided(policy, seen, Deadline(self._wait_s * _PATIENCE))
+            return self._decide(policy, seen, Deadline(self._wait_s * _PATIENCE))
         except OverdueError:
             self.overdue = seen
             raise
 
-    def _decided(self, policy: Policy, seen: Observation, limit: Deadline) -> Decision:
+    def _decide(self, policy: Policy, seen: Observation, limit: Deadline) -> Decision:
         def decide() -> Decision:
-            begun_s = time.thread_time()  # of the thread in which the limit has calls made
+            start_s = time.thread_time()  # of the thread in which the limit makes calls
             try:
                 return policy.decide(seen)
             finally:
-                self.spent_s = time.thread_time() - begun_s
+                self.spent_s = time.thread_time() - start_s
 
-        # Let the policy change how NumPy treats overflows, without an effect outside.
+        # A policy may change NumPy's error handling; restore it afterwards.
         with np.errstate():
             return limit.call(decide)
 
     def reply(self, seen: Observation) -> object:
-        """What a fresh policy returns, or the exception that it raises, of whatever class."""
+        """The return value of a new policy, or the exception that it raises, of any class."""
         try:
-            return _as_it_is_now(self.factory().decide(seen))
+            return _snapshot(self.factory().decide(seen))
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             return error
 
-    def said(self, question: Question) -> object:
-        """What the first policy asked returned, or the exception that it raised."""
-        if question not in self._said:
-            self._said[question] = self._ask(shown(question))
-        return self._said[question]
+    def first_reply(self, question: Question) -> object:
+        """The reply of the first new policy to a question."""
+        if question not in self._first_replies:
+            self._first_replies[question] = self._reply_to_copy(observation_of(question))
+        return self._first_replies[question]
 
-    def answer(self, question: Question) -> Decision | None:
-        """The same where it is a decision; None otherwise, which is for two laws of their own to tell."""
-        return _decision(shown(question), self.said(question))
+    def first_decision(self, question: Question) -> Decision | None:
+        """The first reply if it is a valid decision, otherwise None: only two laws report invalid replies."""
+        return _valid(observation_of(question), self.first_reply(question))
 
-    def second(self, question: Question) -> Decision | None:
-        """The decision of another fresh policy."""
-        if question not in self._second:
-            self._second[question] = self.usable(shown(question))
-        return self._second[question]
+    def second_decision(self, question: Question) -> Decision | None:
+        """The decision of a second new policy; None if it is invalid."""
+        if question not in self._second_decisions:
+            self._second_decisions[question] = self.decision(observation_of(question))
+        return self._second_decisions[question]
 
-    def settled(self, question: Question) -> Decision | None:
-        """As `answer`; None also when the second policy decides otherwise, which is for one law only to tell."""
-        first, second = self.answer(question), self.second(question)
+    def repeatable_decision(self, question: Question) -> Decision | None:
+        """The first decision if the second equals it, otherwise None: only one law reports such differences."""
+        first, second = self.first_decision(question), self.second_decision(question)
         if first is None or second is None:
             return None
-        return first if same(shown(question), first, second) else None
+        return first if same_placement(observation_of(question), first, second) else None
 
-    def usable(self, seen: Observation) -> Decision | None:
-        """The decision of a fresh policy about any observation; None when it gives none."""
-        return _decision(seen, self._ask(seen))
+    def decision(self, seen: Observation) -> Decision | None:
+        """The decision of a new policy for any observation; None if it is invalid."""
+        return _valid(seen, self._reply_to_copy(seen))
 
-    def _ask(self, seen: Observation) -> object:
-        """The reply to a copy, so that whoever writes to it spoils nothing else."""
-        return self.reply(thawed(seen))
+    def _reply_to_copy(self, seen: Observation) -> object:
+        """The reply to a copy, so that a policy that writes to it does not affect other calls."""
+        return self.reply(writable_copy(seen))
 
 
 @dataclass(frozen=True, eq=False)
-class _Limited:
-    """A policy that is not waited for longer than its subject allows."""
+class _TimeLimitedPolicy:
+    """A policy whose calls go through `Subject.ask`."""
 
     policy: Policy
     subject: Subject
@@ -141,74 +141,78 @@ class _Limited:
         return self.subject.ask(self.policy, seen)
 
 
-def _as_it_is_now(said: object) -> object:
-    """The answer, whatever the policy does to its array later."""
-    if not isinstance(said, Placement):
-        return said
+def _snapshot(reply: object) -> object:
+    """The reply with a copy of its array, which the policy may change later."""
+    if not isinstance(reply, Placement):
+        return reply
     try:
-        return Placement(np.array(said.devices))
-    except Exception:  # `malformed` reports it
-        return said
+        return Placement(np.array(reply.devices))
+    except Exception:  # `malformation` reports it
+        return reply
 
 
-def _decision(seen: Observation, said: object) -> Decision | None:
-    return said if isinstance(said, Placement | Keep | Infeasible) and not malformed(seen, said) else None
+def _valid(seen: Observation, reply: object) -> Decision | None:
+    return (
+        reply if isinstance(reply, Placement | Keep | Infeasible) and not malformation(seen, reply) else None
+    )
 
 
-def malformed(seen: Observation, said: object) -> str:
-    """Why an answer is not a decision that can be judged; empty when it is one."""
-    if isinstance(said, BaseException):
-        return _raised(said)
-    if isinstance(said, Placement):
-        return _misplaced(seen, said.devices)
-    if isinstance(said, Keep):
+def malformation(seen: Observation, reply: object) -> str:
+    """Why a reply is not a valid decision; empty if it is valid."""
+    if isinstance(reply, BaseException):
+        return _exception_text(reply)
+    if isinstance(reply, Placement):
+        return _placement_error(seen, reply.devices)
+    if isinstance(reply, Keep):
         return "" if seen.placement is not None else "keeps a placement before there is one"
-    if isinstance(said, Infeasible):
+    if isinstance(reply, Infeasible):
         return ""
-    what = "None" if said is None else f"an object of the class {type(said).__name__}"
-    return f"answers {what}; a decision is a Placement, Keep or Infeasible"
+    name = "None" if reply is None else f"an object of the class {type(reply).__name__}"
+    return f"returns {name}; a decision is a Placement, Keep or Infeasible"
 
 
-def _raised(error: BaseException) -> str:
-    """What a policy raised, and where in its code."""
+def _exception_text(error: BaseException) -> str:
+    """The exception of a policy, and the line of its code."""
     if isinstance(error, OverdueError):
-        place = decision_validation.place(error, _OURS)
+        place = decision_validation.place(error, _OWN_FILES)
         return f"gives {error}" + (place and f", stopped at {place}")
-    place = decision_validation.place(error, _OURS)
-    return f"raises {error_told(error)}" + (place and f", at {place}")
+    place = decision_validation.place(error, _OWN_FILES)
+    return f"raises {error_text(error)}" + (place and f", at {place}")
 
 
-def _misplaced(seen: Observation, given: object) -> str:
+def _placement_error(seen: Observation, value: object) -> str:
     try:
-        devices = np.asarray(given)
+        devices = np.asarray(value)
     except Exception as error:
-        return f"gives devices that are no array: {error_told(error)}"
+        return f"returns devices that are not an array: {error_text(error)}"
     count = len(seen.blocks)
     if devices.shape != (count,):
-        return f"gives devices of shape {devices.shape}; for {count} blocks it is ({count},)"
-    if devices.dtype.kind not in "iu":  # to numpy, times are whole numbers as well
-        return f"gives devices of type {devices.dtype}, not whole numbers"
-    strange = devices[(devices < 0) | (devices >= seen.devices)]
-    return f"places a block on device {strange[0]}; there are 0 to {seen.devices - 1}" if len(strange) else ""
+        return f"returns devices of shape {devices.shape}; {count} blocks need shape ({count},)"
+    if devices.dtype.kind not in "iu":  # NumPy also counts time differences as integers
+        return f"returns devices of type {devices.dtype}, not integers"
+    invalid = devices[(devices < 0) | (devices >= seen.devices)]
+    return (
+        f"places a block on device {invalid[0]}; devices are 0 to {seen.devices - 1}" if len(invalid) else ""
+    )
 
 
 def devices_of(seen: Observation, decision: Decision) -> IntArray | None:
-    """Where the blocks are to be, shape (B,); None when the decision is `Infeasible`."""
+    """The placement after a decision, shape (B,); None if the decision is `Infeasible`."""
     if isinstance(decision, Infeasible):
         return None
     return seen.placement if isinstance(decision, Keep) else np.asarray(decision.devices)
 
 
-def same(seen: Observation, one: Decision, other: Decision) -> bool:
-    """Whether two decisions come to the same."""
+def same_placement(seen: Observation, one: Decision, other: Decision) -> bool:
+    """Whether two decisions lead to the same placement."""
     first, second = devices_of(seen, one), devices_of(seen, other)
     if first is None or second is None:
         return first is second
     return bool(np.array_equal(first, second))
 
 
-def told(seen: Observation, decision: Decision) -> str:
-    """A decision in words: runs of blocks with their device."""
+def text_of(seen: Observation, decision: Decision) -> str:
+    """A decision in words: the blocks of each device."""
     devices = devices_of(seen, decision)
     if devices is None:
         return str(decision)
@@ -220,10 +224,10 @@ def told(seen: Observation, decision: Decision) -> str:
     return ("keep: " if isinstance(decision, Keep) else "") + ", ".join(parts)
 
 
-def settled_in(seen: Observation, devices: IntArray) -> Observation:
-    """The same observation with the placement `devices` in force, shape (B,), and no block lost."""
+def with_placement(seen: Observation, devices: IntArray) -> Observation:
+    """The same observation with the current placement `devices`, shape (B,), and no lost blocks."""
     return replace(seen, placement=devices, lost=np.zeros(len(seen.blocks), dtype=np.bool_))
 
 
-_OURS = frozenset((__file__,))
-"""Files that call a policy."""
+_OWN_FILES = frozenset((__file__,))
+"""Files that call a policy; tracebacks in messages skip them."""

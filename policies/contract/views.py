@@ -1,4 +1,4 @@
-"""The same observation in other words: copied, with other names, in another order, in other units."""
+"""Equivalent observations: a copy, other device names, another order of devices, other units."""
 
 from dataclasses import fields, is_dataclass, replace
 from typing import TypeVar
@@ -15,19 +15,21 @@ _PER_DEVICE = (
 )
 
 
-def thawed(value: Value) -> Value:
-    """A copy of an observation down to its last array, and every array writable."""
+def writable_copy(value: Value) -> Value:
+    """A deep copy of an observation with writable arrays."""
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, tuple):
-        return tuple(thawed(each) for each in value)  # type: ignore[return-value]
+        return tuple(writable_copy(each) for each in value)  # type: ignore[return-value]
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{field.name: thawed(getattr(value, field.name)) for field in fields(value)})
+        return replace(
+            value, **{field.name: writable_copy(getattr(value, field.name)) for field in fields(value)}
+        )
     return value
 
 
-def changed(before: object, after: object, name: str = "") -> str:
-    """The first field in which a copy differs from what it was copied from; empty when none does."""
+def difference(before: object, after: object, name: str = "") -> str:
+    """The name of the first field in which a copy differs from its original; empty if none does."""
     if isinstance(before, np.ndarray):
         same = isinstance(after, np.ndarray) and np.array_equal(
             before, after, equal_nan=before.dtype == float
@@ -41,16 +43,16 @@ def changed(before: object, after: object, name: str = "") -> str:
         parts = [(prefix + key, getattr(before, key), getattr(after, key)) for key in keys]
     else:
         return "" if before == after else name
-    return next((found for key, old, new in parts if (found := changed(old, new, key))), "")
+    return next((name for key, old, new in parts if (name := difference(old, new, key))), "")
 
 
 def renamed(seen: Observation) -> Observation:
-    """With other names of devices, whose alphabetical order is the reverse of the order of devices."""
+    """With other device names, whose alphabetical order is the reverse of the order of devices."""
     return replace(seen, device_names=tuple(f"x{seen.devices - i:04}" for i in range(seen.devices)))
 
 
 def reordered(seen: Observation, order: IntArray) -> Observation:
-    """With the devices listed in another order: what was device `order[i]` is device i; shape (D,)."""
+    """With the devices in another order: device `order[i]` becomes device i; shape (D,)."""
     place = np.argsort(order)
     return replace(
         seen,
@@ -66,9 +68,9 @@ def reordered(seen: Observation, order: IntArray) -> Observation:
 
 
 def rescaled(seen: Observation, *, second: float, byte: float, flop: float) -> Observation:
-    """With all times, sizes and work in other units: one of ours is `second`, `byte` or `flop` of those.
+    """With all times multiplied by `second`, all sizes by `byte` and all work by `flop`.
 
-    With powers of two nothing is rounded otherwise than before.
+    Powers of two do not change any rounding.
     """
     return replace(
         seen,

@@ -123,10 +123,10 @@ class ChainTimes:
         table = np.zeros((count * count, resources))
         with np.errstate(divide="ignore"):
             table[crossings.route, crossings.resource] = 1.0 / crossings.rate
-        table = table.reshape(count, count, resources)
-        crossed = table > 0.0
+        by_pair = table.reshape(count, count, resources)
+        crossed = by_pair > 0.0
         shared = (crossed.sum(axis=1) > 1).any(axis=0) | (crossed.sum(axis=0) > 1).any(axis=0)
-        return table[:, :, shared] if shared.any() else None
+        return by_pair[:, :, shared] if shared.any() else None
 
     def seconds(self, stages: IntArray, starts: IntArray, counts: IntArray, ends: IntArray) -> FloatArray:
         """Times of stages over the horizon, shape (n,).
@@ -159,11 +159,14 @@ class ChainTimes:
         into, out = self._shared[starts], self._shared[:, ends].swapaxes(0, 1)
         load = (into * used[:, :, None]).sum(axis=1)
         shared_s = np.where(into > 0.0, load[:, None, :], 0.0).max(axis=2)
-        waiting = np.maximum(shared_s - self._per_byte[starts], 0.0) * step.in_bytes[variant, None]
+        waiting: FloatArray = (
+            np.maximum(shared_s - self._per_byte[starts], 0.0) * step.in_bytes[variant, None]
+        )
         size = used * (step.out_bytes[variant, None] + counts * step.out_bytes_each[variant, None])
         load = (size[:, :, None] * out).sum(axis=1)
         shared_s = np.where(out > 0.0, load[:, None, :], 0.0).max(axis=2)
-        return waiting + np.maximum(shared_s - size * self._per_byte[:, ends].T, 0.0)
+        waiting += np.maximum(shared_s - size * self._per_byte[:, ends].T, 0.0)
+        return waiting
 
     def state(self, devices: IntArray) -> State:
         """A placement, shape (B,), stage by stage."""

@@ -81,7 +81,8 @@ class LocalSearch:
         seen = self._seen
         if not seen.up[devices].all():
             return np.inf
-        if not (predict.fits(seen, devices) or np.array_equal(devices, seen.placement)):
+        in_force = seen.placement is not None and np.array_equal(devices, seen.placement)
+        if not (predict.fits(seen, devices) or in_force):
             return np.inf
         delay_s = predict.horizon_delay(seen, devices)
         if seen.sharing:
@@ -110,7 +111,10 @@ class LocalSearch:
         return devices
 
     def _used(self, devices: IntArray) -> FloatArray:
-        return np.bincount(devices, weights=self._bytes, minlength=self._seen.devices)
+        used: FloatArray = np.bincount(devices, weights=self._bytes, minlength=self._seen.devices).astype(
+            np.float64
+        )
+        return used
 
     def _cost(
         self, delay_s: FloatArray | float, excess_s: FloatArray | float, loads: FloatArray
@@ -226,9 +230,9 @@ class LocalSearch:
         times, stages = self._times, len(state.seconds)
         case, at = self._affected(stage, gathers)
         back = at == stages
-        delta = np.bincount(
+        delta: FloatArray = np.bincount(
             case[back], weights=times.back[target[case[back]]] - state.back_s, minlength=len(stage)
-        )
+        ).astype(np.float64)
         case, at = case[~back], at[~back]
         counts = state.counts[at].copy()
         own = np.flatnonzero(at == stage[case])

@@ -10,9 +10,9 @@ from headway.simcore.audit.checks import Checks
 from headway.simcore.audit.clock import ClockLaws
 from headway.simcore.audit.fairness import FairnessLaws
 from headway.simcore.audit.moves import MoveLaws
-from headway.simcore.audit.news import News, Overheard
 from headway.simcore.audit.order import OrderLaws
 from headway.simcore.audit.place import PlaceLaws
+from headway.simcore.audit.records import Record, ReportingRecorder
 from headway.simcore.audit.reference_state import ReferenceState
 from headway.simcore.audit.serving import ServingLaws
 from headway.simcore.audit.traffic import TrafficLaws
@@ -56,8 +56,8 @@ class Auditor:
 
     def __init__(self, scenario: Scenario, instrument: Instrument) -> None:
         self._scenario = scenario
-        self._news: list[News] = []
-        self.instrument = Together(Spans(self._news.append), instrument)
+        self._records: list[Record] = []
+        self.instrument = Together(Spans(self._records.append), instrument)
         self._checks = Checks()
         self._events = 0
         self._state = ReferenceState(scenario)
@@ -71,7 +71,7 @@ class Auditor:
 
     def recorder(self, run: str) -> Recorder:
         """The recorder of the run; the auditor receives every row."""
-        return Overheard(run, self._news.append)
+        return ReportingRecorder(run, self._records.append)
 
     def watch(self, env: simpy.Environment, deployment: Deployment, mover: Mover, network: Network) -> None:
         """Check the engine after every event from now on, by the method that SimPy documents for monitoring."""
@@ -86,32 +86,32 @@ class Auditor:
             AuditError: a law is broken.
         """
         self._moves.ending = True
-        self._hear(now_s)
+        self._check_event(now_s)
         self._place.count(self._deployment)
         self._traffic.end(self._network.carried)
-        return Audit(self._events, self._checks.made)
+        return Audit(self._events, self._checks.count)
 
     def _step(self, env: simpy.Environment, step: Callable[[], None]) -> None:
         step()
         self._events += 1
-        self._hear(env.now)
+        self._check_event(env.now)
         self._place.begin(self._deployment)
         self._place.settle(self._deployment)
         self._traffic.settle(self._network.carried)
         self._fairness.settle(env.peek())
 
-    def _hear(self, now_s: float) -> None:
+    def _check_event(self, now_s: float) -> None:
         """Let every law check the spans and rows of an event."""
         self._clock.advance(now_s)
         self._checks.now_s = now_s
         self._fairness.advance(now_s)
         state = self._state
         state.copy_beside(self._mover.under_way)
-        for news in self._news:
-            if isinstance(news, _AFTER_PLACING):
+        for record in self._records:
+            if isinstance(record, _AFTER_PLACING):
                 self._place.begin(self._deployment)
-            if isinstance(news, Attempt):
-                state.tell(news, now_s)
+            if isinstance(record, Attempt):
+                state.apply(record, now_s)
             for laws in (
                 self._clock,
                 self._serving,
@@ -122,7 +122,7 @@ class Auditor:
                 self._moves,
                 self._fairness,
             ):
-                laws.tell(news)
-            if not isinstance(news, Attempt):
-                state.tell(news, now_s)
-        self._news.clear()
+                laws.check(record)
+            if not isinstance(record, Attempt):
+                state.apply(record, now_s)
+        self._records.clear()

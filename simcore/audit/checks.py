@@ -1,4 +1,4 @@
-"""Checks: each is counted, or ends the run with an error."""
+"""Checks of laws. A check that fails ends the run with an error."""
 
 import math
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ _ULPS = 64
 
 
 class AuditError(Exception):
-    """A run broke a law of the simulation: a defect of the simulator, whatever the scenario.
+    """A run broke a law of the simulation, which is a defect of the simulator.
 
     Attributes:
         time_s: simulated time of the check.
         law: kind of law.
         what: subject of the check.
         expected: value that the law requires.
-        found: value in the run.
+        actual: value in the run.
     """
 
-    def __init__(self, time_s: float, law: Law, what: str, expected: object, found: object) -> None:
+    def __init__(self, time_s: float, law: Law, what: str, expected: object, actual: object) -> None:
         self.time_s = time_s
         self.law: Law = law
         self.what = what
         self.expected = expected
-        self.found = found
-        super().__init__(time_s, law, what, expected, found)
+        self.actual = actual
+        super().__init__(time_s, law, what, expected, actual)
 
     def __str__(self) -> str:
-        told = f"{self.what}: expected {self.expected}, found {self.found}"
-        return f"a law of {self.law} is broken at {self.time_s:.9g} s: {' '.join(told.split())}"
+        text = f"{self.what}: expected {self.expected}, got {self.actual}"
+        return f"a law of {self.law} is broken at {self.time_s:.9g} s: {' '.join(text.split())}"
 
 
 @dataclass
@@ -41,41 +41,41 @@ class Checks:
 
     Attributes:
         now_s: simulated time.
-        made: how many checks were made.
+        count: number of checks.
     """
 
     now_s: float = 0.0
-    made: int = 0
+    count: int = 0
 
-    def that(self, holds: object, law: Law, what: str, expected: object, found: object) -> None:
+    def that(self, holds: object, law: Law, what: str, expected: object, actual: object) -> None:
         """A condition must hold.
 
         Raises:
             AuditError: it does not hold.
         """
-        self.made += 1
+        self.count += 1
         if not holds:
-            raise AuditError(self.now_s, law, what, expected, found)
+            raise AuditError(self.now_s, law, what, expected, actual)
 
-    def equal(self, law: Law, what: str, expected: float, found: float, slack: float = 0.0) -> None:
-        """Two numbers must be equal up to a billionth of them, and `slack`.
+    def equal(self, law: Law, what: str, expected: float, actual: float, slack: float = 0.0) -> None:
+        """Two numbers must be equal up to a billionth of them plus `slack`.
 
         Raises:
-            AuditError: they are not.
+            AuditError: they differ more.
         """
-        self.made += 1
-        if not abs(found - expected) <= _CLOSE * max(abs(expected), abs(found)) + slack:
-            raise AuditError(self.now_s, law, what, repr(float(expected)), repr(float(found)))
+        self.count += 1
+        if not abs(actual - expected) <= _CLOSE * max(abs(expected), abs(actual)) + slack:
+            raise AuditError(self.now_s, law, what, repr(float(expected)), repr(float(actual)))
 
-    def at_most(self, law: Law, what: str, most: float, found: float, slack: float = 0.0) -> None:
+    def at_most(self, law: Law, what: str, most: float, actual: float, slack: float = 0.0) -> None:
         """A number must not exceed another, with the tolerance of `equal`.
 
         Raises:
-            AuditError: it does.
+            AuditError: it does so.
         """
-        self.made += 1
-        if not found <= most + _CLOSE * abs(most) + slack:
-            raise AuditError(self.now_s, law, what, f"at most {float(most)!r}", repr(float(found)))
+        self.count += 1
+        if not actual <= most + _CLOSE * abs(most) + slack:
+            raise AuditError(self.now_s, law, what, f"at most {float(most)!r}", repr(float(actual)))
 
 
 def grain(time_s: float) -> float:

@@ -3,14 +3,14 @@
 from itertools import pairwise
 
 from headway.simcore.audit.checks import Checks, grain
-from headway.simcore.audit.news import News, Row
+from headway.simcore.audit.records import Record, Row
 from headway.simcore.audit.reference_state import ReferenceState
 from headway.simcore.instrument import Asked, Attempt, Compute, Formed, Message, Move, Standing
 from headway.simcore.scenario import Scenario
 
 _CHAIN = ("compute_s", "disk_s", "transfer_s", "wait_s")
 _MOMENTS = ("arrival_s", "start_s", "first_token_s", "finish_s")
-_STILL = ("migration_s", "decision_s", "fault_s")
+_PAUSES = ("migration_s", "decision_s", "fault_s")
 
 
 class ClockLaws:
@@ -23,7 +23,7 @@ class ClockLaws:
         self._started_s: dict[int, float] = {}
         self._first_s: dict[int, float] = {}
         self._since_s = {number: scenario.requests[number].arrival_s for number in numbers}
-        self._still = {number: dict.fromkeys(_STILL, 0.0) for number in numbers}
+        self._paused_s = {number: dict.fromkeys(_PAUSES, 0.0) for number in numbers}
         self._spans = dict.fromkeys(numbers, 1)
 
     def advance(self, now_s: float) -> None:
@@ -32,47 +32,51 @@ class ClockLaws:
             now_s >= self._checks.now_s, "clock", "time of an event", f"from {self._checks.now_s!r} on", now_s
         )
 
-    def tell(self, news: News) -> None:
+    def check(self, record: Record) -> None:
         """Check a span or row."""
-        match news:
+        match record:
             case Formed():
-                self._times("a batch", news.time_s)
-                for one in news.batch:
+                self._times("a batch", record.time_s)
+                for one in record.batch:
                     if one.tokens:
-                        self._started_s.setdefault(one.request, news.time_s)
+                        self._started_s.setdefault(one.request, record.time_s)
                         self._spans[one.request] += 1
             case Attempt():
-                self._times("an attempt", news.begun_s)
+                self._times("an attempt", record.begun_s)
             case Compute():
                 self._times(
-                    "a computation", news.submitted_s, news.start_s, news.start_s + news.disk_s, news.end_s
+                    "a computation",
+                    record.submitted_s,
+                    record.start_s,
+                    record.start_s + record.disk_s,
+                    record.end_s,
                 )
             case Message():
-                self._times("a message", news.sent_s, news.flow_s, news.arrived_s)
+                self._times("a message", record.sent_s, record.flow_s, record.arrived_s)
             case Move():
-                self._times("a move", news.start_s, news.end_s)
+                self._times("a move", record.start_s, record.end_s)
             case Asked():
-                self._times("a decision", news.asked_s, news.answered_s)
-                self._stood("decision_s", news.answered_s - news.asked_s)
+                self._times("a decision", record.asked_s, record.answered_s)
+                self._pause("decision_s", record.answered_s - record.asked_s)
             case Standing():
-                self._times("a standstill", news.start_s, news.end_s)
-                self._stood(f"{news.cause}_s", news.end_s - news.start_s)
+                self._times("a standstill", record.start_s, record.end_s)
+                self._pause(f"{record.cause}_s", record.end_s - record.start_s)
             case Row(table="tokens"):
-                self._token(news)
+                self._token(record)
             case Row(table="requests"):
-                self._request(news)
+                self._request(record)
 
     def _times(self, what: str, *times_s: float) -> None:
         """The moments of a reported span are in order, and the last is now."""
         now_s = self._checks.now_s
         ordered = all(a <= b + grain(b) for a, b in pairwise(times_s))
         self._checks.that(ordered, "clock", f"moments of {what}", "one after another", times_s)
-        self._checks.that(times_s[-1] == now_s, "clock", f"end of {what}, told now", now_s, times_s[-1])
+        self._checks.that(times_s[-1] == now_s, "clock", f"end of {what}, reported now", now_s, times_s[-1])
 
-    def _stood(self, part: str, duration_s: float) -> None:
+    def _pause(self, part: str, duration_s: float) -> None:
         for one in self._state.batch:
             if one.tokens:
-                self._still[one.request][part] += duration_s
+                self._paused_s[one.request][part] += duration_s
                 self._spans[one.request] += 1
 
     def _request(self, row: Row) -> None:
@@ -92,23 +96,27 @@ class ClockLaws:
         checks, now_s, number = self._checks, self._checks.now_s, row["request"]
         what = f"token {row['token']} of request {number}"
         start_s, waited_s = self._since_s[number], self._state.waited_s[number]
-        made = self._state.generated[number]
+        generated = self._state.generated[number]
         checks.that(
-            row["token"] == made, "clock", f"number of a token of request {number}", made, row["token"]
+            row["token"] == generated,
+            "clock",
+            f"number of a token of request {number}",
+            generated,
+            row["token"],
         )
         checks.that(row["start_s"] == start_s, "clock", f"start of {what}", start_s, row["start_s"])
         checks.equal("clock", f"latency of {what}", now_s - start_s, row["latency_s"])
         checks.that(row["latency_s"] > 0.0, "clock", f"latency of {what}", "above 0", row["latency_s"])
-        parts = [row[part] for part in (*_CHAIN, *_STILL)]
+        parts = [row[part] for part in (*_CHAIN, *_PAUSES)]
         slack = grain(now_s) * self._spans[number]
         checks.that(min(parts) >= -slack, "clock", f"parts of {what}", "none below 0", parts)
         checks.equal("clock", f"sum of the parts of {what}", row["latency_s"], sum(parts), slack)
         checks.that(
             row["wait_s"] >= waited_s - slack, "clock", f"wait of {what}", f"from {waited_s}", row["wait_s"]
         )
-        for part, stood_s in self._still[number].items():
-            checks.equal("clock", f"{part} of {what}", stood_s, row[part], slack)
+        for part, pause_s in self._paused_s[number].items():
+            checks.equal("clock", f"{part} of {what}", pause_s, row[part], slack)
         self._since_s[number] = now_s
         self._first_s.setdefault(number, now_s)
-        self._still[number] = dict.fromkeys(_STILL, 0.0)
+        self._paused_s[number] = dict.fromkeys(_PAUSES, 0.0)
         self._spans[number] = 1

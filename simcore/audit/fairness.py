@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headway.simcore.audit.checks import Checks, grain
-from headway.simcore.audit.news import News
+from headway.simcore.audit.records import Record
 from headway.simcore.engine.network.flow import Flow
 from headway.simcore.engine.network.network import Network, shared_cluster
 from headway.simcore.instrument import Message
@@ -49,57 +49,49 @@ class FairnessLaws:
         self._resources = cluster.resources
         self._network = network
         self._checks = checks
-        self._seen_s = 0.0
+        self._now_s = 0.0
         self._flowing: list[tuple[Flow, float | None]] = []
         self._accounts: dict[int, _Account] = {}
         self._settled = True
 
     def advance(self, now_s: float) -> None:
         """Time has passed since the last event: integrate the rates in force."""
-        begun_s, self._seen_s = self._seen_s, now_s
-        if not self._shared or now_s <= begun_s:
+        before_s, self._now_s = self._now_s, now_s
+        if not self._shared or now_s <= before_s:
             return
-        self._checks.that(self._settled, "fairness", "rates when time goes on", "found anew", "not yet")
+        self._checks.that(self._settled, "fairness", "rates when time passes", "recomputed", "not recomputed")
         for flow, rate in self._flowing:
             account = self._accounts[flow.number]
             account.until_s = now_s
             if rate is None:
-                account.flown += flow.route.integral(begun_s, now_s)
-                most = max(_narrowest(flow.route, begun_s), _narrowest(flow.route, now_s))
+                account.flown += flow.route.integral(before_s, now_s)
+                most = max(_narrowest(flow.route, before_s), _narrowest(flow.route, now_s))
             else:
-                account.flown += rate * (now_s - begun_s)
+                account.flown += rate * (now_s - before_s)
                 most = rate
             account.slack += grain(now_s) * most
         # A flow that stopped without arriving at that moment, or within the tolerance, was cancelled.
-        gone = [
-            number for number, account in self._accounts.items() if account.until_s < now_s - grain(now_s)
-        ]
-        for number in gone:
-            del self._accounts[number]
+        since_s = now_s - grain(now_s)
+        self._accounts = {n: account for n, account in self._accounts.items() if account.until_s >= since_s}
 
-    def tell(self, news: News) -> None:
+    def check(self, record: Record) -> None:
         """A message has arrived: all its bytes must have flowed."""
-        if not self._shared or not isinstance(news, Message):
+        if not self._shared or not isinstance(record, Message):
             return
-        route = self._routes[news.sender][news.receiver]
+        route = self._routes[record.sender][record.receiver]
+        assert route is not None
         flowing = {flow.number for flow in self._network.flows}
-        found = [
+        numbers = [
             number
             for number, account in self._accounts.items()
-            if account.route is route and account.start_s == news.flow_s and number not in flowing
+            if account.route is route and account.start_s == record.flow_s and number not in flowing
         ]
         # Several messages may have started and ended at the same times on one route.
-        found.sort(key=lambda number: abs(self._accounts[number].flown - news.wire_bytes))
-        account = (
-            self._accounts.pop(found[0]) if found else _Account(self._any(route), news.flow_s, news.flow_s)
-        )
-        slack = account.slack + grain(news.arrived_s) * _narrowest(account.route, news.arrived_s)
-        what = f"bytes that flowed from {self._names[news.sender]!r} to {self._names[news.receiver]!r}"
-        self._checks.equal("bytes", what, news.wire_bytes, account.flown, slack)
-
-    def _any(self, route: Route | None) -> Route:
-        assert route is not None
-        return route
+        numbers.sort(key=lambda number: abs(self._accounts[number].flown - record.wire_bytes))
+        account = self._accounts.pop(numbers[0]) if numbers else _Account(route, record.flow_s, record.flow_s)
+        slack = account.slack + grain(record.arrived_s) * _narrowest(account.route, record.arrived_s)
+        what = f"bytes that flowed from {self._names[record.sender]!r} to {self._names[record.receiver]!r}"
+        self._checks.equal("bytes", what, record.wire_bytes, account.flown, slack)
 
     def settle(self, next_s: float) -> None:
         """All spans of an event were reported; the next event is at `next_s`."""
@@ -129,10 +121,10 @@ class FairnessLaws:
                 load[resource] += rate * (alone.airtime(at_s) if isinstance(alone, CellRate) else uses)
                 top[resource] = max(top[resource], rate)
         capacity = {resource: self._resources[resource].bandwidth.value(at_s) for resource in load}
-        for resource, taken in load.items():
+        for resource, used in load.items():
             what = f"load of {self._resources[resource].name}"
-            self._checks.at_most("fairness", what, capacity[resource], taken)
-        full = {r for r, taken in load.items() if taken >= capacity[r] * (1.0 - _ROUNDING)}
+            self._checks.at_most("fairness", what, capacity[resource], used)
+        full = {r for r, used in load.items() if used >= capacity[r] * (1.0 - _ROUNDING)}
         for flow, rate in zip(flows, rates, strict=True):
             least = rate * (1.0 + _ROUNDING)
             stopped = any(resource in full and top[resource] <= least for resource, _ in flow.path)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from headway.simcore.audit.checks import Checks, grain
-from headway.simcore.audit.news import News, Row
+from headway.simcore.audit.records import Record, Row
 from headway.simcore.audit.reference_state import ReferenceState
 from headway.simcore.instrument import Message, Move
 from headway.simcore.scenario import Scenario
@@ -26,28 +26,28 @@ class MoveLaws:
         self._checks = checks
         self._sent: defaultdict[int, list[Message]] = defaultdict(list)
 
-    def tell(self, news: News) -> None:
+    def check(self, record: Record) -> None:
         """Check a span or row."""
-        match news:
+        match record:
             case Message(block=int(block)):
-                self._message(news, block)
+                self._message(record, block)
             case Row(table="migrations"):
-                self._row(news)
+                self._row(record)
             case Move():
-                self._move(news)
+                self._move(record)
 
     def _message(self, span: Message, block: int) -> None:
         """The first message of a move has the bytes that the block held when it was sent."""
-        known = self._sent[block]
-        if not known:
+        spans = self._sent[block]
+        if not spans:
             state = self._state
             if self._live and not state.lost[block]:
-                could = state.carried(block, span.sent_s)
+                sizes = state.move_bytes_at(block, span.sent_s)
             else:
-                could = [state.carries(block)]
-            expected = min(could, key=lambda size: abs(size - span.size_bytes))
+                sizes = [state.move_bytes(block)]
+            expected = min(sizes, key=lambda size: abs(size - span.size_bytes))
             self._checks.equal("bytes", f"bytes sent of {self._names[block]}", expected, span.size_bytes)
-        known.append(span)
+        spans.append(span)
 
     def _row(self, row: Row) -> None:
         """The size of a move is that of its messages; its duration is theirs, or the longer loading time."""
@@ -72,18 +72,18 @@ class MoveLaws:
         if move.outcome == "abandoned":
             over = self._state.done or self.ending or self._failing
             checks.that(
-                over, "place", f"move of {name}", "given up only for a device or at the end", move.outcome
+                over, "place", f"move of {name}", "cancelled only for a device or at the end", move.outcome
             )
         if move.outcome != "moved" or move.old == move.new:
             checks.that(
                 move.old != move.new or not sent, "bytes", f"messages of {name}, which stays", 0, len(sent)
             )
             return
-        holds = state.carries(move.block)
+        holds = state.move_bytes(move.block)
         copied = sent[0].size_bytes if sent else 0.0
         if self._live and sent:
             # Sequences whose caches were copied may have ended.
-            copied = state.still_there(move.block, sent[0].sent_s, copied)
+            copied = state.valid_copy(move.block, sent[0].sent_s, copied)
         gained = sum(span.size_bytes for span in sent[1:])
         due = max(0.0, holds - copied)
         slack = 1e-9 * holds

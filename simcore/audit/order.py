@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from headway.simcore.audit.checks import Checks, grain
 from headway.simcore.audit.messages import DESCRIBED
-from headway.simcore.audit.news import News, Row
+from headway.simcore.audit.records import Record, Row
 from headway.simcore.audit.reference_state import ReferenceState
 from headway.simcore.instrument import Attempt, Compute, Message
 from headway.simcore.scenario import Scenario
@@ -48,20 +48,20 @@ class OrderLaws:
         self._computed: dict[tuple[int, int, int], Compute] = {}
         self._sent: defaultdict[tuple[int, int], deque[Message]] = defaultdict(deque)
 
-    def tell(self, news: News) -> None:
+    def check(self, record: Record) -> None:
         """Check a span or row."""
-        match news:
+        match record:
             case Attempt():
                 self._computed.clear()
                 self._sent.clear()
             case Compute():
-                self._computed[news.kind, news.layer, news.device] = news
+                self._computed[record.kind, record.layer, record.device] = record
             case Message(block=None):
-                self._sent[news.sender, news.receiver].append(news)
+                self._sent[record.sender, record.receiver].append(record)
             case Row(table="devices"):
                 self._step()
             case Row(table="tokens") if self._known:
-                self._token(news)
+                self._token(record)
 
     @property
     def _known(self) -> bool:

@@ -4,7 +4,7 @@ import numpy as np
 
 from headway.simcore.arrays import BoolArray, IntArray
 from headway.simcore.audit.checks import Checks
-from headway.simcore.audit.news import News, Row
+from headway.simcore.audit.records import Record, Row
 from headway.simcore.audit.reference_state import ReferenceState
 from headway.simcore.engine.placement.deployment import Deployment
 from headway.simcore.instrument import Asked, Attempt, Move
@@ -23,80 +23,83 @@ class PlaceLaws:
         self._available = np.zeros(len(self._cluster.devices))
         self._target: IntArray | None = None
 
-    def tell(self, news: News) -> None:
+    def check(self, record: Record) -> None:
         """Check a span or row."""
-        match news:
+        match record:
             case Asked(target=target) if target is not None:
-                self._asked(news, target)
+                self._asked(record, target)
             case Attempt():
-                self._attempt(news)
+                self._attempt(record)
             case Move():
-                self._move(news)
+                self._move(record)
             case Row(table="faults"):
-                self._fault(news)
+                self._fault(record)
             case Row(table="devices"):
-                self._devices(news)
+                self._devices(record)
             case Row(table="placements"):
-                self._placement(news)
+                self._placement(record)
 
-    def _asked(self, news: Asked, target: IntArray) -> None:
+    def _asked(self, record: Asked, target: IntArray) -> None:
         """An adopted placement differs from the one in force; otherwise blocks stay, or lost blocks come back."""
         placed, checks = self._state.placement, self._checks
         self._target = target
         if placed is not None:
             moved = int(((target != placed) | self._state.lost).sum())
-            checks.that(news.moved == moved, "place", "blocks that a decision moves", moved, news.moved)
+            checks.that(record.moved == moved, "place", "blocks that a decision moves", moved, record.moved)
             same = _bytes(target) == _bytes(placed)
-            adopted = news.outcome == "adopted"
+            adopted = record.outcome == "adopted"
             checks.that(
-                adopted != same, "place", "outcome of a decision", "adopted if it differs", news.outcome
+                adopted != same, "place", "outcome of a decision", "adopted if it differs", record.outcome
             )
 
-    def _attempt(self, news: Attempt) -> None:
+    def _attempt(self, record: Attempt) -> None:
         state, checks = self._state, self._checks
-        checks.that(
-            not state.lost.any(), "place", "lost blocks while a token is made", 0, int(state.lost.sum())
-        )
-        same = state.placement is not None and np.array_equal(news.placement, state.placement)
-        checks.that(same, "place", "placement of a token", state.placement, news.placement)
+        lost = int(state.lost.sum())
+        checks.that(lost == 0, "place", "lost blocks while a token is made", 0, lost)
+        same = state.placement is not None and np.array_equal(record.placement, state.placement)
+        checks.that(same, "place", "placement of a token", state.placement, record.placement)
         if self._scenario.controller.migration == "blocking":
-            done = _bytes(news.placement) == _bytes(self._target)
-            checks.that(done, "place", "placement of a token", f"as decided, {self._target}", news.placement)
-        self._available = self._cluster.available_bytes(news.begun_s)
+            done = _bytes(record.placement) == _bytes(self._target)
+            checks.that(
+                done, "place", "placement of a token", f"as decided, {self._target}", record.placement
+            )
+        self._available = self._cluster.available_bytes(record.begun_s)
         if self._scenario.memory.overflow == "fail":
-            for name, most, held in zip(self._cluster.names, self._available, state.held, strict=True):
+            for name, most, held in zip(self._cluster.names, self._available, state.held_bytes, strict=True):
                 checks.at_most("memory", f"bytes on {name!r}", most, held, TOLERANCE_BYTES)
 
-    def _move(self, news: Move) -> None:
+    def _move(self, record: Move) -> None:
         """A block leaves its present device; a lost block comes from the source."""
         state = self._state
         if state.placement is not None:
-            lost = state.lost[news.block]
-            old = self._cluster.source_index if lost else int(state.placement[news.block])
-            what = f"device from which {self._scenario.block_table.names[news.block]} moves"
-            self._checks.that(news.old == old, "place", what, old, news.old)
-        if news.outcome == "moved" and self._target is not None:
-            due = int(self._target[news.block])
-            what = f"device to which {self._scenario.block_table.names[news.block]} moves"
-            self._checks.that(news.new == due, "place", what, due, news.new)
+            lost = state.lost[record.block]
+            old = self._cluster.source_index if lost else int(state.placement[record.block])
+            what = f"device from which {self._scenario.block_table.names[record.block]} moves"
+            self._checks.that(record.old == old, "place", what, old, record.old)
+        if record.outcome == "moved" and self._target is not None:
+            due = int(self._target[record.block])
+            what = f"device to which {self._scenario.block_table.names[record.block]} moves"
+            self._checks.that(record.new == due, "place", what, due, record.new)
 
     def _fault(self, row: Row) -> None:
         state, device = self._state, self._state.device(row["device"])
         if state.placement is not None:
-            gone = int(((state.placement == device) & ~state.lost).sum())
+            lost_blocks = int(((state.placement == device) & ~state.lost).sum())
             what = f"blocks lost with {row['device']!r}"
-            self._checks.that(row["lost_blocks"] == gone, "place", what, gone, row["lost_blocks"])
+            self._checks.that(
+                row["lost_blocks"] == lost_blocks, "place", what, lost_blocks, row["lost_blocks"]
+            )
 
     def _devices(self, rows: Row) -> None:
         state, checks = self._state, self._checks
-        swapped = np.clip(state.held - self._available, 0.0, state.of_blocks)
+        swapped = np.clip(state.held_bytes - self._available, 0.0, state.of_blocks)
         for column, expected in (
-            ("held_bytes", state.held),
+            ("held_bytes", state.held_bytes),
             ("available_bytes", self._available),
             ("swapped_bytes", swapped),
         ):
-            for name, bytes_, found in zip(rows["device"], expected, rows[column], strict=True):
-                checks.equal("memory", f"{column} of {name!r}", bytes_, found, 1e-9 * self._largest)
+            for name, bytes_, actual in zip(rows["device"], expected, rows[column], strict=True):
+                checks.equal("memory", f"{column} of {name!r}", bytes_, actual, 1e-9 * self._largest)
 
     def _placement(self, rows: Row) -> None:
         state = self._state
@@ -106,16 +109,16 @@ class PlaceLaws:
 
     @property
     def _largest(self) -> float:
-        """Most bytes on a device: the slack of differences of such sums depends on it."""
-        return float(self._state.held.max())
+        """Maximum bytes on a device, which determines the tolerance of such sums."""
+        return float(self._state.held_bytes.max())
 
     def begin(self, deployment: Deployment) -> None:
         """Read the first placement from the first step: no other record has it."""
         state, placed = self._state, deployment.placement
         if state.placement is None and placed is not None and not state.done:
-            known = (placed >= 0) & (placed < len(self._cluster.devices))
-            whole = placed.shape == state.lost.shape and known.all()
-            self._checks.that(whole, "place", "first placement", "a device for each block", placed)
+            valid = (placed >= 0) & (placed < len(self._cluster.devices))
+            complete = placed.shape == state.lost.shape and valid.all()
+            self._checks.that(complete, "place", "first placement", "a device for each block", placed)
             decided = _bytes(placed) == _bytes(self._target)
             self._checks.that(decided, "place", "first placement", f"as decided, {self._target}", placed)
             state.begin(placed)
@@ -143,9 +146,9 @@ class PlaceLaws:
             return
         expected = state.recount()
         if not (held == expected).all():
-            for name, bytes_, found in zip(self._cluster.names, expected, held, strict=True):
-                checks.equal("memory", f"bytes on {name!r}", bytes_, found)
-        checks.made += len(held)
+            for name, bytes_, actual in zip(self._cluster.names, expected, held, strict=True):
+                checks.equal("memory", f"bytes on {name!r}", bytes_, actual)
+        checks.count += len(held)
 
 
 def _bytes(array: IntArray | BoolArray | None) -> bytes | None:

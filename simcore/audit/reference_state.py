@@ -1,11 +1,10 @@
 """The state of a run, computed from spans and rows alone; the engine must agree with it."""
 
-from bisect import bisect_left
-
 import numpy as np
 
 from headway.simcore.arrays import BoolArray, FloatArray, IntArray
-from headway.simcore.audit.news import News, Row
+from headway.simcore.audit.contents import ContentHistory
+from headway.simcore.audit.records import Record, Row
 from headway.simcore.instrument import Attempt, Compute, Formed, Message, Move, Standing
 from headway.simcore.scenario import Scenario
 from headway.simcore.world.batch import Batch, after, recomputed, without_work
@@ -23,7 +22,7 @@ class ReferenceState:
         holding: bytes of a block of each kind between two steps, shape (5,).
         attempt: the step in progress, if there is one.
         cost: of this step.
-        held: bytes on each device during the step, shape (devices,).
+        held_bytes: bytes on each device during the step, shape (devices,).
         of_blocks: bytes of blocks among them, shape (devices,).
         under_way: rows of the blocks of a `live` migration, with their new devices.
         batch: of the present step.
@@ -41,10 +40,8 @@ class ReferenceState:
         self._devices = {name: i for i, name in enumerate(scenario.cluster.names)}
         self._weights: FloatArray = np.asarray(scenario.cost.idle_memory_bytes)
         self._on_disk: FloatArray = self._weights * scenario.controller.weights_on_disk
-        self._left = len(scenario.requests)
-        self._held_cached: list[Batch] = [()]
-        self._held_at: list[float] = [0.0]
-        self._held: list[FloatArray] = [self._weights]
+        self._unfinished = len(scenario.requests)
+        self._history = ContentHistory(self._weights)
         self._counted: FloatArray | None = None
         self.placement: IntArray | None = None
         self.lost: BoolArray = np.zeros(len(scenario.block_table), dtype=np.bool_)
@@ -52,8 +49,8 @@ class ReferenceState:
         self.holding = self._weights
         self.attempt: Attempt | None = None
         self.cost: StepCost | None = None
-        self.held: FloatArray = np.zeros(len(scenario.cluster.devices))
-        self.of_blocks = self.held
+        self.held_bytes: FloatArray = np.zeros(len(scenario.cluster.devices))
+        self.of_blocks = self.held_bytes
         self.under_way: list[tuple[int, int]] = []
         self.batch: Batch = ()
         self.cached: dict[int, int] = {}
@@ -85,50 +82,41 @@ class ReferenceState:
         """Bytes of blocks and, on devices with blocks, of the runtime and the activations of the step."""
         counts = self._blocks_by_kind()
         beside = self._scenario.cluster.runtime_bytes + (self.cost.activation_bytes if self.cost else 0.0)
-        held: FloatArray = counts @ self.bytes_now + np.where(counts.any(axis=1), beside, 0.0)
-        return held
+        held_bytes: FloatArray = counts @ self.bytes_now + np.where(counts.any(axis=1), beside, 0.0)
+        return held_bytes
 
     def _blocks_by_kind(self) -> FloatArray:
         """Number of blocks of each kind on each device, including moving blocks, shape (devices, 5)."""
         counts = np.zeros((len(self._devices), len(Kind)))
         if self.placement is not None:
-            there = ~self.lost
-            np.add.at(counts, (self.placement[there], self._kind[there]), 1.0)
+            present = ~self.lost
+            np.add.at(counts, (self.placement[present], self._kind[present]), 1.0)
         for block, device in self.under_way:
             counts[device, self._kind[block]] += 1.0
         return counts
 
-    def carries(self, block: int) -> float:
+    def move_bytes(self, block: int) -> float:
         """Bytes that a move of a block sends now."""
         kind = self._kind[block]
-        return self.lasting(block) if self.lost[block] else float(self.holding[kind] - self._on_disk[kind])
+        return self.weights_of(block) if self.lost[block] else float(self.holding[kind] - self._on_disk[kind])
 
-    def carried(self, block: int, time_s: float) -> list[float]:
+    def move_bytes_at(self, block: int, time_s: float) -> list[float]:
         """Bytes that a move of a block sent at a given time; several values if they had just changed."""
-        return [
-            float(self._held[i][self._kind[block]] - self._on_disk[self._kind[block]])
-            for i in self._at(time_s)
-        ]
+        kind = self._kind[block]
+        return [float(each.block_bytes[kind] - self._on_disk[kind]) for each in self._history.at(time_s)]
 
-    def still_there(self, block: int, time_s: float, size_bytes: float) -> float:
+    def valid_copy(self, block: int, time_s: float, size_bytes: float) -> float:
         """The part of a copy made at a given time that is still valid: weights, and caches of present sequences."""
         kind = self._kind[block]
-        copied = min(
-            self._at(time_s), key=lambda i: abs(self._held[i][kind] - self._on_disk[kind] - size_bytes)
-        )
-        there = {one.request for one in self.batch}
-        still = tuple(one for one in self._held_cached[copied] if one.request in there)
-        left = float(self._scenario.cost.step(still).memory_bytes[kind] - self._on_disk[kind])
-        return min(size_bytes, left)
+        copied_bytes = size_bytes + self._on_disk[kind]
+        copy = min(self._history.at(time_s), key=lambda each: abs(each.block_bytes[kind] - copied_bytes))
+        requests = {one.request for one in self.batch}
+        valid = tuple(one for one in copy.cached if one.request in requests)
+        valid_bytes = float(self._scenario.cost.step(valid).memory_bytes[kind] - self._on_disk[kind])
+        return min(size_bytes, valid_bytes)
 
-    def _at(self, time_s: float) -> list[int]:
-        """Indices of the contents of blocks at a given time: before and, if they changed then, after."""
-        since = bisect_left(self._held_at, time_s)
-        then = [i for i in range(since, len(self._held_at)) if self._held_at[i] == time_s]
-        return [*range(max(0, since - 1), since), *then]
-
-    def lasting(self, block: int) -> float:
-        """The part that does not depend on sequences [bytes]."""
+    def weights_of(self, block: int) -> float:
+        """Bytes of a block without its cache that a move sends."""
         kind = self._kind[block]
         return float(self._weights[kind] - self._on_disk[kind])
 
@@ -147,38 +135,38 @@ class ReferenceState:
         if under_way != self.under_way:
             self.under_way, self._counted = under_way, None
 
-    def tell(self, news: News, now_s: float) -> None:
-        """Apply a span or row."""
-        if isinstance(news, Compute | Message):
+    def apply(self, record: Record, now_s: float) -> None:
+        """Update the state by a span or row."""
+        if isinstance(record, Compute | Message):
             return
         self._counted = None
-        match news:
+        match record:
             case Formed():
-                self._form(news.batch, now_s)
+                self._form(record.batch, now_s)
             case Attempt():
-                self.attempt = news
+                self.attempt = record
                 self.cost = self._scenario.cost.step(
-                    recomputed(news.batch) if self.cache_lost else news.batch
+                    recomputed(record.batch) if self.cache_lost else record.batch
                 )
-                self.held = self.recount()
+                self.held_bytes = self.recount()
                 self.of_blocks = self._blocks_by_kind() @ self.bytes_now
             case Standing(cause="fault") if self.attempt is not None:
                 self.attempt = self.cost = None
             case Move(outcome="moved") if self.placement is not None:
-                self.placement[news.block] = news.new
-                self.lost[news.block] = False
+                self.placement[record.block] = record.new
+                self.lost[record.block] = False
             case Row(table="devices") if self.cost is not None:
                 self._hold(after(self.batch), self.cost.memory_bytes, now_s)
                 self._step_done(now_s)
             case Row(table="faults"):
-                self._lose(self._devices[news["device"]], now_s)
+                self._lose(self._devices[record["device"]], now_s)
             case Row(table="tokens"):
-                self.generated[news["request"]] += 1
-                self.waited_s[news["request"]] = 0.0
-            case Row(table="requests") if news["generated"] == news["output"]:
-                self.cached.pop(news["request"], None)
-                self._left -= 1
-                self.done = not self._left
+                self.generated[record["request"]] += 1
+                self.waited_s[record["request"]] = 0.0
+            case Row(table="requests") if record["generated"] == record["output"]:
+                self.cached.pop(record["request"], None)
+                self._unfinished -= 1
+                self.done = not self._unfinished
 
     def _form(self, batch: Batch, now_s: float) -> None:
         if {one.request for one in batch} != {one.request for one in self.batch}:
@@ -199,15 +187,13 @@ class ReferenceState:
     def _hold(self, cached: Batch, holding: FloatArray, now_s: float) -> None:
         self._counted = None
         self.holding, self.cache_lost = holding, False
-        self._held_at.append(now_s)
-        self._held.append(holding)
-        self._held_cached.append(cached)
+        self._history.add(now_s, cached, holding)
 
     def _lose(self, device: int, now_s: float) -> None:
         if self.placement is None:
             return
-        gone = (self.placement == device) & ~self.lost
-        self.lost |= gone
-        if (self._kind[gone] == Kind.HEAD).any():
+        lost = (self.placement == device) & ~self.lost
+        self.lost |= lost
+        if (self._kind[lost] == Kind.HEAD).any():
             self._hold((), self._weights, now_s)
             self.cache_lost = True

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 
 from headway.simcore.audit.checks import Checks, grain
 from headway.simcore.audit.messages import DESCRIBED, Sent, messages
-from headway.simcore.audit.news import News, Row
+from headway.simcore.audit.records import Record, Row
 from headway.simcore.audit.reference_state import ReferenceState
-from headway.simcore.engine.network.network import Carried, shared_cluster
+from headway.simcore.engine.network.network import shared_cluster
+from headway.simcore.engine.network.transfer import Carried
 from headway.simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES
 from headway.simcore.instrument import Attempt, Message
 from headway.simcore.registry import name_of
@@ -19,7 +20,7 @@ _PER_BYTE = {"ideal": 1.0, "tcp": WIRE_BYTES / SEGMENT_BYTES}
 """Bytes on the wire per byte of payload, under the transports that the auditor knows."""
 _KNOWN_RULES = frozenset({"airtime", "dedicated", "fair"})
 """Sharing rules that the auditor knows; under others it only checks the accounts of links."""
-_MOST_REMEMBERED = 32
+_MOST_EARLIER = 32
 """Earlier messages per resource that are checked together with a new one against the capacity."""
 
 
@@ -39,20 +40,20 @@ class TrafficLaws:
         self._written = 0
         self._touched: set[tuple[int, bool]] = set()
         self._on: defaultdict[int, deque[tuple[float, float, float]]] = defaultdict(
-            lambda: deque(maxlen=_MOST_REMEMBERED)
+            lambda: deque(maxlen=_MOST_EARLIER)
         )
 
-    def tell(self, news: News) -> None:
+    def check(self, record: Record) -> None:
         """Check a span or row."""
-        match news:
+        match record:
             case Attempt():
                 self._sent = []
             case Message():
-                self._message(news)
+                self._message(record)
             case Row(table="devices"):
                 self._step()
             case Row(table="links"):
-                self._link(news)
+                self._link(record)
 
     def _message(self, span: Message) -> None:
         checks, what = self._checks, self.name(span)
@@ -63,10 +64,10 @@ class TrafficLaws:
         if span.block is None:
             self._sent.append((span.sender, span.receiver, span.size_bytes))
         if self._sharing in _KNOWN_RULES:
-            self._carriage(span, route, what)
+            self._check_flow(span, route, what)
         self._enter(span, route)
 
-    def _carriage(self, span: Message, route: Route, what: str) -> None:
+    def _check_flow(self, span: Message, route: Route, what: str) -> None:
         """The bytes and the start of a flow, checked against the traces."""
         checks = self._checks
         if self._transport in _PER_BYTE:
@@ -136,12 +137,12 @@ class TrafficLaws:
             state.cost,
             sharded=self._pattern == "sharded",
         )
-        found = sorted(self._sent)
-        wrong = [pair for pair in zip(expected, found, strict=False) if not _alike(*pair)]
-        if len(expected) != len(found) or wrong:
-            law, told = wrong[0] if wrong else (f"{len(expected)} messages", f"{len(found)} messages")
-            self._checks.that(False, "bytes", "messages (from, to, bytes) of a step", law, told)
-        self._checks.made += len(found)
+        actual = sorted(self._sent)
+        wrong = [pair for pair in zip(expected, actual, strict=False) if not _alike(*pair)]
+        if len(expected) != len(actual) or wrong:
+            due, sent = wrong[0] if wrong else (f"{len(expected)} messages", f"{len(actual)} messages")
+            self._checks.that(False, "bytes", "messages (from, to, bytes) of a step", due, sent)
+        self._checks.count += len(actual)
 
     def settle(self, carried: Mapping[tuple[int, bool], Carried]) -> None:
         """All spans of an event were reported: the accounts of the links with traffic must agree."""
@@ -156,8 +157,8 @@ class TrafficLaws:
         used = sum(each.messages > 0 for each in self._carried.values())
         self._checks.that(self._written == used, "bytes", "rows of the table links", used, self._written)
 
-    def _compare(self, key: tuple[int, bool], found: Carried) -> None:
-        self._same(key, found.messages, found.size_bytes, found.busy_s)
+    def _compare(self, key: tuple[int, bool], actual: Carried) -> None:
+        self._same(key, actual.messages, actual.size_bytes, actual.busy_s)
 
     def _link(self, row: Row) -> None:
         self._written += 1

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from headway.simcore.audit.checks import Checks, grain
-from headway.simcore.audit.news import News, Row
+from headway.simcore.audit.records import Record, Row
 from headway.simcore.audit.reference_state import ReferenceState
 from headway.simcore.instrument import Attempt, Compute
 from headway.simcore.registry import name_of
@@ -31,32 +31,34 @@ class WorkLaws:
         self._since: list[list[Compute]] = [[] for _ in self._devices]
         self._tasks: list[list[Compute]] = [[] for _ in self._devices]
         self._busy_s = [0.0] * len(self._devices)
-        self._in_vain = False
+        self._cancelled = False
         self._prefetch = scenario.memory.prefetch
         self._roofline = name_of(scenario.device_time) == "roofline"
 
-    def tell(self, news: News) -> None:
+    def check(self, record: Record) -> None:
         """Check a span or row."""
-        match news:
+        match record:
             case Attempt():
-                self._in_vain |= self._computed.total() > 0
+                self._cancelled |= self._computed.total() > 0
                 self._computed.clear()
                 for tasks in self._tasks:
                     tasks.clear()
             case Compute():
-                self._compute(news)
+                self._compute(record)
             case Row(table="devices"):
                 self._step()
                 self._never_idle()
-                self._busy(news)
+                self._busy(record)
             case Row(table="faults"):
-                self._in_vain = True
+                self._cancelled = True
 
     def _compute(self, span: Compute) -> None:
         device, what = self._devices[span.device], self._name(span)
         attempt = self._state.attempt
-        begun = attempt is not None and span.submitted_s >= attempt.begun_s
-        self._checks.that(begun, "work", f"begin of {what}", "within the making of a token", span.submitted_s)
+        in_attempt = attempt is not None and span.submitted_s >= attempt.begun_s
+        self._checks.that(
+            in_attempt, "work", f"begin of {what}", "within the making of a token", span.submitted_s
+        )
         self._computed[span.kind, span.layer, span.device] += span.blocks
         if self._roofline:
             self._checks.equal("work", f"nominal seconds of {what}", self._nominal(span), span.nominal_s)
@@ -92,8 +94,8 @@ class WorkLaws:
         if not earlier:
             self._busy_s[span.device] += span.end_s - span.start_s
         else:
-            known_s = max(one.end_s for one in earlier)
-            self._busy_s[span.device] += max(0.0, span.end_s - known_s)
+            latest_s = max(one.end_s for one in earlier)
+            self._busy_s[span.device] += max(0.0, span.end_s - latest_s)
         earlier.append(span)
         self._tasks[span.device].append(span)
         availability = self._devices[span.device].availability
@@ -140,14 +142,14 @@ class WorkLaws:
     def _busy(self, rows: Row) -> None:
         """A device was busy while it computed; cancelled tasks are not reported."""
         busy_s: Sequence[float] = rows["busy_s"]
-        if not self._in_vain:
+        if not self._cancelled:
             # Each number is a difference of sums over the whole run.
             slack = grain(self._checks.now_s) * len(self._scenario.block_table)
-            for device, expected, found in zip(self._devices, self._busy_s, busy_s, strict=True):
+            for device, expected, actual in zip(self._devices, self._busy_s, busy_s, strict=True):
                 if name_of(device.discipline) in _KNOWN_DISCIPLINES:
-                    self._checks.equal("work", f"busy seconds of {device.name!r}", expected, found, slack)
+                    self._checks.equal("work", f"busy seconds of {device.name!r}", expected, actual, slack)
         self._busy_s = [0.0] * len(self._devices)
-        self._in_vain = False
+        self._cancelled = False
 
     def _nominal(self, span: Compute) -> float:
         """The roofline of the blocks on their device [s]."""
@@ -165,7 +167,9 @@ class WorkLaws:
         if memory.overflow == "fail" or state.cost is None or state.attempt is None:
             return 0.0
         most = float(state.of_blocks[span.device])
-        excess = min(most, float(state.held[span.device]) - self._free(span.device, state.attempt.begun_s))
+        excess = min(
+            most, float(state.held_bytes[span.device]) - self._free(span.device, state.attempt.begun_s)
+        )
         if excess <= (TOLERANCE_BYTES if memory.swap == "lru" else 0.0):
             return 0.0
         share = 1.0 if memory.swap == "lru" else excess / most

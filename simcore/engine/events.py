@@ -10,9 +10,10 @@ from functools import partial
 
 import simpy
 
-from headway.simcore.engine.compute import Processor, Task
-from headway.simcore.engine.network.network import Network, Transfer
+from headway.simcore.engine.network.network import Network
+from headway.simcore.engine.network.transfer import Transfer
 from headway.simcore.engine.outages import Process
+from headway.simcore.engine.task import Processor, Task
 from headway.simcore.errors import RunEndedError
 from headway.simcore.instrument import Instrument
 from headway.simcore.steps.graph import NONE, StepGraph
@@ -182,30 +183,14 @@ class StepInFlight:
     def _task_done(self, node: int, task: Task) -> None:
         del self._under_way[node]
         self._delays[node] = task.start_s - task.submitted_s, task.disk_s
-        self._instrument.task_done(
-            self._batch,
-            self.graph,
-            node,
-            task.submitted_s,
-            task.start_s,
-            task.disk_s,
-            self._env.now,
-            task.nominal_s,
-        )
+        times = task.submitted_s, task.start_s, task.disk_s, self._env.now, task.nominal_s
+        self._instrument.task_done(self._batch, self.graph, node, *times)
         self._end(node)
 
     def _arrived(self, node: int, transfer: Transfer) -> None:
         del self._under_way[node]
-        self._instrument.message_arrived(
-            self._batch,
-            self.graph,
-            node,
-            transfer.size_bytes,
-            transfer.sent_s,
-            transfer.flow_s,
-            transfer.wire_bytes,
-            self._env.now,
-        )
+        flow = transfer.size_bytes, transfer.sent_s, transfer.flow_s, transfer.wire_bytes
+        self._instrument.message_arrived(self._batch, self.graph, node, *flow, self._env.now)
         self._end(node)
 
     def _end(self, node: int) -> None:

@@ -27,24 +27,23 @@ class Outages:
         self.devices = frozenset(self._up)
 
     def back(self, device: int, time_s: float) -> float:
-        """The first moment from `time_s` on at which a device is up; inf when it never is again."""
+        """The first moment from `time_s` on at which a device is up; inf if there is none."""
         return _first(self._up[device], time_s, up=True) if device in self._up else time_s
 
     def failure(self, device: int, time_s: float) -> float:
-        """The first moment after `time_s` at which a device goes down; inf when it never does again."""
+        """The first moment after `time_s` at which a device goes down; inf if there is none."""
         back_s = self.back(device, time_s)
         if device not in self._up or math.isinf(back_s):
             return math.inf
         return _first(self._up[device], back_s, up=False)
 
     def next_failure(self, devices: Iterable[int], time_s: float) -> float:
-        """The first moment after `time_s` at which one of several devices goes down; inf when none does again."""
-        return min(
-            (self.failure(device, time_s) for device in self.devices.intersection(devices)), default=math.inf
-        )
+        """The first moment after `time_s` at which one of several devices goes down; inf if there is none."""
+        failures = (self.failure(device, time_s) for device in self.devices.intersection(devices))
+        return min(failures, default=math.inf)
 
     def next_change(self, time_s: float) -> float:
-        """The first moment after `time_s` at which a device goes down or comes back; inf when none does again."""
+        """The first moment after `time_s` at which a device goes down or comes back; inf if there is none."""
         down = [device for device, up in self._up.items() if up.value(time_s) == 0.0]
         back_s = min((self.back(device, time_s) for device in down), default=math.inf)
         return min(back_s, self.next_failure(self.devices, time_s))
@@ -124,7 +123,7 @@ def _ends_down(up: Trace) -> bool:
 
 
 def _first(trace: Trace, time_s: float, *, up: bool) -> float:
-    """The first moment from `time_s` on at which a device is up or down; inf when there is none."""
+    """The first moment from `time_s` on at which a device is up or down; inf if there is none."""
     if trace.end == "loop" and not ((trace.values > 0.0) == up).any():
         return math.inf
     while time_s < math.inf and (trace.value(time_s) > 0.0) != up:

@@ -1,13 +1,14 @@
-"""How much a file may ask for: every bound in one place, each checked before anything of that size is made.
+"""Limits on input files and on the scenarios that they describe.
 
-Bounds are far above what anybody means and below what fills a memory. The reference of scenario files lists them.
+Each limit is checked before anything of that size is created. The limits are far above useful sizes, and low enough for
+the memory of one computer. The reference of scenario files lists them.
 """
 
 MOST_BYTES = 1_000_000
 """Bytes of a YAML file."""
 
 MOST_VALUES = 100_000
-"""Keys, items and values of a YAML file together; reading so many takes some seconds."""
+"""Keys, list items and values in one YAML file; reading so many takes some seconds."""
 
 MOST_DEPTH = 20
 """Levels of nesting in YAML and GraphML."""
@@ -19,32 +20,32 @@ MOST_GRAPH_BYTES = 5_000_000
 """Bytes of a graph file."""
 
 MOST_DEVICES = 1000
-"""Devices, relays that a file lists, media."""
+"""Devices, relays in `relays`, media."""
 
 MOST_LINKS = 5000
-"""Links, routes; nodes of a graph in a file, which it joins."""
+"""Links, routes, nodes in a graph file."""
 
 MOST_BLOCKS = 1_000_000
 """Blocks of a model."""
 
 MOST_PAIRS = 50_000_000
-"""Blocks times devices, for policies compare every block on every device; tokens to generate times devices, for what
-each device held at each token is kept until the end."""
+"""Blocks times devices, because policies compare each block on each device; also tokens to generate times devices,
+because a run records the memory of each device at each token."""
 
 MOST_TOKENS = 1_000_000
-"""Tokens of a prompt, or to generate for a request."""
+"""Tokens in the prompt or the output of a request."""
 
 MOST_REQUESTS = 100_000
-"""Requests of a scenario."""
+"""Requests in a scenario."""
 
 MOST_DRAWN = 1_000_000
-"""Values of all synthetic traces of a scenario together."""
+"""Values in all synthetic traces of a scenario together."""
 
 MOST_FAULT_VALUES = 200_000_000
-"""Values of all traces that faults make, one after another: each fault makes its trace anew."""
+"""Values in the traces that faults change, counted again for each fault."""
 
 MOST_SEEDS = 2**63
-"""Seeds are below this."""
+"""Number of seeds; the largest seed is one less."""
 
 LARGEST = 1e18
-"""Any quantity, in SI units; sums and products of a few of these stay far from infinity."""
+"""Any quantity in SI units, so that sums and products of a few quantities stay finite."""

@@ -1,4 +1,4 @@
-"""Write a scenario as the text of a scenario file, however the scenario was made."""
+"""Write a scenario as the text of a scenario file."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -32,32 +32,31 @@ _FORMATS = ("bytes_per_weight", "bytes_per_kv", "bytes_per_activation")
 
 
 def dump_scenario(scenario: Scenario) -> str:
-    """The text of a scenario file that loads to the same scenario.
+    """The text of a scenario file from which the same scenario is loaded.
 
-    The file needs no other file: traces are written out step by step, random requests one by one. A model that is not
-    a preset is called after the scenario when it is loaded.
+    The file needs no other file: it has all steps of each trace and all requests. A model that is not a preset gets the
+    name of the scenario when the file is loaded.
 
     Raises:
-        ValueError: a scenario file cannot say this: it has a part that is not registered, a model with tied embeddings
-            or weights outside its matrices that is no preset, a name or a value that files do not allow, or
-            more values than a file may have.
+        ValueError: no scenario file can describe the scenario, because it has a part that is not registered, a model
+            with tied embeddings or weights outside its matrices that is no preset, a name or a value that files do not
+            allow, or more values than a file may have.
     """
     values = _values(scenario)
     size = _size(values)
     if size > MOST_VALUES:
         raise ValueError(
-            f"a scenario file cannot hold {size:,} keys and values, only {MOST_VALUES:,}: traces are too long to be "
-            "written out"
+            f"a scenario file can have at most {MOST_VALUES:,} keys and values, not {size:,}: the traces are too long"
         )
     try:
         validated(Document("scenario", "", values, {}, {(): "scenario"}), ScenarioFile)
     except InputError as error:
-        raise ValueError(f"a scenario file cannot say this: {error}") from error
+        raise ValueError(f"no scenario file can describe this: {error}") from error
     return yaml_text(values)
 
 
 def _size(value: Any) -> int:
-    """Keys and values, as the reader of files counts them."""
+    """The number of keys and values, counted as the reader of files does."""
     if isinstance(value, dict):
         return 1 + sum(1 + _size(item) for item in value.values())
     return 1 + sum(map(_size, value)) if isinstance(value, list) else 1
@@ -98,22 +97,22 @@ def _values(scenario: Scenario) -> dict[str, Any]:
 
 
 def _part(registry: Registry[Any], part: Named | str) -> str:
-    """The name of a registered part."""
+    """The name of a part, which must be registered."""
     name = name_of(part)
     if name not in registry.names() or registry.find(name) != registry.find(part):
-        raise ValueError(f"a scenario file cannot name {part!r}, which is not registered")
+        raise ValueError(f"a scenario file needs registered parts, and {part!r} is not registered")
     return name
 
 
 def _model(model: ModelSpec) -> dict[str, Any]:
     formats = {key: getattr(model, key) for key in _FORMATS}
-    known = PRESETS.get(model.name)
-    if known is not None and replace(known, **formats) == model:
+    preset = PRESETS.get(model.name)
+    if preset is not None and replace(preset, **formats) == model:
         return {"preset": model.name} | formats
     if model.tied_embeddings or model.extra_parameters:
         raise ValueError(
-            f"a scenario file cannot say the shape of {model.name!r}, which has tied embeddings or weights outside its "
-            "matrices; it can name the config.json of the model"
+            f"no shape in a scenario file can describe {model.name!r}, which has tied embeddings or weights outside "
+            "its matrices; use the config.json of the model"
         )
     return {"shape": {key: getattr(model, key) for key in _SHAPE}} | formats
 
@@ -123,7 +122,7 @@ def _cost(cost: CostModel) -> dict[str, Any]:
     name = next(names, None)
     if name is None:
         raise ValueError(
-            f"a scenario file cannot name the cost model {type(cost).__name__}, which is not registered"
+            f"a scenario file needs a registered cost model, and {type(cost).__name__} is not registered"
         )
     options = {key: getattr(cost, key) for key in ("ffn_factor", "ffn_shards") if hasattr(cost, key)}
     return {"model": name} | options | {"projection": cost.projection}
@@ -146,8 +145,8 @@ def _device(device: Device) -> dict[str, Any]:
         "disk": _value(device.disk_bandwidth, "B/s") if device.disk_bandwidth > 0.0 else None,
         "nic_up": None if device.nic_up is None else _trace(device.nic_up, "B/s"),
         "nic_down": None if device.nic_down is None else _trace(device.nic_down, "B/s"),
-        "availability": None if _is(device.availability, 1.0) else _trace(device.availability, ""),
-        "memory_used": None if _is(device.used_bytes, 0.0) else _trace(device.used_bytes, "B"),
+        "availability": None if _is_constant(device.availability, 1.0) else _trace(device.availability, ""),
+        "memory_used": None if _is_constant(device.used_bytes, 0.0) else _trace(device.used_bytes, "B"),
     }
     return {
         "memory": _value(device.memory_bytes, "B"),
@@ -178,10 +177,10 @@ def _link(link: Link) -> dict[str, Any]:
 
 def _faults(cluster: Cluster) -> Iterator[dict[str, Any]]:
     for device in cluster.devices:
-        if not _is(device.up, 1.0):
+        if not _is_constant(device.up, 1.0):
             yield {"device": device.name, "online": _steps(device.up, "")}
     for link in cluster.links:
-        if not _is(link.up, 1.0):
+        if not _is_constant(link.up, 1.0):
             yield {"link": link.name, "online": _steps(link.up, "")}
 
 
@@ -224,9 +223,9 @@ def _steps(trace: Trace, unit: str) -> dict[str, Any]:
 
 
 def _value(value: float, unit: str) -> Any:
-    """A number in the SI unit in which it is kept, with all its digits."""
+    """A number in its SI unit, with all digits."""
     return f"{float(value)!r} {unit}" if unit else value
 
 
-def _is(trace: Trace, value: float) -> bool:
+def _is_constant(trace: Trace, value: float) -> bool:
     return trace.end == "hold" and bool((trace.values == value).all())

@@ -1,4 +1,4 @@
-"""Scenario files and shipped scenarios: the ways in to a `Scenario` from text."""
+"""Read scenario files and shipped scenarios."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -29,14 +29,14 @@ def load_scenario(
     """Read a scenario file.
 
     Args:
-        path: of the YAML file (`shipped_scenario` gives that of a shipped one); the traces and model configurations it
-            names are looked for beside it.
-        seed: takes the place of the seed in the file.
-        changes: made to what the file says, one after another; as text, or as `parse_change` reads it.
-        origin: of what this file is a copy; what it names is then looked for beside that one.
+        path: of the YAML file (`shipped_scenario` returns that of a shipped scenario). Paths of traces and model
+            configurations in the file are relative to its folder.
+        seed: replaces the seed in the file.
+        changes: of the content of the file, applied in order; as text, or as results of `parse_change`.
+        origin: path of the original if this file is a copy; paths in the file are then relative to the original.
 
     Raises:
-        InputError: anything in it, or in a file it names, cannot be used.
+        InputError: a value in the file, or a file that it names, cannot be used.
     """
     return open_scenario(path, changes=changes, origin=origin)(seed)
 
@@ -47,12 +47,12 @@ def open_scenario(
     changes: Sequence[Change | str] = (),
     origin: str | os.PathLike[str] | None = None,
 ) -> Callable[[int | None], Scenario]:
-    """Read a scenario file for many seeds: as `load_scenario`, which this gives but for the seed."""
+    """Read a scenario file once for many seeds: returns `load_scenario` as a function of the seed."""
     name = os.fspath(path)
     near = "" if os.path.exists(name) else nearest(name, shipped_scenarios())
     if near:
-        what = "a shipped scenario" if near == name else "no such file"
-        raise InputError(name, what, f"the path of a scenario file, such as shipped_scenario({near!r})")
+        got = "a shipped scenario" if near == name else "no such file"
+        raise InputError(name, got, f"the path of a scenario file, such as shipped_scenario({near!r})")
     document = read_document(path)
     if origin is not None:
         document = replace(document, path=os.fspath(origin))
@@ -60,14 +60,14 @@ def open_scenario(
 
 
 def build_scenario(values: Mapping[str, Any], *, folder: str | os.PathLike[str] = ".") -> Scenario:
-    """A scenario from the keys and values that its file would have.
+    """Build a scenario from the keys and values of a scenario file.
 
     Args:
         values: plain Python values: mappings, sequences, text, numbers, true and false.
-        folder: where the traces and model configurations that they name are looked for.
+        folder: to which paths of traces and model configurations are relative.
 
     Raises:
-        InputError: anything in them, or in a file they name, cannot be used.
+        InputError: a value, or a file that is named, cannot be used.
     """
     return _open(document_of(values, folder), ())(None)
 
@@ -77,28 +77,27 @@ def _open(document: Document, changes: Sequence[Change | str]) -> Callable[[int 
     document = apply_changes(document, parsed)
     file = validated(document, schema.ScenarioFile)
 
-    def world(seed: int | None) -> Scenario:
+    def scenario(seed: int | None) -> Scenario:
         if seed is not None and not 0 <= seed < bounds.MOST_SEEDS:
             raise InputError("seed", shown(seed), f"a whole number from 0 to {bounds.MOST_SEEDS - 1}")
-        scenario = scenario_of(Context(document, file, file.seed if seed is None else seed))
-        return replace(scenario, changes=tuple(change.text for change in parsed))
+        world = scenario_of(Context(document, file, file.seed if seed is None else seed))
+        return replace(world, changes=tuple(change.text for change in parsed))
 
-    return world
+    return scenario
 
 
 def shipped_scenarios() -> tuple[str, ...]:
-    """Names of the scenarios that come with Headway."""
+    """Names of the scenarios that come with Headway, sorted."""
     folder = resources.files("headway.simcore") / "scenarios"
-    return tuple(
-        sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
-    )
+    names = (item.name for item in folder.iterdir())
+    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
 
 
 def shipped_scenario(name: str) -> Path:
     """The file of a scenario that comes with Headway.
 
     Raises:
-        InputError: there is none of this name.
+        InputError: no shipped scenario has this name.
     """
     if name not in shipped_scenarios():
         raise InputError("scenario", shown(name), one_of(name, shipped_scenarios()))
@@ -106,5 +105,5 @@ def shipped_scenario(name: str) -> Path:
 
 
 def scenario_path(name: str, folder: str | os.PathLike[str] = "") -> Path:
-    """The file of the shipped scenario of this name, otherwise the path `name` from a folder, which may not exist."""
+    """The file of the shipped scenario `name`, otherwise the path `name` in a folder, which may not exist."""
     return shipped_scenario(name) if name in shipped_scenarios() else Path(folder) / name

@@ -1,4 +1,4 @@
-"""The mistakes that a schema finds in a file, in our words."""
+"""Validation of a document against a schema, with errors as `InputError`."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -22,17 +22,17 @@ _ACCEPTED = {
     "string_pattern_mismatch": "letters, digits and ._- (at most 64, the first a letter or a digit)",
     "string_too_short": "a text that is not empty",
 }
-"""In our words, what pydantic tells in Python's."""
+"""Texts for the error types of pydantic."""
 
 _MOST_LINES = 10
-"""Mistakes that one message spells out."""
+"""Maximum number of errors in one message."""
 
 
 class SeveralInputError(InputError):
-    """Several mistakes in one file, one in each line of the message; the attributes are those of the first.
+    """Several errors in one file, one per line of the message; the attributes are those of the first.
 
     Attributes:
-        mistakes: all of them, from the top of the file to the bottom.
+        mistakes: all errors, in the order of their lines.
     """
 
     def __init__(self, mistakes: Sequence[InputError]) -> None:
@@ -46,28 +46,28 @@ class SeveralInputError(InputError):
         return "\n".join([*lines, f"... and {more} more"] if more else lines)
 
     def __reduce__(self) -> tuple[type["SeveralInputError"], tuple[tuple[InputError, ...]]]:  # type: ignore[override]
-        """Survive the trip back from a worker process."""
+        """Let the exception be pickled, so that worker processes can return it."""
         return type(self), (self.mistakes,)
 
 
 def validated(document: Document, file: type[_File]) -> _File:
-    """What a schema makes of a document.
+    """Validate a document against a schema.
 
     Raises:
-        InputError: the schema does not accept something.
-        SeveralInputError: it does not accept several things.
+        InputError: one value is wrong.
+        SeveralInputError: several values are wrong.
     """
     try:
         return file.model_validate(document.values)
     except ValidationError as error:
-        found = [(_key(document, details), details) for details in error.errors(include_url=False)]
-        found.sort(key=lambda pair: document.line(pair[0]))
-        mistakes = [_mistake(document, key, details) for key, details in found]
+        errors = [(_key(document, details), details) for details in error.errors(include_url=False)]
+        errors.sort(key=lambda pair: document.line(pair[0]))
+        mistakes = [_mistake(document, key, details) for key, details in errors]
         raise (SeveralInputError(mistakes) if len(mistakes) > 1 else mistakes[0]) from error
 
 
 def _mistake(document: Document, key: KeyPath, details: ErrorDetails) -> InputError:
-    """What the schema says of one key, in our words."""
+    """The `InputError` for an error of pydantic."""
     context = details.get("ctx", {})
     if details["type"] == "missing":
         return InputError(document.where(key[:-1]), f"no key {shown(key[-1])}", f"the key {key[-1]} here")
@@ -76,23 +76,25 @@ def _mistake(document: Document, key: KeyPath, details: ErrorDetails) -> InputEr
     if details["type"] in ("too_short", "too_long"):
         bound = "at least {min_length}" if details["type"] == "too_short" else "at most {max_length}"
         return InputError(
-            document.where(key), _written(details["input"]), f"a list or mapping of {bound.format(**context)}"
+            document.where(key),
+            _yaml_text(details["input"]),
+            f"a list or mapping of {bound.format(**context)}",
         )
     expected = _ACCEPTED.get(details["type"])
     if expected is None:
         message = details["msg"].removeprefix("Input should be ").removeprefix("Value should be ")
         expected = message[0].lower() + message[1:]
-    return InputError(document.where(key), _written(details["input"]), expected)
+    return InputError(document.where(key), _yaml_text(details["input"]), expected)
 
 
-def _written(value: object) -> str:
-    """A value as a user of YAML would write it."""
+def _yaml_text(value: object) -> str:
+    """A value in YAML notation."""
     plain = {None: "nothing", True: "true", False: "false"}
     return plain[value] if value is None or isinstance(value, bool) else shown(value)
 
 
 def _key(document: Document, details: ErrorDetails) -> KeyPath:
-    """The key path of a mistake: pydantic's, without the alternatives of unions that it threads into it."""
+    """The key path of an error: that of pydantic without the tags of union members."""
     key: KeyPath = ()
     for part in details["loc"]:
         if document.knows((*key, part)):

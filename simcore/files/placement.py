@@ -1,12 +1,12 @@
-"""Placements as people write them: for each device, which parts of the model it has.
+"""Placements as text: the parts of the model on each device.
 
     laptop: layers 0-9, lm_head
     pi-1: layers 10-15 heads 0-3 6, layers 10-15 proj
     pi-2: rest
 
-An item names one or several ranges of layers, whole or some part of them (`heads` and `ffn` with or without numbers, or
-`proj`); or it is `embed`, `lm_head`, or `rest`, which is all that no other item names. Where nothing names them, the
-embedding is on the device of the first layer's projection, and the output head on that of the last layer's output.
+An item is one or several ranges of layers, alone or with a part of them (`heads` and `ffn` with or without numbers, or
+`proj`); or `embed`, `lm_head`, or `rest`, which means all blocks that no other item names. By default the embedding is
+on the device of the first layer's projection, and the output head on that of the last layer's output.
 """
 
 import re
@@ -31,22 +31,22 @@ _NOWHERE = -1
 
 
 def read_placement(
-    written: Mapping[str, str | Sequence[str]], blocks: BlockTable, devices: Sequence[str], where: str
+    items_of: Mapping[str, str | Sequence[str]], blocks: BlockTable, devices: Sequence[str], where: str
 ) -> IntArray:
     """The device of each block, shape (blocks,).
 
     Args:
-        written: items of each device, by its name: one text with commas, or a list of texts.
+        items_of: items of each device, by its name: one text with commas, or a list of texts.
         blocks: of the model.
         devices: names, in order of their index.
-        where: this is written, for messages.
+        where: place of the items, for messages.
 
     Raises:
-        InputError: an item means nothing, or a block has no device or two.
+        InputError: an item is invalid, or a block has no device or two.
     """
     placement = np.full(len(blocks), _NOWHERE, dtype=np.int64)
     rest: str | None = None
-    for device, texts in written.items():
+    for device, texts in items_of.items():
         here = f"{where}.{device}"
         if device not in devices:
             raise InputError(where, f"the device {shown(device)}", one_of(device, devices))
@@ -57,10 +57,10 @@ def read_placement(
                 rest = device
                 continue
             rows = _rows(item, blocks, here)
-            taken = rows[placement[rows] != _NOWHERE]
-            if len(taken):
-                other = devices[placement[taken[0]]]
-                got = f"{blocks.names[taken[0]]} in {shown(item)}, which {other} has already"
+            placed = rows[placement[rows] != _NOWHERE]
+            if len(placed):
+                other = devices[placement[placed[0]]]
+                got = f"{blocks.names[placed[0]]} in {shown(item)}, which {other} has already"
                 raise InputError(here, got, "each block on one device")
             placement[rows] = devices.index(device)
     if rest is not None:
@@ -70,15 +70,15 @@ def read_placement(
 
 
 def placement_file(path: Path, run: str | None, where: str) -> dict[str, Any]:
-    """What a file says that each device has.
+    """Read the items of each device from a file.
 
     Args:
         path: a YAML file: the items of each device, or those of each device for each of several runs.
-        run: which of the runs; None if there is one.
-        where: the file is named, for messages.
+        run: name of one of the runs; None for a file with one placement.
+        where: place that names the file, for messages.
 
     Raises:
-        InputError: it cannot be read, or does not say so.
+        InputError: the file cannot be read, or has other content.
     """
     values = read_document(path).values
     if values and all(isinstance(items, dict) for items in values.values()):
@@ -101,27 +101,27 @@ def placement_file(path: Path, run: str | None, where: str) -> dict[str, Any]:
 
 def write_placement(placement: IntArray, blocks: BlockTable, devices: Sequence[str]) -> dict[str, list[str]]:
     """The items of each device that has blocks, as `read_placement` reads them; `placement` has shape (blocks,)."""
-    written: dict[str, list[str]] = {}
+    items_of: dict[str, list[str]] = {}
     for number, device in enumerate(devices):
-        items = [*_layers_of(placement == number, blocks)]
+        items = [*_layer_items(placement == number, blocks)]
         for name, row in (("embed", blocks.embed), ("lm_head", blocks.lm_head)):
             if row is not None and placement[row] == number:
                 items.append(name)
         if items:
-            written[device] = items
-    return written
+            items_of[device] = items
+    return items_of
 
 
 def last_placements(result: Result, scenario: Scenario) -> dict[str, dict[str, list[str]]]:
-    """For each run that placed blocks, what each device had in the end, as `write_placement` writes it."""
+    """The items of each device at the end of each run that placed blocks, see `write_placement`."""
     devices, blocks = scenario.cluster.names, scenario.block_table
     index = {name: number for number, name in enumerate(devices)}
-    found = {}
-    # A change of the placement is written down as all rows of the new one.
+    placements = {}
+    # Each change of the placement is recorded as all rows of the new one.
     for run, rows in result.placements.groupby("run", sort=False):
         last = np.array([index[device] for device in rows["device"].iloc[-len(blocks) :]], dtype=np.int64)
-        found[str(run)] = write_placement(last, blocks, devices)
-    return found
+        placements[str(run)] = write_placement(last, blocks, devices)
+    return placements
 
 
 def _items(texts: str | Sequence[str]) -> Iterator[str]:
@@ -172,35 +172,35 @@ def _numbers(words: Sequence[str], count: int, what: str, item: str, where: str)
 
 
 def _complete(placement: IntArray, blocks: BlockTable, where: str) -> None:
-    """Put embedding and output head where their neighbours are, and make sure that nothing else is left."""
+    """Place the embedding and the output head beside their neighbours; refuse other blocks without a device."""
     for row, beside in ((blocks.embed, blocks.proj[0]), (blocks.lm_head, blocks.ffn[-1])):
         if row is not None and placement[row] == _NOWHERE:
             placement[row] = placement[beside]
-    left = np.flatnonzero(placement == _NOWHERE)
-    if len(left):
-        more = f" and {len(left) - 1} more blocks" if len(left) > 1 else ""
+    missing = np.flatnonzero(placement == _NOWHERE)
+    if len(missing):
+        more = f" and {len(missing) - 1} more blocks" if len(missing) > 1 else ""
         raise InputError(
             where,
-            f"no device for {blocks.names[left[0]]}{more}",
+            f"no device for {blocks.names[missing[0]]}{more}",
             "a device for each block, such as rest on one of them",
         )
 
 
-def _layers_of(mine: BoolArray, blocks: BlockTable) -> Iterator[str]:
-    """The items for the layers of which a device has something; layers of which it has the same are one item."""
-    alike: dict[tuple[str, ...], list[int]] = {}
+def _layer_items(mine: BoolArray, blocks: BlockTable) -> Iterator[str]:
+    """The items of a device: layers with the same parts on the device form one item."""
+    layers_of: dict[tuple[str, ...], list[int]] = {}
     for layer in range(blocks.layers):
         heads, shards = (np.flatnonzero(mine[rows[layer]]).tolist() for rows in (blocks.heads, blocks.shards))
         proj = bool(mine[blocks.proj[layer]])
-        whole = (len(heads), len(shards)) == (blocks.heads.shape[1], blocks.shards.shape[1])
-        parts = [""] if whole and proj else []
-        if not parts:
+        complete = proj and (len(heads), len(shards)) == (blocks.heads.shape[1], blocks.shards.shape[1])
+        parts = [""] if complete else []
+        if not complete:
             parts += [_part("heads", heads, blocks.heads.shape[1])] * bool(heads)
             parts += ["proj"] * proj
             parts += [_part("ffn", shards, blocks.shards.shape[1])] * bool(shards)
-        alike.setdefault(tuple(parts), []).append(layer)
-    for parts_of, layers in alike.items():
-        for part in parts_of:
+        layers_of.setdefault(tuple(parts), []).append(layer)
+    for shared, layers in layers_of.items():
+        for part in shared:
             yield f"layers {ranges(layers, ' ')} {part}".rstrip()
 
 
@@ -209,7 +209,7 @@ def _part(name: str, numbers: Sequence[int], count: int) -> str:
 
 
 def ranges(numbers: Iterable[int], between: str = ",") -> str:
-    """Rising whole numbers as ranges, such as `0-2,5`."""
+    """Ascending whole numbers as ranges, such as `0-2,5`."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:

@@ -1,4 +1,4 @@
-"""What every section of a file of ours has in common."""
+"""The base class of the sections in scenario and campaign files."""
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
@@ -7,25 +7,25 @@ from headway.traces.errors import one_of, shown
 
 
 def mistake(got: str, expected: str, *key: str | int) -> PydanticCustomError:
-    """A mistake in the words of an `InputError`; `mistakes.py` adds the file and the line.
+    """An error with the texts of an `InputError`; `mistakes.py` adds the file and the line.
 
     Args:
-        got: what the file has.
-        expected: what would be accepted instead.
-        key: from the section that is validated to the value that is wrong.
+        got: the value in the file.
+        expected: accepted values.
+        key: path from the validated section to the wrong value.
     """
     return PydanticCustomError("headway", "{expected}", {"got": got, "expected": expected, "key": key})
 
 
 class Section(BaseModel):
-    """Keys with values, checked strictly: no key too many, no value of another type."""
+    """Keys with values, checked strictly: an unknown key or another type is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
-    def _knows_its_keys(cls, values: object) -> object:
-        """Refuse an unknown key with the known ones; pydantic's own message does not name them."""
+    def _check_keys(cls, values: object) -> object:
+        """Refuse an unknown key; unlike the message of pydantic, this one lists the known keys."""
         for key in values if isinstance(values, dict) else ():
             if key not in cls.model_fields:
                 expected = one_of(str(key), cls.model_fields)

@@ -1,9 +1,9 @@
-"""A YAML file as plain values that know on which line they stand.
+"""YAML files as plain values with line numbers.
 
-Scenarios travel between people, so a file is read as data and nothing else: no tags, no aliases (which let a small file
-unfold into a huge one), no repeated keys (of which plain YAML silently takes the last), bounded size, depth and number
-of values. Plain scalars mean what the core schema of YAML 1.2 says, in decimal notation: `no`, `on`, `1:30`, `010` and
-2024-01-31 are text and not, as in YAML 1.1, false, true, 90, 8 and a date; and 1e9 is a number.
+People exchange scenario files, so a file is only data: it has no tags, no aliases (which can expand a small file to a
+huge one) and no repeated keys (plain YAML silently takes the last one); size, depth and number of values are limited.
+Plain scalars follow the core schema of YAML 1.2 in decimal notation: `no`, `on`, `1:30`, `010` and 2024-01-31 are text,
+not false, true, 90, 8 and a date as in YAML 1.1; and 1e9 is a number.
 """
 
 import functools
@@ -30,7 +30,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _PLAIN = (
     ("null", r"~|null|Null|NULL|", ("~", "n", "N", "")),
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    # A longer one is text: Python takes time quadratic in the digits to read it, and no key wants it.
+    # A longer number is text: Python needs quadratic time to convert it, and no key accepts it.
     ("int", r"[-+]?(?:0|[1-9][0-9]{0,99})", "-+0123456789"),
     ("float", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
     ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+."),
@@ -43,10 +43,10 @@ class Document:
 
     Attributes:
         path: as the user named it.
-        text: as it stands in the file.
-        values: the mapping at its top.
-        lines: line number of every key path.
-        places: for key paths that come from elsewhere, what to say instead of file and line.
+        text: content of the file.
+        values: the mapping at the top level.
+        lines: line number of every key path in the file.
+        places: name of the origin of all other key paths, for messages.
     """
 
     path: str
@@ -56,19 +56,19 @@ class Document:
     places: dict[KeyPath, str] = field(default_factory=dict)
 
     def knows(self, key: KeyPath) -> bool:
-        """Whether something stands at a key path."""
+        """Whether there is a value at a key path."""
         return key in self.lines or key in self.places
 
     def line(self, key: KeyPath) -> int:
-        """The line of a key path, or of the nearest one above it; 0 if that does not come from the file."""
+        """The line of a key path, or of its nearest parent in the document; 0 if that is not from the file."""
         nearest = self._nearest(key)
         return 0 if nearest in self.places else self.lines[nearest]
 
     def where(self, key: KeyPath) -> str:
-        """File and line, or what else a key path comes from, and the path itself, for a message."""
+        """The place of a key path for messages: file and line, or another origin, and the path itself."""
         nearest = self._nearest(key)
         place = self.places.get(nearest) or f"{self.path}:{self.lines[nearest]}"
-        return f"{place}: {spelled(key)}" if key else place
+        return f"{place}: {key_text(key)}" if key else place
 
     def _nearest(self, key: KeyPath) -> KeyPath:
         while not self.knows(key):
@@ -76,8 +76,8 @@ class Document:
         return key
 
 
-def spelled(key: KeyPath) -> str:
-    """A key path as messages show it and changes are given it: dots between keys, and quotes about odd ones."""
+def key_text(key: KeyPath) -> str:
+    """A key path as in messages and changes: dots between keys, quotes around keys with special characters."""
     return ".".join(str(part) if _SIMPLE_KEY.fullmatch(str(part)) else _quoted(str(part)) for part in key)
 
 
@@ -86,44 +86,44 @@ def _quoted(key: str) -> str:
 
 
 def name_of_file(path: str) -> str:
-    """What a file without a name of its own is called: as the file is, but fit to be the name of a folder, too."""
+    """The default name of a scenario or campaign: the stem of its file, limited to characters for folder names."""
     stem = re.sub(r"[^\w .()+,=@-]", "-", Path(path).stem).strip(" .")
     return stem[:_LONGEST_NAME] or "unnamed"
 
 
 def read_document(path: str | os.PathLike[str]) -> Document:
-    """Read a YAML file whose top is a mapping.
+    """Read a YAML file with a mapping at the top level.
 
     Raises:
-        InputError: it cannot be read, is too large, or is not plain YAML.
+        InputError: the file cannot be read, is too large, or is not plain YAML.
     """
     name = os.fspath(path)
     text = _read_text(name)
-    root, lines = _composed(name, text)
-    values = _constructed(name, text, root)
+    root, lines = _cached_nodes(name, text)
+    values = _values(name, text, root)
     if not isinstance(values, dict):
         raise InputError(name, "no mapping of keys to values", "a scenario, see docs/scenario.md")
     return Document(name, text, values, dict(lines))
 
 
 def document_of(values: Mapping[str, Any], folder: str | os.PathLike[str]) -> Document:
-    """The file that these values would make in a folder; messages name their keys and no lines.
+    """The document for a mapping, as if it were a file in a folder; messages have keys without lines.
 
     Raises:
-        InputError: there are values that a file cannot have.
+        InputError: a value has a type that files do not have.
     """
     try:
         text = yaml_text(values)
     except yaml.YAMLError as error:
         raise InputError("scenario", str(error).partition("\n")[0], "plain Python values") from error
-    root, lines = _composed("scenario", text)
+    root, lines = _cached_nodes("scenario", text)
     places = dict.fromkeys(lines, "scenario")
     path = os.path.join(folder, "scenario.yaml")
-    return Document(path, text, _constructed("scenario", text, root), {}, places)
+    return Document(path, text, _values("scenario", text, root), {}, places)
 
 
 def yaml_text(values: Mapping[str, Any]) -> str:
-    """Values as the text of a file, which has no aliases.
+    """A mapping as the text of a YAML file without aliases.
 
     Raises:
         yaml.YAMLError: a value has a type that files do not have.
@@ -134,48 +134,46 @@ def yaml_text(values: Mapping[str, Any]) -> str:
 
 class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
-        """Files have none."""
+        """Write repeated objects in full."""
         return True
 
 
 def read_value(text: str, where: str) -> Any:
-    """The value that a text would have in a file.
+    """Read one YAML value.
 
     Args:
         text: YAML.
-        where: it comes from, for messages.
+        where: its place, for messages.
 
     Raises:
         InputError: it is not plain YAML.
     """
     try:
-        value = _constructed(where, text, _compose(where, text)[0])
+        return _values(where, text, _nodes(where, text)[0])
     except InputError as error:
-        # One line in one place needs no line number.
-        raise InputError(where, error.got, error.expected) from error
-    return value
+        raise InputError(where, error.got, error.expected) from error  # without a line number
 
 
-def _compose(name: str, text: str) -> tuple[yaml.Node | None, dict[KeyPath, int]]:
-    """The nodes of a text, and the lines of its keys."""
-    with _told(name, text):
+def _nodes(name: str, text: str) -> tuple[yaml.Node | None, dict[KeyPath, int]]:
+    """The YAML nodes of a text, and the lines of its keys."""
+    with _input_errors(name, text):
         root: yaml.Node | None = _Loader(name, text).get_single_node()
         return root, {} if root is None else dict(_lines(name, root, ()))
 
 
-_composed = functools.lru_cache(maxsize=1)(_compose)
-"""Who makes thousands of variants of one file reads it as often, and reading text is what takes longest."""
+_cached_nodes = functools.lru_cache(maxsize=1)(_nodes)
+"""Thousands of variants of a scenario read the same file, and parsing takes most of that time."""
 
 
-def _constructed(name: str, text: str, root: yaml.Node | None) -> Any:
-    """The values of nodes, new ones each time."""
-    with _told(name, text):
+def _values(name: str, text: str, root: yaml.Node | None) -> Any:
+    """The values of nodes; each call creates new objects."""
+    with _input_errors(name, text):
         return None if root is None else _Loader(name, "").construct_document(root)
 
 
 @contextmanager
-def _told(name: str, text: str) -> Iterator[None]:
-    """Tell a user what is wrong with the YAML of theirs."""
+def _input_errors(name: str, text: str) -> Iterator[None]:
+    """Convert errors of PyYAML to `InputError`."""
     try:
         yield
     except yaml.MarkedYAMLError as error:
@@ -194,7 +192,7 @@ def _told(name: str, text: str) -> Iterator[None]:
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader of PyYAML, cut down to what a scenario may hold."""
+    """The safe loader of PyYAML, restricted to the values of scenario files."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]
 
@@ -205,7 +203,7 @@ class _Loader(yaml.SafeLoader):
         self._values = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """The next value, unless it is of a kind that a scenario may not hold."""
+        """Read the next value; refuse aliases, tags, and values beyond the limits."""
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         where = f"{self._name}:{event.start_mark.line + 1}"
         if isinstance(event, yaml.AliasEvent):
@@ -257,7 +255,7 @@ def _lines(name: str, node: yaml.Node, path: KeyPath) -> Iterator[tuple[KeyPath,
         for number, item in enumerate(node.value):
             yield from _lines(name, item, (*path, number))
     elif isinstance(node, yaml.MappingNode):
-        met: set[str] = set()
+        keys: set[str] = set()
         for key, item in node.value:
             where = f"{name}:{key.start_mark.line + 1}"
             if not isinstance(key, yaml.ScalarNode):
@@ -265,16 +263,16 @@ def _lines(name: str, node: yaml.Node, path: KeyPath) -> Iterator[tuple[KeyPath,
             _check_text(name, key)
             if key.tag != "tag:yaml.org,2002:str":
                 raise InputError(where, f"the key {shown(key.value)}", "keys that are text (quote it)")
-            if key.value in met:
+            if key.value in keys:
                 raise InputError(where, f"the key {shown(key.value)} a second time", "each key once")
-            met.add(key.value)
+            keys.add(key.value)
             yield from _lines(name, item, (*path, key.value))
-            # A value may begin on a later line than its key; a message should lead to the key.
+            # A value can begin on a later line than its key; messages give the line of the key.
             yield (*path, key.value), key.start_mark.line + 1
 
 
 def _check_text(name: str, node: yaml.ScalarNode) -> None:
-    """Refuse what only an escape sequence can bring into a text, and no terminal or file name can take."""
-    if met := _CONTROL.search(node.value):
+    """Refuse control characters: escape sequences can create them, but terminals and file names cannot use them."""
+    if match := _CONTROL.search(node.value):
         where = f"{name}:{node.start_mark.line + 1}"
-        raise InputError(where, f"the character {shown(met[0])}", "text without control characters")
+        raise InputError(where, f"the character {shown(match[0])}", "text without control characters")

@@ -7,7 +7,7 @@ when the last output has arrived.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -111,20 +111,7 @@ class ForkJoin:
         width = np.bincount(stage, minlength=stages)
         first_join = 3 * len(branch)
         nodes = first_join + stages + 1
-
-        def column(
-            incoming: IntArray | int,
-            task: IntArray | int,
-            outgoing: IntArray,
-            join: IntArray | int,
-            back: int,
-        ) -> IntArray:
-            values = np.empty(nodes, dtype=np.int64)
-            of_branches = values[:first_join].reshape(-1, 3)
-            of_branches[:, 0], of_branches[:, 1], of_branches[:, 2] = incoming, task, outgoing
-            values[first_join:-1], values[-1] = join, back
-            return immutable(values)
-
+        column = partial(_column, nodes, first_join)
         number = 3 * np.arange(len(branch))
         first_branch = np.cumsum(width) - width
         after_joins = first_join + np.append(np.cumsum(width[1:]), len(branch) - width[0] + 1)
@@ -153,3 +140,20 @@ class ForkJoin:
             ),
             branches=Branches(immutable(first_branch), len(branch)),
         )
+
+
+def _column(
+    nodes: int,
+    first_join: int,
+    incoming: IntArray | int,
+    task: IntArray | int,
+    outgoing: IntArray,
+    join: IntArray | int,
+    back: int,
+) -> IntArray:
+    """One value for each node, from values for the three nodes of each branch, the joins and the last message."""
+    values = np.empty(nodes, dtype=np.int64)
+    branches = values[:first_join].reshape(-1, 3)
+    branches[:, 0], branches[:, 1], branches[:, 2] = incoming, task, outgoing
+    values[first_join:-1], values[-1] = join, back
+    return immutable(values)

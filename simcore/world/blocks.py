@@ -1,4 +1,4 @@
-"""The block table: what can be placed, and which block feeds which.
+"""The block table: the units of placement, in the order of computation.
 
 A block is the unit of placement: a key/value head with its query heads and its cache, the output projection of a
 layer, the feed-forward network of a layer, the embedding, the output head. Policies see the blocks as arrays; a

@@ -1,7 +1,7 @@
-"""What is in the lab: devices, relays, and the links between them.
+"""The cluster: devices, relays, and the links between them.
 
-A `Cluster` is a value. Two simulations of one cluster never influence each other, because nothing here changes while
-simulated time passes: what varies with time is a `Trace`.
+A `Cluster` is an immutable value: quantities that vary with time are traces. Two simulations of one cluster therefore
+never influence each other.
 """
 
 from collections import Counter
@@ -38,7 +38,7 @@ class Cluster:
             device to another. A pinned route applies to both directions, unless the other direction is pinned too.
 
     Raises:
-        ValueError: names repeat or are unknown, the graph is not connected, or a pinned route is none.
+        ValueError: names repeat or are unknown, the graph is not connected, or a pinned route is invalid.
     """
 
     devices: tuple[Device, ...]
@@ -86,9 +86,7 @@ class Cluster:
     def _check_path(self, path: Sequence[str]) -> None:
         way = " - ".join(path)
         if len(path) < 2 or not {path[0], path[-1]} <= set(self._index) or len(set(path)) < len(path):
-            raise ValueError(
-                f"the pinned route {way} must lead from one device to another and meet no node twice"
-            )
+            raise ValueError(f"the pinned route {way} must join two devices and visit no node twice")
         for a, b in pairwise(path):
             if not self.graph.has_edge(a, b):
                 raise ValueError(f"the pinned route {way} needs a link between {a!r} and {b!r}")

@@ -283,6 +283,4 @@ def message_sizes(
 
 def _check_shards(ffn_shards: int, model: ModelSpec) -> None:
     if not 1 <= ffn_shards <= model.ffn_width:
-        raise ValueError(
-            f"ffn_shards must be from 1 to the feed-forward width {model.ffn_width}, not {ffn_shards}"
-        )
+        raise ValueError(f"ffn_shards must be from 1 to the FFN width {model.ffn_width}, not {ffn_shards}")

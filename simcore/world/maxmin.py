@@ -56,7 +56,7 @@ def max_min(capacity: Mapping[int, float], paths: Sequence[Path], cells: Collect
     bottlenecks = [-1] * len(paths)
     left, level = len(paths), 0.0
     while left:
-        noted, resource = heappop(levels)
+        stored, resource = heappop(levels)
         if not rising[resource]:
             continue
         if resource in cells:
@@ -70,7 +70,7 @@ def max_min(capacity: Mapping[int, float], paths: Sequence[Path], cells: Collect
             )
         # Flows may have stopped at other resources since the level was stored; this can only have raised it.
         present = max(level, spare[resource] / demand[resource])
-        if present > noted and levels and present > levels[0][0]:
+        if present > stored and levels and present > levels[0][0]:
             heappush(levels, (present, resource))
             continue
         level = present

@@ -1,4 +1,4 @@
-"""Models that can be called by name.
+"""Models by name.
 
 Released models have the shape in the `config.json` of the repository on huggingface.co that is named beside
 each, with its published number of parameters, and take 2 bytes per number: the precision they are commonly
@@ -16,7 +16,7 @@ def preset(name: str) -> ModelSpec:
     """The preset called `name`.
 
     Raises:
-        InputError: there is none; the message lists all and the closest.
+        InputError: there is no such preset; the message lists all presets and the most similar one.
     """
     if name in PRESETS:
         return PRESETS[name]
@@ -43,97 +43,64 @@ def _paper(heads: int, width: int) -> ModelSpec:
     )
 
 
+def _llama(
+    name: str,
+    *,
+    layers: int,
+    width: int,
+    heads: int,
+    kv_heads: int,
+    ffn_width: int,
+    vocabulary: int,
+    extra_per_layer: int = 0,
+) -> ModelSpec:
+    """A model like Llama: a gated FFN, heads of size width / heads, two norms in each layer and one after the last."""
+    return ModelSpec(
+        name=name,
+        layers=layers,
+        width=width,
+        heads=heads,
+        kv_heads=kv_heads,
+        head_size=width // heads,
+        ffn_width=ffn_width,
+        gated_ffn=True,
+        vocabulary=vocabulary,
+        extra_parameters=(2 * layers + 1) * width + layers * extra_per_layer,
+    )
+
+
 _MODELS = (
     # TinyLlama/TinyLlama-1.1B-Chat-v1.0: 1,100,048,384 parameters.
-    ModelSpec(
-        name="tinyllama-1.1b",
-        layers=22,
-        width=2048,
-        heads=32,
-        kv_heads=4,
-        head_size=64,
-        ffn_width=5632,
-        gated_ffn=True,
-        vocabulary=32000,
-        extra_parameters=(2 * 22 + 1) * 2048,  # norms
-    ),
+    _llama("tinyllama-1.1b", layers=22, width=2048, heads=32, kv_heads=4, ffn_width=5632, vocabulary=32000),
     # meta-llama/Llama-2-7b-hf: 6,738,415,616 parameters.
-    ModelSpec(
-        name="llama-2-7b",
-        layers=32,
-        width=4096,
-        heads=32,
-        kv_heads=32,
-        head_size=128,
-        ffn_width=11008,
-        gated_ffn=True,
-        vocabulary=32000,
-        extra_parameters=(2 * 32 + 1) * 4096,  # norms
-    ),
+    _llama("llama-2-7b", layers=32, width=4096, heads=32, kv_heads=32, ffn_width=11008, vocabulary=32000),
     # meta-llama/Llama-2-13b-hf: 13,015,864,320 parameters.
-    ModelSpec(
-        name="llama-2-13b",
-        layers=40,
-        width=5120,
-        heads=40,
-        kv_heads=40,
-        head_size=128,
-        ffn_width=13824,
-        gated_ffn=True,
-        vocabulary=32000,
-        extra_parameters=(2 * 40 + 1) * 5120,  # norms
-    ),
+    _llama("llama-2-13b", layers=40, width=5120, heads=40, kv_heads=40, ffn_width=13824, vocabulary=32000),
     # meta-llama/Meta-Llama-3-8B: 8,030,261,248 parameters.
-    ModelSpec(
-        name="llama-3-8b",
-        layers=32,
-        width=4096,
-        heads=32,
-        kv_heads=8,
-        head_size=128,
-        ffn_width=14336,
-        gated_ffn=True,
-        vocabulary=128256,
-        extra_parameters=(2 * 32 + 1) * 4096,  # norms
-    ),
+    _llama("llama-3-8b", layers=32, width=4096, heads=32, kv_heads=8, ffn_width=14336, vocabulary=128256),
     # mistralai/Mistral-7B-v0.1: 7,241,732,096 parameters. Its window of 4096 tokens is not represented.
-    ModelSpec(
-        name="mistral-7b",
-        layers=32,
-        width=4096,
-        heads=32,
-        kv_heads=8,
-        head_size=128,
-        ffn_width=14336,
-        gated_ffn=True,
-        vocabulary=32000,
-        extra_parameters=(2 * 32 + 1) * 4096,  # norms
-    ),
-    # Qwen/Qwen2.5-7B: 7,615,616,512 parameters.
-    ModelSpec(
-        name="qwen2.5-7b",
+    _llama("mistral-7b", layers=32, width=4096, heads=32, kv_heads=8, ffn_width=14336, vocabulary=32000),
+    # Qwen/Qwen2.5-7B: 7,615,616,512 parameters, with biases of query, key and value.
+    _llama(
+        "qwen2.5-7b",
         layers=28,
         width=3584,
         heads=28,
         kv_heads=4,
-        head_size=128,
         ffn_width=18944,
-        gated_ffn=True,
         vocabulary=152064,
-        extra_parameters=(2 * 28 + 1) * 3584 + 28 * (28 + 2 * 4) * 128,  # norms; query, key and value biases
+        extra_per_layer=(28 + 2 * 4) * 128,
     ),
-    # Qwen/Qwen3-8B: 8,190,735,360 parameters.
-    ModelSpec(
-        name="qwen3-8b",
+    # Qwen/Qwen3-8B: 8,190,735,360 parameters, with norms of query and key.
+    _llama(
+        "qwen3-8b",
         layers=36,
         width=4096,
         heads=32,
         kv_heads=8,
-        head_size=128,
         ffn_width=12288,
-        gated_ffn=True,
         vocabulary=151936,
-        extra_parameters=(2 * 36 + 1) * 4096 + 36 * 2 * 128,  # norms; query and key norms
+        extra_per_layer=2 * 128,
     ),
     # openai-community/gpt2: 124,439,808 parameters.
     ModelSpec(

@@ -18,7 +18,7 @@ from headway.traces import Trace, scaled
 _Key: TypeAlias = tuple[str, str, bool]
 """What a resource belongs to: "link", "nic", "medium" or "up", its name, and a direction."""
 
-_WIDE_OPEN = 1e30  # [bytes/s] more than anything asks for
+_WIDE_OPEN = 1e30  # [bytes/s] a capacity that never limits a message
 
 
 def node_graph(nodes: Sequence[str], links: Sequence[Link]) -> "nx.Graph[Any]":
@@ -72,26 +72,26 @@ class Routing:
     @cached_property
     def _resources(self) -> dict[_Key, Resource]:
         """Resources by key."""
-        found: dict[_Key, Resource] = {}
+        resources: dict[_Key, Resource] = {}
         for link in self._links:
             if link.bandwidth is not None:
                 for forward in (True, False):
-                    found["link", link.name, forward] = Resource(f"link {link.name!r}", link.bandwidth)
+                    resources["link", link.name, forward] = Resource(f"link {link.name!r}", link.bandwidth)
         for device in self._devices:
             if device.nic_up is not None:
-                found["nic", device.name, True] = Resource(f"nic_up of {device.name!r}", device.nic_up)
+                resources["nic", device.name, True] = Resource(f"nic_up of {device.name!r}", device.nic_up)
             if device.nic_down is not None:
-                found["nic", device.name, False] = Resource(f"nic_down of {device.name!r}", device.nic_down)
-        for medium in self._media:
-            found["medium", medium.name, True] = _medium_resource(medium)
-        for what, one in [("device", device) for device in self._devices] + [
-            ("link", link) for link in self._links
-        ]:
-            if one.up != ALWAYS_ON:
-                found["up", f"{what} {one.name}", True] = Resource(
-                    f"{what} {one.name!r}", scaled(one.up, _WIDE_OPEN)
+                resources["nic", device.name, False] = Resource(
+                    f"nic_down of {device.name!r}", device.nic_down
                 )
-        return found
+        for medium in self._media:
+            resources["medium", medium.name, True] = _medium_resource(medium)
+        for sort, parts in (("device", self._devices), ("link", self._links)):
+            for part in parts:
+                if part.up != ALWAYS_ON:
+                    name = f"{sort} {part.name!r}"
+                    resources["up", f"{sort} {part.name}", True] = Resource(name, scaled(part.up, _WIDE_OPEN))
+        return resources
 
     @cached_property
     def routes(self) -> tuple[tuple[Route | None, ...], ...]:

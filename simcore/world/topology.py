@@ -1,8 +1,7 @@
 """Network topologies: one function per shape that returns pairs of nodes, and functions that make links of them.
 
-A shape is a list of pairs of names, in an order that depends on nothing but the order of the names. `join` makes links
-of it, called `NAME:A-B`; `cells`, which has links of two kinds, does both at once. A node may be a device or a relay
-wherever nothing else is said.
+A shape is a list of pairs of names, whose order depends only on the order of the names. `join` makes links of the
+pairs, called `NAME:A-B`; `cells`, which has links of two kinds, returns the links. Nodes are devices or relays.
 
     links = join("backbone", ring(["s1", "s2", "s3"]), Wire(bandwidth=Trace.constant(125e6)))
 """
@@ -14,7 +13,6 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from headway.simcore.arrays import FloatArray
 from headway.simcore.world.airtime import Frame
 from headway.simcore.world.link import Link, Medium
 from headway.traces import Trace
@@ -29,14 +27,14 @@ _FRAME = Frame()
 
 @dataclass(frozen=True, kw_only=True)
 class Wire:
-    """What the links of one shape have in common.
+    """Properties of all links of one shape.
 
     Attributes:
-        bandwidth: rate over time [bytes/s], one for all links or by the name of the link; None when only the medium
+        bandwidth: rate over time [bytes/s], one for all links or by the name of the link; None if only the medium
             limits them.
         latency_s: one-way latency of each link, a number, one trace for all links or one by the name of the link.
         overhead_s: fixed time per message and link.
-        medium: name of the medium on which all of them are, if they share one.
+        medium: name of their common medium, if they have one.
     """
 
     bandwidth: Rate | None = None
@@ -59,7 +57,7 @@ class Wire:
 
 
 class Wiring(NamedTuple):
-    """What a network adds to the devices of a cluster.
+    """The relays, links and media that a network adds to the devices of a cluster.
 
     Attributes:
         relays: names of nodes that are not devices.
@@ -109,37 +107,39 @@ def tree(nodes: Sequence[str], branching: int) -> list[Pair]:
 def geometric(nodes: Sequence[str], radius: float, random: np.random.Generator) -> list[Pair]:
     """Nodes at random places of a unit square, joined where they are no farther apart than `radius`.
 
-    Where that leaves parts of the network alone, they are joined by the shortest links that do it: those of the
-    Euclidean minimum spanning tree, which are beyond the radius only between parts. So there are as many pairs beyond
-    the radius as there are parts, less one.
+    The edges of the Euclidean minimum spanning tree are added, so that the network is connected. Such an edge is longer
+    than the radius only between two parts: n parts get n - 1 longer edges.
 
     Args:
         nodes: names; the first is placed first.
         radius: in sides of the square.
-        random: from which the places are drawn.
+        random: generator of the places.
     """
-    distance = _distances(random.random((len(nodes), 2)))
+    from scipy.sparse.csgraph import minimum_spanning_tree  # noqa: PLC0415 (0.15 s of import for one shape)
+
+    places = random.random((len(nodes), 2))
+    distance = np.linalg.norm(places[:, np.newaxis] - places, axis=-1)
     joined = distance <= radius
-    for i, j in _spanning_tree(distance):
-        joined[i, j] = joined[j, i] = True
+    tree = minimum_spanning_tree(distance).tocoo()
+    joined[tree.row, tree.col] = joined[tree.col, tree.row] = True
     return [(nodes[i], nodes[j]) for i, j in np.argwhere(np.triu(joined, 1))]
 
 
 def cells(
     name: str, members: Sequence[Sequence[str]], radio: Wire, backbone: Wire, frame: Frame = _FRAME
 ) -> Wiring:
-    """Wi-Fi cells whose access points hang on one wired switch.
+    """Wi-Fi cells whose access points are wired to one switch.
 
-    Cell k, counted from 1, is a star over the access point `name-k`, and all its links are on the medium `name-k`: one
-    station alone has all of its rate, and what several send or receive at a time they share. Each access point has a
-    link of the kind `backbone` to the switch, which is called `name`.
+    Cell k, counted from 1, is a star over the access point `name-k`, and all its links are on the medium `name-k`, so
+    that concurrent messages share its rate. Each access point has a link of the kind `backbone` to the switch, which is
+    called `name`.
 
     Args:
-        name: of the switch; the names of everything else begin with it.
+        name: of the switch; the names of access points, links and media begin with it.
         members: the nodes of each cell.
-        radio: the links in the cells; its bandwidth is that of the medium, for the name of the medium.
-        backbone: the links of the access points with the switch.
-        frame: of the media, where their airtime is shared.
+        radio: the links in the cells; its bandwidth is the rate of the medium, by the name of the medium.
+        backbone: the links between access points and switch.
+        frame: of the media, if messages share their airtime.
     """
     points = [f"{name}-{number}" for number in range(1, len(members) + 1)]
     links: list[Link] = []
@@ -156,27 +156,3 @@ def _rate(bandwidth: Rate | None, name: str) -> Trace:
     if bandwidth is None:
         raise ValueError(f"{name!r} needs a bandwidth")
     return bandwidth if isinstance(bandwidth, Trace) else bandwidth(name)
-
-
-def _distances(places: FloatArray) -> FloatArray:
-    """Between all places, shape (n, n), from coordinates of shape (n, 2)."""
-    apart = places[:, np.newaxis, :] - places
-    distance: FloatArray = np.sqrt(np.square(apart).sum(axis=-1))
-    return distance
-
-
-def _spanning_tree(distance: FloatArray) -> list[tuple[int, int]]:
-    """The edges of the minimum spanning tree, by Prim's algorithm: the nearest node outside comes next."""
-    near = distance[0].copy() if len(distance) else np.empty(0)
-    parent = np.zeros(len(distance), dtype=np.int64)
-    outside = np.ones(len(distance), dtype=np.bool_)
-    outside[:1] = False
-    edges = []
-    for _ in range(len(distance) - 1):
-        node = int(np.where(outside, near, np.inf).argmin())
-        edges.append((int(parent[node]), node))
-        outside[node] = False
-        closer = distance[node] < near
-        near = np.where(closer, distance[node], near)
-        parent[closer] = node
-    return edges

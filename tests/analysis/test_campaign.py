@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from campaigns import CAMPAIGN, LAB, RUNS, apart, fake, known, make, planned, rows, small, write
+from campaigns import CAMPAIGN, LAB, ONE_SEED, RUNS, apart, fake, known, make, planned, rows, small, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -43,7 +43,7 @@ from headway.analysis.experiments import (
     variants,
 )
 from headway.analysis.experiments.campaign_file import AxesSection, AxisSection, CampaignFile
-from headway.analysis.experiments.identity import code, digest, model_of, policy_digest, run_id
+from headway.analysis.experiments.identity import digest, model_of, policy_digest, run_id
 from headway.analysis.experiments.status import campaign_status, other_models
 from headway.analysis.statistics.metrics import metrics
 from headway.analysis.store import index, parts
@@ -352,8 +352,7 @@ def lab_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
     def forget() -> None:
         for name in [name for name in sys.modules if name.partition(".")[0] == package.name]:
             del sys.modules[name]
-        for cached in (code, identity._foreign_code, identity._fields):
-            cached.cache_clear()
+        identity.forget_code()
 
     def load(text: str) -> Any:
         forget()
@@ -429,7 +428,7 @@ def test_code_of_headway_counts_by_the_version_of_the_model(monkeypatch: pytest.
     """A comment orphans no stored run; figures that change do, and the store can tell."""
     policy = policy_digest(policies.create("resource-aware"))
     name = run_id("world", policy)
-    identity._fields.cache_clear()
+    identity.forget_code()
     monkeypatch.setattr(identity, "code", lambda _: ("another version", "another source"))
     assert run_id("world", policy_digest(policies.create("resource-aware"))) == name
     monkeypatch.setattr(identity, "MODEL_VERSION", MODEL_VERSION + 1)
@@ -486,10 +485,8 @@ def test_many_runs_are_few_files(tmp_path: Path) -> None:
     assert known(store, "runs", "tokens", "devices") == set()
 
 
-def test_the_journal_is_folded_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headway.analysis.store.store._COMMIT_S", 0.0)
-    monkeypatch.setattr("headway.analysis.store.store._FOLD_RUNS", 10)
-    store = Store(tmp_path / "store")
+def test_the_journal_is_folded_by_itself(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store", commit_s=0.0, fold_runs=10)
     with store.writer() as writer:
         for i in range(35):
             writer.add(fake(f"run-{i}"))
@@ -518,7 +515,7 @@ def test_an_index_is_a_dictionary(pairs: list[tuple[str, int]], size: int) -> No
 def test_comparing_a_campaign_with_a_store_takes_few_bytes_per_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headway.analysis.store.view._ROWS", 1000)
+    monkeypatch.setattr("headway.analysis.store.view.BATCH_ROWS", 1000)
     plan = planned(small(tmp_path), tmp_path)
 
     def peak(runs: int) -> int:
@@ -606,11 +603,11 @@ def test_a_full_disk_is_told_and_the_store_stays_valid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At every file that is written, one after the other."""
-    campaign = small(tmp_path, CAMPAIGN.replace("replications: 3", "replications: 1"))
+    campaign = small(tmp_path, ONE_SEED)
     whole = Store(tmp_path / "whole")
     make(campaign, tmp_path, whole)
     for last in (0, 2, 5, 9):
-        store = Store(tmp_path / f"store-{last}")
+        store = Store(tmp_path / f"store-{last}", commit_s=0.0)
         left = [last]
 
         def full(*_: Any, left: list[int] = left) -> None:
@@ -619,7 +616,6 @@ def test_a_full_disk_is_told_and_the_store_stays_valid(
             left[0] -= 1
 
         with monkeypatch.context() as patch:
-            patch.setattr("headway.analysis.store.store._COMMIT_S", 0.0)
             patch.setattr(parts, "sync", full)
             with pytest.raises(InputError, match="No space left on device"):
                 make(campaign, tmp_path, store)
@@ -695,6 +691,7 @@ def test_who_looks_for_a_moment_keeps_no_runner_away(tmp_path: Path) -> None:
         pass
     with (store.folder / "lock").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
+        assert holder_of(store.folder) is None  # nor is it taken for one
         threading.Timer(0.05, file.close).start()
         with store.writer():
             pass

@@ -90,9 +90,8 @@ def test_dask_gives_the_same_also_when_a_worker_is_killed(
         assert_same(again, whole)
 
 
-def test_a_scheduler_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headway.analysis.experiments.executors._PATIENCE_S", 0.2)
-    with pytest.raises(InputError, match="no answer"), dask_workers("tcp://127.0.0.1:9"):
+def test_a_scheduler_that_is_not_there_is_told() -> None:
+    with pytest.raises(InputError, match="no answer"), dask_workers("tcp://127.0.0.1:9", patience_s=0.2):
         pass
-    with pytest.raises(InputError, match="no answer"), dask_workers("nonsense"):
+    with pytest.raises(InputError, match="no answer"), dask_workers("nonsense", patience_s=0.2):
         pass

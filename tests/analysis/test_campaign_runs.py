@@ -19,6 +19,7 @@ import pytest
 from campaigns import (
     CAMPAIGN,
     LAB,
+    ONE_SEED,
     RUNS,
     apart,
     assert_same,
@@ -47,8 +48,6 @@ from headway.analysis.experiments.status import campaign_status, failures_of
 from headway.policies import registry
 from headway.simcore import TABLES, Decision, Observation, load_scenario, simulate
 from headway.traces import InputError, Trace
-
-ONE_SEED = CAMPAIGN.replace("replications: 3", "replications: 1")
 
 
 @pytest.fixture(scope="module")
@@ -132,16 +131,13 @@ def test_an_export_is_what_simulate_gives(tmp_path: Path) -> None:
             for table in set(TABLES) - {"timings"}:
                 found = out[table][out[table]["run"] == name].reset_index(drop=True)
                 pd.testing.assert_frame_equal(found, getattr(direct, table), check_exact=True)
-    export(plan, store, tmp_path / "out")
+    export(plan, store, tmp_path / "out", replace=True)
 
 
-def test_an_export_in_many_piles_is_the_same(
-    tmp_path: Path, whole: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_export_in_many_piles_is_the_same(tmp_path: Path, whole: Store) -> None:
     plan = planned(small(tmp_path), tmp_path)
     assert export(plan, whole, tmp_path / "one") == RUNS
-    monkeypatch.setattr(sys.modules["headway.analysis.experiments.export"], "_PILE", 7)
-    assert export(plan, whole, tmp_path / "many") == RUNS
+    assert export(plan, whole, tmp_path / "many", pile_rows=7) == RUNS
     for path in sorted((tmp_path / "one").glob("*.parquet")):
         pd.testing.assert_frame_equal(pd.read_parquet(path), pd.read_parquet(tmp_path / "many" / path.name))
     assert sorted(p.name for p in (tmp_path / "one").iterdir()) == sorted(
@@ -302,14 +298,11 @@ class Counting(ThreadPoolExecutor):
         return super().submit(make)
 
 
-def test_few_calls_are_under_way_and_small_runs_share_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is small is a matter of time, and these runs are for any machine."""
-    monkeypatch.setattr("headway.analysis.experiments.runner._CALL_S", 1e6)
+def test_few_calls_are_in_progress_and_small_runs_share_one(tmp_path: Path) -> None:
+    """Calls of 1e6 s, so that every run is small on any machine."""
     plan = planned(small(tmp_path), tmp_path)
     with Counting(1) as executor:
-        run(plan, Store(tmp_path / "store"), given_workers(executor, 1))
+        run(plan, Store(tmp_path / "store"), given_workers(executor, 1), call_s=1e6)
     assert executor.most <= 2
     assert executor.calls < RUNS
 
@@ -342,11 +335,10 @@ def test_processes_give_the_same_and_one_that_is_killed_costs_nothing(tmp_path: 
     plan, store = planned(small(tmp_path), tmp_path), Store(tmp_path / "store")
     victims: list[int] = []
     with processes(2) as workers:
-        first = workers.executor
 
         def kill_one(_: object) -> None:
             if not victims:
-                victims.append(next(iter(first._processes)))  # type: ignore[attr-defined]
+                victims.append(workers.executor.submit(os.getpid).result())
                 os.kill(victims[0], signal.SIGKILL)
 
         tally = run(plan, store, workers, progress=kill_one)
@@ -360,10 +352,8 @@ def test_processes_give_the_same_and_one_that_is_killed_costs_nothing(tmp_path: 
 
 def make_slowly(folder: Path) -> None:
     """In a process of its own, in small steps, so that there are many moments to be killed at."""
-    import headway.analysis.store.store as module  # noqa: PLC0415
-
-    module._COMMIT_S, module._FOLD_RUNS = 0.0, 7
-    make(read_campaign(folder / "small.yaml"), folder, Store(folder / "store"))
+    store = Store(folder / "store", commit_s=0.0, fold_runs=7)
+    make(read_campaign(folder / "small.yaml"), folder, store)
 
 
 def kill_and_resume(folder: Path, whole: Store, chance: random.Random) -> int:

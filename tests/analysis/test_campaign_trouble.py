@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 import typer
-from campaigns import CAMPAIGN, assert_same, fake, headway, known, make, planned, rows, small, write
+from campaigns import ONE_SEED, assert_same, fake, headway, known, make, planned, rows, small, write
 
 from headway import policies
+from headway.analysis import experiments
 from headway.analysis.experiments import (
     Campaign,
     Store,
@@ -36,8 +37,6 @@ from headway.policies import registry
 from headway.simcore import Decision, Observation, PolicyChoice, RunOptions
 from headway.simcore.engine.placement.memory import MemoryLedger
 from headway.traces import InputError, Trace
-
-ONE_SEED = CAMPAIGN.replace("replications: 3", "replications: 1")
 
 
 @pytest.fixture(scope="module")
@@ -369,11 +368,9 @@ def test_a_broken_entry_is_told_by_who_puts_it_into_a_part(tmp_path: Path) -> No
     assert list((store.folder / "parts").iterdir()) == []
 
 
-def test_runs_that_fail_are_put_into_parts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_that_fail_are_put_into_parts_too(tmp_path: Path) -> None:
     """A campaign of which every run fails leaves few files, as any."""
-    monkeypatch.setattr("headway.analysis.store.store._COMMIT_S", 0.0)
-    monkeypatch.setattr("headway.analysis.store.store._FOLD_RUNS", 10)
-    store = Store(tmp_path / "store")
+    store = Store(tmp_path / "store", commit_s=0.0, fold_runs=10)
     with store.writer() as writer:
         for i in range(35):
             writer.add(failure(f"run-{i}", "no"))
@@ -438,14 +435,11 @@ class Asking(ThreadPoolExecutor):
 
 def asking(patch: pytest.MonkeyPatch, *signals: signal.Signals) -> None:
     @contextmanager
-    def crew(*_: object) -> Iterator[Workers]:
+    def processes(_: object) -> Iterator[Workers]:
         with Asking(list(signals)) as executor:
             yield given_workers(executor, 1)
 
-    def crews(*_: object) -> AbstractContextManager[Workers]:
-        return crew()
-
-    patch.setattr(sys.modules["headway.analysis.commands.sweep.run"], "_crew", crews)
+    patch.setattr(experiments, "processes", processes)
 
 
 @pytest.mark.usefixtures("heard")
@@ -466,7 +460,7 @@ def test_who_is_asked_once_ends_in_order_and_twice_at_once(
     code, told = headway("run", path, "--store", store)
     assert code == 130
     if terminal == "there":
-        assert "finishing the runs under way" in told
+        assert "finishing the runs in progress" in told
         assert f"to go on: headway sweep resume {path} --store {store}" in told
         asking(monkeypatch, number, number)
         code, told = headway("run", path, "--store", store)

@@ -125,12 +125,26 @@ def test_two_runs_of_one_scenario_give_the_same_bytes_but_for_wall_clock_times(t
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
 
-def test_a_second_run_replaces_the_results_of_the_first(tmp_path: Path) -> None:
+def test_a_run_replaces_the_results_of_another_only_if_forced(tmp_path: Path) -> None:
     path = scenario(tmp_path)
-    headway(tmp_path, "run", path, "--policy", "static")
-    assert headway(tmp_path, "run", path, "--policy", "greedy").exit_code == 0
-    assert list(load_result(tmp_path / "results" / "lab").runs["run"]) == ["greedy"]
-    assert hidden_and_shown(tmp_path / "results") == {"lab"}
+
+    def run(policy: str, *options: str) -> str:
+        done = headway(tmp_path, "run", path, "--policy", policy, *options)
+        return done.stdout.splitlines()[-1] if done.exit_code == 0 else done.stderr
+
+    def runs(name: str) -> list[str]:
+        return list(load_result(tmp_path / "results" / name).runs["run"])
+
+    assert run("static") == "Results: results/lab"
+    assert run("greedy") == "Results: results/lab-2"
+    assert run("greedy", "--out", "results/lab").startswith(
+        "headway: results/lab: got a folder with results;"
+    )
+    assert (runs("lab"), runs("lab-2")) == (["static"], ["greedy"])
+    assert run("greedy", "--force") == "Results: results/lab (replaced)"
+    assert run("single", "--out", "results/lab-2", "--force") == "Results: results/lab-2 (replaced)"
+    assert (runs("lab"), runs("lab-2")) == (["greedy"], ["single"])
+    assert hidden_and_shown(tmp_path / "results") == {"lab", "lab-2"}
 
 
 def test_a_run_that_ends_early_is_a_result_and_is_explained(tmp_path: Path) -> None:
@@ -231,7 +245,8 @@ def test_ctrl_c_ends_a_run_with_130_and_leaves_what_was_there(
     assert headway(tmp_path, "run", path, "--out", "out").exit_code == 0
     before = (tmp_path / "out" / "tokens.parquet").read_bytes()
     scenario(tmp_path, output=1_000_000)
-    done = interrupted(tmp_path_factory.mktemp("site"), tmp_path, "run", str(path), "--out", "out")
+    command = ("run", str(path), "--out", "out", "--force")
+    done = interrupted(tmp_path_factory.mktemp("site"), tmp_path, *command)
     assert done == (130, "", "headway: interrupted\n")
     assert hidden_and_shown(tmp_path) == {"lab.yaml", "out"}
     assert (tmp_path / "out" / "tokens.parquet").read_bytes() == before

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
-from campaigns import CAMPAIGN, assert_same, fake, headway, make, rows, small, write
+from campaigns import ONE_SEED, assert_same, fake, headway, make, rows, small, write
 from fuzzing import attempt, invoke
 
 from headway import policies
@@ -20,7 +20,6 @@ from headway.analysis.store.verify import damages, repair
 from headway.simcore import TABLES, load_result, load_scenario, simulate
 from headway.traces import InputError
 
-ONE_SEED = CAMPAIGN.replace("replications: 3", "replications: 1")
 FLIPS = 300
 STORED_NAMES = ("runs", "tokens", "failures", "kept")
 
@@ -156,7 +155,7 @@ def test_a_store_is_repaired_only_while_nobody_is_at_work(store: Store) -> None:
         repair(store)
 
 
-@pytest.mark.parametrize(("step", "left"), [("write_tables", 2), ("show", 1)])
+@pytest.mark.parametrize(("step", "left"), [("write_tables", 2), ("publish", 1)])
 def test_a_repair_that_is_cut_short_doubles_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch, step: str, left: int
 ) -> None:

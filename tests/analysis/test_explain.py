@@ -3,6 +3,8 @@
 import contextlib
 import json
 import math
+import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -143,12 +145,12 @@ def told(replay: Replay, request: int, token: int) -> str:
 def test_messages_that_share_a_cell_say_with_whom() -> None:
     """Input goes to both boards at once: each gets half of 10 bytes/s."""
     text = told(rerun(world(), Scripted(HEADS_AWAY), "run"), 0, 1)
-    assert "got 50% of what it would have had alone" in text
-    assert "beside desk → b2" in text or "beside desk → b1" in text
+    assert "got 50% of the rate without other messages" in text
+    assert "shared with desk → b2" in text or "shared with desk → b1" in text
     alone = told(rerun(world(), Scripted(ONE_AWAY), "run"), 0, 1)
-    assert "beside" not in alone
+    assert "shared with" not in alone
     dedicated = told(rerun(world(sharing="dedicated"), Scripted(HEADS_AWAY), "run"), 0, 1)
-    assert "beside" not in dedicated
+    assert "shared with" not in dedicated
 
 
 def test_a_link_that_offers_less_than_usual_says_so() -> None:
@@ -157,13 +159,13 @@ def test_a_link_that_offers_less_than_usual_says_so() -> None:
     dip = Trace([0.0, slow_from], [10.0, 1.0])
     text = told(rerun(world(dip), Scripted(ONE_AWAY), "run"), 0, 3)
     assert "medium 'wifi' offered 8.00 bit/s (" in text
-    assert "the most came from messages" in text
+    assert "The largest increase over the median is in messages" in text
 
 
 def test_an_outage_on_the_way_is_told() -> None:
     plain = rerun(world(), Scripted(ONE_AWAY), "run").result.tokens
     gap = Trace([0.0, float(plain.start_s[3]) + 0.1, float(plain.start_s[3]) + 5.1], [10.0, 0.0, 10.0])
-    assert "stood still for 5.00 s" in told(rerun(world(gap), Scripted(ONE_AWAY), "run"), 0, 3)
+    assert "rate 0 for 5.00 s" in told(rerun(world(gap), Scripted(ONE_AWAY), "run"), 0, 3)
 
 
 def test_a_busy_device_is_told() -> None:
@@ -178,7 +180,7 @@ def test_a_request_behind_another_says_behind_which() -> None:
     twice = world(requests=(Request(prompt=2, output=2), Request(prompt=2, output=1)))
     text = told(rerun(twice, Scripted(ONE_AWAY), "run"), 1, 0)
     assert "behind request 0" in text
-    assert "It is the first" in text
+    assert "It is the first token of its request" in text
 
 
 def test_moves_and_devices_that_were_down_are_named() -> None:
@@ -190,7 +192,7 @@ def test_moves_and_devices_that_were_down_are_named() -> None:
     gone = replace(scenario.cluster.devices[1], up=down)
     devices = (scenario.cluster.devices[0], gone, scenario.cluster.devices[2])
     failing = replace(scenario, cluster=replace(scenario.cluster, devices=devices))
-    assert "b1 went down or was waited for" in told(rerun(failing, Scripted(ONE_AWAY), "run"), 0, 2)
+    assert "outage of b1" in told(rerun(failing, Scripted(ONE_AWAY), "run"), 0, 2)
 
 
 def test_swapped_bytes_and_charged_decisions_are_told() -> None:
@@ -198,8 +200,8 @@ def test_swapped_bytes_and_charged_decisions_are_told() -> None:
     full = tuple(replace(device, memory_bytes=10.0) for device in scenario.cluster.devices)
     swapping = replace(scenario, cluster=replace(scenario.cluster, devices=full))
     text = told(rerun(swapping, Scripted(ONE_AWAY), "run"), 0, 1)
-    assert "swapped bytes came from disk" in text
-    assert "charged to simulated time" in text
+    assert "swapped bytes read from disk" in text
+    assert "in simulated time" in text
 
 
 def test_the_slowest_come_first() -> None:
@@ -273,7 +275,7 @@ def test_a_run_that_comes_out_differently_is_refused(tmp_path: Path) -> None:
     (tmp_path / "there" / "rates.csv").write_text("time [s],rate [Mbit/s]\n0,10\n1,5\n")
     done = headway(tmp_path, "explain", "out", "--policy", "in-turn")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "another result when the run" in done.stderr
+    assert "a different result when the run" in done.stderr
     assert str(Path("there/lab.yaml")) in done.stderr
     (tmp_path / "there" / "rates.csv").unlink()
     done = headway(tmp_path, "explain", "out")
@@ -291,7 +293,7 @@ def test_a_run_that_comes_out_differently_is_refused(tmp_path: Path) -> None:
             ["explain", "out", "--token", "1", "--slowest", "2"],
             "--slowest: got this option together with --token",
         ),
-        (["explain", "out", "--seed", "1"], "--seed: got this option with a folder of results"),
+        (["explain", "out", "--seed", "1"], "--seed: got this option with a folder of `headway run`"),
         (["explain", "nowhere"], "RUN: got 'nowhere'; expected a folder of results"),
         (["timeline", "out", "--tokens", "5-1"], "--tokens: got '5-1'"),
         (["timeline", "out", "--tokens", "all"], "--tokens: got 'all'"),
@@ -323,7 +325,7 @@ def test_decisions_that_took_real_time_cannot_be_repeated(tmp_path: Path) -> Non
     assert headway(tmp_path, "run", path, "--out", "out").exit_code == 0
     done = headway(tmp_path, "explain", "out")
     assert done.exit_code == 2
-    assert "decision_time: measured, which no run can repeat" in done.stderr
+    assert "decision_time: measured, which cannot be repeated" in done.stderr
 
 
 # Runs of a campaign
@@ -371,18 +373,19 @@ def test_a_run_of_a_campaign_that_comes_out_differently_is_refused(tmp_path: Pat
     in_turn = runs.loc[runs["policy"] == "round-robin", "run"].iloc[0]
     done = headway(tmp_path, "explain", "store", "--run", in_turn)
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert "is repeated; expected the files that there/lab.yaml read then" in done.stderr
+    assert "is repeated; expected the original input files of there/lab.yaml" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["store"], "--run: got no name of a run; expected the name of one run, such as "),
-        (["store", "--run", "none"], "'none', the beginning of no run names"),
-        (["store", "--run", ""], "'', the beginning of 8 run names"),
+        (["store"], "--run: got no run name; expected the name of one run, such as "),
+        (["store", "--run", "none"], "'none', a prefix of no run names"),
+        (["store", "--run", ""], "'', a prefix of 8 run names"),
         (["store", "--policy", "greedy"], "--policy: got this option with a campaign store"),
         (["store", "--seed", "1"], "--seed: got this option with"),
-        (["out", "--run", "1"], "--run: got this option with out"),
+        (["out", "--run", "1"], "--run: got this option with a folder of `headway run`; expected --policy"),
+        (["there/lab.yaml", "--variant", "a"], "--variant: got this option with a scenario"),
     ],
 )
 def test_mistakes_with_a_store_are_told(arguments: list[str], told: str, tmp_path: Path) -> None:
@@ -390,3 +393,107 @@ def test_mistakes_with_a_store_are_told(arguments: list[str], told: str, tmp_pat
     done = headway(tmp_path, "explain", *arguments)
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert told in done.stderr
+
+
+# Runs of a what-if, and of the export of a campaign
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a what-if of two variants, two policies and two seeds."""
+    folder = tmp_path_factory.mktemp("asked")
+    lab(folder)
+    random = SCENARIO.replace(
+        "{file: rates.csv}", "{walk_mean: 20 Mbit/s, sigma: 0.5, step: 1 ms, duration: 1 s}"
+    )
+    (folder / "there" / "lab.yaml").write_text(random)
+    variant = "slow: links.cable.bandwidth*0.25"
+    done = headway(
+        folder,
+        "whatif",
+        "there/lab.yaml",
+        "--variant",
+        variant,
+        "--replications",
+        2,
+        "--workers",
+        1,
+        "--out",
+        "asked",
+    )
+    assert (done.exit_code, done.stderr) == (0, "")
+    return folder / "asked"
+
+
+def test_any_run_of_a_whatif_is_explained(asked: Path, tmp_path: Path) -> None:
+    """The explanation is that of the changed scenario with the seed of the run."""
+    shutil.copytree(asked, tmp_path / "moved")
+    for variant, changes in (("base", []), ("slow", ["links.cable.bandwidth*0.25"])):
+        for seed in (3, 4):
+            scenario = load_scenario(asked.parent / "there" / "lab.yaml", seed=seed, changes=changes)
+            tokens = simulate(scenario, policies.create("round-robin")).tokens
+            wanted = ("--policy", "in-turn", "--variant", variant, "--seed", seed)
+            done = headway(tmp_path, "explain", "moved", *wanted, "--token", 3)
+            assert (done.exit_code, done.stderr) == (0, "")
+            assert done.stdout.startswith(f"Run: policy in-turn, variant {variant}, seed {seed}\n")
+            assert f"Token 3 of request 0 took {seconds(tokens['latency_s'][3])}" in done.stdout
+    done = headway(tmp_path, "timeline", "moved", "--variant", "slow", "--tokens", 1)
+    assert done.stdout.startswith("Run: policy resource-aware, variant slow, seed 3\nTimeline: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["--variant", "slaw"],
+            "asked: --variant: got 'slaw'; expected one of base, slow (did you mean 'slow'?)",
+        ),
+        (["--policy", "greedy"], "asked: --policy: got 'greedy'; expected one of resource-aware, in-turn"),
+        (["--variant", "slow", "--seed", 9], "asked: --seed: got 9; expected one of 3, 4"),
+        (["--run", "none"], "asked: --run: got 'none'; expected one of "),
+    ],
+)
+def test_mistakes_with_a_whatif_are_told(arguments: list[object], told: str, asked: Path) -> None:
+    done = headway(asked.parent, "explain", "asked", *arguments)
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert told in done.stderr
+
+
+def test_the_command_in_the_report_on_a_whatif_explains_its_slowest_run(asked: Path) -> None:
+    done = headway(asked.parent, "report", "asked")
+    assert (done.exit_code, done.stderr) == (0, "")
+    page = (asked.parent / "asked.html").read_text()
+    assert "<title>asked" in page
+    assert "headway whatif study.yaml" in page
+    commands = re.findall(r"headway explain \w+ --run (\w+)", page)
+    assert len(commands) == 2
+    for run_ in commands:
+        done = headway(asked.parent, "explain", "asked", "--run", run_)
+        assert (done.exit_code, done.stdout.startswith("Run: policy ")) == (0, True)
+
+
+def test_the_study_in_a_whatif_folder_asks_the_same_again(asked: Path, tmp_path: Path) -> None:
+    done = headway(asked, "whatif", "study.yaml", "--workers", 1, "--out", tmp_path / "again")
+    assert (done.exit_code, done.stderr) == (0, "")
+    for name in ("runs", "tokens", "levels", "differences"):
+        assert (asked / f"{name}.parquet").read_bytes() == (
+            tmp_path / "again" / f"{name}.parquet"
+        ).read_bytes()
+
+
+def test_a_run_of_an_export_is_explained(tmp_path: Path) -> None:
+    runs = stored(tmp_path)
+    (tmp_path / "there" / "lab-runs.yaml").write_text(CAMPAIGN)
+    done = headway(
+        tmp_path, "sweep", "export", "there/lab-runs.yaml", "--store", "store", "--out", "exported"
+    )
+    assert (done.exit_code, done.stderr) == (0, "")
+    run_ = runs["run"].iloc[-1]
+    title, _, of_export = headway(tmp_path, "explain", "exported", "--run", run_).stdout.partition("\n\n")
+    assert title.startswith("Run: policy ")
+    assert of_export == headway(tmp_path, "explain", "store", "--run", run_).stdout
+    (tmp_path / "exported" / "tokens.parquet").unlink()
+    (tmp_path / "exported" / "manifest.json").unlink()
+    done = headway(tmp_path, "explain", "exported", "--run", run_)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "exported: got results without the table `tokens`" in done.stderr

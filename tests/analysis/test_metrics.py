@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.analysis.statistics.metrics import metrics, peak_memory
+from headway.analysis.statistics.metrics import metrics, peak_memory, shown_metrics
 from headway.simcore import TABLES, Result
 
 
@@ -151,3 +151,29 @@ def test_times_scale_and_rates_scale_inversely_when_the_clock_runs_slower(
         <= one["tpot_p99_s"]
         <= max(latencies[1:])
     )
+
+
+def test_percentiles_over_requests_of_a_hand_computed_run() -> None:
+    """TTFT of 2, 5 and 9 s; two requests finish, 2.6 and 6.4 s after they arrived."""
+    rows = [(0, 1.0, 3.0, 3.6), (1, 2.0, 7.0, 8.4), (2, 2.5, 11.5, math.nan)]
+    requests = [
+        {"run": "a", "request": i, "arrival_s": arrival, "first_token_s": first, "finish_s": finish}
+        for i, arrival, first, finish in rows
+    ]
+    row = metrics(made(runs=[{"run": "a", "status": "stalled"}], requests=requests)).iloc[0]
+    assert row["ttft_s"] == pytest.approx(16 / 3)
+    assert row["ttft_p50_s"] == pytest.approx(5.0)
+    assert row["ttft_p95_s"] == pytest.approx(5.0 + 0.9 * 4.0)
+    assert row["ttft_p99_s"] == pytest.approx(5.0 + 0.98 * 4.0)
+    assert row["e2e_p50_s"] == pytest.approx(4.5)
+    assert row["e2e_p95_s"] == pytest.approx(2.6 + 0.95 * 3.8)
+    assert row["e2e_p99_s"] == pytest.approx(2.6 + 0.99 * 3.8)
+
+
+def test_one_request_is_shown_without_percentiles_over_requests() -> None:
+    one = metrics(two_requests())
+    assert "ttft_p95_s" in [metric.column for metric in shown_metrics(one)]
+    alone = one.assign(ttft_p50_s=one["ttft_s"], ttft_p95_s=one["ttft_s"], ttft_p99_s=one["ttft_s"])
+    assert not {"ttft_p50_s", "e2e_p50_s"} & {metric.column for metric in shown_metrics(alone)}
+    stored = one[["run", "ttft_s", "tpot_p50_s"]]
+    assert "ttft_s" in [metric.column for metric in shown_metrics(stored)]

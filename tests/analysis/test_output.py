@@ -25,15 +25,16 @@ def empty_result() -> Result:
     return Result(**{name: schema.empty_table().to_pandas() for name, schema in TABLES.items()})
 
 
-def save(target: Path, text: str = "") -> None:
-    with results_folder(target) as folder, writing(target):
-        scenario = load_scenario(shipped_scenario("home-cluster"))
-        write_results(folder, empty_result(), dataclasses.replace(scenario, text=text))
+def save(target: Path, text: str = "", *, replace: bool = False, numbered: bool = False) -> str:
+    scenario = load_scenario(shipped_scenario("home-cluster"))
+    with results_folder(target, replace=replace, numbered=numbered) as new, writing(target):
+        write_results(new.path, empty_result(), dataclasses.replace(scenario, text=text))
+    return str(new)
 
 
 def begin_and_fail(target: Path, failure: type[BaseException]) -> None:
-    with results_folder(target) as folder:
-        (folder / "scenario.yaml").write_text("new")
+    with results_folder(target, replace=True) as new:
+        (new.path / "scenario.yaml").write_text("new")
         raise failure
 
 
@@ -82,8 +83,8 @@ def test_the_folder_has_the_permissions_of_any_new_folder(tmp_path: Path) -> Non
 
 
 def test_nothing_is_at_the_target_before_the_block_has_ended(tmp_path: Path) -> None:
-    with results_folder(tmp_path / "out") as folder:
-        (folder / "runs.parquet").touch()
+    with results_folder(tmp_path / "out") as new:
+        (new.path / "runs.parquet").touch()
         assert not (tmp_path / "out").exists()
     assert below(tmp_path / "out") == ["runs.parquet"]
 
@@ -108,10 +109,39 @@ def test_older_results_survive_a_failure_unchanged(tmp_path: Path, failure: type
 
 def test_older_results_are_replaced_as_a_whole(tmp_path: Path) -> None:
     save(tmp_path / "out", "old")
-    with results_folder(tmp_path / "out") as folder:
+    with results_folder(tmp_path / "out", replace=True) as new:
         assert (tmp_path / "out" / "scenario.yaml").read_text() == "old"
-        (folder / "runs.parquet").touch()
+        (new.path / "runs.parquet").touch()
     assert below(tmp_path) == ["out", "out/runs.parquet"]
+    assert str(new) == f"{tmp_path / 'out'} (replaced)"
+
+
+def test_older_results_are_not_replaced_unless_that_is_asked_for(tmp_path: Path) -> None:
+    save(tmp_path / "out", "old")
+    before = contents(tmp_path)
+    with pytest.raises(
+        InputError,
+        match=r"got a folder with results; expected .* --force",
+    ):
+        save(tmp_path / "out", "new")
+    assert contents(tmp_path) == before
+
+
+def test_numbered_results_go_to_the_first_folder_that_is_not_in_use(tmp_path: Path) -> None:
+    (tmp_path / "out-3").write_text("a file of the user")
+    (tmp_path / "out-4").mkdir()
+    written = [save(tmp_path / "out", str(number), numbered=True) for number in range(4)]
+    names = ["out", "out-2", "out-4", "out-5"]
+    assert written == [str(tmp_path / name) for name in names]
+    assert [(tmp_path / name / "scenario.yaml").read_text() for name in names] == ["0", "1", "2", "3"]
+
+
+def test_numbered_results_of_two_runs_at_the_same_time_are_both_kept(tmp_path: Path) -> None:
+    with results_folder(tmp_path / "out", numbered=True) as new:
+        save(tmp_path / "out", "the faster run", numbered=True)
+        (new.path / "runs.parquet").touch()
+    assert str(new) == str(tmp_path / "out-2")
+    assert (tmp_path / "out" / "scenario.yaml").read_text() == "the faster run"
 
 
 def test_older_results_come_back_when_the_new_ones_cannot_take_their_place(
@@ -129,7 +159,7 @@ def test_older_results_come_back_when_the_new_ones_cannot_take_their_place(
 
     monkeypatch.setattr(Path, "rename", refuse_new)
     with pytest.raises(InputError, match=os.strerror(errno.EIO)):
-        save(tmp_path / "out", "new")
+        save(tmp_path / "out", "new", replace=True)
     assert (tmp_path / "out" / "scenario.yaml").read_text() == "old"
     assert os.listdir(tmp_path) == ["out"]
 
@@ -153,7 +183,7 @@ def test_there_is_always_a_whole_folder_at_the_target(
         return target
 
     monkeypatch.setattr(Path, "rename", checked)
-    save(tmp_path / "out", "new")
+    save(tmp_path / "out", "new", replace=True)
     assert (tmp_path / "out" / "scenario.yaml").read_text() == "new"
     assert os.listdir(tmp_path) == ["out"]
 
@@ -163,9 +193,9 @@ import os, sys, signal
 from pathlib import Path
 from headway.analysis.files.atomic import scratch
 from headway.analysis.files.results_folder import results_folder
-with scratch("headway-test-") as temporary, results_folder(Path(sys.argv[1])) as folder:
+with scratch("headway-test-") as temporary, results_folder(Path(sys.argv[1]), replace=True) as new:
     (temporary / "trace").touch()
-    (folder / "runs.parquet").touch()
+    (new.path / "runs.parquet").touch()
     if sys.argv[2] == "wait":
         print("ready", flush=True)
         sys.stdin.read()
@@ -186,7 +216,7 @@ def test_what_a_killed_process_left_goes_with_the_next_write_and_not_what_a_livi
     monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.setattr("tempfile.tempdir", None)
     with begun(tmp_path / "out", "die") as process:
-        process.wait(60)
+        process.wait()
     assert len(os.listdir(tmp_path)) == 2
     assert len(os.listdir(temporary)) == 1
     (tmp_path / ".out.kept.partial").mkdir()
@@ -203,7 +233,7 @@ def test_what_a_killed_process_left_goes_with_the_next_write_and_not_what_a_livi
         process.kill()
     with scratch("headway-test-"):
         assert len(os.listdir(temporary)) == 1
-    save(tmp_path / "out", "again")
+    save(tmp_path / "out", "again", replace=True)
     assert set(os.listdir(tmp_path)) == kept
 
 
@@ -225,16 +255,26 @@ def test_an_empty_folder_is_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [["thesis.tex"], ["runs.parquet", "notes.md"], ["tokens.parquet"], ["runs.parquet", ".git"]]
+    "names",
+    [
+        ["thesis.tex"],
+        ["runs.parquet", "notes.md"],
+        ["tokens.parquet"],
+        ["runs.parquet", ".git"],
+        ["export", "export/notes.md", "runs.parquet"],
+    ],
 )
 def test_a_folder_with_anything_that_headway_did_not_write_is_refused_at_once(
     tmp_path: Path, names: list[str]
 ) -> None:
     (tmp_path / "out").mkdir()
     for name in names:
-        (tmp_path / "out" / name).write_text("mine")
+        if name == "export":
+            (tmp_path / "out" / name).mkdir()
+        else:
+            (tmp_path / "out" / name).write_text("mine")
     with pytest.raises(InputError, match="headway did not write"):
-        save(tmp_path / "out")
+        save(tmp_path / "out", replace=True)
     assert below(tmp_path) == sorted(["out", *(f"out/{name}" for name in names)])
 
 
@@ -323,7 +363,7 @@ def test_no_label_in_a_csv_file_is_a_formula_and_numbers_stay(tmp_path: Path) ->
     labels = ["=1+2", "+a", "-b", "@c", "\td", "slow=1", "'f"]
     frame = pd.DataFrame({"variant": labels, "mean": [-1.5, 2.0, -0.0, 1e-9, 1.0, 1.0, np.nan]})
     frame["policy"] = frame["variant"].astype("category")
-    write_findings(tmp_path, {"levels": frame}, {}, "")
+    write_findings(tmp_path, {"levels": frame}, {}, {})
     read = pd.read_csv(tmp_path / "levels.csv")
     expected = ["'=1+2", "'+a", "'-b", "'@c", "'\td", "slow=1", "'f"]
     assert list(read["variant"]) == list(read["policy"]) == expected

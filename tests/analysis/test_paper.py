@@ -16,7 +16,7 @@ from headway import analysis, policies
 from headway.analysis.cli import app
 from headway.analysis.paper import cells, experiments, page, tables
 from headway.analysis.paper.experiments import POLICIES, Scale, cases
-from headway.analysis.paper.optimality_gap import JudgedPolicy
+from headway.analysis.paper.optimality_gap import ComparedPolicy
 from headway.analysis.paper.placements import SlowestDevice
 from headway.analysis.paper.runs import Case, Tables, run_all
 from headway.analysis.paper.worlds import (
@@ -96,24 +96,28 @@ def test_a_device_is_never_taken_whole(loads: dict[str, float]) -> None:
 
 @given(st.integers(0, 1000), st.sampled_from(["resource-aware", "greedy", "random", "exact"]))
 @settings(max_examples=15)
-def test_in_a_steady_world_what_happens_is_what_was_judged(seed: int, policy: str) -> None:
+def test_in_a_steady_world_what_happens_is_what_was_predicted(seed: int, policy: str) -> None:
     """Without load from others prediction and event simulation agree, and no decision beats the optimum."""
     scenario = draw(World(devices=4, shape="paper-8x512", tokens=4, load=0.0, memory_load=0.0), seed)
-    witness = JudgedPolicy(policies.create(policy))
+    witness = ComparedPolicy(policies.create(policy))
     result = simulate(scenario, witness)
-    predicted = [judged.predicted_s for judged in witness.judgements]
+    predicted = [comparison.predicted_s for comparison in witness.comparisons]
     np.testing.assert_allclose(result.tokens["latency_s"], predicted, rtol=1e-9)
-    assert all(judged.predicted_s >= judged.optimum_s * (1 - 1e-9) for judged in witness.judgements)
+    assert all(
+        comparison.predicted_s >= comparison.optimum_s * (1 - 1e-9) for comparison in witness.comparisons
+    )
     if policy == "exact":
-        np.testing.assert_allclose(predicted, [judged.optimum_s for judged in witness.judgements], rtol=1e-9)
+        np.testing.assert_allclose(
+            predicted, [comparison.optimum_s for comparison in witness.comparisons], rtol=1e-9
+        )
 
 
-def test_a_witness_changes_nothing_and_judges_as_often_as_asked() -> None:
+def test_a_compared_policy_decides_as_before_and_compares_every_nth_decision() -> None:
     scenario = draw(World(devices=3, shape="paper-8x512", tokens=7), 4)
-    witness = JudgedPolicy(policies.create("resource-aware"), every=3)
+    witness = ComparedPolicy(policies.create("resource-aware"), every=3)
     watched, alone = simulate(scenario, witness), simulate(scenario, policies.create("resource-aware"))
     pd.testing.assert_frame_equal(watched.tokens, alone.tokens)
-    assert [judged.token for judged in witness.judgements] == [0, 3, 6]
+    assert [comparison.token for comparison in witness.comparisons] == [0, 3, 6]
     assert len(witness.wall_s) == 7
 
 
@@ -188,7 +192,7 @@ def test_the_optimum_is_no_further_from_the_optimum_than_nothing(tiny: dict[str,
     gaps = tables.decision_gaps(tiny["small"].decisions)
     assert gaps["gap"].min() >= -1e-9
     assert gaps["gap"][gaps["policy"] == "exact"].abs().max() <= 1e-9
-    assert (gaps["judged"] == gaps["all"]).all()
+    assert (gaps["compared"] == gaps["all"]).all()
 
 
 def test_runs_that_ended_are_counted_and_never_averaged() -> None:
@@ -239,7 +243,7 @@ def test_decisions_that_do_not_fit_are_in_no_gap() -> None:
     )
     (row,) = tables.decision_gaps(decisions).to_dict("records")
     assert row["gap"] == pytest.approx(0.2)
-    assert (row["judged"], row["all"]) == (1, 3)
+    assert (row["compared"], row["all"]) == (1, 3)
 
 
 def test_scarce_memory_ends_layer_wise_runs_and_is_shown(tiny: dict[str, Tables]) -> None:
@@ -292,6 +296,23 @@ def test_the_command_runs_an_experiment(tmp_path: Path, monkeypatch: pytest.Monk
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"mine.txt", "small-runs.parquet", "small-decisions.md", "paper-small-gap.svg"} <= names
     assert not any(name.startswith("medium") for name in names)
+    code, printed = headway("paper", "small", "--quick", "--workers", 1, "--out", tmp_path / "out")
+    assert (code, "got a folder with results" in printed) == (2, True)
+
+
+def test_results_of_the_same_experiment_are_replaced_only_on_demand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    default = Path("results/paper")
+    for chosen, number in (("small", ""), ("medium", ""), ("all", "-2")):
+        folder, replaced = page.choose_folder(None, experiments.chosen(chosen), replace=False)
+        assert (folder, replaced) == (Path(f"results/paper{number}"), False)
+        default.mkdir(parents=True, exist_ok=True)
+        (default / f"{chosen}-runs.parquet").touch()
+    assert page.choose_folder(None, ["small"], replace=True) == (default, True)
+    with pytest.raises(InputError, match="a folder with results"):
+        page.choose_folder(default, ["medium"], replace=False)
 
 
 @pytest.mark.parametrize(

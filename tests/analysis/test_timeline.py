@@ -135,9 +135,7 @@ def test_tracks_have_names_and_slices_those_of_blocks() -> None:
     replay = rerun(world(), Scripted(HEADS_AWAY, ONE_AWAY), "run")
     events = whole(replay)["traceEvents"]
     tracks = by_track(events)
-    assert {"1 tokens", "1 decisions", "1 migrations", "1 standstills", "2 b1", "2 b2", "2 desk"} <= set(
-        tracks
-    )
+    assert {"1 tokens", "1 decisions", "1 migrations", "1 pauses", "2 b1", "2 b2", "2 desk"} <= set(tracks)
     assert {"3 to-b1: desk → b1", "3 to-b2: desk → b2"} <= set(tracks)
     assert {"L0.head0", "L1.head0", "L0.head0-1"} <= {one["name"] for one in tracks["2 b1"]}
     assert {"L0.head1", "L1.head1"} == {one["name"] for one in tracks["2 b2"]}

@@ -16,13 +16,16 @@ from matplotlib.figure import Figure
 from typer.testing import CliRunner, Result
 
 from headway.analysis.cli import app
-from headway.analysis.statistics import bootstrap, without_rounding
-from headway.analysis.statistics.metrics import metrics
+from headway.analysis.statistics import compare
+from headway.analysis.statistics.metrics import METRICS, metrics, shown_metrics
 from headway.analysis.whatif import Findings, Study, sweep, what_if
-from headway.analysis.whatif.differences import METRICS, differences, levels
+from headway.analysis.whatif.differences import differences, levels
 from headway.analysis.whatif.figures import cdf_figure, sweep_figure
+from headway.analysis.whatif.study import read_study, study_text
 from headway.policies import create
 from headway.simcore import load_scenario, shipped_scenario, simulate
+from headway.simcore.files.overrides.changes import parse_change, parse_settings
+from headway.simcore.files.yaml_document import read_document
 from headway.traces import InputError
 
 RANDOM = """\
@@ -47,6 +50,7 @@ FIXED = RANDOM.replace("{walk_mean: 20 Mbit/s, sigma: 0.5, step: 20 ms, duration
 TIGHT = [f"devices.{name}.memory=201 kB" for name in ("desk", "shelf", "attic")]
 """A device then holds the model alone for a few tokens."""
 
+HALF = (parse_change("links.wifi.bandwidth*0.5", "here"),)
 SLOW = {"slow": ["links.wifi.bandwidth*0.5"]}
 
 
@@ -87,8 +91,8 @@ def test_runs_are_those_of_simulate(lab: Path) -> None:
         result = simulate(world, create(row["policy"]))
         assert result.runs["changes"][0] == row["changes"] == "; ".join(changes)
         by_hand = metrics(result).iloc[0]
-        for metric in METRICS:
-            assert row[metric.column] == by_hand[metric.column]
+        for column in METRICS:
+            assert row[column] == by_hand[column]
 
 
 def test_tokens_are_those_that_followed_another(lab: Path) -> None:
@@ -101,7 +105,7 @@ def test_tokens_are_those_that_followed_another(lab: Path) -> None:
 
 def test_a_variant_that_changes_nothing_differs_by_nothing(lab: Path) -> None:
     found = what_if(lab, {"same": ["devices.desk.compute*1"]}, replications=3).differences
-    assert (found["difference"] == 0.0).all()
+    assert (found["change"] == 0.0).all()
     assert (found[["low", "high"]] == 0.0).all(axis=None)
     assert set(found["verdict"]) == {"same"}
 
@@ -150,9 +154,10 @@ def test_without_variants_policies_are_compared_with_the_first(lab: Path) -> Non
     found = what_if(lab, policies=["round-robin", "greedy", "static"], replications=2)
     assert list(found.differences["policy"].unique()) == ["greedy", "static"]
     assert set(found.differences["against"]) == {"round-robin"}
-    runs = found.runs.set_index(["policy", "seed"])["ttft_s"]
-    row = found.differences.query("policy == 'greedy' and metric == 'ttft_s'").iloc[0]
-    assert row["difference"] == pytest.approx((runs["greedy"] - runs["round-robin"]).mean(), rel=1e-12)
+    runs = found.runs.set_index(["policy", "seed"])["tpot_p50_s"]
+    row = found.differences.query("policy == 'greedy' and metric == 'tpot_p50_s'").iloc[0]
+    ratios = np.log(runs["greedy"] / runs["round-robin"])
+    assert row["change"] == pytest.approx(np.expm1(ratios.mean()), rel=1e-12)
 
 
 # A variant that fails
@@ -166,7 +171,7 @@ def test_a_variant_that_runs_out_of_memory_is_a_row(lab: Path) -> None:
     rows = found.differences.query("variant == 'tight' and policy == 'single'")
     assert set(rows["pairs"]) == {0}
     assert set(rows["verdict"]) == {"out-of-memory"}
-    assert rows[["before", "after", "difference"]].isna().all(axis=None)
+    assert rows[["before", "after", "change"]].isna().all(axis=None)
 
 
 def test_a_model_that_fits_nowhere_is_infeasible_and_no_mistake(lab: Path) -> None:
@@ -183,15 +188,18 @@ def test_only_complete_pairs_are_compared() -> None:
     runs.loc[(runs["variant"] == "new") & (runs["seed"] == 2), "status"] = "stalled"
     row = differences(runs, "variant").set_index("metric").loc["ttft_s"]
     assert (row["pairs"], row["worlds"]) == (2, 3)
-    assert (row["before"], row["after"], row["difference"]) == (1.5, 2.25, 0.75)
+    assert (row["before"], row["after"]) == (1.5, 2.25)
+    assert row["change"] == pytest.approx((2.0 * 1.25) ** 0.5 - 1.0)
 
 
 def test_one_pair_that_is_left_of_several_worlds_tells_nothing() -> None:
     runs = made_runs({"base": [1.0, 2.0, 3.0], "new": [2.0, 2.5, 9.0]})
     runs.loc[(runs["variant"] == "new") & (runs["seed"] > 0), "status"] = "stalled"
     assert set(differences(runs, "variant")["verdict"]) == {"unsure"}
-    alone = differences(made_runs({"base": [1.0], "new": [2.0]}), "variant").set_index("metric")
-    assert alone.loc["ttft_s", "verdict"] == "worse"
+    one = made_runs({"base": [1.0], "new": [2.0]})
+    assert set(differences(one, "variant")["verdict"]) == {"unsure"}
+    exact = differences(one, "variant", exact=True).set_index("metric")
+    assert exact.loc["ttft_s", "verdict"] == "worse"
 
 
 def test_what_rounding_leaves_is_the_same_and_what_is_missing_no_verdict() -> None:
@@ -199,7 +207,7 @@ def test_what_rounding_leaves_is_the_same_and_what_is_missing_no_verdict() -> No
     nearly = [value * (1.0 + 1e-14) for value in base]
     found = differences(made_runs({"base": base, "new": nearly}), "variant")
     assert set(found["verdict"]) == {"same"}
-    assert not found[["difference", "low", "high"]].any(axis=None)
+    assert not found[["change", "low", "high"]].any(axis=None)
     found = differences(made_runs({"base": base, "new": [1.5, np.nan, 4.0]}), "variant")
     assert set(found["verdict"]) == {"-"}
 
@@ -212,7 +220,7 @@ def made_runs(values: dict[str, list[float]]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"variant": variant, "policy": "p", "seed": seed, "status": "complete"}
-            | {metric.column: value for metric in METRICS}
+            | dict.fromkeys(METRICS, value)
             for variant, row in values.items()
             for seed, value in enumerate(row)
         ]
@@ -221,20 +229,30 @@ def made_runs(values: dict[str, list[float]]) -> pd.DataFrame:
 
 @given(st.lists(st.tuples(st.floats(0.0, 100.0), st.floats(0.0, 100.0)), min_size=2, max_size=12))
 @settings(max_examples=20, deadline=None)
-def test_intervals_are_those_of_the_differences_within_worlds(pairs: list[tuple[float, float]]) -> None:
+def test_intervals_are_those_of_all_comparisons_together(pairs: list[tuple[float, float]]) -> None:
     first, second = map(list, zip(*pairs, strict=True))
-    row = differences(made_runs({"base": first, "new": second}), "variant").iloc[0]
-    size = np.maximum(first, second)
-    expected = bootstrap(without_rounding(np.array(second) - np.array(first), size), "mean")
-    assert (row["difference"], row["low"], row["high"]) == (expected.value, expected.low, expected.high)
+    found = differences(made_runs({"base": first, "new": second, "newer": first}), "variant")
+    expected = compare(first, second, comparisons=len(found)).change
+    row = found.iloc[0]
+    assert (row["change"], row["low"], row["high"]) == (expected.value, expected.low, expected.high)
+
+
+def test_what_cannot_be_compared_does_not_count_as_a_comparison() -> None:
+    """A variant that never completes does not make the others less sure."""
+    values = {"base": [1.0, 2.0, 3.0], "new": [1.2, 2.5, 3.5]}
+    alone = differences(made_runs(values), "variant")
+    runs = made_runs(values | {"broken": [1.0, 2.0, 3.0]})
+    runs.loc[runs["variant"] == "broken", "status"] = "stalled"
+    both = differences(runs, "variant")
+    pd.testing.assert_frame_equal(both[both["variant"] == "new"], alone)
 
 
 @pytest.mark.parametrize(
     ("after", "latency", "throughput"),
     [
-        ([2.0, 3.0, 4.0], "worse", "better"),
-        ([0.0, 1.0, 2.0], "better", "worse"),
-        ([1.0, 2.0, 3.0], "same", "same"),
+        ([2.0, 4.0, 6.1], "worse", "better"),
+        ([0.5, 1.0, 1.51], "better", "worse"),
+        ([1.001, 2.001, 3.001], "same", "same"),
         ([0.0, 2.0, 4.5], "unsure", "unsure"),
     ],
 )
@@ -258,9 +276,9 @@ def test_a_sweep_is_a_variant_per_value(lab: Path) -> None:
     found = sweep(lab, "links.wifi.bandwidth*0.5,1,2", policies=["greedy"], replications=2)
     assert list(found.runs["variant"].unique()) == [f"links.wifi.bandwidth*{f}" for f in ("0.5", "1", "2")]
     other = what_if(lab, SLOW, ["greedy"], 2).runs
-    for metric in METRICS:
-        halved = found.runs[metric.column].iloc[:2]
-        assert list(halved) == list(other.loc[other["variant"] == "slow", metric.column])
+    for column in METRICS:
+        halved = found.runs[column].iloc[:2]
+        assert list(halved) == list(other.loc[other["variant"] == "slow", column])
     assert "differences" not in found.tables
 
 
@@ -285,7 +303,7 @@ def test_a_knob_is_drawn_where_its_values_are(
     knob: str, ticks: list[float] | None, scale: str, lab: Path
 ) -> None:
     if ticks is None:
-        with pytest.raises(InputError, match="each once"):
+        with pytest.raises(InputError, match="two or more different values"):
             sweep(lab, knob)
         return
     figure = sweep_figure(sweep(lab, knob, policies=["greedy"], replications=1))
@@ -331,8 +349,24 @@ def test_figures_of_nothing_say_so(lab: Path) -> None:
     changes = ["workload=[{prompt: 2, output: 1}]"]
     found = what_if(lab, {"one": changes}, ["greedy"], 1)
     assert curves(cdf_figure(found))
-    nothing = dataclasses.replace(found, tokens=found.tokens.iloc[:0])
+    stored = found.stored | {"tokens": found.stored["tokens"].slice(0, 0)}
+    nothing = dataclasses.replace(found, stored=stored)
     assert "no token" in cdf_figure(nothing).axes[0].texts[0].get_text()
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        Study(scenario=Path("a.yaml"), policies=("greedy", "single"), seed=7),
+        Study(scenario=Path("a.yaml"), variants={"slow: 1": HALF, "two": HALF * 2}, seed=0),
+        Study(scenario=Path("a.yaml"), changes=HALF, knob=parse_settings("a.b*0.1,1e3,0.25", "here")),
+        Study(scenario=Path("a.yaml"), knob=parse_settings("a='x, y',1,[2, {b: 3}],1 ms,'4',~", "here")),
+    ],
+)
+def test_a_study_is_the_same_when_its_text_is_read(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(study_text(study), encoding="utf-8")
+    again = read_study(read_document(tmp_path / "study.yaml"))
+    assert again == dataclasses.replace(study, scenario=tmp_path / "scenario.yaml")
 
 
 # Mistakes
@@ -396,32 +430,47 @@ def assert_refused(done: Result, *words: str) -> None:
 
 
 GOLDEN = """\
-devices.desk.compute*0.5
- Policy  Metric                Base   Variant  Difference    Change  Verdict
-────────────────────────────────────────────────────────────────────────────
- single  TTFT [s]          0.000230  0.000459   +0.000230  +100.0 %  worse
-         TPOT p50 [ms]       0.0201    0.0401     +0.0201  +100.0 %  worse
-         TPOT p95 [ms]       0.0204    0.0408     +0.0204  +100.0 %  worse
-         TPOT p99 [ms]       0.0204    0.0408     +0.0204  +100.0 %  worse
-         Tokens per s        36,958    18,479     -18,479   -50.0 %  worse
-         Migrations               0         0           0         -  same
-         Peak memory [kB]       205       205           0     0.0 %  same
+Tokens/s
+ Variant                         single
+───────────────────────────────────────
+ base                            36,958
+ devices.desk.compute*0.5  18,479 worse
 
-Nothing here depends on the seed: one run of each tells all.
+Best: base under single, 36,958 tokens/s.
+Better than the base under the same policy: none.
+
+devices.desk.compute*0.5
+ Policy  Metric              Base  Variant   Change  Verdict
+────────────────────────────────────────────────────────────
+ single  Tokens/s          36,958   18,479  -50.0 %  worse
+         TTFT p50 [ms]      0.230    0.459   +100 %  worse
+         TTFT p95 [ms]      0.365    0.730   +100 %  worse
+         E2E p50 [ms]       0.380    0.761   +100 %  worse
+         E2E p95 [ms]       0.452    0.904   +100 %  worse
+         TPOT p50 [ms]     0.0201   0.0401   +100 %  worse
+         TPOT p99 [ms]     0.0204   0.0408   +100 %  worse
+         TPOT max [ms]     0.0204   0.0409   +100 %  worse
+         Migrations             0        0        0  same
+         Peak memory [kB]     205      205      0 %  same
+
+No random inputs: one run per variant is exact.
 
 Results: results/whatif-lab
 """
 
 SWEPT = """\
 Sweep of devices.desk.compute
-                     TTFT  TPOT p50  TPOT p95  TPOT p99                            Peak memory
- Change  Policy       [s]      [ms]      [ms]      [ms]  Tokens per s  Migrations         [kB]
-──────────────────────────────────────────────────────────────────────────────────────────────
- *1      single  0.000230    0.0201    0.0204    0.0204        36,958           0          205
- *2      single  0.000115    0.0100    0.0102    0.0102        73,916           0          205
+                            TTFT   TTFT    E2E    E2E    TPOT    TPOT    TPOT                Peak
+                             p50    p95    p50    p95     p50     p99     max              memory
+ Change  Policy  Tokens/s   [ms]   [ms]   [ms]   [ms]    [ms]    [ms]    [ms]  Migrations    [kB]
+─────────────────────────────────────────────────────────────────────────────────────────────────
+ *1      single    36,958  0.230  0.365  0.380  0.452  0.0201  0.0204  0.0204           0     205
+ *2      single    73,916  0.115  0.182  0.190  0.226  0.0100  0.0102  0.0102           0     205
+
+Best: devices.desk.compute*2 under single, 73,916 tokens/s.
 
 Everywhere: seed=5
-Nothing here depends on the seed: one run of each tells all.
+No random inputs: one run per variant is exact.
 
 Results: swept
 """
@@ -442,7 +491,7 @@ def test_the_command_prints_what_differs_and_writes_its_folder(fixed: Path) -> N
     assert printed(done) == GOLDEN
     folder = fixed.parent / "results" / "whatif-lab"
     assert names_in(folder) == {
-        "scenario.yaml", "latency_cdf.svg", "latency_cdf.png", "tokens.parquet",
+        "scenario.yaml", "study.yaml", "origin.json", "latency_cdf.svg", "latency_cdf.png", "tokens.parquet", "export",
         *(f"{name}.{kind}" for name in ("runs", "levels", "differences") for kind in ("parquet", "csv")),
     }  # fmt: skip
     assert (folder / "scenario.yaml").read_text() == FIXED
@@ -459,6 +508,20 @@ def test_the_command_sweeps(fixed: Path) -> None:
     assert {"sweep.svg", "sweep.png", "levels.csv"} <= names_in(fixed.parent / "swept")
 
 
+def test_the_matrix_comes_first_and_names_the_changes_that_help(fixed: Path) -> None:
+    """One device computes alone: its speed is the rate of tokens, and the Wi-Fi has no effect."""
+    done = headway(
+        fixed.parent, "fixed.yaml", "--variant", "quick: devices.desk.compute*2", "--policy", "single",
+        "--variant", "wifi: links.wifi.bandwidth*2", "--policy", "round-robin",
+    )  # fmt: skip
+    assert printed(done).splitlines()[1].split() == ["Variant", "single", "round-robin"]
+    rows = printed(done).splitlines()[3:6]
+    assert [row.split()[0] for row in rows] == ["base", "quick", "wifi"]
+    assert rows[2].split()[2] == "same"
+    assert "Best: quick under single" in printed(done)
+    assert "quick under single (+100 %)" in printed(done)
+
+
 def test_the_tables_in_the_folder_are_the_findings(lab: Path) -> None:
     done = headway(lab.parent, "lab.yaml", "--variant", "slow: links.wifi.bandwidth*0.5", "--replications", 2)
     assert done.exit_code == 0
@@ -466,14 +529,17 @@ def test_the_tables_in_the_folder_are_the_findings(lab: Path) -> None:
         saved = pq.read_table(lab.parent / "results" / "whatif-lab" / f"{name}.parquet").to_pandas()
         pd.testing.assert_frame_equal(saved, frame)
     table = pd.read_csv(lab.parent / "results" / "whatif-lab" / "differences.csv")
-    assert list(table["metric"].unique()) == [metric.column for metric in METRICS]
+    shown = shown_metrics(what_if(lab, SLOW, replications=2).runs)
+    assert list(table["metric"].unique()) == [metric.column for metric in shown]
 
 
 def test_two_studies_give_the_same_bytes(lab: Path) -> None:
     for out, workers in (("one", 1), ("two", 2)):
         arguments = ["--set", "links.wifi.bandwidth*0.5", "--replications", "2", "--workers", workers]
         assert headway(lab.parent, "lab.yaml", *arguments, "--out", out).exit_code == 0
-    for name in names_in(lab.parent / "one"):
+    files = {str(path.relative_to(lab.parent / "one")) for path in (lab.parent / "one").rglob("*.*")}
+    assert {"runs.parquet", "export/tokens.parquet"} <= files
+    for name in files:
         assert (lab.parent / "one" / name).read_bytes() == (lab.parent / "two" / name).read_bytes(), name
 
 
@@ -484,16 +550,16 @@ def test_options_and_study_files_ask_the_same(lab: Path) -> None:
         "variants:\n"
         "  slow: [links.wifi.bandwidth*0.5]\n"
         "  'few; slow': ['links.wifi.bandwidth*0.5', drop devices.attic]\n"
-        "policies: [greedy]\nreplications: 2\nseed: 4\n"
+        "policies: [greedy]\nreplications: 2\nseed: 4\nsmallest_difference: 3 %\n"
     )
     one = headway(lab.parent, "study.yaml")
     other = headway(
         lab.parent, "lab.yaml", "--set", "workload.0.output=6", "--variant", "slow: links.wifi.bandwidth*0.5",
         "--variant", "few; slow: links.wifi.bandwidth*0.5; drop devices.attic",
-        "--policy", "greedy", "--replications", 2, "--seed", 4,
+        "--policy", "greedy", "--replications", 2, "--seed", 4, "--force", "--smallest-difference", "3%",
     )  # fmt: skip
     assert (one.exit_code, one.stderr) == (0, "")
-    assert one.stdout == other.stdout
+    assert f"{one.stdout.rstrip()} (replaced)\n" == other.stdout
     assert "few; slow: links.wifi.bandwidth*0.5; drop devices.attic" in one.stdout
     assert "Means over 2 worlds, of seeds 4 to 5" in one.stdout
 
@@ -540,7 +606,7 @@ def test_a_failing_variant_does_not_end_the_study(lab: Path) -> None:
         (["--drop", "devices.desk=3"], ["--drop devices.desk=3: got"]),
         (["--drop", "devices.shelf"], ["--drop devices.shelf: links: got no path of links"]),
         (["--shift-trace", "soon"], ["--shift-trace soon: got"]),
-        (["--shift-trace", "devices 3 s"], ["--shift-trace devices 3 s: got no trace that varies in devices"]),
+        (["--shift-trace", "devices 3 s"], ["--shift-trace devices 3 s: got no varying trace in devices"]),
         (["--variant", "seed=3"], ["--variant: got 'seed=3'", "a label and changes"]),
         (["--variant", "a: sed=3"], ["--variant a: sed=3: sed: got the unknown key 'sed'", "did you mean 'seed'?"]),
         (["--variant", "a:"], ["--variant a:", "PATH=VALUE"]),
@@ -552,6 +618,8 @@ def test_a_failing_variant_does_not_end_the_study(lab: Path) -> None:
         (["--sweep", "links.wifi.bandwidth*1,x"], ["a factor such as 0.5"]),
         ([], ["whatif: got nothing to compare"] ),
         (["--policy", "wizard", "--set", "seed=1"], ["wizard", "resource-aware"]),
+        (["--set", "seed=1", "--smallest-difference", "big"], ["--smallest-difference: got 'big'", "a fraction"]),
+        (["--set", "seed=1", "--smallest-difference", "2"], ["--smallest-difference: got '2'", "from 0 to 1"]),
         (["--set", "seed=1", "--out", "mine"], ["mine: got a folder with thesis.tex"]),
     ],
 )  # fmt: skip
@@ -577,6 +645,7 @@ def test_the_command_tells_mistakes_in_one_line_and_leaves_nothing(
         ("base: lab.yaml\nsweep: seed\n", ["study.yaml:2: sweep: got 'seed'"]),
         ("base: lab.yaml\nsweep: seed=1,2\nvariants: {a: [seed=1]}\n", ["sweep: got both variants and a sweep"]),
         ("base: lab.yaml\nsweep: seed=1,2\nreplications: 0\n", ["study.yaml:3: replications: got 0"]),
+        ("base: lab.yaml\nsmallest_difference: 2\n", ["study.yaml:2: smallest_difference: got 2", "from 0 to 1"]),
         ("base: lab.yaml\nsweep: seed=1,2\npolicies: wizard\n", ["study.yaml:3: policies", "a list"]),
     ],
 )  # fmt: skip

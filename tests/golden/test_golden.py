@@ -28,6 +28,7 @@ def test_a_run_is_what_it_was(name: str) -> None:
     assert record.unlike(name, tables_of(name)) == [], MEANT
 
 
+@pytest.mark.slow
 def test_the_tables_of_the_paper_are_what_they_were() -> None:
     assert record.unlike(PAPER, tables_of(PAPER)) == [], MEANT
 

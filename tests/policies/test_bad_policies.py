@@ -546,7 +546,7 @@ def test_the_command_ends_although_a_policy_leaves_a_thread_running(tmp_path: Pa
     deed = "import threading; threading.Thread(target=threading.Event().wait).start(); return Keep()"
     (tmp_path / "quitting.py").write_text(MODULE.format(deed=deed))
     command = [sys.executable, "-m", "headway", "run", "--policy", "quitting:Quits"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60.0)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Results: results" in done.stdout
 

@@ -20,7 +20,6 @@ from headway.policies.contract import LAWS, Question, check_law, check_policy, p
 from headway.policies.contract.check import TIME
 from headway.policies.contract.edges import edges, second_thoughts
 from headway.policies.contract.laws import BrokenError
-from headway.policies.contract.question import shown
 from headway.policies.contract.report import Report
 from headway.policies.contract.subject import Subject
 from headway.simcore import (
@@ -287,7 +286,7 @@ def test_a_move_that_does_not_pay_is_seen_in_the_run_that_is_told(
     decisions = load_result("results").decisions
     assert decisions.moved_blocks.iloc[1] > 0
     together_s = float((decisions.predicted_delay_s + decisions.predicted_migration_s).iloc[1])
-    assert f": {together_s:.6g} s with the interval thereafter; staying takes" in printed
+    assert f": migration and interval take {together_s:.6g} s; staying takes" in printed
 
 
 def test_every_law_has_a_policy_that_breaks_it() -> None:
@@ -365,16 +364,6 @@ def test_a_module_of_tests_fails_with_the_complaint_and_the_scenario() -> None:
 
 
 @pytest.mark.parametrize("name", policies.names())
-@given(strategies.questions(tight=True, faulty=True, again=True))
-@settings(max_examples=15)
-def test_what_moves_live_has_room_at_both_ends(name: str, question: Question) -> None:
-    seen = replace(shown(question), migration="live")
-    decision = policies.create(name).decide(seen)
-    if isinstance(decision, Placement):
-        assert (predict.excess_on_the_way(seen, decision.devices) <= predict.TOLERANCE_BYTES).all()
-
-
-@pytest.mark.parametrize("name", policies.names())
 @pytest.mark.parametrize("first", [True, False])
 def test_blocks_without_bytes_are_not_put_on_a_device_that_is_down(name: str, first: bool) -> None:
     """Where each head carries its rows of the projection, the projection itself holds nothing and takes no time."""
@@ -424,7 +413,7 @@ def test_who_flees_to_devices_that_are_down_is_found_out_whatever_is_drawn() -> 
 
     (nowhere,) = (question for question in edges() if question.scenario.name == "nowhere")
     with pytest.raises(BrokenError, match="which is down"):
-        LAWS["present"].broken(Subject(Flees), nowhere)
+        LAWS["present"].check(Subject(Flees), nowhere)
 
 
 @given(strategies.questions(faulty=True))
@@ -522,7 +511,7 @@ def test_the_page_tells_of_every_policy_and_law_what_became_of_it() -> None:
         generator["END"].format("outcomes")
     )[0]
     head, _, *rows = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("|")]
-    assert head == ["law", "asked", *policies.names()]
+    assert head == ["law", "questions", *policies.names()]
     assert [row[0] for row in rows] == [*LAWS, TIME]
     for name, *cells in zip(*(head[2:], *(row[2:] for row in rows)), strict=True):
         declares = policies.declared(policies.create(name))

@@ -17,7 +17,7 @@ from headway import policies
 from headway.analysis.cli import app
 from headway.policies.contract import LAWS, check_law, check_policy
 from headway.policies.contract.edges import edges
-from headway.policies.contract.growth import Timing, exponent, told
+from headway.policies.contract.growth import Timing, exponent, growth_text
 from headway.policies.contract.laws import BrokenError
 from headway.policies.contract.report import Finding
 from headway.policies.contract.subject import Subject
@@ -63,19 +63,19 @@ NO_DECISIONS: dict[str, tuple[Callable[[Observation], Any], str, str]] = {
         "answers",
         "an object of the class dict; a decision is a Placement, Keep or Infeasible",
     ),
-    "nothing": (lambda _: None, "answers", "answers None; a decision is a"),
+    "nothing": (lambda _: None, "answers", "returns None; a decision is a"),
     "a generator": (yields, "answers", "an object of the class generator"),
     "the end": (lambda seen: sys.exit(0) if seen.devices == 1 else fastest(seen), "answers", "SystemExit: 0, at"),
     "a slip": (lambda seen: seen.memory, "answers", f"has no attribute 'memory', at {__file__}:"),  # type: ignore[attr-defined]
-    "floats": (lambda seen: Placement(np.zeros(len(seen.blocks))), "complete", "float64, not whole numbers"),  # type: ignore[arg-type]
-    "a shape": (lambda _: Placement(np.zeros(1, dtype=int)), "complete", "shape (1,); for 3 blocks it is (3,)"),
-    "ragged": (lambda _: Placement([[0], [0, 1]]), "complete", "devices that are no array: ValueError"),  # type: ignore[arg-type]
+    "floats": (lambda seen: Placement(np.zeros(len(seen.blocks))), "complete", "float64, not integers"),  # type: ignore[arg-type]
+    "a shape": (lambda _: Placement(np.zeros(1, dtype=int)), "complete", "shape (1,); 3 blocks need shape (3,)"),
+    "ragged": (lambda _: Placement([[0], [0, 1]]), "complete", "devices that are not an array: ValueError"),  # type: ignore[arg-type]
     "names in a placement": (
         lambda seen: Placement([seen.device_names[0]] * len(seen.blocks)),  # type: ignore[arg-type]
         "complete",
-        "not whole numbers",
+        "not integers",
     ),
-    "counted from 1": (lambda seen: everything_on(seen, seen.devices), "complete", "on device 1; there are 0 to 0"),
+    "counted from 1": (lambda seen: everything_on(seen, seen.devices), "complete", "on device 1; devices are 0 to 0"),
 }  # fmt: skip
 
 
@@ -163,8 +163,8 @@ def test_what_is_taken_from_one_world_to_another_is_told(policy: type[Keeps | Co
     finding = check_law(policy, "reusable")
     assert finding.outcome == "broken"
     assert words in finding.complaint
-    assert finding.complaint.startswith("used before in another world, its answer is infeasible")
-    assert finding.complaint.endswith("that of a fresh one adopted (token 0 of request 0)")
+    assert finding.complaint.startswith("after a run in another world, its decision is infeasible")
+    assert finding.complaint.endswith("that of a new instance is adopted (token 0 of request 0)")
 
 
 class Likens:
@@ -184,7 +184,7 @@ class Likens:
 def test_what_fails_only_in_a_second_world_is_told() -> None:
     finding = check_law(Likens, "reusable")
     assert finding.outcome == "broken"
-    assert "it ends the run, and a fresh one does not: ValueError: " in finding.complaint
+    assert "it ends the run, and a new instance does not: ValueError: " in finding.complaint
 
 
 def by_chance(seen: Observation) -> Decision:
@@ -225,7 +225,7 @@ def test_who_goes_by_memory_alone_keeps_the_law_of_reordering() -> None:
 )
 def test_where_nothing_is_tied_any_property_of_devices_tells_them_apart(key: str) -> None:
     finding = examined(lambda seen: everything_on(seen, int(np.argmax(getattr(seen, key)))), "reordering")
-    assert (finding.outcome, finding.judged > 10) == ("kept", True)
+    assert (finding.outcome, finding.applicable > 10) == ("kept", True)
 
 
 def strict(seen: Observation) -> Decision:
@@ -248,7 +248,7 @@ def test_a_policy_that_hardly_got_the_processor_is_waited_for() -> None:
         return most_room(seen)
 
     question = edges()[0]
-    assert isinstance(Subject(lambda: Does(sleeps), wait_s=0.2).said(question), Placement)
+    assert isinstance(Subject(lambda: Does(sleeps), wait_s=0.2).first_reply(question), Placement)
 
 
 def careful(seen: Observation) -> Decision:
@@ -290,7 +290,7 @@ def test_what_a_shipped_policy_declares_about_room_does_not_hang_on_chance(name:
     broken = 0
     for question in edges():
         try:
-            LAWS[law].broken(subject, question)
+            LAWS[law].check(subject, question)
         except BrokenError:
             broken += 1
     assert broken
@@ -305,15 +305,19 @@ def timings(*seconds: float, wide: bool = True) -> list[Timing]:
 
 def test_growth_is_told_from_times_that_tell_it() -> None:
     """The largest three, since the small ones are of calling functions."""
-    assert told(timings(4e-3, 16e-3, 64e-3)).endswith("; that grows as (blocks x devices)^1.0.")
-    assert told(timings(3e-3, 4e-3, 16e-3, 64e-3)).endswith("; that grows as (blocks x devices)^1.0.")
+    assert growth_text(timings(4e-3, 16e-3, 64e-3)).endswith("; the time grows as (blocks x devices)^1.0.")
+    assert growth_text(timings(3e-3, 4e-3, 16e-3, 64e-3)).endswith(
+        "; the time grows as (blocks x devices)^1.0."
+    )
     assert (
-        told(timings(0.1, 0.256))
+        growth_text(timings(0.1, 0.256))
         == "A decision takes at most 256 ms of processor time (40 blocks x 4 devices)."
     )
     assert exponent(timings(4e-3, 16e-3, 64e-3)) == pytest.approx(1.0)
-    assert told(timings(5e-4, 6e-4, 7e-4)).endswith("0.7 ms of processor time (80 blocks x 8 devices).")
-    assert told([]) == "How long a decision takes was not measured: the policy raises."
+    assert growth_text(timings(5e-4, 6e-4, 7e-4)).endswith(
+        "0.7 ms of processor time (80 blocks x 8 devices)."
+    )
+    assert growth_text([]) == "No decision time was measured: the policy raises an exception."
 
 
 # On the command line
@@ -448,11 +452,11 @@ def test_a_warning_of_a_policy_is_shown_once(monkeypatch: pytest.MonkeyPatch) ->
     assert told_of == ["divide by zero encountered in divide"]
 
 
-def test_where_nothing_could_be_judged_the_command_says_what_that_means(
+def test_where_no_law_applied_the_command_says_what_that_means(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parent)
     done = CliRunner().invoke(app, ["policy", "check", "test_contract_authors:Leaves"], prog_name="headway")
-    assert "Not reached: there was nothing to judge" in done.output
+    assert "Not reached: the law applied to no question" in done.output
     assert "headway run counter-examples/test_contract_authors.Leaves-answers.yaml --policy" in done.output
     assert [path.suffix for path in (here / "counter-examples").iterdir()] == [".yaml"]

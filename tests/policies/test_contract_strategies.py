@@ -6,12 +6,12 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from headway.policies.contract import Question, Scripted, check_law, strategies
-from headway.policies.contract.question import shown
+from headway.policies.contract.question import observation_of
 from headway.simcore import (
     Cluster,
     CostModel,
@@ -35,7 +35,7 @@ Value = TypeVar("Value")
 
 # Without the phase that explains failures, which takes most of the time.
 finding = settings(database=None, max_examples=200, phases=[Phase.generate, Phase.shrink])
-few = settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=10)
 
 
 def smallest(strategy: st.SearchStrategy[Value]) -> Value:
@@ -146,7 +146,7 @@ def test_questions_are_asked_at_first_or_anew(again: bool) -> None:
     @given(strategies.questions(again=again, most=3))
     @few
     def asked(question: Question) -> None:
-        seen = shown(question)
+        seen = observation_of(question)
         assert (seen.placement is not None) is again
         assert predict.held_bytes(seen, np.zeros(len(seen.blocks), dtype=np.int64)).shape == (seen.devices,)
 
@@ -225,7 +225,7 @@ def test_strategies_are_filtered_mapped_and_drawn_from_in_the_midst_of_a_test(
 class Machine(RuleBasedStateMachine):
     @rule(question=strategies.questions(most=3))
     def asks(self, question: Question) -> None:
-        assert shown(question).devices <= 3
+        assert observation_of(question).devices <= 3
 
     @rule(data=st.data())
     def draws(self, data: st.DataObject) -> None:

@@ -315,7 +315,7 @@ def test_no_policy_is_better(name: str) -> None:
 
 
 @given(scenario=scenarios(cluster=clusters(most=6)))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_no_policy_makes_the_first_token_sooner(scenario: Scenario) -> None:
     """In the event simulation of a steady world, replanned at every token."""
     model = replace(scenario.model, layers=1)

@@ -75,9 +75,9 @@ def test_the_example_is_known_by_name_where_it_is_installed(tmp_path: Path) -> N
     commands = ("policy", "list"), ("policy", "show", "fill-fastest"), RUN
     listed, shown, run = headway(site, cwd, *commands).values()
     assert (listed.code, shown.code, run.code) == (0, 0, 0)
-    assert re.search(r"fill-fastest +Block after block on the fastest device", listed.printed)
+    assert re.search(r"fill-fastest +Puts consecutive blocks on the fastest device", listed.printed)
     assert "BROKEN" not in listed.printed
-    assert shown.printed.startswith("Block after block on the fastest device")
+    assert shown.printed.startswith("Puts consecutive blocks on the fastest device")
     assert "fill-fastest" in run.printed
 
 

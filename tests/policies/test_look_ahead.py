@@ -97,7 +97,7 @@ def test_it_is_never_predicted_to_be_worse_than_other_policies_or_keeping(
 def test_its_parameters_must_not_be_negative() -> None:
     for wrong in ({"most_pause_s": -1.0}, {"most_pause_s": float("nan")}, {"most_steps": -1}):
         with pytest.raises(ValueError, match="must not be negative"):
-            LookAhead(**wrong)  # type: ignore[arg-type]
+            LookAhead(**wrong)
 
 
 @given(scenario=scenarios(cluster=clusters(most=1)))

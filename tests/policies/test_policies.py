@@ -57,7 +57,7 @@ def tight(scenario: Scenario, share: float, seed: int) -> Scenario:
     seed=SEEDS,
     again=st.booleans(),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_an_answer_is_a_placement_that_fits_or_infeasible(
     name: str, scenario: Scenario, share: float, seed: int, again: bool
 ) -> None:
@@ -142,7 +142,7 @@ def test_names_of_devices_change_nothing(name: str, scenario: Scenario) -> None:
 
 @pytest.mark.parametrize("name", ["greedy", "resource-aware", "single", "static"])
 @given(scenario=scenarios(cluster=clusters(mesh=True)), seed=SEEDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_the_order_of_devices_permutes_the_placement(name: str, scenario: Scenario, seed: int) -> None:
     """For the policies that do not go by the order of devices; ties between devices are left out.
 
@@ -164,7 +164,7 @@ def test_the_order_of_devices_permutes_the_placement(name: str, scenario: Scenar
 
 
 @given(scenario=scenarios(cluster=clusters(), most_shards=3), seed=SEEDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_resource_aware_never_moves_for_nothing(scenario: Scenario, seed: int) -> None:
     """A migration is adopted only if it is predicted to pay within the interval; and twice is once."""
     placement = np.random.default_rng(seed).integers(
@@ -238,7 +238,7 @@ def test_resource_aware_makes_room_by_moving_smaller_blocks() -> None:
 
 
 @given(st.lists(reals(0.0, 1.0), min_size=2, max_size=4), st.integers(1, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_resource_aware_with_tiny_bounds_still_answers(shares: list[float], heads: int) -> None:
     total = observe(line(1.0, heads=heads)).memory_bytes.sum()
     seen = observe(line(*(share * total for share in shares), heads=heads))
@@ -251,7 +251,7 @@ def test_resource_aware_with_tiny_bounds_still_answers(shares: list[float], head
 
 
 @given(scenarios(cluster=clusters(most=5)), st.tuples(reals(0, 1), reals(0, 1), reals(0.01, 1)))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_resource_aware_with_weights_places_everything(
     scenario: Scenario, weights: tuple[float, float, float]
 ) -> None:

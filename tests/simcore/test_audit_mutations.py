@@ -4,8 +4,7 @@ Where the engine can be given a part (a pattern of execution, a discipline, a ru
 device times), the fault is in a part that has the name of the sound one; other faults are patched in.
 """
 
-import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -16,6 +15,7 @@ from patterns import OneByOne
 from worlds import Shuffled, varied
 
 import headway.simcore.engine.network.maxmin_incremental
+import headway.simcore.run
 from headway.simcore import (
     AuditError,
     BlockTable,
@@ -40,28 +40,31 @@ from headway.simcore import (
     simulate,
 )
 from headway.simcore.audit import Law
-from headway.simcore.audit.news import Overheard
-from headway.simcore.engine.compute import Discipline, FifoProcessor, Processor, SharedProcessor, Task
+from headway.simcore.audit.records import ReportingRecorder
+from headway.simcore.engine.compute import Discipline
 from headway.simcore.engine.events import LatencyParts, StepInFlight
+from headway.simcore.engine.fifo import FifoProcessor
+from headway.simcore.engine.network.event_calendar import EventCalendar
 from headway.simcore.engine.network.flow import Flow
 from headway.simcore.engine.network.fluid import Fluid
-from headway.simcore.engine.network.network import FairNetwork, SharingRule, Transfer, _Books
+from headway.simcore.engine.network.network import DedicatedNetwork, FairNetwork, SharingRule
+from headway.simcore.engine.network.transfer import Carried, Transfer
 from headway.simcore.engine.network.transport import Transport
 from headway.simcore.engine.placement.deployment import Deployment
 from headway.simcore.engine.placement.memory import MemoryLedger
 from headway.simcore.engine.placement.migration import Mover
+from headway.simcore.engine.processor_sharing import SharedProcessor
+from headway.simcore.engine.task import Processor, Task
 from headway.simcore.errors import RunEndedError
 from headway.simcore.steps.graph import NONE
 from headway.simcore.steps.patterns.gathered import Gathered
 from headway.simcore.world.device_time import Machines
 from headway.simcore.world.maxmin import Allocation, max_min
+from headway.simcore.world.memory import disk_seconds
 from headway.traces import Trace, on_off
 
 Fault: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 Change: TypeAlias = Callable[[Scenario], Scenario]
-
-SIMULATE = importlib.import_module("headway.simcore.simulate")
-"""The module; the function has its name in the package."""
 
 MODEL = ModelSpec(
     name="small",
@@ -210,19 +213,6 @@ def swallow_a_message(scenario: Scenario) -> Scenario:
     return varied(scenario, sharing=SharingRule("fair", Swallowing))
 
 
-def leave_a_message_out(patch: pytest.MonkeyPatch) -> None:
-    """It is never sent, and nobody is told of it."""
-    begin, count = StepInFlight._begins_and_ends, iter(range(10**6))
-
-    def leaving_out(self: StepInFlight, node: int) -> bool:
-        if self._nodes.is_sent[node] and next(count) == 5:
-            self._begin_s[node] = self._env.now
-            return True
-        return begin(self, node)
-
-    patch.setattr(StepInFlight, "_begins_and_ends", leaving_out)
-
-
 @dataclass(frozen=True)
 class Wrong(Gathered):
     """The pattern `gathered`, except for what is changed in its graphs."""
@@ -242,6 +232,18 @@ def next_device(devices: IntArray, where: IntArray | int) -> IntArray:
     devices = devices.copy()
     devices[where] = (devices[where] + 1) % 3
     return devices
+
+
+def leave_a_message_out(scenario: Scenario) -> Scenario:
+    """The last message of each step is never sent."""
+
+    def shorter(graph: StepGraph) -> StepGraph:
+        last = graph.messages[-1]
+        receiver = graph.receiver.copy()
+        receiver[last] = graph.device[last]
+        return replace(graph, receiver=receiver)
+
+    return wrong(scenario, shorter)
 
 
 def deliver_elsewhere(scenario: Scenario) -> Scenario:
@@ -265,18 +267,28 @@ def do_not_pay_latency(scenario: Scenario) -> Scenario:
     return varied(scenario, transport=Hasty())
 
 
-def record_on_the_wrong_link(patch: pytest.MonkeyPatch) -> None:
-    books = _Books._open_books
+class OnWrongLinks(FairNetwork):
+    """Accounts the traffic of each link for the next link."""
 
-    def wrong(self: _Books, route: Route, start: int, end: int) -> Any:
-        return books(self, replace(route, links=route.links[:1]), start, end)
+    @property
+    def carried(self) -> Mapping[tuple[int, bool], Carried]:
+        return {((link + 1) % 3, forward): each for (link, forward), each in super().carried.items()}
 
-    patch.setattr(_Books, "_open_books", wrong)
+
+def record_on_the_wrong_link(scenario: Scenario) -> Scenario:
+    return varied(scenario, sharing=SharingRule("fair", OnWrongLinks))
 
 
-def record_the_wrong_direction(patch: pytest.MonkeyPatch) -> None:
-    books = _Books._open_books
-    patch.setattr(_Books, "_open_books", lambda self, route, start, end: books(self, route, end, start))
+class Backwards(DedicatedNetwork):
+    """Accounts the traffic of each direction of a link for the other direction."""
+
+    @property
+    def carried(self) -> Mapping[tuple[int, bool], Carried]:
+        return {(link, not forward): each for (link, forward), each in super().carried.items()}
+
+
+def record_the_wrong_direction(scenario: Scenario) -> Scenario:
+    return varied(scenario, sharing=SharingRule("dedicated", Backwards))
 
 
 # Faults of sharing
@@ -308,7 +320,7 @@ def waste_some(patch: pytest.MonkeyPatch) -> None:
 
 
 def overlook_breakpoints(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Fluid, "_notice", lambda self, state: None)
+    patch.setattr(EventCalendar, "note_change", lambda self, time, state: None)
 
 
 def forget_to_share_anew(patch: pytest.MonkeyPatch) -> None:
@@ -317,12 +329,12 @@ def forget_to_share_anew(patch: pytest.MonkeyPatch) -> None:
 
 
 def settle_too_late(patch: pytest.MonkeyPatch) -> None:
-    settle = Fluid._settle
+    settle = Fluid.settle
 
     def later(self: Fluid, event: simpy.Event) -> None:
         self._env.timeout(1e-4).callbacks.append(lambda _: settle(self, event))
 
-    patch.setattr(Fluid, "_settle", later)
+    patch.setattr(Fluid, "settle", later)
 
 
 # Faults of work
@@ -436,8 +448,7 @@ def forget_the_overhead(scenario: Scenario) -> Scenario:
 
 
 def forget_the_disk(patch: pytest.MonkeyPatch) -> None:
-    seconds = SIMULATE.disk_seconds
-    patch.setattr(SIMULATE, "disk_seconds", lambda *what: 0.0 * seconds(*what))
+    patch.setattr(headway.simcore.run, "disk_seconds", lambda *what: 0.0 * disk_seconds(*what))
 
 
 def work_while_down(patch: pytest.MonkeyPatch) -> None:
@@ -445,7 +456,7 @@ def work_while_down(patch: pytest.MonkeyPatch) -> None:
         yield from work
         return True
 
-    patch.setattr(SIMULATE, "unless_failing", heedless)
+    patch.setattr(headway.simcore.run, "unless_failing", heedless)
 
 
 def count_what_was_dropped_as_busy(scenario: Scenario) -> Scenario:
@@ -498,7 +509,7 @@ def keep_the_cache_of_the_last_sequence(patch: pytest.MonkeyPatch) -> None:
 
 
 def overlook_that_it_is_too_much(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SIMULATE, "TOLERANCE_BYTES", np.inf)
+    patch.setattr(headway.simcore.run, "TOLERANCE_BYTES", np.inf)
 
 
 # Faults of places and moves
@@ -539,21 +550,36 @@ def forget_that_a_cache_is_of_no_use(patch: pytest.MonkeyPatch) -> None:
 
 
 def move_elsewhere(patch: pytest.MonkeyPatch) -> None:
-    moves = Mover._moves
-    patch.setattr(Mover, "_moves", lambda self, blocks, targets: moves(self, blocks, (targets + 1) % 3))
+    move = Mover.move
+    patch.setattr(
+        Mover, "move", lambda self, first, blocks, targets: move(self, first, blocks, (targets + 1) % 3)
+    )
+
+
+def reserve_elsewhere(patch: pytest.MonkeyPatch) -> None:
+    reserve = Deployment.reserve
+    patch.setattr(
+        Deployment, "reserve", lambda self, blocks, targets: reserve(self, blocks, (targets + 1) % 3)
+    )
 
 
 def leave_one_where_it_is(patch: pytest.MonkeyPatch) -> None:
-    moves = Mover._moves
-    patch.setattr(Mover, "_moves", lambda self, blocks, targets: moves(self, blocks, targets)[1:])
+    move = Mover.move
+    patch.setattr(
+        Mover, "move", lambda self, first, blocks, targets: move(self, first, blocks[1:], targets[1:])
+    )
 
 
 def give_up_for_nothing(patch: pytest.MonkeyPatch) -> None:
-    def tiring(self: Mover, copying: Any) -> Any:
-        yield from copying.work
-        self.abandon()
+    """A migration is abandoned when its copies have arrived, although all devices are up."""
+    ready = Mover.ready.__get__
 
-    patch.setattr(Mover, "_copy_beside", tiring)
+    def tiring(self: Mover) -> bool:
+        if ready(self):
+            self.abandon()
+        return False
+
+    patch.setattr(Mover, "ready", property(tiring))
 
 
 # Faults of order
@@ -636,24 +662,26 @@ def take_the_shortest_branch(patch: pytest.MonkeyPatch) -> None:
 
 def keep_a_wait_to_itself(patch: pytest.MonkeyPatch) -> None:
     """What a request has waited for its turn is in no part of its first token."""
-    add = Overheard.add
+    add = ReportingRecorder.add
 
-    def without(self: Overheard, table: str, *row: Any) -> None:
+    def without(self: ReportingRecorder, table: str, *row: Any) -> None:
         if table == "tokens" and row[1] == 0:
             row = (*row[:7], 0.0, *row[8:])
         add(self, table, *row)
 
-    patch.setattr(Overheard, "add", without)
+    patch.setattr(ReportingRecorder, "add", without)
 
 
 def misreport_what_was_sent(patch: pytest.MonkeyPatch) -> None:
-    record = Mover._record
+    """The bytes of each migration are one more in its table."""
+    add = ReportingRecorder.add
 
-    def wrong(self: Mover, turn: Any, move: Any, outcome: str) -> None:
-        move.sent_bytes += 1.0
-        record(self, turn, move, outcome)
+    def more(self: ReportingRecorder, table: str, *row: Any) -> None:
+        if table == "migrations":
+            row = (*row[:6], row[6] + 1.0, *row[7:])
+        add(self, table, *row)
 
-    patch.setattr(Mover, "_record", wrong)
+    patch.setattr(ReportingRecorder, "add", more)
 
 
 def turn_back_time(patch: pytest.MonkeyPatch) -> None:
@@ -671,9 +699,6 @@ FAULTS: list[tuple[Fault, Law, Change]] = [
     (lose_a_byte_of_messages_alone, "bytes", dedicated),
     (ignore_an_outage, "bytes", dedicated),
     (ignore_an_outage, "bytes", as_it_is),
-    (leave_a_message_out, "bytes", as_it_is),
-    (record_on_the_wrong_link, "bytes", as_it_is),
-    (record_the_wrong_direction, "bytes", dedicated),
     (move_weights_alone, "bytes", as_it_is),
     (move_weights_alone, "bytes", live),
     (forget_the_cache_that_was_gained, "bytes", live),
@@ -698,7 +723,7 @@ FAULTS: list[tuple[Fault, Law, Change]] = [
     (book_elsewhere, "place", as_it_is),
     (forget_what_is_lost, "place", failing),
     (move_elsewhere, "place", as_it_is),
-    (move_elsewhere, "memory", live),
+    (reserve_elsewhere, "memory", live),
     (give_up_for_nothing, "place", live),
     (leave_one_where_it_is, "place", as_it_is),
     (take_computing_for_sending, "order", as_it_is),
@@ -710,6 +735,9 @@ FAULTS: list[tuple[Fault, Law, Change]] = [
 
 PARTS: list[tuple[Change, Law, Change]] = [
     (swallow_a_message, "bytes", as_it_is),
+    (leave_a_message_out, "bytes", as_it_is),
+    (record_on_the_wrong_link, "bytes", as_it_is),
+    (record_the_wrong_direction, "bytes", as_it_is),
     (deliver_elsewhere, "bytes", as_it_is),
     (do_not_pay_latency, "bytes", as_it_is),
     (work_too_fast, "work", as_it_is),

@@ -17,8 +17,10 @@ from worlds import reals, varying
 
 from headway.simcore import Device
 from headway.simcore.engine import compute
-from headway.simcore.engine.compute import Processor, processor
-from headway.simcore.engine.compute import Task as Handed
+from headway.simcore.engine.compute import processor
+from headway.simcore.engine.fifo import FifoProcessor
+from headway.simcore.engine.task import Processor
+from headway.simcore.engine.task import Task as Handed
 from headway.simcore.errors import RunEndedError
 from headway.traces import Trace, multiplied
 
@@ -177,7 +179,7 @@ def tasks(*, disk: bool = False) -> st.SearchStrategy[list[Task]]:
 
 
 @given(varying(0.05, 1.0), tasks(disk=True))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_fifo_serves_in_order_and_exactly(availability: Trace, work: list[Task]) -> None:
     """Each task starts when it has come and the one before it is done, and gets just its nominal seconds."""
     served = start("fifo", availability, work)
@@ -196,7 +198,7 @@ def test_fifo_serves_in_order_and_exactly(availability: Trace, work: list[Task])
 
 
 @given(varying(0.0, 1.0).filter(lambda trace: trace.values.max() > 0.05), tasks(disk=True))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @pytest.mark.parametrize("prefetch", [False, True])
 def test_sharing_agrees_with_the_slow_reference(
     prefetch: bool, availability: Trace, work: list[Task]
@@ -206,7 +208,7 @@ def test_sharing_agrees_with_the_slow_reference(
 
 
 @given(varying(0.05, 1.0), tasks(disk=True))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_task_that_reads_while_it_computes_takes_the_longer_of_both(
     availability: Trace, work: list[Task]
 ) -> None:
@@ -222,14 +224,14 @@ def test_a_task_that_reads_while_it_computes_takes_the_longer_of_both(
 
 
 def test_a_discipline_may_be_unable_to_read_while_it_computes() -> None:
-    one_by_one = compute.Discipline("one-by-one", compute.FifoProcessor)
+    one_by_one = compute.Discipline("one-by-one", FifoProcessor)
     device = Device(name="d", memory_bytes=1.0, flops=1.0, discipline=one_by_one)
     with pytest.raises(ValueError, match="'one-by-one' has no processor that reads while it computes"):
         processor(simpy.Environment(), device, prefetch=True)
 
 
 @given(varying(0.05, 1.0), tasks(disk=True))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_nothing_waits_under_sharing_and_the_disk_is_shared_too(
     availability: Trace, work: list[Task]
 ) -> None:
@@ -245,7 +247,7 @@ def test_nothing_waits_under_sharing_and_the_disk_is_shared_too(
 
 
 @given(varying(0.05, 1.0), tasks())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_work_is_conserved(availability: Trace, work: list[Task]) -> None:
     """The device empties at the same times under both disciplines, and is busy for just as long."""
     fifo, ps = start("fifo", availability, work), start("ps", availability, work)
@@ -259,7 +261,7 @@ def test_work_is_conserved(availability: Trace, work: list[Task]) -> None:
 
 
 @given(BOTH, varying(0.05, 1.0), tasks(), reals(0.01, 5.0))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_no_device_works_more_than_it_is_available(
     discipline: Discipline, availability: Trace, work: list[Task], moment: float
 ) -> None:
@@ -273,7 +275,7 @@ def test_no_device_works_more_than_it_is_available(
 
 
 @given(varying(0.05, 1.0), st.lists(st.tuples(reals(0.001, 0.3), reals(0.0, 0.2)), min_size=1, max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_tasks_that_never_meet_do_not_see_the_discipline(
     availability: Trace, parts: list[tuple[float, float]]
 ) -> None:
@@ -288,7 +290,7 @@ def test_tasks_that_never_meet_do_not_see_the_discipline(
 
 
 @given(varying(0.05, 1.0), st.integers(1, 9), reals(0.001, 0.3), st.sampled_from([0.0, 0.02]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_equal_tasks_end_together_when_the_queue_would_be_empty(
     availability: Trace, count: int, nominal_s: float, disk_s: float
 ) -> None:
@@ -314,7 +316,7 @@ def test_what_is_through_when_an_outage_begins_is_through_even_if_something_join
 
 
 @given(BOTH, st.booleans(), varying(0.05, 1.0), tasks(disk=True), reals(0.01, 3.0), tasks(), st.randoms())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_to_cancel_all_that_is_unfinished_frees_the_device(
     discipline: Discipline,
     prefetch: bool,
@@ -346,7 +348,7 @@ def test_to_cancel_all_that_is_unfinished_frees_the_device(
 
 
 @given(BOTH, st.booleans(), varying(0.05, 1.0), tasks(disk=True), st.data())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_tasks_cancelled_at_any_moments_leave_their_time_to_the_others(
     discipline: Discipline, prefetch: bool, availability: Trace, work: list[Task], data: st.DataObject
 ) -> None:
@@ -365,7 +367,7 @@ def test_tasks_cancelled_at_any_moments_leave_their_time_to_the_others(
 
 
 @given(varying(0.05, 1.0), tasks(disk=True), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_cancelled_task_is_to_those_behind_it_one_that_ended_then(
     availability: Trace, work: list[Task], data: st.DataObject
 ) -> None:
@@ -449,7 +451,7 @@ def test_a_task_can_be_cancelled_by_one_that_is_done_at_the_same_moment(discipli
 
 @given(reals(0.0, 0.3), reals(0.1, 3.0), reals(0.05, 0.95))
 @example(0.095, 2.779, 0.095)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_tasks_that_end_at_one_moment_are_told_in_order_and_can_be_cancelled_by_the_first(
     first_s: float, nominal_s: float, share: float
 ) -> None:
@@ -530,7 +532,7 @@ def test_a_device_that_stays_away_fails_the_task(discipline: Discipline) -> None
 
 
 @given(BOTH, varying(0.05, 1.0), tasks(disk=True), reals(0.0, 3.0))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_every_task_is_told_once_that_it_is_done_or_that_it_never_can(
     discipline: Discipline, availability: Trace, work: list[Task], last_s: float
 ) -> None:

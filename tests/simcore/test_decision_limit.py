@@ -42,7 +42,8 @@ from headway.traces.units import parse
 
 LIMIT_S = 0.05
 AMPLE = "1 s"  # Where others must not come to it: a thousand times what they take.
-PATIENCE_S = 30.0  # The limit is 0.05 s; the rest is for machines with much else to do.
+PATIENCE_S = 600.0
+"""A busy machine may need long to notice that the limit has passed; this bound only ends a test that hangs."""
 
 
 def loops() -> None:
@@ -130,7 +131,11 @@ except OverdueError:
     print("given up")
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, encoding="utf-8", timeout=60, check=True
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        timeout=PATIENCE_S,
+        check=True,
     )
     assert done.stdout == "given up\n"
 

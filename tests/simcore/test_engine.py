@@ -54,7 +54,7 @@ def total_parts(tokens: pd.DataFrame) -> pd.Series:
 
 
 @given(scenarios(most_shards=4), SEEDS)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_events_equal_the_closed_form(scenario: Scenario, seed: int) -> None:
     """Dedicated links, a steady world, a decision before every token, blocks moving at random."""
     result = simulate(varied(scenario, interval=1), Shuffled(seed))
@@ -70,7 +70,7 @@ def test_events_equal_the_closed_form(scenario: Scenario, seed: int) -> None:
     st.sampled_from(["pinned", "lru", "prefetch"]),
     SEEDS,
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_events_equal_the_closed_form_while_swapping(scenario: Scenario, swap: str, seed: int) -> None:
     requests = (Request(prompt=20, output=1),)
     scenario = varied(scenario, interval=1, overflow="swap", swap=swap, requests=requests)
@@ -116,7 +116,7 @@ def test_the_papers_formula_by_hand() -> None:
 
 
 @given(scenarios(cluster=clusters(steady=False), requests=3), SEEDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_time_runs_forward_and_parts_sum_to_the_whole(scenario: Scenario, seed: int) -> None:
     result = simulate(scenario, Shuffled(seed))
     tokens = result.tokens
@@ -138,7 +138,7 @@ def test_time_runs_forward_and_parts_sum_to_the_whole(scenario: Scenario, seed: 
 
 
 @given(scenarios(cluster=clusters(steady=False), requests=2, most_shards=4), SEEDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_links_carry_what_blocks_and_migrations_send(scenario: Scenario, seed: int) -> None:
     """Recount every byte from the placements, independently of the engine."""
     result = simulate(scenario, Shuffled(seed))
@@ -196,7 +196,7 @@ def sent(scenario: Scenario, result: Result) -> list[tuple[int, int, float]]:
 
 
 @given(scenarios(cluster=clusters(steady=False), requests=2, most_shards=4), SEEDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_device_works_more_than_it_is_available(scenario: Scenario, seed: int) -> None:
     """What the blocks ask for, recounted, is at most the integral of the availability over the run."""
     result = simulate(scenario, Shuffled(seed))
@@ -226,7 +226,7 @@ def test_no_device_works_more_than_it_is_available(scenario: Scenario, seed: int
 
 
 @given(scenarios(requests=2, most_shards=4), SEEDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_memory_equals_a_recount_and_every_block_has_one_place(scenario: Scenario, seed: int) -> None:
     result = simulate(scenario, Shuffled(seed))
     changes = changes_of_place(result)
@@ -246,7 +246,7 @@ def test_memory_equals_a_recount_and_every_block_has_one_place(scenario: Scenari
 
 
 @given(scenarios(cluster=clusters(steady=False), requests=2, most_shards=4), SEEDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_one_token_at_a_time_is_the_same_under_both_disciplines(scenario: Scenario, seed: int) -> None:
     """A token gives a device one task at a time, and there is one token: nothing ever shares a device with another."""
     cluster = scenario.cluster
@@ -261,7 +261,7 @@ def test_one_token_at_a_time_is_the_same_under_both_disciplines(scenario: Scenar
 
 
 @given(scenarios(cluster=clusters(fixed_times=False)), SEEDS, reals(0.1, 10.0))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_world_k_times_faster_is_k_times_faster(scenario: Scenario, seed: int, factor: float) -> None:
     cluster = scenario.cluster
     faster = Cluster(
@@ -282,7 +282,7 @@ def test_a_world_k_times_faster_is_k_times_faster(scenario: Scenario, seed: int,
 
 
 @given(scenarios(cluster=clusters(most=5)), SEEDS, st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_better_device_or_link_never_hurts_a_fixed_placement(
     scenario: Scenario, seed: int, data: st.DataObject
 ) -> None:
@@ -308,7 +308,7 @@ def test_a_better_device_or_link_never_hurts_a_fixed_placement(
 
 
 @given(scenarios(cluster=clusters(steady=False, mesh=True)), SEEDS, st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_order_of_devices_changes_nothing(scenario: Scenario, seed: int, random: object) -> None:
     """Reorder devices and links; the same blocks on the same machines take the same time."""
     cluster = scenario.cluster

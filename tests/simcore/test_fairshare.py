@@ -33,7 +33,7 @@ def rates_of(capacities: list[float], shared: list[Flow]) -> list[float]:
 
 
 @given(CAPACITIES, flows())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_flow_has_a_bottleneck_and_no_resource_is_overloaded(
     capacities: list[float], shared: list[Flow]
 ) -> None:
@@ -57,7 +57,7 @@ def test_every_flow_has_a_bottleneck_and_no_resource_is_overloaded(
 
 
 @given(CAPACITIES, flows())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_rates_agree_with_the_bottleneck_algorithm(capacities: list[float], shared: list[Flow]) -> None:
     np.testing.assert_allclose(
         rates_of(capacities, shared), bottleneck_algorithm(capacities, shared), rtol=1e-9, atol=1e-12
@@ -183,7 +183,7 @@ def cells() -> st.SearchStrategy[list[Flow]]:
 
 
 @given(st.lists(st.sampled_from([0.0, 0.3, 1.0, 7.0]), min_size=2, max_size=2), cells())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_rates_in_cells_have_bottlenecks_and_agree_with_exact_fractions(
     links: list[float], shared: list[Flow]
 ) -> None:

@@ -151,7 +151,7 @@ class Anything(Shuffled):
 
 
 @given(faulty(), SEEDS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_whatever_fails_a_run_ends_with_a_status_and_true_rows(scenario: Scenario, seed: int) -> None:
     """Tokens are made once and in order, time rises, parts sum to the whole."""
     result = simulate(scenario, Anything(seed))
@@ -179,7 +179,7 @@ def test_the_same_faults_twice_give_the_same_rows(scenario: Scenario, seed: int)
 
 
 @given(faulty(), SEEDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_tokens_are_made_by_devices_that_are_up_and_memory_is_recounted(
     scenario: Scenario, seed: int
 ) -> None:
@@ -219,7 +219,7 @@ def held_bytes(scenario: Scenario, where: IntArray, step: StepCost) -> FloatArra
 
 
 @given(faulty(most=2), SEEDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_what_is_down_neither_computes_nor_sends(scenario: Scenario, seed: int) -> None:
     """Busy time and bytes are at most what fits into the time in which a device and all ends of a link are up."""
     result = simulate(scenario, Anything(seed))
@@ -531,7 +531,7 @@ def test_a_moment_is_never_reached_too_early(now: float, moment: float) -> None:
 
 
 @given(scenarios(cluster=clusters(most=4)), SEEDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_the_ledger_forgets_what_is_lost_and_takes_it_back(scenario: Scenario, seed: int) -> None:
     random = np.random.default_rng(seed)
     devices, kind = len(scenario.cluster.devices), scenario.block_table.kind

@@ -129,7 +129,7 @@ class Calm(Shuffled):
 
 @pytest.mark.parametrize("on_disk", [False, True])
 @given(scenario=scenarios(cluster=clusters(most=5, steady=False)), seed=SEEDS, output=LONG)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_live_migration_loses_no_byte_and_sends_none_twice(
     on_disk: bool, scenario: Scenario, seed: int, output: int
 ) -> None:
@@ -154,7 +154,7 @@ def test_a_live_migration_loses_no_byte_and_sends_none_twice(
 
 
 @given(scenario=scenarios(), seed=SEEDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_events_equal_the_closed_form_with_weights_on_disk(scenario: Scenario, seed: int) -> None:
     """Dedicated links, a steady world: what a policy is told of a migration is what it takes."""
     result = simulate(varied(scenario, interval=1, weights_on_disk=True), Shuffled(seed))
@@ -163,7 +163,7 @@ def test_events_equal_the_closed_form_with_weights_on_disk(scenario: Scenario, s
 
 
 @given(scenario=scenarios(cluster=clusters(steady=False)), seed=SEEDS, output=LONG)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_until_the_switch_tokens_cost_the_same_as_without_a_move(
     scenario: Scenario, seed: int, output: int
 ) -> None:
@@ -239,7 +239,7 @@ def test_a_move_that_the_end_of_the_run_cuts_off_is_recorded_as_abandoned() -> N
 
 
 @given(scenario=scenarios(cluster=clusters(most=4)), seed=SEEDS, output=LONG)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_room_is_held_at_both_ends_while_blocks_move(scenario: Scenario, seed: int, output: int) -> None:
     """Recount the ledger: the placement, and on their new devices the blocks that are under way."""
     scenario = varied(scenario, requests=(Request(prompt=4, output=output),), migration="live", interval=1)

@@ -11,7 +11,8 @@ from simulated import at, unexpected
 from worlds import clusters, reals
 
 from headway.simcore import Cluster, Device, Ideal, Link, Tcp
-from headway.simcore.engine.network.network import Carried, Network, Transfer, network
+from headway.simcore.engine.network.network import Network, network
+from headway.simcore.engine.network.transfer import Carried, Transfer
 from headway.simcore.engine.network.transport import SEGMENT_BYTES, WIRE_BYTES
 from headway.simcore.errors import RunEndedError
 from headway.traces import Trace

@@ -3,6 +3,8 @@
 import json
 import math
 import os
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,8 @@ from flowcases import Case, read_case, simulated, solved
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-import headway.simcore.engine.network.fluid
-import headway.simcore.engine.network.maxmin_incremental
+from headway.simcore.engine.network import fluid, maxmin_incremental
+from headway.simcore.engine.network.flow import Flow, State
 
 OURS = Path(__file__).parents[1] / "flows"
 THEIRS = Path(os.environ.get("HEADWAY_REFERENCE_FLOWS") or OURS)
@@ -72,22 +74,31 @@ def crowds(draw: st.DrawFn) -> Case:
     return {"links": links, "routes": {f"{i}-{i + 1}": way for i, way in enumerate(paths)}, "flows": flows}
 
 
-@given(crowds(), st.sampled_from([0, 1, 3]))
-@settings(max_examples=60)
-def test_rates_found_around_a_change_are_those_of_all_flows_found_anew(case: Case, far: int) -> None:
-    """The short cut of the fluid network against itself without it, and taken more or less often."""
+def ends(
+    case: Case, whole: Callable[[], bool], local_flows: float = maxmin_incremental.LOCAL_FLOWS
+) -> list[float]:
+    """Ends of the flows [s] if `whole` says at each change whether the rates of all flows are computed again."""
+
+    def refill(
+        states: Sequence[State], changed: Iterable[Flow], now: float, **_: object
+    ) -> maxmin_incremental.Rates:
+        return maxmin_incremental.refill(states, changed, now, complete=whole())
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(headway.simcore.engine.network.fluid, "_OFTEN", far)
-        patch.setattr(headway.simcore.engine.network.fluid, "_RARELY", 2)
-        some = simulated(case)
-        patch.setattr(headway.simcore.engine.network.fluid, "_OFTEN", math.inf)
-        patch.setattr(headway.simcore.engine.network.maxmin_incremental, "_FEW", math.inf)
-        never_all = simulated(case)
-        patch.setattr(headway.simcore.engine.network.fluid, "_OFTEN", 0)
-        patch.setattr(headway.simcore.engine.network.fluid, "_RARELY", 10**9)
-        always_all = simulated(case)
-    np.testing.assert_allclose(some, always_all, rtol=1e-9)
-    np.testing.assert_allclose(never_all, always_all, rtol=1e-9)
+        patch.setattr(fluid, "refill", refill)
+        patch.setattr(maxmin_incremental, "LOCAL_FLOWS", local_flows)
+        return simulated(case)
+
+
+@given(crowds(), st.integers(2, 3))
+@settings(max_examples=60)
+def test_local_updates_of_rates_equal_updates_of_all_flows(case: Case, every: int) -> None:
+    """The network as it is, with local updates alone, and with a local update at every second or third change."""
+    number = count()
+    expected = ends(case, lambda: True)
+    np.testing.assert_allclose(simulated(case), expected, rtol=1e-9)
+    np.testing.assert_allclose(ends(case, lambda: False, math.inf), expected, rtol=1e-9)
+    np.testing.assert_allclose(ends(case, lambda: next(number) % every > 0), expected, rtol=1e-9)
 
 
 @given(crowds(), st.data())

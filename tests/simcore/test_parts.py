@@ -28,10 +28,13 @@ from headway.simcore import (
     Scenario,
     simulate,
 )
-from headway.simcore.engine.compute import DISCIPLINES, Discipline, FifoProcessor, Processor, Task
+from headway.simcore.engine.compute import DISCIPLINES, Discipline
+from headway.simcore.engine.fifo import FifoProcessor
 from headway.simcore.engine.network.flow import Flow
-from headway.simcore.engine.network.network import SHARING_RULES, Carried, SharingRule, Transfer
+from headway.simcore.engine.network.network import SHARING_RULES, SharingRule
+from headway.simcore.engine.network.transfer import Carried, Transfer
 from headway.simcore.engine.network.transport import TRANSPORTS, Transport, TransportSpec
+from headway.simcore.engine.task import Processor, Task
 from headway.simcore.errors import RunEndedError
 from headway.simcore.registry import Named, Registry
 from headway.traces import InputError, Trace

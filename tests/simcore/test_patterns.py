@@ -42,7 +42,7 @@ from headway.simcore.steps.patterns.sharded import Sharded
 from headway.traces import InputError, Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
-FEW = settings(max_examples=30, deadline=None)
+FEW = settings(max_examples=20, deadline=None)
 OWN: tuple[Callable[[], Pattern], ...] = (OneByOne, InARow)
 
 

@@ -31,8 +31,10 @@ from headway.simcore import (
     simulate,
     stream,
 )
-from headway.simcore.engine.compute import Task, processor
-from headway.simcore.engine.network.network import Transfer, network
+from headway.simcore.engine.compute import processor
+from headway.simcore.engine.network.network import network
+from headway.simcore.engine.network.transfer import Transfer
+from headway.simcore.engine.task import Task
 from headway.traces import Trace
 
 Sizes = Callable[[np.random.Generator, int], FloatArray]
@@ -47,7 +49,7 @@ class Scale:
     narrow: float
 
 
-SHORT = Scale(20, 2_500, 0.10)
+SHORT = Scale(20, 1_500, 0.15)
 LONG = Scale(40, 20_000, 0.03)
 SCALES = [pytest.param(SHORT, id="short"), pytest.param(LONG, id="long", marks=pytest.mark.slow)]
 
@@ -165,7 +167,7 @@ def carry(comes_s: FloatArray, sizes: FloatArray) -> FloatArray:
 
 @pytest.mark.parametrize(
     "scale",
-    [pytest.param(Scale(20, 1_000, 0.15), id="short"), pytest.param(LONG, id="long", marks=pytest.mark.slow)],
+    [pytest.param(Scale(20, 600, 0.2), id="short"), pytest.param(LONG, id="long", marks=pytest.mark.slow)],
 )
 @pytest.mark.parametrize("sizes", DISTRIBUTIONS)
 def test_the_mean_response_of_a_fair_link_depends_on_the_mean_size_alone(sizes: Sizes, scale: Scale) -> None:
@@ -208,7 +210,7 @@ class Alone:
 @pytest.mark.parametrize(
     "scale",
     [
-        pytest.param(Scale(20, 250, 0.25), id="short"),
+        pytest.param(Scale(20, 150, 0.35), id="short"),
         pytest.param(Scale(40, 2_000, 0.08), id="long", marks=pytest.mark.slow),
     ],
 )

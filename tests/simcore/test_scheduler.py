@@ -39,7 +39,7 @@ from headway.simcore.world.batch import Batch, after, without_work
 from headway.traces import InputError
 
 ROOT = Path(__file__).parents[2]
-FEW = settings(max_examples=25, deadline=None)
+FEW = settings(max_examples=15, deadline=None)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -94,7 +94,7 @@ def test_a_batch_of_one_is_fcfs(scenario: Scenario, seed: int) -> None:
     SEEDS,
     st.one_of(st.builds(UpTo, st.integers(2, 3), st.integers(1, 9)), SEEDS.map(Random)),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_every_law_of_the_audit_holds_under_any_scheduler(
     scenario: Scenario, seed: int, scheduler: UpTo | Random
 ) -> None:

@@ -29,7 +29,7 @@ from headway.simcore.steps.makespan import makespan, shared_makespan
 from headway.simcore.world.batch import Batch
 from headway.traces import Trace
 
-MANY = settings(max_examples=200, deadline=None)
+MANY = settings(max_examples=80, deadline=None)
 BYTES_PER_S = 10.0
 
 Sharing = Literal["dedicated", "fair"]

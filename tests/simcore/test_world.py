@@ -118,7 +118,7 @@ def test_sharding_divides_weights_and_work_and_loses_none(model: ModelSpec, shar
 @pytest.mark.parametrize("shards", [0, 3073])
 def test_as_many_shards_as_columns_at_most(shards: int) -> None:
     for build in (DecodeCost, PaperCost):
-        with pytest.raises(ValueError, match="from 1 to the feed-forward width 3072"):
+        with pytest.raises(ValueError, match="from 1 to the FFN width 3072"):
             build(preset("gpt2"), ffn_shards=shards)
 
 

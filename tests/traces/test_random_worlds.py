@@ -2,7 +2,6 @@
 
 import json
 import math
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,11 @@ from headway.simcore.files import schema
 from headway.simcore.files.builders.workload import lengths
 from headway.simcore.rng import stream
 from headway.traces import InputError, Trace
-from headway.traces.generate import KINDS
+from headway.traces.synthesis import KINDS
 
-SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+SHARED_FOLDER = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=20
+)
 
 TRACES: dict[str, dict[str, Any]] = {
     "walk": {"walk_mean": "8 Mbit/s", "sigma": 0.3, "step": "1 s", "duration": "20 s"},
@@ -78,7 +79,7 @@ def availability(folder: Path, section: Mapping[str, Any]) -> Trace:
 
 
 def test_every_kind_of_synthetic_trace_has_a_section() -> None:
-    assert {section.kind for section in typing.get_args(schema.Generated)} == KINDS.keys() == TRACES.keys()
+    assert KINDS.keys() == TRACES.keys()
 
 
 @pytest.mark.parametrize("kind", TRACES)
@@ -101,7 +102,7 @@ def test_a_section_is_its_kind_drawn_from_a_stream_of_its_owner(kind: str, tmp_p
     }[kind]
     for name, trace in rates(tmp_path, section, seed=4).items():
         rng = stream(4, f"links.wire.bandwidth/{name}")
-        assert trace == KINDS[kind].make(rng, **si, duration_s=20.0)
+        assert trace == KINDS[kind].generate(rng, **si, duration_s=20.0)
 
 
 @pytest.mark.parametrize("kind", TRACES)
@@ -113,18 +114,13 @@ def test_every_link_draws_its_own_and_every_seed_another_world(kind: str, tmp_pa
 
 @pytest.mark.parametrize("kind", TRACES)
 def test_a_share_is_cut_off_at_the_whole_device(kind: str, tmp_path: Path) -> None:
-    mean = {"good": "120 %"} if kind == "gilbert-elliott" else {schema_key(kind): "90 %"}
+    mean = {"good": "120 %"} if kind == "gilbert-elliott" else {KINDS[kind].key: "90 %"}
     values = {key: "5 %" for key in ("deviation", "bad", "amplitude") if key in TRACES[kind]}
     spread = {"deviation": "60 %", "sigma": 1.0}
     section = TRACES[kind] | values | {k: v for k, v in spread.items() if k in TRACES[kind]} | mean
     trace = availability(tmp_path, section)
     assert trace.values.max() == 1.0
     assert trace.values.min() < 1.0
-
-
-def schema_key(kind: str) -> str:
-    section = next(s for s in typing.get_args(schema.Generated) if s.kind == kind)
-    return schema.generated_key(section, "mean")
 
 
 @pytest.mark.parametrize("kind", TRACES)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.traces import InputError, Trace, fit, fit_all, laws, on_off, scaled, steps
-from headway.traces.generate import KINDS
+from headway.traces import InputError, Trace, fit, fit_all, on_off, scaled, steps
+from headway.traces.synthesis import KINDS
 
 ROUND_TRIPS: list[tuple[str, dict[str, float], float]] = [
     ("walk", {"mean": 2e6, "sigma": 0.4, "correlation": 0.9, "step_s": 0.5}, 0.05),
@@ -42,7 +42,7 @@ def long_trace(kind: str, parameters: dict[str, float], seed: int = 1) -> Trace:
     # Fading forgets slowly: its correlation falls with 1 / t only.
     count = 400_000 if kind == "fading" else 40_000
     duration_s = count * parameters.get("step_s", 0.5)
-    return KINDS[kind].make(np.random.default_rng(seed), **parameters, duration_s=duration_s)
+    return KINDS[kind].generate(np.random.default_rng(seed), **parameters, duration_s=duration_s)
 
 
 @pytest.mark.parametrize(("kind", "parameters", "within"), ROUND_TRIPS)
@@ -82,10 +82,10 @@ def test_every_kind_is_told_from_the_others(kind: str, parameters: dict[str, flo
 @pytest.mark.parametrize("factor", [1e-6, 3.7, 1e12])
 def test_the_unit_does_not_matter(kind: str, factor: float) -> None:
     parameters = next(parameters for name, parameters, _ in ROUND_TRIPS if name == kind)
-    trace = KINDS[kind].make(np.random.default_rng(2), **parameters, duration_s=2500.0)
+    trace = KINDS[kind].generate(np.random.default_rng(2), **parameters, duration_s=2500.0)
     one, other = fit(trace, kind), fit(scaled(trace, factor), kind)
-    for name, measure in KINDS[kind].parameters.items():
-        expected = one.parameters[name] * (factor if measure == "value" else 1.0)
+    for name, value in one.parameters.items():
+        expected = value * (factor if KINDS[kind].parameters[name].measure == "value" else 1.0)
         assert other.parameters[name] == pytest.approx(expected, rel=1e-4), name
     assert other.distance == pytest.approx(one.distance, abs=1e-4)
 
@@ -115,24 +115,24 @@ def test_a_step_averages_first() -> None:
 
 
 def test_the_distance_is_that_of_kolmogorov_and_smirnov() -> None:
-    """Against the fitted law, at every value and just before it."""
+    """Against the fitted model, at every value and just before it."""
     rng = np.random.default_rng(2)
     trace = steps(rng.gamma(2.0, size=500), step_s=1.0, end="loop")
     for kind in ("walk", "fading", "ornstein-uhlenbeck"):
         found = fit(trace, kind)
-        law = laws.LAWS[kind](**found.parameters)
+        model = KINDS[kind].model(**found.parameters)
         x = np.sort(trace.values)
         n = np.arange(500)
-        direct = max((law.cdf(x) - n / 500).max(), ((n + 1) / 500 - law.cdf(x)).max())
-        at_zero = law.atoms.get(0.0, 0.0)
+        direct = max((model.cdf(x) - n / 500).max(), ((n + 1) / 500 - model.cdf(x)).max())
+        at_zero = model.atoms.get(0.0, 0.0)
         assert found.distance == pytest.approx(max(direct, at_zero))
 
 
 def test_many_values_are_compared_at_some() -> None:
     trace = steps(np.random.default_rng(3).gamma(2.0, size=20_000), step_s=1.0, end="loop")
     found = fit(trace, "walk")
-    law = laws.LAWS["walk"](**found.parameters)
-    direct = np.abs(law.cdf(np.sort(trace.values)) - (np.arange(20_000) + 1) / 20_000).max()
+    model = KINDS["walk"].model(**found.parameters)
+    direct = np.abs(model.cdf(np.sort(trace.values)) - (np.arange(20_000) + 1) / 20_000).max()
     assert found.distance == pytest.approx(direct, abs=1 / 2000)
 
 
@@ -185,7 +185,7 @@ def test_noise_is_not_taken_for_a_wave(correlation: float) -> None:
     parameters = {"mean": 1.0, "sigma": 0.2, "correlation": correlation, "step_s": 1.0}
     taken = 0
     for seed in range(100):
-        trace = KINDS["walk"].make(np.random.default_rng(seed), **parameters, duration_s=1000.0)
+        trace = KINDS["walk"].generate(np.random.default_rng(seed), **parameters, duration_s=1000.0)
         try:
             fit(trace, "diurnal")
             taken += 1
@@ -196,7 +196,7 @@ def test_noise_is_not_taken_for_a_wave(correlation: float) -> None:
 
 def test_a_wave_is_seen_in_noise_as_large_as_it() -> None:
     found = fit(
-        KINDS["diurnal"].make(
+        KINDS["diurnal"].generate(
             np.random.default_rng(1),
             mean=1.0,
             amplitude=0.3,

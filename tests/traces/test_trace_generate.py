@@ -17,15 +17,15 @@ from headway.traces import (
     diurnal,
     fading,
     gilbert_elliott,
-    laws,
     ornstein_uhlenbeck,
     shipped,
     shipped_names,
     steps,
     walk,
 )
-from headway.traces.generate import KINDS, MOST_VALUES
 from headway.traces.rounding import BITS, rounded
+from headway.traces.synthesis import KINDS
+from headway.traces.synthesis.drawing import MOST_VALUES
 from headway.traces.trace import FloatArray
 
 EXAMPLES: dict[str, dict[str, float]] = {
@@ -50,7 +50,7 @@ kinds = st.sampled_from(sorted(EXAMPLES))
 
 def make(kind: str, seed: int, duration_s: float, **changes: Any) -> Trace:
     parameters = EXAMPLES[kind] | changes
-    return KINDS[kind].make(np.random.default_rng(seed), **parameters, duration_s=duration_s)
+    return KINDS[kind].generate(np.random.default_rng(seed), **parameters, duration_s=duration_s)
 
 
 def test_a_constant_is_the_constant_trace() -> None:
@@ -66,11 +66,19 @@ def test_steps_last_equally_long_and_end_after_the_last() -> None:
 # Every kind
 
 
-def test_every_kind_has_an_example_a_law_and_all_its_parameters() -> None:
-    assert EXAMPLES.keys() == KINDS.keys() == laws.LAWS.keys()
+def test_every_kind_has_an_example_with_all_its_parameters() -> None:
+    assert EXAMPLES.keys() == KINDS.keys()
     for kind, example in EXAMPLES.items():
-        common = {"step_s"} if KINDS[kind].stepped else set()
-        assert example.keys() == set(KINDS[kind].parameters) | common
+        assert {*example, "duration_s"} == set(KINDS[kind].parameters)
+
+
+def test_sections_and_options_of_kinds_do_not_clash() -> None:
+    """No other kind has the first key of a kind, and parameters of one name measure the same."""
+    for kind in KINDS.values():
+        keys = {one.key for other in KINDS.values() if other != kind for one in other.parameters.values()}
+        assert kind.key not in {*keys, "file", "shipped", "steps"}
+    measures = {(name, one.measure) for kind in KINDS.values() for name, one in kind.parameters.items()}
+    assert len(measures) == len({name for name, _ in measures})
 
 
 @given(kinds, st.integers(0, 2**32), st.sampled_from(["hold", "loop", "zero"]))
@@ -88,42 +96,44 @@ def long_grid(trace: Trace, step_s: float) -> FloatArray:
 
 @pytest.mark.parametrize("kind", EXAMPLES)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_long_trace_keeps_its_law(kind: str, seed: int) -> None:
+def test_a_long_trace_has_the_moments_of_its_model(kind: str, seed: int) -> None:
     """Mean, variance, correlation and distribution are those in closed form, within five standard errors.
 
     The 100 parts of the trace, each of hundreds of correlation times, are independent observations of each figure.
     """
     step, parts, length = 0.1, 100, 64 * 100
-    law = laws.LAWS[kind](**EXAMPLES[kind])
+    model = KINDS[kind].model(**EXAMPLES[kind])
     values = long_grid(make(kind, seed, step * parts * length), step).reshape(parts, length)
-    centred = values - law.mean
+    centred = values - model.mean
 
     def agrees(per_part: FloatArray, truth: float) -> None:
         error = per_part.std(ddof=1) / math.sqrt(parts)
         assert per_part.mean() == pytest.approx(truth, abs=5 * error + 1e-9)
 
-    agrees(values.mean(axis=1), law.mean)
-    agrees((centred**2).mean(axis=1), law.deviation**2)
+    agrees(values.mean(axis=1), model.mean)
+    agrees((centred**2).mean(axis=1), model.deviation**2)
     for lag in (1, 4, 32) if kind != "ornstein-uhlenbeck" else ():
-        truth = float(law.correlation(np.array([lag * step]))[0])
-        agrees((centred[:, :-lag] * centred[:, lag:]).mean(axis=1), truth * law.deviation**2)
-    for x in [*np.quantile(values, [0.05, 0.3, 0.7, 0.95]), *law.atoms]:
-        agrees((values <= x).mean(axis=1), float(law.cdf(np.array([x]))[0]))
-        agrees((values < x).mean(axis=1), float(law.cdf_below(np.array([x]))[0]))
+        truth = float(model.correlation(np.array([lag * step]))[0])
+        agrees((centred[:, :-lag] * centred[:, lag:]).mean(axis=1), truth * model.deviation**2)
+    for x in [*np.quantile(values, [0.05, 0.3, 0.7, 0.95]), *model.atoms]:
+        agrees((values <= x).mean(axis=1), float(model.cdf(np.array([x]))[0]))
+        agrees((values < x).mean(axis=1), float(model.cdf_below(np.array([x]))[0]))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in EXAMPLES if kind != "diurnal"])
 def test_every_kind_starts_in_its_stationary_state(kind: str) -> None:
-    """First, second and last value over many short traces have the mean and variance of the law."""
-    law = laws.LAWS[kind](**EXAMPLES[kind])
+    """First, second and last value over many short traces have the mean and variance of the model."""
+    model = KINDS[kind].model(**EXAMPLES[kind])
     n = 3000
     at = np.array([0.0, 0.15, 0.95])
     rng = np.random.default_rng(5)
-    values = np.array([KINDS[kind].make(rng, **EXAMPLES[kind], duration_s=1.0).value(at) for _ in range(n)])
-    error = law.deviation / math.sqrt(n)
-    assert np.allclose(values.mean(axis=0), law.mean, atol=5 * error, rtol=0)
-    fourth = ((values - law.mean) ** 2).std(axis=0) / math.sqrt(n)
-    assert (np.abs(((values - law.mean) ** 2).mean(axis=0) - law.deviation**2) < 5 * fourth).all()
+    values = np.array(
+        [KINDS[kind].generate(rng, **EXAMPLES[kind], duration_s=1.0).value(at) for _ in range(n)]
+    )
+    error = model.deviation / math.sqrt(n)
+    assert np.allclose(values.mean(axis=0), model.mean, atol=5 * error, rtol=0)
+    fourth = ((values - model.mean) ** 2).std(axis=0) / math.sqrt(n)
+    assert (np.abs(((values - model.mean) ** 2).mean(axis=0) - model.deviation**2) < 5 * fourth).all()
 
 
 @given(kinds, st.integers(0, 2**32), st.floats(0.3, 30.0))
@@ -131,7 +141,7 @@ def test_values_are_never_negative_and_fill_the_duration(kind: str, seed: int, d
     trace = make(kind, seed, duration_s)
     assert trace.values.min() >= 0
     assert trace.times[-1] < duration_s == trace.duration
-    if KINDS[kind].stepped:
+    if "step_s" in KINDS[kind].parameters:
         assert len(trace.times) == pytest.approx(duration_s / 0.1, abs=1.01)
 
 
@@ -164,7 +174,7 @@ def test_too_many_values_are_refused_before_they_are_drawn(kind: str) -> None:
 def test_what_has_no_meaning_is_refused(kind: str, wrong: dict[str, float]) -> None:
     arguments: dict[str, Any] = EXAMPLES[kind] | {"duration_s": 10.0} | wrong
     with pytest.raises(ValueError, match="needs"):
-        KINDS[kind].make(np.random.default_rng(0), **arguments)
+        KINDS[kind].generate(np.random.default_rng(0), **arguments)
 
 
 # Each of them
@@ -224,13 +234,13 @@ def test_a_walk_refuses_what_has_no_meaning(wrong: dict[str, float]) -> None:
 
 
 def test_an_ornstein_uhlenbeck_process_below_zero_is_an_outage() -> None:
-    law = laws.ornstein_uhlenbeck(mean=1.0, deviation=1.0, relaxation_s=1.0)
+    model = KINDS["ornstein-uhlenbeck"].model(mean=1.0, deviation=1.0, relaxation_s=1.0)
     trace = ornstein_uhlenbeck(
         np.random.default_rng(3), mean=1.0, deviation=1.0, relaxation_s=0.0, step_s=1.0, duration_s=1e5
     )
     # Phi(-1), and the normal distribution's mean excess over -1.
-    assert law.atoms[0.0] == pytest.approx(0.158655254)
-    assert law.mean == pytest.approx(0.841344746 + 0.241970725)
+    assert model.atoms[0.0] == pytest.approx(0.158655254)
+    assert model.mean == pytest.approx(0.841344746 + 0.241970725)
     assert (trace.values == 0).mean() == pytest.approx(0.1587, abs=5 * math.sqrt(0.1587 * 0.8413 / 1e5))
 
 
@@ -288,12 +298,12 @@ def test_a_wave_without_noise_is_the_cosine_in_the_middle_of_every_step(count: i
 def test_fading_without_a_direct_wave_is_exponential_and_forgets_as_clarke_says() -> None:
     """The correlation of Rayleigh power is J0(2 pi f_d t)**2: 1/2 after a coherence time, 0 at the zero of J0."""
     step_s = 0.01
-    law = laws.fading(mean=2.0, coherence_s=0.1)
-    assert law.correlation(np.array([0.0, 0.1])) == pytest.approx([1.0, 0.5])
-    assert law.correlation(np.array([0.1 * 2.404825557695773 / 1.1263642393772588])) == pytest.approx(
+    model = KINDS["fading"].model(mean=2.0, coherence_s=0.1)
+    assert model.correlation(np.array([0.0, 0.1])) == pytest.approx([1.0, 0.5])
+    assert model.correlation(np.array([0.1 * 2.404825557695773 / 1.1263642393772588])) == pytest.approx(
         0, abs=1e-12
     )
-    assert law.cdf(np.array([0.0, 2.0, 6.0])) == pytest.approx([0.0, -math.expm1(-1), -math.expm1(-3)])
+    assert model.cdf(np.array([0.0, 2.0, 6.0])) == pytest.approx([0.0, -math.expm1(-1), -math.expm1(-3)])
     trace = fading(np.random.default_rng(4), mean=2.0, coherence_s=0.1, step_s=step_s, duration_s=4000.0)
     x = trace.values / 2 - 1
     assert np.mean(x**2) == pytest.approx(1.0, abs=0.05)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from headway.analysis.cli import app
 from headway.simcore import load_scenario
 from headway.traces import read, shipped, steps, write_csv
-from headway.traces.generate import KINDS
+from headway.traces.synthesis import KINDS
 
 KIND_OPTIONS: dict[str, list[str]] = {
     "walk": ["--mean", "50 Mbit/s", "--sigma", "0.4", "--correlation", "0.8", "--step", "1 s"],
@@ -62,7 +62,7 @@ def test_a_generated_file_is_the_trace_that_python_makes(kind: str, tmp_path: Pa
         "diurnal": {"mean": 6.25e6, "amplitude": 2.5e6, "period_s": 100.0, "peak_s": 30.0, "step_s": 1.0},
         "fading": {"mean": 6.25e6, "coherence_s": 3.0, "rice_factor": 2.0, "step_s": 1.0},
     }[kind]
-    expected = KINDS[kind].make(np.random.default_rng(3), **si, duration_s=1200.0, end="hold")
+    expected = KINDS[kind].generate(np.random.default_rng(3), **si, duration_s=1200.0, end="hold")
     assert read(path, "rate") == expected
 
 
@@ -141,7 +141,7 @@ def test_the_section_that_is_printed_loads_and_is_like_the_file(kind: str, tmp_p
     drawn = load_scenario(tmp_path / "s.yaml").cluster.links[0].bandwidth
     assert drawn is not None
     # A file does not say for how long its last value holds.
-    last = 0.0 if KINDS[kind].stepped else 7200.0 - read(path, "rate").times[-1] + 10.0
+    last = 0.0 if "step_s" in KINDS[kind].parameters else 7200.0 - read(path, "rate").times[-1] + 10.0
     assert drawn.duration == pytest.approx(7200.0, abs=last + 1e-6)
     recorded = read(path, "rate", end="loop")
     assert drawn.mean(0.0, 7200.0) == pytest.approx(recorded.mean(0.0, 7200.0), rel=0.2)

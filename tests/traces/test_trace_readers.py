@@ -5,11 +5,10 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headway.traces import InputError, Options, Trace, read, record, shipped, shipped_names, write_csv
-from headway.traces.readers.lines import LONGEST_LINE
 from headway.traces.units import Quantity
 
 MBIT_S = 125_000.0
@@ -114,48 +113,6 @@ def test_a_period_carries_each_packet_by_its_stamp_and_no_more(scratch: Path, ga
             assert trace.reach(0.0, 1500.0 * due) == pytest.approx(stamp / 1000, rel=1e-9)
 
 
-BROKEN_COLUMNS = {
-    "empty": ("", None, "empty"),
-    "only a mark": ("\ufeff", None, "no line of data"),
-    "only comments": ("# a\n\n# b\n", None, "no line of data"),
-    "only a header": ("time [s],rate [Mbit/s]\n", None, "header without rows"),
-    "one column": ("rate\n0\n1\n", 1, "a trace as one of"),
-    "one column with a unit": ("time [s]\n0\n1\n", 1, "header of 1 columns"),
-    "three columns": ("a [s],b [Mbit/s],c [B]\n0,1,2\n", 1, "header of 3 columns"),
-    "no unit for time": ("time,rate [Mbit/s]\n0,1\n", 1, "time_unit="),
-    "no unit for value": ("time [s],rate\n0,1\n", 1, 'option unit="Mbit/s"'),
-    "no header": ("0,1\n1,2\n", None, "no unit for the time"),
-    "ambiguous unit": ("time [s],rate [Mbps]\n0,1\n", 1, "Mbps"),
-    "unit of another thing": ("time [s],rate [MiB]\n0,1\n", 1, "MiB"),
-    "time in bytes": ("time [B],rate [Mbit/s]\n0,1\n", 1, "'B'"),
-    "empty unit": ("time [s],rate []\n0,1\n", 1, "no unit"),
-    "missing field": ("time [s],rate [Mbit/s]\n0,1\n1\n", 3, "1 columns"),
-    "blank field": ("time [s],rate [Mbit/s]\n0,1\n1,\n", 3, "''"),
-    "extra field": ("time [s],rate [Mbit/s]\n0,1\n1,2,3\n", 3, "3 columns"),
-    "text": ("time [s],rate [Mbit/s]\n0,1\n1,fast\n", 3, "fast"),
-    "second header": ("time [s],rate [Mbit/s]\n0,1\ntime [s],rate [Mbit/s]\n", 3, "time"),
-    "nan": ("time [s],rate [Mbit/s]\n0,1\n1,nan\n", 3, "nan"),
-    "nan time": ("time [s],rate [Mbit/s]\n0,1\nnan,1\n", 3, "nan"),
-    "infinite": ("time [s],rate [Mbit/s]\n0,inf\n", 2, "inf"),
-    "overflowing": ("time [s],rate [Mbit/s]\n0,1e999\n", 2, "1e999"),
-    "huge": ("time [s],rate [Mbit/s]\n0,1e300\n1e200,0\n", 2, "1e300"),
-    "negative": ("time [s],rate [Mbit/s]\n0,1\n1,-2\n", 3, "-2"),
-    "negative time": ("time [s],rate [Mbit/s]\n-1,1\n1,2\n", 2, "-1"),
-    "backward": ("time [s],rate [Mbit/s]\n0,1\n2,1\n1,1\n", 4, "the time 1"),
-    "twice": ("time [s],rate [Mbit/s]\n0,1\n2,1\n2,1\n", 4, "the time 2"),
-    "twice when scaled": ("time [ns],rate [Mbit/s]\n0,1\n1e-320,1\n", 3, "time after"),
-    "decimal comma": ("time [s];rate [Mbit/s]\n0;1,5\n", 2, "1,5"),
-    "underscore": ("time [s],rate [Mbit/s]\n0,1_000\n", 2, "1_000"),
-    "digits of another script": ("time [s],rate [Mbit/s]\n0,٣\n", 2, "٣"),
-    "hexadecimal": ("time [s],rate [Mbit/s]\n0,0x10\n", 2, "0x10"),
-    "date of another order": ("time,rate [Mbit/s]\n01/03/2024 10:00,1\n", 2, "the time '01/03/2024 10:00'"),
-    "date with semicolons": ("t;rate [Mbit/s]\n01.03.2024;1\n", 2, 'a date such as "2023-11-16 18:17:03"'),
-    "another separator": ("time [s],rate [Mbit/s]\n0;1\n", 2, "1 columns"),
-    "long line": ("time [s],rate [Mbit/s]\n0,1\n" + "1" * 5000 + "\n", 3, "very long line"),
-    "zero byte": ("time [s],rate [Mbit/s]\n0,1\n1,\0\n", 3, "zero byte"),
-}
-
-
 def test_a_quantity_that_no_trace_holds_is_refused(file: Path) -> None:
     file.write_text("time [s],rate [Mbit/s]\n0,40\n")
     with pytest.raises(InputError, match=r"got 'speed'; expected 'fraction' or 'rate' or 'size' or 'time'"):
@@ -179,68 +136,6 @@ def test_where_nobody_says_what_values_are_no_unit_is_guessed(file: Path, header
     assert '"Mbit/s" or "MB/s"' in error.value.expected
     if "GFLOP" not in header:
         assert record(file, options=Options(unit="%")).trace.values.tolist() == [0.4, 0.1]
-
-
-@pytest.mark.parametrize(("text", "line", "found"), BROKEN_COLUMNS.values(), ids=BROKEN_COLUMNS)
-def test_broken_columns_are_refused_with_file_and_line(
-    file: Path, text: str, line: int | None, found: str
-) -> None:
-    file.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError) as caught:
-        read(file, "rate")
-    assert caught.value.where == (str(file) if line is None else f"{file}:{line}")
-    assert found in str(caught.value)
-
-
-BROKEN_STAMPS = {
-    "empty": ("", None, "empty"),
-    "decreasing": ("1\n5\n4\n", 3, "4 after 5"),
-    "ends at 0": ("0\n0\n", 2, "0 as the last"),
-    "blank line": ("1\n\n2\n", 2, "an empty line"),
-    "blank end": ("1\n2\n\n", 3, "an empty line"),
-    "fraction": ("1\n2.5\n", 2, "2.5"),
-    "negative": ("-1\n2\n", 1, "-1"),
-    "signed": ("1\n+2\n", 2, "+2"),
-    "two numbers": ("1\n2 3\n", 2, "2 3"),
-    "comment": ("1\n# 2\n", 2, "# 2"),
-    "underscore": ("1\n1_0\n", 2, "1_0"),
-    "digits of another script": ("1\n٣\n", 2, "٣"),
-    "superscript": ("1\n²\n", 2, "²"),
-    "huge": ("1\n" + "9" * 30 + "\n", 2, "999"),
-    "long line": ("1\n" + "2" * (LONGEST_LINE + 1), 2, "very long line"),
-}
-
-
-@pytest.mark.parametrize(("text", "line", "found"), BROKEN_STAMPS.values(), ids=BROKEN_STAMPS)
-def test_broken_stamps_are_refused_with_file_and_line(
-    file: Path, text: str, line: int | None, found: str
-) -> None:
-    file.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError) as caught:
-        read(file, "rate", format="mahimahi")
-    assert caught.value.where == (str(file) if line is None else f"{file}:{line}")
-    assert found in str(caught.value)
-
-
-@pytest.mark.parametrize("name", [None, "csv", "mahimahi"])
-@pytest.mark.parametrize(
-    ("content", "line"),
-    [
-        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 1),
-        (b"\x7fELF\x02\x01\x01" + bytes(100), 1),
-        ("0,1\n".encode("utf-16"), 1),
-        ("0,1\n".encode("utf-16-le"), 1),
-        (b"time [\xb5s],rate [Mbit/s]\n", 1),
-        (b"\0" * 100_000, 1),
-    ],
-)
-def test_what_is_no_text_is_refused_in_every_format(
-    file: Path, name: str | None, content: bytes, line: int
-) -> None:
-    file.write_bytes(content)
-    with pytest.raises(InputError) as caught:
-        read(file, "rate", format=name)
-    assert caught.value.where == f"{file}:{line}"
 
 
 def test_the_line_of_a_wrong_byte_is_counted_across_blocks(file: Path) -> None:
@@ -290,43 +185,6 @@ def test_an_option_that_does_not_fit_the_file_is_refused(
         read(file, quantity, **options)
     assert str(file) in caught.value.where
     assert found in str(caught.value)
-
-
-VALID = [
-    (b"time [s],rate [Mbit/s]\n0,310.5\n0.5,287\n1,12e1\n2.5,0\n", "csv"),
-    ("\ufeff# log\r\ntime [µs]\trate (kB/s)\r\n10\t1\r\n20\t2\r\n".encode(), "csv"),
-    (b"0\n0\n1\n5\n5\n17\n", "mahimahi"),
-]
-
-
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.sampled_from(VALID),
-    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.3), st.binary(max_size=6)), min_size=1, max_size=4),
-    st.booleans(),
-    st.sampled_from([None, "hold", "loop", "zero"]),
-)
-@example((b"0,1\n", "csv"), [(0.0, 0.0, b"time [s],rate [B/s]\n0,1e99\n1e99,1e99\n2e99,1\n")], True, "loop")
-def test_a_damaged_file_gives_a_trace_or_an_input_error(
-    scratch: Path,
-    valid: tuple[bytes, str],
-    edits: list[tuple[float, float, bytes]],
-    named: bool,
-    end: Any,
-) -> None:
-    content, name = valid
-    for at, length, spliced in edits:
-        start = int(at * len(content))
-        content = content[:start] + spliced + content[start + int(length * len(content)) :]
-    scratch.write_bytes(content)
-    try:
-        trace = read(scratch, "rate", format=name if named else None, end=end)
-    except InputError as error:
-        where = error.where
-    else:
-        assert trace.times[0] == 0
-        return
-    assert str(scratch) in where
 
 
 @pytest.mark.parametrize("quantity", ["rate", "size", "fraction"])

@@ -17,7 +17,7 @@ def shipped(name: str) -> Path:
     """The file of a trace that comes with Headway.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: no trace has this name.
     """
     if name not in shipped_names():
         raise InputError("shipped trace", shown(name), one_of(name, shipped_names()))

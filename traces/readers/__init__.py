@@ -1,7 +1,7 @@
-"""Traces from files: one module per format, and one front door that recognises them.
+"""Traces from files: one module per format, and the functions that recognise the format and read the file.
 
-A format is a module with a name and two functions, `recognises` and `read`, and one place in `FORMATS`. Formats are
-tried in that order, the more particular ones first.
+A format is a module with a name and two functions, `recognises` and `read`, and one entry in `FORMATS`. Formats are
+tried in the order of `FORMATS`, specific formats first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +28,7 @@ from headway.traces.readers import (
     ping,
     planetlab,
 )
+from headway.traces.readers.headings import MEASURED
 from headway.traces.readers.lines import head
 from headway.traces.readers.options import Merge, Options
 from headway.traces.recording import Recording
@@ -39,22 +40,22 @@ __all__ = ["FORMATS", "Format", "Options", "Recording", "read", "record"]
 
 
 class Format(Protocol):
-    """What a module for one format offers."""
+    """The interface of a module for one format."""
 
     @property
     def NAME(self) -> str:  # noqa: N802 (a constant of a module)
-        """Its name, as users write it."""
+        """The name of the format for users."""
         ...
 
     def recognises(self, head: Sequence[str], quantity: Quantity | None, options: Options, /) -> bool:
-        """Whether a file that begins with these lines looks like the format, and may be what is asked for.
+        """Whether a file that begins with these lines looks like the format, with such a quantity and options.
 
-        There is at least one line; empty ones and comments are left out.
+        There is at least one line; empty lines and comments are left out.
         """
         ...
 
     def read(self, path: str, quantity: Quantity | None, options: Options, /) -> Recording:
-        """The recording in the file, in SI units; every problem of the file is an `InputError`."""
+        """The recording in the file, in SI units; raises an `InputError` for every problem of the file."""
         ...
 
 
@@ -106,35 +107,35 @@ def read(
         path: the file.
         quantity: what the values measure: "rate" (bytes/s in the result), "size" (bytes), "time" (s) or "fraction".
         format: a name in `FORMATS`; recognised from the content if None.
-        unit: unit of the values, where the file does not say it or says it wrongly.
-        time_unit: unit of the times, likewise.
+        unit: unit of the values, if the file does not give it or gives a wrong one.
+        time_unit: unit of the times, in the same cases.
         end: what follows the last row; each format has its own default.
         column: the column with the values, by name or number (from 1), where there are several.
-        time_column: the column with the times, likewise.
-        load: True where the file tells the share of a device that others use, for the share that is left; False for
-            the load itself. It must be said of formats that hold a load.
-        repair: leave out or merge rows of a file in columns that are not in order, instead of refusing it.
-        max_gap_s: shorten longer steps to this; longer ones are kept if None.
+        time_column: the column with the times, by name or number.
+        load: for a file of the share of a device that others use: True gives the share that is left, False the load
+            itself. Formats of loads need it.
+        repair: leave out or merge rows of a file in columns that are not in order, instead of refusing the file.
+        max_gap_s: longer steps are shortened to this; None keeps them.
         select: which recording, in formats that have several in one file.
         where: only rows of a file in columns that have these values in these columns, by name or number (from 1).
-        merge: with `repair`, what becomes of rows of one time: their "mean" (also if None), "sum", or the "first".
+        merge: with `repair`, how rows of one time are merged: to their "mean" (also if None), "sum", or the "first".
         step_s: the time from one row to the next, of rows in columns without a time.
 
     Raises:
-        InputError: the file or an option cannot be used; says where, and what would be accepted.
+        InputError: the file or an option cannot be used.
     """
     wanted = None if where is None else dict(where)
     options = Options(
         unit, time_unit, end, column, time_column, load, repair, max_gap_s, select, wanted, merge, step_s
     )
-    found = record(path, quantity, format=format, options=options)
-    if found.is_load and load is None:
+    recording = record(path, quantity, format=format, options=options)
+    if recording.is_load and load is None:
         raise InputError(
             f"{path} (option load)",
             "a file of the load of others",
             "true for the share that they leave, or false for the load itself",
         )
-    return found.trace
+    return recording.trace
 
 
 def record(
@@ -144,30 +145,30 @@ def record(
     format: str | None = None,  # noqa: A002
     options: Options = Options(),  # noqa: B008 (it is immutable)
 ) -> Recording:
-    """Read a trace from a file, with the story of its reading.
+    """Read a trace from a file, with information about the file and its repairs.
 
     Args:
         path: the file.
-        quantity: what the values measure; what the format holds, or the unit in the file says, if None.
+        quantity: what the values measure; by default it follows from the format or from the unit in the file.
         format: a name in `FORMATS`; recognised from the content if None.
-        options: what else there is to say; without `load`, a load is given as it is.
+        options: further options; without `load`, a load is returned unchanged.
 
     Raises:
         InputError: as for `read`.
     """
     _check(path, quantity, options)
-    name = recognised(path, quantity, options) if format is None else format
+    name = format_of(path, quantity, options) if format is None else format
     if name not in FORMATS:
         raise InputError(f"{path} (option format)", shown(name), one_of(name, FORMATS))
-    found = FORMATS[name].read(str(path), quantity, options)
-    return _free(path, found) if options.load else found
+    recording = FORMATS[name].read(str(path), quantity, options)
+    return _remaining_share(path, recording) if options.load else recording
 
 
-def recognised(path: str | Path, quantity: Quantity | None, options: Options) -> str:
+def format_of(path: str | Path, quantity: Quantity | None, options: Options) -> str:
     """The name of the format of a file.
 
     Raises:
-        InputError: it is in none, or cannot be read.
+        InputError: no format fits, or the file cannot be read.
     """
     if parquet.is_parquet(str(path)):
         return parquet.NAME
@@ -185,8 +186,8 @@ def recognised(path: str | Path, quantity: Quantity | None, options: Options) ->
 
 
 def _check(path: str | Path, quantity: str | None, options: Options) -> None:
-    if quantity not in (None, *columns.MEASURED):
-        raise InputError(f"{path} (quantity)", shown(quantity), " or ".join(map(repr, columns.MEASURED)))
+    if quantity not in (None, *MEASURED):
+        raise InputError(f"{path} (quantity)", shown(quantity), " or ".join(map(repr, MEASURED)))
     if options.end is not None and options.end not in get_args(EndRule):
         raise InputError(f"{path} (option end)", shown(options.end), '"hold", "loop" or "zero"')
     for name in ("max_gap_s", "step_s"):
@@ -201,9 +202,9 @@ def _check(path: str | Path, quantity: str | None, options: Options) -> None:
         raise InputError(f"{path} (option step_s)", got, "one of them: a step is for rows without times")
 
 
-def _free(path: str | Path, found: Recording) -> Recording:
-    """What a load leaves."""
-    if found.quantity != "fraction" or found.trace.values.max() > 1:
+def _remaining_share(path: str | Path, load: Recording) -> Recording:
+    """The share of a device that a load leaves."""
+    if load.quantity != "fraction" or load.trace.values.max() > 1:
         expected = "a share of at most 1 (or 100 %); perhaps the unit is %"
-        raise InputError(f"{path} (option load)", f"a load of {found.trace.values.max():g}", expected)
-    return replace(found, trace=complement(found.trace), is_load=False)
+        raise InputError(f"{path} (option load)", f"a load of {load.trace.values.max():g}", expected)
+    return replace(load, trace=complement(load.trace), is_load=False)

@@ -1,4 +1,4 @@
-"""From rows to a recording: what times and values mean, and what is put right when they do not fit together."""
+"""From rows to a recording: order of times, repairs, end rule, gaps."""
 
 import math
 from collections import Counter
@@ -6,34 +6,32 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from headway.traces.constructors import trace_of_length
 from headway.traces.errors import InputError
 from headway.traces.readers.options import Merge, Options
 from headway.traces.recording import Recording
 from headway.traces.trace import EndRule, FloatArray, Trace
-from headway.traces.units import Quantity
+from headway.traces.units import Quantity, convert
 
 _MISSING_FROM = 1.5
-"""Rows are missing in a step of this many median steps: the least that is nearer to two of them than to one."""
-
+"""A step of at least this many median steps lacks rows: it is nearer to two steps than to one."""
 
 MOST_REPAIRED = 1 / 3
 """Largest share of the rows of a file that a repair may drop or merge, unless the user says how to merge them."""
 
 
-def tidied(
+def in_order(
     times: FloatArray, values: FloatArray, merge: Merge | None = None
 ) -> tuple[FloatArray, FloatArray, Counter[str]]:
-    """Rows in order.
-
-    Rows without a value, or with a time before that of an earlier row, are left out; rows with one time become one row.
+    """Leave out rows without a value or with a time before that of an earlier row, and merge rows with one time.
 
     Args:
         times: shape (n,).
         values: shape (n,), NaN where one is missing.
-        merge: what the value of rows with one time is; their mean if None.
+        merge: how to merge the values of rows with one time; their mean if None.
 
     Returns:
-        Times that rise strictly, values, and how many rows were missing, backward and duplicate.
+        Strictly increasing times, values, and the numbers of missing, backward and duplicate rows.
     """
     there = ~np.isnan(values)
     times, values = times[there], values[there]
@@ -54,16 +52,16 @@ def tidied(
     return times[firsts], values, +repairs
 
 
-def repaired(
+def repair(
     path: str, times: FloatArray, values: FloatArray, options: Options
 ) -> tuple[FloatArray, FloatArray, Counter[str]]:
-    """Rows in order, as `tidied` puts them, of a file that its user wants repaired.
+    """Put rows in order, as `in_order`, where the user asks for a repair.
 
     Raises:
-        InputError: so many rows would be dropped or merged that the file is more likely several recordings.
+        InputError: the repair would drop or merge so many rows that the file is more likely several recordings.
     """
     rows = len(times)
-    times, values, repairs = tidied(times, values, options.merge)
+    times, values, repairs = in_order(times, values, options.merge)
     lost = repairs["backward times"] + (0 if options.merge else repairs["duplicate times"])
     if lost > rows * MOST_REPAIRED:
         raise InputError(
@@ -76,19 +74,7 @@ def repaired(
     return times, values, repairs
 
 
-def shortened(times: FloatArray, longest_s: float | None) -> tuple[FloatArray, Counter[str]]:
-    """Times, from 0, without the part of each step that is beyond `longest_s`."""
-    times = times if times[0] == 0 else times - times[0]
-    if longest_s is None:
-        return times, Counter()
-    steps = np.diff(times, prepend=0.0)
-    long = steps > longest_s
-    if not long.any():
-        return times, Counter()
-    return np.cumsum(np.where(long, longest_s, steps)), Counter({"gaps shortened": int(long.sum())})
-
-
-def assembled(
+def recording_of(
     path: str,
     times: FloatArray,
     values: FloatArray,
@@ -96,61 +82,72 @@ def assembled(
     *,
     format: str,  # noqa: A002 (as in `read`)
     quantity: Quantity,
-    rows: int,
-    repairs: Mapping[str, int],
+    unit: float = 1.0,
+    disordered: bool = False,
+    rows: int | None = None,
+    repairs: Mapping[str, int] | None = None,
     is_load: bool = False,
     sampled: bool = True,
     notes: tuple[str, ...] = (),
 ) -> Recording:
     """A recording in which each value holds until the next time.
 
-    Where there is a time more than values, it is the end, and the recording loops by default. Where there is not, it
-    holds its last value by default, and ends, if it is told to, one median step after the last row.
+    One time more than values is the end of the recording, which loops by default. Without it, the last value holds by
+    default; with another end rule, the recording ends one median step after the last row.
 
     Args:
         path: of the file, for messages.
-        times: strictly increasing, shape (n,) or (n + 1,), n >= 1; the first becomes 0.
-        values: shape (n,), in SI units.
-        options: of which the end rule and the longest gap count.
-        format: as in `Recording`, like the others.
-        quantity: likewise.
-        rows: likewise.
-        repairs: likewise, without those made here.
-        is_load: likewise.
-        sampled: rows come at about equal steps, so that some are missing in a long one; not where each is a change.
+        times: strictly increasing [s], shape (n,) or (n + 1,), n >= 1; the first becomes 0.
+        values: shape (n,), in units of `unit`.
+        options: the end rule and the longest gap.
+        format: name of the format.
+        quantity: of the values.
+        unit: SI value of a unit of the values.
+        disordered: whether rows may lack values or be out of order; they are put in order, as `in_order`.
+        rows: number of rows in the file, if it is not the number of values.
+        repairs: numbers of repairs that were made before.
+        is_load: as in `Recording`.
+        sampled: rows come at about equal steps, so a long step lacks rows; False if each row is a change.
         notes: as in `Recording`.
 
     Raises:
-        InputError: it must end, and a single row does not say when; or the numbers are too extreme for a trace.
+        InputError: there is no row, or only one and no end; or the numbers are too extreme for a trace.
     """
+    rows, counts = len(values) if rows is None else rows, Counter(repairs)
+    if disordered:
+        times, values, disorder = in_order(times, values)
+        counts = disorder + counts
     if not len(values):
         raise InputError(path, "no row with a value", "at least one")
-    times, cuts = shortened(times, options.max_gap_s)
+    times, cuts = _without_gaps(times, options.max_gap_s)
     has_end = len(times) > len(values)
     end: EndRule = options.end or ("loop" if has_end else "hold")
     step, gaps, longest = gaps_of(np.diff(times))
     length = float(times[-1]) if has_end else _end_after(float(times[-1]), step)
     if end != "hold" and len(times) == 1:
         raise InputError(path, f'a single row, and end="{end}"', 'at least two rows, or end="hold"')
-    try:
-        trace = Trace(times[: len(values)], values, end, None if end == "hold" else length)
-    except ValueError as error:
-        raise InputError(
-            path, f"rows of which no trace can be made: {error}", "rows of plausible size"
-        ) from error
+    trace = _trace(path, times[: len(values)], convert(values, unit), length, end)
+    gaps, repaired = gaps if sampled else 0, dict(counts + cuts)
     return Recording(
-        trace,
-        format,
-        quantity,
-        rows,
-        length,
-        step,
-        gaps if sampled else 0,
-        longest,
-        dict(Counter(repairs) + cuts),
-        is_load,
-        notes=notes,
+        trace, format, quantity, rows, length, step, gaps, longest, repaired, is_load, notes=notes
     )
+
+
+def _trace(path: str, times: FloatArray, values: FloatArray, length_s: float, end: EndRule) -> Trace:
+    try:
+        return trace_of_length(times, values, length_s, end)
+    except ValueError as error:
+        got = f"rows of which no trace can be made: {error}"
+        raise InputError(path, got, "rows of plausible size") from error
+
+
+def _without_gaps(times: FloatArray, longest_s: float | None) -> tuple[FloatArray, Counter[str]]:
+    """Times from 0, with longer steps shortened to `longest_s`."""
+    times = times if times[0] == 0 else times - times[0]
+    steps = np.diff(times, prepend=0.0)
+    longest = math.inf if longest_s is None else longest_s
+    gaps = int(np.count_nonzero(steps > longest))
+    return (np.cumsum(np.minimum(steps, longest)) if gaps else times), +Counter({"gaps shortened": gaps})
 
 
 def _end_after(last: float, step: float) -> float:
@@ -158,7 +155,7 @@ def _end_after(last: float, step: float) -> float:
 
 
 def gaps_of(steps: FloatArray) -> tuple[float, int, float]:
-    """The median step, how many steps lack rows, and the longest step; zeros where there is no step."""
+    """The median step, the number of steps that lack rows, and the longest step; zeros without a step."""
     if not len(steps):
         return 0.0, 0, 0.0
     median = float(np.median(steps))
@@ -172,6 +169,5 @@ def check_quantity(path: str, name: str, holds: Quantity, wanted: Quantity | Non
         InputError: they differ.
     """
     if wanted not in (None, holds):
-        raise InputError(
-            path, f"a file of the format {name}, which holds a {holds}", f"a file with a {wanted}"
-        )
+        got = f"a file of the format {name}, which holds a {holds}"
+        raise InputError(path, got, f"a file with a {wanted}")

@@ -1,4 +1,4 @@
-"""Logs of downloads on the way: the 4G logs of Ghent, and the HSDPA logs of Norway that came before them.
+"""Logs of downloads on the move: the 4G logs of Ghent, and the older HSDPA logs of Norway.
 
 Six columns, separated by blanks: time since 1970 (seconds in Norway, milliseconds in Ghent; not used), milliseconds
 since the start, latitude, longitude, bytes received since the line before, milliseconds since the line before (van der
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from headway.traces.errors import InputError
-from headway.traces.readers.assemble import assembled, check_quantity, tidied
+from headway.traces.readers.assemble import check_quantity, in_order, recording_of
 from headway.traces.readers.options import Options
 from headway.traces.readers.table import BLANKS, Layout, numeral_or_none, read_table
 from headway.traces.recording import Recording
@@ -32,10 +32,10 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A link's rate [bytes/s], as it was used by one download.
+    """A link's rate [bytes/s], as one download used it.
 
     Raises:
-        InputError: the file breaks the format, or something is asked of it that it cannot give.
+        InputError: the file breaks the format, or lacks what the options ask for.
     """
     check_quantity(path, NAME, "rate", quantity)
     options.allow(path, "end", "max_gap_s")
@@ -45,8 +45,8 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     if np.isnan(rates).all():
         raise InputError(path, "no line with a duration", _FORM)
     first = int(np.argmin(np.isnan(rates)))
-    times, values, repairs = tidied(ends, rates)
-    return assembled(
+    times, values, repairs = in_order(ends, rates)
+    return recording_of(
         path,
         np.append(times[0] - spans_ms[first] / 1000, times),
         values,

@@ -1,12 +1,12 @@
-"""When telephones were on line: `user 0|1 start zone d1 d2 ...`, each line at most one week of one telephone.
+"""Times at which telephones were online: `user 0|1 start zone d1 d2 ...`, at most a week of a telephone per line.
 
-The form in which Gossip-Learning-Framework passes on the traces of the STUNner app (Berta, Bilicki & Jelasity 2014,
-"Modeling and understanding smartphone churn over the Internet"). The second field tells whether the telephone was on
-line at the start (milliseconds since 1970), and d1, d2, ... for how many milliseconds it stayed as it was before each
-change. The time zone is not used.
+Gossip-Learning-Framework publishes the traces of the STUNner app in this form (Berta, Bilicki & Jelasity 2014,
+"Modeling and understanding smartphone churn over the Internet"). The second field is 1 if the telephone was online at
+the start (milliseconds since 1970). d1, d2, ... are the times from one change to the next [ms]. The time zone is not
+used.
 
-`select` chooses a line by its number, or all lines of a user by name or end of name; the first line without it. Weeks
-of a user that are missing count as off line. The trace repeats after the last change.
+`select` chooses a line by its number, or all lines of a user by name or end of name; the default is the first line.
+Missing weeks of a user count as offline. The trace repeats after the last change.
 """
 
 import re
@@ -17,7 +17,7 @@ from itertools import accumulate
 import numpy as np
 
 from headway.traces.errors import InputError, shown
-from headway.traces.readers.assemble import assembled, check_quantity
+from headway.traces.readers.assemble import check_quantity, recording_of
 from headway.traces.readers.lines import lines
 from headway.traces.readers.options import Options
 from headway.traces.recording import Recording
@@ -29,7 +29,7 @@ _FORM = "user, 0 or 1, start [ms], time zone and at least one duration [ms], all
 _LONGEST = 1 << 20
 
 Piece = tuple[int, bool, list[int]]
-"""Start [ms], whether on line then, durations [ms]."""
+"""Start [ms], whether online then, durations [ms]."""
 
 
 def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
@@ -41,22 +41,21 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     """An availability, 0 or 1.
 
     Raises:
-        InputError: the file breaks the format, or something is asked of it that it cannot give.
+        InputError: the file breaks the format, or lacks what the options ask for.
     """
     check_quantity(path, NAME, "fraction", quantity)
     options.allow(path, "end", "select")
-    pieces = sorted(_chosen(path, options.select))
+    pieces = sorted(_pieces(path, options.select))
     if not pieces:
         raise InputError(
             f"{path} (option select)", shown(options.select), "the number of a line, or a user in it"
         )
-    edges, states, repairs = _joined(pieces)
+    edges, states, repairs = _join(pieces)
     if not states:
         raise InputError(path, "no time between start and end", "durations above 0")
-    times = (np.array(edges) - edges[0]) / 1000
-    return assembled(
+    return recording_of(
         path,
-        times,
+        (np.array(edges) - edges[0]) / 1000,
         np.array(states, dtype=np.float64),
         options,
         format=NAME,
@@ -67,7 +66,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     )
 
 
-def _chosen(path: str, select: str | None) -> Iterator[Piece]:
+def _pieces(path: str, select: str | None) -> Iterator[Piece]:
     wanted = "1" if select is None else select
     for number, line in lines(path, _LONGEST):
         user = line.partition(" ")[0]
@@ -83,8 +82,8 @@ def _chosen(path: str, select: str | None) -> Iterator[Piece]:
             return
 
 
-def _joined(pieces: list[Piece]) -> tuple[list[int], list[bool], Counter[str]]:
-    """Edges [ms], one more than states, of all pieces one after another."""
+def _join(pieces: list[Piece]) -> tuple[list[int], list[bool], Counter[str]]:
+    """The edges [ms] of all pieces one after another, and the states between them."""
     edges, states, repairs = [pieces[0][0]], list[bool](), Counter[str]()
     for start, online, spans in pieces:
         if start > edges[-1]:

@@ -1,4 +1,4 @@
-"""Wall-clock times as logs write them."""
+"""Wall-clock times in logs."""
 
 import re
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ _FIRST_YEAR, _LAST_YEAR = 1678, 2261
 
 @dataclass(frozen=True)
 class Clock:
-    """A way to write a date and a time of day.
+    """A format of dates and times of day.
 
     Attributes:
         form: a regular expression whose groups are year, month, day, hour, minute, second, and digits of a fraction.
-        doubtful: what a block may hold only if pyarrow does not read it, which takes 31 February for 3 March.
-        parser: how pyarrow reads it.
+        doubtful: texts that pyarrow might read wrongly, as it takes 31 February for 3 March.
+        parser: the format for pyarrow.
         example: for messages.
     """
 
@@ -28,7 +28,7 @@ class Clock:
     example: str
 
     def nanoseconds(self, text: str) -> int | None:
-        """Since 1970, by a calendar without time zones or leap seconds; None if the text is no such time."""
+        """Since 1970, by a calendar without time zones or leap seconds; None if the text has another form."""
         match = self.form.fullmatch(text) if text.isascii() else None
         if match is None or not _FIRST_YEAR <= int(match[1]) <= _LAST_YEAR:
             return None

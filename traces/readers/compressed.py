@@ -1,4 +1,4 @@
-"""Compressed input files, read as what is in them: gzip, xz, Zstandard, and zip files with one member."""
+"""Decompression of input files: gzip, xz, Zstandard, and zip files with one member."""
 
 import gzip
 import io
@@ -13,7 +13,7 @@ import pyarrow as pa
 from headway.traces.errors import InputError, shown
 
 MOST_DECOMPRESSED = 1 << 30
-"""The most bytes that are read out of a compressed file: a small file may unfold to any size."""
+"""Maximum number of bytes after decompression: a small file may decompress to any size."""
 
 _GZIP, _XZ, _ZSTD, _ZIP = b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
 _TAR, _TAR_AT = b"ustar", 257
@@ -28,7 +28,7 @@ _DAMAGED = (
     zipfile.BadZipFile,
     pa.ArrowException,
 )
-"""What the libraries raise where compressed data are damaged, cut off, or of a kind that they do not know."""
+"""Exceptions of the libraries for data that are damaged, cut off, or of an unknown kind."""
 
 
 class _Source(Protocol):
@@ -37,7 +37,7 @@ class _Source(Protocol):
 
 
 class _Decompressed(io.RawIOBase):
-    """What is in a compressed file, at most `MOST_DECOMPRESSED` bytes; every trouble is an `OSError`."""
+    """The content of a compressed file, at most `MOST_DECOMPRESSED` bytes; all errors are `OSError`."""
 
     def __init__(self, source: _Source, file: BinaryIO) -> None:
         self._source = source
@@ -67,10 +67,10 @@ class _Decompressed(io.RawIOBase):
 
 
 def decompressed(path: str, file: io.BufferedReader) -> BinaryIO:
-    """The file, or what is in it if it is compressed, from its beginning.
+    """A file from its beginning, decompressed if it is compressed.
 
     Raises:
-        InputError: it is an archive of which no single file can be read; says what to do.
+        InputError: it is an archive that does not have exactly one file.
         OSError: it cannot be decompressed.
     """
     magic = file.peek(8)
@@ -112,5 +112,5 @@ def _only_member(path: str, file: BinaryIO) -> _Source:
 
 
 def _is_of_macos(name: str) -> bool:
-    """Whether macOS put a member beside the files that somebody packed."""
+    """Whether macOS added a member to the files that the user packed."""
     return name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith("._")

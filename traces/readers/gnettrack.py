@@ -3,19 +3,17 @@
 Comma-separated, with a header that has at least `Timestamp`, `DL_bitrate` and `UL_bitrate`; a row each second, with
 times like 2019.12.16_11.49.59 and rates in kbit/s (Raca et al. 2018, "Beyond throughput: a 4G LTE dataset with
 channel and context metrics"; Raca et al. 2020, "Beyond throughput, the next generation: a 5G dataset with channel and
-context metrics"). A rate holds until the next row. Rows with one time, of which these logs have many because the
-clock has whole seconds, become one with their mean; a missing rate is `-`.
+context metrics"). A rate holds until the next row. These logs have many rows with one time, because the clock has whole
+seconds; they are merged to their mean. A missing rate is `-`.
 
-A rate is what was moved, not what could have been: only logs of downloads come near the capacity of a link.
+A rate is the throughput of the telephone, not the capacity of the link: only logs of downloads come near the capacity.
 """
 
 from collections.abc import Sequence
 
-from headway.traces.errors import InputError, shown
-from headway.traces.readers.assemble import assembled, check_quantity, tidied
+from headway.traces.readers.assemble import check_quantity, recording_of
 from headway.traces.readers.clock import DOTTED
-from headway.traces.readers.columns import find_column
-from headway.traces.readers.lines import head as head_of
+from headway.traces.readers.headings import find_column, has_headings, headings_of
 from headway.traces.readers.options import Options
 from headway.traces.readers.table import Layout, read_table
 from headway.traces.recording import Recording
@@ -23,26 +21,24 @@ from headway.traces.units import Quantity
 
 NAME = "gnettrack"
 _KBIT_S = 125.0
-_TIME, _DOWN, _UP = "Timestamp", "DL_bitrate", "UL_bitrate"
+_WANTED = _TIME, _DOWN, _UP = "Timestamp", "DL_bitrate", "UL_bitrate"
 _SHORT = {"DL": _DOWN, "UL": _UP}
 
 
 def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
     """Whether a file that begins with these lines is in the format, by its header."""
-    return {_TIME, _DOWN, _UP} <= set(head[0].split(","))
+    return has_headings(head[0], _WANTED)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     """A link's rate [bytes/s]: downlink, or uplink if `column` is "UL".
 
     Raises:
-        InputError: the file breaks the format, or something is asked of it that it cannot give.
+        InputError: the file breaks the format, or lacks what the options ask for.
     """
     check_quantity(path, NAME, "rate", quantity)
     options.allow(path, "end", "column", "max_gap_s")
-    headings = (head_of(path) or [""])[0].split(",")
-    if not recognises([",".join(headings)], None, options):
-        raise InputError(f"{path}:1", shown(",".join(headings)), f"a header with {_TIME}, {_DOWN} and {_UP}")
+    headings = headings_of(path, _WANTED)
     wanted = _SHORT.get(options.column or "DL", options.column or _DOWN)
     layout = Layout(
         ",",
@@ -55,8 +51,6 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
         missing=frozenset({"-", ""}),
     )
     times, rates = read_table(path, layout)
-    rows = len(times)
-    times, rates, repairs = tidied(times, rates)
-    return assembled(
-        path, times, rates * _KBIT_S, options, format=NAME, quantity="rate", rows=rows, repairs=repairs
+    return recording_of(
+        path, times, rates, options, format=NAME, quantity="rate", unit=_KBIT_S, disordered=True
     )

@@ -1,4 +1,4 @@
-"""Intervals in which something is there, or in which it is not: two columns, start and end.
+"""Intervals in which a device or a link is on, or is off: two columns, start and end.
 
     start [s],end [s]
     0,3600
@@ -6,8 +6,8 @@
 
 The first line names the columns `start` and `end`, with their units unless the caller gives one. The trace is 1
 within intervals and 0 elsewhere; with `select="off"` the intervals are outages and it is 1 elsewhere. Times count
-from 0 as they stand there, since the first interval need not begin with the record. Intervals in any order are put in
-order, and those that overlap joined. After the last one its outside holds.
+from 0 and are not shifted, since the record may begin before the first interval. Intervals may be in any order and
+overlap. After the last interval, the value outside holds.
 """
 
 from collections import Counter
@@ -15,14 +15,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from headway.traces.constructors import trace_of_length
 from headway.traces.errors import InputError, shown
 from headway.traces.readers.assemble import check_quantity, gaps_of
-from headway.traces.readers.columns import split_header, unit_factor
+from headway.traces.readers.headings import split_header, unit_factor
 from headway.traces.readers.lines import lines
 from headway.traces.readers.options import Options
 from headway.traces.readers.table import Layout, read_table, separator_of, splitter
 from headway.traces.recording import Recording
-from headway.traces.trace import EndRule, FloatArray, Trace
+from headway.traces.trace import EndRule, FloatArray
 from headway.traces.units import Quantity, convert
 
 NAME = "intervals"
@@ -38,7 +39,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     """An availability, 0 or 1.
 
     Raises:
-        InputError: the file breaks the format, or something is asked of it that it cannot give.
+        InputError: the file breaks the format, or lacks what the options ask for.
     """
     check_quantity(path, NAME, "fraction", quantity)
     options.allow(path, "end", "time_unit", "select")
@@ -65,7 +66,7 @@ def _recording(path: str, starts: FloatArray, ends: FloatArray, options: Options
         )
         raise InputError(path, got, "intervals that end after they start")
     rows = len(starts)
-    starts, ends = _merged(starts, ends)
+    starts, ends = _union(starts, ends)
     inside = 0.0 if options.select == "off" else 1.0
     times = np.append(0.0, np.column_stack((starts, ends)).ravel())
     values = np.append(1 - inside, np.tile([inside, 1 - inside], len(starts)))
@@ -75,14 +76,14 @@ def _recording(path: str, starts: FloatArray, ends: FloatArray, options: Options
     length = float(ends[-1])
     if end != "hold":
         times, values = times[:-1], values[:-1]
-    trace = Trace(times, values, end, None if end == "hold" else length)
+    trace = trace_of_length(times, values, length, end)
     step, _, longest = gaps_of(np.diff(times))
     repairs = Counter({"overlapping intervals": rows - len(starts)})
     return Recording(trace, NAME, "fraction", rows, length, step, 0, longest, +repairs)
 
 
-def _merged(starts: FloatArray, ends: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The same times in as few intervals as there can be, in order."""
+def _union(starts: FloatArray, ends: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The union of the intervals, as separate intervals in order."""
     order = np.argsort(starts, kind="stable")
     starts, reached = starts[order], np.maximum.accumulate(ends[order])
     first = np.append(True, starts[1:] > reached[:-1])

@@ -1,8 +1,7 @@
 """iperf3's JSON output (`iperf3 -J`), of the sender or the server: the rate of each interval.
 
-Of each element of `intervals` the `sum` over all streams counts, with `start` and `end` in seconds and
-`bits_per_second`. A rate holds for its interval; the trace repeats after the last one. Intervals that iperf3 was told
-to omit are left out.
+The rate of an interval is `bits_per_second` of its `sum` over all streams, from `start` to `end` in seconds. The trace
+repeats after the last interval. Intervals that iperf3 marks as omitted are left out.
 """
 
 import json
@@ -12,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from headway.traces.errors import InputError, shown
-from headway.traces.readers.assemble import assembled, check_quantity
+from headway.traces.readers.assemble import check_quantity, recording_of
 from headway.traces.readers.lines import opened, unreadable
 from headway.traces.readers.options import Options
 from headway.traces.recording import Recording
@@ -20,7 +19,7 @@ from headway.traces.units import Quantity
 
 NAME = "iperf3"
 LARGEST_FILE = 1 << 26
-"""Largest file that is read, in bytes; JSON has to be in memory as a whole, and may take twenty times as much there."""
+"""Largest file in bytes; JSON must be in memory as a whole, and may take twenty times as much there."""
 
 _FORM = 'the output of iperf3 -J, a JSON object with "intervals"'
 _LARGEST = 1e100
@@ -33,10 +32,10 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A link's rate [bytes/s], as iperf3 got it.
+    """A link's rate [bytes/s], as iperf3 measured it.
 
     Raises:
-        InputError: the file breaks the format, or something is asked of it that it cannot give.
+        InputError: the file breaks the format, or lacks what the options ask for.
     """
     check_quantity(path, NAME, "rate", quantity)
     options.allow(path, "end", "max_gap_s")
@@ -52,7 +51,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
         raise InputError(
             f"{path} (intervals.{number})", "a time that is not after the one before", "rising times"
         )
-    return assembled(
+    return recording_of(
         path,
         edges,
         np.array(rates),
@@ -60,7 +59,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
         format=NAME,
         quantity="rate",
         rows=len(sums),
-        repairs={"omitted intervals": len(sums) - len(kept)} if len(kept) < len(sums) else {},
+        repairs={"omitted intervals": len(sums) - len(kept)},
     )
 
 

@@ -1,4 +1,4 @@
-"""The lines of a text file that may be anything: huge, binary, or missing."""
+"""Lines of a text file, with checks for files that are huge, binary, or missing."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from headway.traces.files import open_input
 from headway.traces.readers.compressed import decompressed
 
 LONGEST_LINE = 4096
-"""Longest line that is read, in bytes. A trace has short lines; a longer one is another kind of file."""
+"""Longest line in bytes. A trace has short lines; a file with longer lines is of another kind."""
 
 _BLOCK = 1 << 20
 _HEAD = 1 << 16
@@ -21,7 +21,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def lines(path: str | Path, longest: int = LONGEST_LINE) -> Iterator[tuple[int, str]]:
-    """Yield (line number, line without surrounding blanks), reading no more than one block ahead.
+    """Yield (line number, line without surrounding blanks), with at most one block in memory.
 
     Raises:
         InputError: the file cannot be read, is empty, is not UTF-8, or holds a line beyond `longest`.
@@ -39,7 +39,7 @@ def blocks(path: str | Path, longest: int = LONGEST_LINE) -> Iterator[tuple[int,
     r"""Yield (number of the first line, whole lines without the last "\n"), about a megabyte at a time.
 
     Raises:
-        InputError: as `lines` does.
+        InputError: as for `lines`.
     """
     with opened(path) as file:
         block = _next_block(file, path)
@@ -70,14 +70,14 @@ def head(path: str | Path) -> list[str]:
         raise InputError(str(path), _EMPTY, _NOT_EMPTY)
     if len(block) == _HEAD:
         whole, newline, rest = block.rpartition(b"\n")
-        # The last character may be cut in two as well.
+        # The block may end within a character.
         block = whole if newline else rest.decode(errors="ignore").encode()
     text = _checked(block.removeprefix(_BYTE_ORDER_MARK), 1, path, _HEAD)
     return [line for _, line in lines_of(1, text) if line and not line.startswith("#")]
 
 
 def opened(path: str | Path) -> BinaryIO:
-    """The file, for reading bytes; what is in it, if it is compressed.
+    """The content of a file as bytes, decompressed if the file is compressed.
 
     Raises:
         InputError: it cannot be opened.
@@ -96,7 +96,7 @@ def opened(path: str | Path) -> BinaryIO:
 
 
 def unreadable(path: str | Path, error: OSError | ValueError) -> InputError:
-    """The mistake of naming a file that the system does not open or read."""
+    """The error for a file that the system cannot open or read."""
     reason = error.strerror if isinstance(error, OSError) else None
     return InputError(str(path), f"a file that cannot be read ({reason or error})", "a readable file")
 

@@ -60,15 +60,15 @@ def is_whole(line: str) -> bool:
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     """A link's rate [bytes/s]; after the last stamp it repeats, or is dead if `end` is "zero".
 
-    Nothing is missing between two stamps: that no packet could leave is what was recorded.
+    A long time between two stamps is no gap in the record: no packet could leave then.
 
     Raises:
-        InputError: the file breaks the format, or something is asked of it that it cannot give.
+        InputError: the file breaks the format, or lacks what the options ask for.
     """
     check_quantity(path, NAME, "rate", quantity)
     options.allow(path, "end")
     if options.end == "hold":
-        raise InputError(path, 'end="hold"', '"loop" or "zero": the last packet does not go on for ever')
+        raise InputError(path, 'end="hold"', '"loop" or "zero": the last packet does not continue forever')
     stamps = _stamps(path)
     trace = _spread(stamps, options.end or "loop")
     step, _, longest = gaps_of(np.diff(stamps) / 1000)
@@ -112,14 +112,14 @@ def _checked(path: str, first: int, block: bytes, before: int) -> IntArray:
 
 
 def _spread(stamps: IntArray, end: EndRule) -> Trace:
-    """The trace that lets k packets leave evenly over the millisecond that ends with their stamp."""
+    """The trace in which k packets leave evenly over the millisecond that ends with their stamp."""
     period = int(stamps[-1])
     firsts = np.flatnonzero(np.diff(stamps, prepend=-1))
     ends, packets = stamps[firsts], np.diff(firsts, append=len(stamps))
     if ends[0] == 0:
         packets[-1] += packets[0]
         ends, packets = ends[1:], packets[1:]
-    # Each busy millisecond starts a segment; so does the gap after it, unless the next one follows at once.
+    # Each busy millisecond is a segment, and so is the gap after it, if there is one.
     edges = np.column_stack((ends - 1, ends)).ravel()
     rates = np.column_stack((packets * (PACKET_BYTES * 1000.0), np.zeros(len(ends)))).ravel()
     kept = np.diff(edges, append=period) > 0

@@ -1,12 +1,12 @@
 """Parquet files with a time and a value in each row; names of columns are like the header of a text file.
 
-As in text, a value holds until the next row's time, times are shifted so that the first is 0, they must rise unless
-`repair` is said, and of more than two columns the caller names which. Times may be of a timestamp type.
+As in text, a value holds until the time of the next row, times are shifted so that the first is 0 and must rise unless
+`repair` is set, and the user names the columns if there are more than two. Times may be of a timestamp type.
 """
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headway.traces.errors import InputError, reason, shown
-from headway.traces.readers.assemble import assembled, repaired
-from headway.traces.readers.columns import (
+from headway.traces.readers.assemble import recording_of, repair
+from headway.traces.readers.headings import (
     OPTIONS,
     check_guessed,
-    find_column,
+    chosen_columns,
     nothing_left,
-    quantity_of,
+    scale_of,
     unit_factor,
-    unit_of,
 )
 from headway.traces.readers.lines import opened, unreadable
 from headway.traces.readers.options import Options
@@ -37,11 +36,11 @@ _BATCH = 1 << 16
 _FORM = "a Parquet file with a column of times and one of values"
 
 MOST_ROWS = 20_000_000
-"""The most rows that are read: unlike in text, a row may take next to no room in the file."""
+"""The most rows that are read: a row may take much less space in the file than in text."""
 
 
 def is_parquet(path: str) -> bool:
-    """Whether a file begins as Parquet files do."""
+    """Whether a file begins like a Parquet file."""
     with opened(path) as file:
         try:
             return file.read(len(_MAGIC)) == _MAGIC
@@ -55,10 +54,10 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A recording of any quantity, which the unit of the values tells if the caller does not.
+    """A recording of any quantity; it follows from the unit of the values if the caller does not name it.
 
     Raises:
-        InputError: the file, or what is asked of it, breaks the format.
+        InputError: the file, or an option for it, breaks the format.
     """
     options.allow(path, *(name for name in OPTIONS if name != "step_s"))
     with opened(path) as file:
@@ -74,49 +73,46 @@ def _read(path: str, file: pq.ParquetFile, quantity: Quantity | None, options: O
     names = file.schema_arrow.names
     if len(names) != 2 and (options.column is None or len(names) < 2):
         raise InputError(path, f"{len(names)} columns", f"{_FORM}; of more than two, the option column")
-    time = 0 if options.time_column is None else find_column(names, options.time_column, "time_column", path)
-    value = 1 - min(time, 1) if options.column is None else find_column(names, options.column, "column", path)
-    value_unit = unit_of(names[value], options.unit, path, "unit")
-    time_unit = unit_of(names[time], options.time_unit, path, "time_unit")
-    measured = quantity or quantity_of(value_unit, path)
-    unit = unit_factor(value_unit, measured, path, "unit")
-    _check_kinds(path, file, time, value)
+    time_column, value_column, cells = chosen_columns(names, options, path)
+    assert time_column is not None, "rows of Parquet files have times"
+    time, time_unit, value = time_column.index, time_column.unit, value_column.index
+    scale = scale_of(value_column.unit, quantity, path)
+    _check_types(path, file, time, value)
     dated = pa.types.is_timestamp(file.schema_arrow.field(time).type)
     if dated:
         times, time_unit, time_factor = _moments(path, file, time), "s", 1.0
     else:
         times, time_factor = _numbers(file, time), unit_factor(time_unit, "time", path, "time_unit")
-    values = convert(_numbers(file, value), unit)
-    if options.where:
-        chosen = _chosen(path, file, options.where)
+    values = convert(_numbers(file, value), scale.factor)
+    if cells:
+        chosen = _rows_with(file, cells)
         times, values = times[chosen], values[chosen]
         if not len(times):
             raise nothing_left(path, options)
     rows, repairs = len(times), Counter[str]()
     if options.repair:
         there = ~np.isnan(times)
-        times, values, repairs = repaired(path, times[there], values[there], options)
+        times, values, repairs = repair(path, times[there], values[there], options)
         repairs += Counter({"missing times": int(np.count_nonzero(~there))})
     _check(path, times, values, dated, time_unit)
     # The start is subtracted first: an epoch in milliseconds is exact, but not in seconds.
     times = convert(times - times[:1], time_factor)
-    if quantity is None and len(values):
-        check_guessed(path, value_unit, float(values.max()))
-    return assembled(
+    check_guessed(scale, values)
+    return recording_of(
         path,
         times,
         values,
         options,
         format=NAME,
-        quantity=measured,
+        quantity=scale.quantity,
         rows=rows,
         repairs=repairs,
         is_load=options.load is not None,
     )
 
 
-def _check_kinds(path: str, file: pq.ParquetFile, time: int, value: int) -> None:
-    """Refuse, before anything is read, columns that would have to be unfolded or would fill the memory."""
+def _check_types(path: str, file: pq.ParquetFile, time: int, value: int) -> None:
+    """Refuse nested columns and too many rows, before any row is read."""
     rows = sum(file.metadata.row_group(number).num_rows for number in range(file.num_row_groups))
     if max(rows, file.metadata.num_rows) > MOST_ROWS:
         raise InputError(path, f"{rows:,} rows", f"at most {MOST_ROWS:,}")
@@ -130,37 +126,34 @@ def _check_kinds(path: str, file: pq.ParquetFile, time: int, value: int) -> None
 
 def _numbers(file: pq.ParquetFile, column: int) -> FloatArray:
     """A column of numbers, NaN where one is missing."""
-    found = array("d")
+    numbers = array("d")
     for batch in file.iter_batches(_BATCH, columns=[file.schema_arrow.names[column]]):
-        found.frombytes(batch.column(0).cast(pa.float64()).to_numpy(zero_copy_only=False).tobytes())
-    return np.frombuffer(found) if found else np.empty(0)
+        numbers.frombytes(batch.column(0).cast(pa.float64()).to_numpy(zero_copy_only=False).tobytes())
+    return np.frombuffer(numbers) if numbers else np.empty(0)
 
 
-def _chosen(path: str, file: pq.ParquetFile, where: Mapping[str, str | float]) -> npt.NDArray[np.bool_]:
-    """Which rows have the wanted values."""
-    names = file.schema_arrow.names
+def _rows_with(file: pq.ParquetFile, wanted: Sequence[tuple[int, str]]) -> npt.NDArray[np.bool_]:
+    """A mask of the rows that have the wanted cells in columns given by number."""
     chosen = np.ones(file.metadata.num_rows, dtype=np.bool_)
-    for name, wanted in where.items():
-        column = names[find_column(names, name, "where", path)]
+    for column, cell in wanted:
         start = 0
-        for batch in file.iter_batches(_BATCH, columns=[column]):
+        for batch in file.iter_batches(_BATCH, columns=[file.schema_arrow.names[column]]):
             cells = batch.column(0).to_pylist()
-            same = [is_same(str(cell), str(wanted)) for cell in cells]
-            chosen[start : start + len(cells)] &= same
+            chosen[start : start + len(cells)] &= [is_same(str(one), cell) for one in cells]
             start += len(cells)
     return chosen
 
 
 def _moments(path: str, file: pq.ParquetFile, column: int) -> FloatArray:
     """A column of times of a timestamp type, in seconds since the first."""
-    found = array("q")
+    nanoseconds = array("q")
     for batch in file.iter_batches(_BATCH, columns=[file.schema_arrow.names[column]]):
         cells = batch.column(0)
         if cells.null_count:
             raise InputError(path, "a row without a time", "a time in each row")
-        found.frombytes(cells.cast(pa.timestamp("ns")).cast(pa.int64()).to_numpy().tobytes())
-    nanoseconds = np.frombuffer(found, dtype=np.int64) if found else np.empty(0, dtype=np.int64)
-    seconds: FloatArray = (nanoseconds - nanoseconds[:1]) / 1e9
+        nanoseconds.frombytes(cells.cast(pa.timestamp("ns")).cast(pa.int64()).to_numpy().tobytes())
+    since = np.array(nanoseconds, dtype=np.int64)
+    seconds: FloatArray = (since - since[:1]) / 1e9
     return seconds
 
 

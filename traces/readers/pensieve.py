@@ -1,17 +1,16 @@
 """Pensieve's "cooked" traces: seconds and Mbit/s in two columns without a header.
 
-Made known by Mao et al. 2017, "Neural Adaptive Video Streaming with Pensieve", for rates from Norway (HSDPA) and the
-FCC; traces from Oboe and Puffer are passed around in the same form. In Pensieve's simulator the rate of a row holds
-for the time from the row before to this one; so the first row's rate is never used, and n rows tell n - 1 rates. The
-trace repeats after the last row. Parts cut out of longer traces begin at a time above 0, which becomes 0. Nothing is
-taken off for headers (Pensieve's simulator takes 5 %).
+Mao et al. 2017, "Neural Adaptive Video Streaming with Pensieve", published rates from Norway (HSDPA) and the FCC in
+this form; traces from Oboe and Puffer have it too. In Pensieve's simulator the rate of a row holds from the row before
+to this row; so the first rate is not used, and n rows give n - 1 rates. The trace repeats after the last row. Parts of
+longer traces begin at a time above 0, which becomes 0. Headers are not subtracted (Pensieve's simulator subtracts 5 %).
 
 The files do not state the unit of their rates. Mbit/s is assumed, and a note says so. Puffer's logs are most likely in
 MB/s: the script that made them divides bytes per second by a million.
 
-Such a file says nothing of itself, and two columns of numbers may be anything. It is recognised only if no unit but a
-rate's is given, columns are separated by a tab, every number of the beginning is written with a point as Python writes
-floats, times rise from below a day, and rates are below 1000. Everything else must be told: `format="pensieve"`.
+Two columns of numbers without a header may have any meaning. The format is recognised only if no unit other than that
+of a rate is given, a tab separates the columns, all numbers in the first lines have a decimal point, times rise and
+start below a day, and rates are below 1000. For other files, name the format: `format="pensieve"`.
 """
 
 import re
@@ -19,11 +18,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from headway.traces.errors import InputError
-from headway.traces.readers.assemble import assembled, check_quantity
+from headway.traces.readers.assemble import check_quantity, recording_of
 from headway.traces.readers.options import Options
 from headway.traces.readers.table import BLANKS, Layout, read_table
 from headway.traces.recording import Recording
-from headway.traces.units import UNITS, Quantity, convert, factor
+from headway.traces.units import UNITS, Quantity, factor
 
 NAME = "pensieve"
 _FORM = "seconds and Mbit/s in two columns"
@@ -36,7 +35,7 @@ _LARGEST_RATE = 1000.0
 
 
 def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
-    """Whether a file that begins with these lines can hardly be anything else."""
+    """Whether a file that begins with these lines is very likely in the format."""
     rows = [_ROW.fullmatch(line) for line in head]
     if quantity not in (None, "rate") or options.time_unit or len(rows) < 2:
         return False
@@ -49,10 +48,10 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A link's rate [bytes/s]; another unit than Mbit/s may be given, as Puffer's files need (MB/s).
+    """A link's rate [bytes/s]; the option unit replaces Mbit/s, as for Puffer's files (MB/s).
 
     Raises:
-        InputError: the file breaks the format, or something is asked of it that it cannot give.
+        InputError: the file breaks the format, or lacks what the options ask for.
     """
     check_quantity(path, NAME, "rate", quantity)
     options.allow(path, "unit", "end", "max_gap_s")
@@ -61,15 +60,14 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
         raise InputError(
             path, f"{len(times)} rows", "at least two: a rate holds from the row before to its own"
         )
-    unit = factor(options.unit or "Mbit/s", "rate", f"{path} (option unit)")
-    return assembled(
+    return recording_of(
         path,
         times,
-        convert(rates[1:], unit),
+        rates[1:],
         options,
         format=NAME,
         quantity="rate",
+        unit=factor(options.unit or "Mbit/s", "rate", f"{path} (option unit)"),
         rows=len(times),
-        repairs={},
         notes=() if options.unit else (_ASSUMED,),
     )

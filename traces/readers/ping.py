@@ -1,24 +1,23 @@
-"""What `ping` of Linux (iputils), macOS and BusyBox prints: the round-trip time of each answer.
+"""The output of `ping` of Linux (iputils), macOS and BusyBox: the round-trip time of each answer.
 
     64 bytes from 192.0.2.1: icmp_seq=3 ttl=57 time=12.3 ms
 
-With `ping -D` each line begins with its time since 1970 in brackets, such as `[1700000000.123456]`; else requests are
-taken to be a second apart, or `step_s`, and are told apart by `icmp_seq` (`seq` in BusyBox), which starts again after
-65535. A value holds until the next answer. Requests that were not answered have no value: they are gaps. Duplicates
-(`DUP!`) are passed over, and so is every other line. Half of a round trip is the latency of one way where both ways are
-alike: `scale: 0.5` in a scenario.
+With `ping -D` each line begins with its time since 1970 in brackets, such as `[1700000000.123456]`. Otherwise requests
+count as `step_s` apart, by default a second, and `icmp_seq` (`seq` in BusyBox), which starts again after 65535, gives
+the number of a request. A value holds until the next answer. Requests without an answer are gaps. Duplicates (`DUP!`)
+and all other lines are skipped. Half of a round trip is the latency of one way if both ways are equal: `scale: 0.5` in
+a scenario.
 """
 
 import re
 from array import array
-from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
 
 from headway.traces.errors import InputError
-from headway.traces.readers.assemble import assembled, check_quantity, tidied
+from headway.traces.readers.assemble import check_quantity, recording_of
 from headway.traces.readers.lines import lines
 from headway.traces.readers.options import Options
 from headway.traces.recording import Recording
@@ -36,7 +35,7 @@ _STEP_S = 1.0
 
 
 def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
-    """Whether a file that begins with these lines is in the format: what ping says first, or an answer."""
+    """Whether a file that begins with these lines is in the format: the first line of ping's output, or an answer."""
     return head[0].startswith("PING ") or _ANSWER.fullmatch(head[0]) is not None
 
 
@@ -44,7 +43,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     """Round-trip times [s].
 
     Raises:
-        InputError: the file breaks the format, or something is asked of it that it cannot give.
+        InputError: the file breaks the format, or lacks what the options ask for.
     """
     check_quantity(path, NAME, "time", quantity)
     options.allow(path, "end", "max_gap_s", "step_s")
@@ -69,24 +68,20 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
             stamps.append(float(stamp - start))
     if not values:
         raise InputError(path, "no answer to a ping", _FORM)
-    # A log whose stamps begin later is one of several runs; what counts then is the numbers.
+    # If only some lines have a time, the log has several runs, and the numbers are used.
     stamped = len(stamps) == len(values) and options.step_s is None
     step_s = _STEP_S if options.step_s is None else options.step_s
     since = np.array(stamps) if stamped else (np.array(numbers) - numbers[0]) * step_s
-    times, kept, repairs = tidied(since, np.array(values))
-    notes = (
-        ()
-        if stamped or options.step_s
-        else ("A second from one request to the next is assumed (option step).",)
-    )
-    return assembled(
+    assumed = "A second from one request to the next is assumed (option step)."
+    return recording_of(
         path,
-        times,
-        kept,
+        since,
+        np.array(values),
         options,
         format=NAME,
         quantity="time",
+        disordered=True,
         rows=len(values) + again,
-        repairs=repairs + Counter({"duplicate answers": again}),
-        notes=notes,
+        repairs={"duplicate answers": again},
+        notes=() if stamped or options.step_s else (assumed,),
     )

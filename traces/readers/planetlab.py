@@ -1,9 +1,9 @@
 """PlanetLab's CPU load: one whole number per line, the load of a machine in per cent, every 300 seconds.
 
-The files of the CoMon project that CloudSim made known (Beloglazov & Buyya 2012, "Optimal online deterministic
-algorithms and adaptive heuristics for energy and performance efficient dynamic consolidation of virtual machines in
-cloud data centers") have 288 lines, a day. A row holds for the 300 seconds that it begins (CloudSim draws lines between
-them), and the day repeats. A first line `#<count>`, as days that were joined have it, is passed over.
+These files of the CoMon project came to be known through CloudSim (Beloglazov & Buyya 2012, "Optimal online
+deterministic algorithms and adaptive heuristics for energy and performance efficient dynamic consolidation of virtual
+machines in cloud data centers") have 288 lines, a day. A row holds for 300 seconds (CloudSim interpolates), and the day
+repeats. A first line `#<count>`, which files of several days have, is skipped.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from headway.traces.errors import InputError
-from headway.traces.readers.assemble import assembled, check_quantity
+from headway.traces.readers.assemble import check_quantity, recording_of
 from headway.traces.readers.mahimahi import is_whole
 from headway.traces.readers.options import Options
 from headway.traces.readers.table import Layout, read_table
@@ -31,7 +31,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     """A load.
 
     Raises:
-        InputError: the file breaks the format, or something is asked of it that it cannot give.
+        InputError: the file breaks the format, or lacks what the options ask for.
     """
     check_quantity(path, NAME, "fraction", quantity)
     options.allow(path, "load", "end")
@@ -40,14 +40,6 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     if percent.size and percent.max() > 100:
         raise InputError(path, f"a load of {percent.max():g} %", "loads of at most 100 %")
     times = STEP_S * np.arange(len(percent) + 1.0)
-    return assembled(
-        path,
-        times,
-        percent / 100,
-        options,
-        format=NAME,
-        quantity="fraction",
-        rows=len(percent),
-        repairs={},
-        is_load=True,
+    return recording_of(
+        path, times, percent, options, format=NAME, quantity="fraction", unit=0.01, is_load=True
     )

@@ -1,7 +1,7 @@
 """Columns of numbers out of text of any size.
 
-pyarrow turns a clean block of lines into arrays. A block that it refuses, or in which a number is out of range, is gone
-through again row by row; that slower reading defines what is accepted, and tells the line of a mistake.
+pyarrow turns a clean block of lines into arrays. A block that it refuses, or in which a number is out of range, is read
+again row by row; this slow reader defines the format, and reports the line of a mistake.
 """
 
 import csv as quoted
@@ -26,7 +26,7 @@ from headway.traces.units import convert
 LARGEST = 1e100
 NUMBER = f"a finite number >= 0 and below {LARGEST:g}, written like 12.5 or 1e-3"
 BLANKS = " "
-"""The separator of columns between which there are blanks, tabs, or several of them."""
+"""The separator for columns with any number of blanks and tabs between them."""
 
 
 _COMMENT = re.compile(rb"^[ \t]*#[^\n]*(?:\n|\Z)", re.MULTILINE)
@@ -36,21 +36,21 @@ Split = Callable[[str], list[str]]
 
 @dataclass(frozen=True)
 class Layout:
-    """How the rows of a file look, and what is wanted of them.
+    """The form of the rows of a file, and the columns to read.
 
     Attributes:
         separator: between columns; `BLANKS` for any number of blanks and tabs.
         width: columns of a row.
-        values: numbers, from 0, of the columns with values that are wanted.
+        values: numbers, from 0, of the columns of values to read.
         time: number of the column with times; None if there is none.
         header: lines up to this one are not rows.
-        clock: how times are written; numbers of a unit worth `time_factor` seconds if None.
+        clock: the format of dates; None if times are numbers of a unit worth `time_factor` seconds.
         time_factor: unit of the times [s].
-        missing: what stands where a value is missing; empty if none may.
+        missing: texts that mean a missing value; empty if no value may be missing.
         absolute: whether times that are numbers count from 0, and not from the first row.
         rising: whether each time must be after the one before.
-        where: numbers of columns, from 0, and what they must hold in rows that are wanted.
-        form: what a row looks like, for messages.
+        where: numbers of columns, from 0, and their cells in the wanted rows.
+        form: description of a row, for messages.
     """
 
     separator: str
@@ -73,7 +73,7 @@ class Layout:
 
     @cached_property
     def arrow(self) -> dict[str, object]:
-        """Options with which pyarrow reads a clean block."""
+        """The options of pyarrow for a clean block."""
         names = [str(number) for number in range(self.width)]
         types = {str(number): pa.float64() for number in self.wanted}
         if self.clock is not None:
@@ -97,7 +97,7 @@ def read_table(path: str, layout: Layout) -> list[FloatArray]:
     blocks.
 
     Raises:
-        InputError: the file cannot be read, or a row breaks the layout; tells which.
+        InputError: the file cannot be read, or a row breaks the layout.
     """
     reader = _Reader(path, layout)
     columns = [array("d") for _ in layout.wanted]
@@ -108,29 +108,29 @@ def read_table(path: str, layout: Layout) -> list[FloatArray]:
 
 
 def _below(header: int, first: int, block: bytes) -> tuple[int, bytes]:
-    """What of a block is below the header."""
+    """The part of a block below the header."""
     if first > header:
         return first, block
     return header + 1, b"\n".join(block.split(b"\n")[header + 1 - first :])
 
 
 class _Reader:
-    """Reads one block after another, and remembers where the times were."""
+    """Reads one block after another; keeps the first and the last time."""
 
     def __init__(self, path: str, layout: Layout) -> None:
         self._path = path
         self._layout = layout
         self._split = splitter(layout.separator)
-        # What is subtracted before the unit is applied: an epoch in milliseconds is exact, but not in seconds.
+        # Subtracted before the unit is applied: an epoch in milliseconds is exact, but not in seconds.
         self._origin: float | None = 0.0 if layout.absolute else None
         self._before = -1.0
 
     def parts(self, first: int, block: bytes) -> list[FloatArray]:
         """The columns of a block."""
-        found = self._fast(block) or self._slow(first, block)
-        if self._layout.time is not None and len(found[0]):
-            self._before = float(found[0][-1])
-        return found
+        columns = self._fast(block) or self._slow(first, block)
+        if self._layout.time is not None and len(columns[0]):
+            self._before = float(columns[0][-1])
+        return columns
 
     def _fast(self, block: bytes) -> list[FloatArray] | None:
         """The columns of a block that is clean; None for any other."""
@@ -151,11 +151,11 @@ class _Reader:
             return None
         columns = [column.combine_chunks() for column in table.columns]
         times = [] if self._layout.time is None else [columns.pop(0)]
-        if not all(map(self._in_range, times)) or not self._rise(found := [*map(self._times, times)]):
+        if not all(map(self._in_range, times)) or not self._rise(seconds := [*map(self._times, times)]):
             return None
         values = [column.to_numpy(zero_copy_only=False) for column in columns]
         missing = [column.null_count for column in columns]
-        return [*found, *values] if all(map(_is_clean, values, missing)) else None
+        return [*seconds, *values] if all(map(_is_clean, values, missing)) else None
 
     def _times(self, times: pa.Array) -> FloatArray:
         if self._layout.clock is None:
@@ -170,14 +170,14 @@ class _Reader:
         return since / 1e9 if self._layout.clock else convert(since, self._layout.time_factor)
 
     def _in_range(self, times: pa.Array) -> bool:
-        """Whether times can be those of a row: none is missing, and numbers are in range."""
+        """Whether no time is missing and numbers are in range."""
         if times.null_count:
             return False
         numbers = times.to_numpy() if self._layout.clock is None else np.empty(0)
         return bool(((numbers >= 0) & (numbers < LARGEST)).all())
 
     def _rise(self, times: list[FloatArray]) -> bool:
-        """Whether times, if there are any, are as they have to be."""
+        """Whether times, if there are any, rise where the layout requires it."""
         return all(
             (not self._layout.rising or bool((np.diff(column, prepend=self._before) > 0).all()))
             for column in times
@@ -223,7 +223,7 @@ class _Reader:
 
 
 def _is_clean(values: FloatArray, missing: int) -> bool:
-    """Whether all values but the missing ones, which are NaN, are in range."""
+    """Whether all values are in range, apart from missing ones, which are NaN."""
     return bool(np.count_nonzero((values >= 0) & (values < LARGEST)) + missing == len(values))
 
 
@@ -236,7 +236,7 @@ def _single_blanks(block: bytes) -> bytes:
 
 
 def splitter(separator: str) -> Split:
-    """How to split a line into columns; a column in double quotes may hold the separator."""
+    """The function that splits a line into columns; a column in double quotes may contain the separator."""
     if separator == BLANKS:
         return str.split
     plain: Split = methodcaller("split", separator)
@@ -254,12 +254,12 @@ def splitter(separator: str) -> Split:
 
 
 def separator_of(line: str) -> str:
-    """What separates the columns of lines like this one: the first of these that it holds."""
+    """The separator of a line: the first of semicolon, comma and tab that it contains, else blanks."""
     return next((separator for separator in ";,\t" if separator in line), BLANKS)
 
 
 def is_same(cell: str, wanted: str) -> bool:
-    """Whether a cell of a file holds what is wanted: the same text, or a number that is equal."""
+    """Whether a cell equals a wanted one, as text or as a number."""
     cell = cell.strip()
     if cell == wanted:
         return True
@@ -268,7 +268,7 @@ def is_same(cell: str, wanted: str) -> bool:
 
 
 def numeral_or_none(text: str) -> float | None:
-    """The number in a text, None if it is none."""
+    """The number in a text; None if the text is not a number."""
     try:
         return float(text)
     except ValueError:
@@ -276,10 +276,10 @@ def numeral_or_none(text: str) -> float | None:
 
 
 def numeral(text: str, line: int, path: str) -> float:
-    """The number, not negative, that stands in a line.
+    """The number in a text of a line.
 
     Raises:
-        InputError: it is something else.
+        InputError: the text is not a number in range.
     """
     value = numeral_or_none(text)
     # float() also takes "1_000" and the digits of other scripts: in a trace, more likely damage than numbers.

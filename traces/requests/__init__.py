@@ -1,6 +1,6 @@
-"""Logs of requests to language models: when each arrived, how long its prompt was, how many tokens it was given.
+"""Logs of requests to language models: for each request its arrival, and the tokens of its prompt and its output.
 
-A format is one line in `FORMATS`: how its first line is recognised, and what becomes of its rows.
+A format is one line in `FORMATS`: a function that recognises the first line, and a function that reads the rows.
 """
 
 from array import array
@@ -22,7 +22,7 @@ from headway.traces.requests.row import Row
 __all__ = ["FORMATS", "RequestLog", "read_requests"]
 
 LONGEST_LINE = 1 << 20
-"""Longest line of a log, in bytes: each names the cached blocks of its prompt."""
+"""Longest line of a log in bytes; a line may list the cached blocks of its prompt."""
 
 MOST_REQUESTS = 10_000_000
 
@@ -30,7 +30,7 @@ Rows: TypeAlias = Iterator[tuple[int, str]]
 
 
 class Format(NamedTuple):
-    """What a module for one format offers."""
+    """The functions of one format."""
 
     recognises: Callable[[str], bool]
     rows: Callable[[str, Rows], Iterator[Row]]
@@ -49,11 +49,11 @@ class RequestLog:
 
     Attributes:
         format: a name in `FORMATS`.
-        arrival_s: seconds since the first request that was read, shape (n,), n >= 1, never falling from 0 on.
+        arrival_s: seconds since the first request, shape (n,), n >= 1, in order from 0.
         prompt: tokens of each prompt, shape (n,).
-        output: tokens that were generated, shape (n,).
-        failed: rows that were left out because no token was asked or generated.
-        out_of_order: rows that arrived before the row above them.
+        output: generated tokens, shape (n,).
+        failed: number of rows without prompt or output, which are left out.
+        out_of_order: number of rows that arrived before the row above them.
     """
 
     format: str
@@ -78,14 +78,14 @@ def read_requests(
     Args:
         path: the file.
         format: a name in `FORMATS`; recognised from the first line if None.
-        start_s: what arrived sooner than this after the first row is left out.
-        limit: stop after so many requests, at least 1; what follows is not read.
-        columns: for a log with other names, which is text in columns or JSON lines: the column of each of "arrival",
-            "prompt" and "output"; `format` is "csv" then, or None.
-        time_unit: unit of the arrivals in such a log; the header has it if None, and without both they are dates.
+        start_s: requests that arrived less than this after the first row are left out.
+        limit: maximum number of requests, at least 1; the rest of the file is not read.
+        columns: for a log in columns or JSON lines with other names: the column of each of "arrival", "prompt" and
+            "output"; `format` is then "csv" or None.
+        time_unit: unit of the arrivals in such a log; by default that in the header, and without one they are dates.
 
     Raises:
-        InputError: the file or an option cannot be used; says where, and what would be accepted.
+        InputError: the file or an option cannot be used.
     """
     given = ((number, line) for number, line in lines(path, LONGEST_LINE) if line)
     first = next(given, None)
@@ -96,16 +96,16 @@ def read_requests(
         if format not in (None, "csv"):
             raise InputError(f"{path} (option format)", f"{shown(format)} beside columns", "one of them")
         rows = mapped.rows(str(path), chain([first], given), columns, time_unit)
-        return _collected(str(path), "csv", rows, start_s, limit)
+        return _log(str(path), "csv", rows, start_s, limit)
     if time_unit is not None:
         raise InputError(f"{path} (option time_unit)", "a unit without columns", "the option columns as well")
-    name = _recognised(path, *first) if format is None else format
+    name = _format_of(path, *first) if format is None else format
     if name not in FORMATS:
         raise InputError(f"{path} (option format)", shown(name), one_of(name, FORMATS))
-    return _collected(str(path), name, FORMATS[name].rows(str(path), chain([first], given)), start_s, limit)
+    return _log(str(path), name, FORMATS[name].rows(str(path), chain([first], given)), start_s, limit)
 
 
-def _recognised(path: str | Path, number: int, line: str) -> str:
+def _format_of(path: str | Path, number: int, line: str) -> str:
     for name, form in FORMATS.items():
         if form.recognises(line):
             return name
@@ -115,7 +115,7 @@ def _recognised(path: str | Path, number: int, line: str) -> str:
     raise InputError(f"{path}:{number}", shown(line), expected)
 
 
-def _collected(path: str, name: str, rows: Iterator[Row], start_s: float, limit: int | None) -> RequestLog:
+def _log(path: str, name: str, rows: Iterator[Row], start_s: float, limit: int | None) -> RequestLog:
     arrivals, prompts, outputs = array("d"), array("q"), array("q")
     failed = out_of_order = 0
     zero = before = -np.inf

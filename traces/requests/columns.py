@@ -1,4 +1,4 @@
-"""Logs of requests in columns with a header. Columns that are not needed may be there, in any order.
+"""Logs of requests in columns with a header, in any order; further columns are ignored.
 
 | name | columns | time |
 |---|---|---|
@@ -8,7 +8,7 @@
 | `csv` | `arrival [unit],prompt,output` | in the unit of the header |
 
 Azure: the LLM inference traces of 2023 and 2024 (Patel et al., Splitwise, ISCA 2024). BurstGPT: Wang et al., 2024; a
-response of no tokens is a failed request. Vidur: Agrawal et al., MLSys 2024, who keep converted traces so.
+response of no tokens is a failed request. Vidur: Agrawal et al., MLSys 2024, for converted traces.
 """
 
 import csv
@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from headway.traces.errors import InputError, shown
-from headway.traces.readers.columns import find_column
+from headway.traces.readers.headings import find_column
 from headway.traces.requests.row import Row, tokens
 from headway.traces.units import convert, factor
 
@@ -31,20 +31,20 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 
 Time: TypeAlias = Callable[[str, str], float]
-"""From a field, and where it stands, to seconds since the first field."""
+"""From a field and its place in the file to seconds since the first field."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """Names of the columns that are read, and whether times are dates or, in seconds if None, carry a unit.
+    """The columns of a format.
 
     Attributes:
         arrival: column with the time of arrival.
         prompt: column with the tokens of the prompt.
-        output: column with the tokens generated.
-        dated: times are dates and times of day.
-        unit: unit of the times; the header has it if None.
-        mapped: a user names the columns, by heading or number (from 1); times are dates where nobody says a unit.
+        output: column with the generated tokens.
+        dated: whether times are dates and times of day.
+        unit: unit of the times; None if the header has it.
+        mapped: whether the user names the columns, by heading or number (from 1); times without a unit are then dates.
     """
 
     arrival: str
@@ -107,7 +107,7 @@ FORMS = {
 
 
 def _fields(line: str) -> list[str]:
-    """The fields of a line; none where its quotes or line ends make no sense."""
+    """The fields of a line; none if its quotes are malformed."""
     try:
         return [field.strip() for field in next(csv.reader([line]), [])]
     except csv.Error:
@@ -121,7 +121,7 @@ def _header(line: str) -> list[tuple[str, str | None]]:
 
 
 def number_of(unit_s: float) -> Time:
-    """Reader of times that are numbers of a unit."""
+    """Reader of times that are numbers in a unit."""
     start: Decimal | None = None
 
     def seconds(text: str, where: str) -> float:
@@ -136,7 +136,7 @@ def number_of(unit_s: float) -> Time:
 
 
 def clock() -> Time:
-    """Reader of dates and times of day, which are UTC where they name no zone."""
+    """Reader of dates and times of day, in UTC if they have no zone."""
     start: int | None = None
 
     def seconds(text: str, where: str) -> float:

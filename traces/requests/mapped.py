@@ -1,4 +1,4 @@
-"""Logs of requests with names of their own, which the user maps: text in columns, or JSON lines."""
+"""Logs of requests whose columns or keys the user names: text in columns, or JSON lines."""
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -10,14 +10,14 @@ from headway.traces.requests.row import Row, tokens
 from headway.traces.units import factor
 
 PARTS = ("arrival", "prompt", "output")
-"""What a request has, and a user maps to columns."""
+"""The parts of a request that the user maps to columns."""
 
 
 def check(columns: Mapping[str, str], where: str) -> None:
     """Refuse a mapping that has other keys than the parts of a request.
 
     Raises:
-        InputError: tells which are needed.
+        InputError: the keys are not exactly the parts of a request.
     """
     if set(columns) != set(PARTS):
         expected = f"a column for each of {', '.join(PARTS)}"
@@ -27,13 +27,13 @@ def check(columns: Mapping[str, str], where: str) -> None:
 def rows(
     path: str, given: Iterator[tuple[int, str]], columns: Mapping[str, str], time_unit: str | None
 ) -> Iterator[Row]:
-    """The requests in the lines of a file, the first of which tells whether they are JSON.
+    """The requests in the lines of a file; the first line shows whether they are JSON.
 
     Args:
         path: of the file.
         given: its lines and their numbers, at least one.
         columns: the name of the column, or key, of each of `PARTS`.
-        time_unit: unit of the times; the header has it if None, and without both they are dates and times of day.
+        time_unit: unit of the times; by default that in the header, and without one they are dates.
     """
     number, line = next(given)
     lines = chain([(number, line)], given)

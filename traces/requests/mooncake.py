@@ -3,7 +3,7 @@
     {"timestamp": 27482, "input_length": 6955, "output_length": 52, "hash_ids": [46, 47]}
 
 Times are milliseconds. They are rounded to about three seconds in the published files, so that several requests arrive
-at once; they are taken as they are. `hash_ids` names cached parts of the prompt and is not used.
+at the same time, and are not changed. `hash_ids` lists cached parts of the prompt and is not used.
 """
 
 import json
@@ -17,7 +17,7 @@ _KEYS = ("timestamp", "input_length", "output_length")
 
 
 def recognises(first_line: str) -> bool:
-    """Whether this is such an object."""
+    """Whether the first line of a file is an object with these keys."""
     return first_line.startswith("{") and all(f'"{key}"' in first_line for key in _KEYS)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from headway.traces.errors import InputError, shown
 
 MOST_TOKENS = 2**31
-_WHOLE = re.compile(r"[0-9]{1,100}")  # of thousands of digits Python makes no number
+_WHOLE = re.compile(r"[0-9]{1,100}")  # Python refuses to parse thousands of digits
 
 
 class Row(NamedTuple):

@@ -1,4 +1,4 @@
-"""The arguments that name a campaign and its store, and what they lead to."""
+"""The arguments that name a campaign and its store."""
 
 # ruff: noqa: PLC0415
 
@@ -77,7 +77,7 @@ def _campaign(file: str) -> "Campaign":
 
 @contextmanager
 def signals_handled_by(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    """Let this be called for Ctrl-C, SIGTERM and the end of the terminal; not for what the caller lets be ignored."""
+    """Handle Ctrl-C, SIGTERM and the end of the terminal, except signals that the parent process set to be ignored."""
     asking = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in asking}
     heard = [number for number in asking if before[number] is not signal.SIG_IGN]
@@ -91,7 +91,7 @@ def signals_handled_by(handler: Callable[[int, FrameType | None], object]) -> It
 
 
 def older_runs(counts: Mapping[str, int]) -> dict[str, str]:
-    """A line about runs in the store that another version of the model made, if there are some."""
+    """A line about runs in the store that were made with another version of the model, if there are any."""
     from headway.simcore import MODEL_VERSION
 
     if not counts:
@@ -105,7 +105,7 @@ def older_runs(counts: Mapping[str, int]) -> dict[str, str]:
 
 
 def size_text(size_bytes: float) -> str:
-    """A number of bytes in the unit that suits it."""
+    """A number of bytes in a suitable unit."""
     from headway.analysis.formatting import byte_unit, number
 
     factor, unit = byte_unit(size_bytes)

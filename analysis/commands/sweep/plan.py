@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def plan(file: File, store: StoreFolder = None, workers: Processes = None) -> None:
-    """Print the numbers of all and of missing runs, and their cost."""
+    """Print the numbers of all and of missing runs, and their cost.
+
+    Example: headway sweep plan weaker-wifi
+    """
     with reported(), planned_campaign(file, store) as (planned, place):
         from headway.analysis.experiments.estimate import estimate
         from headway.analysis.experiments.status import campaign_status, other_models
@@ -62,7 +65,7 @@ def _described(planned: "Plan") -> dict[str, str]:
 
 
 def _basis(expected: "Estimate") -> str:
-    """What an estimate stands on."""
+    """The basis of an estimate."""
     from headway.analysis.experiments.estimate import MOST_TOKENS
 
     if expected.from_store:

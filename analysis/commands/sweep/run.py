@@ -32,8 +32,8 @@ _Audit = Annotated[
     bool,
     typer.Option(
         "--audit",
-        help="Watch every run that is made for broken laws of the simulation; one that breaks a law fails. Takes "
-        "longer, and gives the same results.",
+        help="Check the laws of the simulation in every run; a run that breaks a law fails. Takes longer, and gives "
+        "the same results.",
     ),
 ]
 
@@ -69,7 +69,10 @@ def resume(
     decision_limit: DecisionLimit = None,
     audit: _Audit = False,
 ) -> None:
-    """Resume a campaign: as `run`, but only if its store exists."""
+    """Resume a campaign: as `run`, but only if its store exists.
+
+    Example: headway sweep resume weaker-wifi
+    """
     with reported():
         options = _options(decision_limit, audit)
         with planned_campaign(file, store, needed=True) as (planned, place):
@@ -134,13 +137,13 @@ def _make(
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Let a first Ctrl-C ask for an orderly end, and a second one have it at once; a third has nothing to add."""
+    """Finish the runs in progress after a first Ctrl-C, and end at once after a second one."""
     asked: list[int] = []
 
     def note(number: int, _: object) -> None:
         asked.append(number)
         if len(asked) == 1:
-            _say("finishing the runs under way; once more to leave them")
+            _say("finishing the runs in progress; press Ctrl-C again to abandon them")
         elif len(asked) == 2:
             raise KeyboardInterrupt
 
@@ -149,7 +152,7 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
 
 
 def _say(text: str) -> None:
-    """Tell something on standard error, if anybody is there: it may be the terminal that has gone away."""
+    """Print a line on standard error, unless that is a terminal that was closed."""
     from headway.traces.errors import visible
 
     with suppress(OSError):
@@ -158,7 +161,7 @@ def _say(text: str) -> None:
 
 @contextmanager
 def _watched() -> "Iterator[Callable[[Tally], None]]":
-    """A progress bar with rate, time left and failures, if somebody is watching."""
+    """A progress bar with rate, time left and failures."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     columns = (

@@ -13,7 +13,10 @@ from headway.analysis.console.terminal import reported, show
 
 
 def status(file: File, store: StoreFolder = None) -> None:
-    """Print the finished, missing and failed runs of a campaign."""
+    """Print the finished, missing and failed runs of a campaign.
+
+    Example: headway sweep status weaker-wifi
+    """
     with reported(), planned_campaign(file, store, needed=True) as (planned, place):
         from headway.analysis.experiments.status import campaign_status, failures_of, other_models
         from headway.analysis.store.lock import holder_of

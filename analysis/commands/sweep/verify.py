@@ -21,7 +21,10 @@ def verify(
         ),
     ] = False,
 ) -> None:
-    """Check all files of a store and list damage. The exit code is 3 if damage remains."""
+    """Check all files of a store and list damage. The exit code is 3 if damage remains.
+
+    Example: headway sweep verify results/campaigns/weaker-wifi
+    """
     with reported():
         from headway.analysis.experiments import Store
         from headway.analysis.store.verify import DAMAGED, damages

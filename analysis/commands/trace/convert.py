@@ -12,7 +12,6 @@ from headway.analysis.commands.trace.options import (
     File,
     Format,
     Given,
-    check_suffix,
     reading,
     recording,
     with_reading,
@@ -35,9 +34,12 @@ def convert(
     """Write a recorded trace, repaired, to another file.
 
     CSV and Parquet have SI units; files for Mahimahi have packets.
+
+    Example: headway trace convert ride.log --out ride.csv
     """
     with reported():
         from headway.analysis.files.atomic import writing
+        from headway.analysis.files.suffix import check_suffix
         from headway.traces import InputError, write_csv, write_mahimahi, write_parquet
 
         check_suffix(out, (".csv", ".parquet", ".mahimahi"))
@@ -60,7 +62,7 @@ def convert(
 
 
 def _ending(found: "Recording") -> list[str]:
-    """What a file of rows does not say of the end of a recording."""
+    """Notes on the end of a recording that a file of rows does not contain."""
     import numpy as np
 
     times, end, length = found.trace.times, found.trace.end, found.trace.duration

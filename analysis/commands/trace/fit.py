@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headway.analysis.commands.trace.generate import section
 from headway.analysis.commands.trace.options import (
     As,
     File,
@@ -43,35 +42,39 @@ def fit(
 ) -> None:
     """Fit synthetic traces to a recorded one.
 
-    The best comes first. Distance is between the distributions of the values, memory between the autocorrelations; both
-    are 0 for a perfect imitation. Then come the errors of mean and standard deviation, the correlations of values one
-    step apart, in the file and in the imitation, and the parameters.
+    The best fit is first. Distance compares the distributions of the values, and memory the autocorrelations; both are
+    0 for a perfect fit. The next columns are the errors of mean and standard deviation, the correlations of values one
+    step apart, in the file and in the synthetic trace, and the parameters.
+
+    Example: headway trace fit ride.csv
     """
     with reported():
         from headway.traces import InputError
-        from headway.traces import fit as fitted
+        from headway.traces import fit as fit_kind
         from headway.traces.fit import fit_all
 
         options = reading(**given)
-        found = recording(file, quantity, format, options)
-        step_s = duration(step, "--step") or found.window_s or None
-        refused: dict[str, InputError] = {}
+        recorded = recording(file, quantity, format, options)
+        step_s = duration(step, "--step") or recorded.window_s or None
+        errors: dict[str, InputError] = {}
         try:
             if kind is None:
-                fits, refused = fit_all(found.trace, step_s=step_s)
+                fits, errors = fit_all(recorded.trace, step_s=step_s)
             else:
-                fits = [fitted(found.trace, kind, step_s=step_s)]
+                fits = [fit_kind(recorded.trace, kind, step_s=step_s)]
         except InputError as error:
             at = {"trace": file, "kind": "--kind", "step": "--step"}[error.where]
             raise InputError(at, error.got, error.expected) from error
         if yaml:
-            show(*_yaml(fits[0], found.quantity))
+            show(*_yaml(fits[0], recorded.quantity))
         else:
             show(_table(fits), "")
             for one in fits:
-                values = ", ".join(f"{key} {value}" for key, value in _written(one, found.quantity, digits=4))
+                values = ", ".join(
+                    f"{key} {value}" for key, value in _written(one, recorded.quantity, digits=4)
+                )
                 show(f"{one.kind}: {values}")
-            show(*(f"{name}: {error.got}" for name, error in refused.items()))
+            show(*(f"{name}: {error.got}" for name, error in errors.items()))
 
 
 def _table(fits: "list[Fit]") -> "Table":
@@ -79,12 +82,12 @@ def _table(fits: "list[Fit]") -> "Table":
 
     errors = ("Error of\nmean", "Error of\ndeviation")
     table = grid(None, ["Kind"], ["Distance", "Memory", *errors, "Next step\nin file", "Next step\nimitated"])
-    for found in fits:
-        observed, expected = found.observed, found.expected
+    for one in fits:
+        observed, expected = one.observed, one.expected
         table.add_row(
-            found.kind,
-            f"{found.distance:.3f}",
-            f"{found.memory:.3f}",
+            one.kind,
+            f"{one.distance:.3f}",
+            f"{one.memory:.3f}",
             _percent(expected.mean / observed.mean - 1),
             _percent(expected.deviation / observed.deviation - 1),
             f"{observed.correlation:.3f}",
@@ -98,30 +101,29 @@ def _percent(share: float) -> str:
     return f"{round(share, 3) + 0.0:+.1%}"
 
 
-def _yaml(found: "Fit", quantity: "Quantity") -> Iterator[str]:
-    """The lines of the section; a wave is repeated whole, everything else for as long as the file is."""
-    length = found.length_s
-    if "period_s" in found.parameters:
-        length = max(1, round(length / found.parameters["period_s"])) * found.parameters["period_s"]
-    for key, value in _written(found, quantity, digits=9):
+def _yaml(one: "Fit", quantity: "Quantity") -> Iterator[str]:
+    """The lines of the section; its duration is that of the file, for a wave rounded to whole periods."""
+    length = one.length_s
+    if "period_s" in one.parameters:
+        length = max(1, round(length / one.parameters["period_s"])) * one.parameters["period_s"]
+    for key, value in _written(one, quantity, digits=9):
         yield f"{key}: {value}"
     yield f"duration: {length:.9g} s"
 
 
-def _written(found: "Fit", quantity: "Quantity", *, digits: int) -> Iterator[tuple[str, str]]:
+def _written(one: "Fit", quantity: "Quantity", *, digits: int) -> Iterator[tuple[str, str]]:
     """The keys of the section and their values, with units."""
     from headway.analysis.statistics.recordings import UNITS
-    from headway.simcore.files import schema
-    from headway.traces.generate import KINDS
+    from headway.traces.synthesis import KINDS
 
-    measures = dict(KINDS[found.kind].parameters) | {"step_s": "time"}
+    parameters = KINDS[one.kind].parameters
     factor, unit = UNITS[quantity]
-    for parameter, value in found.parameters.items():
-        shown, suffix = {
+    for name, value in one.parameters.items():
+        number, suffix = {
             "value": (value / factor, unit),
             "time": (value, "s"),
             "number": (value, ""),
-        }[measures[parameter]]
-        # A correlation below 1 is another world than 1, which no scenario may have.
-        number = f"{shown:.{9 if shown < 1.0 == float(f'{shown:.{digits}g}') else digits}g}"
-        yield schema.generated_key(section(found.kind), parameter), f"{number} {suffix}".strip()
+        }[parameters[name].measure]
+        # Rounding must not turn a correlation below 1 into 1, which no scenario accepts.
+        exact = number < 1.0 == float(f"{number:.{digits}g}")
+        yield parameters[name].key, f"{number:.{9 if exact else digits}g} {suffix}".strip()

@@ -1,35 +1,53 @@
-"""`headway trace generate` and `headway trace fit`."""
+"""`headway trace generate`."""
 
 # ruff: noqa: PLC0415
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from headway.analysis.commands.trace.options import known
 from headway.analysis.console.terminal import reported, show
 
 if TYPE_CHECKING:
-    from headway.simcore.files import schema
-    from headway.traces import Trace
-_Text = str | None
-_Number = float | None
+    from headway.traces import Quantity, Trace
+    from headway.traces.synthesis.kind import Kind
+
+_VALUES = "headway.traces.parameters"
+
+
+class GenerateCommand(TyperCommand):
+    """A command with an option for each parameter of each kind of synthetic trace.
+
+    The options are added when the command runs or shows its help: `headway` starts without loading the kinds.
+    """
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters of the command, those of the kinds before `--help`."""
+        *own, help_option = super().get_params(ctx)
+        return [*own, *_kind_options(), help_option]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Call the function of the command; it finds the options of the kinds in `ctx.meta`."""
+        names = [name for name in ctx.params if name not in {option.name for option in self.params}]
+        ctx.meta[_VALUES] = {name: ctx.params.pop(name) for name in names}
+        return super().invoke(ctx)
 
 
 def generate(
+    context: typer.Context,
     kind: Annotated[
         str,
-        typer.Argument(metavar="KIND", help="walk, ornstein-uhlenbeck, gilbert-elliott, diurnal or fading."),
+        typer.Argument(metavar="KIND", help="Kind of trace; the help of an option names its kinds."),
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE", help="CSV file; replaced if it exists.")
     ],
     duration: Annotated[str, typer.Option(metavar="TIME", help="Length of the trace.")],
-    step: Annotated[
-        _Text, typer.Option(metavar="TIME", help="Time from one value to the next; not for gilbert-elliott.")
-    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed gives the same file.")] = 0,
     quantity: Annotated[
         str,
@@ -40,96 +58,113 @@ def generate(
         ),
     ] = "rate",
     unit: Annotated[
-        _Text, typer.Option(help="Unit of the values in the file; Mbit/s, % or MB by default.")
+        str | None, typer.Option(help="Unit of the values in the file; Mbit/s, % or MB by default.")
     ] = None,
-    mean: Annotated[_Text, typer.Option(metavar="VALUE", help='With its unit: "50 Mbit/s".')] = None,
-    sigma: Annotated[
-        _Number, typer.Option(help="Standard deviation of the logarithm (walk) or of the noise (diurnal).")
-    ] = None,
-    correlation: Annotated[
-        _Number, typer.Option(help="Correlation of consecutive logarithms (walk, diurnal).")
-    ] = None,
-    deviation: Annotated[_Text, typer.Option(metavar="VALUE", help="ornstein-uhlenbeck.")] = None,
-    relaxation: Annotated[_Text, typer.Option(metavar="TIME", help="ornstein-uhlenbeck.")] = None,
-    good: Annotated[_Text, typer.Option(metavar="VALUE", help="gilbert-elliott.")] = None,
-    bad: Annotated[_Text, typer.Option(metavar="VALUE", help="gilbert-elliott.")] = None,
-    good_time: Annotated[_Text, typer.Option(metavar="TIME", help="gilbert-elliott.")] = None,
-    bad_time: Annotated[_Text, typer.Option(metavar="TIME", help="gilbert-elliott.")] = None,
-    amplitude: Annotated[_Text, typer.Option(metavar="VALUE", help="diurnal.")] = None,
-    period: Annotated[_Text, typer.Option(metavar="TIME", help="diurnal.")] = None,
-    peak: Annotated[_Text, typer.Option(metavar="TIME", help="diurnal.")] = None,
-    coherence: Annotated[_Text, typer.Option(metavar="TIME", help="fading.")] = None,
-    rice_factor: Annotated[_Number, typer.Option(help="fading; 0 by default.")] = None,
 ) -> None:
-    """Draw a synthetic trace into a file that a scenario can name.
+    """Write a synthetic trace to a file for scenarios.
 
     docs/generators.md describes the kinds and their parameters.
 
     Example: headway trace generate walk --mean "50 Mbit/s" --sigma 0.5 --step 1s --duration 60s --out walk.csv
     """
-    given = {name: value for name, value in locals().items() if value is not None}
+    given = {name: value for name, value in context.meta[_VALUES].items() if value is not None}
     with reported():
         from headway.analysis.files.atomic import writing
         from headway.analysis.statistics.recordings import UNITS
         from headway.traces import write_csv
 
         measured = known(quantity)
-        trace = _drawn(given | {"quantity": measured})
+        trace = _drawn(kind, given | {"duration": duration}, measured, seed)
         with writing(out):
             write_csv(trace, out, measured, unit=UNITS[measured][1] if unit is None else unit)
         show(f"{out}: {len(trace.times):,} values over {trace.duration:g} s")
 
 
-def _drawn(given: Mapping[str, Any]) -> "Trace":
-    """The trace that the options of the command ask for.
+def _kind_options() -> list[Any]:
+    """An option for each parameter of the kinds, but for the duration; parameters of one name share an option."""
+    from headway.traces.synthesis import KINDS
+
+    users: dict[str, dict[str, list[str]]] = {}
+    types: dict[str, Any] = {}
+    for kind in KINDS.values():
+        for name, parameter in kind.parameters.items():
+            if name != "duration_s":
+                option = _option(name)
+                users.setdefault(option, {}).setdefault(parameter.description, []).append(kind.name)
+                metavar = {"value": "VALUE", "time": "TIME", "number": None}[parameter.measure]
+                types.setdefault(option, (str if metavar else float, metavar))
+    arguments = [
+        inspect.Parameter(
+            option,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                types[option][0] | None,
+                typer.Option(
+                    metavar=types[option][1],
+                    help="; ".join(f"{', '.join(kinds)}: {text}" for text, kinds in texts.items()) + ".",
+                ),
+            ],
+        )
+        for option, texts in users.items()
+    ]
+
+    def options(**_: Any) -> None: ...
+
+    # Typer reads the options of a command from its signature and its annotations.
+    options.__signature__ = inspect.Signature(arguments)  # type: ignore[attr-defined]
+    options.__annotations__ = {one.name: one.annotation for one in arguments}
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command()(options)
+    return list(typer.main.get_command(app).params)
+
+
+def _drawn(name: str, given: Mapping[str, Any], quantity: "Quantity", seed: int) -> "Trace":
+    """The trace of a kind with the options of the command.
 
     Raises:
-        InputError: an option is missing, does not belong to the kind, or cannot be read; or no trace has these values.
+        InputError: the kind is unknown, an option is missing, unknown to the kind or unusable, or no trace has these
+            values.
     """
     import numpy as np
 
     from headway.simcore.files import schema
     from headway.traces import InputError
     from headway.traces.errors import one_of, shown
-    from headway.traces.generate import KINDS
+    from headway.traces.synthesis import KINDS
 
-    name = given["kind"]
     if name not in KINDS:
         raise InputError("KIND", shown(name), one_of(name, KINDS))
     kind = KINDS[name]
-    measures = {**kind.parameters, "duration_s": "time"} | ({"step_s": "time"} if kind.stepped else {})
-    _check_options(name, given, {_option(parameter) for parameter in measures})
+    _check_options(kind, given)
     arguments = {}
-    for parameter, measure in measures.items():
-        option = _option(parameter)
+    for argument, parameter in kind.parameters.items():
+        option = _option(argument)
         if option in given:
-            quantity = {"value": given["quantity"], "time": "time"}.get(measure)
+            measured: Quantity | None = {"value": quantity, "time": "time"}.get(parameter.measure)
             value = given[option]
-            arguments[parameter] = (
-                value if quantity is None else schema.bounded(value, quantity, _flag(option))
+            arguments[argument] = (
+                value if measured is None else schema.bounded(value, measured, _flag(option))
             )
     try:
-        return kind.make(np.random.default_rng(given["seed"]), **arguments)
+        return kind.generate(np.random.default_rng(seed), **arguments)
     except ValueError as error:
-        raise InputError(name, str(error), section(name).needs) from error
+        raise InputError(name, str(error), kind.needs) from error
 
 
-def _check_options(kind: str, given: Mapping[str, Any], own: set[str]) -> None:
-    """Refuse options of other kinds, and miss those without a default."""
-    import inspect
-
+def _check_options(kind: "Kind", given: Mapping[str, Any]) -> None:
+    """Refuse options of other kinds, and the lack of an option without a default."""
     from headway.traces import InputError
-    from headway.traces.generate import KINDS
 
-    common = {"kind", "out", "seed", "quantity", "unit"}
-    expected = ", ".join(sorted(_flag(option) for option in own))
+    own = {_option(name): parameter for name, parameter in kind.parameters.items()}
+    expected = ", ".join(sorted(map(_flag, own)))
     for option in given:
-        if option not in own | common:
-            raise InputError(kind, f"the option {_flag(option)}", expected)
-    for name, parameter in inspect.signature(KINDS[kind].make).parameters.items():
-        if parameter.default is parameter.empty and name != "rng" and _option(name) not in given:
+        if option not in own:
+            raise InputError(kind.name, f"the option {_flag(option)}", expected)
+    for option, parameter in own.items():
+        if parameter.default is None and option not in given:
             raise InputError(
-                kind, f"no option {_flag(_option(name))}", f"{_flag(_option(name))} (options: {expected})"
+                kind.name, f"no option {_flag(option)}", f"{_flag(option)} (options: {expected})"
             )
 
 
@@ -139,11 +174,3 @@ def _option(parameter: str) -> str:
 
 def _flag(option: str) -> str:
     return f"--{option.replace('_', '-')}"
-
-
-def section(kind: str) -> "type[schema.Generated]":
-    """The section of a scenario file that is a trace of this kind."""
-    from headway.simcore.files import schema
-
-    section: type[schema.Generated] = next(s for s in get_args(schema.Generated) if s.kind == kind)
-    return section

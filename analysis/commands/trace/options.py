@@ -1,18 +1,15 @@
-"""The options of `headway trace` that say how a recorded trace is read."""
+"""The options of `headway trace` for reading a recorded trace."""
 
 # ruff: noqa: PLC0415
 
 import functools
 import inspect
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from headway.traces import Options, Quantity, Recording
 
 Given: TypeAlias = dict[str, Any]
@@ -36,8 +33,8 @@ As = Annotated[
     typer.Option(
         "--as",
         metavar="QUANTITY",
-        help="What the values measure: rate, load, availability, size or time; by default what the file says. A file "
-        "of load as availability gives what the load leaves.",
+        help="What the values measure: rate, load, availability, size or time; by default as in the file. A file of "
+        "load as availability gives the rest, 1 - load.",
     ),
 ]
 Unit = Annotated[
@@ -77,26 +74,13 @@ Requests = Annotated[
     str | None,
     typer.Option(
         metavar="ARRIVAL,PROMPT,OUTPUT",
-        help="The files are logs of requests, and these are the columns of them; --time-unit is that of arrivals.",
+        help="The files are logs of requests with these columns; --time-unit is the unit of arrivals.",
     ),
 ]
 Step = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Average over this time; 1 s for packet logs by default."),
 ]
-
-
-def check_suffix(path: Path, expected: "Collection[str]") -> None:
-    """Refuse a file of a kind that is not written.
-
-    Raises:
-        InputError: tells which are.
-    """
-    from headway.traces import InputError
-    from headway.traces.errors import shown
-
-    if path.suffix not in expected:
-        raise InputError(str(path), f"the suffix {shown(path.suffix)}", f"one of {', '.join(expected)}")
 
 
 def reading(
@@ -111,7 +95,7 @@ def reading(
     merge: Merge = None,
     row_step: RowStep = None,
 ) -> "Options":
-    """Parse the options of the command line that say how files are read.
+    """The options for the reader, from those of the command line.
 
     Raises:
         InputError: an option cannot be used.
@@ -150,10 +134,10 @@ def with_reading(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def columns_of_requests(text: str) -> dict[str, str]:
-    """The columns of a log of requests, as the option `--requests` has them.
+    """The columns of a log of requests in the option `--requests`.
 
     Raises:
-        InputError: they are not three.
+        InputError: their number is not three.
     """
     from headway.traces import InputError
     from headway.traces.errors import shown
@@ -166,10 +150,10 @@ def columns_of_requests(text: str) -> dict[str, str]:
 
 
 def _wanted(text: str) -> tuple[str, str]:
-    """A column and its value, as the option `--where` has them.
+    """The column and the value in the option `--where`.
 
     Raises:
-        InputError: it has no equals sign.
+        InputError: the option has no equals sign.
     """
     from headway.traces import InputError
     from headway.traces.errors import shown
@@ -181,10 +165,10 @@ def _wanted(text: str) -> tuple[str, str]:
 
 
 def recording(name: str, quantity: str | None, format: str | None, options: "Options") -> "Recording":  # noqa: A002
-    """A recording in a file as what a word of the command line says.
+    """Read a recording as the quantity that the option `--as` names.
 
     Raises:
-        InputError: the word is unknown, the file holds something else, or a share of a device is above 1.
+        InputError: the quantity is unknown, the file has another quantity, or a share of a device is above 1.
     """
     from dataclasses import replace
 
@@ -206,10 +190,10 @@ def recording(name: str, quantity: str | None, format: str | None, options: "Opt
 
 
 def known(word: str) -> "Quantity":
-    """What a word of the command line stands for.
+    """The quantity that a word of the option `--as` stands for.
 
     Raises:
-        InputError: it is unknown.
+        InputError: the word is unknown.
     """
     from headway.traces import InputError
     from headway.traces.errors import one_of, shown
@@ -220,10 +204,10 @@ def known(word: str) -> "Quantity":
 
 
 def duration(text: str | None, option: str) -> float | None:
-    """The seconds in an option.
+    """The time in an option [s].
 
     Raises:
-        InputError: it is not a time above 0.
+        InputError: the option is not a time above 0.
     """
     from headway.traces import InputError, parse
     from headway.traces.errors import shown

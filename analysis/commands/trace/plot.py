@@ -12,7 +12,6 @@ from headway.analysis.commands.trace.options import (
     File,
     Format,
     Given,
-    check_suffix,
     reading,
     recording,
     with_reading,
@@ -29,16 +28,20 @@ def plot(
     *,
     given: Given,
 ) -> None:
-    """Draw a recorded trace over time and as a distribution."""
+    """Draw a recorded trace over time and as a distribution.
+
+    Example: headway trace plot ride.csv --out ride.svg
+    """
     with reported():
         from headway.analysis.figures.saving import METADATA, save_as
         from headway.analysis.figures.trace import trace_figure
         from headway.analysis.files.atomic import writing
+        from headway.analysis.files.suffix import check_suffix
 
         check_suffix(out, METADATA)
         options = reading(**given)
-        found = recording(file, quantity, format, options)
-        figure = trace_figure(Path(file).name, found)
+        trace = recording(file, quantity, format, options)
+        figure = trace_figure(Path(file).name, trace)
         with writing(out):
             save_as(figure, out)
-        show(f"Figure: {out}", *found.notes)
+        show(f"Figure: {out}", *trace.notes)

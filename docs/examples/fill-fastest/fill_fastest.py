@@ -1,4 +1,4 @@
-"""The policy from above, in a module of its own."""
+"""An example of a policy: fill the fastest device first."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from headway.simcore import Decision, Infeasible, Keep, Kind, Observation, Place
 
 
 class FillFastest:
-    """Block after block on the fastest device until it is full, then on the next fastest."""
+    """Puts consecutive blocks on the fastest device until it is full, then on the next fastest."""
 
     name = "fill-fastest"
 

@@ -1,10 +1,12 @@
-"""Future events of flows and resources, sorted by time."""
+"""Future events of flows and resources, sorted by time, and the SimPy timer for the first of them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from heapq import heappop, heappush, heapreplace
 from itertools import count
 from typing import TypeAlias
+
+import simpy
 
 from headway.simcore.engine.network.flow import Flow, State
 
@@ -17,9 +19,16 @@ class EventCalendar:
 
     Flows whose rates are computed together are stored as one list, with the first end last: most of these ends are
     superseded before they occur, and then cost nothing more.
+
+    Args:
+        env: the SimPy environment.
+        wake: called with the time of the first event when that time comes, see `plan`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, env: simpy.Environment, wake: Callable[[float], None]) -> None:
+        self._env = env
+        self._wake = wake
+        self._waking = math.inf
         self._orders = count()
         self._heap: list[tuple[float, int, State | list[_End]]] = []
 
@@ -49,6 +58,19 @@ class EventCalendar:
             else:
                 return time
         return math.inf
+
+    def plan(self) -> None:
+        """Schedule a call of `wake` for the first event."""
+        time = self.first()
+        if time < self._waking:
+            self._waking = time
+            self._env.timeout(max(0.0, time - self._env.now), time).callbacks.append(self._on_time)
+
+    def _on_time(self, timer: simpy.Event) -> None:
+        time = self._waking
+        if timer.value == time:  # otherwise an earlier call has been scheduled since
+            self._waking = math.inf
+            self._wake(time)
 
     def take(self, time: float) -> tuple[list[Flow], list[State]]:
         """Remove and return the flows that end and the resources that may change up to a time."""

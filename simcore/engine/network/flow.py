@@ -124,11 +124,11 @@ class State:
 
     @property
     def load(self) -> float:
-        """The load by its flows."""
+        """The present load."""
         return sum(flow.rate * uses for flow, uses in self.flows.items())
 
     @property
-    def held(self) -> list[Flow]:
+    def limited(self) -> list[Flow]:
         """The flows that have this resource as bottleneck."""
         return [flow for flow in self.flows if flow.bottleneck == self.index]
 

@@ -62,8 +62,7 @@ class Fluid:
         self._changed: dict[Flow, None] = {}
         self._settling = False
         self._far = 0
-        self._calendar = EventCalendar()
-        self._waking = math.inf
+        self._calendar = EventCalendar(env, self._wake)
         self._clock = 0.0
 
     @property
@@ -130,16 +129,16 @@ class Fluid:
             state = self._states[resource]
             del state.flows[flow]
             # The last flow there may be alone now.
-            self._change(state.held if len(state.flows) > 1 else state.flows)
+            self._change(state.limited if len(state.flows) > 1 else state.flows)
 
     def _change(self, flows: Iterable[Flow]) -> None:
         """Recompute the rates of some flows before time advances."""
         self._changed.update(dict.fromkeys(flows))
         if self._changed and not self._settling:
             self._settling = True
-            _Moment(self._env).callbacks.append(self._settle)
+            _Moment(self._env).callbacks.append(self.settle)
 
-    def _settle(self, _: simpy.Event) -> None:
+    def settle(self, _: simpy.Event) -> None:
         """Recompute the rates of all flows affected by changes at this moment."""
         self._settling = False
         changed, self._changed = self._changed, {}
@@ -154,18 +153,18 @@ class Fluid:
         if together:
             self._share(together, now)
         self._expect(alone)
-        self._plan()
+        self._calendar.plan()
 
     def _share(self, changed: Iterable[Flow], now: float) -> None:
         """Set the new rates of the changed flows and of all flows that they affect."""
         far = self._far >= _OFTEN and self._far % _RARELY != 0
-        found = refill(self._states, changed, now, whole=far)
-        self._far = self._far + 1 if found.whole else 0
-        for flow, rate, bottleneck in zip(found.flows, found.rates, found.bottlenecks, strict=True):
+        new = refill(self._states, changed, now, complete=far)
+        self._far = self._far + 1 if new.complete else 0
+        for flow, rate, bottleneck in zip(new.flows, new.rates, new.bottlenecks, strict=True):
             flow.go_at(rate, bottleneck, now)
-        for resource in found.resources:
+        for resource in new.resources:
             self._watch(self._states[resource], now)
-        self._expect(found.flows)
+        self._expect(new.flows)
 
     def _expect(self, flows: list[Flow]) -> None:
         """Schedule the ends of flows; fail flows that can never end."""
@@ -186,25 +185,15 @@ class Fluid:
             state.watched = state.until
             self._calendar.note_change(state.until, state)
 
-    def _plan(self) -> None:
-        """Schedule a wake-up for the next event."""
-        time = self._calendar.first()
-        if time < self._waking:
-            self._waking = time
-            self._env.timeout(max(0.0, time - self._env.now), time).callbacks.append(self._wake)
-
-    def _wake(self, event: simpy.Event) -> None:
-        """Process the events of this moment, unless an earlier wake-up has been scheduled since."""
-        if event.value != self._waking:
-            return
-        self._clock = max(self._clock, self._waking)
-        self._waking = math.inf
+    def _wake(self, time: float) -> None:
+        """Process the events of the calendar up to a time."""
+        self._clock = max(self._clock, time)
         ending, changing = self._calendar.take(self._clock)
         for state in changing:
             self._notice(state)
         for flow in ending:
             self._remove(flow)
-        self._plan()
+        self._calendar.plan()
         for flow in ending:
             if flow.owner is not None:
                 self._arrived(flow.owner)
@@ -218,6 +207,6 @@ class Fluid:
         if state.airtime:
             self._change(state.flows)
         elif state.capacity > before:
-            self._change(state.held)
+            self._change(state.limited)
         elif state.capacity < before and state.load > state.capacity:
             self._change(state.flows)

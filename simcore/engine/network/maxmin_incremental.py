@@ -1,10 +1,10 @@
 """Max-min fair rates after a change, without recomputing all of them.
 
-Most flows keep their rates after a change. The algorithm computes rates for a few flows in the capacity that all others
-leave, and then checks the condition of max-min fairness for the others: every flow has a bottleneck, a full resource on
-which no flow has a higher rate (Bertsekas and Gallager, Data Networks, 2nd ed., section 6.5.2). Flows that violate it
-join the few, until none does. Then the condition holds for all flows, so the rates are the max-min fair rates of the
-whole network, which are unique.
+Most flows keep their rates after a change. The algorithm computes rates for a subset of the flows in the capacity that
+the others leave, and then checks the condition of max-min fairness for the others: every flow has a bottleneck, a full
+resource on which no flow has a higher rate (Bertsekas and Gallager, Data Networks, 2nd ed., section 6.5.2). Flows that
+violate it join the subset, until no flow violates it. Then the condition holds for all flows, so the rates are the
+max-min fair rates of the whole network, which are unique.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,8 +16,10 @@ from headway.simcore.world.maxmin import Allocation, max_min
 # Relative difference of rates that the order of additions may cause.
 _ROUNDING = 1e-12
 
+LOCAL_FLOWS = 32
+"""A local update may always compute so many rates."""
+
 # If this share of all connected flows was not enough, recomputing all of them is cheaper than continuing.
-_FEW = 32
 _SHARE = 8
 
 
@@ -30,44 +32,44 @@ class Rates:
         resources: on their routes.
         rates: of the flows.
         bottlenecks: the resource that limits each rate.
-        whole: whether these are all connected flows.
+        complete: whether these are all connected flows.
     """
 
     flows: list[Flow]
     resources: list[int]
     rates: list[float]
     bottlenecks: list[int]
-    whole: bool
+    complete: bool
 
 
-def refill(states: Sequence[State], changed: Iterable[Flow], now: float, *, whole: bool = False) -> Rates:
+def refill(states: Sequence[State], changed: Iterable[Flow], now: float, *, complete: bool = False) -> Rates:
     """Compute the rates of `changed` flows, at least one, and of all flows that they affect.
 
     Args:
         states: all resources, with their flows; flows that share no resource must be among `changed`.
         changed: flows without a rate, or without a bottleneck, or on an overloaded resource.
         now: simulated time.
-        whole: recompute all connected flows at once, without a local update.
+        complete: recompute all connected flows at once, without a local update.
     """
-    inside = dict.fromkeys(sorted(_connected(states, changed) if whole else changed, key=_number))
+    inside = dict.fromkeys(sorted(_connected(states, changed) if complete else changed, key=_number))
     tried = 0
     while True:
         flows = list(inside)
         resources = dict.fromkeys(resource for flow in flows for resource, _ in flow.path)
         for resource in resources:
             states[resource].refresh(now)
-        if whole:
+        if complete:
             capacity = {resource: states[resource].capacity for resource in resources}
         else:
             capacity = {resource: _left_by_others(states[resource], inside) for resource in resources}
         cells = [resource for resource in resources if states[resource].airtime]
         allocation = max_min(capacity, [flow.path for flow in flows], cells)
-        joining = set() if whole else _joining(states, inside, allocation)
+        joining = set() if complete else _joining(states, inside, allocation)
         if not joining:
-            return Rates(flows, list(resources), allocation.rates, allocation.bottlenecks, whole)
+            return Rates(flows, list(resources), allocation.rates, allocation.bottlenecks, complete)
         tried += len(flows)
-        if tried > _FEW and tried * _SHARE > len(connected := _connected(states, inside)):
-            whole, joining = True, connected
+        if tried > LOCAL_FLOWS and tried * _SHARE > len(connected := _connected(states, inside)):
+            complete, joining = True, connected
         inside.update(dict.fromkeys(sorted(joining, key=_number)))
 
 
@@ -85,17 +87,17 @@ def _left_by_others(state: State, inside: dict[Flow, None]) -> float:
 
 
 def _connected(states: Sequence[State], flows: Iterable[Flow]) -> set[Flow]:
-    """These flows, and all flows that share a resource with one of them, directly or through others."""
-    found = set(flows)
-    new, seen = list(found), set[int]()
-    while new:
-        for resource, _ in new.pop().path:
-            if resource not in seen:
-                seen.add(resource)
-                further = [flow for flow in states[resource].flows if flow not in found]
-                found.update(further)
-                new += further
-    return found
+    """The given flows, and all flows that share resources with them, directly or through other flows."""
+    connected = set(flows)
+    queue, visited = list(connected), set[int]()
+    while queue:
+        for resource, _ in queue.pop().path:
+            if resource not in visited:
+                visited.add(resource)
+                neighbours = [flow for flow in states[resource].flows if flow not in connected]
+                connected.update(neighbours)
+                queue += neighbours
+    return connected
 
 
 def _joining(states: Sequence[State], inside: dict[Flow, None], allocation: Allocation) -> set[Flow]:
@@ -114,7 +116,7 @@ def _joining(states: Sequence[State], inside: dict[Flow, None], allocation: Allo
         # A resource with spare capacity, or with a faster flow inside, cannot be the bottleneck of a flow outside.
         least = top * (1.0 - _ROUNDING) if full else float("inf")
         for flow in state.flows:
-            cannot_say_so = flow.rate > most or (flow.bottleneck == resource and flow.rate < least)
-            if cannot_say_so and flow not in inside:
+            violates = flow.rate > most or (flow.bottleneck == resource and flow.rate < least)
+            if violates and flow not in inside:
                 joining.add(flow)
     return joining

@@ -1,91 +1,30 @@
-"""Messages on links in simulated time."""
+"""Networks in simulated time: sharing rules, by which messages share links, interfaces and media."""
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, cast
 
 import simpy
 
 from headway.simcore.engine.network.flow import Flow
 from headway.simcore.engine.network.fluid import Fluid
+from headway.simcore.engine.network.transfer import (
+    Arrived,
+    Carried,
+    Failed,
+    LinkTraffic,
+    Sender,
+    Transfer,
+    stalled,
+)
 from headway.simcore.engine.network.transport import TRANSPORTS, Transport
-from headway.simcore.engine.outages import Outages
-from headway.simcore.errors import RunEndedError
 from headway.simcore.registry import Named, Registry
 from headway.simcore.world.cluster import Cluster
-from headway.simcore.world.route import Route
-
-
-@dataclass
-class Carried:
-    """Traffic of one direction of one link.
-
-    Attributes:
-        messages: number of messages that have arrived.
-        size_bytes: bytes of these messages on the wire, under `tcp` with headers.
-        busy_s: sum of the times in which their bytes flowed.
-    """
-
-    messages: int = 0
-    size_bytes: float = 0.0
-    busy_s: float = 0.0
-
-
-class Transfer:
-    """A message in transit.
-
-    Attributes:
-        sender: device index.
-        receiver: device index.
-        size_bytes: of the message.
-        route: the route.
-        sent_s: when it was sent.
-        wait_s: delay by latency and transport before its bytes flow.
-        flow_s: when its bytes begin to flow.
-        wire_bytes: bytes on the wire, including those of the transport.
-        busy_s: time in which they flowed, known at arrival.
-        active: whether it is in transit.
-        flow: its flow in a shared network.
-        arrived: called with the transfer when its last byte arrives.
-        failed: called when it can never arrive.
-    """
-
-    __slots__ = (
-        "active", "arrived", "busy_s", "failed", "flow", "flow_s", "receiver", "route", "sender", "sent_s",
-        "size_bytes", "wait_s", "wire_bytes",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        sender: int,
-        receiver: int,
-        size_bytes: float,
-        route: Route,
-        sent_s: float,
-        arrived: "Arrived",
-        failed: "Failed",
-    ) -> None:
-        self.sender = sender
-        self.receiver = receiver
-        self.size_bytes = size_bytes
-        self.wire_bytes = size_bytes
-        self.route = route
-        self.sent_s = self.flow_s = sent_s
-        self.arrived = arrived
-        self.failed = failed
-        self.active = True
-        self.wait_s = self.busy_s = 0.0
-        self.flow: Flow | None = None
-
-
-Arrived: TypeAlias = Callable[[Transfer], None]
-Failed: TypeAlias = Callable[[RunEndedError], None]
 
 
 class Network(Protocol):
-    """Interface of what carries messages between devices."""
+    """The interface of a network: it carries messages between devices."""
 
     @property
     def carried(self) -> Mapping[tuple[int, bool], Carried]:
@@ -156,23 +95,15 @@ class DedicatedNetwork:
     def __init__(self, env: simpy.Environment, cluster: Cluster, transport: Transport) -> None:
         self._env = env
         self._cluster = cluster
-        self._sender = _Sender(transport, cluster)
-        self._books = _Books(cluster)
+        self._sender = Sender(transport, cluster)
+        self._traffic = LinkTraffic(cluster)
+        self.flows: Sequence[Flow] = ()
+        self.settled = True
 
     @property
     def carried(self) -> Mapping[tuple[int, bool], Carried]:
         """See `Network.carried`."""
-        return self._books.carried
-
-    @property
-    def flows(self) -> Sequence[Flow]:
-        """See `Network.flows`."""
-        return ()
-
-    @property
-    def settled(self) -> bool:
-        """See `Network.settled`."""
-        return True
+        return self._traffic.carried
 
     def send(
         self, sender: int, receiver: int, size_bytes: float, arrived: Arrived, failed: Failed
@@ -183,7 +114,7 @@ class DedicatedNetwork:
         arrival_s = transfer.route.reach(transfer.flow_s, transfer.wire_bytes)
         if math.isinf(arrival_s):
             self._sender.give_up(transfer)
-            failed(_stalled(self._cluster, transfer, now))
+            failed(stalled(self._cluster, transfer, now))
             return transfer
         transfer.busy_s = arrival_s - transfer.flow_s
         self._env.timeout(arrival_s - now, transfer).callbacks.append(self._arrive)
@@ -197,7 +128,7 @@ class DedicatedNetwork:
         transfer = cast("Transfer", event.value)
         if transfer.active:
             self._sender.end(transfer, self._env.now)
-            self._books.enter(transfer)
+            self._traffic.add(transfer)
             transfer.arrived(transfer)
 
 
@@ -211,14 +142,14 @@ class FairNetwork:
     def __init__(self, env: simpy.Environment, cluster: Cluster, transport: Transport) -> None:
         self._env = env
         self._cluster = cluster
-        self._sender = _Sender(transport, cluster)
-        self._books = _Books(cluster)
+        self._sender = Sender(transport, cluster)
+        self._traffic = LinkTraffic(cluster)
         self._fluid = Fluid(env, cluster.resources, self._arrive, self._never)
 
     @property
     def carried(self) -> Mapping[tuple[int, bool], Carried]:
         """See `Network.carried`."""
-        return self._books.carried
+        return self._traffic.carried
 
     @property
     def flows(self) -> Sequence[Flow]:
@@ -254,7 +185,7 @@ class FairNetwork:
             self._begin(transfer)
 
     def _begin(self, transfer: Transfer) -> None:
-        """The first byte begins to flow."""
+        """Start the flow of a message."""
         transfer.flow_s = self._env.now
         transfer.flow = self._fluid.start(transfer.route, transfer.wire_bytes, transfer)
 
@@ -263,12 +194,12 @@ class FairNetwork:
         transfer.flow = None
         transfer.busy_s = now - transfer.flow_s
         self._sender.end(transfer, now)
-        self._books.enter(transfer)
+        self._traffic.add(transfer)
         transfer.arrived(transfer)
 
     def _never(self, transfer: Transfer) -> None:
         self._sender.give_up(transfer)
-        transfer.failed(_stalled(self._cluster, transfer, self._env.now))
+        transfer.failed(stalled(self._cluster, transfer, self._env.now))
 
 
 DEDICATED = SharingRule("dedicated", DedicatedNetwork, shared=False)
@@ -303,91 +234,11 @@ def sent(
         RunEndedError: the message can never arrive.
     """
     done = env.event()
-    told = cast("Arrived", done.succeed), cast("Failed", done.fail)
-    transfer = net.send(sender, receiver, size_bytes, *told)
+    arrived, failed = cast("Arrived", done.succeed), cast("Failed", done.fail)
+    transfer = net.send(sender, receiver, size_bytes, arrived, failed)
     try:
         yield done
     finally:
         done.defused = True
         net.cancel(transfer)
     return transfer
-
-
-class _Sender:
-    """Sends messages through a transport, and resets connections of devices that have been down."""
-
-    def __init__(self, transport: Transport, cluster: Cluster) -> None:
-        self._transport = transport
-        self._cluster = cluster
-        self._outages = Outages(cluster.devices)
-        self._last_sent_s: dict[tuple[int, int], float] = {}
-
-    def begin(
-        self, sender: int, receiver: int, size_bytes: float, now: float, arrived: Arrived, failed: Failed
-    ) -> Transfer:
-        """Create a message that is sent now, with the start of its flow and its bytes on the wire."""
-        ends = sender, receiver
-        route, back = self._cluster.routes[sender][receiver], self._cluster.routes[receiver][sender]
-        assert route is not None
-        assert back is not None
-        latency_s = route.latency_at(now)
-        round_trip_s = latency_s + back.latency_at(now)
-        if not self._outages.devices.isdisjoint(ends):
-            if self._outages.next_failure(ends, self._last_sent_s.get(ends, now)) <= now:
-                self._transport.reset(ends)
-            self._last_sent_s[ends] = now
-        transfer = Transfer(sender, receiver, size_bytes, route, now, arrived, failed)
-        wait_s, transfer.wire_bytes = self._transport.begin(ends, route, round_trip_s, size_bytes, now)
-        transfer.wait_s = latency_s + wait_s
-        transfer.flow_s = now + transfer.wait_s
-        return transfer
-
-    def end(self, transfer: Transfer, now: float) -> None:
-        """A message has arrived."""
-        transfer.active = False
-        self._transport.end((transfer.sender, transfer.receiver), now)
-
-    def give_up(self, transfer: Transfer) -> None:
-        """A message can never arrive."""
-        if transfer.active:
-            transfer.active = False
-            self._transport.reset((transfer.sender, transfer.receiver))
-
-
-class _Books:
-    """Accounts of the traffic of links."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self.carried: defaultdict[tuple[int, bool], Carried] = defaultdict(Carried)
-        self._on_route: dict[tuple[int, int], list[Carried]] = {}
-
-    def enter(self, transfer: Transfer) -> None:
-        """Account a message that has arrived."""
-        ends = transfer.sender, transfer.receiver
-        for carried in self._on_route.get(ends) or self._open_books(transfer.route, *ends):
-            carried.messages += 1
-            carried.size_bytes += transfer.wire_bytes
-            carried.busy_s += transfer.busy_s
-
-    def _open_books(self, route: Route, start: int, end: int) -> list[Carried]:
-        """The accounts of the links of a route, in the direction of travel."""
-        books = []
-        at = self._cluster.names[start]
-        for i in route.links:
-            ends = self._cluster.links[i].ends
-            forward = ends[0] == at
-            at = ends[forward]
-            books.append(self.carried[i, forward])
-        self._on_route[start, end] = books
-        return books
-
-
-def _stalled(cluster: Cluster, transfer: Transfer, time_s: float) -> RunEndedError:
-    names = cluster.names
-    links = ", ".join(cluster.resources[i].name for i in transfer.route.resources)
-    return RunEndedError(
-        "stalled",
-        f"{transfer.size_bytes:.0f} bytes from {names[transfer.sender]!r} to {names[transfer.receiver]!r} at "
-        f"{time_s:.6g} s never arrive over {links}: the rate stays at 0",
-    )

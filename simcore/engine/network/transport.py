@@ -142,36 +142,36 @@ class _Connections:
 
     def __init__(self, spec: Tcp) -> None:
         self._spec = spec
-        self._kept: dict[tuple[int, int], _Connection] = {}
+        self._open: dict[tuple[int, int], _Connection] = {}
 
     def begin(
         self, ends: tuple[int, int], route: Route, round_trip_s: float, size_bytes: float, now: float
     ) -> tuple[float, float]:
         """See `Transport.begin`."""
-        window, handshake_s = self._opened(ends, round_trip_s, now)
+        window, handshake_s = self._start(ends, round_trip_s, now)
         rate = min(trace.value(now + route.latency_at(now)) for trace in route.bandwidths)
         idle_s, window = slow_start(size_bytes, rate, round_trip_s, window)
         if self._spec.connection == "persistent":
-            self._kept[ends] = _Connection(window, math.inf)
+            self._open[ends] = _Connection(window, math.inf)
         return handshake_s + idle_s, size_bytes * WIRE_BYTES / SEGMENT_BYTES
 
     def end(self, ends: tuple[int, int], now: float) -> None:
         """See `Transport.end`."""
-        if ends in self._kept:
-            self._kept[ends].used_s = now
+        if ends in self._open:
+            self._open[ends].used_s = now
 
     def reset(self, ends: tuple[int, int]) -> None:
         """See `Transport.reset`."""
-        self._kept.pop(ends, None)
+        self._open.pop(ends, None)
 
-    def _opened(self, ends: tuple[int, int], round_trip_s: float, now: float) -> tuple[float, float]:
+    def _start(self, ends: tuple[int, int], round_trip_s: float, now: float) -> tuple[float, float]:
         """The window at the start of a message, and the wait for a handshake."""
-        kept = self._kept.get(ends)
-        if kept is None:
+        connection = self._open.get(ends)
+        if connection is None:
             return FIRST_WINDOW, round_trip_s
-        if self._spec.idle_restart and now - kept.used_s > round_trip_s + LEAST_VARIANCE_S:
-            return min(kept.window, FIRST_WINDOW), 0.0
-        return kept.window, 0.0
+        if self._spec.idle_restart and now - connection.used_s > round_trip_s + LEAST_VARIANCE_S:
+            return min(connection.window, FIRST_WINDOW), 0.0
+        return connection.window, 0.0
 
 
 def slow_start(size_bytes: float, rate: float, round_trip_s: float, window: float) -> tuple[float, float]:

@@ -1,1 +1,1 @@
-"""From a checked scenario file to a `Scenario`: one module for each part of the world, and one context for all."""
+"""Build a `Scenario` from a validated scenario file: one module for each part, and a common context."""

@@ -1,4 +1,4 @@
-"""The cluster of a scenario: devices, the links and topologies that join them, and what happens to both."""
+"""Build the cluster of a scenario: devices, links, topologies, routes and faults."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,12 +20,12 @@ _ENOUGH = bounds.MOST_LINKS + 1
 
 
 def cluster_of(context: Context, traces: Traces, groups: Mapping[str, Sequence[Device]]) -> Cluster:
-    """Everything that is there, with faults.
+    """Build the cluster, with faults.
 
     Args:
         context: the file and the seed.
         traces: of the same context.
-        groups: every device, by the name under which the file describes it.
+        groups: all devices by the name of their section.
 
     Raises:
         InputError: a name is unknown, there are too many links, or they do not connect all devices.
@@ -48,8 +48,8 @@ def cluster_of(context: Context, traces: Traces, groups: Mapping[str, Sequence[D
     topologies.build()
     links = (*topologies.links, *_links(context, traces, topologies))
     relays = tuple(topologies.relays)
-    what = "nodes" if relays else "devices"
-    with context.located(("links",), f"links that connect all {what}, each named once"):
+    nodes = "nodes" if relays else "devices"
+    with context.located(("links",), f"links that connect all {nodes}, each named once"):
         cluster = Cluster(devices, links, source, relays, (*media, *topologies.media))
     return with_faults(context, traces, _with_routes(context, cluster), groups)
 
@@ -84,25 +84,25 @@ def _pairs(
     if isinstance(connect, str):
         yield from itertools.combinations(topologies.devices, 2)
         return
-    known = topologies.nodes
+    nodes = topologies.nodes
     for number, pair in enumerate(connect):
         for side, name in enumerate(pair):
-            if name not in known:
-                context.fail((*key, "connect", number, side), shown(name), one_of(name, known))
+            if name not in nodes:
+                context.fail((*key, "connect", number, side), shown(name), one_of(name, nodes))
         a, b = pair
         if a != b:
-            yield from ((one, other) for one in known[a] for other in known[b] if one != other)
+            yield from ((one, other) for one in nodes[a] for other in nodes[b] if one != other)
             continue
         section: schema.DeviceSection | None = context.file.devices.get(a)
-        # A group that somebody has made as small as one stays a group; it has no pairs.
+        # A section with `count: 1` is still a group; it has no pairs.
         if section is None or "count" not in section.model_fields_set:
             got = f"a link from {shown(a)} to itself"
             context.fail((*key, "connect", number), got, "pairs of two different devices")
-        yield from itertools.combinations(known[a], 2)
+        yield from itertools.combinations(nodes[a], 2)
 
 
 def _with_routes(context: Context, cluster: Cluster) -> Cluster:
-    """With the routes that the file pins, if it does."""
+    """The cluster with the pinned routes of the file."""
     if not context.file.routes:
         return cluster
     nodes = dict.fromkeys((*cluster.names, *cluster.relays))

@@ -1,4 +1,4 @@
-"""What every part of a scenario is built from: the file, and the seed of the world that it becomes."""
+"""The common context of all builders: the scenario file and the seed."""
 
 import os
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from headway.traces import InputError
 
 @dataclass(frozen=True)
 class Context:
-    """A checked scenario file that becomes a world.
+    """A validated scenario file and a seed.
 
     Attributes:
-        document: the file as it is written, which knows the line of each key.
-        file: what the schema made of it, in SI units.
-        seed: of everything random in the world.
+        document: the YAML file, with the line of each key.
+        file: its values according to the schema, in SI units.
+        seed: of all random values.
     """
 
     document: Document
@@ -29,14 +29,14 @@ class Context:
 
     @property
     def folder(self) -> Path:
-        """Where files are that the scenario file names."""
+        """The folder to which paths in the scenario file are relative."""
         return Path(self.document.path).parent
 
     def path(self, key: KeyPath, name: str) -> Path:
-        """A file that the scenario file names under a key.
+        """The path of a file that the scenario file names under a key.
 
         Raises:
-            InputError: there is none; the message has the nearest name in its folder.
+            InputError: the file does not exist; the message suggests the most similar name in its folder.
         """
         path = self.folder / name
         if "\0" not in name and not os.path.lexists(path):
@@ -44,11 +44,11 @@ class Context:
         return path
 
     def where(self, key: KeyPath) -> str:
-        """File, line and key path, for a message."""
+        """File, line and key path, for messages."""
         return self.document.where(key)
 
     def fail(self, key: KeyPath, got: str, expected: str) -> NoReturn:
-        """Refuse what the file says under a key.
+        """Refuse the value of a key.
 
         Raises:
             InputError: always.
@@ -57,14 +57,14 @@ class Context:
 
     @contextmanager
     def located(self, key: KeyPath, expected: str = "") -> Iterator[None]:
-        """Report a mistake that is found while something is built as one in the scenario file.
+        """Convert errors of the code inside to errors in the scenario file.
 
         Args:
-            key: of what is built.
-            expected: for errors that do not say it themselves.
+            key: place of the error.
+            expected: accepted values, for errors without them.
 
         Raises:
-            InputError: for each `ValueError`.
+            InputError: the code inside raised a `ValueError`.
         """
         try:
             yield
@@ -75,10 +75,10 @@ class Context:
 
     @contextmanager
     def naming(self, key: KeyPath) -> Iterator[None]:
-        """Say of a mistake in another file which key names that file.
+        """Add to an error in another file the key that names the file.
 
         Raises:
-            InputError: the same one, with the place of the key before its own.
+            InputError: the code inside raised one; its place follows that of the key.
         """
         try:
             yield

@@ -1,4 +1,4 @@
-"""The devices of a scenario."""
+"""Build the devices of a scenario."""
 
 from collections.abc import Iterator
 
@@ -16,10 +16,10 @@ from headway.traces.units import ACCEPTED
 
 
 def device_groups(context: Context, traces: Traces) -> dict[str, list[Device]]:
-    """Every device, by the name under which the file describes it.
+    """All devices by the name of their section.
 
     Raises:
-        InputError: there are too many, two have one name, or one lacks what another section needs.
+        InputError: there are too many devices, two have the same name, or one lacks a key that another section needs.
     """
     sections = context.file.devices
     total = sum(section.count for section in sections.values())
@@ -39,30 +39,30 @@ def members(name: str, count: int) -> list[str]:
 
 
 def _check_names(context: Context, groups: dict[str, list[Device]]) -> None:
-    met: set[str] = set()
+    names: set[str] = set()
     for group, devices in groups.items():
         for device in devices:
-            if device.name in met:
+            if device.name in names:
                 context.fail(("devices", group), f"two devices called {shown(device.name)}", "distinct names")
-            met.add(device.name)
-    # A relay with the name of a group would take the group's place in `connect`.
-    met.update(groups)
+            names.add(device.name)
+    # A relay with the name of a section would replace the section in `connect`.
+    names.update(groups)
     for number, relay in enumerate(context.file.relays):
-        if relay in met:
+        if relay in names:
             context.fail(("relays", number), f"a second node called {shown(relay)}", "distinct names")
-        met.add(relay)
+        names.add(relay)
 
 
 def _check_needs(context: Context, key: KeyPath, section: schema.DeviceSection) -> None:
-    """Refuse a device that lacks what other sections of the file need of all."""
+    """Refuse a device without a key that other sections of the file need."""
     memory = memory_options(context)
-    needing = {
+    needs = {
         "memory.overflow is swap": memory.overflow == "swap",
         "controller.weights_on_disk is true": context.file.controller.weights_on_disk,
     }
-    for why, needed in needing.items():
+    for reason, needed in needs.items():
         if needed and section.disk is None:
-            context.fail((*key, "disk"), "no disk", f"{ACCEPTED['rate']}, because {why}")
+            context.fail((*key, "disk"), "no disk", f"{ACCEPTED['rate']}, because {reason}")
     if memory.prefetch and DISCIPLINES.find(section.discipline).prefetching is None:
         able = [name for name in DISCIPLINES.names() if DISCIPLINES.find(name).prefetching is not None]
         got = f"{shown(section.discipline)}, under which tasks cannot read while they compute"
@@ -92,8 +92,8 @@ def _availability(
     context: Context, traces: Traces, member: str, key: KeyPath, section: schema.DeviceSection
 ) -> Trace:
     trace = traces.trace(member, key, section.availability, "fraction")
-    if isinstance(section.availability, schema.Generated):
-        # Most synthetic traces have no upper end, a device has.
+    if isinstance(section.availability, schema.SyntheticTrace):
+        # Most kinds of synthetic traces have no maximum.
         return clipped(trace, most=1.0)
     largest = trace.values.max()
     if largest > 1.0:

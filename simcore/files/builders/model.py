@@ -1,4 +1,4 @@
-"""The model of a scenario, and what its blocks cost."""
+"""Build the model of a scenario, its cost model and its blocks."""
 
 import inspect
 from dataclasses import replace
@@ -17,10 +17,10 @@ from headway.traces.errors import shown
 
 
 def model_of(context: Context) -> ModelSpec:
-    """The decoder, from a preset, a configuration or its shape.
+    """The decoder: a preset, a configuration or a shape.
 
     Raises:
-        InputError: there is no such preset, or the configuration cannot be used.
+        InputError: the preset does not exist, or the configuration cannot be used.
     """
     section = context.file.model
     if section.preset is not None:
@@ -32,7 +32,7 @@ def model_of(context: Context) -> ModelSpec:
     elif section.config is not None:
         model = from_config(context.path(("model", "config"), section.config))
     else:
-        assert section.shape is not None, "the schema wants one of the three"
+        assert section.shape is not None, "the schema requires one of the three"
         model = _of_shape(section.shape, context.file.name or name_of_file(context.document.path))
     formats = {
         key: value
@@ -57,11 +57,11 @@ def _of_shape(shape: Shape, name: str) -> ModelSpec:
 
 
 def cost_of(context: Context, model: ModelSpec) -> CostModel:
-    """What the blocks of the model cost.
+    """The cost model.
 
     Raises:
-        InputError: there are more shards than columns, too many blocks, or another projection than the execution
-            pattern needs.
+        InputError: there are more shards than columns, or too many blocks, or the execution pattern needs another
+            projection.
     """
     section = context.file.cost
     if section.ffn_shards > model.ffn_width:
@@ -74,8 +74,8 @@ def cost_of(context: Context, model: ModelSpec) -> CostModel:
         "ffn_factor": section.ffn_factor,
     }
     kind = COST_MODELS.find(section.model, context.where(("cost", "model")))
-    takes = inspect.signature(kind).parameters
-    cost: CostModel = kind(model, **{key: value for key, value in options.items() if key in takes})
+    parameters = inspect.signature(kind).parameters
+    cost: CostModel = kind(model, **{key: value for key, value in options.items() if key in parameters})
     if context.file.execution is not None and cost.projection != needed:
         expected = f"{needed}, as the execution {context.file.execution} needs it, or no projection here"
         context.fail(("cost", "projection"), cost.projection, expected)
@@ -87,13 +87,13 @@ def cost_of(context: Context, model: ModelSpec) -> CostModel:
 
 
 def _projection(context: Context) -> Projection:
-    """Where the execution pattern wants W_O."""
+    """The projection that the execution pattern needs."""
     name = context.file.execution
     return "gathered" if name is None else PATTERNS.find(name, context.where(("execution",))).projection
 
 
 def blocks_of(context: Context, model: ModelSpec) -> BlockOptions:
-    """Which blocks there are beside those of the layers."""
+    """The optional blocks."""
     section = context.file.blocks
     default = context.file.cost.model == "decode" and model.vocabulary > 0
     return BlockOptions(

@@ -1,4 +1,4 @@
-"""The options of a scenario: how messages are sent, when policies are asked, and which policies."""
+"""Build the options of a scenario: network, controller, memory and policies."""
 
 from headway.simcore.engine.network.transport import Tcp
 from headway.simcore.files.builders.context import Context
@@ -18,7 +18,7 @@ def network_options(context: Context) -> NetworkOptions:
 
 
 def controller_options(context: Context) -> ControllerOptions:
-    """When the policy is asked, and what follows."""
+    """When the policy is asked, and how its decisions are carried out."""
     section = context.file.controller
     return ControllerOptions(
         interval=section.interval,
@@ -34,7 +34,7 @@ def controller_options(context: Context) -> ControllerOptions:
 
 
 def memory_options(context: Context) -> MemoryOptions:
-    """What happens to a device that holds more than it can."""
+    """What happens if a device holds more than its memory."""
     section = context.file.memory
     return MemoryOptions(overflow=section.overflow, swap=section.swap)
 
@@ -43,7 +43,7 @@ def policies_of(context: Context) -> tuple[PolicyChoice, ...]:
     """The policies to compare.
 
     Raises:
-        InputError: two of them have one label.
+        InputError: two policies have the same label.
     """
     choices: dict[str, PolicyChoice] = {}
     for number, section in enumerate(context.file.policies):

@@ -1,4 +1,4 @@
-"""From a checked scenario file to a `Scenario`, part by part."""
+"""Build a `Scenario` from a validated scenario file."""
 
 from dataclasses import replace
 
@@ -25,11 +25,11 @@ from headway.simcore.world.batch import one_sequence
 
 
 def scenario_of(context: Context) -> Scenario:
-    """The world that a file describes, what is asked of it, and which policies to compare.
+    """The scenario of a file.
 
     Raises:
-        InputError: a name in the file is unknown, a file that it names cannot be used, or the world is too large.
-        DoesNotFitError: no placement could ever hold the model.
+        InputError: a name in the file is unknown, another file cannot be used, or the world is too large.
+        DoesNotFitError: no placement can hold the model.
     """
     file = context.file
     model = model_of(context)
@@ -62,14 +62,14 @@ def scenario_of(context: Context) -> Scenario:
 
 
 def _check_pairs(context: Context, key: str, number: int, what: str, devices: int) -> None:
-    """Refuse more pairs of something and a device than a run can keep in memory."""
+    """Refuse more pairs of a block or token and a device than a run can keep in memory."""
     if number * devices > bounds.MOST_PAIRS:
         got = f"{number:,} {what} for {devices:,} devices"
         context.fail((key,), got, f"at most {bounds.MOST_PAIRS:,} pairs of them")
 
 
 def _check_size(context: Context, scenario: Scenario) -> None:
-    """Refuse a model that no placement could ever hold."""
+    """Refuse a model that no placement can hold."""
     if scenario.memory.overflow == "swap":
         return
     first = min(scenario.requests, key=lambda request: request.prompt)
@@ -91,14 +91,14 @@ def _check_size(context: Context, scenario: Scenario) -> None:
 
 
 def _with_placement(context: Context, scenario: Scenario) -> Scenario:
-    """With the placement that the file pins, if it does."""
-    given, where = context.file.placement, context.where(("placement",))
-    if given is None:
+    """The scenario with the pinned placement of the file."""
+    value, where = context.file.placement, context.where(("placement",))
+    if value is None:
         return scenario
     blocks, names = scenario.block_table, scenario.cluster.names
-    if isinstance(given, dict) and not (given.keys() <= {"file", "run"} and "file" not in names):
-        return replace(scenario, placement=read_placement(given, blocks, names, where))
-    reference = {"file": given} if isinstance(given, str) else given
+    if isinstance(value, dict) and not (value.keys() <= {"file", "run"} and "file" not in names):
+        return replace(scenario, placement=read_placement(value, blocks, names, where))
+    reference = {"file": value} if isinstance(value, str) else value
     path, run = context.path(("placement",), str(reference.get("file", ""))), reference.get("run")
     placement = placement_file(path, None if run is None else str(run), where)
     return replace(scenario, placement=read_placement(placement, blocks, names, str(path)))

@@ -1,4 +1,4 @@
-"""From the section `topology` of a scenario file to relays, links and media."""
+"""Build the topologies of a scenario: relays, links and media."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from headway.simcore.world.link import Link, Medium
 from headway.simcore.world.topology import Pair, Wire, Wiring
 from headway.traces.errors import one_of, shown
 
-_PLAIN: Mapping[str, Callable[[Sequence[str]], list[Pair]]] = {
+_SHAPES: Mapping[str, Callable[[Sequence[str]], list[Pair]]] = {
     "mesh": topology.mesh,
     "line": topology.line,
     "ring": topology.ring,
@@ -24,14 +24,14 @@ _PLAIN: Mapping[str, Callable[[Sequence[str]], list[Pair]]] = {
 
 
 class Topologies:
-    """Builds the topologies of one file one after another, so that each can use the relays of those before.
+    """Builds the topologies of one file in order, so that each can use the relays of earlier ones.
 
     Attributes:
         devices: names of all devices.
-        nodes: the devices or the relay that each name in the file stands for, as far as they are built.
-        relays: names of relays: those of the file, then those that topologies add.
-        links: what the topologies add.
-        media: what the topologies add.
+        nodes: the devices, or the relay, of each name in the file; relays of topologies built so far.
+        relays: names of relays: those in `relays`, then those of topologies.
+        links: of the topologies.
+        media: of the topologies.
     """
 
     def __init__(self, context: Context, traces: Traces, devices: Mapping[str, Sequence[str]]) -> None:
@@ -45,10 +45,10 @@ class Topologies:
         self.nodes: dict[str, Sequence[str]] = {**devices, **each}
 
     def build(self) -> None:
-        """Build all of them.
+        """Build all topologies.
 
         Raises:
-            InputError: one cannot be used.
+            InputError: a topology is invalid.
         """
         for name, section in self._context.file.topology.items():
             wiring = self._wiring(name, section)
@@ -63,9 +63,9 @@ class Topologies:
             self._context.fail(key, "no key 'bandwidth'", "the key bandwidth here, or a medium")
 
     def check_room(self, key: KeyPath, count: int) -> None:
-        """Refuse more links than a cluster may have, before they are made."""
+        """Refuse too many links before they are created."""
         if len(self.links) + count > bounds.MOST_LINKS:
-            others = f" beside {len(self.links)} others" if self.links else ""
+            others = f" in addition to {len(self.links)} others" if self.links else ""
             self._context.fail(key, f"{count} links{others}", f"at most {bounds.MOST_LINKS} links in all")
 
     def _check_medium(self, key: KeyPath, name: str | None) -> None:
@@ -73,7 +73,7 @@ class Topologies:
             self._context.fail((*key, "medium"), shown(name), one_of(name, self._media))
 
     def _add_relays(self, key: KeyPath, names: Sequence[str]) -> None:
-        """Add relays that are not there yet; topologies that name the same one meet in it."""
+        """Add new relays; topologies with the same relay are joined there."""
         for name in names:
             if name in self.nodes and name not in self.relays:
                 self._context.fail(key, f"a relay called {shown(name)}, like a device", "distinct names")
@@ -102,7 +102,7 @@ class Topologies:
             case schema.GeometricTopology():
                 places = stream(self._context.seed, f"topology.{name}/places")
                 return topology.geometric(members, section.radius, places)
-        return _PLAIN[section.kind](members)
+        return _SHAPES[section.kind](members)
 
     def _cells(self, name: str, section: schema.CellsTopology) -> Wiring:
         key: KeyPath = ("topology", name)
@@ -125,21 +125,19 @@ class Topologies:
         self.check_room(key, len(graph.edges))
         if len(graph.nodes) > bounds.MOST_LINKS:
             self._context.fail((*key, "file"), f"{len(graph.nodes)} nodes", f"at most {bounds.MOST_LINKS}")
-        wire = self._wire(key, section, section.medium)
+        wire, ignore = self._wire(key, section, section.medium), section.ignore
         with self._context.naming((*key, "file")):
-            return graphs.wiring(
-                name, graph, self.devices, media=self._media, wire=wire, ignore=section.ignore
-            )
+            return graphs.wiring(name, graph, self.devices, media=self._media, wire=wire, ignore=ignore)
 
     def _wire(self, key: KeyPath, section: Any, medium: str | None) -> Wire:
-        given = "bandwidth" in section.model_fields_set
+        has_bandwidth = "bandwidth" in section.model_fields_set
         latency: KeyPath = (*key, "latency")
-        varies = isinstance(section.latency, schema.Generated)
+        varies = isinstance(section.latency, schema.SyntheticTrace)
         return Wire(
             bandwidth=(
                 lambda owner: self._traces.trace(owner, (*key, "bandwidth"), section.bandwidth, "rate")
             )
-            if given
+            if has_bandwidth
             else None,
             latency_s=(lambda owner: self._traces.trace(owner, latency, section.latency, "time"))
             if varies
@@ -149,18 +147,18 @@ class Topologies:
         )
 
     def _members(self, key: KeyPath, names: Sequence[str] | None) -> Sequence[str]:
-        """The nodes that a list of names stands for, each once."""
+        """The nodes of a list of names, each once."""
         if names is None:
             return self.devices
-        found: dict[str, None] = {}
+        members: dict[str, None] = {}
         for number, name in enumerate(names):
             if name not in self.nodes:
                 self._context.fail((*key, number), shown(name), one_of(name, self.nodes))
             for node in self.nodes[name]:
-                if node in found:
+                if node in members:
                     self._context.fail((*key, number), f"{shown(node)} a second time", "each member once")
-                found[node] = None
-        return tuple(found)
+                members[node] = None
+        return tuple(members)
 
     @property
     def _media(self) -> list[str]:

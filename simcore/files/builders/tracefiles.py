@@ -1,4 +1,4 @@
-"""Files of traces, read once for as long as they stay what they are: worlds of one campaign share most of theirs."""
+"""A cache of trace files: the scenarios of one campaign share most of them."""
 
 import functools
 import hashlib
@@ -9,35 +9,35 @@ from typing import Any
 from headway.traces import Trace, read
 
 _MOST = 32
-"""Traces that are remembered."""
+"""Maximum number of traces in the cache."""
 
 
 def read_trace(path: str | Path, *arguments: Any, **options: Any) -> Trace:
-    """As `traces.read`, which has the arguments; a file that says what it said before is not read anew.
+    """`traces.read` with a cache; an unchanged file is not read again.
 
-    What a file says is told by a hash of all of it and not by its time, so nobody gets a trace that is not in the file.
+    A hash of the content, not the time of the file, detects changes, so the trace always matches the file.
 
     Raises:
-        InputError: as `traces.read`.
+        InputError: see `traces.read`.
     """
     before = _hash(path)
     if before is None:
         return read(path, *arguments, **options)
-    misses = _remembered.cache_info().misses
-    trace = _remembered(os.fspath(path), before, *arguments, **options)
-    if _remembered.cache_info().misses > misses and _hash(path) != before:
-        # It changed while it was read; what that gave may be remembered under the wrong hash.
-        _remembered.cache_clear()
+    misses = _cached_trace.cache_info().misses
+    trace = _cached_trace(os.fspath(path), before, *arguments, **options)
+    if _cached_trace.cache_info().misses > misses and _hash(path) != before:
+        # The file changed during reading, so the trace may be in the cache under the wrong hash.
+        _cached_trace.cache_clear()
     return trace
 
 
 @functools.lru_cache(maxsize=_MOST)
-def _remembered(path: str, _: bytes, *arguments: Any, **options: Any) -> Trace:
+def _cached_trace(path: str, _: bytes, *arguments: Any, **options: Any) -> Trace:
     return read(path, *arguments, **options)
 
 
 def _hash(path: str | Path) -> bytes | None:
-    """Of what is in a file; None where there is no such file, about which `traces.read` has its own words."""
+    """The hash of the content of a file; None if it cannot be read, so that `traces.read` reports the error."""
     try:
         if not os.path.isfile(path):
             return None

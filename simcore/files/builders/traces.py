@@ -1,4 +1,4 @@
-"""From trace sections of a scenario file to traces: read from files, drawn from the seed, or written out."""
+"""Build the traces of a scenario: from files, from the seed, or from values in the scenario file."""
 
 import functools
 import math
@@ -10,20 +10,19 @@ from headway.simcore.files.builders.tracefiles import read_trace
 from headway.simcore.files.yaml_document import KeyPath
 from headway.simcore.rng import stream
 from headway.traces import Trace, shipped
-from headway.traces.generate import KINDS
 from headway.traces.transform import scaled, shifted
 from headway.traces.units import Quantity
 
-# The same few numbers stand in every world of a campaign.
+# All scenarios of a campaign have the same few constants.
 _constant = functools.lru_cache(maxsize=1024)(Trace.constant)
 
 
 class Traces:
-    """The traces of one world: each file is read once, each constant made once, random values are counted."""
+    """The traces of one scenario; each file is read once, and random values are counted."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        # One file may drive hundreds of links: it is read once, and they share the trace.
+        # Hundreds of links may share the trace of one file.
         self._read = functools.cache(read_trace)
         self._fixed: dict[KeyPath, Trace] = {}
         self._drawn = 0
@@ -32,16 +31,16 @@ class Traces:
         """The trace of one link or device.
 
         Args:
-            owner: name of the link or device, which draws a synthetic trace of its own.
+            owner: name of the link or device; each has its own synthetic trace.
             key: of the section.
-            section: as the schema gives it, a number in SI units or a form of a trace.
-            quantity: what the values measure.
+            section: from the schema: a number in SI units, or a form of a trace.
+            quantity: of the values.
 
         Raises:
-            InputError: a file cannot be read, or there is no trace with these values.
+            InputError: a file cannot be read, or the values are no trace.
         """
-        if isinstance(section, schema.Generated):
-            return self._adjusted(key, section, quantity, self._generated(owner, key, section))
+        if isinstance(section, schema.SyntheticTrace):
+            return self._adjusted(key, section, quantity, self._synthetic(owner, key, section))
         if key not in self._fixed:
             trace = self._adjusted(key, section, quantity, self._shared(key, section, quantity))
             if quantity == "time" and trace.end == "zero":
@@ -52,7 +51,7 @@ class Traces:
         return self._fixed[key]
 
     def rate(self, owner: str, key: KeyPath, section: Any, name: str) -> Trace | None:
-        """The rate under a key that may be left out of a section."""
+        """The rate of an optional key of a section."""
         if name not in section.model_fields_set:
             return None
         return self.trace(owner, (*key, name), getattr(section, name), "rate")
@@ -93,31 +92,25 @@ class Traces:
                 step_s=section.step,
             )
 
-    def _generated(self, owner: str, key: KeyPath, section: schema.Generated) -> Trace:
+    def _synthetic(self, owner: str, key: KeyPath, section: schema.SyntheticTrace) -> Trace:
         """The synthetic trace of one link or device."""
-        kind = KINDS[section.kind]
-        parameters = {"duration_s": section.duration}
-        if not isinstance(section, schema.TwoStateTrace):
-            parameters["step_s"] = section.step
-        for name in kind.parameters:
-            parameters[name] = getattr(section, schema.generated_key(type(section), name))
-        self._count(key, section)
+        parameters = section.parameters()
+        self._count(key, parameters["duration_s"], section.kind.spacing_s(parameters))
         rng = stream(self._context.seed, f"{'.'.join(map(str, key))}/{owner}")
-        with self._context.located(key, section.needs):
-            return kind.make(rng, **parameters)
+        with self._context.located(key, section.kind.needs):
+            return section.kind.generate(rng, **parameters)
 
-    def _count(self, key: KeyPath, section: schema.Generated) -> None:
-        """Refuse a world of too many random values before they are drawn."""
-        spacing = _spacing(section)
-        if spacing > 0.0:
-            values = section.duration / spacing
+    def _count(self, key: KeyPath, duration_s: float, spacing_s: float) -> None:
+        """Refuse too many random values before they are drawn."""
+        if spacing_s > 0.0:
+            values = duration_s / spacing_s
             self._drawn += math.ceil(min(values, bounds.MOST_DRAWN + 1))
             if self._drawn > bounds.MOST_DRAWN:
-                got = f"a synthetic trace of {values:.4g} values, which makes more than {bounds.MOST_DRAWN} in all"
+                got = f"a synthetic trace of {values:.4g} values, more than {bounds.MOST_DRAWN} with those before it"
                 self._context.fail(key, got, "a shorter duration or a longer step")
 
     def _adjusted(self, key: KeyPath, section: Any, quantity: Quantity, trace: Trace) -> Trace:
-        """The trace as `scale` and `shift` of its section make it."""
+        """The trace with the `scale` and `shift` of its section."""
         if not isinstance(section, schema.TraceForm) or (section.scale, section.shift) == (1.0, 0.0):
             return trace
         with self._context.located(key, "a scale and a shift that leave all values finite"):
@@ -125,16 +118,9 @@ class Traces:
         return self._bounded(key, quantity, adjusted)
 
     def _bounded(self, key: KeyPath, quantity: Quantity, trace: Trace) -> Trace:
-        """Refuse values of a file, or scaled ones, that are far from anything real."""
+        """Refuse values above the largest quantity."""
         largest = trace.values.max()
         if largest > bounds.LARGEST:
             expected = f"values of at most {bounds.LARGEST:g} in SI units"
             self._context.fail(key, f"a {quantity} of {largest:g}", expected)
         return trace
-
-
-def _spacing(section: schema.Generated) -> float:
-    """The mean time between two values of a synthetic trace [s]."""
-    if isinstance(section, schema.TwoStateTrace):
-        return (section.good_time + section.bad_time) / 2
-    return section.step

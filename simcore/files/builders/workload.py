@@ -1,4 +1,4 @@
-"""The requests of a scenario: written out, drawn at random, or taken from a log."""
+"""Build the requests of a scenario: from a list, at random, or from a log."""
 
 import math
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ from headway.traces.rounding import rounded
 
 
 def requests_of(context: Context) -> tuple[Request, ...]:
-    """The requests of a scenario, in the order of the file, or of their arrival.
+    """The requests of a scenario, in the order of the file or of their arrival.
 
     Raises:
-        InputError: a log cannot be read, or holds more requests than a scenario can.
+        InputError: the log cannot be read, or has too many requests.
     """
     workload = context.file.workload
     if isinstance(workload, schema.FileWorkload):
@@ -35,8 +35,8 @@ def requests_of(context: Context) -> tuple[Request, ...]:
 def poisson_requests(section: schema.PoissonWorkload, seed: int) -> Iterator[Request]:
     """The requests of a Poisson workload.
 
-    Arrivals, prompts and outputs have a stream each: under one seed, a changed rate stretches the same arrivals, and
-    changed outputs leave the prompts alone.
+    Arrivals, prompts and outputs have separate random streams: under one seed, another rate stretches the same
+    arrivals, and other outputs do not change the prompts.
     """
     gaps = rounded(stream(seed, "workload/arrival").standard_exponential(section.count))
     arrivals = np.cumsum(gaps) / section.poisson
@@ -50,7 +50,7 @@ def logged_requests(section: schema.FileWorkload, path: Path) -> Iterator[Reques
     """The requests of a log.
 
     Raises:
-        InputError: the log cannot be read, or holds more requests than a scenario can.
+        InputError: the log cannot be read, or has too many requests.
     """
     most = bounds.MOST_REQUESTS
     log = read_requests(
@@ -76,12 +76,11 @@ def logged_requests(section: schema.FileWorkload, path: Path) -> Iterator[Reques
 def lengths(rng: np.random.Generator, section: schema.Length, count: int) -> npt.NDArray[np.int64]:
     """Independent numbers of tokens, shape (count,), each at least 1.
 
-    A log-normal length is rounded to the nearest whole number, and has the mean it is given before that: the mean of
-    the logarithm is ln(mean) - sigma**2 / 2. A geometric length is n with the probability (1 - p)**(n - 1) * p, p = 1 /
-    mean.
+    A log-normal length has the given mean before it is rounded to the nearest whole number: its logarithm has the mean
+    ln(mean) - sigma**2 / 2. A geometric length is n with probability (1 - p)**(n - 1) * p, where p = 1 / mean.
 
-    A logarithm or an exponential may differ in its last bit from machine to machine; as whole numbers lengths do not,
-    unless one is within that bit of the middle between two.
+    The last bit of a logarithm or an exponential may differ between machines. Rounded lengths do not differ, except for
+    values that lie within this bit of the middle between two whole numbers.
     """
     match section:
         case schema.UniformLength(uniform=[least, most]):

@@ -1,8 +1,8 @@
-"""Files that hold a graph: node-link JSON and GraphML, as networkx and many drawing programs write them.
+"""Read graph files: node-link JSON and GraphML, as networkx and many drawing programs write them.
 
-The readers are our own because those of networkx trust the file: they leave edges to nodes that are not there, second
-nodes of one name and unknown parts unnoticed, end in a `KeyError` or an `AttributeError` where something is missing,
-and read XML with entities in it. Here a document type declaration is refused, so that there are no entities to expand.
+The readers of networkx trust the file: they accept edges to missing nodes, repeated nodes and unknown elements, raise a
+`KeyError` or an `AttributeError` for missing attributes, and expand XML entities. These readers check the file, and
+refuse a document type declaration, so that there are no entities.
 """
 
 import os
@@ -27,14 +27,14 @@ _CHILDREN: Mapping[str, tuple[str, ...]] = {
     "node": ("desc", "data"),
     "edge": ("desc", "data"),
 }
-"""What may stand in an element of GraphML (http://graphml.graphdrawing.org) that describes a flat, simple graph."""
+"""Elements of GraphML (http://graphml.graphdrawing.org) for a flat, simple graph, with their allowed children."""
 
 
 def read_graph(path: str | os.PathLike[str]) -> Graph:
-    """Read a graph from GraphML or node-link JSON, whichever it is.
+    """Read a graph from a GraphML or node-link JSON file.
 
     Raises:
-        InputError: the file cannot be read, is above 5 MB, is neither, or says that edges have a direction.
+        InputError: the file cannot be read, is above 5 MB, has another format, or has directed edges.
     """
     name = os.fspath(path)
     text = read_text(Path(name), MOST_GRAPH_BYTES, _ACCEPTED).removeprefix("\ufeff")
@@ -47,22 +47,22 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
 
 
 def _node_link(values: Mapping[str, object], name: str) -> Graph:
-    """The graph of node-link data; edges are called `edges`, or as older versions of networkx did, `links`."""
+    """The graph of node-link data; the key of the edges is `edges`, or `links` in older versions of networkx."""
     for key in values:
         if key not in _JSON_KEYS:
             raise InputError(name, f"the unknown key {shown(key)}", one_of(key, _JSON_KEYS))
     if values.get("directed", False) is not False:
         raise InputError(f"{name}: directed", shown(values["directed"]), f"false; {_UNDIRECTED}")
-    given = [key for key in ("edges", "links") if key in values]
-    if len(given) != 1:
-        raise InputError(name, f"{' and '.join(given) or 'none'} of edges and links", "exactly one of them")
+    keys = [key for key in ("edges", "links") if key in values]
+    if len(keys) != 1:
+        raise InputError(name, f"{' and '.join(keys) or 'none'} of edges and links", "exactly one of them")
     nodes = tuple(_node(item, where) for item, where in _items(values, "nodes", name))
-    edges = tuple(_edge(item, where) for item, where in _items(values, given[0], name))
+    edges = tuple(_edge(item, where) for item, where in _items(values, keys[0], name))
     return Graph(nodes, edges)
 
 
 def _items(values: Mapping[str, object], key: str, name: str) -> list[tuple[dict[str, object], str]]:
-    """The objects of a list, and where each of them stands."""
+    """The objects of a list, each with its place for messages."""
     items = values.get(key)
     if not isinstance(items, list):
         raise InputError(f"{name}: {key}", shown(items), "a list of objects")
@@ -93,7 +93,7 @@ def _without(item: Mapping[str, object], *keys: str) -> dict[str, object]:
 
 
 class _Tree(ElementTree.TreeBuilder):
-    """Builds the tree of a document that is neither deep nor declares anything."""
+    """Builds the tree of a document without deep nesting and without declarations."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -101,24 +101,24 @@ class _Tree(ElementTree.TreeBuilder):
         self._depth = 0
 
     def doctype(self, *_: object) -> None:
-        """Refuse a declaration when it begins, before any entity in it is read."""
+        """Refuse a document type declaration at its beginning, before any entity is read."""
         raise InputError(self._path, "a document type declaration", "GraphML without one")
 
     def start(self, tag: str, attrs: dict[str, str], /) -> Element:
-        """An element begins."""
+        """See `TreeBuilder.start`."""
         self._depth += 1
         if self._depth > MOST_DEPTH:
             raise InputError(self._path, f"more than {MOST_DEPTH} elements inside each other", _ACCEPTED)
         return super().start(tag, attrs)
 
     def end(self, tag: str, /) -> Element:
-        """An element ends."""
+        """See `TreeBuilder.end`."""
         self._depth -= 1
         return super().end(tag)
 
 
 class _Key(NamedTuple):
-    """What GraphML declares of an attribute; one without a name is for a drawing program only."""
+    """The declaration of an attribute; one without a name is only for drawing programs."""
 
     name: str | None
     domain: str
@@ -165,7 +165,7 @@ def _key(key: Element, path: str) -> _Key:
 
 
 def _attributes(item: Element, keys: Mapping[str, _Key], where: str) -> dict[str, object]:
-    """The attributes of a node or an edge; for those it does not have, the declared defaults."""
+    """The attributes of a node or an edge, with declared defaults for missing ones."""
     own: dict[str, object] = {}
     for data in _children(item, "data", where):
         key = keys.get(data.get("key", ""))
@@ -185,17 +185,17 @@ def _attributes(item: Element, keys: Mapping[str, _Key], where: str) -> dict[str
 
 
 def _children(parent: Element, tag: str, where: str) -> list[Element]:
-    """The children of one kind, after a look at all of them."""
-    known = _CHILDREN[_tag(parent)]
+    """The children with a tag; refuse children that the parent must not have."""
+    allowed = _CHILDREN[_tag(parent)]
     for child in parent:
-        if _tag(child) not in known:
-            expected = " or ".join(f"<{name}>" for name in known)
+        if _tag(child) not in allowed:
+            expected = " or ".join(f"<{name}>" for name in allowed)
             raise InputError(where, f"<{shown(_tag(child))[1:-1]}> in <{_tag(parent)}>", expected)
     return [child for child in parent if _tag(child) == tag]
 
 
 def _tag(element: Element) -> str:
-    """The name of an element, without its namespace."""
+    """The tag of an element, without its namespace."""
     return element.tag.rpartition("}")[2]
 
 

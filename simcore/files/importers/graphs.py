@@ -1,12 +1,12 @@
-"""Networks drawn elsewhere: what a graph of networkx, or a graph from a file, means as a network.
+"""Convert graphs, of networkx or from files, to networks.
 
-A node is the device that its attribute `device` names, or the device of its own name; every other node is a relay. An
-edge is a link in both directions, with the attributes `bandwidth`, `latency` and `overhead` (text with a unit),
-`medium` and `name`. The link between a and b is called `NAME:a-b`, in the order in which the edge names its ends; if
-the edge has a name it is called `NAME:name`, which tells parallel edges apart.
+A node is the device in its attribute `device`, or the device with its own name; every other node is a relay. An edge is
+a link in both directions, with the attributes `bandwidth`, `latency` and `overhead` (text with a unit), `medium` and
+`name`. The link between a and b is called `NAME:a-b`, with the ends in the order of the edge. If the edge has a name,
+the link is called `NAME:name`, so that parallel edges have different names.
 
-An attribute with another name is refused unless the caller asks to ignore it: a misspelt one would otherwise change a
-world unseen.
+An attribute with another name is an error unless the caller ignores it, because a misspelt attribute would otherwise
+change the network without a message.
 """
 
 import re
@@ -33,11 +33,11 @@ _NOTHING = Wire()
 
 @dataclass(frozen=True)
 class Node:
-    """A node as somebody wrote it.
+    """A node of an unchecked graph.
 
     Attributes:
-        where: the file, with the line if it is known.
-        name: text or a whole number, if it can be used.
+        where: the file, and the line if known.
+        name: text or a whole number in a valid graph.
         attributes: by name.
     """
 
@@ -48,10 +48,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """An edge as somebody wrote it.
+    """An edge of an unchecked graph.
 
     Attributes:
-        where: the file, with the line if it is known.
+        where: the file, and the line if known.
         ends: names of the two nodes.
         attributes: by name.
     """
@@ -63,15 +63,15 @@ class Edge:
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph as somebody wrote it; `wiring` finds out whether it can be used."""
+    """An unchecked graph; `wiring` checks it."""
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Around:
-    """What a graph is read against; see `wiring`."""
+class _Options:
+    """The other arguments of `wiring`."""
 
     devices: Collection[str]
     media: Collection[str]
@@ -88,18 +88,18 @@ def from_networkx(
     wire: Wire = _NOTHING,
     ignore: Collection[str] = (),
 ) -> Wiring:
-    """What a graph of networkx adds to devices.
+    """The network of a networkx graph.
 
     Args:
-        name: what the names of the links begin with.
+        name: beginning of the names of the links.
         graph: undirected; its nodes are text or whole numbers. A multigraph may have parallel edges.
-        devices: as for `wiring`, like all that follow.
-        media: see there.
-        wire: see there.
-        ignore: see there.
+        devices: see `wiring`, as for the other arguments.
+        media: see `wiring`.
+        wire: see `wiring`.
+        ignore: see `wiring`.
 
     Raises:
-        InputError: a node, an edge or an attribute cannot be used.
+        InputError: a node, an edge or an attribute is invalid.
     """
     if graph.is_directed():
         raise InputError(name, "a directed graph", "an undirected one, such as graph.to_undirected()")
@@ -117,25 +117,25 @@ def wiring(
     wire: Wire = _NOTHING,
     ignore: Collection[str] = (),
 ) -> Wiring:
-    """What a graph adds to devices: nodes that are no devices as relays, edges as links, each in the graph's order.
+    """The network of a graph: nodes that are not devices are relays, edges are links, in the order of the graph.
 
     Args:
-        name: what the names of the links begin with.
+        name: beginning of the names of the links.
         graph: nodes and edges.
-        devices: names of the devices there are.
-        media: names of the media there are.
-        wire: what holds for edges without the attributes.
-        ignore: attributes of nodes and edges that mean nothing here.
+        devices: names of all devices.
+        media: names of all media.
+        wire: properties of edges without attributes.
+        ignore: attributes of nodes and edges to ignore.
 
     Raises:
-        InputError: a node, an edge or an attribute cannot be used; says which one, and where it stands.
+        InputError: a node, an edge or an attribute is invalid; names it and its place.
     """
-    around = _Around(devices=devices, media=media, wire=wire, ignore=ignore)
-    nodes, known = _nodes(graph, around), set(devices)
-    relays = tuple(node for node in nodes.values() if node not in known)
+    options = _Options(devices=devices, media=media, wire=wire, ignore=ignore)
+    nodes, device_names = _nodes(graph, options), set(devices)
+    relays = tuple(node for node in nodes.values() if node not in device_names)
     links: dict[str, Link] = {}
     for edge in graph.edges:
-        link = _link(name, edge, nodes, around)
+        link = _link(name, edge, nodes, options)
         if link.name in links:
             got = f"a second link called {shown(link.name)}"
             raise InputError(_place(edge), got, "a name on each of parallel edges, all different")
@@ -143,59 +143,57 @@ def wiring(
     return Wiring(relays, tuple(links.values()))
 
 
-def _nodes(graph: Graph, around: _Around) -> dict[str, str]:
-    """Nodes of the cluster by the names of those of the graph."""
-    found: dict[str, str] = {}
-    taken: set[str] = set()
+def _nodes(graph: Graph, options: _Options) -> dict[str, str]:
+    """The node of the cluster for each node of the graph, by name."""
+    nodes: dict[str, str] = {}
+    members: set[str] = set()
     for node in graph.nodes:
         name = _text(node.where, node.name)
         where = f"{node.where}: node {shown(name)}"
-        member = _member(where, name, _attributes(where, node.attributes, _OF_NODES, around.ignore), around)
-        if name in found or member in taken:
-            raise InputError(
-                where, f"a second node for {shown(member)}", "one node for each device and relay"
-            )
-        found[name] = member
-        taken.add(member)
-    return found
+        member = _member(where, name, _attributes(where, node.attributes, _OF_NODES, options.ignore), options)
+        if name in nodes or member in members:
+            raise InputError(where, f"a second node for {shown(member)}", "one node per device and relay")
+        nodes[name] = member
+        members.add(member)
+    return nodes
 
 
-def _member(where: str, name: str, attributes: Mapping[str, object], around: _Around) -> str:
+def _member(where: str, name: str, attributes: Mapping[str, object], options: _Options) -> str:
     if "device" not in attributes:
         return _fit(where, name)
     device = attributes["device"]
-    if not isinstance(device, str) or device not in around.devices:
-        raise InputError(f"{where}: device", shown(device), one_of(str(device), around.devices))
+    if not isinstance(device, str) or device not in options.devices:
+        raise InputError(f"{where}: device", shown(device), one_of(str(device), options.devices))
     return device
 
 
-def _link(name: str, edge: Edge, nodes: Mapping[str, str], around: _Around) -> Link:
+def _link(name: str, edge: Edge, nodes: Mapping[str, str], options: _Options) -> Link:
     where = _place(edge)
     a, b = (_end(where, end, nodes) for end in edge.ends)
     if a == b:
         raise InputError(where, f"a link from {shown(a)} to itself", "edges between two different nodes")
-    attributes = _attributes(where, edge.attributes, _OF_EDGES, around.ignore)
+    attributes = _attributes(where, edge.attributes, _OF_EDGES, options.ignore)
     own = _fit(f"{where}: name", attributes["name"]) if "name" in attributes else f"{a}-{b}"
-    wire = _wire(where, attributes, around)
+    wire = _wire(where, attributes, options)
     if wire.bandwidth is None and wire.medium is None:
         raise InputError(where, "no bandwidth", f"{ACCEPTED['rate']}, or a medium")
     return wire.link(f"{name}:{own}", (a, b))
 
 
-def _wire(where: str, attributes: Mapping[str, object], around: _Around) -> Wire:
-    """The attributes of an edge; for those it does not have, what holds around it."""
+def _wire(where: str, attributes: Mapping[str, object], options: _Options) -> Wire:
+    """The properties of an edge, with those of `options.wire` for missing attributes."""
     si = {
         key: bounded(attributes[key], _QUANTITIES[key], f"{where}: {key}")
         for key in _QUANTITIES
         if key in attributes
     }
-    medium = attributes.get("medium", around.wire.medium)
-    if medium is not None and (not isinstance(medium, str) or medium not in around.media):
-        raise InputError(f"{where}: medium", shown(medium), one_of(str(medium), around.media))
+    medium = attributes.get("medium", options.wire.medium)
+    if medium is not None and (not isinstance(medium, str) or medium not in options.media):
+        raise InputError(f"{where}: medium", shown(medium), one_of(str(medium), options.media))
     return Wire(
-        bandwidth=Trace.constant(si["bandwidth"]) if "bandwidth" in si else around.wire.bandwidth,
-        latency_s=si.get("latency", around.wire.latency_s),
-        overhead_s=si.get("overhead", around.wire.overhead_s),
+        bandwidth=Trace.constant(si["bandwidth"]) if "bandwidth" in si else options.wire.bandwidth,
+        latency_s=si.get("latency", options.wire.latency_s),
+        overhead_s=si.get("overhead", options.wire.overhead_s),
         medium=medium,
     )
 
@@ -204,12 +202,12 @@ def _attributes(
     where: str, given: Mapping[str, object], known: Collection[str], ignore: Collection[str]
 ) -> dict[str, object]:
     """The attributes that are not ignored."""
-    kept = {key: value for key, value in given.items() if key not in ignore}
-    for key in kept:
+    attributes = {key: value for key, value in given.items() if key not in ignore}
+    for key in attributes:
         if key not in known:
             expected = f"{one_of(str(key), known)}; or name it among the attributes to ignore"
             raise InputError(where, f"the unknown attribute {shown(key)}", expected)
-    return kept
+    return attributes
 
 
 def _end(where: str, end: object, nodes: Mapping[str, str]) -> str:
@@ -220,7 +218,7 @@ def _end(where: str, end: object, nodes: Mapping[str, str]) -> str:
 
 
 def _text(where: str, name: object) -> str:
-    """The name of a node; whole numbers are names too."""
+    """The name of a node, which is text or a whole number."""
     if isinstance(name, int) and not isinstance(name, bool):
         return str(name)
     if not isinstance(name, str):
@@ -229,7 +227,7 @@ def _text(where: str, name: object) -> str:
 
 
 def _fit(where: str, name: object) -> str:
-    """A name that is fit for a relay, a device or a link."""
+    """A valid name of a relay, a device or a link."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError(where, f"the name {shown(name)}", _NAME_FORM)
     return name

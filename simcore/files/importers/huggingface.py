@@ -1,16 +1,15 @@
 """Model shapes from Hugging Face `config.json` files.
 
-Key names, the meaning of an absent key, and which projections and norms carry weights follow the
-configuration and modelling classes of the `transformers` library, one table row per `model_type`. What
-decides the cost of a model is read or refused, never guessed: an absent key falls back only where the
-library derives it from other keys (a head size from the width, for instance) or where a yes/no switch has a
-documented default.
+Key names, defaults of absent keys, and the projections and norms with weights follow the configuration and
+modelling classes of the `transformers` library, with one table row per `model_type`. Values that determine the
+cost of a model are never guessed: an absent key has a default only if the library derives it from other keys
+(for instance a head size from the width), or if the library documents a default of a yes/no switch.
 
 Number formats follow `dtype` (or its older name `torch_dtype`): float32 is 4 bytes, float16 and bfloat16 are
-2, for weights, key/value cache and activations alike. A config that names no format is taken to run at 2.
+2, for weights, key/value cache and activations. Without a format, numbers take 2 bytes.
 
-Sliding attention windows (Mistral 7B v0.1, Phi-3, Gemma 2) are not represented: every layer attends to, and
-caches, the whole sequence. Cache and attention work are exact up to the window and an upper bound beyond it.
+Sliding attention windows (Mistral 7B v0.1, Phi-3, Gemma 2) are not modelled: every layer attends to the whole
+sequence and caches it. Cache and attention work are exact up to the window and an upper bound beyond it.
 """
 
 import dataclasses
@@ -30,7 +29,7 @@ _EXPERT_KEYS = ("num_local_experts", "num_experts", "n_routed_experts", "num_exp
 
 
 class _Switch(NamedTuple):
-    """A yes/no key, and what its absence means in the configuration class of the family."""
+    """A yes/no key, and its default in the configuration class of the family."""
 
     key: str
     default: bool
@@ -38,11 +37,11 @@ class _Switch(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Family:
-    """How the configs of one `model_type` describe a decoder.
+    """The keys and constants of the configs of one `model_type`.
 
-    The first six attributes name keys; `None` where the family has no such key. A key listed in `derivable`
-    may be absent or null: key/value heads are then as many as query heads, a head is width / heads wide, and
-    the FFN four times the width.
+    The first six attributes name keys; `None` if the family has no such key. A key in `derivable` may be absent
+    or null: there are then as many key/value heads as query heads, the head size is width / heads, and the FFN
+    width is four times the width.
     """
 
     layers: str = "num_hidden_layers"
@@ -63,9 +62,9 @@ class _Family:
     positions: str | None = None
     spare_positions: int = 0
     only: tuple[_Switch, ...] = ()
-    """Switches that must stand at their default, because the other position is another architecture."""
+    """Switches that must have their default, because the other value is another architecture."""
     embedding_width: str | None = None
-    """Key that must be absent or equal the width."""
+    """Key whose value must equal the width, if it is present."""
 
 
 _UNTIED = _Switch("tie_word_embeddings", default=False)
@@ -130,7 +129,7 @@ _FAMILIES: Mapping[str, _Family] = {
 
 @dataclass(frozen=True, slots=True)
 class _Config:
-    """The values of one config and where they stand, for messages."""
+    """The values of one config, and its place for messages."""
 
     values: Mapping[str, object]
     where: str
@@ -138,7 +137,7 @@ class _Config:
     def has(self, key: str) -> bool:
         return self.values.get(key) is not None
 
-    def whole(self, key: str) -> int:
+    def whole_number(self, key: str) -> int:
         expected = f"{key} as a whole number from 1 to {_LARGEST_NUMBER}"
         if not self.has(key):
             raise InputError(self.where, f"no {key}", expected)
@@ -162,16 +161,16 @@ class _Config:
 
 
 def from_config(source: str | Path | Mapping[str, object], name: str | None = None) -> ModelSpec:
-    """The model a Hugging Face `config.json` describes.
+    """The model of a Hugging Face `config.json`.
 
     Args:
-        source: path of the file, or its contents already parsed.
-        name: what to call the model. By default the folder of a file called `config.json`, the stem of a file
-            called otherwise, and the `model_type` for parsed contents.
+        source: path of the file, or its parsed content.
+        name: of the model. By default the name of the folder of a `config.json`, the stem of another file, or
+            the `model_type` of parsed content.
 
     Raises:
         InputError: the file cannot be read, the family is unknown or not a dense decoder, the weights are
-            quantised, or a key is missing or unusable.
+            quantised, or a key is missing or invalid.
     """
     config = _Config(source, "config") if isinstance(source, Mapping) else _read(Path(source))
     _refuse_other_architectures(config)
@@ -221,18 +220,20 @@ def _family(config: _Config) -> tuple[str, _Family]:
 
 def _shape(config: _Config, family: _Family, name: str) -> ModelSpec:
     _check_architecture(config, family)
-    width, heads = config.whole(family.width), config.whole(family.heads)
+    width, heads = config.whole_number(family.width), config.whole_number(family.heads)
     number_bytes = _number_bytes(config)
     return ModelSpec(
         name=name,
-        layers=config.whole(family.layers),
+        layers=config.whole_number(family.layers),
         width=width,
         heads=heads,
         kv_heads=_kv_heads(config, family, heads),
         head_size=_head_size(config, family, width, heads),
-        ffn_width=4 * width if _derived(config, family, family.ffn_width) else config.whole(family.ffn_width),
+        ffn_width=4 * width
+        if _derived(config, family, family.ffn_width)
+        else config.whole_number(family.ffn_width),
         gated_ffn=family.gated_ffn,
-        vocabulary=config.whole("vocab_size"),
+        vocabulary=config.whole_number("vocab_size"),
         tied_embeddings=config.switch(family.tied),
         bytes_per_weight=number_bytes,
         bytes_per_kv=number_bytes,
@@ -246,11 +247,9 @@ def _check_architecture(config: _Config, family: _Family) -> None:
             got = str(not switch.default).lower()
             raise InputError(config.at(switch.key), got, f"{str(switch.default).lower()} or no such key")
     key = family.embedding_width
-    if key is not None and config.has(key) and config.whole(key) != config.whole(family.width):
-        got = f"{config.whole(key)}, but {family.width} {config.whole(family.width)}"
-        raise InputError(
-            config.at(key), got, "embeddings as wide as the hidden state, without a projection between"
-        )
+    if key is not None and config.has(key) and config.whole_number(key) != config.whole_number(family.width):
+        got = f"{config.whole_number(key)}, but {family.width} {config.whole_number(family.width)}"
+        raise InputError(config.at(key), got, "embeddings as wide as the hidden state")
 
 
 def _derived(config: _Config, family: _Family, key: str | None) -> bool:
@@ -261,7 +260,7 @@ def _kv_heads(config: _Config, family: _Family, heads: int) -> int:
     key = family.kv_heads
     if key is None or _derived(config, family, key):
         return heads
-    kv_heads = config.whole(key)
+    kv_heads = config.whole_number(key)
     if heads % kv_heads:
         raise InputError(config.at(key), f"{kv_heads}", f"a divisor of {family.heads} ({heads})")
     return kv_heads
@@ -270,7 +269,7 @@ def _kv_heads(config: _Config, family: _Family, heads: int) -> int:
 def _head_size(config: _Config, family: _Family, width: int, heads: int) -> int:
     key = family.head_size
     if key is not None and not _derived(config, family, key):
-        return config.whole(key)
+        return config.whole_number(key)
     if width % heads:
         raise InputError(config.at(family.heads), f"{heads}", f"a divisor of {family.width} ({width})")
     return width // heads
@@ -298,5 +297,5 @@ def _extra_parameters(config: _Config, family: _Family, spec: ModelSpec) -> int:
         per_layer += spec.width
     if config.switch(family.ffn_bias):
         per_layer += (2 if spec.gated_ffn else 1) * spec.ffn_width + spec.width
-    positions = config.whole(family.positions) + family.spare_positions if family.positions else 0
+    positions = config.whole_number(family.positions) + family.spare_positions if family.positions else 0
     return spec.layers * per_layer + norm + positions * spec.width

@@ -1,4 +1,4 @@
-"""Text and JSON out of files that others made: bounded in size and depth, and without repeated keys."""
+"""Read text and JSON files of unknown origin: limited in size and depth, without repeated keys."""
 
 import functools
 import json
@@ -13,11 +13,11 @@ def read_text(path: Path, most_bytes: int, expected: str) -> str:
 
     Args:
         path: of the file.
-        most_bytes: whole millions; a file above it is refused unread.
-        expected: what is expected, for the message.
+        most_bytes: maximum size, a multiple of a million.
+        expected: description of an accepted file, for the message.
 
     Raises:
-        InputError: it cannot be read, is too large or is not UTF-8.
+        InputError: the file cannot be read, is too large, or is not UTF-8.
     """
     where = str(path)
     try:
@@ -36,11 +36,11 @@ def read_text(path: Path, most_bytes: int, expected: str) -> str:
 
 
 def parse_json(text: str, where: str, expected: str) -> dict[str, object]:
-    """The object at the top of a JSON text.
+    """The top-level object of a JSON text.
 
     Raises:
-        InputError: the text is not JSON, repeats a key, nests too deeply, holds an integer of more digits than Python
-            converts, or has something else at its top.
+        InputError: the text is not a JSON object, repeats a key, is nested too deeply, or has an integer with more
+            digits than Python converts.
     """
     try:
         values = json.loads(text, object_pairs_hook=functools.partial(_unique, where))

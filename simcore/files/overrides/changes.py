@@ -1,18 +1,19 @@
-"""Changes to a scenario, each in one line: what "what if" is asked with.
+"""Changes to a scenario, one per line.
 
     links.wifi.bandwidth=50 Mbit/s    set a key
-    links.wifi.bandwidth*0.5          scale a quantity, a number or a trace, whatever form the file gives it
-    drop devices.nano                 leave out what stands at a path; of a device also its links
-    shift-trace 30 s                  begin every trace, or those at and below a path, so much later in it
+    links.wifi.bandwidth*0.5          scale a quantity, a number or a trace of any form
+    drop devices.nano                 remove the value at a path; with a device also its links
+    shift-trace 30 s                  begin all traces, or those at and below a path, at a later time of the trace
 
-A path is the keys from the top of the file with dots between them, as messages show it; items of lists are numbered
-from 0. A key with anything but letters, digits, `_` and `-` stands in quotes: `devices."pi.local".memory`.
+A path is the keys from the top level of the file with dots between them, as in messages; items of lists are numbered
+from 0. Keys with characters other than letters, digits, `_` and `-` need quotes: `devices."pi.local".memory`.
 
-`simcore.files.overrides.edit` makes the changes.
+`simcore.files.overrides.edit` applies the changes.
 """
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -24,21 +25,21 @@ _KEY = r"""(?:[\w-]+|"(?:[^"]|"")*"|'(?:[^']|'')*')"""
 _PATH = rf"{_KEY}(?:\.{_KEY})*"
 _ASSIGNED = re.compile(rf"\s*(?P<path>{_PATH})\s*(?P<sign>[=*])(?P<operand>.*)", re.DOTALL)
 _DROPPED = re.compile(rf"\s*drop\s+(?P<path>{_PATH})\s*")
-# Two words at most are a time, or a path of digits would be taken for one.
+# A time has at most two words; otherwise a path of digits would match it.
 _SHIFTED = re.compile(rf"\s*shift-trace\s+(?:(?P<path>{_PATH})\s+)??(?P<seconds>\d\S*(?:\s+\S+)?)\s*")
 _FORMS = "PATH=VALUE, PATH*FACTOR, drop PATH, shift-trace TIME or shift-trace PATH TIME"
 FACTORS = 'a factor such as 0.5, 2 or "80 %"'
-_LONGEST = 100_000
+_LONGEST = 100_000  # characters of a change
 
 
 @dataclass(frozen=True)
 class Set:
-    """Give a key a value, whether it stands in the file or not.
+    """Set a key, which may be new in the file.
 
     Attributes:
         path: of the key.
-        value: as YAML has it: text, number, true or false, list, mapping or None.
-        place: where the change was written, for messages.
+        value: a YAML value: text, number, true or false, list, mapping or None.
+        place: origin of the change, for messages.
     """
 
     path: str
@@ -47,8 +48,8 @@ class Set:
 
     @property
     def text(self) -> str:
-        """The change as it is written."""
-        return f"{self.path}={written(self.value)}"
+        """The change as text."""
+        return f"{self.path}={value_text(self.value)}"
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ class Scale:
     """Multiply a quantity, a number, or every value of a trace.
 
     Attributes:
-        path: of what the file gives; a default must be set first.
+        path: of a value in the file; a default value must be set first.
         factor: finite and not negative.
-        place: where the change was written, for messages.
+        place: origin of the change, for messages.
     """
 
     path: str
@@ -67,17 +68,17 @@ class Scale:
 
     @property
     def text(self) -> str:
-        """The change as it is written."""
+        """The change as text."""
         return f"{self.path}*{plain_number(self.factor)}"
 
 
 @dataclass(frozen=True)
 class Drop:
-    """Leave out what stands at a path; of a device also its links, its faults and the routes through it.
+    """Remove the value at a path; with a device also its links, its faults and the routes through it.
 
     Attributes:
-        path: of something that stands in the file.
-        place: where the change was written, for messages.
+        path: of a value in the file.
+        place: origin of the change, for messages.
     """
 
     path: str
@@ -85,18 +86,18 @@ class Drop:
 
     @property
     def text(self) -> str:
-        """The change as it is written."""
+        """The change as text."""
         return f"drop {self.path}"
 
 
 @dataclass(frozen=True)
 class ShiftTraces:
-    """Begin traces later in their recording; walks too.
+    """Begin traces at a later time of the trace, recorded and synthetic ones.
 
     Attributes:
-        seconds: how much later, finite and not negative.
-        path: every trace at and below it; all traces of the scenario if empty.
-        place: where the change was written, for messages.
+        seconds: finite and not negative.
+        path: of the traces: those at and below it; all traces of the scenario if empty.
+        place: origin of the change, for messages.
     """
 
     seconds: float
@@ -105,7 +106,7 @@ class ShiftTraces:
 
     @property
     def text(self) -> str:
-        """The change as it is written."""
+        """The change as text."""
         return f"shift-trace {self.path}{' ' if self.path else ''}{plain_number(self.seconds)} s"
 
 
@@ -113,14 +114,14 @@ Change: TypeAlias = Set | Scale | Drop | ShiftTraces
 
 
 def parse_change(text: str, place: str | None = None) -> Change:
-    """The change that a line means.
+    """Read a change from text.
 
     Args:
         text: in one of the four forms above.
-        place: where it was written, for messages; the line itself by default.
+        place: origin of the text, for messages; the text itself by default.
 
     Raises:
-        InputError: it has none of the forms, or its value, factor or time cannot be read.
+        InputError: the text has none of the forms, or its value, factor or time is invalid.
     """
     place = f"change {shown(text)}" if place is None else place
     form = text if len(text) <= _LONGEST else ""
@@ -136,14 +137,14 @@ def parse_change(text: str, place: str | None = None) -> Change:
 
 
 def parse_settings(text: str, place: str) -> tuple[Set | Scale, ...]:
-    """A change for each of several values or factors of one path.
+    """Read changes of one path, one change for each value or factor.
 
     Args:
         text: `PATH=VALUE,VALUE,...` or `PATH*FACTOR,FACTOR,...`; values as in a YAML list.
-        place: where it was written, for messages.
+        place: origin of the text, for messages.
 
     Raises:
-        InputError: it has neither form, there are fewer than two of them, or one twice.
+        InputError: the text has neither form, or it has fewer than two values or repeats one.
     """
     match = _ASSIGNED.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
@@ -155,8 +156,17 @@ def parse_settings(text: str, place: str) -> tuple[Set | Scale, ...]:
     else:
         settings = tuple(Set(path, value, place) for value in read_value(f"[{operand}]", place))
     if len({change.text for change in settings}) < max(2, len(settings)):
-        raise InputError(place, shown(operand), "two or more of them between commas, each once")
+        raise InputError(place, shown(operand), "two or more different values, separated by commas")
     return settings
+
+
+def settings_text(settings: Sequence[Set | Scale]) -> str:
+    """The text from which `parse_settings` makes these changes."""
+    path = settings[0].path
+    values = [change.value for change in settings if isinstance(change, Set)]
+    if values:
+        return f"{path}={value_text(values)[1:-1]}"
+    return f"{path}*{','.join(change.text.removeprefix(f'{path}*') for change in settings)}"
 
 
 def _factor(text: str, place: str) -> float:
@@ -170,10 +180,14 @@ def parts_of(path: str, place: str) -> list[str]:
     """The keys of a path.
 
     Raises:
-        InputError: it is no path.
+        InputError: the text is not a path.
     """
     if not re.fullmatch(_PATH, path):
-        raise InputError(place, f"the path {shown(path)}", "keys with dots between them, odd ones in quotes")
+        raise InputError(
+            place,
+            f"the path {shown(path)}",
+            "keys with dots between them, quoted if they are not plain",
+        )
     return [_unquoted(part) for part in re.findall(_KEY, path)]
 
 
@@ -183,12 +197,12 @@ def _unquoted(part: str) -> str:
 
 
 def plain_number(number: float) -> str:
-    """A number in the fewest digits that mean it."""
+    """The shortest text that reads as the same number."""
     return repr(float(number)).removesuffix(".0")
 
 
-def written(value: Any) -> str:
-    """A value as it stands after the sign, so that it is read back as what it is."""
+def value_text(value: Any) -> str:
+    """The text of a value in a change, from which the same value is read."""
     if value is None:
         return ""
     if isinstance(value, str) and _reads_as_itself(value):

@@ -1,7 +1,7 @@
-"""What can be written in a scenario file: names, units, defaults, bounds.
+"""The schema of scenario files: keys, units, defaults and limits.
 
-The classes are the file format; `docs/scenario.md` is generated from them. Whatever a file says is checked and turned
-into SI units here, and nowhere behind it.
+The classes define the file format, and `docs/scenario.md` is generated from them. The schema checks each value of a
+file and converts it to SI units; no later code does.
 """
 
 from headway.simcore.files.schema.controller import (
@@ -27,21 +27,17 @@ from headway.simcore.files.schema.topology import (
 )
 from headway.simcore.files.schema.traces import (
     TRACES,
-    DiurnalTrace,
-    FadingTrace,
     FileTrace,
-    Generated,
     RateTrace,
-    RevertingTrace,
     ShareTrace,
     ShippedTrace,
     SizeTrace,
     StepsTrace,
+    SyntheticTrace,
     TimeTrace,
     TraceForm,
-    TwoStateTrace,
-    WalkTrace,
-    generated_key,
+    synthetic_section,
+    synthetic_sections,
 )
 from headway.simcore.files.schema.values import (
     NAME,
@@ -76,8 +72,6 @@ __all__ = [
     "ControllerSection",
     "CostSection",
     "DeviceSection",
-    "DiurnalTrace",
-    "FadingTrace",
     "FaultSection",
     "FileName",
     "FileTopology",
@@ -85,7 +79,6 @@ __all__ = [
     "FileWorkload",
     "FrameSection",
     "Frequency",
-    "Generated",
     "GeometricLength",
     "GeometricTopology",
     "Length",
@@ -103,7 +96,6 @@ __all__ = [
     "PolicySection",
     "RateTrace",
     "RequestSection",
-    "RevertingTrace",
     "ScenarioFile",
     "Seconds",
     "Shape",
@@ -116,15 +108,15 @@ __all__ = [
     "SomeRate",
     "StarTopology",
     "StepsTrace",
+    "SyntheticTrace",
     "TimeTrace",
     "TopologySection",
     "TraceForm",
     "TreeTopology",
     "TriggersSection",
-    "TwoStateTrace",
     "UniformLength",
-    "WalkTrace",
     "Workload",
     "bounded",
-    "generated_key",
+    "synthetic_section",
+    "synthetic_sections",
 ]

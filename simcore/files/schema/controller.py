@@ -1,4 +1,4 @@
-"""Decisions in a scenario file: when a policy is asked, which policies, and a placement that is given."""
+"""Decisions in a scenario file: the controller, the policies, and a pinned placement."""
 
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
@@ -32,13 +32,14 @@ def _triggers(value: object) -> object:
 
 
 def as_placement(value: object) -> object:
-    """What `placement` may be: a path, or items for each device."""
+    """Check the value of `placement`: a path, or items for each device."""
     if isinstance(value, str) and value:
         return value
     if isinstance(value, dict) and value and all(_is_items(items) for items in value.values()):
         return value
     raise mistake(
-        shown(value), "the path of a file, or what each device has, such as {laptop: layers 0-9, pi: rest}"
+        shown(value),
+        "the path of a file, or the items of each device, such as {laptop: layers 0-9, pi: rest}",
     )
 
 
@@ -72,7 +73,7 @@ class TriggersSection(Section):
 
 
 class ControllerSection(Section):
-    """When the policy is asked, and what follows."""
+    """When the policy is asked, and how its decisions are carried out."""
 
     interval: Count = Field(1, description="tokens from one decision to the next")
     horizon: Annotated[NamedHorizon | Count, BeforeValidator(_horizon)] = Field(
@@ -86,11 +87,12 @@ class ControllerSection(Section):
     )
     window: Seconds = Field(
         1.0,
-        description="policies see rates and availabilities as means over this time; 0 s shows the very instant",
+        description="policies see means of rates, latencies and availabilities over this time; 0 s: present values",
     )
     migration: Literal["blocking", "live"] = Field(
         "blocking",
-        description="decoding waits until all moves are done, or goes on meanwhile and waits for the rest only",
+        description="`blocking`: decoding waits until all blocks have moved; `live`: decoding continues while blocks "
+        "are copied, and waits only for the growth of their caches",
     )
     moves: Literal["parallel", "serial"] = Field(
         "parallel",
@@ -98,25 +100,26 @@ class ControllerSection(Section):
     )
     weights_on_disk: bool = Field(
         False,
-        description="blocks that move send their cache only; their weights come from the `disk` of the new device",
+        description="a block that moves sends only its cache; the new device loads its weights from `disk`",
     )
     on_infeasible: Literal["keep", "fail"] = Field(
-        "keep", description="keep the placement in force, or end the run"
+        "keep",
+        description="reaction to a decision that cannot be carried out: keep the present placement, or end the run",
     )
     decision_time: Annotated[Literal["free", "measured"] | float, BeforeValidator(_decision_time)] = Field(
         "free",
-        description='what a decision costs in simulated time: nothing, what it really took, or a time ("5 ms")',
+        description='simulated time of a decision: 0 (`free`), its wall-clock time (`measured`), or a time ("5 ms")',
     )
 
 
 class PolicySection(Section):
     """A policy with parameters."""
 
-    name: str = Field(description="a registered policy; `headway run --list` names them")
+    name: str = Field(description="name of a policy; `headway run --list` lists them")
     label: str | None = Field(
-        None, min_length=1, max_length=64, description="its name in results; the policy's name by default"
+        None, min_length=1, max_length=64, description="name in results; the policy's name by default"
     )
-    parameters: dict[str, Any] = Field(default_factory=dict, description="as the policy documents them")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="parameters of the policy")
 
 
 Policies: TypeAlias = list[Annotated[PolicySection, BeforeValidator(_policy)]]

@@ -1,4 +1,4 @@
-"""Devices in a scenario file, and what happens when one holds more than it can."""
+"""Devices in a scenario file, and the overflow of their memory."""
 
 from typing import Annotated, Literal
 
@@ -12,41 +12,49 @@ from headway.simcore.files.section import Section
 
 
 class DeviceSection(Section):
-    """A device, or several of a kind."""
+    """A device, or several equal devices."""
 
-    count: int = Field(1, ge=1, le=MOST_DEVICES, description="more than one are called NAME-1, NAME-2, ...")
-    memory: SomeBytes = Field(description="capacity")
+    count: int = Field(
+        1,
+        ge=1,
+        le=MOST_DEVICES,
+        description="number of devices; if above 1, their names are NAME-1, NAME-2, ...",
+    )
+    memory: SomeBytes = Field(description="memory capacity")
     compute: SomeCompute = Field(description="peak speed")
-    memory_bandwidth: SomeRate | None = Field(None, description="unlimited by default")
+    memory_bandwidth: SomeRate | None = Field(None, description="memory bandwidth; unlimited by default")
     overhead: Seconds = Field(
-        0.0, description="fixed time per task: all blocks of one kind and layer on the device"
+        0.0, description="fixed time per task; a task is all blocks of one kind and layer on the device"
     )
     disk: SomeRate | None = Field(
         None,
-        description="rate at which swapped bytes and weights are read; needed where memory may swap or weights load",
+        description="read bandwidth of the disk; required with `overflow: swap` and with `weights_on_disk`",
     )
     runtime_memory: SomeBytes = Field(
-        0.0, description="what the inference engine itself takes, beside the model, where there are blocks"
+        0.0, description="memory of the inference engine itself, used if the device has blocks"
     )
     availability: ShareTrace = Field(
-        1.0, description="share that is free for the model, 0 to 1 or in %; synthetic traces are cut off at 1"
+        1.0,
+        description="share of the device that the model can use, 0 to 1 or in %; synthetic traces are limited to 1",
     )
-    memory_used: SizeTrace = Field("0 B", validate_default=True, description="memory taken by others")
+    memory_used: SizeTrace = Field("0 B", validate_default=True, description="memory that other programs use")
     discipline: Annotated[str, part(DISCIPLINES)] = Field(
-        "fifo", description="tasks run one after another, or all at once on equal shares"
+        "fifo", description="`fifo`: tasks run one after another; `ps`: all at once with equal shares"
     )
     nic_up: RateTrace = Field(
-        None, description="rate at which it sends over all its links together; by default only they limit it"
+        None, description="maximum rate of sending over all links together; unlimited by default"
     )
-    nic_down: RateTrace = Field(None, description="rate at which it receives, likewise")
+    nic_down: RateTrace = Field(
+        None, description="maximum rate of receiving over all links together; unlimited by default"
+    )
 
 
 class MemorySection(Section):
-    """What happens when a device holds more than it can."""
+    """What happens if the blocks on a device need more than its memory."""
 
-    overflow: Literal["fail", "swap"] = Field("fail", description="end the run, or read from disk every step")
+    overflow: Literal["fail", "swap"] = Field("fail", description="end the run, or read from disk")
     swap: Literal["pinned", "lru", "prefetch"] = Field(
         "pinned",
-        description="what is read then: what does not fit; all, as of files that are mapped into memory; or what does "
-        "not fit, while the device computes",
+        description="bytes that a step reads: `pinned`: those that do not fit; `lru`: all, like memory-mapped files; "
+        "`prefetch`: those that do not fit, read while the device computes",
     )

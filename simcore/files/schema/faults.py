@@ -8,17 +8,17 @@ from headway.simcore.files.section import Section
 
 
 class FaultSection(Section):
-    """Something that happens to a device or a link: one of `down`, `slowed_to` and `online`."""
+    """A fault of a device or a link: give exactly one of `down`, `slowed_to` and `online`."""
 
-    device: str | None = Field(None, description="which device; one with a count stands for all of them")
-    link: str | None = Field(None, description="which link; one that stands for several, for all of them")
-    down: Seconds | None = Field(None, description="when it goes down; a device loses all that it holds")
-    up: Seconds | None = Field(None, description="when it is back; never by default")
-    slowed_to: Share | None = Field(
-        None, description="share of its speed or bandwidth that is left, 0 to 1 or in %"
+    device: str | None = Field(
+        None, description="name of the device; the name of a section with a count means all its devices"
     )
-    since: Seconds = Field(0.0, description="when it is slowed down")
-    until: Seconds | None = Field(None, description="when it no longer is; never by default")
-    online: ShareTrace | None = Field(
-        None, description="a trace that is 1 while it is up and 0 while it is down"
+    link: str | None = Field(
+        None, description="name of the link; the name of a section with several links means all of them"
     )
+    down: Seconds | None = Field(None, description="time at which it goes down; a device loses its blocks")
+    up: Seconds | None = Field(None, description="time at which it comes back; never by default")
+    slowed_to: Share | None = Field(None, description="remaining share of speed or bandwidth, 0 to 1 or in %")
+    since: Seconds = Field(0.0, description="time at which the slowdown begins")
+    until: Seconds | None = Field(None, description="time at which the slowdown ends; never by default")
+    online: ShareTrace | None = Field(None, description="trace of 1 (up) and 0 (down)")

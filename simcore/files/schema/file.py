@@ -1,4 +1,4 @@
-"""A scenario file as a whole."""
+"""The top level of a scenario file."""
 
 from typing import Annotated, Literal
 
@@ -22,58 +22,57 @@ from headway.simcore.world.device_time import DEVICE_TIMES
 class ScenarioFile(Section):
     """A scenario file."""
 
-    headway: Literal[1] = Field(1, description="version of this format")
-    name: FileName | None = Field(
-        None, description="letters, digits and `._-`; the name of the file by default"
-    )
-    description: str = Field("", description="for people")
-    seed: int = Field(0, ge=0, lt=MOST_SEEDS, description="of everything random in the world")
+    headway: Literal[1] = Field(1, description="version of the file format")
+    name: FileName | None = Field(None, description="letters, digits and `._-`; by default that of the file")
+    description: str = Field("", description="free text")
+    seed: int = Field(0, ge=0, lt=MOST_SEEDS, description="seed of all random values")
     model: ModelSection
     cost: CostSection = CostSection()
     execution: Annotated[str, part(PATTERNS)] | None = Field(
         None,
-        description="who sends what to whom in a step: devices send the outputs of all their heads, or one sum; "
-        "by default as `cost.projection` says",
+        description="execution pattern of a step: devices send the outputs of all their heads (`gathered`) or one "
+        "partial sum (`sharded`); by default the pattern for `cost.projection`",
     )
     device_time: Annotated[str, part(DEVICE_TIMES)] = Field(
-        "roofline", description="how long devices take: from their peak speed and memory bandwidth"
+        "roofline", description="model of the time of a task; `roofline` uses peak speed and memory bandwidth"
     )
     scheduler: Annotated[str, part(SCHEDULERS)] = Field(
         "fcfs",
-        description="which sequences are in each step: one at a time, from its first token to its last",
+        description="chooses the sequences of each step; `fcfs` serves one request after another",
     )
     blocks: BlocksSection = BlocksSection()
     source: str | None = Field(
-        None, description="device with the prompt, to which tokens return; the first by default"
+        None, description="device that holds the prompt and receives the tokens; the first device by default"
     )
     devices: dict[Name, DeviceSection] = Field(min_length=1)
     relays: list[Name] = Field(
         default_factory=list,
         max_length=MOST_DEVICES,
-        description="nodes at which links meet and nothing is placed: switches, access points",
+        description="nodes that forward messages and hold no blocks, such as switches and access points",
     )
     media: dict[Name, MediumSection] = Field(default_factory=dict, max_length=MOST_DEVICES)
     topology: dict[Name, TopologySection] = Field(
         default_factory=dict,
-        description="networks of a known shape, or from a file, beside or instead of `links`",
+        description="networks of a known shape or from a file, in addition to `links` or instead of them",
     )
     links: dict[LinkName, LinkSection] = Field(default_factory=dict)
     routes: Annotated[list[list[str]], BeforeValidator(as_routes)] = Field(
         default_factory=list,
         max_length=MOST_LINKS,
-        description="paths of nodes that messages between the first and the last take, in both directions; "
-        "every other route is the one of least latency",
+        description="pinned routes, each a list of nodes from one device to another, for both directions; "
+        "all other messages take the route of least latency",
     )
     network: NetworkSection = NetworkSection()
     faults: list[FaultSection] = Field(
-        default_factory=list, max_length=10_000, description="devices and links that fail or are slowed down"
+        default_factory=list, max_length=10_000, description="failures and slowdowns of devices and links"
     )
-    workload: Workload = Field(description="the requests: one by one, as a Poisson process, or from a log")
+    workload: Workload = Field(description="the requests: a list, a Poisson process, or a log")
     controller: ControllerSection = ControllerSection()
     memory: MemorySection = MemorySection()
     placement: Annotated[str | dict[str, str | list[str]] | None, BeforeValidator(as_placement)] = Field(
-        None, description="what each device has, for the policy `pinned`; or the path of a file that says so"
+        None, description="items of each device for the policy `pinned`, or the path of a file with them"
     )
     policies: Policies = Field(
-        default_factory=list, description="to compare; a name alone stands for a policy without parameters"
+        default_factory=list,
+        description="policies to compare; a name alone means a policy with default parameters",
     )

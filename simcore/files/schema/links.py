@@ -1,4 +1,4 @@
-"""Links and media in a scenario file, routes over them, and how messages share them."""
+"""Links, media and routes in a scenario file, and the way in which messages share them."""
 
 from typing import Annotated, Literal
 
@@ -17,9 +17,7 @@ def _connect(value: object) -> object:
         return value
     if isinstance(value, list) and value and all(_is_pair(pair) for pair in value):
         return value
-    raise mistake(
-        shown(value), '"all", or a list of pairs of device names such as [[laptop, pi], [pi, phone]]'
-    )
+    raise mistake(shown(value), '"all", or a list of pairs of devices such as [[laptop, pi], [pi, phone]]')
 
 
 def _is_pair(value: object) -> bool:
@@ -27,7 +25,7 @@ def _is_pair(value: object) -> bool:
 
 
 def as_routes(value: object) -> object:
-    """What `routes` may be: lists of names of nodes."""
+    """Check the value of `routes`: lists of names of nodes."""
     if isinstance(value, list) and all(_is_path(path) for path in value):
         return value
     raise mistake(shown(value), "a list of lists of node names such as [[laptop, switch, pi]]")
@@ -38,57 +36,55 @@ def _is_path(value: object) -> bool:
 
 
 class FrameSection(Section):
-    """What a frame carries, and the airtime that it takes beside its bytes; for `sharing: airtime` only."""
+    """The payload and the fixed airtime of a frame; used only with `sharing: airtime`."""
 
-    size: SomeBytes = Field("1500 B", validate_default=True, description="payload")
+    size: SomeBytes = Field("1500 B", validate_default=True, description="payload of a frame")
     overhead: Seconds = Field(
         "98 us",
         validate_default=True,
-        description="airtime per frame beside that of its payload; by default that of 802.11g without back-off",
+        description="airtime of a frame in addition to its payload; the default is 802.11g without back-off",
     )
 
 
 class MediumSection(Section):
-    """A half-duplex medium, such as a Wi-Fi cell: all links on it, in both directions, have one budget together."""
+    """A half-duplex medium, such as a Wi-Fi cell: its links share one bandwidth in both directions."""
 
     bandwidth: RateTrace = Field(
-        description="the budget; under `sharing: airtime` the highest PHY rate, that of links without `bandwidth`"
+        description="shared bandwidth; with `sharing: airtime` the highest PHY rate, used by links without `bandwidth`"
     )
     frame: FrameSection = FrameSection()
 
 
 class LinkSection(Section):
-    """A link between two nodes (devices or relays), or links of one kind between several pairs."""
+    """A link between two nodes (devices or relays), or equal links between several pairs."""
 
     connect: Annotated[Literal["all"] | list[list[str]], BeforeValidator(_connect)] = Field(
-        description='"all" for every pair of devices, or a list of pairs; a device with a count stands for all of them'
+        description='"all" for all pairs of devices, or a list of pairs; a device with a count means all its devices'
     )
-    bandwidth: RateTrace = Field(
-        None, description="rate in each direction; may only be left out where `medium` gives one"
-    )
-    medium: str | None = Field(
-        None, description="what it shares with all links that name the same medium, one of `media`"
-    )
+    bandwidth: RateTrace = Field(None, description="rate in each direction; optional with a `medium`")
+    medium: str | None = Field(None, description="name of its medium, one of `media`")
     latency: TimeTrace = Field(
-        "0 s", validate_default=True, description="one-way; a message pays what it is when it is sent"
+        "0 s", validate_default=True, description="one-way latency; the value at the time of sending counts"
     )
     overhead: Seconds = Field(0.0, description="fixed time per message")
 
 
 class NetworkSection(Section):
-    """How messages share links."""
+    """Bandwidth sharing and transport of messages."""
 
     sharing: Annotated[str, part(SHARING_RULES)] = Field(
         "fair",
-        description="`fair`: messages share what they meet, max-min fair; `airtime`: likewise, but media share their "
-        "airtime and not bytes; `dedicated`: each message has its whole way for itself",
+        description="`fair`: max-min fair sharing of links, interfaces and media; `airtime`: the same, but messages "
+        "share the airtime of a medium instead of its bytes; `dedicated`: messages do not slow each other",
     )
     transport: Annotated[str, part(TRANSPORTS)] = Field(
-        "ideal", description="latency and bytes over rate, or also handshake, headers and slow start"
+        "ideal",
+        description="`ideal`: latency plus bytes divided by rate; `tcp`: also handshake, headers and slow start",
     )
     connection: Literal["fresh", "persistent"] = Field(
-        "fresh", description="`tcp` only: one for every message, or one that is kept for each pair of devices"
+        "fresh",
+        description="`tcp` only: a new connection for every message, or one connection per pair of devices",
     )
     idle_restart: bool = Field(
-        True, description="a `persistent` connection that was idle starts again with a small window"
+        True, description="`persistent` only: the window of an idle connection becomes small again"
     )

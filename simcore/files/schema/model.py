@@ -1,4 +1,4 @@
-"""The model in a scenario file, what its blocks cost, and which blocks there are."""
+"""The model in a scenario file, its cost model and its blocks."""
 
 from typing import Annotated, Literal
 
@@ -10,17 +10,17 @@ from headway.simcore.world.cost import COST_MODELS
 
 
 class Shape(Section):
-    """A decoder described by its shape."""
+    """The shape of a decoder."""
 
     layers: int = Field(ge=1, le=1000, description="decoder layers, N")
     width: int = Field(ge=1, le=1_000_000, description="model width, D")
     heads: int = Field(ge=1, le=10_000, description="query heads per layer, h")
-    kv_heads: int | None = Field(
-        None, ge=1, le=10_000, description="key/value heads per layer; as many as heads"
+    kv_heads: int | None = Field(None, ge=1, le=10_000, description="key/value heads per layer; by default h")
+    head_size: int | None = Field(None, ge=1, le=100_000, description="size of a head, d; by default D / h")
+    ffn_width: int | None = Field(
+        None, ge=1, le=10_000_000, description="feed-forward width, F; by default 4 D"
     )
-    head_size: int | None = Field(None, ge=1, le=100_000, description="size of a head, d; width / heads")
-    ffn_width: int | None = Field(None, ge=1, le=10_000_000, description="feed-forward width, F; 4 * width")
-    gated_ffn: bool = Field(False, description="three matrices in the feed-forward network instead of two")
+    gated_ffn: bool = Field(False, description="three matrices in the feed-forward network, not two")
     vocabulary: int = Field(0, ge=0, le=100_000_000, description="size of the vocabulary, V")
 
     @model_validator(mode="after")
@@ -34,20 +34,20 @@ class Shape(Section):
 
 
 class ModelSection(Section):
-    """The decoder: exactly one of `preset`, `config`, `shape`; number formats may be set beside it."""
+    """The decoder: give exactly one of `preset`, `config` and `shape`; number formats are optional."""
 
     preset: str | None = Field(
-        None, description="a model that comes with Headway; `headway run --list` names them"
+        None, description="name of a model that comes with Headway; `headway run --list` lists them"
     )
     config: str | None = Field(
         None, min_length=1, description="path of a Hugging Face config.json, relative to the scenario file"
     )
-    shape: Shape | None = Field(None, description="the shape, written out")
+    shape: Shape | None = Field(None, description="numbers of layers, heads and so on")
     bytes_per_weight: float | None = Field(
-        None, gt=0, le=16, description="4-bit groups with scales are 0.5625"
+        None, gt=0, le=16, description="bytes per weight; 4-bit weights in groups with scales take 0.5625"
     )
     bytes_per_kv: float | None = Field(None, gt=0, le=16, description="bytes per entry of the K/V cache")
-    bytes_per_activation: float | None = Field(None, gt=0, le=16, description="bytes per number on the wire")
+    bytes_per_activation: float | None = Field(None, gt=0, le=16, description="bytes per number in a message")
 
     @model_validator(mode="after")
     def _is_one(self) -> "ModelSection":
@@ -60,21 +60,27 @@ class ModelSection(Section):
 
 
 class CostSection(Section):
-    """How blocks are costed."""
+    """The cost model: work, memory and messages of the blocks."""
 
-    model: Annotated[str, part(COST_MODELS)] = Field("decode", description="see docs/model.md")
-    ffn_shards: int = Field(1, ge=1, le=10_000, description="blocks of columns of each feed-forward network")
+    model: Annotated[str, part(COST_MODELS)] = Field(
+        "decode", description="`decode`, a decoder with a K/V cache, or `paper`; see docs/model.md"
+    )
+    ffn_shards: int = Field(
+        1, ge=1, le=10_000, description="number of blocks into which each feed-forward network is divided"
+    )
     projection: Literal["gathered", "sharded"] | None = Field(
         None,
-        description="W_O in a block of its own, or each head's rows with the head; by default as `execution` says",
+        description="`gathered`: W_O is a block; `sharded`: heads have its rows; by default that of `execution`",
     )
     ffn_factor: float = Field(
-        8.0, gt=0, le=1e6, description="`paper` only: feed-forward work in units of L * D^2"
+        8.0, gt=0, le=1e6, description="`paper` only: work of the feed-forward network in units of L * D^2"
     )
 
 
 class BlocksSection(Section):
-    """Which blocks there are beside heads, projections and feed-forward networks."""
+    """Optional blocks, in addition to heads, projections and feed-forward networks."""
 
-    embed: bool | None = Field(None, description="the embedding is a block; by default under `decode`")
-    lm_head: bool | None = Field(None, description="the output head is a block; by default under `decode`")
+    embed: bool | None = Field(None, description="the embedding is a block; by default with `decode` only")
+    lm_head: bool | None = Field(
+        None, description="the output head is a block; by default with `decode` only"
+    )

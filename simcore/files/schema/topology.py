@@ -1,4 +1,4 @@
-"""Topologies in a scenario file: networks of a known shape, or from the file of a graph."""
+"""Topologies in a scenario file: networks of a known shape, or from a graph file."""
 
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -13,86 +13,80 @@ from headway.traces.errors import one_of, shown
 
 
 class _Topology(Section):
-    """What all kinds of topology have in common."""
+    """The common keys of the shapes."""
 
     kind: str
     members: list[str] | None = Field(
         None,
         min_length=1,
-        description="names of devices, of devices with a count, and of relays; every device by default",
+        description="names of devices, of sections with a count, and of relays; all devices by default",
     )
-    bandwidth: RateTrace = Field(
-        None, description="rate of each link in each direction; may only be left out where `medium` gives one"
-    )
-    medium: str | None = Field(None, description="what all the links share, one of `media`")
-    latency: TimeTrace = Field("0 s", validate_default=True, description="one-way, of each link")
+    bandwidth: RateTrace = Field(None, description="rate in each direction; optional with a `medium`")
+    medium: str | None = Field(None, description="medium of all links, one of `media`")
+    latency: TimeTrace = Field("0 s", validate_default=True, description="one-way latency of each link")
     overhead: Seconds = Field(0.0, description="fixed time per message and link")
 
 
 class PlainTopology(_Topology):
-    """Each member linked with every other (`mesh`), with the next (`line`), or so in a circle (`ring`)."""
+    """`mesh`: links between all members; `line`: from each member to the next; `ring`: a closed line."""
 
     kind: Literal["mesh", "line", "ring"] = Field(description="the shape")
 
 
 class StarTopology(_Topology):
-    """Each member linked with one relay, a switch or an access point."""
+    """Links from each member to one relay, such as a switch or an access point."""
 
     kind: Literal["star"] = Field(description="the shape")
-    relay: Name | None = Field(None, description="name of the relay; the name of the topology by default")
+    relay: Name | None = Field(None, description="name of the relay; by default that of the topology")
 
 
 class TreeTopology(_Topology):
-    """The first member is the root, the next ones are its children, and so on, level by level."""
+    """A tree that is filled level by level: the first member is the root, the next are its children."""
 
     kind: Literal["tree"] = Field(description="the shape")
     branching: int = Field(2, ge=1, le=MOST_DEVICES, description="children of each member")
 
 
 class GeometricTopology(_Topology):
-    """Members at random places of a unit square, linked where they are near; parts are joined by the shortest links."""
+    """Members at random places of a unit square, with links up to a length; the shortest links join separate parts."""
 
     kind: Literal["geometric"] = Field(description="the shape")
-    radius: float = Field(
-        gt=0, le=2, description="longest distance over which two are linked; the square has side 1"
-    )
+    radius: float = Field(gt=0, le=2, description="maximum length of a link; the square has side 1")
 
 
 class BackboneSection(Section):
-    """The wired links between access points and their switch."""
+    """The links between the access points and the switch."""
 
     bandwidth: RateTrace = Field(description="rate in each direction")
     latency: TimeTrace = Field(
-        "0 s", validate_default=True, description="one-way; a message pays what it is when it is sent"
+        "0 s", validate_default=True, description="one-way latency; the value at the time of sending counts"
     )
     overhead: Seconds = Field(0.0, description="fixed time per message")
 
 
 class CellsTopology(Section):
-    """Wi-Fi cells, each a star over an access point with a medium of its own; a switch wires the access points."""
+    """Wi-Fi cells: each cell is a star over an access point with its own medium; a switch joins the access points."""
 
     kind: Literal["cells"] = Field(description="the shape")
     cells: Annotated[list[Annotated[list[str], Field(min_length=1)]], Field(min_length=1)] = Field(
-        description="for each cell, names as in `members` above"
+        description="for each cell, a list of names as in `members` above"
     )
-    bandwidth: RateTrace = Field(description="rate of each medium, which its cell shares")
+    bandwidth: RateTrace = Field(description="rate of the medium of each cell")
     frame: FrameSection = FrameSection()
-    latency: TimeTrace = Field("0 s", validate_default=True, description="one-way, of each link in a cell")
+    latency: TimeTrace = Field("0 s", validate_default=True, description="one-way latency of links in a cell")
     overhead: Seconds = Field(0.0, description="fixed time per message and link in a cell")
     backbone: BackboneSection
 
 
 class FileTopology(Section):
-    """A graph from a file, GraphML or node-link JSON."""
+    """A graph from a GraphML or node-link JSON file."""
 
     file: str = Field(min_length=1, description="path, relative to the scenario file")
-    ignore: list[str] = Field(
-        default_factory=list, description="attributes of nodes and edges that mean nothing here"
-    )
-    bandwidth: RateTrace = Field(None, description="of edges without the attribute")
-    medium: str | None = Field(None, description="of edges without the attribute, one of `media`")
-    latency: TimeTrace = Field("0 s", validate_default=True, description="of edges without the attribute")
-    overhead: Seconds = Field(0.0, description="of edges without the attribute")
+    ignore: list[str] = Field(default_factory=list, description="attributes of nodes and edges to ignore")
+    bandwidth: RateTrace = Field(None, description="rate of edges without it, in each direction")
+    medium: str | None = Field(None, description="medium of edges without it, one of `media`")
+    latency: TimeTrace = Field("0 s", validate_default=True, description="latency of edges without it")
+    overhead: Seconds = Field(0.0, description="overhead of edges without it")
 
 
 _TOPOLOGIES = {

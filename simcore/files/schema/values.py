@@ -1,9 +1,11 @@
-"""Values of a scenario file that are more than text, numbers and lists: quantities, names, and parts by name."""
+"""Types of values in a scenario file: quantities with units, names, and registered parts."""
 
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field
+from pydantic_core import PydanticCustomError
 
 from headway.simcore.files.bounds import LARGEST, MOST_TOKENS
 from headway.simcore.files.section import mistake
@@ -12,16 +14,20 @@ from headway.traces.errors import InputError, one_of, shown
 from headway.traces.units import ACCEPTED, UNITS, Quantity, parse
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-"""What a name is made of, as a pattern: nothing that means something to a shell, or leads out of a folder."""
+"""The pattern of names, without characters that are special in a shell or a path."""
 
 RESERVED = frozenset(
     ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)))
 )
-"""Names that Windows keeps for devices, whatever follows them after a dot."""
+"""Names that Windows reserves for devices, also with a suffix after a dot."""
 
 
 def bounded(value: object, quantity: Quantity, where: str) -> float:
-    """A quantity as a user wrote it, in SI units; so small that sums and products of a few stay far from infinity."""
+    """Convert a quantity to SI units, and refuse one above `LARGEST`.
+
+    Raises:
+        InputError: the text is not a quantity, or it is too large.
+    """
     number = parse(value, quantity, where)
     if number > LARGEST:
         expected = f"{ACCEPTED[quantity]}, at most {LARGEST:g} {_base(quantity)}".rstrip()
@@ -30,7 +36,7 @@ def bounded(value: object, quantity: Quantity, where: str) -> float:
 
 
 def _base(quantity: Quantity) -> str:
-    """The unit in which a quantity is kept."""
+    """The SI unit of a quantity."""
     return next(unit for unit, factor in UNITS[quantity].items() if factor == 1.0)
 
 
@@ -45,7 +51,7 @@ def _quantity(quantity: Quantity, least: float = 0.0) -> BeforeValidator:
 
 
 def parsed(value: object, quantity: Quantity, *key: str | int) -> float:
-    """As `bounded`, for a validator; `key` leads from the section that is validated to the value."""
+    """`bounded` for validators; `key` is the path from the validated section to the value."""
     try:
         return bounded(value, quantity, "")
     except InputError as error:
@@ -60,7 +66,7 @@ def _share(value: object) -> float:
 
 
 def part(registry: Registry[Any]) -> AfterValidator:
-    """The name of a part of the simulator that is shipped or installed."""
+    """A validator for the name of a part in a registry."""
     return AfterValidator(partial(_registered, registry=registry))
 
 
@@ -72,13 +78,13 @@ def _registered(name: str, *, registry: Registry[Any]) -> str:
 
 def _file_name(name: str) -> str:
     if name.endswith(".") or name.partition(".")[0].lower() in RESERVED:
-        expected = "a name that can be that of a file on every system: not con or nul, no dot at its end"
+        expected = "a file name that is valid on every system: not con or nul, no dot at its end"
         raise mistake(shown(name), expected)
     return name
 
 
 def keyed(keys: tuple[str, ...], otherwise: str) -> Discriminator:
-    """Tells sections apart by the key that only one of them has; what is no mapping is tagged `otherwise`."""
+    """Choose the type of a section by the key that only that type has; the tag `otherwise` is for other values."""
 
     def tag(value: object) -> str:
         if isinstance(value, dict):
@@ -89,13 +95,18 @@ def keyed(keys: tuple[str, ...], otherwise: str) -> Discriminator:
 
 
 def unknown(what: str, keys: tuple[str, ...]) -> BeforeValidator:
-    """Refuses a mapping with none of the keys."""
+    """A validator that refuses a mapping without any of the keys."""
 
     def refuse(value: dict[str, object]) -> object:
-        got = f"the keys {shown(list(value))}" if value else "no keys"
-        raise mistake(got, f"{what} one of the keys {', '.join(keys)}")
+        raise no_known_key(value, what, keys)
 
     return BeforeValidator(refuse)
+
+
+def no_known_key(value: Mapping[str, object], what: str, keys: Iterable[str]) -> PydanticCustomError:
+    """The mistake of a mapping with none of the keys that select its form."""
+    got = f"the keys {shown(list(value))}" if value else "no keys"
+    return mistake(got, f"{what} one of the keys {', '.join(keys)}")
 
 
 Seconds: TypeAlias = Annotated[float, _quantity("time")]

@@ -1,4 +1,4 @@
-"""Requests in a scenario file: one by one, as a Poisson process, or from a log."""
+"""Requests in a scenario file: a list, a Poisson process, or a log."""
 
 from typing import Annotated, Any, TypeAlias
 
@@ -11,40 +11,40 @@ from headway.traces.errors import shown
 
 
 class RequestSection(Section):
-    """A sequence to generate."""
+    """A request for one sequence."""
 
-    prompt: Count = Field(description="tokens of the prompt")
-    output: Count = Field(description="tokens to generate")
-    arrival: Seconds = Field(0.0, description="when it arrives at the source")
+    prompt: Count = Field(description="number of tokens of the prompt")
+    output: Count = Field(description="number of tokens to generate")
+    arrival: Seconds = Field(0.0, description="time at which it arrives at the source")
 
 
 class UniformLength(Section):
-    """A number of tokens between two, all equally likely."""
+    """A uniformly distributed number of tokens."""
 
     uniform: Annotated[list[Count], Field(min_length=2, max_length=2)] = Field(
-        description="the least and the most, both possible"
+        description="minimum and maximum, both included"
     )
 
     @model_validator(mode="after")
     def _rises(self) -> "UniformLength":
         if self.uniform[0] > self.uniform[1]:
-            raise mistake(shown(self.uniform), "the least number of tokens and then the most", "uniform")
+            raise mistake(shown(self.uniform), "the minimum number of tokens, then the maximum", "uniform")
         return self
 
 
 class LogNormalLength(Section):
-    """A number of tokens whose logarithm is normal: most are short, a few are long."""
+    """A log-normally distributed number of tokens: many short sequences and a few long ones."""
 
-    lognormal_mean: float = Field(ge=1, le=MOST_TOKENS, description="mean, before rounding and cutting off")
+    lognormal_mean: float = Field(ge=1, le=MOST_TOKENS, description="mean, before rounding and limiting")
     sigma: float = Field(gt=0, le=3, description="standard deviation of the logarithm")
-    most: Count = Field(MOST_TOKENS, description="longer ones are cut off there")
+    most: Count = Field(MOST_TOKENS, description="maximum; larger numbers become this")
 
 
 class GeometricLength(Section):
-    """A number of tokens after each of which the text ends with the same probability."""
+    """A geometrically distributed number of tokens: a text ends after each token with the same probability."""
 
-    geometric_mean: float = Field(ge=1, le=MOST_TOKENS, description="mean, before cutting off")
-    most: Count = Field(MOST_TOKENS, description="longer ones are cut off there")
+    geometric_mean: float = Field(ge=1, le=MOST_TOKENS, description="mean, before limiting")
+    most: Count = Field(MOST_TOKENS, description="maximum; larger numbers become this")
 
 
 _LENGTH_KEYS = ("uniform", "lognormal_mean", "geometric_mean")
@@ -61,35 +61,34 @@ Length: TypeAlias = Annotated[
 
 
 class PoissonWorkload(Section):
-    """Requests that arrive independently of each other, with seeded times and lengths."""
+    """A Poisson process of requests; times and lengths depend on the seed."""
 
-    poisson: Frequency = Field(description="mean number of arrivals in a time")
-    count: int = Field(ge=1, le=MOST_REQUESTS, description="how many requests")
-    prompt: Length = Field(description="tokens of each prompt")
-    output: Length = Field(description="tokens to generate for each")
+    poisson: Frequency = Field(description="mean arrival rate")
+    count: int = Field(ge=1, le=MOST_REQUESTS, description="number of requests")
+    prompt: Length = Field(description="number of tokens of each prompt")
+    output: Length = Field(description="number of tokens to generate for each request")
 
 
 class FileWorkload(Section):
-    """Requests as a log has them."""
+    """Requests from a log file."""
 
     file: str = Field(min_length=1, description="path, relative to the scenario file")
-    format: str | None = Field(None, description="its format, where it is not recognised from the first line")
+    format: str | None = Field(None, description="format; recognised from the first line by default")
     columns: dict[str, str] | None = Field(
-        None, description="of a log with other names: the columns of `arrival`, `prompt` and `output`"
+        None,
+        description="for a log with other names of columns: the columns of `arrival`, `prompt` and `output`",
     )
-    time_unit: str | None = Field(
-        None, description="of arrivals in such a log; where nobody says it, they are dates"
-    )
-    start: Seconds = Field(0.0, description="leave out what came sooner than this after the first row")
-    limit: int | None = Field(None, ge=1, le=MOST_REQUESTS, description="take so many and no more")
+    time_unit: str | None = Field(None, description="unit of the arrivals in such a log; dates by default")
+    start: Seconds = Field(0.0, description="skip requests that arrived earlier than this after the first")
+    limit: int | None = Field(None, ge=1, le=MOST_REQUESTS, description="maximum number of requests")
     stretch: float = Field(
         1.0,
         gt=0,
         le=1e6,
-        description="make times between arrivals longer by this; logs of large clusters are dense",
+        description="factor of the times between arrivals, for logs of large clusters",
     )
-    most_prompt: Count = Field(MOST_TOKENS, description="longer prompts are cut off there")
-    most_output: Count = Field(MOST_TOKENS, description="longer outputs are cut off there")
+    most_prompt: Count = Field(MOST_TOKENS, description="maximum tokens of a prompt; longer prompts are cut")
+    most_output: Count = Field(MOST_TOKENS, description="maximum tokens of an output; longer outputs are cut")
 
 
 _WORKLOAD_KEYS = ("poisson", "file")

@@ -25,7 +25,7 @@ from worlds import Scripted, Shuffled, blinking, clusters, reals, scenarios, var
 
 from headway import policies
 from headway.policies.contract.strategies import needed_bytes, placements, with_memory
-from headway.policies.contract.views import changed as different
+from headway.policies.contract.views import difference as different
 from headway.simcore import (
     TABLES,
     Decision,

@@ -1,4 +1,4 @@
-"""The input of the auditor: spans, and rows of the tables as they are written."""
+"""The input of the auditor: spans and rows of the tables."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,27 +26,27 @@ class Row:
         return self.values[column]
 
 
-News: TypeAlias = Span | Row
+Record: TypeAlias = Span | Row
 
 
-class Overheard(Recorder):
+class ReportingRecorder(Recorder):
     """A recorder that also passes every row to a function.
 
     Args:
         run: name of the run.
-        hear: called with each row after it was written.
+        report: called with each row after it was written.
     """
 
-    def __init__(self, run: str, hear: Callable[[Row], None]) -> None:
+    def __init__(self, run: str, report: Callable[[Row], None]) -> None:
         super().__init__(run)
-        self._hear = hear
+        self._report = report
 
     def add(self, table: str, *row: object) -> None:
         """See `Recorder.add`."""
         super().add(table, *row)
-        self._hear(Row(table, dict(zip(_COLUMNS[table], row, strict=True))))
+        self._report(Row(table, dict(zip(_COLUMNS[table], row, strict=True))))
 
     def add_many(self, table: str, count: int, *columns: object) -> None:
         """See `Recorder.add_many`."""
         super().add_many(table, count, *columns)
-        self._hear(Row(table, dict(zip(_COLUMNS[table], columns, strict=True))))
+        self._report(Row(table, dict(zip(_COLUMNS[table], columns, strict=True))))

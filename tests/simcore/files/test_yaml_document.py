@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from headway.simcore.files.yaml_document import Document, read_document
 from headway.traces import InputError
 
-SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def read(folder: Path, text: str | bytes) -> Document:

@@ -44,6 +44,17 @@ def test_a_shipped_scenario_goes_by_its_name_and_a_file_by_its_path(tmp_path: Pa
     assert changed.requests[0].output == 2
 
 
+def test_a_shipped_name_is_the_shipped_scenario_even_beside_a_file_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on the command line: `./NAME` is the file."""
+    monkeypatch.chdir(tmp_path)
+    text = shipped_scenario("home-cluster").read_text().replace("seed:", "seed: 99 #")
+    (tmp_path / "home-cluster").write_text(text)
+    assert hw.load("home-cluster").seed != 99
+    assert hw.load("./home-cluster").seed == hw.load(Path("home-cluster")).seed == 99
+
+
 def test_values_make_the_scenario_that_their_file_makes(folder: Path) -> None:
     built = hw.build(VALUES, folder=folder)
     path = folder / "scenario.yaml"
@@ -94,7 +105,7 @@ def test_metrics_and_a_figure_of_a_result(folder: Path) -> None:
     hw.plot(result, folder / "cdf.svg")
     assert (folder / "cdf.svg").read_text().startswith("<?xml")
     assert hw.plot(result).axes
-    with pytest.raises(InputError, match=r"cdf\.pdf"):
+    with pytest.raises(InputError, match=r"cdf\.pdf: got the suffix '\.pdf'; expected one of \.svg, \.png"):
         hw.plot(result, folder / "cdf.pdf")
 
 

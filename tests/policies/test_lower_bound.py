@@ -49,7 +49,7 @@ def small(seen: Observation) -> bool:
 
 
 @given(scenario=scenarios(cluster=clusters(most=3), most_shards=2), interval=st.integers(1, 3))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_with_ample_memory_and_equal_steps_the_bound_is_the_least_delay(
     scenario: Scenario, interval: int
 ) -> None:
@@ -64,7 +64,7 @@ def test_with_ample_memory_and_equal_steps_the_bound_is_the_least_delay(
     share=reals(0.2, 1.0),
     seed=SEEDS,
 )
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_no_placement_that_fits_is_below_the_bound(
     scenario: Scenario, interval: int, share: float, seed: int
 ) -> None:
@@ -96,7 +96,7 @@ def test_no_policy_is_below_the_bound(scenario: Scenario, share: float, seed: in
 
 
 @given(scenario=scenarios(cluster=clusters(most=5)), share=reals(0.2, 1.0), seed=SEEDS)
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_for_one_layer_the_bound_is_not_above_the_optimum_and_equals_it_with_ample_memory(
     scenario: Scenario, share: float, seed: int
 ) -> None:

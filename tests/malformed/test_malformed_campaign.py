@@ -1,4 +1,4 @@
-"""A campaign or study file that somebody has damaged is planned and made, or refused in one message."""
+"""Malformed campaigns and studies: each is planned and made, or refused in one sentence."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from campaigns import CAMPAIGN, LAB, make, planned, write
-from fuzzing import Some, attempt, broken, clean, damaged, examine, yaml_of
+from fuzzing import Some, attempt, broken, clean, command, damaged, examine, refused, yaml_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +54,35 @@ STUDIES: Some[Any] = Some(
         {"base": "lab.yaml", "sweep": "links.cable.bandwidth*0.5,1,2", "replications": 2},
     ]
 )
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "replications: 1000000000000",
+        "replications: 100000\naxes: {product: {a: {path: seed, values: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]}}}",
+        "replications: 2\naxes:\n  product:\n"
+        + "".join(
+            f"    a{i}: {{path: seed, values: [{', '.join(map(str, range(99)))}]}}\n" for i in range(9)
+        ),
+    ],
+)
+def test_a_campaign_of_too_many_runs(asked: str, tmp_path: Path) -> None:
+    write(tmp_path)
+    path = write(tmp_path, f"scenario: lab.yaml\n{asked}\n")
+    message = refused("sweep", "plan", path, "--store", tmp_path / "store")
+    assert "1,000,000" in message or "1000000" in message
+
+
+def test_a_study_of_too_many_worlds_and_a_command_of_too_many_processes(tmp_path: Path) -> None:
+    write(tmp_path)
+    path = tmp_path / "lab.yaml"
+    change = ("--set", "workload.0.output=3")
+    assert "10000" in refused("whatif", path, *change, "--replications", 10**12)
+    for asked in (["whatif", path, *change], ["paper"], ["sweep", "run", "weaker-wifi"]):
+        code, message = command(*asked, "--workers", 10**9)
+        assert code == 2
+        assert "--workers" in message
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +151,7 @@ def fuzz_study(folder: Path) -> Any:
     return check
 
 
-FUZZ = {fuzz_campaign: 50, fuzz_its_scenario: 25, fuzz_study: 100}
+FUZZ = {fuzz_campaign: 30, fuzz_its_scenario: 15, fuzz_study: 60}
 """Every kind of file, with the examples of a quick run."""
 
 
@@ -133,12 +162,7 @@ def test_undamaged_files_are_used(folder: Path) -> None:
         prepare(read_study(read_document(folder / "study.yaml")))
 
 
+@pytest.mark.parametrize("times", [1, pytest.param(50, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
-def test_a_damaged_file_is_used_or_refused_in_one_message(fuzz: Any, folder: Path) -> None:
-    examine(fuzz(folder), FUZZ[fuzz])
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("fuzz", FUZZ, ids=lambda fuzz: fuzz.__name__)
-def test_thousands_of_damaged_files(fuzz: Any, folder: Path) -> None:
-    examine(fuzz(folder), 50 * FUZZ[fuzz], at_random=True)
+def test_a_damaged_file_is_used_or_refused_in_one_message(fuzz: Any, times: int, folder: Path) -> None:
+    examine(fuzz(folder), times * FUZZ[fuzz], at_random=times > 1)

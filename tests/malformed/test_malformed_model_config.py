@@ -1,0 +1,255 @@
+"""Malformed model configs of Hugging Face: each is refused with one sentence that names the file and the key.
+
+A config that Hypothesis damages is a model or is refused, and a scenario with such a model can be run.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fuzzing import Some, attempt, broken, damaged, examine, try_out, yaml_of
+from hypothesis import given
+from test_model import (
+    GEMMA_2_2B,
+    GEMMA_2B,
+    GPT2,
+    LLAMA_2_7B,
+    LLAMA_3_8B,
+    MISTRAL_7B,
+    OPT_1_3B,
+    PHI_3_MINI,
+    QWEN_2_5_7B,
+    QWEN_3_8B,
+    Config,
+    without,
+)
+
+from headway.simcore import load_scenario
+from headway.simcore.files.importers.huggingface import from_config
+from headway.traces import InputError
+
+_SHARED_KEYS = ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size", "vocab_size")
+REQUIRED: list[tuple[Config, tuple[str, ...]]] = [
+    (LLAMA_3_8B, _SHARED_KEYS),
+    (MISTRAL_7B, (*_SHARED_KEYS, "num_key_value_heads")),
+    (QWEN_2_5_7B, (*_SHARED_KEYS, "num_key_value_heads")),
+    (QWEN_3_8B, (*_SHARED_KEYS, "num_key_value_heads", "head_dim")),
+    (GEMMA_2B, (*_SHARED_KEYS, "num_key_value_heads", "head_dim")),
+    (GEMMA_2_2B, (*_SHARED_KEYS, "num_key_value_heads", "head_dim")),
+    (PHI_3_MINI, _SHARED_KEYS),
+    (GPT2, ("n_layer", "n_embd", "n_head", "n_positions", "vocab_size")),
+    (
+        OPT_1_3B,
+        (
+            "num_hidden_layers",
+            "hidden_size",
+            "num_attention_heads",
+            "ffn_dim",
+            "max_position_embeddings",
+            "vocab_size",
+        ),
+    ),
+]
+EACH_REQUIRED = [
+    pytest.param(config, key, id=f"{config['model_type']}-{key}") for config, keys in REQUIRED for key in keys
+]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[str | bytes], Path]:
+    """Writes text as a config file and tells where."""
+
+    def write(content: str | bytes) -> Path:
+        path = tmp_path / "config.json"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def refused(source: Path | Config) -> InputError:
+    with pytest.raises(InputError) as caught:
+        from_config(source)
+    return caught.value
+
+
+@pytest.mark.parametrize(("config", "key"), EACH_REQUIRED)
+def test_a_missing_or_null_key_is_named_with_the_file(
+    config: Config, key: str, written: Callable[[str], Path]
+) -> None:
+    for wrong in (without(config, key), config | {key: None}):
+        path = written(json.dumps(wrong))
+        error = refused(path)
+        assert error.where == str(path)
+        assert error.got == f"no {key}"
+
+
+@pytest.mark.parametrize("value", ["4096", True, 4096.0, -1, 0, [4096], {"a": 1}, 2**31, 10**30])
+@pytest.mark.parametrize(("config", "key"), EACH_REQUIRED)
+def test_a_value_of_the_wrong_kind_is_refused_with_its_key(config: Config, key: str, value: object) -> None:
+    error = refused(config | {key: value})
+    assert error.where == f"config: {key}"
+    assert error.got in (repr(value), f"a value of type {type(value).__name__}")
+
+
+def test_a_number_too_long_to_print_is_refused() -> None:
+    assert refused(GPT2 | {"n_embd": 10**6000}).where == "config: n_embd"
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "value"),
+    [
+        (LLAMA_3_8B, "num_key_value_heads", 5),
+        (GPT2, "n_head", 7),
+        (LLAMA_3_8B, "attention_bias", "no"),
+        (LLAMA_3_8B, "tie_word_embeddings", 0),
+        (LLAMA_3_8B, "torch_dtype", "float8_e4m3fn"),
+        (LLAMA_3_8B, "dtype", 16),
+        (GPT2, "add_cross_attention", True),
+        (OPT_1_3B, "do_layer_norm_before", False),
+        (OPT_1_3B, "word_embed_proj_dim", 512),
+    ],
+)
+def test_a_value_that_the_family_cannot_have_is_refused_with_its_key(
+    config: Config, key: str, value: object
+) -> None:
+    error = refused(config | {key: value})
+    assert error.where == f"config: {key}"
+    assert str(value).lower() in error.got.lower()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        MISTRAL_7B | {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2},
+        QWEN_3_8B | {"model_type": "qwen3_moe", "num_experts": 128},
+        QWEN_3_8B | {"model_type": "qwen3_moe"},
+        LLAMA_3_8B | {"model_type": "deepseek_v3", "n_routed_experts": 256},
+    ],
+)
+def test_a_mixture_of_experts_is_refused_as_such(config: Config) -> None:
+    error = refused(config)
+    assert "mixture of experts" in error.got
+    assert error.expected == "dense decoders only"
+
+
+def test_a_quantised_model_is_sent_to_the_unquantised_config() -> None:
+    error = refused(LLAMA_2_7B | {"quantization_config": {"bits": 4, "quant_method": "gptq"}})
+    assert error.where == "config: quantization_config"
+    assert "bytes_per_weight" in error.expected
+
+
+def test_gemma_3_is_refused_for_its_windows() -> None:
+    assert "window" in refused(GEMMA_2_2B | {"model_type": "gemma3_text", "sliding_window": 512}).expected
+
+
+def test_the_message_for_an_unknown_family_lists_all_families_and_the_closest() -> None:
+    error = refused(LLAMA_2_7B | {"model_type": "lama"})
+    assert "gpt2" in error.expected
+    assert "did you mean llama?" in error.expected
+
+
+@pytest.mark.parametrize("config", [without(LLAMA_2_7B, "model_type"), LLAMA_2_7B | {"model_type": 7}, {}])
+def test_the_message_for_a_config_without_a_family_lists_all_families(config: Config) -> None:
+    assert "llama" in refused(config).expected
+
+
+@pytest.mark.parametrize("name", ["absent.json", ".", "\0"])
+def test_a_path_that_is_no_readable_file_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    assert refused(path).where == str(path)
+
+
+def test_invalid_json_is_refused_with_its_line(written: Callable[[str], Path]) -> None:
+    path = written('{\n  "model_type": "gpt2",\n  "n_layer": ,\n}')
+    assert refused(path).where == f"{path}, line 3"
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "invalid JSON"),
+        (b"[1, 2]", "[1, 2]"),
+        (b"null", "None"),
+        (b'"llama"', "'llama'"),
+        (b'{"model_type": "gpt2", "n_layer": 1, "n_layer": 2}', "'n_layer' more than once"),
+        (b'{"model_type": "gpt2", "inner": {"a": 1, "a": 1}}', "'a' more than once"),
+        (b'{"n_layer": 1' + b"0" * 5000 + b"}", "an unusable number"),
+        (b'{"a": "\xff"}', "not UTF-8"),
+        (b"[" * 400_000, "nested too deeply"),
+        (b'{"a":' * 150_000, "nested too deeply"),
+        (b" " * 1_000_001, "a file above 1 MB"),
+    ],
+)
+def test_a_file_that_is_no_plain_config_is_refused(
+    written: Callable[[bytes], Path], content: bytes, found: str
+) -> None:
+    path = written(content)
+    error = refused(path)
+    assert error.where.startswith(str(path))
+    assert found in error.got
+
+
+def test_a_megabyte_of_distinct_keys_before_a_duplicate_is_read_in_linear_time(
+    written: Callable[[str], Path],
+) -> None:
+    """A quadratic search would take minutes here, far beyond any patience of a test run."""
+    keys = ",".join(f'"{i:x}":1' for i in range(90_000))
+    assert "'a' more than once" in refused(written("{" + keys + ',"a":1}')).got
+
+
+CONFIG = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "vocab_size": 10,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "intermediate_size": 99,
+    "tie_word_embeddings": False,
+    "torch_dtype": "float16",
+    "attention_bias": False,
+    "mlp_bias": False,
+}
+OPT = {
+    "model_type": "opt",
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "vocab_size": 10,
+    "ffn_dim": 99,
+    "word_embed_proj_dim": 64,
+    "max_position_embeddings": 20,
+    "do_layer_norm_before": True,
+}
+
+WORLD = {
+    "model": {"config": "config.json"},
+    "devices": {name: {"memory": "1 GB", "compute": "1 GFLOP/s"} for name in ("left", "right")},
+    "links": {"cable": {"connect": "all", "bandwidth": "1 Mbit/s"}},
+    "workload": [{"prompt": 2, "output": 2}],
+    "policies": ["greedy"],
+}
+
+
+@pytest.mark.parametrize("times", [1, pytest.param(50, marks=pytest.mark.thorough)])
+def test_a_damaged_config_is_a_model_or_is_refused(times: int, tmp_path: Path) -> None:
+    path, world = tmp_path / "config.json", tmp_path / "lab.yaml"
+    world.write_text(yaml_of(WORLD))
+    configs = [CONFIG, OPT, *(config for config, _ in REQUIRED)]
+
+    @given(
+        data=damaged(Some(configs)).map(json.dumps).map(str.encode)
+        | broken(Some(json.dumps(config).encode() for config in configs))
+    )
+    def check(data: bytes) -> None:
+        path.write_bytes(data)
+        model = attempt(lambda: from_config(path), str(path))
+        if model is not None:
+            assert model.parameters > 0
+            assert model.weight_bytes < float("inf")
+            try_out(attempt(lambda: load_scenario(world), str(tmp_path)))
+
+    examine(check, 100 * times, at_random=times > 1)
