@@ -16,7 +16,7 @@ from headway.simcore.observe import Observation
 from headway.simcore.steps.graph import StepGraph
 from headway.simcore.steps.makespan import makespan, shared_makespan
 from headway.simcore.world.cost import StepCost
-from headway.simcore.world.crossings import MoveQueue
+from headway.simcore.world.crossings import at_the_same_time
 from headway.simcore.world.crossings import makespan as makespan_of_moves
 from headway.simcore.world.device_time import TaskTimes
 from headway.simcore.world.memory import TOLERANCE_BYTES, disk_seconds, swapped_share
@@ -68,7 +68,7 @@ def shared_delay(seen: Observation, devices: IntArray) -> float:
 def migration_delay(seen: Observation, devices: IntArray) -> float:
     """Predicted D_mig [s]: the moves from the placement in force to `devices`; 0 for a first placement.
 
-    Moves over routes that share nothing take place at the same time (`MoveQueue`), unless moves are `serial`.
+    Moves over routes that share nothing take place at the same time (`at_the_same_time`), unless moves are `serial`.
     """
     if seen.placement is None:
         return 0.0
@@ -81,9 +81,8 @@ def migration_delay(seen: Observation, devices: IntArray) -> float:
     if not np.isfinite(seconds).all():
         return np.inf
     disks = new if seen.load_seconds.any() else None
-    return makespan_of_moves(
-        MoveQueue(seen.crossings, seen.origin[moved] * seen.devices + new, disks), seconds
-    )
+    order = at_the_same_time(seen.crossings, seen.origin[moved] * seen.devices + new, disks)
+    return makespan_of_moves(order, seconds)
 
 
 def move_seconds(seen: Observation) -> FloatArray:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import simpy
 
 from headway.simcore.errors import RunEndedError
-from headway.simcore.world.crossings import MoveQueue
+from headway.simcore.world.crossings import Order
 from headway.simcore.world.device import Device
 from headway.traces import Trace
 
@@ -60,27 +60,29 @@ def reached(env: simpy.Environment, time_s: float) -> simpy.Timeout:
     return env.timeout(delay_s if env.now + delay_s >= time_s else math.nextafter(delay_s, math.inf))
 
 
-def queued(env: simpy.Environment, queue: MoveQueue, works: Sequence[Process]) -> Process:
-    """Run processes, each from the moment at which the queue starts its message. Closing it cancels them all.
+def ordered(env: simpy.Environment, order: Order, works: Sequence[Process]) -> Process:
+    """Run processes, each when those before it in its order have finished. Closing it cancels them all.
 
     Raises:
         RunEndedError: one of them can never finish.
     """
-    running: dict[simpy.Process, int] = {}
+    started: dict[int, simpy.Process] = {}
     try:
-        while True:
-            for number in queue.start():
-                process = env.process(works[number])
-                process.defused = True  # its failure is raised here
-                running[process] = number
-            if not running:
-                return
-            yield env.any_of(running)
-            for process in [one for one in running if one.triggered]:
-                queue.end(running.pop(process))
+        for number, earlier in order:
+            waits_for = [started[one] for one in earlier]
+            started[number] = env.process(_after(env, waits_for, works[number]))
+            started[number].defused = True  # its failure is raised here
+        yield env.all_of(list(started.values()))
     finally:
         for work in works:
             work.close()
+
+
+def _after(env: simpy.Environment, earlier: Sequence[simpy.Process], work: Process) -> Process:
+    for one in earlier:
+        if not one.processed:
+            yield one
+    yield from work
 
 
 def unless_failing(

@@ -1,9 +1,8 @@
 """Which shared resources each route crosses, and at which rates."""
 
-from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
+from typing import TypeAlias
 
 import numpy as np
 
@@ -41,60 +40,45 @@ class Crossings:
 NO_CROSSINGS = Crossings(*2 * (immutable(np.empty(0, dtype=np.int64)),), immutable(np.empty(0)))
 
 
-class MoveQueue:
-    """Messages that wait for their routes: those that share no resource travel at the same time.
+Order: TypeAlias = list[tuple[int, tuple[int, ...]]]
+"""Messages by number in the order in which they start, each with the earlier messages for which it waits."""
 
-    Messages of one route travel in order; of several routes that are free, the one of the earliest message goes first.
+
+def at_the_same_time(crossings: Crossings, routes: IntArray, disks: IntArray | None = None) -> Order:
+    """The order of messages of which those that share no resource travel at the same time.
+
+    A message waits for the last earlier message on each resource of its route. Messages on routes with few resources
+    come first, because they keep few others waiting; otherwise the order is that of their numbers.
 
     Args:
-        crossings: of the network; None: all messages travel one after another.
+        crossings: of the network.
         routes: the route of each message, as in `Crossings.route`, shape (n,).
         disks: the device whose disk each message uses, shape (n,); None: no disks are used.
     """
-
-    def __init__(self, crossings: Crossings | None, routes: IntArray, disks: IntArray | None = None) -> None:
-        keys = list(zip(routes.tolist(), routes.tolist() if disks is None else disks.tolist(), strict=True))
-        self._key = [_EVERYWHERE] * len(keys) if crossings is None else keys
-        self._waiting: dict[tuple[int, int], deque[int]] = {}
-        for number, key in enumerate(self._key):
-            self._waiting.setdefault(key, deque()).append(number)
-        self._resources = (
-            {
-                # A message of a device to itself crosses nothing, but there is only one such message at a time.
-                (route, disk): {*crossings.resources_of(route).tolist(), ("route", route)}
-                | ({("disk", disk)} if disks is not None else set())
-                for route, disk in self._waiting
-            }
-            if crossings is not None
-            else {_EVERYWHERE: {0}}
-        )
-        self._busy: set[Hashable] = set()
-
-    def start(self) -> list[int]:
-        """The messages that start now, by number."""
-        started = []
-        for key, numbers in self._waiting.items():
-            if numbers and self._busy.isdisjoint(self._resources[key]):
-                self._busy |= self._resources[key]
-                started.append(numbers.popleft())
-        return started
-
-    def end(self, number: int) -> None:
-        """A message has arrived: free its route."""
-        self._busy -= self._resources[self._key[number]]
+    needs: dict[int, list[Hashable]] = {
+        # A device sends itself one message at a time, although that crosses nothing.
+        route: [*crossings.resources_of(route).tolist(), ("route", route)]
+        for route in np.unique(routes).tolist()
+    }
+    disk_of = [None] * len(routes) if disks is None else disks.tolist()
+    messages = sorted(enumerate(routes.tolist()), key=lambda message: (len(needs[message[1]]), message[0]))
+    last: dict[Hashable, int] = {}
+    order: Order = []
+    for number, route in messages:
+        resources = [*needs[route], ("disk", disk_of[number])] if disks is not None else needs[route]
+        order.append((number, tuple({last[resource]: None for resource in resources if resource in last})))
+        last.update(dict.fromkeys(resources, number))
+    return order
 
 
-_EVERYWHERE = (-1, -1)
+def one_after_another(count: int) -> Order:
+    """The order of messages of which each waits for the one before it."""
+    return [(number, (number - 1,) if number else ()) for number in range(count)]
 
 
-def makespan(queue: MoveQueue, seconds: FloatArray) -> float:
+def makespan(order: Order, seconds: FloatArray) -> float:
     """Time until all messages have arrived [s], each of which takes `seconds`, shape (n,)."""
-    now = 0.0
-    ends = [(float(seconds[number]), number) for number in queue.start()]
-    heapify(ends)
-    while ends:
-        now, number = heappop(ends)
-        queue.end(number)
-        for other in queue.start():
-            heappush(ends, (now + float(seconds[other]), other))
-    return now
+    duration, end_s = seconds.tolist(), [0.0] * len(seconds)
+    for number, earlier in order:
+        end_s[number] = max((end_s[one] for one in earlier), default=0.0) + duration[number]
+    return max(end_s, default=0.0)

@@ -1,7 +1,7 @@
 """Migration: moves blocks from device to device.
 
 Moves over routes that share no resource take place at the same time, unless the scenario says that all moves are serial
-(`MoveQueue`). A move ends when the bytes of the block have arrived and, if weights are on
+(`at_the_same_time`). A move ends when the bytes of the block have arrived and, if weights are on
 disk, the new device has loaded them; sending and loading run in parallel.
 """
 
@@ -13,14 +13,14 @@ import numpy as np
 from headway.simcore import predict
 from headway.simcore.arrays import FloatArray, IntArray
 from headway.simcore.engine.network.network import sent
-from headway.simcore.engine.outages import Process, queued, unless_failing
+from headway.simcore.engine.outages import Process, ordered, unless_failing
 from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.instrument import Message, Move
 from headway.simcore.observe import Observation
 from headway.simcore.scenario import Scenario
 from headway.simcore.world.batch import Batch, SequenceStep
 from headway.simcore.world.blocks import Kind
-from headway.simcore.world.crossings import MoveQueue
+from headway.simcore.world.crossings import at_the_same_time
 
 
 @dataclass
@@ -196,10 +196,15 @@ class Mover:
 
     def _each(self, moves: list[_Move], work: Callable[[_Move], Process]) -> Process:
         """Do the same for each of several moves, at the same time where their routes share nothing."""
+        works = [work(move) for move in moves]
+        if self._crossings is None:
+            for one in works:
+                yield from one
+            return
         new = np.array([move.new for move in moves], dtype=np.int64)
         routes = np.array([move.old for move in moves], dtype=np.int64) * len(self._names) + new
-        queue = MoveQueue(self._crossings, routes, new if self._load_s.any() else None)
-        yield from queued(self._env, queue, [work(move) for move in moves])
+        order = at_the_same_time(self._crossings, routes, new if self._load_s.any() else None)
+        yield from ordered(self._env, order, works)
 
     def _copy(self, first: SequenceStep, move: _Move) -> Process:
         """Send the bytes of a block, and load its weights if they are on disk."""
