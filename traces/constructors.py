@@ -15,7 +15,7 @@ def constant(value: float) -> Trace:
 
 
 def steps(values: npt.ArrayLike, *, step_s: float, end: EndRule = "hold") -> Trace:
-    """Given values, each for the same time.
+    """A trace of the given values, each of which lasts for the same time.
 
     Args:
         values: shape (n,), n >= 1, finite and not negative.

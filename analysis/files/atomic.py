@@ -104,7 +104,7 @@ def check_unused(target: Path, in_use: bool) -> None:
 
 
 def _in_use(path: Path) -> bool:
-    """Whether there is anything other than an empty folder."""
+    """Whether a path is anything other than an empty folder."""
     return os.path.lexists(path) and not (path.is_dir() and not os.listdir(path))
 
 

@@ -322,7 +322,7 @@ def test_decisions_that_took_real_time_cannot_be_repeated(tmp_path: Path) -> Non
     lab(tmp_path)
     path = tmp_path / "there" / "lab.yaml"
     path.write_text(path.read_text() + "controller: {decision_time: measured}\n")
-    assert headway(tmp_path, "run", path, "--out", "out").exit_code == 0
+    assert headway(tmp_path, "run", path, "--out", "out", "--force").exit_code == 0
     done = headway(tmp_path, "explain", "out")
     assert done.exit_code == 2
     assert "decision_time: measured, which cannot be repeated" in done.stderr

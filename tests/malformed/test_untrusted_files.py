@@ -82,11 +82,11 @@ class TestNames:
     ) -> None:
         path = written(tmp_path / "lab.yaml", GOOD)
         mine = written(tmp_path / "mine", "mine")
-        assert command("run", path, "--policy", "single", "--out", tmp_path / "out", "--force") == (0, "")
+        assert command("run", path, "--policy", "single", "--out", tmp_path / "out") == (0, "")
         for name in ("runs.parquet", "scenario.yaml", "latency_cdf.svg"):
             (tmp_path / "out" / name).unlink()
             (tmp_path / "out" / name).symlink_to(mine)
-        assert command("run", path, "--policy", "single", "--out", tmp_path / "out") == (0, "")
+        assert command("run", path, "--policy", "single", "--out", tmp_path / "out", "--force") == (0, "")
         assert mine.read_text() == "mine"
         assert not any(p.is_symlink() for p in (tmp_path / "out").iterdir())
 

@@ -344,7 +344,7 @@ policies: [round-robin]
     assert done.exit_code == 0
     if command == "explain":
         assert "airtime of medium" in done.output
-        assert "stood still" in done.output
+        assert "rate 0 for" in done.output
 
 
 # Files and objects
