@@ -17,7 +17,7 @@ Ours:
   and solves again; with zero allowed, solving again would change nothing.
 - Transfers do not count, as in the source. Every plan of k rounds has a plan of one round with the same shares and
   fewer transfers. So without prefetching one round is the best choice and the default; `rounds` sets another number.
-- The head device is the source, and its layers count as 1 % faster (the default `master-priority` of prima.cpp). If the
+- The head device is the source, and its layers count as 1 % faster, as a port documents for prima.cpp. If the
   source has no room for its part, the device with the most memory takes its place. The others follow by memory.
 - The parts of a model of one layer count as equal; one device that holds all of it needs no such estimate.
 - The plan is kept until it no longer fits or a device of it goes down.
@@ -131,7 +131,7 @@ def window_sizes(seconds: FloatArray, most: IntArray, layers: int) -> IntArray |
     cost = np.where(np.isfinite(seconds), finite / (finite.max() or 1.0), 10.0 * layers)
     result = milp(
         cost,
-        integrality=np.ones(len(cost)),
+        integrality=np.ones(len(cost), dtype=np.int64),
         bounds=Bounds(np.arange(len(cost)) == 0, np.maximum(most, 0)),
         constraints=LinearConstraint(np.ones((1, len(cost))), layers, layers),
         options={"mip_rel_gap": 0.0, "presolve": False},

@@ -9,8 +9,8 @@ least time over the servers. From time to time a server checks the balance: it s
 take their best ranges again until none moves. If the throughput of the weakest block now, divided by that after the
 simulation, is below `balance_quality` (0.75 by default), the server moves.
 
-Known from summaries of the papers only: they state the same test as a least gain in throughput, 20 %. A quality below
-0.75 is a gain of more than 33 %, so with the default of the source the 20 % are always exceeded.
+The full text of the papers was not available. They are quoted with a least gain in throughput of 20 % as the test. A
+quality below 0.75 is a gain of more than 33 %, so the default of the source is the stricter test, and is used here.
 
 Petals has several copies of blocks, and Headway has one. So the ranges of the servers are the result of joining and
 balancing; the placement is the path of the client over them, and copies that it does not use hold no memory.
@@ -144,7 +144,10 @@ class _Swarm:
     def _rates(self, servers: IntArray, length: IntArray) -> FloatArray:
         """Horizons per second of servers with ranges of these lengths, shape of `servers`."""
         seconds = self._seconds.mean(axis=0)[servers] * (length + 1) / 2
-        return 1.0 / np.clip(np.maximum(seconds, self._network_s[servers]), 1.0 / _FOREVER_S, _FOREVER_S)
+        rates: FloatArray = 1.0 / np.maximum(seconds, self._network_s[servers]).clip(
+            1.0 / _FOREVER_S, _FOREVER_S
+        )
+        return rates
 
     def _path(self, servers: IntArray, starts: IntArray, length: IntArray, client: int) -> IntArray | None:
         """The server of each layer on the path of least time from the client and back; None if a layer has none."""

@@ -3,9 +3,10 @@
 Known from mesh-llm (github.com/Mesh-LLM/mesh-llm): the layers form one run per stage; devices may be left out; a stage
 costs the time to read its weights and cache, or to compute, and the transfer of its output. The design of its
 performance-aware planner (pull request 1454) enumerates subsets of devices, orders them by the links between them, and
-cuts the layers by a dynamic programme. The sum of all stages is the time of a prefill and, with one sequence, of a
-token; the longest stage limits a full pipeline. In the source, released versions divide layers by memory and choose the
-number of stages by the latency of links. When exactly the new planner replaces a plan in force could not be found out.
+cuts the layers by a dynamic programme. It prices a prefill by the sum of all stages, and a token in a full pipeline by
+the longest stage; with one sequence, a token takes the sum as well. In the source, released versions divide layers by
+memory and choose the number of stages by the latency of links. The exact rule by which the new planner replaces a plan
+in force was not available.
 
 Ours:
 

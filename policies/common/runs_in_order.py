@@ -1,5 +1,7 @@
 """Runs of consecutive units on devices in a given order."""
 
+import math
+
 import numpy as np
 
 from headway.policies.common.layer_units import spread, units
@@ -71,8 +73,8 @@ def proportional_runs(seen: Observation, weight: FloatArray) -> IntArray | None:
 
 def finite(weight: FloatArray) -> FloatArray:
     """Weights, shape (N,), of which some may be infinite or all 0, as finite weights of which the largest is 1."""
-    largest = weight.max()
-    if np.isinf(largest) or largest == 0.0:
-        return (weight == largest).astype(np.float64)
-    scaled: FloatArray = weight / largest
-    return scaled
+    largest = float(weight.max())
+    scaled: FloatArray = np.array(weight == largest, dtype=np.float64)
+    if math.isinf(largest) or largest == 0.0:
+        return scaled
+    return weight / largest
