@@ -4,36 +4,48 @@ A policy is any object with a `name` and a method `decide` from an `Observation`
 how to write one in twenty lines.
 """
 
+from headway.policies.bandwidth_proportional import BandwidthProportional
 from headway.policies.dynamic_layer import DynamicLayer
 from headway.policies.edgeshard import EdgeShard
 from headway.policies.galaxy import Galaxy
 from headway.policies.greedy import Greedy
+from headway.policies.halda import Halda
 from headway.policies.look_ahead import LookAhead
 from headway.policies.optimal.exact import Exact
 from headway.policies.optimal.exact_milp import ExactMilp
 from headway.policies.optimal.lower_bound import lower_bound
+from headway.policies.parallax import Parallax
+from headway.policies.petals import Petals
 from headway.policies.pinned import Pinned
+from headway.policies.ram_proportional import RamProportional
 from headway.policies.random_placement import Random
 from headway.policies.registry import chosen, create, declared, described, found, names, summary, trouble
 from headway.policies.resource_aware import ResourceAware
 from headway.policies.round_robin import RoundRobin
 from headway.policies.single import Single
 from headway.policies.static import Static
+from headway.policies.sum_of_stages import SumOfStages
 
 __all__ = [
+    "BandwidthProportional",
     "DynamicLayer",
     "EdgeShard",
     "Exact",
     "ExactMilp",
     "Galaxy",
     "Greedy",
+    "Halda",
     "LookAhead",
+    "Parallax",
+    "Petals",
     "Pinned",
+    "RamProportional",
     "Random",
     "ResourceAware",
     "RoundRobin",
     "Single",
     "Static",
+    "SumOfStages",
     "chosen",
     "create",
     "declared",

@@ -27,7 +27,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.policies.common.layer_units import units
+from headway.policies.common.layer_units import spread, units
 from headway.policies.common.packing import packed
 from headway.policies.common.reachability import usable
 from headway.simcore import Decision, FloatArray, Infeasible, IntArray, Keep, Observation, Placement, predict
@@ -68,9 +68,7 @@ class DynamicLayer:
         plan = _plan_in_force(seen, parts)
         target = self._filled(seen, sizes) if plan is None else self._moved(seen, sizes, plan)
         if target is not None:
-            devices = np.empty(len(seen.blocks), dtype=np.int64)
-            for rows, device in zip(parts, target, strict=True):
-                devices[rows] = device
+            devices = spread(seen.blocks, target)
             if predict.fits(seen, devices):
                 return Keep() if plan is not None and np.array_equal(target, plan) else Placement(devices)
         if seen.overflow == "swap" and predict.can_stay(seen):

@@ -11,19 +11,25 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from headway.policies.bandwidth_proportional import BandwidthProportional
 from headway.policies.dynamic_layer import DynamicLayer
 from headway.policies.edgeshard import EdgeShard
 from headway.policies.galaxy import Galaxy
 from headway.policies.greedy import Greedy
+from headway.policies.halda import Halda
 from headway.policies.look_ahead import LookAhead
 from headway.policies.optimal.exact import Exact
 from headway.policies.optimal.exact_milp import ExactMilp
+from headway.policies.parallax import Parallax
+from headway.policies.petals import Petals
 from headway.policies.pinned import Pinned
+from headway.policies.ram_proportional import RamProportional
 from headway.policies.random_placement import Random
 from headway.policies.resource_aware import ResourceAware
 from headway.policies.round_robin import RoundRobin
 from headway.policies.single import Single
 from headway.policies.static import Static
+from headway.policies.sum_of_stages import SumOfStages
 from headway.simcore import Policy, PolicyChoice
 from headway.traces import InputError
 from headway.traces.errors import one_of, shown, told
@@ -33,6 +39,7 @@ _POLICIES: Mapping[str, Callable[..., Policy]] = {
     for policy in (
         *(ResourceAware, LookAhead, Greedy, RoundRobin, Static, Pinned, Single, Random),
         *(EdgeShard, Galaxy, DynamicLayer),
+        *(RamProportional, BandwidthProportional, SumOfStages, Halda, Parallax, Petals),
         *(Exact, ExactMilp),
     )
 }

@@ -54,9 +54,12 @@ class ResourceAware(ScoreSearch):
         targets = [predict.reachable(seen, one) for one in self._targets(seen)]
         if not targets:
             return Infeasible(NOTHING_FOUND)
-        least_s, best = min((predict.objective(seen, one), i) for i, one in enumerate(targets))
+        least_s, best = min(
+            (predict.shared_delay(seen, one) + predict.migration_delay(seen, one), i)
+            for i, one in enumerate(targets)
+        )
         staying = seen.placement if predict.can_stay(seen) else None
-        if staying is not None and predict.horizon_delay(seen, staying) <= least_s:
+        if staying is not None and predict.shared_delay(seen, staying) <= least_s:
             return Keep()
         return Placement(targets[best])
 

@@ -14,43 +14,43 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from headway.policies.common.layer_units import units
+from headway.policies.common.layer_units import spread, units
 from headway.policies.common.transfer_times import output_bytes
 from headway.simcore import FloatArray, IntArray, Observation, StepCost, predict
 
 Objective: TypeAlias = Literal["latency", "throughput"]
+_Cost: TypeAlias = Objective | Literal["longest"]
 
 MOST_STATES = 2048
 
 
 def layer_runs(
-    seen: Observation, objective: Objective = "latency", most_states: int = MOST_STATES
+    seen: Observation,
+    objective: _Cost = "latency",
+    most_states: int = MOST_STATES,
+    *,
+    first_on_source: bool = True,
 ) -> IntArray | None:
     """The best placement in which each device holds at most one run of consecutive units.
 
-    The first unit is on the source as long as such a plan takes a finite time.
-
     Args:
         seen: the observation; moves are not counted.
-        objective: `latency` of one token, or `throughput` of a pipeline, which its slowest stage or transfer limits.
+        objective: `latency` of one token; `throughput` of a pipeline, which its slowest stage or transfer limits; or
+            the `longest` stage, which is computing and sending on together.
         most_states: states kept per unit.
+        first_on_source: keep the first unit on the source as long as such a plan takes a finite time.
 
     Returns:
         The device of each block, shape (B,); None if no plan fits.
     """
     parts = units(seen.blocks)
     chain = _chain(seen, parts)
-    cost, plan = _search(chain, objective, most_states, chain.source)
+    cost, plan = _search(chain, objective, most_states, chain.source) if first_on_source else (np.inf, None)
     if np.isinf(cost):
         elsewhere, other = _search(chain, objective, most_states, None)
         if plan is None or elsewhere < cost:
             plan = other
-    if plan is None:
-        return None
-    devices = np.empty(len(seen.blocks), dtype=np.int64)
-    for rows, device in zip(parts, plan, strict=True):
-        devices[rows] = device
-    return devices
+    return None if plan is None else spread(seen.blocks, plan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,9 +165,7 @@ class _States:
         )  # fmt: skip
 
 
-def _search(
-    chain: _Chain, objective: Objective, most: int, first: int | None
-) -> tuple[float, IntArray | None]:
+def _search(chain: _Chain, objective: _Cost, most: int, first: int | None) -> tuple[float, IntArray | None]:
     """The lowest cost found and the device of each unit; the first unit on device `first`, if one is given."""
     history: list[tuple[IntArray, IntArray]] = []
     states = _begin(chain, objective, first)
@@ -194,7 +192,7 @@ def _search(
     return best, plan
 
 
-def _begin(chain: _Chain, objective: Objective, first: int | None) -> _States:
+def _begin(chain: _Chain, objective: _Cost, first: int | None) -> _States:
     """The first unit on every device that may have it and has the room."""
     device = np.flatnonzero(chain.bytes_held[0] <= chain.memory)
     if first is not None:
@@ -205,7 +203,7 @@ def _begin(chain: _Chain, objective: Objective, first: int | None) -> _States:
     return _States(finished, stage, np.full(len(device), chain.bytes_held[0]), none, device, none, none)
 
 
-def _extend(chain: _Chain, objective: Objective, old: _States, used: NDArray[np.bool_], unit: int) -> _States:
+def _extend(chain: _Chain, objective: _Cost, old: _States, used: NDArray[np.bool_], unit: int) -> _States:
     """Every state with the next unit on the same device, or on one that has none yet, where there is room."""
     size, seconds = chain.bytes_held[unit], chain.seconds[unit]
     stay = np.flatnonzero(old.held + size <= chain.memory[old.device])
@@ -232,19 +230,22 @@ def _extend(chain: _Chain, objective: Objective, old: _States, used: NDArray[np.
 
 
 def _joined(
-    objective: Objective, finished: FloatArray, stage: FloatArray, message: FloatArray, seconds: FloatArray
+    objective: _Cost, finished: FloatArray, stage: FloatArray, message: FloatArray, seconds: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """`finished` and `stage` after a message to a new device and the first unit there."""
     if objective == "latency":
         return finished + message + seconds, np.zeros(len(seconds))
-    return np.maximum(np.maximum(finished, stage), message), seconds
+    slowest = stage + message if objective == "longest" else np.maximum(stage, message)
+    return np.maximum(finished, slowest), seconds
 
 
-def _close(chain: _Chain, objective: Objective, states: _States) -> FloatArray:
+def _close(chain: _Chain, objective: _Cost, states: _States) -> FloatArray:
     """The cost of complete plans, with the way back to the source, shape (n,)."""
     back = chain.moving(len(chain.seconds))[states.device, chain.source]
-    cost: FloatArray = states.finished + back if objective == "latency" else np.maximum(states.cost, back)
-    return cost
+    if objective == "latency":
+        cost: FloatArray = states.finished + back
+        return cost
+    return _joined(objective, states.finished, states.stage, back, back)[0]
 
 
 def _ranks(sets: NDArray[np.bool_]) -> IntArray:
@@ -278,7 +279,7 @@ def _undominated(states: _States, count: int) -> IntArray:
 
 
 def _promising(
-    chain: _Chain, objective: Objective, states: _States, used: NDArray[np.bool_], unit: int, most: int
+    chain: _Chain, objective: _Cost, states: _States, used: NDArray[np.bool_], unit: int, most: int
 ) -> IntArray:
     """Rows that can be completed as far as memory tells, at most `most` of them, of the lowest estimates.
 

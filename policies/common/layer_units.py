@@ -1,5 +1,7 @@
 """The units of layer-wise policies, which place whole layers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from headway.simcore import BlockTable, IntArray
@@ -14,3 +16,18 @@ def units(blocks: BlockTable) -> tuple[IntArray, ...]:
     only = blocks.layers == 1
     unit = np.array([0, 1, 2, 0, 3])[blocks.kind] if only else np.maximum(blocks.layer, 0)
     return tuple(np.flatnonzero(unit == number) for number in range(unit.max() + 1))
+
+
+def spread(blocks: BlockTable, plan: Sequence[int] | IntArray) -> IntArray:
+    """The device of each block, shape (B,), from the device of each unit, shape (U,)."""
+    devices = np.empty(len(blocks), dtype=np.int64)
+    for rows, device in zip(units(blocks), plan, strict=True):
+        devices[rows] = device
+    return devices
+
+
+def ends_and_layers(blocks: BlockTable) -> tuple[list[int], list[IntArray]]:
+    """The rows of embedding and output head, where they are blocks, and those of each unit without them."""
+    ends = [row for row in (blocks.embed, blocks.lm_head) if row is not None]
+    layers = (np.setdiff1d(rows, ends) for rows in units(blocks))
+    return ends, [rows for rows in layers if len(rows)]

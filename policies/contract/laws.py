@@ -223,7 +223,7 @@ def stable(subject: Subject, question: Question) -> bool:
 
 
 def worth_moving(subject: Subject, question: Question) -> bool:
-    """Starts no migration that is predicted to cost more than it saves within the interval."""
+    """Starts no migration that is predicted to cost more than it saves within the horizon."""
     seen, decision = observation_of(question), subject.first_decision(question)
     now = seen.placement
     devices = None if decision is None else devices_of(seen, decision)

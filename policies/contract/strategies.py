@@ -390,11 +390,9 @@ def needed_bytes(scenario: Scenario) -> float:
 
 
 def block_bytes(scenario: Scenario) -> FloatArray:
-    """Size of each block at the end of the first interval of the first request [bytes], shape (B,)."""
+    """Size of each block at the end of the first request [bytes], shape (B,)."""
     request = scenario.requests[0]
-    last = scenario.cost.step(
-        one_sequence(request.prompt, min(scenario.controller.interval, request.output) - 1)
-    )
+    last = scenario.cost.step(one_sequence(request.prompt, request.output - 1))
     sizes: FloatArray = last.memory_bytes[scenario.block_table.kind]
     return sizes
 

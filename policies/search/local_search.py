@@ -84,9 +84,7 @@ class LocalSearch:
         in_force = seen.placement is not None and np.array_equal(devices, seen.placement)
         if not (predict.fits(seen, devices) or in_force):
             return np.inf
-        delay_s = predict.horizon_delay(seen, devices)
-        if seen.sharing:
-            delay_s = max(delay_s, self._times.state(devices).delay_s)
+        delay_s = predict.shared_delay(seen, devices)
         moving_s = predict.migration_delay(seen, predict.reachable(seen, devices))
         return delay_s + float(self._transition.price(np.array([moving_s]), delay_s))
 

@@ -12,13 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import clusters, models, observe, reals, scenarios, tight, varied, with_memory
 
+from headway.policies.bandwidth_proportional import BandwidthProportional
 from headway.policies.common.layer_runs import Objective
 from headway.policies.common.layer_units import units
 from headway.policies.common.packing import packed
 from headway.policies.dynamic_layer import DynamicLayer
 from headway.policies.edgeshard import EdgeShard
 from headway.policies.galaxy import Galaxy, shares
+from headway.policies.halda import Halda
+from headway.policies.parallax import Parallax
+from headway.policies.petals import Petals
+from headway.policies.ram_proportional import RamProportional
 from headway.policies.random_placement import Random
+from headway.policies.sum_of_stages import SumOfStages
 from headway.simcore import (
     Cluster,
     Decision,
@@ -517,8 +523,12 @@ def test_random_draws_again_only_when_told() -> None:
     assert again.decisions.outcome.tolist() == ["adopted", "adopted"]
 
 
-STATIC: tuple[Policy, ...] = (EdgeShard(), EdgeShard(objective="throughput"), Galaxy(), Random())
-ALL: tuple[Policy, ...] = (*STATIC, DynamicLayer(), Random(replan=True))
+STATIC: tuple[Policy, ...] = (
+    *(EdgeShard(), EdgeShard(objective="throughput"), Galaxy(), Random()),
+    *(RamProportional(), BandwidthProportional(), SumOfStages(), SumOfStages(objective="maximum")),
+    *(Halda(), Parallax()),
+)
+ALL: tuple[Policy, ...] = (*STATIC, DynamicLayer(), Petals(), Random(replan=True))
 
 
 @pytest.mark.parametrize("policy", STATIC, ids=repr)

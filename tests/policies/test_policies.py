@@ -166,7 +166,7 @@ def test_the_order_of_devices_permutes_the_placement(name: str, scenario: Scenar
 @given(scenario=scenarios(cluster=clusters(), most_shards=3), seed=SEEDS)
 @settings(max_examples=40, deadline=None)
 def test_resource_aware_never_moves_for_nothing(scenario: Scenario, seed: int) -> None:
-    """A migration is adopted only if it is predicted to pay within the interval; and twice is once."""
+    """A migration is adopted only if it is predicted to pay within the horizon; and twice is once."""
     placement = np.random.default_rng(seed).integers(
         0, len(scenario.cluster.devices), len(scenario.block_table)
     )

@@ -265,26 +265,6 @@ def test_room_is_held_at_both_ends_while_blocks_move(scenario: Scenario, seed: i
         np.testing.assert_allclose(rows.held_bytes, held)
 
 
-def test_a_live_move_without_room_at_both_ends_is_infeasible() -> None:
-    """a holds 96 + 96 + 64 + 128 bytes of weights; b has room for one head at the end, not for a swap of two."""
-    apart = np.array([0, 1, 0, 0])
-    scenario = world(requests=(Request(prompt=2, output=3),))
-    head = HEAD_WEIGHTS + 4 * CACHE_PER_TOKEN
-    small = replace(scenario.cluster.devices[1], memory_bytes=1.5 * head)
-    scenario = replace(
-        scenario, cluster=Cluster((scenario.cluster.devices[0], small), scenario.cluster.links, "a")
-    )
-    swapped = np.array([1, 0, 0, 0])
-    blocking = simulate(scenario, Scripted(apart, swapped))
-    assert blocking.decisions.outcome.tolist() == ["adopted", "adopted", "kept"]
-    policy = Scripted(apart, swapped)
-    live = simulate(varied(scenario, migration="live"), policy)
-    assert live.decisions.outcome.tolist() == ["adopted", "infeasible", "kept"]
-    assert "'b' while blocks move" in live.decisions.reason[1]
-    assert not predict.fits(policy.seen[1], swapped)
-    assert predict.fits(policy.seen[1], AT_HOME)
-
-
 @given(scenario=scenarios(cluster=clusters(most=4)), seed=SEEDS)
 @settings(max_examples=30, deadline=None)
 def test_what_is_deployed_is_released_to_the_last_byte(scenario: Scenario, seed: int) -> None:

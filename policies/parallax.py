@@ -1,0 +1,119 @@
+"""The fewest devices, balanced by speed, in the fastest order, after *Parallax* (github.com/GradientHQ/parallax).
+
+Known from the source of Parallax (`scheduling/layer_allocation.py`, `scheduling/request_routing.py`). Phase one sorts
+the devices by the number of layers that they can hold and divides them into pipelines: a dynamic programme maximises
+k^2 / s for k pipelines with s stages in all. Then *water-filling* balances each pipeline: the layers of a device are in
+proportion to its compute speed, limited by its memory, in whole layers by largest remainders. Phase two finds the
+shortest path of a request over the ranges of layers, by the times of devices and the round-trip times between them.
+
+With one copy of each block there is one pipeline. So phase one is the fewest devices that hold the model; among those,
+like the programme of Parallax, it leaves out large devices where smaller ones are enough. Every path then visits all
+chosen devices once, so phase two is the choice of their order.
+
+Ours:
+
+- The order is that with the least transfer time of activations from the source over the devices and back, among all
+  orders of up to seven devices. Parallax keeps the order by capacity, which is used here for more devices.
+- Water-filling is done in whole units: with n units on a device of power p, the sum of n^2 / p is least. The largest
+  remainders of Parallax may differ by one unit. Embedding and output head count with their bytes.
+- If the chosen devices have no room for a cut in that order, more devices are used; at last all of them, by capacity.
+- Parallax allocates again when a layer has no device, or when copies of layers are spread unevenly. Here the plan is
+  kept until it no longer fits or a device of it goes down.
+"""
+
+import itertools
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from headway.policies.common.layer_units import units
+from headway.policies.common.reachability import usable_first
+from headway.policies.common.runs_in_order import cut_over, finite
+from headway.policies.common.transfer_times import over_horizon
+from headway.simcore import (
+    Decision,
+    FloatArray,
+    Infeasible,
+    IntArray,
+    Keep,
+    Observation,
+    Payload,
+    Placement,
+    predict,
+)
+
+_MOST_ORDERED = 7
+
+
+@dataclass(frozen=True)
+class Parallax:
+    """The fewest devices that hold the model, in the fastest order, with layers in proportion to speed; kept.
+
+    Attributes:
+        power: `compute` or `bandwidth`: the peak of a device to which its layers are proportional.
+    """
+
+    name: ClassVar[str] = "parallax"
+
+    power: Literal["compute", "bandwidth"] = "compute"
+
+    def decide(self, seen: Observation) -> Decision:
+        """Plan once; again only when the plan no longer fits."""
+        if predict.can_stay(seen):
+            return Keep()
+        sizes = np.array([seen.memory_bytes[rows].sum() for rows in units(seen.blocks)])
+        usual = max(float(np.median(sizes)), np.finfo(np.float64).tiny)
+        power = seen.flops if self.power == "compute" else seen.memory_bandwidth
+        for devices in usable_first(seen):
+            by_room = devices[np.argsort(-seen.available_bytes[devices], kind="stable")]
+            capacity = np.minimum(seen.available_bytes[by_room] / usual, len(sizes)).astype(np.int64)
+            needed = int(sizes.sum() / usual)
+            for count in range(1, len(by_room) + 1):
+                chosen = by_room[fewest(capacity, needed, count)]
+                order = fastest_order(seen, chosen)
+                placed = cut_over(seen, order, _fill_cost(len(sizes), power[order]))
+                if placed is None and count == len(by_room):
+                    placed = cut_over(seen, by_room, _fill_cost(len(sizes), power[by_room]))
+                if placed is not None:
+                    return Placement(placed)
+        return Infeasible("no cut into runs fits, with the fewest devices or with all of them by memory")
+
+
+def fewest(capacity: IntArray, needed: int, count: int) -> list[int]:
+    """`count` of N devices that together hold `needed` layers, if any do; large ones are left out where possible.
+
+    Args:
+        capacity: layers that each device can hold, in decreasing order, shape (N,).
+        needed: layers to hold.
+        count: devices to choose.
+    """
+    chosen: list[int] = []
+    for device in range(len(capacity)):
+        missing = count - len(chosen)
+        if not missing:
+            break
+        others = capacity[device + 1 : device + 1 + missing]
+        if len(others) < missing or others.sum() < needed:
+            chosen.append(device)
+            needed -= int(capacity[device])
+    return chosen
+
+
+def fastest_order(seen: Observation, devices: IntArray) -> IntArray:
+    """The order of devices with the least transfer time from the source and back; the given order if there are many."""
+    if not 1 < len(devices) <= _MOST_ORDERED:
+        return devices
+    hop = over_horizon(seen, Payload.HIDDEN)
+    orders = np.array(list(itertools.permutations(devices.tolist())))
+    between = hop[orders[:, :-1], orders[:, 1:]].sum(axis=1)
+    order: IntArray = orders[
+        (hop[seen.source, orders[:, 0]] + between + hop[orders[:, -1], seen.source]).argmin()
+    ]
+    return order
+
+
+def _fill_cost(units_in_all: int, power: FloatArray) -> FloatArray:
+    """Cost of each number of units on devices of each power, shape (N, U + 1); its least sum is the water level."""
+    cost: FloatArray = np.arange(units_in_all + 1) ** 2 / np.maximum(finite(power), 1e-12)[:, None]
+    return cost
