@@ -4,6 +4,7 @@ The scripts in `docs/examples` are not among them: `tests/test_examples.py` comp
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TypeAlias
@@ -16,6 +17,7 @@ from headway.analysis.paper.page import TABLES as PAGE
 from headway.analysis.paper.runs import run_all
 from headway.simcore import (
     TABLES,
+    ControllerOptions,
     Policy,
     Result,
     Scenario,
@@ -73,6 +75,8 @@ def _makers() -> Mapping[str, Callable[[], Tables]]:
         makers[f"two-boards/{policy}"] = partial(_run, two_boards, partial(policies.create, policy), policy)
     for number in range(worlds.COUNT):
         makers[world_name(number)] = partial(_world, number)
+    for number in range(0, worlds.COUNT, 5):
+        makers[f"horizon/{number:02}"] = partial(_world_with_horizon, number)
     makers[PAPER] = _paper
     return makers
 
@@ -83,6 +87,15 @@ def _run(scenario: Scenario, make: Callable[[], Policy], label: str) -> Tables:
 
 def _world(number: int) -> Tables:
     return _kept(result_of(number))
+
+
+def _world_with_horizon(number: int) -> Tables:
+    """A world with the default horizon, triggers and moves; the others have those of the paper."""
+    world, default = worlds.world(number), ControllerOptions()
+    controller = replace(
+        world.scenario.controller, horizon=default.horizon, triggers=default.triggers, moves=default.moves
+    )
+    return _kept(simulate(replace(world.scenario, controller=controller), world.policy()))
 
 
 def _kept(result: Result) -> Tables:

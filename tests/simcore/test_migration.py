@@ -22,7 +22,6 @@ from headway.simcore import (
     Request,
     Result,
     Scenario,
-    predict,
     simulate,
 )
 from headway.simcore.engine.placement.deployment import Deployment
