@@ -45,14 +45,14 @@ class LookAhead:
         starts = list(_starts(seen, staying))
         if not starts:
             return Infeasible("no placement was found that fits")
-        best, least_s = staying, np.inf if staying is None else search.objective(staying)
+        best, least_s = staying, np.inf if staying is None else search.cost.exact(staying)
         drafts = [search.improved(start, _DRAFT_STEPS) for start in starts]
         for devices in (
             *starts,
             *drafts,
-            search.improved(min(drafts, key=search.objective), self.most_steps),
+            search.improved(min(drafts, key=search.cost.exact), self.most_steps),
         ):
-            seconds = search.objective(devices)
+            seconds = search.cost.exact(devices)
             if seconds < least_s:
                 best, least_s = devices, seconds
         if best is None:

@@ -56,7 +56,7 @@ def test_every_change_costs_what_its_result_costs(
             continue
         changed = devices.copy()
         changed[change.rows] = change.device
-        assert change.cost_s == pytest.approx(search.cost(changed), rel=1e-9)
+        assert change.cost_s == pytest.approx(search.cost.of(changed), rel=1e-9)
 
 
 @given(scenario=WORLDS, seed=SEEDS)
@@ -65,12 +65,12 @@ def test_no_single_block_or_layer_improves_what_the_search_returns(scenario: Sce
     seen = asked(scenario, seed)
     search = LocalSearch(seen, most_pause_s=1.0)
     devices = search.improved(np.zeros(len(seen.blocks), dtype=np.int64), most_steps=1000)
-    least = search.cost(devices)
+    least = search.cost.of(devices)
     for block in range(len(seen.blocks)):
         for device in range(seen.devices):
             other = devices.copy()
             other[block] = device
-            assert search.cost(other) >= least * (1 - 1e-5)
+            assert search.cost.of(other) >= least * (1 - 1e-5)
 
 
 @given(scenario=WORLDS, seed=SEEDS, placed=st.booleans(), share=st.floats(0.3, 1.0))

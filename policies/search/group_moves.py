@@ -1,0 +1,113 @@
+"""The best move of blocks of one kind and layer from one device to another, among all of them."""
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headway.policies.search.chain_times import State
+from headway.policies.search.placement_cost import Change, PlacementCost
+from headway.simcore import FloatArray, IntArray
+
+
+class GroupMoves:
+    """Moves of one, half or all blocks of a stage that are on one device."""
+
+    def __init__(self, cost: PlacementCost) -> None:
+        times = cost.times
+        self._cost = cost
+        self._gatherer = np.zeros(len(cost.seen.blocks), dtype=np.bool_)
+        self._gatherer[times.gathers] = True
+        # The stage whose block holds the input of each stage, and at last the result; -2 for the source.
+        self._holder = np.concatenate(([-2], times.stage_of[times.gathers]))
+
+    def best(self, state: State, used: FloatArray) -> Change:
+        """The change of a placement with the lowest cost; `used` bytes are on each device now."""
+        cost, times, usable = self._cost, self._cost.times, self._cost.usable
+        order, first, size = self._groups(state)
+        amounts = np.stack((np.ones_like(size), (size + 1) // 2, size))
+        fresh = np.stack((size > 2, size > 1, size > 0))
+        choice, group = np.nonzero(fresh)
+        taken = np.repeat(amounts[choice, group], len(usable))
+        group = np.repeat(group, len(usable))
+        target = np.tile(usable, len(choice))
+        source = state.devices[order[first[group]]]
+        moving = source != target
+        group, taken, target, source = group[moving], taken[moving], target[moving], source[moving]
+        if not len(group):
+            return Change(np.inf, order[:0], 0)
+        lead = order[first[group]]
+        gathers = self._gatherer[order[first + size - 1]][group] & (taken == size[group])
+        delay = state.delay_s + self._changes(state, times.stage_of[lead], source, target, taken, gathers)
+        over = used - cost.seen.available_bytes
+        bytes_ = cost.seen.memory_bytes[lead] * taken
+        case = np.arange(len(group))
+        after = np.repeat(over[None, :], len(group), axis=0)
+        after[case, source] -= bytes_
+        after[case, target] += bytes_
+        loads = cost.transition.group_loads(state.devices, lead, source, target, taken)
+        total = cost.total(delay, cost.excess(after).sum(axis=1), loads)
+        best = int(total.argmin())
+        begin = int(first[group[best]])
+        return Change(float(total[best]), order[begin : begin + int(taken[best])], int(target[best]))
+
+    def _groups(self, state: State) -> tuple[IntArray, IntArray, IntArray]:
+        """Blocks of one stage on one device with one origin.
+
+        Returns:
+            All blocks, group by group, a block that gathers last in its group, shape (B,); the first place and the size
+            of each group.
+        """
+        count = self._cost.seen.devices
+        key = (self._cost.times.stage_of * count + state.devices) * (
+            2 * count
+        ) + self._cost.transition.origin_key
+        order = np.argsort(2 * key + self._gatherer, kind="stable")
+        first = np.flatnonzero(np.diff(key[order], prepend=-1))
+        return order, first, np.diff(first, append=len(order))
+
+    def _changes(
+        self,
+        state: State,
+        stage: IntArray,
+        source: IntArray,
+        target: IntArray,
+        taken: IntArray,
+        gathers: NDArray[np.bool_],
+    ) -> FloatArray:
+        """By how much the delay changes if `taken` blocks of a stage move, for n changes."""
+        times, stages = self._cost.times, len(state.seconds)
+        case, at = self._affected(stage, gathers)
+        back = at == stages
+        delta: FloatArray = np.bincount(
+            case[back], weights=times.back[target[case[back]]] - state.back_s, minlength=len(stage)
+        ).astype(np.float64)
+        case, at = case[~back], at[~back]
+        counts = state.counts[at].copy()
+        own = np.flatnonzero(at == stage[case])
+        counts[own, source[case[own]]] -= taken[case[own]]
+        counts[own, target[case[own]]] += taken[case[own]]
+        gathering = np.where(gathers[case], stage[case], -1)
+        starts = np.where(self._holder[at] == gathering, target[case], state.starts[at])
+        ends = np.where(self._holder[at + 1] == gathering, target[case], state.starts[at + 1])
+        seconds = times.seconds(at, starts, counts, ends)
+        delta += np.bincount(case, weights=seconds - state.seconds[at], minlength=len(stage))
+        return delta
+
+    def _affected(self, stage: IntArray, gathers: NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
+        """Changes and the stages whose time they change, as pairs; stage S is the way of the result to the source."""
+        sizes, begins, flat = self._touched
+        count = np.where(gathers, sizes[stage], 1)
+        case = np.repeat(np.arange(len(stage)), count)
+        offset = np.arange(len(case)) - np.repeat(np.cumsum(count) - count, count)
+        at = np.where(gathers[case], flat[begins[stage[case]] + offset], stage[case])
+        return case, at
+
+    @cached_property
+    def _touched(self) -> tuple[IntArray, IntArray, IntArray]:
+        """The stages whose time changes if all blocks of a stage move: numbers, begins and the stages."""
+        numbers = range(len(self._holder) - 1)
+        gathered = [np.flatnonzero(self._holder[1:] == number) for number in numbers]
+        touched = [np.unique(np.concatenate(([number], one, one + 1))) for number, one in enumerate(gathered)]
+        sizes = np.array([len(one) for one in touched])
+        return sizes, np.cumsum(sizes) - sizes, np.concatenate(touched)

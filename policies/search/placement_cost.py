@@ -1,0 +1,87 @@
+"""The cost of placements: delay over the horizon, memory, and the transition from the placement in force."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from headway.policies.search.chain_times import ChainTimes
+from headway.policies.search.transition import Transition
+from headway.simcore import FloatArray, IntArray, Observation, predict
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """A change of a placement.
+
+    Attributes:
+        cost_s: cost of the placement after the change [s].
+        rows: blocks that move.
+        device: their new device.
+    """
+
+    cost_s: float
+    rows: IntArray
+    device: int
+
+
+class PlacementCost:
+    """Costs of placements under one observation [s].
+
+    A cost is the delay over the horizon, the time to read from disk what does not fit, and the price of the transition
+    from the placement in force. Without a disk, each byte that does not fit costs more than any delay.
+
+    Args:
+        seen: the observation.
+        most_pause_s: a pause for moves above this costs extra.
+
+    Attributes:
+        seen: the observation.
+        times: of the stages of a step.
+        transition: the price of moves.
+        usable: devices that are up, shape (n,).
+        per_excess: cost of a byte beyond the memory of each device [s], shape (D,).
+    """
+
+    def __init__(self, seen: Observation, most_pause_s: float) -> None:
+        self.seen = seen
+        self.times = ChainTimes(seen)
+        self.transition = Transition(seen, most_pause_s)
+        self.usable = np.flatnonzero(seen.up)
+        self.per_excess = np.full(seen.devices, 1e9 / max(seen.memory_bytes.sum(), 1.0))
+        if seen.overflow == "swap":
+            with np.errstate(divide="ignore"):
+                self.per_excess = seen.tokens / seen.disk_bandwidth
+
+    def used(self, devices: IntArray) -> FloatArray:
+        """Bytes of blocks on each device under a placement, shape (D,)."""
+        used = np.bincount(devices, weights=self.seen.memory_bytes, minlength=self.seen.devices)
+        return used.astype(np.float64)
+
+    def excess(self, over_bytes: FloatArray) -> FloatArray:
+        """Cost of bytes beyond the memory of each device; negative numbers are free bytes, shape (..., D)."""
+        seconds: FloatArray = np.where(over_bytes > 0.0, over_bytes, 0.0) * self.per_excess
+        return seconds
+
+    def total(
+        self, delay_s: FloatArray | float, excess_s: FloatArray | float, loads: FloatArray
+    ) -> FloatArray:
+        """The cost from its parts; `loads` of moves as in `Transition`."""
+        return delay_s + excess_s + self.transition.price(loads, delay_s)
+
+    def of(self, devices: IntArray) -> float:
+        """Cost of a placement, shape (B,), with the estimated delay of `ChainTimes`."""
+        delay_s = self.times.state(devices).delay_s
+        excess_s = float(self.excess(self.used(devices) - self.seen.available_bytes).sum())
+        return float(self.total(delay_s, excess_s, self.transition.loads(devices)))
+
+    def exact(self, devices: IntArray) -> float:
+        """Cost of a placement, shape (B,), with the predicted delay and moves; infinite if it cannot be in force."""
+        seen = self.seen
+        if not seen.up[devices].all():
+            return np.inf
+        in_force = seen.placement is not None and np.array_equal(devices, seen.placement)
+        if not (predict.fits(seen, devices) or in_force):
+            return np.inf
+        delay_s = predict.shared_delay(seen, devices)
+        moving_s = predict.migration_delay(seen, predict.reachable(seen, devices))
+        return delay_s + float(self.transition.price(np.array([moving_s]), delay_s))

@@ -1,0 +1,70 @@
+"""The best move of a run of consecutive layers to one device, among all runs and devices."""
+
+import numpy as np
+
+from headway.policies.search.chain_times import State
+from headway.policies.search.placement_cost import Change, PlacementCost
+from headway.simcore import FloatArray, IntArray
+
+
+class RunMoves:
+    """Moves of runs of layers, for n layers and m devices; the embedding and the output head are layers, too."""
+
+    def __init__(self, cost: PlacementCost) -> None:
+        self._cost = cost
+        layers = np.array([stage.layer for stage in cost.seen.step_graphs.chain.stages])
+        # First and last stage of each layer, shape (n,).
+        self._first: IntArray = np.flatnonzero(np.diff(layers, prepend=layers[0] - 1))
+        self._last: IntArray = np.append(self._first[1:], len(layers)) - 1
+
+    def best(self, state: State, used: FloatArray) -> Change:
+        """The change of a placement with the lowest cost; `used` bytes are on each device now."""
+        cost, first, last = self._cost, self._first, self._last
+        delay_s = state.delay_s + self._changes(state)
+        loads = cost.transition.run_loads(state.devices, cost.times.stage_of, first, last, cost.usable)
+        total = cost.total(delay_s, self._excess(state, used), loads)
+        total = np.where((first[:, None] <= last[None, :])[:, :, None], total, np.inf)
+        a, b, d = np.unravel_index(int(total.argmin()), total.shape)
+        stage_of = cost.times.stage_of
+        rows = np.flatnonzero((stage_of >= first[a]) & (stage_of <= last[b]))
+        return Change(float(total[a, b, d]), rows, int(cost.usable[d]))
+
+    def _changes(self, state: State) -> FloatArray:
+        """By how much the delay changes, by first layer, last layer and device, shape (n, n, m).
+
+        Inside a run every stage has all its blocks, inputs and outputs on one device. The first stage of the run gets
+        its input from another device, and the stage after the run starts on the device of the run.
+        """
+        times, usable, first, last = self._cost.times, self._cost.usable, self._first, self._last
+        stages, width = len(state.seconds), len(usable)
+        stage, device = (axis.ravel() for axis in np.meshgrid(first, usable, indexing="ij"))
+        counts = np.zeros((len(stage), self._cost.seen.devices), dtype=np.int64)
+        counts[np.arange(len(stage)), device] = state.counts.sum(axis=1)[stage]
+        entry = times.seconds(stage, state.starts[stage], counts, device) - state.seconds[stage]
+        after = last[last + 1 < stages] + 1
+        stage, device = (axis.ravel() for axis in np.meshgrid(after, usable, indexing="ij"))
+        seconds = times.seconds(stage, device, state.counts[stage], state.starts[stage + 1])
+        leave = np.empty((len(first), width))
+        leave[last + 1 < stages] = (seconds - state.seconds[stage]).reshape(-1, width)
+        leave[last + 1 == stages] = times.back[usable] - state.back_s
+        inner = np.cumsum(times.whole[:, usable] - state.seconds[:, None], axis=0)
+        delta: FloatArray = (entry.reshape(-1, width) - inner[first])[:, None, :] + (inner[last] + leave)[
+            None, :, :
+        ]
+        return delta
+
+    def _excess(self, state: State, used: FloatArray) -> FloatArray:
+        """Cost of the memory that is lacking after each move, shape (n, n, m)."""
+        cost, seen, usable = self._cost, self._cost.seen, self._cost.usable
+        stage_bytes = np.zeros((len(state.seconds) + 1, seen.devices))
+        np.add.at(stage_bytes, (cost.times.stage_of + 1, state.devices), seen.memory_bytes)
+        upto = np.cumsum(stage_bytes, axis=0)
+        moved = upto[self._last + 1][None, :, :] - upto[self._first][:, None, :]
+        over = used - moved - seen.available_bytes
+        without = cost.excess(over)
+        arriving = np.zeros_like(over)
+        arriving[:, :, usable] = moved.sum(axis=2)[:, :, None]
+        excess: FloatArray = (
+            without.sum(axis=2)[:, :, None] + (cost.excess(over + arriving) - without)[:, :, usable]
+        )
+        return excess
