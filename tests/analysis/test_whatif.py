@@ -146,6 +146,12 @@ def test_a_variant_alone_can_be_random(fixed: Path) -> None:
     assert found.runs["tpot_p50_s"].nunique() == 3
 
 
+def test_a_recording_that_starts_at_random_is_random(fixed: Path) -> None:
+    recorded = "links.wifi.bandwidth={shipped: wifi-near.csv, end: loop}"
+    assert not what_if(fixed, {"wifi": [recorded]}, ["greedy"], 2).random
+    assert what_if(fixed, {"wifi": [recorded, "links.wifi.bandwidth.start=random"]}, ["greedy"], 2).random
+
+
 def test_decisions_that_cost_what_they_take_are_random(fixed: Path) -> None:
     assert what_if(fixed, {"timed": ["controller.decision_time=measured"]}, ["greedy"], 2).random
 
