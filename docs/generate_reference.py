@@ -360,7 +360,8 @@ def _rows(section: type[BaseModel], path: str) -> Iterator[str]:
 
 def _fields(section: type[BaseModel]) -> dict[str, FieldInfo]:
     """The keys of a section, followed by the common keys of traces."""
-    common = schema.TraceForm.model_fields
+    form = schema.RecordedTrace if issubclass(section, schema.RecordedTrace) else schema.TraceForm
+    common = form.model_fields
     return dict(sorted(section.model_fields.items(), key=lambda item: item[0] in common))
 
 
