@@ -144,6 +144,13 @@ Each format has a default end rule: text in columns (format `csv`) holds its las
 loops. Each form also has the keys `scale`, a factor of all values, and `shift`, the time of the trace at which the run
 begins.
 
+With `start: random`, each link and each device draws from the seed a time of its looping recording at which its run
+begins, in addition to `shift`. Runs with other seeds then meet other parts of the recording.
+
+```yaml
+bandwidth: {shipped: wifi-near.csv, end: loop, start: random}
+```
+
 Every link and every device draws its own synthetic trace from the seed of the scenario. `headway trace fit` fits one to
 a recorded trace; [their page](generators.md) describes each kind.
 
@@ -353,7 +360,8 @@ def _rows(section: type[BaseModel], path: str) -> Iterator[str]:
 
 def _fields(section: type[BaseModel]) -> dict[str, FieldInfo]:
     """The keys of a section, followed by the common keys of traces."""
-    common = schema.TraceForm.model_fields
+    form = schema.RecordedTrace if issubclass(section, schema.RecordedTrace) else schema.TraceForm
+    common = form.model_fields
     return dict(sorted(section.model_fields.items(), key=lambda item: item[0] in common))
 
 

@@ -20,6 +20,12 @@ def by_world(data: ReportData, column: str, runs: pd.DataFrame) -> pd.DataFrame:
     return table.reindex(columns=list(dict.fromkeys(runs["policy"])))
 
 
+def completed(data: ReportData, runs: pd.DataFrame) -> pd.DataFrame:
+    """1 for completed runs, 0 for others, NaN for those not made yet: rows and columns as in `by_world`."""
+    done = runs.assign(completed=(runs["status"] == "complete").astype(float))
+    return done.pivot_table(index=[*data.axes, "seed"], columns="policy", values="completed")
+
+
 def level(values: npt.ArrayLike, seeds: npt.ArrayLike) -> Interval | None:
     """The mean of values over their seeds, with its 95 % interval; None if no value is known."""
     known = per_seed(np.asarray(values, dtype=np.float64), np.asarray(seeds))

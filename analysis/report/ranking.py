@@ -10,15 +10,15 @@ only those with the best: the same runs show which policy is best.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from headway.analysis.formatting import number, time_unit
 from headway.analysis.report.data import ReportData
-from headway.analysis.report.per_world import by_world, effects, level, per_seed
-from headway.analysis.statistics import SMALLEST, Comparison, Interval, compare_logs
+from headway.analysis.report.per_world import by_world, completed, effects, level, per_seed
+from headway.analysis.statistics import SMALLEST, Comparison, Interval, compare_logs, failure_verdict
 from headway.analysis.statistics.metrics import RANKED, Metric
 from headway.traces.errors import InputError, one_of
 
@@ -39,7 +39,7 @@ class Ranking:
         complete: number of complete runs of each policy, and number of its runs.
         best: the policy with the best metric among those that completed the largest share of their runs; None if none
             completed any.
-        changes: each other policy against the best, where both completed a world.
+        changes: each other policy that completed a world of the best, against the best.
         worlds: number of seeds.
         smallest: smallest interesting difference, as a share.
         settings: combinations of levels of the axes.
@@ -70,7 +70,7 @@ class Ranking:
             return "the best"
         change = self.changes.get(policy)
         if change is None:
-            return "no world to compare"
+            return "no world to compare" if self.complete[policy][0] else "worse"
         if self.worlds == 1:
             return "one world"
         words = {"lower": self.metric.words[0], "higher": self.metric.words[1]}
@@ -103,7 +103,7 @@ def rank_policies(
     complete = {p: (int((done["policy"] == p).sum()), int((rows["policy"] == p).sum())) for p in policies}
     best = _best(values, complete, metric)
     rankings = _RANKINGS if runs is None else len(data.settings)
-    changes = {} if best is None else _changes(values, best, rankings, smallest)
+    changes = {} if best is None else _changes(values, completed(data, rows), best, rankings, smallest)
     of_seed = values.index.get_level_values("seed")
     levels = {policy: level(values[policy], of_seed) for policy in policies}
     settings = len(rows.drop_duplicates(list(data.axes))) if data.axes else 1
@@ -122,14 +122,18 @@ def _best(values: pd.DataFrame, complete: Mapping[str, tuple[int, int]], metric:
     return min(map(str, equal), default=None)
 
 
-def _changes(values: pd.DataFrame, best: str, rankings: int, smallest: float) -> dict[str, Comparison]:
+def _changes(
+    values: pd.DataFrame, done: pd.DataFrame, best: str, rankings: int, smallest: float
+) -> dict[str, Comparison]:
     seeds, found = values.index.get_level_values("seed").to_numpy(), {}
     pairs = math.comb(int(values.notna().any().sum()), 2)
     for policy in values.columns.drop(best):
         # One value per seed: the mean over the settings that both completed.
         logs = per_seed(np.log((values[policy] / values[best]).to_numpy(dtype=np.float64)), seeds)
         if logs.size:
-            found[str(policy)] = compare_logs(logs, comparisons=pairs * rankings, smallest=smallest)
+            change = compare_logs(logs, comparisons=pairs * rankings, smallest=smallest)
+            failed = failure_verdict(*(done[[best, policy]].dropna() == 1.0).to_numpy().T)
+            found[str(policy)] = change if failed is None else replace(change, verdict=failed, needed=None)
     return found
 
 
@@ -155,6 +159,13 @@ def verdict(found: Ranking) -> str:
     if differ:
         leads = f"{_lead(found, best).capitalize()}{best} has the best {name}, {shown}"
         parts.append(f"{leads}; {listed([_against(p, c) for p, c in differ])}.")
+    if early := [(p, c) for p, c in others if c.verdict == "worse"]:
+        if not differ:
+            parts.append(f"{_lead(found, best).capitalize()}{best} has the best {name}, {shown}.")
+        names, against = listed([p for p, _ in early]), listed([_against(p, c) for p, c in early])
+        parts.append(
+            f"{best} completed worlds in which {names} ended early; where both completed, {against}."
+        )
     if same := [p for p, c in others if c.verdict == "same"]:
         parts.append(f"{best} and {listed(same)} differ by less than {100.0 * found.smallest:g} %.")
     if unsure := [p for p, c in others if c.verdict == "unsure"]:
@@ -195,9 +206,7 @@ def _failures(found: Ranking) -> str:
         f"{p} in {total - done:,} of {total:,}" for p, (done, total) in found.complete.items() if done < total
     ]
     return (
-        f" Runs that ended early: {listed(early)}; a world counts for a pair if both completed it."
-        if early
-        else ""
+        f" Runs that ended early: {listed(early)}; they are worse than runs that completed." if early else ""
     )
 
 

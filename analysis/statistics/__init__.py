@@ -10,6 +10,7 @@ from headway.analysis.statistics.comparison import (
     Verdict,
     compare,
     compare_logs,
+    failure_verdict,
     smallest_difference,
 )
 from headway.analysis.statistics.intervals import (
@@ -29,6 +30,7 @@ __all__ = [
     "Verdict",
     "compare",
     "compare_logs",
+    "failure_verdict",
     "mean_interval",
     "median_interval",
     "percentile_over_runs",

@@ -10,6 +10,9 @@ Assumptions: worlds are independent, and the logarithms of the ratios (or the di
 equal cases they are symmetric; then Student's interval is wide enough, also with few worlds and with frequent extreme
 values. It can be too narrow where a difference has only a few possible values, for example because a run either meets
 an event or does not; use more worlds there.
+
+A run that did not complete is worse than every run that did, whatever it measured before. `failure_verdict` has this
+rule; the interval is one of the worlds that both cases completed.
 """
 
 from dataclasses import dataclass
@@ -22,7 +25,7 @@ from headway.analysis.statistics.intervals import Interval, mean_interval, world
 from headway.traces.errors import InputError, shown
 from headway.traces.units import parse
 
-Verdict: TypeAlias = Literal["lower", "higher", "same", "unsure"]
+Verdict: TypeAlias = Literal["lower", "higher", "same", "unsure", "better", "worse"]
 
 SMALLEST = 0.01
 """The default of the smallest interesting difference, as a share."""
@@ -55,7 +58,8 @@ class Comparison:
         change: geometric mean of the ratios minus 1 (0.05 is 5 % more), or mean difference, with its interval.
         relative: whether it is a ratio.
         verdict: "higher" or "lower" if the interval excludes 0 and the change is at least the smallest interesting
-            difference; "same" if the whole interval is within that difference of 0; otherwise "unsure".
+            difference; "same" if the whole interval is within that difference of 0; otherwise "unsure". "better" or
+            "worse" come from `failure_verdict`.
         needed: about how many worlds would show a change of this size; None unless the verdict is "unsure", two worlds
             are known, and the change is at least the smallest interesting difference.
     """
@@ -64,6 +68,25 @@ class Comparison:
     relative: bool
     verdict: Verdict
     needed: int | None
+
+
+def failure_verdict(
+    before: npt.ArrayLike, after: npt.ArrayLike
+) -> Literal["better", "worse", "unsure"] | None:
+    """The verdict on the second of two cases if in some worlds only one of them completed its run.
+
+    It is "worse" if only its own runs ended early there, "better" if only those of the first case did, and "unsure" if
+    both happened. It is None if both cases completed the same worlds; then the interval decides.
+
+    Args:
+        before: whether the first case completed each world, shape (n,).
+        after: the same of the second case, in the same worlds.
+    """
+    first, second = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
+    worse, better = bool((first & ~second).any()), bool((second & ~first).any())
+    if worse and better:
+        return "unsure"
+    return "worse" if worse else "better" if better else None
 
 
 def compare(

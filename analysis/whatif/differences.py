@@ -1,6 +1,7 @@
 """Paired comparisons of the cases of a study: with the same seed, base and variant run in the same world.
 
-Only pairs of complete runs are compared. `analysis.statistics.comparison` has the criterion.
+Changes are those of pairs of complete runs. A run that did not complete is worse than one that did.
+`analysis.statistics.comparison` has both criteria.
 """
 
 from typing import Any, Literal
@@ -9,8 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from headway.analysis.statistics import SMALLEST, Comparison, compare, mean_interval
-from headway.analysis.statistics.metrics import METRICS, Metric, shown_metrics
+from headway.analysis.statistics import (
+    SMALLEST,
+    Comparison,
+    compare,
+    failure_verdict,
+    mean_interval,
+)
+from headway.analysis.statistics.metrics import METRICS, RANKED, Metric, shown_metrics
 
 NO_VALUE = "-"
 """The verdict where a metric is missing, such as TPOT of a run with one token."""
@@ -33,8 +40,8 @@ def differences(
         One row per comparison and metric: `variant`, `policy`; `against`, the label compared with; `metric`; `before`
         and `after`, means over the pairs; `change`, as a share (0.05 is 5 % more) if `relative`, otherwise in the unit
         of the metric; `low` and `high`, the ends of its interval, NaN with fewer than two pairs; `pairs` of the
-        `worlds`; `verdict`: better or worse (fewer, more or less), "same", "unsure", or the status of the runs if no
-        pair is complete; `needed`, about how many worlds would settle an unsure verdict, NaN if unknown.
+        `worlds`; `verdict`: better or worse (fewer, more or less), "same", "unsure", or the status of the runs if
+        the second case completed none; `needed`, about how many worlds would settle an unsure verdict, NaN if unknown.
     """
     other = "policy" if by == "variant" else "variant"
     reference = runs[by].iloc[0]
@@ -45,21 +52,28 @@ def differences(
     for (label, within), changed in runs[runs[by] != reference].groupby([by, other], sort=False):
         before = bases[within]
         after = changed.set_index("seed").reindex(before.index)
-        both = (before["status"] == "complete") & (after["status"] == "complete")
+        done = [side["status"] == "complete" for side in (before, after)]
+        both, failed = done[0] & done[1], failure_verdict(*done)
         about = {by: label, other: within, "against": reference}
-        verdict = NO_VALUE if both.any() else _why_none(before, after)
-        end = {"pairs": int(both.sum()), "worlds": len(before), "verdict": verdict, "needed": np.nan}
+        never = "" if done[1].any() else ended(after)
+        end = {"pairs": int(both.sum()), "worlds": len(before), "needed": np.nan}
         for metric in shown:
+            # More migrations or memory of a run that ended early are neither good nor bad.
+            by_failure = failed if metric.column in RANKED else None
+            verdict = never or by_failure or NO_VALUE
             first, second = (
                 side.loc[both, metric.column].to_numpy(dtype=np.float64) for side in (before, after)
             )
             means = {"metric": metric.column, "before": _mean(first), "after": _mean(second)}
-            rows.append(about | means | _NOT_COMPARED | end)
+            rows.append(about | means | _NOT_COMPARED | end | {"verdict": verdict})
             if first.size and np.isfinite([first, second]).all():
                 comparable.append((rows[-1], first, second))
     for row, first, second in comparable:
         found = compare(first, second, comparisons=len(comparable), smallest=smallest, exact=exact)
-        row.update(_columns(METRICS[row["metric"]], found))
+        columns = _columns(METRICS[row["metric"]], found)
+        row.update(
+            columns if row["verdict"] == NO_VALUE else columns | {"verdict": row["verdict"], "needed": np.nan}
+        )
     return pd.DataFrame(rows)
 
 
@@ -108,8 +122,3 @@ def _level(values: npt.NDArray[np.float64]) -> dict[str, float]:
 
 def _mean(values: npt.NDArray[np.float64]) -> float:
     return float(values.mean()) if len(values) else np.nan
-
-
-def _why_none(before: pd.DataFrame, after: pd.DataFrame) -> str:
-    """The statuses of the runs because of which no pair can be compared."""
-    return ended(after if (before["status"] == "complete").any() else before)

@@ -61,7 +61,8 @@ def _best(findings: Findings) -> Iterator[str]:
     found = _of_metric(findings.differences)
     better = found[found["verdict"] == "better"].sort_values("change", ascending=False, kind="stable")
     cases = [
-        f"{row['variant']} under {row['policy']} ({percent(row['change'])})" for _, row in better.iterrows()
+        f"{row['variant']} under {row['policy']} ({percent(row['change']) if row['pairs'] else 'it completes'})"
+        for row in better.to_dict("records")
     ]
     base = "the base under the same policy" if findings.study.variants else found["against"].iloc[0]
     yield f"Better than {base}: {', '.join(cases) or 'none'}."

@@ -39,7 +39,7 @@ MOST_REQUESTS = 100_000
 """Requests in a scenario."""
 
 MOST_DRAWN = 1_000_000
-"""Values in all synthetic traces of a scenario together."""
+"""Values in all synthetic traces and recordings with a random start of a scenario together."""
 
 MOST_FAULT_VALUES = 200_000_000
 """Values in the traces that faults change, counted again for each fault."""

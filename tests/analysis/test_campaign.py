@@ -168,6 +168,19 @@ def test_mistakes_are_told_with_file_line_and_key(
         assert word in text
 
 
+@pytest.mark.parametrize("level", [0.125, 1.0])
+def test_every_kind_of_link_carries_activations_in_the_shipped_campaign(level: float) -> None:
+    """The campaign varies the bandwidth of all links, so each of them must matter under each policy."""
+    campaign = read_campaign(shipped_campaign("weaker-wifi"))
+    changes = [*campaign.product["wifi"].levels[level], "workload.0.output=100"]
+    world = load_scenario(campaign.scenario, changes=changes)
+    for choice in campaign.policies:
+        links = simulate(world, policies.chosen(choice)).links
+        sizes = links["size_bytes"].groupby(links["link"].str.split(":").str[0]).sum()
+        assert set(sizes.index) == {"near", "far", "fading"}
+        assert sizes.min() > 50_000
+
+
 def test_shipped_campaigns_can_be_planned_and_one_has_a_thousand_different_runs() -> None:
     sizes = []
     for name in shipped_campaigns():

@@ -194,7 +194,28 @@ def test_a_faster_policy_that_failed_is_named_beside_the_best_of_the_others() ->
     frame.loc[frame["run"] == "a-3", "status"] = "out-of-memory"
     text = said(frame)
     assert text.startswith("Among those that completed most of their runs, b has the best ")
-    assert "that of a is 50.0 % lower" in text
+    assert (
+        "b completed worlds in which a ended early; where both completed, that of a is 50.0 % lower" in text
+    )
+
+
+@given(
+    fast=st.floats(0.01, 100.0),
+    early=st.lists(st.booleans(), min_size=3, max_size=8).filter(any),
+)
+def test_a_policy_that_ended_early_where_the_best_completed_is_worse(fast: float, early: list[bool]) -> None:
+    frame = runs({"a": [fast] * len(early), "b": [1.0] * len(early)})
+    frame.loc[frame["policy"] == "a", "status"] = np.where(early, "stalled", "complete")
+    found = rank_policies(evidence(frame), P50)
+    assert (found.best, found.verdict_on("a")) == ("b", "worse")
+    assert f"Runs that ended early: a in {sum(early)} of {len(early)}" in verdict(found)
+
+
+def test_policies_that_ended_early_in_different_worlds_are_unsure() -> None:
+    frame = runs({"a": [1.0] * 8, "b": [2.0] * 8})
+    frame.loc[frame["run"].isin(["a-3", "b-4"]), "status"] = "stalled"
+    found = rank_policies(evidence(frame), P50)
+    assert (found.best, found.verdict_on("b")) == ("a", "unsure")
 
 
 def test_runs_that_are_not_made_yet_are_no_failures() -> None:

@@ -146,6 +146,12 @@ def test_a_variant_alone_can_be_random(fixed: Path) -> None:
     assert found.runs["tpot_p50_s"].nunique() == 3
 
 
+def test_a_recording_that_starts_at_random_is_random(fixed: Path) -> None:
+    recorded = "links.wifi.bandwidth={shipped: wifi-near.csv, end: loop}"
+    assert not what_if(fixed, {"wifi": [recorded]}, ["greedy"], 2).random
+    assert what_if(fixed, {"wifi": [recorded, "links.wifi.bandwidth.start=random"]}, ["greedy"], 2).random
+
+
 def test_decisions_that_cost_what_they_take_are_random(fixed: Path) -> None:
     assert what_if(fixed, {"timed": ["controller.decision_time=measured"]}, ["greedy"], 2).random
 
@@ -192,14 +198,35 @@ def test_only_complete_pairs_are_compared() -> None:
     assert row["change"] == pytest.approx((2.0 * 1.25) ** 0.5 - 1.0)
 
 
-def test_one_pair_that_is_left_of_several_worlds_tells_nothing() -> None:
-    runs = made_runs({"base": [1.0, 2.0, 3.0], "new": [2.0, 2.5, 9.0]})
-    runs.loc[(runs["variant"] == "new") & (runs["seed"] > 0), "status"] = "stalled"
-    assert set(differences(runs, "variant")["verdict"]) == {"unsure"}
+def test_one_pair_shows_nothing_of_other_worlds_unless_nothing_is_random() -> None:
     one = made_runs({"base": [1.0], "new": [2.0]})
     assert set(differences(one, "variant")["verdict"]) == {"unsure"}
     exact = differences(one, "variant", exact=True).set_index("metric")
     assert exact.loc["ttft_s", "verdict"] == "worse"
+
+
+@pytest.mark.parametrize(
+    ("early", "verdict"),
+    [
+        ({"new": [2]}, "worse"),
+        ({"base": [2]}, "better"),
+        ({"base": [0, 1, 2]}, "better"),
+        ({"new": [1], "base": [2]}, "unsure"),
+        ({"new": [2], "base": [2]}, "same"),
+        ({"new": [0, 1, 2]}, "stalled"),
+        ({"new": [0, 1, 2], "base": [0, 1, 2]}, "stalled"),
+    ],
+)
+def test_a_run_that_ended_early_is_worse_than_one_that_completed(
+    early: dict[str, list[int]], verdict: str
+) -> None:
+    """However fast the other runs are: left-out pairs would favour a variant that fails in hard worlds."""
+    runs = made_runs({"base": [1.0, 2.0, 3.0], "new": [1.0, 2.0, 3.0]})
+    for variant, seeds in early.items():
+        runs.loc[(runs["variant"] == variant) & runs["seed"].isin(seeds), "status"] = "stalled"
+    found = differences(runs, "variant").set_index("metric")["verdict"]
+    assert {found["tokens_per_s"], found["tpot_p99_s"]} == {verdict}
+    assert found["migrations"] not in ("better", "worse")
 
 
 def test_what_rounding_leaves_is_the_same_and_what_is_missing_no_verdict() -> None:

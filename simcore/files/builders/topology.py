@@ -5,7 +5,7 @@ from typing import Any
 
 from headway.simcore.files import bounds, schema
 from headway.simcore.files.builders.context import Context
-from headway.simcore.files.builders.traces import Traces
+from headway.simcore.files.builders.traces import Traces, is_individual
 from headway.simcore.files.importers import graphs
 from headway.simcore.files.importers.graphfile import read_graph
 from headway.simcore.files.yaml_document import KeyPath
@@ -132,7 +132,7 @@ class Topologies:
     def _wire(self, key: KeyPath, section: Any, medium: str | None) -> Wire:
         has_bandwidth = "bandwidth" in section.model_fields_set
         latency: KeyPath = (*key, "latency")
-        varies = isinstance(section.latency, schema.SyntheticTrace)
+        varies = is_individual(section.latency)
         return Wire(
             bandwidth=(
                 lambda owner: self._traces.trace(owner, (*key, "bandwidth"), section.bandwidth, "rate")

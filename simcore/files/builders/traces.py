@@ -4,17 +4,26 @@ import functools
 import math
 from typing import Any
 
+import numpy as np
+
 from headway.simcore.files import bounds, schema
 from headway.simcore.files.builders.context import Context
 from headway.simcore.files.builders.tracefiles import read_trace
 from headway.simcore.files.yaml_document import KeyPath
 from headway.simcore.rng import stream
 from headway.traces import Trace, shipped
+from headway.traces.rounding import rounded
 from headway.traces.transform import scaled, shifted
 from headway.traces.units import Quantity
 
 # All scenarios of a campaign have the same few constants.
 _constant = functools.lru_cache(maxsize=1024)(Trace.constant)
+
+
+def is_individual(section: Any) -> bool:
+    """Whether each link or device of a section draws its own trace, or its own start in a recording."""
+    recorded = isinstance(section, schema.RecordedTrace) and section.start is not None
+    return recorded or isinstance(section, schema.SyntheticTrace)
 
 
 class Traces:
@@ -31,7 +40,7 @@ class Traces:
         """The trace of one link or device.
 
         Args:
-            owner: name of the link or device; each has its own synthetic trace.
+            owner: name of the link or device; each has its own synthetic trace and its own random start.
             key: of the section.
             section: from the schema: a number in SI units, or a form of a trace.
             quantity: of the values.
@@ -41,6 +50,11 @@ class Traces:
         """
         if isinstance(section, schema.SyntheticTrace):
             return self._adjusted(key, section, quantity, self._synthetic(owner, key, section))
+        trace = self._recorded(key, section, quantity)
+        return self._started(owner, key, trace) if is_individual(section) else trace
+
+    def _recorded(self, key: KeyPath, section: Any, quantity: Quantity) -> Trace:
+        """The trace that all links or devices of a section share, before a random start."""
         if key not in self._fixed:
             trace = self._adjusted(key, section, quantity, self._shared(key, section, quantity))
             if quantity == "time" and trace.end == "zero":
@@ -95,19 +109,29 @@ class Traces:
     def _synthetic(self, owner: str, key: KeyPath, section: schema.SyntheticTrace) -> Trace:
         """The synthetic trace of one link or device."""
         parameters = section.parameters()
-        self._count(key, parameters["duration_s"], section.kind.spacing_s(parameters))
-        rng = stream(self._context.seed, f"{'.'.join(map(str, key))}/{owner}")
+        spacing_s = section.kind.spacing_s(parameters)
+        values = parameters["duration_s"] / spacing_s if spacing_s > 0.0 else 0.0
+        self._count(key, "a synthetic trace", values, "a shorter duration or a longer step")
         with self._context.located(key, section.kind.needs):
-            return section.kind.generate(rng, **parameters)
+            return section.kind.generate(self._stream(owner, key), **parameters)
 
-    def _count(self, key: KeyPath, duration_s: float, spacing_s: float) -> None:
-        """Refuse too many random values before they are drawn."""
-        if spacing_s > 0.0:
-            values = duration_s / spacing_s
-            self._drawn += math.ceil(min(values, bounds.MOST_DRAWN + 1))
-            if self._drawn > bounds.MOST_DRAWN:
-                got = f"a synthetic trace of {values:.4g} values, more than {bounds.MOST_DRAWN} with those before it"
-                self._context.fail(key, got, "a shorter duration or a longer step")
+    def _started(self, owner: str, key: KeyPath, trace: Trace) -> Trace:
+        """A recorded trace from the random start of one link or device."""
+        if trace.duration is None or trace.end != "loop":
+            self._context.fail((*key, "start"), f"random for a trace that ends with {trace.end}", "end: loop")
+        self._count(key, "a recording", len(trace.times), "fewer links or devices, or a shorter recording")
+        phase = rounded(self._stream(owner, key).random(1))[0]
+        return shifted(trace, float(phase) * trace.duration)
+
+    def _stream(self, owner: str, key: KeyPath) -> np.random.Generator:
+        return stream(self._context.seed, f"{'.'.join(map(str, key))}/{owner}")
+
+    def _count(self, key: KeyPath, noun: str, values: float, expected: str) -> None:
+        """Refuse too many values of traces that only one link or device has, before they are made."""
+        self._drawn += math.ceil(min(values, bounds.MOST_DRAWN + 1))
+        if self._drawn > bounds.MOST_DRAWN:
+            got = f"{noun} of {values:.4g} values, more than {bounds.MOST_DRAWN} with those before it"
+            self._context.fail(key, got, expected)
 
     def _adjusted(self, key: KeyPath, section: Any, quantity: Quantity, trace: Trace) -> Trace:
         """The trace with the `scale` and `shift` of its section."""

@@ -26,14 +26,23 @@ class TraceForm(Section):
     shift: Seconds = Field(0.0, description="the run begins at this time of the trace")
 
 
-class FileTrace(TraceForm):
+class RecordedTrace(TraceForm):
+    """The common keys of recorded traces."""
+
+    end: End | None = Field(None, description="rule after the last value; by default that of the format")
+    start: Literal["random"] | None = Field(
+        None,
+        description="`random`: the seed draws a time of a looping trace for each link and device, where its run begins",
+    )
+
+
+class FileTrace(RecordedTrace):
     """A trace read from a file."""
 
     file: str = Field(min_length=1, description="path, relative to the scenario file")
     format: str | None = Field(None, description="format of the file; recognised from its content by default")
     unit: str | None = Field(None, description="unit of the values, if the file does not give it")
     time_unit: str | None = Field(None, description="unit of the times, if the file does not give it")
-    end: End | None = Field(None, description="rule after the last value; by default that of the format")
     column: str | None = Field(None, description="column of the values, by name or by number from 1")
     time_column: str | None = Field(None, description="column of the times, by name or by number from 1")
     load: bool | None = Field(
@@ -54,11 +63,10 @@ class FileTrace(TraceForm):
     step: Seconds | None = Field(None, description="time between rows, if the file has no column of times")
 
 
-class ShippedTrace(TraceForm):
+class ShippedTrace(RecordedTrace):
     """A trace that comes with Headway; `headway run --list` lists them."""
 
     shipped: str = Field(description="name of the trace")
-    end: End | None = Field(None, description="rule after the last value; by default that of the format")
 
 
 class StepsTrace(TraceForm):

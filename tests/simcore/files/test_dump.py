@@ -55,10 +55,13 @@ def assert_same(one: Scenario, other: Scenario) -> None:
     ]
 
 
-LONG = pytest.param("home-cluster", marks=pytest.mark.slow)  # 30,000 values of traces
+LONG = ("home-cluster", "wifi-home")
+"""Shipped scenarios with tens of thousands of values of traces."""
 
 
-@pytest.mark.parametrize("name", [*(name for name in shipped_scenarios() if name != "home-cluster"), LONG])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in shipped_scenarios()]
+)
 def test_a_shipped_scenario_is_the_same_after_it_is_written(name: str) -> None:
     scenario = load_scenario(shipped_scenario(name))
     assert_same(again(scenario), scenario)

@@ -224,9 +224,11 @@ RANDOM: Document = {
 RECORDED: Document = {
     "devices": {
         "a": {"availability": {"file": "data/load.csv", "column": "cpu", "time_column": "2", "load": True,
-                               "repair": True, "max_gap": "10 s", "merge": "mean"}},
+                               "repair": True, "max_gap": "10 s", "merge": "mean"},
+              "nic_up": {"shipped": "wifi-near.csv", "end": "loop", "start": "random"}},
         "b": {"availability": {"file": "data/churn.txt", "select": "2"},
-              "nic_up": {"file": "data/runs.csv", "column": "rate", "where": {"run": 2}, "step": "1 s"}},
+              "nic_up": {"file": "data/runs.csv", "column": "rate", "where": {"run": 2}, "step": "1 s",
+                         "end": "loop", "start": "random"}},
     },
 }  # fmt: skip
 """What can be said of files of recorded traces."""
