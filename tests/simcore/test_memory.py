@@ -164,8 +164,8 @@ def test_with_swapping_a_policy_may_choose_a_placement_that_is_too_large() -> No
             self.seen.append(seen)
             return Placement(np.full(len(seen.blocks), len(self.seen) % 2))
 
-    options = {"interval": 1, "on_infeasible": "fail", "requests": (Request(prompt=3, output=3),)}
-    scenario = world(WEIGHTS / 2, overflow="swap", **options)
+    requests = (Request(prompt=3, output=3),)
+    scenario = world(WEIGHTS / 2, overflow="swap", interval=1, on_infeasible="fail", requests=requests)
     result = simulate(scenario, Alternating(), RunOptions(audit=True))
     assert result.runs.status[0] == "complete"
     assert result.decisions.outcome.tolist() == ["adopted"] * 3
