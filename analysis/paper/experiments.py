@@ -3,6 +3,7 @@
 These are small worlds compared with the optimum, 25 devices over 1000 tokens, and changed assumptions.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
@@ -62,7 +63,7 @@ class Scale:
     layered_tokens: int
 
 
-FULL = Scale(100, 10, SHAPES, 32, 1000, 20, 100, 10, 4, 1000)
+FULL = Scale(100, 10, SHAPES, 32, 1000, 20, 100, 10, 8, 1000)
 QUICK = Scale(4, 5, SHAPES[1:3], 2, 60, 2, 10, 1, 1, 10)
 
 
@@ -87,14 +88,7 @@ def scale(quick: bool) -> Scale:
 
 def cases(experiment: Experiment, scale: Scale) -> tuple[Case, ...]:
     """The cases of an experiment."""
-    if experiment == "overload":
-        return overload.cases(scale.overload_worlds, scale.other_tokens)
-    if experiment == "author-baselines":
-        single = author_baselines.cases(1, scale.medium_worlds, scale.medium_tokens)
-        return single + author_baselines.cases(many_layers.LAYERS, scale.layered_worlds, scale.other_tokens)
-    if experiment == "many-layers":
-        return many_layers.cases(scale.layered_worlds, scale.layered_tokens)
-    return {"small": small, "medium": medium, "sensitivity": sensitivity}[experiment](scale)
+    return _CASES[experiment](scale)
 
 
 def small(scale: Scale) -> tuple[Case, ...]:
@@ -174,3 +168,16 @@ def sensitivity(scale: Scale) -> tuple[Case, ...]:
 def shard_variant(shards: int, sharded: bool) -> str:
     """Name of a case with shards."""
     return f"{shards} FFN shards, projection {'with the heads' if sharded else 'in one place'}"
+
+
+_CASES: Mapping[Experiment, Callable[[Scale], tuple[Case, ...]]] = {
+    "small": small,
+    "medium": medium,
+    "sensitivity": sensitivity,
+    "overload": lambda scale: overload.cases(scale.overload_worlds, scale.other_tokens),
+    "author-baselines": lambda scale: (
+        *author_baselines.cases(1, scale.medium_worlds, scale.medium_tokens),
+        *author_baselines.cases(many_layers.LAYERS, scale.layered_worlds, scale.other_tokens),
+    ),
+    "many-layers": lambda scale: many_layers.cases(scale.layered_worlds, scale.layered_tokens),
+}
