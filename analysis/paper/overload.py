@@ -5,6 +5,8 @@ Layer-wise policies normally reject a placement that does not fit. Here the base
 the rest from disk in every step.
 """
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from headway.analysis.paper.cells import cell, ended, ratios, times, times_plain
@@ -57,25 +59,20 @@ def cases(worlds: int, tokens: int) -> tuple[Case, ...]:
 def tables(results: Tables) -> dict[str, pd.DataFrame]:
     """Delay ratios to `resource-aware`, their maxima, the parts of the delay, and infeasible decisions."""
     compared = ratios(results.runs)
-    others = [one.label for one in POLICIES[1:]]
-    by_world = compared.groupby("variant", sort=False)
-    ratio = {
-        variant: {policy: rows["ratio"][rows["policy"] == policy] for policy in others}
-        for variant, rows in by_world
-    }
+
+    def table(shown: Callable[["pd.Series[float]"], str]) -> pd.DataFrame:
+        by_world = compared.groupby("variant", sort=False)
+        return pd.DataFrame(
+            [
+                {"world": variant}
+                | {one.label: shown(rows["ratio"][rows["policy"] == one.label]) for one in POLICIES[1:]}
+                for variant, rows in by_world
+            ]
+        )
+
     return {
-        "overload": pd.DataFrame(
-            [
-                {"world": variant} | {policy: cell(values, times) for policy, values in row.items()}
-                for variant, row in ratio.items()
-            ]
-        ),
-        "overload-largest": pd.DataFrame(
-            [
-                {"world": variant} | {policy: times_plain(values.max()) for policy, values in row.items()}
-                for variant, row in ratio.items()
-            ]
-        ),
+        "overload": table(lambda values: cell(values, times)),
+        "overload-largest": table(lambda values: times_plain(values.max())),
         "overload-parts": _parts(results.runs[results.runs["variant"] == _EXPLAINED]),
         "overload-ended": ended(results.runs),
     }
