@@ -17,7 +17,10 @@ from headway.analysis.console.terminal import decision_limit as allowed
 def paper(
     which: Annotated[
         str,
-        typer.Argument(metavar="[small|medium|sensitivity|all]", help="The experiment, all by default."),
+        typer.Argument(
+            metavar="[small|medium|sensitivity|overload|author-baselines|many-layers|all]",
+            help="The experiment, all by default.",
+        ),
     ] = "all",
     quick: Annotated[
         bool, typer.Option("--quick", help="A few small worlds, as a test; too few for conclusions.")

@@ -2,5 +2,7 @@
 
 `worlds` draws the worlds of the paper, `experiments` defines the cases, `runs` runs all policies in all worlds on
 several processes, `optimality_gap` compares decisions with the exact optimum, and `tables`, `figures` and `page`
-present the results. The command is `headway paper`; the results are in `docs/paper.md`.
+present the results. `overload`, `author_baselines` and `many_layers` are experiments with their own tables, and
+`placements` has the baselines that are no registered policies. The command is `headway paper`; the results are in
+`docs/paper.md`.
 """

@@ -1,34 +1,36 @@
-"""The experiments: small worlds compared with the optimum, 25 devices over 1000 tokens, and changed assumptions."""
+"""All experiments by name, and the cases of the first three.
 
+These are small worlds compared with the optimum, 25 devices over 1000 tokens, and changed assumptions.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
-from headway.analysis.paper.runs import SLOWEST, Case
+from headway.analysis.paper import author_baselines, many_layers, overload
+from headway.analysis.paper.placements import SLOWEST
+from headway.analysis.paper.runs import Case, choice
 from headway.analysis.paper.worlds import World
-from headway.simcore import PRESETS, PolicyChoice
+from headway.simcore import PRESETS
 from headway.traces.errors import InputError, one_of, shown
 
-Experiment: TypeAlias = Literal["small", "medium", "sensitivity"]
+Experiment: TypeAlias = Literal[
+    "small", "medium", "sensitivity", "overload", "author-baselines", "many-layers"
+]
 EXPERIMENTS: tuple[Experiment, ...] = get_args(Experiment)
 
 SHAPES = tuple(name for name in PRESETS if name.startswith("paper-"))
 DEVICES = (3, 4, 5)
 
 
-def _choice(label: str, **parameters: object) -> PolicyChoice:
-    if label == "resource-aware":
-        parameters = {"alternatives": False}
-    return PolicyChoice(name=label.split(" ", maxsplit=1)[0], label=label, parameters=parameters)
-
-
 POLICIES = (
-    *map(_choice, ("exact", "resource-aware", "static", "galaxy", "single", "edgeshard")),
-    _choice("edgeshard (throughput)", objective="throughput"),
-    *map(_choice, ("greedy", "random", "round-robin", "dynamic-layer", SLOWEST)),
+    *map(choice, ("exact", "resource-aware", "static", "galaxy", "single", "edgeshard")),
+    choice("edgeshard (throughput)", objective="throughput"),
+    *map(choice, ("greedy", "random", "round-robin", "dynamic-layer", SLOWEST)),
 )
 """All policies of the comparisons, in the order in which tables and figures show them."""
 
-SHARDED = tuple(map(_choice, ("resource-aware", "galaxy", "single")))
+SHARDED = tuple(map(choice, ("resource-aware", "galaxy", "single")))
 """Two policies that use shards, and `single` as a baseline."""
 
 
@@ -44,6 +46,9 @@ class Scale:
         medium_tokens: tokens per medium world.
         other_worlds: worlds per changed assumption.
         other_tokens: tokens per world with a changed assumption.
+        overload_worlds: worlds per case of the experiment `overload`.
+        layered_worlds: worlds per case with many layers.
+        layered_tokens: tokens per world of the experiment `many-layers`.
     """
 
     small_worlds: int
@@ -53,10 +58,13 @@ class Scale:
     medium_tokens: int
     other_worlds: int
     other_tokens: int
+    overload_worlds: int
+    layered_worlds: int
+    layered_tokens: int
 
 
-FULL = Scale(100, 10, SHAPES, 32, 1000, 20, 100)
-QUICK = Scale(4, 5, SHAPES[1:3], 2, 60, 2, 10)
+FULL = Scale(100, 10, SHAPES, 32, 1000, 20, 100, 10, 8, 1000)
+QUICK = Scale(4, 5, SHAPES[1:3], 2, 60, 2, 10, 1, 1, 10)
 
 
 def chosen(name: str) -> tuple[Experiment, ...]:
@@ -80,7 +88,7 @@ def scale(quick: bool) -> Scale:
 
 def cases(experiment: Experiment, scale: Scale) -> tuple[Case, ...]:
     """The cases of an experiment."""
-    return {"small": small, "medium": medium, "sensitivity": sensitivity}[experiment](scale)
+    return _CASES[experiment](scale)
 
 
 def small(scale: Scale) -> tuple[Case, ...]:
@@ -160,3 +168,16 @@ def sensitivity(scale: Scale) -> tuple[Case, ...]:
 def shard_variant(shards: int, sharded: bool) -> str:
     """Name of a case with shards."""
     return f"{shards} FFN shards, projection {'with the heads' if sharded else 'in one place'}"
+
+
+_CASES: Mapping[Experiment, Callable[[Scale], tuple[Case, ...]]] = {
+    "small": small,
+    "medium": medium,
+    "sensitivity": sensitivity,
+    "overload": lambda scale: overload.cases(scale.overload_worlds, scale.other_tokens),
+    "author-baselines": lambda scale: (
+        *author_baselines.cases(1, scale.medium_worlds, scale.medium_tokens),
+        *author_baselines.cases(many_layers.LAYERS, scale.layered_worlds, scale.other_tokens),
+    ),
+    "many-layers": lambda scale: many_layers.cases(scale.layered_worlds, scale.layered_tokens),
+}

@@ -12,9 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from headway.analysis.paper.cells import OURS, ratios
 from headway.analysis.paper.experiments import POLICIES, shard_variant
-from headway.analysis.paper.runs import SLOWEST, Tables
-from headway.analysis.paper.tables import BEST, ORDER, OURS, decision_gaps, ratios
+from headway.analysis.paper.placements import SLOWEST
+from headway.analysis.paper.runs import Tables
+from headway.analysis.paper.tables import BEST, ORDER, decision_gaps
 from headway.analysis.statistics import Interval, median_interval
 
 _CLAIMED_GAP = (15.0, 20.0)

@@ -5,17 +5,18 @@ be edited without running anything, and no number is typed by hand.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from matplotlib.figure import Figure
 
 from headway.analysis.figures.saving import save_figure
 from headway.analysis.files.atomic import check_unused, first_unused, writing
-from headway.analysis.paper import figures, tables
+from headway.analysis.paper import author_baselines, figures, many_layers, overload, tables
 from headway.analysis.paper.cells import markdown
 from headway.analysis.paper.experiments import Experiment
 from headway.analysis.paper.runs import Tables
@@ -23,8 +24,19 @@ from headway.traces.errors import InputError
 
 _REGION = re.compile(r"(?P<begin><!-- table:(?P<name>[\w-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 
-TABLES = {"small": tables.small, "medium": tables.medium, "sensitivity": tables.sensitivity}
-FIGURES = {"small": figures.small, "medium": figures.medium, "sensitivity": figures.sensitivity}
+TABLES: Mapping[Experiment, Callable[[Tables], dict[str, pd.DataFrame]]] = {
+    "small": tables.small,
+    "medium": tables.medium,
+    "sensitivity": tables.sensitivity,
+    "overload": overload.tables,
+    "author-baselines": author_baselines.tables,
+    "many-layers": many_layers.tables,
+}
+FIGURES: Mapping[Experiment, Callable[[Tables], dict[str, Figure]]] = {
+    "small": figures.small,
+    "medium": figures.medium,
+    "sensitivity": figures.sensitivity,
+}
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ def write(experiment: Experiment, results: Tables, folder: Path) -> Written:
         InputError: the folder cannot be written.
     """
     shown = {name: markdown(table) for name, table in TABLES[experiment](results).items()}
-    drawn = FIGURES[experiment](results)
+    drawn = FIGURES[experiment](results) if experiment in FIGURES else {}
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for table in fields(Tables):

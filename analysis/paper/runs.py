@@ -16,12 +16,9 @@ import pandas as pd
 from headway import policies
 from headway.analysis.experiments.dispatch import mapped
 from headway.analysis.paper.optimality_gap import ComparedPolicy
-from headway.analysis.paper.placements import SlowestDevice
+from headway.analysis.paper.placements import BASELINES
 from headway.analysis.paper.worlds import World, alone_seconds, bound_seconds, draw
-from headway.simcore import Policy, PolicyChoice, Result, RunOptions, simulate
-
-SLOWEST = SlowestDevice.name
-"""A worst case for comparison; not a registered policy."""
+from headway.simcore import Policy, PolicyChoice, Result, RunOptions, Scenario, simulate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +32,7 @@ class Case:
         choices: the policies.
         every_token: whether to store a row per token.
         compare_every: compare every `compare_every`-th decision with the exact optimum; 0: none.
+        memory: whether rows of runs have the memory of the devices in use after the last token.
     """
 
     variant: str
@@ -43,6 +41,15 @@ class Case:
     choices: tuple[PolicyChoice, ...]
     every_token: bool = False
     compare_every: int = 1
+    memory: bool = False
+
+
+def choice(label: str, **parameters: object) -> PolicyChoice:
+    """A policy by its name or by that of a baseline, for a `Case`. A label may have a second part after the name."""
+    if label == "resource-aware":
+        parameters = {"alternatives": False}
+    name = label if label in BASELINES else label.split(" ", maxsplit=1)[0]
+    return PolicyChoice(name=name, label=label, parameters=parameters)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +114,8 @@ def run_world(task: tuple[Case, int], options: RunOptions) -> Tables:
         compared = ComparedPolicy(_create(choice), case.compare_every)
         result = simulate(scenario, compared, options, run=choice.label)
         keys = {"variant": case.variant, "world": seed, "policy": choice.label}
-        runs.append(keys | _run_row(case.world, result) | {"alone_s": limits[0], "bound_s": limits[1]})
+        row = _run_row(case.world, result) | {"alone_s": limits[0], "bound_s": limits[1]}
+        runs.append(keys | row | (_memory_row(scenario, result) if case.memory else {}))
         decisions.extend(keys | asdict(comparison) for comparison in compared.comparisons)
         timings.append(keys | _timing_row(compared))
         if case.every_token:
@@ -121,7 +129,7 @@ def _stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _create(choice: PolicyChoice) -> Policy:
-    return SlowestDevice() if choice.name == SLOWEST else policies.chosen(choice)
+    return BASELINES[choice.name]() if choice.name in BASELINES else policies.chosen(choice)
 
 
 def _run_row(world: World, result: Result) -> dict[str, Any]:
@@ -140,6 +148,20 @@ def _run_row(world: World, result: Result) -> dict[str, Any]:
         "migrations": len(result.migrations),
         "peak_bytes": float(held.max().max()),
         "total_bytes": float(held.sum().max()),
+    }
+
+
+def _memory_row(scenario: Scenario, result: Result) -> dict[str, float]:
+    """Memory of the devices with blocks after the last token; `used_bytes` includes that of other programs."""
+    last = result.devices[result.devices["token"] == result.devices["token"].max()].set_index("device")
+    capacity = pd.Series(scenario.cluster.memory_bytes, scenario.cluster.names)
+    used = last["held_bytes"] + capacity - last["available_bytes"]
+    in_use = last["held_bytes"] > 0.0
+    return {
+        "devices_in_use": float(in_use.sum()),
+        "mean_bytes": float(last["held_bytes"][in_use].mean()),
+        "used_bytes": float(used[in_use].sum()),
+        "swapped_bytes": float(last["swapped_bytes"].sum()),
     }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from headway.analysis.paper.cells import cell, megabytes, percent, times, times_plain
+from headway.analysis.paper.cells import OURS, cell, ended, megabytes, percent, ratios, times, times_plain
 from headway.analysis.paper.experiments import POLICIES, SHAPES, shard_variant
 from headway.analysis.paper.runs import Tables
 from headway.analysis.paper.worlds import World, model_bytes, work_flop
@@ -17,7 +17,6 @@ from headway.analysis.statistics import Interval
 from headway.simcore import Kind
 
 ORDER = tuple(choice.label for choice in POLICIES)
-OURS = "resource-aware"
 BEST = "exact"
 _KEYS = ["variant", "world", "policy"]
 
@@ -35,14 +34,6 @@ def decision_gaps(decisions: pd.DataFrame) -> pd.DataFrame:
     table["compared"] = decisions[both].groupby(_KEYS, sort=False).size()
     every = decisions.groupby(_KEYS, sort=False).size().rename("all")
     return table.reindex(every.index).assign(all=every).fillna({"compared": 0}).reset_index()
-
-
-def ratios(runs: pd.DataFrame, to: str) -> pd.DataFrame:
-    """`runs` with a column `ratio`: the total delay over that of policy `to`; NaN if either run ended early."""
-    done = runs["delay_s"].where(runs["status"] == "complete")
-    reference = runs.assign(done=done)[runs["policy"] == to].set_index(["variant", "world"])["done"]
-    index = pd.MultiIndex.from_frame(runs[["variant", "world"]])
-    return runs.assign(ratio=done.to_numpy() / reference.reindex(index).to_numpy())
 
 
 def small(tables: Tables) -> dict[str, pd.DataFrame]:
@@ -117,29 +108,6 @@ def sensitivity(tables: Tables) -> dict[str, pd.DataFrame]:
         ),
         "sharding": _sharding(tables.runs[sharded]),
     }
-
-
-def ended(runs: pd.DataFrame) -> pd.DataFrame:
-    """Numbers of runs that ended early and of infeasible decisions; rows with neither are left out."""
-    rows = []
-    for (variant, policy), here in runs.groupby(["variant", "policy"], sort=False):
-        status = here["status"][here["status"] != "complete"].value_counts()
-        infeasible, asked = here["infeasible_decisions"].sum(), here["decisions"].sum()
-        if len(status) or infeasible:
-            how = ", ".join(f"{count} {name}" for name, count in status.sort_index().items()) or "none"
-            rows.append(
-                {
-                    "world": variant,
-                    "policy": policy,
-                    "runs": f"{len(here)}",
-                    "ended early": how,
-                    "tokens made, median": f"{here['tokens'].median():,.0f}",
-                    "infeasible decisions": f"{infeasible:,} of {asked:,}",
-                }
-            )
-    if not rows:
-        return pd.DataFrame([{"runs": f"all {len(runs):,} completed, and no decision was infeasible"}])
-    return pd.DataFrame(rows)
 
 
 def why(decisions: pd.DataFrame) -> pd.DataFrame:

@@ -27,6 +27,7 @@ from headway.simcore import (
     Kind,
     Link,
     MemoryOptions,
+    ModelSpec,
     NetworkOptions,
     PaperCost,
     Request,
@@ -36,7 +37,7 @@ from headway.simcore import (
 )
 from headway.simcore.world.batch import one_sequence
 from headway.simcore.world.blocks import block_table
-from headway.simcore.world.options import Overflow
+from headway.simcore.world.options import Overflow, Swap
 from headway.traces import Trace
 
 MEMORY_BYTES = (2e9, 8e9)
@@ -45,9 +46,6 @@ LINK_BYTES_PER_S = (1e9 / 8, 10e9 / 8)
 
 SIGMAS = 2.0
 """Standard deviations of the logarithm at the ends of the stated ranges; values outside are drawn again."""
-
-_DISK_BYTES_PER_S = 500e6
-"""A SATA solid-state disk; used only in worlds with swapping."""
 
 _LOAD_PERIODS = 64
 """Period of the load in mean holding times."""
@@ -62,6 +60,7 @@ class World:
     Attributes:
         devices: number of devices.
         shape: preset of the model, `paper-<heads>x<width>`.
+        layers: number of layers of this shape; the paper has one.
         tokens: number of tokens to generate.
         prompt: length of the prompt, which the paper does not state.
         cost: `paper` recomputes the sequence at every token, `decode` has a K/V cache.
@@ -76,10 +75,13 @@ class World:
         source: the device that holds the prompt.
         interval: tokens between two decisions.
         overflow: effect if a device holds more than its memory.
+        swap: how a device reads the bytes that do not fit from its disk.
+        disk_bytes_per_s: read rate of each disk; 500 MB/s is a SATA solid-state disk.
     """
 
     devices: int
     shape: str = "paper-32x2048"
+    layers: int = 1
     tokens: int = 10
     prompt: int = 128
     cost: Literal["paper", "decode"] = "paper"
@@ -94,6 +96,8 @@ class World:
     source: Source = "random"
     interval: int = 1
     overflow: Overflow = "fail"
+    swap: Swap = "pinned"
+    disk_bytes_per_s: float = 500e6
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.load < 1.0 or not 0.0 <= self.memory_load < 1.0:
@@ -110,7 +114,7 @@ def draw(world: World, seed: int) -> Scenario:
     hold_s = world.load_tokens * token_seconds(world)
     return Scenario(
         name=f"{world.devices} devices, seed {seed}",
-        model=preset(world.shape),
+        model=_model(world),
         cost=cost,
         cluster=Cluster(
             tuple(_device(world, seed, i, memory[i], flops[i], hold_s) for i in range(world.devices)),
@@ -122,14 +126,14 @@ def draw(world: World, seed: int) -> Scenario:
         # In the paper, links are dedicated, and policies see instantaneous values.
         network=NetworkOptions(sharing="dedicated"),
         controller=replace(PAPER_CONTROLLER, interval=world.interval, window_s=0.0),
-        memory=MemoryOptions(overflow=world.overflow),
+        memory=MemoryOptions(overflow=world.overflow, swap=world.swap),
         seed=seed,
     )
 
 
 def costs(world: World) -> CostModel:
     """The cost model of a world."""
-    model = preset(world.shape)
+    model = _model(world)
     projection: Literal["gathered", "sharded"] = "sharded" if world.sharded else "gathered"
     if world.cost == "decode":
         return DecodeCost(model, ffn_shards=world.ffn_shards, projection=projection)
@@ -179,8 +183,12 @@ def _total_work(world: World) -> FloatArray:
     return total
 
 
+def _model(world: World) -> ModelSpec:
+    return replace(preset(world.shape), layers=world.layers)
+
+
 def _kinds(world: World) -> IntArray:
-    table = block_table(preset(world.shape), embed=False, lm_head=False, ffn_shards=world.ffn_shards)
+    table = block_table(_model(world), embed=False, lm_head=False, ffn_shards=world.ffn_shards)
     return table.kind
 
 
@@ -210,7 +218,7 @@ def _device(world: World, seed: int, index: int, memory_bytes: float, flops: flo
         name=f"d{index}",
         memory_bytes=memory_bytes,
         flops=flops,
-        disk_bandwidth=_DISK_BYTES_PER_S,
+        disk_bandwidth=world.disk_bytes_per_s,
         availability=looping(1.0 - world.load * shares[0], world.load == 0.0),
         used_bytes=looping(world.memory_load * memory_bytes * shares[1], world.memory_load == 0.0),
     )

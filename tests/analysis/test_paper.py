@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ from worlds import rate_of
 
 from headway import analysis, policies
 from headway.analysis.cli import app
-from headway.analysis.paper import cells, experiments, page, tables
+from headway.analysis.paper import author_baselines, cells, experiments, many_layers, page, tables
 from headway.analysis.paper.experiments import POLICIES, Scale, cases
 from headway.analysis.paper.optimality_gap import ComparedPolicy
-from headway.analysis.paper.placements import SlowestDevice
+from headway.analysis.paper.placements import EqualParts, MemoryUnchecked, OneDevice, SourceBarred
 from headway.analysis.paper.runs import Case, Tables, run_all
 from headway.analysis.paper.worlds import (
     FLOPS,
@@ -29,11 +30,12 @@ from headway.analysis.paper.worlds import (
     draw,
     model_bytes,
 )
-from headway.simcore import simulate
+from headway.simcore import Kind, simulate
+from headway.simcore.world.options import Swap
 from headway.traces import InputError
 
 DOCS = Path(next(iter(analysis.__path__))).parents[1] / "docs"
-TINY = Scale(2, 3, ("paper-8x512",), 2, 4, 1, 3)
+TINY = Scale(2, 3, ("paper-8x512",), 2, 4, 1, 3, 1, 1, 2)
 
 
 @pytest.fixture(scope="module")
@@ -139,19 +141,123 @@ def test_no_policy_is_faster_than_amdahls_law(seed: int, shards: int, sharded: b
 def test_one_device_without_links_takes_what_it_would_take_alone() -> None:
     world = World(devices=1, tokens=3, load=0.0, memory_load=0.0)
     scenario = draw(world, 1)
-    result = simulate(scenario, SlowestDevice())
+    result = simulate(scenario, OneDevice("slowest"))
     assert result.tokens["latency_s"].sum() == pytest.approx(alone_seconds(world, scenario))
     assert bound_seconds(world, scenario) == pytest.approx(alone_seconds(world, scenario))
 
 
 def test_the_slowest_device_that_has_room_is_taken_and_kept() -> None:
     scenario = draw(World(devices=4, tokens=3), 2)
-    result = simulate(scenario, SlowestDevice())
+    result = simulate(scenario, OneDevice("slowest"))
     slowest = scenario.cluster.names[int(scenario.cluster.flops.argmin())]
     assert set(result.placements["device"]) == {slowest}
     assert list(result.decisions["outcome"]) == ["adopted", "kept", "kept"]
     tight = draw(World(devices=4, tokens=3, memory_fill=0.9), 2)
-    assert simulate(tight, SlowestDevice()).runs["status"][0] == "infeasible"
+    assert simulate(tight, OneDevice("slowest")).runs["status"][0] == "infeasible"
+
+
+@pytest.mark.parametrize("swap", ["pinned", "lru"])
+def test_a_model_that_is_too_large_for_its_device_reads_the_rest_from_disk(swap: Swap) -> None:
+    """All blocks on the source, no load: D_T = work / speed + bytes that do not fit (`lru`: all bytes) / disk rate."""
+    world = World(
+        devices=3, shape="paper-8x512", tokens=4, load=0.0, memory_load=0.0, source="fastest",
+        memory_fill=0.8, overflow="swap", swap=swap, disk_bytes_per_s=2e6,
+    )  # fmt: skip
+    scenario = draw(world, 3)
+    memory = scenario.cluster.memory_bytes[scenario.cluster.source_index]
+    sizes = np.array([model_bytes(world, token) for token in range(4)])
+    assert (sizes > memory).all()
+    result = simulate(scenario, OneDevice("fastest", overflow=True))
+    read = sizes - memory if swap == "pinned" else sizes
+    np.testing.assert_allclose(result.tokens["disk_s"], read / 2e6)
+    assert result.tokens["latency_s"].sum() == pytest.approx(
+        alone_seconds(world, scenario) + read.sum() / 2e6
+    )
+    assert simulate(scenario, OneDevice("fastest")).runs["status"][0] == "infeasible"
+
+
+def test_where_most_memory_is_means_available_memory() -> None:
+    scenario = draw(World(devices=5, tokens=1, memory_fill=0.8, overflow="swap"), 4)
+    result = simulate(scenario, OneDevice("most memory", overflow=True))
+    (device,) = set(result.placements["device"])
+    assert device == result.devices.set_index("device")["available_bytes"].idxmax()
+
+
+@pytest.mark.parametrize(
+    ("group", "layers", "places"),
+    [
+        # Heads 0-7, projection, feed-forward network.
+        (1, 1, [["d0"] * 8, ["d1"], ["d1"]]),
+        (2, 1, [["d0"] * 4 + ["d1"] * 4, ["d2"], ["d3"]]),
+        (1, 3, [["d0"] * 8 + ["d1"] * 16, ["d0", "d1", "d1"], ["d0", "d1", "d1"]]),
+        (2, 2, [["d0"] * 4 + ["d1"] * 4 + ["d2"] * 4 + ["d3"] * 4, ["d0", "d2"], ["d1", "d3"]]),
+    ],
+)
+def test_equal_parts_are_on_devices_in_the_order_of_their_list(
+    group: int, layers: int, places: list[list[str]]
+) -> None:
+    scenario = draw(World(devices=5, shape="paper-8x512", layers=layers, tokens=2), 1)
+    placement = simulate(scenario, EqualParts(group)).placements.set_index("block")["device"]
+    table = scenario.block_table
+    for kind, expected in zip((Kind.HEAD, Kind.PROJ, Kind.FFN), places, strict=True):
+        rows = np.flatnonzero(table.kind == kind)
+        assert [placement[table.names[row]] for row in rows] == expected
+
+
+def test_a_plan_without_memory_check_is_the_plan_for_large_devices() -> None:
+    tight = draw(World(devices=4, shape="paper-8x512", tokens=2, memory_fill=0.9, overflow="swap"), 5)
+    ample = draw(World(devices=4, shape="paper-8x512", tokens=2, overflow="swap"), 5)
+    edgeshard = policies.create("edgeshard")
+    assert simulate(tight, edgeshard).runs["status"][0] == "infeasible"
+    unchecked, checked = simulate(tight, MemoryUnchecked(edgeshard)), simulate(ample, edgeshard)
+    assert unchecked.placements["device"].tolist() == checked.placements["device"].tolist()
+    assert unchecked.tokens["disk_s"].sum() > 0.0
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=10)
+def test_a_barred_source_has_no_block(seed: int) -> None:
+    scenario = draw(World(devices=3, shape="paper-8x512", tokens=3, source="fastest"), seed)
+    result = simulate(scenario, SourceBarred(policies.create("resource-aware")))
+    assert scenario.cluster.source not in set(result.placements["device"])
+
+
+@given(st.lists(st.floats(0.0, 100.0), min_size=1, max_size=7), st.data())
+@settings(max_examples=30)
+def test_the_expected_largest_value_is_the_mean_over_all_choices(
+    values: list[float], data: st.DataObject
+) -> None:
+    count = data.draw(st.integers(1, len(values)))
+    largest = np.mean([max(chosen) for chosen in combinations(values, count)])
+    assert author_baselines.expected_largest(np.array(values), count) == pytest.approx(float(largest))
+
+
+def test_a_token_is_compared_with_the_same_token_of_the_same_world() -> None:
+    rows = [
+        ("v", world, policy, token, delay_s)
+        for world in (0, 1)
+        for policy, factor in (("resource-aware", 1.0), ("galaxy", 3.0 + world))
+        for token, delay_s in enumerate(factor * np.array([1.0, 2.0]))
+    ]
+    tokens = pd.DataFrame(rows, columns=["variant", "world", "policy", "token", "delay_s"])
+    assert author_baselines.token_ratios(tokens)["ratio"].tolist() == [1.0, 1.0, 3.0, 3.0, 1.0, 1.0, 4.0, 4.0]
+
+
+def test_many_layers_take_6_to_7_gigabytes_wherever_they_are(tiny: dict[str, Tables]) -> None:
+    assert model_bytes(World(devices=1, layers=16, tokens=1000)) > 6.1e9
+    assert model_bytes(World(devices=1, layers=18, tokens=1000)) < 7.0e9
+    runs = tiny["many-layers"].runs
+    total = model_bytes(World(devices=1, layers=many_layers.LAYERS, tokens=2))
+    np.testing.assert_allclose(runs["total_bytes"], total)
+    np.testing.assert_allclose(runs["mean_bytes"] * runs["devices_in_use"], total)
+    assert (runs["used_bytes"] > total).all()
+    assert (runs["peak_bytes"] <= total * (1 + 1e-12)).all()
+
+
+def test_layers_add_up() -> None:
+    one, three = World(devices=2, tokens=2), World(devices=2, tokens=2, layers=3)
+    assert model_bytes(three) == pytest.approx(3 * model_bytes(one))
+    assert alone_seconds(three, draw(three, 1)) == pytest.approx(3 * alone_seconds(one, draw(one, 1)))
 
 
 def test_the_tables_are_the_same_for_any_number_of_processes(tmp_path: Path) -> None:
@@ -209,12 +315,12 @@ def test_runs_that_ended_are_counted_and_never_averaged() -> None:
             "infeasible_decisions": [0, 0, 0, 2, 0, 0],
         }
     )
-    ratio = tables.ratios(runs, "resource-aware")
+    ratio = cells.ratios(runs, "resource-aware")
     greedy = ratio["ratio"][ratio["policy"] == "greedy"]
     assert greedy.isna().tolist() == [False, True, False]
     assert cells.cell(greedy, cells.times) == "2.00 (2.00–2.00), 2 of 3"
     assert cells.cell(greedy * np.nan, cells.times) == "none of 3"
-    row = tables.ended(runs).to_dict("records")
+    row = cells.ended(runs).to_dict("records")
     assert row == [
         {
             "world": "v",
@@ -225,7 +331,7 @@ def test_runs_that_ended_are_counted_and_never_averaged() -> None:
             "infeasible decisions": "2 of 15",
         }
     ]
-    assert "all 2 completed" in str(tables.ended(runs[:2]).iloc[0, 0])
+    assert "all 2 completed" in str(cells.ended(runs[:2]).iloc[0, 0])
 
 
 def test_decisions_that_do_not_fit_are_in_no_gap() -> None:

@@ -156,6 +156,26 @@ def test_a_slow_device_hides_more_of_its_reading() -> None:
     assert (tokens.disk_s[0], tokens.latency_s[0]) == (0.0, pytest.approx(10 * sum(COMPUTED_S)))
 
 
+def test_with_swapping_a_policy_may_choose_a_placement_that_is_too_large() -> None:
+    """Also a later one, and also where an infeasible decision ends the run; each step then reads from disk."""
+
+    class Alternating(AtOne):
+        def decide(self, seen: Observation) -> Decision:
+            self.seen.append(seen)
+            return Placement(np.full(len(seen.blocks), len(self.seen) % 2))
+
+    requests = (Request(prompt=3, output=3),)
+    scenario = world(WEIGHTS / 2, overflow="swap", interval=1, on_infeasible="fail", requests=requests)
+    result = simulate(scenario, Alternating(), RunOptions(audit=True))
+    assert result.runs.status[0] == "complete"
+    assert result.decisions.outcome.tolist() == ["adopted"] * 3
+    assert (result.tokens.disk_s > 0.0).tolist() == [False, True, False]
+    failing = replace(scenario, memory=replace(scenario.memory, overflow="fail"))
+    result = simulate(failing, Alternating(), RunOptions(audit=True))
+    assert result.decisions.outcome.tolist() == ["adopted", "infeasible"]
+    assert "bytes too many on 'one'" in result.decisions.reason[1]
+
+
 def test_a_share_is_of_blocks_however_little_room_there_is() -> None:
     blocks, room = np.array([0.0, 100.0, 100.0, 100.0]), np.array([-50.0, 150.0, 25.0, -50.0])
     assert swapped_share(blocks, room, "pinned").tolist() == [0.0, 0.0, 0.75, 1.0]

@@ -119,8 +119,9 @@ def _absent(seen: Observation, devices: IntArray) -> str:
 
 
 def _complaint(seen: Observation, devices: IntArray) -> str:
-    """Why a placement cannot be followed; empty if it can."""
-    if absent := _absent(seen, devices):
+    """Why a placement cannot be followed; empty if it can. With swapping, memory is no obstacle."""
+    absent = _absent(seen, devices)
+    if absent or seen.overflow == "swap":
         return absent
     excess = predict.held_bytes(seen, devices) - seen.available_bytes
     worst = int(excess.argmax())
