@@ -39,8 +39,8 @@ def placements(result: Result, scenario: Scenario, best: str | None) -> list[str
         changes = int((result.placements["run"] == run).sum()) // blocks - 1
         runs_of.setdefault((_times(changes), *lines), []).append(run)
     text = ["Placements at the end of the run: memory held of memory free, and parts of the model"]
-    for (times, *lines), runs in runs_of.items():
-        text += [f"{listed(runs)}{times}:", *lines]
+    for (times, *rows), runs in runs_of.items():
+        text += [f"{listed(runs)}{times}:", *rows]
     if len(shown) < len(last):
         text.append("The file placements.yaml has the placements of all runs.")
     return text
@@ -73,19 +73,22 @@ def _device_lines(placement: IntArray, rows: pd.DataFrame, scenario: Scenario) -
 def _parts(mine: BoolArray, blocks: BlockTable) -> Iterator[str]:
     """The parts of the model on a device. A projection is listed only if the FFN of its layer is on another device."""
     heads, shards = mine[blocks.heads], mine[blocks.shards]
-    proj, ffn = mine[blocks.proj], shards.all(axis=1)
-    whole = heads.all(axis=1) & proj & ffn
+    proj: BoolArray = mine[blocks.proj]
+    ffn: BoolArray = np.logical_and.reduce(shards, axis=1)
+    whole: BoolArray = np.logical_and.reduce(heads, axis=1) & proj & ffn
+    some_heads: BoolArray = heads & ~whole[:, None]
+    some_shards: BoolArray = shards & ~ffn[:, None]
     if whole.any():
         yield _layers(whole)
     for name, row in (("embedding", blocks.embed), ("output head", blocks.lm_head)):
         if row is not None and mine[row]:
             yield name
-    if (some := heads & ~whole[:, None]).any():
-        yield f"{_share(some)} heads in {_layers(some.any(axis=1))}"
+    if some_heads.any():
+        yield f"{_share(some_heads)} heads in {_layers(np.logical_or.reduce(some_heads, axis=1))}"
     if (ffn & ~whole).any():
         yield f"FFNs in {_numbers(ffn & ~whole)}"
-    if (some := shards & ~ffn[:, None]).any():
-        yield f"{_share(some)} FFN shards in {_numbers(some.any(axis=1))}"
+    if some_shards.any():
+        yield f"{_share(some_shards)} FFN shards in {_numbers(np.logical_or.reduce(some_shards, axis=1))}"
     if (proj & ~ffn).any():
         yield f"projections in {_numbers(proj & ~ffn)}"
 
