@@ -12,12 +12,12 @@ from headway.simcore.scenario import PolicyChoice, Scenario
 from headway.simcore.simulate import RunOptions
 from headway.traces.errors import InputError
 
-DEFAULT_POLICY = "resource-aware"
-"""The policy of a scenario that lists none."""
+DEFAULT_POLICIES = ("single", "edgeshard", "resource-aware", "look-ahead")
+"""The policies of a scenario that lists none: one device, runs of layers, heads as in the paper, and a look-ahead."""
 
 
 def choose(scenario: Scenario, names: Sequence[str]) -> tuple[PolicyChoice, ...]:
-    """The policies to run: those called `names`, otherwise those of the scenario, otherwise `DEFAULT_POLICY`.
+    """The policies to run: those called `names`, otherwise those of the scenario, otherwise `DEFAULT_POLICIES`.
 
     Policies given by name have their default parameters, also if the scenario sets other parameters.
 
@@ -27,7 +27,7 @@ def choose(scenario: Scenario, names: Sequence[str]) -> tuple[PolicyChoice, ...]
     check_distinct(names)
     if scenario.policies and not names:
         return scenario.policies
-    return tuple(PolicyChoice(name=name, label=name, where="--policy") for name in names or [DEFAULT_POLICY])
+    return tuple(PolicyChoice(name=name, label=name, where="--policy") for name in names or DEFAULT_POLICIES)
 
 
 def create_all(choices: Sequence[PolicyChoice]) -> dict[str, Policy]:

@@ -1,7 +1,7 @@
 """Numbers for people: three significant digits in a suitable unit."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 NOTHING = "-"
 _SECONDS_FROM_S = 0.3
@@ -30,6 +30,11 @@ def number(value: float) -> str:
 def seconds(value: float) -> str:
     """A time [s] with three significant digits; without a fraction from 1000 s."""
     return number(value) if value < 1000 else f"{value:,.0f}"
+
+
+def listed(parts: Sequence[str], last: str = "and") -> str:
+    """Join parts of a sentence."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}"
 
 
 def percent(share: float) -> str:

@@ -16,7 +16,7 @@ from headway.analysis.figures.saving import save_figure
 from headway.analysis.files.results_folder import CASES, CDF_FIGURE, ORIGIN, PLACEMENTS, SCENARIO
 from headway.analysis.store.parts import write_tables
 from headway.analysis.store.tables import Tables, table_file
-from headway.simcore.files.placement import last_placements
+from headway.simcore.files.placement import last_placements, write_placement
 from headway.simcore.results import Result
 from headway.simcore.scenario import Scenario
 
@@ -38,7 +38,10 @@ def write_results(folder: Path, result: Result, scenario: Scenario, origin: Path
         origin: path of its file; files that it names are looked for there.
     """
     result.save(folder)
-    placements = last_placements(result, scenario)
+    placements = {
+        run: write_placement(placement, scenario.block_table, scenario.cluster.names)
+        for run, placement in last_placements(result, scenario).items()
+    }
     (folder / PLACEMENTS).write_text(
         _PLACEMENTS_HEAD + yaml.safe_dump(placements, sort_keys=False, width=100, allow_unicode=True),
         encoding="utf-8",

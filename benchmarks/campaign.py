@@ -31,8 +31,8 @@ TINY = """\
 model: {shape: {layers: 1, width: 8, heads: 1}}
 source: desk
 devices:
-  desk: {memory: 1 MB, compute: 1 GFLOP/s}
-  shelf: {memory: 1 MB, compute: 1 GFLOP/s}
+  desk: {memory: 1 MB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
+  shelf: {memory: 1 MB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
 links:
   cable: {connect: all, bandwidth: 100 Mbit/s}
 workload:

@@ -247,6 +247,7 @@ SPECIAL: Mapping[tuple[str, str], str] = {
     ("ScenarioFile", "routes"): "list of lists of names",
     ("ScenarioFile", "placement"): "[items of each device](#placements), or path",
     ("ControllerSection", "decision_time"): "`free`, `measured`, or time",
+    ("DeviceSection", "memory_bandwidth"): "rate, or `unlimited`",
     **{
         (section.__name__, parameter.key): "quantity of the trace"
         for section in schema.synthetic_sections()

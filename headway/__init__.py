@@ -73,7 +73,8 @@ def simulate(
 
     Args:
         scenario: the world and the requests.
-        policies: names of registered policies, or objects; those of the scenario if none is given.
+        policies: names of registered policies, or objects. If none is given: those of the scenario, otherwise `single`,
+            `edgeshard`, `resource-aware` and `look-ahead`.
         options: how the runs are made.
 
     Returns:

@@ -29,8 +29,8 @@ seed: 3
 model: {shape: {layers: 2, width: 64, heads: 4}}
 source: desk
 devices:
-  desk: {memory: 100 MB, compute: 10 GFLOP/s}
-  shelf: {memory: 100 MB, compute: 5 GFLOP/s, availability: {file: load.csv, end: loop}}
+  desk: {memory: 100 MB, compute: 10 GFLOP/s, memory_bandwidth: unlimited}
+  shelf: {memory: 100 MB, compute: 5 GFLOP/s, memory_bandwidth: unlimited, availability: {file: load.csv, end: loop}}
 links:
   cable: {connect: all, bandwidth: {walk_mean: 100 Mbit/s, sigma: 0.5, step: 1 s, duration: 20 s}}
 workload:

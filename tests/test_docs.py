@@ -311,7 +311,8 @@ def test_a_page_that_is_wrong_is_found_out(tmp_path: Path, monkeypatch: pytest.M
     """Each of these blocks must fail, or the tests above would prove nothing."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HEADWAY_WRITE_PAGES", raising=False)
-    whole = "model: {preset: gpt2}\ndevices: {a: {memory: 1 GB, compute: 1 GFLOP/s}}\nworkload: []\n"
+    device = "{memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: 1 GB/s}"
+    whole = f"model: {{preset: gpt2}}\ndevices: {{a: {device}}}\nworkload: []\n"
     wrong = [
         "```console\n$ headway --version\nheadway 0\n```\n",
         "```console\n$ headway validate nowhere.yaml\n...\n```\n",

@@ -16,8 +16,8 @@ VALUES = {
     "model": {"shape": {"layers": 1, "width": 64, "heads": 4}},
     "source": "desk",
     "devices": {
-        "desk": {"memory": "1 MB", "compute": "1 GFLOP/s"},
-        "pi": {"memory": "1 MB", "compute": "1 GFLOP/s", "count": 2},
+        "desk": {"memory": "1 MB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited"},
+        "pi": {"memory": "1 MB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited", "count": 2},
     },
     "links": {"wifi": {"connect": "all", "bandwidth": {"file": "wifi.csv"}, "latency": "1 ms"}},
     "workload": [{"prompt": 4, "output": 3}],
@@ -80,7 +80,7 @@ def test_a_mistake_in_values_is_told_by_its_key(folder: Path, key: str, value: o
 
 def test_what_is_used_twice_in_values_is_written_twice(folder: Path) -> None:
     """YAML would have an anchor and an alias, which scenario files do not have."""
-    device = {"memory": "1 MB", "compute": "1 GFLOP/s"}
+    device = {"memory": "1 MB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited"}
     built = hw.build(VALUES | {"devices": {"desk": device, "pi": device}}, folder=folder)
     assert [one.name for one in built.cluster.devices] == ["desk", "pi"]
 

@@ -28,7 +28,8 @@ _Policies = Annotated[
     typer.Option(
         metavar="NAME",
         help="Run this policy (a name, or module:Class), with its default parameters, instead of those in the "
-        "scenario; may be repeated. A scenario without policies is run under resource-aware.",
+        "scenario; may be repeated. A scenario without policies is run under single, edgeshard, resource-aware "
+        "and look-ahead.",
     ),
 ]
 _Seed = Annotated[
@@ -77,10 +78,13 @@ def run(
         if list_:
             _list()
             return
+        from headway.analysis.answer import answer, rates
         from headway.analysis.compare import choose, create_all, given
+        from headway.analysis.console.placements import placements
         from headway.analysis.files.atomic import writing
         from headway.analysis.files.results_folder import results_folder
         from headway.analysis.late_changes import late_changes
+        from headway.analysis.notes import scenario_notes
         from headway.analysis.results import write_results
         from headway.analysis.statistics.predictions import misprediction_notes
         from headway.simcore.simulate import RunOptions
@@ -95,10 +99,22 @@ def run(
             with writing(folder.target):
                 write_results(folder.path, result, world, scenario_file(scenario).resolve())
         sentences = [
+            *scenario_notes(world),
             *late_changes(world, float(result.runs["end_s"].max())),
             *misprediction_notes(result.decisions, result.tokens, result.requests),
         ]
-        _show(world, result, [*notes, *(f"Note: {one}" for one in sentences), f"Results: {folder}"])
+        _show(
+            world,
+            result,
+            [
+                *placements(result, world, next(iter(rates(result)), None)),
+                "",
+                *notes,
+                *(f"Note: {sentence}" for sentence in sentences),
+                f"Results: {folder}",
+                f"Answer: {answer(result, world)}",
+            ],
+        )
 
 
 def _compare(

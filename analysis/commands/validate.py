@@ -13,6 +13,7 @@ def validate(scenario: ScenarioName) -> None:
     """
     with reported():
         from headway.analysis.compare import choose, create_all, total_tokens
+        from headway.analysis.notes import scenario_notes
 
         world = load_scenario(scenario, None)
         by_label = create_all(choose(world, []))
@@ -31,3 +32,4 @@ def validate(scenario: ScenarioName) -> None:
             "policies": ", ".join(by_label),
         }
         show(*(f"{key + ':':<10} {value}" for key, value in lines.items() if value))
+        show(*(f"Note: {sentence}" for sentence in scenario_notes(world)))

@@ -38,7 +38,7 @@ from headway.traces import Trace
 
 _LABELS: Mapping[type, frozenset[str]] = {
     Scenario: frozenset({"name", "text", "policies", "changes"}),
-    ModelSpec: frozenset({"name"}),
+    ModelSpec: frozenset({"name", "context_length"}),
 }
 """Fields that are names or comments and do not change the simulation."""
 

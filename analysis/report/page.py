@@ -6,10 +6,11 @@ import platform
 from collections.abc import Sequence
 from importlib import metadata, resources
 
+from headway.analysis.formatting import listed
 from headway.analysis.report.data import ReportData
 from headway.analysis.report.diagnostics import fault_table, slowest_runs_table
 from headway.analysis.report.figures import ReportFigure, report_figures
-from headway.analysis.report.ranking import Ranking, listed, rank_policies, verdict
+from headway.analysis.report.ranking import Ranking, rank_policies, verdict
 from headway.analysis.report.svg import inline_svg
 from headway.analysis.report.tables import comparison, numbers, runs_table, scenario_tables, settings
 from headway.analysis.statistics import SMALLEST

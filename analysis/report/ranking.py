@@ -9,13 +9,13 @@ only those with the best: the same runs show which policy is best.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from headway.analysis.formatting import number, time_unit
+from headway.analysis.formatting import listed, number, time_unit
 from headway.analysis.report.data import ReportData
 from headway.analysis.report.per_world import by_world, completed, effects, level, per_seed
 from headway.analysis.statistics import SMALLEST, Comparison, Interval, compare_logs, failure_verdict
@@ -180,11 +180,6 @@ def _lead(found: Ranking, best: str) -> str:
     """A note that the best is chosen only among the policies that completed most of their runs."""
     shares = {p: done / total for p, (done, total) in found.complete.items() if found.levels[p] is not None}
     return "among those that completed most of their runs, " if min(shares.values()) < shares[best] else ""
-
-
-def listed(parts: Sequence[str], last: str = "and") -> str:
-    """Join parts of a sentence."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}"
 
 
 def _against(policy: str, comparison: Comparison, *, interval: bool = True) -> str:

@@ -16,6 +16,7 @@ from headway.analysis.experiments.identity import digest
 from headway.analysis.experiments.worker import infeasible_run, result_tables
 from headway.analysis.experiments.world import InfeasibleWorld
 from headway.analysis.late_changes import late_changes
+from headway.analysis.notes import scenario_notes
 from headway.analysis.statistics.metrics import request_times
 from headway.analysis.store.tables import Tables, merged
 from headway.analysis.whatif.differences import differences, levels
@@ -75,7 +76,7 @@ class Findings:
 
     @property
     def notes(self) -> list[str]:
-        """Notes on changes that begin after the runs have ended."""
+        """Notes on the base, and on changes that begin after the runs have ended."""
         study, notes, base = self.study, [], None
         ends = self.cases.merge(self.stored["runs"].select(["run", "end_s"]).to_pandas(), on="run")
         for variant, changes in study.cases.items():
@@ -85,7 +86,8 @@ class Findings:
                 continue
             end_s = float(ends.loc[ends["variant"] == variant, "end_s"].max())
             notes += [f"Note: {variant}: {sentence}" for sentence in late_changes(world, end_s, base)]
-            base = base or world
+            if base is None:
+                base, notes = world, [*(f"Note: {sentence}" for sentence in scenario_notes(world)), *notes]
         return notes
 
     @cached_property

@@ -27,7 +27,17 @@ from headway.simcore.world.options import ControllerOptions, NetworkOptions
 from headway.simcore.world.presets import PRESETS
 from headway.traces import InputError, Trace
 
-_SHAPE = ("layers", "width", "heads", "kv_heads", "head_size", "ffn_width", "gated_ffn", "vocabulary")
+_SHAPE = (
+    "layers",
+    "width",
+    "heads",
+    "kv_heads",
+    "head_size",
+    "ffn_width",
+    "gated_ffn",
+    "vocabulary",
+    "context_length",
+)
 _FORMATS = ("bytes_per_weight", "bytes_per_kv", "bytes_per_activation")
 
 
@@ -114,7 +124,8 @@ def _model(model: ModelSpec) -> dict[str, Any]:
             f"no shape in a scenario file can describe {model.name!r}, which has tied embeddings or weights outside "
             "its matrices; use the config.json of the model"
         )
-    return {"shape": {key: getattr(model, key) for key in _SHAPE}} | formats
+    shape = {key: value for key in _SHAPE if (value := getattr(model, key)) is not None}
+    return {"shape": shape} | formats
 
 
 def _cost(cost: CostModel) -> dict[str, Any]:
@@ -138,9 +149,6 @@ def _network(options: NetworkOptions) -> dict[str, Any]:
 
 def _device(device: Device) -> dict[str, Any]:
     optional = {
-        "memory_bandwidth": None
-        if math.isinf(device.memory_bandwidth)
-        else _value(device.memory_bandwidth, "B/s"),
         "runtime_memory": _value(device.runtime_bytes, "B") if device.runtime_bytes > 0.0 else None,
         "disk": _value(device.disk_bandwidth, "B/s") if device.disk_bandwidth > 0.0 else None,
         "nic_up": None if device.nic_up is None else _trace(device.nic_up, "B/s"),
@@ -151,6 +159,9 @@ def _device(device: Device) -> dict[str, Any]:
     return {
         "memory": _value(device.memory_bytes, "B"),
         "compute": _value(device.flops, "FLOP/s"),
+        "memory_bandwidth": "unlimited"
+        if math.isinf(device.memory_bandwidth)
+        else _value(device.memory_bandwidth, "B/s"),
         "overhead": _value(device.overhead_s, "s"),
         "discipline": _part(DISCIPLINES, device.discipline),
     } | {key: value for key, value in optional.items() if value is not None}

@@ -112,16 +112,15 @@ def write_placement(placement: IntArray, blocks: BlockTable, devices: Sequence[s
     return items_of
 
 
-def last_placements(result: Result, scenario: Scenario) -> dict[str, dict[str, list[str]]]:
-    """The items of each device at the end of each run that placed blocks, see `write_placement`."""
-    devices, blocks = scenario.cluster.names, scenario.block_table
-    index = {name: number for number, name in enumerate(devices)}
-    placements = {}
+def last_placements(result: Result, scenario: Scenario) -> dict[str, IntArray]:
+    """The device of each block at the end of each run that placed blocks, shape (blocks,)."""
+    index = {name: number for number, name in enumerate(scenario.cluster.names)}
+    blocks = len(scenario.block_table)
     # Each change of the placement is recorded as all rows of the new one.
-    for run, rows in result.placements.groupby("run", sort=False):
-        last = np.array([index[device] for device in rows["device"].iloc[-len(blocks) :]], dtype=np.int64)
-        placements[str(run)] = write_placement(last, blocks, devices)
-    return placements
+    return {
+        str(run): np.array([index[device] for device in rows["device"].iloc[-blocks:]], dtype=np.int64)
+        for run, rows in result.placements.groupby("run", sort=False)
+    }
 
 
 def _items(texts: str | Sequence[str]) -> Iterator[str]:

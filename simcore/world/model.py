@@ -38,6 +38,8 @@ class ModelSpec:
         bytes_per_activation: of one number sent between devices.
         extra_parameters: norms, biases and learned position embeddings of the whole model. They are counted
             in `parameters` and nowhere else: their cost is negligible, so the cost models leave them out.
+        context_length: most tokens of one sequence, prompt and output together; None if unknown. The simulation does
+            not need it: notes compare requests with it.
     """
 
     name: str
@@ -54,12 +56,15 @@ class ModelSpec:
     bytes_per_kv: float = 2.0
     bytes_per_activation: float = 2.0
     extra_parameters: int = 0
+    context_length: int | None = None
 
     def __post_init__(self) -> None:
         for field in _DIMENSIONS:
             _check_whole(field, getattr(self, field), least=1)
         for field in _MAY_BE_ZERO:
             _check_whole(field, getattr(self, field), least=0)
+        if self.context_length is not None:
+            _check_whole("context_length", self.context_length, least=1)
         for field in _BYTES:
             _check_bytes(field, getattr(self, field))
         if self.heads % self.kv_heads:

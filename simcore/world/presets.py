@@ -1,8 +1,8 @@
 """Models by name.
 
-Released models have the shape in the `config.json` of the repository on huggingface.co that is named beside
-each, with its published number of parameters, and take 2 bytes per number: the precision they are commonly
-run at.
+Released models have the shape and the context length (`max_position_embeddings`, `n_positions` of GPT-2) in the
+`config.json` of the repository on huggingface.co that is named beside each, with its published number of parameters,
+and take 2 bytes per number: the precision they are commonly run at.
 """
 
 from collections.abc import Mapping
@@ -52,6 +52,7 @@ def _llama(
     kv_heads: int,
     ffn_width: int,
     vocabulary: int,
+    context_length: int,
     extra_per_layer: int = 0,
 ) -> ModelSpec:
     """A model like Llama: a gated FFN, heads of size width / heads, two norms in each layer and one after the last."""
@@ -65,21 +66,67 @@ def _llama(
         ffn_width=ffn_width,
         gated_ffn=True,
         vocabulary=vocabulary,
+        context_length=context_length,
         extra_parameters=(2 * layers + 1) * width + layers * extra_per_layer,
     )
 
 
 _MODELS = (
     # TinyLlama/TinyLlama-1.1B-Chat-v1.0: 1,100,048,384 parameters.
-    _llama("tinyllama-1.1b", layers=22, width=2048, heads=32, kv_heads=4, ffn_width=5632, vocabulary=32000),
+    _llama(
+        "tinyllama-1.1b",
+        layers=22,
+        width=2048,
+        heads=32,
+        kv_heads=4,
+        ffn_width=5632,
+        vocabulary=32000,
+        context_length=2048,
+    ),
     # meta-llama/Llama-2-7b-hf: 6,738,415,616 parameters.
-    _llama("llama-2-7b", layers=32, width=4096, heads=32, kv_heads=32, ffn_width=11008, vocabulary=32000),
+    _llama(
+        "llama-2-7b",
+        layers=32,
+        width=4096,
+        heads=32,
+        kv_heads=32,
+        ffn_width=11008,
+        vocabulary=32000,
+        context_length=4096,
+    ),
     # meta-llama/Llama-2-13b-hf: 13,015,864,320 parameters.
-    _llama("llama-2-13b", layers=40, width=5120, heads=40, kv_heads=40, ffn_width=13824, vocabulary=32000),
+    _llama(
+        "llama-2-13b",
+        layers=40,
+        width=5120,
+        heads=40,
+        kv_heads=40,
+        ffn_width=13824,
+        vocabulary=32000,
+        context_length=4096,
+    ),
     # meta-llama/Meta-Llama-3-8B: 8,030,261,248 parameters.
-    _llama("llama-3-8b", layers=32, width=4096, heads=32, kv_heads=8, ffn_width=14336, vocabulary=128256),
+    _llama(
+        "llama-3-8b",
+        layers=32,
+        width=4096,
+        heads=32,
+        kv_heads=8,
+        ffn_width=14336,
+        vocabulary=128256,
+        context_length=8192,
+    ),
     # mistralai/Mistral-7B-v0.1: 7,241,732,096 parameters. Its window of 4096 tokens is not represented.
-    _llama("mistral-7b", layers=32, width=4096, heads=32, kv_heads=8, ffn_width=14336, vocabulary=32000),
+    _llama(
+        "mistral-7b",
+        layers=32,
+        width=4096,
+        heads=32,
+        kv_heads=8,
+        ffn_width=14336,
+        vocabulary=32000,
+        context_length=32768,
+    ),
     # Qwen/Qwen2.5-7B: 7,615,616,512 parameters, with biases of query, key and value.
     _llama(
         "qwen2.5-7b",
@@ -89,6 +136,7 @@ _MODELS = (
         kv_heads=4,
         ffn_width=18944,
         vocabulary=152064,
+        context_length=131072,
         extra_per_layer=(28 + 2 * 4) * 128,
     ),
     # Qwen/Qwen3-8B: 8,190,735,360 parameters, with norms of query and key.
@@ -100,6 +148,7 @@ _MODELS = (
         kv_heads=8,
         ffn_width=12288,
         vocabulary=151936,
+        context_length=40960,
         extra_per_layer=2 * 128,
     ),
     # openai-community/gpt2: 124,439,808 parameters.
@@ -113,6 +162,7 @@ _MODELS = (
         ffn_width=3072,
         gated_ffn=False,
         vocabulary=50257,
+        context_length=1024,
         tied_embeddings=True,
         # positions; norms with bias; biases of query, key, value, output, FFN down and FFN up
         extra_parameters=1024 * 768 + (2 * 12 + 1) * 2 * 768 + 12 * (5 * 768 + 3072),
@@ -128,6 +178,7 @@ _MODELS = (
         ffn_width=8192,
         gated_ffn=False,
         vocabulary=50272,
+        context_length=2048,
         tied_embeddings=True,
         # positions, of which 2 stand for padding; norms with bias; biases as in GPT-2
         extra_parameters=(2048 + 2) * 2048 + (2 * 24 + 1) * 2 * 2048 + 24 * (5 * 2048 + 8192),

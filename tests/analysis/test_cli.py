@@ -24,8 +24,8 @@ seed: 3
 model: {{shape: {{layers: 2, width: 64, heads: 4}}}}
 source: desk
 devices:
-  desk: {{memory: {memory}, compute: 10 GFLOP/s}}
-  shelf: {{memory: 100 MB, compute: 5 GFLOP/s}}
+  desk: {{memory: {memory}, compute: 10 GFLOP/s, memory_bandwidth: unlimited}}
+  shelf: {{memory: 100 MB, compute: 5 GFLOP/s, memory_bandwidth: unlimited}}
 links:
   cable: {{connect: all, bandwidth: 100 Mbit/s}}
 workload:
@@ -82,7 +82,9 @@ def test_a_run_writes_its_folder_and_says_what_came_out(tmp_path: Path) -> None:
     assert (tmp_path / "results" / "lab" / "scenario.yaml").read_bytes() == path.read_bytes()
     for word in ("resource-aware", "in-turn", "TTFT", "p50", "p95", "p99", "Peak memory", "desk", "shelf"):
         assert word in done.stdout
-    assert done.stdout.endswith(f"Results: {Path('results/lab')}\n")
+    *_, results, answer = done.stdout.splitlines()
+    assert results == f"Results: {Path('results/lab')}"
+    assert answer.startswith("Answer: ")
     assert hidden_and_shown(tmp_path) == {"lab.yaml", "results"}
     assert hidden_and_shown(tmp_path / "results") == {"lab"}
 
@@ -99,9 +101,10 @@ def test_options_choose_policies_seed_and_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "results").exists()
 
 
-def test_without_policies_a_scenario_is_run_under_resource_aware(tmp_path: Path) -> None:
+def test_without_policies_a_scenario_is_run_under_the_default_policies(tmp_path: Path) -> None:
     assert headway(tmp_path, "run", scenario(tmp_path)).exit_code == 0
-    assert list(load_result(tmp_path / "results" / "lab").runs["policy"]) == ["resource-aware"]
+    expected = ["single", "edgeshard", "resource-aware", "look-ahead"]
+    assert list(load_result(tmp_path / "results" / "lab").runs["policy"]) == expected
 
 
 def test_the_shown_numbers_are_those_of_the_tables(tmp_path: Path) -> None:
@@ -130,7 +133,7 @@ def test_a_run_replaces_the_results_of_another_only_if_forced(tmp_path: Path) ->
 
     def run(policy: str, *options: str) -> str:
         done = headway(tmp_path, "run", path, "--policy", policy, *options)
-        return done.stdout.splitlines()[-1] if done.exit_code == 0 else done.stderr
+        return done.stdout.splitlines()[-2] if done.exit_code == 0 else done.stderr
 
     def runs(name: str) -> list[str]:
         return list(load_result(tmp_path / "results" / name).runs["run"])

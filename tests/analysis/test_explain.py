@@ -231,8 +231,8 @@ seed: 3
 model: {shape: {layers: 2, width: 64, heads: 4}}
 source: desk
 devices:
-  desk: {memory: 100 MB, compute: 10 GFLOP/s}
-  shelf: {memory: 100 MB, compute: 5 GFLOP/s}
+  desk: {memory: 100 MB, compute: 10 GFLOP/s, memory_bandwidth: unlimited}
+  shelf: {memory: 100 MB, compute: 5 GFLOP/s, memory_bandwidth: unlimited}
 links:
   cable: {connect: all, bandwidth: {file: rates.csv}}
 workload:

@@ -20,8 +20,8 @@ from headway.traces import Trace
 LAB = """\
 model: {shape: {layers: 2, width: 64, heads: 4}}
 devices:
-  desk: {memory: 100 MB, compute: 10 GFLOP/s}
-  shelf: {memory: 100 MB, compute: 5 GFLOP/s}
+  desk: {memory: 100 MB, compute: 10 GFLOP/s, memory_bandwidth: unlimited}
+  shelf: {memory: 100 MB, compute: 5 GFLOP/s, memory_bandwidth: unlimited}
 links:
   cable: {connect: all, bandwidth: 100 Mbit/s, latency: 1 ms}
 workload:
@@ -42,7 +42,10 @@ def headway(folder: Path, *arguments: object) -> str:
 def world(cable: Mapping[str, Any] | None = None, **more: Any) -> Scenario:
     values: dict[str, Any] = {
         "model": {"shape": {"layers": 2, "width": 64, "heads": 4}},
-        "devices": {name: {"memory": "100 MB", "compute": "5 GFLOP/s"} for name in ("desk", "shelf")},
+        "devices": {
+            name: {"memory": "100 MB", "compute": "5 GFLOP/s", "memory_bandwidth": "unlimited"}
+            for name in ("desk", "shelf")
+        },
         "links": {"cable": {"connect": "all", "bandwidth": "100 Mbit/s", **(cable or {})}},
         "workload": [{"prompt": 4, "output": 5}],
     }

@@ -34,9 +34,9 @@ seed: 3
 model: {shape: {layers: 2, width: 64, heads: 4}}
 source: desk
 devices:
-  desk: {memory: 100 MB, compute: 10 GFLOP/s}
-  shelf: {memory: 100 MB, compute: 5 GFLOP/s}
-  attic: {memory: 100 MB, compute: 5 GFLOP/s}
+  desk: {memory: 100 MB, compute: 10 GFLOP/s, memory_bandwidth: unlimited}
+  shelf: {memory: 100 MB, compute: 5 GFLOP/s, memory_bandwidth: unlimited}
+  attic: {memory: 100 MB, compute: 5 GFLOP/s, memory_bandwidth: unlimited}
 links:
   wifi:
     connect: [[desk, shelf], [shelf, attic]]
@@ -515,7 +515,10 @@ def test_the_command_prints_what_differs_and_writes_its_folder(fixed: Path) -> N
     """One device computes alone: at half the speed, every time doubles."""
     done = headway(fixed.parent, "fixed.yaml", "--set", "devices.desk.compute*0.5", "--policy", "single")
     assert (done.exit_code, done.stderr) == (0, "")
-    assert printed(done) == GOLDEN
+    lines = printed(done).splitlines(keepends=True)
+    note = lines.pop(-2)
+    assert note.startswith("Note: each of the 2 links of 'wifi' has its whole bandwidth for itself.")
+    assert "".join(lines) == GOLDEN
     folder = fixed.parent / "results" / "whatif-lab"
     assert names_in(folder) == {
         "scenario.yaml", "study.yaml", "origin.json", "latency_cdf.svg", "latency_cdf.png", "tokens.parquet", "export",
@@ -531,7 +534,10 @@ def test_the_command_sweeps(fixed: Path) -> None:
         "--policy", "single", "--out", "swept",
     )  # fmt: skip
     assert (done.exit_code, done.stderr) == (0, "")
-    assert printed(done) == SWEPT
+    lines = printed(done).splitlines(keepends=True)
+    note = lines.pop(-2)
+    assert note.startswith("Note: each of the 2 links of 'wifi' has its whole bandwidth for itself.")
+    assert "".join(lines) == SWEPT
     assert {"sweep.svg", "sweep.png", "levels.csv"} <= names_in(fixed.parent / "swept")
 
 

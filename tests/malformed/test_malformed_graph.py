@@ -171,8 +171,8 @@ GRAPHML = b"""<?xml version="1.0"?>
 WORLD = {
     "model": {"shape": {"layers": 1, "width": 64, "heads": 4}},
     "devices": {
-        "left": {"memory": "9 GB", "compute": "1 GFLOP/s"},
-        "pi": {"count": 3, "memory": "9 GB", "compute": "1 GFLOP/s"},
+        "left": {"memory": "9 GB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited"},
+        "pi": {"count": 3, "memory": "9 GB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited"},
     },
     "media": {"air": {"bandwidth": "9 Mbit/s"}},
     "links": {"cable": {"connect": "all", "bandwidth": "1 Mbit/s"}},

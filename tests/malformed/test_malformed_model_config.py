@@ -227,7 +227,10 @@ OPT = {
 
 WORLD = {
     "model": {"config": "config.json"},
-    "devices": {name: {"memory": "1 GB", "compute": "1 GFLOP/s"} for name in ("left", "right")},
+    "devices": {
+        name: {"memory": "1 GB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited"}
+        for name in ("left", "right")
+    },
     "links": {"cable": {"connect": "all", "bandwidth": "1 Mbit/s"}},
     "workload": [{"prompt": 2, "output": 2}],
     "policies": ["greedy"],

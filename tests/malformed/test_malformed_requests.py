@@ -19,7 +19,10 @@ from headway.traces.requests import FORMATS, read_requests
 
 WORLD = {
     "model": {"shape": {"layers": 1, "width": 64, "heads": 4}},
-    "devices": {name: {"memory": "1 GB", "compute": "1 GFLOP/s"} for name in ("left", "right")},
+    "devices": {
+        name: {"memory": "1 GB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited"}
+        for name in ("left", "right")
+    },
     "links": {"cable": {"connect": "all", "bandwidth": "1 Mbit/s"}},
     "policies": ["greedy"],
 }

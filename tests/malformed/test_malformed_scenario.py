@@ -37,8 +37,8 @@ name: lab
 model:
   shape: {layers: 1, width: 64, heads: 4}
 devices:
-  left: {memory: 1 GB, compute: 1 GFLOP/s}
-  right: {memory: 1 GB, compute: 1 GFLOP/s}
+  left: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
+  right: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
 links:
   cable: {connect: [[left, right]], bandwidth: 100 Mbit/s}
 workload:
@@ -140,7 +140,9 @@ KEYS = [
     Case("null as a device", changed("  left:", "  ~:"), (":5", "the key '~'", "text")),
     Case("list as a key", changed("  left:", "  [a]:"), (":5", "sequence", "text")),
     Case(
-        "device without description", changed("{memory: 1 GB, compute: 1 GFLOP/s}", ""), ("nothing", "keys")
+        "device without description",
+        changed("{memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}", ""),
+        ("nothing", "keys"),
     ),
     Case(
         "no devices",
@@ -174,7 +176,10 @@ KEYS = [
     ),
     Case(
         "relay like a group of devices",
-        GOOD.replace("  right:", "  pi: {count: 2, memory: 1 GB, compute: 1 GFLOP/s}\n  right:")
+        GOOD.replace(
+            "  right:",
+            "  pi: {count: 2, memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}\n  right:",
+        )
         + "relays: [pi]\n",
         ("relays.0", "'pi'", "distinct"),
     ),
@@ -221,7 +226,7 @@ QUANTITIES = [
     Case("10^9 devices", changed("{memory", "{count: 1000000000, memory"), ("left.count", "1000")),
     Case(
         "many groups of devices",
-        changed("  left:", "  d: {count: 999, memory: 1 GB, compute: 1 GFLOP/s}\n  left:"),
+        changed("  left:", "  d: {count: 999, memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}\n  left:"),
         ("devices", "1001 devices", "at most 1000"),
     ),
     Case("share above 1", changed("{memory", "{availability: 1.5, memory"), ("left.availability", "1.5", "at most 1")),
@@ -330,7 +335,7 @@ WORLDS = [
     Case("no links", GOOD.replace("\n  cable: {connect: [[left, right]], bandwidth: 100 Mbit/s}", " {}"), ("right",)),
     Case(
         "unreached device",
-        changed("  left:", "  far: {memory: 1 GB, compute: 1 GFLOP/s}\n  left:"),
+        changed("  left:", "  far: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}\n  left:"),
         (":8", "links", "'far'", "connect all"),
     ),
     Case("unknown source", GOOD + "source: lef\n", (":11", "'lef'", "did you mean 'left'?")),
@@ -442,14 +447,14 @@ BOARDS = """\
 model: {shape: {layers: 1, width: 64, heads: 4}}
 workload: [{prompt: 2, output: 2}]
 devices:
-  laptop: {memory: 1 GB, compute: 1 GFLOP/s}
-  pi: {count: 4, memory: 1 GB, compute: 1 GFLOP/s}
+  laptop: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
+  pi: {count: 4, memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
 """
 FAULTY = """\
 model: {shape: {layers: 1, width: 64, heads: 4}}
 devices:
-  pi: {count: 2, memory: 1 GB, compute: 1 GFLOP/s, availability: 80 %}
-  phone: {memory: 1 GB, compute: 1 GFLOP/s}
+  pi: {count: 2, memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited, availability: 80 %}
+  phone: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
 media: {air: {bandwidth: 8 Mbit/s}}
 links:
   wire: {connect: [[pi, pi], [pi, phone]], bandwidth: 8 Mbit/s}
@@ -530,7 +535,9 @@ def test_a_malformed_scenario_is_refused_in_one_sentence(case: Case, tmp_path: P
 
 def wrong(count: int) -> str:
     """The good scenario with so many more devices, each without a unit on a line of its own."""
-    lines = "".join(f"  d{n}: {{memory: {n}, compute: 1 GFLOP/s}}\n" for n in range(count))
+    lines = "".join(
+        f"  d{n}: {{memory: {n}, compute: 1 GFLOP/s, memory_bandwidth: unlimited}}\n" for n in range(count)
+    )
     return GOOD.replace("links:", f"{lines}links:")
 
 
@@ -748,7 +755,7 @@ devices:
   left: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: 1 GB/s, overhead: 1 ms, disk: 10 MB/s,
     availability: {file: load.csv, end: loop, scale: 0.5, shift: 1 s}, memory_used: 10 MB, discipline: ps,
     nic_up: 1 Gbit/s, nic_down: {steps: [[0 s, 1 Gbit/s], [1 s, 0 bit/s], [2 s, 5 Mbit/s]], end: loop, duration: 3 s}}
-  pi: {count: 2, memory: 1 GB, compute: 1 GFLOP/s, disk: 10 MB/s,
+  pi: {count: 2, memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited, disk: 10 MB/s,
     availability: {walk_mean: 0.9, sigma: 0.1, step: 1 s, duration: 9 s, correlation: 0.5}}
 links:
   cable: {connect: [[left, pi]], latency: 1 ms, overhead: 1 ms,
@@ -768,9 +775,9 @@ policies: [greedy, {name: resource-aware, label: ours, parameters: {deadline_s: 
 model: {config: config.json}
 cost: {model: paper, ffn_factor: 8.0}
 devices:
-  left: {memory: 1 GB, compute: 1 GFLOP/s, memory_used: {steps: [[0 s, 0 B], [1 s, 1 GB]]}}
-  right: {memory: 1 GB, compute: 1 GFLOP/s, availability: {shipped: cpu-load.csv, end: loop}}
-  third: {memory: 1 GB, compute: 1 GFLOP/s}
+  left: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited, memory_used: {steps: [[0 s, 0 B], [1 s, 1 GB]]}}
+  right: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: 1 TB/s, availability: {shipped: cpu-load.csv, end: loop}}
+  third: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
 relays: [hub]
 topology:
   net: {kind: star, relay: hub, bandwidth: {reverting_mean: 9 Mbit/s, deviation: 1 Mbit/s, relaxation: 2 s, step: 1 s,

@@ -14,8 +14,8 @@ from fuzzing import command, refused
 GOOD = """\
 model: {shape: {layers: 1, width: 64, heads: 4}}
 devices:
-  left: {memory: 1 GB, compute: 1 GFLOP/s}
-  right: {memory: 1 GB, compute: 1 GFLOP/s}
+  left: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
+  right: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
 links:
   cable: {connect: [[left, right]], bandwidth: 100 Mbit/s}
 workload:

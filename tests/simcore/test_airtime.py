@@ -330,7 +330,7 @@ def test_runs_can_be_looked_into(command: str, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     (tmp_path / "home.yaml").write_text("""
 model: {shape: {layers: 1, width: 64, heads: 2}}
-devices: {pi: {count: 2, memory: 1 GB, compute: 1 GFLOP/s}}
+devices: {pi: {count: 2, memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}}
 relays: [ap]
 media: {air: {bandwidth: 8 Mbit/s}}
 links:
@@ -354,7 +354,7 @@ def test_frames_are_read(tmp_path: Path) -> None:
     path = tmp_path / "home.yaml"
     path.write_text("""
 model: {shape: {layers: 1, width: 8, heads: 2}}
-devices: {pi: {count: 3, memory: 1 GB, compute: 1 GFLOP/s}}
+devices: {pi: {count: 3, memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}}
 media: {air: {bandwidth: 80 Mbit/s, frame: {size: 1 kB, overhead: 20 us}}}
 topology:
   home:

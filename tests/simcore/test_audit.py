@@ -121,7 +121,7 @@ def test_without_an_audit_none_is_told() -> None:
 def test_the_command_says_how_much_was_checked(tmp_path: Path) -> None:
     """And saves what it saves without an audit."""
     small = "model: {shape: {layers: 2, width: 64, heads: 4}}"
-    device = "{memory: 100 MB, compute: 1 GFLOP/s}"
+    device = "{memory: 100 MB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}"
     (tmp_path / "lab.yaml").write_text(
         f"name: lab\n{small}\ndevices: {{a: {device}, b: {device}}}\n"
         "links: {wire: {connect: all, bandwidth: 8 Mbit/s}}\nworkload: [{prompt: 3, output: 4}]\n"

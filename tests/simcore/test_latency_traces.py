@@ -142,8 +142,8 @@ def test_a_scenario_with_latency_traces_is_written_and_read_again(end: Any, tmp_
 SCENARIO = """
 model: {shape: {layers: 1, width: 8, heads: 2}}
 devices:
-  a: {memory: 1 GB, compute: 1 GFLOP/s}
-  b: {memory: 1 GB, compute: 1 GFLOP/s}
+  a: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
+  b: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
 links: {wire: {connect: all, bandwidth: 1 MB/s}}
 workload: [{prompt: 1, output: 2}]
 """

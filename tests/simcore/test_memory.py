@@ -187,7 +187,7 @@ FILE = """\
 model: {shape: {layers: 1, width: 64, heads: 4}}
 source: one
 devices:
-  one: {memory: 1 GB, runtime_memory: 300 MB, compute: 1 GFLOP/s, disk: 100 MB/s}
+  one: {memory: 1 GB, runtime_memory: 300 MB, compute: 1 GFLOP/s, memory_bandwidth: unlimited, disk: 100 MB/s}
 workload: [{prompt: 4, output: 2}]
 memory: {overflow: swap, swap: lru}
 """

@@ -65,21 +65,25 @@ LLAMA_2_13B = decoder(layers=40, width=5120, heads=40, kv_heads=40, ffn=13824, v
     "torch_dtype": "float16",
 }
 LLAMA_3_8B = decoder(layers=32, width=4096, heads=32, kv_heads=8, ffn=14336, vocabulary=128256) | {
+    "max_position_embeddings": 8192,
     "model_type": "llama",
     "attention_bias": False,
     "rope_theta": 500000.0,
     "torch_dtype": "bfloat16",
 }
 TINYLLAMA = decoder(layers=22, width=2048, heads=32, kv_heads=4, ffn=5632, vocabulary=32000) | {
+    "max_position_embeddings": 2048,
     "model_type": "llama",
     "torch_dtype": "bfloat16",
 }
 MISTRAL_7B = decoder(layers=32, width=4096, heads=32, kv_heads=8, ffn=14336, vocabulary=32000) | {
+    "max_position_embeddings": 32768,
     "model_type": "mistral",
     "sliding_window": 4096,
     "torch_dtype": "bfloat16",
 }
 QWEN_2_5_7B = decoder(layers=28, width=3584, heads=28, kv_heads=4, ffn=18944, vocabulary=152064) | {
+    "max_position_embeddings": 131072,
     "model_type": "qwen2",
     "tie_word_embeddings": False,
     "torch_dtype": "bfloat16",
@@ -92,6 +96,7 @@ QWEN_2_5_0_5B = decoder(layers=24, width=896, heads=14, kv_heads=2, ffn=4864, vo
 QWEN_3_8B = decoder(
     layers=36, width=4096, heads=32, kv_heads=8, head_size=128, ffn=12288, vocabulary=151936
 ) | {
+    "max_position_embeddings": 40960,
     "model_type": "qwen3",
     "attention_bias": False,
     "tie_word_embeddings": False,

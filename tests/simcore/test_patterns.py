@@ -205,7 +205,7 @@ def test_a_pattern_and_a_projection_that_contradict_each_other_are_refused(
 
 DOCUMENT = {
     "model": {"shape": {"layers": 1, "width": 8, "heads": 2}},
-    "devices": {"a": {"memory": "1 GB", "compute": "1 GFLOP/s"}},
+    "devices": {"a": {"memory": "1 GB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited"}},
     "workload": [{"prompt": 3, "output": 2}],
 }
 

@@ -33,8 +33,8 @@ DETERMINISTIC = [name for name in TABLES if name != "timings"]
 WORLD = """
 model: {shape: {layers: 2, width: 8, heads: 2}}
 devices:
-  a: {memory: 1 MB, compute: 10 kFLOP/s, availability: {steps: [["0 s", 1], ["0.1 s", 0.5]]}}
-  b: {memory: 1 MB, compute: 30 kFLOP/s}
+  a: {memory: 1 MB, compute: 10 kFLOP/s, memory_bandwidth: 1 TB/s, availability: {steps: [["0 s", 1], ["0.1 s", 0.5]]}}
+  b: {memory: 1 MB, compute: 30 kFLOP/s, memory_bandwidth: unlimited}
 links: {ab: {connect: all, latency: 2 ms, bandwidth: 1 Mbit/s}}
 workload: [{prompt: 3, output: 4}, {prompt: 2, output: 3, arrival: 60 s}]
 """

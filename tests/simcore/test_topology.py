@@ -340,8 +340,8 @@ def scenario(folder: Path, more: str, devices: int = 4) -> Scenario:
         "model: {shape: {layers: 1, width: 64, heads: 4}}\n"
         "workload: [{prompt: 2, output: 2}]\n"
         "devices:\n"
-        "  laptop: {memory: 1 GB, compute: 1 GFLOP/s}\n"
-        f"  pi: {{count: {devices}, memory: 1 GB, compute: 1 GFLOP/s}}\n{more}"
+        "  laptop: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}\n"
+        f"  pi: {{count: {devices}, memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}}\n{more}"
     )
     return load_scenario(path)
 
@@ -514,7 +514,7 @@ def test_a_dropped_device_leaves_its_topologies(tmp_path: Path) -> None:
     """By the name of a device or of all with a count; a topology or a cell that had no others goes too."""
     scenario(
         tmp_path,
-        "  tv: {memory: 1 GB, compute: 1 GFLOP/s}\n"
+        "  tv: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}\n"
         "relays: [sw]\n"
         f"topology:\n  n: {{{STAR}, relay: sw, members: [laptop, pi-1, tv]}}\n"
         f"  m: {{kind: cells, cells: [[pi], [tv, laptop]], {RATE}, backbone: {{{RATE}}}}}\n"

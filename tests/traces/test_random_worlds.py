@@ -52,7 +52,7 @@ TRACES: dict[str, dict[str, Any]] = {
 
 
 def load(folder: Path, seed: int = 0, **changes: Any) -> Scenario:
-    device = {"memory": "1 GB", "compute": "1 GFLOP/s"}
+    device = {"memory": "1 GB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited"}
     document = {
         "seed": seed,
         "model": {"shape": {"layers": 1, "width": 8, "heads": 2}},
@@ -71,7 +71,12 @@ def rates(folder: Path, section: Mapping[str, Any], seed: int = 0) -> dict[str, 
 
 
 def availability(folder: Path, section: Mapping[str, Any]) -> Trace:
-    device = {"memory": "1 GB", "compute": "1 GFLOP/s", "availability": section}
+    device = {
+        "memory": "1 GB",
+        "compute": "1 GFLOP/s",
+        "memory_bandwidth": "unlimited",
+        "availability": section,
+    }
     return load(folder, devices={"a": device}, links={}).cluster.devices[0].availability
 
 

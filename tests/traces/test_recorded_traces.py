@@ -29,7 +29,9 @@ MECPERF = "mecperf_edge"
 
 SCENARIO = """
 model: {preset: gpt2}
-devices: {phone: {memory: 4 GB, compute: 10 GFLOP/s}, box: {memory: 4 GB, compute: 50 GFLOP/s}}
+devices:
+  phone: {memory: 4 GB, compute: 10 GFLOP/s, memory_bandwidth: unlimited}
+  box: {memory: 4 GB, compute: 50 GFLOP/s, memory_bandwidth: unlimited}
 links: {cell: {connect: all, latency: 30 ms, bandwidth: {file: FILE}}}
 workload: [{prompt: 4, output: 20}]
 """

@@ -24,8 +24,8 @@ KIND_OPTIONS: dict[str, list[str]] = {
 SCENARIO = """\
 model: {{shape: {{layers: 1, width: 8, heads: 2}}}}
 devices:
-  a: {{memory: 1 GB, compute: 1 GFLOP/s}}
-  b: {{memory: 1 GB, compute: 1 GFLOP/s{device}}}
+  a: {{memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}}
+  b: {{memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited{device}}}
 links:
   wire:
     connect: all

@@ -67,7 +67,7 @@ def trace(*arguments: object) -> Result:
 
 
 def rate(section: object, *, seed: int = 0) -> Trace:
-    device = {"memory": "1 GB", "compute": "1 GFLOP/s"}
+    device = {"memory": "1 GB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited"}
     values = {
         "seed": seed,
         "model": {"shape": {"layers": 1, "width": 8, "heads": 2}},

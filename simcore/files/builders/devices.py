@@ -9,6 +9,7 @@ from headway.simcore.files.builders.options import memory_options
 from headway.simcore.files.builders.traces import Traces
 from headway.simcore.files.yaml_document import KeyPath
 from headway.simcore.world.device import Device
+from headway.simcore.world.device_time import Roofline
 from headway.traces import Trace
 from headway.traces.errors import one_of, shown
 from headway.traces.transform import clipped
@@ -63,6 +64,13 @@ def _check_needs(context: Context, key: KeyPath, section: schema.DeviceSection) 
     for reason, needed in needs.items():
         if needed and section.disk is None:
             context.fail((*key, "disk"), "no disk", f"{ACCEPTED['rate']}, because {reason}")
+    roofline = context.file.cost.model == "decode" and context.file.device_time == Roofline.name
+    if roofline and section.memory_bandwidth is None:
+        expected = (
+            'a rate with its unit, such as "20 GB/s", because decoding reads the weights from memory for every token; '
+            "or unlimited, to count only compute"
+        )
+        context.fail((*key, "memory_bandwidth"), "no memory bandwidth", expected)
     if memory.prefetch and DISCIPLINES.find(section.discipline).prefetching is None:
         able = [name for name in DISCIPLINES.names() if DISCIPLINES.find(name).prefetching is not None]
         got = f"{shown(section.discipline)}, under which tasks cannot read while they compute"

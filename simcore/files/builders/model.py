@@ -53,6 +53,7 @@ def _of_shape(shape: Shape, name: str) -> ModelSpec:
         ffn_width=shape.ffn_width or 4 * shape.width,
         gated_ffn=shape.gated_ffn,
         vocabulary=shape.vocabulary,
+        context_length=shape.context_length,
     )
 
 

@@ -238,7 +238,13 @@ def _shape(config: _Config, family: _Family, name: str) -> ModelSpec:
         bytes_per_weight=number_bytes,
         bytes_per_kv=number_bytes,
         bytes_per_activation=number_bytes,
+        context_length=_context_length(config, family),
     )
+
+
+def _context_length(config: _Config, family: _Family) -> int | None:
+    key = family.positions or "max_position_embeddings"
+    return config.whole_number(key) if config.has(key) else None
 
 
 def _check_architecture(config: _Config, family: _Family) -> None:

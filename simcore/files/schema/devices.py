@@ -7,7 +7,14 @@ from pydantic import Field
 from headway.simcore.engine.compute import DISCIPLINES
 from headway.simcore.files.bounds import MOST_DEVICES
 from headway.simcore.files.schema.traces import RateTrace, ShareTrace, SizeTrace
-from headway.simcore.files.schema.values import Seconds, SomeBytes, SomeCompute, SomeRate, part
+from headway.simcore.files.schema.values import (
+    RateOrUnlimited,
+    Seconds,
+    SomeBytes,
+    SomeCompute,
+    SomeRate,
+    part,
+)
 from headway.simcore.files.section import Section
 
 
@@ -22,7 +29,10 @@ class DeviceSection(Section):
     )
     memory: SomeBytes = Field(description="memory capacity")
     compute: SomeCompute = Field(description="peak speed")
-    memory_bandwidth: SomeRate | None = Field(None, description="memory bandwidth; unlimited by default")
+    memory_bandwidth: RateOrUnlimited | None = Field(
+        None,
+        description="rate of reading weights and caches, or `unlimited`; required with the cost model `decode`",
+    )
     overhead: Seconds = Field(
         0.0, description="fixed time per task; a task is all blocks of one kind and layer on the device"
     )

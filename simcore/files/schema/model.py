@@ -22,6 +22,12 @@ class Shape(Section):
     )
     gated_ffn: bool = Field(False, description="three matrices in the feed-forward network, not two")
     vocabulary: int = Field(0, ge=0, le=100_000_000, description="size of the vocabulary, V")
+    context_length: int | None = Field(
+        None,
+        ge=1,
+        le=2**31 - 1,
+        description="most tokens of a prompt and its output; longer requests give a note",
+    )
 
     @model_validator(mode="after")
     def _divides(self) -> "Shape":

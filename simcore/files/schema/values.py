@@ -1,10 +1,11 @@
 """Types of values in a scenario file: quantities with units, names, and registered parts."""
 
+import math
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field
+from pydantic import AfterValidator, AllowInfNan, BeforeValidator, Discriminator, Field
 from pydantic_core import PydanticCustomError
 
 from headway.simcore.files.bounds import LARGEST, MOST_TOKENS
@@ -40,8 +41,10 @@ def _base(quantity: Quantity) -> str:
     return next(unit for unit, factor in UNITS[quantity].items() if factor == 1.0)
 
 
-def _quantity(quantity: Quantity, least: float = 0.0) -> BeforeValidator:
+def _quantity(quantity: Quantity, least: float = 0.0, *, unlimited: bool = False) -> BeforeValidator:
     def read(value: object) -> float:
+        if unlimited and value == "unlimited":
+            return math.inf
         number = parsed(value, quantity)
         if number < least:
             raise mistake(shown(value), f"{ACCEPTED[quantity]}, at least {least:g} {_base(quantity)}")
@@ -112,6 +115,7 @@ def no_known_key(value: Mapping[str, object], what: str, keys: Iterable[str]) ->
 Seconds: TypeAlias = Annotated[float, _quantity("time")]
 SomeBytes: TypeAlias = Annotated[float, _quantity("size", least=1.0)]
 SomeRate: TypeAlias = Annotated[float, _quantity("rate", least=1.0)]
+RateOrUnlimited: TypeAlias = Annotated[float, AllowInfNan(), _quantity("rate", least=1.0, unlimited=True)]
 Frequency: TypeAlias = Annotated[float, _quantity("frequency", least=1e-9)]
 SomeCompute: TypeAlias = Annotated[float, _quantity("compute", least=1.0)]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=MOST_TOKENS)]

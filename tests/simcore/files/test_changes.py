@@ -26,15 +26,15 @@ BASE: dict[str, Any] = {
     "model": {"shape": {"layers": 2, "width": 64, "heads": 4}},
     "source": "desk",
     "devices": {
-        "desk": {"memory": "1 GB", "compute": "10 GFLOP/s", "availability": "40 %"},
+        "desk": {"memory": "1 GB", "compute": "10 GFLOP/s", "memory_bandwidth": "unlimited", "availability": "40 %"},
         "pi": {
             "count": 2,
             "memory": "500 MB",
-            "compute": "2 GFLOP/s",
+            "compute": "2 GFLOP/s", "memory_bandwidth": "unlimited",
             "availability": {"walk_mean": 0.5, "sigma": 0.2, "step": "1 s", "duration": "30 s"},
             "memory_used": {"steps": [["0 s", "1 MB"], ["4 s", "2 MB"]], "end": "loop", "duration": "9 s"},
         },
-        "a.b": {"memory": "1 GiB", "compute": "1 TFLOP/s"},
+        "a.b": {"memory": "1 GiB", "compute": "1 TFLOP/s", "memory_bandwidth": "unlimited"},
     },
     "links": {
         "wifi": {"connect": [["desk", "pi"], ["pi", "pi"]], "bandwidth": {"shipped": "wifi-far.csv", "end": "loop"}},
@@ -130,7 +130,7 @@ def test_set_and_load_is_edit_and_load(
 def test_a_device_can_be_added(folder: Path) -> None:
     world = changed(
         folder,
-        "devices.new={memory: 1 GB, compute: 1 GFLOP/s}",
+        "devices.new={memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}",
         "links.new={connect: [[new, desk]], bandwidth: 1 MB/s}",
     )
     assert world.cluster.names[-1] == "new"

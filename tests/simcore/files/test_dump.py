@@ -34,7 +34,7 @@ CALM = {key: value for key, value in LARGE.items() if key != "faults"}
 WORLD = {
     "name": "lab",
     "model": {"shape": {"layers": 1, "width": 64, "heads": 4}},
-    "devices": {"desk": {"memory": "1 MB", "compute": "1 GFLOP/s"}},
+    "devices": {"desk": {"memory": "1 MB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited"}},
     "workload": [{"prompt": 4, "output": 3}],
 }
 

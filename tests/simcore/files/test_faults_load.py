@@ -15,8 +15,8 @@ from headway.traces import Trace, on_off
 WORLD = """
 model: {shape: {layers: 1, width: 64, heads: 4}}
 devices:
-  pi: {count: 2, memory: 1 GB, compute: 1 GFLOP/s, availability: 80 %}
-  phone: {memory: 1 GB, compute: 1 GFLOP/s}
+  pi: {count: 2, memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited, availability: 80 %}
+  phone: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
 media: {air: {bandwidth: 8 Mbit/s}}
 links:
   wire: {connect: [[pi, pi], [pi, phone]], bandwidth: 8 Mbit/s}

@@ -39,8 +39,8 @@ SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixt
 SMALL: Document = {
     "model": {"shape": {"layers": 2, "width": 64, "heads": 4}},
     "devices": {
-        "a": {"memory": "1 GB", "compute": "1 GFLOP/s"},
-        "b": {"memory": "2 GB", "compute": "3 GFLOP/s"},
+        "a": {"memory": "1 GB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited"},
+        "b": {"memory": "2 GB", "compute": "3 GFLOP/s", "memory_bandwidth": "unlimited"},
     },
     "links": {"wire": {"connect": [["a", "b"]], "bandwidth": "8 Mbit/s"}},
     "workload": [{"prompt": 3, "output": 5}],
@@ -61,6 +61,7 @@ LARGE: Document = {
             "ffn_width": 100,
             "gated_ffn": True,
             "vocabulary": 50,
+            "context_length": 2048,
         },
         "bytes_per_weight": 0.5625,
         "bytes_per_kv": 1,
@@ -88,7 +89,7 @@ LARGE: Document = {
         },
         "box": {
             "memory": "16 GB",
-            "compute": "1 TFLOP/s",
+            "compute": "1 TFLOP/s", "memory_bandwidth": "unlimited",
             "disk": "1 GB/s",
             "availability": {"shipped": "cpu-load.csv", "end": "loop", "scale": 0.5, "shift": "1 min"},
             "runtime_memory": "200 MB",
@@ -158,6 +159,7 @@ RANDOM: Document = {
         "a": {
             "memory": "1 GB",
             "compute": "1 GFLOP/s",
+            "memory_bandwidth": "unlimited",
             "availability": {
                 "scale": 0.9,
                 "shift": "1 s",
@@ -174,6 +176,7 @@ RANDOM: Document = {
         "b": {
             "memory": "2 GB",
             "compute": "3 GFLOP/s",
+            "memory_bandwidth": "unlimited",
             "memory_used": {
                 "scale": 0.9,
                 "shift": "1 s",
@@ -184,7 +187,7 @@ RANDOM: Document = {
                 "duration": "20 s",
             },
         },
-        "c": {"memory": "1 GB", "compute": "1 GFLOP/s"},
+        "c": {"memory": "1 GB", "compute": "1 GFLOP/s", "memory_bandwidth": "unlimited"},
     },
     "links": {
         "wire": {
@@ -517,7 +520,7 @@ def test_the_first_device_is_the_source(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["no", "on", "yes", "y", "0x1", "1_0", "2024-01-31", "a.b-c_d", "1e"])
 def test_names_that_older_yaml_takes_for_something_else(name: str, tmp_path: Path) -> None:
-    device = "{memory: 1 GB, compute: 1 GFLOP/s}"
+    device = "{memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}"
     text = (
         f"name: {name}\nsource: {name}\nmodel: {{shape: {{layers: 1, width: 8, heads: 2}}}}\n"
         f"devices:\n  other: {device}\n  {name}: {device}\n"

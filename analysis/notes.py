@@ -1,0 +1,40 @@
+"""Notes on a scenario that runs, but perhaps is not the scenario that the user means."""
+
+from headway.analysis.formatting import listed
+from headway.simcore.scenario import Scenario
+
+_WIFI = ("wifi", "wi-fi", "wlan")
+
+
+def scenario_notes(scenario: Scenario) -> list[str]:
+    """One sentence for each kind of mistake that the scenario may contain."""
+    return [*_wifi_without_medium(scenario), *_beyond_context(scenario)]
+
+
+def _wifi_without_medium(scenario: Scenario) -> list[str]:
+    """A note on links that are called Wi-Fi and do not share a radio channel."""
+    names = [link.name for link in scenario.cluster.links if link.medium is None]
+    links = [name for name in names if any(word in name.lower() for word in _WIFI)]
+    if len(links) < 2:
+        return []
+    # A section with several links has the name before the colon.
+    sections = list(dict.fromkeys(name.partition(":")[0] for name in links))
+    return [
+        f"each of the {len(links):,} links of {listed([repr(name) for name in sections])} has its whole bandwidth for "
+        "itself. If they share one radio channel, write media: {channel: {bandwidth: 80 Mbit/s}}, with the rate of "
+        "your channel, and medium: channel in place of their bandwidth."
+    ]
+
+
+def _beyond_context(scenario: Scenario) -> list[str]:
+    """A note on requests that are longer than the model's context."""
+    most = scenario.model.context_length
+    lengths = [request.prompt + request.output for request in scenario.requests]
+    beyond = [length for length in lengths if most is not None and length > most]
+    if not beyond:
+        return []
+    return [
+        f"the longest request has {max(beyond):,} tokens (prompt and output), but the context of {scenario.model.name} "
+        f"has at most {most:,}. The simulation continues as if the context were longer; this concerns "
+        f"{len(beyond):,} of {len(lengths):,} requests."
+    ]
