@@ -1,7 +1,7 @@
 """Distance of policies to the lower bound during runs: python -m benchmarks.bound_in_runs.
 
-At every decision the predicted delay of the placement that the policy chooses is divided by the lower bound for the same
-horizon, in a world that does not swap. The rows are a table for docs/policies.md.
+At every decision the predicted delay of the placement that the policy chooses is divided by the lower bound for the
+same horizon, in a world that does not swap. The rows are a table for docs/policies.md.
 """
 
 from collections.abc import Iterator
