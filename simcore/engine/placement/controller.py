@@ -33,6 +33,7 @@ class Controller:
     """
 
     def __init__(self, run: RunContext, decisions: Decisions, mover: Mover) -> None:
+        self._observer = decisions.observer
         self._run = run
         self._env = run.env
         self._scenario = run.scenario
@@ -71,7 +72,7 @@ class Controller:
             elif self._mover.ready:
                 yield from self._migrate(first, self._mover.switch(), (), parts)
             elif self._mover.target is not None and not self._mover.busy:
-                self._mover.start(first, self._decisions.observe(batch), self._mover.target)
+                self._mover.start(first, self._observer.observe(batch), self._mover.target)
             elif self._alarmed:
                 self._alarmed = not (yield from self._plan(batch, "fault", parts))
                 due = None
@@ -145,11 +146,11 @@ class Controller:
         placement = self._deployment.placement
         if placement is None:
             return None
-        return self._triggers.fired(batch, placement, self._decisions.interval(batch[0]))
+        return self._triggers.fired(batch, placement, self._observer.interval(batch[0]))
 
     def _plan(self, batch: Batch, trigger: Trigger, parts: LatencyParts) -> Generator[simpy.Event, Any, bool]:
         """Ask the policy and carry out its decision; False if it must be asked again."""
-        first, seen = batch[0], self._decisions.observe(batch)
+        first, seen = batch[0], self._observer.observe(batch)
         decision, wall_s = self._decisions.ask(seen)
         charged_s = self._decisions.charged_s(wall_s)
         if charged_s > 0.0:
@@ -163,7 +164,7 @@ class Controller:
         judgement = self._decisions.judge(seen, decision)
         self._decisions.record(seen, judgement, trigger)
         target = judgement.target
-        self._triggers.decided(seen, target, self._decisions.interval(first))
+        self._triggers.decided(seen, target, self._observer.interval(first))
         if target is None:
             yield from self._wait_for_change(first, judgement.reason, parts)
             return False

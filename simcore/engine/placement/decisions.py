@@ -2,22 +2,19 @@
 
 import time
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
 from headway.simcore import predict
-from headway.simcore.arrays import IntArray, immutable, sealed
-from headway.simcore.engine.network.network import SHARING_RULES, shared_cluster
+from headway.simcore.arrays import IntArray
 from headway.simcore.engine.placement import decision_validation, policy_timeout
 from headway.simcore.engine.placement.context import RunContext
-from headway.simcore.engine.placement.migration import load_seconds
+from headway.simcore.engine.placement.observer import Observer
 from headway.simcore.engine.placement.triggers import Trigger
 from headway.simcore.errors import PolicyError
 from headway.simcore.instrument import Asked
-from headway.simcore.observe import Decision, Keep, Observation, Placement, Policy, Step
-from headway.simcore.world.batch import Batch, SequenceStep, later
-from headway.simcore.world.device_time import DEVICE_TIMES
+from headway.simcore.observe import Decision, Keep, Observation, Placement, Policy
+from headway.simcore.world.batch import SequenceStep
 from headway.traces.errors import told
 
 
@@ -37,110 +34,30 @@ class Judgement:
 
 
 class Decisions:
-    """Observes the world for a policy, asks it, judges its answers and records them.
+    """Asks a policy, judges its answers and records them.
 
     Args:
         run: the run.
         policy: the policy.
         limit_s: wall time that it may take for one decision [s]; None for no limit.
+
+    Attributes:
+        observer: makes the observations.
     """
 
     def __init__(self, run: RunContext, policy: Policy, limit_s: float | None) -> None:
         self._run = run
+        self.observer = Observer(run)
         self._scenario = run.scenario
         self._deployment = run.deployment
         self._policy = policy
         self._name = decision_validation.name_of(policy)
         self._timeout = policy_timeout.Deadline(limit_s)
-        self._device_time = DEVICE_TIMES.find(run.scenario.device_time)
-        self._load_seconds = immutable(load_seconds(run.scenario))
         self._recorded: IntArray | None = None
 
     def close(self) -> None:
         """End the thread in which the policy is called."""
         self._timeout.close()
-
-    def observe(self, batch: Batch) -> Observation:
-        """The observation before a step."""
-        scenario, now = self._scenario, self._run.env.now
-        cluster, kind = scenario.cluster, scenario.block_table.kind
-        shared = shared_cluster(cluster, scenario.network.sharing)
-        first, count = batch[0], self._horizon(batch[0])
-        last = scenario.cost.step(later(batch, count - 1))
-        steps = self._steps_of(self._deployment.due(batch), count)
-        unused = cluster.available_bytes(now) - cluster.runtime_bytes
-        available = np.maximum(unused - max(step.cost.activation_bytes for step in steps), 0.0)
-        return Observation(
-            time_s=now,
-            request=first.request,
-            generated=first.token,
-            blocks=scenario.block_table,
-            step_graphs=scenario.step_graphs,
-            device_time=self._device_time,
-            device_names=cluster.names,
-            source=cluster.source_index,
-            capacity_bytes=cluster.memory_bytes,
-            available_bytes=sealed(available),
-            reserved_bytes=sealed(unused - available),
-            flops=cluster.flops,
-            memory_bandwidth=cluster.memory_bandwidth,
-            overhead_s=cluster.overhead_s,
-            disk_bandwidth=cluster.disk_bandwidth,
-            availability=cluster.availability(now, scenario.controller.window_s),
-            rate=shared.rates(now, scenario.controller.window_s),
-            crossings=shared.crossings(now, scenario.controller.window_s),
-            sharing=SHARING_RULES.find(scenario.network.sharing).shared,
-            latency_s=cluster.latencies(now, scenario.controller.window_s),
-            steps=steps,
-            memory_bytes=sealed(last.memory_bytes[kind]),
-            moving_bytes=sealed(self._deployment.moving_bytes),
-            load_seconds=self._load_seconds,
-            up=cluster.up(now),
-            lost=sealed(self._deployment.lost.copy()),
-            placement=self._deployment.placement,
-            overflow=scenario.memory.overflow,
-            swap=scenario.memory.swap,
-            migration=scenario.controller.migration,
-            moves=scenario.controller.moves,
-            pinned=scenario.placement,
-            batch=batch,
-        )
-
-    def interval(self, first: SequenceStep) -> int:
-        """Tokens until the next decision is due."""
-        interval = self._scenario.controller.interval
-        return min(interval - first.token % interval, self._limit(first))
-
-    def _limit(self, first: SequenceStep) -> int:
-        """Tokens that the request may still generate."""
-        return self._scenario.requests[first.request].output - first.token
-
-    def _horizon(self, first: SequenceStep) -> int:
-        """Tokens that a decision plans for."""
-        horizon = self._scenario.controller.horizon
-        if horizon == "interval":
-            return self.interval(first)
-        if horizon == "mean":
-            return max(1, round(self._mean_output) - first.token)
-        if horizon == "generated":
-            return max(1, first.token)
-        limit = self._limit(first)
-        return limit if horizon == "limit" else min(horizon, limit)
-
-    @cached_property
-    def _mean_output(self) -> float:
-        requests = self._scenario.requests
-        return sum(request.output for request in requests) / len(requests)
-
-    def _steps_of(self, batch: Batch, count: int) -> tuple[Step, ...]:
-        """Consecutive tokens as its prefill, if the next step is one, and decode steps of mean length."""
-        cost = self._scenario.cost
-        if not any(one.tokens > 1 or not one.cached for one in batch if one.tokens):
-            return (Step(cost.step(later(batch, (count - 1) // 2)), count),)
-        prefill = Step(cost.step(batch), 1)
-        if count == 1:
-            return (prefill,)
-        return (prefill, Step(cost.step(later(batch, count // 2)), count - 1))
 
     def ask(self, seen: Observation) -> tuple[Decision, float]:
         """Ask the policy; its decision and the wall time that it took [s].
@@ -208,8 +125,8 @@ class Decisions:
     def record(self, seen: Observation, judgement: Judgement, trigger: Trigger) -> None:
         """Record a decision with its trigger and its predicted delays."""
         target, moved = judgement.target, 0
-        count = self.interval(seen.batch[0])
-        interval = replace(seen, steps=self._steps_of(self._deployment.due(seen.batch), count))
+        count = self.observer.interval(seen.batch[0])
+        interval = replace(seen, steps=self.observer.steps(self._deployment.due(seen.batch), count))
         if target is not None and seen.placement is not None:
             moved = int(((target != seen.placement) | seen.lost).sum())
         self._run.recorder.add(
