@@ -81,6 +81,7 @@ devices:   3: laptop, board-1, board-2 (source: laptop)
 links:     3
 requests:  2, 60 tokens to generate
 policies:  resource-aware, hurried, static
+...
 ```
 
 `model`, `devices` and `workload` are required. All other keys are optional, with the defaults in the tables below. If
