@@ -1,13 +1,9 @@
-"""Write the tables of policies and laws in docs/policies.md: python docs/generate_policies.py.
+"""Write the table of laws in docs/policies.md: python docs/generate_policies.py."""
 
-This checks every shipped policy at the level `thorough`, which takes about ten minutes.
-"""
-
-from collections.abc import Mapping
 from pathlib import Path
 
 from headway import policies
-from headway.policies.contract import LAWS, Report, check_policy
+from headway.policies.contract import LAWS
 from headway.policies.contract.check import TIME
 
 PAGE = Path(__file__).with_name("policies.md")
@@ -29,21 +25,6 @@ def laws() -> str:
     return "\n".join(rows) + "\n"
 
 
-def outcomes(reports: Mapping[str, Report]) -> str:
-    """A row per law and a column per policy: the outcome, and the number of questions to which the law applied."""
-    asked = sum(report.examples for report in reports.values())
-    rows = [
-        f"{asked:,} questions in total.",
-        "",
-        f"| law | questions | {' | '.join(reports)} |",
-        "|---" * (len(reports) + 2) + "|",
-    ]
-    for findings in zip(*(report.findings for report in reports.values()), strict=True):
-        cells = [f"{each.outcome} {each.applicable}" for each in findings]
-        rows.append(f"| {findings[0].law} | {findings[0].examples} | {' | '.join(cells)} |")
-    return "\n".join(rows) + "\n"
-
-
 def with_part(page: str, name: str, text: str) -> str:
     """The page with a new text for one generated part."""
     begin, end = BEGIN.format(name), END.format(name)
@@ -52,15 +33,5 @@ def with_part(page: str, name: str, text: str) -> str:
     return f"{before}{begin}\n{text}\n{end}{after}"
 
 
-def reports_of_all() -> dict[str, Report]:
-    """The reports of all policies at the level `thorough`."""
-    reports = {}
-    for name in policies.names():
-        reports[name] = check_policy(lambda name=name: policies.create(name), "thorough")
-        print(reports[name], flush=True)
-    return reports
-
-
 if __name__ == "__main__":
-    page = with_part(PAGE.read_text(encoding="utf-8"), "laws", laws())
-    PAGE.write_text(with_part(page, "outcomes", outcomes(reports_of_all())), encoding="utf-8")
+    PAGE.write_text(with_part(PAGE.read_text(encoding="utf-8"), "laws", laws()), encoding="utf-8")

@@ -4,7 +4,7 @@ It starts from several placements, improves each by the best changes (`policies.
 best of all for which decoding, moving and reading from disk are predicted to take the least time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -30,6 +30,11 @@ class LookAhead:
     """
 
     name: ClassVar[str] = "look-ahead"
+    declares: ClassVar[Mapping[str, str]] = {
+        "units": "`most_pause_s` and the costs of missing memory are numbers of seconds",
+        "stable": "it searches from the placement in force, so a second search may find a better one",
+        "worth-moving": "under `live` migration decoding continues, so moves cost less than the time that they take",
+    }
 
     most_pause_s: float = 10.0
     most_steps: int = 100

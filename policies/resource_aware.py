@@ -51,7 +51,7 @@ class ResourceAware(ScoreSearch):
 
     def decide(self, seen: Observation) -> Decision:
         """Search for a new placement; keep the present one unless the new one is predicted to be faster."""
-        targets = [predict.reachable(seen, one) for one in self._targets(seen)]
+        targets = [_reachable(seen, one) for one in self._targets(seen)]
         if not targets:
             return Infeasible(NOTHING_FOUND)
         least_s, best = min(
@@ -80,3 +80,9 @@ class ResourceAware(ScoreSearch):
                     seen, improved := search.improved(start, _MOST_CHANGES)
                 ):
                     yield improved
+
+
+def _reachable(seen: Observation, target: IntArray) -> IntArray:
+    """The part of a placement that `live` moves reach; the whole placement if that part does not fit."""
+    part = predict.reachable(seen, target)
+    return part if predict.fits(seen, part) else target

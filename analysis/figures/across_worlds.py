@@ -31,7 +31,7 @@ def difference_figure(changes: Mapping[str, Interval], label: str, size: Size = 
         axes = figure.subplots()
         axes.axvline(0.0, color="0.4", linewidth=1.0)
         _draw_intervals(axes, list(changes), [changes[name] for name in changes])
-        axes.set_xlabel(label)
+        axes.set_xlabel(literal(label))
     return finish(figure, size)
 
 

@@ -5,9 +5,8 @@ when and where it started, and so on until the start of the step. The time befor
 migrations or faults.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from headway.analysis.replay.rerun import Replay
@@ -152,22 +151,64 @@ def _before(replay: Replay, spans: TokenSpans, start_s: float, begun_s: float) -
     yield Piece("wait", now_s, begun_s)
 
 
-def _moving(replay: Replay, standing: Standing) -> Iterator[Piece]:
-    """Pieces of a migration during which decoding paused: consecutive messages and the time between them."""
+def _moving(replay: Replay, standing: Standing) -> list[Piece]:
+    """Pieces of a migration during which decoding paused.
+
+    Moves over routes that share nothing take place at the same time; the others wait for each other. The search goes
+    backwards from the last end. If several spans end at the same time, one for which the next had to wait counts.
+    """
+    crossings = replay.scenario.cluster.crossings(0.0, 0.0)
+
+    def resources(span: Message | Move) -> set[Hashable]:
+        old, new = (span.sender, span.receiver) if isinstance(span, Message) else (span.old, span.new)
+        route = old * len(replay.scenario.cluster.devices) + new
+        return {*crossings.resources_of(route).tolist(), ("disk", new)}
+
+    def order(span: Message | Move) -> tuple[bool, bool, bool]:
+        """A message of the same block first, then a span that shares a resource with the next, messages first."""
+        after = span if following is None else following
+        return (
+            span.block != after.block,
+            resources(span).isdisjoint(resources(after)),
+            isinstance(span, Move),
+        )
+
     inside = [
         span
         for span in replay.spans
-        if isinstance(span, Message)
+        if isinstance(span, Message | Move)
         and span.block is not None
-        and standing.start_s <= span.sent_s
-        and span.arrived_s <= standing.end_s
+        and standing.start_s <= _start(span)
+        and _stop(span) <= standing.end_s
     ]
-    moves = [span for span in replay.spans if isinstance(span, Move)]
-    edges = [standing.start_s, *(t for span in inside for t in (span.sent_s, span.arrived_s)), standing.end_s]
-    causes: list[Message | None] = [None]
-    for span in inside:
-        causes += [span, None]
-    for (start_s, end_s), message in zip(pairwise(edges), causes, strict=True):
-        if end_s > start_s:
-            loading = next((m for m in moves if m.start_s <= start_s and end_s <= m.end_s), None)
-            yield Piece("migration", start_s, end_s, loading if message is None else message)
+    pieces: list[Piece] = []
+    now_s = standing.end_s
+    following: Message | Move | None = None
+    while now_s > standing.start_s:
+        ready = [span for span in inside if _start(span) < _stop(span) == now_s]
+        span = min(ready, key=order, default=None)
+        if span is None:  # the unfinished end of an abandoned move
+            start_s = max((_stop(one) for one in inside if _stop(one) < now_s), default=standing.start_s)
+            span = _covering(replay, start_s, now_s)
+        elif isinstance(span, Move):  # a move ends with its load when that takes longer than its message
+            arrivals = (m.arrived_s for m in inside if isinstance(m, Message) and m.block == span.block)
+            start_s = max((t for t in arrivals if _start(span) < t < now_s), default=_start(span))
+        else:
+            start_s = span.sent_s
+        pieces.append(Piece("migration", start_s, now_s, span))
+        now_s, following = start_s, span
+    return pieces[::-1]
+
+
+def _covering(replay: Replay, start_s: float, end_s: float) -> Move | None:
+    """A move that was in progress from start to end."""
+    moves = (span for span in replay.spans if isinstance(span, Move))
+    return next((move for move in moves if move.start_s <= start_s and end_s <= move.end_s), None)
+
+
+def _start(span: Message | Move) -> float:
+    return span.sent_s if isinstance(span, Message) else span.start_s
+
+
+def _stop(span: Message | Move) -> float:
+    return span.arrived_s if isinstance(span, Message) else span.end_s

@@ -6,6 +6,7 @@ import numpy as np
 
 from headway.simcore import (
     Cluster,
+    ControllerOptions,
     Decision,
     DecodeCost,
     Device,
@@ -55,6 +56,8 @@ for title, bandwidth in (("steady", Trace.constant(rate("200 Mbit/s"))), ("fadin
         cost=DecodeCost(model),
         cluster=Cluster(devices=(desk, shelf), links=(cable,), source="desk"),
         requests=(Request(prompt=20, output=6),),
+        # A prediction covers one token, not all tokens of the request.
+        controller=ControllerOptions(horizon="interval"),
     )
     policy = HalfAndHalf()
     result = simulate(scenario, policy)

@@ -14,11 +14,20 @@ from functools import cached_property
 
 import numpy as np
 
-from headway.policies.common.transfer_times import carried, message, output_bytes
+from headway.policies.common.transfer_times import carried, message, output_bytes, over_horizon
 from headway.simcore import FloatArray, IntArray, Observation
 
 _MOST_SHARED = 4000
 """Maximum number of devices times resources for which sharing is counted."""
+
+_UNREACHABLE_S = 1e9
+"""A time in place of infinity, over dead links and on stopped devices, so that differences of times are numbers."""
+
+
+def finite(seconds: FloatArray) -> FloatArray:
+    """Times [s] with a very long time in place of infinity, same shape."""
+    limited: FloatArray = np.minimum(seconds, _UNREACHABLE_S)
+    return limited
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +100,9 @@ class ChainTimes:
         self._steps = [
             self._tables(number, [first[key] for key in variants]) for number in range(len(seen.steps))
         ]
-        self._per_byte = seen.per_byte_s
+        self._per_byte = finite(seen.per_byte_s)
         self._shared = self._shared_seconds_per_byte()
-        self.back = sum(
-            (step.count * message(seen, float(step.cost.message_bytes[chain.result])) for step in seen.steps),
-            start=np.zeros((seen.devices, seen.devices)),
-        )[:, seen.source]
+        self.back = finite(over_horizon(seen, chain.result)[:, seen.source])
 
     def _tables(self, number: int, examples: Sequence[int]) -> _StepTables:
         seen, step = self._seen, self._seen.steps[number]
@@ -105,8 +111,8 @@ class ChainTimes:
             sum_bytes, block_bytes = output_bytes(stage, step.cost)
             in_bytes = float(step.cost.message_bytes[stage.input])
             outgoing = times.task_s[stage.kind][:, None] + message(seen, sum_bytes)
-            once.append(message(seen, in_bytes)[:, :, None] + outgoing[None])
-            each.append(times.block_s[stage.kind][:, None] + carried(seen, block_bytes))
+            once.append(finite(message(seen, in_bytes)[:, :, None] + outgoing[None]))
+            each.append(finite(times.block_s[stage.kind][:, None] + carried(seen, block_bytes)))
             sizes.append((in_bytes, sum_bytes, block_bytes))
         return _StepTables(step.count, np.array(once), np.array(each), *np.array(sizes).T)
 
@@ -122,7 +128,7 @@ class ChainTimes:
             return None
         table = np.zeros((count * count, resources))
         with np.errstate(divide="ignore"):
-            table[crossings.route, crossings.resource] = 1.0 / crossings.rate
+            table[crossings.route, crossings.resource] = finite(1.0 / crossings.rate)
         by_pair = table.reshape(count, count, resources)
         crossed = by_pair > 0.0
         shared = (crossed.sum(axis=1) > 1).any(axis=0) | (crossed.sum(axis=0) > 1).any(axis=0)
@@ -141,12 +147,11 @@ class ChainTimes:
         total = np.zeros(len(stages))
         several = np.flatnonzero(used.sum(axis=1) > 1) if self._shared is not None else np.empty(0, np.int64)
         for step in self._steps:
-            with np.errstate(invalid="ignore"):
-                branch = step.once[variant, starts, :, ends] + counts * step.each[variant, :, ends]
-                if len(several):
-                    branch[several] += self._waiting(
-                        step, variant[several], starts[several], counts[several], ends[several]
-                    )
+            branch = step.once[variant, starts, :, ends] + counts * step.each[variant, :, ends]
+            if len(several):
+                branch[several] += self._waiting(
+                    step, variant[several], starts[several], counts[several], ends[several]
+                )
             total += step.count * np.where(used, branch, 0.0).max(axis=1)
         return total
 

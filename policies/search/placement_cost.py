@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headway.policies.search.chain_times import ChainTimes
+from headway.policies.search.chain_times import ChainTimes, finite
 from headway.policies.search.transition import Transition
 from headway.simcore import FloatArray, IntArray, Observation, predict
 
@@ -50,7 +50,7 @@ class PlacementCost:
         self.per_excess = np.full(seen.devices, 1e9 / max(seen.memory_bytes.sum(), 1.0))
         if seen.overflow == "swap":
             with np.errstate(divide="ignore"):
-                self.per_excess = seen.tokens / seen.disk_bandwidth
+                self.per_excess = finite(seen.tokens / seen.disk_bandwidth)
 
     def used(self, devices: IntArray) -> FloatArray:
         """Bytes of blocks on each device under a placement, shape (D,)."""
@@ -83,5 +83,7 @@ class PlacementCost:
         if not (predict.fits(seen, devices) or in_force):
             return np.inf
         delay_s = predict.shared_delay(seen, devices)
+        if not np.isfinite(delay_s):
+            return np.inf
         moving_s = predict.migration_delay(seen, predict.reachable(seen, devices))
         return delay_s + float(self.transition.price(np.array([moving_s]), delay_s))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from headway.policies.search.chain_times import finite
 from headway.simcore import FloatArray, IntArray, Observation, predict
 
 _MOST_LOADS = 2000
@@ -27,7 +28,7 @@ class Transition:
         origin = np.zeros(len(seen.blocks), dtype=np.int64) if seen.origin is None else seen.origin
         self._origin = origin
         self.origin_key: IntArray = origin + count * seen.lost
-        self._seconds = predict.move_seconds(seen)
+        self._seconds = finite(predict.move_seconds(seen))
         self._resources = self._incidence()
         self._stay_s = np.inf
         if not self._first and seen.placement is not None and seen.up[seen.placement].all():

@@ -104,7 +104,7 @@ class NetworkState:
             if number[id(trace)] not in switches
         ]
         table = np.array(rows, dtype=np.int64).reshape(-1, 3).T
-        return sealed(table[0]), sealed(table[1]), sealed(table[2])
+        return immutable(table[0]), immutable(table[1]), immutable(table[2])
 
     @cached_property
     def _traces(self) -> list[Trace | CellRate]:

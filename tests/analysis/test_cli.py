@@ -151,8 +151,8 @@ def test_a_run_replaces_the_results_of_another_only_if_forced(tmp_path: Path) ->
 
 
 def test_a_run_that_ends_early_is_a_result_and_is_explained(tmp_path: Path) -> None:
-    """The weights fit on both devices together but on neither alone, and the cache soon fits no more."""
-    path = scenario(tmp_path, memory="110 kB", output=50)
+    """The weights fit on both devices together but on neither alone; the policies do not plan for the whole cache."""
+    path = scenario(tmp_path, memory="110 kB", output=50, policies="controller: {horizon: interval}")
     path.write_text(path.read_text().replace("100 MB", "95 kB"))
     done = headway(tmp_path, "run", path, "--policy", "single", "--policy", "static")
     assert (done.exit_code, done.stderr) == (0, "")
@@ -247,7 +247,7 @@ def test_ctrl_c_ends_a_run_with_130_and_leaves_what_was_there(
     path = scenario(tmp_path)
     assert headway(tmp_path, "run", path, "--out", "out").exit_code == 0
     before = (tmp_path / "out" / "tokens.parquet").read_bytes()
-    scenario(tmp_path, output=1_000_000)
+    scenario(tmp_path, memory="100 GB", output=1_000_000)
     command = ("run", str(path), "--out", "out", "--force")
     done = interrupted(tmp_path_factory.mktemp("site"), tmp_path, *command)
     assert done == (130, "", "headway: interrupted\n")
@@ -258,7 +258,7 @@ def test_ctrl_c_ends_a_run_with_130_and_leaves_what_was_there(
 def test_ctrl_c_leaves_no_folder_where_there_was_none(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    path = scenario(tmp_path, output=1_000_000)
+    path = scenario(tmp_path, memory="100 GB", output=1_000_000)
     (tmp_path / "a").mkdir()
     done = interrupted(tmp_path_factory.mktemp("site"), tmp_path, "run", str(path), "--out", "a/b/c")
     assert done == (130, "", "headway: interrupted\n")

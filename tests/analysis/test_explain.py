@@ -40,6 +40,7 @@ from headway.simcore import (
     simulate,
 )
 from headway.simcore.files.placement import ranges
+from headway.simcore.instrument import Message, Move
 from headway.traces import InputError, Trace, on_off
 
 FEW = settings(max_examples=20, deadline=None)
@@ -76,6 +77,10 @@ def _check_ways(replay: Replay) -> None:
         edges = [way.start_s, *(piece.end_s for piece in way.pieces)]
         assert [piece.start_s for piece in way.pieces] == exactly(edges[:-1])
         assert edges[-1] == exactly(last)
+        for piece in way.pieces:
+            match piece.cause:
+                case Message(sent_s=begin_s, arrived_s=end_s) | Move(start_s=begin_s, end_s=end_s):
+                    assert begin_s <= piece.start_s < piece.end_s <= end_s
         assert sum(one.length_s for one in stages(replay, way)) == exactly(way.latency_s)
         for part in PARTS:
             total = sum(piece.length_s for piece in way.pieces if piece.part == part)

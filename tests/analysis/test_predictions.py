@@ -103,7 +103,7 @@ def test_run_and_report_show_the_notes(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     Path("lab.yaml").write_text("""
 model: {shape: {layers: 2, width: 64, heads: 4}}
-devices: {pi: {count: 2, memory: 1 GB, compute: 1 GFLOP/s}}
+devices: {pi: {count: 2, memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}}
 links: {cable: {connect: all, bandwidth: 100 Mbit/s, latency: 5 ms}}
 network: {transport: tcp}
 workload: [{prompt: 4, output: 5}]

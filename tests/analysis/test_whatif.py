@@ -47,8 +47,11 @@ workload:
 policies: [greedy, round-robin]
 """
 FIXED = RANDOM.replace("{walk_mean: 20 Mbit/s, sigma: 0.5, step: 20 ms, duration: 2 s}", "20 Mbit/s")
-TIGHT = [f"devices.{name}.memory=201 kB" for name in ("desk", "shelf", "attic")]
-"""A device then holds the model alone for a few tokens."""
+TIGHT = [
+    *(f"devices.{name}.memory=201 kB" for name in ("desk", "shelf", "attic")),
+    "controller.horizon=interval",
+]
+"""One device then holds the model for a few tokens only, and policies do not plan for the whole request."""
 
 HALF = (parse_change("links.wifi.bandwidth*0.5", "here"),)
 SLOW = {"slow": ["links.wifi.bandwidth*0.5"]}
@@ -700,7 +703,7 @@ def test_ctrl_c_ends_a_study_with_130_and_leaves_nothing(
     workers: int, processes: int, sign: str, lab: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Also while workers begin: the command, the two of them, and what tracks their resources."""
-    lab.write_text(FIXED.replace("output: 12", "output: 900000"))
+    lab.write_text(FIXED.replace("output: 12", "output: 900000").replace("100 MB", "100 GB"))
     study = (
         "whatif",
         "lab.yaml",

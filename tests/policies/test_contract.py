@@ -502,22 +502,3 @@ def test_a_file_cannot_name_a_module(tmp_path: Path) -> None:
 def test_the_page_tells_what_every_law_guards_and_who_declares_not_to_keep_it() -> None:
     page = generator["PAGE"].read_text(encoding="utf-8")
     assert generator["with_part"](page, "laws", generator["laws"]()) == page
-
-
-def test_the_page_tells_of_every_policy_and_law_what_became_of_it() -> None:
-    """As the declarations say; the numbers are those of the last thorough examination."""
-    page = generator["PAGE"].read_text(encoding="utf-8")
-    part = page.partition(generator["BEGIN"].format("outcomes"))[2].partition(
-        generator["END"].format("outcomes")
-    )[0]
-    head, _, *rows = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("|")]
-    assert head == ["law", "questions", *policies.names()]
-    assert [row[0] for row in rows] == [*LAWS, TIME]
-    for name, *cells in zip(*(head[2:], *(row[2:] for row in rows)), strict=True):
-        declares = policies.declared(policies.create(name))
-        for law, cell in zip([*LAWS, TIME], cells, strict=True):
-            outcome = re.split(r" (?=\d)", cell)[0]
-            if name == "pinned":  # asked in worlds that pin no placement, it has little to be judged by
-                assert outcome in ({"declared", "unfounded"} if law in declares else {"kept", "not reached"})
-            else:
-                assert outcome == ("declared" if law in declares else "kept"), (name, law)

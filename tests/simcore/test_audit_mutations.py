@@ -17,10 +17,10 @@ from worlds import Shuffled, varied
 import headway.simcore.engine.network.maxmin_incremental
 import headway.simcore.run
 from headway.simcore import (
+    PAPER_CONTROLLER,
     AuditError,
     BlockTable,
     Cluster,
-    ControllerOptions,
     DecodeCost,
     Device,
     Ideal,
@@ -110,7 +110,7 @@ def world() -> Scenario:
         cost=DecodeCost(MODEL),
         cluster=Cluster(devices, links, "d0", relays=("hub",), media=(air,)),
         requests=(Request(prompt=6, output=6), Request(prompt=3, output=4, arrival_s=0.02)),
-        controller=ControllerOptions(interval=2),
+        controller=replace(PAPER_CONTROLLER, interval=2),
     )
 
 

@@ -138,7 +138,7 @@ def test_the_roofline_by_hand() -> None:
 
 def test_policies_see_the_times_of_a_table() -> None:
     policy = Scripted(np.zeros(5, dtype=np.int64))
-    simulate(world(0.5), policy)
+    simulate(varied(world(0.5), horizon=1), policy)
     seen: Observation = policy.seen[0]
     assert isinstance(seen.device_time, Table)
     for times in seen.step_times:

@@ -116,7 +116,7 @@ SETTINGS: list[tuple[str, tuple[str | int, ...], object]] = [
     ("policies.1.parameters.deadline_s=0.5", ("policies", 1, "parameters", "deadline_s"), 0.5),
     ("policies=[static]", ("policies",), ["static"]),
     ("model.bytes_per_kv=1", ("model", "bytes_per_kv"), 1),
-    ("devices.desk.memory_bandwidth=", ("devices", "desk", "memory_bandwidth"), None),
+    ("controller.triggers.slowdown=", ("controller", "triggers", "slowdown"), None),
 ]  # fmt: skip
 
 

@@ -16,12 +16,14 @@ from worlds import rate_of
 
 from headway import policies
 from headway.simcore import (
+    PAPER_CONTROLLER,
     PRESETS,
     ControllerOptions,
     DecodeCost,
     MemoryOptions,
     PaperCost,
     Scenario,
+    TriggerOptions,
     from_config,
     load_scenario,
     shipped_scenario,
@@ -127,8 +129,11 @@ LARGE: Document = {
     "workload": [{"prompt": 3, "output": 5}, {"prompt": 2, "output": 4, "arrival": "1.5 s"}],
     "controller": {
         "interval": 2,
+        "horizon": 50,
+        "triggers": {"overflow": False, "device_back": True, "slowdown": "50 %", "misprediction": 0.25},
         "window": "250 ms",
         "migration": "live",
+        "moves": "serial",
         "weights_on_disk": True,
         "on_infeasible": "fail",
         "decision_time": "5 ms",
@@ -387,6 +392,8 @@ def test_keys_arrive_in_the_scenario(folder: Path) -> None:
     assert set(where.values()) == {"pi-1", "box"}
     assert [(r.prompt, r.output, r.arrival_s) for r in world.requests] == [(3, 5, 0.0), (2, 4, 1.5)]
     assert (world.controller.interval, world.controller.on_infeasible) == (2, "fail")
+    assert (world.controller.horizon, world.controller.moves) == (50, "serial")
+    assert world.controller.triggers == TriggerOptions(overflow=False, slowdown=0.5, misprediction=0.25)
     assert world.memory.overflow == "swap"
     assert world.controller.decision_time == 0.005
     assert world.controller.window_s == 0.25
@@ -726,6 +733,25 @@ def test_costs(folder: Path) -> None:
 )
 def test_forms_of_decision_time(written: str, means: object, folder: Path) -> None:
     assert small(folder, {"controller": {"decision_time": written}}).controller.decision_time == means
+
+
+def test_the_controller_of_the_paper_is_one_line(folder: Path) -> None:
+    paper = {"horizon": "interval", "triggers": "none", "moves": "serial"}
+    assert small(folder, {"controller": paper}).controller == PAPER_CONTROLLER
+
+
+@pytest.mark.parametrize("wrong", ["soon", 0, -1, 2.5, True, None])
+def test_a_horizon_is_a_name_or_a_number_of_tokens(folder: Path, wrong: object) -> None:
+    with pytest.raises(
+        InputError, match=r"controller.horizon: got .*; expected a number of tokens, or one of"
+    ):
+        small(folder, {"controller": {"horizon": wrong}})
+
+
+@pytest.mark.parametrize("wrong", ["all", {"slowdown": 0}, {"misprediction": "150 %"}, {"faults": True}])
+def test_triggers_are_a_section_or_none(folder: Path, wrong: object) -> None:
+    with pytest.raises(InputError, match=r"controller.triggers"):
+        small(folder, {"controller": {"triggers": wrong}})
 
 
 def test_defaults_of_the_controller(folder: Path) -> None:
