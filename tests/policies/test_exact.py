@@ -321,7 +321,7 @@ def test_no_policy_makes_the_first_token_sooner(scenario: Scenario) -> None:
     """In the event simulation of a steady world, replanned at every token."""
     model = replace(scenario.model, layers=1)
     cost = replace(scenario.cost, model=model)  # type: ignore[type-var]
-    scenario = varied(scenario, model=model, cost=cost, interval=1, moves="serial")
+    scenario = varied(scenario, model=model, cost=cost, interval=1, horizon="interval", moves="serial")
     scenario = replace(scenario, placement=np.zeros(len(scenario.block_table), dtype=np.int64))
     first = simulate(scenario, Exact()).tokens.latency_s[0]
     for name in policies.names():
