@@ -50,19 +50,18 @@ class LookAhead:
         starts = list(_starts(seen, staying))
         if not starts:
             return Infeasible("no placement was found that fits")
-        best, least_s = staying, np.inf if staying is None else search.cost.exact(staying)
         drafts = [search.improved(start, _DRAFT_STEPS) for start in starts]
-        for devices in (
-            *starts,
-            *drafts,
-            search.improved(min(drafts, key=search.cost.exact), self.most_steps),
-        ):
-            seconds = search.cost.exact(devices)
-            if seconds < least_s:
-                best, least_s = devices, seconds
-        if best is None:
+        draft_s = [search.cost.exact(draft) for draft in drafts]
+        final = search.improved(drafts[int(np.argmin(draft_s))], self.most_steps)
+        # Of equal costs the first counts, and the first start is the placement in force.
+        candidates = [*starts, *drafts, final]
+        seconds = [*map(search.cost.exact, starts), *draft_s, search.cost.exact(final)]
+        best = int(np.argmin(seconds))
+        if candidates[best] is staying:
+            return Keep()
+        if not np.isfinite(seconds[best]):
             return Infeasible("no placement was found that fits")
-        return Keep() if best is staying else Placement(best)
+        return Placement(candidates[best])
 
 
 def _starts(seen: Observation, staying: IntArray | None) -> Iterator[IntArray]:
@@ -71,7 +70,7 @@ def _starts(seen: Observation, staying: IntArray | None) -> Iterator[IntArray]:
         yield staying
     if (scored := ScoreSearch().place(seen)) is not None:
         yield scored
-    if (device := fastest_alone(seen)) is not None:
-        yield np.full(len(seen.blocks), device, dtype=np.int64)
+    if (alone := fastest_alone(seen)) is not None:
+        yield alone
     if (runs := layer_runs(seen)) is not None:
         yield runs

@@ -68,8 +68,8 @@ class ResourceAware(ScoreSearch):
         if scored is not None:
             yield scored
         if self.alternatives:
-            if (device := fastest_alone(seen)) is not None:
-                yield np.full(len(seen.blocks), device, dtype=np.int64)
+            if (alone := fastest_alone(seen)) is not None:
+                yield alone
             if (runs := layer_runs(seen)) is not None:
                 yield runs
         if self.moves == "single":

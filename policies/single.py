@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from headway.policies.common.one_device import fastest_alone
 from headway.simcore import Decision, Infeasible, Observation, Placement
 
@@ -21,7 +19,7 @@ class Single:
 
     def decide(self, seen: Observation) -> Decision:
         """Choose the device anew at every interval."""
-        device = fastest_alone(seen)
-        if device is None:
+        devices = fastest_alone(seen)
+        if devices is None:
             return Infeasible("no device alone can hold the model")
-        return Placement(np.full(len(seen.blocks), device, dtype=np.int64))
+        return Placement(devices)

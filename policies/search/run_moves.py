@@ -16,12 +16,13 @@ class RunMoves:
         # First and last stage of each layer, shape (n,).
         self._first: IntArray = np.flatnonzero(np.diff(layers, prepend=layers[0] - 1))
         self._last: IntArray = np.append(self._first[1:], len(layers)) - 1
+        self._loads = cost.transition.stage_loads(cost.times.stage_of, cost.usable)
 
     def best(self, state: State, used: FloatArray) -> Change:
         """The change of a placement with the lowest cost; `used` bytes are on each device now."""
         cost, first, last = self._cost, self._first, self._last
         delay_s = state.delay_s + self._changes(state)
-        loads = cost.transition.run_loads(state.devices, cost.times.stage_of, first, last, cost.usable)
+        loads = cost.transition.run_loads(state.devices, cost.times.stage_of, first, last, self._loads)
         total = cost.total(delay_s, self._excess(state, used), loads)
         total = np.where((first[:, None] <= last[None, :])[:, :, None], total, np.inf)
         a, b, d = np.unravel_index(int(total.argmin()), total.shape)

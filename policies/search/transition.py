@@ -66,22 +66,30 @@ class Transition:
         changed: FloatArray = self.loads(devices) + taken[:, None] * (then - now)
         return changed
 
+    def stage_loads(self, stage_of: IntArray, targets: IntArray) -> FloatArray:
+        """Loads of the moves of each stage to each target, after a row of zeros, shape (S + 1, targets, R)."""
+        count = self._seen.devices
+        then = np.zeros((int(stage_of.max()) + 2, len(targets), self._resources.shape[1]))
+        for i, target in enumerate(targets.tolist()):
+            load = self._seconds[:, target][:, None] * self._resources[self._origin * count + target]
+            np.add.at(then[:, i], stage_of + 1, load)
+        return then
+
     def run_loads(
-        self, devices: IntArray, stage_of: IntArray, first: IntArray, last: IntArray, targets: IntArray
+        self, devices: IntArray, stage_of: IntArray, first: IntArray, last: IntArray, then: FloatArray
     ) -> FloatArray:
-        """Loads if all blocks of the stages from `first` to `last` move to a target, shape (n, n, targets, R)."""
-        count, stages = self._seen.devices, int(stage_of.max()) + 1
+        """Loads if all blocks of the stages from `first` to `last` move to a target, shape (n, n, targets, R).
+
+        `then` are the `stage_loads` of the targets, which do not depend on the placement.
+        """
+        count = self._seen.devices
         rows = np.arange(len(devices))
-        now = np.zeros((stages + 1, self._resources.shape[1]))
+        now = np.zeros((len(then), self._resources.shape[1]))
         np.add.at(
             now,
             stage_of + 1,
             self._seconds[rows, devices][:, None] * self._resources[self._origin * count + devices],
         )
-        then = np.zeros((stages + 1, len(targets), self._resources.shape[1]))
-        for i, target in enumerate(targets.tolist()):
-            load = self._seconds[:, target][:, None] * self._resources[self._origin * count + target]
-            np.add.at(then[:, i], stage_of + 1, load)
         delta = np.cumsum(then - now[:, None, :], axis=0)
         changed: FloatArray = self.loads(devices) + delta[last + 1][None] - delta[first][:, None]
         return changed
