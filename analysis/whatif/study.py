@@ -132,7 +132,7 @@ def read_study(document: Document) -> Study:
 
 
 def study_text(study: Study) -> str:
-    """The text of a study file that asks the same of a copy of the scenario beside it, `scenario.yaml`."""
+    """The text of a study file for the copy of the scenario in the same folder, `scenario.yaml`."""
     keys = {
         "base": "scenario.yaml",
         "changes": _texts(study.changes),

@@ -50,9 +50,9 @@ class Controller:
     def prepare(self, batch: Batch, parts: LatencyParts) -> Process:
         """Prepare a step: all blocks in place, all devices up.
 
-        Waits for the source, completes a migration, asks the policy if a decision is due, a trigger fires or a device
-        in use has gone down, and has blocks moved; repeats this until no outage interferes. The policy is not asked
-        during a `live` migration.
+        Waits for the source and completes a migration. Asks the policy if a decision is due, a trigger fires or a
+        device in use has gone down, and moves blocks. Repeats this until no outage interferes. The policy is not
+        asked during a `live` migration.
 
         Args:
             batch: of the step.
