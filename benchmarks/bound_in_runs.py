@@ -40,13 +40,13 @@ class Compared:
         """The name of the policy."""
         return self.policy.name
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """The decision of the policy."""
-        decision = self.policy.decide(seen)
-        devices = decision.devices if isinstance(decision, Placement) else seen.placement
-        dry = replace(seen, overflow="fail")
-        if devices is not None and seen.up[devices].all():
-            self.ratios.append(predict.shared_delay(seen, devices) / policies.lower_bound(dry))
+        decision = self.policy.decide(observation)
+        devices = decision.devices if isinstance(decision, Placement) else observation.placement
+        dry = replace(observation, overflow="fail")
+        if devices is not None and observation.up[devices].all():
+            self.ratios.append(predict.shared_delay(observation, devices) / policies.lower_bound(dry))
         return decision
 
 

@@ -34,12 +34,12 @@ class Watched:
 
     def __init__(self) -> None:
         self._policy = policies.create("resource-aware")
-        self.seen: list[Observation] = []
+        self.observation: list[Observation] = []
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """As the policy does."""
-        self.seen.append(seen)
-        return self._policy.decide(seen)
+        self.observation.append(observation)
+        return self._policy.decide(observation)
 
 
 def second_interval(seed: int) -> Observation:
@@ -48,7 +48,7 @@ def second_interval(seed: int) -> Observation:
     request = Request(prompt=64, output=2 * scenario.controller.interval)
     watched = Watched()
     simulate(replace(scenario, requests=(request,)), watched)
-    return replace(watched.seen[1], placement=None, overflow="fail")
+    return replace(watched.observation[1], placement=None, overflow="fail")
 
 
 def main() -> None:
@@ -57,19 +57,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     worlds = [second_interval(seed) for seed in range(parser.parse_args().seeds)]
     begun = time.perf_counter()
-    bounds = [lower_bound(seen) for seen in worlds]
+    bounds = [lower_bound(observation) for observation in worlds]
     each_s = (time.perf_counter() - begun) / len(worlds)
-    free = [lower_bound(seen, rounds=0) for seen in worlds]
+    free = [lower_bound(observation, rounds=0) for observation in worlds]
     share = statistics.median(one / other for one, other in zip(free, bounds, strict=True))
     print(f"bound: {each_s:.2f} s each; with memory free it is {share:.0%} of that")
     for name in policies.names():
         if name in ONE_LAYER_ONLY:
             continue
         ratios = []
-        for seen, bound in zip(worlds, bounds, strict=True):
-            decision = policies.create(name).decide(seen)
+        for observation, bound in zip(worlds, bounds, strict=True):
+            decision = policies.create(name).decide(observation)
             if isinstance(decision, Placement):
-                ratios.append(predict.horizon_delay(seen, decision.devices) / bound - 1.0)
+                ratios.append(predict.horizon_delay(observation, decision.devices) / bound - 1.0)
         if not ratios:
             print(f"{name:<16} finds no placement that fits")
             continue

@@ -76,19 +76,19 @@ def paper_instant(devices: int, model_name: str, seed: int, *, settled: bool) ->
         )
 
     flops = random.uniform(5e9, 50e9, devices)
-    seen = instant(random.integers(0, devices, len(blocks)))
+    observation = instant(random.integers(0, devices, len(blocks)))
     if not settled:
-        return seen
-    found = exact.solve(seen).devices
-    return seen if found is None else instant(found)
+        return observation
+    found = exact.solve(observation).devices
+    return observation if found is None else instant(found)
 
 
 def measure(solve: Solver, worlds: list[Observation]) -> tuple[list[float], list[Solution]]:
     """Wall time of each world, and what was found."""
     seconds, found = [], []
-    for seen in worlds:
+    for observation in worlds:
         begun = time.perf_counter()
-        found.append(solve(seen))
+        found.append(solve(observation))
         seconds.append(time.perf_counter() - begun)
     return seconds, found
 
@@ -128,7 +128,7 @@ def main() -> None:
             if devices > LARGEST_PROGRAMME:
                 continue
             few = worlds if devices < LARGEST_PROGRAMME else worlds[:10]
-            seconds, found = measure(lambda seen: exact_milp.solve(seen, given.time_limit), few)
+            seconds, found = measure(lambda observation: exact_milp.solve(observation, given.time_limit), few)
             print(f"    exact-milp {spread(seconds)} ({agreement(best[: len(few)], found)})")
 
 

@@ -25,11 +25,11 @@ class BandwidthProportional:
 
     name: ClassVar[str] = "bandwidth-proportional"
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Plan once; again only when the plan no longer fits."""
-        if predict.can_stay(seen):
+        if predict.can_stay(observation):
             return Keep()
-        devices = proportional_runs(seen, seen.memory_bandwidth)
+        devices = proportional_runs(observation, observation.memory_bandwidth)
         if devices is None:
             return Infeasible("no cut into runs fits, with the devices sorted by memory bandwidth")
         return Placement(devices)

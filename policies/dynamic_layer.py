@@ -61,79 +61,91 @@ class DynamicLayer:
         if self.most_moves < 1:
             raise ValueError(f"most_moves must be at least 1, not {self.most_moves}")
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Fill the devices at first; later move units off devices that run short."""
-        parts = units(seen.blocks)
-        sizes = np.array([seen.memory_bytes[rows].sum() for rows in parts])
-        plan = _plan_in_force(seen, parts)
-        target = self._filled(seen, sizes) if plan is None else self._moved(seen, sizes, plan)
+        parts = units(observation.blocks)
+        sizes = np.array([observation.memory_bytes[rows].sum() for rows in parts])
+        plan = _plan_in_force(observation, parts)
+        target = self._filled(observation, sizes) if plan is None else self._moved(observation, sizes, plan)
         if target is not None:
-            devices = spread(seen.blocks, target)
-            if predict.fits(seen, devices):
+            devices = spread(observation.blocks, target)
+            if predict.fits(observation, devices):
                 return Keep() if plan is not None and np.array_equal(target, plan) else Placement(devices)
-        if seen.overflow == "swap" and predict.can_stay(seen):
+        if observation.overflow == "swap" and predict.can_stay(observation):
             return Keep()
         return Infeasible("no placement of whole layers was found that fits, or it takes too many moves")
 
-    def _filled(self, seen: Observation, sizes: FloatArray) -> IntArray | None:
+    def _filled(self, observation: Observation, sizes: FloatArray) -> IntArray | None:
         """A first placement: the device of each unit; None if none was found."""
-        seconds = seen.seconds_together(np.arange(len(seen.blocks)))
-        order = np.lexsort((seconds, np.arange(seen.devices) != seen.source, self._busy(seen)))
+        seconds = observation.seconds_together(np.arange(len(observation.blocks)))
+        order = np.lexsort(
+            (seconds, np.arange(observation.devices) != observation.source, self._busy(observation))
+        )
         for limit in (self.memory_threshold, 1.0):
-            plan = _first_fit(sizes, limit * seen.available_bytes, order)
+            plan = _first_fit(sizes, limit * observation.available_bytes, order)
             if plan is not None:
                 return plan
-        return packed(sizes, seen.available_bytes, usable(seen))
+        return packed(sizes, observation.available_bytes, usable(observation))
 
-    def _busy(self, seen: Observation) -> NDArray[np.bool_]:
+    def _busy(self, observation: Observation) -> NDArray[np.bool_]:
         """Which devices are short of compute, shape (D,)."""
-        return (1.0 - seen.availability > self.compute_threshold) | ~usable(seen)
+        return (1.0 - observation.availability > self.compute_threshold) | ~usable(observation)
 
-    def _moved(self, seen: Observation, sizes: FloatArray, plan: IntArray) -> IntArray:
+    def _moved(self, observation: Observation, sizes: FloatArray, plan: IntArray) -> IntArray:
         """The placement in force with up to `most_moves` units on other devices."""
         target = plan.copy()
         for _ in range(self.most_moves):
-            move = self._next_move(seen, sizes, target)
+            move = self._next_move(observation, sizes, target)
             if move is None:
                 break
             unit, device = move
             target[unit] = device
         return target
 
-    def _next_move(self, seen: Observation, sizes: FloatArray, plan: IntArray) -> tuple[int, int] | None:
+    def _next_move(
+        self, observation: Observation, sizes: FloatArray, plan: IntArray
+    ) -> tuple[int, int] | None:
         """A unit and its new device; None if no device is short, or no device can receive a unit."""
-        held = np.bincount(plan, sizes, seen.devices).astype(np.float64)
-        excess = held - self.memory_threshold * seen.available_bytes
+        held = np.bincount(plan, sizes, observation.devices).astype(np.float64)
+        excess = held - self.memory_threshold * observation.available_bytes
         full = excess > predict.TOLERANCE_BYTES
-        over = held - seen.available_bytes > predict.TOLERANCE_BYTES
-        pressed = np.flatnonzero((full | self._busy(seen)) & np.isin(np.arange(seen.devices), plan))
+        over = held - observation.available_bytes > predict.TOLERANCE_BYTES
+        pressed = np.flatnonzero(
+            (full | self._busy(observation)) & np.isin(np.arange(observation.devices), plan)
+        )
         for old in pressed[np.lexsort((-excess[pressed], ~full[pressed], ~over[pressed]))].tolist():
-            for room in self._rooms(seen, held, old, over=bool(over[old])):
+            for room in self._rooms(observation, held, old, over=bool(over[old])):
                 needed = float(excess[old]) if full[old] else None
                 unit = _to_move(sizes, np.flatnonzero(plan == old), float(room.max()), needed)
                 if unit is not None:
-                    return unit, _taker(seen, room, float(sizes[unit]), by_room=bool(full[old]))
+                    return unit, _taker(observation, room, float(sizes[unit]), by_room=bool(full[old]))
         return None
 
-    def _rooms(self, seen: Observation, held: FloatArray, old: int, *, over: bool) -> list[FloatArray]:
+    def _rooms(self, observation: Observation, held: FloatArray, old: int, *, over: bool) -> list[FloatArray]:
         """Bytes that each device may receive from `old`, shape (D,) each, in order of preference.
 
         `old` itself receives nothing: it exceeds the bound.
         """
-        rooms = [np.where(self._busy(seen), -np.inf, self.memory_threshold * seen.available_bytes - held)]
-        if over or not usable(seen)[old]:
-            rooms.append(np.where(usable(seen), seen.available_bytes - held, -np.inf))
+        rooms = [
+            np.where(
+                self._busy(observation), -np.inf, self.memory_threshold * observation.available_bytes - held
+            )
+        ]
+        if over or not usable(observation)[old]:
+            rooms.append(np.where(usable(observation), observation.available_bytes - held, -np.inf))
         if over:
-            rooms.append(seen.available_bytes - held)
+            rooms.append(observation.available_bytes - held)
         return rooms
 
 
-def _plan_in_force(seen: Observation, parts: tuple[IntArray, ...]) -> IntArray | None:
+def _plan_in_force(observation: Observation, parts: tuple[IntArray, ...]) -> IntArray | None:
     """The device of each unit; None when there is no placement, or one that splits a unit."""
-    if seen.placement is None:
+    if observation.placement is None:
         return None
-    plan = np.array([seen.placement[rows[0]] for rows in parts])
-    whole = all((seen.placement[rows] == device).all() for rows, device in zip(parts, plan, strict=True))
+    plan = np.array([observation.placement[rows[0]] for rows in parts])
+    whole = all(
+        (observation.placement[rows] == device).all() for rows, device in zip(parts, plan, strict=True)
+    )
     return plan if whole else None
 
 
@@ -161,8 +173,8 @@ def _to_move(sizes: FloatArray, candidates: IntArray, most: float, needed: float
     return int(later_first[0]) if len(later_first) else None
 
 
-def _taker(seen: Observation, room: FloatArray, size: float, *, by_room: bool) -> int:
+def _taker(observation: Observation, room: FloatArray, size: float, *, by_room: bool) -> int:
     """The device with most room for a unit, or with the least load from others; ties: the other criterion."""
     candidates = np.flatnonzero(size <= room)
-    keys = (-room[candidates], -seen.availability[candidates])
+    keys = (-room[candidates], -observation.availability[candidates])
     return int(candidates[np.lexsort(keys[::-1] if by_room else keys)[0]])

@@ -43,11 +43,11 @@ class EdgeShard:
         if self.most_states < 1:
             raise ValueError(f"most_states must be at least 1, not {self.most_states}")
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Plan once; again only when the plan does not fit any more."""
-        if predict.can_stay(seen):
+        if predict.can_stay(observation):
             return Keep()
-        devices = layer_runs(seen, self.objective, self.most_states)
+        devices = layer_runs(observation, self.objective, self.most_states)
         if devices is None:
             return Infeasible(
                 "no cut into runs of consecutive layers was found that fits, one run per device"

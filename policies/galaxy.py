@@ -55,13 +55,13 @@ class Galaxy:
         "reordering": "layers are dealt out in runs, in the order in which devices are listed",
     }
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Plan once; again only when the plan does not fit any more."""
-        if predict.can_stay(seen):
+        if predict.can_stay(observation):
             return Keep()
-        devices = _unload(seen, _in_proportion(seen))
+        devices = _unload(observation, _in_proportion(observation))
         if devices is None:
-            devices = packed(seen.memory_bytes, seen.available_bytes, usable(seen))
+            devices = packed(observation.memory_bytes, observation.available_bytes, usable(observation))
         if devices is None:
             return Infeasible("found no way to fit all blocks")
         return Placement(devices)
@@ -79,13 +79,13 @@ def shares(count: int, speed: FloatArray) -> IntArray:
     return whole
 
 
-def _in_proportion(seen: Observation) -> IntArray:
+def _in_proportion(observation: Observation) -> IntArray:
     """The first step: in proportion to the speeds of devices, ignoring memory, shape (B,)."""
-    blocks = seen.blocks
-    speed = _speed(seen)
-    numbers = np.arange(seen.devices)
+    blocks = observation.blocks
+    speed = _speed(observation)
+    numbers = np.arange(observation.devices)
     owner = np.repeat(numbers, shares(blocks.layers, speed))
-    devices = np.full(len(blocks), seen.source, dtype=np.int64)
+    devices = np.full(len(blocks), observation.source, dtype=np.int64)
     for layer in range(blocks.layers):
         owner_first = np.argsort(numbers != owner[layer], kind="stable")
         for kind in (Kind.HEAD, Kind.PROJ, Kind.FFN):
@@ -97,48 +97,48 @@ def _in_proportion(seen: Observation) -> IntArray:
     return devices
 
 
-def _speed(seen: Observation) -> FloatArray:
+def _speed(observation: Observation) -> FloatArray:
     """Layers per second of each device; all equal if none can be used, shape (D,)."""
-    layer = seen.seconds_together(np.flatnonzero(seen.blocks.layer == 0))
-    speed: FloatArray = np.where(usable(seen), 1.0 / layer, 0.0)
-    return speed if speed.any() else np.ones(seen.devices)
+    layer = observation.seconds_together(np.flatnonzero(observation.blocks.layer == 0))
+    speed: FloatArray = np.where(usable(observation), 1.0 / layer, 0.0)
+    return speed if speed.any() else np.ones(observation.devices)
 
 
-def _unload(seen: Observation, devices: IntArray) -> IntArray | None:
+def _unload(observation: Observation, devices: IntArray) -> IntArray | None:
     """The second step: move blocks off overfull devices, shape (B,); None if no block can move."""
     devices = devices.copy()
-    held = predict.held_bytes(seen, devices)
+    held = predict.held_bytes(observation, devices)
     # Sums depend on their order by rounding: a placement that fits by one order must not overflow by the other.
-    while (held > seen.available_bytes * (1.0 + 1e-12)).any():
-        old = int((held - seen.available_bytes).argmax())
-        block = _to_move(seen, np.flatnonzero(devices == old), held, old)
+    while (held > observation.available_bytes * (1.0 + 1e-12)).any():
+        old = int((held - observation.available_bytes).argmax())
+        block = _to_move(observation, np.flatnonzero(devices == old), held, old)
         if block is None:
             return None
-        devices[block] = _soonest(seen, devices, block, held)
-        held = predict.held_bytes(seen, devices)
+        devices[block] = _soonest(observation, devices, block, held)
+        held = predict.held_bytes(observation, devices)
     return devices
 
 
-def _to_move(seen: Observation, candidates: IntArray, held: FloatArray, old: int) -> int | None:
+def _to_move(observation: Observation, candidates: IntArray, held: FloatArray, old: int) -> int | None:
     """The block to move off an overfull device; None if none fits elsewhere."""
-    elsewhere = np.delete(seen.available_bytes - held, old)
-    size = seen.memory_bytes[candidates]
+    elsewhere = np.delete(observation.available_bytes - held, old)
+    size = observation.memory_bytes[candidates]
     movable = (size > 0.0) & (size <= elsewhere.max(initial=-np.inf))
-    cures = movable & (held[old] - size <= seen.available_bytes[old])
+    cures = movable & (held[old] - size <= observation.available_bytes[old])
     if cures.any():
         return int(candidates[np.where(cures, size, np.inf).argmin()])
     return int(candidates[np.where(movable, size, -np.inf).argmax()]) if movable.any() else None
 
 
-def _soonest(seen: Observation, devices: IntArray, block: int, held: FloatArray) -> int:
+def _soonest(observation: Observation, devices: IntArray, block: int, held: FloatArray) -> int:
     """The device with room for a block that would finish all its blocks first; usable devices before others."""
-    blocks, (block_s, task_s) = seen.blocks, seen.horizon_times
-    kind, graph = blocks.kind, seen.step_graphs.of(devices, seen.source)
+    blocks, (block_s, task_s) = observation.blocks, observation.horizon_times
+    kind, graph = blocks.kind, observation.step_graphs.of(devices, observation.source)
     own, where = graph.kind[graph.tasks], graph.device[graph.tasks]
-    busy = np.bincount(devices, block_s[kind, devices], seen.devices)
-    busy += np.bincount(where, task_s[own, where], seen.devices)
+    busy = np.bincount(devices, block_s[kind, devices], observation.devices)
+    busy += np.bincount(where, task_s[own, where], observation.devices)
     beside = devices[(kind == kind[block]) & (blocks.layer == blocks.layer[block])]
-    joins = np.isin(np.arange(seen.devices), beside)
+    joins = np.isin(np.arange(observation.devices), beside)
     done = busy + block_s[kind[block]] + np.where(joins, 0.0, task_s[kind[block]])
-    room = np.flatnonzero(seen.memory_bytes[block] <= seen.available_bytes - held)
-    return int(room[np.lexsort((done[room], ~usable(seen)[room]))[0]])
+    room = np.flatnonzero(observation.memory_bytes[block] <= observation.available_bytes - held)
+    return int(room[np.lexsort((done[room], ~usable(observation)[room]))[0]])

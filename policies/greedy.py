@@ -18,24 +18,24 @@ class Greedy:
         "worth-moving": "it ignores what a move costs",
     }
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Place all blocks again, also ignoring migration costs."""
-        devices = np.empty(len(seen.blocks), dtype=np.int64)
+        devices = np.empty(len(observation.blocks), dtype=np.int64)
         # A device that is down has no room, not even for a block without bytes.
-        free = np.where(seen.up, seen.available_bytes, -1.0)
-        busy = np.zeros(seen.devices)
-        blocks, (block_s, task_s) = seen.blocks, seen.horizon_times
+        free = np.where(observation.up, observation.available_bytes, -1.0)
+        busy = np.zeros(observation.devices)
+        blocks, (block_s, task_s) = observation.blocks, observation.horizon_times
         # Whether a device already has a task of a kind and layer, so that another block adds no overhead.
-        begun = np.zeros((len(Kind), blocks.layers + 2, seen.devices), dtype=np.bool_)
-        for block in np.argsort(-seen.memory_bytes, kind="stable"):
+        begun = np.zeros((len(Kind), blocks.layers + 2, observation.devices), dtype=np.bool_)
+        for block in np.argsort(-observation.memory_bytes, kind="stable"):
             kind, layer = blocks.kind[block], blocks.layer[block]
             seconds = block_s[kind] + np.where(begun[kind, layer], 0.0, task_s[kind])
-            finish = np.where(seen.memory_bytes[block] <= free, busy + seconds, np.inf)
+            finish = np.where(observation.memory_bytes[block] <= free, busy + seconds, np.inf)
             device = int(finish.argmin())
-            if seen.memory_bytes[block] > free[device]:
-                return Infeasible(f"no device has room for {seen.blocks.names[block]}")
+            if observation.memory_bytes[block] > free[device]:
+                return Infeasible(f"no device has room for {observation.blocks.names[block]}")
             devices[block] = device
-            free[device] -= seen.memory_bytes[block]
+            free[device] -= observation.memory_bytes[block]
             busy[device] += seconds[device]
             begun[kind, layer, device] = True
         return Placement(devices)

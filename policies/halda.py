@@ -60,18 +60,18 @@ class Halda:
         if self.rounds < 1:
             raise ValueError(f"rounds must be at least 1, not {self.rounds}")
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Plan once; again only when the plan no longer fits."""
-        if predict.can_stay(seen):
+        if predict.can_stay(observation):
             return Keep()
-        model = _Layers(seen)
+        model = _Layers(observation)
         if len(model.rows) % self.rounds:
             return Infeasible(f"{self.rounds} rounds do not divide {len(model.rows)} layers")
-        for devices in usable_first(seen):
-            by_room = devices[np.argsort(-seen.available_bytes[devices], kind="stable")].tolist()
-            for head in dict.fromkeys([*(d for d in by_room if d == seen.source), *by_room]):
+        for devices in usable_first(observation):
+            by_room = devices[np.argsort(-observation.available_bytes[devices], kind="stable")].tolist()
+            for head in dict.fromkeys([*(d for d in by_room if d == observation.source), *by_room]):
                 placed = model.placed([head, *(d for d in by_room if d != head)], self.rounds)
-                if placed is not None and predict.fits(seen, placed):
+                if placed is not None and predict.fits(observation, placed):
                     return Placement(placed)
         return Infeasible("no windows of whole layers fit on the ring")
 
@@ -83,27 +83,27 @@ class _Layers:
         rows: blocks of each layer.
     """
 
-    def __init__(self, seen: Observation) -> None:
-        self._seen = seen
-        self._ends, self.rows = ends_and_layers(seen.blocks)
-        self._layer_bytes = max(float(seen.memory_bytes[rows].sum()) for rows in self.rows)
-        self._seconds = seen.seconds_together(np.concatenate(self.rows)) / len(self.rows)
+    def __init__(self, observation: Observation) -> None:
+        self._observation = observation
+        self._ends, self.rows = ends_and_layers(observation.blocks)
+        self._layer_bytes = max(float(observation.memory_bytes[rows].sum()) for rows in self.rows)
+        self._seconds = observation.seconds_together(np.concatenate(self.rows)) / len(self.rows)
 
     def placed(self, ring: list[int], rounds: int) -> IntArray | None:
         """The device of each block, shape (B,), with windows on a ring; None if none fit."""
         sizes = window_sizes(self._seconds[ring], self._most(ring) // rounds, len(self.rows) // rounds)
         if sizes is None:
             return None
-        devices = np.full(len(self._seen.blocks), ring[0], dtype=np.int64)
+        devices = np.full(len(self._observation.blocks), ring[0], dtype=np.int64)
         for rows, device in zip(self.rows, np.tile(np.repeat(ring, sizes), rounds), strict=True):
             devices[rows] = device
         return devices
 
     def _most(self, ring: list[int]) -> IntArray:
         """Layers that fit on each device of a ring, whose first one holds embedding and output head too."""
-        room = self._seen.available_bytes[ring] * (1.0 + 1e-12)
-        all_fit = room >= self._seen.memory_bytes.sum()
-        room[0] -= self._seen.memory_bytes[self._ends].sum()
+        room = self._observation.available_bytes[ring] * (1.0 + 1e-12)
+        all_fit = room >= self._observation.memory_bytes.sum()
+        room[0] -= self._observation.memory_bytes[self._ends].sum()
         most = np.maximum(room, -1.0) / max(self._layer_bytes, np.finfo(np.float64).tiny)
         most = np.where(all_fit, len(self.rows), np.minimum(np.floor(most), len(self.rows)))
         most[room < 0.0] = -1

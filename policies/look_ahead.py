@@ -43,11 +43,11 @@ class LookAhead:
         if not self.most_pause_s >= 0.0 or self.most_steps < 0:
             raise ValueError("most_pause_s and most_steps must not be negative")
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Search from every start; keep the placement in force unless another one is predicted to be faster."""
-        search = LocalSearch(seen, self.most_pause_s)
-        staying = seen.placement if predict.can_stay(seen) else None
-        starts = list(_starts(seen, staying))
+        search = LocalSearch(observation, self.most_pause_s)
+        staying = observation.placement if predict.can_stay(observation) else None
+        starts = list(_starts(observation, staying))
         if not starts:
             return Infeasible("no placement was found that fits")
         drafts = [search.improved(start, _DRAFT_STEPS) for start in starts]
@@ -64,13 +64,13 @@ class LookAhead:
         return Placement(candidates[best])
 
 
-def _starts(seen: Observation, staying: IntArray | None) -> Iterator[IntArray]:
+def _starts(observation: Observation, staying: IntArray | None) -> Iterator[IntArray]:
     """The placement in force, the result of the search by scores, the best device alone, and runs of layers."""
     if staying is not None:
         yield staying
-    if (scored := ScoreSearch().place(seen)) is not None:
+    if (scored := ScoreSearch().place(observation)) is not None:
         yield scored
-    if (alone := fastest_alone(seen)) is not None:
+    if (alone := fastest_alone(observation)) is not None:
         yield alone
-    if (runs := layer_runs(seen)) is not None:
+    if (runs := layer_runs(observation)) is not None:
         yield runs

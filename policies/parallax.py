@@ -58,23 +58,23 @@ class Parallax:
 
     power: Literal["compute", "bandwidth"] = "compute"
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Plan once; again only when the plan no longer fits."""
-        if predict.can_stay(seen):
+        if predict.can_stay(observation):
             return Keep()
-        sizes = np.array([seen.memory_bytes[rows].sum() for rows in units(seen.blocks)])
+        sizes = np.array([observation.memory_bytes[rows].sum() for rows in units(observation.blocks)])
         usual = max(float(np.median(sizes)), np.finfo(np.float64).tiny)
-        power = seen.flops if self.power == "compute" else seen.memory_bandwidth
-        for devices in usable_first(seen):
-            by_room = devices[np.argsort(-seen.available_bytes[devices], kind="stable")]
-            capacity = np.minimum(seen.available_bytes[by_room] / usual, len(sizes)).astype(np.int64)
+        power = observation.flops if self.power == "compute" else observation.memory_bandwidth
+        for devices in usable_first(observation):
+            by_room = devices[np.argsort(-observation.available_bytes[devices], kind="stable")]
+            capacity = np.minimum(observation.available_bytes[by_room] / usual, len(sizes)).astype(np.int64)
             needed = int(sizes.sum() / usual)
             for count in range(1, len(by_room) + 1):
                 chosen = by_room[fewest(capacity, needed, count)]
-                order = fastest_order(seen, chosen)
-                placed = cut_over(seen, order, _fill_cost(len(sizes), power[order]))
+                order = fastest_order(observation, chosen)
+                placed = cut_over(observation, order, _fill_cost(len(sizes), power[order]))
                 if placed is None and count == len(by_room):
-                    placed = cut_over(seen, by_room, _fill_cost(len(sizes), power[by_room]))
+                    placed = cut_over(observation, by_room, _fill_cost(len(sizes), power[by_room]))
                 if placed is not None:
                     return Placement(placed)
         return Infeasible("no cut into runs fits, with the fewest devices or with all of them by memory")
@@ -100,15 +100,15 @@ def fewest(capacity: IntArray, needed: int, count: int) -> list[int]:
     return chosen
 
 
-def fastest_order(seen: Observation, devices: IntArray) -> IntArray:
+def fastest_order(observation: Observation, devices: IntArray) -> IntArray:
     """The order of devices with the least transfer time from the source and back; the given order if there are many."""
     if not 1 < len(devices) <= _MOST_ORDERED:
         return devices
-    hop = over_horizon(seen, Payload.HIDDEN)
+    hop = over_horizon(observation, Payload.HIDDEN)
     orders = np.array(list(itertools.permutations(devices.tolist())))
     between = hop[orders[:, :-1], orders[:, 1:]].sum(axis=1)
     order: IntArray = orders[
-        (hop[seen.source, orders[:, 0]] + between + hop[orders[:, -1], seen.source]).argmin()
+        (hop[observation.source, orders[:, 0]] + between + hop[orders[:, -1], observation.source]).argmin()
     ]
     return order
 

@@ -71,14 +71,14 @@ class Petals:
         if not 0.0 <= self.balance_quality <= 1.0:
             raise ValueError(f"balance_quality must be from 0 to 1, not {self.balance_quality}")
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Plan at first, when the plan no longer fits, and when the swarm is out of balance."""
-        swarm = _Swarm(seen)
+        swarm = _Swarm(observation)
         placed = swarm.placed()
-        if seen.placement is not None and predict.can_stay(seen):
+        if observation.placement is not None and predict.can_stay(observation):
             if placed is None:
                 return Keep()
-            quality = swarm.throughput(seen.placement) / swarm.throughput(placed)
+            quality = swarm.throughput(observation.placement) / swarm.throughput(placed)
             if not quality < self.balance_quality - _EPSILON:
                 return Keep()
         return (
@@ -91,29 +91,31 @@ class Petals:
 class _Swarm:
     """Devices as servers of layers, without embedding and output head; everything counts over the horizon."""
 
-    def __init__(self, seen: Observation) -> None:
-        self._seen = seen
-        self._ends, self._rows = ends_and_layers(seen.blocks)
-        self._sizes = np.array([seen.memory_bytes[rows].sum() for rows in self._rows])
-        self._seconds = np.array([seen.seconds_together(rows) for rows in self._rows])
-        size = sum(step.count * float(step.cost.message_bytes[Payload.HIDDEN]) for step in seen.steps)
-        per_byte = np.maximum(seen.per_byte_s[seen.source], seen.per_byte_s[:, seen.source])
-        self._network_s = size * per_byte if size > 0.0 else np.zeros(seen.devices)
+    def __init__(self, observation: Observation) -> None:
+        self._observation = observation
+        self._ends, self._rows = ends_and_layers(observation.blocks)
+        self._sizes = np.array([observation.memory_bytes[rows].sum() for rows in self._rows])
+        self._seconds = np.array([observation.seconds_together(rows) for rows in self._rows])
+        size = sum(step.count * float(step.cost.message_bytes[Payload.HIDDEN]) for step in observation.steps)
+        per_byte = np.maximum(
+            observation.per_byte_s[observation.source], observation.per_byte_s[:, observation.source]
+        )
+        self._network_s = size * per_byte if size > 0.0 else np.zeros(observation.devices)
 
     def throughput(self, devices: IntArray) -> float:
         """Horizons per second of the weakest server of a placement, shape (B,)."""
         count = sum(
-            np.bincount(np.unique(devices[rows]), minlength=self._seen.devices) for rows in self._rows
+            np.bincount(np.unique(devices[rows]), minlength=self._observation.devices) for rows in self._rows
         )
         used = np.flatnonzero(count)
         return float(self._rates(used, np.asarray(count)[used]).min())
 
     def placed(self) -> IntArray | None:
         """The path of the client over the ranges of the servers, shape (B,); None if they leave a layer out."""
-        for servers in usable_first(self._seen):
+        for servers in usable_first(self._observation):
             client = self._client(servers)
-            room = self._seen.available_bytes * (1.0 + 1e-12)
-            room[client] -= self._seen.memory_bytes[self._ends].sum()
+            room = self._observation.available_bytes * (1.0 + 1e-12)
+            room[client] -= self._observation.memory_bytes[self._ends].sum()
             length = self._lengths(room[servers])
             serving = servers[length > 0]
             rate = self._rates(serving, length[length > 0])
@@ -121,17 +123,17 @@ class _Swarm:
             starts = balanced_starts(length[length > 0][order], rate[order], len(self._rows))
             path = self._path(serving[order], starts, length[length > 0][order], client)
             if path is not None:
-                devices = np.full(len(self._seen.blocks), client, dtype=np.int64)
+                devices = np.full(len(self._observation.blocks), client, dtype=np.int64)
                 for rows, device in zip(self._rows, path, strict=True):
                     devices[rows] = device
-                if predict.fits(self._seen, devices):
+                if predict.fits(self._observation, devices):
                     return devices
         return None
 
     def _client(self, servers: IntArray) -> int:
-        room, needed = self._seen.available_bytes, self._seen.memory_bytes[self._ends].sum()
-        if self._seen.up[self._seen.source] and room[self._seen.source] >= needed:
-            return self._seen.source
+        room, needed = self._observation.available_bytes, self._observation.memory_bytes[self._ends].sum()
+        if self._observation.up[self._observation.source] and room[self._observation.source] >= needed:
+            return self._observation.source
         return int(servers[room[servers].argmax()])
 
     def _lengths(self, room: FloatArray) -> IntArray:
@@ -155,7 +157,7 @@ class _Swarm:
         serves = (layer >= starts) & (layer < starts + length)
         if not serves.any(axis=1).all():
             return None
-        hop = np.minimum(over_horizon(self._seen, Payload.HIDDEN), _FOREVER_S)
+        hop = np.minimum(over_horizon(self._observation, Payload.HIDDEN), _FOREVER_S)
         between = hop[np.ix_(servers, servers)]
         seconds = np.where(serves, np.minimum(self._seconds[:, servers], _FOREVER_S), np.inf)
         total = hop[client, servers] + seconds[0]

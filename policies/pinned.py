@@ -18,8 +18,8 @@ class Pinned:
         "finds-room": "it knows the placement of the scenario and no other",
     }
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """The scenario's placement before the first token; keep it at all later intervals."""
-        if seen.pinned is None:
+        if observation.pinned is None:
             return Infeasible("the scenario pins no placement; it needs the key placement")
-        return Keep() if seen.placement is not None else Placement(seen.pinned)
+        return Keep() if observation.placement is not None else Placement(observation.pinned)

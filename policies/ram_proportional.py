@@ -35,13 +35,13 @@ class RamProportional:
 
     fewest: bool = False
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Plan once; again only when the plan no longer fits."""
-        if predict.can_stay(seen):
+        if predict.can_stay(observation):
             return Keep()
-        room = np.where(seen.up, seen.available_bytes, 0.0)
+        room = np.where(observation.up, observation.available_bytes, 0.0)
         for least in np.sort(room)[::-1] if self.fewest else (0.0,):
-            devices = proportional_runs(seen, np.where(room >= least, room, 0.0))
+            devices = proportional_runs(observation, np.where(room >= least, room, 0.0))
             if devices is not None and not (self.fewest and (room[devices] < least).any()):
                 return Placement(devices)
         return Infeasible("no cut into runs fits, with the devices sorted by memory")

@@ -38,28 +38,28 @@ class Random:
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, not {self.seed}")
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Draw once, or at every interval."""
-        if not self.replan and predict.can_stay(seen):
+        if not self.replan and predict.can_stay(observation):
             return Keep()
-        random = stream(self.seed, f"random/{seen.request}/{seen.generated}")
+        random = stream(self.seed, f"random/{observation.request}/{observation.generated}")
         for _ in range(_MOST_DRAWS):
-            devices = _draw(seen, random)
+            devices = _draw(observation, random)
             if devices is not None:
                 return Placement(devices)
         return Infeasible(f"no room for all blocks in {_MOST_DRAWS} random placements")
 
 
-def _draw(seen: Observation, random: np.random.Generator) -> IntArray | None:
+def _draw(observation: Observation, random: np.random.Generator) -> IntArray | None:
     """A random placement, shape (B,); None if it ran out of room."""
-    devices = np.empty(len(seen.blocks), dtype=np.int64)
-    free = seen.available_bytes.copy()
-    good = usable(seen)
-    for block in np.argsort(-seen.memory_bytes, kind="stable"):
-        room = seen.memory_bytes[block] <= free
+    devices = np.empty(len(observation.blocks), dtype=np.int64)
+    free = observation.available_bytes.copy()
+    good = usable(observation)
+    for block in np.argsort(-observation.memory_bytes, kind="stable"):
+        room = observation.memory_bytes[block] <= free
         candidates = np.flatnonzero(room & good if (room & good).any() else room)
         if not len(candidates):
             return None
         devices[block] = candidates[random.integers(len(candidates))]
-        free[devices[block]] -= seen.memory_bytes[block]
+        free[devices[block]] -= observation.memory_bytes[block]
     return devices

@@ -32,7 +32,7 @@ from headway.policies.static import Static
 from headway.policies.sum_of_stages import SumOfStages
 from headway.simcore import Policy, PolicyChoice
 from headway.traces import InputError
-from headway.traces.errors import one_of, shown, told
+from headway.traces.errors import error_text, one_of, quoted
 
 _POLICIES: Mapping[str, Callable[..., Policy]] = {
     policy.name: policy
@@ -86,7 +86,7 @@ def trouble(name: str) -> str:
     try:
         declared(create(name))
     except Exception as error:
-        return error.got if isinstance(error, InputError) else told(error)
+        return error.got if isinstance(error, InputError) else error_text(error)
     return ""
 
 
@@ -101,13 +101,13 @@ def declared(policy: Policy) -> Mapping[str, str]:
     if not isinstance(declares, Mapping):
         raise InputError(
             where,
-            shown(declares),
+            quoted(declares),
             'a mapping from laws to reasons, such as {"stable": "it explores at random"}',
         )
     for law, why in declares.items():
         if not isinstance(why, str) or not why.strip():
             raise InputError(
-                f"{where}[{law!r}]", shown(why), "a text that says why the policy breaks this law"
+                f"{where}[{law!r}]", quoted(why), "a text that says why the policy breaks this law"
             )
     return declares
 
@@ -138,11 +138,11 @@ def chosen(choice: PolicyChoice) -> Policy:
     for key, value in choice.parameters.items():
         if key not in known:
             expected = one_of(str(key), known) if known else "no parameters"
-            raise InputError(where, f"the parameter {shown(key)}", expected)
+            raise InputError(where, f"the parameter {quoted(key)}", expected)
         try:
             values[key] = TypeAdapter(get_type_hints(policy)[key]).validate_python(value)
         except ValidationError as error:
-            raise InputError(f"{where}.{key}", shown(value), error.errors()[0]["msg"]) from error
+            raise InputError(f"{where}.{key}", quoted(value), error.errors()[0]["msg"]) from error
     try:
         return _made(partial(policy, **values), choice.name, choice.where)
     except InputError as error:
@@ -166,11 +166,11 @@ def found(name: str, where: str = "policy") -> Callable[[], Policy]:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # code of others may raise anything when it is imported
         expected = "MODULE:CLASS, a module that Python can import and a class in it"
-        raise InputError(where, f"{shown(name)} ({told(error)})", expected) from error
+        raise InputError(where, f"{quoted(name)} ({error_text(error)})", expected) from error
     made = getattr(module, class_name, None)
     if not callable(made):
         what = "" if made is None else f", an object of the class {type(made).__name__}"
-        raise InputError(where, f"{shown(class_name)} in {module_name}{what}", _offered(module, class_name))
+        raise InputError(where, f"{quoted(class_name)} in {module_name}{what}", _offered(module, class_name))
     return partial(_made, made, name, where)
 
 
@@ -194,15 +194,19 @@ def _made(make: Callable[[], Any], name: str, where: str) -> Policy:
         policy: Policy = make()
     except TypeError as error:
         expected = "a class that needs no arguments, or a function without arguments that returns a policy"
-        raise InputError(where, f"{shown(name)} ({error})", expected) from error
+        raise InputError(where, f"{quoted(name)} ({error})", expected) from error
     except InputError:
         raise
     except (Exception, SystemExit) as error:
         raise InputError(
-            where, f"{shown(name)} ({told(error)})", "a class that can be instantiated without arguments"
+            where,
+            f"{quoted(name)} ({error_text(error)})",
+            "a class that can be instantiated without arguments",
         ) from error
     if lack := _lack(policy):
-        raise InputError(where, f"{shown(name)}, which has {lack}", "a class with a name and a method decide")
+        raise InputError(
+            where, f"{quoted(name)}, which has {lack}", "a class with a name and a method decide"
+        )
     return policy
 
 
@@ -230,12 +234,12 @@ def _lack(policy: object) -> str:
 
 def _find(name: str, where: str) -> Callable[..., Policy]:
     if name not in names():
-        raise InputError(where, f"the policy {shown(name)}", one_of(name, names()))
+        raise InputError(where, f"the policy {quoted(name)}", one_of(name, names()))
     entries = _installed().get(name, ())
     if len(entries) + (name in _POLICIES) > 1:
         shipped = ["Headway itself"] if name in _POLICIES else []
         by = " and by ".join([*shipped, *map(_origin, entries)])
-        got = f"the policy {shown(name)}, which is registered by {by}"
+        got = f"the policy {quoted(name)}, which is registered by {by}"
         raise InputError(where, got, "a name that one package registers (uninstall or rename the others)")
     return _POLICIES[name] if name in _POLICIES else _loaded(entries[0], where)
 
@@ -249,10 +253,10 @@ def _loaded(entry: EntryPoint, where: str) -> Callable[..., Policy]:
     try:
         make = entry.load()
     except (Exception, SystemExit) as error:  # code of others may raise anything when it is imported
-        got = f"the policy {shown(entry.name)} of {_origin(entry)} ({told(error)})"
+        got = f"the policy {quoted(entry.name)} of {_origin(entry)} ({error_text(error)})"
         raise InputError(where, got, "a class that can be imported") from error
     if not callable(make):
-        got = f"the policy {shown(entry.name)} of {_origin(entry)}, which is not a class"
+        got = f"the policy {quoted(entry.name)} of {_origin(entry)}, which is not a class"
         raise InputError(where, got, "a class with a name and a method decide")
     policy: Callable[..., Policy] = make
     return policy

@@ -49,40 +49,40 @@ class ResourceAware(ScoreSearch):
     moves: Literal["whole", "single"] = "whole"
     alternatives: bool = True
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Search for a new placement; keep the present one unless the new one is predicted to be faster."""
-        targets = [_reachable(seen, one) for one in self._targets(seen)]
+        targets = [_reachable(observation, one) for one in self._targets(observation)]
         if not targets:
             return Infeasible(NOTHING_FOUND)
         least_s, best = min(
-            (predict.shared_delay(seen, one) + predict.migration_delay(seen, one), i)
+            (predict.shared_delay(observation, one) + predict.migration_delay(observation, one), i)
             for i, one in enumerate(targets)
         )
-        staying = seen.placement if predict.can_stay(seen) else None
-        if staying is not None and predict.shared_delay(seen, staying) <= least_s:
+        staying = observation.placement if predict.can_stay(observation) else None
+        if staying is not None and predict.shared_delay(observation, staying) <= least_s:
             return Keep()
         return Placement(targets[best])
 
-    def _targets(self, seen: Observation) -> Iterator[IntArray]:
-        scored = self.place(seen)
+    def _targets(self, observation: Observation) -> Iterator[IntArray]:
+        scored = self.place(observation)
         if scored is not None:
             yield scored
         if self.alternatives:
-            if (alone := fastest_alone(seen)) is not None:
+            if (alone := fastest_alone(observation)) is not None:
                 yield alone
-            if (runs := layer_runs(seen)) is not None:
+            if (runs := layer_runs(observation)) is not None:
                 yield runs
         if self.moves == "single":
-            search = LocalSearch(seen, np.inf)
-            staying = seen.placement if predict.can_stay(seen) else None
+            search = LocalSearch(observation, np.inf)
+            staying = observation.placement if predict.can_stay(observation) else None
             for start in (scored, staying):
                 if start is not None and predict.fits(
-                    seen, improved := search.improved(start, _MOST_CHANGES)
+                    observation, improved := search.improved(start, _MOST_CHANGES)
                 ):
                     yield improved
 
 
-def _reachable(seen: Observation, target: IntArray) -> IntArray:
+def _reachable(observation: Observation, target: IntArray) -> IntArray:
     """The part of a placement that `live` moves reach; the whole placement if that part does not fit."""
-    part = predict.reachable(seen, target)
-    return part if predict.fits(seen, part) else target
+    part = predict.reachable(observation, target)
+    return part if predict.fits(observation, part) else target

@@ -19,16 +19,16 @@ class RoundRobin:
         "worth-moving": "it ignores what a move costs",
     }
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Assign all blocks again; nothing moves while memory allows the same placement."""
-        devices = np.empty(len(seen.blocks), dtype=np.int64)
-        free = np.where(seen.up, seen.available_bytes, -1.0)
+        devices = np.empty(len(observation.blocks), dtype=np.int64)
+        free = np.where(observation.up, observation.available_bytes, -1.0)
         turn = 0
-        for block, size in enumerate(seen.memory_bytes):
-            with_room = (turn + np.flatnonzero(np.roll(free, -turn) >= size)) % seen.devices
+        for block, size in enumerate(observation.memory_bytes):
+            with_room = (turn + np.flatnonzero(np.roll(free, -turn) >= size)) % observation.devices
             if not len(with_room):
-                return Infeasible(f"no device has room for {seen.blocks.names[block]}")
+                return Infeasible(f"no device has room for {observation.blocks.names[block]}")
             devices[block] = with_room[0]
             free[with_room[0]] -= size
-            turn = (int(with_room[0]) + 1) % seen.devices
+            turn = (int(with_room[0]) + 1) % observation.devices
         return Placement(devices)

@@ -17,9 +17,9 @@ class Single:
         "worth-moving": "it ignores what a move costs",
     }
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Choose the device anew at every interval."""
-        devices = fastest_alone(seen)
+        devices = fastest_alone(observation)
         if devices is None:
             return Infeasible("no device alone can hold the model")
         return Placement(devices)

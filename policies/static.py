@@ -24,9 +24,9 @@ class Static:
 
     first: ScoreSearch = field(default_factory=ScoreSearch)
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Search for a placement before the first token; keep it at all later intervals."""
-        if seen.placement is not None:
+        if observation.placement is not None:
             return Keep()
-        devices = self.first.place(seen)
+        devices = self.first.place(observation)
         return Infeasible(NOTHING_FOUND) if devices is None else Placement(devices)

@@ -44,12 +44,12 @@ class SumOfStages:
         if self.most_states < 1:
             raise ValueError(f"most_states must be at least 1, not {self.most_states}")
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Plan once; again only when the plan no longer fits."""
-        if predict.can_stay(seen):
+        if predict.can_stay(observation):
             return Keep()
         objective: Literal["latency", "longest"] = "latency" if self.objective == "sum" else "longest"
-        devices = layer_runs(seen, objective, self.most_states, first_on_source=False)
+        devices = layer_runs(observation, objective, self.most_states, first_on_source=False)
         if devices is None:
             return Infeasible(
                 "no cut into runs of consecutive layers was found that fits, one run per device"

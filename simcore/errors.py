@@ -6,7 +6,7 @@ reason are kept. A `PolicyError` is a mistake in a policy: there is no result.
 
 from typing import Literal, TypeAlias
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 
 Status: TypeAlias = Literal["complete", "out-of-memory", "infeasible", "stalled"]
 
@@ -47,7 +47,7 @@ class PolicyError(InputError):
         self.request = request
         self.token = token
         self.time_s = time_s
-        where = f"policy {shown(policy)}, asked at token {token} of request {request} at {time_s:.6g} s"
+        where = f"policy {quoted(policy)}, asked at token {token} of request {request} at {time_s:.6g} s"
         super().__init__(where, got, expected)
 
     def __reduce__(self) -> tuple[type["PolicyError"], tuple[str, int, int, float, str, str]]:  # type: ignore[override]

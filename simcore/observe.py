@@ -210,6 +210,6 @@ class Policy(Protocol):
         """Name of the policy in results and figures."""
         ...
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Decide where each block is from now on."""
         ...

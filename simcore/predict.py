@@ -37,72 +37,78 @@ __all__ = [
 ]
 
 
-def horizon_delay(seen: Observation, devices: IntArray) -> float:
+def horizon_delay(observation: Observation, devices: IntArray) -> float:
     """Predicted D_T [s]: inference delay of all tokens of the horizon under the placement `devices`, shape (B,)."""
-    graph = seen.step_graphs.of(devices, seen.source)
+    graph = observation.step_graphs.of(devices, observation.source)
     return sum(
-        step.count * makespan(graph, np.add(*_node_seconds(seen, devices, graph, step.cost, times)))
-        for step, times in zip(seen.steps, seen.step_times, strict=True)
+        step.count * makespan(graph, np.add(*_node_seconds(observation, devices, graph, step.cost, times)))
+        for step, times in zip(observation.steps, observation.step_times, strict=True)
     )
 
 
-def shared_delay(seen: Observation, devices: IntArray) -> float:
+def shared_delay(observation: Observation, devices: IntArray) -> float:
     """`horizon_delay` [s] in which messages share the network, max-min fair at every moment, if the scenario says so.
 
     The event engine takes exactly as long in a world that does not change, if devices have the discipline `fifo`, the
     transport is `ideal` and no blocks move meanwhile. It takes longer to compute than `horizon_delay`.
     """
-    if not seen.sharing:
-        return horizon_delay(seen, devices)
-    graph = seen.step_graphs.of(devices, seen.source)
+    if not observation.sharing:
+        return horizon_delay(observation, devices)
+    graph = observation.step_graphs.of(devices, observation.source)
     total_s = 0.0
-    for step, times in zip(seen.steps, seen.step_times, strict=True):
-        fixed_s, flow_s = _node_seconds(seen, devices, graph, step.cost, times)
+    for step, times in zip(observation.steps, observation.step_times, strict=True):
+        fixed_s, flow_s = _node_seconds(observation, devices, graph, step.cost, times)
         if not np.isfinite(fixed_s + flow_s).all():
             return np.inf
         size_bytes = graph.message_bytes(step.cost)
-        total_s += step.count * shared_makespan(graph, fixed_s, size_bytes, seen.crossings, seen.devices)
+        total_s += step.count * shared_makespan(
+            graph, fixed_s, size_bytes, observation.crossings, observation.devices
+        )
     return total_s
 
 
-def migration_delay(seen: Observation, devices: IntArray) -> float:
+def migration_delay(observation: Observation, devices: IntArray) -> float:
     """Predicted D_mig [s]: the moves from the placement in force to `devices`; 0 for a first placement.
 
     Moves over routes that share nothing take place at the same time (`at_the_same_time`), unless moves are `serial`.
     """
-    if seen.placement is None:
+    if observation.placement is None:
         return 0.0
-    assert seen.origin is not None
-    moved = np.flatnonzero((seen.placement != devices) | seen.lost)
+    assert observation.origin is not None
+    moved = np.flatnonzero((observation.placement != devices) | observation.lost)
     new = devices[moved]
-    seconds = _move_seconds(seen, moved, new)
-    if seen.moves == "serial" or len(moved) < 2:
+    seconds = _move_seconds(observation, moved, new)
+    if observation.moves == "serial" or len(moved) < 2:
         return float(seconds.sum())
     if not np.isfinite(seconds).all():
         return np.inf
-    disks = new if seen.load_seconds.any() else None
-    order = at_the_same_time(seen.crossings, seen.origin[moved] * seen.devices + new, disks)
+    disks = new if observation.load_seconds.any() else None
+    order = at_the_same_time(
+        observation.crossings, observation.origin[moved] * observation.devices + new, disks
+    )
     return makespan_of_moves(order, seconds)
 
 
-def move_seconds(seen: Observation) -> FloatArray:
+def move_seconds(observation: Observation) -> FloatArray:
     """Seconds to move each block from where it is to each device, shape (B, D); all 0 before the first placement."""
-    if seen.placement is None:
-        return np.zeros((len(seen.blocks), seen.devices))
-    return _move_seconds(seen, np.arange(len(seen.blocks))[:, None], np.arange(seen.devices))
+    if observation.placement is None:
+        return np.zeros((len(observation.blocks), observation.devices))
+    return _move_seconds(
+        observation, np.arange(len(observation.blocks))[:, None], np.arange(observation.devices)
+    )
 
 
-def objective(seen: Observation, devices: IntArray) -> float:
+def objective(observation: Observation, devices: IntArray) -> float:
     """D_T + D_mig [s], which the policies of the paper minimise."""
-    return horizon_delay(seen, devices) + migration_delay(seen, devices)
+    return horizon_delay(observation, devices) + migration_delay(observation, devices)
 
 
-def held_bytes(seen: Observation, devices: IntArray) -> FloatArray:
+def held_bytes(observation: Observation, devices: IntArray) -> FloatArray:
     """What blocks hold on each device by the end of the horizon under the placement `devices` [bytes], shape (D,)."""
-    return _sum_by_device(seen, devices, seen.memory_bytes)
+    return _sum_by_device(observation, devices, observation.memory_bytes)
 
 
-def live_waves(seen: Observation, devices: IntArray) -> list[IntArray]:
+def live_waves(observation: Observation, devices: IntArray) -> list[IntArray]:
     """The order in which blocks move `live` from the placement in force to `devices`, shape (B,).
 
     A block that moves takes memory on both devices until decoding switches to its new device. The moves of a wave find
@@ -112,11 +118,11 @@ def live_waves(seen: Observation, devices: IntArray) -> list[IntArray]:
     Returns:
         For each wave, the rows of its blocks in the block table.
     """
-    assert seen.placement is not None
+    assert observation.placement is not None
     waves = []
-    waiting = np.flatnonzero(seen.placement != devices)
-    room = seen.available_bytes + TOLERANCE_BYTES - held_bytes(seen, seen.placement)
-    size_of = seen.memory_bytes.tolist()
+    waiting = np.flatnonzero(observation.placement != devices)
+    room = observation.available_bytes + TOLERANCE_BYTES - held_bytes(observation, observation.placement)
+    size_of = observation.memory_bytes.tolist()
     while len(waiting):
         free = room.tolist()
         starts = np.zeros(len(waiting), dtype=np.bool_)
@@ -128,81 +134,85 @@ def live_waves(seen: Observation, devices: IntArray) -> list[IntArray]:
         if not len(wave):
             break
         waves.append(wave)
-        room = np.array(free) + _sum_by_device(seen, seen.placement[wave], seen.memory_bytes[wave])
+        room = np.array(free) + _sum_by_device(
+            observation, observation.placement[wave], observation.memory_bytes[wave]
+        )
     return waves
 
 
-def reachable(seen: Observation, devices: IntArray) -> IntArray:
+def reachable(observation: Observation, devices: IntArray) -> IntArray:
     """The placement `devices`, shape (B,), without the moves that can never start.
 
     Only `live` moves need room at both ends (`live_waves`). First placements are no moves, and after a loss of blocks
     every migration is blocking.
     """
-    if seen.migration == "blocking" or seen.placement is None or seen.lost.any():
+    if observation.migration == "blocking" or observation.placement is None or observation.lost.any():
         return devices
-    placement = seen.placement.copy()
-    for wave in live_waves(seen, devices):
+    placement = observation.placement.copy()
+    for wave in live_waves(observation, devices):
         placement[wave] = devices[wave]
     return placement
 
 
-def fits(seen: Observation, devices: IntArray) -> bool:
+def fits(observation: Observation, devices: IntArray) -> bool:
     """Whether all used devices are up and have enough memory at the end of the horizon, to a byte."""
-    if not seen.up[devices].all():
+    if not observation.up[devices].all():
         return False
-    return bool(np.all(held_bytes(seen, devices) - seen.available_bytes <= TOLERANCE_BYTES))
+    return bool(np.all(held_bytes(observation, devices) - observation.available_bytes <= TOLERANCE_BYTES))
 
 
-def can_stay(seen: Observation) -> bool:
+def can_stay(observation: Observation) -> bool:
     """Whether the placement in force can stay: its devices are up, and it fits or may swap."""
-    if seen.placement is None or not seen.up[seen.placement].all():
+    if observation.placement is None or not observation.up[observation.placement].all():
         return False
-    return seen.overflow == "swap" or fits(seen, seen.placement)
+    return observation.overflow == "swap" or fits(observation, observation.placement)
 
 
 def _node_seconds(
-    seen: Observation, devices: IntArray, graph: StepGraph, cost: StepCost, times: TaskTimes
+    observation: Observation, devices: IntArray, graph: StepGraph, cost: StepCost, times: TaskTimes
 ) -> tuple[FloatArray, FloatArray]:
     """Seconds of tasks and latencies of messages, and seconds of the bytes of messages alone, shape (nodes,) each.
 
     `times` as in `Observation.step_times`.
     """
     fixed_s, flow_s = graph.task_seconds(*times), np.zeros(len(graph))
-    if seen.overflow == "swap":
-        reading_s = graph.task_seconds(swap_seconds(seen, devices, cost))
-        fixed_s = np.maximum(fixed_s, reading_s) if seen.swap == "prefetch" else fixed_s + reading_s
+    if observation.overflow == "swap":
+        reading_s = graph.task_seconds(swap_seconds(observation, devices, cost))
+        fixed_s = np.maximum(fixed_s, reading_s) if observation.swap == "prefetch" else fixed_s + reading_s
     sent = graph.messages
     ends = graph.device[sent], graph.receiver[sent]
-    fixed_s[sent] = seen.latency_s[ends]
-    flow_s[sent] = _flow_seconds(seen, *ends, graph.message_bytes(cost)[sent])
+    fixed_s[sent] = observation.latency_s[ends]
+    flow_s[sent] = _flow_seconds(observation, *ends, graph.message_bytes(cost)[sent])
     return fixed_s, flow_s
 
 
-def swap_seconds(seen: Observation, devices: IntArray, cost: StepCost) -> FloatArray:
+def swap_seconds(observation: Observation, devices: IntArray, cost: StepCost) -> FloatArray:
     """Seconds to read a block of each kind from the disk of each device under `swap`, shape (5, D)."""
-    block_bytes = _sum_by_device(seen, devices, cost.memory_bytes[seen.blocks.kind])
-    room_bytes = seen.available_bytes + seen.reserved_bytes - cost.activation_bytes
-    share = swapped_share(block_bytes, room_bytes, seen.swap)
-    return disk_seconds(cost.memory_bytes, share, seen.disk_bandwidth)
+    block_bytes = _sum_by_device(observation, devices, cost.memory_bytes[observation.blocks.kind])
+    room_bytes = observation.available_bytes + observation.reserved_bytes - cost.activation_bytes
+    share = swapped_share(block_bytes, room_bytes, observation.swap)
+    return disk_seconds(cost.memory_bytes, share, observation.disk_bandwidth)
 
 
-def _move_seconds(seen: Observation, blocks: IntArray, new: IntArray) -> FloatArray:
+def _move_seconds(observation: Observation, blocks: IntArray, new: IntArray) -> FloatArray:
     """Seconds to move blocks to their new devices, by row of the block table and device index."""
-    assert seen.placement is not None
-    assert seen.origin is not None
-    size, old = seen.moving_bytes[blocks], seen.origin[blocks]
-    sending = seen.latency_s[old, new] + _flow_seconds(seen, old, new, size)
-    coming = (seen.placement[blocks] != new) | seen.lost[blocks]
-    loading = np.where(coming, seen.load_seconds[seen.blocks.kind[blocks], new], 0.0)
+    assert observation.placement is not None
+    assert observation.origin is not None
+    size, old = observation.moving_bytes[blocks], observation.origin[blocks]
+    sending = observation.latency_s[old, new] + _flow_seconds(observation, old, new, size)
+    coming = (observation.placement[blocks] != new) | observation.lost[blocks]
+    loading = np.where(coming, observation.load_seconds[observation.blocks.kind[blocks], new], 0.0)
     # A block that holds nothing yet moves in no time, even over a dead link.
     return np.maximum(np.where(size > 0.0, sending, 0.0), loading)
 
 
-def _sum_by_device(seen: Observation, devices: IntArray, amount: FloatArray) -> FloatArray:
-    return np.bincount(devices, weights=amount, minlength=seen.devices).astype(np.float64)
+def _sum_by_device(observation: Observation, devices: IntArray, amount: FloatArray) -> FloatArray:
+    return np.bincount(devices, weights=amount, minlength=observation.devices).astype(np.float64)
 
 
-def _flow_seconds(seen: Observation, start: IntArray, end: IntArray, size_bytes: FloatArray) -> FloatArray:
+def _flow_seconds(
+    observation: Observation, start: IntArray, end: IntArray, size_bytes: FloatArray
+) -> FloatArray:
     """Bytes over rate between devices; 0 bytes take no time, even over a dead link."""
     with np.errstate(invalid="ignore"):
-        return np.where(size_bytes > 0.0, size_bytes * seen.per_byte_s[start, end], 0.0)
+        return np.where(size_bytes > 0.0, size_bytes * observation.per_byte_s[start, end], 0.0)

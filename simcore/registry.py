@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 from typing import Generic, Protocol, TypeVar, cast
 
 from headway.traces import InputError
-from headway.traces.errors import one_of, shown, told
+from headway.traces.errors import error_text, one_of, quoted
 
 
 class Named(Protocol):
@@ -71,11 +71,11 @@ class Registry(Generic[Part]):
         where = where or self._sort
         entries = {entry.value: entry for entry in entry_points(group=self._group) if entry.name == part}
         if not entries:
-            raise InputError(where, shown(part), one_of(part, self.names()))
+            raise InputError(where, quoted(part), one_of(part, self.names()))
         if len(entries) > 1:
             raise InputError(
                 where,
-                f"{shown(part)}, which is {' and '.join(sorted(entries))}",
+                f"{quoted(part)}, which is {' and '.join(sorted(entries))}",
                 "a name that one package registers",
             )
         (entry,) = entries.values()
@@ -84,6 +84,6 @@ class Registry(Generic[Part]):
         except Exception as error:
             raise InputError(
                 where,
-                f"{shown(part)}, which cannot be imported ({told(error)})",
+                f"{quoted(part)}, which cannot be imported ({error_text(error)})",
                 "an installed part that can be imported",
             ) from error

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from headway.simcore.arrays import FloatArray
 from headway.simcore.manifest import check_folder, write_manifest
 from headway.traces import InputError
-from headway.traces.errors import reason, shown
+from headway.traces.errors import quoted, reason
 from headway.traces.files import open_input
 
 SCHEMA_VERSION = 2
@@ -274,11 +274,11 @@ def check_table(table: pa.Table, where: str) -> None:
     for field, column in zip(table.schema, table.columns, strict=True):
         if not pa.types.is_floating(field.type):
             if column.null_count and field.name != _MAYBE_MISSING:
-                raise InputError(where, f"a row without {shown(field.name)}", "a table written by headway")
+                raise InputError(where, f"a row without {quoted(field.name)}", "a table written by headway")
             continue
         odd = _odd(column.to_numpy(), field.name.startswith(_MAYBE_INFINITE))
         if odd is not None:
-            got = f"the number {odd:g} in {shown(field.name)}"
+            got = f"the number {odd:g} in {quoted(field.name)}"
             raise InputError(where, got, "numbers that a run can produce")
 
 

@@ -89,8 +89,8 @@ class Shuffled:
     def __init__(self, seed: int) -> None:
         self._random = np.random.default_rng(seed)
 
-    def decide(self, seen: Observation) -> Decision:
-        return Placement(self._random.integers(0, seen.devices, len(seen.blocks)))
+    def decide(self, observation: Observation) -> Decision:
+        return Placement(self._random.integers(0, observation.devices, len(observation.blocks)))
 
 
 def observe(scenario: Scenario, placement: IntArray | None = None, interval: int = 1) -> Observation:
@@ -143,12 +143,12 @@ def _coming_and_going(end_s: float) -> st.SearchStrategy[Trace]:
     )
 
 
-def with_memory(seen: Observation, parts: np.ndarray) -> Observation:
+def with_memory(observation: Observation, parts: np.ndarray) -> Observation:
     """The same world with devices of these sizes, which nobody else uses."""
-    return replace(seen, available_bytes=parts, capacity_bytes=parts)
+    return replace(observation, available_bytes=parts, capacity_bytes=parts)
 
 
-def tight(seen: Observation, share: float, seed: int) -> Observation:
+def tight(observation: Observation, share: float, seed: int) -> Observation:
     """The same world, its devices of random size and together 1 / `share` times as large as the model."""
-    parts = np.random.default_rng(seed).dirichlet(np.ones(seen.devices))
-    return with_memory(seen, parts * seen.memory_bytes.sum() / share)
+    parts = np.random.default_rng(seed).dirichlet(np.ones(observation.devices))
+    return with_memory(observation, parts * observation.memory_bytes.sum() / share)

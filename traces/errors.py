@@ -1,8 +1,7 @@
-"""The one exception a user of Headway is meant to see.
+"""The exception for mistakes of users, and the texts of messages.
 
-Everything a user can get wrong (a scenario, a trace, a model configuration, a policy name) is raised as an
-`InputError`. The command line turns it into one message and exit code 2. Any other exception is a defect of
-Headway and is allowed to crash loudly.
+A mistake in a scenario, a trace, a model configuration or a name raises an `InputError`. The command line turns it
+into one message and exit code 2. Any other exception is a defect of Headway.
 """
 
 import difflib
@@ -16,12 +15,12 @@ _MOST_COMPARED = 5_000
 
 
 class InputError(ValueError):
-    """Something a user wrote cannot be used.
+    """The input of a user cannot be used.
 
     Attributes:
-        where: the file, with line or key path, in which the mistake sits.
-        got: what stands there, in a few words.
-        expected: what would be accepted instead.
+        where: the file, with line or key path, of the mistake.
+        got: the text or value at that place, in a few words.
+        expected: the accepted forms.
     """
 
     def __init__(self, where: str, got: str, expected: str) -> None:
@@ -31,46 +30,46 @@ class InputError(ValueError):
         super().__init__(f"{where}: got {got}; expected {expected}")
 
     def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str]]:
-        """Survive the trip back from a worker process, which a custom `__init__` otherwise does not."""
+        """Rebuild the exception in another process; a custom `__init__` needs this."""
         return type(self), (self.where, self.got, self.expected)
 
 
-def shown(value: object) -> str:
-    """The value as it may appear in a message: quoted, on one line and short, however long or deep it is."""
+def quoted(value: object) -> str:
+    """A value of any size as the text of a message: quoted, short and on one line."""
     try:
         text = repr(value[: 2 * _LONGEST_SHOWN] if isinstance(value, str) else value)
     except (ValueError, RecursionError):
-        # Python refuses to spell out integers of thousands of digits and structures nested hundreds deep.
+        # Python refuses to write integers of thousands of digits and deeply nested structures.
         return f"a {type(value).__name__} too long to show"
     return shortened(text, _LONGEST_SHOWN)
 
 
 def shortened(text: str, most: int) -> str:
-    """A text of at most so many letters, with dots for what was cut off."""
+    """The first `most` characters of a text; dots at the end stand for the rest."""
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def reason(error: Exception) -> str:
-    """What a library or the system has against a file, on one line and printable; its name if it says nothing."""
+    """The first line of an error of a library or the system, printable; the name of its class if it has no text."""
     first = next(iter(str(error).splitlines()), "").strip()
     return visible(first)[:_LONGEST_REASON] or type(error).__name__
 
 
-def told(error: BaseException) -> str:
-    """An exception as it may appear in a message: its class and what it says, on one line and short."""
+def error_text(error: BaseException) -> str:
+    """An exception as the text of a message: its class and its own text, short and on one line."""
     try:
         words = " ".join(str(error)[: 4 * _LONGEST_SHOWN].split())
-    except Exception:  # of somebody else's class, whose words are its own affair
+    except Exception:  # A class of the user can fail here in any way.
         words = ""
     text = shortened(visible(words), 2 * _LONGEST_SHOWN)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def visible(text: str) -> str:
-    """A text in which control characters, marks of direction and other unprintable letters are written as escapes.
+    """A text with escapes in place of control characters, marks of direction and other unprintable characters.
 
-    Names come from files of other people. Printed as they are, such letters move the cursor, change what was printed
-    before, or show a name in another order than it is written. Line feeds stay.
+    A terminal would move its cursor or reorder the text at such characters, which may be in names in files. Line feeds
+    stay.
     """
     if text.isprintable():
         return text
@@ -80,7 +79,7 @@ def visible(text: str) -> str:
 
 
 def one_of(value: str, names: Iterable[str]) -> str:
-    """What is accepted where a name is looked up, with a hint when one of them is nearly what was written."""
+    """The accepted names as the text of a message, with the nearest one as a hint."""
     known = list(names)
     near = nearest(value, known)
     hint = f" (did you mean {near!r}?)" if near else ""
@@ -89,6 +88,6 @@ def one_of(value: str, names: Iterable[str]) -> str:
 
 
 def nearest(value: str, names: Iterable[str]) -> str:
-    """The name that is nearly what was written, however long that is; empty if none is."""
+    """The known name that is most similar to `value`; empty if none is similar."""
     near = difflib.get_close_matches(value[:_LONGEST_SHOWN], islice(names, _MOST_COMPARED), 1)
     return near[0] if near else ""

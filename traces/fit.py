@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headway.traces.errors import InputError, one_of, shown
+from headway.traces.errors import InputError, one_of, quoted
 from headway.traces.synthesis import KINDS
 from headway.traces.synthesis.kind import Kind
 from headway.traces.synthesis.model import Model
@@ -81,7 +81,7 @@ def fit(trace: Trace, kind: str, *, step_s: float | None = None) -> Fit:
         InputError: the kind is unknown, the trace is too short or constant, or it has no pattern of this kind.
     """
     if kind not in KINDS:
-        raise InputError("kind", shown(kind), one_of(kind, KINDS))
+        raise InputError("kind", quoted(kind), one_of(kind, KINDS))
     return _fit(sample_of(trace, step_s), KINDS[kind])
 
 

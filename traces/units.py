@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from headway.traces.errors import InputError, nearest, shown
+from headway.traces.errors import InputError, nearest, quoted
 
 Number = TypeVar("Number", float, npt.NDArray[np.float64])
 Quantity = Literal["time", "size", "rate", "compute", "fraction", "frequency"]
@@ -75,12 +75,12 @@ def parse(value: object, quantity: Quantity, where: str) -> float:
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if quantity != "fraction":
-            raise InputError(where, f"the bare number {shown(value)}", ACCEPTED[quantity])
+            raise InputError(where, f"the bare number {quoted(value)}", ACCEPTED[quantity])
         number = float(value) if abs(value) <= sys.float_info.max else math.inf
         return _checked(number, value, quantity, where)
     parts = number_and_unit(value) if isinstance(value, str) else None
     if parts is None:
-        raise InputError(where, shown(value), ACCEPTED[quantity])
+        raise InputError(where, quoted(value), ACCEPTED[quantity])
     number = convert(parts[0], factor(parts[1], quantity, where))
     return _checked(number, value, quantity, where)
 
@@ -100,7 +100,7 @@ def factor(unit: str, quantity: Quantity, where: str) -> float:
     known = UNITS[quantity]
     if unit in known:
         return known[unit]
-    got = f"the unit {shown(unit)}" if unit else "a number without a unit"
+    got = f"the unit {quoted(unit)}" if unit else "a number without a unit"
     units = _SPELLED.get(quantity) or ", ".join(u for u in known if u)
     raise InputError(where, got, f"{ACCEPTED[quantity]} (units: {units}){_hint(unit, quantity)}")
 
@@ -133,5 +133,5 @@ def convert(number: Number, unit_factor: float) -> Number:
 
 def _checked(number: float, value: object, quantity: Quantity, where: str) -> float:
     if not math.isfinite(number) or number < 0:
-        raise InputError(where, shown(value), ACCEPTED[quantity] + ", finite and not negative")
+        raise InputError(where, quoted(value), ACCEPTED[quantity] + ", finite and not negative")
     return number

@@ -52,11 +52,11 @@ def token_range(text: str) -> tuple[int, int]:
     Raises:
         InputError: the text is neither a number nor two numbers in order.
     """
-    from headway.traces.errors import InputError, shown
+    from headway.traces.errors import InputError, quoted
 
     match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", text)
     if match is None or int(match[2] or match[1]) < int(match[1]):
-        raise InputError("--tokens", shown(text), "a token such as 7, or a range such as 50-60")
+        raise InputError("--tokens", quoted(text), "a token such as 7, or a range such as 50-60")
     return int(match[1]), int(match[2] or match[1])
 
 

@@ -155,12 +155,12 @@ def _with_changes(
     """Add the changes, variants and sweep of the command line to a study."""
     from headway.analysis.whatif.study import parse_variant
     from headway.simcore.files.overrides.changes import parse_settings
-    from headway.traces.errors import InputError, shown
+    from headway.traces.errors import InputError, quoted
 
     variants = dict(study.variants)
     for label, parts in map(parse_variant, variant):
         if label in variants:
-            raise InputError("--variant", f"a second variant {shown(label)}", "distinct labels")
+            raise InputError("--variant", f"a second variant {quoted(label)}", "distinct labels")
         variants[label] = parts
     knob = study.knob if sweep is None else parse_settings(sweep, f"--sweep {sweep}")
     if changes and not variants and not knob:

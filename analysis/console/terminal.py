@@ -84,12 +84,12 @@ def scenario_file(name: str, where: str = "SCENARIO", beside: str = "") -> "Path
     """
     from headway import simcore
     from headway.simcore.files.load import scenario_path
-    from headway.traces.errors import InputError, shown
+    from headway.traces.errors import InputError, quoted
 
     path = scenario_path(name)
     if not name or not os.path.exists(path):
         names = ", ".join(simcore.shipped_scenarios())
-        raise InputError(where, shown(name), f"{beside}the path of a YAML file, or one of {names}")
+        raise InputError(where, quoted(name), f"{beside}the path of a YAML file, or one of {names}")
     return path
 
 
@@ -100,7 +100,7 @@ def decision_limit(text: str | None) -> float | None:
         InputError: the text is neither a time above 0 nor `none`.
     """
     from headway.simcore.engine.placement.policy_timeout import DEFAULT_LIMIT_S
-    from headway.traces.errors import InputError, shown
+    from headway.traces.errors import InputError, quoted
     from headway.traces.units import parse
 
     if text is None:
@@ -109,7 +109,7 @@ def decision_limit(text: str | None) -> float | None:
         return None
     limit_s = parse(text, "time", "--decision-limit")
     if limit_s == 0.0:
-        raise InputError("--decision-limit", shown(text), 'a time above 0, such as "30 s", or none')
+        raise InputError("--decision-limit", quoted(text), 'a time above 0, such as "30 s", or none')
     return limit_s
 
 

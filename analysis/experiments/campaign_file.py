@@ -25,7 +25,7 @@ from headway.simcore.files.schema import FileName, Name, Policies
 from headway.simcore.files.section import Section
 from headway.simcore.files.yaml_document import Document, KeyPath, name_of_file, read_document
 from headway.simcore.scenario import PolicyChoice
-from headway.traces.errors import InputError, one_of, shown
+from headway.traces.errors import InputError, one_of, quoted
 
 
 class AxisSection(Section):
@@ -93,7 +93,7 @@ def shipped_campaign(name: str) -> Path:
         InputError: no campaign has this name.
     """
     if name not in shipped_campaigns():
-        raise InputError("campaign", shown(name), one_of(name, shipped_campaigns()))
+        raise InputError("campaign", quoted(name), one_of(name, shipped_campaigns()))
     return Path(str(resources.files(__package__) / "shipped" / f"{name}.yaml"))
 
 
@@ -127,7 +127,7 @@ def _scenario(document: Document, name: str) -> Path:
     if not path.exists():
         known = ", ".join(simcore.shipped_scenarios())
         raise InputError(
-            document.where(("scenario",)), shown(name), f"the path of a scenario, or one of {known}"
+            document.where(("scenario",)), quoted(name), f"the path of a scenario, or one of {known}"
         )
     return path
 
@@ -174,7 +174,7 @@ def _policies(document: Document, file: CampaignFile) -> tuple[PolicyChoice, ...
         label = section.label or section.name
         where = document.where(("policies", number))
         if label in choices:
-            raise InputError(where, f"a second policy labelled {shown(label)}", "distinct labels")
+            raise InputError(where, f"a second policy labelled {quoted(label)}", "distinct labels")
         choices[label] = PolicyChoice(
             name=section.name, label=label, parameters=section.parameters, where=where
         )

@@ -13,7 +13,7 @@ from headway.simcore.files.overrides.changes import Change, Scale, Set, parse_ch
 from headway.simcore.files.schema import NAME
 from headway.simcore.results import TABLES
 from headway.simcore.scenario import PolicyChoice
-from headway.traces.errors import InputError, one_of, shown
+from headway.traces.errors import InputError, one_of, quoted
 
 MOST_RUNS = 1_000_000
 """Maximum number of runs of a campaign."""
@@ -73,7 +73,9 @@ def variants(levels: Mapping[str, Sequence[Change | str]], place: str = "axis") 
 
 def _axis(labels: Sequence[float | str], changes: Sequence[Sequence[Change]], place: str) -> Axis:
     if not labels or len(set(labels)) < len(labels):
-        raise InputError(place, f"the levels {shown(list(labels))}", "at least one level, and no level twice")
+        raise InputError(
+            place, f"the levels {quoted(list(labels))}", "at least one level, and no level twice"
+        )
     return Axis({label: tuple(each) for label, each in zip(labels, changes, strict=True)})
 
 
@@ -118,29 +120,29 @@ class Campaign:
         if not re.fullmatch(NAME, self.name):
             raise InputError(
                 "name",
-                shown(self.name),
+                quoted(self.name),
                 "a name of letters, digits and ._- that begins with a letter or a digit",
             )
         labels = [choice.label for choice in self.policies]
         if len(set(labels)) < len(labels):
-            raise InputError("policies", f"the labels {shown(labels)}", "distinct labels")
+            raise InputError("policies", f"the labels {quoted(labels)}", "distinct labels")
         self._check_axes()
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise InputError("seeds", shown(list(self.seeds)), "at least one seed, and no seed twice")
+            raise InputError("seeds", quoted(list(self.seeds)), "at least one seed, and no seed twice")
         if not all(0 <= seed < MOST_SEEDS for seed in self.seeds):
-            raise InputError("seeds", shown(list(self.seeds)), f"whole numbers from 0 to {MOST_SEEDS - 1}")
+            raise InputError("seeds", quoted(list(self.seeds)), f"whole numbers from 0 to {MOST_SEEDS - 1}")
         for table in self.keep:
             if table not in TABLES:
-                raise InputError("keep", shown(table), one_of(table, TABLES))
+                raise InputError("keep", quoted(table), one_of(table, TABLES))
         check_size(self.points * len(self.seeds) * max(1, len(self.policies)))
 
     def _check_axes(self) -> None:
         for name in self.axes:
             if name in CASE or not name.strip() or not name.isprintable():
                 expected = f"printable text other than {', '.join(CASE)}"
-                raise InputError("axes", f"the axis {shown(name)}", expected)
+                raise InputError("axes", f"the axis {quoted(name)}", expected)
         if twice := sorted(self.product.keys() & self.zipped.keys()):
-            raise InputError("axes", f"the axis {shown(twice[0])} twice", "axes with distinct names")
+            raise InputError("axes", f"the axis {quoted(twice[0])} twice", "axes with distinct names")
         sizes = {name: len(axis.levels) for name, axis in self.zipped.items()}
         if len(set(sizes.values())) > 1:
             found = ", ".join(f"{size} in {name}" for name, size in sizes.items())

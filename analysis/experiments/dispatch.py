@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from headway.analysis.experiments.executors import Workers, processes
-from headway.traces.errors import InputError, told
+from headway.traces.errors import InputError, error_text
 
 ATTEMPTS = 3
 """Number of times that a part of a call may be lost before it is given up."""
@@ -131,7 +131,7 @@ class Dispatcher(Generic[_Call, _Result]):
         if losses < ATTEMPTS:
             self._suspects.append((sent.call, losses))
         else:
-            yield sent.call, Lost(f"no worker survived it, or none could make it: {told(error)}")
+            yield sent.call, Lost(f"no worker survived it, or none could make it: {error_text(error)}")
 
 
 @dataclass(frozen=True)

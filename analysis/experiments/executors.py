@@ -17,7 +17,7 @@ from headway.analysis.experiments.identity import engine_code
 from headway.analysis.experiments.worker import probe, save_trace
 from headway.analysis.files.atomic import scratch, writing
 from headway.traces import Trace
-from headway.traces.errors import InputError, shown, told
+from headway.traces.errors import InputError, error_text, quoted
 
 
 @dataclass
@@ -163,7 +163,7 @@ def dask_workers(address: str, patience_s: float = 30.0) -> Iterator[Workers]:
     try:
         client = distributed.Client(address, timeout=patience_s, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
-        got = f"no answer from {shown(address)}"
+        got = f"no answer from {quoted(address)}"
         raise InputError("--dask", got, 'the address of a scheduler, such as "tcp://host:8786"') from error
     with client:
         _wait_for_workers(client, address, patience_s)
@@ -195,7 +195,7 @@ def _answering(address: str) -> Iterator[None]:
     try:
         yield
     except (OSError, CancelledError, RuntimeError) as error:
-        got = f"no answer from {shown(address)} any more ({told(error)})"
+        got = f"no answer from {quoted(address)} any more ({error_text(error)})"
         raise InputError(
             "--dask", got, "a scheduler that stays up (finished runs are in the store)"
         ) from error
@@ -206,7 +206,7 @@ def _wait_for_workers(client: Any, address: str, patience_s: float) -> None:
         try:
             client.wait_for_workers(1, timeout=patience_s)
         except TimeoutError as error:
-            got = f"no workers at {shown(address)} within {patience_s:g} s"
+            got = f"no workers at {quoted(address)} within {patience_s:g} s"
             raise InputError("--dask", got, "a scheduler with workers: dask worker ADDRESS") from error
 
 

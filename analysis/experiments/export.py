@@ -29,7 +29,7 @@ from headway.analysis.store.tables import STORED, table_file
 from headway.analysis.store.view import View
 from headway.simcore.manifest import write_manifest
 from headway.simcore.results import read_table
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 
 _MOST_PILES = 500
 _PLACE = "place"
@@ -84,7 +84,7 @@ def read_cases(path: Path) -> pa.Table:
     """
     table = read_table(path)
     if twice := [name for name, count in Counter(table.column_names).items() if count > 1]:
-        raise InputError(str(path), f"two columns named {shown(twice[0])}", "distinct column names")
+        raise InputError(str(path), f"two columns named {quoted(twice[0])}", "distinct column names")
     kinds = dict(zip(table.column_names, table.schema.types, strict=True))
     texts = {name for name, kind in kinds.items() if kind in (pa.string(), pa.large_string())}
     numbers = {name for name, kind in kinds.items() if kind == pa.float64()}

@@ -23,7 +23,7 @@ from headway.analysis.store.tables import table_file
 from headway.simcore.errors import DoesNotFitError
 from headway.simcore.files.load import open_scenario
 from headway.simcore.scenario import PolicyChoice, Scenario
-from headway.traces.errors import InputError, shown, told
+from headway.traces.errors import InputError, error_text, quoted
 
 _ROWS = 1_000
 """Number of cases in memory at a time."""
@@ -154,7 +154,7 @@ def _digest_of(choice: PolicyChoice) -> str:
     try:
         return policy_digest(policy)
     except TypeError as error:
-        got = f"{shown(choice.name)}, whose parameters cannot be read ({told(error)})"
+        got = f"{quoted(choice.name)}, whose parameters cannot be read ({error_text(error)})"
         expected = "a policy that is a dataclass with its parameters as fields (numbers, texts, lists)"
         raise InputError(choice.where, got, expected) from error
 

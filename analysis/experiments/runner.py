@@ -20,7 +20,7 @@ from headway.analysis.experiments.world import packed
 from headway.analysis.store.store import Store, Writer
 from headway.simcore.simulate import RunOptions
 from headway.traces import Trace
-from headway.traces.errors import InputError, told
+from headway.traces.errors import InputError, error_text
 
 _MOST_IN_CALL = 64
 
@@ -167,7 +167,7 @@ class _Runner:
                     raise
                 last = error
         raise InputError(
-            "workers", f"only workers that end at once ({told(last)})", "workers that can be started"
+            "workers", f"only workers that end at once ({error_text(last)})", "workers that can be started"
         )
 
     def _calls(self) -> Iterator[_Call]:

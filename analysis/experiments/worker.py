@@ -25,7 +25,7 @@ from headway.simcore.results import SCHEMA_VERSION, Result
 from headway.simcore.scenario import PolicyChoice, Scenario
 from headway.simcore.simulate import RunOptions
 from headway.traces import Trace
-from headway.traces.errors import shown
+from headway.traces.errors import quoted
 
 _LONGEST = 20_000
 """Maximum number of stored characters of an error or a traceback."""
@@ -175,7 +175,7 @@ def _attempt(world: Scenario | InfeasibleWorld, task: Task, options: RunOptions)
         result, tables = None, _kept(task)
         policy = policies.chosen(task.choice)
         if policy_digest(policy) != task.policy:
-            raise WrongCodeError(f"another {shown(task.choice.name)} at a worker than at the runner")
+            raise WrongCodeError(f"another {quoted(task.choice.name)} at a worker than at the runner")
         if isinstance(world, InfeasibleWorld):
             tables |= infeasible_run(world, task.run, policy.name, task.tables)
         else:

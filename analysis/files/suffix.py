@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 
 
 def check_suffix(path: Path, expected: Collection[str]) -> None:
@@ -13,4 +13,4 @@ def check_suffix(path: Path, expected: Collection[str]) -> None:
         InputError: the suffix is not one of those expected.
     """
     if path.suffix not in expected:
-        raise InputError(str(path), f"the suffix {shown(path.suffix)}", f"one of {', '.join(expected)}")
+        raise InputError(str(path), f"the suffix {quoted(path.suffix)}", f"one of {', '.join(expected)}")

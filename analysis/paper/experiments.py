@@ -12,7 +12,7 @@ from headway.analysis.paper.placements import SLOWEST
 from headway.analysis.paper.runs import Case, choice
 from headway.analysis.paper.worlds import World
 from headway.simcore import PRESETS
-from headway.traces.errors import InputError, one_of, shown
+from headway.traces.errors import InputError, one_of, quoted
 
 Experiment: TypeAlias = Literal[
     "small", "medium", "sensitivity", "overload", "author-baselines", "many-layers"
@@ -77,7 +77,7 @@ def chosen(name: str) -> tuple[Experiment, ...]:
         return EXPERIMENTS
     matches = tuple(experiment for experiment in EXPERIMENTS if experiment == name)
     if not matches:
-        raise InputError("experiment", shown(name), one_of(name, (*EXPERIMENTS, "all")))
+        raise InputError("experiment", quoted(name), one_of(name, (*EXPERIMENTS, "all")))
     return matches
 
 

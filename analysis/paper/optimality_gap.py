@@ -54,37 +54,37 @@ class ComparedPolicy:
         """The name of the policy that decides."""
         return self.inner.name
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """The decision of the other policy."""
         start_s = time.perf_counter()
-        decision = self.inner.decide(seen)
+        decision = self.inner.decide(observation)
         self.wall_s.append(time.perf_counter() - start_s)
         if self.every and (len(self.wall_s) - 1) % self.every == 0:
-            self.comparisons.append(compare(seen, decision))
+            self.comparisons.append(compare(observation, decision))
         return decision
 
 
-def compare(seen: Observation, decision: Decision) -> Comparison:
+def compare(observation: Observation, decision: Decision) -> Comparison:
     """Compare a decision with the optimum."""
-    devices, best = _devices(seen, decision), solve(seen)
-    fits = devices is not None and (seen.overflow == "swap" or predict.fits(seen, devices))
+    devices, best = _devices(observation, decision), solve(observation)
+    fits = devices is not None and (observation.overflow == "swap" or predict.fits(observation, devices))
     return Comparison(
-        token=seen.generated,
-        predicted_s=predict.objective(seen, devices) if fits and devices is not None else np.nan,
+        token=observation.generated,
+        predicted_s=predict.objective(observation, devices) if fits and devices is not None else np.nan,
         optimum_s=best.objective_s,
-        moved=_moved(seen, devices),
-        best_moved=_moved(seen, best.devices),
+        moved=_moved(observation, devices),
+        best_moved=_moved(observation, best.devices),
     )
 
 
-def _devices(seen: Observation, decision: Decision) -> IntArray | None:
+def _devices(observation: Observation, decision: Decision) -> IntArray | None:
     """The placement after a decision; None if there is none."""
     if isinstance(decision, Placement):
         return decision.devices
-    return None if isinstance(decision, Infeasible) else seen.placement
+    return None if isinstance(decision, Infeasible) else observation.placement
 
 
-def _moved(seen: Observation, devices: IntArray | None) -> int:
-    if devices is None or seen.placement is None:
+def _moved(observation: Observation, devices: IntArray | None) -> int:
+    if devices is None or observation.placement is None:
         return 0
-    return int((devices != seen.placement).sum())
+    return int((devices != observation.placement).sum())

@@ -43,19 +43,21 @@ class OneDevice:
         """The name in results."""
         return f"{self.which} device"
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Decide once, then keep the placement."""
-        if seen.placement is not None:
+        if observation.placement is not None:
             return Keep()
-        can_hold_all = seen.memory_bytes.sum() <= seen.available_bytes
+        can_hold_all = observation.memory_bytes.sum() <= observation.available_bytes
         if not self.overflow and not can_hold_all.any():
             return Infeasible("no device alone can hold the model")
-        score = {"slowest": -seen.flops, "fastest": seen.flops, "most memory": seen.available_bytes}[
-            self.which
-        ]
+        score = {
+            "slowest": -observation.flops,
+            "fastest": observation.flops,
+            "most memory": observation.available_bytes,
+        }[self.which]
         candidates = can_hold_all | self.overflow
         device = int(np.where(candidates, score, -np.inf).argmax())
-        return Placement(np.full(len(seen.blocks), device, dtype=np.int64))
+        return Placement(np.full(len(observation.blocks), device, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,12 @@ class EqualParts:
         """The name in results."""
         return f"{_PARTS} equal parts on {self.group} devices each"
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """Decide once, then keep the placement."""
-        return Keep() if seen.placement is not None else Placement(self._placed(seen))
+        return Keep() if observation.placement is not None else Placement(self._placed(observation))
 
-    def _placed(self, seen: Observation) -> IntArray:
-        parts, blocks = units(seen.blocks), seen.blocks
+    def _placed(self, observation: Observation) -> IntArray:
+        parts, blocks = units(observation.blocks), observation.blocks
         length = max(len(parts) // _PARTS, 1)
         devices = np.empty(len(blocks), dtype=np.int64)
         for number, rows in enumerate(parts):
@@ -90,7 +92,7 @@ class EqualParts:
             head = blocks.kind[rows] == Kind.HEAD
             place = np.where(blocks.kind[rows] == Kind.FFN, self.group - 1, 0)
             place[head] = np.arange(head.sum()) * self.group // max(int(head.sum()), 1)
-            devices[rows] = (first + place) % seen.devices
+            devices[rows] = (first + place) % observation.devices
         return devices
 
 
@@ -105,10 +107,10 @@ class MemoryUnchecked:
         """The name in results."""
         return f"{self.inner.name}, memory unchecked"
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """The decision of the policy for devices with enough memory."""
-        enough = np.full(seen.devices, seen.memory_bytes.sum())
-        return self.inner.decide(replace(seen, available_bytes=enough))
+        enough = np.full(observation.devices, observation.memory_bytes.sum())
+        return self.inner.decide(replace(observation, available_bytes=enough))
 
 
 @dataclass(frozen=True)
@@ -122,11 +124,11 @@ class SourceBarred:
         """The name in results."""
         return f"{self.inner.name}, source barred"
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """The decision of the policy for a source without memory."""
-        available = seen.available_bytes.copy()
-        available[seen.source] = 0.0
-        return self.inner.decide(replace(seen, available_bytes=available))
+        available = observation.available_bytes.copy()
+        available[observation.source] = 0.0
+        return self.inner.decide(replace(observation, available_bytes=available))
 
 
 SLOWEST = "slowest-device"

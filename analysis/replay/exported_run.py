@@ -14,7 +14,7 @@ from headway.analysis.replay.rerun import Replay, Row, origin_of, rerun_and_comp
 from headway.analysis.store.tables import STORED
 from headway.simcore.manifest import check_folder
 from headway.simcore.results import read_table
-from headway.traces.errors import InputError, one_of, shown
+from headway.traces.errors import InputError, one_of, quoted
 
 
 def rerun_exported(folder: Path, wanted: Mapping[str, str | int | None]) -> Replay:
@@ -56,7 +56,7 @@ def _case(folder: Path, cases: pa.Table, wanted: Mapping[str, str | int | None])
         column = pc.cast(rows[name], pa.string())
         same = pc.starts_with(column, value) if name == "run" else pc.equal(column, str(value))
         if not pc.any(same).as_py():
-            raise InputError(where, shown(value), one_of(str(value), column.unique().to_pylist()))
+            raise InputError(where, quoted(value), one_of(str(value), column.unique().to_pylist()))
         rows = rows.filter(same)
     if not rows.num_rows:
         raise InputError(str(folder), "results without a run", "at least one run")
@@ -69,7 +69,7 @@ def _row(folder: Path, export: Path, case: Row) -> Row:
     rows = _rows_of(export, "runs", case["run"])
     if rows is None or not rows.num_rows:
         raise InputError(
-            str(folder), f"the run {shown(case['run'])}, which is not finished", "a finished run"
+            str(folder), f"the run {quoted(case['run'])}, which is not finished", "a finished run"
         )
     row: Row = rows.to_pylist()[0] | {name: case[name] for name in ("scenario", "changes", "seed")}
     return row

@@ -20,7 +20,7 @@ from headway.simcore.instrument import Span, Spans
 from headway.simcore.observe import Policy
 from headway.simcore.results import Result, load_result
 from headway.simcore.scenario import PolicyChoice, Scenario
-from headway.traces.errors import InputError, one_of, reason, shown
+from headway.traces.errors import InputError, one_of, quoted, reason
 from headway.traces.files import open_input
 
 _MOST_BYTES = 100_000
@@ -86,7 +86,7 @@ def rerun_results(folder: Path, name: str | None) -> Replay:
         raise InputError(str(folder), "tables without a run", "results of `headway run`")
     label = str(runs[0]) if name is None else name
     if label not in runs:
-        raise InputError(f"{folder}: --policy", shown(label), one_of(label, runs))
+        raise InputError(f"{folder}: --policy", quoted(label), one_of(label, runs))
     row = stored.runs.set_index("run", drop=False).loc[label].to_dict()
     scenario = scenario_of(row, folder / SCENARIO, folder / ORIGIN)
     return rerun_and_compare(
@@ -122,7 +122,7 @@ def rerun_and_compare(
 
 def different(folder: Path, row: Row, origin: str | Path) -> InputError:
     """The error for a repeated run that differs."""
-    got = f"a different result when the run {shown(row['run'])} is repeated"
+    got = f"a different result when the run {quoted(row['run'])} is repeated"
     old_version = str(row["headway_version"])
     version = "" if old_version == metadata.version("headway") else f", and Headway {old_version}"
     expected = f"the original input files of {_relative(origin)}{version} (or give the scenario as RUN)"
@@ -154,7 +154,7 @@ def origin_of(path: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(str(path), reason(error), "the file as `headway run` wrote it") from error
     if not isinstance(origin, str) or not origin.isprintable():
-        raise InputError(str(path), shown(origin), "the path of a scenario")
+        raise InputError(str(path), quoted(origin), "the path of a scenario")
     return origin
 
 
@@ -166,7 +166,7 @@ def policy_of(folder: Path, row: Row) -> Policy:
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(where, reason(error), "parameters as `headway run` wrote them") from error
     if not isinstance(parameters, dict):
-        raise InputError(where, shown(parameters), "parameters as `headway run` wrote them")
+        raise InputError(where, quoted(parameters), "parameters as `headway run` wrote them")
     return policies.chosen(
         PolicyChoice(name=row["policy"], label=row["run"], parameters=parameters, where=where)
     )

@@ -20,7 +20,7 @@ from headway.analysis.replay.rerun import (
 from headway.analysis.store.store import ORIGIN, SCENARIO, Store
 from headway.analysis.store.view import View
 from headway.simcore.results import read_table
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 
 
 def rerun_stored(folder: Path, name: str | None) -> Replay:
@@ -60,7 +60,7 @@ def _row(view: View, name: str | None) -> Row:
         raise InputError(where, "no run name", f"the name of one run{_example(view)}")
     runs = sorted(_names(view, name))
     if len(runs) != 1:
-        got = f"{shown(name)}, a prefix of {len(runs) or 'no'} run names"
+        got = f"{quoted(name)}, a prefix of {len(runs) or 'no'} run names"
         raise InputError(where, got, f"the name of one run{_example(view)}")
     row: Row = view.read("runs", runs).to_pylist()[0]
     return row
@@ -94,5 +94,5 @@ def _case(store: Store, run: str) -> tuple[Path, Row]:
                 rows = table.filter(pc.equal(table["run"], run)).select(columns).to_pylist()
                 if rows:
                     return copy, rows[0]
-    got = f"the run {shown(run)}, whose campaign or scenario is not in this store"
+    got = f"the run {quoted(run)}, whose campaign or scenario is not in this store"
     raise InputError(str(store.folder), got, "a campaign with its scenario (run `headway sweep run` again)")

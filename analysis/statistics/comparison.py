@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headway.analysis.statistics.intervals import Interval, mean_interval, worlds_needed
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 from headway.traces.units import parse
 
 Verdict: TypeAlias = Literal["lower", "higher", "same", "unsure", "better", "worse"]
@@ -46,7 +46,7 @@ def smallest_difference(value: object, where: str) -> float:
     """
     share = parse(value, "fraction", where)
     if share > 1.0:
-        raise InputError(where, shown(value), 'a share from 0 to 1, such as 0.01 or "1 %"')
+        raise InputError(where, quoted(value), 'a share from 0 to 1, such as 0.01 or "1 %"')
     return share
 
 

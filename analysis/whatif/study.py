@@ -22,7 +22,7 @@ from headway.simcore.files.overrides.changes import (
 )
 from headway.simcore.files.section import Section
 from headway.simcore.files.yaml_document import Document, KeyPath
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 
 BASE = "base"
 """What the scenario without the changes of a variant is called."""
@@ -61,17 +61,17 @@ class Study:
     def __post_init__(self) -> None:
         if not 1 <= self.replications <= _MOST_REPLICATIONS:
             expected = f"a whole number from 1 to {_MOST_REPLICATIONS}"
-            raise InputError("replications", shown(self.replications), expected)
+            raise InputError("replications", quoted(self.replications), expected)
         if self.knob and self.variants:
             raise InputError("sweep", "both variants and a sweep", "only one of them")
         for label, changes in self.variants.items():
             if label == BASE or not label.strip() or not label.isprintable():
                 raise InputError(
-                    "variants", f"the label {shown(label)}", f"printable text other than {BASE!r}"
+                    "variants", f"the label {quoted(label)}", f"printable text other than {BASE!r}"
                 )
             if not changes:
                 raise InputError(
-                    "variants", f"the variant {shown(label)} without a change", "at least one change"
+                    "variants", f"the variant {quoted(label)} without a change", "at least one change"
                 )
 
     @property
@@ -166,7 +166,7 @@ def parse_variant(text: str) -> tuple[str, tuple[Change, ...]]:
     label = label.strip()
     if not colon or not label:
         expected = 'a label and changes, such as "slow: links.wifi.bandwidth*0.5; drop devices.pi"'
-        raise InputError("--variant", shown(text), expected)
+        raise InputError("--variant", quoted(text), expected)
     parts = [part.strip() for part in _between_semicolons(changes)]
     return label, tuple(parse_change(part, f"--variant {label}: {part}") for part in parts)
 

@@ -35,10 +35,10 @@ class HalfAndHalf:
     def __init__(self) -> None:
         self.predicted_s: list[float] = []
 
-    def decide(self, seen: Observation) -> Decision:
-        devices = np.zeros(len(seen.blocks), dtype=np.int64)
-        devices[seen.blocks.heads[:, 1::2]] = 1
-        self.predicted_s.append(predict.horizon_delay(seen, devices))
+    def decide(self, observation: Observation) -> Decision:
+        devices = np.zeros(len(observation.blocks), dtype=np.int64)
+        devices[observation.blocks.heads[:, 1::2]] = 1
+        self.predicted_s.append(predict.horizon_delay(observation, devices))
         return Placement(devices)
 
 

@@ -25,7 +25,7 @@ MOST_STATES = 2048
 
 
 def layer_runs(
-    seen: Observation,
+    observation: Observation,
     objective: _Cost = "latency",
     most_states: int = MOST_STATES,
     *,
@@ -34,7 +34,7 @@ def layer_runs(
     """The best placement in which each device holds at most one run of consecutive units.
 
     Args:
-        seen: the observation; moves are not counted.
+        observation: the observation; moves are not counted.
         objective: `latency` of one token; `throughput` of a pipeline, which its slowest stage or transfer limits; or
             the `longest` stage, which is computing and sending on together.
         most_states: states kept per unit.
@@ -43,14 +43,14 @@ def layer_runs(
     Returns:
         The device of each block, shape (B,); None if no plan fits.
     """
-    parts = units(seen.blocks)
-    chain = _chain(seen, parts)
+    parts = units(observation.blocks)
+    chain = _chain(observation, parts)
     cost, plan = _search(chain, objective, most_states, chain.source) if first_on_source else (np.inf, None)
     if np.isinf(cost):
         elsewhere, other = _search(chain, objective, most_states, None)
         if plan is None or elsewhere < cost:
             plan = other
-    return None if plan is None else spread(seen.blocks, plan)
+    return None if plan is None else spread(observation.blocks, plan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,14 +58,14 @@ class _Chain:
     """The units as a chain of tasks, for U units and D devices; times are totals over the horizon.
 
     Attributes:
-        seen: the world.
+        observation: the world.
         seconds: of each unit on each device, shape (U, D).
         bytes_held: by each unit, shape (U,).
         messages: for each step of the horizon, bytes of the message into each unit, and of the one back to the source,
             shape (S, U + 1).
     """
 
-    seen: Observation
+    observation: Observation
     seconds: FloatArray
     bytes_held: FloatArray
     messages: FloatArray
@@ -73,21 +73,21 @@ class _Chain:
     @property
     def memory(self) -> FloatArray:
         """Free bytes of each device, shape (D,)."""
-        return self.seen.available_bytes
+        return self.observation.available_bytes
 
     @property
     def source(self) -> int:
         """Index of the source."""
-        return self.seen.source
+        return self.observation.source
 
     def moving(self, unit: int) -> FloatArray:
         """Seconds of the message into a unit, or of the one back to the source, between devices, shape (D, D).
 
         Computed when asked for: those of all units together would take U times the memory of the observation.
         """
-        moving = np.zeros((self.seen.devices, self.seen.devices))
-        for step, sizes in zip(self.seen.steps, self.messages, strict=True):
-            moving += step.count * (self.seen.latency_s + sizes[unit] * self.seen.per_byte_s)
+        moving = np.zeros((self.observation.devices, self.observation.devices))
+        for step, sizes in zip(self.observation.steps, self.messages, strict=True):
+            moving += step.count * (self.observation.latency_s + sizes[unit] * self.observation.per_byte_s)
         return moving
 
     @cached_property
@@ -100,21 +100,21 @@ class _Chain:
         return to_go
 
 
-def _chain(seen: Observation, parts: tuple[IntArray, ...]) -> _Chain:
-    seconds = np.array([seen.seconds_together(rows) for rows in parts])
+def _chain(observation: Observation, parts: tuple[IntArray, ...]) -> _Chain:
+    seconds = np.array([observation.seconds_together(rows) for rows in parts])
     # What takes neither time nor memory would fit on a device that is down.
-    seconds[:, ~seen.up] = np.inf
+    seconds[:, ~observation.up] = np.inf
     return _Chain(
-        seen=seen,
+        observation=observation,
         seconds=seconds,
-        bytes_held=np.array([seen.memory_bytes[rows].sum() for rows in parts]),
-        messages=np.array([_messages(seen, parts, step.cost) for step in seen.steps]),
+        bytes_held=np.array([observation.memory_bytes[rows].sum() for rows in parts]),
+        messages=np.array([_messages(observation, parts, step.cost) for step in observation.steps]),
     )
 
 
-def _messages(seen: Observation, parts: tuple[IntArray, ...], cost: StepCost) -> list[float]:
+def _messages(observation: Observation, parts: tuple[IntArray, ...], cost: StepCost) -> list[float]:
     """Bytes of the message into each unit, and of the one back to the source."""
-    chain = seen.step_graphs.chain
+    chain = observation.step_graphs.chain
     sizes = []
     for rows in parts:
         number = chain.stage_of[int(rows[0])]

@@ -44,14 +44,14 @@ def cut(sizes: FloatArray, room: FloatArray, cost: FloatArray) -> IntArray | Non
     return counts
 
 
-def cut_over(seen: Observation, order: IntArray, cost: FloatArray) -> IntArray | None:
+def cut_over(observation: Observation, order: IntArray, cost: FloatArray) -> IntArray | None:
     """The device of each block, shape (B,), after a `cut` of all units over the devices `order`; None if none fits."""
-    sizes = np.array([seen.memory_bytes[rows].sum() for rows in units(seen.blocks)])
-    counts = cut(sizes, seen.available_bytes[order], cost)
-    return None if counts is None else spread(seen.blocks, np.repeat(order, counts))
+    sizes = np.array([observation.memory_bytes[rows].sum() for rows in units(observation.blocks)])
+    counts = cut(sizes, observation.available_bytes[order], cost)
+    return None if counts is None else spread(observation.blocks, np.repeat(order, counts))
 
 
-def proportional_runs(seen: Observation, weight: FloatArray) -> IntArray | None:
+def proportional_runs(observation: Observation, weight: FloatArray) -> IntArray | None:
     """Runs of units in proportion to the weights of devices, shape (D,), as far as memory allows.
 
     The devices follow one another from the largest weight to the smallest. Of all cuts that fit, the one with the least
@@ -60,12 +60,12 @@ def proportional_runs(seen: Observation, weight: FloatArray) -> IntArray | None:
     Returns:
         The device of each block, shape (B,); None if no cut in this order fits.
     """
-    count = len(units(seen.blocks))
-    for devices in usable_first(seen):
+    count = len(units(observation.blocks))
+    for devices in usable_first(observation):
         order = devices[np.argsort(-weight[devices], kind="stable")]
         share = finite(weight[order])
         exact = count * share / share.sum()
-        placed = cut_over(seen, order, (np.arange(count + 1) - exact[:, None]) ** 2)
+        placed = cut_over(observation, order, (np.arange(count + 1) - exact[:, None]) ** 2)
         if placed is not None:
             return placed
     return None

@@ -54,10 +54,10 @@ class ScoreSearch:
         if self.most_evictions < 0 or self.most_backtracks < 0:
             raise ValueError("most_evictions and most_backtracks must not be negative")
 
-    def place(self, seen: Observation) -> IntArray | None:
+    def place(self, observation: Observation) -> IntArray | None:
         """The device of each block, shape (B,); None if no placement was found."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return self._place_all(_Draft(seen, self.deadline_s, self.weights))
+            return self._place_all(_Draft(observation, self.deadline_s, self.weights))
 
     def _place_all(self, draft: "_Draft") -> IntArray | None:
         order = draft.order()
@@ -94,40 +94,42 @@ class _Draft:
     """
 
     def __init__(
-        self, seen: Observation, deadline_s: float | None, weights: tuple[float, float, float] | None
+        self, observation: Observation, deadline_s: float | None, weights: tuple[float, float, float] | None
     ) -> None:
-        blocks = seen.blocks
+        blocks = observation.blocks
         self.devices: IntArray = np.full(len(blocks), _NOWHERE, dtype=np.int64)
-        self._seen = seen
+        self._observation = observation
         self._weights = weights
         self._kind: list[int] = blocks.kind.tolist()
         self._layer: list[int] = blocks.layer.tolist()
-        self._memory: list[float] = seen.memory_bytes.tolist()
+        self._memory: list[float] = observation.memory_bytes.tolist()
         # A device that is down has no room and no speed, not even for a block without bytes or work.
-        self._free = np.where(seen.up, seen.available_bytes, -1.0)
+        self._free = np.where(observation.up, observation.available_bytes, -1.0)
         # All times below are shares of the deadline of one layer over the whole horizon.
-        self._deadline_s = _layer_deadline(seen, deadline_s)
-        block_s, task_s = seen.horizon_times
-        self._block = np.where(seen.up, block_s, np.inf) / self._deadline_s
-        self._compute = self._block + np.where(seen.up, task_s, np.inf) / self._deadline_s
+        self._deadline_s = _layer_deadline(observation, deadline_s)
+        block_s, task_s = observation.horizon_times
+        self._block = np.where(observation.up, block_s, np.inf) / self._deadline_s
+        self._compute = self._block + np.where(observation.up, task_s, np.inf) / self._deadline_s
         # Heads of one layer on one device run one after another, and so do shards: the time of those placed there.
         together = (Kind.HEAD, Kind.FFN)
-        self._queue: dict[int, FloatArray] = {k: np.zeros((blocks.layers, seen.devices)) for k in together}
-        self._chain = seen.step_graphs.chain
-        self._no_time = np.zeros(seen.devices)
+        self._queue: dict[int, FloatArray] = {
+            k: np.zeros((blocks.layers, observation.devices)) for k in together
+        }
+        self._chain = observation.step_graphs.chain
+        self._no_time = np.zeros(observation.devices)
         self._sent = [self._moving(payload) for payload in Payload]
         self._migrate = np.zeros((len(blocks), 1))
-        if seen.placement is not None:
-            self._migrate = predict.move_seconds(seen) / self._deadline_s
+        if observation.placement is not None:
+            self._migrate = predict.move_seconds(observation) / self._deadline_s
 
     def order(self) -> list[int]:
         """Blocks layer by layer, the most demanding of a layer first."""
-        seen = self._seen
+        observation = self._observation
         up = np.isfinite(self._compute).all(axis=0)
         fastest = self._compute[:, up].min(axis=1) if up.any() else np.zeros(len(Kind))
-        memory = seen.memory_bytes / max(seen.available_bytes.max(), 1.0)
-        demand = np.maximum(memory, fastest[seen.blocks.kind])
-        order: list[int] = np.lexsort((-demand, seen.blocks.layer)).tolist()
+        memory = observation.memory_bytes / max(observation.available_bytes.max(), 1.0)
+        demand = np.maximum(memory, fastest[observation.blocks.kind])
+        order: list[int] = np.lexsort((-demand, observation.blocks.layer)).tolist()
         return order
 
     def best(self, block: int, refused: set[int], *, late: bool = False) -> int:
@@ -236,14 +238,14 @@ class _Draft:
         # Back to the begin of the layer: the layers before it are placed.
         while number > 0 and stages[number - 1].layer == stages[number].layer:
             number -= 1
-        start = self._device(stages[number - 1].gathers) if number else self._seen.source
+        start = self._device(stages[number - 1].gathers) if number else self._observation.source
         return self._from(start, stages[number].input)
 
     def _leaving(self, block: int) -> FloatArray:
         """Time for a block's output to reach the next block downstream, if placed, from each device, shape (D,)."""
         payload, receivers = self._chain.receivers[block]
         for receiver in receivers:
-            end = self._seen.source if receiver == SOURCE else self._device(receiver)
+            end = self._observation.source if receiver == SOURCE else self._device(receiver)
             if end != _NOWHERE:
                 leaving: FloatArray = self._sent[payload][:, end]
                 return leaving
@@ -263,18 +265,20 @@ class _Draft:
 
     def _moving(self, payload: Payload) -> FloatArray:
         """Time of one message per step over the horizon, between each pair of devices, shape (D, D)."""
-        seen = self._seen
-        total = np.zeros((seen.devices, seen.devices))
-        for step in seen.steps:
-            total += step.count * (seen.latency_s + step.cost.message_bytes[payload] * seen.per_byte_s)
+        observation = self._observation
+        total = np.zeros((observation.devices, observation.devices))
+        for step in observation.steps:
+            total += step.count * (
+                observation.latency_s + step.cost.message_bytes[payload] * observation.per_byte_s
+            )
         return total / self._deadline_s
 
 
-def _layer_deadline(seen: Observation, deadline_s: float | None) -> float:
+def _layer_deadline(observation: Observation, deadline_s: float | None) -> float:
     """Deadline of one layer over the whole horizon [s]."""
     if deadline_s is not None:
-        return deadline_s * seen.tokens / seen.blocks.layers
-    per_device = seen.seconds_together(np.arange(len(seen.blocks)))
+        return deadline_s * observation.tokens / observation.blocks.layers
+    per_device = observation.seconds_together(np.arange(len(observation.blocks)))
     up = per_device[np.isfinite(per_device)]
     # Where computing takes no time, there is nothing to derive a deadline from.
-    return float(up.max()) / seen.blocks.layers if up.size and up.max() > 0.0 else 1.0
+    return float(up.max()) / observation.blocks.layers if up.size and up.max() > 0.0 else 1.0

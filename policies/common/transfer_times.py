@@ -6,21 +6,23 @@ from headway.simcore import FloatArray, Observation, Payload, Stage, StepCost
 from headway.simcore.world.cost import PER_BLOCK
 
 
-def message(seen: Observation, size: float) -> FloatArray:
+def message(observation: Observation, size: float) -> FloatArray:
     """Time of one message of `size` bytes with latency, shape (D, D)."""
-    return seen.latency_s + carried(seen, size)
+    return observation.latency_s + carried(observation, size)
 
 
-def carried(seen: Observation, size: float) -> FloatArray:
+def carried(observation: Observation, size: float) -> FloatArray:
     """Time of the bytes of one message without latency, shape (D, D); 0 bytes take no time, even over a dead link."""
-    return size * seen.per_byte_s if size > 0.0 else np.zeros((seen.devices, seen.devices))
+    return (
+        size * observation.per_byte_s if size > 0.0 else np.zeros((observation.devices, observation.devices))
+    )
 
 
-def over_horizon(seen: Observation, payload: Payload) -> FloatArray:
+def over_horizon(observation: Observation, payload: Payload) -> FloatArray:
     """Time of one message with this payload per step over the horizon, shape (D, D)."""
-    total = np.zeros((seen.devices, seen.devices))
-    for step in seen.steps:
-        total += step.count * message(seen, float(step.cost.message_bytes[payload]))
+    total = np.zeros((observation.devices, observation.devices))
+    for step in observation.steps:
+        total += step.count * message(observation, float(step.cost.message_bytes[payload]))
     return total
 
 

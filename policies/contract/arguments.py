@@ -8,7 +8,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, get_args, get_origin
 from hypothesis import strategies as st
 
 from headway.traces import InputError
-from headway.traces.errors import one_of, shown
+from headway.traces.errors import one_of, quoted
 
 Parameters = ParamSpec("Parameters")
 Value = TypeVar("Value")
@@ -29,7 +29,7 @@ def checked(
     def checked_strategy(*args: Parameters.args, **kwargs: Parameters.kwargs) -> st.SearchStrategy[Value]:
         for key, value in signature.bind(*args, **kwargs).arguments.items():
             if expected := _expectation(signature.parameters[key].annotation, value):
-                raise InputError(f"{strategy.__name__}({key}=...)", shown(value), expected)
+                raise InputError(f"{strategy.__name__}({key}=...)", quoted(value), expected)
         return strategy(*args, **kwargs)
 
     return checked_strategy

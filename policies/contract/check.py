@@ -19,7 +19,7 @@ from headway.policies.contract.report import Finding, Level, Outcome, Report
 from headway.policies.contract.subject import Factory, Subject
 from headway.policies.registry import declared
 from headway.traces import InputError
-from headway.traces.errors import one_of, shown
+from headway.traces.errors import one_of, quoted
 
 TIME = "time"
 """Name of the law on the decision time."""
@@ -94,7 +94,7 @@ def check_law(factory: Factory, law: str, level: Level = "quick") -> Finding:
 
 def _scale(level: Level) -> _Scale:
     if level not in _SCALES:
-        raise InputError("level", shown(level), one_of(str(level), list(_SCALES)))
+        raise InputError("level", quoted(level), one_of(str(level), list(_SCALES)))
     return _SCALES[level]
 
 
@@ -108,7 +108,7 @@ def declarations(factory: Factory) -> Mapping[str, str]:
     declares = declared(policy)
     for name in declares:
         if name not in LAWS and name != TIME:
-            raise InputError(f"{policy.name}.declares", shown(name), one_of(str(name), [*LAWS, TIME]))
+            raise InputError(f"{policy.name}.declares", quoted(name), one_of(str(name), [*LAWS, TIME]))
     return declares
 
 

@@ -118,15 +118,15 @@ def _complaint(before: Timing | None, now: Timing) -> str:
 
 
 def _time_decision(subject: Subject, question: Question, *, wide: bool) -> Timing | None:
-    seen = question.seen
-    assert seen is not None
+    observation = question.observation
+    assert observation is not None
     best = math.inf
     for _ in range(3):
-        policy, copy = subject.factory(), writable_copy(seen)
+        policy, copy = subject.factory(), writable_copy(observation)
         try:
             policy.decide(copy)
         except (OverdueError, NotAskedError):
-            overdue = subject.overdue or seen
+            overdue = subject.overdue or observation
             return Timing(len(overdue.blocks), overdue.devices, MOST_WAIT_S, wide)
         except KeyboardInterrupt:
             raise
@@ -135,7 +135,7 @@ def _time_decision(subject: Subject, question: Question, *, wide: bool) -> Timin
         best = min(best, subject.spent_s)
         if best > 1.0:
             break
-    return Timing(len(seen.blocks), seen.devices, max(best, 1e-9), wide)
+    return Timing(len(observation.blocks), observation.devices, max(best, 1e-9), wide)
 
 
 def _world(devices: int, *, wide: bool) -> Scenario:

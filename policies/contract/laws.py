@@ -56,73 +56,73 @@ class BrokenError(AssertionError):
 
 def answers(subject: Subject, question: Question) -> bool:
     """Returns a decision for every observation and raises no exception, also in edge cases."""
-    seen = observation_of(question)
+    observation = observation_of(question)
     reply = subject.first_reply(question)
     if isinstance(reply, NotAskedError):
         return False
-    if not isinstance(reply, Placement) and (complaint := malformation(seen, reply)):
+    if not isinstance(reply, Placement) and (complaint := malformation(observation, reply)):
         raise BrokenError(complaint) from (reply if isinstance(reply, BaseException) else None)
     return True
 
 
 def complete(subject: Subject, question: Question) -> bool:
     """Assigns each block to one existing device."""
-    seen, decision = observation_of(question), subject.first_reply(question)
-    if isinstance(decision, Placement) and (complaint := malformation(seen, decision)):
+    observation, decision = observation_of(question), subject.first_reply(question)
+    if isinstance(decision, Placement) and (complaint := malformation(observation, decision)):
         raise BrokenError(complaint)
     return isinstance(decision, Placement)
 
 
 def present(subject: Subject, question: Question) -> bool:
     """Neither places nor keeps a block on a device that is down."""
-    seen, decision = observation_of(question), subject.first_decision(question)
-    devices = None if decision is None else devices_of(seen, decision)
-    if devices is None or seen.up.all():
+    observation, decision = observation_of(question), subject.first_decision(question)
+    devices = None if decision is None else devices_of(observation, decision)
+    if devices is None or observation.up.all():
         return False
-    down = np.flatnonzero(~seen.up[devices])
+    down = np.flatnonzero(~observation.up[devices])
     if len(down):
-        block, device = seen.blocks.names[down[0]], seen.device_names[devices[down[0]]]
+        block, device = observation.blocks.names[down[0]], observation.device_names[devices[down[0]]]
         raise BrokenError(f"{block} is on {device}, which is down")
     return True
 
 
 def within_memory(subject: Subject, question: Question) -> bool:
     """Uses at most the available memory of every device; if no placement fits, it returns `Infeasible`."""
-    seen, decision = observation_of(question), subject.first_decision(question)
-    devices = None if decision is None else devices_of(seen, decision)
+    observation, decision = observation_of(question), subject.first_decision(question)
+    devices = None if decision is None else devices_of(observation, decision)
     if decision is None or devices is None:
         return False
-    excess = predict.held_bytes(seen, devices) - seen.available_bytes
-    excess = np.where(seen.up, excess, 0.0)
+    excess = predict.held_bytes(observation, devices) - observation.available_bytes
+    excess = np.where(observation.up, excess, 0.0)
     worst = int(excess.argmax())
     if excess[worst] > predict.TOLERANCE_BYTES:
-        name = seen.device_names[worst]
-        raise BrokenError(f"{excess[worst]:.4g} bytes too many on {name}: {text_of(seen, decision)}")
+        name = observation.device_names[worst]
+        raise BrokenError(f"{excess[worst]:.4g} bytes too many on {name}: {text_of(observation, decision)}")
     return True
 
 
 def finds_room(subject: Subject, question: Question) -> bool:
     """Finds a placement if one device alone can hold all blocks."""
-    seen, decision = observation_of(question), subject.first_decision(question)
+    observation, decision = observation_of(question), subject.first_decision(question)
     if decision is None:
         return False
-    if devices_of(seen, decision) is None:
-        large = seen.device_names[int(seen.available_bytes.argmax())]
-        raise BrokenError(f"{text_of(seen, decision)}, but {large} has room for all blocks")
+    if devices_of(observation, decision) is None:
+        large = observation.device_names[int(observation.available_bytes.argmax())]
+        raise BrokenError(f"{text_of(observation, decision)}, but {large} has room for all blocks")
     return True
 
 
 def deterministic(subject: Subject, question: Question) -> bool:
     """Two new instances of the policy make the same decision for the same observation."""
-    seen, first, second = (
+    observation, first, second = (
         observation_of(question),
         subject.first_decision(question),
         subject.second_decision(question),
     )
     if first is None or second is None:
         return False
-    if not same_placement(seen, first, second):
-        raise BrokenError(f"first {text_of(seen, first)}; then {text_of(seen, second)}")
+    if not same_placement(observation, first, second):
+        raise BrokenError(f"first {text_of(observation, first)}; then {text_of(observation, second)}")
     return True
 
 
@@ -147,11 +147,11 @@ def reusable(subject: Subject, question: Question) -> bool:
 
 def read_only(subject: Subject, question: Question) -> bool:
     """Does not modify the observation."""
-    seen = observation_of(question)
-    copy = writable_copy(seen)
+    observation = observation_of(question)
+    copy = writable_copy(observation)
     if isinstance(subject.reply(copy), BaseException):  # `answers` reports it
         return False
-    if name := difference(seen, copy):
+    if name := difference(observation, copy):
         raise BrokenError(
             f"changes `{name}` of the observation; in a run, this array is read-only and writing raises an exception"
         )
@@ -160,30 +160,35 @@ def read_only(subject: Subject, question: Question) -> bool:
 
 def renaming(subject: Subject, question: Question) -> bool:
     """Decides the same if the devices have other names."""
-    seen, before = observation_of(question), subject.repeatable_decision(question)
-    after = subject.decision(renamed(seen))
+    observation, before = observation_of(question), subject.repeatable_decision(question)
+    after = subject.decision(renamed(observation))
     if before is None or after is None:
         return False
-    if not same_placement(seen, before, after):
-        raise BrokenError(f"{text_of(seen, before)}; with other names {text_of(renamed(seen), after)}")
+    if not same_placement(observation, before, after):
+        raise BrokenError(
+            f"{text_of(observation, before)}; with other names {text_of(renamed(observation), after)}"
+        )
     return True
 
 
 def reordering(subject: Subject, question: Question) -> bool:
     """Decides equally well for any order of the devices, if no two of them are equal."""
-    seen, before = observation_of(question), subject.repeatable_decision(question)
-    order = np.arange(seen.devices)[::-1]
-    reverse = reordered(seen, order)
+    observation, before = observation_of(question), subject.repeatable_decision(question)
+    order = np.arange(observation.devices)[::-1]
+    reverse = reordered(observation, order)
     after = subject.decision(reverse)
-    if before is None or after is None or seen.devices == 1:
+    if before is None or after is None or observation.devices == 1:
         return False
-    listed, devices = devices_of(seen, before), devices_of(reverse, after)
-    one, other = text_of(seen, before), text_of(reverse, after)
+    listed, devices = devices_of(observation, before), devices_of(reverse, after)
+    one, other = text_of(observation, before), text_of(reverse, after)
     if listed is None or devices is None:
         if listed is not devices:
             raise BrokenError(f"{one}; with the devices in reverse order {other}")
         return True
-    one_s, other_s = predict.horizon_delay(seen, listed), predict.horizon_delay(seen, order[devices])
+    one_s, other_s = (
+        predict.horizon_delay(observation, listed),
+        predict.horizon_delay(observation, order[devices]),
+    )
     if not np.isclose(one_s, other_s, rtol=_ROUNDING, atol=0.0):
         takes = f"{one}, which is predicted to take {one_s:.6g} s"
         raise BrokenError(f"{takes}; with the devices in reverse order {other}: {other_s:.6g} s")
@@ -192,48 +197,50 @@ def reordering(subject: Subject, question: Question) -> bool:
 
 def units(subject: Subject, question: Question) -> bool:
     """Decides the same in other units of time or size: it has no hidden thresholds in seconds or bytes."""
-    seen, before = observation_of(question), subject.repeatable_decision(question)
+    observation, before = observation_of(question), subject.repeatable_decision(question)
     if before is None:
         return False
     for second, byte in _UNITS:
-        after = subject.decision(rescaled(seen, second=second, byte=byte, flop=byte))
-        if after is not None and not same_placement(seen, before, after):
+        after = subject.decision(rescaled(observation, second=second, byte=byte, flop=byte))
+        if after is not None and not same_placement(observation, before, after):
             scaled = "times" if byte == 1.0 else "sizes and work"
             factor = second if byte == 1.0 else byte
             raise BrokenError(
-                f"{text_of(seen, before)}; with {scaled} times {factor:g} {text_of(seen, after)}"
+                f"{text_of(observation, before)}; with {scaled} times {factor:g} {text_of(observation, after)}"
             )
     return True
 
 
 def stable(subject: Subject, question: Question) -> bool:
     """Moves nothing if its own placement is in force and nothing else has changed."""
-    seen, first = observation_of(question), subject.repeatable_decision(question)
-    devices = None if first is None else devices_of(seen, first)
+    observation, first = observation_of(question), subject.repeatable_decision(question)
+    devices = None if first is None else devices_of(observation, first)
     if first is None or devices is None:
         return False
-    again = with_placement(seen, devices)
+    again = with_placement(observation, devices)
     second = subject.decision(again)
     if second is None:
         return False
     after = devices_of(again, second)
     if after is not None and not np.array_equal(after, devices):
-        raise BrokenError(f"first {text_of(seen, first)}; then moves {_moves(seen, devices, after)}")
+        raise BrokenError(
+            f"first {text_of(observation, first)}; then moves {_moves(observation, devices, after)}"
+        )
     return True
 
 
 def worth_moving(subject: Subject, question: Question) -> bool:
     """Starts no migration that is predicted to cost more than it saves within the horizon."""
-    seen, decision = observation_of(question), subject.first_decision(question)
-    now = seen.placement
-    devices = None if decision is None else devices_of(seen, decision)
-    if now is None or devices is None or not _can_stay(seen, now):
+    observation, decision = observation_of(question), subject.first_decision(question)
+    now = observation.placement
+    devices = None if decision is None else devices_of(observation, decision)
+    if now is None or devices is None or not _can_stay(observation, now):
         return False
     if isinstance(decision, Keep):
         return True
-    stay_s, go_s = predict.horizon_delay(seen, now), predict.objective(seen, devices)
+    stay_s, go_s = predict.horizon_delay(observation, now), predict.objective(observation, devices)
     if go_s > stay_s * (1.0 + _ROUNDING):
-        moves = f"moves {_moves(seen, now, devices)}"
+        moves = f"moves {_moves(observation, now, devices)}"
         raise BrokenError(f"{moves}: migration and interval take {go_s:.6g} s; staying takes {stay_s:.6g} s")
     return True
 
@@ -276,15 +283,17 @@ LAWS: Mapping[str, Law] = {
 """All laws on decisions; `policies.contract.growth` tests the decision time."""
 
 
-def _can_stay(seen: Observation, now: IntArray) -> bool:
-    return bool(seen.up[now].all()) and not seen.lost.any() and predict.fits(seen, now)
+def _can_stay(observation: Observation, now: IntArray) -> bool:
+    return bool(observation.up[now].all()) and not observation.lost.any() and predict.fits(observation, now)
 
 
-def _moves(seen: Observation, old: IntArray, new: IntArray) -> str:
+def _moves(observation: Observation, old: IntArray, new: IntArray) -> str:
     """The moves in words: the blocks of each pair of devices."""
-    names = seen.device_names
+    names = observation.device_names
     by_pair: dict[tuple[int, int], list[str]] = {}
-    for block, pair in zip(seen.blocks.names, zip(old.tolist(), new.tolist(), strict=True), strict=True):
+    for block, pair in zip(
+        observation.blocks.names, zip(old.tolist(), new.tolist(), strict=True), strict=True
+    ):
         by_pair.setdefault(pair, []).append(block)
     moves = ((i, j, blocks) for (i, j), blocks in by_pair.items() if i != j)
     return ", ".join(f"{' '.join(blocks)} from {names[i]} to {names[j]}" for i, j, blocks in moves)

@@ -23,18 +23,18 @@ class Scripted:
     """A policy that returns given placements one after another, then keeps the last.
 
     Attributes:
-        seen: the observations that it received, in order.
+        observations: the observations that it received, in order.
     """
 
     name = "scripted"
 
     def __init__(self, *placements: IntArray) -> None:
         self._remaining = list(placements)
-        self.seen: list[Observation] = []
+        self.observations: list[Observation] = []
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """The next placement."""
-        self.seen.append(seen)
+        self.observations.append(observation)
         return Placement(self._remaining.pop(0)) if self._remaining else Keep()
 
 
@@ -45,8 +45,8 @@ class _ReachedError(Exception):
 class _Recorder(Scripted):
     """Returns its placements, and ends the run at the next call."""
 
-    def decide(self, seen: Observation) -> Decision:
-        decision = super().decide(seen)
+    def decide(self, observation: Observation) -> Decision:
+        decision = super().decide(observation)
         if isinstance(decision, Keep):
             raise _ReachedError
         return decision
@@ -65,10 +65,10 @@ class AskedWith:
         self._policy = policy
         self._first: Decision | None = Placement(np.array(in_force, dtype=np.int64))
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """The given placement at the first call, then the decisions of the policy."""
         first, self._first = self._first, None
-        return self._policy.decide(seen) if first is None else first
+        return self._policy.decide(observation) if first is None else first
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ class Question:
     in_force: IntArray | None = None
 
     @cached_property
-    def seen(self) -> Observation | None:
+    def observation(self) -> Observation | None:
         """The observation at the decision; None if the run ends before it.
 
         If all devices have disks, the run swaps until then. Otherwise a current placement that is too large would end
@@ -99,7 +99,7 @@ class Question:
         except PolicyError as error:
             if not isinstance(error.__cause__, _ReachedError):
                 raise
-            return replace(recorder.seen[-1], overflow=self.scenario.memory.overflow)
+            return replace(recorder.observations[-1], overflow=self.scenario.memory.overflow)
         return None
 
     @property
@@ -123,6 +123,6 @@ def observation_of(question: Question) -> Observation:
     Raises:
         ValueError: the run ends before it.
     """
-    if question.seen is None:
+    if question.observation is None:
         raise ValueError("the run ends before the decision")
-    return question.seen
+    return question.observation

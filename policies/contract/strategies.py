@@ -295,7 +295,7 @@ def questions(
     question = Question(
         scenario, draw(placements(len(scenario.block_table), count)) if has_placement else None
     )
-    return question if question.seen is not None else Question(scenario)
+    return question if question.observation is not None else Question(scenario)
 
 
 def observations(**arguments: Any) -> st.SearchStrategy[Observation]:

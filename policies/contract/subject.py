@@ -12,7 +12,7 @@ from headway.policies.contract.views import writable_copy
 from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, Policy
 from headway.simcore.engine.placement import decision_validation
 from headway.simcore.engine.placement.policy_timeout import Deadline, OverdueError
-from headway.traces.errors import told as error_text
+from headway.traces.errors import error_text
 
 Factory: TypeAlias = Callable[[], Policy]
 """Makes a new policy, such as a class without required parameters."""
@@ -51,7 +51,7 @@ class Subject:
         """A new policy whose calls have a time limit (`ask`)."""
         return _TimeLimitedPolicy(self._factory(), self)
 
-    def ask(self, policy: Policy, seen: Observation) -> Decision:
+    def ask(self, policy: Policy, observation: Observation) -> Decision:
         """The decision of a policy.
 
         Raises:
@@ -61,23 +61,23 @@ class Subject:
         if self.overdue is not None:
             raise NotAskedError
         try:
-            return self._decide(policy, seen, self._deadline)
+            return self._decide(policy, observation, self._deadline)
         except OverdueError as overdue:
             if overdue.spent_s > self._wait_s / _PATIENCE:
-                self.overdue = seen
+                self.overdue = observation
                 raise
         # The policy used little processor time: it sleeps, or the machine is busy. Call it again with a longer limit.
         try:
-            return self._decide(policy, seen, Deadline(self._wait_s * _PATIENCE))
+            return self._decide(policy, observation, Deadline(self._wait_s * _PATIENCE))
         except OverdueError:
-            self.overdue = seen
+            self.overdue = observation
             raise
 
-    def _decide(self, policy: Policy, seen: Observation, limit: Deadline) -> Decision:
+    def _decide(self, policy: Policy, observation: Observation, limit: Deadline) -> Decision:
         def decide() -> Decision:
             start_s = time.thread_time()  # of the thread in which the limit makes calls
             try:
-                return policy.decide(seen)
+                return policy.decide(observation)
             finally:
                 self.spent_s = time.thread_time() - start_s
 
@@ -85,10 +85,10 @@ class Subject:
         with np.errstate():
             return limit.call(decide)
 
-    def reply(self, seen: Observation) -> object:
+    def reply(self, observation: Observation) -> object:
         """The return value of a new policy, or the exception that it raises, of any class."""
         try:
-            return _snapshot(self.factory().decide(seen))
+            return _snapshot(self.factory().decide(observation))
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -117,13 +117,13 @@ class Subject:
             return None
         return first if same_placement(observation_of(question), first, second) else None
 
-    def decision(self, seen: Observation) -> Decision | None:
+    def decision(self, observation: Observation) -> Decision | None:
         """The decision of a new policy for any observation; None if it is invalid."""
-        return _valid(seen, self._reply_to_copy(seen))
+        return _valid(observation, self._reply_to_copy(observation))
 
-    def _reply_to_copy(self, seen: Observation) -> object:
+    def _reply_to_copy(self, observation: Observation) -> object:
         """The reply to a copy, so that a policy that writes to it does not affect other calls."""
-        return self.reply(writable_copy(seen))
+        return self.reply(writable_copy(observation))
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +137,8 @@ class _TimeLimitedPolicy:
     def name(self) -> str:
         return self.policy.name
 
-    def decide(self, seen: Observation) -> Decision:
-        return self.subject.ask(self.policy, seen)
+    def decide(self, observation: Observation) -> Decision:
+        return self.subject.ask(self.policy, observation)
 
 
 def _snapshot(reply: object) -> object:
@@ -151,20 +151,22 @@ def _snapshot(reply: object) -> object:
         return reply
 
 
-def _valid(seen: Observation, reply: object) -> Decision | None:
+def _valid(observation: Observation, reply: object) -> Decision | None:
     return (
-        reply if isinstance(reply, Placement | Keep | Infeasible) and not malformation(seen, reply) else None
+        reply
+        if isinstance(reply, Placement | Keep | Infeasible) and not malformation(observation, reply)
+        else None
     )
 
 
-def malformation(seen: Observation, reply: object) -> str:
+def malformation(observation: Observation, reply: object) -> str:
     """Why a reply is not a valid decision; empty if it is valid."""
     if isinstance(reply, BaseException):
         return _exception_text(reply)
     if isinstance(reply, Placement):
-        return _placement_error(seen, reply.devices)
+        return _placement_error(observation, reply.devices)
     if isinstance(reply, Keep):
-        return "" if seen.placement is not None else "keeps a placement before there is one"
+        return "" if observation.placement is not None else "keeps a placement before there is one"
     if isinstance(reply, Infeasible):
         return ""
     name = "None" if reply is None else f"an object of the class {type(reply).__name__}"
@@ -180,53 +182,55 @@ def _exception_text(error: BaseException) -> str:
     return f"raises {error_text(error)}" + (place and f", at {place}")
 
 
-def _placement_error(seen: Observation, value: object) -> str:
+def _placement_error(observation: Observation, value: object) -> str:
     try:
         devices = np.asarray(value)
     except Exception as error:
         return f"returns devices that are not an array: {error_text(error)}"
-    count = len(seen.blocks)
+    count = len(observation.blocks)
     if devices.shape != (count,):
         return f"returns devices of shape {devices.shape}; {count} blocks need shape ({count},)"
     if devices.dtype.kind not in "iu":  # NumPy also counts time differences as integers
         return f"returns devices of type {devices.dtype}, not integers"
-    invalid = devices[(devices < 0) | (devices >= seen.devices)]
+    invalid = devices[(devices < 0) | (devices >= observation.devices)]
     return (
-        f"places a block on device {invalid[0]}; devices are 0 to {seen.devices - 1}" if len(invalid) else ""
+        f"places a block on device {invalid[0]}; devices are 0 to {observation.devices - 1}"
+        if len(invalid)
+        else ""
     )
 
 
-def devices_of(seen: Observation, decision: Decision) -> IntArray | None:
+def devices_of(observation: Observation, decision: Decision) -> IntArray | None:
     """The placement after a decision, shape (B,); None if the decision is `Infeasible`."""
     if isinstance(decision, Infeasible):
         return None
-    return seen.placement if isinstance(decision, Keep) else np.asarray(decision.devices)
+    return observation.placement if isinstance(decision, Keep) else np.asarray(decision.devices)
 
 
-def same_placement(seen: Observation, one: Decision, other: Decision) -> bool:
+def same_placement(observation: Observation, one: Decision, other: Decision) -> bool:
     """Whether two decisions lead to the same placement."""
-    first, second = devices_of(seen, one), devices_of(seen, other)
+    first, second = devices_of(observation, one), devices_of(observation, other)
     if first is None or second is None:
         return first is second
     return bool(np.array_equal(first, second))
 
 
-def text_of(seen: Observation, decision: Decision) -> str:
+def text_of(observation: Observation, decision: Decision) -> str:
     """A decision in words: the blocks of each device."""
-    devices = devices_of(seen, decision)
+    devices = devices_of(observation, decision)
     if devices is None:
         return str(decision)
     by_device = {
-        name: [block for block, j in zip(seen.blocks.names, devices, strict=True) if j == i]
-        for i, name in enumerate(seen.device_names)
+        name: [block for block, j in zip(observation.blocks.names, devices, strict=True) if j == i]
+        for i, name in enumerate(observation.device_names)
     }
     parts = [f"{' '.join(blocks)} on {name}" for name, blocks in by_device.items() if blocks]
     return ("keep: " if isinstance(decision, Keep) else "") + ", ".join(parts)
 
 
-def with_placement(seen: Observation, devices: IntArray) -> Observation:
+def with_placement(observation: Observation, devices: IntArray) -> Observation:
     """The same observation with the current placement `devices`, shape (B,), and no lost blocks."""
-    return replace(seen, placement=devices, lost=np.zeros(len(seen.blocks), dtype=np.bool_))
+    return replace(observation, placement=devices, lost=np.zeros(len(observation.blocks), dtype=np.bool_))
 
 
 _OWN_FILES = frozenset((__file__,))

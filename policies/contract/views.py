@@ -46,48 +46,50 @@ def difference(before: object, after: object, name: str = "") -> str:
     return next((name for key, old, new in parts if (name := difference(old, new, key))), "")
 
 
-def renamed(seen: Observation) -> Observation:
+def renamed(observation: Observation) -> Observation:
     """With other device names, whose alphabetical order is the reverse of the order of devices."""
-    return replace(seen, device_names=tuple(f"x{seen.devices - i:04}" for i in range(seen.devices)))
-
-
-def reordered(seen: Observation, order: IntArray) -> Observation:
-    """With the devices in another order: device `order[i]` becomes device i; shape (D,)."""
-    place = np.argsort(order)
     return replace(
-        seen,
-        **{key: getattr(seen, key)[order] for key in _PER_DEVICE},
-        device_names=tuple(seen.device_names[i] for i in order),
-        source=int(place[seen.source]),
-        rate=seen.rate[np.ix_(order, order)],
-        latency_s=seen.latency_s[np.ix_(order, order)],
-        load_seconds=seen.load_seconds[:, order],
-        placement=None if seen.placement is None else place[seen.placement],
-        pinned=None if seen.pinned is None else place[seen.pinned],
+        observation, device_names=tuple(f"x{observation.devices - i:04}" for i in range(observation.devices))
     )
 
 
-def rescaled(seen: Observation, *, second: float, byte: float, flop: float) -> Observation:
+def reordered(observation: Observation, order: IntArray) -> Observation:
+    """With the devices in another order: device `order[i]` becomes device i; shape (D,)."""
+    place = np.argsort(order)
+    return replace(
+        observation,
+        **{key: getattr(observation, key)[order] for key in _PER_DEVICE},
+        device_names=tuple(observation.device_names[i] for i in order),
+        source=int(place[observation.source]),
+        rate=observation.rate[np.ix_(order, order)],
+        latency_s=observation.latency_s[np.ix_(order, order)],
+        load_seconds=observation.load_seconds[:, order],
+        placement=None if observation.placement is None else place[observation.placement],
+        pinned=None if observation.pinned is None else place[observation.pinned],
+    )
+
+
+def rescaled(observation: Observation, *, second: float, byte: float, flop: float) -> Observation:
     """With all times multiplied by `second`, all sizes by `byte` and all work by `flop`.
 
     Powers of two do not change any rounding.
     """
     return replace(
-        seen,
-        time_s=seen.time_s * second,
-        capacity_bytes=seen.capacity_bytes * byte,
-        available_bytes=seen.available_bytes * byte,
-        reserved_bytes=seen.reserved_bytes * byte,
-        flops=seen.flops * (flop / second),
-        memory_bandwidth=seen.memory_bandwidth * (byte / second),
-        overhead_s=seen.overhead_s * second,
-        disk_bandwidth=seen.disk_bandwidth * (byte / second),
-        rate=seen.rate * (byte / second),
-        latency_s=seen.latency_s * second,
-        steps=tuple(Step(_rescaled_cost(step.cost, byte, flop), step.count) for step in seen.steps),
-        memory_bytes=seen.memory_bytes * byte,
-        moving_bytes=seen.moving_bytes * byte,
-        load_seconds=seen.load_seconds * second,
+        observation,
+        time_s=observation.time_s * second,
+        capacity_bytes=observation.capacity_bytes * byte,
+        available_bytes=observation.available_bytes * byte,
+        reserved_bytes=observation.reserved_bytes * byte,
+        flops=observation.flops * (flop / second),
+        memory_bandwidth=observation.memory_bandwidth * (byte / second),
+        overhead_s=observation.overhead_s * second,
+        disk_bandwidth=observation.disk_bandwidth * (byte / second),
+        rate=observation.rate * (byte / second),
+        latency_s=observation.latency_s * second,
+        steps=tuple(Step(_rescaled_cost(step.cost, byte, flop), step.count) for step in observation.steps),
+        memory_bytes=observation.memory_bytes * byte,
+        moving_bytes=observation.moving_bytes * byte,
+        load_seconds=observation.load_seconds * second,
     )
 
 

@@ -49,35 +49,35 @@ class Exact:
         "stable": "each interval is the optimum by itself, and two moves may cost less than one",
     }
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """The best placement, or to stay if that is as good."""
-        return decision(seen, solve(seen))
+        return decision(observation, solve(observation))
 
 
-def solve(seen: Observation) -> Solution:
+def solve(observation: Observation) -> Solution:
     """The placement of one layer that minimises `predict.objective`."""
-    if reason := beyond(seen):
+    if reason := beyond(observation):
         return Solution(None, np.inf, np.inf, f"exact {reason}")
     with np.errstate(invalid="ignore"):
-        devices = _optimum(seen, one_layer(seen))
+        devices = _optimum(observation, one_layer(observation))
     if devices is None:
         return Solution(None, np.inf, 0.0, NO_PLACEMENT)
-    return Solution(devices, predict.objective(seen, devices), 0.0, "optimal")
+    return Solution(devices, predict.objective(observation, devices), 0.0, "optimal")
 
 
-def _optimum(seen: Observation, layer: OneLayer) -> IntArray | None:
+def _optimum(observation: Observation, layer: OneLayer) -> IntArray | None:
     staying, limit = None, layer.ceiling
-    if seen.placement is not None and fits(seen, seen.placement):
-        staying = seen.placement
+    if observation.placement is not None and fits(observation, observation.placement):
+        staying = observation.placement
         # What is better by rounding only is not better.
-        limit = min(limit, predict.horizon_delay(seen, staying) * (1.0 - 1e-12))
+        limit = min(limit, predict.horizon_delay(observation, staying) * (1.0 - 1e-12))
     found = _Search(layer, limit).run()
     if found is None and staying is not None:
         return staying
     if found is None:
         timeless = layer.timeless()
         found = _Search(timeless, timeless.ceiling).run()
-    return None if found is None else blocks_on(seen, *found)
+    return None if found is None else blocks_on(observation, *found)
 
 
 class _Search:

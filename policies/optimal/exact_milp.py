@@ -71,39 +71,41 @@ class ExactMilp:
         if not self.mip_rel_gap >= 0.0:
             raise ValueError(f"mip_rel_gap must not be negative, not {self.mip_rel_gap}")
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         """The best placement that the solver finds, or to stay if that is as good."""
-        solution = solve(seen, self.time_limit_s, self.mip_rel_gap)
+        solution = solve(observation, self.time_limit_s, self.mip_rel_gap)
         if solution.devices is None and solution.status == "time limit":
             return Infeasible(f"no placement found within {self.time_limit_s} s")
-        return decision(seen, solution)
+        return decision(observation, solution)
 
 
-def solve(seen: Observation, time_limit_s: float = 60.0, mip_rel_gap: float = 0.0) -> Solution:
+def solve(observation: Observation, time_limit_s: float = 60.0, mip_rel_gap: float = 0.0) -> Solution:
     """The placement of one layer that minimises `predict.objective`, with the gap that is left.
 
     The programme is solved twice, since the solver's tolerances are absolute: roughly, to learn the size of the
     optimum, and in units of that.
     """
-    if reason := beyond(seen):
+    if reason := beyond(observation):
         return Solution(None, np.inf, np.inf, f"exact-milp {reason}")
-    layer = one_layer(seen)
-    rough = _attempt(seen, layer, _typical(layer) / _SCALE, np.inf, time_limit_s, max(mip_rel_gap, 0.05))
+    layer = one_layer(observation)
+    rough = _attempt(
+        observation, layer, _typical(layer) / _SCALE, np.inf, time_limit_s, max(mip_rel_gap, 0.05)
+    )
     if rough.status == "infeasible":
-        return _any_that_fits(seen, layer, time_limit_s)
+        return _any_that_fits(observation, layer, time_limit_s)
     if rough.devices is None or rough.objective_s == 0.0:
         return rough
     bound = rough.objective_s * (1.0 + 1e-9)
-    fine = _attempt(seen, layer, rough.objective_s / _SCALE, bound, time_limit_s, mip_rel_gap)
+    fine = _attempt(observation, layer, rough.objective_s / _SCALE, bound, time_limit_s, mip_rel_gap)
     if fine.devices is None or fine.objective_s > rough.objective_s:
         status = "time limit" if fine.status == "time limit" else rough.status
         return Solution(rough.devices, rough.objective_s, min(rough.gap, fine.gap), status)
     return fine
 
 
-def _any_that_fits(seen: Observation, layer: OneLayer, time_limit_s: float) -> Solution:
+def _any_that_fits(observation: Observation, layer: OneLayer, time_limit_s: float) -> Solution:
     """For when no placement takes a finite time: one that at least fits into memory."""
-    found = _attempt(seen, layer.timeless(), 1.0, np.inf, time_limit_s, 0.0)
+    found = _attempt(observation, layer.timeless(), 1.0, np.inf, time_limit_s, 0.0)
     if found.status == "infeasible":
         return Solution(None, np.inf, 0.0, NO_PLACEMENT)
     return found
@@ -117,7 +119,7 @@ def _typical(layer: OneLayer) -> float:
 
 
 def _attempt(
-    seen: Observation, layer: OneLayer, unit: float, bound: float, time_limit_s: float, gap: float
+    observation: Observation, layer: OneLayer, unit: float, bound: float, time_limit_s: float, gap: float
 ) -> Solution:
     """One solve in units of `unit` seconds, for an optimum known to be at most `bound` seconds."""
     programme = Programme(unit, bound / unit)
@@ -125,8 +127,8 @@ def _attempt(
     status, values, least = programme.solve(time_limit_s, gap)
     if values is None:
         return Solution(None, np.inf, np.inf, _STATUS.get(status, "the solver failed"))
-    devices = blocks_on(seen, *places.read(layer, np.rint(values)))
-    objective = predict.objective(seen, devices)
+    devices = blocks_on(observation, *places.read(layer, np.rint(values)))
+    objective = predict.objective(observation, devices)
     finite = 0.0 < objective < np.inf
     left = max(0.0, (objective - least * unit) / objective) if finite else 0.0
     return Solution(devices, objective, left, _STATUS.get(status, "the solver failed"))

@@ -26,7 +26,7 @@ _Priced: TypeAlias = tuple[float, FloatArray]
 """Seconds and payments of the cheapest placement, and the bytes it takes of each device, shape (D,)."""
 
 
-def lower_bound(seen: Observation, *, rounds: int = ROUNDS) -> float:
+def lower_bound(observation: Observation, *, rounds: int = ROUNDS) -> float:
     """Seconds below which no placement that fits has its predicted D_T, let alone D_T + D_mig.
 
     It is the least D_T itself where memory does not bind and all steps of the horizon cost the same. Otherwise it may
@@ -38,18 +38,18 @@ def lower_bound(seen: Observation, *, rounds: int = ROUNDS) -> float:
     (`predict.shared_delay`), so the bound holds there too.
 
     Args:
-        seen: the horizon and the world.
+        observation: the horizon and the world.
         rounds: how often the prices of memory are improved; with 0, memory is free.
 
     Returns:
         The bound [s]; infinite when no placement takes a finite time.
     """
-    relaxed = _Relaxed(seen)
-    least, used = relaxed.cheapest(np.zeros(seen.devices))
-    if seen.overflow == "swap" or not np.isfinite(least):
+    relaxed = _Relaxed(observation)
+    least, used = relaxed.cheapest(np.zeros(observation.devices))
+    if observation.overflow == "swap" or not np.isfinite(least):
         return least
-    room = seen.available_bytes + predict.TOLERANCE_BYTES
-    best, worth = least, np.zeros(seen.devices)
+    room = observation.available_bytes + predict.TOLERANCE_BYTES
+    best, worth = least, np.zeros(observation.devices)
     for number in range(rounds):
         lack = used / room - 1.0
         steepness = float(np.sqrt(np.square(lack[(lack > 0.0) | (worth > 0.0)]).sum()))
@@ -64,27 +64,27 @@ def lower_bound(seen: Observation, *, rounds: int = ROUNDS) -> float:
 class _Relaxed:
     """The horizon with prices on memory in place of limits."""
 
-    def __init__(self, seen: Observation) -> None:
-        blocks, chain = seen.blocks, seen.step_graphs.chain
-        self._seen = seen
+    def __init__(self, observation: Observation) -> None:
+        blocks, chain = observation.blocks, observation.step_graphs.chain
+        self._observation = observation
         # All layers are alike, so one stage of each kind stands for all.
         of_kind = {stage.kind: stage for stage in chain.stages}
-        self._heads = _side_by_side(seen, of_kind[Kind.HEAD])
-        self._shards = _side_by_side(seen, of_kind[Kind.FFN])
+        self._heads = _side_by_side(observation, of_kind[Kind.HEAD])
+        self._shards = _side_by_side(observation, of_kind[Kind.FFN])
         self._result = chain.result
         self._bytes = np.zeros(len(Kind))
-        self._bytes[blocks.kind] = seen.memory_bytes
+        self._bytes[blocks.kind] = observation.memory_bytes
 
     def cheapest(self, prices: FloatArray) -> _Priced:
         """The placement that is cheapest at these prices of a byte of each device [s], shape (D,)."""
         paid = self._bytes[:, None] * prices
-        single = self._seen.kind_seconds + paid
+        single = self._observation.kind_seconds + paid
         heads, head_counts = self._heads.cheapest(paid[Kind.HEAD], gathered=False)
         shards, shard_counts = self._shards.cheapest(paid[Kind.FFN], gathered=True)
         over = heads[:, :, None] + single[Kind.PROJ][None, :, None] + shards
         proj, layer = over.argmin(axis=1), over.min(axis=1)
         end, befores, least = self._path(single, layer)
-        used = np.zeros(self._seen.devices)
+        used = np.zeros(self._observation.devices)
         used[end[1]] += self._bytes[Kind.LM_HEAD]
         holder = end[0]
         for before in reversed(befores):
@@ -99,22 +99,22 @@ class _Relaxed:
 
     def _path(self, single: FloatArray, layer: FloatArray) -> tuple[tuple[int, int], list[IntArray], float]:
         """The cheapest way through all layers: last holder and output head, holders before each layer, its cost."""
-        seen, blocks = self._seen, self._seen.blocks
-        reached = np.full(seen.devices, np.inf)
-        reached[seen.source] = 0.0
+        observation, blocks = self._observation, self._observation.blocks
+        reached = np.full(observation.devices, np.inf)
+        reached[observation.source] = 0.0
         if blocks.embed is not None:
-            reached = over_horizon(seen, Payload.PROMPT)[seen.source] + single[Kind.EMBED]
+            reached = over_horizon(observation, Payload.PROMPT)[observation.source] + single[Kind.EMBED]
         befores = []
         for _ in range(blocks.layers):
             through = reached[:, None] + layer
             befores.append(through.argmin(axis=0))
             reached = through.min(axis=0)
-        onward, home = over_horizon(seen, Payload.LAST_HIDDEN), over_horizon(seen, self._result)
+        onward, home = over_horizon(observation, Payload.LAST_HIDDEN), over_horizon(observation, self._result)
         if blocks.lm_head is None:
-            last = reached + home[:, seen.source]
-            return (int(last.argmin()), seen.source), befores, float(last.min())
-        ends = reached[:, None] + onward + single[Kind.LM_HEAD] + home[:, seen.source]
-        holder, lm_head = divmod(int(ends.argmin()), seen.devices)
+            last = reached + home[:, observation.source]
+            return (int(last.argmin()), observation.source), befores, float(last.min())
+        ends = reached[:, None] + onward + single[Kind.LM_HEAD] + home[:, observation.source]
+        holder, lm_head = divmod(int(ends.argmin()), observation.devices)
         return (holder, lm_head), befores, float(ends.min())
 
 
@@ -187,13 +187,13 @@ class _SideBySide:
         return taken
 
 
-def _side_by_side(seen: Observation, stage: Stage) -> _SideBySide:
+def _side_by_side(observation: Observation, stage: Stage) -> _SideBySide:
     """A stage of the horizon, summed over its steps."""
-    devices = seen.devices
+    devices = observation.devices
     once, each = np.zeros((devices, devices, devices)), np.zeros((devices, devices))
-    for step, times in zip(seen.steps, seen.step_times, strict=True):
+    for step, times in zip(observation.steps, observation.step_times, strict=True):
         sum_bytes, block_bytes = output_bytes(stage, step.cost)
-        once += step.count * message(seen, float(step.cost.message_bytes[stage.input]))[:, :, None]
-        once += step.count * (times.task_s[stage.kind][:, None] + message(seen, sum_bytes))[None]
-        each += step.count * (times.block_s[stage.kind][:, None] + carried(seen, block_bytes))
+        once += step.count * message(observation, float(step.cost.message_bytes[stage.input]))[:, :, None]
+        once += step.count * (times.task_s[stage.kind][:, None] + message(observation, sum_bytes))[None]
+        each += step.count * (times.block_s[stage.kind][:, None] + carried(observation, block_bytes))
     return _SideBySide(len(stage.rows), once, each)

@@ -114,72 +114,76 @@ class Solution:
     status: str
 
 
-def decision(seen: Observation, solution: Solution) -> Decision:
+def decision(observation: Observation, solution: Solution) -> Decision:
     """The answer of a policy that has found `solution`: stay if that is as good."""
     if solution.devices is None:
         return Infeasible(solution.status)
-    swaps = seen.overflow == "swap" and predict.can_stay(seen)
-    if seen.placement is not None and (swaps or fits(seen, seen.placement)):
-        staying = predict.horizon_delay(seen, seen.placement)
-        if staying <= solution.objective_s or np.array_equal(seen.placement, solution.devices):
+    swaps = observation.overflow == "swap" and predict.can_stay(observation)
+    if observation.placement is not None and (swaps or fits(observation, observation.placement)):
+        staying = predict.horizon_delay(observation, observation.placement)
+        if staying <= solution.objective_s or np.array_equal(observation.placement, solution.devices):
             return Keep()
     return Placement(solution.devices)
 
 
-def fits(seen: Observation, devices: IntArray) -> bool:
+def fits(observation: Observation, devices: IntArray) -> bool:
     """Whether a placement is on devices that are up and fits.
 
     Under `swap`, whether it needs no swapping at all.
     """
-    excess = predict.held_bytes(seen, devices) - seen.available_bytes
-    return bool(seen.up[devices].all() and np.all(excess <= _tolerance(seen)))
+    excess = predict.held_bytes(observation, devices) - observation.available_bytes
+    return bool(observation.up[devices].all() and np.all(excess <= _tolerance(observation)))
 
 
-def beyond(seen: Observation) -> str:
+def beyond(observation: Observation) -> str:
     """Why this is not the problem that is solved here; empty if it is."""
-    if seen.blocks.layers > 1:
+    if observation.blocks.layers > 1:
         return "solves models of one layer; memory couples the layers of this one"
-    if seen.blocks.shards.shape[1] > 1:
+    if observation.blocks.shards.shape[1] > 1:
         return "solves models whose feed-forward network is one block; this one has several"
     return ""
 
 
-def one_layer(seen: Observation) -> OneLayer:
+def one_layer(observation: Observation) -> OneLayer:
     """The problem that an observation of a model with one layer poses; there must be nothing `beyond` it."""
-    blocks, devices = seen.blocks, np.arange(seen.devices)
-    move = predict.move_seconds(seen)
+    blocks, devices = observation.blocks, np.arange(observation.devices)
+    move = predict.move_seconds(observation)
     heads = blocks.heads[0]
-    holders = devices if blocks.embed is not None else np.array([seen.source])
-    room, guests = _room(seen)
+    holders = devices if blocks.embed is not None else np.array([observation.source])
+    room, guests = _room(observation)
     with np.errstate(invalid="ignore"):
-        heads_of = next(stage for stage in seen.step_graphs.chain.stages if stage.kind == Kind.HEAD)
+        heads_of = next(stage for stage in observation.step_graphs.chain.stages if stage.kind == Kind.HEAD)
         messages = np.stack(
             [
-                message(seen, float(step.cost.message_bytes[heads_of.input])) * step.count
-                for step in seen.steps
+                message(observation, float(step.cost.message_bytes[heads_of.input])) * step.count
+                for step in observation.steps
             ]
         )
-        leaving = [output_bytes(heads_of, step.cost) for step in seen.steps]
+        leaving = [output_bytes(heads_of, step.cost) for step in observation.steps]
         return OneLayer(
-            origin=np.zeros(len(heads), np.int64) if seen.placement is None else seen.placement[heads],
+            origin=np.zeros(len(heads), np.int64)
+            if observation.placement is None
+            else observation.placement[heads],
             moves=move[heads],
             holders=holders,
             arrive=messages[:, holders],
-            leave=_each_device(seen, [once for once, _ in leaving]),
-            each=_each_head(seen, [each for _, each in leaving]),
-            embed=_embed_cost(seen, move),
-            proj=seen.kind_seconds[Kind.PROJ] + move[blocks.proj[0]],
-            between=over_horizon(seen, Payload.HIDDEN),
-            ffn=seen.kind_seconds[Kind.FFN] + move[blocks.ffn[0]],
-            tail=_tail_cost(seen, move),
+            leave=_each_device(observation, [once for once, _ in leaving]),
+            each=_each_head(observation, [each for _, each in leaving]),
+            embed=_embed_cost(observation, move),
+            proj=observation.kind_seconds[Kind.PROJ] + move[blocks.proj[0]],
+            between=over_horizon(observation, Payload.HIDDEN),
+            ffn=observation.kind_seconds[Kind.FFN] + move[blocks.ffn[0]],
+            tail=_tail_cost(observation, move),
             room=room,
             guests=guests,
         )
 
 
-def blocks_on(seen: Observation, heads: IntArray, embed: int, proj: int, ffn: int, lm_head: int) -> IntArray:
+def blocks_on(
+    observation: Observation, heads: IntArray, embed: int, proj: int, ffn: int, lm_head: int
+) -> IntArray:
     """A placement, shape (B,), from the devices of its parts; those that are no blocks are ignored."""
-    blocks = seen.blocks
+    blocks = observation.blocks
     devices = np.empty(len(blocks), dtype=np.int64)
     devices[blocks.heads[0]] = heads
     devices[blocks.proj[0]], devices[blocks.ffn[0]] = proj, ffn
@@ -195,85 +199,91 @@ def _largest(seconds: FloatArray) -> float:
     return float(seconds[np.isfinite(seconds)].max(initial=0.0))
 
 
-def _tolerance(seen: Observation) -> float:
+def _tolerance(observation: Observation) -> float:
     # Under `swap` a byte too many is read from disk at every step, so there it is no rounding.
-    return predict.TOLERANCE_BYTES if seen.overflow == "fail" else 0.0
+    return predict.TOLERANCE_BYTES if observation.overflow == "fail" else 0.0
 
 
-def _each_device(seen: Observation, sizes: Sequence[float]) -> FloatArray:
+def _each_device(observation: Observation, sizes: Sequence[float]) -> FloatArray:
     """The overhead of a device's task, and its message of `sizes` bytes in each step, shape (S, D, D)."""
     leave = [
-        step.count * (times.task_s[Kind.HEAD][:, None] + message(seen, size))
-        for step, times, size in zip(seen.steps, seen.step_times, sizes, strict=True)
+        step.count * (times.task_s[Kind.HEAD][:, None] + message(observation, size))
+        for step, times, size in zip(observation.steps, observation.step_times, sizes, strict=True)
     ]
     return np.stack(leave)
 
 
-def _each_head(seen: Observation, sizes: Sequence[float]) -> FloatArray:
+def _each_head(observation: Observation, sizes: Sequence[float]) -> FloatArray:
     """Computing a head and sending on `sizes` bytes of it in each step, shape (S, D, D)."""
     each = [
-        step.count * (times.block_s[Kind.HEAD][:, None] + carried(seen, size))
-        for step, times, size in zip(seen.steps, seen.step_times, sizes, strict=True)
+        step.count * (times.block_s[Kind.HEAD][:, None] + carried(observation, size))
+        for step, times, size in zip(observation.steps, observation.step_times, sizes, strict=True)
     ]
     return np.stack(each)
 
 
-def _embed_cost(seen: Observation, move: FloatArray) -> FloatArray:
-    if seen.blocks.embed is None:
+def _embed_cost(observation: Observation, move: FloatArray) -> FloatArray:
+    if observation.blocks.embed is None:
         return np.zeros(1)
-    cost: FloatArray = seen.kind_seconds[Kind.EMBED] + move[seen.blocks.embed]
-    for step in seen.steps:
-        cost = cost + step.count * message(seen, float(step.cost.message_bytes[Payload.PROMPT]))[seen.source]
+    cost: FloatArray = observation.kind_seconds[Kind.EMBED] + move[observation.blocks.embed]
+    for step in observation.steps:
+        cost = (
+            cost
+            + step.count
+            * message(observation, float(step.cost.message_bytes[Payload.PROMPT]))[observation.source]
+        )
     return cost
 
 
-def _tail_cost(seen: Observation, move: FloatArray) -> FloatArray:
-    home = over_horizon(seen, seen.step_graphs.chain.result)[:, seen.source]
-    if seen.blocks.lm_head is None:
+def _tail_cost(observation: Observation, move: FloatArray) -> FloatArray:
+    home = over_horizon(observation, observation.step_graphs.chain.result)[:, observation.source]
+    if observation.blocks.lm_head is None:
         return home[:, None]
-    out = over_horizon(seen, Payload.LAST_HIDDEN)
-    out += seen.kind_seconds[Kind.LM_HEAD] + move[seen.blocks.lm_head]
+    out = over_horizon(observation, Payload.LAST_HIDDEN)
+    out += observation.kind_seconds[Kind.LM_HEAD] + move[observation.blocks.lm_head]
     out += home
     return out
 
 
-def _room(seen: Observation) -> tuple[IntArray, IntArray]:
+def _room(observation: Observation) -> tuple[IntArray, IntArray]:
     """`OneLayer.room` and `OneLayer.guests`."""
-    blocks, everywhere = seen.blocks, np.arange(seen.devices)
+    blocks, everywhere = observation.blocks, np.arange(observation.devices)
     bits = {EMBED: blocks.embed, PROJ: blocks.proj[0], FFN: blocks.ffn[0], LM_HEAD: blocks.lm_head}
-    now = None if seen.migration == "blocking" or seen.lost.any() else seen.placement
-    before = np.zeros(seen.devices) if now is None else predict.held_bytes(seen, now)
-    room = np.empty((16, seen.devices), dtype=np.int64)
+    now = None if observation.migration == "blocking" or observation.lost.any() else observation.placement
+    before = np.zeros(observation.devices) if now is None else predict.held_bytes(observation, now)
+    room = np.empty((16, observation.devices), dtype=np.int64)
     guests = np.full_like(room, blocks.heads.shape[1])
     for held in range(16):
         singles = [block for bit, block in bits.items() if held & bit and block is not None]
-        then = _sums(seen, {block: np.ones(seen.devices) for block in singles})
-        room[held] = _most(then - seen.available_bytes <= _tolerance(seen))
+        then = _sums(observation, {block: np.ones(observation.devices) for block in singles})
+        room[held] = _most(then - observation.available_bytes <= _tolerance(observation))
         if singles:
-            room[held] = np.where(seen.up, room[held], NO_ROOM)
+            room[held] = np.where(observation.up, room[held], NO_ROOM)
         if now is not None:
-            coming = _sums(seen, {block: now[block] != everywhere for block in singles})
-            most = _most((coming == 0.0) | (before + coming - seen.available_bytes <= _tolerance(seen)))
+            coming = _sums(observation, {block: now[block] != everywhere for block in singles})
+            most = _most(
+                (coming == 0.0) | (before + coming - observation.available_bytes <= _tolerance(observation))
+            )
             guests[held] = np.maximum(most, 0)
             room[held] = np.where(most < 0, NO_ROOM, room[held])
     return room, guests
 
 
-def _sums(seen: Observation, singles: Mapping[int, NDArray[Any]]) -> FloatArray:
+def _sums(observation: Observation, singles: Mapping[int, NDArray[Any]]) -> FloatArray:
     """Bytes of single blocks on the devices where they count, and of 0, 1, ..., H heads, shape (H + 1, D).
 
     Added up in the order of the block table, as `predict` does.
     """
-    heads = seen.blocks.heads[0]
-    parts = np.zeros((len(heads) + 1, seen.devices))
-    parts[1:] = seen.memory_bytes[heads[0]]
+    heads = observation.blocks.heads[0]
+    parts = np.zeros((len(heads) + 1, observation.devices))
+    parts[1:] = observation.memory_bytes[heads[0]]
     parts[0] += sum(
-        seen.memory_bytes[block] * counts for block, counts in singles.items() if block < heads[0]
+        observation.memory_bytes[block] * counts for block, counts in singles.items() if block < heads[0]
     )
     total = np.cumsum(parts, axis=0)
     for block, counts in singles.items():
         if block > heads[0]:
-            total += seen.memory_bytes[block] * counts
+            total += observation.memory_bytes[block] * counts
     return total
 
 

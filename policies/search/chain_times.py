@@ -85,11 +85,11 @@ class ChainTimes:
         back: time of the result from each device to the source over the horizon, shape (D,).
     """
 
-    def __init__(self, seen: Observation) -> None:
-        chain = seen.step_graphs.chain
-        self._seen = seen
+    def __init__(self, observation: Observation) -> None:
+        chain = observation.step_graphs.chain
+        self._observation = observation
         self._stages = chain.stages
-        self.stage_of: IntArray = np.empty(len(seen.blocks), dtype=np.int64)
+        self.stage_of: IntArray = np.empty(len(observation.blocks), dtype=np.int64)
         for number, stage in enumerate(chain.stages):
             self.stage_of[list(stage.rows)] = number
         self.gathers: IntArray = np.array([stage.gathers for stage in chain.stages])
@@ -98,21 +98,21 @@ class ChainTimes:
         variants = list(first)
         self._variant = np.array([variants.index(key) for key in keys])
         self._steps = [
-            self._tables(number, [first[key] for key in variants]) for number in range(len(seen.steps))
+            self._tables(number, [first[key] for key in variants]) for number in range(len(observation.steps))
         ]
-        self._per_byte = finite(seen.per_byte_s)
+        self._per_byte = finite(observation.per_byte_s)
         self._shared = self._shared_seconds_per_byte()
-        self.back = finite(over_horizon(seen, chain.result)[:, seen.source])
+        self.back = finite(over_horizon(observation, chain.result)[:, observation.source])
 
     def _tables(self, number: int, examples: Sequence[int]) -> _StepTables:
-        seen, step = self._seen, self._seen.steps[number]
-        times, once, each, sizes = seen.step_times[number], [], [], []
+        observation, step = self._observation, self._observation.steps[number]
+        times, once, each, sizes = observation.step_times[number], [], [], []
         for stage in (self._stages[example] for example in examples):
             sum_bytes, block_bytes = output_bytes(stage, step.cost)
             in_bytes = float(step.cost.message_bytes[stage.input])
-            outgoing = times.task_s[stage.kind][:, None] + message(seen, sum_bytes)
-            once.append(finite(message(seen, in_bytes)[:, :, None] + outgoing[None]))
-            each.append(finite(times.block_s[stage.kind][:, None] + carried(seen, block_bytes)))
+            outgoing = times.task_s[stage.kind][:, None] + message(observation, sum_bytes)
+            once.append(finite(message(observation, in_bytes)[:, :, None] + outgoing[None]))
+            each.append(finite(times.block_s[stage.kind][:, None] + carried(observation, block_bytes)))
             sizes.append((in_bytes, sum_bytes, block_bytes))
         return _StepTables(step.count, np.array(once), np.array(each), *np.array(sizes).T)
 
@@ -121,10 +121,10 @@ class ChainTimes:
 
         None if no two messages of a stage share a resource, or if there are too many resources to count.
         """
-        seen, count = self._seen, self._seen.devices
-        crossings = seen.crossings
+        observation, count = self._observation, self._observation.devices
+        crossings = observation.crossings
         resources = int(crossings.resource.max(initial=-1)) + 1
-        if not seen.sharing or resources * count > _MOST_SHARED:
+        if not observation.sharing or resources * count > _MOST_SHARED:
             return None
         table = np.zeros((count * count, resources))
         with np.errstate(divide="ignore"):
@@ -175,17 +175,17 @@ class ChainTimes:
 
     def state(self, devices: IntArray) -> State:
         """A placement, shape (B,), stage by stage."""
-        count, stages = self._seen.devices, len(self._stages)
+        count, stages = self._observation.devices, len(self._stages)
         counts = np.bincount(self.stage_of * count + devices, minlength=stages * count)
         counts = counts.reshape(stages, count)
-        starts = np.concatenate(([self._seen.source], devices[self.gathers]))
+        starts = np.concatenate(([self._observation.source], devices[self.gathers]))
         seconds = self.seconds(np.arange(stages), starts[:-1], counts, starts[1:])
         return State(devices, counts, starts, seconds, float(self.back[starts[-1]]))
 
     @cached_property
     def whole(self) -> FloatArray:
         """Times of each stage with its input, its blocks and its outputs on one device, shape (S, D)."""
-        count, stages = self._seen.devices, len(self._stages)
+        count, stages = self._observation.devices, len(self._stages)
         number, device = (axis.ravel() for axis in np.mgrid[:stages, :count])
         counts = np.zeros((stages * count, count), dtype=np.int64)
         counts[np.arange(len(number)), device] = [len(self._stages[i].rows) for i in number.tolist()]

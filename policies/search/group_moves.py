@@ -16,7 +16,7 @@ class GroupMoves:
     def __init__(self, cost: PlacementCost) -> None:
         times = cost.times
         self._cost = cost
-        self._gatherer = np.zeros(len(cost.seen.blocks), dtype=np.bool_)
+        self._gatherer = np.zeros(len(cost.observation.blocks), dtype=np.bool_)
         self._gatherer[times.gathers] = True
         # The stage whose block holds the input of each stage, and at last the result; -2 for the source.
         self._holder = np.concatenate(([-2], times.stage_of[times.gathers]))
@@ -39,8 +39,8 @@ class GroupMoves:
         lead = order[first[group]]
         gathers = self._gatherer[order[first + size - 1]][group] & (taken == size[group])
         delay = state.delay_s + self._changes(state, times.stage_of[lead], source, target, taken, gathers)
-        over = used - cost.seen.available_bytes
-        bytes_ = cost.seen.memory_bytes[lead] * taken
+        over = used - cost.observation.available_bytes
+        bytes_ = cost.observation.memory_bytes[lead] * taken
         case = np.arange(len(group))
         after = np.repeat(over[None, :], len(group), axis=0)
         after[case, source] -= bytes_
@@ -58,7 +58,7 @@ class GroupMoves:
             All blocks, group by group, a block that gathers last in its group, shape (B,); the first place and the size
             of each group.
         """
-        count = self._cost.seen.devices
+        count = self._cost.observation.devices
         key = (self._cost.times.stage_of * count + state.devices) * (
             2 * count
         ) + self._cost.transition.origin_key

@@ -13,15 +13,15 @@ class LocalSearch:
     """Improves placements under one observation.
 
     Args:
-        seen: the observation.
+        observation: the observation.
         most_pause_s: see `PlacementCost`.
 
     Attributes:
         cost: of placements.
     """
 
-    def __init__(self, seen: Observation, most_pause_s: float) -> None:
-        self.cost = PlacementCost(seen, most_pause_s)
+    def __init__(self, observation: Observation, most_pause_s: float) -> None:
+        self.cost = PlacementCost(observation, most_pause_s)
         self._runs = RunMoves(self.cost)
         self._groups = GroupMoves(self.cost)
 

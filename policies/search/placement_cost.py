@@ -31,30 +31,30 @@ class PlacementCost:
     from the placement in force. Without a disk, each byte that does not fit costs more than any delay.
 
     Args:
-        seen: the observation.
+        observation: the observation.
         most_pause_s: a pause for moves above this costs extra.
 
     Attributes:
-        seen: the observation.
+        observation: the observation.
         times: of the stages of a step.
         transition: the price of moves.
         usable: devices that are up, shape (n,).
         per_excess: cost of a byte beyond the memory of each device [s], shape (D,).
     """
 
-    def __init__(self, seen: Observation, most_pause_s: float) -> None:
-        self.seen = seen
-        self.times = ChainTimes(seen)
-        self.transition = Transition(seen, most_pause_s)
-        self.usable = np.flatnonzero(seen.up)
-        self.per_excess = np.full(seen.devices, 1e9 / max(seen.memory_bytes.sum(), 1.0))
-        if seen.overflow == "swap":
+    def __init__(self, observation: Observation, most_pause_s: float) -> None:
+        self.observation = observation
+        self.times = ChainTimes(observation)
+        self.transition = Transition(observation, most_pause_s)
+        self.usable = np.flatnonzero(observation.up)
+        self.per_excess = np.full(observation.devices, 1e9 / max(observation.memory_bytes.sum(), 1.0))
+        if observation.overflow == "swap":
             with np.errstate(divide="ignore"):
-                self.per_excess = finite(seen.tokens / seen.disk_bandwidth)
+                self.per_excess = finite(observation.tokens / observation.disk_bandwidth)
 
     def used(self, devices: IntArray) -> FloatArray:
         """Bytes of blocks on each device under a placement, shape (D,)."""
-        used = np.bincount(devices, weights=self.seen.memory_bytes, minlength=self.seen.devices)
+        used = np.bincount(devices, weights=self.observation.memory_bytes, minlength=self.observation.devices)
         return used.astype(np.float64)
 
     def excess(self, over_bytes: FloatArray) -> FloatArray:
@@ -71,19 +71,19 @@ class PlacementCost:
     def of(self, devices: IntArray) -> float:
         """Cost of a placement, shape (B,), with the estimated delay of `ChainTimes`."""
         delay_s = self.times.state(devices).delay_s
-        excess_s = float(self.excess(self.used(devices) - self.seen.available_bytes).sum())
+        excess_s = float(self.excess(self.used(devices) - self.observation.available_bytes).sum())
         return float(self.total(delay_s, excess_s, self.transition.loads(devices)))
 
     def exact(self, devices: IntArray) -> float:
         """Cost of a placement, shape (B,), with the predicted delay and moves; infinite if it cannot be in force."""
-        seen = self.seen
-        if not seen.up[devices].all():
+        observation = self.observation
+        if not observation.up[devices].all():
             return np.inf
-        in_force = seen.placement is not None and np.array_equal(devices, seen.placement)
-        if not (predict.fits(seen, devices) or in_force):
+        in_force = observation.placement is not None and np.array_equal(devices, observation.placement)
+        if not (predict.fits(observation, devices) or in_force):
             return np.inf
-        delay_s = predict.shared_delay(seen, devices)
+        delay_s = predict.shared_delay(observation, devices)
         if not np.isfinite(delay_s):
             return np.inf
-        moving_s = predict.migration_delay(seen, predict.reachable(seen, devices))
+        moving_s = predict.migration_delay(observation, predict.reachable(observation, devices))
         return delay_s + float(self.transition.price(np.array([moving_s]), delay_s))

@@ -12,7 +12,7 @@ class RunMoves:
 
     def __init__(self, cost: PlacementCost) -> None:
         self._cost = cost
-        layers = np.array([stage.layer for stage in cost.seen.step_graphs.chain.stages])
+        layers = np.array([stage.layer for stage in cost.observation.step_graphs.chain.stages])
         # First and last stage of each layer, shape (n,).
         self._first: IntArray = np.flatnonzero(np.diff(layers, prepend=layers[0] - 1))
         self._last: IntArray = np.append(self._first[1:], len(layers)) - 1
@@ -39,7 +39,7 @@ class RunMoves:
         times, usable, first, last = self._cost.times, self._cost.usable, self._first, self._last
         stages, width = len(state.seconds), len(usable)
         stage, device = (axis.ravel() for axis in np.meshgrid(first, usable, indexing="ij"))
-        counts = np.zeros((len(stage), self._cost.seen.devices), dtype=np.int64)
+        counts = np.zeros((len(stage), self._cost.observation.devices), dtype=np.int64)
         counts[np.arange(len(stage)), device] = state.counts.sum(axis=1)[stage]
         entry = times.seconds(stage, state.starts[stage], counts, device) - state.seconds[stage]
         after = last[last + 1 < stages] + 1
@@ -56,12 +56,12 @@ class RunMoves:
 
     def _excess(self, state: State, used: FloatArray) -> FloatArray:
         """Cost of the memory that is lacking after each move, shape (n, n, m)."""
-        cost, seen, usable = self._cost, self._cost.seen, self._cost.usable
-        stage_bytes = np.zeros((len(state.seconds) + 1, seen.devices))
-        np.add.at(stage_bytes, (cost.times.stage_of + 1, state.devices), seen.memory_bytes)
+        cost, observation, usable = self._cost, self._cost.observation, self._cost.usable
+        stage_bytes = np.zeros((len(state.seconds) + 1, observation.devices))
+        np.add.at(stage_bytes, (cost.times.stage_of + 1, state.devices), observation.memory_bytes)
         upto = np.cumsum(stage_bytes, axis=0)
         moved = upto[self._last + 1][None, :, :] - upto[self._first][:, None, :]
-        over = used - moved - seen.available_bytes
+        over = used - moved - observation.available_bytes
         without = cost.excess(over)
         arriving = np.zeros_like(over)
         arriving[:, :, usable] = moved.sum(axis=2)[:, :, None]

@@ -20,29 +20,37 @@ class Transition:
         origin_key: origin of each block, with a mark for lost blocks, shape (B,).
     """
 
-    def __init__(self, seen: Observation, most_pause_s: float) -> None:
-        count = seen.devices
-        self._seen = seen
-        self._first = seen.placement is None
+    def __init__(self, observation: Observation, most_pause_s: float) -> None:
+        count = observation.devices
+        self._observation = observation
+        self._first = observation.placement is None
         self._most_pause_s = most_pause_s
-        origin = np.zeros(len(seen.blocks), dtype=np.int64) if seen.origin is None else seen.origin
+        origin = (
+            np.zeros(len(observation.blocks), dtype=np.int64)
+            if observation.origin is None
+            else observation.origin
+        )
         self._origin = origin
-        self.origin_key: IntArray = origin + count * seen.lost
-        self._seconds = finite(predict.move_seconds(seen))
+        self.origin_key: IntArray = origin + count * observation.lost
+        self._seconds = finite(predict.move_seconds(observation))
         self._resources = self._incidence()
         self._stay_s = np.inf
-        if not self._first and seen.placement is not None and seen.up[seen.placement].all():
-            self._stay_s = predict.horizon_delay(seen, seen.placement)
+        if (
+            not self._first
+            and observation.placement is not None
+            and observation.up[observation.placement].all()
+        ):
+            self._stay_s = predict.horizon_delay(observation, observation.placement)
 
     def _incidence(self) -> FloatArray:
         """Whether each route loads each resource, shape (D * D, R)."""
-        seen, count = self._seen, self._seen.devices
-        resources = int(seen.crossings.resource.max(initial=-1)) + 1
-        disks = count if seen.load_seconds.any() else 0
-        if seen.moves == "serial" or (resources + disks) * count > _MOST_LOADS or not resources:
+        observation, count = self._observation, self._observation.devices
+        resources = int(observation.crossings.resource.max(initial=-1)) + 1
+        disks = count if observation.load_seconds.any() else 0
+        if observation.moves == "serial" or (resources + disks) * count > _MOST_LOADS or not resources:
             return np.ones((count * count, 1))
         table = np.zeros((count * count, resources + disks))
-        table[seen.crossings.route, seen.crossings.resource] = 1.0
+        table[observation.crossings.route, observation.crossings.resource] = 1.0
         if disks:
             route = np.arange(count * count)
             table[route, resources + route % count] = 1.0
@@ -50,7 +58,7 @@ class Transition:
 
     def loads(self, devices: IntArray) -> FloatArray:
         """Load of each resource by the moves to a placement, shape (R,)."""
-        route = self._origin * self._seen.devices + devices
+        route = self._origin * self._observation.devices + devices
         seconds = self._seconds[np.arange(len(devices)), devices]
         by_route = np.bincount(route, weights=seconds, minlength=len(self._resources))
         loads: FloatArray = by_route @ self._resources
@@ -60,7 +68,7 @@ class Transition:
         self, devices: IntArray, lead: IntArray, source: IntArray, target: IntArray, taken: IntArray
     ) -> FloatArray:
         """Loads if `taken` blocks like `lead` move from `source` to `target`, for n changes, shape (n, R)."""
-        count, start = self._seen.devices, self._origin[lead]
+        count, start = self._observation.devices, self._origin[lead]
         now = self._seconds[lead, source][:, None] * self._resources[start * count + source]
         then = self._seconds[lead, target][:, None] * self._resources[start * count + target]
         changed: FloatArray = self.loads(devices) + taken[:, None] * (then - now)
@@ -68,7 +76,7 @@ class Transition:
 
     def stage_loads(self, stage_of: IntArray, targets: IntArray) -> FloatArray:
         """Loads of the moves of each stage to each target, after a row of zeros, shape (S + 1, targets, R)."""
-        count = self._seen.devices
+        count = self._observation.devices
         then = np.zeros((int(stage_of.max()) + 2, len(targets), self._resources.shape[1]))
         for i, target in enumerate(targets.tolist()):
             load = self._seconds[:, target][:, None] * self._resources[self._origin * count + target]
@@ -82,7 +90,7 @@ class Transition:
 
         `then` are the `stage_loads` of the targets, which do not depend on the placement.
         """
-        count = self._seen.devices
+        count = self._observation.devices
         rows = np.arange(len(devices))
         now = np.zeros((len(then), self._resources.shape[1]))
         np.add.at(
@@ -99,7 +107,7 @@ class Transition:
         pause: FloatArray = loads.max(axis=-1)
         if self._first:
             return np.zeros_like(pause)
-        if self._seen.migration == "live" and not self._seen.lost.any():
+        if self._observation.migration == "live" and not self._observation.lost.any():
             # Decoding continues meanwhile at the present speed.
             slower = np.maximum(1.0 - np.asarray(delay_s) / self._stay_s, 0.0) if self._stay_s > 0.0 else 0.0
             return np.minimum(pause, self._stay_s) * slower + 1e-3 * pause

@@ -8,7 +8,7 @@ from time import monotonic, sleep
 import numpy as np
 from simpy.rt import RealtimeEnvironment
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 
 _LONGEST_NAP_S = 3600.0
 """Maximum seconds of one call of `sleep`, which refuses very long times; longer waits take several calls."""
@@ -49,7 +49,7 @@ class PacedEnvironment(RealtimeEnvironment):
             expected = (
                 "seconds of wall time per simulated second, above 0 (1 is real time, 0.1 ten times as fast)"
             )
-            raise InputError("realtime", shown(factor), expected)
+            raise InputError("realtime", quoted(factor), expected)
         super().__init__(factor=factor, strict=False)
         self._late_s = array("d")
 

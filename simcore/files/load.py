@@ -16,7 +16,7 @@ from headway.simcore.files.overrides.edit import apply_changes
 from headway.simcore.files.yaml_document import Document, document_of, read_document
 from headway.simcore.scenario import Scenario
 from headway.traces import InputError
-from headway.traces.errors import nearest, one_of, shown
+from headway.traces.errors import nearest, one_of, quoted
 
 
 def load_scenario(
@@ -79,7 +79,7 @@ def _open(document: Document, changes: Sequence[Change | str]) -> Callable[[int 
 
     def scenario(seed: int | None) -> Scenario:
         if seed is not None and not 0 <= seed < bounds.MOST_SEEDS:
-            raise InputError("seed", shown(seed), f"a whole number from 0 to {bounds.MOST_SEEDS - 1}")
+            raise InputError("seed", quoted(seed), f"a whole number from 0 to {bounds.MOST_SEEDS - 1}")
         world = scenario_of(Context(document, file, file.seed if seed is None else seed))
         return replace(world, changes=tuple(change.text for change in parsed))
 
@@ -100,7 +100,7 @@ def shipped_scenario(name: str) -> Path:
         InputError: no shipped scenario has this name.
     """
     if name not in shipped_scenarios():
-        raise InputError("scenario", shown(name), one_of(name, shipped_scenarios()))
+        raise InputError("scenario", quoted(name), one_of(name, shipped_scenarios()))
     return Path(str(resources.files("headway.simcore") / "scenarios" / f"{name}.yaml"))
 
 

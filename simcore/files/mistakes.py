@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 
 from headway.simcore.files.section import Section
 from headway.simcore.files.yaml_document import Document, KeyPath
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 
 _File = TypeVar("_File", bound=Section)
 _ACCEPTED = {
@@ -70,7 +70,7 @@ def _mistake(document: Document, key: KeyPath, details: ErrorDetails) -> InputEr
     """The `InputError` for an error of pydantic."""
     context = details.get("ctx", {})
     if details["type"] == "missing":
-        return InputError(document.where(key[:-1]), f"no key {shown(key[-1])}", f"the key {key[-1]} here")
+        return InputError(document.where(key[:-1]), f"no key {quoted(key[-1])}", f"the key {key[-1]} here")
     if details["type"] == "headway":
         return InputError(document.where(key), context["got"], context["expected"])
     if details["type"] in ("too_short", "too_long"):
@@ -90,7 +90,7 @@ def _mistake(document: Document, key: KeyPath, details: ErrorDetails) -> InputEr
 def _yaml_text(value: object) -> str:
     """A value in YAML notation."""
     plain = {None: "nothing", True: "true", False: "false"}
-    return plain[value] if value is None or isinstance(value, bool) else shown(value)
+    return plain[value] if value is None or isinstance(value, bool) else quoted(value)
 
 
 def _key(document: Document, details: ErrorDetails) -> KeyPath:

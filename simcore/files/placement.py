@@ -21,7 +21,7 @@ from headway.simcore.files.yaml_document import read_document
 from headway.simcore.results import Result
 from headway.simcore.scenario import Scenario
 from headway.simcore.world.blocks import BlockTable
-from headway.traces.errors import InputError, one_of, shown
+from headway.traces.errors import InputError, one_of, quoted
 
 _ACCEPTED = (
     "items such as 'layers 0-9', 'layers 3 heads 0-3', 'layers 3 proj', 'layers 3 ffn', embed, lm_head, rest"
@@ -49,7 +49,7 @@ def read_placement(
     for device, texts in items_of.items():
         here = f"{where}.{device}"
         if device not in devices:
-            raise InputError(where, f"the device {shown(device)}", one_of(device, devices))
+            raise InputError(where, f"the device {quoted(device)}", one_of(device, devices))
         for item in _items(texts):
             if item == "rest":
                 if rest is not None:
@@ -60,7 +60,7 @@ def read_placement(
             placed = rows[placement[rows] != _NOWHERE]
             if len(placed):
                 other = devices[placement[placed[0]]]
-                got = f"{blocks.names[placed[0]]} in {shown(item)}, which {other} has already"
+                got = f"{blocks.names[placed[0]]} in {quoted(item)}, which {other} has already"
                 raise InputError(here, got, "each block on one device")
             placement[rows] = devices.index(device)
     if rest is not None:
@@ -87,15 +87,15 @@ def placement_file(path: Path, run: str | None, where: str) -> dict[str, Any]:
             raise InputError(where, f"a file with placements of {names}", "{file: PATH, run: one of them}")
         run = next(iter(values)) if run is None else run
         if run not in values:
-            raise InputError(where, f"the run {shown(run)}", one_of(run, list(values)))
+            raise InputError(where, f"the run {quoted(run)}", one_of(run, list(values)))
         values = values[run]
     elif run is not None:
-        raise InputError(where, f"the run {shown(run)} of a file with one placement", "the file alone")
+        raise InputError(where, f"the run {quoted(run)} of a file with one placement", "the file alone")
     for device, items in values.items():
         if not (
             isinstance(items, str) or (isinstance(items, list) and all(isinstance(x, str) for x in items))
         ):
-            raise InputError(f"{path}: {device}", shown(items), _ACCEPTED)
+            raise InputError(f"{path}: {device}", quoted(items), _ACCEPTED)
     return values
 
 
@@ -137,7 +137,7 @@ def _rows(item: str, blocks: BlockTable, where: str) -> IntArray:
             raise InputError(where, f"{first}, which is no block of this model", "a block of this model")
         return np.array([row])
     if first not in {"layer", "layers"} or not words:
-        raise InputError(where, shown(item), _ACCEPTED)
+        raise InputError(where, quoted(item), _ACCEPTED)
     split = next((i for i, word in enumerate(words) if not word[0].isdigit()), len(words))
     layers = _numbers(words[:split], blocks.layers, "layers", item, where)
     of_layers = (blocks.heads[layers], blocks.proj[layers, None], blocks.shards[layers])
@@ -146,7 +146,7 @@ def _rows(item: str, blocks: BlockTable, where: str) -> IntArray:
     part, numbers = words[split], words[split + 1 :]
     parts = {"head": 0, "heads": 0, "proj": 1, "ffn": 2}
     if part not in parts or (part == "proj" and numbers):
-        raise InputError(where, shown(item), _ACCEPTED)
+        raise InputError(where, quoted(item), _ACCEPTED)
     rows = of_layers[parts[part]]
     if numbers:
         what = "shards" if part == "ffn" else "heads"
@@ -160,13 +160,13 @@ def _numbers(words: Sequence[str], count: int, what: str, item: str, where: str)
     for word in words:
         match = _RANGE.fullmatch(word)
         if match is None:
-            raise InputError(where, f"{shown(word)} in {shown(item)}", "ranges such as 3 or 5-8")
+            raise InputError(where, f"{quoted(word)} in {quoted(item)}", "ranges such as 3 or 5-8")
         first, last = int(match[1]), int(match[2] or match[1])
         if not first <= last < count:
-            raise InputError(where, f"{what} {word} in {shown(item)}", f"{what} 0-{count - 1}")
+            raise InputError(where, f"{what} {word} in {quoted(item)}", f"{what} 0-{count - 1}")
         numbers += range(first, last + 1)
     if not numbers:
-        raise InputError(where, shown(item), _ACCEPTED)
+        raise InputError(where, quoted(item), _ACCEPTED)
     return np.unique(numbers)
 
 

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
-from headway.traces.errors import one_of, shown
+from headway.traces.errors import one_of, quoted
 
 
 def mistake(got: str, expected: str, *key: str | int) -> PydanticCustomError:
@@ -29,5 +29,5 @@ class Section(BaseModel):
         for key in values if isinstance(values, dict) else ():
             if key not in cls.model_fields:
                 expected = one_of(str(key), cls.model_fields)
-                raise mistake(f"the unknown key {shown(key)}", expected, key)
+                raise mistake(f"the unknown key {quoted(key)}", expected, key)
         return values

@@ -19,7 +19,7 @@ import yaml
 
 from headway.simcore.files.bounds import MOST_BYTES, MOST_DEPTH, MOST_VALUES
 from headway.simcore.files.nearby import hint
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 from headway.traces.files import read_input
 
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -82,7 +82,7 @@ def key_text(key: KeyPath) -> str:
 
 
 def _quoted(key: str) -> str:
-    return '"' + key.replace('"', '""') + '"' if len(key) <= 64 and key.isprintable() else shown(key)
+    return '"' + key.replace('"', '""') + '"' if len(key) <= 64 and key.isprintable() else quoted(key)
 
 
 def name_of_file(path: str) -> str:
@@ -187,7 +187,7 @@ def _input_errors(name: str, text: str) -> Iterator[None]:
         raise InputError(f"{name}:{line}", problem, "valid YAML") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        got = f"the character {shown(text[error.position])}"
+        got = f"the character {quoted(text[error.position])}"
         raise InputError(f"{name}:{line}", got, "text without control characters") from error
 
 
@@ -207,9 +207,9 @@ class _Loader(yaml.SafeLoader):
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         where = f"{self._name}:{event.start_mark.line + 1}"
         if isinstance(event, yaml.AliasEvent):
-            raise InputError(where, f"the alias {shown(event.anchor)}", "the value itself, written out")
+            raise InputError(where, f"the alias {quoted(event.anchor)}", "the value itself, written out")
         if event.tag is not None:
-            raise InputError(where, f"the tag {shown(event.tag)}", "plain values without tags")
+            raise InputError(where, f"the tag {quoted(event.tag)}", "plain values without tags")
         if self._depth == MOST_DEPTH:
             raise InputError(where, f"more than {MOST_DEPTH} levels of nesting", "a flatter file")
         self._values += 1
@@ -262,9 +262,9 @@ def _lines(name: str, node: yaml.Node, path: KeyPath) -> Iterator[tuple[KeyPath,
                 raise InputError(where, f"a {key.id} as a key", "keys that are text")
             _check_text(name, key)
             if key.tag != "tag:yaml.org,2002:str":
-                raise InputError(where, f"the key {shown(key.value)}", "keys that are text (quote it)")
+                raise InputError(where, f"the key {quoted(key.value)}", "keys that are text (quote it)")
             if key.value in keys:
-                raise InputError(where, f"the key {shown(key.value)} a second time", "each key once")
+                raise InputError(where, f"the key {quoted(key.value)} a second time", "each key once")
             keys.add(key.value)
             yield from _lines(name, item, (*path, key.value))
             # A value can begin on a later line than its key; messages give the line of the key.
@@ -275,4 +275,4 @@ def _check_text(name: str, node: yaml.ScalarNode) -> None:
     """Refuse control characters: escape sequences can create them, but terminals and file names cannot use them."""
     if match := _CONTROL.search(node.value):
         where = f"{name}:{node.start_mark.line + 1}"
-        raise InputError(where, f"the character {shown(match[0])}", "text without control characters")
+        raise InputError(where, f"the character {quoted(match[0])}", "text without control characters")

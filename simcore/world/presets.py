@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from headway.simcore.world.model import ModelSpec
-from headway.traces.errors import InputError, nearest, shown
+from headway.traces.errors import InputError, nearest, quoted
 
 
 def preset(name: str) -> ModelSpec:
@@ -22,7 +22,7 @@ def preset(name: str) -> ModelSpec:
         return PRESETS[name]
     near = nearest(name, PRESETS)
     hint = f" (did you mean {near}?)" if near else ""
-    raise InputError("model preset", shown(name), f"one of {', '.join(PRESETS)}{hint}")
+    raise InputError("model preset", quoted(name), f"one of {', '.join(PRESETS)}{hint}")
 
 
 def _paper(heads: int, width: int) -> ModelSpec:

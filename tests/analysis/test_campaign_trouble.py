@@ -154,8 +154,8 @@ def test_a_policy_of_which_nobody_knows_the_parameters_is_refused_in_one_line(
     class Plain:
         name = "plain"
 
-        def decide(self, seen: Observation) -> Decision:
-            return policies.create("greedy").decide(seen)
+        def decide(self, observation: Observation) -> Decision:
+            return policies.create("greedy").decide(observation)
 
     monkeypatch.setitem(registry._POLICIES, "plain", Plain)
     path = write(tmp_path, ONE_SEED.replace("[greedy, ", "[plain, "))

@@ -45,8 +45,8 @@ class Does:
     deed: Callable[[Observation], Any] = dataclasses.field(compare=False)
     name: str = "does"
 
-    def decide(self, seen: Observation) -> Decision:
-        answer: Decision = self.deed(seen)
+    def decide(self, observation: Observation) -> Decision:
+        answer: Decision = self.deed(observation)
         return answer
 
 
@@ -61,8 +61,8 @@ def under(deed: Callable[[Observation], Any]) -> Result:
     return simulate(WORLD, Does(deed))
 
 
-def by_greedy(seen: Observation) -> Decision:
-    return policies.create("greedy").decide(seen)
+def by_greedy(observation: Observation) -> Decision:
+    return policies.create("greedy").decide(observation)
 
 
 # Policies that raise
@@ -77,8 +77,8 @@ class WordlessError(Exception):
         raise ValueError("no words")
 
 
-def recurses(seen: Observation) -> Decision:
-    return recurses(seen)
+def recurses(observation: Observation) -> Decision:
+    return recurses(observation)
 
 
 def grabs(_: Observation) -> Any:
@@ -87,7 +87,9 @@ def grabs(_: Observation) -> Any:
 
 RAISED: dict[str, Callable[[Observation], Any]] = {
     "ZeroDivisionError: division by zero": lambda _: 1 // 0,
-    "KeyError: 'no such device'": lambda seen: dict.fromkeys(seen.device_names)["no such device"],
+    "KeyError: 'no such device'": lambda observation: dict.fromkeys(observation.device_names)[
+        "no such device"
+    ],
     "RecursionError": recurses,
     "MemoryError": grabs,
     "SystemExit: 3": lambda _: sys.exit(3),
@@ -95,8 +97,10 @@ RAISED: dict[str, Callable[[Observation], Any]] = {
     "GeneratorExit": lambda _: raises(GeneratorExit()),
     "OwnError: mine": lambda _: raises(OwnError("mine")),
     "WordlessError": lambda _: raises(WordlessError()),
-    "ValueError: assignment destination is read-only": lambda seen: seen.rate.__setitem__((0, 0), 0.0),
-    "AttributeError": lambda seen: getattr(seen, "no_such_thing"),  # noqa: B009
+    "ValueError: assignment destination is read-only": lambda observation: observation.rate.__setitem__(
+        (0, 0), 0.0
+    ),
+    "AttributeError": lambda observation: getattr(observation, "no_such_thing"),  # noqa: B009
 }
 
 
@@ -120,7 +124,7 @@ def test_what_a_policy_raises_is_told_with_policy_token_and_line(words: str) -> 
 
 def test_the_line_told_is_in_the_policy_and_not_in_what_it_calls() -> None:
     with pytest.raises(PolicyError) as told:
-        under(lambda seen: np.linalg.inv(np.zeros((2, 2))))
+        under(lambda observation: np.linalg.inv(np.zeros((2, 2))))
     assert f"LinAlgError: Singular matrix, raised at {__file__}:" in told.value.got
 
 
@@ -135,7 +139,7 @@ def test_it_is_told_when_a_policy_is_asked_the_second_time() -> None:
     with pytest.raises(
         PolicyError, match=rf"asked at token {WORLD.controller.interval} of request 0 at [1-9]"
     ):
-        under(lambda seen: by_greedy(seen) if seen.placement is None else 1 // 0)
+        under(lambda observation: by_greedy(observation) if observation.placement is None else 1 // 0)
 
 
 def test_an_interruption_passes_through() -> None:
@@ -187,36 +191,36 @@ class Odd(np.ndarray[Any, Any]):
         raise ValueError("I do not compute")
 
 
-def blocks(seen: Observation) -> int:
-    return len(seen.blocks)
+def blocks(observation: Observation) -> int:
+    return len(observation.blocks)
 
 
 NO_DECISIONS: dict[str, Callable[[Observation], Any]] = {
     "nothing": lambda _: None,
     "a word": lambda _: "keep",
     "a number": lambda _: 3.5,
-    "an array": lambda seen: np.zeros(blocks(seen), dtype=np.int64),
+    "an array": lambda observation: np.zeros(blocks(observation), dtype=np.int64),
     "a class": lambda _: Keep,
     "devices None": lambda _: Placement(None),  # type: ignore[arg-type]
-    "devices in words": lambda seen: Placement(["laptop"] * blocks(seen)),  # type: ignore[arg-type]
-    "not a number": lambda seen: Placement(np.full(blocks(seen), np.nan)),
-    "floats": lambda seen: Placement(np.zeros(blocks(seen))),  # type: ignore[arg-type]
-    "complex": lambda seen: Placement(np.zeros(blocks(seen), dtype=complex)),
-    "truths": lambda seen: Placement(np.zeros(blocks(seen), dtype=bool)),
-    "objects": lambda seen: Placement(np.zeros(blocks(seen), dtype=object)),
-    "times": lambda seen: Placement(np.zeros(blocks(seen), dtype="m8[s]")),
-    "dates": lambda seen: Placement(np.zeros(blocks(seen), dtype="M8[s]")),
-    "records": lambda seen: Placement(np.zeros(blocks(seen), dtype=[("device", "i8")])),
-    "one too few": lambda seen: Placement(np.zeros(blocks(seen) - 1, dtype=np.int64)),
-    "a table": lambda seen: Placement(np.zeros((blocks(seen), 1), dtype=np.int64)),
+    "devices in words": lambda observation: Placement(["laptop"] * blocks(observation)),  # type: ignore[arg-type]
+    "not a number": lambda observation: Placement(np.full(blocks(observation), np.nan)),
+    "floats": lambda observation: Placement(np.zeros(blocks(observation))),  # type: ignore[arg-type]
+    "complex": lambda observation: Placement(np.zeros(blocks(observation), dtype=complex)),
+    "truths": lambda observation: Placement(np.zeros(blocks(observation), dtype=bool)),
+    "objects": lambda observation: Placement(np.zeros(blocks(observation), dtype=object)),
+    "times": lambda observation: Placement(np.zeros(blocks(observation), dtype="m8[s]")),
+    "dates": lambda observation: Placement(np.zeros(blocks(observation), dtype="M8[s]")),
+    "records": lambda observation: Placement(np.zeros(blocks(observation), dtype=[("device", "i8")])),
+    "one too few": lambda observation: Placement(np.zeros(blocks(observation) - 1, dtype=np.int64)),
+    "a table": lambda observation: Placement(np.zeros((blocks(observation), 1), dtype=np.int64)),
     "one device": lambda _: Placement(np.int64(0)),  # type: ignore[arg-type]
     "nothing at all": lambda _: Placement(np.zeros(0, dtype=np.int64)),
     "far too many": lambda _: Placement(np.broadcast_to(np.int64(0), (2**55,))),
-    "ragged": lambda seen: Placement([[0], [0, 1]] * blocks(seen)),  # type: ignore[arg-type]
-    "unknown": lambda seen: Placement(np.full(blocks(seen), seen.devices)),
-    "from the end": lambda seen: Placement(np.full(blocks(seen), -1)),
-    "huge": lambda seen: Placement(np.full(blocks(seen), 2**64 - 1, dtype=np.uint64)),
-    "huger": lambda seen: Placement([2**100] * blocks(seen)),  # type: ignore[arg-type]
+    "ragged": lambda observation: Placement([[0], [0, 1]] * blocks(observation)),  # type: ignore[arg-type]
+    "unknown": lambda observation: Placement(np.full(blocks(observation), observation.devices)),
+    "from the end": lambda observation: Placement(np.full(blocks(observation), -1)),
+    "huge": lambda observation: Placement(np.full(blocks(observation), 2**64 - 1, dtype=np.uint64)),
+    "huger": lambda observation: Placement([2**100] * blocks(observation)),  # type: ignore[arg-type]
     "a trap": lambda _: Placement(Trap(ValueError("snap"))),  # type: ignore[arg-type]
     "infeasible without words": lambda _: Infeasible(None),  # type: ignore[arg-type]
     "infeasible in no language": lambda _: Infeasible("\ud800"),
@@ -230,7 +234,11 @@ def test_what_is_no_decision_is_infeasible_with_a_reason(what: str, tmp_path: Pa
     """At the first decision the run ends there; later it goes on with the placement in force."""
     first = under(NO_DECISIONS[what])
     assert list(first.runs.status) == ["infeasible"]
-    later = under(lambda seen: by_greedy(seen) if seen.placement is None else NO_DECISIONS[what](seen))
+    later = under(
+        lambda observation: (
+            by_greedy(observation) if observation.placement is None else NO_DECISIONS[what](observation)
+        )
+    )
     assert list(later.runs.status) == ["complete"]
     assert list(later.decisions.outcome) == ["adopted", "infeasible"]
     for result in (first, later):
@@ -271,8 +279,8 @@ def test_devices_may_be_given_as_any_whole_numbers() -> None:
         lambda devices: np.ma.masked_array(devices, devices == 0),
     ):
 
-        def deed(seen: Observation, form: Any = form) -> Decision:
-            decision = by_greedy(seen)
+        def deed(observation: Observation, form: Any = form) -> Decision:
+            decision = by_greedy(observation)
             return Placement(form(decision.devices)) if isinstance(decision, Placement) else decision
 
         assert under(deed).tokens.equals(expected.tokens)
@@ -308,14 +316,14 @@ def test_any_answer_becomes_a_well_formed_decision(said: object, wrapped: Callab
 
 
 def shown_at_first() -> Observation:
-    seen: list[Observation] = []
+    received: list[Observation] = []
 
     def deed(observation: Observation) -> Decision:
-        seen.append(observation)
+        received.append(observation)
         return by_greedy(observation)
 
     under(deed)
-    return seen[-1]
+    return received[-1]
 
 
 SEEN = shown_at_first()
@@ -337,11 +345,20 @@ def arrays(value: object, name: str) -> Iterator[tuple[str, np.ndarray[Any, Any]
 def test_all_arrays_of_an_observation_are_read_only() -> None:
     assert SEEN.placement is not None
     graph = SEEN.step_graphs.of(SEEN.placement, SEEN.source)
-    found = {**dict(arrays(SEEN, "seen")), **dict(arrays(graph, "graph"))}
-    assert {"seen.placement", "seen.origin", "seen.blocks.heads", "seen.steps[0].cost.work_flop"} <= set(
-        found
-    )
-    assert {"seen.rate", "seen.lost", "seen.up", "seen.per_byte_s", "seen.step_times[0][0]"} <= set(found)
+    found = {**dict(arrays(SEEN, "observation")), **dict(arrays(graph, "graph"))}
+    assert {
+        "observation.placement",
+        "observation.origin",
+        "observation.blocks.heads",
+        "observation.steps[0].cost.work_flop",
+    } <= set(found)
+    assert {
+        "observation.rate",
+        "observation.lost",
+        "observation.up",
+        "observation.per_byte_s",
+        "observation.step_times[0][0]",
+    } <= set(found)
     assert {"graph.kind", "graph.successor", "graph.tasks", "graph.branches.first"} <= set(found)
     assert [name for name, array in found.items() if array.flags.writeable] == []
 
@@ -354,11 +371,17 @@ class Overclocker:
     def __init__(self, *, honest: bool) -> None:
         self._honest = honest
 
-    def decide(self, seen: Observation) -> Decision:
-        decision = Placement(np.zeros(len(seen.blocks), dtype=np.int64)) if seen.placement is None else Keep()
+    def decide(self, observation: Observation) -> Decision:
+        decision = (
+            Placement(np.zeros(len(observation.blocks), dtype=np.int64))
+            if observation.placement is None
+            else Keep()
+        )
         if not self._honest:
-            graph = seen.step_graphs.of(np.zeros(len(seen.blocks), dtype=np.int64), seen.source)
-            for _, array in [*arrays(seen, "seen"), *arrays(graph, "graph")]:
+            graph = observation.step_graphs.of(
+                np.zeros(len(observation.blocks), dtype=np.int64), observation.source
+            )
+            for _, array in [*arrays(observation, "observation"), *arrays(graph, "graph")]:
                 for each in (array, array.base):
                     if isinstance(each, np.ndarray):
                         with contextlib.suppress(ValueError):
@@ -389,10 +412,10 @@ def test_nothing_of_an_observation_can_be_set() -> None:
 def test_a_policy_that_changes_its_answer_afterwards_changes_nothing() -> None:
     given_out: list[np.ndarray[Any, Any]] = []
 
-    def deed(seen: Observation) -> Decision:
+    def deed(observation: Observation) -> Decision:
         for array in given_out:
             array[:] = 10**9
-        decision = by_greedy(seen)
+        decision = by_greedy(observation)
         if isinstance(decision, Placement):
             given_out.append(decision.devices)
         return decision
@@ -424,8 +447,8 @@ def test_a_policy_that_changes_its_answer_from_a_thread_cannot_get_past_the_chec
 
 
 def test_a_policy_that_has_numpy_raise_on_overflow_changes_nothing() -> None:
-    def deed(seen: Observation) -> Decision:
-        decision = by_greedy(seen)
+    def deed(observation: Observation) -> Decision:
+        decision = by_greedy(observation)
         np.seterr(all="raise")
         return decision
 
@@ -449,8 +472,8 @@ class Nameless:
     def name(self) -> str:
         raise RuntimeError("who am I?")
 
-    def decide(self, seen: Observation) -> Decision:
-        return by_greedy(seen)
+    def decide(self, observation: Observation) -> Decision:
+        return by_greedy(observation)
 
 
 class Mute:
@@ -471,8 +494,8 @@ class Loaded:
     table: Any = dataclasses.field(default_factory=lambda: {(1, 2): 3})
     name: str = "loaded"
 
-    def decide(self, seen: Observation) -> Decision:
-        return by_greedy(seen)
+    def decide(self, observation: Observation) -> Decision:
+        return by_greedy(observation)
 
 
 def test_parameters_may_be_anything() -> None:
@@ -498,7 +521,7 @@ from headway.simcore import Keep
 class Quits:
     name = "quits"
 
-    def decide(self, seen):
+    def decide(self, observation):
         {deed}
 """
 
@@ -507,8 +530,8 @@ class Quits:
     ("deed", "words"),
     [
         ("sys.exit(0)", "SystemExit: 0"),
-        ("return seen.rates", "AttributeError"),
-        ("seen.up[:] = 1", "read-only"),
+        ("return observation.rates", "AttributeError"),
+        ("observation.up[:] = 1", "read-only"),
     ],
 )
 def test_the_command_says_it_in_one_line_and_writes_nothing(

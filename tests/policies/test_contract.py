@@ -69,15 +69,15 @@ def test_a_shipped_policy_keeps_the_laws_or_declares_thoroughly(name: str) -> No
     assert_as_declared(check_policy(lambda: policies.create(name), "thorough"))
 
 
-def fits_on_one(seen: Observation) -> list[int]:
+def fits_on_one(observation: Observation) -> list[int]:
     """Devices that can hold everything, the fastest first."""
-    seconds = seen.kind_seconds[seen.blocks.kind].sum(axis=0)
-    able = [j for j in np.argsort(seconds, kind="stable").tolist() if seen.up[j]]
-    return [j for j in able if predict.fits(seen, everything_on(seen, j))]
+    seconds = observation.kind_seconds[observation.blocks.kind].sum(axis=0)
+    able = [j for j in np.argsort(seconds, kind="stable").tolist() if observation.up[j]]
+    return [j for j in able if predict.fits(observation, everything_on(observation, j))]
 
 
-def everything_on(seen: Observation, device: int) -> np.ndarray:
-    return np.full(len(seen.blocks), device, dtype=np.int64)
+def everything_on(observation: Observation, device: int) -> np.ndarray:
+    return np.full(len(observation.blocks), device, dtype=np.int64)
 
 
 class Sound:
@@ -85,141 +85,153 @@ class Sound:
 
     name = "sound"
 
-    def decide(self, seen: Observation) -> Decision:
-        now, devices = seen.placement, self.choose(seen)
-        stays = now is not None and seen.up[now].all() and not seen.lost.any() and predict.fits(seen, now)
+    def decide(self, observation: Observation) -> Decision:
+        now, devices = observation.placement, self.choose(observation)
+        stays = (
+            now is not None
+            and observation.up[now].all()
+            and not observation.lost.any()
+            and predict.fits(observation, now)
+        )
         if devices is None:
             return Keep() if stays else Infeasible("no device can hold everything")
-        if now is not None and stays and not self.pays(seen, devices, now):
+        if now is not None and stays and not self.pays(observation, devices, now):
             return Keep()
         return Placement(devices)
 
-    def choose(self, seen: Observation) -> np.ndarray | None:
-        able = fits_on_one(seen)
-        return everything_on(seen, able[0]) if able else None
+    def choose(self, observation: Observation) -> np.ndarray | None:
+        able = fits_on_one(observation)
+        return everything_on(observation, able[0]) if able else None
 
-    def pays(self, seen: Observation, devices: np.ndarray, now: np.ndarray) -> bool:
-        return predict.objective(seen, devices) < predict.horizon_delay(seen, now)
+    def pays(self, observation: Observation, devices: np.ndarray, now: np.ndarray) -> bool:
+        return predict.objective(observation, devices) < predict.horizon_delay(observation, now)
 
 
 class RaisesOnOneDevice(Sound):
-    def choose(self, seen: Observation) -> np.ndarray | None:
-        return super().choose(seen) if 1 / (seen.devices - 1) else None
+    def choose(self, observation: Observation) -> np.ndarray | None:
+        return super().choose(observation) if 1 / (observation.devices - 1) else None
 
 
 class AnswersNothingOverDeadLinks(Sound):
-    def decide(self, seen: Observation) -> Decision:
-        return super().decide(seen) if np.isfinite(seen.per_byte_s).all() else None  # type: ignore[return-value]
+    def decide(self, observation: Observation) -> Decision:
+        return super().decide(observation) if np.isfinite(observation.per_byte_s).all() else None  # type: ignore[return-value]
 
 
 class ForgetsTheLastBlock(Sound):
-    def decide(self, seen: Observation) -> Decision:
-        decision = super().decide(seen)
-        forgets = isinstance(decision, Placement) and seen.blocks.layers > 1
+    def decide(self, observation: Observation) -> Decision:
+        decision = super().decide(observation)
+        forgets = isinstance(decision, Placement) and observation.blocks.layers > 1
         return Placement(decision.devices[:-1]) if forgets else decision  # type: ignore[union-attr]
 
 
 class CountsOneDeviceTooMany(Sound):
-    def choose(self, seen: Observation) -> np.ndarray | None:
-        return everything_on(seen, seen.devices) if fits_on_one(seen) else None
+    def choose(self, observation: Observation) -> np.ndarray | None:
+        return everything_on(observation, observation.devices) if fits_on_one(observation) else None
 
-    def pays(self, seen: Observation, devices: np.ndarray, now: np.ndarray) -> bool:
+    def pays(self, observation: Observation, devices: np.ndarray, now: np.ndarray) -> bool:
         return True
 
 
 class DoesNotNoticeFailures(Sound):
-    def choose(self, seen: Observation) -> np.ndarray | None:
-        devices = super().choose(seen)
-        if devices is not None and not seen.up.all():
-            devices[-1] = int(np.flatnonzero(~seen.up)[0])
+    def choose(self, observation: Observation) -> np.ndarray | None:
+        devices = super().choose(observation)
+        if devices is not None and not observation.up.all():
+            devices[-1] = int(np.flatnonzero(~observation.up)[0])
         return devices
 
 
 class DoesNotLookAtMemory(Sound):
-    def choose(self, seen: Observation) -> np.ndarray | None:
-        seconds = seen.kind_seconds[seen.blocks.kind].sum(axis=0)
-        return everything_on(seen, int(np.where(seen.up, seconds, np.inf).argmin()))
+    def choose(self, observation: Observation) -> np.ndarray | None:
+        seconds = observation.kind_seconds[observation.blocks.kind].sum(axis=0)
+        return everything_on(observation, int(np.where(observation.up, seconds, np.inf).argmin()))
 
 
 class GivesUpTooSoon(Sound):
-    def choose(self, seen: Observation) -> np.ndarray | None:
-        scarce = seen.memory_bytes.sum() > 0.5 * seen.available_bytes.max()
-        return None if scarce else super().choose(seen)
+    def choose(self, observation: Observation) -> np.ndarray | None:
+        scarce = observation.memory_bytes.sum() > 0.5 * observation.available_bytes.max()
+        return None if scarce else super().choose(observation)
 
 
 class RollsDice(Sound):
     """With the dice of everybody, so that no seed of its own decides."""
 
-    def choose(self, seen: Observation) -> np.ndarray | None:
-        able = fits_on_one(seen)
-        return everything_on(seen, able[np.random.randint(len(able))]) if able else None  # noqa: NPY002
+    def choose(self, observation: Observation) -> np.ndarray | None:
+        able = fits_on_one(observation)
+        return everything_on(observation, able[np.random.randint(len(able))]) if able else None  # noqa: NPY002
 
 
 class RemembersTheLastRun(Sound):
     def __init__(self) -> None:
         self._runs = 0
 
-    def choose(self, seen: Observation) -> np.ndarray | None:
-        self._runs += seen.placement is None and seen.request == 0
-        able = fits_on_one(seen)
-        return everything_on(seen, able[-1 if self._runs > 1 else 0]) if able else None
+    def choose(self, observation: Observation) -> np.ndarray | None:
+        self._runs += observation.placement is None and observation.request == 0
+        able = fits_on_one(observation)
+        return everything_on(observation, able[-1 if self._runs > 1 else 0]) if able else None
 
 
 class TakesNotes(Sound):
     """In the margin of the observation."""
 
-    def decide(self, seen: Observation) -> Decision:
-        decision = super().decide(seen)
-        seen.available_bytes[0] /= 2.0
+    def decide(self, observation: Observation) -> Decision:
+        decision = super().decide(observation)
+        observation.available_bytes[0] /= 2.0
         return decision
 
 
 class GoesByTheAlphabet(Sound):
-    def choose(self, seen: Observation) -> np.ndarray | None:
-        able = fits_on_one(seen)
-        return everything_on(seen, min(able, key=lambda j: seen.device_names[j])) if able else None
+    def choose(self, observation: Observation) -> np.ndarray | None:
+        able = fits_on_one(observation)
+        return (
+            everything_on(observation, min(able, key=lambda j: observation.device_names[j])) if able else None
+        )
 
 
 class GoesByTheList(Sound):
-    def choose(self, seen: Observation) -> np.ndarray | None:
-        able = fits_on_one(seen)
-        return everything_on(seen, min(able)) if able else None
+    def choose(self, observation: Observation) -> np.ndarray | None:
+        able = fits_on_one(observation)
+        return everything_on(observation, min(able)) if able else None
 
 
 class ThinksInMilliseconds(Sound):
     """Slow worlds, by the clock, are left to the slowest device."""
 
-    def choose(self, seen: Observation) -> np.ndarray | None:
-        able = fits_on_one(seen)
+    def choose(self, observation: Observation) -> np.ndarray | None:
+        able = fits_on_one(observation)
         if not able:
             return None
-        seconds = seen.kind_seconds[seen.blocks.kind, able[0]].sum()
-        return everything_on(seen, able[-1 if seconds > 1e-3 else 0])
+        seconds = observation.kind_seconds[observation.blocks.kind, able[0]].sum()
+        return everything_on(observation, able[-1 if seconds > 1e-3 else 0])
 
 
 class CannotSitStill(Sound):
     """Thinks better of its very first placement."""
 
-    def decide(self, seen: Observation) -> Decision:
-        able = fits_on_one(seen)
-        if seen.placement is not None and seen.generated == 0 and not seen.lost.any() and able:
-            return Placement(everything_on(seen, able[-1]))
-        return super().decide(seen)
+    def decide(self, observation: Observation) -> Decision:
+        able = fits_on_one(observation)
+        if (
+            observation.placement is not None
+            and observation.generated == 0
+            and not observation.lost.any()
+            and able
+        ):
+            return Placement(everything_on(observation, able[-1]))
+        return super().decide(observation)
 
 
 class MovesAtAnyPrice(Sound):
-    def pays(self, seen: Observation, devices: np.ndarray, now: np.ndarray) -> bool:
+    def pays(self, observation: Observation, devices: np.ndarray, now: np.ndarray) -> bool:
         return True
 
 
 class TakesItsTime(Sound):
     """As the sixth power of blocks times devices."""
 
-    def decide(self, seen: Observation) -> Decision:
-        until = time.thread_time() + 0.6 * (len(seen.blocks) * seen.devices / 544) ** 6
+    def decide(self, observation: Observation) -> Decision:
+        until = time.thread_time() + 0.6 * (len(observation.blocks) * observation.devices / 544) ** 6
         while time.thread_time() < until:
             pass
-        return super().decide(seen)
+        return super().decide(observation)
 
 
 BROKEN: Mapping[type[Sound], str] = {
@@ -401,15 +413,17 @@ def test_a_written_scenario_loads_to_the_same_run(question: Question, run: Quest
 )
 def test_worlds_at_the_edge_can_be_written_and_asked_about(question: Question) -> None:
     """Also those in which there is no room: a file of which nothing can come would be refused."""
-    assert question.seen is not None
+    assert question.observation is not None
     assert_same_run(question.scenario)
 
 
 def test_who_flees_to_devices_that_are_down_is_found_out_whatever_is_drawn() -> None:
     class Flees(Sound):
-        def choose(self, seen: Observation) -> np.ndarray | None:
-            roomy = np.where(seen.up, seen.available_bytes - seen.memory_bytes.sum(), 0.0)
-            return everything_on(seen, int(roomy.argmax()))
+        def choose(self, observation: Observation) -> np.ndarray | None:
+            roomy = np.where(
+                observation.up, observation.available_bytes - observation.memory_bytes.sum(), 0.0
+            )
+            return everything_on(observation, int(roomy.argmax()))
 
     (nowhere,) = (question for question in edges() if question.scenario.name == "nowhere")
     with pytest.raises(BrokenError, match="which is down"):
@@ -449,8 +463,8 @@ class Careless:
 
     name = "careless"
 
-    def decide(self, seen):
-        return Placement(np.full(len(seen.blocks), seen.devices - 1))
+    def decide(self, observation):
+        return Placement(np.full(len(observation.blocks), observation.devices - 1))
 '''
 
 

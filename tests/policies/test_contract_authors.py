@@ -32,17 +32,17 @@ class Does:
     deed: Callable[[Observation], Any]
     name: str = "does"
 
-    def decide(self, seen: Observation) -> Decision:
-        answer: Decision = self.deed(seen)
+    def decide(self, observation: Observation) -> Decision:
+        answer: Decision = self.deed(observation)
         return answer
 
 
-def everything_on(seen: Observation, device: int) -> Placement:
-    return Placement(np.full(len(seen.blocks), device))
+def everything_on(observation: Observation, device: int) -> Placement:
+    return Placement(np.full(len(observation.blocks), device))
 
 
-def fastest(seen: Observation) -> Placement:
-    return everything_on(seen, int(np.argmax(seen.flops * seen.availability)))
+def fastest(observation: Observation) -> Placement:
+    return everything_on(observation, int(np.argmax(observation.flops * observation.availability)))
 
 
 def examined(deed: Callable[[Observation], Any], law: str) -> Finding:
@@ -52,30 +52,30 @@ def examined(deed: Callable[[Observation], Any], law: str) -> Finding:
 # What is no decision
 
 
-def yields(seen: Observation) -> Any:
-    yield fastest(seen)
+def yields(obs: Observation) -> Any:
+    yield fastest(obs)
 
 
 NO_DECISIONS: dict[str, tuple[Callable[[Observation], Any], str, str]] = {
-    "a list": (lambda seen: [0] * len(seen.blocks), "answers", "an object of the class list; a decision is a"),
+    "a list": (lambda obs: [0] * len(obs.blocks), "answers", "an object of the class list; a decision is a"),
     "names": (
-        lambda seen: dict.fromkeys(seen.blocks.names, seen.device_names[0]),
+        lambda obs: dict.fromkeys(obs.blocks.names, obs.device_names[0]),
         "answers",
         "an object of the class dict; a decision is a Placement, Keep or Infeasible",
     ),
     "nothing": (lambda _: None, "answers", "returns None; a decision is a"),
     "a generator": (yields, "answers", "an object of the class generator"),
-    "the end": (lambda seen: sys.exit(0) if seen.devices == 1 else fastest(seen), "answers", "SystemExit: 0, at"),
-    "a slip": (lambda seen: seen.memory, "answers", f"has no attribute 'memory', at {__file__}:"),  # type: ignore[attr-defined]
-    "floats": (lambda seen: Placement(np.zeros(len(seen.blocks))), "complete", "float64, not integers"),  # type: ignore[arg-type]
+    "the end": (lambda obs: sys.exit(0) if obs.devices == 1 else fastest(obs), "answers", "SystemExit: 0, at"),
+    "a slip": (lambda obs: obs.memory, "answers", f"has no attribute 'memory', at {__file__}:"),  # type: ignore[attr-defined]
+    "floats": (lambda obs: Placement(np.zeros(len(obs.blocks))), "complete", "float64, not integers"),  # type: ignore[arg-type]
     "a shape": (lambda _: Placement(np.zeros(1, dtype=int)), "complete", "shape (1,); 3 blocks need shape (3,)"),
     "ragged": (lambda _: Placement([[0], [0, 1]]), "complete", "devices that are not an array: ValueError"),  # type: ignore[arg-type]
     "names in a placement": (
-        lambda seen: Placement([seen.device_names[0]] * len(seen.blocks)),  # type: ignore[arg-type]
+        lambda obs: Placement([obs.device_names[0]] * len(obs.blocks)),  # type: ignore[arg-type]
         "complete",
         "not integers",
     ),
-    "counted from 1": (lambda seen: everything_on(seen, seen.devices), "complete", "on device 1; devices are 0 to 0"),
+    "counted from 1": (lambda obs: everything_on(obs, obs.devices), "complete", "on device 1; devices are 0 to 0"),
 }  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def test_who_ends_the_interpreter_has_not_passed(tmp_path: Path, monkeypatch: py
 class Leaves:
     name = "leaves"
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         sys.exit(0)
 
 
@@ -115,9 +115,9 @@ class Buffered:
     name = "buffered"
     buffer: ClassVar[np.ndarray[Any, Any]] = np.zeros(4096, dtype=np.int64)
 
-    def decide(self, seen: Observation) -> Decision:
-        devices = self.buffer[: len(seen.blocks)]
-        devices[:] = fastest(seen).devices
+    def decide(self, observation: Observation) -> Decision:
+        devices = self.buffer[: len(observation.blocks)]
+        devices[:] = fastest(observation).devices
         return Placement(devices)
 
 
@@ -134,8 +134,8 @@ class Keeps:
     def __init__(self) -> None:
         self._plan: Decision | None = None
 
-    def decide(self, seen: Observation) -> Decision:
-        self._plan = self._plan or policies.create("greedy").decide(seen)
+    def decide(self, observation: Observation) -> Decision:
+        self._plan = self._plan or policies.create("greedy").decide(observation)
         return self._plan
 
 
@@ -147,11 +147,11 @@ class Compares:
     def __init__(self) -> None:
         self._before: Observation | None = None
 
-    def decide(self, seen: Observation) -> Decision:
-        before, self._before = self._before, seen
+    def decide(self, observation: Observation) -> Decision:
+        before, self._before = self._before, observation
         if before is not None and (before.availability.mean() > 0.0):
             return Keep()
-        return policies.create("greedy").decide(seen)
+        return policies.create("greedy").decide(observation)
 
 
 @pytest.mark.parametrize(
@@ -175,10 +175,10 @@ class Likens:
     def __init__(self) -> None:
         self._before: np.ndarray[Any, Any] | None = None
 
-    def decide(self, seen: Observation) -> Decision:
-        before, self._before = self._before, seen.availability
-        alike = before is None or before @ seen.availability > 0.0
-        return fastest(seen) if alike else Keep()
+    def decide(self, observation: Observation) -> Decision:
+        before, self._before = self._before, observation.availability
+        alike = before is None or before @ observation.availability > 0.0
+        return fastest(observation) if alike else Keep()
 
 
 def test_what_fails_only_in_a_second_world_is_told() -> None:
@@ -187,8 +187,8 @@ def test_what_fails_only_in_a_second_world_is_told() -> None:
     assert "it ends the run, and a new instance does not: ValueError: " in finding.complaint
 
 
-def by_chance(seen: Observation) -> Decision:
-    return everything_on(seen, np.random.randint(seen.devices))  # noqa: NPY002
+def by_chance(observation: Observation) -> Decision:
+    return everything_on(observation, np.random.randint(observation.devices))  # noqa: NPY002
 
 
 def test_who_decides_by_chance_is_told_in_a_small_world_too() -> None:
@@ -210,9 +210,9 @@ def test_laws_that_compare_decisions_have_not_seen_those_of_who_decides_by_chanc
 # What is no fault
 
 
-def most_room(seen: Observation) -> Decision:
+def most_room(observation: Observation) -> Decision:
     """Everything on the device with most room."""
-    return everything_on(seen, int(np.argmax(seen.available_bytes)))
+    return everything_on(observation, int(np.argmax(observation.available_bytes)))
 
 
 def test_who_goes_by_memory_alone_keeps_the_law_of_reordering() -> None:
@@ -224,14 +224,17 @@ def test_who_goes_by_memory_alone_keeps_the_law_of_reordering() -> None:
     "key", ["flops", "memory_bandwidth", "disk_bandwidth", "capacity_bytes", "overhead_s"]
 )
 def test_where_nothing_is_tied_any_property_of_devices_tells_them_apart(key: str) -> None:
-    finding = examined(lambda seen: everything_on(seen, int(np.argmax(getattr(seen, key)))), "reordering")
+    finding = examined(
+        lambda observation: everything_on(observation, int(np.argmax(getattr(observation, key)))),
+        "reordering",
+    )
     assert (finding.outcome, finding.applicable > 10) == ("kept", True)
 
 
-def strict(seen: Observation) -> Decision:
+def strict(observation: Observation) -> Decision:
     """Has numpy raise, from now on, in the whole process."""
     np.seterr(all="raise")
-    return most_room(seen)
+    return most_room(observation)
 
 
 def test_what_a_policy_has_numpy_do_is_its_own_affair() -> None:
@@ -243,17 +246,19 @@ def test_what_a_policy_has_numpy_do_is_its_own_affair() -> None:
 def test_a_policy_that_hardly_got_the_processor_is_waited_for() -> None:
     """It sleeps here; on a machine with much else to do it would look the same."""
 
-    def sleeps(seen: Observation) -> Decision:
+    def sleeps(observation: Observation) -> Decision:
         time.sleep(0.3)
-        return most_room(seen)
+        return most_room(observation)
 
     question = edges()[0]
     assert isinstance(Subject(lambda: Does(sleeps), wait_s=0.2).first_reply(question), Placement)
 
 
-def careful(seen: Observation) -> Decision:
+def careful(observation: Observation) -> Decision:
     """At the source, unless that has less than 1 GB."""
-    return everything_on(seen, seen.source if seen.available_bytes[seen.source] > 1e9 else 0)
+    return everything_on(
+        observation, observation.source if observation.available_bytes[observation.source] > 1e9 else 0
+    )
 
 
 def test_a_threshold_far_from_the_sizes_at_hand_is_found_as_well() -> None:
@@ -331,13 +336,13 @@ class Warns:
 
     name = "warns"
 
-    def decide(self, seen):
-        share = seen.flops / (seen.flops - seen.flops.max())
+    def decide(self, observation):
+        share = observation.flops / (observation.flops - observation.flops.max())
         return Infeasible("too lazy")
 
 
 class Nameless:
-    def decide(self, seen):
+    def decide(self, observation):
         return None
 
 
@@ -348,7 +353,7 @@ class Mute:
 class Demanding:
     name = "demanding"
 
-    def decide(self, seen, random):
+    def decide(self, observation, random):
         return None
 
 
@@ -358,14 +363,14 @@ class Unmakeable:
     def __init__(self):
         raise ValueError("no accelerator")
 
-    def decide(self, seen):
+    def decide(self, observation):
         return None
 
 
 class Awaited:
     name = "awaited"
 
-    async def decide(self, seen):
+    async def decide(self, observation):
         return None
 
 
@@ -373,7 +378,7 @@ class Undeclared(Warns):
     declares = {"stable"}
 
 
-def function(seen):
+def function(observation):
     return None
 
 

@@ -146,18 +146,20 @@ def test_questions_are_asked_at_first_or_anew(again: bool) -> None:
     @given(strategies.questions(again=again, most=3))
     @few
     def asked(question: Question) -> None:
-        seen = observation_of(question)
-        assert (seen.placement is not None) is again
-        assert predict.held_bytes(seen, np.zeros(len(seen.blocks), dtype=np.int64)).shape == (seen.devices,)
+        observation = observation_of(question)
+        assert (observation.placement is not None) is again
+        assert predict.held_bytes(observation, np.zeros(len(observation.blocks), dtype=np.int64)).shape == (
+            observation.devices,
+        )
 
     asked()
 
 
 @given(strategies.observations(faulty=True, again=False))
 @few
-def test_observations_are_what_a_policy_sees_of_a_question(seen: Observation) -> None:
-    assert seen.up.sum() == max(seen.devices - 1, 1)
-    assert seen.placement is None
+def test_observations_are_what_a_policy_sees_of_a_question(observation: Observation) -> None:
+    assert observation.up.sum() == max(observation.devices - 1, 1)
+    assert observation.placement is None
 
 
 @given(strategies.one_large())
@@ -270,5 +272,5 @@ class Homeless:
 
     name = "homeless"
 
-    def decide(self, seen: Observation) -> Decision:
-        return Placement(np.full(len(seen.blocks), seen.devices))
+    def decide(self, observation: Observation) -> Decision:
+        return Placement(np.full(len(observation.blocks), observation.devices))

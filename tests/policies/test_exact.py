@@ -131,14 +131,14 @@ def _model(random: np.random.Generator, heads: int) -> ModelSpec:
     )  # fmt: skip
 
 
-def brute_force(seen: Observation) -> float | None:
+def brute_force(observation: Observation) -> float | None:
     """The least objective of all placements that fit; None if none does."""
     best: float | None = None
-    fits = single_layer.fits if seen.overflow == "swap" else predict.fits
-    for choice in product(range(seen.devices), repeat=len(seen.blocks)):
+    fits = single_layer.fits if observation.overflow == "swap" else predict.fits
+    for choice in product(range(observation.devices), repeat=len(observation.blocks)):
         devices: IntArray = np.array(choice)
-        if fits(seen, devices):
-            value = predict.objective(seen, devices)
+        if fits(observation, devices):
+            value = predict.objective(observation, devices)
             best = value if best is None else min(best, value)
     return best
 
@@ -150,81 +150,87 @@ def small(seed: int) -> Observation:
     """
     devices = seed % 4 + 1
     heads = {1: 4, 2: 5, 3: 3, 4: 2}[devices]
-    seen = world(seed, devices=(devices, devices), heads=(1, heads))
+    observation = world(seed, devices=(devices, devices), heads=(1, heads))
     if seed % 3:
-        return seen
+        return observation
     random = np.random.default_rng(seed)
-    needed = predict.held_bytes(seen, random.integers(0, devices, len(seen.blocks)))
-    return replace(seen, available_bytes=np.maximum(needed + random.integers(-1, 2, devices), 0.0))
+    needed = predict.held_bytes(observation, random.integers(0, devices, len(observation.blocks)))
+    return replace(observation, available_bytes=np.maximum(needed + random.integers(-1, 2, devices), 0.0))
 
 
-def check(seen: Observation, best: float | None, found: Solution) -> None:
+def check(observation: Observation, best: float | None, found: Solution) -> None:
     if best is None:
         assert found.devices is None
         return
     assert found.devices is not None
-    assert single_layer.fits(seen, found.devices)
-    assert predict.objective(seen, found.devices) == found.objective_s
+    assert single_layer.fits(observation, found.devices)
+    assert predict.objective(observation, found.devices) == found.objective_s
     assert found.objective_s == pytest.approx(best, rel=1e-9)
 
 
 @pytest.mark.parametrize("start", range(4))
 def test_the_search_equals_brute_force(start: int) -> None:
     for number in range(start, 320, 4):
-        seen = small(number)
-        check(seen, brute_force(seen), exact.solve(seen))
+        observation = small(number)
+        check(observation, brute_force(observation), exact.solve(observation))
 
 
 def harsh(seed: int) -> Observation:
     """A world with a placement in force, where some devices lack memory, one is down, or no device has a link."""
-    seen = world(seed, devices=(2, 3), heads=(1, 4), share=(0.1, 0.8), placed=True)
-    assert seen.placement is not None
+    observation = world(seed, devices=(2, 3), heads=(1, 4), share=(0.1, 0.8), placed=True)
+    assert observation.placement is not None
     random = np.random.default_rng(seed)
     if seed % 3 == 0:
-        before = predict.held_bytes(seen, seen.placement)
-        room = before + predict.held_bytes(seen, random.integers(0, seen.devices, len(seen.blocks)))
-        room = np.maximum(
-            room * random.choice([0.5, 1.0], seen.devices) + random.integers(-1, 2, seen.devices), 0.0
+        before = predict.held_bytes(observation, observation.placement)
+        room = before + predict.held_bytes(
+            observation, random.integers(0, observation.devices, len(observation.blocks))
         )
-        seen = replace(seen, available_bytes=room)
+        room = np.maximum(
+            room * random.choice([0.5, 1.0], observation.devices)
+            + random.integers(-1, 2, observation.devices),
+            0.0,
+        )
+        observation = replace(observation, available_bytes=room)
     if seed % 4 == 1:
-        up = np.arange(seen.devices) != (seen.source + 1) % seen.devices
-        seen = replace(
-            seen,
+        up = np.arange(observation.devices) != (observation.source + 1) % observation.devices
+        observation = replace(
+            observation,
             up=up,
-            lost=~up[seen.placement],
-            available_bytes=np.where(up, seen.available_bytes, 0.0),
-            availability=np.where(up, seen.availability, 0.0),
+            lost=~up[observation.placement],
+            available_bytes=np.where(up, observation.available_bytes, 0.0),
+            availability=np.where(up, observation.availability, 0.0),
         )
     if seed % 8 == 1:
         # Without links nothing takes a finite time, and memory alone decides.
-        seen = replace(seen, rate=np.where(np.eye(seen.devices, dtype=bool), np.inf, 0.0))
-    return seen
+        observation = replace(
+            observation, rate=np.where(np.eye(observation.devices, dtype=bool), np.inf, 0.0)
+        )
+    return observation
 
 
 @pytest.mark.parametrize("start", range(4))
 def test_the_search_equals_brute_force_where_devices_lack_memory_or_are_down(start: int) -> None:
     for number in range(start, 120, 4):
-        seen = harsh(number)
-        check(seen, brute_force(seen), exact.solve(seen))
+        observation = harsh(number)
+        check(observation, brute_force(observation), exact.solve(observation))
 
 
 @pytest.mark.parametrize("start", range(4))
 def test_the_programme_equals_brute_force_where_devices_lack_memory_or_are_down(start: int) -> None:
     for number in range(120 + start, 160, 4):
-        seen = harsh(number)
-        check(seen, brute_force(seen), exact_milp.solve(seen))
+        observation = harsh(number)
+        check(observation, brute_force(observation), exact_milp.solve(observation))
 
 
 def unlike(seed: int) -> Observation:
     """The beginning of an interval in which the prefill and the tokens after it suit quite different devices."""
     random = np.random.default_rng(seed)
-    seen = world(seed, devices=(2, 3), heads=(3, 5), share=(0.1, 0.7), faults=False)
-    cost = DecodeCost(_model(random, seen.blocks.heads.shape[1]))
-    blocks, count = block_table(cost.model, embed=False, lm_head=False), seen.devices
+    observation = world(seed, devices=(2, 3), heads=(3, 5), share=(0.1, 0.7), faults=False)
+    cost = DecodeCost(_model(random, observation.blocks.heads.shape[1]))
+    blocks, count = block_table(cost.model, embed=False, lm_head=False), observation.devices
     size = cost.step(one_sequence(40, 8)).memory_bytes[blocks.kind]
     return replace(
-        seen,
+        observation,
         blocks=blocks,
         step_graphs=graphs(cost, blocks),
         steps=(
@@ -236,31 +242,31 @@ def unlike(seed: int) -> Observation:
         lost=np.zeros(len(blocks), dtype=np.bool_),
         memory_bandwidth=random.uniform(1e9, 1e11, count),
         flops=random.uniform(5e9, 5e11, count),
-        rate=seen.rate * 10.0,
-        available_bytes=seen.available_bytes * size.sum() / seen.memory_bytes.sum(),
+        rate=observation.rate * 10.0,
+        available_bytes=observation.available_bytes * size.sum() / observation.memory_bytes.sum(),
         placement=random.integers(0, count, len(blocks)) if random.random() < 0.7 else None,
     )
 
 
 def test_the_search_equals_brute_force_where_each_step_has_a_slowest_branch_of_its_own() -> None:
     for number in range(60):
-        seen = unlike(number)
-        check(seen, brute_force(seen), exact.solve(seen))
+        observation = unlike(number)
+        check(observation, brute_force(observation), exact.solve(observation))
 
 
 @pytest.mark.parametrize("start", range(4))
 def test_the_programme_equals_brute_force(start: int) -> None:
     for number in range(320 + start, 360, 4):
-        seen = small(number)
-        check(seen, brute_force(seen), exact_milp.solve(seen))
+        observation = small(number)
+        check(observation, brute_force(observation), exact_milp.solve(observation))
 
 
 def check_programme(numbers: Iterable[int]) -> None:
     for number in numbers:
-        seen = world(number, devices=(2, 6), heads=(2, 12), placed=number % 5 > 0)
-        found = exact.solve(seen)
-        programme = exact_milp.solve(seen)
-        check(seen, None if found.devices is None else found.objective_s, programme)
+        observation = world(number, devices=(2, 6), heads=(2, 12), placed=number % 5 > 0)
+        found = exact.solve(observation)
+        programme = exact_milp.solve(observation)
+        check(observation, None if found.devices is None else found.objective_s, programme)
         assert programme.gap <= 1e-8 or programme.devices is None
         assert programme.status in {"optimal", single_layer.NO_PLACEMENT}
 
@@ -283,36 +289,38 @@ def test_the_search_equals_the_programme_in_many_worlds(start: int) -> None:
 def test_under_swap_nothing_is_swapped_to_the_last_byte() -> None:
     """Also where a placement that needs swapping would be faster; staying where blocks are is always allowed."""
     for number in range(20):
-        seen = replace(small(number), overflow="swap")
-        found = exact.solve(seen)
-        check(seen, brute_force(seen), found)
-        check(seen, brute_force(seen), exact_milp.solve(seen))
-        decision = Exact().decide(seen)
+        observation = replace(small(number), overflow="swap")
+        found = exact.solve(observation)
+        check(observation, brute_force(observation), found)
+        check(observation, brute_force(observation), exact_milp.solve(observation))
+        decision = Exact().decide(observation)
         if isinstance(decision, Keep):
-            assert seen.placement is not None
-            assert predict.horizon_delay(seen, seen.placement) <= found.objective_s
+            assert observation.placement is not None
+            assert predict.horizon_delay(observation, observation.placement) <= found.objective_s
 
 
-def taken(seen: Observation, decision: Decision) -> IntArray | None:
+def taken(observation: Observation, decision: Decision) -> IntArray | None:
     """The placement after a decision, if there is one that fits."""
     if isinstance(decision, Infeasible):
         return None
-    devices = seen.placement if isinstance(decision, Keep) else decision.devices
+    devices = observation.placement if isinstance(decision, Keep) else decision.devices
     assert devices is not None
-    return devices if predict.fits(seen, devices) else None
+    return devices if predict.fits(observation, devices) else None
 
 
 @pytest.mark.parametrize("name", [name for name in policies.names() if not name.startswith("exact")])
 def test_no_policy_is_better(name: str) -> None:
     """In worlds of up to 12 devices and 16 heads, as `predict` says, with serial moves, which `exact` assumes."""
     for number in range(150):
-        seen = world(number, devices=(1, 12), heads=(1, 16))
-        assert seen.moves == "serial"
-        best = taken(seen, Exact().decide(seen))
-        other = taken(seen, policies.create(name).decide(seen))
+        observation = world(number, devices=(1, 12), heads=(1, 16))
+        assert observation.moves == "serial"
+        best = taken(observation, Exact().decide(observation))
+        other = taken(observation, policies.create(name).decide(observation))
         if other is not None:
             assert best is not None
-            assert predict.objective(seen, best) <= predict.objective(seen, other) * (1.0 + 1e-9)
+            assert predict.objective(observation, best) <= predict.objective(observation, other) * (
+                1.0 + 1e-9
+            )
 
 
 @given(scenario=scenarios(cluster=clusters(most=6)))
@@ -332,17 +340,19 @@ def test_no_policy_makes_the_first_token_sooner(scenario: Scenario) -> None:
 def test_decides_to_stay_exactly_when_nothing_is_better(policy: Policy) -> None:
     kept = 0
     for number in range(40):
-        seen = world(number, devices=(1, 4), heads=(1, 6), share=(0.1, 0.8), placed=True)
-        best = exact.solve(seen)
+        observation = world(number, devices=(1, 4), heads=(1, 6), share=(0.1, 0.8), placed=True)
+        best = exact.solve(observation)
         if best.devices is not None:
             # Where the blocks are is the optimum for some of these worlds, and for others not.
-            seen = replace(seen, placement=best.devices) if number % 2 else seen
-        assert seen.placement is not None
-        decision = policy.decide(seen)
-        after = taken(seen, decision)
+            observation = replace(observation, placement=best.devices) if number % 2 else observation
+        assert observation.placement is not None
+        decision = policy.decide(observation)
+        after = taken(observation, decision)
         assert (after is None) == (best.devices is None)
-        if isinstance(decision, Placement) and predict.fits(seen, seen.placement):
-            assert predict.objective(seen, decision.devices) < predict.horizon_delay(seen, seen.placement)
+        if isinstance(decision, Placement) and predict.fits(observation, observation.placement):
+            assert predict.objective(observation, decision.devices) < predict.horizon_delay(
+                observation, observation.placement
+            )
         kept += isinstance(decision, Keep)
     assert 5 <= kept <= 35
 
@@ -353,29 +363,29 @@ def test_says_what_it_does_not_apply_to(policy: Policy, layers: int, shards: int
     model = replace(preset("paper-8x512"), layers=layers)
     blocks = block_table(model, embed=False, lm_head=False, ffn_shards=shards)
     size = np.zeros(len(blocks))
-    seen = replace(
+    observation = replace(
         small(3), blocks=blocks, step_graphs=graphs(PaperCost(model, ffn_shards=shards), blocks), memory_bytes=size,
         moving_bytes=size, placement=None,
     )  # fmt: skip
-    decision = policy.decide(seen)
+    decision = policy.decide(observation)
     assert isinstance(decision, Infeasible)
     assert decision.reason.startswith(f"{policy.name} solves models")
 
 
 def test_two_short_moves_replace_a_long_one() -> None:
     """A head must leave d0 and only d2 has room; over d1 both links are quick, the direct one is slow."""
-    seen = world(0, devices=(3, 3), heads=(2, 2), faults=False)
+    observation = world(0, devices=(3, 3), heads=(2, 2), faults=False)
     model = replace(preset("paper-8x512"), heads=2, kv_heads=2, head_size=256)
     cost, blocks = PaperCost(model), block_table(model, embed=False, lm_head=False)
     step = cost.step(one_sequence(50, 50))
     size = step.memory_bytes[blocks.kind]
     rate = np.array([[np.inf, 1e9, 1e3], [1e9, np.inf, 1e9], [1e3, 1e9, np.inf]])
-    seen = replace(
-        seen, blocks=blocks, steps=(Step(step, 1),), memory_bytes=size, moving_bytes=size, rate=rate, source=1,
+    observation = replace(
+        observation, blocks=blocks, steps=(Step(step, 1),), memory_bytes=size, moving_bytes=size, rate=rate, source=1,
         available_bytes=np.array([0.0, size.sum() - size[0], size[0]]), placement=np.array([0, 1, 1, 1]),
         lost=np.zeros(4, dtype=np.bool_), step_graphs=graphs(cost, blocks),
     )  # fmt: skip
-    for found in (exact.solve(seen), exact_milp.solve(seen)):
+    for found in (exact.solve(observation), exact_milp.solve(observation)):
         assert found.devices is not None
         assert found.devices.tolist() == [1, 2, 1, 1]
 
@@ -383,8 +393,8 @@ def test_two_short_moves_replace_a_long_one() -> None:
 @pytest.mark.parametrize("gap", [0.1, 0.5])
 def test_the_reported_gap_holds(gap: float) -> None:
     for number in range(12):
-        seen = world(number, devices=(3, 6), heads=(4, 12), share=(0.1, 0.7))
-        best, found = exact.solve(seen).objective_s, exact_milp.solve(seen, mip_rel_gap=gap)
+        observation = world(number, devices=(3, 6), heads=(4, 12), share=(0.1, 0.7))
+        best, found = exact.solve(observation).objective_s, exact_milp.solve(observation, mip_rel_gap=gap)
         if np.isfinite(best):
             assert found.gap <= gap
             assert found.objective_s * (1.0 - found.gap) <= best * (1.0 + 1e-8)
@@ -392,11 +402,11 @@ def test_the_reported_gap_holds(gap: float) -> None:
 
 
 def test_out_of_time_the_programme_says_so() -> None:
-    seen = world(7, devices=(6, 6), heads=(12, 12), share=(0.2, 0.3), faults=False)
-    found = exact_milp.solve(seen, time_limit_s=1e-6)
+    observation = world(7, devices=(6, 6), heads=(12, 12), share=(0.2, 0.3), faults=False)
+    found = exact_milp.solve(observation, time_limit_s=1e-6)
     assert found.status == "time limit"
     assert found.gap > 0.0
-    decision = ExactMilp(time_limit_s=1e-6).decide(seen)
+    decision = ExactMilp(time_limit_s=1e-6).decide(observation)
     assert isinstance(decision, Placement | Keep) or decision.reason == "no placement found within 1e-06 s"
 
 

@@ -69,31 +69,33 @@ def runs(parts: int, devices: int) -> Iterator[list[int]]:
                 yield np.repeat(order, lengths).tolist()
 
 
-def spread(seen: Observation, plan: list[int]) -> np.ndarray:
-    devices = np.empty(len(seen.blocks), dtype=np.int64)
-    for rows, device in zip(units(seen.blocks), plan, strict=True):
+def spread(observation: Observation, plan: list[int]) -> np.ndarray:
+    devices = np.empty(len(observation.blocks), dtype=np.int64)
+    for rows, device in zip(units(observation.blocks), plan, strict=True):
         devices[rows] = device
     return devices
 
 
-def seconds_of(seen: Observation, rows: IntArray) -> FloatArray:
+def seconds_of(observation: Observation, rows: IntArray) -> FloatArray:
     """Seconds over the interval of blocks that are on one device, for each; those of one kind and layer are a task."""
-    total = np.zeros(seen.devices)
-    of = list(zip(seen.blocks.kind[rows].tolist(), seen.blocks.layer[rows].tolist(), strict=True))
-    for step, times in zip(seen.steps, seen.step_times, strict=True):
+    total = np.zeros(observation.devices)
+    of = list(
+        zip(observation.blocks.kind[rows].tolist(), observation.blocks.layer[rows].tolist(), strict=True)
+    )
+    for step, times in zip(observation.steps, observation.step_times, strict=True):
         total += step.count * sum(times.block_s[kind] for kind, _ in of)
         total += step.count * sum(times.task_s[kind] for kind, _ in set(of))
     return total
 
 
-def bottleneck(seen: Observation, plan: list[int]) -> float:
+def bottleneck(observation: Observation, plan: list[int]) -> float:
     """The slowest stage or transfer of a pipeline, over the interval."""
-    blocks, parts = seen.blocks, units(seen.blocks)
-    stages = [0.0] * seen.devices
+    blocks, parts = observation.blocks, units(observation.blocks)
+    stages = [0.0] * observation.devices
     for rows, device in zip(parts, plan, strict=True):
-        stages[device] += float(seconds_of(seen, rows)[device])
+        stages[device] += float(seconds_of(observation, rows)[device])
     transfers = np.zeros(len(parts) + 1)
-    sharded = seen.step_graphs.pattern.projection == "sharded"
+    sharded = observation.step_graphs.pattern.projection == "sharded"
     sends = {
         Kind.HEAD: Payload.PARTIAL_SUM if sharded else Payload.HEAD_OUTPUT,
         Kind.PROJ: Payload.HIDDEN,
@@ -101,7 +103,7 @@ def bottleneck(seen: Observation, plan: list[int]) -> float:
         Kind.EMBED: Payload.HIDDEN,
         Kind.LM_HEAD: Payload.TOKEN,
     }
-    for step in seen.steps:
+    for step in observation.steps:
         payload_bytes = step.cost.message_bytes.tolist()
         sizes = [payload_bytes[Payload.HIDDEN if blocks.embed is None else Payload.PROMPT]]
         for rows, following in itertools.zip_longest(parts, parts[1:]):
@@ -112,44 +114,44 @@ def bottleneck(seen: Observation, plan: list[int]) -> float:
             if following is not None and Kind.HEAD in blocks.kind[following]:
                 size = payload_bytes[Payload.HIDDEN]
             sizes.append(size)
-        way = itertools.pairwise([seen.source, *plan, seen.source])
+        way = itertools.pairwise([observation.source, *plan, observation.source])
         for number, (start, end) in enumerate(way):
             transfers[number] += step.count * (
-                seen.latency_s[start, end] + sizes[number] / seen.rate[start, end]
+                observation.latency_s[start, end] + sizes[number] / observation.rate[start, end]
             )
     return max(*stages, *transfers.tolist())
 
 
-def best_runs(seen: Observation, objective: Objective) -> float:
+def best_runs(observation: Observation, objective: Objective) -> float:
     """The lowest cost of all cuts that fit, with the first part on the source; without that if none fits."""
-    sizes = np.array([seen.memory_bytes[rows].sum() for rows in units(seen.blocks)])
+    sizes = np.array([observation.memory_bytes[rows].sum() for rows in units(observation.blocks)])
     fitting = [
         plan
-        for plan in runs(len(sizes), seen.devices)
-        if (np.bincount(plan, sizes, seen.devices) <= seen.available_bytes).all()
+        for plan in runs(len(sizes), observation.devices)
+        if (np.bincount(plan, sizes, observation.devices) <= observation.available_bytes).all()
     ]
-    pinned = [plan for plan in fitting if plan[0] == seen.source]
-    return min((cost_of(seen, plan, objective) for plan in pinned or fitting), default=np.inf)
+    pinned = [plan for plan in fitting if plan[0] == observation.source]
+    return min((cost_of(observation, plan, objective) for plan in pinned or fitting), default=np.inf)
 
 
-def cost_of(seen: Observation, plan: list[int], objective: Objective) -> float:
+def cost_of(observation: Observation, plan: list[int], objective: Objective) -> float:
     if objective == "throughput":
-        return bottleneck(seen, plan)
-    return predict.horizon_delay(seen, spread(seen, plan))
+        return bottleneck(observation, plan)
+    return predict.horizon_delay(observation, spread(observation, plan))
 
 
-def assert_best_runs(seen: Observation, objective: Objective) -> None:
-    decision = EdgeShard(objective=objective).decide(seen)
-    best = best_runs(seen, objective)
+def assert_best_runs(observation: Observation, objective: Objective) -> None:
+    decision = EdgeShard(objective=objective).decide(observation)
+    best = best_runs(observation, objective)
     if isinstance(decision, Infeasible):
         assert np.isinf(best)
         return
     devices = placed(decision)
-    plan = [int(devices[rows[0]]) for rows in units(seen.blocks)]
-    np.testing.assert_array_equal(devices, spread(seen, plan))
-    assert predict.fits(seen, devices)
+    plan = [int(devices[rows[0]]) for rows in units(observation.blocks)]
+    np.testing.assert_array_equal(devices, spread(observation, plan))
+    assert predict.fits(observation, devices)
     assert len(list(itertools.groupby(plan))) == len(set(plan)), "one run per device"
-    assert cost_of(seen, plan, objective) == pytest.approx(best, rel=1e-9)
+    assert cost_of(observation, plan, objective) == pytest.approx(best, rel=1e-9)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -219,39 +221,46 @@ def test_units_are_layers_or_the_three_parts_of_a_single_one() -> None:
 
 
 def test_edgeshard_holds_the_first_unit_on_the_source_unless_it_cannot() -> None:
-    seen = observe(large(4, 3, 2, seed=1))
-    slow_source = replace(seen, flops=seen.flops * [1e-3, 1, 1, 1])
+    observation = observe(large(4, 3, 2, seed=1))
+    slow_source = replace(observation, flops=observation.flops * [1e-3, 1, 1, 1])
     devices = placed(EdgeShard().decide(slow_source))
-    assert set(devices[units(seen.blocks)[0]]) == {0}
-    assert 0 not in devices[units(seen.blocks)[1]]
-    too_small = with_memory(seen, seen.available_bytes * [0, 1, 1, 1])
+    assert set(devices[units(observation.blocks)[0]]) == {0}
+    assert 0 not in devices[units(observation.blocks)[1]]
+    too_small = with_memory(observation, observation.available_bytes * [0, 1, 1, 1])
     assert 0 not in placed(EdgeShard().decide(too_small))
-    down = replace(seen, availability=np.array([0.0, 1.0, 1.0, 1.0]))
+    down = replace(observation, availability=np.array([0.0, 1.0, 1.0, 1.0]))
     assert 0 not in placed(EdgeShard().decide(down))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_edgeshard_with_few_states_still_fits_and_is_never_better(objective: Objective) -> None:
     for seed in range(10):
-        seen = tight(observe(large(6, 8, 2, seed)), 0.5, seed)
+        observation = tight(observe(large(6, 8, 2, seed)), 0.5, seed)
         costs = []
         for most in (1, 10, 2048):
-            decision = EdgeShard(objective=objective, most_states=most).decide(seen)
+            decision = EdgeShard(objective=objective, most_states=most).decide(observation)
             if isinstance(decision, Placement):
-                assert predict.fits(seen, decision.devices)
-                plan = [int(decision.devices[rows[0]]) for rows in units(seen.blocks)]
-                costs.append(cost_of(seen, plan, objective))
+                assert predict.fits(observation, decision.devices)
+                plan = [int(decision.devices[rows[0]]) for rows in units(observation.blocks)]
+                costs.append(cost_of(observation, plan, objective))
         assert min(costs, default=0.0) == (costs[-1] if costs else 0.0)
 
 
 def test_edgeshard_of_a_large_world_is_no_slower_than_any_split_over_two_devices() -> None:
-    seen = observe(large(25, 32, 2, seed=3))
-    parts = len(units(seen.blocks))
+    observation = observe(large(25, 32, 2, seed=3))
+    parts = len(units(observation.blocks))
     splits = [[0] * cut + [other] * (parts - cut) for cut in range(1, parts + 1) for other in range(1, 25)]
-    latency = predict.horizon_delay(seen, placed(EdgeShard().decide(seen)))
-    assert latency <= min(predict.horizon_delay(seen, spread(seen, plan)) for plan in splits) * (1 + 1e-9)
-    plan = placed(EdgeShard(objective="throughput").decide(seen))[[rows[0] for rows in units(seen.blocks)]]
-    assert bottleneck(seen, plan.tolist()) <= min(bottleneck(seen, plan) for plan in splits[::7]) / 2
+    latency = predict.horizon_delay(observation, placed(EdgeShard().decide(observation)))
+    assert latency <= min(
+        predict.horizon_delay(observation, spread(observation, plan)) for plan in splits
+    ) * (1 + 1e-9)
+    plan = placed(EdgeShard(objective="throughput").decide(observation))[
+        [rows[0] for rows in units(observation.blocks)]
+    ]
+    assert (
+        bottleneck(observation, plan.tolist())
+        <= min(bottleneck(observation, plan) for plan in splits[::7]) / 2
+    )
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -261,11 +270,11 @@ def test_memory_of_edgeshard_grows_no_faster_than_states_times_devices(objective
     count = 200
     rate = random.uniform(1e7, 1e9, (count, count))
     np.fill_diagonal(rate, np.inf)
-    seen = with_memory(observe(large(2, 6, 2, seed=1)), np.full(count, 1e15))
-    seen = replace(
-        seen,
+    observation = with_memory(observe(large(2, 6, 2, seed=1)), np.full(count, 1e15))
+    observation = replace(
+        observation,
         device_names=tuple(f"d{i}" for i in range(count)),
-        capacity_bytes=seen.available_bytes,
+        capacity_bytes=observation.available_bytes,
         flops=random.uniform(1e9, 1e10, count),
         memory_bandwidth=random.uniform(1e9, 1e10, count),
         overhead_s=np.zeros(count),
@@ -278,7 +287,7 @@ def test_memory_of_edgeshard_grows_no_faster_than_states_times_devices(objective
     )
     tracemalloc.start()
     try:
-        placed(EdgeShard(objective=objective).decide(seen))
+        placed(EdgeShard(objective=objective).decide(observation))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -300,19 +309,21 @@ def test_largest_remainders_add_up_and_stay_within_one_of_proportional(
 @settings(max_examples=60, deadline=None)
 def test_galaxy_splits_every_layer_in_proportion_when_memory_allows(scenario: Scenario) -> None:
     """Heads and shards within one of the exact share in each layer; what cannot be split, over all layers."""
-    seen = observe(scenario)
-    blocks, devices = seen.blocks, placed(Galaxy().decide(seen))
-    speed = 1.0 / seconds_of(seen, np.flatnonzero(blocks.layer == 0))
+    observation = observe(scenario)
+    blocks, devices = observation.blocks, placed(Galaxy().decide(observation))
+    speed = 1.0 / seconds_of(observation, np.flatnonzero(blocks.layer == 0))
     exact = speed / speed.sum()
     sharded = blocks.shards.shape[1] > 1
     for rows in [*blocks.heads, blocks.proj, *(blocks.shards if sharded else blocks.shards.T)]:
-        found = np.bincount(devices[rows], minlength=seen.devices)
+        found = np.bincount(devices[rows], minlength=observation.devices)
         assert found.sum() == len(rows)
         assert (np.abs(found - len(rows) * exact) < 1.0 + 1e-9).all()
     for proj, ffn in zip(blocks.proj, blocks.shards, strict=True):
-        assert devices[proj] in {devices[ffn[0]]} | (set(range(seen.devices)) - set(devices[ffn]))
+        assert devices[proj] in {devices[ffn[0]]} | (set(range(observation.devices)) - set(devices[ffn]))
         assert sharded or devices[proj] == devices[ffn[0]]
-    assert all(devices[block] == seen.source for block in (blocks.embed, blocks.lm_head) if block is not None)
+    assert all(
+        devices[block] == observation.source for block in (blocks.embed, blocks.lm_head) if block is not None
+    )
 
 
 def can_pack(sizes: np.ndarray, room: np.ndarray) -> bool:
@@ -332,13 +343,13 @@ def test_galaxy_and_dynamic_layer_find_a_placement_whenever_there_is_one(
     )
     cost = PaperCost(model) if paper else DecodeCost(model)
     world = varied(large(devices, 1, 2, seed), model=model, cost=cost, embed=embed, lm_head=False)
-    seen = tight(observe(world), share, seed)
-    possible = can_pack(seen.memory_bytes, seen.available_bytes)
-    decision = Galaxy().decide(seen)
+    observation = tight(observe(world), share, seed)
+    possible = can_pack(observation.memory_bytes, observation.available_bytes)
+    decision = Galaxy().decide(observation)
     assert isinstance(decision, Placement) == possible
-    parts = np.array([seen.memory_bytes[rows].sum() for rows in units(seen.blocks)])
-    layered = DynamicLayer().decide(seen)
-    assert isinstance(layered, Placement) == can_pack(parts, seen.available_bytes)
+    parts = np.array([observation.memory_bytes[rows].sum() for rows in units(observation.blocks)])
+    layered = DynamicLayer().decide(observation)
+    assert isinstance(layered, Placement) == can_pack(parts, observation.available_bytes)
 
 
 @given(
@@ -375,36 +386,36 @@ def test_galaxy_finds_a_placement_that_leaves_no_room(
     devices: int, layers: int, heads: int, seed: int
 ) -> None:
     """Capacities that a random placement fills to the last byte."""
-    seen = observe(large(devices, layers, heads, seed))
-    hidden = np.random.default_rng(seed).integers(0, devices, len(seen.blocks))
-    full = with_memory(seen, predict.held_bytes(seen, hidden) * (1.0 + 1e-9))
+    observation = observe(large(devices, layers, heads, seed))
+    hidden = np.random.default_rng(seed).integers(0, devices, len(observation.blocks))
+    full = with_memory(observation, predict.held_bytes(observation, hidden) * (1.0 + 1e-9))
     assert predict.fits(full, placed(Galaxy().decide(full)))
 
 
 def test_galaxy_moves_what_overflows_and_leaves_the_rest() -> None:
     """A device that is nearly one head too small gives one block away, to where it is done first."""
-    seen = observe(large(3, 4, 8, seed=2))
-    free = placed(Galaxy().decide(seen))
-    held = predict.held_bytes(seen, free)
-    crowded = int(np.bincount(free[seen.blocks.heads.ravel()], minlength=3).argmax())
-    head = seen.memory_bytes[seen.blocks.heads[0, 0]]
+    observation = observe(large(3, 4, 8, seed=2))
+    free = placed(Galaxy().decide(observation))
+    held = predict.held_bytes(observation, free)
+    crowded = int(np.bincount(free[observation.blocks.heads.ravel()], minlength=3).argmax())
+    head = observation.memory_bytes[observation.blocks.heads[0, 0]]
     room = np.full(3, 1e15)
     room[crowded] = held[crowded] - 0.9 * head
-    squeezed = placed(Galaxy().decide(with_memory(seen, room)))
+    squeezed = placed(Galaxy().decide(with_memory(observation, room)))
     moved = np.flatnonzero(free != squeezed)
     assert len(moved) == 1
-    assert seen.blocks.kind[moved[0]] in {Kind.HEAD, Kind.PROJ}
-    assert predict.fits(with_memory(seen, room), squeezed)
-    seconds = seen.kind_seconds[seen.blocks.kind]
+    assert observation.blocks.kind[moved[0]] in {Kind.HEAD, Kind.PROJ}
+    assert predict.fits(with_memory(observation, room), squeezed)
+    seconds = observation.kind_seconds[observation.blocks.kind]
     done = np.bincount(free, seconds[np.arange(len(free)), free], 3) + seconds[moved[0]]
     done[crowded] = np.inf
     assert squeezed[moved[0]] == done.argmin()
 
 
 def test_galaxy_moves_nothing_to_a_device_that_is_down() -> None:
-    seen = observe(large(3, 4, 8, seed=2))
+    observation = observe(large(3, 4, 8, seed=2))
     for down in (1, 2):
-        world = replace(seen, availability=np.where(np.arange(3) == down, 0.0, 1.0))
+        world = replace(observation, availability=np.where(np.arange(3) == down, 0.0, 1.0))
         held = predict.held_bytes(world, placed(Galaxy().decide(world)))
         squeezed = with_memory(world, np.where(np.arange(3) == 0, 0.8 * held[0], 1e15))
         assert down not in placed(Galaxy().decide(squeezed))
@@ -415,15 +426,15 @@ def three(
 ) -> Observation:
     """Six layers on three devices, two on each, without embedding and output head."""
     world = varied(large(3, 6, 2, seed=5), embed=False, lm_head=False)
-    seen = observe(world, spread(observe(world), [0, 0, 1, 1, 2, 2]))
-    layer = seen.memory_bytes[units(seen.blocks)[0]].sum()
-    changed = with_memory(seen, np.array(room) * layer)
+    observation = observe(world, spread(observe(world), [0, 0, 1, 1, 2, 2]))
+    layer = observation.memory_bytes[units(observation.blocks)[0]].sum()
+    changed = with_memory(observation, np.array(room) * layer)
     return replace(changed, availability=np.array(availability, dtype=float))
 
 
-def plan_of(seen: Observation, decision: Decision) -> list[int]:
+def plan_of(observation: Observation, decision: Decision) -> list[int]:
     devices = placed(decision)
-    return [int(devices[rows[0]]) for rows in units(seen.blocks)]
+    return [int(devices[rows[0]]) for rows in units(observation.blocks)]
 
 
 def test_dynamic_layer_moves_a_layer_off_a_device_past_its_memory_threshold_only() -> None:
@@ -442,8 +453,8 @@ def test_dynamic_layer_moves_a_layer_off_a_device_past_its_memory_threshold_only
 def test_dynamic_layer_leaves_a_device_that_others_take_only_past_its_threshold() -> None:
     calm, loaded, down = three((1, 0.21, 0.9)), three((1, 0.19, 0.9)), three((1, 0.0, 0.9))
     assert DynamicLayer().decide(calm) == Keep()
-    for seen in (loaded, down):
-        assert plan_of(seen, DynamicLayer().decide(seen)) == [0, 0, 0, 0, 2, 2], (
+    for observation in (loaded, down):
+        assert plan_of(observation, DynamicLayer().decide(observation)) == [0, 0, 0, 0, 2, 2], (
             "to the device with least load"
         )
     assert plan_of(loaded, DynamicLayer(most_moves=1).decide(loaded)) == [0, 0, 1, 0, 2, 2]
@@ -458,16 +469,16 @@ def test_dynamic_layer_fills_others_to_the_brim_for_devices_that_are_overfull_or
 
 
 def test_dynamic_layer_fills_the_source_up_to_its_threshold_first() -> None:
-    seen = replace(three(room=(3.1, 9, 9)), placement=None)
-    assert plan_of(seen, DynamicLayer().decide(seen)).count(0) == 2
-    assert plan_of(seen, DynamicLayer(memory_threshold=1.0).decide(seen)).count(0) == 3
+    observation = replace(three(room=(3.1, 9, 9)), placement=None)
+    assert plan_of(observation, DynamicLayer().decide(observation)).count(0) == 2
+    assert plan_of(observation, DynamicLayer(memory_threshold=1.0).decide(observation)).count(0) == 3
 
 
 def test_dynamic_layer_says_when_its_moves_are_not_enough() -> None:
-    seen = three(room=(0.5, 9, 9))
-    assert isinstance(DynamicLayer(most_moves=1).decide(seen), Infeasible)
-    assert DynamicLayer(most_moves=1).decide(replace(seen, overflow="swap")) == Keep()
-    assert 0 not in placed(DynamicLayer(most_moves=2).decide(seen))
+    observation = three(room=(0.5, 9, 9))
+    assert isinstance(DynamicLayer(most_moves=1).decide(observation), Infeasible)
+    assert DynamicLayer(most_moves=1).decide(replace(observation, overflow="swap")) == Keep()
+    assert 0 not in placed(DynamicLayer(most_moves=2).decide(observation))
 
 
 @given(st.integers(2, 5), st.integers(1, 6), st.integers(1, 4), SEEDS)
@@ -477,19 +488,21 @@ def test_dynamic_layer_moves_only_off_pressed_devices_and_comes_to_rest(
 ) -> None:
     random = np.random.default_rng(seed)
     policy = DynamicLayer(most_moves=most)
-    seen = observe(large(devices, layers, 2, seed))
+    observation = observe(large(devices, layers, 2, seed))
     plan = placed(
-        policy.decide(with_memory(seen, random.dirichlet(np.ones(devices)) * seen.memory_bytes.sum() * 4))
+        policy.decide(
+            with_memory(observation, random.dirichlet(np.ones(devices)) * observation.memory_bytes.sum() * 4)
+        )
     )
-    room = random.dirichlet(np.ones(devices)) * seen.memory_bytes.sum() * 3
-    seen = replace(with_memory(seen, room), availability=random.uniform(0.1, 1.0, devices))
-    for _ in range(len(units(seen.blocks)) + 1):
-        seen = replace(seen, placement=plan)
-        decision = policy.decide(seen)
+    room = random.dirichlet(np.ones(devices)) * observation.memory_bytes.sum() * 3
+    observation = replace(with_memory(observation, room), availability=random.uniform(0.1, 1.0, devices))
+    for _ in range(len(units(observation.blocks)) + 1):
+        observation = replace(observation, placement=plan)
+        decision = policy.decide(observation)
         if not isinstance(decision, Placement):
             break
-        moved = [rows for rows in units(seen.blocks) if (plan[rows] != decision.devices[rows]).any()]
-        pressed = (predict.held_bytes(seen, plan) > 0.9 * room) | (seen.availability < 0.2)
+        moved = [rows for rows in units(observation.blocks) if (plan[rows] != decision.devices[rows]).any()]
+        pressed = (predict.held_bytes(observation, plan) > 0.9 * room) | (observation.availability < 0.2)
         assert 1 <= len(moved) <= most
         assert all(pressed[plan[rows]].all() for rows in moved)
         plan = decision.devices
@@ -498,18 +511,18 @@ def test_dynamic_layer_moves_only_off_pressed_devices_and_comes_to_rest(
 
 
 def test_random_goes_by_its_seed() -> None:
-    seen = observe(large(5, 4, 8, seed=0))
-    first = placed(Random().decide(seen))
-    np.testing.assert_array_equal(first, placed(Random().decide(seen)))
-    assert not np.array_equal(first, placed(Random(seed=1).decide(seen)))
-    assert not np.array_equal(first, placed(Random().decide(replace(seen, request=1))))
+    observation = observe(large(5, 4, 8, seed=0))
+    first = placed(Random().decide(observation))
+    np.testing.assert_array_equal(first, placed(Random().decide(observation)))
+    assert not np.array_equal(first, placed(Random(seed=1).decide(observation)))
+    assert not np.array_equal(first, placed(Random().decide(replace(observation, request=1))))
 
 
 def test_random_gives_every_device_with_room_its_share() -> None:
     """Of 200 seeds a block meets each of four devices 50 times, give or take five standard deviations."""
-    seen = observe(large(5, 1, 8, seed=0))
-    seen = with_memory(seen, seen.available_bytes * [1, 1, 0, 1, 1])
-    draws = np.array([placed(Random(seed=seed).decide(seen)) for seed in range(200)])
+    observation = observe(large(5, 1, 8, seed=0))
+    observation = with_memory(observation, observation.available_bytes * [1, 1, 0, 1, 1])
+    draws = np.array([placed(Random(seed=seed).decide(observation)) for seed in range(200)])
     counts = np.stack([(draws == device).sum(axis=0) for device in range(5)])
     assert (counts[2] == 0).all()
     assert (np.abs(counts[[0, 1, 3, 4]] - 50) <= 5 * np.sqrt(200 * 0.25 * 0.75)).all()
@@ -535,11 +548,13 @@ ALL: tuple[Policy, ...] = (*STATIC, DynamicLayer(), Petals(), Random(replan=True
 def test_a_static_plan_is_kept_while_it_fits_or_swaps(policy: Policy) -> None:
     world = large(3, 4, 4, seed=7)
     first = placed(policy.decide(observe(world)))
-    seen = observe(world, first)
-    slower = replace(seen, flops=seen.flops[::-1].copy(), availability=np.array([0.0, 0.3, 1.0]))
+    observation = observe(world, first)
+    slower = replace(
+        observation, flops=observation.flops[::-1].copy(), availability=np.array([0.0, 0.3, 1.0])
+    )
     assert policy.decide(slower) == Keep()
     used = int(first[0])
-    full = with_memory(seen, np.where(np.arange(3) == used, 10.0, 1e15))
+    full = with_memory(observation, np.where(np.arange(3) == used, 10.0, 1e15))
     assert used not in placed(policy.decide(full))
     assert policy.decide(replace(full, overflow="swap")) == Keep()
 
@@ -556,15 +571,15 @@ def test_an_answer_fits_or_is_infeasible(
     placement = (
         random.integers(0, len(scenario.cluster.devices), len(scenario.block_table)) if again else None
     )
-    seen = tight(observe(scenario, placement, interval=3 if long else 1), share, seed)
-    decision = policy.decide(seen)
+    observation = tight(observe(scenario, placement, interval=3 if long else 1), share, seed)
+    decision = policy.decide(observation)
     if isinstance(decision, Placement):
-        assert decision.devices.shape == (len(seen.blocks),)
-        assert ((decision.devices >= 0) & (decision.devices < seen.devices)).all()
-        assert predict.fits(seen, decision.devices)
+        assert decision.devices.shape == (len(observation.blocks),)
+        assert ((decision.devices >= 0) & (decision.devices < observation.devices)).all()
+        assert predict.fits(observation, decision.devices)
     elif isinstance(decision, Keep):
         assert placement is not None
-        assert predict.fits(seen, placement)
+        assert predict.fits(observation, placement)
     else:
         assert decision.reason
 
@@ -575,11 +590,11 @@ def test_an_answer_fits_or_is_infeasible(
 def test_a_device_that_can_hold_everything_gets_everything(
     policy: Policy, scenario: Scenario, seed: int
 ) -> None:
-    seen = observe(scenario)
-    only = seed % seen.devices
-    capacity = np.where(np.arange(seen.devices) == only, seen.memory_bytes.sum() * 1.001, 0.0)
-    devices = placed(policy.decide(with_memory(seen, capacity)))
-    assert set(devices[seen.memory_bytes > 0]) == {only}
+    observation = observe(scenario)
+    only = seed % observation.devices
+    capacity = np.where(np.arange(observation.devices) == only, observation.memory_bytes.sum() * 1.001, 0.0)
+    devices = placed(policy.decide(with_memory(observation, capacity)))
+    assert set(devices[observation.memory_bytes > 0]) == {only}
 
 
 @pytest.mark.parametrize("policy", ALL, ids=repr)
@@ -601,13 +616,13 @@ def test_neither_history_nor_names_matter(policy: Policy, scenario: Scenario) ->
 
 @pytest.mark.parametrize("policy", ALL, ids=repr)
 def test_devices_that_are_down_or_cut_off_are_avoided(policy: Policy) -> None:
-    seen = observe(large(4, 3, 4, seed=4))
-    down = replace(seen, availability=np.array([1.0, 0.0, 1.0, 1.0]))
+    observation = observe(large(4, 3, 4, seed=4))
+    down = replace(observation, availability=np.array([1.0, 0.0, 1.0, 1.0]))
     assert 1 not in placed(policy.decide(down))
-    rate = seen.rate.copy()
+    rate = observation.rate.copy()
     rate[3, :3] = rate[:3, 3] = 0.0
-    assert 3 not in placed(policy.decide(replace(seen, rate=rate)))
-    nothing = replace(seen, availability=np.zeros(4))
+    assert 3 not in placed(policy.decide(replace(observation, rate=rate)))
+    nothing = replace(observation, availability=np.zeros(4))
     assert predict.fits(nothing, placed(policy.decide(nothing)))
 
 
@@ -615,9 +630,9 @@ def test_devices_that_are_down_or_cut_off_are_avoided(policy: Policy) -> None:
 @pytest.mark.parametrize("share", [1e-3, 0.5, 0.98])
 def test_a_decision_is_fast_in_a_large_world(policy: Policy, share: float) -> None:
     """25 devices, 32 layers, 32 heads; ample, tight and hopeless memory."""
-    seen = tight(observe(large(25, 32, 32, seed=6)), share, seed=6)
+    observation = tight(observe(large(25, 32, 32, seed=6)), share, seed=6)
     begun = time.thread_time()
-    policy.decide(seen)
+    policy.decide(observation)
     assert time.thread_time() - begun < 2.0
 
 

@@ -31,10 +31,10 @@ def asked(scenario: Scenario, seed: int, *, placed: bool = True, sharing: bool =
 def test_the_times_of_stages_sum_to_the_predicted_delay(scenario: Scenario, seed: int) -> None:
     """Without sharing exactly; sharing only adds to them."""
     for sharing in (False, True):
-        seen = asked(scenario, seed, sharing=sharing)
-        times = ChainTimes(seen)
-        devices = np.random.default_rng(seed).integers(0, seen.devices, len(seen.blocks))
-        exact = predict.horizon_delay(seen, devices)
+        observation = asked(scenario, seed, sharing=sharing)
+        times = ChainTimes(observation)
+        devices = np.random.default_rng(seed).integers(0, observation.devices, len(observation.blocks))
+        exact = predict.horizon_delay(observation, devices)
         if sharing:
             assert times.state(devices).delay_s >= exact * (1 - 1e-9)
         else:
@@ -47,12 +47,12 @@ def test_every_change_costs_what_its_result_costs(
     scenario: Scenario, seed: int, placed: bool, share: float
 ) -> None:
     """The cost of the best change, computed from the stages that it touches, is that of the placement after it."""
-    seen = tight(asked(scenario, seed, placed=placed, sharing=True), share, seed)
-    search = LocalSearch(seen, most_pause_s=1.0)
-    devices = np.random.default_rng(seed + 1).integers(0, seen.devices, len(seen.blocks))
+    observation = tight(asked(scenario, seed, placed=placed, sharing=True), share, seed)
+    search = LocalSearch(observation, most_pause_s=1.0)
+    devices = np.random.default_rng(seed + 1).integers(0, observation.devices, len(observation.blocks))
     for change in search.best_changes(devices):
         if not len(change.rows):
-            assert seen.devices == 1
+            assert observation.devices == 1
             continue
         changed = devices.copy()
         changed[change.rows] = change.device
@@ -62,12 +62,12 @@ def test_every_change_costs_what_its_result_costs(
 @given(scenario=WORLDS, seed=SEEDS)
 @settings(max_examples=40, deadline=None)
 def test_no_single_block_or_layer_improves_what_the_search_returns(scenario: Scenario, seed: int) -> None:
-    seen = asked(scenario, seed)
-    search = LocalSearch(seen, most_pause_s=1.0)
-    devices = search.improved(np.zeros(len(seen.blocks), dtype=np.int64), most_steps=1000)
+    observation = asked(scenario, seed)
+    search = LocalSearch(observation, most_pause_s=1.0)
+    devices = search.improved(np.zeros(len(observation.blocks), dtype=np.int64), most_steps=1000)
     least = search.cost.of(devices)
-    for block in range(len(seen.blocks)):
-        for device in range(seen.devices):
+    for block in range(len(observation.blocks)):
+        for device in range(observation.devices):
             other = devices.copy()
             other[block] = device
             assert search.cost.of(other) >= least * (1 - 1e-5)
@@ -78,18 +78,18 @@ def test_no_single_block_or_layer_improves_what_the_search_returns(scenario: Sce
 def test_it_is_never_predicted_to_be_worse_than_other_policies_or_keeping(
     scenario: Scenario, seed: int, placed: bool, share: float
 ) -> None:
-    seen = tight(asked(scenario, seed, placed=placed), share, seed)
+    observation = tight(asked(scenario, seed, placed=placed), share, seed)
     policy = LookAhead(most_pause_s=1e9)
-    decision = policy.decide(seen)
-    others = [policies.create(name).decide(seen) for name in ("resource-aware", "edgeshard", "single")]
-    costs = [predict.objective(seen, one.devices) for one in others if isinstance(one, Placement)]
-    if seen.placement is not None and predict.can_stay(seen):
-        costs.append(predict.horizon_delay(seen, seen.placement))
+    decision = policy.decide(observation)
+    others = [policies.create(name).decide(observation) for name in ("resource-aware", "edgeshard", "single")]
+    costs = [predict.objective(observation, one.devices) for one in others if isinstance(one, Placement)]
+    if observation.placement is not None and predict.can_stay(observation):
+        costs.append(predict.horizon_delay(observation, observation.placement))
     if isinstance(decision, Placement):
-        assert predict.objective(seen, decision.devices) <= min(costs, default=np.inf) * (1 + 1e-9)
+        assert predict.objective(observation, decision.devices) <= min(costs, default=np.inf) * (1 + 1e-9)
     elif isinstance(decision, Keep):
-        assert seen.placement is not None
-        assert predict.horizon_delay(seen, seen.placement) <= min(costs) * (1 + 1e-9)
+        assert observation.placement is not None
+        assert predict.horizon_delay(observation, observation.placement) <= min(costs) * (1 + 1e-9)
     else:
         assert not any(isinstance(one, Placement) for one in others)
 
@@ -103,8 +103,8 @@ def test_its_parameters_must_not_be_negative() -> None:
 @given(scenario=scenarios(cluster=clusters(most=1)))
 @settings(max_examples=10, deadline=None)
 def test_with_one_device_it_agrees_with_every_policy(scenario: Scenario) -> None:
-    seen = observe(scenario)
-    decision = LookAhead().decide(seen)
+    observation = observe(scenario)
+    decision = LookAhead().decide(observation)
     assert isinstance(decision, Placement)
     assert not decision.devices.any()
-    assert isinstance(LookAhead().decide(replace(seen, placement=decision.devices)), Keep)
+    assert isinstance(LookAhead().decide(replace(observation, placement=decision.devices)), Keep)

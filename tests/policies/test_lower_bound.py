@@ -34,18 +34,18 @@ SEEDS = st.integers(0, 2**32 - 1)
 MOST_PLACEMENTS = 5000
 
 
-def least(seen: Observation) -> float:
+def least(observation: Observation) -> float:
     """The least D_T of all placements that fit, by trying all; infinite if none does."""
     best = np.inf
-    for choice in product(range(seen.devices), repeat=len(seen.blocks)):
+    for choice in product(range(observation.devices), repeat=len(observation.blocks)):
         devices: IntArray = np.array(choice)
-        if single_layer.fits(seen, devices):
-            best = min(best, predict.horizon_delay(seen, devices))
+        if single_layer.fits(observation, devices):
+            best = min(best, predict.horizon_delay(observation, devices))
     return best
 
 
-def small(seen: Observation) -> bool:
-    return bool(seen.devices ** len(seen.blocks) <= MOST_PLACEMENTS)
+def small(observation: Observation) -> bool:
+    return bool(observation.devices ** len(observation.blocks) <= MOST_PLACEMENTS)
 
 
 @given(scenario=scenarios(cluster=clusters(most=3), most_shards=2), interval=st.integers(1, 3))
@@ -53,9 +53,9 @@ def small(seen: Observation) -> bool:
 def test_with_ample_memory_and_equal_steps_the_bound_is_the_least_delay(
     scenario: Scenario, interval: int
 ) -> None:
-    seen = observe(scenario, interval=interval)
-    assume(small(seen) and len(seen.steps) == 1)
-    assert lower_bound(seen) == pytest.approx(least(seen), rel=1e-12)
+    observation = observe(scenario, interval=interval)
+    assume(small(observation) and len(observation.steps) == 1)
+    assert lower_bound(observation) == pytest.approx(least(observation), rel=1e-12)
 
 
 @given(
@@ -68,11 +68,11 @@ def test_with_ample_memory_and_equal_steps_the_bound_is_the_least_delay(
 def test_no_placement_that_fits_is_below_the_bound(
     scenario: Scenario, interval: int, share: float, seed: int
 ) -> None:
-    seen = tight(observe(scenario, interval=interval), share, seed)
-    assume(small(seen))
-    best = least(seen)
+    observation = tight(observe(scenario, interval=interval), share, seed)
+    assume(small(observation))
+    best = least(observation)
     for rounds in (0, 1, 7, 100):
-        assert lower_bound(seen, rounds=rounds) <= best * (1.0 + 1e-12)
+        assert lower_bound(observation, rounds=rounds) <= best * (1.0 + 1e-12)
 
 
 @given(
@@ -87,12 +87,14 @@ def test_no_policy_is_below_the_bound(scenario: Scenario, share: float, seed: in
     if again:
         first = observe(scenario)
         placement = np.random.default_rng(seed).integers(0, first.devices, len(first.blocks))
-    seen = tight(observe(scenario, placement), share, seed)
-    bound = lower_bound(seen, rounds=20)
+    observation = tight(observe(scenario, placement), share, seed)
+    bound = lower_bound(observation, rounds=20)
     for name in policies.names():
-        decision = policies.create(name).decide(seen) if name != "exact-milp" else Infeasible("left out")
+        decision = (
+            policies.create(name).decide(observation) if name != "exact-milp" else Infeasible("left out")
+        )
         if isinstance(decision, Placement):
-            assert bound <= predict.objective(seen, decision.devices) * (1.0 + 1e-12)
+            assert bound <= predict.objective(observation, decision.devices) * (1.0 + 1e-12)
 
 
 @given(scenario=scenarios(cluster=clusters(most=5)), share=reals(0.2, 1.0), seed=SEEDS)
@@ -103,10 +105,10 @@ def test_for_one_layer_the_bound_is_not_above_the_optimum_and_equals_it_with_amp
     model = replace(scenario.model, layers=1)
     cost = PaperCost(model) if isinstance(scenario.cost, PaperCost) else DecodeCost(model)
     scenario = replace(scenario, model=model, cost=cost)
-    seen = observe(scenario)
-    assert lower_bound(seen) == pytest.approx(exact.solve(seen).objective_s, rel=1e-12)
-    seen = tight(seen, share, seed)
-    assert lower_bound(seen) <= exact.solve(seen).objective_s * (1.0 + 1e-12)
+    observation = observe(scenario)
+    assert lower_bound(observation) == pytest.approx(exact.solve(observation).objective_s, rel=1e-12)
+    observation = tight(observation, share, seed)
+    assert lower_bound(observation) <= exact.solve(observation).objective_s * (1.0 + 1e-12)
 
 
 def two_machines(*, availability: float = 1.0) -> Observation:
@@ -129,19 +131,19 @@ def two_machines(*, availability: float = 1.0) -> Observation:
 
 
 def test_the_price_of_memory_is_what_the_slow_machine_costs_more() -> None:
-    seen = two_machines()
-    total = seen.memory_bytes.sum()
-    free = lower_bound(seen)
-    half = lower_bound(replace(seen, available_bytes=np.array([0.5 * total, total])))
+    observation = two_machines()
+    total = observation.memory_bytes.sum()
+    free = lower_bound(observation)
+    half = lower_bound(replace(observation, available_bytes=np.array([0.5 * total, total])))
     # Half of the work, whichever, takes ten times as long: bytes and work go together but for the attention itself.
     assert half == pytest.approx(0.5 * free + 5.0 * free, rel=0.05)
 
 
 def test_where_nothing_can_be_computed_the_bound_is_infinite() -> None:
-    seen = two_machines()
-    assert lower_bound(replace(seen, availability=np.zeros(2))) == np.inf
+    observation = two_machines()
+    assert lower_bound(replace(observation, availability=np.zeros(2))) == np.inf
 
 
 def test_where_memory_is_free_prices_are_not_asked_for() -> None:
-    seen = replace(two_machines(), available_bytes=np.array([1.0, 1.0]), overflow="swap")
-    assert lower_bound(seen) == lower_bound(seen, rounds=0)
+    observation = replace(two_machines(), available_bytes=np.array([1.0, 1.0]), overflow="swap")
+    assert lower_bound(observation) == lower_bound(observation, rounds=0)

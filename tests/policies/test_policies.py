@@ -42,9 +42,12 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 def tight(scenario: Scenario, share: float, seed: int) -> Scenario:
     """The same world with devices of random capacity that together hold 1 / `share` times the model."""
-    seen = observe(scenario)
+    observation = observe(scenario)
     random = np.random.default_rng(seed)
-    parts = random.dirichlet(np.ones(seen.devices)) * seen.memory_bytes.sum() / share + seen.reserved_bytes
+    parts = (
+        random.dirichlet(np.ones(observation.devices)) * observation.memory_bytes.sum() / share
+        + observation.reserved_bytes
+    )
     cluster = scenario.cluster
     devices = tuple(replace(d, memory_bytes=float(m)) for d, m in zip(cluster.devices, parts, strict=True))
     return replace(scenario, cluster=Cluster(devices, cluster.links, cluster.source))
@@ -65,19 +68,19 @@ def test_an_answer_is_a_placement_that_fits_or_infeasible(
     if again:
         count = len(scenario.cluster.devices)
         placement = np.random.default_rng(seed).integers(0, count, len(scenario.block_table))
-        seen = observe(scenario, placement)
+        observation = observe(scenario, placement)
     scenario = tight(scenario, share, seed)
-    seen = observe(varied(scenario, overflow="swap"), placement)
-    seen = replace(seen, overflow="fail")
-    decision = policies.create(name).decide(seen)
+    observation = observe(varied(scenario, overflow="swap"), placement)
+    observation = replace(observation, overflow="fail")
+    decision = policies.create(name).decide(observation)
     if isinstance(decision, Placement):
-        assert decision.devices.shape == (len(seen.blocks),)
-        assert ((decision.devices >= 0) & (decision.devices < seen.devices)).all()
-        assert predict.fits(seen, decision.devices)
+        assert decision.devices.shape == (len(observation.blocks),)
+        assert ((decision.devices >= 0) & (decision.devices < observation.devices)).all()
+        assert predict.fits(observation, decision.devices)
     elif isinstance(decision, Keep):
         assert placement is not None
         if name not in {"static", "random"}:
-            assert predict.fits(seen, placement)
+            assert predict.fits(observation, placement)
     else:
         assert decision.reason
 
@@ -98,16 +101,16 @@ def test_a_placement_is_found_when_one_device_could_hold_everything(
     name: str, scenario: Scenario, seed: int
 ) -> None:
     scenario = entitled(name, scenario)
-    seen = observe(scenario)
-    capacity = seen.reserved_bytes.copy()
-    capacity[seed % seen.devices] += seen.memory_bytes.sum() * 1.001
+    observation = observe(scenario)
+    capacity = observation.reserved_bytes.copy()
+    capacity[seed % observation.devices] += observation.memory_bytes.sum() * 1.001
     devices = tuple(
         replace(d, memory_bytes=float(m)) for d, m in zip(scenario.cluster.devices, capacity, strict=True)
     )
     world = replace(scenario, cluster=Cluster(devices, scenario.cluster.links, scenario.cluster.source))
     decision = policies.create(name).decide(observe(world))
     assert isinstance(decision, Placement)
-    assert set(decision.devices[seen.memory_bytes > 0]) == {seed % seen.devices}
+    assert set(decision.devices[observation.memory_bytes > 0]) == {seed % observation.devices}
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -170,12 +173,14 @@ def test_resource_aware_never_moves_for_nothing(scenario: Scenario, seed: int) -
     placement = np.random.default_rng(seed).integers(
         0, len(scenario.cluster.devices), len(scenario.block_table)
     )
-    seen = observe(scenario, placement)
-    decision = policies.ResourceAware().decide(seen)
+    observation = observe(scenario, placement)
+    decision = policies.ResourceAware().decide(observation)
     assert isinstance(decision, Placement | Keep)
     if isinstance(decision, Placement):
-        assert predict.objective(seen, decision.devices) < predict.horizon_delay(seen, placement)
-        settled = replace(seen, placement=decision.devices)
+        assert predict.objective(observation, decision.devices) < predict.horizon_delay(
+            observation, placement
+        )
+        settled = replace(observation, placement=decision.devices)
         again = policies.ResourceAware().decide(settled)
         if isinstance(again, Placement):
             assert predict.objective(settled, again.devices) < predict.horizon_delay(
@@ -206,17 +211,17 @@ def placed(decision: Decision) -> np.ndarray:
 
 
 def test_resource_aware_spreads_heads_over_devices_when_links_are_fast() -> None:
-    seen = observe(line(1e9, 1e9, 1e9, 1e9))
-    devices = placed(policies.ResourceAware().decide(seen))
-    assert sorted(devices[seen.blocks.heads[0]]) == [0, 1, 2, 3]
+    observation = observe(line(1e9, 1e9, 1e9, 1e9))
+    devices = placed(policies.ResourceAware().decide(observation))
+    assert sorted(devices[observation.blocks.heads[0]]) == [0, 1, 2, 3]
 
 
 def test_resource_aware_keeps_heads_together_when_links_are_slow() -> None:
     scenario = line(1e9, 1e9, flops=1e9)
     cluster = scenario.cluster
     slow = replace(cluster.links[0], bandwidth=Trace.constant(1e3))
-    seen = observe(replace(scenario, cluster=Cluster(cluster.devices, (slow,), cluster.source)))
-    assert len(set(placed(policies.ResourceAware().decide(seen)))) == 1
+    observation = observe(replace(scenario, cluster=Cluster(cluster.devices, (slow,), cluster.source)))
+    assert len(set(placed(policies.ResourceAware().decide(observation)))) == 1
 
 
 def test_resource_aware_makes_room_by_moving_smaller_blocks() -> None:
@@ -225,15 +230,17 @@ def test_resource_aware_makes_room_by_moving_smaller_blocks() -> None:
     Demand by time puts a slow, small block before a large, quick one; room must then be made for the large one.
     """
     scenario = line(1.0, 1.0, heads=2)
-    seen = observe(scenario)
-    sizes = {Kind(kind): size for kind, size in zip(seen.blocks.kind, seen.memory_bytes, strict=True)}
+    observation = observe(scenario)
+    sizes = {
+        Kind(kind): size for kind, size in zip(observation.blocks.kind, observation.memory_bytes, strict=True)
+    }
     assert sizes[Kind.PROJ] < sizes[Kind.FFN] < sizes[Kind.HEAD]
     # The feed-forward network and one head fit on d0, the other head and the projection on d1, with nothing to spare.
     tight_fit = line(sizes[Kind.FFN] + sizes[Kind.HEAD], sizes[Kind.PROJ] + sizes[Kind.HEAD], heads=2)
-    seen = observe(tight_fit)
-    devices = placed(policies.ResourceAware().decide(seen))
-    assert predict.fits(seen, devices)
-    without = policies.ResourceAware(most_evictions=0, most_backtracks=0).decide(seen)
+    observation = observe(tight_fit)
+    devices = placed(policies.ResourceAware().decide(observation))
+    assert predict.fits(observation, devices)
+    without = policies.ResourceAware(most_evictions=0, most_backtracks=0).decide(observation)
     assert isinstance(without, Infeasible | Placement)
 
 
@@ -241,11 +248,13 @@ def test_resource_aware_makes_room_by_moving_smaller_blocks() -> None:
 @settings(max_examples=25, deadline=None)
 def test_resource_aware_with_tiny_bounds_still_answers(shares: list[float], heads: int) -> None:
     total = observe(line(1.0, heads=heads)).memory_bytes.sum()
-    seen = observe(line(*(share * total for share in shares), heads=heads))
+    observation = observe(line(*(share * total for share in shares), heads=heads))
     for bounds in ((0, 0), (1, 1), (64, 32)):
-        decision = policies.ResourceAware(most_evictions=bounds[0], most_backtracks=bounds[1]).decide(seen)
+        decision = policies.ResourceAware(most_evictions=bounds[0], most_backtracks=bounds[1]).decide(
+            observation
+        )
         if isinstance(decision, Placement):
-            assert predict.fits(seen, decision.devices)
+            assert predict.fits(observation, decision.devices)
         else:
             assert isinstance(decision, Infeasible)
 
@@ -255,8 +264,8 @@ def test_resource_aware_with_tiny_bounds_still_answers(shares: list[float], head
 def test_resource_aware_with_weights_places_everything(
     scenario: Scenario, weights: tuple[float, float, float]
 ) -> None:
-    seen = observe(scenario)
-    assert predict.fits(seen, placed(policies.ResourceAware(weights=weights).decide(seen)))
+    observation = observe(scenario)
+    assert predict.fits(observation, placed(policies.ResourceAware(weights=weights).decide(observation)))
 
 
 class AfterAFailure:
@@ -268,10 +277,10 @@ class AfterAFailure:
         self._other = other
         self.decision: Decision | None = None
 
-    def decide(self, seen: Observation) -> Decision:
-        if seen.placement is None:
-            return Placement(np.full(len(seen.blocks), seen.devices - 1))
-        self.decision = self._other.decide(seen)
+    def decide(self, observation: Observation) -> Decision:
+        if observation.placement is None:
+            return Placement(np.full(len(observation.blocks), observation.devices - 1))
+        self.decision = self._other.decide(observation)
         return self.decision
 
 
@@ -306,9 +315,9 @@ def test_a_device_that_is_down_or_cut_off_is_avoided() -> None:
 def test_greedy_ignores_links_and_balances_work() -> None:
     scenario = line(1e9, 1e9, flops=1e6)
     slow = replace(scenario.cluster.links[0], bandwidth=Trace.constant(1.0))
-    seen = observe(replace(scenario, cluster=Cluster(scenario.cluster.devices, (slow,), "d0")))
+    observation = observe(replace(scenario, cluster=Cluster(scenario.cluster.devices, (slow,), "d0")))
     # Heads hold the most, then the feed-forward network, then the projection; of two equal devices the first is taken.
-    assert placed(policies.Greedy().decide(seen)).tolist() == [0, 1, 0, 1, 1, 0]
+    assert placed(policies.Greedy().decide(observation)).tolist() == [0, 1, 0, 1, 1, 0]
 
 
 def test_round_robin_deals_in_order_and_skips_full_devices() -> None:
@@ -321,16 +330,16 @@ def test_single_takes_the_fastest_device_that_can_hold_everything() -> None:
     devices = [
         replace(d, flops=speed) for d, speed in zip(scenario.cluster.devices, (1e6, 3e6, 9e6), strict=True)
     ]
-    seen = observe(replace(scenario, cluster=Cluster(tuple(devices), scenario.cluster.links, "d0")))
-    assert set(placed(policies.Single().decide(seen))) == {1}
+    observation = observe(replace(scenario, cluster=Cluster(tuple(devices), scenario.cluster.links, "d0")))
+    assert set(placed(policies.Single().decide(observation))) == {1}
     assert isinstance(policies.Single().decide(observe(line(10.0, 10.0))), Infeasible)
 
 
 def test_static_decides_once_as_resource_aware_does() -> None:
     scenario = line(1e9, 1e9, 1e9)
-    seen = observe(scenario)
-    first = placed(policies.Static().decide(seen))
-    np.testing.assert_array_equal(first, placed(policies.ResourceAware().decide(seen)))
+    observation = observe(scenario)
+    first = placed(policies.Static().decide(observation))
+    np.testing.assert_array_equal(first, placed(policies.ResourceAware().decide(observation)))
     assert policies.Static().decide(observe(scenario, first[::-1].copy())) == Keep()
 
 

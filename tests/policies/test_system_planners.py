@@ -29,8 +29,8 @@ POLICIES: tuple[Policy, ...] = (
 )
 
 
-def sizes_of(seen: Observation) -> np.ndarray:
-    return np.array([seen.memory_bytes[rows].sum() for rows in units(seen.blocks)])
+def sizes_of(observation: Observation) -> np.ndarray:
+    return np.array([observation.memory_bytes[rows].sum() for rows in units(observation.blocks)])
 
 
 def compositions(total: int, parts: int) -> list[tuple[int, ...]]:
@@ -52,9 +52,9 @@ def fitting(sizes: np.ndarray, room: np.ndarray) -> list[tuple[int, ...]]:
 
 @pytest.mark.parametrize("policy", POLICIES, ids=repr)
 def test_with_one_device_every_planner_agrees(policy: Policy) -> None:
-    seen = observe(large(1, 3, 2, seed=0))
-    assert set(placed(policy.decide(seen)).tolist()) == {0}
-    small = with_memory(seen, seen.memory_bytes.sum(keepdims=True) * 0.9)
+    observation = observe(large(1, 3, 2, seed=0))
+    assert set(placed(policy.decide(observation)).tolist()) == {0}
+    small = with_memory(observation, observation.memory_bytes.sum(keepdims=True) * 0.9)
     decision = policy.decide(small)
     assert isinstance(decision, Infeasible)
     assert decision.reason
@@ -85,15 +85,15 @@ def test_a_cut_is_the_cheapest_that_fits(sizes: list[int], room: list[int], seed
 def test_proportional_runs_are_nearest_to_the_exact_shares(
     by: str, devices: int, layers: int, share: float, seed: int
 ) -> None:
-    seen = tight(observe(large(devices, layers, 2, seed)), share, seed)
-    weight = seen.available_bytes if by == "memory" else seen.memory_bandwidth
+    observation = tight(observe(large(devices, layers, 2, seed)), share, seed)
+    weight = observation.available_bytes if by == "memory" else observation.memory_bandwidth
     order = np.argsort(-weight)
-    decision = (RamProportional() if by == "memory" else BandwidthProportional()).decide(seen)
-    exact = len(sizes_of(seen)) * weight[order] / weight.sum()
-    possible = fitting(sizes_of(seen), seen.available_bytes[order])
+    decision = (RamProportional() if by == "memory" else BandwidthProportional()).decide(observation)
+    exact = len(sizes_of(observation)) * weight[order] / weight.sum()
+    possible = fitting(sizes_of(observation), observation.available_bytes[order])
     assert isinstance(decision, Placement) == bool(possible)
     if isinstance(decision, Placement):
-        plan = plan_of(seen, decision)
+        plan = plan_of(observation, decision)
         counts = np.bincount(plan, minlength=devices)[order]
         assert plan == np.repeat(order, counts).tolist()
         least = min(((np.array(each) - exact) ** 2).sum() for each in possible)
@@ -112,32 +112,32 @@ def test_without_limits_the_nearest_cut_has_largest_remainders(devices: int, cou
 
 
 def test_ram_proportional_takes_the_fewest_devices_when_asked() -> None:
-    seen = observe(large(3, 4, 2, seed=1))
-    room = np.array([0.2, 0.6, 0.7]) * seen.memory_bytes.sum()
-    assert set(plan_of(seen, RamProportional().decide(with_memory(seen, room)))) == {0, 1, 2}
+    observation = observe(large(3, 4, 2, seed=1))
+    room = np.array([0.2, 0.6, 0.7]) * observation.memory_bytes.sum()
+    assert set(plan_of(observation, RamProportional().decide(with_memory(observation, room)))) == {0, 1, 2}
     few = RamProportional(fewest=True)
-    assert set(plan_of(seen, few.decide(with_memory(seen, room)))) == {1, 2}
-    assert set(plan_of(seen, few.decide(with_memory(seen, room * 1.6)))) == {2}
+    assert set(plan_of(observation, few.decide(with_memory(observation, room)))) == {1, 2}
+    assert set(plan_of(observation, few.decide(with_memory(observation, room * 1.6)))) == {2}
 
 
 def test_infinite_bandwidths_share_equally() -> None:
-    seen = observe(large(3, 5, 2, seed=1))
-    some = replace(seen, memory_bandwidth=np.array([np.inf, 1e9, np.inf]))
+    observation = observe(large(3, 5, 2, seed=1))
+    some = replace(observation, memory_bandwidth=np.array([np.inf, 1e9, np.inf]))
     assert np.bincount(plan_of(some, BandwidthProportional().decide(some))).tolist() == [3, 0, 3]
 
 
 # Stages
 
 
-def longest(seen: Observation, plan: list[int]) -> float:
+def longest(observation: Observation, plan: list[int]) -> float:
     """The longest stage of a plan: computing and sending its output on; or the transfer to the first stage."""
-    hop, token = over_horizon(seen, Payload.HIDDEN), over_horizon(seen, Payload.TOKEN)
-    last, prompt = over_horizon(seen, Payload.LAST_HIDDEN), over_horizon(seen, Payload.PROMPT)
-    parts = units(seen.blocks)
-    longest_s, stage = float(prompt[seen.source, plan[0]]), 0.0
+    hop, token = over_horizon(observation, Payload.HIDDEN), over_horizon(observation, Payload.TOKEN)
+    last, prompt = over_horizon(observation, Payload.LAST_HIDDEN), over_horizon(observation, Payload.PROMPT)
+    parts = units(observation.blocks)
+    longest_s, stage = float(prompt[observation.source, plan[0]]), 0.0
     for number, (rows, device) in enumerate(zip(parts, plan, strict=True)):
-        stage += float(seconds_of(seen, rows)[device])
-        following = plan[number + 1] if number + 1 < len(plan) else seen.source
+        stage += float(seconds_of(observation, rows)[device])
+        following = plan[number + 1] if number + 1 < len(plan) else observation.source
         sent = token if number + 1 == len(parts) else last if number + 2 == len(parts) else hop
         if following != device or number + 1 == len(parts):
             longest_s, stage = max(longest_s, stage + float(sent[device, following])), 0.0
@@ -150,21 +150,25 @@ def longest(seen: Observation, plan: list[int]) -> float:
 def test_stages_are_the_best_over_subsets_order_and_cuts(
     objective: str, devices: int, layers: int, share: float, seed: int
 ) -> None:
-    seen = tight(observe(large(devices, layers, 2, seed)), share, seed)
-    decision = SumOfStages(objective=objective).decide(seen)  # type: ignore[arg-type]
+    observation = tight(observe(large(devices, layers, 2, seed)), share, seed)
+    decision = SumOfStages(objective=objective).decide(observation)  # type: ignore[arg-type]
 
     def cost(plan: list[int]) -> float:
-        return predict.horizon_delay(seen, spread(seen, plan)) if objective == "sum" else longest(seen, plan)
+        return (
+            predict.horizon_delay(observation, spread(observation, plan))
+            if objective == "sum"
+            else longest(observation, plan)
+        )
 
-    sizes = sizes_of(seen)
+    sizes = sizes_of(observation)
     possible = [
         plan
         for plan in runs(len(sizes), devices)
-        if (np.bincount(plan, sizes, devices) <= seen.available_bytes).all()
+        if (np.bincount(plan, sizes, devices) <= observation.available_bytes).all()
     ]
     assert isinstance(decision, Placement) == bool(possible)
     if isinstance(decision, Placement):
-        assert cost(plan_of(seen, decision)) == pytest.approx(min(map(cost, possible)), rel=1e-9)
+        assert cost(plan_of(observation, decision)) == pytest.approx(min(map(cost, possible)), rel=1e-9)
 
 
 # Windows on a ring
@@ -185,35 +189,42 @@ def test_windows_have_the_least_sum_of_times(devices: int, layers: int, seed: in
 
 def ring_of_three() -> Observation:
     """Six layers; the devices hold four with embedding and output head, three and two layers."""
-    seen = observe(large(3, 6, 2, seed=4))
-    ends, layers = ends_and_layers(seen.blocks)
-    room = np.array([4.1, 3.1, 2.1]) * seen.memory_bytes[layers[0]].sum()
-    room[0] += seen.memory_bytes[ends].sum()
-    return with_memory(seen, room)
+    observation = observe(large(3, 6, 2, seed=4))
+    ends, layers = ends_and_layers(observation.blocks)
+    room = np.array([4.1, 3.1, 2.1]) * observation.memory_bytes[layers[0]].sum()
+    room[0] += observation.memory_bytes[ends].sum()
+    return with_memory(observation, room)
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 3])
 def test_windows_repeat_in_rounds_and_the_head_device_has_the_ends(rounds: int) -> None:
-    seen = ring_of_three()
-    devices = placed(Halda(rounds=rounds).decide(seen))
-    assert seen.blocks.embed is not None
-    assert seen.blocks.lm_head is not None
-    assert devices[seen.blocks.embed] == devices[seen.blocks.lm_head] == devices[0] == seen.source
-    plan = [int(devices[rows[-1]]) for rows in units(seen.blocks)[:-1]]
+    observation = ring_of_three()
+    devices = placed(Halda(rounds=rounds).decide(observation))
+    assert observation.blocks.embed is not None
+    assert observation.blocks.lm_head is not None
+    assert (
+        devices[observation.blocks.embed]
+        == devices[observation.blocks.lm_head]
+        == devices[0]
+        == observation.source
+    )
+    plan = [int(devices[rows[-1]]) for rows in units(observation.blocks)[:-1]]
     assert plan == plan[: 6 // rounds] * rounds
-    assert predict.fits(seen, devices)
+    assert predict.fits(observation, devices)
 
 
 def test_one_round_is_never_slower_than_several_and_rounds_must_divide_the_layers() -> None:
-    seen = ring_of_three()
-    delays = [predict.horizon_delay(seen, placed(Halda(rounds=k).decide(seen))) for k in (1, 2, 3)]
+    observation = ring_of_three()
+    delays = [
+        predict.horizon_delay(observation, placed(Halda(rounds=k).decide(observation))) for k in (1, 2, 3)
+    ]
     assert delays[0] == min(delays)
-    assert isinstance(Halda(rounds=4).decide(seen), Infeasible)
+    assert isinstance(Halda(rounds=4).decide(observation), Infeasible)
 
 
 def test_devices_with_an_empty_window_are_left_out() -> None:
-    seen = observe(large(4, 6, 2, seed=4))
-    assert len(set(placed(Halda().decide(seen)).tolist())) <= 2, "the source and the fastest"
+    observation = observe(large(4, 6, 2, seed=4))
+    assert len(set(placed(Halda().decide(observation)).tolist())) <= 2, "the source and the fastest"
 
 
 # Pipelines of the fewest devices
@@ -237,14 +248,16 @@ def test_the_fewest_devices_leave_out_large_ones(capacity: list[int], needed: in
 @given(st.integers(2, 5), SEEDS)
 @settings(max_examples=15, deadline=None)
 def test_the_order_of_a_pipeline_is_the_fastest(devices: int, seed: int) -> None:
-    seen = observe(large(devices, 2, 2, seed))
-    hop = over_horizon(seen, Payload.HIDDEN)
+    observation = observe(large(devices, 2, 2, seed))
+    hop = over_horizon(observation, Payload.HIDDEN)
 
     def way(order: tuple[int, ...]) -> float:
-        return sum(float(hop[pair]) for pair in itertools.pairwise((seen.source, *order, seen.source)))
+        return sum(
+            float(hop[pair]) for pair in itertools.pairwise((observation.source, *order, observation.source))
+        )
 
     chosen = np.arange(1, devices)
-    found = tuple(fastest_order(seen, chosen).tolist())
+    found = tuple(fastest_order(observation, chosen).tolist())
     assert way(found) == pytest.approx(min(map(way, itertools.permutations(chosen.tolist()))))
 
 
@@ -252,16 +265,16 @@ def test_the_order_of_a_pipeline_is_the_fastest(devices: int, seed: int) -> None
 @settings(max_examples=25, deadline=None)
 def test_a_pipeline_is_filled_to_the_water_level(devices: int, layers: int, seed: int) -> None:
     """Fewest devices that fit in their fastest order, and of their cuts the one with the least sum of n^2 / power."""
-    seen = observe(large(devices, layers, 2, seed))
+    observation = observe(large(devices, layers, 2, seed))
     random = np.random.default_rng(seed)
-    seen = with_memory(seen, random.uniform(0.4, 0.9, devices) * seen.memory_bytes.sum())
-    decision = Parallax().decide(seen)
+    observation = with_memory(observation, random.uniform(0.4, 0.9, devices) * observation.memory_bytes.sum())
+    decision = Parallax().decide(observation)
     assume(isinstance(decision, Placement))
-    plan = plan_of(seen, decision)
+    plan = plan_of(observation, decision)
     order = list(dict.fromkeys(plan))
-    power = seen.flops[order]
+    power = observation.flops[order]
     counts = np.bincount(plan, minlength=devices)[order]
-    possible = [c for c in fitting(sizes_of(seen), seen.available_bytes[order]) if all(c)]
+    possible = [c for c in fitting(sizes_of(observation), observation.available_bytes[order]) if all(c)]
     least = min((np.array(c) ** 2 / power).sum() for c in possible)
     assert (counts**2 / power).sum() == pytest.approx(least)
 
@@ -301,38 +314,38 @@ def test_after_balancing_no_server_has_a_better_range_and_all_blocks_are_served(
 def test_the_path_of_a_client_is_within_memory_and_stable(
     scenario: Scenario, share: float, seed: int
 ) -> None:
-    seen = tight(observe(scenario), share, seed)
-    decision = Petals().decide(seen)
+    observation = tight(observe(scenario), share, seed)
+    decision = Petals().decide(observation)
     if isinstance(decision, Placement):
-        assert predict.fits(seen, decision.devices)
-        assert Petals().decide(replace(seen, placement=decision.devices)) == Keep()
+        assert predict.fits(observation, decision.devices)
+        assert Petals().decide(replace(observation, placement=decision.devices)) == Keep()
 
 
 @given(st.integers(2, 4), st.integers(2, 4), SEEDS)
 @settings(max_examples=20, deadline=None)
 def test_with_ample_memory_the_path_is_the_fastest_of_all(devices: int, layers: int, seed: int) -> None:
     """Then every server has every block, and the client has embedding and output head."""
-    seen = observe(large(devices, layers, 2, seed))
-    ends, _ = ends_and_layers(seen.blocks)
+    observation = observe(large(devices, layers, 2, seed))
+    ends, _ = ends_and_layers(observation.blocks)
     delays = []
     for plan in itertools.product(range(devices), repeat=layers):
-        trial = spread(seen, [*plan, seen.source])
-        trial[ends] = seen.source
-        delays.append(predict.horizon_delay(seen, trial))
-    best = predict.horizon_delay(seen, placed(Petals().decide(seen)))
+        trial = spread(observation, [*plan, observation.source])
+        trial[ends] = observation.source
+        delays.append(predict.horizon_delay(observation, trial))
+    best = predict.horizon_delay(observation, placed(Petals().decide(observation)))
     assert best == pytest.approx(min(delays), rel=1e-3)
 
 
 def test_a_swarm_moves_below_its_balance_quality_only() -> None:
-    seen = observe(large(2, 6, 2, seed=2))
-    ends, _ = ends_and_layers(seen.blocks)
-    fast = placed(Petals().decide(seen))
-    worker = next((d for d in fast.tolist() if d != seen.source), seen.source)
-    slower = replace(seen, placement=fast, availability=np.where(np.arange(2) == worker, 0.9, 1.0))
+    observation = observe(large(2, 6, 2, seed=2))
+    ends, _ = ends_and_layers(observation.blocks)
+    fast = placed(Petals().decide(observation))
+    worker = next((d for d in fast.tolist() if d != observation.source), observation.source)
+    slower = replace(observation, placement=fast, availability=np.where(np.arange(2) == worker, 0.9, 1.0))
     assert Petals().decide(slower) == Keep()
     other = np.full(len(fast), 1 - worker)
-    other[ends] = seen.source
-    now = replace(seen, placement=other)
+    other[ends] = observation.source
+    now = replace(observation, placement=other)
     far = replace(
         now, flops=np.where(np.arange(2) == worker, 1e12, 1e8), memory_bandwidth=np.array([1e12, 1e12])
     )

@@ -44,9 +44,9 @@ class Pinned:
 
     name = "pinned"
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         where = {"L0.head0": 0, "L0.head1": 1, "L0.proj": 1, "L0.ffn": 0}
-        return Placement(np.array([where[name] for name in seen.blocks.names]))
+        return Placement(np.array([where[name] for name in observation.blocks.names]))
 
 
 def arrivals(first: tuple[float, float], then: tuple[float, float], sharing: str) -> tuple[float, float]:

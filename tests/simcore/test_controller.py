@@ -73,11 +73,15 @@ class Asked:
     name = "asked"
 
     def __init__(self) -> None:
-        self.seen: list[Observation] = []
+        self.observations: list[Observation] = []
 
-    def decide(self, seen: Observation) -> Decision:
-        self.seen.append(seen)
-        return Keep() if seen.placement is not None else Placement(np.zeros(len(seen.blocks), np.int64))
+    def decide(self, observation: Observation) -> Decision:
+        self.observations.append(observation)
+        return (
+            Keep()
+            if observation.placement is not None
+            else Placement(np.zeros(len(observation.blocks), np.int64))
+        )
 
 
 # The horizon
@@ -99,11 +103,11 @@ def test_a_decision_plans_for_the_tokens_of_its_horizon(horizon: str | int, toke
     policy = Asked()
     requests = (Request(prompt=2, output=8), Request(prompt=2, output=4))
     simulate(star(horizon=horizon, interval=3, requests=requests), policy)
-    assert [seen.tokens for seen in policy.seen] == tokens
+    assert [observation.tokens for observation in policy.observations] == tokens
     scenario = star()
-    for seen, count in zip(policy.seen, tokens, strict=True):
-        last = scenario.cost.step(seen.batch)
-        grown = seen.memory_bytes[0] - last.memory_bytes[scenario.block_table.kind[0]]
+    for observation, count in zip(policy.observations, tokens, strict=True):
+        last = scenario.cost.step(observation.batch)
+        grown = observation.memory_bytes[0] - last.memory_bytes[scenario.block_table.kind[0]]
         assert grown == pytest.approx((count - 1) * 2 * 4)
 
 
@@ -281,24 +285,26 @@ def test_waves_move_all_that_can_move_and_never_overfill_a_device(
     blocks, devices = len(scenario.block_table), len(scenario.cluster.devices)
     policy = Scripted(random.integers(0, devices, blocks))
     simulate(varied(scenario, requests=(Request(prompt=3, output=2),), interval=1, overflow="swap"), policy)
-    seen, target = policy.seen[-1], random.integers(0, devices, blocks)
-    assert seen.placement is not None
-    held = predict.held_bytes(seen, seen.placement)
-    room = np.maximum(held, predict.held_bytes(seen, target)) * spare
-    seen = replace(seen, migration="live", available_bytes=room, lost=np.zeros(blocks, dtype=np.bool_))
-    assert seen.placement is not None
-    now, left = seen.placement.copy(), set(np.flatnonzero(seen.placement != target).tolist())
-    for wave in predict.live_waves(seen, target):
+    observation, target = policy.observations[-1], random.integers(0, devices, blocks)
+    assert observation.placement is not None
+    held = predict.held_bytes(observation, observation.placement)
+    room = np.maximum(held, predict.held_bytes(observation, target)) * spare
+    observation = replace(
+        observation, migration="live", available_bytes=room, lost=np.zeros(blocks, dtype=np.bool_)
+    )
+    assert observation.placement is not None
+    now, left = observation.placement.copy(), set(np.flatnonzero(observation.placement != target).tolist())
+    for wave in predict.live_waves(observation, target):
         assert len(wave)
         assert set(wave.tolist()) <= left
         left -= set(wave.tolist())
-        coming = np.bincount(target[wave], weights=seen.memory_bytes[wave], minlength=devices)
-        there = predict.held_bytes(seen, now) + coming
+        coming = np.bincount(target[wave], weights=observation.memory_bytes[wave], minlength=devices)
+        there = predict.held_bytes(observation, now) + coming
         assert (there[coming > 0] <= room[coming > 0] + 2 * predict.TOLERANCE_BYTES).all()
         now[wave] = target[wave]
-    there = predict.held_bytes(seen, now)
-    assert all(there[target[block]] + seen.memory_bytes[block] > room[target[block]] for block in left)
-    np.testing.assert_array_equal(predict.reachable(seen, target), now)
+    there = predict.held_bytes(observation, now)
+    assert all(there[target[block]] + observation.memory_bytes[block] > room[target[block]] for block in left)
+    np.testing.assert_array_equal(predict.reachable(observation, target), now)
 
 
 def test_the_paper_asks_at_its_interval_only_and_moves_one_block_after_another() -> None:

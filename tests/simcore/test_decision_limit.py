@@ -200,11 +200,11 @@ class Brooding:
 
     name: ClassVar[str] = "brooding"
 
-    def decide(self, seen: Observation) -> Decision:
-        self.asked = seen
-        if seen.placement is not None:
+    def decide(self, observation: Observation) -> Decision:
+        self.asked = observation
+        if observation.placement is not None:
             loops()
-        return Placement(np.full(len(seen.blocks), seen.available_bytes.argmax()))
+        return Placement(np.full(len(observation.blocks), observation.available_bytes.argmax()))
 
 
 def scenario() -> Scenario:
@@ -235,7 +235,7 @@ MODULE = """\
 class Brooding:
     name = "brooding"
 
-    def decide(self, seen):
+    def decide(self, observation):
         while True:
             pass
 """
@@ -322,10 +322,10 @@ def test_a_policy_under_examination_is_not_waited_for_twice(monkeypatch: pytest.
     class Stuck:
         name: ClassVar[str] = "stuck"
 
-        def decide(self, seen: Observation) -> Decision:
-            if seen.devices == 2:
+        def decide(self, observation: Observation) -> Decision:
+            if observation.devices == 2:
                 loops()
-            return policies.create("single").decide(seen)
+            return policies.create("single").decide(observation)
 
     broken = {finding.law: finding for finding in check_policy(Stuck).broken}
     assert set(broken) == {"answers", "time"}

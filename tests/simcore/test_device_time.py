@@ -139,15 +139,15 @@ def test_the_roofline_by_hand() -> None:
 def test_policies_see_the_times_of_a_table() -> None:
     policy = Scripted(np.zeros(5, dtype=np.int64))
     simulate(varied(world(0.5), horizon=1), policy)
-    seen: Observation = policy.seen[0]
-    assert isinstance(seen.device_time, Table)
-    for times in seen.step_times:
+    observation: Observation = policy.observations[0]
+    assert isinstance(observation.device_time, Table)
+    for times in observation.step_times:
         np.testing.assert_allclose(times.block_s, 2.0 * BLOCK_S)
         np.testing.assert_allclose(times.task_s, 2.0 * TASK_S)
         assert not times.block_s.flags.writeable
     # All on a: three heads as one task, a projection, a network.
     on_a = 2.0 * (0.1 + 3 * 0.5 + 0.0 + 0.125 + 0.4 + 2.0)
-    assert predict.horizon_delay(seen, np.zeros(5, dtype=np.int64)) == pytest.approx(on_a)
+    assert predict.horizon_delay(observation, np.zeros(5, dtype=np.int64)) == pytest.approx(on_a)
 
 
 def test_an_unknown_device_time_is_told_with_those_there_are() -> None:

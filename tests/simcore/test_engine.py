@@ -377,8 +377,8 @@ def test_policies_see_what_was_measured_over_the_window() -> None:
     def rate_and_share(window_s: float) -> list[float]:
         policy = Scripted()
         simulate(varied(scenario, window_s=window_s), policy)
-        seen = policy.seen[0]
-        return [float(seen.rate[0, 1]), float(seen.availability[0])]
+        observation = policy.observations[0]
+        return [float(observation.rate[0, 1]), float(observation.availability[0])]
 
     assert rate_and_share(0.0) == [100.0, 1.0]
     assert rate_and_share(1.0) == pytest.approx([0.0, 0.5])
@@ -539,15 +539,24 @@ def test_measured_decisions_cost_their_wall_time() -> None:
 def test_observations_cannot_be_written_to() -> None:
     policy = Scripted(ON_FAST)
     simulate(world(), policy)
-    seen = policy.seen[1]
-    arrays = [value for value in vars(seen).values() if isinstance(value, np.ndarray)]
-    arrays += [getattr(seen.blocks, name) for name in ("kind", "layer", "heads", "proj", "ffn", "shards")]
+    observation = policy.observations[1]
+    arrays = [value for value in vars(observation).values() if isinstance(value, np.ndarray)]
     arrays += [
-        array for step in seen.steps for array in vars(step.cost).values() if isinstance(array, np.ndarray)
+        getattr(observation.blocks, name) for name in ("kind", "layer", "heads", "proj", "ffn", "shards")
     ]
-    arrays += [seen.kind_seconds, seen.per_byte_s, *(part for times in seen.step_times for part in times)]
-    assert seen.placement is not None
-    graph = seen.step_graphs.of(seen.placement, seen.source)
+    arrays += [
+        array
+        for step in observation.steps
+        for array in vars(step.cost).values()
+        if isinstance(array, np.ndarray)
+    ]
+    arrays += [
+        observation.kind_seconds,
+        observation.per_byte_s,
+        *(part for times in observation.step_times for part in times),
+    ]
+    assert observation.placement is not None
+    graph = observation.step_graphs.of(observation.placement, observation.source)
     arrays += [value for value in vars(graph).values() if isinstance(value, np.ndarray)]
     arrays += [graph.tasks, graph.messages, graph.predecessors]
     assert len(arrays) > 20
@@ -560,8 +569,8 @@ def test_a_policy_cannot_reach_back_into_the_run_through_its_answer() -> None:
     class Sly:
         name = "sly"
 
-        def decide(self, seen: Observation) -> Decision:
-            if seen.placement is None:
+        def decide(self, observation: Observation) -> Decision:
+            if observation.placement is None:
                 return Placement(answer)
             answer[:] = 1
             return Keep()

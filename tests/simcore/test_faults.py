@@ -88,12 +88,12 @@ class Fleeing:
 
     def __init__(self, *placements: np.ndarray) -> None:
         self._wished = placements
-        self.seen: list[Observation] = []
+        self.observations: list[Observation] = []
 
-    def decide(self, seen: Observation) -> Decision:
-        self.seen.append(seen)
+    def decide(self, observation: Observation) -> Decision:
+        self.observations.append(observation)
         for wish in self._wished:
-            if seen.up[wish].all():
+            if observation.up[wish].all():
                 return Placement(wish)
         return Infeasible("nowhere to go")
 
@@ -140,14 +140,18 @@ class Anything(Shuffled):
 
     name = "anything"
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         dice = self._random.random()
         if dice < 0.15:
             return Keep()
         if dice < 0.25:
             return Infeasible("no idea")
-        among = np.flatnonzero(seen.up) if dice < 0.9 and seen.up.any() else np.arange(seen.devices)
-        return Placement(self._random.choice(among, len(seen.blocks)))
+        among = (
+            np.flatnonzero(observation.up)
+            if dice < 0.9 and observation.up.any()
+            else np.arange(observation.devices)
+        )
+        return Placement(self._random.choice(among, len(observation.blocks)))
 
 
 @given(faulty(), SEEDS)
@@ -253,8 +257,8 @@ def test_a_device_that_nobody_uses_may_fail(scenario: Scenario, seed: int) -> No
     ]  # fmt: skip
 
     class Shy(Anything):
-        def decide(self, seen: Observation) -> Decision:
-            return Placement(self._random.integers(0, seen.devices - 1, len(seen.blocks)))
+        def decide(self, observation: Observation) -> Decision:
+            return Placement(self._random.integers(0, observation.devices - 1, len(observation.blocks)))
 
     calm, failing = (simulate(one, Shy(seed)) for one in beside)
     # A run that waits for any change asks at the changes of the spare device too.
@@ -286,12 +290,12 @@ def test_a_lost_head_comes_from_the_source_and_its_sequence_is_prefilled_again()
     asked = result.decisions[["token", "time_s", "trigger", "outcome", "moved_blocks"]].to_numpy().tolist()
     assert asked[1] == [3, pytest.approx(failing_s), "fault", "adopted", 1]
     assert result.decisions.predicted_delay_s[1] == pytest.approx(tokens.compute_s[3:].sum(), rel=0.05)
-    seen = policy.seen[1]
-    assert seen.up.tolist() == [True, False, True]
-    assert seen.lost.tolist() == [True, False, False, False]
-    assert (seen.available_bytes[1], seen.availability[1]) == (0.0, 0.0)
-    assert seen.rate[0].tolist() == [np.inf, 0.0, RATE]
-    assert not predict.fits(seen, HEAD_AT_B)
+    observation = policy.observations[1]
+    assert observation.up.tolist() == [True, False, True]
+    assert observation.lost.tolist() == [True, False, False, False]
+    assert (observation.available_bytes[1], observation.availability[1]) == (0.0, 0.0)
+    assert observation.rate[0].tolist() == [np.inf, 0.0, RATE]
+    assert not predict.fits(observation, HEAD_AT_B)
     row = result.migrations.iloc[0]
     assert [row.block, row.from_device, row.to_device, row.size_bytes] == ["L0.head0", "a", "a", 0.0]
 
@@ -417,9 +421,9 @@ def test_a_blocking_migration_that_a_failure_cuts_off_leaves_what_has_arrived() 
     assert result.migrations[["block", "outcome", "to_device"]].to_numpy().tolist() == [
         ["L0.head0", "moved", "c"], ["L0.head1", "abandoned", "c"], ["L0.head0", "moved", "a"],
     ]  # fmt: skip
-    assert policy.seen[2].lost.tolist() == [True, False, False, False]
-    assert policy.seen[2].placement is not None
-    assert policy.seen[2].placement.tolist() == [2, 0, 0, 0]
+    assert policy.observations[2].lost.tolist() == [True, False, False, False]
+    assert policy.observations[2].placement is not None
+    assert policy.observations[2].placement.tolist() == [2, 0, 0, 0]
     assert result.tokens.migration_s[2] == pytest.approx(failing_s - calm.migrations.start_s[0])
     assert result.decisions.trigger.tolist() == ["interval", "interval", "fault", "interval", "interval"]
 
@@ -450,11 +454,11 @@ def test_a_link_that_is_down_holds_messages_up_and_is_seen() -> None:
     result = simulate(scenario, policy)
     np.testing.assert_allclose(result.tokens.latency_s[3], calm.latency_s[3] + 10.0)
     np.testing.assert_allclose(result.tokens.latency_s.drop(3), calm.latency_s.drop(3))
-    assert [float(seen.rate[0, 1]) for seen in policy.seen] == [RATE] * 8
+    assert [float(observation.rate[0, 1]) for observation in policy.observations] == [RATE] * 8
     late = replace(scenario, requests=(Request(prompt=2, output=1, arrival_s=flowing_s + 1.0),))
     policy = Scripted(AT_A)
     simulate(late, policy)
-    assert policy.seen[0].rate[0, 1] == policy.seen[0].rate[1, 0] == 0.0
+    assert policy.observations[0].rate[0, 1] == policy.observations[0].rate[1, 0] == 0.0
 
 
 def test_a_device_that_is_down_forwards_nothing() -> None:
@@ -485,7 +489,7 @@ def test_a_device_that_is_never_up_long_enough_does_not_make_the_run_endless(pol
 class Helpless:
     name = "helpless"
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         return Infeasible("never")
 
 

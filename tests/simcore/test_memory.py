@@ -49,11 +49,11 @@ class AtOne:
     name = "at-one"
 
     def __init__(self) -> None:
-        self.seen: list[Observation] = []
+        self.observations: list[Observation] = []
 
-    def decide(self, seen: Observation) -> Decision:
-        self.seen.append(seen)
-        return Placement(np.zeros(len(seen.blocks), dtype=np.int64))
+    def decide(self, observation: Observation) -> Decision:
+        self.observations.append(observation)
+        return Placement(np.zeros(len(observation.blocks), dtype=np.int64))
 
 
 def world(memory_bytes: float = 1e6, runtime_bytes: float = 0.0, **changes: object) -> Scenario:
@@ -104,7 +104,7 @@ def test_in_the_papers_cost_model_blocks_hold_their_activations() -> None:
 def test_a_policy_sees_the_room_for_blocks() -> None:
     policy = AtOne()
     simulate(world(2000.0, 300.0), policy)
-    first, second = policy.seen
+    first, second = policy.observations
     assert first.available_bytes.tolist() == [2000.0 - 300.0 - 3 * WIDE, 1e6 - 500.0 - 3 * WIDE]
     assert second.available_bytes.tolist() == [2000.0 - 300.0 - WIDE, 1e6 - 500.0 - WIDE]
     assert first.capacity_bytes.tolist() == [2000.0, 1e6]
@@ -160,9 +160,9 @@ def test_with_swapping_a_policy_may_choose_a_placement_that_is_too_large() -> No
     """Also a later one, and also where an infeasible decision ends the run; each step then reads from disk."""
 
     class Alternating(AtOne):
-        def decide(self, seen: Observation) -> Decision:
-            self.seen.append(seen)
-            return Placement(np.full(len(seen.blocks), len(self.seen) % 2))
+        def decide(self, observation: Observation) -> Decision:
+            self.observations.append(observation)
+            return Placement(np.full(len(observation.blocks), len(self.observations) % 2))
 
     requests = (Request(prompt=3, output=3),)
     scenario = world(WEIGHTS / 2, overflow="swap", interval=1, on_infeasible="fail", requests=requests)
@@ -211,9 +211,9 @@ def test_a_file_names_the_mode_and_the_runtime(tmp_path: Path) -> None:
 def test_mistakes_are_told(tmp_path: Path, old: str, new: str, message: str) -> None:
     path = tmp_path / "one.yaml"
     path.write_text(FILE.replace(old, new))
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as error:
         load_scenario(path)
-    assert message in str(told.value)
+    assert message in str(error.value)
 
 
 def test_a_model_for_which_the_runtime_leaves_no_room_is_told(tmp_path: Path) -> None:

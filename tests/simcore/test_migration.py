@@ -120,10 +120,10 @@ class Calm(Shuffled):
         super().__init__(seed)
         self._last: IntArray | None = None
 
-    def decide(self, seen: Observation) -> Placement:
-        if seen.time_s < 1e6 or seen.placement is None:
-            return Placement(self._random.integers(0, seen.devices, len(seen.blocks)))
-        return Placement(seen.placement)
+    def decide(self, observation: Observation) -> Placement:
+        if observation.time_s < 1e6 or observation.placement is None:
+            return Placement(self._random.integers(0, observation.devices, len(observation.blocks)))
+        return Placement(observation.placement)
 
 
 @pytest.mark.parametrize("on_disk", [False, True])
@@ -222,7 +222,12 @@ def test_nothing_is_asked_while_blocks_move_and_a_move_outlives_its_request() ->
     result = simulate(slow, policy)
     changes = result.placements[["request", "token"]].drop_duplicates().to_numpy().tolist()
     assert changes == [[0, 0], [1, 1]]
-    assert [(seen.request, seen.generated) for seen in policy.seen] == [(0, 0), (0, 1), (1, 1), (1, 2)]
+    assert [(observation.request, observation.generated) for observation in policy.observations] == [
+        (0, 0),
+        (0, 1),
+        (1, 1),
+        (1, 2),
+    ]
     row = result.migrations.iloc[0]
     # In vain: the cache of the first prompt; caught up: that of the second one, whose first token has been made.
     assert row.size_bytes == HEAD_WEIGHTS + 2 * CACHE_PER_TOKEN + 4 * CACHE_PER_TOKEN

@@ -270,9 +270,12 @@ def test_policies_see_the_chain_of_a_pattern_of_ones_own() -> None:
     result = simulate(
         replace(world(Returning()), requests=(Request(prompt=5, output=1),)), policy, RunOptions(audit=True)
     )
-    seen = policy.seen[0]
-    assert seen.step_graphs.chain.result == Payload.HIDDEN
-    assert seen.step_graphs.of(seen.blocks.kind * 0, seen.source).payload[-1] == Payload.HIDDEN
+    observation = policy.observations[0]
+    assert observation.step_graphs.chain.result == Payload.HIDDEN
+    assert (
+        observation.step_graphs.of(observation.blocks.kind * 0, observation.source).payload[-1]
+        == Payload.HIDDEN
+    )
     # Five positions of 8 bytes go from a to b, and return.
     assert result.links.size_bytes.tolist() == [40.0, 40.0]
 

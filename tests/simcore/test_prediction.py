@@ -102,22 +102,27 @@ def test_so_they_do_under_any_pattern(pattern: Callable[[], Pattern], scenario: 
 @given(worlds(), SEEDS)
 @settings(max_examples=60, deadline=None)
 def test_sharing_costs_time_only_where_routes_share(scenario: Scenario, seed: int) -> None:
-    seen = observe(scenario)
-    placement = np.random.default_rng(seed).integers(0, seen.devices, len(seen.blocks))
-    shared_s, alone_s = (predict.shared_delay(seen, placement), predict.horizon_delay(seen, placement))
+    observation = observe(scenario)
+    placement = np.random.default_rng(seed).integers(0, observation.devices, len(observation.blocks))
+    shared_s, alone_s = (
+        predict.shared_delay(observation, placement),
+        predict.horizon_delay(observation, placement),
+    )
     assert shared_s >= alone_s * (1 - 1e-9)
-    if not crosses_twice(seen, placement):
+    if not crosses_twice(observation, placement):
         assert shared_s == pytest.approx(alone_s, rel=1e-9)
-    assert predict.shared_delay(replace(seen, sharing=False), placement) == alone_s
+    assert predict.shared_delay(replace(observation, sharing=False), placement) == alone_s
 
 
-def crosses_twice(seen: Observation, placement: IntArray) -> bool:
+def crosses_twice(observation: Observation, placement: IntArray) -> bool:
     """Whether two messages of one stage cross the same resource."""
-    graph = seen.step_graphs.of(placement, seen.source)
+    graph = observation.step_graphs.of(placement, observation.source)
     for stage in range(int(graph.stage.max()) + 1):
         sent = graph.messages[graph.stage[graph.messages] == stage]
-        routes = (graph.device[sent] * seen.devices + graph.receiver[sent]).tolist()
-        crossed = np.concatenate([np.empty(0), *(seen.crossings.resources_of(route) for route in routes)])
+        routes = (graph.device[sent] * observation.devices + graph.receiver[sent]).tolist()
+        crossed = np.concatenate(
+            [np.empty(0), *(observation.crossings.resources_of(route) for route in routes)]
+        )
         if len(np.unique(crossed)) < len(crossed):
             return True
     return False
@@ -149,8 +154,8 @@ def test_a_message_over_a_dead_route_is_never_predicted_to_arrive() -> None:
     devices = tuple(Device(name=name, memory_bytes=1e15, flops=1e9) for name in "ab")
     link = Link(name="ab", ends=("a", "b"), bandwidth=trace(1e6), up=trace(0.0))
     scenario = load_scenario(shipped_scenario("wifi-cell"))
-    seen = observe(replace(scenario, cluster=Cluster(devices, (link,), "a"), placement=None))
-    assert predict.shared_delay(seen, np.ones(len(seen.blocks), dtype=np.int64)) == math.inf
+    observation = observe(replace(scenario, cluster=Cluster(devices, (link,), "a"), placement=None))
+    assert predict.shared_delay(observation, np.ones(len(observation.blocks), dtype=np.int64)) == math.inf
 
 
 def test_a_steady_cell_that_messages_share_is_no_misprediction() -> None:

@@ -203,8 +203,8 @@ class Alone:
 
     name = "alone"
 
-    def decide(self, seen: Observation) -> Decision:
-        return Placement(np.zeros(len(seen.blocks), dtype=np.int64))
+    def decide(self, observation: Observation) -> Decision:
+        return Placement(np.zeros(len(observation.blocks), dtype=np.int64))
 
 
 @pytest.mark.parametrize(

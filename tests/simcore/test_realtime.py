@@ -82,9 +82,9 @@ class Slow:
         self._wall_s = wall_s
         self._policy = policies.create("greedy")
 
-    def decide(self, seen: Observation) -> Decision:
+    def decide(self, observation: Observation) -> Decision:
         self._clock.now += self._wall_s
-        return self._policy.decide(seen)
+        return self._policy.decide(observation)
 
 
 def paced(scenario: Scenario, policy: Policy, factor: float) -> Lateness:
@@ -108,15 +108,15 @@ def test_every_event_waits_for_its_own_time(clock: Clock) -> None:
     env = PacedEnvironment(2.0)
     clock.now += 5.0
     begun = clock.now
-    seen: list[tuple[float, float]] = []
+    observation: list[tuple[float, float]] = []
 
     def tick() -> simpy.events.ProcessGenerator:
         for gap in (0.25, 0.0, 4000.0):
             yield env.timeout(gap)
-            seen.append((env.now, clock.now - begun))
+            observation.append((env.now, clock.now - begun))
 
     env.run(env.process(tick()))
-    assert seen == [(0.25, 0.5), (0.25, 0.5), (4000.25, 8000.5)]
+    assert observation == [(0.25, 0.5), (0.25, 0.5), (4000.25, 8000.5)]
     assert env.lateness.worst_s == 0.0
 
 
@@ -193,7 +193,7 @@ def test_a_run_that_ends_early_tells_its_lateness_too(scenario: Scenario, clock:
     class Lost:
         name = "lost"
 
-        def decide(self, seen: Observation) -> Decision:
+        def decide(self, observation: Observation) -> Decision:
             clock.now += 9.0
             return Infeasible("nowhere")
 

@@ -71,68 +71,74 @@ class Acts:
     def __post_init__(self) -> None:
         self._asked = itertools.count()
 
-    def decide(self, seen: Observation) -> Decision:
-        decision: Decision = self.deed(seen, next(self._asked))
+    def decide(self, observation: Observation) -> Decision:
+        decision: Decision = self.deed(observation, next(self._asked))
         return decision
 
 
-def everything_on(seen: Observation, device: int) -> Placement:
-    return Placement(np.full(len(seen.blocks), device % seen.devices))
+def everything_on(observation: Observation, device: int) -> Placement:
+    return Placement(np.full(len(observation.blocks), device % observation.devices))
 
 
-def garbage(seen: Observation, asked: int) -> Any:
+def garbage(observation: Observation, asked: int) -> Any:
     return [
         None,
-        Placement(np.full(len(seen.blocks), np.nan)),
-        Placement(np.full(len(seen.blocks), -1)),
-        everything_on(seen, 0),
+        Placement(np.full(len(observation.blocks), np.nan)),
+        Placement(np.full(len(observation.blocks), -1)),
+        everything_on(observation, 0),
         Placement(np.zeros(0, dtype=np.int64)),
         "keep",
     ][asked % 6]
 
 
-def doubtful(seen: Observation, asked: int) -> Decision:
+def doubtful(observation: Observation, asked: int) -> Decision:
     """Finds nothing every other time, whatever there is."""
-    return Infeasible("not in the mood") if asked % 2 else everything_on(seen, asked // 2)
+    return Infeasible("not in the mood") if asked % 2 else everything_on(observation, asked // 2)
 
 
-def keeps(seen: Observation, _: int) -> Decision:
-    return Keep() if seen.placement is not None else Placement(np.arange(len(seen.blocks)) % seen.devices)
+def keeps(observation: Observation, _: int) -> Decision:
+    return (
+        Keep()
+        if observation.placement is not None
+        else Placement(np.arange(len(observation.blocks)) % observation.devices)
+    )
 
 
-def remembers(seen: Observation, asked: int, given_out: list[IntArray]) -> Decision:
+def remembers(observation: Observation, asked: int, given_out: list[IntArray]) -> Decision:
     """Changes what it has answered, and gives out the same array again."""
     if asked == 0:
-        given_out[:] = [np.arange(len(seen.blocks)) % seen.devices]
-    np.copyto(given_out[0], (given_out[0] + 1) % seen.devices)
+        given_out[:] = [np.arange(len(observation.blocks)) % observation.devices]
+    np.copyto(given_out[0], (given_out[0] + 1) % observation.devices)
     return Placement(given_out[0])
 
 
-def raises(seen: Observation, asked: int) -> Decision:
+def raises(observation: Observation, asked: int) -> Decision:
     if asked:
         raise ValueError("asked too often")
-    return everything_on(seen, seen.source)
+    return everything_on(observation, observation.source)
 
 
-def grabs(seen: Observation, asked: int) -> Decision:
+def grabs(observation: Observation, asked: int) -> Decision:
     return Placement(np.zeros(2**52 + asked, dtype=np.int64))
 
 
-def broods(seen: Observation, asked: int) -> Decision:
+def broods(observation: Observation, asked: int) -> Decision:
     while asked:
         pass
-    return everything_on(seen, seen.source)
+    return everything_on(observation, observation.source)
 
 
 ADVERSARIES: Mapping[str, Callable[[], Policy]] = {
     "garbage": lambda: Acts(garbage),
     "doubtful": lambda: Acts(doubtful),
     "keeps": lambda: Acts(keeps),
-    "remembers": lambda: Acts(lambda seen, asked, given=[]: remembers(seen, asked, given)),  # type: ignore[misc]
-    "one device": lambda: Acts(lambda seen, _: everything_on(seen, -1)),
-    "ping-pong": lambda: Acts(lambda seen, asked: everything_on(seen, asked % 2)),
+    "remembers": lambda: Acts(lambda observation, asked, given=[]: remembers(observation, asked, given)),  # type: ignore[misc]
+    "one device": lambda: Acts(lambda observation, _: everything_on(observation, -1)),
+    "ping-pong": lambda: Acts(lambda observation, asked: everything_on(observation, asked % 2)),
     "moves all": lambda: Acts(
-        lambda seen, asked: Placement((np.arange(len(seen.blocks)) + asked) % seen.devices)
+        lambda observation, asked: Placement(
+            (np.arange(len(observation.blocks)) + asked) % observation.devices
+        )
     ),
     "shuffled": lambda: Shuffled(7),
 }
@@ -156,11 +162,11 @@ class Watching:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self.name = policy.name
-        self.seen: Observation | None = None
+        self.observation: Observation | None = None
 
-    def decide(self, seen: Observation) -> Decision:
-        self.seen = self.seen or seen
-        return self._policy.decide(seen)
+    def decide(self, observation: Observation) -> Decision:
+        self.observation = self.observation or observation
+        return self._policy.decide(observation)
 
 
 # Worlds
@@ -416,7 +422,7 @@ class Machine(RuleBasedStateMachine):
         watching = [Watching(POLICIES[name]()) for name in names]
         before, _ = (simulate(self.scenario, each) for each in watching)
         pd.testing.assert_frame_equal(before.tokens, self.run(names[0]).tokens, check_exact=True)
-        first, second = (each.seen for each in watching)
+        first, second = (each.observation for each in watching)
         if first is not None and second is not None:
             assert different(first, second) == ""
 

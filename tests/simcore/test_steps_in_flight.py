@@ -40,7 +40,7 @@ Discipline = Literal["fifo", "ps"]
 class Ends(Instrument):
     """Remembers when which node of which graph has ended."""
 
-    told: list[tuple[StepGraph, int, float]] = field(default_factory=list)
+    received: list[tuple[StepGraph, int, float]] = field(default_factory=list)
 
     def task_done(
         self,
@@ -53,7 +53,7 @@ class Ends(Instrument):
         end_s: float,
         nominal_s: float,
     ) -> None:
-        self.told.append((graph, node, end_s))
+        self.received.append((graph, node, end_s))
 
     def message_arrived(
         self,
@@ -66,7 +66,7 @@ class Ends(Instrument):
         wire_bytes: float,
         arrived_s: float,
     ) -> None:
-        self.told.append((graph, node, arrived_s))
+        self.received.append((graph, node, arrived_s))
 
 
 def executor(
@@ -185,8 +185,8 @@ def test_every_task_and_message_is_told_once_and_after_what_it_waits_for(graph: 
     run = executor(4, instrument=ends)
     seconds = timed(graph, np.random.default_rng(seed).uniform(0.0, 3.0, len(graph)))
     run.env.run(run.env.process(run.step(graph, load(graph, seconds)).run()))
-    end_s = {node: end for _, node, end in ends.told}
-    assert sorted(node for _, node, _ in ends.told) == np.union1d(graph.tasks, graph.messages).tolist()
+    end_s = {node: end for _, node, end in ends.received}
+    assert sorted(node for _, node, _ in ends.received) == np.union1d(graph.tasks, graph.messages).tolist()
     for before, successors in enumerate(graph.nodes.successors):
         for node in successors:
             if before in end_s and node in end_s:
@@ -242,10 +242,10 @@ def two(
     if cancel is not None:
         number, at_s = cancel
         run.env.run(at_s)
-        told = len(ends.told)
+        before = len(ends.received)
         steps[number].cancel()
         run.env.run()
-        assert not any(graph is steps[number].graph for graph, _, _ in ends.told[told:])
+        assert not any(graph is steps[number].graph for graph, _, _ in ends.received[before:])
         assert not steps[number].done.triggered
     else:
         run.env.run()

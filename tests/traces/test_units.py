@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.traces.errors import InputError, one_of, shown
+from headway.traces.errors import InputError, one_of, quoted
 from headway.traces.units import UNITS, Quantity, convert, factor, parse
 
 
@@ -164,16 +164,16 @@ def test_conversion_there_and_back_is_the_identity_up_to_rounding(number: float)
 
 @given(st.text() | st.lists(st.integers()))
 def test_a_value_in_a_message_is_short_and_on_one_line(value: object) -> None:
-    assert len(shown(value)) <= 80
-    assert "\n" not in shown(value)
+    assert len(quoted(value)) <= 80
+    assert "\n" not in quoted(value)
 
 
 def test_what_cannot_be_spelled_out_is_still_named_in_a_message() -> None:
     nested: list[object] = []
     for _ in range(100_000):
         nested = [nested]
-    assert shown(nested) == "a list too long to show"
-    assert shown(10**5000) == "a int too long to show"
+    assert quoted(nested) == "a list too long to show"
+    assert quoted(10**5000) == "a int too long to show"
     with pytest.raises(InputError):
         parse(10**5000, "fraction", "here")
 

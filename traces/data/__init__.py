@@ -3,7 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
-from headway.traces.errors import InputError, one_of, shown
+from headway.traces.errors import InputError, one_of, quoted
 
 _SUFFIXES = (".csv", ".mahimahi")
 
@@ -20,5 +20,5 @@ def shipped(name: str) -> Path:
         InputError: no trace has this name.
     """
     if name not in shipped_names():
-        raise InputError("shipped trace", shown(name), one_of(name, shipped_names()))
+        raise InputError("shipped trace", quoted(name), one_of(name, shipped_names()))
     return Path(str(files(__name__) / name))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, get_args
 
-from headway.traces.errors import InputError, one_of, shown
+from headway.traces.errors import InputError, one_of, quoted
 from headway.traces.readers import (
     alibaba,
     bitbrains,
@@ -159,7 +159,7 @@ def record(
     _check(path, quantity, options)
     name = format_of(path, quantity, options) if format is None else format
     if name not in FORMATS:
-        raise InputError(f"{path} (option format)", shown(name), one_of(name, FORMATS))
+        raise InputError(f"{path} (option format)", quoted(name), one_of(name, FORMATS))
     recording = FORMATS[name].read(str(path), quantity, options)
     return _remaining_share(path, recording) if options.load else recording
 
@@ -182,20 +182,20 @@ def format_of(path: str | Path, quantity: Quantity | None, options: Options) -> 
     for name, candidate in FORMATS.items():
         if candidate.recognises(first, quantity, options):
             return name
-    raise InputError(f"{path}:1", shown(first[0]), expected)
+    raise InputError(f"{path}:1", quoted(first[0]), expected)
 
 
 def _check(path: str | Path, quantity: str | None, options: Options) -> None:
     if quantity not in (None, *MEASURED):
-        raise InputError(f"{path} (quantity)", shown(quantity), " or ".join(map(repr, MEASURED)))
+        raise InputError(f"{path} (quantity)", quoted(quantity), " or ".join(map(repr, MEASURED)))
     if options.end is not None and options.end not in get_args(EndRule):
-        raise InputError(f"{path} (option end)", shown(options.end), '"hold", "loop" or "zero"')
+        raise InputError(f"{path} (option end)", quoted(options.end), '"hold", "loop" or "zero"')
     for name in ("max_gap_s", "step_s"):
         span = getattr(options, name)
         if span is not None and not 0 < span < float("inf"):
-            raise InputError(f"{path} (option {name})", shown(span), "a finite time above 0")
+            raise InputError(f"{path} (option {name})", quoted(span), "a finite time above 0")
     if options.merge is not None and (options.merge not in get_args(Merge) or not options.repair):
-        got = shown(options.merge) + ("" if options.repair else " without a repair")
+        got = quoted(options.merge) + ("" if options.repair else " without a repair")
         raise InputError(f"{path} (option merge)", got, '"mean", "sum" or "first", with the option repair')
     if options.step_s is not None and (options.time_column or options.time_unit):
         got = "a step beside a column or a unit of times"

@@ -16,7 +16,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 from headway.traces.readers.assemble import check_quantity, recording_of
 from headway.traces.readers.lines import lines
 from headway.traces.readers.options import Options
@@ -48,7 +48,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     pieces = sorted(_pieces(path, options.select))
     if not pieces:
         raise InputError(
-            f"{path} (option select)", shown(options.select), "the number of a line, or a user in it"
+            f"{path} (option select)", quoted(options.select), "the number of a line, or a user in it"
         )
     edges, states, repairs = _join(pieces)
     if not states:
@@ -75,7 +75,7 @@ def _pieces(path: str, select: str | None) -> Iterator[Piece]:
         if not wanted.isdecimal() and user != wanted and not user.endswith(f"/{wanted}"):
             continue
         if _LINE.fullmatch(line) is None or not line.isascii():
-            raise InputError(f"{path}:{number}", shown(line), _FORM)
+            raise InputError(f"{path}:{number}", quoted(line), _FORM)
         _, state, start, _, *spans = line.split(" ")
         yield int(start), state == "1", [int(span) for span in spans]
         if wanted.isdecimal():

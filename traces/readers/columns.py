@@ -18,7 +18,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 from headway.traces.readers.clock import ISO, Clock
 from headway.traces.readers.headings import (
     OPTIONS,
@@ -118,10 +118,10 @@ def _plan(path: str, options: Options) -> Plan:
     if has_header and separator == BLANKS:
         fields = _BLANKS_BEFORE_NO_BRACKET.split(line)
     if options.column is None and len(fields) != (2 if options.step_s is None else 1):
-        got = f"a header of {len(fields)} columns: {shown(line)}"
+        got = f"a header of {len(fields)} columns: {quoted(line)}"
         expected = f"{_FORM}; or the option column, one of its names or numbers"
         if not has_header:
-            got = f"{len(fields)} columns in {shown(line)}"
+            got = f"{len(fields)} columns in {quoted(line)}"
             expected = f"{_FORM}; or the option column, a number from 1"
         raise InputError(f"{path}:{number}", got, expected)
     sample = next(rows, None) if has_header else first
@@ -145,7 +145,7 @@ def _clock(where: str, cell: str) -> Clock | None:
         return ISO
     if text not in MISSING and numeral_or_none(text) is None:
         expected = f'a number, with its unit in the header, or a date such as "{ISO.example[:19]}"'
-        raise InputError(where, f"the time {shown(text)}", expected)
+        raise InputError(where, f"the time {quoted(text)}", expected)
     return None
 
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 
 MOST_DECOMPRESSED = 1 << 30
 """Maximum number of bytes after decompression: a small file may decompress to any size."""
@@ -103,7 +103,7 @@ def _only_member(path: str, file: BinaryIO) -> _Source:
             got = f"a zip file with {len(members)} files in it"
             raise InputError(path, got, "a zip file with one, or one file out of it (unzip)")
         if members[0].flag_bits & 1:
-            raise InputError(path, f"the encrypted file {shown(members[0].filename)}", "it unpacked (unzip)")
+            raise InputError(path, f"the encrypted file {quoted(members[0].filename)}", "it unpacked (unzip)")
         return archive.open(members[0])
     except InputError:
         raise

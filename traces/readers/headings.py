@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headway.traces.errors import InputError, one_of, shown
+from headway.traces.errors import InputError, one_of, quoted
 from headway.traces.readers.assemble import recording_of, repair
 from headway.traces.readers.lines import head
 from headway.traces.readers.options import Options
@@ -75,7 +75,7 @@ def headings_of(path: str, wanted: Sequence[str], separator: str = ",") -> list[
     first = (head(path) or [""])[0]
     if not has_headings(first, wanted, separator):
         expected = f"a header with {', '.join(wanted[:-1])} and {wanted[-1]}"
-        raise InputError(f"{path}:1", shown(first), expected)
+        raise InputError(f"{path}:1", quoted(first), expected)
     return [heading.strip() for heading in first.split(separator)]
 
 
@@ -122,7 +122,7 @@ def scale_of(unit: str, quantity: Quantity | None, where: str) -> Scale:
     """
     measured = quantity or next((one for one in MEASURED if unit in UNITS[one]), None)
     if measured is None:
-        raise InputError(where, f"the unit {shown(unit)}", _ANY_UNIT)
+        raise InputError(where, f"the unit {quoted(unit)}", _ANY_UNIT)
     return Scale(where, unit, measured, unit_factor(unit, measured, where, "unit"), quantity is None)
 
 
@@ -193,7 +193,9 @@ def nothing_left(path: str, options: Options) -> InputError:
     """The error for a file without rows that have the wanted cells."""
     wanted = ", ".join(f"{name} is {value}" for name, value in (options.where or {}).items())
     return InputError(
-        f"{path} (option where)", f"no row in which {shown(wanted)[1:-1]}", "values that occur in the file"
+        f"{path} (option where)",
+        f"no row in which {quoted(wanted)[1:-1]}",
+        "values that occur in the file",
     )
 
 
@@ -216,7 +218,7 @@ def unit_of(heading: str, given: str | None, where: str, option: str) -> str:
     wanted, named = _measured_by(given), _measured_by(written)
     if not wanted or not named or wanted & named:
         return given
-    got = f"the unit {shown(given)} for the column {shown(heading.strip())}"
+    got = f"the unit {quoted(given)} for the column {quoted(heading.strip())}"
     expected = "a unit of the same quantity as in the header, or another column"
     raise InputError(f"{where} (option {option})", got, expected)
 
@@ -238,9 +240,9 @@ def find_column(headings: Sequence[str], wanted: str, option: str, path: str) ->
     for spelled in (list(map(str.strip, headings)), [split_header(heading)[0] for heading in headings]):
         same = [index for index, name in enumerate(spelled) if name == wanted]
         if len(same) > 1:
-            got = f"{shown(wanted)}, which {len(same)} columns are called"
+            got = f"{quoted(wanted)}, which {len(same)} columns are called"
             expected = " or ".join(
-                f"{shown(headings[at].strip())} (number {at + 1})" for at in same[:_MOST_ALIKE]
+                f"{quoted(headings[at].strip())} (number {at + 1})" for at in same[:_MOST_ALIKE]
             )
             raise InputError(f"{path} (option {option})", got, expected)
         if same:
@@ -249,4 +251,4 @@ def find_column(headings: Sequence[str], wanted: str, option: str, path: str) ->
         return int(wanted) - 1
     names = [split_header(heading)[0] for heading in headings]
     expected = f"{one_of(wanted, names)}, or a number from 1 to {len(headings)}"
-    raise InputError(f"{path} (option {option})", f"no column {shown(wanted)}", expected)
+    raise InputError(f"{path} (option {option})", f"no column {quoted(wanted)}", expected)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from headway.traces.constructors import trace_of_length
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 from headway.traces.readers.assemble import check_quantity, gaps_of
 from headway.traces.readers.headings import split_header, unit_factor
 from headway.traces.readers.lines import lines
@@ -44,12 +44,12 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     check_quantity(path, NAME, "fraction", quantity)
     options.allow(path, "end", "time_unit", "select")
     if options.select not in (None, "on", "off"):
-        raise InputError(f"{path} (option select)", shown(options.select), '"on" or "off"')
+        raise InputError(f"{path} (option select)", quoted(options.select), '"on" or "off"')
     number, first = next(
         ((number, line) for number, line in lines(path) if line and not line.startswith("#")), (1, "")
     )
     if not recognises([first], None, options):
-        raise InputError(f"{path}:{number}", shown(first), _FORM)
+        raise InputError(f"{path}:{number}", quoted(first), _FORM)
     units = [options.time_unit or unit for _, unit in _headings(first)]
     factors = [unit_factor(unit, "time", f"{path}:{number}", "time_unit") for unit in units]
     layout = Layout(separator_of(first), 2, (1,), _FORM, header=number, time_factor=factors[0], absolute=True)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 from headway.traces.readers.assemble import check_quantity, recording_of
 from headway.traces.readers.lines import opened, unreadable
 from headway.traces.readers.options import Options
@@ -90,7 +90,7 @@ def _refuse(constant: str) -> NoReturn:
 def _sums(path: str, document: dict[str, Any]) -> list[dict[str, Any]]:
     intervals = document.get("intervals")
     if document.get("error") and not intervals:
-        raise InputError(path, f"a test that failed: {shown(document['error'])}", "a test that was done")
+        raise InputError(path, f"a test that failed: {quoted(document['error'])}", "a test that was done")
     if not isinstance(intervals, list):
         raise InputError(path, 'no list "intervals"', _FORM)
     for number, interval in enumerate(intervals):
@@ -103,5 +103,5 @@ def _number(path: str, interval: int, one: dict[str, Any], key: str) -> float:
     value = one.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST:
         expected = f"a number from 0 to below {_LARGEST:g}"
-        raise InputError(f"{path} (intervals.{interval}.sum.{key})", shown(value), expected)
+        raise InputError(f"{path} (intervals.{interval}.sum.{key})", quoted(value), expected)
     return float(value)

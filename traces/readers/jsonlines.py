@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 from headway.traces.readers.clock import ISO
 from headway.traces.readers.headings import (
     OPTIONS,
@@ -62,7 +62,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
             f"{_FORM}; of more keys, the option column: the one with the values. If these are requests, name the "
             "keys of their arrival, prompt and output (columns in a workload, --requests)"
         )
-        raise InputError(where, f"the keys {shown(names)}", expected)
+        raise InputError(where, f"the keys {quoted(names)}", expected)
     time, value, cells = chosen_columns(names, options, path)
     scale = scale_of(value.unit, quantity, where)
     dated = time is not None and isinstance(first[names[time.index]], str)
@@ -90,9 +90,11 @@ def _rows(path: str) -> Iterator[tuple[int, Row]]:
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise InputError(f"{path}:{number}", f"{shown(line)}, no whole JSON object", _FORM) from error
+                raise InputError(
+                    f"{path}:{number}", f"{quoted(line)}, no whole JSON object", _FORM
+                ) from error
             if not isinstance(row, dict):
-                raise InputError(f"{path}:{number}", shown(line), _FORM)
+                raise InputError(f"{path}:{number}", quoted(line), _FORM)
             yield number, row
 
 
@@ -117,7 +119,7 @@ def _columns(
                 cell = row.get(time)
                 moment = _nanoseconds(cell, where) if dated else _number(cell, where, missing=False)
                 if times and moment <= times[-1] and not repair:
-                    raise InputError(where, f"the time {shown(cell)}", "a time after the row before")
+                    raise InputError(where, f"the time {quoted(cell)}", "a time after the row before")
                 times.append(moment)
     return np.array(times), np.array(values)
 
@@ -127,7 +129,7 @@ def _number(cell: object, where: str, *, missing: bool) -> float:
     if cell is None and missing:
         return math.nan
     if isinstance(cell, bool) or not isinstance(cell, (int, float)) or not 0 <= cell < LARGEST:
-        raise InputError(where, shown(cell), NUMBER)
+        raise InputError(where, quoted(cell), NUMBER)
     return float(cell)
 
 
@@ -136,5 +138,5 @@ def _nanoseconds(cell: object, where: str) -> int:
     nanoseconds = ISO.nanoseconds(cell) if isinstance(cell, str) else None
     if nanoseconds is None:
         expected = f"a time such as {ISO.example}, as in the first row"
-        raise InputError(where, f"the time {shown(cell)}", expected)
+        raise InputError(where, f"the time {quoted(cell)}", expected)
     return nanoseconds

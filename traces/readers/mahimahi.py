@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 from headway.traces.readers.assemble import check_quantity, gaps_of
 from headway.traces.readers.lines import blocks, lines_of
 from headway.traces.readers.options import Options
@@ -103,7 +103,7 @@ def _checked(path: str, first: int, block: bytes, before: int) -> IntArray:
     stamps = array("q")
     for number, line in lines_of(first, block):
         if not is_whole(line):
-            raise InputError(f"{path}:{number}", shown(line) if line else "an empty line", _STAMP)
+            raise InputError(f"{path}:{number}", quoted(line) if line else "an empty line", _STAMP)
         if int(line) < before:
             raise InputError(f"{path}:{number}", f"{int(line)} after {before}", _STAMP)
         before = int(line)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 from headway.traces.readers.assemble import check_quantity, recording_of
 from headway.traces.readers.clock import ISO
 from headway.traces.readers.lines import lines
@@ -54,7 +54,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
             time, _, value = item.partition("_")
             stamp = ISO.nanoseconds(time.strip())
             if stamp is None:
-                raise InputError(f"{path}:{number}", shown(item), _FORM)
+                raise InputError(f"{path}:{number}", quoted(item), _FORM)
             stamps.append(stamp)
             measurements.append(numeral(value, number, path))
     if not stamps:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 from headway.traces.trace import EndRule
 
 Merge = Literal["mean", "sum", "first"]
@@ -54,5 +54,5 @@ class Options:
             value = getattr(self, field.name)
             if value is not None and field.name not in names:
                 expected = f"of options only {', '.join(names)}" if names else "no options"
-                got = f"{field.name}={shown(value)}, which this format does not have"
+                got = f"{field.name}={quoted(value)}, which this format does not have"
                 raise InputError(f"{path} (option {field.name})", got, expected)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headway.traces.errors import InputError, reason, shown
+from headway.traces.errors import InputError, quoted, reason
 from headway.traces.readers.assemble import recording_of, repair
 from headway.traces.readers.headings import (
     OPTIONS,
@@ -121,7 +121,7 @@ def _check_types(path: str, file: pq.ParquetFile, time: int, value: int) -> None
         plain = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
         if not plain and not (column == time and pa.types.is_timestamp(kind)):
             name = file.schema_arrow.names[column]
-            raise InputError(path, f"the column {shown(name)} of type {shown(str(kind))[1:-1]}", "numbers")
+            raise InputError(path, f"the column {quoted(name)} of type {quoted(str(kind))[1:-1]}", "numbers")
 
 
 def _numbers(file: pq.ParquetFile, column: int) -> FloatArray:
@@ -163,7 +163,7 @@ def _check(path: str, times: FloatArray, values: FloatArray, dated: bool, time_u
         good = (column >= 0) & (column < LARGEST) if what == "value" or not dated else np.isfinite(column)
         if not good.all():
             at = int(np.argmin(good))
-            raise InputError(f"{path} (row {at + 1})", f"the {what} {shown(float(column[at]))}", NUMBER)
+            raise InputError(f"{path} (row {at + 1})", f"the {what} {quoted(float(column[at]))}", NUMBER)
     rising = np.diff(times, prepend=-np.inf) > 0
     if not rising.all():
         at = int(np.argmin(rising))

@@ -4,7 +4,7 @@ pyarrow turns a clean block of lines into arrays. A block that it refuses, or in
 again row by row; this slow reader defines the format, and reports the line of a mistake.
 """
 
-import csv as quoted
+import csv as plain_csv
 import re
 from array import array
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 from headway.traces.readers.clock import NANOSECONDS, Clock
 from headway.traces.readers.lines import LONGEST_LINE, blocks, lines_of
 from headway.traces.trace import FloatArray
@@ -196,7 +196,7 @@ class _Reader:
     def _fields(self, number: int, line: str) -> list[str]:
         fields = self._split(line)
         if len(fields) != self._layout.width:
-            got = f"{len(fields)} columns in {shown(line)}"
+            got = f"{len(fields)} columns in {quoted(line)}"
             raise InputError(f"{self._path}:{number}", got, self._layout.form)
         return fields
 
@@ -214,7 +214,7 @@ class _Reader:
         else:
             nanoseconds = clock.nanoseconds(text)
             if nanoseconds is None:
-                raise InputError(f"{self._path}:{number}", shown(text), f"a time such as {clock.example}")
+                raise InputError(f"{self._path}:{number}", quoted(text), f"a time such as {clock.example}")
             time = float(self._since_first(np.array([nanoseconds]))[0])
         if self._layout.rising and time <= self._before:
             raise InputError(f"{self._path}:{number}", f"the time {text}", "a time after the row before")
@@ -245,8 +245,8 @@ def splitter(separator: str) -> Split:
         if '"' not in line:
             return plain(line)
         try:
-            fields: list[str] = next(quoted.reader([line], delimiter=separator))
-        except quoted.Error:
+            fields: list[str] = next(plain_csv.reader([line], delimiter=separator))
+        except plain_csv.Error:
             return []
         return fields
 
@@ -284,5 +284,5 @@ def numeral(text: str, line: int, path: str) -> float:
     value = numeral_or_none(text)
     # float() also takes "1_000" and the digits of other scripts: in a trace, more likely damage than numbers.
     if value is None or not 0 <= value < LARGEST or not text.isascii() or "_" in text:
-        raise InputError(f"{path}:{line}", shown(text), NUMBER)
+        raise InputError(f"{path}:{line}", quoted(text), NUMBER)
     return value

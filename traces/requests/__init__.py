@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from headway.traces.errors import InputError, one_of, shown
+from headway.traces.errors import InputError, one_of, quoted
 from headway.traces.readers.lines import lines
 from headway.traces.requests import columns as forms
 from headway.traces.requests import mapped, mooncake
@@ -94,14 +94,14 @@ def read_requests(
     if columns is not None:
         mapped.check(columns, str(path))
         if format not in (None, "csv"):
-            raise InputError(f"{path} (option format)", f"{shown(format)} beside columns", "one of them")
+            raise InputError(f"{path} (option format)", f"{quoted(format)} beside columns", "one of them")
         rows = mapped.rows(str(path), chain([first], given), columns, time_unit)
         return _log(str(path), "csv", rows, start_s, limit)
     if time_unit is not None:
         raise InputError(f"{path} (option time_unit)", "a unit without columns", "the option columns as well")
     name = _format_of(path, *first) if format is None else format
     if name not in FORMATS:
-        raise InputError(f"{path} (option format)", shown(name), one_of(name, FORMATS))
+        raise InputError(f"{path} (option format)", quoted(name), one_of(name, FORMATS))
     return _log(str(path), name, FORMATS[name].rows(str(path), chain([first], given)), start_s, limit)
 
 
@@ -112,7 +112,7 @@ def _format_of(path: str | Path, number: int, line: str) -> str:
     expected = (
         f"the first line of a log as one of {', '.join(FORMATS)}; or the option columns, for other names"
     )
-    raise InputError(f"{path}:{number}", shown(line), expected)
+    raise InputError(f"{path}:{number}", quoted(line), expected)
 
 
 def _log(path: str, name: str, rows: Iterator[Row], start_s: float, limit: int | None) -> RequestLog:

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TypeAlias
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 from headway.traces.readers.headings import find_column
 from headway.traces.requests.row import Row, tokens
 from headway.traces.units import convert, factor
@@ -69,7 +69,7 @@ class Form:
         """The requests in the lines of a file, the first of which is the header."""
         number, line = next(given)
         if not self.mapped and not self.recognises(line):
-            raise InputError(f"{path}:{number}", shown(line), f"a header with the columns of {self.example}")
+            raise InputError(f"{path}:{number}", quoted(line), f"a header with the columns of {self.example}")
         header = _header(line)
         time, prompt, output = (
             find_column(_fields(line), wanted, "columns", path)
@@ -82,7 +82,7 @@ class Form:
             where = f"{path}:{number}"
             fields = _fields(line)
             if len(fields) != len(header):
-                got = f"{len(fields)} columns in {shown(line)}"
+                got = f"{len(fields)} columns in {quoted(line)}"
                 raise InputError(where, got, f"{len(header)} columns, as in the header")
             yield Row(
                 seconds(fields[time], where), tokens(fields[prompt], where), tokens(fields[output], where)
@@ -127,7 +127,7 @@ def number_of(unit_s: float) -> Time:
     def seconds(text: str, where: str) -> float:
         nonlocal start
         if not _NUMBER.fullmatch(text):
-            raise InputError(where, f"the time {shown(text)}", "a number that is not negative")
+            raise InputError(where, f"the time {quoted(text)}", "a number that is not negative")
         number = Decimal(text)
         start = number if start is None else start
         return convert(float(number - start), unit_s)
@@ -148,7 +148,7 @@ def clock() -> Time:
             whole = datetime.fromisoformat(match[1] + (match[3] or "+00:00"))
         except ValueError as error:
             expected = "a date and time such as 2023-11-16 18:17:03.9799600, or a number whose unit is given"
-            raise InputError(where, shown(text), expected) from error
+            raise InputError(where, quoted(text), expected) from error
         nanoseconds = (whole - _EPOCH) // _SECOND * 10**9 + int((match[2] or ".0")[1:].ljust(9, "0"))
         start = nanoseconds if start is None else start
         return (nanoseconds - start) / 1e9

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 from headway.traces.requests.columns import Form, Time, clock, number_of
 from headway.traces.requests.mooncake import objects
 from headway.traces.requests.row import Row, tokens
@@ -21,7 +21,7 @@ def check(columns: Mapping[str, str], where: str) -> None:
     """
     if set(columns) != set(PARTS):
         expected = f"a column for each of {', '.join(PARTS)}"
-        raise InputError(f"{where} (option columns)", f"the keys {shown(list(columns))}", expected)
+        raise InputError(f"{where} (option columns)", f"the keys {quoted(list(columns))}", expected)
 
 
 def rows(
@@ -53,7 +53,7 @@ def _objects(
     for where, record in objects(path, lines, (arrival, prompt, output)):
         time = record[arrival]
         yield Row(
-            seconds(str(time) if isinstance(time, (int, float, str)) else shown(time), where),
+            seconds(str(time) if isinstance(time, (int, float, str)) else quoted(time), where),
             tokens(record[prompt], f"{where}, {prompt}"),
             tokens(record[output], f"{where}, {output}"),
         )

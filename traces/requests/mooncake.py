@@ -9,7 +9,7 @@ at the same time, and are not changed. `hash_ids` lists cached parts of the prom
 import json
 from collections.abc import Iterator, Sequence
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 from headway.traces.readers.table import LARGEST
 from headway.traces.requests.row import Row, tokens
 
@@ -28,7 +28,7 @@ def rows(path: str, given: Iterator[tuple[int, str]]) -> Iterator[Row]:
         time = record["timestamp"]
         if isinstance(time, bool) or not isinstance(time, (int, float)) or not 0 <= time < LARGEST:
             expected = f"a number of milliseconds below {LARGEST:g}"
-            raise InputError(where, f"the timestamp {shown(time)}", expected)
+            raise InputError(where, f"the timestamp {quoted(time)}", expected)
         start = time if start is None else start
         yield Row(
             (time - start) / 1000.0,
@@ -47,7 +47,7 @@ def objects(
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise InputError(where, shown(line), expected) from error
+            raise InputError(where, quoted(line), expected) from error
         if not isinstance(record, dict) or not all(key in record for key in keys):
-            raise InputError(where, shown(line), expected)
+            raise InputError(where, quoted(line), expected)
         yield where, record

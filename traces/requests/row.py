@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 
 MOST_TOKENS = 2**31
 _WHOLE = re.compile(r"[0-9]{1,100}")  # Python refuses to parse thousands of digits
@@ -21,5 +21,5 @@ def tokens(value: object, where: str) -> int:
     """A number of tokens, 0 included, from text or JSON."""
     number = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
     if type(number) is not int or not 0 <= number < MOST_TOKENS:
-        raise InputError(where, shown(value), f"a whole number of tokens from 0 to {MOST_TOKENS - 1}")
+        raise InputError(where, quoted(value), f"a whole number of tokens from 0 to {MOST_TOKENS - 1}")
     return number

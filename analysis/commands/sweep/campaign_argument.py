@@ -65,13 +65,13 @@ def planned_campaign(
 
 def _campaign(file: str) -> "Campaign":
     from headway.analysis.experiments import read_campaign, shipped_campaign, shipped_campaigns
-    from headway.traces.errors import InputError, shown
+    from headway.traces.errors import InputError, quoted
 
     if file in shipped_campaigns():
         return read_campaign(shipped_campaign(file))
     if not os.path.exists(file):
         names = ", ".join(shipped_campaigns())
-        raise InputError("FILE", shown(file), f"the path of a campaign file, or one of {names}")
+        raise InputError("FILE", quoted(file), f"the path of a campaign file, or one of {names}")
     return read_campaign(file)
 
 

@@ -130,11 +130,11 @@ def _drawn(name: str, given: Mapping[str, Any], quantity: "Quantity", seed: int)
 
     from headway.simcore.files import schema
     from headway.traces import InputError
-    from headway.traces.errors import one_of, shown
+    from headway.traces.errors import one_of, quoted
     from headway.traces.synthesis import KINDS
 
     if name not in KINDS:
-        raise InputError("KIND", shown(name), one_of(name, KINDS))
+        raise InputError("KIND", quoted(name), one_of(name, KINDS))
     kind = KINDS[name]
     _check_options(kind, given)
     arguments = {}

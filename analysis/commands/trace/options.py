@@ -140,12 +140,12 @@ def columns_of_requests(text: str) -> dict[str, str]:
         InputError: their number is not three.
     """
     from headway.traces import InputError
-    from headway.traces.errors import shown
+    from headway.traces.errors import quoted
 
     names = [name.strip() for name in text.split(",")]
     if len(names) != 3:
         expected = "three columns: of the arrival, the prompt and the output"
-        raise InputError("--requests", shown(text), expected)
+        raise InputError("--requests", quoted(text), expected)
     return dict(zip(("arrival", "prompt", "output"), names, strict=True))
 
 
@@ -156,11 +156,11 @@ def _wanted(text: str) -> tuple[str, str]:
         InputError: the option has no equals sign.
     """
     from headway.traces import InputError
-    from headway.traces.errors import shown
+    from headway.traces.errors import quoted
 
     column, equals, value = text.partition("=")
     if not equals:
-        raise InputError("--where", shown(text), "a column and a value, such as run=3")
+        raise InputError("--where", quoted(text), "a column and a value, such as run=3")
     return column.strip(), value.strip()
 
 
@@ -196,10 +196,10 @@ def known(word: str) -> "Quantity":
         InputError: the word is unknown.
     """
     from headway.traces import InputError
-    from headway.traces.errors import one_of, shown
+    from headway.traces.errors import one_of, quoted
 
     if word not in _WORDS:
-        raise InputError("--as", shown(word), one_of(word, _WORDS))
+        raise InputError("--as", quoted(word), one_of(word, _WORDS))
     return _WORDS[word]
 
 
@@ -210,12 +210,12 @@ def duration(text: str | None, option: str) -> float | None:
         InputError: the option is not a time above 0.
     """
     from headway.traces import InputError, parse
-    from headway.traces.errors import shown
+    from headway.traces.errors import quoted
     from headway.traces.units import ACCEPTED
 
     if text is None:
         return None
     seconds = parse(text, "time", option)
     if seconds == 0:
-        raise InputError(option, shown(text), f"{ACCEPTED['time']}, above 0")
+        raise InputError(option, quoted(text), f"{ACCEPTED['time']}, above 0")
     return seconds

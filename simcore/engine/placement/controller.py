@@ -150,26 +150,26 @@ class Controller:
 
     def _plan(self, batch: Batch, trigger: Trigger, parts: LatencyParts) -> Generator[simpy.Event, Any, bool]:
         """Ask the policy and carry out its decision; False if it must be asked again."""
-        first, seen = batch[0], self._observer.observe(batch)
-        decision, wall_s = self._decisions.ask(seen)
+        first, observation = batch[0], self._observer.observe(batch)
+        decision, wall_s = self._decisions.ask(observation)
         charged_s = self._decisions.charged_s(wall_s)
         if charged_s > 0.0:
             yield self._env.timeout(charged_s)
         parts.decision_s += charged_s
-        if self._outages.next_change(seen.time_s) <= self._env.now:
+        if self._outages.next_change(observation.time_s) <= self._env.now:
             reason = "a device went down or came back while it was decided"
-            self._decisions.record(seen, Judgement(None, "infeasible", reason), trigger)
+            self._decisions.record(observation, Judgement(None, "infeasible", reason), trigger)
             self._set_back(first)
             return False
-        judgement = self._decisions.judge(seen, decision)
-        self._decisions.record(seen, judgement, trigger)
+        judgement = self._decisions.judge(observation, decision)
+        self._decisions.record(observation, judgement, trigger)
         target = judgement.target
-        self._triggers.decided(seen, target, self._observer.interval(first))
+        self._triggers.decided(observation, target, self._observer.interval(first))
         if target is None:
             yield from self._wait_for_change(first, judgement.reason, parts)
             return False
         done = yield from self._migrate(
-            first, self._put_in_force(first, seen, target), target.tolist(), parts
+            first, self._put_in_force(first, observation, target), target.tolist(), parts
         )
         if not done:
             self._set_back(first)
@@ -202,12 +202,12 @@ class Controller:
             standing = Standing(first.request, first.token, cause, begun_s, self._env.now)
             self._run.instrument.stood_still(standing)
 
-    def _put_in_force(self, first: SequenceStep, seen: Observation, target: IntArray) -> Process:
-        if seen.placement is None:
+    def _put_in_force(self, first: SequenceStep, observation: Observation, target: IntArray) -> Process:
+        if observation.placement is None:
             self._deployment.place(target)
             return
-        moved = np.flatnonzero((target != seen.placement) | seen.lost)
-        if self._scenario.controller.migration == "blocking" or seen.lost.any():
+        moved = np.flatnonzero((target != observation.placement) | observation.lost)
+        if self._scenario.controller.migration == "blocking" or observation.lost.any():
             yield from self._mover.move(first, moved, target[moved])
         elif len(moved):
-            self._mover.start(first, seen, target)
+            self._mover.start(first, observation, target)

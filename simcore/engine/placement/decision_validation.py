@@ -12,7 +12,7 @@ from headway.simcore.arrays import IntArray
 from headway.simcore.engine.placement import policy_timeout
 from headway.simcore.engine.placement.policy_timeout import OverdueError
 from headway.simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy
-from headway.traces.errors import InputError, shortened, shown, told
+from headway.traces.errors import InputError, error_text, quoted, shortened
 
 _LONGEST_REASON = 500
 
@@ -29,20 +29,22 @@ def name_of(policy: Policy) -> str:
     try:
         name: object = policy.name
     except Exception as error:
-        raise InputError(f"a policy of the class {type(policy).__name__}", told(error), "a name") from error
+        raise InputError(
+            f"a policy of the class {type(policy).__name__}", error_text(error), "a name"
+        ) from error
     if isinstance(name, str) and name == _written(name):
         return name
-    raise InputError(f"a policy of the class {type(policy).__name__}", f"the name {shown(name)}", "a text")
+    raise InputError(f"a policy of the class {type(policy).__name__}", f"the name {quoted(name)}", "a text")
 
 
-def decided(policy: Policy, seen: Observation) -> Decision:
+def decided(policy: Policy, observation: Observation) -> Decision:
     """Ask a policy for a well-formed decision that shares no memory with the policy.
 
     A placement has one existing device for each block. Anything else that the policy returns counts as infeasible.
     """
-    said: object = policy.decide(seen)
+    said: object = policy.decide(observation)
     if isinstance(said, Placement):
-        return _placement(said.devices, len(seen.blocks), seen.devices)
+        return _placement(said.devices, len(observation.blocks), observation.devices)
     if isinstance(said, Infeasible):
         return Infeasible(_reason(said.reason))
     if isinstance(said, Keep):
@@ -50,15 +52,15 @@ def decided(policy: Policy, seen: Observation) -> Decision:
     return Infeasible(f"{_shown(said)} is no decision: a Placement, Keep or Infeasible is")
 
 
-def objection(seen: Observation, decision: Decision) -> str:
+def objection(observation: Observation, decision: Decision) -> str:
     """Why a well-formed decision cannot be followed; empty if it can."""
     if isinstance(decision, Infeasible):
         return decision.reason
     if isinstance(decision, Placement):
-        return _complaint(seen, decision.devices)
-    if seen.placement is None:
+        return _complaint(observation, decision.devices)
+    if observation.placement is None:
         return "asked to keep a placement before there is one"
-    return _absent(seen, seen.placement)
+    return _absent(observation, observation.placement)
 
 
 def place(error: BaseException, through: Collection[str]) -> str:
@@ -85,7 +87,7 @@ def _placement(devices: object, blocks: int, count: int) -> Placement | Infeasib
     try:
         given = np.asarray(devices)
     except Exception as error:
-        return Infeasible(_reason(f"devices that are no array: {told(error)}"))
+        return Infeasible(_reason(f"devices that are no array: {error_text(error)}"))
     if given.shape != (blocks,):
         return Infeasible(f"{given.shape} devices given for {blocks} blocks")
     # By kind, because NumPy's datetimes pass as integers otherwise. Copy, so that the policy cannot change it later.
@@ -104,7 +106,7 @@ def _reason(reason: object) -> str:
 
 def _shown(value: object) -> str:
     """The value as shown in a message, without its memory address, which differs from run to run."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", shown(value))
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", quoted(value))
 
 
 def _written(text: str) -> str:
@@ -112,19 +114,19 @@ def _written(text: str) -> str:
     return str.encode(text, "utf-8", "replace").decode()
 
 
-def _absent(seen: Observation, devices: IntArray) -> str:
+def _absent(observation: Observation, devices: IntArray) -> str:
     """Names the devices that are down; empty if none is."""
-    down = sorted(set(devices[~seen.up[devices]].tolist()))
-    return ", ".join(f"device {seen.device_names[device]!r} is down" for device in down)
+    down = sorted(set(devices[~observation.up[devices]].tolist()))
+    return ", ".join(f"device {observation.device_names[device]!r} is down" for device in down)
 
 
-def _complaint(seen: Observation, devices: IntArray) -> str:
+def _complaint(observation: Observation, devices: IntArray) -> str:
     """Why a placement cannot be followed; empty if it can. With swapping, memory is no obstacle."""
-    absent = _absent(seen, devices)
-    if absent or seen.overflow == "swap":
+    absent = _absent(observation, devices)
+    if absent or observation.overflow == "swap":
         return absent
-    excess = predict.held_bytes(seen, devices) - seen.available_bytes
+    excess = predict.held_bytes(observation, devices) - observation.available_bytes
     worst = int(excess.argmax())
     if excess[worst] > predict.TOLERANCE_BYTES:
-        return f"{excess[worst]:.0f} bytes too many on {seen.device_names[worst]!r}"
+        return f"{excess[worst]:.0f} bytes too many on {observation.device_names[worst]!r}"
     return ""

@@ -15,7 +15,7 @@ from headway.simcore.errors import PolicyError
 from headway.simcore.instrument import Asked
 from headway.simcore.observe import Decision, Keep, Observation, Placement, Policy
 from headway.simcore.world.batch import SequenceStep
-from headway.traces.errors import told
+from headway.traces.errors import error_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,23 +59,23 @@ class Decisions:
         """End the thread in which the policy is called."""
         self._timeout.close()
 
-    def ask(self, seen: Observation) -> tuple[Decision, float]:
+    def ask(self, observation: Observation) -> tuple[Decision, float]:
         """Ask the policy; its decision and the wall time that it took [s].
 
         Raises:
             PolicyError: the policy raises an exception, or exceeds the time limit.
         """
         begun = time.perf_counter()
-        decision = self._decided(seen)
+        decision = self._decided(observation)
         wall_s = time.perf_counter() - begun
-        self._run.recorder.add("timings", seen.request, seen.generated, wall_s)
+        self._run.recorder.add("timings", observation.request, observation.generated, wall_s)
         return decision, wall_s
 
-    def _decided(self, seen: Observation) -> Decision:
+    def _decided(self, observation: Observation) -> Decision:
         try:
             # Let the policy change how NumPy treats overflows, without an effect outside.
             with np.errstate():
-                return self._timeout.call(lambda: decision_validation.decided(self._policy, seen))
+                return self._timeout.call(lambda: decision_validation.decided(self._policy, observation))
         except KeyboardInterrupt:
             raise
         except policy_timeout.OverdueError as error:
@@ -84,14 +84,16 @@ class Decisions:
             expected = (
                 "a decision within the limit (raise it by --decision-limit, or decision_limit_s in Python)"
             )
-            raise self._mistake(seen, got, expected) from None
+            raise self._mistake(observation, got, expected) from None
         except BaseException as error:
             place = decision_validation.place(error, _OURS)
-            got = told(error) + (place and f", raised at {place}")
-            raise self._mistake(seen, got, "a Placement, Keep or Infeasible") from error
+            got = error_text(error) + (place and f", raised at {place}")
+            raise self._mistake(observation, got, "a Placement, Keep or Infeasible") from error
 
-    def _mistake(self, seen: Observation, got: str, expected: str) -> PolicyError:
-        return PolicyError(self._name, seen.request, seen.generated, seen.time_s, got, expected)
+    def _mistake(self, observation: Observation, got: str, expected: str) -> PolicyError:
+        return PolicyError(
+            self._name, observation.request, observation.generated, observation.time_s, got, expected
+        )
 
     def charged_s(self, wall_s: float) -> float:
         """The simulated time that a decision costs [s]."""
@@ -100,48 +102,50 @@ class Decisions:
             return 0.0
         return wall_s if rule == "measured" else float(rule)
 
-    def judge(self, seen: Observation, decision: Decision) -> Judgement:
+    def judge(self, observation: Observation, decision: Decision) -> Judgement:
         """Decide how a decision is carried out."""
-        reason = decision_validation.objection(seen, decision)
+        reason = decision_validation.objection(observation, decision)
         if isinstance(decision, Keep) and not reason:
-            return Judgement(seen.placement, "kept")
+            return Judgement(observation.placement, "kept")
         if isinstance(decision, Placement) and not reason:
-            reached = predict.reachable(seen, decision.devices)
-            same = seen.placement is not None and np.array_equal(reached, seen.placement)
+            reached = predict.reachable(observation, decision.devices)
+            same = observation.placement is not None and np.array_equal(reached, observation.placement)
             stuck = int((reached != decision.devices).sum())
             reason = f"{stuck} moves never find room at both ends" if stuck else ""
             return Judgement(reached, "kept" if same else "adopted", reason)
         if self._scenario.controller.on_infeasible == "fail":
             return Judgement(None, "infeasible", reason)
-        target = seen.placement
+        target = observation.placement
         if target is None and isinstance(decision, Placement):
             # A complete placement that is only too large, and there is no other placement: apply it, and
             # let the overflow rule act.
             target = decision.devices
-        if target is not None and not seen.up[target].all():
+        if target is not None and not observation.up[target].all():
             target = None
         return Judgement(target, "infeasible", reason)
 
-    def record(self, seen: Observation, judgement: Judgement, trigger: Trigger) -> None:
+    def record(self, observation: Observation, judgement: Judgement, trigger: Trigger) -> None:
         """Record a decision with its trigger and its predicted delays."""
         target, moved = judgement.target, 0
-        count = self.observer.interval(seen.batch[0])
-        interval = replace(seen, steps=self.observer.steps(self._deployment.due(seen.batch), count))
-        if target is not None and seen.placement is not None:
-            moved = int(((target != seen.placement) | seen.lost).sum())
+        count = self.observer.interval(observation.batch[0])
+        interval = replace(
+            observation, steps=self.observer.steps(self._deployment.due(observation.batch), count)
+        )
+        if target is not None and observation.placement is not None:
+            moved = int(((target != observation.placement) | observation.lost).sum())
         self._run.recorder.add(
             "decisions",
-            seen.request,
-            seen.generated,
-            seen.time_s,
+            observation.request,
+            observation.generated,
+            observation.time_s,
             trigger,
             judgement.outcome,
             judgement.reason,
             moved,
             None if target is None else predict.shared_delay(interval, target),
-            None if target is None else predict.migration_delay(seen, target),
+            None if target is None else predict.migration_delay(observation, target),
         )
-        asked = seen.request, seen.generated, seen.time_s, self._run.env.now
+        asked = observation.request, observation.generated, observation.time_s, self._run.env.now
         self._run.instrument.policy_asked(Asked(*asked, judgement.outcome, judgement.reason, moved, target))
 
     def record_placement(self, first: SequenceStep) -> None:

@@ -124,13 +124,13 @@ class Mover:
         finally:
             self._record(first, move, outcome)
 
-    def start(self, first: SequenceStep, seen: Observation, target: IntArray) -> None:
+    def start(self, first: SequenceStep, observation: Observation, target: IntArray) -> None:
         """Start to copy blocks while decoding continues, to reach the placement `target`, shape (blocks,).
 
         Only the first of `predict.live_waves` moves, and has memory reserved on its new devices. The target is kept for
         the moves that have to wait; it is dropped when none can start.
         """
-        waves = predict.live_waves(seen, target)
+        waves = predict.live_waves(observation, target)
         self.target = target if len(waves) > 1 else None
         if not waves:
             return

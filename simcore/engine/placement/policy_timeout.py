@@ -22,7 +22,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 
 DEFAULT_LIMIT_S = 300.0
 """Default limit [s], far above any useful decision time: `exact-milp`, the slowest shipped policy, stops after 60 s."""
@@ -64,7 +64,7 @@ class Deadline:
     def __init__(self, limit_s: float | None) -> None:
         if limit_s is not None and not 0.0 < limit_s < math.inf:
             expected = "seconds above 0, or None for no limit"
-            raise InputError("decision_limit_s", shown(limit_s), expected)
+            raise InputError("decision_limit_s", quoted(limit_s), expected)
         self._limit_s = limit_s
 
     def call(self, function: Callable[[], Answer]) -> Answer:

@@ -33,18 +33,18 @@ class Triggers:
         self._expected_s: float | None = None
         self._mispredicted = False
 
-    def decided(self, seen: Observation, target: IntArray | None, count: int) -> None:
+    def decided(self, observation: Observation, target: IntArray | None, count: int) -> None:
         """Remember the world of a decision, and what it expects of the next `count` tokens."""
         self._mispredicted = False
-        self._up = seen.up
+        self._up = observation.up
         if target is None:
             return
         if self._options.overflow:
-            self._full = self._overfull(seen.batch, target, count)
+            self._full = self._overfull(observation.batch, target, count)
         if self._options.slowdown is not None:
-            self._speeds = self._speeds_of(target, seen.availability, seen.rate)
+            self._speeds = self._speeds_of(target, observation.availability, observation.rate)
         if self._options.misprediction is not None:
-            decode = replace(seen, steps=(Step(seen.steps[-1].cost, 1),))
+            decode = replace(observation, steps=(Step(observation.steps[-1].cost, 1),))
             self._expected_s = predict.shared_delay(decode, target)
 
     def made(self, batch: Batch, seconds: float) -> None:

@@ -15,7 +15,7 @@ from headway.simcore.instrument import Formed
 from headway.simcore.scenario import Request
 from headway.simcore.world.batch import Batch, SequenceStep, without_work
 from headway.traces import InputError
-from headway.traces.errors import shown, told
+from headway.traces.errors import error_text, quoted
 
 MakeStep: TypeAlias = Callable[[Batch], Generator[simpy.Event, Any, LatencyParts]]
 """Runs one step of a batch and returns the parts of its duration."""
@@ -143,11 +143,11 @@ class Serving:
         try:
             tokens = dict(self._scheduler.next_step(queue))
         except Exception as error:
-            raise InputError(name, told(error), expected) from error
+            raise InputError(name, error_text(error), expected) from error
         for number, count in tokens.items():
             most = self._views[number].missing if number in self._views else 0
             if type(count) is not int or not 1 <= count <= most:
-                raise InputError(name, f"{shown(count)} tokens of request {shown(number)}", expected)
+                raise InputError(name, f"{quoted(count)} tokens of request {quoted(number)}", expected)
         if not tokens:
             raise InputError(name, f"an empty batch at {queue.time_s:.6g} s", expected)
         return tokens

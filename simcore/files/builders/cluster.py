@@ -14,7 +14,7 @@ from headway.simcore.world.airtime import Frame
 from headway.simcore.world.cluster import Cluster
 from headway.simcore.world.device import Device
 from headway.simcore.world.link import Link, Medium
-from headway.traces.errors import one_of, shown
+from headway.traces.errors import one_of, quoted
 
 _ENOUGH = bounds.MOST_LINKS + 1
 
@@ -34,7 +34,7 @@ def cluster_of(context: Context, traces: Traces, groups: Mapping[str, Sequence[D
     names = [device.name for device in devices]
     source = context.file.source or names[0]
     if source not in names:
-        context.fail(("source",), shown(source), one_of(source, names))
+        context.fail(("source",), quoted(source), one_of(source, names))
     media = tuple(
         Medium(
             name=name,
@@ -88,7 +88,7 @@ def _pairs(
     for number, pair in enumerate(connect):
         for side, name in enumerate(pair):
             if name not in nodes:
-                context.fail((*key, "connect", number, side), shown(name), one_of(name, nodes))
+                context.fail((*key, "connect", number, side), quoted(name), one_of(name, nodes))
         a, b = pair
         if a != b:
             yield from ((one, other) for one in nodes[a] for other in nodes[b] if one != other)
@@ -96,7 +96,7 @@ def _pairs(
         section: schema.DeviceSection | None = context.file.devices.get(a)
         # A section with `count: 1` is still a group; it has no pairs.
         if section is None or "count" not in section.model_fields_set:
-            got = f"a link from {shown(a)} to itself"
+            got = f"a link from {quoted(a)} to itself"
             context.fail((*key, "connect", number), got, "pairs of two different devices")
         yield from itertools.combinations(nodes[a], 2)
 
@@ -109,6 +109,6 @@ def _with_routes(context: Context, cluster: Cluster) -> Cluster:
     for number, path in enumerate(context.file.routes):
         for place, name in enumerate(path):
             if name not in nodes:
-                context.fail(("routes", number, place), shown(name), one_of(name, nodes))
+                context.fail(("routes", number, place), quoted(name), one_of(name, nodes))
     with context.located(("routes",), "paths of linked nodes between two devices"):
         return replace(cluster, pinned=tuple(map(tuple, context.file.routes)))

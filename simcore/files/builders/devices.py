@@ -11,7 +11,7 @@ from headway.simcore.files.yaml_document import KeyPath
 from headway.simcore.world.device import Device
 from headway.simcore.world.device_time import Roofline
 from headway.traces import Trace
-from headway.traces.errors import one_of, shown
+from headway.traces.errors import one_of, quoted
 from headway.traces.transform import clipped
 from headway.traces.units import ACCEPTED
 
@@ -44,13 +44,15 @@ def _check_names(context: Context, groups: dict[str, list[Device]]) -> None:
     for group, devices in groups.items():
         for device in devices:
             if device.name in names:
-                context.fail(("devices", group), f"two devices called {shown(device.name)}", "distinct names")
+                context.fail(
+                    ("devices", group), f"two devices called {quoted(device.name)}", "distinct names"
+                )
             names.add(device.name)
     # A relay with the name of a section would replace the section in `connect`.
     names.update(groups)
     for number, relay in enumerate(context.file.relays):
         if relay in names:
-            context.fail(("relays", number), f"a second node called {shown(relay)}", "distinct names")
+            context.fail(("relays", number), f"a second node called {quoted(relay)}", "distinct names")
         names.add(relay)
 
 
@@ -73,7 +75,7 @@ def _check_needs(context: Context, key: KeyPath, section: schema.DeviceSection) 
         context.fail((*key, "memory_bandwidth"), "no memory bandwidth", expected)
     if memory.prefetch and DISCIPLINES.find(section.discipline).prefetching is None:
         able = [name for name in DISCIPLINES.names() if DISCIPLINES.find(name).prefetching is not None]
-        got = f"{shown(section.discipline)}, under which tasks cannot read while they compute"
+        got = f"{quoted(section.discipline)}, under which tasks cannot read while they compute"
         context.fail((*key, "discipline"), got, f"{one_of('', able)}, because memory.swap is prefetch")
 
 

@@ -15,7 +15,7 @@ from headway.simcore.world.cluster import Cluster
 from headway.simcore.world.device import Device
 from headway.simcore.world.link import Link
 from headway.traces import Trace, multiplied, on_off
-from headway.traces.errors import one_of, shown
+from headway.traces.errors import one_of, quoted
 
 _MANY_VALUES = 100_000
 """Minimum number of values in the product of a looping trace and another trace."""
@@ -92,7 +92,7 @@ class _Faults:
 
     def _slowed_link(self, key: KeyPath, section: schema.FaultSection, link: Link) -> Link:
         if link.bandwidth is None:
-            got = f"{shown(link.name)}, whose rate is that of its medium"
+            got = f"{quoted(link.name)}, whose rate is that of its medium"
             self._context.fail((*key, "link"), got, "a link with a bandwidth")
         return replace(link, bandwidth=self._product(key, link.bandwidth, self._share(key, section)))
 
@@ -121,7 +121,7 @@ class _Faults:
     def _members(self, key: KeyPath, name: str) -> Sequence[str]:
         groups = self._groups | {device: [device] for device in self._devices}
         if name not in groups:
-            self._context.fail((*key, "device"), shown(name), one_of(name, groups))
+            self._context.fail((*key, "device"), quoted(name), one_of(name, groups))
         return groups[name]
 
     def _link_names(self, key: KeyPath, name: str) -> Sequence[str]:
@@ -129,7 +129,7 @@ class _Faults:
         links = [link for link in self._links if link == name or link.partition(":")[0] == name]
         if not links:
             names = dict.fromkeys(part for link in self._links for part in (link.partition(":")[0], link))
-            self._context.fail((*key, "link"), shown(name), one_of(name, names))
+            self._context.fail((*key, "link"), quoted(name), one_of(name, names))
         return links
 
     def _check_one(self, key: KeyPath, section: schema.FaultSection, *names: str) -> str:

@@ -13,7 +13,7 @@ from headway.simcore.world.cost import COST_MODELS, CostModel, Projection
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.options import BlockOptions
 from headway.simcore.world.presets import preset
-from headway.traces.errors import shown
+from headway.traces.errors import quoted
 
 
 def model_of(context: Context) -> ModelSpec:
@@ -26,7 +26,7 @@ def model_of(context: Context) -> ModelSpec:
     if section.preset is not None:
         if "/" in section.preset:
             expected = "a preset, or config: PATH with the config.json of the model from Hugging Face"
-            context.fail(("model", "preset"), shown(section.preset), expected)
+            context.fail(("model", "preset"), quoted(section.preset), expected)
         with context.located(("model", "preset")):
             model = preset(section.preset)
     elif section.config is not None:

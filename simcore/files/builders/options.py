@@ -4,7 +4,7 @@ from headway.simcore.engine.network.transport import Tcp
 from headway.simcore.files.builders.context import Context
 from headway.simcore.scenario import PolicyChoice
 from headway.simcore.world.options import ControllerOptions, MemoryOptions, NetworkOptions, TriggerOptions
-from headway.traces.errors import shown
+from headway.traces.errors import quoted
 
 
 def network_options(context: Context) -> NetworkOptions:
@@ -49,7 +49,7 @@ def policies_of(context: Context) -> tuple[PolicyChoice, ...]:
     for number, section in enumerate(context.file.policies):
         label = section.label or section.name
         if label in choices:
-            context.fail(("policies", number), f"a second policy labelled {shown(label)}", "distinct labels")
+            context.fail(("policies", number), f"a second policy labelled {quoted(label)}", "distinct labels")
         where = context.where(("policies", number))
         choices[label] = PolicyChoice(
             name=section.name, label=label, parameters=section.parameters, where=where

@@ -14,7 +14,7 @@ from headway.simcore.world import topology
 from headway.simcore.world.airtime import Frame
 from headway.simcore.world.link import Link, Medium
 from headway.simcore.world.topology import Pair, Wire, Wiring
-from headway.traces.errors import one_of, shown
+from headway.traces.errors import one_of, quoted
 
 _SHAPES: Mapping[str, Callable[[Sequence[str]], list[Pair]]] = {
     "mesh": topology.mesh,
@@ -70,13 +70,13 @@ class Topologies:
 
     def _check_medium(self, key: KeyPath, name: str | None) -> None:
         if name is not None and name not in self._media:
-            self._context.fail((*key, "medium"), shown(name), one_of(name, self._media))
+            self._context.fail((*key, "medium"), quoted(name), one_of(name, self._media))
 
     def _add_relays(self, key: KeyPath, names: Sequence[str]) -> None:
         """Add new relays; topologies with the same relay are joined there."""
         for name in names:
             if name in self.nodes and name not in self.relays:
-                self._context.fail(key, f"a relay called {shown(name)}, like a device", "distinct names")
+                self._context.fail(key, f"a relay called {quoted(name)}, like a device", "distinct names")
             if name not in self.nodes:
                 self.nodes[name] = [name]
                 self.relays.append(name)
@@ -113,7 +113,7 @@ class Topologies:
         wiring = topology.cells(name, members, self._wire(key, section, None), backbone, frame)
         for medium in wiring.media:
             if medium.name in self._media:
-                self._context.fail(key, f"a second medium called {shown(medium.name)}", "distinct names")
+                self._context.fail(key, f"a second medium called {quoted(medium.name)}", "distinct names")
         return wiring
 
     def _graph(self, name: str, section: schema.FileTopology) -> Wiring:
@@ -153,10 +153,10 @@ class Topologies:
         members: dict[str, None] = {}
         for number, name in enumerate(names):
             if name not in self.nodes:
-                self._context.fail((*key, number), shown(name), one_of(name, self.nodes))
+                self._context.fail((*key, number), quoted(name), one_of(name, self.nodes))
             for node in self.nodes[name]:
                 if node in members:
-                    self._context.fail((*key, number), f"{shown(node)} a second time", "each member once")
+                    self._context.fail((*key, number), f"{quoted(node)} a second time", "each member once")
                 members[node] = None
         return tuple(members)
 

@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 from headway.simcore.files.bounds import MOST_DEPTH, MOST_GRAPH_BYTES
 from headway.simcore.files.importers.graphs import Edge, Graph, Node
 from headway.simcore.files.importers.jsonfile import parse_json, read_text
-from headway.traces.errors import InputError, one_of, shown
+from headway.traces.errors import InputError, one_of, quoted
 
 _ACCEPTED = "a graph as GraphML or node-link JSON"
 _JSON_KEYS = ("directed", "multigraph", "graph", "nodes", "edges", "links")
@@ -43,16 +43,16 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         return _graphml(text, name)
     if first == "{":
         return _node_link(parse_json(text, name, _ACCEPTED), name)
-    raise InputError(name, f"a file that begins with {shown(text[:20])}", _ACCEPTED)
+    raise InputError(name, f"a file that begins with {quoted(text[:20])}", _ACCEPTED)
 
 
 def _node_link(values: Mapping[str, object], name: str) -> Graph:
     """The graph of node-link data; the key of the edges is `edges`, or `links` in older versions of networkx."""
     for key in values:
         if key not in _JSON_KEYS:
-            raise InputError(name, f"the unknown key {shown(key)}", one_of(key, _JSON_KEYS))
+            raise InputError(name, f"the unknown key {quoted(key)}", one_of(key, _JSON_KEYS))
     if values.get("directed", False) is not False:
-        raise InputError(f"{name}: directed", shown(values["directed"]), f"false; {_UNDIRECTED}")
+        raise InputError(f"{name}: directed", quoted(values["directed"]), f"false; {_UNDIRECTED}")
     keys = [key for key in ("edges", "links") if key in values]
     if len(keys) != 1:
         raise InputError(name, f"{' and '.join(keys) or 'none'} of edges and links", "exactly one of them")
@@ -65,10 +65,10 @@ def _items(values: Mapping[str, object], key: str, name: str) -> list[tuple[dict
     """The objects of a list, each with its place for messages."""
     items = values.get(key)
     if not isinstance(items, list):
-        raise InputError(f"{name}: {key}", shown(items), "a list of objects")
+        raise InputError(f"{name}: {key}", quoted(items), "a list of objects")
     for number, item in enumerate(items):
         if not isinstance(item, dict):
-            raise InputError(f"{name}: {key}.{number}", shown(item), "an object")
+            raise InputError(f"{name}: {key}.{number}", quoted(item), "an object")
     return [(item, f"{name}: {key}.{number}") for number, item in enumerate(items)]
 
 
@@ -149,10 +149,10 @@ def _only_graph(graph: Element, keys: Mapping[str, _Key], path: str) -> Graph:
     nodes, edges = [], []
     for item in _children(graph, "node", path):
         name = _named(item, "id", path)
-        nodes.append(Node(path, name, _attributes(item, keys, f"{path}: node {shown(name)}")))
+        nodes.append(Node(path, name, _attributes(item, keys, f"{path}: node {quoted(name)}")))
     for item in _children(graph, "edge", path):
         ends = (_named(item, "source", path), _named(item, "target", path))
-        where = f"{path}: edge {shown(ends[0])} - {shown(ends[1])}"
+        where = f"{path}: edge {quoted(ends[0])} - {quoted(ends[1])}"
         if item.get("directed") == "true":
             raise InputError(where, 'directed="true"', _UNDIRECTED)
         edges.append(Edge(path, ends, _attributes(item, keys, where)))
@@ -171,10 +171,10 @@ def _attributes(item: Element, keys: Mapping[str, _Key], where: str) -> dict[str
         key = keys.get(data.get("key", ""))
         if key is None:
             raise InputError(
-                where, f"data for the key {shown(data.get('key'))}", one_of(data.get("key", ""), keys)
+                where, f"data for the key {quoted(data.get('key'))}", one_of(data.get("key", ""), keys)
             )
         if key.name in own:
-            raise InputError(where, f"the attribute {shown(key.name)} more than once", "each attribute once")
+            raise InputError(where, f"the attribute {quoted(key.name)} more than once", "each attribute once")
         if key.name is not None:
             own[key.name] = _text(data)
     domains = (_tag(item), "all")
@@ -190,7 +190,7 @@ def _children(parent: Element, tag: str, where: str) -> list[Element]:
     for child in parent:
         if _tag(child) not in allowed:
             expected = " or ".join(f"<{name}>" for name in allowed)
-            raise InputError(where, f"<{shown(_tag(child))[1:-1]}> in <{_tag(parent)}>", expected)
+            raise InputError(where, f"<{quoted(_tag(child))[1:-1]}> in <{_tag(parent)}>", expected)
     return [child for child in parent if _tag(child) == tag]
 
 

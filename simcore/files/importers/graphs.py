@@ -20,7 +20,7 @@ from headway.simcore.files.schema import NAME, bounded
 from headway.simcore.world.link import Link
 from headway.simcore.world.topology import Wire, Wiring
 from headway.traces import Trace
-from headway.traces.errors import InputError, one_of, shown
+from headway.traces.errors import InputError, one_of, quoted
 from headway.traces.units import ACCEPTED, Quantity
 
 _NAME = re.compile(NAME)
@@ -137,7 +137,7 @@ def wiring(
     for edge in graph.edges:
         link = _link(name, edge, nodes, options)
         if link.name in links:
-            got = f"a second link called {shown(link.name)}"
+            got = f"a second link called {quoted(link.name)}"
             raise InputError(_place(edge), got, "a name on each of parallel edges, all different")
         links[link.name] = link
     return Wiring(relays, tuple(links.values()))
@@ -149,10 +149,10 @@ def _nodes(graph: Graph, options: _Options) -> dict[str, str]:
     members: set[str] = set()
     for node in graph.nodes:
         name = _text(node.where, node.name)
-        where = f"{node.where}: node {shown(name)}"
+        where = f"{node.where}: node {quoted(name)}"
         member = _member(where, name, _attributes(where, node.attributes, _OF_NODES, options.ignore), options)
         if name in nodes or member in members:
-            raise InputError(where, f"a second node for {shown(member)}", "one node per device and relay")
+            raise InputError(where, f"a second node for {quoted(member)}", "one node per device and relay")
         nodes[name] = member
         members.add(member)
     return nodes
@@ -163,7 +163,7 @@ def _member(where: str, name: str, attributes: Mapping[str, object], options: _O
         return _fit(where, name)
     device = attributes["device"]
     if not isinstance(device, str) or device not in options.devices:
-        raise InputError(f"{where}: device", shown(device), one_of(str(device), options.devices))
+        raise InputError(f"{where}: device", quoted(device), one_of(str(device), options.devices))
     return device
 
 
@@ -171,7 +171,7 @@ def _link(name: str, edge: Edge, nodes: Mapping[str, str], options: _Options) ->
     where = _place(edge)
     a, b = (_end(where, end, nodes) for end in edge.ends)
     if a == b:
-        raise InputError(where, f"a link from {shown(a)} to itself", "edges between two different nodes")
+        raise InputError(where, f"a link from {quoted(a)} to itself", "edges between two different nodes")
     attributes = _attributes(where, edge.attributes, _OF_EDGES, options.ignore)
     own = _fit(f"{where}: name", attributes["name"]) if "name" in attributes else f"{a}-{b}"
     wire = _wire(where, attributes, options)
@@ -189,7 +189,7 @@ def _wire(where: str, attributes: Mapping[str, object], options: _Options) -> Wi
     }
     medium = attributes.get("medium", options.wire.medium)
     if medium is not None and (not isinstance(medium, str) or medium not in options.media):
-        raise InputError(f"{where}: medium", shown(medium), one_of(str(medium), options.media))
+        raise InputError(f"{where}: medium", quoted(medium), one_of(str(medium), options.media))
     return Wire(
         bandwidth=Trace.constant(si["bandwidth"]) if "bandwidth" in si else options.wire.bandwidth,
         latency_s=si.get("latency", options.wire.latency_s),
@@ -206,14 +206,14 @@ def _attributes(
     for key in attributes:
         if key not in known:
             expected = f"{one_of(str(key), known)}; or name it among the attributes to ignore"
-            raise InputError(where, f"the unknown attribute {shown(key)}", expected)
+            raise InputError(where, f"the unknown attribute {quoted(key)}", expected)
     return attributes
 
 
 def _end(where: str, end: object, nodes: Mapping[str, str]) -> str:
     name = _text(where, end)
     if name not in nodes:
-        raise InputError(where, f"an edge to {shown(name)}, which is not a node", one_of(name, nodes))
+        raise InputError(where, f"an edge to {quoted(name)}, which is not a node", one_of(name, nodes))
     return nodes[name]
 
 
@@ -222,16 +222,16 @@ def _text(where: str, name: object) -> str:
     if isinstance(name, int) and not isinstance(name, bool):
         return str(name)
     if not isinstance(name, str):
-        raise InputError(where, f"the name {shown(name)}", "text or a whole number")
+        raise InputError(where, f"the name {quoted(name)}", "text or a whole number")
     return name
 
 
 def _fit(where: str, name: object) -> str:
     """A valid name of a relay, a device or a link."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InputError(where, f"the name {shown(name)}", _NAME_FORM)
+        raise InputError(where, f"the name {quoted(name)}", _NAME_FORM)
     return name
 
 
 def _place(edge: Edge) -> str:
-    return f"{edge.where}: edge {shown(edge.ends[0])} - {shown(edge.ends[1])}"
+    return f"{edge.where}: edge {quoted(edge.ends[0])} - {quoted(edge.ends[1])}"

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from headway.simcore.files.bounds import MOST_CONFIG_BYTES
 from headway.simcore.files.importers.jsonfile import parse_json, read_text
 from headway.simcore.world.model import ModelSpec
-from headway.traces.errors import InputError, nearest, shown
+from headway.traces.errors import InputError, nearest, quoted
 
 _LARGEST_NUMBER = 2**31 - 1
 _BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}
@@ -143,7 +143,7 @@ class _Config:
             raise InputError(self.where, f"no {key}", expected)
         value = self.values[key]
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LARGEST_NUMBER:
-            raise InputError(self.at(key), shown(value), expected)
+            raise InputError(self.at(key), quoted(value), expected)
         return value
 
     def switch(self, switch: bool | _Switch) -> bool:
@@ -153,7 +153,7 @@ class _Config:
             return switch.default
         value = self.values[switch.key]
         if not isinstance(value, bool):
-            raise InputError(self.at(switch.key), shown(value), f"{switch.key} as true or false")
+            raise InputError(self.at(switch.key), quoted(value), f"{switch.key} as true or false")
         return value
 
     def at(self, key: str) -> str:
@@ -198,7 +198,7 @@ def _refuse_other_architectures(config: _Config) -> None:
         raise InputError(config.where, got, "dense decoders only")
     if isinstance(model_type, str) and model_type.startswith("gemma3"):
         expected = "models whose layers are alike; most layers of Gemma 3 cache only a short window"
-        raise InputError(config.at("model_type"), shown(model_type), expected)
+        raise InputError(config.at("model_type"), quoted(model_type), expected)
     if config.has("quantization_config"):
         expected = "the config of the unquantised model, with bytes_per_weight set in the scenario"
         raise InputError(config.at("quantization_config"), "a quantised model", expected)
@@ -210,11 +210,11 @@ def _family(config: _Config) -> tuple[str, _Family]:
         raise InputError(config.where, "no model_type", expected)
     model_type = config.values["model_type"]
     if not isinstance(model_type, str):
-        raise InputError(config.at("model_type"), shown(model_type), expected)
+        raise InputError(config.at("model_type"), quoted(model_type), expected)
     if model_type not in _FAMILIES:
         near = nearest(model_type, _FAMILIES)
         hint = f" (did you mean {near}?)" if near else ""
-        raise InputError(config.at("model_type"), shown(model_type), expected + hint)
+        raise InputError(config.at("model_type"), quoted(model_type), expected + hint)
     return model_type, _FAMILIES[model_type]
 
 
@@ -287,7 +287,9 @@ def _number_bytes(config: _Config) -> float:
         return 2.0
     dtype = config.values[key]
     if not isinstance(dtype, str) or dtype not in _BYTES:
-        raise InputError(config.at(key), shown(dtype), f"{key} as one of {', '.join(_BYTES)}, or no such key")
+        raise InputError(
+            config.at(key), quoted(dtype), f"{key} as one of {', '.join(_BYTES)}, or no such key"
+        )
     return _BYTES[dtype]
 
 

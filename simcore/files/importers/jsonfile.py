@@ -4,7 +4,7 @@ import functools
 import json
 from pathlib import Path
 
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 from headway.traces.files import read_input
 
 
@@ -55,7 +55,7 @@ def parse_json(text: str, where: str, expected: str) -> dict[str, object]:
     except ValueError as error:
         raise InputError(where, f"an unusable number ({error})", expected) from error
     if not isinstance(values, dict):
-        raise InputError(where, shown(values), "a JSON object")
+        raise InputError(where, quoted(values), "a JSON object")
     return values
 
 
@@ -63,6 +63,6 @@ def _unique(where: str, pairs: list[tuple[str, object]]) -> dict[str, object]:
     values: dict[str, object] = {}
     for key, value in pairs:
         if key in values:
-            raise InputError(where, f"the key {shown(key)} more than once", "each key once")
+            raise InputError(where, f"the key {quoted(key)} more than once", "each key once")
         values[key] = value
     return values

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from headway.simcore.files.yaml_document import read_value
-from headway.traces.errors import InputError, shown
+from headway.traces.errors import InputError, quoted
 from headway.traces.units import parse
 
 _KEY = r"""(?:[\w-]+|"(?:[^"]|"")*"|'(?:[^']|'')*')"""
@@ -123,7 +123,7 @@ def parse_change(text: str, place: str | None = None) -> Change:
     Raises:
         InputError: the text has none of the forms, or its value, factor or time is invalid.
     """
-    place = f"change {shown(text)}" if place is None else place
+    place = f"change {quoted(text)}" if place is None else place
     form = text if len(text) <= _LONGEST else ""
     if match := _DROPPED.fullmatch(form):
         return Drop(match["path"], place)
@@ -133,7 +133,7 @@ def parse_change(text: str, place: str | None = None) -> Change:
         if match["sign"] == "*":
             return Scale(match["path"], _factor(match["operand"], place), place)
         return Set(match["path"], read_value(match["operand"], place), place)
-    raise InputError(place, shown(text), _FORMS)
+    raise InputError(place, quoted(text), _FORMS)
 
 
 def parse_settings(text: str, place: str) -> tuple[Set | Scale, ...]:
@@ -148,7 +148,7 @@ def parse_settings(text: str, place: str) -> tuple[Set | Scale, ...]:
     """
     match = _ASSIGNED.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
-        raise InputError(place, shown(text), "PATH=VALUE,VALUE,... or PATH*FACTOR,FACTOR,...")
+        raise InputError(place, quoted(text), "PATH=VALUE,VALUE,... or PATH*FACTOR,FACTOR,...")
     path, operand = match["path"], match["operand"]
     settings: tuple[Set | Scale, ...]
     if match["sign"] == "*":
@@ -156,7 +156,7 @@ def parse_settings(text: str, place: str) -> tuple[Set | Scale, ...]:
     else:
         settings = tuple(Set(path, value, place) for value in read_value(f"[{operand}]", place))
     if len({change.text for change in settings}) < max(2, len(settings)):
-        raise InputError(place, shown(operand), "two or more different values, separated by commas")
+        raise InputError(place, quoted(operand), "two or more different values, separated by commas")
     return settings
 
 
@@ -185,7 +185,7 @@ def parts_of(path: str, place: str) -> list[str]:
     if not re.fullmatch(_PATH, path):
         raise InputError(
             place,
-            f"the path {shown(path)}",
+            f"the path {quoted(path)}",
             "keys with dots between them, quoted if they are not plain",
         )
     return [_unquoted(part) for part in re.findall(_KEY, path)]

@@ -24,7 +24,7 @@ from headway.simcore.files.overrides.changes import (
 )
 from headway.simcore.files.overrides.keys import is_trace, names, sections
 from headway.simcore.files.yaml_document import Document, KeyPath, key_text
-from headway.traces.errors import InputError, one_of, shown
+from headway.traces.errors import InputError, one_of, quoted
 from headway.traces.units import number_and_unit, parse
 
 _NAMELESS = ("description", "model", "devices", "workload", "policies")
@@ -41,7 +41,7 @@ def apply_changes(document: Document, changes: Sequence[Change]) -> Document:
     """
     draft = _Draft(document)
     for change in changes:
-        place = change.place or f"change {shown(change.text)}"
+        place = change.place or f"change {quoted(change.text)}"
         match change:
             case Set():
                 _set(draft, change, place)
@@ -131,11 +131,11 @@ def _step(draft: _Draft, key: KeyPath, part: str, place: str) -> KeyPath | None:
         return (*key, part) if part in value else None
     if not isinstance(value, list):
         raise InputError(
-            place, f"the key {shown(part)} below {key_text(key)}, which is a single value", key_text(key)
+            place, f"the key {quoted(part)} below {key_text(key)}, which is a single value", key_text(key)
         )
     if not part.isdecimal() or len(part) > 9 or int(part) >= len(value):
         expected = f"a number from 0 to {len(value) - 1}" if value else "no number, because the list is empty"
-        raise InputError(place, f"no item {shown(part)} in {key_text(key)}", expected)
+        raise InputError(place, f"no item {quoted(part)} in {key_text(key)}", expected)
     return (*key, int(part))
 
 
@@ -149,11 +149,11 @@ def _existing(draft: _Draft, path: str, place: str) -> KeyPath:
     for part in parts_of(path, place):
         child = _step(draft, key, part, place)
         if child is None and part in names(key):
-            got = f"no key {shown(part)}{_inside(key)} in the file (it has its default)"
+            got = f"no key {quoted(part)}{_inside(key)} in the file (it has its default)"
             expected = f"a key in the file, or the change {key_text((*key, part))}=VALUE before this one"
             raise InputError(place, got, expected)
         if child is None:
-            raise InputError(place, f"no key {shown(part)}{_inside(key)}", one_of(part, draft.get(key)))
+            raise InputError(place, f"no key {quoted(part)}{_inside(key)}", one_of(part, draft.get(key)))
         key = child
     return key
 
@@ -171,7 +171,7 @@ def _set(draft: _Draft, change: Set, place: str) -> None:
             child = (*key, part)
             if not (part in names(key) and sections(child)):
                 keys = dict.fromkeys((*draft.get(key), *names(key)))
-                raise InputError(place, f"no key {shown(part)}{_inside(key)}", one_of(part, keys))
+                raise InputError(place, f"no key {quoted(part)}{_inside(key)}", one_of(part, keys))
             draft.put(child, {}, place)
         key = child
     draft.put(_step(draft, key, last, place) or (*key, last), change.value, place)
@@ -209,7 +209,7 @@ def _scaled(key: KeyPath, value: Any, factor: float, place: str) -> Any:
 def _kind(value: Any) -> str:
     if isinstance(value, dict | list):
         return "a section" if isinstance(value, dict) else "a list"
-    return shown(value) if isinstance(value, str) else value_text(value) or "nothing"
+    return quoted(value) if isinstance(value, str) else value_text(value) or "nothing"
 
 
 def _shift(draft: _Draft, change: ShiftTraces, place: str) -> None:
@@ -241,13 +241,13 @@ def _drop_device(draft: _Draft, name: str, place: str) -> None:
     """Remove all references to a device before the device itself."""
     devices = _mapping(draft.values["devices"])
     if len(devices) <= 1:
-        raise InputError(place, f"{shown(name)}, the only device", "one of several devices")
+        raise InputError(place, f"{quoted(name)}, the only device", "one of several devices")
     dropped = {name, *_members(name, devices[name])}
     source = draft.values.get("source", next(iter(devices)))
     if isinstance(source, str) and source in dropped:
         other = next(other for other in devices if other != name)
         expected = f"another device, or the change source={other} before this one"
-        raise InputError(place, f"{shown(name)}, the source", expected)
+        raise InputError(place, f"{quoted(name)}, the source", expected)
     for section in [section for section in draft.values if section not in _NAMELESS]:
         _remove_references(draft, (section,), dropped.__contains__, place)
     draft.mark(("links",), place)

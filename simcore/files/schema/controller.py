@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 from headway.simcore.files.schema.values import Count, Seconds, Share, bounded
 from headway.simcore.files.section import Section, mistake
 from headway.simcore.world.options import NamedHorizon
-from headway.traces.errors import InputError, one_of, shown
+from headway.traces.errors import InputError, one_of, quoted
 
 
 def _decision_time(value: object) -> object:
@@ -24,7 +24,7 @@ def _horizon(value: object) -> object:
     names = get_args(NamedHorizon)
     if value in names or (type(value) is int and value >= 1):
         return value
-    raise mistake(shown(value), f"a number of tokens, or {one_of(str(value), names)}")
+    raise mistake(quoted(value), f"a number of tokens, or {one_of(str(value), names)}")
 
 
 def _triggers(value: object) -> object:
@@ -38,7 +38,7 @@ def as_placement(value: object) -> object:
     if isinstance(value, dict) and value and all(_is_items(items) for items in value.values()):
         return value
     raise mistake(
-        shown(value),
+        quoted(value),
         "the path of a file, or the items of each device, such as {laptop: layers 0-9, pi: rest}",
     )
 

@@ -9,7 +9,7 @@ from headway.simcore.engine.network.transport import TRANSPORTS
 from headway.simcore.files.schema.traces import RateTrace, TimeTrace
 from headway.simcore.files.schema.values import Seconds, SomeBytes, part
 from headway.simcore.files.section import Section, mistake
-from headway.traces.errors import shown
+from headway.traces.errors import quoted
 
 
 def _connect(value: object) -> object:
@@ -17,7 +17,7 @@ def _connect(value: object) -> object:
         return value
     if isinstance(value, list) and value and all(_is_pair(pair) for pair in value):
         return value
-    raise mistake(shown(value), '"all", or a list of pairs of devices such as [[laptop, pi], [pi, phone]]')
+    raise mistake(quoted(value), '"all", or a list of pairs of devices such as [[laptop, pi], [pi, phone]]')
 
 
 def _is_pair(value: object) -> bool:
@@ -28,7 +28,7 @@ def as_routes(value: object) -> object:
     """Check the value of `routes`: lists of names of nodes."""
     if isinstance(value, list) and all(_is_path(path) for path in value):
         return value
-    raise mistake(shown(value), "a list of lists of node names such as [[laptop, switch, pi]]")
+    raise mistake(quoted(value), "a list of lists of node names such as [[laptop, switch, pi]]")
 
 
 def _is_path(value: object) -> bool:

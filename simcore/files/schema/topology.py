@@ -9,7 +9,7 @@ from headway.simcore.files.schema.links import FrameSection
 from headway.simcore.files.schema.traces import RateTrace, TimeTrace
 from headway.simcore.files.schema.values import Name, Seconds
 from headway.simcore.files.section import Section, mistake
-from headway.traces.errors import one_of, shown
+from headway.traces.errors import one_of, quoted
 
 
 class _Topology(Section):
@@ -112,8 +112,8 @@ def _topology_kind(value: object) -> str:
 def _unknown_topology(value: object) -> object:
     if isinstance(value, dict) and "kind" in value:
         kind = value["kind"]
-        raise mistake(shown(kind), one_of(str(kind), _TOPOLOGIES), "kind")
-    got = f"the keys {shown(list(value))}" if isinstance(value, dict) else shown(value)
+        raise mistake(quoted(kind), one_of(str(kind), _TOPOLOGIES), "kind")
+    got = f"the keys {quoted(list(value))}" if isinstance(value, dict) else quoted(value)
     raise mistake(got, f"a mapping with a file or a kind, {one_of('', _TOPOLOGIES)}")
 
 

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from headway.simcore.files.bounds import LARGEST, MOST_TOKENS
 from headway.simcore.files.section import mistake
 from headway.simcore.registry import Registry
-from headway.traces.errors import InputError, one_of, shown
+from headway.traces.errors import InputError, one_of, quoted
 from headway.traces.units import ACCEPTED, UNITS, Quantity, parse
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -32,7 +32,7 @@ def bounded(value: object, quantity: Quantity, where: str) -> float:
     number = parse(value, quantity, where)
     if number > LARGEST:
         expected = f"{ACCEPTED[quantity]}, at most {LARGEST:g} {_base(quantity)}".rstrip()
-        raise InputError(where, shown(value), expected)
+        raise InputError(where, quoted(value), expected)
     return number
 
 
@@ -47,7 +47,7 @@ def _quantity(quantity: Quantity, least: float = 0.0, *, unlimited: bool = False
             return math.inf
         number = parsed(value, quantity)
         if number < least:
-            raise mistake(shown(value), f"{ACCEPTED[quantity]}, at least {least:g} {_base(quantity)}")
+            raise mistake(quoted(value), f"{ACCEPTED[quantity]}, at least {least:g} {_base(quantity)}")
         return number
 
     return BeforeValidator(read, json_schema_input_type=str)
@@ -64,7 +64,7 @@ def parsed(value: object, quantity: Quantity, *key: str | int) -> float:
 def _share(value: object) -> float:
     share = parsed(value, "fraction")
     if share > 1.0:
-        raise mistake(shown(value), "a share, at most 1 (or 100 %)")
+        raise mistake(quoted(value), "a share, at most 1 (or 100 %)")
     return share
 
 
@@ -75,14 +75,14 @@ def part(registry: Registry[Any]) -> AfterValidator:
 
 def _registered(name: str, *, registry: Registry[Any]) -> str:
     if name not in registry.names():
-        raise mistake(shown(name), one_of(name, registry.names()))
+        raise mistake(quoted(name), one_of(name, registry.names()))
     return name
 
 
 def _file_name(name: str) -> str:
     if name.endswith(".") or name.partition(".")[0].lower() in RESERVED:
         expected = "a file name that is valid on every system: not con or nul, no dot at its end"
-        raise mistake(shown(name), expected)
+        raise mistake(quoted(name), expected)
     return name
 
 
@@ -108,7 +108,7 @@ def unknown(what: str, keys: tuple[str, ...]) -> BeforeValidator:
 
 def no_known_key(value: Mapping[str, object], what: str, keys: Iterable[str]) -> PydanticCustomError:
     """The mistake of a mapping with none of the keys that select its form."""
-    got = f"the keys {shown(list(value))}" if value else "no keys"
+    got = f"the keys {quoted(list(value))}" if value else "no keys"
     return mistake(got, f"{what} one of the keys {', '.join(keys)}")
 
 

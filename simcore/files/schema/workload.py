@@ -7,7 +7,7 @@ from pydantic import Field, Tag, model_validator
 from headway.simcore.files.bounds import MOST_REQUESTS, MOST_TOKENS
 from headway.simcore.files.schema.values import Count, Frequency, Seconds, keyed, unknown
 from headway.simcore.files.section import Section, mistake
-from headway.traces.errors import shown
+from headway.traces.errors import quoted
 
 
 class RequestSection(Section):
@@ -28,7 +28,7 @@ class UniformLength(Section):
     @model_validator(mode="after")
     def _rises(self) -> "UniformLength":
         if self.uniform[0] > self.uniform[1]:
-            raise mistake(shown(self.uniform), "the minimum number of tokens, then the maximum", "uniform")
+            raise mistake(quoted(self.uniform), "the minimum number of tokens, then the maximum", "uniform")
         return self
 
 
