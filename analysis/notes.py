@@ -8,7 +8,19 @@ _WIFI = ("wifi", "wi-fi", "wlan")
 
 def scenario_notes(scenario: Scenario) -> list[str]:
     """One sentence for each kind of mistake that the scenario may contain."""
-    return [*_wifi_without_medium(scenario), *_beyond_context(scenario)]
+    return [*_foreknowledge(scenario), *_wifi_without_medium(scenario), *_beyond_context(scenario)]
+
+
+def _foreknowledge(scenario: Scenario) -> list[str]:
+    """A note on forecasts that know the future."""
+    methods = scenario.controller.forecast.methods
+    known = [quantity for quantity, method in methods.items() if method == "oracle"]
+    if not known:
+        return []
+    return [
+        f"policies know {listed(known)} of the next {scenario.controller.forecast.span_s:g} s exactly "
+        "(controller.forecast: oracle). No real controller does; the results show what a forecast can be worth at most."
+    ]
 
 
 def _wifi_without_medium(scenario: Scenario) -> list[str]:

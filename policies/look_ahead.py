@@ -4,8 +4,8 @@ It starts from several placements, improves each by the best changes (`policies.
 best of all for which decoding, moving and reading from disk are predicted to take the least time.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +13,9 @@ import numpy as np
 from headway.policies.common.layer_runs import layer_runs
 from headway.policies.common.one_device import fastest_alone
 from headway.policies.common.score_search import ScoreSearch
+from headway.policies.search.foresight import best_course
 from headway.policies.search.local_search import LocalSearch
+from headway.policies.search.phases import moving_from, phases, worst
 from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, predict
 
 _DRAFT_STEPS = 30
@@ -45,11 +47,23 @@ class LookAhead:
 
     def decide(self, observation: Observation) -> Decision:
         """Search from every start; keep the placement in force unless another one is predicted to be faster."""
+        best = self._best(observation)
+        if observation.forecast and best is not None:
+            best = self._first_of_course(observation, best)
+        if best is None:
+            return Infeasible("no placement was found that fits")
+        in_force = observation.placement
+        if in_force is not None and np.array_equal(best, in_force) and predict.can_stay(observation):
+            return Keep()
+        return Placement(best)
+
+    def _best(self, observation: Observation) -> IntArray | None:
+        """The best placement if the world stays as it is, shape (B,); None if no placement was found that fits."""
         search = LocalSearch(observation, self.most_pause_s)
         staying = observation.placement if predict.can_stay(observation) else None
         starts = list(_starts(observation, staying))
         if not starts:
-            return Infeasible("no placement was found that fits")
+            return None
         drafts = [search.improved(start, _DRAFT_STEPS) for start in starts]
         draft_s = [search.cost.exact(draft) for draft in drafts]
         final = search.improved(drafts[int(np.argmin(draft_s))], self.most_steps)
@@ -57,11 +71,33 @@ class LookAhead:
         candidates = [*starts, *drafts, final]
         seconds = [*map(search.cost.exact, starts), *draft_s, search.cost.exact(final)]
         best = int(np.argmin(seconds))
-        if candidates[best] is staying:
-            return Keep()
-        if not np.isfinite(seconds[best]):
-            return Infeasible("no placement was found that fits")
-        return Placement(candidates[best])
+        return candidates[best] if np.isfinite(seconds[best]) or candidates[best] is staying else None
+
+    def _first_of_course(self, observation: Observation, best: IntArray) -> IntArray:
+        """The first placement of the best course along the forecast; `best` if the world stays as it is."""
+        decode = replace(observation, steps=(replace(observation.steps[-1], count=observation.interval),))
+        ahead = phases(observation, predict.shared_delay(decode, best))
+        candidates = [observation.placement] if predict.can_stay(observation) else []
+        candidates += [best, *self._chain(best, [phase.world for phase in ahead])]
+        course = best_course(observation, ahead, _different(candidates), self.most_pause_s)
+        return course.placements[0] if np.isfinite(course.seconds) else best
+
+    def _chain(self, devices: IntArray, worlds: Sequence[Observation]) -> Iterator[IntArray | None]:
+        """Candidates for future worlds: from each to the next one, back again, and one for all of them."""
+        last = devices
+        for world in worlds[1:]:
+            yield (following := self._best(moving_from(last, world)))
+            last = last if following is None else following
+        if len(worlds) > 1:
+            for earlier in (self._best(worlds[-1]), self._best(worst(worlds))):
+                if earlier is not None:
+                    yield earlier
+                    yield self._best(moving_from(earlier, worlds[0]))
+
+
+def _different(placements: Iterable[IntArray | None]) -> list[IntArray]:
+    """The placements that were found, each once."""
+    return list({devices.tobytes(): devices for devices in placements if devices is not None}.values())
 
 
 def _starts(observation: Observation, staying: IntArray | None) -> Iterator[IntArray]:

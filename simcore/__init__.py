@@ -21,7 +21,7 @@ from headway.simcore.files.load import build_scenario, load_scenario, shipped_sc
 from headway.simcore.files.overrides.changes import Change, Drop, Scale, Set, ShiftTraces, parse_change
 from headway.simcore.files.placement import read_placement, write_placement
 from headway.simcore.instrument import Instrument, Spans
-from headway.simcore.observe import Decision, Infeasible, Keep, Observation, Placement, Policy, Step
+from headway.simcore.observe import Decision, Infeasible, Keep, Observation, Period, Placement, Policy, Step
 from headway.simcore.results import MODEL_VERSION, SCHEMA_VERSION, TABLES, Result, combine, load_result
 from headway.simcore.rng import stream
 from headway.simcore.scenario import PolicyChoice, Request, Scenario
@@ -42,6 +42,7 @@ from headway.simcore.world.options import (
     PAPER_CONTROLLER,
     BlockOptions,
     ControllerOptions,
+    ForecastOptions,
     MemoryOptions,
     NetworkOptions,
     TriggerOptions,
@@ -71,6 +72,7 @@ __all__ = [
     "DeviceTime",
     "Drop",
     "FloatArray",
+    "ForecastOptions",
     "ForkJoin",
     "GraphBuilder",
     "Ideal",
@@ -89,6 +91,7 @@ __all__ = [
     "PaperCost",
     "Pattern",
     "Payload",
+    "Period",
     "Placement",
     "Policy",
     "PolicyChoice",

@@ -32,6 +32,30 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
+class Period:
+    """What a forecast says of a period of time, for `D` devices. All arrays are read-only.
+
+    Attributes:
+        begin_s: its start, in simulated time.
+        end_s: its end.
+        available_bytes: the least memory for blocks during the period, as in `Observation`, shape (D,).
+        availability: mean share of each device that is free, 0 if it is down at any time of the period, shape (D,).
+        rate: mean rate between devices [bytes/s], 0 if a device or a link on the route is down at any time, shape
+            (D, D).
+        crossings: the shared resources that each route crosses, with mean rates.
+        up: whether each device is up all the time, shape (D,).
+    """
+
+    begin_s: float
+    end_s: float
+    available_bytes: FloatArray
+    availability: FloatArray
+    rate: FloatArray
+    crossings: Crossings
+    up: BoolArray
+
+
+@dataclass(frozen=True, eq=False)
 class Observation:
     """What a policy may see, for `D` devices and `B` blocks. All arrays are read-only.
 
@@ -78,6 +102,8 @@ class Observation:
         moves: `parallel`: blocks move at the same time over routes that share nothing; `serial`: one after another.
         crossings: the shared resources that each route crosses.
         sharing: whether messages slow each other at these; otherwise each message has its route for itself.
+        interval: tokens until the next decision, unless a trigger fires before.
+        forecast: of the next seconds, period after period; empty unless the scenario grants one.
     """
 
     time_s: float
@@ -113,6 +139,8 @@ class Observation:
     moves: Moves = "serial"
     crossings: Crossings = NO_CROSSINGS
     sharing: bool = False
+    interval: int = 1
+    forecast: tuple[Period, ...] = ()
 
     @cached_property
     def origin(self) -> IntArray | None:

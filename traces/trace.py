@@ -9,6 +9,7 @@ these methods hundreds of thousands of times. Arrays broadcast, with bit for bit
 
 import math
 from bisect import bisect_right
+from collections.abc import Iterator
 from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from headway.traces.segments import FloatArray, Segments
 
-__all__ = ["EndRule", "FloatArray", "Trace"]
+__all__ = ["EndRule", "FloatArray", "Trace", "values_between"]
 
 EndRule = Literal["hold", "loop", "zero"]
 
@@ -226,6 +227,15 @@ class Trace:
             return f"<Trace constant {self._constant:g}>"
         span = "" if self._duration is None else f" at {self._duration:g} s"
         return f"<Trace of {len(self._times)} values, {self._end}{span}>"
+
+
+def values_between(trace: Trace, t0: float, t1: float) -> Iterator[float]:
+    """The values from t0 to just before t1 [s] in order of time; the value at t0 where they are equal."""
+    yield trace.value(t0)
+    t = trace.next_change(t0)
+    while t < t1:
+        yield trace.value(t)
+        t = trace.next_change(t)
 
 
 def _segments(times: FloatArray, values: FloatArray, end: EndRule, duration: float | None) -> Segments:

@@ -111,5 +111,10 @@ class Transition:
             # Decoding continues meanwhile at the present speed.
             slower = np.maximum(1.0 - np.asarray(delay_s) / self._stay_s, 0.0) if self._stay_s > 0.0 else 0.0
             return np.minimum(pause, self._stay_s) * slower + 1e-3 * pause
-        beyond: FloatArray = pause + _BEYOND * np.maximum(pause - self._most_pause_s, 0.0)
-        return beyond
+        return pause_price(pause, self._most_pause_s)
+
+
+def pause_price(pause_s: FloatArray, most_pause_s: float) -> FloatArray:
+    """Price of pauses [s], same shape: their time, and more for the part above `most_pause_s`."""
+    price: FloatArray = pause_s + _BEYOND * np.maximum(pause_s - most_pause_s, 0.0)
+    return price

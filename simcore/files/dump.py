@@ -23,7 +23,7 @@ from headway.simcore.world.device import Device
 from headway.simcore.world.device_time import DEVICE_TIMES
 from headway.simcore.world.link import Link, Medium
 from headway.simcore.world.model import ModelSpec
-from headway.simcore.world.options import ControllerOptions, NetworkOptions
+from headway.simcore.world.options import ControllerOptions, ForecastOptions, NetworkOptions
 from headway.simcore.world.presets import PRESETS
 from headway.traces import InputError, Trace
 
@@ -201,6 +201,7 @@ def _controller(options: ControllerOptions) -> dict[str, Any]:
         "interval": options.interval,
         "horizon": options.horizon,
         "triggers": {name: value for name, value in asdict(options.triggers).items() if value is not None},
+        "forecast": _forecast(options.forecast),
         "window": _value(options.window_s, "s"),
         "migration": options.migration,
         "moves": options.moves,
@@ -208,6 +209,12 @@ def _controller(options: ControllerOptions) -> dict[str, Any]:
         "on_infeasible": options.on_infeasible,
         "decision_time": time if isinstance(time, str) else _value(time, "s"),
     }
+
+
+def _forecast(options: ForecastOptions) -> Any:
+    times = {"span": options.span_s, "step": options.step_s, "season": options.season_s}
+    given = {key: _value(time, "s") for key, time in times.items() if time is not None}
+    return {**options.methods, **given} if options.methods else "none"
 
 
 def _policies(choices: Sequence[PolicyChoice]) -> list[dict[str, Any]]:

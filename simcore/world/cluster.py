@@ -172,9 +172,11 @@ class Cluster:
         """Latency plus per-message overhead between devices [s], see `NetworkState.latencies`."""
         return self._network.latencies(time_s, window_s)
 
-    def rates(self, time_s: float, window_s: float) -> FloatArray:
+    def rates(
+        self, time_s: float, window_s: float, outages_s: tuple[float, float] | None = None
+    ) -> FloatArray:
         """Rate of the narrowest resource between devices [bytes/s], see `NetworkState.rates`."""
-        return self._network.rates(time_s, window_s)
+        return self._network.rates(time_s, window_s, outages_s)
 
     def crossings(self, time_s: float, window_s: float) -> Crossings:
         """The shared resources on each route, see `NetworkState.crossings`."""

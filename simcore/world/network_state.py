@@ -11,6 +11,7 @@ from headway.simcore.world.crossings import Crossings
 from headway.simcore.world.link import Link
 from headway.simcore.world.route import Route
 from headway.traces import Trace
+from headway.traces.trace import values_between
 
 
 class NetworkState:
@@ -65,14 +66,19 @@ class NetworkState:
                     cells.setdefault(link, (latency, []))[1].append(cell)
         return list(cells.values())
 
-    def rates(self, time_s: float, window_s: float) -> FloatArray:
+    def rates(
+        self, time_s: float, window_s: float, outages_s: tuple[float, float] | None = None
+    ) -> FloatArray:
         """Rate of the narrowest resource between devices [bytes/s], shape (devices, devices).
 
         The rate of a resource is its mean over the last `window_s` seconds, or its present rate with a window of 0,
-        without other traffic; 0 while a device or a link on the route is down. Infinite on the diagonal: messages of a
-        device to itself are free.
+        without other traffic; 0 if a device or a link on the route is down at any time of the span `outages_s`, by
+        default at `time_s`. Infinite on the diagonal: messages of a device to itself are free.
         """
         rates = self._trace_rates(time_s, window_s)
+        begin_s, end_s = outages_s or (time_s, time_s)
+        for i, trace in self._switches:
+            rates[i] = min(values_between(trace, begin_s, end_s))
         count = len(self._routes)
         matrix = np.full(count * count, np.inf)
         crossed, starts, pairs = self._crossed
@@ -87,16 +93,15 @@ class NetworkState:
 
     def _trace_rates(self, time_s: float, window_s: float) -> FloatArray:
         rates = self._fixed_rates.copy()
-        varying, switches = self._varying_traces, self._switches
+        varying = self._varying_traces
         rates[varying] = [self._traces[i].mean_before(time_s, window_s) for i in varying]
-        rates[switches] = [self._traces[i].value(time_s) for i in switches]
         return rates
 
     @cached_property
     def _limiting(self) -> tuple[IntArray, IntArray, IntArray]:
         """The crossings of resources that limit messages: route, resource and number of the trace."""
         number = {id(trace): i for i, trace in enumerate(self._traces)}
-        switches = set(self._switches)
+        switches = {i for i, _ in self._switches}
         rows = [
             (cell, resource, number[id(trace)])
             for cell, route in self._pairs
@@ -116,10 +121,10 @@ class NetworkState:
         return [i for i, trace in enumerate(self._traces) if not trace.is_constant]
 
     @cached_property
-    def _switches(self) -> list[int]:
-        """The traces that only say whether a device or a link is up."""
-        switches = {id(trace) for trace in self._switch_traces}
-        return [i for i, trace in enumerate(self._traces) if id(trace) in switches]
+    def _switches(self) -> list[tuple[int, Trace]]:
+        """The traces that only say whether a device or a link is up, each with its number."""
+        number = {id(trace): i for i, trace in enumerate(self._traces)}
+        return [(number[id(trace)], trace) for trace in self._switch_traces if id(trace) in number]
 
     @cached_property
     def _fixed_rates(self) -> FloatArray:

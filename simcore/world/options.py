@@ -11,6 +11,8 @@ OnInfeasible: TypeAlias = Literal["keep", "fail"]
 NamedHorizon: TypeAlias = Literal["limit", "mean", "generated", "interval"]
 Horizon: TypeAlias = NamedHorizon | int
 Moves: TypeAlias = Literal["parallel", "serial"]
+OutageForecast: TypeAlias = Literal["none", "last", "seasonal", "oracle"]
+Forecast: TypeAlias = Literal["mean"] | OutageForecast
 DecisionTime: TypeAlias = Literal["free", "measured"] | float
 Overflow: TypeAlias = Literal["fail", "swap"]
 Swap: TypeAlias = Literal["pinned", "lru", "prefetch"]
@@ -72,6 +74,59 @@ class TriggerOptions:
 NO_TRIGGERS = TriggerOptions(overflow=False, device_back=False)
 
 
+MOST_PERIODS = 1000
+"""Maximum number of periods of a forecast."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastOptions:
+    """The forecasts that a policy gets, one method for each quantity.
+
+    `none` and `last`: the quantity stays as it is observed now. `mean`: it will have its mean since the start of the
+    run. `seasonal`: it will be as it was one period before. `oracle`: it will be as the scenario says. If all methods
+    are `none`, the policy gets no forecast.
+
+    Attributes:
+        memory: memory of devices that other programs use.
+        availability: share of each device that is free.
+        rates: rates of links, interfaces and media.
+        outages: when devices and links are down.
+        span_s: how far the forecast reaches [s].
+        step_s: length of its periods [s].
+        season_s: the period of `seasonal` [s].
+    """
+
+    memory: Forecast = "none"
+    availability: Forecast = "none"
+    rates: Forecast = "none"
+    outages: OutageForecast = "none"
+    span_s: float = 60.0
+    step_s: float = 1.0
+    season_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.step_s <= self.span_s < math.inf:
+            raise ValueError(f"step_s must be above 0 and at most span_s, not {self.step_s} of {self.span_s}")
+        if self.span_s / self.step_s > MOST_PERIODS:
+            raise ValueError(f"a forecast has at most {MOST_PERIODS} periods; raise step_s")
+        if "seasonal" in self.methods.values() and not 0.0 < (self.season_s or 0.0) < math.inf:
+            raise ValueError("seasonal forecasts need season_s, a time above 0")
+
+    @property
+    def methods(self) -> dict[str, Forecast]:
+        """The method for each quantity that has a forecast."""
+        every: dict[str, Forecast] = {
+            "memory": self.memory,
+            "availability": self.availability,
+            "rates": self.rates,
+            "outages": self.outages,
+        }
+        return {quantity: method for quantity, method in every.items() if method != "none"}
+
+
+NO_FORECAST = ForecastOptions()
+
+
 @dataclass(frozen=True, kw_only=True)
 class ControllerOptions:
     """When the policy is asked, and how its decisions are carried out.
@@ -82,6 +137,7 @@ class ControllerOptions:
             many as an average request of the workload would still generate, at least 1; `generated`: as many as it has
             generated so far, at least 1; `interval`: the tokens until the next decision; or a number, at most `limit`.
         triggers: events at which it is asked in between.
+        forecast: of the world in the next seconds, as data in each observation.
         window_s: a policy sees rates and availabilities as means over this time before the decision [s]; 0 shows the
             present values, which say little about a link that delivers packet by packet.
         migration: `blocking`: decoding waits until blocks have moved; `live`: decoding continues under the old
@@ -97,6 +153,7 @@ class ControllerOptions:
     interval: int = 1
     horizon: Horizon = "limit"
     triggers: TriggerOptions = TriggerOptions()
+    forecast: ForecastOptions = NO_FORECAST
     window_s: float = 1.0
     migration: Migration = "blocking"
     moves: Moves = "parallel"

@@ -7,6 +7,7 @@ import numpy as np
 from headway.simcore.arrays import immutable, sealed
 from headway.simcore.engine.network.network import SHARING_RULES, shared_cluster
 from headway.simcore.engine.placement.context import RunContext
+from headway.simcore.engine.placement.forecast import Forecaster
 from headway.simcore.engine.placement.migration import load_seconds
 from headway.simcore.observe import Observation, Step
 from headway.simcore.world.batch import Batch, SequenceStep, later
@@ -21,6 +22,7 @@ class Observer:
         self._scenario = run.scenario
         self._deployment = run.deployment
         self._device_time = DEVICE_TIMES.find(run.scenario.device_time)
+        self._forecaster = Forecaster(run.scenario)
         self._load_seconds = immutable(load_seconds(run.scenario))
 
     def observe(self, batch: Batch) -> Observation:
@@ -32,7 +34,8 @@ class Observer:
         last = scenario.cost.step(later(batch, count - 1))
         steps = self.steps(self._deployment.due(batch), count)
         unused = cluster.available_bytes(now) - cluster.runtime_bytes
-        available = np.maximum(unused - max(step.cost.activation_bytes for step in steps), 0.0)
+        reserved = max(step.cost.activation_bytes for step in steps)
+        available = np.maximum(unused - reserved, 0.0)
         return Observation(
             time_s=now,
             request=first.request,
@@ -67,6 +70,8 @@ class Observer:
             moves=scenario.controller.moves,
             pinned=scenario.placement,
             batch=batch,
+            interval=self.interval(first),
+            forecast=self._forecaster.periods(now, reserved),
         )
 
     def interval(self, first: SequenceStep) -> int:

@@ -2,8 +2,15 @@
 
 from headway.simcore.engine.network.transport import Tcp
 from headway.simcore.files.builders.context import Context
+from headway.simcore.files.schema.controller import ForecastSection
 from headway.simcore.scenario import PolicyChoice
-from headway.simcore.world.options import ControllerOptions, MemoryOptions, NetworkOptions, TriggerOptions
+from headway.simcore.world.options import (
+    ControllerOptions,
+    ForecastOptions,
+    MemoryOptions,
+    NetworkOptions,
+    TriggerOptions,
+)
 from headway.traces.errors import quoted
 
 
@@ -24,12 +31,25 @@ def controller_options(context: Context) -> ControllerOptions:
         interval=section.interval,
         horizon=section.horizon,
         triggers=TriggerOptions(**section.triggers.model_dump()),
+        forecast=_forecast_options(section.forecast),
         window_s=section.window,
         migration=section.migration,
         moves=section.moves,
         weights_on_disk=section.weights_on_disk,
         on_infeasible=section.on_infeasible,
         decision_time=section.decision_time,
+    )
+
+
+def _forecast_options(section: ForecastSection) -> ForecastOptions:
+    return ForecastOptions(
+        memory=section.memory,
+        availability=section.availability,
+        rates=section.rates,
+        outages=section.outages,
+        span_s=section.span,
+        step_s=section.step,
+        season_s=section.season,
     )
 
 

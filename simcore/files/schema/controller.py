@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from headway.simcore.files.schema.values import Count, Seconds, Share, bounded
 from headway.simcore.files.section import Section, mistake
-from headway.simcore.world.options import NamedHorizon
+from headway.simcore.world.options import MOST_PERIODS, Forecast, NamedHorizon, OutageForecast
 from headway.traces.errors import InputError, one_of, quoted
 
 
@@ -29,6 +29,16 @@ def _horizon(value: object) -> object:
 
 def _triggers(value: object) -> object:
     return {"overflow": False, "device_back": False} if value == "none" else value
+
+
+def _forecast(value: object) -> object:
+    """One method stands for all quantities; outages have no mean."""
+    methods = get_args(OutageForecast)
+    if not isinstance(value, str):
+        return value
+    if value in methods:
+        return dict.fromkeys(("memory", "availability", "rates", "outages"), value)
+    raise mistake(quoted(value), f"{one_of(value, methods)}, or a method for each quantity")
 
 
 def as_placement(value: object) -> object:
@@ -72,6 +82,27 @@ class TriggersSection(Section):
     )
 
 
+class ForecastSection(Section):
+    """What policies know of the future: a method for each quantity, or one method for all."""
+
+    memory: Forecast = Field("none", description="of the memory that others use")
+    availability: Forecast = Field("none", description="of the free share of devices")
+    rates: Forecast = Field("none", description="of the rates of links, interfaces and media")
+    outages: OutageForecast = Field("none", description="of the times at which devices and links are down")
+    span: Seconds = Field(60.0, gt=0.0, description="how far the forecast reaches")
+    step: Seconds = Field(1.0, gt=0.0, description="length of its periods, of which each has one value")
+    season: Seconds | None = Field(None, gt=0.0, description="after this time `seasonal` values repeat")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ForecastSection":
+        if self.step > self.span or self.span / self.step > MOST_PERIODS:
+            expected = f"a step that divides the span of {self.span:g} s into 1 to {MOST_PERIODS:,} periods"
+            raise mistake(f"{self.step:g} s for step", expected)
+        if self.season is None and "seasonal" in (self.memory, self.availability, self.rates, self.outages):
+            raise mistake("seasonal forecasts without season", 'season, such as "24 h"')
+        return self
+
+
 class ControllerSection(Section):
     """When the policy is asked, and how its decisions are carried out."""
 
@@ -84,6 +115,12 @@ class ControllerSection(Section):
     )
     triggers: Annotated[TriggersSection, BeforeValidator(_triggers)] = Field(
         default_factory=TriggersSection, description="events at which it is asked in between, or `none`"
+    )
+    forecast: Annotated[ForecastSection, BeforeValidator(_forecast)] = Field(
+        default_factory=ForecastSection,
+        description="what policies know of the future: `none`; the present values remain (`last`); values as one "
+        "season ago (`seasonal`); the true values (`oracle`); or a method for each quantity, of which all but "
+        "outages may have their `mean` since the start",
     )
     window: Seconds = Field(
         1.0,

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from headway.simcore import (
     PRESETS,
     ControllerOptions,
     DecodeCost,
+    ForecastOptions,
     MemoryOptions,
     PaperCost,
     Scenario,
@@ -131,6 +133,15 @@ LARGE: Document = {
         "interval": 2,
         "horizon": 50,
         "triggers": {"overflow": False, "device_back": True, "slowdown": "50 %", "misprediction": 0.25},
+        "forecast": {
+            "memory": "oracle",
+            "availability": "mean",
+            "rates": "seasonal",
+            "outages": "last",
+            "span": "30 s",
+            "step": "500 ms",
+            "season": "24 h",
+        },
         "window": "250 ms",
         "migration": "live",
         "moves": "serial",
@@ -394,6 +405,10 @@ def test_keys_arrive_in_the_scenario(folder: Path) -> None:
     assert (world.controller.interval, world.controller.on_infeasible) == (2, "fail")
     assert (world.controller.horizon, world.controller.moves) == (50, "serial")
     assert world.controller.triggers == TriggerOptions(overflow=False, slowdown=0.5, misprediction=0.25)
+    assert world.controller.forecast == ForecastOptions(
+        memory="oracle", availability="mean", rates="seasonal", outages="last",
+        span_s=30.0, step_s=0.5, season_s=86400.0,
+    )  # fmt: skip
     assert world.memory.overflow == "swap"
     assert world.controller.decision_time == 0.005
     assert world.controller.window_s == 0.25
@@ -752,6 +767,30 @@ def test_a_horizon_is_a_name_or_a_number_of_tokens(folder: Path, wrong: object) 
 def test_triggers_are_a_section_or_none(folder: Path, wrong: object) -> None:
     with pytest.raises(InputError, match=r"controller.triggers"):
         small(folder, {"controller": {"triggers": wrong}})
+
+
+def test_one_method_is_the_forecast_of_everything(folder: Path) -> None:
+    oracle = ForecastOptions(memory="oracle", availability="oracle", rates="oracle", outages="oracle")
+    assert small(folder, {"controller": {"forecast": "oracle"}}).controller.forecast == oracle
+    assert small(folder, {"controller": {"forecast": "none"}}).controller == ControllerOptions()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "where"),
+    [
+        ("mean", "controller.forecast: got 'mean'; expected one of none, last, seasonal, oracle"),
+        ("seasonal", "controller.forecast: got seasonal forecasts without season; expected season"),
+        ({"outages": "mean"}, "controller.forecast.outages"),
+        ({"memory": "oracle", "step": "0 s"}, "controller.forecast.step"),
+        ({"memory": "oracle", "step": "2 min"}, "controller.forecast: got 120 s for step"),
+        ({"memory": "oracle", "span": "24 h"}, "controller.forecast: got 1 s for step"),
+        ({"disks": "oracle"}, "controller.forecast.disks: got the unknown key 'disks'"),
+        (3, "controller.forecast"),
+    ],
+)
+def test_a_forecast_that_makes_no_sense_is_refused(folder: Path, wrong: object, where: str) -> None:
+    with pytest.raises(InputError, match=re.escape(where)):
+        small(folder, {"controller": {"forecast": wrong}})
 
 
 def test_defaults_of_the_controller(folder: Path) -> None:

@@ -1,0 +1,172 @@
+"""The best sequence of placements along a forecast, by dynamic programming.
+
+The future is a sequence of phases, and each phase has one of several candidate placements. A candidate generates tokens
+at its own speed in each phase, and a change of the candidate takes the time of its moves. Of all sequences with the
+same candidate in a phase, only the one with the most tokens by then can be part of the best sequence, which is the one
+that generates all tokens of the horizon first.
+
+Moves into a phase take place just before it, in the world of the phase before. A placement cannot stay on a device that
+goes down in a phase. If there is no time to move its blocks before, they are lost: then they come from the source, and
+all caches are computed again, which is priced as a token for each cached position.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from headway.policies.search.phases import Phase, moving_from
+from headway.policies.search.transition import pause_price
+from headway.simcore import FloatArray, IntArray, Observation, Step, predict
+
+_LEAST_S = 1e-12
+"""Least time of a token, so that its inverse is a number."""
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """A sequence of placements along the phases of a forecast.
+
+    Attributes:
+        seconds: time until all tokens of the horizon have been generated; infinite if that is impossible.
+        placements: one for each phase until then, shape (B,) each.
+    """
+
+    seconds: float
+    placements: tuple[IntArray, ...]
+
+
+def best_course(
+    observation: Observation, ahead: Sequence[Phase], candidates: Sequence[IntArray], most_pause_s: float
+) -> Course:
+    """The best sequence of candidates; of equal ones the one with the first candidates.
+
+    Args:
+        observation: the world now, with the placement in force.
+        ahead: the phases of its forecast.
+        candidates: placements, shape (B,) each.
+        most_pause_s: moves that take longer than this are avoided where possible.
+    """
+    prices = _Prices(observation, ahead, candidates, most_pause_s)
+    generated, paths = -prices.entry(), [(i,) for i in range(len(candidates))]
+    elapsed_s, best = 0.0, Course(np.inf, (candidates[0],))
+    tokens = float(observation.steps[-1].count)
+    for number, phase in enumerate(ahead):
+        speed = prices.speed[number]
+        if number:
+            gained = generated[:, None] - prices.change(number)
+            before = gained.argmax(axis=0).tolist()
+            paths = [(*paths[q], p) for p, q in enumerate(before)]
+            generated = gained.max(axis=0)
+        generated = np.where(np.isnan(speed), -np.inf, generated)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            needed_s = np.where(np.isneginf(generated), np.inf, np.maximum(tokens - generated, 0.0) / speed)
+        for i in np.flatnonzero((needed_s <= phase.length_s) & (elapsed_s + needed_s < best.seconds)):
+            if elapsed_s + needed_s[i] < best.seconds:
+                best = Course(float(elapsed_s + needed_s[i]), tuple(candidates[p] for p in paths[i]))
+        if np.isfinite(phase.length_s):
+            generated = generated + phase.length_s * np.nan_to_num(speed)
+            elapsed_s += phase.length_s
+    return best
+
+
+class _Prices:
+    """Speeds of C candidates and prices of changes, in tokens.
+
+    Attributes:
+        speed: tokens/s of each candidate in each phase, shape (phases, C); NaN: it cannot be in force.
+    """
+
+    def __init__(
+        self,
+        observation: Observation,
+        ahead: Sequence[Phase],
+        candidates: Sequence[IntArray],
+        most_pause_s: float,
+    ) -> None:
+        self._observation = observation
+        self._ahead = ahead
+        self._candidates = candidates
+        self._most_pause_s = most_pause_s
+        decode = Step(observation.steps[-1].cost, 1)
+        self.speed: FloatArray = np.array(
+            [[_speed(phase.world, devices, decode) for devices in candidates] for phase in ahead]
+        )
+
+    def entry(self) -> FloatArray:
+        """Tokens that are not generated because of the moves into the first phase and the prefill, shape (C,)."""
+        observation, world = self._observation, self._ahead[0].world
+        seconds, staying = np.zeros(len(self._candidates)), 0.0
+        if observation.placement is not None:
+            down_s = [
+                period.begin_s
+                for period in observation.forecast
+                if not period.up[observation.placement].all()
+            ]
+            time_s = down_s[0] - observation.time_s if down_s else np.inf
+            seconds = np.array(
+                [_moves_s(observation, world, devices, time_s) for devices in self._candidates]
+            )
+            staying = float(
+                np.nan_to_num(_speed(world, observation.placement, Step(observation.steps[-1].cost, 1)))
+            )
+        tokens: FloatArray = self._tokens(seconds[None], np.array([staying]), self.speed[0])[0]
+        if len(observation.steps) > 1:
+            prefill = replace(world, steps=(replace(observation.steps[0], count=1),))
+            first_s = np.array([predict.shared_delay(prefill, devices) for devices in self._candidates])
+            with np.errstate(invalid="ignore"):
+                tokens += np.nan_to_num(first_s * self.speed[0], nan=np.inf)
+        return tokens
+
+    def change(self, number: int) -> FloatArray:
+        """Tokens that are not generated because of a change of the candidate before a phase, shape (C, C)."""
+        before, phase = self._ahead[number - 1], self._ahead[number]
+        seconds = np.zeros(2 * (len(self._candidates),))
+        for q, old in enumerate(self._candidates):
+            world = moving_from(old, before.world)
+            for p, new in enumerate(self._candidates):
+                if p != q:
+                    seconds[q, p] = _moves_s(world, phase.world, new, before.length_s)
+        return self._tokens(seconds, np.nan_to_num(self.speed[number - 1]), self.speed[number])
+
+    def _tokens(self, seconds: FloatArray, old: FloatArray, new: FloatArray) -> FloatArray:
+        """Tokens for `seconds` of moves; `old` and `new` are the speeds of the candidates [tokens/s]."""
+        new = np.nan_to_num(new)
+        if self._observation.migration == "live" and not self._observation.lost.any():
+            # Decoding continues meanwhile at the old speed.
+            lost = np.maximum(new[None] - old[:, None], 0.0) + 1e-3 * new[None]
+        else:
+            seconds, lost = pause_price(seconds, self._most_pause_s), new[None]
+        with np.errstate(invalid="ignore"):
+            tokens: FloatArray = np.where(np.isinf(seconds), np.inf, seconds * lost)
+        return tokens
+
+
+def _speed(world: Observation, devices: IntArray, decode: Step) -> float:
+    """Tokens/s of a placement in a world; NaN if it cannot be in force."""
+    allowed = world.up[devices].all() and (world.overflow == "swap" or predict.fits(world, devices))
+    if not allowed:
+        return np.nan
+    return 1.0 / max(predict.shared_delay(replace(world, steps=(decode,)), devices), _LEAST_S)
+
+
+def _moves_s(world: Observation, later: Observation, devices: IntArray, time_s: float) -> float:
+    """Time of the moves to a placement, or of its restoration if blocks are lost before they have moved.
+
+    Args:
+        world: in which blocks move, with the placement that they leave.
+        later: in which the placement is in force.
+        devices: the placement, shape (B,).
+        time_s: time until devices go down.
+    """
+    assert world.placement is not None
+    lost = ~later.up[world.placement]
+    moving_s = predict.migration_delay(world, devices)
+    if not lost.any() or moving_s <= time_s:
+        return moving_s
+    cost = world.steps[-1].cost
+    weights = cost.weight_bytes[world.blocks.kind] * (not world.load_seconds.any())
+    after = replace(later, lost=lost, moving_bytes=weights, placement=world.placement)
+    cached = sum(one.length for one in world.batch)
+    again_s = cached * predict.shared_delay(replace(after, steps=(Step(cost, 1),)), devices)
+    return predict.migration_delay(after, devices) + again_s
