@@ -8,6 +8,7 @@ Messages of one stage that cross a common resource share it: each takes as long 
 exact for inputs, which are equal and sent at once, and an upper bound for outputs.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,9 @@ from headway.simcore import FloatArray, IntArray, Observation
 
 _MOST_SHARED = 4000
 """Maximum number of devices times resources for which sharing is counted."""
+
+_KEY_BITS = 62.0
+"""Number of bits into which a row has to fit so that equal rows are found by sorting integers."""
 
 _UNREACHABLE_S = 1e9
 """A time in place of infinity, over dead links and on stopped devices, so that differences of times are numbers."""
@@ -143,6 +147,28 @@ class ChainTimes:
             counts: their blocks on each device, shape (n, D).
             ends: devices that gather their outputs, shape (n,).
         """
+        # Layers with the same placement have the same times: compute them once.
+        first, inverse = self._distinct(self._variant[stages], starts, counts, ends)
+        seconds: FloatArray = self._distinct_seconds(stages[first], starts[first], counts[first], ends[first])
+        return seconds[inverse]
+
+    def _distinct(
+        self, variant: IntArray, starts: IntArray, counts: IntArray, ends: IntArray
+    ) -> tuple[IntArray, IntArray]:
+        """One row of each group of equal rows, and the group of each row."""
+        devices, most = self._observation.devices, int(counts.max(initial=0)) + 1
+        if math.log2(len(self._stages) * devices**2) + devices * math.log2(most) > _KEY_BITS:
+            everything = np.arange(len(variant))
+            return everything, everything
+        key = (variant * devices + starts) * devices + ends
+        for column in counts.T:
+            key = key * most + column
+        _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+        return first, inverse
+
+    def _distinct_seconds(
+        self, stages: IntArray, starts: IntArray, counts: IntArray, ends: IntArray
+    ) -> FloatArray:
         variant, used = self._variant[stages], counts > 0
         total = np.zeros(len(stages))
         several = np.flatnonzero(used.sum(axis=1) > 1) if self._shared is not None else np.empty(0, np.int64)
