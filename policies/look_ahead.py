@@ -13,8 +13,9 @@ import numpy as np
 from headway.policies.common.layer_runs import layer_runs
 from headway.policies.common.one_device import fastest_alone
 from headway.policies.common.score_search import ScoreSearch
+from headway.policies.search.copies import with_copies
 from headway.policies.search.local_search import LocalSearch
-from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, predict
+from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, predict
 
 _DRAFT_STEPS = 30
 """Changes that each start makes; the best of the results makes more."""
@@ -61,7 +62,7 @@ class LookAhead:
             return Keep()
         if not np.isfinite(seconds[best]):
             return Infeasible("no placement was found that fits")
-        return Placement(candidates[best])
+        return with_copies(observation, candidates[best], self.most_pause_s)
 
 
 def _starts(observation: Observation, staying: IntArray | None) -> Iterator[IntArray]:

@@ -67,6 +67,9 @@ class Observer:
             moves=scenario.controller.moves,
             pinned=scenario.placement,
             batch=batch,
+            warm_copies=scenario.controller.warm_copies,
+            copies=sealed(self._deployment.copies.held.copy()),
+            cache_bytes=sealed(self._deployment.cache_bytes),
         )
 
     def interval(self, first: SequenceStep) -> int:
