@@ -6,6 +6,7 @@ best of all for which decoding, moving and reading from disk are predicted to ta
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -13,10 +14,11 @@ import numpy as np
 from headway.policies.common.layer_runs import layer_runs
 from headway.policies.common.one_device import fastest_alone
 from headway.policies.common.score_search import ScoreSearch
+from headway.policies.search.copies import with_copies
 from headway.policies.search.foresight import best_course
 from headway.policies.search.local_search import LocalSearch
 from headway.policies.search.phases import moving_from, phases, worst
-from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, predict
+from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, predict
 
 _DRAFT_STEPS = 30
 """Changes that each start makes; the best of the results makes more."""
@@ -48,19 +50,22 @@ class LookAhead:
     def decide(self, observation: Observation) -> Decision:
         """Search from every start; keep the placement in force unless another one is predicted to be faster."""
         best = self._best(observation)
-        if observation.forecast and best is not None:
-            best = self._first_of_course(observation, best)
         if best is None:
             return Infeasible("no placement was found that fits")
+        course = self._course(observation, best) if observation.forecast else (best,)
         in_force = observation.placement
-        if in_force is not None and np.array_equal(best, in_force) and predict.can_stay(observation):
+        if in_force is not None and np.array_equal(course[0], in_force) and predict.can_stay(observation):
             return Keep()
-        return Placement(best)
+        return with_copies(observation, course, self.most_pause_s)
 
-    def _best(self, observation: Observation) -> IntArray | None:
-        """The best placement if the world stays as it is, shape (B,); None if no placement was found that fits."""
-        search = LocalSearch(observation, self.most_pause_s)
-        staying = observation.placement if predict.can_stay(observation) else None
+    def _best(self, observation: Observation, before: Observation | None = None) -> IntArray | None:
+        """The best placement if the world stays as it is, shape (B,); None if no placement was found that fits.
+
+        `before` is the world in which blocks move, as in `PlacementCost`.
+        """
+        search = LocalSearch(observation, self.most_pause_s, before)
+        in_force = observation.placement if before is None else before.placement
+        staying = in_force if predict.can_stay(replace(observation, placement=in_force)) else None
         starts = list(_starts(observation, staying))
         if not starts:
             return None
@@ -73,26 +78,28 @@ class LookAhead:
         best = int(np.argmin(seconds))
         return candidates[best] if np.isfinite(seconds[best]) or candidates[best] is staying else None
 
-    def _first_of_course(self, observation: Observation, best: IntArray) -> IntArray:
-        """The first placement of the best course along the forecast; `best` if the world stays as it is."""
+    def _course(self, observation: Observation, best: IntArray) -> tuple[IntArray, ...]:
+        """The best placements along the forecast, one after another; `best` is the best if the world stays as it is."""
         decode = replace(observation, steps=(replace(observation.steps[-1], count=observation.interval),))
         ahead = phases(observation, predict.shared_delay(decode, best))
         candidates = [observation.placement] if predict.can_stay(observation) else []
-        candidates += [best, *self._chain(best, [phase.world for phase in ahead])]
+        candidates += [best, *self._candidates(observation, best, [phase.world for phase in ahead])]
         course = best_course(observation, ahead, _different(candidates), self.most_pause_s)
-        return course.placements[0] if np.isfinite(course.seconds) else best
+        return course.placements if np.isfinite(course.seconds) else (best,)
 
-    def _chain(self, devices: IntArray, worlds: Sequence[Observation]) -> Iterator[IntArray | None]:
-        """Candidates for future worlds: from each to the next one, back again, and one for all of them."""
-        last = devices
-        for world in worlds[1:]:
-            yield (following := self._best(moving_from(last, world)))
+    def _candidates(
+        self, observation: Observation, best: IntArray, worlds: Sequence[Observation]
+    ) -> Iterator[IntArray | None]:
+        """Placements for future worlds: from each to the next one, one for the last and one for all, and back again."""
+        last = best
+        for before, world in pairwise(worlds):
+            yield (following := self._best(world, moving_from(last, before)))
             last = last if following is None else following
         if len(worlds) > 1:
-            for earlier in (self._best(worlds[-1]), self._best(worst(worlds))):
-                if earlier is not None:
-                    yield earlier
-                    yield self._best(moving_from(earlier, worlds[0]))
+            for world in (worlds[-1], worst(worlds)):
+                yield (target := self._best(world, observation))
+                if target is not None:
+                    yield self._best(worlds[0], moving_from(target, worlds[0]))
 
 
 def _different(placements: Iterable[IntArray | None]) -> list[IntArray]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Literal, NamedTuple, TypeAlias
 
-from headway.simcore.arrays import IntArray
+from headway.simcore.arrays import BoolArray, IntArray
 from headway.simcore.steps.graph import NONE, StepGraph
 from headway.simcore.world.batch import Batch
 from headway.simcore.world.blocks import Kind
@@ -146,6 +146,7 @@ class Asked(NamedTuple):
         reason: why the decision could not be followed, otherwise empty.
         moved: number of blocks that it moves.
         target: device of each block from then on, shape (blocks,); None: no placement is possible.
+        copies: warm copies that a first placement asks for, shape (blocks, devices); None: none.
     """
 
     request: int
@@ -156,6 +157,7 @@ class Asked(NamedTuple):
     reason: str
     moved: int
     target: IntArray | None
+    copies: BoolArray | None = None
 
 
 class Move(NamedTuple):

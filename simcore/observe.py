@@ -4,8 +4,8 @@ A policy is any object with a `decide` method that takes an `Observation` and re
 `Infeasible`. It sees the world as read-only arrays at one instant and nothing of the future.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -104,6 +104,12 @@ class Observation:
         sharing: whether messages slow each other at these; otherwise each message has its route for itself.
         interval: tokens until the next decision, unless a trigger fires before.
         forecast: of the next seconds, period after period; empty unless the scenario grants one.
+        warm_copies: whether devices keep the weights of blocks that leave them, and a first placement may ask for
+            copies.
+        copies: whether each device has a copy of the weights of each block that is not on it, shape (B, D). Copies use
+            free memory only, so `available_bytes` ignores them.
+        cache_bytes: bytes that a migration of each block sends now to a device with a copy, in place of `moving_bytes`;
+            nothing is loaded from disk there, shape (B,).
     """
 
     time_s: float
@@ -141,6 +147,9 @@ class Observation:
     sharing: bool = False
     interval: int = 1
     forecast: tuple[Period, ...] = ()
+    warm_copies: bool = False
+    copies: BoolArray = field(default_factory=partial(np.zeros, (0, 0), np.bool_))
+    cache_bytes: FloatArray = field(default_factory=partial(np.zeros, 0))
 
     @cached_property
     def origin(self) -> IntArray | None:
@@ -207,9 +216,16 @@ class Observation:
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """A decision: put block i on device `devices[i]`; shape (B,), device indices."""
+    """A decision: put block i on device `devices[i]`.
+
+    Attributes:
+        devices: index of a device for each block, shape (B,).
+        copies: on which other devices the first placement asks for warm copies of the weights of each block, shape
+            (B, D); None: none. Copies that do not fit are dropped; those of later placements are ignored.
+    """
 
     devices: IntArray
+    copies: BoolArray | None = None
 
 
 @dataclass(frozen=True)

@@ -195,12 +195,18 @@ def swap_seconds(observation: Observation, devices: IntArray, cost: StepCost) ->
 
 
 def _move_seconds(observation: Observation, blocks: IntArray, new: IntArray) -> FloatArray:
-    """Seconds to move blocks to their new devices, by row of the block table and device index."""
+    """Seconds to move blocks to their new devices, by row of the block table and device index.
+
+    A device with a warm copy of the weights receives the cache only, and loads nothing from disk.
+    """
     assert observation.placement is not None
     assert observation.origin is not None
     size, old = observation.moving_bytes[blocks], observation.origin[blocks]
-    sending = observation.latency_s[old, new] + _flow_seconds(observation, old, new, size)
     coming = (observation.placement[blocks] != new) | observation.lost[blocks]
+    if observation.copies.any():
+        warm = observation.copies[blocks, new]
+        size, coming = np.where(warm, observation.cache_bytes[blocks], size), coming & ~warm
+    sending = observation.latency_s[old, new] + _flow_seconds(observation, old, new, size)
     loading = np.where(coming, observation.load_seconds[observation.blocks.kind[blocks], new], 0.0)
     # A block that holds nothing yet moves in no time, even over a dead link.
     return np.maximum(np.where(size > 0.0, sending, 0.0), loading)

@@ -113,6 +113,7 @@ class Run:
         cost = scenario.cost.step(deployment.due(batch))
         deployment.make_room(cost)
         ledger, available = deployment.ledger, scenario.cluster.available_bytes(self._run.env.now)
+        deployment.fit_copies(available)
         use = _MemoryUse(cost, ledger.of_blocks(), ledger.beside(), available)
         excess = use.held_bytes - available
         worst = int(excess.argmax())

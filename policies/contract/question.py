@@ -42,14 +42,17 @@ class _ReachedError(Exception):
     """The run has reached the question and can end."""
 
 
-class _Recorder(Scripted):
-    """Returns its placements, and ends the run at the next call."""
+class _Recorder:
+    """Records each observation, and ends the run when it is asked."""
+
+    name = "recorder"
+
+    def __init__(self) -> None:
+        self.observations: list[Observation] = []
 
     def decide(self, observation: Observation) -> Decision:
-        decision = super().decide(observation)
-        if isinstance(decision, Keep):
-            raise _ReachedError
-        return decision
+        self.observations.append(observation)
+        raise _ReachedError
 
 
 class AskedWith:
@@ -58,17 +61,26 @@ class AskedWith:
     Args:
         policy: makes all decisions after the first.
         in_force: device of each block in the first decision.
+        copies: pairs of a block and a device for which the first decision asks for warm copies.
     """
 
-    def __init__(self, policy: Policy, in_force: Sequence[int]) -> None:
+    def __init__(
+        self, policy: Policy, in_force: Sequence[int], copies: Sequence[tuple[int, int]] = ()
+    ) -> None:
         self.name = policy.name
         self._policy = policy
-        self._first: Decision | None = Placement(np.array(in_force, dtype=np.int64))
+        self._in_force: IntArray | None = np.array(in_force, dtype=np.int64)
+        self._copies = copies
 
     def decide(self, observation: Observation) -> Decision:
         """The given placement at the first call, then the decisions of the policy."""
-        first, self._first = self._first, None
-        return self._policy.decide(observation) if first is None else first
+        in_force, self._in_force = self._in_force, None
+        if in_force is None:
+            return self._policy.decide(observation)
+        copies = np.zeros((len(in_force), observation.devices), dtype=np.bool_)
+        for block, device in self._copies:
+            copies[block, device] = True
+        return Placement(in_force, copies)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +91,12 @@ class Question:
         scenario: the world and the requests.
         in_force: current placement, shape (B,): it is the first decision of the run, and the policy makes the second.
             None: the policy makes the first decision.
+        copies: pairs of a block and a device for which the current placement asks for warm copies.
     """
 
     scenario: Scenario
     in_force: IntArray | None = None
+    copies: tuple[tuple[int, int], ...] = ()
 
     @cached_property
     def observation(self) -> Observation | None:
@@ -93,9 +107,12 @@ class Question:
         """
         swaps = all(device.disk_bandwidth > 0.0 for device in self.scenario.cluster.devices)
         memory = replace(self.scenario.memory, overflow="swap") if swaps else self.scenario.memory
-        recorder = _Recorder(*(() if self.in_force is None else (self.in_force,)))
+        recorder = _Recorder()
+        policy = (
+            recorder if self.in_force is None else AskedWith(recorder, self.in_force.tolist(), self.copies)
+        )
         try:
-            simulate(replace(self.scenario, memory=memory), recorder)
+            simulate(replace(self.scenario, memory=memory), policy)
         except PolicyError as error:
             if not isinstance(error.__cause__, _ReachedError):
                 raise
@@ -112,9 +129,11 @@ class Question:
             return "before the first token"
         names = self.scenario.cluster.names
         pairs = zip(self.scenario.block_table.names, self.in_force.tolist(), strict=True)
-        return "with the current placement " + ", ".join(
-            f"{block} on {names[device]}" for block, device in pairs
+        placed = ", ".join(f"{block} on {names[device]}" for block, device in pairs)
+        copies = ", ".join(
+            f"{self.scenario.block_table.names[block]} on {names[device]}" for block, device in self.copies
         )
+        return f"with the current placement {placed}" + (copies and f", and with warm copies of {copies}")
 
 
 def observation_of(question: Question) -> Observation:

@@ -18,7 +18,7 @@ from headway.policies.contract import AskedWith
 
 
 def asked() -> AskedWith:
-    return AskedWith(found({!r})(), {})
+    return AskedWith(found({!r})(), {}, {})
 '''
 
 
@@ -62,7 +62,8 @@ class Finding:
         """
         if self.question is None or self.question.in_force is None:
             return None
-        return _MODULE.format(self.law, self.question, policy, self.question.in_force.tolist())
+        asked = self.question.in_force.tolist(), list(self.question.copies)
+        return _MODULE.format(self.law, self.question, policy, *asked)
 
     def __str__(self) -> str:
         lines = [f"{self.law}: {self.outcome}", f"  {self.guards}"]

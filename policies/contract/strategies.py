@@ -281,6 +281,7 @@ def questions(
             scenario.controller,
             migration=draw(st.sampled_from(["blocking", "live"])),
             weights_on_disk=draw(st.booleans()),
+            warm_copies=draw(st.booleans()),
         ),
     )
     count = len(scenario.cluster.devices)
@@ -292,9 +293,12 @@ def questions(
     has_placement = draw(st.booleans()) if again is None else again
     if faulty:
         scenario = draw(faults(scenario, at_once=not has_placement))
-    question = Question(
-        scenario, draw(placements(len(scenario.block_table), count)) if has_placement else None
-    )
+    question = Question(scenario)
+    if has_placement:
+        blocks = len(scenario.block_table)
+        pairs = st.tuples(st.integers(0, blocks - 1), st.integers(0, count - 1))
+        copies = draw(st.lists(pairs, max_size=blocks)) if scenario.controller.warm_copies else []
+        question = Question(scenario, draw(placements(blocks, count)), tuple(copies))
     return question if question.observation is not None else Question(scenario)
 
 
@@ -379,7 +383,11 @@ def runs(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] 
     scenario = draw(scenarios(cluster=cluster, model=model, requests=2, most_shards=2, sharing=sharing))
     migration: Migration = draw(st.sampled_from(["blocking", "live"]))
     controller = replace(
-        scenario.controller, window_s=0.0, migration=migration, weights_on_disk=draw(st.booleans())
+        scenario.controller,
+        window_s=0.0,
+        migration=migration,
+        weights_on_disk=draw(st.booleans()),
+        warm_copies=draw(st.booleans()),
     )
     return Question(replace(scenario, controller=controller))
 

@@ -146,7 +146,7 @@ def _snapshot(reply: object) -> object:
     if not isinstance(reply, Placement):
         return reply
     try:
-        return Placement(np.array(reply.devices))
+        return Placement(np.array(reply.devices), reply.copies)
     except Exception:  # `malformation` reports it
         return reply
 
@@ -164,7 +164,7 @@ def malformation(observation: Observation, reply: object) -> str:
     if isinstance(reply, BaseException):
         return _exception_text(reply)
     if isinstance(reply, Placement):
-        return _placement_error(observation, reply.devices)
+        return _placement_error(observation, reply.devices) or _copies_error(observation, reply.copies)
     if isinstance(reply, Keep):
         return "" if observation.placement is not None else "keeps a placement before there is one"
     if isinstance(reply, Infeasible):
@@ -200,6 +200,12 @@ def _placement_error(observation: Observation, value: object) -> str:
     )
 
 
+def _copies_error(observation: Observation, copies: object) -> str:
+    shape = (len(observation.blocks), observation.devices)
+    valid = isinstance(copies, np.ndarray) and copies.dtype == np.bool_ and copies.shape == shape
+    return "" if copies is None or valid else f"returns copies that are not an array of {shape} truth values"
+
+
 def devices_of(observation: Observation, decision: Decision) -> IntArray | None:
     """The placement after a decision, shape (B,); None if the decision is `Infeasible`."""
     if isinstance(decision, Infeasible):
@@ -229,8 +235,13 @@ def text_of(observation: Observation, decision: Decision) -> str:
 
 
 def with_placement(observation: Observation, devices: IntArray) -> Observation:
-    """The same observation with the current placement `devices`, shape (B,), and no lost blocks."""
-    return replace(observation, placement=devices, lost=np.zeros(len(observation.blocks), dtype=np.bool_))
+    """The same observation with the current placement `devices`, shape (B,), no lost blocks and no copies."""
+    return replace(
+        observation,
+        placement=devices,
+        lost=np.zeros(len(observation.blocks), dtype=np.bool_),
+        copies=np.zeros_like(observation.copies),
+    )
 
 
 _OWN_FILES = frozenset((__file__,))

@@ -64,6 +64,7 @@ def reordered(observation: Observation, order: IntArray) -> Observation:
         rate=observation.rate[np.ix_(order, order)],
         latency_s=observation.latency_s[np.ix_(order, order)],
         load_seconds=observation.load_seconds[:, order],
+        copies=observation.copies[:, order] if observation.copies.size else observation.copies,
         placement=None if observation.placement is None else place[observation.placement],
         pinned=None if observation.pinned is None else place[observation.pinned],
     )
@@ -89,6 +90,7 @@ def rescaled(observation: Observation, *, second: float, byte: float, flop: floa
         steps=tuple(Step(_rescaled_cost(step.cost, byte, flop), step.count) for step in observation.steps),
         memory_bytes=observation.memory_bytes * byte,
         moving_bytes=observation.moving_bytes * byte,
+        cache_bytes=observation.cache_bytes * byte,
         load_seconds=observation.load_seconds * second,
     )
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from headway.policies.search.copies import fitting_copies
 from headway.policies.search.phases import Phase, moving_from
 from headway.policies.search.transition import pause_price
 from headway.simcore import FloatArray, IntArray, Observation, Step, predict
@@ -126,7 +127,12 @@ class _Prices:
             world = moving_from(old, before.world)
             for p, new in enumerate(self._candidates):
                 if p != q:
-                    seconds[q, p] = _moves_s(world, phase.world, new, before.length_s)
+                    if self._observation.warm_copies and self._observation.placement is None:
+                        moved = np.flatnonzero(new != old)
+                        copies = fitting_copies(world, old, [(moved, new[moved])])
+                        world = replace(world, copies=copies)
+                    time_s = np.inf if phase.world.up[old].all() else before.length_s
+                    seconds[q, p] = _moves_s(world, phase.world, new, time_s)
         return self._tokens(seconds, np.nan_to_num(self.speed[number - 1]), self.speed[number])
 
     def _tokens(self, seconds: FloatArray, old: FloatArray, new: FloatArray) -> FloatArray:
@@ -157,16 +163,16 @@ def _moves_s(world: Observation, later: Observation, devices: IntArray, time_s: 
         world: in which blocks move, with the placement that they leave.
         later: in which the placement is in force.
         devices: the placement, shape (B,).
-        time_s: time until devices go down.
+        time_s: time until a device of the placement in force goes down.
     """
     assert world.placement is not None
-    lost = ~later.up[world.placement]
     moving_s = predict.migration_delay(world, devices)
-    if not lost.any() or moving_s <= time_s:
+    if moving_s <= time_s:
         return moving_s
+    if later.up[world.placement].all():
+        return np.inf
     cost = world.steps[-1].cost
-    weights = cost.weight_bytes[world.blocks.kind] * (not world.load_seconds.any())
-    after = replace(later, lost=lost, moving_bytes=weights, placement=world.placement)
+    after = moving_from(world.placement, later)
     cached = sum(one.length for one in world.batch)
     again_s = cached * predict.shared_delay(replace(after, steps=(Step(cost, 1),)), devices)
     return predict.migration_delay(after, devices) + again_s

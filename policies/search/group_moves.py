@@ -52,16 +52,15 @@ class GroupMoves:
         return Change(float(total[best]), order[begin : begin + int(taken[best])], int(target[best]))
 
     def _groups(self, state: State) -> tuple[IntArray, IntArray, IntArray]:
-        """Blocks of one stage on one device with one origin.
+        """Blocks of one stage on one device that take equally long to move.
 
         Returns:
             All blocks, group by group, a block that gathers last in its group, shape (B,); the first place and the size
             of each group.
         """
         count = self._cost.observation.devices
-        key = (self._cost.times.stage_of * count + state.devices) * (
-            2 * count
-        ) + self._cost.transition.origin_key
+        origin_key = self._cost.transition.origin_key
+        key = (self._cost.times.stage_of * count + state.devices) * (origin_key.max() + 1) + origin_key
         order = np.argsort(2 * key + self._gatherer, kind="stable")
         first = np.flatnonzero(np.diff(key[order], prepend=-1))
         return order, first, np.diff(first, append=len(order))

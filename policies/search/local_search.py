@@ -15,13 +15,16 @@ class LocalSearch:
     Args:
         observation: the observation.
         most_pause_s: see `PlacementCost`.
+        before: see `PlacementCost`.
 
     Attributes:
         cost: of placements.
     """
 
-    def __init__(self, observation: Observation, most_pause_s: float) -> None:
-        self.cost = PlacementCost(observation, most_pause_s)
+    def __init__(
+        self, observation: Observation, most_pause_s: float, before: Observation | None = None
+    ) -> None:
+        self.cost = PlacementCost(observation, most_pause_s, before)
         self._runs = RunMoves(self.cost)
         self._groups = GroupMoves(self.cost)
 

@@ -50,9 +50,25 @@ def phases(observation: Observation, first_s: float) -> list[Phase]:
 
 
 def moving_from(devices: IntArray, world: Observation) -> Observation:
-    """A future world in which blocks move from a placement, shape (B,); each holds as much as at the end."""
-    nothing = np.zeros_like(world.lost)
-    return replace(world, placement=devices, lost=nothing, moving_bytes=world.memory_bytes)
+    """A future world in which blocks move from a placement, shape (B,), as large as at the end of the horizon.
+
+    Blocks on devices that are down in this world are lost. If there is no placement in force yet, the first placement
+    may ask for copies of all blocks everywhere.
+    """
+    weights = world.moving_bytes - world.cache_bytes
+    copies, lost = world.copies, ~world.up[devices]
+    if world.warm_copies:
+        copies = np.ones_like(copies) if world.placement is None else copies.copy()
+        if world.placement is not None:
+            copies[np.arange(len(devices)), world.placement] = True
+    return replace(
+        world,
+        placement=devices,
+        lost=lost,
+        moving_bytes=np.where(lost, weights, world.memory_bytes),
+        cache_bytes=np.where(lost, 0.0, world.memory_bytes - weights),
+        copies=copies,
+    )
 
 
 def worst(worlds: Sequence[Observation]) -> Observation:

@@ -33,19 +33,24 @@ class PlacementCost:
     Args:
         observation: the observation.
         most_pause_s: a pause for moves above this costs extra.
+        before: the world in which blocks move, with the placement that they leave; by default the observation itself.
 
     Attributes:
         observation: the observation.
+        before: the world in which blocks move.
         times: of the stages of a step.
         transition: the price of moves.
         usable: devices that are up, shape (n,).
         per_excess: cost of a byte beyond the memory of each device [s], shape (D,).
     """
 
-    def __init__(self, observation: Observation, most_pause_s: float) -> None:
+    def __init__(
+        self, observation: Observation, most_pause_s: float, before: Observation | None = None
+    ) -> None:
         self.observation = observation
+        self.before = observation if before is None else before
         self.times = ChainTimes(observation)
-        self.transition = Transition(observation, most_pause_s)
+        self.transition = Transition(self.before, most_pause_s)
         self.usable = np.flatnonzero(observation.up)
         self.per_excess = np.full(observation.devices, 1e9 / max(observation.memory_bytes.sum(), 1.0))
         if observation.overflow == "swap":
@@ -79,11 +84,11 @@ class PlacementCost:
         observation = self.observation
         if not observation.up[devices].all():
             return np.inf
-        in_force = observation.placement is not None and np.array_equal(devices, observation.placement)
+        in_force = self.before.placement is not None and np.array_equal(devices, self.before.placement)
         if not (predict.fits(observation, devices) or in_force):
             return np.inf
         delay_s = predict.shared_delay(observation, devices)
         if not np.isfinite(delay_s):
             return np.inf
-        moving_s = predict.migration_delay(observation, predict.reachable(observation, devices))
+        moving_s = predict.migration_delay(self.before, predict.reachable(self.before, devices))
         return delay_s + float(self.transition.price(np.array([moving_s]), delay_s))

@@ -17,7 +17,8 @@ class Transition:
     are serial, or there are too many resources to count, one load stands for all.
 
     Attributes:
-        origin_key: origin of each block, with a mark for lost blocks, shape (B,).
+        origin_key: a number for the origin of each block, whether it is lost, and where it has warm copies, shape (B,).
+            Blocks of one kind with the same number take equally long to move.
     """
 
     def __init__(self, observation: Observation, most_pause_s: float) -> None:
@@ -32,6 +33,9 @@ class Transition:
         )
         self._origin = origin
         self.origin_key: IntArray = origin + count * observation.lost
+        if observation.copies.any():
+            copies = np.unique(observation.copies, axis=0, return_inverse=True)[1].ravel()
+            self.origin_key = self.origin_key + 2 * count * copies
         self._seconds = finite(predict.move_seconds(observation))
         self._resources = self._incidence()
         self._stay_s = np.inf

@@ -1,4 +1,4 @@
-"""Laws of moving blocks: a move sends exactly the bytes that the block holds."""
+"""Laws of moving blocks: a move sends exactly the bytes of the block that its new device lacks."""
 
 from collections import defaultdict
 
@@ -37,14 +37,14 @@ class MoveLaws:
                 self._move(record)
 
     def _message(self, span: Message, block: int) -> None:
-        """The first message of a move has the bytes that the block held when it was sent."""
+        """The first message of a move has the bytes that its new device lacked when it was sent."""
         spans = self._sent[block]
         if not spans:
-            state = self._state
+            state, warm = self._state, self._state.copies.warm(block, span.receiver)
             if self._live and not state.lost[block]:
-                sizes = state.move_bytes_at(block, span.sent_s)
+                sizes = state.move_bytes_at(block, span.sent_s, warm)
             else:
-                sizes = [state.move_bytes(block)]
+                sizes = [state.move_bytes(block, warm)]
             expected = min(sizes, key=lambda size: abs(size - span.size_bytes))
             self._checks.equal("bytes", f"bytes sent of {self._names[block]}", expected, span.size_bytes)
         spans.append(span)
@@ -63,7 +63,7 @@ class MoveLaws:
         checks.at_most("clock", f"move of {block}", sending_s + row["load_s"], row["duration_s"], slack)
 
     def _move(self, move: Move) -> None:
-        """The messages of a finished move sum to what the block holds: valid copies, and the growth since."""
+        """The messages of a finished move sum to the bytes that its new device lacked, and the growth since."""
         state, checks, name = self._state, self._checks, self._names[move.block]
         sent = self._sent.pop(move.block, [])
         for span in sent:
@@ -79,14 +79,17 @@ class MoveLaws:
                 move.old != move.new or not sent, "bytes", f"messages of {name}, which stays", 0, len(sent)
             )
             return
-        holds = state.move_bytes(move.block)
+        warm = state.copies.warm(move.block, move.new)
+        holds = state.move_bytes(move.block, warm)
         copied = sent[0].size_bytes if sent else 0.0
         if self._live and sent:
             # Sequences whose caches were copied may have ended.
-            copied = state.valid_copy(move.block, sent[0].sent_s, copied)
+            copied = state.valid_copy(move.block, sent[0].sent_s, copied, warm)
         gained = sum(span.size_bytes for span in sent[1:])
         due = max(0.0, holds - copied)
         slack = 1e-9 * holds
         checks.equal("bytes", f"bytes sent of {name} after its copy", due, gained, slack)
         if not self._live:
             checks.equal("bytes", f"bytes sent of {name}", holds, copied)
+        if warm:
+            checks.that(move.load_s == 0.0, "bytes", f"load time of {name}, which is there", 0.0, move.load_s)

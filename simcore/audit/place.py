@@ -134,6 +134,11 @@ class PlaceLaws:
         checks.that(same, "place", "placement", state.placement, placed)
         lost = deployment.lost
         checks.that(_bytes(lost) == _bytes(state.lost), "place", "lost blocks", state.lost, lost)
+        if state.cost is not None:  # between steps copies are dropped only before the next decision or step
+            held = deployment.copies.held
+            checks.that(
+                _bytes(held) == _bytes(state.copies.held), "memory", "copies", state.copies.held, held
+            )
         self.count(deployment)
 
     def count(self, deployment: Deployment) -> None:

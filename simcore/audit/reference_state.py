@@ -4,8 +4,9 @@ import numpy as np
 
 from headway.simcore.arrays import BoolArray, FloatArray, IntArray
 from headway.simcore.audit.contents import ContentHistory
+from headway.simcore.audit.copies import ReferenceCopies
 from headway.simcore.audit.records import Record, Row
-from headway.simcore.instrument import Attempt, Compute, Formed, Message, Move, Standing
+from headway.simcore.instrument import Asked, Attempt, Compute, Formed, Message, Move, Standing
 from headway.simcore.scenario import Scenario
 from headway.simcore.world.batch import Batch, after, recomputed, without_work
 from headway.simcore.world.blocks import Kind
@@ -24,6 +25,7 @@ class ReferenceState:
         cost: of this step.
         held_bytes: bytes on each device during the step, shape (devices,).
         of_blocks: bytes of blocks among them, shape (devices,).
+        copies: warm copies of weights.
         under_way: rows of the blocks of a `live` migration, with their new devices.
         batch: of the present step.
         cached: positions in the cache, by request that was started and is not finished.
@@ -43,6 +45,8 @@ class ReferenceState:
         self._unfinished = len(scenario.requests)
         self._history = ContentHistory(self._weights)
         self._counted: FloatArray | None = None
+        self._asked_copies: BoolArray | None = None
+        self.copies = ReferenceCopies(scenario)
         self.placement: IntArray | None = None
         self.lost: BoolArray = np.zeros(len(scenario.block_table), dtype=np.bool_)
         self.cache_lost = False
@@ -75,65 +79,67 @@ class ReferenceState:
     def recount(self) -> FloatArray:
         """Bytes that each device must hold now, shape (devices,), recounted if the state has changed."""
         if self._counted is None:
-            self._counted = self._count()
+            self._counted = self._count(self._blocks_by_kind())
         return self._counted
 
-    def _count(self) -> FloatArray:
+    def _count(self, counts: FloatArray) -> FloatArray:
         """Bytes of blocks and, on devices with blocks, of the runtime and the activations of the step."""
-        counts = self._blocks_by_kind()
         beside = self._scenario.cluster.runtime_bytes + (self.cost.activation_bytes if self.cost else 0.0)
         held_bytes: FloatArray = counts @ self.bytes_now + np.where(counts.any(axis=1), beside, 0.0)
         return held_bytes
 
-    def _blocks_by_kind(self) -> FloatArray:
-        """Number of blocks of each kind on each device, including moving blocks, shape (devices, 5)."""
+    def _blocks_by_kind(self, *, moving: bool = True) -> FloatArray:
+        """Number of blocks of each kind on each device, also of blocks that move to it, shape (devices, 5)."""
         counts = np.zeros((len(self._devices), len(Kind)))
         if self.placement is not None:
             present = ~self.lost
             np.add.at(counts, (self.placement[present], self._kind[present]), 1.0)
-        for block, device in self.under_way:
+        for block, device in self.under_way if moving else ():
             counts[device, self._kind[block]] += 1.0
         return counts
 
-    def move_bytes(self, block: int) -> float:
-        """Bytes that a move of a block sends now."""
-        kind = self._kind[block]
-        return self.weights_of(block) if self.lost[block] else float(self.holding[kind] - self._on_disk[kind])
+    def move_bytes(self, block: int, warm: bool) -> float:
+        """Bytes that a move of a block sends now; `warm`: to a device with a copy of its weights."""
+        if self.lost[block]:
+            return 0.0 if warm else float((self._weights - self._on_disk)[self._kind[block]])
+        return self._sent(self.holding, block, warm)
 
-    def move_bytes_at(self, block: int, time_s: float) -> list[float]:
+    def move_bytes_at(self, block: int, time_s: float, warm: bool) -> list[float]:
         """Bytes that a move of a block sent at a given time; several values if they had just changed."""
-        kind = self._kind[block]
-        return [float(each.block_bytes[kind] - self._on_disk[kind]) for each in self._history.at(time_s)]
+        return [self._sent(each.block_bytes, block, warm) for each in self._history.at(time_s)]
 
-    def valid_copy(self, block: int, time_s: float, size_bytes: float) -> float:
-        """The part of a copy made at a given time that is still valid: weights, and caches of present sequences."""
-        kind = self._kind[block]
-        copied_bytes = size_bytes + self._on_disk[kind]
-        copy = min(self._history.at(time_s), key=lambda each: abs(each.block_bytes[kind] - copied_bytes))
+    def valid_copy(self, block: int, time_s: float, size_bytes: float, warm: bool) -> float:
+        """The part of bytes sent at a given time that is still valid: weights, and caches of present sequences."""
+        copy = min(
+            self._history.at(time_s),
+            key=lambda each: abs(self._sent(each.block_bytes, block, warm) - size_bytes),
+        )
         requests = {one.request for one in self.batch}
         valid = tuple(one for one in copy.cached if one.request in requests)
-        valid_bytes = float(self._scenario.cost.step(valid).memory_bytes[kind] - self._on_disk[kind])
-        return min(size_bytes, valid_bytes)
+        return min(size_bytes, self._sent(self._scenario.cost.step(valid).memory_bytes, block, warm))
 
-    def weights_of(self, block: int) -> float:
-        """Bytes of a block without its cache that a move sends."""
+    def _sent(self, block_bytes: FloatArray, block: int, warm: bool) -> float:
+        """The part of a block that a move sends, of bytes by kind of shape (5,)."""
         kind = self._kind[block]
-        return float(self._weights[kind] - self._on_disk[kind])
+        return float(block_bytes[kind] - (self._weights if warm else self._on_disk)[kind])
 
     def begin(self, placement: IntArray) -> None:
         """The first placement, shape (blocks,)."""
         self.placement = placement.copy()
+        self.copies.begin(placement, self._asked_copies)
         self._counted = None
 
     def end(self) -> None:
         """Remove the placement."""
         self.placement = self._counted = None
         self.lost[:] = False
+        self.copies.end()
 
     def copy_beside(self, under_way: list[tuple[int, int]]) -> None:
         """Start a `live` migration of these blocks."""
         if under_way != self.under_way:
             self.under_way, self._counted = under_way, None
+            self.copies.copy_beside(under_way)
 
     def apply(self, record: Record, now_s: float) -> None:
         """Update the state by a span or row."""
@@ -143,6 +149,10 @@ class ReferenceState:
         match record:
             case Formed():
                 self._form(record.batch, now_s)
+            case Asked():
+                self._asked_copies = record.copies
+                in_place = self._count(self._blocks_by_kind(moving=False))
+                self.copies.fit(in_place, record.asked_s, reserve=False)
             case Attempt():
                 self.attempt = record
                 self.cost = self._scenario.cost.step(
@@ -150,9 +160,12 @@ class ReferenceState:
                 )
                 self.held_bytes = self.recount()
                 self.of_blocks = self._blocks_by_kind() @ self.bytes_now
+                self.copies.fit(self.held_bytes, record.begun_s, reserve=True)
             case Standing(cause="fault") if self.attempt is not None:
                 self.attempt = self.cost = None
             case Move(outcome="moved") if self.placement is not None:
+                old = None if self.lost[record.block] else int(self.placement[record.block])
+                self.copies.move(record.block, old, record.new)
                 self.placement[record.block] = record.new
                 self.lost[record.block] = False
             case Row(table="devices") if self.cost is not None:

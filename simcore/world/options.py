@@ -145,6 +145,8 @@ class ControllerOptions:
         moves: `parallel`: blocks move at the same time over routes that share no link, interface, medium or disk; the
             others one after another. `serial`: all one after another.
         weights_on_disk: a block that moves sends its cache only and loads its weights from the disk of its new device.
+        warm_copies: a device keeps the weights of a block that leaves it in free memory; if the block comes back, it
+            sends its cache only. A first placement may ask for such copies.
         on_infeasible: reaction to an infeasible decision: `keep` the placement in force, or `fail` the run.
         decision_time: simulated time of a decision: `free`, `measured` (its wall time, so that results differ from run
             to run), or a fixed number of seconds.
@@ -158,6 +160,7 @@ class ControllerOptions:
     migration: Migration = "blocking"
     moves: Moves = "parallel"
     weights_on_disk: bool = False
+    warm_copies: bool = True
     on_infeasible: OnInfeasible = "keep"
     decision_time: DecisionTime = "free"
 
@@ -170,7 +173,9 @@ class ControllerOptions:
             raise ValueError(f"window_s must not be negative or infinite, not {self.window_s}")
 
 
-PAPER_CONTROLLER = ControllerOptions(horizon="interval", triggers=NO_TRIGGERS, moves="serial")
+PAPER_CONTROLLER = ControllerOptions(
+    horizon="interval", triggers=NO_TRIGGERS, moves="serial", warm_copies=False
+)
 """The controller of *Large Language Model Partitioning for Low-Latency Inference at the Edge* (arXiv 2505.02533)."""
 
 

@@ -11,8 +11,18 @@ from worlds import clusters, observe, scenarios, tight, varied
 from headway import policies
 from headway.policies.look_ahead import LookAhead
 from headway.policies.search.chain_times import ChainTimes
+from headway.policies.search.copies import with_copies
 from headway.policies.search.local_search import LocalSearch
-from headway.simcore import Keep, Observation, Placement, Scenario, predict
+from headway.simcore import (
+    Keep,
+    Observation,
+    Placement,
+    Scenario,
+    load_scenario,
+    predict,
+    shipped_scenario,
+    simulate,
+)
 
 SEEDS = st.integers(0, 2**32 - 1)
 WORLDS = scenarios(cluster=clusters(most=4))
@@ -108,3 +118,33 @@ def test_with_one_device_it_agrees_with_every_policy(scenario: Scenario) -> None
     assert isinstance(decision, Placement)
     assert not decision.devices.any()
     assert isinstance(LookAhead().decide(replace(observation, placement=decision.devices)), Keep)
+
+
+def test_warm_copies_make_the_loss_of_the_phone_cheap() -> None:
+    """After the loss the board needs no weights; the pause is the prefill. Without copies it is 16 s."""
+    scenario = load_scenario(shipped_scenario("phone-leaves"))
+    result = simulate(scenario, policies.create("look-ahead"))
+    restored = result.migrations[result.migrations.token == result.faults.token[0]]
+    assert len(restored) > 0
+    assert restored.size_bytes.sum() == 0.0
+    tokens = result.tokens
+    assert tokens.latency_s.max() < 10.0
+    assert len(tokens) / result.runs.end_s[0] > 7.0
+
+
+@given(scenario=WORLDS, seed=SEEDS, share=st.floats(0.3, 1.2))
+@settings(max_examples=40, deadline=None)
+def test_copies_fit_into_the_memory_that_is_free_at_the_end(
+    scenario: Scenario, seed: int, share: float
+) -> None:
+    """And they are on other devices than their blocks, but never on the source, which needs none."""
+    observation = tight(asked(scenario, seed, placed=False), share, seed)
+    devices = np.random.default_rng(seed).integers(0, observation.devices, len(observation.blocks))
+    copies = with_copies(observation, (devices,), 10.0).copies
+    assert copies is not None
+    assert not copies[np.arange(len(devices)), devices].any()
+    assert not copies[:, observation.source].any()
+    room = np.maximum(observation.available_bytes - predict.held_bytes(observation, devices), 0.0)
+    assert (observation.moving_bytes @ copies <= room * (1 + 1e-12)).all()
+    cold = replace(observation, warm_copies=False)
+    assert with_copies(cold, (devices,), 10.0).copies is None

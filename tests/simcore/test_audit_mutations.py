@@ -50,6 +50,7 @@ from headway.simcore.engine.network.fluid import Fluid
 from headway.simcore.engine.network.network import DedicatedNetwork, FairNetwork, SharingRule
 from headway.simcore.engine.network.transfer import Carried, Transfer
 from headway.simcore.engine.network.transport import Transport
+from headway.simcore.engine.placement.copies import WarmCopies
 from headway.simcore.engine.placement.deployment import Deployment
 from headway.simcore.engine.placement.memory import MemoryLedger
 from headway.simcore.engine.placement.migration import Mover
@@ -120,6 +121,25 @@ def as_it_is(scenario: Scenario) -> Scenario:
 
 def live(scenario: Scenario) -> Scenario:
     return varied(scenario, migration="live")
+
+
+def warm(scenario: Scenario) -> Scenario:
+    """So many decisions that blocks come back to devices that have copies of them."""
+    return varied(
+        scenario, warm_copies=True, interval=1, requests=(Request(prompt=6, output=30),), sharing="dedicated"
+    )
+
+
+def warm_live(scenario: Scenario) -> Scenario:
+    return warm(live(scenario))
+
+
+def warm_and_small(scenario: Scenario) -> Scenario:
+    return warm(devices(scenario, memory_bytes=3e5))
+
+
+def warm_and_failing(scenario: Scenario) -> Scenario:
+    return warm(failing(scenario))
 
 
 def dedicated(scenario: Scenario) -> Scenario:
@@ -536,13 +556,22 @@ def do_not_prefill_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def move_weights_alone(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Deployment, "to_send", Deployment.lasting)
+    patch.setattr(
+        Deployment, "to_send", lambda self, block, warm: self._without_weights(2 * self._weights, block, True)
+    )
 
 
 def forget_the_cache_that_was_gained(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        Deployment, "moving_bytes", property(lambda self: np.zeros(len(self._blocks.kind))), raising=True
-    )
+    patch.setattr(Mover, "_catch_up", lambda self, first, move: iter(()))
+
+
+def send_weights_that_are_there(patch: pytest.MonkeyPatch) -> None:
+    to_send = Deployment.to_send
+    patch.setattr(Deployment, "to_send", lambda self, block, warm: to_send(self, block, False))
+
+
+def keep_copies_without_room(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(WarmCopies, "fit", lambda self, room_bytes: None)
 
 
 def forget_that_a_cache_is_of_no_use(patch: pytest.MonkeyPatch) -> None:
@@ -702,6 +731,9 @@ FAULTS: list[tuple[Fault, Law, Change]] = [
     (move_weights_alone, "bytes", as_it_is),
     (move_weights_alone, "bytes", live),
     (forget_the_cache_that_was_gained, "bytes", live),
+    (send_weights_that_are_there, "bytes", warm),
+    (send_weights_that_are_there, "bytes", warm_live),
+    (keep_copies_without_room, "memory", warm_and_small),
     (forget_that_a_cache_is_of_no_use, "bytes", live),
     (misreport_what_was_sent, "bytes", as_it_is),
     (share_more_than_there_is, "fairness", as_it_is),
@@ -764,7 +796,11 @@ def run(change: Change) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [as_it_is, dedicated, live, shared, small, failing, slow_and_failing, live_failing, one_by_one]
+    "change",
+    [
+        *(as_it_is, dedicated, live, shared, small, failing, slow_and_failing, live_failing, one_by_one),
+        *(warm, warm_live, warm_and_small, warm_and_failing),
+    ],
 )
 def test_the_engine_as_it_is_passes(change: Change) -> None:
     run(change)

@@ -309,6 +309,6 @@ def test_waves_move_all_that_can_move_and_never_overfill_a_device(
 
 def test_the_paper_asks_at_its_interval_only_and_moves_one_block_after_another() -> None:
     assert (
-        varied(star(), horizon="interval", triggers=NO_TRIGGERS, moves="serial").controller
+        varied(star(), horizon="interval", triggers=NO_TRIGGERS, moves="serial", warm_copies=False).controller
         == PAPER_CONTROLLER
     )

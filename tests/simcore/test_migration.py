@@ -134,7 +134,9 @@ def test_a_live_migration_loses_no_byte_and_sends_none_twice(
 ) -> None:
     """For one sequence: the bytes sent of a block, copy and rest, are what it holds at the switch."""
     requests = (Request(prompt=scenario.requests[0].prompt, output=output),)
-    scenario = varied(scenario, requests=requests, migration="live", weights_on_disk=on_disk, interval=1)
+    scenario = varied(
+        scenario, requests=requests, migration="live", weights_on_disk=on_disk, interval=1, warm_copies=False
+    )
     result = simulate(scenario, Shuffled(seed))
     moved = result.migrations[result.migrations.outcome == "moved"]
     switches = result.placements.token.unique()[1:]

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import simpy
 
-from headway.simcore.arrays import IntArray
 from headway.simcore.engine.events import LatencyParts
 from headway.simcore.engine.outages import Process, reached, unless_failing
 from headway.simcore.engine.placement.context import RunContext
@@ -100,9 +99,12 @@ class Controller:
         since_s, self._noticed_s = self._noticed_s, self._env.now
         if self._outages.next_failure(self._mover.targets, since_s) <= self._env.now:
             self._mover.abandon()
-        for device in sorted(self._outages.devices & self._deployment.in_use):
+        for device in sorted(self._outages.devices):
             failed_s = self._outages.failure(device, since_s)
-            if failed_s <= self._env.now:
+            if failed_s > self._env.now:
+                continue
+            self._deployment.copies.drop(device)
+            if device in self._deployment.in_use:
                 self._mover.abandon()
                 self._lose(first, device, failed_s)
 
@@ -150,6 +152,7 @@ class Controller:
 
     def _plan(self, batch: Batch, trigger: Trigger, parts: LatencyParts) -> Generator[simpy.Event, Any, bool]:
         """Ask the policy and carry out its decision; False if it must be asked again."""
+        self._deployment.fit_copies(self._scenario.cluster.available_bytes(self._env.now))
         first, observation = batch[0], self._observer.observe(batch)
         decision, wall_s = self._decisions.ask(observation)
         charged_s = self._decisions.charged_s(wall_s)
@@ -169,7 +172,7 @@ class Controller:
             yield from self._wait_for_change(first, judgement.reason, parts)
             return False
         done = yield from self._migrate(
-            first, self._put_in_force(first, observation, target), target.tolist(), parts
+            first, self._put_in_force(first, observation, judgement), target.tolist(), parts
         )
         if not done:
             self._set_back(first)
@@ -202,9 +205,11 @@ class Controller:
             standing = Standing(first.request, first.token, cause, begun_s, self._env.now)
             self._run.instrument.stood_still(standing)
 
-    def _put_in_force(self, first: SequenceStep, observation: Observation, target: IntArray) -> Process:
+    def _put_in_force(self, first: SequenceStep, observation: Observation, judgement: Judgement) -> Process:
+        target = judgement.target
+        assert target is not None
         if observation.placement is None:
-            self._deployment.place(target)
+            self._deployment.place(target, judgement.copies)
             return
         moved = np.flatnonzero((target != observation.placement) | observation.lost)
         if self._scenario.controller.migration == "blocking" or observation.lost.any():

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from headway.simcore import predict
-from headway.simcore.arrays import IntArray
+from headway.simcore.arrays import BoolArray, IntArray
 from headway.simcore.engine.placement import decision_validation, policy_timeout
 from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.engine.placement.observer import Observer
@@ -26,11 +26,13 @@ class Judgement:
         target: the next placement, shape (blocks,); None: there is none.
         outcome: as in the table `decisions`.
         reason: why the decision, or a part of it, cannot be followed; empty if it can.
+        copies: the warm copies that a first placement asks for, shape (blocks, devices).
     """
 
     target: IntArray | None
     outcome: str
     reason: str = ""
+    copies: BoolArray | None = None
 
 
 class Decisions:
@@ -112,7 +114,7 @@ class Decisions:
             same = observation.placement is not None and np.array_equal(reached, observation.placement)
             stuck = int((reached != decision.devices).sum())
             reason = f"{stuck} moves never find room at both ends" if stuck else ""
-            return Judgement(reached, "kept" if same else "adopted", reason)
+            return Judgement(reached, "kept" if same else "adopted", reason, decision.copies)
         if self._scenario.controller.on_infeasible == "fail":
             return Judgement(None, "infeasible", reason)
         target = observation.placement
@@ -146,7 +148,10 @@ class Decisions:
             None if target is None else predict.migration_delay(observation, target),
         )
         asked = observation.request, observation.generated, observation.time_s, self._run.env.now
-        self._run.instrument.policy_asked(Asked(*asked, judgement.outcome, judgement.reason, moved, target))
+        copies = judgement.copies if observation.placement is None else None
+        self._run.instrument.policy_asked(
+            Asked(*asked, judgement.outcome, judgement.reason, moved, target, copies)
+        )
 
     def record_placement(self, first: SequenceStep) -> None:
         """Record the placement of a step if it differs from that of the step before."""

@@ -3,6 +3,7 @@
 import numpy as np
 
 from headway.simcore.arrays import BoolArray, FloatArray, IntArray, immutable
+from headway.simcore.engine.placement.copies import WarmCopies
 from headway.simcore.engine.placement.memory import MemoryLedger
 from headway.simcore.scenario import Scenario
 from headway.simcore.steps.graph import StepGraph
@@ -21,6 +22,7 @@ class Deployment:
         lost: whether each block was lost with its device, shape (blocks,). It keeps its device in `placement`.
         cached: the sequences whose caches the blocks hold, each with its cached positions.
         cache_lost: whether the caches are lost, because a head was lost.
+        copies: warm copies of the weights of blocks.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -36,6 +38,10 @@ class Deployment:
         self._in_use: frozenset[int] | None = None
         self.lost: BoolArray = np.zeros(len(scenario.block_table), dtype=np.bool_)
         self.ledger = MemoryLedger(scenario.cluster.runtime_bytes, scenario.block_table)
+        self._runtime_bytes = scenario.cluster.runtime_bytes
+        self.copies = WarmCopies(
+            scenario.controller.warm_copies, self._weights[self._blocks.kind], len(self._runtime_bytes)
+        )
         self.hold((), self._weights)
 
     @property
@@ -55,20 +61,25 @@ class Deployment:
 
     @property
     def moving_bytes(self) -> FloatArray:
-        """Bytes that a migration of each block sends now, shape (blocks,)."""
+        """Bytes that a migration of each block sends now to a device without a copy, shape (blocks,)."""
         kind = self._blocks.kind
         whole: FloatArray = np.where(self.lost, self._weights[kind], self.holding[kind])
         return whole - self._on_disk[kind]
 
-    def to_send(self, block: int) -> float:
-        """The same for one block."""
-        kind = self._blocks.kind[block]
-        return self.lasting(block) if self.lost[block] else float(self.holding[kind] - self._on_disk[kind])
+    @property
+    def cache_bytes(self) -> FloatArray:
+        """Bytes that a migration of each block sends now to a device with a copy: its cache, shape (blocks,)."""
+        kind = self._blocks.kind
+        return np.where(self.lost, 0.0, (self.holding - self._weights)[kind])
 
-    def lasting(self, block: int) -> float:
-        """The part of `to_send` that does not depend on sequences [bytes]: the weights, unless they are on disk."""
+    def to_send(self, block: int, warm: bool) -> float:
+        """Bytes that a migration of a block sends now; `warm`: to a device with a copy of its weights."""
+        return self._without_weights(self._weights if self.lost[block] else self.holding, block, warm)
+
+    def _without_weights(self, block_bytes: FloatArray, block: int, warm: bool) -> float:
+        """The part of a block that must be sent, of bytes by kind of shape (5,)."""
         kind = self._blocks.kind[block]
-        return float(self._weights[kind] - self._on_disk[kind])
+        return float(block_bytes[kind] - (self._weights if warm else self._on_disk)[kind])
 
     @property
     def in_use(self) -> frozenset[int]:
@@ -94,12 +105,11 @@ class Deployment:
         self.cache_lost = False
         self.ledger.resize(memory_bytes)
 
-    def left_of(self, copied: Batch, block: int) -> float:
-        """The part of an earlier copy of a block that is still valid: weights, and caches of `cached` [bytes]."""
+    def left_of(self, copied: Batch, block: int, warm: bool) -> float:
+        """The part of bytes that were sent of a block that is still valid: weights, and caches of `cached`."""
         there = {one.request for one in self.cached}
-        kind = self._blocks.kind[block]
         still = tuple(one for one in copied if one.request in there)
-        return float(self._cost.step(still).memory_bytes[kind] - self._on_disk[kind])
+        return self._without_weights(self._cost.step(still).memory_bytes, block, warm)
 
     def due(self, batch: Batch) -> Batch:
         """The step to run: if the caches are lost, it computes them again."""
@@ -113,13 +123,20 @@ class Deployment:
         """Undo `make_room` after a step that did not finish."""
         self.ledger.resize(self.holding)
 
-    def place(self, devices: IntArray) -> None:
-        """Set the first placement, shape (blocks,)."""
+    def place(self, devices: IntArray, copies: BoolArray | None = None) -> None:
+        """Set the first placement, shape (blocks,), and the copies that it asks for, shape (blocks, devices)."""
         self.ledger.load(devices)
+        if copies is not None:
+            self.copies.ask(copies)
+            self.copies.held[np.arange(len(devices)), devices] = False
         self._changed(devices.copy())
 
+    def fit_copies(self, available_bytes: FloatArray) -> None:
+        """Drop copies that do not fit beside all else, given the memory of each device [bytes], shape (devices,)."""
+        self.copies.fit(available_bytes - np.maximum(self.ledger.held(), self._runtime_bytes))
+
     def move(self, block: int, device: int) -> None:
-        """Move one block to another device, or a lost block to any device."""
+        """Move one block to another device, or a lost block to any device. Its weights stay where it was as a copy."""
         assert self._devices is not None
         old = int(self._devices[block])
         if self.lost[block]:
@@ -128,6 +145,8 @@ class Deployment:
             self._in_use = None
         else:
             self.ledger.move(block, old, device)
+            self.copies.leave(block, old)
+        self.copies.held[block, device] = False
         if device != old:
             self._devices[block] = device
             self._changed(self._devices)
@@ -162,6 +181,7 @@ class Deployment:
             left = np.flatnonzero(~self.lost)
             self.ledger.unload(self._devices[left], left)
         self.lost[:] = False
+        self.copies.held[:] = False
         self._changed(None)
 
     def _changed(self, devices: IntArray | None) -> None:

@@ -2,7 +2,8 @@
 
 Moves over routes that share no resource take place at the same time, unless the scenario says that all moves are serial
 (`at_the_same_time`). A move ends when the bytes of the block have arrived and, if weights are on
-disk, the new device has loaded them; sending and loading run in parallel.
+disk, the new device has loaded them; sending and loading run in parallel. A device with a warm copy of the weights
+receives the cache only, and loads nothing.
 """
 
 from collections.abc import Callable
@@ -31,6 +32,7 @@ class _Move:
         block: its row in the block table.
         old: the device that it leaves.
         new: the device to which it moves.
+        warm: whether the new device has a copy of its weights.
         load_s: time to load its weights from the disk of the new device.
         copied_bytes: bytes sent that are still valid.
         copied: the caches that were sent with it.
@@ -43,6 +45,7 @@ class _Move:
     block: int
     old: int
     new: int
+    warm: bool
     load_s: float
     copied_bytes: float = 0.0
     copied: Batch = ()
@@ -135,8 +138,10 @@ class Mover:
         if not waves:
             return
         blocks, targets = waves[0], target[waves[0]]
-        self._deployment.reserve(blocks, targets)
         self._copying = copying = _Copying(first, self._moves(blocks, targets))
+        self._deployment.reserve(blocks, targets)
+        # The memory of their copies is part of what is reserved.
+        self._deployment.copies.held[blocks, targets] = False
         copying.work = self._copy_all(copying)
         self._env.process(self._copy_beside(copying))
 
@@ -153,7 +158,7 @@ class Mover:
 
     def _catch_up(self, first: SequenceStep, move: _Move) -> Process:
         """Send what the cache of a block has gained since its copy."""
-        gained = float(self._deployment.moving_bytes[move.block]) - move.copied_bytes
+        gained = self._deployment.to_send(move.block, move.warm) - move.copied_bytes
         if gained > 0.0:
             yield from self._send(first, move, gained)
             move.caught_up_bytes = gained
@@ -161,10 +166,11 @@ class Mover:
     def forget_caches(self) -> None:
         """Sequences have ended: do not count their caches as copied."""
         for move in self._copying.moves if self._copying else ():
-            move.copied_bytes = min(move.copied_bytes, self._deployment.left_of(move.copied, move.block))
+            left_bytes = self._deployment.left_of(move.copied, move.block, move.warm)
+            move.copied_bytes = min(move.copied_bytes, left_bytes)
 
     def abandon(self) -> None:
-        """Cancel the `live` migration, if there is one: blocks stay on their devices, copies are dropped."""
+        """Cancel the `live` migration, if there is one: blocks stay, and new devices drop what they received."""
         self.target = None
         if self._copying is None:
             return
@@ -172,16 +178,18 @@ class Mover:
         copying.work.close()
         self._deployment.free(copying.blocks, copying.targets)
         for move in copying.moves:
+            if move.warm:
+                self._deployment.copies.leave(move.block, move.new)
             if move.start_s is not None:
                 self._record(copying.first, move, "abandoned")
 
     def _moves(self, blocks: IntArray, targets: IntArray) -> list[_Move]:
-        return [
-            _Move(
-                block, self._deployment.origin(block), new, float(self._load_s[self._blocks.kind[block], new])
-            )
-            for block, new in zip(blocks.tolist(), targets.tolist(), strict=True)
-        ]
+        return list(map(self._planned, blocks.tolist(), targets.tolist()))
+
+    def _planned(self, block: int, new: int) -> _Move:
+        warm = bool(self._deployment.copies.held[block, new])
+        load_s = 0.0 if warm else float(self._load_s[self._blocks.kind[block], new])
+        return _Move(block, self._deployment.origin(block), new, warm, load_s)
 
     def _copy_beside(self, copying: _Copying) -> Process:
         """Copy all blocks, unless one of the old or new devices goes down."""
@@ -209,7 +217,7 @@ class Mover:
     def _copy(self, first: SequenceStep, move: _Move) -> Process:
         """Send the bytes of a block, and load its weights if they are on disk."""
         move.start_s = self._env.now
-        move.copied_bytes = self._deployment.to_send(move.block)
+        move.copied_bytes = self._deployment.to_send(move.block, move.warm)
         move.copied = self._deployment.cached
         if move.copied_bytes > 0.0 and move.old != move.new:
             yield from self._send(first, move, move.copied_bytes)

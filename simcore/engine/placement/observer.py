@@ -72,6 +72,9 @@ class Observer:
             batch=batch,
             interval=self.interval(first),
             forecast=self._forecaster.periods(now, reserved),
+            warm_copies=scenario.controller.warm_copies,
+            copies=sealed(self._deployment.copies.held.copy()),
+            cache_bytes=sealed(self._deployment.cache_bytes),
         )
 
     def interval(self, first: SequenceStep) -> int:

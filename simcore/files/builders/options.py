@@ -36,6 +36,7 @@ def controller_options(context: Context) -> ControllerOptions:
         migration=section.migration,
         moves=section.moves,
         weights_on_disk=section.weights_on_disk,
+        warm_copies=section.warm_copies,
         on_infeasible=section.on_infeasible,
         decision_time=section.decision_time,
     )

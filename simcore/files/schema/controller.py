@@ -139,6 +139,11 @@ class ControllerSection(Section):
         False,
         description="a block that moves sends only its cache; the new device loads its weights from `disk`",
     )
+    warm_copies: bool = Field(
+        True,
+        description="a device keeps the weights of a block that leaves it while it has free memory; if the block comes "
+        "back, it sends only its cache",
+    )
     on_infeasible: Literal["keep", "fail"] = Field(
         "keep",
         description="reaction to a decision that cannot be carried out: keep the present placement, or end the run",

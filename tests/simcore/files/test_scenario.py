@@ -146,6 +146,7 @@ LARGE: Document = {
         "migration": "live",
         "moves": "serial",
         "weights_on_disk": True,
+        "warm_copies": False,
         "on_infeasible": "fail",
         "decision_time": "5 ms",
     },
@@ -751,7 +752,7 @@ def test_forms_of_decision_time(written: str, means: object, folder: Path) -> No
 
 
 def test_the_controller_of_the_paper_is_one_line(folder: Path) -> None:
-    paper = {"horizon": "interval", "triggers": "none", "moves": "serial"}
+    paper = {"horizon": "interval", "triggers": "none", "moves": "serial", "warm_copies": False}
     assert small(folder, {"controller": paper}).controller == PAPER_CONTROLLER
 
 
