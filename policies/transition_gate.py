@@ -18,7 +18,6 @@ that moves nothing, `Keep` and `Infeasible` pass through. The arms differ in all
 """
 
 import math
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,15 +67,15 @@ class TransitionGate:
         return declares
 
     @cached_property
-    def _recent(self) -> deque[bool]:
-        """State of `hysteresis`: whether the proposal was better, for the last `patience` decisions at most."""
-        return deque(maxlen=self.patience)
+    def _better_at(self) -> list[float]:
+        """State of `hysteresis`: the times of the last consecutive decisions with a better proposal [s]."""
+        return []
 
     def decide(self, observation: Observation) -> Decision:
         """The proposal of the wrapped policy, or `Keep`."""
         placement = observation.placement
         if placement is None or observation.lost.any() or not predict.can_stay(observation):
-            self._recent.clear()
+            self._better_at.clear()
             return self.policy.decide(observation)
         if self.arm == "never" or (self.arm == "idle" and not _idle(observation)):
             return Keep()
@@ -84,20 +83,19 @@ class TransitionGate:
         if self.arm in ("always", "idle"):
             return proposal
         if not isinstance(proposal, Placement) or np.array_equal(proposal.devices, placement):
-            self._recent.clear()
+            self._better_at.clear()
             return proposal
-        return proposal if self._follows(observation, placement, proposal.devices) else Keep()
+        return proposal if self._follows(observation, placement, np.asarray(proposal.devices)) else Keep()
 
     def _follows(self, observation: Observation, placement: IntArray, devices: IntArray) -> bool:
         """Whether `gate` or `hysteresis` moves from a placement to another one, shape (B,) each."""
         target = predict.reachable(observation, devices)
         stay_s, new_s = (predict.shared_delay(observation, one) for one in (placement, target))
         if self.arm == "hysteresis":
-            self._recent.append(new_s < (1.0 - self.margin) * stay_s)
-            if sum(self._recent) < self.patience:
-                return False
-            self._recent.clear()
-            return True
+            better_at = [*self._better_at, observation.time_s] if new_s < (1.0 - self.margin) * stay_s else []
+            follows = len(better_at) >= self.patience
+            self._better_at[:] = [] if follows else better_at
+            return follows
         if not new_s < stay_s:  # Both may be infinite, and then the gain is not a number.
             return False
         price_s = predict.migration_delay(observation, target)
