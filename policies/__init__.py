@@ -25,6 +25,7 @@ from headway.policies.round_robin import RoundRobin
 from headway.policies.single import Single
 from headway.policies.static import Static
 from headway.policies.sum_of_stages import SumOfStages
+from headway.policies.transition_gate import TransitionGate
 
 __all__ = [
     "BandwidthProportional",
@@ -46,6 +47,7 @@ __all__ = [
     "Single",
     "Static",
     "SumOfStages",
+    "TransitionGate",
     "chosen",
     "create",
     "declared",

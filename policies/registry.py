@@ -30,6 +30,7 @@ from headway.policies.round_robin import RoundRobin
 from headway.policies.single import Single
 from headway.policies.static import Static
 from headway.policies.sum_of_stages import SumOfStages
+from headway.policies.transition_gate import TransitionGate
 from headway.simcore import Policy, PolicyChoice
 from headway.traces import InputError
 from headway.traces.errors import error_text, one_of, quoted
@@ -40,10 +41,13 @@ _POLICIES: Mapping[str, Callable[..., Policy]] = {
         *(ResourceAware, LookAhead, Greedy, RoundRobin, Static, Pinned, Single, Random),
         *(EdgeShard, Galaxy, DynamicLayer),
         *(RamProportional, BandwidthProportional, SumOfStages, Halda, Parallax, Petals),
-        *(Exact, ExactMilp),
+        *(Exact, ExactMilp, TransitionGate),
     )
 }
 
+
+_WRAPPED = "look-ahead"
+"""The default of a parameter that is a policy."""
 
 _GROUP = "headway.policies"
 
@@ -134,11 +138,15 @@ def chosen(choice: PolicyChoice) -> Policy:
     policy = _find(choice.name, choice.where)
     where = f"{choice.where}: {choice.name}"
     known = _parameters(policy)
-    values = {}
-    for key, value in choice.parameters.items():
+    wrapped = {key: _WRAPPED for key, kind in known.items() if kind is Policy}
+    values: dict[str, Any] = {}
+    for key, value in {**wrapped, **choice.parameters}.items():
         if key not in known:
-            expected = one_of(str(key), known) if known else "no parameters"
+            expected = one_of(str(key), list(known)) if known else "no parameters"
             raise InputError(where, f"the parameter {quoted(key)}", expected)
+        if key in wrapped:
+            values[key] = _wrapped(value, f"{where}.{key}")
+            continue
         try:
             values[key] = TypeAdapter(get_type_hints(policy)[key]).validate_python(value)
         except ValidationError as error:
@@ -161,7 +169,8 @@ def found(name: str, where: str = "policy") -> Callable[[], Policy]:
     """
     module_name, colon, class_name = name.partition(":")
     if not colon:
-        return partial(_made, _find(name, where), name, where)
+        _find(name, where)
+        return partial(chosen, PolicyChoice(name=name, label=name, where=where))
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # code of others may raise anything when it is imported
@@ -181,11 +190,27 @@ def _offered(module: ModuleType, name: str) -> str:
     return one_of(name, policies) if policies else "a class with a name and a method decide"
 
 
-def _parameters(policy: object) -> list[str]:
-    """The fields of a dataclass; other classes have no parameters that a file can set."""
+def _parameters(policy: object) -> dict[str, object]:
+    """The fields of a dataclass with their types; other classes have no parameters that a file can set."""
     if not isinstance(policy, type) or not dataclasses.is_dataclass(policy):
-        return []
-    return [field.name for field in dataclasses.fields(policy)]
+        return {}
+    return {field.name: field.type for field in dataclasses.fields(policy)}
+
+
+def _wrapped(value: object, where: str) -> Policy:
+    """The policy that a parameter holds: a name, a mapping with `name` and `parameters`, or the object itself."""
+    if isinstance(value, str):
+        value = {"name": value}
+    if not isinstance(value, Mapping):
+        return _made(lambda: value, str(value), where)
+    name, parameters = value.get("name"), value.get("parameters", {})
+    if (
+        not isinstance(name, str)
+        or not isinstance(parameters, Mapping)
+        or not value.keys() <= {"name", "parameters"}
+    ):
+        raise InputError(where, quoted(value), "a policy, or {name: POLICY, parameters: {...}}")
+    return chosen(PolicyChoice(name=name, label=name, parameters=parameters, where=where))
 
 
 def _made(make: Callable[[], Any], name: str, where: str) -> Policy:

@@ -114,11 +114,16 @@ def _context(
 
 
 def _parameters(policy: Policy) -> str:
-    """The fields of a policy that is a dataclass, as JSON."""
+    """The fields of a policy that is a dataclass, as JSON; of a wrapped policy also the name."""
     if not dataclasses.is_dataclass(policy) or isinstance(policy, type):
         return "{}"
     try:
-        return json.dumps(dataclasses.asdict(policy), sort_keys=True, default=_lasting)
+        values = dataclasses.asdict(policy)
+        for field in dataclasses.fields(policy):
+            value = getattr(policy, field.name)
+            if callable(getattr(value, "decide", None)):  # a policy that wraps another one
+                values[field.name] = {"name": name_of(value), "parameters": values[field.name]}
+        return json.dumps(values, sort_keys=True, default=_lasting)
     except Exception:  # Fields may hold any object; of one that JSON cannot express, record the class.
         fields = [field.name for field in dataclasses.fields(policy)]
         return json.dumps(

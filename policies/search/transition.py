@@ -112,13 +112,24 @@ class Transition:
         if self._first:
             return np.zeros_like(pause)
         if self._observation.migration == "live" and not self._observation.lost.any():
-            # Decoding continues meanwhile at the present speed.
-            slower = np.maximum(1.0 - np.asarray(delay_s) / self._stay_s, 0.0) if self._stay_s > 0.0 else 0.0
-            return np.minimum(pause, self._stay_s) * slower + 1e-3 * pause
+            return live_price(pause, delay_s, self._stay_s)
         return pause_price(pause, self._most_pause_s)
 
 
 def pause_price(pause_s: FloatArray, most_pause_s: float) -> FloatArray:
     """Price of pauses [s], same shape: their time, and more for the part above `most_pause_s`."""
     price: FloatArray = pause_s + _BEYOND * np.maximum(pause_s - most_pause_s, 0.0)
+    return price
+
+
+def live_price(moving_s: FloatArray | float, delay_s: FloatArray | float, stay_s: float) -> FloatArray:
+    """What a `live` migration costs [s]: meanwhile decoding continues at the present speed.
+
+    Args:
+        moving_s: how long blocks move [s].
+        delay_s: delay over the horizon under the new placement [s].
+        stay_s: delay over the horizon under the placement in force [s].
+    """
+    slower = np.maximum(1.0 - np.asarray(delay_s) / stay_s, 0.0) if stay_s > 0.0 else 0.0
+    price: FloatArray = np.minimum(moving_s, stay_s) * slower + 1e-3 * moving_s
     return price
