@@ -17,7 +17,7 @@ import numpy as np
 
 from headway.policies.search.copies import fitting_copies
 from headway.policies.search.phases import Phase, moving_from
-from headway.policies.search.transition import pause_price
+from headway.policies.search.transition import SLOWED, pause_price
 from headway.simcore import FloatArray, IntArray, Observation, Step, predict
 
 _LEAST_S = 1e-12
@@ -140,7 +140,7 @@ class _Prices:
         new = np.nan_to_num(new)
         if self._observation.migration == "live" and not self._observation.lost.any():
             # Decoding continues meanwhile at the old speed.
-            lost = np.maximum(new[None] - old[:, None], 0.0) + 1e-3 * new[None]
+            lost = np.maximum(new[None] - old[:, None], 0.0) + SLOWED * new[None]
         else:
             seconds, lost = pause_price(seconds, self._most_pause_s), new[None]
         with np.errstate(invalid="ignore"):

@@ -6,6 +6,9 @@ from headway.policies.search.chain_times import finite
 from headway.simcore import FloatArray, IntArray, Observation, predict
 
 _MOST_LOADS = 2000
+SLOWED = 0.1
+"""Share of the time of a `live` migration that decoding loses because its messages share links with the moves."""
+
 _BEYOND = 10.0
 """Price of a second of pause beyond the most that is wished."""
 
@@ -131,5 +134,5 @@ def live_price(moving_s: FloatArray | float, delay_s: FloatArray | float, stay_s
         stay_s: delay over the horizon under the placement in force [s].
     """
     slower = np.maximum(1.0 - np.asarray(delay_s) / stay_s, 0.0) if stay_s > 0.0 else 0.0
-    price: FloatArray = np.minimum(moving_s, stay_s) * slower + 1e-3 * moving_s
+    price: FloatArray = np.minimum(moving_s, stay_s) * slower + SLOWED * moving_s
     return price
