@@ -9,7 +9,7 @@ from headway.simcore.engine.network.network import SHARING_RULES, shared_cluster
 from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.engine.placement.migration import load_seconds
 from headway.simcore.observe import Observation, Step
-from headway.simcore.world.batch import Batch, SequenceStep, later
+from headway.simcore.world.batch import Batch, SequenceStep, later, recomputed
 from headway.simcore.world.device_time import DEVICE_TIMES
 
 
@@ -33,6 +33,10 @@ class Observer:
         steps = self.steps(self._deployment.due(batch), count)
         unused = cluster.available_bytes(now) - cluster.runtime_bytes
         available = np.maximum(unused - max(step.cost.activation_bytes for step in steps), 0.0)
+        next_cost = recompute_cost = None
+        if scenario.controller.caches != "send":
+            next_cost = scenario.cost.step(self._deployment.due(batch))
+            recompute_cost = scenario.cost.step(recomputed(batch))
         return Observation(
             time_s=now,
             request=first.request,
@@ -70,6 +74,9 @@ class Observer:
             warm_copies=scenario.controller.warm_copies,
             copies=sealed(self._deployment.copies.held.copy()),
             cache_bytes=sealed(self._deployment.cache_bytes),
+            caches=scenario.controller.caches,
+            next_cost=next_cost,
+            recompute_cost=recompute_cost,
         )
 
     def interval(self, first: SequenceStep) -> int:
