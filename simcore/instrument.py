@@ -147,6 +147,7 @@ class Asked(NamedTuple):
         moved: number of blocks that it moves.
         target: device of each block from then on, shape (blocks,); None: no placement is possible.
         copies: warm copies that a first placement asks for, shape (blocks, devices); None: none.
+        recomputes: whether the migration drops all caches, and the next step computes them again.
     """
 
     request: int
@@ -158,6 +159,7 @@ class Asked(NamedTuple):
     moved: int
     target: IntArray | None
     copies: BoolArray | None = None
+    recomputes: bool = False
 
 
 class Move(NamedTuple):

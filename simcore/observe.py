@@ -5,7 +5,7 @@ A policy is any object with a `decide` method that takes an `Observation` and re
 """
 
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -17,7 +17,7 @@ from headway.simcore.world.blocks import BlockTable, Kind
 from headway.simcore.world.cost import StepCost
 from headway.simcore.world.crossings import NO_CROSSINGS, Crossings
 from headway.simcore.world.device_time import DeviceTime, TaskTimes
-from headway.simcore.world.options import Migration, Moves, Overflow, Swap
+from headway.simcore.world.options import Caches, Migration, Moves, Overflow, Swap
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +110,10 @@ class Observation:
             free memory only, so `available_bytes` ignores them.
         cache_bytes: bytes that a migration of each block sends now to a device with a copy, in place of `moving_bytes`;
             nothing is loaded from disk there, shape (B,).
+        caches: whether blocks that move send their caches, or all caches are dropped and the next step computes them
+            again; see `ControllerOptions`.
+        next_cost: cost of the next step; None under `caches: send`.
+        recompute_cost: cost of the next step if it computes all caches again; None under `caches: send`.
     """
 
     time_s: float
@@ -148,8 +152,11 @@ class Observation:
     interval: int = 1
     forecast: tuple[Period, ...] = ()
     warm_copies: bool = False
-    copies: BoolArray = field(default_factory=partial(np.zeros, (0, 0), np.bool_))
-    cache_bytes: FloatArray = field(default_factory=partial(np.zeros, 0))
+    copies: BoolArray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.bool_))
+    cache_bytes: FloatArray = field(default_factory=lambda: np.zeros(0))
+    caches: Caches = "send"
+    next_cost: StepCost | None = None
+    recompute_cost: StepCost | None = None
 
     @cached_property
     def origin(self) -> IntArray | None:

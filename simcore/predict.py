@@ -9,10 +9,12 @@ another, their outputs to the projection), then projection, transfer, feed-forwa
 and the way back to the source.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from headway.simcore.arrays import FloatArray, IntArray
-from headway.simcore.observe import Observation
+from headway.simcore.observe import Observation, Step
 from headway.simcore.steps.graph import StepGraph
 from headway.simcore.steps.makespan import makespan, shared_makespan
 from headway.simcore.world.cost import StepCost
@@ -31,7 +33,10 @@ __all__ = [
     "migration_delay",
     "move_seconds",
     "objective",
+    "pause",
     "reachable",
+    "recomputes",
+    "recomputing_delay",
     "shared_delay",
     "swap_seconds",
 ]
@@ -68,16 +73,76 @@ def shared_delay(observation: Observation, devices: IntArray) -> float:
 
 
 def migration_delay(observation: Observation, devices: IntArray) -> float:
-    """Predicted D_mig [s]: the moves from the placement in force to `devices`; 0 for a first placement.
+    """Predicted D_mig [s]: how much later the next step ends by the moves from the placement in force to `devices`.
+
+    The `pause`, and the time to compute caches again. 0 for a first placement.
+    """
+    return pause(observation, devices) + recomputing_delay(observation, devices)
+
+
+def pause(observation: Observation, devices: IntArray) -> float:
+    """Predicted time of the moves from the placement in force to `devices` [s]; 0 for a first placement.
 
     Moves over routes that share nothing take place at the same time (`at_the_same_time`), unless moves are `serial`.
     """
+    return _moves_delay(observation, devices, caches=not recomputes(observation, devices))
+
+
+def recomputing_delay(observation: Observation, devices: IntArray) -> float:
+    """How much longer the next step takes because the migration to `devices` drops all caches [s]; 0 if it does not."""
+    if not recomputes(observation, devices):
+        return 0.0
+    return _longer(observation, devices)
+
+
+def recomputes(observation: Observation, devices: IntArray) -> bool:
+    """Whether the migration to `devices` drops all caches, which the next step computes again (`caches`).
+
+    That needs a blocking migration of a block with a cache, and, unless devices may swap, the memory to recompute.
+    """
+    if observation.caches == "send" or observation.placement is None:
+        return False
+    moved = (observation.placement != devices) | observation.lost
+    blocking = observation.migration == "blocking" or bool(observation.lost.any())
+    if not (blocking and observation.cache_bytes[moved].any() and _can_recompute(observation, devices)):
+        return False
+    if observation.caches == "recompute":
+        return True
+    sending_s = _moves_delay(observation, devices, caches=True)
+    return _moves_delay(observation, devices, caches=False) + _longer(observation, devices) < sending_s
+
+
+def _can_recompute(observation: Observation, devices: IntArray) -> bool:
+    cost = observation.recompute_cost
+    assert cost is not None
+    held = (
+        _sum_by_device(observation, devices, cost.memory_bytes[observation.blocks.kind])
+        + cost.activation_bytes
+    )
+    room = observation.available_bytes + observation.reserved_bytes + TOLERANCE_BYTES
+    used = np.unique(devices)
+    return observation.overflow == "swap" or bool((held <= room)[used].all())
+
+
+def _longer(observation: Observation, devices: IntArray) -> float:
+    """How much longer the next step takes if it computes all caches again [s]."""
+    assert observation.next_cost is not None
+    assert observation.recompute_cost is not None
+    seconds = [
+        shared_delay(replace(observation, steps=(Step(cost, 1),)), devices)
+        for cost in (observation.recompute_cost, observation.next_cost)
+    ]
+    return seconds[0] - seconds[1] if np.isfinite(seconds[1]) else np.inf
+
+
+def _moves_delay(observation: Observation, devices: IntArray, *, caches: bool) -> float:
+    """Time of the moves to `devices` [s], with the caches of blocks or without."""
     if observation.placement is None:
         return 0.0
     assert observation.origin is not None
     moved = np.flatnonzero((observation.placement != devices) | observation.lost)
     new = devices[moved]
-    seconds = _move_seconds(observation, moved, new)
+    seconds = _move_seconds(observation, moved, new, caches)
     if observation.moves == "serial" or len(moved) < 2:
         return float(seconds.sum())
     if not np.isfinite(seconds).all():
@@ -90,12 +155,14 @@ def migration_delay(observation: Observation, devices: IntArray) -> float:
 
 
 def move_seconds(observation: Observation) -> FloatArray:
-    """Seconds to move each block from where it is to each device, shape (B, D); all 0 before the first placement."""
+    """Seconds to move each block from where it is to each device, shape (B, D); all 0 before the first placement.
+
+    Without their caches under `caches: recompute`; with them under `faster`.
+    """
     if observation.placement is None:
         return np.zeros((len(observation.blocks), observation.devices))
-    return _move_seconds(
-        observation, np.arange(len(observation.blocks))[:, None], np.arange(observation.devices)
-    )
+    rows = np.arange(len(observation.blocks))[:, None]
+    return _move_seconds(observation, rows, np.arange(observation.devices), observation.caches != "recompute")
 
 
 def objective(observation: Observation, devices: IntArray) -> float:
@@ -194,8 +261,8 @@ def swap_seconds(observation: Observation, devices: IntArray, cost: StepCost) ->
     return disk_seconds(cost.memory_bytes, share, observation.disk_bandwidth)
 
 
-def _move_seconds(observation: Observation, blocks: IntArray, new: IntArray) -> FloatArray:
-    """Seconds to move blocks to their new devices, by row of the block table and device index.
+def _move_seconds(observation: Observation, blocks: IntArray, new: IntArray, caches: bool) -> FloatArray:
+    """Seconds to move blocks, with their caches or without, by row of the block table and index of the new device.
 
     A device with a warm copy of the weights receives the cache only, and loads nothing from disk.
     """
@@ -206,6 +273,8 @@ def _move_seconds(observation: Observation, blocks: IntArray, new: IntArray) -> 
     if observation.copies.any():
         warm = observation.copies[blocks, new]
         size, coming = np.where(warm, observation.cache_bytes[blocks], size), coming & ~warm
+    if not caches:
+        size = size - observation.cache_bytes[blocks]
     sending = observation.latency_s[old, new] + _flow_seconds(observation, old, new, size)
     loading = np.where(coming, observation.load_seconds[observation.blocks.kind[blocks], new], 0.0)
     # A block that holds nothing yet moves in no time, even over a dead link.

@@ -21,7 +21,7 @@ from headway.traces import InputError
 from headway.traces.errors import quoted, reason
 from headway.traces.files import open_input
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the tables. Raise it when a column is added, removed, or changes its meaning."""
 
 MODEL_VERSION = 5
@@ -101,6 +101,7 @@ TABLES: dict[str, pa.Schema] = {
             ("moved_blocks", _INT),
             ("predicted_delay_s", _REAL),
             ("predicted_migration_s", _REAL),
+            ("recomputes_caches", _BOOL),
         ],
         "migrations": [
             ("run", _TEXT),

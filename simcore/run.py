@@ -136,8 +136,9 @@ class Run:
         instrument.step_begins(Attempt(batch, begun_s, deployment.placement))
         step = self._run.executor.step(deployment.graph, self._load(use), batch)
         if (yield from unless_failing(env, self._run.outages, deployment.in_use, step.run())):
+            due = deployment.due(batch)
             deployment.hold(after(batch), use.cost.memory_bytes)
-            self._controller.made(batch)
+            self._controller.made(due)
             return step
         deployment.give_up_step()
         parts.fault_s += env.now - begun_s

@@ -8,6 +8,7 @@ import numpy as np
 from headway.simcore import FloatArray, IntArray, Observation, Step, StepCost
 
 Value = TypeVar("Value")
+Cost = TypeVar("Cost", StepCost, StepCost | None)
 
 _PER_DEVICE = (
     *("capacity_bytes", "available_bytes", "reserved_bytes", "flops", "memory_bandwidth", "overhead_s"),
@@ -91,11 +92,16 @@ def rescaled(observation: Observation, *, second: float, byte: float, flop: floa
         memory_bytes=observation.memory_bytes * byte,
         moving_bytes=observation.moving_bytes * byte,
         cache_bytes=observation.cache_bytes * byte,
+        next_cost=_rescaled_cost(observation.next_cost, byte, flop),
+        recompute_cost=_rescaled_cost(observation.recompute_cost, byte, flop),
         load_seconds=observation.load_seconds * second,
     )
 
 
-def _rescaled_cost(cost: StepCost, byte: float, flop: float) -> StepCost:
+def _rescaled_cost(cost: Cost, byte: float, flop: float) -> Cost:
+    if cost is None:
+        return cost
+
     def scaled(value: FloatArray | float, by: float) -> FloatArray | float:
         return value * by
 

@@ -90,5 +90,6 @@ class PlacementCost:
         delay_s = predict.shared_delay(observation, devices)
         if not np.isfinite(delay_s):
             return np.inf
-        moving_s = predict.migration_delay(self.before, predict.reachable(self.before, devices))
-        return delay_s + float(self.transition.price(np.array([moving_s]), delay_s))
+        target = predict.reachable(self.before, devices)
+        price = float(self.transition.price(np.array([predict.pause(self.before, target)]), delay_s))
+        return delay_s + price + predict.recomputing_delay(self.before, target)

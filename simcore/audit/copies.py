@@ -72,10 +72,10 @@ class ReferenceCopies:
             return
         used = np.maximum(held_bytes, self._cluster.runtime_bytes)
         room = (self._cluster.available_bytes(now_s) - used).tolist()
-        for block, device in np.argwhere(self.held).tolist():
-            room[device] -= self._bytes[block]
-            if room[device] < 0.0:
-                self.held[block, device] = False
+        for block, number in np.argwhere(self.held).tolist():
+            room[number] -= self._bytes[block]
+            if room[number] < 0.0:
+                self.held[block, number] = False
 
     def _reserve(self) -> None:
         for block, device in self._waiting:

@@ -43,6 +43,11 @@ class PlaceLaws:
         """An adopted placement differs from the one in force; otherwise blocks stay, or lost blocks come back."""
         placed, checks = self._state.placement, self._checks
         self._target = target
+        rule = self._scenario.controller.caches
+        allowed = not record.recomputes or (
+            rule != "send" and record.moved > 0 and not self._state.cache_lost
+        )
+        checks.that(allowed, "place", "caches that a migration drops", f"as `caches: {rule}` says", "all")
         if placed is not None:
             moved = int(((target != placed) | self._state.lost).sum())
             checks.that(record.moved == moved, "place", "blocks that a decision moves", moved, record.moved)

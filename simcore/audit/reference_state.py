@@ -19,7 +19,7 @@ class ReferenceState:
     Attributes:
         placement: device of each block (of a lost block, its last one), shape (blocks,); None: no placement.
         lost: whether each block was lost with its device, shape (blocks,).
-        cache_lost: whether a head was lost since the last token.
+        cache_lost: whether caches were lost or dropped since the last step.
         holding: bytes of a block of each kind between two steps, shape (5,).
         attempt: the step in progress, if there is one.
         cost: of this step.
@@ -153,6 +153,8 @@ class ReferenceState:
                 self._asked_copies = record.copies
                 in_place = self._count(self._blocks_by_kind(moving=False))
                 self.copies.fit(in_place, record.asked_s, reserve=False)
+                if record.recomputes:
+                    self._drop_caches(now_s)
             case Attempt():
                 self.attempt = record
                 self.cost = self._scenario.cost.step(
@@ -208,5 +210,8 @@ class ReferenceState:
         lost = (self.placement == device) & ~self.lost
         self.lost |= lost
         if (self._kind[lost] == Kind.HEAD).any():
-            self._hold((), self._weights, now_s)
-            self.cache_lost = True
+            self._drop_caches(now_s)
+
+    def _drop_caches(self, now_s: float) -> None:
+        self._hold((), self._weights, now_s)
+        self.cache_lost = True

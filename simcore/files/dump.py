@@ -207,6 +207,7 @@ def _controller(options: ControllerOptions) -> dict[str, Any]:
         "moves": options.moves,
         "weights_on_disk": options.weights_on_disk,
         "warm_copies": options.warm_copies,
+        "caches": options.caches,
         "on_infeasible": options.on_infeasible,
         "decision_time": time if isinstance(time, str) else _value(time, "s"),
     }

@@ -13,6 +13,7 @@ Horizon: TypeAlias = NamedHorizon | int
 Moves: TypeAlias = Literal["parallel", "serial"]
 OutageForecast: TypeAlias = Literal["none", "last", "seasonal", "oracle"]
 Forecast: TypeAlias = Literal["mean"] | OutageForecast
+Caches: TypeAlias = Literal["send", "recompute", "faster"]
 DecisionTime: TypeAlias = Literal["free", "measured"] | float
 Overflow: TypeAlias = Literal["fail", "swap"]
 Swap: TypeAlias = Literal["pinned", "lru", "prefetch"]
@@ -147,6 +148,10 @@ class ControllerOptions:
         weights_on_disk: a block that moves sends its cache only and loads its weights from the disk of its new device.
         warm_copies: a device keeps the weights of a block that leaves it in free memory; if the block comes back, it
             sends its cache only. A first placement may ask for such copies.
+        caches: the treatment of caches in a blocking migration of blocks with caches. `send`: each block sends its
+            cache; `recompute`: all caches are dropped and the next step computes them again; `faster`: the one of the
+            two after which the next step is predicted to end first. Caches are sent if a device lacks the memory to
+            recompute them.
         on_infeasible: reaction to an infeasible decision: `keep` the placement in force, or `fail` the run.
         decision_time: simulated time of a decision: `free`, `measured` (its wall time, so that results differ from run
             to run), or a fixed number of seconds.
@@ -161,6 +166,7 @@ class ControllerOptions:
     moves: Moves = "parallel"
     weights_on_disk: bool = False
     warm_copies: bool = True
+    caches: Caches = "send"
     on_infeasible: OnInfeasible = "keep"
     decision_time: DecisionTime = "free"
 

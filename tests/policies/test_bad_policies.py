@@ -293,13 +293,16 @@ def test_an_answer_is_looked_at_once() -> None:
     assert Fickle.looks == len(result.decisions)
 
 
+WRAPPERS: list[Callable[[Any], Any]] = [lambda said: said, Placement, Infeasible]
+
+
 @given(
     st.recursive(
         st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.binary(max_size=5)),
         lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=2), inner, max_size=3)),
         max_leaves=20,
     ),
-    st.sampled_from([lambda said: said, Placement, Infeasible]),
+    st.sampled_from(WRAPPERS),
 )  # fmt: skip
 @settings(max_examples=200)
 def test_any_answer_becomes_a_well_formed_decision(said: object, wrapped: Callable[[Any], Any]) -> None:

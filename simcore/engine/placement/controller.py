@@ -171,6 +171,8 @@ class Controller:
         if target is None:
             yield from self._wait_for_change(first, judgement.reason, parts)
             return False
+        if judgement.recomputes:
+            self._deployment.drop_caches()
         done = yield from self._migrate(
             first, self._put_in_force(first, observation, judgement), target.tolist(), parts
         )

@@ -44,7 +44,7 @@ def decided(policy: Policy, observation: Observation) -> Decision:
     """
     said: object = policy.decide(observation)
     if isinstance(said, Placement):
-        return _placement(said, len(observation.blocks), observation.devices)
+        return _placement(said.devices, said.copies, (len(observation.blocks), observation.devices))
     if isinstance(said, Infeasible):
         return Infeasible(_reason(said.reason))
     if isinstance(said, Keep):
@@ -83,26 +83,22 @@ def place(error: BaseException, through: Collection[str]) -> str:
     return f"{own}:{[line for file, line in outside if file == own][-1]}"
 
 
-def _placement(said: Placement, blocks: int, count: int) -> Placement | Infeasible:
+def _placement(devices: object, copies: object, shape: tuple[int, int]) -> Placement | Infeasible:
+    blocks, count = shape
     try:
-        given = np.asarray(said.devices)
+        given = np.asarray(devices)
     except Exception as error:
         return Infeasible(_reason(f"devices that are no array: {error_text(error)}"))
     if given.shape != (blocks,):
         return Infeasible(f"{given.shape} devices given for {blocks} blocks")
     # By kind, because NumPy's datetimes pass as integers otherwise. Copy, so that the policy cannot change it later.
-    if given.dtype.kind in "iu":
-        chosen = given.astype(np.int64)
-        if np.all((chosen >= 0) & (chosen < count)):
-            return _with_copies(chosen, said.copies, (blocks, count))
-    return Infeasible(f"devices must be whole numbers from 0 to {count - 1}")
-
-
-def _with_copies(devices: IntArray, copies: object, shape: tuple[int, int]) -> Placement | Infeasible:
+    chosen = given.astype(np.int64) if given.dtype.kind in "iu" else np.array([-1])
+    if not np.all((chosen >= 0) & (chosen < count)):
+        return Infeasible(f"devices must be whole numbers from 0 to {count - 1}")
     if copies is None:
-        return Placement(devices)
+        return Placement(chosen)
     if isinstance(copies, np.ndarray) and copies.dtype == np.bool_ and copies.shape == shape:
-        return Placement(devices, np.array(copies))
+        return Placement(chosen, np.array(copies))
     return Infeasible(f"copies must be an array of {shape} truth values")
 
 

@@ -14,7 +14,7 @@ from headway.simcore.engine.placement.triggers import Trigger
 from headway.simcore.errors import PolicyError
 from headway.simcore.instrument import Asked
 from headway.simcore.observe import Decision, Keep, Observation, Placement, Policy
-from headway.simcore.world.batch import SequenceStep
+from headway.simcore.world.batch import SequenceStep, recomputed
 from headway.traces.errors import error_text
 
 
@@ -27,12 +27,14 @@ class Judgement:
         outcome: as in the table `decisions`.
         reason: why the decision, or a part of it, cannot be followed; empty if it can.
         copies: the warm copies that a first placement asks for, shape (blocks, devices).
+        recomputes: whether all caches are dropped, and the next step computes them again.
     """
 
     target: IntArray | None
     outcome: str
     reason: str = ""
     copies: BoolArray | None = None
+    recomputes: bool = False
 
 
 class Decisions:
@@ -106,6 +108,12 @@ class Decisions:
 
     def judge(self, observation: Observation, decision: Decision) -> Judgement:
         """Decide how a decision is carried out."""
+        judgement = self._judged(observation, decision)
+        if judgement.target is None:
+            return judgement
+        return replace(judgement, recomputes=predict.recomputes(observation, judgement.target))
+
+    def _judged(self, observation: Observation, decision: Decision) -> Judgement:
         reason = decision_validation.objection(observation, decision)
         if isinstance(decision, Keep) and not reason:
             return Judgement(observation.placement, "kept")
@@ -129,10 +137,9 @@ class Decisions:
     def record(self, observation: Observation, judgement: Judgement, trigger: Trigger) -> None:
         """Record a decision with its trigger and its predicted delays."""
         target, moved = judgement.target, 0
-        count = self.observer.interval(observation.batch[0])
-        interval = replace(
-            observation, steps=self.observer.steps(self._deployment.due(observation.batch), count)
-        )
+        count, batch = self.observer.interval(observation.batch[0]), observation.batch
+        due = recomputed(batch) if judgement.recomputes else self._deployment.due(batch)
+        interval = replace(observation, steps=self.observer.steps(due, count))
         if target is not None and observation.placement is not None:
             moved = int(((target != observation.placement) | observation.lost).sum())
         self._run.recorder.add(
@@ -145,12 +152,13 @@ class Decisions:
             judgement.reason,
             moved,
             None if target is None else predict.shared_delay(interval, target),
-            None if target is None else predict.migration_delay(observation, target),
+            None if target is None else predict.pause(observation, target),
+            judgement.recomputes,
         )
         asked = observation.request, observation.generated, observation.time_s, self._run.env.now
         copies = judgement.copies if observation.placement is None else None
         self._run.instrument.policy_asked(
-            Asked(*asked, judgement.outcome, judgement.reason, moved, target, copies)
+            Asked(*asked, judgement.outcome, judgement.reason, moved, target, copies, judgement.recomputes)
         )
 
     def record_placement(self, first: SequenceStep) -> None:

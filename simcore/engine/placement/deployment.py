@@ -21,7 +21,7 @@ class Deployment:
             their size at the end of the step.
         lost: whether each block was lost with its device, shape (blocks,). It keeps its device in `placement`.
         cached: the sequences whose caches the blocks hold, each with its cached positions.
-        cache_lost: whether the caches are lost, because a head was lost.
+        cache_lost: whether the caches are lost or dropped, so that the next step computes them again.
         copies: warm copies of the weights of blocks.
     """
 
@@ -163,9 +163,13 @@ class Deployment:
         self.lost[gone] = True
         self._in_use = None
         if np.any(self._blocks.kind[gone] == Kind.HEAD):
-            self.hold(self.cached, self._weights)
-            self.cache_lost = True
+            self.drop_caches()
         return len(gone)
+
+    def drop_caches(self) -> None:
+        """Drop all caches; the next step computes them again."""
+        self.hold(self.cached, self._weights)
+        self.cache_lost = True
 
     def reserve(self, blocks: IntArray, devices: IntArray) -> None:
         """Reserve memory for moving blocks, shape (n,), on their new devices, shape (n,)."""

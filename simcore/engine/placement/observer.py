@@ -10,7 +10,7 @@ from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.engine.placement.forecast import Forecaster
 from headway.simcore.engine.placement.migration import load_seconds
 from headway.simcore.observe import Observation, Step
-from headway.simcore.world.batch import Batch, SequenceStep, later
+from headway.simcore.world.batch import Batch, SequenceStep, later, recomputed
 from headway.simcore.world.device_time import DEVICE_TIMES
 
 
@@ -36,6 +36,10 @@ class Observer:
         unused = cluster.available_bytes(now) - cluster.runtime_bytes
         reserved = max(step.cost.activation_bytes for step in steps)
         available = np.maximum(unused - reserved, 0.0)
+        next_cost = recompute_cost = None
+        if scenario.controller.caches != "send":
+            next_cost = scenario.cost.step(self._deployment.due(batch))
+            recompute_cost = scenario.cost.step(recomputed(batch))
         return Observation(
             time_s=now,
             request=first.request,
@@ -75,6 +79,9 @@ class Observer:
             warm_copies=scenario.controller.warm_copies,
             copies=sealed(self._deployment.copies.held.copy()),
             cache_bytes=sealed(self._deployment.cache_bytes),
+            caches=scenario.controller.caches,
+            next_cost=next_cost,
+            recompute_cost=recompute_cost,
         )
 
     def interval(self, first: SequenceStep) -> int:

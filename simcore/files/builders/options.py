@@ -37,6 +37,7 @@ def controller_options(context: Context) -> ControllerOptions:
         moves=section.moves,
         weights_on_disk=section.weights_on_disk,
         warm_copies=section.warm_copies,
+        caches=section.caches,
         on_infeasible=section.on_infeasible,
         decision_time=section.decision_time,
     )

@@ -144,6 +144,11 @@ class ControllerSection(Section):
         description="a device keeps the weights of a block that leaves it while it has free memory; if the block comes "
         "back, it sends only its cache",
     )
+    caches: Literal["send", "recompute", "faster"] = Field(
+        "send",
+        description="a blocking migration sends K/V caches (`send`), or drops all of them, and the next step computes "
+        "them again (`recompute`); `faster`: the way that is predicted to end the next step first",
+    )
     on_infeasible: Literal["keep", "fail"] = Field(
         "keep",
         description="reaction to a decision that cannot be carried out: keep the present placement, or end the run",

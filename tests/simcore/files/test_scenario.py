@@ -147,6 +147,7 @@ LARGE: Document = {
         "moves": "serial",
         "weights_on_disk": True,
         "warm_copies": False,
+        "caches": "faster",
         "on_infeasible": "fail",
         "decision_time": "5 ms",
     },

@@ -1,0 +1,135 @@
+"""Laws of caches in a migration: blocks send them, or the next step computes all of them again."""
+
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from worlds import Scripted, Shuffled, clusters, eventful, scenarios, varied
+
+from headway.simcore import (
+    Cluster,
+    DecodeCost,
+    Device,
+    Kind,
+    Link,
+    ModelSpec,
+    Request,
+    RunOptions,
+    Scenario,
+    simulate,
+)
+from headway.simcore.world.batch import one_sequence
+from headway.simcore.world.options import Caches, TriggerOptions
+from headway.traces import Trace
+
+SEEDS = st.integers(0, 2**32 - 1)
+CACHES = st.sampled_from(get_args(Caches))
+AUDITED = RunOptions(audit=True)
+MODEL = ModelSpec(
+    name="small", layers=1, width=8, heads=2, kv_heads=2, head_size=4, ffn_width=8, gated_ffn=False,
+    vocabulary=10, bytes_per_weight=1, bytes_per_kv=16, bytes_per_activation=1,
+)  # fmt: skip
+HEAD, CACHE_PER_TOKEN = 8 * 4 * 3, 2 * 4 * 16
+
+
+def world(rate: float, memory_bytes: float = 1e6, **changes: object) -> Scenario:
+    """Two equal devices and a link; a prompt of 50 tokens."""
+    devices = tuple(Device(name=name, memory_bytes=memory_bytes, flops=1e5) for name in "ab")
+    link = Link(name="link", ends=("a", "b"), bandwidth=Trace.constant(rate))
+    scenario = Scenario(
+        name="small",
+        model=MODEL,
+        cost=DecodeCost(MODEL),
+        cluster=Cluster(devices, (link,), "a"),
+        requests=(Request(prompt=50, output=4),),
+    )
+    return varied(scenario, embed=False, lm_head=False, interval=1, **changes)
+
+
+def head_away(scenario: Scenario) -> Scripted:
+    """A head moves before the second token."""
+    first, second = np.zeros((2, len(scenario.block_table)), dtype=np.int64)
+    second[0] = 1
+    return Scripted(first, second)
+
+
+@pytest.mark.parametrize(("rate", "recomputes"), [(1e2, True), (1e6, False)])
+def test_over_a_slow_link_it_is_faster_to_recompute_caches_than_to_send_them(
+    rate: float, recomputes: bool
+) -> None:
+    scenario = world(rate, caches="faster")
+    result = simulate(scenario, head_away(scenario), AUDITED)
+    assert result.decisions.recomputes_caches.tolist() == [False, recomputes, False, False]
+    cache = 50 * CACHE_PER_TOKEN
+    assert result.migrations.size_bytes.tolist() == [HEAD + (0 if recomputes else cache)]
+
+
+def test_a_migration_of_blocks_without_caches_drops_none() -> None:
+    scenario = world(1e2, caches="recompute")
+    first, second = np.zeros((2, len(scenario.block_table)), dtype=np.int64)
+    second[-1] = 1
+    result = simulate(scenario, Scripted(first, second), AUDITED)
+    assert len(result.migrations) == 1
+    assert not result.decisions.recomputes_caches.any()
+
+
+@pytest.mark.parametrize(("spare_bytes", "recomputes"), [(100, False), (1000, True)])
+def test_caches_are_sent_where_a_device_lacks_the_memory_to_recompute(
+    spare_bytes: int, recomputes: bool
+) -> None:
+    """Two heads change places. The activations of one token take 10 bytes, those of 51 tokens 408."""
+    scenario = world(1e2, caches="recompute", requests=(Request(prompt=1, output=52),), horizon="interval")
+    end = scenario.cost.step(one_sequence(1, 51)).memory_bytes[[Kind.HEAD, Kind.PROJ, Kind.FFN]].sum()
+    first, second = scenario.cluster.devices
+    devices = replace(first, memory_bytes=end + spare_bytes), second
+    scenario = replace(scenario, cluster=replace(scenario.cluster, devices=devices))
+    before, after = np.array([0, 1, 0, 0]), np.array([1, 0, 0, 0])
+    result = simulate(scenario, Scripted(*[before] * 50, after), AUDITED)
+    assert result.runs.status[0] == "complete"
+    assert len(result.migrations) == 2
+    assert result.decisions.recomputes_caches.any() == recomputes
+
+
+@given(scenario=scenarios(cluster=clusters(most=5), most_tokens=5), seed=SEEDS)
+@settings(max_examples=40, deadline=None)
+def test_the_faster_way_is_never_slower_than_the_other(scenario: Scenario, seed: int) -> None:
+    """In a steady world with dedicated links, until the first token after one migration."""
+    random = np.random.default_rng(seed)
+    shape = 2, len(scenario.block_table)
+    first, second = random.integers(0, len(scenario.cluster.devices), shape)
+    scenario = varied(scenario, interval=1, requests=(Request(prompt=int(random.integers(1, 40)), output=2),))
+    seconds = {
+        caches: simulate(varied(scenario, caches=caches), Scripted(first, second), AUDITED).runs.end_s[0]
+        for caches in get_args(Caches)
+    }
+    assert seconds["faster"] <= min(seconds["send"], seconds["recompute"]) * (1 + 1e-9)
+
+
+@given(scenario=scenarios(cluster=clusters(most=5), most_tokens=6), seed=SEEDS, caches=CACHES)
+@settings(max_examples=60, deadline=None)
+def test_in_a_steady_world_each_token_takes_as_long_as_predicted(
+    scenario: Scenario, seed: int, caches: Caches
+) -> None:
+    result = simulate(varied(scenario, interval=1, caches=caches), Shuffled(seed), AUDITED)
+    tokens, decisions = result.tokens, result.decisions
+    np.testing.assert_allclose(tokens.migration_s, decisions.predicted_migration_s, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(
+        tokens.latency_s - tokens.migration_s, decisions.predicted_delay_s, rtol=1e-9, atol=1e-15
+    )
+
+
+@given(eventful(), SEEDS, CACHES)
+@settings(max_examples=15, deadline=None)
+def test_the_auditor_agrees(scenario: Scenario, seed: int, caches: Caches) -> None:
+    simulate(varied(scenario, caches=caches), Shuffled(seed), AUDITED)
+
+
+def test_a_step_that_recomputes_caches_is_no_misprediction() -> None:
+    scenario = world(1e2, caches="recompute", triggers=TriggerOptions(misprediction=0.5))
+    scenario = varied(scenario, interval=10, requests=(Request(prompt=50, output=20),))
+    result = simulate(scenario, head_away(scenario))
+    assert result.decisions.recomputes_caches.any()
+    assert set(result.decisions.trigger) == {"interval"}
