@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from headway.policies.common.transfer_times import carried, message, output_bytes, over_horizon
+from headway.policies.common.transfer_times import branches, over_horizon
 from headway.simcore import FloatArray, IntArray, Kind, Observation, Payload, Stage, predict
 
 ROUNDS = 100
@@ -191,9 +191,8 @@ def _side_by_side(observation: Observation, stage: Stage) -> _SideBySide:
     """A stage of the horizon, summed over its steps."""
     devices = observation.devices
     once, each = np.zeros((devices, devices, devices)), np.zeros((devices, devices))
-    for step, times in zip(observation.steps, observation.step_times, strict=True):
-        sum_bytes, block_bytes = output_bytes(stage, step.cost)
-        once += step.count * message(observation, float(step.cost.message_bytes[stage.input]))[:, :, None]
-        once += step.count * (times.task_s[stage.kind][:, None] + message(observation, sum_bytes))[None]
-        each += step.count * (times.block_s[stage.kind][:, None] + carried(observation, block_bytes))
+    for number, step in enumerate(observation.steps):
+        step_once, step_each = branches(observation, stage, number)
+        once += step.count * step_once
+        each += step.count * step_each
     return _SideBySide(len(stage.rows), once, each)

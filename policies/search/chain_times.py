@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from headway.policies.common.transfer_times import carried, message, output_bytes, over_horizon
+from headway.policies.common.transfer_times import branches, output_bytes, over_horizon
 from headway.simcore import FloatArray, IntArray, Observation
 
 _MOST_SHARED = 4000
@@ -105,15 +105,14 @@ class ChainTimes:
         self.back = finite(over_horizon(observation, chain.result)[:, observation.source])
 
     def _tables(self, number: int, examples: Sequence[int]) -> _StepTables:
-        observation, step = self._observation, self._observation.steps[number]
-        times, once, each, sizes = observation.step_times[number], [], [], []
+        step = self._observation.steps[number]
+        once: list[FloatArray] = []
+        each: list[FloatArray] = []
+        sizes = []
         for stage in (self._stages[example] for example in examples):
-            sum_bytes, block_bytes = output_bytes(stage, step.cost)
-            in_bytes = float(step.cost.message_bytes[stage.input])
-            outgoing = times.task_s[stage.kind][:, None] + message(observation, sum_bytes)
-            once.append(finite(message(observation, in_bytes)[:, :, None] + outgoing[None]))
-            each.append(finite(times.block_s[stage.kind][:, None] + carried(observation, block_bytes)))
-            sizes.append((in_bytes, sum_bytes, block_bytes))
+            for tables, table in zip((once, each), branches(self._observation, stage, number), strict=True):
+                tables.append(finite(table))
+            sizes.append((float(step.cost.message_bytes[stage.input]), *output_bytes(stage, step.cost)))
         return _StepTables(step.count, np.array(once), np.array(each), *np.array(sizes).T)
 
     def _shared_seconds_per_byte(self) -> FloatArray | None:

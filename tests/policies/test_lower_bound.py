@@ -11,7 +11,7 @@ from worlds import clusters, few_placements, observe, reals, scenarios, tight
 
 from headway import policies
 from headway.policies import lower_bound
-from headway.policies.optimal import exact, single_layer
+from headway.policies.optimal import exact, solution
 from headway.simcore import (
     BlockOptions,
     Cluster,
@@ -38,7 +38,7 @@ def least(observation: Observation) -> float:
     best = np.inf
     for choice in product(range(observation.devices), repeat=len(observation.blocks)):
         devices: IntArray = np.array(choice)
-        if single_layer.fits(observation, devices):
+        if solution.fits(observation, devices):
             best = min(best, predict.horizon_delay(observation, devices))
     return best
 
