@@ -105,14 +105,14 @@ def observe(scenario: Scenario, placement: IntArray | None = None, interval: int
 
 
 @st.composite
-def few_placements(draw: st.DrawFn, sharing: Literal["dedicated", "fair"] = "dedicated") -> Scenario:
+def few_placements(draw: st.DrawFn) -> Scenario:
     """Worlds of up to three devices with at most some thousand placements."""
     devices, layers, heads, shards = draw(
         st.sampled_from([(2, 1, 4, 2), (2, 2, 2, 1), (2, 3, 1, 1), (3, 1, 2, 1), (3, 1, 1, 2), (3, 2, 1, 1)])
     )
     model = models(most_layers=layers, most_heads=heads)
     cluster = clusters(most=devices)
-    return draw(scenarios(cluster=cluster, model=model, most_shards=shards, sharing=sharing))
+    return draw(scenarios(cluster=cluster, model=model, most_shards=shards))
 
 
 @st.composite

@@ -14,20 +14,14 @@ from functools import cached_property
 
 import numpy as np
 
-from headway.policies.common.transfer_times import branches, output_bytes, over_horizon
+from headway.policies.common.transfer_times import (
+    branches,
+    finite,
+    output_bytes,
+    over_horizon,
+    shared_seconds_per_byte,
+)
 from headway.simcore import FloatArray, IntArray, Observation
-
-_MOST_SHARED = 4000
-"""Maximum number of devices times resources for which sharing is counted."""
-
-_UNREACHABLE_S = 1e9
-"""A time in place of infinity, over dead links and on stopped devices, so that differences of times are numbers."""
-
-
-def finite(seconds: FloatArray) -> FloatArray:
-    """Times [s] with a very long time in place of infinity, same shape."""
-    limited: FloatArray = np.minimum(seconds, _UNREACHABLE_S)
-    return limited
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +95,7 @@ class ChainTimes:
             self._tables(number, [first[key] for key in variants]) for number in range(len(observation.steps))
         ]
         self._per_byte = finite(observation.per_byte_s)
-        self._shared = self._shared_seconds_per_byte()
+        self._shared = shared_seconds_per_byte(observation)
         self.back = finite(over_horizon(observation, chain.result)[:, observation.source])
 
     def _tables(self, number: int, examples: Sequence[int]) -> _StepTables:
@@ -114,24 +108,6 @@ class ChainTimes:
                 tables.append(finite(table))
             sizes.append((float(step.cost.message_bytes[stage.input]), *output_bytes(stage, step.cost)))
         return _StepTables(step.count, np.array(once), np.array(each), *np.array(sizes).T)
-
-    def _shared_seconds_per_byte(self) -> FloatArray | None:
-        """Seconds per byte of each resource for messages between two devices, shape (D, D, R); 0: it is not crossed.
-
-        None if no two messages of a stage share a resource, or if there are too many resources to count.
-        """
-        observation, count = self._observation, self._observation.devices
-        crossings = observation.crossings
-        resources = int(crossings.resource.max(initial=-1)) + 1
-        if not observation.sharing or resources * count > _MOST_SHARED:
-            return None
-        table = np.zeros((count * count, resources))
-        with np.errstate(divide="ignore"):
-            table[crossings.route, crossings.resource] = finite(1.0 / crossings.rate)
-        by_pair = table.reshape(count, count, resources)
-        crossed = by_pair > 0.0
-        shared = (crossed.sum(axis=1) > 1).any(axis=0) | (crossed.sum(axis=0) > 1).any(axis=0)
-        return by_pair[:, :, shared] if shared.any() else None
 
     def seconds(self, stages: IntArray, starts: IntArray, counts: IntArray, ends: IntArray) -> FloatArray:
         """Times of stages over the horizon, shape (n,).
