@@ -43,6 +43,7 @@ __all__ = [
     "constant",
     "costs",
     "eventful",
+    "few_placements",
     "models",
     "observe",
     "rate_of",
@@ -101,6 +102,17 @@ def observe(scenario: Scenario, placement: IntArray | None = None, interval: int
     request = Request(prompt=4, output=2 * interval)
     world = varied(scenario, requests=(request,), interval=interval, horizon="interval", overflow="fail")
     return observation_of(Question(world, placement))
+
+
+@st.composite
+def few_placements(draw: st.DrawFn) -> Scenario:
+    """Worlds of up to three devices with at most some thousand placements."""
+    devices, layers, heads, shards = draw(
+        st.sampled_from([(2, 1, 4, 2), (2, 2, 2, 1), (2, 3, 1, 1), (3, 1, 2, 1), (3, 1, 1, 2), (3, 2, 1, 1)])
+    )
+    model = models(most_layers=layers, most_heads=heads)
+    cluster = clusters(most=devices)
+    return draw(scenarios(cluster=cluster, model=model, most_shards=shards))
 
 
 @st.composite

@@ -15,16 +15,13 @@ from headway.policies.optimal.single_layer import (
     EMBED,
     FFN,
     LM_HEAD,
-    NO_PLACEMENT,
     PROJ,
     OneLayer,
-    Solution,
     beyond,
     blocks_on,
-    decision,
-    fits,
     one_layer,
 )
+from headway.policies.optimal.solution import NO_PLACEMENT, Solution, decision, fits, none_found, solution
 from headway.simcore import Decision, FloatArray, IntArray, Observation, predict
 
 
@@ -36,11 +33,10 @@ class Exact:
     projection, for intervals of any number of steps, and with or without a placement in force. No sampling, no gap, no
     time limit. Where no placement takes a finite time, any that fits into memory.
 
-    It answers `Infeasible` for several layers, since memory couples layers and a layer's input is where the
-    feed-forward network of the layer before is, and for a feed-forward network in several shards; `lower_bound` says
-    what can be known there. Under `swap` it does as if memory were a limit: it never plans to swap, but stays if that
-    is better than any placement without swapping. Where blocks need room at both ends while they move, only placements
-    that can be reached in one step count.
+    It returns `Infeasible` for several layers and for a feed-forward network in several shards; `exact-milp` solves
+    small models of this kind, and `lower_bound` bounds all. Under `swap` it treats memory as a limit: it never plans to
+    swap, but stays if that is better than any placement without swapping. Moves count one after another. Where the
+    moves of the optimum would wait for each other for ever (`live`), it adopts the moves that find room, or stays.
     """
 
     name: ClassVar[str] = "exact"
@@ -57,12 +53,12 @@ class Exact:
 def solve(observation: Observation) -> Solution:
     """The placement of one layer that minimises `predict.objective`."""
     if reason := beyond(observation):
-        return Solution(None, np.inf, np.inf, f"exact {reason}")
+        return none_found(f"exact {reason}")
     with np.errstate(invalid="ignore"):
         devices = _optimum(observation, one_layer(observation))
     if devices is None:
-        return Solution(None, np.inf, 0.0, NO_PLACEMENT)
-    return Solution(devices, predict.objective(observation, devices), 0.0, "optimal")
+        return none_found(NO_PLACEMENT)
+    return solution(observation, devices)
 
 
 def _optimum(observation: Observation, layer: OneLayer) -> IntArray | None:
@@ -124,20 +120,20 @@ class _Search:
         ends = before + np.where(self._total_room(held) >= layer.heads, self._ends(proj), np.inf)
         index = np.arange(len(held))
         tables = stage.within(stage.tables(embed, proj), layer.room[held, index])
-        free = stage.best(tables, layer.guests[held, index], self._limit - float(ends.min()))
+        free = stage.best(tables, self._limit - float(ends.min()))
         if free is None:
             return
         least, heads = free
-        count, coming = np.bincount(heads, minlength=len(held)), stage.coming(heads)
+        count = np.bincount(heads, minlength=len(held))
         for place in np.argsort(ends, axis=None, kind="stable").tolist():
             ffn, lm_head = divmod(place, ends.shape[1])
             seconds = float(ends[ffn, lm_head])
             if seconds + least >= self._limit:
                 break
-            room, guests = self._room(held, ffn, lm_head)
+            room = self._room(held, ffn, lm_head)
             found: Found = free
-            if (count > room).any() or (coming > guests).any():
-                found = stage.best(stage.within(tables, room), guests, self._limit - seconds)
+            if (count > room).any():
+                found = stage.best(stage.within(tables, room), self._limit - seconds)
             if found is not None:
                 self._limit = seconds + found[0]
                 self._best = found[1], int(layer.holders[embed]), proj, ffn, lm_head
@@ -154,13 +150,13 @@ class _Search:
         room: IntArray = self._layer.room[sets, everywhere]
         return room
 
-    def _room(self, held: IntArray, ffn: int, lm_head: int) -> tuple[IntArray, IntArray]:
-        """How many heads fit on each device beside the single blocks, and how many of them may come, shape (D,)."""
+    def _room(self, held: IntArray, ffn: int, lm_head: int) -> IntArray:
+        """How many heads fit on each device beside the single blocks, shape (D,)."""
         held = held.copy()
         held[ffn] |= FFN
         held[lm_head] |= LM_HEAD
-        index = np.arange(len(held))
-        return self._layer.room[held, index], self._layer.guests[held, index]
+        room: IntArray = self._layer.room[held, np.arange(len(held))]
+        return room
 
     def _total_room(self, held: IntArray) -> IntArray:
         """How many heads fit in all for each place of the last two blocks, beside those `held`, shape (D, L)."""

@@ -1,64 +1,71 @@
-"""The optimal placement of a model with one layer as a mixed-integer linear programme, solved by HiGHS.
+"""The optimal placement of small models by an integer programme, solved by HiGHS.
 
-It says the same as `exact` in another way, and proves it with a general solver: an independent check, and a bound with
-a gap when time runs out. What is linearised:
+The programme chooses one way through each stage (`policies.optimal.ways`): a shortest path from the source through the
+devices between the stages, on which no device may hold more than its memory. The time of each way is known exactly, and
+only memory couples the stages, so the linear relaxation is close to the optimum.
 
-- Heads that are on the same device now are counted, not told apart: integers `flow[g, j]` from group g to device j.
-- A branch costs what depends on the pair (device, projection). So the heads on device j are counted once more for each
-  place p of the projection, `count[j, p]`, of which only the chosen p may be above 0; `pair[j, p]` is 1 if any is.
-- Transfers between single blocks, and from the holder of the input to the devices with heads, are products of binary
-  variables. Each is a variable of its own, whose sums over either index are the two factors.
-- The slowest branch of each step is a continuous variable that is not below any branch.
-- Memory: beside a set of single blocks a device has room for a whole number of heads, one row per device and set.
+The number of ways through a stage of n blocks on D devices is D^2 (n + D - 1)! / (n! (D - 1)!). Models with too many
+ways are refused.
 """
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any, ClassVar
 
 import numpy as np
 
-from headway.policies.optimal.milp import Programme
-from headway.policies.optimal.single_layer import (
-    EMBED,
-    FFN,
-    LM_HEAD,
+from headway.policies.optimal.solution import (
     NO_PLACEMENT,
-    PROJ,
-    OneLayer,
     Solution,
-    beyond,
-    blocks_on,
     decision,
-    one_layer,
+    limit_bytes,
+    none_found,
+    solution,
 )
-from headway.simcore import Decision, FloatArray, Infeasible, IntArray, Observation, predict
+from headway.policies.optimal.ways import Ways, all_ways, number_of_ways, placement, shortest_s
+from headway.simcore import Decision, FloatArray, Infeasible, IntArray, Observation
+
+MOST_WAYS = 250_000
+"""Largest number of ways through all stages."""
 
 _SCALE = 1e4
-"""The optimum in the solver's units. HiGHS takes 1e-6 for nothing, so this leaves ten digits."""
+"""At most the optimum in the solver's units. HiGHS ignores differences of 1e-6, so this leaves ten digits."""
 
-_STATUS = {0: "optimal", 1: "time limit", 2: "infeasible"}
-"""By the number that scipy gives it."""
+_MARGIN = 1e-4
+"""Least violation of a row of memory where blocks do not fit. HiGHS ignores 1e-6."""
+
+_FIRST_WAYS = 1000
+"""Number of ways with the least reduced cost of which the first solution is made."""
+
+_DOUBT = 1e-3
+"""Rounding of reduced costs and of the relaxation, in the solver's units."""
+
+_STATUS = {0: "optimal", 1: "time limit", 2: NO_PLACEMENT}
+"""By the number in SciPy's result."""
 
 
 @dataclass(frozen=True)
 class ExactMilp:
-    """The optimum of a model with one layer by mixed-integer linear programming (HiGHS), or the best within a time.
+    """The optimum of a small model by integer programming (HiGHS), or the best placement within a time limit.
 
-    Exact, up to the gap that is set and the solver's tolerances, for the same models as `exact`: one layer, with or
-    without embedding and output head, with a gathered or a sharded projection, for intervals of any number of steps,
-    and with or without a placement in force. Answers `Infeasible` for several layers and for a feed-forward network in
-    several shards. Under `swap` it does as if memory were a limit: it never plans to swap.
+    It minimises D_T + D_mig under the memory limits, with any number of layers and shards, for horizons of any number
+    of steps, and with or without a placement in force. It is exact up to the gap that is set. Messages have their
+    routes for themselves, and moves count one after another, also where they share links or are parallel. Under `swap`
+    it treats memory as a limit: it never plans to swap, but stays if that is better. Where the moves of the optimum
+    would wait for each other for ever (`live`), it adopts the moves that find room, or stays.
+
+    It returns `Infeasible` if the number of ways to place the stages is above `MOST_WAYS`.
 
     Attributes:
-        time_limit_s: wall time for one solve; above it the best placement found by then counts, and results may differ
+        time_limit_s: wall time for one solve; above it the best placement so far counts, and results may differ
             between machines.
         mip_rel_gap: relative gap at which the solver may stop.
     """
 
     name: ClassVar[str] = "exact-milp"
     declares: ClassVar[Mapping[str, str]] = {
-        "finds-room": "it is for models of one layer and one feed-forward block, and says so elsewhere",
         "stable": "each interval is the optimum by itself, and two moves may cost less than one",
     }
 
@@ -73,173 +80,155 @@ class ExactMilp:
 
     def decide(self, observation: Observation) -> Decision:
         """The best placement that the solver finds, or to stay if that is as good."""
-        solution = solve(observation, self.time_limit_s, self.mip_rel_gap)
-        if solution.devices is None and solution.status == "time limit":
+        found = solve(observation, self.time_limit_s, self.mip_rel_gap)
+        if found.devices is None and found.status == "time limit":
             return Infeasible(f"no placement found within {self.time_limit_s} s")
-        return decision(observation, solution)
+        return decision(observation, found)
 
 
 def solve(observation: Observation, time_limit_s: float = 60.0, mip_rel_gap: float = 0.0) -> Solution:
-    """The placement of one layer that minimises `predict.objective`, with the gap that is left.
+    """The placement that minimises `predict.objective`, with the gap that is left."""
+    count = number_of_ways(observation)
+    if count > MOST_WAYS:
+        return none_found(
+            f"exact-milp solves small models: this one has {count:,} ways to place its stages; "
+            f"at most {MOST_WAYS:,} are possible"
+        )
+    with np.errstate(invalid="ignore"):
+        ways = all_ways(observation)
+    finite = ways[np.isfinite(ways.seconds)]
+    found = _chosen(observation, finite, time_limit_s, mip_rel_gap)
+    if found.status != NO_PLACEMENT:
+        return found
+    # No placement takes a finite time: any that fits will do.
+    possible = ways[(ways.counts[:, ~observation.up] == 0).all(axis=1)]
+    timeless = replace(possible, seconds=np.zeros(len(possible.seconds)))
+    return _chosen(observation, timeless, time_limit_s, mip_rel_gap)
 
-    The programme is solved twice, since the solver's tolerances are absolute: roughly, to learn the size of the
-    optimum, and in units of that.
+
+def _chosen(observation: Observation, ways: Ways, time_limit_s: float, gap: float) -> Solution:
+    """The best choice of one way for each stage.
+
+    The linear relaxation prices memory and the devices between stages. A solution with a way whose reduced cost is r
+    costs at least r more than the relaxation. So ways are added in the order of their reduced costs, until no other
+    way can be part of a better solution.
     """
-    if reason := beyond(observation):
-        return Solution(None, np.inf, np.inf, f"exact-milp {reason}")
-    layer = one_layer(observation)
-    rough = _attempt(
-        observation, layer, _typical(layer) / _SCALE, np.inf, time_limit_s, max(mip_rel_gap, 0.05)
-    )
-    if rough.status == "infeasible":
-        return _any_that_fits(observation, layer, time_limit_s)
-    if rough.devices is None or rough.objective_s == 0.0:
-        return rough
-    bound = rough.objective_s * (1.0 + 1e-9)
-    fine = _attempt(observation, layer, rough.objective_s / _SCALE, bound, time_limit_s, mip_rel_gap)
-    if fine.devices is None or fine.objective_s > rough.objective_s:
-        status = "time limit" if fine.status == "time limit" else rough.status
-        return Solution(rough.devices, rough.objective_s, min(rough.gap, fine.gap), status)
-    return fine
-
-
-def _any_that_fits(observation: Observation, layer: OneLayer, time_limit_s: float) -> Solution:
-    """For when no placement takes a finite time: one that at least fits into memory."""
-    found = _attempt(observation, layer.timeless(), 1.0, np.inf, time_limit_s, 0.0)
-    if found.status == "infeasible":
-        return Solution(None, np.inf, 0.0, NO_PLACEMENT)
-    return found
-
-
-def _typical(layer: OneLayer) -> float:
-    """A first guess at the size of the optimum: the slowest of the fastest ways to do each part."""
-    least = [layer.each.min(axis=(1, 2)).max() * layer.heads, layer.proj.min(), layer.ffn.min()]
-    finite = [float(value) for value in least if 0.0 < value < np.inf]
-    return max(finite, default=1.0)
-
-
-def _attempt(
-    observation: Observation, layer: OneLayer, unit: float, bound: float, time_limit_s: float, gap: float
-) -> Solution:
-    """One solve in units of `unit` seconds, for an optimum known to be at most `bound` seconds."""
-    programme = Programme(unit, bound / unit)
-    places = _state(programme, layer)
-    status, values, least = programme.solve(time_limit_s, gap)
-    if values is None:
-        return Solution(None, np.inf, np.inf, _STATUS.get(status, "the solver failed"))
-    devices = blocks_on(observation, *places.read(layer, np.rint(values)))
-    objective = predict.objective(observation, devices)
-    finite = 0.0 < objective < np.inf
-    left = max(0.0, (objective - least * unit) / objective) if finite else 0.0
-    return Solution(devices, objective, left, _STATUS.get(status, "the solver failed"))
+    programme = _programme(observation, ways)
+    if programme is None:
+        return none_found(NO_PLACEMENT)
+    least, reduced = programme.relaxed()
+    order, count = np.argsort(reduced, kind="stable"), _FIRST_WAYS
+    end_s = time.monotonic() + time_limit_s
+    while True:
+        chosen = np.sort(order[:count])
+        status, best, bound = programme.solve(chosen, max(end_s - time.monotonic(), 0.0), gap)
+        after = least + float(reduced[order[count]]) if count < len(order) else np.inf
+        cost = np.inf if best is None else float(programme.cost[best].sum())
+        if status == "time limit" or after > cost + _DOUBT or count >= len(order):
+            break
+        count *= 4
+    if best is None:
+        return none_found(status)
+    bound_s = min(bound, after) * programme.unit
+    return solution(observation, placement(observation, ways[best]), status, bound_s)
 
 
 @dataclass(frozen=True, eq=False)
-class _Places:
-    """The columns that say where things are: shapes (G, D), (E,), (D,), (D,), (L,)."""
+class _Programme:
+    """Which ways to choose: one from the source, as many to each device as from it, and no more than memory holds.
 
-    flow: IntArray
-    embed: IntArray
-    proj: IntArray
-    ffn: IntArray
-    lm_head: IntArray
+    Attributes:
+        unit: seconds of one unit of cost.
+        cost: of each way, shape (n,).
+        balance: path rows, of sparse shape (devices between stages, n), and their right-hand sides.
+        memory: rows of memory, of sparse shape (devices, n), and their right-hand sides.
+    """
 
-    def read(self, layer: OneLayer, values: FloatArray) -> tuple[IntArray, int, int, int, int]:
-        """Devices of the heads and of the single blocks, from whole values of the variables."""
-        heads = np.empty(layer.heads, dtype=np.int64)
-        for group, flow in zip(np.unique(layer.origin), self.flow, strict=True):
-            counts = values[flow].astype(np.int64)
-            heads[layer.origin == group] = np.repeat(np.arange(len(counts)), counts)
-        embed, proj, ffn, lm_head = (
-            int(values[columns].argmax()) for columns in (self.embed, self.proj, self.ffn, self.lm_head)
+    unit: float
+    cost: FloatArray
+    balance: tuple[Any, FloatArray]
+    memory: tuple[Any, FloatArray]
+
+    def relaxed(self) -> tuple[float, FloatArray]:
+        """The least cost of the linear relaxation, and the reduced cost of each way, shape (n,)."""
+        from scipy.optimize import linprog  # noqa: PLC0415
+
+        (path, sides), (memory, most) = self.balance, self.memory
+        result = linprog(self.cost, memory, most, path, sides, options={"presolve": False})
+        if result.fun is None:
+            return -np.inf, np.zeros(len(self.cost))
+        prices = path.T @ result.eqlin.marginals + memory.T @ result.ineqlin.marginals
+        return float(result.fun), self.cost - prices
+
+    def solve(self, chosen: IntArray, time_limit_s: float, gap: float) -> tuple[str, IntArray | None, float]:
+        """Status, the ways of the best choice among those `chosen`, and a bound on its cost."""
+        from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415
+
+        # With presolving, HiGHS 1.12 reports some feasible programmes as infeasible (its issue 3090 is similar).
+        # Sometimes it prints `HighsMipSolverData::transformNewIntegerFeasibleSolution tmpSolver.run();` (issue 2783).
+        result = milp(
+            self.cost[chosen],
+            integrality=np.ones(len(chosen), dtype=np.int64),
+            bounds=Bounds(0.0, 1.0),
+            constraints=[
+                LinearConstraint(self.balance[0][:, chosen], self.balance[1], self.balance[1]),
+                LinearConstraint(self.memory[0][:, chosen], -np.inf, self.memory[1]),
+            ],
+            options={"time_limit": time_limit_s, "mip_rel_gap": gap, "presolve": False},
         )
-        return heads, int(layer.holders[embed]), proj, ffn, lm_head
+        status = _STATUS.get(int(result.status), "the solver failed")
+        best = None if result.x is None else chosen[result.x > 0.5]
+        return status, best, -np.inf if result.mip_dual_bound is None else float(result.mip_dual_bound)
 
 
-def _state(programme: Programme, layer: OneLayer) -> _Places:
-    """Write the problem of one layer down."""
-    groups, first, size = np.unique(layer.origin, return_index=True, return_counts=True)
-    places = _Places(
-        flow=programme.variables(layer.moves[first], size[:, None].astype(float), whole=True),
-        embed=programme.one_of(layer.embed),
-        proj=programme.one_of(layer.proj),
-        ffn=programme.one_of(layer.ffn),
-        lm_head=programme.one_of(np.zeros(layer.tail.shape[1])),
+def _programme(observation: Observation, ways: Ways) -> _Programme | None:
+    """The programme; None if it has no solution even without whole numbers."""
+    memory, least_s = _memory_rows(observation, ways), shortest_s(observation, ways)
+    if memory is None or not np.isfinite(least_s):
+        return None
+    unit = least_s / _SCALE if least_s > 0.0 else 1.0
+    return _Programme(unit, ways.seconds / unit, _path_rows(observation, ways), memory)
+
+
+def _path_rows(observation: Observation, ways: Ways) -> tuple[Any, FloatArray]:
+    """Rows of a path, and their right-hand sides: one way leaves the source, and as many reach a device as leave it."""
+    from scipy.sparse import coo_array  # noqa: PLC0415
+
+    count, last = observation.devices, len(observation.step_graphs.chain.stages) - 1
+    number = np.arange(len(ways.stage))
+    # Row 0 is the source; row 1 + s * D + d is device d between the stages s and s + 1.
+    leaves = np.where(ways.stage == 0, 0, 1 + (ways.stage - 1) * count + ways.start)
+    onward = ways.stage < last
+    reaches = 1 + ways.stage[onward] * count + ways.end[onward]
+    values = np.concatenate((np.ones(len(number)), -np.ones(len(reaches))))
+    shape = (1 + last * count, len(number))
+    where = np.concatenate((leaves, reaches)), np.concatenate((number, number[onward]))
+    balance = np.zeros(shape[0])
+    balance[0] = 1.0
+    return coo_array((values, where), shape=shape).tocsc(), balance
+
+
+def _memory_rows(observation: Observation, ways: Ways) -> tuple[Any, FloatArray] | None:
+    """Rows of memory of the devices that cannot hold everything, and their right-hand sides; None if nothing fits.
+
+    A right-hand side is between the largest sum of whole blocks that fits and the smallest that does not, so that
+    rounding within the solver has no effect.
+    """
+    from scipy.sparse import csc_array  # noqa: PLC0415
+
+    kinds, numbers = np.unique(observation.blocks.kind, return_counts=True)
+    size = np.zeros(observation.blocks.kind.max() + 1)
+    size[observation.blocks.kind] = observation.memory_bytes
+    sums = reduce(
+        np.add.outer, [size[kind] * np.arange(n + 1) for kind, n in zip(kinds, numbers, strict=True)]
     )
-    for group in range(len(groups)):
-        programme.row([(places.flow[group], 1.0)], size[group], size[group])
-    programme.product(layer.between, places.proj, places.ffn)
-    programme.product(layer.tail, places.ffn, places.lm_head)
-    _state_branches(programme, layer, places)
-    _state_memory(programme, layer, places)
-    return places
-
-
-def _state_branches(programme: Programme, layer: OneLayer, places: _Places) -> None:
-    """Let one variable per step be as large as the slowest branch.
-
-    Counts and products are whole anyway where what they are made of is. They are declared as integers because the
-    solver rounds only declared integers, and 1e-6 of a head is not nothing when a head takes 1e4 units of time.
-    """
-    steps, devices, _ = layer.each.shape
-    slowest = programme.variables(np.full(steps, programme.unit), np.inf, whole=False)
-    possible = programme.possible((layer.leave + layer.each).sum(axis=0))
-    pair = programme.variables(np.zeros((devices, devices)), possible, whole=True)
-    count = programme.variables(np.zeros((devices, devices)), possible * layer.heads, whole=True)
-    reached = programme.possible(layer.arrive.sum(axis=0))
-    arrive = programme.variables(np.zeros(reached.shape), reached, whole=True)
-    for device in range(devices):
-        here = (pair[device], -1.0)
-        programme.row([(places.flow[:, device], 1.0), (count[device], -1.0)], 0.0, 0.0)
-        programme.row([(arrive[:, device], 1.0), here], 0.0, 0.0)
-        for proj in range(devices):
-            chosen, number = pair[device, [proj]], count[device, [proj]]
-            programme.row([(chosen, 1.0), (places.proj[[proj]], -1.0)], -np.inf, 0.0)
-            programme.row([(number, 1.0), (chosen, -float(layer.heads))], -np.inf, 0.0)
-        for holder in range(len(layer.holders)):
-            terms: list[tuple[IntArray, float]] = [
-                (arrive[holder, [device]], 1.0),
-                (places.embed[[holder]], -1.0),
-            ]
-            programme.row(terms, -np.inf, 0.0)
-        for step in range(steps):
-            programme.row(
-                [
-                    (slowest[[step]], 1.0),
-                    (arrive[:, device], -programme.scaled(layer.arrive[step, :, device], reached[:, device])),
-                    (pair[device], -programme.scaled(layer.leave[step, device], possible[device])),
-                    (count[device], -programme.scaled(layer.each[step, device], possible[device])),
-                ],
-                0.0,
-                np.inf,
-            )
-
-
-def _state_memory(programme: Programme, layer: OneLayer, places: _Places) -> None:
-    """Let no device hold more heads than it has room for beside each set of single blocks that may be there.
-
-    Nor let more come to it, from groups that are elsewhere, than have room while they move.
-    """
-    groups = np.unique(layer.origin)
-    singles = [
-        (EMBED, dict(zip(layer.holders.tolist(), places.embed, strict=True))),
-        (PROJ, dict(enumerate(places.proj))),
-        (FFN, dict(enumerate(places.ffn))),
-        (LM_HEAD, dict(enumerate(places.lm_head))),
-    ]
-    for held in range(16):
-        for device, (room, guests) in enumerate(
-            zip(layer.room[held].tolist(), layer.guests[held].tolist(), strict=True)
-        ):
-            there = [columns[device] for bit, columns in singles if held & bit and device in columns]
-            if len(there) < held.bit_count():
-                continue
-            blocks = np.array(there, dtype=np.int64)
-            if room < 0:
-                programme.row([(blocks, 1.0)], -np.inf, len(there) - 1.0)
-                continue
-            here, coming = places.flow[:, device], places.flow[groups != device, device]
-            for heads, most in ((here, room), (coming, guests)):
-                if most < layer.heads:
-                    terms = [(heads, 1.0), (blocks, float(layer.heads))]
-                    programme.row(terms, -np.inf, float(most + layer.heads * len(there)))
+    sums = np.unique(sums)
+    possible = np.searchsorted(sums, limit_bytes(observation), side="right")
+    if not possible.all():
+        return None
+    tight = np.flatnonzero(possible < len(sums))
+    fits, not_fits = sums[possible[tight] - 1], sums[possible[tight]]
+    scale = np.maximum(2.0 * _MARGIN / (not_fits - fits), 1.0 / not_fits)
+    kind_of = np.array([stage.kind for stage in observation.step_graphs.chain.stages])
+    held = (size[kind_of[ways.stage]][:, None] * ways.counts[:, tight] * scale).T
+    return csc_array(held), (fits + not_fits) / 2.0 * scale

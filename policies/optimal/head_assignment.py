@@ -6,8 +6,7 @@ assignment problem, which has an exact and fast solver. The delay of the best pl
 times that a device with some number of heads can take; the search goes over these.
 
 A *table* holds the time of the branch over each device with 1, 2, ..., H heads, shape (D, H): ascending along its rows,
-infinite beyond the room there is. Where blocks need room at both ends while they move, some of the slots are for heads
-that are there already: only so many others may come, the *guests*, shape (D,).
+infinite beyond the room on the device.
 """
 
 from typing import TypeAlias
@@ -35,10 +34,9 @@ class HeadStage:
         self._rank[order] = np.arange(layer.heads) - before[layer.origin[order]]
         elsewhere = layer.moves.copy()
         elsewhere[np.arange(layer.heads), layer.origin] = np.inf
-        elsewhere[:, np.minimum(layer.room[0], layer.guests[0]) < 1] = np.inf
+        elsewhere[:, layer.room[0] < 1] = np.inf
         self._leaving = np.minimum(elsewhere.min(axis=1), layer.ceiling)
-        # It does not where moves take no time, unless not all heads may go everywhere.
-        self._moving_matters = bool(layer.moves.any() or (layer.guests < layer.heads).any())
+        self._moving_matters = bool(layer.moves.any())
 
     def tables(self, embed: int, proj: int) -> FloatArray:
         """A table for each step, shape (S, D, H), if memory did not matter."""
@@ -76,36 +74,32 @@ class HeadStage:
         bounds[possible] = (thresholds + forced).min(axis=1)
         return bounds
 
-    def coming(self, heads: IntArray) -> IntArray:
-        """How many heads come to each device, shape (D,), under a placement of the heads, shape (H,)."""
-        return np.bincount(heads[heads != self._layer.origin], minlength=len(self._layer.proj))
-
-    def best(self, tables: FloatArray, guests: IntArray, limit: float) -> Found:
+    def best(self, tables: FloatArray, limit: float) -> Found:
         """The devices of the heads at which slowest branches and moves take least, if that is below `limit` seconds.
 
         With several steps, each has a slowest branch of its own. Often one branch is the slowest in all of them; then
         the problem is that of one step with the sums of the times. That is tried first, and bounds the rest.
         """
         if len(tables) == 1:
-            return self._one_step(tables[0], guests, limit)
-        joint = self._one_step(tables.sum(axis=0), guests, limit)
+            return self._one_step(tables[0], limit)
+        joint = self._one_step(tables.sum(axis=0), limit)
         if joint is None:
             return None
         least, heads = joint
         value = self._moves(heads) + sum(self._slowest(table, heads) for table in tables)
         if value <= least * (1.0 + 1e-13):
             return value, heads
-        better = self._several_steps(tables, guests, min(value, limit))
+        better = self._several_steps(tables, min(value, limit))
         return better if better is not None or value >= limit else (value, heads)
 
-    def _several_steps(self, tables: FloatArray, guests: IntArray, limit: float) -> Found:
+    def _several_steps(self, tables: FloatArray, limit: float) -> Found:
         """The best for thresholds of all steps: the first one falls, and for each the others are solved."""
         if len(tables) == 1:
-            return self._one_step(tables[0], guests, limit)
+            return self._one_step(tables[0], limit)
         first, rest = tables[0], tables[1:]
         lowest = float(self._lowest(first))
         best: Found = None
-        while (found := self._several_steps(rest, guests, limit - lowest)) is not None:
+        while (found := self._several_steps(rest, limit - lowest)) is not None:
             seconds, heads = found
             slowest = self._slowest(first, heads)
             if slowest + seconds < limit:
@@ -115,7 +109,7 @@ class HeadStage:
             rest = np.where(first < slowest, rest, np.inf)
         return best
 
-    def _one_step(self, table: FloatArray, guests: IntArray, limit: float) -> Found:
+    def _one_step(self, table: FloatArray, limit: float) -> Found:
         """The best for one threshold.
 
         Moves cost less the higher the threshold is. So what they cost at one threshold bounds them at all lower ones;
@@ -131,7 +125,7 @@ class HeadStage:
         best: Found = None
         while len(open_ones := np.flatnonzero(bounds < limit)):
             middle = int(open_ones[len(open_ones) // 2])
-            heads, moves = self._cheapest(table, guests, float(thresholds[middle]), limit)
+            heads, moves = self._cheapest(table, float(thresholds[middle]), limit)
             value = self._slowest(table, heads) + moves
             if value < limit:
                 limit = value
@@ -152,12 +146,8 @@ class HeadStage:
         leaving = np.concatenate((np.cumsum(self._leaving[order][::-1])[::-1], [0.0]))
         return leaving[np.searchsorted(used[order], thresholds, side="right")]
 
-    def _cheapest(
-        self, table: FloatArray, guests: IntArray, threshold: float, limit: float
-    ) -> tuple[IntArray, float]:
+    def _cheapest(self, table: FloatArray, threshold: float, limit: float) -> tuple[IntArray, float]:
         """The cheapest moves into the slots at a threshold; what they cost is too little where that is above `limit`.
-
-        Where not so many may come, they cost `limit` at least.
 
         In the cheapest solution no device gains more heads than lose their slots in all: each of them makes a chain of
         moves that ends with one more head on one device. That saves most slots.
@@ -166,9 +156,8 @@ class HeadStage:
 
         excess = int((table[self._layer.origin, self._rank] > threshold).sum())
         gain = self._numbers <= (self._now + excess)[:, None]
-        slots, number = np.nonzero((table <= threshold) & gain)
-        theirs = (number >= guests[slots]) & (self._layer.origin[:, None] != slots)
-        cost = np.where(theirs, limit, np.minimum(self._layer.moves[:, slots], limit))
+        slots, _ = np.nonzero((table <= threshold) & gain)
+        cost = np.minimum(self._layer.moves[:, slots], limit)
         rows, columns = linear_sum_assignment(cost)
         return slots[columns], float(cost[rows, columns].sum())
 

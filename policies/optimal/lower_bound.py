@@ -7,8 +7,10 @@ block pays for the bytes it takes of a device, and what the memory of all device
 prices, the cheapest placement then costs no more than the best one that fits. Subgradient steps improve the prices
 (Held, Wolfe and Crowder, Mathematical Programming 6, 1974).
 
-At given prices a layer is solved exactly: for a threshold on the branches of a stage each device has so many slots, of
-which the cheapest are taken; thresholds are the finitely many times of the branches.
+At given prices a layer is solved exactly if messages share nothing: for a threshold on the branches of a stage each
+device has a number of slots, of which the cheapest are taken; thresholds are the finitely many times of the branches.
+The time of a shared resource is a sum over the devices. So its least sum at a threshold is another such problem, in
+which the cost of a device's messages is divided among its slots.
 """
 
 from dataclasses import dataclass
@@ -16,7 +18,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from headway.policies.common.transfer_times import carried, message, output_bytes, over_horizon
+from headway.policies.common.transfer_times import (
+    branches,
+    output_bytes,
+    over_horizon,
+    shared_seconds_per_byte,
+)
 from headway.simcore import FloatArray, IntArray, Kind, Observation, Payload, Stage, predict
 
 ROUNDS = 100
@@ -34,8 +41,8 @@ def lower_bound(observation: Observation, *, rounds: int = ROUNDS) -> float:
     begins with the prefill, because one branch is taken to be the slowest in the prefill and in the steps that follow.
     Under `swap` memory limits nothing, and the bound is that of a placement that never swaps.
 
-    Every message has its route for itself. Where messages share the network, delays are longer
-    (`predict.shared_delay`), so the bound holds there too.
+    Where messages share the network, no placement has its `predict.shared_delay` below the bound: a stage takes at
+    least as long as each shared resource needs for all messages of the stage.
 
     Args:
         observation: the horizon and the world.
@@ -126,11 +133,19 @@ class _SideBySide:
         count: number of blocks, H.
         once: what a branch takes whatever the number of its blocks, by start, device and end, shape (D, D, D).
         each: what it takes for each of them, by device and end, shape (D, D).
+        in_bytes: of the inputs of a branch.
+        out_bytes: of its outputs, whatever the number of its blocks.
+        out_bytes_each: of its outputs for each of them.
+        seconds_per_byte: of R shared resources, by sender and receiver, shape (D, D, R).
     """
 
     count: int
     once: FloatArray
     each: FloatArray
+    in_bytes: float
+    out_bytes: float
+    out_bytes_each: float
+    seconds_per_byte: FloatArray
 
     def cheapest(self, paid: FloatArray, *, gathered: bool) -> tuple[FloatArray, FloatArray]:
         """For each start and end: slowest branch plus payments, shape (D, D), and the blocks on each device, (D, D, D).
@@ -160,40 +175,70 @@ class _SideBySide:
             lowest = max(lowest, table[end, 0])
         if not np.isfinite(lowest):
             return None
-        if not paid.any():
-            thresholds = np.array([lowest])
-        else:
-            # Beyond this a threshold costs more than all blocks can save.
-            most = lowest + self.count * (paid.max() - paid.min())
-            thresholds = np.unique(table[(table >= lowest) & (table <= most)])
-        taken = self._cheapest_slots(table, thresholds, paid, end if gathered else None)
-        sums = thresholds + (taken * paid).sum(axis=1)
+        reserved = np.zeros(len(paid))
+        reserved[end] = float(gathered)
+        loads = self._loads(start, end)
+        first = self._cheapest_slots(_slots(table, np.array([lowest])), paid, reserved)[0]
+        busy_s = max((once @ (first > 0.0) + each @ first for once, each in loads), default=0.0)
+        # With a higher threshold than this, the stage costs more than with these blocks.
+        most = max(lowest, busy_s) + first @ paid - self.count * paid.min()
+        thresholds = np.unique(table[(table >= lowest) & (table <= max(most, lowest))])
+        slots = _slots(table, thresholds)
+        taken = self._cheapest_slots(slots, paid, reserved)
+        sums = thresholds + taken @ paid
+        for once, each in loads:
+            # A device with n of its slots in use pays at least n of as many parts of what it pays once.
+            price = once / np.maximum(slots, 1.0) + each + paid
+            busy = self._cheapest_slots(slots, price, reserved)
+            longer = (busy * price).sum(axis=1)
+            taken = np.where((longer > sums)[:, None], busy, taken)
+            sums = np.maximum(sums, longer)
         best = int(sums.argmin())
         return float(sums[best]), taken[best]
 
-    def _cheapest_slots(
-        self, table: FloatArray, thresholds: FloatArray, paid: FloatArray, end: int | None
-    ) -> FloatArray:
-        """How many blocks each device takes at each threshold, shape (thresholds, D); at least one on `end`."""
-        slots = np.stack([np.searchsorted(row, thresholds, side="right") for row in table], axis=1)
-        reserved = np.zeros(len(paid))
-        if end is not None:
-            reserved[end] = 1.0
-        order = np.argsort(paid, kind="stable")
-        filled = np.minimum(np.cumsum((slots - reserved)[:, order], axis=1), self.count - reserved.sum())
+    def _loads(self, start: int, end: int) -> list[tuple[FloatArray, FloatArray]]:
+        """Time of each shared resource that a device uses, once and for each block, shape (D,) each."""
+        incoming, outgoing = self.seconds_per_byte[start], self.seconds_per_byte[:, end]
+        once = self.in_bytes * incoming + self.out_bytes * outgoing
+        each = self.out_bytes_each * outgoing
+        shared = (once + each > 0.0).sum(axis=0) > 1
+        return list(zip(once.T[shared], each.T[shared], strict=True))
+
+    def _cheapest_slots(self, slots: FloatArray, price: FloatArray, reserved: FloatArray) -> FloatArray:
+        """How many blocks each device takes at each threshold, shape (thresholds, D).
+
+        Args:
+            slots: of each device, shape (thresholds, D).
+            price: of a block on each device, shape (D,) or (thresholds, D).
+            reserved: least number of blocks on each device, shape (D,).
+        """
+        order = np.argsort(np.broadcast_to(price, slots.shape), axis=1, kind="stable")
+        free = np.take_along_axis(slots - reserved, order, axis=1)
+        filled = np.minimum(np.cumsum(free, axis=1), self.count - reserved.sum())
         taken: FloatArray = np.empty_like(filled)
-        taken[:, order] = np.diff(filled, axis=1, prepend=0.0)
+        np.put_along_axis(taken, order, np.diff(filled, axis=1, prepend=0.0), axis=1)
         taken += reserved
         return taken
+
+
+def _slots(table: FloatArray, thresholds: FloatArray) -> FloatArray:
+    """How many blocks each device can take below each threshold, shape (thresholds, D)."""
+    slots = np.stack([np.searchsorted(row, thresholds, side="right") for row in table], axis=1)
+    return slots.astype(np.float64)
 
 
 def _side_by_side(observation: Observation, stage: Stage) -> _SideBySide:
     """A stage of the horizon, summed over its steps."""
     devices = observation.devices
-    once, each = np.zeros((devices, devices, devices)), np.zeros((devices, devices))
-    for step, times in zip(observation.steps, observation.step_times, strict=True):
-        sum_bytes, block_bytes = output_bytes(stage, step.cost)
-        once += step.count * message(observation, float(step.cost.message_bytes[stage.input]))[:, :, None]
-        once += step.count * (times.task_s[stage.kind][:, None] + message(observation, sum_bytes))[None]
-        each += step.count * (times.block_s[stage.kind][:, None] + carried(observation, block_bytes))
-    return _SideBySide(len(stage.rows), once, each)
+    once, each, sizes = np.zeros((devices, devices, devices)), np.zeros((devices, devices)), np.zeros(3)
+    for number, step in enumerate(observation.steps):
+        step_once, step_each = branches(observation, stage, number)
+        once += step.count * step_once
+        each += step.count * step_each
+        incoming = float(step.cost.message_bytes[stage.input])
+        sizes += step.count * np.array([incoming, *output_bytes(stage, step.cost)])
+    per_byte = shared_seconds_per_byte(observation)
+    if per_byte is None:
+        per_byte = np.empty((devices, devices, 0))
+    in_bytes, out_bytes, out_bytes_each = sizes.tolist()
+    return _SideBySide(len(stage.rows), once, each, in_bytes, out_bytes, out_bytes_each, per_byte)

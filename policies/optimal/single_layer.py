@@ -5,40 +5,23 @@ The heads of a layer are interchangeable except for where they are now. So a pla
 output head, and for each head, told apart by its present device only, a device. What it costs is a sum of terms of one
 or two of the single blocks, plus for each step the slowest branch of the heads, plus the moves of the heads.
 
-Memory is as `predict` counts it, to the last bit: the sums are taken in the same order. Where blocks need room at both
-ends while they move, what comes to a device must find room beside all that is there now; so there a second limit, on
-the heads that come, stands beside the one on all heads.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headway.policies.common.transfer_times import carried, message, output_bytes, over_horizon
-from headway.simcore import (
-    Decision,
-    FloatArray,
-    Infeasible,
-    IntArray,
-    Keep,
-    Kind,
-    Observation,
-    Payload,
-    Placement,
-    predict,
-)
+from headway.policies.optimal.solution import limit_bytes
+from headway.simcore import FloatArray, IntArray, Kind, Observation, Payload, predict
 
 EMBED, PROJ, FFN, LM_HEAD = 1, 2, 4, 8
 """The single blocks as bits: sets of them index `OneLayer.room`."""
 
 NO_ROOM = -(2**40)
 """Stands for the number of heads that fit where already the single blocks do not; sums of it stay below 0."""
-
-NO_PLACEMENT = "no placement fits into memory (proven)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +44,6 @@ class OneLayer:
         ffn: what the place of the feed-forward network costs by itself, shape (D,).
         tail: from the feed-forward network through the output head to the source, shape (D, L).
         room: how many heads fit on each device beside each set of single blocks, shape (16, D).
-        guests: how many of them may come from other devices, shape (16, D).
     """
 
     origin: IntArray
@@ -76,7 +58,6 @@ class OneLayer:
     ffn: FloatArray
     tail: FloatArray
     room: IntArray
-    guests: IntArray
 
     @property
     def heads(self) -> int:
@@ -97,44 +78,6 @@ class OneLayer:
         return replace(self, **{name: np.zeros_like(getattr(self, name)) for name in times})
 
 
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """What a solver found.
-
-    Attributes:
-        devices: device of each block, shape (B,); None when there is none.
-        objective_s: `predict.objective` of it; infinite when there is none, or when no finite one fits.
-        gap: how far below `objective_s` the optimum may be, as a share of it; 0 is a proof.
-        status: `optimal`, `time limit`, `infeasible` (proven), or why the solver does not apply.
-    """
-
-    devices: IntArray | None
-    objective_s: float
-    gap: float
-    status: str
-
-
-def decision(observation: Observation, solution: Solution) -> Decision:
-    """The answer of a policy that has found `solution`: stay if that is as good."""
-    if solution.devices is None:
-        return Infeasible(solution.status)
-    swaps = observation.overflow == "swap" and predict.can_stay(observation)
-    if observation.placement is not None and (swaps or fits(observation, observation.placement)):
-        staying = predict.horizon_delay(observation, observation.placement)
-        if staying <= solution.objective_s or np.array_equal(observation.placement, solution.devices):
-            return Keep()
-    return Placement(solution.devices)
-
-
-def fits(observation: Observation, devices: IntArray) -> bool:
-    """Whether a placement is on devices that are up and fits.
-
-    Under `swap`, whether it needs no swapping at all.
-    """
-    excess = predict.held_bytes(observation, devices) - observation.available_bytes
-    return bool(observation.up[devices].all() and np.all(excess <= _tolerance(observation)))
-
-
 def beyond(observation: Observation) -> str:
     """Why this is not the problem that is solved here; empty if it is."""
     if observation.blocks.layers > 1:
@@ -150,7 +93,6 @@ def one_layer(observation: Observation) -> OneLayer:
     move = predict.move_seconds(observation)
     heads = blocks.heads[0]
     holders = devices if blocks.embed is not None else np.array([observation.source])
-    room, guests = _room(observation)
     with np.errstate(invalid="ignore"):
         heads_of = next(stage for stage in observation.step_graphs.chain.stages if stage.kind == Kind.HEAD)
         messages = np.stack(
@@ -174,8 +116,7 @@ def one_layer(observation: Observation) -> OneLayer:
             between=over_horizon(observation, Payload.HIDDEN),
             ffn=observation.kind_seconds[Kind.FFN] + move[blocks.ffn[0]],
             tail=_tail_cost(observation, move),
-            room=room,
-            guests=guests,
+            room=_room(observation),
         )
 
 
@@ -197,11 +138,6 @@ def blocks_on(
 def _largest(seconds: FloatArray) -> float:
     """The largest finite one."""
     return float(seconds[np.isfinite(seconds)].max(initial=0.0))
-
-
-def _tolerance(observation: Observation) -> float:
-    # Under `swap` a byte too many is read from disk at every step, so there it is no rounding.
-    return predict.TOLERANCE_BYTES if observation.overflow == "fail" else 0.0
 
 
 def _each_device(observation: Observation, sizes: Sequence[float]) -> FloatArray:
@@ -245,49 +181,14 @@ def _tail_cost(observation: Observation, move: FloatArray) -> FloatArray:
     return out
 
 
-def _room(observation: Observation) -> tuple[IntArray, IntArray]:
-    """`OneLayer.room` and `OneLayer.guests`."""
-    blocks, everywhere = observation.blocks, np.arange(observation.devices)
+def _room(observation: Observation) -> IntArray:
+    """`OneLayer.room`."""
+    blocks, limit = observation.blocks, limit_bytes(observation)
     bits = {EMBED: blocks.embed, PROJ: blocks.proj[0], FFN: blocks.ffn[0], LM_HEAD: blocks.lm_head}
-    now = None if observation.migration == "blocking" or observation.lost.any() else observation.placement
-    before = np.zeros(observation.devices) if now is None else predict.held_bytes(observation, now)
+    heads = np.concatenate(([0.0], np.cumsum(observation.memory_bytes[blocks.heads[0]])))
     room = np.empty((16, observation.devices), dtype=np.int64)
-    guests = np.full_like(room, blocks.heads.shape[1])
     for held in range(16):
         singles = [block for bit, block in bits.items() if held & bit and block is not None]
-        then = _sums(observation, {block: np.ones(observation.devices) for block in singles})
-        room[held] = _most(then - observation.available_bytes <= _tolerance(observation))
-        if singles:
-            room[held] = np.where(observation.up, room[held], NO_ROOM)
-        if now is not None:
-            coming = _sums(observation, {block: now[block] != everywhere for block in singles})
-            most = _most(
-                (coming == 0.0) | (before + coming - observation.available_bytes <= _tolerance(observation))
-            )
-            guests[held] = np.maximum(most, 0)
-            room[held] = np.where(most < 0, NO_ROOM, room[held])
-    return room, guests
-
-
-def _sums(observation: Observation, singles: Mapping[int, NDArray[Any]]) -> FloatArray:
-    """Bytes of single blocks on the devices where they count, and of 0, 1, ..., H heads, shape (H + 1, D).
-
-    Added up in the order of the block table, as `predict` does.
-    """
-    heads = observation.blocks.heads[0]
-    parts = np.zeros((len(heads) + 1, observation.devices))
-    parts[1:] = observation.memory_bytes[heads[0]]
-    parts[0] += sum(
-        observation.memory_bytes[block] * counts for block, counts in singles.items() if block < heads[0]
-    )
-    total = np.cumsum(parts, axis=0)
-    for block, counts in singles.items():
-        if block > heads[0]:
-            total += observation.memory_bytes[block] * counts
-    return total
-
-
-def _most(possible: NDArray[np.bool_]) -> IntArray:
-    """How many heads are possible on each device, from shape (H + 1, D) for 0, 1, ..., H; `NO_ROOM` if not even 0."""
-    count = possible.sum(axis=0)
-    return np.where(count > 0, count - 1, NO_ROOM)
+        number = np.searchsorted(heads + observation.memory_bytes[singles].sum(), limit, side="right")
+        room[held] = np.where((number > 0) & (observation.up | (not singles)), number - 1, NO_ROOM)
+    return room

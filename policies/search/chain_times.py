@@ -15,23 +15,17 @@ from functools import cached_property
 
 import numpy as np
 
-from headway.policies.common.transfer_times import carried, message, output_bytes, over_horizon
+from headway.policies.common.transfer_times import (
+    branches,
+    finite,
+    output_bytes,
+    over_horizon,
+    shared_seconds_per_byte,
+)
 from headway.simcore import FloatArray, IntArray, Observation
-
-_MOST_SHARED = 4000
-"""Maximum number of devices times resources for which sharing is counted."""
 
 _KEY_BITS = 62.0
 """Number of bits into which a row has to fit so that equal rows are found by sorting integers."""
-
-_UNREACHABLE_S = 1e9
-"""A time in place of infinity, over dead links and on stopped devices, so that differences of times are numbers."""
-
-
-def finite(seconds: FloatArray) -> FloatArray:
-    """Times [s] with a very long time in place of infinity, same shape."""
-    limited: FloatArray = np.minimum(seconds, _UNREACHABLE_S)
-    return limited
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,38 +99,19 @@ class ChainTimes:
             self._tables(number, [first[key] for key in variants]) for number in range(len(observation.steps))
         ]
         self._per_byte = finite(observation.per_byte_s)
-        self._shared = self._shared_seconds_per_byte()
+        self._shared = shared_seconds_per_byte(observation)
         self.back = finite(over_horizon(observation, chain.result)[:, observation.source])
 
     def _tables(self, number: int, examples: Sequence[int]) -> _StepTables:
-        observation, step = self._observation, self._observation.steps[number]
-        times, once, each, sizes = observation.step_times[number], [], [], []
+        step = self._observation.steps[number]
+        once: list[FloatArray] = []
+        each: list[FloatArray] = []
+        sizes = []
         for stage in (self._stages[example] for example in examples):
-            sum_bytes, block_bytes = output_bytes(stage, step.cost)
-            in_bytes = float(step.cost.message_bytes[stage.input])
-            outgoing = times.task_s[stage.kind][:, None] + message(observation, sum_bytes)
-            once.append(finite(message(observation, in_bytes)[:, :, None] + outgoing[None]))
-            each.append(finite(times.block_s[stage.kind][:, None] + carried(observation, block_bytes)))
-            sizes.append((in_bytes, sum_bytes, block_bytes))
+            for tables, table in zip((once, each), branches(self._observation, stage, number), strict=True):
+                tables.append(finite(table))
+            sizes.append((float(step.cost.message_bytes[stage.input]), *output_bytes(stage, step.cost)))
         return _StepTables(step.count, np.array(once), np.array(each), *np.array(sizes).T)
-
-    def _shared_seconds_per_byte(self) -> FloatArray | None:
-        """Seconds per byte of each resource for messages between two devices, shape (D, D, R); 0: it is not crossed.
-
-        None if no two messages of a stage share a resource, or if there are too many resources to count.
-        """
-        observation, count = self._observation, self._observation.devices
-        crossings = observation.crossings
-        resources = int(crossings.resource.max(initial=-1)) + 1
-        if not observation.sharing or resources * count > _MOST_SHARED:
-            return None
-        table = np.zeros((count * count, resources))
-        with np.errstate(divide="ignore"):
-            table[crossings.route, crossings.resource] = finite(1.0 / crossings.rate)
-        by_pair = table.reshape(count, count, resources)
-        crossed = by_pair > 0.0
-        shared = (crossed.sum(axis=1) > 1).any(axis=0) | (crossed.sum(axis=0) > 1).any(axis=0)
-        return by_pair[:, :, shared] if shared.any() else None
 
     def seconds(self, stages: IntArray, starts: IntArray, counts: IntArray, ends: IntArray) -> FloatArray:
         """Times of stages over the horizon, shape (n,).

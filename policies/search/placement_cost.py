@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headway.policies.search.chain_times import ChainTimes, finite
+from headway.policies.common.transfer_times import finite
+from headway.policies.search.chain_times import ChainTimes
 from headway.policies.search.transition import Transition
 from headway.simcore import FloatArray, IntArray, Observation, predict
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from headway.policies.search.chain_times import finite
+from headway.policies.common.transfer_times import finite
 from headway.simcore import FloatArray, IntArray, Observation, predict
 
 _MOST_LOADS = 2000

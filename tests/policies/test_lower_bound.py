@@ -5,13 +5,24 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import clusters, observe, reals, scenarios, tight
+from worlds import (
+    clusters,
+    constant,
+    few_placements,
+    models,
+    observe,
+    reals,
+    scenarios,
+    tight,
+    varied,
+)
 
 from headway import policies
 from headway.policies import lower_bound
-from headway.policies.optimal import exact, single_layer
+from headway.policies.contract.question import Question, observation_of
+from headway.policies.optimal import exact, solution
 from headway.simcore import (
     BlockOptions,
     Cluster,
@@ -26,40 +37,41 @@ from headway.simcore import (
     Placement,
     Request,
     Scenario,
+    load_scenario,
     predict,
+    shipped_scenario,
 )
+from headway.simcore.world.link import Medium
+from headway.simcore.world.topology import Wire, join, mesh
 from headway.traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
-MOST_PLACEMENTS = 5000
 
 
 def least(observation: Observation) -> float:
-    """The least D_T of all placements that fit, by trying all; infinite if none does."""
+    """The least delay of all placements that fit, by trying all; infinite if none does."""
     best = np.inf
     for choice in product(range(observation.devices), repeat=len(observation.blocks)):
         devices: IntArray = np.array(choice)
-        if single_layer.fits(observation, devices):
-            best = min(best, predict.horizon_delay(observation, devices))
+        if solution.fits(observation, devices):
+            best = min(best, predict.shared_delay(observation, devices))
     return best
 
 
-def small(observation: Observation) -> bool:
-    return bool(observation.devices ** len(observation.blocks) <= MOST_PLACEMENTS)
-
-
-@given(scenario=scenarios(cluster=clusters(most=3), most_shards=2), interval=st.integers(1, 3))
+@given(scenario=few_placements(), interval=st.integers(0, 3))
 @settings(max_examples=25)
 def test_with_ample_memory_and_equal_steps_the_bound_is_the_least_delay(
     scenario: Scenario, interval: int
 ) -> None:
-    observation = observe(scenario, interval=interval)
-    assume(small(observation) and len(observation.steps) == 1)
+    """At the first token (interval 0), or for the tokens of the second interval."""
+    now = np.zeros(len(scenario.block_table), dtype=np.int64) if interval else None
+    observation = observe(scenario, now, interval=max(interval, 1))
+    assert len(observation.steps) == 1
     assert lower_bound(observation) == pytest.approx(least(observation), rel=1e-12)
 
 
 @given(
-    scenario=scenarios(cluster=clusters(most=3), most_shards=2),
+    scenario=few_placements(),
     interval=st.integers(1, 3),
     share=reals(0.2, 1.0),
     seed=SEEDS,
@@ -69,10 +81,43 @@ def test_no_placement_that_fits_is_below_the_bound(
     scenario: Scenario, interval: int, share: float, seed: int
 ) -> None:
     observation = tight(observe(scenario, interval=interval), share, seed)
-    assume(small(observation))
     best = least(observation)
     for rounds in (0, 1, 7, 100):
         assert lower_bound(observation, rounds=rounds) <= best * (1.0 + 1e-12)
+
+
+@st.composite
+def cells(draw: st.DrawFn) -> Scenario:
+    """A few devices whose links share one medium, or whose access point repeats every message on it."""
+    devices, layers, heads, shards = draw(st.sampled_from([(2, 2, 2, 1), (2, 1, 3, 2), (3, 1, 2, 2)]))
+    model = models(most_layers=layers, most_heads=heads)
+    boards = clusters(most=devices)
+    scenario = draw(scenarios(cluster=boards, model=model, most_shards=shards, sharing="fair"))
+    names, relays = scenario.cluster.names, draw(st.sampled_from([(), ("ap",)]))
+    pairs = [(name, relay) for name in names for relay in relays] or mesh(names)
+    medium = Medium(name="air", bandwidth=draw(constant(1e5, 1e8)))
+    links = join("wifi", pairs, Wire(medium="air"))
+    cluster = replace(scenario.cluster, links=links, relays=relays, media=(medium,))
+    return varied(scenario, cluster=cluster, blocks=BlockOptions(embed=False, lm_head=False))
+
+
+@given(scenario=cells(), interval=st.integers(1, 2), share=reals(0.2, 1.1), seed=SEEDS)
+@settings(max_examples=30)
+def test_in_a_cell_no_placement_is_below_the_bound_which_knows_sharing(
+    scenario: Scenario, interval: int, share: float, seed: int
+) -> None:
+    observation = tight(observe(scenario, interval=interval), share, seed)
+    bound = lower_bound(observation, rounds=7)
+    alone = lower_bound(replace(observation, sharing=False), rounds=0)
+    assert bound >= alone * (1.0 - 1e-12)
+    assert bound <= least(observation) * (1.0 + 1e-9)
+
+
+def test_in_a_cell_the_bound_is_above_that_of_links_alone() -> None:
+    """Eight boards cannot compute in parallel as fast as if each message had the medium for itself."""
+    scenario = load_scenario(shipped_scenario("wifi-cell"))
+    observation = observation_of(Question(scenario))
+    assert lower_bound(observation) > 1.07 * lower_bound(replace(observation, sharing=False))
 
 
 @given(
