@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.table import Table
 from typer.testing import CliRunner, Result
-from worlds import Scripted, Shuffled, eventful, model_of_bytes, small_world
+from worlds import Scripted, Shuffled, eventful, model_of_bytes, small_world, varied
 
 from headway import policies
 from headway.analysis.cli import app
@@ -121,12 +121,8 @@ def world(rate: Trace | None = None, **changes: Any) -> Scenario:
     links = tuple(Link(name=f"to-{n}", ends=("desk", n), medium="wifi") for n in ("b1", "b2"))
     media = (Medium(name="wifi", bandwidth=rate or Trace.constant(10.0)),)
     cluster = Cluster(devices, links, "desk", media=media)
-    world = {
-        "model": model_of_bytes(layers=2),
-        "cluster": cluster,
-        "requests": (Request(prompt=2, output=4),),
-    }
-    return small_world(**world | changes)
+    model, requests = model_of_bytes(layers=2), (Request(prompt=2, output=4),)
+    return varied(small_world(model=model, cluster=cluster, requests=requests), **changes)
 
 
 def told(replay: Replay, request: int, token: int) -> str:

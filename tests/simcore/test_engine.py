@@ -327,7 +327,7 @@ def world(**changes: Any) -> Scenario:
     slow = Device(name="slow", memory_bytes=1e6, flops=1e2, disk_bandwidth=1e3)
     link = Link(name="link", ends=("fast", "slow"), bandwidth=Trace.constant(100.0), latency_s=0.5)
     cluster = Cluster((fast, slow), (link,), "fast")
-    return small_world(**{"cluster": cluster, "requests": (Request(prompt=2, output=4),)} | changes)
+    return varied(small_world(cluster=cluster, requests=(Request(prompt=2, output=4),)), **changes)
 
 
 ON_FAST = np.array([0, 0, 0, 0])

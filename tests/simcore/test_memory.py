@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from worlds import model_of_bytes, small_world
+from worlds import model_of_bytes, small_world, varied
 
 from headway.simcore import (
     Cluster,
@@ -60,8 +60,8 @@ def world(memory_bytes: float = 1e6, runtime_bytes: float = 0.0, **changes: Any)
     other = Device(name="other", memory_bytes=1e6, runtime_bytes=500.0, flops=1e3, disk_bandwidth=100.0)
     link = Link(name="link", ends=("one", "other"), bandwidth=Trace.constant(100.0))
     cluster = Cluster((one, other), (link,), "one")
-    world = {"model": MODEL, "cluster": cluster, "requests": (Request(prompt=3, output=2),)}
-    return small_world(**world | changes)
+    requests = (Request(prompt=3, output=2),)
+    return varied(small_world(model=MODEL, cluster=cluster, requests=requests), **changes)
 
 
 def run(scenario: Scenario) -> Result:
