@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ generator = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "generate_po
 QUICK = [name for name in policies.names() if name != "exact-milp"]
 
 
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "edgeshard": {"objective": "throughput"},
     "sum-of-stages": {"objective": "maximum"},
     "random": {"replan": True},
