@@ -121,10 +121,6 @@ def test_the_order_of_variants_and_policies_does_not_matter(lab: Path) -> None:
         pd.testing.assert_frame_equal(sorted_by_labels(frame), sorted_by_labels(other.tables[name]))
 
 
-def test_the_number_of_processes_does_not_matter(lab: Path) -> None:
-    same(what_if(lab, SLOW, replications=2), what_if(lab, SLOW, replications=2, workers=2))
-
-
 def test_replications_are_seeds_in_a_row(lab: Path) -> None:
     three = what_if(lab, SLOW, ["greedy"], 3, seed=7).runs
     one = what_if(lab, SLOW, ["greedy"], 1, seed=8).runs

@@ -185,7 +185,7 @@ QUANTITIES = [
     Case("output 0", changed("output: 2", "output: 0"), (":10", "workload.0.output", "0", "equal to 1")),
     Case("prompt of halves", changed("prompt: 4", "prompt: 4.5"), ("prompt", "4.5", "a whole number")),
     Case("number of 5000 digits", changed("output: 2", f"output: {'9' * 5000}"), ("output", "999...")),
-    Case("many groups", changed("  left:", f"  d: {{count: 999, {DEVICE}}}\n  left:"), ("1001 devices", "at most 1000")),
+    Case("many groups", changed("  left:", f"  d: {{count: 999, {DEVICE}}}\n  left:"), ("1001 devices", "most 1000")),
     Case("share above 1", changed("{memory", "{availability: 1.5, memory"), ("left.availability", "1.5", "at most 1")),
     Case("share above 100 %", changed("{memory", "{availability: 150 %, memory"), ("1.5", "100 %")),
 ]  # fmt: skip
