@@ -3,8 +3,9 @@
 After a change that is meant: `cd docs/examples && for e in *.py; do python $e > ${e%.py}.out; done`, and read the diff.
 """
 
-import os
-import subprocess
+import contextlib
+import io
+import runpy
 import sys
 from pathlib import Path
 
@@ -16,22 +17,20 @@ DRAW = ("topologies", "wifi_cell")
 
 
 @pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
-def test_an_example_prints_what_stands_beside_it(script: Path, tmp_path: Path) -> None:
+def test_an_example_prints_what_stands_beside_it(
+    script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Examples run in this process, because a new one would spend most of its time on imports."""
     here, figures = tmp_path / "here", tmp_path / "figures"
     here.mkdir()
     figures.mkdir()
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(script), *([str(figures)] if script.stem in DRAW else [])],
-        cwd=here,
-        env=os.environ | {"PYTHONUTF8": "1"},
-        check=False,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=600,
-    )
-    assert done.stderr == ""
-    assert done.returncode == 0
-    assert done.stdout == script.with_suffix(".out").read_text(encoding="utf-8")
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(sys, "argv", [str(script), *([str(figures)] if script.stem in DRAW else [])])
+    printed, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):
+        runpy.run_path(str(script), run_name="__main__")
+    assert errors.getvalue() == ""
+    assert printed.getvalue() == script.with_suffix(".out").read_text(encoding="utf-8")
     assert list(here.iterdir()) == [], "an example leaves nothing behind"
     drawn = sorted(path.suffix for path in figures.iterdir())
     assert drawn == ([".png", ".svg"] if script.stem in DRAW else [])

@@ -1,6 +1,7 @@
 """Random small worlds for the tests: the strategies of `headway.policies.contract`, and what only the tests need."""
 
 from dataclasses import fields, replace
+from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -19,12 +20,16 @@ from headway.policies.contract.strategies import (
 )
 from headway.simcore import (
     BlockOptions,
+    Cluster,
     ControllerOptions,
     Decision,
+    DecodeCost,
+    Device,
     Ideal,
     IntArray,
     Link,
     MemoryOptions,
+    ModelSpec,
     NetworkOptions,
     Observation,
     Placement,
@@ -44,11 +49,13 @@ __all__ = [
     "costs",
     "eventful",
     "few_placements",
+    "model_of_bytes",
     "models",
     "observe",
     "rate_of",
     "reals",
     "scenarios",
+    "small_world",
     "varied",
     "varying",
 ]
@@ -80,6 +87,50 @@ def rate_of(link: Link) -> Trace:
     """The bandwidth of a link that has one of its own."""
     assert link.bandwidth is not None
     return link.bandwidth
+
+
+def model_of_bytes(**changes: Any) -> ModelSpec:
+    """A model for calculations by hand: a layer of two heads, 1 byte per number; fields may be replaced."""
+    values: dict[str, Any] = {
+        "name": "small", "layers": 1, "width": 8, "heads": 2, "kv_heads": 2, "head_size": 4, "ffn_width": 8,
+        "gated_ffn": False, "vocabulary": 10, "bytes_per_weight": 1, "bytes_per_kv": 1, "bytes_per_activation": 1,
+    }  # fmt: skip
+    return ModelSpec(**values | changes)
+
+
+def small_world(
+    names: str = "ab",
+    *,
+    model: ModelSpec | None = None,
+    rate: float = 100.0,
+    device: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Scenario:
+    """A world for calculations by hand, without embedding and output head; options and fields may be replaced.
+
+    Args:
+        names: of the devices, one letter each; the first is the source.
+        model: of the scenario; by default `model_of_bytes()`.
+        rate: of the link between every two devices [bytes/s].
+        device: fields of all devices; by default they have 1 MB and 1000 FLOP/s.
+        changes: as of `varied`.
+    """
+    model = model or model_of_bytes()
+    fields_of_device = {"memory_bytes": 1e6, "flops": 1e3} | (device or {})
+    devices = tuple(Device(name=name, **fields_of_device) for name in names)
+    links = tuple(
+        Link(name=one + other, ends=(one, other), bandwidth=Trace.constant(rate))
+        for one, other in combinations(names, 2)
+    )
+    scenario = Scenario(
+        name="small",
+        model=model,
+        cost=DecodeCost(model),
+        cluster=Cluster(devices, links, names[0]),
+        requests=(Request(prompt=2, output=8),),
+        blocks=BlockOptions(embed=False, lm_head=False),
+    )
+    return varied(scenario, **changes)
 
 
 class Shuffled:

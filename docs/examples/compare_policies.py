@@ -5,7 +5,7 @@ from headway.analysis.compare import compare
 from headway.analysis.statistics.metrics import metrics
 from headway.simcore import load_scenario, shipped_scenario
 
-scenario = load_scenario(shipped_scenario("home-cluster"))
+scenario = load_scenario(shipped_scenario("home-cluster"), changes=["workload.0.output=100"])
 # `pinned` needs a placement from the scenario, and this scenario has none.
 names = [name for name in policies.names() if name != "pinned"]
 result = compare(scenario, {name: policies.create(name) for name in names})

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from campaigns import CAMPAIGN, LAB, ONE_SEED, RUNS, apart, fake, known, make, planned, rows, small, write
+from campaigns import LAB, ONE_SEED, RUNS, apart, fake, known, make, planned, rows, small, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -128,44 +128,6 @@ def test_several_paths_and_named_variants_make_one_axis_each(tmp_path: Path) -> 
         "devices.shelf.compute*2",
         "drop devices.shelf",
     ]
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "line", "words"),
-    [
-        ("scenario: lab.yaml", "scenario: nowhere.yaml", 2, ["scenario", "'nowhere.yaml'", "home-cluster"]),
-        ("replications: 3", "replications: 0", 10, ["replications", "0"]),
-        ("replications: 3", "seeds: [1, 1]", None, ["seeds", "no seed twice"]),
-        ("replications: 3", "", 1, ["neither seeds nor replications"]),
-        ("replications: 3", "replications: 3\nseeds: [1]", 1, ["seeds and replications"]),
-        ("replications: 3", "seeds: [1]\nseed: 3", 11, ["seed"]),
-        ("replications: 3", "repetitions: 3", 10, ["'repetitions'", "replications"]),
-        ("replications: 3", "replications: 3\nkeep: [token]", None, ["keep", "tokens"]),
-        ("replications: 3", "replications: 900000", None, ["10,800,000 runs", "1,000,000"]),
-        ("factors: [0.5, 1, 2]", "factors: [0.5, 0.5]", 5, ["axes.product.cable", "no level twice"]),
-        ("factors: [0.5, 1, 2]", "factors: [-1]", 5, ["axes.product.cable.factors.0"]),
-        ("factors: [0.5, 1, 2]", "steps: [1]", 5, ["'steps'"]),
-        ("factors: [0.5, 1, 2]", "factors: [1], values: [2]", 5, ["factors, values", "variants"]),
-        ("path: links.cable.bandwidth, ", "", 5, ["path with factors"]),
-        ("links.cable", "links.cabel", 5, ["cable"]),
-        ("values: [4, 8]", "values: [4, 8, 9]", None, ["zip", "3 in prompt, 2 in output"]),
-        ("values: [4, 8]", "values: [4, none]", 7, ["workload.0.prompt"]),
-        ("cable: {", "policy: {", None, ["'policy'"]),
-        ("[greedy, ", "[greedy, greedy, ", 9, ["policies.1", "labelled"]),
-        ("[greedy, ", "[gredy, ", 9, ["policies.0", "greedy"]),
-    ],
-)
-def test_mistakes_are_told_with_file_line_and_key(
-    tmp_path: Path, old: str, new: str, line: int | None, words: list[str]
-) -> None:
-    assert old in CAMPAIGN
-    path = write(tmp_path, CAMPAIGN.replace(old, new))
-    with pytest.raises(InputError) as told:
-        planned(read_campaign(path), tmp_path)
-    text = str(told.value)
-    assert line is None or text.startswith(f"{path}:{line}")
-    for word in words:
-        assert word in text
 
 
 @pytest.mark.parametrize("level", [0.125, 1.0])

@@ -8,6 +8,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.table import Table
 from typer.testing import CliRunner, Result
-from worlds import Scripted, Shuffled, eventful, varied
+from worlds import Scripted, Shuffled, eventful, model_of_bytes, small_world, varied
 
 from headway import policies
 from headway.analysis.cli import app
@@ -27,13 +28,10 @@ from headway.analysis.replay.explain import explain, label, pick, stages
 from headway.analysis.replay.reasons import seconds
 from headway.analysis.replay.rerun import Replay, rerun
 from headway.simcore import (
-    BlockOptions,
     Cluster,
-    DecodeCost,
     Device,
     Link,
     Medium,
-    ModelSpec,
     Request,
     Scenario,
     load_scenario,
@@ -110,31 +108,21 @@ def test_a_full_way_has_a_stage_for_every_piece() -> None:
     assert len(stages(replay, way, full=True)) == len(way.pieces) > len(stages(replay, way))
 
 
-MODEL = ModelSpec(
-    name="small", layers=2, width=8, heads=2, kv_heads=2, head_size=4, ffn_width=8, gated_ffn=False,
-    vocabulary=10, bytes_per_weight=1, bytes_per_kv=1, bytes_per_activation=1,
-)  # fmt: skip
 #                      heads proj ffn, of each layer
 HEADS_AWAY = np.array([1, 2, 0, 0] * 2)
 ONE_AWAY = np.array([1, 1, 0, 0] * 2)
 
 
-def world(rate: Trace | None = None, **changes: object) -> Scenario:
+def world(rate: Trace | None = None, **changes: Any) -> Scenario:
     """A desk and two boards in one cell of Wi-Fi."""
     devices = tuple(
         Device(name=n, memory_bytes=1e6, flops=1e3, disk_bandwidth=1e3) for n in ("desk", "b1", "b2")
     )
     links = tuple(Link(name=f"to-{n}", ends=("desk", n), medium="wifi") for n in ("b1", "b2"))
     media = (Medium(name="wifi", bandwidth=rate or Trace.constant(10.0)),)
-    scenario = Scenario(
-        name="small",
-        model=MODEL,
-        cost=DecodeCost(MODEL),
-        cluster=Cluster(devices, links, "desk", media=media),
-        requests=(Request(prompt=2, output=4),),
-        blocks=BlockOptions(embed=False, lm_head=False),
-    )
-    return varied(scenario, **changes)
+    cluster = Cluster(devices, links, "desk", media=media)
+    model, requests = model_of_bytes(layers=2), (Request(prompt=2, output=4),)
+    return varied(small_world(model=model, cluster=cluster, requests=requests), **changes)
 
 
 def told(replay: Replay, request: int, token: int) -> str:

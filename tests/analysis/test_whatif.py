@@ -121,10 +121,6 @@ def test_the_order_of_variants_and_policies_does_not_matter(lab: Path) -> None:
         pd.testing.assert_frame_equal(sorted_by_labels(frame), sorted_by_labels(other.tables[name]))
 
 
-def test_the_number_of_processes_does_not_matter(lab: Path) -> None:
-    same(what_if(lab, SLOW, replications=2), what_if(lab, SLOW, replications=2, workers=2))
-
-
 def test_replications_are_seeds_in_a_row(lab: Path) -> None:
     three = what_if(lab, SLOW, ["greedy"], 3, seed=7).runs
     one = what_if(lab, SLOW, ["greedy"], 1, seed=8).runs
@@ -405,15 +401,8 @@ def test_a_study_is_the_same_when_its_text_is_read(study: Study, tmp_path: Path)
 @pytest.mark.parametrize(
     ("variants", "options", "words"),
     [
-        ({"a": ["devices.dosk.memory=1 GB"]}, {}, ["variant a: devices.dosk.memory=1 GB", "did you mean 'desk'?"]),
-        ({"a": ["devices.desk"]}, {}, ["variant a: devices.desk: got", "PATH=VALUE"]),
-        ({"a": []}, {}, ["the variant 'a' without a change"]),
-        ({"base": ["seed=1"]}, {}, ["the label 'base'"]),
         ({"\n": ["seed=1"]}, {}, ["the label"]),
-        ({"a": ["drop links.wifi"]}, {}, ["variant a: drop links.wifi", "no path of links"]),
         ({"a": ["policies=[static]"]}, {}, ["variant a: got policies that differ", "greedy, round-robin"]),
-        ({}, {"policies": ["greedy"]}, ["nothing to compare", "two policies"]),
-        ({"a": ["seed=1"]}, {"policies": ["wizard"]}, ["wizard", "resource-aware"]),
         ({"a": ["seed=1"]}, {"replications": 0}, ["replications: got 0"]),
         ({"a": ["seed=1"]}, {"seed": -1}, ["seed: got -1"]),
         ({"a": ["seed=1"]}, {"seed": 2**63 - 2, "replications": 5}, ["seed: got", "at most"]),
@@ -436,12 +425,6 @@ def test_a_base_that_fits_nowhere_is_a_mistake(lab: Path) -> None:
         what_if(lab, SLOW)
 
 
-def test_a_study_has_variants_or_a_knob() -> None:
-    variants = {"a": ()}
-    with pytest.raises(InputError, match="the variant 'a' without a change"):
-        Study(scenario=Path("x"), variants=variants)
-
-
 # The command
 
 
@@ -449,14 +432,6 @@ def headway(folder: Path, *arguments: object) -> Result:
     with contextlib.chdir(folder):
         workers = () if "--workers" in arguments else ("--workers", "1")
         return CliRunner().invoke(app, ["whatif", *map(str, arguments), *workers])
-
-
-def assert_refused(done: Result, *words: str) -> None:
-    assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr.startswith("headway: ")
-    assert done.stderr.count("\n") == 1
-    for word in words:
-        assert word in done.stderr
 
 
 GOLDEN = """\
@@ -630,65 +605,6 @@ def test_a_failing_variant_does_not_end_the_study(lab: Path) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
     assert "tight, single: out-of-memory in 2 of 2 worlds: device 'desk' lacks" in done.stdout
     assert f"tight: {tight}" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--set", "devices.dosk.memory=1 GB"], ["--set devices.dosk.memory=1 GB: got no key 'dosk'", "'desk'"]),
-        (["--set", "devices.desk.memory=4"], ["--set devices.desk.memory=4: devices.desk.memory: got the bare"]),
-        (["--set", "links.wifi.bandwidth"], ["--set links.wifi.bandwidth: got", "PATH=VALUE"]),
-        (["--drop", "devices.desk"], ["--drop devices.desk: got 'desk', the source"]),
-        (["--drop", "devices.desk=3"], ["--drop devices.desk=3: got"]),
-        (["--drop", "devices.shelf"], ["--drop devices.shelf: links: got no path of links"]),
-        (["--shift-trace", "soon"], ["--shift-trace soon: got"]),
-        (["--shift-trace", "devices 3 s"], ["--shift-trace devices 3 s: got no varying trace in devices"]),
-        (["--variant", "seed=3"], ["--variant: got 'seed=3'", "a label and changes"]),
-        (["--variant", "a: sed=3"], ["--variant a: sed=3: sed: got the unknown key 'sed'", "did you mean 'seed'?"]),
-        (["--variant", "a:"], ["--variant a:", "PATH=VALUE"]),
-        (["--variant", "base: seed=3"], ["the label 'base'"]),
-        (["--variant", "a: seed=3", "--variant", "a: seed=4"], ["--variant: got a second variant 'a'"]),
-        (["--sweep", "seed=1,2", "--variant", "a: seed=3"], ["sweep: got both variants and a sweep"]),
-        (["--sweep", "seed=1"], ["--sweep seed=1: got '1'", "two or more"]),
-        (["--sweep", "drop seed"], ["--sweep drop seed: got", "PATH*FACTOR,FACTOR"]),
-        (["--sweep", "links.wifi.bandwidth*1,x"], ["a factor such as 0.5"]),
-        ([], ["whatif: got nothing to compare"] ),
-        (["--policy", "wizard", "--set", "seed=1"], ["wizard", "resource-aware"]),
-        (["--set", "seed=1", "--smallest-difference", "big"], ["--smallest-difference: got 'big'", "a fraction"]),
-        (["--set", "seed=1", "--smallest-difference", "2"], ["--smallest-difference: got '2'", "from 0 to 1"]),
-        (["--set", "seed=1", "--out", "mine"], ["mine: got a folder with thesis.tex"]),
-    ],
-)  # fmt: skip
-def test_the_command_tells_mistakes_in_one_line_and_leaves_nothing(
-    arguments: list[str], words: list[str], lab: Path
-) -> None:
-    (lab.parent / "mine").mkdir()
-    (lab.parent / "mine" / "thesis.tex").write_text("mine")
-    policy = [] if "--policy" in arguments else ["--policy", "greedy"]
-    assert_refused(headway(lab.parent, "lab.yaml", *arguments, *policy), *words)
-    assert names_in(lab.parent) == {"lab.yaml", "mine"}
-    assert names_in(lab.parent / "mine") == {"thesis.tex"}
-
-
-@pytest.mark.parametrize(
-    ("study", "words"),
-    [
-        ("base: nowhere.yaml\nvariants: {a: [seed=1]}\n", ["nowhere.yaml", "no such file"]),
-        ("base: lab.yaml\nvarants: {a: [seed=1]}\n", ["study.yaml:2: varants", "did you mean 'variants'?"]),
-        ("base: lab.yaml\nvariants:\n  a:\n  - sed=1\n", ["study.yaml:4: variants.a.0: sed: got", "'seed'"]),
-        ("base: lab.yaml\nvariants: {a: seed=1}\n", ["study.yaml:2: variants.a", "a list"]),
-        ("base: lab.yaml\nvariants: {a: []}\n", ["the variant 'a' without a change"]),
-        ("base: lab.yaml\nsweep: seed\n", ["study.yaml:2: sweep: got 'seed'"]),
-        ("base: lab.yaml\nsweep: seed=1,2\nvariants: {a: [seed=1]}\n", ["sweep: got both variants and a sweep"]),
-        ("base: lab.yaml\nsweep: seed=1,2\nreplications: 0\n", ["study.yaml:3: replications: got 0"]),
-        ("base: lab.yaml\nsmallest_difference: 2\n", ["study.yaml:2: smallest_difference: got 2", "from 0 to 1"]),
-        ("base: lab.yaml\nsweep: seed=1,2\npolicies: wizard\n", ["study.yaml:3: policies", "a list"]),
-    ],
-)  # fmt: skip
-def test_mistakes_in_a_study_are_told_with_file_and_line(study: str, words: list[str], lab: Path) -> None:
-    (lab.parent / "study.yaml").write_text(study)
-    assert_refused(headway(lab.parent, "study.yaml"), *words)
-    assert names_in(lab.parent) == {"lab.yaml", "study.yaml"}
 
 
 @pytest.mark.parametrize(

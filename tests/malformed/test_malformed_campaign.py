@@ -1,4 +1,4 @@
-"""Malformed campaigns and studies: each is planned and made, or refused in one sentence."""
+"""Malformed campaigns, studies and questions of `headway whatif`: each is used, or refused in one sentence."""
 
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,106 @@ STUDIES: Some[Any] = Some(
         {"base": "lab.yaml", "sweep": "links.cable.bandwidth*0.5,1,2", "replications": 2},
     ]
 )
+
+
+CAMPAIGN_MISTAKES = [
+    ("scenario: lab.yaml", "scenario: nowhere.yaml", 2, ["scenario", "'nowhere.yaml'", "home-cluster"]),
+    ("replications: 3", "replications: 0", 10, ["replications", "0"]),
+    ("replications: 3", "seeds: [1, 1]", None, ["seeds", "no seed twice"]),
+    ("replications: 3", "", 1, ["neither seeds nor replications"]),
+    ("replications: 3", "replications: 3\nseeds: [1]", 1, ["seeds and replications"]),
+    ("replications: 3", "seeds: [1]\nseed: 3", 11, ["seed"]),
+    ("replications: 3", "repetitions: 3", 10, ["'repetitions'", "replications"]),
+    ("replications: 3", "replications: 3\nkeep: [token]", None, ["keep", "tokens"]),
+    ("factors: [0.5, 1, 2]", "factors: [0.5, 0.5]", 5, ["axes.product.cable", "no level twice"]),
+    ("factors: [0.5, 1, 2]", "factors: [-1]", 5, ["axes.product.cable.factors.0"]),
+    ("factors: [0.5, 1, 2]", "steps: [1]", 5, ["'steps'"]),
+    ("factors: [0.5, 1, 2]", "factors: [1], values: [2]", 5, ["factors, values", "variants"]),
+    ("path: links.cable.bandwidth, ", "", 5, ["path with factors"]),
+    ("links.cable", "links.cabel", 5, ["cable"]),
+    ("values: [4, 8]", "values: [4, 8, 9]", None, ["zip", "3 in prompt, 2 in output"]),
+    ("values: [4, 8]", "values: [4, none]", 7, ["workload.0.prompt"]),
+    ("cable: {", "policy: {", None, ["'policy'"]),
+    ("[greedy, ", "[greedy, greedy, ", 9, ["policies.1", "labelled"]),
+    ("[greedy, ", "[gredy, ", 9, ["policies.0", "greedy"]),
+]  # fmt: skip
+"""Texts in `CAMPAIGN`, other texts in their places, the line of the message, and parts of it."""
+STUDY_MISTAKES = [
+    ("base: nowhere.yaml\nvariants: {a: [seed=1]}\n", ["nowhere.yaml", "no such file"]),
+    ("base: lab.yaml\nvarants: {a: [seed=1]}\n", ["study.yaml:2: varants", "did you mean 'variants'?"]),
+    ("base: lab.yaml\nvariants:\n  a:\n  - sed=1\n", ["study.yaml:4: variants.a.0: sed: got", "'seed'"]),
+    ("base: lab.yaml\nvariants: {a: seed=1}\n", ["study.yaml:2: variants.a", "a list"]),
+    ("base: lab.yaml\nvariants: {a: []}\n", ["the variant 'a' without a change"]),
+    ("base: lab.yaml\nsweep: seed\n", ["study.yaml:2: sweep: got 'seed'"]),
+    ("base: lab.yaml\nsweep: seed=1,2\nvariants: {a: [seed=1]}\n", ["sweep: got both variants and a sweep"]),
+    ("base: lab.yaml\nsweep: seed=1,2\nreplications: 0\n", ["study.yaml:3: replications: got 0"]),
+    ("base: lab.yaml\nsmallest_difference: 2\n", ["study.yaml:2: smallest_difference: got 2", "from 0 to 1"]),
+    ("base: lab.yaml\nsweep: seed=1,2\npolicies: wizard\n", ["study.yaml:3: policies", "a list"]),
+]  # fmt: skip
+"""Studies, and parts of the message."""
+WHATIF_MISTAKES = [
+    (["--set", "devices.dosk.memory=1 GB"], ["--set devices.dosk.memory=1 GB: got no key 'dosk'", "'desk'"]),
+    (["--set", "devices.desk.memory=4"], ["--set devices.desk.memory=4: devices.desk.memory: got the bare"]),
+    (["--set", "links.cable.bandwidth"], ["--set links.cable.bandwidth: got", "PATH=VALUE"]),
+    (["--drop", "devices.desk"], ["--drop devices.desk: got 'desk', the source"]),
+    (["--drop", "devices.desk=3"], ["--drop devices.desk=3: got"]),
+    (["--drop", "links.cable"], ["--drop links.cable: links: got no path of links"]),
+    (["--shift-trace", "soon"], ["--shift-trace soon: got"]),
+    (["--shift-trace", "workload 3 s"], ["--shift-trace workload 3 s: got no varying trace in workload"]),
+    (["--variant", "seed=3"], ["--variant: got 'seed=3'", "a label and changes"]),
+    (["--variant", "a: sed=3"], ["--variant a: sed=3: sed: got the unknown key 'sed'", "did you mean 'seed'?"]),
+    (["--variant", "a:"], ["--variant a:", "PATH=VALUE"]),
+    (["--variant", "base: seed=3"], ["the label 'base'"]),
+    (["--variant", "a: seed=3", "--variant", "a: seed=4"], ["--variant: got a second variant 'a'"]),
+    (["--sweep", "seed=1,2", "--variant", "a: seed=3"], ["sweep: got both variants and a sweep"]),
+    (["--sweep", "seed=1"], ["--sweep seed=1: got '1'", "two or more"]),
+    (["--sweep", "drop seed"], ["--sweep drop seed: got", "PATH*FACTOR,FACTOR"]),
+    (["--sweep", "links.cable.bandwidth*1,x"], ["a factor such as 0.5"]),
+    ([], ["whatif: got nothing to compare"] ),
+    (["--policy", "wizard", "--set", "seed=1"], ["wizard", "resource-aware"]),
+    (["--set", "seed=1", "--smallest-difference", "big"], ["--smallest-difference: got 'big'", "a fraction"]),
+    (["--set", "seed=1", "--smallest-difference", "2"], ["--smallest-difference: got '2'", "from 0 to 1"]),
+    (["--set", "seed=1", "--out", "mine"], ["mine: got a folder with thesis.tex"]),
+]  # fmt: skip
+"""Arguments of `headway whatif lab.yaml`, and parts of the message."""
+
+
+@pytest.mark.parametrize(("old", "new", "line", "words"), CAMPAIGN_MISTAKES)
+def test_a_malformed_campaign_is_refused_in_one_sentence(
+    tmp_path: Path, old: str, new: str, line: int | None, words: list[str]
+) -> None:
+    assert old in CAMPAIGN
+    path = write(tmp_path, CAMPAIGN.replace(old, new))
+    with clean(tmp_path):
+        message = refused("sweep", "plan", path, "--store", tmp_path / "store")
+    assert line is None or message.startswith(f"headway: {path}:{line}: ")
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(("study", "words"), STUDY_MISTAKES)
+def test_a_malformed_study_is_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, study: str, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path)
+    Path("study.yaml").write_text(study)
+    with clean(tmp_path):
+        message = refused("whatif", "study.yaml")
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(("arguments", "words"), WHATIF_MISTAKES)
+def test_a_malformed_question_is_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path)
+    Path("mine").mkdir()
+    Path("mine", "thesis.tex").write_text("mine")
+    policy = [] if "--policy" in arguments else ["--policy", "greedy"]
+    with clean(tmp_path):
+        message = refused("whatif", "lab.yaml", *arguments, *policy)
+    assert all(word in message for word in words), message
 
 
 @pytest.mark.parametrize(

@@ -32,17 +32,18 @@ from headway.traces import InputError
 
 EVERY_KEY = (SMALL, LARGE, RANDOM)
 
-GOOD = """\
+DEVICE = "memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited"
+GOOD = f"""\
 name: lab
 model:
-  shape: {layers: 1, width: 64, heads: 4}
+  shape: {{layers: 1, width: 64, heads: 4}}
 devices:
-  left: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
-  right: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
+  left: {{{DEVICE}}}
+  right: {{{DEVICE}}}
 links:
-  cable: {connect: [[left, right]], bandwidth: 100 Mbit/s}
+  cable: {{connect: [[left, right]], bandwidth: 100 Mbit/s}}
 workload:
-  - {prompt: 4, output: 2}
+  - {{prompt: 4, output: 2}}
 """
 SHAPE = "shape: {layers: 1, width: 64, heads: 4}"
 RATE = "bandwidth: 100 Mbit/s"
@@ -108,18 +109,14 @@ NOT_YAML = [
         "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60)),
         (":2", "the alias 'a0'"),
     ),
-    Case(
-        "python tag",
-        GOOD + "x: !!python/object/apply:os.system [exit]\n",
-        (":11", "the tag", "python/object"),
-    ),
+    Case("python tag", GOOD + "x: !!python/object/apply:os.system [exit]\n", (":11", "the tag", "python/object")),
     Case("binary tag", GOOD + "description: !!binary aGk=\n", (":11", "the tag", "without tags")),
     Case("merge key", changed("{memory: 1 GB", "{<<: {memory: 2 GB}"), ("devices.left", "'<<'", "memory")),
     Case("deep lists", "a: " + "[" * 200_000, ("more than 20 levels of nesting", "flatter")),
     Case("deep mappings", "a: " + "{a: " * 5_000, ("more than 20 levels of nesting",)),
     Case("second document", GOOD + "---\nseed: 1\n", (":11", "another document")),
     Case("file above 1 MB", GOOD + "#" * 1_000_001, ("more than 1000000 bytes", "smaller")),
-]
+]  # fmt: skip
 
 KEYS = [
     Case("unknown key", changed("workload", "worklod"), (":9", "'worklod'", "did you mean 'workload'?")),
@@ -132,73 +129,39 @@ KEYS = [
         "model: {preset: llama-2-7b}\nworkload: [{prompt: 1, output: 1}]\n",
         (":1", "no key 'devices'", "the key devices"),
     ),
-    Case(
-        "missing bandwidth", changed(f", {RATE}", ""), (":8", "links.cable", "no key 'bandwidth'", "medium")
-    ),
+    Case("missing bandwidth", changed(f", {RATE}", ""), (":8", "links.cable", "no key 'bandwidth'", "medium")),
     Case("missing prompt", changed("prompt: 4, ", ""), (":10", "workload.0", "no key 'prompt'")),
     Case("number as a device", changed("  left:", "  1:"), (":5", "the key '1'", "quote it")),
     Case("null as a device", changed("  left:", "  ~:"), (":5", "the key '~'", "text")),
     Case("list as a key", changed("  left:", "  [a]:"), (":5", "sequence", "text")),
-    Case(
-        "device without description",
-        changed("{memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}", ""),
-        ("nothing", "keys"),
-    ),
-    Case(
-        "no devices",
-        "model: {preset: llama-2-7b}\ndevices: {}\nworkload: [{prompt: 1, output: 1}]",
-        ("devices",),
-    ),
+    Case("device without description", changed(f"{{{DEVICE}}}", ""), ("nothing", "keys")),
+    Case("no devices", "model: {preset: llama-2-7b}\ndevices: {}\nworkload: [{prompt: 1, output: 1}]", ("devices",)),
     Case("no requests", changed("\n  - {prompt: 4, output: 2}", " []"), ("workload", "at least 1")),
     Case("format of the future", GOOD + "headway: 2\n", (":11", "headway", "2", "1")),
-    Case(
-        "name that leads elsewhere", changed("name: lab", 'name: "../../x"'), (":1", "'../../x'", "letters")
-    ),
+    Case("name that leads elsewhere", changed("name: lab", 'name: "../../x"'), (":1", "'../../x'", "letters")),
     Case("name that is a number", changed("name: lab", "name: 7"), (":1", "name", "7", "text")),
     Case("device with a colon", changed("  left:", "  1:30:"), (":5", "'1:30'", "letters")),
     Case("device with an accent", changed("  left:", "  küche:"), (":5", "'küche'", "letters")),
     Case("unknown medium", changed(RATE, "medium: air"), (":8", "cable.medium", "'air'")),
     Case("medium of nothing", changed(RATE, "medium:"), (":8", "links.cable", "no key 'bandwidth'")),
-    Case(
-        "routes of no list", GOOD + "routes: [left, right]\n", ("routes", "'left'", "[[laptop, switch, pi]]")
-    ),
-    Case(
-        "route without links",
-        GOOD + "relays: [hub]\n" + "routes: [[left, hub, right]]\n",
-        ("links", "to hub"),
-    ),
+    Case("routes of no list", GOOD + "routes: [left, right]\n", ("routes", "'left'", "[[laptop, switch, pi]]")),
+    Case("route without links", GOOD + "relays: [hub]\n" + "routes: [[left, hub, right]]\n", ("links", "to hub")),
     Case("route of one", GOOD + "routes: [[left]]\n", ("routes", "[[laptop, switch, pi]]")),
     Case("route to nowhere", GOOD + "routes: [[left, rihgt]]\n", ("routes.0.1", "'rihgt'", "mean 'right'?")),
-    Case(
-        "route in a circle",
-        GOOD + "routes: [[left, right, left]]\n",
-        ("routes", "left - right - left", "linked"),
-    ),
+    Case("route in a circle", GOOD + "routes: [[left, right, left]]\n", ("routes", "left - right - left", "linked")),
     Case(
         "relay like a group of devices",
-        GOOD.replace(
-            "  right:",
-            "  pi: {count: 2, memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}\n  right:",
-        )
-        + "relays: [pi]\n",
+        changed("  right:", f"  pi: {{count: 2, {DEVICE}}}\n  right:") + "relays: [pi]\n",
         ("relays.0", "'pi'", "distinct"),
     ),
     Case("relay like a device", GOOD + "relays: [left]\n", ("relays.0", "'left'", "distinct")),
     Case("list of links", changed("  cable: ", "  - "), ("links", "keys with values")),
     Case("seed below 0", GOOD + "seed: -1\n", (":11", "-1", "greater than or equal to 0")),
     Case("seed that is no number", GOOD + "seed: yes\n", (":11", "'yes'", "a whole number")),
-    Case(
-        "unknown choice",
-        GOOD + "memory: {overflow: explode}\n",
-        ("overflow", "'explode'", "'fail' or 'swap'"),
-    ),
-    Case(
-        "bad decision time",
-        GOOD + "controller: {decision_time: 5}\n",
-        ("the bare number 5", '"free"', '"2 ms"'),
-    ),
+    Case("unknown choice", GOOD + "memory: {overflow: explode}\n", ("overflow", "'explode'", "'fail' or 'swap'")),
+    Case("bad decision time", GOOD + "controller: {decision_time: 5}\n", ("the bare number 5", '"free"', '"2 ms"')),
     Case("interval 0", GOOD + "controller: {interval: 0}\n", ("controller.interval", "0", "equal to 1")),
-]
+]  # fmt: skip
 
 QUANTITIES = [
     Case("bare number", with_rate("100"), (":8", "cable.bandwidth", "the bare number 100", RATE_FORM)),
@@ -221,14 +184,8 @@ QUANTITIES = [
     Case("prompt 0", changed("prompt: 4", "prompt: 0"), (":10", "workload.0.prompt", "0", "equal to 1")),
     Case("output 0", changed("output: 2", "output: 0"), (":10", "workload.0.output", "0", "equal to 1")),
     Case("prompt of halves", changed("prompt: 4", "prompt: 4.5"), ("prompt", "4.5", "a whole number")),
-    Case("10^12 tokens", changed("output: 2", "output: 1000000000000"), ("output", "1000000")),
     Case("number of 5000 digits", changed("output: 2", f"output: {'9' * 5000}"), ("output", "999...")),
-    Case("10^9 devices", changed("{memory", "{count: 1000000000, memory"), ("left.count", "1000")),
-    Case(
-        "many groups of devices",
-        changed("  left:", "  d: {count: 999, memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}\n  left:"),
-        ("devices", "1001 devices", "at most 1000"),
-    ),
+    Case("many groups", changed("  left:", f"  d: {{count: 999, {DEVICE}}}\n  left:"), ("1001 devices", "most 1000")),
     Case("share above 1", changed("{memory", "{availability: 1.5, memory"), ("left.availability", "1.5", "at most 1")),
     Case("share above 100 %", changed("{memory", "{availability: 150 %, memory"), ("1.5", "100 %")),
 ]  # fmt: skip
@@ -333,11 +290,7 @@ WORLDS = [
     Case("the same link twice", changed("[[left, right]]", "[[left, right], [left, right]]"), (":7", "left-right")),
     Case("disconnected", changed("connect: [[left, right]]", "connect: []"), ("connect", "[]", '"all"')),
     Case("no links", GOOD.replace("\n  cable: {connect: [[left, right]], bandwidth: 100 Mbit/s}", " {}"), ("right",)),
-    Case(
-        "unreached device",
-        changed("  left:", "  far: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}\n  left:"),
-        (":8", "links", "'far'", "connect all"),
-    ),
+    Case("unreached device", changed("  left:", f"  far: {{{DEVICE}}}\n  left:"), (":8", "'far'", "connect all")),
     Case("unknown source", GOOD + "source: lef\n", (":11", "'lef'", "did you mean 'left'?")),
     Case("source that is a number", GOOD + "source: 1\n", (":11", "source", "1", "text")),
     Case(
@@ -443,25 +396,25 @@ LOGS = [
 ]
 """Sections `workload` with a log of requests, and a part of the message."""
 
-BOARDS = """\
-model: {shape: {layers: 1, width: 64, heads: 4}}
-workload: [{prompt: 2, output: 2}]
+BOARDS = f"""\
+model: {{shape: {{layers: 1, width: 64, heads: 4}}}}
+workload: [{{prompt: 2, output: 2}}]
 devices:
-  laptop: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
-  pi: {count: 4, memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
+  laptop: {{{DEVICE}}}
+  pi: {{count: 4, {DEVICE}}}
 """
-FAULTY = """\
-model: {shape: {layers: 1, width: 64, heads: 4}}
+FAULTY = f"""\
+model: {{shape: {{layers: 1, width: 64, heads: 4}}}}
 devices:
-  pi: {count: 2, memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited, availability: 80 %}
-  phone: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
-media: {air: {bandwidth: 8 Mbit/s}}
+  pi: {{count: 2, {DEVICE}, availability: 80 %}}
+  phone: {{{DEVICE}}}
+media: {{air: {{bandwidth: 8 Mbit/s}}}}
 links:
-  wire: {connect: [[pi, pi], [pi, phone]], bandwidth: 8 Mbit/s}
-  wifi: {connect: [[pi-1, phone]], medium: air, latency: 1 s}
-workload: [{prompt: 3, output: 5}]
+  wire: {{connect: [[pi, pi], [pi, phone]], bandwidth: 8 Mbit/s}}
+  wifi: {{connect: [[pi-1, phone]], medium: air, latency: 1 s}}
+workload: [{{prompt: 3, output: 5}}]
 faults:
-  - {device: phone, down: 1 s}
+  - {{device: phone, down: 1 s}}
 """
 GRAPH_FILE = (
     '{"nodes": [{"id": "laptop"}, {"id": "pi-1"}], "edges": [{"source": "laptop", "target": "pi-1"}]}'
@@ -535,9 +488,7 @@ def test_a_malformed_scenario_is_refused_in_one_sentence(case: Case, tmp_path: P
 
 def wrong(count: int) -> str:
     """The good scenario with so many more devices, each without a unit on a line of its own."""
-    lines = "".join(
-        f"  d{n}: {{memory: {n}, compute: 1 GFLOP/s, memory_bandwidth: unlimited}}\n" for n in range(count)
-    )
+    lines = "".join(f"  d{n}: {{{DEVICE.replace('1 GB', str(n))}}}\n" for n in range(count))
     return GOOD.replace("links:", f"{lines}links:")
 
 

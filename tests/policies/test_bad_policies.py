@@ -51,7 +51,9 @@ class Does:
 
 
 def scenario() -> Scenario:
-    return load_scenario(shipped_scenario("home-cluster"), changes=["workload.0.output=25"])
+    return load_scenario(
+        shipped_scenario("home-cluster"), changes=["workload.0.output=5", "controller.interval=3"]
+    )
 
 
 WORLD = scenario()

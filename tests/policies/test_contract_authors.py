@@ -52,29 +52,12 @@ def examined(deed: Callable[[Observation], Any], law: str) -> Finding:
 # What is no decision
 
 
-def yields(obs: Observation) -> Any:
-    yield fastest(obs)
-
-
+# test_bad_policies.py has every kind of object that is no decision.
 NO_DECISIONS: dict[str, tuple[Callable[[Observation], Any], str, str]] = {
-    "a list": (lambda obs: [0] * len(obs.blocks), "answers", "an object of the class list; a decision is a"),
-    "names": (
-        lambda obs: dict.fromkeys(obs.blocks.names, obs.device_names[0]),
-        "answers",
-        "an object of the class dict; a decision is a Placement, Keep or Infeasible",
-    ),
     "nothing": (lambda _: None, "answers", "returns None; a decision is a"),
-    "a generator": (yields, "answers", "an object of the class generator"),
     "the end": (lambda obs: sys.exit(0) if obs.devices == 1 else fastest(obs), "answers", "SystemExit: 0, at"),
     "a slip": (lambda obs: obs.memory, "answers", f"has no attribute 'memory', at {__file__}:"),  # type: ignore[attr-defined]
-    "floats": (lambda obs: Placement(np.zeros(len(obs.blocks))), "complete", "float64, not integers"),  # type: ignore[arg-type]
     "a shape": (lambda _: Placement(np.zeros(1, dtype=int)), "complete", "shape (1,); 3 blocks need shape (3,)"),
-    "ragged": (lambda _: Placement([[0], [0, 1]]), "complete", "devices that are not an array: ValueError"),  # type: ignore[arg-type]
-    "names in a placement": (
-        lambda obs: Placement([obs.device_names[0]] * len(obs.blocks)),  # type: ignore[arg-type]
-        "complete",
-        "not integers",
-    ),
     "counted from 1": (lambda obs: everything_on(obs, obs.devices), "complete", "on device 1; devices are 0 to 0"),
 }  # fmt: skip
 

@@ -560,61 +560,6 @@ def test_a_static_plan_is_kept_while_it_fits_or_swaps(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize("policy", ALL, ids=repr)
-@given(
-    scenarios(cluster=clusters(most=6), most_shards=3), reals(0.2, 1.2), SEEDS, st.booleans(), st.booleans()
-)
-@settings(max_examples=40, deadline=None)
-def test_an_answer_fits_or_is_infeasible(
-    policy: Policy, scenario: Scenario, share: float, seed: int, again: bool, long: bool
-) -> None:
-    random = np.random.default_rng(seed)
-    placement = (
-        random.integers(0, len(scenario.cluster.devices), len(scenario.block_table)) if again else None
-    )
-    observation = tight(observe(scenario, placement, interval=3 if long else 1), share, seed)
-    decision = policy.decide(observation)
-    if isinstance(decision, Placement):
-        assert decision.devices.shape == (len(observation.blocks),)
-        assert ((decision.devices >= 0) & (decision.devices < observation.devices)).all()
-        assert predict.fits(observation, decision.devices)
-    elif isinstance(decision, Keep):
-        assert placement is not None
-        assert predict.fits(observation, placement)
-    else:
-        assert decision.reason
-
-
-@pytest.mark.parametrize("policy", ALL, ids=repr)
-@given(scenarios(cluster=clusters(most=6), most_shards=3), SEEDS)
-@settings(max_examples=30, deadline=None)
-def test_a_device_that_can_hold_everything_gets_everything(
-    policy: Policy, scenario: Scenario, seed: int
-) -> None:
-    observation = observe(scenario)
-    only = seed % observation.devices
-    capacity = np.where(np.arange(observation.devices) == only, observation.memory_bytes.sum() * 1.001, 0.0)
-    devices = placed(policy.decide(with_memory(observation, capacity)))
-    assert set(devices[observation.memory_bytes > 0]) == {only}
-
-
-@pytest.mark.parametrize("policy", ALL, ids=repr)
-@given(scenarios(cluster=clusters(most=6, steady=False), most_shards=3))
-@settings(max_examples=12, deadline=None)
-def test_neither_history_nor_names_matter(policy: Policy, scenario: Scenario) -> None:
-    cluster = scenario.cluster
-    other = {d.name: f"z{len(cluster.devices) - i}" for i, d in enumerate(cluster.devices)}
-    renamed = Cluster(
-        tuple(replace(d, name=other[d.name]) for d in cluster.devices),
-        tuple(replace(link, ends=(other[link.ends[0]], other[link.ends[1]])) for link in cluster.links),
-        other[cluster.source],
-    )
-    used = simulate(scenario, policy)
-    fresh = simulate(replace(scenario, cluster=renamed), replace(policy))  # type: ignore[type-var]
-    assert used.tokens.equals(fresh.tokens)
-    assert list(used.placements.device.map(other)) == list(fresh.placements.device)
-
-
-@pytest.mark.parametrize("policy", ALL, ids=repr)
 def test_devices_that_are_down_or_cut_off_are_avoided(policy: Policy) -> None:
     observation = observe(large(4, 3, 4, seed=4))
     down = replace(observation, availability=np.array([1.0, 0.0, 1.0, 1.0]))

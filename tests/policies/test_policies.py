@@ -1,4 +1,4 @@
-"""What every policy must keep, and what each one is meant to do."""
+"""What each policy is meant to do; test_contract.py tests the laws of all policies."""
 
 from dataclasses import replace
 
@@ -35,157 +35,6 @@ from headway.simcore.world.options import Overflow
 from headway.traces import InputError, Trace, on_off
 
 NAMES = policies.names()
-# `exact-milp` takes a tenth of a second for each decision; tests/policies/test_exact.py holds it to `exact`.
-QUICK = [name for name in NAMES if name != "exact-milp"]
-SEEDS = st.integers(0, 2**32 - 1)
-
-
-def tight(scenario: Scenario, share: float, seed: int) -> Scenario:
-    """The same world with devices of random capacity that together hold 1 / `share` times the model."""
-    observation = observe(scenario)
-    random = np.random.default_rng(seed)
-    parts = (
-        random.dirichlet(np.ones(observation.devices)) * observation.memory_bytes.sum() / share
-        + observation.reserved_bytes
-    )
-    cluster = scenario.cluster
-    devices = tuple(replace(d, memory_bytes=float(m)) for d, m in zip(cluster.devices, parts, strict=True))
-    return replace(scenario, cluster=Cluster(devices, cluster.links, cluster.source))
-
-
-@pytest.mark.parametrize("name", QUICK)
-@given(
-    scenario=scenarios(cluster=clusters(most=6), most_shards=3),
-    share=reals(0.2, 1.2),
-    seed=SEEDS,
-    again=st.booleans(),
-)
-@settings(max_examples=15, deadline=None)
-def test_an_answer_is_a_placement_that_fits_or_infeasible(
-    name: str, scenario: Scenario, share: float, seed: int, again: bool
-) -> None:
-    placement = None
-    if again:
-        count = len(scenario.cluster.devices)
-        placement = np.random.default_rng(seed).integers(0, count, len(scenario.block_table))
-        observation = observe(scenario, placement)
-    scenario = tight(scenario, share, seed)
-    observation = observe(varied(scenario, overflow="swap"), placement)
-    observation = replace(observation, overflow="fail")
-    decision = policies.create(name).decide(observation)
-    if isinstance(decision, Placement):
-        assert decision.devices.shape == (len(observation.blocks),)
-        assert ((decision.devices >= 0) & (decision.devices < observation.devices)).all()
-        assert predict.fits(observation, decision.devices)
-    elif isinstance(decision, Keep):
-        assert placement is not None
-        if name not in {"static", "random"}:
-            assert predict.fits(observation, placement)
-    else:
-        assert decision.reason
-
-
-def entitled(name: str, scenario: Scenario) -> Scenario:
-    """The scenario, cut down to what a policy says it is for: the exact ones solve one layer without shards."""
-    if not name.startswith("exact"):
-        return scenario
-    model = replace(scenario.model, layers=1)
-    cost = DecodeCost(model) if isinstance(scenario.cost, DecodeCost) else PaperCost(model)
-    return replace(scenario, model=model, cost=cost)
-
-
-@pytest.mark.parametrize("name", [name for name in QUICK if name not in {"single", "pinned"}])
-@given(scenario=scenarios(cluster=clusters(most=6), most_shards=3), seed=SEEDS)
-@settings(max_examples=20, deadline=None)
-def test_a_placement_is_found_when_one_device_could_hold_everything(
-    name: str, scenario: Scenario, seed: int
-) -> None:
-    scenario = entitled(name, scenario)
-    observation = observe(scenario)
-    capacity = observation.reserved_bytes.copy()
-    capacity[seed % observation.devices] += observation.memory_bytes.sum() * 1.001
-    devices = tuple(
-        replace(d, memory_bytes=float(m)) for d, m in zip(scenario.cluster.devices, capacity, strict=True)
-    )
-    world = replace(scenario, cluster=Cluster(devices, scenario.cluster.links, scenario.cluster.source))
-    decision = policies.create(name).decide(observe(world))
-    assert isinstance(decision, Placement)
-    assert set(decision.devices[observation.memory_bytes > 0]) == {seed % observation.devices}
-
-
-@pytest.mark.parametrize("name", QUICK)
-@given(scenario=scenarios(cluster=clusters(steady=False)))
-@settings(max_examples=12, deadline=None)
-def test_fresh_and_reused_policies_give_the_same_run(name: str, scenario: Scenario) -> None:
-    policy = policies.create(name)
-    first = simulate(scenario, policy)
-    again = simulate(scenario, policy)
-    fresh = simulate(scenario, policies.create(name))
-    assert first.tokens.equals(again.tokens)
-    assert first.tokens.equals(fresh.tokens)
-    assert first.placements.equals(fresh.placements)
-
-
-@pytest.mark.parametrize("name", QUICK)
-@given(scenario=scenarios(cluster=clusters(steady=False)))
-@settings(max_examples=12, deadline=None)
-def test_names_of_devices_change_nothing(name: str, scenario: Scenario) -> None:
-    cluster = scenario.cluster
-    other = {d.name: f"z{len(cluster.devices) - i}" for i, d in enumerate(cluster.devices)}
-    renamed = Cluster(
-        tuple(replace(d, name=other[d.name]) for d in cluster.devices),
-        tuple(replace(link, ends=(other[link.ends[0]], other[link.ends[1]])) for link in cluster.links),
-        other[cluster.source],
-    )
-    before = simulate(scenario, policies.create(name))
-    after = simulate(replace(scenario, cluster=renamed), policies.create(name))
-    assert before.tokens.equals(after.tokens)
-    assert list(before.placements.device.map(other)) == list(after.placements.device)
-
-
-@pytest.mark.parametrize("name", ["greedy", "resource-aware", "single", "static"])
-@given(scenario=scenarios(cluster=clusters(mesh=True)), seed=SEEDS)
-@settings(max_examples=15, deadline=None)
-def test_the_order_of_devices_permutes_the_placement(name: str, scenario: Scenario, seed: int) -> None:
-    """For the policies that do not go by the order of devices; ties between devices are left out.
-
-    Ties come from the simple values that Hypothesis likes, and from blocks that cost nothing.
-    """
-    random = np.random.default_rng(seed)
-    cluster = scenario.cluster
-    cluster = Cluster(
-        tuple(replace(d, overhead_s=float(random.uniform(0, 1e-3))) for d in cluster.devices),
-        tuple(replace(link, latency_s=float(random.uniform(0, 1e-2))) for link in cluster.links),
-        cluster.source,
-    )
-    scenario = varied(scenario, cluster=cluster, embed=False, lm_head=False)
-    order = random.permutation(len(cluster.devices))
-    shuffled = Cluster(tuple(cluster.devices[i] for i in order), cluster.links, cluster.source)
-    before = simulate(scenario, policies.create(name))
-    after = simulate(replace(scenario, cluster=shuffled), policies.create(name))
-    np.testing.assert_allclose(after.tokens.latency_s, before.tokens.latency_s, rtol=1e-9)
-
-
-@given(scenario=scenarios(cluster=clusters(), most_shards=3), seed=SEEDS)
-@settings(max_examples=40, deadline=None)
-def test_resource_aware_never_moves_for_nothing(scenario: Scenario, seed: int) -> None:
-    """A migration is adopted only if it is predicted to pay within the horizon; and twice is once."""
-    placement = np.random.default_rng(seed).integers(
-        0, len(scenario.cluster.devices), len(scenario.block_table)
-    )
-    observation = observe(scenario, placement)
-    decision = policies.ResourceAware().decide(observation)
-    assert isinstance(decision, Placement | Keep)
-    if isinstance(decision, Placement):
-        assert predict.objective(observation, decision.devices) < predict.horizon_delay(
-            observation, placement
-        )
-        settled = replace(observation, placement=decision.devices)
-        again = policies.ResourceAware().decide(settled)
-        if isinstance(again, Placement):
-            assert predict.objective(settled, again.devices) < predict.horizon_delay(
-                settled, decision.devices
-            )
 
 
 def line(*memory_bytes: float, heads: int = 4, flops: float = 1e6, **device: float) -> Scenario:
@@ -341,19 +190,6 @@ def test_static_decides_once_as_resource_aware_does() -> None:
     first = placed(policies.Static().decide(observation))
     np.testing.assert_array_equal(first, placed(policies.ResourceAware().decide(observation)))
     assert policies.Static().decide(observe(scenario, first[::-1].copy())) == Keep()
-
-
-def test_in_the_shipped_scenario_only_resource_aware_recovers() -> None:
-    """Golden run in words: what the default scenario is there to show."""
-    from headway.simcore import load_scenario, shipped_scenario  # noqa: PLC0415
-
-    scenario = load_scenario(shipped_scenario("home-cluster"))
-    last = {}
-    for choice in scenario.policies:
-        tokens = simulate(scenario, policies.chosen(choice), run=choice.label).tokens
-        last[choice.label] = tokens.latency_s[tokens.token >= 190].median()
-    assert last["resource-aware"] < min(last[name] for name in last if name != "resource-aware")
-    assert last["static"] > 3 * last["resource-aware"]
 
 
 @pytest.mark.parametrize(

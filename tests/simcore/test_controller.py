@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Scripted, Shuffled, clusters, scenarios, varied
+from worlds import Scripted, Shuffled, clusters, model_of_bytes, scenarios, varied
 
 from headway.simcore import (
     PAPER_CONTROLLER,
@@ -17,7 +17,6 @@ from headway.simcore import (
     Device,
     Keep,
     Link,
-    ModelSpec,
     Observation,
     Placement,
     Request,
@@ -31,10 +30,7 @@ from headway.simcore.world.crossings import at_the_same_time, makespan, one_afte
 from headway.simcore.world.options import NO_TRIGGERS
 from headway.traces import Trace
 
-MODEL = ModelSpec(
-    name="small", layers=2, width=8, heads=2, kv_heads=2, head_size=4, ffn_width=8, gated_ffn=False,
-    vocabulary=10, bytes_per_weight=1, bytes_per_kv=1, bytes_per_activation=1,
-)  # fmt: skip
+MODEL = model_of_bytes(layers=2)
 HEAD, PROJ, FFN = 8 * 4 * 3, 64, 128
 AUDITED = RunOptions(audit=True)
 

@@ -6,18 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Scripted, Shuffled, scenarios, varied
+from worlds import Scripted, Shuffled, model_of_bytes, scenarios, small_world, varied
 
 from headway.simcore import (
-    BlockOptions,
-    Cluster,
-    DecodeCost,
-    Device,
     FloatArray,
     Kind,
-    Link,
-    ModelSpec,
-    NetworkOptions,
     Observation,
     Request,
     Roofline,
@@ -54,25 +47,11 @@ class Table:
 
 def world(availability: float = 1.0) -> Scenario:
     """Two devices, 100 bytes/s between them; one layer of three heads, without embedding and output head."""
-    model = ModelSpec(
-        name="small", layers=1, width=12, heads=3, kv_heads=3, head_size=4, ffn_width=8, gated_ffn=False,
-        vocabulary=10, bytes_per_weight=1, bytes_per_kv=1, bytes_per_activation=1,
+    return small_world(
+        model=model_of_bytes(width=12, heads=3, kv_heads=3),
+        device={"flops": 1.0, "availability": Trace.constant(availability)},
+        requests=(Request(prompt=1, output=2),), sharing="dedicated", device_time=Table(),
     )  # fmt: skip
-    devices = tuple(
-        Device(name=name, memory_bytes=1e6, flops=1.0, availability=Trace.constant(availability))
-        for name in "ab"
-    )
-    link = Link(name="link", ends=("a", "b"), bandwidth=Trace.constant(100.0))
-    return Scenario(
-        name="small",
-        model=model,
-        cost=DecodeCost(model),
-        device_time=Table(),
-        cluster=Cluster(devices, (link,), "a"),
-        requests=(Request(prompt=1, output=2),),
-        blocks=BlockOptions(embed=False, lm_head=False),
-        network=NetworkOptions(sharing="dedicated"),
-    )
 
 
 @pytest.mark.parametrize("availability", [1.0, 0.5])

@@ -1,19 +1,19 @@
 """The laws of the event engine, on random worlds."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Scripted, Shuffled, clusters, rate_of, reals, scenarios, varied
+from worlds import Scripted, Shuffled, clusters, rate_of, reals, scenarios, small_world, varied
 
 from headway.simcore import (
     BlockOptions,
     Cluster,
     Decision,
-    DecodeCost,
     Device,
     Keep,
     Link,
@@ -321,24 +321,13 @@ def test_the_order_of_devices_changes_nothing(scenario: Scenario, seed: int, ran
     assert list(after.placements.device) == list(before.placements.device)
 
 
-def world(**changes: object) -> Scenario:
+def world(**changes: Any) -> Scenario:
     """Two devices and a link, small enough to reason about; one layer of two heads."""
-    model = ModelSpec(
-        name="small", layers=1, width=8, heads=2, kv_heads=2, head_size=4, ffn_width=8, gated_ffn=False,
-        vocabulary=10, bytes_per_weight=1, bytes_per_kv=1, bytes_per_activation=1,
-    )  # fmt: skip
     fast = Device(name="fast", memory_bytes=1e6, flops=1e3, disk_bandwidth=1e3)
     slow = Device(name="slow", memory_bytes=1e6, flops=1e2, disk_bandwidth=1e3)
     link = Link(name="link", ends=("fast", "slow"), bandwidth=Trace.constant(100.0), latency_s=0.5)
-    scenario = Scenario(
-        name="small",
-        model=model,
-        cost=DecodeCost(model),
-        cluster=Cluster((fast, slow), (link,), "fast"),
-        requests=(Request(prompt=2, output=4),),
-        blocks=BlockOptions(embed=False, lm_head=False),
-    )
-    return varied(scenario, **changes)
+    cluster = Cluster((fast, slow), (link,), "fast")
+    return varied(small_world(cluster=cluster, requests=(Request(prompt=2, output=4),)), **changes)
 
 
 ON_FAST = np.array([0, 0, 0, 0])

@@ -7,7 +7,7 @@ import pytest
 import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Scripted, Shuffled, clusters, reals, scenarios, varied
+from worlds import Scripted, Shuffled, clusters, model_of_bytes, reals, scenarios, varied
 
 from headway.simcore import (
     BlockOptions,
@@ -22,7 +22,6 @@ from headway.simcore import (
     Keep,
     Kind,
     Link,
-    ModelSpec,
     Observation,
     Placement,
     Policy,
@@ -45,10 +44,7 @@ PARTS = ["compute_s", "disk_s", "transfer_s", "wait_s", "migration_s", "decision
 MODES: tuple[tuple[Migration, bool], ...] = (
     ("blocking", False), ("blocking", True), ("live", False), ("live", True),
 )  # fmt: skip
-MODEL = ModelSpec(
-    name="small", layers=1, width=8, heads=2, kv_heads=2, head_size=4, ffn_width=8, gated_ffn=False,
-    vocabulary=10, bytes_per_weight=1, bytes_per_kv=1, bytes_per_activation=1,
-)  # fmt: skip
+MODEL = model_of_bytes()
 HEAD_WEIGHTS, FFN_WEIGHTS, CACHE_PER_TOKEN = 8 * 4 * 3, 2 * 8 * 8, 2 * 4
 RATE = 100.0
 AT_A, HEAD_AT_B, FFN_AT_B = np.array([0, 0, 0, 0]), np.array([1, 0, 0, 0]), np.array([0, 0, 0, 1])

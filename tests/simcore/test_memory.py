@@ -2,19 +2,18 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from worlds import varied
+from worlds import model_of_bytes, small_world, varied
 
 from headway.simcore import (
-    BlockOptions,
     Cluster,
     Decision,
     DecodeCost,
     Device,
     Link,
-    ModelSpec,
     Observation,
     PaperCost,
     Placement,
@@ -30,10 +29,7 @@ from headway.simcore.world.batch import one_sequence
 from headway.simcore.world.memory import swapped_share
 from headway.traces import InputError, Trace
 
-MODEL = ModelSpec(
-    name="small", layers=1, width=8, heads=2, kv_heads=2, head_size=4, ffn_width=32, gated_ffn=False,
-    vocabulary=10, bytes_per_weight=1, bytes_per_kv=1, bytes_per_activation=2,
-)  # fmt: skip
+MODEL = model_of_bytes(ffn_width=32, bytes_per_activation=2)
 HEAD, PROJ, FFN = 8 * 4 * 3, 8 * 8, 2 * 8 * 32
 """Weights [bytes]."""
 WEIGHTS = 2 * HEAD + PROJ + FFN
@@ -56,18 +52,16 @@ class AtOne:
         return Placement(np.zeros(len(observation.blocks), dtype=np.int64))
 
 
-def world(memory_bytes: float = 1e6, runtime_bytes: float = 0.0, **changes: object) -> Scenario:
+def world(memory_bytes: float = 1e6, runtime_bytes: float = 0.0, **changes: Any) -> Scenario:
     """A device of 1000 FLOP/s with a disk of 100 bytes/s, and another that is not used; a prompt of 3, 2 tokens."""
     one = Device(
         name="one", memory_bytes=memory_bytes, runtime_bytes=runtime_bytes, flops=1e3, disk_bandwidth=100.0
     )
     other = Device(name="other", memory_bytes=1e6, runtime_bytes=500.0, flops=1e3, disk_bandwidth=100.0)
     link = Link(name="link", ends=("one", "other"), bandwidth=Trace.constant(100.0))
-    scenario = Scenario(
-        name="small", model=MODEL, cost=DecodeCost(MODEL), cluster=Cluster((one, other), (link,), "one"),
-        requests=(Request(prompt=3, output=2),), blocks=BlockOptions(embed=False, lm_head=False),
-    )  # fmt: skip
-    return varied(scenario, **changes)
+    cluster = Cluster((one, other), (link,), "one")
+    requests = (Request(prompt=3, output=2),)
+    return varied(small_world(model=MODEL, cluster=cluster, requests=requests), **changes)
 
 
 def run(scenario: Scenario) -> Result:

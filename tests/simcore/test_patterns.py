@@ -11,21 +11,15 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from patterns import InARow, OneByOne
-from worlds import Scripted, Shuffled, clusters, eventful, scenarios, varied
+from worlds import Scripted, Shuffled, clusters, eventful, model_of_bytes, scenarios, small_world, varied
 
 from headway import policies
 from headway.simcore import (
     Audit,
-    BlockOptions,
     BlockTable,
     Chain,
-    Cluster,
     DecodeCost,
-    Device,
     IntArray,
-    Link,
-    ModelSpec,
-    NetworkOptions,
     Pattern,
     Payload,
     Request,
@@ -39,7 +33,7 @@ from headway.simcore.audit.messages import DESCRIBED
 from headway.simcore.steps.patterns import PATTERNS
 from headway.simcore.steps.patterns.gathered import Gathered
 from headway.simcore.steps.patterns.sharded import Sharded
-from headway.traces import InputError, Trace
+from headway.traces import InputError
 
 SEEDS = st.integers(0, 2**32 - 1)
 FEW = settings(max_examples=20, deadline=None)
@@ -58,32 +52,14 @@ def decoding(scenario: Scenario) -> Scenario:
     return replace(scenario, execution=None, cost=DecodeCost(model, scenario.cost.ffn_shards))
 
 
-def model(**changes: object) -> ModelSpec:
-    values: dict[str, object] = {
-        "name": "small", "layers": 1, "width": 8, "heads": 2, "kv_heads": 2, "head_size": 4, "ffn_width": 8,
-        "gated_ffn": False, "vocabulary": 10, "bytes_per_weight": 1, "bytes_per_kv": 1, "bytes_per_activation": 1,
-    }  # fmt: skip
-    return ModelSpec(**values | changes)  # type: ignore[arg-type]
-
-
 def world(execution: Pattern | str | None = None, projection: str = "gathered") -> Scenario:
     """Three equal devices of 100 FLOP/s, 10 bytes/s between every two; one layer of two heads."""
-    devices = tuple(Device(name=name, memory_bytes=1e6, flops=100.0) for name in "abc")
-    links = tuple(
-        Link(name=f"{one}{other}", ends=(one, other), bandwidth=Trace.constant(10.0))
-        for one, other in ("ab", "ac", "bc")
-    )
-    spec = model()
-    return Scenario(
-        name="small",
-        model=spec,
-        cost=DecodeCost(spec, projection=projection),  # type: ignore[arg-type]
-        execution=execution,
-        cluster=Cluster(devices, links, "a"),
-        requests=(Request(prompt=1, output=2),),
-        blocks=BlockOptions(embed=False, lm_head=False),
-        network=NetworkOptions(sharing="dedicated"),
-    )
+    model = model_of_bytes()
+    return small_world(
+        "abc", model=model, rate=10.0, device={"flops": 100.0}, requests=(Request(prompt=1, output=2),),
+        sharing="dedicated", execution=execution,
+        cost=DecodeCost(model, projection=projection),  # type: ignore[arg-type]
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("pattern", OWN)

@@ -46,7 +46,7 @@ def long_trace(kind: str, parameters: dict[str, float], seed: int = 1) -> Trace:
 
 
 @pytest.mark.parametrize(("kind", "parameters", "within"), ROUND_TRIPS)
-def test_a_long_trace_gives_its_parameters_back(
+def test_a_long_trace_gives_its_parameters_back_and_the_fit_is_good(
     kind: str, parameters: dict[str, float], within: float
 ) -> None:
     found = fit(long_trace(kind, parameters), kind)
@@ -55,11 +55,6 @@ def test_a_long_trace_gives_its_parameters_back(
         # The moment estimate of K is a square root away from the spread where there is no direct wave.
         absolute = 0.25 if name == "rice_factor" and truth == 0 else within if truth < 1 else 0.0
         assert value == pytest.approx(truth, rel=within, abs=absolute if name != "mean" else 0.0), name
-
-
-@pytest.mark.parametrize(("kind", "parameters", "within"), ROUND_TRIPS)
-def test_a_fit_to_its_own_kind_is_good(kind: str, parameters: dict[str, float], within: float) -> None:
-    found = fit(long_trace(kind, parameters), kind)
     assert found.distance < 0.03
     assert found.memory < 0.05
     assert found.expected.mean == pytest.approx(found.observed.mean, rel=0.02)
