@@ -1,1 +1,1 @@
-"""Optimal placements of one layer, and what no placement of several layers can beat."""
+"""Optimal placements of one layer and of small models, and a lower bound for all models."""

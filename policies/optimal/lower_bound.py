@@ -178,11 +178,13 @@ class _SideBySide:
         reserved = np.zeros(len(paid))
         reserved[end] = float(gathered)
         loads = self._loads(start, end)
-        first = self._cheapest_slots(_slots(table, np.array([lowest])), paid, reserved)[0]
-        busy_s = max((once @ (first > 0.0) + each @ first for once, each in loads), default=0.0)
-        # With a higher threshold than this, the stage costs more than with these blocks.
-        most = max(lowest, busy_s) + first @ paid - self.count * paid.min()
-        thresholds = np.unique(table[(table >= lowest) & (table <= max(most, lowest))])
+        # With a threshold above `most`, the stage costs more than with the lowest one.
+        most = lowest + self.count * (paid.max() - paid.min())
+        if loads:
+            first = self._cheapest_slots(_slots(table, np.array([lowest])), paid, reserved)[0]
+            busy_s = max(once @ (first > 0.0) + each @ first for once, each in loads)
+            most = max(lowest, max(lowest, busy_s) + first @ paid - self.count * paid.min())
+        thresholds = np.unique(table[(table >= lowest) & (table <= most)])
         slots = _slots(table, thresholds)
         taken = self._cheapest_slots(slots, paid, reserved)
         sums = thresholds + taken @ paid

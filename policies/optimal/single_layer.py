@@ -7,13 +7,12 @@ or two of the single blocks, plus for each step the slowest branch of the heads,
 
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
 
-from headway.policies.common.transfer_times import carried, message, output_bytes, over_horizon
+from headway.policies.common.transfer_times import branches, message, over_horizon
 from headway.policies.optimal.solution import limit_bytes
 from headway.simcore import FloatArray, IntArray, Kind, Observation, Payload, predict
 
@@ -101,7 +100,8 @@ def one_layer(observation: Observation) -> OneLayer:
                 for step in observation.steps
             ]
         )
-        leaving = [output_bytes(heads_of, step.cost) for step in observation.steps]
+        tables = [branches(observation, heads_of, number) for number in range(len(observation.steps))]
+        counts = [step.count for step in observation.steps]
         return OneLayer(
             origin=np.zeros(len(heads), np.int64)
             if observation.placement is None
@@ -109,8 +109,9 @@ def one_layer(observation: Observation) -> OneLayer:
             moves=move[heads],
             holders=holders,
             arrive=messages[:, holders],
-            leave=_each_device(observation, [once for once, _ in leaving]),
-            each=_each_head(observation, [each for _, each in leaving]),
+            # A device sends no input to itself.
+            leave=np.stack([n * once[devices, devices] for n, (once, _) in zip(counts, tables, strict=True)]),
+            each=np.stack([n * each for n, (_, each) in zip(counts, tables, strict=True)]),
             embed=_embed_cost(observation, move),
             proj=observation.kind_seconds[Kind.PROJ] + move[blocks.proj[0]],
             between=over_horizon(observation, Payload.HIDDEN),
@@ -138,24 +139,6 @@ def blocks_on(
 def _largest(seconds: FloatArray) -> float:
     """The largest finite one."""
     return float(seconds[np.isfinite(seconds)].max(initial=0.0))
-
-
-def _each_device(observation: Observation, sizes: Sequence[float]) -> FloatArray:
-    """The overhead of a device's task, and its message of `sizes` bytes in each step, shape (S, D, D)."""
-    leave = [
-        step.count * (times.task_s[Kind.HEAD][:, None] + message(observation, size))
-        for step, times, size in zip(observation.steps, observation.step_times, sizes, strict=True)
-    ]
-    return np.stack(leave)
-
-
-def _each_head(observation: Observation, sizes: Sequence[float]) -> FloatArray:
-    """Computing a head and sending on `sizes` bytes of it in each step, shape (S, D, D)."""
-    each = [
-        step.count * (times.block_s[Kind.HEAD][:, None] + carried(observation, size))
-        for step, times, size in zip(observation.steps, observation.step_times, sizes, strict=True)
-    ]
-    return np.stack(each)
 
 
 def _embed_cost(observation: Observation, move: FloatArray) -> FloatArray:

@@ -254,13 +254,6 @@ def test_the_search_equals_brute_force_where_each_step_has_a_slowest_branch_of_i
         check(observation, brute_force(observation), exact.solve(observation))
 
 
-@pytest.mark.parametrize("start", range(4))
-def test_the_programme_equals_brute_force(start: int) -> None:
-    for number in range(320 + start, 360, 4):
-        observation = small(number)
-        check(observation, brute_force(observation), exact_milp.solve(observation))
-
-
 def check_programme(numbers: Iterable[int]) -> None:
     for number in numbers:
         observation = world(number, devices=(2, 6), heads=(2, 12), placed=number % 5 > 0)
