@@ -114,6 +114,7 @@ class Observation:
             again; see `ControllerOptions`.
         next_cost: cost of the next step; None under `caches: send`.
         recompute_cost: cost of the next step if it computes all caches again; None under `caches: send`.
+        pause_budget_s: a blocking migration with a longer pause is spread over several decisions; None: never.
     """
 
     time_s: float
@@ -157,6 +158,7 @@ class Observation:
     caches: Caches = "send"
     next_cost: StepCost | None = None
     recompute_cost: StepCost | None = None
+    pause_budget_s: float | None = None
 
     @cached_property
     def origin(self) -> IntArray | None:

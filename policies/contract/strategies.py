@@ -6,7 +6,7 @@ All drawn values are valid and small by default. They shrink to few devices, one
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from hypothesis import strategies as st
@@ -32,7 +32,7 @@ from headway.simcore import (
 )
 from headway.simcore.world.batch import one_sequence
 from headway.simcore.world.cost import Projection
-from headway.simcore.world.options import Migration
+from headway.simcore.world.options import Caches, Migration
 from headway.traces import Trace, scaled
 
 Sharing: TypeAlias = Literal["airtime", "dedicated", "fair"]
@@ -388,6 +388,8 @@ def runs(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] 
         migration=migration,
         weights_on_disk=draw(st.booleans()),
         warm_copies=draw(st.booleans()),
+        caches=draw(st.sampled_from(get_args(Caches))),
+        pause_budget_s=draw(st.one_of(st.none(), reals(1e-3, 1e-1))),
     )
     return Question(replace(scenario, controller=controller))
 

@@ -79,6 +79,7 @@ def rescaled(observation: Observation, *, second: float, byte: float, flop: floa
     return replace(
         observation,
         time_s=observation.time_s * second,
+        pause_budget_s=None if observation.pause_budget_s is None else observation.pause_budget_s * second,
         capacity_bytes=observation.capacity_bytes * byte,
         available_bytes=observation.available_bytes * byte,
         reserved_bytes=observation.reserved_bytes * byte,

@@ -28,7 +28,9 @@ class Transition:
         count = observation.devices
         self._observation = observation
         self._first = observation.placement is None
-        self._most_pause_s = most_pause_s
+        # Where the scenario spreads long migrations, no pause is too long.
+        spread = observation.pause_budget_s is not None and observation.pause_budget_s <= most_pause_s
+        self._most_pause_s = np.inf if spread else most_pause_s
         origin = (
             np.zeros(len(observation.blocks), dtype=np.int64)
             if observation.origin is None

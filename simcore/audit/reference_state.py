@@ -63,11 +63,6 @@ class ReferenceState:
         self.waited_s = dict.fromkeys(range(len(scenario.requests)), 0.0)
         self.done = False
 
-    @property
-    def bytes_now(self) -> FloatArray:
-        """Bytes of a block of each kind now, shape (5,); during a step, those at its end."""
-        return self.holding if self.cost is None else self.cost.memory_bytes
-
     def row(self, block: str) -> int:
         """The row of a block in the block table."""
         return self._rows[block]
@@ -84,8 +79,9 @@ class ReferenceState:
 
     def _count(self, counts: FloatArray) -> FloatArray:
         """Bytes of blocks and, on devices with blocks, of the runtime and the activations of the step."""
+        size = self.holding if self.cost is None else self.cost.memory_bytes  # those at the end of a step
         beside = self._scenario.cluster.runtime_bytes + (self.cost.activation_bytes if self.cost else 0.0)
-        held_bytes: FloatArray = counts @ self.bytes_now + np.where(counts.any(axis=1), beside, 0.0)
+        held_bytes: FloatArray = counts @ size + np.where(counts.any(axis=1), beside, 0.0)
         return held_bytes
 
     def _blocks_by_kind(self, *, moving: bool = True) -> FloatArray:
@@ -100,9 +96,7 @@ class ReferenceState:
 
     def move_bytes(self, block: int, warm: bool) -> float:
         """Bytes that a move of a block sends now; `warm`: to a device with a copy of its weights."""
-        if self.lost[block]:
-            return 0.0 if warm else float((self._weights - self._on_disk)[self._kind[block]])
-        return self._sent(self.holding, block, warm)
+        return self._sent(self._weights if self.lost[block] else self.holding, block, warm)
 
     def move_bytes_at(self, block: int, time_s: float, warm: bool) -> list[float]:
         """Bytes that a move of a block sent at a given time; several values if they had just changed."""
@@ -150,18 +144,14 @@ class ReferenceState:
             case Formed():
                 self._form(record.batch, now_s)
             case Asked():
-                self._asked_copies = record.copies
-                in_place = self._count(self._blocks_by_kind(moving=False))
-                self.copies.fit(in_place, record.asked_s, reserve=False)
-                if record.recomputes:
-                    self._drop_caches(now_s)
+                self._asked(record, now_s)
             case Attempt():
                 self.attempt = record
                 self.cost = self._scenario.cost.step(
                     recomputed(record.batch) if self.cache_lost else record.batch
                 )
                 self.held_bytes = self.recount()
-                self.of_blocks = self._blocks_by_kind() @ self.bytes_now
+                self.of_blocks = self._blocks_by_kind() @ self.cost.memory_bytes
                 self.copies.fit(self.held_bytes, record.begun_s, reserve=True)
             case Standing(cause="fault") if self.attempt is not None:
                 self.attempt = self.cost = None
@@ -182,6 +172,13 @@ class ReferenceState:
                 self.cached.pop(record["request"], None)
                 self._unfinished -= 1
                 self.done = not self._unfinished
+
+    def _asked(self, record: Asked, now_s: float) -> None:
+        self._asked_copies = record.copies
+        in_place = self._count(self._blocks_by_kind(moving=False))
+        self.copies.fit(in_place, record.asked_s, reserve=False)
+        if record.recomputes:
+            self._drop_caches(now_s)
 
     def _form(self, batch: Batch, now_s: float) -> None:
         if {one.request for one in batch} != {one.request for one in self.batch}:

@@ -196,8 +196,9 @@ def _faults(cluster: Cluster) -> Iterator[dict[str, Any]]:
 
 
 def _controller(options: ControllerOptions) -> dict[str, Any]:
-    time = options.decision_time
-    return {
+    time, budget_s = options.decision_time, options.pause_budget_s
+    budget = {} if budget_s is None else {"pause_budget": _value(budget_s, "s")}
+    return budget | {
         "interval": options.interval,
         "horizon": options.horizon,
         "triggers": {name: value for name, value in asdict(options.triggers).items() if value is not None},

@@ -152,6 +152,8 @@ class ControllerOptions:
             cache; `recompute`: all caches are dropped and the next step computes them again; `faster`: the one of the
             two after which the next step is predicted to end first. Caches are sent if a device lacks the memory to
             recompute them.
+        pause_budget_s: a blocking migration with a longer pause is spread over several decisions [s]; None: never. See
+            `within_budget`.
         on_infeasible: reaction to an infeasible decision: `keep` the placement in force, or `fail` the run.
         decision_time: simulated time of a decision: `free`, `measured` (its wall time, so that results differ from run
             to run), or a fixed number of seconds.
@@ -167,6 +169,7 @@ class ControllerOptions:
     weights_on_disk: bool = False
     warm_copies: bool = True
     caches: Caches = "send"
+    pause_budget_s: float | None = None
     on_infeasible: OnInfeasible = "keep"
     decision_time: DecisionTime = "free"
 
@@ -177,6 +180,8 @@ class ControllerOptions:
             raise ValueError(f"horizon must be at least 1 token, not {self.horizon}")
         if not 0.0 <= self.window_s < math.inf:
             raise ValueError(f"window_s must not be negative or infinite, not {self.window_s}")
+        if self.pause_budget_s is not None and not 0.0 <= self.pause_budget_s < math.inf:
+            raise ValueError(f"pause_budget_s must not be negative or infinite, not {self.pause_budget_s}")
 
 
 PAPER_CONTROLLER = ControllerOptions(

@@ -37,6 +37,7 @@ from headway.simcore import (
     StepCost,
     StepGraph,
     TaskTimes,
+    predict,
     simulate,
 )
 from headway.simcore.audit import Law
@@ -140,6 +141,10 @@ def warm_and_small(scenario: Scenario) -> Scenario:
 
 def warm_and_failing(scenario: Scenario) -> Scenario:
     return warm(failing(scenario))
+
+
+def recomputing(scenario: Scenario) -> Scenario:
+    return varied(scenario, caches="recompute")
 
 
 def dedicated(scenario: Scenario) -> Scenario:
@@ -570,6 +575,14 @@ def send_weights_that_are_there(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Deployment, "to_send", lambda self, block, warm: to_send(self, block, False))
 
 
+def keep_caches_that_a_migration_drops(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Deployment, "drop_caches", lambda self: None)
+
+
+def drop_caches_that_are_to_be_sent(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(predict, "recomputes", lambda observation, devices: True)
+
+
 def keep_copies_without_room(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(WarmCopies, "fit", lambda self, room_bytes: None)
 
@@ -734,6 +747,8 @@ FAULTS: list[tuple[Fault, Law, Change]] = [
     (send_weights_that_are_there, "bytes", warm),
     (send_weights_that_are_there, "bytes", warm_live),
     (keep_copies_without_room, "memory", warm_and_small),
+    (keep_caches_that_a_migration_drops, "memory", recomputing),
+    (drop_caches_that_are_to_be_sent, "place", as_it_is),
     (forget_that_a_cache_is_of_no_use, "bytes", live),
     (misreport_what_was_sent, "bytes", as_it_is),
     (share_more_than_there_is, "fairness", as_it_is),
@@ -799,7 +814,7 @@ def run(change: Change) -> None:
     "change",
     [
         *(as_it_is, dedicated, live, shared, small, failing, slow_and_failing, live_failing, one_by_one),
-        *(warm, warm_live, warm_and_small, warm_and_failing),
+        *(warm, warm_live, warm_and_small, warm_and_failing, recomputing),
     ],
 )
 def test_the_engine_as_it_is_passes(change: Change) -> None:

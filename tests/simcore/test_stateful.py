@@ -377,9 +377,18 @@ class Machine(RuleBasedStateMachine):
         interval=st.integers(1, 4),
         decision_time=st.sampled_from(["free", 1e-4, 0.01]),
         window_s=st.sampled_from([0.0, 1e-3, 1.0]),
+        warm_copies=st.booleans(),
+        caches=st.sampled_from(["send", "recompute", "faster"]),
     )
     def decide_otherwise(
-        self, migration: Any, on_disk: bool, interval: int, decision_time: Any, window_s: float
+        self,
+        migration: Any,
+        on_disk: bool,
+        interval: int,
+        decision_time: Any,
+        window_s: float,
+        warm_copies: bool,
+        caches: Any,
     ) -> None:
         self.scenario = varied(
             self.scenario,
@@ -388,6 +397,8 @@ class Machine(RuleBasedStateMachine):
             interval=interval,
             decision_time=decision_time,
             window_s=window_s,
+            warm_copies=warm_copies,
+            caches=caches,
         )
 
     @rule(overflow=st.sampled_from(["fail", "swap"]), on_infeasible=st.sampled_from(["keep", "fail"]))

@@ -43,6 +43,7 @@ class Controller:
         self._triggers = Triggers(run)
         self._noticed_s = 0.0
         self._alarmed = False
+        self._unfinished = False
         self._begun_s = 0.0
         self._setbacks = 0
 
@@ -61,7 +62,9 @@ class Controller:
             RunEndedError: there is no feasible placement.
         """
         first = batch[0]
-        due: Trigger | None = "interval" if first.token % self._scenario.controller.interval == 0 else None
+        due: Trigger | None = "pause-budget" if self._unfinished else None
+        if first.token % self._scenario.controller.interval == 0:
+            due = "interval"
         watching = due is None
         while True:
             self._notice(first)
@@ -166,7 +169,7 @@ class Controller:
             return False
         judgement = self._decisions.judge(observation, decision)
         self._decisions.record(observation, judgement, trigger)
-        target = judgement.target
+        target, self._unfinished = judgement.target, judgement.unfinished
         self._triggers.decided(observation, target, self._observer.interval(first))
         if target is None:
             yield from self._wait_for_change(first, judgement.reason, parts)

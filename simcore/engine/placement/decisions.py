@@ -10,6 +10,7 @@ from headway.simcore.arrays import BoolArray, IntArray
 from headway.simcore.engine.placement import decision_validation, policy_timeout
 from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.engine.placement.observer import Observer
+from headway.simcore.engine.placement.pause_budget import within_budget
 from headway.simcore.engine.placement.triggers import Trigger
 from headway.simcore.errors import PolicyError
 from headway.simcore.instrument import Asked
@@ -28,6 +29,7 @@ class Judgement:
         reason: why the decision, or a part of it, cannot be followed; empty if it can.
         copies: the warm copies that a first placement asks for, shape (blocks, devices).
         recomputes: whether all caches are dropped, and the next step computes them again.
+        unfinished: whether moves are left to later decisions by the pause budget.
     """
 
     target: IntArray | None
@@ -35,6 +37,7 @@ class Judgement:
     reason: str = ""
     copies: BoolArray | None = None
     recomputes: bool = False
+    unfinished: bool = False
 
 
 class Decisions:
@@ -118,11 +121,7 @@ class Decisions:
         if isinstance(decision, Keep) and not reason:
             return Judgement(observation.placement, "kept")
         if isinstance(decision, Placement) and not reason:
-            reached = predict.reachable(observation, decision.devices)
-            same = observation.placement is not None and np.array_equal(reached, observation.placement)
-            stuck = int((reached != decision.devices).sum())
-            reason = f"{stuck} moves never find room at both ends" if stuck else ""
-            return Judgement(reached, "kept" if same else "adopted", reason, decision.copies)
+            return self._adopted(observation, decision)
         if self._scenario.controller.on_infeasible == "fail":
             return Judgement(None, "infeasible", reason)
         target = observation.placement
@@ -133,6 +132,16 @@ class Decisions:
         if target is not None and not observation.up[target].all():
             target = None
         return Judgement(target, "infeasible", reason)
+
+    def _adopted(self, observation: Observation, decision: Placement) -> Judgement:
+        reached = predict.reachable(observation, decision.devices)
+        target = within_budget(observation, reached)
+        same = observation.placement is not None and np.array_equal(target, observation.placement)
+        stuck, later = int((reached != decision.devices).sum()), int((target != reached).sum())
+        reason = f"{stuck} moves never find room at both ends" if stuck else ""
+        if later:
+            reason = f"{later} moves are left to later decisions, to keep the pause short"
+        return Judgement(target, "kept" if same else "adopted", reason, decision.copies, unfinished=later > 0)
 
     def record(self, observation: Observation, judgement: Judgement, trigger: Trigger) -> None:
         """Record a decision with its trigger and its predicted delays."""

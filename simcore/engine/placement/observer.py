@@ -82,6 +82,7 @@ class Observer:
             caches=scenario.controller.caches,
             next_cost=next_cost,
             recompute_cost=recompute_cost,
+            pause_budget_s=scenario.controller.pause_budget_s,
         )
 
     def interval(self, first: SequenceStep) -> int:

@@ -12,7 +12,9 @@ from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.observe import Observation, Step
 from headway.simcore.world.batch import Batch, later
 
-Trigger: TypeAlias = Literal["interval", "fault", "overflow", "device-back", "slowdown", "misprediction"]
+Trigger: TypeAlias = Literal[
+    "interval", "fault", "overflow", "device-back", "slowdown", "misprediction", "pause-budget"
+]
 """Why the policy is asked."""
 
 

@@ -38,6 +38,7 @@ def controller_options(context: Context) -> ControllerOptions:
         weights_on_disk=section.weights_on_disk,
         warm_copies=section.warm_copies,
         caches=section.caches,
+        pause_budget_s=section.pause_budget,
         on_infeasible=section.on_infeasible,
         decision_time=section.decision_time,
     )

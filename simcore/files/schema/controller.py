@@ -149,6 +149,11 @@ class ControllerSection(Section):
         description="a blocking migration sends K/V caches (`send`), or drops all of them, and the next step computes "
         "them again (`recompute`); `faster`: the way that is predicted to end the next step first",
     )
+    pause_budget: Seconds | None = Field(
+        None,
+        description="a blocking migration with a longer pause is spread over several tokens; the policy is asked again "
+        "after each of them",
+    )
     on_infeasible: Literal["keep", "fail"] = Field(
         "keep",
         description="reaction to a decision that cannot be carried out: keep the present placement, or end the run",

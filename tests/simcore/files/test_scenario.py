@@ -148,6 +148,7 @@ LARGE: Document = {
         "weights_on_disk": True,
         "warm_copies": False,
         "caches": "faster",
+        "pause_budget": "2 s",
         "on_infeasible": "fail",
         "decision_time": "5 ms",
     },
