@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pytest
 from typer.testing import CliRunner
 
 from headway.analysis.cli import app
@@ -22,6 +23,8 @@ from headway.analysis.experiments import (
     run,
 )
 from headway.analysis.store.tables import STORED, Tables
+from headway.policies import registry
+from headway.simcore import Policy
 
 LAB = """\
 name: lab
@@ -122,6 +125,14 @@ def fake(run: str, tokens: int = 1) -> Tables:
         "runs": pa.Table.from_pylist([{"run": run}], STORED["runs"]),
         "tokens": pa.Table.from_pylist([{"run": run, "token": i} for i in range(tokens)], STORED["tokens"]),
     }
+
+
+def register(patch: pytest.MonkeyPatch, policy: type[Policy]) -> None:
+    """Let scenarios name a policy of the tests.
+
+    Entry points, by which packages do so, are read once per process: other tests would then meet the policy too.
+    """
+    patch.setitem(registry._POLICIES, policy.name, policy)  # type: ignore[index, arg-type]
 
 
 def headway(*arguments: object) -> tuple[int, str]:

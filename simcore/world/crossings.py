@@ -71,11 +71,6 @@ def at_the_same_time(crossings: Crossings, routes: IntArray, disks: IntArray | N
     return order
 
 
-def one_after_another(count: int) -> Order:
-    """The order of messages of which each waits for the one before it."""
-    return [(number, (number - 1,) if number else ()) for number in range(count)]
-
-
 def makespan(order: Order, seconds: FloatArray) -> float:
     """Time until all messages have arrived [s], each of which takes `seconds`, shape (n,)."""
     duration, end_s = seconds.tolist(), [0.0] * len(seconds)

@@ -28,6 +28,7 @@ from campaigns import (
     make,
     names,
     planned,
+    register,
     rows,
     small,
     write,
@@ -45,7 +46,6 @@ from headway.analysis.experiments import (
     run,
 )
 from headway.analysis.experiments.status import campaign_status, failures_of
-from headway.policies import registry
 from headway.simcore import TABLES, Decision, Observation, load_scenario, simulate
 from headway.traces import InputError, Trace
 
@@ -197,7 +197,7 @@ class Moody:
 
 @pytest.fixture
 def moody(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
-    monkeypatch.setitem(registry._POLICIES, "moody", Moody)
+    register(monkeypatch, Moody)
     return lambda good: monkeypatch.setattr(Moody, "good", good)
 
 

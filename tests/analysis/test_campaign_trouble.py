@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import typer
-from campaigns import ONE_SEED, assert_same, fake, headway, known, make, planned, rows, small, write
+from campaigns import ONE_SEED, assert_same, fake, headway, known, make, planned, register, rows, small, write
 
 from headway import policies
 from headway.analysis import experiments
@@ -33,7 +33,6 @@ from headway.analysis.experiments import (
 from headway.analysis.experiments.status import campaign_status
 from headway.analysis.experiments.worker import failure
 from headway.analysis.store import parts
-from headway.policies import registry
 from headway.simcore import Decision, Observation, PolicyChoice, RunOptions
 from headway.simcore.engine.placement.memory import MemoryLedger
 from headway.traces import InputError, Trace
@@ -74,7 +73,7 @@ class SpeechlessError(Exception):
 
 @pytest.fixture
 def sore(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception | None], None]:
-    monkeypatch.setitem(registry._POLICIES, "sore", Sore)
+    register(monkeypatch, Sore)
     return lambda error: monkeypatch.setattr(Trouble, "error", error)
 
 
@@ -157,7 +156,7 @@ def test_a_policy_of_which_nobody_knows_the_parameters_is_refused_in_one_line(
         def decide(self, observation: Observation) -> Decision:
             return policies.create("greedy").decide(observation)
 
-    monkeypatch.setitem(registry._POLICIES, "plain", Plain)
+    register(monkeypatch, Plain)
     path = write(tmp_path, ONE_SEED.replace("[greedy, ", "[plain, "))
     code, told = headway("run", path, "--store", tmp_path / "store")
     assert (code, told.count("\n")) == (2, 1)

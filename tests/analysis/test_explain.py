@@ -345,7 +345,7 @@ def stored(folder: Path, keep: str = "runs, tokens") -> pd.DataFrame:
 @pytest.mark.parametrize("keep", ["runs, tokens", "runs"])
 def test_a_run_of_a_campaign_is_repeated_from_its_store(tmp_path: Path, keep: str) -> None:
     runs = stored(tmp_path, keep)
-    for row in runs.to_dict("records"):
+    for row in runs.iloc[[0, -1]].to_dict("records"):
         done = headway(tmp_path, "explain", "store", "--run", row["run"][:9], "--token", 3)
         assert (done.exit_code, done.stderr) == (0, "")
         scenario = load_scenario(

@@ -49,7 +49,6 @@ SHAPE = "shape: {layers: 1, width: 64, heads: 4}"
 RATE = "bandwidth: 100 Mbit/s"
 RATE_FORM = '"100 Mbit/s"'
 WALK = "{{walk_mean: {mean}, sigma: {sigma}, step: {step}, duration: {duration}}}"
-SHARE_WALK = WALK.format(mean=0.9, sigma=1, step="1 s", duration="99 s")
 
 
 @dataclass(frozen=True)

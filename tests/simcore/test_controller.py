@@ -26,7 +26,7 @@ from headway.simcore import (
     predict,
     simulate,
 )
-from headway.simcore.world.crossings import at_the_same_time, makespan, one_after_another
+from headway.simcore.world.crossings import at_the_same_time, makespan
 from headway.simcore.world.options import NO_TRIGGERS
 from headway.traces import Trace
 
@@ -226,7 +226,6 @@ def test_moves_at_the_same_time_are_never_slower_and_no_resource_is_used_twice(
     seconds = np.array([one for _, _, one in moves])
     total = makespan(at_the_same_time(crossings, routes), seconds)
     assert total <= seconds.sum() * (1 + 1e-12)
-    assert makespan(one_after_another(len(routes)), seconds) == pytest.approx(seconds.sum())
     load: dict[int, float] = {}
     for route, one in zip(routes.tolist(), seconds.tolist(), strict=True):
         for resource in crossings.resources_of(route).tolist():

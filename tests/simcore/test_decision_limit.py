@@ -17,13 +17,12 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from campaigns import CAMPAIGN, rows, small
+from campaigns import CAMPAIGN, register, rows, small
 from typer.testing import CliRunner
 
 from headway import policies
 from headway.analysis.cli import app
 from headway.analysis.experiments import Store, given_workers, prepare, run
-from headway.policies import registry
 from headway.policies.contract import check_policy, subject
 from headway.simcore import (
     Decision,
@@ -298,7 +297,7 @@ def test_a_campaign_records_the_run_as_failed_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the threads of an executor, as on a Dask worker."""
-    monkeypatch.setitem(registry._POLICIES, "brooding", Brooding)
+    register(monkeypatch, Brooding)
     text = CAMPAIGN.replace("[greedy, ", "[greedy, brooding, ").replace("replications: 3", "replications: 1")
     text = (
         text.replace("factors: [0.5, 1, 2]", "factors: [1]").replace("[4, 8]", "[4]").replace("[5, 6]", "[5]")

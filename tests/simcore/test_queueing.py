@@ -169,7 +169,7 @@ def carry(comes_s: FloatArray, sizes: FloatArray) -> FloatArray:
     "scale",
     [pytest.param(Scale(20, 600, 0.2), id="short"), pytest.param(LONG, id="long", marks=pytest.mark.slow)],
 )
-@pytest.mark.parametrize("sizes", DISTRIBUTIONS)
+@pytest.mark.parametrize("sizes", [hyperexponential])
 def test_the_mean_response_of_a_fair_link_depends_on_the_mean_size_alone(sizes: Sizes, scale: Scale) -> None:
     """A link that messages share is M/G/1 processor sharing too, found by other means than that of a device."""
     rate = 0.5
