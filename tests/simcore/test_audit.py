@@ -76,9 +76,6 @@ def test_an_audited_run_has_the_same_tables_and_spans(scenario: Scenario, seed: 
     assert [repr(span) for span in plain] == [repr(span) for span in audited]
 
 
-@pytest.mark.xfail(
-    raises=AuditError, strict=True, reason="a moved block's message is reported one event late"
-)
 def test_a_token_and_a_block_may_arrive_at_the_same_moment() -> None:
     """The hidden state of 8 bytes and the cache of one position, 8 bytes too, start together on the only link."""
     scenario = small_world(

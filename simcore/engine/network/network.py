@@ -226,16 +226,34 @@ def shared_cluster(cluster: Cluster, sharing: Named | str) -> Cluster:
 
 
 def sent(
-    env: simpy.Environment, net: Network, sender: int, receiver: int, size_bytes: float
+    env: simpy.Environment,
+    net: Network,
+    sender: int,
+    receiver: int,
+    size_bytes: float,
+    arrived: Arrived | None = None,
 ) -> Generator[simpy.Event, Any, Transfer]:
-    """Send a message from a process; the generator ends at arrival. Closing it cancels the message.
+    """Send a message from a process; the generator ends after arrival. Closing it cancels the message.
+
+    Args:
+        env: the SimPy environment.
+        net: the network.
+        sender: device index.
+        receiver: device index of another device.
+        size_bytes: of the message.
+        arrived: called at arrival, before any other event of that moment.
 
     Raises:
         RunEndedError: the message can never arrive.
     """
     done = env.event()
-    arrived, failed = cast("Arrived", done.succeed), cast("Failed", done.fail)
-    transfer = net.send(sender, receiver, size_bytes, arrived, failed)
+
+    def succeed(transfer: Transfer) -> None:
+        if arrived is not None:
+            arrived(transfer)
+        done.succeed()
+
+    transfer = net.send(sender, receiver, size_bytes, succeed, cast("Failed", done.fail))
     try:
         yield done
     finally:
