@@ -24,7 +24,7 @@ from headway.traces.files import open_input
 SCHEMA_VERSION = 3
 """Version of the tables. Raise it when a column is added, removed, or changes its meaning."""
 
-MODEL_VERSION = 5
+MODEL_VERSION = 6
 """Version of the figures. Raise it by 1 when the same scenario, policy and seed give other figures than before: other
 physics, other decisions of a shipped policy, other random values, other numbers in `analysis.statistics.metrics`.
 
