@@ -524,7 +524,7 @@ def test_an_export_of_a_campaign_has_its_axes_and_tells_what_is_missing(tmp_path
     _write_tokens(tmp_path, *frame["run"])
     found = read_results(tmp_path)
     assert (found.name, found.axes, found.missing, len(found.settings)) == ("weak", ("wifi",), 2, 2)
-    text = page(found, pictures=[])
+    text = page(found)
     html5lib.HTMLParser(strict=True).parse(text)
     for piece in (
         "2 missing",
@@ -562,7 +562,7 @@ def test_runs_that_raised_an_exception_are_told_with_it(tmp_path: Path) -> None:
     )
     found = read_results(tmp_path)
     assert (len(found.runs), found.missing) == (15, 1)
-    text = page(found)
+    text = page(found, pictures=[])
     assert "Runs that ended early: a in 1 of 7;" in text
     assert "no &lt;b&gt;luck&lt;/b&gt;" in text
     assert "at first" not in text
