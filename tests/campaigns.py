@@ -127,12 +127,12 @@ def fake(run: str, tokens: int = 1) -> Tables:
     }
 
 
-def register(patch: pytest.MonkeyPatch, policy: type[Policy]) -> None:
+def register(patch: pytest.MonkeyPatch, name: str, policy: Callable[..., Policy]) -> None:
     """Let scenarios name a policy of the tests.
 
     Entry points, by which packages do so, are read once per process: other tests would then meet the policy too.
     """
-    patch.setitem(registry._POLICIES, policy.name, policy)  # type: ignore[index, arg-type]
+    patch.setitem(registry._POLICIES, name, policy)
 
 
 def headway(*arguments: object) -> tuple[int, str]:

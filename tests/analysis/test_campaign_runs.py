@@ -197,7 +197,7 @@ class Moody:
 
 @pytest.fixture
 def moody(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
-    register(monkeypatch, Moody)
+    register(monkeypatch, "moody", Moody)
     return lambda good: monkeypatch.setattr(Moody, "good", good)
 
 

@@ -73,7 +73,7 @@ class SpeechlessError(Exception):
 
 @pytest.fixture
 def sore(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception | None], None]:
-    register(monkeypatch, Sore)
+    register(monkeypatch, "sore", Sore)
     return lambda error: monkeypatch.setattr(Trouble, "error", error)
 
 
@@ -156,7 +156,7 @@ def test_a_policy_of_which_nobody_knows_the_parameters_is_refused_in_one_line(
         def decide(self, observation: Observation) -> Decision:
             return policies.create("greedy").decide(observation)
 
-    register(monkeypatch, Plain)
+    register(monkeypatch, "plain", Plain)
     path = write(tmp_path, ONE_SEED.replace("[greedy, ", "[plain, "))
     code, told = headway("run", path, "--store", tmp_path / "store")
     assert (code, told.count("\n")) == (2, 1)

@@ -386,7 +386,7 @@ def test_a_warm_up_leaves_out_the_first_tokens_of_every_run(result: Result) -> N
         span_s = (kept["start_s"] + kept["latency_s"]).max() - kept["start_s"].min()
         assert row["tokens_per_s"] == pytest.approx(3 / span_s)
     assert after_warm_up(whole, 0) is whole
-    assert "without the first 3 tokens" in page(cut)
+    assert "without the first 3 tokens" in page(cut, pictures=[])
     with pytest.raises(InputError, match="tokens"):
         after_warm_up(evidence(runs({"a": [1.0]})), 1)
 
@@ -562,7 +562,7 @@ def test_runs_that_raised_an_exception_are_told_with_it(tmp_path: Path) -> None:
     )
     found = read_results(tmp_path)
     assert (len(found.runs), found.missing) == (15, 1)
-    text = page(found)
+    text = page(found, pictures=[])
     assert "Runs that ended early: a in 1 of 7;" in text
     assert "no &lt;b&gt;luck&lt;/b&gt;" in text
     assert "at first" not in text
@@ -666,7 +666,7 @@ def test_faults_are_shown_with_the_tokens_they_hit() -> None:
     assert together is not None
     lost = tokens.groupby("policy", observed=True)["fault_s"].sum()
     assert [float(row[3].value) for row in together.rows] == lost.tolist()
-    assert "<h2>Faults</h2>" in page(evidence)
+    assert "<h2>Faults</h2>" in page(evidence, pictures=[])
 
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -10,17 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fuzzing import command, refused
+from test_malformed_scenario import GOOD as NAMED
 
-GOOD = """\
-model: {shape: {layers: 1, width: 64, heads: 4}}
-devices:
-  left: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
-  right: {memory: 1 GB, compute: 1 GFLOP/s, memory_bandwidth: unlimited}
-links:
-  cable: {connect: [[left, right]], bandwidth: 100 Mbit/s}
-workload:
-  - {prompt: 4, output: 2}
-"""
+GOOD = NAMED.removeprefix("name: lab\n")
 
 
 def written(path: Path, content: str | bytes) -> Path:

@@ -414,7 +414,7 @@ def test_blocks_without_bytes_are_not_put_on_a_device_that_is_down(name: str, fi
 
 
 @given(strategies.questions(tight=True), strategies.runs())
-@settings(max_examples=10)
+@settings(max_examples=5)  # test_dump.py has many worlds
 def test_a_written_scenario_loads_to_the_same_run(question: Question, run: Question) -> None:
     for scenario in (question.scenario, run.scenario):
         assert_same_run(scenario)
@@ -443,7 +443,7 @@ def test_who_flees_to_devices_that_are_down_is_found_out_whatever_is_drawn() -> 
 
 
 @given(strategies.questions(faulty=True))
-@settings(max_examples=10)
+@settings(max_examples=5)  # test_dump.py has many worlds
 def test_a_written_scenario_keeps_its_faults(question: Question) -> None:
     assert_same_run(question.scenario)
 

@@ -331,10 +331,9 @@ def test_with_ample_memory_the_path_is_the_fastest_of_all(devices: int, layers: 
     layer_s = [observation.seconds_together(each) for each in rows]
 
     def path_s(plan: Sequence[int]) -> float:
-        hops = itertools.pairwise([observation.source, *plan, observation.source])
-        return sum(of[server] for of, server in zip(layer_s, plan, strict=True)) + sum(
-            hop_s[ends] for ends in hops
-        )
+        hops = list(itertools.pairwise([observation.source, *plan, observation.source]))
+        own_s = sum(float(of[server]) for of, server in zip(layer_s, plan, strict=True))
+        return own_s + sum(float(hop_s[hop]) for hop in hops)
 
     chosen = placed(Petals().decide(observation))
     assert set(chosen[ends]) == {observation.source}

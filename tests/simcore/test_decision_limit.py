@@ -297,7 +297,7 @@ def test_a_campaign_records_the_run_as_failed_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the threads of an executor, as on a Dask worker."""
-    register(monkeypatch, Brooding)
+    register(monkeypatch, "brooding", Brooding)
     text = CAMPAIGN.replace("[greedy, ", "[greedy, brooding, ").replace("replications: 3", "replications: 1")
     text = (
         text.replace("factors: [0.5, 1, 2]", "factors: [1]").replace("[4, 8]", "[4]").replace("[5, 6]", "[5]")
