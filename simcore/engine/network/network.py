@@ -226,15 +226,33 @@ def shared_cluster(cluster: Cluster, sharing: Named | str) -> Cluster:
 
 
 def sent(
-    env: simpy.Environment, net: Network, sender: int, receiver: int, size_bytes: float
+    env: simpy.Environment,
+    net: Network,
+    sender: int,
+    receiver: int,
+    size_bytes: float,
+    on_arrival: Arrived = lambda transfer: None,
 ) -> Generator[simpy.Event, Any, Transfer]:
     """Send a message from a process; the generator ends at arrival. Closing it cancels the message.
+
+    Args:
+        env: the SimPy environment.
+        net: carries the message.
+        sender: device index.
+        receiver: device index of another device.
+        size_bytes: of the message.
+        on_arrival: called when it has arrived, even if the process is cancelled at this moment.
 
     Raises:
         RunEndedError: the message can never arrive.
     """
     done = env.event()
-    arrived, failed = cast("Arrived", done.succeed), cast("Failed", done.fail)
+
+    def arrived(transfer: Transfer) -> None:
+        on_arrival(transfer)
+        done.succeed(transfer)
+
+    failed = cast("Failed", done.fail)
     transfer = net.send(sender, receiver, size_bytes, arrived, failed)
     try:
         yield done

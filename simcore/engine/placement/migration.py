@@ -14,6 +14,7 @@ import numpy as np
 from headway.simcore import predict
 from headway.simcore.arrays import FloatArray, IntArray
 from headway.simcore.engine.network.network import sent
+from headway.simcore.engine.network.transfer import Transfer
 from headway.simcore.engine.outages import Process, ordered, unless_failing
 from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.instrument import Message, Move
@@ -228,14 +229,16 @@ class Mover:
 
     def _send(self, first: SequenceStep, move: _Move, size_bytes: float) -> Process:
         begun_s = self._env.now
-        if move.old != move.new:
-            transfer = yield from sent(self._env, self._run.network, move.old, move.new, size_bytes)
-            flow = transfer.flow_s, transfer.wire_bytes
+
+        def arrived(transfer: Transfer) -> None:
             of = (first.request, first.token, move.old, move.new)
+            flow = transfer.flow_s, transfer.wire_bytes
             message = Message(*of, size_bytes, begun_s, *flow, self._env.now, move.block)
             self._run.instrument.block_arrived(message)
-        move.sent_bytes += size_bytes
-        move.duration_s += self._env.now - begun_s
+            move.sent_bytes += size_bytes
+            move.duration_s += self._env.now - begun_s
+
+        yield from sent(self._env, self._run.network, move.old, move.new, size_bytes, arrived)
 
     def _record(self, first: SequenceStep, move: _Move, outcome: str) -> None:
         self._run.recorder.add(
