@@ -97,8 +97,7 @@ class Auditor:
         self._check_event(env.now)
         self._place.begin(self._deployment)
         self._place.settle(self._deployment)
-        if env.peek() > env.now:  # of messages that arrive at one moment, some are reported by later events
-            self._traffic.settle(self._network.carried)
+        self._traffic.settle(self._network.carried)
         self._fairness.settle(env.peek())
 
     def _check_event(self, now_s: float) -> None:

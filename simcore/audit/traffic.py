@@ -145,7 +145,7 @@ class TrafficLaws:
         self._checks.count += len(actual)
 
     def settle(self, carried: Mapping[tuple[int, bool], Carried]) -> None:
-        """All spans of a moment were reported: the accounts of the links with traffic must agree."""
+        """All spans of an event were reported: the accounts of the links with traffic must agree."""
         for key in self._touched:
             self._compare(key, carried[key] if key in carried else Carried())
         self._touched.clear()

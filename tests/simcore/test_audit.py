@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
-from worlds import Scripted, Shuffled, eventful, small_world, varied
+from worlds import Scripted, Shuffled, eventful, varied
 
 from headway.analysis.cli import app
 from headway.analysis.compare import choose, create_all
@@ -20,7 +20,10 @@ from headway.simcore import (
     TABLES,
     Audit,
     AuditError,
-    Request,
+    Cluster,
+    DecodeCost,
+    Device,
+    Link,
     Result,
     RunOptions,
     Scenario,
@@ -30,7 +33,8 @@ from headway.simcore import (
     simulate,
 )
 from headway.simcore.engine.placement.memory import MemoryLedger
-from headway.simcore.instrument import Span, Spans
+from headway.simcore.instrument import Message, Span, Spans
+from headway.traces import Trace, on_off
 
 FEW = settings(max_examples=12, deadline=None)
 MANY = settings(max_examples=80, deadline=None)
@@ -163,3 +167,26 @@ def test_a_broken_law_is_one_line_with_its_time(monkeypatch: pytest.MonkeyPatch)
         f"a law of memory is broken at {error.time_s:.9g} s: bytes held when all is done: "
     )
     assert "\n" not in str(error)
+
+
+def test_a_block_that_arrives_when_another_device_goes_down_has_arrived() -> None:
+    """At the same moment: the message was delivered, although the migration is cancelled."""
+    devices = tuple(Device(name=name, memory_bytes=1e9, flops=1e9, disk_bandwidth=1e9) for name in "abc")
+    links = tuple(Link(name=f"to-{name}", ends=("a", name), bandwidth=Trace.constant(1e6)) for name in "bc")
+    scenario = beginning("home-cluster", requests=1, tokens=3)
+    model = replace(scenario.model, name="small", layers=1, width=64, heads=4, kv_heads=4, vocabulary=100)
+    scenario = varied(
+        scenario, cluster=Cluster(devices, links, "a"), placement=None, model=model, cost=DecodeCost(model),
+        interval=1,
+    )  # fmt: skip
+    first = np.zeros(len(scenario.block_table), dtype=np.int64)
+    first[-1] = 2
+    second = first.copy()
+    second[0] = 1
+    spans: list[Span] = []
+    simulate(scenario, Scripted(first, second), instrument=Spans(spans.append))
+    arrived_s = next(one.arrived_s for one in spans if isinstance(one, Message) and one.block is not None)
+    down = replace(devices[2], up=on_off([(arrived_s, 1e6)]))
+    failing = replace(scenario, cluster=Cluster((*devices[:2], down), links, "a"))
+    result = simulate(failing, Scripted(first, second), options=RunOptions(audit=True))
+    assert result.faults.time_s.tolist() == [arrived_s]

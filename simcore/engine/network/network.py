@@ -231,29 +231,29 @@ def sent(
     sender: int,
     receiver: int,
     size_bytes: float,
-    arrived: Arrived | None = None,
+    on_arrival: Arrived = lambda transfer: None,
 ) -> Generator[simpy.Event, Any, Transfer]:
     """Send a message from a process; the generator ends after arrival. Closing it cancels the message.
 
     Args:
         env: the SimPy environment.
-        net: the network.
+        net: carries the message.
         sender: device index.
         receiver: device index of another device.
         size_bytes: of the message.
-        arrived: called at arrival, before any other event of that moment.
+        on_arrival: called when it has arrived, even if the process is cancelled at this moment.
 
     Raises:
         RunEndedError: the message can never arrive.
     """
     done = env.event()
 
-    def succeed(transfer: Transfer) -> None:
-        if arrived is not None:
-            arrived(transfer)
-        done.succeed()
+    def arrived(transfer: Transfer) -> None:
+        on_arrival(transfer)
+        done.succeed(transfer)
 
-    transfer = net.send(sender, receiver, size_bytes, succeed, cast("Failed", done.fail))
+    failed = cast("Failed", done.fail)
+    transfer = net.send(sender, receiver, size_bytes, arrived, failed)
     try:
         yield done
     finally:

@@ -229,17 +229,16 @@ class Mover:
 
     def _send(self, first: SequenceStep, move: _Move, size_bytes: float) -> Process:
         begun_s = self._env.now
-        if move.old != move.new:
 
-            def arrived(transfer: Transfer) -> None:
-                flow = transfer.flow_s, transfer.wire_bytes
-                of = (first.request, first.token, move.old, move.new)
-                message = Message(*of, size_bytes, begun_s, *flow, self._env.now, move.block)
-                self._run.instrument.block_arrived(message)
+        def arrived(transfer: Transfer) -> None:
+            of = (first.request, first.token, move.old, move.new)
+            flow = transfer.flow_s, transfer.wire_bytes
+            message = Message(*of, size_bytes, begun_s, *flow, self._env.now, move.block)
+            self._run.instrument.block_arrived(message)
+            move.sent_bytes += size_bytes
+            move.duration_s += self._env.now - begun_s
 
-            yield from sent(self._env, self._run.network, move.old, move.new, size_bytes, arrived)
-        move.sent_bytes += size_bytes
-        move.duration_s += self._env.now - begun_s
+        yield from sent(self._env, self._run.network, move.old, move.new, size_bytes, arrived)
 
     def _record(self, first: SequenceStep, move: _Move, outcome: str) -> None:
         self._run.recorder.add(

@@ -1,6 +1,7 @@
 """What a policy sees: the world at an instant, and the costs of the tokens that a decision plans for."""
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -36,10 +37,6 @@ class Observer:
         unused = cluster.available_bytes(now) - cluster.runtime_bytes
         reserved = max(step.cost.activation_bytes for step in steps)
         available = np.maximum(unused - reserved, 0.0)
-        next_cost = recompute_cost = None
-        if scenario.controller.caches != "send":
-            next_cost = scenario.cost.step(self._deployment.due(batch))
-            recompute_cost = scenario.cost.step(recomputed(batch))
         return Observation(
             time_s=now,
             request=first.request,
@@ -76,14 +73,22 @@ class Observer:
             batch=batch,
             interval=self.interval(first),
             forecast=self._forecaster.periods(now, reserved),
-            warm_copies=scenario.controller.warm_copies,
-            copies=sealed(self._deployment.copies.held.copy()),
-            cache_bytes=sealed(self._deployment.cache_bytes),
-            caches=scenario.controller.caches,
-            next_cost=next_cost,
-            recompute_cost=recompute_cost,
-            pause_budget_s=scenario.controller.pause_budget_s,
+            **self._migration(batch),
         )
+
+    def _migration(self, batch: Batch) -> dict[str, Any]:
+        """The fields on copies, caches and pauses."""
+        options, deployment, cost = self._scenario.controller, self._deployment, self._scenario.cost
+        recomputing = options.caches != "send"
+        return {
+            "warm_copies": options.warm_copies,
+            "copies": sealed(deployment.copies.held.copy()),
+            "cache_bytes": sealed(deployment.cache_bytes),
+            "caches": options.caches,
+            "next_cost": cost.step(deployment.due(batch)) if recomputing else None,
+            "recompute_cost": cost.step(recomputed(batch)) if recomputing else None,
+            "pause_budget_s": options.pause_budget_s,
+        }
 
     def interval(self, first: SequenceStep) -> int:
         """Tokens until the next decision is due."""
