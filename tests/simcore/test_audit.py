@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
-from worlds import Scripted, Shuffled, eventful, varied
+from worlds import Scripted, Shuffled, eventful, small_world, varied
 
 from headway.analysis.cli import app
 from headway.analysis.compare import choose, create_all
@@ -24,6 +24,7 @@ from headway.simcore import (
     DecodeCost,
     Device,
     Link,
+    Request,
     Result,
     RunOptions,
     Scenario,
