@@ -71,7 +71,7 @@ class LookAhead:
             return None
         drafts = [search.improved(start, _DRAFT_STEPS) for start in starts]
         draft_s = [search.cost.exact(draft) for draft in drafts]
-        final = search.improved(drafts[int(np.argmin(draft_s))], self.most_steps)
+        final = search.settled(drafts[int(np.argmin(draft_s))], self.most_steps)
         # Of equal costs the first counts, and the first start is the placement in force.
         candidates = [*starts, *drafts, final]
         seconds = [*map(search.cost.exact, starts), *draft_s, search.cost.exact(final)]

@@ -1,9 +1,14 @@
 """Steepest descent from a placement, over moves of runs of layers and of blocks of one kind and layer."""
 
+import numpy as np
+
 from headway.policies.search.group_moves import GroupMoves
 from headway.policies.search.placement_cost import Change, PlacementCost
 from headway.policies.search.run_moves import RunMoves
 from headway.simcore import IntArray, Observation
+
+_SCARCITY = (1.0, 10.0, 100.0)
+"""Prices of memory in turn: the delay of the placement, this many times, for as much memory as all devices have."""
 
 _LEAST_GAIN = 1e-6
 """Relative gain below which the search ends."""
@@ -42,3 +47,22 @@ class LocalSearch:
                 break
             devices[best.rows] = best.device
         return devices
+
+    def settled(self, devices: IntArray, most_steps: int) -> IntArray:
+        """A placement, shape (B,), that is improved while memory becomes scarce step by step (a penalty method).
+
+        Where memory is tight, no single change of a placement that fits may help, although an exchange would. So the
+        search may exceed memory at first.
+
+        Args:
+            devices: the placement to begin with, shape (B,).
+            most_steps: maximum number of changes at each price of memory.
+        """
+        cost = self.cost
+        full = cost.per_excess
+        byte_s = cost.times.state(devices).delay_s / max(float(cost.observation.available_bytes.sum()), 1.0)
+        for times in _SCARCITY:
+            cost.per_excess = np.minimum(times * byte_s, full)
+            devices = self.improved(devices, most_steps)
+        cost.per_excess = full
+        return self.improved(devices, most_steps)
