@@ -1,0 +1,82 @@
+"""Predicted delays of tokens under a placement.
+
+What a step does is read from its graph (`simcore.steps`). Under the pattern `gathered` that is the closed form of arXiv
+2505.02533, generalised to N layers: layer by layer, the slowest branch (input to a head device, its heads one after
+another, their outputs to the projection), then projection, transfer, feed-forward network; at the end the output head
+and the way back to the source.
+"""
+
+import numpy as np
+
+from headway.simcore.arrays import FloatArray, IntArray
+from headway.simcore.observe import Observation
+from headway.simcore.predict.memory import sum_by_device
+from headway.simcore.steps.graph import StepGraph
+from headway.simcore.steps.makespan import makespan, shared_makespan
+from headway.simcore.world.cost import StepCost
+from headway.simcore.world.device_time import TaskTimes
+from headway.simcore.world.memory import disk_seconds, swapped_share
+
+
+def horizon_delay(observation: Observation, devices: IntArray) -> float:
+    """Predicted D_T [s]: inference delay of all tokens of the horizon under the placement `devices`, shape (B,)."""
+    graph = observation.step_graphs.of(devices, observation.source)
+    return sum(
+        step.count * makespan(graph, np.add(*_node_seconds(observation, devices, graph, step.cost, times)))
+        for step, times in zip(observation.steps, observation.step_times, strict=True)
+    )
+
+
+def shared_delay(observation: Observation, devices: IntArray) -> float:
+    """`horizon_delay` [s] in which messages share the network, max-min fair at every moment, if the scenario says so.
+
+    The event engine takes exactly as long in a world that does not change, if devices have the discipline `fifo`, the
+    transport is `ideal` and no blocks move meanwhile. It takes longer to compute than `horizon_delay`.
+    """
+    if not observation.sharing:
+        return horizon_delay(observation, devices)
+    graph = observation.step_graphs.of(devices, observation.source)
+    total_s = 0.0
+    for step, times in zip(observation.steps, observation.step_times, strict=True):
+        fixed_s, flow_s = _node_seconds(observation, devices, graph, step.cost, times)
+        if not np.isfinite(fixed_s + flow_s).all():
+            return np.inf
+        size_bytes = graph.message_bytes(step.cost)
+        total_s += step.count * shared_makespan(
+            graph, fixed_s, size_bytes, observation.crossings, observation.devices
+        )
+    return total_s
+
+
+def _node_seconds(
+    observation: Observation, devices: IntArray, graph: StepGraph, cost: StepCost, times: TaskTimes
+) -> tuple[FloatArray, FloatArray]:
+    """Seconds of tasks and latencies of messages, and seconds of the bytes of messages alone, shape (nodes,) each.
+
+    `times` as in `Observation.step_times`.
+    """
+    fixed_s, flow_s = graph.task_seconds(*times), np.zeros(len(graph))
+    if observation.overflow == "swap":
+        reading_s = graph.task_seconds(swap_seconds(observation, devices, cost))
+        fixed_s = np.maximum(fixed_s, reading_s) if observation.swap == "prefetch" else fixed_s + reading_s
+    sent = graph.messages
+    ends = graph.device[sent], graph.receiver[sent]
+    fixed_s[sent] = observation.latency_s[ends]
+    flow_s[sent] = flow_seconds(observation, *ends, graph.message_bytes(cost)[sent])
+    return fixed_s, flow_s
+
+
+def swap_seconds(observation: Observation, devices: IntArray, cost: StepCost) -> FloatArray:
+    """Seconds to read a block of each kind from the disk of each device under `swap`, shape (5, D)."""
+    block_bytes = sum_by_device(observation, devices, cost.memory_bytes[observation.blocks.kind])
+    room_bytes = observation.available_bytes + observation.reserved_bytes - cost.activation_bytes
+    share = swapped_share(block_bytes, room_bytes, observation.swap)
+    return disk_seconds(cost.memory_bytes, share, observation.disk_bandwidth)
+
+
+def flow_seconds(
+    observation: Observation, start: IntArray, end: IntArray, size_bytes: FloatArray
+) -> FloatArray:
+    """Bytes over rate between devices; 0 bytes take no time, even over a dead link."""
+    with np.errstate(invalid="ignore"):
+        return np.where(size_bytes > 0.0, size_bytes * observation.per_byte_s[start, end], 0.0)
