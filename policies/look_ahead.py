@@ -20,7 +20,7 @@ from headway.policies.search.local_search import LocalSearch
 from headway.policies.search.phases import moving_from, phases, worst
 from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, predict
 
-_DRAFT_STEPS = 30
+_DRAFT_STEPS = 15
 """Changes that each start makes; the best of the results makes more."""
 
 

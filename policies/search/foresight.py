@@ -89,29 +89,20 @@ class _Prices:
         self._ahead = ahead
         self._candidates = candidates
         self._most_pause_s = most_pause_s
-        decode = Step(observation.steps[-1].cost, 1)
         self.speed: FloatArray = np.array(
-            [[_speed(phase.world, devices, decode) for devices in candidates] for phase in ahead]
+            [[_speed(phase.world, devices) for devices in candidates] for phase in ahead]
         )
 
     def entry(self) -> FloatArray:
         """Tokens that are not generated because of the moves into the first phase and the prefill, shape (C,)."""
         observation, world = self._observation, self._ahead[0].world
-        seconds, staying = np.zeros(len(self._candidates)), 0.0
-        if observation.placement is not None:
-            down_s = [
-                period.begin_s
-                for period in observation.forecast
-                if not period.up[observation.placement].all()
-            ]
-            time_s = down_s[0] - observation.time_s if down_s else np.inf
-            seconds = np.array(
-                [_moves_s(observation, world, devices, time_s) for devices in self._candidates]
-            )
-            staying = float(
-                np.nan_to_num(_speed(world, observation.placement, Step(observation.steps[-1].cost, 1)))
-            )
-        tokens: FloatArray = self._tokens(seconds[None], np.array([staying]), self.speed[0])[0]
+        in_force, tokens = observation.placement, np.zeros(len(self._candidates))
+        if in_force is not None:
+            downs = (period.begin_s for period in observation.forecast if not period.up[in_force].all())
+            time_s = next(downs, np.inf) - observation.time_s
+            seconds = [_moves_s(observation, world, devices, time_s) for devices in self._candidates]
+            staying = np.nan_to_num([_speed(world, in_force)])
+            tokens = self._tokens(np.array([seconds]), staying, self.speed[0])[0]
         if len(observation.steps) > 1:
             prefill = replace(world, steps=(replace(observation.steps[0], count=1),))
             first_s = np.array([predict.shared_delay(prefill, devices) for devices in self._candidates])
@@ -128,6 +119,7 @@ class _Prices:
             for p, new in enumerate(self._candidates):
                 if p != q:
                     if self._observation.warm_copies and self._observation.placement is None:
+                        # The first placement may ask for copies of the blocks that move.
                         moved = np.flatnonzero(new != old)
                         copies = fitting_copies(world, old, [(moved, new[moved])])
                         world = replace(world, copies=copies)
@@ -148,12 +140,17 @@ class _Prices:
         return tokens
 
 
-def _speed(world: Observation, devices: IntArray, decode: Step) -> float:
+def _speed(world: Observation, devices: IntArray) -> float:
     """Tokens/s of a placement in a world; NaN if it cannot be in force."""
     allowed = world.up[devices].all() and (world.overflow == "swap" or predict.fits(world, devices))
     if not allowed:
         return np.nan
-    return 1.0 / max(predict.shared_delay(replace(world, steps=(decode,)), devices), _LEAST_S)
+    return 1.0 / max(_token_s(world, devices), _LEAST_S)
+
+
+def _token_s(world: Observation, devices: IntArray) -> float:
+    """Time of one decode step."""
+    return predict.shared_delay(replace(world, steps=(Step(world.steps[-1].cost, 1),)), devices)
 
 
 def _moves_s(world: Observation, later: Observation, devices: IntArray, time_s: float) -> float:
@@ -171,8 +168,6 @@ def _moves_s(world: Observation, later: Observation, devices: IntArray, time_s: 
         return moving_s
     if later.up[world.placement].all():
         return np.inf
-    cost = world.steps[-1].cost
     after = moving_from(world.placement, later)
     cached = sum(one.length for one in world.batch)
-    again_s = cached * predict.shared_delay(replace(after, steps=(Step(cost, 1),)), devices)
-    return predict.migration_delay(after, devices) + again_s
+    return predict.migration_delay(after, devices) + cached * _token_s(after, devices)

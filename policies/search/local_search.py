@@ -33,17 +33,18 @@ class LocalSearch:
         self._runs = RunMoves(self.cost)
         self._groups = GroupMoves(self.cost)
 
-    def best_changes(self, devices: IntArray) -> tuple[Change, Change]:
-        """The best move of a run of layers, and the best move of blocks of one kind and layer."""
+    def best_changes(self, devices: IntArray) -> tuple[float, Change, Change]:
+        """Cost of a placement [s], the best move of a run of layers, and that of blocks of one kind and layer."""
         state, used = self.cost.times.state(devices), self.cost.used(devices)
-        return self._runs.best(state, used), self._groups.best(state, used)
+        return self.cost.of_state(state, used), self._runs.best(state, used), self._groups.best(state, used)
 
     def improved(self, devices: IntArray, most_steps: int) -> IntArray:
         """A placement, shape (B,), after at most `most_steps` changes, each the best one."""
         devices = devices.copy()
         for _ in range(most_steps):
-            best = min(self.best_changes(devices), key=lambda change: change.cost_s)
-            if not best.cost_s < self.cost.of(devices) * (1.0 - _LEAST_GAIN):
+            cost_s, *changes = self.best_changes(devices)
+            best = min(changes, key=lambda change: change.cost_s)
+            if not best.cost_s < cost_s * (1.0 - _LEAST_GAIN):
                 break
             devices[best.rows] = best.device
         return devices

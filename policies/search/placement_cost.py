@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headway.policies.common.transfer_times import finite
-from headway.policies.search.chain_times import ChainTimes
+from headway.policies.search.chain_times import ChainTimes, State
 from headway.policies.search.transition import Transition
 from headway.simcore import FloatArray, IntArray, Observation, predict
 
@@ -76,9 +76,12 @@ class PlacementCost:
 
     def of(self, devices: IntArray) -> float:
         """Cost of a placement, shape (B,), with the estimated delay of `ChainTimes`."""
-        delay_s = self.times.state(devices).delay_s
-        excess_s = float(self.excess(self.used(devices) - self.observation.available_bytes).sum())
-        return float(self.total(delay_s, excess_s, self.transition.loads(devices)))
+        return self.of_state(self.times.state(devices), self.used(devices))
+
+    def of_state(self, state: State, used: FloatArray) -> float:
+        """The same for the stages of a placement, and the bytes that it uses on each device, shape (D,)."""
+        excess_s = float(self.excess(used - self.observation.available_bytes).sum())
+        return float(self.total(state.delay_s, excess_s, self.transition.loads(state.devices)))
 
     def exact(self, devices: IntArray) -> float:
         """Cost of a placement, shape (B,), with the predicted delay and moves; infinite if it cannot be in force."""

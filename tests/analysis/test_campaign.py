@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -132,15 +133,14 @@ def test_several_paths_and_named_variants_make_one_axis_each(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("level", [0.125, 1.0])
 def test_every_kind_of_link_carries_activations_in_the_shipped_campaign(level: float) -> None:
-    """The campaign varies the bandwidth of all links, so each of them must matter under each policy."""
+    """The campaign varies the bandwidth of all links, so each of them must matter under one of its policies."""
     campaign = read_campaign(shipped_campaign("weaker-wifi"))
     changes = [*campaign.product["wifi"].levels[level], "workload.0.output=100"]
     world = load_scenario(campaign.scenario, changes=changes)
-    for choice in campaign.policies:
-        links = simulate(world, policies.chosen(choice)).links
-        sizes = links["size_bytes"].groupby(links["link"].str.split(":").str[0]).sum()
-        assert set(sizes.index) == {"near", "far", "fading"}
-        assert sizes.min() > 50_000
+    links = pd.concat(simulate(world, policies.chosen(choice)).links for choice in campaign.policies)
+    sizes = links["size_bytes"].groupby(links["link"].str.split(":").str[0]).sum()
+    assert set(sizes.index) == {"near", "far", "fading"}
+    assert sizes.min() > 200_000
 
 
 def test_shipped_campaigns_can_be_planned_and_one_has_a_thousand_different_runs() -> None:

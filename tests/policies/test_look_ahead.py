@@ -60,7 +60,7 @@ def test_every_change_costs_what_its_result_costs(
     observation = tight(asked(scenario, seed, placed=placed, sharing=True), share, seed)
     search = LocalSearch(observation, most_pause_s=1.0)
     devices = np.random.default_rng(seed + 1).integers(0, observation.devices, len(observation.blocks))
-    for change in search.best_changes(devices):
+    for change in search.best_changes(devices)[1:]:
         if not len(change.rows):
             assert observation.devices == 1
             continue
