@@ -25,7 +25,7 @@ from headway.policies.common.transfer_times import (
 from headway.simcore import FloatArray, IntArray, Observation
 
 _KEY_BITS = 62.0
-"""Number of bits into which a row has to fit so that equal rows are found by sorting integers."""
+"""Number of bits into which the arguments of a time have to fit, so that an integer can stand for them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +101,16 @@ class ChainTimes:
         self._per_byte = finite(observation.per_byte_s)
         self._shared = shared_seconds_per_byte(observation)
         self.back = finite(over_horizon(observation, chain.result)[:, observation.source])
+        self._counts = self._different_counts(len(variants))
+        # The times computed so far, by a key of their arguments; the largest key marks the end.
+        self._known: IntArray = np.array([np.iinfo(np.int64).max])
+        self._seconds: FloatArray = np.zeros(1)
+
+    def _different_counts(self, variants: int) -> int | None:
+        """Number of different counts of blocks on a device; None if the arguments of a time do not fit into a key."""
+        devices, most = self._observation.devices, max(len(stage.rows) for stage in self._stages) + 1
+        bits = math.log2(variants * devices**2) + devices * math.log2(most)
+        return most if bits <= _KEY_BITS else None
 
     def _tables(self, number: int, examples: Sequence[int]) -> _StepTables:
         step = self._observation.steps[number]
@@ -122,30 +132,26 @@ class ChainTimes:
             counts: their blocks on each device, shape (n, D).
             ends: devices that gather their outputs, shape (n,).
         """
-        # Layers with the same placement have the same times: compute them once.
-        first, inverse = self._distinct(self._variant[stages], starts, counts, ends)
-        seconds: FloatArray = self._distinct_seconds(stages[first], starts[first], counts[first], ends[first])
+        variant = self._variant[stages]
+        if self._counts is None:
+            return self._computed(variant, starts, counts, ends)
+        # Layers with the same placement have the same times, and a change leaves most stages as they were.
+        key = (variant * self._observation.devices + starts) * self._observation.devices + ends
+        for column in counts.T:
+            key = key * self._counts + column
+        distinct, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+        new = first[self._known[np.searchsorted(self._known, distinct)] != distinct]
+        if len(new):
+            known = np.concatenate((self._known, key[new]))
+            order = np.argsort(known)
+            computed = self._computed(variant[new], starts[new], counts[new], ends[new])
+            self._known, self._seconds = known[order], np.concatenate((self._seconds, computed))[order]
+        seconds: FloatArray = self._seconds[np.searchsorted(self._known, distinct)]
         return seconds[inverse]
 
-    def _distinct(
-        self, variant: IntArray, starts: IntArray, counts: IntArray, ends: IntArray
-    ) -> tuple[IntArray, IntArray]:
-        """One row of each group of equal rows, and the group of each row."""
-        devices, most = self._observation.devices, int(counts.max(initial=0)) + 1
-        if math.log2(len(self._stages) * devices**2) + devices * math.log2(most) > _KEY_BITS:
-            everything = np.arange(len(variant))
-            return everything, everything
-        key = (variant * devices + starts) * devices + ends
-        for column in counts.T:
-            key = key * most + column
-        _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-        return first, inverse
-
-    def _distinct_seconds(
-        self, stages: IntArray, starts: IntArray, counts: IntArray, ends: IntArray
-    ) -> FloatArray:
-        variant, used = self._variant[stages], counts > 0
-        total = np.zeros(len(stages))
+    def _computed(self, variant: IntArray, starts: IntArray, counts: IntArray, ends: IntArray) -> FloatArray:
+        used = counts > 0
+        total = np.zeros(len(variant))
         several = np.flatnonzero(used.sum(axis=1) > 1) if self._shared is not None else np.empty(0, np.int64)
         for step in self._steps:
             branch = step.once[variant, starts, :, ends] + counts * step.each[variant, :, ends]

@@ -38,27 +38,32 @@ class RunMoves:
         """
         times, usable, first, last = self._cost.times, self._cost.usable, self._first, self._last
         stages, width = len(state.seconds), len(usable)
-        stage, device = (axis.ravel() for axis in np.meshgrid(first, usable, indexing="ij"))
-        counts = np.zeros((len(stage), self._cost.observation.devices), dtype=np.int64)
-        counts[np.arange(len(stage)), device] = state.counts.sum(axis=1)[stage]
-        entry = times.seconds(stage, state.starts[stage], counts, device) - state.seconds[stage]
         after = last[last + 1 < stages] + 1
-        stage, device = (axis.ravel() for axis in np.meshgrid(after, usable, indexing="ij"))
-        seconds = times.seconds(stage, device, state.counts[stage], state.starts[stage + 1])
-        leave = np.empty((len(first), width))
-        leave[last + 1 < stages] = (seconds - state.seconds[stage]).reshape(-1, width)
+        entering, device = (axis.ravel() for axis in np.meshgrid(first, usable, indexing="ij"))
+        leaving, start = (axis.ravel() for axis in np.meshgrid(after, usable, indexing="ij"))
+        counts = np.zeros((len(entering), self._cost.observation.devices), dtype=np.int64)
+        counts[np.arange(len(entering)), device] = state.counts.sum(axis=1)[entering]
+        stage = np.concatenate((entering, leaving))
+        changed = times.seconds(
+            stage,
+            np.concatenate((state.starts[entering], start)),
+            np.concatenate((counts, state.counts[leaving])),
+            np.concatenate((device, state.starts[leaving + 1])),
+        )
+        change = (changed - state.seconds[stage]).reshape(-1, width)
+        entry, leave = change[: len(first)], np.empty((len(first), width))
+        leave[last + 1 < stages] = change[len(first) :]
         leave[last + 1 == stages] = times.back[usable] - state.back_s
         inner = np.cumsum(times.whole[:, usable] - state.seconds[:, None], axis=0)
-        delta: FloatArray = (entry.reshape(-1, width) - inner[first])[:, None, :] + (inner[last] + leave)[
-            None, :, :
-        ]
+        delta: FloatArray = (entry - inner[first])[:, None, :] + (inner[last] + leave)[None, :, :]
         return delta
 
     def _excess(self, state: State, used: FloatArray) -> FloatArray:
         """Cost of the memory that is lacking after each move, shape (n, n, m)."""
         cost, observation, usable = self._cost, self._cost.observation, self._cost.usable
-        stage_bytes = np.zeros((len(state.seconds) + 1, observation.devices))
-        np.add.at(stage_bytes, (cost.times.stage_of + 1, state.devices), observation.memory_bytes)
+        place = (cost.times.stage_of + 1) * observation.devices + state.devices
+        size = (len(state.seconds) + 1) * observation.devices
+        stage_bytes = np.bincount(place, observation.memory_bytes, size).reshape(-1, observation.devices)
         upto = np.cumsum(stage_bytes, axis=0)
         moved = upto[self._last + 1][None, :, :] - upto[self._first][:, None, :]
         over = used - moved - observation.available_bytes

@@ -1,5 +1,7 @@
 """The price of moving from the placement in force to another one."""
 
+from functools import reduce
+
 import numpy as np
 
 from headway.policies.common.transfer_times import finite
@@ -56,7 +58,12 @@ class Transition:
         observation, count = self._observation, self._observation.devices
         resources = int(observation.crossings.resource.max(initial=-1)) + 1
         disks = count if observation.load_seconds.any() else 0
-        if observation.moves == "serial" or (resources + disks) * count > _MOST_LOADS or not resources:
+        if (
+            self._first
+            or observation.moves == "serial"
+            or (resources + disks) * count > _MOST_LOADS
+            or not resources
+        ):
             return np.ones((count * count, 1))
         table = np.zeros((count * count, resources + disks))
         table[observation.crossings.route, observation.crossings.resource] = 1.0
@@ -100,22 +107,21 @@ class Transition:
         `then` are the `stage_loads` of the targets, which do not depend on the placement.
         """
         count = self._observation.devices
-        rows = np.arange(len(devices))
         now = np.zeros((len(then), self._resources.shape[1]))
-        np.add.at(
-            now,
-            stage_of + 1,
-            self._seconds[rows, devices][:, None] * self._resources[self._origin * count + devices],
-        )
+        seconds = self._seconds[np.arange(len(devices)), devices]
+        moved = np.flatnonzero(seconds)
+        route = self._origin[moved] * count + devices[moved]
+        np.add.at(now, stage_of[moved] + 1, seconds[moved, None] * self._resources[route])
         delta = np.cumsum(then - now[:, None, :], axis=0)
         changed: FloatArray = self.loads(devices) + delta[last + 1][None] - delta[first][:, None]
         return changed
 
     def price(self, loads: FloatArray, delay_s: FloatArray | float) -> FloatArray:
         """What moves cost [s]; `loads` of shape (..., R), the delays of the placements of shape (...)."""
-        pause: FloatArray = loads.max(axis=-1)
         if self._first:
-            return np.zeros_like(pause)
+            return np.zeros(loads.shape[:-1])
+        # One resource after another, because NumPy is slow along short axes.
+        pause: FloatArray = reduce(np.maximum, np.moveaxis(loads, -1, 0))
         if self._observation.migration == "live" and not self._observation.lost.any():
             return live_price(pause, delay_s, self._stay_s)
         return pause_price(pause, self._most_pause_s)
