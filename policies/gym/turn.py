@@ -68,9 +68,9 @@ class Turn:
         moves = (coming > 0.0) & (coming <= room) & usable(self.observation) & self.observation.up
         return np.concatenate(([True], moves.ravel()))
 
-    @cached_property
+    @property
     def arrays(self) -> Arrays:
-        """The observation of the agent, as `PlacementEnv` documents it."""
+        """The observation of the agent, as `PlacementEnv` documents it; new arrays at each call."""
         now, total = self.observation, self.held.sum(axis=1, keepdims=True)
         arrays = {
             "free": np.clip(self.free_bytes / np.maximum(now.capacity_bytes, 1.0), -1.0, 1.0),

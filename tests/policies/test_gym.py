@@ -1,6 +1,7 @@
 """The Gymnasium environment: its rewards, its worlds, its masks, and how a run ends that nobody finishes."""
 
 import gc
+import itertools
 import subprocess
 import sys
 import threading
@@ -169,6 +170,12 @@ def test_the_same_seed_and_actions_give_the_same_episode_and_another_seed_anothe
         assert all(np.array_equal(arrays[key], again[key]) for key in arrays)
     fresh = episode(short(), np.random.default_rng(1), 3)
     assert fresh[1] == one[1]
+
+
+def test_every_step_returns_new_arrays() -> None:
+    seen, _ = episode(short(), None)
+    for one, other in itertools.pairwise(seen):
+        assert not any(np.shares_memory(one[key], other[key]) for key in one)
 
 
 def test_the_seed_of_reset_is_the_seed_of_the_scenario() -> None:
