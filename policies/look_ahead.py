@@ -79,7 +79,7 @@ class LookAhead:
         return candidates[best] if np.isfinite(seconds[best]) or candidates[best] is staying else None
 
     def _course(self, observation: Observation, best: IntArray) -> tuple[IntArray, ...]:
-        """The best placements along the forecast, one after another; `best` is the best if the world stays as it is."""
+        """The best placements along the forecast, in order of time. `best` is the best one for the present world."""
         decode = replace(observation, steps=(replace(observation.steps[-1], count=observation.interval),))
         ahead = phases(observation, predict.shared_delay(decode, best))
         candidates = [observation.placement] if predict.can_stay(observation) else []

@@ -5,6 +5,7 @@ import numpy as np
 from headway.simcore.arrays import BoolArray, FloatArray, IntArray
 from headway.simcore.scenario import Scenario
 from headway.traces import Trace
+from headway.traces.trace import values_between
 
 
 class ReferenceCopies:
@@ -89,9 +90,4 @@ class ReferenceCopies:
 
 def _was_down(up: Trace, since_s: float, now_s: float) -> bool:
     """Whether a device was down at a moment of an interval."""
-    time_s = since_s
-    while time_s <= now_s:
-        if up.value(time_s) == 0.0:
-            return True
-        time_s = up.next_change(time_s)
-    return False
+    return 0.0 in values_between(up, since_s, now_s) or up.value(now_s) == 0.0

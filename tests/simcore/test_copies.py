@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import clusters, scenarios, varied
+from worlds import clusters, model_of_bytes, scenarios, varied
 
 from headway.simcore import (
     BlockOptions,
@@ -18,7 +18,6 @@ from headway.simcore import (
     IntArray,
     Keep,
     Link,
-    ModelSpec,
     Observation,
     Placement,
     Request,
@@ -31,10 +30,7 @@ from headway.simcore.engine.placement.copies import WarmCopies
 from headway.traces import Trace, on_off
 
 SEEDS = st.integers(0, 2**32 - 1)
-MODEL = ModelSpec(
-    name="small", layers=1, width=8, heads=2, kv_heads=2, head_size=4, ffn_width=8, gated_ffn=False,
-    vocabulary=10, bytes_per_weight=1, bytes_per_kv=1, bytes_per_activation=1,
-)  # fmt: skip
+MODEL = model_of_bytes()
 HEAD, FFN, CACHE_PER_TOKEN = 8 * 4 * 3, 2 * 8 * 8, 2 * 4
 HOME, AWAY = np.array([0, 0, 0, 0]), np.array([1, 0, 0, 0])
 AUDITED = RunOptions(audit=True)

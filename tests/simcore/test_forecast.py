@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Scripted, eventful, varied
+from worlds import Scripted, eventful, model_of_bytes, varied
 
 from headway.simcore import (
     Cluster,
@@ -15,7 +15,6 @@ from headway.simcore import (
     Device,
     ForecastOptions,
     Link,
-    ModelSpec,
     Observation,
     Period,
     Request,
@@ -24,10 +23,7 @@ from headway.simcore import (
 )
 from headway.traces import Trace
 
-MODEL = ModelSpec(
-    name="small", layers=1, width=8, heads=2, kv_heads=2, head_size=4, ffn_width=8, gated_ffn=False,
-    vocabulary=10, bytes_per_weight=1, bytes_per_kv=1, bytes_per_activation=1,
-)  # fmt: skip
+MODEL = model_of_bytes()
 
 FIELDS = ("available_bytes", "availability", "rate", "up")
 ALL = ("memory", "availability", "rates", "outages")

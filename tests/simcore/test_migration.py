@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import Scripted, Shuffled, clusters, scenarios, varied
+from worlds import Scripted, Shuffled, clusters, model_of_bytes, scenarios, varied
 
 from headway.simcore import (
     BlockOptions,
@@ -15,7 +15,6 @@ from headway.simcore import (
     Device,
     IntArray,
     Link,
-    ModelSpec,
     Observation,
     Payload,
     Placement,
@@ -30,10 +29,7 @@ from headway.simcore.world.options import Migration
 from headway.traces import Trace
 
 SEEDS = st.integers(0, 2**32 - 1)
-MODEL = ModelSpec(
-    name="small", layers=1, width=8, heads=2, kv_heads=2, head_size=4, ffn_width=8, gated_ffn=False,
-    vocabulary=10, bytes_per_weight=1, bytes_per_kv=1, bytes_per_activation=1,
-)  # fmt: skip
+MODEL = model_of_bytes()
 HEAD_WEIGHTS, CACHE_PER_TOKEN = 8 * 4 * 3, 2 * 4
 AT_HOME, HEAD_AWAY, FFN_AWAY = np.array([0, 0, 0, 0]), np.array([1, 0, 0, 0]), np.array([0, 0, 0, 1])
 
