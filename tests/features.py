@@ -1,7 +1,6 @@
 """Random worlds by the features of the simulator that they use.
 
-`plain` worlds have traces of every kind, but nothing that happens between two decisions except steps. `FEATURES` adds
-one feature each to a world.
+In a `plain_world`, only steps happen between two decisions. `FEATURES` adds one feature each to a world.
 """
 
 from collections.abc import Callable, Collection
@@ -45,7 +44,7 @@ ADAPTIVE: dict[str, Callable[[], Policy]] = {
 
 
 @st.composite
-def plain(draw: st.DrawFn, *, most_tokens: int = 40) -> Scenario:
+def plain_world(draw: st.DrawFn, *, most_tokens: int = 40) -> Scenario:
     """Worlds with FIFO devices, ideal transport, blocking migrations and no faults, in which a request has many tokens.
 
     Args:
@@ -74,16 +73,16 @@ def plain(draw: st.DrawFn, *, most_tokens: int = 40) -> Scenario:
 
 
 @st.composite
-def eventful(draw: st.DrawFn) -> Scenario:
+def any_world(draw: st.DrawFn) -> Scenario:
     """Worlds with any set of features."""
-    scenario = draw(plain(most_tokens=10))
+    scenario = draw(plain_world(most_tokens=10))
     return _with(draw, scenario, draw(st.sets(st.sampled_from(tuple(FEATURES)), min_size=1, max_size=6)))
 
 
 @st.composite
-def steady_steps(draw: st.DrawFn) -> Scenario:
+def steady_world(draw: st.DrawFn) -> Scenario:
     """Plain worlds, some of them with features of the network or of the memory."""
-    scenario = draw(plain())
+    scenario = draw(plain_world())
     return _with(draw, scenario, draw(st.sets(st.sampled_from(STATIC), max_size=3)))
 
 
