@@ -21,7 +21,7 @@ from headway.traces import InputError
 from headway.traces.errors import quoted, reason
 from headway.traces.files import open_input
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of the tables. Raise it when a column is added, removed, or changes its meaning."""
 
 MODEL_VERSION = 6
@@ -42,14 +42,14 @@ _LARGEST = 1e60
 """Numbers in a scenario are at most 1e18; sums and quotients of them stay far below this."""
 
 _MAYBE_INFINITE = "predicted_"
-_MAYBE_MISSING = "parameters"  # for a run that could not start
+_MAYBE_MISSING = ("parameters", "executor")  # for a run that could not start
+
+_VERSION_KEY = "headway.schema"
 
 _TEXT, _INT, _REAL, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
 TABLES: dict[str, pa.Schema] = {
-    name: pa.schema(
-        [pa.field(column, kind) for column, kind in columns], {"headway.schema": str(SCHEMA_VERSION)}
-    )
+    name: pa.schema([pa.field(column, kind) for column, kind in columns], {_VERSION_KEY: str(SCHEMA_VERSION)})
     for name, columns in {
         "runs": [
             ("run", _TEXT),
@@ -62,6 +62,7 @@ TABLES: dict[str, pa.Schema] = {
             ("detail", _TEXT),
             ("tokens", _INT),
             ("end_s", _REAL),
+            ("executor", _TEXT),
             ("headway_version", _TEXT),
             ("schema_version", _INT),
         ],
@@ -258,10 +259,19 @@ def read_table(path: Path, schema: pa.Schema | None = None, *, versioned: bool =
 
 
 def _check_columns(path: Path, actual: pa.Schema, schema: pa.Schema | None, versioned: bool) -> None:
-    if versioned and schema is not None and actual.metadata != schema.metadata:
-        raise InputError(str(path), "a table with another schema", f"schema version {SCHEMA_VERSION}")
-    if schema is not None and not actual.equals(schema):
-        raise InputError(str(path), "a table with another schema", "a table written by headway")
+    if schema is not None and (
+        (versioned and actual.metadata != schema.metadata) or not actual.equals(schema)
+    ):
+        raise schema_mistake(path, actual, "repeat the run")
+
+
+def schema_mistake(path: Path, actual: pa.Schema, remedy: str) -> InputError:
+    """The error for a table with other columns; `remedy` says what to do with a table of another version."""
+    version = (actual.metadata or {}).get(_VERSION_KEY.encode(), b"").decode(errors="replace")
+    if version in ("", str(SCHEMA_VERSION)):
+        return InputError(str(path), "a table with another schema", "a table written by headway")
+    got = f"a table of schema version {quoted(version)}"
+    return InputError(str(path), got, f"schema version {SCHEMA_VERSION} ({remedy})")
 
 
 def check_table(table: pa.Table, where: str) -> None:
@@ -274,7 +284,7 @@ def check_table(table: pa.Table, where: str) -> None:
     """
     for field, column in zip(table.schema, table.columns, strict=True):
         if not pa.types.is_floating(field.type):
-            if column.null_count and field.name != _MAYBE_MISSING:
+            if column.null_count and field.name not in _MAYBE_MISSING:
                 raise InputError(where, f"a row without {quoted(field.name)}", "a table written by headway")
             continue
         odd = _odd(column.to_numpy(), field.name.startswith(_MAYBE_INFINITE))

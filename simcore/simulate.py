@@ -11,6 +11,7 @@ import simpy
 from headway.simcore.audit import Audit, Auditor
 from headway.simcore.engine.compute import processor
 from headway.simcore.engine.events import Executor
+from headway.simcore.engine.executors import executor_of
 from headway.simcore.engine.network.network import network
 from headway.simcore.engine.outages import Outages
 from headway.simcore.engine.placement.context import RunContext
@@ -92,7 +93,8 @@ def simulate(
         on_lateness(env.lateness)
     world = scenario.name, name, _parameters(policy), scenario.seed, "; ".join(scenario.changes)
     versions = metadata.version("headway"), SCHEMA_VERSION
-    recorder.add("runs", *world, status, detail, engine.tokens, env.now, *versions)
+    executor = executor_of(scenario, instrument, audit=options.audit, paced=options.realtime is not None)
+    recorder.add("runs", *world, status, detail, engine.tokens, env.now, executor, *versions)
     return recorder.result()
 
 
