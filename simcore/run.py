@@ -19,7 +19,7 @@ from headway.simcore.engine.placement.decisions import Decisions
 from headway.simcore.engine.placement.migration import Mover
 from headway.simcore.engine.serving.scheduler import SCHEDULERS
 from headway.simcore.engine.serving.serve import Ended, Serving
-from headway.simcore.engine.stretch import MOST_STEPS, Stretch, StretchRows, stretch_from
+from headway.simcore.engine.stretch import FIRST_STEPS, MOST_STEPS, Stretch, StretchRows, stretch_from
 from headway.simcore.errors import RunEndedError, Status
 from headway.simcore.instrument import Attempt, Standing
 from headway.simcore.recorder import every_label
@@ -43,6 +43,7 @@ class Run:
         self._device_time = DEVICE_TIMES.find(run.scenario.device_time)
         self._device_labels = every_label(run.scenario.cluster.names)
         self._progress = progress
+        self._longest = FIRST_STEPS
         self.tokens = 0
 
     def go(self, auditor: Auditor | None) -> tuple[Status, str]:
@@ -129,10 +130,10 @@ class Run:
 
     def _stretch(self, batch: Batch, use: "_MemoryUse", most: int) -> Stretch | None:
         """The stretch that begins with the step of a batch; None if it is one step."""
-        if most < 2 or self._run.compiled is None or self._run.deployment.cache_lost:
+        if most < 2 or self._run.compiled is None or self._run.deployment.cache_lost or use.swapped.any():
             return None
         following = later(batch, 1)
-        steps = 1 + min(most - 1, self._controller.quiet_tokens(following), MOST_STEPS - 1)
+        steps = 1 + min(most - 1, self._controller.quiet_tokens(following), self._longest - 1)
         if steps == 1:
             return None
         watch = self._controller.overflow_watch(following)
@@ -169,6 +170,9 @@ class Run:
                 if steps.ended:
                     self._keep_stretch(stretch, steps.rows, steps.ended, use, busy_s, parts, ended)
                     begun_s = ended[-1][0]
+            # Costs are computed for the whole stretch: do not compute many for nothing.
+            whole = steps.ended == len(stretch.batches)
+            self._longest = min(2 * self._longest, MOST_STEPS) if whole else FIRST_STEPS
         if finished:
             return None
         deployment.give_up_step()

@@ -18,6 +18,9 @@ from headway.simcore.world.batch import Batch, later
 from headway.simcore.world.cost import StepCost
 from headway.simcore.world.device_time import DEVICE_TIMES
 
+FIRST_STEPS = 16
+"""Maximum length of the first stretch of a run, and of one after an interruption; later ones double it."""
+
 MOST_STEPS = 1000
 """Maximum length of a stretch, so that progress shows and Ctrl-C works."""
 

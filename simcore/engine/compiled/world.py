@@ -76,6 +76,7 @@ class CompiledWorld:
         self._stretch: StretchInFlight | None = None
         self._transfers: dict[int, Transfer] = {}
         self._due_s = math.inf
+        self._due: simpy.Event | None = None
         self.flows: Sequence[Flow] = ()
         self.settled = True
 
@@ -174,10 +175,12 @@ class CompiledWorld:
     def _run_at(self, time_s: float) -> None:
         if time_s < self._due_s:
             self._due_s = time_s
-            self._schedule(self._run, time_s, _LAST)
+            self._due = self._schedule(self._run, time_s, _LAST)
 
-    def _run(self, _: simpy.Event) -> None:
+    def _run(self, event: simpy.Event) -> None:
         """Run until SimPy's next event, or until something is reported."""
+        if event is not self._due:
+            return  # another one has been scheduled for an earlier time
         self._due_s = math.inf
         until_s, stretch = self.env.peek(), self._stretch
         loop.synchronise(self._world, self.env.now)
@@ -190,11 +193,14 @@ class CompiledWorld:
         elif next_s < math.inf:
             self._run_at(next_s)
 
-    def _schedule(self, callback: Callable[[simpy.Event], None], time_s: float, priority: EventPriority) -> None:
+    def _schedule(
+        self, callback: Callable[[simpy.Event], None], time_s: float, priority: EventPriority
+    ) -> simpy.Event:
         event = self.env.event()
         event._ok, event._value = True, None  # noqa: SLF001 (a Timeout has no priority of its own)
         event.callbacks.append(callback)
         self.env.schedule(event, priority, max(0.0, time_s - self.env.now))
+        return event
 
     def _tell(self, _: simpy.Event) -> None:
         """Call back for everything that was reported."""
