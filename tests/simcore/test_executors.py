@@ -26,7 +26,7 @@ CLOCK = 1e-14
 
 PARTS = ("latency_s", "compute_s", "disk_s", "transfer_s", "wait_s", "migration_s", "decision_s", "fault_s")
 POLICIES = {**ROBUST, **ADAPTIVE}
-NAMES = (*POLICIES, "shuffled", "shuffled", "round-robin")  # move blocks, or spread them, in any world
+NAMES = ("shuffled", "shuffled", "round-robin", *POLICIES)  # most of them move blocks, or spread them
 KINDS = ("steady world", "any world")
 
 
@@ -71,10 +71,9 @@ def _tolerance(name: str, table: pd.DataFrame, values: FloatArray, end_s: float)
 
 
 def _close(left: FloatArray, right: FloatArray, tolerance: FloatArray | float) -> BoolArray:
-    equal = (left == right) | (np.isnan(left) & np.isnan(right))
     with np.errstate(invalid="ignore"):
-        close: BoolArray = np.abs(left - right) <= tolerance
-    return equal | close
+        close: BoolArray = (np.abs(left - right) <= tolerance) | (left == right)
+    return close | (np.isnan(left) & np.isnan(right))
 
 
 def _without_numbers(text: str) -> str:
