@@ -15,6 +15,7 @@ from headway.simcore.engine.placement.triggers import Trigger
 from headway.simcore.errors import PolicyError
 from headway.simcore.instrument import Asked
 from headway.simcore.observe import Decision, Keep, Observation, Placement, Policy, is_fixed
+from headway.simcore.recorder import Labels, every_label
 from headway.simcore.world.batch import SequenceStep, recomputed
 from headway.traces.errors import error_text
 
@@ -62,6 +63,7 @@ class Decisions:
         self.fixed = is_fixed(policy)
         self._name = decision_validation.name_of(policy)
         self._timeout = policy_timeout.Deadline(limit_s)
+        self._block_labels = every_label(self._scenario.block_table.names)
         self._recorded: IntArray | None = None
 
     def close(self) -> None:
@@ -183,14 +185,13 @@ class Decisions:
         if placement is None or placement is self._recorded:
             return
         self._recorded = placement
-        names = self._scenario.cluster.names
         self._run.recorder.add_many(
             "placements",
             len(placement),
             first.request,
             first.token,
-            list(self._scenario.block_table.names),
-            [names[device] for device in placement.tolist()],
+            self._block_labels,
+            Labels(self._scenario.cluster.names, placement),
         )
 
 
