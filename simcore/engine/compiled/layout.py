@@ -33,7 +33,7 @@ STEP_ENDED, MESSAGE_ARRIVED, TASK_STALLED, MESSAGE_STALLED = range(4)
 # are computed, the heap of progressive filling, and reports: what, and which row.
 HEAP, CHANGED, STACK, MEMBERS, TOUCHED, LEVELS, REPORTS, SUBJECTS = range(8)
 
-_EVENT = "time_s", "role order place"
+_EVENT = "time_s", "sort order place"
 """Fields of every row that has events: when it is to be visited next, and its `place` in the heap."""
 
 _FIELDS: dict[str, tuple[str, str]] = {
@@ -52,13 +52,13 @@ _FIELDS: dict[str, tuple[str, str]] = {
         "first count first_latency latencies flows head tail alone bottleneck changed member messages",
     ),
     # Present load per unit of rate, and neighbours in the list of routes on the resource.
-    "crossing": ("load", "route resource rate_trace cell next previous"),
+    "crossing": ("load", "route resource trace cell next previous"),
     # See `engine.network.flow.State`; `head`: its first crossing with flows; `spare` to `rising`: of progressive filling.
-    "resource": ("capacity noticed until_s watched_s spare demand level", "rate_trace airtime head routes member rising"),
+    "resource": ("capacity noticed until_s watched_s spare demand level", "trace airtime head routes member rising"),
     # A FIFO processor with its queue, see `engine.fifo`; traces of availability, of used memory, and of being up.
-    "device": ("promised_s free_at_s memory_bytes", "rate_trace used up head tail"),
+    "device": ("promised_s free_at_s memory_bytes", "trace used up head tail"),
     # Costs follow from kind, payload and blocks; successors are in `others`, as distances from the first node.
-    "node": ("", "does processor route predecessors first count kind payload blocks"),
+    "node": ("", "does device route predecessors first count kind payload blocks"),
     # `amount`: seconds of a task, bytes of a message; `start_s`: when a task starts, or a message begins to flow.
     "item": (
         "amount reading_s left end_s begun_s start_s",
@@ -95,7 +95,7 @@ def _row() -> np.dtype[np.void]:
 _REALS = 8
 ROW = _row()
 
-SEGMENT = np.dtype([(name, "f8") for name in ("start_s", "end_s", "level", "total", "low")])
+SEGMENT = np.dtype([(name, "f8") for name in ("start_s", "end_s", "level", "sum", "low")])
 """Of a trace, see `traces.segments`. Each trace has one record more than segments, for its whole sum."""
 
 Records: TypeAlias = npt.NDArray[np.void]

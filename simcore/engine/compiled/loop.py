@@ -79,17 +79,17 @@ def advance(w: World, until_s: float) -> float:
 @kernel
 def _visit(w: World, row: int) -> None:
     """What happens at the event of a row."""
-    role = w.rows[row].role
-    if role == ROUTE:
+    sort = w.rows[row].sort
+    if sort == ROUTE:
         item = sharing.take_ended(w, row)
         while item != NONE:
             steps.arrive(w, item)
             item = sharing.take_ended(w, row)
-    elif role == RESOURCE:
+    elif sort == RESOURCE:
         sharing.capacity_changes(w, row)
-    elif role == DEVICE:
+    elif sort == DEVICE:
         steps.task_ends(w, row)
-    elif role == ITEM:
+    elif sort == ITEM:
         steps.waited(w, row)
 
 
@@ -111,7 +111,7 @@ def send(w: World, now_s: float, item: int) -> None:
     """Send a message that is no part of a step."""
     synchronise(w, now_s)
     of = w.rows[item]
-    of.role, of.place, of.step = ITEM, NONE, NONE
+    of.sort, of.place, of.step = ITEM, NONE, NONE
     steps.send(w, item)
 
 
@@ -200,8 +200,8 @@ def _load(w: World, step: int, number: int, load: StretchLoad) -> None:
     for i in range(of.nodes):
         node, item = w.rows[of.first_node + i], w.rows[of.first_item + i]
         if node.does == TASK:
-            block_s = load.block_s[number, node.kind, node.processor - load.first_device]
-            item.amount = node.blocks * block_s + load.task_s[number, node.kind, node.processor - load.first_device]
+            block_s = load.block_s[number, node.kind, node.device - load.first_device]
+            item.amount = node.blocks * block_s + load.task_s[number, node.kind, node.device - load.first_device]
             item.reading_s = 0.0
         elif node.does == MESSAGE:
             item.amount = node.blocks * load.message_bytes[number, node.payload]

@@ -151,7 +151,7 @@ class CompiledWorld:
     def _run(self, event: simpy.Event) -> None:
         """Run until SimPy's next event, or until something is reported."""
         if event is not self._due:
-            return  # An earlier run has taken its place.
+            return  # An earlier run has taken its place; two of them would wait for each other for ever.
         self._due_s = math.inf
         until_s, stretch = self.env.peek(), self._stretch
         loop.synchronise(self._world, self.env.now)
@@ -164,9 +164,7 @@ class CompiledWorld:
         elif next_s < math.inf:
             self._run_at(next_s)
 
-    def _schedule(
-        self, callback: Callable[[simpy.Event], None], time_s: float, priority: EventPriority
-    ) -> simpy.Event:
+    def _schedule(self, callback: Callable[[simpy.Event], None], time_s: float, priority: EventPriority) -> simpy.Event:
         event = self.env.event()
         event._ok, event._value = True, None  # noqa: SLF001 (a Timeout has no priority of its own)
         event.callbacks.append(callback)
@@ -204,7 +202,7 @@ class CompiledWorld:
         """A task or a message can never end: the run ends."""
         of = self._world.rows[item]
         if sort == layout.TASK_STALLED:
-            device = self._cluster.devices[self._world.rows[of.node].processor - self._first_device]
+            device = self._cluster.devices[self._world.rows[of.node].device - self._first_device]
             self._fail(int(of.step), task_stalled(device, float(of.start_s)))
             return
         transfer = self._transfers.pop(item, None)
@@ -260,13 +258,8 @@ class CompiledWorld:
         does = np.full(len(graph), layout.JOIN)
         does[graph.tasks], does[graph.messages] = layout.TASK, layout.MESSAGE
         rows = self._world.rows[first : first + len(graph)]
-        rows["does"], rows["kind"], rows["payload"], rows["blocks"] = (
-            does,
-            graph.kind,
-            graph.payload,
-            graph.count,
-        )
-        rows["processor"] = self._first_device + graph.device
+        rows["does"], rows["kind"], rows["payload"], rows["blocks"] = does, graph.kind, graph.payload, graph.count
+        rows["device"] = self._first_device + graph.device
         rows["route"] = self._route(0, 0) + graph.device * len(self._cluster.devices) + graph.receiver
         rows["predecessors"] = graph.predecessors
         rows["first"], rows["count"] = edge + graph.first_successor[:-1], np.diff(graph.first_successor)
