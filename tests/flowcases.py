@@ -25,6 +25,7 @@ import simpy
 from simulated import at, unexpected
 
 from headway.simcore import Cluster, Device, Link, Medium
+from headway.simcore.engine.compiled.world import CompiledWorld
 from headway.simcore.engine.network.network import Network, network
 from headway.simcore.engine.network.transfer import Transfer
 from headway.traces import Trace
@@ -82,6 +83,11 @@ def cluster_of(case: Case) -> Cluster:
 def fair(env: simpy.Environment, cluster: Cluster) -> Network:
     """The network in which messages share their resources."""
     return network(env, cluster, "fair")
+
+
+def compiled(env: simpy.Environment, cluster: Cluster) -> Network:
+    """The same network in compiled kernels."""
+    return CompiledWorld(env, cluster, dedicated=False)
 
 
 def simulated(case: Case, make: MakeNetwork = fair) -> list[float]:

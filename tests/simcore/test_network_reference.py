@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flowcases import Case, MakeNetwork, fair, read_case, simulated, solved
+from flowcases import Case, MakeNetwork, compiled, fair, read_case, simulated, solved
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +20,7 @@ OURS = Path(__file__).parents[1] / "flows"
 THEIRS = Path(os.environ.get("HEADWAY_REFERENCE_FLOWS") or OURS)
 
 
-NETWORKS: dict[str, MakeNetwork] = {"fair": fair}
+NETWORKS: dict[str, MakeNetwork] = {"events": fair, "compiled": compiled}
 """Every network with max-min fair sharing."""
 
 every_network = pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS)
