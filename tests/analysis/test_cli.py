@@ -358,6 +358,19 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_trace_info_imports_neither_the_simulator_nor_pandas() -> None:
+    code = (
+        "import sys; from headway.analysis.cli import app; app(sys.argv[1:], standalone_mode=False);"
+        "heavy = {'pandas', 'matplotlib', 'simpy', 'networkx', 'headway.simcore'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    arguments = ["trace", "info", str(traces.shipped("wifi-near.csv"))]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_rooms_that_the_package_names_are_sorted_and_exist() -> None:
     assert analysis.__all__ == sorted(analysis.__all__)
     for name in analysis.__all__:
