@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headway.simcore.arrays import IntArray
-from headway.simcore.results import TABLES, Result, result_of
+from headway.simcore.results import TABLES, Result, result_in, result_of
 from headway.simcore.table_files import NewTables
 
 _CHUNK_ROWS = 1 << 15
@@ -122,7 +122,7 @@ class Recorder:
             )
         for table in TABLES:
             self._build(table)
-        return result_of({name: [path] for name, path in self._files.publish().items()})
+        return result_in(self._files.publish())
 
 
 def _chunk(

@@ -286,6 +286,11 @@ def load_result(folder: str | os.PathLike[str]) -> Result:
     return result
 
 
+def result_in(folder: Path) -> Result:
+    """The tables in a folder that `Result.save` wrote, without a check; each is read when it is used."""
+    return result_of({name: [folder / f"{name}.parquet"] for name in TABLES})
+
+
 def combine(results: Sequence[Result]) -> Result:
     """Combine the tables of several runs.
 

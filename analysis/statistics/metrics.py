@@ -188,8 +188,10 @@ def token_times(later: pd.DataFrame) -> pd.DataFrame:
 
 
 def later_tokens(result: Result) -> pd.DataFrame:
-    """The rows of `result.tokens` whose latency is a TPOT: all but the first token of each request."""
-    return result.tokens[result.tokens["token"] > 0]
+    """`run` and `latency_s` of the tokens whose latency is a TPOT: all but the first of each request."""
+    tokens = result.table("tokens", ["run", "token", "latency_s"])
+    later: pd.DataFrame = tokens.filter(pc.greater(tokens["token"], 0)).drop_columns("token").to_pandas()
+    return later
 
 
 def peak_memory(result: Result) -> pd.DataFrame:
