@@ -315,8 +315,8 @@ def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
 
 def test_the_style_is_that_of_seaborn_which_is_not_imported() -> None:
     with styled():
-        ours: dict[str, Any] = {**mpl.rcParams}
-    theirs: dict[str, Any] = {**sns.axes_style("whitegrid")}
+        ours: dict[str, Any] = dict(mpl.rcParams.items())
+    theirs: dict[str, Any] = dict(sns.axes_style("whitegrid").items())
     changed = {"axes.edgecolor", "grid.color", "image.cmap"}
     assert {key: ours[key] for key in theirs.keys() - changed} == {
         key: theirs[key] for key in theirs.keys() - changed
