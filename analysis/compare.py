@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from headway import policies, simcore
 from headway.simcore.audit import Audit
@@ -73,6 +74,7 @@ def compare(
     options: RunOptions = RunOptions(),  # noqa: B008 (frozen)
     on_lateness: Callable[[str, Lateness], None] | None = None,
     on_audit: Callable[[str, Audit], None] | None = None,
+    out: Path | None = None,
 ) -> Result:
     """Emulate a scenario under one policy after another.
 
@@ -84,6 +86,7 @@ def compare(
         options: how the runs are made.
         on_lateness: called after every paced run with its label and its lateness.
         on_audit: called after every audited run with its label and its audit.
+        out: folder in which each run gets a folder of tables, as in `simulate`; None keeps the tables in memory.
 
     Returns:
         The tables of all runs, in the order of the policies.
@@ -100,6 +103,7 @@ def compare(
                 progress=_counter(label, before, progress),
                 on_lateness=None if on_lateness is None else partial(on_lateness, label),
                 on_audit=None if on_audit is None else partial(on_audit, label),
+                out=None if out is None else out / str(number),
             )
         )
     return simcore.combine(results)

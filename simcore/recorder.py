@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headway.simcore.arrays import IntArray
-from headway.simcore.results import TABLES, Result, result_of
+from headway.simcore.results import TABLES, Result, result_in, result_of
 from headway.simcore.table_files import NewTables
 
 _CHUNK_ROWS = 1 << 15
@@ -100,7 +100,7 @@ class Recorder:
 
     def _build(self, table: str) -> None:
         """Turn the waiting rows of a table into a chunk."""
-        chunk = _chunk(table, self._run, self._waiting[table])
+        chunk = _chunk(table, self._run, self._waiting[table], TABLES[table].names)
         self._waiting[table], self._rows[table] = [], 0
         if self._files is None:
             self._chunks[table].append(chunk)
@@ -122,22 +122,28 @@ class Recorder:
             )
         for table in TABLES:
             self._build(table)
-        return result_of({name: [path] for name, path in self._files.publish().items()})
+        return result_in(self._files.publish())
 
 
-def _chunk(table: str, run: str, waiting: Sequence[tuple[int, tuple[Any, ...]]]) -> pa.Table:
-    """The waiting rows of a table as columns; text is dictionary-encoded."""
+def _chunk(
+    table: str, run: str, waiting: Sequence[tuple[int, tuple[Any, ...]]], columns: Sequence[str]
+) -> pa.Table:
+    """Some columns of the waiting rows of a table; text is dictionary-encoded."""
     schema = TABLES[table]
     counts = [count for count, _ in waiting]
-    columns = zip(*(row for _, row in waiting), strict=True) if waiting else [()] * (len(schema) - 1)
-    arrays = [_text([sum(counts)], [run])]
-    for field, values in zip(list(schema)[1:], columns, strict=True):
-        if field.type in _NUMBERS:
-            flat = _numbers(counts, values, _NUMBERS[field.type])
-            arrays.append(pa.array(flat, field.type, from_pandas=True))  # NaN becomes a missing value
+    arrays = []
+    for column in columns:
+        position, kind = schema.get_field_index(column) - 1, schema.field(column).type
+        if position < 0:
+            arrays.append(_text([sum(counts)], [run]))
+            continue
+        values = [row[position] for _, row in waiting]
+        if kind in _NUMBERS:
+            flat = _numbers(counts, values, _NUMBERS[kind])
+            arrays.append(pa.array(flat, kind, from_pandas=True))  # NaN becomes a missing value
         else:
             arrays.append(_text(counts, values))
-    return pa.Table.from_arrays(arrays, schema.names)
+    return pa.Table.from_arrays(arrays, list(columns))
 
 
 def _numbers(counts: Sequence[int], values: Sequence[Any], kind: type[np.generic]) -> NDArray[Any]:

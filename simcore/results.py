@@ -154,8 +154,11 @@ TABLES: dict[str, pa.Schema] = {
 """Name and schema of every table, in the order of writing."""
 
 
-Part: TypeAlias = pa.Table | Callable[[], pa.Table] | Path
-"""Rows of a table: in memory (text may be dictionary-encoded), computed when first used, or in a Parquet file."""
+Part: TypeAlias = pa.Table | Callable[[Sequence[str]], pa.Table] | Path
+"""Rows of a table: in memory, a function that makes the columns with some names, or a Parquet file.
+
+Text may be dictionary-encoded.
+"""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -225,23 +228,19 @@ class Result:
             yield table.replace_schema_metadata(schema.metadata)
             return
         memory = [schema.empty_table()]
-        for part in self._built(name):
+        for part in self._parts[name]:
             if isinstance(part, pa.Table):
-                memory.append(part.select(schema.names).cast(schema))
+                memory.append(_decoded(part.select(schema.names), schema))
+            elif callable(part):
+                memory.append(_decoded(part(schema.names), schema))
             else:
                 yield pa.concat_tables(memory)
                 memory = [schema.empty_table()]
                 yield from row_groups(part, schema.names)
         yield pa.concat_tables(memory)
 
-    def _built(self, name: str) -> list[pa.Table | Path]:
-        """The parts of a table; those that are computed stay in memory from now on."""
-        parts = [part() if callable(part) else part for part in self._parts[name]]
-        self._parts[name] = list(parts)
-        return parts
-
     def __getstate__(self) -> dict[str, object]:
-        return vars(self) | {"_parts": {name: self._built(name) for name in self._parts}}
+        return vars(self) | {"_parts": {name: [self.table(name)] for name in self._parts}}
 
     def table(self, name: str, columns: Sequence[str] = ()) -> pa.Table:
         """Some columns of a table, or all columns, as an Arrow table.
@@ -288,6 +287,11 @@ def load_result(folder: str | os.PathLike[str]) -> Result:
     return result
 
 
+def result_in(folder: Path) -> Result:
+    """The tables in a folder that `Result.save` wrote, without a check; each is read when it is used."""
+    return result_of({name: [folder / f"{name}.parquet"] for name in TABLES})
+
+
 def combine(results: Sequence[Result]) -> Result:
     """Combine the tables of several runs.
 
@@ -308,6 +312,15 @@ def combine(results: Sequence[Result]) -> Result:
 
 def _parts(result: Result, name: str) -> Sequence[Part]:
     return [result.table(name)] if name in vars(result) else result._parts[name]
+
+
+def _decoded(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with plain text in place of dictionary-encoded text."""
+    columns = [
+        column.cast(kind) if pa.types.is_dictionary(column.type) else column
+        for column, kind in zip(table.columns, schema.types, strict=True)
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _twice(result: Result) -> list[str]:

@@ -173,8 +173,8 @@ class NewTables:
         if table.num_rows:
             self._writers[name].write_table(table)
 
-    def publish(self) -> dict[str, Path]:
-        """Complete all files, add their manifest, and give the folder its name; the path of each table.
+    def publish(self) -> Path:
+        """Complete all files, add their manifest, and give the folder its name, which is returned.
 
         Raises:
             OSError: the disk is full, or the target is in use now.
@@ -182,7 +182,7 @@ class NewTables:
         self._open.close()
         write_manifest(self._new)
         self._new.rename(self._target)
-        return {name: self._target / f"{name}.parquet" for name in self._writers}
+        return self._target
 
     def discard(self) -> None:
         """Remove the hidden folder; without effect after `publish`."""

@@ -10,7 +10,7 @@ these methods hundreds of thousands of times. Arrays broadcast, with bit for bit
 import math
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,8 @@ class Trace:
 
     __slots__ = ("_constant", "_duration", "_end", "_segments", "_times", "_values")
 
+    _segments: Segments
+
     def __init__(
         self,
         times: npt.ArrayLike,
@@ -61,8 +63,19 @@ class Trace:
         _check_end(end, self._duration, float(self._times[-1]))
         self._values[self._values < _LEAST] = 0.0
         self._times.flags.writeable = self._values.flags.writeable = False
-        self._segments = _segments(self._times, self._values, end, self._duration)
-        self._constant = self._segments.levels[0] if len(self._segments.levels) == 1 else None
+        _check_integral(self._times, self._values, self._duration)
+        self._constant: float | None = None
+        if (self._values == self._values[0]).all() and (end != "zero" or self._values[0] == 0.0):
+            self._constant = float(self._values[0])
+
+    if not TYPE_CHECKING:  # a type checker then reports unknown attributes
+
+        def __getattr__(self, name: str) -> Segments:
+            """Compute `_segments` when they are first used: many traces are only stored, hashed or sent to a worker."""
+            if name != "_segments":
+                raise AttributeError(f"a Trace has no attribute {name!r}")
+            self._segments = _segments(self._times, self._values, self._end, self._duration)
+            return self._segments
 
     @classmethod
     def constant(cls, value: float) -> "Trace":
@@ -248,6 +261,14 @@ def _segments(times: FloatArray, values: FloatArray, end: EndRule, duration: flo
     if end == "zero":
         times, values = np.append(times, float(duration or 0)), np.append(values, 0.0)
     return Segments(times, values, duration if end == "loop" else None)
+
+
+def _check_integral(times: FloatArray, values: FloatArray, duration: float | None) -> None:
+    """Refuse a trace whose integral up to the last breakpoint, or over a whole pass, overflows."""
+    spans = np.diff(times, append=times[-1] if duration is None else duration)
+    with np.errstate(over="ignore"):
+        if not np.isfinite((values * spans).sum()):
+            raise ValueError("the integral of the trace overflows float64")
 
 
 def _check_breakpoints(times: FloatArray, values: FloatArray) -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 DEFAULT_SCENARIO = "home-cluster"
 
+_MOST_IN_MEMORY = 100_000
+"""Number of tokens of all runs from which the tables go to files while the runs go on."""
+
 _Policies = Annotated[
     list[str] | None,
     typer.Option(
@@ -79,7 +82,7 @@ def run(
             _list()
             return
         from headway.analysis.answer import answer, rates
-        from headway.analysis.compare import choose, create_all, given
+        from headway.analysis.compare import choose, create_all, given, total_tokens
         from headway.analysis.console.placements import placements
         from headway.analysis.files.atomic import writing
         from headway.analysis.files.results_folder import results_folder
@@ -87,6 +90,7 @@ def run(
         from headway.analysis.notes import scenario_notes
         from headway.analysis.results import write_results
         from headway.analysis.statistics.predictions import misprediction_notes
+        from headway.simcore.results import result_in
         from headway.simcore.simulate import RunOptions
 
         options = RunOptions(audit, allowed(decision_limit), realtime)
@@ -95,9 +99,12 @@ def run(
         by_label = given(policy) if policy else create_all(choose(world, []))
         target = out or Path("results") / world.name
         with results_folder(target, replace=force, numbered=out is None) as folder:
-            result, notes = _compare(world, by_label, options)
+            is_long = len(by_label) * total_tokens(world) >= _MOST_IN_MEMORY
             with writing(folder.target):
+                result, notes = _compare(world, by_label, options, folder.scratch if is_long else None)
                 write_results(folder.path, result, world, scenario_file(scenario).resolve())
+        if is_long:
+            result = result_in(folder.target)
         sentences = [
             *scenario_notes(world),
             *late_changes(world, float(result.runs["end_s"].max())),
@@ -121,6 +128,7 @@ def _compare(
     world: "Scenario",
     by_label: "dict[str, Policy]",
     options: "RunOptions",
+    out: Path | None,
 ) -> "tuple[Result, list[str]]":
     """Run all policies under a progress bar; return the results, and lines on lateness and audits."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -151,6 +159,7 @@ def _compare(
             options=options,
             on_lateness=late.__setitem__,
             on_audit=audits.__setitem__,
+            out=out,
         )
     return result, [*lateness(late), *audited(audits.values())]
 

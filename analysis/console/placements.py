@@ -33,9 +33,10 @@ def placements(result: Result, scenario: Scenario, best: str | None) -> list[str
     last = last_placements(result, scenario)
     shown = list(last) if len(last) <= _MOST_RUNS else [run for run in last if run == best]
     blocks = len(scenario.block_table)
+    memory = _last_memory(result)
     runs_of: dict[tuple[str, ...], list[str]] = {}
     for run in shown:
-        lines = tuple(_device_lines(last[run], result.devices[result.devices["run"] == run], scenario))
+        lines = tuple(_device_lines(last[run], memory.get(run, {}), scenario))
         changes = int((result.placements["run"] == run).sum()) // blocks - 1
         runs_of.setdefault((_times(changes), *lines), []).append(run)
     text = ["Placements at the end of the run: memory held of memory free, and parts of the model"]
@@ -50,12 +51,26 @@ def _times(changes: int) -> str:
     return f" (changed {changes:,} {'time' if changes == 1 else 'times'})" if changes else ""
 
 
-def _device_lines(placement: IntArray, rows: pd.DataFrame, scenario: Scenario) -> Iterator[str]:
+def _last_memory(result: Result) -> dict[str, dict[str, dict[str, float]]]:
+    """The bytes that the model held and those that were available in the last token, by run and device."""
+    last = pd.concat(
+        [
+            batch.to_pandas().groupby(["run", "device"], sort=False).last()
+            for batch in result.batches("devices", ["run", "device", "held_bytes", "available_bytes"])
+        ]
+    )
+    memory: dict[str, dict[str, dict[str, float]]] = {}
+    last = last[~last.index.duplicated(keep="last")]
+    for (run, device), row in last.to_dict("index").items():
+        memory.setdefault(run, {})[device] = row
+    return memory
+
+
+def _device_lines(
+    placement: IntArray, memory: Mapping[str, Mapping[str, float]], scenario: Scenario
+) -> Iterator[str]:
     """One line for each device that has blocks: memory held and free in the last token, and the parts of the model."""
     devices = scenario.cluster.names
-    memory: Mapping[str, Mapping[str, float]] = (
-        rows.groupby("device")[["held_bytes", "available_bytes"]].last().to_dict("index")  # type: ignore[assignment]
-    )
     factor, unit = byte_unit(max((row["available_bytes"] for row in memory.values()), default=1.0))
     cells = []
     for index, device in enumerate(devices):

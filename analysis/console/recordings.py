@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from rich.table import Table
 from rich.text import Text
 
-from headway.analysis.console.tables import grid
+from headway.analysis.console.grid import grid
 from headway.analysis.formatting import number, seconds
 from headway.analysis.statistics.recordings import KINDS, UNITS, summary
 from headway.traces import Recording

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from rich.table import Table
 from rich.text import Text
 
-from headway.analysis.console.tables import grid
+from headway.analysis.console.grid import grid
 from headway.analysis.formatting import number, seconds
 from headway.traces.readers import FORMATS as TRACE_FORMATS
 from headway.traces.readers.lines import head

@@ -4,10 +4,10 @@ import math
 from collections.abc import Collection, Hashable, Mapping
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from headway.analysis.console.grid import grid
 from headway.analysis.formatting import NOTHING, byte_unit, number, time_unit
 from headway.analysis.statistics.metrics import METRICS, metrics, peak_memory, several_requests
 from headway.simcore.audit import Audit
@@ -84,19 +84,6 @@ def audited(audits: Collection[Audit]) -> list[str]:
 
 def _milliseconds(seconds: float) -> str:
     return f"{number(seconds * 1e3)} ms"
-
-
-def grid(title: str | None, left: list[str], right: list[str]) -> Table:
-    """A table without rows: columns of text first, then columns of numbers."""
-    table = Table(
-        title=None if title is None else Text(title), box=SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False
-    )
-    table.title_justify = table.caption_justify = "left"
-    for head in left:
-        table.add_column(Text(head), overflow="fold")
-    for head in right:
-        table.add_column(Text(head), justify="right", overflow="fold")
-    return table
 
 
 def _peak(row: dict[Hashable, Any] | None, factor: float) -> str:

@@ -6,21 +6,20 @@ import pickle
 import socket
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from headway import policies
 from headway.analysis.experiments.identity import engine_code, policy_digest
 from headway.analysis.experiments.world import InfeasibleWorld, unpacked
-from headway.analysis.statistics.metrics import metrics
+from headway.analysis.statistics.metrics import metric_columns
 from headway.analysis.store.tables import METRICS, STORED, Tables, merged
-from headway.simcore import combine, simulate
+from headway.simcore import simulate
 from headway.simcore.results import SCHEMA_VERSION, Result
 from headway.simcore.scenario import PolicyChoice, Scenario
 from headway.simcore.simulate import RunOptions
@@ -111,14 +110,14 @@ def work(
     for bundle in bundles:
         world = unpacked(bundle.world, lambda name: _trace(traces[name]))
         attempts += [_attempt(world, task, options) for task in bundle.tasks]
-    tables = merged([*(one.tables for one in attempts), *_together(attempts)])
+    tables = merged([one.tables for one in attempts])
     wall_s = time.perf_counter() - begun
     done = [one for one in attempts if not one.error]
-    # The time for tables of all runs together is divided equally.
+    # The time to read the worlds is divided equally.
     shared_s = (wall_s - sum(one.wall_s for one in attempts)) / len(attempts)
-    efforts = [_effort(one.task.run, one.wall_s + shared_s) for one in done if "runs" in one.task.tables]
+    efforts = {one.task.run: one.wall_s + shared_s for one in done if "runs" in one.task.tables}
     failed = {one.task.run: one.error for one in attempts if one.error}
-    return Batch(merged([tables, *efforts]), len(done), failed, wall_s)
+    return Batch(merged([tables, _effort(efforts)]), len(done), failed, wall_s)
 
 
 def failure(run: str, error: str, details: str = "") -> Tables:
@@ -156,37 +155,35 @@ class _Attempt:
     Attributes:
         task: the run.
         wall_s: its wall time [s].
-        result: of the simulation; None if it failed or its model fits nowhere.
-        tables: rows in addition to those of the result.
+        tables: its rows; after an exception, one in `failures`.
         error: empty if the run succeeded.
     """
 
     task: Task
     wall_s: float
-    result: Result | None = None
-    tables: Tables = field(default_factory=dict)
+    tables: Tables
     error: str = ""
 
 
 def _attempt(world: Scenario | InfeasibleWorld, task: Task, options: RunOptions) -> _Attempt:
     """Make one run. An exception becomes a row of the table `failures`, and other runs go on."""
     begun = time.perf_counter()
+    error = ""
     try:
-        result, tables = None, _kept(task)
         policy = policies.chosen(task.choice)
         if policy_digest(policy) != task.policy:
             raise WrongCodeError(f"another {quoted(task.choice.name)} at a worker than at the runner")
         if isinstance(world, InfeasibleWorld):
-            tables |= infeasible_run(world, task.run, policy.name, task.tables)
+            tables = infeasible_run(world, task.run, policy.name, task.tables)
         else:
-            result = simulate(world, policy, options, run=task.run)
+            tables = result_tables(simulate(world, policy, options, run=task.run), task.tables)
+        tables |= _kept(task)
     except WrongCodeError:
         raise
-    except Exception as error:
-        row = failure(task.run, _message(error), traceback.format_exc())
-        message: str = row["failures"]["error"][0].as_py()
-        return _Attempt(task, time.perf_counter() - begun, tables=row, error=message)
-    return _Attempt(task, time.perf_counter() - begun, result, tables)
+    except Exception as raised:
+        tables = failure(task.run, _message(raised), traceback.format_exc())
+        error = tables["failures"]["error"][0].as_py()
+    return _Attempt(task, time.perf_counter() - begun, tables, error)
 
 
 def _message(error: Exception) -> str:
@@ -202,20 +199,14 @@ def _kept(task: Task) -> Tables:
     return {"kept": pa.table(columns, STORED["kept"])}
 
 
-def _together(attempts: Sequence[_Attempt]) -> Iterator[Tables]:
-    """The tables of all results. Results are combined first, because that takes little longer than one result."""
-    groups: dict[tuple[str, ...], list[Result]] = {}
-    for one in attempts:
-        if one.result is not None:
-            groups.setdefault(one.task.tables, []).append(one.result)
-    for names, results in groups.items():
-        yield result_tables(combine(results), names)
-
-
 def result_tables(result: Result, kept: Sequence[str]) -> Tables:
     """Some tables of a result as a store keeps them; `runs` brings `metrics` with it."""
-    tables = {name: _table(name, getattr(result, name)) for name in kept}
-    return tables | ({"metrics": _table("metrics", metrics(result))} if "runs" in kept else {})
+    tables = {name: result.table(name) for name in kept}
+    if "runs" in kept:
+        columns = metric_columns(result)
+        arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in METRICS]
+        tables["metrics"] = pa.Table.from_arrays(arrays, schema=METRICS)
+    return tables
 
 
 def infeasible_run(world: InfeasibleWorld, name: str, policy: str, kept: Sequence[str]) -> Tables:
@@ -249,16 +240,11 @@ def infeasible_run(world: InfeasibleWorld, name: str, policy: str, kept: Sequenc
     return tables
 
 
-def _effort(run: str, wall_s: float) -> Tables:
-    worker = f"{socket.gethostname()}:{os.getpid()}"
-    columns = {"run": [run], "wall_s": [wall_s], "worker": [worker], "finished_utc": [_now()]}
+def _effort(wall_s: Mapping[str, float]) -> Tables:
+    """The rows of `effort` for runs with these wall times."""
+    count, worker = len(wall_s), f"{socket.gethostname()}:{os.getpid()}"
+    columns = [list(wall_s), list(wall_s.values()), [worker] * count, [_now()] * count]
     return {"effort": pa.table(columns, STORED["effort"])}
-
-
-def _table(name: str, frame: Any) -> pa.Table:
-    return pa.Table.from_pandas(frame, schema=STORED[name], preserve_index=False).replace_schema_metadata(
-        STORED[name].metadata
-    )
 
 
 def _now() -> str:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -77,7 +76,7 @@ def _draw_intervals(axes: Axes, names: list[str], intervals: list[Interval | Non
     axes.set_yticks(range(len(names)), [literal(shortened(name, 28)) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
-    sns.despine(ax=axes, left=True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
 
 
 def heat_map(table: pd.DataFrame, axis: str, label: str, size: Size = PAGE) -> Figure:

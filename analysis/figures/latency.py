@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -71,6 +70,8 @@ def boxen_figure(requests: pd.DataFrame, tokens: pd.DataFrame, size: Size = PAGE
 
 
 def _boxen(axes: Axes, policy: "pd.Series[str]", times: "pd.Series[float]", labels: list[str]) -> None:
+    import seaborn as sns  # noqa: PLC0415 (takes a second)
+
     names = [literal(shortened(label, 24)) for label in labels]
     present = times.notna()
     if not present.any():

@@ -4,10 +4,10 @@ import math
 import re
 from collections.abc import Sequence
 
+import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import seaborn as sns
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -25,7 +25,7 @@ from headway.analysis.figures.layout import (
     panels,
     thinned,
 )
-from headway.analysis.figures.style import looks
+from headway.analysis.figures.style import PALETTE, looks
 from headway.analysis.formatting import byte_unit
 
 _MOST_STEPS = 500
@@ -73,8 +73,10 @@ def placement_figure(
 
 def device_colours(count: int) -> list[tuple[float, float, float]]:
     """A colour per device: distinct colours for up to ten, otherwise a scale from dark to light."""
-    palette = "colorblind" if count <= 10 else "viridis"
-    return [(red, green, blue) for red, green, blue in sns.color_palette(palette, count)]
+    if count <= len(PALETTE):
+        return PALETTE[:count]
+    shades = mpl.colormaps["viridis"](np.linspace(0.0, 1.0, count + 2)[1:-1])
+    return [(red, green, blue) for red, green, blue, _ in shades.tolist()]
 
 
 def _device_numbers(heads: pd.DataFrame, tokens: pd.DataFrame, devices: list[str]) -> npt.NDArray[np.float64]:

@@ -1,10 +1,9 @@
 """Figure of a recorded trace."""
 
 import numpy as np
-import seaborn as sns
 from matplotlib.figure import Figure
 
-from headway.analysis.figures.style import literal, styled
+from headway.analysis.figures.style import PALETTE, literal, styled
 from headway.analysis.formatting import seconds
 from headway.analysis.statistics.recordings import UNITS, title, values_and_weights
 from headway.traces import Recording
@@ -20,6 +19,8 @@ _TIME_UNITS = ((259_200.0, 86_400.0, "d"), (10_800.0, 3600.0, "h"), (600.0, 60.0
 
 def trace_figure(name: str, recording: Recording) -> Figure:
     """The values over time, and their distribution function weighted by time."""
+    import seaborn as sns  # noqa: PLC0415 (takes a second)
+
     step_s = recording.window_s
     if len(recording.trace.values) > _MOST_VALUES or recording.length_s > _MOST_STEPS * step_s > 0.0:
         step_s = max(step_s, recording.length_s / _MOST_VALUES)
@@ -28,7 +29,7 @@ def trace_figure(name: str, recording: Recording) -> Figure:
     scale, unit = next((scale, unit) for least, scale, unit in _TIME_UNITS if recording.length_s >= least)
     factor, value_unit = UNITS[recording.quantity]
     with styled():
-        colour = sns.color_palette("colorblind")[0]
+        colour = PALETTE[0]
         figure = Figure(figsize=(9.0, 3.6), layout="constrained")
         over_time, shares = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
         over_time.stairs(

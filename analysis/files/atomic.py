@@ -37,6 +37,11 @@ class NewFolder:
     target: Path
     replaced: bool = False
 
+    @property
+    def scratch(self) -> Path:
+        """Path of a folder for temporary files beside it; removed when the block ends."""
+        return self.path.with_name("scratch")
+
     def __str__(self) -> str:
         return f"{self.target} (replaced)" if self.replaced else str(self.target)
 

@@ -7,7 +7,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from headway.analysis.console.tables import grid
+from headway.analysis.console.grid import grid
 from headway.analysis.replay.attribution import Explainer
 from headway.analysis.replay.critical_path import Path, Piece, critical_path
 from headway.analysis.replay.reasons import Reasons, seconds

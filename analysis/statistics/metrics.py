@@ -5,16 +5,25 @@ first token of a request has none; its time since the arrival is TTFT, time to f
 request (E2E) is the time from its arrival to its last token.
 """
 
+import itertools
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from headway.simcore.results import Result
+from headway.simcore.arrays import FloatArray
+from headway.simcore.results import TABLES, Result
 from headway.traces.errors import InputError, one_of
 
 _PERCENTILES = (50, 95, 99)
+_NONE = (np.zeros(0),) * 3
 _LESS, _MORE = ("better", "worse"), ("worse", "better")
 
 
@@ -109,7 +118,12 @@ def metric_named(column: str) -> Metric:
 
 
 def metrics(result: Result) -> pd.DataFrame:
-    """One row per run, in the order of `result.runs`; NaN where nothing was measured.
+    """One row per run, in the order of `result.runs`, with the columns of `metric_columns`."""
+    return pd.DataFrame(metric_columns(result))
+
+
+def metric_columns(result: Result) -> dict[str, NDArray[Any]]:
+    """One value per run, in the order of `result.runs`; NaN where nothing was measured.
 
     Returns:
         Columns `run`; `status`; `tokens` generated; the columns of `request_times` and `token_times`; `tokens_per_s`,
@@ -117,25 +131,36 @@ def metrics(result: Result) -> pd.DataFrame:
         infeasible (`infeasible_decisions`); `migrations`, blocks moved, and `migrated_bytes`; `peak_bytes`, the most
         that any one device held.
     """
-    runs = pd.Index(result.runs["run"], name="run")
-    infeasible = result.decisions[result.decisions["outcome"] == "infeasible"]
-    moved = result.migrations.groupby("run")["size_bytes"].sum()
-    table = pd.DataFrame(
-        {
-            "status": result.runs["status"].to_numpy(),
-            "tokens": _count(result.tokens, runs),
-            **request_times(result.requests).reindex(runs),
-            **token_times(later_tokens(result)).reindex(runs),
-            "tokens_per_s": _throughput(result, runs),
-            "decisions": _count(result.decisions, runs),
-            "infeasible_decisions": _count(infeasible, runs),
-            "migrations": _count(result.migrations, runs),
-            "migrated_bytes": moved.reindex(runs, fill_value=0.0),
-            "peak_bytes": result.devices.groupby("run")["held_bytes"].max().reindex(runs),
-        },
-        index=runs,
-    )
-    return table.reset_index()
+    about = result.table("runs", ["run", "status"]).to_pydict()
+    runs = about["run"]
+    requests = _arrays(result, runs, "requests", ["arrival_s", "first_token_s", "finish_s"])
+    tokens = _arrays(result, runs, "tokens", ["token", "start_s", "latency_s"])
+    moved = _arrays(result, runs, "migrations", ["size_bytes"])
+    decisions, infeasible = Counter[str](), Counter[str]()
+    for run, piece in _pieces(result, runs, "decisions", ["outcome"]):
+        decisions[run] += len(piece)
+        infeasible[run] += pc.sum(pc.equal(piece["outcome"], "infeasible"), min_count=0).as_py()
+    peak_bytes = dict.fromkeys(runs, math.nan)
+    for run, piece in _pieces(result, runs, "devices", ["held_bytes"]):
+        peak_bytes[run] = float(np.fmax(peak_bytes[run], _most(piece["held_bytes"].to_numpy())))
+    rows = [
+        _request_times(*requests[run])
+        | _token_times(tokens[run][2][tokens[run][0] > 0])
+        | {"tokens_per_s": _throughput(requests[run][0], *tokens[run][1:])}
+        for run in runs
+    ]
+    times = _request_times(*_NONE[:3]) | _token_times(_NONE[0]) | {"tokens_per_s": math.nan}
+    return {
+        "run": np.array(runs, object),
+        "status": np.array(about["status"], object),
+        "tokens": np.array([len(tokens[run][0]) for run in runs], np.int64),
+        **{name: np.array([row[name] for row in rows], np.float64) for name in times},
+        "decisions": np.array([decisions[run] for run in runs], np.int64),
+        "infeasible_decisions": np.array([infeasible[run] for run in runs], np.int64),
+        "migrations": np.array([len(moved[run][0]) for run in runs], np.int64),
+        "migrated_bytes": np.array([math.fsum(moved[run][0]) for run in runs], np.float64),
+        "peak_bytes": np.array([peak_bytes[run] for run in runs], np.float64),
+    }
 
 
 def request_times(requests: pd.DataFrame) -> pd.DataFrame:
@@ -149,10 +174,7 @@ def request_times(requests: pd.DataFrame) -> pd.DataFrame:
         `ttft_p99_s`, percentiles over them, interpolated linearly; and `e2e_p50_s`, `e2e_p95_s` and `e2e_p99_s`,
         percentiles over the finished requests.
     """
-    runs = requests["run"]
-    ttft = (requests["first_token_s"] - requests["arrival_s"]).groupby(runs)
-    e2e = (requests["finish_s"] - requests["arrival_s"]).groupby(runs)
-    return pd.DataFrame({"ttft_s": ttft.mean(), **_percentiles("ttft", ttft), **_percentiles("e2e", e2e)})
+    return _by_run(_request_times, requests, ["arrival_s", "first_token_s", "finish_s"])
 
 
 def token_times(later: pd.DataFrame) -> pd.DataFrame:
@@ -162,13 +184,14 @@ def token_times(later: pd.DataFrame) -> pd.DataFrame:
         One row per run: `tpot_p50_s`, `tpot_p95_s` and `tpot_p99_s`, percentiles interpolated linearly, and
         `tpot_max_s`, the longest.
     """
-    tpot = later.groupby("run")["latency_s"]
-    return pd.DataFrame({**_percentiles("tpot", tpot), "tpot_max_s": tpot.max()})
+    return _by_run(_token_times, later, ["latency_s"])
 
 
 def later_tokens(result: Result) -> pd.DataFrame:
-    """The rows of `result.tokens` whose latency is a TPOT: all but the first token of each request."""
-    return result.tokens[result.tokens["token"] > 0]
+    """`run` and `latency_s` of the tokens whose latency is a TPOT: all but the first of each request."""
+    tokens = result.table("tokens", ["run", "token", "latency_s"])
+    later: pd.DataFrame = tokens.filter(pc.greater(tokens["token"], 0)).drop_columns("token").to_pandas()
+    return later
 
 
 def peak_memory(result: Result) -> pd.DataFrame:
@@ -178,24 +201,85 @@ def peak_memory(result: Result) -> pd.DataFrame:
         Columns `run`, `device`, `peak_bytes`, the most that the model held there; `least_available_bytes`, the least
         memory that other programs left free, at any time; `peak_swapped_bytes`, the most that did not fit at one time.
     """
-    groups = result.devices.groupby(["run", "device"], sort=False)
-    return groups.agg(
-        peak_bytes=("held_bytes", "max"),
-        least_available_bytes=("available_bytes", "min"),
-        peak_swapped_bytes=("swapped_bytes", "max"),
-    ).reset_index()
+    extremes = {"held_bytes": "max", "available_bytes": "min", "swapped_bytes": "max"}
+    parts = [
+        batch.to_pandas().groupby(["run", "device"], sort=False).agg(extremes)
+        for batch in result.batches("devices", ["run", "device", *extremes])
+    ]
+    table = pd.concat(parts).groupby(["run", "device"], sort=False).agg(extremes)
+    names = ["peak_bytes", "least_available_bytes", "peak_swapped_bytes"]
+    peaks: pd.DataFrame = table.set_axis(names, axis=1).reset_index()
+    return peaks
 
 
-def _percentiles(name: str, groups: Any) -> "dict[str, pd.Series[float]]":
-    return {f"{name}_p{p}_s": groups.quantile(p / 100) for p in _PERCENTILES}
+def _request_times(
+    arrival_s: FloatArray, first_token_s: FloatArray, finish_s: FloatArray
+) -> dict[str, float]:
+    ttft_s = _known(first_token_s - arrival_s)
+    mean_s = math.fsum(ttft_s) / len(ttft_s) if len(ttft_s) else math.nan
+    return {"ttft_s": mean_s, **_percentiles("ttft", ttft_s), **_percentiles("e2e", finish_s - arrival_s)}
 
 
-def _count(rows: pd.DataFrame, runs: pd.Index) -> "pd.Series[int]":
-    return rows.groupby("run").size().reindex(runs, fill_value=0)
+def _token_times(latency_s: FloatArray) -> dict[str, float]:
+    return {**_percentiles("tpot", latency_s), "tpot_max_s": _most(latency_s)}
 
 
-def _throughput(result: Result, runs: pd.Index) -> "pd.Series[float]":
-    end_s = result.tokens["start_s"] + result.tokens["latency_s"]
-    last_s = end_s.groupby(result.tokens["run"]).max().reindex(runs)
-    span_s = last_s - result.requests.groupby("run")["arrival_s"].min().reindex(runs)
-    return _count(result.tokens, runs) / span_s.where(span_s > 0.0, np.nan)
+def _percentiles(name: str, values: FloatArray) -> dict[str, float]:
+    ordered = np.sort(_known(values))
+    places = np.array(_PERCENTILES) / 100 * (len(ordered) - 1)
+    if len(ordered):
+        below = places.astype(np.int64)
+        low, high = ordered[below], ordered[np.minimum(below + 1, len(ordered) - 1)]
+        at = low + (high - low) * (places - below)
+    else:
+        at = np.full(len(_PERCENTILES), math.nan)
+    return {f"{name}_p{p}_s": value for p, value in zip(_PERCENTILES, at.tolist(), strict=True)}
+
+
+def _known(values: FloatArray) -> FloatArray:
+    return values[~np.isnan(values)]
+
+
+def _most(values: FloatArray) -> float:
+    """The largest value; NaN if there is none."""
+    return float(np.fmax.reduce(values, initial=math.nan))
+
+
+def _throughput(arrival_s: FloatArray, start_s: FloatArray, latency_s: FloatArray) -> float:
+    span_s = _most(start_s + latency_s) + _most(-arrival_s)
+    return len(start_s) / span_s if span_s > 0.0 else math.nan
+
+
+def _by_run(measure: Callable[..., dict[str, float]], rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """One row per run with the numbers that `measure` computes from these columns."""
+    arrays = [rows[column].to_numpy() for column in columns]
+    groups = rows.groupby("run", observed=True).indices
+    measured = [measure(*(array[group] for array in arrays)) for group in groups.values()]
+    names = list(measure(*_NONE[: len(columns)]))
+    return pd.DataFrame(measured, index=pd.Index(groups, name="run"), columns=names, dtype=np.float64)
+
+
+def _arrays(result: Result, runs: list[str], name: str, columns: list[str]) -> dict[str, list[NDArray[Any]]]:
+    """Some columns of a table, by run."""
+    empty = pa.schema([TABLES[name].field(column) for column in columns]).empty_table()
+    pieces = {run: [empty] for run in runs}
+    for run, piece in _pieces(result, runs, name, columns):
+        pieces[run].append(piece)
+    return {
+        run: [column.to_numpy() for column in pa.concat_tables(each).columns] for run, each in pieces.items()
+    }
+
+
+def _pieces(result: Result, runs: list[str], name: str, columns: list[str]) -> Iterator[tuple[str, pa.Table]]:
+    """Some columns of a table in pieces of one run each, in the order of the table."""
+    if len(runs) == 1:
+        yield from ((runs[0], batch) for batch in result.batches(name, columns))
+        return
+    known = set(runs)
+    for batch in result.batches(name, ["run", *columns]):
+        encoded = batch["run"].combine_chunks().dictionary_encode()
+        codes, names = encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
+        ends = np.flatnonzero(np.diff(codes, append=-1)) + 1
+        for begin, end in itertools.pairwise([0, *ends.tolist()]):
+            if names[codes[begin]] in known:
+                yield names[codes[begin]], batch.slice(begin, end - begin).select(columns)

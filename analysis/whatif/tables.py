@@ -8,7 +8,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from headway.analysis.console.tables import grid
+from headway.analysis.console.grid import grid
 from headway.analysis.formatting import NOTHING, byte_unit, number, percent, time_unit
 from headway.analysis.statistics.metrics import METRICS
 from headway.analysis.whatif.runs import Findings

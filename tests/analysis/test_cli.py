@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from headway import analysis, policies, simcore, traces
 from headway.analysis.cli import app
 from headway.analysis.statistics.metrics import metrics
-from headway.simcore import load_result
+from headway.simcore import TABLES, load_result
 
 SCENARIO = """\
 name: {name}
@@ -105,6 +105,21 @@ def test_without_policies_a_scenario_is_run_under_the_default_policies(tmp_path:
     assert headway(tmp_path, "run", scenario(tmp_path)).exit_code == 0
     expected = ["single", "edgeshard", "resource-aware", "look-ahead"]
     assert list(load_result(tmp_path / "results" / "lab").runs["policy"]) == expected
+
+
+def test_a_long_run_that_streams_its_tables_has_the_same_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = scenario(tmp_path, policies="policies: [resource-aware, {name: round-robin, label: in-turn}]")
+    short = headway(tmp_path, "run", path, "--out", "short")
+    monkeypatch.setattr("headway.analysis.commands.run._MOST_IN_MEMORY", 1)
+    long = headway(tmp_path, "run", path, "--out", "long")
+    assert long.exit_code == 0, long.stderr
+    assert long.stdout.replace("Results: long", "Results: short") == short.stdout
+    in_memory, streamed = load_result(tmp_path / "short"), load_result(tmp_path / "long")
+    for name in set(TABLES) - {"timings"}:
+        assert streamed.table(name).equals(in_memory.table(name)), name
+    assert hidden_and_shown(tmp_path) == {"lab.yaml", "short", "long"}
 
 
 def test_the_shown_numbers_are_those_of_the_tables(tmp_path: Path) -> None:
@@ -352,6 +367,19 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         "heavy = {'pandas', 'numpy', 'seaborn', 'matplotlib', 'simpy', 'pyarrow'} & set(sys.modules);"
         "assert not heavy, heavy"
     )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_trace_info_imports_neither_the_simulator_nor_pandas() -> None:
+    code = (
+        "import sys; from headway.analysis.cli import app; app(sys.argv[1:], standalone_mode=False);"
+        "heavy = {'pandas', 'matplotlib', 'simpy', 'networkx', 'headway.simcore'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    arguments = ["trace", "info", str(traces.shipped("wifi-near.csv"))]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
     )

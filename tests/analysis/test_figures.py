@@ -7,14 +7,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from headway.analysis import figures
 from headway.analysis.figures.latency_cdf import latency_cdf
 from headway.analysis.figures.saving import save_figure
+from headway.analysis.figures.style import PALETTE, styled
 from headway.analysis.statistics import Interval
 from headway.policies import create
 from headway.simcore import load_scenario, shipped_scenario, simulate
@@ -308,3 +311,17 @@ def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
     tokens = made(1, 1, 3).tokens.assign(policy="$x^$")
     save_figure(figures.distribution_figure(tokens), tmp_path, "f")
     assert "f.svg" in {path.name for path in tmp_path.iterdir()}
+
+
+def test_the_style_is_that_of_seaborn_which_is_not_imported() -> None:
+    with styled():
+        ours: dict[str, Any] = dict(mpl.rcParams.items())
+    theirs: dict[str, Any] = dict(sns.axes_style("whitegrid").items())
+    changed = {"axes.edgecolor", "grid.color", "image.cmap"}
+    assert {key: ours[key] for key in theirs.keys() - changed} == {
+        key: theirs[key] for key in theirs.keys() - changed
+    }
+    assert sns.color_palette("colorblind") == PALETTE
+    code = "import sys, headway.analysis.results; print({'seaborn', 'scipy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.table import Table
 
+from headway.analysis.console.grid import grid
 from headway.analysis.console.table_layout import fitted
-from headway.analysis.console.tables import grid
 
 WIDEST = 10_000
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from headway.analysis.console.tables import grid
+from headway.analysis.console.grid import grid
 from headway.analysis.console.terminal import reported, show
 from headway.traces.errors import InputError, visible
 

@@ -1,5 +1,6 @@
 """The traces that come with Headway. All are synthetic, made by `traces.data.make`."""
 
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,6 +14,7 @@ def shipped_names() -> list[str]:
     return sorted(entry.name for entry in files(__name__).iterdir() if entry.name.endswith(_SUFFIXES))
 
 
+@cache
 def shipped(name: str) -> Path:
     """The file of a trace that comes with Headway.
 

@@ -153,13 +153,13 @@ class _Reader:
         times = [] if self._layout.time is None else [columns.pop(0)]
         if not all(map(self._in_range, times)) or not self._rise(seconds := [*map(self._times, times)]):
             return None
-        values = [column.to_numpy(zero_copy_only=False) for column in columns]
+        values = [*map(_numbers, columns)]
         missing = [column.null_count for column in columns]
         return [*seconds, *values] if all(map(_is_clean, values, missing)) else None
 
     def _times(self, times: pa.Array) -> FloatArray:
         if self._layout.clock is None:
-            return self._since_first(times.to_numpy())
+            return self._since_first(_numbers(times))
         return self._since_first(times.to_numpy().astype(np.int64))
 
     def _since_first(self, times: FloatArray | npt.NDArray[np.int64]) -> FloatArray:
@@ -173,7 +173,7 @@ class _Reader:
         """Whether no time is missing and numbers are in range."""
         if times.null_count:
             return False
-        numbers = times.to_numpy() if self._layout.clock is None else np.empty(0)
+        numbers = _numbers(times) if self._layout.clock is None else np.empty(0)
         return bool(((numbers >= 0) & (numbers < LARGEST)).all())
 
     def _rise(self, times: list[FloatArray]) -> bool:
@@ -220,6 +220,14 @@ class _Reader:
             raise InputError(f"{self._path}:{number}", f"the time {text}", "a time after the row before")
         self._before = time
         return time
+
+
+def _numbers(column: pa.Array) -> FloatArray:
+    """The numbers of a column. `to_numpy` would import pandas, which takes longer than to read most files."""
+    if column.null_count or not pa.types.is_floating(column.type):
+        numbers: FloatArray = column.to_numpy(zero_copy_only=False)
+        return numbers
+    return np.from_dlpack(column).astype(np.float64, copy=False)
 
 
 def _is_clean(values: FloatArray, missing: int) -> bool:

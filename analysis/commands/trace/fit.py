@@ -78,7 +78,7 @@ def fit(
 
 
 def _table(fits: "list[Fit]") -> "Table":
-    from headway.analysis.console.tables import grid
+    from headway.analysis.console.grid import grid
 
     errors = ("Error of\nmean", "Error of\ndeviation")
     table = grid(None, ["Kind"], ["Distance", "Memory", *errors, "Next step\nin file", "Next step\nimitated"])
