@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from worlds import clusters, observe, scenarios, tight, varied
 
 from headway import policies
+from headway.policies.common.score_search import ScoreSearch
 from headway.policies.look_ahead import LookAhead
 from headway.policies.search.chain_times import ChainTimes
 from headway.policies.search.copies import with_copies
@@ -49,6 +50,21 @@ def test_the_times_of_stages_sum_to_the_predicted_delay(scenario: Scenario, seed
             assert times.state(devices).delay_s >= exact * (1 - 1e-9)
         else:
             assert times.state(devices).delay_s == pytest.approx(exact, rel=1e-9)
+
+
+@given(
+    scenario=scenarios(cluster=clusters(most=9)), seed=SEEDS, placed=st.booleans(), share=st.floats(0.2, 1.2)
+)
+@settings(max_examples=60, deadline=None)
+def test_compiled_code_finds_the_same_placement_by_scores(
+    scenario: Scenario, seed: int, placed: bool, share: float
+) -> None:
+    """Also where memory is scarce, so that blocks make room for others and choices are taken back."""
+    observation = tight(asked(scenario, seed, placed=placed), share, seed)
+    for search in (ScoreSearch(), ScoreSearch(deadline_s=1e-3), ScoreSearch(weights=(1.0, 2.0, 0.5))):
+        plain, compiled = (search.place(observation, one) for one in (False, True))
+        assert (plain is None) == (compiled is None)
+        assert plain is None or np.array_equal(plain, compiled)
 
 
 @given(
