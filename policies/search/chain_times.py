@@ -12,6 +12,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +28,10 @@ from headway.simcore import FloatArray, IntArray, Observation
 
 _KEY_BITS = 62.0
 """Number of bits into which the arguments of a time have to fit, so that an integer can stand for them."""
+
+
+_KNOWN = 1 << 15
+"""Number of times that compiled code remembers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,15 +83,20 @@ class _StepTables:
 class ChainTimes:
     """The stages of the steps of an observation, without swapping.
 
+    Args:
+        observation: the observation.
+        kernels: `policies.search.kernels`, where compiled code computes times; None: array code does.
+
     Attributes:
         stage_of: the stage of each block, shape (B,).
         gathers: the block whose device gathers the outputs of each stage, shape (S,).
         back: time of the result from each device to the source over the horizon, shape (D,).
     """
 
-    def __init__(self, observation: Observation) -> None:
+    def __init__(self, observation: Observation, kernels: ModuleType | None = None) -> None:
         chain = observation.step_graphs.chain
         self._observation = observation
+        self._kernels = kernels
         self._stages = chain.stages
         self.stage_of: IntArray = np.empty(len(observation.blocks), dtype=np.int64)
         for number, stage in enumerate(chain.stages):
@@ -132,6 +143,9 @@ class ChainTimes:
             counts: their blocks on each device, shape (n, D).
             ends: devices that gather their outputs, shape (n,).
         """
+        if self._kernels is not None:
+            compiled: FloatArray = self._kernels.stage_seconds(self.tables, stages, starts, counts, ends)
+            return compiled
         variant = self._variant[stages]
         if self._counts is None:
             return self._computed(variant, starts, counts, ends)
@@ -179,6 +193,26 @@ class ChainTimes:
         shared_s = np.where(out > 0.0, load[:, None, :], 0.0).max(axis=2)
         waiting += np.maximum(shared_s - size * self._per_byte[:, ends].T, 0.0)
         return waiting
+
+    @cached_property
+    def tables(self) -> Any:
+        """The `kernels.Tables` of the observation."""
+        assert self._kernels is not None
+        shared, devices = self._shared, self._observation.devices
+        step_fields = ("count", "once", "each", "in_bytes", "out_bytes", "out_bytes_each")
+        return self._kernels.Tables(
+            self._variant,
+            *(
+                np.array([getattr(step, name) for step in self._steps], dtype=np.float64)
+                for name in step_fields
+            ),
+            self._per_byte.copy(),
+            np.zeros((devices, devices, 0)) if shared is None else shared.copy(),
+            self.back.copy(),
+            self._counts or 0,
+            np.full(_KNOWN, -1),
+            np.empty(_KNOWN),
+        )
 
     def state(self, devices: IntArray) -> State:
         """A placement, shape (B,), stage by stage."""

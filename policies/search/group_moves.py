@@ -16,6 +16,7 @@ class GroupMoves:
     def __init__(self, cost: PlacementCost) -> None:
         times = cost.times
         self._cost = cost
+        self._memory = cost.observation.memory_bytes.copy()
         self._gatherer = np.zeros(len(cost.observation.blocks), dtype=np.bool_)
         self._gatherer[times.gathers] = True
         # The stage whose block holds the input of each stage, and at last the result; -2 for the source.
@@ -24,7 +25,14 @@ class GroupMoves:
     def best(self, state: State, used: FloatArray) -> Change:
         """The change of a placement with the lowest cost; `used` bytes are on each device now."""
         cost, times, usable = self._cost, self._cost.times, self._cost.usable
-        order, first, size = self._groups(state)
+        order, first, size = groups = self._groups(state)
+        if cost.kernels is not None:
+            compiled = cost.compiled(state, used)
+            blocks = (times.stage_of, self._memory, self._gatherer)
+            cost_s, number, moved, device = cost.kernels.best_group(
+                *compiled, groups, self._touched, self._holder, blocks, usable
+            )
+            return Change(cost_s, order[first[number] : first[number] + moved], device)
         amounts = np.stack((np.ones_like(size), (size + 1) // 2, size))
         fresh = np.stack((size > 2, size > 1, size > 0))
         choice, group = np.nonzero(fresh)

@@ -1,5 +1,8 @@
 """Steepest descent from a placement, over moves of runs of layers and of blocks of one kind and layer."""
 
+import importlib
+from types import ModuleType
+
 import numpy as np
 
 from headway.policies.search.group_moves import GroupMoves
@@ -14,6 +17,15 @@ _LEAST_GAIN = 1e-6
 """Relative gain below which the search ends."""
 
 
+_ARRAY_STEPS = 5000
+"""Steps of searches in a process that array code takes; compiled code takes the following ones.
+
+In a small run, loading the compiled code would take longer than it saves.
+"""
+
+_steps = 0
+
+
 class LocalSearch:
     """Improves placements under one observation.
 
@@ -21,20 +33,27 @@ class LocalSearch:
         observation: the observation.
         most_pause_s: see `PlacementCost`.
         before: see `PlacementCost`.
+        compiled: whether compiled code evaluates changes, which gives the same bits; None: after many steps.
 
     Attributes:
         cost: of placements.
     """
 
     def __init__(
-        self, observation: Observation, most_pause_s: float, before: Observation | None = None
+        self,
+        observation: Observation,
+        most_pause_s: float,
+        before: Observation | None = None,
+        compiled: bool | None = None,
     ) -> None:
-        self.cost = PlacementCost(observation, most_pause_s, before)
+        self.cost = PlacementCost(observation, most_pause_s, before, _kernels(compiled))
         self._runs = RunMoves(self.cost)
         self._groups = GroupMoves(self.cost)
 
     def best_changes(self, devices: IntArray) -> tuple[float, Change, Change]:
         """Cost of a placement [s], the best move of a run of layers, and that of blocks of one kind and layer."""
+        global _steps  # noqa: PLW0603
+        _steps += 1
         state, used = self.cost.times.state(devices), self.cost.used(devices)
         return self.cost.of_state(state, used), self._runs.best(state, used), self._groups.best(state, used)
 
@@ -67,3 +86,10 @@ class LocalSearch:
             devices = self.improved(devices, most_steps)
         cost.per_excess = full
         return self.improved(devices, most_steps)
+
+
+def _kernels(compiled: bool | None) -> ModuleType | None:
+    """`policies.search.kernels`, or None for array code."""
+    if compiled is None:
+        compiled = _steps > _ARRAY_STEPS
+    return importlib.import_module("headway.policies.search.kernels") if compiled else None

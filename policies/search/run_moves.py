@@ -21,14 +21,37 @@ class RunMoves:
     def best(self, state: State, used: FloatArray) -> Change:
         """The change of a placement with the lowest cost; `used` bytes are on each device now."""
         cost, first, last = self._cost, self._first, self._last
+        if cost.kernels is not None:
+            return self._compiled(state, used)
         delay_s = state.delay_s + self._changes(state)
         loads = cost.transition.run_loads(state.devices, cost.times.stage_of, first, last, self._loads)
         total = cost.total(delay_s, self._excess(state, used), loads)
         total = np.where((first[:, None] <= last[None, :])[:, :, None], total, np.inf)
         a, b, d = np.unravel_index(int(total.argmin()), total.shape)
-        stage_of = cost.times.stage_of
-        rows = np.flatnonzero((stage_of >= first[a]) & (stage_of <= last[b]))
-        return Change(float(total[a, b, d]), rows, int(cost.usable[d]))
+        return self._change(float(total[a, b, d]), int(a), int(b), int(d))
+
+    def _change(self, cost_s: float, a: int, b: int, d: int) -> Change:
+        """The move of the layers from a to b to the usable device number d."""
+        stage_of = self._cost.times.stage_of
+        rows = np.flatnonzero((stage_of >= self._first[a]) & (stage_of <= self._last[b]))
+        return Change(cost_s, rows, int(self._cost.usable[d]))
+
+    def _compiled(self, state: State, used: FloatArray) -> Change:
+        cost, times = self._cost, self._cost.times
+        runs, upto = (self._first, self._last), self._upto(state)
+        assert cost.kernels is not None
+        best = cost.kernels.best_run(
+            *cost.compiled(state, used), runs, times.whole, times.stage_of, upto, self._loads, cost.usable
+        )
+        return self._change(*best)
+
+    def _upto(self, state: State) -> FloatArray:
+        """Bytes of the stages before each one on each device, shape (S + 1, D)."""
+        devices = self._cost.observation.devices
+        place = (self._cost.times.stage_of + 1) * devices + state.devices
+        size = (len(state.seconds) + 1) * devices
+        stage_bytes = np.bincount(place, self._cost.observation.memory_bytes, size).reshape(-1, devices)
+        return np.cumsum(stage_bytes, axis=0)
 
     def _changes(self, state: State) -> FloatArray:
         """By how much the delay changes, by first layer, last layer and device, shape (n, n, m).
@@ -61,10 +84,7 @@ class RunMoves:
     def _excess(self, state: State, used: FloatArray) -> FloatArray:
         """Cost of the memory that is lacking after each move, shape (n, n, m)."""
         cost, observation, usable = self._cost, self._cost.observation, self._cost.usable
-        place = (cost.times.stage_of + 1) * observation.devices + state.devices
-        size = (len(state.seconds) + 1) * observation.devices
-        stage_bytes = np.bincount(place, observation.memory_bytes, size).reshape(-1, observation.devices)
-        upto = np.cumsum(stage_bytes, axis=0)
+        upto = self._upto(state)
         moved = upto[self._last + 1][None, :, :] - upto[self._first][:, None, :]
         over = used - moved - observation.available_bytes
         without = cost.excess(over)

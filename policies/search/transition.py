@@ -1,6 +1,7 @@
 """The price of moving from the placement in force to another one."""
 
-from functools import reduce
+from functools import cached_property, reduce
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ _MOST_LOADS = 2000
 SLOWED = 0.1
 """Share of the time of a `live` migration that decoding loses because its messages share links with the moves."""
 
-_BEYOND = 10.0
+BEYOND = 10.0
 """Price of a second of pause beyond the most that is wished."""
 
 
@@ -46,6 +47,7 @@ class Transition:
         self._seconds = finite(predict.move_seconds(observation))
         self._resources = self._incidence()
         self._stay_s = np.inf
+        self._live = observation.migration == "live" and not observation.lost.any()
         if (
             not self._first
             and observation.placement is not None
@@ -116,20 +118,30 @@ class Transition:
         changed: FloatArray = self.loads(devices) + delta[last + 1][None] - delta[first][:, None]
         return changed
 
+    def moving(self, devices: IntArray) -> tuple[Any, ...]:
+        """The fields of `kernels.Moving` for the moves to a placement, shape (B,)."""
+        rules = self._first, self._live, float(self._most_pause_s), float(self._stay_s)
+        return *rules, *self._arrays, self.loads(devices)
+
+    @cached_property
+    def _arrays(self) -> tuple[IntArray, FloatArray, FloatArray]:
+        """Copies for kernels, which would be compiled anew for arrays that are read-only or in another order."""
+        return self._origin.copy(), self._seconds.copy(), self._resources.copy()
+
     def price(self, loads: FloatArray, delay_s: FloatArray | float) -> FloatArray:
         """What moves cost [s]; `loads` of shape (..., R), the delays of the placements of shape (...)."""
         if self._first:
             return np.zeros(loads.shape[:-1])
         # One resource after another, because NumPy is slow along short axes.
         pause: FloatArray = reduce(np.maximum, np.moveaxis(loads, -1, 0))
-        if self._observation.migration == "live" and not self._observation.lost.any():
+        if self._live:
             return live_price(pause, delay_s, self._stay_s)
         return pause_price(pause, self._most_pause_s)
 
 
 def pause_price(pause_s: FloatArray, most_pause_s: float) -> FloatArray:
     """Price of pauses [s], same shape: their time, and more for the part above `most_pause_s`."""
-    price: FloatArray = pause_s + _BEYOND * np.maximum(pause_s - most_pause_s, 0.0)
+    price: FloatArray = pause_s + BEYOND * np.maximum(pause_s - most_pause_s, 0.0)
     return price
 
 

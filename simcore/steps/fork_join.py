@@ -8,6 +8,8 @@ when the last output has arrived.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,6 +68,30 @@ class Chain:
         """
         return {row: self._receivers(number, row) for row, number in self.stage_of.items()}
 
+    @cached_property
+    def lists(self) -> "FlatChain":
+        """The chain as lists."""
+        sends = [self.receivers[row] for row in range(len(self.receivers))]
+        return FlatChain(
+            stage_of=[self.stage_of[row] for row in range(len(sends))],
+            layer=[stage.layer for stage in self.stages],
+            input=[int(stage.input) for stage in self.stages],
+            output=[int(stage.output) for stage in self.stages],
+            gathers=[stage.gathers for stage in self.stages],
+            apart=[int(stage.gathers not in stage.rows) for stage in self.stages],
+            begin=[0, *accumulate(len(stage.rows) for stage in self.stages)],
+            rows=[row for stage in self.stages for row in stage.rows],
+            embeds=[int(stage.kind == Kind.EMBED) for stage in self.stages],
+            sends=[int(payload) for payload, _ in sends],
+            first=[0, *accumulate(len(receivers) for _, receivers in sends)],
+            receivers=[receiver for _, receivers in sends for receiver in receivers],
+        )
+
+    @cached_property
+    def arrays(self) -> "FlatChain":
+        """The chain as arrays."""
+        return FlatChain(*(np.array(column, dtype=np.int64) for column in self.lists))
+
     def _receivers(self, number: int, row: int) -> tuple[Payload, tuple[int, ...]]:
         stage = self.stages[number]
         if row != stage.gathers and stage.gathers in stage.rows:
@@ -76,6 +102,38 @@ class Chain:
         if number == len(self.stages) - 1:
             return self.result, (SOURCE,)
         return self.stages[number + 1].input, tuple(later)
+
+
+class FlatChain(NamedTuple):
+    """A chain as arrays of integers, or as lists of them, for S stages and B blocks.
+
+    Attributes:
+        stage_of: of each block, shape (B,).
+        layer: of each stage, shape (S,).
+        input: payload of each stage, shape (S,).
+        output: payload of each stage, shape (S,).
+        gathers: the block that gathers its outputs, shape (S,).
+        apart: 1 if this block is not part of the stage, shape (S,).
+        begin: the rows of stage s are `rows[begin[s]:begin[s + 1]]`, shape (S + 1,).
+        rows: shape (B,).
+        embeds: 1 if the stage is the embedding, shape (S,).
+        sends: payload that each block sends, shape (B,).
+        first: the receivers of block i are `receivers[first[i]:first[i + 1]]`, shape (B + 1,).
+        receivers: -1 for the source.
+    """
+
+    stage_of: Any
+    layer: Any
+    input: Any
+    output: Any
+    gathers: Any
+    apart: Any
+    begin: Any
+    rows: Any
+    embeds: Any
+    sends: Any
+    first: Any
+    receivers: Any
 
 
 class ForkJoin:

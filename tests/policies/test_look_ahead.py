@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from worlds import clusters, observe, scenarios, tight, varied
 
 from headway import policies
+from headway.policies.common.score_search import ScoreSearch
 from headway.policies.look_ahead import LookAhead
 from headway.policies.search.chain_times import ChainTimes
 from headway.policies.search.copies import with_copies
@@ -49,6 +50,48 @@ def test_the_times_of_stages_sum_to_the_predicted_delay(scenario: Scenario, seed
             assert times.state(devices).delay_s >= exact * (1 - 1e-9)
         else:
             assert times.state(devices).delay_s == pytest.approx(exact, rel=1e-9)
+
+
+@given(
+    scenario=scenarios(cluster=clusters(most=9)), seed=SEEDS, placed=st.booleans(), share=st.floats(0.2, 1.2)
+)
+@settings(max_examples=60, deadline=None)
+def test_compiled_code_finds_the_same_placement_by_scores(
+    scenario: Scenario, seed: int, placed: bool, share: float
+) -> None:
+    """Also where memory is scarce, so that blocks make room for others and choices are taken back."""
+    observation = tight(asked(scenario, seed, placed=placed), share, seed)
+    for search in (ScoreSearch(), ScoreSearch(deadline_s=1e-3), ScoreSearch(weights=(1.0, 2.0, 0.5))):
+        plain, compiled = (search.place(observation, one) for one in (False, True))
+        assert (plain is None) == (compiled is None)
+        assert plain is None or np.array_equal(plain, compiled)
+
+
+@given(
+    scenario=scenarios(cluster=clusters(most=9)),
+    seed=SEEDS,
+    placed=st.booleans(),
+    share=st.floats(0.3, 1.2),
+    live=st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_compiled_code_evaluates_changes_with_the_same_bits(
+    scenario: Scenario, seed: int, placed: bool, share: float, live: bool
+) -> None:
+    observation = tight(asked(scenario, seed, placed=placed, sharing=True), share, seed)
+    observation = replace(
+        observation, migration="live" if live else "blocking", overflow="swap" if seed % 2 else "fail"
+    )
+    array, compiled = (LocalSearch(observation, 1.0, compiled=one) for one in (False, True))
+    devices = np.random.default_rng(seed).integers(0, observation.devices, len(observation.blocks))
+    for _ in range(4):
+        (cost_s, *changes), (compiled_s, *others) = (one.best_changes(devices) for one in (array, compiled))
+        assert cost_s == compiled_s
+        for change, other in zip(changes, others, strict=True):
+            assert (change.cost_s, change.device) == (other.cost_s, other.device)
+            assert np.array_equal(change.rows, other.rows)
+        devices = devices.copy()
+        devices[changes[seed % 2].rows] = changes[seed % 2].device
 
 
 @given(scenario=WORLDS, seed=SEEDS, placed=st.booleans(), share=st.floats(0.3, 1.2))

@@ -12,7 +12,7 @@ from worlds import Shuffled, eventful, small_world, varied
 
 from headway.simcore import Decision, Keep, Observation, RunOptions, Scenario, simulate
 from headway.simcore.engine.placement.controller import Controller
-from headway.simcore.engine.placement.triggers import OverflowWatch
+from headway.simcore.engine.placement.triggers import OverflowWatch, Trigger
 from headway.simcore.world.batch import Batch
 from headway.traces import Trace
 
@@ -70,7 +70,7 @@ def watched(scenario: Scenario) -> Iterator[list[Step]]:
         steps.append(step)
         record, begun_s = self._decisions.record, env.now
 
-        def noting(observation: Any, judgement: Any, trigger: str) -> None:
+        def noting(observation: Any, judgement: Any, trigger: Trigger) -> None:
             step.triggers.append(trigger)
             record(observation, judgement, trigger)
 

@@ -136,7 +136,9 @@ class Triggers:
     def _watch(self, batch: Batch, placement: IntArray, count: int) -> OverflowWatch:
         cost = self._run.scenario.cost.step(later(batch, count - 1))
         held = np.bincount(placement, weights=cost.memory_bytes[self._kind], minlength=len(self._full))
-        return OverflowWatch(held, cost.activation_bytes, self._cluster.runtime_bytes, self._full)
+        return OverflowWatch(
+            held.astype(np.float64), cost.activation_bytes, self._cluster.runtime_bytes, self._full
+        )
 
     def _lacking(self, watch: OverflowWatch) -> BoolArray:
         return watch.lacking(self._cluster.available_bytes(self._run.env.now))

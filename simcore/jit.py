@@ -1,0 +1,34 @@
+"""Compilation of numeric functions by numba, only for work that is long enough to pay for it.
+
+A compiled function gives the same bits as its Python form: numba keeps the order of operations, without `fastmath`. So
+it does not matter for results which form is used, and environment variables such as `NUMBA_DISABLE_JIT` are harmless.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(
+    function: Function, helpers: Iterable[Callable[..., Any]] = (), *, inline: bool = False
+) -> Function:
+    """A function that numba compiles at its first call, or reads from its cache on disk.
+
+    Without a folder that can be written, nothing is cached.
+
+    Args:
+        function: uses numbers, arrays and tuples only.
+        helpers: plain functions that it calls.
+        inline: copy it into compiled functions that call it, because a call with many arrays as arguments is slow.
+    """
+    from numba import njit  # noqa: PLC0415 (takes a quarter of a second)
+    from numba.extending import register_jitable  # noqa: PLC0415
+
+    for helper in helpers:
+        register_jitable(helper)
+    options: dict[str, Any] = {"inline": "always" if inline else "never"}
+    try:
+        return cast("Function", njit(cache=True, **options)(function))
+    except RuntimeError:
+        return cast("Function", njit(**options)(function))
