@@ -18,8 +18,10 @@ class Pinned:
         "finds-room": "it knows the placement of the scenario and no other",
     }
 
+    fixed: ClassVar[bool] = True
+
     def decide(self, observation: Observation) -> Decision:
-        """The scenario's placement before the first token; keep it at all later intervals."""
+        """The scenario's placement before the first token; keep it afterwards."""
         if observation.pinned is None:
             return Infeasible("the scenario pins no placement; it needs the key placement")
         return Keep() if observation.placement is not None else Placement(observation.pinned)

@@ -20,9 +20,12 @@ from headway.policies.common.layer_runs import layer_runs
 from headway.policies.common.one_device import fastest_alone
 from headway.policies.common.score_search import NOTHING_FOUND, ScoreSearch
 from headway.policies.search.local_search import LocalSearch
-from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, predict
+from headway.simcore import Decision, Infeasible, IntArray, Keep, Kind, Observation, Placement, predict
 
 _MOST_CHANGES = 100
+
+_ROUNDING = 1e-9
+"""Relative tolerance of sums of times."""
 
 
 @dataclass(frozen=True)
@@ -51,23 +54,29 @@ class ResourceAware(ScoreSearch):
 
     def decide(self, observation: Observation) -> Decision:
         """Search for a new placement; keep the present one unless the new one is predicted to be faster."""
-        targets = [_reachable(observation, one) for one in self._targets(observation)]
-        if not targets:
-            return Infeasible(NOTHING_FOUND)
-        least_s, best = min(
-            (predict.shared_delay(observation, one) + predict.migration_delay(observation, one), i)
-            for i, one in enumerate(targets)
-        )
         staying = observation.placement if predict.can_stay(observation) else None
-        if staying is not None and predict.shared_delay(observation, staying) <= least_s:
-            return Keep()
-        return Placement(targets[best])
+        least_s = np.inf if staying is None else predict.shared_delay(observation, staying)
+        best: IntArray | None = None
+        found = False
+        for target in self._targets(observation, least_s):
+            found = True
+            one = _reachable(observation, target)
+            seconds = predict.shared_delay(observation, one)
+            # Moves take no negative time, unless caches are computed again.
+            if seconds < least_s or observation.caches != "send":
+                seconds += predict.migration_delay(observation, one)
+            if seconds < least_s or (best is None and staying is None):
+                least_s, best = seconds, one
+        if not found:
+            return Infeasible(NOTHING_FOUND)
+        return Keep() if best is None else Placement(best)
 
-    def _targets(self, observation: Observation) -> Iterator[IntArray]:
+    def _targets(self, observation: Observation, stay_s: float) -> Iterator[IntArray]:
+        """Placements to compare with staying, which takes `stay_s`."""
         scored = self.place(observation)
         if scored is not None:
             yield scored
-        if self.alternatives:
+        if self.alternatives and not (scored is not None and _whole_layers_lose(observation, scored, stay_s)):
             if (alone := fastest_alone(observation)) is not None:
                 yield alone
             if (runs := layer_runs(observation)) is not None:
@@ -80,6 +89,20 @@ class ResourceAware(ScoreSearch):
                     observation, improved := search.improved(start, _MOST_CHANGES)
                 ):
                     yield improved
+
+
+def _whole_layers_lose(observation: Observation, scored: IntArray, limit_s: float) -> bool:
+    """Whether placements with a device per layer, or per kind in a single layer, compute longer than `limit_s`."""
+    graph = observation.step_graphs.of(scored, observation.source)
+    if graph.branches is None or observation.caches != "send":
+        return False
+    block_s, task_s = observation.horizon_times
+    blocks = observation.blocks
+    number = np.array([blocks.heads.shape[1], 1, blocks.shards.shape[1]])
+    kinds = [Kind.HEAD, Kind.PROJ, Kind.FFN]
+    seconds = number[:, None] * block_s[kinds] + task_s[kinds]
+    least_s = seconds.min(axis=1).sum() if blocks.layers == 1 else blocks.layers * seconds.sum(axis=0).min()
+    return bool(least_s > limit_s * (1.0 + _ROUNDING))
 
 
 def _reachable(observation: Observation, target: IntArray) -> IntArray:

@@ -22,10 +22,12 @@ class Static:
         "within-memory": "it never decides again, whatever becomes of memory",
     }
 
+    fixed: ClassVar[bool] = True
+
     first: ScoreSearch = field(default_factory=ScoreSearch)
 
     def decide(self, observation: Observation) -> Decision:
-        """Search for a placement before the first token; keep it at all later intervals."""
+        """Search for a placement before the first token; keep it afterwards."""
         if observation.placement is not None:
             return Keep()
         devices = self.first.place(observation)

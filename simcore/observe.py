@@ -255,7 +255,9 @@ Decision: TypeAlias = Placement | Keep | Infeasible
 class Policy(Protocol):
     """Decides where blocks live.
 
-    A policy that is a dataclass has its fields recorded as its parameters in the results.
+    A policy that is a dataclass has its fields recorded as its parameters in the results. A policy with the attribute
+    `fixed = True` keeps the placement in force whenever it is asked: so it is asked only when there is no placement,
+    and after the loss of a device in use (`is_fixed`).
     """
 
     @property
@@ -266,3 +268,8 @@ class Policy(Protocol):
     def decide(self, observation: Observation) -> Decision:
         """Decide where each block is from now on."""
         ...
+
+
+def is_fixed(policy: Policy) -> bool:
+    """Whether a policy keeps its first placement: neither intervals nor triggers ask it again."""
+    return bool(getattr(policy, "fixed", False))

@@ -5,23 +5,22 @@ Wall-clock times are therefore in a separate table.
 """
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from headway.simcore.arrays import FloatArray
 from headway.simcore.manifest import check_folder, write_manifest
+from headway.simcore.table_files import VERSION_KEY, read_table, row_groups, table_writer
 from headway.traces import InputError
-from headway.traces.errors import quoted, reason
-from headway.traces.files import open_input
 
-SCHEMA_VERSION = 3
+if TYPE_CHECKING:  # a table becomes a data frame when it is first used; campaigns and streamed runs need none
+    import pandas as pd
+
+SCHEMA_VERSION = 4
 """Version of the tables. Raise it when a column is added, removed, or changes its meaning."""
 
 MODEL_VERSION = 6
@@ -33,22 +32,13 @@ change that leaves all figures as they are (speed, names, comments) does not rai
 version with its runs, and fails when one changes without the other.
 """
 
-MOST_ROWS = 200_000_000
-"""Maximum rows of a table that is read at once: a file of a few kilobytes may claim any number."""
-
 _MOST_LISTED = 10
-
-_LARGEST = 1e60
-"""Numbers in a scenario are at most 1e18; sums and quotients of them stay far below this."""
-
-_MAYBE_INFINITE = "predicted_"
-_MAYBE_MISSING = "parameters"  # for a run that could not start
 
 _TEXT, _INT, _REAL, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
 TABLES: dict[str, pa.Schema] = {
     name: pa.schema(
-        [pa.field(column, kind) for column, kind in columns], {"headway.schema": str(SCHEMA_VERSION)}
+        [pa.field(column, kind) for column, kind in columns], {VERSION_KEY: str(SCHEMA_VERSION)}
     )
     for name, columns in {
         "runs": [
@@ -62,6 +52,7 @@ TABLES: dict[str, pa.Schema] = {
             ("detail", _TEXT),
             ("tokens", _INT),
             ("end_s", _REAL),
+            ("executor", _TEXT),
             ("headway_version", _TEXT),
             ("schema_version", _INT),
         ],
@@ -163,9 +154,16 @@ TABLES: dict[str, pa.Schema] = {
 """Name and schema of every table, in the order of writing."""
 
 
-@dataclass(frozen=True, eq=False)
+Part: TypeAlias = pa.Table | Callable[[], pa.Table] | Path
+"""Rows of a table: in memory (text may be dictionary-encoded), computed when first used, or in a Parquet file."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """The tables of one run, or of several under distinct `run` names; `docs/results.md` describes every column.
+
+    A table becomes a data frame when its attribute is first read. `table` and `batches` read single columns as Arrow
+    tables, which is faster and needs less memory.
 
     Attributes:
         runs: one row per run: scenario, policy, seed, versions, and how the run ended.
@@ -180,32 +178,95 @@ class Result:
         timings: wall-clock time of each decision; the only table that differs from run to run.
     """
 
-    runs: pd.DataFrame
-    requests: pd.DataFrame
-    tokens: pd.DataFrame
-    decisions: pd.DataFrame
-    migrations: pd.DataFrame
-    faults: pd.DataFrame
-    devices: pd.DataFrame
-    links: pd.DataFrame
-    placements: pd.DataFrame
-    timings: pd.DataFrame
+    runs: "pd.DataFrame"
+    requests: "pd.DataFrame"
+    tokens: "pd.DataFrame"
+    decisions: "pd.DataFrame"
+    migrations: "pd.DataFrame"
+    faults: "pd.DataFrame"
+    devices: "pd.DataFrame"
+    links: "pd.DataFrame"
+    placements: "pd.DataFrame"
+    timings: "pd.DataFrame"
+    _parts: dict[str, list[Part]] = field(default_factory=dict, init=False)
+
+    if not TYPE_CHECKING:  # a type checker then reports unknown attributes
+
+        def __getattr__(self, name: str) -> "pd.DataFrame":
+            """Build the data frame of a table."""
+            if name not in vars(self).get("_parts", {}):
+                raise AttributeError(f"a Result has no attribute {name!r}")
+            frame = self.table(name).to_pandas()
+            vars(self)[name] = frame
+            del self._parts[name]  # the frame replaces them; its owner may change it
+            return frame
 
     def __repr__(self) -> str:
         """One line, for notebooks; access the tables by their names."""
-        rows = self.runs[["run", "status", "tokens"]].head(_MOST_LISTED).itertuples(index=False)
+        runs = self.table("runs", ("run", "status", "tokens"))
+        rows = zip(*(column.to_pylist() for column in runs.slice(0, _MOST_LISTED).columns), strict=True)
         listed = [f"{run} ({status}, {tokens:,} tokens)" for run, status, tokens in rows]
-        more = [f"{len(self.runs):,} runs in all"] if len(self.runs) > len(listed) else []
+        more = [f"{len(runs):,} runs in all"] if len(runs) > len(listed) else []
         return f"<Result: {', '.join([*listed, *more]) or 'no runs'}>"
+
+    def batches(self, name: str, columns: Sequence[str] = ()) -> Iterator[pa.Table]:
+        """Read some columns of a table, or all columns, a limited number of rows at a time.
+
+        Rows that are in memory come at once. There is at least one batch, which may be empty.
+
+        Raises:
+            InputError: a file of the result is damaged, or was removed.
+        """
+        schema = TABLES[name]
+        if columns:
+            schema = pa.schema([schema.field(column) for column in columns])
+        if name in vars(self):
+            table = pa.Table.from_pandas(vars(self)[name], schema, preserve_index=False)
+            yield table.replace_schema_metadata(schema.metadata)
+            return
+        memory = [schema.empty_table()]
+        for part in self._built(name):
+            if isinstance(part, pa.Table):
+                memory.append(part.select(schema.names).cast(schema))
+            else:
+                yield pa.concat_tables(memory)
+                memory = [schema.empty_table()]
+                yield from row_groups(part, schema.names)
+        yield pa.concat_tables(memory)
+
+    def _built(self, name: str) -> list[pa.Table | Path]:
+        """The parts of a table; those that are computed stay in memory from now on."""
+        parts = [part() if callable(part) else part for part in self._parts[name]]
+        self._parts[name] = list(parts)
+        return parts
+
+    def __getstate__(self) -> dict[str, object]:
+        return vars(self) | {"_parts": {name: self._built(name) for name in self._parts}}
+
+    def table(self, name: str, columns: Sequence[str] = ()) -> pa.Table:
+        """Some columns of a table, or all columns, as an Arrow table.
+
+        Raises:
+            InputError: a file of the result is damaged, or was removed.
+        """
+        return pa.concat_tables(self.batches(name, columns))
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write one Parquet file per table, and their manifest, into a new or existing folder."""
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
-        for name in TABLES:
-            table = _table(name, getattr(self, name))
-            pq.write_table(table, place / f"{name}.parquet", write_page_checksum=True)
+        for name, schema in TABLES.items():
+            with table_writer(place / f"{name}.parquet", schema) as writer:
+                for batch in self.batches(name):
+                    writer.write_table(batch)
         write_manifest(place)
+
+
+def result_of(parts: Mapping[str, Sequence[Part]]) -> Result:
+    """The result whose tables have these parts, each with the columns of its table."""
+    result = object.__new__(Result)
+    vars(result)["_parts"] = {name: list(parts[name]) for name in TABLES}
+    return result
 
 
 def load_result(folder: str | os.PathLike[str]) -> Result:
@@ -215,81 +276,16 @@ def load_result(folder: str | os.PathLike[str]) -> Result:
         InputError: the folder does not hold the tables of this schema version, or one is damaged.
     """
     check_folder(Path(folder), "the table as headway wrote it (repeat the run)")
-    result = Result(
-        **{
-            name: _frame(read_table(Path(folder) / f"{name}.parquet", schema, versioned=True))
+    result = result_of(
+        {
+            name: [read_table(Path(folder) / f"{name}.parquet", schema, versioned=True)]
             for name, schema in TABLES.items()
         }
     )
-    runs = list(result.runs["run"])
-    if len(set(runs)) < len(runs):
+    if _twice(result):
         where = str(Path(folder) / "runs.parquet")
         raise InputError(where, "two runs with one name", "distinct names of runs")
     return result
-
-
-def read_table(path: Path, schema: pa.Schema | None = None, *, versioned: bool = False) -> pa.Table:
-    """Read a table from a Parquet file of unknown origin; check its size and columns before reading its rows.
-
-    Checksums of its pages are compared, if it has any.
-
-    Args:
-        path: of the file.
-        schema: the columns that it must have, names and types; any if None.
-        versioned: whether the file must also state this schema version.
-
-    Raises:
-        InputError: the file cannot be read, has other columns or too many rows, or lacks a value that is never missing.
-    """
-    try:
-        with open_input(path) as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
-            _check_columns(path, file.schema_arrow, schema, versioned)
-            if file.metadata.num_rows > MOST_ROWS:
-                raise InputError(str(path), f"{file.metadata.num_rows:,} rows", f"at most {MOST_ROWS:,}")
-            table = file.read()
-            table.validate(full=True)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        if isinstance(error, InputError):
-            raise
-        got = "a missing file" if isinstance(error, FileNotFoundError) else reason(error)
-        raise InputError(str(path), got, "a table written by headway") from error
-    check_table(table, str(path))
-    return table
-
-
-def _check_columns(path: Path, actual: pa.Schema, schema: pa.Schema | None, versioned: bool) -> None:
-    if versioned and schema is not None and actual.metadata != schema.metadata:
-        raise InputError(str(path), "a table with another schema", f"schema version {SCHEMA_VERSION}")
-    if schema is not None and not actual.equals(schema):
-        raise InputError(str(path), "a table with another schema", "a table written by headway")
-
-
-def check_table(table: pa.Table, where: str) -> None:
-    """Refuse a table with missing or impossible values.
-
-    Text, integers and booleans are never missing; floats may be missing, and predictions may be infinite.
-
-    Raises:
-        InputError: names the column.
-    """
-    for field, column in zip(table.schema, table.columns, strict=True):
-        if not pa.types.is_floating(field.type):
-            if column.null_count and field.name != _MAYBE_MISSING:
-                raise InputError(where, f"a row without {quoted(field.name)}", "a table written by headway")
-            continue
-        odd = _odd(column.to_numpy(), field.name.startswith(_MAYBE_INFINITE))
-        if odd is not None:
-            got = f"the number {odd:g} in {quoted(field.name)}"
-            raise InputError(where, got, "numbers that a run can produce")
-
-
-def _odd(column: FloatArray, maybe_infinite: bool) -> float | None:
-    """The first number that no run can produce; missing values are NaN."""
-    size = np.abs(column)
-    good = (size < _LARGEST) & ((size > 1.0 / _LARGEST) | (size == 0.0)) | np.isnan(size)
-    if maybe_infinite:
-        good |= np.isinf(size)
-    return None if good.all() else float(column[np.argmin(good)])
 
 
 def combine(results: Sequence[Result]) -> Result:
@@ -300,53 +296,21 @@ def combine(results: Sequence[Result]) -> Result:
     """
     if not results:
         raise ValueError("there is no result to combine")
-    runs = [name for result in results for name in result.runs["run"]]
-    if len(set(runs)) < len(runs):
-        raise ValueError(f"run names must be distinct, not {runs}")
     if len(results) == 1:
         return results[0]
-    frames = {}
-    for name in TABLES:
-        rows = [frame for result in results if len(frame := getattr(result, name))]
-        frames[name] = pd.concat(rows, ignore_index=True) if rows else getattr(results[0], name)
-    return Result(**frames)
+    combined = result_of(
+        {name: [part for result in results for part in _parts(result, name)] for name in TABLES}
+    )
+    if twice := _twice(combined):
+        raise ValueError(f"run names must be distinct, not {twice} twice")
+    return combined
 
 
-class Recorder:
-    """Collects rows during a run; nothing reads them before the run has ended."""
-
-    def __init__(self, run: str) -> None:
-        self._run = run
-        self._columns: dict[str, list[list[Any]]] = {
-            name: [[] for _ in schema][1:] for name, schema in TABLES.items()
-        }
-
-    def add(self, table: str, *row: object) -> None:
-        """Append one row, without its `run`."""
-        for column, value in zip(self._columns[table], row, strict=True):
-            column.append(value)
-
-    def add_many(self, table: str, count: int, *columns: object) -> None:
-        """Append `count` rows given as columns; a column that is not a list has the same value in every row."""
-        for column, values in zip(self._columns[table], columns, strict=True):
-            column.extend(values if isinstance(values, list) else [values] * count)
-
-    def result(self) -> Result:
-        """All rows as tables."""
-        frames = {}
-        for name, schema in TABLES.items():
-            columns = self._columns[name]
-            run = [self._run] * len(columns[0])
-            table = pa.Table.from_pydict(dict(zip(schema.names, [run, *columns], strict=True)), schema)
-            frames[name] = _frame(table)
-        return Result(**frames)
+def _parts(result: Result, name: str) -> Sequence[Part]:
+    return [result.table(name)] if name in vars(result) else result._parts[name]
 
 
-def _table(name: str, frame: pd.DataFrame) -> pa.Table:
-    table = pa.Table.from_pandas(frame, schema=TABLES[name], preserve_index=False)
-    return table.replace_schema_metadata(TABLES[name].metadata)
-
-
-def _frame(table: pa.Table) -> pd.DataFrame:
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
+def _twice(result: Result) -> list[str]:
+    """The names that several runs have."""
+    names = result.table("runs", ["run"])["run"].to_pylist()
+    return [name for name, count in Counter(names).items() if count > 1]

@@ -19,6 +19,7 @@ from headway.simcore.engine.serving.scheduler import SCHEDULERS
 from headway.simcore.engine.serving.serve import Serving
 from headway.simcore.errors import RunEndedError, Status
 from headway.simcore.instrument import Attempt, Standing
+from headway.simcore.recorder import every_label
 from headway.simcore.world.batch import Batch, after
 from headway.simcore.world.cost import StepCost
 from headway.simcore.world.device_time import DEVICE_TIMES
@@ -37,6 +38,7 @@ class Run:
         self._mover = Mover(run)
         self._controller = Controller(run, decisions, self._mover)
         self._device_time = DEVICE_TIMES.find(run.scenario.device_time)
+        self._device_labels = every_label(run.scenario.cluster.names)
         self._progress = progress
         self.tokens = 0
 
@@ -92,10 +94,10 @@ class Run:
             len(processors),
             batch[0].request,
             batch[0].token,
-            list(self._run.scenario.cluster.names),
-            use.held_bytes.tolist(),
-            use.available.tolist(),
-            use.swapped.tolist(),
+            self._device_labels,
+            use.held_bytes,
+            use.available,
+            use.swapped,
             [one.busy_s - before for one, before in zip(processors, busy_before, strict=True)],
         )
         self.tokens += sum(one.makes_token for one in batch)

@@ -17,7 +17,13 @@ from headway.simcore.world.cluster import Cluster
 from headway.simcore.world.cost import CostModel
 from headway.simcore.world.device_time import DEVICE_TIMES
 from headway.simcore.world.model import ModelSpec
-from headway.simcore.world.options import BlockOptions, ControllerOptions, MemoryOptions, NetworkOptions
+from headway.simcore.world.options import (
+    BlockOptions,
+    ControllerOptions,
+    ExecutorChoice,
+    MemoryOptions,
+    NetworkOptions,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +74,8 @@ class Scenario:
             `sharded`, as the projection of the cost model needs it.
         device_time: how long tasks take on devices; by name, or as a `DeviceTime`.
         scheduler: which sequences are in each step; by name, or as a `Scheduler`.
+        executor: the code that carries out the steps: `events` (SimPy), `compiled` (array code), or `auto`, which
+            chooses by the size of the run. Both give the same results to 1e-9 of each value.
         cluster: devices and links.
         requests: in order of arrival; the scheduler decides when each is served.
         blocks: which blocks exist in addition to heads, projections and feed-forward networks.
@@ -89,6 +97,7 @@ class Scenario:
     execution: Named | str | None = None
     device_time: Named | str = "roofline"
     scheduler: Named | str = "fcfs"
+    executor: ExecutorChoice = "auto"
     blocks: BlockOptions = field(default_factory=BlockOptions)
     network: NetworkOptions = field(default_factory=NetworkOptions)
     controller: ControllerOptions = field(default_factory=ControllerOptions)

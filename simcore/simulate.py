@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import re
 from collections.abc import Callable
 from importlib import metadata
@@ -12,6 +13,7 @@ from headway.simcore.audit import Audit, Auditor
 from headway.simcore.engine.compute import processor
 from headway.simcore.engine.events import Executor
 from headway.simcore.engine.network.network import network
+from headway.simcore.engine.executors import executor_of
 from headway.simcore.engine.outages import Outages
 from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.engine.placement.decision_validation import name_of
@@ -21,7 +23,8 @@ from headway.simcore.engine.placement.policy_timeout import DEFAULT_LIMIT_S
 from headway.simcore.engine.realtime import Lateness, PacedEnvironment
 from headway.simcore.instrument import Instrument
 from headway.simcore.observe import Policy
-from headway.simcore.results import SCHEMA_VERSION, Recorder, Result
+from headway.simcore.recorder import Recorder
+from headway.simcore.results import SCHEMA_VERSION, Result
 from headway.simcore.run import Run
 from headway.simcore.scenario import Scenario
 
@@ -53,6 +56,7 @@ def simulate(
     progress: Callable[[int], None] | None = None,
     on_lateness: Callable[[Lateness], None] | None = None,
     on_audit: Callable[[Audit], None] | None = None,
+    out: str | os.PathLike[str] | None = None,
 ) -> Result:
     """Emulate a scenario under a policy.
 
@@ -65,35 +69,41 @@ def simulate(
         progress: called after every token with the number of tokens made so far.
         on_lateness: called once after a paced run, with statistics of how late its events were.
         on_audit: called once after an audited run, with the numbers of events and checks.
+        out: a new or empty folder for the tables, as `Result.save` writes them. Rows go there while the run goes on,
+            so memory does not grow with the number of tokens, and the result reads them from there. The folder appears
+            when it is complete; a run that raises an exception leaves none.
 
     Returns:
         The tables of the run. A run that cannot continue (out of memory, no feasible placement, a dead link) is a
         result too: its `status` in the table `runs` says so, and the rows up to that moment are kept.
 
     Raises:
-        InputError: `realtime` or `decision_limit_s` is not a finite number above 0, or the policy has no name.
+        InputError: `realtime` or `decision_limit_s` is not a finite number above 0, the policy has no name, or `out` is
+            in use.
         PolicyError: the policy raises an exception, or exceeds its time limit.
         AuditError: an audited run breaks a law, which is a defect of the simulator.
+        OSError: `out` cannot be written, or the disk is full.
     """
     name = name_of(policy)
     title = name if run is None else run
     instrument = Instrument() if instrument is None else instrument
     auditor = Auditor(scenario, instrument) if options.audit else None
-    recorder = Recorder(title) if auditor is None else auditor.recorder(title)
-    env = simpy.Environment() if options.realtime is None else PacedEnvironment(options.realtime)
-    context = _context(env, scenario, instrument if auditor is None else auditor.instrument, recorder)
-    engine = Run(context, Decisions(context, policy, options.decision_limit_s), progress)
-    status, detail = engine.go(auditor)
-    if auditor is not None:
-        audit = auditor.end(env.now)
-        if on_audit is not None:
-            on_audit(audit)
-    if on_lateness is not None and isinstance(env, PacedEnvironment):
-        on_lateness(env.lateness)
-    world = scenario.name, name, _parameters(policy), scenario.seed, "; ".join(scenario.changes)
-    versions = metadata.version("headway"), SCHEMA_VERSION
-    recorder.add("runs", *world, status, detail, engine.tokens, env.now, *versions)
-    return recorder.result()
+    with Recorder(title, out) if auditor is None else auditor.recorder(title, out) as recorder:
+        env = simpy.Environment() if options.realtime is None else PacedEnvironment(options.realtime)
+        context = _context(env, scenario, instrument if auditor is None else auditor.instrument, recorder)
+        engine = Run(context, Decisions(context, policy, options.decision_limit_s), progress)
+        status, detail = engine.go(auditor)
+        if auditor is not None:
+            audit = auditor.end(env.now)
+            if on_audit is not None:
+                on_audit(audit)
+        if on_lateness is not None and isinstance(env, PacedEnvironment):
+            on_lateness(env.lateness)
+        world = scenario.name, name, _parameters(policy), scenario.seed, "; ".join(scenario.changes)
+        executor = executor_of(scenario, instrument, audit=options.audit, paced=options.realtime is not None)
+        versions = metadata.version("headway"), SCHEMA_VERSION
+        recorder.add("runs", *world, status, detail, engine.tokens, env.now, executor, *versions)
+        return recorder.result()
 
 
 def _context(

@@ -16,19 +16,22 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import simpy
 from simulated import at, unexpected
 
-from headway.simcore import Resource, Route
-from headway.simcore.engine.network.fluid import Fluid
-from headway.simcore.errors import RunEndedError
+from headway.simcore import Cluster, Device, Link, Medium
+from headway.simcore.engine.network.network import Network, network
+from headway.simcore.engine.network.transfer import Transfer
 from headway.traces import Trace
 
 Case = dict[str, Any]
+
+MakeNetwork: TypeAlias = Callable[[simpy.Environment, Cluster], Network]
 
 
 def read_case(path: Path) -> Case:
@@ -53,33 +56,53 @@ def trace_of(link: Case) -> Trace:
     return Trace([time for time, _ in profile], [rate for _, rate in profile])
 
 
-def simulated(case: Case) -> list[float]:
-    """When each flow ends, by the fluid network; nan for those that are cancelled before."""
-    env = simpy.Environment()
-    number = {name: i for i, name in enumerate(case["links"])}
-    resources = [Resource(name, trace_of(link)) for name, link in case["links"].items()]
+def cluster_of(case: Case) -> Cluster:
+    """A cluster in which each link of the case is a medium, and each route is pinned over relays of its own."""
+    latency_s = {name: link["latency_s"] for name, link in case["links"].items()}
+    paths, links = [], []
+    for route, names in case["routes"].items():
+        relays = [f"{route}.{i}" for i in range(1, len(names))]
+        path = [route.partition("-")[0], *relays, route.partition("-")[2]]
+        paths.append(tuple(path))
+        links += [
+            Link(name=f"{a}~{b}", ends=(a, b), medium=name, latency_s=latency_s[name])
+            for name, (a, b) in zip(names, pairwise(path), strict=True)
+        ]
+    hosts = dict.fromkeys(host for path in paths for host in (path[0], path[-1]))
+    return Cluster(
+        tuple(Device(name=host, memory_bytes=0.0, flops=1.0) for host in hosts),
+        tuple(links),
+        next(iter(hosts)),
+        relays=tuple(relay for path in paths for relay in path[1:-1]),
+        media=tuple(Medium(name=name, bandwidth=trace_of(link)) for name, link in case["links"].items()),
+        pinned=tuple(paths),
+    )
+
+
+def fair(env: simpy.Environment, cluster: Cluster) -> Network:
+    """The network in which messages share their resources."""
+    return network(env, cluster, "fair")
+
+
+def simulated(case: Case, make: MakeNetwork = fair) -> list[float]:
+    """When each flow ends, by a network; nan for those that are cancelled before."""
+    env, cluster = simpy.Environment(), cluster_of(case)
+    net = make(env, cluster)
     ends = [math.nan] * len(case["flows"])
 
-    def begin(i: int, route: Route) -> None:
-        flow = fluid.start(route, case["flows"][i]["bytes"], i)
-        if "cancel_s" in case["flows"][i]:
-            at(env, case["flows"][i]["cancel_s"], partial(fluid.stop, flow))
+    def send(i: int) -> None:
+        flow = case["flows"][i]
+        sender, receiver = (cluster.names.index(str(flow[end])) for end in ("src", "dst"))
+        transfer = net.send(sender, receiver, flow["bytes"], partial(end, i), unexpected)
+        if "cancel_s" in flow:
+            at(env, flow["cancel_s"], partial(net.cancel, transfer))
 
-    def end(i: int) -> None:
+    def end(i: int, _: Transfer) -> None:
         assert math.isnan(ends[i])
         ends[i] = env.now
 
-    def never(i: int) -> None:
-        unexpected(RunEndedError("stalled", f"flow {i}"))
-
-    fluid = Fluid(env, resources, end, never)
-    for i, described in enumerate(case["flows"]):
-        links = [number[name] for name in links_of(case, described)]
-        latency_s = math.fsum(case["links"][name]["latency_s"] for name in links_of(case, described))
-        route = Route(
-            (), latency_s, tuple(links), (1,) * len(links), tuple(resources[n].bandwidth for n in links)
-        )
-        at(env, described["start_s"] + latency_s, partial(begin, i, route))
+    for i, flow in enumerate(case["flows"]):
+        at(env, flow["start_s"], partial(send, i))
     env.run()
     return ends
 

@@ -94,6 +94,11 @@ class Trace:
         """Whether the value is the same at all times."""
         return self._constant is not None
 
+    @property
+    def segments(self) -> Segments:
+        """Its pieces with prefix sums, for code that searches many traces; do not modify them."""
+        return self._segments
+
     def value(self, t: _Times) -> _Times:
         """The value at time t [s]."""
         if isinstance(t, np.ndarray):

@@ -28,7 +28,7 @@ from headway.analysis.store.store import Store
 from headway.analysis.store.tables import STORED, table_file
 from headway.analysis.store.view import View
 from headway.simcore.manifest import write_manifest
-from headway.simcore.results import read_table
+from headway.simcore.table_files import read_table
 from headway.traces.errors import InputError, quoted
 
 _MOST_PILES = 500

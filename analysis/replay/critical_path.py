@@ -162,7 +162,7 @@ def _moving(replay: Replay, standing: Standing) -> list[Piece]:
     def resources(span: Message | Move) -> set[Hashable]:
         old, new = (span.sender, span.receiver) if isinstance(span, Message) else (span.old, span.new)
         route = old * len(replay.scenario.cluster.devices) + new
-        return {*crossings.resources_of(route).tolist(), ("disk", new)}
+        return {*crossings.resources_of(route), ("disk", new)}
 
     def order(span: Message | Move) -> tuple[bool, bool, bool]:
         """A message of the same block first, then a span that shares a resource with the next, messages first."""

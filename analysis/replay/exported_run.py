@@ -13,7 +13,7 @@ from headway.analysis.files.results_folder import CASES, ORIGIN, SCENARIO, expor
 from headway.analysis.replay.rerun import Replay, Row, origin_of, rerun_and_compare, scenario_of
 from headway.analysis.store.tables import STORED
 from headway.simcore.manifest import check_folder
-from headway.simcore.results import read_table
+from headway.simcore.table_files import read_table
 from headway.traces.errors import InputError, one_of, quoted
 
 

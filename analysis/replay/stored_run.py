@@ -19,7 +19,7 @@ from headway.analysis.replay.rerun import (
 )
 from headway.analysis.store.store import ORIGIN, SCENARIO, Store
 from headway.analysis.store.view import View
-from headway.simcore.results import read_table
+from headway.simcore.table_files import read_table
 from headway.traces.errors import InputError, quoted
 
 

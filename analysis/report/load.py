@@ -23,7 +23,7 @@ from headway.analysis.store.store import Store, is_store
 from headway.analysis.store.tables import STORED
 from headway.simcore import load_result
 from headway.simcore.manifest import check_folder
-from headway.simcore.results import check_table, read_table
+from headway.simcore.table_files import check_table, read_table
 from headway.traces.errors import InputError, one_of, reason
 from headway.traces.files import open_input
 

@@ -19,7 +19,7 @@ from headway.analysis.store.parts import CAMPAIGNS, FOLDERS, JOURNAL, PARTS, UNF
 from headway.analysis.store.store import Store
 from headway.analysis.store.tables import STORED, Tables, reading
 from headway.simcore.manifest import MANIFEST, Manifest
-from headway.simcore.results import read_table
+from headway.simcore.table_files import read_table
 from headway.traces.errors import InputError
 
 DAMAGED = "damaged"

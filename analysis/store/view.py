@@ -20,6 +20,7 @@ from headway.analysis.store.index import Index, union
 from headway.analysis.store.tables import STORED, reading
 from headway.simcore.manifest import Manifest
 from headway.simcore.results import TABLES
+from headway.simcore.table_files import schema_mistake
 from headway.traces.errors import InputError
 
 BATCH_ROWS = 1 << 14
@@ -73,7 +74,7 @@ class View:
         for path, source in self._files(table):
             with reading(path), pq.ParquetFile(source) as file:
                 if not file.schema_arrow.equals(STORED[table]):
-                    raise InputError(str(path), "a table with another schema", "a table written by headway")
+                    raise schema_mistake(path, file.schema_arrow, TABLES["runs"], "use a new store")
                 for batch in file.iter_batches(BATCH_ROWS, columns=columns, use_threads=False):
                     if batch["run"].null_count:
                         raise InputError(str(path), "a row without a run", "a table written by headway")

@@ -38,6 +38,7 @@ from headway.simcore import (
     predict,
     simulate,
 )
+from headway.simcore.observe import is_fixed
 
 Family: TypeAlias = Literal["mixed", "again", "edges", "second thoughts", "one large", "untied", "runs"]
 """Sets of questions; `policies.contract.check` draws them."""
@@ -212,11 +213,14 @@ def units(subject: Subject, question: Question) -> bool:
 
 
 def stable(subject: Subject, question: Question) -> bool:
-    """Moves nothing if its own placement is in force and nothing else has changed."""
+    """Moves nothing if its own placement is in force and nothing else has changed; if it is `fixed`, never."""
     observation, first = observation_of(question), subject.repeatable_decision(question)
     devices = None if first is None else devices_of(observation, first)
     if first is None or devices is None:
         return False
+    now = observation.placement
+    if now is not None and is_fixed(subject.factory()) and not np.array_equal(devices, now):
+        raise BrokenError(f"is `fixed`, but moves {_moves(observation, now, devices)}")
     again = with_placement(observation, devices)
     second = subject.decision(again)
     if second is None:

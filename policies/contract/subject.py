@@ -12,6 +12,7 @@ from headway.policies.contract.views import writable_copy
 from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, Policy
 from headway.simcore.engine.placement import decision_validation
 from headway.simcore.engine.placement.policy_timeout import Deadline, OverdueError
+from headway.simcore.observe import is_fixed
 from headway.traces.errors import error_text
 
 Factory: TypeAlias = Callable[[], Policy]
@@ -136,6 +137,10 @@ class _TimeLimitedPolicy:
     @property
     def name(self) -> str:
         return self.policy.name
+
+    @property
+    def fixed(self) -> bool:
+        return is_fixed(self.policy)
 
     def decide(self, observation: Observation) -> Decision:
         return self.subject.ask(self.policy, observation)

@@ -1,5 +1,6 @@
 """The auditor: receives spans and rows of a run, reads the engine after every event, and checks every law."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,7 @@ from headway.simcore.engine.network.network import Network
 from headway.simcore.engine.placement.deployment import Deployment
 from headway.simcore.engine.placement.migration import Mover
 from headway.simcore.instrument import Attempt, Instrument, Move, Spans, Together
-from headway.simcore.results import Recorder
+from headway.simcore.recorder import Recorder
 from headway.simcore.scenario import Scenario
 
 _AFTER_PLACING = (Attempt, Move)
@@ -69,9 +70,9 @@ class Auditor:
         self._order = OrderLaws(scenario, self._state, self._checks)
         self._moves = MoveLaws(scenario, self._state, self._checks)
 
-    def recorder(self, run: str) -> Recorder:
-        """The recorder of the run; the auditor receives every row."""
-        return ReportingRecorder(run, self._records.append)
+    def recorder(self, run: str, out: str | os.PathLike[str] | None = None) -> Recorder:
+        """The recorder of the run, as `Recorder`; the auditor receives every row."""
+        return ReportingRecorder(run, self._records.append, out)
 
     def watch(self, env: simpy.Environment, deployment: Deployment, mover: Mover, network: Network) -> None:
         """Check the engine after every event from now on, by the method that SimPy documents for monitoring."""

@@ -1,11 +1,15 @@
 """The input of the auditor: spans and rows of the tables."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from headway.simcore.instrument import Span
-from headway.simcore.results import TABLES, Recorder
+from headway.simcore.recorder import Labels, Recorder
+from headway.simcore.results import TABLES
 
 _COLUMNS = {name: schema.names[1:] for name, schema in TABLES.items()}
 
@@ -35,10 +39,13 @@ class ReportingRecorder(Recorder):
     Args:
         run: name of the run.
         report: called with each row after it was written.
+        out: as for `Recorder`.
     """
 
-    def __init__(self, run: str, report: Callable[[Row], None]) -> None:
-        super().__init__(run)
+    def __init__(
+        self, run: str, report: Callable[[Row], None], out: str | os.PathLike[str] | None = None
+    ) -> None:
+        super().__init__(run, out)
         self._report = report
 
     def add(self, table: str, *row: object) -> None:
@@ -49,4 +56,5 @@ class ReportingRecorder(Recorder):
     def add_many(self, table: str, count: int, *columns: object) -> None:
         """See `Recorder.add_many`."""
         super().add_many(table, count, *columns)
-        self._report(Row(table, dict(zip(_COLUMNS[table], columns, strict=True))))
+        lists = [one.tolist() if isinstance(one, np.ndarray | Labels) else one for one in columns]
+        self._report(Row(table, dict(zip(_COLUMNS[table], lists, strict=True))))

@@ -83,6 +83,7 @@ def _values(scenario: Scenario) -> dict[str, Any]:
         "execution": [] if execution is None else _part(PATTERNS, execution),
         "device_time": _part(DEVICE_TIMES, scenario.device_time),
         "scheduler": _part(SCHEDULERS, scenario.scheduler),
+        "executor": scenario.executor,
         "blocks": {"embed": scenario.blocks.embed, "lm_head": scenario.blocks.lm_head},
         "source": cluster.source,
         "devices": {device.name: _device(device) for device in cluster.devices},

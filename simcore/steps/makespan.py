@@ -46,16 +46,14 @@ def shared_makespan(
         devices: number of devices.
     """
     routes = graph.device * devices + graph.receiver
-    paths = {route: crossings.path(route) for route in np.unique(routes[size_bytes > 0.0]).tolist()}
-    if graph.branches is None:
-        return _of_nodes(graph.nodes, fixed_s.tolist(), _flows(size_bytes, routes, paths))
-    return _of_shared_branches(graph.branches, np.stack((fixed_s, size_bytes, routes), axis=1), paths)
+    if graph.branches is not None:
+        return _of_shared_branches(graph.branches, fixed_s, size_bytes, routes, crossings)
+    return _of_nodes(graph.nodes, fixed_s.tolist(), _flows(size_bytes, routes, crossings))
 
 
-def _flows(
-    size_bytes: FloatArray, routes: IntArray | FloatArray, paths: Mapping[int, Path]
-) -> dict[int, tuple[float, Path]]:
+def _flows(size_bytes: FloatArray, routes: IntArray, crossings: Crossings) -> dict[int, tuple[float, Path]]:
     sent = np.flatnonzero(size_bytes)
+    paths = {route: crossings.path(route) for route in set(routes[sent].tolist())}
     each = zip(sent.tolist(), size_bytes[sent].tolist(), routes[sent].tolist(), strict=True)
     return {node: (size, paths[route]) for node, size, route in each}
 
@@ -66,26 +64,35 @@ def _of_branches(branches: Branches, seconds: FloatArray) -> float:
     return float(np.maximum.reduceat(length, branches.first).sum() + seconds[-1])
 
 
-def _of_shared_branches(branches: Branches, table: FloatArray, paths: Mapping[int, Path]) -> float:
-    """One stage after another; equal stages are computed once.
-
-    Args:
-        branches: of the graph.
-        table: the time without load, the bytes and the route of each node, shape (nodes, 3).
-        paths: of the routes.
-    """
-    starts = (3 * branches.first).tolist()
-    stages = [*zip(starts, [*starts[1:], 3 * branches.count], strict=True), (len(table) - 1, len(table))]
+def _of_shared_branches(
+    branches: Branches, fixed_s: FloatArray, size_bytes: FloatArray, routes: IntArray, crossings: Crossings
+) -> float:
+    """One stage after another. Branches that share a resource in their stage are simulated, equal ones once."""
+    sent = np.flatnonzero(size_bytes)
+    flow_s = np.zeros(len(fixed_s))
+    # By way of the rate, because the event executor computes it so.
+    flow_s[sent] = size_bytes[sent] / (1.0 / crossings.seconds_per_byte[routes[sent]])
+    fixed, flow = (times[: 3 * branches.count].reshape(-1, 3) for times in (fixed_s, flow_s))
+    end_s = fixed[:, 0] + flow[:, 0]
+    end_s += fixed[:, 1]
+    end_s += fixed[:, 2]
+    end_s += flow[:, 2]
+    sent = sent[sent < 3 * branches.count]
+    stages = np.searchsorted(branches.first, sent // 3, "right")
+    sharing = crossings.sharing(routes[sent], stages)
     known: dict[bytes, float] = {}
-    total_s = 0.0
-    for begin, end in stages:
-        rows = table[begin:end]
-        key = rows.tobytes()
+    for stage in set(stages[sharing].tolist()):
+        rows = np.unique(sent[sharing[stages[sharing] == stage]] // 3)
+        nodes = (3 * rows[:, None] + np.arange(3)).ravel()
+        key = b"".join(column[nodes].tobytes() for column in (fixed_s, size_bytes, routes))
         if key not in known:
-            flows = _flows(rows[:, 1], rows[:, 2], paths)
-            known[key] = _of_nodes(_branches_of(end - begin), rows[:, 0].tolist(), flows)
-        total_s += known[key]
-    return total_s
+            flows = _flows(size_bytes[nodes], routes[nodes], crossings)
+            known[key] = _of_nodes(_branches_of(len(nodes)), fixed_s[nodes].tolist(), flows)
+        end_s[rows] = known[key]
+    total_s = 0.0
+    for slowest_s in np.maximum.reduceat(end_s, branches.first).tolist():
+        total_s += slowest_s
+    return total_s + float(fixed_s[-1] + flow_s[-1])
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -24,17 +25,62 @@ class Crossings:
     resource: IntArray
     rate: FloatArray
 
-    def resources_of(self, route: int) -> IntArray:
+    def at_rate(self, rate: FloatArray) -> "Crossings":
+        """The same crossings with other rates, shape (crossings,)."""
+        other = Crossings(self.route, self.resource, rate)
+        vars(other)["begin"], vars(other)["_resources"] = self.begin, self._resources
+        return other
+
+    @cached_property
+    def begin(self) -> IntArray:
+        """The crossings of route r are those from `begin[r]` to `begin[r + 1]`, shape (last route + 2,)."""
+        return np.searchsorted(self.route, np.arange(int(self.route.max(initial=-1)) + 2))
+
+    def resources_of(self, route: int) -> tuple[int, ...]:
         """The resources that a route crosses."""
-        return self.resource[self._of(route)]
+        resources = self._resources.get(route)
+        if resources is None:
+            resources = self._resources[route] = tuple(self.resource[self._of(route)].tolist())
+        return resources
+
+    @cached_property
+    def _resources(self) -> dict[int, tuple[int, ...]]:
+        """The resources of routes, filled by `resources_of`."""
+        return {}
 
     def path(self, route: int) -> Path:
         """The resources that a route crosses, and the share of each that a byte per second takes."""
-        crossed = self._of(route)
-        return list(zip(self.resource[crossed].tolist(), (1.0 / self.rate[crossed]).tolist(), strict=True))
+        loads = (1.0 / self.rate[self._of(route)]).tolist()
+        return list(zip(self.resources_of(route), loads, strict=True))
 
     def _of(self, route: int) -> slice:
-        return slice(*np.searchsorted(self.route, (route, route + 1)))
+        begin = self.begin
+        return slice(int(begin[route]), int(begin[route + 1])) if route + 1 < len(begin) else slice(0)
+
+    @cached_property
+    def seconds_per_byte(self) -> FloatArray:
+        """Seconds per byte of a message alone on each route, 0 if it crosses nothing, shape (last route + 1,)."""
+        seconds = np.zeros(len(self.begin) - 1)
+        with np.errstate(divide="ignore"):
+            np.maximum.at(seconds, self.route, 1.0 / self.rate)
+        return seconds
+
+    def sharing(self, routes: IntArray, groups: IntArray) -> IntArray:
+        """The messages that cross a resource which another message of their group crosses, too, with repetitions.
+
+        Args:
+            routes: of the messages, shape (n,).
+            groups: of the messages, shape (n,).
+        """
+        first = self.begin[routes]
+        count = self.begin[routes + 1] - first
+        ends = np.cumsum(count)
+        message = np.repeat(np.arange(len(routes)), count)
+        resource = self.resource[np.arange(len(message)) + (first - ends + count)[message]]
+        crossed = groups[message] * (int(resource.max(initial=0)) + 1) + resource
+        order = np.argsort(crossed)
+        again = np.flatnonzero(np.diff(crossed[order]) == 0)
+        return message[order[np.concatenate((again, again + 1))]]
 
 
 NO_CROSSINGS = Crossings(*2 * (immutable(np.empty(0, dtype=np.int64)),), immutable(np.empty(0)))
@@ -57,8 +103,8 @@ def at_the_same_time(crossings: Crossings, routes: IntArray, disks: IntArray | N
     """
     needs: dict[int, list[Hashable]] = {
         # A device sends itself one message at a time, although that crosses nothing.
-        route: [*crossings.resources_of(route).tolist(), ("route", route)]
-        for route in np.unique(routes).tolist()
+        route: [*crossings.resources_of(route), ("route", route)]
+        for route in set(routes.tolist())
     }
     disk_of = [None] * len(routes) if disks is None else disks.tolist()
     messages = sorted(enumerate(routes.tolist()), key=lambda message: (len(needs[message[1]]), message[0]))

@@ -75,21 +75,40 @@ class NetworkState:
         without other traffic; 0 if a device or a link on the route is down at any time of the span `outages_s`, by
         default at `time_s`. Infinite on the diagonal: messages of a device to itself are free.
         """
+        if not (self._varying_traces or self._switches):
+            return self._fixed_matrix
         rates = self._trace_rates(time_s, window_s)
         begin_s, end_s = outages_s or (time_s, time_s)
         for i, trace in self._switches:
             rates[i] = min(values_between(trace, begin_s, end_s))
+        return sealed(self._narrowest(rates))
+
+    @cached_property
+    def _fixed_matrix(self) -> FloatArray:
+        """The rates if none of them ever changes."""
+        return immutable(self._narrowest(self._fixed_rates))
+
+    def _narrowest(self, rates: FloatArray) -> FloatArray:
+        """The least rate on each route, from the rates of the traces."""
         count = len(self._routes)
         matrix = np.full(count * count, np.inf)
         crossed, starts, pairs = self._crossed
         if len(pairs):
             matrix[pairs] = np.minimum.reduceat(rates[crossed], starts)
-        return sealed(matrix.reshape(count, count))
+        return matrix.reshape(count, count)
 
     def crossings(self, time_s: float, window_s: float) -> Crossings:
         """The shared resources on each route, with rates as in `rates`, without the switches."""
+        if not self._varying_traces:
+            return self._fixed_crossings
+        trace = self._limiting[2]
+        return self._fixed_crossings.at_rate(sealed(self._trace_rates(time_s, window_s)[trace]))
+
+    @cached_property
+    def _fixed_crossings(self) -> Crossings:
+        """The crossings with their rates at the start."""
         route, resource, trace = self._limiting
-        return Crossings(route, resource, sealed(self._trace_rates(time_s, window_s)[trace]))
+        return Crossings(route, resource, immutable(self._fixed_rates[trace]))
 
     def _trace_rates(self, time_s: float, window_s: float) -> FloatArray:
         rates = self._fixed_rates.copy()

@@ -17,6 +17,7 @@ Caches: TypeAlias = Literal["send", "recompute", "faster"]
 DecisionTime: TypeAlias = Literal["free", "measured"] | float
 Overflow: TypeAlias = Literal["fail", "swap"]
 Swap: TypeAlias = Literal["pinned", "lru", "prefetch"]
+ExecutorChoice: TypeAlias = Literal["events", "compiled", "auto"]
 
 
 @dataclass(frozen=True, kw_only=True)

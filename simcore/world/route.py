@@ -80,7 +80,7 @@ class Route:
         now, left, idle, steps = start_s, size_bytes, 0, 0
         while idle < _MOST_IDLE_CHANGES:
             steps += 1
-            if steps == _MOST_STEPS and (period_s := self._period_s) is not None:
+            if steps == _MOST_STEPS and (period_s := self.period_s) is not None:
                 carried = self.integral(0.0, period_s)
                 # Do not skip the last two periods: so the rest is larger than rounding errors.
                 periods = max(0.0, math.floor(left / carried) - 2.0) if carried > 0.0 else 0.0
@@ -98,7 +98,7 @@ class Route:
         return math.inf
 
     @property
-    def _period_s(self) -> float | None:
+    def period_s(self) -> float | None:
         """The common period of all traces of the route; None if there is none or it is not easily found."""
         traces: list[Trace] = []
         for rate in self.bandwidths:

@@ -9,7 +9,7 @@ import headway as hw
 from headway.analysis.answer import answer
 from headway.analysis.console.placements import placements
 from headway.analysis.notes import scenario_notes
-from headway.simcore import Result, Scenario, build_scenario
+from headway.simcore import TABLES, Result, Scenario, build_scenario
 from headway.traces import InputError
 
 SHAPE = {"layers": 4, "width": 64, "heads": 4, "vocabulary": 8}
@@ -29,7 +29,7 @@ def world(count: int = 2, **more: Any) -> Scenario:
 def result(**runs: tuple[float, str]) -> Result:
     """Runs of one token each: tokens per second (0: no token), and the devices of the blocks, separated by commas."""
     empty = hw.simulate(world(), "single")
-    tables = {name: frame.iloc[:0] for name, frame in vars(empty).items()}
+    tables = {name: getattr(empty, name).iloc[:0] for name in TABLES}
     names, rates = list(runs), [rate for rate, _ in runs.values()]
     done = [name for name, rate in zip(names, rates, strict=True) if rate]
     statuses = ["complete" if rate else "infeasible" for rate in rates]

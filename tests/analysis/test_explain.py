@@ -34,6 +34,7 @@ from headway.simcore import (
     Medium,
     Request,
     Scenario,
+    load_result,
     load_scenario,
     simulate,
 )
@@ -260,6 +261,15 @@ def test_a_folder_of_results_is_explained_from_anywhere(tmp_path: Path) -> None:
     assert other.stdout == done.stdout
     two = headway(tmp_path, "explain", "else/moved", "--slowest", 2)
     assert two.stdout.count("Critical path") == 2
+
+
+@pytest.mark.parametrize(("factor", "exit_code"), [(1.0 + 1e-12, 0), (1.0 + 1e-6, 2)])
+def test_a_run_of_another_executor_is_the_same_to_1e_9(tmp_path: Path, factor: float, exit_code: int) -> None:
+    lab(tmp_path)
+    stored = load_result(tmp_path / "out")
+    times = stored.tokens.filter(like="_s")
+    replace(stored, tokens=stored.tokens.assign(**(times * factor))).save(tmp_path / "out")
+    assert headway(tmp_path, "explain", "out", "--token", 2).exit_code == exit_code
 
 
 def test_a_run_that_comes_out_differently_is_refused(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ TWO_BOARDS = Path(__file__).parents[2] / "docs" / "examples" / "fill-fastest" / 
 PAPER = "paper"
 
 _WALL_TIMES = "timings"
-_OF_THE_PROGRAM = ["headway_version", "schema_version"]
+_OF_THE_PROGRAM = ["executor", "headway_version", "schema_version"]
 _TIME_PER_DECISION = "time per decision"
 
 

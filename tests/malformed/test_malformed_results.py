@@ -20,7 +20,7 @@ from headway.analysis.results import write_results
 from headway.analysis.statistics.metrics import METRICS
 from headway.policies import create
 from headway.simcore import combine, load_scenario, simulate
-from headway.simcore.results import read_table
+from headway.simcore.table_files import read_table
 from headway.traces import InputError
 
 SMALL = """\
@@ -76,7 +76,7 @@ def test_a_text_beside_results_that_is_no_yaml_of_ours_says_nothing(text: str) -
 def test_a_table_of_very_many_rows_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "runs.parquet"
     pq.write_table(pa.table({"run": ["x"] * 1001}), path)
-    monkeypatch.setattr("headway.simcore.results.MOST_ROWS", 1000)
+    monkeypatch.setattr("headway.simcore.table_files.MOST_ROWS", 1000)
     with pytest.raises(InputError, match="1,001 rows"):
         read_table(path)
 

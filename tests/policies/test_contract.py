@@ -235,6 +235,10 @@ class CannotSitStill(Sound):
         return super().decide(observation)
 
 
+class MovesAlthoughFixed(Sound):
+    fixed = True
+
+
 class MovesAtAnyPrice(Sound):
     def pays(self, observation: Observation, devices: np.ndarray, now: np.ndarray) -> bool:
         return True
@@ -265,6 +269,7 @@ BROKEN: Mapping[type[Sound], str] = {
     GoesByTheList: "reordering",
     ThinksInMilliseconds: "units",
     CannotSitStill: "stable",
+    MovesAlthoughFixed: "stable",
     MovesAtAnyPrice: "worth-moving",
     TakesItsTime: TIME,
 }

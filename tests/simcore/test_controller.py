@@ -228,7 +228,7 @@ def test_moves_at_the_same_time_are_never_slower_and_no_resource_is_used_twice(
     assert total <= seconds.sum() * (1 + 1e-12)
     load: dict[int, float] = {}
     for route, one in zip(routes.tolist(), seconds.tolist(), strict=True):
-        for resource in crossings.resources_of(route).tolist():
+        for resource in crossings.resources_of(route):
             load[resource] = load.get(resource, 0.0) + one
     assert total >= max([*load.values(), seconds.max()]) * (1 - 1e-12)
 

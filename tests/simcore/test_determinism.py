@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from headway import policies
@@ -194,6 +195,16 @@ def test_foreign_and_missing_tables_are_told(tmp_path: Path, scenario_file: Path
         load_result(tmp_path / "out")
     (tmp_path / "out" / MANIFEST).unlink()
     with pytest.raises(InputError, match="another schema"):
+        load_result(tmp_path / "out")
+
+
+def test_tables_of_an_older_schema_version_say_what_to_do(tmp_path: Path, scenario_file: Path) -> None:
+    simulate(load_scenario(scenario_file), policies.create("greedy")).save(tmp_path / "out")
+    path = tmp_path / "out" / "runs.parquet"
+    older = pq.read_table(path).drop_columns("executor").replace_schema_metadata({"headway.schema": "3"})
+    pq.write_table(older, path)
+    (tmp_path / "out" / MANIFEST).unlink()
+    with pytest.raises(InputError, match=r"schema version '3'; expected schema version 4 \(repeat the run\)"):
         load_result(tmp_path / "out")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flowcases import Case, read_case, simulated, solved
+from flowcases import Case, MakeNetwork, fair, read_case, simulated, solved
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -20,30 +20,39 @@ OURS = Path(__file__).parents[1] / "flows"
 THEIRS = Path(os.environ.get("HEADWAY_REFERENCE_FLOWS") or OURS)
 
 
+NETWORKS: dict[str, MakeNetwork] = {"fair": fair}
+"""Every network with max-min fair sharing."""
+
+every_network = pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS)
+
+
+@every_network
 @pytest.mark.parametrize(
     "path", sorted({*OURS.glob("*.json"), *THEIRS.glob("*.json")}), ids=lambda path: path.stem
 )
-def test_every_flow_ends_when_the_reference_says(path: Path) -> None:
+def test_every_flow_ends_when_the_reference_says(path: Path, make: MakeNetwork) -> None:
     case = read_case(path)
     expected = [flow["finish_s"] for flow in case["flows"]]
-    np.testing.assert_allclose(simulated(case), expected, rtol=1e-6)
+    np.testing.assert_allclose(simulated(case, make), expected, rtol=1e-6)
 
 
 def test_the_folder_of_references_holds_some() -> None:
     assert any(THEIRS.glob("*.json"))
 
 
+@every_network
 @pytest.mark.parametrize("path", sorted(OURS.glob("*.json")), ids=lambda path: path.stem)
-def test_our_cases_hold_what_the_slow_solver_finds_in_them(path: Path) -> None:
+def test_our_cases_hold_what_the_slow_solver_finds_in_them(path: Path, make: MakeNetwork) -> None:
     case = read_case(path)
     np.testing.assert_allclose(solved(case), [flow["finish_s"] for flow in case["flows"]], rtol=1e-12)
-    np.testing.assert_allclose(simulated(case), solved(case), rtol=1e-9)
+    np.testing.assert_allclose(simulated(case, make), solved(case), rtol=1e-12)
 
 
+@every_network
 @pytest.mark.parametrize("seed", range(100, 120))
-def test_random_cases_agree_with_exact_fractions(seed: int) -> None:
+def test_random_cases_agree_with_exact_fractions(seed: int, make: MakeNetwork) -> None:
     case = drawn(seed)
-    np.testing.assert_allclose(simulated(case), solved(case), rtol=1e-9)
+    np.testing.assert_allclose(simulated(case, make), solved(case), rtol=1e-12)
 
 
 @st.composite
@@ -101,10 +110,11 @@ def test_local_updates_of_rates_equal_updates_of_all_flows(case: Case, every: in
     np.testing.assert_allclose(ends(case, lambda: next(number) % every > 0), expected, rtol=1e-9)
 
 
-@given(crowds(), st.data())
+@every_network
+@given(case=crowds(), data=st.data())
 @settings(max_examples=100)
 def test_flows_that_are_cancelled_leave_their_shares_as_exact_fractions_say(
-    case: Case, data: st.DataObject
+    case: Case, data: st.DataObject, make: MakeNetwork
 ) -> None:
     """Where they share and where they are alone, when they begin, and when they have ended."""
     cancelled = st.lists(st.integers(0, len(case["flows"]) - 1), min_size=1, max_size=8, unique=True)
@@ -115,7 +125,7 @@ def test_flows_that_are_cancelled_leave_their_shares_as_exact_fractions_say(
     for flow, end_s in zip(case["flows"], ends, strict=True):
         # Which of a cancellation and an end at one moment comes first is left open.
         assume(not abs(flow.get("cancel_s", math.inf) - end_s) < 1e-9)
-    np.testing.assert_allclose(simulated(case), ends, rtol=1e-9)
+    np.testing.assert_allclose(simulated(case, make), ends, rtol=1e-9)
 
 
 def drawn(seed: int) -> Case:

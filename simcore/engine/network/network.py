@@ -128,7 +128,7 @@ class DedicatedNetwork:
         transfer = cast("Transfer", event.value)
         if transfer.active:
             self._sender.end(transfer, self._env.now)
-            self._traffic.add(transfer)
+            self._traffic.add(transfer.sender, transfer.receiver, 1, transfer.wire_bytes, transfer.busy_s)
             transfer.arrived(transfer)
 
 
@@ -194,7 +194,7 @@ class FairNetwork:
         transfer.flow = None
         transfer.busy_s = now - transfer.flow_s
         self._sender.end(transfer, now)
-        self._traffic.add(transfer)
+        self._traffic.add(transfer.sender, transfer.receiver, 1, transfer.wire_bytes, transfer.busy_s)
         transfer.arrived(transfer)
 
     def _never(self, transfer: Transfer) -> None:

@@ -31,6 +31,7 @@ class Transfer:
         busy_s: time in which they flowed, known at arrival.
         active: whether it is in transit.
         flow: its flow in a shared network.
+        item: its number in the compiled executor.
     """
 
     sender: int
@@ -46,6 +47,7 @@ class Transfer:
     busy_s: float = 0.0
     active: bool = True
     flow: Flow | None = None
+    item: int = -1
 
     def __post_init__(self) -> None:
         self.flow_s, self.wire_bytes = self.sent_s, self.size_bytes
@@ -123,18 +125,18 @@ class LinkTraffic:
         self.carried: defaultdict[tuple[int, bool], Carried] = defaultdict(Carried)
         self._on_route: dict[tuple[int, int], list[Carried]] = {}
 
-    def add(self, transfer: Transfer) -> None:
-        """Add a message that has arrived to the links of its route."""
-        ends = transfer.sender, transfer.receiver
-        for carried in self._on_route.get(ends) or self._on_links(transfer.route, *ends):
-            carried.messages += 1
-            carried.size_bytes += transfer.wire_bytes
-            carried.busy_s += transfer.busy_s
+    def add(self, sender: int, receiver: int, messages: int, wire_bytes: float, busy_s: float) -> None:
+        """Add messages that have arrived to the links of their route."""
+        for carried in self._on_route.get((sender, receiver)) or self._on_links(sender, receiver):
+            carried.messages += messages
+            carried.size_bytes += wire_bytes
+            carried.busy_s += busy_s
 
-    def _on_links(self, route: Route, start: int, end: int) -> list[Carried]:
+    def _on_links(self, start: int, end: int) -> list[Carried]:
         """The traffic of the links of a route, in the direction of travel."""
         links = []
-        at = self._cluster.names[start]
+        at, route = self._cluster.names[start], self._cluster.routes[start][end]
+        assert route is not None
         for i in route.links:
             ends = self._cluster.links[i].ends
             forward = ends[0] == at

@@ -9,7 +9,7 @@ from headway.simcore.engine.network.network import Network
 from headway.simcore.engine.outages import Outages
 from headway.simcore.engine.placement.deployment import Deployment
 from headway.simcore.instrument import Instrument
-from headway.simcore.results import Recorder
+from headway.simcore.recorder import Recorder
 from headway.simcore.scenario import Scenario
 
 

@@ -12,7 +12,7 @@ from headway.simcore.engine.outages import Process, reached, unless_failing
 from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.engine.placement.decisions import Decisions, Judgement
 from headway.simcore.engine.placement.migration import Mover
-from headway.simcore.engine.placement.triggers import Trigger, Triggers
+from headway.simcore.engine.placement.triggers import OverflowWatch, Trigger, Triggers
 from headway.simcore.errors import RunEndedError
 from headway.simcore.instrument import Cause, Standing
 from headway.simcore.observe import Observation
@@ -62,10 +62,8 @@ class Controller:
             RunEndedError: there is no feasible placement.
         """
         first = batch[0]
-        due: Trigger | None = "pause-budget" if self._unfinished else None
-        if first.token % self._scenario.controller.interval == 0:
-            due = "interval"
-        watching = due is None
+        due = self._due(first)
+        watching = due is None and not self._decisions.fixed
         while True:
             self._notice(first)
             source_s = self._outages.back(self._scenario.cluster.source_index, self._env.now)
@@ -87,6 +85,41 @@ class Controller:
                 break
         self._decisions.record_placement(first)
         self._begun_s = self._env.now
+
+    def _due(self, first: SequenceStep) -> Trigger | None:
+        """Why a decision is due before a step, apart from triggers and outages."""
+        again = not self._decisions.fixed or self._deployment.placement is None
+        if again and first.token % self._scenario.controller.interval == 0:
+            return "interval"
+        return "pause-budget" if self._unfinished else None
+
+    def quiet_tokens(self, batch: Batch) -> int:
+        """For how many steps, from that of `batch` on, `prepare` does nothing.
+
+        This holds if each step generates a token of each sequence at work, no device goes down or comes back, and
+        `overflow_watch` does not end it.
+
+        Returns:
+            At most the steps until a sequence of the batch ends; 0 if the next step must be prepared.
+        """
+        first, now = batch[0], self._env.now
+        busy = self._mover.busy or self._mover.target is not None or self._deployment.cache_lost
+        if busy or self._alarmed or self._due(first) or not self._decisions.up_to_date:
+            return 0
+        source_s = self._outages.back(self._scenario.cluster.source_index, now)
+        if source_s > now or self._outages.next_change(self._noticed_s) <= now:
+            return 0
+        left = min(self._scenario.requests[one.request].output - one.token for one in batch if one.tokens)
+        if self._decisions.fixed:
+            return left
+        return min(left, self._observer.interval(first)) if self._triggers.watchable else 0
+
+    def overflow_watch(self, batch: Batch) -> OverflowWatch | None:
+        """The memory that ends the quiet of `quiet_tokens` when it becomes scarce; None: no memory does."""
+        placement = self._deployment.placement
+        if placement is None or self._decisions.fixed:
+            return None
+        return self._triggers.overflow_watch(batch, placement, self._observer.interval(batch[0]))
 
     def made(self, batch: Batch) -> None:
         """The step succeeded: reset the count of consecutive outages."""

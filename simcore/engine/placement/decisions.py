@@ -14,7 +14,8 @@ from headway.simcore.engine.placement.pause_budget import within_budget
 from headway.simcore.engine.placement.triggers import Trigger
 from headway.simcore.errors import PolicyError
 from headway.simcore.instrument import Asked
-from headway.simcore.observe import Decision, Keep, Observation, Placement, Policy
+from headway.simcore.observe import Decision, Keep, Observation, Placement, Policy, is_fixed
+from headway.simcore.recorder import Labels, every_label
 from headway.simcore.world.batch import SequenceStep, recomputed
 from headway.traces.errors import error_text
 
@@ -50,6 +51,7 @@ class Decisions:
 
     Attributes:
         observer: makes the observations.
+        fixed: whether the policy keeps its first placement (`is_fixed`).
     """
 
     def __init__(self, run: RunContext, policy: Policy, limit_s: float | None) -> None:
@@ -58,8 +60,10 @@ class Decisions:
         self._scenario = run.scenario
         self._deployment = run.deployment
         self._policy = policy
+        self.fixed = is_fixed(policy)
         self._name = decision_validation.name_of(policy)
         self._timeout = policy_timeout.Deadline(limit_s)
+        self._block_labels = every_label(self._scenario.block_table.names)
         self._recorded: IntArray | None = None
 
     def close(self) -> None:
@@ -170,20 +174,24 @@ class Decisions:
             Asked(*asked, judgement.outcome, judgement.reason, moved, target, copies, judgement.recomputes)
         )
 
+    @property
+    def up_to_date(self) -> bool:
+        """Whether the placement in force has been recorded."""
+        return self._recorded is not None and self._recorded is self._deployment.placement
+
     def record_placement(self, first: SequenceStep) -> None:
         """Record the placement of a step if it differs from that of the step before."""
         placement = self._deployment.placement
         if placement is None or placement is self._recorded:
             return
         self._recorded = placement
-        names = self._scenario.cluster.names
         self._run.recorder.add_many(
             "placements",
             len(placement),
             first.request,
             first.token,
-            list(self._scenario.block_table.names),
-            [names[device] for device in placement.tolist()],
+            self._block_labels,
+            Labels(self._scenario.cluster.names, placement),
         )
 
 

@@ -1,6 +1,6 @@
 """Triggers: events at which the policy is asked before its interval is over."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -16,6 +16,34 @@ Trigger: TypeAlias = Literal[
     "interval", "fault", "overflow", "device-back", "slowdown", "misprediction", "pause-budget"
 ]
 """Why the policy is asked."""
+
+
+@dataclass(frozen=True, eq=False)
+class OverflowWatch:
+    """The need for memory until the next decision, for D devices.
+
+    It is the same before all steps until then: the sizes at the end of the last of them.
+
+    Attributes:
+        held_bytes: held by blocks on each device, shape (D,).
+        activation_bytes: additional bytes on each device with blocks.
+        runtime_bytes: memory of the inference engine on each device with blocks, shape (D,).
+        full: whether each device lacked memory at the last check, shape (D,).
+    """
+
+    held_bytes: FloatArray
+    activation_bytes: float
+    runtime_bytes: FloatArray
+    full: BoolArray
+
+    def lacking(self, available_bytes: FloatArray) -> BoolArray:
+        """Whether each device with blocks lacks memory if it has `available_bytes`, shape (D,)."""
+        excess = self.held_bytes + self.activation_bytes - (available_bytes - self.runtime_bytes)
+        return (self.held_bytes > 0.0) & (excess > predict.TOLERANCE_BYTES)
+
+    def quiet(self, available_bytes: FloatArray) -> bool:
+        """Whether the state of no device has changed since the last check."""
+        return np.array_equal(self.lacking(available_bytes), self.full)
 
 
 class Triggers:
@@ -42,7 +70,7 @@ class Triggers:
         if target is None:
             return
         if self._options.overflow:
-            self._full = self._overfull(observation.batch, target, count)
+            self._full = self._lacking(self._watch(observation.batch, target, count))
         if self._options.slowdown is not None:
             self._speeds = self._speeds_of(target, observation.availability, observation.rate)
         if self._options.misprediction is not None:
@@ -67,7 +95,7 @@ class Triggers:
         """
         now, options = self._run.env.now, self._run.scenario.controller
         if options.triggers.overflow:
-            full = self._overfull(batch, placement, count)
+            full = self._lacking(self._watch(batch, placement, count))
             newly, self._full = full & ~self._full, full
             if newly.any():
                 return "overflow"
@@ -84,12 +112,22 @@ class Triggers:
                 return "slowdown"
         return "misprediction" if self._mispredicted else None
 
-    def _overfull(self, batch: Batch, placement: IntArray, count: int) -> BoolArray:
-        """Whether each device holds more than it has, or will before the next decision, shape (devices,)."""
+    @property
+    def watchable(self) -> bool:
+        """Whether only outages and memory (`overflow_watch`) can trigger before the next decision."""
+        return self._options.slowdown is None and self._options.misprediction is None
+
+    def overflow_watch(self, batch: Batch, placement: IntArray, count: int) -> OverflowWatch | None:
+        """The memory that triggers when it becomes scarce, see `fired`; None if the scenario has no such trigger."""
+        return self._watch(batch, placement, count) if self._options.overflow else None
+
+    def _watch(self, batch: Batch, placement: IntArray, count: int) -> OverflowWatch:
         cost = self._run.scenario.cost.step(later(batch, count - 1))
         held = np.bincount(placement, weights=cost.memory_bytes[self._kind], minlength=len(self._full))
-        room = self._cluster.available_bytes(self._run.env.now) - self._cluster.runtime_bytes
-        return (held > 0.0) & (held + cost.activation_bytes - room > predict.TOLERANCE_BYTES)
+        return OverflowWatch(held, cost.activation_bytes, self._cluster.runtime_bytes, self._full)
+
+    def _lacking(self, watch: OverflowWatch) -> BoolArray:
+        return watch.lacking(self._cluster.available_bytes(self._run.env.now))
 
     def _speeds_of(self, placement: IntArray, availability: FloatArray, rate: FloatArray) -> FloatArray:
         """Availabilities of the devices in use, and rates between them."""

@@ -49,6 +49,7 @@ def scenario_of(context: Context) -> Scenario:
         execution=file.execution,
         device_time=file.device_time,
         scheduler=file.scheduler,
+        executor=file.executor,
         blocks=blocks_of(context, model),
         network=network_options(context),
         controller=controller_options(context),

@@ -154,6 +154,7 @@ LARGE: Document = {
     },
     "memory": {"overflow": "swap", "swap": "lru"},
     "scheduler": "fcfs",
+    "executor": "events",
     "placement": {"pi-1": "layers 0-1 heads 1", "box": ["layers 2", "rest"]},
     "policies": ["greedy", {"name": "resource-aware", "label": "eager", "parameters": {"deadline_s": 2.0}}],
 }  # fmt: skip

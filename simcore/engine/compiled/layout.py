@@ -1,0 +1,117 @@
+"""The state of a simulated world as arrays that kernels read and write.
+
+Everything is a row of one table, `rows`: traces, routes, resources, devices, nodes of step graphs, steps in flight, their
+items. The number of a row identifies it, and rows refer to each other by number; `NONE` stands for nothing. A *node* is
+a node of a step graph; an *item* is a node of a step in flight, or a message that is no part of a step. A *route* is an
+ordered pair of devices; a *crossing* is a resource on a route.
+
+Rows of different sorts use the same memory: a field has a meaning only in rows of a sort that is listed with it.
+"""
+
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+NONE = -1
+CLOCK = 0
+"""The row of the clock, which is the first."""
+
+# Sorts of rows that have events.
+ROUTE, RESOURCE, DEVICE, ITEM = range(4)
+
+# Sorts of nodes.
+TASK, MESSAGE, JOIN = range(3)
+
+# States of items.
+IDLE, COMPUTING, WAITING, FLOWING = range(4)
+
+# Reports to Python.
+STEP_ENDED, MESSAGE_ARRIVED, TASK_STALLED, MESSAGE_STALLED = range(4)
+
+# Lists of row numbers: the heap of the calendar, routes with changes, nodes that end, routes and resources whose rates
+# are computed, the heap of progressive filling, and reports: what, and which row.
+HEAP, CHANGED, STACK, MEMBERS, TOUCHED, LEVELS, REPORTS, SUBJECTS = range(8)
+
+_EVENT = "time_s", "sort order place"
+"""Fields of every row that has events: when it is to be visited next, and its `place` in the heap."""
+
+_FIELDS: dict[str, tuple[str, str]] = {
+    # The time, how many events have been scheduled, and lengths of lists.
+    "clock": ("now_s", "dedicated scheduled in_heap in_changed reported"),
+    # `constant`: the value of a constant trace, otherwise -1; `period_s`: 0 without a period; segments from `first` on.
+    "trace": ("period_s constant", "first count"),
+    # A `CellRate`: airtime of the frames per byte, and its hops.
+    "cell": ("frame_s", "first count"),
+    # The traces whose minimum is the PHY rate of a hop.
+    "hop": ("", "link_trace medium_trace"),
+    # Crossings from `first` on; traces of varying latencies in `others`; flows as a list of items; their rate since a
+    # time; the resource that limits it; messages that have arrived.
+    "route": (
+        "latency_s period_s rate since_s size_bytes busy_s",
+        "first count first_latency latencies flows head tail alone bottleneck changed member messages",
+    ),
+    # Present load per unit of rate, and neighbours in the list of routes on the resource.
+    "crossing": ("load", "route resource trace cell next previous"),
+    # See `engine.network.flow.State`; `head`: its first crossing with flows; `spare` to `rising`: of progressive filling.
+    "resource": ("capacity noticed until_s watched_s spare demand level", "trace airtime head routes member rising"),
+    # A FIFO processor with its queue, see `engine.fifo`; traces of availability, of used memory, and of being up.
+    "device": ("promised_s free_at_s memory_bytes", "trace used up head tail"),
+    # Costs follow from kind, payload and blocks; successors are in `others`, as distances from the first node.
+    "node": ("", "does device route predecessors first count kind payload blocks"),
+    # `amount`: seconds of a task, bytes of a message; `start_s`: when a task starts, or a message begins to flow.
+    "item": (
+        "amount reading_s left end_s begun_s start_s",
+        "state node step route missing decisive next previous",
+    ),
+    # A step in flight, with an item for each node.
+    "step": ("", "first_item first_node nodes remaining last"),
+}  # fmt: skip
+
+_WITH_EVENTS = ("route", "resource", "device", "item")
+
+
+def _row() -> np.dtype[np.void]:
+    """The record of a row: a field has one place in all sorts of rows that have it."""
+    places: dict[str, tuple[str, int]] = {}
+    for code, column in (("f8", 0), ("i8", 1)):
+        for sort, names in _FIELDS.items():
+            own = names[column].split() + (_EVENT[column].split() if sort in _WITH_EVENTS else [])
+            taken = {places[name][1] for name in own if name in places}
+            free = (place for place in range(column * _REALS, 64) if place not in taken)
+            places |= {name: (code, next(free)) for name in own if name not in places}
+    names = list(places)
+    size = 1 + max(place for _, place in places.values())
+    return np.dtype(
+        {
+            "names": names,
+            "formats": [places[name][0] for name in names],
+            "offsets": [8 * places[name][1] for name in names],
+            "itemsize": 8 * size,
+        }
+    )
+
+
+_REALS = 8
+ROW = _row()
+
+SEGMENT = np.dtype([(name, "f8") for name in ("start_s", "end_s", "level", "sum", "low")])
+"""Of a trace, see `traces.segments`. Each trace has one record more than segments, for its whole sum."""
+
+Records: TypeAlias = npt.NDArray[np.void]
+
+
+class World(NamedTuple):
+    """All arrays of a simulated world.
+
+    Attributes:
+        rows: see above, shape (rows,).
+        segments: of all traces, shape (segments,).
+        lists: row numbers, shape (8, rows), see `HEAP`.
+        others: row numbers to which rows refer by the first of them and their count, shape (n,).
+    """
+
+    rows: Records
+    segments: Records
+    lists: npt.NDArray[np.int64]
+    others: npt.NDArray[np.int64]

@@ -1,0 +1,419 @@
+"""Flows on routes that share resources, max-min fair at every moment, as `engine.network.fluid` shares them.
+
+All flows of one route have one rate, so rates belong to routes. A change recomputes the rates of all routes that are
+connected with it through shared resources, by progressive filling (see `world.maxmin`).
+"""
+
+import numpy as np
+
+from headway.simcore.engine.compiled import calendar, routes, traces
+from headway.simcore.engine.compiled.jit import kernel
+from headway.simcore.engine.compiled.layout import (
+    CHANGED,
+    CLOCK,
+    FLOWING,
+    IDLE,
+    LEVELS,
+    MEMBERS,
+    MESSAGE_STALLED,
+    NONE,
+    TOUCHED,
+    World,
+)
+from headway.simcore.engine.compiled.reports import report
+
+_INF = np.inf
+_ROUNDING = 1e-12
+
+
+@kernel
+def start(w: World, item: int) -> None:
+    """Start the flow of a message now."""
+    now_s, of = w.rows[CLOCK].now_s, w.rows[item]
+    route = w.rows[of.route]
+    of.state, of.left, of.end_s, of.start_s = FLOWING, of.amount, _INF, now_s
+    if route.flows == 0:
+        route.since_s, route.rate, route.alone, route.bottleneck = now_s, 0.0, 0, NONE
+        for i in range(route.first, route.first + route.count):
+            _join(w, i)
+    else:
+        _advance(w, of.route)
+    of.previous, of.next = route.tail, NONE
+    if route.tail == NONE:
+        route.head = item
+    else:
+        w.rows[route.tail].next = item
+    route.tail = item
+    route.flows += 1
+    _change(w, of.route)
+
+
+@kernel
+def stop(w: World, item: int) -> None:
+    """Remove a flow, so that others can use its share."""
+    of = w.rows[item]
+    route = w.rows[of.route]
+    _advance(w, of.route)
+    of.state = IDLE
+    if of.previous == NONE:
+        route.head = of.next
+    else:
+        w.rows[of.previous].next = of.next
+    if of.next == NONE:
+        route.tail = of.previous
+    else:
+        w.rows[of.next].previous = of.previous
+    route.flows -= 1
+    if route.flows == 0:
+        calendar.remove(w, of.route)
+        for i in range(route.first, route.first + route.count):
+            _leave(w, i)
+    elif route.alone == 0:
+        _change(w, of.route)
+
+
+@kernel
+def take_ended(w: World, route: int) -> int:
+    """Remove one flow of a route that has ended by now; returns its item, or `NONE`."""
+    item = w.rows[route].head
+    while item != NONE:
+        if w.rows[item].end_s <= w.rows[CLOCK].now_s:
+            stop(w, item)
+            return item
+        item = w.rows[item].next
+    return NONE
+
+
+@kernel
+def capacity_changes(w: World, resource: int) -> None:
+    """Recompute rates where a changed capacity affects them."""
+    of = w.rows[resource]
+    before, of.watched_s = of.noticed, _INF
+    crossing, every_alone, load = of.head, True, 0.0
+    while crossing != NONE:
+        route = w.rows[w.rows[crossing].route]
+        every_alone = every_alone and route.alone == 1
+        load += route.rate * w.rows[crossing].load * route.flows
+        crossing = w.rows[crossing].next
+    if every_alone:
+        return
+    _watch(w, resource)
+    if of.airtime or (of.capacity < before and load > of.capacity):
+        _change(w, w.rows[of.head].route)
+    elif of.capacity > before:
+        _change_limited(w, resource)
+
+
+@kernel
+def settle(w: World) -> None:
+    """Recompute the rates of all routes that changes of this moment affect."""
+    clock, together = w.rows[CLOCK], 0
+    changed, clock.in_changed = clock.in_changed, 0
+    for i in range(changed):
+        number = w.lists[CHANGED, i]
+        route = w.rows[number]
+        route.changed = 0
+        if route.flows == 0:
+            continue
+        if _is_alone(w, number):
+            _advance(w, number)
+            item = w.rows[route.head]
+            route.alone, route.bottleneck, route.rate = 1, NONE, 0.0
+            item.end_s = routes.reach(w, number, clock.now_s, item.left)
+            _expect(w, number)
+        elif route.member == 0:
+            route.member = 1
+            w.lists[MEMBERS, together] = number
+            together += 1
+    if together:
+        _share(w, together)
+
+
+@kernel
+def _join(w: World, crossing: int) -> None:
+    """Add a route to a resource."""
+    of = w.rows[crossing]
+    resource = w.rows[of.resource]
+    if resource.airtime:
+        resource.until_s = min(resource.until_s, _update_airtime(w, crossing))
+    of.previous, of.next = NONE, resource.head
+    if resource.head != NONE:
+        w.rows[resource.head].previous = crossing
+    resource.head = crossing
+    resource.routes += 1
+
+
+@kernel
+def _leave(w: World, crossing: int) -> None:
+    """Remove a route from a resource; the routes that it limits, and a last one, can go faster."""
+    of = w.rows[crossing]
+    resource = w.rows[of.resource]
+    if of.previous == NONE:
+        resource.head = of.next
+    else:
+        w.rows[of.previous].next = of.next
+    if of.next != NONE:
+        w.rows[of.next].previous = of.previous
+    resource.routes -= 1
+    if resource.routes == 1:
+        _change(w, w.rows[resource.head].route)
+    else:
+        _change_limited(w, of.resource)
+
+
+@kernel
+def _change(w: World, route: int) -> None:
+    """Recompute the rate of a route before time advances."""
+    if w.rows[route].changed == 0:
+        w.rows[route].changed = 1
+        w.lists[CHANGED, w.rows[CLOCK].in_changed] = route
+        w.rows[CLOCK].in_changed += 1
+
+
+@kernel
+def _change_limited(w: World, resource: int) -> None:
+    """Recompute the routes that a resource limits; one of them is enough, since all are connected."""
+    crossing = w.rows[resource].head
+    while crossing != NONE:
+        if w.rows[w.rows[crossing].route].bottleneck == resource:
+            _change(w, w.rows[crossing].route)
+            return
+        crossing = w.rows[crossing].next
+
+
+@kernel
+def _is_alone(w: World, number: int) -> bool:
+    route = w.rows[number]
+    if route.flows > 1:
+        return False
+    for i in range(route.first, route.first + route.count):
+        if w.rows[w.rows[i].resource].routes > 1:
+            return False
+    return True
+
+
+@kernel
+def _advance(w: World, number: int) -> None:
+    """Update the bytes that are left of the flows of a route."""
+    route, now_s = w.rows[number], w.rows[CLOCK].now_s
+    if now_s <= route.since_s:
+        return
+    if route.alone:
+        flown = routes.integral(w, number, route.since_s, now_s)
+    else:
+        flown = route.rate * (now_s - route.since_s)
+    item = route.head
+    while item != NONE:
+        w.rows[item].left = max(0.0, w.rows[item].left - flown)
+        item = w.rows[item].next
+    route.since_s = now_s
+
+
+@kernel
+def _update_airtime(w: World, crossing: int) -> float:
+    """Update the airtime per byte of a route in a cell; returns when it may change."""
+    of, now_s = w.rows[crossing], w.rows[CLOCK].now_s
+    airtime = routes.cell_airtime(w, of.cell, now_s)
+    # While the rate is 0, the airtime has no effect: the cell has no capacity.
+    of.load = airtime if airtime > 0.0 else 1.0
+    return routes.next_change(w, crossing, now_s)
+
+
+@kernel
+def _refresh(w: World, number: int) -> None:
+    """Update the capacity of a resource and, for a cell, the airtime per byte of its routes."""
+    of, now_s = w.rows[number], w.rows[CLOCK].now_s
+    if of.until_s > now_s:
+        return
+    of.capacity = traces.value(w, of.trace, now_s)
+    of.until_s = traces.next_change(w, of.trace, now_s)
+    if of.airtime:
+        crossing = of.head
+        while crossing != NONE:
+            of.until_s = min(of.until_s, _update_airtime(w, crossing))
+            crossing = w.rows[crossing].next
+
+
+@kernel
+def _watch(w: World, number: int) -> None:
+    """Schedule the next change of a capacity."""
+    _refresh(w, number)
+    of = w.rows[number]
+    if of.watched_s == _INF:
+        of.noticed = of.capacity
+    if of.until_s < of.watched_s:
+        of.watched_s = of.until_s
+        calendar.schedule(w, number, of.until_s)
+
+
+@kernel
+def _share(w: World, members: int) -> None:
+    """Set the rates of all routes that are connected with the first `members` of the list."""
+    touched = 0
+    i = 0
+    while i < members:
+        route = w.rows[w.lists[MEMBERS, i]]
+        i += 1
+        for j in range(route.first, route.first + route.count):
+            number = w.rows[j].resource
+            of = w.rows[number]
+            if of.member:
+                continue
+            of.member = 1
+            w.lists[TOUCHED, touched] = number
+            touched += 1
+            crossing = of.head
+            while crossing != NONE:
+                neighbour = w.rows[crossing].route
+                if w.rows[neighbour].member == 0:
+                    w.rows[neighbour].member = 1
+                    w.lists[MEMBERS, members] = neighbour
+                    members += 1
+                crossing = w.rows[crossing].next
+    for i in range(touched):
+        _refresh(w, w.lists[TOUCHED, i])
+        w.rows[w.lists[TOUCHED, i]].member = 0
+    _fill(w, members, touched)
+    for i in range(touched):
+        _watch(w, w.lists[TOUCHED, i])
+    for i in range(members):
+        _expect(w, w.lists[MEMBERS, i])
+
+
+@kernel
+def _fill(w: World, members: int, touched: int) -> None:
+    """Progressive filling, see `world.maxmin.max_min`."""
+    for i in range(touched):
+        number = w.lists[TOUCHED, i]
+        of = w.rows[number]
+        of.spare = of.capacity
+        of.demand = _demand(w, number)
+        of.level = of.spare / of.demand
+        w.lists[LEVELS, i] = number
+    for i in range(touched // 2 - 1, -1, -1):
+        _sink_level(w, i, touched)
+    size, left, level = touched, members, 0.0
+    while left > 0:
+        number = w.lists[LEVELS, 0]
+        of = w.rows[number]
+        if of.rising > 0:
+            if of.airtime:
+                # Differences of loads of very different size would lose the small ones.
+                of.demand = _demand(w, number)
+            present = max(level, of.spare / of.demand)
+            if present > of.level and size > 1 and present > _second_level(w, size):
+                of.level = present
+                _sink_level(w, 0, size)
+                continue
+            level = present
+            left -= _stop_rising(w, number, level)
+        size -= 1
+        w.lists[LEVELS, 0] = w.lists[LEVELS, size]
+        _sink_level(w, 0, size)
+
+
+@kernel
+def _demand(w: World, number: int) -> float:
+    """The load of the routes on a resource that still rise, per unit of rate; also counts these routes."""
+    of = w.rows[number]
+    demand, rising, crossing = 0.0, 0, of.head
+    while crossing != NONE:
+        route = w.rows[w.rows[crossing].route]
+        if route.member == 1:
+            demand += w.rows[crossing].load * route.flows
+            rising += 1
+        crossing = w.rows[crossing].next
+    of.rising = rising
+    return demand
+
+
+@kernel
+def _stop_rising(w: World, number: int, level: float) -> int:
+    """Give the routes on a full resource that still rise their rate; returns their number."""
+    stopped, crossing = 0, w.rows[number].head
+    while crossing != NONE:
+        route = w.rows[w.rows[crossing].route]
+        if route.member == 1:
+            stopped += 1
+            _go_at(w, w.rows[crossing].route, level, number)
+            for i in range(route.first, route.first + route.count):
+                of = w.rows[w.rows[i].resource]
+                load = w.rows[i].load * route.flows
+                of.rising -= 1
+                of.demand -= load
+                of.spare -= level * load
+        crossing = w.rows[crossing].next
+    return stopped
+
+
+@kernel
+def _go_at(w: World, number: int, rate: float, bottleneck: int) -> None:
+    """Set the rate of a route, and forget the ends of its flows if it changes."""
+    route = w.rows[number]
+    route.bottleneck = bottleneck
+    route.member = 2
+    if route.alone == 0 and route.rate == rate:
+        return
+    _advance(w, number)
+    route.alone = 0
+    route.rate = rate
+    item = route.head
+    while item != NONE:
+        w.rows[item].end_s = _INF  # recomputed by `_expect`
+        item = w.rows[item].next
+
+
+@kernel
+def _expect(w: World, number: int) -> None:
+    """Schedule the next end of the flows of a route; report flows that can never end."""
+    route, now_s, first_s = w.rows[number], w.rows[CLOCK].now_s, _INF
+    route.member = 0
+    if route.flows == 0:
+        return
+    item, waiting = route.head, False
+    while item != NONE:
+        of = w.rows[item]
+        if of.end_s == _INF and route.alone == 0:
+            if of.left <= _ROUNDING * of.amount:
+                of.end_s = now_s
+            elif route.rate > 0.0:
+                of.end_s = now_s + of.left / route.rate
+        first_s = min(first_s, of.end_s)
+        waiting = waiting or of.end_s == _INF
+        item = of.next
+    if waiting and (route.alone or routes.wakes(w, number, now_s) == _INF):
+        item = route.head
+        while item != NONE:
+            following = w.rows[item].next
+            if w.rows[item].end_s == _INF:
+                stop(w, item)
+                report(w, MESSAGE_STALLED, item)
+            item = following
+    calendar.schedule(w, number, first_s)
+
+
+@kernel
+def _second_level(w: World, size: int) -> float:
+    """The second lowest level of the heap."""
+    level = w.rows[w.lists[LEVELS, 1]].level
+    return min(level, w.rows[w.lists[LEVELS, 2]].level) if size > 2 else level
+
+
+@kernel
+def _sink_level(w: World, place: int, size: int) -> None:
+    """Move a resource away from the top of the heap of levels."""
+    number = w.lists[LEVELS, place]
+    level = w.rows[number].level
+    while True:
+        child = 2 * place + 1
+        if child >= size:
+            break
+        lower = w.rows[w.lists[LEVELS, child]].level
+        if child + 1 < size and w.rows[w.lists[LEVELS, child + 1]].level < lower:
+            child += 1
+            lower = w.rows[w.lists[LEVELS, child]].level
+        if lower >= level:
+            break
+        w.lists[LEVELS, place] = w.lists[LEVELS, child]
+        place = child
+    w.lists[LEVELS, place] = number

@@ -1,0 +1,349 @@
+"""`CompiledWorld`: devices and links whose tasks and messages run in kernels, seen from SimPy.
+
+Kernels run ahead of SimPy up to its next event, because nothing can change the world before. What they report (a step
+has ended, a message has arrived) becomes one SimPy event at its time.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import simpy
+from simpy.events import NORMAL, EventPriority
+
+from headway.simcore.arrays import FloatArray
+from headway.simcore.engine.compiled import layout, loop, steps
+from headway.simcore.engine.compiled.build import template_of
+from headway.simcore.engine.compiled.layout import CLOCK, NONE, REPORTS, SUBJECTS, World
+from headway.simcore.engine.compiled.loop import StretchLoad, StretchRows
+from headway.simcore.engine.events import LatencyParts, Load
+from headway.simcore.engine.network.flow import Flow
+from headway.simcore.engine.network.transfer import Arrived, Carried, Failed, LinkTraffic, Transfer, stalled
+from headway.simcore.engine.outages import Process
+from headway.simcore.engine.task import stalled as task_stalled
+from headway.simcore.errors import RunEndedError
+from headway.simcore.steps.graph import StepGraph
+from headway.simcore.world.cluster import Cluster
+
+_LAST = EventPriority(2)
+"""A priority after SimPy's own: processed last at each moment."""
+
+_MOST_GRAPHS = 16
+"""Graphs that are kept as arrays when no step is in flight."""
+
+
+class CompiledWorld:
+    """The devices and links of a cluster; see `Network` for the messages that are no part of a step.
+
+    Args:
+        env: the SimPy environment.
+        cluster: with the resources and rates of its sharing rule.
+        dedicated: whether messages do not slow each other.
+    """
+
+    def __init__(self, env: simpy.Environment, cluster: Cluster, *, dedicated: bool) -> None:
+        self.env = env
+        self._cluster = cluster
+        template = template_of(cluster)
+        self._first_route, self._first_device = template.first_route, template.first_device
+        self._fixed = self._in_use = len(template.world.rows)
+        self._others = self._fixed_others = len(template.world.others)
+        self._world = template.world._replace(rows=grown(template.world.rows, 2 * self._fixed + 64))
+        self._world = self._world._replace(lists=np.zeros((8, len(self._world.rows)), dtype=np.int64))
+        self._world.rows[CLOCK].dedicated = dedicated
+        # Rows that were given back, by how many they are.
+        self._free: defaultdict[int, list[int]] = defaultdict(list)
+        self._graphs: dict[int, tuple[StepGraph, int]] = {}
+        self._in_flight: dict[int, InFlight] = {}
+        self._stretch: InFlight | None = None
+        self._transfers: dict[int, Transfer] = {}
+        self._due_s = math.inf
+        self.flows: Sequence[Flow] = ()
+        self.settled = True
+
+    @property
+    def carried(self) -> Mapping[tuple[int, bool], Carried]:
+        """See `Network.carried`."""
+        traffic = LinkTraffic(self._cluster)
+        devices = len(self._cluster.devices)
+        routes = self._world.rows[self._first_route : self._first_route + devices**2]
+        for number in np.flatnonzero(routes.messages).tolist():
+            of = routes[number]
+            traffic.add(*divmod(number, devices), int(of.messages), float(of.size_bytes), float(of.busy_s))
+        return traffic.carried
+
+    def busy_s(self) -> FloatArray:
+        """Seconds until now in which each device computed or read from disk, shape (devices,)."""
+        busy_s = np.empty(len(self._cluster.devices))
+        loop.busy(self._world, self.env.now, self._first_device, busy_s)
+        return busy_s
+
+    def send(
+        self, sender: int, receiver: int, size_bytes: float, arrived: Arrived, failed: Failed
+    ) -> Transfer:
+        """See `Network.send`."""
+        route = self._cluster.routes[sender][receiver]
+        assert route is not None
+        transfer = Transfer(sender, receiver, size_bytes, route, self.env.now, arrived, failed)
+        item = self._take(1)
+        self._transfers[item] = transfer
+        transfer.item = item
+        of = self._world.rows[item]
+        of.amount, of.route = size_bytes, self._route(sender, receiver)
+        loop.send(self._world, self.env.now, item)
+        transfer.flow_s = float(of.start_s)
+        self._soon()
+        return transfer
+
+    def cancel(self, transfer: Transfer) -> None:
+        """See `Network.cancel`."""
+        if transfer.active:
+            transfer.active = False
+            loop.cancel_item(self._world, self.env.now, transfer.item)
+            self._give_back(transfer.item, 1)
+            del self._transfers[transfer.item]
+            self._soon()
+
+    def begin(self, flight: "InFlight", amount: FloatArray, reading_s: Sequence[float]) -> None:
+        """Start a step, given the seconds or bytes of its nodes and their reading times, both of shape (nodes,)."""
+        nodes = len(flight.graph)
+        first_node = self._first_node(flight.graph)
+        flight.first_item = first = self._take(nodes)
+        flight.number = number = self._take(1)
+        items = self._world.rows[first : first + nodes]
+        items["amount"], items["reading_s"] = amount, reading_s
+        of = self._world.rows[number]
+        of.first_item, of.first_node, of.nodes = first, first_node, nodes
+        self._in_flight[number] = flight
+        if flight.load is not None:
+            assert self._stretch is None, "one stretch of steps at a time"
+            self._stretch = flight
+        loop.begin(self._world, self.env.now, number)
+        self._soon()
+
+    def end(self, flight: "InFlight") -> None:
+        """Forget a step that has ended, or cancel it."""
+        if self._in_flight.pop(flight.number, None) is None:
+            return
+        loop.cancel_step(self._world, self.env.now, flight.number)
+        self._give_back(flight.first_item, len(flight.graph))
+        self._give_back(flight.number, 1)
+        if self._stretch is flight:
+            self._stretch = None
+        self._soon()
+
+    def parts(self, flight: "InFlight") -> tuple[float, float, float, float]:
+        """Seconds of computing, reading, sending and waiting on the critical path of a step that has ended."""
+        return steps.parts(self._world, flight.number)
+
+    def _soon(self) -> None:
+        """Run the world when all changes of this moment have been made."""
+        self._run_at(self.env.now)
+
+    def _run_at(self, time_s: float) -> None:
+        if time_s < self._due_s:
+            self._due_s = time_s
+            self._schedule(self._run, time_s, _LAST)
+
+    def _run(self, _: simpy.Event) -> None:
+        """Run until SimPy's next event, or until something is reported."""
+        self._due_s = math.inf
+        until_s, stretch = self.env.peek(), self._stretch
+        loop.synchronise(self._world, self.env.now)
+        if stretch is None:
+            next_s = loop.advance(self._world, until_s)
+        else:
+            next_s = stretch.advance(self._world, until_s)
+        if self._world.rows[CLOCK].reported or (stretch is not None and stretch.complete):
+            self._schedule(self._tell, float(self._world.rows[CLOCK].now_s), NORMAL)
+        elif next_s < math.inf:
+            self._run_at(next_s)
+
+    def _schedule(self, callback: Callable[[simpy.Event], None], time_s: float, priority: EventPriority) -> None:
+        event = self.env.event()
+        event._ok, event._value = True, None  # noqa: SLF001 (a Timeout has no priority of its own)
+        event.callbacks.append(callback)
+        self.env.schedule(event, priority, max(0.0, time_s - self.env.now))
+
+    def _tell(self, _: simpy.Event) -> None:
+        """Call back for everything that was reported."""
+        world = self._world
+        count = int(world.rows[CLOCK].reported)
+        world.rows[CLOCK].reported = 0
+        if self._stretch is not None and self._stretch.complete:
+            self._stretch.succeed()
+        for sort, subject in world.lists[REPORTS : SUBJECTS + 1, :count].T.tolist():
+            if sort == layout.STEP_ENDED:
+                if subject in self._in_flight:
+                    self._in_flight[subject].succeed()
+            elif sort == layout.MESSAGE_ARRIVED:
+                self._arrived(subject)
+            else:
+                self._stalled(sort, subject)
+        self._soon()
+
+    def _arrived(self, item: int) -> None:
+        transfer = self._transfers.pop(item, None)
+        if transfer is None:
+            return
+        transfer.active = False
+        transfer.flow_s = float(self._world.rows[item].start_s)
+        transfer.busy_s = self.env.now - transfer.flow_s
+        self._give_back(item, 1)
+        transfer.arrived(transfer)
+
+    def _stalled(self, sort: int, item: int) -> None:
+        """A task or a message can never end: the run ends."""
+        of = self._world.rows[item]
+        if sort == layout.TASK_STALLED:
+            device = self._cluster.devices[self._world.rows[of.node].device - self._first_device]
+            self._fail(int(of.step), task_stalled(device, float(of.start_s)))
+            return
+        transfer = self._transfers.pop(item, None)
+        if transfer is not None:
+            transfer.active = False
+            self._give_back(item, 1)
+            transfer.failed(stalled(self._cluster, transfer, self.env.now))
+            return
+        sender, receiver = divmod(int(of.route) - self._first_route, len(self._cluster.devices))
+        route = self._cluster.routes[sender][receiver]
+        assert route is not None
+        lost = Transfer(sender, receiver, float(of.amount), route, float(of.begun_s), _ignore, _ignore)
+        self._fail(int(of.step), stalled(self._cluster, lost, self.env.now))
+
+    def _fail(self, step: int, error: RunEndedError) -> None:
+        if step in self._in_flight:
+            self._in_flight[step].fail(error)
+
+    def _route(self, sender: int, receiver: int) -> int:
+        return self._first_route + sender * len(self._cluster.devices) + receiver
+
+    def _take(self, count: int) -> int:
+        """The first of `count` consecutive rows that are free."""
+        if self._free[count]:
+            return self._free[count].pop()
+        first, self._in_use = self._in_use, self._in_use + count
+        if self._in_use > len(self._world.rows):
+            rows, lists = grown(self._world.rows, 2 * self._in_use), self._world.lists
+            longer = np.zeros((len(lists), len(rows)), dtype=np.int64)
+            longer[:, : lists.shape[1]] = lists
+            self._world = self._world._replace(rows=rows, lists=longer)
+        return first
+
+    def _give_back(self, first: int, count: int) -> None:
+        self._free[count].append(first)
+
+    def _first_node(self, graph: StepGraph) -> int:
+        """The row of the first node of a graph; adds the graph if it is new."""
+        if id(graph) not in self._graphs:
+            if len(self._graphs) >= _MOST_GRAPHS and not self._in_flight and not self._transfers:
+                self._graphs.clear()
+                self._free.clear()
+                self._in_use, self._others = self._fixed, self._fixed_others
+            self._graphs[id(graph)] = graph, self._add_graph(graph)
+        return self._graphs[id(graph)][1]
+
+    def _add_graph(self, graph: StepGraph) -> int:
+        first = self._take(len(graph))
+        edge, self._others = self._others, self._others + len(graph.successor)
+        if self._others > len(self._world.others):
+            self._world = self._world._replace(others=grown(self._world.others, 2 * self._others))
+        self._world.others[edge : self._others] = graph.successor
+        does = np.full(len(graph), layout.JOIN)
+        does[graph.tasks], does[graph.messages] = layout.TASK, layout.MESSAGE
+        rows = self._world.rows[first : first + len(graph)]
+        rows["does"], rows["kind"], rows["payload"], rows["blocks"] = does, graph.kind, graph.payload, graph.count
+        rows["device"] = self._first_device + graph.device
+        rows["route"] = self._route(0, 0) + graph.device * len(self._cluster.devices) + graph.receiver
+        rows["predecessors"] = graph.predecessors
+        rows["first"], rows["count"] = edge + graph.first_successor[:-1], np.diff(graph.first_successor)
+        return first
+
+
+class InFlight:
+    """A step in flight, or a stretch of steps that follow each other.
+
+    Attributes:
+        graph: of each step.
+        done: fires when the last node has ended; fails with a `RunEndedError` if a node can never end.
+        load: costs of the steps of a stretch; the first of them is not read. None: one step.
+        rows: of the steps of a stretch that have ended.
+        ended: their number.
+        complete: whether a stretch ends here: with its last step, or before one for which a device lacks memory.
+        number: in the world.
+        first_item: of the items of its nodes.
+    """
+
+    def __init__(
+        self, world: CompiledWorld, graph: StepGraph, first: Load, load: StretchLoad | None = None
+    ) -> None:
+        self.graph = graph
+        self.load = load
+        self.ended = 0
+        self.complete = False
+        self.done = world.env.event()
+        self.number = self.first_item = NONE
+        self._world = world
+        self._first = first
+        self._parts = 0.0, 0.0, 0.0, 0.0
+        if load is not None:
+            steps, devices = load.held_bytes.shape
+            shapes = (steps,), (steps, 4), (steps, devices), (steps, devices)
+            self.rows = StretchRows(*(np.zeros(shape) for shape in shapes))
+
+    def begin(self) -> None:
+        """Start all nodes without predecessors."""
+        self._world.begin(self, np.add(self._first.nominal_s, self._first.size_bytes), self._first.disk_s)
+
+    def run(self) -> Process:
+        """Start the step and wait for its end; closing the generator cancels the step.
+
+        Raises:
+            RunEndedError: a node can never end.
+        """
+        try:
+            self.begin()
+            yield self.done
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Cancel all nodes that have not ended; no callback follows."""
+        self.done.defused = True
+        self._world.end(self)
+
+    def parts(self) -> LatencyParts:
+        """The parts of the duration of a finished step: those of its critical path."""
+        compute_s, disk_s, transfer_s, wait_s = self._parts
+        return LatencyParts(compute_s=compute_s, disk_s=disk_s, transfer_s=transfer_s, wait_s=wait_s)
+
+    def advance(self, world: World, until_s: float) -> float:
+        """Run a stretch; returns the time of the next event of the world."""
+        assert self.load is not None
+        why, self.ended, next_s = loop.stretch(world, self.number, self.ended, until_s, self.load, self.rows)
+        self.complete = why in (loop.FINISHED, loop.NO_ROOM)
+        return next_s
+
+    def succeed(self) -> None:
+        """The step, or the stretch, has ended."""
+        if not self.done.triggered:
+            self._parts = self._world.parts(self)
+            self.done.succeed()
+
+    def fail(self, error: RunEndedError) -> None:
+        """A node can never end."""
+        if not self.done.triggered:
+            self.done.fail(error)
+
+
+def grown(values: Any, size: int) -> Any:
+    """A longer copy of an array, with zeros at its end."""
+    larger = np.zeros(size, values.dtype).view(type(values))
+    larger[: len(values)] = values
+    return larger
+
+
+def _ignore(_: object) -> None:
+    """A message of a step has no callbacks."""
