@@ -60,7 +60,8 @@ def flows(effort: Effort) -> Figures:
     }
     budget_s = effort.choose(2.0, 0.1, 0.001)
     sizes = effort.choose((10, 100, 1000, 10_000), (10, 100, 1000), (10,))
-    for name, topology in (("star", star(50)), ("mesh", mesh(50)), ("tree", tree(64, children=4))):
+    hosts = effort.choose(64, 64, 8)
+    for name, topology in (("star", star(hosts)), ("mesh", mesh(hosts)), ("tree", tree(hosts, children=4))):
         figures[name] = {
             str(in_flight): {
                 "flows_per_s": median_of(effort.repeats, _rate_of(topology, in_flight, budget_s))

@@ -66,8 +66,8 @@ same time under both, to 1e-9.
 """
 
 _TOPOLOGIES = """
-With an unlimited supply of messages, on a star of 50 hosts, a mesh of 50 hosts, and a tree of 64 hosts with 4 children
-for each switch (flows per second by flows in flight):
+The next table has flows per second on a star, a mesh and a tree of 64 hosts; in the tree each switch has 4 children.
+The supply of messages is unlimited, so the given number is always in flight.
 
 """
 

@@ -1,15 +1,14 @@
 """(a) to (d): simulated tokens per second of wall time."""
 
 import statistics
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import replace
+from typing import get_args
 
-from benchmarks.measure import Effort, Figures, clock
+from benchmarks.measure import FULL, Effort, Figures, clock
 from benchmarks.worlds import large_world, paper_world, wifi_world
 from headway import policies
 from headway.simcore import Scenario, simulate
-
-_EXECUTORS = ("events", "compiled")
+from headway.simcore.engine.executors import ExecutorName
 
 
 def paper_replanned(effort: Effort) -> Figures:
@@ -18,13 +17,12 @@ def paper_replanned(effort: Effort) -> Figures:
 
 
 def paper_static(effort: Effort) -> Figures:
-    """(b) The same with a fixed placement, and a run of ten times as many tokens."""
+    """(b) The same with a fixed placement; `longer` is a run of ten times as many tokens."""
     tokens = effort.choose(1000, 300, 3)
-    longer = run_figures(paper_world(tokens=10 * tokens), "static", effort) if effort.name == "full" else {}
-    return {
-        **run_figures(paper_world(tokens=tokens), "static", effort),
-        **({"longer": longer} if longer else {}),
-    }
+    figures = run_figures(paper_world(tokens=tokens), "static", effort)
+    if effort is FULL:
+        figures["longer"] = run_figures(paper_world(tokens=10 * tokens), "static", effort)
+    return figures
 
 
 def llama_wifi(effort: Effort) -> Figures:
@@ -47,7 +45,7 @@ def run_figures(scenario: Scenario, policy: str, effort: Effort) -> Figures:
     """
     scenario.cluster.routes  # noqa: B018 (computed once per cluster, not once per run)
     by_executor = {}
-    for name in _EXECUTORS:
+    for name in get_args(ExecutorName):
         figures = _timed(scenario, policy, effort, name)
         if figures is not None:
             by_executor[name] = figures
@@ -63,17 +61,15 @@ def run_figures(scenario: Scenario, policy: str, effort: Effort) -> Figures:
     return {**by_executor[fastest], "executor": fastest, **world, **by_executor}
 
 
-def _timed(scenario: Scenario, policy: str, effort: Effort, executor: str) -> Figures | None:
-    """Figures of a run under an executor; None if this version does not have it, or cannot use it here."""
-    if any(field.name == "executor" for field in fields(Scenario)):
-        changed: dict[str, Any] = {"executor": executor}
-        scenario = replace(scenario, **changed)
-    elif executor != "events":
-        return None
+def _timed(scenario: Scenario, policy: str, effort: Effort, executor: ExecutorName) -> Figures | None:
+    """Figures of a run under an executor; None if it cannot make this run."""
+    scenario = replace(scenario, executor=executor)
     first_s, first = clock(lambda: simulate(scenario, policies.create(policy)))
-    if first.runs.status[0] != "complete":
-        raise RuntimeError(f"the run of {scenario.name} under {policy} ended early: {first.runs.detail[0]}")
-    if "executor" in first.runs and first.runs["executor"][0] != executor:
+    if first.runs["status"][0] != "complete":
+        raise RuntimeError(
+            f"the run of {scenario.name} under {policy} ended early: {first.runs['detail'][0]}"
+        )
+    if first.runs["executor"][0] != executor:
         return None
     measured = [clock(lambda: simulate(scenario, policies.create(policy))) for _ in range(effort.repeats)]
     seconds = statistics.median(spent_s for spent_s, _ in measured)
