@@ -11,7 +11,7 @@ _MOST_OUTPUT = 1000
 
 def memory(effort: Effort) -> Figures:
     """(j) Peak memory of `headway run` with two numbers of tokens, and its growth for each million tokens."""
-    sizes = effort.choose((100_000, 1_000_000), (1_000, 5_000), (1_000, 2_000))
+    sizes = effort.choose((100_000, 1_000_000), (1_000, 4_000), (1_000, 2_000))
     peaks = {tokens: _peak_bytes(tokens) for tokens in sizes}
     small, large = sizes
     return {

@@ -15,7 +15,7 @@ def trace_queries(effort: Effort) -> Figures:
     random = np.random.default_rng(1)
     trace = Trace(np.arange(3600.0), random.uniform(1e6, 1e7, 3600), end="loop", duration=3600.0)
     # Three functions in two forms: 10^7 queries in all.
-    each = effort.choose(10_000_000, 300_000, 600) // 6
+    each = effort.choose(10_000_000, 120_000, 600) // 6
     starts = random.uniform(0.0, 7200.0, each)
     ends = starts + random.exponential(2.0, each)
     sizes = random.exponential(1e7, each)

@@ -45,7 +45,7 @@ def test_the_file_has_the_announced_figures(tmp_path: Path) -> None:
     assert figures["bare_simpy_events_per_s"] > 0.0
     of_flows = figures["f"]["10"]
     assert of_flows.keys() >= {"flows_per_s", "simplest_flows_per_s", "end_s", "simplest_end_s"}
-    assert figures["h"]["paper-8x5"]["resource-aware"]["decision_s"] > 0.0
+    assert figures["h"]["paper-8x5"]["policies"]["resource-aware"]["decision_s"] > 0.0
     assert page(figures).startswith("# Performance\n")
 
 
