@@ -49,7 +49,7 @@ def flows(effort: Effort) -> Figures:
     shapes = {  # flows in flight: rounds, and messages of each chain
         10: effort.choose((100, 20), (15, 20), (2, 2)),
         100: effort.choose((4, 10), (1, 10), (2, 2)),
-        1000: effort.choose((1, 5), (1, 2), (2, 2)),
+        1000: effort.choose((1, 10), (1, 2), (2, 2)),
     }
     cluster = star(20)
     figures: Figures = {
@@ -145,11 +145,8 @@ def as_graph(cluster: Cluster, rounds: Rounds) -> Workload:
         for waiting in chains:
             before = barrier
             for one in waiting:
-                ends_of = one.sender, one.receiver
-                node = builder.message(
-                    *ends_of, Payload.HIDDEN, kind=Kind.HEAD, layer=0, stage=number, after=before
-                )
-                before = [node]
+                ends_of, place = (one.sender, one.receiver), {"layer": 0, "stage": number}
+                before = [builder.message(*ends_of, Payload.HIDDEN, kind=Kind.HEAD, after=before, **place)]
                 sizes.append(one.size_bytes)
             ends += before
         barrier = [builder.join(0, layer=0, stage=number, after=ends)]
