@@ -2,25 +2,28 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Generator
 from typing import Any
 
+import numpy as np
 import simpy
 
 from headway.simcore.arrays import FloatArray
 from headway.simcore.audit import AuditError, Auditor
-from headway.simcore.engine.events import LatencyParts, Load, StepInFlight
+from headway.simcore.engine.events import LatencyParts, Load
 from headway.simcore.engine.outages import Process, unless_failing
 from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.engine.placement.controller import Controller
 from headway.simcore.engine.placement.decisions import Decisions
 from headway.simcore.engine.placement.migration import Mover
 from headway.simcore.engine.serving.scheduler import SCHEDULERS
-from headway.simcore.engine.serving.serve import Serving
+from headway.simcore.engine.serving.serve import Ended, Serving
+from headway.simcore.engine.stretch import MOST_STEPS, Stretch, StretchRows, stretch_from
 from headway.simcore.errors import RunEndedError, Status
 from headway.simcore.instrument import Attempt, Standing
 from headway.simcore.recorder import every_label
-from headway.simcore.world.batch import Batch, after
+from headway.simcore.world.batch import Batch, after, later
 from headway.simcore.world.cost import StepCost
 from headway.simcore.world.device_time import DEVICE_TIMES
 from headway.simcore.world.memory import TOLERANCE_BYTES, disk_seconds, swapped_bytes, swapped_share
@@ -79,31 +82,27 @@ class Run:
         self._run.deployment.keep(cached)
         self._mover.forget_caches()
 
-    def _step(self, batch: Batch) -> Generator[simpy.Event, Any, LatencyParts]:
-        """Run one step: place blocks, reserve memory, execute the graph, and record the use of devices."""
-        processors, parts = self._run.executor.processors, LatencyParts()
-        busy_before = [one.busy_s for one in processors]
-        step: StepInFlight | None = None
-        while step is None:
-            yield from self._controller.prepare(batch, parts)
-            use = self._make_room(batch)
-            step = yield from self._attempt(batch, use, parts)
-        parts.add(step.parts())
-        self._run.recorder.add_many(
-            "devices",
-            len(processors),
-            batch[0].request,
-            batch[0].token,
-            self._device_labels,
-            use.held_bytes,
-            use.available,
-            use.swapped,
-            [one.busy_s - before for one, before in zip(processors, busy_before, strict=True)],
-        )
-        self.tokens += sum(one.makes_token for one in batch)
+    def _step(self, batch: Batch, most: int, ended: list[Ended]) -> Process:
+        """Run a step and, if the executor can, those that follow it, up to `most` in all; adds them to `ended`.
+
+        Places blocks, reserves memory, executes the graph, and records the use of devices.
+        """
+        parts, lost_s = LatencyParts(), math.inf
+        while lost_s is not None:
+            current, before = later(batch, len(ended)), len(ended)
+            yield from self._controller.prepare(current, parts)
+            use = self._make_room(current)
+            stretch = self._stretch(current, use, most - len(ended))
+            lost_s = yield from self._attempt(current, use, stretch, parts, ended)
+            if lost_s is not None:
+                parts = parts if len(ended) == before else LatencyParts()
+                parts.fault_s += self._run.env.now - lost_s
+                first = later(batch, len(ended))[0]
+                standing = Standing(first.request, first.token, "fault", lost_s, self._run.env.now)
+                self._run.instrument.stood_still(standing)
+        self.tokens += len(ended) * sum(one.makes_token for one in batch)
         if self._progress is not None:
             self._progress(self.tokens)
-        return parts
 
     def _make_room(self, batch: Batch) -> "_MemoryUse":
         """Let blocks grow to their size at the end of the step, and return the memory use of devices.
@@ -128,24 +127,100 @@ class Run:
             )
         return use
 
+    def _stretch(self, batch: Batch, use: "_MemoryUse", most: int) -> Stretch | None:
+        """The stretch that begins with the step of a batch; None if it is one step."""
+        if most < 2 or self._run.compiled is None or self._run.deployment.cache_lost:
+            return None
+        following = later(batch, 1)
+        steps = 1 + min(most - 1, self._controller.quiet_tokens(following), MOST_STEPS - 1)
+        if steps == 1:
+            return None
+        watch = self._controller.overflow_watch(following)
+        return stretch_from(self._run.scenario, self._run.deployment, watch, batch, use.cost, steps)
+
     def _attempt(
-        self, batch: Batch, use: "_MemoryUse", parts: LatencyParts
-    ) -> Generator[simpy.Event, Any, StepInFlight | None]:
-        """Run the step under the placement in force; None if a device went down during it."""
-        env, deployment, instrument = self._run.env, self._run.deployment, self._run.instrument
-        begun_s = env.now
+        self, batch: Batch, use: "_MemoryUse", stretch: Stretch | None, parts: LatencyParts, ended: list[Ended]
+    ) -> Generator[simpy.Event, Any, float | None]:
+        """Run the step, or the stretch, under the placement in force.
+
+        Returns:
+            When the step began that was lost because a device went down; None if none was lost.
+        """
+        env, deployment = self._run.env, self._run.deployment
+        begun_s, busy_s, load = env.now, self._run.executor.busy_s(), self._load(use)
         assert deployment.placement is not None
-        instrument.step_begins(Attempt(batch, begun_s, deployment.placement))
-        step = self._run.executor.step(deployment.graph, self._load(use), batch)
-        if (yield from unless_failing(env, self._run.outages, deployment.in_use, step.run())):
-            due = deployment.due(batch)
-            deployment.hold(after(batch), use.cost.memory_bytes)
-            self._controller.made(due)
-            return step
+        self._run.instrument.step_begins(Attempt(batch, begun_s, deployment.placement))
+        if stretch is None:
+            step = self._run.executor.step(deployment.graph, load, batch)
+            finished = yield from unless_failing(env, self._run.outages, deployment.in_use, step.run())
+            if finished:
+                due = deployment.due(batch)
+                deployment.hold(after(batch), use.cost.memory_bytes)
+                self._controller.made(due)
+                parts.add(step.parts())
+                ended.append((env.now, parts.values()))
+                self._record_devices(batch, use, self._run.executor.busy_s() - busy_s)
+        else:
+            assert self._run.compiled is not None
+            steps = self._run.compiled.stretch(deployment.graph, load, stretch.load)
+            try:
+                finished = yield from unless_failing(env, self._run.outages, deployment.in_use, steps.run())
+            finally:  # also before a step that can never end
+                if steps.ended:
+                    self._keep_stretch(stretch, steps.rows, steps.ended, use, busy_s, parts, ended)
+                    begun_s = ended[-1][0]
+        if finished:
+            return None
         deployment.give_up_step()
-        parts.fault_s += env.now - begun_s
-        instrument.stood_still(Standing(batch[0].request, batch[0].token, "fault", begun_s, env.now))
-        return None
+        return begun_s
+
+    def _record_devices(self, batch: Batch, use: "_MemoryUse", busy_s: FloatArray) -> None:
+        self._run.recorder.add_many(
+            "devices",
+            len(busy_s),
+            batch[0].request,
+            batch[0].token,
+            self._device_labels,
+            use.held_bytes,
+            use.available,
+            use.swapped,
+            busy_s,
+        )
+
+    def _keep_stretch(
+        self,
+        stretch: Stretch,
+        rows: StretchRows,
+        count: int,
+        use: "_MemoryUse",
+        busy_before_s: FloatArray,
+        parts: LatencyParts,
+        ended: list[Ended],
+    ) -> None:
+        """Keep the first `count` steps of a stretch, which have ended."""
+        last = stretch.batches[count - 1]
+        self._run.deployment.hold(after(last), stretch.costs[count - 1].memory_bytes)
+        self._controller.made(last)
+        rows.available_bytes[0] = use.available
+        every = zip(rows.end_s[:count].tolist(), rows.parts_s[:count].tolist(), strict=True)
+        for end_s, (compute_s, disk_s, transfer_s, wait_s) in every:
+            parts.add(LatencyParts(compute_s, disk_s, transfer_s, wait_s))
+            ended.append((end_s, parts.values()))
+            parts = LatencyParts()
+        busy_s = np.diff(rows.busy_s[:count], axis=0, prepend=busy_before_s[None, :])
+        held_bytes = stretch.of_blocks[:count] + stretch.beside[:count]
+        first = stretch.batches[0][0]
+        self._run.recorder.add_many(
+            "devices",
+            held_bytes.size,
+            first.request,
+            np.repeat(np.arange(first.token, first.token + count), held_bytes.shape[1]),
+            self._device_labels,
+            held_bytes.ravel(),
+            rows.available_bytes[:count].ravel(),
+            0.0,
+            busy_s.ravel(),
+        )
 
     def _load(self, use: "_MemoryUse") -> Load:
         """The costs of the tasks and messages of the step on fully available devices."""

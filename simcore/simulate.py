@@ -6,14 +6,15 @@ import os
 import re
 from collections.abc import Callable
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 import simpy
 
 from headway.simcore.audit import Audit, Auditor
 from headway.simcore.engine.compute import processor
 from headway.simcore.engine.events import Executor
-from headway.simcore.engine.network.network import network
-from headway.simcore.engine.executors import executor_of
+from headway.simcore.engine.network.network import SHARING_RULES, network
+from headway.simcore.engine.executors import ExecutorName, executor_of
 from headway.simcore.engine.outages import Outages
 from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.engine.placement.decision_validation import name_of
@@ -27,6 +28,10 @@ from headway.simcore.recorder import Recorder
 from headway.simcore.results import SCHEMA_VERSION, Result
 from headway.simcore.run import Run
 from headway.simcore.scenario import Scenario
+
+
+if TYPE_CHECKING:
+    from headway.simcore.engine.compiled.world import CompiledWorld
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +95,9 @@ def simulate(
     auditor = Auditor(scenario, instrument) if options.audit else None
     with Recorder(title, out) if auditor is None else auditor.recorder(title, out) as recorder:
         env = simpy.Environment() if options.realtime is None else PacedEnvironment(options.realtime)
-        context = _context(env, scenario, instrument if auditor is None else auditor.instrument, recorder)
+        executor = executor_of(scenario, instrument, audit=options.audit, paced=options.realtime is not None)
+        hooks = instrument if auditor is None else auditor.instrument
+        context = _context(env, scenario, executor, hooks, recorder)
         engine = Run(context, Decisions(context, policy, options.decision_limit_s), progress)
         status, detail = engine.go(auditor)
         if auditor is not None:
@@ -100,27 +107,38 @@ def simulate(
         if on_lateness is not None and isinstance(env, PacedEnvironment):
             on_lateness(env.lateness)
         world = scenario.name, name, _parameters(policy), scenario.seed, "; ".join(scenario.changes)
-        executor = executor_of(scenario, instrument, audit=options.audit, paced=options.realtime is not None)
         versions = metadata.version("headway"), SCHEMA_VERSION
         recorder.add("runs", *world, status, detail, engine.tokens, env.now, executor, *versions)
         return recorder.result()
 
 
 def _context(
-    env: simpy.Environment, scenario: Scenario, instrument: Instrument, recorder: Recorder
+    env: simpy.Environment,
+    scenario: Scenario,
+    executor: ExecutorName,
+    instrument: Instrument,
+    recorder: Recorder,
 ) -> RunContext:
     """Create the parts of a run in its SimPy environment."""
+    make = _compiled if executor == "compiled" else _events
+    steps = make(env, scenario, instrument)
+    return RunContext(scenario, steps, Deployment(scenario), Outages(scenario.cluster.devices), recorder)
+
+
+def _events(env: simpy.Environment, scenario: Scenario, instrument: Instrument) -> Executor:
     cluster, options = scenario.cluster, scenario.network
     net = network(env, cluster, options.sharing, options.transport)
     prefetch = scenario.memory.prefetch
     processors = [processor(env, device, prefetch) for device in cluster.devices]
-    return RunContext(
-        scenario,
-        Executor(env, net, processors, instrument),
-        Deployment(scenario),
-        Outages(cluster.devices),
-        recorder,
-    )
+    return Executor(env, net, processors, instrument)
+
+
+def _compiled(env: simpy.Environment, scenario: Scenario, instrument: Instrument) -> "CompiledWorld":
+    # Imported here because it imports numba, which takes longer than a small run.
+    from headway.simcore.engine.compiled.world import CompiledWorld  # noqa: PLC0415
+
+    rule = SHARING_RULES.find(scenario.network.sharing)
+    return CompiledWorld(env, rule.cluster(scenario.cluster), instrument, dedicated=not rule.shared)
 
 
 def _parameters(policy: Policy) -> str:

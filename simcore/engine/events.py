@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import simpy
 
+from headway.simcore.arrays import FloatArray
 from headway.simcore.engine.network.network import Network
 from headway.simcore.engine.network.transfer import Transfer
 from headway.simcore.engine.outages import Process
@@ -86,6 +88,10 @@ class Executor:
     def step(self, graph: StepGraph, load: Load, batch: Batch = ()) -> "StepInFlight":
         """Create a step of a batch; it has not started yet."""
         return StepInFlight(self, graph, load, batch)
+
+    def busy_s(self) -> FloatArray:
+        """Seconds until now in which each device computed or read from disk, shape (devices,)."""
+        return np.array([processor.busy_s for processor in self.processors])
 
 
 class StepInFlight:

@@ -2,10 +2,17 @@
 
 from typing import Literal, TypeAlias
 
+from headway.simcore.engine.compute import DISCIPLINES, FIFO
+from headway.simcore.engine.network.network import AIRTIME, DEDICATED, FAIR, SHARING_RULES
+from headway.simcore.engine.network.transport import TRANSPORTS, Ideal
 from headway.simcore.instrument import Instrument
 from headway.simcore.scenario import Scenario
 
 ExecutorName: TypeAlias = Literal["events", "compiled"]
+
+MANY_NODES = 500_000
+"""Size from which `auto` chooses `compiled`: with events such a run takes several seconds, and the first run of a
+machine may have to compile the kernels."""
 
 
 def executor_of(
@@ -22,7 +29,16 @@ def executor_of(
         audit: whether the laws of the simulation are checked after every event.
         paced: whether the run keeps pace with real time.
     """
-    return "events"
+    if scenario.executor == "events" or needs_events(scenario, instrument, audit=audit, paced=paced):
+        return "events"
+    return "compiled" if scenario.executor == "compiled" or _nodes(scenario) >= MANY_NODES else "events"
+
+
+def _nodes(scenario: Scenario) -> int:
+    """An estimate of the tasks and messages of a run: three for each layer, device with heads, and token."""
+    devices = min(len(scenario.cluster.devices), scenario.model.kv_heads)
+    tokens = sum(request.output for request in scenario.requests)
+    return 3 * scenario.model.layers * devices * tokens
 
 
 def needs_events(
@@ -42,4 +58,12 @@ def needs_events(
         return "the run keeps pace with real time"
     if type(instrument) is not Instrument:
         return "an instrument observes every task and message"
+    if SHARING_RULES.find(scenario.network.sharing) not in (AIRTIME, DEDICATED, FAIR):
+        return "its sharing rule has no kernel"
+    if TRANSPORTS.find(scenario.network.transport).name != Ideal.name:
+        return "its transport has no kernel"
+    if scenario.memory.prefetch or any(
+        DISCIPLINES.find(device.discipline) is not FIFO for device in scenario.cluster.devices
+    ):
+        return "the discipline of its devices has no kernel"
     return ""

@@ -85,7 +85,7 @@ class _Builder:
         for trace, resource in zip(traces, self._cluster.resources, strict=True):
             value = resource.bandwidth.value(0.0)
             self._add(
-                sort=layout.RESOURCE, place=NONE, trace=trace, airtime=resource.airtime, head=NONE,
+                what=layout.RESOURCE, place=NONE, supply=trace, airtime=resource.airtime, head=NONE,
                 watched_s=np.inf, capacity=value, noticed=value, until_s=resource.bandwidth.next_change(0.0),
             )  # fmt: skip
         return len(self._rows) - len(traces)
@@ -97,7 +97,7 @@ class _Builder:
         ]
         for (trace, used, up), device in zip(traces, self._cluster.devices, strict=True):
             self._add(
-                sort=layout.DEVICE, place=NONE, trace=trace, used=used, up=up, head=NONE, tail=NONE,
+                what=layout.DEVICE, place=NONE, supply=trace, used=used, up=up, head=NONE, tail=NONE,
                 memory_bytes=device.memory_bytes,
             )  # fmt: skip
         return len(self._rows) - len(traces)
@@ -110,11 +110,11 @@ class _Builder:
         for latency in route.latencies:
             self._trace(latency)
         for (trace, cell), resource, uses in zip(rates, route.resources, route.uses, strict=True):
-            self._add(load=uses, resource=first_resource + resource, trace=trace, cell=cell)
+            self._add(load=uses, resource=first_resource + resource, supply=trace, cell=cell)
         return len(self._rows) - len(rates), len(rates)
 
     def _route(self, route: Route | None, first: int, count: int) -> None:
-        fields: dict[str, float] = {"sort": layout.ROUTE, "place": NONE, "head": NONE, "tail": NONE}
+        fields: dict[str, float] = {"what": layout.ROUTE, "place": NONE, "head": NONE, "tail": NONE}
         if route is not None:
             latencies = len(self._others)
             self._others.extend(self._traces[id(trace)] for trace in route.latencies)
@@ -157,6 +157,6 @@ def _segments(traces: Iterable[Trace]) -> Records:
         end = first + len(of.levels)
         for name, values in (("start_s", of.starts), ("end_s", of.ends), ("level", of.levels)):
             segments[name][first:end] = values
-        segments["sum"][first : end + 1], segments["low"][first : end + 1] = of.sums, of.lows
+        segments["total"][first : end + 1], segments["low"][first : end + 1] = of.sums, of.lows
         first = end + 1
     return segments

@@ -5,9 +5,11 @@ items. The number of a row identifies it, and rows refer to each other by number
 a node of a step graph; an *item* is a node of a step in flight, or a message that is no part of a step. A *route* is an
 ordered pair of devices; a *crossing* is a resource on a route.
 
-Rows of different sorts use the same memory: a field has a meaning only in rows of a sort that is listed with it.
+Rows of different sorts use the same memory: a field has a meaning only in rows of a sort that is listed with it. Names of
+fields differ from those of NumPy's methods, so that the kernels run without numba too.
 """
 
+import itertools
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -33,8 +35,8 @@ STEP_ENDED, MESSAGE_ARRIVED, TASK_STALLED, MESSAGE_STALLED = range(4)
 # are computed, the heap of progressive filling, and reports: what, and which row.
 HEAP, CHANGED, STACK, MEMBERS, TOUCHED, LEVELS, REPORTS, SUBJECTS = range(8)
 
-_EVENT = "time_s", "sort order place"
-"""Fields of every row that has events: when it is to be visited next, and its `place` in the heap."""
+_EVENT = "time_s", "what order place"
+"""Fields of every row that has events: when it is to be visited next, its sort, and its `place` in the heap."""
 
 _FIELDS: dict[str, tuple[str, str]] = {
     # The time, how many events have been scheduled, and lengths of lists.
@@ -52,13 +54,13 @@ _FIELDS: dict[str, tuple[str, str]] = {
         "first count first_latency latencies flows head tail alone bottleneck changed member messages",
     ),
     # Present load per unit of rate, and neighbours in the list of routes on the resource.
-    "crossing": ("load", "route resource trace cell next previous"),
+    "crossing": ("load", "route resource supply cell next previous"),
     # See `engine.network.flow.State`; `head`: its first crossing with flows; `spare` to `rising`: of progressive filling.
-    "resource": ("capacity noticed until_s watched_s spare demand level", "trace airtime head routes member rising"),
+    "resource": ("capacity noticed until_s watched_s spare demand level", "supply airtime head routes member rising"),
     # A FIFO processor with its queue, see `engine.fifo`; traces of availability, of used memory, and of being up.
-    "device": ("promised_s free_at_s memory_bytes", "trace used up head tail"),
+    "device": ("promised_s free_at_s memory_bytes", "supply used up head tail"),
     # Costs follow from kind, payload and blocks; successors are in `others`, as distances from the first node.
-    "node": ("", "does device route predecessors first count kind payload blocks"),
+    "node": ("", "does processor route predecessors first count kind payload blocks"),
     # `amount`: seconds of a task, bytes of a message; `start_s`: when a task starts, or a message begins to flow.
     "item": (
         "amount reading_s left end_s begun_s start_s",
@@ -72,30 +74,34 @@ _WITH_EVENTS = ("route", "resource", "device", "item")
 
 
 def _row() -> np.dtype[np.void]:
-    """The record of a row: a field has one place in all sorts of rows that have it."""
-    places: dict[str, tuple[str, int]] = {}
-    for code, column in (("f8", 0), ("i8", 1)):
-        for sort, names in _FIELDS.items():
-            own = names[column].split() + (_EVENT[column].split() if sort in _WITH_EVENTS else [])
-            taken = {places[name][1] for name in own if name in places}
-            free = (place for place in range(column * _REALS, 64) if place not in taken)
-            places |= {name: (code, next(free)) for name in own if name not in places}
-    names = list(places)
-    size = 1 + max(place for _, place in places.values())
+    """The record of a row: each field has one place, which no other field of the same rows has."""
+    formats: dict[str, str] = {}
+    places: dict[str, int] = {}
+    for column, code in enumerate(("f8", "i8")):
+        groups = [
+            fields[column].split() + (_EVENT[column].split() if sort in _WITH_EVENTS else [])
+            for sort, fields in _FIELDS.items()
+        ]
+        first = max(places.values(), default=-1) + 1
+        for name in (name for names in groups for name in names):
+            if name not in places:
+                together = {other for names in groups if name in names for other in names}
+                taken = {places[other] for other in together if other in places}
+                formats[name] = code
+                places[name] = next(place for place in itertools.count(first) if place not in taken)
     return np.dtype(
         {
-            "names": names,
-            "formats": [places[name][0] for name in names],
-            "offsets": [8 * places[name][1] for name in names],
-            "itemsize": 8 * size,
+            "names": list(places),
+            "formats": list(formats.values()),
+            "offsets": [8 * place for place in places.values()],
+            "itemsize": 8 * (max(places.values()) + 1),
         }
     )
 
 
-_REALS = 8
 ROW = _row()
 
-SEGMENT = np.dtype([(name, "f8") for name in ("start_s", "end_s", "level", "sum", "low")])
+SEGMENT = np.dtype([(name, "f8") for name in ("start_s", "end_s", "level", "total", "low")])
 """Of a trace, see `traces.segments`. Each trace has one record more than segments, for its whole sum."""
 
 Records: TypeAlias = npt.NDArray[np.void]

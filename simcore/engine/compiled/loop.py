@@ -1,7 +1,5 @@
 """Advances a world from one control event to the next."""
 
-from typing import NamedTuple
-
 from headway.simcore.arrays import FloatArray
 from headway.simcore.engine.compiled import calendar, processors, sharing, steps, traces
 from headway.simcore.engine.compiled.jit import kernel
@@ -19,43 +17,10 @@ from headway.simcore.engine.compiled.layout import (
     TASK,
     World,
 )
+from headway.simcore.engine.stretch import StretchLoad, StretchRows
 
 FINISHED, PAUSED, REPORTED, NO_ROOM = range(4)
 """Why `stretch` returns: all steps ended; time is up; something else was reported; a device lacks memory."""
-
-
-class StretchLoad(NamedTuple):
-    """The costs of the steps of a stretch, see `TaskTimes` and `StepCost`.
-
-    Attributes:
-        block_s: of one block, shape (steps, 5, devices).
-        task_s: fixed seconds of a task, shape (steps, 5, devices).
-        message_bytes: by payload, shape (steps, 6).
-        held_bytes: memory that each device needs for the step to begin, shape (steps, devices).
-        first_device: row of device 0.
-    """
-
-    block_s: FloatArray
-    task_s: FloatArray
-    message_bytes: FloatArray
-    held_bytes: FloatArray
-    first_device: int
-
-
-class StretchRows(NamedTuple):
-    """What a stretch records of each step.
-
-    Attributes:
-        end_s: when it ended, shape (steps,).
-        parts_s: computing, reading, sending and waiting on its critical path, shape (steps, 4).
-        busy_s: seconds in which each device has been busy since the start of the run, shape (steps, devices).
-        available_bytes: memory of each device when it began, shape (steps, devices).
-    """
-
-    end_s: FloatArray
-    parts_s: FloatArray
-    busy_s: FloatArray
-    available_bytes: FloatArray
 
 
 @kernel
@@ -79,7 +44,7 @@ def advance(w: World, until_s: float) -> float:
 @kernel
 def _visit(w: World, row: int) -> None:
     """What happens at the event of a row."""
-    sort = w.rows[row].sort
+    sort = w.rows[row].what
     if sort == ROUTE:
         item = sharing.take_ended(w, row)
         while item != NONE:
@@ -111,7 +76,7 @@ def send(w: World, now_s: float, item: int) -> None:
     """Send a message that is no part of a step."""
     synchronise(w, now_s)
     of = w.rows[item]
-    of.sort, of.place, of.step = ITEM, NONE, NONE
+    of.what, of.place, of.step = ITEM, NONE, NONE
     steps.send(w, item)
 
 
@@ -138,12 +103,15 @@ def busy(w: World, now_s: float, first_device: int, busy_s: FloatArray) -> None:
 
 
 @kernel
-def stretch(w: World, step: int, done: int, until_s: float, load: StretchLoad, out: StretchRows) -> tuple[int, int, float]:
+def stretch(
+    w: World, step: int, first_device: int, done: int, until_s: float, load: StretchLoad, out: StretchRows
+) -> tuple[int, int, float]:
     """Run the steps of a stretch until they all have ended, or a time comes, or something else is reported.
 
     Args:
         w: the world, in which step number `done` of the stretch is in flight.
-        step: its number in the world.
+        step: its row.
+        first_device: row of device 0.
         done: how many steps of the stretch have ended.
         until_s: time of the next event in SimPy.
         load: of all steps.
@@ -160,48 +128,48 @@ def stretch(w: World, step: int, done: int, until_s: float, load: StretchLoad, o
         if clock.reported > 1 or w.lists[REPORTS, 0] != STEP_ENDED or w.lists[SUBJECTS, 0] != step:
             return REPORTED, done, next_s
         clock.reported = 0
-        _write(w, step, done, load, out)
+        _write(w, step, first_device, done, out)
         done += 1
         if done == count:
             return FINISHED, done, next_s
-        if not _fits(w, done, load, out):
+        if not _fits(w, first_device, done, load, out):
             return NO_ROOM, done, next_s
-        _load(w, step, done, load)
+        _load(w, step, first_device, done, load)
         steps.begin(w, step)
 
 
 @kernel
-def _write(w: World, step: int, done: int, load: StretchLoad, out: StretchRows) -> None:
+def _write(w: World, step: int, first_device: int, done: int, out: StretchRows) -> None:
     """Keep the rows of a step that has ended."""
     out.end_s[done] = w.rows[CLOCK].now_s
     out.parts_s[done, 0], out.parts_s[done, 1], out.parts_s[done, 2], out.parts_s[done, 3] = steps.parts(w, step)
     for i in range(out.busy_s.shape[1]):
-        out.busy_s[done, i] = processors.busy_s(w, load.first_device + i)
+        out.busy_s[done, i] = processors.busy_s(w, first_device + i)
 
 
 @kernel
-def _fits(w: World, number: int, load: StretchLoad, out: StretchRows) -> bool:
+def _fits(w: World, first_device: int, number: int, load: StretchLoad, out: StretchRows) -> bool:
     """Whether each device has room for what it holds in a step; also keeps how much it has."""
     now_s, fits = w.rows[CLOCK].now_s, True
     for i in range(out.busy_s.shape[1]):
-        of = w.rows[load.first_device + i]
+        of = w.rows[first_device + i]
         available = 0.0
         if traces.value(w, of.up, now_s) > 0.0:
             available = max(of.memory_bytes - traces.value(w, of.used, now_s), 0.0)
         out.available_bytes[number, i] = available
-        fits = fits and load.held_bytes[number, i] <= available
+        fits = fits and load.least_bytes[number, i] <= available < load.most_bytes[i]
     return fits
 
 
 @kernel
-def _load(w: World, step: int, number: int, load: StretchLoad) -> None:
+def _load(w: World, step: int, first_device: int, number: int, load: StretchLoad) -> None:
     """Set the amounts of the items of a step."""
     of = w.rows[step]
     for i in range(of.nodes):
         node, item = w.rows[of.first_node + i], w.rows[of.first_item + i]
         if node.does == TASK:
-            block_s = load.block_s[number, node.kind, node.device - load.first_device]
-            item.amount = node.blocks * block_s + load.task_s[number, node.kind, node.device - load.first_device]
+            block_s = load.block_s[number, node.kind, node.processor - first_device]
+            item.amount = node.blocks * block_s + load.task_s[number, node.kind, node.processor - first_device]
             item.reading_s = 0.0
         elif node.does == MESSAGE:
             item.amount = node.blocks * load.message_bytes[number, node.payload]

@@ -15,7 +15,7 @@ def submit(w: World, item: int, device: int) -> None:
     """Submit a task now."""
     now_s, of, queue = w.rows[CLOCK].now_s, w.rows[item], w.rows[device]
     of.start_s = max(now_s, queue.free_at_s)
-    of.end_s = traces.reach(w, queue.trace, of.start_s + of.reading_s, of.amount)
+    of.end_s = traces.reach(w, queue.supply, of.start_s + of.reading_s, of.amount)
     if of.end_s == _INF:
         report(w, TASK_STALLED, item)
         return

@@ -27,7 +27,7 @@ def rate(w: World, crossing: int, time_s: float) -> float:
     """The rate of a resource on a route without other traffic."""
     of = w.rows[crossing]
     if of.cell == NONE:
-        return traces.value(w, of.trace, time_s)
+        return traces.value(w, of.supply, time_s)
     airtime = cell_airtime(w, of.cell, time_s)
     return 1.0 / airtime if airtime > 0.0 else 0.0
 
@@ -52,7 +52,7 @@ def next_change(w: World, crossing: int, time_s: float) -> float:
     """When the rate of a resource on a route may change next."""
     of = w.rows[crossing]
     if of.cell == NONE:
-        return traces.next_change(w, of.trace, time_s)
+        return traces.next_change(w, of.supply, time_s)
     change_s = _INF
     for i in range(w.rows[of.cell].first, w.rows[of.cell].first + w.rows[of.cell].count):
         change_s = min(change_s, traces.next_change(w, w.rows[i].medium_trace, time_s))
@@ -77,7 +77,7 @@ def integral(w: World, route: int, start_s: float, end_s: float) -> float:
     """See `Route.integral`."""
     of = w.rows[route]
     if of.count == 1 and w.rows[of.first].cell == NONE:
-        return traces.integral(w, w.rows[of.first].trace, start_s, end_s)
+        return traces.integral(w, w.rows[of.first].supply, start_s, end_s)
     total, now_s = 0.0, start_s
     while now_s < end_s:
         least, change_s = _narrowest(w, route, now_s)
@@ -92,7 +92,7 @@ def reach(w: World, route: int, start_s: float, size_bytes: float) -> float:
     """See `Route.reach`."""
     of = w.rows[route]
     if of.count == 1 and w.rows[of.first].cell == NONE:
-        return traces.reach(w, w.rows[of.first].trace, start_s, size_bytes)
+        return traces.reach(w, w.rows[of.first].supply, start_s, size_bytes)
     if size_bytes == 0.0:
         return start_s
     now_s, left, idle, steps = start_s, size_bytes, 0, 0

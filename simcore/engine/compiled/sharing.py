@@ -225,8 +225,8 @@ def _refresh(w: World, number: int) -> None:
     of, now_s = w.rows[number], w.rows[CLOCK].now_s
     if of.until_s > now_s:
         return
-    of.capacity = traces.value(w, of.trace, now_s)
-    of.until_s = traces.next_change(w, of.trace, now_s)
+    of.capacity = traces.value(w, of.supply, now_s)
+    of.until_s = traces.next_change(w, of.supply, now_s)
     if of.airtime:
         crossing = of.head
         while crossing != NONE:

@@ -30,7 +30,7 @@ def begin(w: World, step: int) -> None:
     of.remaining, of.last = of.nodes, NONE
     for i in range(of.nodes):
         item, node = w.rows[of.first_item + i], w.rows[of.first_node + i]
-        item.sort, item.place = ITEM, NONE
+        item.what, item.place = ITEM, NONE
         item.state, item.step, item.node, item.route = IDLE, step, of.first_node + i, node.route
         item.missing, item.decisive = node.predecessors, NONE
     for i in range(of.nodes):
@@ -53,7 +53,7 @@ def cancel_item(w: World, item: int) -> None:
     """Cancel a task or a message that has not ended."""
     of = w.rows[item]
     if of.state == COMPUTING:
-        processors.cancel(w, item, w.rows[of.node].device)
+        processors.cancel(w, item, w.rows[of.node].processor)
     elif of.state == WAITING:
         of.state = IDLE
         calendar.remove(w, item)
@@ -137,7 +137,7 @@ def _begins_and_ends(w: World, item: int) -> bool:
     of, node = w.rows[item], w.rows[w.rows[item].node]
     of.begun_s = w.rows[CLOCK].now_s
     if node.does == TASK:
-        processors.submit(w, item, node.device)
+        processors.submit(w, item, node.processor)
         return False
     if node.does == MESSAGE:
         send(w, item)

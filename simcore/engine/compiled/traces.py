@@ -81,7 +81,7 @@ def _within(w: World, trace: int, start_s: float, end_s: float) -> float:
 @kernel
 def _between(w: World, i: int, j: int) -> float:
     """The integral from the start of one record of `segments` to the start of another of the same trace."""
-    return (w.segments[j].sum - w.segments[i].sum) + (w.segments[j].low - w.segments[i].low)
+    return (w.segments[j].total - w.segments[i].total) + (w.segments[j].low - w.segments[i].low)
 
 
 @kernel
@@ -162,7 +162,7 @@ def _whole_passes(amount: float, per_pass: float) -> tuple[float, float]:
 @kernel
 def _segment_with(w: World, i: int, end: int, amount: float) -> int:
     """See `Segments._segment_with`: the record in which the amount from the start of record i is complete."""
-    target = w.segments[i].sum + amount
+    target = w.segments[i].total + amount
     first = _first_sum(w, i + 1, end, target * (1.0 - _BRACKET), False)
     last = _first_sum(w, first, end, target * (1.0 + _BRACKET), True)
     while first < last:
@@ -179,7 +179,7 @@ def _first_sum(w: World, low: int, high: int, target: float, beyond: bool) -> in
     """The first record whose running sum is at least `target`, or above it if `beyond`."""
     while low < high:
         middle = (low + high) // 2
-        total = w.segments[middle].sum
+        total = w.segments[middle].total
         if total < target or (beyond and total == target):
             low = middle + 1
         else:

@@ -17,14 +17,16 @@ from headway.simcore.arrays import FloatArray
 from headway.simcore.engine.compiled import layout, loop, steps
 from headway.simcore.engine.compiled.build import template_of
 from headway.simcore.engine.compiled.layout import CLOCK, NONE, REPORTS, SUBJECTS, World
-from headway.simcore.engine.compiled.loop import StretchLoad, StretchRows
 from headway.simcore.engine.events import LatencyParts, Load
 from headway.simcore.engine.network.flow import Flow
 from headway.simcore.engine.network.transfer import Arrived, Carried, Failed, LinkTraffic, Transfer, stalled
 from headway.simcore.engine.outages import Process
+from headway.simcore.engine.stretch import StretchLoad, StretchRows, empty_rows
 from headway.simcore.engine.task import stalled as task_stalled
 from headway.simcore.errors import RunEndedError
+from headway.simcore.instrument import Instrument
 from headway.simcore.steps.graph import StepGraph
+from headway.simcore.world.batch import Batch
 from headway.simcore.world.cluster import Cluster
 
 _LAST = EventPriority(2)
@@ -40,14 +42,28 @@ class CompiledWorld:
     Args:
         env: the SimPy environment.
         cluster: with the resources and rates of its sharing rule.
+        instrument: its hooks are not called for tasks and messages.
         dedicated: whether messages do not slow each other.
+
+    Attributes:
+        first_device: row of device 0.
+        flows: empty: the auditor watches the event executor only.
+        settled: whether all rates are up to date.
     """
 
-    def __init__(self, env: simpy.Environment, cluster: Cluster, *, dedicated: bool) -> None:
+    def __init__(
+        self,
+        env: simpy.Environment,
+        cluster: Cluster,
+        instrument: Instrument = Instrument(),
+        *,
+        dedicated: bool = False,
+    ) -> None:
         self.env = env
+        self.instrument = instrument
         self._cluster = cluster
         template = template_of(cluster)
-        self._first_route, self._first_device = template.first_route, template.first_device
+        self._first_route, self.first_device = template.first_route, template.first_device
         self._fixed = self._in_use = len(template.world.rows)
         self._others = self._fixed_others = len(template.world.others)
         self._world = template.world._replace(rows=grown(template.world.rows, 2 * self._fixed + 64))
@@ -57,7 +73,7 @@ class CompiledWorld:
         self._free: defaultdict[int, list[int]] = defaultdict(list)
         self._graphs: dict[int, tuple[StepGraph, int]] = {}
         self._in_flight: dict[int, InFlight] = {}
-        self._stretch: InFlight | None = None
+        self._stretch: StretchInFlight | None = None
         self._transfers: dict[int, Transfer] = {}
         self._due_s = math.inf
         self.flows: Sequence[Flow] = ()
@@ -77,7 +93,7 @@ class CompiledWorld:
     def busy_s(self) -> FloatArray:
         """Seconds until now in which each device computed or read from disk, shape (devices,)."""
         busy_s = np.empty(len(self._cluster.devices))
-        loop.busy(self._world, self.env.now, self._first_device, busy_s)
+        loop.busy(self._world, self.env.now, self.first_device, busy_s)
         return busy_s
 
     def send(
@@ -106,6 +122,19 @@ class CompiledWorld:
             del self._transfers[transfer.item]
             self._soon()
 
+    @property
+    def network(self) -> "CompiledWorld":
+        """Carries the messages that are no part of a step."""
+        return self
+
+    def step(self, graph: StepGraph, load: Load, batch: Batch = ()) -> "InFlight":
+        """Create a step, which has not started yet; see `Executor.step`."""
+        return InFlight(self, graph, load)
+
+    def stretch(self, graph: StepGraph, first: Load, load: StretchLoad) -> "StretchInFlight":
+        """Create a stretch, which has not started yet; `first` is the load of its first step."""
+        return StretchInFlight(self, graph, first, load)
+
     def begin(self, flight: "InFlight", amount: FloatArray, reading_s: Sequence[float]) -> None:
         """Start a step, given the seconds or bytes of its nodes and their reading times, both of shape (nodes,)."""
         nodes = len(flight.graph)
@@ -117,7 +146,7 @@ class CompiledWorld:
         of = self._world.rows[number]
         of.first_item, of.first_node, of.nodes = first, first_node, nodes
         self._in_flight[number] = flight
-        if flight.load is not None:
+        if isinstance(flight, StretchInFlight):
             assert self._stretch is None, "one stretch of steps at a time"
             self._stretch = flight
         loop.begin(self._world, self.env.now, number)
@@ -155,7 +184,7 @@ class CompiledWorld:
         if stretch is None:
             next_s = loop.advance(self._world, until_s)
         else:
-            next_s = stretch.advance(self._world, until_s)
+            next_s = stretch.advance(self._world, self.first_device, until_s)
         if self._world.rows[CLOCK].reported or (stretch is not None and stretch.complete):
             self._schedule(self._tell, float(self._world.rows[CLOCK].now_s), NORMAL)
         elif next_s < math.inf:
@@ -198,7 +227,7 @@ class CompiledWorld:
         """A task or a message can never end: the run ends."""
         of = self._world.rows[item]
         if sort == layout.TASK_STALLED:
-            device = self._cluster.devices[self._world.rows[of.node].device - self._first_device]
+            device = self._cluster.devices[self._world.rows[of.node].processor - self.first_device]
             self._fail(int(of.step), task_stalled(device, float(of.start_s)))
             return
         transfer = self._transfers.pop(item, None)
@@ -255,7 +284,7 @@ class CompiledWorld:
         does[graph.tasks], does[graph.messages] = layout.TASK, layout.MESSAGE
         rows = self._world.rows[first : first + len(graph)]
         rows["does"], rows["kind"], rows["payload"], rows["blocks"] = does, graph.kind, graph.payload, graph.count
-        rows["device"] = self._first_device + graph.device
+        rows["processor"] = self.first_device + graph.device
         rows["route"] = self._route(0, 0) + graph.device * len(self._cluster.devices) + graph.receiver
         rows["predecessors"] = graph.predecessors
         rows["first"], rows["count"] = edge + graph.first_successor[:-1], np.diff(graph.first_successor)
@@ -263,39 +292,26 @@ class CompiledWorld:
 
 
 class InFlight:
-    """A step in flight, or a stretch of steps that follow each other.
+    """A step in flight.
 
     Attributes:
-        graph: of each step.
+        graph: of the step.
         done: fires when the last node has ended; fails with a `RunEndedError` if a node can never end.
-        load: costs of the steps of a stretch; the first of them is not read. None: one step.
-        rows: of the steps of a stretch that have ended.
-        ended: their number.
-        complete: whether a stretch ends here: with its last step, or before one for which a device lacks memory.
-        number: in the world.
-        first_item: of the items of its nodes.
+        number: its row in the world.
+        first_item: row of the item of its first node.
     """
 
-    def __init__(
-        self, world: CompiledWorld, graph: StepGraph, first: Load, load: StretchLoad | None = None
-    ) -> None:
+    def __init__(self, world: CompiledWorld, graph: StepGraph, load: Load) -> None:
         self.graph = graph
-        self.load = load
-        self.ended = 0
-        self.complete = False
         self.done = world.env.event()
         self.number = self.first_item = NONE
         self._world = world
-        self._first = first
+        self._load = load
         self._parts = 0.0, 0.0, 0.0, 0.0
-        if load is not None:
-            steps, devices = load.held_bytes.shape
-            shapes = (steps,), (steps, 4), (steps, devices), (steps, devices)
-            self.rows = StretchRows(*(np.zeros(shape) for shape in shapes))
 
     def begin(self) -> None:
         """Start all nodes without predecessors."""
-        self._world.begin(self, np.add(self._first.nominal_s, self._first.size_bytes), self._first.disk_s)
+        self._world.begin(self, np.add(self._load.nominal_s, self._load.size_bytes), self._load.disk_s)
 
     def run(self) -> Process:
         """Start the step and wait for its end; closing the generator cancels the step.
@@ -316,18 +332,10 @@ class InFlight:
 
     def parts(self) -> LatencyParts:
         """The parts of the duration of a finished step: those of its critical path."""
-        compute_s, disk_s, transfer_s, wait_s = self._parts
-        return LatencyParts(compute_s=compute_s, disk_s=disk_s, transfer_s=transfer_s, wait_s=wait_s)
-
-    def advance(self, world: World, until_s: float) -> float:
-        """Run a stretch; returns the time of the next event of the world."""
-        assert self.load is not None
-        why, self.ended, next_s = loop.stretch(world, self.number, self.ended, until_s, self.load, self.rows)
-        self.complete = why in (loop.FINISHED, loop.NO_ROOM)
-        return next_s
+        return LatencyParts(*self._parts)
 
     def succeed(self) -> None:
-        """The step, or the stretch, has ended."""
+        """The last node has ended."""
         if not self.done.triggered:
             self._parts = self._world.parts(self)
             self.done.succeed()
@@ -336,6 +344,30 @@ class InFlight:
         """A node can never end."""
         if not self.done.triggered:
             self.done.fail(error)
+
+
+class StretchInFlight(InFlight):
+    """Steps in flight that follow each other at once.
+
+    Attributes:
+        rows: of the steps that have ended.
+        ended: their number.
+        complete: whether the stretch ends here: with its last step, or before one for which memory is not as expected.
+    """
+
+    def __init__(self, world: CompiledWorld, graph: StepGraph, first: Load, load: StretchLoad) -> None:
+        super().__init__(world, graph, first)
+        self.rows = empty_rows(load)
+        self.ended = 0
+        self.complete = False
+        self._ahead = load
+
+    def advance(self, world: World, first_device: int, until_s: float) -> float:
+        """Run the stretch until a time; returns the time of the next event of the world."""
+        of = world, self.number, first_device
+        why, self.ended, next_s = loop.stretch(*of, self.ended, until_s, self._ahead, self.rows)
+        self.complete = why in (loop.FINISHED, loop.NO_ROOM)
+        return next_s
 
 
 def grown(values: Any, size: int) -> Any:

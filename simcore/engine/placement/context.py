@@ -1,6 +1,7 @@
 """The shared state of one run."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import simpy
 
@@ -12,6 +13,9 @@ from headway.simcore.instrument import Instrument
 from headway.simcore.recorder import Recorder
 from headway.simcore.scenario import Scenario
 
+if TYPE_CHECKING:  # it imports numba, which the event executor does not need
+    from headway.simcore.engine.compiled.world import CompiledWorld
+
 
 @dataclass(frozen=True, eq=False)
 class RunContext:
@@ -19,14 +23,14 @@ class RunContext:
 
     Attributes:
         scenario: the world and the requests.
-        executor: runs steps; holds the environment, the processors and the network.
+        executor: runs steps; holds the environment and the network.
         deployment: the placement in force and its memory.
         outages: when devices are down.
         recorder: collects the rows of the tables.
     """
 
     scenario: Scenario
-    executor: Executor
+    executor: "Executor | CompiledWorld"
     deployment: Deployment
     outages: Outages
     recorder: Recorder
@@ -35,6 +39,11 @@ class RunContext:
     def env(self) -> simpy.Environment:
         """The SimPy environment."""
         return self.executor.env
+
+    @property
+    def compiled(self) -> "CompiledWorld | None":
+        """The compiled executor, if it runs the steps."""
+        return None if isinstance(self.executor, Executor) else self.executor
 
     @property
     def network(self) -> Network:

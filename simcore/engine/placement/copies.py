@@ -24,6 +24,12 @@ class WarmCopies:
         self._possible = allowed & (weight_bytes > 0.0)
         self.held: BoolArray = np.zeros((len(weight_bytes), devices), dtype=np.bool_)
 
+    @property
+    def held_bytes(self) -> FloatArray:
+        """Bytes of the copies on each device, shape (devices,)."""
+        held: FloatArray = (self.held * self._bytes).sum(axis=0)
+        return held
+
     def ask(self, copies: BoolArray) -> None:
         """Make the copies that a first placement asks for, shape (blocks, devices)."""
         self.held = copies & self._possible[:, None]

@@ -63,6 +63,23 @@ class MemoryLedger:
         used = self._counts.any(axis=1)
         return np.where(used, self._runtime_bytes + self._activation_bytes, 0.0)
 
+    def held_by_blocks(self, bytes_per_block: FloatArray) -> FloatArray:
+        """Bytes that blocks would hold on each device at other sizes of blocks.
+
+        Args:
+            bytes_per_block: sizes by kind in n cases, shape (n, 5).
+
+        Returns:
+            Shape (n, devices).
+        """
+        # One kind after another, as `of_blocks` adds.
+        return np.add.accumulate(self._counts * bytes_per_block[:, None, :], axis=2)[:, :, -1]
+
+    def held_beside(self, activation_bytes: FloatArray) -> FloatArray:
+        """As `beside`, with other sizes of activations, shape (n,); returns shape (n, devices)."""
+        used = self._counts.any(axis=1)
+        return np.where(used, self._runtime_bytes + activation_bytes[:, None], 0.0)
+
     def held(self) -> FloatArray:
         """Bytes held on each device, shape (devices,)."""
         return self.of_blocks() + self.beside()

@@ -41,9 +41,21 @@ class OverflowWatch:
         excess = self.held_bytes + self.activation_bytes - (available_bytes - self.runtime_bytes)
         return (self.held_bytes > 0.0) & (excess > predict.TOLERANCE_BYTES)
 
-    def quiet(self, available_bytes: FloatArray) -> bool:
-        """Whether the state of no device has changed since the last check."""
-        return np.array_equal(self.lacking(available_bytes), self.full)
+    @property
+    def _needed_bytes(self) -> FloatArray:
+        """Memory below which each device lacks some, shape (D,)."""
+        needed = self.held_bytes + self.activation_bytes + self.runtime_bytes - predict.TOLERANCE_BYTES
+        return np.where(self.held_bytes > 0.0, needed, 0.0)
+
+    @property
+    def least_bytes(self) -> FloatArray:
+        """Memory with which no other device begins to lack some, shape (D,)."""
+        return np.where(self.full, 0.0, self._needed_bytes)
+
+    @property
+    def most_bytes(self) -> FloatArray:
+        """Memory with which no device has enough again, shape (D,); infinite for devices that have enough."""
+        return np.where(self.full, self._needed_bytes, np.inf)
 
 
 class Triggers:

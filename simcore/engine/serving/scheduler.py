@@ -65,6 +65,16 @@ class Scheduler(Protocol):
         ...
 
 
+def steps_of_same_batch(scheduler: Scheduler, queue: Queue) -> int:
+    """How many steps at least have the sequences of the next one, whatever arrives meanwhile.
+
+    A scheduler says so by a method `repeats` that takes the queue, as `Fcfs.repeats` does; without one, it is asked
+    before each step.
+    """
+    repeats = getattr(scheduler, "repeats", None)
+    return 1 if repeats is None else int(repeats(queue))
+
+
 @dataclass(frozen=True)
 class Fcfs:
     """First come, first served: one sequence at a time, from its first token to its last."""
@@ -75,6 +85,10 @@ class Fcfs:
         """See `Scheduler.next_step`."""
         first = queue.sequences[0]
         return {first.request: first.missing}
+
+    def repeats(self, queue: Queue) -> int:
+        """See `steps_of_same_batch`."""
+        return queue.sequences[0].output - queue.sequences[0].generated
 
 
 SCHEDULERS: Registry[Scheduler] = Registry("scheduler", "headway.schedulers", {"fcfs": Fcfs()})
