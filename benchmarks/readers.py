@@ -1,6 +1,6 @@
 """How long a log takes to read, and how much memory: `python benchmarks/readers.py [MEGABYTES]`.
 
-Each format has a process of its own, whose largest size is told, with what the process had before.
+Each format is read in its own process, whose peak memory is printed beside its memory before reading.
 """
 
 import resource

@@ -17,6 +17,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 CLEAN = [
     "analysis",
+    "benchmarks",
     "headway/__init__.py",
     "headway/__main__.py",
     "policies",

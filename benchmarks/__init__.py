@@ -1,0 +1,1 @@
+"""Benchmarks of Headway: `python -m benchmarks --json FILE` (docs/performance.md)."""
