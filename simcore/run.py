@@ -44,6 +44,7 @@ class Run:
         self._device_labels = every_label(run.scenario.cluster.names)
         self._progress = progress
         self._longest = FIRST_STEPS
+        self._busy_s = run.executor.busy_s()  # of each device, when the last step ended
         self.tokens = 0
 
     def go(self, auditor: Auditor | None) -> tuple[Status, str]:
@@ -90,6 +91,7 @@ class Run:
         """
         parts: LatencyParts = LatencyParts()
         lost_s: float | None = math.inf
+        self._busy_s = self._run.executor.busy_s()
         while lost_s is not None:
             current, before = later(batch, len(ended)), len(ended)
             yield from self._controller.prepare(current, parts)
@@ -149,7 +151,7 @@ class Run:
             When the step began that was lost because a device went down; None if none was lost.
         """
         env, deployment = self._run.env, self._run.deployment
-        begun_s, busy_s, load = env.now, self._run.executor.busy_s(), self._load(use)
+        begun_s, load = env.now, self._load(use)
         assert deployment.placement is not None
         self._run.instrument.step_begins(Attempt(batch, begun_s, deployment.placement))
         if stretch is None:
@@ -161,7 +163,7 @@ class Run:
                 self._controller.made(due)
                 parts.add(step.parts())
                 ended.append((env.now, parts.values()))
-                self._record_devices(batch, use, self._run.executor.busy_s() - busy_s)
+                self._record_devices(batch, use)
         else:
             assert self._run.compiled is not None
             steps = self._run.compiled.stretch(deployment.graph, load, stretch.load)
@@ -169,7 +171,7 @@ class Run:
                 finished = yield from unless_failing(env, self._run.outages, deployment.in_use, steps.run())
             finally:  # also before a step that can never end
                 if steps.ended:
-                    self._keep_stretch(stretch, steps.rows, steps.ended, use, busy_s, parts, ended)
+                    self._keep_stretch(stretch, steps.rows, steps.ended, use, parts, ended)
                     begun_s = ended[-1][0]
             # Costs are computed for the whole stretch: do not compute many for nothing.
             whole = steps.ended == len(stretch.of_blocks)
@@ -179,17 +181,18 @@ class Run:
         deployment.give_up_step()
         return begun_s
 
-    def _record_devices(self, batch: Batch, use: "_MemoryUse", busy_s: FloatArray) -> None:
+    def _record_devices(self, batch: Batch, use: "_MemoryUse") -> None:
+        before_s, self._busy_s = self._busy_s, self._run.executor.busy_s()
         self._run.recorder.add_many(
             "devices",
-            len(busy_s),
+            len(before_s),
             batch[0].request,
             batch[0].token,
             self._device_labels,
             use.held_bytes,
             use.available,
             use.swapped,
-            busy_s,
+            self._busy_s - before_s,
         )
 
     def _keep_stretch(
@@ -198,7 +201,6 @@ class Run:
         rows: StretchRows,
         count: int,
         use: "_MemoryUse",
-        busy_before_s: FloatArray,
         parts: LatencyParts,
         ended: list[Ended],
     ) -> None:
@@ -212,7 +214,8 @@ class Run:
         parts.add(LatencyParts(*of_first))
         ended.append((end_s, parts.values()))
         ended.extend((end_s, (*of_step, 0.0, 0.0, 0.0)) for end_s, of_step in every)
-        busy_s = np.diff(rows.busy_s[:count], axis=0, prepend=busy_before_s[None, :])
+        busy_s = np.diff(rows.busy_s[:count], axis=0, prepend=self._busy_s[None, :])
+        self._busy_s = rows.busy_s[count - 1]
         held_bytes = stretch.of_blocks[:count] + stretch.beside[:count]
         first = stretch.batch[0]
         self._run.recorder.add_many(
