@@ -78,7 +78,7 @@ class ScoreSearch:
             order = _order(observation, draft.compute_s)
         numbers = self.most_evictions, self.most_backtracks
         if place_all is None:
-            lists = Draft(*(one.tolist() if isinstance(one, np.ndarray) else one for one in draft))
+            lists = draft._make(one.tolist() if isinstance(one, np.ndarray) else one for one in draft)
             found = score_kernel.place_all(
                 lists, chain.lists, order.tolist(), *numbers, [[False] * rows[1] for _ in range(rows[0])]
             )
