@@ -19,13 +19,24 @@ from headway.simcore.engine.compiled.layout import (
 )
 from headway.simcore.engine.stretch import StretchLoad, StretchRows
 
-FINISHED, PAUSED, REPORTED, NO_ROOM = range(4)
-"""Why `stretch` returns: all steps ended; time is up; something else was reported; a device lacks memory."""
-
-
 @entry
-def advance(w: World, until_s: float) -> float:
-    """Visit all events before a time; returns the time of the next event, or the present if something is reported."""
+def advance(w: World, now_s: float, until_s: float) -> tuple[float, int]:
+    """Visit all events before a time, or until something is reported.
+
+    Args:
+        w: the world.
+        now_s: the present time of SimPy.
+        until_s: the time of its next event.
+
+    Returns:
+        The time of the next event, or of the reports, and the number of reports.
+    """
+    _synchronise(w, now_s)
+    return _advance(w, until_s), w.rows[CLOCK].reported
+
+
+@kernel
+def _advance(w: World, until_s: float) -> float:
     clock = w.rows[CLOCK]
     while True:
         if clock.reported:
@@ -58,54 +69,64 @@ def _visit(w: World, row: int) -> None:
         steps.waited(w, row)
 
 
-@entry
-def synchronise(w: World, now_s: float) -> None:
+@kernel
+def _synchronise(w: World, now_s: float) -> None:
     """Tell the world the present time of SimPy. Rounding may have put the world just ahead of it."""
     w.rows[CLOCK].now_s = max(w.rows[CLOCK].now_s, now_s)
 
 
 @entry
-def begin(w: World, now_s: float, step: int) -> None:
+def begin(w: World, now_s: float, step: int, first_item: int, first_node: int, nodes: int) -> None:
     """Start a step whose items have their amounts."""
-    synchronise(w, now_s)
+    _synchronise(w, now_s)
+    of = w.rows[step]
+    of.first_item, of.first_node, of.nodes = first_item, first_node, nodes
     steps.begin(w, step)
 
 
 @entry
-def send(w: World, now_s: float, item: int) -> None:
-    """Send a message that is no part of a step."""
-    synchronise(w, now_s)
+def send(w: World, now_s: float, item: int, route: int, size_bytes: float) -> float:
+    """Send a message that is no part of a step; returns when its bytes begin to flow."""
+    _synchronise(w, now_s)
     of = w.rows[item]
-    of.what, of.place, of.step = ITEM, NONE, NONE
+    of.what, of.place, of.step, of.route, of.amount = ITEM, NONE, NONE, route, size_bytes
     steps.send(w, item)
+    return of.start_s
 
 
 @entry
 def cancel_step(w: World, now_s: float, step: int) -> None:
     """Cancel all nodes of a step that have not ended."""
-    synchronise(w, now_s)
+    _synchronise(w, now_s)
     steps.cancel(w, step)
 
 
 @entry
 def cancel_item(w: World, now_s: float, item: int) -> None:
     """Cancel a message that has not arrived."""
-    synchronise(w, now_s)
+    _synchronise(w, now_s)
     steps.cancel_item(w, item)
 
 
 @entry
 def busy(w: World, now_s: float, first_device: int, busy_s: FloatArray) -> None:
     """Write the seconds in which each device was busy until now, shape (devices,)."""
-    synchronise(w, now_s)
+    _synchronise(w, now_s)
     for i in range(len(busy_s)):
         busy_s[i] = processors.busy_s(w, first_device + i)
 
 
 @entry
 def stretch(
-    w: World, step: int, first_device: int, done: int, until_s: float, load: StretchLoad, out: StretchRows
-) -> tuple[int, int, float]:
+    w: World,
+    step: int,
+    first_device: int,
+    done: int,
+    now_s: float,
+    until_s: float,
+    load: StretchLoad,
+    out: StretchRows,
+) -> tuple[bool, int, float, int]:
     """Run the steps of a stretch until they all have ended, or a time comes, or something else is reported.
 
     Args:
@@ -113,27 +134,25 @@ def stretch(
         step: its row.
         first_device: row of device 0.
         done: how many steps of the stretch have ended.
-        until_s: time of the next event in SimPy.
+        now_s: the present time of SimPy.
+        until_s: the time of its next event.
         load: of all steps.
         out: rows of the steps that have ended.
 
     Returns:
-        Why it returns, how many steps have ended, and the time of the next event.
+        Whether the stretch ends here, how many steps have ended, and what `advance` returns.
     """
+    _synchronise(w, now_s)
     clock, count = w.rows[CLOCK], len(out.end_s)
     while True:
-        next_s = advance(w, until_s)
-        if clock.reported == 0:
-            return PAUSED, done, next_s
-        if clock.reported > 1 or w.lists[REPORTS, 0] != STEP_ENDED or w.lists[SUBJECTS, 0] != step:
-            return REPORTED, done, next_s
+        next_s = _advance(w, until_s)
+        if clock.reported != 1 or w.lists[REPORTS, 0] != STEP_ENDED or w.lists[SUBJECTS, 0] != step:
+            return False, done, next_s, clock.reported
         clock.reported = 0
         _write(w, step, first_device, done, out)
         done += 1
-        if done == count:
-            return FINISHED, done, next_s
-        if not _fits(w, first_device, done, load, out):
-            return NO_ROOM, done, next_s
+        if done == count or not _fits(w, first_device, done, load, out):
+            return True, done, clock.now_s, 0
         _load(w, step, first_device, done, load)
         steps.begin(w, step)
 

@@ -62,12 +62,13 @@ class CompiledWorld:
         self.env = env
         self.instrument = instrument
         self._cluster = cluster
+        self._devices = len(cluster.devices)
         template = template_of(cluster)
         self._first_route, self.first_device = template.first_route, template.first_device
         self._fixed = self._in_use = len(template.world.rows)
         self._others = self._fixed_others = len(template.world.others)
-        self._world = template.world._replace(rows=grown(template.world.rows, 2 * self._fixed + 64))
-        self._world = self._world._replace(lists=np.zeros((8, len(self._world.rows)), dtype=np.int64))
+        self._world = template.world
+        self._grow_rows(2 * self._fixed + 64)
         self._world.rows[CLOCK].dedicated = dedicated
         # Rows that were given back, by how many they are.
         self._free: defaultdict[int, list[int]] = defaultdict(list)
@@ -77,6 +78,7 @@ class CompiledWorld:
         self._transfers: dict[int, Transfer] = {}
         self._due_s = math.inf
         self._due: simpy.Event | None = None
+        self._reported = 0
         self.flows: Sequence[Flow] = ()
         self.settled = True
 
@@ -84,16 +86,16 @@ class CompiledWorld:
     def carried(self) -> Mapping[tuple[int, bool], Carried]:
         """See `Network.carried`."""
         traffic = LinkTraffic(self._cluster)
-        devices = len(self._cluster.devices)
-        routes = self._world.rows[self._first_route : self._first_route + devices**2]
-        for number in np.flatnonzero(routes.messages).tolist():
-            of = routes[number]
-            traffic.add(*divmod(number, devices), int(of.messages), float(of.size_bytes), float(of.busy_s))
+        routes = self._world.rows[self._first_route : self._first_route + self._devices**2]
+        columns = routes["messages"].tolist(), routes["size_bytes"].tolist(), routes["busy_s"].tolist()
+        for number, (messages, size_bytes, busy_s) in enumerate(zip(*columns, strict=True)):
+            if messages:
+                traffic.add(*divmod(number, self._devices), messages, size_bytes, busy_s)
         return traffic.carried
 
     def busy_s(self) -> FloatArray:
         """Seconds until now in which each device computed or read from disk, shape (devices,)."""
-        busy_s = np.empty(len(self._cluster.devices))
+        busy_s = np.empty(self._devices)
         loop.busy(self._world, float(self.env.now), self.first_device, busy_s)
         return busy_s
 
@@ -107,10 +109,8 @@ class CompiledWorld:
         item = self._take(1)
         self._transfers[item] = transfer
         transfer.item = item
-        of = self._world.rows[item]
-        of.amount, of.route = size_bytes, self._route(sender, receiver)
-        loop.send(self._world, float(self.env.now), item)
-        transfer.flow_s = float(of.start_s)
+        row = self._first_route + sender * self._devices + receiver
+        transfer.flow_s = loop.send(self._world, float(self.env.now), item, row, float(size_bytes))
         self._soon()
         return transfer
 
@@ -144,13 +144,11 @@ class CompiledWorld:
         flight.number = number = self._take(1)
         items = self._world.rows[first : first + nodes]
         items["amount"], items["reading_s"] = amount, reading_s
-        of = self._world.rows[number]
-        of.first_item, of.first_node, of.nodes = first, first_node, nodes
         self._in_flight[number] = flight
         if isinstance(flight, StretchInFlight):
             assert self._stretch is None, "one stretch of steps at a time"
             self._stretch = flight
-        loop.begin(self._world, float(self.env.now), number)
+        loop.begin(self._world, float(self.env.now), number, first, first_node, nodes)
         self._soon()
 
     def end(self, flight: "InFlight") -> None:
@@ -182,14 +180,13 @@ class CompiledWorld:
         if event is not self._due:
             return  # another one has been scheduled for an earlier time
         self._due_s = math.inf
-        until_s, stretch = self.env.peek(), self._stretch
-        loop.synchronise(self._world, float(self.env.now))
+        now_s, until_s, stretch = float(self.env.now), float(self.env.peek()), self._stretch
         if stretch is None:
-            next_s = loop.advance(self._world, until_s)
+            next_s, self._reported = loop.advance(self._world, now_s, until_s)
         else:
-            next_s = stretch.advance(self._world, self.first_device, until_s)
-        if self._world.rows[CLOCK].reported or (stretch is not None and stretch.complete):
-            self._schedule(self._tell, float(self._world.rows[CLOCK].now_s), NORMAL)
+            next_s, self._reported = stretch.advance(self._world, self.first_device, now_s, until_s)
+        if self._reported or (stretch is not None and stretch.complete):
+            self._schedule(self._tell, next_s, NORMAL)
         elif next_s < math.inf:
             self._run_at(next_s)
 
@@ -204,12 +201,11 @@ class CompiledWorld:
 
     def _tell(self, _: simpy.Event) -> None:
         """Call back for everything that was reported."""
-        world = self._world
-        count = int(world.rows[CLOCK].reported)
-        world.rows[CLOCK].reported = 0
+        reports = self._world.lists[REPORTS : SUBJECTS + 1, : self._reported].T.tolist()
+        self._reported = self._world.rows["reported"][CLOCK] = 0
         if self._stretch is not None and self._stretch.complete:
             self._stretch.succeed()
-        for sort, subject in world.lists[REPORTS : SUBJECTS + 1, :count].T.tolist():
+        for sort, subject in reports:
             if sort == layout.STEP_ENDED:
                 if subject in self._in_flight:
                     self._in_flight[subject].succeed()
@@ -224,7 +220,7 @@ class CompiledWorld:
         if transfer is None:
             return
         transfer.active = False
-        transfer.flow_s = float(self._world.rows[item].start_s)
+        transfer.flow_s = float(self._world.rows["start_s"][item])
         transfer.busy_s = self.env.now - transfer.flow_s
         self._give_back(item, 1)
         transfer.arrived(transfer)
@@ -242,7 +238,7 @@ class CompiledWorld:
             self._give_back(item, 1)
             transfer.failed(stalled(self._cluster, transfer, self.env.now))
             return
-        sender, receiver = divmod(int(of.route) - self._first_route, len(self._cluster.devices))
+        sender, receiver = divmod(int(of.route) - self._first_route, self._devices)
         route = self._cluster.routes[sender][receiver]
         assert route is not None
         lost = Transfer(sender, receiver, float(of.amount), route, float(of.begun_s), _ignore, _ignore)
@@ -252,20 +248,20 @@ class CompiledWorld:
         if step in self._in_flight:
             self._in_flight[step].fail(error)
 
-    def _route(self, sender: int, receiver: int) -> int:
-        return self._first_route + sender * len(self._cluster.devices) + receiver
-
     def _take(self, count: int) -> int:
         """The first of `count` consecutive rows that are free."""
         if self._free[count]:
             return self._free[count].pop()
         first, self._in_use = self._in_use, self._in_use + count
         if self._in_use > len(self._world.rows):
-            rows, lists = grown(self._world.rows, 2 * self._in_use), self._world.lists
-            longer = np.zeros((len(lists), len(rows)), dtype=np.int64)
-            longer[:, : lists.shape[1]] = lists
-            self._world = self._world._replace(rows=rows, lists=longer)
+            self._grow_rows(2 * self._in_use)
         return first
+
+    def _grow_rows(self, size: int) -> None:
+        lists = self._world.lists
+        longer = np.zeros((len(lists), size), dtype=np.int64)
+        longer[:, : lists.shape[1]] = lists
+        self._world = self._world._replace(rows=grown(self._world.rows, size), lists=longer)
 
     def _give_back(self, first: int, count: int) -> None:
         self._free[count].append(first)
@@ -291,7 +287,7 @@ class CompiledWorld:
         rows = self._world.rows[first : first + len(graph)]
         rows["does"], rows["kind"], rows["payload"], rows["blocks"] = does, graph.kind, graph.payload, graph.count
         rows["processor"] = self.first_device + graph.device
-        rows["route"] = self._route(0, 0) + graph.device * len(self._cluster.devices) + graph.receiver
+        rows["route"] = self._first_route + graph.device * self._devices + graph.receiver
         rows["predecessors"] = graph.predecessors
         rows["first"], rows["count"] = edge + graph.first_successor[:-1], np.diff(graph.first_successor)
         return first
@@ -368,12 +364,11 @@ class StretchInFlight(InFlight):
         self.complete = False
         self._ahead = load
 
-    def advance(self, world: World, first_device: int, until_s: float) -> float:
-        """Run the stretch until a time; returns the time of the next event of the world."""
-        of = world, self.number, first_device
-        why, self.ended, next_s = loop.stretch(*of, self.ended, until_s, self._ahead, self.rows)
-        self.complete = why in (loop.FINISHED, loop.NO_ROOM)
-        return next_s
+    def advance(self, world: World, first_device: int, now_s: float, until_s: float) -> tuple[float, int]:
+        """Run the stretch until a time; returns as `loop.advance`."""
+        of = world, self.number, first_device, self.ended, now_s, until_s
+        self.complete, self.ended, next_s, reported = loop.stretch(*of, self._ahead, self.rows)
+        return next_s, reported
 
 
 def grown(values: Any, size: int) -> Any:
