@@ -11,10 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import simpy
 
-from benchmarks import workloads
 from benchmarks.measure import Effort, Figures, clock, median_of, seconds_of
 from benchmarks.simplest_filling import SimplestNetwork
-from benchmarks.workloads import Workload
+from benchmarks.workloads import Workload, compiled_end_s
 from headway.simcore import Cluster, Device, GraphBuilder, Kind, Link, Payload
 from headway.simcore.engine.events import Load
 from headway.simcore.engine.network.network import network, sent
@@ -74,13 +73,12 @@ def flows(effort: Effort) -> Figures:
 def beside_simplest(cluster: Cluster, rounds: Rounds, effort: Effort) -> Figures:
     """Flows per second and the last arrival under Headway's network, the simplest filling and the compiled executor."""
     cluster.routes  # noqa: B018 (computed once per cluster, not once per run)
+    workload = as_graph(cluster, rounds)
     runs: dict[str, Callable[[], float]] = {
         "": lambda: end_s(cluster, rounds),
         "simplest_": lambda: simplest_end_s(cluster, rounds),
+        "compiled_": lambda: compiled_end_s(workload),
     }
-    compiled, workload = workloads.compiled_end_s, as_graph(cluster, rounds)
-    if compiled is not None:
-        runs["compiled_"] = lambda: compiled(workload)
     figures: Figures = {"flows": workload.ends}
     for name, run in runs.items():
         untimed_s = None if name == "simplest_" else seconds_of(run)

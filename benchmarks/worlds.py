@@ -108,7 +108,7 @@ def wifi_cell(devices: int, seed: int = 1) -> Cluster:
     return Cluster(machines, links, "d0", relays=("ap",), media=(medium,))
 
 
-def large_world(tokens: int, devices: int = 100, layers: int = 80) -> Scenario:
+def large_world(devices: int = 100, layers: int = 80) -> Scenario:
     """A model of 80 layers and 64 heads, whose heads are spread over 100 devices and stay there.
 
     The blocks are placed on the devices in turn, so each layer uses 66 devices.
@@ -127,8 +127,8 @@ def large_world(tokens: int, devices: int = 100, layers: int = 80) -> Scenario:
         model=model,
         cost=DecodeCost(model),
         cluster=mesh(devices),
-        requests=(Request(prompt=64, output=tokens),),
-        controller=ControllerOptions(interval=max(tokens, 1)),
+        requests=(Request(prompt=64, output=100),),
+        controller=ControllerOptions(interval=1000),
     )
     cluster = replace(
         scenario.cluster,
