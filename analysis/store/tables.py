@@ -54,9 +54,12 @@ Tables = dict[str, pa.Table]
 
 
 def merged(parts: list[Tables]) -> Tables:
-    """Concatenate tables of the same name."""
+    """Concatenate tables of the same name. Each column is one chunk: to send many small chunks takes long."""
     names = dict.fromkeys(name for part in parts for name in part)
-    return {name: pa.concat_tables([part[name] for part in parts if name in part]) for name in names}
+    return {
+        name: pa.concat_tables([part[name] for part in parts if name in part]).combine_chunks()
+        for name in names
+    }
 
 
 @contextmanager
