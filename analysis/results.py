@@ -15,10 +15,11 @@ from headway.analysis.figures.latency_cdf import latency_cdf
 from headway.analysis.figures.saving import save_figure
 from headway.analysis.files.results_folder import CASES, CDF_FIGURE, ORIGIN, PLACEMENTS, SCENARIO
 from headway.analysis.store.parts import write_tables
-from headway.analysis.store.tables import Tables, table_file
+from headway.analysis.store.tables import Tables
 from headway.simcore.files.placement import last_placements, write_placement
 from headway.simcore.results import Result
 from headway.simcore.scenario import Scenario
+from headway.simcore.table_files import table_file
 
 _PLACEMENTS_HEAD = """\
 # Where the blocks were at the end of each run. A scenario keeps one of them with

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pyarrow as pa
 
 from headway.simcore.manifest import check_folder, write_manifest
-from headway.simcore.table_files import VERSION_KEY, read_table, row_groups, table_writer
+from headway.simcore.table_files import VERSION_KEY, read_table, row_groups, table_file
 from headway.traces import InputError
 
 if TYPE_CHECKING:  # a table becomes a data frame when it is first used; campaigns and streamed runs need none
@@ -255,7 +255,7 @@ class Result:
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         for name, schema in TABLES.items():
-            with table_writer(place / f"{name}.parquet", schema) as writer:
+            with table_file(place / f"{name}.parquet", schema, "snappy") as writer:
                 for batch in self.batches(name):
                     writer.write_table(batch)
         write_manifest(place)

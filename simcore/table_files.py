@@ -113,16 +113,26 @@ def row_groups(path: Path, columns: Collection[str]) -> Iterator[pa.Table]:
     Raises:
         InputError: the file cannot be read, or is damaged.
     """
+    with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, columns=list(columns))
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Report errors of pyarrow and of the system while a path is read.
+
+    Raises:
+        InputError: replaces such an error.
+    """
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for group in range(file.num_row_groups):
-                yield file.read_row_group(group, columns=list(columns))
+        yield
     except (OSError, pa.ArrowException) as error:
         raise InputError(str(path), reason(error), "a table written by headway") from error
 
 
 @contextmanager
-def table_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+def table_file(path: Path, schema: pa.Schema, compression: str = "zstd") -> Iterator[pq.ParquetWriter]:
     """Open a new Parquet file.
 
     The file is closed even after an error. On a full disk, `ParquetWriter` alone would keep the file open, and the
@@ -133,7 +143,7 @@ def table_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """
     with (
         pa.OSFile(str(path), "wb") as file,
-        pq.ParquetWriter(file, schema, write_page_checksum=True) as writer,
+        pq.ParquetWriter(file, schema, compression=compression, write_page_checksum=True) as writer,
     ):
         yield writer
 
@@ -155,7 +165,7 @@ class NewTables:
     def __init__(self, target: Path) -> None:
         if os.path.lexists(target) and not (target.is_dir() and not os.listdir(target)):
             raise InputError(str(target), "a path that is in use", "a new or an empty folder")
-        self._target = target
+        self._target = target = Path(os.path.realpath(target))
         self._new = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.unfinished")
         self._new.mkdir(parents=True)
         self._open = ExitStack()
@@ -168,7 +178,7 @@ class NewTables:
             OSError: the disk is full, or the file cannot be written.
         """
         if name not in self._writers:
-            file = table_writer(self._new / f"{name}.parquet", table.schema)
+            file = table_file(self._new / f"{name}.parquet", table.schema, "snappy")
             self._writers[name] = self._open.enter_context(file)
         if table.num_rows:
             self._writers[name].write_table(table)
@@ -181,6 +191,8 @@ class NewTables:
         """
         self._open.close()
         write_manifest(self._new)
+        with suppress(FileNotFoundError):
+            self._target.rmdir()  # only POSIX renames over an empty folder
         self._new.rename(self._target)
         return self._target
 

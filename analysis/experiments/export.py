@@ -25,10 +25,10 @@ from headway.analysis.store.index import Index, first
 from headway.analysis.store.store import ORIGIN as STORED_ORIGIN
 from headway.analysis.store.store import SCENARIO as STORED_SCENARIO
 from headway.analysis.store.store import Store
-from headway.analysis.store.tables import STORED, table_file
+from headway.analysis.store.tables import STORED
 from headway.analysis.store.view import View
 from headway.simcore.manifest import write_manifest
-from headway.simcore.table_files import read_table
+from headway.simcore.table_files import read_table, table_file
 from headway.traces.errors import InputError, quoted
 
 _MOST_PILES = 500

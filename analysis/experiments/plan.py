@@ -19,10 +19,10 @@ from headway.analysis.experiments.identity import policy_digest, run_id
 from headway.analysis.experiments.worker import Task
 from headway.analysis.experiments.world import InfeasibleWorld, World, packed
 from headway.analysis.files.atomic import writing
-from headway.analysis.store.tables import table_file
 from headway.simcore.errors import DoesNotFitError
 from headway.simcore.files.load import open_scenario
 from headway.simcore.scenario import PolicyChoice, Scenario
+from headway.simcore.table_files import table_file
 from headway.traces.errors import InputError, error_text, quoted
 
 _ROWS = 1_000

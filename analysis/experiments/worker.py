@@ -110,14 +110,14 @@ def work(
     for bundle in bundles:
         world = unpacked(bundle.world, lambda name: _trace(traces[name]))
         attempts += [_attempt(world, task, options) for task in bundle.tasks]
-    tables = merged([one.tables for one in attempts])
     wall_s = time.perf_counter() - begun
     done = [one for one in attempts if not one.error]
     # The time to read the worlds is divided equally.
     shared_s = (wall_s - sum(one.wall_s for one in attempts)) / len(attempts)
     efforts = {one.task.run: one.wall_s + shared_s for one in done if "runs" in one.task.tables}
     failed = {one.task.run: one.error for one in attempts if one.error}
-    return Batch(merged([tables, _effort(efforts)]), len(done), failed, wall_s)
+    tables = merged([*(one.tables for one in attempts), _effort(efforts)])
+    return Batch(tables, len(done), failed, wall_s)
 
 
 def failure(run: str, error: str, details: str = "") -> Tables:

@@ -16,8 +16,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headway.analysis.store.tables import STORED, Tables, reading, table_file
+from headway.analysis.store.tables import STORED, Tables
 from headway.simcore.manifest import MANIFEST, FileRecord, Manifest, read_manifest, write_manifest
+from headway.simcore.table_files import reading, table_file
 from headway.traces.errors import InputError
 
 JOURNAL, PARTS, CAMPAIGNS, UNFINISHED = FOLDERS = ("journal", "parts", "campaigns", ".unfinished")

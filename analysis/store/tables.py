@@ -1,14 +1,8 @@
 """The tables of a store: those of a run, and the tables that a campaign adds."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from headway.simcore.results import TABLES
-from headway.traces.errors import InputError, reason
 
 _TEXT, _INT, _REAL = pa.string(), pa.int64(), pa.float64()
 
@@ -54,36 +48,9 @@ Tables = dict[str, pa.Table]
 
 
 def merged(parts: list[Tables]) -> Tables:
-    """Concatenate tables of the same name."""
+    """Concatenate tables of the same name. Each column is one chunk: to send many small chunks takes long."""
     names = dict.fromkeys(name for part in parts for name in part)
-    return {name: pa.concat_tables([part[name] for part in parts if name in part]) for name in names}
-
-
-@contextmanager
-def table_file(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """Open a new Parquet file for tables of a schema.
-
-    The file is closed even after an error. On a full disk, `ParquetWriter` alone would keep the file open, and the
-    system could not free its space after the file was removed.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    with (
-        pa.OSFile(str(path), "wb") as file,
-        pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer,
-    ):
-        yield writer
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Report errors of pyarrow and of the system while a path is read.
-
-    Raises:
-        InputError: replaces such an error.
-    """
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(str(path), reason(error), "a table written by headway") from error
+    return {
+        name: pa.concat_tables([part[name] for part in parts if name in part]).combine_chunks()
+        for name in names
+    }

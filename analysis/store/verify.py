@@ -17,9 +17,9 @@ from headway.analysis.store import parts
 from headway.analysis.store.lock import locked
 from headway.analysis.store.parts import CAMPAIGNS, FOLDERS, JOURNAL, PARTS, UNFINISHED
 from headway.analysis.store.store import Store
-from headway.analysis.store.tables import STORED, Tables, reading
+from headway.analysis.store.tables import STORED, Tables
 from headway.simcore.manifest import MANIFEST, Manifest
-from headway.simcore.table_files import read_table
+from headway.simcore.table_files import read_table, reading
 from headway.traces.errors import InputError
 
 DAMAGED = "damaged"

@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 
 from headway.analysis.store import parts
 from headway.analysis.store.index import Index, union
-from headway.analysis.store.tables import STORED, reading
+from headway.analysis.store.tables import STORED
 from headway.simcore.manifest import Manifest
 from headway.simcore.results import TABLES
-from headway.simcore.table_files import schema_mistake
+from headway.simcore.table_files import reading, schema_mistake
 from headway.traces.errors import InputError
 
 BATCH_ROWS = 1 << 14

@@ -122,13 +122,15 @@ def test_a_run_that_raises_leaves_no_folder(world: Scenario, tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("step", ["NewTables.write", "write_manifest"])
 def test_a_full_disk_leaves_no_folder(
-    world: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("headway.simcore.table_files.write_manifest", full)
+    monkeypatch.setattr("headway.simcore.recorder._CHUNK_ROWS", 4)
+    monkeypatch.setattr(f"headway.simcore.table_files.{step}", full)
     with pytest.raises(OSError, match="No space"):
         simulate(world, policies.create("static"), out=tmp_path / "out")
     assert not list(tmp_path.iterdir())
