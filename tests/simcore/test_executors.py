@@ -124,7 +124,6 @@ def test_both_executors_give_the_same_tables_in_thousands_of_worlds(
     compare_many(scenarios, examples)
 
 
-@pytest.mark.xfail(reason="there is no compiled executor yet", strict=True)
 def test_each_executor_makes_some_of_the_runs() -> None:
     """The law would say little if every run fell back to events."""
     assert compare_many(steady_world(), 30)["compiled"] >= 15
