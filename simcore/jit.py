@@ -11,7 +11,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(
-    function: Function, helpers: Iterable[Callable[..., Any]] = (), *, inline: bool = False
+    function: Function,
+    helpers: Iterable[Callable[..., Any]] = (),
+    *,
+    inline: bool = False,
+    cache: bool = True,
+    **options: Any,
 ) -> Function:
     """A function that numba compiles at its first call, or reads from its cache on disk.
 
@@ -21,14 +26,16 @@ def compiled(
         function: uses numbers, arrays and tuples only.
         helpers: plain functions that it calls.
         inline: copy it into compiled functions that call it, because a call with many arrays as arguments is slow.
+        cache: keep it on disk; not needed for a function that only compiled functions call.
+        options: further options of `numba.njit`.
     """
     from numba import njit  # noqa: PLC0415 (takes a quarter of a second)
     from numba.extending import register_jitable  # noqa: PLC0415
 
     for helper in helpers:
         register_jitable(helper)
-    options: dict[str, Any] = {"inline": "always" if inline else "never"}
+    options["inline"] = "always" if inline else "never"
     try:
-        return cast("Function", njit(cache=True, **options)(function))
+        return cast("Function", njit(cache=cache, **options)(function))
     except RuntimeError:
         return cast("Function", njit(**options)(function))

@@ -1,17 +1,14 @@
-"""How kernels are compiled: once per machine, to a cache on disk."""
+"""How the kernels of the compiled executor are compiled."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import partial
 
-import numba
+from headway.simcore.jit import compiled
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
+# Kernels do not allocate memory, so they need no counts of references (`_nrt`), which would take most of their time.
+_OPTIONS = {"error_model": "numpy", "_nrt": False}
 
+kernel = partial(compiled, cache=False, **_OPTIONS)
+"""Compile a function that kernels call."""
 
-def kernel(function: _Function) -> _Function:
-    """Compile a function when it is first called, or load it from the cache.
-
-    numba keeps the cache beside the module, or in the user's cache folder if that is read-only. With the error model of
-    NumPy, a division by zero gives an infinity as in arrays; kernels do not divide by zero.
-    """
-    return numba.njit(cache=True, error_model="numpy", _nrt=False)(function)  # type: ignore[no-any-return]
+entry = partial(compiled, **_OPTIONS)
+"""Compile a function that Python calls; it stays in the cache on disk, with all kernels that it calls."""

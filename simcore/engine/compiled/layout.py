@@ -9,7 +9,9 @@ Rows of different sorts use the same memory: a field has a meaning only in rows 
 fields differ from those of NumPy's methods, so that the kernels run without numba too.
 """
 
+import hashlib
 import itertools
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -89,17 +91,29 @@ def _row() -> np.dtype[np.void]:
                 taken = {places[other] for other in together if other in places}
                 formats[name] = code
                 places[name] = next(place for place in itertools.count(first) if place not in taken)
+    itemsize = 8 * (max(places.values()) + 1)
+    places[f"version_{_version()}"] = 0
     return np.dtype(
         {
             "names": list(places),
-            "formats": list(formats.values()),
+            "formats": [*formats.values(), "f8"],
             "offsets": [8 * place for place in places.values()],
-            "itemsize": 8 * (max(places.values()) + 1),
+            "itemsize": itemsize,
         }
     )
 
 
+def _version() -> str:
+    """A digest of all modules of the kernels."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 ROW = _row()
+"""The type of rows. A field without use names the version of the kernels, because numba compares only the file of a
+function with its cache, and not the files of the functions that it calls; the type of its arguments is compared too."""
 
 SEGMENT = np.dtype([(name, "f8") for name in ("start_s", "end_s", "level", "total", "low")])
 """Of a trace, see `traces.segments`. Each trace has one record more than segments, for its whole sum."""

@@ -2,7 +2,7 @@
 
 from headway.simcore.arrays import FloatArray
 from headway.simcore.engine.compiled import calendar, processors, sharing, steps, traces
-from headway.simcore.engine.compiled.jit import kernel
+from headway.simcore.engine.compiled.jit import entry, kernel
 from headway.simcore.engine.compiled.layout import (
     CLOCK,
     DEVICE,
@@ -23,7 +23,7 @@ FINISHED, PAUSED, REPORTED, NO_ROOM = range(4)
 """Why `stretch` returns: all steps ended; time is up; something else was reported; a device lacks memory."""
 
 
-@kernel
+@entry
 def advance(w: World, until_s: float) -> float:
     """Visit all events before a time; returns the time of the next event, or the present if something is reported."""
     clock = w.rows[CLOCK]
@@ -58,20 +58,20 @@ def _visit(w: World, row: int) -> None:
         steps.waited(w, row)
 
 
-@kernel
+@entry
 def synchronise(w: World, now_s: float) -> None:
     """Tell the world the present time of SimPy. Rounding may have put the world just ahead of it."""
     w.rows[CLOCK].now_s = max(w.rows[CLOCK].now_s, now_s)
 
 
-@kernel
+@entry
 def begin(w: World, now_s: float, step: int) -> None:
     """Start a step whose items have their amounts."""
     synchronise(w, now_s)
     steps.begin(w, step)
 
 
-@kernel
+@entry
 def send(w: World, now_s: float, item: int) -> None:
     """Send a message that is no part of a step."""
     synchronise(w, now_s)
@@ -80,21 +80,21 @@ def send(w: World, now_s: float, item: int) -> None:
     steps.send(w, item)
 
 
-@kernel
+@entry
 def cancel_step(w: World, now_s: float, step: int) -> None:
     """Cancel all nodes of a step that have not ended."""
     synchronise(w, now_s)
     steps.cancel(w, step)
 
 
-@kernel
+@entry
 def cancel_item(w: World, now_s: float, item: int) -> None:
     """Cancel a message that has not arrived."""
     synchronise(w, now_s)
     steps.cancel_item(w, item)
 
 
-@kernel
+@entry
 def busy(w: World, now_s: float, first_device: int, busy_s: FloatArray) -> None:
     """Write the seconds in which each device was busy until now, shape (devices,)."""
     synchronise(w, now_s)
@@ -102,7 +102,7 @@ def busy(w: World, now_s: float, first_device: int, busy_s: FloatArray) -> None:
         busy_s[i] = processors.busy_s(w, first_device + i)
 
 
-@kernel
+@entry
 def stretch(
     w: World, step: int, first_device: int, done: int, until_s: float, load: StretchLoad, out: StretchRows
 ) -> tuple[int, int, float]:
@@ -173,3 +173,9 @@ def _load(w: World, step: int, first_device: int, number: int, load: StretchLoad
             item.reading_s = 0.0
         elif node.does == MESSAGE:
             item.amount = node.blocks * load.message_bytes[number, node.payload]
+
+
+@entry
+def parts(w: World, step: int) -> tuple[float, float, float, float]:
+    """Seconds of computing, reading, sending and waiting on the critical path of a step that has ended."""
+    return steps.parts(w, step)

@@ -14,7 +14,7 @@ import simpy
 from simpy.events import NORMAL, EventPriority
 
 from headway.simcore.arrays import FloatArray
-from headway.simcore.engine.compiled import layout, loop, steps
+from headway.simcore.engine.compiled import layout, loop
 from headway.simcore.engine.compiled.build import template_of
 from headway.simcore.engine.compiled.layout import CLOCK, NONE, REPORTS, SUBJECTS, World
 from headway.simcore.engine.events import LatencyParts, Load
@@ -94,7 +94,7 @@ class CompiledWorld:
     def busy_s(self) -> FloatArray:
         """Seconds until now in which each device computed or read from disk, shape (devices,)."""
         busy_s = np.empty(len(self._cluster.devices))
-        loop.busy(self._world, self.env.now, self.first_device, busy_s)
+        loop.busy(self._world, float(self.env.now), self.first_device, busy_s)
         return busy_s
 
     def send(
@@ -103,13 +103,13 @@ class CompiledWorld:
         """See `Network.send`."""
         route = self._cluster.routes[sender][receiver]
         assert route is not None
-        transfer = Transfer(sender, receiver, size_bytes, route, self.env.now, arrived, failed)
+        transfer = Transfer(sender, receiver, size_bytes, route, float(self.env.now), arrived, failed)
         item = self._take(1)
         self._transfers[item] = transfer
         transfer.item = item
         of = self._world.rows[item]
         of.amount, of.route = size_bytes, self._route(sender, receiver)
-        loop.send(self._world, self.env.now, item)
+        loop.send(self._world, float(self.env.now), item)
         transfer.flow_s = float(of.start_s)
         self._soon()
         return transfer
@@ -118,7 +118,7 @@ class CompiledWorld:
         """See `Network.cancel`."""
         if transfer.active:
             transfer.active = False
-            loop.cancel_item(self._world, self.env.now, transfer.item)
+            loop.cancel_item(self._world, float(self.env.now), transfer.item)
             self._give_back(transfer.item, 1)
             del self._transfers[transfer.item]
             self._soon()
@@ -150,14 +150,14 @@ class CompiledWorld:
         if isinstance(flight, StretchInFlight):
             assert self._stretch is None, "one stretch of steps at a time"
             self._stretch = flight
-        loop.begin(self._world, self.env.now, number)
+        loop.begin(self._world, float(self.env.now), number)
         self._soon()
 
     def end(self, flight: "InFlight") -> None:
         """Forget a step that has ended, or cancel it."""
         if self._in_flight.pop(flight.number, None) is None:
             return
-        loop.cancel_step(self._world, self.env.now, flight.number)
+        loop.cancel_step(self._world, float(self.env.now), flight.number)
         self._give_back(flight.first_item, len(flight.graph))
         self._give_back(flight.number, 1)
         if self._stretch is flight:
@@ -166,7 +166,7 @@ class CompiledWorld:
 
     def parts(self, flight: "InFlight") -> tuple[float, float, float, float]:
         """Seconds of computing, reading, sending and waiting on the critical path of a step that has ended."""
-        return steps.parts(self._world, flight.number)
+        return loop.parts(self._world, flight.number)
 
     def _soon(self) -> None:
         """Run the world when all changes of this moment have been made."""
@@ -183,7 +183,7 @@ class CompiledWorld:
             return  # another one has been scheduled for an earlier time
         self._due_s = math.inf
         until_s, stretch = self.env.peek(), self._stretch
-        loop.synchronise(self._world, self.env.now)
+        loop.synchronise(self._world, float(self.env.now))
         if stretch is None:
             next_s = loop.advance(self._world, until_s)
         else:
