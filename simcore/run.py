@@ -89,19 +89,21 @@ class Run:
         Places blocks, reserves memory, executes the graph, and records the use of devices.
         """
         parts, lost_s = LatencyParts(), math.inf
-        while lost_s is not None:
-            current, before = later(batch, len(ended)), len(ended)
-            yield from self._controller.prepare(current, parts)
-            use = self._make_room(current)
-            stretch = self._stretch(current, use, most - len(ended))
-            lost_s = yield from self._attempt(current, use, stretch, parts, ended)
-            if lost_s is not None:
-                parts = parts if len(ended) == before else LatencyParts()
-                parts.fault_s += self._run.env.now - lost_s
-                first = later(batch, len(ended))[0]
-                standing = Standing(first.request, first.token, "fault", lost_s, self._run.env.now)
-                self._run.instrument.stood_still(standing)
-        self.tokens += len(ended) * sum(one.makes_token for one in batch)
+        try:
+            while lost_s is not None:
+                current, before = later(batch, len(ended)), len(ended)
+                yield from self._controller.prepare(current, parts)
+                use = self._make_room(current)
+                stretch = self._stretch(current, use, most - len(ended))
+                lost_s = yield from self._attempt(current, use, stretch, parts, ended)
+                if lost_s is not None:
+                    parts = parts if len(ended) == before else LatencyParts()
+                    parts.fault_s += self._run.env.now - lost_s
+                    first = later(batch, len(ended))[0]
+                    standing = Standing(first.request, first.token, "fault", lost_s, self._run.env.now)
+                    self._run.instrument.stood_still(standing)
+        finally:  # also after a step that can never end
+            self.tokens += len(ended) * sum(one.makes_token for one in batch)
         if self._progress is not None:
             self._progress(self.tokens)
 
