@@ -88,7 +88,8 @@ class Run:
 
         Places blocks, reserves memory, executes the graph, and records the use of devices.
         """
-        parts, lost_s = LatencyParts(), math.inf
+        parts: LatencyParts = LatencyParts()
+        lost_s: float | None = math.inf
         try:
             while lost_s is not None:
                 current, before = later(batch, len(ended)), len(ended)
@@ -139,7 +140,7 @@ class Run:
         if steps == 1:
             return None
         watch = self._controller.overflow_watch(following)
-        return stretch_from(self._run.scenario, self._run.deployment, watch, batch, use.cost, steps)
+        return stretch_from(self._run.scenario, self._run.deployment, watch, batch, steps)
 
     def _attempt(
         self, batch: Batch, use: "_MemoryUse", stretch: Stretch | None, parts: LatencyParts, ended: list[Ended]
@@ -173,7 +174,7 @@ class Run:
                     self._keep_stretch(stretch, steps.rows, steps.ended, use, busy_s, parts, ended)
                     begun_s = ended[-1][0]
             # Costs are computed for the whole stretch: do not compute many for nothing.
-            whole = steps.ended == len(stretch.batches)
+            whole = steps.ended == len(stretch.of_blocks)
             self._longest = min(2 * self._longest, MOST_STEPS) if whole else FIRST_STEPS
         if finished:
             return None
@@ -204,18 +205,18 @@ class Run:
         ended: list[Ended],
     ) -> None:
         """Keep the first `count` steps of a stretch, which have ended."""
-        last = stretch.batches[count - 1]
-        self._run.deployment.hold(after(last), stretch.costs[count - 1].memory_bytes)
+        last = later(stretch.batch, count - 1)
+        self._run.deployment.hold(after(last), stretch.memory_bytes[count - 1])
         self._controller.made(last)
         rows.available_bytes[0] = use.available
         every = zip(rows.end_s[:count].tolist(), rows.parts_s[:count].tolist(), strict=True)
-        for end_s, (compute_s, disk_s, transfer_s, wait_s) in every:
-            parts.add(LatencyParts(compute_s, disk_s, transfer_s, wait_s))
-            ended.append((end_s, parts.values()))
-            parts = LatencyParts()
+        end_s, of_first = next(every)
+        parts.add(LatencyParts(*of_first))
+        ended.append((end_s, parts.values()))
+        ended.extend((end_s, (*of_step, 0.0, 0.0, 0.0)) for end_s, of_step in every)
         busy_s = np.diff(rows.busy_s[:count], axis=0, prepend=busy_before_s[None, :])
         held_bytes = stretch.of_blocks[:count] + stretch.beside[:count]
-        first = stretch.batches[0][0]
+        first = stretch.batch[0]
         self._run.recorder.add_many(
             "devices",
             held_bytes.size,

@@ -4,8 +4,6 @@ In a stretch nothing is decided, nothing moves, and every device has memory to s
 step to step, and they are known before.
 """
 
-import itertools
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +12,9 @@ from headway.simcore.arrays import FloatArray
 from headway.simcore.engine.placement.deployment import Deployment
 from headway.simcore.engine.placement.triggers import OverflowWatch
 from headway.simcore.scenario import Scenario
-from headway.simcore.world.batch import Batch, later
-from headway.simcore.world.cost import StepCost
-from headway.simcore.world.device_time import DEVICE_TIMES
+from headway.simcore.world.batch import Batch
+from headway.simcore.world.cost import costs_of_stretch
+from headway.simcore.world.device_time import DEVICE_TIMES, times_of_stretch
 
 FIRST_STEPS = 16
 """Maximum length of the first stretch of a run, and of one after an interruption; later ones double it."""
@@ -67,55 +65,44 @@ def empty_rows(load: StretchLoad) -> StretchRows:
 
 
 class Stretch(NamedTuple):
-    """The steps of a stretch: their batches, costs and memory, and their load.
+    """The steps of a stretch, with their memory and their load.
 
     Attributes:
-        batches: of the steps; the first step has its costs already.
-        costs: of the steps.
+        batch: of the first step.
+        memory_bytes: of a block of each kind after each step, shape (steps, 5).
         of_blocks: bytes that blocks hold on each device, shape (steps, devices).
         beside: bytes of activations and runtime, shape (steps, devices).
         load: of the steps.
     """
 
-    batches: Sequence[Batch]
-    costs: Sequence[StepCost]
+    batch: Batch
+    memory_bytes: FloatArray
     of_blocks: FloatArray
     beside: FloatArray
     load: StretchLoad
 
 
 def stretch_from(
-    scenario: Scenario, deployment: Deployment, watch: OverflowWatch | None, batch: Batch, cost: StepCost, steps: int
+    scenario: Scenario, deployment: Deployment, watch: OverflowWatch | None, batch: Batch, steps: int
 ) -> Stretch:
     """The stretch of `steps` steps that begins with the step of a batch.
 
     Args:
         scenario: of the run.
-        deployment: the placement in force; its ledger is as before the step.
+        deployment: the placement in force.
         watch: memory whose shortage, or whose end, has to be noticed.
         batch: of the first step.
-        cost: of the first step.
         steps: their number.
     """
-    batches = [batch, *(later(batch, i) for i in range(1, steps))]
-    costs = [cost, *map(scenario.cost.step, itertools.islice(batches, 1, None))]
-    device_time, cluster = DEVICE_TIMES.find(scenario.device_time), scenario.cluster
-    times = [device_time.times(one, cluster) for one in costs]
-    memory = np.array([one.memory_bytes for one in costs])
-    of_blocks = deployment.ledger.held_by_blocks(memory)
-    beside = deployment.ledger.held_beside(np.array([one.activation_bytes for one in costs]))
-    least = of_blocks + beside
+    cluster, costs = scenario.cluster, costs_of_stretch(scenario.cost, batch, steps)
+    times = times_of_stretch(DEVICE_TIMES.find(scenario.device_time), costs, cluster)
+    of_blocks = deployment.ledger.held_by_blocks(costs.memory_bytes)
+    beside = deployment.ledger.held_beside(costs.activation_bytes)
+    least, most = of_blocks + beside, np.full(len(cluster.devices), np.inf)
     copies = deployment.copies.held_bytes
     if copies.any():
         least = np.maximum(least, np.where(copies > 0.0, cluster.runtime_bytes, 0.0)) + copies
-    most = np.full(len(cluster.devices), np.inf)
     if watch is not None:
         least, most = np.maximum(least, watch.least_bytes), watch.most_bytes
-    load = StretchLoad(
-        np.array([one.block_s for one in times]),
-        np.array([one.task_s for one in times]),
-        np.array([one.message_bytes for one in costs]),
-        least,
-        most,
-    )
-    return Stretch(batches, costs, of_blocks, beside, load)
+    load = StretchLoad(times.block_s, times.task_s, costs.message_bytes, least, most)
+    return Stretch(batch, costs.memory_bytes, of_blocks, beside, load)

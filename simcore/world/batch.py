@@ -1,6 +1,8 @@
 """The input of a step: a batch of sequences, and the number of tokens of each."""
 
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
 
 
 class SequenceStep(NamedTuple):
@@ -64,3 +66,64 @@ def later(batch: Batch, steps: int) -> Batch:
         one._replace(token=one.token + steps, cached=one.length + steps - 1, tokens=1) if one.tokens else one
         for one in batch
     )
+
+
+class Totals(NamedTuple):
+    """Sums over the sequences of a step: numbers, or arrays of shape (steps,) for several steps.
+
+    Attributes:
+        tokens: positions that the step processes.
+        made: tokens that it makes.
+        held: positions in all caches after the step.
+        generated: of these, positions of generated tokens.
+        lengths: positions in the caches of the sequences at work, after the step.
+        squares: the sum of the squares of these lengths.
+        pairs: pairs of positions that attend to each other: in a prefill of P positions P^2 / 2, in a decode step the
+            length.
+    """
+
+    tokens: Any
+    made: Any
+    held: Any
+    generated: Any
+    lengths: Any
+    squares: Any
+    pairs: Any
+
+
+def totals(batch: Batch) -> Totals:
+    """The sums of one step."""
+    active = [one for one in batch if one.tokens]
+    lengths = [float(one.length) for one in active]
+    return Totals(
+        tokens=float(sum(one.tokens for one in active)),
+        made=float(sum(one.makes_token for one in active)),
+        held=float(sum(one.length for one in batch)),
+        generated=float(sum(max(0, one.length - one.prompt) for one in batch)),
+        lengths=sum(lengths),
+        squares=sum(length * length for length in lengths),
+        pairs=float(sum(map(_attended_pairs, active))),
+    )
+
+
+def totals_of_stretch(batch: Batch, steps: int) -> Totals:
+    """The sums of a step that makes a token of each sequence at work, and of those that follow it (see `later`)."""
+    first, second = totals(batch), totals(later(batch, 1))
+    count, after_first = second.tokens, np.arange(steps - 1.0)
+    lengths = second.lengths + count * after_first
+    following = Totals(
+        tokens=np.full(steps - 1, count),
+        made=np.full(steps - 1, count),
+        held=second.held + count * after_first,
+        generated=second.generated + count * after_first,
+        lengths=lengths,
+        squares=second.squares + 2.0 * second.lengths * after_first + count * after_first**2,
+        pairs=lengths,
+    )
+    return Totals(*(np.concatenate(([one], more)) for one, more in zip(first, following, strict=True)))
+
+
+def _attended_pairs(one: SequenceStep) -> float:
+    if one.cached and one.tokens == 1:
+        return float(one.length)
+    return one.tokens * one.cached + one.tokens * one.tokens / 2

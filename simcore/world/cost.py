@@ -9,8 +9,7 @@ or a part of it of each that is prefilled. Work, reads of the cache and messages
 read once.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
@@ -18,7 +17,7 @@ import numpy as np
 
 from headway.simcore.arrays import FloatArray, sealed
 from headway.simcore.registry import Registry
-from headway.simcore.world.batch import Batch, SequenceStep
+from headway.simcore.world.batch import Batch, Totals, later, totals, totals_of_stretch
 from headway.simcore.world.blocks import Kind
 from headway.simcore.world.model import ModelSpec
 
@@ -52,6 +51,8 @@ PER_BLOCK = frozenset({Payload.HEAD_OUTPUT})
 class StepCost:
     """The cost of one step. Arrays by kind of block have shape (5,) and are indexed by `Kind`.
 
+    The costs of several steps have the same form, with shapes (steps, 5), (steps, 6) and (steps,).
+
     Attributes:
         memory_bytes: memory of a block at the end of the step, by kind.
         work_flop: floating-point work of a block, by kind.
@@ -67,7 +68,11 @@ class StepCost:
     weight_bytes: FloatArray
     kv_bytes: FloatArray
     message_bytes: FloatArray
-    activation_bytes: float = 0.0
+    activation_bytes: Any = 0.0
+
+    def at(self, step: int) -> "StepCost":
+        """The cost of one of several steps."""
+        return StepCost(*(sealed(np.asarray(getattr(self, field.name)[step])) for field in fields(self)))
 
     @property
     def read_bytes(self) -> FloatArray:
@@ -130,33 +135,40 @@ class DecodeCost:
 
     def step(self, batch: Batch) -> StepCost:
         """The cost of one step, see `CostModel.step`."""
-        m = self.model
-        active = [one for one in batch if one.tokens]
-        tokens = sum(one.tokens for one in active)
-        made = sum(one.makes_token for one in active)
-        weights = self.idle_memory_bytes
-        work = 2.0 * self._weights * tokens
-        work[Kind.HEAD] += 4.0 * m.head_size * m.group * sum(map(_attended_pairs, active))
-        work[Kind.EMBED] = 0.0
-        work[Kind.LM_HEAD] = 2.0 * self._weights[Kind.LM_HEAD] * made
-        read = weights.copy()
-        read[Kind.EMBED] = m.width * m.bytes_per_weight * tokens
-        read[Kind.LM_HEAD] *= made > 0
+        return self.of_totals(totals(batch))
+
+    def of_totals(self, of: Totals) -> StepCost:
+        """The cost of one step, or of several."""
+        m, weights = self.model, self._weights
+        head, proj, ffn, embed, lm_head = weights.tolist()
         row = m.width * m.bytes_per_activation
+        nothing = 0.0 * of.tokens
+        held = [each + nothing for each in (weights * m.bytes_per_weight).tolist()]
         return StepCost(
-            memory_bytes=sealed(weights + self._cache(batch)),
-            work_flop=sealed(work),
-            weight_bytes=sealed(read),
-            kv_bytes=sealed(self._cache(active)),
-            message_bytes=message_sizes(
-                prompt=TOKEN_ID_BYTES * tokens,
-                hidden=row * tokens,
-                head_output=m.group * m.head_size * m.bytes_per_activation * tokens,
-                partial_sum=row * tokens,
-                last_hidden=row * made,
-                token=TOKEN_ID_BYTES * made,
+            memory_bytes=_columns(held[0] + 2.0 * of.held * m.head_size * m.bytes_per_kv, *held[1:]),
+            work_flop=_columns(
+                2.0 * head * of.tokens + 4.0 * m.head_size * m.group * of.pairs,
+                2.0 * proj * of.tokens,
+                2.0 * ffn * of.tokens,
+                nothing,
+                2.0 * lm_head * of.made,
             ),
-            activation_bytes=m.bytes_per_activation * max(tokens * self._widest, made * m.vocabulary),
+            weight_bytes=_columns(
+                *held[:3],
+                m.width * m.bytes_per_weight * of.tokens,
+                lm_head * m.bytes_per_weight * (of.made > 0.0),
+            ),
+            kv_bytes=_columns(2.0 * of.lengths * m.head_size * m.bytes_per_kv, *4 * (nothing,)),
+            message_bytes=_columns(
+                TOKEN_ID_BYTES * of.tokens,
+                row * of.tokens,
+                m.group * m.head_size * m.bytes_per_activation * of.tokens,
+                row * of.tokens,
+                row * of.made,
+                TOKEN_ID_BYTES * of.made,
+            ),
+            activation_bytes=m.bytes_per_activation
+            * np.maximum(of.tokens * self._widest, of.made * m.vocabulary),
         )
 
     @property
@@ -164,13 +176,6 @@ class DecodeCost:
         """Numbers per position at the widest point of a layer."""
         m = self.model
         return max(m.heads * m.head_size, m.ffn_width, m.width)
-
-    def _cache(self, batch: Iterable[SequenceStep]) -> FloatArray:
-        """K/V cache of some sequences in a block of each kind, after the step, shape (5,)."""
-        cache = np.zeros(len(Kind))
-        length = sum(one.length for one in batch)
-        cache[Kind.HEAD] = 2.0 * length * self.model.head_size * self.model.bytes_per_kv
-        return cache
 
     @property
     def _weights(self) -> FloatArray:
@@ -219,34 +224,37 @@ class PaperCost:
 
     def step(self, batch: Batch) -> StepCost:
         """The cost of one step, see `CostModel.step`."""
+        return self.of_totals(totals(batch))
+
+    def of_totals(self, of: Totals) -> StepCost:
+        """The cost of one step, or of several."""
         m, b = self.model, self.model.bytes_per_activation
-        held_length = float(sum(one.length for one in batch))
-        generated = float(sum(max(0, one.length - one.prompt) for one in batch))
-        head_bytes = 3.0 * (held_length * self._head_width * b) + generated * m.width * b * m.group
-        held_bytes = held_length * m.width * b
-        activations = np.array([head_bytes, held_bytes, 4.0 * held_bytes / self.ffn_shards, 0.0, 0.0])
-        lengths = [float(one.length) for one in batch if one.tokens]
-        length, pairs = sum(lengths), sum(each * each for each in lengths)
-        slice_bytes = length * self._head_width * b
-        full_bytes = length * m.width * b
-        head_flop = 3.0 * length * m.width * self._head_width + pairs * self._head_width
-        proj_flop = length * m.width * m.width
+        weights = 3.0 * m.width * self._head_width * b
+        head_bytes = 3.0 * (of.held * self._head_width * b) + of.generated * m.width * b * m.group
+        held_bytes = of.held * m.width * b
+        full_bytes = of.lengths * m.width * b
+        head_flop = 3.0 * of.lengths * m.width * self._head_width + of.squares * self._head_width
+        proj_flop = of.lengths * m.width * m.width
         ffn_flop = self.ffn_factor * proj_flop / self.ffn_shards
+        nothing = 0.0 * of.tokens
         if self.projection == "sharded":
-            head_flop, proj_flop = head_flop + length * self._head_width * m.width, 0.0
+            head_flop, proj_flop = head_flop + of.lengths * self._head_width * m.width, nothing
         return StepCost(
-            memory_bytes=sealed(self.idle_memory_bytes + activations),
-            work_flop=sealed(np.array([head_flop, proj_flop, ffn_flop, 0.0, 0.0])),
-            weight_bytes=sealed(np.zeros(len(Kind))),
-            kv_bytes=sealed(np.zeros(len(Kind))),
-            message_bytes=message_sizes(
-                prompt=TOKEN_ID_BYTES * length,
-                hidden=full_bytes,
-                head_output=slice_bytes,
-                partial_sum=full_bytes,
-                last_hidden=full_bytes,
-                token=TOKEN_ID_BYTES * sum(one.makes_token for one in batch),
+            memory_bytes=_columns(
+                weights + head_bytes, held_bytes, 4.0 * held_bytes / self.ffn_shards, nothing, nothing
             ),
+            work_flop=_columns(head_flop, proj_flop, ffn_flop, nothing, nothing),
+            weight_bytes=_columns(*5 * (nothing,)),
+            kv_bytes=_columns(*5 * (nothing,)),
+            message_bytes=_columns(
+                TOKEN_ID_BYTES * of.lengths,
+                full_bytes,
+                of.lengths * self._head_width * b,
+                full_bytes,
+                full_bytes,
+                TOKEN_ID_BYTES * of.made,
+            ),
+            activation_bytes=nothing,
         )
 
     @property
@@ -261,24 +269,21 @@ COST_MODELS: Registry[Any] = Registry(
 `projection` and `ffn_factor` that the class takes."""
 
 
-def _attended_pairs(one: SequenceStep) -> float:
-    """Pairs of positions that attend to each other: in a prefill of P positions P^2 / 2, in a decode step L."""
-    if one.cached and one.tokens == 1:
-        return float(one.length)
-    return one.tokens * one.cached + one.tokens * one.tokens / 2
+def costs_of_stretch(model: CostModel, batch: Batch, steps: int) -> StepCost:
+    """The costs of a step that makes a token of each sequence at work, and of those that follow it.
+
+    A cost model with a method `of_totals`, such as the two here, computes them at once.
+    """
+    if hasattr(model, "of_totals"):
+        costs: StepCost = model.of_totals(totals_of_stretch(batch, steps))
+        return costs
+    each = [model.step(later(batch, i)) for i in range(steps)]
+    return StepCost(**{field.name: np.array([getattr(one, field.name) for one in each]) for field in fields(StepCost)})
 
 
-def message_sizes(
-    *,
-    prompt: float,
-    hidden: float,
-    head_output: float,
-    partial_sum: float,
-    last_hidden: float,
-    token: float,
-) -> FloatArray:
-    """Bytes of each payload as `StepCost.message_bytes` has them, shape (6,)."""
-    return sealed(np.array([prompt, hidden, head_output, partial_sum, last_hidden, token]))
+def _columns(*values: Any) -> FloatArray:
+    """Numbers as an array, or arrays of shape (steps,) as the columns of one."""
+    return sealed(np.array(values) if isinstance(values[0], float) else np.stack(values, axis=-1))
 
 
 def _check_shards(ffn_shards: int, model: ModelSpec) -> None:

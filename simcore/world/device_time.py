@@ -71,11 +71,19 @@ class Roofline:
 
     def times(self, cost: StepCost, machines: Machines) -> TaskTimes:
         """See `DeviceTime.times`."""
-        computing = cost.work_flop[:, None] / machines.flops
-        reading = cost.read_bytes[:, None] / machines.memory_bandwidth
-        something = ((cost.work_flop > 0.0) | (cost.read_bytes > 0.0))[:, None]
+        computing = cost.work_flop[..., None] / machines.flops
+        reading = cost.read_bytes[..., None] / machines.memory_bandwidth
+        something = ((cost.work_flop > 0.0) | (cost.read_bytes > 0.0))[..., None]
         task_s = np.where(something, machines.overhead_s, 0.0)
         return TaskTimes(sealed(np.maximum(computing, reading)), sealed(task_s))
+
+
+def times_of_stretch(model: DeviceTime, costs: StepCost, machines: Machines) -> TaskTimes:
+    """The times of several steps, both of shape (steps, 5, devices), see `costs_of_stretch`."""
+    if isinstance(model, Roofline):
+        return model.times(costs, machines)
+    each = [model.times(costs.at(step), machines) for step in range(len(costs.memory_bytes))]
+    return TaskTimes(*(np.array(column) for column in zip(*each, strict=True)))
 
 
 DEVICE_TIMES: Registry[DeviceTime] = Registry(

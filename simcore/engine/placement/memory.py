@@ -72,8 +72,7 @@ class MemoryLedger:
         Returns:
             Shape (n, devices).
         """
-        # One kind after another, as `of_blocks` adds.
-        return np.add.accumulate(self._counts * bytes_per_block[:, None, :], axis=2)[:, :, -1]
+        return (self._counts * bytes_per_block[:, None, :]).sum(axis=2)
 
     def held_beside(self, activation_bytes: FloatArray) -> FloatArray:
         """As `beside`, with other sizes of activations, shape (n,); returns shape (n, devices)."""
