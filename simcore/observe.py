@@ -4,6 +4,7 @@ A policy is any object with a `decide` method that takes an `Observation` and re
 `Infeasible`. It sees the world as read-only arrays at one instant and nothing of the future.
 """
 
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, TypeAlias
@@ -165,6 +166,15 @@ class Observation:
         """The device from which each block comes when it moves, shape (B,); None before the first placement."""
         return None if self.placement is None else sealed(np.where(self.lost, self.source, self.placement))
 
+    def with_steps(self, steps: tuple[Step, ...]) -> "Observation":
+        """The same observation of another horizon. It keeps the cached tables that do not depend on the horizon."""
+        other = copy(self)
+        values = vars(other)
+        for name in ("step_times", "horizon_times", "kind_seconds", "seconds_of_all"):
+            values.pop(name, None)
+        values["steps"] = steps
+        return other
+
     @property
     def devices(self) -> int:
         """Number of devices, D."""
@@ -208,6 +218,13 @@ class Observation:
         block_s, task_s = self.horizon_times
         together: FloatArray = block_s[kind].sum(axis=0) + task_s[tasks].sum(axis=0)
         return together
+
+    @cached_property
+    def seconds_of_all(self) -> FloatArray:
+        """`seconds_together` of all blocks, shape (D,)."""
+        block_s, task_s = self.horizon_times
+        seconds: FloatArray = block_s[self.blocks.kind].sum(axis=0) + task_s[self.blocks.tasks].sum(axis=0)
+        return sealed(seconds)
 
     @cached_property
     def per_byte_s(self) -> FloatArray:

@@ -44,6 +44,7 @@ class Run:
         self._device_labels = every_label(run.scenario.cluster.names)
         self._progress = progress
         self._longest = FIRST_STEPS
+        self._busy_s = run.executor.busy_s()  # of each device, when the last step ended
         self.tokens = 0
 
     def go(self, auditor: Auditor | None) -> tuple[Status, str]:
@@ -84,29 +85,34 @@ class Run:
         self._mover.forget_caches()
 
     def _step(self, batch: Batch, most: int, ended: list[Ended]) -> Process:
+        """See `_steps`; counts the tokens of all steps that have ended, also before a step that can never end."""
+        try:
+            yield from self._steps(batch, most, ended)
+        finally:
+            self.tokens += len(ended) * sum(one.makes_token for one in batch)
+        if self._progress is not None:
+            self._progress(self.tokens)
+
+    def _steps(self, batch: Batch, most: int, ended: list[Ended]) -> Process:
         """Run a step and, if the executor can, those that follow it, up to `most` in all; adds them to `ended`.
 
         Places blocks, reserves memory, executes the graph, and records the use of devices.
         """
         parts: LatencyParts = LatencyParts()
         lost_s: float | None = math.inf
-        try:
-            while lost_s is not None:
-                current, before = later(batch, len(ended)), len(ended)
-                yield from self._controller.prepare(current, parts)
-                use = self._make_room(current)
-                stretch = self._stretch(current, use, most - len(ended))
-                lost_s = yield from self._attempt(current, use, stretch, parts, ended)
-                if lost_s is not None:
-                    parts = parts if len(ended) == before else LatencyParts()
-                    parts.fault_s += self._run.env.now - lost_s
-                    first = later(batch, len(ended))[0]
-                    standing = Standing(first.request, first.token, "fault", lost_s, self._run.env.now)
-                    self._run.instrument.stood_still(standing)
-        finally:  # also after a step that can never end
-            self.tokens += len(ended) * sum(one.makes_token for one in batch)
-        if self._progress is not None:
-            self._progress(self.tokens)
+        self._busy_s = self._run.executor.busy_s()
+        while lost_s is not None:
+            current, before = later(batch, len(ended)), len(ended)
+            yield from self._controller.prepare(current, parts)
+            use = self._make_room(current)
+            stretch = self._stretch(current, use, most - len(ended))
+            lost_s = yield from self._attempt(current, use, stretch, parts, ended)
+            if lost_s is not None:
+                parts = parts if len(ended) == before else LatencyParts()
+                parts.fault_s += self._run.env.now - lost_s
+                first = later(batch, len(ended))[0]
+                standing = Standing(first.request, first.token, "fault", lost_s, self._run.env.now)
+                self._run.instrument.stood_still(standing)
 
     def _make_room(self, batch: Batch) -> "_MemoryUse":
         """Let blocks grow to their size at the end of the step, and return the memory use of devices.
@@ -151,7 +157,7 @@ class Run:
             When the step began that was lost because a device went down; None if none was lost.
         """
         env, deployment = self._run.env, self._run.deployment
-        begun_s, busy_s, load = env.now, self._run.executor.busy_s(), self._load(use)
+        begun_s, load = env.now, self._load(use)
         assert deployment.placement is not None
         self._run.instrument.step_begins(Attempt(batch, begun_s, deployment.placement))
         if stretch is None:
@@ -163,7 +169,7 @@ class Run:
                 self._controller.made(due)
                 parts.add(step.parts())
                 ended.append((env.now, parts.values()))
-                self._record_devices(batch, use, self._run.executor.busy_s() - busy_s)
+                self._record_devices(batch, use)
         else:
             assert self._run.compiled is not None
             steps = self._run.compiled.stretch(deployment.graph, load, stretch.load)
@@ -171,7 +177,7 @@ class Run:
                 finished = yield from unless_failing(env, self._run.outages, deployment.in_use, steps.run())
             finally:  # also before a step that can never end
                 if steps.ended:
-                    self._keep_stretch(stretch, steps.rows, steps.ended, use, busy_s, parts, ended)
+                    self._keep_stretch(stretch, steps.rows, steps.ended, use, parts, ended)
                     begun_s = ended[-1][0]
             # Costs are computed for the whole stretch: do not compute many for nothing.
             whole = steps.ended == len(stretch.of_blocks)
@@ -181,17 +187,18 @@ class Run:
         deployment.give_up_step()
         return begun_s
 
-    def _record_devices(self, batch: Batch, use: "_MemoryUse", busy_s: FloatArray) -> None:
+    def _record_devices(self, batch: Batch, use: "_MemoryUse") -> None:
+        before_s, self._busy_s = self._busy_s, self._run.executor.busy_s()
         self._run.recorder.add_many(
             "devices",
-            len(busy_s),
+            len(before_s),
             batch[0].request,
             batch[0].token,
             self._device_labels,
             use.held_bytes,
             use.available,
             use.swapped,
-            busy_s,
+            self._busy_s - before_s,
         )
 
     def _keep_stretch(
@@ -200,7 +207,6 @@ class Run:
         rows: StretchRows,
         count: int,
         use: "_MemoryUse",
-        busy_before_s: FloatArray,
         parts: LatencyParts,
         ended: list[Ended],
     ) -> None:
@@ -214,7 +220,8 @@ class Run:
         parts.add(LatencyParts(*of_first))
         ended.append((end_s, parts.values()))
         ended.extend((end_s, (*of_step, 0.0, 0.0, 0.0)) for end_s, of_step in every)
-        busy_s = np.diff(rows.busy_s[:count], axis=0, prepend=busy_before_s[None, :])
+        busy_s = np.diff(rows.busy_s[:count], axis=0, prepend=self._busy_s[None, :])
+        self._busy_s = rows.busy_s[count - 1]
         held_bytes = stretch.of_blocks[:count] + stretch.beside[:count]
         first = stretch.batch[0]
         self._run.recorder.add_many(

@@ -8,7 +8,7 @@ from headway.simcore import IntArray, Observation
 def fastest_alone(observation: Observation) -> IntArray | None:
     """The placement on the fastest device that can hold the whole model, shape (B,); None if there is none."""
     needed = observation.memory_bytes.sum()
-    seconds = observation.seconds_together(np.arange(len(observation.blocks)))
+    seconds = observation.seconds_of_all
     device = int(np.where(needed <= observation.available_bytes, seconds, np.inf).argmin())
     if needed > observation.available_bytes[device]:
         return None

@@ -37,6 +37,9 @@ In a small run, loading the compiled code would take longer than it saves.
 
 _work = 0
 
+_QUEUES = np.isin(np.arange(len(Kind)), (Kind.HEAD, Kind.FFN))
+"""Whether blocks of a kind and layer on one device run one after another, shape (5,)."""
+
 
 @dataclass(frozen=True)
 class ScoreSearch:
@@ -78,7 +81,8 @@ class ScoreSearch:
             order = _order(observation, draft.compute_s)
         numbers = self.most_evictions, self.most_backtracks
         if place_all is None:
-            lists = Draft(*(one.tolist() if isinstance(one, np.ndarray) else one for one in draft))
+            columns: list[Any] = [one.tolist() if isinstance(one, np.ndarray) else one for one in draft]
+            lists = Draft(*columns)
             found = score_kernel.place_all(
                 lists, chain.lists, order.tolist(), *numbers, [[False] * rows[1] for _ in range(rows[0])]
             )
@@ -92,10 +96,8 @@ class ScoreSearch:
         deadline_s = _layer_deadline(observation, self.deadline_s)
         block_s, task_s = observation.horizon_times
         block = np.where(up, block_s, np.inf) / deadline_s
-        sent = np.stack([_moving(observation, payload) for payload in Payload]) / deadline_s
+        sent = _sent(observation) / deadline_s
         move = predict.move_seconds(observation)
-        # Heads of one layer on one device run one after another, and so do shards: the time of those placed there.
-        queues = np.isin(np.arange(len(Kind)), (Kind.HEAD, Kind.FFN))
         weights = [float(weight) for weight in self.weights or (0.0, 0.0, 0.0)]
         return Draft(
             devices=np.full(len(blocks), NOWHERE, dtype=np.int64),
@@ -104,8 +106,8 @@ class ScoreSearch:
             queue=np.zeros((len(Kind), blocks.layers, observation.devices)),
             memory=observation.memory_bytes.copy(),
             kind=blocks.kind.copy(),
-            layer=np.where(queues[blocks.kind], blocks.layer, 0),
-            queues=queues,
+            layer=np.where(_QUEUES[blocks.kind], blocks.layer, 0),
+            queues=_QUEUES,
             block_s=block,
             compute_s=block + np.where(up, task_s, np.inf) / deadline_s,
             sent_s=sent,
@@ -141,13 +143,12 @@ def _order(observation: Observation, compute_s: FloatArray) -> IntArray:
     return np.lexsort((-demand, observation.blocks.layer))
 
 
-def _moving(observation: Observation, payload: Payload) -> FloatArray:
-    """Time of one message per step over the horizon, between each pair of devices, shape (D, D)."""
-    total = np.zeros((observation.devices, observation.devices))
+def _sent(observation: Observation) -> FloatArray:
+    """Time of a message with each payload per step over the horizon, from device to device, shape (6, D, D)."""
+    total = np.zeros((len(Payload), observation.devices, observation.devices))
     for step in observation.steps:
-        total += step.count * (
-            observation.latency_s + step.cost.message_bytes[payload] * observation.per_byte_s
-        )
+        size_bytes = step.cost.message_bytes[:, None, None]
+        total += step.count * (observation.latency_s + size_bytes * observation.per_byte_s)
     return total
 
 
@@ -155,7 +156,7 @@ def _layer_deadline(observation: Observation, deadline_s: float | None) -> float
     """Deadline of one layer over the whole horizon [s]."""
     if deadline_s is not None:
         return deadline_s * observation.tokens / observation.blocks.layers
-    per_device = observation.seconds_together(np.arange(len(observation.blocks)))
+    per_device = observation.seconds_of_all
     up = per_device[np.isfinite(per_device)]
     # Where computing takes no time, there is nothing to derive a deadline from.
     return float(up.max()) / observation.blocks.layers if up.size and up.max() > 0.0 else 1.0

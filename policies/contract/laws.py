@@ -213,7 +213,7 @@ def units(subject: Subject, question: Question) -> bool:
 
 
 def stable(subject: Subject, question: Question) -> bool:
-    """Moves nothing if its own placement is in force and nothing else has changed; if it is `fixed`, never."""
+    """Moves nothing if its own placement is in force and nothing else has changed; if `fixed`, never."""
     observation, first = observation_of(question), subject.repeatable_decision(question)
     devices = None if first is None else devices_of(observation, first)
     if first is None or devices is None:

@@ -11,7 +11,7 @@ exact for inputs, which are equal and sent at once, and an upper bound for outpu
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from types import ModuleType
 from typing import Any
 
@@ -183,13 +183,13 @@ class ChainTimes:
         assert self._shared is not None
         used = counts > 0
         into, out = self._shared[starts], self._shared[:, ends].swapaxes(0, 1)
-        load = (into * used[:, :, None]).sum(axis=1)
+        load = _summed(into * used[:, :, None])
         shared_s = np.where(into > 0.0, load[:, None, :], 0.0).max(axis=2)
         waiting: FloatArray = (
             np.maximum(shared_s - self._per_byte[starts], 0.0) * step.in_bytes[variant, None]
         )
         size = used * (step.out_bytes[variant, None] + counts * step.out_bytes_each[variant, None])
-        load = (size[:, :, None] * out).sum(axis=1)
+        load = _summed(size[:, :, None] * out)
         shared_s = np.where(out > 0.0, load[:, None, :], 0.0).max(axis=2)
         waiting += np.maximum(shared_s - size * self._per_byte[:, ends].T, 0.0)
         return waiting
@@ -231,3 +231,11 @@ class ChainTimes:
         counts = np.zeros((stages * count, count), dtype=np.int64)
         counts[np.arange(len(number)), device] = [len(self._stages[i].rows) for i in number.tolist()]
         return self.seconds(number, device, counts, device).reshape(stages, count)
+
+
+def _summed(loads: FloatArray) -> FloatArray:
+    """The sums over devices, shape (n, R), of loads of shape (n, D, R).
+
+    One device after another: the order in which `sum` adds depends on n and R.
+    """
+    return reduce(np.add, np.moveaxis(loads, 1, 0))

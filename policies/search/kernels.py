@@ -118,14 +118,11 @@ def _waiting(
     waiting, size, into, out = work[0], work[1], work[2], work[3]
     for r in range(resources):
         into[r] = out[r] = 0.0
-    if resources == 1:
-        into[0] = _pairwise(tables.shared[start, :, 0] * (counts > 0))
     for j in range(devices):
         if counts[j] > 0:
             size[j] = tables.out_bytes[step, variant] + counts[j] * tables.out_bytes_each[step, variant]
             for r in range(resources):
-                if resources > 1:
-                    into[r] += tables.shared[start, j, r]
+                into[r] += tables.shared[start, j, r]
                 out[r] += size[j] * tables.shared[j, end, r]
     for j in range(devices):
         if counts[j] > 0:

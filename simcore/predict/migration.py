@@ -1,7 +1,5 @@
 """Predicted times of migrations from the placement in force to another one."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from headway.simcore.arrays import FloatArray, IntArray
@@ -69,7 +67,7 @@ def _longer(observation: Observation, devices: IntArray) -> float:
     assert observation.next_cost is not None
     assert observation.recompute_cost is not None
     seconds = [
-        shared_delay(replace(observation, steps=(Step(cost, 1),)), devices)
+        shared_delay(observation.with_steps((Step(cost, 1),)), devices)
         for cost in (observation.recompute_cost, observation.next_cost)
     ]
     return seconds[0] - seconds[1] if np.isfinite(seconds[1]) else np.inf

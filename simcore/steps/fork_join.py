@@ -7,9 +7,9 @@ when the last output has arrived.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -169,20 +169,30 @@ class ForkJoin:
         width = np.bincount(stage, minlength=stages)
         first_join = 3 * len(branch)
         nodes = first_join + stages + 1
-        column = partial(_column, nodes, first_join)
         number = 3 * np.arange(len(branch))
         first_branch = np.cumsum(width) - width
         after_joins = first_join + np.append(np.cumsum(width[1:]), len(branch) - width[0] + 1)
         kind, layer = self._kind[stage], self._layer[stage]
         carried = np.where(self._per_block[stage], blocks, 1)
+        columns = _columns(
+            (self._kind_before[stage], kind, kind, NONE, int(self._kind[-1])),
+            (self._input[stage], NONE, self._output[stage], NONE, self._result),
+            (start[stage], device, device, end, int(end[-1])),
+            (device, device, end[stage], end, source),
+            (1, blocks, carried, 0, 1),
+            (self._layer_before[stage], layer, layer, self._layer, int(self._layer[-1])),
+            (stage, stage, stage, np.arange(stages), stages - 1),
+            shape=(first_join, nodes),
+        )
+        kinds, payload, sender, receiver, count, layers, numbers = columns
         return StepGraph(
-            kind=column(self._kind_before[stage], kind, kind, NONE, int(self._kind[-1])),
-            payload=column(self._input[stage], NONE, self._output[stage], NONE, self._result),
-            device=column(start[stage], device, device, end, int(end[-1])),
-            receiver=column(device, device, end[stage], end, source),
-            count=column(1, blocks, carried, 0, 1),
-            layer=column(self._layer_before[stage], layer, layer, self._layer, int(self._layer[-1])),
-            stage=column(stage, stage, stage, np.arange(stages), stages - 1),
+            kind=kinds,
+            payload=payload,
+            device=sender,
+            receiver=receiver,
+            count=count,
+            layer=layers,
+            stage=numbers,
             # Each node of a branch has one successor; a join has all branches of the next stage.
             first_successor=immutable(
                 np.concatenate((np.arange(first_join + 1), after_joins, after_joins[-1:]))
@@ -200,18 +210,16 @@ class ForkJoin:
         )
 
 
-def _column(
-    nodes: int,
-    first_join: int,
-    incoming: IntArray | int,
-    task: IntArray | int,
-    outgoing: IntArray,
-    join: IntArray | int,
-    back: int,
-) -> IntArray:
-    """One value for each node, from values for the three nodes of each branch, the joins and the last message."""
-    values = np.empty(nodes, dtype=np.int64)
-    branches = values[:first_join].reshape(-1, 3)
-    branches[:, 0], branches[:, 1], branches[:, 2] = incoming, task, outgoing
-    values[first_join:-1], values[-1] = join, back
-    return immutable(values)
+_Column: TypeAlias = tuple[IntArray | int, IntArray | int, IntArray | int, IntArray | int, int]
+"""Values of the three nodes of each branch, of the joins, and of the last message."""
+
+
+def _columns(*columns: _Column, shape: tuple[int, int]) -> IntArray:
+    """Columns of `StepGraph` for all nodes, shape (columns, nodes), with the first join and the number of nodes."""
+    first_join, nodes = shape
+    table = np.empty((len(columns), nodes), dtype=np.int64)
+    for row, (incoming, task, outgoing, join, back) in zip(table, columns, strict=True):
+        branches = row[:first_join].reshape(-1, 3)
+        branches[:, 0], branches[:, 1], branches[:, 2] = incoming, task, outgoing
+        row[first_join:-1], row[-1] = join, back
+    return immutable(table)

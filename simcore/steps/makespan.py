@@ -67,19 +67,24 @@ def _of_branches(branches: Branches, seconds: FloatArray) -> float:
 def _of_shared_branches(
     branches: Branches, fixed_s: FloatArray, size_bytes: FloatArray, routes: IntArray, crossings: Crossings
 ) -> float:
-    """One stage after another. Branches that share a resource in their stage are simulated, equal ones once."""
+    """One stage after another. Branches whose messages slow each other are simulated, equal ones once."""
     sent = np.flatnonzero(size_bytes)
     flow_s = np.zeros(len(fixed_s))
     # By way of the rate, because the event executor computes it so.
     flow_s[sent] = size_bytes[sent] / (1.0 / crossings.seconds_per_byte[routes[sent]])
     fixed, flow = (times[: 3 * branches.count].reshape(-1, 3) for times in (fixed_s, flow_s))
-    end_s = fixed[:, 0] + flow[:, 0]
-    end_s += fixed[:, 1]
-    end_s += fixed[:, 2]
-    end_s += flow[:, 2]
+    # The end of each node if no message slows another one; the third nodes last, with their bytes.
+    ends = np.empty_like(fixed)
+    ends[:, 0] = fixed[:, 0] + flow[:, 0]
+    ends[:, 1] = ends[:, 0] + fixed[:, 1]
+    out_s = ends[:, 1] + fixed[:, 2]
+    ends[:, 2] = out_s + flow[:, 2]
+    begins = fixed.copy()
+    begins[:, 2] = out_s
     sent = sent[sent < 3 * branches.count]
     stages = np.searchsorted(branches.first, sent // 3, "right")
-    sharing = crossings.sharing(routes[sent], stages)
+    sharing = crossings.meeting(routes[sent], stages, begins.ravel()[sent], ends.ravel()[sent])
+    end_s = ends[:, 2].copy()
     known: dict[bytes, float] = {}
     for stage in set(stages[sharing].tolist()):
         rows = np.unique(sent[sharing[stages[sharing] == stage]] // 3)

@@ -62,6 +62,11 @@ class BlockTable:
         return self.shards[:, 0]
 
     @cached_property
+    def tasks(self) -> IntArray:
+        """The kind of each task if all blocks were on one device, layer by layer, shape (tasks,)."""
+        return immutable(np.unique(self.kind + len(Kind) * self.layer) % len(Kind))
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """One readable name per block: `embed`, `L0.head3`, `L0.proj`, `L0.ffn` (of several `L0.ffn2`), `lm_head`."""
         names = [""] * len(self)

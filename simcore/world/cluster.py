@@ -133,7 +133,16 @@ class Cluster:
 
     def up(self, time_s: float) -> BoolArray:
         """Whether each device is up at an instant, shape (devices,)."""
+        if self._steady_up is not None:
+            return self._steady_up
         return sealed(np.array([device.up.value(time_s) > 0.0 for device in self.devices]))
+
+    @cached_property
+    def _steady_up(self) -> BoolArray | None:
+        """Whether each device is up, if that never changes."""
+        if not all(device.up.is_constant for device in self.devices):
+            return None
+        return immutable(np.array([device.up.value(0.0) > 0.0 for device in self.devices]))
 
     def availability(self, time_s: float, window_s: float) -> FloatArray:
         """Mean availability of each device over the last `window_s` seconds (0: now), shape (devices,).
@@ -145,8 +154,20 @@ class Cluster:
 
     def available_bytes(self, time_s: float) -> FloatArray:
         """Memory of each device that other programs do not use at an instant, 0 while it is down, shape (devices,)."""
+        if self._steady_bytes is not None:
+            return self._steady_bytes
+        return sealed(self._unused_bytes(time_s))
+
+    @cached_property
+    def _steady_bytes(self) -> FloatArray | None:
+        """The available memory of each device, if it never changes."""
+        steady = all(device.used_bytes.is_constant for device in self.devices)
+        return immutable(self._unused_bytes(0.0)) if steady and self._steady_up is not None else None
+
+    def _unused_bytes(self, time_s: float) -> FloatArray:
         others = np.array([device.used_bytes.value(time_s) for device in self.devices])
-        return sealed(np.maximum(self.memory_bytes - others, 0.0) * self.up(time_s))
+        unused: FloatArray = np.maximum(self.memory_bytes - others, 0.0) * self.up(time_s)
+        return unused
 
     @cached_property
     def by_airtime(self) -> "Cluster":

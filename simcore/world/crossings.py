@@ -65,22 +65,30 @@ class Crossings:
             np.maximum.at(seconds, self.route, 1.0 / self.rate)
         return seconds
 
-    def sharing(self, routes: IntArray, groups: IntArray) -> IntArray:
-        """The messages that cross a resource which another message of their group crosses, too, with repetitions.
+    def meeting(self, routes: IntArray, groups: IntArray, begin_s: FloatArray, end_s: FloatArray) -> IntArray:
+        """The messages that slow each other, and all messages of their group that share a resource, with repetitions.
 
         Args:
             routes: of the messages, shape (n,).
-            groups: of the messages, shape (n,).
+            groups: of the messages; those of different groups never meet, shape (n,).
+            begin_s: when their bytes begin to flow if they do not slow each other, shape (n,).
+            end_s: when they arrive then, shape (n,).
         """
         first = self.begin[routes]
         count = self.begin[routes + 1] - first
-        ends = np.cumsum(count)
         message = np.repeat(np.arange(len(routes)), count)
-        resource = self.resource[np.arange(len(message)) + (first - ends + count)[message]]
+        offset = first - np.cumsum(count) + count
+        resource = self.resource[np.arange(len(message)) + offset[message]]
         crossed = groups[message] * (int(resource.max(initial=0)) + 1) + resource
-        order = np.argsort(crossed)
-        again = np.flatnonzero(np.diff(crossed[order]) == 0)
-        return message[order[np.concatenate((again, again + 1))]]
+        order = np.lexsort((begin_s[message], crossed))
+        message = message[order]
+        same = np.flatnonzero(np.diff(crossed[order]) == 0)
+        one, other = message[same], message[same + 1]
+        meet = begin_s[other] <= end_s[one]
+        if not meet.any():
+            return message[:0]
+        together = np.isin(groups[one], groups[one[meet]])
+        return np.concatenate((one[together], other[together]))
 
 
 NO_CROSSINGS = Crossings(*2 * (immutable(np.empty(0, dtype=np.int64)),), immutable(np.empty(0)))

@@ -150,9 +150,10 @@ class Decisions:
     def record(self, observation: Observation, judgement: Judgement, trigger: Trigger) -> None:
         """Record a decision with its trigger and its predicted delays."""
         target, moved = judgement.target, 0
-        count, batch = self.observer.interval(observation.batch[0]), observation.batch
+        batch = observation.batch
+        count = self.observer.left(batch[0]) if self.fixed else self.observer.interval(batch[0])
         due = recomputed(batch) if judgement.recomputes else self._deployment.due(batch)
-        interval = replace(observation, steps=self.observer.steps(due, count))
+        interval = observation.with_steps(self.observer.steps(due, count))
         if target is not None and observation.placement is not None:
             moved = int(((target != observation.placement) | observation.lost).sum())
         self._run.recorder.add(

@@ -93,9 +93,9 @@ class Observer:
     def interval(self, first: SequenceStep) -> int:
         """Tokens until the next decision is due."""
         interval = self._scenario.controller.interval
-        return min(interval - first.token % interval, self._limit(first))
+        return min(interval - first.token % interval, self.left(first))
 
-    def _limit(self, first: SequenceStep) -> int:
+    def left(self, first: SequenceStep) -> int:
         """Tokens that the request may still generate."""
         return self._scenario.requests[first.request].output - first.token
 
@@ -108,7 +108,7 @@ class Observer:
             return max(1, round(self._mean_output) - first.token)
         if horizon == "generated":
             return max(1, first.token)
-        limit = self._limit(first)
+        limit = self.left(first)
         return limit if horizon == "limit" else min(horizon, limit)
 
     @cached_property

@@ -1,6 +1,6 @@
 """Triggers: events at which the policy is asked before its interval is over."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -86,7 +86,7 @@ class Triggers:
         if self._options.slowdown is not None:
             self._speeds = self._speeds_of(target, observation.availability, observation.rate)
         if self._options.misprediction is not None:
-            decode = replace(observation, steps=(Step(observation.steps[-1].cost, 1),))
+            decode = observation.with_steps((Step(observation.steps[-1].cost, 1),))
             self._expected_s = predict.shared_delay(decode, target)
 
     def made(self, batch: Batch, seconds: float) -> None:
