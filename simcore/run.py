@@ -85,6 +85,15 @@ class Run:
         self._mover.forget_caches()
 
     def _step(self, batch: Batch, most: int, ended: list[Ended]) -> Process:
+        """See `_steps`; counts the tokens of all steps that have ended, also before a step that can never end."""
+        try:
+            yield from self._steps(batch, most, ended)
+        finally:
+            self.tokens += len(ended) * sum(one.makes_token for one in batch)
+        if self._progress is not None:
+            self._progress(self.tokens)
+
+    def _steps(self, batch: Batch, most: int, ended: list[Ended]) -> Process:
         """Run a step and, if the executor can, those that follow it, up to `most` in all; adds them to `ended`.
 
         Places blocks, reserves memory, executes the graph, and records the use of devices.
@@ -104,9 +113,6 @@ class Run:
                 first = later(batch, len(ended))[0]
                 standing = Standing(first.request, first.token, "fault", lost_s, self._run.env.now)
                 self._run.instrument.stood_still(standing)
-        self.tokens += len(ended) * sum(one.makes_token for one in batch)
-        if self._progress is not None:
-            self._progress(self.tokens)
 
     def _make_room(self, batch: Batch) -> "_MemoryUse":
         """Let blocks grow to their size at the end of the step, and return the memory use of devices.

@@ -21,11 +21,13 @@ from golden import worlds
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from simulated import at
+from worlds import Scripted, small_world, varied
 
 from headway.simcore import TABLES, FloatArray, Policy, Result, Scenario, simulate
 from headway.simcore.arrays import BoolArray
 from headway.simcore.engine.compiled.world import CompiledWorld
 from headway.simcore.engine.network.network import Network, network, shared_cluster
+from headway.traces import on_off
 
 TOLERANCE = 1e-9
 CLOCK = 1e-14
@@ -124,7 +126,6 @@ def test_both_executors_give_the_same_tables_in_thousands_of_worlds(
     compare_many(scenarios, examples)
 
 
-@pytest.mark.xfail(reason="there is no compiled executor yet", strict=True)
 def test_each_executor_makes_some_of_the_runs() -> None:
     """The law would say little if every run fell back to events."""
     assert compare_many(steady_world(), 30)["compiled"] >= 15
@@ -143,6 +144,23 @@ def test_both_executors_give_the_same_tables_in_hundreds_of_dense_worlds() -> No
     for number in range(worlds.COUNT, worlds.COUNT + 1000):
         world = worlds.world.__wrapped__(number)
         compared(world.scenario, world.policy(), world.policy())
+
+
+def test_tokens_count_where_a_run_ends_between_two_decisions() -> None:
+    """A link that dies between two decisions ends the run after some tokens."""
+    world = small_world("ab", interval=8)
+    calm = simulate(world, Scripted(np.array([0, 1, 0, 1]))).tokens
+    links = tuple(
+        replace(one, up=on_off([(float(calm["start_s"][4]), math.inf)])) for one in world.cluster.links
+    )
+    dying = varied(world, cluster=replace(world.cluster, links=links))
+    events, compiled = (
+        simulate(varied(dying, executor=executor), Scripted(np.array([0, 1, 0, 1])))
+        for executor in ("events", "compiled")
+    )
+    assert differences(events, compiled) == []
+    assert compiled.runs["tokens"].tolist() == [4]
+    assert compiled.runs["status"].tolist() == ["stalled"]
 
 
 @dataclass(frozen=True)
