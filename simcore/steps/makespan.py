@@ -70,7 +70,7 @@ def _of_shared_branches(
     """One stage after another. Branches whose messages slow each other are simulated, equal ones once."""
     sent = np.flatnonzero(size_bytes)
     flow_s = np.zeros(len(fixed_s))
-    # By way of the rate, because the event executor computes it so.
+    # Divide by the rate, as the event executor does, for equal bits.
     flow_s[sent] = size_bytes[sent] / (1.0 / crossings.seconds_per_byte[routes[sent]])
     fixed, flow = (times[: 3 * branches.count].reshape(-1, 3) for times in (fixed_s, flow_s))
     # The end of each node if no message slows another one; the third nodes last, with their bytes.
