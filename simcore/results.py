@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # a table becomes a data frame when it is first used; campaig
 SCHEMA_VERSION = 4
 """Version of the tables. Raise it when a column is added, removed, or changes its meaning."""
 
-MODEL_VERSION = 6
+MODEL_VERSION = 7
 """Version of the figures. Raise it by 1 when the same scenario, policy and seed give other figures than before: other
 physics, other decisions of a shipped policy, other random values, other numbers in `analysis.statistics.metrics`.
 
@@ -37,9 +37,7 @@ _MOST_LISTED = 10
 _TEXT, _INT, _REAL, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
 TABLES: dict[str, pa.Schema] = {
-    name: pa.schema(
-        [pa.field(column, kind) for column, kind in columns], {VERSION_KEY: str(SCHEMA_VERSION)}
-    )
+    name: pa.schema([pa.field(column, kind) for column, kind in columns], {VERSION_KEY: str(SCHEMA_VERSION)})
     for name, columns in {
         "runs": [
             ("run", _TEXT),

@@ -11,6 +11,7 @@ import simpy
 
 from headway.simcore.arrays import FloatArray
 from headway.simcore.audit import AuditError, Auditor
+from headway.simcore.engine.compiled.stretch_rows import StretchRows
 from headway.simcore.engine.events import LatencyParts, Load
 from headway.simcore.engine.outages import Process, unless_failing
 from headway.simcore.engine.placement.context import RunContext
@@ -19,7 +20,7 @@ from headway.simcore.engine.placement.decisions import Decisions
 from headway.simcore.engine.placement.migration import Mover
 from headway.simcore.engine.serving.scheduler import SCHEDULERS
 from headway.simcore.engine.serving.serve import Ended, Serving
-from headway.simcore.engine.stretch import FIRST_STEPS, MOST_STEPS, Stretch, StretchRows, stretch_from
+from headway.simcore.engine.stretch import FIRST_STEPS, MOST_STEPS, Stretch, stretch_from
 from headway.simcore.errors import RunEndedError, Status
 from headway.simcore.instrument import Attempt, Standing
 from headway.simcore.recorder import every_label
@@ -149,7 +150,12 @@ class Run:
         return stretch_from(self._run.scenario, self._run.deployment, watch, batch, steps)
 
     def _attempt(
-        self, batch: Batch, use: "_MemoryUse", stretch: Stretch | None, parts: LatencyParts, ended: list[Ended]
+        self,
+        batch: Batch,
+        use: "_MemoryUse",
+        stretch: Stretch | None,
+        parts: LatencyParts,
+        ended: list[Ended],
     ) -> Generator[simpy.Event, Any, float | None]:
         """Run the step, or the stretch, under the placement in force.
 

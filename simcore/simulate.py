@@ -13,8 +13,8 @@ import simpy
 from headway.simcore.audit import Audit, Auditor
 from headway.simcore.engine.compute import processor
 from headway.simcore.engine.events import Executor
-from headway.simcore.engine.network.network import SHARING_RULES, network
 from headway.simcore.engine.executors import ExecutorName, executor_of
+from headway.simcore.engine.network.network import SHARING_RULES, network
 from headway.simcore.engine.outages import Outages
 from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.engine.placement.decision_validation import name_of
@@ -28,7 +28,6 @@ from headway.simcore.recorder import Recorder
 from headway.simcore.results import SCHEMA_VERSION, Result
 from headway.simcore.run import Run
 from headway.simcore.scenario import Scenario
-
 
 if TYPE_CHECKING:
     from headway.simcore.engine.compiled.world import CompiledWorld

@@ -76,7 +76,8 @@ def schema_mistake(path: Path, actual: pa.Schema, schema: pa.Schema, remedy: str
 
 
 def _version(schema: pa.Schema) -> str:
-    return (schema.metadata or {}).get(VERSION_KEY.encode(), b"").decode(errors="replace")
+    version: bytes = (schema.metadata or {}).get(VERSION_KEY.encode(), b"")
+    return version.decode(errors="replace")
 
 
 def check_table(table: pa.Table, where: str) -> None:

@@ -52,18 +52,17 @@ def needs_events(
         audit: whether the laws of the simulation are checked after every event.
         paced: whether the run keeps pace with real time.
     """
-    if audit:
-        return "the audit checks every event"
-    if paced:
-        return "the run keeps pace with real time"
-    if type(instrument) is not Instrument:
-        return "an instrument observes every task and message"
-    if SHARING_RULES.find(scenario.network.sharing) not in (AIRTIME, DEDICATED, FAIR):
-        return "its sharing rule has no kernel"
-    if TRANSPORTS.find(scenario.network.transport).name != Ideal.name:
-        return "its transport has no kernel"
-    if scenario.memory.prefetch or any(
-        DISCIPLINES.find(device.discipline) is not FIFO for device in scenario.cluster.devices
-    ):
-        return "the discipline of its devices has no kernel"
-    return ""
+    network, devices = scenario.network, scenario.cluster.devices
+    reasons = {
+        "the audit checks every event": audit,
+        "the run keeps pace with real time": paced,
+        "an instrument observes every task and message": type(instrument) is not Instrument,
+        "its sharing rule has no kernel": SHARING_RULES.find(network.sharing)
+        not in (AIRTIME, DEDICATED, FAIR),
+        "its transport has no kernel": TRANSPORTS.find(network.transport).name != Ideal.name,
+        "its devices read from disk while they compute, which has no kernel": scenario.memory.prefetch,
+        "the discipline of its devices has no kernel": any(
+            DISCIPLINES.find(device.discipline) is not FIFO for device in devices
+        ),
+    }
+    return next((reason for reason, applies in reasons.items() if applies), "")

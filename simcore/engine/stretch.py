@@ -1,7 +1,7 @@
 """Stretches: consecutive steps of one batch that the compiled executor runs without a return to Python.
 
-In a stretch nothing is decided, nothing moves, and every device has memory to spare. So only sizes and times differ from
-step to step, and they are known before.
+During a stretch nothing is decided, nothing moves, and every device has enough memory. So steps differ only in sizes
+and times, which are known before.
 """
 
 from typing import NamedTuple
@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from headway.simcore.arrays import FloatArray
+from headway.simcore.engine.compiled.stretch_rows import StretchLoad
 from headway.simcore.engine.placement.deployment import Deployment
 from headway.simcore.engine.placement.triggers import OverflowWatch
 from headway.simcore.scenario import Scenario
@@ -21,47 +22,6 @@ FIRST_STEPS = 16
 
 MOST_STEPS = 1000
 """Maximum length of a stretch, so that progress shows and Ctrl-C works."""
-
-
-class StretchLoad(NamedTuple):
-    """The costs of the steps of a stretch, and the memory for which they go on.
-
-    Attributes:
-        block_s: seconds of one block, see `TaskTimes`, shape (steps, 5, devices).
-        task_s: fixed seconds of a task, shape (steps, 5, devices).
-        message_bytes: by payload, see `StepCost`, shape (steps, 6).
-        least_bytes: memory that each device must have when a step begins, shape (steps, devices).
-        most_bytes: and how much at most, shape (devices,): more memory would have to be noticed too.
-    """
-
-    block_s: FloatArray
-    task_s: FloatArray
-    message_bytes: FloatArray
-    least_bytes: FloatArray
-    most_bytes: FloatArray
-
-
-class StretchRows(NamedTuple):
-    """The rows of the steps of a stretch that have ended.
-
-    Attributes:
-        end_s: when it ended, shape (steps,).
-        parts_s: computing, reading, sending and waiting on its critical path, shape (steps, 4).
-        busy_s: seconds in which each device has been busy since the start of the run, shape (steps, devices).
-        available_bytes: memory of each device when it began, shape (steps, devices).
-    """
-
-    end_s: FloatArray
-    parts_s: FloatArray
-    busy_s: FloatArray
-    available_bytes: FloatArray
-
-
-def empty_rows(load: StretchLoad) -> StretchRows:
-    """Rows for all steps of a stretch."""
-    steps, devices = load.least_bytes.shape
-    shapes = (steps,), (steps, 4), (steps, devices), (steps, devices)
-    return StretchRows(*(np.zeros(shape) for shape in shapes))
 
 
 class Stretch(NamedTuple):

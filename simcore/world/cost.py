@@ -18,7 +18,6 @@ import numpy as np
 from headway.simcore.arrays import FloatArray, sealed
 from headway.simcore.registry import Registry
 from headway.simcore.world.batch import Batch, Totals, later, totals, totals_of_stretch
-from headway.simcore.world.blocks import Kind
 from headway.simcore.world.model import ModelSpec
 
 TOKEN_ID_BYTES = 4.0
@@ -140,7 +139,7 @@ class DecodeCost:
     def of_totals(self, of: Totals) -> StepCost:
         """The cost of one step, or of several."""
         m, weights = self.model, self._weights
-        head, proj, ffn, embed, lm_head = weights.tolist()
+        head, proj, ffn, _, lm_head = weights.tolist()
         row = m.width * m.bytes_per_activation
         nothing = 0.0 * of.tokens
         held = [each + nothing for each in (weights * m.bytes_per_weight).tolist()]
@@ -278,7 +277,9 @@ def costs_of_stretch(model: CostModel, batch: Batch, steps: int) -> StepCost:
         costs: StepCost = model.of_totals(totals_of_stretch(batch, steps))
         return costs
     each = [model.step(later(batch, i)) for i in range(steps)]
-    return StepCost(**{field.name: np.array([getattr(one, field.name) for one in each]) for field in fields(StepCost)})
+    return StepCost(
+        **{field.name: np.array([getattr(one, field.name) for one in each]) for field in fields(StepCost)}
+    )
 
 
 def _columns(*values: Any) -> FloatArray:

@@ -1,14 +1,21 @@
 """How the kernels of the compiled executor are compiled."""
 
-from functools import partial
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from headway.simcore.jit import compiled
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
 # Kernels do not allocate memory, so they need no counts of references (`_nrt`), which would take most of their time.
-_OPTIONS = {"error_model": "numpy", "_nrt": False}
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
 
-kernel = partial(compiled, cache=False, **_OPTIONS)
-"""Compile a function that kernels call."""
 
-entry = partial(compiled, **_OPTIONS)
-"""Compile a function that Python calls; it stays in the cache on disk, with all kernels that it calls."""
+def kernel(function: _Function) -> _Function:
+    """Compile a function that kernels call."""
+    return compiled(function, cache=False, **_OPTIONS)
+
+
+def entry(function: _Function) -> _Function:
+    """Compile a function that Python calls; it stays in the cache on disk, with all kernels that it calls."""
+    return compiled(function, **_OPTIONS)

@@ -1,18 +1,18 @@
 """The state of a simulated world as arrays that kernels read and write.
 
-Everything is a row of one table, `rows`: traces, routes, resources, devices, nodes of step graphs, steps in flight, their
-items. The number of a row identifies it, and rows refer to each other by number; `NONE` stands for nothing. A *node* is
-a node of a step graph; an *item* is a node of a step in flight, or a message that is no part of a step. A *route* is an
-ordered pair of devices; a *crossing* is a resource on a route.
+Everything is a row of one table, `rows`: traces, routes, resources, devices, nodes of step graphs, steps in flight, and
+their items. The number of a row identifies it, and rows refer to each other by number; `NONE` means no row. A *node* is
+a node of a step graph. An *item* is a node of a step in flight, or a message that is no part of a step. A *route* is an
+ordered pair of devices, and a *crossing* is a resource on a route.
 
-Rows of different sorts use the same memory: a field has a meaning only in rows of a sort that is listed with it. Names of
-fields differ from those of NumPy's methods, so that the kernels run without numba too.
+Rows of different sorts use the same memory: a field has a meaning only in rows of the sorts that list it. No field has
+the name of a NumPy method, so that the kernels also run without numba.
 """
 
 import hashlib
 import itertools
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +57,7 @@ _FIELDS: dict[str, tuple[str, str]] = {
     ),
     # Present load per unit of rate, and neighbours in the list of routes on the resource.
     "crossing": ("load", "route resource supply cell next previous"),
-    # See `engine.network.flow.State`; `head`: its first crossing with flows; `spare` to `rising`: of progressive filling.
+    # See `engine.network.flow.State`; its first crossing with flows; `spare` to `level`: for progressive filling.
     "resource": ("capacity noticed until_s watched_s spare demand level", "supply airtime head routes member rising"),
     # A FIFO processor with its queue, see `engine.fifo`; traces of availability, of used memory, and of being up.
     "device": ("promised_s free_at_s memory_bytes", "supply used up head tail"),
@@ -118,7 +118,8 @@ function with its cache, and not the files of the functions that it calls; the t
 SEGMENT = np.dtype([(name, "f8") for name in ("start_s", "end_s", "level", "total", "low")])
 """Of a trace, see `traces.segments`. Each trace has one record more than segments, for its whole sum."""
 
-Records: TypeAlias = npt.NDArray[np.void]
+Records: TypeAlias = Any
+"""A NumPy array of records; NumPy's types know no fields."""
 
 
 class World(NamedTuple):

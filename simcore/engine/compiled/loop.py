@@ -17,7 +17,8 @@ from headway.simcore.engine.compiled.layout import (
     TASK,
     World,
 )
-from headway.simcore.engine.stretch import StretchLoad, StretchRows
+from headway.simcore.engine.compiled.stretch_rows import StretchLoad, StretchRows
+
 
 @entry
 def advance(w: World, now_s: float, until_s: float) -> tuple[float, int]:
@@ -161,7 +162,9 @@ def stretch(
 def _write(w: World, step: int, first_device: int, done: int, out: StretchRows) -> None:
     """Keep the rows of a step that has ended."""
     out.end_s[done] = w.rows[CLOCK].now_s
-    out.parts_s[done, 0], out.parts_s[done, 1], out.parts_s[done, 2], out.parts_s[done, 3] = steps.parts(w, step)
+    out.parts_s[done, 0], out.parts_s[done, 1], out.parts_s[done, 2], out.parts_s[done, 3] = steps.parts(
+        w, step
+    )
     for i in range(out.busy_s.shape[1]):
         out.busy_s[done, i] = processors.busy_s(w, first_device + i)
 
@@ -188,7 +191,9 @@ def _load(w: World, step: int, first_device: int, number: int, load: StretchLoad
         node, item = w.rows[of.first_node + i], w.rows[of.first_item + i]
         if node.does == TASK:
             block_s = load.block_s[number, node.kind, node.processor - first_device]
-            item.amount = node.blocks * block_s + load.task_s[number, node.kind, node.processor - first_device]
+            item.amount = (
+                node.blocks * block_s + load.task_s[number, node.kind, node.processor - first_device]
+            )
             item.reading_s = 0.0
         elif node.does == MESSAGE:
             item.amount = node.blocks * load.message_bytes[number, node.payload]

@@ -186,7 +186,7 @@ def _is_alone(w: World, number: int) -> bool:
     route = w.rows[number]
     if route.flows > 1:
         return False
-    for i in range(route.first, route.first + route.count):
+    for i in range(route.first, route.first + route.count):  # noqa: SIM110 (numba compiles no generators here)
         if w.rows[w.rows[i].resource].routes > 1:
             return False
     return True
@@ -198,10 +198,9 @@ def _advance(w: World, number: int) -> None:
     route, now_s = w.rows[number], w.rows[CLOCK].now_s
     if now_s <= route.since_s:
         return
+    flown = route.rate * (now_s - route.since_s)
     if route.alone:
         flown = routes.integral(w, number, route.since_s, now_s)
-    else:
-        flown = route.rate * (now_s - route.since_s)
     item = route.head
     while item != NONE:
         w.rows[item].left = max(0.0, w.rows[item].left - flown)

@@ -26,7 +26,7 @@ _INF = float("inf")
 @kernel
 def begin(w: World, step: int) -> None:
     """Start all nodes of a step without predecessors; amounts of its items are set."""
-    of, now_s = w.rows[step], w.rows[CLOCK].now_s
+    of = w.rows[step]
     of.remaining, of.last = of.nodes, NONE
     for i in range(of.nodes):
         item, node = w.rows[of.first_item + i], w.rows[of.first_node + i]

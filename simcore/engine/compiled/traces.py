@@ -104,8 +104,10 @@ def reach(w: World, trace: int, start_s: float, amount: float) -> float:
 @kernel
 def _reach_further(w: World, trace: int, start_s: float, amount: float, phase_s: float, i: int) -> float:
     """See `Segments.reach`; `i` and `j` are numbers of records here."""
-    if amount == 0.0 or amount == _INF:
-        return start_s if amount == 0.0 else _INF
+    if amount == 0.0:
+        return start_s
+    if amount == _INF:
+        return _INF
     of = w.rows[trace]
     end = of.first + of.count
     pass_start_s = start_s - phase_s

@@ -17,11 +17,11 @@ from headway.simcore.arrays import FloatArray
 from headway.simcore.engine.compiled import layout, loop
 from headway.simcore.engine.compiled.build import template_of
 from headway.simcore.engine.compiled.layout import CLOCK, NONE, REPORTS, SUBJECTS, World
+from headway.simcore.engine.compiled.stretch_rows import StretchLoad, empty_rows
 from headway.simcore.engine.events import LatencyParts, Load
 from headway.simcore.engine.network.flow import Flow
 from headway.simcore.engine.network.transfer import Arrived, Carried, Failed, LinkTraffic, Transfer, stalled
 from headway.simcore.engine.outages import Process
-from headway.simcore.engine.stretch import StretchLoad, StretchRows, empty_rows
 from headway.simcore.engine.task import stalled as task_stalled
 from headway.simcore.errors import RunEndedError
 from headway.simcore.instrument import Instrument
@@ -55,12 +55,12 @@ class CompiledWorld:
         self,
         env: simpy.Environment,
         cluster: Cluster,
-        instrument: Instrument = Instrument(),
+        instrument: Instrument | None = None,
         *,
         dedicated: bool = False,
     ) -> None:
         self.env = env
-        self.instrument = instrument
+        self.instrument = Instrument() if instrument is None else instrument
         self._cluster = cluster
         self._devices = len(cluster.devices)
         template = template_of(cluster)
@@ -194,7 +194,7 @@ class CompiledWorld:
         self, callback: Callable[[simpy.Event], None], time_s: float, priority: EventPriority
     ) -> simpy.Event:
         event = self.env.event()
-        event._ok, event._value = True, None  # noqa: SLF001 (a Timeout has no priority of its own)
+        event._ok, event._value = True, None
         event.callbacks.append(callback)
         self.env.schedule(event, priority, max(0.0, time_s - self.env.now))
         return event
@@ -285,7 +285,12 @@ class CompiledWorld:
         does = np.full(len(graph), layout.JOIN)
         does[graph.tasks], does[graph.messages] = layout.TASK, layout.MESSAGE
         rows = self._world.rows[first : first + len(graph)]
-        rows["does"], rows["kind"], rows["payload"], rows["blocks"] = does, graph.kind, graph.payload, graph.count
+        rows["does"], rows["kind"], rows["payload"], rows["blocks"] = (
+            does,
+            graph.kind,
+            graph.payload,
+            graph.count,
+        )
         rows["processor"] = self.first_device + graph.device
         rows["route"] = self._first_route + graph.device * self._devices + graph.receiver
         rows["predecessors"] = graph.predecessors

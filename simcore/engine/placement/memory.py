@@ -72,7 +72,8 @@ class MemoryLedger:
         Returns:
             Shape (n, devices).
         """
-        return (self._counts * bytes_per_block[:, None, :]).sum(axis=2)
+        held: FloatArray = (self._counts * bytes_per_block[:, None, :]).sum(axis=2)
+        return held
 
     def held_beside(self, activation_bytes: FloatArray) -> FloatArray:
         """As `beside`, with other sizes of activations, shape (n,); returns shape (n, devices)."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
-import simpy
 
 from headway.simcore.engine.events import LatencyParts
 from headway.simcore.engine.outages import Process, reached
