@@ -107,8 +107,8 @@ class Controller:
         if busy or self._alarmed or self._due(first) or not self._decisions.up_to_date:
             return 0
         source_s = self._outages.back(self._scenario.cluster.source_index, now)
-        if source_s > now or self._outages.next_change(self._noticed_s) <= now:
-            return 0
+        if source_s > now or self._outages.next_change(self._noticed_s) < math.inf:
+            return 0  # also where a device may come back during the steps, which only `prepare` notices
         left = min(self._scenario.requests[one.request].output - one.token for one in batch if one.tokens)
         if self._decisions.fixed:
             return left
