@@ -256,12 +256,18 @@ class Run:
         return Load(nominal_s.tolist(), disk_s, graph.message_bytes(use.cost).tolist())
 
     def _record_links(self) -> None:
-        for (i, forward), carried in sorted(self._run.network.carried.items()):
-            link = self._run.scenario.cluster.links[i]
-            start, end = link.ends if forward else link.ends[::-1]
-            self._run.recorder.add(
-                "links", link.name, start, end, carried.messages, carried.size_bytes, carried.busy_s
-            )
+        links, rows = self._run.scenario.cluster.links, sorted(self._run.network.carried.items())
+        ways = [links[i].ends if forward else links[i].ends[::-1] for (i, forward), _ in rows]
+        self._run.recorder.add_many(
+            "links",
+            len(rows),
+            [links[i].name for (i, _), _ in rows],
+            [start for start, _ in ways],
+            [end for _, end in ways],
+            [carried.messages for _, carried in rows],
+            [carried.size_bytes for _, carried in rows],
+            [carried.busy_s for _, carried in rows],
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
