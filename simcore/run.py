@@ -147,7 +147,8 @@ class Run:
         if steps == 1:
             return None
         watch = self._controller.overflow_watch(following)
-        return stretch_from(self._run.scenario, self._run.deployment, watch, batch, steps)
+        until_s = self._run.outages.next_change(self._run.env.now)
+        return stretch_from(self._run.scenario, self._run.deployment, watch, batch, steps, until_s)
 
     def _attempt(
         self,

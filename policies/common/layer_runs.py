@@ -91,6 +91,16 @@ class _Chain:
         return moving
 
     @cached_property
+    def usual_bytes(self) -> float:
+        """The median of the bytes that units hold."""
+        return float(np.median(self.bytes_held))
+
+    @cached_property
+    def slots(self) -> FloatArray:
+        """How many units of the usual size each device has room for, shape (D,)."""
+        return np.floor(self.memory / self.usual_bytes + 1e-9)
+
+    @cached_property
     def latency_to_go(self) -> FloatArray:
         """The least latency from the end of each unit on each device, if memory were no matter, shape (U, D)."""
         to_go = np.empty_like(self.seconds)
@@ -314,11 +324,10 @@ def _room(chain: _Chain, states: _States, used: NDArray[np.bool_], unit: int) ->
     # No device counts for more than all remaining units, so that small numbers keep their precision.
     memory = np.minimum(chain.memory, left.sum())
     enough: NDArray[np.bool_] = _free(states, used, unit, memory) + here + slack >= left.sum()
-    usual = float(np.median(chain.bytes_held))
+    usual = chain.usual_bytes
     if usual > 0.0:
-        slots = np.floor(chain.memory / usual + 1e-9)
         here = np.floor(here / usual + 1e-9)
-        enough &= _free(states, used, unit, slots) + here >= (left >= usual * (1.0 - 1e-9)).sum()
+        enough &= _free(states, used, unit, chain.slots) + here >= (left >= usual * (1.0 - 1e-9)).sum()
     return enough
 
 

@@ -1,12 +1,18 @@
 """The units of layer-wise policies, which place whole layers."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from headway.simcore import BlockTable, IntArray
+from headway.simcore.arrays import immutable
+
+_KEPT = 8
+"""Number of block tables whose units are cached."""
 
 
+@lru_cache(_KEPT)
 def units(blocks: BlockTable) -> tuple[IntArray, ...]:
     """The rows of the block table that belong to each unit, in the order in which a token meets the units.
 
@@ -15,7 +21,7 @@ def units(blocks: BlockTable) -> tuple[IntArray, ...]:
     """
     only = blocks.layers == 1
     unit = np.array([0, 1, 2, 0, 3])[blocks.kind] if only else np.maximum(blocks.layer, 0)
-    return tuple(np.flatnonzero(unit == number) for number in range(unit.max() + 1))
+    return tuple(immutable(np.flatnonzero(unit == number)) for number in range(unit.max() + 1))
 
 
 def spread(blocks: BlockTable, plan: Sequence[int] | IntArray) -> IntArray:

@@ -98,10 +98,8 @@ class ChainTimes:
         self._observation = observation
         self._kernels = kernels
         self._stages = chain.stages
-        self.stage_of: IntArray = np.empty(len(observation.blocks), dtype=np.int64)
-        for number, stage in enumerate(chain.stages):
-            self.stage_of[list(stage.rows)] = number
-        self.gathers: IntArray = np.array([stage.gathers for stage in chain.stages])
+        self.stage_of: IntArray = chain.arrays.stage_of
+        self.gathers: IntArray = chain.arrays.gathers
         keys = [(stage.kind, stage.input, stage.output) for stage in chain.stages]
         first = {key: number for number, key in reversed(list(enumerate(keys)))}
         variants = list(first)

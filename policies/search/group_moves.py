@@ -1,6 +1,6 @@
 """The best move of blocks of one kind and layer from one device to another, among all of them."""
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from headway.policies.search.chain_times import State
 from headway.policies.search.placement_cost import Change, PlacementCost
 from headway.simcore import FloatArray, IntArray
+
+_KEPT = 8
+"""Number of models whose tables are cached."""
 
 
 class GroupMoves:
@@ -112,9 +115,18 @@ class GroupMoves:
 
     @cached_property
     def _touched(self) -> tuple[IntArray, IntArray, IntArray]:
-        """The stages whose time changes if all blocks of a stage move: numbers, begins and the stages."""
-        numbers = range(len(self._holder) - 1)
-        gathered = [np.flatnonzero(self._holder[1:] == number) for number in numbers]
-        touched = [np.unique(np.concatenate(([number], one, one + 1))) for number, one in enumerate(gathered)]
-        sizes = np.array([len(one) for one in touched])
-        return sizes, np.cumsum(sizes) - sizes, np.concatenate(touched)
+        return _touched_stages(self._holder.tobytes())
+
+
+@lru_cache(_KEPT)
+def _touched_stages(holder: bytes) -> tuple[IntArray, IntArray, IntArray]:
+    """The stages whose time changes if all blocks of a stage move: numbers, begins and the stages.
+
+    `holder` are the bytes of the stages whose blocks hold the inputs, see `GroupMoves`.
+    """
+    holders = np.frombuffer(holder, dtype=np.int64)
+    numbers = range(len(holders) - 1)
+    gathered = [np.flatnonzero(holders[1:] == number) for number in numbers]
+    touched = [np.unique(np.concatenate(([number], one, one + 1))) for number, one in enumerate(gathered)]
+    sizes = np.array([len(one) for one in touched])
+    return sizes, np.cumsum(sizes) - sizes, np.concatenate(touched)

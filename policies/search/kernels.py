@@ -233,6 +233,34 @@ def _price(rules: tuple[bool, bool, float, float], pause_s: float, delay_s: floa
     return pause_s + BEYOND * max(pause_s - most_pause_s, 0.0)
 
 
+@inlined
+def _set_excess(
+    used: FloatArray,
+    available: FloatArray,
+    per_excess: FloatArray,
+    source: int,
+    target: int,
+    size_bytes: float,
+    excess: FloatArray,
+) -> None:
+    """Set `excess` to the cost of the memory that is lacking on each device after a move, shape (D,)."""
+    for j in range(len(excess)):
+        over = used[j] - available[j]
+        over += size_bytes if j == target else -size_bytes if j == source else 0.0
+        excess[j] = (over if over > 0.0 else 0.0) * per_excess[j]
+
+
+@inlined
+def _pause(
+    loads: FloatArray, resources: FloatArray, route: int, seconds: float, taken: int, now: FloatArray
+) -> float:
+    """The largest load after `taken` blocks have moved over a route; `now` is the load of one before, shape (R,)."""
+    pause = -np.inf
+    for r in range(len(now)):
+        pause = max(pause, loads[r] + taken * (seconds * resources[route, r] - now[r]))
+    return pause
+
+
 @compiled
 def _best_target(
     tables: Tables,
@@ -246,43 +274,30 @@ def _best_target(
 ) -> tuple[float, int]:
     """The best device for blocks of a stage, and the cost of the placement after their move if it is below `best`.
 
-    Args:
-        tables: of the observation.
-        placed: the placement.
-        moving: from the placement in force.
-        move: a block, the number of blocks like it that move, their bytes, and whether their stage gathers on it.
-        stages: the stage of the blocks, the stages that change, and `holder` of `best_group`.
-        usable: devices that are up.
-        best: cost [s].
-        memory: for intermediate results, see `best_group`.
+    `move` has a block, the number of blocks like it that move, their bytes, and whether their stage gathers on it;
+    `stages` has their stage, the stages that change, and `holder` of `best_group`.
     """
     lead, taken, size_bytes, gathers = move
-    stage, affected, holder = stages
-    work, excess, now = memory
+    (stage, affected, holder), (work, excess, now) = stages, memory
     counts, starts, seconds = placed.counts, placed.starts, placed.seconds
     variant_of, different, known, times = tables.variant, tables.different, tables.known, tables.times
-    loads, resources = moving.loads, moving.resources
     rules = moving.first, moving.live, moving.most_pause_s, moving.stay_s
-    source, route, best_target = placed.devices[lead], moving.origin[lead] * len(excess), -1
-    at_stake_s = 0.0
+    source, route, best_target, at_stake_s = placed.devices[lead], moving.origin[lead] * len(excess), -1, 0.0
     for at in affected:
         at_stake_s += placed.back_s if at == len(seconds) else seconds[at]
     for r in range(len(now)):
-        now[r] = moving.seconds[lead, source] * resources[route + source, r]
+        now[r] = moving.seconds[lead, source] * moving.resources[route + source, r]
     for target in usable:
         if target == source:
             continue
-        for j in range(len(excess)):
-            over = placed.used[j] - placed.available[j]
-            over += size_bytes if j == target else -size_bytes if j == source else 0.0
-            excess[j] = (over if over > 0.0 else 0.0) * placed.per_excess[j]
-        excess_s, pause = _pairwise(excess), -np.inf
-        for r in range(len(now)):
-            then = moving.seconds[lead, target] * resources[route + target, r]
-            pause = max(pause, loads[r] + taken * (then - now[r]))
+        _set_excess(placed.used, placed.available, placed.per_excess, source, target, size_bytes, excess)
+        excess_s = _pairwise(excess)
+        pause = _pause(
+            moving.loads, moving.resources, route + target, moving.seconds[lead, target], taken, now
+        )
         # The stages that change take no negative time, and a live migration costs at least its load.
-        floor_s = placed.delay_s - at_stake_s + excess_s
-        floor_s += SLOWED * pause if moving.live else _price(rules, pause, 0.0)
+        least_s = SLOWED * pause if moving.live else _price(rules, pause, 0.0)
+        floor_s = placed.delay_s - at_stake_s + excess_s + least_s
         if floor_s - _ROUNDING * abs(floor_s) > best:
             continue
         back, delta = 0.0, 0.0
@@ -303,9 +318,8 @@ def _best_target(
             counts[at, target] -= moved
             delta += after_s - seconds[at]
         delay = placed.delay_s + (back + delta)
-        total = delay + excess_s + _price(rules, pause, delay)
-        if total < best:
-            best, best_target = total, target
+        cost_s = delay + excess_s + _price(rules, pause, delay)
+        best, best_target = (cost_s, target) if cost_s < best else (best, best_target)
     return best, best_target
 
 
@@ -383,6 +397,39 @@ def _gained(
 
 
 @compiled
+def _run_ends(
+    tables: Tables, placed: Placed, first: IntArray, last: IntArray, whole: FloatArray, usable: IntArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """How a move of a run changes the times of its first stage and of the stage after it, and those inside, summed.
+
+    The first two by layer and usable device, shape (n, m), the last by stage, shape (S, m).
+    """
+    devices, stages, count, width = len(placed.used), len(placed.seconds), len(first), len(usable)
+    work, all_there = _work(tables), np.zeros(devices, np.int64)
+    entry, leave = np.empty((count, width)), np.empty((count, width))
+    inner = np.empty((stages, width))
+    for d in range(width):
+        device, total_s = usable[d], 0.0
+        for stage in range(stages):
+            total_s += whole[stage, device] - placed.seconds[stage]
+            inner[stage, d] = total_s
+        for a in range(count):
+            stage, after = first[a], last[a] + 1
+            all_there[device] = placed.counts[stage].sum()
+            arriving_s = _stage(tables, stage, placed.starts[stage], all_there, device, work)
+            entry[a, d] = arriving_s - placed.seconds[stage]
+            if after < stages:
+                leaving_s = _stage(
+                    tables, after, device, placed.counts[after], placed.starts[after + 1], work
+                )
+                leave[a, d] = leaving_s - placed.seconds[after]
+            else:
+                leave[a, d] = tables.back[device] - placed.back_s
+        all_there[device] = 0
+    return entry, leave, inner
+
+
+@compiled
 def best_run(
     tables: Tables,
     placed: Placed,
@@ -411,28 +458,8 @@ def best_run(
         The least cost [s], the first and the last layer, and the number of the device in `usable`.
     """
     first, last = runs
-    devices, stages, count, width = len(placed.used), len(placed.seconds), len(first), len(usable)
-    work, all_there = _work(tables), np.zeros(devices, np.int64)
-    entry, leave = np.empty((count, width)), np.empty((count, width))
-    inner = np.empty((stages, width))
-    for d in range(width):
-        device, total_s = usable[d], 0.0
-        for stage in range(stages):
-            total_s += whole[stage, device] - placed.seconds[stage]
-            inner[stage, d] = total_s
-        for a in range(count):
-            stage, after = first[a], last[a] + 1
-            all_there[device] = placed.counts[stage].sum()
-            arriving_s = _stage(tables, stage, placed.starts[stage], all_there, device, work)
-            entry[a, d] = arriving_s - placed.seconds[stage]
-            if after < stages:
-                leaving_s = _stage(
-                    tables, after, device, placed.counts[after], placed.starts[after + 1], work
-                )
-                leave[a, d] = leaving_s - placed.seconds[after]
-            else:
-                leave[a, d] = tables.back[device] - placed.back_s
-        all_there[device] = 0
+    devices, count, width = len(placed.used), len(first), len(usable)
+    entry, leave, inner = _run_ends(tables, placed, first, last, whole, usable)
     rules = moving.first, moving.live, moving.most_pause_s, moving.stay_s
     gained = _gained(moving, placed.devices, devices, stage_of, then)
     best, best_a, best_b, best_d = np.inf, 0, 0, 0

@@ -17,7 +17,7 @@ _LEAST_GAIN = 1e-6
 """Relative gain below which the search ends."""
 
 
-_ARRAY_STEPS = 5000
+_ARRAY_STEPS = 2000
 """Steps of searches in a process that array code takes; compiled code takes the following ones.
 
 In a small run, loading the compiled code would take longer than it saves.

@@ -43,7 +43,12 @@ class Stretch(NamedTuple):
 
 
 def stretch_from(
-    scenario: Scenario, deployment: Deployment, watch: OverflowWatch | None, batch: Batch, steps: int
+    scenario: Scenario,
+    deployment: Deployment,
+    watch: OverflowWatch | None,
+    batch: Batch,
+    steps: int,
+    until_s: float,
 ) -> Stretch:
     """The stretch of `steps` steps that begins with the step of a batch.
 
@@ -53,6 +58,7 @@ def stretch_from(
         watch: memory whose shortage, or whose end, has to be noticed.
         batch: of the first step.
         steps: their number.
+        until_s: when a device goes down or comes back.
     """
     cluster, costs = scenario.cluster, costs_of_stretch(scenario.cost, batch, steps)
     times = times_of_stretch(DEVICE_TIMES.find(scenario.device_time), costs, cluster)
@@ -64,5 +70,5 @@ def stretch_from(
         least = np.maximum(least, np.where(copies > 0.0, cluster.runtime_bytes, 0.0)) + copies
     if watch is not None:
         least, most = np.maximum(least, watch.least_bytes), watch.most_bytes
-    load = StretchLoad(times.block_s, times.task_s, costs.message_bytes, least, most)
+    load = StretchLoad(times.block_s, times.task_s, costs.message_bytes, least, most, until_s)
     return Stretch(batch, costs.memory_bytes, of_blocks, beside, load)

@@ -72,8 +72,9 @@ class _Builder:
             if given:
                 numbers, values = zip(*given, strict=True)
                 rows[name][list(numbers)] = values
-        lists = np.zeros((8, len(rows)), dtype=np.int64)
-        world = World(rows, _segments(self._segments), lists, np.array(self._others, dtype=np.int64))
+        lists = np.zeros((len(layout.LISTS), 0), dtype=np.int64)
+        heap = records(layout.EVENT, 0)
+        world = World(rows, _segments(self._segments), heap, lists, np.array(self._others, dtype=np.int64))
         return Template(world, first_route, first_device)
 
     def _add(self, **fields: float) -> int:

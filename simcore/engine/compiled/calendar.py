@@ -4,100 +4,100 @@ An event belongs to the row that is visited: a route, a resource, a device or an
 the order in which they were scheduled, as in SimPy.
 """
 
+from typing import Any
+
 import numpy as np
 
 from headway.simcore.engine.compiled.jit import kernel
-from headway.simcore.engine.compiled.layout import CLOCK, HEAP, NONE, World
+from headway.simcore.engine.compiled.layout import CLOCK, NONE, World
 
 _INF = np.inf
 
 
 @kernel
-def schedule(w: World, event: int, time_s: float) -> None:
-    """Schedule an event, move it to another time, or with an infinite time remove it."""
-    of, clock = w.rows[event], w.rows[CLOCK]
+def schedule(w: World, row: int, time_s: float) -> None:
+    """Schedule the event of a row, move it to another time, or with an infinite time remove it."""
     if time_s == _INF:
-        remove(w, event)
+        remove(w, row)
         return
-    of.time_s = time_s
-    of.order = clock.scheduled
-    clock.scheduled += 1
-    if of.place == NONE:
-        of.place = clock.in_heap
-        w.lists[HEAP, of.place] = event
+    clock, place = w.rows[CLOCK], w.rows[row].place
+    clock.scheduled += 1.0
+    if place == NONE:
+        place = clock.in_heap
         clock.in_heap += 1
-        _rise(w, of.place)
+        _rise(w, place, time_s, clock.scheduled, row)
+    elif time_s < w.heap[place].time_s:
+        _rise(w, place, time_s, clock.scheduled, row)
     else:
-        _sink(w, _rise(w, of.place))
+        _sink(w, place, time_s, clock.scheduled, row)
 
 
 @kernel
-def remove(w: World, event: int) -> None:
-    """Remove an event if it is scheduled."""
-    place = w.rows[event].place
+def remove(w: World, row: int) -> None:
+    """Remove the event of a row if it is scheduled."""
+    place = w.rows[row].place
     if place == NONE:
         return
-    w.rows[event].place = NONE
+    w.rows[row].place = NONE
     w.rows[CLOCK].in_heap -= 1
-    last = w.rows[CLOCK].in_heap
-    if place < last:
-        w.lists[HEAP, place] = w.lists[HEAP, last]
-        w.rows[w.lists[HEAP, place]].place = place
-        _sink(w, _rise(w, place))
+    last = w.heap[w.rows[CLOCK].in_heap]
+    if place < w.rows[CLOCK].in_heap:
+        time_s, order, moved = last.time_s, last.order, last.row
+        if place > 0 and _before(time_s, order, w.heap[(place - 1) // 2]):
+            _rise(w, place, time_s, order, moved)
+        else:
+            _sink(w, place, time_s, order, moved)
 
 
 @kernel
 def next_time(w: World) -> float:
     """Time of the next event; infinite if there is none."""
-    if w.rows[CLOCK].in_heap == 0:
-        return _INF
-    return w.rows[w.lists[HEAP, 0]].time_s
+    return w.heap[0].time_s if w.rows[CLOCK].in_heap > 0 else _INF
 
 
 @kernel
 def pop(w: World) -> int:
-    """Remove and return the next event."""
-    event = w.lists[HEAP, 0]
-    remove(w, event)
-    return event
+    """Remove the next event and return its row."""
+    row = w.heap[0].row
+    remove(w, row)
+    return row
 
 
 @kernel
-def _before(w: World, one: int, other: int) -> bool:
-    a, b = w.rows[one], w.rows[other]
-    return a.time_s < b.time_s or (a.time_s == b.time_s and a.order < b.order)
+def _before(time_s: float, order: float, other: Any) -> bool:
+    return time_s < other.time_s or (time_s == other.time_s and order < other.order)
 
 
 @kernel
-def _rise(w: World, place: int) -> int:
-    """Move the event at a place towards the top; returns its new place."""
-    event = w.lists[HEAP, place]
+def _put(w: World, place: int, time_s: float, order: float, row: int) -> None:
+    entry = w.heap[place]
+    entry.time_s, entry.order, entry.row = time_s, order, row
+    w.rows[row].place = place
+
+
+@kernel
+def _rise(w: World, place: int, time_s: float, order: float, row: int) -> None:
+    """Put an event at a place, or nearer to the top."""
     while place > 0:
-        parent = (place - 1) // 2
-        if not _before(w, event, w.lists[HEAP, parent]):
+        parent = w.heap[(place - 1) // 2]
+        if not _before(time_s, order, parent):
             break
-        w.lists[HEAP, place] = w.lists[HEAP, parent]
-        w.rows[w.lists[HEAP, place]].place = place
-        place = parent
-    w.lists[HEAP, place] = event
-    w.rows[event].place = place
-    return place
+        _put(w, place, parent.time_s, parent.order, parent.row)
+        place = (place - 1) // 2
+    _put(w, place, time_s, order, row)
 
 
 @kernel
-def _sink(w: World, place: int) -> None:
-    """Move the event at a place away from the top."""
-    event, size = w.lists[HEAP, place], w.rows[CLOCK].in_heap
-    while True:
+def _sink(w: World, place: int, time_s: float, order: float, row: int) -> None:
+    """Put an event at a place, or further from the top."""
+    size = w.rows[CLOCK].in_heap
+    while 2 * place + 1 < size:
         child = 2 * place + 1
-        if child >= size:
-            break
-        if child + 1 < size and _before(w, w.lists[HEAP, child + 1], w.lists[HEAP, child]):
+        if child + 1 < size and _before(w.heap[child + 1].time_s, w.heap[child + 1].order, w.heap[child]):
             child += 1
-        if not _before(w, w.lists[HEAP, child], event):
+        lower = w.heap[child]
+        if _before(time_s, order, lower):
             break
-        w.lists[HEAP, place] = w.lists[HEAP, child]
-        w.rows[w.lists[HEAP, place]].place = place
+        _put(w, place, lower.time_s, lower.order, lower.row)
         place = child
-    w.lists[HEAP, place] = event
-    w.rows[event].place = place
+    _put(w, place, time_s, order, row)

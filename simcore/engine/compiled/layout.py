@@ -33,16 +33,16 @@ IDLE, COMPUTING, WAITING, FLOWING = range(4)
 # Reports to Python.
 STEP_ENDED, MESSAGE_ARRIVED, TASK_STALLED, MESSAGE_STALLED = range(4)
 
-# Lists of row numbers: the heap of the calendar, routes with changes, nodes that end, routes and resources whose rates
-# are computed, the heap of progressive filling, and reports: what, and which row.
-HEAP, CHANGED, STACK, MEMBERS, TOUCHED, LEVELS, REPORTS, SUBJECTS = range(8)
+# Lists of row numbers: routes with changes, nodes that end, routes and resources whose rates are computed, the heap of
+# progressive filling, and reports: what, and which row.
+CHANGED, STACK, MEMBERS, TOUCHED, LEVELS, REPORTS, SUBJECTS = LISTS = range(7)
 
-_EVENT = "time_s", "what order place"
-"""Fields of every row that has events: when it is to be visited next, its sort, and its `place` in the heap."""
+_EVENT = "", "what place"
+"""Fields of every row that has events: its sort, and its `place` in the heap."""
 
 _FIELDS: dict[str, tuple[str, str]] = {
     # The time, how many events have been scheduled, and lengths of lists.
-    "clock": ("now_s", "dedicated scheduled in_heap in_changed reported"),
+    "clock": ("now_s scheduled", "dedicated in_heap in_changed reported"),
     # `constant`: the value of a constant trace, otherwise -1; `period_s`: 0 without a period; segments from `first` on.
     "trace": ("period_s constant", "first count"),
     # A `CellRate`: airtime of the frames per byte, and its hops.
@@ -52,8 +52,8 @@ _FIELDS: dict[str, tuple[str, str]] = {
     # Crossings from `first` on; traces of varying latencies in `others`; flows as a list of items; their rate since a
     # time; the resource that limits it; messages that have arrived.
     "route": (
-        "latency_s period_s rate since_s size_bytes busy_s",
-        "first count first_latency latencies flows head tail alone bottleneck changed member messages",
+        "latency_s period_s rate next_rate since_s size_bytes busy_s messages",
+        "first count first_latency latencies flows head tail alone bottleneck changed member",
     ),
     # Present load per unit of rate, and neighbours in the list of routes on the resource.
     "crossing": ("load", "route resource supply cell next previous"),
@@ -79,27 +79,23 @@ def _row() -> np.dtype[np.void]:
     """The record of a row: each field has one place, which no other field of the same rows has."""
     formats: dict[str, str] = {}
     places: dict[str, int] = {}
-    for column, code in enumerate(("f8", "i8")):
+    for column, code in enumerate(("f8", "i4")):
         groups = [
             fields[column].split() + (_EVENT[column].split() if sort in _WITH_EVENTS else [])
             for sort, fields in _FIELDS.items()
         ]
-        first = max(places.values(), default=-1) + 1
+        first = 0 if column == 0 else 2 * (max(places.values()) + 1)
         for name in (name for names in groups for name in names):
             if name not in places:
                 together = {other for names in groups if name in names for other in names}
                 taken = {places[other] for other in together if other in places}
                 formats[name] = code
                 places[name] = next(place for place in itertools.count(first) if place not in taken)
-    itemsize = 8 * (max(places.values()) + 1)
-    places[f"version_{_version()}"] = 0
+    offsets = [places[name] * (8 if code == "f8" else 4) for name, code in formats.items()]
+    names = [*places, f"version_{_version()}"]
+    itemsize = -(-(max(offsets) + 4) // 8) * 8
     return np.dtype(
-        {
-            "names": list(places),
-            "formats": [*formats.values(), "f8"],
-            "offsets": [8 * place for place in places.values()],
-            "itemsize": itemsize,
-        }
+        {"names": names, "formats": [*formats.values(), "f8"], "offsets": [*offsets, 0], "itemsize": itemsize}
     )
 
 
@@ -118,6 +114,9 @@ function with its cache, and not the files of the functions that it calls; the t
 SEGMENT = np.dtype([(name, "f8") for name in ("start_s", "end_s", "level", "total", "low")])
 """Of a trace, see `traces.segments`. Each trace has one record more than segments, for its whole sum."""
 
+EVENT = np.dtype([("time_s", "f8"), ("order", "f8"), ("row", "i8")])
+"""An entry of the heap of the calendar: when the row is to be visited, and the order of events at one time."""
+
 Records: TypeAlias = Any
 """A NumPy array of records; NumPy's types know no fields."""
 
@@ -128,11 +127,13 @@ class World(NamedTuple):
     Attributes:
         rows: see above, shape (rows,).
         segments: of all traces, shape (segments,).
-        lists: row numbers, shape (8, rows), see `HEAP`.
+        heap: future events, shape (rows,).
+        lists: row numbers, shape (7, rows), see `CHANGED`.
         others: row numbers to which rows refer by the first of them and their count, shape (n,).
     """
 
     rows: Records
     segments: Records
+    heap: Records
     lists: npt.NDArray[np.int64]
     others: npt.NDArray[np.int64]

@@ -152,7 +152,7 @@ def stretch(
         clock.reported = 0
         _write(w, step, first_device, done, out)
         done += 1
-        if done == count or not _fits(w, first_device, done, load, out):
+        if done == count or clock.now_s >= load.until_s or not _fits(w, first_device, done, load, out):
             return True, done, clock.now_s, 0
         _load(w, step, first_device, done, load)
         steps.begin(w, step)

@@ -120,7 +120,9 @@ def settle(w: World) -> None:
             item = w.rows[route.head]
             route.alone, route.bottleneck, route.rate = 1, NONE, 0.0
             item.end_s = routes.reach(w, number, clock.now_s, item.left)
-            _expect(w, number)
+            calendar.schedule(w, number, item.end_s)
+            if item.end_s == _INF:
+                _give_up(w, number)
         elif route.member == 0:
             route.member = 1
             w.lists[MEMBERS, together] = number
@@ -276,7 +278,7 @@ def _share(w: World, members: int) -> None:
     for i in range(touched):
         _watch(w, w.lists[TOUCHED, i])
     for i in range(members):
-        _expect(w, w.lists[MEMBERS, i])
+        _go_on(w, w.lists[MEMBERS, i])
 
 
 @kernel
@@ -334,7 +336,7 @@ def _stop_rising(w: World, number: int, level: float) -> int:
         route = w.rows[w.rows[crossing].route]
         if route.member == 1:
             stopped += 1
-            _go_at(w, w.rows[crossing].route, level, number)
+            route.next_rate, route.bottleneck, route.member = level, number, 2
             for i in range(route.first, route.first + route.count):
                 of = w.rows[w.rows[i].resource]
                 load = w.rows[i].load * route.flows
@@ -346,49 +348,47 @@ def _stop_rising(w: World, number: int, level: float) -> int:
 
 
 @kernel
-def _go_at(w: World, number: int, rate: float, bottleneck: int) -> None:
-    """Set the rate of a route, and forget the ends of its flows if it changes."""
-    route = w.rows[number]
-    route.bottleneck = bottleneck
-    route.member = 2
-    if route.alone == 0 and route.rate == rate:
-        return
-    _advance(w, number)
-    route.alone = 0
-    route.rate = rate
-    item = route.head
+def _go_on(w: World, number: int) -> None:
+    """Apply the next rate of a route to its flows, and schedule the first end; report flows that can never end."""
+    route, now_s = w.rows[number], w.rows[CLOCK].now_s
+    route.member = 0
+    rate, changes = route.next_rate, route.alone == 1 or route.next_rate != route.rate
+    flown = 0.0
+    if changes:
+        if now_s > route.since_s:
+            flown = route.rate * (now_s - route.since_s)
+            if route.alone:
+                flown = routes.integral(w, number, route.since_s, now_s)
+            route.since_s = now_s
+        route.rate, route.alone = rate, 0
+    item, first_s, waits = route.head, _INF, False
     while item != NONE:
-        w.rows[item].end_s = _INF  # recomputed by `_expect`
-        item = w.rows[item].next
+        of = w.rows[item]
+        if changes or of.end_s == _INF:
+            of.left = max(0.0, of.left - flown)
+            of.end_s = _INF
+            if of.left <= _ROUNDING * of.amount:
+                of.end_s = now_s
+            elif rate > 0.0:
+                of.end_s = now_s + of.left / rate
+        first_s = min(first_s, of.end_s)
+        waits = waits or of.end_s == _INF
+        item = of.next
+    if waits and routes.wakes(w, number, now_s) == _INF:
+        _give_up(w, number)
+    calendar.schedule(w, number, first_s)
 
 
 @kernel
-def _expect(w: World, number: int) -> None:
-    """Schedule the next end of the flows of a route; report flows that can never end."""
-    route, now_s, first_s = w.rows[number], w.rows[CLOCK].now_s, _INF
-    route.member = 0
-    if route.flows == 0:
-        return
-    item, waiting = route.head, False
+def _give_up(w: World, number: int) -> None:
+    """Stop and report the flows of a route that can never end."""
+    item = w.rows[number].head
     while item != NONE:
-        of = w.rows[item]
-        if of.end_s == _INF and route.alone == 0:
-            if of.left <= _ROUNDING * of.amount:
-                of.end_s = now_s
-            elif route.rate > 0.0:
-                of.end_s = now_s + of.left / route.rate
-        first_s = min(first_s, of.end_s)
-        waiting = waiting or of.end_s == _INF
-        item = of.next
-    if waiting and (route.alone or routes.wakes(w, number, now_s) == _INF):
-        item = route.head
-        while item != NONE:
-            following = w.rows[item].next
-            if w.rows[item].end_s == _INF:
-                stop(w, item)
-                report(w, MESSAGE_STALLED, item)
-            item = following
-    calendar.schedule(w, number, first_s)
+        following = w.rows[item].next
+        if w.rows[item].end_s == _INF:
+            stop(w, item)
+            report(w, MESSAGE_STALLED, item)
+        item = following
 
 
 @kernel

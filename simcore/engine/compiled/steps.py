@@ -97,7 +97,7 @@ def arrive(w: World, item: int) -> None:
     """A message has arrived."""
     of = w.rows[item]
     route = w.rows[of.route]
-    route.messages += 1
+    route.messages += 1.0
     route.size_bytes += of.amount
     route.busy_s += w.rows[CLOCK].now_s - of.start_s
     if of.step == NONE:

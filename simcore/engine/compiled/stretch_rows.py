@@ -16,6 +16,7 @@ class StretchLoad(NamedTuple):
         message_bytes: by payload, see `StepCost`, shape (steps, 6).
         least_bytes: memory that each device must have when a step begins, shape (steps, devices).
         most_bytes: and how much at most, shape (devices,): more memory would have to be noticed too.
+        until_s: when a device goes down or comes back; no step begins from then on.
     """
 
     block_s: FloatArray
@@ -23,6 +24,7 @@ class StretchLoad(NamedTuple):
     message_bytes: FloatArray
     least_bytes: FloatArray
     most_bytes: FloatArray
+    until_s: float
 
 
 class StretchRows(NamedTuple):

@@ -87,7 +87,11 @@ class CompiledWorld:
         """See `Network.carried`."""
         traffic = LinkTraffic(self._cluster)
         routes = self._world.rows[self._first_route : self._first_route + self._devices**2]
-        columns = routes["messages"].tolist(), routes["size_bytes"].tolist(), routes["busy_s"].tolist()
+        columns = (
+            routes["messages"].astype(int).tolist(),
+            routes["size_bytes"].tolist(),
+            routes["busy_s"].tolist(),
+        )
         for number, (messages, size_bytes, busy_s) in enumerate(zip(*columns, strict=True)):
             if messages:
                 traffic.add(*divmod(number, self._devices), messages, size_bytes, busy_s)
@@ -261,7 +265,8 @@ class CompiledWorld:
         lists = self._world.lists
         longer = np.zeros((len(lists), size), dtype=np.int64)
         longer[:, : lists.shape[1]] = lists
-        self._world = self._world._replace(rows=grown(self._world.rows, size), lists=longer)
+        rows, heap = grown(self._world.rows, size), grown(self._world.heap, size)
+        self._world = self._world._replace(rows=rows, heap=heap, lists=longer)
 
     def _give_back(self, first: int, count: int) -> None:
         self._free[count].append(first)

@@ -8,13 +8,13 @@ import numpy as np
 import simpy
 
 from headway.simcore.engine.events import LatencyParts
-from headway.simcore.engine.outages import Process, reached, unless_failing
+from headway.simcore.engine.outages import Process, unless_failing
 from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.engine.placement.decisions import Decisions, Judgement
 from headway.simcore.engine.placement.migration import Mover
 from headway.simcore.engine.placement.triggers import OverflowWatch, Trigger, Triggers
+from headway.simcore.engine.placement.waiting import tell_standing, wait, wait_for_source
 from headway.simcore.errors import RunEndedError
-from headway.simcore.instrument import Cause, Standing
 from headway.simcore.observe import Observation
 from headway.simcore.world.batch import Batch, SequenceStep
 
@@ -41,10 +41,8 @@ class Controller:
         self._decisions = decisions
         self._mover = mover
         self._triggers = Triggers(run)
-        self._noticed_s = 0.0
-        self._alarmed = False
-        self._unfinished = False
-        self._begun_s = 0.0
+        self._noticed_s = self._begun_s = 0.0
+        self._alarmed = self._unfinished = False
         self._setbacks = 0
 
     def prepare(self, batch: Batch, parts: LatencyParts) -> Process:
@@ -68,7 +66,7 @@ class Controller:
             self._notice(first)
             source_s = self._outages.back(self._scenario.cluster.source_index, self._env.now)
             if source_s > self._env.now:
-                yield from self._wait_for_source(first, source_s, parts)
+                yield from wait_for_source(self._run, first, source_s, parts)
             elif self._mover.ready:
                 yield from self._migrate(first, self._mover.switch(), (), parts)
             elif self._mover.target is not None and not self._mover.busy:
@@ -94,25 +92,21 @@ class Controller:
         return "pause-budget" if self._unfinished else None
 
     def quiet_tokens(self, batch: Batch) -> int:
-        """For how many steps, from that of `batch` on, `prepare` does nothing.
+        """For how many steps, from that of `batch` on, `prepare` does nothing; 0 if it is needed now.
 
-        This holds if each step generates a token of each sequence at work, no device goes down or comes back, and
-        `overflow_watch` does not end it.
-
-        Returns:
-            At most the steps until a sequence of the batch ends; 0 if the next step must be prepared.
+        At most until a sequence ends. This holds as long as each step generates a token of each sequence at work, no
+        device goes down or comes back, and `overflow_watch` does not end it.
         """
         first, now = batch[0], self._env.now
         busy = self._mover.busy or self._mover.target is not None or self._deployment.cache_lost
         if busy or self._alarmed or self._due(first) or not self._decisions.up_to_date:
             return 0
-        source_s = self._outages.back(self._scenario.cluster.source_index, now)
-        if source_s > now or self._outages.next_change(self._noticed_s) <= now:
+        back_s = self._outages.back(self._scenario.cluster.source_index, now)
+        if back_s > now or self._outages.next_change(self._noticed_s) <= now:
             return 0
         left = min(self._scenario.requests[one.request].output - one.token for one in batch if one.tokens)
-        if self._decisions.fixed:
-            return left
-        return min(left, self._observer.interval(first)) if self._triggers.watchable else 0
+        due = self._observer.interval(first) if self._triggers.watchable else 0
+        return left if self._decisions.fixed else min(left, due)
 
     def overflow_watch(self, batch: Batch) -> OverflowWatch | None:
         """The memory that ends the quiet of `quiet_tokens` when it becomes scarce; None: no memory does."""
@@ -168,23 +162,10 @@ class Controller:
                 f"by devices that went down, the last time at {self._env.now:.6g} s",
             )
 
-    def _wait_for_source(self, first: SequenceStep, back_s: float, parts: LatencyParts) -> Process:
-        if math.isinf(back_s):
-            name = self._scenario.cluster.source
-            raise RunEndedError("stalled", f"the source {name!r} is down from {self._env.now:.6g} s on")
-        yield from self._wait(first, back_s, parts)
-
-    def _wait(self, first: SequenceStep, until_s: float, parts: LatencyParts) -> Process:
-        begun_s = self._env.now
-        yield reached(self._env, until_s)
-        parts.fault_s += self._env.now - begun_s
-        self._tell_standing(first, "fault", begun_s)
-
     def _trigger(self, batch: Batch) -> Trigger | None:
         placement = self._deployment.placement
-        if placement is None:
-            return None
-        return self._triggers.fired(batch, placement, self._observer.interval(batch[0]))
+        count = self._observer.interval(batch[0])
+        return None if placement is None else self._triggers.fired(batch, placement, count)
 
     def _plan(self, batch: Batch, trigger: Trigger, parts: LatencyParts) -> Generator[simpy.Event, Any, bool]:
         """Ask the policy and carry out its decision; False if it must be asked again."""
@@ -210,7 +191,10 @@ class Controller:
         if judgement.recomputes:
             self._deployment.drop_caches()
         done = yield from self._migrate(
-            first, self._put_in_force(first, observation, judgement), target.tolist(), parts
+            first,
+            _put_in_force(self._run, self._mover, first, observation, judgement),
+            target.tolist(),
+            parts,
         )
         if not done:
             self._set_back(first)
@@ -225,7 +209,7 @@ class Controller:
                 "infeasible", f"no placement at token {first.token} of request {first.request}: {reason}"
             )
         self._set_back(first)
-        yield from self._wait(first, change_s, parts)
+        yield from wait(self._run, first, change_s, parts)
 
     def _migrate(
         self, first: SequenceStep, moves: Process, devices: Iterable[int], parts: LatencyParts
@@ -235,22 +219,21 @@ class Controller:
         needed = self._deployment.in_use.union(devices, self._mover.targets)
         done = yield from unless_failing(self._env, self._outages, needed, moves)
         parts.migration_s += self._env.now - begun_s
-        self._tell_standing(first, "migration", begun_s)
+        tell_standing(self._run, first, "migration", begun_s)
         return done
 
-    def _tell_standing(self, first: SequenceStep, cause: Cause, begun_s: float) -> None:
-        if self._env.now > begun_s:
-            standing = Standing(first.request, first.token, cause, begun_s, self._env.now)
-            self._run.instrument.stood_still(standing)
 
-    def _put_in_force(self, first: SequenceStep, observation: Observation, judgement: Judgement) -> Process:
-        target = judgement.target
-        assert target is not None
-        if observation.placement is None:
-            self._deployment.place(target, judgement.copies)
-            return
-        moved = np.flatnonzero((target != observation.placement) | observation.lost)
-        if self._scenario.controller.migration == "blocking" or observation.lost.any():
-            yield from self._mover.move(first, moved, target[moved])
-        elif len(moved):
-            self._mover.start(first, observation, target)
+def _put_in_force(
+    run: RunContext, mover: Mover, first: SequenceStep, observation: Observation, judgement: Judgement
+) -> Process:
+    """Place all blocks if there was no placement, or move blocks, under `live` migration beside decoding."""
+    target = judgement.target
+    assert target is not None
+    if observation.placement is None:
+        run.deployment.place(target, judgement.copies)
+        return
+    moved = np.flatnonzero((target != observation.placement) | observation.lost)
+    if run.scenario.controller.migration == "blocking" or observation.lost.any():
+        yield from mover.move(first, moved, target[moved])
+    elif len(moved):
+        mover.start(first, observation, target)
