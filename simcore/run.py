@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Generator
 from typing import Any
 
-import numpy as np
 import simpy
 
 from headway.simcore.arrays import FloatArray
 from headway.simcore.audit import AuditError, Auditor
 from headway.simcore.engine.compiled.stretch_rows import StretchRows
+from headway.simcore.engine.device_rows import DeviceRows
 from headway.simcore.engine.events import LatencyParts, Load
 from headway.simcore.engine.outages import Process, unless_failing
 from headway.simcore.engine.placement.context import RunContext
@@ -23,7 +23,6 @@ from headway.simcore.engine.serving.serve import Ended, Serving
 from headway.simcore.engine.stretch import FIRST_STEPS, MOST_STEPS, Stretch, stretch_from
 from headway.simcore.errors import RunEndedError, Status
 from headway.simcore.instrument import Attempt, Standing
-from headway.simcore.recorder import every_label
 from headway.simcore.world.batch import Batch, after, later
 from headway.simcore.world.cost import StepCost
 from headway.simcore.world.device_time import DEVICE_TIMES
@@ -42,10 +41,9 @@ class Run:
         self._mover = Mover(run)
         self._controller = Controller(run, decisions, self._mover)
         self._device_time = DEVICE_TIMES.find(run.scenario.device_time)
-        self._device_labels = every_label(run.scenario.cluster.names)
+        self._device_rows = DeviceRows(run)
         self._progress = progress
         self._longest = FIRST_STEPS
-        self._busy_s = run.executor.busy_s()  # of each device, when the last step ended
         self.tokens = 0
 
     def go(self, auditor: Auditor | None) -> tuple[Status, str]:
@@ -101,7 +99,7 @@ class Run:
         """
         parts: LatencyParts = LatencyParts()
         lost_s: float | None = math.inf
-        self._busy_s = self._run.executor.busy_s()
+        self._device_rows.begin()
         while lost_s is not None:
             current, before = later(batch, len(ended)), len(ended)
             yield from self._controller.prepare(current, parts)
@@ -176,7 +174,7 @@ class Run:
                 self._controller.made(due)
                 parts.add(step.parts())
                 ended.append((env.now, parts.values()))
-                self._record_devices(batch, use)
+                self._device_rows.add_step(batch, use.held_bytes, use.available, use.swapped)
         else:
             assert self._run.compiled is not None
             steps = self._run.compiled.stretch(deployment.graph, load, stretch.load)
@@ -184,7 +182,8 @@ class Run:
                 finished = yield from unless_failing(env, self._run.outages, deployment.in_use, steps.run())
             finally:  # also before a step that can never end
                 if steps.ended:
-                    self._keep_stretch(stretch, steps.rows, steps.ended, use, parts, ended)
+                    steps.rows.available_bytes[0] = use.available
+                    self._keep_stretch(stretch, steps.rows, steps.ended, parts, ended)
                     begun_s = ended[-1][0]
             # Costs are computed for the whole stretch: do not compute many for nothing.
             whole = steps.ended == len(stretch.of_blocks)
@@ -194,54 +193,19 @@ class Run:
         deployment.give_up_step()
         return begun_s
 
-    def _record_devices(self, batch: Batch, use: "_MemoryUse") -> None:
-        before_s, self._busy_s = self._busy_s, self._run.executor.busy_s()
-        self._run.recorder.add_many(
-            "devices",
-            len(before_s),
-            batch[0].request,
-            batch[0].token,
-            self._device_labels,
-            use.held_bytes,
-            use.available,
-            use.swapped,
-            self._busy_s - before_s,
-        )
-
     def _keep_stretch(
-        self,
-        stretch: Stretch,
-        rows: StretchRows,
-        count: int,
-        use: "_MemoryUse",
-        parts: LatencyParts,
-        ended: list[Ended],
+        self, stretch: Stretch, rows: StretchRows, count: int, parts: LatencyParts, ended: list[Ended]
     ) -> None:
         """Keep the first `count` steps of a stretch, which have ended."""
         last = later(stretch.batch, count - 1)
         self._run.deployment.hold(after(last), stretch.memory_bytes[count - 1])
         self._controller.made(last)
-        rows.available_bytes[0] = use.available
         every = zip(rows.end_s[:count].tolist(), rows.parts_s[:count].tolist(), strict=True)
         end_s, of_first = next(every)
         parts.add(LatencyParts(*of_first))
         ended.append((end_s, parts.values()))
         ended.extend((end_s, (*of_step, 0.0, 0.0, 0.0)) for end_s, of_step in every)
-        busy_s = np.diff(rows.busy_s[:count], axis=0, prepend=self._busy_s[None, :])
-        self._busy_s = rows.busy_s[count - 1]
-        held_bytes = stretch.of_blocks[:count] + stretch.beside[:count]
-        first = stretch.batch[0]
-        self._run.recorder.add_many(
-            "devices",
-            held_bytes.size,
-            first.request,
-            np.repeat(np.arange(first.token, first.token + count), held_bytes.shape[1]),
-            self._device_labels,
-            held_bytes.ravel(),
-            rows.available_bytes[:count].ravel(),
-            0.0,
-            busy_s.ravel(),
-        )
+        self._device_rows.add_stretch(stretch, rows, count)
 
     def _load(self, use: "_MemoryUse") -> Load:
         """The costs of the tasks and messages of the step on fully available devices."""

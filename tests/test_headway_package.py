@@ -116,7 +116,16 @@ def test_what_is_offered_is_there_and_nothing_heavy_is_imported_for_it() -> None
         assert getattr(hw, name).__doc__, name
     with pytest.raises(AttributeError, match="'headway' has no attribute 'plots'"):
         hw.plots  # noqa: B018
-    code = "import sys, headway; print({'numpy', 'pandas', 'matplotlib', 'simpy'} & set(sys.modules))"
+    code = "import sys, headway; print({'numba', 'numpy', 'pandas', 'matplotlib', 'simpy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_a_small_run_does_not_wait_for_numba() -> None:
+    code = (
+        "import sys, headway as hw; hw.simulate(hw.load('home-cluster', changes=['workload.0.output=2']));"
+        "print({'numba', 'llvmlite'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
     assert done.stdout == "set()\n"
 

@@ -52,6 +52,18 @@ class Segments:
         self.starts, self.ends = _searchable(edges[:-1]), _searchable(edges[1:])
         self.levels, self.sums, self.lows = map(_searchable, (levels, sums, lows))
 
+    def next_change(self, t: float) -> float:
+        """The first time after t [s] at which the value may change, or infinity if it never does."""
+        if self.period is None:
+            return self.ends[bisect_right(self.starts, t) - 1]
+        phase = t % self.period
+        i = bisect_right(self.starts, phase) - 1
+        change = max(t - phase + self.ends[i], math.nextafter(t, _INF))
+        # Rounding may land just before the breakpoint, where the old value still holds.
+        while bisect_right(self.starts, change % self.period) - 1 == i:
+            change = math.nextafter(change, _INF)
+        return change
+
     def integral(self, t0: float, t1: float) -> float:
         """The integral between two times of any passes."""
         period = self.period

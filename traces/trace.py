@@ -43,9 +43,10 @@ class Trace:
         ValueError: an argument breaks one of these rules, or an integral overflows.
     """
 
-    __slots__ = ("_constant", "_duration", "_end", "_segments", "_times", "_values")
+    __slots__ = ("_constant", "_duration", "_end", "_times", "_values", "segments")
 
-    _segments: Segments
+    segments: Segments
+    """Its pieces with prefix sums, for code that searches many traces; do not modify them."""
 
     def __init__(
         self,
@@ -71,11 +72,11 @@ class Trace:
     if not TYPE_CHECKING:  # a type checker then reports unknown attributes
 
         def __getattr__(self, name: str) -> Segments:
-            """Compute `_segments` when they are first used: many traces are only stored, hashed or sent to a worker."""
-            if name != "_segments":
+            """Compute `segments` when they are first used: many traces are only stored, hashed or sent to a worker."""
+            if name != "segments":
                 raise AttributeError(f"a Trace has no attribute {name!r}")
-            self._segments = _segments(self._times, self._values, self._end, self._duration)
-            return self._segments
+            self.segments = _segments(self._times, self._values, self._end, self._duration)
+            return self.segments
 
     @classmethod
     def constant(cls, value: float) -> "Trace":
@@ -107,11 +108,6 @@ class Trace:
         """Whether the value is the same at all times."""
         return self._constant is not None
 
-    @property
-    def segments(self) -> Segments:
-        """Its pieces with prefix sums, for code that searches many traces; do not modify them."""
-        return self._segments
-
     def value(self, t: _Times) -> _Times:
         """The value at time t [s]."""
         if isinstance(t, np.ndarray):
@@ -120,7 +116,7 @@ class Trace:
             raise ValueError(_bad_time(t))
         if self._constant is not None:
             return self._constant
-        segments = self._segments
+        segments = self.segments
         phase = t if segments.period is None else t % segments.period
         return segments.levels[bisect_right(segments.starts, phase) - 1]
 
@@ -138,7 +134,7 @@ class Trace:
             raise ValueError(_bad_interval(t0, t1))
         if self._constant is not None:
             return self._constant * (t1 - t0)
-        return self._segments.integral(t0, t1)
+        return self.segments.integral(t0, t1)
 
     @overload
     def mean(self, t0: float, t1: float) -> float: ...
@@ -155,7 +151,7 @@ class Trace:
         if not 0 <= t0 < t1 < _INF:
             raise ValueError(_bad_interval(t0, t1))
         span, level = t1 - t0, self._constant
-        return (self._segments.integral(t0, t1) if level is None else level * span) / span
+        return (self.segments.integral(t0, t1) if level is None else level * span) / span
 
     def mean_before(self, t: float, window_s: float) -> float:
         """The mean value over the `window_s` seconds before t, as a measurement at t would show it.
@@ -165,11 +161,9 @@ class Trace:
         """
         if not 0 <= t < _INF:
             raise ValueError(_bad_time(t))
-        if self._constant is not None:
-            return self._constant
-        if window_s == 0.0:
+        if window_s == 0.0 or self._constant is not None:
             return self.value(t)
-        start, segments = t - window_s, self._segments
+        start, segments = t - window_s, self.segments
         if start >= 0.0:
             return segments.integral(start, t) / (t - start)
         if segments.period is not None:
@@ -201,7 +195,7 @@ class Trace:
         level = self._constant
         if level is not None:
             return t0 + amount / level if level > 0 else t0 + 0.0 if amount == 0 else _INF
-        segments = self._segments
+        segments = self.segments
         phase = t0 if segments.period is None else t0 % segments.period
         i = bisect_right(segments.starts, phase) - 1
         level = segments.levels[i]
@@ -213,23 +207,10 @@ class Trace:
         """The first time after t [s] at which the value may change, or infinity if it never does."""
         if not 0 <= t < _INF:
             raise ValueError(_bad_time(t))
-        if self._constant is not None:
-            return _INF
-        starts, ends, period = self._segments.starts, self._segments.ends, self._segments.period
-        if period is None:
-            return ends[bisect_right(starts, t) - 1]
-        phase = t % period
-        i = bisect_right(starts, phase) - 1
-        change = max(t - phase + ends[i], math.nextafter(t, _INF))
-        # Rounding may land just before the breakpoint, where the old value still holds.
-        while bisect_right(starts, change % period) - 1 == i:
-            change = math.nextafter(change, _INF)
-        return change
+        return _INF if self._constant is not None else self.segments.next_change(t)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Trace):
-            return NotImplemented
-        return self._content() == other._content()
+        return self._content() == other._content() if isinstance(other, Trace) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._content())

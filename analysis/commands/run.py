@@ -81,15 +81,11 @@ def run(
         if list_:
             _list()
             return
-        from headway.analysis.answer import answer, rates
+        from headway.analysis.answer import answer
         from headway.analysis.compare import choose, create_all, given, total_tokens
-        from headway.analysis.console.placements import placements
         from headway.analysis.files.atomic import writing
         from headway.analysis.files.results_folder import results_folder
-        from headway.analysis.late_changes import late_changes
-        from headway.analysis.notes import scenario_notes
         from headway.analysis.results import write_results
-        from headway.analysis.statistics.predictions import misprediction_notes
         from headway.simcore.results import result_in
         from headway.simcore.simulate import RunOptions
 
@@ -105,23 +101,8 @@ def run(
                 write_results(folder.path, result, world, scenario_file(scenario).resolve())
         if is_long:
             result = result_in(folder.target)
-        sentences = [
-            *scenario_notes(world),
-            *late_changes(world, float(result.runs["end_s"].max())),
-            *misprediction_notes(result.decisions, result.tokens, result.requests),
-        ]
-        _show(
-            world,
-            result,
-            [
-                *placements(result, world, next(iter(rates(result)), None)),
-                "",
-                *notes,
-                *(f"Note: {sentence}" for sentence in sentences),
-                f"Results: {folder}",
-                f"Answer: {answer(result, world)}",
-            ],
-        )
+        notes += [*_notes(world, result), f"Results: {folder}", f"Answer: {answer(result, world)}"]
+        _show(world, result, notes)
 
 
 def _compare(
@@ -164,10 +145,28 @@ def _compare(
     return result, [*lateness(late), *audited(audits.values())]
 
 
+def _notes(world: "Scenario", result: "Result") -> list[str]:
+    """Notes on the scenario, on changes that begin too late, and on wrong predictions."""
+    from headway.analysis.late_changes import late_changes
+    from headway.analysis.notes import scenario_notes
+    from headway.analysis.statistics.predictions import misprediction_notes
+
+    sentences = [
+        *scenario_notes(world),
+        *late_changes(world, float(result.runs["end_s"].max())),
+        *misprediction_notes(result.decisions, result.tokens, result.requests),
+    ]
+    return [f"Note: {sentence}" for sentence in sentences]
+
+
 def _show(world: "Scenario", result: "Result", notes: list[str]) -> None:
+    from headway.analysis.answer import rates
+    from headway.analysis.console.placements import placements
     from headway.analysis.console.tables import endings, memory_table, summary_table
 
-    show(summary_table(result), *endings(result), "", memory_table(result, world), "", *notes)
+    memory = memory_table(result, world)
+    placement = placements(result, world, next(iter(rates(result)), None))
+    show(summary_table(result), *endings(result), "", memory, "", *placement, "", *notes)
 
 
 def _list() -> None:

@@ -364,7 +364,7 @@ def test_what_commands_are_for_is_told_whole_in_a_narrow_terminal(
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys; from headway.analysis.cli import app; app(sys.argv[1:], standalone_mode=False);"
-        "heavy = {'pandas', 'numpy', 'seaborn', 'matplotlib', 'simpy', 'pyarrow'} & set(sys.modules);"
+        "heavy = {'pandas', 'numpy', 'numba', 'seaborn', 'matplotlib', 'simpy', 'pyarrow'} & set(sys.modules);"
         "assert not heavy, heavy"
     )
     done = subprocess.run(
@@ -376,7 +376,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 def test_trace_info_imports_neither_the_simulator_nor_pandas() -> None:
     code = (
         "import sys; from headway.analysis.cli import app; app(sys.argv[1:], standalone_mode=False);"
-        "heavy = {'pandas', 'matplotlib', 'simpy', 'networkx', 'headway.simcore'} & set(sys.modules);"
+        "heavy = {'pandas', 'matplotlib', 'numba', 'simpy', 'networkx', 'headway.simcore'} & set(sys.modules);"
         "assert not heavy, heavy"
     )
     arguments = ["trace", "info", str(traces.shipped("wifi-near.csv"))]

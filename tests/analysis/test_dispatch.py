@@ -68,14 +68,14 @@ def test_what_a_task_raises_is_raised() -> None:
         list(mapped(lambda task: 1 // task, range(2), 2, described))
 
 
-def test_worker_processes_import_nothing_that_draws() -> None:
-    """Every worker imports these modules as it starts; matplotlib and seaborn would double the time that takes."""
+def test_worker_processes_import_nothing_that_draws_or_compiles() -> None:
+    """Every worker imports these modules when it starts; matplotlib, seaborn and numba would double the time."""
     code = (
         "import sys, headway.__main__\n"
         "from headway.analysis.experiments import executors, worker\n"
         "from headway.analysis.paper import runs\n"
         "from headway.analysis.whatif import runs\n"
-        "print({'matplotlib', 'seaborn', 'rich'} & set(sys.modules))"
+        "print({'matplotlib', 'numba', 'seaborn', 'rich'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("set()\n", "")

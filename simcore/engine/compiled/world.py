@@ -5,9 +5,7 @@ has ended, a message has arrived) becomes one SimPy event at its time.
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import simpy
@@ -15,6 +13,7 @@ from simpy.events import NORMAL, EventPriority
 
 from headway.simcore.arrays import FloatArray
 from headway.simcore.engine.compiled import layout, loop
+from headway.simcore.engine.compiled.allocator import RowAllocator
 from headway.simcore.engine.compiled.build import template_of
 from headway.simcore.engine.compiled.layout import CLOCK, NONE, REPORTS, SUBJECTS, World
 from headway.simcore.engine.compiled.stretch_rows import StretchLoad, empty_rows
@@ -31,9 +30,6 @@ from headway.simcore.world.cluster import Cluster
 
 _LAST = EventPriority(2)
 """A priority after SimPy's own: processed last at each moment."""
-
-_MOST_GRAPHS = 16
-"""Graphs that are kept as arrays when no step is in flight."""
 
 
 class CompiledWorld:
@@ -65,14 +61,8 @@ class CompiledWorld:
         self._devices = len(cluster.devices)
         template = template_of(cluster)
         self._first_route, self.first_device = template.first_route, template.first_device
-        self._fixed = self._in_use = len(template.world.rows)
-        self._others = self._fixed_others = len(template.world.others)
-        self._world = template.world
-        self._grow_rows(2 * self._fixed + 64)
-        self._world.rows[CLOCK].dedicated = dedicated
-        # Rows that were given back, by how many they are.
-        self._free: defaultdict[int, list[int]] = defaultdict(list)
-        self._graphs: dict[int, tuple[StepGraph, int]] = {}
+        self._rows = RowAllocator(template, self._devices)
+        self._rows.world.rows[CLOCK].dedicated = dedicated
         self._in_flight: dict[int, InFlight] = {}
         self._stretch: StretchInFlight | None = None
         self._transfers: dict[int, Transfer] = {}
@@ -86,7 +76,7 @@ class CompiledWorld:
     def carried(self) -> Mapping[tuple[int, bool], Carried]:
         """See `Network.carried`."""
         traffic = LinkTraffic(self._cluster)
-        routes = self._world.rows[self._first_route : self._first_route + self._devices**2]
+        routes = self._rows.world.rows[self._first_route : self._first_route + self._devices**2]
         columns = (
             routes["messages"].astype(int).tolist(),
             routes["size_bytes"].tolist(),
@@ -100,7 +90,7 @@ class CompiledWorld:
     def busy_s(self) -> FloatArray:
         """Seconds until now in which each device computed or read from disk, shape (devices,)."""
         busy_s = np.empty(self._devices)
-        loop.busy(self._world, float(self.env.now), self.first_device, busy_s)
+        loop.busy(self._rows.world, float(self.env.now), self.first_device, busy_s)
         return busy_s
 
     def send(
@@ -110,11 +100,11 @@ class CompiledWorld:
         route = self._cluster.routes[sender][receiver]
         assert route is not None
         transfer = Transfer(sender, receiver, size_bytes, route, float(self.env.now), arrived, failed)
-        item = self._take(1)
+        item = self._rows.take(1)
         self._transfers[item] = transfer
         transfer.item = item
         row = self._first_route + sender * self._devices + receiver
-        transfer.flow_s = loop.send(self._world, float(self.env.now), item, row, float(size_bytes))
+        transfer.flow_s = loop.send(self._rows.world, float(self.env.now), item, row, float(size_bytes))
         self._soon()
         return transfer
 
@@ -122,8 +112,8 @@ class CompiledWorld:
         """See `Network.cancel`."""
         if transfer.active:
             transfer.active = False
-            loop.cancel_item(self._world, float(self.env.now), transfer.item)
-            self._give_back(transfer.item, 1)
+            loop.cancel_item(self._rows.world, float(self.env.now), transfer.item)
+            self._rows.give_back(transfer.item, 1)
             del self._transfers[transfer.item]
             self._soon()
 
@@ -143,32 +133,32 @@ class CompiledWorld:
     def begin(self, flight: "InFlight", amount: FloatArray, reading_s: Sequence[float]) -> None:
         """Start a step, given the seconds or bytes of its nodes and their reading times, both of shape (nodes,)."""
         nodes = len(flight.graph)
-        first_node = self._first_node(flight.graph)
-        flight.first_item = first = self._take(nodes)
-        flight.number = number = self._take(1)
-        items = self._world.rows[first : first + nodes]
+        first_node = self._rows.first_node(flight.graph, idle=not self._in_flight and not self._transfers)
+        flight.first_item = first = self._rows.take(nodes)
+        flight.number = number = self._rows.take(1)
+        items = self._rows.world.rows[first : first + nodes]
         items["amount"], items["reading_s"] = amount, reading_s
         self._in_flight[number] = flight
         if isinstance(flight, StretchInFlight):
             assert self._stretch is None, "one stretch of steps at a time"
             self._stretch = flight
-        loop.begin(self._world, float(self.env.now), number, first, first_node, nodes)
+        loop.begin(self._rows.world, float(self.env.now), number, first, first_node, nodes)
         self._soon()
 
     def end(self, flight: "InFlight") -> None:
         """Forget a step that has ended, or cancel it."""
         if self._in_flight.pop(flight.number, None) is None:
             return
-        loop.cancel_step(self._world, float(self.env.now), flight.number)
-        self._give_back(flight.first_item, len(flight.graph))
-        self._give_back(flight.number, 1)
+        loop.cancel_step(self._rows.world, float(self.env.now), flight.number)
+        self._rows.give_back(flight.first_item, len(flight.graph))
+        self._rows.give_back(flight.number, 1)
         if self._stretch is flight:
             self._stretch = None
         self._soon()
 
     def parts(self, flight: "InFlight") -> tuple[float, float, float, float]:
         """Seconds of computing, reading, sending and waiting on the critical path of a step that has ended."""
-        return loop.parts(self._world, flight.number)
+        return loop.parts(self._rows.world, flight.number)
 
     def _soon(self) -> None:
         """Run the world when all changes of this moment have been made."""
@@ -177,7 +167,7 @@ class CompiledWorld:
     def _run_at(self, time_s: float) -> None:
         if time_s < self._due_s:
             self._due_s = time_s
-            self._due = self._schedule(self._run, time_s, _LAST)
+            self._due = _schedule(self.env, self._run, time_s, _LAST)
 
     def _run(self, event: simpy.Event) -> None:
         """Run until SimPy's next event, or until something is reported."""
@@ -186,27 +176,23 @@ class CompiledWorld:
         self._due_s = math.inf
         now_s, until_s, stretch = float(self.env.now), float(self.env.peek()), self._stretch
         if stretch is None:
-            next_s, self._reported = loop.advance(self._world, now_s, until_s)
+            next_s, self._reported = loop.advance(self._rows.world, now_s, until_s)
         else:
-            next_s, self._reported = stretch.advance(self._world, self.first_device, now_s, until_s)
+            next_s, self._reported = stretch.advance(self._rows.world, self.first_device, now_s, until_s)
         if self._reported or (stretch is not None and stretch.complete):
-            self._schedule(self._tell, next_s, NORMAL)
+            _schedule(self.env, self._tell, next_s, NORMAL)
         elif next_s < math.inf:
             self._run_at(next_s)
 
-    def _schedule(
-        self, callback: Callable[[simpy.Event], None], time_s: float, priority: EventPriority
-    ) -> simpy.Event:
-        event = self.env.event()
-        event._ok, event._value = True, None
-        event.callbacks.append(callback)
-        self.env.schedule(event, priority, max(0.0, time_s - self.env.now))
-        return event
-
     def _tell(self, _: simpy.Event) -> None:
         """Call back for everything that was reported."""
+<<<<<<< HEAD
         reports = self._world.lists[REPORTS : SUBJECTS + 1, : self._reported].T.tolist()
         self._reported = self._in_report[CLOCK] = 0
+=======
+        reports = self._rows.world.lists[REPORTS : SUBJECTS + 1, : self._reported].T.tolist()
+        self._reported = self._rows.world.rows["reported"][CLOCK] = 0
+>>>>>>> gates
         if self._stretch is not None and self._stretch.complete:
             self._stretch.succeed()
         for sort, subject in reports:
@@ -224,22 +210,26 @@ class CompiledWorld:
         if transfer is None:
             return
         transfer.active = False
+<<<<<<< HEAD
         transfer.flow_s = self._start_s.item(item)
+=======
+        transfer.flow_s = float(self._rows.world.rows["start_s"][item])
+>>>>>>> gates
         transfer.busy_s = self.env.now - transfer.flow_s
-        self._give_back(item, 1)
+        self._rows.give_back(item, 1)
         transfer.arrived(transfer)
 
     def _stalled(self, sort: int, item: int) -> None:
         """A task or a message can never end: the run ends."""
-        of = self._world.rows[item]
+        of = self._rows.world.rows[item]
         if sort == layout.TASK_STALLED:
-            device = self._cluster.devices[self._world.rows[of.node].processor - self.first_device]
+            device = self._cluster.devices[self._rows.world.rows[of.node].processor - self.first_device]
             self._fail(int(of.step), task_stalled(device, float(of.start_s)))
             return
         transfer = self._transfers.pop(item, None)
         if transfer is not None:
             transfer.active = False
-            self._give_back(item, 1)
+            self._rows.give_back(item, 1)
             transfer.failed(stalled(self._cluster, transfer, self.env.now))
             return
         sender, receiver = divmod(int(of.route) - self._first_route, self._devices)
@@ -252,6 +242,7 @@ class CompiledWorld:
         if step in self._in_flight:
             self._in_flight[step].fail(error)
 
+<<<<<<< HEAD
     def _take(self, count: int) -> int:
         """The first of `count` consecutive rows that are free."""
         if self._free[count]:
@@ -305,6 +296,8 @@ class CompiledWorld:
         rows["first"], rows["count"] = edge + graph.first_successor[:-1], np.diff(graph.first_successor)
         return first
 
+=======
+>>>>>>> gates
 
 class InFlight:
     """A step in flight.
@@ -384,11 +377,14 @@ class StretchInFlight(InFlight):
         return next_s, reported
 
 
-def grown(values: Any, size: int) -> Any:
-    """A longer copy of an array, with zeros at its end."""
-    larger = np.zeros(size, values.dtype).view(type(values))
-    larger[: len(values)] = values
-    return larger
+def _schedule(
+    env: simpy.Environment, callback: Callable[[simpy.Event], None], time_s: float, priority: EventPriority
+) -> simpy.Event:
+    event = env.event()
+    event._ok, event._value = True, None
+    event.callbacks.append(callback)
+    env.schedule(event, priority, max(0.0, time_s - env.now))
+    return event
 
 
 def _ignore(_: object) -> None:
