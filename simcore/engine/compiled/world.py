@@ -186,13 +186,8 @@ class CompiledWorld:
 
     def _tell(self, _: simpy.Event) -> None:
         """Call back for everything that was reported."""
-<<<<<<< HEAD
-        reports = self._world.lists[REPORTS : SUBJECTS + 1, : self._reported].T.tolist()
-        self._reported = self._in_report[CLOCK] = 0
-=======
         reports = self._rows.world.lists[REPORTS : SUBJECTS + 1, : self._reported].T.tolist()
-        self._reported = self._rows.world.rows["reported"][CLOCK] = 0
->>>>>>> gates
+        self._reported = self._rows.in_report[CLOCK] = 0
         if self._stretch is not None and self._stretch.complete:
             self._stretch.succeed()
         for sort, subject in reports:
@@ -210,11 +205,7 @@ class CompiledWorld:
         if transfer is None:
             return
         transfer.active = False
-<<<<<<< HEAD
-        transfer.flow_s = self._start_s.item(item)
-=======
-        transfer.flow_s = float(self._rows.world.rows["start_s"][item])
->>>>>>> gates
+        transfer.flow_s = self._rows.start_s.item(item)
         transfer.busy_s = self.env.now - transfer.flow_s
         self._rows.give_back(item, 1)
         transfer.arrived(transfer)
@@ -242,62 +233,6 @@ class CompiledWorld:
         if step in self._in_flight:
             self._in_flight[step].fail(error)
 
-<<<<<<< HEAD
-    def _take(self, count: int) -> int:
-        """The first of `count` consecutive rows that are free."""
-        if self._free[count]:
-            return self._free[count].pop()
-        first, self._in_use = self._in_use, self._in_use + count
-        if self._in_use > len(self._world.rows):
-            self._grow_rows(2 * self._in_use)
-        return first
-
-    def _grow_rows(self, size: int) -> None:
-        lists = self._world.lists
-        longer = np.zeros((len(lists), size), dtype=np.int64)
-        longer[:, : lists.shape[1]] = lists
-        rows, heap = grown(self._world.rows, size), grown(self._world.heap, size)
-        self._world = self._world._replace(rows=rows, heap=heap, lists=longer)
-        # Single numbers are read much faster from columns than from records.
-        columns = rows.view(np.ndarray)
-        self._start_s, self._in_report = columns["start_s"], columns["reported"]
-
-    def _give_back(self, first: int, count: int) -> None:
-        self._free[count].append(first)
-
-    def _first_node(self, graph: StepGraph) -> int:
-        """The row of the first node of a graph; adds the graph if it is new."""
-        if id(graph) not in self._graphs:
-            if len(self._graphs) >= _MOST_GRAPHS and not self._in_flight and not self._transfers:
-                self._graphs.clear()
-                self._free.clear()
-                self._in_use, self._others = self._fixed, self._fixed_others
-            self._graphs[id(graph)] = graph, self._add_graph(graph)
-        return self._graphs[id(graph)][1]
-
-    def _add_graph(self, graph: StepGraph) -> int:
-        first = self._take(len(graph))
-        edge, self._others = self._others, self._others + len(graph.successor)
-        if self._others > len(self._world.others):
-            self._world = self._world._replace(others=grown(self._world.others, 2 * self._others))
-        self._world.others[edge : self._others] = graph.successor
-        does = np.full(len(graph), layout.JOIN)
-        does[graph.tasks], does[graph.messages] = layout.TASK, layout.MESSAGE
-        rows = self._world.rows[first : first + len(graph)]
-        rows["does"], rows["kind"], rows["payload"], rows["blocks"] = (
-            does,
-            graph.kind,
-            graph.payload,
-            graph.count,
-        )
-        rows["processor"] = self.first_device + graph.device
-        rows["route"] = self._first_route + graph.device * self._devices + graph.receiver
-        rows["predecessors"] = graph.predecessors
-        rows["first"], rows["count"] = edge + graph.first_successor[:-1], np.diff(graph.first_successor)
-        return first
-
-=======
->>>>>>> gates
 
 class InFlight:
     """A step in flight.
