@@ -15,8 +15,9 @@ from benchmarks.measure import Effort, Figures, clock, median_of, seconds_of
 from benchmarks.simplest_filling import SimplestNetwork
 from benchmarks.workloads import Workload, compiled_end_s
 from headway.simcore import Cluster, Device, GraphBuilder, Kind, Link, Payload
+from headway.simcore.engine.compiled.world import CompiledWorld
 from headway.simcore.engine.events import Load
-from headway.simcore.engine.network.network import network, sent
+from headway.simcore.engine.network.network import Network, network, sent
 from headway.traces import Trace
 
 _RATE = 12.5e6
@@ -71,11 +72,16 @@ def flows(effort: Effort) -> Figures:
 
 
 def beside_simplest(cluster: Cluster, rounds: Rounds, effort: Effort) -> Figures:
-    """Flows per second and the last arrival under Headway's network, the simplest filling and the compiled executor."""
+    """Flows per second and the last arrival.
+
+    With a SimPy process that waits for each flow: under Headway's kernels, under its network of events, and under the
+    simplest filling. And of the same flows as one graph inside the compiled executor.
+    """
     cluster.routes  # noqa: B018 (computed once per cluster, not once per run)
     workload = as_graph(cluster, rounds)
     runs: dict[str, Callable[[], float]] = {
-        "": lambda: end_s(cluster, rounds),
+        "": lambda: end_s(cluster, rounds, CompiledWorld),
+        "events_": lambda: end_s(cluster, rounds, event_network),
         "simplest_": lambda: simplest_end_s(cluster, rounds),
         "compiled_": lambda: compiled_end_s(workload),
     }
@@ -105,10 +111,17 @@ Send: TypeAlias = Callable[[Message], Generator[simpy.Event, Any, object]]
 """Sends a message and waits for its arrival."""
 
 
-def end_s(cluster: Cluster, rounds: Rounds) -> float:
+def event_network(env: simpy.Environment, cluster: Cluster) -> Network:
+    """The network of the event executor, with fair sharing."""
+    return network(env, cluster, "fair")
+
+
+def end_s(
+    cluster: Cluster, rounds: Rounds, make: Callable[[simpy.Environment, Cluster], Network] = CompiledWorld
+) -> float:
     """The last arrival under fair sharing; a SimPy process waits for each message [s]."""
     env = simpy.Environment()
-    net = network(env, cluster, "fair")
+    net = make(env, cluster)
     return _last_arrival_s(env, rounds, lambda one: sent(env, net, one.sender, one.receiver, one.size_bytes))
 
 
@@ -160,7 +173,7 @@ def _rate_of(cluster: Cluster, in_flight: int, budget_s: float) -> Callable[[], 
 
     def rate() -> float:
         env = simpy.Environment()
-        net = network(env, cluster, "fair")
+        net = CompiledWorld(env, cluster)
         arrived = 0
 
         def chain(pool: Iterator[Message]) -> Generator[simpy.Event, Any, None]:

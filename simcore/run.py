@@ -220,12 +220,13 @@ class Run:
         return Load(nominal_s.tolist(), disk_s, graph.message_bytes(use.cost).tolist())
 
     def _record_links(self) -> None:
-        for (i, forward), carried in sorted(self._run.network.carried.items()):
-            link = self._run.scenario.cluster.links[i]
-            start, end = link.ends if forward else link.ends[::-1]
-            self._run.recorder.add(
-                "links", link.name, start, end, carried.messages, carried.size_bytes, carried.busy_s
-            )
+        links = self._run.scenario.cluster.links
+        rows = [
+            (links[i].name, *links[i].ends[:: 1 if forward else -1], of.messages, of.size_bytes, of.busy_s)
+            for (i, forward), of in sorted(self._run.network.carried.items())
+        ]
+        if rows:
+            self._run.recorder.add_many("links", len(rows), *map(list, zip(*rows, strict=True)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -53,7 +53,7 @@ _FIELDS: dict[str, tuple[str, str]] = {
     # time; the resource that limits it; messages that have arrived.
     "route": (
         "latency_s period_s rate next_rate since_s size_bytes busy_s messages",
-        "first count first_latency latencies flows head tail alone bottleneck changed member",
+        "first count first_latency latencies flows head tail alone bottleneck changed fresh member",
     ),
     # Present load per unit of rate, and neighbours in the list of routes on the resource.
     "crossing": ("load", "route resource supply cell next previous"),

@@ -45,6 +45,7 @@ def start(w: World, item: int) -> None:
         w.rows[route.tail].next = item
     route.tail = item
     route.flows += 1
+    route.fresh = 1
     _change(w, of.route)
 
 
@@ -64,6 +65,7 @@ def stop(w: World, item: int) -> None:
     else:
         w.rows[of.next].previous = of.previous
     route.flows -= 1
+    route.fresh = 1
     if route.flows == 0:
         calendar.remove(w, of.route)
         for i in range(route.first, route.first + route.count):
@@ -250,47 +252,48 @@ def _watch(w: World, number: int) -> None:
 @kernel
 def _share(w: World, members: int) -> None:
     """Set the rates of all routes that are connected with the first `members` of the list."""
-    touched = 0
-    i = 0
+    touched, i = 0, 0
     while i < members:
         route = w.rows[w.lists[MEMBERS, i]]
         i += 1
         for j in range(route.first, route.first + route.count):
             number = w.rows[j].resource
-            of = w.rows[number]
-            if of.member:
-                continue
-            of.member = 1
-            w.lists[TOUCHED, touched] = number
-            touched += 1
-            crossing = of.head
-            while crossing != NONE:
-                neighbour = w.rows[crossing].route
-                if w.rows[neighbour].member == 0:
-                    w.rows[neighbour].member = 1
-                    w.lists[MEMBERS, members] = neighbour
-                    members += 1
-                crossing = w.rows[crossing].next
-    for i in range(touched):
-        _refresh(w, w.lists[TOUCHED, i])
-        w.rows[w.lists[TOUCHED, i]].member = 0
+            if w.rows[number].member == 0:
+                w.lists[TOUCHED, touched] = number
+                touched += 1
+                members = _touch(w, number, members)
     _fill(w, members, touched)
     for i in range(touched):
+        w.rows[w.lists[TOUCHED, i]].member = 0
         _watch(w, w.lists[TOUCHED, i])
     for i in range(members):
         _go_on(w, w.lists[MEMBERS, i])
 
 
 @kernel
+def _touch(w: World, number: int, members: int) -> int:
+    """Prepare a resource for progressive filling, and add its routes to the members; returns their number."""
+    _refresh(w, number)
+    of = w.rows[number]
+    demand, crossing = 0.0, of.head
+    while crossing != NONE:
+        route = w.rows[w.rows[crossing].route]
+        demand += w.rows[crossing].load * route.flows
+        if route.member == 0:
+            route.member = 1
+            w.lists[MEMBERS, members] = w.rows[crossing].route
+            members += 1
+        crossing = w.rows[crossing].next
+    of.member, of.rising, of.demand, of.spare = 1, of.routes, demand, of.capacity
+    of.level = of.spare / demand
+    return members
+
+
+@kernel
 def _fill(w: World, members: int, touched: int) -> None:
-    """Progressive filling, see `world.maxmin.max_min`."""
+    """Progressive filling of the touched resources, see `world.maxmin.max_min`."""
     for i in range(touched):
-        number = w.lists[TOUCHED, i]
-        of = w.rows[number]
-        of.spare = of.capacity
-        of.demand = _demand(w, number)
-        of.level = of.spare / of.demand
-        w.lists[LEVELS, i] = number
+        w.lists[LEVELS, i] = w.lists[TOUCHED, i]
     for i in range(touched // 2 - 1, -1, -1):
         _sink_level(w, i, touched)
     size, left, level = touched, members, 0.0
@@ -315,16 +318,13 @@ def _fill(w: World, members: int, touched: int) -> None:
 
 @kernel
 def _demand(w: World, number: int) -> float:
-    """The load of the routes on a resource that still rise, per unit of rate; also counts these routes."""
-    of = w.rows[number]
-    demand, rising, crossing = 0.0, 0, of.head
+    """The load of the routes on a resource that still rise, per unit of rate."""
+    demand, crossing = 0.0, w.rows[number].head
     while crossing != NONE:
         route = w.rows[w.rows[crossing].route]
         if route.member == 1:
             demand += w.rows[crossing].load * route.flows
-            rising += 1
         crossing = w.rows[crossing].next
-    of.rising = rising
     return demand
 
 
@@ -353,6 +353,9 @@ def _go_on(w: World, number: int) -> None:
     route, now_s = w.rows[number], w.rows[CLOCK].now_s
     route.member = 0
     rate, changes = route.next_rate, route.alone == 1 or route.next_rate != route.rate
+    if not changes and route.fresh == 0 and rate > 0.0:
+        return
+    route.fresh = 0
     flown = 0.0
     if changes:
         if now_s > route.since_s:

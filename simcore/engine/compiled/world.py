@@ -187,7 +187,7 @@ class CompiledWorld:
     def _tell(self, _: simpy.Event) -> None:
         """Call back for everything that was reported."""
         reports = self._rows.world.lists[REPORTS : SUBJECTS + 1, : self._reported].T.tolist()
-        self._reported = self._rows.world.rows["reported"][CLOCK] = 0
+        self._reported = self._rows.reported[CLOCK] = 0
         if self._stretch is not None and self._stretch.complete:
             self._stretch.succeed()
         for sort, subject in reports:
@@ -205,7 +205,7 @@ class CompiledWorld:
         if transfer is None:
             return
         transfer.active = False
-        transfer.flow_s = float(self._rows.world.rows["start_s"][item])
+        transfer.flow_s = self._rows.start_s.item(item)
         transfer.busy_s = self.env.now - transfer.flow_s
         self._rows.give_back(item, 1)
         transfer.arrived(transfer)
