@@ -116,7 +116,9 @@ def test_what_is_offered_is_there_and_nothing_heavy_is_imported_for_it() -> None
         assert getattr(hw, name).__doc__, name
     with pytest.raises(AttributeError, match="'headway' has no attribute 'plots'"):
         hw.plots  # noqa: B018
-    code = "import sys, headway; print({'numba', 'numpy', 'pandas', 'matplotlib', 'simpy'} & set(sys.modules))"
+    code = (
+        "import sys, headway; print({'numba', 'numpy', 'pandas', 'matplotlib', 'simpy'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
     assert done.stdout == "set()\n"
 
