@@ -23,8 +23,8 @@ class RowAllocator:
 
     Attributes:
         world: the arrays; another tuple after each growth.
-        start_s: the field of this name of all rows, because single numbers are read much faster from it.
-        reported: and that of this name.
+        start_s: a column of its rows, because single numbers are read much faster from columns than from records.
+        in_report: another column, `reported`.
     """
 
     def __init__(self, template: Template, devices: int) -> None:
@@ -89,7 +89,7 @@ class RowAllocator:
         rows, heap = _longer(self.world.rows, size), _longer(self.world.heap, size)
         self.world = self.world._replace(rows=rows, heap=heap, lists=longer)
         columns = rows.view(np.ndarray)
-        self.start_s, self.reported = columns["start_s"], columns["reported"]
+        self.start_s, self.in_report = columns["start_s"], columns["reported"]
 
 
 def _longer(values: Any, size: int) -> Any:

@@ -187,7 +187,7 @@ class CompiledWorld:
     def _tell(self, _: simpy.Event) -> None:
         """Call back for everything that was reported."""
         reports = self._rows.world.lists[REPORTS : SUBJECTS + 1, : self._reported].T.tolist()
-        self._reported = self._rows.reported[CLOCK] = 0
+        self._reported = self._rows.in_report[CLOCK] = 0
         if self._stretch is not None and self._stretch.complete:
             self._stretch.succeed()
         for sort, subject in reports:
