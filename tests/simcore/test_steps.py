@@ -234,7 +234,7 @@ def test_graphs_may_be_asked_for_from_several_threads() -> None:
 
 
 def test_steps_leave_nothing_that_only_the_garbage_collector_would_free() -> None:
-    """A circle of references per task made runs a third slower. Each run leaves about 80 objects, whatever its length."""
+    """A circle of references per task made runs a third slower. A run of any length leaves about 80 objects."""
     left = []
     for tokens in (2, 300):
         scenario = replace(
