@@ -73,8 +73,8 @@ def flows(effort: Effort) -> Figures:
 def beside_simplest(cluster: Cluster, rounds: Rounds, effort: Effort) -> Figures:
     """Flows per second and the last arrival.
 
-    With a SimPy process that waits for each flow: under Headway's kernels and under the simplest filling. And of the same
-    flows as one graph inside the compiled executor.
+    With a SimPy process that waits for each flow, under Headway's kernels and under the simplest filling; and of the
+    same flows as one graph inside the compiled executor.
     """
     cluster.routes  # noqa: B018 (computed once per cluster, not once per run)
     workload = as_graph(cluster, rounds)

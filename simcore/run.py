@@ -220,18 +220,13 @@ class Run:
         return Load(nominal_s.tolist(), disk_s, graph.message_bytes(use.cost).tolist())
 
     def _record_links(self) -> None:
-        links, rows = self._run.scenario.cluster.links, sorted(self._run.network.carried.items())
-        ways = [links[i].ends if forward else links[i].ends[::-1] for (i, forward), _ in rows]
-        self._run.recorder.add_many(
-            "links",
-            len(rows),
-            [links[i].name for (i, _), _ in rows],
-            [start for start, _ in ways],
-            [end for _, end in ways],
-            [carried.messages for _, carried in rows],
-            [carried.size_bytes for _, carried in rows],
-            [carried.busy_s for _, carried in rows],
-        )
+        links = self._run.scenario.cluster.links
+        rows = [
+            (links[i].name, *links[i].ends[:: 1 if forward else -1], of.messages, of.size_bytes, of.busy_s)
+            for (i, forward), of in sorted(self._run.network.carried.items())
+        ]
+        if rows:
+            self._run.recorder.add_many("links", len(rows), *map(list, zip(*rows, strict=True)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -55,7 +55,7 @@ def stretch_from(
     Args:
         scenario: of the run.
         deployment: the placement in force.
-        watch: memory whose shortage, or whose end, has to be noticed.
+        watch: limits of memory; the stretch ends when a device lacks memory, or has enough again.
         batch: of the first step.
         steps: their number.
         until_s: when a device goes down or comes back.

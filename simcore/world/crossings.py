@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from headway.simcore.arrays import FloatArray, IntArray, immutable
+from headway.simcore.arrays import FloatArray, IntArray, immutable, sealed
 from headway.simcore.world.maxmin import Path
 
 
@@ -34,7 +34,7 @@ class Crossings:
     @cached_property
     def begin(self) -> IntArray:
         """The crossings of route r are those from `begin[r]` to `begin[r + 1]`, shape (last route + 2,)."""
-        return np.searchsorted(self.route, np.arange(int(self.route.max(initial=-1)) + 2))
+        return immutable(np.searchsorted(self.route, np.arange(int(self.route.max(initial=-1)) + 2)))
 
     def resources_of(self, route: int) -> tuple[int, ...]:
         """The resources that a route crosses."""
@@ -63,7 +63,7 @@ class Crossings:
         seconds = np.zeros(len(self.begin) - 1)
         with np.errstate(divide="ignore"):
             np.maximum.at(seconds, self.route, 1.0 / self.rate)
-        return seconds
+        return sealed(seconds)
 
     def meeting(self, routes: IntArray, groups: IntArray, begin_s: FloatArray, end_s: FloatArray) -> IntArray:
         """The messages that slow each other, and all messages of their group that share a resource, with repetitions.

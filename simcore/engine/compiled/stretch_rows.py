@@ -8,14 +8,14 @@ from headway.simcore.arrays import FloatArray
 
 
 class StretchLoad(NamedTuple):
-    """The costs of the steps of a stretch, and the memory for which they go on.
+    """The costs of the steps of a stretch, and the limits of memory and time at which it ends early.
 
     Attributes:
         block_s: seconds of one block, see `TaskTimes`, shape (steps, 5, devices).
         task_s: fixed seconds of a task, shape (steps, 5, devices).
         message_bytes: by payload, see `StepCost`, shape (steps, 6).
-        least_bytes: memory that each device must have when a step begins, shape (steps, devices).
-        most_bytes: and how much at most, shape (devices,): more memory would have to be noticed too.
+        least_bytes: memory that each device needs when a step begins, shape (steps, devices).
+        most_bytes: no step begins when a device has this much memory: a shortage is over, shape (devices,).
         until_s: when a device goes down or comes back; no step begins from then on.
     """
 
