@@ -79,23 +79,23 @@ def _row() -> np.dtype[np.void]:
     """The record of a row: each field has one place, which no other field of the same rows has."""
     formats: dict[str, str] = {}
     places: dict[str, int] = {}
-    for column, code in enumerate(("f8", "i4")):
+    for column, code in enumerate(("f8", "i8")):
         groups = [
             fields[column].split() + (_EVENT[column].split() if sort in _WITH_EVENTS else [])
             for sort, fields in _FIELDS.items()
         ]
-        first = 0 if column == 0 else 2 * (max(places.values()) + 1)
+        first = 0 if column == 0 else max(places.values()) + 1
         for name in (name for names in groups for name in names):
             if name not in places:
                 together = {other for names in groups if name in names for other in names}
                 taken = {places[other] for other in together if other in places}
                 formats[name] = code
                 places[name] = next(place for place in itertools.count(first) if place not in taken)
-    offsets = [places[name] * (8 if code == "f8" else 4) for name, code in formats.items()]
     names = [*places, f"version_{_version()}"]
-    itemsize = -(-(max(offsets) + 4) // 8) * 8
+    offsets = [8 * place for place in (*places.values(), 0)]
+    itemsize = 8 * (max(places.values()) + 1)
     return np.dtype(
-        {"names": names, "formats": [*formats.values(), "f8"], "offsets": [*offsets, 0], "itemsize": itemsize}
+        {"names": names, "formats": [*formats.values(), "f8"], "offsets": offsets, "itemsize": itemsize}
     )
 
 
