@@ -28,14 +28,14 @@ ROUTE, RESOURCE, DEVICE, ITEM = range(4)
 TASK, MESSAGE, JOIN = range(3)
 
 # States of items.
-IDLE, COMPUTING, WAITING, FLOWING = range(4)
+IDLE, SENT, WAITING, FLOWING, COMPUTING = range(5)
 
 # Reports to Python.
 STEP_ENDED, MESSAGE_ARRIVED, TASK_STALLED, MESSAGE_STALLED = range(4)
 
 # Lists of row numbers: routes with changes, nodes that end, routes and resources whose rates are computed, the heap of
-# progressive filling, and reports: what, and which row.
-CHANGED, STACK, MEMBERS, TOUCHED, LEVELS, REPORTS, SUBJECTS = LISTS = range(7)
+# progressive filling, messages that were sent at this moment, and reports: what, and which row.
+CHANGED, STACK, MEMBERS, TOUCHED, LEVELS, SENDING, REPORTS, SUBJECTS = LISTS = range(8)
 
 _EVENT = "", "what place"
 """Fields of every row that has events: its sort, and its `place` in the heap."""
@@ -128,7 +128,7 @@ class World(NamedTuple):
         rows: see above, shape (rows,).
         segments: of all traces, shape (segments,).
         heap: future events, shape (rows,).
-        lists: row numbers, shape (7, rows), see `CHANGED`.
+        lists: row numbers, shape (8, rows), see `CHANGED`.
         others: row numbers to which rows refer by the first of them and their count, shape (n,).
     """
 

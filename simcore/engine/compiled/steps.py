@@ -60,10 +60,10 @@ def cancel_item(w: World, item: int) -> None:
     if of.state == COMPUTING:
         processors.cancel(w, item, w.rows[of.node].processor)
     elif of.state == WAITING:
-        of.state = IDLE
         calendar.remove(w, item)
     elif of.state == FLOWING:
         sharing.stop(w, item)
+    of.state = IDLE
 
 
 @kernel
