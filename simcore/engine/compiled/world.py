@@ -194,6 +194,9 @@ class CompiledWorld:
         self._reported = self._rows.in_report[CLOCK] = 0
         if self._stretch is not None and self._stretch.complete:
             self._stretch.succeed()
+        if len(reports) > 1:  # messages that arrive at one moment do so in the order in which they were sent
+            sent = {item: place for place, item in enumerate(self._transfers)}
+            reports.sort(key=lambda report: sent.get(report[1], -1))
         for sort, subject in reports:
             if sort == layout.STEP_ENDED:
                 if subject in self._in_flight:
