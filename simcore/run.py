@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Generator
 from typing import Any
 
+import numpy as np
 import simpy
 
 from headway.simcore.arrays import FloatArray
@@ -211,13 +212,16 @@ class Run:
         """The costs of the tasks and messages of the step on fully available devices."""
         cluster, graph = self._run.scenario.cluster, self._run.deployment.graph
         nominal_s = graph.task_seconds(*self._device_time.times(use.cost, cluster))
-        disk_s = [0.0] * len(graph)
+        disk_s = np.zeros(len(graph))
         memory = self._run.scenario.memory
         if memory.overflow == "swap" and use.swapped.any():
             share = swapped_share(use.of_blocks, use.room, memory.swap)
             each_s = disk_seconds(use.cost.memory_bytes, share, cluster.disk_bandwidth)
-            disk_s = graph.task_seconds(each_s).tolist()
-        return Load(nominal_s.tolist(), disk_s, graph.message_bytes(use.cost).tolist())
+            disk_s = graph.task_seconds(each_s)
+        load = nominal_s, disk_s, graph.message_bytes(use.cost)
+        if self._run.compiled is not None:
+            return Load(*load)
+        return Load(*(column.tolist() for column in load))  # single numbers are read faster from lists
 
     def _record_links(self) -> None:
         links = self._run.scenario.cluster.links

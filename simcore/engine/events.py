@@ -6,7 +6,7 @@ may be in flight at once; they share only devices and links.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import simpy
@@ -32,9 +32,19 @@ class Load:
         size_bytes: of a message.
     """
 
-    nominal_s: Sequence[float]
-    disk_s: Sequence[float]
-    size_bytes: Sequence[float]
+    nominal_s: Sequence[float] | FloatArray
+    disk_s: Sequence[float] | FloatArray
+    size_bytes: Sequence[float] | FloatArray
+
+    @cached_property
+    def amount(self) -> FloatArray:
+        """Seconds of tasks and bytes of messages, shape (nodes,)."""
+        return np.add(self.nominal_s, self.size_bytes)
+
+    @cached_property
+    def reading_s(self) -> FloatArray:
+        """`disk_s` as an array."""
+        return np.asarray(self.disk_s)
 
 
 @dataclass

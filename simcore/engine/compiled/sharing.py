@@ -2,8 +2,6 @@
 
 All flows of one route have one rate, so rates belong to routes. A change recomputes the rates of all routes that are
 connected with it through shared resources, by progressive filling (see `world.maxmin`).
-
-Counters start as `np.int64(0)`: for a plain 0, numba would compile the functions that receive them a second time.
 """
 
 import numpy as np
@@ -111,7 +109,7 @@ def capacity_changes(w: World, resource: int) -> None:
 @kernel
 def settle(w: World) -> None:
     """Recompute the rates of all routes that changes of this moment affect."""
-    clock, together = w.rows[CLOCK], np.int64(0)
+    clock, together = w.rows[CLOCK], _zero()
     changed, clock.in_changed = clock.in_changed, 0
     for i in range(changed):
         number = w.lists[CHANGED, i]
@@ -133,6 +131,12 @@ def settle(w: World) -> None:
             together += 1
     if together:
         _share(w, together)
+
+
+@kernel
+def _zero() -> int:
+    """0 for a counter: for a plain 0, numba would compile the functions that receive the counter a second time."""
+    return np.int64(0)  # type: ignore[return-value]
 
 
 @kernel
@@ -254,7 +258,7 @@ def _watch(w: World, number: int) -> None:
 @kernel
 def _share(w: World, members: int) -> None:
     """Set the rates of all routes that are connected with the first `members` of the list."""
-    touched, i = np.int64(0), np.int64(0)
+    touched, i = _zero(), _zero()
     while i < members:
         route = w.rows[w.lists[MEMBERS, i]]
         i += 1
@@ -309,13 +313,13 @@ def _fill(w: World, members: int, touched: int) -> None:
             present = max(level, of.spare / of.demand)
             if present > of.level and size > 1 and present > _second_level(w, size):
                 of.level = present
-                _sink_level(w, np.int64(0), size)
+                _sink_level(w, _zero(), size)
                 continue
             level = present
             left -= _stop_rising(w, number, level)
         size -= 1
         w.lists[LEVELS, 0] = w.lists[LEVELS, size]
-        _sink_level(w, np.int64(0), size)
+        _sink_level(w, _zero(), size)
 
 
 @kernel

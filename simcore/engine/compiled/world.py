@@ -133,7 +133,7 @@ class CompiledWorld:
         """Create a stretch, which has not started yet; `first` is the load of its first step."""
         return StretchInFlight(self, graph, first, load)
 
-    def begin(self, flight: "InFlight", amount: FloatArray, reading_s: Sequence[float]) -> None:
+    def begin(self, flight: "InFlight", amount: FloatArray, reading_s: FloatArray) -> None:
         """Start a step, given the seconds or bytes of its nodes and their reading times, both of shape (nodes,)."""
         nodes = len(flight.graph)
         first_node = self._rows.first_node(flight.graph, idle=not self._in_flight and not self._transfers)
@@ -148,20 +148,29 @@ class CompiledWorld:
         loop.begin(self._rows.world, float(self.env.now), number, first, first_node, nodes)
         self._soon()
 
-    def end(self, flight: "InFlight") -> None:
-        """Forget a step that has ended, or cancel it."""
-        if self._in_flight.pop(flight.number, None) is None:
-            return
-        loop.cancel_step(self._rows.world, float(self.env.now), flight.number)
+    def cancel_step(self, flight: "InFlight") -> None:
+        """Cancel a step unless it has ended."""
+        if self._in_flight.get(flight.number) is flight:
+            loop.cancel_step(self._rows.world, float(self.env.now), flight.number)
+            self._release(flight)
+            self._soon()
+
+    def end(self, flight: "InFlight") -> tuple[float, float, float, float]:
+        """Release a step that has ended.
+
+        Returns:
+            Seconds of computing, reading, sending and waiting on its critical path.
+        """
+        parts = loop.parts(self._rows.world, flight.number)
+        self._release(flight)
+        return parts
+
+    def _release(self, flight: "InFlight") -> None:
+        del self._in_flight[flight.number]
         self._rows.give_back(flight.first_item, len(flight.graph))
         self._rows.give_back(flight.number, 1)
         if self._stretch is flight:
             self._stretch = None
-        self._soon()
-
-    def parts(self, flight: "InFlight") -> tuple[float, float, float, float]:
-        """Seconds of computing, reading, sending and waiting on the critical path of a step that has ended."""
-        return loop.parts(self._rows.world, flight.number)
 
     def _soon(self) -> None:
         """Run the world when all changes of this moment have been made."""
@@ -261,7 +270,7 @@ class InFlight:
 
     def begin(self) -> None:
         """Start all nodes without predecessors."""
-        self._world.begin(self, np.add(self._load.nominal_s, self._load.size_bytes), self._load.disk_s)
+        self._world.begin(self, self._load.amount, self._load.reading_s)
 
     def run(self) -> Process:
         """Start the step and wait for its end; closing the generator cancels the step.
@@ -278,7 +287,7 @@ class InFlight:
     def cancel(self) -> None:
         """Cancel all nodes that have not ended; no callback follows."""
         self.done.defused = True
-        self._world.end(self)
+        self._world.cancel_step(self)
 
     def parts(self) -> LatencyParts:
         """The parts of the duration of a finished step: those of its critical path."""
@@ -287,7 +296,7 @@ class InFlight:
     def succeed(self) -> None:
         """The last node has ended."""
         if not self.done.triggered:
-            self._parts = self._world.parts(self)
+            self._parts = self._world.end(self)
             self.done.succeed()
 
     def fail(self, error: RunEndedError) -> None:
