@@ -1,6 +1,5 @@
 """(f) Flows that share links, beside the simplest progressive filling."""
 
-import gc
 import statistics
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -47,7 +46,7 @@ disagree about the end. The flows of a round are too few for that.
 def flows(effort: Effort) -> Figures:
     """(f) Flows between random hosts of a star of 20 hosts, beside the simplest filling; other topologies."""
     shapes = {  # flows in flight: rounds, and messages of each chain
-        10: effort.choose((100, 20), (15, 20), (2, 2)),
+        10: effort.choose((100, 20), (8, 20), (2, 2)),
         100: effort.choose((4, 10), (1, 10), (2, 2)),
         1000: effort.choose((1, 10), (1, 2), (2, 2)),
     }
@@ -58,7 +57,7 @@ def flows(effort: Effort) -> Figures:
         )
         for in_flight, (rounds, length) in shapes.items()
     }
-    budget_s = effort.choose(2.0, 0.1, 0.001)
+    budget_s = effort.choose(1.0, 0.05, 0.001)
     sizes = effort.choose((10, 100, 1000, 10_000), (10, 100, 1000), (10,))
     hosts = effort.choose(64, 64, 8)
     for name, topology in (("star", star(hosts)), ("mesh", mesh(hosts)), ("tree", tree(hosts, children=4))):
@@ -183,7 +182,6 @@ def _rate_of(cluster: Cluster, in_flight: int, budget_s: float) -> Callable[[], 
 
         [[waiting]] = messages(len(cluster.devices), 1, 1, 20_000)
         pool = cycle(waiting)
-        gc.collect()  # the garbage of the measurement before
         for _ in range(in_flight):
             env.process(chain(pool))
         while not arrived:  # the first shares of all flows

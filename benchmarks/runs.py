@@ -37,7 +37,7 @@ def llama_wifi(effort: Effort) -> Figures:
 def large(effort: Effort) -> Figures:
     """(d) 100 devices, 64 heads and 80 layers, with a fixed placement."""
     devices, layers = effort.choose((100, 80), (100, 80), (10, 2))
-    tokens = effort.choose((100, 100), (4, 60), (2, 2))
+    tokens = effort.choose((20, 100), (2, 60), (2, 2))
     return run_figures(large_world(devices, layers), "pinned", tokens, effort)
 
 

@@ -54,6 +54,8 @@ def _differences(one: pd.DataFrame, other: pd.DataFrame, end_s: float) -> Iterat
     if len(one) != len(other):
         yield f"{len(one)} and {len(other)} rows"
         return
+    if "to_device" in one and "block" in one:  # moves that end at one moment may be recorded in any order
+        one, other = (table.sort_values(["request", "token", "block", "to_device"]) for table in (one, other))
     for name in one.columns.drop("executor", errors="ignore"):
         left, right = one[name].to_numpy(), other[name].to_numpy()
         if left.dtype.kind == "f":
@@ -119,11 +121,12 @@ def test_both_executors_give_the_same_tables(scenarios: st.SearchStrategy[Scenar
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("scenarios", "examples"), [(steady_world(), 3000), (any_world(), 3000)], ids=KINDS)
-def test_both_executors_give_the_same_tables_in_thousands_of_worlds(
-    scenarios: st.SearchStrategy[Scenario], examples: int
+@pytest.mark.parametrize("scenarios", [steady_world(), any_world()], ids=KINDS)
+def test_both_executors_give_the_same_tables_in_many_more_worlds(
+    scenarios: st.SearchStrategy[Scenario],
 ) -> None:
-    compare_many(scenarios, examples)
+    """A thousand in all; `HEADWAY_EXAMPLES=3000` draws so many of each kind, in about ten minutes."""
+    compare_many(scenarios, int(os.environ.get("HEADWAY_EXAMPLES", "500")))
 
 
 def test_each_executor_makes_some_of_the_runs() -> None:

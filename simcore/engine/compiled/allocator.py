@@ -23,8 +23,12 @@ class RowAllocator:
 
     Attributes:
         world: the arrays; another tuple after each growth.
-        start_s: a column of its rows, because single numbers are read much faster from columns than from records.
-        in_report: another column, `reported`.
+        start_s: a column of its rows, as the next four: single numbers are read much faster from columns than from
+            records.
+        in_report: `reported`.
+        amount: of items.
+        route: of items.
+        state: of items.
     """
 
     def __init__(self, template: Template, devices: int) -> None:
@@ -90,6 +94,7 @@ class RowAllocator:
         self.world = self.world._replace(rows=rows, heap=heap, lists=longer)
         columns = rows.view(np.ndarray)
         self.start_s, self.in_report = columns["start_s"], columns["reported"]
+        self.amount, self.route, self.state = columns["amount"], columns["route"], columns["state"]
 
 
 def _longer(values: Any, size: int) -> Any:

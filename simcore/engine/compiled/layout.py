@@ -28,14 +28,14 @@ ROUTE, RESOURCE, DEVICE, ITEM = range(4)
 TASK, MESSAGE, JOIN = range(3)
 
 # States of items.
-IDLE, COMPUTING, WAITING, FLOWING = range(4)
+IDLE, SENT, WAITING, FLOWING, COMPUTING = range(5)
 
 # Reports to Python.
 STEP_ENDED, MESSAGE_ARRIVED, TASK_STALLED, MESSAGE_STALLED = range(4)
 
 # Lists of row numbers: routes with changes, nodes that end, routes and resources whose rates are computed, the heap of
-# progressive filling, and reports: what, and which row.
-CHANGED, STACK, MEMBERS, TOUCHED, LEVELS, REPORTS, SUBJECTS = LISTS = range(7)
+# progressive filling, messages that were sent at this moment, and reports: what, and which row.
+CHANGED, STACK, MEMBERS, TOUCHED, LEVELS, SENDING, REPORTS, SUBJECTS = LISTS = range(8)
 
 _EVENT = "", "what place"
 """Fields of every row that has events: its sort, and its `place` in the heap."""
@@ -79,23 +79,23 @@ def _row() -> np.dtype[np.void]:
     """The record of a row: each field has one place, which no other field of the same rows has."""
     formats: dict[str, str] = {}
     places: dict[str, int] = {}
-    for column, code in enumerate(("f8", "i4")):
+    for column, code in enumerate(("f8", "i8")):
         groups = [
             fields[column].split() + (_EVENT[column].split() if sort in _WITH_EVENTS else [])
             for sort, fields in _FIELDS.items()
         ]
-        first = 0 if column == 0 else 2 * (max(places.values()) + 1)
+        first = 0 if column == 0 else max(places.values()) + 1
         for name in (name for names in groups for name in names):
             if name not in places:
                 together = {other for names in groups if name in names for other in names}
                 taken = {places[other] for other in together if other in places}
                 formats[name] = code
                 places[name] = next(place for place in itertools.count(first) if place not in taken)
-    offsets = [places[name] * (8 if code == "f8" else 4) for name, code in formats.items()]
     names = [*places, f"version_{_version()}"]
-    itemsize = -(-(max(offsets) + 4) // 8) * 8
+    offsets = [8 * place for place in (*places.values(), 0)]
+    itemsize = 8 * (max(places.values()) + 1)
     return np.dtype(
-        {"names": names, "formats": [*formats.values(), "f8"], "offsets": [*offsets, 0], "itemsize": itemsize}
+        {"names": names, "formats": [*formats.values(), "f8"], "offsets": offsets, "itemsize": itemsize}
     )
 
 
@@ -128,7 +128,7 @@ class World(NamedTuple):
         rows: see above, shape (rows,).
         segments: of all traces, shape (segments,).
         heap: future events, shape (rows,).
-        lists: row numbers, shape (7, rows), see `CHANGED`.
+        lists: row numbers, shape (8, rows), see `CHANGED`.
         others: row numbers to which rows refer by the first of them and their count, shape (n,).
     """
 

@@ -12,6 +12,8 @@ from headway.simcore.engine.compiled.layout import (
     REPORTS,
     RESOURCE,
     ROUTE,
+    SENDING,
+    SENT,
     STEP_ENDED,
     SUBJECTS,
     TASK,
@@ -21,18 +23,20 @@ from headway.simcore.engine.compiled.stretch_rows import StretchLoad, StretchRow
 
 
 @entry
-def advance(w: World, now_s: float, until_s: float) -> tuple[float, int]:
+def advance(w: World, now_s: float, sent: int, until_s: float) -> tuple[float, int]:
     """Visit all events before a time, or until something is reported.
 
     Args:
         w: the world.
         now_s: the present time of SimPy.
+        sent: how many messages of `SENDING` are sent now.
         until_s: the time of its next event.
 
     Returns:
         The time of the next event, or of the reports, and the number of reports.
     """
     _synchronise(w, now_s)
+    _send(w, sent)
     return _advance(w, until_s), w.rows[CLOCK].reported
 
 
@@ -85,14 +89,15 @@ def begin(w: World, now_s: float, step: int, first_item: int, first_node: int, n
     steps.begin(w, step)
 
 
-@entry
-def send(w: World, now_s: float, item: int, route: int, size_bytes: float) -> float:
-    """Send a message that is no part of a step; returns when its bytes begin to flow."""
-    _synchronise(w, now_s)
-    of = w.rows[item]
-    of.what, of.place, of.step, of.route, of.amount = ITEM, NONE, NONE, route, size_bytes
-    steps.send(w, item)
-    return of.start_s
+@kernel
+def _send(w: World, count: int) -> None:
+    """Send the first messages of `SENDING` unless they are cancelled."""
+    for i in range(count):
+        item = w.lists[SENDING, i]
+        of = w.rows[item]
+        if of.state == SENT:
+            of.what, of.place, of.step = ITEM, NONE, NONE
+            steps.send(w, item)
 
 
 @entry
@@ -124,6 +129,7 @@ def stretch(
     first_device: int,
     done: int,
     now_s: float,
+    sent: int,
     until_s: float,
     load: StretchLoad,
     out: StretchRows,
@@ -136,6 +142,7 @@ def stretch(
         first_device: row of device 0.
         done: how many steps of the stretch have ended.
         now_s: the present time of SimPy.
+        sent: how many messages of `SENDING` are sent now.
         until_s: the time of its next event.
         load: of all steps.
         out: rows of the steps that have ended.
@@ -144,6 +151,7 @@ def stretch(
         Whether the stretch ends here, how many steps have ended, and what `advance` returns.
     """
     _synchronise(w, now_s)
+    _send(w, sent)
     clock, count = w.rows[CLOCK], len(out.end_s)
     while True:
         next_s = _advance(w, until_s)

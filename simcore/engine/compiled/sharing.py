@@ -2,6 +2,8 @@
 
 All flows of one route have one rate, so rates belong to routes. A change recomputes the rates of all routes that are
 connected with it through shared resources, by progressive filling (see `world.maxmin`).
+
+Counters start as `np.int64(0)`: for a plain 0, numba would compile the functions that receive them a second time.
 """
 
 import numpy as np
@@ -109,7 +111,7 @@ def capacity_changes(w: World, resource: int) -> None:
 @kernel
 def settle(w: World) -> None:
     """Recompute the rates of all routes that changes of this moment affect."""
-    clock, together = w.rows[CLOCK], 0
+    clock, together = w.rows[CLOCK], np.int64(0)
     changed, clock.in_changed = clock.in_changed, 0
     for i in range(changed):
         number = w.lists[CHANGED, i]
@@ -252,7 +254,7 @@ def _watch(w: World, number: int) -> None:
 @kernel
 def _share(w: World, members: int) -> None:
     """Set the rates of all routes that are connected with the first `members` of the list."""
-    touched, i = 0, 0
+    touched, i = np.int64(0), np.int64(0)
     while i < members:
         route = w.rows[w.lists[MEMBERS, i]]
         i += 1
@@ -307,13 +309,13 @@ def _fill(w: World, members: int, touched: int) -> None:
             present = max(level, of.spare / of.demand)
             if present > of.level and size > 1 and present > _second_level(w, size):
                 of.level = present
-                _sink_level(w, 0, size)
+                _sink_level(w, np.int64(0), size)
                 continue
             level = present
             left -= _stop_rising(w, number, level)
         size -= 1
         w.lists[LEVELS, 0] = w.lists[LEVELS, size]
-        _sink_level(w, 0, size)
+        _sink_level(w, np.int64(0), size)
 
 
 @kernel

@@ -28,14 +28,19 @@ def begin(w: World, step: int) -> None:
     """Start all nodes of a step without predecessors; amounts of its items are set."""
     of = w.rows[step]
     of.remaining, of.last = of.nodes, NONE
-    for i in range(of.nodes):
+    # The stack is longer than twice the nodes, and ends of nodes use only its beginning.
+    first = len(w.lists[STACK])
+    for i in range(of.nodes - 1, -1, -1):
         item, node = w.rows[of.first_item + i], w.rows[of.first_node + i]
         item.what, item.place = ITEM, NONE
         item.state, item.step, item.node, item.route = IDLE, step, of.first_node + i, node.route
         item.missing, item.decisive = node.predecessors, NONE
-    for i in range(of.nodes):
-        if w.rows[of.first_node + i].predecessors == 0 and _begins_and_ends(w, of.first_item + i):
-            _end(w, of.first_item + i)
+        if node.predecessors == 0:
+            first -= 1
+            w.lists[STACK, first] = of.first_item + i
+    for i in range(first, len(w.lists[STACK])):
+        if _begins_and_ends(w, w.lists[STACK, i]):
+            _end(w, w.lists[STACK, i])
     if of.nodes == 0:
         report(w, STEP_ENDED, step)
 
@@ -55,10 +60,10 @@ def cancel_item(w: World, item: int) -> None:
     if of.state == COMPUTING:
         processors.cancel(w, item, w.rows[of.node].processor)
     elif of.state == WAITING:
-        of.state = IDLE
         calendar.remove(w, item)
     elif of.state == FLOWING:
         sharing.stop(w, item)
+    of.state = IDLE
 
 
 @kernel

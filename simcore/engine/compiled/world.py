@@ -68,7 +68,7 @@ class CompiledWorld:
         self._transfers: dict[int, Transfer] = {}
         self._due_s = math.inf
         self._due: simpy.Event | None = None
-        self._reported = 0
+        self._reported = self._sent = 0
         self.flows: Sequence[Flow] = ()
         self.settled = True
 
@@ -103,8 +103,11 @@ class CompiledWorld:
         item = self._rows.take(1)
         self._transfers[item] = transfer
         transfer.item = item
-        row = self._first_route + sender * self._devices + receiver
-        transfer.flow_s = loop.send(self._rows.world, float(self.env.now), item, row, float(size_bytes))
+        rows = self._rows
+        rows.amount[item], rows.state[item] = size_bytes, layout.SENT
+        rows.route[item] = self._first_route + sender * self._devices + receiver
+        rows.world.lists[layout.SENDING, self._sent] = item
+        self._sent += 1
         self._soon()
         return transfer
 
@@ -174,11 +177,12 @@ class CompiledWorld:
         if event is not self._due:
             return  # another one has been scheduled for an earlier time
         self._due_s = math.inf
-        now_s, until_s, stretch = float(self.env.now), float(self.env.peek()), self._stretch
+        times = float(self.env.now), self._sent, float(self.env.peek())
+        self._sent, stretch = 0, self._stretch
         if stretch is None:
-            next_s, self._reported = loop.advance(self._rows.world, now_s, until_s)
+            next_s, self._reported = loop.advance(self._rows.world, *times)
         else:
-            next_s, self._reported = stretch.advance(self._rows.world, self.first_device, now_s, until_s)
+            next_s, self._reported = stretch.advance(self._rows.world, self.first_device, *times)
         if self._reported or (stretch is not None and stretch.complete):
             _schedule(self.env, self._tell, next_s, NORMAL)
         elif next_s < math.inf:
@@ -190,6 +194,9 @@ class CompiledWorld:
         self._reported = self._rows.in_report[CLOCK] = 0
         if self._stretch is not None and self._stretch.complete:
             self._stretch.succeed()
+        if len(reports) > 1:  # messages that arrive at one moment do so in the order in which they were sent
+            sent = {item: place for place, item in enumerate(self._transfers)}
+            reports.sort(key=lambda report: sent.get(report[1], -1))
         for sort, subject in reports:
             if sort == layout.STEP_ENDED:
                 if subject in self._in_flight:
@@ -305,9 +312,11 @@ class StretchInFlight(InFlight):
         self.complete = False
         self._ahead = load
 
-    def advance(self, world: World, first_device: int, now_s: float, until_s: float) -> tuple[float, int]:
-        """Run the stretch until a time; returns as `loop.advance`."""
-        of = world, self.number, first_device, self.ended, now_s, until_s
+    def advance(
+        self, world: World, first_device: int, now_s: float, sent: int, until_s: float
+    ) -> tuple[float, int]:
+        """Run the stretch until a time; arguments and results as those of `loop.advance`."""
+        of = world, self.number, first_device, self.ended, now_s, sent, until_s
         self.complete, self.ended, next_s, reported = loop.stretch(*of, self._ahead, self.rows)
         return next_s, reported
 
