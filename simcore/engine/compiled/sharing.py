@@ -2,8 +2,6 @@
 
 All flows of one route have one rate, so rates belong to routes. A change recomputes the rates of all routes that are
 connected with it through shared resources, by progressive filling (see `world.maxmin`).
-
-Counters start as `np.int64(0)`: for a plain 0, numba would compile the functions that receive them a second time.
 """
 
 import numpy as np
@@ -26,6 +24,9 @@ from headway.simcore.engine.compiled.reports import report
 
 _INF = np.inf
 _ROUNDING = 1e-12
+
+_ZERO: int = np.int64(0)  # type: ignore[assignment]
+"""Where counters start: for a plain 0, numba would compile the functions that receive them a second time."""
 
 
 @kernel
@@ -111,7 +112,7 @@ def capacity_changes(w: World, resource: int) -> None:
 @kernel
 def settle(w: World) -> None:
     """Recompute the rates of all routes that changes of this moment affect."""
-    clock, together = w.rows[CLOCK], np.int64(0)
+    clock, together = w.rows[CLOCK], _ZERO
     changed, clock.in_changed = clock.in_changed, 0
     for i in range(changed):
         number = w.lists[CHANGED, i]
@@ -254,7 +255,7 @@ def _watch(w: World, number: int) -> None:
 @kernel
 def _share(w: World, members: int) -> None:
     """Set the rates of all routes that are connected with the first `members` of the list."""
-    touched, i = np.int64(0), np.int64(0)
+    touched, i = _ZERO, _ZERO
     while i < members:
         route = w.rows[w.lists[MEMBERS, i]]
         i += 1
@@ -309,13 +310,13 @@ def _fill(w: World, members: int, touched: int) -> None:
             present = max(level, of.spare / of.demand)
             if present > of.level and size > 1 and present > _second_level(w, size):
                 of.level = present
-                _sink_level(w, np.int64(0), size)
+                _sink_level(w, _ZERO, size)
                 continue
             level = present
             left -= _stop_rising(w, number, level)
         size -= 1
         w.lists[LEVELS, 0] = w.lists[LEVELS, size]
-        _sink_level(w, np.int64(0), size)
+        _sink_level(w, _ZERO, size)
 
 
 @kernel
