@@ -53,7 +53,7 @@ class TrafficLaws:
             case Row(table="devices"):
                 self._step()
             case Row(table="links"):
-                self._link(record)
+                self._links(record)
 
     def _message(self, span: Message) -> None:
         checks, what = self._checks, self.name(span)
@@ -160,12 +160,13 @@ class TrafficLaws:
     def _compare(self, key: tuple[int, bool], actual: Carried) -> None:
         self._same(key, actual.messages, actual.size_bytes, actual.busy_s)
 
-    def _link(self, row: Row) -> None:
-        self._written += 1
+    def _links(self, rows: Row) -> None:
         numbers = {link.name: number for number, link in enumerate(self._cluster.links)}
-        number = numbers[row["link"]]
-        forward = self._cluster.links[number].ends == (row["from_device"], row["to_device"])
-        self._same((number, forward), row["messages"], row["size_bytes"], row["busy_s"])
+        columns = ("link", "from_device", "to_device", "messages", "size_bytes", "busy_s")
+        for name, start, end, *carried in zip(*map(rows.__getitem__, columns), strict=True):
+            self._written += 1
+            number = numbers[name]
+            self._same((number, self._cluster.links[number].ends == (start, end)), *carried)
 
     def _same(self, key: tuple[int, bool], number: int, size_bytes: float, busy_s: float) -> None:
         link, expected = self._cluster.links[key[0]], self._carried[key]

@@ -77,14 +77,10 @@ class CompiledWorld:
         """See `Network.carried`."""
         traffic = LinkTraffic(self._cluster)
         routes = self._rows.world.rows[self._first_route : self._first_route + self._devices**2]
-        columns = (
-            routes["messages"].astype(int).tolist(),
-            routes["size_bytes"].tolist(),
-            routes["busy_s"].tolist(),
-        )
-        for number, (messages, size_bytes, busy_s) in enumerate(zip(*columns, strict=True)):
-            if messages:
-                traffic.add(*divmod(number, self._devices), messages, size_bytes, busy_s)
+        used = np.flatnonzero(routes["messages"])
+        columns = (routes[name][used].tolist() for name in ("messages", "size_bytes", "busy_s"))
+        for number, messages, size_bytes, busy_s in zip(used.tolist(), *columns, strict=True):
+            traffic.add(number // self._devices, number % self._devices, int(messages), size_bytes, busy_s)
         return traffic.carried
 
     def busy_s(self) -> FloatArray:
@@ -228,26 +224,23 @@ class CompiledWorld:
 
     def _stalled(self, sort: int, item: int) -> None:
         """A task or a message can never end: the run ends."""
-        of = self._rows.world.rows[item]
-        if sort == layout.TASK_STALLED:
-            device = self._cluster.devices[self._rows.world.rows[of.node].processor - self.first_device]
-            self._fail(int(of.step), task_stalled(device, float(of.start_s)))
-            return
-        transfer = self._transfers.pop(item, None)
+        of, transfer = self._rows.world.rows[item], self._transfers.pop(item, None)
         if transfer is not None:
             transfer.active = False
             self._rows.give_back(item, 1)
             transfer.failed(stalled(self._cluster, transfer, self.env.now))
             return
-        sender, receiver = divmod(int(of.route) - self._first_route, self._devices)
-        route = self._cluster.routes[sender][receiver]
-        assert route is not None
-        lost = Transfer(sender, receiver, float(of.amount), route, float(of.begun_s), _ignore, _ignore)
-        self._fail(int(of.step), stalled(self._cluster, lost, self.env.now))
-
-    def _fail(self, step: int, error: RunEndedError) -> None:
-        if step in self._in_flight:
-            self._in_flight[step].fail(error)
+        if sort == layout.TASK_STALLED:
+            device = self._cluster.devices[self._rows.world.rows[of.node].processor - self.first_device]
+            error = task_stalled(device, float(of.start_s))
+        else:
+            sender, receiver = divmod(int(of.route) - self._first_route, self._devices)
+            route = self._cluster.routes[sender][receiver]
+            assert route is not None
+            lost = Transfer(sender, receiver, float(of.amount), route, float(of.begun_s), _ignore, _ignore)
+            error = stalled(self._cluster, lost, self.env.now)
+        if int(of.step) in self._in_flight:
+            self._in_flight[int(of.step)].fail(error)
 
 
 class InFlight:
