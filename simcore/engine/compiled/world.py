@@ -38,7 +38,7 @@ class CompiledWorld:
     Args:
         env: the SimPy environment.
         cluster: with the resources and rates of its sharing rule.
-        instrument: its hooks are not called for tasks and messages.
+        instrument: its hooks are called for moves and decisions, not for tasks and messages of steps.
         dedicated: whether messages do not slow each other.
 
     Attributes:
