@@ -219,9 +219,8 @@ class Run:
             each_s = disk_seconds(use.cost.memory_bytes, share, cluster.disk_bandwidth)
             disk_s = graph.task_seconds(each_s)
         load = nominal_s, disk_s, graph.message_bytes(use.cost)
-        if self._run.compiled is not None:
-            return Load(*load)
-        return Load(*(column.tolist() for column in load))  # single numbers are read faster from lists
+        # Events read single numbers, which is faster from lists.
+        return Load(*(load if self._run.compiled is not None else (column.tolist() for column in load)))
 
     def _record_links(self) -> None:
         links = self._run.scenario.cluster.links

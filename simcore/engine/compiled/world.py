@@ -97,14 +97,13 @@ class CompiledWorld:
         assert route is not None
         transfer = Transfer(sender, receiver, size_bytes, route, float(self.env.now), arrived, failed)
         item = self._rows.take(1)
-        self._transfers[item] = transfer
-        transfer.item = item
+        self._transfers[item], transfer.item = transfer, item
         rows = self._rows
         rows.amount[item], rows.state[item] = size_bytes, layout.SENT
         rows.route[item] = self._first_route + sender * self._devices + receiver
         rows.world.lists[layout.SENDING, self._sent] = item
         self._sent += 1
-        self._soon()
+        self._run_at(self.env.now)
         return transfer
 
     def cancel(self, transfer: Transfer) -> None:
@@ -114,7 +113,7 @@ class CompiledWorld:
             loop.cancel_item(self._rows.world, float(self.env.now), transfer.item)
             self._rows.give_back(transfer.item, 1)
             del self._transfers[transfer.item]
-            self._soon()
+            self._run_at(self.env.now)
 
     @property
     def network(self) -> "CompiledWorld":
@@ -142,21 +141,17 @@ class CompiledWorld:
             assert self._stretch is None, "one stretch of steps at a time"
             self._stretch = flight
         loop.begin(self._rows.world, float(self.env.now), number, first, first_node, nodes)
-        self._soon()
+        self._run_at(self.env.now)
 
     def cancel_step(self, flight: "InFlight") -> None:
         """Cancel a step unless it has ended."""
         if self._in_flight.get(flight.number) is flight:
             loop.cancel_step(self._rows.world, float(self.env.now), flight.number)
             self._release(flight)
-            self._soon()
+            self._run_at(self.env.now)
 
     def end(self, flight: "InFlight") -> tuple[float, float, float, float]:
-        """Release a step that has ended.
-
-        Returns:
-            Seconds of computing, reading, sending and waiting on its critical path.
-        """
+        """Release a step that has ended; returns the seconds of the parts of its critical path."""
         parts = loop.parts(self._rows.world, flight.number)
         self._release(flight)
         return parts
@@ -167,10 +162,6 @@ class CompiledWorld:
         self._rows.give_back(flight.number, 1)
         if self._stretch is flight:
             self._stretch = None
-
-    def _soon(self) -> None:
-        """Run the world when all changes of this moment have been made."""
-        self._run_at(self.env.now)
 
     def _run_at(self, time_s: float) -> None:
         if time_s < self._due_s:
@@ -210,7 +201,7 @@ class CompiledWorld:
                 self._arrived(subject)
             else:
                 self._stalled(sort, subject)
-        self._soon()
+        self._run_at(self.env.now)
 
     def _arrived(self, item: int) -> None:
         transfer = self._transfers.pop(item, None)
