@@ -47,6 +47,7 @@ from headway.simcore import (
     Tcp,
     simulate,
 )
+from headway.simcore.observe import is_fixed
 from headway.simcore.registry import name_of
 from headway.traces import Trace, on_off, scaled
 
@@ -162,6 +163,7 @@ class Watching:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self.name = policy.name
+        self.fixed = is_fixed(policy)  # a policy that is asked less often makes other runs
         self.observation: Observation | None = None
 
     def decide(self, observation: Observation) -> Decision:
