@@ -16,7 +16,7 @@ from benchmarks.workloads import Workload, compiled_end_s
 from headway.simcore import Cluster, Device, GraphBuilder, Kind, Link, Payload
 from headway.simcore.engine.compiled.world import CompiledWorld
 from headway.simcore.engine.events import Load
-from headway.simcore.engine.network.network import Network, network, sent
+from headway.simcore.engine.network.network import sent
 from headway.traces import Trace
 
 _RATE = 12.5e6
@@ -79,7 +79,7 @@ def beside_simplest(cluster: Cluster, rounds: Rounds, effort: Effort) -> Figures
     cluster.routes  # noqa: B018 (computed once per cluster, not once per run)
     workload = as_graph(cluster, rounds)
     runs: dict[str, Callable[[], float]] = {
-        "": lambda: end_s(cluster, rounds, CompiledWorld),
+        "": lambda: end_s(cluster, rounds),
         "simplest_": lambda: simplest_end_s(cluster, rounds),
         "compiled_": lambda: compiled_end_s(workload),
     }
@@ -109,17 +109,10 @@ Send: TypeAlias = Callable[[Message], Generator[simpy.Event, Any, object]]
 """Sends a message and waits for its arrival."""
 
 
-def event_network(env: simpy.Environment, cluster: Cluster) -> Network:
-    """The network of the event executor, with fair sharing."""
-    return network(env, cluster, "fair")
-
-
-def end_s(
-    cluster: Cluster, rounds: Rounds, make: Callable[[simpy.Environment, Cluster], Network] = CompiledWorld
-) -> float:
+def end_s(cluster: Cluster, rounds: Rounds) -> float:
     """The last arrival under fair sharing; a SimPy process waits for each message [s]."""
     env = simpy.Environment()
-    net = make(env, cluster)
+    net = CompiledWorld(env, cluster)
     return _last_arrival_s(env, rounds, lambda one: sent(env, net, one.sender, one.receiver, one.size_bytes))
 
 

@@ -1,6 +1,6 @@
 """How long a log takes to read, and how much memory: `python benchmarks/readers.py [MEGABYTES]`.
 
-Each format is read in its own process, whose peak memory is printed beside its memory before reading.
+A process of its own reads each format. The output has its memory before reading, and its peak memory.
 """
 
 import resource

@@ -98,7 +98,7 @@ class Run:
 
         Places blocks, reserves memory, executes the graph, and records the use of devices.
         """
-        parts: LatencyParts = LatencyParts()
+        parts = LatencyParts()
         lost_s: float | None = math.inf
         self._device_rows.begin()
         while lost_s is not None:

@@ -7,6 +7,7 @@ may be in flight at once; they share only devices and links.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Protocol
 
 import numpy as np
 import simpy
@@ -147,11 +148,7 @@ class StepInFlight:
         Raises:
             RunEndedError: a node can never end.
         """
-        try:
-            self.begin()
-            yield self.done
-        finally:
-            self.cancel()
+        return until_done(self)
 
     def cancel(self) -> None:
         """Cancel all nodes that have not ended; no callback follows."""
@@ -231,3 +228,20 @@ class StepInFlight:
     def _fail(self, error: RunEndedError) -> None:
         if not self.done.triggered:
             self.done.fail(error)
+
+
+class _Flight(Protocol):
+    done: simpy.Event
+
+    def begin(self) -> None: ...
+
+    def cancel(self) -> None: ...
+
+
+def until_done(step: _Flight) -> Process:
+    """Start a step and wait for its end, in either executor; closing the generator cancels the step."""
+    try:
+        step.begin()
+        yield step.done
+    finally:
+        step.cancel()

@@ -205,17 +205,25 @@ def _is_alone(w: World, number: int) -> bool:
 @kernel
 def _advance(w: World, number: int) -> None:
     """Update the bytes that are left of the flows of a route."""
-    route, now_s = w.rows[number], w.rows[CLOCK].now_s
-    if now_s <= route.since_s:
+    flown = _flown(w, number)
+    if flown == 0.0:
         return
-    flown = route.rate * (now_s - route.since_s)
-    if route.alone:
-        flown = routes.integral(w, number, route.since_s, now_s)
-    item = route.head
+    item = w.rows[number].head
     while item != NONE:
         w.rows[item].left = max(0.0, w.rows[item].left - flown)
         item = w.rows[item].next
+
+
+@kernel
+def _flown(w: World, number: int) -> float:
+    """The bytes that each flow of a route has sent since `since_s`, which becomes the present."""
+    route, since_s, now_s = w.rows[number], w.rows[number].since_s, w.rows[CLOCK].now_s
+    if now_s <= since_s:
+        return 0.0
     route.since_s = now_s
+    if route.alone:
+        return routes.integral(w, number, since_s, now_s)
+    return route.rate * (now_s - since_s)
 
 
 @kernel
@@ -364,11 +372,7 @@ def _go_on(w: World, number: int) -> None:
     route.fresh = 0
     flown = 0.0
     if changes:
-        if now_s > route.since_s:
-            flown = route.rate * (now_s - route.since_s)
-            if route.alone:
-                flown = routes.integral(w, number, route.since_s, now_s)
-            route.since_s = now_s
+        flown = _flown(w, number)
         route.rate, route.alone = rate, 0
     item, first_s, waits = route.head, _INF, False
     while item != NONE:

@@ -5,11 +5,11 @@ has ended, a message has arrived) becomes one SimPy event at its time.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import simpy
-from simpy.events import NORMAL, EventPriority
+from simpy.events import NORMAL
 
 from headway.simcore.arrays import FloatArray
 from headway.simcore.engine.compiled import layout, loop
@@ -17,7 +17,8 @@ from headway.simcore.engine.compiled.allocator import RowAllocator
 from headway.simcore.engine.compiled.build import template_of
 from headway.simcore.engine.compiled.layout import CLOCK, NONE, REPORTS, SUBJECTS, World
 from headway.simcore.engine.compiled.stretch_rows import StretchLoad, empty_rows
-from headway.simcore.engine.events import LatencyParts, Load
+from headway.simcore.engine.events import LatencyParts, Load, until_done
+from headway.simcore.engine.moments import LAST, call_at
 from headway.simcore.engine.network.flow import Flow
 from headway.simcore.engine.network.transfer import Arrived, Carried, Failed, LinkTraffic, Transfer, stalled
 from headway.simcore.engine.outages import Process
@@ -27,9 +28,6 @@ from headway.simcore.instrument import Instrument
 from headway.simcore.steps.graph import StepGraph
 from headway.simcore.world.batch import Batch
 from headway.simcore.world.cluster import Cluster
-
-_LAST = EventPriority(2)
-"""A priority after SimPy's own: processed last at each moment."""
 
 
 class CompiledWorld:
@@ -166,7 +164,7 @@ class CompiledWorld:
     def _run_at(self, time_s: float) -> None:
         if time_s < self._due_s:
             self._due_s = time_s
-            self._due = _schedule(self.env, self._run, time_s, _LAST)
+            self._due = call_at(self.env, self._run, time_s, LAST)
 
     def _run(self, event: simpy.Event) -> None:
         """Run until SimPy's next event, or until something is reported."""
@@ -180,7 +178,7 @@ class CompiledWorld:
         else:
             next_s, self._reported = stretch.advance(self._rows.world, self.first_device, *times)
         if self._reported or (stretch is not None and stretch.complete):
-            _schedule(self.env, self._tell, next_s, NORMAL)
+            call_at(self.env, self._tell, next_s, NORMAL)
         elif next_s < math.inf:
             self._run_at(next_s)
 
@@ -262,11 +260,7 @@ class InFlight:
         Raises:
             RunEndedError: a node can never end.
         """
-        try:
-            self.begin()
-            yield self.done
-        finally:
-            self.cancel()
+        return until_done(self)
 
     def cancel(self) -> None:
         """Cancel all nodes that have not ended; no callback follows."""
@@ -312,16 +306,6 @@ class StretchInFlight(InFlight):
         of = world, self.number, first_device, self.ended, now_s, sent, until_s
         self.complete, self.ended, next_s, reported = loop.stretch(*of, self._ahead, self.rows)
         return next_s, reported
-
-
-def _schedule(
-    env: simpy.Environment, callback: Callable[[simpy.Event], None], time_s: float, priority: EventPriority
-) -> simpy.Event:
-    event = env.event()
-    event._ok, event._value = True, None
-    event.callbacks.append(callback)
-    env.schedule(event, priority, max(0.0, time_s - env.now))
-    return event
 
 
 def _ignore(_: object) -> None:

@@ -11,30 +11,16 @@ from itertools import count
 from typing import Any, cast
 
 import simpy
-from simpy.events import EventPriority
 
+from headway.simcore.engine.moments import LAST, call_at
 from headway.simcore.engine.network.event_calendar import EventCalendar
 from headway.simcore.engine.network.flow import Flow, State
 from headway.simcore.engine.network.maxmin_incremental import refill
 from headway.simcore.world.route import Resource, Route
 
-_LAST = EventPriority(2)
-"""A priority after SimPy's own: processed last at each moment."""
-
-
 # After so many consecutive changes that affected all connected flows, try a local update only rarely.
 _OFTEN = 2
 _RARELY = 16
-
-
-class _Moment(simpy.Event):
-    """An event that is processed last at this moment."""
-
-    def __init__(self, env: simpy.Environment) -> None:
-        super().__init__(env)
-        self._ok = True
-        self._value = None
-        env.schedule(self, priority=_LAST)
 
 
 class Fluid:
@@ -136,7 +122,7 @@ class Fluid:
         self._changed.update(dict.fromkeys(flows))
         if self._changed and not self._settling:
             self._settling = True
-            _Moment(self._env).callbacks.append(self.settle)
+            call_at(self._env, self.settle, self._env.now, LAST)
 
     def settle(self, _: simpy.Event) -> None:
         """Recompute the rates of all flows affected by changes at this moment."""

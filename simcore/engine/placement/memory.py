@@ -54,31 +54,29 @@ class MemoryLedger:
 
     def of_blocks(self) -> FloatArray:
         """Bytes that blocks hold on each device, shape (devices,)."""
-        # Not `@`: the order of additions in BLAS depends on the processor.
-        held: FloatArray = (self._counts * self._bytes_per_block).sum(axis=1)
-        return held
+        return self.held_by_blocks(self._bytes_per_block)
 
     def beside(self) -> FloatArray:
         """Bytes that activations and the runtime hold on each device, shape (devices,)."""
-        used = self._counts.any(axis=1)
-        return np.where(used, self._runtime_bytes + self._activation_bytes, 0.0)
+        return self.held_beside(self._activation_bytes)
 
     def held_by_blocks(self, bytes_per_block: FloatArray) -> FloatArray:
         """Bytes that blocks would hold on each device at other sizes of blocks.
 
         Args:
-            bytes_per_block: sizes by kind in n cases, shape (n, 5).
+            bytes_per_block: sizes by kind, shape (5,), or in n cases, shape (n, 5).
 
         Returns:
-            Shape (n, devices).
+            Shape (devices,) or (n, devices).
         """
-        held: FloatArray = (self._counts * bytes_per_block[:, None, :]).sum(axis=2)
+        # Not `@`: the order of additions in BLAS depends on the processor.
+        held: FloatArray = (self._counts * bytes_per_block[..., None, :]).sum(axis=-1)
         return held
 
-    def held_beside(self, activation_bytes: FloatArray) -> FloatArray:
-        """As `beside`, with other sizes of activations, shape (n,); returns shape (n, devices)."""
+    def held_beside(self, activation_bytes: float | FloatArray) -> FloatArray:
+        """As `beside`, with other activations: one number, or shape (n,), for which it returns (n, devices)."""
         used = self._counts.any(axis=1)
-        return np.where(used, self._runtime_bytes + activation_bytes[:, None], 0.0)
+        return np.where(used, self._runtime_bytes + np.asarray(activation_bytes)[..., None], 0.0)
 
     def held(self) -> FloatArray:
         """Bytes held on each device, shape (devices,)."""
