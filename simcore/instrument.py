@@ -72,7 +72,7 @@ class Compute(NamedTuple):
         device: index.
         kind: of the blocks.
         layer: of the blocks; -1 for the embedding, the number of layers for the output head.
-        blocks: how many.
+        blocks: how many; a fraction for a share of a block.
         submitted_s: when the task was submitted to the device.
         start_s: when the device started the task; until then the task waited.
         disk_s: time in which the device only read swapped data: before computing, or under `prefetch` after it.
@@ -85,7 +85,7 @@ class Compute(NamedTuple):
     device: int
     kind: Kind
     layer: int
-    blocks: int
+    blocks: float
     submitted_s: float
     start_s: float
     disk_s: float
@@ -309,8 +309,11 @@ class Spans(Instrument):
     ) -> None:
         """See `Instrument.task_done`."""
         first = batch[0]
-        task = int(graph.device[node]), Kind(graph.kind[node]), int(graph.layer[node]), int(graph.count[node])
-        self._emit(Compute(first.request, first.token, *task, submitted_s, start_s, disk_s, end_s, nominal_s))
+        count = float(graph.count[node])
+        task = int(graph.device[node]), Kind(graph.kind[node]), int(graph.layer[node])
+        times = submitted_s, start_s, disk_s, end_s, nominal_s
+        blocks = int(count) if count.is_integer() else count
+        self._emit(Compute(first.request, first.token, *task, blocks, *times))
 
     def message_arrived(
         self,

@@ -26,10 +26,16 @@ class Step:
     """`count` consecutive steps of equal cost.
 
     A horizon is described by at most two: the prefill, and the remaining tokens at their mean length.
+
+    Attributes:
+        cost: of each.
+        count: their number.
+        pieces: in which the execution pattern processes each.
     """
 
     cost: StepCost
     count: int
+    pieces: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +80,10 @@ class Observation:
             use by others now, the runtime, and the largest activations of a step, shape (D,).
         reserved_bytes: memory that these activations take, shape (D,).
         flops: peak speed [FLOP/s], shape (D,).
-        memory_bandwidth: [bytes/s], shape (D,).
+        memory_bandwidth: rate of reading weights [bytes/s], shape (D,).
+        kv_bandwidth: rate of reading the K/V cache [bytes/s], shape (D,).
         overhead_s: fixed time per task (all blocks of one kind and layer on a device), shape (D,).
+        sync_s: time of the inference engine to send or receive one message, shape (D,).
         disk_bandwidth: [bytes/s], 0 without a disk, shape (D,).
         availability: share of each device that is free, in [0, 1], shape (D,). This, `rate` and `latency_s` are
             means over the last `window_s` seconds of the scenario.
@@ -131,7 +139,9 @@ class Observation:
     reserved_bytes: FloatArray
     flops: FloatArray
     memory_bandwidth: FloatArray
+    kv_bandwidth: FloatArray
     overhead_s: FloatArray
+    sync_s: FloatArray
     disk_bandwidth: FloatArray
     availability: FloatArray
     rate: FloatArray

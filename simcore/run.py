@@ -24,6 +24,7 @@ from headway.simcore.engine.serving.serve import Ended, Serving
 from headway.simcore.engine.stretch import FIRST_STEPS, MOST_STEPS, Stretch, stretch_from
 from headway.simcore.errors import RunEndedError, Status
 from headway.simcore.instrument import Attempt, Standing
+from headway.simcore.steps.graph import StepGraph
 from headway.simcore.world.batch import Batch, after, later
 from headway.simcore.world.cost import StepCost
 from headway.simcore.world.device_time import DEVICE_TIMES
@@ -143,7 +144,7 @@ class Run:
             return None
         following = later(batch, 1)
         steps = 1 + min(most - 1, self._controller.quiet_tokens(following), self._longest - 1)
-        if steps == 1:
+        if steps == 1 or self._run.scenario.step_graphs.pieces(batch) > 1:
             return None
         watch = self._controller.overflow_watch(following)
         until_s = self._run.outages.next_change(self._run.env.now)
@@ -163,11 +164,12 @@ class Run:
             When the step began that was lost because a device went down; None if none was lost.
         """
         env, deployment = self._run.env, self._run.deployment
-        begun_s, load = env.now, self._load(use)
         assert deployment.placement is not None
+        graph, begun_s = deployment.graph(batch), env.now
+        load = self._load(use, graph)
         self._run.instrument.step_begins(Attempt(batch, begun_s, deployment.placement))
         if stretch is None:
-            step = self._run.executor.step(deployment.graph, load, batch)
+            step = self._run.executor.step(graph, load, batch)
             finished = yield from unless_failing(env, self._run.outages, deployment.in_use, step.run())
             if finished:
                 due = deployment.due(batch)
@@ -178,7 +180,7 @@ class Run:
                 self._device_rows.add_step(batch, use.held_bytes, use.available, use.swapped)
         else:
             assert self._run.compiled is not None
-            steps = self._run.compiled.stretch(deployment.graph, load, stretch.load)
+            steps = self._run.compiled.stretch(graph, load, stretch.load)
             try:
                 finished = yield from unless_failing(env, self._run.outages, deployment.in_use, steps.run())
             finally:  # also before a step that can never end
@@ -208,9 +210,9 @@ class Run:
         ended.extend((end_s, (*of_step, 0.0, 0.0, 0.0)) for end_s, of_step in every)
         self._device_rows.add_stretch(stretch, rows, count)
 
-    def _load(self, use: "_MemoryUse") -> Load:
+    def _load(self, use: "_MemoryUse", graph: StepGraph) -> Load:
         """The costs of the tasks and messages of the step on fully available devices."""
-        cluster, graph = self._run.scenario.cluster, self._run.deployment.graph
+        cluster = self._run.scenario.cluster
         nominal_s = graph.task_seconds(*self._device_time.times(use.cost, cluster))
         disk_s = np.zeros(len(graph))
         memory = self._run.scenario.memory

@@ -147,8 +147,8 @@ def model_bytes(world: World, generated: int | None = None) -> float:
 
 
 def work_flop(world: World, generated: int) -> FloatArray:
-    """Total work of all blocks of each kind in one step [FLOP], shape (5,)."""
-    count = np.bincount(_kinds(world), minlength=5)
+    """Total work of all blocks of each kind in one step [FLOP], shape (kinds,)."""
+    count = np.bincount(_kinds(world), minlength=len(Kind))
     work: FloatArray = costs(world).step(one_sequence(world.prompt, generated)).work_flop * count
     return work
 

@@ -20,11 +20,12 @@ from headway.simcore.world.memory import disk_seconds, swapped_share
 
 def horizon_delay(observation: Observation, devices: IntArray) -> float:
     """Predicted D_T [s]: inference delay of all tokens of the horizon under the placement `devices`, shape (B,)."""
-    graph = observation.step_graphs.of(devices, observation.source)
-    return sum(
-        step.count * makespan(graph, np.add(*_node_seconds(observation, devices, graph, step.cost, times)))
-        for step, times in zip(observation.steps, observation.step_times, strict=True)
-    )
+    total_s = 0.0
+    for step, times in zip(observation.steps, observation.step_times, strict=True):
+        graph = observation.step_graphs.of(devices, observation.source, step.pieces)
+        seconds = np.add(*_node_seconds(observation, devices, graph, step.cost, times))
+        total_s += step.count * makespan(graph, seconds)
+    return total_s
 
 
 def shared_delay(observation: Observation, devices: IntArray) -> float:
@@ -35,9 +36,9 @@ def shared_delay(observation: Observation, devices: IntArray) -> float:
     """
     if not observation.sharing:
         return horizon_delay(observation, devices)
-    graph = observation.step_graphs.of(devices, observation.source)
     total_s = 0.0
     for step, times in zip(observation.steps, observation.step_times, strict=True):
+        graph = observation.step_graphs.of(devices, observation.source, step.pieces)
         fixed_s, flow_s = _node_seconds(observation, devices, graph, step.cost, times)
         if not np.isfinite(fixed_s + flow_s).all():
             return np.inf

@@ -190,7 +190,7 @@ class ForkJoin:
             payload=payload,
             device=sender,
             receiver=receiver,
-            count=count,
+            count=immutable(count.astype(np.float64)),
             layer=layers,
             stage=numbers,
             # Each node of a branch has one successor; a join has all branches of the next stage.

@@ -34,7 +34,8 @@ class StepGraph:
         payload: `Payload` of a message, `NONE` of other nodes, shape (nodes,).
         device: device of a task, sender of a message, shape (nodes,).
         receiver: receiver of a message, otherwise as `device`, shape (nodes,).
-        count: blocks of a task; how many times a message carries its payload, shape (nodes,).
+        count: blocks of a task; how many times a message carries its payload. Shares of a block or a payload are
+            fractions, shape (nodes,).
         layer: of the blocks; -1 before the first layer, the number of layers after the last one, shape (nodes,).
         stage: number of the stage of each node, increasing along every path, shape (nodes,).
         first_successor: successors of node i are `successor[first_successor[i]:first_successor[i + 1]]`, shape
@@ -47,7 +48,7 @@ class StepGraph:
     payload: IntArray
     device: IntArray
     receiver: IntArray
-    count: IntArray
+    count: FloatArray
     layer: IntArray
     stage: IntArray
     first_successor: IntArray
@@ -110,8 +111,8 @@ class StepGraph:
         """Time of each task, 0 of other nodes, shape (nodes,).
 
         Args:
-            each: seconds of one block of each kind on each device, shape (5, devices).
-            once: fixed seconds of a task, independent of its number of blocks, shape (5, devices).
+            each: seconds of one block of each kind on each device, shape (kinds, devices).
+            once: fixed seconds of a task, independent of its number of blocks, shape (kinds, devices).
         """
         kind, device, count = self._of_tasks
         seconds = np.zeros(len(self))
@@ -119,11 +120,11 @@ class StepGraph:
         return seconds
 
     @cached_property
-    def _of_tasks(self) -> tuple[IntArray, IntArray, IntArray]:
+    def _of_tasks(self) -> tuple[IntArray, IntArray, FloatArray]:
         return self.kind[self.tasks], self.device[self.tasks], self.count[self.tasks]
 
     @cached_property
-    def _of_messages(self) -> tuple[IntArray, IntArray]:
+    def _of_messages(self) -> tuple[IntArray, FloatArray]:
         return self.payload[self.messages], self.count[self.messages]
 
     def _summed(self, amount: FloatArray) -> FloatArray:
@@ -177,21 +178,22 @@ class GraphBuilder:
     `task`, `message` and `join` add a node and return its number; `after` names the nodes that it waits for.
     """
 
-    _rows: list[tuple[int, int, int, int, int, int, int]] = field(default_factory=list)
+    _rows: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
+    _counts: list[float] = field(default_factory=list)
     _after: list[tuple[int, ...]] = field(default_factory=list)
 
     def task(
-        self, device: int, kind: Kind, count: int = 1, *, layer: int, stage: int, after: Sequence[int] = ()
+        self, device: int, kind: Kind, count: float = 1, *, layer: int, stage: int, after: Sequence[int] = ()
     ) -> int:
         """Compute `count` blocks of one kind and layer on a device."""
-        return self._add((kind, NONE, device, device, count, layer, stage), after)
+        return self._add((kind, NONE, device, device, layer, stage), count, after)
 
     def message(
         self,
         sender: int,
         receiver: int,
         payload: Payload,
-        count: int = 1,
+        count: float = 1,
         *,
         kind: int,
         layer: int,
@@ -199,16 +201,16 @@ class GraphBuilder:
         after: Sequence[int] = (),
     ) -> int:
         """Send a payload, `count` times in one message; `kind` and `layer` are those of the blocks that made it."""
-        return self._add((kind, payload, sender, receiver, count, layer, stage), after)
+        return self._add((kind, payload, sender, receiver, layer, stage), count, after)
 
     def join(self, device: int, *, layer: int, stage: int, after: Sequence[int]) -> int:
         """Wait for several nodes on a device."""
-        return self._add((NONE, NONE, device, device, 0, layer, stage), after)
+        return self._add((NONE, NONE, device, device, layer, stage), 0, after)
 
     def graph(self) -> StepGraph:
         """The graph of all nodes added so far."""
-        kind, payload, device, receiver, count, layer, stage = (
-            immutable(column.copy()) for column in np.array(self._rows, dtype=np.int64).reshape(-1, 7).T
+        kind, payload, device, receiver, layer, stage = (
+            immutable(column.copy()) for column in np.array(self._rows, dtype=np.int64).reshape(-1, 6).T
         )
         pairs = [(before, node) for node, afters in enumerate(self._after) for before in afters]
         edges = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
@@ -218,18 +220,19 @@ class GraphBuilder:
             payload=payload,
             device=device,
             receiver=receiver,
-            count=count,
+            count=immutable(np.array(self._counts, dtype=np.float64)),
             layer=layer,
             stage=stage,
             first_successor=immutable(np.concatenate(([0], np.cumsum(out)))),
             successor=immutable(edges[:, 1].copy()),
         )
 
-    def _add(self, row: tuple[int, int, int, int, int, int, int], after: Sequence[int]) -> int:
+    def _add(self, row: tuple[int, int, int, int, int, int], count: float, after: Sequence[int]) -> int:
         number = len(self._rows)
         wrong = [node for node in after if not 0 <= node < number]
         if wrong:
             raise ValueError(f"node {number} waits for node {wrong[0]}, which was not added before it")
         self._rows.append(row)
+        self._counts.append(count)
         self._after.append(tuple(dict.fromkeys(after)))
         return number

@@ -9,6 +9,7 @@ import numpy as np
 from headway.simcore.arrays import IntArray
 from headway.simcore.steps.fork_join import Chain
 from headway.simcore.steps.graph import StepGraph
+from headway.simcore.world.batch import Batch
 from headway.simcore.world.blocks import BlockTable
 from headway.simcore.world.cost import Projection
 
@@ -33,8 +34,12 @@ class Pattern(Protocol):
         """The step as policies see it, for any placement: the order of blocks, and the payloads between them."""
         ...
 
-    def graphs(self, blocks: BlockTable) -> Callable[[IntArray, int], StepGraph]:
-        """A function that builds the graph of a placement, shape (blocks,), with the prompt on a device, its source."""
+    def graphs(self, blocks: BlockTable) -> Callable[..., StepGraph]:
+        """A function that builds the graph of a placement, shape (blocks,), with the prompt on a device, its source.
+
+        A pattern that processes long steps in several pieces has a method `pieces`, which returns their number for a
+        batch. The function then has their number as its third argument.
+        """
         ...
 
 
@@ -52,7 +57,7 @@ class StepGraphs:
         build = pattern.graphs(blocks)
         # Runs in several threads may share a scenario, and with it this cache.
         self._kept = lru_cache(_KEPT)(
-            lambda placed, source: build(np.frombuffer(placed, dtype=np.int64), source)
+            lambda placed, *others: build(np.frombuffer(placed, dtype=np.int64), *others)
         )
 
     def __reduce__(self) -> tuple[type["StepGraphs"], tuple[Pattern, BlockTable]]:
@@ -64,9 +69,15 @@ class StepGraphs:
         """See `Pattern.chain`."""
         return self.pattern.chain(self._blocks)
 
-    def of(self, placement: IntArray, source: int) -> StepGraph:
+    def pieces(self, batch: Batch) -> int:
+        """The number of pieces in which the pattern processes a step of a batch."""
+        count: Callable[[Batch], int] | None = getattr(self.pattern, "pieces", None)
+        return 1 if count is None else count(batch)
+
+    def of(self, placement: IntArray, source: int, pieces: int = 1) -> StepGraph:
         """The graph of a step under a placement, shape (blocks,), with the prompt on device `source`.
 
         Recently used graphs are cached.
         """
-        return self._kept(np.ascontiguousarray(placement, dtype=np.int64).tobytes(), source)
+        others = (source,) if pieces == 1 else (source, pieces)
+        return self._kept(np.ascontiguousarray(placement, dtype=np.int64).tobytes(), *others)

@@ -16,13 +16,31 @@ from headway.simcore.world.model import ModelSpec
 
 
 class Kind(IntEnum):
-    """The kind of a block. All blocks of one kind cost the same, so costs are arrays indexed by kind."""
+    """The kind of a block or of a task. All of one kind cost the same, so costs are arrays indexed by kind.
+
+    Blocks have the first five kinds. The others are kinds of tasks only, with which the execution patterns of real
+    engines describe parts of the work of blocks, and the work of the engine itself.
+    """
 
     HEAD = 0
     PROJ = 1
     FFN = 2
     EMBED = 3
     LM_HEAD = 4
+    QKV = 5
+    """W_Q, W_K and W_V of a head."""
+    ATTENTION = 6
+    """The attention of a head over its cache."""
+    OUT = 7
+    """The rows of W_O that belong to a head."""
+    FFN_UP = 8
+    """All matrices of a feed-forward block but the last one."""
+    FFN_DOWN = 9
+    """The last matrix of a feed-forward block."""
+    LAYER = 10
+    """The work of an engine in each layer outside the matrices: norms, residuals, conversion of numbers."""
+    SYNC = 11
+    """The work of an engine to send or receive one message."""
 
 
 @dataclass(frozen=True, eq=False)

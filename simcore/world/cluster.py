@@ -113,13 +113,24 @@ class Cluster:
 
     @cached_property
     def memory_bandwidth(self) -> FloatArray:
-        """Memory bandwidth of each device [bytes/s], shape (devices,)."""
+        """Rate of reading weights of each device [bytes/s], shape (devices,)."""
         return self._column("memory_bandwidth")
+
+    @cached_property
+    def kv_bandwidth(self) -> FloatArray:
+        """Rate of reading the K/V cache of each device [bytes/s], shape (devices,)."""
+        own = np.array([device.kv_bandwidth for device in self.devices], dtype=np.float64)  # None becomes NaN
+        return immutable(np.where(np.isnan(own), self.memory_bandwidth, own))
 
     @cached_property
     def overhead_s(self) -> FloatArray:
         """Fixed time per task of each device, shape (devices,)."""
         return self._column("overhead_s")
+
+    @cached_property
+    def sync_s(self) -> FloatArray:
+        """Time of the engine on each device to send or receive one message, shape (devices,)."""
+        return self._column("sync_s")
 
     @cached_property
     def disk_bandwidth(self) -> FloatArray:

@@ -18,6 +18,7 @@ import numpy as np
 from headway.simcore.arrays import FloatArray, sealed
 from headway.simcore.registry import Registry
 from headway.simcore.world.batch import Batch, Totals, later, totals, totals_of_stretch
+from headway.simcore.world.blocks import Kind
 from headway.simcore.world.model import ModelSpec
 
 TOKEN_ID_BYTES = 4.0
@@ -40,24 +41,70 @@ class Payload(IntEnum):
     """The output of the last layer, as the output head needs it."""
     TOKEN = 5
     """The id of the token that was made."""
+    QKV = 6
+    """Queries, keys and values of one head, for the positions of the step; one for each head of the sender."""
+    INNER = 7
+    """The numbers between the matrices of a feed-forward network; a message carries the share of its sender."""
+    EMBEDDING = 8
+    """The hidden states that go into the first layer."""
+    LOGITS = 9
+    """The scores of the vocabulary for the token to be made, or of its best entries."""
 
 
-PER_BLOCK = frozenset({Payload.HEAD_OUTPUT})
+PER_BLOCK = frozenset({Payload.HEAD_OUTPUT, Payload.QKV})
 """Payloads that a message carries once per block."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WireFormat:
+    """Bytes of one number in messages, by what they carry; None: `bytes_per_activation` of the model.
+
+    Quantised numbers travel in blocks: 32 numbers of 8 bits with a 16-bit scale take 34 / 32 bytes each.
+
+    Attributes:
+        hidden: hidden states and the outputs of heads, also before their projection.
+        partial_sum: partial sums of hidden states.
+        embedding: the input of the first layer.
+        logits: scores of the vocabulary.
+        top_k: number of scores that are sent, each with a token id; None: all.
+    """
+
+    hidden: float | None = None
+    partial_sum: float | None = None
+    embedding: float | None = None
+    logits: float | None = None
+    top_k: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineWork:
+    """The work of an inference engine in addition to that of an ideal decoder.
+
+    Attributes:
+        layer_bytes: bytes that `Kind.LAYER` reads per layer, position and number of the hidden state.
+        lm_head_reads: how often the output head reads its weights.
+    """
+
+    layer_bytes: float = 0.0
+    lm_head_reads: float = 1.0
+
+
+_NO_BLOCKS = (0.0,) * (len(Kind) - 5)
+"""Memory of the kinds that are no blocks."""
 
 
 @dataclass(frozen=True, eq=False)
 class StepCost:
-    """The cost of one step. Arrays by kind of block have shape (5,) and are indexed by `Kind`.
+    """The cost of one step. Arrays by kind have shape (kinds,) and are indexed by `Kind`.
 
-    The costs of several steps have the same form, with shapes (steps, 5), (steps, 6) and (steps,).
+    The costs of several steps have the same form, with shapes (steps, kinds), (steps, payloads) and (steps,).
 
     Attributes:
         memory_bytes: memory of a block at the end of the step, by kind.
         work_flop: floating-point work of a block, by kind.
         weight_bytes: weights that a block reads from memory, by kind.
         kv_bytes: K/V cache that a block reads from memory, by kind.
-        message_bytes: size of a message, or of its part for each block, shape (6,), indexed by `Payload`.
+        message_bytes: size of a message, or of its part for each block, shape (payloads,), indexed by `Payload`.
         activation_bytes: the largest intermediate result of the model, which every device with blocks reserves during
             the step.
     """
@@ -75,7 +122,7 @@ class StepCost:
 
     @property
     def read_bytes(self) -> FloatArray:
-        """Bytes that a block reads from memory, by kind, shape (5,)."""
+        """Bytes that a block reads from memory, by kind, shape (kinds,)."""
         return sealed(self.weight_bytes + self.kv_bytes)
 
 
@@ -94,7 +141,7 @@ class CostModel(Protocol):
 
     @property
     def idle_memory_bytes(self) -> FloatArray:
-        """Memory of a block while no sequence is served, shape (5,)."""
+        """Memory of a block while no sequence is served, shape (kinds,)."""
         ...
 
     def step(self, batch: Batch) -> StepCost:
@@ -116,6 +163,8 @@ class DecodeCost:
         projection: `gathered`, heads send their outputs to a projection that holds W_O; or `sharded`, each head carries
             its rows of W_O, devices send partial sums, and the projection block only adds them up (Shoeybi et al.,
             arXiv 1909.08053).
+        wire: bytes of numbers in messages.
+        engine: work of the inference engine beyond that of the decoder.
     """
 
     name: ClassVar[str] = "decode"
@@ -123,14 +172,16 @@ class DecodeCost:
     model: ModelSpec
     ffn_shards: int = 1
     projection: Projection = "gathered"
+    wire: WireFormat = WireFormat()
+    engine: EngineWork = EngineWork()
 
     def __post_init__(self) -> None:
         _check_shards(self.ffn_shards, self.model)
 
     @property
     def idle_memory_bytes(self) -> FloatArray:
-        """Weights alone, shape (5,)."""
-        return self._weights * self.model.bytes_per_weight
+        """Weights alone, shape (kinds,)."""
+        return sealed(np.array([*self._held_weights, *_NO_BLOCKS]) * self.model.bytes_per_weight)
 
     def step(self, batch: Batch) -> StepCost:
         """The cost of one step, see `CostModel.step`."""
@@ -138,36 +189,72 @@ class DecodeCost:
 
     def of_totals(self, of: Totals) -> StepCost:
         """The cost of one step, or of several."""
-        m, weights = self.model, self._weights
-        head, proj, ffn, _, lm_head = weights.tolist()
-        row = m.width * m.bytes_per_activation
-        nothing = 0.0 * of.tokens
-        held = [each + nothing for each in (weights * m.bytes_per_weight).tolist()]
+        m, nothing = self.model, 0.0 * of.tokens
+        held = [each * m.bytes_per_weight + nothing for each in self._held_weights]
+        cache = m.cache_numbers * m.bytes_per_kv
+        scores = m.score_flop * of.pairs
+        qkv, out, read, active = self._parts(of)
+        head, proj = (qkv + out, nothing) if self.projection == "sharded" else (qkv, out * m.kv_heads)
+        per_weight = m.bytes_per_weight
+        lm_head = float(m.vocabulary * m.width)
+        up = self._up_share
         return StepCost(
-            memory_bytes=_columns(held[0] + 2.0 * of.held * m.head_size * m.bytes_per_kv, *held[1:]),
+            memory_bytes=_columns(held[0] + cache * of.held, *held[1:], *len(_NO_BLOCKS) * (nothing,)),
             work_flop=_columns(
-                2.0 * head * of.tokens + 4.0 * m.head_size * m.group * of.pairs,
+                2.0 * head * of.tokens + scores,
                 2.0 * proj * of.tokens,
-                2.0 * ffn * of.tokens,
+                2.0 * active * of.tokens,
                 nothing,
                 2.0 * lm_head * of.made,
+                2.0 * qkv * of.tokens,
+                scores,
+                2.0 * out * of.tokens,
+                up * 2.0 * active * of.tokens,
+                (1.0 - up) * 2.0 * active * of.tokens,
+                nothing,
+                nothing,
             ),
             weight_bytes=_columns(
-                *held[:3],
-                m.width * m.bytes_per_weight * of.tokens,
-                lm_head * m.bytes_per_weight * (of.made > 0.0),
+                head * per_weight,
+                proj * per_weight,
+                read * per_weight,
+                m.width * per_weight * of.tokens,
+                lm_head * per_weight * self.engine.lm_head_reads * (of.made > 0.0),
+                qkv * per_weight,
+                nothing,
+                out * per_weight,
+                up * read * per_weight,
+                (1.0 - up) * read * per_weight,
+                self.engine.layer_bytes * m.width * of.tokens,
+                nothing,
             ),
-            kv_bytes=_columns(2.0 * of.lengths * m.head_size * m.bytes_per_kv, *4 * (nothing,)),
-            message_bytes=_columns(
-                TOKEN_ID_BYTES * of.tokens,
-                row * of.tokens,
-                m.group * m.head_size * m.bytes_per_activation * of.tokens,
-                row * of.tokens,
-                row * of.made,
-                TOKEN_ID_BYTES * of.made,
-            ),
+            kv_bytes=_columns(cache * of.lengths, *5 * (nothing,), cache * of.lengths, *5 * (nothing,)),
+            message_bytes=self._messages(of),
             activation_bytes=m.bytes_per_activation
             * np.maximum(of.tokens * self._widest, of.made * m.vocabulary),
+        )
+
+    def _messages(self, of: Totals) -> FloatArray:
+        """Bytes by payload."""
+        m, wire = self.model, self.wire
+        hidden, partial_sum, embedding, logits = (
+            m.bytes_per_activation if own is None else own
+            for own in (wire.hidden, wire.partial_sum, wire.embedding, wire.logits)
+        )
+        scores = m.vocabulary * logits
+        if wire.top_k is not None:
+            scores = wire.top_k * (logits + TOKEN_ID_BYTES)
+        return _columns(
+            TOKEN_ID_BYTES * of.tokens,
+            m.width * hidden * of.tokens,
+            m.group * m.head_size * hidden * of.tokens,
+            m.width * partial_sum * of.tokens,
+            m.width * hidden * of.made,
+            TOKEN_ID_BYTES * of.made,
+            m.head_size * (m.group + 2) * hidden * of.tokens,
+            m.ffn_width * hidden * of.tokens,
+            m.width * embedding * of.tokens,
+            scores * of.made,
         )
 
     @property
@@ -177,15 +264,29 @@ class DecodeCost:
         return max(m.heads * m.head_size, m.ffn_width, m.width)
 
     @property
-    def _weights(self) -> FloatArray:
-        """Weights of a block of each kind, in numbers, shape (5,)."""
+    def _held_weights(self) -> tuple[float, ...]:
+        """Weights that a block of each kind holds, in numbers; for the kinds of blocks only."""
         m = self.model
-        head = m.width * m.head_size * (m.group + 2)
-        proj = m.heads * m.head_size * m.width
+        head, proj = float(m.head_weights), float(m.out_weights * m.kv_heads)
         if self.projection == "sharded":
-            head, proj = head + m.group * m.head_size * m.width, 0
-        ffn = (3 if m.gated_ffn else 2) * m.width * m.ffn_width / self.ffn_shards
-        return np.array([head, proj, ffn, m.vocabulary * m.width, m.vocabulary * m.width], dtype=np.float64)
+            head, proj = head + m.out_weights, 0.0
+        vocabulary = float(m.vocabulary * m.width)
+        return head, proj, m.ffn_weights / self.ffn_shards, vocabulary, vocabulary
+
+    def _parts(self, of: Totals) -> tuple[Any, Any, Any, Any]:
+        """Weights of W_Q, W_K and W_V of a head, and its rows of W_O; those that a shard reads, and uses per position.
+
+        In numbers.
+        """
+        m, nothing = self.model, 0.0 * of.tokens
+        read = m.ffn_read_weights(of.tokens) / self.ffn_shards
+        active = m.ffn_active_weights / self.ffn_shards
+        return m.head_weights + nothing, m.out_weights + nothing, read + nothing, active + nothing
+
+    @property
+    def _up_share(self) -> float:
+        """Share of the weights of a feed-forward network before its inner numbers."""
+        return 2.0 / 3.0 if self.model.gated_ffn else 0.5
 
 
 @dataclass(frozen=True)
@@ -219,7 +320,7 @@ class PaperCost:
         """The weights that the paper counts: W_Q, W_K and W_V of each head, shape (5,)."""
         m = self.model
         head = 3.0 * m.width * self._head_width * m.bytes_per_activation
-        return np.array([head, 0.0, 0.0, 0.0, 0.0])
+        return np.array([head, 0.0, 0.0, 0.0, 0.0, *_NO_BLOCKS])
 
     def step(self, batch: Batch) -> StepCost:
         """The cost of one step, see `CostModel.step`."""
@@ -240,11 +341,14 @@ class PaperCost:
             head_flop, proj_flop = head_flop + of.lengths * self._head_width * m.width, nothing
         return StepCost(
             memory_bytes=_columns(
-                weights + head_bytes, held_bytes, 4.0 * held_bytes / self.ffn_shards, nothing, nothing
+                weights + head_bytes,
+                held_bytes,
+                4.0 * held_bytes / self.ffn_shards,
+                *(len(Kind) - 3) * (nothing,),
             ),
-            work_flop=_columns(head_flop, proj_flop, ffn_flop, nothing, nothing),
-            weight_bytes=_columns(*5 * (nothing,)),
-            kv_bytes=_columns(*5 * (nothing,)),
+            work_flop=_columns(head_flop, proj_flop, ffn_flop, *(len(Kind) - 3) * (nothing,)),
+            weight_bytes=_columns(*len(Kind) * (nothing,)),
+            kv_bytes=_columns(*len(Kind) * (nothing,)),
             message_bytes=_columns(
                 TOKEN_ID_BYTES * of.lengths,
                 full_bytes,
@@ -252,6 +356,7 @@ class PaperCost:
                 full_bytes,
                 full_bytes,
                 TOKEN_ID_BYTES * of.made,
+                *4 * (nothing,),
             ),
             activation_bytes=nothing,
         )

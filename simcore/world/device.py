@@ -20,8 +20,10 @@ class Device:
         memory_bytes: capacity.
         runtime_bytes: memory of the inference engine itself, on a device that has blocks.
         flops: peak speed [FLOP/s].
-        memory_bandwidth: [bytes/s]; infinite if only the peak speed counts.
+        memory_bandwidth: rate of reading weights [bytes/s]; infinite if only the peak speed counts.
+        kv_bandwidth: rate of reading the K/V cache [bytes/s]; None if it is as for weights.
         overhead_s: fixed time per task, which is all blocks of one kind and layer on the device.
+        sync_s: time of the inference engine to send or receive one message, under execution patterns with such tasks.
         disk_bandwidth: rate at which swapped data is read [bytes/s]; 0 without a disk.
         availability: share of the device that is free for the model over time, in [0, 1].
         used_bytes: memory that other programs use over time.
@@ -41,7 +43,9 @@ class Device:
     memory_bytes: float
     flops: float
     memory_bandwidth: float = math.inf
+    kv_bandwidth: float | None = None
     overhead_s: float = 0.0
+    sync_s: float = 0.0
     disk_bandwidth: float = 0.0
     runtime_bytes: float = 0.0
     availability: Trace = ALWAYS_ON
@@ -58,9 +62,12 @@ class Device:
             "flops",
             "memory_bandwidth",
             "overhead_s",
+            "sync_s",
             "disk_bandwidth",
         ):
             not_negative(f"{name} of the device {self.name!r}", getattr(self, name))
+        if self.kv_bandwidth is not None:
+            not_negative(f"kv_bandwidth of the device {self.name!r}", self.kv_bandwidth)
 
 
 def not_negative(what: str, value: object) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from headway.simcore.arrays import FloatArray, sealed
 from headway.simcore.registry import Registry
+from headway.simcore.world.blocks import Kind
 from headway.simcore.world.cost import StepCost
 
 
@@ -25,12 +26,22 @@ class Machines(Protocol):
 
     @property
     def memory_bandwidth(self) -> FloatArray:
-        """[bytes/s]."""
+        """Rate of reading weights [bytes/s]."""
+        ...
+
+    @property
+    def kv_bandwidth(self) -> FloatArray:
+        """Rate of reading the K/V cache [bytes/s]."""
         ...
 
     @property
     def overhead_s(self) -> FloatArray:
         """Fixed time of a task."""
+        ...
+
+    @property
+    def sync_s(self) -> FloatArray:
+        """Time of the inference engine to send or receive one message."""
         ...
 
 
@@ -63,8 +74,9 @@ class DeviceTime(Protocol):
 class Roofline:
     """The longer of computing at peak speed and reading from memory, plus the device's overhead for each task.
 
-    See Williams, Waterman and Patterson, Communications of the ACM 52(4), 2009. A task is what an engine launches at
-    once, with any number of blocks. Kinds of blocks without work and without bytes take no time.
+    See Williams, Waterman and Patterson, Communications of the ACM 52(4), 2009. Weights and the K/V cache are read at
+    rates of their own: real engines read the two at different rates. A task is what an engine launches at once, with
+    any number of blocks. Kinds without work and without bytes take no time, except `SYNC`, which takes `sync_s`.
     """
 
     name: ClassVar[str] = "roofline"
@@ -72,10 +84,20 @@ class Roofline:
     def times(self, cost: StepCost, machines: Machines) -> TaskTimes:
         """See `DeviceTime.times`."""
         computing = cost.work_flop[..., None] / machines.flops
-        reading = cost.read_bytes[..., None] / machines.memory_bandwidth
+        reading = _reading(cost, machines)
         something = ((cost.work_flop > 0.0) | (cost.read_bytes > 0.0))[..., None]
         task_s = np.where(something, machines.overhead_s, 0.0)
-        return TaskTimes(sealed(np.maximum(computing, reading)), sealed(task_s))
+        block_s = np.maximum(computing, reading)
+        block_s[..., Kind.SYNC, :] = machines.sync_s
+        return TaskTimes(sealed(block_s), sealed(task_s))
+
+
+def _reading(cost: StepCost, machines: Machines) -> FloatArray:
+    """Seconds to read what a block of each kind needs on each device."""
+    if np.array_equal(machines.memory_bandwidth, machines.kv_bandwidth):
+        return cost.read_bytes[..., None] / machines.memory_bandwidth
+    weights: FloatArray = cost.weight_bytes[..., None] / machines.memory_bandwidth
+    return weights + cost.kv_bytes[..., None] / machines.kv_bandwidth
 
 
 def times_of_stretch(model: DeviceTime, costs: StepCost, machines: Machines) -> TaskTimes:

@@ -6,6 +6,7 @@ width F, vocabulary V.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 _DIMENSIONS = ("layers", "width", "heads", "kv_heads", "head_size", "ffn_width")
 _MAY_BE_ZERO = ("vocabulary", "extra_parameters")
@@ -74,6 +75,40 @@ class ModelSpec:
     def group(self) -> int:
         """Query heads that share one key/value head: g = h / h_kv."""
         return self.heads // self.kv_heads
+
+    @property
+    def head_weights(self) -> int:
+        """Numbers in W_Q, W_K and W_V of one key/value head with its query heads."""
+        return self.width * self.head_size * (self.group + 2)
+
+    @property
+    def out_weights(self) -> int:
+        """Numbers in the rows of W_O that belong to one key/value head."""
+        return self.group * self.head_size * self.width
+
+    @property
+    def cache_numbers(self) -> int:
+        """Numbers that one position adds to the cache of one key/value head."""
+        return 2 * self.head_size
+
+    @property
+    def score_flop(self) -> float:
+        """Work of attention for each pair of positions, in one key/value head with its query heads [FLOP]."""
+        return 4.0 * self.head_size * self.group
+
+    @property
+    def ffn_weights(self) -> float:
+        """Numbers in the feed-forward network of a layer."""
+        return (3 if self.gated_ffn else 2) * self.width * self.ffn_width
+
+    @property
+    def ffn_active_weights(self) -> float:
+        """Of `ffn_weights`, the numbers that one position uses."""
+        return self.ffn_weights
+
+    def ffn_read_weights(self, tokens: Any) -> Any:
+        """Of `ffn_weights`, the numbers that a step of so many positions reads; a number or an array."""
+        return self.ffn_weights + 0.0 * tokens
 
     @property
     def parameters(self) -> int:

@@ -122,7 +122,7 @@ def test_every_block_computes_once_per_token_where_it_is(scenario: Scenario, see
             made[-1][1].append(span)
     blocks = scenario.block_table
     for attempt, computes in made:
-        counted: defaultdict[tuple[int, int, int], int] = defaultdict(int)
+        counted: defaultdict[tuple[int, int, int], float] = defaultdict(float)
         for one in computes:
             counted[one.kind, one.layer, one.device] += one.blocks
         expected: defaultdict[tuple[int, int, int], int] = defaultdict(int)

@@ -62,7 +62,7 @@ _FIELDS: dict[str, tuple[str, str]] = {
     # A FIFO processor with its queue, see `engine.fifo`; traces of availability, of used memory, and of being up.
     "device": ("promised_s free_at_s memory_bytes", "supply used up head tail"),
     # Costs follow from kind, payload and blocks; successors are in `others`, as distances from the first node.
-    "node": ("", "does processor route predecessors first count kind payload blocks"),
+    "node": ("blocks", "does processor route predecessors first count kind payload"),
     # `amount`: seconds of a task, bytes of a message; `start_s`: when a task starts, or a message begins to flow.
     "item": (
         "amount reading_s left end_s begun_s start_s",

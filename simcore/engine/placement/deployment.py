@@ -34,7 +34,7 @@ class Deployment:
         self._on_disk: FloatArray = self._weights * scenario.controller.weights_on_disk
         self._devices: IntArray | None = None
         self._placement: IntArray | None = None
-        self._graph: StepGraph | None = None
+        self._graph: tuple[int, StepGraph] | None = None
         self._in_use: frozenset[int] | None = None
         self.lost: BoolArray = np.zeros(len(scenario.block_table), dtype=np.bool_)
         self.ledger = MemoryLedger(scenario.cluster.runtime_bytes, scenario.block_table)
@@ -51,13 +51,13 @@ class Deployment:
             self._placement = immutable(self._devices.copy())
         return self._placement
 
-    @property
-    def graph(self) -> StepGraph:
-        """The graph of a step under the placement, which must exist."""
-        if self._graph is None:
+    def graph(self, batch: Batch) -> StepGraph:
+        """The graph of the step of a batch under the placement, which must exist."""
+        pieces = self._step_graphs.pieces(self.due(batch))
+        if self._graph is None or self._graph[0] != pieces:
             assert self.placement is not None
-            self._graph = self._step_graphs.of(self.placement, self._source)
-        return self._graph
+            self._graph = pieces, self._step_graphs.of(self.placement, self._source, pieces)
+        return self._graph[1]
 
     @property
     def moving_bytes(self) -> FloatArray:

@@ -51,7 +51,9 @@ class Observer:
             reserved_bytes=sealed(unused - available),
             flops=cluster.flops,
             memory_bandwidth=cluster.memory_bandwidth,
+            kv_bandwidth=cluster.kv_bandwidth,
             overhead_s=cluster.overhead_s,
+            sync_s=cluster.sync_s,
             disk_bandwidth=cluster.disk_bandwidth,
             availability=cluster.availability(now, scenario.controller.window_s),
             rate=shared.rates(now, scenario.controller.window_s),
@@ -121,7 +123,7 @@ class Observer:
         cost = self._scenario.cost
         if not any(one.tokens > 1 or not one.cached for one in batch if one.tokens):
             return (Step(cost.step(later(batch, (count - 1) // 2)), count),)
-        prefill = Step(cost.step(batch), 1)
+        prefill = Step(cost.step(batch), 1, self._scenario.step_graphs.pieces(batch))
         if count == 1:
             return (prefill,)
         return (prefill, Step(cost.step(later(batch, count // 2)), count - 1))
