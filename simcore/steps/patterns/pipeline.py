@@ -35,6 +35,8 @@ class Pipeline:
         back: the result returns `direct`, or through the devices of the `chain` in reverse.
         result: `TOKEN` or `LOGITS`.
         micro_batch: most positions of a micro-batch; None: a step is never divided.
+        delays: one-way delays that each message between devices takes. Protocols whose requests wait for responses take
+            several: the others are of empty messages before it, in alternating directions.
     """
 
     name: ClassVar[str] = "pipeline"
@@ -44,6 +46,7 @@ class Pipeline:
     back: Back = "direct"
     result: Payload = Payload.TOKEN
     micro_batch: int | None = None
+    delays: int = 1
 
     def chain(self, blocks: BlockTable) -> Chain:
         """See `Pattern.chain`."""
@@ -142,8 +145,11 @@ class _Steps:
         if self._pattern.hops == "source" and self._source not in through:
             through.insert(1, self._source)
         for sender, receiver in pairwise(through):
-            sync = self._step.task(sender, Kind.SYNC, **numbers, after=after)
-            after = [self._step.message(sender, receiver, payload, times, kind=kind, **numbers, after=[sync])]
+            for left in range(self._pattern.delays, 0, -1):
+                a, b = (sender, receiver) if left % 2 else (receiver, sender)
+                carried = times if left == 1 else 0.0
+                sync = self._step.task(a, Kind.SYNC, **numbers, after=after)
+                after = [self._step.message(a, b, payload, carried, kind=kind, **numbers, after=[sync])]
         return after
 
     def _return(self, path: list[int], ready: list[int], kind: int, number: int) -> None:

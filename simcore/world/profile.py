@@ -1,0 +1,41 @@
+"""Engine profiles: what a real inference engine sends, computes and stores, beyond an ideal decoder."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from headway.simcore.registry import Named
+from headway.simcore.world.cost import EngineWork, WireFormat
+
+Quality: TypeAlias = Literal["source", "derived", "guessed"]
+"""Where the costs of a profile come from: the engine's source code; measurements; or an estimate."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """An inference engine, or a range of its versions.
+
+    Attributes:
+        name: in scenario files.
+        title: engine and versions.
+        source: of the messages, such as files of the engine's source code.
+        quality: of the costs (`work`, `sync_s`, `efficiency`).
+        costs: where the costs come from.
+        execution: pattern of its steps.
+        wire: bytes of numbers in its messages.
+        work: in addition to that of the decoder.
+        bytes_per_kv: of one number in its cache; None: as the model has it.
+        sync_s: time to send a message, on devices that have no such time of their own.
+        efficiency: rate at which it reads weights, relative to that of the device.
+    """
+
+    name: str
+    title: str
+    source: str
+    quality: Quality
+    costs: str
+    execution: Named
+    wire: WireFormat = WireFormat()
+    work: EngineWork = EngineWork()
+    bytes_per_kv: float | None = None
+    sync_s: float = 0.0
+    efficiency: float = 1.0
