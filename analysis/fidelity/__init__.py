@@ -1,0 +1,1 @@
+"""Predictions of clusters that exist, compared with published measurements."""
