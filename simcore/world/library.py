@@ -112,7 +112,7 @@ class LibraryUse:
     value: Value
 
 
-AnEntry = TypeVar("AnEntry", DeviceEntry, LinkEntry)
+AnEntry = TypeVar("AnEntry", bound=Entry)
 
 
 class Names(Generic[AnEntry]):
@@ -180,7 +180,7 @@ class Library:
             return ((1, match[1]),)
         counts: dict[str, int] = {}
         for part in _parts(_compact(text)):
-            entry: DeviceEntry | None = self.devices.named(part)
+            entry = self.devices.named(part)
             if entry is None:
                 continue
             number = re.match(r"(\d{1,3}) ?x ?(?=[a-z0-9])", part.strip())
