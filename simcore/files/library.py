@@ -1,0 +1,245 @@
+"""Read the library of devices and links, and files that change it.
+
+The library is data (docs/devices.md): `simcore/library/devices.yaml` and `links.yaml`. A file of the same form changes
+values and adds entries, such as the devices of a laboratory that were calibrated.
+"""
+
+import functools
+import os
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
+
+import yaml
+from pydantic import Field, create_model
+
+from headway.simcore.files.mistakes import validated
+from headway.simcore.files.schema.values import FileName, bounded
+from headway.simcore.files.section import Section
+from headway.simcore.files.yaml_document import Document, KeyPath, read_document, yaml_text
+from headway.simcore.world.library import (
+    DeviceEntry,
+    Entry,
+    Library,
+    LinkEntry,
+    Names,
+    Quality,
+    Value,
+)
+from headway.traces.errors import InputError, one_of, quoted
+from headway.traces.units import Quantity, number_and_unit
+
+Measured: TypeAlias = Quantity | Literal["power"]
+
+DEVICE_QUANTITIES: Mapping[str, Measured] = {
+    "memory": "size",
+    "compute": "compute",
+    "memory_bandwidth": "rate",
+    "kv_bandwidth": "rate",
+    "sync": "time",
+    "overhead": "time",
+    "disk": "rate",
+    "power_idle": "power",
+    "power_busy": "power",
+}
+"""The quantities of a device, by their keys in the library and in scenario files."""
+
+LINK_QUANTITIES: Mapping[str, Measured] = {"bandwidth": "rate", "latency": "time", "overhead": "time"}
+"""The quantities of a link."""
+
+_SI_UNITS = {"size": "B", "compute": "FLOP/s", "rate": "B/s", "time": "s", "power": "W"}
+
+_AnEntry = TypeVar("_AnEntry", bound=Entry)
+
+
+class ValueSection(Section):
+    """A value of the library."""
+
+    value: str = Field(description="number and unit")
+    quality: Quality = Field(description="how far the value can be trusted")
+    source: str = Field(min_length=1, description="measurement, data sheet or rule that gives it")
+
+
+class _EntrySection(Section):
+    """The common keys of devices and links."""
+
+    quantities: ClassVar[Mapping[str, Measured]]
+
+    like: str | None = Field(None, description="name of the entry whose other values it has")
+    title: str | None = Field(None, min_length=1, description="full name")
+    also: list[str] = Field(default_factory=list, description="texts that name it")
+
+
+def _section(name: str, quantities: Mapping[str, Measured], **more: Any) -> type[_EntrySection]:
+    fields: dict[str, Any] = dict.fromkeys(quantities, (ValueSection | None, None)) | more
+    section = create_model(name, __base__=_EntrySection, __doc__=f"{name} of a library.", **fields)
+    section.quantities = quantities
+    return section
+
+
+DeviceEntrySection = _section("A device", DEVICE_QUANTITIES)
+LinkEntrySection = _section("A link", LINK_QUANTITIES, shared=(bool | None, None))
+
+
+class LibraryFile(Section):
+    """A file of devices and links."""
+
+    devices: dict[FileName, DeviceEntrySection] = Field(default_factory=dict)  # type: ignore[valid-type]
+    links: dict[FileName, LinkEntrySection] = Field(default_factory=dict)  # type: ignore[valid-type]
+
+
+@functools.cache
+def shipped_library() -> Library:
+    """The devices and links that come with Headway."""
+    library = Library(Names("device", {}), Names("link", {}))
+    for name in ("devices.yaml", "links.yaml"):
+        file = resources.files("headway.simcore") / "library" / name
+        text = file.read_text(encoding="utf-8")
+        # The parser in C is ten times faster; `read_document` needs the other one to know the lines of mistakes.
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        library = _added(library, Document(name, text, yaml.load(text, loader), {}, {(): name}))
+    return library
+
+
+def overlaid(library: Library, path: str | os.PathLike[str]) -> Library:
+    """A library with the changes of a file of the same form.
+
+    Keys of a known entry replace its values; an unknown name adds an entry, which needs all required values or `like`.
+
+    Raises:
+        InputError: the file cannot be read, or an entry is invalid or incomplete.
+    """
+    return _added(library, read_document(path))
+
+
+def devices() -> Mapping[str, DeviceEntry]:
+    """The devices of the shipped library by name."""
+    return shipped_library().devices.entries
+
+
+def links() -> Mapping[str, LinkEntry]:
+    """The links of the shipped library by name."""
+    return shipped_library().links.entries
+
+
+def device_entry(name: str) -> DeviceEntry:
+    """A device of the shipped library.
+
+    Raises:
+        InputError: there is no device of this name.
+    """
+    return shipped_library().devices.find(name)
+
+
+def link_entry(name: str) -> LinkEntry:
+    """A link of the shipped library.
+
+    Raises:
+        InputError: there is no link of this name.
+    """
+    return shipped_library().links.find(name)
+
+
+def device_named(text: str) -> DeviceEntry | None:
+    """The device of the shipped library that a text names, such as "Raspberry Pi 5 8GB (Cortex-A76)", or None."""
+    return shipped_library().devices.named(text)
+
+
+def link_named(text: str) -> LinkEntry | None:
+    """The link of the shipped library that a text names, such as "1 GbE, unmanaged switch", or None."""
+    return shipped_library().links.named(text)
+
+
+def quantity_text(quantity: Measured, amount: float) -> str:
+    """An amount with its SI unit and all digits, as scenario files and libraries have it."""
+    return f"{amount!r} {_SI_UNITS[quantity]}"
+
+
+def library_text(devices: Iterable[DeviceEntry] = (), links: Iterable[LinkEntry] = ()) -> str:
+    """The text of a file that `overlaid` reads, with all values of some devices and links."""
+    file = {
+        "devices": {entry.name: _entry_values(entry, DEVICE_QUANTITIES) for entry in devices},
+        "links": {
+            entry.name: _entry_values(entry, LINK_QUANTITIES) | {"shared": entry.shared} for entry in links
+        },
+    }
+    return yaml_text({key: entries for key, entries in file.items() if entries})
+
+
+def _entry_values(entry: Entry, quantities: Mapping[str, Measured]) -> dict[str, Any]:
+    values = {
+        key: {
+            "value": quantity_text(quantities[key], value.amount),
+            "quality": value.quality,
+            "source": value.source,
+        }
+        for key, value in entry.values.items()
+    }
+    return {"title": entry.title, "also": list(entry.also)} | values
+
+
+def _added(library: Library, document: Document) -> Library:
+    file = validated(document, LibraryFile)
+    devices = _entries(document, "devices", file.devices, library.devices.entries, DeviceEntry)
+    links = _entries(document, "links", file.links, library.links.entries, LinkEntry)
+    return Library(Names("device", devices), Names("link", links))
+
+
+def _entries(
+    document: Document,
+    kind: str,
+    sections: Mapping[str, _EntrySection],
+    known: Mapping[str, _AnEntry],
+    entry_type: type[_AnEntry],
+) -> dict[str, _AnEntry]:
+    entries = dict(known)
+    for name, section in sections.items():
+        key: KeyPath = (kind, name)
+        base = entries.get(name)
+        keys: dict[str, Any] = {} if base is None else {"title": base.title, "also": base.also}
+        if section.like is not None:
+            if section.like not in entries:
+                raise InputError(
+                    document.where((*key, "like")), quoted(section.like), one_of(section.like, entries)
+                )
+            base = entries[section.like]
+        keys |= {} if base is None else _amounts(base)
+        given = section.model_fields_set - {"like"}
+        for part in given:
+            keys[part] = _part(document, (*key, part), getattr(section, part), section.quantities.get(part))
+        missing = [part for part in _required(entry_type) if keys.get(part) is None]
+        if missing:
+            raise InputError(
+                document.where(key),
+                f"no key {quoted(missing[0])}",
+                f"the key {missing[0]} here, or `like: NAME` of an entry that has it",
+            )
+        entries[name] = entry_type(name=name, **keys)
+    return entries
+
+
+def _amounts(entry: Entry) -> dict[str, Any]:
+    """The values of an entry that another one takes over with `like`."""
+    more = {"shared": entry.shared} if isinstance(entry, LinkEntry) else {}
+    return entry.values | more
+
+
+def _required(entry_type: type[Entry]) -> tuple[str, ...]:
+    link = issubclass(entry_type, LinkEntry)
+    return ("title", "bandwidth", "latency") if link else ("title", "memory", "compute", "memory_bandwidth")
+
+
+def _part(document: Document, key: KeyPath, value: Any, quantity: Measured | None) -> Any:
+    if not isinstance(value, ValueSection):
+        return tuple(value) if isinstance(value, list) else value
+    where = document.where((*key, "value"))
+    return Value(_amount(value.value, quantity or "size", where), value.quality, value.source)
+
+
+def _amount(text: str, quantity: Measured, where: str) -> float:
+    if quantity != "power":
+        return bounded(text, quantity, where)
+    parts = number_and_unit(text)
+    if parts is None or parts[1] != "W" or not parts[0] >= 0.0:
+        raise InputError(where, quoted(text), 'a power in watts, such as "5 W"')
+    return parts[0]
