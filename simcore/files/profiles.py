@@ -51,6 +51,7 @@ class _ProfileSection(Section):
     layer_bytes: Annotated[float, Field(ge=0.0, strict=False)] = 0.0
     lm_head_reads: Annotated[float, Field(ge=0.0, strict=False)] = 1.0
     efficiency: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
+    kv_efficiency: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
     sync: Seconds = 0.0
 
 
@@ -86,6 +87,7 @@ def _profile(name: str, section: _ProfileSection) -> Profile:
         bytes_per_kv=section.bytes_per_kv,
         sync_s=section.sync,
         efficiency=section.efficiency,
+        kv_efficiency=section.kv_efficiency,
     )
 
 

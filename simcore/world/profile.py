@@ -26,6 +26,7 @@ class Profile:
         bytes_per_kv: of one number in its cache; None: as the model has it.
         sync_s: time to send a message, on devices that have no such time of their own.
         efficiency: rate at which it reads weights, relative to that of the device.
+        kv_efficiency: rate at which it reads the cache, relative to that of the device.
     """
 
     name: str
@@ -39,3 +40,4 @@ class Profile:
     bytes_per_kv: float | None = None
     sync_s: float = 0.0
     efficiency: float = 1.0
+    kv_efficiency: float = 1.0

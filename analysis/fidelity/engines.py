@@ -1,0 +1,89 @@
+"""The engine profile of a row, by its system, version, parallelism and network."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from headway.analysis.fidelity.executions import Execution
+from headway.analysis.fidelity.rows import Row
+
+_VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?")
+
+_DISTRIBUTED_LLAMA: Sequence[tuple[tuple[int, int, int], str]] = (
+    ((0, 11, 0), "distributed-llama-0.11"),
+    ((0, 7, 1), "distributed-llama-0.7"),
+    ((0, 5, 0), "distributed-llama-0.5"),
+    ((0, 3, 0), "distributed-llama-0.3"),
+    ((0, 0, 0), "distributed-llama-0.1"),
+)
+"""First version of each profile, the newest first."""
+
+
+class Engine(NamedTuple):
+    """The profile of a row.
+
+    Attributes:
+        profile: its name.
+        note: an assumption; empty if there is none.
+        output: device with the output head: the `source`, or the `last` device of a pipeline.
+        source_last: whether the source has the last layers of a pipeline, instead of the first ones.
+    """
+
+    profile: str
+    note: str = ""
+    output: str = "last"
+    source_last: bool = False
+
+
+def engine_of(row: Row, execution: Execution, link: str | None) -> Engine:
+    """The engine of a row.
+
+    Args:
+        row: names the system and its version.
+        execution: the parallelism.
+        link: class of the network, or None.
+    """
+    system = row.system.lower()
+    tensor = execution.kind == "tensor"
+    if re.search(r"distributed-llama|dllama|prefill-opt", system) and execution.kind not in ("pipeline", "ring"):
+        return _distributed_llama(row)
+    if "prefill-opt" in system:
+        return Engine("prefill-opt")
+    if "tpi-llm" in system:
+        return Engine("tpi-llm", output="source")
+    if "prima.cpp" in system:
+        return Engine("prima.cpp", output="source")
+    if re.search("petals|bloombee", system):
+        return Engine("petals", output="source")
+    if "cascadia" in system:
+        return Engine("cascadia-tensor" if tensor else "cascadia")
+    if re.search(r"\bexo\b|mlx", system):
+        return _exo(row, tensor=tensor, link=link or "")
+    if "skippy" in system:
+        return Engine("mesh-llm")
+    if "swarmllm" in system:
+        return Engine("swarmllm")
+    if "rpc" in system and not tensor and execution.kind != "single":
+        return Engine("llama.cpp-rpc", "the newest RPC protocol is assumed", source_last=True)
+    if tensor:
+        return Engine("tensor-parallel", "its messages are assumed to be those of a mesh")
+    if "llama.cpp" in system or execution.kind == "single":
+        return Engine("llama.cpp")
+    return Engine("python-pipeline", "its messages are assumed to be those of a plain pipeline")
+
+
+def _distributed_llama(row: Row) -> Engine:
+    texts = (row.version, row.system)
+    match = next((found for found in map(_VERSION.search, texts) if found), None)
+    if match is None:
+        return Engine(_DISTRIBUTED_LLAMA[0][1], "the newest version is assumed")
+    version = (int(match[1]), int(match[2]), int(match[3] or 0))
+    return Engine(next(name for first, name in _DISTRIBUTED_LLAMA if version >= first))
+
+
+def _exo(row: Row, *, tensor: bool, link: str) -> Engine:
+    if tensor:
+        return Engine("exo-tensor" if "rdma" in link else "exo-tensor-ring")
+    if re.search(r"20(24|25-0[1-6])|\b(Nov|Dec) 2024", row.system):
+        return Engine("exo-2024")
+    return Engine("exo")
