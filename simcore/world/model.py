@@ -8,27 +8,33 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from headway.simcore.world.decoder_parts import Experts, LatentAttention, Window, check_whole
+
 _DIMENSIONS = ("layers", "width", "heads", "kv_heads", "head_size", "ffn_width")
 _MAY_BE_ZERO = ("vocabulary", "extra_parameters")
+_MAY_BE_NONE = ("context_length", "input_weights")
 _BYTES = ("bytes_per_weight", "bytes_per_kv", "bytes_per_activation")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelSpec:
-    """The shape and number formats of a dense decoder.
+    """The shape and number formats of a decoder.
 
     Query and output projections are D x (h * d), key and value projections D x (h_kv * d). h * d need not
     equal D: Qwen3 and Gemma choose the head size freely.
 
+    All blocks of a kind cost the same. If the layers of a model differ (dense layers before layers with experts,
+    layers with a window), every layer has the mean over all layers. `parameters` is exact.
+
     Attributes:
         name: of the model in results.
-        layers: N, decoder layers, all alike.
+        layers: N, decoder layers.
         width: D, numbers in the hidden state of one token.
         heads: h, query heads per layer.
         kv_heads: h_kv, key/value heads per layer; divides h. Equal to h in multi-head attention, 1 in
-            multi-query attention.
-        head_size: d, numbers in one head's query, key or value.
-        ffn_width: F, numbers between the FFN's matrices.
+            multi-query and latent attention.
+        head_size: d, numbers in one head's query, key or value; of its value in latent attention.
+        ffn_width: F, numbers between the matrices of a dense FFN; not used if all layers have experts.
         gated_ffn: three D x F matrices (gate, up, down) rather than two.
         vocabulary: V, rows of the embedding. 0 means the model has neither embedding nor output head: hidden
             states go in and come out, as in the one-layer model of the paper.
@@ -39,6 +45,11 @@ class ModelSpec:
         bytes_per_activation: of one number sent between devices.
         extra_parameters: norms, biases and learned position embeddings of the whole model. They are counted
             in `parameters` and nowhere else: their cost is negligible, so the cost models leave them out.
+        experts: the mixture of experts; None in a dense model.
+        latent: multi-head latent attention; None if each head caches its keys and values.
+        window: layers with an attention window; None if all layers attend to all positions.
+        input_weights: numbers in all projections before attention of the whole model, if they are not W_Q, W_K and W_V
+            of the sizes above: for instance with gated queries, or with layers of linear attention.
         context_length: most tokens of one sequence, prompt and output together; None if unknown. The simulation does
             not need it: notes compare requests with it.
     """
@@ -58,18 +69,31 @@ class ModelSpec:
     bytes_per_activation: float = 2.0
     extra_parameters: int = 0
     context_length: int | None = None
+    experts: Experts | None = None
+    latent: LatentAttention | None = None
+    window: Window | None = None
+    input_weights: int | None = None
 
     def __post_init__(self) -> None:
         for field in _DIMENSIONS:
-            _check_whole(field, getattr(self, field), least=1)
+            check_whole(field, getattr(self, field), least=1)
         for field in _MAY_BE_ZERO:
-            _check_whole(field, getattr(self, field), least=0)
-        if self.context_length is not None:
-            _check_whole("context_length", self.context_length, least=1)
+            check_whole(field, getattr(self, field), least=0)
+        for field in _MAY_BE_NONE:
+            if getattr(self, field) is not None:
+                check_whole(field, getattr(self, field), least=1)
         for field in _BYTES:
             _check_bytes(field, getattr(self, field))
         if self.heads % self.kv_heads:
             raise ValueError(f"kv_heads must divide heads, but {self.kv_heads} does not divide {self.heads}")
+        if self.latent is not None and self.kv_heads != 1:
+            raise ValueError(f"kv_heads must be 1 with latent attention, not {self.kv_heads}")
+        if self.experts is not None and self.experts.dense_layers >= self.layers:
+            got = self.experts.dense_layers
+            raise ValueError(f"dense_layers must be below the number of layers {self.layers}, not {got}")
+        if self.window is not None and self.window.layers > self.layers:
+            got = self.window.layers
+            raise ValueError(f"layers with a window must be at most the {self.layers} layers, not {got}")
 
     @property
     def group(self) -> int:
@@ -77,46 +101,65 @@ class ModelSpec:
         return self.heads // self.kv_heads
 
     @property
-    def head_weights(self) -> int:
-        """Numbers in W_Q, W_K and W_V of one key/value head with its query heads."""
+    def head_weights(self) -> float:
+        """Numbers in W_Q, W_K and W_V of one key/value head with its query heads: D d (g + 2)."""
+        if self.input_weights is not None:
+            return self.input_weights / (self.layers * self.kv_heads)
+        if self.latent is not None:
+            return self.latent.input_weights(self.width, self.heads, self.head_size)
         return self.width * self.head_size * (self.group + 2)
 
     @property
     def out_weights(self) -> int:
-        """Numbers in the rows of W_O that belong to one key/value head."""
+        """Numbers in the rows of W_O of one key/value head with its query heads: g d D."""
         return self.group * self.head_size * self.width
 
     @property
     def cache_numbers(self) -> int:
-        """Numbers that one position adds to the cache of one key/value head."""
-        return 2 * self.head_size
+        """Numbers in the cache per position, of one key/value head in one layer: 2 d."""
+        return 2 * self.head_size if self.latent is None else self.latent.cache_numbers
 
     @property
-    def score_flop(self) -> float:
-        """Work of attention for each pair of positions, in one key/value head with its query heads [FLOP]."""
-        return 4.0 * self.head_size * self.group
+    def score_flop(self) -> int:
+        """FLOP of attention per pair of positions, of one key/value head with its query heads: 4 d g."""
+        if self.latent is not None:
+            return 2 * (self.latent.cache_numbers + self.latent.kv_rank) * self.group
+        return 4 * self.head_size * self.group
 
     @property
     def ffn_weights(self) -> float:
-        """Numbers in the feed-forward network of a layer."""
-        return (3 if self.gated_ffn else 2) * self.width * self.ffn_width
+        """Numbers in the feed-forward networks of one layer, with all experts, mean over layers."""
+        return float(self._ffn_weights(0 if self.experts is None else self.experts.count) / self.layers)
 
     @property
     def ffn_active_weights(self) -> float:
-        """Of `ffn_weights`, the numbers that one position uses."""
-        return self.ffn_weights
+        """Those of `ffn_weights` that one token uses."""
+        return float(self._ffn_weights(0 if self.experts is None else self.experts.active) / self.layers)
 
     def ffn_read_weights(self, tokens: Any) -> Any:
-        """Of `ffn_weights`, the numbers that a step of so many positions reads; a number or an array."""
-        return self.ffn_weights + 0.0 * tokens
+        """The expected number of `ffn_weights` that a step of so many tokens reads from memory.
+
+        Args:
+            tokens: positions that the step processes: a number, or an array of any shape.
+        """
+        routed = 0.0 * tokens if self.experts is None else self.experts.distinct(tokens)
+        return self._ffn_weights(routed) / self.layers
+
+    @property
+    def window_share(self) -> float:
+        """Layers with a window as a share of all layers."""
+        return 0.0 if self.window is None else self.window.layers / self.layers
 
     @property
     def parameters(self) -> int:
         """All weights of the model, a tied output head counted once."""
-        attention = 2 * self.width * self.head_size * (self.heads + self.kv_heads)
-        ffn = (3 if self.gated_ffn else 2) * self.width * self.ffn_width
-        vocabulary = (1 if self.tied_embeddings else 2) * self.vocabulary * self.width
-        return self.layers * (attention + ffn) + vocabulary + self.extra_parameters
+        return self._parameters(0 if self.experts is None else self.experts.count)
+
+    @property
+    def active_parameters(self) -> int:
+        """Weights of the matrices that a token uses: `parameters` without `extra_parameters` and unused experts."""
+        used = self._parameters(0 if self.experts is None else self.experts.active)
+        return used - self.extra_parameters
 
     @property
     def weight_bytes(self) -> float:
@@ -125,13 +168,28 @@ class ModelSpec:
 
     @property
     def kv_bytes_per_token(self) -> float:
-        """Bytes one token adds to the key/value caches of all layers."""
-        return 2 * self.layers * self.kv_heads * self.head_size * self.bytes_per_kv
+        """Bytes that one token adds to the caches of all layers while the sequence is shorter than any window."""
+        linear = 0 if self.window is None or self.window.size > 0 else self.window.layers
+        return (self.layers - linear) * self.kv_heads * self.cache_numbers * self.bytes_per_kv
 
+    def _ffn_weights(self, routed: Any) -> Any:
+        """Numbers in the feed-forward networks of all layers, with so many routed experts per layer."""
+        columns = self.layers * self.ffn_width + 0 * routed
+        if self.experts is not None:
+            dense, experts = self.experts.dense_layers, self.experts
+            columns = dense * self.ffn_width + (self.layers - dense) * experts.width * (
+                routed + experts.shared
+            )
+        return (3 if self.gated_ffn else 2) * self.width * columns
 
-def _check_whole(field: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{field} must be a whole number of at least {least}, not {value!r}")
+    def _parameters(self, routed: int) -> int:
+        inputs = self.input_weights
+        if inputs is None:
+            inputs = self.layers * self.kv_heads * int(self.head_weights)
+        outputs = self.layers * self.kv_heads * self.out_weights
+        vocabulary = (1 if self.tied_embeddings else 2) * self.vocabulary * self.width
+        ffn: int = self._ffn_weights(routed)
+        return inputs + outputs + ffn + vocabulary + self.extra_parameters
 
 
 def _check_bytes(field: str, value: float) -> None:

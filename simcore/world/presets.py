@@ -1,15 +1,44 @@
 """Models by name.
 
-Released models have the shape and the context length (`max_position_embeddings`, `n_positions` of GPT-2) in the
-`config.json` of the repository on huggingface.co that is named beside each, with its published number of parameters,
-and take 2 bytes per number: the precision they are commonly run at.
+Released models are in `simcore/library/models.yaml`, each with its source, and take 2 bytes per number: the precision
+they are commonly run at. The file is read when the first model is needed.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import yaml
 
 from headway.simcore.world.model import ModelSpec
+from headway.simcore.world.shape import from_shape
 from headway.traces.errors import InputError, nearest, quoted
+
+Quality: TypeAlias = Literal["published", "derived", "guessed"]
+"""How well the shape of a preset is known; `simcore/library/models.yaml` explains the words."""
+
+_FILE = Path(__file__).parents[1] / "library" / "models.yaml"
+_PAPER = ((8, 512), (16, 1024), (32, 2048), (64, 4096))
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A model and what is known about it.
+
+    Attributes:
+        model: the decoder.
+        source: where its shape is published, or what it is a guess from.
+        quality: how well the shape is known.
+        aliases: other names of the model, see `model_named`.
+    """
+
+    model: ModelSpec
+    source: str
+    quality: Quality
+    aliases: tuple[str, ...] = ()
 
 
 def preset(name: str) -> ModelSpec:
@@ -18,176 +47,93 @@ def preset(name: str) -> ModelSpec:
     Raises:
         InputError: there is no such preset; the message lists all presets and the most similar one.
     """
-    if name in PRESETS:
-        return PRESETS[name]
-    near = nearest(name, PRESETS)
+    return preset_entry(name).model
+
+
+def preset_entry(name: str) -> Preset:
+    """The preset called `name`, with its source and quality.
+
+    Raises:
+        InputError: as `preset`.
+    """
+    entries = _entries()
+    if name in entries:
+        return entries[name]
+    near = nearest(name, entries)
     hint = f" (did you mean {near}?)" if near else ""
-    raise InputError("model preset", quoted(name), f"one of {', '.join(PRESETS)}{hint}")
+    raise InputError("model preset", quoted(name), f"one of {', '.join(entries)}{hint}")
 
 
-def _paper(heads: int, width: int) -> ModelSpec:
-    """One float32 decoder layer as the paper simulates it: FFN four times the width, no vocabulary."""
-    return ModelSpec(
-        name=f"paper-{heads}x{width}",
-        layers=1,
-        width=width,
-        heads=heads,
-        kv_heads=heads,
-        head_size=width // heads,
-        ffn_width=4 * width,
-        gated_ffn=False,
-        vocabulary=0,
-        bytes_per_weight=4.0,
-        bytes_per_kv=4.0,
-        bytes_per_activation=4.0,
-    )
+def model_named(text: str) -> str | None:
+    """The name of the preset that a text mentions, such as `DeepSeek-R1-Distill-Llama-8B (8-bit)`.
+
+    The text may have any case, spaces or hyphens. If it mentions several models, the first one counts, and of several
+    names that begin at the same place the longest: a draft model usually follows the model that it drafts for.
+
+    Returns:
+        None if it mentions no preset.
+    """
+    places = [
+        (match.start(), match.start() - match.end(), name)
+        for pattern, name in _patterns()
+        if (match := pattern.search(text.lower()))
+    ]
+    return min(places)[2] if places else None
 
 
-def _llama(
-    name: str,
-    *,
-    layers: int,
-    width: int,
-    heads: int,
-    kv_heads: int,
-    ffn_width: int,
-    vocabulary: int,
-    context_length: int,
-    extra_per_layer: int = 0,
-) -> ModelSpec:
-    """A model like Llama: a gated FFN, heads of size width / heads, two norms in each layer and one after the last."""
-    return ModelSpec(
-        name=name,
-        layers=layers,
-        width=width,
-        heads=heads,
-        kv_heads=kv_heads,
-        head_size=width // heads,
-        ffn_width=ffn_width,
-        gated_ffn=True,
-        vocabulary=vocabulary,
-        context_length=context_length,
-        extra_parameters=(2 * layers + 1) * width + layers * extra_per_layer,
-    )
+class _Models(Mapping[str, ModelSpec]):
+    """The models of all presets by name."""
+
+    def __getitem__(self, name: str) -> ModelSpec:
+        return _entries()[name].model
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_entries())
+
+    def __len__(self) -> int:
+        return len(_entries())
 
 
-_MODELS = (
-    # TinyLlama/TinyLlama-1.1B-Chat-v1.0: 1,100,048,384 parameters.
-    _llama(
-        "tinyllama-1.1b",
-        layers=22,
-        width=2048,
-        heads=32,
-        kv_heads=4,
-        ffn_width=5632,
-        vocabulary=32000,
-        context_length=2048,
-    ),
-    # meta-llama/Llama-2-7b-hf: 6,738,415,616 parameters.
-    _llama(
-        "llama-2-7b",
-        layers=32,
-        width=4096,
-        heads=32,
-        kv_heads=32,
-        ffn_width=11008,
-        vocabulary=32000,
-        context_length=4096,
-    ),
-    # meta-llama/Llama-2-13b-hf: 13,015,864,320 parameters.
-    _llama(
-        "llama-2-13b",
-        layers=40,
-        width=5120,
-        heads=40,
-        kv_heads=40,
-        ffn_width=13824,
-        vocabulary=32000,
-        context_length=4096,
-    ),
-    # meta-llama/Meta-Llama-3-8B: 8,030,261,248 parameters.
-    _llama(
-        "llama-3-8b",
-        layers=32,
-        width=4096,
-        heads=32,
-        kv_heads=8,
-        ffn_width=14336,
-        vocabulary=128256,
-        context_length=8192,
-    ),
-    # mistralai/Mistral-7B-v0.1: 7,241,732,096 parameters. Its window of 4096 tokens is not represented.
-    _llama(
-        "mistral-7b",
-        layers=32,
-        width=4096,
-        heads=32,
-        kv_heads=8,
-        ffn_width=14336,
-        vocabulary=32000,
-        context_length=32768,
-    ),
-    # Qwen/Qwen2.5-7B: 7,615,616,512 parameters, with biases of query, key and value.
-    _llama(
-        "qwen2.5-7b",
-        layers=28,
-        width=3584,
-        heads=28,
-        kv_heads=4,
-        ffn_width=18944,
-        vocabulary=152064,
-        context_length=131072,
-        extra_per_layer=(28 + 2 * 4) * 128,
-    ),
-    # Qwen/Qwen3-8B: 8,190,735,360 parameters, with norms of query and key.
-    _llama(
-        "qwen3-8b",
-        layers=36,
-        width=4096,
-        heads=32,
-        kv_heads=8,
-        ffn_width=12288,
-        vocabulary=151936,
-        context_length=40960,
-        extra_per_layer=2 * 128,
-    ),
-    # openai-community/gpt2: 124,439,808 parameters.
-    ModelSpec(
-        name="gpt2",
-        layers=12,
-        width=768,
-        heads=12,
-        kv_heads=12,
-        head_size=64,
-        ffn_width=3072,
-        gated_ffn=False,
-        vocabulary=50257,
-        context_length=1024,
-        tied_embeddings=True,
-        # positions; norms with bias; biases of query, key, value, output, FFN down and FFN up
-        extra_parameters=1024 * 768 + (2 * 12 + 1) * 2 * 768 + 12 * (5 * 768 + 3072),
-    ),
-    # facebook/opt-1.3b: 1,315,758,080 parameters.
-    ModelSpec(
-        name="opt-1.3b",
-        layers=24,
-        width=2048,
-        heads=32,
-        kv_heads=32,
-        head_size=64,
-        ffn_width=8192,
-        gated_ffn=False,
-        vocabulary=50272,
-        context_length=2048,
-        tied_embeddings=True,
-        # positions, of which 2 stand for padding; norms with bias; biases as in GPT-2
-        extra_parameters=(2048 + 2) * 2048 + (2 * 24 + 1) * 2 * 2048 + 24 * (5 * 2048 + 8192),
-    ),
-    _paper(heads=8, width=512),
-    _paper(heads=16, width=1024),
-    _paper(heads=32, width=2048),
-    _paper(heads=64, width=4096),
-)
-
-PRESETS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in _MODELS})
+PRESETS: Mapping[str, ModelSpec] = _Models()
 """All presets by name."""
+
+
+@functools.cache
+def _entries() -> Mapping[str, Preset]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    listed = yaml.load(_FILE.read_text(encoding="utf-8"), Loader=loader)
+    return {name: _entry(name, values) for name, values in listed.items()} | {
+        f"paper-{heads}x{width}": _paper(heads, width) for heads, width in _PAPER
+    }
+
+
+@functools.cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """A pattern for each alias and name, with the name of its preset."""
+    return tuple(
+        (_pattern(alias), name) for name, entry in _entries().items() for alias in (name, *entry.aliases)
+    )
+
+
+def _pattern(alias: str) -> re.Pattern[str]:
+    """Finds an alias as whole words, with any separator between words, which may be absent before a digit."""
+    words = re.sub(r"[\s_-]+", " ", alias.lower())
+    words = re.sub(r"(?<=[a-z]) ?(?=\d)", "~", words)
+    separators = {" ": r"[\s_-]+", "~": r"[\s_-]*"}
+    return re.compile(
+        rf"(?<![\w.]){''.join(separators.get(letter) or re.escape(letter) for letter in words)}(?![\w.])"
+    )
+
+
+def _entry(name: str, values: Mapping[str, Any]) -> Preset:
+    tied = values["shape"].pop("tied_embeddings", False)
+    matrices = replace(from_shape(name, values["shape"]), tied_embeddings=tied)
+    model = replace(matrices, extra_parameters=values["parameters"] - matrices.parameters)
+    return Preset(model, values["source"], values["quality"], tuple(values["aliases"]))
+
+
+def _paper(heads: int, width: int) -> Preset:
+    """One float32 decoder layer as the paper simulates it: FFN four times the width, no vocabulary."""
+    model = from_shape(f"paper-{heads}x{width}", {"layers": 1, "width": width, "heads": heads})
+    model = replace(model, bytes_per_weight=4.0, bytes_per_kv=4.0, bytes_per_activation=4.0)
+    return Preset(model, "arXiv 2505.02533", "published")

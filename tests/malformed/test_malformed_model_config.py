@@ -24,6 +24,17 @@ from test_model import (
     Config,
     without,
 )
+from test_model_parts import (
+    BLOOM_7B1,
+    DEEPSEEK_V3,
+    GEMMA_3_4B,
+    GPT_OSS_20B,
+    MINIMAX_M2,
+    MIXTRAL_8X7B,
+    QWEN_1_5_MOE,
+    QWEN_3_MOE,
+    QWEN_3_NEXT,
+)
 
 from headway.simcore import load_scenario
 from headway.simcore.files.importers.huggingface import from_config
@@ -39,6 +50,15 @@ REQUIRED: list[tuple[Config, tuple[str, ...]]] = [
     (GEMMA_2_2B, (*_SHARED_KEYS, "num_key_value_heads", "head_dim")),
     (PHI_3_MINI, _SHARED_KEYS),
     (GPT2, ("n_layer", "n_embd", "n_head", "n_positions", "vocab_size")),
+    (BLOOM_7B1, ("n_layer", "hidden_size", "n_head", "vocab_size")),
+    (MIXTRAL_8X7B, (*_SHARED_KEYS, "num_local_experts", "num_experts_per_tok")),
+    (QWEN_3_MOE, ("num_experts", "num_experts_per_tok", "moe_intermediate_size", "head_dim")),
+    (
+        DEEPSEEK_V3,
+        ("kv_lora_rank", "qk_nope_head_dim", "v_head_dim", "n_routed_experts", "intermediate_size"),
+    ),
+    (MINIMAX_M2, ("num_local_experts", "intermediate_size")),
+    (QWEN_3_NEXT, ("linear_num_key_heads", "linear_value_head_dim", "linear_conv_kernel_dim")),
     (
         OPT_1_3B,
         (
@@ -119,29 +139,45 @@ def test_a_value_that_the_family_cannot_have_is_refused_with_its_key(
     assert str(value).lower() in error.got.lower()
 
 
+def test_experts_in_a_family_of_dense_models_are_refused() -> None:
+    error = refused(LLAMA_3_8B | {"num_local_experts": 8})
+    assert error.where == "config: num_local_experts"
+    assert "mixture of experts" in error.got
+
+
 @pytest.mark.parametrize(
-    "config",
+    ("config", "key", "value"),
     [
-        MISTRAL_7B | {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2},
-        QWEN_3_8B | {"model_type": "qwen3_moe", "num_experts": 128},
-        QWEN_3_8B | {"model_type": "qwen3_moe"},
-        LLAMA_3_8B | {"model_type": "deepseek_v3", "n_routed_experts": 256},
+        (QWEN_3_MOE, "num_experts_per_tok", 129),
+        (QWEN_3_MOE, "num_experts_per_tok", 0),
+        (QWEN_3_MOE, "decoder_sparse_step", 2),
+        (QWEN_3_MOE, "mlp_only_layers", [0]),
+        (QWEN_1_5_MOE, "shared_expert_intermediate_size", 5000),
+        (DEEPSEEK_V3, "first_k_dense_replace", 61),
+        (DEEPSEEK_V3, "moe_layer_freq", 2),
+        (DEEPSEEK_V3, "attention_bias", True),
+        (DEEPSEEK_V3, "quantization_config", "fp8"),
+        (GPT_OSS_20B, "layer_types", ["sliding_attention"]),
+        (GPT_OSS_20B, "layer_types", ["sliding_attention", "chunked_attention"] * 12),
+        (QWEN_2_5_7B | {"use_sliding_window": True, "sliding_window": 4096}, "max_window_layers", 29),
+        (QWEN_3_NEXT, "linear_num_value_heads", True),
     ],
 )
-def test_a_mixture_of_experts_is_refused_as_such(config: Config) -> None:
-    error = refused(config)
-    assert "mixture of experts" in error.got
-    assert error.expected == "dense decoders only"
+def test_a_part_that_does_not_fit_the_model_is_refused_with_its_key(
+    config: Config, key: str, value: object
+) -> None:
+    assert refused(config | {key: value}).where == f"config: {key}"
+
+
+def test_the_key_of_a_nested_text_config_is_named_with_its_place() -> None:
+    error = refused({"model_type": "gemma3", "text_config": GEMMA_3_4B | {"hidden_size": 0}})
+    assert error.where == "config: text_config: hidden_size"
 
 
 def test_a_quantised_model_is_sent_to_the_unquantised_config() -> None:
     error = refused(LLAMA_2_7B | {"quantization_config": {"bits": 4, "quant_method": "gptq"}})
     assert error.where == "config: quantization_config"
     assert "bytes_per_weight" in error.expected
-
-
-def test_gemma_3_is_refused_for_its_windows() -> None:
-    assert "window" in refused(GEMMA_2_2B | {"model_type": "gemma3_text", "sliding_window": 512}).expected
 
 
 def test_the_message_for_an_unknown_family_lists_all_families_and_the_closest() -> None:
