@@ -45,7 +45,10 @@ def engine_of(row: Row, execution: Execution, link: str | None) -> Engine:
     """
     system = row.system.lower()
     tensor = execution.kind == "tensor"
-    if re.search(r"distributed-llama|dllama|prefill-opt", system) and execution.kind not in ("pipeline", "ring"):
+    if re.search(r"distributed-llama|dllama|prefill-opt", system) and execution.kind not in (
+        "pipeline",
+        "ring",
+    ):
         return _distributed_llama(row)
     if "prefill-opt" in system:
         return Engine("prefill-opt")

@@ -11,10 +11,10 @@ import numpy as np
 
 from headway.analysis.fidelity.engines import Engine, engine_of
 from headway.analysis.fidelity.interpret import Interpretation
+from headway.analysis.fidelity.known import Known
 from headway.analysis.fidelity.networks import Network
 from headway.analysis.fidelity.rows import Row
 from headway.simcore import Cluster, DecodeCost, Device, IntArray, Link, MemoryOptions, Request, Scenario
-from headway.simcore.files.profiles import profile
 from headway.simcore.steps.patterns.pipeline import Pipeline
 from headway.simcore.steps.step_graphs import Pattern
 from headway.simcore.world.library import DeviceEntry, Library, LinkEntry
@@ -53,6 +53,7 @@ class World:
         placement: device of each block, shape (blocks,).
         cost: of the blocks.
         execution: pattern of the steps.
+        entries: name of each device in the library.
         swap: whether weights are read from disk.
         notes: assumptions.
         extrapolated: reasons why the row lies outside the calibrated range.
@@ -67,6 +68,7 @@ class World:
     placement: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     cost: DecodeCost | None = None
     execution: Pattern | None = None
+    entries: tuple[str, ...] = ()
     swap: bool = False
     notes: list[str] = field(default_factory=list)
     extrapolated: list[str] = field(default_factory=list)
@@ -88,20 +90,21 @@ class World:
         )
 
 
-def world_of(row: Row, values: Interpretation, library: Library) -> World:
+def world_of(row: Row, values: Interpretation, known: Known) -> World:
     """The world of a row.
 
     Raises:
         MissingError: the row does not say enough.
     """
     engine = engine_of(row, values.execution, values.network.name)
-    used = profile(engine.profile)
+    used, library = known.profiles[engine.profile], known.library
     world = World(_model(row, values, used), used)
     if engine.note:
         world.notes.append(engine.note)
     _weights(row, values, world)
     world.swap = "offload" in values.work.flags
     entries = _entries(row, values, library, world)
+    world.entries = tuple(entry.name for entry in entries)
     alone = len(entries) == 1
     if used.quality == "guessed" and not alone:
         world.extrapolated.append(f"no row calibrates the messages of the profile {used.name}")
@@ -199,7 +202,9 @@ def _devices(values: Interpretation, used: Profile, entries: Sequence[DeviceEntr
         # Two of the four cores of a Raspberry Pi do not fill its memory bandwidth; three do (row
         # spec-raspberrypi5sustainedweight-readra).
         share = min(1.0, 0.4 * threads) if pi and threads else 1.0
-        rate = entry.memory_bandwidth.amount * used.efficiency * share
+        rate = (
+            entry.memory_bandwidth.amount * used.efficiency * used.efficiency_on.get(entry.name, 1.0) * share
+        )
         kv = (entry.kv_bandwidth or entry.memory_bandwidth).amount * used.kv_efficiency
         scale = entry.sync.amount / REFERENCE_SYNC_S if entry.sync else 1.0
         devices.append(

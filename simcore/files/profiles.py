@@ -26,6 +26,7 @@ class _PipelineSection(Section):
     result: Literal["token", "logits"] = "token"
     micro_batch: int | None = Field(None, ge=1)
     delays: int = Field(1, ge=1)
+    stage_syncs: Annotated[float, Field(ge=0.0, strict=False)] = 0.0
 
 
 class _Execution(Section):
@@ -50,7 +51,10 @@ class _ProfileSection(Section):
     bytes_per_kv: _Bytes | None = None
     layer_bytes: Annotated[float, Field(ge=0.0, strict=False)] = 0.0
     lm_head_reads: Annotated[float, Field(ge=0.0, strict=False)] = 1.0
+    expert_reads: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
+    expert_work: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
     efficiency: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
+    efficiency_on: dict[str, Annotated[float, Field(gt=0.0, strict=False)]] = Field(default_factory=dict)
     kv_efficiency: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
     sync: Seconds = 0.0
 
@@ -83,10 +87,16 @@ def _profile(name: str, section: _ProfileSection) -> Profile:
         costs=section.costs,
         execution=_pattern(section.execution),
         wire=WireFormat(**dict(section.wire)),
-        work=EngineWork(layer_bytes=section.layer_bytes, lm_head_reads=section.lm_head_reads),
+        work=EngineWork(
+            layer_bytes=section.layer_bytes,
+            lm_head_reads=section.lm_head_reads,
+            expert_reads=section.expert_reads,
+            expert_work=section.expert_work,
+        ),
         bytes_per_kv=section.bytes_per_kv,
         sync_s=section.sync,
         efficiency=section.efficiency,
+        efficiency_on=section.efficiency_on,
         kv_efficiency=section.kv_efficiency,
     )
 

@@ -83,10 +83,15 @@ class EngineWork:
     Attributes:
         layer_bytes: bytes that `Kind.LAYER` reads per layer, position and number of the hidden state.
         lm_head_reads: how often the output head reads its weights.
+        expert_reads: how often feed-forward networks with experts read their weights: small matrices, chosen token by
+            token, are read at a lower rate than large ones.
+        expert_work: how often they do their work.
     """
 
     layer_bytes: float = 0.0
     lm_head_reads: float = 1.0
+    expert_reads: float = 1.0
+    expert_work: float = 1.0
 
 
 _NO_BLOCKS = (0.0,) * (len(Kind) - 5)
@@ -281,6 +286,8 @@ class DecodeCost:
         m, nothing = self.model, 0.0 * of.tokens
         read = m.ffn_read_weights(of.tokens) / self.ffn_shards
         active = m.ffn_active_weights / self.ffn_shards
+        if m.experts is not None:
+            read, active = read * self.engine.expert_reads, active * self.engine.expert_work
         return m.head_weights + nothing, m.out_weights + nothing, read + nothing, active + nothing
 
     @property

@@ -1,6 +1,7 @@
 """Engine profiles: what a real inference engine sends, computes and stores, beyond an ideal decoder."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from headway.simcore.registry import Named
@@ -26,6 +27,8 @@ class Profile:
         bytes_per_kv: of one number in its cache; None: as the model has it.
         sync_s: time to send a message, on devices that have no such time of their own.
         efficiency: rate at which it reads weights, relative to that of the device.
+        efficiency_on: further factors of this rate on single devices, by their names in the library: engines with
+            tuned kernels for one kind of processor are slow on others.
         kv_efficiency: rate at which it reads the cache, relative to that of the device.
     """
 
@@ -40,4 +43,5 @@ class Profile:
     bytes_per_kv: float | None = None
     sync_s: float = 0.0
     efficiency: float = 1.0
+    efficiency_on: Mapping[str, float] = field(default_factory=dict)
     kv_efficiency: float = 1.0

@@ -37,6 +37,7 @@ class Pipeline:
         micro_batch: most positions of a micro-batch; None: a step is never divided.
         delays: one-way delays that each message between devices takes. Protocols whose requests wait for responses take
             several: the others are of empty messages before it, in alternating directions.
+        stage_syncs: time that a device needs to begin its part of a step, as a multiple of its time per message.
     """
 
     name: ClassVar[str] = "pipeline"
@@ -47,6 +48,7 @@ class Pipeline:
     result: Payload = Payload.TOKEN
     micro_batch: int | None = None
     delays: int = 1
+    stage_syncs: float = 0.0
 
     def chain(self, blocks: BlockTable) -> Chain:
         """See `Pattern.chain`."""
@@ -81,6 +83,8 @@ class _Steps:
         self._step = GraphBuilder()
         # The last node of the micro-batch before on each device; on a device, micro-batches do not overtake.
         self._before: dict[int, list[int]] = {}
+        # The device of the last task.
+        self._at = NONE
 
     def graph(self) -> StepGraph:
         for piece in range(self._pieces):
@@ -89,6 +93,7 @@ class _Steps:
 
     def _piece(self, *, last: bool) -> None:
         holder, ready, kind = self._source, list[int](), NONE
+        self._at = NONE
         path, present = [self._source], dict[int, list[int]]()
         stages = [s for s in self._chain.stages if last or s.kind != Kind.LM_HEAD]
         for number, stage in enumerate(stages):
@@ -118,6 +123,12 @@ class _Steps:
         for device, count in zip(devices.tolist(), counts.tolist(), strict=True):
             came = self._hop(holder, device, stage.input, share, kind, ready, numbers)
             entering = [] if device in present else self._before.get(device, [])
+            if device != self._at and self._pattern.stage_syncs > 0.0:
+                sync = self._step.task(
+                    device, Kind.SYNC, self._pattern.stage_syncs, **numbers, after=[*came, *entering]
+                )
+                came, entering = [sync], []
+            self._at = device
             task = self._step.task(
                 device, stage.kind, count * share, **numbers | {"stage": 3 * number + 1},
                 after=[*came, *entering],
