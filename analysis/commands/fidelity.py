@@ -27,7 +27,7 @@ _Calibration = Annotated[
 
 
 def fidelity(rows: _Rows, out: Out = None, calibration: _Calibration = None, force: Force = False) -> None:
-    """Predict measured rows, and compare the predictions with the measurements.
+    """Predict rows of measurements, and compare.
 
     The results are `rows.csv` and a parity plot. A row that cannot be predicted is listed with the reason.
 
@@ -49,9 +49,9 @@ def fidelity(rows: _Rows, out: Out = None, calibration: _Calibration = None, for
             with writing(folder.target):
                 has_plot = write_folder(folder.path, predictions)
         left_out = skipped_table(predictions)
-        plot = (
-            [] if has_plot else ["No value is both measured and predicted, so there is no parity plot.", ""]
-        )
-        show(
-            *([left_out, ""] if left_out else []), summary_table(predictions), "", *plot, f"Results: {folder}"
-        )
+        if left_out is not None:
+            show(left_out, "")
+        show(summary_table(predictions), "")
+        if not has_plot:
+            show("No value is both measured and predicted, so there is no parity plot.", "")
+        show(f"Results: {folder}")
