@@ -14,7 +14,7 @@ from headway.analysis.console.terminal import reported, show
 _Rows = Annotated[
     Path,
     typer.Argument(
-        metavar="ROWS.csv", help="Measurements, one per row; docs/fidelity.md describes the columns."
+        metavar="ROWS.csv", help="Measurements, one per row, or the output of `llama-bench -o json`."
     ),
 ]
 _Calibration = Annotated[
@@ -35,12 +35,12 @@ def fidelity(rows: _Rows, out: Out = None, calibration: _Calibration = None, for
     """
     with reported():
         from headway.analysis.fidelity.comparison import fidelity_folder, predict_rows, write_folder
+        from headway.analysis.fidelity.own_measurements import read_measurements
         from headway.analysis.fidelity.predict_row import load_library
-        from headway.analysis.fidelity.rows import read_rows
         from headway.analysis.fidelity.summary import skipped_table, summary_table
         from headway.analysis.files.atomic import writing
 
-        table = read_rows(rows)
+        table = read_measurements(rows)
         library = load_library(calibration)
         target = out or Path("results") / f"fidelity-{rows.stem}"
         with fidelity_folder(target, replace=force, numbered=out is None) as folder:
