@@ -4,13 +4,23 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from headway.analysis.fidelity.contexts import work_of
 from headway.analysis.fidelity.parity import parity_plot
-from headway.analysis.fidelity.predict_row import Library, predict_row
-from headway.analysis.fidelity.results import ROWS, Prediction, skipped, write_rows
+from headway.analysis.fidelity.predict_row import predict_row
+from headway.analysis.fidelity.results import (
+    ROWS,
+    Prediction,
+    Quantity,
+    asked_quantities,
+    skipped,
+    skipped_quantity,
+    write_rows,
+)
 from headway.analysis.fidelity.rows import Row
 from headway.analysis.figures.saving import save_figure
 from headway.analysis.files.atomic import NewFolder, new_folder
 from headway.simcore.errors import RunEndedError
+from headway.simcore.world.library import Library
 from headway.traces.errors import InputError, error_text
 
 PARITY = "parity"
@@ -41,11 +51,21 @@ def predict_rows(
 
 def _predict(row: Row, library: Library) -> list[Prediction]:
     try:
-        return predict_row(row, library)
+        predictions = predict_row(row, library)
+        known = {one.quantity for one in predictions}
+        others = [quantity for quantity in asked_quantities(row) if quantity not in known]
+        return predictions + [skipped_quantity(row, other, [_reason(row, other)]) for other in others]
     except (InputError, RunEndedError) as error:
         return skipped(row, [str(error)])
     except Exception as error:  # A defect in one row must not discard the results of all others.
         return skipped(row, [f"a defect of Headway: {error_text(error)}"])
+
+
+def _reason(row: Row, quantity: Quantity) -> str:
+    """The reason why a quantity of a predicted row has no prediction."""
+    if quantity == "ttft" and not work_of(row).prompt:
+        return "the length of the prompt is not stated"
+    return f"{quantity} is not predicted for this phase"
 
 
 def write_folder(folder: Path, predictions: Sequence[Prediction]) -> bool:

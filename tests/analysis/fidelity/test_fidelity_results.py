@@ -18,13 +18,12 @@ from typer.testing import CliRunner, Result
 from headway.analysis.cli import app
 from headway.analysis.fidelity import comparison
 from headway.analysis.fidelity.parity import parity_plot
-from headway.analysis.fidelity.predict_row import Library
+from headway.analysis.fidelity.predict_row import load_library
 from headway.analysis.fidelity.results import (
     COLUMNS,
     QUANTITIES,
     Prediction,
     asked_quantities,
-    kilobytes,
     measured_values,
     prediction,
     skipped,
@@ -32,6 +31,7 @@ from headway.analysis.fidelity.results import (
 )
 from headway.analysis.fidelity.rows import Row, read_rows
 from headway.analysis.fidelity.summary import family, percentile, skipped_table, summary_table
+from headway.simcore.world.library import Library
 from headway.traces.errors import InputError
 
 LAB = Path(__file__).with_name("lab.csv")
@@ -70,7 +70,8 @@ def halved(row: Row, _library: Library) -> list[Prediction]:
 def test_a_row_asks_for_its_measured_quantities_and_its_further_metric() -> None:
     assert asked_quantities(ROWS["board-2"]) == [one for one in QUANTITIES if one != "ttft"]
     assert asked_quantities(ROWS["board-4"]) == ["ttft"]
-    assert asked_quantities(ROWS["lab-memory"]) == ["total"]
+    assert asked_quantities(ROWS["lab-memory"]) == []
+    assert [one.quantity for one in skipped(ROWS["lab-memory"], ["no run"])] == ["total"]
     assert measured_values(ROWS["lab-busy"]) == {"ttft": 1.5}
 
 
@@ -82,8 +83,7 @@ def test_the_error_is_relative_to_the_measured_value() -> None:
     assert skipped(ROWS["board-2"], ["no link"])[0].error is None
 
 
-def test_bytes_are_rounded_down_to_units_of_1024() -> None:
-    assert [kilobytes(count) for count in (0, 1023, 1024, 2047.9)] == [0, 0, 1, 1]
+def test_kilobytes_are_rounded_down() -> None:
     assert prediction(ROWS["board-2"], "bytes_sent", 200.9).error == 0.0
 
 
@@ -130,7 +130,7 @@ def test_the_summary_has_rows_and_errors_by_system() -> None:
 
 def safely_halved(row: Row) -> list[Prediction]:
     try:
-        return halved(row, Library())
+        return halved(row, load_library(None))
     except (ZeroDivisionError, InputError) as error:
         return skipped(row, [str(error)])
 
@@ -199,6 +199,26 @@ def test_the_command_writes_every_row_and_the_plot(tmp_path: Path, monkeypatch: 
     }
     assert {line["error"] for line in written if line["id"] == "board-1"} == {"-0.5", "0"}
     assert done.stdout.splitlines()[-1] == "Results: out"
+
+
+def test_a_measured_quantity_without_a_prediction_is_skipped_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(comparison, "predict_row", lambda row, _library: [prediction(row, "total", 60.0)])
+    board, busy = (
+        comparison.predict_rows([ROWS["board-2"], ROWS["board-4"]], load_library(None))[:7],
+        ROWS["lab-busy"],
+    )
+    assert [(one.quantity, one.status) for one in board] == [
+        ("total", "predicted"),
+        *((one, "skipped") for one in QUANTITIES if one not in ("total", "ttft")),
+        ("total", "predicted"),
+    ]
+    assert board[1].note == "compute is not predicted for this phase"
+    assert (
+        comparison.predict_rows([busy], load_library(None))[1].note
+        == "in s; the length of the prompt is not stated"
+    )
 
 
 def test_equal_rows_give_equal_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
