@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from headway.analysis.commands.explain import explain
+from headway.analysis.commands.fidelity import fidelity
 from headway.analysis.commands.paper import paper
 from headway.analysis.commands.policy import policy
 from headway.analysis.commands.report import report
@@ -46,7 +47,7 @@ def _headway(
     pass
 
 
-for command in (run, validate, paper, whatif, timeline, explain, report):
+for command in (run, validate, paper, whatif, timeline, explain, report, fidelity):
     app.command()(command)
 app.add_typer(trace, name="trace")
 app.add_typer(sweep, name="sweep", short_help="Make the runs of a campaign, and resume it.")

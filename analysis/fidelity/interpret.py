@@ -4,6 +4,7 @@ Each column has its module: `contexts` (phase, tokens, requests), `precisions`, 
 and `other_metrics`. Names of devices and models stay texts here; their libraries look them up.
 """
 
+import re
 from dataclasses import dataclass
 
 from headway.analysis.fidelity.contexts import Work, work_of
@@ -13,6 +14,8 @@ from headway.analysis.fidelity.networks import Network, network
 from headway.analysis.fidelity.other_metrics import OtherQuantity, other_quantity
 from headway.analysis.fidelity.precisions import Precision, precision
 from headway.analysis.fidelity.rows import Row
+
+_SPLIT = re.compile(r",? ?\b(?:split \d+(?:/\d+)+|\d+/\d+)(?=\)$)")
 
 __all__ = ["Interpretation", "interpret", "missing_fields"]
 
@@ -30,6 +33,8 @@ class Interpretation:
         devices: fragments of text with their numbers.
         execution: parallelism and split of layers.
         other: the further quantity that the row measures; None if none.
+        model: text that names the model, to be looked up, without remarks on its split.
+        draft: text that names the draft model of speculative decoding; empty if the row names none.
     """
 
     work: Work
@@ -40,10 +45,13 @@ class Interpretation:
     devices: Devices
     execution: Execution
     other: OtherQuantity | None
+    model: str
+    draft: str
 
 
 def interpret(row: Row) -> Interpretation:
     """The texts of a row as values; what the texts do not state is None or empty there."""
+    model, draft = _models(row.model)
     return Interpretation(
         work=work_of(row),
         weights=precision(row.weights_precision),
@@ -53,7 +61,15 @@ def interpret(row: Row) -> Interpretation:
         devices=devices_of(row),
         execution=execution_of(row),
         other=other_quantity(row),
+        model=model,
+        draft=draft,
     )
+
+
+def _models(text: str) -> tuple[str, str]:
+    """The texts that name the model and the draft model."""
+    model, _, draft = _SPLIT.sub("", text).partition(" + draft ")
+    return model, draft
 
 
 def missing_fields(row: Row, values: Interpretation) -> list[str]:

@@ -28,7 +28,6 @@ _UNITS: Mapping[Quantity, str] = {
     "bytes_received": "kB",
     "tokens_per_s": "tokens/s",
 }
-_KB = 1024
 
 
 @dataclass(frozen=True)
@@ -82,12 +81,12 @@ def measured_values(row: Row) -> dict[Quantity, float]:
 
 
 def asked_quantities(row: Row) -> list[Quantity]:
-    """The quantities that the columns of a row ask for: measured ones and its further metric, or the total."""
+    """The quantities that the columns of a row ask for: measured ones and its further metric; maybe none."""
     asked: set[Quantity] = set(measured_values(row))
     other = other_quantity(row)
     if other is not None and other.quantity is not None:
         asked.add(other.quantity)
-    return [quantity for quantity in QUANTITIES if quantity in asked] or ["total"]
+    return [quantity for quantity in QUANTITIES if quantity in asked]
 
 
 def prediction(
@@ -98,7 +97,7 @@ def prediction(
     Args:
         row: the row.
         quantity: the quantity.
-        value: in the unit `unit_of(row, quantity)`; kB are rounded down here.
+        value: in the unit `unit_of(row, quantity)`; kB are rounded down here, as in the logs of distributed-llama.
         extrapolated: the value of the row that lies outside the calibrated range, in a sentence; empty if none does.
         note: assumptions.
     """
@@ -116,22 +115,17 @@ def prediction(
 
 
 def skipped(row: Row, reasons: Sequence[str]) -> list[Prediction]:
-    """Every quantity that a row asks for, without a prediction."""
-    measured = measured_values(row)
-    units = {quantity: unit_of(row, quantity) for quantity in asked_quantities(row)}
-    return [
-        Prediction(
-            row.id,
-            row.system,
-            quantity,
-            measured.get(quantity),
-            None,
-            "skipped",
-            _note(quantity, unit, reasons),
-            unit,
-        )
-        for quantity, unit in units.items()
-    ]
+    """Every quantity that a row asks for, without a prediction; the total if it asks for none."""
+    quantities: list[Quantity] = asked_quantities(row) or ["total"]
+    return [skipped_quantity(row, quantity, reasons) for quantity in quantities]
+
+
+def skipped_quantity(row: Row, quantity: Quantity, reasons: Sequence[str]) -> Prediction:
+    """A quantity of a row without a prediction."""
+    unit = unit_of(row, quantity)
+    measured = measured_values(row).get(quantity)
+    note = _note(quantity, unit, reasons)
+    return Prediction(row.id, row.system, quantity, measured, None, "skipped", note, unit)
 
 
 def _note(quantity: Quantity, unit: str, parts: Sequence[str]) -> str:
@@ -145,11 +139,6 @@ def unit_of(row: Row, quantity: Quantity) -> str:
         return _UNITS[quantity]
     other = other_quantity(row)
     return other.unit if other is not None and other.quantity == "ttft" else "s"
-
-
-def kilobytes(count: float) -> float:
-    """Bytes in kB of 1024 B, rounded down as in the logs of distributed-llama."""
-    return float(math.floor(count / _KB))
 
 
 def write_rows(path: Path, predictions: Iterable[Prediction]) -> None:

@@ -311,6 +311,21 @@ def test_a_metric_that_no_run_has_is_none(metric: str) -> None:
     assert other_quantity(row(other_metric=metric, other_value="3", other_unit="ms")) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "model", "draft"),
+    [
+        ("Model 3.1 8B", "Model 3.1 8B", ""),
+        ("Model 70B + draft Model 1B", "Model 70B", "Model 1B"),
+        ("Model 13B (40 layers, 20/20)", "Model 13B (40 layers)", ""),
+        ("Model 1B (22 layers, split 13/9)", "Model 1B (22 layers)", ""),
+        ("Model 3.1/3.3 70B", "Model 3.1/3.3 70B", ""),
+    ],
+)
+def test_a_model_may_have_a_draft_model_and_a_split(text: str, model: str, draft: str) -> None:
+    values = interpret(row(model=text))
+    assert (values.model, values.draft) == (model, draft)
+
+
 def test_a_row_lacks_everything_that_no_library_can_supply() -> None:
     empty = row(model="", phase="", n_devices="", parallelism="pipeline, several requests in flight")
     assert missing_fields(empty, interpret(empty)) == [

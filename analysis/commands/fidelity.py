@@ -1,0 +1,57 @@
+"""`headway fidelity`."""
+
+# ruff: noqa: PLC0415
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headway.analysis.commands.results_options import Force, Out
+from headway.analysis.console.progress import counted
+from headway.analysis.console.terminal import reported, show
+
+_Rows = Annotated[
+    Path,
+    typer.Argument(
+        metavar="ROWS.csv", help="Measurements, one per row, or the output of `llama-bench -o json`."
+    ),
+]
+_Calibration = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Parameters from `headway calibrate`, which take precedence over the shipped ones.",
+    ),
+]
+
+
+def fidelity(rows: _Rows, out: Out = None, calibration: _Calibration = None, force: Force = False) -> None:
+    """Predict rows of measurements, and compare.
+
+    The results are `rows.csv` and a parity plot. A row that cannot be predicted is listed with the reason.
+
+    Example: headway fidelity my-lab.csv --out results/my-lab
+    """
+    with reported():
+        from headway.analysis.fidelity.comparison import fidelity_folder, predict_rows, write_folder
+        from headway.analysis.fidelity.own_measurements import read_measurements
+        from headway.analysis.fidelity.predict_row import load_library
+        from headway.analysis.fidelity.summary import skipped_table, summary_table
+        from headway.analysis.files.atomic import writing
+
+        table = read_measurements(rows)
+        library = load_library(calibration)
+        target = out or Path("results") / f"fidelity-{rows.stem}"
+        with fidelity_folder(target, replace=force, numbered=out is None) as folder:
+            with counted("fidelity", len(table), "rows") as step:
+                predictions = predict_rows(table, library, step)
+            with writing(folder.target):
+                has_plot = write_folder(folder.path, predictions)
+        left_out = skipped_table(predictions)
+        if left_out is not None:
+            show(left_out, "")
+        show(summary_table(predictions), "")
+        if not has_plot:
+            show("No value is both measured and predicted, so there is no parity plot.", "")
+        show(f"Results: {folder}")
