@@ -10,6 +10,7 @@ from typing import Any
 from headway.simcore.files import bounds, schema
 from headway.simcore.files.builders.context import Context
 from headway.simcore.files.builders.scenario import scenario_of
+from headway.simcore.files.library_keys import with_library
 from headway.simcore.files.mistakes import validated
 from headway.simcore.files.overrides.changes import Change, parse_change
 from headway.simcore.files.overrides.edit import apply_changes
@@ -75,13 +76,14 @@ def build_scenario(values: Mapping[str, Any], *, folder: str | os.PathLike[str] 
 def _open(document: Document, changes: Sequence[Change | str]) -> Callable[[int | None], Scenario]:
     parsed = [parse_change(change) if isinstance(change, str) else change for change in changes]
     document = apply_changes(document, parsed)
+    document, uses = with_library(document)
     file = validated(document, schema.ScenarioFile)
 
     def scenario(seed: int | None) -> Scenario:
         if seed is not None and not 0 <= seed < bounds.MOST_SEEDS:
             raise InputError("seed", quoted(seed), f"a whole number from 0 to {bounds.MOST_SEEDS - 1}")
         world = scenario_of(Context(document, file, file.seed if seed is None else seed))
-        return replace(world, changes=tuple(change.text for change in parsed))
+        return replace(world, changes=tuple(change.text for change in parsed), provenance=uses)
 
     return scenario
 
