@@ -20,11 +20,15 @@ from headway.traces.errors import InputError, quoted
 _DEVICE_KEYS = tuple(key for key in DEVICE_QUANTITIES if not key.startswith("power"))
 
 
-def with_library(document: Document) -> tuple[Document, tuple[LibraryUse, ...]]:
-    """The document with all values that it takes from the library, and the list of these values.
+def with_library(document: Document, only: KeyPath | None = None) -> tuple[Document, tuple[LibraryUse, ...]]:
+    """The document with the values that it takes from the library, and the list of these values.
 
     Keys of the file precede those of the library. A link of a shared medium, such as Wi-Fi, without `medium` and
     without `bandwidth` gets a medium of its own, with the name of its section.
+
+    Args:
+        document: a scenario file.
+        only: key path of the only value to fill in; None for all values.
 
     Raises:
         InputError: the library has no such device or link, or the file of the key `library` cannot be used.
@@ -32,7 +36,7 @@ def with_library(document: Document) -> tuple[Document, tuple[LibraryUse, ...]]:
     sections = [*_sections(document)]
     if not sections and "library" not in document.values:
         return document, ()
-    filled = _Filled(document, _library(document))
+    filled = _Filled(document, _library(document), only)
     for key, section in sections:
         filled.add(key, section)
     return replace(document, values=filled.values), tuple(filled.uses)
@@ -64,11 +68,12 @@ def _sections(document: Document) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]
 class _Filled:
     """The values of a document with those of the library."""
 
-    def __init__(self, document: Document, library: Library) -> None:
+    def __init__(self, document: Document, library: Library, only: KeyPath | None) -> None:
         self.values = dict(document.values)
         self.uses: list[LibraryUse] = []
         self._document = document
         self._library = library
+        self._only = only
 
     def add(self, key: KeyPath, section: Mapping[str, Any]) -> None:
         """Fill in the missing keys of one section."""
@@ -81,10 +86,10 @@ class _Filled:
             self._fill(key, section, device, dict.fromkeys(_DEVICE_KEYS), DEVICE_QUANTITIES)
             return
         link = self._library.links.find(name, where)
-        if self._shares_medium(key, section, link):
+        if self._only is None and self._shares_medium(key, section, link):
             section = {**section, "medium": self._add_medium(key, link)}
         keys = ["bandwidth"] if key[0] == "media" else list(LINK_QUANTITIES)
-        if "medium" in section:
+        if "medium" in section or (self._only is not None and self._shares_medium(key, section, link)):
             keys.remove("bandwidth")
         self._fill(key, section, link, dict.fromkeys(keys), LINK_QUANTITIES)
 
@@ -96,7 +101,11 @@ class _Filled:
         keys: Mapping[str, None],
         quantities: Mapping[str, Measured],
     ) -> None:
-        uses = {name: value for name, value in entry.values.items() if name in keys and name not in section}
+        uses = {
+            name: value
+            for name, value in entry.values.items()
+            if name in keys and name not in section and self._only in (None, (*key, name))
+        }
         texts = {name: quantity_text(quantities[name], value.amount) for name, value in uses.items()}
         self.uses += [LibraryUse(key_text((*key, name)), entry.name, value) for name, value in uses.items()]
         self._set(key, {**section, **texts})

@@ -161,6 +161,30 @@ def test_a_file_of_the_scenario_changes_the_library(tmp_path: Path) -> None:
     assert load_scenario(path, changes=["devices.pi.device=dgx-spark"]).cluster.devices[0].flops > 1e13
 
 
+def test_factors_apply_to_values_of_the_library(tmp_path: Path) -> None:
+    path = tmp_path / "world.yaml"
+    values = WORLD | {
+        "media": {"air": {"link": "wifi-5"}},
+        "links": {"near": {"connect": "all", "link": "wifi-5", "medium": "air"}},
+    }
+    path.write_text(yaml_text(values), encoding="utf-8")
+    base = load_scenario(path)
+    changes = [
+        "devices.pi.device=raspberry-pi-4-8gb",
+        "devices.pi.memory*0.5",
+        "media.air.bandwidth*2",
+        "links.near.latency*3",
+    ]
+    changed = load_scenario(path, changes=changes)
+    entry = device_entry("raspberry-pi-4-8gb")
+    assert changed.cluster.devices[0].memory_bytes == entry.memory.amount / 2
+    assert changed.cluster.devices[0].flops == entry.compute.amount
+    assert changed.cluster.media[0].bandwidth.values[0] == 2 * base.cluster.media[0].bandwidth.values[0]
+    assert changed.cluster.links[0].latency_s == 3 * link_entry("wifi-5").latency.amount
+    keys = {use.key for use in base.provenance} - {"devices.pi.kv_bandwidth"}  # A Raspberry Pi 4 has none.
+    assert {use.key for use in changed.provenance} == keys
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
