@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from headway.analysis.commands.devices import devices
 from headway.analysis.commands.explain import explain
 from headway.analysis.commands.fidelity import fidelity
 from headway.analysis.commands.paper import paper
@@ -52,3 +53,4 @@ for command in (run, validate, paper, whatif, timeline, explain, report, fidelit
 app.add_typer(trace, name="trace")
 app.add_typer(sweep, name="sweep", short_help="Make the runs of a campaign, and resume it.")
 app.add_typer(policy, name="policy")
+app.add_typer(devices, name="devices")

@@ -27,6 +27,13 @@ def number(value: float) -> str:
     return f"{value:,.{min(max(digits, 0), 9)}f}"
 
 
+def amount(value: float, unit: str) -> str:
+    """An amount of an SI unit with three significant digits and a prefix from n to P, such as "8.57 GB/s"."""
+    prefixes = {1e15: "P", 1e12: "T", 1e9: "G", 1e6: "M", 1e3: "k", 1.0: "", 1e-3: "m", 1e-6: "u", 1e-9: "n"}
+    factor, prefix = next((pair for pair in prefixes.items() if value >= pair[0]), (1.0, ""))
+    return f"{float(f'{value / factor:.3g}'):g} {prefix}{unit}"
+
+
 def seconds(value: float) -> str:
     """A time [s] with three significant digits; without a fraction from 1000 s."""
     return number(value) if value < 1000 else f"{value:,.0f}"

@@ -1,6 +1,8 @@
 """Notes on a scenario that runs, but perhaps is not the scenario that the user means."""
 
 from headway.analysis.formatting import listed
+from headway.analysis.library_values import value_text
+from headway.simcore.registry import name_of
 from headway.simcore.scenario import Scenario
 
 _WIFI = ("wifi", "wi-fi", "wlan")
@@ -8,7 +10,12 @@ _WIFI = ("wifi", "wi-fi", "wlan")
 
 def scenario_notes(scenario: Scenario) -> list[str]:
     """One sentence for each kind of mistake that the scenario may contain."""
-    return [*_foreknowledge(scenario), *_wifi_without_medium(scenario), *_beyond_context(scenario)]
+    return [
+        *_foreknowledge(scenario),
+        *_wifi_without_medium(scenario),
+        *_beyond_context(scenario),
+        *_guesses(scenario),
+    ]
 
 
 def _foreknowledge(scenario: Scenario) -> list[str]:
@@ -49,4 +56,21 @@ def _beyond_context(scenario: Scenario) -> list[str]:
         f"the longest request has {max(beyond):,} tokens (prompt and output), but the context of {scenario.model.name} "
         f"has at most {most:,}. The simulation continues as if the context were longer; this concerns "
         f"{len(beyond):,} of {len(lengths):,} requests."
+    ]
+
+
+def _guesses(scenario: Scenario) -> list[str]:
+    """A note for each guessed value of the library that matters in this scenario."""
+    swaps = scenario.memory.overflow == "swap" or scenario.controller.weights_on_disk
+    plain = scenario.execution is None or name_of(scenario.execution) in ("gathered", "sharded")
+    unused = {"disk": not swaps, "sync": plain}
+    sections: dict[tuple[str, str, str], list[str]] = {}
+    for use in scenario.provenance:
+        section, _, key = use.key.rpartition(".")
+        if use.value.quality == "guessed" and not unused.get(key, False):
+            text = f"{value_text(key, use.value)} ({use.value.source})"
+            sections.setdefault((use.entry, key, text), []).append(section)
+    return [
+        f"the library guesses {key} of {entry} ({', '.join(names)}): {text}."
+        for (entry, key, text), names in sections.items()
     ]

@@ -249,6 +249,7 @@ SPECIAL: Mapping[tuple[str, str], str] = {
     ("ScenarioFile", "placement"): "[items of each device](#placements), or path",
     ("ControllerSection", "decision_time"): "`free`, `measured`, or time",
     ("DeviceSection", "memory_bandwidth"): "rate, or `unlimited`",
+    ("DeviceSection", "kv_bandwidth"): "rate, or `unlimited`",
     **{
         (section.__name__, parameter.key): "quantity of the trace"
         for section in schema.synthetic_sections()

@@ -16,6 +16,7 @@ from headway.simcore.world.blocks import BlockTable, block_table
 from headway.simcore.world.cluster import Cluster
 from headway.simcore.world.cost import CostModel
 from headway.simcore.world.device_time import DEVICE_TIMES
+from headway.simcore.world.library import LibraryUse
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.options import (
     BlockOptions,
@@ -87,6 +88,7 @@ class Scenario:
         policies: to compare, if the scenario lists any.
         text: of the file it was read from; empty when it was built in Python.
         changes: made to the content of the file, as the user wrote them.
+        provenance: values that come from the library of devices and links, with their sources.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Scenario:
     policies: tuple[PolicyChoice, ...] = ()
     text: str = field(default="", repr=False)
     changes: tuple[str, ...] = ()
+    provenance: tuple[LibraryUse, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.requests:

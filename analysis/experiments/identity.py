@@ -37,7 +37,7 @@ from headway.simcore.world.options import NetworkOptions
 from headway.traces import Trace
 
 _LABELS: Mapping[type, frozenset[str]] = {
-    Scenario: frozenset({"name", "text", "policies", "changes"}),
+    Scenario: frozenset({"name", "text", "policies", "changes", "provenance"}),
     ModelSpec: frozenset({"name", "context_length"}),
 }
 """Fields that are names or comments and do not change the simulation."""

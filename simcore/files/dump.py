@@ -150,6 +150,8 @@ def _network(options: NetworkOptions) -> dict[str, Any]:
 
 def _device(device: Device) -> dict[str, Any]:
     optional = {
+        "kv_bandwidth": None if device.kv_bandwidth is None else _rate(device.kv_bandwidth),
+        "sync": _value(device.sync_s, "s") if device.sync_s > 0.0 else None,
         "runtime_memory": _value(device.runtime_bytes, "B") if device.runtime_bytes > 0.0 else None,
         "disk": _value(device.disk_bandwidth, "B/s") if device.disk_bandwidth > 0.0 else None,
         "nic_up": None if device.nic_up is None else _trace(device.nic_up, "B/s"),
@@ -160,12 +162,14 @@ def _device(device: Device) -> dict[str, Any]:
     return {
         "memory": _value(device.memory_bytes, "B"),
         "compute": _value(device.flops, "FLOP/s"),
-        "memory_bandwidth": "unlimited"
-        if math.isinf(device.memory_bandwidth)
-        else _value(device.memory_bandwidth, "B/s"),
+        "memory_bandwidth": _rate(device.memory_bandwidth),
         "overhead": _value(device.overhead_s, "s"),
         "discipline": _part(DISCIPLINES, device.discipline),
     } | {key: value for key, value in optional.items() if value is not None}
+
+
+def _rate(rate: float) -> str:
+    return "unlimited" if math.isinf(rate) else str(_value(rate, "B/s"))
 
 
 def _medium(medium: Medium) -> dict[str, Any]:

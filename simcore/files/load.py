@@ -10,11 +10,13 @@ from typing import Any
 from headway.simcore.files import bounds, schema
 from headway.simcore.files.builders.context import Context
 from headway.simcore.files.builders.scenario import scenario_of
+from headway.simcore.files.library_keys import with_library
 from headway.simcore.files.mistakes import validated
-from headway.simcore.files.overrides.changes import Change, parse_change
+from headway.simcore.files.overrides.changes import Change, Scale, parse_change, parts_of
 from headway.simcore.files.overrides.edit import apply_changes
 from headway.simcore.files.yaml_document import Document, document_of, read_document
 from headway.simcore.scenario import Scenario
+from headway.simcore.world.library import LibraryUse
 from headway.traces import InputError
 from headway.traces.errors import nearest, one_of, quoted
 
@@ -74,16 +76,29 @@ def build_scenario(values: Mapping[str, Any], *, folder: str | os.PathLike[str] 
 
 def _open(document: Document, changes: Sequence[Change | str]) -> Callable[[int | None], Scenario]:
     parsed = [parse_change(change) if isinstance(change, str) else change for change in changes]
-    document = apply_changes(document, parsed)
+    document, uses = _changed(document, parsed)
     file = validated(document, schema.ScenarioFile)
 
     def scenario(seed: int | None) -> Scenario:
         if seed is not None and not 0 <= seed < bounds.MOST_SEEDS:
             raise InputError("seed", quoted(seed), f"a whole number from 0 to {bounds.MOST_SEEDS - 1}")
         world = scenario_of(Context(document, file, file.seed if seed is None else seed))
-        return replace(world, changes=tuple(change.text for change in parsed))
+        return replace(world, changes=tuple(change.text for change in parsed), provenance=uses)
 
     return scenario
+
+
+def _changed(document: Document, changes: Sequence[Change]) -> tuple[Document, tuple[LibraryUse, ...]]:
+    """The document after all changes with the values of the library, and the list of these values."""
+    uses: tuple[LibraryUse, ...] = ()
+    for change in changes:
+        if isinstance(change, Scale):  # The factor may be for a value that the library gives.
+            path = parts_of(change.path, change.place or f"change {quoted(change.text)}")
+            document, scaled = with_library(document, tuple(path))
+            uses += scaled
+        document = apply_changes(document, [change])
+    document, others = with_library(document)
+    return document, uses + others
 
 
 def shipped_scenarios() -> tuple[str, ...]:

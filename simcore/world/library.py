@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Generic, Literal, TypeAlias, TypeVar
 
-from headway.traces.errors import InputError, one_of, quoted
+from headway.traces.errors import InputError, nearest, quoted
 
 Quality: TypeAlias = Literal["measured", "derived", "specified", "guessed"]
 """How far a value can be trusted: a measurement of this quantity on this device; computed from measurements of the
@@ -133,7 +133,10 @@ class Names(Generic[AnEntry]):
             InputError: there is no such entry; the message has the most similar name.
         """
         if name not in self.entries:
-            expected = f"{one_of(name, self.entries)}; `headway devices list` shows them"
+            option = " --links" if self._noun == "link" else ""
+            near = nearest(name, self.entries)
+            hint = f" (did you mean {near!r}?)" if near else ""
+            expected = f"a {self._noun} of `headway devices list{option}`{hint}"
             raise InputError(where or self._noun, quoted(name), expected)
         return self.entries[name]
 

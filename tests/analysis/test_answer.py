@@ -182,3 +182,22 @@ def test_decoding_needs_a_memory_bandwidth_and_the_paper_does_not() -> None:
     paper = world(devices={"pi": device}, cost={"model": "paper"})
     for scenario in (unlimited, paper):
         assert list(scenario.cluster.memory_bandwidth) == [float("inf")]
+
+
+def test_each_guess_of_the_library_that_matters_is_noted_once() -> None:
+    mac = {"device": "apple-m4-pro"}
+    scenario = world(devices={"a": mac, "b": mac}, links={"lan": {"connect": "all", "link": "ethernet-1g"}})
+    guessed = {use.key for use in scenario.provenance if use.value.quality == "guessed"}
+    assert guessed == {*(f"devices.{name}.{key}" for name in "ab" for key in ("compute", "disk"))} | {
+        "links.lan.overhead"
+    }
+    compute, overhead = scenario_notes(scenario)  # No disk: the devices do not swap.
+    assert compute.startswith("the library guesses compute of apple-m4-pro (devices.a, devices.b): ")
+    assert overhead.startswith("the library guesses overhead of ethernet-1g (links.lan): 20 us (")
+    swapping = world(devices={"a": mac}, links={}, memory={"overflow": "swap"})
+    assert [note.split()[3] for note in scenario_notes(swapping)] == ["compute", "disk"]
+
+
+def test_measured_and_derived_values_of_the_library_need_no_note() -> None:
+    spark = {"device": "dgx-spark", "overhead": "20 us"}
+    assert scenario_notes(world(devices={"a": spark}, links={})) == []

@@ -27,11 +27,25 @@ class DeviceSection(Section):
         le=MOST_DEVICES,
         description="number of devices; if above 1, their names are NAME-1, NAME-2, ...",
     )
-    memory: SomeBytes = Field(description="memory capacity")
-    compute: SomeCompute = Field(description="peak speed")
+    device: str | None = Field(
+        None,
+        description="name of a device of the [library](devices.md), which gives `memory`, `compute` and all other "
+        "speeds that are missing here",
+    )
+    memory: SomeBytes = Field(description="memory capacity; optional with `device`")
+    compute: SomeCompute = Field(description="peak speed; optional with `device`")
     memory_bandwidth: RateOrUnlimited | None = Field(
         None,
-        description="rate of reading weights and caches, or `unlimited`; required with the cost model `decode`",
+        description="rate of reading weights, or `unlimited`; required with the cost model `decode`",
+    )
+    kv_bandwidth: RateOrUnlimited | None = Field(
+        None,
+        description="rate of reading the K/V cache, or `unlimited`; by default that of `memory_bandwidth`",
+    )
+    sync: Seconds = Field(
+        0.0,
+        description="time of the inference engine to send or receive one message, under execution patterns that have "
+        "such tasks",
     )
     overhead: Seconds = Field(
         0.0, description="fixed time per task; a task is all blocks of one kind and layer on the device"

@@ -50,6 +50,11 @@ class ScenarioFile(Section):
     source: str | None = Field(
         None, description="device that holds the prompt and receives the tokens; the first device by default"
     )
+    library: str | None = Field(
+        None,
+        min_length=1,
+        description="path of a file that changes or adds devices and links of the [library](devices.md)",
+    )
     devices: dict[Name, DeviceSection] = Field(min_length=1)
     relays: list[Name] = Field(
         default_factory=list,

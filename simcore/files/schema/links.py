@@ -49,8 +49,12 @@ class FrameSection(Section):
 class MediumSection(Section):
     """A half-duplex medium, such as a Wi-Fi cell: its links share one bandwidth in both directions."""
 
+    link: str | None = Field(
+        None, description="name of a link of the [library](devices.md), which gives the bandwidth"
+    )
     bandwidth: RateTrace = Field(
-        description="shared bandwidth; with `sharing: airtime` the highest PHY rate, used by links without `bandwidth`"
+        description="shared bandwidth, optional with `link`; with `sharing: airtime` the highest PHY rate, used by "
+        "links without `bandwidth`"
     )
     frame: FrameSection = FrameSection()
 
@@ -61,7 +65,12 @@ class LinkSection(Section):
     connect: Annotated[Literal["all"] | list[list[str]], BeforeValidator(_connect)] = Field(
         description='"all" for all pairs of devices, or a list of pairs; a device with a count means all its devices'
     )
-    bandwidth: RateTrace = Field(None, description="rate in each direction; optional with a `medium`")
+    link: str | None = Field(
+        None, description="name of a link of the [library](devices.md), which gives the missing keys"
+    )
+    bandwidth: RateTrace = Field(
+        None, description="rate in each direction; optional with a `medium` or a `link`"
+    )
     medium: str | None = Field(None, description="name of its medium, one of `media`")
     latency: TimeTrace = Field(
         "0 s", validate_default=True, description="one-way latency; the value at the time of sending counts"

@@ -21,7 +21,12 @@ class _Topology(Section):
         min_length=1,
         description="names of devices, of sections with a count, and of relays; all devices by default",
     )
-    bandwidth: RateTrace = Field(None, description="rate in each direction; optional with a `medium`")
+    link: str | None = Field(
+        None, description="name of a link of the [library](devices.md), which gives the missing keys"
+    )
+    bandwidth: RateTrace = Field(
+        None, description="rate in each direction; optional with a `medium` or a `link`"
+    )
     medium: str | None = Field(None, description="medium of all links, one of `media`")
     latency: TimeTrace = Field("0 s", validate_default=True, description="one-way latency of each link")
     overhead: Seconds = Field(0.0, description="fixed time per message and link")
@@ -57,7 +62,10 @@ class GeometricTopology(_Topology):
 class BackboneSection(Section):
     """The links between the access points and the switch."""
 
-    bandwidth: RateTrace = Field(description="rate in each direction")
+    link: str | None = Field(
+        None, description="name of a link of the [library](devices.md), which gives the missing keys"
+    )
+    bandwidth: RateTrace = Field(description="rate in each direction; optional with a `link`")
     latency: TimeTrace = Field(
         "0 s", validate_default=True, description="one-way latency; the value at the time of sending counts"
     )
@@ -71,7 +79,10 @@ class CellsTopology(Section):
     cells: Annotated[list[Annotated[list[str], Field(min_length=1)]], Field(min_length=1)] = Field(
         description="for each cell, a list of names as in `members` above"
     )
-    bandwidth: RateTrace = Field(description="rate of the medium of each cell")
+    link: str | None = Field(
+        None, description="name of a link of the [library](devices.md), which gives the missing keys"
+    )
+    bandwidth: RateTrace = Field(description="rate of the medium of each cell; optional with a `link`")
     frame: FrameSection = FrameSection()
     latency: TimeTrace = Field("0 s", validate_default=True, description="one-way latency of links in a cell")
     overhead: Seconds = Field(0.0, description="fixed time per message and link in a cell")
@@ -83,6 +94,10 @@ class FileTopology(Section):
 
     file: str = Field(min_length=1, description="path, relative to the scenario file")
     ignore: list[str] = Field(default_factory=list, description="attributes of nodes and edges to ignore")
+    link: str | None = Field(
+        None,
+        description="name of a link of the [library](devices.md), which gives the values of edges that have none",
+    )
     bandwidth: RateTrace = Field(None, description="rate of edges without it, in each direction")
     medium: str | None = Field(None, description="medium of edges without it, one of `media`")
     latency: TimeTrace = Field("0 s", validate_default=True, description="latency of edges without it")

@@ -173,6 +173,20 @@ NETWORKS: Document = {
     "media": {"wifi": {"bandwidth": "50 Mbit/s"}},
 }
 
+NAMED: Document = {
+    "library": "data/library.yaml",
+    "devices": {"a": {"device": "our-pi", "kv_bandwidth": "5 GB/s", "sync": "20 us"}},
+    "media": {"wifi": {"link": "wifi-5"}},
+    "topology": {
+        name: section
+        | {"link": "wifi-5"}
+        | ({"backbone": WIRE | {"link": "wifi-5"}} if name == "rooms" else {})
+        for name, section in NETWORKS["topology"].items()
+    },
+    "links": {"wire": {"link": "wifi-5"}},
+}
+"""Names of devices and links of the library, beside the values that precede those of the library."""
+
 RANDOM: Document = {
     "model": {"shape": {"layers": 2, "width": 64, "heads": 4}},
     "devices": {
@@ -282,6 +296,7 @@ FILES = {
     "data/lab.json": json.dumps(
         {"nodes": [{"id": "a", "pos": 1}, {"id": "b"}], "edges": [{"source": "a", "target": "b"}]}
     ),
+    "data/library.yaml": "devices: {our-pi: {like: raspberry-pi-5-8gb, title: ours}}",
     "data/model.json": json.dumps(
         {
             "model_type": "gpt2",
@@ -372,6 +387,7 @@ def keys_set(section: object) -> Iterator[tuple[str, str]]:
 def test_the_scenarios_here_use_every_key_of_the_schema(folder: Path) -> None:
     big = {"devices": {name: {"memory": "16 GB"} for name in SMALL["devices"]}}
     documents = [LARGE, merged(SMALL, NETWORKS), merged(SMALL, RECORDED), RANDOM]
+    documents.append(merged(merged(SMALL, NETWORKS), NAMED))
     documents += [SMALL | {"workload": workload} for workload in (OTHER_WORKLOAD, LOGGED_WORKLOAD)]
     documents += [merged(SMALL, big) | {"model": model} for model in OTHER_MODELS]
     for document in documents:
