@@ -14,6 +14,7 @@ from worlds import Shuffled, blinking, clusters, models, reals, scenarios, varie
 from headway import policies
 from headway.policies.contract.strategies import needed_bytes, with_memory
 from headway.simcore import (
+    DecodeCost,
     ForecastOptions,
     Link,
     Medium,
@@ -24,6 +25,7 @@ from headway.simcore import (
     TriggerOptions,
     simulate,
 )
+from headway.simcore.world.decoder_parts import Experts, Window
 from headway.simcore.world.options import Caches, OutageForecast
 from headway.traces import Trace, on_off, scaled
 
@@ -109,6 +111,18 @@ def _links(scenario: Scenario, **changes: Callable[[], Any]) -> Scenario:
         replace(link, **{name: value() for name, value in changes.items()}) for link in scenario.cluster.links
     )
     return varied(scenario, cluster=replace(scenario.cluster, links=links))
+
+
+def _experts_and_windows(draw: st.DrawFn, scenario: Scenario) -> Scenario:
+    """A mixture of experts that needs no more memory than the dense layers, and layers with a window."""
+    model = scenario.model
+    if not isinstance(scenario.cost, DecodeCost):
+        return scenario
+    count = draw(st.integers(1, min(8, model.ffn_width)))
+    experts = Experts(count=count, active=draw(st.integers(1, count)), width=model.ffn_width // count)
+    window = Window(size=draw(st.integers(0, 30)), layers=draw(st.integers(1, model.layers)))
+    changed = replace(model, experts=experts, window=window)
+    return varied(scenario, model=changed, cost=replace(scenario.cost, model=changed))
 
 
 def _media(draw: st.DrawFn, scenario: Scenario) -> Scenario:
@@ -258,6 +272,7 @@ def _link_fault(draw: st.DrawFn, scenario: Scenario) -> Scenario:
 
 FEATURES: dict[str, Feature] = {
     "charged decisions": _charged_decisions,
+    "experts and windows": _experts_and_windows,
     "forecast": _forecast,
     "interfaces": _interfaces,
     "live migration": _live_migration,
@@ -282,6 +297,7 @@ FEATURES: dict[str, Feature] = {
 """Each feature by name. Faults come last, because their times depend on the duration of the run without them."""
 
 STATIC = (
+    "experts and windows",
     "interfaces",
     "media",
     "relay",

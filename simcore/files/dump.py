@@ -25,19 +25,9 @@ from headway.simcore.world.link import Link, Medium
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.options import ControllerOptions, ForecastOptions, NetworkOptions
 from headway.simcore.world.presets import PRESETS
+from headway.simcore.world.shape import shape_of
 from headway.traces import InputError, Trace
 
-_SHAPE = (
-    "layers",
-    "width",
-    "heads",
-    "kv_heads",
-    "head_size",
-    "ffn_width",
-    "gated_ffn",
-    "vocabulary",
-    "context_length",
-)
 _FORMATS = ("bytes_per_weight", "bytes_per_kv", "bytes_per_activation")
 
 
@@ -125,8 +115,7 @@ def _model(model: ModelSpec) -> dict[str, Any]:
             f"no shape in a scenario file can describe {model.name!r}, which has tied embeddings or weights outside "
             "its matrices; use the config.json of the model"
         )
-    shape = {key: value for key in _SHAPE if (value := getattr(model, key)) is not None}
-    return {"shape": shape} | formats
+    return {"shape": shape_of(model)} | formats
 
 
 def _cost(cost: CostModel) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The input of a step: a batch of sequences, and the number of tokens of each."""
 
+import math
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -80,6 +81,9 @@ class Totals(NamedTuple):
         squares: the sum of the squares of these lengths.
         pairs: pairs of positions that attend to each other: in a prefill of P positions P^2 / 2, in a decode step the
             length.
+        kept: as `held`, mean over layers: layers with a window hold only its positions. Without windows as `held`.
+        read: as `lengths`, mean over layers in the same way.
+        scored: as `pairs`, mean over layers in the same way.
     """
 
     tokens: Any
@@ -89,36 +93,81 @@ class Totals(NamedTuple):
     lengths: Any
     squares: Any
     pairs: Any
+    kept: Any
+    read: Any
+    scored: Any
 
 
-def totals(batch: Batch) -> Totals:
+class Windows(NamedTuple):
+    """The attention windows of a model, as sums over sequences need them.
+
+    Attributes:
+        size: positions that layers with a window attend to.
+        share: layers with a window as a share of all layers.
+    """
+
+    size: float = math.inf
+    share: float = 0.0
+
+    def mean(self, full: Any, within: Any) -> Any:
+        """The mean over layers of a sum with all positions and of the same sum within the window."""
+        # Not (1 - share) * full + share * within, which may differ from `full` by rounding if both are equal.
+        return full - self.share * (full - within)
+
+
+NO_WINDOWS = Windows()
+
+
+def totals(batch: Batch, windows: Windows = NO_WINDOWS) -> Totals:
     """The sums of one step."""
     active = [one for one in batch if one.tokens]
     lengths = [float(one.length) for one in active]
+    held, total = float(sum(one.length for one in batch)), sum(lengths)
+    pairs = float(sum(map(_attended_pairs, active)))
+    kept, read, scored = held, total, pairs
+    if windows.share:
+        size = windows.size
+        kept = windows.mean(held, float(sum(min(one.length, size) for one in batch)))
+        read = windows.mean(total, float(sum(min(length, size) for length in lengths)))
+        scored = windows.mean(pairs, float(sum(_pairs_within(one, size) for one in active)))
     return Totals(
         tokens=float(sum(one.tokens for one in active)),
         made=float(sum(one.makes_token for one in active)),
-        held=float(sum(one.length for one in batch)),
+        held=held,
         generated=float(sum(max(0, one.length - one.prompt) for one in batch)),
-        lengths=sum(lengths),
+        lengths=total,
         squares=sum(length * length for length in lengths),
-        pairs=float(sum(map(_attended_pairs, active))),
+        pairs=pairs,
+        kept=kept,
+        read=read,
+        scored=scored,
     )
 
 
-def totals_of_stretch(batch: Batch, steps: int) -> Totals:
+def totals_of_stretch(batch: Batch, steps: int, windows: Windows = NO_WINDOWS) -> Totals:
     """The sums of a step that makes a token of each sequence at work, and of those that follow it (see `later`)."""
-    first, second = totals(batch), totals(later(batch, 1))
+    next_batch = later(batch, 1)
+    first, second = totals(batch, windows), totals(next_batch)
     count, after_first = second.tokens, np.arange(steps - 1.0)
     lengths = second.lengths + count * after_first
+    held = second.held + count * after_first
+    kept, read = held, lengths
+    if windows.share:
+        grown = np.array([one.length for one in next_batch if one.tokens])[:, np.newaxis] + after_first
+        read_within = np.minimum(grown, windows.size).sum(axis=0)
+        idle = float(sum(min(one.length, windows.size) for one in next_batch if not one.tokens))
+        kept, read = windows.mean(held, idle + read_within), windows.mean(lengths, read_within)
     following = Totals(
         tokens=np.full(steps - 1, count),
         made=np.full(steps - 1, count),
-        held=second.held + count * after_first,
+        held=held,
         generated=second.generated + count * after_first,
         lengths=lengths,
         squares=second.squares + 2.0 * second.lengths * after_first + count * after_first**2,
         pairs=lengths,
+        kept=kept,
+        read=read,
+        scored=read,
     )
     return Totals(*(np.concatenate(([one], more)) for one, more in zip(first, following, strict=True)))
 
@@ -127,3 +176,12 @@ def _attended_pairs(one: SequenceStep) -> float:
     if one.cached and one.tokens == 1:
         return float(one.length)
     return one.tokens * one.cached + one.tokens * one.tokens / 2
+
+
+def _pairs_within(one: SequenceStep, window: float) -> float:
+    """As `_attended_pairs`, if each position attends to the last positions of a window only."""
+    if one.cached and one.tokens == 1:
+        return min(float(one.length), window)
+    outside = max(0.0, one.length - max(float(one.cached), window))
+    inside = one.tokens - outside
+    return inside * one.cached + inside * inside / 2 + (outside * window if outside else 0.0)

@@ -17,7 +17,7 @@ import numpy as np
 
 from headway.simcore.arrays import FloatArray, sealed
 from headway.simcore.registry import Registry
-from headway.simcore.world.batch import Batch, Totals, later, totals, totals_of_stretch
+from headway.simcore.world.batch import NO_WINDOWS, Batch, Totals, Windows, later, totals, totals_of_stretch
 from headway.simcore.world.blocks import Kind
 from headway.simcore.world.model import ModelSpec
 
@@ -188,23 +188,28 @@ class DecodeCost:
         """Weights alone, shape (kinds,)."""
         return sealed(np.array([*self._held_weights, *_NO_BLOCKS]) * self.model.bytes_per_weight)
 
+    @property
+    def windows(self) -> Windows:
+        """The attention windows of the model."""
+        return self.model.windows
+
     def step(self, batch: Batch) -> StepCost:
         """The cost of one step, see `CostModel.step`."""
-        return self.of_totals(totals(batch))
+        return self.of_totals(totals(batch, self.windows))
 
     def of_totals(self, of: Totals) -> StepCost:
         """The cost of one step, or of several."""
         m, nothing = self.model, 0.0 * of.tokens
         held = [each * m.bytes_per_weight + nothing for each in self._held_weights]
         cache = m.cache_numbers * m.bytes_per_kv
-        scores = m.score_flop * of.pairs
+        scores = m.score_flop * of.scored
         qkv, out, read, active = self._parts(of)
         head, proj = (qkv + out, nothing) if self.projection == "sharded" else (qkv, out * m.kv_heads)
         per_weight = m.bytes_per_weight
         lm_head = float(m.vocabulary * m.width)
         up = self._up_share
         return StepCost(
-            memory_bytes=_columns(held[0] + cache * of.held, *held[1:], *len(_NO_BLOCKS) * (nothing,)),
+            memory_bytes=_columns(held[0] + cache * of.kept, *held[1:], *len(_NO_BLOCKS) * (nothing,)),
             work_flop=_columns(
                 2.0 * head * of.tokens + scores,
                 2.0 * proj * of.tokens,
@@ -233,7 +238,7 @@ class DecodeCost:
                 self.engine.layer_bytes * m.width * of.tokens,
                 nothing,
             ),
-            kv_bytes=_columns(cache * of.lengths, *5 * (nothing,), cache * of.lengths, *5 * (nothing,)),
+            kv_bytes=_columns(cache * of.read, *5 * (nothing,), cache * of.read, *5 * (nothing,)),
             message_bytes=self._messages(of),
             activation_bytes=m.bytes_per_activation
             * np.maximum(of.tokens * self._widest, of.made * m.vocabulary),
@@ -383,10 +388,13 @@ COST_MODELS: Registry[Any] = Registry(
 def costs_of_stretch(model: CostModel, batch: Batch, steps: int) -> StepCost:
     """The costs of a step that makes a token of each sequence at work, and of those that follow it.
 
-    A cost model with a method `of_totals`, such as the two here, computes them at once.
+    A cost model with a method `of_totals`, such as the two here, computes them at once. The totals have the attention
+    windows of its attribute `windows`, if it has one.
     """
     if hasattr(model, "of_totals"):
-        costs: StepCost = model.of_totals(totals_of_stretch(batch, steps))
+        costs: StepCost = model.of_totals(
+            totals_of_stretch(batch, steps, getattr(model, "windows", NO_WINDOWS))
+        )
         return costs
     each = [model.step(later(batch, i)) for i in range(steps)]
     return StepCost(

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from headway.simcore.world.batch import Windows
 from headway.simcore.world.decoder_parts import Experts, LatentAttention, Window, check_whole
 
 _DIMENSIONS = ("layers", "width", "heads", "kv_heads", "head_size", "ffn_width")
@@ -146,9 +147,10 @@ class ModelSpec:
         return self._ffn_weights(routed) / self.layers
 
     @property
-    def window_share(self) -> float:
-        """Layers with a window as a share of all layers."""
-        return 0.0 if self.window is None else self.window.layers / self.layers
+    def windows(self) -> Windows:
+        """The attention windows, as sums over sequences need them."""
+        window = self.window
+        return Windows() if window is None else Windows(float(window.size), window.layers / self.layers)
 
     @property
     def parameters(self) -> int:

@@ -261,6 +261,30 @@ MODELS = [
     Case("no heads", changed("heads: 4", "heads: 0"), ("model.shape.heads", "0", "equal to 1")),
     Case("heads do not divide width", changed("heads: 4", "heads: 5"), (":3", "64", "5 heads", "a multiple")),
     Case("kv_heads do not divide heads", changed("heads: 4", "heads: 4, kv_heads: 3"), ("kv_heads", "3", "divisor")),
+    Case("experts alone", changed("heads: 4", "heads: 4, experts: 8"), ("experts", "without active_experts")),
+    Case("experts of no number", changed("heads: 4", "heads: 4, expert_width: 8"), ("expert_width", "without experts")),
+    Case(
+        "more active experts than experts",
+        changed("heads: 4", "heads: 4, experts: 8, active_experts: 9, expert_width: 5"),
+        ("active_experts", "9", "at most experts (8)"),
+    ),
+    Case(
+        "no layer with experts",
+        changed("heads: 4", "heads: 4, experts: 8, active_experts: 2, expert_width: 5, dense_layers: 9"),
+        ("dense_layers", "9", "fewer than layers"),
+    ),
+    Case("layers of no window", changed("heads: 4", "heads: 4, window_layers: 1"), ("window_layers", "without window")),
+    Case(
+        "more layers with a window than layers",
+        changed("heads: 4", "heads: 4, window: 5, window_layers: 99"),
+        ("window_layers", "99", "at most layers"),
+    ),
+    Case("half a latent cache", changed("heads: 4", "heads: 4, kv_rank: 8"), ("kv_rank", "without rope_size")),
+    Case(
+        "latent heads",
+        changed("heads: 4", "heads: 4, kv_heads: 2, kv_rank: 8, rope_size: 4, nope_size: 8"),
+        ("kv_heads", "2", "1 with kv_rank"),
+    ),
     Case("weights of no bytes", changed(SHAPE, f"{SHAPE}\n  bytes_per_weight: 0"), ("per_weight", "0", "greater")),
     Case(
         "10^7 blocks",
@@ -277,7 +301,7 @@ MODELS = [
     ),
     Case("missing config", changed(SHAPE, "config: gone.json"), ("no such file", "the path of a file"), "gone.json"),
     config("broken JSON config", "{", "line 1", "invalid JSON", "a JSON object"),
-    config("config of experts", '{"model_type": "mixtral"}', "mixture of experts", "dense"),
+    config("config of experts", '{"model_type": "llama", "num_experts": 8}', "a mixture of experts"),
 ]  # fmt: skip
 
 WORLDS = [

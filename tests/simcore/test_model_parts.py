@@ -11,6 +11,18 @@ from hypothesis import strategies as st
 from test_model import GEMMA_2_2B, MISTRAL_7B, PHI_3_MINI, QWEN_2_5_7B, TINY, Config, decoder
 
 from headway.simcore.files.importers.huggingface import from_config
+from headway.simcore.world.batch import (
+    Batch,
+    Totals,
+    Windows,
+    later,
+    one_sequence,
+    totals,
+    totals_of_stretch,
+    without_work,
+)
+from headway.simcore.world.blocks import Kind
+from headway.simcore.world.cost import DecodeCost
 from headway.simcore.world.decoder_parts import Experts, LatentAttention, Window
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.presets import PRESETS, preset
@@ -319,7 +331,7 @@ class TestWindow:
         windowed = tiny(window=Window(size=5, layers=1))
         assert windowed.parameters == tiny().parameters
         assert windowed.kv_bytes_per_token == tiny().kv_bytes_per_token
-        assert windowed.window_share == 0.5
+        assert windowed.windows == (5.0, 0.5)
 
     def test_layers_with_linear_attention_cache_nothing(self) -> None:
         assert tiny(window=Window(size=0, layers=1)).kv_bytes_per_token == tiny().kv_bytes_per_token / 2
@@ -392,3 +404,78 @@ def test_a_shape_has_all_that_decides_the_matrices(name: str) -> None:
         model.ffn_weights,
         model.cache_numbers,
     )
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> Batch:
+    """Sequences that are decoded, prefilled or only kept."""
+    sequences = draw(
+        st.lists(st.tuples(st.integers(1, 30), st.integers(0, 30), st.booleans()), min_size=1, max_size=4)
+    )
+    batch = tuple(
+        one_sequence(prompt, generated, request)[0]
+        for request, (prompt, generated, _) in enumerate(sequences)
+    )
+    works = [works for _, _, works in sequences]
+    if not any(works):
+        return batch
+    return tuple(
+        one if at_work else without_work((one,))[0] for one, at_work in zip(batch, works, strict=True)
+    )
+
+
+class TestSumsWithinWindows:
+    @given(batches(), st.integers(0, 40), st.integers(1, 9), st.floats(0.01, 1.0))
+    def test_the_sums_of_a_stretch_are_those_of_its_steps(
+        self, batch: Batch, size: int, steps: int, share: float
+    ) -> None:
+        windows = Windows(size, share)
+        arrays = totals_of_stretch(batch, steps, windows)
+        each = [totals(later(batch, step), windows) for step in range(steps)]
+        for field in Totals._fields:
+            assert getattr(arrays, field).tolist() == [getattr(one, field) for one in each]
+
+    @given(batches(), st.floats(0.0, 1.0))
+    def test_a_window_as_long_as_every_sequence_changes_nothing(self, batch: Batch, share: float) -> None:
+        longest = max(one.length for one in batch)
+        assert totals(batch, Windows(longest, share)) == totals(batch)
+
+    @given(batches(), st.integers(0, 40))
+    def test_a_larger_window_holds_reads_and_scores_no_less(self, batch: Batch, size: int) -> None:
+        smaller, larger = (totals(batch, Windows(each, 1.0)) for each in (size, size + 1))
+        assert (smaller.kept, smaller.read, smaller.scored) <= (larger.kept, larger.read, larger.scored)
+        assert smaller.kept == sum(min(one.length, size) for one in batch)
+
+    def test_a_prefill_scores_a_triangle_and_then_a_band(self) -> None:
+        """Of 10 positions with a window of 4: 4^2 / 2 pairs, then 6 positions with 4 each."""
+        assert totals(one_sequence(prompt=10, generated=0), Windows(4.0, 1.0)).scored == 8 + 24
+
+    def test_a_decode_step_of_gpt_oss_reads_half_of_its_layers_within_the_window(self) -> None:
+        """Position 1000: 18 layers read 1000 positions, 18 read 128, of 2 x 8 heads x 64 numbers of 2 bytes."""
+        model = preset("gpt-oss-120b")
+        cost = DecodeCost(model).step(one_sequence(prompt=999, generated=1))
+        read = cost.kv_bytes[Kind.HEAD] * model.layers * model.kv_heads
+        assert read == pytest.approx(18 * (1000 + 128) * 2 * 8 * 64 * 2, rel=1e-12)
+
+    def test_linear_attention_reads_no_cache(self) -> None:
+        model = tiny(window=Window(size=0, layers=2))
+        cost = DecodeCost(model).step(one_sequence(prompt=9, generated=3))
+        assert cost.kv_bytes[Kind.HEAD] == 0.0
+        assert cost.memory_bytes[Kind.HEAD] == model.head_weights * model.bytes_per_weight
+
+
+class TestCosts:
+    def test_a_decode_step_of_a_mixture_reads_its_active_experts_and_holds_all(self) -> None:
+        model = preset("mixtral-8x7b")
+        cost = DecodeCost(model).step(one_sequence(prompt=9, generated=1))
+        expert = 3 * 4096 * 14336
+        assert cost.weight_bytes[Kind.FFN] == pytest.approx(2 * 2 * expert, rel=1e-12)
+        assert cost.work_flop[Kind.FFN] == 2 * 2 * expert
+        assert cost.memory_bytes[Kind.FFN] == 2 * 8 * expert
+
+    def test_a_prefill_of_a_mixture_reads_nearly_all_experts(self) -> None:
+        cost = DecodeCost(preset("mixtral-8x7b")).step(one_sequence(prompt=16, generated=0))
+        assert cost.weight_bytes[Kind.FFN] == pytest.approx(
+            2 * 8 * 3 * 4096 * 14336 * (1 - 0.75**16), rel=1e-12
+        )
+        assert cost.work_flop[Kind.FFN] == 16 * 2 * 2 * 3 * 4096 * 14336

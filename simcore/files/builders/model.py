@@ -6,13 +6,13 @@ from dataclasses import replace
 from headway.simcore.files import bounds
 from headway.simcore.files.builders.context import Context
 from headway.simcore.files.importers.huggingface import from_config
-from headway.simcore.files.schema import Shape
 from headway.simcore.files.yaml_document import name_of_file
 from headway.simcore.steps.patterns import PATTERNS
 from headway.simcore.world.cost import COST_MODELS, CostModel, Projection
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.options import BlockOptions
 from headway.simcore.world.presets import preset
+from headway.simcore.world.shape import from_shape
 from headway.traces.errors import quoted
 
 
@@ -33,28 +33,14 @@ def model_of(context: Context) -> ModelSpec:
         model = from_config(context.path(("model", "config"), section.config))
     else:
         assert section.shape is not None, "the schema requires one of the three"
-        model = _of_shape(section.shape, context.file.name or name_of_file(context.document.path))
+        name = context.file.name or name_of_file(context.document.path)
+        model = from_shape(name, section.shape.model_dump())
     formats = {
         key: value
         for key in ("bytes_per_weight", "bytes_per_kv", "bytes_per_activation")
         if (value := getattr(section, key)) is not None
     }
     return replace(model, **formats)
-
-
-def _of_shape(shape: Shape, name: str) -> ModelSpec:
-    return ModelSpec(
-        name=name,
-        layers=shape.layers,
-        width=shape.width,
-        heads=shape.heads,
-        kv_heads=shape.kv_heads or shape.heads,
-        head_size=shape.head_size or shape.width // shape.heads,
-        ffn_width=shape.ffn_width or 4 * shape.width,
-        gated_ffn=shape.gated_ffn,
-        vocabulary=shape.vocabulary,
-        context_length=shape.context_length,
-    )
 
 
 def cost_of(context: Context, model: ModelSpec) -> CostModel:

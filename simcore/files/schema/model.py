@@ -15,10 +15,15 @@ class Shape(Section):
     layers: int = Field(ge=1, le=1000, description="decoder layers, N")
     width: int = Field(ge=1, le=1_000_000, description="model width, D")
     heads: int = Field(ge=1, le=10_000, description="query heads per layer, h")
-    kv_heads: int | None = Field(None, ge=1, le=10_000, description="key/value heads per layer; by default h")
+    kv_heads: int | None = Field(
+        None, ge=1, le=10_000, description="key/value heads per layer; by default h, with `kv_rank` 1"
+    )
     head_size: int | None = Field(None, ge=1, le=100_000, description="size of a head, d; by default D / h")
     ffn_width: int | None = Field(
-        None, ge=1, le=10_000_000, description="feed-forward width, F; by default 4 D"
+        None,
+        ge=1,
+        le=10_000_000,
+        description="feed-forward width, F; by default 4 D, or that of the active experts",
     )
     gated_ffn: bool = Field(False, description="three matrices in the feed-forward network, not two")
     vocabulary: int = Field(0, ge=0, le=100_000_000, description="size of the vocabulary, V")
@@ -27,6 +32,47 @@ class Shape(Section):
         ge=1,
         le=2**31 - 1,
         description="most tokens of a prompt and its output; longer requests give a note",
+    )
+    experts: int | None = Field(
+        None, ge=1, le=100_000, description="experts per layer in place of one feed-forward network"
+    )
+    active_experts: int | None = Field(None, ge=1, le=100_000, description="experts that a token uses")
+    expert_width: int | None = Field(None, ge=1, le=10_000_000, description="width of an expert")
+    shared_experts: int | None = Field(
+        None, ge=0, le=1000, description="experts that every token uses in addition; by default 0"
+    )
+    dense_layers: int | None = Field(
+        None, ge=0, le=1000, description="layers at the start that are dense, without experts; by default 0"
+    )
+    window: int | None = Field(
+        None,
+        ge=0,
+        le=2**31 - 1,
+        description="positions that layers with an attention window attend to; 0 for linear attention",
+    )
+    window_layers: int | None = Field(
+        None, ge=1, le=1000, description="layers with that window; by default all"
+    )
+    kv_rank: int | None = Field(
+        None, ge=1, le=100_000, description="latent attention: numbers of the compressed keys and values"
+    )
+    rope_size: int | None = Field(
+        None, ge=0, le=100_000, description="latent attention: numbers of the shared key with positions"
+    )
+    nope_size: int | None = Field(
+        None, ge=1, le=100_000, description="latent attention: size of a head's key without positions"
+    )
+    query_rank: int | None = Field(
+        None,
+        ge=0,
+        le=100_000,
+        description="latent attention: numbers of the compressed query; by default 0, queries are not compressed",
+    )
+    input_weights: int | None = Field(
+        None,
+        ge=1,
+        le=2**53,
+        description="weights of all projections before attention, if they do not follow from the sizes of heads",
     )
 
     @model_validator(mode="after")
@@ -37,6 +83,38 @@ class Shape(Section):
         if self.kv_heads is not None and self.heads % self.kv_heads:
             raise mistake(str(self.kv_heads), f"a divisor of heads ({self.heads})", "kv_heads")
         return self
+
+    @model_validator(mode="after")
+    def _has_whole_parts(self) -> "Shape":
+        """A part of a model is described by all of its keys, or by none."""
+        for first, needed, optional in _PARTS:
+            given = [key for key in (*needed, *optional) if getattr(self, key) is not None]
+            missing = [key for key in needed if getattr(self, key) is None]
+            if getattr(self, first) is None and given:
+                raise mistake(f"{given[0]} without {first}", f"{first} as well", given[0])
+            if getattr(self, first) is not None and missing:
+                raise mistake(f"{first} without {missing[0]}", f"{missing[0]} as well", first)
+        return self
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Shape":
+        if self.experts is not None and (self.active_experts or 0) > self.experts:
+            raise mistake(str(self.active_experts), f"at most experts ({self.experts})", "active_experts")
+        if (self.dense_layers or 0) >= self.layers:
+            raise mistake(str(self.dense_layers), f"fewer than layers ({self.layers})", "dense_layers")
+        if (self.window_layers or 0) > self.layers:
+            raise mistake(str(self.window_layers), f"at most layers ({self.layers})", "window_layers")
+        if self.kv_rank is not None and self.kv_heads not in (None, 1):
+            raise mistake(str(self.kv_heads), "1 with kv_rank, or no kv_heads", "kv_heads")
+        return self
+
+
+_PARTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("experts", ("active_experts", "expert_width"), ("shared_experts", "dense_layers")),
+    ("window", (), ("window_layers",)),
+    ("kv_rank", ("rope_size", "nope_size"), ("query_rank",)),
+)
+"""Optional parts of a model: the key that adds the part, the keys that it needs, and its optional keys."""
 
 
 class ModelSection(Section):

@@ -16,6 +16,7 @@ from worlds import eventful
 from headway import policies
 from headway.analysis.experiments.identity import digest
 from headway.simcore import (
+    PRESETS,
     DecodeCost,
     Request,
     Scenario,
@@ -88,6 +89,29 @@ def test_a_random_world_is_the_same_after_it_is_written(scenario: Scenario, data
     np.testing.assert_array_equal(np.asarray(loaded.placement), np.asarray(scenario.placement))
     before, after = (simulate(each, policies.create("pinned")).tokens for each in (scenario, loaded))
     assert before.equals(after)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"experts": 8, "active_experts": 2, "expert_width": 5, "shared_experts": 1},
+        {"kv_rank": 6, "rope_size": 2, "nope_size": 4},
+        {"window": 7, "window_layers": 1},
+        {"window": 0, "input_weights": 999},
+    ],
+)
+def test_a_part_of_a_model_is_the_same_after_it_is_written(part: dict[str, int]) -> None:
+    shape = WORLD["model"]["shape"] | part  # type: ignore[index]
+    scenario = build_scenario(WORLD | {"model": {"shape": shape}})
+    assert again(scenario).model == scenario.model
+
+
+@pytest.mark.parametrize("preset", ["deepseek-v3", "gpt-oss-120b", "qwen3-next-80b-a3b"])
+def test_a_preset_is_written_by_its_name(preset: str) -> None:
+    scenario = build_scenario(WORLD)
+    model = PRESETS[preset]
+    scenario = replace(scenario, model=model, cost=DecodeCost(model))
+    assert f"preset: {preset}" in dump_scenario(scenario)
 
 
 def with_availability(scenario: Scenario, trace: Trace) -> Scenario:

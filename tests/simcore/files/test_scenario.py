@@ -33,6 +33,7 @@ from headway.simcore import (
     simulate,
 )
 from headway.simcore.files import schema
+from headway.simcore.world.decoder_parts import Experts, LatentAttention, Window
 from headway.traces import InputError, Trace, read, shipped, shipped_names
 from headway.traces.transform import scaled, shifted
 
@@ -286,6 +287,13 @@ LOGGED_WORKLOAD: Document = {
 
 OTHER_MODELS: tuple[Document, ...] = ({"preset": "tinyllama-1.1b"}, {"config": "data/model.json"})
 
+PARTS: Document = {
+    "experts": 8, "active_experts": 2, "expert_width": 5, "shared_experts": 1, "dense_layers": 1,
+    "kv_rank": 6, "rope_size": 2, "nope_size": 4, "query_rank": 3, "input_weights": 999,
+    "window": 7, "window_layers": 2,
+}  # fmt: skip
+"""Optional parts of a shape."""
+
 FILES = {
     "data/log.txt": "0 10\n250 20\n500 0\n",
     "data/requests.csv": "arrival [s],prompt,output\n0,1,1\n2,30,9\n3.5,50,6\n9,9,9\n",
@@ -390,6 +398,7 @@ def test_the_scenarios_here_use_every_key_of_the_schema(folder: Path) -> None:
     documents.append(merged(merged(SMALL, NETWORKS), NAMED))
     documents += [SMALL | {"workload": workload} for workload in (OTHER_WORKLOAD, LOGGED_WORKLOAD)]
     documents += [merged(SMALL, big) | {"model": model} for model in OTHER_MODELS]
+    documents += [merged(SMALL, {"model": {"shape": PARTS}})]
     for document in documents:
         load(folder, document)
     used = {key for document in documents for key in keys_set(schema.ScenarioFile.model_validate(document))}
@@ -712,6 +721,14 @@ def test_a_shape_fills_in_what_follows_from_the_rest(folder: Path) -> None:
 
 def test_a_head_size_frees_the_width_from_the_heads(folder: Path) -> None:
     assert small(folder, {"model": {"shape": {"width": 65, "head_size": 10}}}).model.head_size == 10
+
+
+def test_a_shape_with_experts_latent_attention_and_windows_has_these_parts(folder: Path) -> None:
+    model = small(folder, {"model": {"shape": PARTS}}).model
+    assert model.experts == Experts(count=8, active=2, width=5, shared=1, dense_layers=1)
+    assert model.latent == LatentAttention(kv_rank=6, rope_size=2, nope_size=4, query_rank=3)
+    assert model.window == Window(size=7, layers=2)
+    assert (model.kv_heads, model.input_weights) == (1, 999)
 
 
 def with_model(folder: Path, model: Document) -> Scenario:
