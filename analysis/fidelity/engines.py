@@ -1,7 +1,7 @@
 """The engine profile of a row, by its system, version, parallelism and network."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from headway.analysis.fidelity.executions import Execution
@@ -35,6 +35,23 @@ class Engine(NamedTuple):
     source_last: bool = False
 
 
+_SYSTEMS: Mapping[str, tuple[Engine, Engine]] = {
+    name: (Engine(profile, output=output), Engine(tensor, output=output))
+    for name, profile, tensor, output in (
+        ("prefill-opt", "prefill-opt", "distributed-llama-0.11", "last"),
+        ("tpi-llm", "tpi-llm", "tpi-llm", "source"),
+        ("prima.cpp", "prima.cpp", "prima.cpp", "source"),
+        ("petals", "petals", "petals", "source"),
+        ("bloombee", "petals", "petals", "source"),
+        ("cascadia", "cascadia", "cascadia-tensor", "last"),
+        ("skippy", "mesh-llm", "mesh-llm", "last"),
+        ("enapt", "enapt-swarmllm", "enapt-swarmllm", "last"),
+        ("swarmllm", "swarmllm-webgpu", "swarmllm-webgpu", "last"),
+    )
+}
+"""Engines by a part of the system's name: for layers on devices, and for tensor parallelism."""
+
+
 def engine_of(row: Row, execution: Execution, link: str | None) -> Engine:
     """The engine of a row.
 
@@ -43,34 +60,22 @@ def engine_of(row: Row, execution: Execution, link: str | None) -> Engine:
         execution: the parallelism.
         link: class of the network, or None.
     """
-    system = row.system.lower()
-    tensor = execution.kind == "tensor"
-    if re.search(r"distributed-llama|dllama|prefill-opt", system) and execution.kind not in (
-        "pipeline",
-        "ring",
-    ):
+    system, tensor = row.system.lower(), execution.kind == "tensor"
+    layered = execution.kind in ("pipeline", "ring")
+    if re.search(r"distributed-llama|dllama|prefill-opt", system) and not layered:
         return _distributed_llama(row)
-    if "prefill-opt" in system:
-        return Engine("prefill-opt")
-    if "tpi-llm" in system:
-        return Engine("tpi-llm", output="source")
-    if "prima.cpp" in system:
-        return Engine("prima.cpp", output="source")
-    if re.search("petals|bloombee", system):
-        return Engine("petals", output="source")
-    if "cascadia" in system:
-        return Engine("cascadia-tensor" if tensor else "cascadia")
     if re.search(r"\bexo\b|mlx", system):
         return _exo(row, tensor=tensor, link=link or "")
-    if "skippy" in system:
-        return Engine("mesh-llm")
-    if "swarmllm" in system:
-        return Engine("swarmllm")
-    if "rpc" in system and not tensor and execution.kind != "single":
+    if "rpc" in system and layered:
         return Engine("llama.cpp-rpc", "the newest RPC protocol is assumed", source_last=True)
+    named = next((of[tensor] for name, of in _SYSTEMS.items() if name in system), None)
+    return named or _unnamed(system, tensor=tensor, layered=layered)
+
+
+def _unnamed(system: str, *, tensor: bool, layered: bool) -> Engine:
     if tensor:
         return Engine("tensor-parallel", "its messages are assumed to be those of a mesh")
-    if "llama.cpp" in system or execution.kind == "single":
+    if "llama.cpp" in system or not layered:
         return Engine("llama.cpp")
     return Engine("python-pipeline", "its messages are assumed to be those of a plain pipeline")
 

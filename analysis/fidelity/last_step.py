@@ -6,7 +6,7 @@ steps before the last one are not made, and graphs are kept.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -111,7 +111,8 @@ def _graph_of(scenario: Scenario, batch: Batch) -> StepGraph:
     graphs, model, placement = scenario.step_graphs, scenario.model, scenario.placement
     assert placement is not None
     shape = (model.layers, model.heads, model.kv_heads, scenario.cost.ffn_shards)
-    return _kept_graph(graphs.pattern, *shape, placement.tobytes(), graphs.pieces(batch))
+    key: Any = graphs.pattern  # all shipped patterns can be hashed
+    return _kept_graph(key, *shape, placement.tobytes(), graphs.pieces(batch))
 
 
 @lru_cache(maxsize=512)

@@ -188,9 +188,13 @@ def split_evenly(model: ModelSpec, devices: int) -> ModelSpec:
     weights = model.kv_heads * (model.head_weights + model.out_weights)
     size = max(1, round(weights / (devices * model.width * 4)))
     cache = model.cache_numbers * max(1.0, model.kv_heads / devices) * model.bytes_per_kv
-    changes = {"latent": None} if getattr(model, "latent", None) is not None else {}
     return replace(
-        model, heads=devices, kv_heads=devices, head_size=size, bytes_per_kv=cache / (2 * size), **changes
+        model,
+        heads=devices,
+        kv_heads=devices,
+        head_size=size,
+        bytes_per_kv=cache / (2 * size),
+        latent=None,
     )
 
 
@@ -206,6 +210,8 @@ def _devices(values: Interpretation, used: Profile, entries: Sequence[DeviceEntr
             entry.memory_bandwidth.amount * used.efficiency * used.efficiency_on.get(entry.name, 1.0) * share
         )
         kv = (entry.kv_bandwidth or entry.memory_bandwidth).amount * used.kv_efficiency
+        if number > 0:
+            kv /= 1.0 + used.kv_skew
         scale = entry.sync.amount / REFERENCE_SYNC_S if entry.sync else 1.0
         devices.append(
             Device(
@@ -324,4 +330,5 @@ def _layers(
         shares = [entry.memory.amount for entry in entries]
     ends = np.cumsum([shares[device] for device in order])
     bounds = np.round(layers * ends / ends[-1]).astype(int)
-    return np.diff(bounds, prepend=0).tolist()
+    counts: list[int] = np.diff(bounds, prepend=0).tolist()
+    return counts

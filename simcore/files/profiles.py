@@ -56,6 +56,7 @@ class _ProfileSection(Section):
     efficiency: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
     efficiency_on: dict[str, Annotated[float, Field(gt=0.0, strict=False)]] = Field(default_factory=dict)
     kv_efficiency: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
+    kv_skew: Annotated[float, Field(ge=0.0, strict=False)] = 0.0
     sync: Seconds = 0.0
 
 
@@ -98,6 +99,7 @@ def _profile(name: str, section: _ProfileSection) -> Profile:
         efficiency=section.efficiency,
         efficiency_on=section.efficiency_on,
         kv_efficiency=section.kv_efficiency,
+        kv_skew=section.kv_skew,
     )
 
 

@@ -30,6 +30,7 @@ class Profile:
         efficiency_on: further factors of this rate on single devices, by their names in the library: engines with
             tuned kernels for one kind of processor are slow on others.
         kv_efficiency: rate at which it reads the cache, relative to that of the device.
+        kv_skew: by how much the slowest of several devices takes longer to read its cache than the root, as a share.
     """
 
     name: str
@@ -38,10 +39,11 @@ class Profile:
     quality: Quality
     costs: str
     execution: Named
-    wire: WireFormat = WireFormat()
-    work: EngineWork = EngineWork()
+    wire: WireFormat = field(default_factory=WireFormat)
+    work: EngineWork = field(default_factory=EngineWork)
     bytes_per_kv: float | None = None
     sync_s: float = 0.0
     efficiency: float = 1.0
     efficiency_on: Mapping[str, float] = field(default_factory=dict)
     kv_efficiency: float = 1.0
+    kv_skew: float = 0.0

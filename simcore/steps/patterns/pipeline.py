@@ -31,7 +31,8 @@ class Pipeline:
     """See the module.
 
     Attributes:
-        hops: messages between devices go `direct`, or through the `source`.
+        hops: messages between devices go `direct`, or through the `source`. The source then also drives the devices:
+            it begins with a micro-batch when it has passed the one before to the last device.
         back: the result returns `direct`, or through the devices of the `chain` in reverse.
         result: `TOKEN` or `LOGITS`.
         micro_batch: most positions of a micro-batch; None: a step is never divided.
@@ -83,8 +84,10 @@ class _Steps:
         self._step = GraphBuilder()
         # The last node of the micro-batch before on each device; on a device, micro-batches do not overtake.
         self._before: dict[int, list[int]] = {}
-        # The device of the last task.
+        # The device of the last task, and the nodes after which a driving source begins with the next micro-batch.
         self._at = NONE
+        self._passed: list[int] = []
+        self._last = int(placement[[s for s in chain.stages if s.kind != Kind.LM_HEAD][-1].gathers])
 
     def graph(self) -> StepGraph:
         for piece in range(self._pieces):
@@ -92,7 +95,8 @@ class _Steps:
         return self._step.graph()
 
     def _piece(self, *, last: bool) -> None:
-        holder, ready, kind = self._source, list[int](), NONE
+        driven = self._pattern.hops == "source"
+        holder, ready, kind = self._source, list(self._passed) if driven else [], NONE
         self._at = NONE
         path, present = [self._source], dict[int, list[int]]()
         stages = [s for s in self._chain.stages if last or s.kind != Kind.LM_HEAD]
@@ -122,6 +126,8 @@ class _Steps:
         numbers = {"layer": stage.layer, "stage": 3 * number}
         for device, count in zip(devices.tolist(), counts.tolist(), strict=True):
             came = self._hop(holder, device, stage.input, share, kind, ready, numbers)
+            if device == self._last and device not in present and came is not ready:
+                self._passed = came
             entering = [] if device in present else self._before.get(device, [])
             if device != self._at and self._pattern.stage_syncs > 0.0:
                 sync = self._step.task(
