@@ -7,16 +7,15 @@ values and adds entries, such as the devices of a laboratory that were calibrate
 import functools
 import os
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
-import yaml
 from pydantic import Field, create_model
 
 from headway.simcore.files.mistakes import validated
 from headway.simcore.files.schema.values import FileName, bounded
 from headway.simcore.files.section import Section
 from headway.simcore.files.yaml_document import Document, KeyPath, read_document, yaml_text
+from headway.simcore.library import library_values
 from headway.simcore.world.library import (
     DeviceEntry,
     Entry,
@@ -93,11 +92,7 @@ def shipped_library() -> Library:
     """The devices and links that come with Headway."""
     library = Library(Names("device", {}), Names("link", {}))
     for name in ("devices.yaml", "links.yaml"):
-        file = resources.files("headway.simcore") / "library" / name
-        text = file.read_text(encoding="utf-8")
-        # The parser in C is ten times faster; `read_document` needs the other one to know the lines of mistakes.
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        library = _added(library, Document(name, text, yaml.load(text, loader), {}, {(): name}))
+        library = _added(library, Document(name, "", library_values(name), {}, {(): name}))
     return library
 
 

@@ -2,14 +2,13 @@
 
 import functools
 from collections.abc import Mapping
-from importlib import resources
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import Field
 
 from headway.simcore.files.schema.values import Seconds
 from headway.simcore.files.section import Section
+from headway.simcore.library import library_values
 from headway.simcore.steps.patterns import PATTERNS
 from headway.simcore.steps.patterns.pipeline import Back, Pipeline, Way
 from headway.simcore.steps.step_graphs import Pattern
@@ -63,8 +62,7 @@ class _ProfileSection(Section):
 @functools.cache
 def profiles() -> Mapping[str, Profile]:
     """All engine profiles by name."""
-    text = (resources.files("headway.simcore") / "library" / "profiles.yaml").read_text(encoding="utf-8")
-    sections = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    sections = library_values("profiles.yaml")
     return {name: _profile(name, _ProfileSection(**section)) for name, section in sections.items()}
 
 

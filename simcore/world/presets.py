@@ -8,11 +8,9 @@ import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import yaml
-
+from headway.simcore.library import library_values
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.shape import from_shape
 from headway.traces.errors import InputError, nearest, quoted
@@ -20,7 +18,6 @@ from headway.traces.errors import InputError, nearest, quoted
 Quality: TypeAlias = Literal["published", "derived", "guessed"]
 """How well the shape of a preset is known; `simcore/library/models.yaml` explains the words."""
 
-_FILE = Path(__file__).parents[1] / "library" / "models.yaml"
 _PAPER = ((8, 512), (16, 1024), (32, 2048), (64, 4096))
 
 
@@ -100,8 +97,7 @@ PRESETS: Mapping[str, ModelSpec] = _Models()
 
 @functools.cache
 def _entries() -> Mapping[str, Preset]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    listed = yaml.load(_FILE.read_text(encoding="utf-8"), Loader=loader)
+    listed = library_values("models.yaml")
     return {name: _entry(name, values) for name, values in listed.items()} | {
         f"paper-{heads}x{width}": _paper(heads, width) for heads, width in _PAPER
     }
