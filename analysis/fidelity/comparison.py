@@ -44,7 +44,7 @@ def predict_rows(
     """The predictions of all rows, in their order. A row that fails is skipped with the reason, whatever fails."""
     predictions: list[Prediction] = []
     for row in rows:
-        predictions += _predict(row, library)
+        predictions += _predict(row, known)
         progress()
     return predictions
 
