@@ -52,8 +52,8 @@ def predict_rows(
 def _predict(row: Row, known: Known) -> list[Prediction]:
     try:
         predictions = predict_row(row, known)
-        known = {one.quantity for one in predictions}
-        others = [quantity for quantity in asked_quantities(row) if quantity not in known]
+        there = {one.quantity for one in predictions}
+        others = [quantity for quantity in asked_quantities(row) if quantity not in there]
         return predictions + [skipped_quantity(row, other, [_reason(row, other)]) for other in others]
     except (InputError, RunEndedError) as error:
         return skipped(row, [str(error)])

@@ -117,7 +117,7 @@ def world_of(row: Row, values: Interpretation, known: Known) -> World:
 
 
 def _model(row: Row, values: Interpretation, used: Profile) -> ModelSpec:
-    name = model_named(row.model)
+    name = model_named(values.model)
     if name is None:
         raise MissingError(f"the model {row.model!r} has no preset")
     model = preset_entry(name).model
@@ -129,7 +129,7 @@ def _model(row: Row, values: Interpretation, used: Profile) -> ModelSpec:
 
 
 def _weights(row: Row, values: Interpretation, world: World) -> None:
-    name = model_named(row.model)
+    name = model_named(values.model)
     assert name is not None
     if preset_entry(name).quality == "guessed":
         world.extrapolated.append(f"the shape of {name} is guessed")
