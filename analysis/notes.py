@@ -4,6 +4,8 @@ from headway.analysis.formatting import listed
 from headway.analysis.library_values import value_text
 from headway.simcore.registry import name_of
 from headway.simcore.scenario import Scenario
+from headway.simcore.world.presets import PRESETS, preset_entry
+from headway.simcore.world.shape import shape_of
 
 _WIFI = ("wifi", "wi-fi", "wlan")
 
@@ -15,6 +17,7 @@ def scenario_notes(scenario: Scenario) -> list[str]:
         *_wifi_without_medium(scenario),
         *_beyond_context(scenario),
         *_guesses(scenario),
+        *_guessed_model(scenario),
     ]
 
 
@@ -73,4 +76,18 @@ def _guesses(scenario: Scenario) -> list[str]:
     return [
         f"the library guesses {key} of {entry} ({', '.join(names)}): {text}."
         for (entry, key, text), names in sections.items()
+    ]
+
+
+def _guessed_model(scenario: Scenario) -> list[str]:
+    """A note on a preset whose shape is a guess."""
+    name = scenario.model.name
+    if name not in PRESETS or shape_of(PRESETS[name]) != shape_of(scenario.model):
+        return []
+    entry = preset_entry(name)
+    if entry.quality != "guessed":
+        return []
+    return [
+        f"the shape of {name} is a guess ({entry.source}), so all results are. Its total number of parameters is as "
+        "published or as in its name."
     ]

@@ -3,7 +3,8 @@
 `load_scenario` reads a scenario file, `simulate` runs it under a policy, and a `Result` holds the tables that come out.
 `load_scenario` also takes changes: `Set`, `Scale`, `Drop`, `ShiftTraces`, or the text of one; `dump_scenario` writes
 the file of a scenario.
-In Python the same worlds are built from `ModelSpec`, `Cluster`, `Device`, `Medium`, `Link`, `Request`, `Scenario`.
+In Python the same worlds are built from `ModelSpec` (with `Experts`, `LatentAttention` and `Window`), `Cluster`,
+`Device`, `Medium`, `Link`, `Request`, `Scenario`.
 Options come in the same groups as in the file: `BlockOptions`, `NetworkOptions`, `ControllerOptions`, `MemoryOptions`.
 """
 
@@ -34,6 +35,7 @@ from headway.simcore.world.batch import Batch, SequenceStep, one_sequence
 from headway.simcore.world.blocks import BlockTable, Kind, block_table
 from headway.simcore.world.cluster import Cluster
 from headway.simcore.world.cost import CostModel, DecodeCost, PaperCost, Payload, StepCost
+from headway.simcore.world.decoder_parts import Experts, LatentAttention, Window
 from headway.simcore.world.device import Device
 from headway.simcore.world.device_time import DeviceTime, Roofline, TaskTimes
 from headway.simcore.world.link import Link, Medium
@@ -71,6 +73,7 @@ __all__ = [
     "Device",
     "DeviceTime",
     "Drop",
+    "Experts",
     "FloatArray",
     "ForecastOptions",
     "ForkJoin",
@@ -82,6 +85,7 @@ __all__ = [
     "Keep",
     "Kind",
     "Lateness",
+    "LatentAttention",
     "Link",
     "Medium",
     "MemoryOptions",
@@ -118,6 +122,7 @@ __all__ = [
     "TaskTimes",
     "Tcp",
     "TriggerOptions",
+    "Window",
     "block_table",
     "build_scenario",
     "combine",

@@ -1,5 +1,6 @@
 """The end of `headway run`: the answer, the placements, and the notes on the scenario."""
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,7 @@ import headway as hw
 from headway.analysis.answer import answer
 from headway.analysis.console.placements import placements
 from headway.analysis.notes import scenario_notes
-from headway.simcore import TABLES, Result, Scenario, build_scenario
+from headway.simcore import PRESETS, TABLES, DecodeCost, Result, Scenario, build_scenario
 from headway.traces import InputError
 
 SHAPE = {"layers": 4, "width": 64, "heads": 4, "vocabulary": 8}
@@ -169,6 +170,20 @@ def test_requests_beyond_the_context_are_noted() -> None:
     assert note.endswith("this concerns 2 of 4 requests.")
     assert scenario_notes(world(model=model, workload=requests[:2])) == []
     assert scenario_notes(world(workload=requests)) == []
+
+
+def test_a_guessed_shape_of_a_preset_is_noted() -> None:
+    def notes(name: str, **formats: float) -> list[str]:
+        scenario = world()
+        model = replace(PRESETS[name], **formats)  # type: ignore[arg-type]
+        return scenario_notes(replace(scenario, model=model, cost=DecodeCost(model)))
+
+    (note,) = notes("llama-3-14b", bytes_per_weight=0.5625)
+    assert note.startswith(
+        "the shape of llama-3-14b is a guess (stacked layers of meta-llama/Meta-Llama-3-8B)"
+    )
+    assert notes("llama-3-8b") == []
+    assert scenario_notes(world(name="llama-3-14b")) == []
 
 
 def test_decoding_needs_a_memory_bandwidth_and_the_paper_does_not() -> None:
