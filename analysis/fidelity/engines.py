@@ -26,6 +26,7 @@ class Engine(NamedTuple):
         profile: its name.
         note: an assumption; empty if there is none.
         output: device with the output head: the `source`, or the `last` device of a pipeline.
+        end_to_end: whether the system counts the prefill in its tokens per second.
         source_last: whether the source has the last layers of a pipeline, instead of the first ones.
     """
 
@@ -33,6 +34,7 @@ class Engine(NamedTuple):
     note: str = ""
     output: str = "last"
     source_last: bool = False
+    end_to_end: bool = False
 
 
 _SYSTEMS: Mapping[str, tuple[Engine, Engine]] = {
@@ -73,10 +75,14 @@ def engine_of(row: Row, execution: Execution, link: str | None) -> Engine:
 
 
 def _unnamed(system: str, *, tensor: bool, layered: bool) -> Engine:
+    if "shardwise" in system:
+        return Engine("python-pipeline" if layered else "unknown-engine", end_to_end=True)
     if tensor:
         return Engine("tensor-parallel", "its messages are assumed to be those of a mesh")
-    if "llama.cpp" in system or not layered:
+    if re.search(r"llama\.cpp|ollama", system):
         return Engine("llama.cpp")
+    if not layered:
+        return Engine("unknown-engine")
     return Engine("python-pipeline", "its messages are assumed to be those of a plain pipeline")
 
 

@@ -108,9 +108,13 @@ def _decode(values: Interpretation, world: World, measure: Measure) -> dict[Quan
         "bytes_received": (step.received_bytes + 1e-6) / 1024,
         "tokens_per_s": 1.0 / step.total_s,
     }
-    other = values.other
-    if other is not None and other.quantity == "ttft" and values.work.prompt:
-        quantities["ttft"] = measure(world, values.work.prompt, 1).total_s / other.unit_s
+    other, work = values.other, values.work
+    if other is not None and other.quantity == "ttft" and work.prompt:
+        quantities["ttft"] = measure(world, work.prompt, 1).total_s / other.unit_s
+    if world.end_to_end and work.prompt and work.generated:
+        first_s = measure(world, work.prompt, 1).total_s
+        quantities["tokens_per_s"] = work.generated / (first_s + (work.generated - 1) * step.total_s)
+        world.notes.append("tokens per second count the prefill")
     return quantities
 
 

@@ -4,6 +4,7 @@ Values that a row does not state come from the library of devices and links, fro
 engine profiles. Nothing is fitted to a single row.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -56,6 +57,7 @@ class World:
         entries: name of each device in the library.
         swap: whether weights are read from disk.
         notes: assumptions.
+        end_to_end: whether tokens per second count the prefill too.
         extrapolated: reasons why the row lies outside the calibrated range.
     """
 
@@ -70,6 +72,7 @@ class World:
     execution: Pattern | None = None
     entries: tuple[str, ...] = ()
     swap: bool = False
+    end_to_end: bool = False
     notes: list[str] = field(default_factory=list)
     extrapolated: list[str] = field(default_factory=list)
 
@@ -99,6 +102,7 @@ def world_of(row: Row, values: Interpretation, known: Known) -> World:
     engine = engine_of(row, values.execution, values.network.name)
     used, library = known.profiles[engine.profile], known.library
     world = World(_model(row, values, used), used)
+    world.end_to_end = engine.end_to_end
     if engine.note:
         world.notes.append(engine.note)
     _weights(row, values, world)
@@ -185,14 +189,14 @@ def split_evenly(model: ModelSpec, devices: int) -> ModelSpec:
     """
     if model.kv_heads % devices == 0:
         return model
-    weights = model.kv_heads * (model.head_weights + model.out_weights)
-    size = max(1, round(weights / (devices * model.width * 4)))
+    size = max(1, round(model.heads * model.head_size / devices))
     cache = model.cache_numbers * max(1.0, model.kv_heads / devices) * model.bytes_per_kv
     return replace(
         model,
         heads=devices,
         kv_heads=devices,
         head_size=size,
+        input_weights=round(model.layers * model.kv_heads * model.head_weights),
         bytes_per_kv=cache / (2 * size),
         latent=None,
     )
@@ -202,10 +206,12 @@ def _devices(values: Interpretation, used: Profile, entries: Sequence[DeviceEntr
     threads = values.work.threads
     devices = []
     for number, entry in enumerate(entries):
+        # Formats with tables of values need more work per weight (rows sparkpair-glm53-1 and strix1-mm27-tg128).
+        tables = re.search("IQ|UD-Q3", values.weights.name) is not None
         pi = entry.name.startswith(("raspberry", "turing"))
         # Two of the four cores of a Raspberry Pi do not fill its memory bandwidth; three do (row
         # spec-raspberrypi5sustainedweight-readra).
-        share = min(1.0, 0.4 * threads) if pi and threads else 1.0
+        share = (min(1.0, 0.4 * threads) if pi and threads else 1.0) * (0.7 if tables else 1.0)
         rate = (
             entry.memory_bandwidth.amount * used.efficiency * used.efficiency_on.get(entry.name, 1.0) * share
         )

@@ -50,6 +50,7 @@ class _ProfileSection(Section):
     bytes_per_kv: _Bytes | None = None
     layer_bytes: Annotated[float, Field(ge=0.0, strict=False)] = 0.0
     lm_head_reads: Annotated[float, Field(ge=0.0, strict=False)] = 1.0
+    attention_work: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
     expert_reads: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
     expert_work: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
     efficiency: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
@@ -89,6 +90,7 @@ def _profile(name: str, section: _ProfileSection) -> Profile:
         work=EngineWork(
             layer_bytes=section.layer_bytes,
             lm_head_reads=section.lm_head_reads,
+            attention_work=section.attention_work,
             expert_reads=section.expert_reads,
             expert_work=section.expert_work,
         ),

@@ -83,6 +83,7 @@ class EngineWork:
     Attributes:
         layer_bytes: bytes that `Kind.LAYER` reads per layer, position and number of the hidden state.
         lm_head_reads: how often the output head reads its weights.
+        attention_work: how often attention does its work: engines reach a lower speed in it than in matrices.
         expert_reads: how often feed-forward networks with experts read their weights: small matrices, chosen token by
             token, are read at a lower rate than large ones.
         expert_work: how often they do their work.
@@ -90,6 +91,7 @@ class EngineWork:
 
     layer_bytes: float = 0.0
     lm_head_reads: float = 1.0
+    attention_work: float = 1.0
     expert_reads: float = 1.0
     expert_work: float = 1.0
 
@@ -202,7 +204,7 @@ class DecodeCost:
         m, nothing = self.model, 0.0 * of.tokens
         held = [each * m.bytes_per_weight + nothing for each in self._held_weights]
         cache = m.cache_numbers * m.bytes_per_kv
-        scores = m.score_flop * of.scored
+        scores = m.score_flop * self.engine.attention_work * of.scored
         qkv, out, read, active = self._parts(of)
         head, proj = (qkv + out, nothing) if self.projection == "sharded" else (qkv, out * m.kv_heads)
         per_weight = m.bytes_per_weight
