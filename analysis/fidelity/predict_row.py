@@ -10,9 +10,6 @@ from headway.analysis.fidelity.worlds import MissingError, World, world_of
 DEFAULT_CONTEXT = 64
 """Positions in the cache where a row does not state any."""
 
-UNCALIBRATED_CONTEXT = 4096
-"""Contexts from this length on are outside the calibrated range of devices without a measured rate of the cache."""
-
 
 def predict_row(row: Row, known: Known) -> list[Prediction]:
     """All quantities of a row that can be predicted, or those that it asks for with the reason why none can be."""
@@ -88,8 +85,8 @@ def _not_simulated(values: Interpretation) -> list[str]:
 def _check_context(values: Interpretation, world: World) -> None:
     work = values.work
     longest = max(work.context or 0.0, float(work.depth + (work.prompt or 0)))
-    if longest > UNCALIBRATED_CONTEXT:
-        world.extrapolated.append(f"a context of {longest:.0f} positions")
+    if longest > world.kv_context:
+        world.extrapolated.append(f"a context of {longest:.0f} positions, above {world.kv_context:.0f}")
 
 
 def _decode(values: Interpretation, world: World, measure: Measure) -> dict[Quantity, float]:

@@ -32,6 +32,12 @@ ASSUMED_WEIGHT_BYTES = 4.85 / 8
 REFERENCE_SYNC_S = 34e-6
 """Message time of the device to which `sync_s` of the profiles refers; it scales with that of the device."""
 
+SHORT_CONTEXT = 4096
+"""Up to this context the cache of a device without a measured rate hardly counts."""
+
+ALIKE = 1.5
+"""Devices whose rates differ by less than this factor have equally many layers, unless llama.cpp places them."""
+
 _ENOUGH_BYTES = 1e15
 _CLIENT = "desktop-cpu"
 
@@ -55,6 +61,7 @@ class World:
         cost: of the blocks.
         execution: pattern of the steps.
         entries: name of each device in the library.
+        kv_context: largest calibrated number of positions in the cache.
         swap: whether weights are read from disk.
         notes: assumptions.
         end_to_end: whether tokens per second count the prefill too.
@@ -71,6 +78,7 @@ class World:
     cost: DecodeCost | None = None
     execution: Pattern | None = None
     entries: tuple[str, ...] = ()
+    kv_context: int = SHORT_CONTEXT
     swap: bool = False
     end_to_end: bool = False
     notes: list[str] = field(default_factory=list)
@@ -109,6 +117,7 @@ def world_of(row: Row, values: Interpretation, known: Known) -> World:
     world.swap = "offload" in values.work.flags
     entries = _entries(row, values, library, world)
     world.entries = tuple(entry.name for entry in entries)
+    world.kv_context = min(entry.kv_context or SHORT_CONTEXT for entry in entries)
     alone = len(entries) == 1
     if used.quality == "guessed" and not alone:
         world.extrapolated.append(f"no row calibrates the messages of the profile {used.name}")
@@ -217,7 +226,7 @@ def _devices(values: Interpretation, used: Profile, entries: Sequence[DeviceEntr
         )
         kv = (entry.kv_bandwidth or entry.memory_bandwidth).amount * used.kv_efficiency
         if number > 0:
-            kv /= 1.0 + used.kv_skew
+            rate, kv = rate / (1.0 + used.skew), kv / (1.0 + used.kv_skew)
         scale = entry.sync.amount / REFERENCE_SYNC_S if entry.sync else 1.0
         devices.append(
             Device(
@@ -250,7 +259,7 @@ def _network(row: Row, values: Interpretation, library: Library, world: World) -
     rate = entry.bandwidth.amount
     if net.rate_bit_s is not None and not (nominal and entry.name == net.name):
         rate = net.rate_bit_s / 8
-    delay = entry.latency.amount if net.delay_s is None else net.delay_s
+    delay = (entry.latency.amount if net.delay_s is None else net.delay_s) * world.profile.delay_share
     overhead = entry.overhead.amount if entry.overhead else 0.0
     groups = ("switch", "far switch") if net.uplink_bit_s is not None else ("switch",)
     world.relays = groups
@@ -313,7 +322,10 @@ def _place(values: Interpretation, engine: Engine, entries: Sequence[DeviceEntry
         return
     order = [*range(1, count), 0] if engine.source_last else list(range(count))
     last = 0
-    for device, layers in zip(order, _layers(values, entries, blocks.layers, order), strict=True):
+    rates = [entry.memory_bandwidth.amount for entry in entries]
+    by_memory = engine.source_last or max(rates) > ALIKE * min(rates)
+    split = _layers(values, entries, blocks.layers, order, by_memory=by_memory)
+    for device, layers in zip(order, split, strict=True):
         inside = (blocks.layer >= last) & (blocks.layer < last + layers)
         placement[inside] = device
         last += layers
@@ -323,9 +335,14 @@ def _place(values: Interpretation, engine: Engine, entries: Sequence[DeviceEntry
 
 
 def _layers(
-    values: Interpretation, entries: Sequence[DeviceEntry], layers: int, order: Sequence[int]
+    values: Interpretation,
+    entries: Sequence[DeviceEntry],
+    layers: int,
+    order: Sequence[int],
+    *,
+    by_memory: bool,
 ) -> list[int]:
-    """Layers of each device, in the given order of devices; in proportion to memory if the row has no split."""
+    """Layers of each device, in the given order; without a stated split equal, or in proportion to memory."""
     own = [part.layers for part in values.devices.parts for _ in range(part.count)]
     stated = values.execution.split or values.execution.shares
     if all(own) and len(own) == len(entries):
@@ -333,7 +350,7 @@ def _layers(
     elif len(stated) == len(entries):
         shares = [float(share) for share in stated]
     else:
-        shares = [entry.memory.amount for entry in entries]
+        shares = [entry.memory.amount if by_memory else 1.0 for entry in entries]
     ends = np.cumsum([shares[device] for device in order])
     bounds = np.round(layers * ends / ends[-1]).astype(int)
     counts: list[int] = np.diff(bounds, prepend=0).tolist()

@@ -76,7 +76,7 @@ def _section(name: str, quantities: Mapping[str, Measured], **more: Any) -> type
     return section
 
 
-DeviceEntrySection = _section("A device", DEVICE_QUANTITIES)
+DeviceEntrySection = _section("A device", DEVICE_QUANTITIES, kv_context=(int | None, None))
 LinkEntrySection = _section("A link", LINK_QUANTITIES, shared=(bool | None, None))
 
 
@@ -215,7 +215,9 @@ def _entries(
 
 def _amounts(entry: Entry) -> dict[str, Any]:
     """The values of an entry that another one takes over with `like`."""
-    more = {"shared": entry.shared} if isinstance(entry, LinkEntry) else {}
+    more: dict[str, Any] = {"shared": entry.shared} if isinstance(entry, LinkEntry) else {}
+    if isinstance(entry, DeviceEntry):
+        more = {"kv_context": entry.kv_context}
     return entry.values | more
 
 

@@ -56,7 +56,9 @@ class _ProfileSection(Section):
     efficiency: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
     efficiency_on: dict[str, Annotated[float, Field(gt=0.0, strict=False)]] = Field(default_factory=dict)
     kv_efficiency: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
+    skew: Annotated[float, Field(ge=0.0, strict=False)] = 0.0
     kv_skew: Annotated[float, Field(ge=0.0, strict=False)] = 0.0
+    delay_share: Annotated[float, Field(gt=0.0, le=1.0, strict=False)] = 1.0
     sync: Seconds = 0.0
 
 
@@ -99,7 +101,9 @@ def _profile(name: str, section: _ProfileSection) -> Profile:
         efficiency=section.efficiency,
         efficiency_on=section.efficiency_on,
         kv_efficiency=section.kv_efficiency,
+        skew=section.skew,
         kv_skew=section.kv_skew,
+        delay_share=section.delay_share,
     )
 
 

@@ -64,6 +64,7 @@ class DeviceEntry(Entry):
         kv_bandwidth: achieved rate of reading keys and values [bytes/s]; None: as `memory_bandwidth`.
         sync: time of the inference engine per message [s].
         overhead: fixed time per task [s].
+        kv_context: largest number of positions in the measurements of `kv_bandwidth`; None: it was not measured.
         disk: rate of reading its disk [bytes/s].
         power_idle: electrical power without work [W]; no simulation uses it yet.
         power_busy: electrical power while it generates tokens [W]; no simulation uses it yet.
@@ -73,6 +74,7 @@ class DeviceEntry(Entry):
     compute: Value
     memory_bandwidth: Value
     kv_bandwidth: Value | None = None
+    kv_context: int | None = None
     sync: Value | None = None
     overhead: Value | None = None
     disk: Value | None = None

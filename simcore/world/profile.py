@@ -30,7 +30,10 @@ class Profile:
         efficiency_on: further factors of this rate on single devices, by their names in the library: engines with
             tuned kernels for one kind of processor are slow on others.
         kv_efficiency: rate at which it reads the cache, relative to that of the device.
-        kv_skew: by how much the slowest of several devices takes longer to read its cache than the root, as a share.
+        skew: by how much the slowest of several devices takes longer to read its weights than the root, as a share.
+        kv_skew: the same for its cache.
+        delay_share: share of a measured delay that a message takes: an engine that polls its sockets does not wait for
+            the wake-ups that a ping includes.
     """
 
     name: str
@@ -46,4 +49,6 @@ class Profile:
     efficiency: float = 1.0
     efficiency_on: Mapping[str, float] = field(default_factory=dict)
     kv_efficiency: float = 1.0
+    skew: float = 0.0
     kv_skew: float = 0.0
+    delay_share: float = 1.0

@@ -51,6 +51,7 @@ class TensorStep:
     devices: list[int] = field(init=False)
     layer: int = -1
     _ready: dict[int, list[int]] = field(init=False)
+    _connection: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)
     _graph: GraphBuilder = field(default_factory=GraphBuilder)
     _kind: int = NONE
     _stages: Iterator[int] = field(default_factory=count)
@@ -87,6 +88,8 @@ class TensorStep:
     def exchange(self, messages: Iterable[tuple[int, int, Payload, float]]) -> None:
         """Send messages at the same time; each receiver then waits for all that it receives.
 
+        A message waits for the one before it from the same sender to the same receiver: they share a connection.
+
         Args:
             messages: sender, receiver, payload, and how many times it is carried. Those within a device, and those that
                 carry nothing, are left out.
@@ -96,10 +99,11 @@ class TensorStep:
             self.work(sender, Kind.SYNC, sum(one[0] == sender for one in sent))
         stage, arriving = self._stage(), dict[int, list[int]]()
         for sender, receiver, payload, times in sent:
+            after = [*self._ready[sender], *self._connection.get((sender, receiver), ())]
             message = self._graph.message(
-                sender, receiver, payload, times,
-                kind=self._kind, layer=self.layer, stage=stage, after=self._ready[sender],
-            )  # fmt: skip
+                sender, receiver, payload, times, kind=self._kind, layer=self.layer, stage=stage, after=after
+            )
+            self._connection[sender, receiver] = (message,)
             arriving.setdefault(receiver, []).append(message)
         for receiver, nodes in arriving.items():
             self._ready[receiver] = [*self._ready[receiver], *nodes]
