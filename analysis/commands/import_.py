@@ -71,4 +71,6 @@ def import_(
         text = imported_scenario(cluster, program, file, wishes)
         with writing(out):
             out.write_text(text, encoding="utf-8")
-        show(f"{out}: a cluster of {program} (devices: {len(cluster.nodes)}, links: {len(cluster.connections)})")
+        show(
+            f"{out}: a cluster of {program} (devices: {len(cluster.nodes)}, links: {len(cluster.connections)})"
+        )

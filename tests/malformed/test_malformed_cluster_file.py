@@ -39,7 +39,7 @@ def state(connections: Any) -> dict[str, Any]:
 
 
 PEER = {"id": "beef", "gpus": []}
-CASES = {
+CASES: dict[str, tuple[Any, ...]] = {
     "empty": ("", "begins with ''", "a file of exo, mesh-llm, parallax or prima.cpp"),
     "text": ("hello", "'hello'"),
     "list": ("[1]", "'[1]'"),
