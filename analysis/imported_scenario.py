@@ -1,5 +1,6 @@
 """The text of a scenario with the cluster of another program; comments give the origin of each value."""
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import NamedTuple
 
 from headway.simcore import build_scenario
 from headway.simcore.files.importers.cluster import ClusterFile, Connection, Node, Reading
+from headway.simcore.files.library import device_named, link_named
 from headway.simcore.files.yaml_document import read_value
 from headway.simcore.world.presets import preset
 from headway.traces.errors import InputError, shortened, visible
@@ -48,7 +50,7 @@ class Wishes:
         bytes_per_weight: of the model, such as 0.5625 for 4-bit weights with a 16-bit scale for every 32 of them.
         prompt: number of tokens of the prompt.
         output: number of tokens to generate.
-        assumed: a quantity with its unit for devices or links whose value is not in the file, by key: `memory`,
+        assumed: a quantity with its unit for devices or links without a measured value in the file, by key: `memory`,
             `compute`, `memory_bandwidth`, `bandwidth` or `latency`; None for a key without one.
     """
 
@@ -62,6 +64,10 @@ class Wishes:
 def imported_scenario(cluster: ClusterFile, program: str, path: str, wishes: Wishes) -> str:
     """The text of a scenario file, which Headway can read.
 
+    A value comes from the first of these sources that has it: a measurement in the file, the wishes, the library of
+    devices and links (found by the name of the hardware and the kind of the connection), a table of data sheets in the
+    file.
+
     Args:
         cluster: the devices and connections of the file.
         program: that wrote the file.
@@ -69,7 +75,7 @@ def imported_scenario(cluster: ClusterFile, program: str, path: str, wishes: Wis
         wishes: the model, the workload, and values that the file lacks.
 
     Raises:
-        InputError: the preset is unknown, a quantity is invalid, a value is neither in the file nor among the wishes,
+        InputError: the preset is unknown, a quantity is invalid, no source has a value,
             or the scenario is invalid, for instance because the devices are not connected.
     """
     preset(wishes.model)
@@ -78,8 +84,22 @@ def imported_scenario(cluster: ClusterFile, program: str, path: str, wishes: Wis
         for key, value in wishes.assumed.items()
         if value is not None and _valid(key, value)
     }
-    _check_complete(cluster, assumed, path)
-    text = "\n".join(_lines(cluster, program, path, wishes, assumed)) + "\n"
+    devices = [_device(node, assumed) for node in cluster.nodes]
+    links = [_link(name, members, assumed) for name, members in _groups(cluster.connections).items()]
+    _check_complete([*devices, *links], path)
+    lines = [
+        f"# A cluster of {program}, from {_comment(path)}. Comments give the origin of each value.",
+        "headway: 1",
+        f"model: {{preset: {wishes.model}, bytes_per_weight: {wishes.bytes_per_weight:.12g}}}",
+        *([] if cluster.source is None else [f"source: {_name(cluster.source)}"]),
+        "devices:",
+        *itertools.chain.from_iterable(map(_lines, devices)),
+        *(["links:"] if links else []),
+        *itertools.chain.from_iterable(map(_lines, links)),
+        "workload:",
+        f"  - {{prompt: {wishes.prompt}, output: {wishes.output}}}",
+    ]
+    text = "\n".join(lines) + "\n"
     try:
         build_scenario(read_value(text, path))
     except InputError as error:
@@ -96,17 +116,29 @@ def _valid(key: str, value: str) -> bool:
     return True
 
 
-def _check_complete(cluster: ClusterFile, assumed: Mapping[str, str], path: str) -> None:
+class _Section(NamedTuple):
+    """A section of a device or of links.
+
+    Attributes:
+        name: of the section.
+        comment: on the section.
+        members: names of the device or of the connections, for messages.
+        values: of the keys, with their comments; empty if the library has the value, None if nothing has it.
+    """
+
+    name: str
+    comment: str
+    members: Sequence[str]
+    values: Mapping[str, str | None]
+
+
+def _check_complete(sections: Sequence[_Section], path: str) -> None:
     """Refuse a cluster with unknown values, and name all of them."""
-    missing = {}
-    for key in ("memory", "compute", "memory_bandwidth"):
-        if key not in assumed:
-            missing[key] = [node.name for node in cluster.nodes if getattr(node, key) is None]
-    links = ["-".join(one.ends) for one in cluster.connections]
-    missing["bandwidth"] = [] if "bandwidth" in assumed else links
-    delays = ["-".join(one.ends) for one in cluster.connections if one.latency is None]
-    missing["latency"] = [] if "latency" in assumed else delays
-    missing = {key: names for key, names in missing.items() if names}
+    missing: dict[str, list[str]] = {}
+    for section in sections:
+        for key, value in section.values.items():
+            if value is None:
+                missing.setdefault(key, []).extend(section.members)
     if missing:
         got = "; ".join(f"no {key.replace('_', ' ')} of {_named(names)}" for key, names in missing.items())
         options = ", ".join(f'{_option(key)} "{_KEYS[key].example}"' for key in missing)
@@ -118,56 +150,63 @@ def _named(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + more
 
 
-def _lines(
-    cluster: ClusterFile, program: str, path: str, wishes: Wishes, assumed: Mapping[str, str]
-) -> Iterator[str]:
-    yield f"# A cluster of {program}, from {_comment(path)}. Comments give the origin of each value."
-    yield "headway: 1"
-    yield f"model: {{preset: {wishes.model}, bytes_per_weight: {wishes.bytes_per_weight:.12g}}}"
-    if cluster.source is not None:
-        yield f"source: {_name(cluster.source)}"
-    yield "devices:"
-    for node in cluster.nodes:
-        yield from _device(node, assumed)
-    if cluster.connections:
-        yield "links:"
-        yield from _links(cluster, assumed)
-    yield "workload:"
-    yield f"  - {{prompt: {wishes.prompt}, output: {wishes.output}}}"
+def _device(node: Node, assumed: Mapping[str, str]) -> _Section:
+    entry = device_named(node.hardware) if node.hardware else None
+    readings = {"memory": node.memory, "compute": node.compute, "memory_bandwidth": node.memory_bandwidth}
+    values: dict[str, str | None] = {}
+    if entry is not None:
+        values["device"] = f"{entry.name} # in the library; it gives the values that are not here"
+    for key, one in readings.items():
+        values[key] = _value(key, one, assumed, library=entry is not None)
+    if node.disk is not None:
+        values["disk"] = _value("disk", node.disk, assumed, library=False)
+    return _Section(node.name, node.hardware, [node.name], values)
 
 
-def _device(node: Node, assumed: Mapping[str, str]) -> Iterator[str]:
-    hardware = f" # {_comment(node.hardware)}" if node.hardware else ""
-    yield f"  {_name(node.name)}:{hardware}"
-    for key in ("memory", "compute", "memory_bandwidth", "disk"):
-        value: Reading | None = getattr(node, key)
-        if value is not None or key in assumed:
-            yield f"    {_quantity(key, value, assumed)}"
+def _link(name: str, members: Sequence[Connection], assumed: Mapping[str, str]) -> _Section:
+    entry = link_named(members[0].kind)
+    readings = {"bandwidth": None, "latency": members[0].latency}
+    given = {key: _value(key, one, assumed, library=entry is not None) for key, one in readings.items()}
+    pairs = ", ".join(f"[{_name(a)}, {_name(b)}]" for a, b in (one.ends for one in members))
+    values: dict[str, str | None] = {"connect": f"[{pairs}]"}
+    if entry is not None and "" in given.values():
+        values["link"] = f"{entry.name} # guessed from the kind of the connection; in the library"
+    return _Section(name, "", ["-".join(one.ends) for one in members], values | given)
 
 
-def _links(cluster: ClusterFile, assumed: Mapping[str, str]) -> Iterator[str]:
-    """A section for each group of connections with the same kind and latency."""
+def _value(key: str, reading: Reading | None, assumed: Mapping[str, str], *, library: bool) -> str | None:
+    """A value with its comment; empty if the library has the value, None if nothing has it."""
+    if reading is None or reading.tabulated:
+        if key in assumed:
+            return f"{assumed[key]} # guessed: from the option {_option(key)}"
+        if library:
+            return ""
+    if reading is None:
+        return None
+    units = UNITS[_KEYS[key].quantity]
+    texts = (f"{reading.value / units[unit]:.12g} {unit}" for unit in _KEYS[key].units)
+    table = ", from a table of data sheets" if reading.tabulated else ""
+    return f"{min(texts, key=len)} # in the file: {_comment(reading.origin)}{table}"
+
+
+def _groups(connections: Sequence[Connection]) -> dict[str, list[Connection]]:
+    """The connections with the same kind and latency, by the name of their section."""
     groups: dict[tuple[str, Reading | None], list[Connection]] = {}
-    for one in cluster.connections:
+    for one in connections:
         groups.setdefault((_link_name(one.kind), one.latency), []).append(one)
     kinds = [kind for kind, _ in groups]
-    numbers: dict[str, int] = {}
-    for (kind, latency), members in groups.items():
-        numbers[kind] = numbers.get(kind, 0) + 1
-        yield f"  {_name(kind if kinds.count(kind) == 1 else f'{kind}.{numbers[kind]}')}:"
-        pairs = ", ".join(f"[{_name(a)}, {_name(b)}]" for a, b in (one.ends for one in members))
-        yield f"    connect: [{pairs}]"
-        yield f"    {_quantity('bandwidth', None, assumed)}"
-        yield f"    {_quantity('latency', latency, assumed)}"
+    numbers = {kind: itertools.count(1) for kind in kinds}
+    return {
+        kind if kinds.count(kind) == 1 else f"{kind}.{next(numbers[kind])}": members
+        for (kind, _), members in groups.items()
+    }
 
 
-def _quantity(key: str, value: Reading | None, assumed: Mapping[str, str]) -> str:
-    """A key with its value and the origin of the value."""
-    if value is None:
-        return f"{key}: {assumed[key]} # guessed: not in the file, from {_option(key)}"
-    units = UNITS[_KEYS[key].quantity]
-    texts = (f"{value.value / units[unit]:.12g} {unit}" for unit in _KEYS[key].units)
-    return f"{key}: {min(texts, key=len)} # {_comment(value.origin)}"
+def _lines(section: _Section) -> Iterator[str]:
+    yield f"  {_name(section.name)}:" + (f" # {_comment(section.comment)}" if section.comment else "")
+    for key, value in section.values.items():
+        if value:
+            yield f"    {key}: {value}"
 
 
 def _link_name(kind: str) -> str:

@@ -28,16 +28,17 @@ def import_(
         typer.Option("--format", help="exo, mesh-llm, parallax or prima.cpp; by default from the content."),
     ] = None,
     memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Memory of devices without one in the file.")
+        str | None, typer.Option(metavar="SIZE", help="Memory of devices without a measured one in the file.")
     ] = None,
     compute: Annotated[
-        str | None, typer.Option(metavar="SPEED", help="Speed of devices without one in the file.")
+        str | None, typer.Option(metavar="SPEED", help="Speed of devices without a measured one in the file.")
     ] = None,
     memory_bandwidth: Annotated[
-        str | None, typer.Option(metavar="RATE", help="Memory bandwidth of devices without one in the file.")
+        str | None,
+        typer.Option(metavar="RATE", help="Memory bandwidth of devices without a measured one in the file."),
     ] = None,
     bandwidth: Annotated[
-        str | None, typer.Option(metavar="RATE", help="Bandwidth of the links; no format has it.")
+        str | None, typer.Option(metavar="RATE", help="Bandwidth of the links; the files have none.")
     ] = None,
     latency: Annotated[
         str | None, typer.Option(metavar="TIME", help="One-way latency of links without one in the file.")
@@ -45,7 +46,8 @@ def import_(
 ) -> None:
     """Write a scenario with the cluster in a file of another program.
 
-    Comments in the scenario give the origin of each value.
+    The library of devices and links gives values that neither the file nor an option has. Comments in the scenario give
+    the origin of each value.
 
     Example: headway import status.json --model llama-3-8b --bandwidth "1 Gbit/s" --latency "0.2 ms" -o lab.yaml
     """

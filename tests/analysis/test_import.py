@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from fuzzing import command, refused
-from test_cluster_files import EXO_STATE, EXO_TOPOLOGY, MESH_LLM, PRIMA_CPP
+from test_cluster_files import EXO_STATE, MESH_LLM, PRIMA_CPP, capabilities, edge
 
 from headway.simcore import Scenario, load_scenario
+from headway.simcore.files.library import device_entry, link_entry
 
 LINKS = ("--bandwidth", "1 Gbit/s", "--latency", "0.2 ms")
 
@@ -52,10 +53,41 @@ def test_values_that_the_file_lacks_are_those_of_the_user_and_are_marked(tmp_pat
         assert all("#" in line for line in of_key)
 
 
+def known(chip: str, kind: str) -> dict[str, Any]:
+    """A topology of exo with the speeds of its own table."""
+    nodes = {name: capabilities(chip, 65536, 33.0) for name in ("a1", "b2")}
+    return {"nodes": nodes, "peer_graph": {"a1": [edge("a1", "b2", kind)]}, "active_node_id": "a1"}
+
+
+def test_the_library_precedes_data_sheets_and_an_option_precedes_the_library(tmp_path: Path) -> None:
+    entry, cable = device_entry("apple-m2-max"), link_entry("ethernet-1g")
+    scenario = imported(tmp_path, known("Apple M2 Max", "Ethernet"))
+    (device, _), (link,) = scenario.cluster.devices, scenario.cluster.links
+    assert device.memory_bytes == 65536 * 2**20
+    assert device.flops == entry.compute.amount
+    assert device.memory_bandwidth == entry.memory_bandwidth.amount
+    assert link.bandwidth is not None
+    assert (link.bandwidth.values[0], link.latency_s) == (cable.bandwidth.amount, cable.latency.amount)
+    (tmp_path / "lab.yaml").unlink()
+    scenario = imported(
+        tmp_path, known("Apple M2 Max", "Ethernet"), "--compute", "5 TFLOP/s", "--latency", "9 ms"
+    )
+    (device, _), (link,) = scenario.cluster.devices, scenario.cluster.links
+    assert device.flops == 5e12
+    assert device.memory_bandwidth == entry.memory_bandwidth.amount
+    assert link.latency_s == 9e-3
+
+
+def test_a_data_sheet_is_used_for_a_chip_that_the_library_does_not_know(tmp_path: Path) -> None:
+    scenario = imported(tmp_path, known("Chip 9", "Radio"), "--memory-bandwidth", "90 GB/s", *LINKS)
+    assert [device.flops for device in scenario.cluster.devices] == [33e12, 33e12]
+    assert "from a table of data sheets" in (tmp_path / "lab.yaml").read_text()
+
+
 def test_links_of_one_kind_share_a_section(tmp_path: Path) -> None:
     speeds = ("--compute", "3 TFLOP/s", "--memory-bandwidth", "90 GB/s")
     scenario = imported(tmp_path, EXO_STATE, *speeds, *LINKS)
-    assert {link.name for link in scenario.cluster.links} == {"thunderbolt", "wifi", "rdma"}
+    assert {link.name for link in scenario.cluster.links} == {"thunderbolt", "wifi", "rdma-over-thunderbolt"}
 
 
 def test_names_that_yaml_reads_as_other_values_are_quoted(tmp_path: Path) -> None:
@@ -69,7 +101,10 @@ def test_names_that_yaml_reads_as_other_values_are_quoted(tmp_path: Path) -> Non
 @pytest.fixture
 def lab(tmp_path: Path) -> Path:
     path = tmp_path / "lab.json"
-    path.write_text(json.dumps(EXO_TOPOLOGY))
+    nodes = {name: capabilities("Chip 9", 32768, 20.0) for name in ("a1", "b2")}
+    path.write_text(
+        json.dumps({"nodes": nodes, "peer_graph": {"a1": [edge("a1", "b2")]}, "active_node_id": "a1"})
+    )
     return path
 
 

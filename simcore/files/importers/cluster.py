@@ -19,10 +19,17 @@ _LONGEST_NAME = 60
 
 
 class Reading(NamedTuple):
-    """A value of the file in SI units, and its origin in words."""
+    """A value of the file.
+
+    Attributes:
+        value: in SI units.
+        origin: in words.
+        tabulated: whether the program took it from its table of data sheets; engines reach less.
+    """
 
     value: float
     origin: str
+    tabulated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,14 +75,16 @@ class ClusterFile(NamedTuple):
     source: str | None = None
 
 
-def reading(values: JsonObject, key: str, factor: float, unit: str, note: str = "") -> Reading | None:
+def reading(
+    values: JsonObject, key: str, factor: float, unit: str, *, tabulated: bool = False
+) -> Reading | None:
     """The value of a key times a factor; None without the key and for 0, which programs write for unknown values.
 
     Raises:
         InputError: the value is not a number, or is negative.
     """
     number = values.number(key)
-    return Reading(number * factor, f"{key} {number:.12g} {unit}{note}") if number else None
+    return Reading(number * factor, f"{key} {number:.12g} {unit}", tabulated) if number else None
 
 
 def unique_names(wanted: Mapping[str, str], where: str) -> dict[str, str]:

@@ -28,8 +28,8 @@ from headway.simcore.files.importers.jsonobject import JsonObject
 from headway.traces.errors import InputError, quoted
 
 _UNKNOWN = ("", "Unknown")
-_KINDS = ("rdma", "thunderbolt", "ethernet", "maybe_ethernet", "wifi", "unknown")
-_PEAK = " (peak in the table of exo; engines reach less)"
+_RDMA = "RDMA over Thunderbolt"
+_KINDS = (_RDMA, "thunderbolt", "ethernet", "maybe_ethernet", "wifi", "unknown")
 
 
 def is_exo(values: Mapping[str, object]) -> bool:
@@ -80,7 +80,7 @@ def _capable(name: str, capabilities: JsonObject) -> Node:
         name=name,
         hardware="" if chip.startswith("Unknown") else chip,
         memory=reading(capabilities, "memory", 2.0**20, "MiB"),
-        compute=reading(capabilities.child("flops"), "fp16", TERA, "TFLOP/s", _PEAK),
+        compute=reading(capabilities.child("flops"), "fp16", TERA, "TFLOP/s", tabulated=True),
     )
 
 
@@ -98,7 +98,9 @@ def _state(file: JsonObject) -> ClusterFile:
         chip = identities.child(key).text("chipId")
         total = memories.child(key).child("ramTotal")
         hardware = "" if chip in _UNKNOWN else chip
-        nodes.append(Node(name=name, hardware=hardware, memory=reading(total, "inBytes", 1.0, "B, ramTotal")))
+        nodes.append(
+            Node(name=name, hardware=hardware, memory=reading(total, "inBytes", 1.0, "B of ramTotal"))
+        )
     pairs = _state_pairs(topology.child("connections"), file.child("nodeNetwork"))
     return ClusterFile(tuple(nodes), connected(pairs, names, _KINDS, topology.at("connections")))
 
@@ -119,7 +121,7 @@ def _state_pairs(connections: JsonObject, network: JsonObject) -> Iterator[tuple
 def _kind(connection: JsonObject, kinds: Mapping[str, str]) -> str:
     """The kind of a connection: that of the network interface of the sink with its address."""
     if "sourceRdmaIface" in connection.values:
-        return "rdma"
+        return _RDMA
     if "sinkMultiaddr" not in connection.values:
         raise InputError(
             connection.where,

@@ -28,8 +28,6 @@ from headway.simcore.files.importers.cluster import (
 from headway.simcore.files.importers.jsonobject import JsonObject
 from headway.traces.errors import InputError, quoted
 
-_TABLE = " (from the table of Parallax, not measured)"
-
 
 def is_parallax(values: Mapping[str, object]) -> bool:
     """Whether a JSON object has one of the two forms."""
@@ -67,6 +65,6 @@ def _node(name: str, hardware: JsonObject) -> Node:
         name=name,
         hardware="" if chip == "Unknown" else chip,
         memory=memory,
-        compute=reading(hardware, "tflops_fp16", TERA, "TFLOP/s", _TABLE),
-        memory_bandwidth=reading(hardware, "memory_bandwidth_gbps", GIGA, "GB/s", _TABLE),
+        compute=reading(hardware, "tflops_fp16", TERA, "TFLOP/s", tabulated=True),
+        memory_bandwidth=reading(hardware, "memory_bandwidth_gbps", GIGA, "GB/s", tabulated=True),
     )

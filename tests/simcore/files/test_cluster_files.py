@@ -247,7 +247,7 @@ def test_exo_1_has_names_memory_and_the_best_kind_of_each_connection(read: Any) 
     assert links(cluster) == {
         ("Ann-s-Mac-Studio", "Ann-s-Mac-Studio-2"): "thunderbolt",
         ("Ann-s-Mac-Studio", "12D3cc"): "wifi",
-        ("Ann-s-Mac-Studio-2", "12D3cc"): "rdma",
+        ("Ann-s-Mac-Studio-2", "12D3cc"): "RDMA over Thunderbolt",
     }
 
 
