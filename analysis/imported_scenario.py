@@ -85,7 +85,11 @@ def imported_scenario(cluster: ClusterFile, program: str, path: str, wishes: Wis
         if value is not None and _valid(key, value)
     }
     devices = [_device(node, assumed) for node in cluster.nodes]
-    links = [_link(name, members, assumed) for name, members in _groups(cluster.connections).items()]
+    pairs = len(devices) * (len(devices) - 1) // 2
+    links = [
+        _link(name, members, assumed, every=len(members) == pairs > 1)
+        for name, members in _groups(cluster.connections).items()
+    ]
     _check_complete([*devices, *links], path)
     lines = [
         f"# A cluster of {program}, from {_comment(path)}. Comments give the origin of each value.",
@@ -163,12 +167,13 @@ def _device(node: Node, assumed: Mapping[str, str]) -> _Section:
     return _Section(node.name, node.hardware, [node.name], values)
 
 
-def _link(name: str, members: Sequence[Connection], assumed: Mapping[str, str]) -> _Section:
+def _link(name: str, members: Sequence[Connection], assumed: Mapping[str, str], *, every: bool) -> _Section:
+    """The section of some connections; `every` if they connect each two devices."""
     entry = link_named(members[0].kind)
     readings = {"bandwidth": None, "latency": members[0].latency}
     given = {key: _value(key, one, assumed, library=entry is not None) for key, one in readings.items()}
     pairs = ", ".join(f"[{_name(a)}, {_name(b)}]" for a, b in (one.ends for one in members))
-    values: dict[str, str | None] = {"connect": f"[{pairs}]"}
+    values: dict[str, str | None] = {"connect": "all" if every else f"[{pairs}]"}
     if entry is not None and "" in given.values():
         values["link"] = f"{entry.name} # guessed from the kind of the connection; in the library"
     return _Section(name, "", ["-".join(one.ends) for one in members], values | given)

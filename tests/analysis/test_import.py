@@ -31,6 +31,8 @@ def test_values_of_the_file_are_those_of_the_scenario(tmp_path: Path) -> None:
     assert devices["desktop"].flops == pytest.approx(9000e9)
     assert devices["phone"].memory_bandwidth == pytest.approx(12.5e9)
     assert devices["laptop"].disk_bandwidth == pytest.approx(2.5e9)
+    assert "connect: all" in (tmp_path / "lab.yaml").read_text()
+    assert len(scenario.cluster.links) == 3
     assert {link.bandwidth.values[0] for link in scenario.cluster.links if link.bandwidth} == {125e6}
     assert scenario.model.bytes_per_weight == 0.5
     assert [(request.prompt, request.output) for request in scenario.requests] == [(7, 9)]
