@@ -13,6 +13,7 @@ import typer
 from headway.analysis.commands.devices import devices
 from headway.analysis.commands.explain import explain
 from headway.analysis.commands.fidelity import fidelity
+from headway.analysis.commands.import_ import import_
 from headway.analysis.commands.paper import paper
 from headway.analysis.commands.policy import policy
 from headway.analysis.commands.report import report
@@ -50,6 +51,7 @@ def _headway(
 
 for command in (run, validate, paper, whatif, timeline, explain, report, fidelity):
     app.command()(command)
+app.command("import")(import_)
 app.add_typer(trace, name="trace")
 app.add_typer(sweep, name="sweep", short_help="Make the runs of a campaign, and resume it.")
 app.add_typer(policy, name="policy")

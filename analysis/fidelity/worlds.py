@@ -29,9 +29,6 @@ from headway.traces import Trace
 ASSUMED_WEIGHT_BYTES = 4.85 / 8
 """Bytes per weight where a row does not state the format: Q4_K_M of llama.cpp."""
 
-REFERENCE_SYNC_S = 34e-6
-"""Message time of the device to which `sync_s` of the profiles refers; it scales with that of the device."""
-
 SHORT_CONTEXT = 4096
 """Up to this context the cache of a device without a measured rate hardly counts."""
 
@@ -227,7 +224,6 @@ def _devices(values: Interpretation, used: Profile, entries: Sequence[DeviceEntr
         kv = (entry.kv_bandwidth or entry.memory_bandwidth).amount * used.kv_efficiency
         if number > 0:
             rate, kv = rate / (1.0 + used.skew), kv / (1.0 + used.kv_skew)
-        scale = entry.sync.amount / REFERENCE_SYNC_S if entry.sync else 1.0
         devices.append(
             Device(
                 name=f"d{number}",
@@ -236,7 +232,7 @@ def _devices(values: Interpretation, used: Profile, entries: Sequence[DeviceEntr
                 memory_bandwidth=rate,
                 kv_bandwidth=kv,
                 overhead_s=entry.overhead.amount if entry.overhead else 0.0,
-                sync_s=used.sync_s * scale,
+                sync_s=used.sync_on(entry.sync.amount if entry.sync else 0.0),
                 disk_bandwidth=entry.disk.amount if entry.disk else 1e9,
             )
         )

@@ -222,7 +222,11 @@ class _Loader(yaml.SafeLoader):
 
 
 for _tag, _pattern, _first in _PLAIN:
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})\\Z"), list(_first))
+    _resolver = f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})\\Z"), list(_first)
+    _Loader.add_implicit_resolver(*_resolver)
+    _Dumper.add_implicit_resolver(
+        *_resolver
+    )  # quotes texts such as 1e5, which are numbers here but not in YAML 1.1
 
 
 def _read_text(name: str) -> str:

@@ -10,6 +10,9 @@ from headway.simcore.world.cost import EngineWork, WireFormat
 Quality: TypeAlias = Literal["source", "derived", "guessed"]
 """Where the costs of a profile come from: the engine's source code; measurements; or an estimate."""
 
+REFERENCE_SYNC_S = 34e-6
+"""Time per message of the device to which `sync_s` of profiles refers, a Raspberry Pi 5."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
@@ -52,3 +55,11 @@ class Profile:
     skew: float = 0.0
     kv_skew: float = 0.0
     delay_share: float = 1.0
+
+    def sync_on(self, own_s: float) -> float:
+        """Time to send a message on a device.
+
+        Args:
+            own_s: time per message that is known of the device; 0 if none is. That of the profile scales with it.
+        """
+        return self.sync_s * (own_s / REFERENCE_SYNC_S if own_s > 0.0 else 1.0)

@@ -34,6 +34,11 @@ class ScenarioFile(Section):
         description="execution pattern of a step: devices send the outputs of all their heads (`gathered`) or one "
         "partial sum (`sharded`); by default the pattern for `cost.projection`",
     )
+    profile: str | None = Field(
+        None,
+        description="engine profile, such as `llama.cpp-rpc`: the execution pattern, number formats and costs of a real "
+        "inference engine; other keys of this file precede those of the profile",
+    )
     device_time: Annotated[str, part(DEVICE_TIMES)] = Field(
         "roofline", description="model of the time of a task; `roofline` uses peak speed and memory bandwidth"
     )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headway.simcore.files.yaml_document import Document, read_document
+from headway.simcore.files.yaml_document import Document, read_document, read_value, yaml_text
 from headway.traces import InputError
 
 SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -157,3 +157,11 @@ def test_tags_are_refused_where_they_stand(tagged: str, tmp_path: Path) -> None:
 
 def test_an_anchor_without_an_alias_does_no_harm(tmp_path: Path) -> None:
     assert read(tmp_path, "a: &x 1\n").values == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "text", ["1e5", "7", "true", "null", "~", ".5", ".inf", "no", "1:30", "010", "2024-01-31", ""]
+)
+def test_a_text_that_is_written_is_read_as_text(text: str) -> None:
+    values = {text: [text, {"key": text}]}
+    assert read_value(yaml_text(values), "here") == values

@@ -1,0 +1,78 @@
+"""`headway import`."""
+
+# ruff: noqa: PLC0415
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headway.analysis.console.terminal import reported, show
+
+
+def import_(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="File of exo, mesh-llm, Parallax or prima.cpp.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="SCENARIO", help="YAML file to write; it must not exist.")
+    ],
+    model: Annotated[str, typer.Option(metavar="PRESET", help="Model of the scenario, such as llama-3-8b.")],
+    bytes_per_weight: Annotated[
+        float, typer.Option(min=0.01, max=16, help="Bytes per weight, such as 0.5625 for 4-bit weights.")
+    ] = 2.0,
+    prompt: Annotated[int, typer.Option(min=1, help="Tokens of the prompt.")] = 64,
+    output: Annotated[int, typer.Option(min=1, help="Tokens to generate.")] = 64,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="exo, mesh-llm, parallax or prima.cpp; by default from the content."),
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Memory of devices without a measured one in the file.")
+    ] = None,
+    compute: Annotated[
+        str | None, typer.Option(metavar="SPEED", help="Speed of devices without a measured one in the file.")
+    ] = None,
+    memory_bandwidth: Annotated[
+        str | None,
+        typer.Option(metavar="RATE", help="Memory bandwidth of devices without a measured one in the file."),
+    ] = None,
+    bandwidth: Annotated[
+        str | None, typer.Option(metavar="RATE", help="Bandwidth of the links; the files have none.")
+    ] = None,
+    latency: Annotated[
+        str | None, typer.Option(metavar="TIME", help="One-way latency of links without one in the file.")
+    ] = None,
+) -> None:
+    """Write a scenario with the cluster in a file of another program.
+
+    The library of devices and links gives values that neither the file nor an option has. Comments in the scenario give
+    the origin of each value.
+
+    Example: headway import status.json --model llama-3-8b --bandwidth "1 Gbit/s" --latency "0.2 ms" -o lab.yaml
+    """
+    with reported():
+        from headway.analysis.files.atomic import writing
+        from headway.analysis.imported_scenario import Wishes, imported_scenario
+        from headway.simcore.files.importers.clusterfile import read_cluster_file
+        from headway.traces.errors import InputError
+
+        assumed = {
+            "memory": memory,
+            "compute": compute,
+            "memory_bandwidth": memory_bandwidth,
+            "bandwidth": bandwidth,
+            "latency": latency,
+        }
+        if out.exists():
+            raise InputError(str(out), "an existing file", "a new file, so that no scenario is lost")
+        program, cluster = read_cluster_file(file, form)
+        wishes = Wishes(
+            model=model, bytes_per_weight=bytes_per_weight, prompt=prompt, output=output, assumed=assumed
+        )
+        text = imported_scenario(cluster, program, file, wishes)
+        with writing(out):
+            out.write_text(text, encoding="utf-8")
+        show(
+            f"{out}: a cluster of {program} (devices: {len(cluster.nodes)}, links: {len(cluster.connections)})"
+        )
