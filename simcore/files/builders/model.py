@@ -2,16 +2,20 @@
 
 import inspect
 from dataclasses import replace
+from typing import Any
 
 from headway.simcore.files import bounds
 from headway.simcore.files.builders.context import Context
 from headway.simcore.files.importers.huggingface import from_config
+from headway.simcore.files.profiles import profile
 from headway.simcore.files.yaml_document import name_of_file
 from headway.simcore.steps.patterns import PATTERNS
+from headway.simcore.steps.step_graphs import Pattern
 from headway.simcore.world.cost import COST_MODELS, CostModel, Projection
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.options import BlockOptions
 from headway.simcore.world.presets import preset
+from headway.simcore.world.profile import Profile
 from headway.simcore.world.shape import from_shape
 from headway.traces.errors import quoted
 
@@ -40,11 +44,37 @@ def model_of(context: Context) -> ModelSpec:
         for key in ("bytes_per_weight", "bytes_per_kv", "bytes_per_activation")
         if (value := getattr(section, key)) is not None
     }
+    used = profile_of(context)
+    if used is not None and used.bytes_per_kv is not None:
+        formats = {"bytes_per_kv": used.bytes_per_kv} | formats
     return replace(model, **formats)
 
 
-def cost_of(context: Context, model: ModelSpec) -> CostModel:
+def profile_of(context: Context) -> Profile | None:
+    """The engine profile of the file.
+
+    Raises:
+        InputError: there is no such profile.
+    """
+    name = context.file.profile
+    return None if name is None else profile(name, context.where(("profile",)))
+
+
+def pattern_of(context: Context) -> Pattern | None:
+    """The execution pattern that the file or its profile names; None if neither does."""
+    if context.file.execution is not None:
+        return PATTERNS.find(context.file.execution, context.where(("execution",)))
+    used = profile_of(context)
+    return None if used is None else PATTERNS.find(used.execution)
+
+
+def cost_of(context: Context, model: ModelSpec, devices: int) -> CostModel:
     """The cost model.
+
+    Args:
+        context: the file.
+        model: the decoder.
+        devices: their number, which is that of the shards if an engine profile cuts every layer.
 
     Raises:
         InputError: there are more shards than columns, or too many blocks, or the execution pattern needs another
@@ -54,29 +84,28 @@ def cost_of(context: Context, model: ModelSpec) -> CostModel:
     if section.ffn_shards > model.ffn_width:
         expected = f"at most the feed-forward width {model.ffn_width}"
         context.fail(("cost", "ffn_shards"), str(section.ffn_shards), expected)
-    needed = _projection(context)
-    options = {
+    pattern, used = pattern_of(context), profile_of(context)
+    needed: Projection = "gathered" if pattern is None else pattern.projection
+    options: dict[str, Any] = {
         "ffn_shards": section.ffn_shards,
         "projection": section.projection or needed,
         "ffn_factor": section.ffn_factor,
     }
+    if used is not None:
+        options |= {"wire": used.wire, "engine": used.work}
+        if needed == "sharded" and "ffn_shards" not in section.model_fields_set:
+            options["ffn_shards"] = min(devices, model.ffn_width)
     kind = COST_MODELS.find(section.model, context.where(("cost", "model")))
     parameters = inspect.signature(kind).parameters
     cost: CostModel = kind(model, **{key: value for key, value in options.items() if key in parameters})
-    if context.file.execution is not None and cost.projection != needed:
-        expected = f"{needed}, as the execution {context.file.execution} needs it, or no projection here"
+    if pattern is not None and cost.projection != needed:
+        expected = f"{needed}, as the execution {pattern.name} needs it, or no projection here"
         context.fail(("cost", "projection"), cost.projection, expected)
     per_layer = model.kv_heads + 1 + cost.ffn_shards
     if model.layers * per_layer > bounds.MOST_BLOCKS:
         got = f"{model.layers} layers of {per_layer} blocks"
         context.fail(("model",), got, f"at most {bounds.MOST_BLOCKS} blocks")
     return cost
-
-
-def _projection(context: Context) -> Projection:
-    """The projection that the execution pattern needs."""
-    name = context.file.execution
-    return "gathered" if name is None else PATTERNS.find(name, context.where(("execution",))).projection
 
 
 def blocks_of(context: Context, model: ModelSpec) -> BlockOptions:

@@ -9,7 +9,7 @@ from headway.simcore.files import bounds
 from headway.simcore.files.builders.cluster import cluster_of
 from headway.simcore.files.builders.context import Context
 from headway.simcore.files.builders.devices import device_groups
-from headway.simcore.files.builders.model import blocks_of, cost_of, model_of
+from headway.simcore.files.builders.model import blocks_of, cost_of, model_of, pattern_of
 from headway.simcore.files.builders.options import (
     controller_options,
     memory_options,
@@ -33,9 +33,9 @@ def scenario_of(context: Context) -> Scenario:
     """
     file = context.file
     model = model_of(context)
-    cost = cost_of(context, model)
     traces = Traces(context)
     groups = device_groups(context, traces)
+    cost = cost_of(context, model, sum(map(len, groups.values())))
     requests = requests_of(context)
     count = sum(map(len, groups.values()))
     _check_pairs(context, "model", model.layers * (model.kv_heads + 1 + cost.ffn_shards), "blocks", count)
@@ -46,7 +46,7 @@ def scenario_of(context: Context) -> Scenario:
         cost=cost,
         cluster=cluster_of(context, traces, groups),
         requests=requests,
-        execution=file.execution,
+        execution=pattern_of(context) if file.execution is None else file.execution,
         device_time=file.device_time,
         scheduler=file.scheduler,
         executor=file.executor,

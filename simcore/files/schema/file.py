@@ -36,8 +36,8 @@ class ScenarioFile(Section):
     )
     profile: str | None = Field(
         None,
-        description="engine profile, such as `llama.cpp-rpc`: the execution pattern, number formats and costs of a real "
-        "inference engine; other keys of this file precede those of the profile",
+        description="engine profile, such as `llama.cpp-rpc`: the execution pattern, number formats and costs of a "
+        "real inference engine; other keys of this file precede those of the profile",
     )
     device_time: Annotated[str, part(DEVICE_TIMES)] = Field(
         "roofline", description="model of the time of a task; `roofline` uses peak speed and memory bandwidth"
