@@ -317,7 +317,7 @@ class PaperCost:
 
     @property
     def idle_memory_bytes(self) -> FloatArray:
-        """The weights that the paper counts: W_Q, W_K and W_V of each head, shape (5,)."""
+        """The weights that the paper counts: W_Q, W_K and W_V of each head, shape (kinds,)."""
         m = self.model
         head = 3.0 * m.width * self._head_width * m.bytes_per_activation
         return np.array([head, 0.0, 0.0, 0.0, 0.0, *_NO_BLOCKS])
@@ -333,12 +333,16 @@ class PaperCost:
         head_bytes = 3.0 * (of.held * self._head_width * b) + of.generated * m.width * b * m.group
         held_bytes = of.held * m.width * b
         full_bytes = of.lengths * m.width * b
-        head_flop = 3.0 * of.lengths * m.width * self._head_width + of.squares * self._head_width
+        qkv_flop = 3.0 * of.lengths * m.width * self._head_width
+        attention_flop = of.squares * self._head_width
+        out_flop = of.lengths * self._head_width * m.width
+        head_flop = qkv_flop + attention_flop
         proj_flop = of.lengths * m.width * m.width
         ffn_flop = self.ffn_factor * proj_flop / self.ffn_shards
         nothing = 0.0 * of.tokens
         if self.projection == "sharded":
-            head_flop, proj_flop = head_flop + of.lengths * self._head_width * m.width, nothing
+            head_flop, proj_flop = head_flop + out_flop, nothing
+        parts = qkv_flop, attention_flop, out_flop, ffn_flop / 2.0, ffn_flop / 2.0
         return StepCost(
             memory_bytes=_columns(
                 weights + head_bytes,
@@ -346,7 +350,7 @@ class PaperCost:
                 4.0 * held_bytes / self.ffn_shards,
                 *(len(Kind) - 3) * (nothing,),
             ),
-            work_flop=_columns(head_flop, proj_flop, ffn_flop, *(len(Kind) - 3) * (nothing,)),
+            work_flop=_columns(head_flop, proj_flop, ffn_flop, nothing, nothing, *parts, nothing, nothing),
             weight_bytes=_columns(*len(Kind) * (nothing,)),
             kv_bytes=_columns(*len(Kind) * (nothing,)),
             message_bytes=_columns(
@@ -356,7 +360,10 @@ class PaperCost:
                 full_bytes,
                 full_bytes,
                 TOKEN_ID_BYTES * of.made,
-                *4 * (nothing,),
+                3.0 * of.lengths * self._head_width * b,
+                4.0 * full_bytes,
+                full_bytes,
+                nothing,
             ),
             activation_bytes=nothing,
         )
