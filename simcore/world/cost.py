@@ -90,7 +90,7 @@ class EngineWork:
 
 
 _NO_BLOCKS = (0.0,) * (len(Kind) - 5)
-"""Memory of the kinds that are no blocks."""
+"""Memory of kinds of tasks between two steps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,8 @@ class StepCost:
     The costs of several steps have the same form, with shapes (steps, kinds), (steps, payloads) and (steps,).
 
     Attributes:
-        memory_bytes: memory of a block at the end of the step, by kind.
+        memory_bytes: memory of a block at the end of the step, by kind; of the kinds of tasks, the part of a block's
+            memory that they read.
         work_flop: floating-point work of a block, by kind.
         weight_bytes: weights that a block reads from memory, by kind.
         kv_bytes: K/V cache that a block reads from memory, by kind.
@@ -199,7 +200,17 @@ class DecodeCost:
         lm_head = float(m.vocabulary * m.width)
         up = self._up_share
         return StepCost(
-            memory_bytes=_columns(held[0] + cache * of.held, *held[1:], *len(_NO_BLOCKS) * (nothing,)),
+            memory_bytes=_columns(
+                held[0] + cache * of.held,
+                *held[1:],
+                qkv * per_weight,
+                cache * of.held,
+                out * per_weight,
+                up * held[2],
+                (1.0 - up) * held[2],
+                nothing,
+                nothing,
+            ),
             work_flop=_columns(
                 2.0 * head * of.tokens + scores,
                 2.0 * proj * of.tokens,
@@ -330,7 +341,9 @@ class PaperCost:
         """The cost of one step, or of several."""
         m, b = self.model, self.model.bytes_per_activation
         weights = 3.0 * m.width * self._head_width * b
-        head_bytes = 3.0 * (of.held * self._head_width * b) + of.generated * m.width * b * m.group
+        activation_bytes = 3.0 * (of.held * self._head_width * b)
+        cache_bytes = of.generated * m.width * b * m.group
+        head_bytes = activation_bytes + cache_bytes
         held_bytes = of.held * m.width * b
         full_bytes = of.lengths * m.width * b
         qkv_flop = 3.0 * of.lengths * m.width * self._head_width
@@ -343,12 +356,21 @@ class PaperCost:
         if self.projection == "sharded":
             head_flop, proj_flop = head_flop + out_flop, nothing
         parts = qkv_flop, attention_flop, out_flop, ffn_flop / 2.0, ffn_flop / 2.0
+        ffn_bytes = 4.0 * held_bytes / self.ffn_shards
         return StepCost(
             memory_bytes=_columns(
                 weights + head_bytes,
                 held_bytes,
-                4.0 * held_bytes / self.ffn_shards,
-                *(len(Kind) - 3) * (nothing,),
+                ffn_bytes,
+                nothing,
+                nothing,
+                weights + activation_bytes,
+                cache_bytes,
+                nothing,
+                ffn_bytes / 2.0,
+                ffn_bytes / 2.0,
+                nothing,
+                nothing,
             ),
             work_flop=_columns(head_flop, proj_flop, ffn_flop, nothing, nothing, *parts, nothing, nothing),
             weight_bytes=_columns(*len(Kind) * (nothing,)),

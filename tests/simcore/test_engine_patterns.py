@@ -68,11 +68,15 @@ def cluster_of(
     names = "abcdefgh"[:devices]
     engine = changes.pop("engine", EngineWork())
     device = {"memory_bytes": 1e15, "flops": 1e12} | changes.pop("device", {})
-    changes = {"embed": True, "lm_head": True, "requests": (Request(prompt=1, output=3),)} | changes
+    values: dict[str, Any] = {
+        "embed": True,
+        "lm_head": True,
+        "requests": (Request(prompt=1, output=3),),
+    } | changes
     cost = DecodeCost(
         model, ffn_shards=model.kv_heads, projection=pattern.projection, wire=wire, engine=engine
     )
-    return small_world(names, model=model, device=device, cost=cost, execution=pattern, **changes)
+    return small_world(names, model=model, device=device, cost=cost, execution=pattern, **values)
 
 
 def run(scenario: Scenario, placement: IntArray | None = None) -> Result:
@@ -187,7 +191,7 @@ def test_on_one_device_all_patterns_take_the_same_time(bound: str) -> None:
     device = {"flops": 1e6} if bound == "compute" else FAST | {"memory_bandwidth": 1e6, "kv_bandwidth": 5e5}
     latencies = [
         run(cluster_of(pattern, 1, device=device, requests=(Request(prompt=7, output=4),))).tokens.latency_s
-        for pattern in ("gathered", "sharded", *SHIPPED.values())
+        for pattern in [PATTERNS.find("gathered"), PATTERNS.find("sharded"), *SHIPPED.values()]
     ]
     assert latencies[0].min() > 0.0
     for latency_s in latencies[1:]:

@@ -40,8 +40,8 @@ def run(scenario: Scenario, placement: IntArray | None = None) -> Result:
 
 def sent(result: Result, tokens: int = 3) -> dict[str, float]:
     """Bytes of a token from device to device, such as `ab`."""
-    rows = result.links.itertuples()
-    return {row.from_device + row.to_device: row.size_bytes / tokens for row in rows}
+    columns = (result.links[name].tolist() for name in ("from_device", "to_device", "size_bytes"))
+    return {start + end: size / tokens for start, end, size in zip(*columns, strict=True)}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_delays_and_syncs_of_a_token_by_hand(pattern: Pipeline, hops: int) -> No
 )  # fmt: skip
 def test_a_pipeline_fills_and_drains(devices: int, pieces: int, share: float) -> None:
     """A prefill in M pieces on N equal stages takes (M + N - 1) / (M N) of the time on one device."""
-    changes = {"embed": False, "lm_head": False, "rate": 1e15, "prompt": 8}
+    changes: dict[str, Any] = {"embed": False, "lm_head": False, "rate": 1e15, "prompt": 8}
     alone = run(world(Pipeline(), 1, **changes)).tokens.latency_s
     divided = run(world(Pipeline(micro_batch=8 // pieces), devices, **changes)).tokens.latency_s
     assert divided[0] == pytest.approx(share * alone[0], rel=1e-9)

@@ -67,7 +67,6 @@ def test_decode_costs_of_llama_2_7b_by_hand() -> None:
     cost = DecodeCost(preset("llama-2-7b")).step(one_sequence(prompt=100, generated=28))
     weights = np.array([4096 * 128 * 3, 32 * 128 * 4096, 3 * 4096 * 11008, 32000 * 4096, 32000 * 4096]) * 2.0
     cache = 2 * 128 * 128 * 2.0
-    np.testing.assert_array_equal(cost.memory_bytes, by_kind(weights[0] + cache, *weights[1:]))
     qkv, scores, out, ffn = 2 * 4096 * 128 * 3, 4 * 128 * 128, 2 * 128 * 4096, 2 * 3 * 4096 * 11008
     parts = {"QKV": qkv, "ATTENTION": scores, "OUT": out, "FFN_UP": ffn * 2 / 3, "FFN_DOWN": ffn / 3}
     work = by_kind(qkv + scores, 32 * out, ffn, 0, 2 * 32000 * 4096, **parts)
@@ -78,6 +77,9 @@ def test_decode_costs_of_llama_2_7b_by_hand() -> None:
     np.testing.assert_allclose(cost.weight_bytes, reads, rtol=1e-15)
     np.testing.assert_array_equal(cost.kv_bytes, by_kind(cache, ATTENTION=cache))
     np.testing.assert_array_equal(cost.read_bytes, cost.weight_bytes + cost.kv_bytes)
+    parts["ATTENTION"] = cache
+    held = by_kind(weights[0] + cache, *weights[1:], **parts)
+    np.testing.assert_allclose(cost.memory_bytes, held, rtol=1e-15)
     assert sizes(cost) == {
         "PROMPT": 4,
         "HIDDEN": 4096 * 2,
@@ -137,6 +139,18 @@ def test_sharding_divides_weights_and_work_and_loses_none(model: ModelSpec, shar
             assert sizes(steps[0]) == sizes(steps[1])
 
 
+@given(models(), st.integers(1, 8), st.integers(0, 7))
+@settings(deadline=None)
+def test_parts_of_blocks_add_up_to_blocks(model: ModelSpec, shards: int, generated: int) -> None:
+    """QKV, ATTENTION and OUT are the parts of a head with its rows of W_O; FFN_UP and FFN_DOWN those of a network."""
+    for build in (DecodeCost, PaperCost):
+        cost = build(model, ffn_shards=min(shards, model.ffn_width), projection="sharded")
+        step = cost.step(one_sequence(5, generated))
+        for each in (step.memory_bytes, step.work_flop, step.weight_bytes, step.kv_bytes):
+            assert each[[Kind.QKV, Kind.ATTENTION, Kind.OUT]].sum() == pytest.approx(each[Kind.HEAD])
+            assert each[[Kind.FFN_UP, Kind.FFN_DOWN]].sum() == pytest.approx(each[Kind.FFN])
+
+
 @pytest.mark.parametrize("shards", [0, 3073])
 def test_as_many_shards_as_columns_at_most(shards: int) -> None:
     for build in (DecodeCost, PaperCost):
@@ -153,7 +167,9 @@ def test_paper_costs_by_hand() -> None:
         length * width * b,
         4 * length * width * b,
     ]
-    np.testing.assert_array_equal(cost.memory_bytes, by_kind(*memory))
+    cache = 36 * width * b
+    parts = {"QKV": memory[0] - cache, "ATTENTION": cache, "FFN_UP": memory[2] / 2, "FFN_DOWN": memory[2] / 2}
+    np.testing.assert_array_equal(cost.memory_bytes, by_kind(*memory, **parts))
     work = [3 * length * width * head + length**2 * head, length * width**2, 8 * length * width**2]
     parts = {"QKV": work[0] - length**2 * head, "ATTENTION": length**2 * head, "OUT": length * head * width}
     halves = {"FFN_UP": work[2] / 2, "FFN_DOWN": work[2] / 2}
