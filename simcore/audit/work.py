@@ -19,6 +19,9 @@ _Place: TypeAlias = tuple[int, int, int]
 _KNOWN_DISCIPLINES = frozenset({"fifo", "ps"})
 """Disciplines that the auditor knows; under others it does not check durations and busy times."""
 
+_ENGINE = (Kind.LAYER, Kind.SYNC)
+"""Kinds of work that belong to no block."""
+
 
 class WorkLaws:
     """The laws of computations."""
@@ -30,6 +33,7 @@ class WorkLaws:
         self._checks = checks
         self._computed: Counter[_Place] = Counter()
         self._in_parts = False
+        self._amounts = 0.0, 0.0
         self._since: list[list[Compute]] = [[] for _ in self._devices]
         self._tasks: list[list[Compute]] = [[] for _ in self._devices]
         self._busy_s = [0.0] * len(self._devices)
@@ -42,7 +46,7 @@ class WorkLaws:
         match record:
             case Attempt():
                 self._cancelled |= self._computed.total() > 0
-                self._computed.clear()
+                self._forget()
                 for tasks in self._tasks:
                     tasks.clear()
             case Compute():
@@ -61,8 +65,7 @@ class WorkLaws:
         self._checks.that(
             in_attempt, "work", f"begin of {what}", "within the making of a token", span.submitted_s
         )
-        self._in_parts |= Kind.LM_HEAD < span.kind < Kind.SYNC or span.blocks % 1.0 != 0.0
-        self._computed[span.kind, span.layer, span.device] += max(1, int(span.blocks))
+        self._count(span)
         if self._roofline:
             self._checks.equal("work", f"nominal seconds of {what}", self._nominal(span), span.nominal_s)
         slack = grain(span.end_s)
@@ -75,6 +78,21 @@ class WorkLaws:
             self._one_by_one(span, what)
         elif discipline == "ps":
             self._together(span, what)
+
+    def _count(self, span: Compute) -> None:
+        """Add a task to those of the step."""
+        cost = self._state.cost
+        self._in_parts |= Kind.LM_HEAD < span.kind < Kind.SYNC or span.blocks % 1.0 != 0.0
+        if span.kind not in _ENGINE and cost is not None:
+            self._computed[span.kind, span.layer, span.device] += max(1, int(span.blocks))
+            flop, read_bytes = self._amounts
+            flop += span.blocks * float(cost.work_flop[span.kind])
+            self._amounts = flop, read_bytes + span.blocks * float(cost.read_bytes[span.kind])
+
+    def _forget(self) -> None:
+        """Forget the tasks of the step."""
+        self._computed.clear()
+        self._in_parts, self._amounts = False, (0.0, 0.0)
 
     def _one_by_one(self, span: Compute, what: str) -> None:
         """On a `fifo` device a task starts when the one before it has ended, and has the device alone."""
@@ -129,21 +147,25 @@ class WorkLaws:
                     self._checks.equal("work", what, nominal_s, share_s, grain(end_s) * len(together))
 
     def _step(self) -> None:
-        """The computations of a step cover all blocks, each once, on its device, unless tasks are parts of blocks."""
-        attempt, blocks = self._state.attempt, self._scenario.block_table
+        """The tasks of a step cover all blocks, each once, on its device; parts of blocks add up to all blocks."""
+        attempt, blocks, cost = self._state.attempt, self._scenario.block_table, self._state.cost
         self._checks.that(attempt is not None, "work", "step", "made by an attempt", None)
-        if attempt is None:
+        if attempt is None or cost is None:
             return
-        places = zip(blocks.kind.tolist(), blocks.layer.tolist(), attempt.placement.tolist(), strict=True)
-        expected = Counter(places)
-        computed = Counter({place: n for place, n in self._computed.items() if place[0] != Kind.SYNC})
-        wrong = sorted((expected - computed).keys() | (computed - expected).keys())
-        first = wrong[0] if wrong else (0, 0, 0)
-        what = "blocks computed of kind {}, layer {}, on device {}".format(*first)
-        if not self._in_parts:
-            self._checks.that(not wrong, "work", what, expected[first], computed[first])
-        self._computed.clear()
-        self._in_parts = False
+        if self._in_parts:
+            for what, of_block, actual in zip(
+                ("FLOP", "bytes read"), (cost.work_flop, cost.read_bytes), self._amounts, strict=True
+            ):
+                expected_sum = float(of_block[blocks.kind].sum())
+                self._checks.equal("work", f"{what} of all tasks of a step", expected_sum, actual)
+        else:
+            places = zip(blocks.kind.tolist(), blocks.layer.tolist(), attempt.placement.tolist(), strict=True)
+            expected = Counter(places)
+            wrong = sorted((expected - self._computed).keys() | (self._computed - expected).keys())
+            first = wrong[0] if wrong else (0, 0, 0)
+            what = "blocks computed of kind {}, layer {}, on device {}".format(*first)
+            self._checks.that(not wrong, "work", what, expected[first], self._computed[first])
+        self._forget()
 
     def _busy(self, rows: Row) -> None:
         """A device was busy while it computed; cancelled tasks are not reported."""
