@@ -11,6 +11,8 @@ from headway.simcore.instrument import Attempt, Compute
 from headway.simcore.registry import name_of
 from headway.simcore.scenario import Scenario
 from headway.simcore.world.blocks import Kind
+from headway.simcore.world.cost import StepCost
+from headway.simcore.world.device import Device
 from headway.simcore.world.memory import TOLERANCE_BYTES
 
 _Place: TypeAlias = tuple[int, int, int]
@@ -67,7 +69,8 @@ class WorkLaws:
         )
         self._count(span)
         if self._roofline:
-            self._checks.equal("work", f"nominal seconds of {what}", self._nominal(span), span.nominal_s)
+            nominal_s = _roofline_s(span, self._state.cost, device)
+            self._checks.equal("work", f"nominal seconds of {what}", nominal_s, span.nominal_s)
         slack = grain(span.end_s)
         there = device.up.integral(span.start_s, span.end_s)
         self._checks.equal(
@@ -179,22 +182,6 @@ class WorkLaws:
         self._busy_s = [0.0] * len(self._devices)
         self._cancelled = False
 
-    def _nominal(self, span: Compute) -> float:
-        """The roofline of the blocks on their device [s]."""
-        cost, device = self._state.cost, self._devices[span.device]
-        if cost is None:
-            return 0.0
-        flop, touched = float(cost.work_flop[span.kind]), float(cost.read_bytes[span.kind])
-        if span.kind == Kind.SYNC:
-            return span.blocks * device.sync_s
-        if flop == touched == 0.0:
-            return 0.0
-        reading_s = touched / device.memory_bandwidth
-        if device.kv_bandwidth is not None:
-            weights, caches = float(cost.weight_bytes[span.kind]), float(cost.kv_bytes[span.kind])
-            reading_s = weights / device.memory_bandwidth + caches / device.kv_bandwidth
-        return span.blocks * max(flop / device.flops, reading_s) + device.overhead_s
-
     def _disk(self, span: Compute) -> float:
         """Reading time of the blocks alone: of all bytes, or of the share that does not fit [s]."""
         state, device, memory = self._state, self._devices[span.device], self._scenario.memory
@@ -229,3 +216,19 @@ class WorkLaws:
     def _name(self, span: Compute) -> str:
         name = self._devices[span.device].name
         return f"{span.blocks} x {span.kind.name.lower()} of layer {span.layer} on {name!r}"
+
+
+def _roofline_s(span: Compute, cost: StepCost | None, device: Device) -> float:
+    """The roofline of the blocks of a task on its device [s]."""
+    if cost is None:
+        return 0.0
+    if span.kind == Kind.SYNC:
+        return span.blocks * device.sync_s
+    flop, touched = float(cost.work_flop[span.kind]), float(cost.read_bytes[span.kind])
+    if flop == touched == 0.0:
+        return 0.0
+    reading_s = touched / device.memory_bandwidth
+    if device.kv_bandwidth is not None:
+        weights, caches = float(cost.weight_bytes[span.kind]), float(cost.kv_bytes[span.kind])
+        reading_s = weights / device.memory_bandwidth + caches / device.kv_bandwidth
+    return span.blocks * max(flop / device.flops, reading_s) + device.overhead_s

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_engine_patterns import with_latency
+from engines import with_latency
 from worlds import Scripted, model_of_bytes, small_world
 
 from headway.simcore import DecodeCost, IntArray, Payload, Request, Result, RunOptions, Scenario, simulate
