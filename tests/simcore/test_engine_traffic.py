@@ -17,7 +17,6 @@ from headway.simcore import DecodeCost, ModelSpec, Request, Result, preset, simu
 from headway.simcore.world.cost import WireFormat
 
 SIZES = (1, 2, 3, 4, 8)
-LLAMA = preset("llama-2-7b")
 
 
 def traffic(result: Result, tokens: int = 3) -> tuple[float, float]:
@@ -60,20 +59,27 @@ def test_bytes_of_a_token_at_the_root_by_formula(name: str, devices: int, wire: 
 
 
 @pytest.mark.parametrize(
-    ("name", "devices", "sent", "received"),
+    ("name", "model", "devices", "sent", "received"),
     [
-        # q(4096) = 4352, q(2048) = 2176, q(1024) = 1088, q(11008 / 2) = 5848, q(11008 / 4) = 2924 bytes; 32 layers.
-        ("star-4", 2, 32 * (3 * 4352 + 5848), 32 * (3 * 2176 + 2 * 2176 + 5848)),
-        ("star-4", 4, 32 * 3 * (3 * 4352 + 3 * 2924), 32 * 3 * (3 * 1088 + 2 * 1088 + 2924)),
-        ("star-3", 2, 32 * (2 * 4352 + 5848), 32 * (4352 + 5848 + 2176)),
-        ("star-2", 4, 32 * 3 * 2 * 4352, 32 * 3 * 2 * 4352),
-        ("mesh-2", 4, 32 * 3 * 2 * 4352 + 3 * 16384, 32 * 3 * 2 * 4352 + 3 * 32000),
+        # 32 layers; q(4096) = 4352, q(2048) = 2176, q(1024) = 1088 bytes.
+        # The feed-forward network: q(11008 / 2) = 5848, q(11008 / 4) = 2924, and of Llama 3 q(14336 / 2) = 7616 bytes.
+        # Keys and values of Llama 3 have 1024 numbers: q(1024 / 2) = 544 bytes.
+        ("star-4", "llama-2-7b", 2, 32 * (3 * 4352 + 5848), 32 * (3 * 2176 + 2 * 2176 + 5848)),
+        ("star-4", "llama-2-7b", 4, 32 * 3 * (3 * 4352 + 3 * 2924), 32 * 3 * (3 * 1088 + 2 * 1088 + 2924)),
+        ("star-4", "llama-3-8b", 2, 32 * (3 * 4352 + 7616), 32 * (3 * 2176 + 2 * 544 + 7616)),
+        ("star-3", "llama-2-7b", 2, 32 * (2 * 4352 + 5848), 32 * (4352 + 5848 + 2176)),
+        ("star-2", "llama-2-7b", 4, 32 * 3 * 2 * 4352, 32 * 3 * 2 * 4352),
+        # The embedding row of 4 * 4096 bytes to each worker, and 4 * 32000 / 4 or 4 * 128256 / 4 bytes of scores back.
+        ("mesh-2", "llama-2-7b", 4, 32 * 3 * 2 * 4352 + 3 * 16384, 32 * 3 * 2 * 4352 + 3 * 32000),
+        ("mesh-2", "llama-3-8b", 4, 32 * 3 * 2 * 4352 + 3 * 16384, 32 * 3 * 2 * 4352 + 3 * 128256),
     ],
 )
-def test_bytes_of_a_token_of_llama_2_7b_by_hand(
-    name: str, devices: int, sent: float, received: float
+def test_bytes_of_a_token_of_llama_by_hand(
+    name: str, model: str, devices: int, sent: float, received: float
 ) -> None:
-    assert traffic(run(cluster_of(name, devices, LLAMA))) == pytest.approx((sent, received), rel=1e-12)
+    assert traffic(run(cluster_of(name, devices, preset(model)))) == pytest.approx(
+        (sent, received), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize(("devices", "messages"), [(2, 2), (3, 4), (4, 8), (5, 10), (8, 24)])
