@@ -17,6 +17,7 @@ import numpy as np
 from headway.policies.optimal import exact, exact_milp
 from headway.policies.optimal.solution import Solution
 from headway.simcore import (
+    Kind,
     ModelSpec,
     Observation,
     PaperCost,
@@ -86,7 +87,7 @@ def paper_instant(devices: int, model: ModelSpec, seed: int) -> Observation:
         steps=(Step(step, 1),),
         memory_bytes=memory,
         moving_bytes=before.memory_bytes[blocks.kind],
-        load_seconds=np.zeros((5, devices)),
+        load_seconds=np.zeros((len(Kind), devices)),
         up=np.ones(devices, dtype=np.bool_),
         lost=np.zeros(len(blocks), dtype=np.bool_),
         placement=random.integers(0, devices, len(blocks)) if seed % 2 else None,

@@ -99,7 +99,7 @@ class Observation:
         lost: whether each block was lost with its device, shape (B,). A lost block comes from the source, wherever it
             is placed next.
         load_seconds: time to load the weights of a block of each kind from the disk of each device when it moves
-            there, in addition to `moving_bytes`; 0 unless weights are on disk, shape (5, D).
+            there, in addition to `moving_bytes`; 0 unless weights are on disk, shape (kinds, D).
         placement: device of each block now (of a lost block, its last one), shape (B,); None before the first
             placement.
         overflow: what happens if a device holds more than its memory: the run fails, or the device swaps to disk.
@@ -214,7 +214,7 @@ class Observation:
 
     @cached_property
     def kind_seconds(self) -> FloatArray:
-        """Seconds of a task of one block of each kind on each device, summed over the horizon, shape (5, D)."""
+        """Seconds of a task of one block of each kind on each device, summed over the horizon, shape (kinds, D)."""
         return sealed(self.horizon_times.block_s + self.horizon_times.task_s)
 
     def seconds_together(self, rows: IntArray) -> FloatArray:

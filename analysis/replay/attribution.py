@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from headway.analysis.replay.critical_path import Path, Piece
 from headway.analysis.replay.reasons import NEARLY, Reasons
 from headway.analysis.replay.rerun import Replay
-from headway.analysis.replay.spans import STAGES, block_names
+from headway.analysis.replay.spans import OUTSIDE, STAGES, block_names
 from headway.simcore.engine.network.network import shared_cluster
 from headway.simcore.instrument import Asked, Attempt, Compute, Message, Move
 from headway.simcore.world.airtime import CellRate
 from headway.simcore.world.blocks import Kind
 from headway.simcore.world.route import Route
 from headway.traces import Trace
-
-_IN_LAYERS = (Kind.HEAD, Kind.PROJ, Kind.FFN)
 
 
 class Explainer:
@@ -37,12 +35,12 @@ class Explainer:
         cause = piece.cause
         match cause:
             case Compute():
-                layer = cause.layer if cause.kind in _IN_LAYERS else None
+                layer = cause.layer if cause.kind not in OUTSIDE else None
                 return STAGES[cause.kind], layer
             case Message(block=None):
                 if cause.kind is None:
                     return "input", None
-                return f"output of {STAGES[cause.kind]}", cause.layer if cause.kind in _IN_LAYERS else None
+                return f"output of {STAGES[cause.kind]}", cause.layer if cause.kind not in OUTSIDE else None
             case Message() | Move():
                 assert cause.block is not None
                 return self._move(cause.block)
@@ -53,7 +51,7 @@ class Explainer:
     def _move(self, block: int) -> tuple[str, int | None]:
         blocks = self._replay.scenario.block_table
         kind = Kind(blocks.kind[block])
-        return f"move of {STAGES[kind]}", int(blocks.layer[block]) if kind in _IN_LAYERS else None
+        return f"move of {STAGES[kind]}", int(blocks.layer[block]) if kind not in OUTSIDE else None
 
     def where(self, piece: Piece) -> str:
         """The device, or the sender and receiver of a message."""

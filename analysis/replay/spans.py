@@ -16,7 +16,17 @@ STAGES = {
     Kind.FFN: "ffn",
     Kind.EMBED: "embed",
     Kind.LM_HEAD: "lm_head",
+    Kind.QKV: "qkv",
+    Kind.ATTENTION: "attention",
+    Kind.OUT: "out",
+    Kind.FFN_UP: "ffn_up",
+    Kind.FFN_DOWN: "ffn_down",
+    Kind.LAYER: "layer",
+    Kind.SYNC: "sync",
 }
+
+OUTSIDE = frozenset({Kind.EMBED, Kind.LM_HEAD, Kind.SYNC})
+"""Kinds of which a display shows no layer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,12 +78,12 @@ def by_token(spans: Iterable[Span]) -> dict[tuple[int, int], TokenSpans]:
 
 
 def block_names(blocks: BlockTable, attempt: Attempt, kind: Kind, layer: int, device: int) -> str:
-    """The blocks of a kind and layer in a task of a device, such as `L3.head0-2,5`."""
+    """The blocks of a kind and layer in a task of a device, such as `L3.head0-2,5`; `L3.qkv` for parts of blocks."""
     if kind is Kind.HEAD:
         rows, stem = blocks.heads[layer], f"L{layer}.head"
     elif kind is Kind.FFN and blocks.shards.shape[1] > 1:
         rows, stem = blocks.shards[layer], f"L{layer}.ffn"
-    elif kind in (Kind.EMBED, Kind.LM_HEAD):
+    elif kind in OUTSIDE:
         return STAGES[kind]
     else:
         return f"L{layer}.{STAGES[kind]}"

@@ -23,13 +23,14 @@ class Draft(NamedTuple):
     Attributes:
         devices: of each block, -1 if it is not placed yet, shape (B,).
         free: bytes of each device, shape (D,).
-        queue: time of the blocks of a kind and layer on each device that run one after another, shape (5, layers, D).
+        queue: time of the blocks of a kind and layer on each device that run one after another, shape
+            (kinds, layers, D).
         memory: bytes of each block, shape (B,).
         kind: of each block, shape (B,).
         layer: of each block that has a queue, shape (B,).
-        queues: 1 if blocks of a kind run one after another, shape (5,).
-        block_s: time of a block of each kind, shape (5, D).
-        compute_s: time of a task with one block of each kind, shape (5, D).
+        queues: 1 if blocks of a kind run one after another, shape (kinds,).
+        block_s: time of a block of each kind, shape (kinds, D).
+        compute_s: time of a task with one block of each kind, shape (kinds, D).
         sent_s: time of a message with each payload from device to device, shape (6, D, D).
         arrives_s: the same from device to device in reverse, shape (6, D, D).
         move_s: time to move each block to each device, shape (B, D).

@@ -38,7 +38,7 @@ In a small run, loading the compiled code would take longer than it saves.
 _work = 0
 
 _QUEUES = np.isin(np.arange(len(Kind)), (Kind.HEAD, Kind.FFN))
-"""Whether blocks of a kind and layer on one device run one after another, shape (5,)."""
+"""Whether blocks of a kind and layer on one device run one after another, shape (kinds,)."""
 
 
 @dataclass(frozen=True)

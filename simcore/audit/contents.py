@@ -12,7 +12,7 @@ class Content(NamedTuple):
 
     Attributes:
         cached: sequences with a cache.
-        block_bytes: size of a block of each kind, shape (5,).
+        block_bytes: size of a block of each kind, shape (kinds,).
     """
 
     cached: Batch

@@ -20,7 +20,7 @@ class ReferenceState:
         placement: device of each block (of a lost block, its last one), shape (blocks,); None: no placement.
         lost: whether each block was lost with its device, shape (blocks,).
         cache_lost: whether caches were lost or dropped since the last step.
-        holding: bytes of a block of each kind between two steps, shape (5,).
+        holding: bytes of a block of each kind between two steps, shape (kinds,).
         attempt: the step in progress, if there is one.
         cost: of this step.
         held_bytes: bytes on each device during the step, shape (devices,).
@@ -113,7 +113,7 @@ class ReferenceState:
         return min(size_bytes, self._sent(self._scenario.cost.step(valid).memory_bytes, block, warm))
 
     def _sent(self, block_bytes: FloatArray, block: int, warm: bool) -> float:
-        """The part of a block that a move sends, of bytes by kind of shape (5,)."""
+        """The part of a block that a move sends, of bytes by kind of shape (kinds,)."""
         kind = self._kind[block]
         return float(block_bytes[kind] - (self._weights if warm else self._on_disk)[kind])
 

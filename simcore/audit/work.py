@@ -11,6 +11,8 @@ from headway.simcore.instrument import Attempt, Compute
 from headway.simcore.registry import name_of
 from headway.simcore.scenario import Scenario
 from headway.simcore.world.blocks import Kind
+from headway.simcore.world.cost import StepCost
+from headway.simcore.world.device import Device
 from headway.simcore.world.memory import TOLERANCE_BYTES
 
 _Place: TypeAlias = tuple[int, int, int]
@@ -18,6 +20,9 @@ _Place: TypeAlias = tuple[int, int, int]
 
 _KNOWN_DISCIPLINES = frozenset({"fifo", "ps"})
 """Disciplines that the auditor knows; under others it does not check durations and busy times."""
+
+_ENGINE = (Kind.LAYER, Kind.SYNC)
+"""Kinds of work that belong to no block."""
 
 
 class WorkLaws:
@@ -30,6 +35,7 @@ class WorkLaws:
         self._checks = checks
         self._computed: Counter[_Place] = Counter()
         self._in_parts = False
+        self._amounts = 0.0, 0.0
         self._since: list[list[Compute]] = [[] for _ in self._devices]
         self._tasks: list[list[Compute]] = [[] for _ in self._devices]
         self._busy_s = [0.0] * len(self._devices)
@@ -42,7 +48,7 @@ class WorkLaws:
         match record:
             case Attempt():
                 self._cancelled |= self._computed.total() > 0
-                self._computed.clear()
+                self._forget()
                 for tasks in self._tasks:
                     tasks.clear()
             case Compute():
@@ -61,10 +67,10 @@ class WorkLaws:
         self._checks.that(
             in_attempt, "work", f"begin of {what}", "within the making of a token", span.submitted_s
         )
-        self._in_parts |= Kind.LM_HEAD < span.kind < Kind.SYNC or span.blocks % 1.0 != 0.0
-        self._computed[span.kind, span.layer, span.device] += max(1, int(span.blocks))
+        self._count(span)
         if self._roofline:
-            self._checks.equal("work", f"nominal seconds of {what}", self._nominal(span), span.nominal_s)
+            nominal_s = _roofline_s(span, self._state.cost, device)
+            self._checks.equal("work", f"nominal seconds of {what}", nominal_s, span.nominal_s)
         slack = grain(span.end_s)
         there = device.up.integral(span.start_s, span.end_s)
         self._checks.equal(
@@ -75,6 +81,21 @@ class WorkLaws:
             self._one_by_one(span, what)
         elif discipline == "ps":
             self._together(span, what)
+
+    def _count(self, span: Compute) -> None:
+        """Add a task to those of the step."""
+        cost = self._state.cost
+        self._in_parts |= Kind.LM_HEAD < span.kind < Kind.SYNC or span.blocks % 1.0 != 0.0
+        if span.kind not in _ENGINE and cost is not None:
+            self._computed[span.kind, span.layer, span.device] += max(1, int(span.blocks))
+            flop, read_bytes = self._amounts
+            flop += span.blocks * float(cost.work_flop[span.kind])
+            self._amounts = flop, read_bytes + span.blocks * float(cost.read_bytes[span.kind])
+
+    def _forget(self) -> None:
+        """Forget the tasks of the step."""
+        self._computed.clear()
+        self._in_parts, self._amounts = False, (0.0, 0.0)
 
     def _one_by_one(self, span: Compute, what: str) -> None:
         """On a `fifo` device a task starts when the one before it has ended, and has the device alone."""
@@ -129,21 +150,25 @@ class WorkLaws:
                     self._checks.equal("work", what, nominal_s, share_s, grain(end_s) * len(together))
 
     def _step(self) -> None:
-        """The computations of a step cover all blocks, each once, on its device, unless tasks are parts of blocks."""
-        attempt, blocks = self._state.attempt, self._scenario.block_table
+        """The tasks of a step cover all blocks, each once, on its device; parts of blocks add up to all blocks."""
+        attempt, blocks, cost = self._state.attempt, self._scenario.block_table, self._state.cost
         self._checks.that(attempt is not None, "work", "step", "made by an attempt", None)
-        if attempt is None:
+        if attempt is None or cost is None:
             return
-        places = zip(blocks.kind.tolist(), blocks.layer.tolist(), attempt.placement.tolist(), strict=True)
-        expected = Counter(places)
-        computed = Counter({place: n for place, n in self._computed.items() if place[0] != Kind.SYNC})
-        wrong = sorted((expected - computed).keys() | (computed - expected).keys())
-        first = wrong[0] if wrong else (0, 0, 0)
-        what = "blocks computed of kind {}, layer {}, on device {}".format(*first)
-        if not self._in_parts:
-            self._checks.that(not wrong, "work", what, expected[first], computed[first])
-        self._computed.clear()
-        self._in_parts = False
+        if self._in_parts:
+            for what, of_block, actual in zip(
+                ("FLOP", "bytes read"), (cost.work_flop, cost.read_bytes), self._amounts, strict=True
+            ):
+                expected_sum = float(of_block[blocks.kind].sum())
+                self._checks.equal("work", f"{what} of all tasks of a step", expected_sum, actual)
+        else:
+            places = zip(blocks.kind.tolist(), blocks.layer.tolist(), attempt.placement.tolist(), strict=True)
+            expected = Counter(places)
+            wrong = sorted((expected - self._computed).keys() | (self._computed - expected).keys())
+            first = wrong[0] if wrong else (0, 0, 0)
+            what = "blocks computed of kind {}, layer {}, on device {}".format(*first)
+            self._checks.that(not wrong, "work", what, expected[first], self._computed[first])
+        self._forget()
 
     def _busy(self, rows: Row) -> None:
         """A device was busy while it computed; cancelled tasks are not reported."""
@@ -156,22 +181,6 @@ class WorkLaws:
                     self._checks.equal("work", f"busy seconds of {device.name!r}", expected, actual, slack)
         self._busy_s = [0.0] * len(self._devices)
         self._cancelled = False
-
-    def _nominal(self, span: Compute) -> float:
-        """The roofline of the blocks on their device [s]."""
-        cost, device = self._state.cost, self._devices[span.device]
-        if cost is None:
-            return 0.0
-        flop, touched = float(cost.work_flop[span.kind]), float(cost.read_bytes[span.kind])
-        if span.kind == Kind.SYNC:
-            return span.blocks * device.sync_s
-        if flop == touched == 0.0:
-            return 0.0
-        reading_s = touched / device.memory_bandwidth
-        if device.kv_bandwidth is not None:
-            weights, caches = float(cost.weight_bytes[span.kind]), float(cost.kv_bytes[span.kind])
-            reading_s = weights / device.memory_bandwidth + caches / device.kv_bandwidth
-        return span.blocks * max(flop / device.flops, reading_s) + device.overhead_s
 
     def _disk(self, span: Compute) -> float:
         """Reading time of the blocks alone: of all bytes, or of the share that does not fit [s]."""
@@ -207,3 +216,19 @@ class WorkLaws:
     def _name(self, span: Compute) -> str:
         name = self._devices[span.device].name
         return f"{span.blocks} x {span.kind.name.lower()} of layer {span.layer} on {name!r}"
+
+
+def _roofline_s(span: Compute, cost: StepCost | None, device: Device) -> float:
+    """The roofline of the blocks of a task on its device [s]."""
+    if cost is None:
+        return 0.0
+    if span.kind == Kind.SYNC:
+        return span.blocks * device.sync_s
+    flop, touched = float(cost.work_flop[span.kind]), float(cost.read_bytes[span.kind])
+    if flop == touched == 0.0:
+        return 0.0
+    reading_s = touched / device.memory_bandwidth
+    if device.kv_bandwidth is not None:
+        weights, caches = float(cost.weight_bytes[span.kind]), float(cost.kv_bytes[span.kind])
+        reading_s = weights / device.memory_bandwidth + caches / device.kv_bandwidth
+    return span.blocks * max(flop / device.flops, reading_s) + device.overhead_s

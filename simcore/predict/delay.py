@@ -68,7 +68,7 @@ def _node_seconds(
 
 
 def swap_seconds(observation: Observation, devices: IntArray, cost: StepCost) -> FloatArray:
-    """Seconds to read a block of each kind from the disk of each device under `swap`, shape (5, D)."""
+    """Seconds to read a block of each kind from the disk of each device under `swap`, shape (kinds, D)."""
     block_bytes = sum_by_device(observation, devices, cost.memory_bytes[observation.blocks.kind])
     room_bytes = observation.available_bytes + observation.reserved_bytes - cost.activation_bytes
     share = swapped_share(block_bytes, room_bytes, observation.swap)

@@ -97,7 +97,7 @@ class EngineWork:
 
 
 _NO_BLOCKS = (0.0,) * (len(Kind) - 5)
-"""Memory of the kinds that are no blocks."""
+"""Memory of kinds of tasks between two steps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,8 @@ class StepCost:
     The costs of several steps have the same form, with shapes (steps, kinds), (steps, payloads) and (steps,).
 
     Attributes:
-        memory_bytes: memory of a block at the end of the step, by kind.
+        memory_bytes: memory of a block at the end of the step, by kind; of the kinds of tasks, the part of a block's
+            memory that they read.
         work_flop: floating-point work of a block, by kind.
         weight_bytes: weights that a block reads from memory, by kind.
         kv_bytes: K/V cache that a block reads from memory, by kind.
@@ -211,7 +212,17 @@ class DecodeCost:
         lm_head = float(m.vocabulary * m.width)
         up = self._up_share
         return StepCost(
-            memory_bytes=_columns(held[0] + cache * of.kept, *held[1:], *len(_NO_BLOCKS) * (nothing,)),
+            memory_bytes=_columns(
+                held[0] + cache * of.kept,
+                *held[1:],
+                qkv * per_weight,
+                cache * of.kept,
+                out * per_weight,
+                up * held[2],
+                (1.0 - up) * held[2],
+                nothing,
+                nothing,
+            ),
             work_flop=_columns(
                 2.0 * head * of.tokens + scores,
                 2.0 * proj * of.tokens,
@@ -331,7 +342,7 @@ class PaperCost:
 
     @property
     def idle_memory_bytes(self) -> FloatArray:
-        """The weights that the paper counts: W_Q, W_K and W_V of each head, shape (5,)."""
+        """The weights that the paper counts: W_Q, W_K and W_V of each head, shape (kinds,)."""
         m = self.model
         head = 3.0 * m.width * self._head_width * m.bytes_per_activation
         return np.array([head, 0.0, 0.0, 0.0, 0.0, *_NO_BLOCKS])
@@ -344,23 +355,38 @@ class PaperCost:
         """The cost of one step, or of several."""
         m, b = self.model, self.model.bytes_per_activation
         weights = 3.0 * m.width * self._head_width * b
-        head_bytes = 3.0 * (of.held * self._head_width * b) + of.generated * m.width * b * m.group
+        activation_bytes = 3.0 * (of.held * self._head_width * b)
+        cache_bytes = of.generated * m.width * b * m.group
+        head_bytes = activation_bytes + cache_bytes
         held_bytes = of.held * m.width * b
         full_bytes = of.lengths * m.width * b
-        head_flop = 3.0 * of.lengths * m.width * self._head_width + of.squares * self._head_width
+        qkv_flop = 3.0 * of.lengths * m.width * self._head_width
+        attention_flop = of.squares * self._head_width
+        out_flop = of.lengths * self._head_width * m.width
+        head_flop = qkv_flop + attention_flop
         proj_flop = of.lengths * m.width * m.width
         ffn_flop = self.ffn_factor * proj_flop / self.ffn_shards
         nothing = 0.0 * of.tokens
         if self.projection == "sharded":
-            head_flop, proj_flop = head_flop + of.lengths * self._head_width * m.width, nothing
+            head_flop, proj_flop = head_flop + out_flop, nothing
+        parts = qkv_flop, attention_flop, out_flop, ffn_flop / 2.0, ffn_flop / 2.0
+        ffn_bytes = 4.0 * held_bytes / self.ffn_shards
         return StepCost(
             memory_bytes=_columns(
                 weights + head_bytes,
                 held_bytes,
-                4.0 * held_bytes / self.ffn_shards,
-                *(len(Kind) - 3) * (nothing,),
+                ffn_bytes,
+                nothing,
+                nothing,
+                weights + activation_bytes,
+                cache_bytes,
+                nothing,
+                ffn_bytes / 2.0,
+                ffn_bytes / 2.0,
+                nothing,
+                nothing,
             ),
-            work_flop=_columns(head_flop, proj_flop, ffn_flop, *(len(Kind) - 3) * (nothing,)),
+            work_flop=_columns(head_flop, proj_flop, ffn_flop, nothing, nothing, *parts, nothing, nothing),
             weight_bytes=_columns(*len(Kind) * (nothing,)),
             kv_bytes=_columns(*len(Kind) * (nothing,)),
             message_bytes=_columns(
@@ -370,7 +396,10 @@ class PaperCost:
                 full_bytes,
                 full_bytes,
                 TOKEN_ID_BYTES * of.made,
-                *4 * (nothing,),
+                3.0 * of.lengths * self._head_width * b,
+                4.0 * full_bytes,
+                full_bytes,
+                nothing,
             ),
             activation_bytes=nothing,
         )

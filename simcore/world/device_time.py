@@ -46,7 +46,7 @@ class Machines(Protocol):
 
 
 class TaskTimes(NamedTuple):
-    """Seconds on each fully available device, both of shape (5, devices), indexed by `Kind` and device.
+    """Seconds on each fully available device, both of shape (kinds, devices), indexed by `Kind` and device.
 
     Attributes:
         block_s: of one block.
@@ -101,7 +101,7 @@ def _reading(cost: StepCost, machines: Machines) -> FloatArray:
 
 
 def times_of_stretch(model: DeviceTime, costs: StepCost, machines: Machines) -> TaskTimes:
-    """The times of several steps, both of shape (steps, 5, devices), see `costs_of_stretch`."""
+    """The times of several steps, both of shape (steps, kinds, devices), see `costs_of_stretch`."""
     if isinstance(model, Roofline):
         return model.times(costs, machines)
     each = [model.times(costs.at(step), machines) for step in range(len(costs.memory_bytes))]

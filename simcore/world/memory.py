@@ -33,10 +33,10 @@ def swapped_share(block_bytes: FloatArray, room_bytes: FloatArray, swap: Swap) -
 
 
 def disk_seconds(memory_bytes: FloatArray, share: FloatArray, disk_bandwidth: FloatArray) -> FloatArray:
-    """Time to read a block of each kind from the disk of each device, shape (5, D).
+    """Time to read a block of each kind from the disk of each device, shape (kinds, D).
 
     Args:
-        memory_bytes: of a block of each kind, shape (5,).
+        memory_bytes: of a block of each kind, shape (kinds,).
         share: of each device, see `swapped_share`, shape (D,).
         disk_bandwidth: of each device [bytes/s], shape (D,).
     """

@@ -27,8 +27,11 @@ from headway.analysis.replay.critical_path import critical_path
 from headway.analysis.replay.explain import explain, label, pick, stages
 from headway.analysis.replay.reasons import seconds
 from headway.analysis.replay.rerun import Replay, rerun
+from headway.analysis.replay.timeline import trace_events
+from headway.analysis.replay.window import Window
 from headway.simcore import (
     Cluster,
+    DecodeCost,
     Device,
     Link,
     Medium,
@@ -40,6 +43,7 @@ from headway.simcore import (
 )
 from headway.simcore.files.placement import ranges
 from headway.simcore.instrument import Message, Move
+from headway.simcore.steps.patterns import PATTERNS
 from headway.traces import InputError, Trace, on_off
 
 FEW = settings(max_examples=20, deadline=None)
@@ -57,6 +61,18 @@ def test_the_pieces_of_a_way_follow_each_other_from_the_begin_of_the_token_to_it
     scenario: Scenario, seed: int
 ) -> None:
     _check_ways(rerun(scenario, Shuffled(seed), "run"))
+
+
+@pytest.mark.parametrize("name", PATTERNS.names())
+def test_the_same_under_every_execution_pattern(name: str) -> None:
+    """Every kind of task has a name, in the table and in the timeline."""
+    pattern = PATTERNS.find(name)
+    cost = DecodeCost(model_of_bytes(), projection=pattern.projection)
+    scenario = small_world("abc", execution=name, cost=cost, embed=True, lm_head=True)
+    replay = rerun(scenario, Shuffled(3), "run")
+    _check_ways(replay)
+    assert all(stages(replay, way, full=True) for way in paths(replay))
+    assert trace_events(replay, Window(0.0, 1.0))["traceEvents"]
 
 
 @given(eventful(faults=True), st.integers(0, 100))

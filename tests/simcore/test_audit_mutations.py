@@ -60,6 +60,7 @@ from headway.simcore.engine.task import Processor, Task
 from headway.simcore.errors import RunEndedError
 from headway.simcore.steps.graph import NONE
 from headway.simcore.steps.patterns.gathered import Gathered
+from headway.simcore.steps.patterns.star import Star
 from headway.simcore.world.device_time import Machines
 from headway.simcore.world.maxmin import Allocation, max_min
 from headway.simcore.world.memory import disk_seconds
@@ -448,6 +449,29 @@ def compute_a_block_twice(scenario: Scenario) -> Scenario:
     return wrong(scenario, lambda graph: change_counts(graph, 1))
 
 
+@dataclass(frozen=True)
+class HalfAttention(Star):
+    """The pattern `star-4`, but the source computes the attention of half of the heads."""
+
+    def graphs(self, blocks: BlockTable) -> Callable[[IntArray, int], StepGraph]:
+        build = super().graphs(blocks)
+
+        def half(placement: IntArray, source: int) -> StepGraph:
+            graph = build(placement, source)
+            return replace(graph, count=np.where(graph.kind == Kind.ATTENTION, graph.count / 2, graph.count))
+
+        return half
+
+
+def attend_with_half_of_the_heads(scenario: Scenario) -> Scenario:
+    return replace(scenario, cost=DecodeCost(MODEL, projection="sharded"), execution=HalfAttention(4))
+
+
+def star(scenario: Scenario) -> Scenario:
+    """The source computes the attention of all heads; no fault."""
+    return replace(scenario, cost=DecodeCost(MODEL, projection="sharded"), execution="star-4")
+
+
 def compute_elsewhere(scenario: Scenario) -> Scenario:
     """The projection is computed by the device next to the one that holds it."""
 
@@ -796,6 +820,7 @@ PARTS: list[tuple[Change, Law, Change]] = [
     (skip_a_block, "work", as_it_is),
     (compute_a_block_twice, "work", as_it_is),
     (compute_elsewhere, "work", as_it_is),
+    (attend_with_half_of_the_heads, "work", as_it_is),
     (forget_the_overhead, "work", as_it_is),
     (count_what_was_dropped_as_busy, "work", as_it_is),
     (compute_before_the_input_is_there, "order", as_it_is),
@@ -814,7 +839,7 @@ def run(change: Change) -> None:
     "change",
     [
         *(as_it_is, dedicated, live, shared, small, failing, slow_and_failing, live_failing, one_by_one),
-        *(warm, warm_live, warm_and_small, warm_and_failing, recomputing),
+        *(warm, warm_live, warm_and_small, warm_and_failing, recomputing, star),
     ],
 )
 def test_the_engine_as_it_is_passes(change: Change) -> None:

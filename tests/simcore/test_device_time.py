@@ -12,6 +12,7 @@ from headway.simcore import (
     FloatArray,
     Kind,
     Observation,
+    Payload,
     Request,
     Roofline,
     RunOptions,
@@ -103,16 +104,17 @@ def test_the_roofline_by_hand() -> None:
         machines,
         devices=tuple(replace(d, flops=8.0, memory_bandwidth=4.0, overhead_s=1.0) for d in machines.devices),
     )
+    nothing = (len(Kind) - 5) * [0.0]
     cost = StepCost(
-        memory_bytes=np.zeros(5),
-        work_flop=np.array([16.0, 80.0, 0.0, 0.0, 0.0]),
-        weight_bytes=np.array([8.0, 4.0, 0.0, 2.0, 0.0]),
-        kv_bytes=np.array([12.0, 0.0, 0.0, 0.0, 0.0]),
-        message_bytes=np.zeros(6),
+        memory_bytes=np.zeros(len(Kind)),
+        work_flop=np.array([16.0, 80.0, 0.0, 0.0, 0.0, *nothing]),
+        weight_bytes=np.array([8.0, 4.0, 0.0, 2.0, 0.0, *nothing]),
+        kv_bytes=np.array([12.0, 0.0, 0.0, 0.0, 0.0, *nothing]),
+        message_bytes=np.zeros(len(Payload)),
     )
     block_s, task_s = Roofline().times(cost, machines)
-    assert block_s[:, 0].tolist() == [20.0 / 4.0, 80.0 / 8.0, 0.0, 2.0 / 4.0, 0.0]
-    assert task_s[:, 0].tolist() == [1.0, 1.0, 0.0, 1.0, 0.0]
+    assert block_s[:, 0].tolist() == [20.0 / 4.0, 80.0 / 8.0, 0.0, 2.0 / 4.0, 0.0, *nothing]
+    assert task_s[:, 0].tolist() == [1.0, 1.0, 0.0, 1.0, 0.0, *nothing]
 
 
 def test_policies_see_the_times_of_a_table() -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import gc
 import pickle
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -36,9 +37,14 @@ from headway.simcore.world.model import ModelSpec
 
 SOURCE = 0
 
+WHOLE = ("gathered", "sharded")
+"""Patterns whose tasks are whole blocks; tests/simcore/test_engine_patterns.py has the laws of the others."""
+
 
 @st.composite
-def placed(draw: st.DrawFn) -> tuple[BlockTable, np.ndarray, StepGraph, StepCost]:
+def placed(
+    draw: st.DrawFn, patterns: Sequence[str] = WHOLE
+) -> tuple[BlockTable, np.ndarray, StepGraph, StepCost]:
     """A model, a placement of its blocks on up to five devices, the graph, and the cost of a step."""
     kv_heads = draw(st.integers(1, 4))
     model = ModelSpec(
@@ -53,8 +59,7 @@ def placed(draw: st.DrawFn) -> tuple[BlockTable, np.ndarray, StepGraph, StepCost
         vocabulary=32,
     )
     shards = draw(st.integers(1, 3))
-    name = draw(st.sampled_from(PATTERNS.names()))
-    pattern = PATTERNS.find(name)
+    pattern = PATTERNS.find(draw(st.sampled_from(patterns)))
     blocks = block_table(model, embed=draw(st.booleans()), lm_head=draw(st.booleans()), ffn_shards=shards)
     devices = draw(st.integers(1, 5))
     placement = np.array(
@@ -69,7 +74,7 @@ def placed(draw: st.DrawFn) -> tuple[BlockTable, np.ndarray, StepGraph, StepCost
 def test_the_graph_computes_every_block_once_where_it_is(
     world: tuple[BlockTable, np.ndarray, StepGraph, StepCost],
 ) -> None:
-    blocks, placement, graph, cost = world
+    blocks, placement, graph, _ = world
     expected = dict[tuple[int, int, int], int]()
     for kind, layer, device in zip(
         blocks.kind.tolist(), blocks.layer.tolist(), placement.tolist(), strict=True
@@ -80,6 +85,14 @@ def test_the_graph_computes_every_block_once_where_it_is(
         graph.kind[tasks].tolist(), graph.layer[tasks].tolist(), graph.device[tasks].tolist(), strict=True
     )
     assert dict(zip(keys, graph.count[tasks].tolist(), strict=True)) == expected
+
+
+@given(placed(PATTERNS.names()))
+def test_the_tasks_of_a_step_add_up_to_all_blocks(
+    world: tuple[BlockTable, np.ndarray, StepGraph, StepCost],
+) -> None:
+    """However a pattern divides blocks into tasks, their work and what they read add up."""
+    blocks, _, graph, cost = world
     for total, of_block in [
         (graph.work_flop(cost), cost.work_flop),
         (graph.weight_bytes(cost), cost.weight_bytes),
@@ -116,7 +129,7 @@ def test_the_graph_sends_what_the_cost_model_says(
     assert graph.message_bytes(cost).sum() == pytest.approx(total, rel=1e-12)
 
 
-@given(placed())
+@given(placed(PATTERNS.names()))
 def test_stages_rise_along_every_path_from_one_begin_to_one_end(
     world: tuple[BlockTable, np.ndarray, StepGraph, StepCost],
 ) -> None:
@@ -124,8 +137,9 @@ def test_stages_rise_along_every_path_from_one_begin_to_one_end(
     before = np.repeat(np.arange(len(graph)), np.diff(graph.first_successor))
     assert (graph.stage[before] <= graph.stage[graph.successor]).all()
     assert graph.predecessors.sum() == len(graph.successor)
-    # A step begins with the devices of the first stage, and ends with one message to the source.
-    assert (graph.stage[graph.predecessors == 0] == 0).all()
+    # A step begins at the source, and ends with one node there.
+    assert (graph.device[graph.predecessors == 0] == SOURCE).all()
+    assert graph.receiver[-1] == SOURCE
     assert np.flatnonzero(np.diff(graph.first_successor) == 0).tolist() == [len(graph) - 1]
     # Whoever follows the edges meets every node: there is no cycle.
     missing, ready, met = graph.predecessors.tolist(), [*graph.nodes.first], 0

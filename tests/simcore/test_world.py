@@ -55,17 +55,31 @@ def sizes(cost: StepCost) -> dict[str, float]:
     return {payload.name: float(cost.message_bytes[payload]) for payload in Payload}
 
 
+def by_kind(*values: float, **others: float) -> list[float]:
+    """Values of the kinds of blocks in their order, then of other kinds by name; 0 of those that are not named."""
+    assert len(values) <= Kind.LM_HEAD + 1
+    known = {kind.name: value for kind, value in zip(Kind, values, strict=False)} | others
+    return [known.get(kind.name, 0.0) for kind in Kind]
+
+
 def test_decode_costs_of_llama_2_7b_by_hand() -> None:
     """D = 4096, h = h_kv = 32, d = 128, F = 11008, V = 32000, two bytes per number; the table of docs/model.md."""
     cost = DecodeCost(preset("llama-2-7b")).step(one_sequence(prompt=100, generated=28))
     weights = np.array([4096 * 128 * 3, 32 * 128 * 4096, 3 * 4096 * 11008, 32000 * 4096, 32000 * 4096]) * 2.0
     cache = 2 * 128 * 128 * 2.0
-    np.testing.assert_array_equal(cost.memory_bytes, weights + np.array([cache, 0, 0, 0, 0]))
-    work = [2 * 4096 * 128 * 3 + 4 * 128 * 128, 2 * 4096 * 4096, 2 * 3 * 4096 * 11008, 0, 2 * 32000 * 4096]
-    np.testing.assert_array_equal(cost.work_flop, work)
-    np.testing.assert_array_equal(cost.read_bytes, [weights[0] + cache, *weights[1:3], 4096 * 2, weights[4]])
-    np.testing.assert_array_equal(cost.weight_bytes, [*weights[:3], 4096 * 2, weights[4]])
-    np.testing.assert_array_equal(cost.kv_bytes, [cache, 0, 0, 0, 0])
+    qkv, scores, out, ffn = 2 * 4096 * 128 * 3, 4 * 128 * 128, 2 * 128 * 4096, 2 * 3 * 4096 * 11008
+    parts = {"QKV": qkv, "ATTENTION": scores, "OUT": out, "FFN_UP": ffn * 2 / 3, "FFN_DOWN": ffn / 3}
+    work = by_kind(qkv + scores, 32 * out, ffn, 0, 2 * 32000 * 4096, **parts)
+    np.testing.assert_allclose(cost.work_flop, work, rtol=1e-15)
+    # Two bytes per weight, and one multiply-accumulate of 2 FLOP with each: as many bytes as FLOP.
+    parts["ATTENTION"] = 0
+    reads = by_kind(qkv, 32 * out, ffn, 4096 * 2, 2 * 32000 * 4096, **parts)
+    np.testing.assert_allclose(cost.weight_bytes, reads, rtol=1e-15)
+    np.testing.assert_array_equal(cost.kv_bytes, by_kind(cache, ATTENTION=cache))
+    np.testing.assert_array_equal(cost.read_bytes, cost.weight_bytes + cost.kv_bytes)
+    parts["ATTENTION"] = cache
+    held = by_kind(weights[0] + cache, *weights[1:], **parts)
+    np.testing.assert_allclose(cost.memory_bytes, held, rtol=1e-15)
     assert sizes(cost) == {
         "PROMPT": 4,
         "HIDDEN": 4096 * 2,
@@ -73,15 +87,21 @@ def test_decode_costs_of_llama_2_7b_by_hand() -> None:
         "PARTIAL_SUM": 4096 * 2,
         "LAST_HIDDEN": 4096 * 2,
         "TOKEN": 4,
+        "QKV": 3 * 128 * 2,
+        "INNER": 11008 * 2,
+        "EMBEDDING": 4096 * 2,
+        "LOGITS": 32000 * 2,
     }
 
 
 def test_prefill_costs_of_llama_3_8b_by_hand() -> None:
     """A group of four query heads per key/value head; a prompt of 10 tokens."""
     cost = DecodeCost(preset("llama-3-8b")).step(one_sequence(prompt=10, generated=0))
-    head = 2 * 4096 * 128 * (4 + 2) * 10 + 4 * 128 * 4 * 50
-    work = [head, 2 * 32 * 128 * 4096 * 10, 2 * 3 * 4096 * 14336 * 10, 0, 2 * 128256 * 4096]
-    np.testing.assert_array_equal(cost.work_flop, work)
+    qkv, scores, out = 2 * 4096 * 128 * (4 + 2) * 10, 4 * 128 * 4 * 50, 2 * 4 * 128 * 4096 * 10
+    ffn = 2 * 3 * 4096 * 14336 * 10
+    parts = {"QKV": qkv, "ATTENTION": scores, "OUT": out, "FFN_UP": ffn * 2 / 3, "FFN_DOWN": ffn / 3}
+    work = by_kind(qkv + scores, 8 * out, ffn, 0, 2 * 128256 * 4096, **parts)
+    np.testing.assert_allclose(cost.work_flop, work, rtol=1e-15)
     assert cost.memory_bytes[Kind.HEAD] == 4096 * 128 * 6 * 2 + 2 * 10 * 128 * 2
     assert sizes(cost) == {
         "PROMPT": 40,
@@ -90,6 +110,10 @@ def test_prefill_costs_of_llama_3_8b_by_hand() -> None:
         "PARTIAL_SUM": 4096 * 2 * 10,
         "LAST_HIDDEN": 4096 * 2,
         "TOKEN": 4,
+        "QKV": (4 + 2) * 128 * 2 * 10,
+        "INNER": 14336 * 2 * 10,
+        "EMBEDDING": 4096 * 2 * 10,
+        "LOGITS": 128256 * 2,
     }
 
 
@@ -115,6 +139,18 @@ def test_sharding_divides_weights_and_work_and_loses_none(model: ModelSpec, shar
             assert sizes(steps[0]) == sizes(steps[1])
 
 
+@given(models(), st.integers(1, 8), st.integers(0, 7))
+@settings(deadline=None)
+def test_parts_of_blocks_add_up_to_blocks(model: ModelSpec, shards: int, generated: int) -> None:
+    """QKV, ATTENTION and OUT are the parts of a head with its rows of W_O; FFN_UP and FFN_DOWN those of a network."""
+    for build in (DecodeCost, PaperCost):
+        cost = build(model, ffn_shards=min(shards, model.ffn_width), projection="sharded")
+        step = cost.step(one_sequence(5, generated))
+        for each in (step.memory_bytes, step.work_flop, step.weight_bytes, step.kv_bytes):
+            assert each[[Kind.QKV, Kind.ATTENTION, Kind.OUT]].sum() == pytest.approx(each[Kind.HEAD])
+            assert each[[Kind.FFN_UP, Kind.FFN_DOWN]].sum() == pytest.approx(each[Kind.FFN])
+
+
 @pytest.mark.parametrize("shards", [0, 3073])
 def test_as_many_shards_as_columns_at_most(shards: int) -> None:
     for build in (DecodeCost, PaperCost):
@@ -131,9 +167,13 @@ def test_paper_costs_by_hand() -> None:
         length * width * b,
         4 * length * width * b,
     ]
-    np.testing.assert_array_equal(cost.memory_bytes, [*memory, 0, 0])
+    cache = 36 * width * b
+    parts = {"QKV": memory[0] - cache, "ATTENTION": cache, "FFN_UP": memory[2] / 2, "FFN_DOWN": memory[2] / 2}
+    np.testing.assert_array_equal(cost.memory_bytes, by_kind(*memory, **parts))
     work = [3 * length * width * head + length**2 * head, length * width**2, 8 * length * width**2]
-    np.testing.assert_array_equal(cost.work_flop, [*work, 0, 0])
+    parts = {"QKV": work[0] - length**2 * head, "ATTENTION": length**2 * head, "OUT": length * head * width}
+    halves = {"FFN_UP": work[2] / 2, "FFN_DOWN": work[2] / 2}
+    np.testing.assert_array_equal(cost.work_flop, by_kind(*work, **parts, **halves))
     assert sizes(cost) == {
         "PROMPT": 4 * length,
         "HIDDEN": length * width * b,
@@ -141,6 +181,10 @@ def test_paper_costs_by_hand() -> None:
         "PARTIAL_SUM": length * width * b,
         "LAST_HIDDEN": length * width * b,
         "TOKEN": 4,
+        "QKV": 3 * length * head * b,
+        "INNER": length * 4 * width * b,
+        "EMBEDDING": length * width * b,
+        "LOGITS": 0,
     }
     assert not cost.read_bytes.any()
     thin = PaperCost(preset("paper-32x2048"), ffn_factor=0.8).step(one_sequence(prompt=64, generated=36))

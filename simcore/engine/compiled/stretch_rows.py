@@ -11,8 +11,8 @@ class StretchLoad(NamedTuple):
     """The costs of the steps of a stretch, and the limits of memory and time at which it ends early.
 
     Attributes:
-        block_s: seconds of one block, see `TaskTimes`, shape (steps, 5, devices).
-        task_s: fixed seconds of a task, shape (steps, 5, devices).
+        block_s: seconds of one block, see `TaskTimes`, shape (steps, kinds, devices).
+        task_s: fixed seconds of a task, shape (steps, kinds, devices).
         message_bytes: by payload, see `StepCost`, shape (steps, 6).
         least_bytes: memory that each device needs when a step begins, shape (steps, devices).
         most_bytes: no step begins when a device has this much memory: a shortage is over, shape (devices,).

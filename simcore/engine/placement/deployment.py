@@ -17,8 +17,8 @@ class Deployment:
 
     Attributes:
         ledger: bytes held on each device.
-        holding: bytes of a block of each kind between two steps, shape (5,). During a step, the ledger counts blocks at
-            their size at the end of the step.
+        holding: bytes of a block of each kind between two steps, shape (kinds,). During a step, the ledger counts
+            blocks at their size at the end of the step.
         lost: whether each block was lost with its device, shape (blocks,). It keeps its device in `placement`.
         cached: the sequences whose caches the blocks hold, each with its cached positions.
         cache_lost: whether the caches are lost or dropped, so that the next step computes them again.
@@ -77,7 +77,7 @@ class Deployment:
         return self._without_weights(self._weights if self.lost[block] else self.holding, block, warm)
 
     def _without_weights(self, block_bytes: FloatArray, block: int, warm: bool) -> float:
-        """The part of a block that must be sent, of bytes by kind of shape (5,)."""
+        """The part of a block that must be sent, of bytes by kind of shape (kinds,)."""
         kind = self._blocks.kind[block]
         return float(block_bytes[kind] - (self._weights if warm else self._on_disk)[kind])
 
@@ -99,7 +99,7 @@ class Deployment:
         self.hold(cached, self._cost.step(cached).memory_bytes)
 
     def hold(self, cached: Batch, memory_bytes: FloatArray) -> None:
-        """Set the bytes of blocks of each kind between two steps, shape (5,), with complete caches."""
+        """Set the bytes of blocks of each kind between two steps, shape (kinds,), with complete caches."""
         self.cached = cached
         self.holding = memory_bytes
         self.cache_lost = False

@@ -46,7 +46,7 @@ class MemoryLedger:
         """Change the sizes of blocks.
 
         Args:
-            bytes_per_block: size of one block of each kind from now on, shape (5,).
+            bytes_per_block: size of one block of each kind from now on, shape (kinds,).
             activation_bytes: additional bytes on each device with blocks.
         """
         self._bytes_per_block = bytes_per_block
@@ -64,7 +64,7 @@ class MemoryLedger:
         """Bytes that blocks would hold on each device at other sizes of blocks.
 
         Args:
-            bytes_per_block: sizes by kind, shape (5,), or in n cases, shape (n, 5).
+            bytes_per_block: sizes by kind, shape (kinds,), or in n cases, shape (n, kinds).
 
         Returns:
             Shape (devices,) or (n, devices).

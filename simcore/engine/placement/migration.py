@@ -261,7 +261,7 @@ class Mover:
 
 
 def load_seconds(scenario: Scenario) -> FloatArray:
-    """Time to load the weights of a block of each kind from the disk of each device, shape (5, devices).
+    """Time to load the weights of a block of each kind from the disk of each device, shape (kinds, devices).
 
     0 if weights are not on disk but move with the block.
     """

@@ -32,7 +32,9 @@ class ScenarioFile(Section):
     execution: Annotated[str, part(PATTERNS)] | None = Field(
         None,
         description="execution pattern of a step: devices send the outputs of all their heads (`gathered`) or one "
-        "partial sum (`sharded`); by default the pattern for `cost.projection`",
+        "partial sum (`sharded`) to the projection; the source broadcasts and gathers 2, 3 or 4 times per layer "
+        "(`star-2`, `star-3`, `star-4`); all devices add their sums (`mesh-2`, `ring`, `recursive-doubling`); or "
+        "hidden states pass from device to device (`pipeline`); by default the pattern for `cost.projection`",
     )
     profile: str | None = Field(
         None,

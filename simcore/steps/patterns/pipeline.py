@@ -106,9 +106,11 @@ class _Steps:
             holder, kind = int(self._placement[stage.gathers]), stage.kind
             if holder != path[-1]:
                 path.append(holder)
-        self._before = {**self._before, **present}
         if last:
             self._return(path, ready, kind, len(stages))
+        else:
+            present[holder] = [*present[holder], *ready]
+            self._before = {**self._before, **present}
 
     def _stage(
         self,
@@ -124,8 +126,11 @@ class _Steps:
         devices, counts = np.unique(self._placement[list(stage.rows)], return_counts=True)
         end, outputs = int(self._placement[stage.gathers]), list[int]()
         numbers = {"layer": stage.layer, "stage": 3 * number}
-        for device, count in zip(devices.tolist(), counts.tolist(), strict=True):
-            came = self._hop(holder, device, stage.input, share, kind, ready, numbers)
+        # A device sends before it computes its own part.
+        arrived = [
+            self._hop(holder, device, stage.input, share, kind, ready, numbers) for device in devices.tolist()
+        ]
+        for device, count, came in zip(devices.tolist(), counts.tolist(), arrived, strict=True):
             if device == self._last and device not in present and came is not ready:
                 self._passed = came
             entering = [] if device in present else self._before.get(device, [])
@@ -174,7 +179,8 @@ class _Steps:
         has_output_head = self._chain.result == Payload.TOKEN
         payload = self._pattern.result if has_output_head else self._chain.result
         numbers = {"layer": self._chain.stages[-1].layer, "stage": 3 * number}
-        way = path[::-1] if self._pattern.back == "chain" else [path[-1], self._source]
+        way = path[::-1]
+        way = way[: way.index(self._source) + 1] if self._pattern.back == "chain" else [way[0], self._source]
         for start, end in pairwise(way):
             ready = self._hop(start, end, payload, 1.0, kind, ready, numbers)
         self._step.join(self._source, layer=numbers["layer"], stage=3 * number + 1, after=ready)
