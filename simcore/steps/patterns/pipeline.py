@@ -134,21 +134,22 @@ class _Steps:
             if device == self._last and device not in present and came is not ready:
                 self._passed = came
             entering = [] if device in present else self._before.get(device, [])
-            if device != self._at and self._pattern.stage_syncs > 0.0:
-                sync = self._step.task(
-                    device, Kind.SYNC, self._pattern.stage_syncs, **numbers, after=[*came, *entering]
-                )
-                came, entering = [sync], []
-            self._at = device
+            before = self._begin(device, [*came, *entering], numbers)
             task = self._step.task(
-                device, stage.kind, count * share, **numbers | {"stage": 3 * number + 1},
-                after=[*came, *entering],
-            )  # fmt: skip
+                device, stage.kind, count * share, **numbers | {"stage": 3 * number + 1}, after=before
+            )
             present[device] = [task]
             times = share * (count if stage.output == Payload.HEAD_OUTPUT else 1)
             leaving = numbers | {"stage": 3 * number + 2}
             outputs += self._hop(device, end, stage.output, times, stage.kind, [task], leaving)
         return outputs
+
+    def _begin(self, device: int, after: list[int], numbers: dict[str, int]) -> list[int]:
+        """The start of the part of a device in the step; returns the nodes that its first task waits for."""
+        moved, self._at = device != self._at, device
+        if not moved or self._pattern.stage_syncs == 0.0:
+            return after
+        return [self._step.task(device, Kind.SYNC, self._pattern.stage_syncs, **numbers, after=after)]
 
     def _hop(
         self,
