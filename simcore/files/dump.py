@@ -17,8 +17,9 @@ from headway.simcore.files.yaml_document import Document, yaml_text
 from headway.simcore.registry import Named, Registry, name_of
 from headway.simcore.scenario import PolicyChoice, Scenario
 from headway.simcore.steps.patterns import PATTERNS
+from headway.simcore.steps.patterns.pipeline import Pipeline
 from headway.simcore.world.cluster import Cluster
-from headway.simcore.world.cost import COST_MODELS, CostModel
+from headway.simcore.world.cost import COST_MODELS, CostModel, DecodeCost, EngineWork, WireFormat
 from headway.simcore.world.device import Device
 from headway.simcore.world.device_time import DEVICE_TIMES
 from headway.simcore.world.link import Link, Medium
@@ -70,7 +71,8 @@ def _values(scenario: Scenario) -> dict[str, Any]:
         "seed": scenario.seed,
         "model": _model(scenario.model),
         "cost": _cost(scenario.cost),
-        "execution": [] if execution is None else _part(PATTERNS, execution),
+        "execution": [] if execution is None else _execution(execution),
+        "pipeline": _pipeline(execution),
         "device_time": _part(DEVICE_TIMES, scenario.device_time),
         "scheduler": _part(SCHEDULERS, scenario.scheduler),
         "executor": scenario.executor,
@@ -95,6 +97,24 @@ def _values(scenario: Scenario) -> dict[str, Any]:
         "policies": _policies(scenario.policies),
     }
     return {key: value for key, value in values.items() if value not in ([], {})}
+
+
+def _execution(pattern: Named | str) -> str:
+    return pattern.name if isinstance(pattern, Pipeline) else _part(PATTERNS, pattern)
+
+
+def _pipeline(pattern: Named | str | None) -> dict[str, Any]:
+    """The options of a pipeline that are not as by default."""
+    if not isinstance(pattern, Pipeline):
+        return {}
+    options = _differing(pattern, Pipeline())
+    return options | ({"result": pattern.result.name.lower()} if "result" in options else {})
+
+
+def _differing(value: Any, default: Any) -> dict[str, Any]:
+    """The fields of a dataclass that differ from another value of it."""
+    usual = asdict(default)
+    return {key: item for key, item in asdict(value).items() if item != usual[key]}
 
 
 def _part(registry: Registry[Any], part: Named | str) -> str:
@@ -125,8 +145,17 @@ def _cost(cost: CostModel) -> dict[str, Any]:
         raise ValueError(
             f"a scenario file needs a registered cost model, and {type(cost).__name__} is not registered"
         )
-    options = {key: getattr(cost, key) for key in ("ffn_factor", "ffn_shards") if hasattr(cost, key)}
-    return {"model": name} | options | {"projection": cost.projection}
+    options: dict[str, Any] = {
+        key: getattr(cost, key) for key in ("ffn_factor", "ffn_shards") if hasattr(cost, key)
+    }
+    options |= {"projection": cost.projection}
+    if isinstance(cost, DecodeCost):
+        parts = {
+            "wire": _differing(cost.wire, WireFormat()),
+            "engine": _differing(cost.engine, EngineWork()),
+        }
+        options |= {key: part for key, part in parts.items() if part}
+    return {"model": name} | options
 
 
 def _network(options: NetworkOptions) -> dict[str, Any]:

@@ -2,42 +2,24 @@
 
 import functools
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
+from headway.simcore.files.schema.engine import Cost, Factor, PipelineSection, Size, WireSection
 from headway.simcore.files.schema.values import Seconds
 from headway.simcore.files.section import Section
 from headway.simcore.library import library_values
 from headway.simcore.steps.patterns import PATTERNS
-from headway.simcore.steps.patterns.pipeline import Back, Pipeline, Way
+from headway.simcore.steps.patterns.pipeline import Pipeline
 from headway.simcore.steps.step_graphs import Pattern
 from headway.simcore.world.cost import EngineWork, Payload, WireFormat
 from headway.simcore.world.profile import Profile, Quality
 from headway.traces.errors import InputError, one_of, quoted
 
-_Bytes = Annotated[float, Field(gt=0.0, strict=False)]
-
-
-class _PipelineSection(Section):
-    hops: Way = "direct"
-    back: Back = "direct"
-    result: Literal["token", "logits"] = "token"
-    micro_batch: int | None = Field(None, ge=1)
-    delays: int = Field(1, ge=1)
-    stage_syncs: Annotated[float, Field(ge=0.0, strict=False)] = 0.0
-
 
 class _Execution(Section):
-    pipeline: _PipelineSection
-
-
-class _WireSection(Section):
-    hidden: _Bytes | None = None
-    partial_sum: _Bytes | None = None
-    embedding: _Bytes | None = None
-    logits: _Bytes | None = None
-    top_k: int | None = Field(None, ge=1)
+    pipeline: PipelineSection
 
 
 class _ProfileSection(Section):
@@ -46,18 +28,18 @@ class _ProfileSection(Section):
     quality: Quality
     costs: str
     execution: str | _Execution
-    wire: _WireSection = _WireSection()
-    bytes_per_kv: _Bytes | None = None
-    layer_bytes: Annotated[float, Field(ge=0.0, strict=False)] = 0.0
-    lm_head_reads: Annotated[float, Field(ge=0.0, strict=False)] = 1.0
-    attention_work: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
-    expert_reads: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
-    expert_work: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
-    efficiency: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
-    efficiency_on: dict[str, Annotated[float, Field(gt=0.0, strict=False)]] = Field(default_factory=dict)
-    kv_efficiency: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
-    skew: Annotated[float, Field(ge=0.0, strict=False)] = 0.0
-    kv_skew: Annotated[float, Field(ge=0.0, strict=False)] = 0.0
+    wire: WireSection = WireSection()
+    bytes_per_kv: Size | None = None
+    layer_bytes: Cost = 0.0
+    lm_head_reads: Cost = 1.0
+    attention_work: Factor = 1.0
+    expert_reads: Factor = 1.0
+    expert_work: Factor = 1.0
+    efficiency: Factor = 1.0
+    efficiency_on: dict[str, Factor] = Field(default_factory=dict)
+    kv_efficiency: Factor = 1.0
+    skew: Cost = 0.0
+    kv_skew: Cost = 0.0
     delay_share: Annotated[float, Field(gt=0.0, le=1.0, strict=False)] = 1.0
     sync: Seconds = 0.0
 
@@ -108,7 +90,10 @@ def _profile(name: str, section: _ProfileSection) -> Profile:
 
 
 def _pattern(execution: str | _Execution) -> Pattern:
-    if isinstance(execution, str):
-        return PATTERNS.find(execution)
-    options = dict(execution.pipeline)
+    return PATTERNS.find(execution) if isinstance(execution, str) else pipeline_of(execution.pipeline)
+
+
+def pipeline_of(section: PipelineSection) -> Pipeline:
+    """The pattern `pipeline` with options."""
+    options = dict(section)
     return Pipeline(**options | {"result": Payload[options["result"].upper()]})

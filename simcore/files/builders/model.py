@@ -2,22 +2,26 @@
 
 import inspect
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from headway.simcore.files import bounds
 from headway.simcore.files.builders.context import Context
 from headway.simcore.files.importers.huggingface import from_config
-from headway.simcore.files.profiles import profile
+from headway.simcore.files.profiles import pipeline_of, profile
+from headway.simcore.files.section import Section
 from headway.simcore.files.yaml_document import name_of_file
 from headway.simcore.steps.patterns import PATTERNS
+from headway.simcore.steps.patterns.pipeline import Pipeline
 from headway.simcore.steps.step_graphs import Pattern
-from headway.simcore.world.cost import COST_MODELS, CostModel, Projection
+from headway.simcore.world.cost import COST_MODELS, CostModel, EngineWork, Projection, WireFormat
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.options import BlockOptions
 from headway.simcore.world.presets import preset
 from headway.simcore.world.profile import Profile
 from headway.simcore.world.shape import from_shape
 from headway.traces.errors import quoted
+
+Value = TypeVar("Value", WireFormat, EngineWork)
 
 
 def model_of(context: Context) -> ModelSpec:
@@ -61,11 +65,27 @@ def profile_of(context: Context) -> Profile | None:
 
 
 def pattern_of(context: Context) -> Pattern | None:
-    """The execution pattern that the file or its profile names; None if neither does."""
-    if context.file.execution is not None:
-        return PATTERNS.find(context.file.execution, context.where(("execution",)))
+    """The execution pattern that the file or its profile names; None if neither does.
+
+    Raises:
+        InputError: the file has options of a pipeline for another pattern.
+    """
     used = profile_of(context)
-    return None if used is None else PATTERNS.find(used.execution)
+    pattern: Pattern | None = None
+    if context.file.execution is not None:
+        pattern = PATTERNS.find(context.file.execution, context.where(("execution",)))
+    elif used is not None:
+        pattern = PATTERNS.find(used.execution)
+    options = context.file.pipeline
+    if options is None:
+        return pattern
+    if not isinstance(pattern, Pipeline):
+        name = "no execution" if pattern is None else pattern.name
+        context.fail(
+            ("pipeline",), f"options of a pipeline for {name}", "execution: pipeline, or no key pipeline"
+        )
+    given = {key: getattr(pipeline_of(options), key) for key in options.model_fields_set}
+    return replace(pattern, **given)
 
 
 def cost_of(context: Context, model: ModelSpec, devices: int) -> CostModel:
@@ -91,10 +111,10 @@ def cost_of(context: Context, model: ModelSpec, devices: int) -> CostModel:
         "projection": section.projection or needed,
         "ffn_factor": section.ffn_factor,
     }
-    if used is not None:
-        options |= {"wire": used.wire, "engine": used.work}
-        if needed == "sharded" and "ffn_shards" not in section.model_fields_set:
-            options["ffn_shards"] = min(devices, model.ffn_width)
+    wire, work = (WireFormat(), EngineWork()) if used is None else (used.wire, used.work)
+    options |= {"wire": _changed(wire, section.wire), "engine": _changed(work, section.engine)}
+    if used is not None and needed == "sharded" and "ffn_shards" not in section.model_fields_set:
+        options["ffn_shards"] = min(devices, model.ffn_width)
     kind = COST_MODELS.find(section.model, context.where(("cost", "model")))
     parameters = inspect.signature(kind).parameters
     cost: CostModel = kind(model, **{key: value for key, value in options.items() if key in parameters})
@@ -106,6 +126,11 @@ def cost_of(context: Context, model: ModelSpec, devices: int) -> CostModel:
         got = f"{model.layers} layers of {per_layer} blocks"
         context.fail(("model",), got, f"at most {bounds.MOST_BLOCKS} blocks")
     return cost
+
+
+def _changed(value: Value, section: Section) -> Value:
+    """A value with those fields that the file gives."""
+    return replace(value, **{key: getattr(section, key) for key in section.model_fields_set})
 
 
 def blocks_of(context: Context, model: ModelSpec) -> BlockOptions:

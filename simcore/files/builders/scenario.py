@@ -20,7 +20,10 @@ from headway.simcore.files.builders.traces import Traces
 from headway.simcore.files.builders.workload import requests_of
 from headway.simcore.files.placement import placement_file, read_placement
 from headway.simcore.files.yaml_document import name_of_file
+from headway.simcore.registry import Named
 from headway.simcore.scenario import Scenario
+from headway.simcore.steps.patterns import PATTERNS
+from headway.simcore.steps.step_graphs import Pattern
 from headway.simcore.world.batch import one_sequence
 
 
@@ -46,7 +49,7 @@ def scenario_of(context: Context) -> Scenario:
         cost=cost,
         cluster=cluster_of(context, traces, groups),
         requests=requests,
-        execution=pattern_of(context) if file.execution is None else file.execution,
+        execution=_by_name(pattern_of(context)),
         device_time=file.device_time,
         scheduler=file.scheduler,
         executor=file.executor,
@@ -60,6 +63,13 @@ def scenario_of(context: Context) -> Scenario:
     )
     _check_size(context, scenario)
     return _with_placement(context, scenario)
+
+
+def _by_name(pattern: Pattern | None) -> Named | str | None:
+    """The name of a registered pattern, or a pattern with options."""
+    if pattern is None or PATTERNS.find(pattern.name) != pattern:
+        return pattern
+    return pattern.name
 
 
 def _check_pairs(context: Context, key: str, number: int, what: str, devices: int) -> None:

@@ -11,6 +11,7 @@ from headway.simcore.files.schema.controller import (
     TriggersSection,
 )
 from headway.simcore.files.schema.devices import DeviceSection, MemorySection
+from headway.simcore.files.schema.engine import EngineSection, PipelineSection, WireSection
 from headway.simcore.files.schema.faults import FaultSection
 from headway.simcore.files.schema.file import ScenarioFile
 from headway.simcore.files.schema.links import FrameSection, LinkSection, MediumSection, NetworkSection
@@ -73,6 +74,7 @@ __all__ = [
     "ControllerSection",
     "CostSection",
     "DeviceSection",
+    "EngineSection",
     "FaultSection",
     "FileName",
     "FileTopology",
@@ -91,6 +93,7 @@ __all__ = [
     "ModelSection",
     "Name",
     "NetworkSection",
+    "PipelineSection",
     "PlainTopology",
     "PoissonWorkload",
     "Policies",
@@ -117,6 +120,7 @@ __all__ = [
     "TreeTopology",
     "TriggersSection",
     "UniformLength",
+    "WireSection",
     "Workload",
     "bounded",
     "synthetic_section",

@@ -8,6 +8,7 @@ from headway.simcore.engine.serving.scheduler import SCHEDULERS
 from headway.simcore.files.bounds import MOST_DEVICES, MOST_LINKS, MOST_SEEDS
 from headway.simcore.files.schema.controller import ControllerSection, Policies, as_placement
 from headway.simcore.files.schema.devices import DeviceSection, MemorySection
+from headway.simcore.files.schema.engine import PipelineSection
 from headway.simcore.files.schema.faults import FaultSection
 from headway.simcore.files.schema.links import LinkSection, MediumSection, NetworkSection, as_routes
 from headway.simcore.files.schema.model import BlocksSection, CostSection, ModelSection
@@ -36,6 +37,7 @@ class ScenarioFile(Section):
         "(`star-2`, `star-3`, `star-4`); all devices add their sums (`mesh-2`, `ring`, `recursive-doubling`); or "
         "hidden states pass from device to device (`pipeline`); by default the pattern for `cost.projection`",
     )
+    pipeline: PipelineSection | None = None
     profile: str | None = Field(
         None,
         description="engine profile, such as `llama.cpp-rpc`: the execution pattern, number formats and costs of a "

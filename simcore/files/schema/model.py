@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from headway.simcore.files.schema.engine import EngineSection, WireSection
 from headway.simcore.files.schema.values import part
 from headway.simcore.files.section import Section, mistake
 from headway.simcore.world.cost import COST_MODELS
@@ -159,6 +160,8 @@ class CostSection(Section):
     ffn_factor: float = Field(
         8.0, gt=0, le=1e6, description="`paper` only: work of the feed-forward network in units of L * D^2"
     )
+    wire: WireSection = WireSection()
+    engine: EngineSection = EngineSection()
 
 
 class BlocksSection(Section):
