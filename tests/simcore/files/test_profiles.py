@@ -1,0 +1,111 @@
+"""An engine profile in a scenario file is the same as its parts as keys; the keys of the file win."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headway.analysis.experiments.identity import digest
+from headway.simcore import DecodeCost, Payload, Scenario, build_scenario, dump_scenario, load_scenario
+from headway.simcore.files.profiles import profile, profiles
+from headway.simcore.steps.patterns import PATTERNS
+from headway.simcore.steps.patterns.pipeline import Pipeline
+from headway.simcore.world.batch import one_sequence
+from headway.simcore.world.profile import REFERENCE_SYNC_S
+from headway.traces.errors import InputError
+
+Values = dict[str, Any]
+
+WORLD: Values = {
+    "model": {"shape": {"layers": 2, "width": 64, "heads": 4, "ffn_width": 96, "vocabulary": 100}},
+    "devices": {"a": {"memory": "1 GB", "compute": "1 GFLOP/s", "memory_bandwidth": "1 GB/s", "count": 3}},
+    "links": {"lan": {"connect": "all", "bandwidth": "1 Gbit/s"}},
+    "workload": [{"prompt": 4, "output": 3}],
+}
+
+
+def world(**changes: Any) -> Scenario:
+    return build_scenario(WORLD | changes)
+
+
+def decode_cost(scenario: Scenario) -> DecodeCost:
+    assert isinstance(scenario.cost, DecodeCost)
+    return scenario.cost
+
+
+@pytest.mark.parametrize("name", sorted(profiles()))
+def test_a_scenario_has_all_parts_of_its_profile(name: str) -> None:
+    used, scenario = profile(name), world(profile=name)
+    plain = world().cluster.devices[0]
+    device = scenario.cluster.devices[0]
+    assert PATTERNS.find(scenario.execution or "gathered") == used.execution
+    assert (decode_cost(scenario).wire, decode_cost(scenario).engine) == (used.wire, used.work)
+    assert scenario.model.bytes_per_kv == (used.bytes_per_kv or world().model.bytes_per_kv)
+    assert device.memory_bandwidth == plain.memory_bandwidth * used.efficiency
+    assert device.kv_bandwidth == plain.memory_bandwidth * used.kv_efficiency
+    assert device.sync_s == used.sync_s
+    sharded = decode_cost(scenario).projection == "sharded"
+    assert scenario.cost.ffn_shards == (3 if sharded else 1)
+
+
+@pytest.mark.parametrize("name", ["distributed-llama-0.11", "llama.cpp-rpc", "petals"])
+def test_a_written_scenario_has_the_parts_of_the_profile(name: str, tmp_path: Path) -> None:
+    scenario, path = world(profile=name), tmp_path / "written.yaml"
+    path.write_text(dump_scenario(scenario), encoding="utf-8")
+    assert digest(load_scenario(path)) == digest(scenario)
+
+
+def test_keys_of_the_file_win() -> None:
+    scenario = world(
+        profile="distributed-llama-0.11",
+        execution="ring",
+        model=WORLD["model"] | {"bytes_per_kv": 2.0},
+        cost={"ffn_shards": 2, "wire": {"hidden": 2.0}, "engine": {"attention_work": 1.0}},
+    )
+    cost = decode_cost(scenario)
+    assert scenario.execution == "ring"
+    assert scenario.model.bytes_per_kv == 2.0
+    assert (cost.ffn_shards, cost.wire.hidden, cost.wire.embedding) == (2, 2.0, 4.0)
+    assert (cost.engine.attention_work, cost.engine.layer_bytes) == (1.0, 0.0)
+
+
+def test_options_of_a_pipeline_change_the_one_of_the_profile() -> None:
+    scenario = world(profile="llama.cpp-rpc", pipeline={"micro_batch": 16})
+    assert scenario.execution == Pipeline(hops="source", result=Payload.LOGITS, micro_batch=16)
+    assert world(execution="pipeline", pipeline={"delays": 2}).execution == Pipeline(delays=2)
+    assert world(execution="pipeline").execution == "pipeline"
+
+
+def test_the_time_of_a_message_scales_with_that_of_the_device() -> None:
+    devices = {"a": WORLD["devices"]["a"] | {"sync": "68 us"}}
+    scenario = world(profile="distributed-llama-0.3", devices=devices)
+    doubled = profile("distributed-llama-0.3").sync_s * 68e-6 / REFERENCE_SYNC_S
+    assert scenario.cluster.devices[0].sync_s == pytest.approx(doubled)
+
+
+def test_number_formats_of_messages_count_in_their_size() -> None:
+    cost = decode_cost(
+        world(cost={"wire": {"hidden": 1.0625, "partial_sum": 3.0, "logits": 4.0, "top_k": 5}})
+    )
+    sizes = cost.step(one_sequence(4, 1)).message_bytes
+    assert sizes[Payload.HIDDEN] == 64 * 1.0625
+    assert sizes[Payload.PARTIAL_SUM] == 64 * 3.0
+    assert sizes[Payload.LOGITS] == 5 * (4.0 + 4.0)
+    assert sizes[Payload.EMBEDDING] == 64 * 2.0  # as the model's activations
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"profile": "llama.cpp-rcp"}, "did you mean 'llama.cpp-rpc'"),
+        ({"pipeline": {"micro_batch": 4}}, "options of a pipeline for no execution"),
+        ({"pipeline": {"micro_batch": 4}, "execution": "ring"}, "options of a pipeline for ring"),
+        ({"pipeline": {"micro_batch": 0}, "execution": "pipeline"}, "micro_batch"),
+        ({"cost": {"wire": {"hidden": 0}}}, "hidden"),
+        ({"cost": {"engine": {"lm_head_reads": -1}}}, "lm_head_reads"),
+        ({"profile": "petals", "cost": {"projection": "sharded"}}, "projection"),
+    ],
+)
+def test_mistakes_are_named(changes: Values, part: str) -> None:
+    with pytest.raises(InputError, match=part):
+        world(**changes)
