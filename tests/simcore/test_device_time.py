@@ -115,6 +115,18 @@ def test_the_roofline_by_hand() -> None:
     block_s, task_s = Roofline().times(cost, machines)
     assert block_s[:, 0].tolist() == [20.0 / 4.0, 80.0 / 8.0, 0.0, 2.0 / 4.0, 0.0, *nothing]
     assert task_s[:, 0].tolist() == [1.0, 1.0, 0.0, 1.0, 0.0, *nothing]
+    # With a rate of its own for the cache, and a time for each message.
+    other = tuple(replace(d, kv_bandwidth=2.0, sync_s=0.25) for d in machines.devices)
+    block_s, task_s = Roofline().times(cost, replace(machines, devices=other))
+    assert block_s[: Kind.SYNC, 0].tolist() == [
+        8.0 / 4.0 + 12.0 / 2.0,
+        80.0 / 8.0,
+        0.0,
+        2.0 / 4.0,
+        0.0,
+        *nothing[:-1],
+    ]
+    assert (block_s[Kind.SYNC, 0], task_s[Kind.SYNC, 0]) == (0.25, 0.0)
 
 
 def test_policies_see_the_times_of_a_table() -> None:

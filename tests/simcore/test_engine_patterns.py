@@ -5,10 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from engines import FAST, Q80, SHIPPED, TENSOR, cluster_of, equal_parts, run, with_latency
+from features import steady_world
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_executors import differences
-from worlds import Scripted, Shuffled, clusters, model_of_bytes, models, scenarios, small_world, varied
+from test_executors import compared, differences
+from worlds import (
+    Scripted,
+    Shuffled,
+    clusters,
+    eventful,
+    model_of_bytes,
+    models,
+    scenarios,
+    small_world,
+    varied,
+)
 
 from headway import policies
 from headway.simcore import PaperCost, Pattern, Request, RunOptions, Scenario, preset, simulate
@@ -168,6 +179,22 @@ def test_both_executors_agree_the_auditor_finds_nothing_and_predictions_are_exac
     assert min(audit.checks for audit in audits) > 0
     inference_s = events.tokens.latency_s - events.tokens.migration_s
     np.testing.assert_allclose(inference_s, events.decisions.predicted_delay_s, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@given(scenario=steady_world(), seed=st.integers(0, 100))
+@settings(max_examples=4)
+def test_both_executors_agree_in_long_runs(name: str, scenario: Scenario, seed: int) -> None:
+    """Several steps between two decisions, which the compiled executor runs at once."""
+    compared(under(scenario, SHIPPED[name]), Shuffled(seed), Shuffled(seed))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@given(scenario=eventful(faults=True), seed=st.integers(0, 100))
+@settings(max_examples=4)
+def test_the_auditor_finds_nothing_in_any_world(name: str, scenario: Scenario, seed: int) -> None:
+    """Devices go down, swap, share their time, and live migrations share the network."""
+    simulate(under(scenario, SHIPPED[name]), Shuffled(seed), options=RunOptions(audit=True))
 
 
 @pytest.mark.parametrize("name", ["star-4", "pipeline in micro-batches"])
