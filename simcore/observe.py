@@ -83,7 +83,7 @@ class Observation:
         memory_bandwidth: rate of reading weights [bytes/s], shape (D,).
         kv_bandwidth: rate of reading the K/V cache [bytes/s], shape (D,).
         overhead_s: fixed time per task (all blocks of one kind and layer on a device), shape (D,).
-        sync_s: time of the inference engine to send or receive one message, shape (D,).
+        sync_s: time of the inference engine to send one message, shape (D,).
         disk_bandwidth: [bytes/s], 0 without a disk, shape (D,).
         availability: share of each device that is free, in [0, 1], shape (D,). This, `rate` and `latency_s` are
             means over the last `window_s` seconds of the scenario.

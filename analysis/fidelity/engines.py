@@ -26,6 +26,7 @@ class Engine(NamedTuple):
         profile: its name.
         note: an assumption; empty if there is none.
         output: device with the output head: the `source`, or the `last` device of a pipeline.
+        fastest_first: whether a fast device gets all layers that fit into its memory, and each other at least one.
         end_to_end: whether the system counts the prefill in its tokens per second.
         source_last: whether the source has the last layers of a pipeline, instead of the first ones.
     """
@@ -34,11 +35,12 @@ class Engine(NamedTuple):
     note: str = ""
     output: str = "last"
     source_last: bool = False
+    fastest_first: bool = False
     end_to_end: bool = False
 
 
 _SYSTEMS: Mapping[str, tuple[Engine, Engine]] = {
-    name: (Engine(profile, output=output), Engine(tensor, output=output))
+    name: (Engine(profile, output=output, fastest_first=name == "prima.cpp"), Engine(tensor, output=output))
     for name, profile, tensor, output in (
         ("prefill-opt", "prefill-opt", "distributed-llama-0.11", "last"),
         ("tpi-llm", "tpi-llm", "tpi-llm", "source"),

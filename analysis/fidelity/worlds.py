@@ -309,45 +309,57 @@ def _inject(net: Network, world: World) -> None:
 def _place(values: Interpretation, engine: Engine, entries: Sequence[DeviceEntry], world: World) -> None:
     assert world.cost is not None
     scenario = world.scenario(1, 1) if world.placement.size else replace(world, placement=None).scenario(1, 1)  # type: ignore[arg-type]
-    blocks, count = scenario.block_table, len(world.devices)
+    blocks, devices = scenario.block_table, len(world.devices)
     placement = np.zeros(len(blocks), dtype=np.int64)
     if not isinstance(world.execution, Pipeline):
-        placement[blocks.heads] = np.arange(blocks.heads.shape[1]) * count // blocks.heads.shape[1]
+        placement[blocks.heads] = np.arange(blocks.heads.shape[1]) * devices // blocks.heads.shape[1]
         placement[blocks.shards] = np.arange(blocks.shards.shape[1])
         world.placement = placement
         return
-    order = [*range(1, count), 0] if engine.source_last else list(range(count))
+    order = [*range(1, devices), 0] if engine.source_last else list(range(devices))
     last = 0
     rates = [entry.memory_bandwidth.amount for entry in entries]
     by_memory = engine.source_last or max(rates) > ALIKE * min(rates)
-    split = _layers(values, entries, blocks.layers, order, by_memory=by_memory)
-    for device, layers in zip(order, split, strict=True):
-        inside = (blocks.layer >= last) & (blocks.layer < last + layers)
-        placement[inside] = device
-        last += layers
+    split = _stated_layers(values, len(entries))
+    if split is None and engine.fastest_first:
+        split = _fastest_first(entries, world.model)
+    if split is None:
+        split = [entry.memory.amount if by_memory else 1.0 for entry in entries]
+    layers = _whole([split[device] for device in order], blocks.layers)
+    for device, count in zip(order, layers, strict=True):
+        placement[(blocks.layer >= last) & (blocks.layer < last + count)] = device
+        last += count
     if blocks.lm_head is not None:
         placement[blocks.lm_head] = 0 if engine.output == "source" else placement[blocks.ffn[-1]]
     world.placement = placement
 
 
-def _layers(
-    values: Interpretation,
-    entries: Sequence[DeviceEntry],
-    layers: int,
-    order: Sequence[int],
-    *,
-    by_memory: bool,
-) -> list[int]:
-    """Layers of each device, in the given order; without a stated split equal, or in proportion to memory."""
+def _stated_layers(values: Interpretation, devices: int) -> list[float] | None:
+    """The split of the layers that the row states, by device; None if it states none."""
     own = [part.layers for part in values.devices.parts for _ in range(part.count)]
+    if all(own) and len(own) == devices:
+        return [float(one or 0) for one in own]
     stated = values.execution.split or values.execution.shares
-    if all(own) and len(own) == len(entries):
-        shares = [float(one or 0) for one in own]
-    elif len(stated) == len(entries):
-        shares = [float(share) for share in stated]
-    else:
-        shares = [entry.memory.amount if by_memory else 1.0 for entry in entries]
-    ends = np.cumsum([shares[device] for device in order])
+    return [float(share) for share in stated] if len(stated) == devices else None
+
+
+def _fastest_first(entries: Sequence[DeviceEntry], model: ModelSpec) -> list[float]:
+    """Layers of each device: the fastest gets as many as fit into its memory, then the next; each has at least one."""
+    layer_bytes = model.weight_bytes / model.layers
+    layers, left = [1.0] * len(entries), model.layers - len(entries)
+    for device in sorted(range(len(entries)), key=lambda i: -entries[i].memory_bandwidth.amount):
+        more = max(0, min(left, int(entries[device].memory.amount // layer_bytes) - 1))
+        layers[device] += more
+        left -= more
+    if left > 0:  # What fits nowhere is read from disk, by all in proportion to their memory.
+        total = sum(entry.memory.amount for entry in entries)
+        layers = [n + left * entry.memory.amount / total for n, entry in zip(layers, entries, strict=True)]
+    return layers
+
+
+def _whole(shares: Sequence[float], layers: int) -> list[int]:
+    """Whole numbers of layers in proportion to shares."""
+    ends = np.cumsum(shares)
     bounds = np.round(layers * ends / ends[-1]).astype(int)
     counts: list[int] = np.diff(bounds, prepend=0).tolist()
     return counts

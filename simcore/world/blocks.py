@@ -40,7 +40,7 @@ class Kind(IntEnum):
     LAYER = 10
     """The work of an engine in each layer outside the matrices: norms, residuals, conversion of numbers."""
     SYNC = 11
-    """The work of an engine to send or receive one message."""
+    """The work of an engine to send one message."""
 
 
 @dataclass(frozen=True, eq=False)

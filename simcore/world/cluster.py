@@ -129,7 +129,7 @@ class Cluster:
 
     @cached_property
     def sync_s(self) -> FloatArray:
-        """Time of the engine on each device to send or receive one message, shape (devices,)."""
+        """Time of the engine on each device to send one message, shape (devices,)."""
         return self._column("sync_s")
 
     @cached_property

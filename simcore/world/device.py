@@ -23,7 +23,7 @@ class Device:
         memory_bandwidth: rate of reading weights [bytes/s]; infinite if only the peak speed counts.
         kv_bandwidth: rate of reading the K/V cache [bytes/s]; None if it is as for weights.
         overhead_s: fixed time per task, which is all blocks of one kind and layer on the device.
-        sync_s: time of the inference engine to send or receive one message, under execution patterns with such tasks.
+        sync_s: time of the inference engine to send one message, under execution patterns with such tasks.
         disk_bandwidth: rate at which swapped data is read [bytes/s]; 0 without a disk.
         availability: share of the device that is free for the model over time, in [0, 1].
         used_bytes: memory that other programs use over time.

@@ -41,7 +41,7 @@ class Machines(Protocol):
 
     @property
     def sync_s(self) -> FloatArray:
-        """Time of the inference engine to send or receive one message."""
+        """Time of the inference engine to send one message."""
         ...
 
 

@@ -44,7 +44,7 @@ class DeviceSection(Section):
     )
     sync: Seconds = Field(
         0.0,
-        description="time of the inference engine to send or receive one message, under execution patterns that have "
+        description="time of the inference engine to send one message, under execution patterns that have "
         "such tasks",
     )
     overhead: Seconds = Field(

@@ -56,7 +56,7 @@ class Pipeline:
         return decoder(blocks, heads_send=Payload.HEAD_OUTPUT)
 
     def pieces(self, batch: Batch) -> int:
-        """The number of micro-batches of a step."""
+        """The number of micro-batches of a step, by its longest sequence."""
         if self.micro_batch is None:
             return 1
         longest = max((one.tokens for one in batch), default=1)

@@ -1,6 +1,7 @@
 """The scenario of a row has the devices, the network, the engine and the work that its texts say."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ RPC = {
 }
 
 
-def row(**changes: str) -> Row:
+def row(**changes: Any) -> Row:
     return replace(BASE, **changes)
 
 
@@ -124,6 +125,13 @@ def test_a_client_has_the_last_layers_and_gets_hidden_states() -> None:
     assert layers.tolist() == [1] * 8 + [2] * 8 + [3] * 8 + [0] * 8
     # Client to 1, back, to 2, back, to 3, back: three vectors each way.
     assert numbers(**RPC)["bytes_sent"] == numbers(**RPC)["bytes_received"] == 3 * 4 * 4096 // 1024
+
+
+def test_prima_fills_the_fastest_device_first() -> None:
+    cards = "RTX 3090 24GB + Raspberry Pi 5 8GB + RTX 2080Ti 11GB"
+    one = world(system="prima.cpp", parallelism="pipeline ring", devices=cards, n_devices="3")
+    layers = one.placement[one.scenario(1, 1).block_table.ffn]
+    assert np.bincount(layers).tolist() == [30, 1, 1]
 
 
 def test_two_groups_of_devices_share_an_uplink() -> None:
