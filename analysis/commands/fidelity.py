@@ -35,17 +35,17 @@ def fidelity(rows: _Rows, out: Out = None, calibration: _Calibration = None, for
     """
     with reported():
         from headway.analysis.fidelity.comparison import fidelity_folder, predict_rows, write_folder
+        from headway.analysis.fidelity.known import load_known
         from headway.analysis.fidelity.own_measurements import read_measurements
-        from headway.analysis.fidelity.predict_row import load_library
         from headway.analysis.fidelity.summary import skipped_table, summary_table
         from headway.analysis.files.atomic import writing
 
         table = read_measurements(rows)
-        library = load_library(calibration)
+        known = load_known(calibration)
         target = out or Path("results") / f"fidelity-{rows.stem}"
         with fidelity_folder(target, replace=force, numbered=out is None) as folder:
             with counted("fidelity", len(table), "rows") as step:
-                predictions = predict_rows(table, library, step)
+                predictions = predict_rows(table, known, step)
             with writing(folder.target):
                 has_plot = write_folder(folder.path, predictions)
         left_out = skipped_table(predictions)

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from headway.analysis.fidelity.contexts import work_of
+from headway.analysis.fidelity.known import Known
 from headway.analysis.fidelity.parity import parity_plot
 from headway.analysis.fidelity.predict_row import predict_row
 from headway.analysis.fidelity.results import (
@@ -20,7 +21,6 @@ from headway.analysis.fidelity.rows import Row
 from headway.analysis.figures.saving import save_figure
 from headway.analysis.files.atomic import NewFolder, new_folder
 from headway.simcore.errors import RunEndedError
-from headway.simcore.world.library import Library
 from headway.traces.errors import InputError, error_text
 
 PARITY = "parity"
@@ -39,19 +39,19 @@ def fidelity_folder(
 
 
 def predict_rows(
-    rows: Sequence[Row], library: Library, progress: Callable[[], None] = lambda: None
+    rows: Sequence[Row], known: Known, progress: Callable[[], None] = lambda: None
 ) -> list[Prediction]:
     """The predictions of all rows, in their order. A row that fails is skipped with the reason, whatever fails."""
     predictions: list[Prediction] = []
     for row in rows:
-        predictions += _predict(row, library)
+        predictions += _predict(row, known)
         progress()
     return predictions
 
 
-def _predict(row: Row, library: Library) -> list[Prediction]:
+def _predict(row: Row, known: Known) -> list[Prediction]:
     try:
-        predictions = predict_row(row, library)
+        predictions = predict_row(row, known)
         known = {one.quantity for one in predictions}
         others = [quantity for quantity in asked_quantities(row) if quantity not in known]
         return predictions + [skipped_quantity(row, other, [_reason(row, other)]) for other in others]

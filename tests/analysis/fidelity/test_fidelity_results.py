@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 
 from headway.analysis.cli import app
 from headway.analysis.fidelity import comparison
+from headway.analysis.fidelity.known import Known, load_known
 from headway.analysis.fidelity.parity import parity_plot
-from headway.analysis.fidelity.predict_row import load_library
 from headway.analysis.fidelity.results import (
     COLUMNS,
     QUANTITIES,
@@ -31,7 +31,6 @@ from headway.analysis.fidelity.results import (
 )
 from headway.analysis.fidelity.rows import Row, read_rows
 from headway.analysis.fidelity.summary import family, percentile, skipped_table, summary_table
-from headway.simcore.world.library import Library
 from headway.traces.errors import InputError
 
 LAB = Path(__file__).with_name("lab.csv")
@@ -57,7 +56,7 @@ def fidelity(directory: Path, *arguments: object) -> Result:
         return CliRunner().invoke(app, ["fidelity", *map(str, arguments)])
 
 
-def halved(row: Row, _library: Library) -> list[Prediction]:
+def halved(row: Row, _known: Known) -> list[Prediction]:
     """Half of every measured value; rows without one are skipped, and one row fails."""
     if row.id == "lab-pp":
         raise ZeroDivisionError("no pipeline")
@@ -130,7 +129,7 @@ def test_the_summary_has_rows_and_errors_by_system() -> None:
 
 def safely_halved(row: Row) -> list[Prediction]:
     try:
-        return halved(row, load_library(None))
+        return halved(row, load_known())
     except (ZeroDivisionError, InputError) as error:
         return skipped(row, [str(error)])
 
@@ -204,9 +203,9 @@ def test_the_command_writes_every_row_and_the_plot(tmp_path: Path, monkeypatch: 
 def test_a_measured_quantity_without_a_prediction_is_skipped_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(comparison, "predict_row", lambda row, _library: [prediction(row, "total", 60.0)])
+    monkeypatch.setattr(comparison, "predict_row", lambda row, _known: [prediction(row, "total", 60.0)])
     board, busy = (
-        comparison.predict_rows([ROWS["board-2"], ROWS["board-4"]], load_library(None))[:7],
+        comparison.predict_rows([ROWS["board-2"], ROWS["board-4"]], load_known())[:7],
         ROWS["lab-busy"],
     )
     assert [(one.quantity, one.status) for one in board] == [
@@ -216,7 +215,7 @@ def test_a_measured_quantity_without_a_prediction_is_skipped_with_the_reason(
     ]
     assert board[1].note == "compute is not predicted for this phase"
     assert (
-        comparison.predict_rows([busy], load_library(None))[1].note
+        comparison.predict_rows([busy], load_known())[1].note
         == "in s; the length of the prompt is not stated"
     )
 
@@ -247,7 +246,7 @@ def test_a_mistake_or_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch
         "that has the columns id, system, devices, model, phase\n"
     )
 
-    def interrupt(_row: Row, _library: Library) -> list[Prediction]:
+    def interrupt(_row: Row, _known: Known) -> list[Prediction]:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(comparison, "predict_row", interrupt)
