@@ -1,9 +1,10 @@
-"""Read the engine profiles that come with Headway (`simcore/library/profiles.yaml`)."""
+"""Read the engine profiles that come with Headway (`simcore/library/profiles.yaml`), and changes of their costs."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib import resources
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field
@@ -18,6 +19,8 @@ from headway.simcore.world.profile import Profile, Quality
 from headway.traces.errors import InputError, one_of, quoted
 
 _Bytes = Annotated[float, Field(gt=0.0, strict=False)]
+_Factor = Annotated[float, Field(gt=0.0, strict=False)]
+_Cost = Annotated[float, Field(ge=0.0, strict=False)]
 
 
 class _PipelineSection(Section):
@@ -49,14 +52,30 @@ class _ProfileSection(Section):
     execution: str | _Execution
     wire: _WireSection = _WireSection()
     bytes_per_kv: _Bytes | None = None
-    layer_bytes: Annotated[float, Field(ge=0.0, strict=False)] = 0.0
-    lm_head_reads: Annotated[float, Field(ge=0.0, strict=False)] = 1.0
-    expert_reads: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
-    expert_work: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
-    efficiency: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
-    efficiency_on: dict[str, Annotated[float, Field(gt=0.0, strict=False)]] = Field(default_factory=dict)
-    kv_efficiency: Annotated[float, Field(gt=0.0, strict=False)] = 1.0
+    layer_bytes: _Cost = 0.0
+    lm_head_reads: _Cost = 1.0
+    expert_reads: _Factor = 1.0
+    expert_work: _Factor = 1.0
+    efficiency: _Factor = 1.0
+    efficiency_on: dict[str, _Factor] = Field(default_factory=dict)
+    kv_efficiency: _Factor = 1.0
     sync: Seconds = 0.0
+
+
+class ProfileChanges(Section):
+    """Costs of an engine profile that a library file changes; the keys are those of `profiles.yaml`."""
+
+    costs: str | None = Field(None, min_length=1, description="where the figures come from")
+    quality: Quality | None = Field(None, description="how far the figures can be trusted")
+    sync: Seconds | None = Field(None, description="time to send a message")
+    layer_bytes: _Cost | None = Field(
+        None, description="bytes that the root reads per layer, position and number of the hidden state"
+    )
+    lm_head_reads: _Cost | None = Field(None, description="how often the output head reads its weights")
+    expert_reads: _Factor | None = Field(None, description="how often experts read their weights")
+    expert_work: _Factor | None = Field(None, description="how often experts do their work")
+    efficiency: _Factor | None = Field(None, description="factor of the rate of reading weights")
+    kv_efficiency: _Factor | None = Field(None, description="factor of the rate of reading the K/V cache")
 
 
 @functools.cache
@@ -76,6 +95,33 @@ def profile(name: str, where: str = "profile") -> Profile:
     if name not in profiles():
         raise InputError(where, quoted(name), one_of(name, profiles()))
     return profiles()[name]
+
+
+def changed_profile(profile: Profile, changes: ProfileChanges) -> Profile:
+    """A profile with other costs."""
+    values = {key: getattr(changes, key) for key in changes.model_fields_set}
+    values = {_FIELDS.get(key, key): value for key, value in values.items() if value is not None}
+    work = {key: values.pop(key) for key in list(values) if not hasattr(profile, key)}
+    return replace(profile, work=replace(profile.work, **work), **values)
+
+
+def profile_values(profiles: Iterable[Profile]) -> dict[str, Any]:
+    """The costs of profiles as `ProfileChanges` reads them."""
+    return {one.name: _costs(one) for one in profiles}
+
+
+_FIELDS = {"sync": "sync_s"}
+
+
+def _costs(one: Profile) -> dict[str, Any]:
+    work = {key: getattr(one.work, key) for key in ProfileChanges.model_fields if hasattr(one.work, key)}
+    return {
+        "costs": one.costs,
+        "quality": one.quality,
+        "sync": f"{one.sync_s!r} s",
+        "efficiency": one.efficiency,
+        "kv_efficiency": one.kv_efficiency,
+    } | work
 
 
 def _profile(name: str, section: _ProfileSection) -> Profile:
