@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from headway.analysis.commands.calibrate import calibrate
 from headway.analysis.commands.devices import devices
 from headway.analysis.commands.explain import explain
 from headway.analysis.commands.fidelity import fidelity
@@ -48,7 +49,7 @@ def _headway(
     pass
 
 
-for command in (run, validate, paper, whatif, timeline, explain, report, fidelity):
+for command in (run, validate, paper, whatif, timeline, explain, report, fidelity, calibrate):
     app.command()(command)
 app.add_typer(trace, name="trace")
 app.add_typer(sweep, name="sweep", short_help="Make the runs of a campaign, and resume it.")
