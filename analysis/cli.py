@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from headway.analysis.commands.calibrate import calibrate
 from headway.analysis.commands.devices import devices
 from headway.analysis.commands.explain import explain
 from headway.analysis.commands.fidelity import fidelity
@@ -49,7 +50,7 @@ def _headway(
     pass
 
 
-for command in (run, validate, paper, whatif, timeline, explain, report, fidelity):
+for command in (run, validate, paper, whatif, timeline, explain, report, fidelity, calibrate):
     app.command()(command)
 app.command("import")(import_)
 app.add_typer(trace, name="trace")

@@ -37,3 +37,13 @@ def counted(name: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
     with progress_bar(*columns) as bar:
         task = bar.add_task(visible(name), total=total)
         yield lambda: bar.advance(task)
+
+
+@contextmanager
+def spinner(name: str) -> Iterator[None]:
+    """A sign of life, with the elapsed time, during work of unknown length."""
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with progress_bar(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as bar:
+        bar.add_task(name, total=None)
+        yield

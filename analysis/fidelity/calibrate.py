@@ -1,34 +1,22 @@
 """Fit numbers of the library to rows of measurements, by least squares.
 
 Residuals are logarithms of predicted over measured, and parameters are fitted in logarithms: so errors count relative,
-and no rate becomes negative. A parameter that the rows cannot identify keeps its value and is named: its column of the
-Jacobian is zero, or other parameters change the predictions in the same way.
+and no rate becomes negative. A parameter that the rows cannot identify keeps its value and is named: it changes no
+prediction, or other parameters change the predictions in the same way.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import least_squares
 
-from headway.analysis.fidelity.known import DEVICE_QUANTITIES, PROFILE_QUANTITIES, Known, Parameter
-from headway.analysis.fidelity.predict_row import measured_quantities, predicted_quantities, used_names
+from headway.analysis.fidelity.identify import identified, standard_errors
+from headway.analysis.fidelity.known import Known, Parameter
+from headway.analysis.fidelity.row_residuals import RowResiduals
 from headway.analysis.fidelity.rows import Row
 from headway.simcore.arrays import FloatArray
-
-STEP = 1e-4
-"""Step of the differences in the Jacobian, in logarithms."""
-
-LEAST_EFFECT = 1e-3
-"""Change of the predictions, as root of the sum of squares of logarithms per logarithm, below which a parameter, or a
-combination of parameters, is not identified."""
-
-TYPICAL_ERROR = 0.1
-"""Assumed standard deviation of a residual, for the choice of the parameters."""
-
-LARGEST_ERROR = 0.5
-"""A parameter is fitted if residuals of `TYPICAL_ERROR` leave it a standard error of at most this, in logarithms."""
 
 ORDER = (
     "memory_bandwidth",
@@ -45,11 +33,13 @@ ORDER = (
 )
 """Quantities, the most important first: where rows cannot tell two apart, the first one is fitted."""
 
-LEAST_VALUE = 1e-6
-"""Least predicted value of a quantity, in its unit, that counts; less is rounding."""
+SCALE = 0.2
+"""Residual from which the loss `soft_l1` counts outliers linearly instead of by their squares."""
 
 _WIDEST = math.log(1e3)
 """A fit changes a parameter by at most this factor."""
+
+_AT_LIMIT = "the fit changes it by more than a factor of 1,000"
 
 
 @dataclass(frozen=True)
@@ -93,164 +83,71 @@ def calibrate(
 ) -> Calibration:
     """Fit all identifiable parameters of the devices and engines of some rows.
 
+    A parameter that the rows identify at its first value may not be identified at the fitted one, for example the rate
+    of a memory that no longer limits any row. It then gets its first value again, and the others are fitted anew.
+
     Args:
         rows: measurements; those that cannot be predicted, or have no measured time or rate, are ignored.
         known: start of the fit.
         wanted: whether a parameter may change.
     """
-    model = _Model(rows, known)
-    candidates = [one for one in model.candidates() if wanted(one) and known.value(one) > 0.0]
-    start = np.log([known.value(one) for one in candidates])
-    unidentified: dict[Parameter, str] = {}
-    kept = list(range(len(candidates)))
-    if candidates and model.size:
-        jacobian = model.jacobian(candidates, start)
-        kept, unidentified = _identifiable(candidates, jacobian)
-    used = [candidates[i] for i in kept]
-    before = model.residuals({})
-    if not used:
-        errors = model.by_quantity(before)
-        return Calibration(known, (), unidentified, errors, errors)
-    at = start[kept]
-    fit = least_squares(
-        lambda x: model.residuals(dict(zip(used, np.exp(x), strict=True))),
-        at,
-        jac=lambda x: model.jacobian(used, x),
-        bounds=(at - _WIDEST, at + _WIDEST),
-        x_scale=1.0,
-        loss="soft_l1",
-        f_scale=0.2,
-        xtol=1e-4,
-        ftol=1e-5,
-        max_nfev=25,
-    )
-    values = dict(zip(used, np.exp(fit.x).tolist(), strict=True))
-    errors = _standard_errors(fit.jac, fit.fun)
-    fitted = tuple(
-        Fitted(one, known.value(one), values[one], error) for one, error in zip(used, errors, strict=True)
-    )
+    model = RowResiduals(rows, known)
+    candidates = [one for one in model.parameters() if wanted(one) and known.value(one) > 0.0]
+    candidates.sort(key=lambda one: (ORDER.index(one.quantity), one.kind, one.name))
+    start = {one: known.value(one) for one in candidates}
+    values, unidentified = _identified(model, start)
+    while values:
+        values = _least_squares(model, values, start)
+        kept, lost = _identified(model, values)
+        lost |= {one: _AT_LIMIT for one in kept if abs(math.log(values[one] / start[one])) > 0.999 * _WIDEST}
+        if not lost:
+            break
+        unidentified |= lost
+        values = {one: value for one, value in values.items() if one not in lost}
+    before, after = model.residuals({}), model.residuals(values)
+    counted = model.independent
+    errors = standard_errors(model.jacobian(values)[counted], after[counted], SCALE) if values else []
+    fitted = [
+        Fitted(one, start[one], value, error)
+        for (one, value), error in zip(values.items(), errors, strict=True)
+    ]
     return Calibration(
         known.changed(values),
-        fitted,
-        unidentified,
-        model.by_quantity(fit.fun),
+        tuple(sorted(fitted, key=lambda one: one.parameter)),
+        dict(sorted(unidentified.items())),
+        model.by_quantity(after),
         model.by_quantity(before),
     )
 
 
-class _Model:
-    """Predictions of rows as a function of parameters; a row is predicted again only if one of its own changes."""
-
-    def __init__(self, rows: Sequence[Row], known: Known) -> None:
-        self._known = known
-        self._rows: list[Row] = []
-        self._measured: list[Mapping[str, float]] = []
-        self._names: list[frozenset[tuple[str, str]]] = []
-        for row in rows:
-            measured = {key: value for key, value in measured_quantities(row).items() if value > 0.0}
-            names = used_names(row, known)
-            predicted = predicted_quantities(row, known) if names and measured else {}
-            both = {key: measured[key] for key in measured if predicted.get(key, 0.0) > LEAST_VALUE}
-            if both:
-                self._rows.append(row)
-                self._measured.append(both)
-                self._names.append(frozenset(names))
-        self._first = np.cumsum([0, *map(len, self._measured)])
-        self.size = int(self._first[-1])
-
-    def candidates(self) -> list[Parameter]:
-        """All parameters of the devices and engines of the rows."""
-        names = sorted({name for of_row in self._names for name in of_row})
-        quantities = {"devices": DEVICE_QUANTITIES, "profiles": PROFILE_QUANTITIES}
-        return [Parameter(kind, name, quantity) for kind, name in names for quantity in quantities[kind]]
-
-    def residuals(self, values: Mapping[Parameter, float]) -> FloatArray:
-        """Logarithms of predicted over measured, shape (size,)."""
-        known = self._known.changed(values)
-        every = [self._of_row(i, known) for i in range(len(self._rows))]
-        return np.concatenate(every) if every else np.zeros(0)
-
-    def jacobian(self, parameters: Sequence[Parameter], at: FloatArray) -> FloatArray:
-        """Derivatives of the residuals by the logarithms of parameters, shape (size, parameters)."""
-        values = dict(zip(parameters, np.exp(at).tolist(), strict=True))
-        base = self._known.changed(values)
-        matrix = np.zeros((self.size, len(parameters)))
-        here: dict[int, FloatArray] = {}
-        for column, parameter in enumerate(parameters):
-            moved = base.changed({parameter: values[parameter] * math.exp(STEP)})
-            for i, names in enumerate(self._names):
-                if (parameter.kind, parameter.name) not in names:
-                    continue
-                here.setdefault(i, self._of_row(i, base))
-                matrix[self._first[i] : self._first[i + 1], column] = (
-                    self._of_row(i, moved) - here[i]
-                ) / STEP
-        return matrix
-
-    def by_quantity(self, residuals: FloatArray) -> dict[tuple[str, str], float]:
-        """Relative errors by row and quantity."""
-        keys: Iterable[tuple[str, str]] = (
-            (row.id, key)
-            for row, measured in zip(self._rows, self._measured, strict=True)
-            for key in measured
-        )
-        return dict(zip(keys, np.expm1(residuals).tolist(), strict=True))
-
-    def _of_row(self, i: int, known: Known) -> FloatArray:
-        predicted = predicted_quantities(self._rows[i], known)
-        return np.array([math.log(predicted[key] / value) for key, value in self._measured[i].items()])
+def _identified(
+    model: RowResiduals, values: Mapping[Parameter, float]
+) -> tuple[dict[Parameter, float], dict[Parameter, str]]:
+    """The values of the parameters that are identified at these values; and the others, with the reason."""
+    names = list(values)
+    taken, reasons = identified([str(one) for one in names], model.jacobian(values)[model.independent])
+    return {names[i]: values[names[i]] for i in taken}, {names[i]: text for i, text in reasons.items()}
 
 
-def _identifiable(
-    candidates: Sequence[Parameter], jacobian: FloatArray
-) -> tuple[list[int], dict[Parameter, str]]:
-    """The parameters that the rows identify together, in order; and the others, with the reason.
+def _least_squares(
+    model: RowResiduals, values: Mapping[Parameter, float], start: Mapping[Parameter, float]
+) -> dict[Parameter, float]:
+    """Values of the parameters with the least sum of the losses of all residuals."""
 
-    As long as the standard error of a parameter is too large, the last of these in `ORDER` is left out.
-    """
-    sizes = np.linalg.norm(jacobian, axis=0)
-    kept = [i for i, size in enumerate(sizes) if size > LEAST_EFFECT]
-    reasons = {
-        candidates[i]: "it changes no prediction of these rows" for i in set(range(len(sizes))) - set(kept)
-    }
-    while kept:
-        part = jacobian[:, kept]
-        errors = TYPICAL_ERROR * np.sqrt(np.diag(_inverse(part)))
-        vague = [k for k, error in enumerate(errors) if error > LARGEST_ERROR]
-        if not vague:
-            break
-        worst = max(vague, key=lambda k: _rank(candidates[kept[k]]))
-        out = kept.pop(worst)
-        others = [(abs(_cosine(jacobian[:, out], jacobian[:, i])), i) for i in kept]
-        alike = max(others, default=(0.0, -1))
-        reasons[candidates[out]] = (
-            f"these rows do not tell it from {candidates[alike[1]]}"
-            if alike[0] > 0.9
-            else "these rows hardly depend on it"
-        )
-    return kept, reasons
+    def values_of(x: FloatArray) -> dict[Parameter, float]:
+        return dict(zip(values, np.exp(x).tolist(), strict=True))
 
-
-def _inverse(jacobian: FloatArray) -> FloatArray:
-    """The inverse of J^T J; a little is added to the diagonal, so that it exists."""
-    square = jacobian.T @ jacobian
-    inverse: FloatArray = np.linalg.inv(square + 1e-9 * np.eye(len(square)))
-    return inverse
-
-
-def _rank(parameter: Parameter) -> tuple[int, str]:
-    return ORDER.index(parameter.quantity), parameter.name
-
-
-def _cosine(a: FloatArray, b: FloatArray) -> float:
-    return float(a @ b) / (float(np.linalg.norm(a)) * float(np.linalg.norm(b)) or 1.0)
-
-
-def _standard_errors(jacobian: FloatArray, residuals: FloatArray) -> list[float]:
-    """Standard errors of parameters in logarithms: the square roots of the diagonal of s^2 (J^T J)^-1."""
-    spare = len(residuals) - jacobian.shape[1]
-    if spare <= 0:
-        return [math.inf] * jacobian.shape[1]
-    variance = float(residuals @ residuals) / spare
-    errors: list[float] = np.sqrt(variance * np.diag(_inverse(jacobian))).tolist()
-    return errors
+    middle = np.log([start[one] for one in values])
+    fit = least_squares(
+        lambda x: model.residuals(values_of(x))[model.independent],
+        np.log(list(values.values())),
+        jac=lambda x: model.jacobian(values_of(x))[model.independent],
+        bounds=(middle - _WIDEST, middle + _WIDEST),
+        x_scale=1.0,
+        loss="soft_l1",
+        f_scale=SCALE,
+        xtol=1e-4,
+        ftol=1e-5,
+        max_nfev=25,
+    )
+    return values_of(fit.x)

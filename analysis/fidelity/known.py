@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from headway.simcore.files.library import overlaid, shipped_library
-from headway.simcore.files.profiles import profiles
 from headway.simcore.world.library import DeviceEntry, Library, Names, Value
 from headway.simcore.world.profile import Profile
 
@@ -44,10 +43,14 @@ class Parameter(NamedTuple):
 
 @dataclass(frozen=True)
 class Known:
-    """Devices and links of the library, and engine profiles."""
+    """The devices, links and engine profiles of a library, with numbers that a fit can change."""
 
     library: Library
-    profiles: Mapping[str, Profile]
+
+    @property
+    def profiles(self) -> Mapping[str, Profile]:
+        """The engine profiles by name."""
+        return self.library.profiles
 
     def value(self, parameter: Parameter) -> float:
         """The value of a parameter; 0 if the library has none."""
@@ -70,7 +73,7 @@ class Known:
             else:
                 item = Value(amount, "derived", source)
                 devices[parameter.name] = _of_device(devices[parameter.name], parameter.quantity, item)
-        return Known(Library(Names("device", devices), self.library.links), engines)
+        return Known(Library(Names("device", devices), self.library.links, engines))
 
 
 def _of_device(entry: DeviceEntry, quantity: str, value: Value) -> DeviceEntry:
@@ -90,4 +93,4 @@ def load_known(calibration: Path | None = None) -> Known:
         InputError: the file cannot be read, or a value in it is invalid.
     """
     library = shipped_library()
-    return Known(library if calibration is None else overlaid(library, calibration), profiles())
+    return Known(library if calibration is None else overlaid(library, calibration))

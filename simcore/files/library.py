@@ -1,7 +1,8 @@
 """Read the library of devices and links, and files that change it.
 
 The library is data (docs/devices.md): `simcore/library/devices.yaml` and `links.yaml`. A file of the same form changes
-values and adds entries, such as the devices of a laboratory that were calibrated.
+values and adds entries, such as the devices of a laboratory that were calibrated. It can also change the costs of
+engine profiles (`profiles`).
 """
 
 import functools
@@ -12,6 +13,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 from pydantic import Field, create_model
 
 from headway.simcore.files.mistakes import validated
+from headway.simcore.files.profiles import ProfileChanges, changed_profile, profile_values, profiles
 from headway.simcore.files.schema.values import FileName, bounded
 from headway.simcore.files.section import Section
 from headway.simcore.files.yaml_document import Document, KeyPath, read_document, yaml_text
@@ -25,6 +27,7 @@ from headway.simcore.world.library import (
     Quality,
     Value,
 )
+from headway.simcore.world.profile import Profile
 from headway.traces.errors import InputError, one_of, quoted
 from headway.traces.units import Quantity, number_and_unit
 
@@ -81,16 +84,17 @@ LinkEntrySection = _section("A link", LINK_QUANTITIES, shared=(bool | None, None
 
 
 class LibraryFile(Section):
-    """A file of devices and links."""
+    """A file of devices, links and costs of engine profiles."""
 
     devices: dict[FileName, DeviceEntrySection] = Field(default_factory=dict)  # type: ignore[valid-type]
     links: dict[FileName, LinkEntrySection] = Field(default_factory=dict)  # type: ignore[valid-type]
+    profiles: dict[str, ProfileChanges] = Field(default_factory=dict)
 
 
 @functools.cache
 def shipped_library() -> Library:
-    """The devices and links that come with Headway."""
-    library = Library(Names("device", {}), Names("link", {}))
+    """The devices, links and engine profiles that come with Headway."""
+    library = Library(Names("device", {}), Names("link", {}), profiles())
     for name in ("devices.yaml", "links.yaml"):
         library = _added(library, Document(name, "", library_values(name), {}, {(): name}))
     return library
@@ -150,13 +154,16 @@ def quantity_text(quantity: Measured, amount: float) -> str:
     return f"{amount!r} {_SI_UNITS[quantity]}"
 
 
-def library_text(devices: Iterable[DeviceEntry] = (), links: Iterable[LinkEntry] = ()) -> str:
-    """The text of a file that `overlaid` reads, with all values of some devices and links."""
+def library_text(
+    devices: Iterable[DeviceEntry] = (), links: Iterable[LinkEntry] = (), profiles: Iterable[Profile] = ()
+) -> str:
+    """The text of a file that `overlaid` reads, with all values of some devices and links, and costs of profiles."""
     file = {
         "devices": {entry.name: _entry_values(entry, DEVICE_QUANTITIES) for entry in devices},
         "links": {
             entry.name: _entry_values(entry, LINK_QUANTITIES) | {"shared": entry.shared} for entry in links
         },
+        "profiles": profile_values(profiles),
     }
     return yaml_text({key: entries for key, entries in file.items() if entries})
 
@@ -177,7 +184,12 @@ def _added(library: Library, document: Document) -> Library:
     file = validated(document, LibraryFile)
     devices = _entries(document, "devices", file.devices, library.devices.entries, DeviceEntry)
     links = _entries(document, "links", file.links, library.links.entries, LinkEntry)
-    return Library(Names("device", devices), Names("link", links))
+    engines = dict(library.profiles)
+    for name, changes in file.profiles.items():
+        if name not in engines:
+            raise InputError(document.where(("profiles", name)), quoted(name), one_of(name, engines))
+        engines[name] = changed_profile(engines[name], changes)
+    return Library(Names("device", devices), Names("link", links), engines)
 
 
 def _entries(

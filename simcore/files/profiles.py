@@ -1,8 +1,9 @@
-"""Read the engine profiles that come with Headway (`simcore/library/profiles.yaml`)."""
+"""Read the engine profiles that come with Headway (`simcore/library/profiles.yaml`), and changes of their costs."""
 
 import functools
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -44,6 +45,23 @@ class _ProfileSection(Section):
     sync: Seconds = 0.0
 
 
+class ProfileChanges(Section):
+    """Costs of an engine profile that a library file changes; the keys are those of `profiles.yaml`."""
+
+    costs: str | None = Field(None, min_length=1, description="where the figures come from")
+    quality: Quality | None = Field(None, description="how far the figures can be trusted")
+    sync: Seconds | None = Field(None, description="time to send a message")
+    layer_bytes: Cost | None = Field(
+        None, description="bytes that the root reads per layer, position and number of the hidden state"
+    )
+    lm_head_reads: Cost | None = Field(None, description="how often the output head reads its weights")
+    expert_reads: Factor | None = Field(None, description="how often experts read their weights")
+    expert_work: Factor | None = Field(None, description="how often experts do their work")
+    efficiency: Factor | None = Field(None, description="factor of the rate of reading weights")
+    kv_efficiency: Factor | None = Field(None, description="factor of the rate of reading the K/V cache")
+    attention_work: Factor | None = Field(None, description="how often attention does its work")
+
+
 @functools.cache
 def profiles() -> Mapping[str, Profile]:
     """All engine profiles by name."""
@@ -60,6 +78,33 @@ def profile(name: str, where: str = "profile") -> Profile:
     if name not in profiles():
         raise InputError(where, quoted(name), one_of(name, profiles()))
     return profiles()[name]
+
+
+def changed_profile(profile: Profile, changes: ProfileChanges) -> Profile:
+    """A profile with other costs."""
+    values = {key: getattr(changes, key) for key in changes.model_fields_set}
+    values = {_FIELDS.get(key, key): value for key, value in values.items() if value is not None}
+    work = {key: values.pop(key) for key in list(values) if not hasattr(profile, key)}
+    return replace(profile, work=replace(profile.work, **work), **values)
+
+
+def profile_values(profiles: Iterable[Profile]) -> dict[str, Any]:
+    """The costs of profiles as `ProfileChanges` reads them."""
+    return {one.name: _costs(one) for one in profiles}
+
+
+_FIELDS = {"sync": "sync_s"}
+
+
+def _costs(one: Profile) -> dict[str, Any]:
+    work = {key: getattr(one.work, key) for key in ProfileChanges.model_fields if hasattr(one.work, key)}
+    return {
+        "costs": one.costs,
+        "quality": one.quality,
+        "sync": f"{one.sync_s!r} s",
+        "efficiency": one.efficiency,
+        "kv_efficiency": one.kv_efficiency,
+    } | work
 
 
 def _profile(name: str, section: _ProfileSection) -> Profile:

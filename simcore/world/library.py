@@ -6,10 +6,11 @@ in which a user or a table names a machine.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Generic, Literal, TypeAlias, TypeVar
 
+from headway.simcore.world.profile import Profile
 from headway.traces.errors import InputError, nearest, quoted
 
 Quality: TypeAlias = Literal["measured", "derived", "specified", "guessed"]
@@ -163,15 +164,17 @@ class Names(Generic[AnEntry]):
 
 @dataclass(frozen=True)
 class Library:
-    """All known devices and links.
+    """All known devices, links and engine profiles.
 
     Attributes:
         devices: by name.
         links: by name.
+        profiles: by name.
     """
 
     devices: Names[DeviceEntry]
     links: Names[LinkEntry]
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
 
     def devices_named(self, text: str) -> tuple[tuple[int, DeviceEntry], ...]:
         """The devices of a text such as "2x RTX 3060, 4x RTX 2080Ti", with their numbers; a missing number is 1.

@@ -129,7 +129,7 @@ def test_the_summary_has_rows_and_errors_by_system() -> None:
 
 def safely_halved(row: Row) -> list[Prediction]:
     try:
-        return halved(row, load_known(None))
+        return halved(row, load_known())
     except (ZeroDivisionError, InputError) as error:
         return skipped(row, [str(error)])
 
@@ -203,9 +203,9 @@ def test_the_command_writes_every_row_and_the_plot(tmp_path: Path, monkeypatch: 
 def test_a_measured_quantity_without_a_prediction_is_skipped_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(comparison, "predict_row", lambda row, _library: [prediction(row, "total", 60.0)])
+    monkeypatch.setattr(comparison, "predict_row", lambda row, _known: [prediction(row, "total", 60.0)])
     board, busy = (
-        comparison.predict_rows([ROWS["board-2"], ROWS["board-4"]], load_known(None))[:7],
+        comparison.predict_rows([ROWS["board-2"], ROWS["board-4"]], load_known())[:7],
         ROWS["lab-busy"],
     )
     assert [(one.quantity, one.status) for one in board] == [
@@ -215,7 +215,7 @@ def test_a_measured_quantity_without_a_prediction_is_skipped_with_the_reason(
     ]
     assert board[1].note == "compute is not predicted for this phase"
     assert (
-        comparison.predict_rows([busy], load_known(None))[1].note
+        comparison.predict_rows([busy], load_known())[1].note
         == "in s; the length of the prompt is not stated"
     )
 

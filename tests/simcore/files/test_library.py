@@ -1,5 +1,6 @@
 """The library of devices and links: every value has a source, texts name entries, files change them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from headway.simcore.files.library import (
     shipped_library,
 )
 from headway.simcore.files.mistakes import validated
+from headway.simcore.files.profiles import profiles
 from headway.simcore.files.yaml_document import read_document
 from headway.simcore.world.library import Entry
 from headway.traces.errors import InputError
@@ -163,9 +165,24 @@ links:
 
 def test_the_text_of_a_library_is_read_as_the_same_library(tmp_path: Path) -> None:
     path = tmp_path / "all.yaml"
-    path.write_text(library_text(devices().values(), links().values()), encoding="utf-8")
+    text = library_text(devices().values(), links().values(), profiles().values())
+    path.write_text(text, encoding="utf-8")
     library = overlaid(shipped_library(), path)
     assert (library.devices.entries, library.links.entries) == (devices(), links())
+    assert library.profiles == profiles()
+
+
+def test_a_file_changes_only_the_costs_of_a_profile_that_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "lab.yaml"
+    path.write_text("profiles: {exo: {sync: 2 ms, layer_bytes: 3, costs: my lab}}", encoding="utf-8")
+    changed = overlaid(shipped_library(), path).profiles
+    old = profiles()["exo"]
+    assert changed["exo"] == replace(
+        old, sync_s=0.002, work=replace(old.work, layer_bytes=3.0), costs="my lab"
+    )
+    assert {name: one for name, one in changed.items() if name != "exo"} == {
+        name: one for name, one in profiles().items() if name != "exo"
+    }
 
 
 @pytest.mark.parametrize(
@@ -187,6 +204,9 @@ def test_the_text_of_a_library_is_read_as_the_same_library(tmp_path: Path) -> No
         ),
         ("devices: {dgx-spark: {compute: 9 TFLOP/s}}", "expected keys with values"),
         ("devices: {dgx-spark: {speed: 9}}", "the unknown key 'speed'"),
+        ("profiles: {ex: {sync: 2 ms}}", "profiles.ex: got 'ex'"),
+        ("profiles: {exo: {efficiency: 0}}", "profiles.exo.efficiency: got 0"),
+        ("profiles: {exo: {wire: 2}}", "the unknown key 'wire'"),
     ],
 )
 def test_mistakes_in_a_library_are_named(tmp_path: Path, text: str, message: str) -> None:
