@@ -189,11 +189,12 @@ workload:
 PLACEMENTS = """\
 ## Placements
 
-`placement` assigns parts of the model to devices. The policy `pinned` uses this placement; other policies ignore it. An
-item is one or several ranges of layers, alone or with a part: `heads` or `ffn`, with or without numbers of heads or
-shards, or `proj`. Further items are `embed`, `lm_head` and `rest`, which means all blocks that no other item names.
-Separate items by commas, or write a list. Without an item for them, the embedding is on the device of the first layer's
-projection, and the output head on the device with the output of the last layer.
+`placement` assigns parts of the model to devices. The policy `pinned` uses this placement, and `sum-of-stages` with
+`least_gain` starts from it; other policies ignore it. An item is one or several ranges of layers, alone or with a
+part: `heads` or `ffn`, with or without numbers of heads or shards, or `proj`. Further items are `embed`, `lm_head`
+and `rest`, which means all blocks that no other item names. Separate items by commas, or write a list. Without an
+item for them, the embedding is on the device of the first layer's projection, and the output head on the device with
+the output of the last layer.
 
 ```yaml
 placement:

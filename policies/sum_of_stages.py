@@ -16,14 +16,19 @@ Ours:
   device of its own. The way of the result back to the source counts.
 - No stage has to be on the source; mesh-llm has its coordinator serve the first stage.
 - With `maximum` the transfer to the first stage counts as a stage.
-- The plan is kept until it no longer fits or a device of it goes down.
+- The plan is kept until it no longer fits or a device of it goes down. With `least_gain` there is a new plan at every
+  decision; it replaces the old one if that lowers the objective by more than this share, whatever the moves cost. The
+  first layer then stays on its device, so that devices do not exchange their layers for a small gain. The first plan is
+  the placement that the scenario pins, if it pins one.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from headway.policies.common.layer_runs import MOST_STATES, layer_runs
-from headway.simcore import Decision, Infeasible, Keep, Observation, Placement, predict
+from headway.policies.common.layer_runs import MOST_STATES, cost_of_runs, layer_runs
+from headway.policies.common.layer_units import units
+from headway.simcore import Decision, Infeasible, IntArray, Keep, Observation, Placement, predict
 
 
 @dataclass(frozen=True)
@@ -33,25 +38,55 @@ class SumOfStages:
     Attributes:
         objective: `sum` of the stages or their `maximum`; a stage is computing and sending its output on.
         most_states: states kept per unit; below it the plan is the best one of its form.
+        least_gain: share by which a new plan must lower the objective to replace the plan in force; None: the plan is
+            kept.
     """
 
     name: ClassVar[str] = "sum-of-stages"
 
     objective: Literal["sum", "maximum"] = "sum"
     most_states: int = MOST_STATES
+    least_gain: float | None = None
 
     def __post_init__(self) -> None:
         if self.most_states < 1:
             raise ValueError(f"most_states must be at least 1, not {self.most_states}")
+        if self.least_gain is not None and not 0.0 <= self.least_gain < 1.0:
+            raise ValueError(f"least_gain must be at least 0 and below 1, not {self.least_gain}")
+
+    @property
+    def declares(self) -> Mapping[str, str]:
+        """The laws of the contract that the policy breaks."""
+        if self.least_gain is None:
+            return {}
+        return {"worth-moving": "the gain of the objective decides when layers move, not what a move costs"}
 
     def decide(self, observation: Observation) -> Decision:
-        """Plan once; again only when the plan no longer fits."""
-        if predict.can_stay(observation):
+        """Plan once; again when the plan no longer fits, and with `least_gain` at every decision."""
+        now, can_stay, first = observation.placement, predict.can_stay(observation), None
+        if can_stay and self.least_gain is None:
             return Keep()
-        objective: Literal["latency", "longest"] = "latency" if self.objective == "sum" else "longest"
-        devices = layer_runs(observation, objective, self.most_states, first_on_source=False)
+        if self.least_gain is not None:
+            pinned = observation.pinned if now is None else None
+            if pinned is not None and predict.can_stay(replace(observation, placement=pinned)):
+                return Placement(pinned)
+            first = None if now is None else int(now[units(observation.blocks)[0][0]])
+        devices = layer_runs(
+            observation, self._objective, self.most_states, first_on_source=False, first=first
+        )
         if devices is None:
             return Infeasible(
                 "no cut into runs of consecutive layers was found that fits, one run per device"
             )
+        if can_stay and now is not None and not self._better(observation, now, devices):
+            return Keep()
         return Placement(devices)
+
+    @property
+    def _objective(self) -> Literal["latency", "longest"]:
+        return "latency" if self.objective == "sum" else "longest"
+
+    def _better(self, observation: Observation, now: IntArray, devices: IntArray) -> bool:
+        """Whether a plan gains enough over the placement in force, shape (B,) each."""
+        now_s, new_s = (cost_of_runs(observation, plan, self._objective) for plan in (now, devices))
+        return new_s < (1.0 - (self.least_gain or 0.0)) * now_s

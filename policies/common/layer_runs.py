@@ -30,6 +30,7 @@ def layer_runs(
     most_states: int = MOST_STATES,
     *,
     first_on_source: bool = True,
+    first: int | None = None,
 ) -> IntArray | None:
     """The best placement in which each device holds at most one run of consecutive units.
 
@@ -39,18 +40,47 @@ def layer_runs(
             the `longest` stage, which is computing and sending on together.
         most_states: states kept per unit.
         first_on_source: keep the first unit on the source as long as such a plan takes a finite time.
+        first: without `first_on_source`, keep the first unit on this device, under the same condition.
 
     Returns:
         The device of each block, shape (B,); None if no plan fits.
     """
     parts = units(observation.blocks)
     chain = _chain(observation, parts)
-    cost, plan = _search(chain, objective, most_states, chain.source) if first_on_source else (np.inf, None)
+    first = chain.source if first_on_source else first
+    cost, plan = (np.inf, None) if first is None else _search(chain, objective, most_states, first)
     if np.isinf(cost):
         elsewhere, other = _search(chain, objective, most_states, None)
         if plan is None or elsewhere < cost:
             plan = other
     return None if plan is None else spread(observation.blocks, plan)
+
+
+def cost_of_runs(observation: Observation, devices: IntArray, objective: _Cost) -> float:
+    """The objective of a placement of whole units [s]; infinite if it splits a unit.
+
+    Args:
+        observation: the observation; moves are not counted.
+        devices: the device of each block, shape (B,).
+        objective: as in `layer_runs`.
+    """
+    parts = units(observation.blocks)
+    chain = _chain(observation, parts)
+    if any((devices[rows] != devices[rows[0]]).any() for rows in parts):
+        return float("inf")
+    finished, stage, at = np.zeros(1), np.zeros(1), observation.source
+    for unit, rows in enumerate(parts):
+        device = int(devices[rows[0]])
+        seconds = chain.seconds[unit, [device]]
+        if unit and device == at:
+            grows = (finished + seconds, stage) if objective == "latency" else (finished, stage + seconds)
+            finished, stage = grows
+        else:
+            message = chain.moving(unit)[[at], [device]]
+            finished, stage = _joined(objective, finished, stage, message, seconds)
+        at = device
+    back = chain.moving(len(parts))[[at], [observation.source]]
+    return float(_joined(objective, finished, stage, back, np.zeros(1))[0][0])
 
 
 @dataclass(frozen=True, eq=False)

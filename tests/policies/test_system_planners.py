@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -169,6 +170,42 @@ def test_stages_are_the_best_over_subsets_order_and_cuts(
     assert isinstance(decision, Placement) == bool(possible)
     if isinstance(decision, Placement):
         assert cost(plan_of(observation, decision)) == pytest.approx(min(map(cost, possible)), rel=1e-9)
+
+
+@pytest.mark.parametrize("objective", ["sum", "maximum"])
+@given(st.integers(2, 4), st.integers(2, 5), reals(0.0, 0.9), SEEDS)
+@settings(max_examples=25, deadline=None)
+def test_stages_are_replaced_only_for_a_gain_and_the_first_layer_stays(
+    objective: Literal["sum", "maximum"], devices: int, layers: int, gain: float, seed: int
+) -> None:
+    """A new plan is the best one with the first layer where it is; it counts if it gains more than the share."""
+    before = observe(large(devices, layers, 2, seed))
+    plans = list(runs(len(units(before.blocks)), devices))
+    now = plans[seed % len(plans)]
+    observation = replace(before, placement=spread(before, now))
+    decision = SumOfStages(objective=objective, least_gain=gain).decide(observation)
+
+    def cost(plan: list[int]) -> float:
+        if objective == "maximum":
+            return longest(observation, plan)
+        return predict.horizon_delay(observation, spread(observation, plan))
+
+    best = min(cost(plan) for plan in plans if plan[0] == now[0])
+    worth = best / cost(now)
+    assume(abs(worth - (1.0 - gain)) > 1e-9)
+    assert isinstance(decision, Placement) == (worth < 1.0 - gain)
+    if isinstance(decision, Placement):
+        assert cost(plan_of(observation, decision)) == pytest.approx(best, rel=1e-9)
+
+
+def test_stages_with_a_least_gain_start_from_the_pinned_placement_if_it_fits() -> None:
+    observation = observe(large(2, 3, 2, seed=1))
+    pinned = spread(observation, [0, 1, 1, 1][: len(units(observation.blocks))])
+    policy = SumOfStages(least_gain=0.5)
+    assert (placed(policy.decide(replace(observation, pinned=pinned))) == pinned).all()
+    down = replace(observation, pinned=pinned, up=np.array([True, False]))
+    assert set(placed(policy.decide(down)).tolist()) == {0}
+    assert not (placed(SumOfStages().decide(replace(observation, pinned=pinned))) == pinned).all()
 
 
 # Windows on a ring
@@ -360,7 +397,12 @@ def test_a_swarm_moves_below_its_balance_quality_only() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [lambda: Halda(rounds=0), lambda: Petals(balance_quality=1.5), lambda: SumOfStages(most_states=0)],
+    [
+        lambda: Halda(rounds=0),
+        lambda: Petals(balance_quality=1.5),
+        lambda: SumOfStages(most_states=0),
+        lambda: SumOfStages(least_gain=1.0),
+    ],
 )
 def test_parameters_out_of_bounds_are_refused(wrong: Callable[[], Policy]) -> None:
     with pytest.raises(ValueError, match="must"):
