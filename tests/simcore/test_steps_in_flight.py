@@ -1,6 +1,6 @@
 """Laws of steps as events: each takes the makespan of its graph, and several meet on devices and links only."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -368,6 +368,38 @@ def test_many_steps_in_flight_all_end_and_devices_do_all_their_work(
         np.add.at(work_s, graph.device[graph.tasks], seconds[graph.tasks])
     np.testing.assert_allclose([one.busy_s for one in run.processors], work_s, rtol=1e-9, atol=1e-12)
     assert run.env.now >= work_s.max() - 1e-9
+
+
+@given(st.floats(0.1, 3.0), st.floats(0.1, 3.0), st.floats(0.0, 3.0))
+@MANY
+def test_two_requests_in_a_pipeline_of_two_stages_wait_for_the_longer_stage(
+    first_s: float, second_s: float, sending_s: float
+) -> None:
+    """Each makes a token in the time of a step alone, or in twice the longer stage if that takes longer."""
+    run = executor(2)
+    step = GraphBuilder()
+    task = step.task(0, Kind.HEAD, layer=0, stage=0)
+    there = step.message(0, 1, Payload.HIDDEN, kind=Kind.HEAD, layer=0, stage=0, after=[task])
+    step.task(1, Kind.HEAD, layer=1, stage=1, after=[there])
+    graph = step.graph()
+    ends: list[float] = []
+
+    def request(steps: int) -> Generator[simpy.Event, object, None]:
+        for _ in range(steps):
+            one = run.step(graph, load(graph, [first_s, sending_s, second_s]))
+            one.begin()
+            yield one.done
+        ends.append(run.env.now)
+
+    def both(steps: int) -> float:
+        """The time at which the first of two requests has made so many tokens."""
+        ends.clear()
+        begun_s = run.env.now
+        run.env.run(run.env.all_of([run.env.process(request(steps)) for _ in range(2)]))
+        return min(ends) - begun_s
+
+    alone_s = first_s + sending_s + second_s
+    assert both(12) - both(7) == pytest.approx(5 * max(alone_s, 2 * first_s, 2 * second_s), rel=1e-9)
 
 
 # Devices that stop for good
