@@ -40,7 +40,15 @@ class Engine(NamedTuple):
 
 
 _SYSTEMS: Mapping[str, tuple[Engine, Engine]] = {
-    name: (Engine(profile, output=output, fastest_first=name == "prima.cpp"), Engine(tensor, output=output))
+    name: (
+        Engine(
+            profile,
+            output=output,
+            fastest_first=name == "prima.cpp",
+            end_to_end=name in ("shardwise", "mdi-llm"),
+        ),
+        Engine(tensor, output=output),
+    )
     for name, profile, tensor, output in (
         ("prefill-opt", "prefill-opt", "distributed-llama-0.11", "last"),
         ("tpi-llm", "tpi-llm", "tpi-llm", "source"),
@@ -49,6 +57,8 @@ _SYSTEMS: Mapping[str, tuple[Engine, Engine]] = {
         ("bloombee", "petals", "petals", "source"),
         ("cascadia", "cascadia", "cascadia-tensor", "last"),
         ("skippy", "mesh-llm", "mesh-llm", "last"),
+        ("shardwise", "shardwise", "tensor-parallel", "last"),
+        ("mdi-llm", "mdi-llm", "tensor-parallel", "last"),
         ("enapt", "enapt-swarmllm", "enapt-swarmllm", "last"),
         ("swarmllm", "swarmllm-webgpu", "swarmllm-webgpu", "last"),
     )
@@ -70,15 +80,13 @@ def engine_of(row: Row, execution: Execution, link: str | None) -> Engine:
         return _distributed_llama(row)
     if re.search(r"\bexo\b|mlx", system):
         return _exo(row, tensor=tensor, link=link or "")
-    if "rpc" in system and layered:
+    if re.search(r"\brpc\b", system) and layered:
         return Engine("llama.cpp-rpc", "the newest RPC protocol is assumed", source_last=True)
     named = next((of[tensor] for name, of in _SYSTEMS.items() if name in system), None)
     return named or _unnamed(system, tensor=tensor, layered=layered)
 
 
 def _unnamed(system: str, *, tensor: bool, layered: bool) -> Engine:
-    if "shardwise" in system:
-        return Engine("python-pipeline" if layered else "unknown-engine", end_to_end=True)
     if tensor:
         return Engine("tensor-parallel", "its messages are assumed to be those of a mesh")
     if re.search(r"llama\.cpp|ollama", system):

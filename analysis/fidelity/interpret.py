@@ -88,6 +88,4 @@ def missing_fields(row: Row, values: Interpretation) -> list[str]:
         lacks.append(values.devices.missing)
     if values.execution.note:
         lacks.append(values.execution.note)
-    if values.work.requests is None:
-        lacks.append("the number of requests in flight is not stated")
     return lacks

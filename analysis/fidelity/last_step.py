@@ -4,7 +4,7 @@ In a world that does not change, both take equally long (`simcore.steps.makespan
 steps before the last one are not made, and graphs are kept.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
@@ -29,12 +29,14 @@ class LastStep(NamedTuple):
     Attributes:
         total_s: its duration.
         compute_s: of it, time in which the root computes.
+        longest_s: the longest time in which a device is busy.
         sent_bytes: that the root sends.
         received_bytes: that the root receives.
     """
 
     total_s: float
     compute_s: float
+    longest_s: float
     sent_bytes: float
     received_bytes: float
 
@@ -52,7 +54,8 @@ def simulated(world: World, prompt: int, output: int) -> LastStep:
     meter = _Meter()
     result = simulate(world.scenario(prompt, output), policies.create("pinned"), instrument=meter)
     total_s = float(result.tokens.latency_s.iloc[-1])
-    return LastStep(total_s, meter.compute_s, meter.sent_bytes, meter.received_bytes)
+    longest_s = max(meter.busy_s.values(), default=0.0)
+    return LastStep(total_s, meter.compute_s, longest_s, meter.sent_bytes, meter.received_bytes)
 
 
 def predicted(world: World, prompt: int, output: int) -> LastStep:
@@ -67,32 +70,36 @@ def predicted(world: World, prompt: int, output: int) -> LastStep:
     sent = graph.messages
     root_works = (graph.device[graph.tasks] == 0) & (graph.kind[graph.tasks] != Kind.SYNC)
     compute_s = float(fixed_s[graph.tasks][root_works].sum())
+    longest_s = float(np.bincount(graph.device[graph.tasks], fixed_s[graph.tasks]).max())
     fixed_s[sent] = cluster.latencies(0.0, 0.0)[graph.device[sent], graph.receiver[sent]]
     size = graph.message_bytes(cost)
     crossings = cluster.crossings(0.0, 0.0)
     total_s = shared_makespan(graph, fixed_s, size, crossings, len(cluster.devices))
-    return LastStep(
-        total_s, compute_s, float(size[graph.device == 0].sum()), float(size[graph.receiver == 0].sum())
-    )
+    sent_bytes, received_bytes = (float(size[ends == 0].sum()) for ends in (graph.device, graph.receiver))
+    return LastStep(total_s, compute_s, longest_s, sent_bytes, received_bytes)
 
 
 @dataclass
 class _Meter(Instrument):
-    """Of the last step: seconds in which the root computed, and bytes that it sent and received."""
+    """Of the last step: seconds in which the root computed and each device was busy, and bytes of the root."""
 
     compute_s: float = 0.0
+    busy_s: dict[int, float] = field(default_factory=dict)
     sent_bytes: float = 0.0
     received_bytes: float = 0.0
 
     def step_begins(self, attempt: object) -> None:
         """A new step."""
         self.compute_s = self.sent_bytes = self.received_bytes = 0.0
+        self.busy_s = {}
 
     def task_done(
         self, batch: Batch, graph: StepGraph, node: int, submitted_s: float, start_s: float, disk_s: float,
         end_s: float, nominal_s: float,
     ) -> None:  # fmt: skip
         """A task has ended."""
+        device = int(graph.device[node])
+        self.busy_s[device] = self.busy_s.get(device, 0.0) + end_s - start_s
         if graph.device[node] == 0 and graph.kind[node] != Kind.SYNC:
             self.compute_s += end_s - start_s
 

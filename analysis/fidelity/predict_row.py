@@ -2,7 +2,7 @@
 
 from headway.analysis.fidelity.interpret import Interpretation, interpret, missing_fields
 from headway.analysis.fidelity.known import Known
-from headway.analysis.fidelity.last_step import Measure, predicted, simulated
+from headway.analysis.fidelity.last_step import LastStep, Measure, predicted, simulated
 from headway.analysis.fidelity.results import Prediction, Quantity, measured_values, prediction, skipped
 from headway.analysis.fidelity.rows import Row
 from headway.analysis.fidelity.worlds import MissingError, World, world_of
@@ -21,6 +21,9 @@ def predict_row(row: Row, known: Known) -> list[Prediction]:
         world = world_of(row, values, known)
     except MissingError as missing:
         return skipped(row, [str(missing)])
+    if values.work.requests != 1 and world.profile.batches:
+        unknown = "the number of requests in flight is not stated; " if values.work.requests is None else ""
+        return skipped(row, [f"{unknown}several requests in flight need a scheduler that forms batches"])
     quantities = _quantities(values, world, simulated)
     note = "; ".join(dict.fromkeys((*world.notes, *values.work.notes)))
     why = "; ".join(dict.fromkeys(world.extrapolated))
@@ -73,8 +76,6 @@ def _not_simulated(values: Interpretation) -> list[str]:
         "prefix-moved": "moving a part of a cache between nodes is not simulated",
     }
     lacks = [text for flag, text in of.items() if flag in values.work.flags]
-    if values.work.requests != 1:
-        lacks.append("several requests in flight need a scheduler that forms batches")
     if values.execution.kind == "replicas":
         lacks.append("several replicas of a model are not simulated")
     if values.execution.is_padded:
@@ -96,23 +97,37 @@ def _decode(values: Interpretation, world: World, measure: Measure) -> dict[Quan
         context = DEFAULT_CONTEXT
         world.notes.append(f"the context is not stated; {DEFAULT_CONTEXT} positions are assumed")
     step = measure(world, max(1, round(context)), 2)
+    requests = values.work.requests or len(world.devices)
+    between_s = _together(step, requests)
+    if values.work.requests is None:
+        world.notes.append("as many requests as devices are assumed in flight")
+    if requests > 1:
+        world.notes.append(f"{requests} requests overlap in the pipeline, without batches")
     quantities: dict[Quantity, float] = {
-        "total": 1e3 * step.total_s,
+        "total": 1e3 * between_s,
         "compute": 1e3 * step.compute_s,
         "transfer": 1e3 * (step.total_s - step.compute_s),
         # A millionth of a byte makes up for rounding before kB are rounded down.
         "bytes_sent": (step.sent_bytes + 1e-6) / 1024,
         "bytes_received": (step.received_bytes + 1e-6) / 1024,
-        "tokens_per_s": 1.0 / step.total_s,
+        "tokens_per_s": requests / between_s,
     }
     other, work = values.other, values.work
     if other is not None and other.quantity == "ttft" and work.prompt:
-        quantities["ttft"] = measure(world, work.prompt, 1).total_s / other.unit_s
+        quantities["ttft"] = _together(measure(world, work.prompt, 1), requests) / other.unit_s
     if world.end_to_end and work.prompt and work.generated:
-        first_s = measure(world, work.prompt, 1).total_s
-        quantities["tokens_per_s"] = work.generated / (first_s + (work.generated - 1) * step.total_s)
+        whole_s = _together(measure(world, work.prompt, 1), requests) + (work.generated - 1) * between_s
+        quantities["tokens_per_s"] = requests * work.generated / whole_s
         world.notes.append("tokens per second count the prefill")
     return quantities
+
+
+def _together(step: LastStep, requests: int) -> float:
+    """Time of a step of each of several requests in a pipeline, without batches.
+
+    A request waits for nothing, or for all others at the device that is busy the longest.
+    """
+    return max(step.total_s, requests * step.longest_s)
 
 
 def _prefill(values: Interpretation, world: World, measure: Measure) -> dict[Quantity, float]:

@@ -154,6 +154,7 @@ def _entries(row: Row, values: Interpretation, library: Library, world: World) -
         entry = library.devices.named(part.name)
         if entry is None:
             raise MissingError(f"the device {part.name!r} is not in the library")
+        entry = _with_threads(entry, values.work.threads, library)
         entries += part.count * [entry]
     if not entries:
         raise MissingError("the devices are not stated")
@@ -163,6 +164,12 @@ def _entries(row: Row, values: Interpretation, library: Library, world: World) -
         if entry.memory_bandwidth.quality == "guessed":
             world.extrapolated.append(f"the speed of {entry.name} is guessed")
     return entries
+
+
+def _with_threads(entry: DeviceEntry, threads: int | None, library: Library) -> DeviceEntry:
+    """The entry of the same device with the row's number of threads, such as `epyc-7763-2t`, if there is one."""
+    name = re.sub(r"-\d+t$", f"-{threads}t", entry.name)
+    return library.devices.entries.get(name, entry)
 
 
 def _engine(values: Interpretation, engine: Engine, used: Profile, world: World, count: int) -> None:
@@ -296,12 +303,17 @@ def _link(row: Row, net: Network, library: Library) -> LinkEntry | None:
 
 
 def _inject(net: Network, world: World) -> None:
-    """Add a delay to every message that the workers, or the last device, send."""
-    every = "each" in net.injected_on
+    """Add a delay of the network to the link of the last device, or a sleep of workers to the messages they send."""
+    if not net.injected_on.startswith("before"):
+        last = len(world.devices) - 1
+        link = world.links[last]
+        assert not isinstance(link.latency_s, Trace)
+        # One way has the delay; a round trip takes it once.
+        delayed = replace(link, latency_s=link.latency_s + net.injected_s / 2)
+        world.links = (*world.links[:last], delayed, *world.links[last + 1 :])
+        return
     world.devices = tuple(
-        replace(device, sync_s=device.sync_s + net.injected_s)
-        if (number > 0 if every else number == len(world.devices) - 1)
-        else device
+        replace(device, sync_s=device.sync_s + net.injected_s) if number > 0 else device
         for number, device in enumerate(world.devices)
     )
 

@@ -29,6 +29,7 @@ class _ProfileSection(Section):
     quality: Quality
     costs: str
     execution: str | _Execution
+    batches: bool = True
     wire: WireSection = WireSection()
     bytes_per_kv: Size | None = None
     layer_bytes: Cost = 0.0
@@ -115,6 +116,7 @@ def _profile(name: str, section: _ProfileSection) -> Profile:
         quality=section.quality,
         costs=section.costs,
         execution=_pattern(section.execution),
+        batches=section.batches,
         wire=WireFormat(**dict(section.wire)),
         work=EngineWork(
             layer_bytes=section.layer_bytes,

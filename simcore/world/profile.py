@@ -25,6 +25,7 @@ class Profile:
         quality: of the costs (`work`, `sync_s`, `efficiency`).
         costs: where the costs come from.
         execution: pattern of its steps.
+        batches: whether it computes tokens of several requests in one step.
         wire: bytes of numbers in its messages.
         work: in addition to that of the decoder.
         bytes_per_kv: of one number in its cache; None: as the model has it.
@@ -45,6 +46,7 @@ class Profile:
     quality: Quality
     costs: str
     execution: Named
+    batches: bool = True
     wire: WireFormat = field(default_factory=WireFormat)
     work: EngineWork = field(default_factory=EngineWork)
     bytes_per_kv: float | None = None
