@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from headway.analysis.fidelity import own_measurements
 from headway.analysis.fidelity.interpret import interpret, missing_fields
 from headway.analysis.fidelity.own_measurements import read_measurements
+from headway.simcore.world.presets import model_named
 from headway.traces.errors import InputError
 
 LAB = Path(__file__).with_name("lab.csv")
@@ -233,3 +234,21 @@ def test_any_json_is_read_or_refused(
     except InputError:
         return
     assert all(isinstance(missing_fields(row, interpret(row)), list) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("file", "model"),
+    [
+        ("models/Meta-Llama-3.1-8B-Instruct-Q4_K_M.gguf", "llama-3.1-8b"),
+        ("C:\\models\\llama-2-7b.Q4_0.gguf", "llama-2-7b"),
+        ("models/small.gguf", None),
+    ],
+)
+def test_the_name_of_the_file_tells_models_of_one_type_apart(
+    file: str, model: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "bench.json"
+    path.write_text(json.dumps([TEST | {"model_filename": file, "model_type": "llama 8B Q4_K - Medium"}]))
+    (row,) = read_measurements(path)
+    assert model_named(row.model) == model
+    assert model is not None or row.model == "llama 8B"
