@@ -46,7 +46,7 @@ def residual_plot(calibration: Calibration, rows: Sequence[Row], size: Size = PA
                 np.array([_ratio(key, errors[key]) for key in keys])
                 for errors in (calibration.before, calibration.residuals)
             ]
-            axes.hlines(y, *pairs, color="0.75", linewidth=0.7, zorder=1)
+            axes.hlines(y, pairs[0], pairs[1], color="0.75", linewidth=0.7, zorder=1)
             axes.plot(pairs[0], y, "o", color="0.5", markersize=3, fillstyle="none", zorder=2)
             axes.plot(pairs[1], y, "o", color=PALETTE[0], markersize=3, zorder=3)
             middles.append(top + room / 2)
