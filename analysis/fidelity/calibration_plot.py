@@ -16,6 +16,10 @@ from headway.analysis.figures.layout import PAGE, Size, add_legend, finish, lett
 from headway.analysis.figures.style import PALETTE, literal
 
 _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+_NARROW_TICKS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.6, 2.0, 2.5)
+_NARROW = 5.0
+"""Ratio of the limits of the axis below which it has more ticks."""
+
 _LABELS = ("before", "after", "equal", "within 10 %")
 _RATE = "tokens_per_s"
 _STEP_IN = 0.07
@@ -59,7 +63,8 @@ def residual_plot(calibration: Calibration, rows: Sequence[Row], size: Size = PA
         axes.set_xscale("log")
         low, high = _limits(calibration)
         axes.set_xlim(low, high)
-        axes.xaxis.set_major_locator(FixedLocator([tick for tick in _TICKS if low <= tick <= high]))
+        ticks = _NARROW_TICKS if high / low < _NARROW else _TICKS
+        axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
         axes.xaxis.set_major_formatter(FuncFormatter(plain))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel("Predicted / measured time")

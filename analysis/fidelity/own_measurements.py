@@ -110,9 +110,10 @@ def _test_row(name: str, where: str, test: Mapping[str, Any]) -> Row:
         kv_precision=str(test.get("type_k", "")).upper(),
         network="" if "RPC" in backends else "none",
         parallelism="pipeline (layer split)" if "RPC" in backends else "single",
-        phase="prefill + decode" if prompt and generated else "prefill" if prompt else "decode",
+        # The option -pg of llama-bench gives one rate of both phases; it is not that of generated tokens.
+        phase="one rate of prefill and decode" if prompt and generated else "prefill" if prompt else "decode",
         context_or_tokens=_context(prompt, generated, depth, test.get("n_threads") if on_cpu else None),
-        ms_per_token_total=1e3 / rate if generated else None,
+        ms_per_token_total=None if prompt else 1e3 / rate,
         tokens_per_s=rate,
         notes=f"{_number(where, test, 'model_n_params'):.0f} weights",
     )

@@ -62,6 +62,15 @@ def test_a_new_device_and_a_link_are_fitted_written_and_used(folder: Path) -> No
     assert load_known(folder / "two.yaml").library.devices.find("desk-pc").memory == entry.memory
 
 
+def test_one_rate_of_prefill_and_decode_is_no_part_of_a_fit(folder: Path) -> None:
+    lines = (folder / "desk-pc.jsonl").read_text().splitlines()
+    mixed = lines[1].replace('"n_prompt": 0', '"n_prompt": 512')
+    (folder / "desk-pc.jsonl").write_text("\n".join([*lines, mixed]))
+    rows = read_measurements(folder / "desk-pc.jsonl")
+    known = with_device(load_known(), "desk-pc", rows)
+    assert calibrate(rows, known).fitted == calibrate(rows[:-1], known).fitted
+
+
 def test_an_existing_file_is_replaced_on_request_only(folder: Path) -> None:
     (folder / "lab.yaml").write_text("mine")
     done = command(folder, *DESK, "--out", "lab.yaml")

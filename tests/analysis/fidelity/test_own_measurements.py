@@ -112,15 +112,21 @@ def test_a_decoding_test_is_a_row_with_a_rate_and_a_context(tmp_path: Path) -> N
         ({"n_prompt": 512, "n_gen": 0}, "prefill", 512, None, 256),
         ({"n_prompt": 512, "n_gen": 0, "n_depth": 4096}, "prefill", 512, None, 4352),
         ({"n_depth": 4096}, "decode", 0, 128, 4160),
-        ({"n_prompt": 512}, "prefill + decode", 512, 128, 576),
+        ({"n_prompt": 512}, None, 512, 128, 576),
     ],
 )
 def test_prompt_depth_and_generation_are_the_work_of_the_row(
-    changes: dict[str, int], phase: str, prompt: int, generated: int | None, context: float, tmp_path: Path
+    changes: dict[str, int],
+    phase: str | None,
+    prompt: int,
+    generated: int | None,
+    context: float,
+    tmp_path: Path,
 ) -> None:
     (row,) = read_measurements(written(tmp_path, [TEST | changes]))
     work = interpret(row).work
     assert (work.phase, work.prompt, work.generated, work.context) == (phase, prompt, generated, context)
+    assert (row.ms_per_token_total is None) == (phase != "decode")
 
 
 @pytest.mark.parametrize(
