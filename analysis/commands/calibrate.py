@@ -2,7 +2,7 @@
 
 # ruff: noqa: PLC0415
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,7 +80,8 @@ def calibrate(
         from headway.traces.units import parse
 
         _check_targets(out, plot, force=force)
-        table = _read(rows)
+        files = _read(rows)
+        table = [row for of_file in files.values() for row in of_file]
         known = load_known(start)
         links = measured_links(table, known)
         if memory is not None and device is None:
@@ -92,13 +93,17 @@ def calibrate(
             texts = only or [""]
             result = fit(table, known, lambda one: any(text in str(one) for text in texts))
         if not result.before and not links:
-            raise InputError(_names(rows), _no_rows(table, known), "measured rows that can be predicted")
+            expected = "measured rows that can be predicted, or --device NAME to add their device"
+            raise InputError(_names(rows), _no_rows(table, known), expected)
         if result.before:
             _show(result)
         for link in links:
             rate, delay = (value_text(key, link.values[key]) for key in ("bandwidth", "latency"))
             show(f"Link {link.name}: {rate}, {delay} one way ({link.latency.quality}).", "")
-        _write(out, plot, result, table, links, _names(rows))
+        fitted_to = (
+            path for path, of_file in files.items() if any(row.system != "iperf3" for row in of_file)
+        )
+        _write(out, plot, result, table, links, _names(fitted_to))
 
 
 def _check_targets(out: Path | None, plot: Path | None, *, force: bool) -> None:
@@ -114,21 +119,23 @@ def _check_targets(out: Path | None, plot: Path | None, *, force: bool) -> None:
         check_new(out, replace=force)
 
 
-def _read(paths: "Sequence[Path]") -> "list[Row]":
+def _read(paths: "Sequence[Path]") -> "dict[Path, list[Row]]":
     """The rows of all files; their ids are unique."""
     from headway.analysis.fidelity.own_measurements import read_measurements
     from headway.traces.errors import InputError, quoted
 
-    table: dict[str, Row] = {}
+    files: dict[Path, list[Row]] = {}
+    ids: set[str] = set()
     for path in paths:
-        for row in read_measurements(path):
-            if row.id in table:
+        files[path] = read_measurements(path)
+        for row in files[path]:
+            if row.id in ids:
                 raise InputError(str(path), f"the id {quoted(row.id)} of another file", "unique ids")
-            table[row.id] = row
-    return list(table.values())
+            ids.add(row.id)
+    return files
 
 
-def _names(paths: "Sequence[Path]") -> str:
+def _names(paths: "Iterable[Path]") -> str:
     return ", ".join(path.name for path in paths)
 
 

@@ -137,11 +137,19 @@ def _least_squares(
     def values_of(x: FloatArray) -> dict[Parameter, float]:
         return dict(zip(values, np.exp(x).tolist(), strict=True))
 
+    def errors(x: FloatArray) -> FloatArray:
+        counted: FloatArray = model.residuals(values_of(x))[model.independent]
+        return counted
+
+    def derivatives(x: FloatArray) -> FloatArray:
+        counted: FloatArray = model.jacobian(values_of(x))[model.independent]
+        return counted
+
     middle = np.log([start[one] for one in values])
     fit = least_squares(
-        lambda x: model.residuals(values_of(x))[model.independent],
+        errors,
         np.log(list(values.values())),
-        jac=lambda x: model.jacobian(values_of(x))[model.independent],
+        jac=derivatives,
         bounds=(middle - _WIDEST, middle + _WIDEST),
         x_scale=1.0,
         loss="soft_l1",

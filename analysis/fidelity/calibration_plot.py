@@ -1,4 +1,4 @@
-"""The plot of a calibration: predicted over measured for every row, before and after the fit."""
+"""The plot of a calibration: predicted over measured times for every row, before and after the fit."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -16,16 +16,22 @@ from headway.analysis.figures.layout import PAGE, Size, add_legend, finish, lett
 from headway.analysis.figures.style import PALETTE, literal
 
 _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+_NARROW_TICKS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.6, 2.0, 2.5)
+_NARROW = 5.0
+"""Ratio of the limits of the axis below which it has more ticks."""
+
 _LABELS = ("before", "after", "equal", "within 10 %")
+_RATE = "tokens_per_s"
 _STEP_IN = 0.07
 _LEAST_STEPS = 3
 """A system with fewer values takes as much room as one with so many, for its name."""
 
 
 def residual_plot(calibration: Calibration, rows: Sequence[Row], size: Size = PAGE) -> Figure | None:
-    """Predicted over measured on a logarithmic axis: a line per quantity and row, grouped by system.
+    """Predicted over measured times on a logarithmic axis: a line per quantity and row, grouped by system.
 
-    The result is None if no row has a prediction and a measured value.
+    A rate counts as the time per token, and is left out where the row has that time too. The result is None if no row
+    has a prediction and a measured value.
     """
     groups = _groups(calibration.before, rows)
     if not groups:
@@ -41,10 +47,10 @@ def residual_plot(calibration: Calibration, rows: Sequence[Row], size: Size = PA
             room = max(len(keys), _LEAST_STEPS)
             y = top + (room - len(keys)) / 2 + np.arange(len(keys)) + 0.5
             pairs = [
-                1.0 + np.array([errors[key] for key in keys])
+                np.array([_ratio(key, errors[key]) for key in keys])
                 for errors in (calibration.before, calibration.residuals)
             ]
-            axes.hlines(y, *pairs, color="0.75", linewidth=0.7, zorder=1)
+            axes.hlines(y, pairs[0], pairs[1], color="0.75", linewidth=0.7, zorder=1)
             axes.plot(pairs[0], y, "o", color="0.5", markersize=3, fillstyle="none", zorder=2)
             axes.plot(pairs[1], y, "o", color=PALETTE[0], markersize=3, zorder=3)
             middles.append(top + room / 2)
@@ -53,13 +59,15 @@ def residual_plot(calibration: Calibration, rows: Sequence[Row], size: Size = PA
         axes.set_ylim(top - 0.5, -0.5)
         axes.set_yticks(middles, [literal(shortened(name, 32)) for name, _ in groups])
         axes.tick_params(axis="y", length=0)
+        axes.grid(visible=False, axis="y")
         axes.set_xscale("log")
         low, high = _limits(calibration)
         axes.set_xlim(low, high)
-        axes.xaxis.set_major_locator(FixedLocator([tick for tick in _TICKS if low <= tick <= high]))
+        ticks = _NARROW_TICKS if high / low < _NARROW else _TICKS
+        axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
         axes.xaxis.set_major_formatter(FuncFormatter(plain))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel("Predicted / measured")
+        axes.set_xlabel("Predicted / measured time")
         handles = [
             Line2D([], [], color="0.5", marker="o", markersize=4, fillstyle="none", linestyle="none"),
             Line2D([], [], color=PALETTE[0], marker="o", markersize=4, linestyle="none"),
@@ -75,11 +83,18 @@ def _groups(
 ) -> list[tuple[str, list[tuple[str, str]]]]:
     """The rows and quantities of each system, by name."""
     systems = {row.id: family(row.system) for row in rows}
-    keys = sorted(errors, key=lambda key: (systems[key[0]], key))
+    times = [key for key in errors if key[1] != _RATE or (key[0], "total") not in errors]
+    keys = sorted(times, key=lambda key: (systems[key[0]], key))
     return [(name, list(of_name)) for name, of_name in groupby(keys, key=lambda key: systems[key[0]])]
 
 
 def _limits(calibration: Calibration) -> tuple[float, float]:
     """Limits of the axis around all ratios, at least from 0.8 to 1.25."""
-    ratios = 1.0 + np.array([*calibration.before.values(), *calibration.residuals.values()])
-    return min(0.8, 0.9 * float(ratios.min())), max(1.25, 1.1 * float(ratios.max()))
+    both = (calibration.before, calibration.residuals)
+    ratios = [_ratio(key, error) for errors in both for key, error in errors.items()]
+    return min(0.8, 0.9 * min(ratios)), max(1.25, 1.1 * max(ratios))
+
+
+def _ratio(key: tuple[str, str], error: float) -> float:
+    """Predicted over measured time."""
+    return 1.0 / (1.0 + error) if key[1] == _RATE else 1.0 + error

@@ -77,12 +77,12 @@ class Known:
 
 
 def _of_device(entry: DeviceEntry, quantity: str, value: Value) -> DeviceEntry:
-    return replace(entry, **{quantity: value})
+    return replace(entry, **{quantity: value})  # type: ignore[arg-type]
 
 
 def _of_profile(profile: Profile, quantity: str, amount: float) -> Profile:
     if hasattr(profile, quantity):
-        return replace(profile, **{quantity: amount})
+        return replace(profile, **{quantity: amount})  # type: ignore[arg-type]
     return replace(profile, work=replace(profile.work, **{quantity: amount}))
 
 

@@ -25,8 +25,10 @@ def with_device(known: Known, name: str, rows: Sequence[Row], memory_bytes: floa
         memory_bytes: capacity; None: as the nearest device.
 
     Raises:
-        InputError: the name is in use, or the rows have no device, or several.
+        InputError: the name is in use or has other characters, or the rows have no device, or several.
     """
+    if _entry_name(name) != name.casefold():
+        raise InputError("--device", quoted(name), 'letters, digits and hyphens, such as "my-pc"')
     if name in known.library.devices.entries:
         raise InputError("--device", quoted(name), "a name that no device of the library has")
     single = [row for row in rows if row.device_count == 1 and measured_quantities(row)]

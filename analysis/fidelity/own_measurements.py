@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from headway.analysis.fidelity.rows import Row, read_rows
+from headway.simcore.world.presets import model_named
 from headway.traces.errors import InputError, quoted, reason
 from headway.traces.files import open_input, read_input
 
@@ -104,17 +105,25 @@ def _test_row(name: str, where: str, test: Mapping[str, Any]) -> Row:
         devices=_text(where, test, "cpu_info" if on_cpu else "gpu_info"),
         # llama-bench does not list the servers of its RPC backend.
         n_devices="" if "RPC" in backends else "1",
-        model=form["model"] if form else model,
+        model=_model(form["model"] if form else model, test.get("model_filename")),
         weights_precision=_weights(form, _number(where, test, "model_size")),
         kv_precision=str(test.get("type_k", "")).upper(),
         network="" if "RPC" in backends else "none",
         parallelism="pipeline (layer split)" if "RPC" in backends else "single",
-        phase="prefill + decode" if prompt and generated else "prefill" if prompt else "decode",
+        # The option -pg of llama-bench gives one rate of both phases; it is not that of generated tokens.
+        phase="one rate of prefill and decode" if prompt and generated else "prefill" if prompt else "decode",
         context_or_tokens=_context(prompt, generated, depth, test.get("n_threads") if on_cpu else None),
-        ms_per_token_total=1e3 / rate,
+        ms_per_token_total=None if prompt else 1e3 / rate,
         tokens_per_s=rate,
         notes=f"{_number(where, test, 'model_n_params'):.0f} weights",
     )
+
+
+def _model(model: str, file: object) -> str:
+    """The text that names the model: the name of its file if that names a preset, because "llama 8B" is ambiguous."""
+    name = re.split(r"[/\\]", file)[-1] if isinstance(file, str) else ""
+    words = re.sub(r"[._](?=[A-Za-z])", " ", name.removesuffix(".gguf"))
+    return words if model_named(words) else model
 
 
 def _weights(form: re.Match[str] | None, size_bytes: float) -> str:

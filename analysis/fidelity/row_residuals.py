@@ -7,6 +7,7 @@ import numpy as np
 
 from headway.analysis.fidelity.known import DEVICE_QUANTITIES, PROFILE_QUANTITIES, Known, Parameter
 from headway.analysis.fidelity.predict_row import measured_quantities, predicted_quantities, used_names
+from headway.analysis.fidelity.results import Quantity
 from headway.analysis.fidelity.rows import Row
 from headway.simcore.arrays import FloatArray
 
@@ -31,7 +32,7 @@ class RowResiduals:
     def __init__(self, rows: Sequence[Row], known: Known) -> None:
         self._known = known
         self.rows: list[Row] = []
-        self._measured: list[Mapping[str, float]] = []
+        self._measured: list[Mapping[Quantity, float]] = []
         self._names: list[Collection[tuple[str, str]]] = []
         counts: list[bool] = []
         for row in sorted(rows, key=lambda row: row.id):
@@ -76,15 +77,17 @@ class RowResiduals:
     def by_quantity(self, residuals: FloatArray) -> dict[tuple[str, str], float]:
         """Relative errors by row and quantity."""
         of_rows = zip(self.rows, self._measured, strict=True)
-        keys = [(row.id, key) for row, measured in of_rows for key in measured]
+        keys: list[tuple[str, str]] = [(row.id, key) for row, measured in of_rows for key in measured]
         return dict(zip(keys, np.expm1(residuals).tolist(), strict=True))
 
     def _of_row(self, i: int, known: Known) -> FloatArray:
-        predicted: Mapping[str, float] = predicted_quantities(self.rows[i], known)
+        predicted = predicted_quantities(self.rows[i], known)
         return np.array([math.log(predicted[key] / value) for key, value in self._measured[i].items()])
 
 
-def independent_quantities(measured: Collection[str], predicted: Mapping[str, float]) -> set[str]:
+def independent_quantities(
+    measured: Collection[Quantity], predicted: Mapping[Quantity, float]
+) -> set[Quantity]:
     """The measured quantities of a row without those that follow from others of them.
 
     A time and its rate are one measurement. A total is the sum of compute and transfer. On one device, compute is the

@@ -36,13 +36,18 @@ def with_library(document: Document, only: KeyPath | None = None) -> tuple[Docum
     sections = [*_sections(document)]
     if not sections and "library" not in document.values:
         return document, ()
-    filled = _Filled(document, _library(document), only)
+    filled = _Filled(document, library_of(document), only)
     for key, section in sections:
         filled.add(key, section)
     return replace(document, values=filled.values), tuple(filled.uses)
 
 
-def _library(document: Document) -> Library:
+def library_of(document: Document) -> Library:
+    """The library of a scenario file: the shipped one, with the changes of the file that its key `library` names.
+
+    Raises:
+        InputError: that file cannot be used.
+    """
     name = document.values.get("library")
     if not isinstance(name, str):  # A value of another type is refused when the document is validated.
         return shipped_library()

@@ -16,11 +16,13 @@ from headway.simcore.steps.patterns.pipeline import Pipeline
 from headway.simcore.steps.step_graphs import Pattern
 from headway.simcore.world.cost import EngineWork, Payload, WireFormat
 from headway.simcore.world.profile import Profile, Quality
-from headway.traces.errors import InputError, one_of, quoted
 
 
 class _Execution(Section):
     pipeline: PipelineSection
+
+
+_Share = Annotated[float, Field(gt=0.0, le=1.0, strict=False)]
 
 
 class _ProfileSection(Section):
@@ -42,7 +44,7 @@ class _ProfileSection(Section):
     kv_efficiency: Factor = 1.0
     skew: Cost = 0.0
     kv_skew: Cost = 0.0
-    delay_share: Annotated[float, Field(gt=0.0, le=1.0, strict=False)] = 1.0
+    delay_share: _Share = 1.0
     sync: Seconds = 0.0
 
 
@@ -61,6 +63,11 @@ class ProfileChanges(Section):
     efficiency: Factor | None = Field(None, description="factor of the rate of reading weights")
     kv_efficiency: Factor | None = Field(None, description="factor of the rate of reading the K/V cache")
     attention_work: Factor | None = Field(None, description="how often attention does its work")
+    skew: Cost | None = Field(
+        None, description="how much longer the slowest device reads its weights than the root"
+    )
+    kv_skew: Cost | None = Field(None, description="how much longer the slowest device reads its cache")
+    delay_share: _Share | None = Field(None, description="share of a measured ping that a message takes")
 
 
 @functools.cache
@@ -68,17 +75,6 @@ def profiles() -> Mapping[str, Profile]:
     """All engine profiles by name."""
     sections = library_values("profiles.yaml")
     return {name: _profile(name, _ProfileSection(**section)) for name, section in sections.items()}
-
-
-def profile(name: str, where: str = "profile") -> Profile:
-    """An engine profile.
-
-    Raises:
-        InputError: there is no profile of this name.
-    """
-    if name not in profiles():
-        raise InputError(where, quoted(name), one_of(name, profiles()))
-    return profiles()[name]
 
 
 def changed_profile(profile: Profile, changes: ProfileChanges) -> Profile:
@@ -98,14 +94,9 @@ _FIELDS = {"sync": "sync_s"}
 
 
 def _costs(one: Profile) -> dict[str, Any]:
-    work = {key: getattr(one.work, key) for key in ProfileChanges.model_fields if hasattr(one.work, key)}
-    return {
-        "costs": one.costs,
-        "quality": one.quality,
-        "sync": f"{one.sync_s!r} s",
-        "efficiency": one.efficiency,
-        "kv_efficiency": one.kv_efficiency,
-    } | work
+    names = {key: _FIELDS.get(key, key) for key in ProfileChanges.model_fields}
+    values = {key: getattr(one if hasattr(one, name) else one.work, name) for key, name in names.items()}
+    return values | {"sync": f"{one.sync_s!r} s"}
 
 
 def _profile(name: str, section: _ProfileSection) -> Profile:

@@ -4,12 +4,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
+from headway.simcore.files.library_keys import library_of
 from headway.simcore.files.nearby import hint
 from headway.simcore.files.schema import ScenarioFile
 from headway.simcore.files.yaml_document import Document, KeyPath
+from headway.simcore.world.library import Library
 from headway.traces import InputError
 
 
@@ -26,6 +29,11 @@ class Context:
     document: Document
     file: ScenarioFile
     seed: int
+
+    @cached_property
+    def library(self) -> Library:
+        """Devices, links and engine profiles, with the changes of the file that the key `library` names."""
+        return library_of(self.document)
 
     @property
     def folder(self) -> Path:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from headway.simcore.files import bounds
 from headway.simcore.files.builders.context import Context
 from headway.simcore.files.importers.huggingface import from_config
-from headway.simcore.files.profiles import pipeline_of, profile
+from headway.simcore.files.profiles import pipeline_of
 from headway.simcore.files.section import Section
 from headway.simcore.files.yaml_document import name_of_file
 from headway.simcore.steps.patterns import PATTERNS
@@ -19,7 +19,7 @@ from headway.simcore.world.options import BlockOptions
 from headway.simcore.world.presets import preset
 from headway.simcore.world.profile import Profile
 from headway.simcore.world.shape import from_shape
-from headway.traces.errors import quoted
+from headway.traces.errors import one_of, quoted
 
 Value = TypeVar("Value", WireFormat, EngineWork)
 
@@ -61,7 +61,11 @@ def profile_of(context: Context) -> Profile | None:
         InputError: there is no such profile.
     """
     name = context.file.profile
-    return None if name is None else profile(name, context.where(("profile",)))
+    if name is None:
+        return None
+    if name not in context.library.profiles:
+        context.fail(("profile",), quoted(name), one_of(name, context.library.profiles))
+    return context.library.profiles[name]
 
 
 def pattern_of(context: Context) -> Pattern | None:

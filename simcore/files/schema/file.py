@@ -62,7 +62,8 @@ class ScenarioFile(Section):
     library: str | None = Field(
         None,
         min_length=1,
-        description="path of a file that changes or adds devices and links of the [library](devices.md)",
+        description="path of a file that changes or adds devices and links of the [library](devices.md), or changes "
+        "costs of engine profiles",
     )
     devices: dict[Name, DeviceSection] = Field(min_length=1)
     relays: list[Name] = Field(

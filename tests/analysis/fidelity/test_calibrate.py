@@ -17,6 +17,7 @@ from headway.analysis.fidelity.interpret import interpret
 from headway.analysis.fidelity.known import Known, Parameter, load_known
 from headway.analysis.fidelity.last_step import predicted, simulated
 from headway.analysis.fidelity.predict_row import predicted_quantities
+from headway.analysis.fidelity.results import Quantity
 from headway.analysis.fidelity.row_residuals import independent_quantities
 from headway.analysis.fidelity.rows import Row
 from headway.analysis.fidelity.worlds import world_of
@@ -66,7 +67,7 @@ def cluster(name: str, count: int, **changes: object) -> Row:
 
 def answered(row: Row, known: Known, factor: float = 1.0) -> Row:
     """A row with the predictions as its results, and an error of its times."""
-    values: Mapping[str, float] = predicted_quantities(row, known)
+    values = predicted_quantities(row, known)
     if "total" not in values:
         return replace(row, tokens_per_s=values["tokens_per_s"] / factor)
     return replace(
@@ -186,7 +187,7 @@ def test_standard_errors_are_near_the_truth_for_residuals_with_outliers() -> Non
     means, errors = [], []
     for _ in range(200):
         sample = generator.standard_t(3, size=40)
-        fit = least_squares(lambda x, sample=sample: x - sample, [0.0], loss="soft_l1", f_scale=1.0)
+        fit = least_squares(np.subtract, [0.0], args=(sample,), loss="soft_l1", f_scale=1.0)
         means.append(fit.x[0])
         errors += standard_errors(np.ones((40, 1)), fit.fun, 1.0)
     assert np.mean(errors) == pytest.approx(np.std(means), rel=0.2)
@@ -214,11 +215,17 @@ def test_a_time_and_its_rate_count_once() -> None:
     rows = [answered(SINGLE[0], KNOWN, 1.2)]
     (one,) = calibrate(rows, KNOWN, {board("memory_bandwidth")}.__contains__).fitted
     assert math.isinf(one.error)
-    decode = {"total": 3.0, "compute": 2.0, "transfer": 1.0, "tokens_per_s": 333.0, "ttft": 1.0}
+    decode: dict[Quantity, float] = {
+        "total": 3.0,
+        "compute": 2.0,
+        "transfer": 1.0,
+        "tokens_per_s": 333.0,
+        "ttft": 1.0,
+    }
     assert independent_quantities(decode, decode) == {"compute", "transfer", "ttft"}
     assert independent_quantities({"total", "tokens_per_s"}, decode) == {"total"}
     assert independent_quantities({"compute", "tokens_per_s"}, decode) == {"compute", "tokens_per_s"}
-    alone = decode | {"transfer": 0.0}
+    alone: dict[Quantity, float] = {**decode, "transfer": 0.0}
     assert independent_quantities({"compute", "tokens_per_s"}, alone) == {"tokens_per_s"}
     assert independent_quantities({"ttft", "tokens_per_s"}, {"ttft": 1.0, "tokens_per_s": 2.0}) == {"ttft"}
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from headway.analysis.fidelity import own_measurements
 from headway.analysis.fidelity.interpret import interpret, missing_fields
 from headway.analysis.fidelity.own_measurements import read_measurements
+from headway.simcore.world.presets import model_named
 from headway.traces.errors import InputError
 
 LAB = Path(__file__).with_name("lab.csv")
@@ -111,15 +112,21 @@ def test_a_decoding_test_is_a_row_with_a_rate_and_a_context(tmp_path: Path) -> N
         ({"n_prompt": 512, "n_gen": 0}, "prefill", 512, None, 256),
         ({"n_prompt": 512, "n_gen": 0, "n_depth": 4096}, "prefill", 512, None, 4352),
         ({"n_depth": 4096}, "decode", 0, 128, 4160),
-        ({"n_prompt": 512}, "prefill + decode", 512, 128, 576),
+        ({"n_prompt": 512}, None, 512, 128, 576),
     ],
 )
 def test_prompt_depth_and_generation_are_the_work_of_the_row(
-    changes: dict[str, int], phase: str, prompt: int, generated: int | None, context: float, tmp_path: Path
+    changes: dict[str, int],
+    phase: str | None,
+    prompt: int,
+    generated: int | None,
+    context: float,
+    tmp_path: Path,
 ) -> None:
     (row,) = read_measurements(written(tmp_path, [TEST | changes]))
     work = interpret(row).work
     assert (work.phase, work.prompt, work.generated, work.context) == (phase, prompt, generated, context)
+    assert (row.ms_per_token_total is None) == (phase != "decode")
 
 
 @pytest.mark.parametrize(
@@ -233,3 +240,21 @@ def test_any_json_is_read_or_refused(
     except InputError:
         return
     assert all(isinstance(missing_fields(row, interpret(row)), list) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("file", "model"),
+    [
+        ("models/Meta-Llama-3.1-8B-Instruct-Q4_K_M.gguf", "llama-3.1-8b"),
+        ("C:\\models\\llama-2-7b.Q4_0.gguf", "llama-2-7b"),
+        ("models/small.gguf", None),
+    ],
+)
+def test_the_name_of_the_file_tells_models_of_one_type_apart(
+    file: str, model: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "bench.json"
+    path.write_text(json.dumps([TEST | {"model_filename": file, "model_type": "llama 8B Q4_K - Medium"}]))
+    (row,) = read_measurements(path)
+    assert model_named(row.model) == model
+    assert model is not None or row.model == "llama 8B"

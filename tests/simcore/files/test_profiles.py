@@ -7,7 +7,7 @@ import pytest
 
 from headway.analysis.experiments.identity import digest
 from headway.simcore import DecodeCost, Payload, Scenario, build_scenario, dump_scenario, load_scenario
-from headway.simcore.files.profiles import profile, profiles
+from headway.simcore.files.profiles import profiles
 from headway.simcore.steps.patterns import PATTERNS
 from headway.simcore.steps.patterns.pipeline import Pipeline
 from headway.simcore.world.batch import one_sequence
@@ -35,7 +35,7 @@ def decode_cost(scenario: Scenario) -> DecodeCost:
 
 @pytest.mark.parametrize("name", sorted(profiles()))
 def test_a_scenario_has_all_parts_of_its_profile(name: str) -> None:
-    used, scenario = profile(name), world(profile=name)
+    used, scenario = profiles()[name], world(profile=name)
     plain = world().cluster.devices[0]
     device = scenario.cluster.devices[0]
     assert PATTERNS.find(scenario.execution or "gathered") == used.execution
@@ -79,7 +79,7 @@ def test_options_of_a_pipeline_change_the_one_of_the_profile() -> None:
 def test_the_time_of_a_message_scales_with_that_of_the_device() -> None:
     devices = {"a": WORLD["devices"]["a"] | {"sync": "68 us"}}
     scenario = world(profile="distributed-llama-0.3", devices=devices)
-    doubled = profile("distributed-llama-0.3").sync_s * 68e-6 / REFERENCE_SYNC_S
+    doubled = profiles()["distributed-llama-0.3"].sync_s * 68e-6 / REFERENCE_SYNC_S
     assert scenario.cluster.devices[0].sync_s == pytest.approx(doubled)
 
 
@@ -109,3 +109,22 @@ def test_number_formats_of_messages_count_in_their_size() -> None:
 def test_mistakes_are_named(changes: Values, part: str) -> None:
     with pytest.raises(InputError, match=part):
         world(**changes)
+
+
+def test_a_scenario_takes_the_costs_of_its_profile_from_its_library(tmp_path: Path) -> None:
+    (tmp_path / "lab.yaml").write_text("profiles: {distributed-llama-0.3: {layer_bytes: 7, sync: 3 ms}}")
+    path = tmp_path / "scenario.yaml"
+    path.write_text(
+        """
+library: lab.yaml
+profile: distributed-llama-0.3
+model: {preset: tinyllama-1.1b}
+devices: {pi: {device: raspberry-pi-5-8gb, count: 2}}
+links: {lan: {connect: all, link: ethernet-1g}}
+workload: [{prompt: 2, output: 2}]
+"""
+    )
+    scenario = load_scenario(path)
+    assert isinstance(scenario.cost, DecodeCost)
+    assert scenario.cost.engine.layer_bytes == 7.0
+    assert {device.sync_s for device in scenario.cluster.devices} == {0.003}
