@@ -88,13 +88,20 @@ def chain(work: Sequence[Work], begun_s: float) -> list[Work]:
     path = [len(work) - 1]
     while begin(work[path[-1]]) > begun_s:
         now = work[path[-1]]
-        ready = [
-            i
-            for i in range(path[-1])
-            if end(work[i]) == begin(now) and _end_device(work[i]) == _begin_device(now)
-        ]
+        ready = [i for i in range(path[-1]) if end(work[i]) == begin(now) and _leads_to(work[i], now)]
         path.append(min(ready, key=lambda i: (_begin_device(work[i]), -i)))
     return [work[i] for i in reversed(path)]
+
+
+def _leads_to(before: Work, after: Work) -> bool:
+    """Whether a span may wait for another: at the device where that ends, or on the connection that they share."""
+    if _end_device(before) == _begin_device(after):
+        return True
+    messages = isinstance(before, Message) and isinstance(after, Message)
+    return messages and (_begin_device(before), _end_device(before)) == (
+        _begin_device(after),
+        _end_device(after),
+    )
 
 
 def begin(span: Work) -> float:

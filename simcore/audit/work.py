@@ -1,7 +1,7 @@
 """Laws of work: every block is computed once per step, on its device, in the expected time."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from headway.simcore.audit.checks import Checks, grain
@@ -38,7 +38,7 @@ class WorkLaws:
         self._amounts = 0.0, 0.0
         self._since: list[list[Compute]] = [[] for _ in self._devices]
         self._tasks: list[list[Compute]] = [[] for _ in self._devices]
-        self._busy_s = [0.0] * len(self._devices)
+        self._intervals: list[list[tuple[float, float]]] = [[] for _ in self._devices]
         self._cancelled = False
         self._prefetch = scenario.memory.prefetch
         self._roofline = name_of(scenario.device_time) == "roofline"
@@ -76,6 +76,7 @@ class WorkLaws:
         self._checks.equal(
             "work", f"seconds of {what} with the device up", span.end_s - span.start_s, there, slack
         )
+        self._intervals[span.device].append((span.start_s, span.end_s))
         discipline = name_of(device.discipline)
         if discipline == "fifo":
             self._one_by_one(span, what)
@@ -105,7 +106,6 @@ class WorkLaws:
         checks.equal("work", f"disk seconds of {what}", self._alone(span), span.disk_s, slack)
         checks.equal("work", f"seconds available to {what}", span.nominal_s, self._available(span), slack)
         self._since[span.device] = [span]
-        self._busy_s[span.device] += span.end_s - span.start_s
 
     def _together(self, span: Compute, what: str) -> None:
         """On a `ps` device concurrent tasks never receive more than the availability."""
@@ -115,11 +115,6 @@ class WorkLaws:
             earlier.clear()
         checks.at_most("work", f"disk seconds of {what}", span.disk_s, self._alone(span), slack)
         checks.at_most("work", f"work of {what}", self._available(span), span.nominal_s, slack)
-        if not earlier:
-            self._busy_s[span.device] += span.end_s - span.start_s
-        else:
-            latest_s = max(one.end_s for one in earlier)
-            self._busy_s[span.device] += max(0.0, span.end_s - latest_s)
         earlier.append(span)
         self._tasks[span.device].append(span)
         availability = self._devices[span.device].availability
@@ -176,10 +171,12 @@ class WorkLaws:
         if not self._cancelled:
             # Each number is a difference of sums over the whole run.
             slack = grain(self._checks.now_s) * len(self._scenario.block_table)
-            for device, expected, actual in zip(self._devices, self._busy_s, busy_s, strict=True):
+            for device, intervals, actual in zip(self._devices, self._intervals, busy_s, strict=True):
                 if name_of(device.discipline) in _KNOWN_DISCIPLINES:
+                    expected = _union_s(intervals)
                     self._checks.equal("work", f"busy seconds of {device.name!r}", expected, actual, slack)
-        self._busy_s = [0.0] * len(self._devices)
+        for intervals in self._intervals:
+            intervals.clear()
         self._cancelled = False
 
     def _disk(self, span: Compute) -> float:
@@ -216,6 +213,15 @@ class WorkLaws:
     def _name(self, span: Compute) -> str:
         name = self._devices[span.device].name
         return f"{span.blocks} x {span.kind.name.lower()} of layer {span.layer} on {name!r}"
+
+
+def _union_s(intervals: Iterable[tuple[float, float]]) -> float:
+    """The time that intervals cover together [s]."""
+    total_s, until_s = 0.0, 0.0
+    for begin_s, end_s in sorted(intervals):
+        total_s += max(0.0, end_s - max(begin_s, until_s))
+        until_s = max(until_s, end_s)
+    return total_s
 
 
 def _roofline_s(span: Compute, cost: StepCost | None, device: Device) -> float:

@@ -96,10 +96,6 @@ class EngineWork:
     expert_work: float = 1.0
 
 
-_NO_BLOCKS = (0.0,) * (len(Kind) - 5)
-"""Memory of kinds of tasks between two steps."""
-
-
 @dataclass(frozen=True, eq=False)
 class StepCost:
     """The cost of one step. Arrays by kind have shape (kinds,) and are indexed by `Kind`.
@@ -189,7 +185,7 @@ class DecodeCost:
     @property
     def idle_memory_bytes(self) -> FloatArray:
         """Weights alone, shape (kinds,)."""
-        return sealed(np.array([*self._held_weights, *_NO_BLOCKS]) * self.model.bytes_per_weight)
+        return sealed(np.array(self._held_weights) * self.model.bytes_per_weight)
 
     @property
     def windows(self) -> Windows:
@@ -213,15 +209,7 @@ class DecodeCost:
         up = self._up_share
         return StepCost(
             memory_bytes=_columns(
-                held[0] + cache * of.kept,
-                *held[1:],
-                qkv * per_weight,
-                cache * of.kept,
-                out * per_weight,
-                up * held[2],
-                (1.0 - up) * held[2],
-                nothing,
-                nothing,
+                held[0] + cache * of.kept, *held[1:6], held[6] + cache * of.kept, *held[7:]
             ),
             work_flop=_columns(
                 2.0 * head * of.tokens + scores,
@@ -288,13 +276,12 @@ class DecodeCost:
 
     @property
     def _held_weights(self) -> tuple[float, ...]:
-        """Weights that a block of each kind holds, in numbers; for the kinds of blocks only."""
-        m = self.model
-        head, proj = float(m.head_weights), float(m.out_weights * m.kv_heads)
-        if self.projection == "sharded":
-            head, proj = head + m.out_weights, 0.0
-        vocabulary = float(m.vocabulary * m.width)
-        return head, proj, m.ffn_weights / self.ffn_shards, vocabulary, vocabulary
+        """Weights of each kind, in numbers."""
+        m, up = self.model, self._up_share
+        qkv, out = float(m.head_weights), float(m.out_weights)
+        head, proj = (qkv + out, 0.0) if self.projection == "sharded" else (qkv, out * m.kv_heads)
+        ffn, vocabulary = m.ffn_weights / self.ffn_shards, float(m.vocabulary * m.width)
+        return head, proj, ffn, vocabulary, vocabulary, qkv, 0.0, out, up * ffn, (1.0 - up) * ffn, 0.0, 0.0
 
     def _parts(self, of: Totals) -> tuple[Any, Any, Any, Any]:
         """Weights of W_Q, W_K and W_V of a head, and its rows of W_O; those that a shard reads, and uses per position.
@@ -345,7 +332,7 @@ class PaperCost:
         """The weights that the paper counts: W_Q, W_K and W_V of each head, shape (kinds,)."""
         m = self.model
         head = 3.0 * m.width * self._head_width * m.bytes_per_activation
-        return np.array([head, 0.0, 0.0, 0.0, 0.0, *_NO_BLOCKS])
+        return np.array([head if kind in (Kind.HEAD, Kind.QKV) else 0.0 for kind in Kind])
 
     def step(self, batch: Batch) -> StepCost:
         """The cost of one step, see `CostModel.step`."""
