@@ -294,6 +294,20 @@ PARTS: Document = {
 }  # fmt: skip
 """Optional parts of a shape."""
 
+ENGINE: Document = {
+    "profile": "llama.cpp-rpc",
+    "pipeline": {
+        "hops": "direct", "back": "chain", "result": "token", "micro_batch": 4, "delays": 2, "stage_syncs": 1.5
+    },
+    "cost": {
+        "wire": {"hidden": 2.0, "partial_sum": 4.0, "embedding": 4.0, "logits": 4.0, "top_k": 10},
+        "engine": {
+            "layer_bytes": 10.0, "lm_head_reads": 2.0, "attention_work": 3.0, "expert_reads": 1.5, "expert_work": 2.5
+        },
+    },
+}  # fmt: skip
+"""An engine profile, and all its parts in place of those of the profile."""
+
 FILES = {
     "data/log.txt": "0 10\n250 20\n500 0\n",
     "data/requests.csv": "arrival [s],prompt,output\n0,1,1\n2,30,9\n3.5,50,6\n9,9,9\n",
@@ -398,7 +412,7 @@ def test_the_scenarios_here_use_every_key_of_the_schema(folder: Path) -> None:
     documents.append(merged(merged(SMALL, NETWORKS), NAMED))
     documents += [SMALL | {"workload": workload} for workload in (OTHER_WORKLOAD, LOGGED_WORKLOAD)]
     documents += [merged(SMALL, big) | {"model": model} for model in OTHER_MODELS]
-    documents += [merged(SMALL, {"model": {"shape": PARTS}})]
+    documents += [merged(SMALL, {"model": {"shape": PARTS}}), merged(SMALL, ENGINE)]
     for document in documents:
         load(folder, document)
     used = {key for document in documents for key in keys_set(schema.ScenarioFile.model_validate(document))}
