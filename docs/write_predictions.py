@@ -1,7 +1,7 @@
 """Write docs/fidelity/predictions.csv: predictions of rows whose measured values are not known.
 
-Run it as `python docs/write_predictions.py ROWS.csv`. `headway fidelity` predicts the rows; those of moved layers, whose
-faults no column describes, are predicted by docs/examples/moving_layers.py (docs/fidelity/moving-layers.csv).
+Run it as `python docs/write_predictions.py ROWS.csv`. Rows are predicted as by `headway fidelity`. No column has the
+faults of rows with moved layers: docs/examples/moving_layers.py predicts these (docs/fidelity/moving-layers.csv).
 """
 
 import csv

@@ -3,9 +3,10 @@
 from headway.analysis.fidelity.interpret import Interpretation, interpret, missing_fields
 from headway.analysis.fidelity.known import Known
 from headway.analysis.fidelity.last_step import LastStep, Measure, predicted, simulated
+from headway.analysis.fidelity.remarks import MissingError
 from headway.analysis.fidelity.results import Prediction, Quantity, measured_values, prediction, skipped
 from headway.analysis.fidelity.rows import Row
-from headway.analysis.fidelity.worlds import MissingError, World, world_of
+from headway.analysis.fidelity.worlds import World, world_of
 
 DEFAULT_CONTEXT = 64
 """Positions in the cache where a row does not state any."""
@@ -25,8 +26,8 @@ def predict_row(row: Row, known: Known) -> list[Prediction]:
         unknown = "the number of requests in flight is not stated; " if values.work.requests is None else ""
         return skipped(row, [f"{unknown}several requests in flight need a scheduler that forms batches"])
     quantities = _quantities(values, world, simulated)
-    note = "; ".join(dict.fromkeys((*world.notes, *values.work.notes)))
-    why = "; ".join(dict.fromkeys(world.extrapolated))
+    note = "; ".join(dict.fromkeys((*world.remarks.notes, *values.work.notes)))
+    why = "; ".join(dict.fromkeys(world.remarks.extrapolated))
     return [
         prediction(row, quantity, value, extrapolated=why, note=note)
         for quantity, value in quantities.items()
@@ -87,7 +88,9 @@ def _check_context(values: Interpretation, world: World) -> None:
     work = values.work
     longest = max(work.context or 0.0, float(work.depth + (work.prompt or 0)))
     if longest > world.kv_context:
-        world.extrapolated.append(f"a context of {longest:.0f} positions, above {world.kv_context:.0f}")
+        world.remarks.extrapolated.append(
+            f"a context of {longest:.0f} positions, above {world.kv_context:.0f}"
+        )
 
 
 def _decode(values: Interpretation, world: World, measure: Measure) -> dict[Quantity, float]:
@@ -95,14 +98,14 @@ def _decode(values: Interpretation, world: World, measure: Measure) -> dict[Quan
     context = values.work.context
     if context is None:
         context = DEFAULT_CONTEXT
-        world.notes.append(f"the context is not stated; {DEFAULT_CONTEXT} positions are assumed")
+        world.remarks.notes.append(f"the context is not stated; {DEFAULT_CONTEXT} positions are assumed")
     step = measure(world, max(1, round(context)), 2)
-    requests = values.work.requests or len(world.devices)
+    requests = values.work.requests or len(world.cluster.devices)
     between_s = _together(step, requests)
     if values.work.requests is None:
-        world.notes.append("as many requests as devices are assumed in flight")
+        world.remarks.notes.append("as many requests as devices are assumed in flight")
     if requests > 1:
-        world.notes.append(f"{requests} requests overlap in the pipeline, without batches")
+        world.remarks.notes.append(f"{requests} requests overlap in the pipeline, without batches")
     quantities: dict[Quantity, float] = {
         "total": 1e3 * between_s,
         "compute": 1e3 * step.compute_s,
@@ -118,7 +121,7 @@ def _decode(values: Interpretation, world: World, measure: Measure) -> dict[Quan
     if world.end_to_end and work.prompt and work.generated:
         whole_s = _together(measure(world, work.prompt, 1), requests) + (work.generated - 1) * between_s
         quantities["tokens_per_s"] = requests * work.generated / whole_s
-        world.notes.append("tokens per second count the prefill")
+        world.remarks.notes.append("tokens per second count the prefill")
     return quantities
 
 
@@ -136,10 +139,10 @@ def _prefill(values: Interpretation, world: World, measure: Measure) -> dict[Qua
     if work.layers is not None:
         share = work.layers / world.model.layers
         seconds = share * measure(world, tokens, 1).total_s
-        world.notes.append(f"{work.layers} of {world.model.layers} layers")
+        world.remarks.notes.append(f"{work.layers} of {world.model.layers} layers")
     elif "no-batching" in work.flags:
         seconds = tokens * measure(world, max(1, work.depth + tokens // 2), 2).total_s
-        world.notes.append("each token of the prompt takes as long as a decoded one")
+        world.remarks.notes.append("each token of the prompt takes as long as a decoded one")
     else:
         seconds = measure(world, work.depth + tokens, 1).total_s
         if work.depth:

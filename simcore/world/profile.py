@@ -1,11 +1,15 @@
 """Engine profiles: what a real inference engine sends, computes and stores, beyond an ideal decoder."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from headway.simcore.registry import Named
+from headway.simcore.world.cluster import Cluster
 from headway.simcore.world.cost import EngineWork, WireFormat
+from headway.simcore.world.device import Device
+from headway.traces import Trace
+from headway.traces.transform import scaled
 
 Quality: TypeAlias = Literal["source", "derived", "guessed"]
 """Where the costs of a profile come from: the engine's source code; measurements; or an estimate."""
@@ -29,7 +33,7 @@ class Profile:
         wire: bytes of numbers in its messages.
         work: in addition to that of the decoder.
         bytes_per_kv: of one number in its cache; None: as the model has it.
-        sync_s: time to send a message, on devices that have no such time of their own.
+        sync_s: time to send a message. It scales with the time per message of the device, where that is known.
         efficiency: rate at which it reads weights, relative to that of the device.
         efficiency_on: further factors of this rate on single devices, by their names in the library: engines with
             tuned kernels for one kind of processor are slow on others.
@@ -58,10 +62,36 @@ class Profile:
     kv_skew: float = 0.0
     delay_share: float = 1.0
 
-    def sync_on(self, own_s: float) -> float:
-        """Time to send a message on a device.
+    def applied(self, cluster: Cluster, entries: Mapping[str, str]) -> Cluster:
+        """A cluster with the rates and times that the engine has on it.
 
         Args:
-            own_s: time per message that is known of the device; 0 if none is. That of the profile scales with it.
+            cluster: with the rates and times of the devices and links themselves. Its source is the root of the engine.
+            entries: name in the library of each device that has one, by the device's name.
         """
-        return self.sync_s * (own_s / REFERENCE_SYNC_S if own_s > 0.0 else 1.0)
+        devices = (
+            self._on(device, entries.get(device.name, ""), is_root=device.name == cluster.source)
+            for device in cluster.devices
+        )
+        links = (replace(link, latency_s=_scaled(link.latency_s, self.delay_share)) for link in cluster.links)
+        return replace(cluster, devices=tuple(devices), links=tuple(links))
+
+    def _on(self, device: Device, entry: str, *, is_root: bool) -> Device:
+        weights = self.efficiency * self.efficiency_on.get(entry, 1.0)
+        kv = self.kv_efficiency
+        if not is_root:
+            weights, kv = weights / (1.0 + self.skew), kv / (1.0 + self.kv_skew)
+        own = device.memory_bandwidth if device.kv_bandwidth is None else device.kv_bandwidth
+        message = device.sync_s / REFERENCE_SYNC_S if device.sync_s > 0.0 else 1.0
+        return replace(
+            device,
+            memory_bandwidth=device.memory_bandwidth * weights,
+            kv_bandwidth=own * kv,
+            sync_s=self.sync_s * message,
+        )
+
+
+def _scaled(latency_s: float | Trace, share: float) -> float | Trace:
+    if share == 1.0:
+        return latency_s
+    return scaled(latency_s, share) if isinstance(latency_s, Trace) else latency_s * share

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from headway.simcore.engine.compute import DISCIPLINES
 from headway.simcore.files import bounds, schema
 from headway.simcore.files.builders.context import Context
-from headway.simcore.files.builders.model import profile_of
 from headway.simcore.files.builders.options import memory_options
 from headway.simcore.files.builders.traces import Traces
 from headway.simcore.files.yaml_document import KeyPath
@@ -82,22 +81,16 @@ def _check_needs(context: Context, key: KeyPath, section: schema.DeviceSection) 
 
 def _group(context: Context, traces: Traces, name: str, section: schema.DeviceSection) -> Iterator[Device]:
     key: KeyPath = ("devices", name)
-    used = profile_of(context)
-    reading, kv, sync_s = section.memory_bandwidth or float("inf"), section.kv_bandwidth, section.sync
-    if used is not None:
-        kv = (reading if kv is None else kv) * used.kv_efficiency
-        reading *= used.efficiency * used.efficiency_on.get(section.device or "", 1.0)
-        sync_s = used.sync_on(sync_s)
     for member in members(name, section.count):
         yield Device(
             name=member,
             memory_bytes=section.memory,
             runtime_bytes=section.runtime_memory,
             flops=section.compute,
-            memory_bandwidth=reading,
-            kv_bandwidth=kv,
+            memory_bandwidth=section.memory_bandwidth or float("inf"),
+            kv_bandwidth=section.kv_bandwidth,
             overhead_s=section.overhead,
-            sync_s=sync_s,
+            sync_s=section.sync,
             disk_bandwidth=section.disk or 0.0,
             availability=_availability(context, traces, member, (*key, "availability"), section),
             used_bytes=traces.trace(member, (*key, "memory_used"), section.memory_used, "size"),

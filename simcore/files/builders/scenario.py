@@ -9,7 +9,7 @@ from headway.simcore.files import bounds
 from headway.simcore.files.builders.cluster import cluster_of
 from headway.simcore.files.builders.context import Context
 from headway.simcore.files.builders.devices import device_groups
-from headway.simcore.files.builders.model import blocks_of, cost_of, model_of, pattern_of
+from headway.simcore.files.builders.model import blocks_of, cost_of, model_of, pattern_of, profile_of
 from headway.simcore.files.builders.options import (
     controller_options,
     memory_options,
@@ -25,6 +25,8 @@ from headway.simcore.scenario import Scenario
 from headway.simcore.steps.patterns import PATTERNS
 from headway.simcore.steps.step_graphs import Pattern
 from headway.simcore.world.batch import one_sequence
+from headway.simcore.world.cluster import Cluster
+from headway.simcore.world.device import Device
 
 
 def scenario_of(context: Context) -> Scenario:
@@ -47,7 +49,7 @@ def scenario_of(context: Context) -> Scenario:
         name=file.name or name_of_file(context.document.path),
         model=model,
         cost=cost,
-        cluster=cluster_of(context, traces, groups),
+        cluster=_cluster(context, traces, groups),
         requests=requests,
         execution=_by_name(pattern_of(context)),
         device_time=file.device_time,
@@ -63,6 +65,16 @@ def scenario_of(context: Context) -> Scenario:
     )
     _check_size(context, scenario)
     return _with_placement(context, scenario)
+
+
+def _cluster(context: Context, traces: Traces, groups: dict[str, list[Device]]) -> Cluster:
+    """The cluster, with the rates and times of the engine profile."""
+    cluster, used = cluster_of(context, traces, groups), profile_of(context)
+    if used is None:
+        return cluster
+    sections = context.file.devices
+    entries = {device.name: sections[name].device or "" for name, group in groups.items() for device in group}
+    return used.applied(cluster, entries)
 
 
 def _by_name(pattern: Pattern | None) -> Named | str | None:

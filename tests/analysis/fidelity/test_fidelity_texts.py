@@ -332,7 +332,6 @@ def test_a_row_lacks_everything_that_no_library_can_supply() -> None:
         "the phase is blank",
         "the model is blank",
         "the number of devices is blank",
-        "the number of requests in flight is not stated",
     ]
     assert missing_fields(ROW, interpret(ROW)) == []
     assert missing_fields(row(record_type="microbench"), interpret(ROW)) == [

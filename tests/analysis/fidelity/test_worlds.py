@@ -202,5 +202,27 @@ def test_every_row_has_a_status_with_its_reason(changes: dict[str, str], status:
         assert part in one.note
 
 
+def test_requests_overlap_in_a_pipeline_without_batches() -> None:
+    changes = {"system": "Shardwise", "parallelism": "pipeline", "n_devices": "2", "wire_precision": ""}
+    one = row(**changes)
+    step = simulated(world_of(one, interpret(one), KNOWN), 100, 2)
+    for requests in (1, 2, 3):
+        found = numbers(**changes, phase=f"decode, {requests} requests in flight")
+        between_s = max(step.total_s, requests * step.longest_s)
+        assert found["total"] == pytest.approx(1e3 * between_s)
+        assert found["tokens_per_s"] == pytest.approx(requests / between_s)
+
+
+def test_a_delay_of_the_network_counts_once_in_a_round_trip() -> None:
+    changes = {"system": "Shardwise", "parallelism": "pipeline", "n_devices": "2", "network": "1 GbE"}
+    later = numbers(**changes | {"network": "1 GbE + 100 ms netem"})
+    assert later["total"] - numbers(**changes)["total"] == pytest.approx(100)
+
+
+def test_a_sleep_of_workers_counts_for_each_of_them() -> None:
+    sleep = {"network": "1 GbE + 10 ms sleep injected before every GRAPH_COMPUTE at each RPC worker"}
+    assert numbers(**RPC | sleep)["total"] - numbers(**RPC)["total"] == pytest.approx(30)
+
+
 def test_the_number_of_devices_alone_is_no_extrapolation() -> None:
     assert {one.status for one in predict_row(row(n_devices="8"), KNOWN)} == {"predicted"}
