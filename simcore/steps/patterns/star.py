@@ -8,7 +8,7 @@ Under `star-4` the root computes the attention of all heads. The memory of their
 of the heads.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -76,12 +76,21 @@ def _attend_at_root(step: TensorStep) -> None:
 
 def _attend_by_head(step: TensorStep) -> None:
     """Workers attend with their heads and send partial sums, which the root adds."""
-    parts = step.shares()
+    _add_sums(step, Kind.HEAD, {device: share.heads for device, share in step.shares().items()})
+
+
+def _sum_rows(step: TensorStep) -> None:
+    """Workers compute their shards and send partial sums, which the root adds."""
+    _add_sums(step, Kind.FFN, {device: share.shards for device, share in step.shares().items()})
+
+
+def _add_sums(step: TensorStep, kind: Kind, blocks: Mapping[int, int]) -> None:
+    """The root broadcasts the hidden states; each device with blocks sends the partial sum of their outputs."""
     step.broadcast(Payload.HIDDEN)
-    for device, share in parts.items():
-        step.work(device, Kind.HEAD, share.heads)
+    for device, count in blocks.items():
+        step.work(device, kind, count)
     step.exchange(
-        (device, step.root, Payload.PARTIAL_SUM, float(share.heads > 0)) for device, share in parts.items()
+        (device, step.root, Payload.PARTIAL_SUM, float(count > 0)) for device, count in blocks.items()
     )
 
 
@@ -96,14 +105,3 @@ def _gather_inner(step: TensorStep) -> None:
     for device, share in parts.items():
         step.work(device, Kind.FFN_DOWN, share.shards)
     step.exchange((device, root, Payload.HIDDEN, share.of_shards) for device, share in parts.items())
-
-
-def _sum_rows(step: TensorStep) -> None:
-    """Workers send partial sums of their shards, which the root adds."""
-    parts = step.shares()
-    step.broadcast(Payload.HIDDEN)
-    for device, share in parts.items():
-        step.work(device, Kind.FFN, share.shards)
-    step.exchange(
-        (device, step.root, Payload.PARTIAL_SUM, float(share.shards > 0)) for device, share in parts.items()
-    )
