@@ -34,7 +34,8 @@ from headway.simcore.world import topology
 from headway.simcore.world.batch import Batch, SequenceStep, one_sequence
 from headway.simcore.world.blocks import BlockTable, Kind, block_table
 from headway.simcore.world.cluster import Cluster
-from headway.simcore.world.cost import CostModel, DecodeCost, PaperCost, Payload, StepCost
+from headway.simcore.world.cost import CostModel, Payload, StepCost
+from headway.simcore.world.decode_cost import DecodeCost
 from headway.simcore.world.decoder_parts import Experts, LatentAttention, Window
 from headway.simcore.world.device import Device
 from headway.simcore.world.device_time import DeviceTime, Roofline, TaskTimes
@@ -49,6 +50,7 @@ from headway.simcore.world.options import (
     NetworkOptions,
     TriggerOptions,
 )
+from headway.simcore.world.paper_cost import PaperCost
 from headway.simcore.world.presets import PRESETS, preset
 from headway.simcore.world.route import Resource, Route
 

@@ -21,7 +21,7 @@ from headway.simcore import (
 from headway.simcore.steps.patterns import PATTERNS
 from headway.simcore.steps.patterns.pipeline import Pipeline
 from headway.simcore.world.blocks import BlockTable
-from headway.simcore.world.cost import EngineWork, WireFormat
+from headway.simcore.world.decode_cost import EngineWork, WireFormat
 
 TENSOR = ("star-4", "star-3", "star-2", "mesh-2", "ring", "recursive-doubling")
 SHIPPED: dict[str, Pattern] = {

@@ -14,7 +14,7 @@ from headway.simcore.engine.placement.deployment import Deployment
 from headway.simcore.engine.placement.triggers import OverflowWatch
 from headway.simcore.scenario import Scenario
 from headway.simcore.world.batch import Batch
-from headway.simcore.world.cost import costs_of_stretch
+from headway.simcore.world.cost_models import costs_of_stretch
 from headway.simcore.world.device_time import DEVICE_TIMES, times_of_stretch
 
 FIRST_STEPS = 16

@@ -19,7 +19,9 @@ from headway.simcore.scenario import PolicyChoice, Scenario
 from headway.simcore.steps.patterns import PATTERNS
 from headway.simcore.steps.patterns.pipeline import Pipeline
 from headway.simcore.world.cluster import Cluster
-from headway.simcore.world.cost import COST_MODELS, CostModel, DecodeCost, EngineWork, WireFormat
+from headway.simcore.world.cost import CostModel
+from headway.simcore.world.cost_models import COST_MODELS
+from headway.simcore.world.decode_cost import DecodeCost, EngineWork, WireFormat
 from headway.simcore.world.device import Device
 from headway.simcore.world.device_time import DEVICE_TIMES
 from headway.simcore.world.link import Link, Medium

@@ -14,7 +14,8 @@ from headway.simcore.library import library_values
 from headway.simcore.steps.patterns import PATTERNS
 from headway.simcore.steps.patterns.pipeline import Pipeline
 from headway.simcore.steps.step_graphs import Pattern
-from headway.simcore.world.cost import EngineWork, Payload, WireFormat
+from headway.simcore.world.cost import Payload
+from headway.simcore.world.decode_cost import EngineWork, WireFormat
 from headway.simcore.world.profile import Profile, Quality
 
 

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from headway.simcore.registry import Named
 from headway.simcore.world.cluster import Cluster
-from headway.simcore.world.cost import EngineWork, WireFormat
+from headway.simcore.world.decode_cost import EngineWork, WireFormat
 from headway.simcore.world.device import Device
 from headway.traces import Trace
 from headway.traces.transform import scaled

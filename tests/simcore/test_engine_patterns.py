@@ -25,7 +25,7 @@ from headway import policies
 from headway.simcore import PaperCost, Pattern, Request, RunOptions, Scenario, preset, simulate
 from headway.simcore.audit import Audit
 from headway.simcore.steps.patterns import PATTERNS
-from headway.simcore.world.cost import EngineWork, WireFormat
+from headway.simcore.world.decode_cost import EngineWork, WireFormat
 
 # Work
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from worlds import Scripted, model_of_bytes, models, small_world
 
 from headway.simcore import DecodeCost, ModelSpec, Request, Result, preset, simulate
-from headway.simcore.world.cost import WireFormat
+from headway.simcore.world.decode_cost import WireFormat
 
 SIZES = (1, 2, 3, 4, 8)
 

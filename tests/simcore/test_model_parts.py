@@ -22,7 +22,7 @@ from headway.simcore.world.batch import (
     without_work,
 )
 from headway.simcore.world.blocks import Kind
-from headway.simcore.world.cost import DecodeCost
+from headway.simcore.world.decode_cost import DecodeCost
 from headway.simcore.world.decoder_parts import Experts, LatentAttention, Window
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.presets import PRESETS, preset

@@ -12,7 +12,7 @@ from headway.simcore import DecodeCost, IntArray, Payload, Request, Result, RunO
 from headway.simcore.steps.patterns.pipeline import Pipeline
 from headway.simcore.world.batch import one_sequence
 from headway.simcore.world.blocks import BlockTable
-from headway.simcore.world.cost import WireFormat
+from headway.simcore.world.decode_cost import WireFormat
 
 
 def stages(blocks: BlockTable, devices: int) -> IntArray:

@@ -32,7 +32,8 @@ from headway.simcore.steps.patterns import PATTERNS
 from headway.simcore.steps.step_graphs import StepGraphs
 from headway.simcore.world.batch import one_sequence
 from headway.simcore.world.blocks import BlockTable
-from headway.simcore.world.cost import DecodeCost, StepCost
+from headway.simcore.world.cost import StepCost
+from headway.simcore.world.decode_cost import DecodeCost
 from headway.simcore.world.model import ModelSpec
 
 SOURCE = 0

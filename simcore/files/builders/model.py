@@ -13,7 +13,9 @@ from headway.simcore.files.yaml_document import name_of_file
 from headway.simcore.steps.patterns import PATTERNS
 from headway.simcore.steps.patterns.pipeline import Pipeline
 from headway.simcore.steps.step_graphs import Pattern
-from headway.simcore.world.cost import COST_MODELS, CostModel, EngineWork, Projection, WireFormat
+from headway.simcore.world.cost import CostModel, Projection
+from headway.simcore.world.cost_models import COST_MODELS
+from headway.simcore.world.decode_cost import EngineWork, WireFormat
 from headway.simcore.world.model import ModelSpec
 from headway.simcore.world.options import BlockOptions
 from headway.simcore.world.presets import preset

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from headway.simcore.files.schema.engine import EngineSection, WireSection
 from headway.simcore.files.schema.values import part
 from headway.simcore.files.section import Section, mistake
-from headway.simcore.world.cost import COST_MODELS
+from headway.simcore.world.cost_models import COST_MODELS
 
 
 class Shape(Section):
