@@ -19,6 +19,7 @@ from headway.simcore.files.builders.options import (
 from headway.simcore.files.builders.traces import Traces
 from headway.simcore.files.builders.workload import requests_of
 from headway.simcore.files.placement import placement_file, read_placement
+from headway.simcore.files.schema import DeviceSection
 from headway.simcore.files.yaml_document import name_of_file
 from headway.simcore.registry import Named
 from headway.simcore.scenario import Scenario
@@ -72,9 +73,21 @@ def _cluster(context: Context, traces: Traces, groups: dict[str, list[Device]]) 
     cluster, used = cluster_of(context, traces, groups), profile_of(context)
     if used is None:
         return cluster
-    sections = context.file.devices
-    entries = {device.name: sections[name].device or "" for name, group in groups.items() for device in group}
-    return used.applied(cluster, entries)
+    sections = {device.name: context.file.devices[name] for name, group in groups.items() for device in group}
+    entries = {name: section.device or "" for name, section in sections.items()}
+    applied = used.applied(cluster, entries)
+    # A time per message that the file itself gives is that of the engine.
+    devices = (
+        replace(device, sync_s=section.sync) if _has_own_sync(context, section) else device
+        for device, section in zip(applied.devices, sections.values(), strict=True)
+    )
+    return replace(applied, devices=tuple(devices))
+
+
+def _has_own_sync(context: Context, section: DeviceSection) -> bool:
+    """Whether the file gives the time per message of a device, and not the library."""
+    known = None if section.device is None else context.library.devices.find(section.device).sync
+    return section.sync > 0.0 and (known is None or known.amount != section.sync)
 
 
 def _by_name(pattern: Pattern | None) -> Named | str | None:

@@ -7,11 +7,13 @@ import pytest
 
 from headway.analysis.experiments.identity import digest
 from headway.simcore import DecodeCost, Payload, Scenario, build_scenario, dump_scenario, load_scenario
+from headway.simcore.files.library import device_entry
 from headway.simcore.files.profiles import profiles
 from headway.simcore.steps.patterns import PATTERNS
 from headway.simcore.steps.patterns.pipeline import Pipeline
 from headway.simcore.world.batch import one_sequence
 from headway.simcore.world.profile import REFERENCE_SYNC_S
+from headway.traces import Trace
 from headway.traces.errors import InputError
 
 Values = dict[str, Any]
@@ -76,11 +78,36 @@ def test_options_of_a_pipeline_change_the_one_of_the_profile() -> None:
     assert world(execution="pipeline").execution == "pipeline"
 
 
-def test_the_time_of_a_message_scales_with_that_of_the_device() -> None:
-    devices = {"a": WORLD["devices"]["a"] | {"sync": "68 us"}}
-    scenario = world(profile="distributed-llama-0.3", devices=devices)
-    doubled = profiles()["distributed-llama-0.3"].sync_s * 68e-6 / REFERENCE_SYNC_S
-    assert scenario.cluster.devices[0].sync_s == pytest.approx(doubled)
+def test_the_time_of_a_message_scales_with_that_of_the_device_in_the_library() -> None:
+    devices = {
+        "pi": {"device": "raspberry-pi-4-8gb"},
+        "own": WORLD["devices"]["a"] | {"sync": "68 us", "count": 1},
+    }
+    slow, own = world(profile="distributed-llama-0.3", devices=devices).cluster.devices
+    library = device_entry("raspberry-pi-4-8gb").sync
+    assert library is not None
+    times = library.amount / REFERENCE_SYNC_S
+    assert slow.sync_s == pytest.approx(profiles()["distributed-llama-0.3"].sync_s * times)
+    assert own.sync_s == 68e-6  # that of the file
+
+
+def test_other_devices_are_slower_than_the_root_by_the_skew() -> None:
+    used = profiles()["distributed-llama-0.11"]
+    root, other, _ = world(profile=used.name).cluster.devices
+    assert root.memory_bandwidth == pytest.approx(other.memory_bandwidth * (1 + used.skew))
+    assert root.kv_bandwidth is not None
+    assert other.kv_bandwidth is not None
+    assert root.kv_bandwidth == pytest.approx(other.kv_bandwidth * (1 + used.kv_skew))
+
+
+def test_messages_take_a_share_of_the_latency() -> None:
+    links: Values = {"lan": {"connect": "all", "bandwidth": "1 Gbit/s", "latency": "2 ms"}}
+    used = profiles()["distributed-llama-0.11"]
+    assert world(profile=used.name, links=links).cluster.links[0].latency_s == 2e-3 * used.delay_share
+    stepped = links["lan"] | {"latency": {"steps": [["0 s", "2 ms"], ["1 s", "4 ms"]]}}
+    latency = world(profile=used.name, links={"lan": stepped}).cluster.links[0].latency_s
+    assert isinstance(latency, Trace)
+    assert latency.value(1.5) == pytest.approx(4e-3 * used.delay_share)
 
 
 def test_number_formats_of_messages_count_in_their_size() -> None:
