@@ -35,7 +35,7 @@ from headway.simcore import (
 from headway.simcore.engine.outages import Outages, reached
 from headway.simcore.engine.placement.deployment import Deployment
 from headway.simcore.world.batch import after, one_sequence, recomputed
-from headway.simcore.world.options import Migration
+from headway.simcore.world.options import Migration, TriggerOptions
 from headway.traces import Trace, on_off
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -242,13 +242,13 @@ def test_what_is_down_neither_computes_nor_sends(scenario: Scenario, seed: int) 
 @given(faulty(), SEEDS)
 @settings(max_examples=15, deadline=None)
 def test_a_device_that_nobody_uses_may_fail(scenario: Scenario, seed: int) -> None:
-    """Only the policy sees it come and go."""
+    """Only the policy sees it come and go, where its return asks for no decision."""
     cluster = scenario.cluster
     spare = Device(name="spare", memory_bytes=1e9, flops=1e9, disk_bandwidth=1e8)
     far = Link(name="far", ends=("spare", cluster.source), bandwidth=Trace.constant(1e6), latency_s=10.0)
     beside = [
         varied(scenario, cluster=Cluster((*cluster.devices, one), (*cluster.links, far), cluster.source),
-                decision_time="free")
+                decision_time="free", triggers=TriggerOptions(device_back=False))
         for one in (spare, replace(spare, up=on_off([(0.001, 0.002), (0.003, 10.0)])))
     ]  # fmt: skip
 
