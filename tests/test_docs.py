@@ -17,8 +17,8 @@ The blocks of one page are run in order, in one temporary folder. What is done w
 
 Blanks at the ends of lines do not count. Links to other pages and to headings must lead somewhere.
 
-After a change that is meant: `HEADWAY_WRITE_PAGES=1 pytest tests/test_docs.py` puts what is printed now into the pages
-(not where `...` stands), and the diff is to be read.
+After a change that is meant: `HEADWAY_WRITE_PAGES=1 pytest -m slow tests/test_docs.py` puts what is printed now into
+the pages (not where `...` stands), and the diff is to be read.
 """
 
 import contextlib
@@ -211,6 +211,7 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_block_of_a_page_does_what_the_page_says(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

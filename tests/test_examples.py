@@ -16,6 +16,7 @@ DRAW = ("topologies", "wifi_cell")
 """Examples that draw a figure of the documentation into a folder, if they are given one."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
 def test_an_example_prints_what_stands_beside_it(
     script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

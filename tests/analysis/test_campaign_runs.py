@@ -380,6 +380,7 @@ def kill_and_resume(folder: Path, whole: Store, chance: random.Random) -> int:
         killed += bool(len(kept))
 
 
+@pytest.mark.slow
 def test_a_killed_campaign_resumes_with_nothing_lost_and_nothing_twice(tmp_path: Path, whole: Store) -> None:
     chance, killed, number = random.Random(os.urandom(4)), 0, 0
     while killed < 3:
@@ -477,6 +478,7 @@ def allow_samples(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
         monkeypatch.setattr(f"headway.analysis.experiments.estimate.{limit}", seconds)
 
 
+@pytest.mark.slow
 def test_a_plan_of_long_runs_is_an_estimate_from_their_first_tokens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

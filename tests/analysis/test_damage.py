@@ -120,6 +120,7 @@ def test_a_missing_file_or_another_size_is_noticed_without_reading_it(store: Sto
             path.write_bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_repair_loses_no_other_rows_and_doubles_none(
     tiny: Path, tmp_path: Path, kind: Callable[[bytes, random.Random], bytes | None]
@@ -196,6 +197,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [f"{name}.parquet" for name in ("kept", "runs", "tokens", "metrics", "effort")]
 )

@@ -29,6 +29,7 @@ def squared(task: int, folder: Path) -> int:
     return task * task
 
 
+@pytest.mark.slow
 def test_tasks_whose_process_died_are_made_again(tmp_path: Path) -> None:
     assert list(mapped(partial(squared, folder=tmp_path), range(4), 2, described)) == [0, 1, 4, 9]
 

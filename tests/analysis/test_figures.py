@@ -289,6 +289,7 @@ def save_some(folder: Path) -> None:
         save_figure(figure, folder, name)
 
 
+@pytest.mark.slow
 def test_equal_tables_give_equal_bytes_whatever_the_process(tmp_path: Path) -> None:
     """In this process, and in one that orders sets differently."""
     here, there = tmp_path / "here", tmp_path / "there"

@@ -23,7 +23,14 @@ MEANT = (
 )
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name != PAPER])
+LONG = {"shipped/wifi-cell/look-ahead", "shipped/wifi-home/look-ahead"}
+"""Runs of many seconds."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in names() if name != PAPER],
+)
 def test_a_run_is_what_it_was(name: str) -> None:
     assert record.unlike(name, tables_of(name)) == [], MEANT
 

@@ -159,6 +159,7 @@ class TestNoCode:
         command("sweep", "plan", "axes.yaml", *store)
         assert not (folder / "imported").exists()
 
+    @pytest.mark.slow
     def test_a_scenario_s_folder_brings_no_modules_and_no_policies(self, folder: Path) -> None:
         """Not even as the working folder, where a file may be called like a module that Headway imports late."""
         for module in ("seaborn", "matplotlib", "PIL", "mine"):

@@ -68,6 +68,7 @@ def assert_as_declared(report: Report) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
 def test_a_shipped_policy_keeps_the_laws_or_declares(name: str) -> None:
     assert_as_declared(check_policy(lambda: policies.create(name)))
@@ -283,6 +284,7 @@ def test_a_sound_policy_keeps_every_law_and_every_law_is_reached() -> None:
 ENDS_THE_RUN = {RaisesOnOneDevice, TakesNotes}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", BROKEN)
 def test_a_broken_policy_breaks_its_law_and_no_other(
     broken: type[Sound], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

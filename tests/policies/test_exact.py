@@ -266,6 +266,7 @@ def check_programme(numbers: Iterable[int]) -> None:
         assert programme.status in {"optimal", solution.NO_PLACEMENT}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(4))
 def test_the_search_equals_the_programme(start: int) -> None:
     check_programme(range(start, 60, 4))
@@ -384,6 +385,7 @@ def test_two_short_moves_replace_a_long_one() -> None:
         assert found.devices.tolist() == [1, 2, 1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gap", [0.1, 0.5])
 def test_the_reported_gap_holds(gap: float) -> None:
     for number in range(12):

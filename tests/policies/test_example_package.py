@@ -141,6 +141,7 @@ def told(wrong: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[st
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG)
 def test_a_policy_that_cannot_be_used_is_told_in_one_message(
     told: Mapping[tuple[str, ...], Done], name: str

@@ -246,6 +246,7 @@ def test_step_needs_a_run_in_progress() -> None:
         env.step(np.int64(0))
 
 
+@pytest.mark.slow
 def test_a_run_that_nobody_finishes_leaves_nothing_behind() -> None:
     threads, before = set(threading.enumerate()), runs_in_progress()
     env = short()
@@ -262,6 +263,7 @@ def test_a_run_that_nobody_finishes_leaves_nothing_behind() -> None:
     assert set(threading.enumerate()) <= threads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("raised", "expected"), [(ZeroDivisionError(), PolicyError), (KeyboardInterrupt(), KeyboardInterrupt)]
 )

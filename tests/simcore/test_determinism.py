@@ -97,6 +97,7 @@ def tables(folder: Path) -> dict[str, bytes]:
     return {name: (folder / f"{name}.parquet").read_bytes() for name in SAME}
 
 
+@pytest.mark.slow
 def test_other_processes_and_hash_seeds_give_the_same_bytes_and_other_seeds_do_not(
     scenario_file: Path, tmp_path: Path
 ) -> None:

@@ -249,6 +249,7 @@ combine([simulate(scenario, policies.create(name)) for name in ("round-robin", "
 """
 
 
+@pytest.mark.slow
 def test_a_compiled_run_has_the_same_bytes_without_the_compiler(tmp_path: Path) -> None:
     (tmp_path / "world.yaml").write_text(WORLD)
     results = []
