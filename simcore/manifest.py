@@ -45,7 +45,7 @@ class FileRecord(BaseModel):
                 return f"{size_bytes:,} bytes instead of {self.size_bytes:,}"
             return "" if size_only or _file_digest(path) == self.sha256 else _CHANGED
         except OSError as error:
-            return "a missing file" if isinstance(error, FileNotFoundError) else reason(error)
+            return reason(error)
 
 
 class Manifest(BaseModel):

@@ -53,8 +53,7 @@ def read_table(path: Path, schema: pa.Schema | None = None, *, versioned: bool =
     except (OSError, ValueError, pa.ArrowException) as error:
         if isinstance(error, InputError):
             raise
-        got = "a missing file" if isinstance(error, FileNotFoundError) else reason(error)
-        raise InputError(str(path), got, "a table written by headway") from error
+        raise InputError(str(path), reason(error), "a table written by headway") from error
     check_table(table, str(path))
     return table
 

@@ -40,8 +40,7 @@ def read_measurements(path: str | Path) -> list[Row]:
         with open_input(path) as file:
             head = file.read(1 << 12).lstrip(b"\xef\xbb\xbf \t\r\n")
     except (OSError, ValueError) as error:
-        got = "a missing file" if isinstance(error, FileNotFoundError) else reason(error)
-        raise InputError(str(path), got, f"{_FORM}, or a CSV file of rows") from error
+        raise InputError(str(path), reason(error), f"{_FORM}, or a CSV file of rows") from error
     return read_json(path) if head[:1] in (b"[", b"{") else read_rows(path)
 
 

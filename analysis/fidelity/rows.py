@@ -130,8 +130,7 @@ def _text(path: str | Path) -> str:
     try:
         content = read_input(path, LARGEST_FILE + 1)
     except (OSError, ValueError) as error:
-        got = "a missing file" if isinstance(error, FileNotFoundError) else reason(error)
-        raise InputError(str(path), got, _FORM) from error
+        raise InputError(str(path), reason(error), _FORM) from error
     if len(content) > LARGEST_FILE:
         raise InputError(str(path), "a very large file", f"at most {LARGEST_FILE:,} bytes")
     try:

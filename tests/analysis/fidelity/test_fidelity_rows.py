@@ -85,9 +85,11 @@ def test_a_mistake_is_reported_with_its_place(content: str | bytes, message: str
         read_rows(path)
 
 
-def test_a_missing_file_is_reported(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="got a missing file"):
         read_rows(tmp_path / "rows.csv")
+    with pytest.raises(InputError, match="got a folder"):
+        read_rows(tmp_path)
 
 
 @given(content=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: (HEADER + text).encode()))
