@@ -156,14 +156,15 @@ class Trace:
     def mean_before(self, t: float, window_s: float) -> float:
         """The mean value over the `window_s` seconds before t, as a measurement at t would show it.
 
-        The value at t itself where the window is 0. Before time 0 a looping trace counts as having looped already, and
-        any other as having had its first value.
+        The value at t itself where the window is 0, or so short that it vanishes beside t. Before time 0 a looping
+        trace counts as having looped already, and any other as having had its first value.
         """
         if not 0 <= t < _INF:
             raise ValueError(_bad_time(t))
-        if window_s == 0.0 or self._constant is not None:
+        start = t - window_s
+        if start == t or self._constant is not None:
             return self.value(t)
-        start, segments = t - window_s, self.segments
+        segments = self.segments
         if start >= 0.0:
             return segments.integral(start, t) / (t - start)
         if segments.period is not None:

@@ -61,7 +61,7 @@ class Crossings:
     def seconds_per_byte(self) -> FloatArray:
         """Seconds per byte of a message alone on each route, 0 if it crosses nothing, shape (last route + 1,)."""
         seconds = np.zeros(len(self.begin) - 1)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             np.maximum.at(seconds, self.route, 1.0 / self.rate)
         return sealed(seconds)
 

@@ -105,7 +105,10 @@ STAMPS = {
 
 OTHER_FORMATS: dict[str, list[tuple[str, int | None, str]]] = {
     "pensieve": [("0.0\t1.0\n2.0\t1.0\n1.0\t2.0\n", 3, ""), ("0.0\t1.0\n", None, "")],
-    "cellular": [(FILES["cellular"][0] + "1 2 3\n", 6, "")],
+    "cellular": [
+        (FILES["cellular"][0] + "1 2 3\n", 6, ""),
+        ("1300000001 0 0 0 1000 1e-320\n1300000002 0 0 0 1000 1000\n", None, "must be finite"),
+    ],
     "gnettrack": [
         ("a,b\n1,2\n", 1, ""),
         *(

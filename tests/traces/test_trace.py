@@ -387,6 +387,8 @@ def test_the_mean_before_a_moment_is_that_of_a_trace_that_began_earlier(
     late = Trace(np.concatenate(([0.0], times + window_s)), np.concatenate(([values[0]], values)))
     assert holding.mean_before(t, window_s) == pytest.approx(late.mean(t, t + window_s), abs=1e-9)
     assert holding.mean_before(t, 0.0) == holding.value(t)
+    # A window that is too short to end before t.
+    assert holding.mean_before(t + 1.0, 1e-20) == holding.value(t + 1.0)
 
 
 def test_whole_rounds_that_rounding_makes_too_short_still_give_a_mean() -> None:

@@ -41,7 +41,8 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     options.allow(path, "end", "max_gap_s")
     ends, received, spans_ms = read_table(path, Layout(BLANKS, 6, (4, 5), _FORM, time=1, time_factor=1e-3))
     rates = np.full(len(ends), np.nan)
-    np.divide(received * 1000, spans_ms, out=rates, where=spans_ms > 0)
+    with np.errstate(over="ignore"):  # The trace refuses infinite rates.
+        np.divide(received * 1000, spans_ms, out=rates, where=spans_ms > 0)
     if np.isnan(rates).all():
         raise InputError(path, "no line with a duration", _FORM)
     first = int(np.argmin(np.isnan(rates)))
