@@ -55,9 +55,7 @@ class Known:
     def value(self, parameter: Parameter) -> float:
         """The value of a parameter; 0 if the library has none."""
         if parameter.kind == "profiles":
-            profile = self.profiles[parameter.name]
-            own = getattr(profile, parameter.quantity, None)
-            return float(getattr(profile.work, parameter.quantity) if own is None else own)
+            return float(self.profiles[parameter.name].cost(parameter.quantity))
         entry = self.library.devices.find(parameter.name)
         item = getattr(entry, parameter.quantity)
         if item is None and parameter.quantity == "kv_bandwidth":
@@ -69,7 +67,7 @@ class Known:
         devices, engines = dict(self.library.devices.entries), dict(self.profiles)
         for parameter, amount in values.items():
             if parameter.kind == "profiles":
-                engines[parameter.name] = _of_profile(engines[parameter.name], parameter.quantity, amount)
+                engines[parameter.name] = engines[parameter.name].with_costs({parameter.quantity: amount})
             else:
                 item = Value(amount, "derived", source)
                 devices[parameter.name] = _of_device(devices[parameter.name], parameter.quantity, item)
@@ -78,12 +76,6 @@ class Known:
 
 def _of_device(entry: DeviceEntry, quantity: str, value: Value) -> DeviceEntry:
     return replace(entry, **{quantity: value})  # type: ignore[arg-type]
-
-
-def _of_profile(profile: Profile, quantity: str, amount: float) -> Profile:
-    if hasattr(profile, quantity):
-        return replace(profile, **{quantity: amount})  # type: ignore[arg-type]
-    return replace(profile, work=replace(profile.work, **{quantity: amount}))
 
 
 def load_known(calibration: Path | None = None) -> Known:

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -15,7 +14,7 @@ from headway.simcore.steps.patterns import PATTERNS
 from headway.simcore.steps.patterns.pipeline import Pipeline
 from headway.simcore.steps.step_graphs import Pattern
 from headway.simcore.world.cost import Payload
-from headway.simcore.world.decode_cost import EngineWork, WireFormat
+from headway.simcore.world.decode_cost import WireFormat
 from headway.simcore.world.profile import Profile, Quality
 
 
@@ -24,29 +23,6 @@ class _Execution(Section):
 
 
 _Share = Annotated[float, Field(gt=0.0, le=1.0, strict=False)]
-
-
-class _ProfileSection(Section):
-    title: str
-    source: str
-    quality: Quality
-    costs: str
-    execution: str | _Execution
-    batches: bool = True
-    wire: WireSection = WireSection()
-    bytes_per_kv: Size | None = None
-    layer_bytes: Cost = 0.0
-    lm_head_reads: Cost = 1.0
-    attention_work: Factor = 1.0
-    expert_reads: Factor = 1.0
-    expert_work: Factor = 1.0
-    efficiency: Factor = 1.0
-    efficiency_on: dict[str, Factor] = Field(default_factory=dict)
-    kv_efficiency: Factor = 1.0
-    skew: Cost = 0.0
-    kv_skew: Cost = 0.0
-    delay_share: _Share = 1.0
-    sync: Seconds = 0.0
 
 
 class ProfileChanges(Section):
@@ -71,6 +47,18 @@ class ProfileChanges(Section):
     delay_share: _Share | None = Field(None, description="share of a measured ping that a message takes")
 
 
+class _ProfileSection(ProfileChanges):
+    title: str
+    source: str
+    quality: Quality
+    costs: str
+    execution: str | _Execution
+    batches: bool = True
+    wire: WireSection = WireSection()
+    bytes_per_kv: Size | None = None
+    efficiency_on: dict[str, Factor] = Field(default_factory=dict)
+
+
 @functools.cache
 def profiles() -> Mapping[str, Profile]:
     """All engine profiles by name."""
@@ -80,10 +68,8 @@ def profiles() -> Mapping[str, Profile]:
 
 def changed_profile(profile: Profile, changes: ProfileChanges) -> Profile:
     """A profile with other costs."""
-    values = {key: getattr(changes, key) for key in changes.model_fields_set}
-    values = {_FIELDS.get(key, key): value for key, value in values.items() if value is not None}
-    work = {key: values.pop(key) for key in list(values) if not hasattr(profile, key)}
-    return replace(profile, work=replace(profile.work, **work), **values)
+    values = {_FIELDS.get(key, key): getattr(changes, key) for key in ProfileChanges.model_fields}
+    return profile.with_costs({name: value for name, value in values.items() if value is not None})
 
 
 def profile_values(profiles: Iterable[Profile]) -> dict[str, Any]:
@@ -95,13 +81,12 @@ _FIELDS = {"sync": "sync_s"}
 
 
 def _costs(one: Profile) -> dict[str, Any]:
-    names = {key: _FIELDS.get(key, key) for key in ProfileChanges.model_fields}
-    values = {key: getattr(one if hasattr(one, name) else one.work, name) for key, name in names.items()}
+    values = {key: one.cost(_FIELDS.get(key, key)) for key in ProfileChanges.model_fields}
     return values | {"sync": f"{one.sync_s!r} s"}
 
 
 def _profile(name: str, section: _ProfileSection) -> Profile:
-    return Profile(
+    profile = Profile(
         name=name,
         title=section.title,
         source=section.source,
@@ -110,22 +95,10 @@ def _profile(name: str, section: _ProfileSection) -> Profile:
         execution=_pattern(section.execution),
         batches=section.batches,
         wire=WireFormat(**dict(section.wire)),
-        work=EngineWork(
-            layer_bytes=section.layer_bytes,
-            lm_head_reads=section.lm_head_reads,
-            attention_work=section.attention_work,
-            expert_reads=section.expert_reads,
-            expert_work=section.expert_work,
-        ),
         bytes_per_kv=section.bytes_per_kv,
-        sync_s=section.sync,
-        efficiency=section.efficiency,
         efficiency_on=section.efficiency_on,
-        kv_efficiency=section.kv_efficiency,
-        skew=section.skew,
-        kv_skew=section.kv_skew,
-        delay_share=section.delay_share,
     )
+    return changed_profile(profile, section)
 
 
 def _pattern(execution: str | _Execution) -> Pattern:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from headway.simcore.registry import Named
 from headway.simcore.world.cluster import Cluster
@@ -61,6 +61,16 @@ class Profile:
     skew: float = 0.0
     kv_skew: float = 0.0
     delay_share: float = 1.0
+
+    def cost(self, name: str) -> Any:
+        """A cost of the profile, or of its `work`, by its attribute."""
+        return getattr(self if hasattr(self, name) else self.work, name)
+
+    def with_costs(self, costs: Mapping[str, Any]) -> "Profile":
+        """A profile with other costs, see `cost`."""
+        own = {name: value for name, value in costs.items() if hasattr(self, name)}
+        work = {name: value for name, value in costs.items() if name not in own}
+        return replace(self, work=replace(self.work, **work), **own)
 
     def applied(self, cluster: Cluster, entries: Mapping[str, str]) -> Cluster:
         """A cluster with the rates and times that the engine has on it.
