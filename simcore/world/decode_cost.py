@@ -101,10 +101,9 @@ class DecodeCost:
         held = [each * m.bytes_per_weight + nothing for each in self._held_weights]
         cache = m.cache_numbers * m.bytes_per_kv
         scores = m.score_flop * self.engine.attention_work * of.scored
-        qkv, out, read, active = self._parts(of)
-        head, proj = (qkv + out, nothing) if self.projection == "sharded" else (qkv, out * m.kv_heads)
+        head, proj, _, _, lm_head, qkv, _, out, *_ = self._held_weights
+        read, active = self._ffn_weights(of)
         per_weight = m.bytes_per_weight
-        lm_head = float(m.vocabulary * m.width)
         up = self._up_share
         return StepCost(
             memory_bytes=columns(held[0] + cache * of.kept, *held[1:6], held[6] + cache * of.kept, *held[7:]),
@@ -123,14 +122,14 @@ class DecodeCost:
                 nothing,
             ),
             weight_bytes=columns(
-                head * per_weight,
-                proj * per_weight,
+                held[0],
+                held[1],
                 read * per_weight,
                 m.width * per_weight * of.tokens,
                 lm_head * per_weight * self.engine.lm_head_reads * (of.made > 0.0),
-                qkv * per_weight,
+                held[5],
                 nothing,
-                out * per_weight,
+                held[7],
                 up * read * per_weight,
                 (1.0 - up) * read * per_weight,
                 self.engine.layer_bytes * m.width * of.tokens,
@@ -180,17 +179,14 @@ class DecodeCost:
         ffn, vocabulary = m.ffn_weights / self.ffn_shards, float(m.vocabulary * m.width)
         return head, proj, ffn, vocabulary, vocabulary, qkv, 0.0, out, up * ffn, (1.0 - up) * ffn, 0.0, 0.0
 
-    def _parts(self, of: Totals) -> tuple[Any, Any, Any, Any]:
-        """Weights of W_Q, W_K and W_V of a head, and its rows of W_O; those that a shard reads, and uses per position.
-
-        In numbers.
-        """
+    def _ffn_weights(self, of: Totals) -> tuple[Any, Any]:
+        """Weights that a shard reads, and those that it uses per position, in numbers."""
         m, nothing = self.model, 0.0 * of.tokens
         read = m.ffn_read_weights(of.tokens) / self.ffn_shards
         active = m.ffn_active_weights / self.ffn_shards
         if m.experts is not None:
             read, active = read * self.engine.expert_reads, active * self.engine.expert_work
-        return m.head_weights + nothing, m.out_weights + nothing, read + nothing, active + nothing
+        return read + nothing, active + nothing
 
     @property
     def _up_share(self) -> float:
