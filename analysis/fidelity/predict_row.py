@@ -14,14 +14,10 @@ DEFAULT_CONTEXT = 64
 
 def predict_row(row: Row, known: Known) -> list[Prediction]:
     """All quantities of a row that can be predicted, or those that it asks for with the reason why none can be."""
-    values = interpret(row)
-    lacks = missing_fields(row, values) or _not_simulated(values)
-    if lacks:
-        return skipped(row, lacks)
     try:
-        world = world_of(row, values, known)
+        values, world = _understood(row, known)
     except MissingError as missing:
-        return skipped(row, [str(missing)])
+        return skipped(row, missing.args)
     if values.work.requests != 1 and world.profile.batches:
         unknown = "the number of requests in flight is not stated; " if values.work.requests is None else ""
         return skipped(row, [f"{unknown}several requests in flight need a scheduler that forms batches"])
@@ -36,22 +32,16 @@ def predict_row(row: Row, known: Known) -> list[Prediction]:
 
 def predicted_quantities(row: Row, known: Known) -> dict[Quantity, float]:
     """The quantities of a row as numbers, without a simulation; none if it cannot be predicted."""
-    values = interpret(row)
-    if missing_fields(row, values) or _not_simulated(values):
-        return {}
     try:
-        return _quantities(values, world_of(row, values, known), predicted)
+        return _quantities(*_understood(row, known), predicted)
     except MissingError:
         return {}
 
 
 def used_names(row: Row, known: Known) -> set[tuple[str, str]]:
     """The devices and the profile that a row's prediction uses, as kind and name; none if it cannot be predicted."""
-    values = interpret(row)
-    if missing_fields(row, values) or _not_simulated(values):
-        return set()
     try:
-        world = world_of(row, values, known)
+        _, world = _understood(row, known)
     except MissingError:
         return set()
     return {("profiles", world.profile.name), *(("devices", name) for name in world.entries)}
@@ -60,6 +50,19 @@ def used_names(row: Row, known: Known) -> set[tuple[str, str]]:
 def measured_quantities(row: Row) -> dict[Quantity, float]:
     """The measured times and rates of a row."""
     return {key: value for key, value in measured_values(row).items() if not key.startswith("bytes")}
+
+
+def _understood(row: Row, known: Known) -> tuple[Interpretation, World]:
+    """The texts of a row and its world.
+
+    Raises:
+        MissingError: the row does not say enough, or its work is not simulated; an argument per reason.
+    """
+    values = interpret(row)
+    lacks = missing_fields(row, values) or _not_simulated(values)
+    if lacks:
+        raise MissingError(*lacks)
+    return values, world_of(row, values, known)
 
 
 def _quantities(values: Interpretation, world: World, measure: Measure) -> dict[Quantity, float]:
