@@ -17,7 +17,8 @@ from headway.simcore.files.yaml_document import Document, KeyPath, key_text
 from headway.simcore.world.library import Entry, Library, LibraryUse, LinkEntry
 from headway.traces.errors import InputError, quoted
 
-_DEVICE_KEYS = tuple(key for key in DEVICE_QUANTITIES if not key.startswith("power"))
+_OF_DEVICE = {key: one for key, one in DEVICE_QUANTITIES.items() if not key.startswith("power")}
+_OF_MEDIUM = {"bandwidth": LINK_QUANTITIES["bandwidth"]}
 
 
 def with_library(document: Document, only: KeyPath | None = None) -> tuple[Document, tuple[LibraryUse, ...]]:
@@ -88,35 +89,32 @@ class _Filled:
             raise InputError(where, quoted(name), f"the name of a {kind}; `headway devices list` shows them")
         if kind == "device":
             device = self._library.devices.find(name, where)
-            self._fill(key, section, device, dict.fromkeys(_DEVICE_KEYS), DEVICE_QUANTITIES)
+            self._fill(key, section, device, _OF_DEVICE)
             return
         link = self._library.links.find(name, where)
-        if self._only is None and self._shares_medium(key, section, link):
+        shares_medium = self._shares_medium(key, section, link)
+        if shares_medium and self._only is None:
             section = {**section, "medium": self._add_medium(key, link)}
-        keys = ["bandwidth"] if key[0] == "media" else list(LINK_QUANTITIES)
-        if "medium" in section or (self._only is not None and self._shares_medium(key, section, link)):
-            keys.remove("bandwidth")
-        self._fill(key, section, link, dict.fromkeys(keys), LINK_QUANTITIES)
+        quantities = dict(_OF_MEDIUM if key[0] == "media" else LINK_QUANTITIES)
+        if shares_medium or "medium" in section:
+            del quantities["bandwidth"]
+        self._fill(key, section, link, quantities)
 
     def _fill(
-        self,
-        key: KeyPath,
-        section: Mapping[str, Any],
-        entry: Entry,
-        keys: Mapping[str, None],
-        quantities: Mapping[str, Measured],
+        self, key: KeyPath, section: Mapping[str, Any], entry: Entry, quantities: Mapping[str, Measured]
     ) -> None:
+        """Fill in the missing keys of some quantities."""
         uses = {
             name: value
             for name, value in entry.values.items()
-            if name in keys and name not in section and self._only in (None, (*key, name))
+            if name in quantities and name not in section and self._only in (None, (*key, name))
         }
         texts = {name: quantity_text(quantities[name], value.amount) for name, value in uses.items()}
         self.uses += [LibraryUse(key_text((*key, name)), entry.name, value) for name, value in uses.items()]
         self._set(key, {**section, **texts})
 
     def _set(self, key: KeyPath, section: dict[str, Any]) -> None:
-        """Put a section into a copy of its parents; the document itself stays as it is."""
+        """Set a section in a copy of its group. The document does not change."""
         kind, name = str(key[0]), key[1]
         group = dict(self.values.get(kind, {}))
         group[name] = section if len(key) == 2 else {**group[name], key[2]: section}
@@ -134,5 +132,5 @@ class _Filled:
             raise InputError(
                 self._document.where(key), got, f"medium: {name} here, or another name of the links"
             )
-        self._fill(("media", name), {}, link, {"bandwidth": None}, LINK_QUANTITIES)
+        self._fill(("media", name), {}, link, _OF_MEDIUM)
         return name
