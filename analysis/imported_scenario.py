@@ -79,11 +79,11 @@ def imported_scenario(cluster: ClusterFile, program: str, path: str, wishes: Wis
             or the scenario is invalid, for instance because the devices are not connected.
     """
     preset(wishes.model)
-    assumed = {
-        key: value.strip()
-        for key, value in wishes.assumed.items()
-        if value is not None and _valid(key, value)
-    }
+    assumed: dict[str, str] = {}
+    for key, value in wishes.assumed.items():
+        if value is not None:
+            parse(value, _KEYS[key].quantity, _option(key))
+            assumed[key] = value.strip()
     devices = [_device(node, assumed) for node in cluster.nodes]
     pairs = len(devices) * (len(devices) - 1) // 2
     links = [
@@ -113,11 +113,6 @@ def imported_scenario(cluster: ClusterFile, program: str, path: str, wishes: Wis
 
 def _option(key: str) -> str:
     return f"--{key.replace('_', '-')}"
-
-
-def _valid(key: str, value: str) -> bool:
-    parse(value, _KEYS[key].quantity, _option(key))
-    return True
 
 
 class _Section(NamedTuple):

@@ -52,7 +52,7 @@ def import_(
     Example: headway import status.json --model llama-3-8b --bandwidth "1 Gbit/s" --latency "0.2 ms" -o lab.yaml
     """
     with reported():
-        from headway.analysis.files.atomic import writing
+        from headway.analysis.files.whole_file import write_whole
         from headway.analysis.imported_scenario import Wishes, imported_scenario
         from headway.simcore.files.importers.clusterfile import read_cluster_file
         from headway.traces.errors import InputError
@@ -71,8 +71,7 @@ def import_(
             model=model, bytes_per_weight=bytes_per_weight, prompt=prompt, output=output, assumed=assumed
         )
         text = imported_scenario(cluster, program, file, wishes)
-        with writing(out):
-            out.write_text(text, encoding="utf-8")
+        write_whole(out, lambda path: path.write_text(text, encoding="utf-8"))
         show(
             f"{out}: a cluster of {program} (devices: {len(cluster.nodes)}, links: {len(cluster.connections)})"
         )
