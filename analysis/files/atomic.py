@@ -39,7 +39,7 @@ class NewFolder:
 
     @property
     def scratch(self) -> Path:
-        """Path of a folder beside it for temporary files. The end of the block removes the folder."""
+        """Path of a folder for temporary files, which is removed when the block ends."""
         return self.path.with_name("scratch")
 
     def __str__(self) -> str:

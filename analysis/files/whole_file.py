@@ -21,7 +21,7 @@ def check_new(path: Path, *, replace: bool) -> None:
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file beside its path and rename it, so that a failure or an interruption leaves the path as it was.
+    """Write a file under a temporary name and rename it: after a failure or an interruption, the old file is there.
 
     Args:
         path: of the file.
