@@ -21,7 +21,8 @@ Ours, where the paper leaves it open, where its full text was not available, or 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from headway.policies.common.layer_runs import MOST_STATES, Objective, layer_runs
+from headway.policies.common.layer_chain import Objective
+from headway.policies.common.layer_runs import MOST_STATES, layer_runs
 from headway.simcore import Decision, Infeasible, Keep, Observation, Placement, predict
 
 

@@ -6,7 +6,7 @@ from headway.simcore.arrays import FloatArray, IntArray
 from headway.simcore.observe import Observation, Step
 from headway.simcore.predict.delay import flow_seconds, horizon_delay, shared_delay
 from headway.simcore.predict.memory import sum_by_device
-from headway.simcore.world.crossings import at_the_same_time, makespan
+from headway.simcore.world.crossings import time_at_the_same_time
 from headway.simcore.world.memory import TOLERANCE_BYTES
 
 
@@ -21,7 +21,7 @@ def migration_delay(observation: Observation, devices: IntArray) -> float:
 def pause(observation: Observation, devices: IntArray) -> float:
     """Predicted time of the moves from the placement in force to `devices` [s]; 0 for a first placement.
 
-    Moves over routes that share nothing take place at the same time (`at_the_same_time`), unless moves are `serial`.
+    Moves over routes that share nothing take place at the same time, unless moves are `serial`.
     """
     return _moves_delay(observation, devices, caches=not recomputes(observation, devices))
 
@@ -86,10 +86,8 @@ def _moves_delay(observation: Observation, devices: IntArray, *, caches: bool) -
     if not np.isfinite(seconds).all():
         return np.inf
     disks = new if observation.load_seconds.any() else None
-    order = at_the_same_time(
-        observation.crossings, observation.origin[moved] * observation.devices + new, disks
-    )
-    return makespan(order, seconds)
+    routes = observation.origin[moved] * observation.devices + new
+    return time_at_the_same_time(observation.crossings, routes, seconds, disks)
 
 
 def move_seconds(observation: Observation) -> FloatArray:

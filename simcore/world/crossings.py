@@ -1,6 +1,7 @@
 """Which shared resources each route crosses, and at which rates."""
 
-from collections.abc import Hashable
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -109,25 +110,45 @@ def at_the_same_time(crossings: Crossings, routes: IntArray, disks: IntArray | N
         routes: the route of each message, as in `Crossings.route`, shape (n,).
         disks: the device whose disk each message uses, shape (n,); None: no disks are used.
     """
-    needs: dict[int, list[Hashable]] = {
-        # A device sends itself one message at a time, although that crosses nothing.
-        route: [*crossings.resources_of(route), ("route", route)]
-        for route in set(routes.tolist())
-    }
-    disk_of = [None] * len(routes) if disks is None else disks.tolist()
-    messages = sorted(enumerate(routes.tolist()), key=lambda message: (len(needs[message[1]]), message[0]))
-    last: dict[Hashable, int] = {}
+    last: dict[int, int] = {}
     order: Order = []
-    for number, route in messages:
-        resources = [*needs[route], ("disk", disk_of[number])] if disks is not None else needs[route]
+    for number, resources in _in_turn(crossings, routes, disks):
         order.append((number, tuple({last[resource]: None for resource in resources if resource in last})))
         last.update(dict.fromkeys(resources, number))
     return order
 
 
-def makespan(order: Order, seconds: FloatArray) -> float:
-    """Time until all messages have arrived [s], each of which takes `seconds`, shape (n,)."""
-    duration, end_s = seconds.tolist(), [0.0] * len(seconds)
-    for number, earlier in order:
-        end_s[number] = max((end_s[one] for one in earlier), default=0.0) + duration[number]
-    return max(end_s, default=0.0)
+def time_at_the_same_time(
+    crossings: Crossings, routes: IntArray, seconds: FloatArray, disks: IntArray | None = None
+) -> float:
+    """Time until all messages have arrived [s] in the order of `at_the_same_time`.
+
+    Args:
+        crossings: of the network.
+        routes: the route of each message, shape (n,).
+        seconds: which each message takes, shape (n,).
+        disks: the device whose disk each message uses, shape (n,); None: no disks are used.
+    """
+    duration_s, latest_s = seconds.tolist(), 0.0
+    free_s: defaultdict[int, float] = defaultdict(float)
+    for number, resources in _in_turn(crossings, routes, disks):
+        end_s = max([free_s[resource] for resource in resources]) + duration_s[number]
+        for resource in resources:
+            free_s[resource] = end_s
+        latest_s = max(latest_s, end_s)
+    return latest_s
+
+
+def _in_turn(
+    crossings: Crossings, routes: IntArray, disks: IntArray | None
+) -> Iterator[tuple[int, list[int]]]:
+    """Messages by number in the order of `at_the_same_time`, each with all that one message uses at a time.
+
+    That is a resource by its number, a route by an odd number below 0, and a disk by an even one.
+    """
+    distinct, which = np.unique(routes, return_inverse=True)
+    # A device sends itself one message at a time, although that crosses nothing.
+    needs = [[*crossings.resources_of(route), -1 - 2 * route] for route in distinct.tolist()]
+    order = np.argsort(np.array([len(one) for one in needs])[which], kind="stable")
+    for number, route in zip(order.tolist(), which[order].tolist(), strict=True):
+        yield number, needs[route] if disks is None else [*needs[route], -2 - 2 * int(disks[number])]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from worlds import clusters, models, observe, reals, scenarios, tight, varied, with_memory
 
 from headway.policies.bandwidth_proportional import BandwidthProportional
-from headway.policies.common.layer_runs import Objective
+from headway.policies.common.layer_chain import Objective
 from headway.policies.common.layer_units import units
 from headway.policies.common.packing import packed
 from headway.policies.dynamic_layer import DynamicLayer
