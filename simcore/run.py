@@ -140,7 +140,9 @@ class Run:
 
     def _stretch(self, batch: Batch, use: "_MemoryUse", most: int) -> Stretch | None:
         """The stretch that begins with the step of a batch; None if it is one step."""
-        if most < 2 or self._run.compiled is None or self._run.deployment.cache_lost or use.swapped.any():
+        if most < 2 or self._run.compiled is None or self._run.deployment.cache_lost:
+            return None
+        if self._run.scenario.memory.overflow == "fail" and use.swapped.any():
             return None
         following = later(batch, 1)
         steps = 1 + min(most - 1, self._controller.quiet_tokens(following), self._longest - 1)
@@ -189,7 +191,7 @@ class Run:
                     self._keep_stretch(stretch, steps.rows, steps.ended, parts, ended)
                     begun_s = ended[-1][0]
             # Costs are computed for the whole stretch: do not compute many for nothing.
-            whole = steps.ended == len(stretch.of_blocks)
+            whole = steps.ended == len(stretch.load.of_blocks)
             self._longest = min(2 * self._longest, MOST_STEPS) if whole else FIRST_STEPS
         if finished:
             return None
@@ -201,7 +203,7 @@ class Run:
     ) -> None:
         """Keep the first `count` steps of a stretch, which have ended."""
         last = later(stretch.batch, count - 1)
-        self._run.deployment.hold(after(last), stretch.memory_bytes[count - 1])
+        self._run.deployment.hold(after(last), stretch.load.memory_bytes[count - 1])
         self._controller.made(last)
         every = zip(rows.end_s[:count].tolist(), rows.parts_s[:count].tolist(), strict=True)
         end_s, of_first = next(every)

@@ -8,6 +8,7 @@ from headway.simcore.engine.placement.context import RunContext
 from headway.simcore.engine.stretch import Stretch
 from headway.simcore.recorder import every_label
 from headway.simcore.world.batch import Batch
+from headway.simcore.world.memory import swapped_bytes
 
 
 class DeviceRows:
@@ -23,11 +24,11 @@ class DeviceRows:
         self._busy_s = self._run.executor.busy_s()
 
     def add_step(
-        self, batch: Batch, held_bytes: FloatArray, available_bytes: FloatArray, swapped_bytes: FloatArray
+        self, batch: Batch, held_bytes: FloatArray, available_bytes: FloatArray, swapped: FloatArray
     ) -> None:
         """A step has ended; its memory on each device has the shape (devices,)."""
         before_s, self._busy_s = self._busy_s, self._run.executor.busy_s()
-        first, memory = batch[0], (held_bytes, available_bytes, swapped_bytes)
+        first, memory = batch[0], (held_bytes, available_bytes, swapped)
         of_step = first.request, first.token, self._labels, *memory, self._busy_s - before_s
         self._run.recorder.add_many("devices", len(before_s), *of_step)
 
@@ -35,7 +36,8 @@ class DeviceRows:
         """The first `count` steps of a stretch have ended."""
         busy_s = np.diff(rows.busy_s[:count], axis=0, prepend=self._busy_s[None, :])
         self._busy_s = rows.busy_s[count - 1]
-        held_bytes = stretch.of_blocks[:count] + stretch.beside[:count]
+        of_blocks, beside = stretch.load.of_blocks[:count], stretch.load.beside[:count]
+        held_bytes, available_bytes = of_blocks + beside, rows.available_bytes[:count]
         first = stretch.batch[0]
         self._run.recorder.add_many(
             "devices",
@@ -44,7 +46,7 @@ class DeviceRows:
             np.repeat(np.arange(first.token, first.token + count), held_bytes.shape[1]),
             self._labels,
             held_bytes.ravel(),
-            rows.available_bytes[:count].ravel(),
-            0.0,
+            available_bytes.ravel(),
+            swapped_bytes(of_blocks, available_bytes - beside).ravel(),
             busy_s.ravel(),
         )

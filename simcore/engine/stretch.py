@@ -1,15 +1,14 @@
 """Stretches: consecutive steps of one batch that the compiled executor runs without a return to Python.
 
-During a stretch nothing is decided, nothing moves, and every device has enough memory. So steps differ only in sizes
-and times, which are known before.
+During a stretch nothing is decided, nothing moves, and every device has enough memory or may swap. So steps differ only
+in sizes and times, which are known before, and in what they read from disk.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from headway.simcore.arrays import FloatArray
-from headway.simcore.engine.compiled.stretch_rows import StretchLoad
+from headway.simcore.engine.compiled.stretch_rows import NO_SWAP, SWAP_ALL, SWAP_EXCESS, StretchLoad
 from headway.simcore.engine.placement.deployment import Deployment
 from headway.simcore.engine.placement.triggers import OverflowWatch
 from headway.simcore.scenario import Scenario
@@ -23,22 +22,13 @@ FIRST_STEPS = 16
 MOST_STEPS = 1000
 """Maximum length of a stretch, so that progress shows and Ctrl-C works."""
 
+_SWAPS = {"pinned": SWAP_EXCESS, "lru": SWAP_ALL}
+
 
 class Stretch(NamedTuple):
-    """The steps of a stretch, with their memory and their load.
-
-    Attributes:
-        batch: of the first step.
-        memory_bytes: of a block of each kind after each step, shape (steps, 5).
-        of_blocks: bytes that blocks hold on each device, shape (steps, devices).
-        beside: bytes of activations and runtime, shape (steps, devices).
-        load: of the steps.
-    """
+    """The steps of a stretch: the batch of the first one, and the load of all."""
 
     batch: Batch
-    memory_bytes: FloatArray
-    of_blocks: FloatArray
-    beside: FloatArray
     load: StretchLoad
 
 
@@ -64,11 +54,26 @@ def stretch_from(
     times = times_of_stretch(DEVICE_TIMES.find(scenario.device_time), costs, cluster)
     of_blocks = deployment.ledger.held_by_blocks(costs.memory_bytes)
     beside = deployment.ledger.held_beside(costs.activation_bytes)
-    least, most = of_blocks + beside, np.full(len(cluster.devices), np.inf)
+    held, most = of_blocks + beside, np.full(len(cluster.devices), np.inf)
+    swap = _SWAPS[scenario.memory.swap] if scenario.memory.overflow == "swap" else NO_SWAP
+    least = held if swap == NO_SWAP else np.zeros_like(held)
     copies = deployment.copies.held_bytes
     if copies.any():
-        least = np.maximum(least, np.where(copies > 0.0, cluster.runtime_bytes, 0.0)) + copies
+        with_copies = np.maximum(held, cluster.runtime_bytes) + copies
+        least = np.where(copies > 0.0, with_copies, least)
     if watch is not None:
         least, most = np.maximum(least, watch.least_bytes), watch.most_bytes
-    load = StretchLoad(times.block_s, times.task_s, costs.message_bytes, least, most, until_s)
-    return Stretch(batch, costs.memory_bytes, of_blocks, beside, load)
+    load = StretchLoad(
+        times.block_s,
+        times.task_s,
+        costs.message_bytes,
+        costs.memory_bytes,
+        of_blocks,
+        beside,
+        swap,
+        cluster.disk_bandwidth,
+        least,
+        most,
+        until_s,
+    )
+    return Stretch(batch, load)

@@ -19,7 +19,8 @@ from headway.simcore.engine.compiled.layout import (
     TASK,
     World,
 )
-from headway.simcore.engine.compiled.stretch_rows import StretchLoad, StretchRows
+from headway.simcore.engine.compiled.stretch_rows import NO_SWAP, SWAP_ALL, StretchLoad, StretchRows
+from headway.simcore.world.memory import TOLERANCE_BYTES
 
 
 @entry
@@ -162,7 +163,9 @@ def stretch(
         done += 1
         if done == count or clock.now_s >= load.until_s or not _fits(w, first_device, done, load, out):
             return True, done, clock.now_s, 0
-        _load(w, step, first_device, done, load)
+        if load.swap != NO_SWAP:
+            _swap(done, load, out)
+        _load(w, step, first_device, done, load, out)
         steps.begin(w, step)
 
 
@@ -179,7 +182,7 @@ def _write(w: World, step: int, first_device: int, done: int, out: StretchRows) 
 
 @kernel
 def _fits(w: World, first_device: int, number: int, load: StretchLoad, out: StretchRows) -> bool:
-    """Whether each device has room for what it holds in a step; also keeps how much it has."""
+    """Whether each device has as much memory as a step expects; also keeps how much it has."""
     now_s, fits = w.rows[CLOCK].now_s, True
     for i in range(out.busy_s.shape[1]):
         of = w.rows[first_device + i]
@@ -192,17 +195,31 @@ def _fits(w: World, first_device: int, number: int, load: StretchLoad, out: Stre
 
 
 @kernel
-def _load(w: World, step: int, first_device: int, number: int, load: StretchLoad) -> None:
+def _swap(number: int, load: StretchLoad, out: StretchRows) -> None:
+    """Set the seconds of reading per byte of blocks, as `swapped_share` and `disk_seconds` do."""
+    for i in range(len(out.reading)):
+        of_blocks = load.of_blocks[number, i]
+        room = out.available_bytes[number, i] - load.beside[number, i]
+        excess = min(max(of_blocks - room, 0.0), of_blocks)
+        if load.swap == SWAP_ALL:
+            share = 1.0 if excess > TOLERANCE_BYTES else 0.0
+        else:
+            share = excess / of_blocks if excess > 0.0 else 0.0
+        out.reading[i] = share / load.disk_bandwidth[i] if share > 0.0 else 0.0
+
+
+@kernel
+def _load(w: World, step: int, first_device: int, number: int, load: StretchLoad, out: StretchRows) -> None:
     """Set the amounts of the items of a step."""
     of = w.rows[step]
     for i in range(of.nodes):
         node, item = w.rows[of.first_node + i], w.rows[of.first_item + i]
         if node.does == TASK:
-            block_s = load.block_s[number, node.kind, node.processor - first_device]
-            item.amount = (
-                node.blocks * block_s + load.task_s[number, node.kind, node.processor - first_device]
-            )
-            item.reading_s = 0.0
+            device = node.processor - first_device
+            block_s = load.block_s[number, node.kind, device]
+            item.amount = node.blocks * block_s + load.task_s[number, node.kind, device]
+            size_bytes = load.memory_bytes[number, node.kind]
+            item.reading_s = node.blocks * (size_bytes * out.reading[device]) if size_bytes > 0.0 else 0.0
         elif node.does == MESSAGE:
             item.amount = node.blocks * load.message_bytes[number, node.payload]
 
