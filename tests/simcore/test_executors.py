@@ -21,13 +21,14 @@ from golden import worlds
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from simulated import at
-from worlds import Scripted, small_world, varied
+from worlds import Scripted, reals, small_world, varied
 
-from headway.simcore import TABLES, FloatArray, Policy, Result, Scenario, simulate
+from headway.simcore import TABLES, FloatArray, Policy, Request, Result, Scenario, simulate
 from headway.simcore.arrays import BoolArray
 from headway.simcore.engine.compiled.world import CompiledWorld
 from headway.simcore.engine.network.network import Network, network, shared_cluster
-from headway.traces import on_off
+from headway.simcore.world.options import Swap
+from headway.traces import on_off, steps
 
 TOLERANCE = 1e-9
 CLOCK = 1e-14
@@ -147,6 +148,25 @@ def test_both_executors_give_the_same_tables_in_hundreds_of_dense_worlds() -> No
     for number in range(worlds.COUNT, worlds.COUNT + 1000):
         world = worlds.world.__wrapped__(number)
         compared(world.scenario, world.policy(), world.policy())
+
+
+@pytest.mark.parametrize("swap", ["pinned", "lru"])
+@given(
+    levels=st.lists(reals(0.0, 1.1), min_size=1, max_size=6),
+    every_s=reals(0.5, 20.0),
+    disk=st.sampled_from([1e-3, 40.0, 1e3]),
+    placement=st.lists(st.integers(0, 1), min_size=4, max_size=4),
+)
+@settings(max_examples=60)
+def test_both_executors_read_the_same_bytes_from_disk(
+    swap: Swap, levels: list[float], every_s: float, disk: float, placement: list[int]
+) -> None:
+    """Other programs take memory in the middle of the steps between two decisions, and give it back."""
+    others = steps(1500.0 * np.array(levels), step_s=every_s, end="loop")
+    device = {"memory_bytes": 1500.0, "used_bytes": others, "disk_bandwidth": disk}
+    request = Request(prompt=2, output=60)
+    world = small_world("ab", overflow="swap", swap=swap, interval=30, device=device, requests=(request,))
+    assert compared(world, Scripted(np.array(placement)), Scripted(np.array(placement))) == "compiled"
 
 
 def test_tokens_count_where_a_run_ends_between_two_decisions() -> None:
