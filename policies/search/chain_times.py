@@ -8,11 +8,11 @@ Messages of one stage that cross a common resource share it: each takes as long 
 exact for inputs, which are equal and sent at once, and an upper bound for outputs.
 """
 
+import importlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -85,7 +85,7 @@ class ChainTimes:
 
     Args:
         observation: the observation.
-        kernels: `policies.search.kernels`, where compiled code computes times; None: array code does.
+        compiled: whether compiled code computes times; otherwise array code does.
 
     Attributes:
         stage_of: the stage of each block, shape (B,).
@@ -93,10 +93,10 @@ class ChainTimes:
         back: time of the result from each device to the source over the horizon, shape (D,).
     """
 
-    def __init__(self, observation: Observation, kernels: ModuleType | None = None) -> None:
+    def __init__(self, observation: Observation, compiled: bool = False) -> None:
         chain = observation.step_graphs.chain
         self._observation = observation
-        self._kernels = kernels
+        self._kernels = importlib.import_module("headway.policies.search.kernels") if compiled else None
         self._stages = chain.stages
         self.stage_of: IntArray = chain.arrays.stage_of
         self.gathers: IntArray = chain.arrays.gathers

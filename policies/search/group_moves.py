@@ -14,28 +14,30 @@ _KEPT = 8
 
 
 class GroupMoves:
-    """Moves of one, half or all blocks of a stage that are on one device."""
+    """Moves of one, half or all blocks of a stage that are on one device.
+
+    Attributes:
+        gatherer: whether each block gathers the outputs of its stage, shape (B,).
+        holder: the stage whose block holds the input of each stage, and at last the result; -2 for the source.
+        keys: numbers by which blocks are grouped, on device 0, shape (B,). Those of a block that gathers are odd.
+        per_device: by how much they grow from device to device.
+    """
 
     def __init__(self, cost: PlacementCost) -> None:
         times = cost.times
         self._cost = cost
-        self._memory = cost.observation.memory_bytes.copy()
-        self._gatherer = np.zeros(len(cost.observation.blocks), dtype=np.bool_)
-        self._gatherer[times.gathers] = True
-        # The stage whose block holds the input of each stage, and at last the result; -2 for the source.
-        self._holder = np.concatenate(([-2], times.stage_of[times.gathers]))
+        self.gatherer = np.zeros(len(cost.observation.blocks), dtype=np.bool_)
+        self.gatherer[times.gathers] = True
+        self.holder = np.concatenate(([-2], times.stage_of[times.gathers]))
+        origins = int(cost.transition.origin_key.max()) + 1
+        self.per_device = 2 * origins
+        number = times.stage_of * cost.observation.devices * origins + cost.transition.origin_key
+        self.keys = 2 * number + self.gatherer
 
     def best(self, state: State, used: FloatArray) -> Change:
         """The change of a placement with the lowest cost; `used` bytes are on each device now."""
         cost, times, usable = self._cost, self._cost.times, self._cost.usable
-        order, first, size = groups = self._groups(state)
-        if cost.kernels is not None:
-            compiled = cost.compiled(state, used)
-            blocks = (times.stage_of, self._memory, self._gatherer)
-            cost_s, number, moved, device = cost.kernels.best_group(
-                *compiled, groups, self._touched, self._holder, blocks, usable
-            )
-            return Change(cost_s, order[first[number] : first[number] + moved], device)
+        order, first, size = self.groups(state.devices)
         amounts = np.stack((np.ones_like(size), (size + 1) // 2, size))
         fresh = np.stack((size > 2, size > 1, size > 0))
         choice, group = np.nonzero(fresh)
@@ -48,7 +50,7 @@ class GroupMoves:
         if not len(group):
             return Change(np.inf, order[:0], 0)
         lead = order[first[group]]
-        gathers = self._gatherer[order[first + size - 1]][group] & (taken == size[group])
+        gathers = self.gatherer[order[first + size - 1]][group] & (taken == size[group])
         delay = state.delay_s + self._changes(state, times.stage_of[lead], source, target, taken, gathers)
         over = used - cost.observation.available_bytes
         bytes_ = cost.observation.memory_bytes[lead] * taken
@@ -62,18 +64,16 @@ class GroupMoves:
         begin = int(first[group[best]])
         return Change(float(total[best]), order[begin : begin + int(taken[best])], int(target[best]))
 
-    def _groups(self, state: State) -> tuple[IntArray, IntArray, IntArray]:
-        """Blocks of one stage on one device that take equally long to move.
+    def groups(self, devices: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+        """Blocks of one stage on one device that take equally long to move, under a placement, shape (B,).
 
         Returns:
             All blocks, group by group, a block that gathers last in its group, shape (B,); the first place and the size
             of each group.
         """
-        count = self._cost.observation.devices
-        origin_key = self._cost.transition.origin_key
-        key = (self._cost.times.stage_of * count + state.devices) * (origin_key.max() + 1) + origin_key
-        order = np.argsort(2 * key + self._gatherer, kind="stable")
-        first = np.flatnonzero(np.diff(key[order], prepend=-1))
+        keys = self.keys + self.per_device * devices
+        order = np.argsort(keys, kind="stable")
+        first = np.flatnonzero(np.diff(keys[order] >> 1, prepend=-1))
         return order, first, np.diff(first, append=len(order))
 
     def _changes(
@@ -98,15 +98,15 @@ class GroupMoves:
         counts[own, source[case[own]]] -= taken[case[own]]
         counts[own, target[case[own]]] += taken[case[own]]
         gathering = np.where(gathers[case], stage[case], -1)
-        starts = np.where(self._holder[at] == gathering, target[case], state.starts[at])
-        ends = np.where(self._holder[at + 1] == gathering, target[case], state.starts[at + 1])
+        starts = np.where(self.holder[at] == gathering, target[case], state.starts[at])
+        ends = np.where(self.holder[at + 1] == gathering, target[case], state.starts[at + 1])
         seconds = times.seconds(at, starts, counts, ends)
         delta += np.bincount(case, weights=seconds - state.seconds[at], minlength=len(stage))
         return delta
 
     def _affected(self, stage: IntArray, gathers: NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
         """Changes and the stages whose time they change, as pairs; stage S is the way of the result to the source."""
-        sizes, begins, flat = self._touched
+        sizes, begins, flat = self.touched
         count = np.where(gathers, sizes[stage], 1)
         case = np.repeat(np.arange(len(stage)), count)
         offset = np.arange(len(case)) - np.repeat(np.cumsum(count) - count, count)
@@ -114,8 +114,9 @@ class GroupMoves:
         return case, at
 
     @cached_property
-    def _touched(self) -> tuple[IntArray, IntArray, IntArray]:
-        return _touched_stages(self._holder.tobytes())
+    def touched(self) -> tuple[IntArray, IntArray, IntArray]:
+        """The stages whose time changes if all blocks of a stage move: numbers, begins and the stages."""
+        return _touched_stages(self.holder.tobytes())
 
 
 @lru_cache(_KEPT)

@@ -1,7 +1,7 @@
 """Compiled forms of `ChainTimes.seconds`, `GroupMoves.best` and `RunMoves.best`, with the same bits.
 
 They visit one change after another where the array forms compute all changes at once. Sums have the order of additions
-of NumPy. Importing this module takes a quarter of a second; so the search imports it only after many steps.
+of NumPy.
 """
 
 from functools import partial
@@ -86,7 +86,7 @@ class Moving(NamedTuple):
 
 
 @compiled
-def _pairwise(values: FloatArray) -> float:
+def pairwise(values: FloatArray) -> float:
     """The sum, in the order in which NumPy adds numbers that lie side by side in memory."""
     count = len(values)
     if count < 8:
@@ -97,7 +97,7 @@ def _pairwise(values: FloatArray) -> float:
     if count > 128:
         half = count // 2
         half -= half % 8
-        return float(_pairwise(values[:half]) + _pairwise(values[half:]))
+        return float(pairwise(values[:half]) + pairwise(values[half:]))
     lane = values[:8].copy()
     end = count - count % 8
     for i in range(8, end, 8):
@@ -170,7 +170,7 @@ def _key(different: int, variant: int, start: int, counts: IntArray, end: int) -
 def _computed(
     tables: Tables, variant: int, start: int, counts: IntArray, end: int, key: int, work: FloatArray
 ) -> float:
-    """Time of a stage over the horizon; `work` is memory for intermediate results, see `_work`."""
+    """Time of a stage over the horizon; `work` is memory for intermediate results, see `work_memory`."""
     devices, used = len(counts), 0
     for j in range(devices):
         used += counts[j] > 0
@@ -196,7 +196,7 @@ def _computed(
 
 
 @compiled
-def _stage(tables: Tables, stage: int, start: int, counts: IntArray, end: int, work: FloatArray) -> float:
+def stage_time(tables: Tables, stage: int, start: int, counts: IntArray, end: int, work: FloatArray) -> float:
     """Time of a stage over the horizon, computed once for each different placement of its blocks."""
     variant = tables.variant[stage]
     key = _key(tables.different, variant, start, counts, end)
@@ -205,7 +205,7 @@ def _stage(tables: Tables, stage: int, start: int, counts: IntArray, end: int, w
 
 
 @compiled
-def _work(tables: Tables) -> FloatArray:
+def work_memory(tables: Tables) -> FloatArray:
     """Memory for the intermediate results of `_waiting`."""
     return np.empty((4, max(tables.shared.shape[0], tables.shared.shape[2])))
 
@@ -215,14 +215,14 @@ def stage_seconds(
     tables: Tables, stages: IntArray, starts: IntArray, counts: IntArray, ends: IntArray
 ) -> FloatArray:
     """See `ChainTimes.seconds`."""
-    seconds, work = np.empty(len(stages)), _work(tables)
+    seconds, work = np.empty(len(stages)), work_memory(tables)
     for i in range(len(stages)):
-        seconds[i] = _stage(tables, stages[i], starts[i], counts[i], ends[i], work)
+        seconds[i] = stage_time(tables, stages[i], starts[i], counts[i], ends[i], work)
     return seconds
 
 
 @inlined
-def _price(rules: tuple[bool, bool, float, float], pause_s: float, delay_s: float) -> float:
+def price(rules: tuple[bool, bool, float, float], pause_s: float, delay_s: float) -> float:
     """See `Transition.price`; the rules are `first`, `live`, `most_pause_s` and `stay_s` of `Moving`."""
     first, live, most_pause_s, stay_s = rules
     if first:
@@ -291,12 +291,12 @@ def _best_target(
         if target == source:
             continue
         _set_excess(placed.used, placed.available, placed.per_excess, source, target, size_bytes, excess)
-        excess_s = _pairwise(excess)
+        excess_s = pairwise(excess)
         pause = _pause(
             moving.loads, moving.resources, route + target, moving.seconds[lead, target], taken, now
         )
         # The stages that change take no negative time, and a live migration costs at least its load.
-        least_s = SLOWED * pause if moving.live else _price(rules, pause, 0.0)
+        least_s = SLOWED * pause if moving.live else price(rules, pause, 0.0)
         floor_s = placed.delay_s - at_stake_s + excess_s + least_s
         if floor_s - _ROUNDING * abs(floor_s) > best:
             continue
@@ -318,7 +318,7 @@ def _best_target(
             counts[at, target] -= moved
             delta += after_s - seconds[at]
         delay = placed.delay_s + (back + delta)
-        cost_s = delay + excess_s + _price(rules, pause, delay)
+        cost_s = delay + excess_s + price(rules, pause, delay)
         best, best_target = (cost_s, target) if cost_s < best else (best, best_target)
     return best, best_target
 
@@ -340,8 +340,8 @@ def best_group(
         tables: of the observation.
         placed: the placement.
         moving: from the placement in force.
-        groups: see `GroupMoves._groups`.
-        touched: see `GroupMoves._touched`.
+        groups: see `GroupMoves.groups`.
+        touched: see `GroupMoves.touched`.
         holder: the stage whose block holds the input of each stage, shape (S + 1,).
         blocks: the stage of each block, its bytes, and whether it gathers, shape (B,) each.
         usable: devices that are up.
@@ -352,7 +352,7 @@ def best_group(
     order, first, size = groups
     stage_of, memory, gatherer = blocks
     best, best_group_, best_taken, best_target = np.inf, 0, 0, 0
-    scratch = (_work(tables), np.empty(len(placed.used)), np.empty(len(moving.loads)))
+    scratch = (work_memory(tables), np.empty(len(placed.used)), np.empty(len(moving.loads)))
     for choice in range(3):
         for group in range(len(first)):
             if size[group] <= 2 - choice:
@@ -405,7 +405,7 @@ def _run_ends(
     The first two by layer and usable device, shape (n, m), the last by stage, shape (S, m).
     """
     devices, stages, count, width = len(placed.used), len(placed.seconds), len(first), len(usable)
-    work, all_there = _work(tables), np.zeros(devices, np.int64)
+    work, all_there = work_memory(tables), np.zeros(devices, np.int64)
     entry, leave = np.empty((count, width)), np.empty((count, width))
     inner = np.empty((stages, width))
     for d in range(width):
@@ -416,10 +416,10 @@ def _run_ends(
         for a in range(count):
             stage, after = first[a], last[a] + 1
             all_there[device] = placed.counts[stage].sum()
-            arriving_s = _stage(tables, stage, placed.starts[stage], all_there, device, work)
+            arriving_s = stage_time(tables, stage, placed.starts[stage], all_there, device, work)
             entry[a, d] = arriving_s - placed.seconds[stage]
             if after < stages:
-                leaving_s = _stage(
+                leaving_s = stage_time(
                     tables, after, device, placed.counts[after], placed.starts[after + 1], work
                 )
                 leave[a, d] = leaving_s - placed.seconds[after]
@@ -470,7 +470,7 @@ def best_run(
                 moved[j] = upto[last[b] + 1, j] - upto[first[a], j]
                 over = placed.used[j] - moved[j] - placed.available[j]
                 without[j] = (over if over > 0.0 else 0.0) * placed.per_excess[j]
-            all_bytes, without_s = _pairwise(moved), _pairwise(without)
+            all_bytes, without_s = pairwise(moved), pairwise(without)
             for d in range(width):
                 device = usable[d]
                 delay = placed.delay_s + (
@@ -482,7 +482,7 @@ def best_run(
                 for r in range(len(moving.loads)):
                     load = moving.loads[r] + gained[last[b] + 1, d, r] - gained[first[a], d, r]
                     pause = max(pause, load)
-                total = delay + (without_s + (there_s - without[device])) + _price(rules, pause, delay)
+                total = delay + (without_s + (there_s - without[device])) + price(rules, pause, delay)
                 if total < best:
                     best, best_a, best_b, best_d = total, a, b, d
     return best, best_a, best_b, best_d

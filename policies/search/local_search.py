@@ -46,21 +46,30 @@ class LocalSearch:
         before: Observation | None = None,
         compiled: bool | None = None,
     ) -> None:
-        self.cost = PlacementCost(observation, most_pause_s, before, _kernels(compiled))
+        self._module = _compiled_search(compiled)
+        self.cost = PlacementCost(observation, most_pause_s, before, compiled=self._module is not None)
         self._runs = RunMoves(self.cost)
         self._groups = GroupMoves(self.cost)
+        if self._module is not None:
+            self._search = self._module.search_of(self.cost, self._groups, self._runs)
 
     def best_changes(self, devices: IntArray) -> tuple[float, Change, Change]:
         """Cost of a placement [s], the best move of a run of layers, and that of blocks of one kind and layer."""
-        global _steps  # noqa: PLW0603
-        _steps += 1
+        if self._module is not None:
+            cost_s, run, group = self._module.best_changes(self._search, self.cost.per_excess, devices)
+            return cost_s, self._runs.change(*run), Change(*group)
         state, used = self.cost.times.state(devices), self.cost.used(devices)
         return self.cost.of_state(state, used), self._runs.best(state, used), self._groups.best(state, used)
 
     def improved(self, devices: IntArray, most_steps: int) -> IntArray:
         """A placement, shape (B,), after at most `most_steps` changes, each the best one."""
+        global _steps  # noqa: PLW0603
         devices = devices.copy()
+        if self._module is not None:
+            self._module.improve(self._search, self.cost.per_excess, devices, most_steps, _LEAST_GAIN)
+            return devices
         for _ in range(most_steps):
+            _steps += 1
             cost_s, *changes = self.best_changes(devices)
             best = min(changes, key=lambda change: change.cost_s)
             if not best.cost_s < cost_s * (1.0 - _LEAST_GAIN):
@@ -88,8 +97,8 @@ class LocalSearch:
         return self.improved(devices, most_steps)
 
 
-def _kernels(compiled: bool | None) -> ModuleType | None:
-    """`policies.search.kernels`, or None for array code."""
+def _compiled_search(compiled: bool | None) -> ModuleType | None:
+    """`policies.search.compiled_search`, or None for array code."""
     if compiled is None:
         compiled = _steps > _ARRAY_STEPS
-    return importlib.import_module("headway.policies.search.kernels") if compiled else None
+    return importlib.import_module("headway.policies.search.compiled_search") if compiled else None

@@ -1,8 +1,6 @@
 """The cost of placements: delay over the horizon, memory, and the transition from the placement in force."""
 
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 
@@ -37,12 +35,11 @@ class PlacementCost:
         observation: the observation.
         most_pause_s: a pause for moves above this costs extra.
         before: the world in which blocks move, with the placement that they leave; by default the observation itself.
-        kernels: `policies.search.kernels`, where compiled code evaluates changes; None: array code does.
+        compiled: whether compiled code computes times; otherwise array code does.
 
     Attributes:
         observation: the observation.
         before: the world in which blocks move.
-        kernels: as the argument.
         times: of the stages of a step.
         transition: the price of moves.
         usable: devices that are up, shape (n,).
@@ -54,28 +51,18 @@ class PlacementCost:
         observation: Observation,
         most_pause_s: float,
         before: Observation | None = None,
-        kernels: ModuleType | None = None,
+        compiled: bool = False,
     ) -> None:
         self.observation = observation
-        self.kernels = kernels
         self.before = observation if before is None else before
-        self.times = ChainTimes(observation, kernels)
+        self.times = ChainTimes(observation, compiled)
         self.transition = Transition(self.before, most_pause_s)
-        self._available = observation.available_bytes.copy()
         self.usable = np.flatnonzero(observation.up)
+        self._exact: dict[bytes, float] = {}
         self.per_excess = np.full(observation.devices, 1e9 / max(observation.memory_bytes.sum(), 1.0))
         if observation.overflow == "swap":
             with np.errstate(divide="ignore"):
                 self.per_excess = finite(observation.tokens / observation.disk_bandwidth)
-
-    def compiled(self, state: State, used: FloatArray) -> tuple[Any, Any, Any]:
-        """The first arguments of kernels for a placement that uses `used` bytes on each device, shape (D,)."""
-        assert self.kernels is not None
-        placed = self.kernels.Placed(
-            state.devices, state.counts, state.starts, state.seconds, state.back_s, state.delay_s,
-            used, self._available, self.per_excess,
-        )  # fmt: skip
-        return self.times.tables, placed, self.kernels.Moving(*self.transition.moving(state.devices))
 
     def used(self, devices: IntArray) -> FloatArray:
         """Bytes of blocks on each device under a placement, shape (D,)."""
@@ -104,6 +91,12 @@ class PlacementCost:
 
     def exact(self, devices: IntArray) -> float:
         """Cost of a placement, shape (B,), with the predicted delay and moves; infinite if it cannot be in force."""
+        key = devices.tobytes()
+        if key not in self._exact:
+            self._exact[key] = self._exact_cost(devices)
+        return self._exact[key]
+
+    def _exact_cost(self, devices: IntArray) -> float:
         observation = self.observation
         if not observation.up[devices].all():
             return np.inf

@@ -8,42 +8,36 @@ from headway.simcore import FloatArray, IntArray
 
 
 class RunMoves:
-    """Moves of runs of layers, for n layers and m devices; the embedding and the output head are layers, too."""
+    """Moves of runs of layers, for n layers and m devices; the embedding and the output head are layers, too.
+
+    Attributes:
+        first: first stage of each layer, shape (n,).
+        last: last stage of each layer, shape (n,).
+        loads: `Transition.stage_loads` of the usable devices.
+    """
 
     def __init__(self, cost: PlacementCost) -> None:
         self._cost = cost
         layers = np.array([stage.layer for stage in cost.observation.step_graphs.chain.stages])
-        # First and last stage of each layer, shape (n,).
-        self._first: IntArray = np.flatnonzero(np.diff(layers, prepend=layers[0] - 1))
-        self._last: IntArray = np.append(self._first[1:], len(layers)) - 1
-        self._loads = cost.transition.stage_loads(cost.times.stage_of, cost.usable)
+        self.first: IntArray = np.flatnonzero(np.diff(layers, prepend=layers[0] - 1))
+        self.last: IntArray = np.append(self.first[1:], len(layers)) - 1
+        self.loads = cost.transition.stage_loads(cost.times.stage_of, cost.usable)
 
     def best(self, state: State, used: FloatArray) -> Change:
         """The change of a placement with the lowest cost; `used` bytes are on each device now."""
-        cost, first, last = self._cost, self._first, self._last
-        if cost.kernels is not None:
-            return self._compiled(state, used)
+        cost, first, last = self._cost, self.first, self.last
         delay_s = state.delay_s + self._changes(state)
-        loads = cost.transition.run_loads(state.devices, cost.times.stage_of, first, last, self._loads)
+        loads = cost.transition.run_loads(state.devices, cost.times.stage_of, first, last, self.loads)
         total = cost.total(delay_s, self._excess(state, used), loads)
         total = np.where((first[:, None] <= last[None, :])[:, :, None], total, np.inf)
         a, b, d = np.unravel_index(int(total.argmin()), total.shape)
-        return self._change(float(total[a, b, d]), int(a), int(b), int(d))
+        return self.change(float(total[a, b, d]), int(a), int(b), int(d))
 
-    def _change(self, cost_s: float, a: int, b: int, d: int) -> Change:
+    def change(self, cost_s: float, a: int, b: int, d: int) -> Change:
         """The move of the layers from a to b to the usable device number d."""
         stage_of = self._cost.times.stage_of
-        rows = np.flatnonzero((stage_of >= self._first[a]) & (stage_of <= self._last[b]))
+        rows = np.flatnonzero((stage_of >= self.first[a]) & (stage_of <= self.last[b]))
         return Change(cost_s, rows, int(self._cost.usable[d]))
-
-    def _compiled(self, state: State, used: FloatArray) -> Change:
-        cost, times = self._cost, self._cost.times
-        runs, upto = (self._first, self._last), self._upto(state)
-        assert cost.kernels is not None
-        best = cost.kernels.best_run(
-            *cost.compiled(state, used), runs, times.whole, times.stage_of, upto, self._loads, cost.usable
-        )
-        return self._change(*best)
 
     def _upto(self, state: State) -> FloatArray:
         """Bytes of the stages before each one on each device, shape (S + 1, D)."""
@@ -59,7 +53,7 @@ class RunMoves:
         Inside a run every stage has all its blocks, inputs and outputs on one device. The first stage of the run gets
         its input from another device, and the stage after the run starts on the device of the run.
         """
-        times, usable, first, last = self._cost.times, self._cost.usable, self._first, self._last
+        times, usable, first, last = self._cost.times, self._cost.usable, self.first, self.last
         stages, width = len(state.seconds), len(usable)
         after = last[last + 1 < stages] + 1
         entering, device = (axis.ravel() for axis in np.meshgrid(first, usable, indexing="ij"))
@@ -85,7 +79,7 @@ class RunMoves:
         """Cost of the memory that is lacking after each move, shape (n, n, m)."""
         cost, observation, usable = self._cost, self._cost.observation, self._cost.usable
         upto = self._upto(state)
-        moved = upto[self._last + 1][None, :, :] - upto[self._first][:, None, :]
+        moved = upto[self.last + 1][None, :, :] - upto[self.first][:, None, :]
         over = used - moved - observation.available_bytes
         without = cost.excess(over)
         arriving = np.zeros_like(over)

@@ -1,7 +1,6 @@
 """The price of moving from the placement in force to another one."""
 
-from functools import cached_property, reduce
-from typing import Any
+from functools import reduce
 
 import numpy as np
 
@@ -25,6 +24,9 @@ class Transition:
     Attributes:
         origin_key: a number for the origin of each block, whether it is lost, and where it has warm copies, shape (B,).
             Blocks of one kind with the same number take equally long to move.
+        origin: the device from which each block comes, shape (B,).
+        seconds: to move each block to each device, shape (B, D).
+        resources: whether each route loads each resource, shape (D * D, R).
     """
 
     def __init__(self, observation: Observation, most_pause_s: float) -> None:
@@ -34,18 +36,14 @@ class Transition:
         # Where the scenario spreads long migrations, no pause is too long.
         spread = observation.pause_budget_s is not None and observation.pause_budget_s <= most_pause_s
         self._most_pause_s = np.inf if spread else most_pause_s
-        origin = (
-            np.zeros(len(observation.blocks), dtype=np.int64)
-            if observation.origin is None
-            else observation.origin
-        )
-        self._origin = origin
-        self.origin_key: IntArray = origin + count * observation.lost
+        none = np.zeros(len(observation.blocks), dtype=np.int64)
+        self.origin: IntArray = none if observation.origin is None else observation.origin
+        self.origin_key: IntArray = self.origin + count * observation.lost
         if observation.copies.any():
             copies = np.unique(observation.copies, axis=0, return_inverse=True)[1].ravel()
             self.origin_key = self.origin_key + 2 * count * copies
-        self._seconds = finite(predict.move_seconds(observation))
-        self._resources = self._incidence()
+        self.seconds = finite(predict.move_seconds(observation))
+        self.resources = self._incidence()
         self._stay_s = np.inf
         self._live = observation.migration == "live" and not observation.lost.any()
         if (
@@ -55,8 +53,12 @@ class Transition:
         ):
             self._stay_s = predict.horizon_delay(observation, observation.placement)
 
+    @property
+    def rules(self) -> tuple[bool, bool, float, float]:
+        """Whether this is the first placement; whether blocks move `live`; the longest pause wished; `stay_s`."""
+        return self._first, bool(self._live), float(self._most_pause_s), float(self._stay_s)
+
     def _incidence(self) -> FloatArray:
-        """Whether each route loads each resource, shape (D * D, R)."""
         observation, count = self._observation, self._observation.devices
         resources = int(observation.crossings.resource.max(initial=-1)) + 1
         disks = count if observation.load_seconds.any() else 0
@@ -76,28 +78,33 @@ class Transition:
 
     def loads(self, devices: IntArray) -> FloatArray:
         """Load of each resource by the moves to a placement, shape (R,)."""
-        route = self._origin * self._observation.devices + devices
-        seconds = self._seconds[np.arange(len(devices)), devices]
-        by_route = np.bincount(route, weights=seconds, minlength=len(self._resources))
-        loads: FloatArray = by_route @ self._resources
+        route = self.origin * self._observation.devices + devices
+        seconds = self.seconds[np.arange(len(devices)), devices]
+        by_route = np.bincount(route, weights=seconds, minlength=len(self.resources))
+        crossed = np.flatnonzero(by_route)
+        if not len(crossed):
+            return np.zeros(self.resources.shape[1])
+        # One route after another: the order in which `@` and `sum` add depends on the processor and on R.
+        added = np.add.accumulate(by_route[crossed, None] * self.resources[crossed], axis=0)
+        loads: FloatArray = added[-1]
         return loads
 
     def group_loads(
         self, devices: IntArray, lead: IntArray, source: IntArray, target: IntArray, taken: IntArray
     ) -> FloatArray:
         """Loads if `taken` blocks like `lead` move from `source` to `target`, for n changes, shape (n, R)."""
-        count, start = self._observation.devices, self._origin[lead]
-        now = self._seconds[lead, source][:, None] * self._resources[start * count + source]
-        then = self._seconds[lead, target][:, None] * self._resources[start * count + target]
+        count, start = self._observation.devices, self.origin[lead]
+        now = self.seconds[lead, source][:, None] * self.resources[start * count + source]
+        then = self.seconds[lead, target][:, None] * self.resources[start * count + target]
         changed: FloatArray = self.loads(devices) + taken[:, None] * (then - now)
         return changed
 
     def stage_loads(self, stage_of: IntArray, targets: IntArray) -> FloatArray:
         """Loads of the moves of each stage to each target, after a row of zeros, shape (S + 1, targets, R)."""
         count = self._observation.devices
-        then = np.zeros((int(stage_of.max()) + 2, len(targets), self._resources.shape[1]))
+        then = np.zeros((int(stage_of.max()) + 2, len(targets), self.resources.shape[1]))
         for i, target in enumerate(targets.tolist()):
-            load = self._seconds[:, target][:, None] * self._resources[self._origin * count + target]
+            load = self.seconds[:, target][:, None] * self.resources[self.origin * count + target]
             np.add.at(then[:, i], stage_of + 1, load)
         return then
 
@@ -109,24 +116,14 @@ class Transition:
         `then` are the `stage_loads` of the targets, which do not depend on the placement.
         """
         count = self._observation.devices
-        now = np.zeros((len(then), self._resources.shape[1]))
-        seconds = self._seconds[np.arange(len(devices)), devices]
+        now = np.zeros((len(then), self.resources.shape[1]))
+        seconds = self.seconds[np.arange(len(devices)), devices]
         moved = np.flatnonzero(seconds)
-        route = self._origin[moved] * count + devices[moved]
-        np.add.at(now, stage_of[moved] + 1, seconds[moved, None] * self._resources[route])
+        route = self.origin[moved] * count + devices[moved]
+        np.add.at(now, stage_of[moved] + 1, seconds[moved, None] * self.resources[route])
         delta = np.cumsum(then - now[:, None, :], axis=0)
         changed: FloatArray = self.loads(devices) + delta[last + 1][None] - delta[first][:, None]
         return changed
-
-    def moving(self, devices: IntArray) -> tuple[Any, ...]:
-        """The fields of `kernels.Moving` for the moves to a placement, shape (B,)."""
-        rules = self._first, self._live, float(self._most_pause_s), float(self._stay_s)
-        return *rules, *self._arrays, self.loads(devices)
-
-    @cached_property
-    def _arrays(self) -> tuple[IntArray, FloatArray, FloatArray]:
-        """Copies for kernels, which would be compiled anew for arrays that are read-only or in another order."""
-        return self._origin.copy(), self._seconds.copy(), self._resources.copy()
 
     def price(self, loads: FloatArray, delay_s: FloatArray | float) -> FloatArray:
         """What moves cost [s]; `loads` of shape (..., R), the delays of the placements of shape (...)."""

@@ -76,7 +76,7 @@ def test_compiled_code_finds_the_same_placement_by_scores(
     live=st.booleans(),
 )
 @settings(max_examples=40, deadline=None)
-def test_compiled_code_evaluates_changes_with_the_same_bits(
+def test_compiled_code_evaluates_and_makes_changes_with_the_same_bits(
     scenario: Scenario, seed: int, placed: bool, share: float, live: bool
 ) -> None:
     observation = tight(asked(scenario, seed, placed=placed, sharing=True), share, seed)
@@ -93,6 +93,8 @@ def test_compiled_code_evaluates_changes_with_the_same_bits(
             assert np.array_equal(change.rows, other.rows)
         devices = devices.copy()
         devices[changes[seed % 2].rows] = changes[seed % 2].device
+    np.testing.assert_array_equal(array.improved(devices, 20), compiled.improved(devices, 20))
+    np.testing.assert_array_equal(array.settled(devices, 10), compiled.settled(devices, 10))
 
 
 @given(scenario=WORLDS, seed=SEEDS, placed=st.booleans(), share=st.floats(0.3, 1.2))
