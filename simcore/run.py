@@ -71,7 +71,7 @@ class Run:
             self._controller.close()
             if lawful:  # after an AuditError this might fail and hide it
                 self._mover.abandon()
-                self._record_links()
+                _record_links(self._run)
         return "complete", ""
 
     def _serve_all(self) -> Process:
@@ -226,14 +226,16 @@ class Run:
         # Events read single numbers, which is faster from lists.
         return Load(*(load if self._run.compiled is not None else (column.tolist() for column in load)))
 
-    def _record_links(self) -> None:
-        links = self._run.scenario.cluster.links
-        rows = [
-            (links[i].name, *links[i].ends[:: 1 if forward else -1], of.messages, of.size_bytes, of.busy_s)
-            for (i, forward), of in sorted(self._run.network.carried.items())
-        ]
-        if rows:
-            self._run.recorder.add_many("links", len(rows), *map(list, zip(*rows, strict=True)))
+
+def _record_links(run: RunContext) -> None:
+    """Record what each link has carried, by direction."""
+    links = run.scenario.cluster.links
+    rows = [
+        (links[i].name, *links[i].ends[:: 1 if forward else -1], of.messages, of.size_bytes, of.busy_s)
+        for (i, forward), of in sorted(run.network.carried.items())
+    ]
+    if rows:
+        run.recorder.add_many("links", len(rows), *map(list, zip(*rows, strict=True)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
