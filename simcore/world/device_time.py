@@ -83,11 +83,10 @@ class Roofline:
 
     def times(self, cost: StepCost, machines: Machines) -> TaskTimes:
         """See `DeviceTime.times`."""
-        computing = cost.work_flop[..., None] / machines.flops
-        reading = _reading(cost, machines)
+        block_s = cost.work_flop[..., None] / machines.flops
+        np.maximum(block_s, _reading(cost, machines), out=block_s)
         something = ((cost.work_flop > 0.0) | (cost.read_bytes > 0.0))[..., None]
         task_s = np.where(something, machines.overhead_s, 0.0)
-        block_s = np.maximum(computing, reading)
         block_s[..., Kind.SYNC, :] = machines.sync_s
         return TaskTimes(sealed(block_s), sealed(task_s))
 

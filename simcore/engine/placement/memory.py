@@ -5,6 +5,8 @@ import numpy as np
 from headway.simcore.arrays import FloatArray, IntArray
 from headway.simcore.world.blocks import BlockTable, Kind
 
+_NOT_HELD = "the ledger was asked to give back a block that it does not hold"
+
 
 class MemoryLedger:
     """Bytes held for the model on each device: by blocks and, on devices with blocks, by activations and the runtime.
@@ -39,7 +41,9 @@ class MemoryLedger:
             ValueError: the block is not on the old device.
         """
         kind = self._blocks.kind[block]
-        self._take(np.array([old]), np.array([kind]))
+        if self._counts[old, kind] == 0:
+            raise ValueError(_NOT_HELD)
+        self._counts[old, kind] -= 1
         self._counts[new, kind] += 1
 
     def resize(self, bytes_per_block: FloatArray, activation_bytes: float = 0.0) -> None:
@@ -88,4 +92,4 @@ class MemoryLedger:
     def _take(self, devices: IntArray, kinds: IntArray) -> None:
         np.subtract.at(self._counts, (devices, kinds), 1)
         if np.any(self._counts < 0):
-            raise ValueError("the ledger was asked to give back a block that it does not hold")
+            raise ValueError(_NOT_HELD)
