@@ -14,6 +14,7 @@ from headway.policies.search.kernels import (
     Tables,
     best_group,
     best_run,
+    inlined,
     pairwise,
     price,
     stage_time,
@@ -83,7 +84,7 @@ def search_of(cost: PlacementCost, groups: GroupMoves, runs: RunMoves) -> Search
     )  # fmt: skip
 
 
-@compiled
+@inlined
 def _placed(search: Search, per_excess: FloatArray, devices: IntArray) -> Placed:
     """A placement stage by stage, and its memory."""
     stages, count = len(search.gathers), len(search.available)
@@ -103,7 +104,7 @@ def _placed(search: Search, per_excess: FloatArray, devices: IntArray) -> Placed
     return Placed(devices, counts, starts, seconds, back_s, delay_s, used, search.available, per_excess)
 
 
-@compiled
+@inlined
 def _moving(search: Search, devices: IntArray) -> Moving:
     """The moves to a placement."""
     count = len(search.available)
@@ -119,7 +120,7 @@ def _moving(search: Search, devices: IntArray) -> Moving:
     return Moving(first, live, most_pause_s, stay_s, search.origin, search.seconds, search.resources, loads)
 
 
-@compiled
+@inlined
 def _upto(search: Search, devices: IntArray) -> FloatArray:
     """See `RunMoves.upto`."""
     upto = np.zeros((len(search.gathers) + 1, len(search.available)))
@@ -131,7 +132,7 @@ def _upto(search: Search, devices: IntArray) -> FloatArray:
     return upto
 
 
-@compiled
+@inlined
 def _groups(search: Search, devices: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """See `GroupMoves.groups`."""
     keys = search.keys + search.per_device * devices
@@ -148,7 +149,7 @@ def _groups(search: Search, devices: IntArray) -> tuple[IntArray, IntArray, IntA
     return order, first[:count], size
 
 
-@compiled
+@inlined
 def _cost(placed: Placed, moving: Moving) -> float:
     """See `PlacementCost.of_state`."""
     excess = np.empty(len(placed.used))
@@ -162,7 +163,7 @@ def _cost(placed: Placed, moving: Moving) -> float:
     return float(placed.delay_s + pairwise(excess) + price(rules, pause, placed.delay_s))
 
 
-@compiled
+@inlined
 def best_changes(search: Search, per_excess: FloatArray, devices: IntArray) -> Any:
     """Cost of a placement, and the results of `best_run` and `best_group`; of the latter the blocks themselves."""
     placed, moving = _placed(search, per_excess, devices), _moving(search, devices)
