@@ -4,10 +4,24 @@ A compiled function gives the same bits as its Python form: numba keeps the orde
 it does not matter for results which form is used, and environment variables such as `NUMBA_DISABLE_JIT` are harmless.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def version_of(folder: Path) -> str:
+    """A digest of the modules of a folder, for the name of a field in the type of an argument.
+
+    numba compares only the file of a function with its cache, and not the files of the functions that it calls; but it
+    compares the types of arguments.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def compiled(

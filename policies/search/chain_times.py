@@ -198,6 +198,8 @@ class ChainTimes:
         assert self._kernels is not None
         shared, devices = self._shared, self._observation.devices
         step_fields = ("count", "once", "each", "in_bytes", "out_bytes", "out_bytes_each")
+        known = np.recarray(_KNOWN, self._kernels.KNOWN)
+        known.key = -1
         return self._kernels.Tables(
             self._variant,
             *(
@@ -208,8 +210,7 @@ class ChainTimes:
             np.zeros((devices, devices, 0)) if shared is None else shared.copy(),
             self.back.copy(),
             self._counts or 0,
-            np.full(_KNOWN, -1),
-            np.empty(_KNOWN),
+            known,
         )
 
     def state(self, devices: IntArray) -> State:

@@ -5,13 +5,14 @@ of NumPy.
 """
 
 from functools import partial
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from headway.policies.search.transition import BEYOND, SLOWED
 from headway.simcore.arrays import BoolArray, FloatArray, IntArray
-from headway.simcore.jit import compiled
+from headway.simcore.jit import compiled, version_of
 
 inlined = partial(compiled, inline=True)
 
@@ -19,6 +20,17 @@ _PROBES = 8
 
 _ROUNDING = 1e-9
 """Relative tolerance of sums of times."""
+
+
+KNOWN = np.dtype(
+    {
+        "names": ["key", "seconds", f"version_{version_of(Path(__file__).parent)}"],
+        "formats": ["i8", "f8", "f8"],
+        "offsets": [0, 8, 0],
+        "itemsize": 16,
+    }
+)
+"""A time by its key, which is -1 in a record without use. A field without use names the version of the code."""
 
 
 class Tables(NamedTuple):
@@ -36,8 +48,7 @@ class Tables(NamedTuple):
         shared: seconds per byte of each shared resource between devices, shape (D, D, R).
         back: time of the result from each device to the source, shape (D,).
         different: see `ChainTimes`; 0 if the arguments of a time do not fit into a key.
-        known: keys of the times computed so far, at places given by their hashes, -1 elsewhere, shape (2 ** n,).
-        times: the times, shape (2 ** n,).
+        known: the times computed so far, records of `KNOWN` at places given by hashes of keys, shape (2 ** n,).
     """
 
     variant: IntArray
@@ -51,8 +62,7 @@ class Tables(NamedTuple):
     shared: FloatArray
     back: FloatArray
     different: int
-    known: IntArray
-    times: FloatArray
+    known: Any
 
 
 class Placed(NamedTuple):
@@ -137,19 +147,19 @@ def _waiting(
 
 
 @inlined
-def _known(known: IntArray, times: FloatArray, key: int) -> float:
+def _known(known: Any, key: int) -> float:
     """The time of a key, or -1.0 if it is not known."""
     place = _place(known, key)
-    return times[place] if known[place] == key else -1.0
+    return known[place].seconds if known[place].key == key else -1.0
 
 
 @inlined
-def _place(known: IntArray, key: int) -> int:
+def _place(known: Any, key: int) -> int:
     """Where a key is, or is to be: by a multiplicative hash and linear probing over a few places."""
     mask = len(known) - 1
     place = ((key * 0x9E3779B97F4A7C1) >> 20) & mask
     for _ in range(_PROBES):
-        if known[place] == key or known[place] < 0:
+        if known[place].key == key or known[place].key < 0:
             break
         place = (place + 1) & mask
     return place
@@ -191,7 +201,7 @@ def _computed(
         total += tables.repeats[step] * slowest
     if key >= 0:
         place = _place(tables.known, key)
-        tables.known[place], tables.times[place] = key, total
+        tables.known[place].key, tables.known[place].seconds = key, total
     return float(total)
 
 
@@ -200,7 +210,7 @@ def stage_time(tables: Tables, stage: int, start: int, counts: IntArray, end: in
     """Time of a stage over the horizon, computed once for each different placement of its blocks."""
     variant = tables.variant[stage]
     key = _key(tables.different, variant, start, counts, end)
-    seconds = _known(tables.known, tables.times, key)
+    seconds = _known(tables.known, key)
     return float(seconds if seconds >= 0.0 else _computed(tables, variant, start, counts, end, key, work))
 
 
@@ -280,7 +290,7 @@ def _best_target(
     lead, taken, size_bytes, gathers = move
     (stage, affected, holder), (work, excess, now) = stages, memory
     counts, starts, seconds = placed.counts, placed.starts, placed.seconds
-    variant_of, different, known, times = tables.variant, tables.different, tables.known, tables.times
+    variant_of, different, known = tables.variant, tables.different, tables.known
     rules = moving.first, moving.live, moving.most_pause_s, moving.stay_s
     source, route, best_target, at_stake_s = placed.devices[lead], moving.origin[lead] * len(excess), -1, 0.0
     for at in affected:
@@ -311,7 +321,7 @@ def _best_target(
             counts[at, source] -= moved
             counts[at, target] += moved
             key = _key(different, variant_of[at], begin, counts[at], end)
-            after_s = _known(known, times, key)
+            after_s = _known(known, key)
             if after_s < 0.0:
                 after_s = _computed(tables, variant_of[at], begin, counts[at], end, key, work)
             counts[at, source] += moved

@@ -9,13 +9,14 @@ Rows of different sorts use the same memory: a field has a meaning only in rows 
 the name of a NumPy method, so that the kernels also run without numba.
 """
 
-import hashlib
 import itertools
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from headway.simcore.jit import version_of
 
 NONE = -1
 CLOCK = 0
@@ -91,7 +92,7 @@ def _row() -> np.dtype[np.void]:
                 taken = {places[other] for other in together if other in places}
                 formats[name] = code
                 places[name] = next(place for place in itertools.count(first) if place not in taken)
-    names = [*places, f"version_{_version()}"]
+    names = [*places, f"version_{version_of(Path(__file__).parent)}"]
     offsets = [8 * place for place in (*places.values(), 0)]
     itemsize = 8 * (max(places.values()) + 1)
     return np.dtype(
@@ -99,17 +100,8 @@ def _row() -> np.dtype[np.void]:
     )
 
 
-def _version() -> str:
-    """A digest of all modules of the kernels."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 ROW = _row()
-"""The type of rows. A field without use names the version of the kernels, because numba compares only the file of a
-function with its cache, and not the files of the functions that it calls; the type of its arguments is compared too."""
+"""The type of rows. A field without use names the version of the kernels."""
 
 SEGMENT = np.dtype([(name, "f8") for name in ("start_s", "end_s", "level", "total", "low")])
 """Of a trace, see `traces.segments`. Each trace has one record more than segments, for its whole sum."""
