@@ -79,7 +79,7 @@ def summary(name: str) -> str:
     return lines[0] if lines else "It does not say how it decides."
 
 
-def described(name: str) -> str:
+def description(name: str) -> str:
     """The policy in one line for a list of all: how it decides, or why it cannot be used."""
     why_not = trouble(name)
     return f"BROKEN: {why_not}" if why_not else summary(name)
@@ -88,13 +88,13 @@ def described(name: str) -> str:
 def trouble(name: str) -> str:
     """Why a registered policy cannot even be created, in a few words; empty where it can."""
     try:
-        declared(create(name))
+        declared_laws(create(name))
     except Exception as error:
         return error.got if isinstance(error, InputError) else error_text(error)
     return ""
 
 
-def declared(policy: Policy) -> Mapping[str, str]:
+def declared_laws(policy: Policy) -> Mapping[str, str]:
     """The laws of `policies.contract` that a policy declares to break, each with its reason.
 
     Raises:
@@ -126,10 +126,10 @@ def create(name: str, **parameters: Any) -> Policy:
     Raises:
         InputError: there is no policy of this name, or it does not take these parameters.
     """
-    return chosen(PolicyChoice(name=name, label=name, parameters=parameters))
+    return from_choice(PolicyChoice(name=name, label=name, parameters=parameters))
 
 
-def chosen(choice: PolicyChoice) -> Policy:
+def from_choice(choice: PolicyChoice) -> Policy:
     """Create the policy that a scenario names.
 
     Raises:
@@ -159,7 +159,7 @@ def chosen(choice: PolicyChoice) -> Policy:
         raise InputError(where, str(error.__cause__), "the documented parameters") from error.__cause__
 
 
-def found(name: str, where: str = "policy") -> Callable[[], Policy]:
+def policy_factory(name: str, where: str = "policy") -> Callable[[], Policy]:
     """A function that creates a policy, given a registered name or `module:Class` (which imports the module).
 
     For the command line and for Python only: a scenario file must not import code.
@@ -170,7 +170,7 @@ def found(name: str, where: str = "policy") -> Callable[[], Policy]:
     module_name, colon, class_name = name.partition(":")
     if not colon:
         _find(name, where)
-        return partial(chosen, PolicyChoice(name=name, label=name, where=where))
+        return partial(from_choice, PolicyChoice(name=name, label=name, where=where))
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # code of others may raise anything when it is imported
@@ -210,7 +210,7 @@ def _wrapped(value: object, where: str) -> Policy:
         or not value.keys() <= {"name", "parameters"}
     ):
         raise InputError(where, quoted(value), "a policy, or {name: POLICY, parameters: {...}}")
-    return chosen(PolicyChoice(name=name, label=name, parameters=parameters, where=where))
+    return from_choice(PolicyChoice(name=name, label=name, parameters=parameters, where=where))
 
 
 def _made(make: Callable[[], Any], name: str, where: str) -> Policy:

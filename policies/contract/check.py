@@ -17,7 +17,7 @@ from headway.policies.contract.laws import LAWS, BrokenError, Family, Law
 from headway.policies.contract.question import Question
 from headway.policies.contract.report import Finding, Level, Outcome, Report
 from headway.policies.contract.subject import Factory, Subject
-from headway.policies.registry import declared
+from headway.policies.registry import declared_laws
 from headway.traces import InputError
 from headway.traces.errors import one_of, quoted
 
@@ -105,7 +105,7 @@ def declarations(factory: Factory) -> Mapping[str, str]:
         InputError: a law does not exist, or a reason is missing.
     """
     policy = factory()
-    declares = declared(policy)
+    declares = declared_laws(policy)
     for name in declares:
         if name not in LAWS and name != TIME:
             raise InputError(f"{policy.name}.declares", quoted(name), one_of(str(name), [*LAWS, TIME]))

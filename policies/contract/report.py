@@ -13,12 +13,12 @@ Outcome: TypeAlias = Literal["kept", "broken", "declared", "unfounded", "not rea
 
 _MODULE = '''"""Counterexample for the law {}: {}."""
 
-from headway.policies import found
+from headway.policies import policy_factory
 from headway.policies.contract import AskedWith
 
 
 def asked() -> AskedWith:
-    return AskedWith(found({!r})(), {}, {})
+    return AskedWith(policy_factory({!r})(), {}, {})
 '''
 
 

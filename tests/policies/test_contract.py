@@ -64,7 +64,7 @@ WHATEVER_THE_AIM = ("complete", "within-memory", "finds-room", "reusable", "rena
 def assert_as_declared(report: Report) -> None:
     assert report.ok, str(report)
     assert {f.law for f in report.findings if f.outcome in {"declared", "unfounded"}} == set(
-        policies.declared(policies.create(report.policy))
+        policies.declared_laws(policies.create(report.policy))
     )
 
 
@@ -500,7 +500,7 @@ def test_what_is_no_policy_is_told(name: str, said: str) -> None:
 def test_a_file_cannot_name_a_module(tmp_path: Path) -> None:
     """Reading somebody's scenario never imports code of their choosing."""
     with pytest.raises(InputError, match="one of"):
-        policies.chosen(PolicyChoice(name="policies:Greedy", label="x"))
+        policies.from_choice(PolicyChoice(name="policies:Greedy", label="x"))
 
 
 def test_the_page_tells_what_every_law_guards_and_who_declares_not_to_keep_it() -> None:
