@@ -140,16 +140,12 @@ class _Swarm:
         """Layers that each server holds."""
         largest = max(float(self._sizes.max()), np.finfo(np.float64).tiny)
         most = np.minimum(np.floor(np.maximum(room, 0.0) / largest), len(self._sizes))
-        lengths: IntArray = np.where(room >= self._sizes.sum(), len(self._sizes), most).astype(np.int64)
-        return lengths
+        return np.where(room >= self._sizes.sum(), len(self._sizes), most).astype(np.int64)
 
     def _rates(self, servers: IntArray, length: IntArray) -> FloatArray:
         """Horizons per second of servers with ranges of these lengths, shape of `servers`."""
         seconds = self._seconds.mean(axis=0)[servers] * (length + 1) / 2
-        rates: FloatArray = 1.0 / np.maximum(seconds, self._network_s[servers]).clip(
-            1.0 / _FOREVER_S, _FOREVER_S
-        )
-        return rates
+        return 1.0 / np.maximum(seconds, self._network_s[servers]).clip(1.0 / _FOREVER_S, _FOREVER_S)
 
     def _path(self, servers: IntArray, starts: IntArray, length: IntArray, client: int) -> IntArray | None:
         """The server of each layer on the path of least time from the client and back; None if a layer has none."""

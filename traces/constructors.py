@@ -1,4 +1,4 @@
-"""Traces from plain numbers: a constant, equal steps, outages."""
+"""Traces from plain numbers: equal steps, outages."""
 
 import math
 from collections.abc import Iterable
@@ -7,11 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from headway.traces.trace import EndRule, FloatArray, Trace
-
-
-def constant(value: float) -> Trace:
-    """The trace that has one value forever."""
-    return Trace.constant(value)
 
 
 def steps(values: npt.ArrayLike, *, step_s: float, end: EndRule = "hold") -> Trace:

@@ -210,6 +210,10 @@ class Trace:
             raise ValueError(_bad_time(t))
         return _INF if self._constant is not None else self.segments.next_change(t)
 
+    def with_values(self, values: npt.ArrayLike) -> "Trace":
+        """A trace with other values at the same times."""
+        return Trace(self._times, values, self._end, self._duration)
+
     def __eq__(self, other: object) -> bool:
         return self._content() == other._content() if isinstance(other, Trace) else NotImplemented
 

@@ -115,9 +115,7 @@ def varying(low: float, high: float) -> st.SearchStrategy[Trace]:
 @cache
 def blinking() -> st.SearchStrategy[Trace]:
     """Looping traces with outages: 0 or at least 0.1, because near 0 a rounding error in bytes is a long time."""
-    return varying(0.0, 5.0).map(
-        lambda t: Trace(t.times, np.where(t.values < 0.1, 0.0, t.values), end=t.end, duration=t.duration)
-    )
+    return varying(0.0, 5.0).map(lambda t: t.with_values(np.where(t.values < 0.1, 0.0, t.values)))
 
 
 @checked
@@ -403,8 +401,7 @@ def block_bytes(scenario: Scenario) -> FloatArray:
     """Size of each block at the end of the first request [bytes], shape (B,)."""
     request = scenario.requests[0]
     last = scenario.cost.step(one_sequence(request.prompt, request.output - 1))
-    sizes: FloatArray = last.memory_bytes[scenario.block_table.kind]
-    return sizes
+    return last.memory_bytes[scenario.block_table.kind]
 
 
 def with_memory(scenario: Scenario, room: Sequence[float]) -> Scenario:

@@ -92,5 +92,4 @@ class Turn:
 
 def _share(amount: NDArray[Any], half: float) -> FloatArray:
     """Map amounts from 0 to infinity to [0, 1]: x / (x + half)."""
-    share: FloatArray = 1.0 - half / (amount + half)
-    return share
+    return 1.0 - half / (amount + half)

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from headway.policies.optimal.head_assignment import Found, HeadStage
+from headway.policies.optimal.head_assignment import Assignment, HeadStage
 from headway.policies.optimal.single_layer import (
     EMBED,
     FFN,
@@ -67,13 +67,13 @@ def _optimum(observation: Observation, layer: OneLayer) -> IntArray | None:
         staying = observation.placement
         # What is better by rounding only is not better.
         limit = min(limit, predict.horizon_delay(observation, staying) * (1.0 - 1e-12))
-    found = _Search(layer, limit).run()
-    if found is None and staying is not None:
+    optimum = _Search(layer, limit).run()
+    if optimum is None and staying is not None:
         return staying
-    if found is None:
+    if optimum is None:
         timeless = layer.timeless()
-        found = _Search(timeless, timeless.ceiling).run()
-    return None if found is None else blocks_on(observation, *found)
+        optimum = _Search(timeless, timeless.ceiling).run()
+    return None if optimum is None else blocks_on(observation, *optimum)
 
 
 class _Search:
@@ -131,12 +131,12 @@ class _Search:
             if seconds + least >= self._limit:
                 break
             room = self._room(held, ffn, lm_head)
-            found: Found = free
+            assignment: Assignment = free
             if (count > room).any():
-                found = stage.best(stage.within(tables, room), self._limit - seconds)
-            if found is not None:
-                self._limit = seconds + found[0]
-                self._best = found[1], int(layer.holders[embed]), proj, ffn, lm_head
+                assignment = stage.best(stage.within(tables, room), self._limit - seconds)
+            if assignment is not None:
+                self._limit = seconds + assignment[0]
+                self._best = assignment[1], int(layer.holders[embed]), proj, ffn, lm_head
 
     def _ends(self, proj: int) -> FloatArray:
         """From the projection to the source through each pair of places, shape (D, L)."""
@@ -147,16 +147,14 @@ class _Search:
         """How many heads fit on each device beside the blocks `held` there, by place of the projection, (D, D)."""
         everywhere = np.arange(len(self._layer.proj))
         sets = np.where(np.eye(len(everywhere), dtype=bool), held | PROJ, held)
-        room: IntArray = self._layer.room[sets, everywhere]
-        return room
+        return self._layer.room[sets, everywhere]
 
     def _room(self, held: IntArray, ffn: int, lm_head: int) -> IntArray:
         """How many heads fit on each device beside the single blocks, shape (D,)."""
         held = held.copy()
         held[ffn] |= FFN
         held[lm_head] |= LM_HEAD
-        room: IntArray = self._layer.room[held, np.arange(len(held))]
-        return room
+        return self._layer.room[held, np.arange(len(held))]
 
     def _total_room(self, held: IntArray) -> IntArray:
         """How many heads fit in all for each place of the last two blocks, beside those `held`, shape (D, L)."""

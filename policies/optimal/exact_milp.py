@@ -80,10 +80,10 @@ class ExactMilp:
 
     def decide(self, observation: Observation) -> Decision:
         """The best placement that the solver finds, or to stay if that is as good."""
-        found = solve(observation, self.time_limit_s, self.mip_rel_gap)
-        if found.devices is None and found.status == "time limit":
+        best = solve(observation, self.time_limit_s, self.mip_rel_gap)
+        if best.devices is None and best.status == "time limit":
             return Infeasible(f"no placement found within {self.time_limit_s} s")
-        return decision(observation, found)
+        return decision(observation, best)
 
 
 def solve(observation: Observation, time_limit_s: float = 60.0, mip_rel_gap: float = 0.0) -> Solution:
@@ -97,16 +97,16 @@ def solve(observation: Observation, time_limit_s: float = 60.0, mip_rel_gap: flo
     with np.errstate(invalid="ignore"):
         ways = all_ways(observation)
     finite = ways[np.isfinite(ways.seconds)]
-    found = _chosen(observation, finite, time_limit_s, mip_rel_gap)
-    if found.status != NO_PLACEMENT:
-        return found
+    best = _best_choice(observation, finite, time_limit_s, mip_rel_gap)
+    if best.status != NO_PLACEMENT:
+        return best
     # No placement takes a finite time: any that fits will do.
     possible = ways[(ways.counts[:, ~observation.up] == 0).all(axis=1)]
     timeless = replace(possible, seconds=np.zeros(len(possible.seconds)))
-    return _chosen(observation, timeless, time_limit_s, mip_rel_gap)
+    return _best_choice(observation, timeless, time_limit_s, mip_rel_gap)
 
 
-def _chosen(observation: Observation, ways: Ways, time_limit_s: float, gap: float) -> Solution:
+def _best_choice(observation: Observation, ways: Ways, time_limit_s: float, gap: float) -> Solution:
     """The best choice of one way for each stage.
 
     The linear relaxation prices memory and the devices between stages. A solution with a way whose reduced cost is r

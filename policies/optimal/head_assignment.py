@@ -16,7 +16,7 @@ import numpy as np
 from headway.policies.optimal.single_layer import OneLayer
 from headway.simcore import FloatArray, IntArray
 
-Found: TypeAlias = tuple[float, IntArray] | None
+Assignment: TypeAlias = tuple[float, IntArray] | None
 """Seconds of the slowest branches and of the moves together, and the device of each head, shape (H,)."""
 
 
@@ -74,7 +74,7 @@ class HeadStage:
         bounds[possible] = (thresholds + forced).min(axis=1)
         return bounds
 
-    def best(self, tables: FloatArray, limit: float) -> Found:
+    def best(self, tables: FloatArray, limit: float) -> Assignment:
         """The devices of the heads at which slowest branches and moves take least, if that is below `limit` seconds.
 
         With several steps, each has a slowest branch of its own. Often one branch is the slowest in all of them; then
@@ -92,15 +92,15 @@ class HeadStage:
         better = self._several_steps(tables, min(value, limit))
         return better if better is not None or value >= limit else (value, heads)
 
-    def _several_steps(self, tables: FloatArray, limit: float) -> Found:
+    def _several_steps(self, tables: FloatArray, limit: float) -> Assignment:
         """The best for thresholds of all steps: the first one falls, and for each the others are solved."""
         if len(tables) == 1:
             return self._one_step(tables[0], limit)
         first, rest = tables[0], tables[1:]
         lowest = float(self._lowest(first))
-        best: Found = None
-        while (found := self._several_steps(rest, limit - lowest)) is not None:
-            seconds, heads = found
+        best: Assignment = None
+        while (others := self._several_steps(rest, limit - lowest)) is not None:
+            seconds, heads = others
             slowest = self._slowest(first, heads)
             if slowest + seconds < limit:
                 limit = slowest + seconds
@@ -109,7 +109,7 @@ class HeadStage:
             rest = np.where(first < slowest, rest, np.inf)
         return best
 
-    def _one_step(self, table: FloatArray, limit: float) -> Found:
+    def _one_step(self, table: FloatArray, limit: float) -> Assignment:
         """The best for one threshold.
 
         Moves cost less the higher the threshold is. So what they cost at one threshold bounds them at all lower ones;
@@ -122,7 +122,7 @@ class HeadStage:
             return lowest, np.argsort(table, axis=None, kind="stable")[: self._layer.heads] // table.shape[1]
         thresholds = np.unique(table[(table >= lowest) & (table < limit)])
         bounds = thresholds + self._forced(table, thresholds)
-        best: Found = None
+        best: Assignment = None
         while len(open_ones := np.flatnonzero(bounds < limit)):
             middle = int(open_ones[len(open_ones) // 2])
             heads, moves = self._cheapest(table, float(thresholds[middle]), limit)

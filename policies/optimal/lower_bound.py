@@ -159,9 +159,9 @@ class _SideBySide:
         counts = np.zeros((devices, devices, devices))
         for start in range(devices):
             for end in range(devices):
-                found = self._between(start, end, paid, gathered=gathered)
-                if found is not None:
-                    seconds[start, end], counts[start, end] = found
+                stage = self._between(start, end, paid, gathered=gathered)
+                if stage is not None:
+                    seconds[start, end], counts[start, end] = stage
         return seconds, counts
 
     def _between(

@@ -60,16 +60,16 @@ def solution(
     return Solution(devices, objective_s, max(gap, 0.0), status)
 
 
-def decision(observation: Observation, found: Solution) -> Decision:
+def decision(observation: Observation, best: Solution) -> Decision:
     """The decision of a policy with this solution: stay if that is as good."""
-    if found.devices is None:
-        return Infeasible(found.status)
+    if best.devices is None:
+        return Infeasible(best.status)
     swaps = observation.overflow == "swap" and predict.can_stay(observation)
     if observation.placement is not None and (swaps or fits(observation, observation.placement)):
         staying_s = predict.horizon_delay(observation, observation.placement)
-        if staying_s <= found.objective_s or np.array_equal(observation.placement, found.devices):
+        if staying_s <= best.objective_s or np.array_equal(observation.placement, best.devices):
             return Keep()
-    return Placement(found.devices)
+    return Placement(best.devices)
 
 
 def fits(observation: Observation, devices: IntArray) -> bool:

@@ -97,8 +97,7 @@ def _compositions(total: int, parts: int) -> IntArray:
     """All ways to write `total` as a sum of `parts` numbers, shape (ways, parts)."""
     bars = list(combinations(range(total + parts - 1), parts - 1))
     between = np.array(bars, dtype=np.int64).reshape(len(bars), parts - 1)
-    shares: IntArray = np.diff(between, axis=1, prepend=-1, append=total + parts - 1) - 1
-    return shares
+    return np.diff(between, axis=1, prepend=-1, append=total + parts - 1) - 1
 
 
 def _moving(moves: FloatArray, shares: IntArray) -> FloatArray:
@@ -120,8 +119,7 @@ def _assigned(moves: FloatArray, share: IntArray) -> IntArray:
 
     slots = np.repeat(np.arange(len(share)), share)
     _, columns = linear_sum_assignment(np.minimum(moves[:, slots], _NEVER_S))
-    devices: IntArray = slots[columns]
-    return devices
+    return slots[columns]
 
 
 def shortest_s(observation: Observation, ways: Ways) -> float:

@@ -7,8 +7,6 @@ of a device, a medium. A `Route` is a list of resources, from which every sharin
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from headway.simcore.world.airtime import CellRate
 from headway.traces import Trace
 
@@ -134,6 +132,4 @@ class Route:
 
 def divided(trace: Trace, parts: int) -> Trace:
     """One of `parts` equal shares of a trace."""
-    if parts == 1:
-        return trace
-    return Trace(trace.times, np.asarray(trace.values) / parts, end=trace.end, duration=trace.duration)
+    return trace if parts == 1 else trace.with_values(trace.values / parts)

@@ -171,8 +171,7 @@ class Routing:
 def _medium_resource(medium: Medium) -> Resource:
     if not medium.airtime:
         return Resource(f"medium {medium.name!r}", medium.bandwidth)
-    rate = medium.bandwidth
-    alive = Trace(rate.times, rate.values > 0.0, end=rate.end, duration=rate.duration)
+    alive = medium.bandwidth.with_values(medium.bandwidth.values > 0.0)
     return Resource(f"airtime of medium {medium.name!r}", alive, airtime=True)
 
 

@@ -130,11 +130,8 @@ def read(
     )
     recording = record(path, quantity, format=format, options=options)
     if recording.is_load and load is None:
-        raise InputError(
-            f"{path} (option load)",
-            "a file of the load of others",
-            "true for the share that they leave, or false for the load itself",
-        )
+        expected = "true for the share that they leave, or false for the load itself"
+        raise InputError(f"{path} (option load)", "a file of the load of others", expected)
     return recording.trace
 
 

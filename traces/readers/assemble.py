@@ -79,9 +79,9 @@ def recording_of(
     times: FloatArray,
     values: FloatArray,
     options: Options,
-    *,
     format: str,  # noqa: A002 (as in `read`)
     quantity: Quantity,
+    *,
     unit: float = 1.0,
     disordered: bool = False,
     rows: int | None = None,

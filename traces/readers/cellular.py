@@ -47,13 +47,5 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
         raise InputError(path, "no line with a duration", _FORM)
     first = int(np.argmin(np.isnan(rates)))
     times, values, repairs = in_order(ends, rates)
-    return recording_of(
-        path,
-        np.append(times[0] - spans_ms[first] / 1000, times),
-        values,
-        options,
-        format=NAME,
-        quantity="rate",
-        rows=len(ends),
-        repairs=repairs,
-    )
+    edges = np.append(times[0] - spans_ms[first] / 1000, times)
+    return recording_of(path, edges, values, options, NAME, "rate", rows=len(ends), repairs=repairs)

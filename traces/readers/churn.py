@@ -53,16 +53,9 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     edges, states, repairs = _join(pieces)
     if not states:
         raise InputError(path, "no time between start and end", "durations above 0")
+    times, online = (np.array(edges) - edges[0]) / 1000, np.array(states, dtype=np.float64)
     return recording_of(
-        path,
-        (np.array(edges) - edges[0]) / 1000,
-        np.array(states, dtype=np.float64),
-        options,
-        format=NAME,
-        quantity="fraction",
-        rows=len(pieces),
-        repairs=repairs,
-        sampled=False,
+        path, times, online, options, NAME, "fraction", rows=len(pieces), repairs=repairs, sampled=False
     )
 
 

@@ -41,13 +41,5 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
         expected = 'loads of at most 100 %; anything else as format="csv" with its unit'
         raise InputError(path, f"a value of {percent.max():g}", expected)
     return recording_of(
-        path,
-        times,
-        percent,
-        options,
-        format=NAME,
-        quantity="fraction",
-        unit=0.01,
-        disordered=True,
-        is_load=True,
+        path, times, percent, options, NAME, "fraction", unit=0.01, disordered=True, is_load=True
     )

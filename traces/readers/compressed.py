@@ -18,15 +18,8 @@ MOST_DECOMPRESSED = 1 << 30
 _GZIP, _XZ, _ZSTD, _ZIP = b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
 _TAR, _TAR_AT = b"ustar", 257
 _DAMAGED = (
-    EOFError,
-    ValueError,
-    RuntimeError,
-    NotImplementedError,
-    struct.error,
-    zlib.error,
-    lzma.LZMAError,
-    zipfile.BadZipFile,
-    pa.ArrowException,
+    *(EOFError, ValueError, RuntimeError, struct.error),
+    *(zlib.error, lzma.LZMAError, zipfile.BadZipFile, pa.ArrowException),
 )
 """Exceptions of the libraries for data that are damaged, cut off, or of an unknown kind."""
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from headway.traces.errors import InputError, one_of, quoted
 from headway.traces.readers.assemble import recording_of, repair
+from headway.traces.readers.clock import Clock
 from headway.traces.readers.lines import head
 from headway.traces.readers.options import Options
+from headway.traces.readers.table import Layout
 from headway.traces.recording import Recording
 from headway.traces.trace import FloatArray
 from headway.traces.units import UNITS, Quantity, convert, factor
@@ -77,6 +79,20 @@ def headings_of(path: str, wanted: Sequence[str], separator: str = ",") -> list[
         expected = f"a header with {', '.join(wanted[:-1])} and {wanted[-1]}"
         raise InputError(f"{path}:1", quoted(first), expected)
     return [heading.strip() for heading in first.split(separator)]
+
+
+def layout_below(
+    headings: Sequence[str],
+    values: tuple[int, ...],
+    separator: str = ",",
+    *,
+    time: int | None,
+    clock: Clock | None = None,
+    missing: frozenset[str] = frozenset(),
+) -> Layout:
+    """The layout of the rows below a header in the first line; arguments as the fields of `Layout`."""
+    form = f"{len(headings)} columns, as in the header"
+    return Layout(separator, len(headings), values, form, time=time, header=1, clock=clock, missing=missing)
 
 
 def has_headings(line: str, wanted: Sequence[str], separator: str = ",") -> bool:
@@ -163,40 +179,39 @@ def column_recording(
     values = convert(values, scale.factor)
     if options.repair:
         times, values, repairs = repair(path, times, values, options)
-    check_guessed(scale, values)
-    return recording_of(
-        path,
-        times,
-        values,
-        options,
-        format=name,
-        quantity=scale.quantity,
-        rows=rows,
-        repairs=repairs,
-        is_load=options.load is not None,
-    )
+    return scaled_recording(path, times, values, scale, options, name, rows, repairs)
 
 
-def check_guessed(scale: Scale, values: FloatArray) -> None:
-    """Refuse SI values above 1 that count as shares only because neither file nor user gives a unit.
+def scaled_recording(
+    path: str,
+    times: FloatArray,
+    values: FloatArray,
+    scale: Scale,
+    options: Options,
+    name: str,
+    rows: int,
+    repairs: Counter[str],
+) -> Recording:
+    """The recording of values in SI units, whose scale gives the quantity; further arguments as for `recording_of`.
 
     Raises:
-        InputError: there is such a value.
+        InputError: the rows make no trace, or values above 1 count as shares only because there is no unit.
     """
     most = float(values.max(initial=0.0))
     if scale.guessed and not scale.unit and most > 1.0:
         expected = f'a header with the unit, such as "rate [Mbit/s]", or the option unit: {_ANY_UNIT}'
         raise InputError(scale.where, f"values up to {most:g} without a unit", expected)
+    load = options.load is not None
+    return recording_of(
+        path, times, values, options, name, scale.quantity, rows=rows, repairs=repairs, is_load=load
+    )
 
 
 def nothing_left(path: str, options: Options) -> InputError:
     """The error for a file without rows that have the wanted cells."""
     wanted = ", ".join(f"{name} is {value}" for name, value in (options.where or {}).items())
-    return InputError(
-        f"{path} (option where)",
-        f"no row in which {quoted(wanted)[1:-1]}",
-        "values that occur in the file",
-    )
+    got = f"no row in which {quoted(wanted)[1:-1]}"
+    return InputError(f"{path} (option where)", got, "values that occur in the file")
 
 
 def split_header(heading: str) -> tuple[str, str]:

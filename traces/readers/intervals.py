@@ -60,9 +60,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
 def _recording(path: str, starts: FloatArray, ends: FloatArray, options: Options) -> Recording:
     if not len(starts) or not (ends > starts).all():
         got = (
-            "no interval"
-            if not len(starts)
-            else f"an interval from {starts[ends <= starts][0]:g} s to no later"
+            f"an interval from {starts[ends <= starts][0]:g} s to no later" if len(starts) else "no interval"
         )
         raise InputError(path, got, "intervals that end after they start")
     rows = len(starts)

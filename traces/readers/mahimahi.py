@@ -90,12 +90,12 @@ def _stamps(path: str) -> IntArray:
 def _block(path: str, first: int, block: bytes, before: int) -> IntArray:
     """The stamps of a block of lines: at once if it is clean, line by line if it is not."""
     try:
-        found = csv.read_csv(pa.BufferReader(block), **_CLEAN).column(0).combine_chunks().to_numpy()
+        stamps = csv.read_csv(pa.BufferReader(block), **_CLEAN).column(0).combine_chunks().to_numpy()
     except pa.ArrowException:
-        found = np.empty(0, dtype=np.int64)
-    clean = len(found) == block.count(b"\n") + 1 and found[-1] < 10**15
-    if clean and (np.diff(found, prepend=before) >= 0).all():
-        return np.ascontiguousarray(found)
+        stamps = np.empty(0, dtype=np.int64)
+    clean = len(stamps) == block.count(b"\n") + 1 and stamps[-1] < 10**15
+    if clean and (np.diff(stamps, prepend=before) >= 0).all():
+        return np.ascontiguousarray(stamps)
     return _checked(path, first, block, before)
 
 

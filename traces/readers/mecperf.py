@@ -63,16 +63,9 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     name = Path(path).name
     measured: Quantity = "time" if "RTT" in name or _follow_one_another(since, values) else "rate"
     check_quantity(path, NAME, measured, quantity)
-    return recording_of(
-        path,
-        since,
-        values * (_MS if measured == "time" else _MBIT_S),
-        options,
-        format=NAME,
-        quantity=measured,
-        disordered=True,
-        notes=tuple(_notes(name, float(values.max()))) if measured == "rate" else (),
-    )
+    notes = tuple(_notes(name, float(values.max()))) if measured == "rate" else ()
+    values *= _MS if measured == "time" else _MBIT_S
+    return recording_of(path, since, values, options, NAME, measured, disordered=True, notes=notes)
 
 
 def _follow_one_another(times_s: FloatArray, values: FloatArray) -> bool:

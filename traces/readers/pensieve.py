@@ -60,14 +60,8 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
         raise InputError(
             path, f"{len(times)} rows", "at least two: a rate holds from the row before to its own"
         )
+    unit = factor(options.unit or "Mbit/s", "rate", f"{path} (option unit)")
+    notes = () if options.unit else (_ASSUMED,)
     return recording_of(
-        path,
-        times,
-        rates[1:],
-        options,
-        format=NAME,
-        quantity="rate",
-        unit=factor(options.unit or "Mbit/s", "rate", f"{path} (option unit)"),
-        rows=len(times),
-        notes=() if options.unit else (_ASSUMED,),
+        path, times, rates[1:], options, NAME, "rate", unit=unit, rows=len(times), notes=notes
     )

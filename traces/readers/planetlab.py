@@ -40,6 +40,4 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     if percent.size and percent.max() > 100:
         raise InputError(path, f"a load of {percent.max():g} %", "loads of at most 100 %")
     times = STEP_S * np.arange(len(percent) + 1.0)
-    return recording_of(
-        path, times, percent, options, format=NAME, quantity="fraction", unit=0.01, is_load=True
-    )
+    return recording_of(path, times, percent, options, NAME, "fraction", unit=0.01, is_load=True)

@@ -56,15 +56,8 @@ def diurnal(
     require(0 <= amplitude <= mean, "0 <= amplitude <= mean", (amplitude, mean))
     require(0 <= peak_s < math.inf, "a finite peak_s >= 0", peak_s)
     require(0 < 2 * step_s <= period_s < math.inf, "0 < 2 * step_s <= period_s < inf", (step_s, period_s))
-    noise = walk(
-        rng,
-        mean=1.0,
-        sigma=sigma,
-        step_s=step_s,
-        duration_s=duration_s,
-        correlation=correlation,
-        end=end,
-    )
+    steps = {"step_s": step_s, "duration_s": duration_s}
+    noise = walk(rng, mean=1.0, sigma=sigma, correlation=correlation, end=end, **steps)
     turns = (noise.times + step_s / 2 - peak_s) / period_s
     # Rounding may make the lowest point of a wave that reaches 0 negative.
     wave = np.maximum(mean + amplitude * np.cos(2 * np.pi * turns), 0.0)
@@ -177,11 +170,9 @@ def _harmonic(x: FloatArray, times: FloatArray, period: float) -> tuple[float, f
     return float(level), float(cosine), float(sine)
 
 
-KIND = Kind(
-    "diurnal",
-    diurnal,
-    model,
-    estimate,
-    needs="a mean and a step above 0, an amplitude of at most the mean, a period of at least two steps, a duration of "
-    "at least one",
+_NEEDS = (
+    "a mean and a step above 0, an amplitude of at most the mean, a period of at least two steps, a duration of "
+    "at least one"
 )
+
+KIND = Kind("diurnal", diurnal, model, estimate, _NEEDS)

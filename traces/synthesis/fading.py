@@ -135,11 +135,9 @@ def _bessel_argument(rho: float) -> float:
     return float(brentq(lambda x: j0(x) - rho, 1e-6, last)) if rho > j0(last) else last
 
 
-KIND = Kind(
-    "fading",
-    fading,
-    model,
-    estimate,
-    needs="a mean, a step and a duration above 0, the duration not below the step, the step not above two coherence "
-    "times",
+_NEEDS = (
+    "a mean, a step and a duration above 0, the duration not below the step, the step not above two coherence "
+    "times"
 )
+
+KIND = Kind("fading", fading, model, estimate, _NEEDS)
