@@ -126,11 +126,8 @@ class DynamicLayer:
 
         `old` itself receives nothing: it exceeds the bound.
         """
-        rooms = [
-            np.where(
-                self._busy(observation), -np.inf, self.memory_threshold * observation.available_bytes - held
-            )
-        ]
+        below_threshold = self.memory_threshold * observation.available_bytes - held
+        rooms = [np.where(self._busy(observation), -np.inf, below_threshold)]
         if over or not usable(observation)[old]:
             rooms.append(np.where(usable(observation), observation.available_bytes - held, -np.inf))
         if over:
@@ -143,10 +140,7 @@ def _plan_in_force(observation: Observation, parts: tuple[IntArray, ...]) -> Int
     if observation.placement is None:
         return None
     plan = np.array([observation.placement[rows[0]] for rows in parts])
-    whole = all(
-        (observation.placement[rows] == device).all() for rows, device in zip(parts, plan, strict=True)
-    )
-    return plan if whole else None
+    return plan if np.array_equal(spread(observation.blocks, plan), observation.placement) else None
 
 
 def _first_fit(sizes: FloatArray, room: FloatArray, order: IntArray) -> IntArray | None:

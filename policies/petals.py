@@ -81,11 +81,9 @@ class Petals:
             quality = swarm.throughput(observation.placement) / swarm.throughput(placed)
             if not quality < self.balance_quality - _EPSILON:
                 return Keep()
-        return (
-            Infeasible("the ranges of the servers do not cover all layers")
-            if placed is None
-            else Placement(placed)
-        )
+        if placed is None:
+            return Infeasible("the ranges of the servers do not cover all layers")
+        return Placement(placed)
 
 
 class _Swarm:
@@ -144,8 +142,10 @@ class _Swarm:
 
     def _rates(self, servers: IntArray, length: IntArray) -> FloatArray:
         """Horizons per second of servers with ranges of these lengths, shape of `servers`."""
-        seconds = self._seconds.mean(axis=0)[servers] * (length + 1) / 2
-        return 1.0 / np.maximum(seconds, self._network_s[servers]).clip(1.0 / _FOREVER_S, _FOREVER_S)
+        computing_s = self._seconds.mean(axis=0)[servers] * (length + 1) / 2
+        seconds = np.maximum(computing_s, self._network_s[servers]).clip(1.0 / _FOREVER_S, _FOREVER_S)
+        rates: FloatArray = 1.0 / seconds
+        return rates
 
     def _path(self, servers: IntArray, starts: IntArray, length: IntArray, client: int) -> IntArray | None:
         """The server of each layer on the path of least time from the client and back; None if a layer has none."""

@@ -50,6 +50,7 @@ _WRAPPED = "look-ahead"
 """The default of a parameter that is a policy."""
 
 _GROUP = "headway.policies"
+_A_POLICY = "a class with a name and a method decide"
 
 
 @cache
@@ -103,16 +104,12 @@ def declared_laws(policy: Policy) -> Mapping[str, str]:
     where = f"{policy.name}.declares"
     declares: object = getattr(policy, "declares", {})
     if not isinstance(declares, Mapping):
-        raise InputError(
-            where,
-            quoted(declares),
-            'a mapping from laws to reasons, such as {"stable": "it explores at random"}',
-        )
+        expected = 'a mapping from laws to reasons, such as {"stable": "it explores at random"}'
+        raise InputError(where, quoted(declares), expected)
     for law, why in declares.items():
         if not isinstance(why, str) or not why.strip():
-            raise InputError(
-                f"{where}[{law!r}]", quoted(why), "a text that says why the policy breaks this law"
-            )
+            expected = "a text that says why the policy breaks this law"
+            raise InputError(f"{where}[{law!r}]", quoted(why), expected)
     return declares
 
 
@@ -187,7 +184,7 @@ def _offered(module: ModuleType, name: str) -> str:
     """The classes of a module that look like policies, including imported ones."""
     classes = [key for key, value in vars(module).items() if isinstance(value, type)]
     policies = [key for key in classes if callable(getattr(getattr(module, key), "decide", None))]
-    return one_of(name, policies) if policies else "a class with a name and a method decide"
+    return one_of(name, policies) if policies else _A_POLICY
 
 
 def _parameters(policy: object) -> dict[str, object]:
@@ -204,11 +201,8 @@ def _wrapped(value: object, where: str) -> Policy:
     if not isinstance(value, Mapping):
         return _made(lambda: value, str(value), where)
     name, parameters = value.get("name"), value.get("parameters", {})
-    if (
-        not isinstance(name, str)
-        or not isinstance(parameters, Mapping)
-        or not value.keys() <= {"name", "parameters"}
-    ):
+    known = value.keys() <= {"name", "parameters"}
+    if not (isinstance(name, str) and isinstance(parameters, Mapping) and known):
         raise InputError(where, quoted(value), "a policy, or {name: POLICY, parameters: {...}}")
     return from_choice(PolicyChoice(name=name, label=name, parameters=parameters, where=where))
 
@@ -223,15 +217,10 @@ def _made(make: Callable[[], Any], name: str, where: str) -> Policy:
     except InputError:
         raise
     except (Exception, SystemExit) as error:
-        raise InputError(
-            where,
-            f"{quoted(name)} ({error_text(error)})",
-            "a class that can be instantiated without arguments",
-        ) from error
+        expected = "a class that can be instantiated without arguments"
+        raise InputError(where, f"{quoted(name)} ({error_text(error)})", expected) from error
     if lack := _lack(policy):
-        raise InputError(
-            where, f"{quoted(name)}, which has {lack}", "a class with a name and a method decide"
-        )
+        raise InputError(where, f"{quoted(name)}, which has {lack}", _A_POLICY)
     return policy
 
 
@@ -247,9 +236,8 @@ def _lack(policy: object) -> str:
         return "no method decide"
     if any(is_late(decide) for is_late in _LATE):
         return "a method decide that is a generator or a coroutine"
-    if inspect.ismethod(decide) or inspect.isfunction(
-        decide
-    ):  # the signatures of other callables are not reliable
+    # The signatures of other callables are not reliable.
+    if inspect.ismethod(decide) or inspect.isfunction(decide):
         try:
             inspect.signature(decide).bind(None)
         except TypeError:
@@ -282,6 +270,6 @@ def _loaded(entry: EntryPoint, where: str) -> Callable[..., Policy]:
         raise InputError(where, got, "a class that can be imported") from error
     if not callable(make):
         got = f"the policy {quoted(entry.name)} of {_origin(entry)}, which is not a class"
-        raise InputError(where, got, "a class with a name and a method decide")
+        raise InputError(where, got, _A_POLICY)
     policy: Callable[..., Policy] = make
     return policy

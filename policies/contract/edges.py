@@ -1,5 +1,6 @@
 """Edge cases: fixed scenarios with extreme sizes, memory, links or faults."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -30,22 +31,45 @@ def edges() -> tuple[Question, ...]:
 
 def _world(name: str, devices: int, *, heads: int = 4, bandwidth: float = 1e6) -> Scenario:
     """One layer, and a star of unequal devices around the source."""
+    speeds = [1e8 * (1 + i % 7) for i in range(devices)]
+    return star_world(name, speeds, [(bandwidth, 1e-4 * i) for i in range(1, devices)], heads=heads)
+
+
+def star_world(
+    name: str,
+    speeds: Sequence[float],
+    links: Sequence[tuple[float, float]],
+    *,
+    heads: int,
+    layers: int = 1,
+    output: int = 2,
+) -> Scenario:
+    """A star of devices around the source, which is the first of them.
+
+    Args:
+        name: of the scenario.
+        speeds: of the devices [FLOP/s].
+        links: rate [bytes/s] and latency [s] of the link from the source to each other device.
+        heads: of each layer.
+        layers: of the model.
+        output: tokens of the only request.
+    """
     model = ModelSpec(
-        name="edge", layers=1, width=16 * heads, heads=heads, kv_heads=heads, head_size=16,
+        name=name, layers=layers, width=16 * heads, heads=heads, kv_heads=heads, head_size=16,
         ffn_width=64, gated_ffn=False, vocabulary=0,
     )  # fmt: skip
     cluster = Cluster(
         tuple(
-            Device(name=f"d{i}", memory_bytes=1e9, flops=1e8 * (1 + i % 7), disk_bandwidth=1e8)
-            for i in range(devices)
+            Device(name=f"d{i}", memory_bytes=1e9, flops=speed, disk_bandwidth=1e8)
+            for i, speed in enumerate(speeds)
         ),
         tuple(
-            Link(name=f"l{i}", ends=("d0", f"d{i}"), bandwidth=Trace.constant(bandwidth), latency_s=1e-4 * i)
-            for i in range(1, devices)
+            Link(name=f"l{i}", ends=("d0", f"d{i}"), bandwidth=Trace.constant(rate), latency_s=latency_s)
+            for i, (rate, latency_s) in enumerate(links, 1)
         ),
         "d0",
     )
-    request = Request(prompt=4, output=2)
+    request = Request(prompt=4, output=output)
     return Scenario(
         name=name, model=model, cost=DecodeCost(model), cluster=cluster, requests=(request,),
         blocks=BlockOptions(embed=False, lm_head=False),

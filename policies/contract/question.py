@@ -1,6 +1,6 @@
 """A question to a policy: a scenario, and the placement before the decision."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -127,12 +127,12 @@ class Question:
     def __str__(self) -> str:
         if self.in_force is None:
             return "before the first token"
-        names = self.scenario.cluster.names
-        pairs = zip(self.scenario.block_table.names, self.in_force.tolist(), strict=True)
-        placed = ", ".join(f"{block} on {names[device]}" for block, device in pairs)
-        copies = ", ".join(
-            f"{self.scenario.block_table.names[block]} on {names[device]}" for block, device in self.copies
-        )
+        blocks, names = self.scenario.block_table.names, self.scenario.cluster.names
+
+        def text(pairs: Iterable[tuple[int, int]]) -> str:
+            return ", ".join(f"{blocks[block]} on {names[device]}" for block, device in pairs)
+
+        placed, copies = text(enumerate(self.in_force.tolist())), text(self.copies)
         return f"with the current placement {placed}" + (copies and f", and with warm copies of {copies}")
 
 

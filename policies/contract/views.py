@@ -23,18 +23,16 @@ def writable_copy(value: Value) -> Value:
     if isinstance(value, tuple):
         return tuple(writable_copy(each) for each in value)  # type: ignore[return-value]
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(
-            value, **{field.name: writable_copy(getattr(value, field.name)) for field in fields(value)}
-        )
+        copies = {field.name: writable_copy(getattr(value, field.name)) for field in fields(value)}
+        return replace(value, **copies)
     return value
 
 
 def difference(before: object, after: object, name: str = "") -> str:
     """The name of the first field in which a copy differs from its original; empty if none does."""
     if isinstance(before, np.ndarray):
-        same = isinstance(after, np.ndarray) and np.array_equal(
-            before, after, equal_nan=before.dtype == float
-        )
+        nan = before.dtype == float
+        same = isinstance(after, np.ndarray) and np.array_equal(before, after, equal_nan=nan)
         return "" if same else name
     if isinstance(before, tuple) and isinstance(after, tuple) and len(before) == len(after):
         parts = [(f"{name}[{i}]", *pair) for i, pair in enumerate(zip(before, after, strict=True))]
@@ -49,9 +47,8 @@ def difference(before: object, after: object, name: str = "") -> str:
 
 def renamed(observation: Observation) -> Observation:
     """With other device names, whose alphabetical order is the reverse of the order of devices."""
-    return replace(
-        observation, device_names=tuple(f"x{observation.devices - i:04}" for i in range(observation.devices))
-    )
+    names = tuple(f"x{observation.devices - i:04}" for i in range(observation.devices))
+    return replace(observation, device_names=names)
 
 
 def reordered(observation: Observation, order: IntArray) -> Observation:

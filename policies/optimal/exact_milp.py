@@ -90,10 +90,8 @@ def solve(observation: Observation, time_limit_s: float = 60.0, mip_rel_gap: flo
     """The placement that minimises `predict.objective`, with the gap that is left."""
     count = number_of_ways(observation)
     if count > MOST_WAYS:
-        return none_found(
-            f"exact-milp solves small models: this one has {count:,} ways to place its stages; "
-            f"at most {MOST_WAYS:,} are possible"
-        )
+        ways_to_place = f"{count:,} ways to place its stages; at most {MOST_WAYS:,} are possible"
+        return none_found(f"exact-milp solves small models: this one has {ways_to_place}")
     with np.errstate(invalid="ignore"):
         ways = all_ways(observation)
     finite = ways[np.isfinite(ways.seconds)]
@@ -219,10 +217,8 @@ def _memory_rows(observation: Observation, ways: Ways) -> tuple[Any, FloatArray]
     kinds, numbers = np.unique(observation.blocks.kind, return_counts=True)
     size = np.zeros(observation.blocks.kind.max() + 1)
     size[observation.blocks.kind] = observation.memory_bytes
-    sums = reduce(
-        np.add.outer, [size[kind] * np.arange(n + 1) for kind, n in zip(kinds, numbers, strict=True)]
-    )
-    sums = np.unique(sums)
+    multiples = [size[kind] * np.arange(n + 1) for kind, n in zip(kinds, numbers, strict=True)]
+    sums = np.unique(reduce(np.add.outer, multiples))
     possible = np.searchsorted(sums, limit_bytes(observation), side="right")
     if not possible.all():
         return None

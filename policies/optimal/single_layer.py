@@ -2,9 +2,8 @@
 
 The heads of a layer are interchangeable except for where they are now. So a placement is: the device of the embedding
 (the layer's input is with the source if that is no block), of the projection, of the feed-forward network and of the
-output head, and for each head, told apart by its present device only, a device. What it costs is a sum of terms of one
-or two of the single blocks, plus for each step the slowest branch of the heads, plus the moves of the heads.
-
+output head, and a device for each head; heads on one device are interchangeable. Its cost is a sum of terms of one or
+two of the single blocks, plus for each step the slowest branch of the heads, plus the moves of the heads.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -94,18 +93,13 @@ def one_layer(observation: Observation) -> OneLayer:
     holders = devices if blocks.embed is not None else np.array([observation.source])
     with np.errstate(invalid="ignore"):
         heads_of = next(stage for stage in observation.step_graphs.chain.stages if stage.kind == Kind.HEAD)
-        messages = np.stack(
-            [
-                message(observation, float(step.cost.message_bytes[heads_of.input])) * step.count
-                for step in observation.steps
-            ]
-        )
+        inputs = [(step.count, float(step.cost.message_bytes[heads_of.input])) for step in observation.steps]
+        messages = np.stack([message(observation, size) * count for count, size in inputs])
         tables = [branches(observation, heads_of, number) for number in range(len(observation.steps))]
         counts = [step.count for step in observation.steps]
+        placement = observation.placement
         return OneLayer(
-            origin=np.zeros(len(heads), np.int64)
-            if observation.placement is None
-            else observation.placement[heads],
+            origin=np.zeros(len(heads), np.int64) if placement is None else placement[heads],
             moves=move[heads],
             holders=holders,
             arrive=messages[:, holders],
@@ -146,11 +140,8 @@ def _embed_cost(observation: Observation, move: FloatArray) -> FloatArray:
         return np.zeros(1)
     cost: FloatArray = observation.kind_seconds[Kind.EMBED] + move[observation.blocks.embed]
     for step in observation.steps:
-        cost = (
-            cost
-            + step.count
-            * message(observation, float(step.cost.message_bytes[Payload.PROMPT]))[observation.source]
-        )
+        prompt = message(observation, float(step.cost.message_bytes[Payload.PROMPT]))
+        cost = cost + step.count * prompt[observation.source]
     return cost
 
 
