@@ -66,7 +66,11 @@ class DynamicLayer:
         parts = units(observation.blocks)
         sizes = np.array([observation.memory_bytes[rows].sum() for rows in parts])
         plan = _plan_in_force(observation, parts)
-        target = self._filled(observation, sizes) if plan is None else self._moved(observation, sizes, plan)
+        target = (
+            self._first_placement(observation, sizes)
+            if plan is None
+            else self._after_moves(observation, sizes, plan)
+        )
         if target is not None:
             devices = spread(observation.blocks, target)
             if predict.fits(observation, devices):
@@ -75,7 +79,7 @@ class DynamicLayer:
             return Keep()
         return Infeasible("no placement of whole layers was found that fits, or it takes too many moves")
 
-    def _filled(self, observation: Observation, sizes: FloatArray) -> IntArray | None:
+    def _first_placement(self, observation: Observation, sizes: FloatArray) -> IntArray | None:
         """A first placement: the device of each unit; None if none was found."""
         seconds = observation.seconds_together(np.arange(len(observation.blocks)))
         order = np.lexsort(
@@ -91,7 +95,7 @@ class DynamicLayer:
         """Which devices are short of compute, shape (D,)."""
         return (1.0 - observation.availability > self.compute_threshold) | ~usable(observation)
 
-    def _moved(self, observation: Observation, sizes: FloatArray, plan: IntArray) -> IntArray:
+    def _after_moves(self, observation: Observation, sizes: FloatArray, plan: IntArray) -> IntArray:
         """The placement in force with up to `most_moves` units on other devices."""
         target = plan.copy()
         for _ in range(self.most_moves):
@@ -118,7 +122,7 @@ class DynamicLayer:
                 needed = float(excess[old]) if full[old] else None
                 unit = _to_move(sizes, np.flatnonzero(plan == old), float(room.max()), needed)
                 if unit is not None:
-                    return unit, _taker(observation, room, float(sizes[unit]), by_room=bool(full[old]))
+                    return unit, _receiver(observation, room, float(sizes[unit]), by_room=bool(full[old]))
         return None
 
     def _rooms(self, observation: Observation, held: FloatArray, old: int, *, over: bool) -> list[FloatArray]:
@@ -167,7 +171,7 @@ def _to_move(sizes: FloatArray, candidates: IntArray, most: float, needed: float
     return int(later_first[0]) if len(later_first) else None
 
 
-def _taker(observation: Observation, room: FloatArray, size: float, *, by_room: bool) -> int:
+def _receiver(observation: Observation, room: FloatArray, size: float, *, by_room: bool) -> int:
     """The device with most room for a unit, or with the least load from others; ties: the other criterion."""
     candidates = np.flatnonzero(size <= room)
     keys = (-room[candidates], -observation.availability[candidates])

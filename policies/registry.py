@@ -142,14 +142,14 @@ def from_choice(choice: PolicyChoice) -> Policy:
             expected = one_of(str(key), list(known)) if known else "no parameters"
             raise InputError(where, f"the parameter {quoted(key)}", expected)
         if key in wrapped:
-            values[key] = _wrapped(value, f"{where}.{key}")
+            values[key] = _inner_policy(value, f"{where}.{key}")
             continue
         try:
             values[key] = TypeAdapter(get_type_hints(policy)[key]).validate_python(value)
         except ValidationError as error:
             raise InputError(f"{where}.{key}", quoted(value), error.errors()[0]["msg"]) from error
     try:
-        return _made(partial(policy, **values), choice.name, choice.where)
+        return _instance(partial(policy, **values), choice.name, choice.where)
     except InputError as error:
         if not values or not isinstance(error.__cause__, ValueError):
             raise
@@ -176,11 +176,13 @@ def policy_factory(name: str, where: str = "policy") -> Callable[[], Policy]:
     made = getattr(module, class_name, None)
     if not callable(made):
         what = "" if made is None else f", an object of the class {type(made).__name__}"
-        raise InputError(where, f"{quoted(class_name)} in {module_name}{what}", _offered(module, class_name))
-    return partial(_made, made, name, where)
+        raise InputError(
+            where, f"{quoted(class_name)} in {module_name}{what}", _policy_classes(module, class_name)
+        )
+    return partial(_instance, made, name, where)
 
 
-def _offered(module: ModuleType, name: str) -> str:
+def _policy_classes(module: ModuleType, name: str) -> str:
     """The classes of a module that look like policies, including imported ones."""
     classes = [key for key, value in vars(module).items() if isinstance(value, type)]
     policies = [key for key in classes if callable(getattr(getattr(module, key), "decide", None))]
@@ -194,12 +196,12 @@ def _parameters(policy: object) -> dict[str, object]:
     return {field.name: field.type for field in dataclasses.fields(policy)}
 
 
-def _wrapped(value: object, where: str) -> Policy:
+def _inner_policy(value: object, where: str) -> Policy:
     """The policy that a parameter holds: a name, a mapping with `name` and `parameters`, or the object itself."""
     if isinstance(value, str):
         value = {"name": value}
     if not isinstance(value, Mapping):
-        return _made(lambda: value, str(value), where)
+        return _instance(lambda: value, str(value), where)
     name, parameters = value.get("name"), value.get("parameters", {})
     known = value.keys() <= {"name", "parameters"}
     if not (isinstance(name, str) and isinstance(parameters, Mapping) and known):
@@ -207,7 +209,7 @@ def _wrapped(value: object, where: str) -> Policy:
     return from_choice(PolicyChoice(name=name, label=name, parameters=parameters, where=where))
 
 
-def _made(make: Callable[[], Any], name: str, where: str) -> Policy:
+def _instance(make: Callable[[], Any], name: str, where: str) -> Policy:
     """Create a policy and check that it is one."""
     try:
         policy: Policy = make()
@@ -224,7 +226,7 @@ def _made(make: Callable[[], Any], name: str, where: str) -> Policy:
     return policy
 
 
-_LATE = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+_ASYNCHRONOUS = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
 
 
 def _lack(policy: object) -> str:
@@ -234,7 +236,7 @@ def _lack(policy: object) -> str:
     decide = getattr(policy, "decide", None)
     if not callable(decide):
         return "no method decide"
-    if any(is_late(decide) for is_late in _LATE):
+    if any(is_asynchronous(decide) for is_asynchronous in _ASYNCHRONOUS):
         return "a method decide that is a generator or a coroutine"
     # The signatures of other callables are not reliable.
     if inspect.ismethod(decide) or inspect.isfunction(decide):
@@ -254,7 +256,7 @@ def _find(name: str, where: str) -> Callable[..., Policy]:
         by = " and by ".join([*shipped, *map(_origin, entries)])
         got = f"the policy {quoted(name)}, which is registered by {by}"
         raise InputError(where, got, "a name that one package registers (uninstall or rename the others)")
-    return _POLICIES[name] if name in _POLICIES else _loaded(entries[0], where)
+    return _POLICIES[name] if name in _POLICIES else _load(entries[0], where)
 
 
 def _origin(entry: EntryPoint) -> str:
@@ -262,7 +264,7 @@ def _origin(entry: EntryPoint) -> str:
     return f"{entry.dist.name} ({entry.value})" if entry.dist is not None else entry.value
 
 
-def _loaded(entry: EntryPoint, where: str) -> Callable[..., Policy]:
+def _load(entry: EntryPoint, where: str) -> Callable[..., Policy]:
     try:
         make = entry.load()
     except (Exception, SystemExit) as error:  # code of others may raise anything when it is imported

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
 
 from headway.policies.contract import strategies
-from headway.policies.contract.edges import edges, second_thoughts
+from headway.policies.contract.edges import edges, repeated_decisions
 from headway.policies.contract.growth import Timing, measure
 from headway.policies.contract.laws import LAWS, BrokenError, Family, Law
 from headway.policies.contract.question import Question
@@ -44,7 +44,7 @@ _DRAWN_FAMILIES: Mapping[Family, Callable[..., st.SearchStrategy[Question]]] = {
 
 _FIXED_FAMILIES: Mapping[Family, Callable[[], tuple[Question, ...]]] = {
     "edges": edges,
-    "second thoughts": second_thoughts,
+    "repeated decisions": repeated_decisions,
 }
 """Families of fixed questions."""
 

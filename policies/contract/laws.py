@@ -40,7 +40,7 @@ from headway.simcore import (
 )
 from headway.simcore.observe import is_fixed
 
-Family: TypeAlias = Literal["mixed", "again", "edges", "second thoughts", "one large", "untied", "runs"]
+Family: TypeAlias = Literal["mixed", "again", "edges", "repeated decisions", "one large", "untied", "runs"]
 """Sets of questions; `policies.contract.check` draws them."""
 
 _ROUNDING = 1e-9
@@ -273,7 +273,7 @@ LAWS: Mapping[str, Law] = {
     "renaming": Law(renaming, ("mixed",), deterministic=True),
     "reordering": Law(reordering, ("untied",), deterministic=True),
     "units": Law(units, ("mixed",), deterministic=True),
-    "stable": Law(stable, ("mixed", "again", "second thoughts"), deterministic=True),
+    "stable": Law(stable, ("mixed", "again", "repeated decisions"), deterministic=True),
     "worth-moving": Law(worth_moving, ("again",)),
 }
 """All laws on decisions; `policies.contract.growth` tests the decision time."""

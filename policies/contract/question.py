@@ -55,7 +55,7 @@ class _Recorder:
         raise _ReachedError
 
 
-class AskedWith:
+class StartingFrom:
     """A policy whose first decision is a given placement; another policy makes all later decisions.
 
     Args:
@@ -109,7 +109,7 @@ class Question:
         memory = replace(self.scenario.memory, overflow="swap") if swaps else self.scenario.memory
         recorder = _Recorder()
         policy = (
-            recorder if self.in_force is None else AskedWith(recorder, self.in_force.tolist(), self.copies)
+            recorder if self.in_force is None else StartingFrom(recorder, self.in_force.tolist(), self.copies)
         )
         try:
             simulate(replace(self.scenario, memory=memory), policy)

@@ -14,11 +14,11 @@ Outcome: TypeAlias = Literal["kept", "broken", "declared", "unfounded", "not rea
 _MODULE = '''"""Counterexample for the law {}: {}."""
 
 from headway.policies import policy_factory
-from headway.policies.contract import AskedWith
+from headway.policies.contract import StartingFrom
 
 
-def asked() -> AskedWith:
-    return AskedWith(policy_factory({!r})(), {}, {})
+def asked() -> StartingFrom:
+    return StartingFrom(policy_factory({!r})(), {}, {})
 '''
 
 

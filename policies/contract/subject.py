@@ -157,8 +157,9 @@ def _snapshot(reply: object) -> object:
 
 
 def _valid(observation: Observation, reply: object) -> Decision | None:
-    is_decision = isinstance(reply, Placement | Keep | Infeasible)
-    return reply if is_decision and not malformation(observation, reply) else None
+    if isinstance(reply, Placement | Keep | Infeasible) and not malformation(observation, reply):
+        return reply
+    return None
 
 
 def malformation(observation: Observation, reply: object) -> str:

@@ -21,7 +21,7 @@ from headway.policies.optimal.solution import (
     Solution,
     decision,
     limit_bytes,
-    none_found,
+    no_solution,
     solution,
 )
 from headway.policies.optimal.ways import Ways, all_ways, number_of_ways, placement, shortest_s
@@ -39,7 +39,7 @@ _MARGIN = 1e-4
 _FIRST_WAYS = 1000
 """Number of ways with the least reduced cost of which the first solution is made."""
 
-_DOUBT = 1e-3
+_TOLERANCE = 1e-3
 """Rounding of reduced costs and of the relaxation, in the solver's units."""
 
 _STATUS = {0: "optimal", 1: "time limit", 2: NO_PLACEMENT}
@@ -54,7 +54,7 @@ class ExactMilp:
     of steps, and with or without a placement in force. It is exact up to the gap that is set. Messages have their
     routes for themselves, and moves count one after another, also where they share links or are parallel. Under `swap`
     it treats memory as a limit: it never plans to swap, but stays if that is better. Where the moves of the optimum
-    would wait for each other for ever (`live`), it adopts the moves that find room, or stays.
+    would wait for each other forever (`live`), it adopts the moves that find room, or stays.
 
     It returns `Infeasible` if the number of ways to place the stages is above `MOST_WAYS`.
 
@@ -79,7 +79,7 @@ class ExactMilp:
             raise ValueError(f"mip_rel_gap must not be negative, not {self.mip_rel_gap}")
 
     def decide(self, observation: Observation) -> Decision:
-        """The best placement that the solver finds, or to stay if that is as good."""
+        """The best placement of the solver, or `Keep` if the placement in force is as good."""
         best = solve(observation, self.time_limit_s, self.mip_rel_gap)
         if best.devices is None and best.status == "time limit":
             return Infeasible(f"no placement found within {self.time_limit_s} s")
@@ -91,14 +91,14 @@ def solve(observation: Observation, time_limit_s: float = 60.0, mip_rel_gap: flo
     count = number_of_ways(observation)
     if count > MOST_WAYS:
         ways_to_place = f"{count:,} ways to place its stages; at most {MOST_WAYS:,} are possible"
-        return none_found(f"exact-milp solves small models: this one has {ways_to_place}")
+        return no_solution(f"exact-milp solves small models: this one has {ways_to_place}")
     with np.errstate(invalid="ignore"):
         ways = all_ways(observation)
     finite = ways[np.isfinite(ways.seconds)]
     best = _best_choice(observation, finite, time_limit_s, mip_rel_gap)
     if best.status != NO_PLACEMENT:
         return best
-    # No placement takes a finite time: any that fits will do.
+    # No placement takes a finite time: any that fits is optimal.
     possible = ways[(ways.counts[:, ~observation.up] == 0).all(axis=1)]
     timeless = replace(possible, seconds=np.zeros(len(possible.seconds)))
     return _best_choice(observation, timeless, time_limit_s, mip_rel_gap)
@@ -113,7 +113,7 @@ def _best_choice(observation: Observation, ways: Ways, time_limit_s: float, gap:
     """
     programme = _programme(observation, ways)
     if programme is None:
-        return none_found(NO_PLACEMENT)
+        return no_solution(NO_PLACEMENT)
     least, reduced = programme.relaxed()
     order, count = np.argsort(reduced, kind="stable"), _FIRST_WAYS
     end_s = time.monotonic() + time_limit_s
@@ -122,18 +122,18 @@ def _best_choice(observation: Observation, ways: Ways, time_limit_s: float, gap:
         status, best, bound = programme.solve(chosen, max(end_s - time.monotonic(), 0.0), gap)
         after = least + float(reduced[order[count]]) if count < len(order) else np.inf
         cost = np.inf if best is None else float(programme.cost[best].sum())
-        if status == "time limit" or after > cost + _DOUBT or count >= len(order):
+        if status == "time limit" or after > cost + _TOLERANCE or count >= len(order):
             break
         count *= 4
     if best is None:
-        return none_found(status)
+        return no_solution(status)
     bound_s = min(bound, after) * programme.unit
     return solution(observation, placement(observation, ways[best]), status, bound_s)
 
 
 @dataclass(frozen=True, eq=False)
 class _Programme:
-    """Which ways to choose: one from the source, as many to each device as from it, and no more than memory holds.
+    """Which ways to choose: one from the source, as many to each device as from it, within the memory limits.
 
     Attributes:
         unit: seconds of one unit of cost.
@@ -180,7 +180,7 @@ class _Programme:
 
 
 def _programme(observation: Observation, ways: Ways) -> _Programme | None:
-    """The programme; None if it has no solution even without whole numbers."""
+    """The programme; None if its linear relaxation has no solution either."""
     memory, least_s = _memory_rows(observation, ways), shortest_s(observation, ways)
     if memory is None or not np.isfinite(least_s):
         return None

@@ -19,7 +19,7 @@ EMBED, PROJ, FFN, LM_HEAD = 1, 2, 4, 8
 """The single blocks as bits: sets of them index `OneLayer.room`."""
 
 NO_ROOM = -(2**40)
-"""Stands for the number of heads that fit where already the single blocks do not; sums of it stay below 0."""
+"""Number of heads that fit where the single blocks alone do not fit; sums that contain it are negative."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class OneLayer:
 
     @cached_property
     def ceiling(self) -> float:
-        """More than any placement takes that takes a finite time."""
+        """An upper bound on all finite times of placements [s]."""
         steps = len(self.each) * (_largest(self.arrive) + _largest(self.leave))
         heads = self.heads * (_largest(self.moves) + len(self.each) * _largest(self.each))
         singles = (self.embed, self.proj, self.between, self.ffn, self.tail)
@@ -76,8 +76,8 @@ class OneLayer:
         return replace(self, **{name: np.zeros_like(getattr(self, name)) for name in times})
 
 
-def beyond(observation: Observation) -> str:
-    """Why this is not the problem that is solved here; empty if it is."""
+def unsupported(observation: Observation) -> str:
+    """Why an observation is no problem of this kind; empty if it is one."""
     if observation.blocks.layers > 1:
         return "solves models of one layer; memory couples the layers of this one"
     if observation.blocks.shards.shape[1] > 1:
@@ -86,7 +86,7 @@ def beyond(observation: Observation) -> str:
 
 
 def one_layer(observation: Observation) -> OneLayer:
-    """The problem that an observation of a model with one layer poses; there must be nothing `beyond` it."""
+    """The problem of an observation of a model with one layer; see `unsupported`."""
     blocks, devices = observation.blocks, np.arange(observation.devices)
     move = predict.move_seconds(observation)
     heads = blocks.heads[0]
@@ -131,7 +131,7 @@ def blocks_on(
 
 
 def _largest(seconds: FloatArray) -> float:
-    """The largest finite one."""
+    """The largest finite time [s]."""
     return float(seconds[np.isfinite(seconds)].max(initial=0.0))
 
 

@@ -110,10 +110,10 @@ def _moving(moves: FloatArray, shares: IntArray) -> FloatArray:
     if not moves.any():
         return np.zeros(len(shares))
     rows = np.arange(len(moves))
-    return np.array([moves[rows, _assigned(moves, share)].sum() for share in shares])
+    return np.array([moves[rows, _cheapest_assignment(moves, share)].sum() for share in shares])
 
 
-def _assigned(moves: FloatArray, share: IntArray) -> IntArray:
+def _cheapest_assignment(moves: FloatArray, share: IntArray) -> IntArray:
     """The device of each of n blocks, shape (n,), for the least sum of `moves`; arguments as in `_moving`."""
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 (half a second of import that only the exact policies need)
 
@@ -141,5 +141,5 @@ def placement(observation: Observation, ways: Ways) -> IntArray:
         if len(free) < len(stage.rows):
             devices[stage.gathers] = end
             shares[end] -= 1
-        devices[free] = _assigned(moves[free], shares)
+        devices[free] = _cheapest_assignment(moves[free], shares)
     return devices

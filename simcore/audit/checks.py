@@ -78,6 +78,6 @@ class Checks:
             raise AuditError(self.now_s, law, what, f"at most {float(most)!r}", repr(float(actual)))
 
 
-def grain(time_s: float) -> float:
+def tolerance_s(time_s: float) -> float:
     """Tolerance for equal moments [s]: each is a rounded sum of earlier times."""
     return _ULPS * math.ulp(time_s)

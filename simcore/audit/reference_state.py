@@ -146,9 +146,8 @@ class ReferenceState:
                 self._asked(record, now_s)
             case Attempt():
                 self.attempt = record
-                self.cost = self._scenario.cost.step(
-                    recomputed(record.batch) if self.cache_lost else record.batch
-                )
+                batch = recomputed(record.batch) if self.cache_lost else record.batch
+                self.cost = self._scenario.cost.step(batch)
                 self.held_bytes = self.recount()
                 self.of_blocks = self._blocks_by_kind() @ self.cost.memory_bytes
                 self.copies.fit(self.held_bytes, record.begun_s, reserve=True)

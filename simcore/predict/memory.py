@@ -52,9 +52,8 @@ def live_waves(observation: Observation, devices: IntArray) -> list[IntArray]:
         if not len(wave):
             break
         waves.append(wave)
-        room = np.array(free) + sum_by_device(
-            observation, observation.placement[wave], observation.memory_bytes[wave]
-        )
+        old = observation.placement[wave]
+        room = np.array(free) + sum_by_device(observation, old, observation.memory_bytes[wave])
     return waves
 
 

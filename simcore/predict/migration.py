@@ -28,9 +28,7 @@ def pause(observation: Observation, devices: IntArray) -> float:
 
 def recomputing_delay(observation: Observation, devices: IntArray) -> float:
     """How much longer the next step takes because the migration to `devices` drops all caches [s]; 0 if it does not."""
-    if not recomputes(observation, devices):
-        return 0.0
-    return _longer(observation, devices)
+    return _recomputing_seconds(observation, devices) if recomputes(observation, devices) else 0.0
 
 
 def recomputes(observation: Observation, devices: IntArray) -> bool:
@@ -47,30 +45,31 @@ def recomputes(observation: Observation, devices: IntArray) -> bool:
     if observation.caches == "recompute":
         return True
     sending_s = _moves_delay(observation, devices, caches=True)
-    return _moves_delay(observation, devices, caches=False) + _longer(observation, devices) < sending_s
+    return (
+        _moves_delay(observation, devices, caches=False) + _recomputing_seconds(observation, devices)
+        < sending_s
+    )
 
 
 def _can_recompute(observation: Observation, devices: IntArray) -> bool:
     cost = observation.recompute_cost
     assert cost is not None
-    held = (
-        sum_by_device(observation, devices, cost.memory_bytes[observation.blocks.kind])
-        + cost.activation_bytes
-    )
+    of_blocks = sum_by_device(observation, devices, cost.memory_bytes[observation.blocks.kind])
+    held = of_blocks + cost.activation_bytes
     room = observation.available_bytes + observation.reserved_bytes + TOLERANCE_BYTES
     used = np.unique(devices)
     return observation.overflow == "swap" or bool((held <= room)[used].all())
 
 
-def _longer(observation: Observation, devices: IntArray) -> float:
+def _recomputing_seconds(observation: Observation, devices: IntArray) -> float:
     """How much longer the next step takes if it computes all caches again [s]."""
     assert observation.next_cost is not None
     assert observation.recompute_cost is not None
-    seconds = [
+    recomputing_s, normal_s = (
         shared_delay(observation.with_steps((Step(cost, 1),)), devices)
         for cost in (observation.recompute_cost, observation.next_cost)
-    ]
-    return seconds[0] - seconds[1] if np.isfinite(seconds[1]) else np.inf
+    )
+    return recomputing_s - normal_s if np.isfinite(normal_s) else np.inf
 
 
 def _moves_delay(observation: Observation, devices: IntArray, *, caches: bool) -> float:
@@ -86,10 +85,8 @@ def _moves_delay(observation: Observation, devices: IntArray, *, caches: bool) -
     if not np.isfinite(seconds).all():
         return np.inf
     disks = new if observation.load_seconds.any() else None
-    order = at_the_same_time(
-        observation.crossings, observation.origin[moved] * observation.devices + new, disks
-    )
-    return makespan(order, seconds)
+    routes = observation.origin[moved] * observation.devices + new
+    return makespan(at_the_same_time(observation.crossings, routes, disks), seconds)
 
 
 def move_seconds(observation: Observation) -> FloatArray:

@@ -109,10 +109,9 @@ def at_the_same_time(crossings: Crossings, routes: IntArray, disks: IntArray | N
         routes: the route of each message, as in `Crossings.route`, shape (n,).
         disks: the device whose disk each message uses, shape (n,); None: no disks are used.
     """
+    # A device sends itself one message at a time, although that crosses nothing.
     needs: dict[int, list[Hashable]] = {
-        # A device sends itself one message at a time, although that crosses nothing.
-        route: [*crossings.resources_of(route), ("route", route)]
-        for route in set(routes.tolist())
+        route: [*crossings.resources_of(route), ("route", route)] for route in set(routes.tolist())
     }
     disk_of = [None] * len(routes) if disks is None else disks.tolist()
     messages = sorted(enumerate(routes.tolist()), key=lambda message: (len(needs[message[1]]), message[0]))

@@ -97,10 +97,8 @@ PRESETS: Mapping[str, ModelSpec] = _Models()
 
 @functools.cache
 def _entries() -> Mapping[str, Preset]:
-    listed = library_values("models.yaml")
-    return {name: _entry(name, values) for name, values in listed.items()} | {
-        f"paper-{heads}x{width}": _paper(heads, width) for heads, width in _PAPER
-    }
+    released = {name: _entry(name, values) for name, values in library_values("models.yaml").items()}
+    return released | {f"paper-{heads}x{width}": _paper(heads, width) for heads, width in _PAPER}
 
 
 @functools.cache
@@ -116,9 +114,8 @@ def _pattern(alias: str) -> re.Pattern[str]:
     words = re.sub(r"[\s_-]+", " ", alias.lower())
     words = re.sub(r"(?<=[a-z]) ?(?=\d)", "~", words)
     separators = {" ": r"[\s_-]+", "~": r"[\s_-]*"}
-    return re.compile(
-        rf"(?<![\w.]){''.join(separators.get(letter) or re.escape(letter) for letter in words)}(?![\w.])"
-    )
+    words = "".join(separators.get(letter) or re.escape(letter) for letter in words)
+    return re.compile(rf"(?<![\w.]){words}(?![\w.])")
 
 
 def _entry(name: str, values: Mapping[str, Any]) -> Preset:

@@ -18,7 +18,7 @@ from headway.traces import Trace, scaled
 _Key: TypeAlias = tuple[str, str, bool]
 """What a resource belongs to: "link", "nic", "medium" or "up", its name, and a direction."""
 
-_WIDE_OPEN = 1e30  # [bytes/s] a capacity that never limits a message
+_UNLIMITED = 1e30  # [bytes/s] a capacity that never limits a message
 
 
 def node_graph(nodes: Sequence[str], links: Sequence[Link]) -> "nx.Graph[Any]":
@@ -81,16 +81,15 @@ class Routing:
             if device.nic_up is not None:
                 resources["nic", device.name, True] = Resource(f"nic_up of {device.name!r}", device.nic_up)
             if device.nic_down is not None:
-                resources["nic", device.name, False] = Resource(
-                    f"nic_down of {device.name!r}", device.nic_down
-                )
+                name = f"nic_down of {device.name!r}"
+                resources["nic", device.name, False] = Resource(name, device.nic_down)
         for medium in self._media:
             resources["medium", medium.name, True] = _medium_resource(medium)
         for sort, parts in (("device", self._devices), ("link", self._links)):
             for part in parts:
                 if part.up != ALWAYS_ON:
                     name = f"{sort} {part.name!r}"
-                    resources["up", f"{sort} {part.name}", True] = Resource(name, scaled(part.up, _WIDE_OPEN))
+                    resources["up", f"{sort} {part.name}", True] = Resource(name, scaled(part.up, _UNLIMITED))
         return resources
 
     @cached_property
@@ -100,13 +99,11 @@ class Routing:
         pinned |= {(path[0], path[-1]): path for path in self._pinned}
         rows = []
         for start in self._names:
-            paths = nx.single_source_dijkstra_path(self._graph, start, weight="weight")
-            rows.append(
-                tuple(
-                    self._route(pinned.get((start, end), paths[end])) if end != start else None
-                    for end in self._names
-                )
+            paths: dict[str, Sequence[str]] = dict(
+                nx.single_source_dijkstra_path(self._graph, start, weight="weight")
             )
+            paths |= {end: path for (begin, end), path in pinned.items() if begin == start}
+            rows.append(tuple(None if end == start else self._route(paths[end]) for end in self._names))
         return tuple(rows)
 
     @cached_property

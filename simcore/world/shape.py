@@ -7,16 +7,8 @@ from headway.simcore.world.decoder_parts import Experts, LatentAttention, Window
 from headway.simcore.world.model import ModelSpec
 
 _PLAIN = (
-    "layers",
-    "width",
-    "heads",
-    "kv_heads",
-    "head_size",
-    "ffn_width",
-    "gated_ffn",
-    "vocabulary",
-    "context_length",
-    "input_weights",
+    *("layers", "width", "heads", "kv_heads", "head_size", "ffn_width"),
+    *("gated_ffn", "vocabulary", "context_length", "input_weights"),
 )
 _PARTS: Mapping[str, tuple[type, Mapping[str, str]]] = {
     "experts": (
@@ -31,12 +23,7 @@ _PARTS: Mapping[str, tuple[type, Mapping[str, str]]] = {
     ),
     "latent": (
         LatentAttention,
-        {
-            "kv_rank": "kv_rank",
-            "rope_size": "rope_size",
-            "nope_size": "nope_size",
-            "query_rank": "query_rank",
-        },
+        {key: key for key in ("kv_rank", "rope_size", "nope_size", "query_rank")},
     ),
     "window": (Window, {"window": "size", "window_layers": "layers"}),
 }
