@@ -48,8 +48,5 @@ class EdgeShard:
         if predict.can_stay(observation):
             return Keep()
         devices = layer_runs(observation, self.objective, self.most_states)
-        if devices is None:
-            return Infeasible(
-                "no cut into runs of consecutive layers was found that fits, one run per device"
-            )
-        return Placement(devices)
+        reason = "no cut into runs of consecutive layers was found that fits, one run per device"
+        return Infeasible(reason) if devices is None else Placement(devices)

@@ -62,9 +62,7 @@ class Galaxy:
         devices = _unload(observation, _in_proportion(observation))
         if devices is None:
             devices = packed(observation.memory_bytes, observation.available_bytes, usable(observation))
-        if devices is None:
-            return Infeasible("found no way to fit all blocks")
-        return Placement(devices)
+        return Infeasible("found no way to fit all blocks") if devices is None else Placement(devices)
 
 
 def shares(count: int, speed: FloatArray) -> IntArray:
@@ -90,10 +88,10 @@ def _in_proportion(observation: Observation) -> IntArray:
         owner_first = np.argsort(numbers != owner[layer], kind="stable")
         for kind in (Kind.HEAD, Kind.PROJ, Kind.FFN):
             rows = np.flatnonzero((blocks.layer == layer) & (blocks.kind == kind))
-            alone = kind != Kind.HEAD and len(rows) == 1
-            devices[rows] = (
-                owner[layer] if alone else np.repeat(owner_first, shares(len(rows), speed)[owner_first])
-            )
+            if kind != Kind.HEAD and len(rows) == 1:
+                devices[rows] = owner[layer]
+            else:
+                devices[rows] = np.repeat(owner_first, shares(len(rows), speed)[owner_first])
     return devices
 
 

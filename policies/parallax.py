@@ -107,9 +107,8 @@ def fastest_order(observation: Observation, devices: IntArray) -> IntArray:
     hop = over_horizon(observation, Payload.HIDDEN)
     orders = np.array(list(itertools.permutations(devices.tolist())))
     between = hop[orders[:, :-1], orders[:, 1:]].sum(axis=1)
-    order: IntArray = orders[
-        (hop[observation.source, orders[:, 0]] + between + hop[orders[:, -1], observation.source]).argmin()
-    ]
+    seconds = hop[observation.source, orders[:, 0]] + between + hop[orders[:, -1], observation.source]
+    order: IntArray = orders[seconds.argmin()]
     return order
 
 

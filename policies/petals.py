@@ -95,18 +95,17 @@ class _Swarm:
         self._sizes = np.array([observation.memory_bytes[rows].sum() for rows in self._rows])
         self._seconds = np.array([observation.seconds_together(rows) for rows in self._rows])
         size = sum(step.count * float(step.cost.message_bytes[Payload.HIDDEN]) for step in observation.steps)
-        per_byte = np.maximum(
-            observation.per_byte_s[observation.source], observation.per_byte_s[:, observation.source]
-        )
+        source, per_byte_s = observation.source, observation.per_byte_s
+        per_byte = np.maximum(per_byte_s[source], per_byte_s[:, source])
         self._network_s = size * per_byte if size > 0.0 else np.zeros(observation.devices)
 
     def throughput(self, devices: IntArray) -> float:
         """Horizons per second of the weakest server of a placement, shape (B,)."""
-        count = sum(
-            np.bincount(np.unique(devices[rows]), minlength=self._observation.devices) for rows in self._rows
-        )
+        count = np.zeros(self._observation.devices, dtype=np.int64)
+        for rows in self._rows:
+            count[np.unique(devices[rows])] += 1
         used = np.flatnonzero(count)
-        return float(self._rates(used, np.asarray(count)[used]).min())
+        return float(self._rates(used, count[used]).min())
 
     def placed(self) -> IntArray | None:
         """The path of the client over the ranges of the servers, shape (B,); None if they leave a layer out."""

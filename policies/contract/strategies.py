@@ -312,10 +312,7 @@ def one_large(
 ) -> Question:
     """First decisions in worlds in which only one device can hold all blocks, and all others together cannot.
 
-    Args:
-        draw: function of Hypothesis that draws from other strategies.
-        most: largest number of devices.
-        model: strategy for the model; `models()` by default.
+    Arguments as in `questions`.
     """
     question = draw(questions(most=most, model=model, again=False))
     scenario = question.scenario
@@ -332,11 +329,7 @@ def untied(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec
     """Decisions without equal devices or links, so that the result does not depend on tie-breaking.
 
     Ties come from simple values, which Hypothesis prefers, and from blocks that cost nothing.
-
-    Args:
-        draw: function of Hypothesis that draws from other strategies.
-        most: largest number of devices.
-        model: strategy for the model; `models()` by default.
+    Arguments as in `questions`.
     """
     question = draw(questions(most=most, model=model, mesh=True, again=False, most_shards=1))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -371,10 +364,7 @@ def untied(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec
 def runs(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] | None = None) -> Question:
     """Whole runs of a few decisions in worlds that vary, with either sharing rule and either migration.
 
-    Args:
-        draw: function of Hypothesis that draws from other strategies.
-        most: largest number of devices.
-        model: strategy for the model; `models()` by default.
+    Arguments as in `questions`.
     """
     sharing: Sharing = draw(st.sampled_from(["dedicated", "fair"]))
     cluster = clusters(most=most, steady=False)

@@ -55,7 +55,11 @@ class Format(Protocol):
         ...
 
     def read(self, path: str, quantity: Quantity | None, options: Options, /) -> Recording:
-        """The recording in the file, in SI units; raises an `InputError` for every problem of the file."""
+        """The recording in the file, in SI units.
+
+        Raises:
+            InputError: the file breaks the format, or the format does not have a quantity or an option.
+        """
         ...
 
 

@@ -30,11 +30,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A load: the number of allocated GPUs over the largest such number.
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """A load: the number of allocated GPUs over the largest such number."""
     check_quantity(path, NAME, "fraction", quantity)
     options.allow(path, "end", "load", "max_gap_s")
     headings = headings_of(path, _WANTED)

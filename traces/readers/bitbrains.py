@@ -29,11 +29,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """The load of the machine, or, for the quantity "size", the memory that it uses [bytes].
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """The load of the machine, or, for the quantity "size", the memory that it uses [bytes]."""
     if quantity != "size":
         check_quantity(path, NAME, "fraction", quantity)
     options.allow(path, "end", "load", "max_gap_s")

@@ -27,11 +27,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A load.
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """A load."""
     check_quantity(path, NAME, "fraction", quantity)
     options.allow(path, "end", "load", "max_gap_s")
     times, percent = read_table(

@@ -48,11 +48,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A recording of any quantity; it follows from the unit of the values if the caller does not name it.
-
-    Raises:
-        InputError: the file, or an option for it, breaks the format.
-    """
+    """A recording of any quantity; it follows from the unit of the values if the caller does not name it."""
     options.allow(path, *OPTIONS)
     layout, scale = _layout(path, quantity, options)
     *times, values = read_table(path, layout)

@@ -31,11 +31,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A link's rate [bytes/s]: downlink, or uplink if `column` is "UL".
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """A link's rate [bytes/s]: downlink, or uplink if `column` is "UL"."""
     check_quantity(path, NAME, "rate", quantity)
     options.allow(path, "end", "column", "max_gap_s")
     headings = headings_of(path, _WANTED)

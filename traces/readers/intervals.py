@@ -36,11 +36,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """An availability, 0 or 1.
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """An availability, 0 or 1."""
     check_quantity(path, NAME, "fraction", quantity)
     options.allow(path, "end", "time_unit", "select")
     if options.select not in (None, "on", "off"):

@@ -61,9 +61,6 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     """A link's rate [bytes/s]; after the last stamp it repeats, or is dead if `end` is "zero".
 
     A long time between two stamps is no gap in the record: no packet could leave then.
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
     """
     check_quantity(path, NAME, "rate", quantity)
     options.allow(path, "end")

@@ -42,11 +42,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A link's rate [bytes/s], or the round-trip times over it [s] if the name or content of the file shows these.
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """A link's rate [bytes/s], or the round-trip times over it [s] if the name or content of the file shows these."""
     options.allow(path, "end", "max_gap_s")
     stamps, measurements = array("q"), array("d")
     for number, line in lines(path, _LONGEST):

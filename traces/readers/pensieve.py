@@ -48,11 +48,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A link's rate [bytes/s]; the option unit replaces Mbit/s, as for Puffer's files (MB/s).
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """A link's rate [bytes/s]; the option unit replaces Mbit/s, as for Puffer's files (MB/s)."""
     check_quantity(path, NAME, "rate", quantity)
     options.allow(path, "unit", "end", "max_gap_s")
     times, rates = read_table(path, Layout(BLANKS, 2, (1,), _FORM, rising=True))

@@ -41,11 +41,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """Round-trip times [s].
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """Round-trip times [s]."""
     check_quantity(path, NAME, "time", quantity)
     options.allow(path, "end", "max_gap_s", "step_s")
     stamps, numbers, values = array("d"), array("q"), array("d")

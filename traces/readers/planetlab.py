@@ -28,11 +28,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A load.
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """A load."""
     check_quantity(path, NAME, "fraction", quantity)
     options.allow(path, "load", "end")
     layout = Layout(",", 1, (0,), "a whole number of per cent", time=None)
