@@ -66,11 +66,10 @@ class DynamicLayer:
         parts = units(observation.blocks)
         sizes = np.array([observation.memory_bytes[rows].sum() for rows in parts])
         plan = _plan_in_force(observation, parts)
-        target = (
-            self._first_placement(observation, sizes)
-            if plan is None
-            else self._after_moves(observation, sizes, plan)
-        )
+        if plan is None:
+            target = self._first_placement(observation, sizes)
+        else:
+            target = self._after_moves(observation, sizes, plan)
         if target is not None:
             devices = spread(observation.blocks, target)
             if predict.fits(observation, devices):
@@ -82,9 +81,8 @@ class DynamicLayer:
     def _first_placement(self, observation: Observation, sizes: FloatArray) -> IntArray | None:
         """A first placement: the device of each unit; None if none was found."""
         seconds = observation.seconds_together(np.arange(len(observation.blocks)))
-        order = np.lexsort(
-            (seconds, np.arange(observation.devices) != observation.source, self._busy(observation))
-        )
+        elsewhere = np.arange(observation.devices) != observation.source
+        order = np.lexsort((seconds, elsewhere, self._busy(observation)))
         for limit in (self.memory_threshold, 1.0):
             plan = _first_fit(sizes, limit * observation.available_bytes, order)
             if plan is not None:
@@ -114,9 +112,8 @@ class DynamicLayer:
         excess = held - self.memory_threshold * observation.available_bytes
         full = excess > predict.TOLERANCE_BYTES
         over = held - observation.available_bytes > predict.TOLERANCE_BYTES
-        pressed = np.flatnonzero(
-            (full | self._busy(observation)) & np.isin(np.arange(observation.devices), plan)
-        )
+        used = np.isin(np.arange(observation.devices), plan)
+        pressed = np.flatnonzero((full | self._busy(observation)) & used)
         for old in pressed[np.lexsort((-excess[pressed], ~full[pressed], ~over[pressed]))].tolist():
             for room in self._rooms(observation, held, old, over=bool(over[old])):
                 needed = float(excess[old]) if full[old] else None

@@ -176,9 +176,8 @@ def policy_factory(name: str, where: str = "policy") -> Callable[[], Policy]:
     made = getattr(module, class_name, None)
     if not callable(made):
         what = "" if made is None else f", an object of the class {type(made).__name__}"
-        raise InputError(
-            where, f"{quoted(class_name)} in {module_name}{what}", _policy_classes(module, class_name)
-        )
+        got = f"{quoted(class_name)} in {module_name}{what}"
+        raise InputError(where, got, _policy_classes(module, class_name))
     return partial(_instance, made, name, where)
 
 

@@ -126,9 +126,8 @@ def _holder_too_small() -> Question:
     """All blocks are on a device with memory for half of them; another device has memory for all."""
     world = _world("holder-too-small", 2)
     needed = needed_bytes(world)
-    return Question(
-        with_memory(world, [needed * 2.0, needed / 2.0]), np.ones(len(world.block_table), dtype=np.int64)
-    )
+    world = with_memory(world, [needed * 2.0, needed / 2.0])
+    return Question(world, np.ones(len(world.block_table), dtype=np.int64))
 
 
 @cache

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from headway.simcore import FloatArray, IntArray, Observation, Step, StepCost
+from headway.simcore import IntArray, Observation, Step, StepCost
 
 Value = TypeVar("Value")
 Cost = TypeVar("Cost", StepCost, StepCost | None)
@@ -14,6 +14,12 @@ _PER_DEVICE = (
     *("capacity_bytes", "available_bytes", "reserved_bytes", "flops", "memory_bandwidth", "overhead_s"),
     *("disk_bandwidth", "availability", "up"),
 )
+_TIMES = ("time_s", "overhead_s", "sync_s", "latency_s", "load_seconds")
+_SIZES = (
+    *("capacity_bytes", "available_bytes", "reserved_bytes"),
+    *("memory_bytes", "moving_bytes", "cache_bytes"),
+)
+_RATES = ("memory_bandwidth", "kv_bandwidth", "disk_bandwidth", "rate")
 
 
 def writable_copy(value: Value) -> Value:
@@ -73,28 +79,15 @@ def rescaled(observation: Observation, *, second: float, byte: float, flop: floa
 
     Powers of two do not change any rounding.
     """
+    factors = {"flops": flop / second} | dict.fromkeys(_RATES, byte / second)
+    factors |= dict.fromkeys(_TIMES, second) | dict.fromkeys(_SIZES, byte)
     return replace(
         observation,
-        time_s=observation.time_s * second,
+        **{key: getattr(observation, key) * factor for key, factor in factors.items()},
         pause_budget_s=None if observation.pause_budget_s is None else observation.pause_budget_s * second,
-        capacity_bytes=observation.capacity_bytes * byte,
-        available_bytes=observation.available_bytes * byte,
-        reserved_bytes=observation.reserved_bytes * byte,
-        flops=observation.flops * (flop / second),
-        memory_bandwidth=observation.memory_bandwidth * (byte / second),
-        kv_bandwidth=observation.kv_bandwidth * (byte / second),
-        overhead_s=observation.overhead_s * second,
-        sync_s=observation.sync_s * second,
-        disk_bandwidth=observation.disk_bandwidth * (byte / second),
-        rate=observation.rate * (byte / second),
-        latency_s=observation.latency_s * second,
         steps=tuple(Step(_rescaled_cost(step.cost, byte, flop), step.count) for step in observation.steps),
-        memory_bytes=observation.memory_bytes * byte,
-        moving_bytes=observation.moving_bytes * byte,
-        cache_bytes=observation.cache_bytes * byte,
         next_cost=_rescaled_cost(observation.next_cost, byte, flop),
         recompute_cost=_rescaled_cost(observation.recompute_cost, byte, flop),
-        load_seconds=observation.load_seconds * second,
     )
 
 
@@ -102,8 +95,5 @@ def _rescaled_cost(cost: Cost, byte: float, flop: float) -> Cost:
     if cost is None:
         return cost
 
-    def scaled(value: FloatArray | float, by: float) -> FloatArray | float:
-        return value * by
-
     factors = {field.name: flop if field.name.endswith("_flop") else byte for field in fields(cost)}
-    return replace(cost, **{key: scaled(getattr(cost, key), by) for key, by in factors.items()})  # type: ignore[arg-type]
+    return replace(cost, **{key: getattr(cost, key) * factor for key, factor in factors.items()})

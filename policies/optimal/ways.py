@@ -62,19 +62,17 @@ def all_ways(observation: Observation) -> Ways:
     last = parts[-1]
     back = over_horizon(observation, chain.result)[last.end, observation.source]
     parts[-1] = replace(last, seconds=last.seconds + back)
-    return Ways(
-        *(np.concatenate(values) for values in zip(*(vars(part).values() for part in parts), strict=True))
-    )
+    columns = zip(*(vars(part).values() for part in parts), strict=True)
+    return Ways(*map(np.concatenate, columns))
 
 
 def _ways(observation: Observation, number: int, moves: FloatArray) -> Ways:
     """The ways through one stage."""
-    stages, everywhere = observation.step_graphs.chain.stages, np.arange(observation.devices)
+    stages = observation.step_graphs.chain.stages
     stage, free = stages[number], _free(stages[number])
     shares = _compositions(len(free), observation.devices)
-    start, end, share = (
-        axis.ravel() for axis in np.mgrid[: len(everywhere), : len(everywhere), : len(shares)]
-    )
+    grid = np.mgrid[: observation.devices, : observation.devices, : len(shares)]
+    start, end, share = (axis.ravel() for axis in grid)
     if number == 0:
         possible = start == observation.source
     elif stages[number - 1].gathers == stage.gathers:

@@ -35,9 +35,8 @@ class ServingLaws:
         """A sequence in a batch has arrived, is not finished, and its cache is that of its earlier steps."""
         state, checks, request = self._state, self._checks, self._requests[one.request]
         what = f"request {one.request} in a batch"
-        checks.that(
-            request.arrival_s <= time_s + tolerance_s(time_s), "order", what, "arrived", request.arrival_s
-        )
+        arrived = request.arrival_s <= time_s + tolerance_s(time_s)
+        checks.that(arrived, "order", what, "arrived", request.arrival_s)
         due = state.generated[one.request], request.prompt, state.cached.get(one.request, 0)
         checks.that(due == one[1:4], "order", f"{what}: token, prompt, cached", due, one[1:4])
         more = one.token < request.output

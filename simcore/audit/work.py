@@ -147,9 +147,8 @@ class WorkLaws:
         if attempt is None or cost is None:
             return
         if self._in_parts:
-            for what, of_block, actual in zip(
-                ("FLOP", "bytes read"), (cost.work_flop, cost.read_bytes), self._amounts, strict=True
-            ):
+            amounts = zip((cost.work_flop, cost.read_bytes), self._amounts, strict=True)
+            for what, (of_block, actual) in zip(("FLOP", "bytes read"), amounts, strict=True):
                 expected_sum = float(of_block[blocks.kind].sum())
                 self._checks.equal("work", f"{what} of all tasks of a step", expected_sum, actual)
         else:

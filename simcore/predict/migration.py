@@ -45,10 +45,8 @@ def recomputes(observation: Observation, devices: IntArray) -> bool:
     if observation.caches == "recompute":
         return True
     sending_s = _moves_delay(observation, devices, caches=True)
-    return (
-        _moves_delay(observation, devices, caches=False) + _recomputing_seconds(observation, devices)
-        < sending_s
-    )
+    moving_s = _moves_delay(observation, devices, caches=False)
+    return moving_s + _recomputing_seconds(observation, devices) < sending_s
 
 
 def _can_recompute(observation: Observation, devices: IntArray) -> bool:

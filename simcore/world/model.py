@@ -179,9 +179,8 @@ class ModelSpec:
         columns = self.layers * self.ffn_width + 0 * routed
         if self.experts is not None:
             dense, experts = self.experts.dense_layers, self.experts
-            columns = dense * self.ffn_width + (self.layers - dense) * experts.width * (
-                routed + experts.shared
-            )
+            columns = dense * self.ffn_width
+            columns += (self.layers - dense) * experts.width * (routed + experts.shared)
         return (3 if self.gated_ffn else 2) * self.width * columns
 
     def _parameters(self, routed: int) -> int:

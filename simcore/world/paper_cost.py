@@ -71,18 +71,9 @@ class PaperCost:
         ffn_bytes = 4.0 * held_bytes / self.ffn_shards
         return StepCost(
             memory_bytes=columns(
-                weights + head_bytes,
-                held_bytes,
-                ffn_bytes,
-                nothing,
-                nothing,
-                weights + activation_bytes,
-                cache_bytes,
-                nothing,
-                ffn_bytes / 2.0,
-                ffn_bytes / 2.0,
-                nothing,
-                nothing,
+                *(weights + head_bytes, held_bytes, ffn_bytes, nothing, nothing),
+                *(weights + activation_bytes, cache_bytes, nothing, ffn_bytes / 2.0, ffn_bytes / 2.0),
+                *(nothing, nothing),
             ),
             work_flop=columns(head_flop, proj_flop, ffn_flop, nothing, nothing, *parts, nothing, nothing),
             weight_bytes=columns(*len(Kind) * (nothing,)),

@@ -104,9 +104,8 @@ def _entries() -> Mapping[str, Preset]:
 @functools.cache
 def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
     """A pattern for each alias and name, with the name of its preset."""
-    return tuple(
-        (_pattern(alias), name) for name, entry in _entries().items() for alias in (name, *entry.aliases)
-    )
+    entries = _entries().items()
+    return tuple((_pattern(alias), name) for name, entry in entries for alias in (name, *entry.aliases))
 
 
 def _pattern(alias: str) -> re.Pattern[str]:

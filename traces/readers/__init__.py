@@ -66,22 +66,8 @@ class Format(Protocol):
 FORMATS: Mapping[str, Format] = {
     module.NAME: module
     for module in (
-        parquet,
-        iperf3,
-        jsonlines,
-        ping,
-        gnettrack,
-        bitbrains,
-        alibaba,
-        cloudwatch,
-        intervals,
-        mecperf,
-        churn,
-        cellular,
-        mahimahi,
-        planetlab,
-        pensieve,
-        columns,
+        *(parquet, iperf3, jsonlines, ping, gnettrack, bitbrains, alibaba, cloudwatch),
+        *(intervals, mecperf, churn, cellular, mahimahi, planetlab, pensieve, columns),
     )
 }
 """Every format by name, in the order in which they are tried."""

@@ -43,9 +43,8 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     options.allow(path, "end", "select")
     pieces = sorted(_pieces(path, options.select))
     if not pieces:
-        raise InputError(
-            f"{path} (option select)", quoted(options.select), "the number of a line, or a user in it"
-        )
+        expected = "the number of a line, or a user in it"
+        raise InputError(f"{path} (option select)", quoted(options.select), expected)
     edges, states, repairs = _join(pieces)
     if not states:
         raise InputError(path, "no time between start and end", "durations above 0")

@@ -30,9 +30,8 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     """A load."""
     check_quantity(path, NAME, "fraction", quantity)
     options.allow(path, "end", "load", "max_gap_s")
-    times, percent = read_table(
-        path, Layout(",", 2, (1,), f"two columns under {_HEADER}", header=1, clock=ISO)
-    )
+    layout = Layout(",", 2, (1,), f"two columns under {_HEADER}", header=1, clock=ISO)
+    times, percent = read_table(path, layout)
     if percent.size and percent.max() > 100:
         expected = 'loads of at most 100 %; anything else as format="csv" with its unit'
         raise InputError(path, f"a value of {percent.max():g}", expected)

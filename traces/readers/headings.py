@@ -112,19 +112,17 @@ def chosen_columns(
     def column(index: int, unit: str | None, option: str) -> Column:
         return Column(index, unit_of(headings[index], unit, path, option))
 
-    where = tuple(
-        (find_column(headings, name, "where", path), str(cell))
-        for name, cell in (options.where or {}).items()
-    )
-    times = (
-        0 if options.time_column is None else find_column(headings, options.time_column, "time_column", path)
-    )
+    cells = (options.where or {}).items()
+    where = tuple((find_column(headings, name, "where", path), str(cell)) for name, cell in cells)
+    times = 0
+    if options.time_column is not None:
+        times = find_column(headings, options.time_column, "time_column", path)
     value = 1 - min(times, 1) if options.step_s is None else 0
     if options.column is not None:
         value = find_column(headings, options.column, "column", path)
     values = column(value, options.unit, "unit")
     return (
-        column(times, options.time_unit, "time_unit") if options.step_s is None else None,
+        None if options.step_s is not None else column(times, options.time_unit, "time_unit"),
         values,
         where,
     )
@@ -150,9 +148,8 @@ def unit_factor(unit: str, quantity: Quantity, where: str, option: str) -> float
     """
     if not unit and quantity != "fraction":
         example = _EXAMPLE_UNIT[quantity]
-        expected = (
-            f'a header with the unit, such as "{quantity} [{example}]", or the option {option}="{example}"'
-        )
+        header, argument = f"{quantity} [{example}]", f'{option}="{example}"'
+        expected = f'a header with the unit, such as "{header}", or the option {argument}'
         raise InputError(where, f"no unit for the {quantity}", expected)
     return factor(unit, quantity, where)
 
@@ -256,10 +253,8 @@ def find_column(headings: Sequence[str], wanted: str, option: str, path: str) ->
         same = [index for index, name in enumerate(spelled) if name == wanted]
         if len(same) > 1:
             got = f"{quoted(wanted)}, which {len(same)} columns are called"
-            expected = " or ".join(
-                f"{quoted(headings[at].strip())} (number {at + 1})" for at in same[:_MOST_ALIKE]
-            )
-            raise InputError(f"{path} (option {option})", got, expected)
+            places = [f"{quoted(headings[at].strip())} (number {at + 1})" for at in same[:_MOST_ALIKE]]
+            raise InputError(f"{path} (option {option})", got, " or ".join(places))
         if same:
             return same[0]
     if wanted.isdecimal() and wanted.isascii() and 1 <= int(wanted[:9]) <= len(headings):

@@ -86,9 +86,8 @@ def _rows(path: str) -> Iterator[tuple[int, Row]]:
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise InputError(
-                    f"{path}:{number}", f"{quoted(line)}, no whole JSON object", _FORM
-                ) from error
+                got = f"{quoted(line)}, no whole JSON object"
+                raise InputError(f"{path}:{number}", got, _FORM) from error
             if not isinstance(row, dict):
                 raise InputError(f"{path}:{number}", quoted(line), _FORM)
             yield number, row

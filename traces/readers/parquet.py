@@ -152,6 +152,5 @@ def _check(path: str, times: FloatArray, values: FloatArray, dated: bool, time_u
     rising = np.diff(times, prepend=-np.inf) > 0
     if not rising.all():
         at = int(np.argmin(rising))
-        raise InputError(
-            f"{path} (row {at + 1})", f"the time {times[at]:.17g} {time_unit}", "a time after the row before"
-        )
+        got = f"the time {times[at]:.17g} {time_unit}"
+        raise InputError(f"{path} (row {at + 1})", got, "a time after the row before")

@@ -53,9 +53,8 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     options.allow(path, "unit", "end", "max_gap_s")
     times, rates = read_table(path, Layout(BLANKS, 2, (1,), _FORM, rising=True))
     if len(times) < 2:
-        raise InputError(
-            path, f"{len(times)} rows", "at least two: a rate holds from the row before to its own"
-        )
+        expected = "at least two: a rate holds from the row before to its own"
+        raise InputError(path, f"{len(times)} rows", expected)
     unit = factor(options.unit or "Mbit/s", "rate", f"{path} (option unit)")
     notes = () if options.unit else (_ASSUMED,)
     return recording_of(

@@ -40,9 +40,9 @@ def rows(
     if not line.startswith("{"):
         arrival, prompt, output = (columns[part] for part in PARTS)
         return Form(arrival, prompt, output, unit=time_unit, mapped=True).rows(path, lines)
-    seconds = (
-        clock() if time_unit is None else number_of(factor(time_unit, "time", f"{path} (option time_unit)"))
-    )
+    seconds = clock()
+    if time_unit is not None:
+        seconds = number_of(factor(time_unit, "time", f"{path} (option time_unit)"))
     return _objects(path, lines, columns, seconds)
 
 

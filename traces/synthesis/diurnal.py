@@ -139,9 +139,8 @@ def _period(x: FloatArray, step: float) -> float:
     noise = (1 - correlation**2) / (1 + correlation**2 - 2 * correlation * np.cos(2 * np.pi * waves / n))
     most = int(np.argmax(power / noise))
     if power[most] / noise[most] < np.log(len(waves) / _CHANCE):
-        raise InputError(
-            "trace", "no wave that stands out from noise", "a trace with one, seen at least twice"
-        )
+        got, expected = "no wave that stands out from noise", "a trace with one, seen at least twice"
+        raise InputError("trace", got, expected)
     return _refined(x, step, int(waves[most]))
 
 
