@@ -45,7 +45,7 @@ class DynamicLayer:
 
     name: ClassVar[str] = "dynamic-layer"
     declares: ClassVar[Mapping[str, str]] = {
-        "stable": "thresholds are looked at again when layers have moved, and then more may have to",
+        "stable": "thresholds are checked again after layers have moved, and more layers may then move",
         "worth-moving": "thresholds decide when layers move, not what it costs",
     }
 

@@ -52,7 +52,7 @@ class Galaxy:
 
     name: ClassVar[str] = "galaxy"
     declares: ClassVar[Mapping[str, str]] = {
-        "reordering": "layers are dealt out in runs, in the order in which devices are listed",
+        "reordering": "layers are assigned in runs, in the order in which devices are listed",
     }
 
     def decide(self, observation: Observation) -> Decision:

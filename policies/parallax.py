@@ -2,8 +2,8 @@
 
 Known from the source of Parallax (`scheduling/layer_allocation.py`, `scheduling/request_routing.py`). Phase one sorts
 the devices by the number of layers that they can hold and divides them into pipelines: a dynamic programme maximises
-k^2 / s for k pipelines with s stages in all. Then *water-filling* balances each pipeline: the layers of a device are in
-proportion to its compute speed, limited by its memory, in whole layers by largest remainders. Phase two finds the
+k^2 / s for k pipelines with s stages together. Then *water-filling* balances each pipeline: the layers of a device are
+in proportion to its compute speed, limited by its memory, in whole layers by largest remainders. Phase two finds the
 shortest path of a request over the ranges of layers, by the times of devices and the round-trip times between them.
 
 With one copy of each block there is one pipeline. So phase one is the fewest devices that hold the model; among those,
@@ -16,7 +16,7 @@ Ours:
   orders of up to seven devices. Parallax keeps the order by capacity, which is used here for more devices.
 - Water-filling is done in whole units: with n units on a device of power p, the sum of n^2 / p is least. The largest
   remainders of Parallax may differ by one unit. Embedding and output head count with their bytes.
-- If the chosen devices have no room for a cut in that order, more devices are used; at last all of them, by capacity.
+- If the chosen devices have no room for a cut in that order, more devices are used, in the end all, by capacity.
 - Parallax allocates again when a layer has no device, or when copies of layers are spread unevenly. Here the plan is
   kept until it no longer fits or a device of it goes down.
 """

@@ -16,6 +16,6 @@ class Single:
     declares: ClassVar[Mapping[str, str]] = {"worth-moving": "it ignores what a move costs"}
 
     def decide(self, observation: Observation) -> Decision:
-        """Choose the device anew at every interval."""
+        """Choose the device again at every decision."""
         devices = fastest_alone(observation)
         return Infeasible("no device alone can hold the model") if devices is None else Placement(devices)

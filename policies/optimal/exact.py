@@ -41,8 +41,8 @@ class Exact:
 
     name: ClassVar[str] = "exact"
     declares: ClassVar[Mapping[str, str]] = {
-        "finds-room": "it is for models of one layer and one feed-forward block, and says so elsewhere",
-        "stable": "each interval is the optimum by itself, and two moves may cost less than one",
+        "finds-room": "it solves only models of one layer with one feed-forward block",
+        "stable": "it optimises each decision alone, and two moves may cost less than one",
     }
 
     def decide(self, observation: Observation) -> Decision:
@@ -77,7 +77,7 @@ def _optimum(observation: Observation, layer: OneLayer) -> IntArray | None:
 
 
 class _Search:
-    """Tries places of the single blocks, for placements that take less than `limit` seconds."""
+    """Searches the devices of the single blocks for placements that take less than `limit` seconds."""
 
     def __init__(self, layer: OneLayer, limit: float) -> None:
         self._layer = layer
@@ -139,7 +139,7 @@ class _Search:
                 self._best = assignment[1], int(layer.holders[embed]), proj, ffn, lm_head
 
     def _ends(self, proj: int) -> FloatArray:
-        """From the projection to the source through each pair of places, shape (D, L)."""
+        """Time from the projection to the source for each pair of places of the last two blocks, shape (D, L)."""
         ends: FloatArray = (self._layer.between[proj] + self._layer.ffn)[:, None] + self._layer.tail
         return ends
 
@@ -157,7 +157,7 @@ class _Search:
         return self._layer.room[held, np.arange(len(held))]
 
     def _total_room(self, held: IntArray) -> IntArray:
-        """How many heads fit in all for each place of the last two blocks, beside those `held`, shape (D, L)."""
+        """Total number of heads that fit for each place of the last two blocks, beside those `held`, shape (D, L)."""
         layer, index = self._layer, np.arange(len(held))
         room = layer.room[held, index]
         less_ffn = room - layer.room[held | FFN, index]

@@ -66,7 +66,7 @@ class ExactMilp:
 
     name: ClassVar[str] = "exact-milp"
     declares: ClassVar[Mapping[str, str]] = {
-        "stable": "each interval is the optimum by itself, and two moves may cost less than one",
+        "stable": "it optimises each decision alone, and two moves may cost less than one",
     }
 
     time_limit_s: float = 60.0

@@ -131,11 +131,11 @@ class _SideBySide:
 
     Attributes:
         count: number of blocks, H.
-        once: what a branch takes whatever the number of its blocks, by start, device and end, shape (D, D, D).
-        each: what it takes for each of them, by device and end, shape (D, D).
+        once: fixed time of a branch, by start, device and end, shape (D, D, D).
+        each: additional time for each of its blocks, by device and end, shape (D, D).
         in_bytes: of the inputs of a branch.
-        out_bytes: of its outputs, whatever the number of its blocks.
-        out_bytes_each: of its outputs for each of them.
+        out_bytes: fixed size of its outputs.
+        out_bytes_each: additional size for each of its blocks.
         seconds_per_byte: of R shared resources, by sender and receiver, shape (D, D, R).
     """
 

@@ -26,20 +26,20 @@ NO_ROOM = -(2**40)
 class OneLayer:
     """One horizon of a model with one layer of `H` heads on `D` devices, in `S` steps.
 
-    All times are in seconds and for all tokens of their step; infinite where something cannot be done. `E` and `L` are
-    the numbers of places for the embedding and the output head: D where they are blocks, else 1.
+    All times are in seconds and for all tokens of their step; infinite if a device or a link is down. `E` and `L` are
+    the numbers of places for the embedding and the output head: D if they are blocks, else 1.
 
     Attributes:
         origin: group of each head, that is its device now; all 0 before the first placement, shape (H,).
         moves: time to move each head to each device, shape (H, D).
         holders: device that holds the layer's input, for each place of the embedding, shape (E,).
         arrive: from each holder to each device with heads, shape (S, E, D).
-        leave: from a device with heads to the projection, what does not depend on their number, shape (S, D, D).
+        leave: from a device with heads to the projection, without the time for each head, shape (S, D, D).
         each: computing one head on a device and sending its output to the projection, shape (S, D, D).
-        embed: what the place of the embedding costs by itself, shape (E,).
-        proj: what the place of the projection costs by itself, shape (D,).
+        embed: cost of each place of the embedding alone, shape (E,).
+        proj: cost of each place of the projection alone, shape (D,).
         between: from the projection to the feed-forward network, shape (D, D).
-        ffn: what the place of the feed-forward network costs by itself, shape (D,).
+        ffn: cost of each place of the feed-forward network alone, shape (D,).
         tail: from the feed-forward network through the output head to the source, shape (D, L).
         room: how many heads fit on each device beside each set of single blocks, shape (16, D).
     """

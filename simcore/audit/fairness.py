@@ -129,7 +129,9 @@ class FairnessLaws:
             least = rate * (1.0 + _ROUNDING)
             stopped = any(resource in full and top[resource] <= least for resource, _ in flow.path)
             what = f"{rate!r} bytes/s over {', '.join(self._resources[r].name for r, _ in flow.path)}"
-            self._checks.that(stopped, "fairness", what, "full where nobody has more", "no bottleneck")
+            self._checks.that(
+                stopped, "fairness", what, "a full resource without faster flows", "no bottleneck"
+            )
 
 
 def _narrowest(route: Route, time_s: float) -> float:

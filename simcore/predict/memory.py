@@ -30,8 +30,7 @@ def live_waves(observation: Observation, devices: IntArray) -> list[IntArray]:
     """The order in which blocks move `live` from the placement in force to `devices`, shape (B,).
 
     A block that moves takes memory on both devices until decoding switches to its new device. The moves of a wave find
-    room at both ends at the same time; those that do not find it wait for blocks to leave. Moves that would wait for
-    ever are in no wave.
+    room at both ends at the same time; the others wait for blocks to leave. Moves that can never start are in no wave.
 
     Returns:
         For each wave, the rows of its blocks in the block table.

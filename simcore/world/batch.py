@@ -39,7 +39,7 @@ Batch: TypeAlias = tuple[SequenceStep, ...]
 
 
 def one_sequence(prompt: int, generated: int, request: int = 0) -> Batch:
-    """The batch of one sequence whose next token is made: a prefill if `generated` is 0, otherwise a decode step."""
+    """The batch of one sequence that gets its next token: a prefill if `generated` is 0, otherwise a decode step."""
     cached = prompt + generated - 1 if generated else 0
     return (SequenceStep(request, generated, prompt, cached, prompt + generated - cached),)
 
