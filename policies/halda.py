@@ -42,6 +42,7 @@ from headway.simcore import (
 )
 
 _HEAD_PRIORITY = 1.01
+"""Factor on the speed of the head device."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ class _Layers:
 
     def _most(self, ring: list[int]) -> IntArray:
         """Layers that fit on each device of a ring, whose first one holds embedding and output head too."""
+        # Sums depend on their order by rounding: what fits by one order must not overflow by another.
         room = self._observation.available_bytes[ring] * (1.0 + 1e-12)
         all_fit = room >= self._observation.memory_bytes.sum()
         room[0] -= self._observation.memory_bytes[self._ends].sum()

@@ -48,8 +48,12 @@ from headway.simcore import (
 )
 
 _EPSILON = 1e-3
+"""Relative difference of throughputs that counts as none."""
+
 _MOST_ROUNDS = 20
+
 _FOREVER_S = 1e200
+"""A time in place of infinity, so that sums and differences of times are numbers."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ class _Swarm:
         """The path of the client over the ranges of the servers, shape (B,); None if they leave a layer out."""
         for servers in usable_first(self._observation):
             client = self._client(servers)
+            # Sums depend on their order by rounding: what fits by one order must not overflow by another.
             room = self._observation.available_bytes * (1.0 + 1e-12)
             room[client] -= self._observation.memory_bytes[self._ends].sum()
             length = self._lengths(room[servers])

@@ -39,20 +39,20 @@ class Scripted:
 
 
 class _ReachedError(Exception):
-    """The run has reached the question and can end."""
+    """The run has reached the question, with this observation."""
+
+    def __init__(self, observation: Observation) -> None:
+        super().__init__()
+        self.observation = observation
 
 
-class _Recorder:
-    """Records each observation, and ends the run when it is asked."""
+class _Stop:
+    """A policy that ends the run at the question."""
 
-    name = "recorder"
-
-    def __init__(self) -> None:
-        self.observations: list[Observation] = []
+    name = "stop"
 
     def decide(self, observation: Observation) -> Decision:
-        self.observations.append(observation)
-        raise _ReachedError
+        raise _ReachedError(observation)
 
 
 class StartingFrom:
@@ -107,16 +107,15 @@ class Question:
         """
         swaps = all(device.disk_bandwidth > 0.0 for device in self.scenario.cluster.devices)
         memory = replace(self.scenario.memory, overflow="swap") if swaps else self.scenario.memory
-        recorder = _Recorder()
-        policy = (
-            recorder if self.in_force is None else StartingFrom(recorder, self.in_force.tolist(), self.copies)
-        )
+        policy: Policy = _Stop()
+        if self.in_force is not None:
+            policy = StartingFrom(policy, self.in_force.tolist(), self.copies)
         try:
             simulate(replace(self.scenario, memory=memory), policy)
         except PolicyError as error:
             if not isinstance(error.__cause__, _ReachedError):
                 raise
-            return replace(recorder.observations[-1], overflow=self.scenario.memory.overflow)
+            return replace(error.__cause__.observation, overflow=self.scenario.memory.overflow)
         return None
 
     @property

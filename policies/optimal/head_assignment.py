@@ -87,6 +87,7 @@ class HeadStage:
             return None
         least, heads = joint
         value = self._moves(heads) + sum(self._slowest(table, heads) for table in tables)
+        # Up to rounding, one branch is the slowest in all steps.
         if value <= least * (1.0 + 1e-13):
             return value, heads
         better = self._several_steps(tables, min(value, limit))

@@ -62,6 +62,7 @@ def lower_bound(observation: Observation, *, rounds: int = ROUNDS) -> float:
         steepness = float(np.sqrt(np.square(lack[(lack > 0.0) | (worth > 0.0)]).sum()))
         if steepness == 0.0:
             break
+        # Steps of length proportional to best / n: they vanish, but their sum diverges, so the bound converges.
         worth = np.maximum(worth + 2.0 * best / (number + 2.0) * lack / steepness, 0.0)
         paid, used = relaxed.cheapest(worth / room)
         best = max(best, paid - float(worth.sum()))

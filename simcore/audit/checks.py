@@ -8,7 +8,10 @@ Law: TypeAlias = Literal["clock", "order", "place", "memory", "work", "bytes", "
 """Kinds of laws: times and parts of a latency; order; places of blocks; memory; computations; messages; sharing."""
 
 _CLOSE = 1e-9
+"""Relative tolerance of numbers: sums of many terms depend on their order."""
+
 _ULPS = 64
+"""Tolerance of times, in steps of float64."""
 
 
 class AuditError(Exception):

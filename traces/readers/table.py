@@ -24,6 +24,8 @@ from headway.traces.trace import FloatArray
 from headway.traces.units import convert
 
 LARGEST = 1e100
+"""Numbers in files are below this, so that products of two are finite."""
+
 NUMBER = f"a finite number >= 0 and below {LARGEST:g}, written like 12.5 or 1e-3"
 BLANKS = " "
 """The separator for columns with any number of blanks and tabs between them."""

@@ -114,7 +114,7 @@ def estimate(sample: Sample) -> dict[str, float]:
     rest = x - wave
     sigma2 = min(float(np.log1p(lagged_product(rest, 0) / lagged_product(wave, 0))), LARGEST_SIGMA**2)
     noise = {"sigma": 0.0, "correlation": 0.0}
-    if sigma2 > 1e-12:
+    if sigma2 > 1e-12:  # less is the rounding error of a wave without noise
         shared = float(np.log1p(max(lagged_product(rest, 1) / lagged_product(wave, 1), 0.0)))
         noise = {"sigma": float(np.sqrt(sigma2)), "correlation": min(shared / sigma2, CLOSEST_TO_ONE)}
     return {"mean": level, "amplitude": amplitude, "period_s": period, "peak_s": peak, **noise}
