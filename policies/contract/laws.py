@@ -230,7 +230,7 @@ def worth_moving(subject: Subject, question: Question) -> bool:
     observation, decision = observation_of(question), subject.first_decision(question)
     now = observation.placement
     devices = devices_of(observation, decision)
-    if now is None or devices is None or not _can_stay(observation, now):
+    if now is None or devices is None or observation.lost.any() or not predict.fits(observation, now):
         return False
     if isinstance(decision, Keep):
         return True
@@ -277,10 +277,6 @@ LAWS: Mapping[str, Law] = {
     "worth-moving": Law(worth_moving, ("again",)),
 }
 """All laws on decisions; `policies.contract.growth` tests the decision time."""
-
-
-def _can_stay(observation: Observation, now: IntArray) -> bool:
-    return bool(observation.up[now].all()) and not observation.lost.any() and predict.fits(observation, now)
 
 
 def _moves(observation: Observation, old: IntArray, new: IntArray) -> str:

@@ -39,10 +39,10 @@ class EngineWork:
     Attributes:
         layer_bytes: bytes that `Kind.LAYER` reads per layer, position and number of the hidden state.
         lm_head_reads: how often the output head reads its weights.
-        attention_work: how often attention does its work: engines reach a lower speed in it than in matrices.
-        expert_reads: how often feed-forward networks with experts read their weights: small matrices, chosen token by
-            token, are read at a lower rate than large ones.
-        expert_work: how often they do their work.
+        attention_work: factor on the work of attention: engines reach a lower speed in it than in matrices.
+        expert_reads: factor on the bytes of weights that experts read: small matrices, chosen token by token, are read
+            at a lower rate than large ones.
+        expert_work: factor on the work of experts.
     """
 
     layer_bytes: float = 0.0

@@ -41,8 +41,8 @@ class NetworkState:
         if not self._varying_latencies:
             return self._fixed_latencies
         matrix = self._fixed_latencies.copy()
-        for trace, cells in self._varying_latencies:
-            matrix.flat[cells] += trace.mean_before(time_s, window_s)
+        for trace, entries in self._varying_latencies:
+            matrix.flat[entries] += trace.mean_before(time_s, window_s)
         return sealed(matrix)
 
     @cached_property
@@ -53,14 +53,14 @@ class NetworkState:
 
     @cached_property
     def _varying_latencies(self) -> list[tuple[Trace, list[int]]]:
-        """The traces of latencies that change, each with the cells of the matrix whose routes cross its link."""
-        cells: dict[int, tuple[Trace, list[int]]] = {}
-        for cell, route in self._pairs:
+        """The traces of latencies that change, each with the entries of the matrix whose routes cross its link."""
+        entries: dict[int, tuple[Trace, list[int]]] = {}
+        for entry, route in self._pairs:
             for link in route.links:
                 latency = self._links[link].latency_s
                 if isinstance(latency, Trace):
-                    cells.setdefault(link, (latency, []))[1].append(cell)
-        return list(cells.values())
+                    entries.setdefault(link, (latency, []))[1].append(entry)
+        return list(entries.values())
 
     def rates(
         self, time_s: float, window_s: float, outages_s: tuple[float, float] | None = None
@@ -117,8 +117,8 @@ class NetworkState:
         """The crossings of resources that limit messages: route, resource and number of the trace."""
         switches = {i for i, _ in self._switches}
         rows = [
-            (cell, resource, number)
-            for cell, route in self._pairs
+            (entry, resource, number)
+            for entry, route in self._pairs
             for resource, trace in zip(route.resources, route.bandwidths, strict=True)
             if (number := self._number[id(trace)]) not in switches
         ]
@@ -151,7 +151,7 @@ class NetworkState:
 
     @property
     def _pairs(self) -> Iterator[tuple[int, Route]]:
-        """The routes between different devices, each with its cell in a matrix of all devices."""
+        """The routes between different devices, each with its flat index in a matrix of all devices."""
         for i, row in enumerate(self._routes):
             for j, route in enumerate(row):
                 if route:
@@ -159,10 +159,10 @@ class NetworkState:
 
     @cached_property
     def _crossed(self) -> tuple[IntArray, IntArray, IntArray]:
-        """All routes concatenated: their traces, the start of each route among them, and its cell in the matrix."""
+        """The traces of all routes in sequence, the start of each route among them, and its index in the matrix."""
         crossed, starts, pairs = list[int](), list[int](), list[int]()
-        for cell, route in self._pairs:
+        for entry, route in self._pairs:
             starts.append(len(crossed))
-            pairs.append(cell)
+            pairs.append(entry)
             crossed.extend(self._number[id(trace)] for trace in route.bandwidths)
         return np.array(crossed, np.int64), np.array(starts, np.int64), np.array(pairs, np.int64)

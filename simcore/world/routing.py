@@ -27,11 +27,14 @@ def node_graph(nodes: Sequence[str], links: Sequence[Link]) -> "nx.Graph[Any]":
     Of several links between the same two nodes the one of least latency counts: of one that varies its mean over
     one round or until it holds, so that routes never change. Everything is added in the order of names: which of
     several equal routes is chosen depends on that order, and must not depend on the order of devices.
+
+    The weight of an edge is its latency in femtoseconds, then the number of links. Integers keep the order exact, so
+    that of two equally fast routes the one with fewer links is chosen.
     """
     graph: nx.Graph[Any] = nx.Graph()
     graph.add_nodes_from(sorted(nodes))
     for i in sorted(range(len(links)), key=lambda i: (-links[i].mean_delay_s, links[i].name)):
-        graph.add_edge(*links[i].ends, link=i, weight=_weight(links[i]))
+        graph.add_edge(*links[i].ends, link=i, weight=(round(links[i].mean_delay_s * 1e15) << 20) + 1)
     return graph
 
 
@@ -85,11 +88,11 @@ class Routing:
                 resources["nic", device.name, False] = Resource(name, device.nic_down)
         for medium in self._media:
             resources["medium", medium.name, True] = _medium_resource(medium)
-        for sort, parts in (("device", self._devices), ("link", self._links)):
+        for noun, parts in (("device", self._devices), ("link", self._links)):
             for part in parts:
                 if part.up != ALWAYS_ON:
-                    name = f"{sort} {part.name!r}"
-                    resources["up", f"{sort} {part.name}", True] = Resource(name, scaled(part.up, _UNLIMITED))
+                    name = f"{noun} {part.name!r}"
+                    resources["up", f"{noun} {part.name}", True] = Resource(name, scaled(part.up, _UNLIMITED))
         return resources
 
     @cached_property
@@ -170,11 +173,3 @@ def _medium_resource(medium: Medium) -> Resource:
         return Resource(f"medium {medium.name!r}", medium.bandwidth)
     alive = medium.bandwidth.with_values(medium.bandwidth.values > 0.0)
     return Resource(f"airtime of medium {medium.name!r}", alive, airtime=True)
-
-
-def _weight(link: Link) -> int:
-    """Path weight: latency in femtoseconds first, then number of links.
-
-    Integers keep the order exact, so that of two equally fast routes the one with fewer links is chosen.
-    """
-    return (round(link.mean_delay_s * 1e15) << 20) + 1
