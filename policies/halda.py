@@ -71,9 +71,9 @@ class Halda:
         for devices in usable_first(observation):
             by_room = devices[np.argsort(-observation.available_bytes[devices], kind="stable")].tolist()
             for head in dict.fromkeys([*(d for d in by_room if d == observation.source), *by_room]):
-                placed = model.placed([head, *(d for d in by_room if d != head)], self.rounds)
-                if placed is not None and predict.fits(observation, placed):
-                    return Placement(placed)
+                placement = model.placement([head, *(d for d in by_room if d != head)], self.rounds)
+                if placement is not None and predict.fits(observation, placement):
+                    return Placement(placement)
         return Infeasible("no windows of whole layers fit on the ring")
 
 
@@ -90,7 +90,7 @@ class _Layers:
         self._layer_bytes = max(float(observation.memory_bytes[rows].sum()) for rows in self.rows)
         self._seconds = observation.seconds_together(np.concatenate(self.rows)) / len(self.rows)
 
-    def placed(self, ring: list[int], rounds: int) -> IntArray | None:
+    def placement(self, ring: list[int], rounds: int) -> IntArray | None:
         """The device of each block, shape (B,), with windows on a ring; None if none fit."""
         sizes = window_sizes(self._seconds[ring], self._most(ring) // rounds, len(self.rows) // rounds)
         if sizes is None:

@@ -70,13 +70,13 @@ class Parallax:
             capacity = np.minimum(observation.available_bytes[by_room] / usual, len(sizes)).astype(np.int64)
             needed = int(sizes.sum() / usual)
             for count in range(1, len(by_room) + 1):
-                chosen = by_room[fewest(capacity, needed, count)]
-                order = fastest_order(observation, chosen)
-                placed = cut_over(observation, order, _fill_cost(len(sizes), power[order]))
-                if placed is None and count == len(by_room):
-                    placed = cut_over(observation, by_room, _fill_cost(len(sizes), power[by_room]))
-                if placed is not None:
-                    return Placement(placed)
+                selection = by_room[fewest(capacity, needed, count)]
+                order = fastest_order(observation, selection)
+                placement = cut_over(observation, order, _fill_cost(len(sizes), power[order]))
+                if placement is None and count == len(by_room):
+                    placement = cut_over(observation, by_room, _fill_cost(len(sizes), power[by_room]))
+                if placement is not None:
+                    return Placement(placement)
         return Infeasible("no cut into runs fits, with the fewest devices or with all of them by memory")
 
 
@@ -88,16 +88,16 @@ def fewest(capacity: IntArray, needed: int, count: int) -> list[int]:
         needed: layers to hold.
         count: devices to choose.
     """
-    chosen: list[int] = []
+    selection: list[int] = []
     for device in range(len(capacity)):
-        missing = count - len(chosen)
+        missing = count - len(selection)
         if not missing:
             break
         others = capacity[device + 1 : device + 1 + missing]
         if len(others) < missing or others.sum() < needed:
-            chosen.append(device)
+            selection.append(device)
             needed -= int(capacity[device])
-    return chosen
+    return selection
 
 
 def fastest_order(observation: Observation, devices: IntArray) -> IntArray:

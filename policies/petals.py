@@ -78,16 +78,16 @@ class Petals:
     def decide(self, observation: Observation) -> Decision:
         """Plan at first, when the plan no longer fits, and when the swarm is out of balance."""
         swarm = _Swarm(observation)
-        placed = swarm.placed()
+        target = swarm.placement()
         if observation.placement is not None and predict.can_stay(observation):
-            if placed is None:
+            if target is None:
                 return Keep()
-            quality = swarm.throughput(observation.placement) / swarm.throughput(placed)
+            quality = swarm.throughput(observation.placement) / swarm.throughput(target)
             if not quality < self.balance_quality - _EPSILON:
                 return Keep()
-        if placed is None:
+        if target is None:
             return Infeasible("the ranges of the servers do not cover all layers")
-        return Placement(placed)
+        return Placement(target)
 
 
 class _Swarm:
@@ -111,7 +111,7 @@ class _Swarm:
         used = np.flatnonzero(count)
         return float(self._rates(used, count[used]).min())
 
-    def placed(self) -> IntArray | None:
+    def placement(self) -> IntArray | None:
         """The path of the client over the ranges of the servers, shape (B,); None if they leave a layer out."""
         for servers in usable_first(self._observation):
             client = self._client(servers)

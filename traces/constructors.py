@@ -65,15 +65,15 @@ def without_empty_segments(
     """
     within = times < (math.inf if duration is None else duration)
     times, values = times[within], values[within]
-    kept = np.append(times[1:] > times[:-1], True)
-    return Trace(times[kept], values[kept], end, duration)
+    keep = np.append(times[1:] > times[:-1], True)
+    return Trace(times[keep], values[keep], end, duration)
 
 
-def require(condition: bool, needed: str, given: object) -> None:
+def require(condition: bool, requirement: str, value: object) -> None:
     """Check an argument.
 
     Raises:
         ValueError: the condition is false; the message names both the requirement and the value.
     """
     if not condition:
-        raise ValueError(f"needs {needed}, got {given!r}")
+        raise ValueError(f"needs {requirement}, got {value!r}")

@@ -118,8 +118,8 @@ def _best_choice(observation: Observation, ways: Ways, time_limit_s: float, gap:
     order, count = np.argsort(reduced, kind="stable"), _FIRST_WAYS
     end_s = time.monotonic() + time_limit_s
     while True:
-        chosen = np.sort(order[:count])
-        status, best, bound = programme.solve(chosen, max(end_s - time.monotonic(), 0.0), gap)
+        candidates = np.sort(order[:count])
+        status, best, bound = programme.solve(candidates, max(end_s - time.monotonic(), 0.0), gap)
         after = least + float(reduced[order[count]]) if count < len(order) else np.inf
         cost = np.inf if best is None else float(programme.cost[best].sum())
         if status == "time limit" or after > cost + _TOLERANCE or count >= len(order):
@@ -158,24 +158,26 @@ class _Programme:
         prices = path.T @ result.eqlin.marginals + memory.T @ result.ineqlin.marginals
         return float(result.fun), self.cost - prices
 
-    def solve(self, chosen: IntArray, time_limit_s: float, gap: float) -> tuple[str, IntArray | None, float]:
-        """Status, the ways of the best choice among those `chosen`, and a bound on its cost."""
+    def solve(
+        self, candidates: IntArray, time_limit_s: float, gap: float
+    ) -> tuple[str, IntArray | None, float]:
+        """Status, the ways of the best choice among those `candidates`, and a bound on its cost."""
         from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415
 
         # With presolving, HiGHS 1.12 reports some feasible programmes as infeasible (its issue 3090 is similar).
         # Sometimes it prints `HighsMipSolverData::transformNewIntegerFeasibleSolution tmpSolver.run();` (issue 2783).
         result = milp(
-            self.cost[chosen],
-            integrality=np.ones(len(chosen), dtype=np.int64),
+            self.cost[candidates],
+            integrality=np.ones(len(candidates), dtype=np.int64),
             bounds=Bounds(0.0, 1.0),
             constraints=[
-                LinearConstraint(self.balance[0][:, chosen], self.balance[1], self.balance[1]),
-                LinearConstraint(self.memory[0][:, chosen], -np.inf, self.memory[1]),
+                LinearConstraint(self.balance[0][:, candidates], self.balance[1], self.balance[1]),
+                LinearConstraint(self.memory[0][:, candidates], -np.inf, self.memory[1]),
             ],
             options={"time_limit": time_limit_s, "mip_rel_gap": gap, "presolve": False},
         )
         status = _STATUS.get(int(result.status), "the solver failed")
-        best = None if result.x is None else chosen[result.x > 0.5]
+        best = None if result.x is None else candidates[result.x > 0.5]
         return status, best, -np.inf if result.mip_dual_bound is None else float(result.mip_dual_bound)
 
 

@@ -37,8 +37,8 @@ class Ways:
     counts: IntArray
     seconds: FloatArray
 
-    def __getitem__(self, chosen: BoolArray | IntArray) -> "Ways":
-        return Ways(*(values[chosen] for values in vars(self).values()))
+    def __getitem__(self, rows: BoolArray | IntArray) -> "Ways":
+        return Ways(*(values[rows] for values in vars(self).values()))
 
 
 def _free(stage: Stage) -> list[int]:

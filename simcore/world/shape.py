@@ -39,11 +39,11 @@ def from_shape(name: str, shape: Mapping[str, Any]) -> ModelSpec:
     Raises:
         ValueError: the values do not describe a model.
     """
-    given = {key: value for key, value in shape.items() if value is not None}
-    heads, width = given["heads"], given["width"]
-    if "window" in given:
-        given.setdefault("window_layers", given["layers"])
-    parts = {field: _part(field, given) for field in _PARTS}
+    values = {key: value for key, value in shape.items() if value is not None}
+    heads, width = values["heads"], values["width"]
+    if "window" in values:
+        values.setdefault("window_layers", values["layers"])
+    parts = {field: _part(field, values) for field in _PARTS}
     experts = parts["experts"]
     default_width = 4 * width if experts is None else (experts.active + experts.shared) * experts.width
     defaults = {
@@ -53,7 +53,7 @@ def from_shape(name: str, shape: Mapping[str, Any]) -> ModelSpec:
         "gated_ffn": False,
         "vocabulary": 0,
     }
-    plain = {key: given[key] for key in _PLAIN if key in given}
+    plain = {key: values[key] for key in _PLAIN if key in values}
     return ModelSpec(name=name, **(defaults | plain | parts))
 
 
@@ -67,7 +67,7 @@ def shape_of(model: ModelSpec) -> dict[str, Any]:
     return {key: value for key, value in shape.items() if value is not None}
 
 
-def _part(field: str, given: Mapping[str, Any]) -> Any:
+def _part(field: str, values: Mapping[str, Any]) -> Any:
     kind, keys = _PARTS[field]
-    values = {attribute: given[key] for key, attribute in keys.items() if key in given}
-    return kind(**values) if next(iter(keys)) in given else None
+    arguments = {attribute: values[key] for key, attribute in keys.items() if key in values}
+    return kind(**arguments) if next(iter(keys)) in values else None

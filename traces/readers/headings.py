@@ -217,20 +217,20 @@ def split_header(heading: str) -> tuple[str, str]:
     return (match[1].strip(), match[2].strip()) if match else (heading.strip(), "")
 
 
-def unit_of(heading: str, given: str | None, where: str, option: str) -> str:
+def unit_of(heading: str, user_unit: str | None, where: str, option: str) -> str:
     """The unit of a column: that of the user, else that in the heading, "" without either.
 
     Raises:
         InputError: the heading has a unit of another quantity than that of the user. If the unit in the heading is
             unknown (`Mbps`) or of the same quantity, the unit of the user is used.
     """
-    _, written = split_header(heading)
-    if given is None:
-        return written
-    wanted, named = _measured_by(given), _measured_by(written)
-    if not wanted or not named or wanted & named:
-        return given
-    got = f"the unit {quoted(given)} for the column {quoted(heading.strip())}"
+    _, header_unit = split_header(heading)
+    if user_unit is None:
+        return header_unit
+    by_user, in_header = _measured_by(user_unit), _measured_by(header_unit)
+    if not by_user or not in_header or by_user & in_header:
+        return user_unit
+    got = f"the unit {quoted(user_unit)} for the column {quoted(heading.strip())}"
     expected = "a unit of the same quantity as in the header, or another column"
     raise InputError(f"{where} (option {option})", got, expected)
 

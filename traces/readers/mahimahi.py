@@ -119,8 +119,8 @@ def _spread(stamps: IntArray, end: EndRule) -> Trace:
     # Each busy millisecond is a segment, and so is the gap after it, if there is one.
     edges = np.column_stack((ends - 1, ends)).ravel()
     rates = np.column_stack((packets * (PACKET_BYTES * 1000.0), np.zeros(len(ends)))).ravel()
-    kept = np.diff(edges, append=period) > 0
-    edges, rates = edges[kept], rates[kept]
+    keep = np.diff(edges, append=period) > 0
+    edges, rates = edges[keep], rates[keep]
     if edges[0] > 0:
         edges, rates = np.append(0, edges), np.append(0.0, rates)
     return Trace(edges / 1000, rates, end, period / 1000)

@@ -78,15 +78,15 @@ def _read(path: str, file: pq.ParquetFile, quantity: Quantity | None, options: O
         times, time_factor = _numbers(file, time), unit_factor(time_unit, "time", path, "time_unit")
     values = convert(_numbers(file, value), scale.factor)
     if cells:
-        chosen = _rows_with(file, cells)
-        times, values = times[chosen], values[chosen]
+        mask = _rows_with(file, cells)
+        times, values = times[mask], values[mask]
         if not len(times):
             raise nothing_left(path, options)
     rows, repairs = len(times), Counter[str]()
     if options.repair:
-        there = ~np.isnan(times)
-        times, values, repairs = repair(path, times[there], values[there], options)
-        repairs += Counter({"missing times": int(np.count_nonzero(~there))})
+        present = ~np.isnan(times)
+        times, values, repairs = repair(path, times[present], values[present], options)
+        repairs += Counter({"missing times": int(np.count_nonzero(~present))})
     _check(path, times, values, dated, time_unit)
     # The start is subtracted first: an epoch in milliseconds is exact, but not in seconds.
     times = convert(times - times[:1], time_factor)
@@ -122,13 +122,13 @@ def _numbers(file: pq.ParquetFile, column: int) -> FloatArray:
 
 def _rows_with(file: pq.ParquetFile, wanted: Sequence[tuple[int, str]]) -> npt.NDArray[np.bool_]:
     """A mask of the rows that have the wanted cells in columns given by number."""
-    chosen = np.ones(file.metadata.num_rows, dtype=np.bool_)
+    mask = np.ones(file.metadata.num_rows, dtype=np.bool_)
     for column, cell in wanted:
         start = 0
         for cells in _batches(file, column):
-            chosen[start : start + len(cells)] &= [is_same(str(one), cell) for one in cells.to_pylist()]
+            mask[start : start + len(cells)] &= [is_same(str(one), cell) for one in cells.to_pylist()]
             start += len(cells)
-    return chosen
+    return mask
 
 
 def _moments(path: str, file: pq.ParquetFile, column: int) -> FloatArray:
