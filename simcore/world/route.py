@@ -128,8 +128,3 @@ class Route:
             if now == math.inf:
                 break
         return math.inf
-
-
-def divided(trace: Trace, parts: int) -> Trace:
-    """One of `parts` equal shares of a trace."""
-    return trace if parts == 1 else trace.with_values(trace.values / parts)

@@ -12,7 +12,7 @@ import networkx as nx
 from headway.simcore.world.airtime import CellRate
 from headway.simcore.world.device import ALWAYS_ON, Device
 from headway.simcore.world.link import Link, Medium
-from headway.simcore.world.route import Resource, Route, divided
+from headway.simcore.world.route import Resource, Route
 from headway.traces import Trace, scaled
 
 _Key: TypeAlias = tuple[str, str, bool]
@@ -154,7 +154,8 @@ class Routing:
     def _part(self, resource: int, uses: int) -> Trace:
         """Rate of a resource for a message that crosses it `uses` times; one trace for all such messages."""
         if (resource, uses) not in self._shares:
-            self._shares[resource, uses] = divided(self.resources[resource].bandwidth, uses)
+            rate = self.resources[resource].bandwidth
+            self._shares[resource, uses] = rate if uses == 1 else rate.with_values(rate.values / uses)
         return self._shares[resource, uses]
 
     def _cell_rate(self, resource: int, links: Sequence[int]) -> CellRate:
