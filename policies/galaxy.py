@@ -1,8 +1,8 @@
 """Tensor-parallel placement in proportion to speed, after *Galaxy* (arXiv 2405.17245; IEEE INFOCOM 2024).
 
 Galaxy splits the attention heads and the columns of the feed-forward network of every layer over all devices, in two
-steps: first in proportion to how fast a device computes, then what does not fit into a device's memory is moved to
-those with room.
+steps: first in proportion to how fast a device computes, then blocks that do not fit into a device's memory move
+to devices with room.
 
 Ours, where the paper leaves it open, where its full text was not available, or where this simulator differs:
 

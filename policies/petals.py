@@ -175,13 +175,13 @@ class _Swarm:
 
 
 def weakest_start(throughput: FloatArray, length: int) -> int:
-    """Where the range of `length` blocks begins whose throughputs, sorted, are least; of equal ranges the first."""
+    """The first block of the range of `length` blocks with the least sorted throughputs; of equal ranges the first."""
     windows = np.sort(np.lib.stride_tricks.sliding_window_view(throughput, length), axis=1)
     return int(np.lexsort(windows.T[::-1])[0])
 
 
 def balanced_starts(length: IntArray, rate: FloatArray, blocks: int) -> IntArray:
-    """Where the range of each server begins after all have joined in turn and balanced, shape (N,).
+    """The first block of each server's range, after all have joined in turn and balanced, shape (N,).
 
     Args:
         length: blocks of each server, shape (N,).

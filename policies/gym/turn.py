@@ -1,4 +1,4 @@
-"""One decision of an agent: its observation as arrays, the actions that are possible, and what they decide."""
+"""One decision of an agent: its observation as arrays, the possible actions, and their decisions."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -144,13 +144,13 @@ class _Search:
         return ends
 
     def _room_beside_proj(self, held: IntArray | int) -> IntArray:
-        """How many heads fit on each device beside the blocks `held` there, by place of the projection, (D, D)."""
+        """Number of heads that fit on each device beside the blocks `held`, by place of the projection, (D, D)."""
         everywhere = np.arange(len(self._layer.proj))
         sets = np.where(np.eye(len(everywhere), dtype=bool), held | PROJ, held)
         return self._layer.room[sets, everywhere]
 
     def _room(self, held: IntArray, ffn: int, lm_head: int) -> IntArray:
-        """How many heads fit on each device beside the single blocks, shape (D,)."""
+        """Number of heads that fit on each device beside the single blocks, shape (D,)."""
         held = held.copy()
         held[ffn] |= FFN
         held[lm_head] |= LM_HEAD

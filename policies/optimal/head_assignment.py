@@ -106,7 +106,7 @@ class HeadStage:
             if slowest + seconds < limit:
                 limit = slowest + seconds
                 best = limit, heads
-            # No threshold of the first step between `slowest` and the last one changes what the others can do.
+            # Thresholds of the first step from `slowest` to the last one leave the other steps the same slots.
             rest = np.where(first < slowest, rest, np.inf)
         return best
 

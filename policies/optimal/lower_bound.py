@@ -208,7 +208,7 @@ class _SideBySide:
         return list(zip(once.T[shared], each.T[shared], strict=True))
 
     def _cheapest_slots(self, slots: FloatArray, price: FloatArray, reserved: FloatArray) -> FloatArray:
-        """How many blocks each device takes at each threshold, shape (thresholds, D).
+        """Number of blocks on each device at each threshold, at the least price, shape (thresholds, D).
 
         Args:
             slots: of each device, shape (thresholds, D).
@@ -225,7 +225,7 @@ class _SideBySide:
 
 
 def _slots(table: FloatArray, thresholds: FloatArray) -> FloatArray:
-    """How many blocks each device can take below each threshold, shape (thresholds, D)."""
+    """Number of blocks that each device can hold at each threshold, shape (thresholds, D)."""
     slots = np.stack([np.searchsorted(row, thresholds, side="right") for row in table], axis=1)
     return slots.astype(np.float64)
 

@@ -47,7 +47,7 @@ def _free(stage: Stage) -> list[int]:
 
 
 def number_of_ways(observation: Observation) -> int:
-    """How many ways `all_ways` returns, or a few more."""
+    """An upper bound on the number of ways of `all_ways`."""
     count = observation.devices
     return sum(
         (count if number else 1) * count * math.comb(len(_free(stage)) + count - 1, count - 1)

@@ -134,7 +134,7 @@ class PlaceLaws:
         self.count(deployment)
 
     def count(self, deployment: Deployment) -> None:
-        """Devices hold what a recount gives, never less than 0, and 0 at the end."""
+        """The bytes on each device equal a recount; they are never negative, and 0 at the end."""
         state, checks = self._state, self._checks
         held = deployment.ledger.held()
         checks.that(held.min() >= 0.0, "memory", "bytes held", "none below 0", held)

@@ -1,4 +1,4 @@
-"""Predicted memory of a placement: what blocks hold, and which moves find room."""
+"""Predicted memory of a placement, and the order of moves that memory allows."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from headway.simcore.world.memory import TOLERANCE_BYTES
 
 
 def held_bytes(observation: Observation, devices: IntArray) -> FloatArray:
-    """What blocks hold on each device by the end of the horizon under the placement `devices` [bytes], shape (D,)."""
+    """Bytes of the blocks on each device at the end of the horizon under the placement `devices`, shape (D,)."""
     return sum_by_device(observation, devices, observation.memory_bytes)
 
 

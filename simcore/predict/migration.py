@@ -11,7 +11,7 @@ from headway.simcore.world.memory import TOLERANCE_BYTES
 
 
 def migration_delay(observation: Observation, devices: IntArray) -> float:
-    """Predicted D_mig [s]: how much later the next step ends by the moves from the placement in force to `devices`.
+    """Predicted D_mig [s]: the delay of the next step by the moves from the placement in force to `devices`.
 
     The `pause`, and the time to compute caches again. 0 for a first placement.
     """
@@ -27,7 +27,7 @@ def pause(observation: Observation, devices: IntArray) -> float:
 
 
 def recomputing_delay(observation: Observation, devices: IntArray) -> float:
-    """How much longer the next step takes because the migration to `devices` drops all caches [s]; 0 if it does not."""
+    """Additional time of the next step because the migration to `devices` drops all caches [s]; 0 if it does not."""
     return _recomputing_seconds(observation, devices) if recomputes(observation, devices) else 0.0
 
 
@@ -60,7 +60,7 @@ def _can_recompute(observation: Observation, devices: IntArray) -> bool:
 
 
 def _recomputing_seconds(observation: Observation, devices: IntArray) -> float:
-    """How much longer the next step takes if it computes all caches again [s]."""
+    """Additional time of the next step if it computes all caches again [s]."""
     assert observation.next_cost is not None
     assert observation.recompute_cost is not None
     recomputing_s, normal_s = (

@@ -188,7 +188,7 @@ PAPER_CONTROLLER = ControllerOptions(
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryOptions:
-    """What happens if a device holds more than its memory.
+    """The handling of devices that hold more than their memory.
 
     Attributes:
         overflow: `fail` ends the run, `swap` reads from disk on every step.

@@ -23,11 +23,11 @@ _PAPER = ((8, 512), (16, 1024), (32, 2048), (64, 4096))
 
 @dataclass(frozen=True)
 class Preset:
-    """A model and what is known about it.
+    """A model with the source and the quality of its shape.
 
     Attributes:
         model: the decoder.
-        source: where its shape is published, or what it is a guess from.
+        source: where its shape is published, or the basis of the guess.
         quality: how well the shape is known.
         aliases: other names of the model, see `model_named`.
     """

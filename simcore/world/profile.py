@@ -1,4 +1,4 @@
-"""Engine profiles: what a real inference engine sends, computes and stores, beyond an ideal decoder."""
+"""Engine profiles: the messages, work and memory of real inference engines, compared with an ideal decoder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -16,7 +16,7 @@ from headway.simcore.world.route import Resource, Route
 from headway.traces import Trace, scaled
 
 _Key: TypeAlias = tuple[str, str, bool]
-"""What a resource belongs to: "link", "nic", "medium" or "up", its name, and a direction."""
+"""The owner of a resource: "link", "nic", "medium" or "up", its name, and a direction."""
 
 _UNLIMITED = 1e30  # [bytes/s] a capacity that never limits a message
 
