@@ -225,7 +225,7 @@ def _instance(make: Callable[[], Any], name: str, where: str) -> Policy:
     return policy
 
 
-_ASYNCHRONOUS = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+_DEFERRED = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
 
 
 def _lack(policy: object) -> str:
@@ -235,7 +235,7 @@ def _lack(policy: object) -> str:
     decide = getattr(policy, "decide", None)
     if not callable(decide):
         return "no method decide"
-    if any(is_asynchronous(decide) for is_asynchronous in _ASYNCHRONOUS):
+    if any(is_deferred(decide) for is_deferred in _DEFERRED):
         return "a method decide that is a generator or a coroutine"
     # The signatures of other callables are not reliable.
     if inspect.ismethod(decide) or inspect.isfunction(decide):
