@@ -138,7 +138,7 @@ def test_a_larger_margin_adopts_nothing_that_a_smaller_one_refuses(
 
 def cluster_of_three() -> Scenario:
     """A source and two devices behind slow links, three requests of four tokens, and a decision at each token."""
-    (question,) = (each for each in edges() if each.scenario.name == "vanished")
+    (question,) = (each for each in edges() if each.scenario.name == "holder-fails")
     cluster = question.scenario.cluster
     steady = replace(
         cluster, devices=tuple(replace(device, up=cluster.devices[0].up) for device in cluster.devices)
