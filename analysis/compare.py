@@ -37,7 +37,7 @@ def create_all(choices: Sequence[PolicyChoice]) -> dict[str, Policy]:
     Raises:
         InputError: a policy or one of its parameters is unknown.
     """
-    return {choice.label: policies.chosen(choice) for choice in choices}
+    return {choice.label: policies.from_choice(choice) for choice in choices}
 
 
 def given(names: Sequence[str]) -> dict[str, Policy]:
@@ -47,7 +47,7 @@ def given(names: Sequence[str]) -> dict[str, Policy]:
         InputError: a policy is unknown, or given twice.
     """
     check_distinct(names)
-    return {name: policies.found(name, "--policy")() for name in names}
+    return {name: policies.policy_factory(name, "--policy")() for name in names}
 
 
 def check_distinct(names: Sequence[str], where: str = "--policy") -> None:

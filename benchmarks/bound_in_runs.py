@@ -60,7 +60,7 @@ def rows() -> Iterator[str]:
     for name in shipped_scenarios():
         scenario = load_scenario(shipped_scenario(name))
         for choice in scenario.policies:
-            compared = Compared(policies.chosen(choice))
+            compared = Compared(policies.from_choice(choice))
             simulate(scenario, compared)
             if compared.ratios:
                 distances = 100.0 * (np.quantile(compared.ratios, (0.5, 1.0), axis=0).T.ravel() - 1.0)

@@ -18,7 +18,7 @@ def laws() -> str:
         declared = [
             f"`{name}` ({reason})"
             for name in names
-            if (reason := policies.declared(policies.create(name)).get(law))
+            if (reason := policies.declared_laws(policies.create(name)).get(law))
         ]
         guards = LAWS[law].guards if law in LAWS else "Decides in bounded time."
         rows.append(f"| {law} | {guards} | {'; '.join(declared) or '–'} |")

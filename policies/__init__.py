@@ -19,7 +19,16 @@ from headway.policies.petals import Petals
 from headway.policies.pinned import Pinned
 from headway.policies.ram_proportional import RamProportional
 from headway.policies.random_placement import Random
-from headway.policies.registry import chosen, create, declared, described, found, names, summary, trouble
+from headway.policies.registry import (
+    create,
+    declared_laws,
+    description,
+    from_choice,
+    names,
+    policy_factory,
+    summary,
+    trouble,
+)
 from headway.policies.resource_aware import ResourceAware
 from headway.policies.round_robin import RoundRobin
 from headway.policies.single import Single
@@ -48,13 +57,13 @@ __all__ = [
     "Static",
     "SumOfStages",
     "TransitionGate",
-    "chosen",
     "create",
-    "declared",
-    "described",
-    "found",
+    "declared_laws",
+    "description",
+    "from_choice",
     "lower_bound",
     "names",
+    "policy_factory",
     "summary",
     "trouble",
 ]

@@ -30,6 +30,5 @@ class BandwidthProportional:
         if predict.can_stay(observation):
             return Keep()
         devices = proportional_runs(observation, observation.memory_bandwidth)
-        if devices is None:
-            return Infeasible("no cut into runs fits, with the devices sorted by memory bandwidth")
-        return Placement(devices)
+        reason = "no cut into runs fits, with the devices sorted by memory bandwidth"
+        return Infeasible(reason) if devices is None else Placement(devices)

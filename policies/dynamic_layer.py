@@ -45,7 +45,7 @@ class DynamicLayer:
 
     name: ClassVar[str] = "dynamic-layer"
     declares: ClassVar[Mapping[str, str]] = {
-        "stable": "thresholds are looked at again when layers have moved, and then more may have to",
+        "stable": "thresholds are checked again after layers have moved, and more layers may then move",
         "worth-moving": "thresholds decide when layers move, not what it costs",
     }
 
@@ -66,7 +66,10 @@ class DynamicLayer:
         parts = units(observation.blocks)
         sizes = np.array([observation.memory_bytes[rows].sum() for rows in parts])
         plan = _plan_in_force(observation, parts)
-        target = self._filled(observation, sizes) if plan is None else self._moved(observation, sizes, plan)
+        if plan is None:
+            target = self._first_placement(observation, sizes)
+        else:
+            target = self._after_moves(observation, sizes, plan)
         if target is not None:
             devices = spread(observation.blocks, target)
             if predict.fits(observation, devices):
@@ -75,12 +78,11 @@ class DynamicLayer:
             return Keep()
         return Infeasible("no placement of whole layers was found that fits, or it takes too many moves")
 
-    def _filled(self, observation: Observation, sizes: FloatArray) -> IntArray | None:
+    def _first_placement(self, observation: Observation, sizes: FloatArray) -> IntArray | None:
         """A first placement: the device of each unit; None if none was found."""
         seconds = observation.seconds_together(np.arange(len(observation.blocks)))
-        order = np.lexsort(
-            (seconds, np.arange(observation.devices) != observation.source, self._busy(observation))
-        )
+        elsewhere = np.arange(observation.devices) != observation.source
+        order = np.lexsort((seconds, elsewhere, self._busy(observation)))
         for limit in (self.memory_threshold, 1.0):
             plan = _first_fit(sizes, limit * observation.available_bytes, order)
             if plan is not None:
@@ -91,7 +93,7 @@ class DynamicLayer:
         """Which devices are short of compute, shape (D,)."""
         return (1.0 - observation.availability > self.compute_threshold) | ~usable(observation)
 
-    def _moved(self, observation: Observation, sizes: FloatArray, plan: IntArray) -> IntArray:
+    def _after_moves(self, observation: Observation, sizes: FloatArray, plan: IntArray) -> IntArray:
         """The placement in force with up to `most_moves` units on other devices."""
         target = plan.copy()
         for _ in range(self.most_moves):
@@ -110,15 +112,14 @@ class DynamicLayer:
         excess = held - self.memory_threshold * observation.available_bytes
         full = excess > predict.TOLERANCE_BYTES
         over = held - observation.available_bytes > predict.TOLERANCE_BYTES
-        pressed = np.flatnonzero(
-            (full | self._busy(observation)) & np.isin(np.arange(observation.devices), plan)
-        )
+        used = np.isin(np.arange(observation.devices), plan)
+        pressed = np.flatnonzero((full | self._busy(observation)) & used)
         for old in pressed[np.lexsort((-excess[pressed], ~full[pressed], ~over[pressed]))].tolist():
             for room in self._rooms(observation, held, old, over=bool(over[old])):
                 needed = float(excess[old]) if full[old] else None
                 unit = _to_move(sizes, np.flatnonzero(plan == old), float(room.max()), needed)
                 if unit is not None:
-                    return unit, _taker(observation, room, float(sizes[unit]), by_room=bool(full[old]))
+                    return unit, _receiver(observation, room, float(sizes[unit]), by_room=bool(full[old]))
         return None
 
     def _rooms(self, observation: Observation, held: FloatArray, old: int, *, over: bool) -> list[FloatArray]:
@@ -126,11 +127,8 @@ class DynamicLayer:
 
         `old` itself receives nothing: it exceeds the bound.
         """
-        rooms = [
-            np.where(
-                self._busy(observation), -np.inf, self.memory_threshold * observation.available_bytes - held
-            )
-        ]
+        below_threshold = self.memory_threshold * observation.available_bytes - held
+        rooms = [np.where(self._busy(observation), -np.inf, below_threshold)]
         if over or not usable(observation)[old]:
             rooms.append(np.where(usable(observation), observation.available_bytes - held, -np.inf))
         if over:
@@ -143,10 +141,7 @@ def _plan_in_force(observation: Observation, parts: tuple[IntArray, ...]) -> Int
     if observation.placement is None:
         return None
     plan = np.array([observation.placement[rows[0]] for rows in parts])
-    whole = all(
-        (observation.placement[rows] == device).all() for rows, device in zip(parts, plan, strict=True)
-    )
-    return plan if whole else None
+    return plan if np.array_equal(spread(observation.blocks, plan), observation.placement) else None
 
 
 def _first_fit(sizes: FloatArray, room: FloatArray, order: IntArray) -> IntArray | None:
@@ -173,7 +168,7 @@ def _to_move(sizes: FloatArray, candidates: IntArray, most: float, needed: float
     return int(later_first[0]) if len(later_first) else None
 
 
-def _taker(observation: Observation, room: FloatArray, size: float, *, by_room: bool) -> int:
+def _receiver(observation: Observation, room: FloatArray, size: float, *, by_room: bool) -> int:
     """The device with most room for a unit, or with the least load from others; ties: the other criterion."""
     candidates = np.flatnonzero(size <= room)
     keys = (-room[candidates], -observation.availability[candidates])

@@ -10,8 +10,8 @@ Ours, where the paper leaves it open, where its full text was not available, or 
 - Each device holds one run of consecutive units; `policies.common.layer_runs` has the programme.
 - A model of one layer is cut into attention (all heads), projection and feed-forward network instead of layers.
 - The embedding belongs to the first unit; the output head is a unit of its own, the last.
-- The first unit is pinned to the source as long as a plan is found that ever ends; a source that is too small, down or
-  cut off is skipped, because a comparison of policies needs a result.
+- The first unit is pinned to the source if such a plan takes a finite time. A source that is too small, down or cut off
+  is skipped, because a comparison of policies needs a result.
 - Costs are those of the present horizon, so at the start of a request mostly those of the prefill. The paper measures
   layers in advance.
 - The plan is made once and kept. It is recomputed, ignoring migration costs, only when it no longer fits and the
@@ -49,8 +49,5 @@ class EdgeShard:
         if predict.can_stay(observation):
             return Keep()
         devices = layer_runs(observation, self.objective, self.most_states)
-        if devices is None:
-            return Infeasible(
-                "no cut into runs of consecutive layers was found that fits, one run per device"
-            )
-        return Placement(devices)
+        reason = "no cut into runs of consecutive layers was found that fits, one run per device"
+        return Infeasible(reason) if devices is None else Placement(devices)

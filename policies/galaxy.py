@@ -1,8 +1,8 @@
 """Tensor-parallel placement in proportion to speed, after *Galaxy* (arXiv 2405.17245; IEEE INFOCOM 2024).
 
 Galaxy splits the attention heads and the columns of the feed-forward network of every layer over all devices, in two
-steps: first in proportion to how fast a device computes, then what does not fit into a device's memory is moved to
-those with room.
+steps: first in proportion to how fast a device computes, then blocks that do not fit into a device's memory move
+to devices with room.
 
 Ours, where the paper leaves it open, where its full text was not available, or where this simulator differs:
 
@@ -52,7 +52,7 @@ class Galaxy:
 
     name: ClassVar[str] = "galaxy"
     declares: ClassVar[Mapping[str, str]] = {
-        "reordering": "layers are dealt out in runs, in the order in which devices are listed",
+        "reordering": "layers are assigned in runs, in the order in which devices are listed",
     }
 
     def decide(self, observation: Observation) -> Decision:
@@ -62,9 +62,7 @@ class Galaxy:
         devices = _unload(observation, _in_proportion(observation))
         if devices is None:
             devices = packed(observation.memory_bytes, observation.available_bytes, usable(observation))
-        if devices is None:
-            return Infeasible("found no way to fit all blocks")
-        return Placement(devices)
+        return Infeasible("found no way to fit all blocks") if devices is None else Placement(devices)
 
 
 def shares(count: int, speed: FloatArray) -> IntArray:
@@ -90,10 +88,10 @@ def _in_proportion(observation: Observation) -> IntArray:
         owner_first = np.argsort(numbers != owner[layer], kind="stable")
         for kind in (Kind.HEAD, Kind.PROJ, Kind.FFN):
             rows = np.flatnonzero((blocks.layer == layer) & (blocks.kind == kind))
-            alone = kind != Kind.HEAD and len(rows) == 1
-            devices[rows] = (
-                owner[layer] if alone else np.repeat(owner_first, shares(len(rows), speed)[owner_first])
-            )
+            if kind != Kind.HEAD and len(rows) == 1:
+                devices[rows] = owner[layer]
+            else:
+                devices[rows] = np.repeat(owner_first, shares(len(rows), speed)[owner_first])
     return devices
 
 

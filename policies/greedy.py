@@ -14,9 +14,7 @@ class Greedy:
     """Each block, largest first, to the device with room where it would finish soonest, ignoring links."""
 
     name: ClassVar[str] = "greedy"
-    declares: ClassVar[Mapping[str, str]] = {
-        "worth-moving": "it ignores what a move costs",
-    }
+    declares: ClassVar[Mapping[str, str]] = {"worth-moving": "it ignores what a move costs"}
 
     def decide(self, observation: Observation) -> Decision:
         """Place all blocks again, also ignoring migration costs."""

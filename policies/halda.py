@@ -42,6 +42,7 @@ from headway.simcore import (
 )
 
 _HEAD_PRIORITY = 1.01
+"""Factor on the speed of the head device."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,9 @@ class Halda:
         for devices in usable_first(observation):
             by_room = devices[np.argsort(-observation.available_bytes[devices], kind="stable")].tolist()
             for head in dict.fromkeys([*(d for d in by_room if d == observation.source), *by_room]):
-                placed = model.placed([head, *(d for d in by_room if d != head)], self.rounds)
-                if placed is not None and predict.fits(observation, placed):
-                    return Placement(placed)
+                placement = model.placement([head, *(d for d in by_room if d != head)], self.rounds)
+                if placement is not None and predict.fits(observation, placement):
+                    return Placement(placement)
         return Infeasible("no windows of whole layers fit on the ring")
 
 
@@ -89,7 +90,7 @@ class _Layers:
         self._layer_bytes = max(float(observation.memory_bytes[rows].sum()) for rows in self.rows)
         self._seconds = observation.seconds_together(np.concatenate(self.rows)) / len(self.rows)
 
-    def placed(self, ring: list[int], rounds: int) -> IntArray | None:
+    def placement(self, ring: list[int], rounds: int) -> IntArray | None:
         """The device of each block, shape (B,), with windows on a ring; None if none fit."""
         sizes = window_sizes(self._seconds[ring], self._most(ring) // rounds, len(self.rows) // rounds)
         if sizes is None:
@@ -101,6 +102,7 @@ class _Layers:
 
     def _most(self, ring: list[int]) -> IntArray:
         """Layers that fit on each device of a ring, whose first one holds embedding and output head too."""
+        # Sums depend on their order by rounding: what fits by one order must not overflow by another.
         room = self._observation.available_bytes[ring] * (1.0 + 1e-12)
         all_fit = room >= self._observation.memory_bytes.sum()
         room[0] -= self._observation.memory_bytes[self._ends].sum()

@@ -2,8 +2,8 @@
 
 Known from the source of Parallax (`scheduling/layer_allocation.py`, `scheduling/request_routing.py`). Phase one sorts
 the devices by the number of layers that they can hold and divides them into pipelines: a dynamic programme maximises
-k^2 / s for k pipelines with s stages in all. Then *water-filling* balances each pipeline: the layers of a device are in
-proportion to its compute speed, limited by its memory, in whole layers by largest remainders. Phase two finds the
+k^2 / s for k pipelines with s stages together. Then *water-filling* balances each pipeline: the layers of a device are
+in proportion to its compute speed, limited by its memory, in whole layers by largest remainders. Phase two finds the
 shortest path of a request over the ranges of layers, by the times of devices and the round-trip times between them.
 
 With one copy of each block there is one pipeline. So phase one is the fewest devices that hold the model; among those,
@@ -16,7 +16,7 @@ Ours:
   orders of up to seven devices. Parallax keeps the order by capacity, which is used here for more devices.
 - Water-filling is done in whole units: with n units on a device of power p, the sum of n^2 / p is least. The largest
   remainders of Parallax may differ by one unit. Embedding and output head count with their bytes.
-- If the chosen devices have no room for a cut in that order, more devices are used; at last all of them, by capacity.
+- If the chosen devices have no room for a cut in that order, more devices are used, in the end all, by capacity.
 - Parallax allocates again when a layer has no device, or when copies of layers are spread unevenly. Here the plan is
   kept until it no longer fits or a device of it goes down.
 """
@@ -70,13 +70,13 @@ class Parallax:
             capacity = np.minimum(observation.available_bytes[by_room] / usual, len(sizes)).astype(np.int64)
             needed = int(sizes.sum() / usual)
             for count in range(1, len(by_room) + 1):
-                chosen = by_room[fewest(capacity, needed, count)]
-                order = fastest_order(observation, chosen)
-                placed = cut_over(observation, order, _fill_cost(len(sizes), power[order]))
-                if placed is None and count == len(by_room):
-                    placed = cut_over(observation, by_room, _fill_cost(len(sizes), power[by_room]))
-                if placed is not None:
-                    return Placement(placed)
+                selection = by_room[fewest(capacity, needed, count)]
+                order = fastest_order(observation, selection)
+                placement = cut_over(observation, order, _fill_cost(len(sizes), power[order]))
+                if placement is None and count == len(by_room):
+                    placement = cut_over(observation, by_room, _fill_cost(len(sizes), power[by_room]))
+                if placement is not None:
+                    return Placement(placement)
         return Infeasible("no cut into runs fits, with the fewest devices or with all of them by memory")
 
 
@@ -88,16 +88,16 @@ def fewest(capacity: IntArray, needed: int, count: int) -> list[int]:
         needed: layers to hold.
         count: devices to choose.
     """
-    chosen: list[int] = []
+    selection: list[int] = []
     for device in range(len(capacity)):
-        missing = count - len(chosen)
+        missing = count - len(selection)
         if not missing:
             break
         others = capacity[device + 1 : device + 1 + missing]
         if len(others) < missing or others.sum() < needed:
-            chosen.append(device)
+            selection.append(device)
             needed -= int(capacity[device])
-    return chosen
+    return selection
 
 
 def fastest_order(observation: Observation, devices: IntArray) -> IntArray:
@@ -107,9 +107,8 @@ def fastest_order(observation: Observation, devices: IntArray) -> IntArray:
     hop = over_horizon(observation, Payload.HIDDEN)
     orders = np.array(list(itertools.permutations(devices.tolist())))
     between = hop[orders[:, :-1], orders[:, 1:]].sum(axis=1)
-    order: IntArray = orders[
-        (hop[observation.source, orders[:, 0]] + between + hop[orders[:, -1], observation.source]).argmin()
-    ]
+    seconds = hop[observation.source, orders[:, 0]] + between + hop[orders[:, -1], observation.source]
+    order: IntArray = orders[seconds.argmin()]
     return order
 
 

@@ -48,8 +48,12 @@ from headway.simcore import (
 )
 
 _EPSILON = 1e-3
+"""Relative difference of throughputs that counts as none."""
+
 _MOST_ROUNDS = 20
+
 _FOREVER_S = 1e200
+"""A time in place of infinity, so that sums and differences of times are numbers."""
 
 
 @dataclass(frozen=True)
@@ -74,18 +78,16 @@ class Petals:
     def decide(self, observation: Observation) -> Decision:
         """Plan at first, when the plan no longer fits, and when the swarm is out of balance."""
         swarm = _Swarm(observation)
-        placed = swarm.placed()
+        target = swarm.placement()
         if observation.placement is not None and predict.can_stay(observation):
-            if placed is None:
+            if target is None:
                 return Keep()
-            quality = swarm.throughput(observation.placement) / swarm.throughput(placed)
+            quality = swarm.throughput(observation.placement) / swarm.throughput(target)
             if not quality < self.balance_quality - _EPSILON:
                 return Keep()
-        return (
-            Infeasible("the ranges of the servers do not cover all layers")
-            if placed is None
-            else Placement(placed)
-        )
+        if target is None:
+            return Infeasible("the ranges of the servers do not cover all layers")
+        return Placement(target)
 
 
 class _Swarm:
@@ -97,23 +99,23 @@ class _Swarm:
         self._sizes = np.array([observation.memory_bytes[rows].sum() for rows in self._rows])
         self._seconds = np.array([observation.seconds_together(rows) for rows in self._rows])
         size = sum(step.count * float(step.cost.message_bytes[Payload.HIDDEN]) for step in observation.steps)
-        per_byte = np.maximum(
-            observation.per_byte_s[observation.source], observation.per_byte_s[:, observation.source]
-        )
+        source, per_byte_s = observation.source, observation.per_byte_s
+        per_byte = np.maximum(per_byte_s[source], per_byte_s[:, source])
         self._network_s = size * per_byte if size > 0.0 else np.zeros(observation.devices)
 
     def throughput(self, devices: IntArray) -> float:
         """Horizons per second of the weakest server of a placement, shape (B,)."""
-        count = sum(
-            np.bincount(np.unique(devices[rows]), minlength=self._observation.devices) for rows in self._rows
-        )
+        count = np.zeros(self._observation.devices, dtype=np.int64)
+        for rows in self._rows:
+            count[np.unique(devices[rows])] += 1
         used = np.flatnonzero(count)
-        return float(self._rates(used, np.asarray(count)[used]).min())
+        return float(self._rates(used, count[used]).min())
 
-    def placed(self) -> IntArray | None:
+    def placement(self) -> IntArray | None:
         """The path of the client over the ranges of the servers, shape (B,); None if they leave a layer out."""
         for servers in usable_first(self._observation):
             client = self._client(servers)
+            # Sums depend on their order by rounding: what fits by one order must not overflow by another.
             room = self._observation.available_bytes * (1.0 + 1e-12)
             room[client] -= self._observation.memory_bytes[self._ends].sum()
             length = self._lengths(room[servers])
@@ -140,15 +142,13 @@ class _Swarm:
         """Layers that each server holds."""
         largest = max(float(self._sizes.max()), np.finfo(np.float64).tiny)
         most = np.minimum(np.floor(np.maximum(room, 0.0) / largest), len(self._sizes))
-        lengths: IntArray = np.where(room >= self._sizes.sum(), len(self._sizes), most).astype(np.int64)
-        return lengths
+        return np.where(room >= self._sizes.sum(), len(self._sizes), most).astype(np.int64)
 
     def _rates(self, servers: IntArray, length: IntArray) -> FloatArray:
         """Horizons per second of servers with ranges of these lengths, shape of `servers`."""
-        seconds = self._seconds.mean(axis=0)[servers] * (length + 1) / 2
-        rates: FloatArray = 1.0 / np.maximum(seconds, self._network_s[servers]).clip(
-            1.0 / _FOREVER_S, _FOREVER_S
-        )
+        computing_s = self._seconds.mean(axis=0)[servers] * (length + 1) / 2
+        seconds = np.maximum(computing_s, self._network_s[servers]).clip(1.0 / _FOREVER_S, _FOREVER_S)
+        rates: FloatArray = 1.0 / seconds
         return rates
 
     def _path(self, servers: IntArray, starts: IntArray, length: IntArray, client: int) -> IntArray | None:
@@ -175,13 +175,13 @@ class _Swarm:
 
 
 def weakest_start(throughput: FloatArray, length: int) -> int:
-    """Where the range of `length` blocks begins whose throughputs, sorted, are least; of equal ranges the first."""
+    """The first block of the range of `length` blocks with the least sorted throughputs; of equal ranges the first."""
     windows = np.sort(np.lib.stride_tricks.sliding_window_view(throughput, length), axis=1)
     return int(np.lexsort(windows.T[::-1])[0])
 
 
 def balanced_starts(length: IntArray, rate: FloatArray, blocks: int) -> IntArray:
-    """Where the range of each server begins after all have joined in turn and balanced, shape (N,).
+    """The first block of each server's range, after all have joined in turn and balanced, shape (N,).
 
     Args:
         length: blocks of each server, shape (N,).

@@ -14,7 +14,7 @@ class Pinned:
     name: ClassVar[str] = "pinned"
     declares: ClassVar[Mapping[str, str]] = {
         "present": "it knows one placement, so a run waits until the device is back",
-        "within-memory": "it knows one placement, whatever becomes of memory",
+        "within-memory": "it knows one placement, also when that no longer fits",
         "finds-room": "it knows the placement of the scenario and no other",
     }
 

@@ -27,9 +27,7 @@ class Random:
     """
 
     name: ClassVar[str] = "random"
-    declares: ClassVar[Mapping[str, str]] = {
-        "reordering": "the same draw is another device in another order",
-    }
+    declares: ClassVar[Mapping[str, str]] = {"reordering": "the same draw is another device in another order"}
 
     seed: int = 0
     replan: bool = False

@@ -50,6 +50,7 @@ _WRAPPED = "look-ahead"
 """The default of a parameter that is a policy."""
 
 _GROUP = "headway.policies"
+_A_POLICY = "a class with a name and a method decide"
 
 
 @cache
@@ -79,7 +80,7 @@ def summary(name: str) -> str:
     return lines[0] if lines else "It does not say how it decides."
 
 
-def described(name: str) -> str:
+def description(name: str) -> str:
     """The policy in one line for a list of all: how it decides, or why it cannot be used."""
     why_not = trouble(name)
     return f"BROKEN: {why_not}" if why_not else summary(name)
@@ -88,13 +89,13 @@ def described(name: str) -> str:
 def trouble(name: str) -> str:
     """Why a registered policy cannot even be created, in a few words; empty where it can."""
     try:
-        declared(create(name))
+        declared_laws(create(name))
     except Exception as error:
         return error.got if isinstance(error, InputError) else error_text(error)
     return ""
 
 
-def declared(policy: Policy) -> Mapping[str, str]:
+def declared_laws(policy: Policy) -> Mapping[str, str]:
     """The laws of `policies.contract` that a policy declares to break, each with its reason.
 
     Raises:
@@ -103,16 +104,12 @@ def declared(policy: Policy) -> Mapping[str, str]:
     where = f"{policy.name}.declares"
     declares: object = getattr(policy, "declares", {})
     if not isinstance(declares, Mapping):
-        raise InputError(
-            where,
-            quoted(declares),
-            'a mapping from laws to reasons, such as {"stable": "it explores at random"}',
-        )
+        expected = 'a mapping from laws to reasons, such as {"stable": "it explores at random"}'
+        raise InputError(where, quoted(declares), expected)
     for law, why in declares.items():
         if not isinstance(why, str) or not why.strip():
-            raise InputError(
-                f"{where}[{law!r}]", quoted(why), "a text that says why the policy breaks this law"
-            )
+            expected = "a text that says why the policy breaks this law"
+            raise InputError(f"{where}[{law!r}]", quoted(why), expected)
     return declares
 
 
@@ -126,10 +123,10 @@ def create(name: str, **parameters: Any) -> Policy:
     Raises:
         InputError: there is no policy of this name, or it does not take these parameters.
     """
-    return chosen(PolicyChoice(name=name, label=name, parameters=parameters))
+    return from_choice(PolicyChoice(name=name, label=name, parameters=parameters))
 
 
-def chosen(choice: PolicyChoice) -> Policy:
+def from_choice(choice: PolicyChoice) -> Policy:
     """Create the policy that a scenario names.
 
     Raises:
@@ -145,21 +142,21 @@ def chosen(choice: PolicyChoice) -> Policy:
             expected = one_of(str(key), list(known)) if known else "no parameters"
             raise InputError(where, f"the parameter {quoted(key)}", expected)
         if key in wrapped:
-            values[key] = _wrapped(value, f"{where}.{key}")
+            values[key] = _inner_policy(value, f"{where}.{key}")
             continue
         try:
             values[key] = TypeAdapter(get_type_hints(policy)[key]).validate_python(value)
         except ValidationError as error:
             raise InputError(f"{where}.{key}", quoted(value), error.errors()[0]["msg"]) from error
     try:
-        return _made(partial(policy, **values), choice.name, choice.where)
+        return _instance(partial(policy, **values), choice.name, choice.where)
     except InputError as error:
         if not values or not isinstance(error.__cause__, ValueError):
             raise
         raise InputError(where, str(error.__cause__), "the documented parameters") from error.__cause__
 
 
-def found(name: str, where: str = "policy") -> Callable[[], Policy]:
+def policy_factory(name: str, where: str = "policy") -> Callable[[], Policy]:
     """A function that creates a policy, given a registered name or `module:Class` (which imports the module).
 
     For the command line and for Python only: a scenario file must not import code.
@@ -170,7 +167,7 @@ def found(name: str, where: str = "policy") -> Callable[[], Policy]:
     module_name, colon, class_name = name.partition(":")
     if not colon:
         _find(name, where)
-        return partial(chosen, PolicyChoice(name=name, label=name, where=where))
+        return partial(from_choice, PolicyChoice(name=name, label=name, where=where))
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # code of others may raise anything when it is imported
@@ -179,15 +176,16 @@ def found(name: str, where: str = "policy") -> Callable[[], Policy]:
     made = getattr(module, class_name, None)
     if not callable(made):
         what = "" if made is None else f", an object of the class {type(made).__name__}"
-        raise InputError(where, f"{quoted(class_name)} in {module_name}{what}", _offered(module, class_name))
-    return partial(_made, made, name, where)
+        got = f"{quoted(class_name)} in {module_name}{what}"
+        raise InputError(where, got, _policy_classes(module, class_name))
+    return partial(_instance, made, name, where)
 
 
-def _offered(module: ModuleType, name: str) -> str:
+def _policy_classes(module: ModuleType, name: str) -> str:
     """The classes of a module that look like policies, including imported ones."""
     classes = [key for key, value in vars(module).items() if isinstance(value, type)]
     policies = [key for key in classes if callable(getattr(getattr(module, key), "decide", None))]
-    return one_of(name, policies) if policies else "a class with a name and a method decide"
+    return one_of(name, policies) if policies else _A_POLICY
 
 
 def _parameters(policy: object) -> dict[str, object]:
@@ -197,23 +195,20 @@ def _parameters(policy: object) -> dict[str, object]:
     return {field.name: field.type for field in dataclasses.fields(policy)}
 
 
-def _wrapped(value: object, where: str) -> Policy:
+def _inner_policy(value: object, where: str) -> Policy:
     """The policy that a parameter holds: a name, a mapping with `name` and `parameters`, or the object itself."""
     if isinstance(value, str):
         value = {"name": value}
     if not isinstance(value, Mapping):
-        return _made(lambda: value, str(value), where)
+        return _instance(lambda: value, str(value), where)
     name, parameters = value.get("name"), value.get("parameters", {})
-    if (
-        not isinstance(name, str)
-        or not isinstance(parameters, Mapping)
-        or not value.keys() <= {"name", "parameters"}
-    ):
+    known = value.keys() <= {"name", "parameters"}
+    if not (isinstance(name, str) and isinstance(parameters, Mapping) and known):
         raise InputError(where, quoted(value), "a policy, or {name: POLICY, parameters: {...}}")
-    return chosen(PolicyChoice(name=name, label=name, parameters=parameters, where=where))
+    return from_choice(PolicyChoice(name=name, label=name, parameters=parameters, where=where))
 
 
-def _made(make: Callable[[], Any], name: str, where: str) -> Policy:
+def _instance(make: Callable[[], Any], name: str, where: str) -> Policy:
     """Create a policy and check that it is one."""
     try:
         policy: Policy = make()
@@ -223,19 +218,14 @@ def _made(make: Callable[[], Any], name: str, where: str) -> Policy:
     except InputError:
         raise
     except (Exception, SystemExit) as error:
-        raise InputError(
-            where,
-            f"{quoted(name)} ({error_text(error)})",
-            "a class that can be instantiated without arguments",
-        ) from error
+        expected = "a class that can be instantiated without arguments"
+        raise InputError(where, f"{quoted(name)} ({error_text(error)})", expected) from error
     if lack := _lack(policy):
-        raise InputError(
-            where, f"{quoted(name)}, which has {lack}", "a class with a name and a method decide"
-        )
+        raise InputError(where, f"{quoted(name)}, which has {lack}", _A_POLICY)
     return policy
 
 
-_LATE = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+_DEFERRED = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
 
 
 def _lack(policy: object) -> str:
@@ -245,11 +235,10 @@ def _lack(policy: object) -> str:
     decide = getattr(policy, "decide", None)
     if not callable(decide):
         return "no method decide"
-    if any(is_late(decide) for is_late in _LATE):
+    if any(is_deferred(decide) for is_deferred in _DEFERRED):
         return "a method decide that is a generator or a coroutine"
-    if inspect.ismethod(decide) or inspect.isfunction(
-        decide
-    ):  # the signatures of other callables are not reliable
+    # The signatures of other callables are not reliable.
+    if inspect.ismethod(decide) or inspect.isfunction(decide):
         try:
             inspect.signature(decide).bind(None)
         except TypeError:
@@ -266,7 +255,7 @@ def _find(name: str, where: str) -> Callable[..., Policy]:
         by = " and by ".join([*shipped, *map(_origin, entries)])
         got = f"the policy {quoted(name)}, which is registered by {by}"
         raise InputError(where, got, "a name that one package registers (uninstall or rename the others)")
-    return _POLICIES[name] if name in _POLICIES else _loaded(entries[0], where)
+    return _POLICIES[name] if name in _POLICIES else _load(entries[0], where)
 
 
 def _origin(entry: EntryPoint) -> str:
@@ -274,7 +263,7 @@ def _origin(entry: EntryPoint) -> str:
     return f"{entry.dist.name} ({entry.value})" if entry.dist is not None else entry.value
 
 
-def _loaded(entry: EntryPoint, where: str) -> Callable[..., Policy]:
+def _load(entry: EntryPoint, where: str) -> Callable[..., Policy]:
     try:
         make = entry.load()
     except (Exception, SystemExit) as error:  # code of others may raise anything when it is imported
@@ -282,6 +271,6 @@ def _loaded(entry: EntryPoint, where: str) -> Callable[..., Policy]:
         raise InputError(where, got, "a class that can be imported") from error
     if not callable(make):
         got = f"the policy {quoted(entry.name)} of {_origin(entry)}, which is not a class"
-        raise InputError(where, got, "a class with a name and a method decide")
+        raise InputError(where, got, _A_POLICY)
     policy: Callable[..., Policy] = make
     return policy

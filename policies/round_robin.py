@@ -15,7 +15,7 @@ class RoundRobin:
 
     name: ClassVar[str] = "round-robin"
     declares: ClassVar[Mapping[str, str]] = {
-        "reordering": "blocks are dealt out in the order in which devices are listed",
+        "reordering": "blocks are assigned in the order in which devices are listed",
         "worth-moving": "it ignores what a move costs",
     }
 

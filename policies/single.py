@@ -13,13 +13,9 @@ class Single:
     """All blocks on the fastest device that can hold the whole model."""
 
     name: ClassVar[str] = "single"
-    declares: ClassVar[Mapping[str, str]] = {
-        "worth-moving": "it ignores what a move costs",
-    }
+    declares: ClassVar[Mapping[str, str]] = {"worth-moving": "it ignores what a move costs"}
 
     def decide(self, observation: Observation) -> Decision:
-        """Choose the device anew at every interval."""
+        """Choose the device again at every decision."""
         devices = fastest_alone(observation)
-        if devices is None:
-            return Infeasible("no device alone can hold the model")
-        return Placement(devices)
+        return Infeasible("no device alone can hold the model") if devices is None else Placement(devices)

@@ -19,7 +19,7 @@ class Static:
     name: ClassVar[str] = "static"
     declares: ClassVar[Mapping[str, str]] = {
         "present": "it never decides again, so a run waits until the device is back",
-        "within-memory": "it never decides again, whatever becomes of memory",
+        "within-memory": "it never decides again, also when its placement no longer fits",
     }
 
     fixed: ClassVar[bool] = True

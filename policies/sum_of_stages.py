@@ -71,13 +71,11 @@ class SumOfStages:
             if pinned is not None and predict.can_stay(replace(observation, placement=pinned)):
                 return Placement(pinned)
             first = None if now is None else int(now[units(observation.blocks)[0][0]])
-        devices = layer_runs(
-            observation, self._objective, self.most_states, first_on_source=False, first=first
-        )
+        states = self.most_states
+        devices = layer_runs(observation, self._objective, states, first_on_source=False, first=first)
         if devices is None:
-            return Infeasible(
-                "no cut into runs of consecutive layers was found that fits, one run per device"
-            )
+            reason = "no cut into runs of consecutive layers was found that fits, one run per device"
+            return Infeasible(reason)
         if can_stay and now is not None and not self._better(observation, now, devices):
             return Keep()
         return Placement(devices)

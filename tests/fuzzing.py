@@ -271,6 +271,6 @@ def try_out(scenario: Scenario | None) -> None:
     requests = tuple(replace(one, output=min(one.output, 2)) for one in scenario.requests[:2])
     short = replace(scenario, requests=requests)
     for choice in scenario.policies[:2]:
-        policy = attempt(partial(policies.chosen, choice))
+        policy = attempt(partial(policies.from_choice, choice))
         if policy is not None and choice.name not in ("exact", "exact-milp"):
             metrics(simulate(short, policy, run=choice.label))

@@ -11,7 +11,7 @@
 - `parse` turns "100 Mbit/s" into a number. `InputError` is the exception for all mistakes of a user.
 """
 
-from headway.traces.constructors import constant, on_off, steps
+from headway.traces.constructors import on_off, steps
 from headway.traces.data import shipped, shipped_names
 from headway.traces.errors import InputError
 from headway.traces.fit import Fit, fit, fit_all
@@ -33,6 +33,8 @@ from headway.traces.transform import (
 )
 from headway.traces.units import Quantity, parse
 from headway.traces.write import write_csv, write_mahimahi, write_parquet
+
+constant = Trace.constant
 
 __all__ = [
     "EndRule",

@@ -1,4 +1,4 @@
-"""Traces from plain numbers: a constant, equal steps, outages."""
+"""Traces from plain numbers: equal steps, outages."""
 
 import math
 from collections.abc import Iterable
@@ -7,11 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from headway.traces.trace import EndRule, FloatArray, Trace
-
-
-def constant(value: float) -> Trace:
-    """The trace that has one value forever."""
-    return Trace.constant(value)
 
 
 def steps(values: npt.ArrayLike, *, step_s: float, end: EndRule = "hold") -> Trace:
@@ -70,15 +65,15 @@ def without_empty_segments(
     """
     within = times < (math.inf if duration is None else duration)
     times, values = times[within], values[within]
-    kept = np.append(times[1:] > times[:-1], True)
-    return Trace(times[kept], values[kept], end, duration)
+    keep = np.append(times[1:] > times[:-1], True)
+    return Trace(times[keep], values[keep], end, duration)
 
 
-def require(condition: bool, needed: str, given: object) -> None:
+def require(condition: bool, requirement: str, value: object) -> None:
     """Check an argument.
 
     Raises:
         ValueError: the condition is false; the message names both the requirement and the value.
     """
     if not condition:
-        raise ValueError(f"needs {needed}, got {given!r}")
+        raise ValueError(f"needs {requirement}, got {value!r}")

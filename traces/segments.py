@@ -43,9 +43,9 @@ class Segments:
     __slots__ = ("ends", "levels", "lows", "period", "starts", "sums")
 
     def __init__(self, starts: FloatArray, levels: FloatArray, period: float | None) -> None:
-        kept = np.append(True, levels[1:] != levels[:-1])
-        if not kept.all():
-            starts, levels = starts[kept], levels[kept]
+        keep = np.append(True, levels[1:] != levels[:-1])
+        if not keep.all():
+            starts, levels = starts[keep], levels[keep]
         edges = np.append(starts, _INF if period is None else period)
         sums, lows = _prefix_sums(levels, np.diff(edges))
         self.period = period

@@ -210,6 +210,10 @@ class Trace:
             raise ValueError(_bad_time(t))
         return _INF if self._constant is not None else self.segments.next_change(t)
 
+    def with_values(self, values: npt.ArrayLike) -> "Trace":
+        """A trace with other values at the same times."""
+        return Trace(self._times, values, self._end, self._duration)
+
     def __eq__(self, other: object) -> bool:
         return self._content() == other._content() if isinstance(other, Trace) else NotImplemented
 
@@ -255,9 +259,8 @@ def _check_integral(times: FloatArray, values: FloatArray, duration: float | Non
 
 def _check_breakpoints(times: FloatArray, values: FloatArray) -> None:
     if times.ndim != 1 or times.shape != values.shape or len(times) == 0:
-        raise ValueError(
-            f"times and values must have one shape (n,), n >= 1, got {times.shape} and {values.shape}"
-        )
+        got = f"{times.shape} and {values.shape}"
+        raise ValueError(f"times and values must have one shape (n,), n >= 1, got {got}")
     if times[0] != 0:
         raise ValueError(f"times must start at 0, got {times[0]}")
     if not np.isfinite(times).all():

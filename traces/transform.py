@@ -30,7 +30,7 @@ def scaled(trace: Trace, factor: float) -> Trace:
         ValueError: the factor is out of range, or a value or an integral overflows.
     """
     require(0 <= factor < math.inf, "a finite factor >= 0", factor)
-    return _with_values(trace, _product(trace.values, factor))
+    return trace.with_values(_product(trace.values, factor))
 
 
 def clipped(trace: Trace, least: float = 0.0, most: float = math.inf) -> Trace:
@@ -43,7 +43,7 @@ def clipped(trace: Trace, least: float = 0.0, most: float = math.inf) -> Trace:
     """
     require(0 <= least <= most and least < math.inf, "0 <= least <= most, least finite", (least, most))
     whole = _ending_at(trace, least)
-    return _with_values(whole, np.clip(whole.values, least, most))
+    return whole.with_values(np.clip(whole.values, least, most))
 
 
 def complement(trace: Trace) -> Trace:
@@ -54,7 +54,7 @@ def complement(trace: Trace) -> Trace:
     """
     require(trace.values.max() <= 1, "values of at most 1", float(trace.values.max()))
     whole = _ending_at(trace, 1.0)
-    return _with_values(whole, 1.0 - whole.values)
+    return whole.with_values(1.0 - whole.values)
 
 
 def shifted(trace: Trace, seconds: float) -> Trace:
@@ -75,7 +75,12 @@ def shifted(trace: Trace, seconds: float) -> Trace:
         return trace
     if trace.end == "loop":
         return _rotated(trace, seconds)
-    return _cut(trace, seconds) if seconds > 0 else _delayed(trace, -seconds)
+    if trace.duration is not None and seconds >= trace.duration:
+        return Trace.constant(0.0)
+    here = int(np.searchsorted(trace.times, max(seconds, 0.0), "right")) - 1
+    times = np.append(0.0, trace.times[here + 1 :] - seconds)
+    duration = None if trace.duration is None else trace.duration - seconds
+    return without_empty_segments(times, trace.values[here:], trace.end, duration)
 
 
 def averaged(trace: Trace, step_s: float) -> Trace:
@@ -224,25 +229,6 @@ def _rotated(trace: Trace, seconds: float) -> Trace:
     times = np.concatenate(([0.0], trace.times[here + 1 :] - phase, trace.times[before] + (period - phase)))
     values = np.concatenate((trace.values[here:], trace.values[before]))
     return without_empty_segments(times, values, "loop", period)
-
-
-def _cut(trace: Trace, seconds: float) -> Trace:
-    if trace.duration is not None and seconds >= trace.duration:
-        return Trace.constant(0.0)
-    here = int(np.searchsorted(trace.times, seconds, "right")) - 1
-    times = np.append(0.0, trace.times[here + 1 :] - seconds)
-    duration = None if trace.duration is None else trace.duration - seconds
-    return without_empty_segments(times, trace.values[here:], trace.end, duration)
-
-
-def _delayed(trace: Trace, seconds: float) -> Trace:
-    times = np.append(0.0, trace.times[1:] + seconds)
-    duration = None if trace.duration is None else trace.duration + seconds
-    return without_empty_segments(times, trace.values, trace.end, duration)
-
-
-def _with_values(trace: Trace, values: FloatArray) -> Trace:
-    return Trace(trace.times, values, trace.end, trace.duration)
 
 
 def _product(a: FloatArray, b: FloatArray | float) -> FloatArray:

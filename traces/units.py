@@ -25,16 +25,8 @@ _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
 _PREFIXES = _DECIMAL | _BINARY
 
 UNITS: Mapping[Quantity, Mapping[str, float]] = {
-    "time": {
-        "ns": 1e-9,
-        "us": 1e-6,
-        "µs": 1e-6,
-        "ms": 1e-3,
-        "s": 1.0,
-        "min": 60.0,
-        "h": 3600.0,
-        "d": 86400.0,
-    },
+    "time": {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
+    | {"min": 60.0, "h": 3600.0, "d": 86400.0},
     "size": {prefix + "B": factor for prefix, factor in _PREFIXES.items()},
     "rate": {prefix + "bit/s": factor / 8 for prefix, factor in _PREFIXES.items()}
     | {prefix + "B/s": factor for prefix, factor in _PREFIXES.items()},

@@ -55,8 +55,8 @@ def list_() -> None:
         table = _table("policy", "how it decides", "laws it does not keep")
         for name in policies.names():
             usable = not policies.trouble(name)
-            declared = ", ".join(policies.declared(policies.create(name))) if usable else ""
-            table.add_row(name, policies.described(name), declared)
+            declared = ", ".join(policies.declared_laws(policies.create(name))) if usable else ""
+            table.add_row(name, policies.description(name), declared)
         show(table)
 
 
@@ -70,7 +70,7 @@ def show_(name: Name) -> None:
         from headway import policies
 
         example = _found(name)()
-        declares = policies.declared(example)
+        declares = policies.declared_laws(example)
         show(inspect.getdoc(type(example)) or f"{example.name} does not say how it decides.")
         parameters = _table("parameter", "default")
         for key, value in _parameters(example).items():
@@ -135,7 +135,7 @@ def _found(name: str) -> "Factory":
     from headway import policies
 
     look_here([name])
-    return policies.found(name)
+    return policies.policy_factory(name)
 
 
 def _examiner() -> "Callable[[Factory, Level], Report]":

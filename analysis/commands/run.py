@@ -175,4 +175,4 @@ def _list() -> None:
     show("Scenarios:", *(f"  {name}" for name in simcore.shipped_scenarios()))
     show("Models:", *(f"  {name}" for name in simcore.PRESETS))
     show("Traces:", *(f"  {name}" for name in traces.shipped_names()))
-    show("Policies:", *(f"  {name:<16} {policies.described(name)}" for name in policies.names()))
+    show("Policies:", *(f"  {name:<16} {policies.description(name)}" for name in policies.names()))

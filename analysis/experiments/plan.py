@@ -150,7 +150,7 @@ def _digest_of(choice: PolicyChoice) -> str:
     Raises:
         InputError: the policy has parameters without a digest.
     """
-    policy = policies.chosen(choice)
+    policy = policies.from_choice(choice)
     try:
         return policy_digest(policy)
     except TypeError as error:

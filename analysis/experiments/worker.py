@@ -170,7 +170,7 @@ def _attempt(world: Scenario | InfeasibleWorld, task: Task, options: RunOptions)
     begun = time.perf_counter()
     error = ""
     try:
-        policy = policies.chosen(task.choice)
+        policy = policies.from_choice(task.choice)
         if policy_digest(policy) != task.policy:
             raise WrongCodeError(f"another {quoted(task.choice.name)} at a worker than at the runner")
         if isinstance(world, InfeasibleWorld):

@@ -129,7 +129,7 @@ def _stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _create(choice: PolicyChoice) -> Policy:
-    return BASELINES[choice.name]() if choice.name in BASELINES else policies.chosen(choice)
+    return BASELINES[choice.name]() if choice.name in BASELINES else policies.from_choice(choice)
 
 
 def _run_row(world: World, result: Result) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def rerun_scenario(scenario: Scenario, name: str | None) -> Replay:
     else:
         by_label = {choice.label: choice for choice in choices}
         choice = by_label.get(name) or PolicyChoice(name=name, label=name, where="--policy")
-    return rerun(scenario, policies.chosen(choice), choice.label)
+    return rerun(scenario, policies.from_choice(choice), choice.label)
 
 
 def is_results(path: Path) -> bool:
@@ -179,7 +179,7 @@ def policy_of(folder: Path, row: Row) -> Policy:
         raise InputError(where, reason(error), "parameters as `headway run` wrote them") from error
     if not isinstance(parameters, dict):
         raise InputError(where, quoted(parameters), "parameters as `headway run` wrote them")
-    return policies.chosen(
+    return policies.from_choice(
         PolicyChoice(name=row["policy"], label=row["run"], parameters=parameters, where=where)
     )
 

@@ -214,7 +214,7 @@ def _cases(tasks: Sequence[Task], scenario: str) -> pd.DataFrame:
 
 def _labels(choices: tuple[PolicyChoice, ...]) -> tuple[str, ...]:
     for choice in choices:
-        policies.chosen(choice)  # raises an error if the policy or a parameter is unknown
+        policies.from_choice(choice)  # raises an error if the policy or a parameter is unknown
     return tuple(choice.label for choice in choices)
 
 
@@ -257,7 +257,7 @@ def _run(task: Task, options: RunOptions) -> Tables:
         misfit = InfeasibleWorld(task.scenario.stem, task.seed, str(error), changes)
         return merged([infeasible_run(misfit, run, label, _KEPT) for label, run in task.runs.items()])
     results = [
-        simulate(world, policies.chosen(choice), options, run=task.runs[choice.label])
+        simulate(world, policies.from_choice(choice), options, run=task.runs[choice.label])
         for choice in choose(world, task.policies)
     ]
     return result_tables(combine(results), _KEPT)

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
 
 from headway.policies.contract import strategies
-from headway.policies.contract.edges import edges, second_thoughts
+from headway.policies.contract.edges import edges, repeated_decisions
 from headway.policies.contract.growth import Timing, measure
 from headway.policies.contract.laws import LAWS, BrokenError, Family, Law
 from headway.policies.contract.question import Question
 from headway.policies.contract.report import Finding, Level, Outcome, Report
 from headway.policies.contract.subject import Factory, Subject
-from headway.policies.registry import declared
+from headway.policies.registry import declared_laws
 from headway.traces import InputError
 from headway.traces.errors import one_of, quoted
 
@@ -44,7 +44,7 @@ _DRAWN_FAMILIES: Mapping[Family, Callable[..., st.SearchStrategy[Question]]] = {
 
 _FIXED_FAMILIES: Mapping[Family, Callable[[], tuple[Question, ...]]] = {
     "edges": edges,
-    "second thoughts": second_thoughts,
+    "repeated decisions": repeated_decisions,
 }
 """Families of fixed questions."""
 
@@ -105,7 +105,7 @@ def declarations(factory: Factory) -> Mapping[str, str]:
         InputError: a law does not exist, or a reason is missing.
     """
     policy = factory()
-    declares = declared(policy)
+    declares = declared_laws(policy)
     for name in declares:
         if name not in LAWS and name != TIME:
             raise InputError(f"{policy.name}.declares", quoted(name), one_of(str(name), [*LAWS, TIME]))

@@ -1,5 +1,6 @@
 """Edge cases: fixed scenarios with extreme sizes, memory, links or faults."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -17,35 +18,58 @@ def edges() -> tuple[Question, ...]:
         Question(_world("one-device", 1)),
         Question(_world("one-head", 2, heads=1)),
         Question(_world("dead-link", 2, bandwidth=0.0)),
-        _vanished(),
-        _alone(),
-        _empty(),
-        _nowhere(),
-        _brim(),
-        _full(),
-        _outgrown(),
+        _holder_fails(),
+        _only_source_up(),
+        _empty_projection(),
+        _source_too_small(),
+        _exact_fit(),
+        _no_memory(),
+        _holder_too_small(),
         Question(_world("hundred-devices", 100, heads=2)),
     )
 
 
 def _world(name: str, devices: int, *, heads: int = 4, bandwidth: float = 1e6) -> Scenario:
     """One layer, and a star of unequal devices around the source."""
+    speeds = [1e8 * (1 + i % 7) for i in range(devices)]
+    return star_world(name, speeds, [(bandwidth, 1e-4 * i) for i in range(1, devices)], heads=heads)
+
+
+def star_world(
+    name: str,
+    speeds: Sequence[float],
+    links: Sequence[tuple[float, float]],
+    *,
+    heads: int,
+    layers: int = 1,
+    output: int = 2,
+) -> Scenario:
+    """A star of devices around the source, which is the first of them.
+
+    Args:
+        name: of the scenario.
+        speeds: of the devices [FLOP/s].
+        links: rate [bytes/s] and latency [s] of the link from the source to each other device.
+        heads: of each layer.
+        layers: of the model.
+        output: tokens of the only request.
+    """
     model = ModelSpec(
-        name="edge", layers=1, width=16 * heads, heads=heads, kv_heads=heads, head_size=16,
+        name=name, layers=layers, width=16 * heads, heads=heads, kv_heads=heads, head_size=16,
         ffn_width=64, gated_ffn=False, vocabulary=0,
     )  # fmt: skip
     cluster = Cluster(
         tuple(
-            Device(name=f"d{i}", memory_bytes=1e9, flops=1e8 * (1 + i % 7), disk_bandwidth=1e8)
-            for i in range(devices)
+            Device(name=f"d{i}", memory_bytes=1e9, flops=speed, disk_bandwidth=1e8)
+            for i, speed in enumerate(speeds)
         ),
         tuple(
-            Link(name=f"l{i}", ends=("d0", f"d{i}"), bandwidth=Trace.constant(bandwidth), latency_s=1e-4 * i)
-            for i in range(1, devices)
+            Link(name=f"l{i}", ends=("d0", f"d{i}"), bandwidth=Trace.constant(rate), latency_s=latency_s)
+            for i, (rate, latency_s) in enumerate(links, 1)
         ),
         "d0",
     )
-    request = Request(prompt=4, output=2)
+    request = Request(prompt=4, output=output)
     return Scenario(
         name=name, model=model, cost=DecodeCost(model), cluster=cluster, requests=(request,),
         blocks=BlockOptions(embed=False, lm_head=False),
@@ -58,53 +82,52 @@ def _with_up(scenario: Scenario, up: dict[int, Trace]) -> Scenario:
     return replace(scenario, cluster=replace(cluster, devices=devices))
 
 
-def _vanished() -> Question:
+def _holder_fails() -> Question:
     """The device that holds all blocks goes down during the first token."""
-    world = _with_up(_world("vanished", 3), {1: Trace([0.0, 1e-6], [1.0, 0.0])})
+    world = _with_up(_world("holder-fails", 3), {1: Trace([0.0, 1e-6], [1.0, 0.0])})
     return Question(world, np.ones(len(world.block_table), dtype=np.int64))
 
 
-def _alone() -> Question:
+def _only_source_up() -> Question:
     """All devices except the source are down."""
-    return Question(_with_up(_world("alone", 3), {1: Trace.constant(0.0), 2: Trace.constant(0.0)}))
+    return Question(_with_up(_world("only-source-up", 3), {1: Trace.constant(0.0), 2: Trace.constant(0.0)}))
 
 
-def _empty() -> Question:
+def _empty_projection() -> Question:
     """All devices except the last are down, and the projection is empty: each head carries its rows of it."""
-    world = _with_up(_world("empty", 3), {0: Trace.constant(0.0), 1: Trace.constant(0.0)})
+    world = _with_up(_world("empty-projection", 3), {0: Trace.constant(0.0), 1: Trace.constant(0.0)})
     cluster = replace(world.cluster, source=world.cluster.names[-1])
     return Question(replace(world, cost=DecodeCost(world.model, projection="sharded"), cluster=cluster))
 
 
-def _nowhere() -> Question:
+def _source_too_small() -> Question:
     """All devices except the source are down, and the source has memory for half of the blocks."""
-    world = replace(_alone().scenario, name="nowhere")
+    world = replace(_only_source_up().scenario, name="source-too-small")
     needed = needed_bytes(world)
     return Question(with_memory(world, [needed / 2.0, needed, needed]))
 
 
-def _brim() -> Question:
+def _exact_fit() -> Question:
     """Each of two devices has exactly the memory for every second block."""
-    world = _world("brim", 2)
+    world = _world("exact-fit", 2)
     sizes = block_bytes(world)
     return Question(with_memory(world, [float(sizes[::2].sum()), float(sizes[1::2].sum())]))
 
 
-def _full() -> Question:
+def _no_memory() -> Question:
     """No placement fits, because other programs use nearly all memory. A file with too little memory is invalid."""
-    world = _world("full", 2)
+    world = _world("no-memory", 2)
     used = Trace.constant(1e9 - needed_bytes(world) / 1000.0)
     devices = tuple(replace(device, used_bytes=used) for device in world.cluster.devices)
     return Question(replace(world, cluster=replace(world.cluster, devices=devices)))
 
 
-def _outgrown() -> Question:
+def _holder_too_small() -> Question:
     """All blocks are on a device with memory for half of them; another device has memory for all."""
-    world = _world("outgrown", 2)
+    world = _world("holder-too-small", 2)
     needed = needed_bytes(world)
-    return Question(
-        with_memory(world, [needed * 2.0, needed / 2.0]), np.ones(len(world.block_table), dtype=np.int64)
-    )
+    world = with_memory(world, [needed * 2.0, needed / 2.0])
+    return Question(world, np.ones(len(world.block_table), dtype=np.int64))
 
 
 @cache
@@ -113,7 +136,7 @@ def other_world() -> Scenario:
     return replace(_world("other-world", 2, heads=2), requests=(Request(prompt=4, output=3),))
 
 
-def second_thoughts() -> tuple[Question, ...]:
+def repeated_decisions() -> tuple[Question, ...]:
     """Worlds in which a policy may move blocks again right after its own decision."""
     return _detour(), _threshold()
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from headway.policies.contract.edges import star_world
 from headway.policies.contract.question import Question
 from headway.policies.contract.subject import MOST_WAIT_S, NotAskedError, Subject
 from headway.policies.contract.views import writable_copy
-from headway.simcore import BlockOptions, Cluster, DecodeCost, Device, Link, ModelSpec, Request, Scenario
+from headway.simcore import Scenario
 from headway.simcore.engine.placement.policy_timeout import OverdueError
-from headway.traces import Trace
 
 MOST_SECONDS = 10.0
 """Processor time that one decision may take."""
@@ -61,11 +61,8 @@ def measure(subject: Subject, *, sizes: int) -> tuple[list[Timing], str]:
             question = Question(_world(2**size, wide=wide))
             now = _time_decision(subject, question, wide=wide)
             if now is not None and _complaint(before, now):
-                now = min(
-                    now,
-                    _time_decision(subject, question, wide=wide) or now,
-                    key=lambda timing: timing.seconds,
-                )
+                again = _time_decision(subject, question, wide=wide)
+                now = again if again is not None and again.seconds < now.seconds else now
             if now is None:
                 break
             timings.append(now)
@@ -84,11 +81,9 @@ def growth_text(timings: Sequence[Timing]) -> str:
     duration = f"{slowest.seconds:.3g} s" if slowest.seconds >= 1.0 else f"{slowest.seconds * 1e3:.3g} ms"
     most = f"A decision takes at most {duration} of processor time ({size})"
     power = exponent([timing for timing in timings if timing.wide is slowest.wide])
-    return (
-        f"{most}."
-        if slowest.seconds < _LEAST_TREND_S or math.isnan(power)
-        else f"{most}; the time grows as (blocks x devices)^{power:.1f}."
-    )
+    if slowest.seconds < _LEAST_TREND_S or math.isnan(power):
+        return f"{most}."
+    return f"{most}; the time grows as (blocks x devices)^{power:.1f}."
 
 
 def exponent(timings: Sequence[Timing]) -> float:
@@ -140,19 +135,5 @@ def _time_decision(subject: Subject, question: Question, *, wide: bool) -> Timin
 
 def _world(devices: int, *, wide: bool) -> Scenario:
     heads, layers = (2 * devices, 1) if wide else (2, devices)
-    model = ModelSpec(
-        name="grown", layers=layers, width=16 * heads, heads=heads, kv_heads=heads, head_size=16,
-        ffn_width=64, gated_ffn=False, vocabulary=0,
-    )  # fmt: skip
-    cluster = Cluster(
-        tuple(Device(name=f"d{i}", memory_bytes=1e9, flops=1e9 / (1 + i)) for i in range(devices)),
-        tuple(
-            Link(name=f"l{i}", ends=("d0", f"d{i}"), bandwidth=Trace.constant(1e7 / i), latency_s=1e-4)
-            for i in range(1, devices)
-        ),
-        "d0",
-    )
-    return Scenario(
-        name="grown", model=model, cost=DecodeCost(model), cluster=cluster,
-        requests=(Request(prompt=4, output=1),), blocks=BlockOptions(embed=False, lm_head=False),
-    )  # fmt: skip
+    speeds, links = [1e9 / (1 + i) for i in range(devices)], [(1e7 / i, 1e-4) for i in range(1, devices)]
+    return star_world("growth", speeds, links, heads=heads, layers=layers, output=1)

@@ -40,7 +40,7 @@ from headway.simcore import (
 )
 from headway.simcore.observe import is_fixed
 
-Family: TypeAlias = Literal["mixed", "again", "edges", "second thoughts", "one large", "untied", "runs"]
+Family: TypeAlias = Literal["mixed", "again", "edges", "repeated decisions", "one large", "untied", "runs"]
 """Sets of questions; `policies.contract.check` draws them."""
 
 _ROUNDING = 1e-9
@@ -77,7 +77,7 @@ def complete(subject: Subject, question: Question) -> bool:
 def present(subject: Subject, question: Question) -> bool:
     """Neither places nor keeps a block on a device that is down."""
     observation, decision = observation_of(question), subject.first_decision(question)
-    devices = None if decision is None else devices_of(observation, decision)
+    devices = devices_of(observation, decision)
     if devices is None or observation.up.all():
         return False
     down = np.flatnonzero(~observation.up[devices])
@@ -90,7 +90,7 @@ def present(subject: Subject, question: Question) -> bool:
 def within_memory(subject: Subject, question: Question) -> bool:
     """Uses at most the available memory of every device; if no placement fits, it returns `Infeasible`."""
     observation, decision = observation_of(question), subject.first_decision(question)
-    devices = None if decision is None else devices_of(observation, decision)
+    devices = devices_of(observation, decision)
     if decision is None or devices is None:
         return False
     excess = predict.held_bytes(observation, devices) - observation.available_bytes
@@ -115,11 +115,8 @@ def finds_room(subject: Subject, question: Question) -> bool:
 
 def deterministic(subject: Subject, question: Question) -> bool:
     """Two new instances of the policy make the same decision for the same observation."""
-    observation, first, second = (
-        observation_of(question),
-        subject.first_decision(question),
-        subject.second_decision(question),
-    )
+    observation = observation_of(question)
+    first, second = subject.first_decision(question), subject.second_decision(question)
     if first is None or second is None:
         return False
     if not same_placement(observation, first, second):
@@ -166,9 +163,8 @@ def renaming(subject: Subject, question: Question) -> bool:
     if before is None or after is None:
         return False
     if not same_placement(observation, before, after):
-        raise BrokenError(
-            f"{text_of(observation, before)}; with other names {text_of(renamed(observation), after)}"
-        )
+        one, other = text_of(observation, before), text_of(renamed(observation), after)
+        raise BrokenError(f"{one}; with other names {other}")
     return True
 
 
@@ -186,10 +182,8 @@ def reordering(subject: Subject, question: Question) -> bool:
         if listed is not devices:
             raise BrokenError(f"{one}; with the devices in reverse order {other}")
         return True
-    one_s, other_s = (
-        predict.horizon_delay(observation, listed),
-        predict.horizon_delay(observation, order[devices]),
-    )
+    one_s = predict.horizon_delay(observation, listed)
+    other_s = predict.horizon_delay(observation, order[devices])
     if not np.isclose(one_s, other_s, rtol=_ROUNDING, atol=0.0):
         takes = f"{one}, which is predicted to take {one_s:.6g} s"
         raise BrokenError(f"{takes}; with the devices in reverse order {other}: {other_s:.6g} s")
@@ -206,16 +200,15 @@ def units(subject: Subject, question: Question) -> bool:
         if after is not None and not same_placement(observation, before, after):
             scaled = "times" if byte == 1.0 else "sizes and work"
             factor = second if byte == 1.0 else byte
-            raise BrokenError(
-                f"{text_of(observation, before)}; with {scaled} times {factor:g} {text_of(observation, after)}"
-            )
+            one, other = text_of(observation, before), text_of(observation, after)
+            raise BrokenError(f"{one}; with {scaled} times {factor:g} {other}")
     return True
 
 
 def stable(subject: Subject, question: Question) -> bool:
     """Moves nothing if its own placement is in force and nothing else has changed; if `fixed`, never."""
     observation, first = observation_of(question), subject.repeatable_decision(question)
-    devices = None if first is None else devices_of(observation, first)
+    devices = devices_of(observation, first)
     if first is None or devices is None:
         return False
     now = observation.placement
@@ -227,9 +220,8 @@ def stable(subject: Subject, question: Question) -> bool:
         return False
     after = devices_of(again, second)
     if after is not None and not np.array_equal(after, devices):
-        raise BrokenError(
-            f"first {text_of(observation, first)}; then moves {_moves(observation, devices, after)}"
-        )
+        moves = _moves(observation, devices, after)
+        raise BrokenError(f"first {text_of(observation, first)}; then moves {moves}")
     return True
 
 
@@ -237,8 +229,8 @@ def worth_moving(subject: Subject, question: Question) -> bool:
     """Starts no migration that is predicted to cost more than it saves within the horizon."""
     observation, decision = observation_of(question), subject.first_decision(question)
     now = observation.placement
-    devices = None if decision is None else devices_of(observation, decision)
-    if now is None or devices is None or not _can_stay(observation, now):
+    devices = devices_of(observation, decision)
+    if now is None or devices is None or observation.lost.any() or not predict.fits(observation, now):
         return False
     if isinstance(decision, Keep):
         return True
@@ -281,24 +273,18 @@ LAWS: Mapping[str, Law] = {
     "renaming": Law(renaming, ("mixed",), deterministic=True),
     "reordering": Law(reordering, ("untied",), deterministic=True),
     "units": Law(units, ("mixed",), deterministic=True),
-    "stable": Law(stable, ("mixed", "again", "second thoughts"), deterministic=True),
+    "stable": Law(stable, ("mixed", "again", "repeated decisions"), deterministic=True),
     "worth-moving": Law(worth_moving, ("again",)),
 }
 """All laws on decisions; `policies.contract.growth` tests the decision time."""
-
-
-def _can_stay(observation: Observation, now: IntArray) -> bool:
-    return bool(observation.up[now].all()) and not observation.lost.any() and predict.fits(observation, now)
 
 
 def _moves(observation: Observation, old: IntArray, new: IntArray) -> str:
     """The moves in words: the blocks of each pair of devices."""
     names = observation.device_names
     by_pair: dict[tuple[int, int], list[str]] = {}
-    for block, pair in zip(
-        observation.blocks.names, zip(old.tolist(), new.tolist(), strict=True), strict=True
-    ):
-        by_pair.setdefault(pair, []).append(block)
+    for block, i, j in zip(observation.blocks.names, old.tolist(), new.tolist(), strict=True):
+        by_pair.setdefault((i, j), []).append(block)
     moves = ((i, j, blocks) for (i, j), blocks in by_pair.items() if i != j)
     return ", ".join(f"{' '.join(blocks)} from {names[i]} to {names[j]}" for i, j, blocks in moves)
 

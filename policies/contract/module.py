@@ -7,7 +7,7 @@ import pytest
 
 from headway.policies.contract.check import TIME, check_law
 from headway.policies.contract.laws import LAWS
-from headway.policies.contract.report import Level
+from headway.policies.contract.report import FAILURES, Level
 from headway.policies.contract.subject import Factory
 
 
@@ -31,8 +31,7 @@ def policy_contract(factory: Factory, level: Level = "quick") -> Callable[..., A
         if callable(law):  # the decorated function; only its name is used
             return test_policy_contract
         finding = check_law(factory, law, level)
-        failures = {"broken", "unfounded"} if level == "thorough" else {"broken"}
-        if finding.outcome in failures:
+        if finding.outcome in FAILURES[level]:
             pytest.fail(f"{finding}\n\n{finding.scenario or ''}", pytrace=False)
         return None
 

@@ -1,6 +1,6 @@
 """A question to a policy: a scenario, and the placement before the decision."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -39,23 +39,23 @@ class Scripted:
 
 
 class _ReachedError(Exception):
-    """The run has reached the question and can end."""
+    """The run has reached the question, with this observation."""
+
+    def __init__(self, observation: Observation) -> None:
+        super().__init__()
+        self.observation = observation
 
 
-class _Recorder:
-    """Records each observation, and ends the run when it is asked."""
+class _Stop:
+    """A policy that ends the run at the question."""
 
-    name = "recorder"
-
-    def __init__(self) -> None:
-        self.observations: list[Observation] = []
+    name = "stop"
 
     def decide(self, observation: Observation) -> Decision:
-        self.observations.append(observation)
-        raise _ReachedError
+        raise _ReachedError(observation)
 
 
-class AskedWith:
+class StartingFrom:
     """A policy whose first decision is a given placement; another policy makes all later decisions.
 
     Args:
@@ -107,16 +107,15 @@ class Question:
         """
         swaps = all(device.disk_bandwidth > 0.0 for device in self.scenario.cluster.devices)
         memory = replace(self.scenario.memory, overflow="swap") if swaps else self.scenario.memory
-        recorder = _Recorder()
-        policy = (
-            recorder if self.in_force is None else AskedWith(recorder, self.in_force.tolist(), self.copies)
-        )
+        policy: Policy = _Stop()
+        if self.in_force is not None:
+            policy = StartingFrom(policy, self.in_force.tolist(), self.copies)
         try:
             simulate(replace(self.scenario, memory=memory), policy)
         except PolicyError as error:
             if not isinstance(error.__cause__, _ReachedError):
                 raise
-            return replace(recorder.observations[-1], overflow=self.scenario.memory.overflow)
+            return replace(error.__cause__.observation, overflow=self.scenario.memory.overflow)
         return None
 
     @property
@@ -127,12 +126,12 @@ class Question:
     def __str__(self) -> str:
         if self.in_force is None:
             return "before the first token"
-        names = self.scenario.cluster.names
-        pairs = zip(self.scenario.block_table.names, self.in_force.tolist(), strict=True)
-        placed = ", ".join(f"{block} on {names[device]}" for block, device in pairs)
-        copies = ", ".join(
-            f"{self.scenario.block_table.names[block]} on {names[device]}" for block, device in self.copies
-        )
+        blocks, names = self.scenario.block_table.names, self.scenario.cluster.names
+
+        def text(pairs: Iterable[tuple[int, int]]) -> str:
+            return ", ".join(f"{blocks[block]} on {names[device]}" for block, device in pairs)
+
+        placed, copies = text(enumerate(self.in_force.tolist())), text(self.copies)
         return f"with the current placement {placed}" + (copies and f", and with warm copies of {copies}")
 
 

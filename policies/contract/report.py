@@ -1,5 +1,6 @@
 """The result of a check."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -10,15 +11,17 @@ from headway.simcore import dump_scenario
 Level: TypeAlias = Literal["quick", "thorough"]
 Outcome: TypeAlias = Literal["kept", "broken", "declared", "unfounded", "not reached"]
 
+FAILURES: Mapping[Level, tuple[Outcome, ...]] = {"quick": ("broken",), "thorough": ("broken", "unfounded")}
+"""Outcomes with which a policy fails a check."""
 
 _MODULE = '''"""Counterexample for the law {}: {}."""
 
-from headway.policies import found
-from headway.policies.contract import AskedWith
+from headway.policies import policy_factory
+from headway.policies.contract import StartingFrom
 
 
-def asked() -> AskedWith:
-    return AskedWith(found({!r})(), {}, {})
+def asked() -> StartingFrom:
+    return StartingFrom(policy_factory({!r})(), {}, {})
 '''
 
 
@@ -92,8 +95,7 @@ class Report:
     @property
     def broken(self) -> tuple[Finding, ...]:
         """Laws broken without a declaration; at `thorough` also declarations without a counterexample."""
-        failures = {"broken", "unfounded"} if self.level == "thorough" else {"broken"}
-        return tuple(finding for finding in self.findings if finding.outcome in failures)
+        return tuple(finding for finding in self.findings if finding.outcome in FAILURES[self.level])
 
     @property
     def ok(self) -> bool:

@@ -115,9 +115,7 @@ def varying(low: float, high: float) -> st.SearchStrategy[Trace]:
 @cache
 def blinking() -> st.SearchStrategy[Trace]:
     """Looping traces with outages: 0 or at least 0.1, because near 0 a rounding error in bytes is a long time."""
-    return varying(0.0, 5.0).map(
-        lambda t: Trace(t.times, np.where(t.values < 0.1, 0.0, t.values), end=t.end, duration=t.duration)
-    )
+    return varying(0.0, 5.0).map(lambda t: t.with_values(np.where(t.values < 0.1, 0.0, t.values)))
 
 
 @checked
@@ -314,10 +312,7 @@ def one_large(
 ) -> Question:
     """First decisions in worlds in which only one device can hold all blocks, and all others together cannot.
 
-    Args:
-        draw: function of Hypothesis that draws from other strategies.
-        most: largest number of devices.
-        model: strategy for the model; `models()` by default.
+    Arguments as in `questions`.
     """
     question = draw(questions(most=most, model=model, again=False))
     scenario = question.scenario
@@ -334,11 +329,7 @@ def untied(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec
     """Decisions without equal devices or links, so that the result does not depend on tie-breaking.
 
     Ties come from simple values, which Hypothesis prefers, and from blocks that cost nothing.
-
-    Args:
-        draw: function of Hypothesis that draws from other strategies.
-        most: largest number of devices.
-        model: strategy for the model; `models()` by default.
+    Arguments as in `questions`.
     """
     question = draw(questions(most=most, model=model, mesh=True, again=False, most_shards=1))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -373,10 +364,7 @@ def untied(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec
 def runs(draw: st.DrawFn, *, most: int = 5, model: st.SearchStrategy[ModelSpec] | None = None) -> Question:
     """Whole runs of a few decisions in worlds that vary, with either sharing rule and either migration.
 
-    Args:
-        draw: function of Hypothesis that draws from other strategies.
-        most: largest number of devices.
-        model: strategy for the model; `models()` by default.
+    Arguments as in `questions`.
     """
     sharing: Sharing = draw(st.sampled_from(["dedicated", "fair"]))
     cluster = clusters(most=most, steady=False)
@@ -403,8 +391,7 @@ def block_bytes(scenario: Scenario) -> FloatArray:
     """Size of each block at the end of the first request [bytes], shape (B,)."""
     request = scenario.requests[0]
     last = scenario.cost.step(one_sequence(request.prompt, request.output - 1))
-    sizes: FloatArray = last.memory_bytes[scenario.block_table.kind]
-    return sizes
+    return last.memory_bytes[scenario.block_table.kind]
 
 
 def with_memory(scenario: Scenario, room: Sequence[float]) -> Scenario:

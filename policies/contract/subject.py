@@ -157,11 +157,9 @@ def _snapshot(reply: object) -> object:
 
 
 def _valid(observation: Observation, reply: object) -> Decision | None:
-    return (
-        reply
-        if isinstance(reply, Placement | Keep | Infeasible) and not malformation(observation, reply)
-        else None
-    )
+    if isinstance(reply, Placement | Keep | Infeasible) and not malformation(observation, reply):
+        return reply
+    return None
 
 
 def malformation(observation: Observation, reply: object) -> str:
@@ -180,10 +178,9 @@ def malformation(observation: Observation, reply: object) -> str:
 
 def _exception_text(error: BaseException) -> str:
     """The exception of a policy, and the line of its code."""
-    if isinstance(error, OverdueError):
-        place = decision_validation.place(error, _OWN_FILES)
-        return f"gives {error}" + (place and f", stopped at {place}")
     place = decision_validation.place(error, _OWN_FILES)
+    if isinstance(error, OverdueError):
+        return f"gives {error}" + (place and f", stopped at {place}")
     return f"raises {error_text(error)}" + (place and f", at {place}")
 
 
@@ -198,11 +195,9 @@ def _placement_error(observation: Observation, value: object) -> str:
     if devices.dtype.kind not in "iu":  # NumPy also counts time differences as integers
         return f"returns devices of type {devices.dtype}, not integers"
     invalid = devices[(devices < 0) | (devices >= observation.devices)]
-    return (
-        f"places a block on device {invalid[0]}; devices are 0 to {observation.devices - 1}"
-        if len(invalid)
-        else ""
-    )
+    if len(invalid):
+        return f"places a block on device {invalid[0]}; devices are 0 to {observation.devices - 1}"
+    return ""
 
 
 def _copies_error(observation: Observation, copies: object) -> str:
@@ -211,9 +206,9 @@ def _copies_error(observation: Observation, copies: object) -> str:
     return "" if copies is None or valid else f"returns copies that are not an array of {shape} truth values"
 
 
-def devices_of(observation: Observation, decision: Decision) -> IntArray | None:
-    """The placement after a decision, shape (B,); None if the decision is `Infeasible`."""
-    if isinstance(decision, Infeasible):
+def devices_of(observation: Observation, decision: Decision | None) -> IntArray | None:
+    """The placement after a decision, shape (B,); None after `Infeasible`, or without a decision."""
+    if decision is None or isinstance(decision, Infeasible):
         return None
     return observation.placement if isinstance(decision, Keep) else np.asarray(decision.devices)
 
@@ -241,12 +236,8 @@ def text_of(observation: Observation, decision: Decision) -> str:
 
 def with_placement(observation: Observation, devices: IntArray) -> Observation:
     """The same observation with the current placement `devices`, shape (B,), no lost blocks and no copies."""
-    return replace(
-        observation,
-        placement=devices,
-        lost=np.zeros(len(observation.blocks), dtype=np.bool_),
-        copies=np.zeros_like(observation.copies),
-    )
+    lost, copies = np.zeros(len(observation.blocks), dtype=np.bool_), np.zeros_like(observation.copies)
+    return replace(observation, placement=devices, lost=lost, copies=copies)
 
 
 _OWN_FILES = frozenset((__file__,))

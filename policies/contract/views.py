@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from headway.simcore import FloatArray, IntArray, Observation, Step, StepCost
+from headway.simcore import IntArray, Observation, Step, StepCost
 
 Value = TypeVar("Value")
 Cost = TypeVar("Cost", StepCost, StepCost | None)
@@ -14,6 +14,12 @@ _PER_DEVICE = (
     *("capacity_bytes", "available_bytes", "reserved_bytes", "flops", "memory_bandwidth", "overhead_s"),
     *("disk_bandwidth", "availability", "up"),
 )
+_TIMES = ("time_s", "overhead_s", "sync_s", "latency_s", "load_seconds")
+_SIZES = (
+    *("capacity_bytes", "available_bytes", "reserved_bytes"),
+    *("memory_bytes", "moving_bytes", "cache_bytes"),
+)
+_RATES = ("memory_bandwidth", "kv_bandwidth", "disk_bandwidth", "rate")
 
 
 def writable_copy(value: Value) -> Value:
@@ -23,18 +29,16 @@ def writable_copy(value: Value) -> Value:
     if isinstance(value, tuple):
         return tuple(writable_copy(each) for each in value)  # type: ignore[return-value]
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(
-            value, **{field.name: writable_copy(getattr(value, field.name)) for field in fields(value)}
-        )
+        copies = {field.name: writable_copy(getattr(value, field.name)) for field in fields(value)}
+        return replace(value, **copies)
     return value
 
 
 def difference(before: object, after: object, name: str = "") -> str:
     """The name of the first field in which a copy differs from its original; empty if none does."""
     if isinstance(before, np.ndarray):
-        same = isinstance(after, np.ndarray) and np.array_equal(
-            before, after, equal_nan=before.dtype == float
-        )
+        nan = before.dtype == float
+        same = isinstance(after, np.ndarray) and np.array_equal(before, after, equal_nan=nan)
         return "" if same else name
     if isinstance(before, tuple) and isinstance(after, tuple) and len(before) == len(after):
         parts = [(f"{name}[{i}]", *pair) for i, pair in enumerate(zip(before, after, strict=True))]
@@ -49,9 +53,8 @@ def difference(before: object, after: object, name: str = "") -> str:
 
 def renamed(observation: Observation) -> Observation:
     """With other device names, whose alphabetical order is the reverse of the order of devices."""
-    return replace(
-        observation, device_names=tuple(f"x{observation.devices - i:04}" for i in range(observation.devices))
-    )
+    names = tuple(f"x{observation.devices - i:04}" for i in range(observation.devices))
+    return replace(observation, device_names=names)
 
 
 def reordered(observation: Observation, order: IntArray) -> Observation:
@@ -76,28 +79,15 @@ def rescaled(observation: Observation, *, second: float, byte: float, flop: floa
 
     Powers of two do not change any rounding.
     """
+    factors = {"flops": flop / second} | dict.fromkeys(_RATES, byte / second)
+    factors |= dict.fromkeys(_TIMES, second) | dict.fromkeys(_SIZES, byte)
     return replace(
         observation,
-        time_s=observation.time_s * second,
+        **{key: getattr(observation, key) * factor for key, factor in factors.items()},
         pause_budget_s=None if observation.pause_budget_s is None else observation.pause_budget_s * second,
-        capacity_bytes=observation.capacity_bytes * byte,
-        available_bytes=observation.available_bytes * byte,
-        reserved_bytes=observation.reserved_bytes * byte,
-        flops=observation.flops * (flop / second),
-        memory_bandwidth=observation.memory_bandwidth * (byte / second),
-        kv_bandwidth=observation.kv_bandwidth * (byte / second),
-        overhead_s=observation.overhead_s * second,
-        sync_s=observation.sync_s * second,
-        disk_bandwidth=observation.disk_bandwidth * (byte / second),
-        rate=observation.rate * (byte / second),
-        latency_s=observation.latency_s * second,
         steps=tuple(Step(_rescaled_cost(step.cost, byte, flop), step.count) for step in observation.steps),
-        memory_bytes=observation.memory_bytes * byte,
-        moving_bytes=observation.moving_bytes * byte,
-        cache_bytes=observation.cache_bytes * byte,
         next_cost=_rescaled_cost(observation.next_cost, byte, flop),
         recompute_cost=_rescaled_cost(observation.recompute_cost, byte, flop),
-        load_seconds=observation.load_seconds * second,
     )
 
 
@@ -105,8 +95,5 @@ def _rescaled_cost(cost: Cost, byte: float, flop: float) -> Cost:
     if cost is None:
         return cost
 
-    def scaled(value: FloatArray | float, by: float) -> FloatArray | float:
-        return value * by
-
     factors = {field.name: flop if field.name.endswith("_flop") else byte for field in fields(cost)}
-    return replace(cost, **{key: scaled(getattr(cost, key), by) for key, by in factors.items()})  # type: ignore[arg-type]
+    return replace(cost, **{key: getattr(cost, key) * factor for key, factor in factors.items()})

@@ -218,7 +218,6 @@ def _worlds(
         path = scenario_path(scenario) if isinstance(scenario, str) else scenario
         return open_scenario(path, changes=changes)
     if changes:
-        raise InputError(
-            "changes", quoted(list(changes)), "no changes of a Scenario (change its file instead)"
-        )
+        expected = "no changes of a Scenario (change its file instead)"
+        raise InputError("changes", quoted(list(changes)), expected)
     return lambda seed: scenario

@@ -1,4 +1,4 @@
-"""One decision of an agent: its observation as arrays, the actions that are possible, and what they decide."""
+"""One decision of an agent: its observation as arrays, the possible actions, and their decisions."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -92,5 +92,4 @@ class Turn:
 
 def _share(amount: NDArray[Any], half: float) -> FloatArray:
     """Map amounts from 0 to infinity to [0, 1]: x / (x + half)."""
-    share: FloatArray = 1.0 - half / (amount + half)
-    return share
+    return 1.0 - half / (amount + half)

@@ -1,7 +1,7 @@
-"""The optimal placement of a model with one layer, found by a search that proves it.
+"""The optimal placement of a model with one layer, by branch and bound.
 
-Places of the single blocks are tried in the order of what they cost at least, until that is more than the best
-placement found so far. For each, `head_assignment` finds the best devices of the heads.
+The devices of the single blocks are tried in the order of their lower bounds, until the bound exceeds the best
+placement so far. For each choice, `head_assignment` computes the best devices of the heads.
 """
 
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ from typing import ClassVar
 
 import numpy as np
 
-from headway.policies.optimal.head_assignment import Found, HeadStage
+from headway.policies.optimal.head_assignment import Assignment, HeadStage
 from headway.policies.optimal.single_layer import (
     EMBED,
     FFN,
     LM_HEAD,
     PROJ,
     OneLayer,
-    beyond,
     blocks_on,
     one_layer,
+    unsupported,
 )
-from headway.policies.optimal.solution import NO_PLACEMENT, Solution, decision, fits, none_found, solution
+from headway.policies.optimal.solution import NO_PLACEMENT, Solution, decision, fits, no_solution, solution
 from headway.simcore import Decision, FloatArray, IntArray, Observation, predict
 
 
@@ -29,35 +29,35 @@ from headway.simcore import Decision, FloatArray, IntArray, Observation, predict
 class Exact:
     """The optimum of a model with one layer: no placement that fits has less predicted delay, migration included.
 
-    Exact, to twelve digits, for one layer with or without embedding and output head, with a gathered or a sharded
-    projection, for intervals of any number of steps, and with or without a placement in force. No sampling, no gap, no
-    time limit. Where no placement takes a finite time, any that fits into memory.
+    The result is exact to twelve digits, for one layer with or without embedding and output head, with a gathered or a
+    sharded projection, for intervals of any number of steps, and with or without a placement in force. If no placement
+    takes a finite time, it is any placement that fits into memory.
 
     It returns `Infeasible` for several layers and for a feed-forward network in several shards; `exact-milp` solves
     small models of this kind, and `lower_bound` bounds all. Under `swap` it treats memory as a limit: it never plans to
     swap, but stays if that is better than any placement without swapping. Moves count one after another. Where the
-    moves of the optimum would wait for each other for ever (`live`), it adopts the moves that find room, or stays.
+    moves of the optimum would wait for each other forever (`live`), it adopts the moves that find room, or stays.
     """
 
     name: ClassVar[str] = "exact"
     declares: ClassVar[Mapping[str, str]] = {
-        "finds-room": "it is for models of one layer and one feed-forward block, and says so elsewhere",
-        "stable": "each interval is the optimum by itself, and two moves may cost less than one",
+        "finds-room": "it solves only models of one layer with one feed-forward block",
+        "stable": "it optimises each decision alone, and two moves may cost less than one",
     }
 
     def decide(self, observation: Observation) -> Decision:
-        """The best placement, or to stay if that is as good."""
+        """The best placement, or `Keep` if the placement in force is as good."""
         return decision(observation, solve(observation))
 
 
 def solve(observation: Observation) -> Solution:
     """The placement of one layer that minimises `predict.objective`."""
-    if reason := beyond(observation):
-        return none_found(f"exact {reason}")
+    if reason := unsupported(observation):
+        return no_solution(f"exact {reason}")
     with np.errstate(invalid="ignore"):
         devices = _optimum(observation, one_layer(observation))
     if devices is None:
-        return none_found(NO_PLACEMENT)
+        return no_solution(NO_PLACEMENT)
     return solution(observation, devices)
 
 
@@ -65,19 +65,19 @@ def _optimum(observation: Observation, layer: OneLayer) -> IntArray | None:
     staying, limit = None, layer.ceiling
     if observation.placement is not None and fits(observation, observation.placement):
         staying = observation.placement
-        # What is better by rounding only is not better.
+        # A difference due to rounding is no improvement.
         limit = min(limit, predict.horizon_delay(observation, staying) * (1.0 - 1e-12))
-    found = _Search(layer, limit).run()
-    if found is None and staying is not None:
+    optimum = _Search(layer, limit).run()
+    if optimum is None and staying is not None:
         return staying
-    if found is None:
+    if optimum is None:
         timeless = layer.timeless()
-        found = _Search(timeless, timeless.ceiling).run()
-    return None if found is None else blocks_on(observation, *found)
+        optimum = _Search(timeless, timeless.ceiling).run()
+    return None if optimum is None else blocks_on(observation, *optimum)
 
 
 class _Search:
-    """Tries places of the single blocks, for placements that take less than `limit` seconds."""
+    """Searches the devices of the single blocks for placements that take less than `limit` seconds."""
 
     def __init__(self, layer: OneLayer, limit: float) -> None:
         self._layer = layer
@@ -91,7 +91,7 @@ class _Search:
         alone = layer.proj + (layer.between + (layer.ffn + layer.tail.min(axis=1))).min(axis=1)
         least = float(alone.min())
         if len(layer.holders) > 1:
-            # At best the input comes to each device from wherever it comes soonest.
+            # At best, each device receives the input from the place from which it arrives first.
             soonest = layer.arrive.min(axis=1)
             least = float((alone + self._stage.bounds(soonest, self._room_beside_proj(0))).min())
         for embed in np.argsort(layer.embed, kind="stable").tolist():
@@ -114,7 +114,7 @@ class _Search:
             self._with_proj(embed, proj, beside)
 
     def _with_proj(self, embed: int, proj: int, held: IntArray) -> None:
-        """Place the heads as if the other blocks needed no memory; where they do not fit beside these, again."""
+        """Place the heads as if the last two blocks needed no memory, and again if they do not fit beside these."""
         layer, stage = self._layer, self._stage
         before = float(layer.embed[embed] + layer.proj[proj])
         ends = before + np.where(self._total_room(held) >= layer.heads, self._ends(proj), np.inf)
@@ -131,35 +131,33 @@ class _Search:
             if seconds + least >= self._limit:
                 break
             room = self._room(held, ffn, lm_head)
-            found: Found = free
+            assignment: Assignment = free
             if (count > room).any():
-                found = stage.best(stage.within(tables, room), self._limit - seconds)
-            if found is not None:
-                self._limit = seconds + found[0]
-                self._best = found[1], int(layer.holders[embed]), proj, ffn, lm_head
+                assignment = stage.best(stage.within(tables, room), self._limit - seconds)
+            if assignment is not None:
+                self._limit = seconds + assignment[0]
+                self._best = assignment[1], int(layer.holders[embed]), proj, ffn, lm_head
 
     def _ends(self, proj: int) -> FloatArray:
-        """From the projection to the source through each pair of places, shape (D, L)."""
+        """Time from the projection to the source for each pair of places of the last two blocks, shape (D, L)."""
         ends: FloatArray = (self._layer.between[proj] + self._layer.ffn)[:, None] + self._layer.tail
         return ends
 
     def _room_beside_proj(self, held: IntArray | int) -> IntArray:
-        """How many heads fit on each device beside the blocks `held` there, by place of the projection, (D, D)."""
+        """Number of heads that fit on each device beside the blocks `held`, by place of the projection, (D, D)."""
         everywhere = np.arange(len(self._layer.proj))
         sets = np.where(np.eye(len(everywhere), dtype=bool), held | PROJ, held)
-        room: IntArray = self._layer.room[sets, everywhere]
-        return room
+        return self._layer.room[sets, everywhere]
 
     def _room(self, held: IntArray, ffn: int, lm_head: int) -> IntArray:
-        """How many heads fit on each device beside the single blocks, shape (D,)."""
+        """Number of heads that fit on each device beside the single blocks, shape (D,)."""
         held = held.copy()
         held[ffn] |= FFN
         held[lm_head] |= LM_HEAD
-        room: IntArray = self._layer.room[held, np.arange(len(held))]
-        return room
+        return self._layer.room[held, np.arange(len(held))]
 
     def _total_room(self, held: IntArray) -> IntArray:
-        """How many heads fit in all for each place of the last two blocks, beside those `held`, shape (D, L)."""
+        """Total number of heads that fit for each place of the last two blocks, beside those `held`, shape (D, L)."""
         layer, index = self._layer, np.arange(len(held))
         room = layer.room[held, index]
         less_ffn = room - layer.room[held | FFN, index]

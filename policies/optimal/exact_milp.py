@@ -21,7 +21,7 @@ from headway.policies.optimal.solution import (
     Solution,
     decision,
     limit_bytes,
-    none_found,
+    no_solution,
     solution,
 )
 from headway.policies.optimal.ways import Ways, all_ways, number_of_ways, placement, shortest_s
@@ -39,7 +39,7 @@ _MARGIN = 1e-4
 _FIRST_WAYS = 1000
 """Number of ways with the least reduced cost of which the first solution is made."""
 
-_DOUBT = 1e-3
+_TOLERANCE = 1e-3
 """Rounding of reduced costs and of the relaxation, in the solver's units."""
 
 _STATUS = {0: "optimal", 1: "time limit", 2: NO_PLACEMENT}
@@ -54,7 +54,7 @@ class ExactMilp:
     of steps, and with or without a placement in force. It is exact up to the gap that is set. Messages have their
     routes for themselves, and moves count one after another, also where they share links or are parallel. Under `swap`
     it treats memory as a limit: it never plans to swap, but stays if that is better. Where the moves of the optimum
-    would wait for each other for ever (`live`), it adopts the moves that find room, or stays.
+    would wait for each other forever (`live`), it adopts the moves that find room, or stays.
 
     It returns `Infeasible` if the number of ways to place the stages is above `MOST_WAYS`.
 
@@ -66,7 +66,7 @@ class ExactMilp:
 
     name: ClassVar[str] = "exact-milp"
     declares: ClassVar[Mapping[str, str]] = {
-        "stable": "each interval is the optimum by itself, and two moves may cost less than one",
+        "stable": "it optimises each decision alone, and two moves may cost less than one",
     }
 
     time_limit_s: float = 60.0
@@ -79,34 +79,32 @@ class ExactMilp:
             raise ValueError(f"mip_rel_gap must not be negative, not {self.mip_rel_gap}")
 
     def decide(self, observation: Observation) -> Decision:
-        """The best placement that the solver finds, or to stay if that is as good."""
-        found = solve(observation, self.time_limit_s, self.mip_rel_gap)
-        if found.devices is None and found.status == "time limit":
+        """The best placement of the solver, or `Keep` if the placement in force is as good."""
+        best = solve(observation, self.time_limit_s, self.mip_rel_gap)
+        if best.devices is None and best.status == "time limit":
             return Infeasible(f"no placement found within {self.time_limit_s} s")
-        return decision(observation, found)
+        return decision(observation, best)
 
 
 def solve(observation: Observation, time_limit_s: float = 60.0, mip_rel_gap: float = 0.0) -> Solution:
     """The placement that minimises `predict.objective`, with the gap that is left."""
     count = number_of_ways(observation)
     if count > MOST_WAYS:
-        return none_found(
-            f"exact-milp solves small models: this one has {count:,} ways to place its stages; "
-            f"at most {MOST_WAYS:,} are possible"
-        )
+        ways_to_place = f"{count:,} ways to place its stages; at most {MOST_WAYS:,} are possible"
+        return no_solution(f"exact-milp solves small models: this one has {ways_to_place}")
     with np.errstate(invalid="ignore"):
         ways = all_ways(observation)
     finite = ways[np.isfinite(ways.seconds)]
-    found = _chosen(observation, finite, time_limit_s, mip_rel_gap)
-    if found.status != NO_PLACEMENT:
-        return found
-    # No placement takes a finite time: any that fits will do.
+    best = _best_choice(observation, finite, time_limit_s, mip_rel_gap)
+    if best.status != NO_PLACEMENT:
+        return best
+    # No placement takes a finite time: any that fits is optimal.
     possible = ways[(ways.counts[:, ~observation.up] == 0).all(axis=1)]
     timeless = replace(possible, seconds=np.zeros(len(possible.seconds)))
-    return _chosen(observation, timeless, time_limit_s, mip_rel_gap)
+    return _best_choice(observation, timeless, time_limit_s, mip_rel_gap)
 
 
-def _chosen(observation: Observation, ways: Ways, time_limit_s: float, gap: float) -> Solution:
+def _best_choice(observation: Observation, ways: Ways, time_limit_s: float, gap: float) -> Solution:
     """The best choice of one way for each stage.
 
     The linear relaxation prices memory and the devices between stages. A solution with a way whose reduced cost is r
@@ -115,27 +113,27 @@ def _chosen(observation: Observation, ways: Ways, time_limit_s: float, gap: floa
     """
     programme = _programme(observation, ways)
     if programme is None:
-        return none_found(NO_PLACEMENT)
+        return no_solution(NO_PLACEMENT)
     least, reduced = programme.relaxed()
     order, count = np.argsort(reduced, kind="stable"), _FIRST_WAYS
     end_s = time.monotonic() + time_limit_s
     while True:
-        chosen = np.sort(order[:count])
-        status, best, bound = programme.solve(chosen, max(end_s - time.monotonic(), 0.0), gap)
+        candidates = np.sort(order[:count])
+        status, best, bound = programme.solve(candidates, max(end_s - time.monotonic(), 0.0), gap)
         after = least + float(reduced[order[count]]) if count < len(order) else np.inf
         cost = np.inf if best is None else float(programme.cost[best].sum())
-        if status == "time limit" or after > cost + _DOUBT or count >= len(order):
+        if status == "time limit" or after > cost + _TOLERANCE or count >= len(order):
             break
         count *= 4
     if best is None:
-        return none_found(status)
+        return no_solution(status)
     bound_s = min(bound, after) * programme.unit
     return solution(observation, placement(observation, ways[best]), status, bound_s)
 
 
 @dataclass(frozen=True, eq=False)
 class _Programme:
-    """Which ways to choose: one from the source, as many to each device as from it, and no more than memory holds.
+    """Which ways to choose: one from the source, as many to each device as from it, within the memory limits.
 
     Attributes:
         unit: seconds of one unit of cost.
@@ -160,29 +158,31 @@ class _Programme:
         prices = path.T @ result.eqlin.marginals + memory.T @ result.ineqlin.marginals
         return float(result.fun), self.cost - prices
 
-    def solve(self, chosen: IntArray, time_limit_s: float, gap: float) -> tuple[str, IntArray | None, float]:
-        """Status, the ways of the best choice among those `chosen`, and a bound on its cost."""
+    def solve(
+        self, candidates: IntArray, time_limit_s: float, gap: float
+    ) -> tuple[str, IntArray | None, float]:
+        """Status, the ways of the best choice among those `candidates`, and a bound on its cost."""
         from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415
 
         # With presolving, HiGHS 1.12 reports some feasible programmes as infeasible (its issue 3090 is similar).
         # Sometimes it prints `HighsMipSolverData::transformNewIntegerFeasibleSolution tmpSolver.run();` (issue 2783).
         result = milp(
-            self.cost[chosen],
-            integrality=np.ones(len(chosen), dtype=np.int64),
+            self.cost[candidates],
+            integrality=np.ones(len(candidates), dtype=np.int64),
             bounds=Bounds(0.0, 1.0),
             constraints=[
-                LinearConstraint(self.balance[0][:, chosen], self.balance[1], self.balance[1]),
-                LinearConstraint(self.memory[0][:, chosen], -np.inf, self.memory[1]),
+                LinearConstraint(self.balance[0][:, candidates], self.balance[1], self.balance[1]),
+                LinearConstraint(self.memory[0][:, candidates], -np.inf, self.memory[1]),
             ],
             options={"time_limit": time_limit_s, "mip_rel_gap": gap, "presolve": False},
         )
         status = _STATUS.get(int(result.status), "the solver failed")
-        best = None if result.x is None else chosen[result.x > 0.5]
+        best = None if result.x is None else candidates[result.x > 0.5]
         return status, best, -np.inf if result.mip_dual_bound is None else float(result.mip_dual_bound)
 
 
 def _programme(observation: Observation, ways: Ways) -> _Programme | None:
-    """The programme; None if it has no solution even without whole numbers."""
+    """The programme; None if its linear relaxation has no solution either."""
     memory, least_s = _memory_rows(observation, ways), shortest_s(observation, ways)
     if memory is None or not np.isfinite(least_s):
         return None
@@ -219,10 +219,8 @@ def _memory_rows(observation: Observation, ways: Ways) -> tuple[Any, FloatArray]
     kinds, numbers = np.unique(observation.blocks.kind, return_counts=True)
     size = np.zeros(observation.blocks.kind.max() + 1)
     size[observation.blocks.kind] = observation.memory_bytes
-    sums = reduce(
-        np.add.outer, [size[kind] * np.arange(n + 1) for kind, n in zip(kinds, numbers, strict=True)]
-    )
-    sums = np.unique(sums)
+    multiples = [size[kind] * np.arange(n + 1) for kind, n in zip(kinds, numbers, strict=True)]
+    sums = np.unique(reduce(np.add.outer, multiples))
     possible = np.searchsorted(sums, limit_bytes(observation), side="right")
     if not possible.all():
         return None

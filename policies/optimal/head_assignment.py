@@ -1,12 +1,12 @@
-"""The best devices for the heads of one layer, once the single blocks have their places.
+"""The best devices for the heads of one layer, for given devices of the single blocks.
 
-The slowest branch decides how long a step takes, so a threshold on the branches says how many heads each device may
-take at most: it has that many *slots*. What is then left is to move the heads into slots as cheaply as possible, an
-assignment problem, which has an exact and fast solver. The delay of the best placement is one of the finitely many
-times that a device with some number of heads can take; the search goes over these.
+The slowest branch determines the time of a step. So a threshold on the times of branches limits the number of heads on
+each device: the device has that many *slots*. To move the heads into slots at the least cost is an assignment problem,
+for which SciPy has an exact solver. The delay of the best placement is one of finitely many times, those of a device
+with some number of heads; the search goes over these.
 
-A *table* holds the time of the branch over each device with 1, 2, ..., H heads, shape (D, H): ascending along its rows,
-infinite beyond the room on the device.
+A *table* holds the time of the branch over each device with 1, 2, ..., H heads, shape (D, H). Its rows ascend, and are
+infinite where the heads do not fit.
 """
 
 from typing import TypeAlias
@@ -16,7 +16,7 @@ import numpy as np
 from headway.policies.optimal.single_layer import OneLayer
 from headway.simcore import FloatArray, IntArray
 
-Found: TypeAlias = tuple[float, IntArray] | None
+Assignment: TypeAlias = tuple[float, IntArray] | None
 """Seconds of the slowest branches and of the moves together, and the device of each head, shape (H,)."""
 
 
@@ -39,7 +39,7 @@ class HeadStage:
         self._moving_matters = bool(layer.moves.any())
 
     def tables(self, embed: int, proj: int) -> FloatArray:
-        """A table for each step, shape (S, D, H), if memory did not matter."""
+        """A table for each step, shape (S, D, H), for unlimited memory."""
         layer = self._layer
         once = layer.arrive[:, embed] + layer.leave[:, :, proj]
         return once[:, :, None] + layer.each[:, :, proj, None] * self._numbers
@@ -49,10 +49,10 @@ class HeadStage:
         return np.where(self._numbers > room[:, None], np.inf, tables)
 
     def bounds(self, arrive: FloatArray, room: IntArray) -> FloatArray:
-        """What the heads take at least for each place of the projection, shape (D,).
+        """A lower bound on the time of the heads for each place of the projection [s], shape (D,).
 
-        The threshold T cannot be lower than what leaves H slots; and each head that has no slot where it is now pays at
-        least for its cheapest move. The second only changes where T passes the time of a slot that is in use.
+        The threshold T is at least the one that leaves H slots, and each head without a slot on its present device
+        costs at least its cheapest move. The second cost only changes where T passes the time of a slot in use.
 
         Args:
             arrive: time in which the input comes to each device in each step, shape (S, D).
@@ -74,8 +74,8 @@ class HeadStage:
         bounds[possible] = (thresholds + forced).min(axis=1)
         return bounds
 
-    def best(self, tables: FloatArray, limit: float) -> Found:
-        """The devices of the heads at which slowest branches and moves take least, if that is below `limit` seconds.
+    def best(self, tables: FloatArray, limit: float) -> Assignment:
+        """The devices of the heads with the least time of slowest branches and moves, if below `limit` seconds.
 
         With several steps, each has a slowest branch of its own. Often one branch is the slowest in all of them; then
         the problem is that of one step with the sums of the times. That is tried first, and bounds the rest.
@@ -87,33 +87,34 @@ class HeadStage:
             return None
         least, heads = joint
         value = self._moves(heads) + sum(self._slowest(table, heads) for table in tables)
+        # Up to rounding, one branch is the slowest in all steps.
         if value <= least * (1.0 + 1e-13):
             return value, heads
         better = self._several_steps(tables, min(value, limit))
         return better if better is not None or value >= limit else (value, heads)
 
-    def _several_steps(self, tables: FloatArray, limit: float) -> Found:
-        """The best for thresholds of all steps: the first one falls, and for each the others are solved."""
+    def _several_steps(self, tables: FloatArray, limit: float) -> Assignment:
+        """The best for thresholds of all steps: that of the first step falls, and the others are solved for each."""
         if len(tables) == 1:
             return self._one_step(tables[0], limit)
         first, rest = tables[0], tables[1:]
         lowest = float(self._lowest(first))
-        best: Found = None
-        while (found := self._several_steps(rest, limit - lowest)) is not None:
-            seconds, heads = found
+        best: Assignment = None
+        while (others := self._several_steps(rest, limit - lowest)) is not None:
+            seconds, heads = others
             slowest = self._slowest(first, heads)
             if slowest + seconds < limit:
                 limit = slowest + seconds
                 best = limit, heads
-            # No threshold of the first step between `slowest` and the last one changes what the others can do.
+            # Thresholds of the first step from `slowest` to the last one leave the other steps the same slots.
             rest = np.where(first < slowest, rest, np.inf)
         return best
 
-    def _one_step(self, table: FloatArray, limit: float) -> Found:
+    def _one_step(self, table: FloatArray, limit: float) -> Assignment:
         """The best for one threshold.
 
-        Moves cost less the higher the threshold is. So what they cost at one threshold bounds them at all lower ones;
-        thresholds are tried from the middle of those that may still be better than the best so far.
+        The higher the threshold, the less moves cost. So their cost at one threshold is a lower bound for all lower
+        ones. Thresholds are tried from the middle of those that may still be better than the best so far.
         """
         lowest = float(self._lowest(table))
         if lowest >= limit:
@@ -122,7 +123,7 @@ class HeadStage:
             return lowest, np.argsort(table, axis=None, kind="stable")[: self._layer.heads] // table.shape[1]
         thresholds = np.unique(table[(table >= lowest) & (table < limit)])
         bounds = thresholds + self._forced(table, thresholds)
-        best: Found = None
+        best: Assignment = None
         while len(open_ones := np.flatnonzero(bounds < limit)):
             middle = int(open_ones[len(open_ones) // 2])
             heads, moves = self._cheapest(table, float(thresholds[middle]), limit)
@@ -140,17 +141,17 @@ class HeadStage:
         return np.partition(flat, self._layer.heads - 1, axis=-1)[..., self._layer.heads - 1]
 
     def _forced(self, table: FloatArray, thresholds: FloatArray) -> FloatArray:
-        """What moves cost at least at each threshold: the cheapest move of each head without a slot where it is."""
+        """A lower bound on the cost of moves at each threshold: the cheapest move of each head without a slot there."""
         used = table[self._layer.origin, self._rank]
         order = np.argsort(used)
         leaving = np.concatenate((np.cumsum(self._leaving[order][::-1])[::-1], [0.0]))
         return leaving[np.searchsorted(used[order], thresholds, side="right")]
 
     def _cheapest(self, table: FloatArray, threshold: float, limit: float) -> tuple[IntArray, float]:
-        """The cheapest moves into the slots at a threshold; what they cost is too little where that is above `limit`.
+        """The cheapest moves into the slots at a threshold, and their cost; costs above `limit` are underestimated.
 
-        In the cheapest solution no device gains more heads than lose their slots in all: each of them makes a chain of
-        moves that ends with one more head on one device. That saves most slots.
+        In the cheapest solution, no device gains more heads than lose their slots in total: each of these starts a
+        chain of moves that ends with one more head on one device. So most slots need not be considered.
         """
         from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 (half a second of import that only the exact policies need)
 

@@ -1,16 +1,16 @@
-"""What no placement can beat, for models of any number of layers.
+"""A lower bound on the delay of every placement, for models of any number of layers.
 
-Layers meet in two places only: a layer's input is where the feed-forward network of the layer before is, and all layers
-share the memory of the devices. The first is a shortest path from layer to layer over the device that holds the
-activations. The second is priced (Lagrangian relaxation; Geoffrion, Mathematical Programming Study 2, 1974): every
-block pays for the bytes it takes of a device, and what the memory of all devices is worth is paid back. Whatever the
-prices, the cheapest placement then costs no more than the best one that fits. Subgradient steps improve the prices
+Layers are coupled in two ways only: the input of a layer is on the device of the feed-forward network of the layer
+before, and all layers share the memory of the devices. The first is a shortest path from layer to layer over the
+devices that hold the activations. The second is priced (Lagrangian relaxation; Geoffrion, Mathematical Programming
+Study 2, 1974): each block pays for the bytes that it takes of a device, and the price of all memory is subtracted. For
+any prices, the cheapest placement then costs no more than the best one that fits. Subgradient steps improve the prices
 (Held, Wolfe and Crowder, Mathematical Programming 6, 1974).
 
-At given prices a layer is solved exactly if messages share nothing: for a threshold on the branches of a stage each
-device has a number of slots, of which the cheapest are taken; thresholds are the finitely many times of the branches.
-The time of a shared resource is a sum over the devices. So its least sum at a threshold is another such problem, in
-which the cost of a device's messages is divided among its slots.
+For given prices, a layer is solved exactly if messages share no resource: under a threshold on the branches of a stage,
+each device has a number of slots, of which the cheapest are taken; the thresholds are the finitely many times of the
+branches. The time of a shared resource is a sum over the devices. So its least sum under a threshold is another such
+problem, in which the cost of a device's messages is divided among its slots.
 """
 
 from dataclasses import dataclass
@@ -27,22 +27,22 @@ from headway.policies.common.transfer_times import (
 from headway.simcore import FloatArray, IntArray, Kind, Observation, Payload, Stage, predict
 
 ROUNDS = 100
-"""Improvements of the prices. In the shipped scenario ten times as many raise the bound by less than 0.1 %."""
+"""Number of subgradient steps. In the shipped scenario, ten times as many raise the bound by less than 0.1 %."""
 
 _Priced: TypeAlias = tuple[float, FloatArray]
 """Seconds and payments of the cheapest placement, and the bytes it takes of each device, shape (D,)."""
 
 
 def lower_bound(observation: Observation, *, rounds: int = ROUNDS) -> float:
-    """Seconds below which no placement that fits has its predicted D_T, let alone D_T + D_mig.
+    """A lower bound on the predicted D_T of all placements that fit [s], and so on their D_T + D_mig.
 
-    It is the least D_T itself where memory does not bind and all steps of the horizon cost the same. Otherwise it may
-    be lower: where memory binds, because a relaxation may share out what whole blocks cannot; and in the horizon that
-    begins with the prefill, because one branch is taken to be the slowest in the prefill and in the steps that follow.
-    Under `swap` memory limits nothing, and the bound is that of a placement that never swaps.
+    It equals the least D_T if memory does not bind and all steps of the horizon cost the same. Otherwise it may be
+    lower: if memory binds, because the relaxation may divide blocks; and in a horizon that begins with the prefill,
+    because it assumes that one branch is the slowest in the prefill and in all later steps. Under `swap` memory limits
+    nothing, and the bound is that of a placement that never swaps.
 
-    Where messages share the network, no placement has its `predict.shared_delay` below the bound: a stage takes at
-    least as long as each shared resource needs for all messages of the stage.
+    If messages share the network, the bound also holds for `predict.shared_delay`: a stage takes at least as long as
+    each shared resource needs for all messages of the stage.
 
     Args:
         observation: the horizon and the world.
@@ -62,6 +62,7 @@ def lower_bound(observation: Observation, *, rounds: int = ROUNDS) -> float:
         steepness = float(np.sqrt(np.square(lack[(lack > 0.0) | (worth > 0.0)]).sum()))
         if steepness == 0.0:
             break
+        # Steps of length proportional to best / n: they vanish, but their sum diverges, so the bound converges.
         worth = np.maximum(worth + 2.0 * best / (number + 2.0) * lack / steepness, 0.0)
         paid, used = relaxed.cheapest(worth / room)
         best = max(best, paid - float(worth.sum()))
@@ -105,7 +106,7 @@ class _Relaxed:
         return least, used
 
     def _path(self, single: FloatArray, layer: FloatArray) -> tuple[tuple[int, int], list[IntArray], float]:
-        """The cheapest way through all layers: last holder and output head, holders before each layer, its cost."""
+        """The cheapest path through all layers: last holder and output head, holders before each layer, its cost."""
         observation, blocks = self._observation, self._observation.blocks
         reached = np.full(observation.devices, np.inf)
         reached[observation.source] = 0.0
@@ -131,11 +132,11 @@ class _SideBySide:
 
     Attributes:
         count: number of blocks, H.
-        once: what a branch takes whatever the number of its blocks, by start, device and end, shape (D, D, D).
-        each: what it takes for each of them, by device and end, shape (D, D).
+        once: fixed time of a branch, by start, device and end, shape (D, D, D).
+        each: additional time for each of its blocks, by device and end, shape (D, D).
         in_bytes: of the inputs of a branch.
-        out_bytes: of its outputs, whatever the number of its blocks.
-        out_bytes_each: of its outputs for each of them.
+        out_bytes: fixed size of its outputs.
+        out_bytes_each: additional size for each of its blocks.
         seconds_per_byte: of R shared resources, by sender and receiver, shape (D, D, R).
     """
 
@@ -159,15 +160,15 @@ class _SideBySide:
         counts = np.zeros((devices, devices, devices))
         for start in range(devices):
             for end in range(devices):
-                found = self._between(start, end, paid, gathered=gathered)
-                if found is not None:
-                    seconds[start, end], counts[start, end] = found
+                stage = self._between(start, end, paid, gathered=gathered)
+                if stage is not None:
+                    seconds[start, end], counts[start, end] = stage
         return seconds, counts
 
     def _between(
         self, start: int, end: int, paid: FloatArray, *, gathered: bool
     ) -> tuple[float, FloatArray] | None:
-        """As `cheapest`, for one start and end; None where it takes for ever."""
+        """As `cheapest`, for one start and end; None if it never ends."""
         numbers = np.arange(1, self.count + 1)
         table = self.once[start, :, end, None] + self.each[:, end, None] * numbers
         lowest = np.partition(table, self.count - 1, axis=None)[self.count - 1]
@@ -189,7 +190,7 @@ class _SideBySide:
         taken = self._cheapest_slots(slots, paid, reserved)
         sums = thresholds + taken @ paid
         for once, each in loads:
-            # A device with n of its slots in use pays at least n of as many parts of what it pays once.
+            # The fixed cost of a device is divided among its slots: with n in use it pays at least n parts of it.
             price = once / np.maximum(slots, 1.0) + each + paid
             busy = self._cheapest_slots(slots, price, reserved)
             longer = (busy * price).sum(axis=1)
@@ -207,7 +208,7 @@ class _SideBySide:
         return list(zip(once.T[shared], each.T[shared], strict=True))
 
     def _cheapest_slots(self, slots: FloatArray, price: FloatArray, reserved: FloatArray) -> FloatArray:
-        """How many blocks each device takes at each threshold, shape (thresholds, D).
+        """Number of blocks on each device at each threshold, at the least price, shape (thresholds, D).
 
         Args:
             slots: of each device, shape (thresholds, D).
@@ -224,7 +225,7 @@ class _SideBySide:
 
 
 def _slots(table: FloatArray, thresholds: FloatArray) -> FloatArray:
-    """How many blocks each device can take below each threshold, shape (thresholds, D)."""
+    """Number of blocks that each device can hold at each threshold, shape (thresholds, D)."""
     slots = np.stack([np.searchsorted(row, thresholds, side="right") for row in table], axis=1)
     return slots.astype(np.float64)
 

@@ -2,9 +2,8 @@
 
 The heads of a layer are interchangeable except for where they are now. So a placement is: the device of the embedding
 (the layer's input is with the source if that is no block), of the projection, of the feed-forward network and of the
-output head, and for each head, told apart by its present device only, a device. What it costs is a sum of terms of one
-or two of the single blocks, plus for each step the slowest branch of the heads, plus the moves of the heads.
-
+output head, and a device for each head; heads on one device are interchangeable. Its cost is a sum of terms of one or
+two of the single blocks, plus for each step the slowest branch of the heads, plus the moves of the heads.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -20,27 +19,27 @@ EMBED, PROJ, FFN, LM_HEAD = 1, 2, 4, 8
 """The single blocks as bits: sets of them index `OneLayer.room`."""
 
 NO_ROOM = -(2**40)
-"""Stands for the number of heads that fit where already the single blocks do not; sums of it stay below 0."""
+"""Number of heads that fit where the single blocks alone do not fit; sums that contain it are negative."""
 
 
 @dataclass(frozen=True, eq=False)
 class OneLayer:
     """One horizon of a model with one layer of `H` heads on `D` devices, in `S` steps.
 
-    All times are in seconds and for all tokens of their step; infinite where something cannot be done. `E` and `L` are
-    the numbers of places for the embedding and the output head: D where they are blocks, else 1.
+    All times are in seconds and for all tokens of their step; infinite if a device or a link is down. `E` and `L` are
+    the numbers of places for the embedding and the output head: D if they are blocks, else 1.
 
     Attributes:
         origin: group of each head, that is its device now; all 0 before the first placement, shape (H,).
         moves: time to move each head to each device, shape (H, D).
         holders: device that holds the layer's input, for each place of the embedding, shape (E,).
         arrive: from each holder to each device with heads, shape (S, E, D).
-        leave: from a device with heads to the projection, what does not depend on their number, shape (S, D, D).
+        leave: from a device with heads to the projection, without the time for each head, shape (S, D, D).
         each: computing one head on a device and sending its output to the projection, shape (S, D, D).
-        embed: what the place of the embedding costs by itself, shape (E,).
-        proj: what the place of the projection costs by itself, shape (D,).
+        embed: cost of each place of the embedding alone, shape (E,).
+        proj: cost of each place of the projection alone, shape (D,).
         between: from the projection to the feed-forward network, shape (D, D).
-        ffn: what the place of the feed-forward network costs by itself, shape (D,).
+        ffn: cost of each place of the feed-forward network alone, shape (D,).
         tail: from the feed-forward network through the output head to the source, shape (D, L).
         room: how many heads fit on each device beside each set of single blocks, shape (16, D).
     """
@@ -65,7 +64,7 @@ class OneLayer:
 
     @cached_property
     def ceiling(self) -> float:
-        """More than any placement takes that takes a finite time."""
+        """An upper bound on all finite times of placements [s]."""
         steps = len(self.each) * (_largest(self.arrive) + _largest(self.leave))
         heads = self.heads * (_largest(self.moves) + len(self.each) * _largest(self.each))
         singles = (self.embed, self.proj, self.between, self.ffn, self.tail)
@@ -77,8 +76,8 @@ class OneLayer:
         return replace(self, **{name: np.zeros_like(getattr(self, name)) for name in times})
 
 
-def beyond(observation: Observation) -> str:
-    """Why this is not the problem that is solved here; empty if it is."""
+def unsupported(observation: Observation) -> str:
+    """Why an observation is no problem of this kind; empty if it is one."""
     if observation.blocks.layers > 1:
         return "solves models of one layer; memory couples the layers of this one"
     if observation.blocks.shards.shape[1] > 1:
@@ -87,25 +86,20 @@ def beyond(observation: Observation) -> str:
 
 
 def one_layer(observation: Observation) -> OneLayer:
-    """The problem that an observation of a model with one layer poses; there must be nothing `beyond` it."""
+    """The problem of an observation of a model with one layer; see `unsupported`."""
     blocks, devices = observation.blocks, np.arange(observation.devices)
     move = predict.move_seconds(observation)
     heads = blocks.heads[0]
     holders = devices if blocks.embed is not None else np.array([observation.source])
     with np.errstate(invalid="ignore"):
         heads_of = next(stage for stage in observation.step_graphs.chain.stages if stage.kind == Kind.HEAD)
-        messages = np.stack(
-            [
-                message(observation, float(step.cost.message_bytes[heads_of.input])) * step.count
-                for step in observation.steps
-            ]
-        )
+        inputs = [(step.count, float(step.cost.message_bytes[heads_of.input])) for step in observation.steps]
+        messages = np.stack([message(observation, size) * count for count, size in inputs])
         tables = [branches(observation, heads_of, number) for number in range(len(observation.steps))]
         counts = [step.count for step in observation.steps]
+        placement = observation.placement
         return OneLayer(
-            origin=np.zeros(len(heads), np.int64)
-            if observation.placement is None
-            else observation.placement[heads],
+            origin=np.zeros(len(heads), np.int64) if placement is None else placement[heads],
             moves=move[heads],
             holders=holders,
             arrive=messages[:, holders],
@@ -137,7 +131,7 @@ def blocks_on(
 
 
 def _largest(seconds: FloatArray) -> float:
-    """The largest finite one."""
+    """The largest finite time [s]."""
     return float(seconds[np.isfinite(seconds)].max(initial=0.0))
 
 
@@ -146,11 +140,8 @@ def _embed_cost(observation: Observation, move: FloatArray) -> FloatArray:
         return np.zeros(1)
     cost: FloatArray = observation.kind_seconds[Kind.EMBED] + move[observation.blocks.embed]
     for step in observation.steps:
-        cost = (
-            cost
-            + step.count
-            * message(observation, float(step.cost.message_bytes[Payload.PROMPT]))[observation.source]
-        )
+        prompt = message(observation, float(step.cost.message_bytes[Payload.PROMPT]))
+        cost = cost + step.count * prompt[observation.source]
     return cost
 
 

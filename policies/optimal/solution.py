@@ -1,4 +1,4 @@
-"""What the policies that solve placement problems have in common: their solutions, and decisions from these."""
+"""The common parts of policies that solve placement problems: solutions, and decisions from them."""
 
 from dataclasses import dataclass
 
@@ -28,15 +28,15 @@ class Solution:
     status: str
 
 
-def none_found(status: str) -> Solution:
-    """The solution of a solver that has found no placement."""
+def no_solution(status: str) -> Solution:
+    """The result of a solver without a placement."""
     return Solution(None, np.inf, 0.0 if status == NO_PLACEMENT else np.inf, status)
 
 
 def solution(
     observation: Observation, devices: IntArray, status: str = "optimal", least_s: float = np.inf
 ) -> Solution:
-    """The solution with a placement, shape (B,), that a solver has found.
+    """The result of a solver with a placement, shape (B,).
 
     Under `live` migration, some of its moves may never find room. Then its reachable part counts, or staying.
 
@@ -53,30 +53,27 @@ def solution(
         assert observation.placement is not None
         options = [option for option in (reachable, observation.placement) if fits(observation, option)]
         if not options:
-            return none_found(status)
+            return no_solution(status)
         devices = min(options, key=lambda option: predict.objective(observation, option))
     objective_s = predict.objective(observation, devices)
     gap = 1.0 - least_s / objective_s if 0.0 < objective_s < np.inf else 0.0
     return Solution(devices, objective_s, max(gap, 0.0), status)
 
 
-def decision(observation: Observation, found: Solution) -> Decision:
-    """The decision of a policy with this solution: stay if that is as good."""
-    if found.devices is None:
-        return Infeasible(found.status)
+def decision(observation: Observation, best: Solution) -> Decision:
+    """The decision of a policy with this solution: `Keep` if the placement in force is as good."""
+    if best.devices is None:
+        return Infeasible(best.status)
     swaps = observation.overflow == "swap" and predict.can_stay(observation)
     if observation.placement is not None and (swaps or fits(observation, observation.placement)):
         staying_s = predict.horizon_delay(observation, observation.placement)
-        if staying_s <= found.objective_s or np.array_equal(observation.placement, found.devices):
+        if staying_s <= best.objective_s or np.array_equal(observation.placement, best.devices):
             return Keep()
-    return Placement(found.devices)
+    return Placement(best.devices)
 
 
 def fits(observation: Observation, devices: IntArray) -> bool:
-    """Whether a placement is on devices that are up and fits.
-
-    Under `swap`, whether it needs no swapping at all.
-    """
+    """Whether all devices of a placement are up and have memory for it, without swapping."""
     held = predict.held_bytes(observation, devices)
     return bool(observation.up[devices].all() and np.all(held <= limit_bytes(observation)))
 

@@ -37,8 +37,8 @@ class Ways:
     counts: IntArray
     seconds: FloatArray
 
-    def __getitem__(self, chosen: BoolArray | IntArray) -> "Ways":
-        return Ways(*(values[chosen] for values in vars(self).values()))
+    def __getitem__(self, rows: BoolArray | IntArray) -> "Ways":
+        return Ways(*(values[rows] for values in vars(self).values()))
 
 
 def _free(stage: Stage) -> list[int]:
@@ -47,7 +47,7 @@ def _free(stage: Stage) -> list[int]:
 
 
 def number_of_ways(observation: Observation) -> int:
-    """How many ways `all_ways` returns, or a few more."""
+    """An upper bound on the number of ways of `all_ways`."""
     count = observation.devices
     return sum(
         (count if number else 1) * count * math.comb(len(_free(stage)) + count - 1, count - 1)
@@ -62,19 +62,17 @@ def all_ways(observation: Observation) -> Ways:
     last = parts[-1]
     back = over_horizon(observation, chain.result)[last.end, observation.source]
     parts[-1] = replace(last, seconds=last.seconds + back)
-    return Ways(
-        *(np.concatenate(values) for values in zip(*(vars(part).values() for part in parts), strict=True))
-    )
+    columns = zip(*(vars(part).values() for part in parts), strict=True)
+    return Ways(*map(np.concatenate, columns))
 
 
 def _ways(observation: Observation, number: int, moves: FloatArray) -> Ways:
     """The ways through one stage."""
-    stages, everywhere = observation.step_graphs.chain.stages, np.arange(observation.devices)
+    stages = observation.step_graphs.chain.stages
     stage, free = stages[number], _free(stages[number])
     shares = _compositions(len(free), observation.devices)
-    start, end, share = (
-        axis.ravel() for axis in np.mgrid[: len(everywhere), : len(everywhere), : len(shares)]
-    )
+    grid = np.mgrid[: observation.devices, : observation.devices, : len(shares)]
+    start, end, share = (axis.ravel() for axis in grid)
     if number == 0:
         possible = start == observation.source
     elif stages[number - 1].gathers == stage.gathers:
@@ -97,8 +95,7 @@ def _compositions(total: int, parts: int) -> IntArray:
     """All ways to write `total` as a sum of `parts` numbers, shape (ways, parts)."""
     bars = list(combinations(range(total + parts - 1), parts - 1))
     between = np.array(bars, dtype=np.int64).reshape(len(bars), parts - 1)
-    shares: IntArray = np.diff(between, axis=1, prepend=-1, append=total + parts - 1) - 1
-    return shares
+    return np.diff(between, axis=1, prepend=-1, append=total + parts - 1) - 1
 
 
 def _moving(moves: FloatArray, shares: IntArray) -> FloatArray:
@@ -111,17 +108,16 @@ def _moving(moves: FloatArray, shares: IntArray) -> FloatArray:
     if not moves.any():
         return np.zeros(len(shares))
     rows = np.arange(len(moves))
-    return np.array([moves[rows, _assigned(moves, share)].sum() for share in shares])
+    return np.array([moves[rows, _cheapest_assignment(moves, share)].sum() for share in shares])
 
 
-def _assigned(moves: FloatArray, share: IntArray) -> IntArray:
+def _cheapest_assignment(moves: FloatArray, share: IntArray) -> IntArray:
     """The device of each of n blocks, shape (n,), for the least sum of `moves`; arguments as in `_moving`."""
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 (half a second of import that only the exact policies need)
 
     slots = np.repeat(np.arange(len(share)), share)
     _, columns = linear_sum_assignment(np.minimum(moves[:, slots], _NEVER_S))
-    devices: IntArray = slots[columns]
-    return devices
+    return slots[columns]
 
 
 def shortest_s(observation: Observation, ways: Ways) -> float:
@@ -143,5 +139,5 @@ def placement(observation: Observation, ways: Ways) -> IntArray:
         if len(free) < len(stage.rows):
             devices[stage.gathers] = end
             shares[end] -= 1
-        devices[free] = _assigned(moves[free], shares)
+        devices[free] = _cheapest_assignment(moves[free], shares)
     return devices

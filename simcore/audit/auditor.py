@@ -63,12 +63,18 @@ class Auditor:
         self._events = 0
         self._state = ReferenceState(scenario)
         self._clock = ClockLaws(scenario, self._state, self._checks)
-        self._serving = ServingLaws(scenario, self._state, self._checks)
         self._place = PlaceLaws(scenario, self._state, self._checks)
-        self._work = WorkLaws(scenario, self._state, self._checks)
         self._traffic = TrafficLaws(scenario, self._state, self._checks)
-        self._order = OrderLaws(scenario, self._state, self._checks)
         self._moves = MoveLaws(scenario, self._state, self._checks)
+        self._record_checks: list[Callable[[Record], None]] = [
+            self._clock.check,
+            ServingLaws(scenario, self._state, self._checks).check,
+            self._place.check,
+            WorkLaws(scenario, self._state, self._checks).check,
+            self._traffic.check,
+            OrderLaws(scenario, self._state, self._checks).check,
+            self._moves.check,
+        ]
 
     def recorder(self, run: str, out: str | os.PathLike[str] | None = None) -> Recorder:
         """The recorder of the run, as `Recorder`; the auditor receives every row."""
@@ -78,6 +84,7 @@ class Auditor:
         """Check the engine after every event from now on, by the method that SimPy documents for monitoring."""
         self._deployment, self._mover, self._network = deployment, mover, network
         self._fairness = FairnessLaws(self._scenario, network, self._checks)
+        self._record_checks.append(self._fairness.check)
         env.step = partial(self._step, env, env.step)  # type: ignore[method-assign]
 
     def end(self, now_s: float) -> Audit:
@@ -113,17 +120,8 @@ class Auditor:
                 self._place.begin(self._deployment)
             if isinstance(record, Attempt):
                 state.apply(record, now_s)
-            for laws in (
-                self._clock,
-                self._serving,
-                self._place,
-                self._work,
-                self._traffic,
-                self._order,
-                self._moves,
-                self._fairness,
-            ):
-                laws.check(record)
+            for check in self._record_checks:
+                check(record)
             if not isinstance(record, Attempt):
                 state.apply(record, now_s)
         self._records.clear()

@@ -8,7 +8,10 @@ Law: TypeAlias = Literal["clock", "order", "place", "memory", "work", "bytes", "
 """Kinds of laws: times and parts of a latency; order; places of blocks; memory; computations; messages; sharing."""
 
 _CLOSE = 1e-9
+"""Relative tolerance of numbers: sums of many terms depend on their order."""
+
 _ULPS = 64
+"""Tolerance of times, in steps of float64."""
 
 
 class AuditError(Exception):
@@ -78,6 +81,6 @@ class Checks:
             raise AuditError(self.now_s, law, what, f"at most {float(most)!r}", repr(float(actual)))
 
 
-def grain(time_s: float) -> float:
+def tolerance_s(time_s: float) -> float:
     """Tolerance for equal moments [s]: each is a rounded sum of earlier times."""
     return _ULPS * math.ulp(time_s)

@@ -2,13 +2,15 @@
 
 from itertools import pairwise
 
-from headway.simcore.audit.checks import Checks, grain
+from headway.simcore.audit.checks import Checks, tolerance_s
 from headway.simcore.audit.records import Record, Row
 from headway.simcore.audit.reference_state import ReferenceState
 from headway.simcore.instrument import Asked, Attempt, Compute, Formed, Message, Move, Standing
 from headway.simcore.scenario import Scenario
 
-_CHAIN = ("compute_s", "disk_s", "transfer_s", "wait_s")
+CHAIN = ("compute_s", "disk_s", "transfer_s", "wait_s")
+"""Parts of a latency that come from the critical path of its steps."""
+
 _MOMENTS = ("arrival_s", "start_s", "first_token_s", "finish_s")
 _PAUSES = ("migration_s", "decision_s", "fault_s")
 
@@ -28,9 +30,8 @@ class ClockLaws:
 
     def advance(self, now_s: float) -> None:
         """An event has happened."""
-        self._checks.that(
-            now_s >= self._checks.now_s, "clock", "time of an event", f"from {self._checks.now_s!r} on", now_s
-        )
+        before_s = self._checks.now_s
+        self._checks.that(now_s >= before_s, "clock", "time of an event", f"from {before_s!r} on", now_s)
 
     def check(self, record: Record) -> None:
         """Check a span or row."""
@@ -44,13 +45,8 @@ class ClockLaws:
             case Attempt():
                 self._times("an attempt", record.begun_s)
             case Compute():
-                self._times(
-                    "a computation",
-                    record.submitted_s,
-                    record.start_s,
-                    record.start_s + record.disk_s,
-                    record.end_s,
-                )
+                read_s = record.start_s + record.disk_s
+                self._times("a computation", record.submitted_s, record.start_s, read_s, record.end_s)
             case Message():
                 self._times("a message", record.sent_s, record.flow_s, record.arrived_s)
             case Move():
@@ -69,7 +65,7 @@ class ClockLaws:
     def _times(self, what: str, *times_s: float) -> None:
         """The moments of a reported span are in order, and the last is now."""
         now_s = self._checks.now_s
-        ordered = all(a <= b + grain(b) for a, b in pairwise(times_s))
+        ordered = all(a <= b + tolerance_s(b) for a, b in pairwise(times_s))
         self._checks.that(ordered, "clock", f"moments of {what}", "one after another", times_s)
         self._checks.that(times_s[-1] == now_s, "clock", f"end of {what}, reported now", now_s, times_s[-1])
 
@@ -97,23 +93,17 @@ class ClockLaws:
         what = f"token {row['token']} of request {number}"
         start_s, waited_s = self._since_s[number], self._state.waited_s[number]
         generated = self._state.generated[number]
-        checks.that(
-            row["token"] == generated,
-            "clock",
-            f"number of a token of request {number}",
-            generated,
-            row["token"],
-        )
+        which = f"number of a token of request {number}"
+        checks.that(row["token"] == generated, "clock", which, generated, row["token"])
         checks.that(row["start_s"] == start_s, "clock", f"start of {what}", start_s, row["start_s"])
         checks.equal("clock", f"latency of {what}", now_s - start_s, row["latency_s"])
         checks.that(row["latency_s"] > 0.0, "clock", f"latency of {what}", "above 0", row["latency_s"])
-        parts = [row[part] for part in (*_CHAIN, *_PAUSES)]
-        slack = grain(now_s) * self._spans[number]
+        parts = [row[part] for part in (*CHAIN, *_PAUSES)]
+        slack = tolerance_s(now_s) * self._spans[number]
         checks.that(min(parts) >= -slack, "clock", f"parts of {what}", "none below 0", parts)
         checks.equal("clock", f"sum of the parts of {what}", row["latency_s"], sum(parts), slack)
-        checks.that(
-            row["wait_s"] >= waited_s - slack, "clock", f"wait of {what}", f"from {waited_s}", row["wait_s"]
-        )
+        enough = row["wait_s"] >= waited_s - slack
+        checks.that(enough, "clock", f"wait of {what}", f"from {waited_s}", row["wait_s"])
         for part, pause_s in self._paused_s[number].items():
             checks.equal("clock", f"{part} of {what}", pause_s, row[part], slack)
         self._since_s[number] = now_s

@@ -4,7 +4,6 @@ import numpy as np
 
 from headway.simcore.arrays import BoolArray, FloatArray, IntArray
 from headway.simcore.scenario import Scenario
-from headway.traces import Trace
 from headway.traces.trace import values_between
 
 
@@ -66,7 +65,7 @@ class ReferenceCopies:
         if reserve:
             self._reserve()
         for number, device in enumerate(self._cluster.devices):
-            if _was_down(device.up, self._checked_s, now_s):
+            if 0.0 in (device.up.value(now_s), *values_between(device.up, self._checked_s, now_s)):
                 self.held[:, number] = False
         self._checked_s = now_s
         if not self.held.any():
@@ -86,8 +85,3 @@ class ReferenceCopies:
 
     def _add(self, block: int, device: int) -> None:
         self.held[block, device] = self._allowed and self._bytes[block] > 0.0
-
-
-def _was_down(up: Trace, since_s: float, now_s: float) -> bool:
-    """Whether a device was down at a moment of an interval."""
-    return 0.0 in values_between(up, since_s, now_s) or up.value(now_s) == 0.0

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headway.simcore.audit.checks import Checks, grain
+from headway.simcore.audit.checks import Checks, tolerance_s
 from headway.simcore.audit.records import Record
 from headway.simcore.engine.network.flow import Flow
 from headway.simcore.engine.network.network import Network, shared_cluster
@@ -69,9 +69,9 @@ class FairnessLaws:
             else:
                 account.flown += rate * (now_s - before_s)
                 most = rate
-            account.slack += grain(now_s) * most
+            account.slack += tolerance_s(now_s) * most
         # A flow that stopped without arriving at that moment, or within the tolerance, was cancelled.
-        since_s = now_s - grain(now_s)
+        since_s = now_s - tolerance_s(now_s)
         self._accounts = {n: account for n, account in self._accounts.items() if account.until_s >= since_s}
 
     def check(self, record: Record) -> None:
@@ -89,7 +89,7 @@ class FairnessLaws:
         # Several messages may have started and ended at the same times on one route.
         numbers.sort(key=lambda number: abs(self._accounts[number].flown - record.wire_bytes))
         account = self._accounts.pop(numbers[0]) if numbers else _Account(route, record.flow_s, record.flow_s)
-        slack = account.slack + grain(record.arrived_s) * _narrowest(account.route, record.arrived_s)
+        slack = account.slack + tolerance_s(record.arrived_s) * _narrowest(account.route, record.arrived_s)
         what = f"bytes that flowed from {self._names[record.sender]!r} to {self._names[record.receiver]!r}"
         self._checks.equal("bytes", what, record.wire_bytes, account.flown, slack)
 
@@ -104,7 +104,7 @@ class FairnessLaws:
             if flow.number not in self._accounts:
                 self._accounts[flow.number] = _Account(flow.route, now_s, now_s)
         # Breakpoints of traces take effect within the tolerance, after the last event of a moment.
-        if flows and next_s - now_s > 2 * grain(now_s) and self._settled:
+        if flows and next_s - now_s > 2 * tolerance_s(now_s) and self._settled:
             self._fair(flows, now_s + (next_s - now_s) / 2 if math.isfinite(next_s) else now_s)
 
     def _fair(self, flows: Sequence[Flow], at_s: float) -> None:
@@ -129,7 +129,9 @@ class FairnessLaws:
             least = rate * (1.0 + _ROUNDING)
             stopped = any(resource in full and top[resource] <= least for resource, _ in flow.path)
             what = f"{rate!r} bytes/s over {', '.join(self._resources[r].name for r, _ in flow.path)}"
-            self._checks.that(stopped, "fairness", what, "full where nobody has more", "no bottleneck")
+            self._checks.that(
+                stopped, "fairness", what, "a full resource without faster flows", "no bottleneck"
+            )
 
 
 def _narrowest(route: Route, time_s: float) -> float:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from headway.simcore.audit.checks import Checks, grain
+from headway.simcore.audit.checks import Checks, tolerance_s
 from headway.simcore.audit.records import Record, Row
 from headway.simcore.audit.reference_state import ReferenceState
 from headway.simcore.instrument import Message, Move
@@ -53,12 +53,10 @@ class MoveLaws:
         """The size of a move is that of its messages; its duration is theirs, or the longer loading time."""
         checks, block = self._checks, row["block"]
         spans = self._sent[self._state.row(block)]
-        sent, sending_s = (
-            sum(span.size_bytes for span in spans),
-            sum(span.arrived_s - span.sent_s for span in spans),
-        )
+        sent = sum(span.size_bytes for span in spans)
+        sending_s = sum(span.arrived_s - span.sent_s for span in spans)
         checks.equal("bytes", f"size_bytes of the move of {block}", sent, row["size_bytes"])
-        slack = grain(checks.now_s) * (1 + len(spans))
+        slack = tolerance_s(checks.now_s) * (1 + len(spans))
         checks.at_most("clock", f"sending of {block}", row["duration_s"], sending_s, slack)
         checks.at_most("clock", f"move of {block}", sending_s + row["load_s"], row["duration_s"], slack)
 
@@ -71,13 +69,11 @@ class MoveLaws:
             checks.that(ends == (move.old, move.new), "bytes", f"way of {name}", (move.old, move.new), ends)
         if move.outcome == "abandoned":
             over = self._state.done or self.ending or self._failing
-            checks.that(
-                over, "place", f"move of {name}", "cancelled only for a device or at the end", move.outcome
-            )
+            due = "cancelled only for a device or at the end"
+            checks.that(over, "place", f"move of {name}", due, move.outcome)
         if move.outcome != "moved" or move.old == move.new:
-            checks.that(
-                move.old != move.new or not sent, "bytes", f"messages of {name}, which stays", 0, len(sent)
-            )
+            silent = move.old != move.new or not sent
+            checks.that(silent, "bytes", f"messages of {name}, which stays", 0, len(sent))
             return
         warm = state.copies.warm(move.block, move.new)
         holds = state.move_bytes(move.block, warm)
@@ -86,9 +82,8 @@ class MoveLaws:
             # Sequences whose caches were copied may have ended.
             copied = state.valid_copy(move.block, sent[0].sent_s, copied, warm)
         gained = sum(span.size_bytes for span in sent[1:])
-        due = max(0.0, holds - copied)
-        slack = 1e-9 * holds
-        checks.equal("bytes", f"bytes sent of {name} after its copy", due, gained, slack)
+        missing, slack = max(0.0, holds - copied), 1e-9 * holds
+        checks.equal("bytes", f"bytes sent of {name} after its copy", missing, gained, slack)
         if not self._live:
             checks.equal("bytes", f"bytes sent of {name}", holds, copied)
         if warm:

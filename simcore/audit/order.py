@@ -3,7 +3,8 @@
 from collections import defaultdict, deque
 from dataclasses import dataclass
 
-from headway.simcore.audit.checks import Checks, grain
+from headway.simcore.audit.checks import Checks, tolerance_s
+from headway.simcore.audit.clock import CHAIN
 from headway.simcore.audit.messages import DESCRIBED
 from headway.simcore.audit.records import Record, Row
 from headway.simcore.audit.reference_state import ReferenceState
@@ -28,11 +29,8 @@ class _Chain:
     wait_s: float = 0.0
 
 
-_CHAIN = ("compute_s", "disk_s", "transfer_s", "wait_s")
-
-
 def _nothing() -> dict[str, float]:
-    return dict.fromkeys((*_CHAIN, "steps"), 0.0)
+    return dict.fromkeys((*CHAIN, "steps"), 0.0)
 
 
 class OrderLaws:
@@ -72,19 +70,17 @@ class OrderLaws:
         attempt, checks = self._state.attempt, self._checks
         if attempt is None or not self._known:
             return
-        for messages in self._sent.values():
-            # Reported as they arrive; a message sent later may have overtaken.
-            messages_in_order = sorted(messages, key=lambda span: span.sent_s)
-            messages.clear()
-            messages.extend(messages_in_order)
+        # Reported as they arrive; a message sent later may have overtaken.
+        for way, messages in self._sent.items():
+            self._sent[way] = deque(sorted(messages, key=lambda span: span.sent_s))
         chain = self._walk(attempt)
-        slack = grain(checks.now_s) * len(self._blocks)
+        slack = tolerance_s(checks.now_s) * len(self._blocks)
         what = f"the step of token {attempt.token} of request {attempt.request}"
         checks.equal("order", f"end of {what}", chain.end_s, checks.now_s, slack)
         for one in attempt.batch:
             if one.tokens:
                 parts = self._parts[one.request]
-                for part in _CHAIN:
+                for part in CHAIN:
                     parts[part] += getattr(chain, part)
                 parts["steps"] += 1.0
 
@@ -92,8 +88,8 @@ class OrderLaws:
         """The parts of a latency are those of the chains of its steps, plus the waits between steps."""
         parts = self._parts.pop(row["request"], _nothing())
         parts["wait_s"] += self._state.waited_s[row["request"]]
-        slack = grain(self._checks.now_s) * len(self._blocks) * max(1.0, parts["steps"])
-        for part in _CHAIN:
+        slack = tolerance_s(self._checks.now_s) * len(self._blocks) * max(1.0, parts["steps"])
+        for part in CHAIN:
             what = f"{part} of token {row['token']} of request {row['request']}"
             self._checks.equal("order", what, parts[part], row[part], slack)
 
@@ -136,14 +132,9 @@ class OrderLaws:
         self._checks.that(span is not None, "order", f"computation of {what}", "one", None)
         assert span is not None
         self._begin(what, chain.end_s, span.submitted_s)
-        wait_s = span.start_s - span.submitted_s
-        return _Chain(
-            span.end_s,
-            chain.compute_s + span.end_s - span.start_s - span.disk_s,
-            chain.disk_s + span.disk_s,
-            chain.transfer_s,
-            chain.wait_s + wait_s,
-        )
+        compute_s = chain.compute_s + span.end_s - span.start_s - span.disk_s
+        wait_s = chain.wait_s + (span.start_s - span.submitted_s)
+        return _Chain(span.end_s, compute_s, chain.disk_s + span.disk_s, chain.transfer_s, wait_s)
 
     def _send(self, start: int, end: int, chain: _Chain) -> _Chain:
         if start == end:
@@ -157,4 +148,4 @@ class OrderLaws:
         return _Chain(span.arrived_s, chain.compute_s, chain.disk_s, transfer_s, chain.wait_s)
 
     def _begin(self, what: str, due_s: float, begun_s: float) -> None:
-        self._checks.equal("order", f"begin of a {what}", due_s, begun_s, grain(begun_s))
+        self._checks.equal("order", f"begin of a {what}", due_s, begun_s, tolerance_s(begun_s))

@@ -44,18 +44,15 @@ class PlaceLaws:
         placed, checks = self._state.placement, self._checks
         self._target = target
         rule = self._scenario.controller.caches
-        allowed = not record.recomputes or (
-            rule != "send" and record.moved > 0 and not self._state.cache_lost
-        )
+        may_drop = rule != "send" and record.moved > 0 and not self._state.cache_lost
+        allowed = not record.recomputes or may_drop
         checks.that(allowed, "place", "caches that a migration drops", f"as `caches: {rule}` says", "all")
         if placed is not None:
             moved = int(((target != placed) | self._state.lost).sum())
             checks.that(record.moved == moved, "place", "blocks that a decision moves", moved, record.moved)
             same = _bytes(target) == _bytes(placed)
-            adopted = record.outcome == "adopted"
-            checks.that(
-                adopted != same, "place", "outcome of a decision", "adopted if it differs", record.outcome
-            )
+            due, outcome = "adopted if it differs", record.outcome
+            checks.that((outcome == "adopted") != same, "place", "outcome of a decision", due, outcome)
 
     def _attempt(self, record: Attempt) -> None:
         state, checks = self._state, self._checks
@@ -64,10 +61,8 @@ class PlaceLaws:
         same = state.placement is not None and np.array_equal(record.placement, state.placement)
         checks.that(same, "place", "placement of a token", state.placement, record.placement)
         if self._scenario.controller.migration == "blocking":
-            done = _bytes(record.placement) == _bytes(self._target)
-            checks.that(
-                done, "place", "placement of a token", f"as decided, {self._target}", record.placement
-            )
+            done, due = _bytes(record.placement) == _bytes(self._target), f"as decided, {self._target}"
+            checks.that(done, "place", "placement of a token", due, record.placement)
         self._available = self._cluster.available_bytes(record.begun_s)
         if self._scenario.memory.overflow == "fail":
             for name, most, held in zip(self._cluster.names, self._available, state.held_bytes, strict=True):
@@ -89,33 +84,27 @@ class PlaceLaws:
     def _fault(self, row: Row) -> None:
         state, device = self._state, self._state.device(row["device"])
         if state.placement is not None:
-            lost_blocks = int(((state.placement == device) & ~state.lost).sum())
+            due, lost_blocks = int(((state.placement == device) & ~state.lost).sum()), row["lost_blocks"]
             what = f"blocks lost with {row['device']!r}"
-            self._checks.that(
-                row["lost_blocks"] == lost_blocks, "place", what, lost_blocks, row["lost_blocks"]
-            )
+            self._checks.that(lost_blocks == due, "place", what, due, lost_blocks)
 
     def _devices(self, rows: Row) -> None:
         state, checks = self._state, self._checks
         swapped = np.clip(state.held_bytes - self._available, 0.0, state.of_blocks)
+        slack = 1e-9 * float(state.held_bytes.max())  # sums of bytes, up to the largest on a device
         for column, expected in (
             ("held_bytes", state.held_bytes),
             ("available_bytes", self._available),
             ("swapped_bytes", swapped),
         ):
             for name, bytes_, actual in zip(rows["device"], expected, rows[column], strict=True):
-                checks.equal("memory", f"{column} of {name!r}", bytes_, actual, 1e-9 * self._largest)
+                checks.equal("memory", f"{column} of {name!r}", bytes_, actual, slack)
 
     def _placement(self, rows: Row) -> None:
         state = self._state
         if state.placement is not None:
             names = [self._cluster.names[device] for device in state.placement.tolist()]
             self._checks.that(rows["device"] == names, "place", "table of placements", names, rows["device"])
-
-    @property
-    def _largest(self) -> float:
-        """Maximum bytes on a device, which determines the tolerance of such sums."""
-        return float(self._state.held_bytes.max())
 
     def begin(self, deployment: Deployment) -> None:
         """Read the first placement from the first step: no other record has it."""
@@ -140,14 +129,12 @@ class PlaceLaws:
         lost = deployment.lost
         checks.that(_bytes(lost) == _bytes(state.lost), "place", "lost blocks", state.lost, lost)
         if state.cost is not None:  # between steps copies are dropped only before the next decision or step
-            held = deployment.copies.held
-            checks.that(
-                _bytes(held) == _bytes(state.copies.held), "memory", "copies", state.copies.held, held
-            )
+            held, due = deployment.copies.held, state.copies.held
+            checks.that(_bytes(held) == _bytes(due), "memory", "copies", due, held)
         self.count(deployment)
 
     def count(self, deployment: Deployment) -> None:
-        """Devices hold what a recount gives, never less than 0, and 0 at the end."""
+        """The bytes on each device equal a recount; they are never negative, and 0 at the end."""
         state, checks = self._state, self._checks
         held = deployment.ledger.held()
         checks.that(held.min() >= 0.0, "memory", "bytes held", "none below 0", held)

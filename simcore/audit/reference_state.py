@@ -81,8 +81,7 @@ class ReferenceState:
         """Bytes of blocks and, on devices with blocks, of the runtime and the activations of the step."""
         size = self.holding if self.cost is None else self.cost.memory_bytes  # those at the end of a step
         beside = self._scenario.cluster.runtime_bytes + (self.cost.activation_bytes if self.cost else 0.0)
-        held_bytes: FloatArray = counts @ size + np.where(counts.any(axis=1), beside, 0.0)
-        return held_bytes
+        return counts @ size + np.where(counts.any(axis=1), beside, 0.0)
 
     def _blocks_by_kind(self, *, moving: bool = True) -> FloatArray:
         """Number of blocks of each kind on each device, also of blocks that move to it, shape (devices, 5)."""
@@ -147,9 +146,8 @@ class ReferenceState:
                 self._asked(record, now_s)
             case Attempt():
                 self.attempt = record
-                self.cost = self._scenario.cost.step(
-                    recomputed(record.batch) if self.cache_lost else record.batch
-                )
+                batch = recomputed(record.batch) if self.cache_lost else record.batch
+                self.cost = self._scenario.cost.step(batch)
                 self.held_bytes = self.recount()
                 self.of_blocks = self._blocks_by_kind() @ self.cost.memory_bytes
                 self.copies.fit(self.held_bytes, record.begun_s, reserve=True)

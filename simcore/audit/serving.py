@@ -1,6 +1,6 @@
 """Laws of serving: the members of batches; no sequence is lost, served twice, or served out of order."""
 
-from headway.simcore.audit.checks import Checks, grain
+from headway.simcore.audit.checks import Checks, tolerance_s
 from headway.simcore.audit.records import Record
 from headway.simcore.audit.reference_state import ReferenceState
 from headway.simcore.instrument import Formed
@@ -35,7 +35,8 @@ class ServingLaws:
         """A sequence in a batch has arrived, is not finished, and its cache is that of its earlier steps."""
         state, checks, request = self._state, self._checks, self._requests[one.request]
         what = f"request {one.request} in a batch"
-        checks.that(request.arrival_s <= time_s + grain(time_s), "order", what, "arrived", request.arrival_s)
+        arrived = request.arrival_s <= time_s + tolerance_s(time_s)
+        checks.that(arrived, "order", what, "arrived", request.arrival_s)
         due = state.generated[one.request], request.prompt, state.cached.get(one.request, 0)
         checks.that(due == one[1:4], "order", f"{what}: token, prompt, cached", due, one[1:4])
         more = one.token < request.output
@@ -53,4 +54,4 @@ class ServingLaws:
         if one.token == 0:
             before_s = (self._state.served_s[number] for number in generated if generated[number])
             due_s = max(self._requests[first].arrival_s, max(before_s, default=0.0))
-            self._checks.equal("clock", f"start of request {first}", due_s, record.time_s, grain(due_s))
+            self._checks.equal("clock", f"start of request {first}", due_s, record.time_s, tolerance_s(due_s))

@@ -3,7 +3,7 @@
 from collections import defaultdict, deque
 from collections.abc import Mapping
 
-from headway.simcore.audit.checks import Checks, grain
+from headway.simcore.audit.checks import Checks, tolerance_s
 from headway.simcore.audit.messages import DESCRIBED, Sent, messages
 from headway.simcore.audit.records import Record, Row
 from headway.simcore.audit.reference_state import ReferenceState
@@ -76,7 +76,7 @@ class TrafficLaws:
         self._delay(span, route, what)
         if self._sharing == "dedicated":
             flown = route.integral(span.flow_s, max(span.flow_s, span.arrived_s))
-            slack = grain(span.arrived_s) * _widest(route)
+            slack = tolerance_s(span.arrived_s) * _widest(route)
             checks.equal("bytes", f"bytes that flowed of {what}", span.wire_bytes, flown, slack)
         else:
             self._within_traces(span, route, what)
@@ -84,7 +84,7 @@ class TrafficLaws:
     def _delay(self, span: Message, route: Route, what: str) -> None:
         """Bytes flow after the latency; a transport may delay them further."""
         checks, waited_s = self._checks, span.flow_s - span.sent_s
-        law_s, slack = route.latency_at(span.sent_s), grain(span.arrived_s)
+        law_s, slack = route.latency_at(span.sent_s), tolerance_s(span.arrived_s)
         if self._transport == "ideal":
             checks.equal("bytes", f"seconds before {what} flows", law_s, waited_s, slack)
         else:
@@ -101,15 +101,14 @@ class TrafficLaws:
             taken = span.wire_bytes / rate.most if isinstance(rate, CellRate) else uses * span.wire_bytes
             known.append((span.flow_s, span.arrived_s, taken))
             carried, since_s = 0.0, span.arrived_s
-            slack = grain(span.arrived_s) * float(resource.bandwidth.values.max())
+            slack = tolerance_s(span.arrived_s) * float(resource.bandwidth.values.max())
             for start_s, end_s, bytes_ in sorted(known, reverse=True):
                 if end_s < since_s:
                     break
                 since_s, carried = start_s, carried + bytes_
                 most = resource.bandwidth.integral(start_s, max(start_s, span.arrived_s))
-                self._checks.at_most(
-                    "bytes", f"bytes over {resource.name} until the end of {what}", most, carried, slack
-                )
+                subject = f"bytes over {resource.name} until the end of {what}"
+                self._checks.at_most("bytes", subject, most, carried, slack)
 
     def _enter(self, span: Message, route: Route) -> None:
         """Account the traffic of links, in the direction of travel."""
@@ -129,16 +128,11 @@ class TrafficLaws:
         state = self._state
         if state.attempt is None or state.cost is None or self._pattern not in DESCRIBED:
             return
-        source = self._cluster.source_index
-        expected = messages(
-            self._scenario.block_table,
-            state.attempt.placement,
-            source,
-            state.cost,
-            sharded=self._pattern == "sharded",
-        )
+        blocks, source = self._scenario.block_table, self._cluster.source_index
+        sharded = self._pattern == "sharded"
+        expected = messages(blocks, state.attempt.placement, source, state.cost, sharded=sharded)
         actual = sorted(self._sent)
-        wrong = [pair for pair in zip(expected, actual, strict=False) if not _alike(*pair)]
+        wrong = [pair for pair in zip(expected, actual, strict=False) if not _same_message(*pair)]
         if len(expected) != len(actual) or wrong:
             due, sent = wrong[0] if wrong else (f"{len(expected)} messages", f"{len(actual)} messages")
             self._checks.that(False, "bytes", "messages (from, to, bytes) of a step", due, sent)
@@ -147,13 +141,13 @@ class TrafficLaws:
     def settle(self, carried: Mapping[tuple[int, bool], Carried]) -> None:
         """All spans of an event were reported: the accounts of the links with traffic must agree."""
         for key in self._touched:
-            self._compare(key, carried[key] if key in carried else Carried())
+            self._compare(key, carried.get(key, Carried()))
         self._touched.clear()
 
     def end(self, carried: Mapping[tuple[int, bool], Carried]) -> None:
         """The accounts of all links must agree, including links without traffic."""
         for key in sorted(self._carried.keys() | carried.keys()):
-            self._compare(key, carried[key] if key in carried else Carried())
+            self._compare(key, carried.get(key, Carried()))
         used = sum(each.messages > 0 for each in self._carried.values())
         self._checks.that(self._written == used, "bytes", "rows of the table links", used, self._written)
 
@@ -175,7 +169,7 @@ class TrafficLaws:
         checks = self._checks
         checks.that(number == expected.messages, "bytes", f"messages over {where}", expected.messages, number)
         checks.equal("bytes", f"bytes over {where}", expected.size_bytes, size_bytes)
-        slack = grain(checks.now_s) * (1 + number)
+        slack = tolerance_s(checks.now_s) * (1 + number)
         checks.equal("bytes", f"busy seconds of {where}", expected.busy_s, busy_s, slack)
 
     def name(self, span: Message) -> str:
@@ -191,5 +185,5 @@ def _widest(route: Route) -> float:
     )
 
 
-def _alike(one: Sent, other: Sent) -> bool:
+def _same_message(one: Sent, other: Sent) -> bool:
     return one[:2] == other[:2] and abs(one[2] - other[2]) <= 1e-9 * max(one[2], other[2])

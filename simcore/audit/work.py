@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from headway.simcore.audit.checks import Checks, grain
+from headway.simcore.audit.checks import Checks, tolerance_s
 from headway.simcore.audit.records import Record, Row
 from headway.simcore.audit.reference_state import ReferenceState
 from headway.simcore.instrument import Attempt, Compute
@@ -64,18 +64,15 @@ class WorkLaws:
         device, what = self._devices[span.device], self._name(span)
         attempt = self._state.attempt
         in_attempt = attempt is not None and span.submitted_s >= attempt.begun_s
-        self._checks.that(
-            in_attempt, "work", f"begin of {what}", "within the making of a token", span.submitted_s
-        )
+        due = "within the making of a token"
+        self._checks.that(in_attempt, "work", f"begin of {what}", due, span.submitted_s)
         self._count(span)
         if self._roofline:
             nominal_s = _roofline_s(span, self._state.cost, device)
             self._checks.equal("work", f"nominal seconds of {what}", nominal_s, span.nominal_s)
-        slack = grain(span.end_s)
-        there = device.up.integral(span.start_s, span.end_s)
-        self._checks.equal(
-            "work", f"seconds of {what} with the device up", span.end_s - span.start_s, there, slack
-        )
+        slack = tolerance_s(span.end_s)
+        up_s, duration_s = device.up.integral(span.start_s, span.end_s), span.end_s - span.start_s
+        self._checks.equal("work", f"seconds of {what} with the device up", duration_s, up_s, slack)
         self._intervals[span.device].append((span.start_s, span.end_s))
         discipline = name_of(device.discipline)
         if discipline == "fifo":
@@ -100,7 +97,7 @@ class WorkLaws:
 
     def _one_by_one(self, span: Compute, what: str) -> None:
         """On a `fifo` device a task starts when the one before it has ended, and has the device alone."""
-        checks, earlier, slack = self._checks, self._since[span.device], grain(span.end_s)
+        checks, earlier, slack = self._checks, self._since[span.device], tolerance_s(span.end_s)
         free_s = earlier[-1].end_s if earlier else 0.0
         checks.equal("work", f"start of {what}", max(free_s, span.submitted_s), span.start_s, slack)
         checks.equal("work", f"disk seconds of {what}", self._alone(span), span.disk_s, slack)
@@ -109,7 +106,7 @@ class WorkLaws:
 
     def _together(self, span: Compute, what: str) -> None:
         """On a `ps` device concurrent tasks never receive more than the availability."""
-        checks, slack = self._checks, grain(span.end_s)
+        checks, slack = self._checks, tolerance_s(span.end_s)
         earlier = self._since[span.device]
         if earlier and span.start_s >= max(one.end_s for one in earlier):
             earlier.clear()
@@ -137,12 +134,11 @@ class WorkLaws:
                     end_s = max(end_s, together[-1].end_s)
                 begin_s, computed_s = together[0].computing(self._prefetch)
                 if len(together) == 1 or not any(task.disk_s for task in together):
-                    what = (
-                        f"seconds available to tasks on {self._devices[number].name!r} from {begin_s!r} s on"
-                    )
+                    name = self._devices[number].name
+                    what = f"seconds available to tasks on {name!r} from {begin_s!r} s on"
                     nominal_s = sum(task.nominal_s for task in together)
                     share_s = availability.integral(begin_s, computed_s if len(together) == 1 else end_s)
-                    self._checks.equal("work", what, nominal_s, share_s, grain(end_s) * len(together))
+                    self._checks.equal("work", what, nominal_s, share_s, tolerance_s(end_s) * len(together))
 
     def _step(self) -> None:
         """The tasks of a step cover all blocks, each once, on its device; parts of blocks add up to all blocks."""
@@ -151,9 +147,8 @@ class WorkLaws:
         if attempt is None or cost is None:
             return
         if self._in_parts:
-            for what, of_block, actual in zip(
-                ("FLOP", "bytes read"), (cost.work_flop, cost.read_bytes), self._amounts, strict=True
-            ):
+            amounts = zip((cost.work_flop, cost.read_bytes), self._amounts, strict=True)
+            for what, (of_block, actual) in zip(("FLOP", "bytes read"), amounts, strict=True):
                 expected_sum = float(of_block[blocks.kind].sum())
                 self._checks.equal("work", f"{what} of all tasks of a step", expected_sum, actual)
         else:
@@ -170,7 +165,7 @@ class WorkLaws:
         busy_s: Sequence[float] = rows["busy_s"]
         if not self._cancelled:
             # Each number is a difference of sums over the whole run.
-            slack = grain(self._checks.now_s) * len(self._scenario.block_table)
+            slack = tolerance_s(self._checks.now_s) * len(self._scenario.block_table)
             for device, intervals, actual in zip(self._devices, self._intervals, busy_s, strict=True):
                 if name_of(device.discipline) in _KNOWN_DISCIPLINES:
                     expected = _union_s(intervals)
@@ -184,10 +179,8 @@ class WorkLaws:
         state, device, memory = self._state, self._devices[span.device], self._scenario.memory
         if memory.overflow == "fail" or state.cost is None or state.attempt is None:
             return 0.0
-        most = float(state.of_blocks[span.device])
-        excess = min(
-            most, float(state.held_bytes[span.device]) - self._free(span.device, state.attempt.begun_s)
-        )
+        most, free = float(state.of_blocks[span.device]), self._free(span.device, state.attempt.begun_s)
+        excess = min(most, float(state.held_bytes[span.device]) - free)
         if excess <= (TOLERANCE_BYTES if memory.swap == "lru" else 0.0):
             return 0.0
         share = 1.0 if memory.swap == "lru" else excess / most

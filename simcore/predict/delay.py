@@ -42,10 +42,9 @@ def shared_delay(observation: Observation, devices: IntArray) -> float:
         fixed_s, flow_s = _node_seconds(observation, devices, graph, step.cost, times)
         if not np.isfinite(fixed_s + flow_s).all():
             return np.inf
-        size_bytes = graph.message_bytes(step.cost)
-        total_s += step.count * shared_makespan(
-            graph, fixed_s, size_bytes, observation.crossings, observation.devices
-        )
+        size_bytes, crossings = graph.message_bytes(step.cost), observation.crossings
+        step_s = shared_makespan(graph, fixed_s, size_bytes, crossings, observation.devices)
+        total_s += step.count * step_s
     return total_s
 
 

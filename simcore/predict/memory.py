@@ -1,4 +1,4 @@
-"""Predicted memory of a placement: what blocks hold, and which moves find room."""
+"""Predicted memory of a placement, and the order of moves that memory allows."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from headway.simcore.world.memory import TOLERANCE_BYTES
 
 
 def held_bytes(observation: Observation, devices: IntArray) -> FloatArray:
-    """What blocks hold on each device by the end of the horizon under the placement `devices` [bytes], shape (D,)."""
+    """Bytes of the blocks on each device at the end of the horizon under the placement `devices`, shape (D,)."""
     return sum_by_device(observation, devices, observation.memory_bytes)
 
 
@@ -30,8 +30,7 @@ def live_waves(observation: Observation, devices: IntArray) -> list[IntArray]:
     """The order in which blocks move `live` from the placement in force to `devices`, shape (B,).
 
     A block that moves takes memory on both devices until decoding switches to its new device. The moves of a wave find
-    room at both ends at the same time; those that do not find it wait for blocks to leave. Moves that would wait for
-    ever are in no wave.
+    room at both ends at the same time; the others wait for blocks to leave. Moves that can never start are in no wave.
 
     Returns:
         For each wave, the rows of its blocks in the block table.
@@ -52,9 +51,8 @@ def live_waves(observation: Observation, devices: IntArray) -> list[IntArray]:
         if not len(wave):
             break
         waves.append(wave)
-        room = np.array(free) + sum_by_device(
-            observation, observation.placement[wave], observation.memory_bytes[wave]
-        )
+        old = observation.placement[wave]
+        room = np.array(free) + sum_by_device(observation, old, observation.memory_bytes[wave])
     return waves
 
 

@@ -11,7 +11,7 @@ from headway.simcore.world.memory import TOLERANCE_BYTES
 
 
 def migration_delay(observation: Observation, devices: IntArray) -> float:
-    """Predicted D_mig [s]: how much later the next step ends by the moves from the placement in force to `devices`.
+    """Predicted D_mig [s]: the delay of the next step by the moves from the placement in force to `devices`.
 
     The `pause`, and the time to compute caches again. 0 for a first placement.
     """
@@ -27,10 +27,8 @@ def pause(observation: Observation, devices: IntArray) -> float:
 
 
 def recomputing_delay(observation: Observation, devices: IntArray) -> float:
-    """How much longer the next step takes because the migration to `devices` drops all caches [s]; 0 if it does not."""
-    if not recomputes(observation, devices):
-        return 0.0
-    return _longer(observation, devices)
+    """Additional time of the next step because the migration to `devices` drops all caches [s]; 0 if it does not."""
+    return _recomputing_seconds(observation, devices) if recomputes(observation, devices) else 0.0
 
 
 def recomputes(observation: Observation, devices: IntArray) -> bool:
@@ -47,30 +45,29 @@ def recomputes(observation: Observation, devices: IntArray) -> bool:
     if observation.caches == "recompute":
         return True
     sending_s = _moves_delay(observation, devices, caches=True)
-    return _moves_delay(observation, devices, caches=False) + _longer(observation, devices) < sending_s
+    moving_s = _moves_delay(observation, devices, caches=False)
+    return moving_s + _recomputing_seconds(observation, devices) < sending_s
 
 
 def _can_recompute(observation: Observation, devices: IntArray) -> bool:
     cost = observation.recompute_cost
     assert cost is not None
-    held = (
-        sum_by_device(observation, devices, cost.memory_bytes[observation.blocks.kind])
-        + cost.activation_bytes
-    )
+    of_blocks = sum_by_device(observation, devices, cost.memory_bytes[observation.blocks.kind])
+    held = of_blocks + cost.activation_bytes
     room = observation.available_bytes + observation.reserved_bytes + TOLERANCE_BYTES
     used = np.unique(devices)
     return observation.overflow == "swap" or bool((held <= room)[used].all())
 
 
-def _longer(observation: Observation, devices: IntArray) -> float:
-    """How much longer the next step takes if it computes all caches again [s]."""
+def _recomputing_seconds(observation: Observation, devices: IntArray) -> float:
+    """Additional time of the next step if it computes all caches again [s]."""
     assert observation.next_cost is not None
     assert observation.recompute_cost is not None
-    seconds = [
+    recomputing_s, normal_s = (
         shared_delay(observation.with_steps((Step(cost, 1),)), devices)
         for cost in (observation.recompute_cost, observation.next_cost)
-    ]
-    return seconds[0] - seconds[1] if np.isfinite(seconds[1]) else np.inf
+    )
+    return recomputing_s - normal_s if np.isfinite(normal_s) else np.inf
 
 
 def _moves_delay(observation: Observation, devices: IntArray, *, caches: bool) -> float:

@@ -1,1 +1,1 @@
-"""What there is: models as blocks, what blocks cost, devices, links and the ways between them."""
+"""The static description of a world: models as blocks, their costs, devices, links and routes."""

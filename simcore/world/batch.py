@@ -39,7 +39,7 @@ Batch: TypeAlias = tuple[SequenceStep, ...]
 
 
 def one_sequence(prompt: int, generated: int, request: int = 0) -> Batch:
-    """The batch of one sequence whose next token is made: a prefill if `generated` is 0, otherwise a decode step."""
+    """The batch of one sequence that gets its next token: a prefill if `generated` is 0, otherwise a decode step."""
     cached = prompt + generated - 1 if generated else 0
     return (SequenceStep(request, generated, prompt, cached, prompt + generated - cached),)
 
@@ -74,28 +74,29 @@ class Totals(NamedTuple):
 
     Attributes:
         tokens: positions that the step processes.
-        made: tokens that it makes.
-        held: positions in all caches after the step.
+        new_tokens: tokens that it generates.
+        cached: positions in all caches after the step.
         generated: of these, positions of generated tokens.
         lengths: positions in the caches of the sequences at work, after the step.
         squares: the sum of the squares of these lengths.
         pairs: pairs of positions that attend to each other: in a prefill of P positions P^2 / 2, in a decode step the
             length.
-        kept: as `held`, mean over layers: layers with a window hold only its positions. Without windows as `held`.
-        read: as `lengths`, mean over layers in the same way.
-        scored: as `pairs`, mean over layers in the same way.
+        mean_cached: as `cached`, mean over layers: layers with a window cache only its positions. The means differ from
+            the sums only if the model has windows.
+        mean_lengths: as `lengths`, mean over layers.
+        mean_pairs: as `pairs`, mean over layers.
     """
 
     tokens: Any
-    made: Any
-    held: Any
+    new_tokens: Any
+    cached: Any
     generated: Any
     lengths: Any
     squares: Any
     pairs: Any
-    kept: Any
-    read: Any
-    scored: Any
+    mean_cached: Any
+    mean_lengths: Any
+    mean_pairs: Any
 
 
 class Windows(NamedTuple):
@@ -122,25 +123,25 @@ def totals(batch: Batch, windows: Windows = NO_WINDOWS) -> Totals:
     """The sums of one step."""
     active = [one for one in batch if one.tokens]
     lengths = [float(one.length) for one in active]
-    held, total = float(sum(one.length for one in batch)), sum(lengths)
+    cached, total = float(sum(one.length for one in batch)), sum(lengths)
     pairs = float(sum(map(_attended_pairs, active)))
-    kept, read, scored = held, total, pairs
+    mean_cached, mean_lengths, mean_pairs = cached, total, pairs
     if windows.share:
         size = windows.size
-        kept = windows.mean(held, float(sum(min(one.length, size) for one in batch)))
-        read = windows.mean(total, float(sum(min(length, size) for length in lengths)))
-        scored = windows.mean(pairs, float(sum(_pairs_within(one, size) for one in active)))
+        mean_cached = windows.mean(cached, float(sum(min(one.length, size) for one in batch)))
+        mean_lengths = windows.mean(total, float(sum(min(length, size) for length in lengths)))
+        mean_pairs = windows.mean(pairs, float(sum(_pairs_within(one, size) for one in active)))
     return Totals(
         tokens=float(sum(one.tokens for one in active)),
-        made=float(sum(one.makes_token for one in active)),
-        held=held,
+        new_tokens=float(sum(one.makes_token for one in active)),
+        cached=cached,
         generated=float(sum(max(0, one.length - one.prompt) for one in batch)),
         lengths=total,
         squares=sum(length * length for length in lengths),
         pairs=pairs,
-        kept=kept,
-        read=read,
-        scored=scored,
+        mean_cached=mean_cached,
+        mean_lengths=mean_lengths,
+        mean_pairs=mean_pairs,
     )
 
 
@@ -150,24 +151,25 @@ def totals_of_stretch(batch: Batch, steps: int, windows: Windows = NO_WINDOWS) -
     first, second = totals(batch, windows), totals(next_batch)
     count, after_first = second.tokens, np.arange(steps - 1.0)
     lengths = second.lengths + count * after_first
-    held = second.held + count * after_first
-    kept, read = held, lengths
+    cached = second.cached + count * after_first
+    mean_cached, mean_lengths = cached, lengths
     if windows.share:
         grown = np.array([one.length for one in next_batch if one.tokens])[:, np.newaxis] + after_first
-        read_within = np.minimum(grown, windows.size).sum(axis=0)
+        within = np.minimum(grown, windows.size).sum(axis=0)
         idle = float(sum(min(one.length, windows.size) for one in next_batch if not one.tokens))
-        kept, read = windows.mean(held, idle + read_within), windows.mean(lengths, read_within)
+        mean_cached = windows.mean(cached, idle + within)
+        mean_lengths = windows.mean(lengths, within)
     following = Totals(
         tokens=np.full(steps - 1, count),
-        made=np.full(steps - 1, count),
-        held=held,
+        new_tokens=np.full(steps - 1, count),
+        cached=cached,
         generated=second.generated + count * after_first,
         lengths=lengths,
         squares=second.squares + 2.0 * second.lengths * after_first + count * after_first**2,
         pairs=lengths,
-        kept=kept,
-        read=read,
-        scored=read,
+        mean_cached=mean_cached,
+        mean_lengths=mean_lengths,
+        mean_pairs=mean_lengths,
     )
     return Totals(*(np.concatenate(([one], more)) for one, more in zip(first, following, strict=True)))
 

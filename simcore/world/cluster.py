@@ -70,9 +70,8 @@ class Cluster:
         what = "nodes" if self.relays else "devices"
         for link in self.links:
             if link.ends[0] == link.ends[1] or not set(link.ends) <= known:
-                raise ValueError(
-                    f"link {link.name!r} must join two different {what} of {list(nodes)}, not {link.ends}"
-                )
+                ends = f"two different {what} of {list(nodes)}, not {link.ends}"
+                raise ValueError(f"link {link.name!r} must join {ends}")
             if link.medium is not None and link.medium not in media:
                 raise ValueError(f"link {link.name!r} is on {link.medium!r}, which is not one of the media")
 

@@ -22,7 +22,7 @@ Projection: TypeAlias = Literal["gathered", "sharded"]
 
 
 class Payload(IntEnum):
-    """What a message carries. All messages with one payload cost the same, so sizes are an array indexed by payload."""
+    """The content of a message. All messages with one payload have one size, so sizes are an array by payload."""
 
     PROMPT = 0
     """Token ids of the positions that the step processes."""

@@ -29,11 +29,8 @@ def costs_of_stretch(model: CostModel, batch: Batch, steps: int) -> StepCost:
     windows of its attribute `windows`, if it has one.
     """
     if hasattr(model, "of_totals"):
-        costs: StepCost = model.of_totals(
-            totals_of_stretch(batch, steps, getattr(model, "windows", NO_WINDOWS))
-        )
+        totals = totals_of_stretch(batch, steps, getattr(model, "windows", NO_WINDOWS))
+        costs: StepCost = model.of_totals(totals)
         return costs
     each = [model.step(later(batch, i)) for i in range(steps)]
-    return StepCost(
-        **{field.name: np.array([getattr(one, field.name) for one in each]) for field in fields(StepCost)}
-    )
+    return StepCost(*(np.array([getattr(one, field.name) for one in each]) for field in fields(StepCost)))

@@ -39,10 +39,10 @@ class EngineWork:
     Attributes:
         layer_bytes: bytes that `Kind.LAYER` reads per layer, position and number of the hidden state.
         lm_head_reads: how often the output head reads its weights.
-        attention_work: how often attention does its work: engines reach a lower speed in it than in matrices.
-        expert_reads: how often feed-forward networks with experts read their weights: small matrices, chosen token by
-            token, are read at a lower rate than large ones.
-        expert_work: how often they do their work.
+        attention_work: factor on the work of attention: engines reach a lower speed in it than in matrices.
+        expert_reads: factor on the bytes of weights that experts read: small matrices, chosen token by token, are read
+            at a lower rate than large ones.
+        expert_work: factor on the work of experts.
     """
 
     layer_bytes: float = 0.0
@@ -99,20 +99,21 @@ class DecodeCost:
         """The cost of one step, or of several."""
         m, nothing = self.model, 0.0 * of.tokens
         held = [each * m.bytes_per_weight + nothing for each in self._held_weights]
-        cache = m.cache_numbers * m.bytes_per_kv
-        scores = m.score_flop * self.engine.attention_work * of.scored
+        position_bytes = m.cache_numbers * m.bytes_per_kv
+        cache_bytes, read_bytes = position_bytes * of.mean_cached, position_bytes * of.mean_lengths
+        scores = m.score_flop * self.engine.attention_work * of.mean_pairs
         head, proj, _, _, lm_head, qkv, _, out, *_ = self._held_weights
         read, active = self._ffn_weights(of)
         per_weight = m.bytes_per_weight
         up = self._up_share
         return StepCost(
-            memory_bytes=columns(held[0] + cache * of.kept, *held[1:6], held[6] + cache * of.kept, *held[7:]),
+            memory_bytes=columns(held[0] + cache_bytes, *held[1:6], held[6] + cache_bytes, *held[7:]),
             work_flop=columns(
                 2.0 * head * of.tokens + scores,
                 2.0 * proj * of.tokens,
                 2.0 * active * of.tokens,
                 nothing,
-                2.0 * lm_head * of.made,
+                2.0 * lm_head * of.new_tokens,
                 2.0 * qkv * of.tokens,
                 scores,
                 2.0 * out * of.tokens,
@@ -126,7 +127,7 @@ class DecodeCost:
                 held[1],
                 read * per_weight,
                 m.width * per_weight * of.tokens,
-                lm_head * per_weight * self.engine.lm_head_reads * (of.made > 0.0),
+                lm_head * per_weight * self.engine.lm_head_reads * (of.new_tokens > 0.0),
                 held[5],
                 nothing,
                 held[7],
@@ -135,10 +136,10 @@ class DecodeCost:
                 self.engine.layer_bytes * m.width * of.tokens,
                 nothing,
             ),
-            kv_bytes=columns(cache * of.read, *5 * (nothing,), cache * of.read, *5 * (nothing,)),
+            kv_bytes=columns(read_bytes, *5 * (nothing,), read_bytes, *5 * (nothing,)),
             message_bytes=self._messages(of),
             activation_bytes=m.bytes_per_activation
-            * np.maximum(of.tokens * self._widest, of.made * m.vocabulary),
+            * np.maximum(of.tokens * self._widest, of.new_tokens * m.vocabulary),
         )
 
     def _messages(self, of: Totals) -> FloatArray:
@@ -156,12 +157,12 @@ class DecodeCost:
             m.width * hidden * of.tokens,
             m.group * m.head_size * hidden * of.tokens,
             m.width * partial_sum * of.tokens,
-            m.width * hidden * of.made,
-            TOKEN_ID_BYTES * of.made,
+            m.width * hidden * of.new_tokens,
+            TOKEN_ID_BYTES * of.new_tokens,
             m.head_size * (m.group + 2) * hidden * of.tokens,
             m.ffn_width * hidden * of.tokens,
             m.width * embedding * of.tokens,
-            scores * of.made,
+            scores * of.new_tokens,
         )
 
     @property

@@ -9,6 +9,10 @@ from headway.traces import Trace
 
 ALWAYS_ON = Trace.constant(1.0)
 _NOTHING = Trace.constant(0.0)
+_NOT_NEGATIVE = (
+    *("memory_bytes", "runtime_bytes", "flops", "memory_bandwidth"),
+    *("overhead_s", "sync_s", "disk_bandwidth"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +60,7 @@ class Device:
     up: Trace = ALWAYS_ON
 
     def __post_init__(self) -> None:
-        for name in (
-            "memory_bytes",
-            "runtime_bytes",
-            "flops",
-            "memory_bandwidth",
-            "overhead_s",
-            "sync_s",
-            "disk_bandwidth",
-        ):
+        for name in _NOT_NEGATIVE:
             not_negative(f"{name} of the device {self.name!r}", getattr(self, name))
         if self.kv_bandwidth is not None:
             not_negative(f"kv_bandwidth of the device {self.name!r}", self.kv_bandwidth)

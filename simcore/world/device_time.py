@@ -1,8 +1,8 @@
 """Durations of tasks on idle devices.
 
 A *device-time model* returns two tables by kind of block and device: the seconds of one block, and the fixed seconds of
-a task. A task of n blocks takes `n * block_s + task_s`. The roofline
-computes both from data sheets; a model of your own may look them up in measurements.
+a task. A task of n blocks takes `n * block_s + task_s`. The roofline computes both from data sheets; a model of your
+own may look them up in measurements.
 """
 
 from dataclasses import dataclass

@@ -145,20 +145,14 @@ class Names(Generic[AnEntry]):
 
     def named(self, text: str) -> AnEntry | None:
         """The entry with the longest name or fragment in a text; None if the text has none of them."""
-        match = self.match(text)
-        return None if match is None else match[1]
-
-    def match(self, text: str) -> tuple[str, AnEntry] | None:
-        """The longest fragment in a text, and its entry."""
         compact = _compact(text)
-        return next((pair for pair in self._fragments if _has(compact, pair[0])), None)
+        return next((entry for fragment, entry in self._fragments if _has(compact, fragment)), None)
 
     @cached_property
     def _fragments(self) -> list[tuple[str, AnEntry]]:
         """All fragments, the longest first. The order of the file decides between equally long ones."""
-        pairs = [
-            (_compact(part), entry) for entry in self.entries.values() for part in (entry.name, *entry.also)
-        ]
+        entries = self.entries.values()
+        pairs = [(_compact(part), entry) for entry in entries for part in (entry.name, *entry.also)]
         return sorted(pairs, key=lambda pair: -len(pair[0]))
 
 
@@ -176,28 +170,6 @@ class Library:
     links: Names[LinkEntry]
     profiles: Mapping[str, Profile] = field(default_factory=dict)
 
-    def devices_named(self, text: str) -> tuple[tuple[int, DeviceEntry], ...]:
-        """The devices of a text such as "2x RTX 3060, 4x RTX 2080Ti", with their numbers; a missing number is 1.
-
-        The parts of a text are separated by "+", "/", "plus" or commas outside brackets. A part without a known device
-        is ignored, and a part without a number that names the device of an earlier part describes it further. A
-        fragment that has such separators itself names the device of the whole text.
-        """
-        match = self.devices.match(text)
-        if match is not None and len(_parts(match[0])) > 1:
-            return ((1, match[1]),)
-        counts: dict[str, int] = {}
-        for part in _parts(_compact(text)):
-            entry = self.devices.named(part)
-            if entry is None:
-                continue
-            number = re.match(r"(\d{1,3}) ?x ?(?=[a-z0-9])", part.strip())
-            if number is not None:
-                counts[entry.name] = counts.get(entry.name, 0) + int(number[1])
-            else:
-                counts.setdefault(entry.name, 1)
-        return tuple((count, self.devices.entries[name]) for name, count in counts.items())
-
 
 def _compact(text: str) -> str:
     return " ".join(text.casefold().split())
@@ -209,15 +181,3 @@ def _has(text: str, fragment: str) -> bool:
         return False
     pattern = rf"(?:(?<![a-z0-9])|(?<=\dx)){re.escape(fragment)}(?![a-z0-9])"
     return re.search(pattern, text) is not None
-
-
-def _parts(text: str) -> list[str]:
-    """The parts of a text between separators outside brackets."""
-    depth, start, parts = 0, 0, []
-    for match in re.finditer(r"[()]| \+ | / | plus |, |: ", text):
-        if match[0] in "()":
-            depth += 1 if match[0] == "(" else -1
-        elif depth == 0:
-            parts.append(text[start : match.start()])
-            start = match.end()
-    return [*parts, text[start:]]

@@ -61,13 +61,8 @@ def max_min(capacity: Mapping[int, float], paths: Sequence[Path], cells: Collect
             continue
         if resource in cells:
             # Differences of loads of very different size would lose the small ones.
-            demand[resource] = math.fsum(
-                uses
-                for flow in members[resource]
-                if rates[flow] < 0.0
-                for crossed, uses in paths[flow]
-                if crossed == resource
-            )
+            unstopped = (paths[flow] for flow in members[resource] if rates[flow] < 0.0)
+            demand[resource] = math.fsum(dict(path)[resource] for path in unstopped)
         # Flows may have stopped at other resources since the level was stored; this can only have raised it.
         present = max(level, spare[resource] / demand[resource])
         if present > stored and levels and present > levels[0][0]:

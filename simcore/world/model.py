@@ -84,7 +84,9 @@ class ModelSpec:
             if getattr(self, field) is not None:
                 check_whole(field, getattr(self, field), least=1)
         for field in _BYTES:
-            _check_bytes(field, getattr(self, field))
+            size = getattr(self, field)
+            if not (math.isfinite(size) and size > 0):
+                raise ValueError(f"{field} must be positive and finite, not {size!r}")
         if self.heads % self.kv_heads:
             raise ValueError(f"kv_heads must divide heads, but {self.kv_heads} does not divide {self.heads}")
         if self.latent is not None and self.kv_heads != 1:
@@ -179,9 +181,8 @@ class ModelSpec:
         columns = self.layers * self.ffn_width + 0 * routed
         if self.experts is not None:
             dense, experts = self.experts.dense_layers, self.experts
-            columns = dense * self.ffn_width + (self.layers - dense) * experts.width * (
-                routed + experts.shared
-            )
+            columns = dense * self.ffn_width
+            columns += (self.layers - dense) * experts.width * (routed + experts.shared)
         return (3 if self.gated_ffn else 2) * self.width * columns
 
     def _parameters(self, routed: int) -> int:
@@ -192,8 +193,3 @@ class ModelSpec:
         vocabulary = (1 if self.tied_embeddings else 2) * self.vocabulary * self.width
         ffn: int = self._ffn_weights(routed)
         return inputs + outputs + ffn + vocabulary + self.extra_parameters
-
-
-def _check_bytes(field: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{field} must be positive and finite, not {value!r}")

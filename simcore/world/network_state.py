@@ -41,30 +41,26 @@ class NetworkState:
         if not self._varying_latencies:
             return self._fixed_latencies
         matrix = self._fixed_latencies.copy()
-        for trace, cells in self._varying_latencies:
-            matrix.flat[cells] += trace.mean_before(time_s, window_s)
+        for trace, entries in self._varying_latencies:
+            matrix.flat[entries] += trace.mean_before(time_s, window_s)
         return sealed(matrix)
 
     @cached_property
     def _fixed_latencies(self) -> FloatArray:
         """The latencies and overheads that never change, shape (devices, devices)."""
-        return immutable(
-            np.array(
-                [[route.latency_s if route else 0.0 for route in row] for row in self._routes],
-                dtype=np.float64,
-            )
-        )
+        latencies = [[route.latency_s if route else 0.0 for route in row] for row in self._routes]
+        return immutable(np.array(latencies, dtype=np.float64))
 
     @cached_property
     def _varying_latencies(self) -> list[tuple[Trace, list[int]]]:
-        """The traces of latencies that change, each with the cells of the matrix whose routes cross its link."""
-        cells: dict[int, tuple[Trace, list[int]]] = {}
-        for cell, route in self._pairs:
+        """The traces of latencies that change, each with the entries of the matrix whose routes cross its link."""
+        entries: dict[int, tuple[Trace, list[int]]] = {}
+        for entry, route in self._pairs:
             for link in route.links:
                 latency = self._links[link].latency_s
                 if isinstance(latency, Trace):
-                    cells.setdefault(link, (latency, []))[1].append(cell)
-        return list(cells.values())
+                    entries.setdefault(link, (latency, []))[1].append(entry)
+        return list(entries.values())
 
     def rates(
         self, time_s: float, window_s: float, outages_s: tuple[float, float] | None = None
@@ -119,13 +115,12 @@ class NetworkState:
     @cached_property
     def _limiting(self) -> tuple[IntArray, IntArray, IntArray]:
         """The crossings of resources that limit messages: route, resource and number of the trace."""
-        number = {id(trace): i for i, trace in enumerate(self._traces)}
         switches = {i for i, _ in self._switches}
         rows = [
-            (cell, resource, number[id(trace)])
-            for cell, route in self._pairs
+            (entry, resource, number)
+            for entry, route in self._pairs
             for resource, trace in zip(route.resources, route.bandwidths, strict=True)
-            if number[id(trace)] not in switches
+            if (number := self._number[id(trace)]) not in switches
         ]
         table = np.array(rows, dtype=np.int64).reshape(-1, 3).T
         return immutable(table[0]), immutable(table[1]), immutable(table[2])
@@ -136,13 +131,18 @@ class NetworkState:
         return list({id(trace): trace for _, route in self._pairs for trace in route.bandwidths}.values())
 
     @cached_property
+    def _number(self) -> dict[int, int]:
+        """The number of each of `_traces` by its `id`."""
+        return {id(trace): i for i, trace in enumerate(self._traces)}
+
+    @cached_property
     def _varying_traces(self) -> list[int]:
         return [i for i, trace in enumerate(self._traces) if not trace.is_constant]
 
     @cached_property
     def _switches(self) -> list[tuple[int, Trace]]:
         """The traces that only say whether a device or a link is up, each with its number."""
-        number = {id(trace): i for i, trace in enumerate(self._traces)}
+        number = self._number
         return [(number[id(trace)], trace) for trace in self._switch_traces if id(trace) in number]
 
     @cached_property
@@ -151,7 +151,7 @@ class NetworkState:
 
     @property
     def _pairs(self) -> Iterator[tuple[int, Route]]:
-        """The routes between different devices, each with its cell in a matrix of all devices."""
+        """The routes between different devices, each with its flat index in a matrix of all devices."""
         for i, row in enumerate(self._routes):
             for j, route in enumerate(row):
                 if route:
@@ -159,17 +159,10 @@ class NetworkState:
 
     @cached_property
     def _crossed(self) -> tuple[IntArray, IntArray, IntArray]:
-        """All routes concatenated: their traces, the start of each route among them, and its cell in the matrix."""
-        number = {id(trace): i for i, trace in enumerate(self._traces)}
-        crossed: list[int] = []
-        starts: list[int] = []
-        pairs: list[int] = []
-        for cell, route in self._pairs:
+        """The traces of all routes in sequence, the start of each route among them, and its index in the matrix."""
+        crossed, starts, pairs = list[int](), list[int](), list[int]()
+        for entry, route in self._pairs:
             starts.append(len(crossed))
-            pairs.append(cell)
-            crossed.extend(number[id(trace)] for trace in route.bandwidths)
-        return (
-            np.array(crossed, dtype=np.int64),
-            np.array(starts, dtype=np.int64),
-            np.array(pairs, dtype=np.int64),
-        )
+            pairs.append(entry)
+            crossed.extend(self._number[id(trace)] for trace in route.bandwidths)
+        return np.array(crossed, np.int64), np.array(starts, np.int64), np.array(pairs, np.int64)

@@ -117,13 +117,8 @@ class ForecastOptions:
     @property
     def methods(self) -> dict[str, Forecast]:
         """The method for each quantity that has a forecast."""
-        every: dict[str, Forecast] = {
-            "memory": self.memory,
-            "availability": self.availability,
-            "rates": self.rates,
-            "outages": self.outages,
-        }
-        return {quantity: method for quantity, method in every.items() if method != "none"}
+        quantities = ("memory", "availability", "rates", "outages")
+        return {name: method for name in quantities if (method := getattr(self, name)) != "none"}
 
 
 NO_FORECAST = ForecastOptions()
@@ -193,7 +188,7 @@ PAPER_CONTROLLER = ControllerOptions(
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryOptions:
-    """What happens if a device holds more than its memory.
+    """The handling of devices that hold more than their memory.
 
     Attributes:
         overflow: `fail` ends the run, `swap` reads from disk on every step.

@@ -53,10 +53,10 @@ class PaperCost:
         """The cost of one step, or of several."""
         m, b = self.model, self.model.bytes_per_activation
         weights = 3.0 * m.width * self._head_width * b
-        activation_bytes = 3.0 * (of.held * self._head_width * b)
+        activation_bytes = 3.0 * (of.cached * self._head_width * b)
         cache_bytes = of.generated * m.width * b * m.group
         head_bytes = activation_bytes + cache_bytes
-        held_bytes = of.held * m.width * b
+        held_bytes = of.cached * m.width * b
         full_bytes = of.lengths * m.width * b
         qkv_flop = 3.0 * of.lengths * m.width * self._head_width
         attention_flop = of.squares * self._head_width
@@ -71,18 +71,9 @@ class PaperCost:
         ffn_bytes = 4.0 * held_bytes / self.ffn_shards
         return StepCost(
             memory_bytes=columns(
-                weights + head_bytes,
-                held_bytes,
-                ffn_bytes,
-                nothing,
-                nothing,
-                weights + activation_bytes,
-                cache_bytes,
-                nothing,
-                ffn_bytes / 2.0,
-                ffn_bytes / 2.0,
-                nothing,
-                nothing,
+                *(weights + head_bytes, held_bytes, ffn_bytes, nothing, nothing),
+                *(weights + activation_bytes, cache_bytes, nothing, ffn_bytes / 2.0, ffn_bytes / 2.0),
+                *(nothing, nothing),
             ),
             work_flop=columns(head_flop, proj_flop, ffn_flop, nothing, nothing, *parts, nothing, nothing),
             weight_bytes=columns(*len(Kind) * (nothing,)),
@@ -93,7 +84,7 @@ class PaperCost:
                 of.lengths * self._head_width * b,
                 full_bytes,
                 full_bytes,
-                TOKEN_ID_BYTES * of.made,
+                TOKEN_ID_BYTES * of.new_tokens,
                 3.0 * of.lengths * self._head_width * b,
                 4.0 * full_bytes,
                 full_bytes,

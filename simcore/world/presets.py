@@ -23,11 +23,11 @@ _PAPER = ((8, 512), (16, 1024), (32, 2048), (64, 4096))
 
 @dataclass(frozen=True)
 class Preset:
-    """A model and what is known about it.
+    """A model with the source and the quality of its shape.
 
     Attributes:
         model: the decoder.
-        source: where its shape is published, or what it is a guess from.
+        source: where its shape is published, or the basis of the guess.
         quality: how well the shape is known.
         aliases: other names of the model, see `model_named`.
     """
@@ -97,18 +97,15 @@ PRESETS: Mapping[str, ModelSpec] = _Models()
 
 @functools.cache
 def _entries() -> Mapping[str, Preset]:
-    listed = library_values("models.yaml")
-    return {name: _entry(name, values) for name, values in listed.items()} | {
-        f"paper-{heads}x{width}": _paper(heads, width) for heads, width in _PAPER
-    }
+    released = {name: _entry(name, values) for name, values in library_values("models.yaml").items()}
+    return released | {f"paper-{heads}x{width}": _paper(heads, width) for heads, width in _PAPER}
 
 
 @functools.cache
 def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
     """A pattern for each alias and name, with the name of its preset."""
-    return tuple(
-        (_pattern(alias), name) for name, entry in _entries().items() for alias in (name, *entry.aliases)
-    )
+    entries = _entries().items()
+    return tuple((_pattern(alias), name) for name, entry in entries for alias in (name, *entry.aliases))
 
 
 def _pattern(alias: str) -> re.Pattern[str]:
@@ -116,9 +113,8 @@ def _pattern(alias: str) -> re.Pattern[str]:
     words = re.sub(r"[\s_-]+", " ", alias.lower())
     words = re.sub(r"(?<=[a-z]) ?(?=\d)", "~", words)
     separators = {" ": r"[\s_-]+", "~": r"[\s_-]*"}
-    return re.compile(
-        rf"(?<![\w.]){''.join(separators.get(letter) or re.escape(letter) for letter in words)}(?![\w.])"
-    )
+    words = "".join(separators.get(letter) or re.escape(letter) for letter in words)
+    return re.compile(rf"(?<![\w.]){words}(?![\w.])")
 
 
 def _entry(name: str, values: Mapping[str, Any]) -> Preset:

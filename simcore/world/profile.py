@@ -1,4 +1,4 @@
-"""Engine profiles: what a real inference engine sends, computes and stores, beyond an ideal decoder."""
+"""Engine profiles: the messages, work and memory of real inference engines, compared with an ideal decoder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -93,12 +93,8 @@ class Profile:
             weights, kv = weights / (1.0 + self.skew), kv / (1.0 + self.kv_skew)
         own = device.memory_bandwidth if device.kv_bandwidth is None else device.kv_bandwidth
         message = device.sync_s / REFERENCE_SYNC_S if device.sync_s > 0.0 else 1.0
-        return replace(
-            device,
-            memory_bandwidth=device.memory_bandwidth * weights,
-            kv_bandwidth=own * kv,
-            sync_s=self.sync_s * message,
-        )
+        rate, sync_s = device.memory_bandwidth * weights, self.sync_s * message
+        return replace(device, memory_bandwidth=rate, kv_bandwidth=own * kv, sync_s=sync_s)
 
 
 def _scaled(latency_s: float | Trace, share: float) -> float | Trace:

@@ -7,8 +7,6 @@ of a device, a medium. A `Route` is a list of resources, from which every sharin
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from headway.simcore.world.airtime import CellRate
 from headway.traces import Trace
 
@@ -130,10 +128,3 @@ class Route:
             if now == math.inf:
                 break
         return math.inf
-
-
-def divided(trace: Trace, parts: int) -> Trace:
-    """One of `parts` equal shares of a trace."""
-    if parts == 1:
-        return trace
-    return Trace(trace.times, np.asarray(trace.values) / parts, end=trace.end, duration=trace.duration)

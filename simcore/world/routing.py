@@ -12,13 +12,13 @@ import networkx as nx
 from headway.simcore.world.airtime import CellRate
 from headway.simcore.world.device import ALWAYS_ON, Device
 from headway.simcore.world.link import Link, Medium
-from headway.simcore.world.route import Resource, Route, divided
+from headway.simcore.world.route import Resource, Route
 from headway.traces import Trace, scaled
 
 _Key: TypeAlias = tuple[str, str, bool]
-"""What a resource belongs to: "link", "nic", "medium" or "up", its name, and a direction."""
+"""The owner of a resource: "link", "nic", "medium" or "up", its name, and a direction."""
 
-_WIDE_OPEN = 1e30  # [bytes/s] a capacity that never limits a message
+_UNLIMITED = 1e30  # [bytes/s] a capacity that never limits a message
 
 
 def node_graph(nodes: Sequence[str], links: Sequence[Link]) -> "nx.Graph[Any]":
@@ -27,11 +27,14 @@ def node_graph(nodes: Sequence[str], links: Sequence[Link]) -> "nx.Graph[Any]":
     Of several links between the same two nodes the one of least latency counts: of one that varies its mean over
     one round or until it holds, so that routes never change. Everything is added in the order of names: which of
     several equal routes is chosen depends on that order, and must not depend on the order of devices.
+
+    The weight of an edge is its latency in femtoseconds, then the number of links. Integers keep the order exact, so
+    that of two equally fast routes the one with fewer links is chosen.
     """
     graph: nx.Graph[Any] = nx.Graph()
     graph.add_nodes_from(sorted(nodes))
     for i in sorted(range(len(links)), key=lambda i: (-links[i].mean_delay_s, links[i].name)):
-        graph.add_edge(*links[i].ends, link=i, weight=_weight(links[i]))
+        graph.add_edge(*links[i].ends, link=i, weight=(round(links[i].mean_delay_s * 1e15) << 20) + 1)
     return graph
 
 
@@ -81,16 +84,15 @@ class Routing:
             if device.nic_up is not None:
                 resources["nic", device.name, True] = Resource(f"nic_up of {device.name!r}", device.nic_up)
             if device.nic_down is not None:
-                resources["nic", device.name, False] = Resource(
-                    f"nic_down of {device.name!r}", device.nic_down
-                )
+                name = f"nic_down of {device.name!r}"
+                resources["nic", device.name, False] = Resource(name, device.nic_down)
         for medium in self._media:
             resources["medium", medium.name, True] = _medium_resource(medium)
-        for sort, parts in (("device", self._devices), ("link", self._links)):
+        for noun, parts in (("device", self._devices), ("link", self._links)):
             for part in parts:
                 if part.up != ALWAYS_ON:
-                    name = f"{sort} {part.name!r}"
-                    resources["up", f"{sort} {part.name}", True] = Resource(name, scaled(part.up, _WIDE_OPEN))
+                    name = f"{noun} {part.name!r}"
+                    resources["up", f"{noun} {part.name}", True] = Resource(name, scaled(part.up, _UNLIMITED))
         return resources
 
     @cached_property
@@ -100,13 +102,11 @@ class Routing:
         pinned |= {(path[0], path[-1]): path for path in self._pinned}
         rows = []
         for start in self._names:
-            paths = nx.single_source_dijkstra_path(self._graph, start, weight="weight")
-            rows.append(
-                tuple(
-                    self._route(pinned.get((start, end), paths[end])) if end != start else None
-                    for end in self._names
-                )
+            paths: dict[str, Sequence[str]] = dict(
+                nx.single_source_dijkstra_path(self._graph, start, weight="weight")
             )
+            paths |= {end: path for (begin, end), path in pinned.items() if begin == start}
+            rows.append(tuple(None if end == start else self._route(paths[end]) for end in self._names))
         return tuple(rows)
 
     @cached_property
@@ -154,7 +154,8 @@ class Routing:
     def _part(self, resource: int, uses: int) -> Trace:
         """Rate of a resource for a message that crosses it `uses` times; one trace for all such messages."""
         if (resource, uses) not in self._shares:
-            self._shares[resource, uses] = divided(self.resources[resource].bandwidth, uses)
+            rate = self.resources[resource].bandwidth
+            self._shares[resource, uses] = rate if uses == 1 else rate.with_values(rate.values / uses)
         return self._shares[resource, uses]
 
     def _cell_rate(self, resource: int, links: Sequence[int]) -> CellRate:
@@ -171,14 +172,5 @@ class Routing:
 def _medium_resource(medium: Medium) -> Resource:
     if not medium.airtime:
         return Resource(f"medium {medium.name!r}", medium.bandwidth)
-    rate = medium.bandwidth
-    alive = Trace(rate.times, rate.values > 0.0, end=rate.end, duration=rate.duration)
+    alive = medium.bandwidth.with_values(medium.bandwidth.values > 0.0)
     return Resource(f"airtime of medium {medium.name!r}", alive, airtime=True)
-
-
-def _weight(link: Link) -> int:
-    """Path weight: latency in femtoseconds first, then number of links.
-
-    Integers keep the order exact, so that of two equally fast routes the one with fewer links is chosen.
-    """
-    return (round(link.mean_delay_s * 1e15) << 20) + 1

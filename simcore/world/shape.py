@@ -7,16 +7,8 @@ from headway.simcore.world.decoder_parts import Experts, LatentAttention, Window
 from headway.simcore.world.model import ModelSpec
 
 _PLAIN = (
-    "layers",
-    "width",
-    "heads",
-    "kv_heads",
-    "head_size",
-    "ffn_width",
-    "gated_ffn",
-    "vocabulary",
-    "context_length",
-    "input_weights",
+    *("layers", "width", "heads", "kv_heads", "head_size", "ffn_width"),
+    *("gated_ffn", "vocabulary", "context_length", "input_weights"),
 )
 _PARTS: Mapping[str, tuple[type, Mapping[str, str]]] = {
     "experts": (
@@ -31,12 +23,7 @@ _PARTS: Mapping[str, tuple[type, Mapping[str, str]]] = {
     ),
     "latent": (
         LatentAttention,
-        {
-            "kv_rank": "kv_rank",
-            "rope_size": "rope_size",
-            "nope_size": "nope_size",
-            "query_rank": "query_rank",
-        },
+        {key: key for key in ("kv_rank", "rope_size", "nope_size", "query_rank")},
     ),
     "window": (Window, {"window": "size", "window_layers": "layers"}),
 }
@@ -52,11 +39,11 @@ def from_shape(name: str, shape: Mapping[str, Any]) -> ModelSpec:
     Raises:
         ValueError: the values do not describe a model.
     """
-    given = {key: value for key, value in shape.items() if value is not None}
-    heads, width = given["heads"], given["width"]
-    if "window" in given:
-        given.setdefault("window_layers", given["layers"])
-    parts = {field: _part(field, given) for field in _PARTS}
+    values = {key: value for key, value in shape.items() if value is not None}
+    heads, width = values["heads"], values["width"]
+    if "window" in values:
+        values.setdefault("window_layers", values["layers"])
+    parts = {field: _part(field, values) for field in _PARTS}
     experts = parts["experts"]
     default_width = 4 * width if experts is None else (experts.active + experts.shared) * experts.width
     defaults = {
@@ -66,7 +53,7 @@ def from_shape(name: str, shape: Mapping[str, Any]) -> ModelSpec:
         "gated_ffn": False,
         "vocabulary": 0,
     }
-    plain = {key: given[key] for key in _PLAIN if key in given}
+    plain = {key: values[key] for key in _PLAIN if key in values}
     return ModelSpec(name=name, **(defaults | plain | parts))
 
 
@@ -80,7 +67,7 @@ def shape_of(model: ModelSpec) -> dict[str, Any]:
     return {key: value for key, value in shape.items() if value is not None}
 
 
-def _part(field: str, given: Mapping[str, Any]) -> Any:
+def _part(field: str, values: Mapping[str, Any]) -> Any:
     kind, keys = _PARTS[field]
-    values = {attribute: given[key] for key, attribute in keys.items() if key in given}
-    return kind(**values) if next(iter(keys)) in given else None
+    arguments = {attribute: values[key] for key, attribute in keys.items() if key in values}
+    return kind(**arguments) if next(iter(keys)) in values else None

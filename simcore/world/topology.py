@@ -44,13 +44,12 @@ class Wire:
 
     def link(self, name: str, ends: Pair) -> Link:
         """A link of this kind."""
+        bandwidth, latency_s = self.bandwidth, self.latency_s
         return Link(
             name=name,
             ends=ends,
-            bandwidth=None if self.bandwidth is None else _rate(self.bandwidth, name),
-            latency_s=self.latency_s
-            if isinstance(self.latency_s, float | int)
-            else _rate(self.latency_s, name),
+            bandwidth=None if bandwidth is None else _rate(bandwidth, name),
+            latency_s=latency_s if isinstance(latency_s, float | int) else _rate(latency_s, name),
             overhead_s=self.overhead_s,
             medium=self.medium,
         )
@@ -143,13 +142,12 @@ def cells(
     """
     points = [f"{name}-{number}" for number in range(1, len(members) + 1)]
     links: list[Link] = []
+    media: list[Medium] = []
     for point, cell in zip(points, members, strict=True):
         links.extend(join(name, star(point, cell), replace(radio, bandwidth=None, medium=point)))
+        media.append(Medium(name=point, bandwidth=_rate(radio.bandwidth, point), frame=frame))
     links.extend(join(name, star(name, points), backbone))
-    media = tuple(
-        Medium(name=point, bandwidth=_rate(radio.bandwidth, point), frame=frame) for point in points
-    )
-    return Wiring((name, *points), tuple(links), media)
+    return Wiring((name, *points), tuple(links), tuple(media))
 
 
 def _rate(bandwidth: Rate | None, name: str) -> Trace:

@@ -137,7 +137,7 @@ def test_every_kind_of_link_carries_activations_in_the_shipped_campaign(level: f
     campaign = read_campaign(shipped_campaign("weaker-wifi"))
     changes = [*campaign.product["wifi"].levels[level], "workload.0.output=100"]
     world = load_scenario(campaign.scenario, changes=changes)
-    links = pd.concat(simulate(world, policies.chosen(choice)).links for choice in campaign.policies)
+    links = pd.concat(simulate(world, policies.from_choice(choice)).links for choice in campaign.policies)
     sizes = links["size_bytes"].groupby(links["link"].str.split(":").str[0]).sum()
     assert set(sizes.index) == {"near", "far", "fading"}
     assert sizes.min() > 200_000

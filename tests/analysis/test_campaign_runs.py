@@ -127,7 +127,7 @@ def test_an_export_is_what_simulate_gives(tmp_path: Path) -> None:
         scenario = load_scenario(campaign.scenario, seed=3, changes=point.changes)
         for i, choice in enumerate(campaign.policies):
             name = out["cases"]["run"][2 * number + i]
-            direct = simulate(scenario, policies.chosen(choice), run=name)
+            direct = simulate(scenario, policies.from_choice(choice), run=name)
             for table in set(TABLES) - {"timings"}:
                 found = out[table][out[table]["run"] == name].reset_index(drop=True)
                 pd.testing.assert_frame_equal(found, getattr(direct, table), check_exact=True)

@@ -68,7 +68,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
     path = tmp_path_factory.mktemp("lab") / "lab.yaml"
     path.write_text(SCENARIO)
     scenario = load_scenario(path)
-    made = combine([simulate(scenario, shipped.chosen(choice)) for choice in scenario.policies])
+    made = combine([simulate(scenario, shipped.from_choice(choice)) for choice in scenario.policies])
     return Result(**{name: getattr(made, name).replace(EVIL) for name in TABLES})
 
 

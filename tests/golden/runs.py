@@ -68,7 +68,7 @@ def _makers() -> Mapping[str, Callable[[], Tables]]:
         scenario = load_scenario(shipped_scenario(name))
         for choice in scenario.policies:
             makers[f"shipped/{name}/{choice.label}"] = partial(
-                _run, scenario, partial(policies.chosen, choice), choice.label
+                _run, scenario, partial(policies.from_choice, choice), choice.label
             )
     two_boards = load_scenario(TWO_BOARDS)
     for policy in ("resource-aware", "static"):

@@ -18,7 +18,7 @@ from headway import policies
 from headway.analysis.cli import app
 from headway.policies.contract import LAWS, Question, check_law, check_policy, policy_contract, strategies
 from headway.policies.contract.check import TIME
-from headway.policies.contract.edges import edges, second_thoughts
+from headway.policies.contract.edges import edges, repeated_decisions
 from headway.policies.contract.laws import BrokenError
 from headway.policies.contract.report import Report
 from headway.policies.contract.subject import Subject
@@ -64,7 +64,7 @@ WHATEVER_THE_AIM = ("complete", "within-memory", "finds-room", "reusable", "rena
 def assert_as_declared(report: Report) -> None:
     assert report.ok, str(report)
     assert {f.law for f in report.findings if f.outcome in {"declared", "unfounded"}} == set(
-        policies.declared(policies.create(report.policy))
+        policies.declared_laws(policies.create(report.policy))
     )
 
 
@@ -428,7 +428,7 @@ def test_a_written_scenario_loads_to_the_same_run(question: Question, run: Quest
 
 
 @pytest.mark.parametrize(
-    "question", [*edges(), *second_thoughts()], ids=lambda question: question.scenario.name
+    "question", [*edges(), *repeated_decisions()], ids=lambda question: question.scenario.name
 )
 def test_worlds_at_the_edge_can_be_written_and_asked_about(question: Question) -> None:
     """Also those in which there is no room: a file of which nothing can come would be refused."""
@@ -444,9 +444,9 @@ def test_who_flees_to_devices_that_are_down_is_found_out_whatever_is_drawn() -> 
             )
             return everything_on(observation, int(roomy.argmax()))
 
-    (nowhere,) = (question for question in edges() if question.scenario.name == "nowhere")
+    (too_small,) = (one for one in edges() if one.scenario.name == "source-too-small")
     with pytest.raises(BrokenError, match="which is down"):
-        LAWS["present"].check(Subject(Flees), nowhere)
+        LAWS["present"].check(Subject(Flees), too_small)
 
 
 @given(strategies.questions(faulty=True))
@@ -500,7 +500,7 @@ def test_what_is_no_policy_is_told(name: str, said: str) -> None:
 def test_a_file_cannot_name_a_module(tmp_path: Path) -> None:
     """Reading somebody's scenario never imports code of their choosing."""
     with pytest.raises(InputError, match="one of"):
-        policies.chosen(PolicyChoice(name="policies:Greedy", label="x"))
+        policies.from_choice(PolicyChoice(name="policies:Greedy", label="x"))
 
 
 def test_the_page_tells_what_every_law_guards_and_who_declares_not_to_keep_it() -> None:

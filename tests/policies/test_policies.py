@@ -208,7 +208,7 @@ def test_unknown_policies_and_parameters_are_told(
     name: str, parameters: dict[str, object], got: str, expected: str
 ) -> None:
     with pytest.raises(InputError) as error:
-        policies.chosen(PolicyChoice(name=name, label=name, parameters=parameters, where="file.yaml:3"))
+        policies.from_choice(PolicyChoice(name=name, label=name, parameters=parameters, where="file.yaml:3"))
     assert str(error.value).startswith("file.yaml:3")
     assert got in error.value.got
     assert expected in error.value.expected

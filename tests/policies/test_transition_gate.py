@@ -138,7 +138,7 @@ def test_a_larger_margin_adopts_nothing_that_a_smaller_one_refuses(
 
 def cluster_of_three() -> Scenario:
     """A source and two devices behind slow links, three requests of four tokens, and a decision at each token."""
-    (question,) = (each for each in edges() if each.scenario.name == "vanished")
+    (question,) = (each for each in edges() if each.scenario.name == "holder-fails")
     cluster = question.scenario.cluster
     steady = replace(
         cluster, devices=tuple(replace(device, up=cluster.devices[0].up) for device in cluster.devices)
@@ -276,7 +276,7 @@ def test_results_record_the_wrapped_policy_and_its_parameters() -> None:
 def test_a_mistake_is_one_sentence(parameters: dict[str, object], message: str) -> None:
     choice = PolicyChoice(name="transition-gate", label="x", parameters=parameters, where="file.yaml:3")
     with pytest.raises(InputError) as error:
-        policies.chosen(choice)
+        policies.from_choice(choice)
     assert str(error.value).startswith("file.yaml:3: transition-gate")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
@@ -303,7 +303,7 @@ def file_with(arm: str, folder: Path) -> Path:
 def test_a_scenario_file_sets_nested_parameters(tmp_path: Path) -> None:
     (choice,) = load_scenario(file_with("hysteresis", tmp_path)).policies
     wrapped = policies.ResourceAware(deadline_s=2.0)
-    assert policies.chosen(choice) == policies.TransitionGate(wrapped, arm="hysteresis")
+    assert policies.from_choice(choice) == policies.TransitionGate(wrapped, arm="hysteresis")
 
 
 def test_a_mistake_in_a_scenario_file_ends_the_command_before_it_writes(tmp_path: Path) -> None:

@@ -55,29 +55,19 @@ class Format(Protocol):
         ...
 
     def read(self, path: str, quantity: Quantity | None, options: Options, /) -> Recording:
-        """The recording in the file, in SI units; raises an `InputError` for every problem of the file."""
+        """The recording in the file, in SI units.
+
+        Raises:
+            InputError: the file breaks the format, or the format does not have a quantity or an option.
+        """
         ...
 
 
 FORMATS: Mapping[str, Format] = {
     module.NAME: module
     for module in (
-        parquet,
-        iperf3,
-        jsonlines,
-        ping,
-        gnettrack,
-        bitbrains,
-        alibaba,
-        cloudwatch,
-        intervals,
-        mecperf,
-        churn,
-        cellular,
-        mahimahi,
-        planetlab,
-        pensieve,
-        columns,
+        *(parquet, iperf3, jsonlines, ping, gnettrack, bitbrains, alibaba, cloudwatch),
+        *(intervals, mecperf, churn, cellular, mahimahi, planetlab, pensieve, columns),
     )
 }
 """Every format by name, in the order in which they are tried."""
@@ -130,11 +120,8 @@ def read(
     )
     recording = record(path, quantity, format=format, options=options)
     if recording.is_load and load is None:
-        raise InputError(
-            f"{path} (option load)",
-            "a file of the load of others",
-            "true for the share that they leave, or false for the load itself",
-        )
+        expected = "true for the share that they leave, or false for the load itself"
+        raise InputError(f"{path} (option load)", "a file of the load of others", expected)
     return recording.trace
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from headway.traces.errors import InputError
 from headway.traces.readers.assemble import check_quantity, recording_of
-from headway.traces.readers.headings import has_headings, headings_of
+from headway.traces.readers.headings import has_headings, headings_of, layout_below
 from headway.traces.readers.options import Options
-from headway.traces.readers.table import Layout, read_table
+from headway.traces.readers.table import read_table
 from headway.traces.recording import Recording
 from headway.traces.trace import FloatArray
 from headway.traces.units import Quantity
@@ -30,40 +30,21 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A load: the number of allocated GPUs over the largest such number.
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """A load: the number of allocated GPUs over the largest such number."""
     check_quantity(path, NAME, "fraction", quantity)
     options.allow(path, "end", "load", "max_gap_s")
     headings = headings_of(path, _WANTED)
-    layout = Layout(
-        ",",
-        len(headings),
-        tuple(map(headings.index, _WANTED)),
-        f"{len(headings)} columns, as in the header",
-        time=None,
-        header=1,
-        missing=frozenset({""}),
-    )
+    columns = tuple(map(headings.index, _WANTED))
+    layout = layout_below(headings, columns, time=None, missing=frozenset({""}))
     starts, ends, count, thousandths = read_table(path, layout)
     gpus = np.round(count * thousandths)
     ran = (ends > starts) & ~np.isnan(gpus)
     if not (gpus[ran] > 0).any():
         raise InputError(path, "no pod that had a GPU for some time", "at least one")
     times, used = _in_use(starts[ran], ends[ran], gpus[ran])
+    load, rows, repairs = used / used.max(), len(starts), {"pods that never ran": int(np.count_nonzero(~ran))}
     return recording_of(
-        path,
-        times,
-        used / used.max(),
-        options,
-        format=NAME,
-        quantity="fraction",
-        rows=len(starts),
-        repairs={"pods that never ran": int(np.count_nonzero(~ran))},
-        is_load=True,
-        sampled=False,
+        path, times, load, options, NAME, "fraction", rows=rows, repairs=repairs, is_load=True, sampled=False
     )
 
 

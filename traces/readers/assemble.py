@@ -33,15 +33,15 @@ def in_order(
     Returns:
         Strictly increasing times, values, and the numbers of missing, backward and duplicate rows.
     """
-    there = ~np.isnan(values)
-    times, values = times[there], values[there]
-    forward = times >= np.maximum.accumulate(times) if len(times) else there[:0]
+    present = ~np.isnan(values)
+    times, values = times[present], values[present]
+    forward = times >= np.maximum.accumulate(times) if len(times) else present[:0]
     times, values = times[forward], values[forward]
     firsts = np.flatnonzero(np.diff(times, prepend=-np.inf))
     counts = np.diff(firsts, append=len(times))
     repairs = Counter(
         {
-            "missing values": int(np.count_nonzero(~there)),
+            "missing values": int(np.count_nonzero(~present)),
             "backward times": int(np.count_nonzero(~forward)),
             "duplicate times": len(times) - len(firsts),
         }
@@ -79,9 +79,9 @@ def recording_of(
     times: FloatArray,
     values: FloatArray,
     options: Options,
-    *,
     format: str,  # noqa: A002 (as in `read`)
     quantity: Quantity,
+    *,
     unit: float = 1.0,
     disordered: bool = False,
     rows: int | None = None,

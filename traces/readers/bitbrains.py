@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from headway.traces.readers.assemble import check_quantity, in_order, recording_of
-from headway.traces.readers.headings import has_headings, headings_of
+from headway.traces.readers.headings import has_headings, headings_of, layout_below
 from headway.traces.readers.options import Options
-from headway.traces.readers.table import Layout, read_table
+from headway.traces.readers.table import read_table
 from headway.traces.recording import Recording
 from headway.traces.units import Quantity
 
@@ -29,34 +29,23 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """The load of the machine, or, for the quantity "size", the memory that it uses [bytes].
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """The load of the machine, or, for the quantity "size", the memory that it uses [bytes]."""
     if quantity != "size":
         check_quantity(path, NAME, "fraction", quantity)
     options.allow(path, "end", "load", "max_gap_s")
     headings = headings_of(path, _WANTED, ";")
     time, cores, load, memory = map(headings.index, _WANTED)
     columns = (cores, memory if quantity == "size" else load)
-    form = f"{len(headings)} columns, as in the header"
-    times, on, values = read_table(path, Layout(";", len(headings), columns, form, time=time, header=1))
+    times, on, values = read_table(path, layout_below(headings, columns, ";", time=time))
     rows, off = len(times), Counter({"rows of a machine that is off": int(np.count_nonzero(on == 0))})
     times, values, repairs = in_order(times, values)
     repairs += off
-    if quantity != "size":
-        repairs += Counter({"loads above 100 %": int(np.count_nonzero(values > 100))})
-        values = np.minimum(values, 100)
+    if quantity == "size":
+        return recording_of(
+            path, times, values, options, NAME, "size", unit=1024.0, rows=rows, repairs=repairs
+        )
+    repairs += Counter({"loads above 100 %": int(np.count_nonzero(values > 100))})
+    shares = np.minimum(values, 100)
     return recording_of(
-        path,
-        times,
-        values,
-        options,
-        format=NAME,
-        quantity=quantity or "fraction",
-        unit=1024.0 if quantity == "size" else 0.01,
-        rows=rows,
-        repairs=repairs,
-        is_load=quantity != "size",
+        path, times, shares, options, NAME, "fraction", unit=0.01, rows=rows, repairs=repairs, is_load=True
     )

@@ -32,11 +32,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A link's rate [bytes/s], as one download used it.
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """A link's rate [bytes/s], as one download used it."""
     check_quantity(path, NAME, "rate", quantity)
     options.allow(path, "end", "max_gap_s")
     ends, received, spans_ms = read_table(path, Layout(BLANKS, 6, (4, 5), _FORM, time=1, time_factor=1e-3))
@@ -47,13 +43,5 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
         raise InputError(path, "no line with a duration", _FORM)
     first = int(np.argmin(np.isnan(rates)))
     times, values, repairs = in_order(ends, rates)
-    return recording_of(
-        path,
-        np.append(times[0] - spans_ms[first] / 1000, times),
-        values,
-        options,
-        format=NAME,
-        quantity="rate",
-        rows=len(ends),
-        repairs=repairs,
-    )
+    edges = np.append(times[0] - spans_ms[first] / 1000, times)
+    return recording_of(path, edges, values, options, NAME, "rate", rows=len(ends), repairs=repairs)

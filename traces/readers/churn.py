@@ -38,31 +38,19 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """An availability, 0 or 1.
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """An availability, 0 or 1."""
     check_quantity(path, NAME, "fraction", quantity)
     options.allow(path, "end", "select")
     pieces = sorted(_pieces(path, options.select))
     if not pieces:
-        raise InputError(
-            f"{path} (option select)", quoted(options.select), "the number of a line, or a user in it"
-        )
+        expected = "the number of a line, or a user in it"
+        raise InputError(f"{path} (option select)", quoted(options.select), expected)
     edges, states, repairs = _join(pieces)
     if not states:
         raise InputError(path, "no time between start and end", "durations above 0")
+    times, online = (np.array(edges) - edges[0]) / 1000, np.array(states, dtype=np.float64)
     return recording_of(
-        path,
-        (np.array(edges) - edges[0]) / 1000,
-        np.array(states, dtype=np.float64),
-        options,
-        format=NAME,
-        quantity="fraction",
-        rows=len(pieces),
-        repairs=repairs,
-        sampled=False,
+        path, times, online, options, NAME, "fraction", rows=len(pieces), repairs=repairs, sampled=False
     )
 
 

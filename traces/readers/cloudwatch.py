@@ -27,27 +27,14 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A load.
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """A load."""
     check_quantity(path, NAME, "fraction", quantity)
     options.allow(path, "end", "load", "max_gap_s")
-    times, percent = read_table(
-        path, Layout(",", 2, (1,), f"two columns under {_HEADER}", header=1, clock=ISO)
-    )
+    layout = Layout(",", 2, (1,), f"two columns under {_HEADER}", header=1, clock=ISO)
+    times, percent = read_table(path, layout)
     if percent.size and percent.max() > 100:
         expected = 'loads of at most 100 %; anything else as format="csv" with its unit'
         raise InputError(path, f"a value of {percent.max():g}", expected)
     return recording_of(
-        path,
-        times,
-        percent,
-        options,
-        format=NAME,
-        quantity="fraction",
-        unit=0.01,
-        disordered=True,
-        is_load=True,
+        path, times, percent, options, NAME, "fraction", unit=0.01, disordered=True, is_load=True
     )

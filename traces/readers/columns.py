@@ -16,13 +16,12 @@ it. `where` picks the rows of one recording in a file with several. Rows without
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from headway.traces.errors import InputError, quoted
 from headway.traces.readers.clock import ISO, Clock
 from headway.traces.readers.headings import (
     OPTIONS,
-    Column,
+    Scale,
     chosen_columns,
     column_recording,
     nothing_left,
@@ -43,61 +42,15 @@ _FORM = 'two columns, such as "time [s],rate [Mbit/s]" over "0,310.5"'
 _BLANKS_BEFORE_NO_BRACKET = re.compile(r"\s+(?![\s\[(])")
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The places of times and values in a file.
-
-    Attributes:
-        line: number of the header, or of the first row if there is no header.
-        separator: between columns.
-        width: number of columns.
-        has_header: whether the first line of data is a header.
-        time: the column of times; None where rows have none.
-        value: the column of values.
-        where: columns, from 0, and their cells in the wanted rows.
-        clock: the format of dates; None if times are numbers.
-    """
-
-    line: int
-    separator: str
-    width: int
-    has_header: bool
-    time: Column | None
-    value: Column
-    where: tuple[tuple[int, str], ...]
-    clock: Clock | None
-
-
 def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
     """Whether a file that begins with these lines can be read: it has at least two columns, or needs no times."""
     return options.step_s is not None or len(splitter(separator_of(head[0]))(head[0])) >= 2
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A recording of any quantity; it follows from the unit of the values if the caller does not name it.
-
-    Raises:
-        InputError: the file, or an option for it, breaks the format.
-    """
+    """A recording of any quantity; it follows from the unit of the values if the caller does not name it."""
     options.allow(path, *OPTIONS)
-    plan = _plan(path, options)
-    where = f"{path}:{plan.line}" if plan.has_header else path
-    numbered = plan.time if plan.clock is None else None
-    time_factor = unit_factor(numbered.unit, "time", where, "time_unit") if numbered else 1.0
-    scale = scale_of(plan.value.unit, quantity, where)
-    layout = Layout(
-        plan.separator,
-        plan.width,
-        (plan.value.index,),
-        _FORM if plan.width == 2 else f"{plan.width} columns, as in the first line",
-        time=plan.time.index if plan.time else None,
-        header=plan.line if plan.has_header else 0,
-        clock=plan.clock,
-        time_factor=time_factor,
-        missing=MISSING if options.repair else frozenset(),
-        rising=not options.repair,
-        where=plan.where,
-    )
+    layout, scale = _layout(path, quantity, options)
     *times, values = read_table(path, layout)
     if not len(values) and options.where:
         raise nothing_left(path, options)
@@ -106,7 +59,8 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     return column_recording(path, times[0] if times else None, values, scale, options, NAME)
 
 
-def _plan(path: str, options: Options) -> Plan:
+def _layout(path: str, quantity: Quantity | None, options: Options) -> tuple[Layout, Scale]:
+    """The layout of a file and the scale of its values, from its first lines."""
     rows = ((number, line) for number, line in lines(path) if line and not line.startswith("#"))
     first = next(rows, None)
     if first is None:
@@ -131,7 +85,21 @@ def _plan(path: str, options: Options) -> Plan:
     time, value, where = chosen_columns(headings, options, path)
     cells = splitter(separator)(sample[1])
     clock = _clock(f"{path}:{sample[0]}", cells[time.index]) if time and len(cells) == len(fields) else None
-    return Plan(number, separator, len(fields), has_header, time, value, where, clock)
+    place = f"{path}:{number}" if has_header else path
+    layout = Layout(
+        separator,
+        len(fields),
+        (value.index,),
+        _FORM if len(fields) == 2 else f"{len(fields)} columns, as in the first line",
+        time=time.index if time else None,
+        header=number if has_header else 0,
+        clock=clock,
+        time_factor=unit_factor(time.unit, "time", place, "time_unit") if time and clock is None else 1.0,
+        missing=MISSING if options.repair else frozenset(),
+        rising=not options.repair,
+        where=where,
+    )
+    return layout, scale_of(value.unit, quantity, place)
 
 
 def _clock(where: str, cell: str) -> Clock | None:

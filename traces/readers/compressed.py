@@ -18,15 +18,8 @@ MOST_DECOMPRESSED = 1 << 30
 _GZIP, _XZ, _ZSTD, _ZIP = b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
 _TAR, _TAR_AT = b"ustar", 257
 _DAMAGED = (
-    EOFError,
-    ValueError,
-    RuntimeError,
-    NotImplementedError,
-    struct.error,
-    zlib.error,
-    lzma.LZMAError,
-    zipfile.BadZipFile,
-    pa.ArrowException,
+    *(EOFError, ValueError, RuntimeError, struct.error),
+    *(zlib.error, lzma.LZMAError, zipfile.BadZipFile, pa.ArrowException),
 )
 """Exceptions of the libraries for data that are damaged, cut off, or of an unknown kind."""
 
@@ -54,9 +47,8 @@ class _Decompressed(io.RawIOBase):
             raise OSError("its compressed data are damaged or cut off") from error
         self._left -= len(block)
         if self._left < 0:
-            raise OSError(
-                f"it is more than {MOST_DECOMPRESSED:,} bytes when decompressed: decompress it first"
-            )
+            size = f"more than {MOST_DECOMPRESSED:,} bytes"
+            raise OSError(f"it is {size} when decompressed: decompress it first")
         buffer[: len(block)] = block
         return len(block)
 
@@ -81,15 +73,14 @@ def decompressed(path: str, file: io.BufferedReader) -> BinaryIO:
         source = lzma.LZMAFile(file)  # noqa: SIM115 (closed with the reader)
     elif magic.startswith(_ZSTD):
         if not pa.Codec.is_available("zstd"):
-            raise InputError(
-                path, "a Zstandard file, which pyarrow here cannot read", "it decompressed (zstd -d)"
-            )
+            got = "a Zstandard file, which pyarrow here cannot read"
+            raise InputError(path, got, "it decompressed (zstd -d)")
         source = pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
     elif magic.startswith(_ZIP):
         source = _only_member(path, file)
-    reader: io.BufferedReader[Any] = (
-        file if source is None else io.BufferedReader(_Decompressed(source, file))
-    )
+    reader: io.BufferedReader[Any] = file
+    if source is not None:
+        reader = io.BufferedReader(_Decompressed(source, file))
     if reader.peek(512)[_TAR_AT:].startswith(_TAR):
         raise InputError(path, "a tar archive", "one file out of it (tar -xf)")
     return reader

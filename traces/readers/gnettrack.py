@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from headway.traces.readers.assemble import check_quantity, recording_of
 from headway.traces.readers.clock import DOTTED
-from headway.traces.readers.headings import find_column, has_headings, headings_of
+from headway.traces.readers.headings import find_column, has_headings, headings_of, layout_below
 from headway.traces.readers.options import Options
-from headway.traces.readers.table import Layout, read_table
+from headway.traces.readers.table import read_table
 from headway.traces.recording import Recording
 from headway.traces.units import Quantity
 
@@ -31,26 +31,12 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A link's rate [bytes/s]: downlink, or uplink if `column` is "UL".
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """A link's rate [bytes/s]: downlink, or uplink if `column` is "UL"."""
     check_quantity(path, NAME, "rate", quantity)
     options.allow(path, "end", "column", "max_gap_s")
     headings = headings_of(path, _WANTED)
     wanted = _SHORT.get(options.column or "DL", options.column or _DOWN)
-    layout = Layout(
-        ",",
-        len(headings),
-        (find_column(headings, wanted, "column", path),),
-        f"{len(headings)} columns, as in the header",
-        time=headings.index(_TIME),
-        header=1,
-        clock=DOTTED,
-        missing=frozenset({"-", ""}),
-    )
+    value, time = find_column(headings, wanted, "column", path), headings.index(_TIME)
+    layout = layout_below(headings, (value,), time=time, clock=DOTTED, missing=frozenset({"-", ""}))
     times, rates = read_table(path, layout)
-    return recording_of(
-        path, times, rates, options, format=NAME, quantity="rate", unit=_KBIT_S, disordered=True
-    )
+    return recording_of(path, times, rates, options, NAME, "rate", unit=_KBIT_S, disordered=True)

@@ -9,8 +9,10 @@ import numpy as np
 
 from headway.traces.errors import InputError, one_of, quoted
 from headway.traces.readers.assemble import recording_of, repair
+from headway.traces.readers.clock import Clock
 from headway.traces.readers.lines import head
 from headway.traces.readers.options import Options
+from headway.traces.readers.table import Layout
 from headway.traces.recording import Recording
 from headway.traces.trace import FloatArray
 from headway.traces.units import UNITS, Quantity, convert, factor
@@ -79,6 +81,20 @@ def headings_of(path: str, wanted: Sequence[str], separator: str = ",") -> list[
     return [heading.strip() for heading in first.split(separator)]
 
 
+def layout_below(
+    headings: Sequence[str],
+    values: tuple[int, ...],
+    separator: str = ",",
+    *,
+    time: int | None,
+    clock: Clock | None = None,
+    missing: frozenset[str] = frozenset(),
+) -> Layout:
+    """The layout of the rows below a header in the first line; arguments as the fields of `Layout`."""
+    form = f"{len(headings)} columns, as in the header"
+    return Layout(separator, len(headings), values, form, time=time, header=1, clock=clock, missing=missing)
+
+
 def has_headings(line: str, wanted: Sequence[str], separator: str = ",") -> bool:
     """Whether a line has all the wanted headings."""
     return set(wanted) <= {heading.strip() for heading in line.split(separator)}
@@ -96,19 +112,17 @@ def chosen_columns(
     def column(index: int, unit: str | None, option: str) -> Column:
         return Column(index, unit_of(headings[index], unit, path, option))
 
-    where = tuple(
-        (find_column(headings, name, "where", path), str(cell))
-        for name, cell in (options.where or {}).items()
-    )
-    times = (
-        0 if options.time_column is None else find_column(headings, options.time_column, "time_column", path)
-    )
+    cells = (options.where or {}).items()
+    where = tuple((find_column(headings, name, "where", path), str(cell)) for name, cell in cells)
+    times = 0
+    if options.time_column is not None:
+        times = find_column(headings, options.time_column, "time_column", path)
     value = 1 - min(times, 1) if options.step_s is None else 0
     if options.column is not None:
         value = find_column(headings, options.column, "column", path)
     values = column(value, options.unit, "unit")
     return (
-        column(times, options.time_unit, "time_unit") if options.step_s is None else None,
+        None if options.step_s is not None else column(times, options.time_unit, "time_unit"),
         values,
         where,
     )
@@ -134,9 +148,8 @@ def unit_factor(unit: str, quantity: Quantity, where: str, option: str) -> float
     """
     if not unit and quantity != "fraction":
         example = _EXAMPLE_UNIT[quantity]
-        expected = (
-            f'a header with the unit, such as "{quantity} [{example}]", or the option {option}="{example}"'
-        )
+        header, argument = f"{quantity} [{example}]", f'{option}="{example}"'
+        expected = f'a header with the unit, such as "{header}", or the option {argument}'
         raise InputError(where, f"no unit for the {quantity}", expected)
     return factor(unit, quantity, where)
 
@@ -163,40 +176,39 @@ def column_recording(
     values = convert(values, scale.factor)
     if options.repair:
         times, values, repairs = repair(path, times, values, options)
-    check_guessed(scale, values)
-    return recording_of(
-        path,
-        times,
-        values,
-        options,
-        format=name,
-        quantity=scale.quantity,
-        rows=rows,
-        repairs=repairs,
-        is_load=options.load is not None,
-    )
+    return scaled_recording(path, times, values, scale, options, name, rows, repairs)
 
 
-def check_guessed(scale: Scale, values: FloatArray) -> None:
-    """Refuse SI values above 1 that count as shares only because neither file nor user gives a unit.
+def scaled_recording(
+    path: str,
+    times: FloatArray,
+    values: FloatArray,
+    scale: Scale,
+    options: Options,
+    name: str,
+    rows: int,
+    repairs: Counter[str],
+) -> Recording:
+    """The recording of values in SI units, whose scale gives the quantity; further arguments as for `recording_of`.
 
     Raises:
-        InputError: there is such a value.
+        InputError: the rows make no trace, or values above 1 count as shares only because there is no unit.
     """
     most = float(values.max(initial=0.0))
     if scale.guessed and not scale.unit and most > 1.0:
         expected = f'a header with the unit, such as "rate [Mbit/s]", or the option unit: {_ANY_UNIT}'
         raise InputError(scale.where, f"values up to {most:g} without a unit", expected)
+    load = options.load is not None
+    return recording_of(
+        path, times, values, options, name, scale.quantity, rows=rows, repairs=repairs, is_load=load
+    )
 
 
 def nothing_left(path: str, options: Options) -> InputError:
     """The error for a file without rows that have the wanted cells."""
     wanted = ", ".join(f"{name} is {value}" for name, value in (options.where or {}).items())
-    return InputError(
-        f"{path} (option where)",
-        f"no row in which {quoted(wanted)[1:-1]}",
-        "values that occur in the file",
-    )
+    got = f"no row in which {quoted(wanted)[1:-1]}"
+    return InputError(f"{path} (option where)", got, "values that occur in the file")
 
 
 def split_header(heading: str) -> tuple[str, str]:
@@ -205,20 +217,20 @@ def split_header(heading: str) -> tuple[str, str]:
     return (match[1].strip(), match[2].strip()) if match else (heading.strip(), "")
 
 
-def unit_of(heading: str, given: str | None, where: str, option: str) -> str:
+def unit_of(heading: str, user_unit: str | None, where: str, option: str) -> str:
     """The unit of a column: that of the user, else that in the heading, "" without either.
 
     Raises:
         InputError: the heading has a unit of another quantity than that of the user. If the unit in the heading is
             unknown (`Mbps`) or of the same quantity, the unit of the user is used.
     """
-    _, written = split_header(heading)
-    if given is None:
-        return written
-    wanted, named = _measured_by(given), _measured_by(written)
-    if not wanted or not named or wanted & named:
-        return given
-    got = f"the unit {quoted(given)} for the column {quoted(heading.strip())}"
+    _, header_unit = split_header(heading)
+    if user_unit is None:
+        return header_unit
+    by_user, in_header = _measured_by(user_unit), _measured_by(header_unit)
+    if not by_user or not in_header or by_user & in_header:
+        return user_unit
+    got = f"the unit {quoted(user_unit)} for the column {quoted(heading.strip())}"
     expected = "a unit of the same quantity as in the header, or another column"
     raise InputError(f"{where} (option {option})", got, expected)
 
@@ -241,10 +253,8 @@ def find_column(headings: Sequence[str], wanted: str, option: str, path: str) ->
         same = [index for index, name in enumerate(spelled) if name == wanted]
         if len(same) > 1:
             got = f"{quoted(wanted)}, which {len(same)} columns are called"
-            expected = " or ".join(
-                f"{quoted(headings[at].strip())} (number {at + 1})" for at in same[:_MOST_ALIKE]
-            )
-            raise InputError(f"{path} (option {option})", got, expected)
+            places = [f"{quoted(headings[at].strip())} (number {at + 1})" for at in same[:_MOST_ALIKE]]
+            raise InputError(f"{path} (option {option})", got, " or ".join(places))
         if same:
             return same[0]
     if wanted.isdecimal() and wanted.isascii() and 1 <= int(wanted[:9]) <= len(headings):

@@ -36,11 +36,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """An availability, 0 or 1.
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """An availability, 0 or 1."""
     check_quantity(path, NAME, "fraction", quantity)
     options.allow(path, "end", "time_unit", "select")
     if options.select not in (None, "on", "off"):
@@ -60,9 +56,7 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
 def _recording(path: str, starts: FloatArray, ends: FloatArray, options: Options) -> Recording:
     if not len(starts) or not (ends > starts).all():
         got = (
-            "no interval"
-            if not len(starts)
-            else f"an interval from {starts[ends <= starts][0]:g} s to no later"
+            f"an interval from {starts[ends <= starts][0]:g} s to no later" if len(starts) else "no interval"
         )
         raise InputError(path, got, "intervals that end after they start")
     rows = len(starts)

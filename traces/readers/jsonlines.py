@@ -45,11 +45,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A recording of any quantity; it follows from the unit of the values if the caller does not name it.
-
-    Raises:
-        InputError: the file, or an option for it, breaks the format.
-    """
+    """A recording of any quantity; it follows from the unit of the values if the caller does not name it."""
     options.allow(path, *OPTIONS)
     rows = _rows(path)
     number, first = next(rows, (0, None))
@@ -90,9 +86,8 @@ def _rows(path: str) -> Iterator[tuple[int, Row]]:
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise InputError(
-                    f"{path}:{number}", f"{quoted(line)}, no whole JSON object", _FORM
-                ) from error
+                got = f"{quoted(line)}, no whole JSON object"
+                raise InputError(f"{path}:{number}", got, _FORM) from error
             if not isinstance(row, dict):
                 raise InputError(f"{path}:{number}", quoted(line), _FORM)
             yield number, row

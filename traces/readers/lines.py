@@ -42,7 +42,7 @@ def blocks(path: str | Path, longest: int = LONGEST_LINE) -> Iterator[tuple[int,
         InputError: as for `lines`.
     """
     with opened(path) as file:
-        block = _next_block(file, path)
+        block = read_block(file, path)
         if not block:
             raise InputError(str(path), _EMPTY, _NOT_EMPTY)
         number, rest = 1, block.removeprefix(_BYTE_ORDER_MARK)
@@ -52,7 +52,7 @@ def blocks(path: str | Path, longest: int = LONGEST_LINE) -> Iterator[tuple[int,
                 yield number, _checked(complete, number, path, longest)
                 number += complete.count(b"\n") + 1
             _check_lengths(rest, number, path, longest)
-            block = _next_block(file, path)
+            block = read_block(file, path)
             rest += block
     if rest:
         yield number, _checked(rest, number, path, longest)
@@ -65,7 +65,7 @@ def head(path: str | Path) -> list[str]:
         InputError: the file cannot be read, is empty, or does not begin with text.
     """
     with opened(path) as file:
-        block = _next_block(file, path, _HEAD)
+        block = read_block(file, path, _HEAD)
     if not block:
         raise InputError(str(path), _EMPTY, _NOT_EMPTY)
     if len(block) == _HEAD:
@@ -101,7 +101,12 @@ def unreadable(path: str | Path, error: OSError | ValueError) -> InputError:
     return InputError(str(path), f"a file that cannot be read ({reason or error})", "a readable file")
 
 
-def _next_block(file: BinaryIO, path: str | Path, size: int = _BLOCK) -> bytes:
+def read_block(file: BinaryIO, path: str | Path, size: int = _BLOCK) -> bytes:
+    """The next bytes of a file, at most `size`.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
         return file.read(size)
     except OSError as error:

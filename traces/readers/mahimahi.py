@@ -61,9 +61,6 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     """A link's rate [bytes/s]; after the last stamp it repeats, or is dead if `end` is "zero".
 
     A long time between two stamps is no gap in the record: no packet could leave then.
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
     """
     check_quantity(path, NAME, "rate", quantity)
     options.allow(path, "end")
@@ -90,12 +87,12 @@ def _stamps(path: str) -> IntArray:
 def _block(path: str, first: int, block: bytes, before: int) -> IntArray:
     """The stamps of a block of lines: at once if it is clean, line by line if it is not."""
     try:
-        found = csv.read_csv(pa.BufferReader(block), **_CLEAN).column(0).combine_chunks().to_numpy()
+        stamps = csv.read_csv(pa.BufferReader(block), **_CLEAN).column(0).combine_chunks().to_numpy()
     except pa.ArrowException:
-        found = np.empty(0, dtype=np.int64)
-    clean = len(found) == block.count(b"\n") + 1 and found[-1] < 10**15
-    if clean and (np.diff(found, prepend=before) >= 0).all():
-        return np.ascontiguousarray(found)
+        stamps = np.empty(0, dtype=np.int64)
+    clean = len(stamps) == block.count(b"\n") + 1 and stamps[-1] < 10**15
+    if clean and (np.diff(stamps, prepend=before) >= 0).all():
+        return np.ascontiguousarray(stamps)
     return _checked(path, first, block, before)
 
 
@@ -122,8 +119,8 @@ def _spread(stamps: IntArray, end: EndRule) -> Trace:
     # Each busy millisecond is a segment, and so is the gap after it, if there is one.
     edges = np.column_stack((ends - 1, ends)).ravel()
     rates = np.column_stack((packets * (PACKET_BYTES * 1000.0), np.zeros(len(ends)))).ravel()
-    kept = np.diff(edges, append=period) > 0
-    edges, rates = edges[kept], rates[kept]
+    keep = np.diff(edges, append=period) > 0
+    edges, rates = edges[keep], rates[keep]
     if edges[0] > 0:
         edges, rates = np.append(0, edges), np.append(0.0, rates)
     return Trace(edges / 1000, rates, end, period / 1000)

@@ -42,11 +42,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A link's rate [bytes/s], or the round-trip times over it [s] if the name or content of the file shows these.
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """A link's rate [bytes/s], or the round-trip times over it [s] if the name or content of the file shows these."""
     options.allow(path, "end", "max_gap_s")
     stamps, measurements = array("q"), array("d")
     for number, line in lines(path, _LONGEST):
@@ -63,16 +59,9 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     name = Path(path).name
     measured: Quantity = "time" if "RTT" in name or _follow_one_another(since, values) else "rate"
     check_quantity(path, NAME, measured, quantity)
-    return recording_of(
-        path,
-        since,
-        values * (_MS if measured == "time" else _MBIT_S),
-        options,
-        format=NAME,
-        quantity=measured,
-        disordered=True,
-        notes=tuple(_notes(name, float(values.max()))) if measured == "rate" else (),
-    )
+    notes = tuple(_notes(name, float(values.max()))) if measured == "rate" else ()
+    values *= _MS if measured == "time" else _MBIT_S
+    return recording_of(path, since, values, options, NAME, measured, disordered=True, notes=notes)
 
 
 def _follow_one_another(times_s: FloatArray, values: FloatArray) -> bool:

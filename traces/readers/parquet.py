@@ -6,7 +6,7 @@ As in text, a value holds until the time of the next row, times are shifted so t
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,16 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headway.traces.errors import InputError, quoted, reason
-from headway.traces.readers.assemble import recording_of, repair
+from headway.traces.readers.assemble import repair
 from headway.traces.readers.headings import (
     OPTIONS,
-    check_guessed,
     chosen_columns,
     nothing_left,
     scale_of,
+    scaled_recording,
     unit_factor,
 )
-from headway.traces.readers.lines import opened, unreadable
+from headway.traces.readers.lines import opened, read_block
 from headway.traces.readers.options import Options
 from headway.traces.readers.table import LARGEST, NUMBER, is_same
 from headway.traces.recording import Recording
@@ -42,10 +42,7 @@ MOST_ROWS = 20_000_000
 def is_parquet(path: str) -> bool:
     """Whether a file begins like a Parquet file."""
     with opened(path) as file:
-        try:
-            return file.read(len(_MAGIC)) == _MAGIC
-        except OSError as error:
-            raise unreadable(path, error) from error
+        return read_block(file, path, len(_MAGIC)) == _MAGIC
 
 
 def recognises(head: Sequence[str], quantity: Quantity | None, options: Options) -> bool:
@@ -54,11 +51,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A recording of any quantity; it follows from the unit of the values if the caller does not name it.
-
-    Raises:
-        InputError: the file, or an option for it, breaks the format.
-    """
+    """A recording of any quantity; it follows from the unit of the values if the caller does not name it."""
     options.allow(path, *(name for name in OPTIONS if name != "step_s"))
     with opened(path) as file:
         if not file.seekable():
@@ -85,30 +78,19 @@ def _read(path: str, file: pq.ParquetFile, quantity: Quantity | None, options: O
         times, time_factor = _numbers(file, time), unit_factor(time_unit, "time", path, "time_unit")
     values = convert(_numbers(file, value), scale.factor)
     if cells:
-        chosen = _rows_with(file, cells)
-        times, values = times[chosen], values[chosen]
+        mask = _rows_with(file, cells)
+        times, values = times[mask], values[mask]
         if not len(times):
             raise nothing_left(path, options)
     rows, repairs = len(times), Counter[str]()
     if options.repair:
-        there = ~np.isnan(times)
-        times, values, repairs = repair(path, times[there], values[there], options)
-        repairs += Counter({"missing times": int(np.count_nonzero(~there))})
+        present = ~np.isnan(times)
+        times, values, repairs = repair(path, times[present], values[present], options)
+        repairs += Counter({"missing times": int(np.count_nonzero(~present))})
     _check(path, times, values, dated, time_unit)
     # The start is subtracted first: an epoch in milliseconds is exact, but not in seconds.
     times = convert(times - times[:1], time_factor)
-    check_guessed(scale, values)
-    return recording_of(
-        path,
-        times,
-        values,
-        options,
-        format=NAME,
-        quantity=scale.quantity,
-        rows=rows,
-        repairs=repairs,
-        is_load=options.load is not None,
-    )
+    return scaled_recording(path, times, values, scale, options, NAME, rows, repairs)
 
 
 def _check_types(path: str, file: pq.ParquetFile, time: int, value: int) -> None:
@@ -124,37 +106,40 @@ def _check_types(path: str, file: pq.ParquetFile, time: int, value: int) -> None
             raise InputError(path, f"the column {quoted(name)} of type {quoted(str(kind))[1:-1]}", "numbers")
 
 
+def _batches(file: pq.ParquetFile, column: int) -> Iterator[pa.Array]:
+    """The cells of a column, a batch at a time."""
+    for batch in file.iter_batches(_BATCH, columns=[file.schema_arrow.names[column]]):
+        yield batch.column(0)
+
+
 def _numbers(file: pq.ParquetFile, column: int) -> FloatArray:
     """A column of numbers, NaN where one is missing."""
     numbers = array("d")
-    for batch in file.iter_batches(_BATCH, columns=[file.schema_arrow.names[column]]):
-        numbers.frombytes(batch.column(0).cast(pa.float64()).to_numpy(zero_copy_only=False).tobytes())
+    for cells in _batches(file, column):
+        numbers.frombytes(cells.cast(pa.float64()).to_numpy(zero_copy_only=False).tobytes())
     return np.frombuffer(numbers) if numbers else np.empty(0)
 
 
 def _rows_with(file: pq.ParquetFile, wanted: Sequence[tuple[int, str]]) -> npt.NDArray[np.bool_]:
     """A mask of the rows that have the wanted cells in columns given by number."""
-    chosen = np.ones(file.metadata.num_rows, dtype=np.bool_)
+    mask = np.ones(file.metadata.num_rows, dtype=np.bool_)
     for column, cell in wanted:
         start = 0
-        for batch in file.iter_batches(_BATCH, columns=[file.schema_arrow.names[column]]):
-            cells = batch.column(0).to_pylist()
-            chosen[start : start + len(cells)] &= [is_same(str(one), cell) for one in cells]
+        for cells in _batches(file, column):
+            mask[start : start + len(cells)] &= [is_same(str(one), cell) for one in cells.to_pylist()]
             start += len(cells)
-    return chosen
+    return mask
 
 
 def _moments(path: str, file: pq.ParquetFile, column: int) -> FloatArray:
     """A column of times of a timestamp type, in seconds since the first."""
     nanoseconds = array("q")
-    for batch in file.iter_batches(_BATCH, columns=[file.schema_arrow.names[column]]):
-        cells = batch.column(0)
+    for cells in _batches(file, column):
         if cells.null_count:
             raise InputError(path, "a row without a time", "a time in each row")
         nanoseconds.frombytes(cells.cast(pa.timestamp("ns")).cast(pa.int64()).to_numpy().tobytes())
     since = np.array(nanoseconds, dtype=np.int64)
-    seconds: FloatArray = (since - since[:1]) / 1e9
-    return seconds
+    return (since - since[:1]) / 1e9
 
 
 def _check(path: str, times: FloatArray, values: FloatArray, dated: bool, time_unit: str) -> None:
@@ -167,6 +152,5 @@ def _check(path: str, times: FloatArray, values: FloatArray, dated: bool, time_u
     rising = np.diff(times, prepend=-np.inf) > 0
     if not rising.all():
         at = int(np.argmin(rising))
-        raise InputError(
-            f"{path} (row {at + 1})", f"the time {times[at]:.17g} {time_unit}", "a time after the row before"
-        )
+        got = f"the time {times[at]:.17g} {time_unit}"
+        raise InputError(f"{path} (row {at + 1})", got, "a time after the row before")

@@ -48,26 +48,15 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A link's rate [bytes/s]; the option unit replaces Mbit/s, as for Puffer's files (MB/s).
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """A link's rate [bytes/s]; the option unit replaces Mbit/s, as for Puffer's files (MB/s)."""
     check_quantity(path, NAME, "rate", quantity)
     options.allow(path, "unit", "end", "max_gap_s")
     times, rates = read_table(path, Layout(BLANKS, 2, (1,), _FORM, rising=True))
     if len(times) < 2:
-        raise InputError(
-            path, f"{len(times)} rows", "at least two: a rate holds from the row before to its own"
-        )
+        expected = "at least two: a rate holds from the row before to its own"
+        raise InputError(path, f"{len(times)} rows", expected)
+    unit = factor(options.unit or "Mbit/s", "rate", f"{path} (option unit)")
+    notes = () if options.unit else (_ASSUMED,)
     return recording_of(
-        path,
-        times,
-        rates[1:],
-        options,
-        format=NAME,
-        quantity="rate",
-        unit=factor(options.unit or "Mbit/s", "rate", f"{path} (option unit)"),
-        rows=len(times),
-        notes=() if options.unit else (_ASSUMED,),
+        path, times, rates[1:], options, NAME, "rate", unit=unit, rows=len(times), notes=notes
     )

@@ -30,6 +30,7 @@ _ANSWER = re.compile(
     re.ASCII,
 )
 _FORM = "lines such as 64 bytes from 192.0.2.1: icmp_seq=3 ttl=57 time=12.3 ms"
+_ASSUMED = "A second from one request to the next is assumed (option step)."
 _ROUND = 1 << 16
 _STEP_S = 1.0
 
@@ -40,11 +41,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """Round-trip times [s].
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """Round-trip times [s]."""
     check_quantity(path, NAME, "time", quantity)
     options.allow(path, "end", "max_gap_s", "step_s")
     stamps, numbers, values = array("d"), array("q"), array("d")
@@ -72,16 +69,9 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     stamped = len(stamps) == len(values) and options.step_s is None
     step_s = _STEP_S if options.step_s is None else options.step_s
     since = np.array(stamps) if stamped else (np.array(numbers) - numbers[0]) * step_s
-    assumed = "A second from one request to the next is assumed (option step)."
+    rows, repairs = len(values) + again, {"duplicate answers": again}
+    notes = () if stamped or options.step_s else (_ASSUMED,)
+    times_s = np.array(values)
     return recording_of(
-        path,
-        since,
-        np.array(values),
-        options,
-        format=NAME,
-        quantity="time",
-        disordered=True,
-        rows=len(values) + again,
-        repairs={"duplicate answers": again},
-        notes=() if stamped or options.step_s else (assumed,),
+        path, since, times_s, options, NAME, "time", disordered=True, rows=rows, repairs=repairs, notes=notes
     )

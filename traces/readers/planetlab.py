@@ -28,11 +28,7 @@ def recognises(head: Sequence[str], quantity: Quantity | None, options: Options)
 
 
 def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
-    """A load.
-
-    Raises:
-        InputError: the file breaks the format, or lacks what the options ask for.
-    """
+    """A load."""
     check_quantity(path, NAME, "fraction", quantity)
     options.allow(path, "load", "end")
     layout = Layout(",", 1, (0,), "a whole number of per cent", time=None)
@@ -40,6 +36,4 @@ def read(path: str, quantity: Quantity | None, options: Options) -> Recording:
     if percent.size and percent.max() > 100:
         raise InputError(path, f"a load of {percent.max():g} %", "loads of at most 100 %")
     times = STEP_S * np.arange(len(percent) + 1.0)
-    return recording_of(
-        path, times, percent, options, format=NAME, quantity="fraction", unit=0.01, is_load=True
-    )
+    return recording_of(path, times, percent, options, NAME, "fraction", unit=0.01, is_load=True)

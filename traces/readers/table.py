@@ -24,6 +24,8 @@ from headway.traces.trace import FloatArray
 from headway.traces.units import convert
 
 LARGEST = 1e100
+"""Numbers in files are below this, so that products of two are finite."""
+
 NUMBER = f"a finite number >= 0 and below {LARGEST:g}, written like 12.5 or 1e-3"
 BLANKS = " "
 """The separator for columns with any number of blanks and tabs between them."""
@@ -150,17 +152,27 @@ class _Reader:
         if b'"' in block and table.num_rows != block.count(b"\n") + (not block.endswith(b"\n")):
             return None
         columns = [column.combine_chunks() for column in table.columns]
-        times = [] if self._layout.time is None else [columns.pop(0)]
-        if not all(map(self._in_range, times)) or not self._rise(seconds := [*map(self._times, times)]):
-            return None
+        seconds: list[FloatArray] = []
+        if self._layout.time is not None:
+            if (times := self._seconds(columns.pop(0))) is None:
+                return None
+            seconds = [times]
         values = [*map(_numbers, columns)]
         missing = [column.null_count for column in columns]
         return [*seconds, *values] if all(map(_is_clean, values, missing)) else None
 
-    def _times(self, times: pa.Array) -> FloatArray:
-        if self._layout.clock is None:
-            return self._since_first(_numbers(times))
-        return self._since_first(times.to_numpy().astype(np.int64))
+    def _seconds(self, times: pa.Array) -> FloatArray | None:
+        """Times in seconds; None if one is missing or out of range, or if they do not rise where they must."""
+        if times.null_count:
+            return None
+        if self._layout.clock is not None:
+            seconds = self._since_first(times.to_numpy().astype(np.int64))
+        elif _is_clean(numbers := _numbers(times), 0):
+            seconds = self._since_first(numbers)
+        else:
+            return None
+        rising = not self._layout.rising or bool((np.diff(seconds, prepend=self._before) > 0).all())
+        return seconds if rising else None
 
     def _since_first(self, times: FloatArray | npt.NDArray[np.int64]) -> FloatArray:
         """Seconds since the first row, of numbers in the unit of the layout or of nanoseconds."""
@@ -168,20 +180,6 @@ class _Reader:
             self._origin = times[0].item()
         since: FloatArray = np.asarray(times - (self._origin or 0), dtype=np.float64)
         return since / 1e9 if self._layout.clock else convert(since, self._layout.time_factor)
-
-    def _in_range(self, times: pa.Array) -> bool:
-        """Whether no time is missing and numbers are in range."""
-        if times.null_count:
-            return False
-        numbers = _numbers(times) if self._layout.clock is None else np.empty(0)
-        return bool(((numbers >= 0) & (numbers < LARGEST)).all())
-
-    def _rise(self, times: list[FloatArray]) -> bool:
-        """Whether times, if there are any, rise where the layout requires it."""
-        return all(
-            (not self._layout.rising or bool((np.diff(column, prepend=self._before) > 0).all()))
-            for column in times
-        )
 
     def _slow(self, first: int, block: bytes) -> list[FloatArray]:
         columns = [array("d") for _ in self._layout.wanted]

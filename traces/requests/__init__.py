@@ -87,22 +87,23 @@ def read_requests(
     Raises:
         InputError: the file or an option cannot be used.
     """
-    given = ((number, line) for number, line in lines(path, LONGEST_LINE) if line)
-    first = next(given, None)
+    numbered_lines = ((number, line) for number, line in lines(path, LONGEST_LINE) if line)
+    first = next(numbered_lines, None)
     if first is None:
         raise InputError(str(path), "no row of data", f"a log as one of {', '.join(FORMATS)}")
     if columns is not None:
         mapped.check(columns, str(path))
         if format not in (None, "csv"):
             raise InputError(f"{path} (option format)", f"{quoted(format)} beside columns", "one of them")
-        rows = mapped.rows(str(path), chain([first], given), columns, time_unit)
+        rows = mapped.rows(str(path), chain([first], numbered_lines), columns, time_unit)
         return _log(str(path), "csv", rows, start_s, limit)
     if time_unit is not None:
         raise InputError(f"{path} (option time_unit)", "a unit without columns", "the option columns as well")
     name = _format_of(path, *first) if format is None else format
     if name not in FORMATS:
         raise InputError(f"{path} (option format)", quoted(name), one_of(name, FORMATS))
-    return _log(str(path), name, FORMATS[name].rows(str(path), chain([first], given)), start_s, limit)
+    rows = FORMATS[name].rows(str(path), chain([first], numbered_lines))
+    return _log(str(path), name, rows, start_s, limit)
 
 
 def _format_of(path: str | Path, number: int, line: str) -> str:

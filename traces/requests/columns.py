@@ -65,9 +65,9 @@ class Form:
         names = [name for name, _ in _header(first_line)]
         return {self.arrival, self.prompt, self.output} <= set(names)
 
-    def rows(self, path: str, given: Iterator[tuple[int, str]]) -> Iterator[Row]:
+    def rows(self, path: str, numbered_lines: Iterator[tuple[int, str]]) -> Iterator[Row]:
         """The requests in the lines of a file, the first of which is the header."""
-        number, line = next(given)
+        number, line = next(numbered_lines)
         if not self.mapped and not self.recognises(line):
             raise InputError(f"{path}:{number}", quoted(line), f"a header with the columns of {self.example}")
         header = _header(line)
@@ -78,7 +78,7 @@ class Form:
             for wanted in (self.arrival, self.prompt, self.output)
         )
         seconds = self._times(header[time][1], f"{path}:{number}")
-        for number, line in given:
+        for number, line in numbered_lines:
             where = f"{path}:{number}"
             fields = _fields(line)
             if len(fields) != len(header):

@@ -25,24 +25,24 @@ def check(columns: Mapping[str, str], where: str) -> None:
 
 
 def rows(
-    path: str, given: Iterator[tuple[int, str]], columns: Mapping[str, str], time_unit: str | None
+    path: str, numbered_lines: Iterator[tuple[int, str]], columns: Mapping[str, str], time_unit: str | None
 ) -> Iterator[Row]:
     """The requests in the lines of a file; the first line shows whether they are JSON.
 
     Args:
         path: of the file.
-        given: its lines and their numbers, at least one.
+        numbered_lines: its lines and their numbers, at least one.
         columns: the name of the column, or key, of each of `PARTS`.
         time_unit: unit of the times; by default that in the header, and without one they are dates.
     """
-    number, line = next(given)
-    lines = chain([(number, line)], given)
+    number, line = next(numbered_lines)
+    lines = chain([(number, line)], numbered_lines)
     if not line.startswith("{"):
         arrival, prompt, output = (columns[part] for part in PARTS)
         return Form(arrival, prompt, output, unit=time_unit, mapped=True).rows(path, lines)
-    seconds = (
-        clock() if time_unit is None else number_of(factor(time_unit, "time", f"{path} (option time_unit)"))
-    )
+    seconds = clock()
+    if time_unit is not None:
+        seconds = number_of(factor(time_unit, "time", f"{path} (option time_unit)"))
     return _objects(path, lines, columns, seconds)
 
 

@@ -21,10 +21,10 @@ def recognises(first_line: str) -> bool:
     return first_line.startswith("{") and all(f'"{key}"' in first_line for key in _KEYS)
 
 
-def rows(path: str, given: Iterator[tuple[int, str]]) -> Iterator[Row]:
+def rows(path: str, numbered_lines: Iterator[tuple[int, str]]) -> Iterator[Row]:
     """The requests in the lines of a file."""
     start: float | None = None
-    for where, record in objects(path, given, _KEYS):
+    for where, record in objects(path, numbered_lines, _KEYS):
         time = record["timestamp"]
         if isinstance(time, bool) or not isinstance(time, (int, float)) or not 0 <= time < LARGEST:
             expected = f"a number of milliseconds below {LARGEST:g}"
@@ -38,10 +38,10 @@ def rows(path: str, given: Iterator[tuple[int, str]]) -> Iterator[Row]:
 
 
 def objects(
-    path: str, given: Iterator[tuple[int, str]], keys: Sequence[str]
+    path: str, numbered_lines: Iterator[tuple[int, str]], keys: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, object]]]:
     """The JSON objects in the lines of a file, each with its place, and with all of these keys."""
-    for number, line in given:
+    for number, line in numbered_lines:
         where = f"{path}:{number}"
         expected = f"an object such as {{{', '.join(f'{json.dumps(key)}: 10' for key in keys)}}}"
         try:

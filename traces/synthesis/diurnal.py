@@ -56,15 +56,8 @@ def diurnal(
     require(0 <= amplitude <= mean, "0 <= amplitude <= mean", (amplitude, mean))
     require(0 <= peak_s < math.inf, "a finite peak_s >= 0", peak_s)
     require(0 < 2 * step_s <= period_s < math.inf, "0 < 2 * step_s <= period_s < inf", (step_s, period_s))
-    noise = walk(
-        rng,
-        mean=1.0,
-        sigma=sigma,
-        step_s=step_s,
-        duration_s=duration_s,
-        correlation=correlation,
-        end=end,
-    )
+    steps = {"step_s": step_s, "duration_s": duration_s}
+    noise = walk(rng, mean=1.0, sigma=sigma, correlation=correlation, end=end, **steps)
     turns = (noise.times + step_s / 2 - peak_s) / period_s
     # Rounding may make the lowest point of a wave that reaches 0 negative.
     wave = np.maximum(mean + amplitude * np.cos(2 * np.pi * turns), 0.0)
@@ -121,7 +114,7 @@ def estimate(sample: Sample) -> dict[str, float]:
     rest = x - wave
     sigma2 = min(float(np.log1p(lagged_product(rest, 0) / lagged_product(wave, 0))), LARGEST_SIGMA**2)
     noise = {"sigma": 0.0, "correlation": 0.0}
-    if sigma2 > 1e-12:
+    if sigma2 > 1e-12:  # less is the rounding error of a wave without noise
         shared = float(np.log1p(max(lagged_product(rest, 1) / lagged_product(wave, 1), 0.0)))
         noise = {"sigma": float(np.sqrt(sigma2)), "correlation": min(shared / sigma2, CLOSEST_TO_ONE)}
     return {"mean": level, "amplitude": amplitude, "period_s": period, "peak_s": peak, **noise}
@@ -146,9 +139,8 @@ def _period(x: FloatArray, step: float) -> float:
     noise = (1 - correlation**2) / (1 + correlation**2 - 2 * correlation * np.cos(2 * np.pi * waves / n))
     most = int(np.argmax(power / noise))
     if power[most] / noise[most] < np.log(len(waves) / _CHANCE):
-        raise InputError(
-            "trace", "no wave that stands out from noise", "a trace with one, seen at least twice"
-        )
+        got, expected = "no wave that stands out from noise", "a trace with one, seen at least twice"
+        raise InputError("trace", got, expected)
     return _refined(x, step, int(waves[most]))
 
 
@@ -177,11 +169,9 @@ def _harmonic(x: FloatArray, times: FloatArray, period: float) -> tuple[float, f
     return float(level), float(cosine), float(sine)
 
 
-KIND = Kind(
-    "diurnal",
-    diurnal,
-    model,
-    estimate,
-    needs="a mean and a step above 0, an amplitude of at most the mean, a period of at least two steps, a duration of "
-    "at least one",
+_NEEDS = (
+    "a mean and a step above 0, an amplitude of at most the mean, a period of at least two steps, a duration of "
+    "at least one"
 )
+
+KIND = Kind("diurnal", diurnal, model, estimate, _NEEDS)

@@ -19,7 +19,7 @@ def step_starts(step_s: float, duration_s: float) -> FloatArray:
         ValueError: unless 0 < step <= duration, both finite, with at most `MOST_VALUES` steps.
     """
     require(0 < step_s <= duration_s < math.inf, "0 < step_s <= duration_s < inf", (step_s, duration_s))
-    check_size(duration_s / step_s)
+    require(duration_s / step_s <= MOST_VALUES, f"at most {MOST_VALUES} values", duration_s / step_s)
     times: FloatArray = np.arange(math.ceil(duration_s / step_s)) * np.float64(step_s)
     # Rounding of the quotient may have added a step that starts at the very end.
     return times[times < duration_s]
@@ -30,12 +30,3 @@ def autoregression(noise: FloatArray, correlation: float) -> FloatArray:
     fresh = math.sqrt(1 - correlation**2) * noise
     fresh[0] = noise[0]
     return np.array(list(accumulate(fresh.tolist(), lambda before, new: correlation * before + new)))
-
-
-def check_size(values: float) -> None:
-    """Check the number of values that a generator is about to draw.
-
-    Raises:
-        ValueError: there are more than `MOST_VALUES`.
-    """
-    require(values <= MOST_VALUES, f"at most {MOST_VALUES} values", values)

@@ -62,9 +62,8 @@ def fading(
     """
     require(0 < mean < math.inf, "a finite mean > 0", mean)
     require(0 <= rice_factor < math.inf, "a finite rice_factor >= 0", rice_factor)
-    require(
-        0 < step_s <= 2 * coherence_s < math.inf, "0 < step_s <= 2 * coherence_s < inf", (step_s, coherence_s)
-    )
+    valid = 0 < step_s <= 2 * coherence_s < math.inf
+    require(valid, "0 < step_s <= 2 * coherence_s < inf", (step_s, coherence_s))
     times = step_starts(step_s, duration_s)
     doppler_hz = _HALF_CORRELATED / (2 * math.pi * coherence_s)
     diffuse = _clarke(rng, len(times), doppler_hz * step_s)
@@ -135,11 +134,9 @@ def _bessel_argument(rho: float) -> float:
     return float(brentq(lambda x: j0(x) - rho, 1e-6, last)) if rho > j0(last) else last
 
 
-KIND = Kind(
-    "fading",
-    fading,
-    model,
-    estimate,
-    needs="a mean, a step and a duration above 0, the duration not below the step, the step not above two coherence "
-    "times",
+_NEEDS = (
+    "a mean, a step and a duration above 0, the duration not below the step, the step not above two coherence "
+    "times"
 )
+
+KIND = Kind("fading", fading, model, estimate, _NEEDS)

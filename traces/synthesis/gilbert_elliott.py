@@ -5,10 +5,10 @@ from typing import Annotated
 
 import numpy as np
 
-from headway.traces.constructors import require, trace_of_length
+from headway.traces.constructors import require, without_empty_segments
 from headway.traces.errors import InputError
 from headway.traces.rounding import rounded
-from headway.traces.synthesis.drawing import check_size
+from headway.traces.synthesis.drawing import MOST_VALUES
 from headway.traces.synthesis.kind import Duration, Kind, Parameter
 from headway.traces.synthesis.model import Model
 from headway.traces.synthesis.sample import Sample
@@ -39,7 +39,7 @@ def gilbert_elliott(
     require(0 < bad_time_s < math.inf, "a finite bad_time_s > 0", bad_time_s)
     require(0 < duration_s < math.inf, "a finite duration_s > 0", duration_s)
     rounds = duration_s / (good_time_s + bad_time_s)
-    check_size(2 * rounds)
+    require(2 * rounds <= MOST_VALUES, f"at most {MOST_VALUES} values", 2 * rounds)
     begins_bad = bool(rng.random() * (good_time_s + bad_time_s) >= good_time_s)
     means = np.array([bad_time_s, good_time_s] if begins_bad else [good_time_s, bad_time_s])
     batch = 8 + math.ceil(rounds + 4 * math.sqrt(rounds))
@@ -50,8 +50,7 @@ def gilbert_elliott(
     times = times[times < duration_s]
     values = np.where(np.arange(len(times)) % 2 == begins_bad, good, bad)
     # Late in a long trace, a very short sojourn may vanish when it is added to the time.
-    kept = np.append(times[1:] > times[:-1], True)
-    return trace_of_length(times[kept], values[kept], duration_s, end)
+    return without_empty_segments(times, values, end, None if end == "hold" else duration_s)
 
 
 def model(*, good: float, bad: float, good_time_s: float, bad_time_s: float) -> Model:
@@ -65,13 +64,8 @@ def model(*, good: float, bad: float, good_time_s: float, bad_time_s: float) -> 
     def cdf(x: FloatArray) -> FloatArray:
         return np.where(x >= good, 1.0, np.where(x >= bad, 1 - share, 0.0))
 
-    return Model(
-        bad + share * (good - bad),
-        (good - bad) * math.sqrt(share * (1 - share)),
-        lambda lag_s: np.exp(-lag_s * rate),
-        cdf,
-        {good: share, bad: 1 - share},
-    )
+    mean, deviation = bad + share * (good - bad), (good - bad) * math.sqrt(share * (1 - share))
+    return Model(mean, deviation, lambda lag_s: np.exp(-lag_s * rate), cdf, {good: share, bad: 1 - share})
 
 
 def estimate(sample: Sample) -> dict[str, float]:

@@ -69,13 +69,13 @@ class Kind:
     @cached_property
     def parameters(self) -> Mapping[str, Parameter]:
         """The parameters by the names of the arguments, in their order."""
-        found = {}
+        parameters = {}
         for name, argument in inspect.signature(self.generate, eval_str=True).parameters.items():
             for metadata in getattr(argument.annotation, "__metadata__", ()):
                 default = None if argument.default is argument.empty else argument.default
                 key = metadata.key or name.removesuffix("_s")
-                found[name] = replace(metadata, key=key, default=default)
-        return found
+                parameters[name] = replace(metadata, key=key, default=default)
+        return parameters
 
     @property
     def key(self) -> str:

@@ -28,6 +28,4 @@ class Model:
 
     def cdf_below(self, x: FloatArray) -> FloatArray:
         """Probability of a value below x."""
-        return self.cdf(x) - sum(
-            (np.where(x == value, share, 0.0) for value, share in self.atoms.items()), 0.0
-        )
+        return self.cdf(x) - sum((np.where(x == value, p, 0.0) for value, p in self.atoms.items()), 0.0)

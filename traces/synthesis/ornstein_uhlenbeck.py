@@ -72,13 +72,8 @@ def model(*, mean: float, deviation: float, relaxation_s: float, **_: float) -> 
     def cdf(x: FloatArray) -> FloatArray:
         return np.where(x < 0, 0.0, ndtr((x - mean) / deviation))
 
-    return Model(
-        deviation * first,
-        deviation * math.sqrt(second - first**2),
-        correlated,
-        cdf,
-        {0.0: float(ndtr(-mean / deviation))},
-    )
+    spread, zeros = deviation * math.sqrt(second - first**2), {0.0: float(ndtr(-mean / deviation))}
+    return Model(deviation * first, spread, correlated, cdf, zeros)
 
 
 def _censored_moments(ratio: float) -> tuple[float, float]:
@@ -112,10 +107,6 @@ def _uncensored_ratio(spread: float) -> float:
     return float(brentq(excess, 0.0, 9.0)) if excess(0.0) > 0 else 0.0
 
 
-KIND = Kind(
-    "ornstein-uhlenbeck",
-    ornstein_uhlenbeck,
-    model,
-    estimate,
-    needs="a step and a duration above 0, the duration not below the step",
-)
+_NEEDS = "a step and a duration above 0, the duration not below the step"
+
+KIND = Kind("ornstein-uhlenbeck", ornstein_uhlenbeck, model, estimate, _NEEDS)

@@ -72,9 +72,8 @@ def sample_of(trace: Trace, step_s: float | None) -> Sample:
         try:
             trace = averaged(trace, step_s)
         except ValueError as error:
-            raise InputError(
-                "step", str(error), "a step above 0 that makes at most a million values"
-            ) from error
+            expected = "a step above 0 that makes at most a million values"
+            raise InputError("step", str(error), expected) from error
     if np.ptp(trace.values) <= _ROUNDING * trace.values.max():
         got = f"a trace that always is {trace.values[0]:.6g}"
         raise InputError("trace", got, "one that changes (a constant needs no model)")

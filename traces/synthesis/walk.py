@@ -87,10 +87,6 @@ def estimate(sample: Sample) -> dict[str, float]:
     }
 
 
-KIND = Kind(
-    "walk",
-    walk,
-    model,
-    estimate,
-    needs="a mean, a step and a duration above 0, the duration not below the step",
-)
+_NEEDS = "a mean, a step and a duration above 0, the duration not below the step"
+
+KIND = Kind("walk", walk, model, estimate, _NEEDS)

@@ -117,21 +117,6 @@ def test_a_text_names_a_link(text: str, name: str) -> None:
     assert entry.name == name
 
 
-@pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        ("2x3060, 4x RTX 2080Ti + RTX 3090", ["2 rtx-3060-12gb", "4 rtx-2080-ti-11gb", "1 rtx-3090-24gb"]),
-        ("2 x Framework Desktop, Ryzen AI Max+ 395 (Radeon 8060S), 128 GB", ["2 ryzen-ai-max-395-128gb"]),
-        ("Mac Studio M3 Ultra (2x512GB, 2x256GB)", ["1 apple-m3-ultra"]),
-        ("Raspberry Pi 5 x8", ["1 raspberry-pi-5-8gb"]),
-        ("laptop with RTX 3070, CPU only", ["1 laptop-cpu"]),
-        ("not visible", []),
-    ],
-)
-def test_a_text_names_several_devices_with_their_numbers(text: str, names: list[str]) -> None:
-    assert [f"{count} {entry.name}" for count, entry in shipped_library().devices_named(text)] == names
-
-
 def test_a_file_changes_values_and_adds_entries(tmp_path: Path) -> None:
     path = tmp_path / "lab.yaml"
     path.write_text(

@@ -876,7 +876,7 @@ def test_shipped_scenarios_load_and_name_known_policies(name: str) -> None:
     world = load_scenario(shipped_scenario(name))
     assert world.name == name
     for choice in world.policies:
-        assert policies.chosen(choice).name == choice.name
+        assert policies.from_choice(choice).name == choice.name
 
 
 def test_an_unknown_shipped_scenario_is_told() -> None:
