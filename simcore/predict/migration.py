@@ -6,7 +6,7 @@ from headway.simcore.arrays import FloatArray, IntArray
 from headway.simcore.observe import Observation, Step
 from headway.simcore.predict.delay import flow_seconds, horizon_delay, shared_delay
 from headway.simcore.predict.memory import sum_by_device
-from headway.simcore.world.crossings import time_at_the_same_time
+from headway.simcore.world.crossings import transfer_makespan
 from headway.simcore.world.memory import TOLERANCE_BYTES
 
 
@@ -84,7 +84,7 @@ def _moves_delay(observation: Observation, devices: IntArray, *, caches: bool) -
         return np.inf
     disks = new if observation.load_seconds.any() else None
     routes = observation.origin[moved] * observation.devices + new
-    return time_at_the_same_time(observation.crossings, routes, seconds, disks)
+    return transfer_makespan(observation.crossings, routes, seconds, disks)
 
 
 def move_seconds(observation: Observation) -> FloatArray:

@@ -99,7 +99,7 @@ Order: TypeAlias = list[tuple[int, tuple[int, ...]]]
 """Messages by number in the order in which they start, each with the earlier messages for which it waits."""
 
 
-def at_the_same_time(crossings: Crossings, routes: IntArray, disks: IntArray | None = None) -> Order:
+def transfer_order(crossings: Crossings, routes: IntArray, disks: IntArray | None = None) -> Order:
     """The order of messages of which those that share no resource travel at the same time.
 
     A message waits for the last earlier message on each resource of its route. Messages on routes with few resources
@@ -118,10 +118,10 @@ def at_the_same_time(crossings: Crossings, routes: IntArray, disks: IntArray | N
     return order
 
 
-def time_at_the_same_time(
+def transfer_makespan(
     crossings: Crossings, routes: IntArray, seconds: FloatArray, disks: IntArray | None = None
 ) -> float:
-    """Time until all messages have arrived [s] in the order of `at_the_same_time`.
+    """Time until all messages have arrived [s] in the order of `transfer_order`.
 
     Args:
         crossings: of the network.
@@ -142,7 +142,7 @@ def time_at_the_same_time(
 def _in_turn(
     crossings: Crossings, routes: IntArray, disks: IntArray | None
 ) -> Iterator[tuple[int, list[int]]]:
-    """Messages by number in the order of `at_the_same_time`, each with all that one message uses at a time.
+    """Messages by number in the order of `transfer_order`, each with all that one message uses at a time.
 
     That is a resource by its number, a route by an odd number below 0, and a disk by an even one.
     """

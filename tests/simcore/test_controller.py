@@ -26,7 +26,7 @@ from headway.simcore import (
     predict,
     simulate,
 )
-from headway.simcore.world.crossings import time_at_the_same_time
+from headway.simcore.world.crossings import transfer_makespan
 from headway.simcore.world.options import NO_TRIGGERS
 from headway.traces import Trace
 
@@ -224,7 +224,7 @@ def test_moves_at_the_same_time_are_never_slower_and_no_resource_is_used_twice(
     crossings = cluster.crossings(0.0, 0.0)
     routes = np.array([(a % count) * count + b % count for a, b, _ in moves])
     seconds = np.array([one for _, _, one in moves])
-    total = time_at_the_same_time(crossings, routes, seconds)
+    total = transfer_makespan(crossings, routes, seconds)
     assert total <= seconds.sum() * (1 + 1e-12)
     load: dict[int, float] = {}
     for route, one in zip(routes.tolist(), seconds.tolist(), strict=True):

@@ -1,7 +1,7 @@
 """Migration: moves blocks from device to device.
 
 Moves over routes that share no resource take place at the same time, unless the scenario says that all moves are serial
-(`at_the_same_time`). A move ends when the bytes of the block have arrived and, if weights are on
+(`transfer_order`). A move ends when the bytes of the block have arrived and, if weights are on
 disk, the new device has loaded them; sending and loading run in parallel. A device with a warm copy of the weights
 receives the cache only, and loads nothing.
 """
@@ -22,7 +22,7 @@ from headway.simcore.observe import Observation
 from headway.simcore.scenario import Scenario
 from headway.simcore.world.batch import Batch, SequenceStep
 from headway.simcore.world.blocks import Kind
-from headway.simcore.world.crossings import at_the_same_time
+from headway.simcore.world.crossings import transfer_order
 
 
 @dataclass
@@ -212,7 +212,7 @@ class Mover:
             return
         new = np.array([move.new for move in moves], dtype=np.int64)
         routes = np.array([move.old for move in moves], dtype=np.int64) * len(self._names) + new
-        order = at_the_same_time(self._crossings, routes, new if self._load_s.any() else None)
+        order = transfer_order(self._crossings, routes, new if self._load_s.any() else None)
         yield from ordered(self._env, order, works)
 
     def _copy(self, first: SequenceStep, move: _Move) -> Process:
