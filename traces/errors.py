@@ -5,7 +5,7 @@ into one message and exit code 2. Any other exception is a defect of Headway.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 _LONGEST_SHOWN = 80
@@ -80,6 +80,12 @@ def visible(text: str) -> str:
     return "".join(
         letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text
     )
+
+
+def some_of(names: Sequence[str], most: int = 5) -> str:
+    """The first few names as the text of a message, and the number of the others."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def one_of(value: str, names: Iterable[str]) -> str:

@@ -12,15 +12,7 @@ from headway.analysis.fidelity.identify import NO_EFFECT
 from headway.analysis.fidelity.known import Parameter
 from headway.analysis.fidelity.results import QUANTITIES
 from headway.analysis.fidelity.summary import percentile
-from headway.analysis.formatting import NOTHING, amount, number, percent
-
-_UNITS = {
-    "memory_bandwidth": "B/s",
-    "kv_bandwidth": "B/s",
-    "compute": "FLOP/s",
-    "overhead": "s",
-    "sync_s": "s",
-}
+from headway.analysis.formatting import NOTHING, number, percent, value_text
 
 
 def fitted_table(fitted: Sequence[Fitted]) -> Table:
@@ -32,7 +24,7 @@ def fitted_table(fitted: Sequence[Fitted]) -> Table:
     for one in fitted:
         parameter = one.parameter
         error = NOTHING if math.isinf(one.error) else number(100.0 * one.error)
-        values = [value_text(parameter, value) for value in (one.before, one.value)]
+        values = [value_text(key_text(parameter), value) for value in (one.before, one.value)]
         cells = [key_text(parameter), *values, percent(one.value / one.before - 1.0), error]
         table.add_row(*map(Text, ["" if parameter.name == name else parameter.name, *cells]))
         name = parameter.name
@@ -83,9 +75,3 @@ def errors_table(calibration: Calibration) -> Table:
 def key_text(parameter: Parameter) -> str:
     """The key of a parameter in library files."""
     return parameter.quantity.removesuffix("_s")
-
-
-def value_text(parameter: Parameter, value: float) -> str:
-    """A value of a parameter with its unit; factors have none."""
-    unit = _UNITS.get(parameter.quantity)
-    return number(value) if unit is None else amount(value, unit)
