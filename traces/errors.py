@@ -52,10 +52,11 @@ def shortened(text: str, most: int) -> str:
 def reason(error: Exception) -> str:
     """The first line of an error of a library or the system, printable; the name of its class if it has no text."""
     if isinstance(error, FileNotFoundError):
-        return "a missing file"
+        return "no such file"
     if isinstance(error, IsADirectoryError):
         return "a folder"
-    first = next(iter(str(error).splitlines()), "").strip()
+    text = getattr(error, "strerror", None) or str(error)
+    first = next(iter(text.splitlines()), "").strip()
     return visible(first)[:_LONGEST_REASON] or type(error).__name__
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from headway.traces.errors import InputError, quoted, reason
-from headway.traces.files import read_input
+from headway.traces.files import read_text
 
 LARGEST_FILE = 1 << 24
 """Largest file [bytes]."""
@@ -100,7 +100,7 @@ def read_rows(path: str | Path) -> list[Row]:
     Raises:
         InputError: the file cannot be read, lacks a required column, has no or damaged rows, or repeats an id.
     """
-    table = _table(str(path), _text(path))
+    table = _table(str(path), read_text(path, LARGEST_FILE, _FORM))
     line, header = next(table, (0, []))
     if not line:
         raise InputError(str(path), "an empty file", _FORM)
@@ -124,20 +124,6 @@ def read_rows(path: str | Path) -> list[Row]:
     if not rows:
         raise InputError(str(path), "a header without rows", "at least one row")
     return rows
-
-
-def _text(path: str | Path) -> str:
-    try:
-        content = read_input(path, LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:
-        raise InputError(str(path), reason(error), _FORM) from error
-    if len(content) > LARGEST_FILE:
-        raise InputError(str(path), "a very large file", f"at most {LARGEST_FILE:,} bytes")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}:{line}", "bytes that are not UTF-8", "text in UTF-8") from error
 
 
 def _table(path: str, text: str) -> Iterator[tuple[int, list[str]]]:

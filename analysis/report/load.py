@@ -24,8 +24,8 @@ from headway.analysis.store.tables import STORED
 from headway.simcore import load_result
 from headway.simcore.manifest import check_folder
 from headway.simcore.table_files import check_table, read_table
-from headway.traces.errors import InputError, one_of, reason
-from headway.traces.files import open_input
+from headway.traces.errors import InputError, one_of
+from headway.traces.files import read_text
 
 _MOST_BYTES = 1_000_000
 
@@ -184,14 +184,5 @@ def _of_runs(
 
 
 def _text(path: Path) -> str:
-    """What is in a file beside the tables; nothing if there is none."""
-    try:
-        with open_input(path) as file:
-            raw = file.read(_MOST_BYTES + 1)
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        raise InputError(str(path), reason(error), "a text written by headway") from error
-    if len(raw) > _MOST_BYTES:
-        raise InputError(str(path), f"more than {_MOST_BYTES} bytes", "a text written by headway")
-    return raw.decode("utf-8", "replace")
+    """The text of a file beside the tables; empty if there is none."""
+    return read_text(path, _MOST_BYTES, "a text written by headway") if path.exists() else ""

@@ -44,7 +44,7 @@ CASES: dict[str, tuple[Any, ...]] = {
     "text": ("hello", "'hello'"),
     "list": ("[1]", "'[1]'"),
     "not UTF-8": (b"\xff\xfe{", "not UTF-8"),
-    "too large": (b"{" + b" " * 5_000_000, "above 5 MB"),
+    "too large": (b"{" + b" " * 5_000_000, "more than 5,000,000 bytes"),
     "broken JSON": ('{"peers": ', "invalid JSON"),
     "deep JSON": ('{"peers": ' + "[" * 100_000, "nested too deeply"),
     "repeated node": ('{"peers": {"a": {}, "a": {}}}', "'a' more than once"),
@@ -114,7 +114,7 @@ def test_a_malformed_file_is_refused_and_no_scenario_is_written(
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     message = refused("import", tmp_path / "gone", "--out", tmp_path / "x.yaml", "--model", "llama-3-8b")
-    assert "no readable file" in message
+    assert "no such file" in message
 
 
 def test_comments_hold_texts_of_the_file_on_one_line(tmp_path: Path) -> None:

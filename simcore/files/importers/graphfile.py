@@ -7,15 +7,14 @@ refuse a document type declaration, so that there are no entities.
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from headway.simcore.files.bounds import MOST_DEPTH, MOST_GRAPH_BYTES
 from headway.simcore.files.importers.graphs import Edge, Graph, Node
-from headway.simcore.files.importers.jsonfile import parse_json, read_text
 from headway.traces.errors import InputError, one_of, quoted
+from headway.traces.files import json_object, read_text
 
 _ACCEPTED = "a graph as GraphML or node-link JSON"
 _JSON_KEYS = ("directed", "multigraph", "graph", "nodes", "edges", "links")
@@ -37,12 +36,12 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         InputError: the file cannot be read, is above 5 MB, has another format, or has directed edges.
     """
     name = os.fspath(path)
-    text = read_text(Path(name), MOST_GRAPH_BYTES, _ACCEPTED).removeprefix("\ufeff")
+    text = read_text(name, MOST_GRAPH_BYTES, _ACCEPTED)
     first = text.lstrip()[:1]
     if first == "<":
         return _graphml(text, name)
     if first == "{":
-        return _node_link(parse_json(text, name, _ACCEPTED), name)
+        return _node_link(json_object(text, name, _ACCEPTED), name)
     raise InputError(name, f"a file that begins with {quoted(text[:20])}", _ACCEPTED)
 
 

@@ -27,9 +27,9 @@ from headway.simcore.files.importers.huggingface_parts import (
     linear_extras,
     window_of,
 )
-from headway.simcore.files.importers.jsonfile import parse_json, read_text
 from headway.simcore.world.model import ModelSpec
 from headway.traces.errors import InputError, nearest, quoted
+from headway.traces.files import json_object, read_text
 
 _BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}
 _EXPERT_KEYS = ("num_local_experts", "num_experts", "n_routed_experts")
@@ -62,8 +62,8 @@ def _file_name(path: Path) -> str:
 
 
 def _read(path: Path) -> Config:
-    text = read_text(path, MOST_CONFIG_BYTES, "a Hugging Face config.json")
-    return Config(parse_json(text, str(path), "a Hugging Face config.json"), str(path))
+    expected = "a Hugging Face config.json, which is a JSON object"
+    return Config(json_object(read_text(path, MOST_CONFIG_BYTES, expected), str(path), expected), str(path))
 
 
 def _family(config: Config) -> tuple[str, Family, Config]:

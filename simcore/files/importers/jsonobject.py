@@ -42,9 +42,9 @@ class JsonObject:
         return value or ""
 
     def required(self, key: str) -> str:
-        """A text that is not empty."""
+        """A text that is not blank."""
         text = self.text(key)
-        if not text:
+        if not text.strip():
             raise InputError(self.where, f"no {key}", f"the {key} here")
         return text
 
@@ -56,6 +56,13 @@ class JsonObject:
         if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= LARGEST:
             return float(value)
         raise InputError(self.at(key), quoted(value), f"a number from 0 to {LARGEST:g}")
+
+    def required_number(self, key: str) -> float:
+        """A number as `number` gives it, which must be there."""
+        value = self.number(key)
+        if value is None:
+            raise InputError(self.at(key), "no number", f"a number from 0 to {LARGEST:g}")
+        return value
 
     def count(self, key: str) -> int:
         """A whole number, at least 1; 1 if there is none."""

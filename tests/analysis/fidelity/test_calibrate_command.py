@@ -104,7 +104,7 @@ def test_an_existing_file_is_replaced_on_request_only(folder: Path) -> None:
         (("desk-pc.jsonl", "--memory", "8 GiB"), "--memory: got no option --device"),
         ((*DESK, "--out", "lab.txt"), "lab.txt: got the suffix '.txt'; expected one of .yaml, .yml"),
         ((*DESK, "--plot", "lab.pdf"), "lab.pdf: got the suffix '.pdf'; expected one of .svg, .png"),
-        (("none.csv",), "none.csv: got a missing file"),
+        (("none.csv",), "none.csv: got no such file"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_writes_nothing(
