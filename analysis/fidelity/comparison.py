@@ -13,8 +13,8 @@ from headway.analysis.fidelity.results import (
     Prediction,
     Quantity,
     asked_quantities,
+    prediction,
     skipped,
-    skipped_quantity,
     write_rows,
 )
 from headway.analysis.fidelity.rows import Row
@@ -54,7 +54,7 @@ def _predict(row: Row, known: Known) -> list[Prediction]:
         predictions = predict_row(row, known)
         there = {one.quantity for one in predictions}
         others = [quantity for quantity in asked_quantities(row) if quantity not in there]
-        return predictions + [skipped_quantity(row, other, [_reason(row, other)]) for other in others]
+        return predictions + [prediction(row, other, None, note=_reason(row, other)) for other in others]
     except (InputError, RunEndedError) as error:
         return skipped(row, [str(error)])
     except Exception as error:  # A defect in one row must not discard the results of all others.

@@ -28,21 +28,17 @@ class Execution:
 
     Attributes:
         kind: "ring" is a pipeline whose last device returns to the first.
-        all_reduce: "star" where the text names the all-reduce of tensor parallelism; else empty.
         split: layers of each device, where the texts state them; else empty.
         shares: shares of the layers of each device, where the texts state them; else empty.
         micro_batch: tokens of a micro-batch of a pipelined prefill; None if not stated.
-        is_remote: whether all layers are on other machines than the client.
         is_padded: whether every slice is sent at its full size.
         note: the reason for the kind "other"; else empty.
     """
 
     kind: Kind
-    all_reduce: str = ""
     split: tuple[int, ...] = ()
     shares: tuple[float, ...] = ()
     micro_batch: int | None = None
-    is_remote: bool = False
     is_padded: bool = False
     note: str = ""
 
@@ -52,20 +48,15 @@ def execution_of(row: Row) -> Execution:
     text = row.parallelism
     kind: Kind = next((named for form, named in _KINDS.items() if re.match(form, text)), "other")
     micro_batch = _MICRO_BATCH.search(text)
-    shares = next((match for match in map(_SHARES.search, (text, row.devices)) if match), None)
+    shares = _SHARES.search(text) or _SHARES.search(row.devices)
+    note = f"the parallelism {text!r} is not known" if text else "the parallelism is blank"
     return Execution(
         kind=kind,
-        all_reduce="star" if "star all-reduce" in text else "",
         split=_split(row),
         shares=tuple(float(share) for share in shares[1].split("/")) if shares else (),
         micro_batch=int(micro_batch[1]) if micro_batch else None,
-        is_remote="remote" in text,
         is_padded="pads every slice" in text,
-        note=""
-        if kind != "other"
-        else f"the parallelism {text!r} is not known"
-        if text
-        else "the parallelism is blank",
+        note=note if kind == "other" else "",
     )
 
 

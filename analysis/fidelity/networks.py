@@ -47,7 +47,6 @@ class Network:
         uplink_bit_s: rate between two groups of devices [bit/s]; None without groups.
         injected_s: delay that was injected [s].
         injected_on: place of the injected delay as the text states it; empty for all messages.
-        is_one_host: whether all devices are processes of one machine.
         is_assumed: whether the class depends on an assumption.
         notes: assumptions and reasons, one sentence each.
     """
@@ -58,7 +57,6 @@ class Network:
     uplink_bit_s: float | None = None
     injected_s: float = 0.0
     injected_on: str = ""
-    is_one_host: bool = False
     is_assumed: bool = False
     notes: tuple[str, ...] = ()
 
@@ -82,7 +80,6 @@ def network(text: str) -> Network:
         uplink_bit_s=float(groups[2]) * 8e6 if groups else None,
         injected_s=float(injected[1]) * 1e-3 if injected else 0.0,
         injected_on=(injected[3] or "") if injected else "",
-        is_one_host=name in ("loopback", "pcie"),
         is_assumed=bool(assumption),
         notes=tuple(note for note in (assumption, doubt, remark) if note),
     )

@@ -118,9 +118,9 @@ def _decode(values: Interpretation, world: World, measure: Measure) -> dict[Quan
         "bytes_received": (step.received_bytes + 1e-6) / 1024,
         "tokens_per_s": requests / between_s,
     }
-    other, work = values.other, values.work
-    if other is not None and other.quantity == "ttft" and work.prompt:
-        quantities["ttft"] = _together(measure(world, work.prompt, 1), requests) / other.unit_s
+    work = values.work
+    if values.first_token is not None and work.prompt:
+        quantities["ttft"] = _together(measure(world, work.prompt, 1), requests) / values.first_token.unit_s
     if world.end_to_end and work.prompt and work.generated:
         whole_s = _together(measure(world, work.prompt, 1), requests) + (work.generated - 1) * between_s
         quantities["tokens_per_s"] = requests * work.generated / whole_s
@@ -151,6 +151,6 @@ def _prefill(values: Interpretation, world: World, measure: Measure) -> dict[Qua
         if work.depth:
             seconds -= measure(world, work.depth, 1).total_s
     quantities: dict[Quantity, float] = {"tokens_per_s": tokens / seconds}
-    if values.other is not None and values.other.quantity == "ttft":
-        quantities["ttft"] = seconds / values.other.unit_s
+    if values.first_token is not None:
+        quantities["ttft"] = seconds / values.first_token.unit_s
     return quantities

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from headway.analysis.fidelity.other_metrics import other_quantity
+from headway.analysis.fidelity.first_token import first_token
 from headway.analysis.fidelity.rows import Row
 
 Quantity = Literal["total", "compute", "transfer", "bytes_sent", "bytes_received", "ttft", "tokens_per_s"]
@@ -20,14 +20,15 @@ COLUMNS = ("id", "system", "quantity", "measured", "predicted", "error", "status
 
 ROWS = "rows.csv"
 
-_UNITS: Mapping[Quantity, str] = {
-    "total": "ms",
-    "compute": "ms",
-    "transfer": "ms",
-    "bytes_sent": "kB",
-    "bytes_received": "kB",
-    "tokens_per_s": "tokens/s",
+_MEASURED: Mapping[Quantity, tuple[str, str]] = {
+    "total": ("ms_per_token_total", "ms"),
+    "compute": ("ms_compute", "ms"),
+    "transfer": ("ms_transfer_or_sync", "ms"),
+    "bytes_sent": ("root_sent_kB_per_token", "kB"),
+    "bytes_received": ("root_recv_kB_per_token", "kB"),
+    "tokens_per_s": ("tokens_per_s", "tokens/s"),
 }
+"""Column and unit of each quantity; the time to the first token is in other columns."""
 
 
 @dataclass(frozen=True)
@@ -67,30 +68,20 @@ class Prediction:
 
 def measured_values(row: Row) -> dict[Quantity, float]:
     """The measured quantities of a row, each in its unit."""
-    other = other_quantity(row)
-    values: dict[Quantity, float | None] = {
-        "total": row.ms_per_token_total,
-        "compute": row.ms_compute,
-        "transfer": row.ms_transfer_or_sync,
-        "bytes_sent": row.root_sent_kB_per_token,
-        "bytes_received": row.root_recv_kB_per_token,
-        "ttft": other.measured if other is not None and other.quantity == "ttft" else None,
-        "tokens_per_s": row.tokens_per_s,
-    }
-    return {quantity: value for quantity, value in values.items() if value is not None}
+    first = first_token(row)
+    values = {quantity: getattr(row, column) for quantity, (column, _) in _MEASURED.items()}
+    values["ttft"] = None if first is None else first.measured
+    return {quantity: values[quantity] for quantity in QUANTITIES if values[quantity] is not None}
 
 
 def asked_quantities(row: Row) -> list[Quantity]:
     """The quantities that the columns of a row ask for: measured ones and its further metric; maybe none."""
-    asked: set[Quantity] = set(measured_values(row))
-    other = other_quantity(row)
-    if other is not None and other.quantity is not None:
-        asked.add(other.quantity)
+    asked = {*measured_values(row), *(["ttft"] if first_token(row) else [])}
     return [quantity for quantity in QUANTITIES if quantity in asked]
 
 
 def prediction(
-    row: Row, quantity: Quantity, value: float, *, extrapolated: str = "", note: str = ""
+    row: Row, quantity: Quantity, value: float | None, *, extrapolated: str = "", note: str = ""
 ) -> Prediction:
     """A prediction of a quantity of a row.
 
@@ -98,18 +89,20 @@ def prediction(
         row: the row.
         quantity: the quantity.
         value: in the unit `unit_of(row, quantity)`; kB are rounded down here, as in the logs of distributed-llama.
+            None: the quantity is skipped.
         extrapolated: the value of the row that lies outside the calibrated range, in a sentence; empty if none does.
-        note: assumptions.
+        note: assumptions, or the reason why the quantity is skipped. That of a time to the first token gets its unit.
     """
     unit = unit_of(row, quantity)
+    notes = (f"in {unit}" if quantity == "ttft" else "", extrapolated, note)
     return Prediction(
         row.id,
         row.system,
         quantity,
         measured_values(row).get(quantity),
-        float(math.floor(value)) if unit == "kB" else value,
-        "extrapolated" if extrapolated else "predicted",
-        _note(quantity, unit, (extrapolated, note)),
+        float(math.floor(value)) if value is not None and unit == "kB" else value,
+        "skipped" if value is None else "extrapolated" if extrapolated else "predicted",
+        "; ".join(filter(None, notes)),
         unit,
     )
 
@@ -117,28 +110,15 @@ def prediction(
 def skipped(row: Row, reasons: Sequence[str]) -> list[Prediction]:
     """Every quantity that a row asks for, without a prediction; the total if it asks for none."""
     quantities: list[Quantity] = asked_quantities(row) or ["total"]
-    return [skipped_quantity(row, quantity, reasons) for quantity in quantities]
-
-
-def skipped_quantity(row: Row, quantity: Quantity, reasons: Sequence[str]) -> Prediction:
-    """A quantity of a row without a prediction."""
-    unit = unit_of(row, quantity)
-    measured = measured_values(row).get(quantity)
-    note = _note(quantity, unit, reasons)
-    return Prediction(row.id, row.system, quantity, measured, None, "skipped", note, unit)
-
-
-def _note(quantity: Quantity, unit: str, parts: Sequence[str]) -> str:
-    """The parts of a note that are not empty; that of a time to the first token begins with its unit."""
-    return "; ".join(part for part in (f"in {unit}" if quantity == "ttft" else "", *parts) if part)
+    return [prediction(row, quantity, None, note="; ".join(reasons)) for quantity in quantities]
 
 
 def unit_of(row: Row, quantity: Quantity) -> str:
     """The unit of a quantity of a row; of the time to the first token it is the row's own, else seconds."""
     if quantity != "ttft":
-        return _UNITS[quantity]
-    other = other_quantity(row)
-    return other.unit if other is not None and other.quantity == "ttft" else "s"
+        return _MEASURED[quantity][1]
+    first = first_token(row)
+    return "s" if first is None else first.unit
 
 
 def write_rows(path: Path, predictions: Iterable[Prediction]) -> None:
