@@ -5,7 +5,7 @@ and `first_token`. Names of devices and models stay texts here; their libraries 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headway.analysis.fidelity.contexts import Work, work_of
 from headway.analysis.fidelity.device_texts import Devices, devices_of
@@ -16,6 +16,23 @@ from headway.analysis.fidelity.precisions import Precision, precision
 from headway.analysis.fidelity.rows import Row
 
 _SPLIT = re.compile(r",? ?\b(?:split \d+(?:/\d+)+|\d+/\d+)(?=\)$)")
+
+
+class MissingError(Exception):
+    """A row lacks values for a prediction; the message says which."""
+
+
+@dataclass
+class Remarks:
+    """Remarks that are collected while the world of a row is built.
+
+    Attributes:
+        notes: assumptions.
+        extrapolated: reasons why the row lies outside the calibrated range.
+    """
+
+    notes: list[str] = field(default_factory=list)
+    extrapolated: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

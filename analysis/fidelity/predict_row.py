@@ -1,15 +1,64 @@
-"""The prediction of a row: its texts, a scenario, and a run of it."""
+"""The predictions of rows: texts of a row, a scenario, and a run of it."""
 
-from headway.analysis.fidelity.interpret import Interpretation, interpret, missing_fields
+from collections.abc import Callable, Sequence
+
+from headway.analysis.fidelity.contexts import work_of
+from headway.analysis.fidelity.interpret import Interpretation, MissingError, interpret, missing_fields
 from headway.analysis.fidelity.known import Known
 from headway.analysis.fidelity.last_step import LastStep, Measure, predicted, simulated
-from headway.analysis.fidelity.remarks import MissingError
-from headway.analysis.fidelity.results import Prediction, Quantity, measured_values, prediction, skipped
+from headway.analysis.fidelity.results import (
+    Prediction,
+    Quantity,
+    asked_quantities,
+    measured_values,
+    prediction,
+    skipped,
+)
 from headway.analysis.fidelity.rows import Row
 from headway.analysis.fidelity.worlds import World, world_of
+from headway.simcore.errors import RunEndedError
+from headway.traces.errors import InputError, error_text
 
 DEFAULT_CONTEXT = 64
 """Positions in the cache where a row does not state any."""
+
+_NOT_SIMULATED = {
+    "speculative": "speculative decoding is not simulated",
+    "failures": "failures at random moments are not predicted",
+    "batch": "the number of requests in flight is not stated",
+    "prefix-moved": "moving a part of a cache between nodes is not simulated",
+}
+"""Flags of work that is not simulated, and the reasons."""
+
+
+def predict_rows(
+    rows: Sequence[Row], known: Known, progress: Callable[[], None] = lambda: None
+) -> list[Prediction]:
+    """The predictions of all rows, in their order. A row that fails is skipped with the reason, whatever fails."""
+    predictions: list[Prediction] = []
+    for row in rows:
+        predictions += _predict(row, known)
+        progress()
+    return predictions
+
+
+def _predict(row: Row, known: Known) -> list[Prediction]:
+    try:
+        predictions = predict_row(row, known)
+        there = {one.quantity for one in predictions}
+        others = [quantity for quantity in asked_quantities(row) if quantity not in there]
+        return predictions + [prediction(row, other, None, note=_reason(row, other)) for other in others]
+    except (InputError, RunEndedError) as error:
+        return skipped(row, [str(error)])
+    except Exception as error:  # A defect in one row must not discard the results of all others.
+        return skipped(row, [f"a defect of Headway: {error_text(error)}"])
+
+
+def _reason(row: Row, quantity: Quantity) -> str:
+    """The reason why a quantity of a predicted row has no prediction."""
+    if quantity == "ttft" and not work_of(row).prompt:
+        return "the length of the prompt is not stated"
+    return f"{quantity} is not predicted for this phase"
 
 
 def predict_row(row: Row, known: Known) -> list[Prediction]:
@@ -73,13 +122,7 @@ def _quantities(values: Interpretation, world: World, measure: Measure) -> dict[
 
 def _not_simulated(values: Interpretation) -> list[str]:
     """Reasons why the work of a row is not simulated."""
-    of = {
-        "speculative": "speculative decoding is not simulated",
-        "failures": "failures at random moments are not predicted",
-        "batch": "the number of requests in flight is not stated",
-        "prefix-moved": "moving a part of a cache between nodes is not simulated",
-    }
-    lacks = [text for flag, text in of.items() if flag in values.work.flags]
+    lacks = [text for flag, text in _NOT_SIMULATED.items() if flag in values.work.flags]
     if values.execution.kind == "replicas":
         lacks.append("several replicas of a model are not simulated")
     if values.execution.is_padded:

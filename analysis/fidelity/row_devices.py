@@ -3,8 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from headway.analysis.fidelity.interpret import Interpretation
-from headway.analysis.fidelity.remarks import MissingError, Remarks
+from headway.analysis.fidelity.interpret import Interpretation, MissingError, Remarks
 from headway.simcore import Device
 from headway.simcore.world.library import DeviceEntry, Library
 

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from headway.analysis.fidelity.interpret import Interpretation
+from headway.analysis.fidelity.interpret import Interpretation, Remarks
 from headway.analysis.fidelity.networks import Network
-from headway.analysis.fidelity.remarks import Remarks
 from headway.analysis.fidelity.rows import Row
 from headway.simcore import Cluster, Device, Link
 from headway.simcore.world.library import Library, LinkEntry

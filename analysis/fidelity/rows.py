@@ -57,8 +57,6 @@ class Row:
     model: str
     phase: str
     record_type: str = ""
-    source: str = ""
-    source_kind: str = ""
     version: str = ""
     n_devices: str = ""
     weights_precision: str = ""
@@ -67,12 +65,9 @@ class Row:
     network: str = ""
     parallelism: str = ""
     context_or_tokens: str = ""
-    memory: str = ""
     other_metric: str = ""
     other_value: str = ""
     other_unit: str = ""
-    trust: str = ""
-    role: str = ""
     notes: str = ""
     ms_per_token_total: float | None = None
     ms_compute: float | None = None

@@ -7,9 +7,8 @@ engine profiles. Nothing is fitted to a single row.
 from dataclasses import dataclass, field, replace
 
 from headway.analysis.fidelity.engines import engine_of
-from headway.analysis.fidelity.interpret import Interpretation
+from headway.analysis.fidelity.interpret import Interpretation, MissingError, Remarks
 from headway.analysis.fidelity.known import Known
-from headway.analysis.fidelity.remarks import MissingError, Remarks
 from headway.analysis.fidelity.row_devices import devices_of_row, entries_of
 from headway.analysis.fidelity.row_network import cluster_of_row, with_injected_delay
 from headway.analysis.fidelity.row_placement import consecutive_layers, even_parts
@@ -96,9 +95,9 @@ def world_of(row: Row, values: Interpretation, known: Known) -> World:
         MissingError: the row does not say enough.
     """
     remarks, engine = Remarks(), engine_of(row, values.execution, values.network.name)
-    used, library = known.profiles[engine.profile], known.library
+    used = known.profiles[engine.profile]
     model = _model(values, used, remarks)
-    entries = entries_of(values, library, remarks)
+    entries = entries_of(values, known, remarks)
     if engine.note:
         remarks.notes.append(engine.note)
     if used.quality == "guessed" and len(entries) > 1:
@@ -107,7 +106,7 @@ def world_of(row: Row, values: Interpretation, known: Known) -> World:
     if swap:
         remarks.extrapolated.append("no row calibrates reading weights from disk")
     devices = devices_of_row(values, entries)
-    plain = cluster_of_row(row, values, devices, library, remarks)
+    plain = cluster_of_row(row, values, devices, known, remarks)
     names = {device.name: entry.name for device, entry in zip(devices, entries, strict=True)}
     cost = _cost(values, used, model, len(entries))
     blocks = block_table(cost.model, ffn_shards=cost.ffn_shards)

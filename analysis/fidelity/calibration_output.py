@@ -1,18 +1,22 @@
-"""A calibration as tables for a terminal."""
+"""A calibration as tables for a terminal, and as a file for `--calibration` and the key `library` of scenarios."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from headway.analysis.console.grid import grid
-from headway.analysis.fidelity.calibrate import Calibration, Fitted
-from headway.analysis.fidelity.identify import NO_EFFECT
+from headway.analysis.fidelity.calibrate import NO_EFFECT, Calibration, Fitted
 from headway.analysis.fidelity.known import Parameter
 from headway.analysis.fidelity.results import QUANTITIES
 from headway.analysis.fidelity.summary import percentile
 from headway.analysis.formatting import NOTHING, number, percent, value_text
+from headway.simcore.files.library import library_text, shipped_library
+from headway.simcore.world.library import DeviceEntry, LinkEntry, Value
+from headway.simcore.world.profile import Profile
 
 
 def fitted_table(fitted: Sequence[Fitted]) -> Table:
@@ -75,3 +79,47 @@ def errors_table(calibration: Calibration) -> Table:
 def key_text(parameter: Parameter) -> str:
     """The key of a parameter in library files."""
     return parameter.quantity.removesuffix("_s")
+
+
+def calibration_text(calibration: Calibration, links: Iterable[LinkEntry], source: str) -> str:
+    """All entries of the calibrated library that differ from the shipped ones, as YAML.
+
+    Args:
+        calibration: the fit.
+        links: measured links.
+        source: name of the file of rows, for the sources of the fitted values.
+    """
+    shipped, library = shipped_library(), calibration.known
+    devices = dict(library.devices.entries)
+    profiles = dict(library.profiles)
+    for name in dict.fromkeys(one.parameter.name for one in calibration.fitted):
+        of_name = [one for one in calibration.fitted if one.parameter.name == name]
+        if of_name[0].parameter.kind == "devices":
+            devices[name] = _device(devices[name], of_name, source)
+        else:
+            profiles[name] = _profile(profiles[name], of_name, source)
+    all_links = dict(library.links.entries) | {link.name: link for link in links}
+    return library_text(
+        (one for name, one in devices.items() if shipped.devices.entries.get(name) != one),
+        (one for name, one in all_links.items() if shipped.links.entries.get(name) != one),
+        (one for name, one in profiles.items() if shipped.profiles[name] != one),
+    )
+
+
+def _device(entry: DeviceEntry, fitted: Iterable[Fitted], source: str) -> DeviceEntry:
+    values: Any = {
+        one.parameter.quantity: Value(one.value, "derived", f"fitted to {source}, {error_text(one.error)}")
+        for one in fitted
+    }
+    return replace(entry, **values)
+
+
+def _profile(profile: Profile, fitted: Iterable[Fitted], source: str) -> Profile:
+    texts = [f"{key_text(one.parameter)} with a {error_text(one.error)}" for one in fitted]
+    costs = f"fitted to {source}: {', '.join(texts)}; others: {profile.costs}"
+    return replace(profile, quality="derived", costs=costs)
+
+
+def error_text(error: float) -> str:
+    """A relative standard error as text."""
+    return "standard error unknown" if math.isinf(error) else f"standard error {number(100.0 * error)} %"
