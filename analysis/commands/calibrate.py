@@ -150,7 +150,7 @@ def _no_rows(table: "Sequence[Row]", known: "Known") -> str:
 
 
 def _show(result: "Calibration") -> None:
-    from headway.analysis.fidelity.calibration_output import (
+    from headway.analysis.fidelity.tables import (
         errors_table,
         fitted_table,
         unidentified_table,
@@ -178,8 +178,8 @@ def _write(
     links: "Sequence[LinkEntry]",
     source: str,
 ) -> None:
-    from headway.analysis.fidelity.calibration_output import calibration_text
-    from headway.analysis.fidelity.calibration_plot import residual_plot
+    from headway.analysis.fidelity.plots import residual_plot
+    from headway.analysis.fidelity.tables import calibration_text
     from headway.analysis.figures.saving import save_as
     from headway.analysis.files.whole_file import write_whole
 

@@ -36,10 +36,10 @@ def fidelity(rows: _Rows, out: Out = None, calibration: _Calibration = None, for
     with reported():
         from headway.analysis.fidelity.known import load_known
         from headway.analysis.fidelity.own_measurements import read_measurements
-        from headway.analysis.fidelity.parity import parity_plot
+        from headway.analysis.fidelity.plots import parity_plot
         from headway.analysis.fidelity.predict_row import predict_rows
         from headway.analysis.fidelity.results import ROWS, write_rows
-        from headway.analysis.fidelity.summary import skipped_table, summary_table
+        from headway.analysis.fidelity.tables import skipped_table, summary_table
         from headway.analysis.figures.saving import save_figure
         from headway.analysis.files.atomic import new_folder, writing
 

@@ -12,25 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import least_squares
 
-from headway.analysis.fidelity.known import Known, Parameter
+from headway.analysis.fidelity.known import QUANTITIES, Known, Parameter
 from headway.analysis.fidelity.row_residuals import RowResiduals
 from headway.analysis.fidelity.rows import Row
 from headway.simcore.arrays import FloatArray
-
-ORDER = (
-    "memory_bandwidth",
-    "sync_s",
-    "layer_bytes",
-    "kv_bandwidth",
-    "compute",
-    "overhead",
-    "lm_head_reads",
-    "expert_reads",
-    "expert_work",
-    "kv_efficiency",
-    "efficiency",
-)
-"""Quantities, the most important first: where rows cannot tell two apart, the first one is fitted."""
 
 SCALE = 0.2
 """Residual from which the loss `soft_l1` counts outliers linearly instead of by their squares."""
@@ -107,7 +92,8 @@ def calibrate(
     """
     model = RowResiduals(rows, known)
     candidates = [one for one in model.parameters() if wanted(one) and known.value(one) > 0.0]
-    candidates.sort(key=lambda one: (ORDER.index(one.quantity), one.kind, one.name))
+    order = list(QUANTITIES)
+    candidates.sort(key=lambda one: (order.index(one.quantity), one.kind, one.name))
     start = {one: known.value(one) for one in candidates}
     values, unidentified = _identified(model, start)
     while values:
@@ -152,10 +138,10 @@ def _least_squares(
         return dict(zip(values, np.exp(x).tolist(), strict=True))
 
     def errors(x: FloatArray) -> FloatArray:
-        return model.residuals(values_of(x))[model.independent]
+        return np.compress(model.independent, model.residuals(values_of(x)))
 
     def derivatives(x: FloatArray) -> FloatArray:
-        return model.jacobian(values_of(x))[model.independent]
+        return np.compress(model.independent, model.jacobian(values_of(x)), axis=0)
 
     middle = np.log([start[one] for one in values])
     fit = least_squares(

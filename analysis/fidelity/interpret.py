@@ -1,7 +1,7 @@
 """The texts of a row as values, by general rules that do not depend on single rows.
 
-Each column has its module: `contexts` (phase, tokens, requests), `precisions`, `networks`, `device_texts`, `executions`
-and `first_token`. Names of devices and models stay texts here; their libraries look them up.
+Each column has its module: `contexts` (phase, tokens, requests), `precisions`, `networks`, `device_texts` and
+`engines`. Names of devices and models stay texts here; their libraries look them up.
 """
 
 import re
@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from headway.analysis.fidelity.contexts import Work, work_of
 from headway.analysis.fidelity.device_texts import Devices, devices_of
-from headway.analysis.fidelity.executions import Execution, execution_of
-from headway.analysis.fidelity.first_token import FirstToken, first_token
+from headway.analysis.fidelity.engines import Execution, execution_of
 from headway.analysis.fidelity.networks import Network, network
 from headway.analysis.fidelity.precisions import Precision, precision
+from headway.analysis.fidelity.results import FirstToken, first_token
 from headway.analysis.fidelity.rows import Row
 
 _SPLIT = re.compile(r",? ?\b(?:split \d+(?:/\d+)+|\d+/\d+)(?=\)$)")

@@ -8,19 +8,21 @@ from typing import Any, NamedTuple
 from headway.simcore.files.library import overlaid, shipped_library
 from headway.simcore.world.library import Library, Names, Value
 
-DEVICE_QUANTITIES = ("memory_bandwidth", "kv_bandwidth", "compute", "overhead")
-"""Quantities of a device that a fit can change."""
-
-PROFILE_QUANTITIES = (
-    "sync_s",
-    "layer_bytes",
-    "lm_head_reads",
-    "expert_reads",
-    "expert_work",
-    "efficiency",
-    "kv_efficiency",
-)
-"""Quantities of an engine profile that a fit can change."""
+QUANTITIES: Mapping[str, str] = {
+    "memory_bandwidth": "devices",
+    "sync_s": "profiles",
+    "layer_bytes": "profiles",
+    "kv_bandwidth": "devices",
+    "compute": "devices",
+    "overhead": "devices",
+    "lm_head_reads": "profiles",
+    "expert_reads": "profiles",
+    "expert_work": "profiles",
+    "kv_efficiency": "profiles",
+    "efficiency": "profiles",
+}
+"""Quantities that a fit can change, of devices or of engine profiles, the most important first: where rows cannot tell
+two apart, the first one is fitted."""
 
 
 class Parameter(NamedTuple):
@@ -29,7 +31,7 @@ class Parameter(NamedTuple):
     Attributes:
         kind: "devices" or "profiles".
         name: of the device or the profile.
-        quantity: one of `DEVICE_QUANTITIES` or `PROFILE_QUANTITIES`.
+        quantity: one of `QUANTITIES`.
     """
 
     kind: str

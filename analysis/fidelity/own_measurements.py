@@ -92,7 +92,6 @@ def _test_row(name: str, test: JsonObject) -> Row:
     form = _TYPE.fullmatch(model)
     return Row(
         id=name,
-        line=0,
         record_type="measurement",
         system="llama.cpp RPC (llama-bench)" if "RPC" in backends else "llama.cpp (llama-bench)",
         version=f"build {values.get('build_number', '')} ({values.get('build_commit', '')})",
@@ -160,7 +159,6 @@ def _link_row(name: str, document: JsonObject) -> Row:
     known_us = [trip for trip in trips_us if trip]
     return Row(
         id=name,
-        line=0,
         record_type="microbench",
         system="iperf3",
         devices="two hosts",

@@ -1,14 +1,15 @@
-"""Predictions of rows, beside measured values where a row has them, and the file `rows.csv`."""
+"""Quantities of rows, measured and predicted, and the file `rows.csv`."""
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from headway.analysis.fidelity.first_token import first_token
 from headway.analysis.fidelity.rows import Row
+from headway.analysis.fidelity.texts import NUMBER, middle
 
 Quantity = Literal["total", "compute", "transfer", "bytes_sent", "bytes_received", "ttft", "tokens_per_s"]
 Status = Literal["predicted", "extrapolated", "skipped"]
@@ -29,6 +30,43 @@ _MEASURED: Mapping[Quantity, tuple[str, str]] = {
     "tokens_per_s": ("tokens_per_s", "tokens/s"),
 }
 """Column and unit of each quantity; the time to the first token is in other columns."""
+
+
+_FIRST_TOKEN = re.compile(
+    r"TTFT(?! by)|prefill time|prefill / generation / total|time to rebuild the KV cache"
+)
+SECONDS = {"s": 1.0, "ms": 1e-3}
+"""Further metrics that are the time to the first token, and its units."""
+
+
+@dataclass(frozen=True)
+class FirstToken:
+    """The time to the first token of a row, or to process its prompt.
+
+    Attributes:
+        unit: "s" or "ms".
+        measured: in `unit`; the median of several runs; None if blank.
+    """
+
+    unit: str
+    measured: float | None
+
+    @property
+    def unit_s(self) -> float:
+        """Seconds in a unit."""
+        return SECONDS[self.unit]
+
+
+def first_token(row: Row) -> FirstToken | None:
+    """The time to the first token of a row; None if its further metric is another one, or none."""
+    unit = row.other_unit.split(";")[0].strip()
+    if unit not in SECONDS or not _FIRST_TOKEN.match(row.other_metric):
+        return None
+    # The number of the first of several metrics, or the median of several runs of one metric.
+    numbers = [float(number) for number in re.findall(NUMBER, row.other_value.split(";")[0])]
+    if not numbers:
+        return FirstToken(unit, None)
+    return FirstToken(unit, numbers[0] if "/" in row.other_metric else middle(numbers))
 
 
 @dataclass(frozen=True)

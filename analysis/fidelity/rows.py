@@ -37,7 +37,7 @@ class Row:
     """One measurement, or one question without measured numbers.
 
     Attributes:
-        line: number of its first line in the file.
+        line: number of its first line in the file; 0 without a CSV file.
         n_devices: text of the number of devices; `device_count` is the number where it is clear.
         ms_per_token_total: time per token [ms].
         ms_compute: part of it in which the root computes [ms].
@@ -51,7 +51,6 @@ class Row:
     """
 
     id: str
-    line: int
     system: str
     devices: str
     model: str
@@ -75,6 +74,7 @@ class Row:
     root_sent_kB_per_token: float | None = None  # noqa: N815 (the name of the column)
     root_recv_kB_per_token: float | None = None  # noqa: N815
     tokens_per_s: float | None = None
+    line: int = 0
 
     @property
     def device_count(self) -> int | None:

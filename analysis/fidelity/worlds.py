@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from headway.analysis.fidelity.engines import engine_of
 from headway.analysis.fidelity.interpret import Interpretation, MissingError, Remarks
 from headway.analysis.fidelity.known import Known
-from headway.analysis.fidelity.row_devices import devices_of_row, entries_of
+from headway.analysis.fidelity.row_devices import consecutive_layers, devices_of_row, entries_of, even_parts
 from headway.analysis.fidelity.row_network import cluster_of_row, with_injected_delay
-from headway.analysis.fidelity.row_placement import consecutive_layers, even_parts
 from headway.analysis.fidelity.rows import Row
 from headway.simcore import (
     Cluster,

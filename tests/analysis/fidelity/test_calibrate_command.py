@@ -12,10 +12,10 @@ from typer.testing import CliRunner, Result
 from headway.analysis.cli import app
 from headway.analysis.fidelity import calibrate as fits
 from headway.analysis.fidelity.calibrate import Calibration, calibrate
-from headway.analysis.fidelity.calibration_plot import residual_plot
 from headway.analysis.fidelity.known import load_known
 from headway.analysis.fidelity.own_devices import with_device
 from headway.analysis.fidelity.own_measurements import read_measurements
+from headway.analysis.fidelity.plots import residual_plot
 from headway.analysis.fidelity.predict_row import predicted_quantities
 from headway.analysis.fidelity.rows import Row
 from headway.traces.errors import InputError

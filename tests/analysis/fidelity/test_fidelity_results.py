@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from headway.analysis.cli import app
 from headway.analysis.fidelity import predict_row
 from headway.analysis.fidelity.known import Known, load_known
-from headway.analysis.fidelity.parity import parity_plot
+from headway.analysis.fidelity.plots import parity_plot
 from headway.analysis.fidelity.results import (
     COLUMNS,
     QUANTITIES,
@@ -30,7 +30,7 @@ from headway.analysis.fidelity.results import (
     write_rows,
 )
 from headway.analysis.fidelity.rows import Row, read_rows
-from headway.analysis.fidelity.summary import family, percentile, skipped_table, summary_table
+from headway.analysis.fidelity.tables import family, percentile, skipped_table, summary_table
 from headway.traces.errors import InputError
 
 LAB = Path(__file__).with_name("lab.csv")

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from headway.analysis.fidelity.contexts import work_of
 from headway.analysis.fidelity.device_texts import devices_of
-from headway.analysis.fidelity.executions import Execution, execution_of
-from headway.analysis.fidelity.first_token import first_token
+from headway.analysis.fidelity.engines import Execution, execution_of
 from headway.analysis.fidelity.interpret import interpret, missing_fields
 from headway.analysis.fidelity.networks import network
 from headway.analysis.fidelity.precisions import precision
+from headway.analysis.fidelity.results import first_token
 from headway.analysis.fidelity.rows import Row
 
 ROW = Row(

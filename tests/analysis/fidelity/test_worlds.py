@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headway.analysis.fidelity.engines import engine_of
-from headway.analysis.fidelity.executions import execution_of
+from headway.analysis.fidelity.engines import engine_of, execution_of
 from headway.analysis.fidelity.interpret import interpret
 from headway.analysis.fidelity.known import load_known
 from headway.analysis.fidelity.last_step import predicted, simulated

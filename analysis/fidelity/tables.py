@@ -1,22 +1,77 @@
-"""A calibration as tables for a terminal, and as a file for `--calibration` and the key `library` of scenarios."""
+"""Tables for a terminal: errors by system, skipped rows, and a calibration; and the file of a calibration."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from headway.analysis.console.grid import grid
+from headway.analysis.console.grid import grid, grouped
 from headway.analysis.fidelity.calibrate import NO_EFFECT, Calibration, Fitted
 from headway.analysis.fidelity.known import Parameter
-from headway.analysis.fidelity.results import QUANTITIES
-from headway.analysis.fidelity.summary import percentile
+from headway.analysis.fidelity.results import QUANTITIES, Prediction
 from headway.analysis.formatting import NOTHING, number, percent, value_text
 from headway.simcore.files.library import library_text, shipped_library
 from headway.simcore.world.library import DeviceEntry, LinkEntry, Value
 from headway.simcore.world.profile import Profile
+
+_ALL = "All systems"
+_NO_NAME = "without a name"
+
+
+def family(system: str) -> str:
+    """The name of a system up to the first bracket or comma."""
+    return re.split(r"\s*[(,]", system, maxsplit=1)[0].strip() or system or _NO_NAME
+
+
+def summary_table(predictions: Sequence[Prediction]) -> Table:
+    """Rows, predicted rows, and median and 90th percentile of the size of the error, by system and quantity."""
+    names = sorted({family(one.system) for one in predictions})
+    table = grid("Errors by system", ["System"], ["Rows", "Predicted"])
+    table.add_column(Text("Quantity"))
+    for heading in ("Values", "Median\n[%]", "90th percentile\n[%]"):
+        table.add_column(Text(heading), justify="right")
+    for name in [*names, _ALL] if len(names) > 1 else names:
+        _add_block(table, name, [one for one in predictions if name in (_ALL, family(one.system))])
+    return table
+
+
+def _add_block(table: Table, name: str, predictions: Sequence[Prediction]) -> None:
+    rows = {one.id for one in predictions}
+    done = {one.id for one in predictions if one.status != "skipped"}
+    first = [name, f"{len(rows):,}", f"{len(done):,}"]
+    errors: dict[str, list[float]] = {}
+    for one in predictions:
+        if one.error is not None:
+            errors.setdefault(one.quantity, []).append(abs(one.error))
+    for quantity in sorted(errors, key=QUANTITIES.index):
+        sizes = errors[quantity]
+        ends = [_percent(percentile(sizes, share)) for share in (50.0, 90.0)]
+        table.add_row(*map(Text, (*first, quantity, f"{len(sizes):,}", *ends)))
+        first = ["", "", ""]
+    if not errors:
+        table.add_row(*map(Text, (*first, *[NOTHING] * 4)))
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """A percentile with linear interpolation; infinite where a value that it needs is infinite."""
+    with np.errstate(invalid="ignore"):
+        value = float(np.percentile(values, share))
+    return math.inf if math.isnan(value) else value
+
+
+def _percent(share: float) -> str:
+    return number(100.0 * share) if math.isfinite(share) else "∞"
+
+
+def skipped_table(predictions: Sequence[Prediction]) -> Table | None:
+    """The skipped quantities by row, with the reasons; None if nothing is skipped."""
+    cells = ((one.id, one.quantity, one.note) for one in predictions if one.status == "skipped")
+    return grouped("Skipped", ["Row", "Quantities", "Reason"], cells)
 
 
 def fitted_table(fitted: Sequence[Fitted]) -> Table:
@@ -37,16 +92,9 @@ def fitted_table(fitted: Sequence[Fitted]) -> Table:
 
 def unidentified_table(unidentified: Mapping[Parameter, str]) -> Table | None:
     """The parameters that the rows do not identify, with the reasons, without those that change no prediction."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for parameter, reason in unidentified.items():
-        if reason != NO_EFFECT:
-            groups.setdefault((parameter.name, reason), []).append(key_text(parameter))
-    if not groups:
-        return None
-    table = grid("Not fitted", ["Name", "Parameters", "Reason"], [])
-    for (name, reason), keys in groups.items():
-        table.add_row(Text(name), Text(", ".join(keys)), Text(reason))
-    return table
+    others = ((one, reason) for one, reason in unidentified.items() if reason != NO_EFFECT)
+    cells = ((one.name, key_text(one), reason) for one, reason in others)
+    return grouped("Not fitted", ["Name", "Parameters", "Reason"], cells)
 
 
 def without_effect(unidentified: Mapping[Parameter, str]) -> str:
