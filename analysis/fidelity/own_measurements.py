@@ -9,11 +9,11 @@
 import re
 from pathlib import Path
 
-from headway.analysis.fidelity.rows import Row, read_rows
+from headway.analysis.fidelity.rows import Row, rows_in
 from headway.simcore.files.importers.jsonobject import JsonObject
 from headway.simcore.world.presets import model_named
-from headway.traces.errors import InputError, quoted, reason
-from headway.traces.files import open_input, parse_json, read_text
+from headway.traces.errors import InputError, quoted
+from headway.traces.files import parse_json, read_text
 
 LARGEST_FILE = 1 << 26
 """Largest file [bytes]."""
@@ -33,49 +33,33 @@ def read_measurements(path: str | Path) -> list[Row]:
     Raises:
         InputError: the file cannot be read, or breaks its format.
     """
-    try:
-        with open_input(path) as file:
-            head = file.read(1 << 12).lstrip(b"\xef\xbb\xbf \t\r\n")
-    except (OSError, ValueError) as error:
-        raise InputError(str(path), reason(error), f"{_FORM}, or a CSV file of rows") from error
-    return read_json(path) if head[:1] in (b"[", b"{") else read_rows(path)
-
-
-def read_json(path: str | Path) -> list[Row]:
-    """The rows of an output of llama-bench or iperf3.
-
-    Raises:
-        InputError: the file cannot be read, or breaks its format.
-    """
-    objects = _objects(str(path))
-    name = Path(path).stem
+    text = read_text(path, LARGEST_FILE, f"{_FORM}, or a CSV file of rows")
+    if not text.lstrip().startswith(("[", "{")):
+        return rows_in(text, str(path))
+    objects, name = _objects(text, str(path)), Path(path).stem
     if len(objects) == 1 and not {"avg_ts", "n_gen"} & objects[0].values.keys():
         return [_link_row(name, objects[0])]
     return [_test_row(f"{name}-{number}", test) for number, test in enumerate(objects, 1)]
 
 
-def _objects(path: str) -> list[JsonObject]:
-    """The JSON objects of a file: of a list, of lines, or the only one."""
-    text = read_text(path, LARGEST_FILE, _FORM)
+def _objects(text: str, path: str) -> list[JsonObject]:
+    """The JSON objects of a text: of a list, of lines, or the only one."""
     try:
         document = parse_json(text, path, _FORM)
         entries = document if isinstance(document, list) else [document]
-        places = [f"{path} (entry {number})" for number in range(1, len(entries) + 1)]
+        places = {f"{path} (entry {number})": entry for number, entry in enumerate(entries, 1)}
     except InputError as error:
-        lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        lines = {f"{path}:{number}": line for number, line in enumerate(text.splitlines(), 1) if line.strip()}
         try:
-            entries = [parse_json(line, path, _FORM) for _, line in lines]
+            places = {place: parse_json(line, path, _FORM) for place, line in lines.items()}
         except InputError:
             raise error from None
-        places = [f"{path}:{number}" for number, _ in lines]
-    if not entries:
+    if not places:
         raise InputError(path, "no test", _FORM)
-    objects = []
-    for place, entry in zip(places, entries, strict=True):
+    for place, entry in places.items():
         if not isinstance(entry, dict):
             raise InputError(place, quoted(entry), _FORM)
-        objects.append(JsonObject(entry, place))
-    return objects
+    return [JsonObject(entry, place) for place, entry in places.items() if isinstance(entry, dict)]
 
 
 def _test_row(name: str, test: JsonObject) -> Row:
@@ -94,7 +78,6 @@ def _test_row(name: str, test: JsonObject) -> Row:
         id=name,
         record_type="measurement",
         system="llama.cpp RPC (llama-bench)" if "RPC" in backends else "llama.cpp (llama-bench)",
-        version=f"build {values.get('build_number', '')} ({values.get('build_commit', '')})",
         devices=_text(test, "cpu_info" if on_cpu else "gpu_info"),
         # llama-bench does not list the servers of its RPC backend.
         n_devices="" if "RPC" in backends else "1",
@@ -108,7 +91,6 @@ def _test_row(name: str, test: JsonObject) -> Row:
         context_or_tokens=_context(prompt, generated, depth, values.get("n_threads") if on_cpu else None),
         ms_per_token_total=None if prompt else 1e3 / rate,
         tokens_per_s=rate,
-        notes=f"{test.required_number('model_n_params'):.0f} weights",
     )
 
 
@@ -149,14 +131,13 @@ def _link_row(name: str, document: JsonObject) -> Row:
     if "end" not in document.values:
         raise InputError(document.where, 'no object "end"', _FORM)
     end = document.child("end")
-    rate = end.child("sum_received" if "sum_received" in end.values else "sum").required_number(
-        "bits_per_second"
-    )
+    total = end.child("sum_received" if "sum_received" in end.values else "sum")
+    rate = total.required_number("bits_per_second")
     if rate == 0.0:
         raise InputError(document.where, "the rate 0", "a test that received bytes")
     # 0 if the sender's system does not report it.
-    trips_us = [stream.child("sender").number("min_rtt") for stream in end.items("streams")]
-    known_us = [trip for trip in trips_us if trip]
+    trips_us = filter(None, (stream.child("sender").number("min_rtt") for stream in end.items("streams")))
+    shortest_us = min(trips_us, default=None)
     return Row(
         id=name,
         record_type="microbench",
@@ -166,8 +147,5 @@ def _link_row(name: str, document: JsonObject) -> Row:
         model="",
         phase="",
         network=f"iperf3 {rate / 1e6:.6f} Mbit/s"
-        + (f", RTT {min(known_us) / 1e3:.3f} ms" if known_us else ""),
-        other_metric="link rate",
-        other_value=f"{rate / 1e6:.6f}",
-        other_unit="Mbit/s",
+        + (f", RTT {shortest_us / 1e3:.3f} ms" if shortest_us else ""),
     )

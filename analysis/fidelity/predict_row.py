@@ -7,6 +7,7 @@ from headway.analysis.fidelity.interpret import Interpretation, MissingError, in
 from headway.analysis.fidelity.known import Known
 from headway.analysis.fidelity.last_step import LastStep, Measure, predicted, simulated
 from headway.analysis.fidelity.results import (
+    SECONDS,
     Prediction,
     Quantity,
     asked_quantities,
@@ -163,7 +164,9 @@ def _decode(values: Interpretation, world: World, measure: Measure) -> dict[Quan
     }
     work = values.work
     if values.first_token is not None and work.prompt:
-        quantities["ttft"] = _together(measure(world, work.prompt, 1), requests) / values.first_token.unit_s
+        quantities["ttft"] = (
+            _together(measure(world, work.prompt, 1), requests) / SECONDS[values.first_token.unit]
+        )
     if world.end_to_end and work.prompt and work.generated:
         whole_s = _together(measure(world, work.prompt, 1), requests) + (work.generated - 1) * between_s
         quantities["tokens_per_s"] = requests * work.generated / whole_s
@@ -195,5 +198,5 @@ def _prefill(values: Interpretation, world: World, measure: Measure) -> dict[Qua
             seconds -= measure(world, work.depth, 1).total_s
     quantities: dict[Quantity, float] = {"tokens_per_s": tokens / seconds}
     if values.first_token is not None:
-        quantities["ttft"] = seconds / values.first_token.unit_s
+        quantities["ttft"] = seconds / SECONDS[values.first_token.unit]
     return quantities

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from headway.analysis.fidelity.rows import Row
 from headway.analysis.fidelity.texts import NUMBER, middle
@@ -39,22 +39,11 @@ SECONDS = {"s": 1.0, "ms": 1e-3}
 """Further metrics that are the time to the first token, and its units."""
 
 
-@dataclass(frozen=True)
-class FirstToken:
-    """The time to the first token of a row, or to process its prompt.
-
-    Attributes:
-        unit: "s" or "ms".
-        measured: in `unit`; the median of several runs; None if blank.
-    """
+class FirstToken(NamedTuple):
+    """The time to the first token of a row, or to process its prompt: in `unit`, "s" or "ms"; None if blank."""
 
     unit: str
     measured: float | None
-
-    @property
-    def unit_s(self) -> float:
-        """Seconds in a unit."""
-        return SECONDS[self.unit]
 
 
 def first_token(row: Row) -> FirstToken | None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from headway.traces.errors import InputError, quoted, reason
 from headway.traces.files import read_text
@@ -67,7 +68,6 @@ class Row:
     other_metric: str = ""
     other_value: str = ""
     other_unit: str = ""
-    notes: str = ""
     ms_per_token_total: float | None = None
     ms_compute: float | None = None
     ms_transfer_or_sync: float | None = None
@@ -86,7 +86,7 @@ class Row:
 NUMBERS = tuple(field.name for field in fields(Row) if field.type == float | None)
 """Columns of measured numbers."""
 
-_TEXTS = tuple(field.name for field in fields(Row) if field.name not in (*NUMBERS, "line"))
+_COLUMNS = tuple(field.name for field in fields(Row) if field.name != "line")
 
 
 def read_rows(path: str | Path) -> list[Row]:
@@ -95,10 +95,15 @@ def read_rows(path: str | Path) -> list[Row]:
     Raises:
         InputError: the file cannot be read, lacks a required column, has no or damaged rows, or repeats an id.
     """
-    table = _table(str(path), read_text(path, LARGEST_FILE, _FORM))
+    return rows_in(read_text(path, LARGEST_FILE, _FORM), str(path))
+
+
+def rows_in(text: str, path: str) -> list[Row]:
+    """The rows in the text of a file; exceptions as those of `read_rows`."""
+    table = _table(path, text)
     line, header = next(table, (0, []))
     if not line:
-        raise InputError(str(path), "an empty file", _FORM)
+        raise InputError(path, "an empty file", _FORM)
     columns = _columns(f"{path}:{line}", header)
     rows: list[Row] = []
     lines: dict[str, int] = {}
@@ -117,7 +122,7 @@ def read_rows(path: str | Path) -> list[Row]:
         lines[row.id] = line
         rows.append(row)
     if not rows:
-        raise InputError(str(path), "a header without rows", "at least one row")
+        raise InputError(path, "a header without rows", "at least one row")
     return rows
 
 
@@ -143,7 +148,7 @@ def _columns(where: str, header: Sequence[str]) -> dict[str, int]:
     missing = [name for name in REQUIRED if name not in names]
     if missing:
         raise InputError(where, f"a header without {', '.join(missing)}", _FORM)
-    known = [name for name in (*_TEXTS, *NUMBERS) if name in names]
+    known = [name for name in _COLUMNS if name in names]
     twice = next((name for name in known if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(where, f"two columns {twice}", "unique names of columns")
@@ -153,9 +158,10 @@ def _columns(where: str, header: Sequence[str]) -> dict[str, int]:
 def _row(where: str, line: int, cells: dict[str, str]) -> Row:
     if not cells["id"]:
         raise InputError(where, "a row without id", "a unique id in every row")
-    numbers = {name: _number(f"{where} ({name})", cells[name]) for name in NUMBERS if name in cells}
-    texts = {name: cells[name] for name in _TEXTS if name in cells}
-    return Row(line=line, **texts, **numbers)  # type: ignore[arg-type]
+    values: dict[str, Any] = {
+        name: _number(f"{where} ({name})", text) if name in NUMBERS else text for name, text in cells.items()
+    }
+    return Row(line=line, **values)
 
 
 def _number(where: str, text: str) -> float | None:

@@ -109,15 +109,16 @@ def world_of(row: Row, values: Interpretation, known: Known) -> World:
     names = {device.name: entry.name for device, entry in zip(devices, entries, strict=True)}
     cost = _cost(values, used, model, len(entries))
     blocks = block_table(cost.model, ffn_shards=cost.ffn_shards)
-    is_layered = isinstance(used.execution, Pipeline)
+    pattern, placement = used.execution, even_parts(blocks, len(entries))
+    if isinstance(pattern, Pipeline):
+        pattern = replace(pattern, micro_batch=values.execution.micro_batch or pattern.micro_batch)
+        placement = consecutive_layers(values, engine, entries, blocks, cost.model)
     return World(
         profile=used,
         cluster=with_injected_delay(used.applied(plain, names), values.network),
         cost=cost,
-        execution=_pattern(values, used),
-        placement=consecutive_layers(values, engine, entries, blocks, cost.model)
-        if is_layered
-        else even_parts(blocks, len(entries)),
+        execution=pattern,
+        placement=placement,
         entries=tuple(entry.name for entry in entries),
         kv_context=min(entry.kv_context or SHORT_CONTEXT for entry in entries),
         swap=swap,
@@ -143,13 +144,6 @@ def _model(values: Interpretation, used: Profile, remarks: Remarks) -> ModelSpec
         )
     kv = values.kv.bytes_per_number or used.bytes_per_kv or 2.0
     return replace(entry.model, bytes_per_weight=size, bytes_per_kv=kv, bytes_per_activation=2.0)
-
-
-def _pattern(values: Interpretation, used: Profile) -> Named:
-    """The execution pattern of the engine, with the row's size of a micro-batch."""
-    if isinstance(used.execution, Pipeline) and values.execution.micro_batch:
-        return replace(used.execution, micro_batch=values.execution.micro_batch)
-    return used.execution
 
 
 def _cost(values: Interpretation, used: Profile, model: ModelSpec, devices: int) -> DecodeCost:

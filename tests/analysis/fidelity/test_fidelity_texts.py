@@ -12,7 +12,7 @@ from headway.analysis.fidelity.engines import Execution, execution_of
 from headway.analysis.fidelity.interpret import interpret, missing_fields
 from headway.analysis.fidelity.networks import network
 from headway.analysis.fidelity.precisions import precision
-from headway.analysis.fidelity.results import first_token
+from headway.analysis.fidelity.results import SECONDS, first_token
 from headway.analysis.fidelity.rows import Row
 
 ROW = Row(
@@ -293,7 +293,7 @@ def test_another_metric_may_be_the_time_to_the_first_token(
 ) -> None:
     first = first_token(row(other_metric=metric, other_value=value, other_unit=unit))
     assert first is not None
-    assert (None if first.measured is None else first.measured * first.unit_s) == measured_s
+    assert (None if first.measured is None else first.measured * SECONDS[first.unit]) == measured_s
 
 
 @pytest.mark.parametrize(
