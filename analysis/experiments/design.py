@@ -145,9 +145,11 @@ class Campaign:
             raise InputError("axes", f"the axis {quoted(twice[0])} twice", "axes with distinct names")
         sizes = {name: len(axis.levels) for name, axis in self.zipped.items()}
         if len(set(sizes.values())) > 1:
-            found = ", ".join(f"{size} in {name}" for name, size in sizes.items())
+            counts = ", ".join(f"{size} in {name}" for name, size in sizes.items())
             raise InputError(
-                "axes: zip", f"different numbers of levels: {found}", "the same number of levels on each axis"
+                "axes: zip",
+                f"different numbers of levels: {counts}",
+                "the same number of levels on each axis",
             )
 
     @property

@@ -23,19 +23,8 @@ from headway.analysis.fidelity.calibrate import Calibration
 from headway.analysis.fidelity.results import QUANTITIES, SECONDS, Prediction
 from headway.analysis.fidelity.rows import Row
 from headway.analysis.fidelity.tables import family
+from headway.analysis.figures import layout
 from headway.analysis.figures.axes import plain
-from headway.analysis.figures.layout import (
-    PAGE,
-    Size,
-    add_legend,
-    finish,
-    label_below,
-    label_left,
-    lettered,
-    new_figure,
-    panels,
-    shortened,
-)
 from headway.analysis.figures.style import PALETTE, literal
 
 _TITLES = {
@@ -66,7 +55,7 @@ _LEAST_STEPS = 3
 """A system with fewer values takes as much room as one with so many, for its name."""
 
 
-def parity_plot(predictions: Iterable[Prediction], size: Size = PAGE) -> Figure | None:
+def parity_plot(predictions: Iterable[Prediction]) -> Figure | None:
     """Predicted against measured values on logarithmic axes, with the line of equal values and a band of 10 %.
 
     Each system has a colour and a marker; the least frequent ones share grey if there are more than nine. Markers of
@@ -80,13 +69,13 @@ def parity_plot(predictions: Iterable[Prediction], size: Size = PAGE) -> Figure 
     many = len(names) > _MOST_FAMILIES
     kept = names[: _MOST_FAMILIES - many]
     looks = dict(zip(kept, zip(_COLOURS, cycle(_MARKERS), strict=False), strict=False))
-    with lettered(size):
+    with layout.lettered(layout.PAGE):
         labels = [*kept, *([_OTHER] if many else []), "equal", "within 10 %", "extrapolated"]
-        figure, grid = panels(size, [_TITLES[one] for one in quantities], 2.0, legend=labels)
+        figure, grid = layout.panels(layout.PAGE, [_TITLES[one] for one in quantities], 2.0, legend=labels)
         for axes, quantity in zip(grid, quantities, strict=True):
             _draw(axes, [one for one in points if one.quantity == quantity], looks)
-        label_below(grid, "Measured")
-        label_left(grid, "Predicted")
+        layout.label_below(grid, "Measured")
+        layout.label_left(grid, "Predicted")
         handles: list[Line2D | Patch] = [
             Line2D([], [], color=colour, marker=marker, linestyle="none")
             for colour, marker in [*looks.values(), *([(_GREY, "o")] if many else [])]
@@ -96,8 +85,8 @@ def parity_plot(predictions: Iterable[Prediction], size: Size = PAGE) -> Figure 
             Patch(color="0.88"),
             Line2D([], [], color="0.3", marker="o", fillstyle="none", linestyle="none"),
         ]
-        add_legend(figure, size, handles, labels)
-        return finish(figure, size)
+        layout.add_legend(figure, layout.PAGE, handles, labels)
+        return layout.finish(figure, layout.PAGE)
 
 
 def _is_point(one: Prediction) -> bool:
@@ -142,7 +131,7 @@ def _set_ticks(axis: Axis, ratio: float, high: float) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def residual_plot(calibration: Calibration, rows: Sequence[Row], size: Size = PAGE) -> Figure | None:
+def residual_plot(calibration: Calibration, rows: Sequence[Row]) -> Figure | None:
     """Predicted over measured times on a logarithmic axis: a line per quantity and row, grouped by system.
 
     A rate counts as the time per token, and is left out where the row has that time too. The result is None if no row
@@ -165,8 +154,8 @@ def residual_plot(calibration: Calibration, rows: Sequence[Row], size: Size = PA
             for (_, of_name), room, top in zip(groups, rooms, tops, strict=False)
         ]
     )
-    with lettered(size):
-        figure = new_figure(size, max(1.5, tops[-1] * _STEP_IN) + 4.0 * size.line_in)
+    with layout.lettered(layout.PAGE):
+        figure = layout.new_figure(layout.PAGE, max(1.5, tops[-1] * _STEP_IN) + 4.0 * layout.PAGE.line_in)
         axes = figure.subplots()
         axes.axvspan(0.9, 1.1, color="0.88", linewidth=0)
         axes.axvline(1.0, color="0.3", linewidth=1.0)
@@ -175,7 +164,9 @@ def residual_plot(calibration: Calibration, rows: Sequence[Row], size: Size = PA
         axes.plot(before, y, "o", color="0.5", markersize=3, fillstyle="none", zorder=2)
         axes.plot(after, y, "o", color=PALETTE[0], markersize=3, zorder=3)
         axes.set_ylim(tops[-1] - 0.5, -0.5)
-        axes.set_yticks(tops[:-1] + np.array(rooms) / 2, [literal(shortened(name, 32)) for name, _ in groups])
+        axes.set_yticks(
+            tops[:-1] + np.array(rooms) / 2, [literal(layout.shortened(name, 32)) for name, _ in groups]
+        )
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
         axes.set_xscale("log")
@@ -191,8 +182,8 @@ def residual_plot(calibration: Calibration, rows: Sequence[Row], size: Size = PA
             Line2D([], [], color="0.3", linewidth=1.0),
             Line2D([], [], color="0.88", linewidth=6.0),
         ]
-        add_legend(figure, size, handles, _LABELS)
-        return finish(figure, size)
+        layout.add_legend(figure, layout.PAGE, handles, _LABELS)
+        return layout.finish(figure, layout.PAGE)
 
 
 def _groups(

@@ -84,9 +84,9 @@ def _of_store(store: Store, campaign: str | None) -> ReportData:
     names = sorted(path.stem for path in (store.folder / "campaigns").glob("*.parquet"))
     name = names[0] if campaign is None and len(names) == 1 else campaign
     if name not in names:
-        found = "a store of several campaigns" if campaign is None and names else repr(campaign)
+        got = "a store of several campaigns" if campaign is None and names else repr(campaign)
         raise InputError(
-            "--campaign", found if names else "a store without a campaign", one_of(str(name), names)
+            "--campaign", got if names else "a store without a campaign", one_of(str(name), names)
         )
     path = store.cases(str(name))
     return _of_campaign(
@@ -101,10 +101,7 @@ def _of_store(store: Store, campaign: str | None) -> ReportData:
 def _exported(folder: Path) -> _Batches:
     def batches(table: str, columns: Sequence[str]) -> Iterable[pa.RecordBatch]:
         path = folder / f"{table}.parquet"
-        found: list[pa.RecordBatch] = []
-        if path.exists():
-            found = read_table(path, STORED[table]).select(columns).to_batches()
-        return found
+        return read_table(path, STORED[table]).select(columns).to_batches() if path.exists() else []
 
     return batches
 
