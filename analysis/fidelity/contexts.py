@@ -23,6 +23,8 @@ _FLAGS = {
     "offload": r"disk offload|streamed from disk",
     "no-batching": r"GEMV-like|batch gain missing",
     "prefix-moved": r"prefix moved",
+    "replicas": r"two whole replicas",
+    "padded": r"pads every slice",
 }
 """Flags of a row, and the texts in its phase, parallelism or precision that set them."""
 

@@ -32,7 +32,6 @@ class Execution:
         split: layers of each device, where the texts state them; else empty.
         shares: shares of the layers of each device, where the texts state them; else empty.
         micro_batch: tokens of a micro-batch of a pipelined prefill; None if not stated.
-        is_padded: whether every slice is sent at its full size.
         note: the reason for the kind "other"; else empty.
     """
 
@@ -40,7 +39,6 @@ class Execution:
     split: tuple[int, ...] = ()
     shares: tuple[float, ...] = ()
     micro_batch: int | None = None
-    is_padded: bool = False
     note: str = ""
 
 
@@ -56,7 +54,6 @@ def execution_of(row: Row) -> Execution:
         split=_split(row),
         shares=tuple(float(share) for share in shares[1].split("/")) if shares else (),
         micro_batch=int(micro_batch[1]) if micro_batch else None,
-        is_padded="pads every slice" in text,
         note=note if kind == "other" else "",
     )
 

@@ -97,7 +97,8 @@ def precision(text: str) -> Precision:
     name = re.split(r"\s*\(|\s+streamed", text, maxsplit=1)[0].strip()
     if re.match(r"activations|not |GGUF", name):
         name = ""
-    known = {format_.upper(): (format_, bits) for format_, bits in (_BLOCKS | _MIXTURES).items()}
-    generic = next((bits for form, bits in _GENERIC.items() if re.fullmatch(form, name, re.IGNORECASE)), None)
-    name, bits = known.get(name.upper(), (name, generic))
+    bits = (_BLOCKS | _MIXTURES).get(name.upper())
+    if bits is not None:
+        return Precision(name.upper(), bits / 8, total)
+    bits = next((bits for form, bits in _GENERIC.items() if re.fullmatch(form, name, re.IGNORECASE)), None)
     return Precision(name, None if bits is None else bits / 8, total)

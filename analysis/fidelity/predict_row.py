@@ -28,6 +28,8 @@ _NOT_SIMULATED = {
     "failures": "failures at random moments are not predicted",
     "batch": "the number of requests in flight is not stated",
     "prefix-moved": "moving a part of a cache between nodes is not simulated",
+    "replicas": "several replicas of a model are not simulated",
+    "padded": "an engine that pads its messages to full size has no profile",
 }
 """Flags of work that is not simulated, and the reasons."""
 
@@ -89,11 +91,8 @@ def predicted_quantities(row: Row, known: Known) -> dict[Quantity, float]:
 
 
 def used_names(row: Row, known: Known) -> set[tuple[str, str]]:
-    """The devices and the profile that a row's prediction uses, as kind and name; none if it cannot be predicted."""
-    try:
-        _, world = _understood(row, known)
-    except MissingError:
-        return set()
+    """The devices and the profile that the prediction of a row uses, as kind and name."""
+    _, world = _understood(row, known)
     return {("profiles", world.profile.name), *(("devices", name) for name in world.entries)}
 
 
@@ -109,35 +108,21 @@ def _understood(row: Row, known: Known) -> tuple[Interpretation, World]:
         MissingError: the row does not say enough, or its work is not simulated; an argument per reason.
     """
     values = interpret(row)
-    lacks = missing_fields(row, values) or _not_simulated(values)
+    lacks = missing_fields(row, values)
+    lacks = lacks or [text for flag, text in _NOT_SIMULATED.items() if flag in values.work.flags]
     if lacks:
         raise MissingError(*lacks)
     return values, world_of(row, values, known)
 
 
 def _quantities(values: Interpretation, world: World, measure: Measure) -> dict[Quantity, float]:
-    _check_context(values, world)
-    prefill = values.work.phase == "prefill"
-    return _prefill(values, world, measure) if prefill else _decode(values, world, measure)
-
-
-def _not_simulated(values: Interpretation) -> list[str]:
-    """Reasons why the work of a row is not simulated."""
-    lacks = [text for flag, text in _NOT_SIMULATED.items() if flag in values.work.flags]
-    if values.execution.kind == "replicas":
-        lacks.append("several replicas of a model are not simulated")
-    if values.execution.is_padded:
-        lacks.append("an engine that pads its messages to full size has no profile")
-    return lacks
-
-
-def _check_context(values: Interpretation, world: World) -> None:
     work = values.work
     longest = max(work.context or 0.0, float(work.depth + (work.prompt or 0)))
     if longest > world.kv_context:
         world.remarks.extrapolated.append(
             f"a context of {longest:.0f} positions, above {world.kv_context:.0f}"
         )
+    return (_prefill if work.phase == "prefill" else _decode)(values, world, measure)
 
 
 def _decode(values: Interpretation, world: World, measure: Measure) -> dict[Quantity, float]:

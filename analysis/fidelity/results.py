@@ -103,8 +103,8 @@ def measured_values(row: Row) -> dict[Quantity, float]:
 
 def asked_quantities(row: Row) -> list[Quantity]:
     """The quantities that the columns of a row ask for: measured ones and its further metric; maybe none."""
-    asked = {*measured_values(row), *(["ttft"] if first_token(row) else [])}
-    return [quantity for quantity in QUANTITIES if quantity in asked]
+    measured, first = measured_values(row), first_token(row)
+    return [one for one in QUANTITIES if one in measured or (one == "ttft" and first is not None)]
 
 
 def prediction(

@@ -110,11 +110,11 @@ def consecutive_layers(
         rates = [entry.memory_bandwidth.amount for entry in entries]
         by_memory = engine.source_last or max(rates) > ALIKE * min(rates)
         split = [entry.memory.amount if by_memory else 1.0 for entry in entries]
+    ends = np.cumsum([split[device] for device in order])
+    counts = np.diff(np.round(blocks.layers * ends / ends[-1]).astype(int), prepend=0)
     placement = np.zeros(len(blocks), dtype=np.int64)
-    last = 0
-    for device, count in zip(order, _whole([split[device] for device in order], blocks.layers), strict=True):
-        placement[(blocks.layer >= last) & (blocks.layer < last + count)] = device
-        last += count
+    inside = (blocks.layer >= 0) & (blocks.layer < blocks.layers)
+    placement[inside] = np.repeat(order, counts)[blocks.layer[inside]]
     if blocks.lm_head is not None:
         placement[blocks.lm_head] = 0 if engine.output == "source" else placement[blocks.ffn[-1]]
     return placement
@@ -141,11 +141,3 @@ def _fastest_first(entries: Sequence[DeviceEntry], model: ModelSpec) -> list[flo
         total = sum(entry.memory.amount for entry in entries)
         layers = [n + left * entry.memory.amount / total for n, entry in zip(layers, entries, strict=True)]
     return layers
-
-
-def _whole(shares: Sequence[float], layers: int) -> list[int]:
-    """Whole numbers of layers in proportion to shares."""
-    ends = np.cumsum(shares)
-    bounds = np.round(layers * ends / ends[-1]).astype(int)
-    counts: list[int] = np.diff(bounds, prepend=0).tolist()
-    return counts
