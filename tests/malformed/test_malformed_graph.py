@@ -49,7 +49,7 @@ CASES = {
     "deep JSON that is whole": ('{"nodes": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
     "repeated key": ('{"nodes": [], "nodes": []}', "'nodes' more than once"),
     "unknown key": (node_link(vertices=[]), "'vertices'", "nodes"),
-    "no nodes": ('{"edges": []}', "nodes", "None", "a list"),
+    "no nodes": ('{"edges": []}', "no nodes", "the nodes here"),
     "nodes as a mapping": (node_link(nodes={}), "nodes", "a list"),
     "node as text": (node_link(nodes=["d0"]), "nodes.0", "'d0'", "an object"),
     "node without id": (node_link(nodes=[{}]), "nodes.0", "no id"),

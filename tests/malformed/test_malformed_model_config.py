@@ -171,7 +171,7 @@ def test_a_part_that_does_not_fit_the_model_is_refused_with_its_key(
 
 def test_the_key_of_a_nested_text_config_is_named_with_its_place() -> None:
     error = refused({"model_type": "gemma3", "text_config": GEMMA_3_4B | {"hidden_size": 0}})
-    assert error.where == "config: text_config: hidden_size"
+    assert error.where == "config: text_config.hidden_size"
 
 
 def test_a_quantised_model_is_sent_to_the_unquantised_config() -> None:

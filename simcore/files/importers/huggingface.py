@@ -76,15 +76,16 @@ def _family(config: Config) -> tuple[str, Family, Config]:
         raise InputError(config.at("model_type"), quoted(model_type), expected)
     text = config.values.get("text_config")
     if model_type not in FAMILIES and isinstance(text, dict) and "text_config" not in text:
-        return _family(Config(text, config.at("text_config")))
+        return _family(Config(text, config.file, (*config.path, "text_config")))
     if model_type not in FAMILIES:
         near = nearest(model_type, FAMILIES)
         hint = f" (did you mean {near}?)" if near else ""
         raise InputError(config.at("model_type"), quoted(model_type), expected + hint)
     family = FAMILIES[model_type]
     others = {attribute: key for attribute, key in family.other_keys.items() if config.has(key)}
-    given = {key: value for key, value in config.values.items() if value is not None}
-    return model_type, replace(family, **others), Config({**family.defaults, **given}, config.where)  # type: ignore[arg-type]
+    values = dict(family.defaults) | {key: value for key, value in config.values.items() if value is not None}
+    family = replace(family, **others)  # type: ignore[arg-type]
+    return model_type, family, Config(values, config.file, config.path)
 
 
 def _shape(config: Config, family: Family, name: str) -> ModelSpec:

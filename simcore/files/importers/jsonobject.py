@@ -34,6 +34,12 @@ class JsonObject:
         """The place of a key, or of a key in its value."""
         return f"{self.file}: {key_text((*self.path, *keys))}"
 
+    def value(self, key: str) -> object:
+        """A value of any type, which must be there."""
+        if key not in self.values:
+            raise InputError(self.where, f"no {key}", f"the {key} here")
+        return self.values[key]
+
     def text(self, key: str) -> str:
         """A text; empty if there is none."""
         value = self.values.get(key)
