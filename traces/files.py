@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable
 from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeGuard
 
 from headway.traces.errors import InputError, quoted, reason
 
@@ -108,6 +108,11 @@ def json_object(text: str, where: str, expected: str, *, unique: bool = True) ->
     if not isinstance(value, dict):
         raise InputError(where, quoted(value), expected)
     return value
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value of a JSON or YAML text is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _unique(where: str, pairs: list[tuple[str, object]]) -> dict[str, object]:

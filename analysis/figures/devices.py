@@ -120,14 +120,11 @@ def utilisation_figure(
         figure = layout.new_figure(size, size.line_in * (sum(heights) + 6 + 0.25 * longest))
         grid = figure.subplots(len(tables), 1, squeeze=False, sharex=True, height_ratios=heights)
         for axes, (title, table) in zip(grid.flat, tables.items(), strict=True):
-            draw_map(axes, table, _percents(table), size, (0.0, 1.0))
+            texts = [[f"{100.0 * value:.0f}" for value in row] for row in table.to_numpy()]
+            draw_map(axes, table, texts, size, (0.0, 1.0))
             axes.set_title(f"{title}: utilisation [%]", loc="left")
         grid.flat[-1].tick_params(axis="x", labelbottom=True)
     return layout.finish(figure, size)
-
-
-def _percents(table: pd.DataFrame) -> list[list[str]]:
-    return [[f"{100.0 * value:.0f}" for value in row] for row in table.to_numpy()]
 
 
 def _shares(rows: pd.DataFrame, place: str, policies: list[str], ends_s: "pd.Series[float]") -> pd.DataFrame:

@@ -89,7 +89,8 @@ def write(experiment: Experiment, results: Tables, folder: Path) -> Written:
         for table in fields(Tables):
             frame = getattr(results, table.name)
             if len(frame):
-                _write_table(frame, folder / f"{experiment}-{table.name}.parquet")
+                target = folder / f"{experiment}-{table.name}.parquet"
+                pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), target)
         for name, text in texts.items():
             (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8", newline="\n")
         for name, figure in pictures.items():
@@ -145,7 +146,3 @@ def read(page: Path) -> str:
 def regions(text: str) -> set[str]:
     """Names of the regions of a page."""
     return {match["name"] for match in _REGION.finditer(text)}
-
-
-def _write_table(frame: pd.DataFrame, path: Path) -> None:
-    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path)

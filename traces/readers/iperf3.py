@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from headway.traces.errors import InputError, quoted
-from headway.traces.files import json_object, read_text
+from headway.traces.files import is_number, json_object, read_text
 from headway.traces.readers.assemble import check_quantity, recording_of
 from headway.traces.readers.lines import opened
 from headway.traces.readers.options import Options
@@ -89,7 +89,7 @@ def _sums(path: str, document: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _number(path: str, interval: int, one: dict[str, Any], key: str) -> float:
     value = one.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST:
+    if not is_number(value) or not 0 <= value < _LARGEST:
         expected = f"a number from 0 to below {_LARGEST:g}"
         raise InputError(f"{path} (intervals.{interval}.sum.{key})", quoted(value), expected)
     return float(value)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from headway.simcore.files.bounds import LARGEST
 from headway.simcore.files.yaml_document import KeyPath, key_text
 from headway.traces.errors import InputError, quoted
+from headway.traces.files import is_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class JsonObject:
         value = self.values.get(key)
         if value is None:
             return None
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= LARGEST:
+        if is_number(value) and 0 <= value <= LARGEST:
             return float(value)
         raise InputError(self.at(key), quoted(value), f"a number from 0 to {LARGEST:g}")
 
