@@ -107,10 +107,8 @@ def calibrate(
     before, after = model.residuals({}), model.residuals(values)
     counted = model.independent
     errors = standard_errors(model.jacobian(values)[counted], after[counted], SCALE) if values else []
-    fitted = [
-        Fitted(one, start[one], value, error)
-        for (one, value), error in zip(values.items(), errors, strict=True)
-    ]
+    pairs = zip(values.items(), errors, strict=True)
+    fitted = [Fitted(one, start[one], value, error) for (one, value), error in pairs]
     return Calibration(
         known.changed(values),
         tuple(sorted(fitted, key=lambda one: one.parameter)),

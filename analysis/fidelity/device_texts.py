@@ -106,15 +106,14 @@ def _parts(text: str, total: int) -> list[DevicePart]:
 
 def _by_memory(name: str, groups: Sequence[str], total: int) -> list[DevicePart]:
     """Devices with two sizes of memory; those of the larger size come first where the row has fewer devices."""
-    pairs = zip(groups[::2], groups[1::2], strict=True)
-    parts, left = [], total
-    for size, number in sorted(
-        ((int(size.rstrip(" GB")), int(number)) for number, size in pairs), reverse=True
-    ):
-        if left:
-            parts.append(DevicePart(min(number, left), f"{name} {size}GB"))
-            left -= min(number, left)
-    return parts
+    sizes = [(int(groups[i + 1].rstrip(" GB")), int(groups[i])) for i in (0, 2)]
+    (large, first), (small, second) = sorted(sizes, reverse=True)
+    first = min(first, total)
+    parts = (
+        DevicePart(first, f"{name} {large}GB"),
+        DevicePart(min(second, total - first), f"{name} {small}GB"),
+    )
+    return [part for part in parts if part.count]
 
 
 def _part(text: str) -> DevicePart:

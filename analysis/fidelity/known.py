@@ -50,9 +50,8 @@ class Known(Library):
         if parameter.kind == "profiles":
             return float(self.profiles[parameter.name].cost(parameter.quantity))
         entry = self.devices.find(parameter.name)
-        item = getattr(entry, parameter.quantity)
-        if item is None and parameter.quantity == "kv_bandwidth":
-            item = entry.memory_bandwidth
+        other = entry.memory_bandwidth if parameter.quantity == "kv_bandwidth" else None
+        item = getattr(entry, parameter.quantity) or other
         return 0.0 if item is None else float(item.amount)
 
     def changed(self, values: Mapping[Parameter, float]) -> "Known":
@@ -73,7 +72,5 @@ def load_known(calibration: Path | None = None) -> Known:
     Raises:
         InputError: the file cannot be read, or a value in it is invalid.
     """
-    library = shipped_library()
-    if calibration is not None:
-        library = overlaid(library, calibration)
+    library = shipped_library() if calibration is None else overlaid(shipped_library(), calibration)
     return Known(library.devices, library.links, library.profiles)

@@ -15,7 +15,9 @@ _DELAY = re.compile(rf"(?:(RTT) )?(<|under|about)? ?{_NUMBERS} ?(ms|us)\b(?: (RT
 _INJECTED = re.compile(rf"\+ ({NUMBER}) ms (netem|sleep injected)(?: (before every .*|on \w+))?")
 _SWITCHES = re.compile(rf"({NUMBER}) MB/s inside a group, ({NUMBER}) MB/s between groups")
 _ASIDE = re.compile(r"\([^()]*(?:not published|models? \d)[^()]*\)")
-_CLASSES = {
+_CLASSES: dict[str, tuple[str | None, str]] = {
+    r"^\(?not ": (None, ""),
+    _SWITCHES.pattern: ("ethernet-1g", ""),
     r"^none$": ("none", ""),
     r"loopback|docker bridge on one host": ("loopback", ""),
     r"PCIe": ("pcie", ""),
@@ -89,10 +91,6 @@ def _class(text: str) -> tuple[str | None, str]:
     speed = _ETHERNET.search(text)
     if speed and "RDMA" not in text:
         return f"ethernet-{next(filter(None, speed.groups()))}g", ""
-    if re.match(r"\(?not ", text):
-        return None, ""
-    if _SWITCHES.search(text):
-        return "ethernet-1g", ""
     return next((named for form, named in _CLASSES.items() if re.search(form, text)), (None, ""))
 
 
@@ -127,5 +125,5 @@ def _delay(text: str, name: str | None) -> tuple[float | None, str]:
     if "+ core router" in text:
         delay *= 4
         remarks.append("a path has 4 links: to a gateway, to the core, and back")
-    is_one_way = re.search(r"per link|link latency|\bhop\b", text) is not None
+    is_one_way = re.search(r"per link|link latency|\bhop\b", text)
     return (delay if is_one_way else delay / 2), "; ".join(remarks)

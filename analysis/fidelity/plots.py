@@ -1,5 +1,6 @@
 """Plots: predicted against measured values (parity), and predicted over measured times before and after a fit."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle, groupby
@@ -61,7 +62,7 @@ def parity_plot(predictions: Iterable[Prediction]) -> Figure | None:
     Each system has a colour and a marker; the least frequent ones share grey if there are more than nine. Markers of
     extrapolated values are hollow. Values of 0 are left out. The result is None if no value is measured and predicted.
     """
-    points = [one for one in predictions if _is_point(one)]
+    points = [one for one in predictions if one.measured and 0.0 < (one.predicted or 0.0) < math.inf]
     if not points:
         return None
     quantities = [quantity for quantity in QUANTITIES if any(one.quantity == quantity for one in points)]
@@ -87,10 +88,6 @@ def parity_plot(predictions: Iterable[Prediction]) -> Figure | None:
         ]
         layout.add_legend(figure, layout.PAGE, handles, labels)
         return layout.finish(figure, layout.PAGE)
-
-
-def _is_point(one: Prediction) -> bool:
-    return bool(one.measured and one.predicted and np.isfinite(one.predicted) and one.predicted > 0.0)
 
 
 def _draw(

@@ -115,12 +115,13 @@ def prediction(
     Args:
         row: the row.
         quantity: the quantity.
-        value: in the unit `unit_of(row, quantity)`; kB are rounded down here, as in the logs of distributed-llama.
-            None: the quantity is skipped.
+        value: in the unit of the quantity, which is the row's own for the time to the first token, else seconds; kB are
+            rounded down here, as in the logs of distributed-llama. None: the quantity is skipped.
         extrapolated: the value of the row that lies outside the calibrated range, in a sentence; empty if none does.
         note: assumptions, or the reason why the quantity is skipped. That of a time to the first token gets its unit.
     """
-    unit = unit_of(row, quantity)
+    first = first_token(row)
+    unit = _MEASURED[quantity][1] if quantity != "ttft" else "s" if first is None else first.unit
     notes = (f"in {unit}" if quantity == "ttft" else "", extrapolated, note)
     return Prediction(
         row.id,
@@ -140,23 +141,12 @@ def skipped(row: Row, reasons: Sequence[str]) -> list[Prediction]:
     return [prediction(row, quantity, None, note="; ".join(reasons)) for quantity in quantities]
 
 
-def unit_of(row: Row, quantity: Quantity) -> str:
-    """The unit of a quantity of a row; of the time to the first token it is the row's own, else seconds."""
-    if quantity != "ttft":
-        return _MEASURED[quantity][1]
-    first = first_token(row)
-    return "s" if first is None else first.unit
-
-
 def write_rows(path: Path, predictions: Iterable[Prediction]) -> None:
     """Write `rows.csv`: one line per prediction, in their order."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for one in predictions:
-            numbers = [_text(value) for value in (one.measured, one.predicted, one.error)]
+            values = (one.measured, one.predicted, one.error)
+            numbers = ["" if value is None else f"{value:.10g}" for value in values]
             writer.writerow([one.id, one.system, one.quantity, *numbers, one.status, one.note])
-
-
-def _text(value: float | None) -> str:
-    return "" if value is None else f"{value:.10g}"

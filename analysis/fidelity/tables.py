@@ -50,7 +50,8 @@ def _add_block(table: Table, name: str, predictions: Sequence[Prediction]) -> No
             errors.setdefault(one.quantity, []).append(abs(one.error))
     for quantity in sorted(errors, key=QUANTITIES.index):
         sizes = errors[quantity]
-        ends = [_percent(percentile(sizes, share)) for share in (50.0, 90.0)]
+        shares = [percentile(sizes, share) for share in (50.0, 90.0)]
+        ends = [number(100.0 * share) if math.isfinite(share) else "∞" for share in shares]
         table.add_row(*map(Text, (*first, quantity, f"{len(sizes):,}", *ends)))
         first = ["", "", ""]
     if not errors:
@@ -62,10 +63,6 @@ def percentile(values: Sequence[float], share: float) -> float:
     with np.errstate(invalid="ignore"):
         value = float(np.percentile(values, share))
     return math.inf if math.isnan(value) else value
-
-
-def _percent(share: float) -> str:
-    return number(100.0 * share) if math.isfinite(share) else "∞"
 
 
 def skipped_table(predictions: Sequence[Prediction]) -> Table | None:
@@ -138,8 +135,7 @@ def calibration_text(calibration: Calibration, links: Iterable[LinkEntry], sourc
         source: name of the file of rows, for the sources of the fitted values.
     """
     shipped, library = shipped_library(), calibration.known
-    devices = dict(library.devices.entries)
-    profiles = dict(library.profiles)
+    devices, profiles = dict(library.devices.entries), dict(library.profiles)
     for name in dict.fromkeys(one.parameter.name for one in calibration.fitted):
         of_name = [one for one in calibration.fitted if one.parameter.name == name]
         if of_name[0].parameter.kind == "devices":
